@@ -1,0 +1,73 @@
+//! The only source of randomness.
+//!
+//! Secrets come from the operating system ([`fill`], [`token`]). Jitter and trace ids need no
+//! secrecy, only spread, and are asked for on hot paths: they come from a per-thread xorshift
+//! generator seeded once by the operating system, which costs no system call.
+
+use std::cell::Cell;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+thread_local! {
+    static SPREAD: Cell<u64> = Cell::new(seed());
+}
+
+/// Fills `buffer` with bytes fit for keys and secrets.
+#[expect(clippy::disallowed_methods, reason = "the one place that may")]
+pub fn fill(buffer: &mut [u8]) {
+    getrandom::fill(buffer).expect("the operating system has a random source");
+}
+
+/// A secret of `bytes` random bytes, as URL-safe text.
+pub fn token(bytes: usize) -> String {
+    let mut buffer = vec![0; bytes];
+    fill(&mut buffer);
+    URL_SAFE_NO_PAD.encode(buffer)
+}
+
+/// A number in `0.0..1.0` for jitter; no secret.
+pub fn jitter() -> f64 {
+    // 53 bits are what an f64 can hold.
+    (spread() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// 64 spread bits, never all zero; no secret.
+pub fn spread() -> u64 {
+    SPREAD.with(|state| {
+        // xorshift64*, Vigna 2016, "An experimental exploration of Marsaglia's xorshift generators".
+        let mut x = state.get();
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        state.set(x);
+        x.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    })
+}
+
+fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    fill(&mut bytes);
+    u64::from_le_bytes(bytes) | 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_stays_in_its_range_and_spreads() {
+        let drawn: Vec<f64> = (0..1_000).map(|_| jitter()).collect();
+        assert!(drawn.iter().all(|value| (0.0..1.0).contains(value)));
+        let low = drawn.iter().filter(|value| **value < 0.5).count();
+        assert!((300..700).contains(&low), "{low} of 1000 below one half");
+    }
+
+    #[test]
+    fn tokens_differ_and_are_url_safe() {
+        let (one, other) = (token(32), token(32));
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 43);
+        assert!(one.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+    }
+}

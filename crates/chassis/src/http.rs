@@ -1,0 +1,65 @@
+//! The HTTP edge that every listener of ours shares: how requests come in and how refusals go out.
+//!
+//! One place parses paths, reads bodies, words problems and accepts connections, so that the
+//! gateway and each service refuse the same input in the same words. It does not route to anything:
+//! a listener is given a [`Serve`] that answers.
+
+pub mod body;
+pub mod fields;
+pub mod hal;
+pub mod listener;
+pub mod loopback;
+pub mod path;
+pub mod problem;
+pub mod query;
+pub mod trace;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+pub use body::Body;
+pub use listener::{BindError, Listener, Stop};
+pub use path::{Path, Pattern};
+pub use problem::Problem;
+pub use trace::Trace;
+
+/// A request as it came in.
+pub type Request = http::Request<hyper::body::Incoming>;
+/// An answer as it goes out.
+pub type Response = http::Response<Body>;
+/// Any error of a streamed body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What answers the requests of one listener on one core.
+///
+/// The future need not be `Send`: a connection stays on the core that accepted it. When the client
+/// goes away the future is dropped wherever it waits.
+pub trait Serve: 'static {
+    /// Answers one request of `peer`.
+    fn serve(
+        self: Rc<Self>,
+        request: Request,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response> + 'static;
+}
+
+/// An answer with a JSON body.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let bytes = serde_json::to_vec(value).expect("our own types serialise");
+    let mut response = Response::new(Body::full(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// An answer without a body.
+pub fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,230 @@
+//! Fields of a command: a JSON object read leniently where the contract says so, strictly elsewhere.
+//!
+//! A whole number may come as a string of digits (what httpie's `productId=1` sends); anything else
+//! in a number's place is wrong. Null is absent. Unknown members are ignored. Every mistake is
+//! collected, so that one answer names them all.
+
+use std::ops::RangeInclusive;
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use serde_json::{Map, Value};
+
+use super::Problem;
+
+/// The members of a JSON body, and what was wrong with those that were asked for.
+#[derive(Debug)]
+pub struct Fields {
+    members: Map<String, Value>,
+    mistakes: Vec<(String, String, Option<Value>)>,
+}
+
+impl Fields {
+    /// Reads a body that says it is JSON.
+    ///
+    /// # Errors
+    /// 415 without `application/json` in Content-Type, 400 where it is not a JSON object.
+    pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Fields, Problem> {
+        check_media_type(headers)?;
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(members)) => Ok(Fields { members, mistakes: Vec::new() }),
+            Ok(_) => Err(Problem::bad_request("the body must be a JSON object")),
+            Err(_) => Err(Problem::bad_request("the body is not JSON")),
+        }
+    }
+
+    /// Whether a member is there and not null.
+    pub fn has(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// The member as it came.
+    pub fn raw(&self, name: &str) -> Option<&Value> {
+        self.members.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A whole number in `range`; absent is `None`, anything else is noted as a mistake.
+    pub fn whole(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        self.whole_as(name, name, range)
+    }
+
+    /// As [`Fields::whole`], with the mistake under another `field`'s name.
+    pub fn whole_as(&mut self, name: &str, field: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        let value = self.raw(name)?;
+        let Some(number) = whole(value) else {
+            self.note(field, "must be a whole number", None);
+            return None;
+        };
+        match u64::try_from(number) {
+            Ok(number) if range.contains(&number) => Some(number),
+            Ok(number) if number > *range.end() => {
+                let limit = *range.end();
+                self.note(field, format!("must be at most {limit}"), Some(limit.into()));
+                None
+            }
+            _ => {
+                let limit = *range.start();
+                self.note(field, format!("must be at least {limit}"), Some(limit.into()));
+                None
+            }
+        }
+    }
+
+    /// A text of at most `chars_max` characters; absent is `None`, anything else is noted.
+    pub fn text(&mut self, name: &str, chars_max: usize) -> Option<String> {
+        match self.raw(name)? {
+            Value::String(text) if text.chars().count() <= chars_max => Some(text.clone()),
+            Value::String(_) => {
+                let reason = format!("must have at most {chars_max} characters");
+                self.note(name, reason, Some(chars_max.into()));
+                None
+            }
+            _ => {
+                self.note(name, "must be text", None);
+                None
+            }
+        }
+    }
+
+    /// Notes that a member is missing if it is.
+    pub fn require(&mut self, name: &str) {
+        if !self.has(name) {
+            self.note(name, "is missing", None);
+        }
+    }
+
+    /// Notes a mistake of the caller's own finding.
+    pub fn note(&mut self, field: &str, reason: impl Into<String>, limit: Option<Value>) {
+        let reason = reason.into();
+        if !self.mistakes.iter().any(|(known, _, _)| known == field) {
+            self.mistakes.push((field.to_owned(), reason, limit));
+        }
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// 400 with every mistake that was noted.
+    pub fn finish(self) -> Result<(), Problem> {
+        finish(self.mistakes)
+    }
+}
+
+pub(super) fn finish(mistakes: Vec<(String, String, Option<Value>)>) -> Result<(), Problem> {
+    let Some((field, reason, _)) = mistakes.first() else { return Ok(()) };
+    let problem = Problem::bad_request(format!("{field} {reason}"));
+    Err(mistakes
+        .into_iter()
+        .fold(problem, |problem, (field, reason, limit)| problem.field(field, reason, limit)))
+}
+
+fn whole(value: &Value) -> Option<i128> {
+    match value {
+        Value::Number(number) => {
+            number.as_u64().map(i128::from).or_else(|| number.as_i64().map(i128::from))
+        }
+        Value::String(text) => {
+            let digits = text.strip_prefix('-').unwrap_or(text);
+            let plain = !digits.is_empty()
+                && digits.len() <= 20
+                && digits.bytes().all(|b| b.is_ascii_digit());
+            if plain { text.parse().ok() } else { None }
+        }
+        _ => None,
+    }
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let refused = || Problem::unsupported_media_type("application/json");
+    let kind =
+        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(refused)?;
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let json =
+        kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"));
+    if json { Ok(()) } else { Err(refused()) }
+}
+
+/// A form-encoded body (`application/x-www-form-urlencoded`).
+#[derive(Debug)]
+pub struct Form {
+    pairs: Vec<(String, String)>,
+}
+
+impl Form {
+    /// Reads a body that says it is a form.
+    ///
+    /// # Errors
+    /// 415 without the media type, 400 where an escape is broken.
+    pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Form, Problem> {
+        const KIND: &str = "application/x-www-form-urlencoded";
+        let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case(KIND) {
+            return Err(Problem::unsupported_media_type(KIND));
+        }
+        let text = std::str::from_utf8(body).map_err(|_| Problem::bad_request("not a form"))?;
+        let pairs = super::query::pairs(text).ok_or_else(|| Problem::bad_request("not a form"))?;
+        Ok(Form { pairs })
+    }
+
+    /// The first value of `name`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json_headers() -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, "application/json; charset=utf-8".parse().expect("a value"));
+        headers
+    }
+
+    fn quantity(value: &str) -> Result<Option<u64>, String> {
+        let body = format!(r#"{{"quantity": {value}}}"#);
+        let mut fields = Fields::parse(&json_headers(), body.as_bytes()).expect("an object");
+        let quantity = fields.whole("quantity", 1..=1000);
+        fields.finish().map(|()| quantity).map_err(|problem| problem.errors()[0].reason.clone())
+    }
+
+    #[test]
+    fn a_whole_number_may_be_digits_and_nothing_else() {
+        let good = [("1", 1), ("1000", 1000), (r#""1""#, 1), (r#""007""#, 7)];
+        for (value, number) in good {
+            assert_eq!(quantity(value), Ok(Some(number)), "{value}");
+        }
+        assert_eq!(quantity("null"), Ok(None));
+        let bad = ["1.0", "1e2", r#""x""#, r#""1.0""#, r#""""#, r#"" 1""#, "true", "[]", "{}"];
+        for value in bad {
+            assert_eq!(quantity(value), Err("must be a whole number".to_owned()), "{value}");
+        }
+        for value in ["0", "-1", r#""-1""#] {
+            assert_eq!(quantity(value), Err("must be at least 1".to_owned()), "{value}");
+        }
+        assert_eq!(quantity("1001"), Err("must be at most 1000".to_owned()));
+    }
+
+    #[test]
+    fn a_body_must_be_an_object_that_says_it_is_json() {
+        let status = |headers: &HeaderMap, body: &str| {
+            Fields::parse(headers, body.as_bytes()).map(|_| ()).map_err(|p| p.status().as_u16())
+        };
+        assert_eq!(status(&json_headers(), "{}"), Ok(()));
+        assert_eq!(status(&json_headers(), "[]"), Err(400));
+        assert_eq!(status(&json_headers(), "{"), Err(400));
+        assert_eq!(status(&HeaderMap::new(), "{}"), Err(415));
+    }
+
+    #[test]
+    fn a_text_at_its_limit_passes_and_one_past_it_does_not() {
+        let body = r#"{"a": "여울", "b": 1}"#;
+        let mut fields = Fields::parse(&json_headers(), body.as_bytes()).expect("an object");
+        assert_eq!(fields.text("a", 2).as_deref(), Some("여울"));
+        assert_eq!(fields.text("a", 1), None);
+        assert_eq!(fields.text("b", 9), None);
+        assert_eq!(fields.finish().expect_err("two mistakes").errors().len(), 2);
+    }
+}

@@ -1,0 +1,197 @@
+//! Listeners: bound once, accepted on every core, stopped and drained together.
+//!
+//! The first socket of an address is bound without `SO_REUSEPORT`, so that a taken port is an error
+//! and not a silent share; then the option is set on it and the other cores join. The kernel then
+//! spreads connections over the cores without a lock of ours.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use super::Serve;
+use crate::cores::Cores;
+
+/// Connections waiting to be accepted, per core.
+pub const BACKLOG: i32 = 1_024;
+/// Open connections per listener and core; past it new ones wait in the backlog.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// The longest that a request's head may take to arrive, the wait between requests included.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// The largest request head.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// The pause after the operating system refused a connection (too many files).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound address, not yet accepting.
+#[derive(Debug)]
+pub struct Listener {
+    first: Socket,
+    address: SocketAddr,
+}
+
+/// Why an address could not be bound: the environment (exit code 3).
+#[derive(Debug, Error)]
+#[error("address cannot be listened on. address=`{address}`, cause=`{source}`")]
+pub struct BindError {
+    /// The address.
+    pub address: SocketAddr,
+    /// The operating system's word.
+    #[source]
+    pub source: io::Error,
+}
+
+impl Listener {
+    /// Binds `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The address is taken or not ours: name another, or stop who holds it.
+    pub fn bind(address: SocketAddr) -> Result<Listener, BindError> {
+        let refuse = |source| BindError { address, source };
+        let first = socket(address, false).map_err(refuse)?;
+        first.set_reuse_port(true).map_err(refuse)?;
+        first.listen(BACKLOG).map_err(refuse)?;
+        let bound = first.local_addr().map_err(refuse)?.as_socket();
+        Ok(Listener { first, address: bound.expect("an inet socket has an inet address") })
+    }
+
+    /// The address, with the port that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts on every core until `stop`; `make(core)` builds what answers there.
+    ///
+    /// # Errors
+    /// Another core could not join the address: the environment.
+    pub fn serve_on<S, M>(self, cores: &Cores, make: M, stop: &Stop) -> Result<(), BindError>
+    where
+        S: Serve,
+        M: Fn(usize) -> S + Send + Clone + 'static,
+    {
+        let address = self.address;
+        let refuse = |source| BindError { address, source };
+        let mut sockets = vec![self.first];
+        for _ in 1..cores.count() {
+            let joined = socket(address, true).map_err(refuse)?;
+            joined.listen(BACKLOG).map_err(refuse)?;
+            sockets.push(joined);
+        }
+        let sockets: std::sync::Arc<[std::sync::Mutex<Option<Socket>>]> =
+            sockets.into_iter().map(|socket| std::sync::Mutex::new(Some(socket))).collect();
+        let stop = stop.clone();
+        cores.spawn_each(move |core| {
+            let socket = sockets[core].lock().expect("taken once").take();
+            accept(socket.expect("one socket for each core"), Rc::new(make(core)), stop.clone())
+        });
+        Ok(())
+    }
+}
+
+fn socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if share {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+async fn accept<S: Serve>(socket: Socket, serve: Rc<S>, stop: Stop) {
+    let listener = TcpListener::from_std(socket.into()).expect("a runtime runs on this core");
+    let room = std::sync::Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let slot = room.clone().acquire_owned();
+        let accepted = tokio::select! {
+            biased;
+            () = stop.stopped() => return,
+            accepted = async { (slot.await, listener.accept().await) } => accepted,
+        };
+        match accepted {
+            (slot, Ok((stream, peer))) => {
+                let connection = connection(stream, peer, serve.clone(), stop.clone());
+                tokio::task::spawn_local(stop.tracker.track_future(async move {
+                    connection.await;
+                    drop(slot);
+                }));
+            }
+            (_, Err(error)) => {
+                warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection<S: Serve>(stream: TcpStream, peer: SocketAddr, serve: Rc<S>, stop: Stop) {
+    // Small answers must not wait for the client's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let answer = serve.clone().serve(request, peer);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.stopped() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%peer, %error, "a connection broke");
+    }
+}
+
+/// Stops listeners and waits for their connections; clones are handles of the same stop.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    token: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl Stop {
+    /// A stop that nobody has pressed.
+    pub fn new() -> Stop {
+        Stop::default()
+    }
+
+    /// Resolves once stopped.
+    pub async fn stopped(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// Whether it has been stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// No further connection is accepted; each open one ends after the request it is in.
+    pub fn stop(&self) {
+        self.token.cancel();
+    }
+
+    /// Waits until every connection has ended, at most `at_most`; whether they had.
+    pub async fn drain(&self, at_most: Duration) -> bool {
+        self.tracker.close();
+        tokio::time::timeout(at_most, self.tracker.wait()).await.is_ok()
+    }
+}

@@ -1,0 +1,113 @@
+//! Query strings: decoded once, values checked against their ranges.
+
+use std::ops::RangeInclusive;
+
+use serde_json::Value;
+
+use super::{Problem, fields};
+
+/// How many parameters are looked at.
+const PAIRS_MAX: usize = 64;
+
+/// A query, and what was wrong with the values that were asked for.
+#[derive(Debug, Default)]
+pub struct Query {
+    pairs: Vec<(String, String)>,
+    mistakes: Vec<(String, String, Option<Value>)>,
+}
+
+impl Query {
+    /// Reads the part behind `?`.
+    ///
+    /// # Errors
+    /// 400 where an escape is broken or there are too many parameters.
+    pub fn parse(raw: Option<&str>) -> Result<Query, Problem> {
+        let pairs = pairs(raw.unwrap_or_default())
+            .ok_or_else(|| Problem::bad_request("the query is not acceptable"))?;
+        Ok(Query { pairs, mistakes: Vec::new() })
+    }
+
+    /// The first value of `name`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A whole number in `range`, `default` when absent; anything else is noted.
+    pub fn whole(&mut self, name: &str, range: RangeInclusive<u64>, default: u64) -> u64 {
+        let Some(text) = self.get(name) else { return default };
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse() {
+            Ok(number) if digits && range.contains(&number) => number,
+            _ => {
+                let (low, high) = (*range.start(), *range.end());
+                self.note(name, format!("must be a whole number from {low} to {high}"));
+                default
+            }
+        }
+    }
+
+    /// Notes a mistake of the caller's own finding.
+    pub fn note(&mut self, name: &str, reason: impl Into<String>) {
+        self.mistakes.push((name.to_owned(), reason.into(), None));
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// 400 with every mistake that was noted.
+    pub fn finish(self) -> Result<(), Problem> {
+        fields::finish(self.mistakes)
+    }
+}
+
+pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+    let mut pairs = Vec::new();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        if pairs.len() == PAIRS_MAX {
+            return None;
+        }
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        pairs.push((unescape(key)?, unescape(value)?));
+    }
+    Some(pairs)
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    let hex = |digit: Option<u8>| char::from(digit?).to_digit(16).map(|value| value as u8);
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => hex(rest.next())? << 4 | hex(rest.next())?,
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_decoded_and_ranges_hold() {
+        let mut query = Query::parse(Some("size=100&name=a%20b+c&page=x")).expect("a query");
+        assert_eq!(query.get("name"), Some("a b c"));
+        assert_eq!(query.whole("size", 1..=100, 20), 100);
+        assert_eq!(query.whole("absent", 1..=100, 20), 20);
+        assert_eq!(query.whole("page", 0..=9, 0), 0);
+        assert_eq!(query.finish().expect_err("one mistake").errors()[0].field, "page");
+
+        let mut past = Query::parse(Some("size=101")).expect("a query");
+        past.whole("size", 1..=100, 20);
+        assert!(past.finish().is_err());
+    }
+
+    #[test]
+    fn a_broken_escape_is_refused() {
+        for raw in ["a=%", "a=%4", "a=%zz", "a=%ff"] {
+            assert!(Query::parse(Some(raw)).is_err(), "{raw}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Signs tokens with an Ed25519 key that lives in a file of its own.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::jwk::{Jwk, JwkSet, ThumbprintHash};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+
+use super::{Claims, ISSUER, Role};
+use crate::chance;
+
+/// PKCS #8 (RFC 8410) puts these bytes before the 32 of an Ed25519 key.
+const PKCS8_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+const SEED_BYTES: usize = 32;
+
+/// Mints tokens.
+pub struct Signer {
+    key: EncodingKey,
+    public: Jwk,
+}
+
+impl Signer {
+    /// The key of `file` (mode 0600), made and synced there if absent.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or holds no key: the environment.
+    pub fn open(file: &Path) -> io::Result<Signer> {
+        match fs::read(file) {
+            Ok(bytes) => {
+                let seed: [u8; SEED_BYTES] = bytes.try_into().map_err(|_| {
+                    io::Error::new(io::ErrorKind::InvalidData, "the signing key is damaged")
+                })?;
+                Ok(Signer::from_seed(&seed))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create(file),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A signer of a key that is kept nowhere.
+    pub fn ephemeral() -> Signer {
+        let mut seed = [0; SEED_BYTES];
+        chance::fill(&mut seed);
+        Signer::from_seed(&seed)
+    }
+
+    /// The public keys, as served at `/.well-known/jwks.json`.
+    pub fn public_keys(&self) -> JwkSet {
+        JwkSet { keys: vec![self.public.clone()] }
+    }
+
+    /// A token for `subject` that lives for `life` from `now` on, and its id.
+    pub fn mint(&self, subject: &str, role: Role, now: Timestamp, life: Duration) -> Token {
+        let life = SignedDuration::try_from(life).expect("a life of hours");
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            sub: subject.to_owned(),
+            role,
+            jti: chance::token(16),
+            iat: now.as_second(),
+            exp: (now + life).as_second(),
+        };
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid.clone_from(&self.public.common.key_id);
+        let text = encode(&header, &claims, &self.key).expect("a checked key signs");
+        Token { text, session: claims.jti }
+    }
+
+    fn from_seed(seed: &[u8; SEED_BYTES]) -> Signer {
+        let key = EncodingKey::from_ed_der(&[&PKCS8_PREFIX[..], &seed[..]].concat());
+        let mut public =
+            Jwk::from_encoding_key(&key, Algorithm::EdDSA).expect("32 bytes are a key");
+        public.common.key_id = public.thumbprint(ThumbprintHash::SHA256).ok();
+        Signer { key, public }
+    }
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signer").finish_non_exhaustive()
+    }
+}
+
+/// A minted token.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// What the client presents.
+    pub text: String,
+    /// Its id (`jti`).
+    pub session: String,
+}
+
+fn create(file: &Path) -> io::Result<Signer> {
+    let mut seed = [0; SEED_BYTES];
+    chance::fill(&mut seed);
+    let draft = file.with_extension("new");
+    let mut out =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    out.write_all(&seed)?;
+    out.sync_all()?;
+    fs::rename(&draft, file)?;
+    if let Some(folder) = file.parent() {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(Signer::from_seed(&seed))
+}

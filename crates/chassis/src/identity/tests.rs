@@ -1,0 +1,95 @@
+//! What opens, what does not, and what is remembered.
+
+use std::time::Duration;
+
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a second")
+}
+
+#[test]
+fn a_token_opens_until_it_expires() {
+    let signer = Signer::ephemeral();
+    let verifier = Verifier::new(&signer.public_keys());
+    let token = signer.mint("1@uengine.org", Role::OrderCustomer, at(1_000), HOUR).text;
+    for _ in 0..2 {
+        let principal = verifier.verify(&token, at(4_599)).expect("valid");
+        assert_eq!(principal.subject, "1@uengine.org");
+        assert_eq!(principal.role, Role::OrderCustomer);
+    }
+    assert_eq!(verifier.verify(&token, at(4_600)), Err(Refused::Expired));
+}
+
+#[test]
+fn a_changed_or_foreign_token_opens_nothing() {
+    let signer = Signer::ephemeral();
+    let verifier = Verifier::new(&signer.public_keys());
+    let good = signer.mint("a@b", Role::OrderAdmin, at(0), HOUR).text;
+    let foreign = Signer::ephemeral().mint("a@b", Role::OrderAdmin, at(0), HOUR).text;
+    let (head, rest) = good.split_once('.').expect("three parts");
+    let (claims, signature) = rest.split_once('.').expect("three parts");
+    // {"alg":"none"} and {"alg":"HS256"}, with the good token's claims.
+    let cases = [
+        foreign,
+        String::new(),
+        "x".repeat(TOKEN_BYTES_MAX + 1),
+        format!("{head}.{claims}."),
+        format!("{head}.{claims}x.{signature}"),
+        format!("eyJhbGciOiJub25lIn0.{claims}."),
+        format!("eyJhbGciOiJIUzI1NiJ9.{claims}.{signature}"),
+    ];
+    for token in cases {
+        assert_eq!(verifier.verify(&token, at(1)), Err(Refused::Invalid), "{token}");
+    }
+}
+
+#[test]
+fn a_key_change_forgets_what_was_verified() {
+    let (old, new) = (Signer::ephemeral(), Signer::ephemeral());
+    let verifier = Verifier::new(&old.public_keys());
+    let token = old.mint("a@b", Role::User, at(0), HOUR).text;
+    assert!(verifier.verify(&token, at(1)).is_ok());
+    verifier.replace_keys(&new.public_keys());
+    assert_eq!(verifier.verify(&token, at(1)), Err(Refused::Invalid));
+}
+
+#[test]
+fn the_key_file_is_private_and_survives() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = tempfile::tempdir().expect("a place");
+    let file = place.path().join("key");
+    let first = Signer::open(&file).expect("made");
+    let mode = std::fs::metadata(&file).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let token = first.mint("a@b", Role::User, at(0), HOUR).text;
+    let again = Signer::open(&file).expect("read");
+    assert!(Verifier::new(&again.public_keys()).verify(&token, at(1)).is_ok());
+
+    std::fs::write(&file, b"short").expect("written");
+    assert!(Signer::open(&file).is_err(), "a damaged key is refused, not replaced");
+}
+
+#[test]
+fn the_memory_is_bounded() {
+    let signer = Signer::ephemeral();
+    let verifier = Verifier::new(&signer.public_keys());
+    {
+        let mut known = verifier.shared.write().expect("not poisoned");
+        let principal = Arc::new(Principal {
+            subject: String::new(),
+            role: Role::User,
+            session: String::new(),
+            expires: at(9),
+        });
+        for number in 0..REMEMBERED_MAX {
+            known.remembered.insert(number.to_string().into(), principal.clone());
+        }
+    }
+    let token = signer.mint("a@b", Role::User, at(0), HOUR).text;
+    assert!(verifier.verify(&token, at(1)).is_ok());
+    assert_eq!(verifier.shared.read().expect("not poisoned").remembered.len(), 1);
+}

@@ -1,0 +1,211 @@
+//! The serde reader of a settings tree: a refusal knows the path of the node that was refused.
+//!
+//! Serde carries no positions, so the reader adds a name to the refusal at every level that the
+//! refusal passes on its way up; the finished path is looked up in the tree for its line.
+
+use std::fmt;
+
+use serde::de::{
+    self, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
+};
+use serde::forward_to_deserialize_any;
+
+use super::Mistake;
+use super::tree::{Node, Tree, Value};
+
+pub(super) struct Reader<'t> {
+    node: &'t Node,
+}
+
+/// What serde refused; the path grows from the inside out.
+#[derive(Debug)]
+pub(super) struct Refused {
+    path: Vec<String>,
+    says: String,
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(node: &'t Node) -> Self {
+        Reader { node }
+    }
+}
+
+impl Refused {
+    fn under(mut self, name: &str) -> Refused {
+        self.path.insert(0, name.to_owned());
+        self
+    }
+
+    pub(super) fn into_mistake(self, tree: &Tree) -> Mistake {
+        tree.mistake(&self.path, self.says)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.says)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl de::Error for Refused {
+    fn custom<T: fmt::Display>(says: T) -> Self {
+        Refused { path: Vec::new(), says: says.to_string() }
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        let says = match expected {
+            [] => "unknown name; none is known here".to_owned(),
+            known => format!("unknown name; known here: {}", known.join(", ")),
+        };
+        Refused { path: vec![field.to_owned()], says }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Refused { path: vec![field.to_owned()], says: "is missing".to_owned() }
+    }
+}
+
+impl<'de> de::Deserializer<'de> for Reader<'_> {
+    type Error = Refused;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        match &self.node.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Int(value) if *value >= 0 => visitor.visit_u64(value.unsigned_abs()),
+            Value::Int(value) => visitor.visit_i64(*value),
+            Value::Float(value) => visitor.visit_f64(*value),
+            Value::Text(value) => visitor.visit_str(value),
+            Value::List(items) => visitor.visit_seq(Items { items, at: 0 }),
+            Value::Map(entries) => visitor.visit_map(Entries { entries, at: 0 }),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        match self.node.value {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        match &self.node.value {
+            Value::Text(name) => visitor.visit_enum(name.as_str().into_deserializer()),
+            Value::Map(entries) if entries.len() == 1 => {
+                visitor.visit_enum(Variant { name: &entries[0].0, node: &entries[0].2 })
+            }
+            _ => Err(de::Error::custom("must be a name, or one name with its settings")),
+        }
+    }
+
+    /// A scalar where a text is wanted is taken as it was most likely meant (`nickname: 12`).
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        match &self.node.value {
+            Value::Int(value) => visitor.visit_string(value.to_string()),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+struct Items<'t> {
+    items: &'t [Node],
+    at: usize,
+}
+
+impl<'de> SeqAccess<'de> for Items<'_> {
+    type Error = Refused;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Refused> {
+        let Some(node) = self.items.get(self.at) else { return Ok(None) };
+        let name = self.at.to_string();
+        self.at += 1;
+        seed.deserialize(Reader { node }).map(Some).map_err(|refused| refused.under(&name))
+    }
+}
+
+struct Entries<'t> {
+    entries: &'t [(String, super::tree::Origin, Node)],
+    at: usize,
+}
+
+impl<'de> MapAccess<'de> for Entries<'_> {
+    type Error = Refused;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Refused> {
+        let Some((name, _, _)) = self.entries.get(self.at) else { return Ok(None) };
+        seed.deserialize(name.as_str().into_deserializer()).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
+        let (name, _, node) = &self.entries[self.at];
+        self.at += 1;
+        seed.deserialize(Reader { node }).map_err(|refused| refused.under(name))
+    }
+}
+
+struct Variant<'t> {
+    name: &'t str,
+    node: &'t Node,
+}
+
+impl<'de> EnumAccess<'de> for Variant<'_> {
+    type Error = Refused;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Refused> {
+        let name: de::value::StrDeserializer<'_, Refused> = self.name.into_deserializer();
+        Ok((seed.deserialize(name)?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Variant<'_> {
+    type Error = Refused;
+
+    fn unit_variant(self) -> Result<(), Refused> {
+        Err(de::Error::custom("takes no settings"))
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Refused> {
+        seed.deserialize(Reader { node: self.node }).map_err(|refused| refused.under(self.name))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Refused> {
+        de::Deserializer::deserialize_any(Reader { node: self.node }, visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        de::Deserializer::deserialize_any(Reader { node: self.node }, visitor)
+            .map_err(|refused| refused.under(self.name))
+    }
+}

@@ -1,0 +1,128 @@
+//! What a settings file may say, what is refused, and with which line.
+
+use std::collections::BTreeMap;
+
+use expect_test::{Expect, expect};
+use serde::Deserialize;
+
+use super::text::{Rate, Share, Size, Span};
+use super::{Mistake, Tree};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "read through Debug")]
+struct Sample {
+    name: Option<String>,
+    #[serde(default)]
+    routes: BTreeMap<String, Route>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "read through Debug")]
+struct Route {
+    path: String,
+    timeout: Option<Span>,
+    share: Option<Share>,
+    rate: Option<Rate>,
+    size: Option<Size>,
+    per: Option<Per>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Per {
+    Route,
+    Principal,
+}
+
+fn read(text: &str) -> Result<Sample, Vec<Mistake>> {
+    Tree::parse("a.yaml", text)?.read()
+}
+
+fn check(text: &str, expected: &Expect) {
+    let shown = match read(text) {
+        Ok(sample) => format!("{sample:?}"),
+        Err(mistakes) => mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>().join("\n"),
+    };
+    expected.assert_eq(&shown);
+}
+
+#[test]
+fn a_good_file_is_read_with_its_units() {
+    check(
+        "routes:\n  a: { path: /a, timeout: 610ms, share: 50%, rate: 5000/s, size: 4KiB, per: route }",
+        &expect![[
+            r#"Sample { name: None, routes: {"a": Route { path: "/a", timeout: Some(Span(610ms)), share: Some(Share(0.5)), rate: Some(Rate(5000)), size: Some(Size(4096)), per: Some(Route) }} }"#
+        ]],
+    );
+}
+
+#[test]
+fn every_mistake_names_its_line() {
+    let table: [(&str, Expect); 9] = [
+        (
+            "name: x\nroutez: {}",
+            expect!["a.yaml:2: routez: unknown name; known here: name, routes"],
+        ),
+        ("routes:\n  a:\n    timeout: 1s", expect!["a.yaml:2: routes.a.path: is missing"]),
+        (
+            "routes:\n  a:\n    path: /a\n    timeout: 1 week",
+            expect![
+                "a.yaml:4: routes.a.timeout: must be a duration such as `610ms`, `5s` or `2m`, at most `24h`, is `1 week`"
+            ],
+        ),
+        (
+            "routes:\n  a:\n    path: /a\n    share: 0%",
+            expect![
+                "a.yaml:4: routes.a.share: must be a share such as `50%`, above 0% and at most 100%, is `0%`"
+            ],
+        ),
+        (
+            "routes:\n  a:\n    path: [1]",
+            expect!["a.yaml:3: routes.a.path: invalid type: sequence, expected a string"],
+        ),
+        (
+            "routes:\n  a: { path: /a, per: nobody }",
+            expect![
+                "a.yaml:2: routes.a.per: unknown variant `nobody`, expected `route` or `principal`"
+            ],
+        ),
+        ("name: x\nname: y", expect!["a.yaml:2: duplicated key in mapping"]),
+        ("- 1", expect!["a.yaml:1: settings must be a map of names"]),
+        ("a: [1", expect!["a.yaml:2: while parsing a flow sequence, expected ',' or ']'"]),
+    ];
+    for (text, expected) in table {
+        check(text, &expected);
+    }
+}
+
+#[test]
+fn an_overlay_merges_maps_replaces_lists_and_keeps_origins() {
+    let base = Tree::parse("base", "a: { b: 1, c: [1, 2] }\nd: x").expect("parses");
+    let over = Tree::parse("over", "\n\na:\n  c: [3]").expect("parses");
+    let both = base.overlay(over);
+    expect![[r#"{"a":{"b":1,"c":[3]},"d":"x"}"#]].assert_eq(&both.json().to_string());
+    expect!["over:4: a.c: no"].assert_eq(&both.mistake(&["a", "c"], "no").to_string());
+    expect!["base:1: a.b: no"].assert_eq(&both.mistake(&["a", "b"], "no").to_string());
+}
+
+#[test]
+fn a_variable_replaces_a_present_setting_and_no_other() {
+    let tree = || Tree::parse("base", "routes: { stock-check: { rate: 5 } }").expect("parses");
+    let set = |name: &str| tree().override_by([(name.to_owned(), "7".to_owned())].into_iter());
+    let changed = set("YEOUL_ROUTES__STOCK_CHECK__RATE").expect("names a setting");
+    expect![[r#"{"routes":{"stock-check":{"rate":7}}}"#]].assert_eq(&changed.json().to_string());
+    let refused = set("YEOUL_ROUTES__STOCK_CHECK__RATES").expect_err("names nothing");
+    expect!["$YEOUL_ROUTES__STOCK_CHECK__RATES:0: names no setting"]
+        .assert_eq(&refused[0].to_string());
+    assert!(set("PATH").is_ok(), "other variables are not ours");
+}
+
+#[test]
+fn a_file_at_the_size_limit_is_read_and_one_past_it_is_refused() {
+    let limit = super::tree::FILE_BYTES_MAX;
+    let padded = |bytes: usize| format!("{}\n{}", "name: x", "#".repeat(bytes - 8));
+    assert!(Tree::parse("a", &padded(limit)).is_ok());
+    assert!(Tree::parse("a", &padded(limit + 1)).is_err());
+}

@@ -1,0 +1,96 @@
+//! Quantities as people write them in settings: `610ms`, `50%`, `5000/s`, `64MiB`.
+//!
+//! The unit is part of the text, so that nobody has to look up whether a number meant seconds. Each
+//! is a newtype that serde reads and that says what it expects when it refuses.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+/// A duration: `610ms`, `5s`, `2m`, `1h`; whole numbers, at most a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+/// A share of a whole: `50%`, `0.5%`; more than 0, at most 100. Kept as `0.0..=1.0`.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Share(pub f64);
+
+/// A rate per second: `5000/s`; at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rate(pub u32);
+
+/// A size in bytes: `64MiB`, `4KiB`, `512B`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+const SPAN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Span {
+    fn parse(text: &str) -> Option<Span> {
+        let (number, unit) = split_unit(text)?;
+        let number: u64 = number.parse().ok()?;
+        let millis = match unit {
+            "ms" => number,
+            "s" => number.checked_mul(1_000)?,
+            "m" => number.checked_mul(60_000)?,
+            "h" => number.checked_mul(3_600_000)?,
+            _ => return None,
+        };
+        let span = Duration::from_millis(millis);
+        (span <= SPAN_MAX).then_some(Span(span))
+    }
+}
+
+impl Share {
+    fn parse(text: &str) -> Option<Share> {
+        let percent: f64 = text.strip_suffix('%')?.trim().parse().ok()?;
+        (percent > 0.0 && percent <= 100.0).then_some(Share(percent / 100.0))
+    }
+}
+
+impl Rate {
+    fn parse(text: &str) -> Option<Rate> {
+        let rate: u32 = text.strip_suffix("/s")?.trim().parse().ok()?;
+        (rate >= 1).then_some(Rate(rate))
+    }
+}
+
+impl Size {
+    fn parse(text: &str) -> Option<Size> {
+        let (number, unit) = split_unit(text)?;
+        let number: u64 = number.parse().ok()?;
+        let factor = match unit {
+            "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return None,
+        };
+        number.checked_mul(factor).map(Size)
+    }
+}
+
+fn split_unit(text: &str) -> Option<(&str, &str)> {
+    let at = text.find(|c: char| !c.is_ascii_digit())?;
+    Some((&text[..at], text[at..].trim_start()))
+}
+
+macro_rules! read_as_text {
+    ($($type:ident expects $what:literal),*) => {$(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(from)?;
+                $type::parse(&text).ok_or_else(|| {
+                    de::Error::custom(format!(concat!("must be ", $what, ", is `{}`"), text))
+                })
+            }
+        }
+    )*};
+}
+
+read_as_text! {
+    Span expects "a duration such as `610ms`, `5s` or `2m`, at most `24h`",
+    Share expects "a share such as `50%`, above 0% and at most 100%",
+    Rate expects "a rate such as `5000/s`, at least `1/s`",
+    Size expects "a size such as `64MiB`, `4KiB` or `512B`"
+}

@@ -1,0 +1,181 @@
+//! What every engine that carries events promises, as a trait, and the words it is said in.
+//!
+//! One trait for a log in a file beside the program and for a cluster: who publishes or subscribes
+//! does not know which it is. The promises are checked by one suite, [`contract`](crate::contract),
+//! that every engine runs unchanged.
+//!
+//! It does not retry, remember consumers or know handlers: a position belongs to the consumer.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::{Error, Event};
+
+/// Events one [`Broker::read`] returns at most.
+pub const READ_MAX: usize = 1000;
+
+/// Events one [`Broker::publish`] takes at most.
+pub const PUBLISH_MAX: usize = 1000;
+
+/// Characters a topic's name has at most.
+pub const TOPIC_CHARS_MAX: usize = 64;
+
+/// A topic's name, parsed: 1 to [`TOPIC_CHARS_MAX`] of `a-z 0-9 . _ -`, a letter first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Topic(Arc<str>);
+
+/// An event's place in its topic: the first is 1 and there is no gap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Offset(pub u64);
+
+/// An event with the place it has.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its place.
+    pub offset: Offset,
+    /// The event.
+    pub event: Event,
+}
+
+/// An answer that comes later, in a shape a trait object can give.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// An engine that stores events durably, in order, and gives them again.
+pub trait Broker: Send + Sync + 'static {
+    /// Resolves once every event of the batch (at most [`PUBLISH_MAX`]) is on disk, with the offset
+    /// of the last one. All of a batch is stored or nothing.
+    ///
+    /// An event whose outbox sequence is not above the highest already stored for its source is
+    /// recognised and not stored again; if it is the last, the answer is an offset at or after it.
+    /// Dropping the future does not take the batch back.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: nothing is acknowledged, publish again. [`Error::Limit`],
+    /// [`Error::UnknownTopic`]: fix the input.
+    fn publish<'a>(&'a self, topic: &'a Topic, batch: Vec<Event>) -> Pending<'a, Offset>;
+
+    /// At most `limit` (itself at most [`READ_MAX`]) events after `after`, in order, every checksum
+    /// on the way checked.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the very next event is hurt (sound ones before it are returned
+    /// first); [`Error::Environment`]: read again.
+    fn read<'a>(
+        &'a self,
+        topic: &'a Topic,
+        after: Offset,
+        limit: usize,
+    ) -> Pending<'a, Vec<Stored>>;
+
+    /// The offset of the newest event, [`Offset::BEGINNING`] if there is none.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`].
+    fn end(&self, topic: &Topic) -> Result<Offset, Error>;
+
+    /// Follows the topic's end; wakes when more is on disk.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`].
+    fn watch(&self, topic: &Topic) -> Result<watch::Receiver<Offset>, Error>;
+
+    /// The highest outbox sequence stored of this source, 0 if none: where a relay goes on.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`], [`Error::Environment`].
+    fn published<'a>(&'a self, topic: &'a Topic, source: &'a str) -> Pending<'a, u64>;
+
+    /// Every topic there is, in order.
+    fn topics(&self) -> Vec<Topic>;
+
+    /// What an acknowledgement means here, in one sentence, for start-up and doctor.
+    fn promise(&self) -> String;
+}
+
+impl Topic {
+    /// Parses a name.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] with what is wrong.
+    pub fn parse(name: &str) -> Result<Topic, Error> {
+        let allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        let sound = name.len() <= TOPIC_CHARS_MAX
+            && name.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
+            && name.bytes().all(allowed);
+        if !sound {
+            return Err(Error::decode(
+                "a topic is 1 to 64 of a-z, 0-9, dot, dash and underscore, a letter first",
+            ));
+        }
+        Ok(Topic(name.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for Topic {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Topic, Error> {
+        Topic::parse(name)
+    }
+}
+
+impl Offset {
+    /// Before the first event.
+    pub const BEGINNING: Offset = Offset(0);
+
+    /// The place after this one.
+    pub(crate) fn next(self) -> Offset {
+        Offset(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_name_is_accepted_or_refused() {
+        let longest = format!("a{}", "b".repeat(TOPIC_CHARS_MAX - 1));
+        let too_long = format!("{longest}b");
+        let cases = [
+            ("a", true),
+            ("order", true),
+            ("order.v2_x-9", true),
+            (longest.as_str(), true),
+            (too_long.as_str(), false),
+            ("", false),
+            ("1order", false),
+            (".order", false),
+            ("Order", false),
+            ("or der", false),
+            ("order/1", false),
+            ("주문", false),
+        ];
+        for (name, accepted) in cases {
+            assert_eq!(Topic::parse(name).is_ok(), accepted, "{name:?}");
+        }
+    }
+}

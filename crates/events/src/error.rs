@@ -1,0 +1,104 @@
+//! The crate's one error: a variant per thing a caller would do differently.
+//!
+//! Engines turn their own errors into these at their edge, so that nobody above has to know which
+//! engine it was. A refusal by a handler is no error of this crate: see
+//! [`Failure`](crate::Failure).
+
+use std::sync::Arc;
+
+/// Where an [`Error::Environment`] came from, kept for the log.
+pub type Source = Arc<dyn std::error::Error + Send + Sync>;
+
+/// What went wrong, sorted by what the caller does next.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Disk full, file locked, input or output failed, queue full: nothing was done. Try again
+    /// later; over HTTP this is 503.
+    #[error("environment trouble. what=`{what}`")]
+    Environment {
+        /// What was tried and how it failed.
+        what: String,
+        /// The engine's own error, where there is one.
+        #[source]
+        source: Option<Source>,
+    },
+    /// What is stored is not what was written, or less of it. Never served; tell the operator.
+    #[error("damaged: {what}. topic=`{topic}`, from=`{from}`, to=`{to}`")]
+    Damaged {
+        /// The topic, or the source, or the file that is hurt.
+        topic: String,
+        /// First position hurt; 0 where the engine cannot say.
+        from: u64,
+        /// Last position hurt.
+        to: u64,
+        /// What was seen.
+        what: String,
+    },
+    /// More than a named limit allows. Send less.
+    #[error("over the limit. field=`{field}`, value=`{value}`, limit=`{limit}`")]
+    Limit {
+        /// What is too large.
+        field: &'static str,
+        /// How large it is.
+        value: u64,
+        /// How large it may be.
+        limit: u64,
+    },
+    /// The broker has no such topic. Fix the name.
+    #[error("unknown topic")]
+    UnknownTopic,
+    /// Text that is not what it should be. Fix the input.
+    #[error("cannot be decoded. what=`{what}`")]
+    Decode {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A position token that is malformed or of another kind. Fix the input.
+    #[error("not a position of this kind. what=`{what}`")]
+    Token {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A statement the store refused: a broken constraint or a mistake in the statement. Trying
+    /// again gives the same answer.
+    #[error("statement refused. what=`{what}`")]
+    Statement {
+        /// The engine's words.
+        what: String,
+    },
+    /// The work panicked and was rolled back alone. A bug; the panic is in the log.
+    #[error("work panicked. what=`{what}`")]
+    Panicked {
+        /// The panic's message.
+        what: String,
+    },
+    /// The database or the log was closed. Reopen it, or stop.
+    #[error("closed")]
+    Closed,
+}
+
+impl Error {
+    /// Environment trouble without an engine's error behind it.
+    pub fn environment(what: impl Into<String>) -> Error {
+        Error::Environment { what: what.into(), source: None }
+    }
+
+    /// Whether trying again later, unchanged, may succeed.
+    pub fn is_environment(&self) -> bool {
+        matches!(self, Error::Environment { .. })
+    }
+
+    /// Text that cannot be decoded.
+    pub(crate) fn decode(what: impl std::fmt::Display) -> Error {
+        Error::Decode { what: what.to_string() }
+    }
+
+    /// `Ok` at the limit, [`Error::Limit`] one past it.
+    pub(crate) fn check(field: &'static str, value: usize, limit: usize) -> Result<(), Error> {
+        if value <= limit {
+            return Ok(());
+        }
+        Err(Error::Limit { field, value: value as u64, limit: limit as u64 })
+    }
+}

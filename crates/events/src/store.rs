@@ -1,0 +1,3 @@
+//! Where a service keeps its state beside its inbox and outbox: one module per engine.
+
+pub mod sqlite;

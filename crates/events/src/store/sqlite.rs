@@ -1,0 +1,211 @@
+//! A service's own SQLite file: one writer that groups commits, readers beside it, the outbox in it.
+//!
+//! All writes go through one thread. What arrives while a sync runs is carried by the next
+//! transaction, each piece of work in its own savepoint, so that sixty-four callers share one sync
+//! and a refusal rolls back alone; no timer is involved. Reads run on the caller's thread: an
+//! indexed read is shorter than a hop to another thread.
+//!
+//! This module and its children are the only place of this crate that names the engine. It does not
+//! decide what an event means: [`Relay`](crate::Relay) and
+//! [`Subscription`](crate::Subscription) do.
+
+mod connection;
+mod group;
+pub(crate) mod inbox;
+pub(crate) mod log;
+mod outbox;
+pub(crate) mod parked;
+mod readers;
+mod work;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+
+use crate::position::WritePosition;
+use crate::{Clock, Draft, Error, Event, Topic};
+
+pub(crate) use outbox::Reconciled;
+pub use outbox::{DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX};
+pub(crate) use work::panic_message;
+pub use readers::READERS_MAX;
+pub use writer::{GROUP_MAX, WRITE_QUEUE_MAX};
+
+/// What a database is opened with.
+pub struct Options {
+    /// The file; its folder must exist.
+    pub path: PathBuf,
+    /// Migrations in order, each applied once, in a transaction of its own. Only ever append.
+    pub schema: &'static [&'static str],
+    /// Whose outbox this database has, if it publishes.
+    pub publishes: Option<Publishes>,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// Whose outbox a database has, and where it goes.
+#[derive(Clone, Debug)]
+pub struct Publishes {
+    /// The CloudEvents `source` of its events.
+    pub source: String,
+    /// The topic they are relayed to.
+    pub topic: Topic,
+}
+
+/// A handle on the file; clones share it. The last one to go finishes what is queued.
+#[derive(Clone)]
+pub struct Database {
+    shared: Arc<writer::Shared>,
+}
+
+/// What a piece of work has in hand: the writer's transaction.
+pub struct Write<'t> {
+    connection: &'t Connection,
+    outbox: Option<&'t mut outbox::Outbox>,
+    now: Timestamp,
+}
+
+impl Database {
+    /// Opens the file, creates or migrates it, and starts its writer. Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: cure the disk and open again. [`Error::Damaged`]: the file is hurt or
+    /// not a database. [`Error::Statement`]: a migration is wrong, or the file is of a newer
+    /// program.
+    #[expect(clippy::needless_pass_by_value, reason = "options are spent on one database")]
+    pub fn open(options: Options) -> Result<Database, Error> {
+        writer::open(&options).map(|shared| Database { shared })
+    }
+
+    /// Runs `work` in the writer's transaction, inside its own savepoint; resolves after the sync.
+    /// An `Err` rolls back this work alone.
+    ///
+    /// The work is queued by the call itself, in call order; dropping the future does not take it
+    /// back.
+    ///
+    /// # Errors
+    /// The work's own; or [`Error::Environment`] (also when [`WRITE_QUEUE_MAX`] is reached): nothing
+    /// was done, try later; [`Error::Panicked`]; [`Error::Closed`].
+    pub fn write<T, E>(
+        &self,
+        work: impl FnOnce(&mut Write<'_>) -> Result<T, E> + Send + 'static,
+    ) -> impl Future<Output = Result<T, E>> + Send + 'static
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let queued = self.shared.queue(work::boxed(work, reply));
+        async move {
+            queued.map_err(E::from)?;
+            answer.await.unwrap_or_else(|_| Err(E::from(Error::Closed)))
+        }
+    }
+
+    /// A bounded read on the caller's thread, of one snapshot, through a small pool of read-only
+    /// connections.
+    ///
+    /// # Errors
+    /// The work's own; or [`Error::Environment`]: read again later.
+    pub fn read<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.shared.readers.read(work)
+    }
+
+    /// Follows the highest outbox sequence on disk.
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.shared.committed.clone()
+    }
+
+    /// The position of the newest committed outbox row; sequence 0 before the first, `None` for a
+    /// database that publishes nothing.
+    pub fn position(&self) -> Option<WritePosition> {
+        let source = self.shared.publishes.as_ref()?.source.clone();
+        Some(WritePosition { source, sequence: *self.shared.committed.borrow() })
+    }
+
+    /// Finishes what is queued, folds the write-ahead file in and stops the writer. Later writes
+    /// are [`Error::Closed`].
+    pub fn close(&self) -> impl Future<Output = ()> + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.close().await }
+    }
+
+    /// Up to `limit` events of the outbox after `after`, committed ones only.
+    pub(crate) fn waiting(&self, after: u64, limit: usize) -> Result<Vec<Event>, Error> {
+        let Some(publishes) = &self.shared.publishes else { return Ok(Vec::new()) };
+        let epoch = &self.shared.epoch;
+        self.read(|sql| outbox::waiting(sql, publishes, epoch, after, limit))
+    }
+
+    /// Compares the outbox with the highest sequence the broker holds of it.
+    pub(crate) fn reconcile(
+        &self,
+        published: u64,
+    ) -> impl Future<Output = Result<Reconciled, Error>> + Send + use<> {
+        self.write(move |write| match write.outbox.as_deref_mut() {
+            Some(outbox) => outbox.reconcile(write.connection, published),
+            None => Ok(Reconciled::default()),
+        })
+    }
+
+    /// Notes how far the relay got; saved with one of the next transactions.
+    pub(crate) fn relayed(&self, sequence: u64) {
+        self.shared.relayed.store(sequence, Ordering::Release);
+    }
+
+    /// Saves how far the relay got, now.
+    pub(crate) fn save_relayed(&self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        self.write(|write| match write.outbox.as_deref_mut() {
+            Some(outbox) => outbox.save(write.connection),
+            None => Ok(()),
+        })
+    }
+
+    /// Whose outbox this is.
+    pub fn publishes(&self) -> Option<&Publishes> {
+        self.shared.publishes.as_ref()
+    }
+}
+
+impl Write<'_> {
+    /// The transaction's connection. Leave transactions and savepoints to the writer.
+    pub fn sql(&self) -> &Connection {
+        self.connection
+    }
+
+    /// Puts an event into the outbox; it is published if and only if this work commits.
+    ///
+    /// # Errors
+    /// [`Error::Limit`]: the event is too large. [`Error::Environment`]: the store refused, or
+    /// [`OUTBOX_WAITING_MAX`] events wait for the broker.
+    ///
+    /// # Panics
+    /// If the database was opened without [`Options::publishes`]: a mistake of the program.
+    #[expect(clippy::needless_pass_by_value, reason = "a draft is spent on one event")]
+    pub fn publish(&mut self, draft: Draft) -> Result<u64, Error> {
+        let outbox = self.outbox.as_deref_mut().expect("a database that publishes has an outbox");
+        outbox.insert(self.connection, &draft, self.now)
+    }
+
+    /// The time of this transaction.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The newest outbox sequence, this work's own included; 0 if there is none.
+    pub fn last_sequence(&self) -> u64 {
+        self.outbox.as_ref().map_or(0, |outbox| outbox.last())
+    }
+}

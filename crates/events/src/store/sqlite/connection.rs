@@ -1,0 +1,102 @@
+//! Connections as this crate wants them, and what the engine's errors mean here.
+//!
+//! Write-ahead log and a sync per commit (`synchronous=FULL`): an acknowledgement means "on disk".
+//! No memory mapping, because a truncated mapped file is a signal and not an error.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::Error;
+
+/// How long a connection waits for another process's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pages in the write-ahead file (4 KiB each) after which a commit folds it into the database.
+///
+/// Four times the engine's default: the file is written over and over instead of growing, and the
+/// folding, which needs syncs of its own, comes a quarter as often.
+const CHECKPOINT_PAGES: u32 = 4000;
+
+/// Prepared statements a connection remembers.
+const STATEMENTS_MAX: usize = 128;
+
+/// Opens the one connection that writes.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+    let mode: String =
+        connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Error::environment(format!("no write-ahead log on this file system: {mode}")));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    Ok(connection)
+}
+
+/// Opens a connection that cannot write.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
+    let connection = open(path, OpenFlags::empty())?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+/// Applies the migrations the file has not seen; `user_version` counts them.
+pub(super) fn migrate(connection: &mut Connection, schema: &[&str]) -> Result<(), Error> {
+    let applied: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if applied > schema.len() {
+        let what = format!("the file is of a newer program: schema {applied} > {}", schema.len());
+        return Err(Error::Statement { what });
+    }
+    for (index, migration) in schema.iter().enumerate().skip(applied) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", index + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Error {
+        let what = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Error::Damaged { topic: String::new(), from: 0, to: 0, what }
+            }
+            Some(code) if is_environment(code) => {
+                Error::Environment { what, source: Some(Arc::new(error)) }
+            }
+            _ => Error::Statement { what },
+        }
+    }
+}
+
+/// Trouble that may pass without anybody changing the program or its input.
+fn is_environment(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied
+            | ErrorCode::OutOfMemory
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::OperationInterrupted
+            | ErrorCode::OperationAborted
+            | ErrorCode::SchemaChanged
+    )
+}

@@ -1,0 +1,2 @@
+//! Inbox tables.
+pub(super) const TABLES: &str = "";

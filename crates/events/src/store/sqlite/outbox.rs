@@ -1,0 +1,236 @@
+//! The outbox table: events that are committed with the state that caused them.
+//!
+//! Rows are numbered by the writer, which is alone, so that the order of sequences is the order of
+//! commits; a relay reads them in that order and nothing is updated per event. Rows stay for
+//! [`OUTBOX_KEPT`] more events after they were relayed: a log that lost its tail is mended from them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+use serde_json::value::RawValue;
+
+use super::Publishes;
+use crate::event::{CAUSE_BYTES_MAX, Cause, EVENT_BYTES_MAX, KEY_BYTES_MAX};
+use crate::{Draft, Error, Event};
+
+/// Relayed rows kept for mending a log.
+pub const OUTBOX_KEPT: u64 = 10_000;
+
+/// Committed events that may wait for the broker; past it the service refuses to publish.
+pub const OUTBOX_WAITING_MAX: u64 = 1_000_000;
+
+/// Rows removed in one transaction at most, so that a long outage is not paid for by one caller.
+const PRUNED_MAX: u64 = 1000;
+
+/// How far the relay may be ahead of what is saved about it while others write anyway.
+const SAVED_EVERY: u64 = 256;
+
+/// Bytes of data an outbox takes: what an event may have, less ample room for its envelope.
+pub const DATA_BYTES_MAX: usize = EVENT_BYTES_MAX - 64 * 1024;
+
+const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS outbox (
+        sequence INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL,
+        number INTEGER NOT NULL, time INTEGER NOT NULL, correlation TEXT, causation TEXT,
+        traceparent TEXT, data TEXT NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS outbox_state (
+        one INTEGER PRIMARY KEY CHECK (one = 1), epoch TEXT NOT NULL,
+        relayed INTEGER NOT NULL) STRICT;
+    INSERT OR IGNORE INTO outbox_state VALUES (1, lower(hex(randomblob(8))), 0);";
+
+/// The writer's side: where the next row goes.
+pub(super) struct Outbox {
+    mark: Mark,
+    /// The newest row when the file was opened.
+    opened_at: u64,
+    relayed: Arc<AtomicU64>,
+    reconciled: bool,
+}
+
+/// What a rolled back transaction takes back.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    last: u64,
+    saved: u64,
+}
+
+/// What comparing the outbox with the broker found; `(x, y)` are lost sequences x to y.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reconciled {
+    /// In the log and not here any more: the service's file lost its tail.
+    pub(crate) outbox_lost: Option<(u64, u64)>,
+    /// Relayed once and not in the log any more: the log lost its tail.
+    pub(crate) log_lost: Option<(u64, u64)>,
+    /// The part of `log_lost` whose rows are not kept any more.
+    pub(crate) unmendable: Option<(u64, u64)>,
+}
+
+impl Outbox {
+    pub(super) fn open(
+        connection: &Connection,
+        publishes: &Publishes,
+        relayed: Arc<AtomicU64>,
+    ) -> Result<Outbox, Error> {
+        Error::check("source", publishes.source.len(), KEY_BYTES_MAX)?;
+        connection.execute_batch(TABLES)?;
+        let saved = connection.query_row("SELECT relayed FROM outbox_state", [], |r| r.get(0))?;
+        let newest = "SELECT coalesce(max(sequence), 0) FROM outbox";
+        let last = connection.query_row(newest, [], |row| row.get(0))?;
+        relayed.store(saved, Ordering::Release);
+        Ok(Outbox { mark: Mark { last, saved }, opened_at: last, relayed, reconciled: false })
+    }
+
+    pub(super) fn last(&self) -> u64 {
+        self.mark.last
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    pub(super) fn reset(&mut self, mark: Mark) {
+        self.mark = mark;
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        connection: &Connection,
+        draft: &Draft,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        check(draft)?;
+        let waiting = self.mark.last.saturating_sub(self.relayed.load(Ordering::Acquire));
+        if waiting >= OUTBOX_WAITING_MAX {
+            return Err(Error::environment(format!("{waiting} events wait for the broker")));
+        }
+        let sequence = self.mark.last + 1;
+        let insert = "INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        connection.prepare_cached(insert)?.execute(params![
+            sequence,
+            draft.kind,
+            draft.subject,
+            draft.sequence,
+            now.as_microsecond(),
+            draft.cause.correlation_id,
+            draft.cause.causation_id,
+            draft.cause.traceparent,
+            draft.data.get(),
+        ])?;
+        self.mark.last = sequence;
+        Ok(sequence)
+    }
+
+    /// Saves how far the relay got, once that is worth a statement.
+    pub(super) fn save_if_due(&mut self, connection: &Connection) -> Result<(), Error> {
+        let due = self.relayed.load(Ordering::Acquire) >= self.mark.saved + SAVED_EVERY;
+        if due { self.save(connection) } else { Ok(()) }
+    }
+
+    /// Saves how far the relay got and removes rows that nobody will ask for again.
+    pub(super) fn save(&mut self, connection: &Connection) -> Result<(), Error> {
+        let relayed = self.relayed.load(Ordering::Acquire);
+        connection.prepare_cached("UPDATE outbox_state SET relayed = ?1")?.execute([relayed])?;
+        self.mark.saved = relayed;
+        let prune = "DELETE FROM outbox WHERE sequence IN
+            (SELECT sequence FROM outbox WHERE sequence <= ?1 ORDER BY sequence LIMIT ?2)";
+        let until = relayed.min(self.mark.last).saturating_sub(OUTBOX_KEPT);
+        connection.prepare_cached(prune)?.execute([until, PRUNED_MAX])?;
+        Ok(())
+    }
+
+    /// Compares with what the broker holds and makes both fit again.
+    ///
+    /// Sequences that the broker already knows would be taken for second copies: if this file lost
+    /// its tail, numbering goes on above them, and rows written since the start move up.
+    pub(super) fn reconcile(
+        &mut self,
+        connection: &Connection,
+        published: u64,
+    ) -> Result<Reconciled, Error> {
+        let mut found = Reconciled::default();
+        if !self.reconciled && self.opened_at < published {
+            found.outbox_lost = Some((self.opened_at + 1, published));
+            self.move_up(connection, published)?;
+        }
+        let relayed = self.relayed.load(Ordering::Acquire).max(self.mark.saved);
+        if published < relayed {
+            found.log_lost = Some((published + 1, relayed));
+            let oldest = "SELECT min(sequence) FROM outbox";
+            let oldest: Option<u64> = connection.query_row(oldest, [], |row| row.get(0))?;
+            let oldest = oldest.unwrap_or(relayed + 1);
+            let gone = (published + 1, relayed.min(oldest - 1));
+            found.unmendable = (gone.0 <= gone.1).then_some(gone);
+        }
+        self.reconciled = true;
+        self.relayed.store(published, Ordering::Release);
+        self.save(connection)?;
+        Ok(found)
+    }
+
+    fn move_up(&mut self, connection: &Connection, published: u64) -> Result<(), Error> {
+        let shift = published - self.opened_at;
+        // Twice, over the negative numbers: a row must not land on one that has yet to move.
+        let away = "UPDATE outbox SET sequence = -(sequence + ?1) WHERE sequence > ?2";
+        connection.execute(away, [shift, self.opened_at])?;
+        connection.execute("UPDATE outbox SET sequence = -sequence WHERE sequence < 0", [])?;
+        self.mark.last += shift;
+        Ok(())
+    }
+}
+
+/// The outbox's own name for this file: event ids of a recreated file are different ones.
+pub(super) fn epoch(connection: &Connection) -> Result<String, Error> {
+    Ok(connection.query_row("SELECT epoch FROM outbox_state", [], |row| row.get(0))?)
+}
+
+/// Up to `limit` committed rows after `after`, as the events they become.
+pub(super) fn waiting(
+    connection: &Connection,
+    publishes: &Publishes,
+    epoch: &str,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Event>, Error> {
+    let select = "SELECT sequence, kind, subject, number, time, correlation, causation,
+        traceparent, data FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+    let mut select = connection.prepare_cached(select)?;
+    let mut rows = select.query(params![after, limit])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        events.push(event(row, &publishes.source, epoch)?);
+    }
+    Ok(events)
+}
+
+fn event(row: &Row<'_>, source: &str, epoch: &str) -> Result<Event, Error> {
+    let sequence: u64 = row.get(0)?;
+    let subject: String = row.get(2)?;
+    Ok(Event {
+        id: format!("{epoch}-{sequence}"),
+        source: source.to_owned(),
+        kind: row.get(1)?,
+        key: subject.clone(),
+        subject,
+        time: Timestamp::from_microsecond(row.get(4)?).map_err(Error::decode)?,
+        sequence: row.get(3)?,
+        outbox_sequence: Some(sequence),
+        cause: Cause {
+            correlation_id: row.get(5)?,
+            causation_id: row.get(6)?,
+            traceparent: row.get(7)?,
+        },
+        data: RawValue::from_string(row.get(8)?).map_err(Error::decode)?,
+    })
+}
+
+/// Refuses here what the broker would refuse later, when nobody is left to be told.
+fn check(draft: &Draft) -> Result<(), Error> {
+    Error::check("subject", draft.subject.len(), KEY_BYTES_MAX)?;
+    let cause = &draft.cause;
+    for id in [&cause.correlation_id, &cause.causation_id, &cause.traceparent] {
+        Error::check("cause", id.as_ref().map_or(0, String::len), CAUSE_BYTES_MAX)?;
+    }
+    Error::check("data", draft.data.get().len(), DATA_BYTES_MAX)
+}

@@ -1,0 +1,2 @@
+//! Parked table.
+pub(super) const TABLES: &str = "";

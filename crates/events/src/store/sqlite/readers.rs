@@ -1,0 +1,68 @@
+//! A small pool of read-only connections, opened when first needed.
+//!
+//! The first free one is taken, so that a quiet service keeps one warm cache and not four cold ones.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use rusqlite::Connection;
+
+use super::connection;
+use crate::Error;
+
+/// Reads of one database that run at the same time; more wait their turn.
+pub const READERS_MAX: usize = 4;
+
+pub(super) struct Readers {
+    path: PathBuf,
+    slots: [Mutex<Option<Connection>>; READERS_MAX],
+    turn: AtomicUsize,
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf) -> Readers {
+        Readers { path, slots: Default::default(), turn: AtomicUsize::new(0) }
+    }
+
+    /// Runs `work` in a read transaction: all it reads is of one moment.
+    pub(super) fn read<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut slot = self.slot();
+        let connection = self.ready(&mut slot).map_err(E::from)?;
+        run(connection, "BEGIN").map_err(E::from)?;
+        let answer = work(connection);
+        run(connection, "COMMIT").map_err(E::from)?;
+        answer
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Connection>> {
+        for slot in &self.slots {
+            match slot.try_lock() {
+                Ok(free) => return free,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % READERS_MAX;
+        self.slots[turn].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ready<'s>(&self, slot: &'s mut Option<Connection>) -> Result<&'s Connection, Error> {
+        // A read that panicked left its transaction open: that connection is not used again.
+        if slot.as_ref().is_some_and(|connection| !connection.is_autocommit()) {
+            *slot = None;
+        }
+        if slot.is_none() {
+            *slot = Some(connection::open_reader(&self.path)?);
+        }
+        Ok(slot.as_ref().expect("just opened"))
+    }
+}
+
+fn run(connection: &Connection, statement: &str) -> Result<(), Error> {
+    connection.prepare_cached(statement)?.execute([])?;
+    Ok(())
+}

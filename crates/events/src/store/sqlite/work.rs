@@ -1,0 +1,68 @@
+//! A caller's closure as something a queue can hold, and the three ways it can end.
+//!
+//! The answer is kept until the commit is through: an acknowledgement, and a refusal that may rest
+//! on what the same group wrote, are both sent only after the sync.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::sync::oneshot;
+
+use super::Write;
+use crate::Error;
+
+/// One queued piece of work.
+pub(super) trait Work: Send {
+    /// Runs it once; `false` asks for its savepoint to be rolled back.
+    fn run(&mut self, write: &mut Write<'_>) -> bool;
+    /// Answers after the commit, or with what kept it from happening.
+    fn finish(self: Box<Self>, committed: Result<(), Error>);
+}
+
+pub(super) fn boxed<T, E, F>(work: F, reply: oneshot::Sender<Result<T, E>>) -> Box<dyn Work>
+where
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+    F: FnOnce(&mut Write<'_>) -> Result<T, E> + Send + 'static,
+{
+    Box::new(Queued { work: Some(work), answer: None, reply })
+}
+
+struct Queued<T, E, F> {
+    work: Option<F>,
+    answer: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Work for Queued<T, E, F>
+where
+    T: Send,
+    E: From<Error> + Send,
+    F: FnOnce(&mut Write<'_>) -> Result<T, E> + Send,
+{
+    fn run(&mut self, write: &mut Write<'_>) -> bool {
+        let work = self.work.take().expect("work runs once");
+        let answer = catch_unwind(AssertUnwindSafe(|| work(write))).unwrap_or_else(|panic| {
+            let what = panic_message(panic.as_ref());
+            tracing::error!(what, "a piece of work panicked and was rolled back");
+            Err(E::from(Error::Panicked { what }))
+        });
+        self.answer.insert(answer).is_ok()
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), Error>) {
+        let answer = match committed {
+            Ok(()) => self.answer.expect("committed work has run"),
+            Err(error) => Err(E::from(error)),
+        };
+        // A caller that went away does not want its answer; the work stands all the same.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
