@@ -13,6 +13,7 @@ pub mod text;
 mod read;
 mod tree;
 
+use std::ffi::OsString;
 use std::fmt;
 
 pub use tree::Tree;
@@ -38,6 +39,18 @@ impl fmt::Display for Mistake {
         }
         f.write_str(&self.says)
     }
+}
+
+/// The variables that may replace settings: `YEOUL_` and a path (see [`Tree::override_by`]).
+///
+/// A name without `__` that is no top-level setting is somebody else's (`YEOUL_LOG`) and ignored by
+/// the tree.
+#[expect(clippy::disallowed_methods, reason = "only chassis reads the environment")]
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    let readable = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(readable).filter(|(name, _)| name.starts_with("YEOUL_"))
 }
 
 #[cfg(test)]

@@ -85,7 +85,8 @@ impl Tree {
 
     /// Replaces values by variables: `YEOUL_ROUTES__ORDER__GUARD__TIMEOUT=1s` sets
     /// `routes.order.guard.timeout`. Two underscores separate names, one stands for `_` or `-`, and
-    /// letters match without regard to case; a variable that names no present setting is a mistake.
+    /// letters match without regard to case; a path
+    /// that names no present setting is a mistake.
     ///
     /// # Errors
     /// One mistake for each variable that names nothing.
@@ -99,6 +100,7 @@ impl Tree {
             let origin = Origin { file: format!("${name}").into(), line: 0 };
             match self.root.find_spelled(&path.split("__").collect::<Vec<_>>()) {
                 Some(node) => *node = Node::scalar(origin, &value),
+                None if !path.contains("__") => {}
                 None => mistakes.push(Mistake {
                     file: format!("${name}"),
                     line: 0,
