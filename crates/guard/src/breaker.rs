@@ -1,0 +1,268 @@
+//! Circuit breaker: stops calling an upstream that mostly fails, and finds out by a few probes
+//! when it is back.
+//!
+//! The semantics are resilience4j's count window: the failure rate of the last calls is judged
+//! after every recorded call, an open circuit refuses for a while, then a few probes decide.
+//! Four things are different, each because its absence is a known fault:
+//!
+//! * Every admission carries the epoch of the circuit. An outcome that arrives after the circuit
+//!   has changed counts nothing, neither as a probe nor in the next window: a call sent before
+//!   the outage must not close the circuit, and one that timed out late must not open it again.
+//! * A probe has a deadline. One that never returns has failed then, so a lost probe cannot hold
+//!   the circuit half-open for ever.
+//! * A [`Permit`] that is dropped without an outcome is a cancelled call: it counts nothing and
+//!   gives its probe slot back. Clients that hang up do not open a circuit.
+//! * It can only observe: the same states, but every call is admitted, and the outcomes of calls
+//!   that would have been refused count nothing, so that what is counted is what would happen.
+//!
+//! *Closed* lets calls pass, *open* refuses them, *half-open* probes. An open circuit is
+//! half-open as soon as its time is over, whether or not a call comes.
+//!
+//! A closed circuit admits by one atomic load. A success recorded into a full window without a
+//! failure would leave it as it is, so that takes one load too; every other outcome takes a lock
+//! for a few instructions. Slow calls, time windows and forced states are not judged here, and
+//! what a failure is, the caller says.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::{Duration, Instant};
+//! use yeoul_guard::breaker::{Breaker, Outcome, Settings, State};
+//!
+//! let breaker = Arc::new(Breaker::new(Settings {
+//!     failure_rate: 0.5,
+//!     window_calls: 2,
+//!     open_for: Duration::from_secs(5),
+//!     probes: 1,
+//!     probe_deadline: Duration::from_secs(1),
+//!     enforce: true,
+//! })?);
+//!
+//! let now = Instant::now();
+//! breaker.admit(now).expect("closed").record(Outcome::Success, now);
+//! breaker.admit(now).expect("closed").record(Outcome::Failure, now);
+//!
+//! let open = breaker.admit(now).expect_err("one of two calls failed");
+//! assert_eq!(open.retry_at, now + Duration::from_secs(5));
+//!
+//! let probe = breaker.admit(open.retry_at).expect("time to probe");
+//! probe.record(Outcome::Success, open.retry_at);
+//! assert_eq!(breaker.state(open.retry_at), State::Closed);
+//! # Ok::<(), yeoul_guard::breaker::SettingsError>(())
+//! ```
+
+mod circuit;
+mod settings;
+mod window;
+
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use circuit::{Circuit, Ticket};
+pub use settings::{
+    OPEN_FOR_MAX, PROBE_DEADLINE_MAX, PROBES_MAX, Settings, SettingsError, WINDOW_CALLS_MAX,
+};
+
+/// One circuit, shared by all who call the same upstream.
+#[derive(Debug)]
+pub struct Breaker {
+    /// What the fast path needs of `circuit`; written only under its lock, when it changed.
+    glance: AtomicU64,
+    circuit: OwnLine<Mutex<Circuit>>,
+}
+
+/// Leave to make one call. Record how it went; a permit dropped is a call cancelled.
+#[derive(Debug)]
+#[must_use = "a permit dropped without an outcome counts as a cancelled call"]
+pub struct Permit {
+    breaker: Arc<Breaker>,
+    epoch: u64,
+    ticket: Ticket,
+}
+
+/// How a call went, as far as the upstream is to blame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The upstream did its work, also if the answer was that the client was wrong.
+    Success,
+    /// The upstream did not.
+    Failure,
+}
+
+/// Refused: the circuit is open, or half-open with all its probes under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("circuit open")]
+pub struct Open {
+    /// When it makes sense to come back. Of an open circuit: when it probes. Of a half-open one:
+    /// the deadline of its probes or one open time from now, whichever is earlier.
+    pub retry_at: Instant,
+}
+
+/// What the circuit does with calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Calls pass and are judged.
+    Closed,
+    /// Calls are refused until the open time is over.
+    Open,
+    /// A few calls pass as probes, the rest are refused.
+    HalfOpen,
+}
+
+/// The circuit at one instant, for people and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What it does with calls.
+    pub state: State,
+    /// Number of transitions so far.
+    pub epoch: u64,
+    /// Calls in the window, at most `window_calls`; while not closed, those that opened it.
+    pub calls: u32,
+    /// How many of [`calls`](Self::calls) failed.
+    pub failures: u32,
+    /// Probes without an outcome yet.
+    pub probes_in_flight: u32,
+    /// While open: when it probes.
+    pub retry_at: Option<Instant>,
+    /// Calls refused since the start.
+    pub refused: u64,
+    /// Calls that would have been refused since the start, were it not only observing.
+    pub would_refuse: u64,
+    /// How often the circuit opened since the start, a failed probe included.
+    pub opened: u64,
+}
+
+impl Breaker {
+    /// A closed circuit with an empty window.
+    ///
+    /// # Errors
+    ///
+    /// A setting is outside its range: fix the setting.
+    pub fn new(settings: Settings) -> Result<Breaker, SettingsError> {
+        settings.check()?;
+        let circuit = Circuit::new(settings);
+        let glance = AtomicU64::new(Glance::of(&circuit).0);
+        Ok(Breaker { glance, circuit: OwnLine(Mutex::new(circuit)) })
+    }
+
+    /// Leave to make one call now.
+    ///
+    /// # Errors
+    ///
+    /// The circuit refuses: answer without calling, and tell the caller to come back at
+    /// [`Open::retry_at`]. Never when only observing.
+    pub fn admit(self: &Arc<Self>, now: Instant) -> Result<Permit, Open> {
+        let glance = self.glance();
+        if glance.is_closed() {
+            return Ok(self.permit(glance.epoch(), Ticket::Call));
+        }
+        let (admitted, epoch) = self.update(|circuit| (circuit.admit(now), circuit.epoch()));
+        admitted.map(|ticket| self.permit(epoch, ticket))
+    }
+
+    /// What the circuit does with calls at `now`.
+    #[must_use]
+    pub fn state(&self, now: Instant) -> State {
+        if self.glance().is_closed() {
+            return State::Closed;
+        }
+        self.snapshot(now).state
+    }
+
+    /// The circuit at `now`.
+    #[must_use]
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        self.update(|circuit| {
+            circuit.catch_up(now);
+            circuit.snapshot()
+        })
+    }
+
+    fn permit(self: &Arc<Self>, epoch: u64, ticket: Ticket) -> Permit {
+        Permit { breaker: Arc::clone(self), epoch, ticket }
+    }
+
+    fn glance(&self) -> Glance {
+        Glance(self.glance.load(Ordering::Acquire))
+    }
+
+    fn update<T>(&self, change: impl FnOnce(&mut Circuit) -> T) -> T {
+        let mut circuit = self.lock();
+        let answer = change(&mut circuit);
+        let glance = Glance::of(&circuit);
+        // Most calls change nothing here, and a write would take the line from every reader.
+        if glance.0 != self.glance.load(Ordering::Relaxed) {
+            self.glance.store(glance.0, Ordering::Release);
+        }
+        answer
+    }
+
+    /// Nothing panics while it holds the lock, and a guard must not become an outage of its own.
+    fn lock(&self) -> MutexGuard<'_, Circuit> {
+        self.circuit.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// Says how the call went. Counts nothing if the circuit has changed since the admission.
+    pub fn record(mut self, outcome: Outcome, now: Instant) {
+        let ticket = mem::replace(&mut self.ticket, Ticket::Unheard);
+        let glance = self.breaker.glance();
+        // Epochs only grow: what is late by a glance stays late.
+        let late = glance.epoch() != self.epoch || ticket == Ticket::Unheard;
+        let idle = outcome == Outcome::Success && glance.is_spotless();
+        if !late && !idle {
+            let epoch = self.epoch;
+            self.breaker.update(|circuit| circuit.record(epoch, ticket, outcome, now));
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Ticket::Probe { .. } = self.ticket {
+            self.breaker.update(|circuit| circuit.cancel(self.epoch, self.ticket));
+        }
+    }
+}
+
+/// Keeps what it holds off the cache lines of its neighbours: who waits for the lock does not
+/// slow down who only glances.
+#[derive(Debug)]
+#[repr(align(64))]
+struct OwnLine<T>(T);
+
+/// The circuit in one word: its epoch, whether it is closed, and whether its window is spotless.
+#[derive(Debug, Clone, Copy)]
+struct Glance(u64);
+
+impl Glance {
+    const CLOSED: u64 = 0b01;
+    const SPOTLESS: u64 = 0b10;
+    const FLAG_BITS: u32 = 2;
+
+    fn of(circuit: &Circuit) -> Glance {
+        let closed = circuit.state() == State::Closed;
+        Glance(
+            circuit.epoch() << Self::FLAG_BITS
+                | if closed { Self::CLOSED } else { 0 }
+                | if circuit.is_spotless() { Self::SPOTLESS } else { 0 },
+        )
+    }
+
+    fn epoch(self) -> u64 {
+        self.0 >> Self::FLAG_BITS
+    }
+
+    fn is_closed(self) -> bool {
+        self.0 & Self::CLOSED != 0
+    }
+
+    fn is_spotless(self) -> bool {
+        self.0 & Self::SPOTLESS != 0
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! What a circuit breaker is told, and the limits of it.
+
+use std::time::Duration;
+
+/// Most calls a window can hold; it costs a byte each.
+pub const WINDOW_CALLS_MAX: u32 = 10_000;
+/// Most probes of a half-open circuit.
+pub const PROBES_MAX: u32 = 32;
+/// Longest time a circuit can stay open before it probes.
+pub const OPEN_FOR_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest time a probe can be waited for.
+pub const PROBE_DEADLINE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// How a [`Breaker`](super::Breaker) decides; checked once, by [`Breaker::new`](super::Breaker::new).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// Share of failed calls in the window that opens the circuit, `0.0 < rate <= 1.0`. Reaching
+    /// it is enough.
+    pub failure_rate: f64,
+    /// How many of the last calls are judged, `1..=`[`WINDOW_CALLS_MAX`]. Nothing is judged
+    /// before so many were recorded.
+    pub window_calls: u32,
+    /// How long an open circuit refuses before it probes, above zero, at most [`OPEN_FOR_MAX`].
+    pub open_for: Duration,
+    /// How many probes a half-open circuit sends, and how many must succeed to close it,
+    /// `1..=`[`PROBES_MAX`].
+    pub probes: u32,
+    /// A probe without an outcome after this long has failed, above zero, at most
+    /// [`PROBE_DEADLINE_MAX`]. Best a little above the call's own timeout.
+    pub probe_deadline: Duration,
+    /// `false` only observes: every call is admitted, and those that would have been refused are
+    /// counted.
+    pub enforce: bool,
+}
+
+/// A setting outside its range. Fix the setting; the same settings will be refused again.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// [`Settings::failure_rate`] is not above 0 and at most 1.
+    #[error("failure rate not above 0 and at most 1. failure_rate=`{rate}`")]
+    FailureRate {
+        /// What was given.
+        rate: f64,
+    },
+    /// [`Settings::window_calls`] is 0 or above the limit.
+    #[error("window calls not within 1 and the limit. window_calls=`{calls}`, limit=`{limit}`")]
+    WindowCalls {
+        /// What was given.
+        calls: u32,
+        /// [`WINDOW_CALLS_MAX`].
+        limit: u32,
+    },
+    /// [`Settings::open_for`] is zero or above the limit.
+    #[error("open time not above 0 and within the limit. open_for=`{given:?}`, limit=`{limit:?}`")]
+    OpenFor {
+        /// What was given.
+        given: Duration,
+        /// [`OPEN_FOR_MAX`].
+        limit: Duration,
+    },
+    /// [`Settings::probes`] is 0 or above the limit.
+    #[error("probes not within 1 and the limit. probes=`{probes}`, limit=`{limit}`")]
+    Probes {
+        /// What was given.
+        probes: u32,
+        /// [`PROBES_MAX`].
+        limit: u32,
+    },
+    /// [`Settings::probe_deadline`] is zero or above the limit.
+    #[error(
+        "probe deadline not above 0 and within the limit. probe_deadline=`{given:?}`, limit=`{limit:?}`"
+    )]
+    ProbeDeadline {
+        /// What was given.
+        given: Duration,
+        /// [`PROBE_DEADLINE_MAX`].
+        limit: Duration,
+    },
+}
+
+impl Settings {
+    /// The first setting outside its range, in the order of the fields.
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
+        // Written so that not-a-number fails too.
+        if !(self.failure_rate > 0.0 && self.failure_rate <= 1.0) {
+            let rate = self.failure_rate;
+            return Err(SettingsError::FailureRate { rate });
+        }
+        if !(1..=WINDOW_CALLS_MAX).contains(&self.window_calls) {
+            let (calls, limit) = (self.window_calls, WINDOW_CALLS_MAX);
+            return Err(SettingsError::WindowCalls { calls, limit });
+        }
+        if self.open_for.is_zero() || self.open_for > OPEN_FOR_MAX {
+            let (given, limit) = (self.open_for, OPEN_FOR_MAX);
+            return Err(SettingsError::OpenFor { given, limit });
+        }
+        if !(1..=PROBES_MAX).contains(&self.probes) {
+            let (probes, limit) = (self.probes, PROBES_MAX);
+            return Err(SettingsError::Probes { probes, limit });
+        }
+        if self.probe_deadline.is_zero() || self.probe_deadline > PROBE_DEADLINE_MAX {
+            let (given, limit) = (self.probe_deadline, PROBE_DEADLINE_MAX);
+            return Err(SettingsError::ProbeDeadline { given, limit });
+        }
+        Ok(())
+    }
+
+    /// The least number of failures in a full window that reaches the failure rate.
+    ///
+    /// By comparing quotients, not by rounding `rate * calls` up: 0.07 * 100.0 is
+    /// 7.000000000000001, and 7 % of 100 calls are 7 calls.
+    pub(super) fn failures_to_open(&self) -> u32 {
+        let calls = f64::from(self.window_calls);
+        (1..self.window_calls)
+            .find(|&failures| f64::from(failures) / calls >= self.failure_rate)
+            .unwrap_or(self.window_calls)
+    }
+}

@@ -1,0 +1,84 @@
+//! One limiter for all callers: a quota and one atomic.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::quota::nanos_since;
+use super::{Allowed, NotUntil, Quota};
+
+/// Admits calls within one quota, from any number of threads.
+#[derive(Debug)]
+pub struct Limiter {
+    quota: Quota,
+    epoch: Instant,
+    cell: Cell,
+}
+
+impl Limiter {
+    /// A limiter with its whole quota. `epoch` is any instant not after the first check; an
+    /// earlier check is taken as made at the epoch.
+    #[must_use]
+    pub fn new(quota: Quota, epoch: Instant) -> Limiter {
+        Limiter { quota, epoch, cell: Cell::new(0) }
+    }
+
+    /// What it was made with.
+    #[must_use]
+    pub fn quota(&self) -> Quota {
+        self.quota
+    }
+
+    /// One call at `now`.
+    ///
+    /// # Errors
+    ///
+    /// The quota is used up: answer without calling, and name the wait. A refusal costs nothing.
+    pub fn check(&self, now: Instant) -> Result<Allowed, NotUntil> {
+        self.cell.check(&self.quota, nanos_since(self.epoch, now))
+    }
+
+    /// Undoes one admission whose call was not made after all, because a later guard refused it.
+    ///
+    /// Give back at once: an admission given back after the quota was whole again is one call on
+    /// top of the burst.
+    pub fn give_back(&self) {
+        self.cell.give_back(&self.quota);
+    }
+}
+
+/// All that is known of one limiter: when its quota is whole again, in nanoseconds since the
+/// epoch. The number stands alone, so no ordering with other memory is needed.
+#[derive(Debug)]
+pub(super) struct Cell(AtomicU64);
+
+impl Cell {
+    pub(super) fn new(whole_at: u64) -> Cell {
+        Cell(AtomicU64::new(whole_at))
+    }
+
+    pub(super) fn whole_at(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn check(&self, quota: &Quota, now: u64) -> Result<Allowed, NotUntil> {
+        let mut seen = self.whole_at();
+        loop {
+            let (whole_at, allowed) = quota.decide(seen, now)?;
+            match self.swap(seen, whole_at) {
+                Ok(_) => return Ok(allowed),
+                Err(newer) => seen = newer,
+            }
+        }
+    }
+
+    fn give_back(&self, quota: &Quota) {
+        let mut seen = self.whole_at();
+        while let Err(newer) = self.swap(seen, seen.saturating_sub(quota.interval())) {
+            seen = newer;
+        }
+    }
+
+    fn swap(&self, seen: u64, whole_at: u64) -> Result<u64, u64> {
+        self.0.compare_exchange_weak(seen, whole_at, Ordering::Relaxed, Ordering::Relaxed)
+    }
+}
