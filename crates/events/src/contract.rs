@@ -1,33 +1,115 @@
-//! The promises every broker keeps, as a suite that any engine's tests can call.
+//! The promises every broker keeps, as one suite that any engine's tests call unchanged.
+//!
+//! ```no_run
+//! # use yeoul_events::contract::{self, Fixture};
+//! # async fn fresh_broker() -> Fixture { unimplemented!() }
+//! # async fn test() {
+//! contract::suite(fresh_broker).await;
+//! # }
+//! ```
+//!
+//! Every case gets a fresh, empty broker and panics at the first broken promise with the case's
+//! name in its backtrace. It does not test speed, damage or a full disk: those are each engine's.
+
+mod limits;
+mod order;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{Broker, Topic};
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use crate::broker::READ_MAX;
+use crate::{Broker, Cause, Event, Offset, Stored, Topic};
 
 /// A broker that is being opened.
 pub type Opening = Pin<Box<dyn Future<Output = Arc<dyn Broker>> + Send>>;
 
-/// A fresh, empty broker and the way to close and open it again.
+/// A fresh, empty broker, and the way to open its storage again.
 pub struct Fixture {
-    /// It has the topics `alpha` and `beta` and nothing stored.
+    /// It has the [`topics`] and nothing stored.
     pub broker: Arc<dyn Broker>,
-    /// Opens the same storage again, after the broker was dropped.
+    /// Opens the same storage again; called after the broker was dropped.
     pub reopen: Box<dyn Fn() -> Opening + Send + Sync>,
 }
 
-/// The two topics every fixture has.
+/// The two topics every fixture has: `alpha` and `beta`.
 pub fn topics() -> [Topic; 2] {
-    todo!()
+    ["alpha", "beta"].map(|name| Topic::parse(name).expect("a topic"))
 }
 
-/// Runs every case against fresh brokers; panics at the first broken promise.
+/// Runs every case.
+///
+/// # Panics
+/// At the first promise the engine does not keep.
 pub async fn suite<F, R>(make: F)
 where
     F: Fn() -> R,
     R: Future<Output = Fixture>,
 {
-    let _ = make().await;
-    todo!()
+    order::a_batch_gets_gapless_offsets_and_reads_back_as_it_was(make().await).await;
+    order::topics_do_not_mix(make().await).await;
+    order::an_acknowledged_event_is_there_after_reopening(make().await).await;
+    order::a_second_copy_is_recognised_by_its_outbox_sequence(make().await).await;
+    order::an_event_without_outbox_sequence_is_stored_each_time(make().await).await;
+    order::concurrent_publishers_keep_their_own_order(make().await).await;
+    order::a_reader_beside_a_publisher_sees_no_gap(make().await).await;
+    order::a_watch_wakes_when_more_is_on_disk(make().await).await;
+    limits::a_read_returns_at_most_its_limit(make().await).await;
+    limits::a_batch_is_stored_at_the_limit_and_refused_past_it(make().await).await;
+    limits::a_key_is_stored_at_the_limit_and_refused_past_it(make().await).await;
+    limits::a_batch_with_one_event_too_large_stores_nothing(make().await).await;
+    limits::an_unknown_topic_is_refused_everywhere(make().await).await;
+}
+
+/// An event of `source` that names itself by `number`, without an outbox sequence.
+fn event(source: &str, key: &str, number: u64) -> Event {
+    let data = format!("{{\"number\":{number},\"text\":\"십이번가 \\\"몰\\\"\"}}");
+    Event {
+        id: format!("id-{number}"),
+        source: source.to_owned(),
+        kind: "Numbered".to_owned(),
+        subject: key.to_owned(),
+        time: Timestamp::from_microsecond(1_700_000_000_000_000).expect("in range"),
+        key: key.to_owned(),
+        sequence: number,
+        outbox_sequence: None,
+        cause: Cause {
+            correlation_id: Some("correlation".to_owned()),
+            causation_id: None,
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        },
+        data: RawValue::from_string(data).expect("JSON"),
+    }
+}
+
+/// The same with `number` as its outbox sequence.
+fn stamped(source: &str, number: u64) -> Event {
+    Event { outbox_sequence: Some(number), ..event(source, "key", number) }
+}
+
+async fn publish(broker: &dyn Broker, topic: &Topic, batch: Vec<Event>) -> Offset {
+    broker.publish(topic, batch).await.expect("a publish that is acknowledged")
+}
+
+/// Everything in a topic, checked for gaps.
+async fn everything(broker: &dyn Broker, topic: &Topic) -> Vec<Event> {
+    let mut events = Vec::new();
+    loop {
+        let after = Offset(events.len() as u64);
+        let page = broker.read(topic, after, READ_MAX).await.expect("a read");
+        if page.is_empty() {
+            return events;
+        }
+        for Stored { offset, event } in page {
+            events.push(event);
+            assert_eq!(offset, Offset(events.len() as u64), "offsets are gapless");
+        }
+    }
+}
+
+async fn numbers(broker: &dyn Broker, topic: &Topic) -> Vec<u64> {
+    everything(broker, topic).await.iter().map(|event| event.sequence).collect()
 }

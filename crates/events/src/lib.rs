@@ -30,16 +30,19 @@ pub mod store;
 pub mod subscription;
 
 mod error;
+#[cfg(test)]
+mod fixture;
+mod wait;
 
 pub use broker::{Broker, Offset, Stored, Topic};
-pub use error::Error;
+pub use error::{Error, Source};
 pub use event::{Cause, Draft, Event};
 pub use local::Log;
-pub use parking::DeadLetter;
+pub use parking::{DeadLetter, Retry};
 pub use position::{FeedPosition, TopicPosition, WritePosition};
 pub use relay::Relay;
 pub use store::sqlite::Database;
-pub use subscription::{Control, Failure, Handler, Retry, Status, Subscription};
+pub use subscription::{Control, Failure, Handler, Status, Subscription};
 
 /// The clock as a component: what time it is, in the reader's own words.
 ///

@@ -1,11 +1,32 @@
-//! Parking: what happens to a key whose event fails.
+//! Parking: what becomes of an event whose handler fails, and of its key.
+//!
+//! The failed event waits in the consumer's own database, later events of its key go straight
+//! behind it, and every other key goes on: order per key holds and nobody sleeps in the consumer.
+//! After its last attempt the event is a dead letter, still first of its key, until a hand redrives
+//! it.
+//!
+//! These are the decisions alone, pure; the table is the store's and the loop the subscription's.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::{Event, Topic};
+use crate::{Event, Offset, Topic};
 
-/// Events one subscription may park; past it the subscription takes no new events and says so.
+/// Events one subscription parks; at the limit it takes no new events and says so.
 pub const PARKED_MAX: u64 = 10_000;
+
+/// Characters of a handler's reason that are kept.
+pub const REASON_CHARS_MAX: usize = 1000;
+
+/// How often and how soon a failed event is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts in all, the first included; 0 counts as 1.
+    pub attempts: u32,
+    /// Time between two attempts.
+    pub backoff: Duration,
+}
 
 /// An event that failed as often as it may, and waits for a hand.
 #[derive(Clone, Debug)]
@@ -24,10 +45,90 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// What the handler said last.
     pub reason: String,
-    /// When the event was first parked.
+    /// When the event was parked.
     pub since: Timestamp,
     /// Later events of the key that wait behind it.
     pub waiting: u64,
     /// The event itself.
     pub event: Event,
+}
+
+/// What a parked event waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// The events of its key before it.
+    Turn,
+    /// Its next attempt, at this time.
+    Until(Timestamp),
+    /// A hand.
+    Hand,
+}
+
+impl Retry {
+    /// failed → again after the pause, or dead after the last attempt. `attempts` includes the one
+    /// that just failed.
+    pub(crate) fn after_failure(&self, attempts: u32, now: Timestamp) -> Wait {
+        if attempts >= self.attempts {
+            return Wait::Hand;
+        }
+        // A pause past the end of time is no attempt any more.
+        now.checked_add(self.backoff).map_or(Wait::Hand, Wait::Until)
+    }
+}
+
+/// The id of what a subscription parked from an offset.
+pub(crate) fn id(subscription: &str, offset: Offset) -> String {
+    format!("{subscription}.{offset}")
+}
+
+/// The offset in an id of this subscription.
+pub(crate) fn offset_of(id: &str, subscription: &str) -> Option<Offset> {
+    let digits = id.strip_prefix(subscription)?.strip_prefix('.')?;
+    let offset = Offset(digits.parse().ok()?);
+    (offset.to_string() == digits).then_some(offset)
+}
+
+/// A reason no longer than is kept.
+pub(crate) fn shortened(reason: &str) -> &str {
+    reason.char_indices().nth(REASON_CHARS_MAX).map_or(reason, |(end, _)| &reason[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_attempt_is_followed_by_a_hand_and_none_before_it() {
+        let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
+        let now = Timestamp::UNIX_EPOCH;
+        let again = Wait::Until(Timestamp::from_second(1).expect("in range"));
+        for (attempts, wait) in [(1, again), (2, again), (3, Wait::Hand), (4, Wait::Hand)] {
+            assert_eq!(retry.after_failure(attempts, now), wait, "{attempts}");
+        }
+        let never = Retry { attempts: 9, backoff: Duration::MAX };
+        assert_eq!(never.after_failure(1, now), Wait::Hand);
+    }
+
+    #[test]
+    fn an_id_reads_back_only_for_its_own_subscription() {
+        assert_eq!(id("product.order", Offset(17)), "product.order.17");
+        for (id, offset) in [
+            ("product.order.17", Some(Offset(17))),
+            ("product.order.017", None),
+            ("product.order.", None),
+            ("product.order", None),
+            ("product.order.x", None),
+            ("delivery.order.17", None),
+            ("product.orders.17", None),
+        ] {
+            assert_eq!(offset_of(id, "product.order"), offset, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_cut_between_characters() {
+        let fits = "재".repeat(REASON_CHARS_MAX);
+        assert_eq!(shortened(&fits), fits);
+        assert_eq!(shortened(&format!("{fits}고")), fits);
+    }
 }

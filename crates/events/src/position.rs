@@ -153,12 +153,14 @@ mod tests {
     #[test]
     fn the_three_kinds_are_never_interchangeable() {
         let write = WritePosition { source: "order".into(), sequence: 7 }.to_string();
-        let topic =
-            TopicPosition { topic: "order".parse().expect("a topic"), offset: Offset(7) }.to_string();
+        let topic = TopicPosition { topic: "order".parse().expect("a topic"), offset: Offset(7) }
+            .to_string();
         let feed = FeedPosition { feed: "order".into(), sequence: 7 }.to_string();
-        for (token, kinds) in
-            [(write, [true, false, false]), (topic, [false, true, false]), (feed, [false, false, true])]
-        {
+        for (token, kinds) in [
+            (write, [true, false, false]),
+            (topic, [false, true, false]),
+            (feed, [false, false, true]),
+        ] {
             let parsed = [
                 token.parse::<WritePosition>().is_ok(),
                 token.parse::<TopicPosition>().is_ok(),
@@ -173,9 +175,24 @@ mod tests {
         assert!("w7.order".parse::<WritePosition>().is_ok());
         assert!("w18446744073709551615.order".parse::<WritePosition>().is_ok());
         let wrong = [
-            "", "w", "7.order", "w7", "w7.", "w.order", "w-1.order", "w+7.order", "w07.order",
-            "w18446744073709551616.order", "w7.a b", "w7.~6", "w7.~zz", "w7.~6f", "w7.~FF", "W7.order",
-            "w7.~ff", "w7.order\n",
+            "",
+            "w",
+            "7.order",
+            "w7",
+            "w7.",
+            "w.order",
+            "w-1.order",
+            "w+7.order",
+            "w07.order",
+            "w18446744073709551616.order",
+            "w7.a b",
+            "w7.~6",
+            "w7.~zz",
+            "w7.~6f",
+            "w7.~FF",
+            "W7.order",
+            "w7.~ff",
+            "w7.order\n",
         ];
         for token in wrong {
             assert!(token.parse::<WritePosition>().is_err(), "{token:?}");

@@ -1,21 +1,50 @@
-//! A subscription.
+//! One consumer of one topic: reads in order, hands each event to a handler inside the consumer's
+//! own transaction, and keeps a failing key from holding up the others.
+//!
+//! Position, marks of what was received, effects and the outbox rows they cause change in one
+//! transaction, so that an effect happens exactly once however often an event arrives: there is no
+//! window of remembered ids that could run out. A batch is one piece of the writer's work with a
+//! savepoint per event; [`parking`](crate::parking) says what happens to one that fails.
+//!
+//! Two kinds of trouble are kept apart. A handler's own failure counts towards the dead letter;
+//! trouble of the environment takes the whole batch back, is retried for as long as it lasts and
+//! shown as stuck.
+
+mod consumer;
+mod control;
+mod delivery;
+
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::parking::DeadLetter;
 use crate::store::sqlite::{Database, Write};
-use crate::{Broker, Clock, Error, Event, Offset, Topic};
+use crate::{Broker, Clock, Error, Event, Topic};
+use consumer::Consumer;
+use control::Shared;
+use delivery::Plan;
+
+pub use crate::parking::Retry;
+pub use control::{Control, STUCK_AFTER, Status};
+
+/// Events one transaction of a subscription takes at most.
+pub const BATCH_MAX: usize = 256;
 
 /// What a service does with an event.
 pub trait Handler: Send + Sync + 'static {
-    /// Scratch of one delivery batch; `()` for most.
+    /// Scratch of one delivery batch, for handlers that gather and write once; `()` for most.
     type Batch: Default + Send + 'static;
 
-    /// Runs in the consumer's transaction, in a savepoint of its own.
+    /// Runs in the consumer's transaction, in a savepoint of its own. May run again for an event
+    /// whose effects were taken back with its batch, never for one whose effects stand.
+    ///
+    /// # Errors
+    /// [`Failure::Handler`] counts as an attempt; [`Failure::Environment`] takes the batch back and
+    /// tries it again for as long as it lasts.
     fn handle(
         &self,
         batch: &mut Self::Batch,
@@ -23,60 +52,35 @@ pub trait Handler: Send + Sync + 'static {
         event: &Event,
     ) -> Result<(), Failure>;
 
-    /// Before the position is stored.
+    /// Writes what the batch gathered, before the position is stored.
+    ///
+    /// # Errors
+    /// Anything but [`Error::Environment`] has the batch delivered event by event, to find whose
+    /// failure it is.
     fn flush(&self, _batch: &mut Self::Batch, _write: &mut Write<'_>) -> Result<(), Error> {
         Ok(())
     }
 
-    /// After the sync.
+    /// Called after the sync, once per batch that stands.
     fn committed(&self, _batch: Self::Batch) {}
 }
 
 /// Why a handler did not do its work.
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// The handler's own: counts as an attempt.
+    /// Its own reason, in words for the dead letter.
     Handler(String),
-    /// The environment's: retried for as long as it lasts.
+    /// Trouble that is nobody's fault here: disk full, database locked or away.
     Environment(Error),
 }
 
-/// How often and how soon a failed event is tried again.
-#[derive(Clone, Copy, Debug)]
-pub struct Retry {
-    /// Attempts in all, the first included; at least 1.
-    pub attempts: u32,
-    /// Time between two attempts.
-    pub backoff: Duration,
-}
-
-/// Asked before the handler; an `Err` is a handler failure.
+/// Asked before the handler; an `Err` is a handler failure with that reason.
 pub type Fault = Arc<dyn Fn(&Event) -> Result<(), String> + Send + Sync>;
 
-/// One consumer of one topic.
-pub struct Subscription<H> {
-    handler: H,
-}
-
-/// What the admin listener and the command line hold of a subscription.
-#[derive(Clone)]
-pub struct Control {}
-
-/// How a subscription is doing.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// `product.order`.
-    pub name: String,
-    /// The topic.
-    pub topic: Topic,
-    /// The last offset taken.
-    pub position: Offset,
-    /// The topic's end.
-    pub end: Offset,
-    /// Events between the two.
-    pub lag: u64,
-    /// Trouble, in words; `None` while all is well.
-    pub stuck: Option<String>,
+/// One consumer of one topic, not yet running.
+pub struct Subscription<H: Handler> {
+    plan: Plan<H>,
+    shared: Shared,
 }
 
 impl From<Error> for Failure {
@@ -90,7 +94,8 @@ impl From<Error> for Failure {
 }
 
 impl<H: Handler> Subscription<H> {
-    /// A subscription.
+    /// A subscription that keeps its inbox in `database` under `name` (`product.order`), which must
+    /// not change between starts.
     pub fn new(
         name: &str,
         topic: Topic,
@@ -100,79 +105,31 @@ impl<H: Handler> Subscription<H> {
         retry: Retry,
         clock: Clock,
     ) -> Subscription<H> {
-        let _ = (name, topic, database, broker, retry, clock);
-        Subscription { handler }
+        let plan = Plan { name: name.to_owned(), handler, retry, fault: None };
+        Subscription { plan, shared: Shared::new(name, topic, database, broker, clock) }
     }
 
-    /// Rests while `paused` says so.
+    /// Rests while `paused` says so; a stopped service is not stuck.
     #[must_use]
-    pub fn paused(self, paused: watch::Receiver<bool>) -> Self {
-        let _ = paused;
+    pub fn paused(mut self, paused: watch::Receiver<bool>) -> Self {
+        self.shared.paused = paused;
         self
     }
 
-    /// Asked before the handler.
+    /// Has `fault` asked before the handler.
     #[must_use]
-    pub fn fault(self, fault: Fault) -> Self {
-        let _ = fault;
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.plan.fault = Some(fault);
         self
     }
 
-    /// The handle.
+    /// What the admin listener and the command line hold of it.
     pub fn control(&self) -> Control {
-        todo!()
+        Control::new(self.shared.clone())
     }
 
-    /// Runs until `stop` resolves.
+    /// Consumes until `stop` resolves; a batch under way is finished first.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        stop.await;
-        let _ = self.handler;
-        todo!()
-    }
-}
-
-impl Control {
-    /// `product.order`.
-    pub fn name(&self) -> &str {
-        todo!()
-    }
-
-    /// The topic.
-    pub fn topic(&self) -> &Topic {
-        todo!()
-    }
-
-    /// How it is doing.
-    pub fn status(&self) -> Result<Status, Error> {
-        todo!()
-    }
-
-    /// Up to `limit` dead letters, oldest first.
-    pub fn dead(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
-        let _ = limit;
-        todo!()
-    }
-
-    /// Tries a dead letter again at once; `false` if there is none of that id.
-    pub async fn redrive(&self, id: &str) -> Result<bool, Error> {
-        let _ = id;
-        todo!()
-    }
-
-    /// Delivers everything again from the beginning; what was received changes nothing.
-    pub async fn rewind(&self) -> Result<(), Error> {
-        todo!()
-    }
-
-    /// Whether anything of this key waits.
-    pub fn is_parked(&self, key: &str) -> Result<bool, Error> {
-        let _ = key;
-        todo!()
-    }
-
-    /// Whether an event of `source` at or under `sequence` waits.
-    pub fn parked_through(&self, source: &str, sequence: u64) -> Result<bool, Error> {
-        let _ = (source, sequence);
-        todo!()
+        Consumer::new(self.plan, self.shared).run(stop).await;
     }
 }

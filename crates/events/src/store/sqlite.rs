@@ -16,12 +16,14 @@ pub(crate) mod log;
 mod outbox;
 pub(crate) mod parked;
 mod readers;
+mod thread;
 mod work;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,8 +38,8 @@ use crate::{Clock, Draft, Error, Event, Topic};
 
 pub(crate) use outbox::Reconciled;
 pub use outbox::{DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX};
-pub(crate) use work::panic_message;
 pub use readers::READERS_MAX;
+pub(crate) use work::panic_message;
 pub use writer::{GROUP_MAX, WRITE_QUEUE_MAX};
 
 /// What a database is opened with.
@@ -153,7 +155,7 @@ impl Database {
     pub(crate) fn reconcile(
         &self,
         published: u64,
-    ) -> impl Future<Output = Result<Reconciled, Error>> + Send + use<> {
+    ) -> impl Future<Output = Result<Reconciled, Error>> + Send + 'static {
         self.write(move |write| match write.outbox.as_deref_mut() {
             Some(outbox) => outbox.reconcile(write.connection, published),
             None => Ok(Reconciled::default()),
@@ -166,11 +168,19 @@ impl Database {
     }
 
     /// Saves how far the relay got, now.
-    pub(crate) fn save_relayed(&self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+    pub(crate) fn save_relayed(&self) -> impl Future<Output = Result<(), Error>> + Send + 'static {
         self.write(|write| match write.outbox.as_deref_mut() {
             Some(outbox) => outbox.save(write.connection),
             None => Ok(()),
         })
+    }
+
+    /// Per source, up to which outbox sequence `subscription` received events into this file.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: read again later.
+    pub fn received(&self, subscription: &str) -> Result<BTreeMap<String, u64>, Error> {
+        self.read(|sql| inbox::marks(sql, subscription))
     }
 
     /// Whose outbox this is.
@@ -197,6 +207,36 @@ impl Write<'_> {
     pub fn publish(&mut self, draft: Draft) -> Result<u64, Error> {
         let outbox = self.outbox.as_deref_mut().expect("a database that publishes has an outbox");
         outbox.insert(self.connection, &draft, self.now)
+    }
+
+    /// Runs a part of the work in a savepoint of its own: an `Err` of it takes back its rows and
+    /// its events, and nothing else. Everything else that panics or fails is the whole work's.
+    ///
+    /// # Errors
+    /// The outer one, [`Error::Environment`]: the store refused; give the whole work up with it.
+    pub fn attempt<T, E>(
+        &mut self,
+        part: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
+    ) -> Result<Result<T, E>, Error> {
+        let before = self.outbox.as_ref().map(|outbox| outbox.mark());
+        self.run("SAVEPOINT part")?;
+        let outcome = part(self);
+        if self.connection.is_autocommit() {
+            return Err(Error::environment("the engine ended the transaction"));
+        }
+        if outcome.is_err() {
+            self.run("ROLLBACK TO part")?;
+            if let (Some(outbox), Some(before)) = (&mut self.outbox, before) {
+                outbox.reset(before);
+            }
+        }
+        self.run("RELEASE part")?;
+        Ok(outcome)
+    }
+
+    fn run(&self, statement: &str) -> Result<(), Error> {
+        self.connection.prepare_cached(statement)?.execute([])?;
+        Ok(())
     }
 
     /// The time of this transaction.

@@ -26,8 +26,7 @@ const STATEMENTS_MAX: usize = 128;
 /// Opens the one connection that writes.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE)?;
-    let mode: String =
-        connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
+    let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         return Err(Error::environment(format!("no write-ahead log on this file system: {mode}")));
     }
@@ -99,4 +98,10 @@ fn is_environment(code: ErrorCode) -> bool {
             | ErrorCode::OperationAborted
             | ErrorCode::SchemaChanged
     )
+}
+
+impl From<rusqlite::Error> for crate::Failure {
+    fn from(error: rusqlite::Error) -> crate::Failure {
+        Error::from(error).into()
+    }
 }

@@ -1,2 +1,131 @@
-//! Inbox tables.
-pub(super) const TABLES: &str = "";
+//! The inbox tables: how far a subscription read, and what it received of every source.
+//!
+//! Both change in the transaction of the effects. The place says where to read on; the marks say
+//! what is a second copy, whatever its offset, so that reading again from anywhere changes nothing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::{Error, Event, Offset, Stored};
+
+pub(super) const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS inbox (
+        subscription TEXT PRIMARY KEY, position INTEGER NOT NULL, source TEXT NOT NULL,
+        event TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS inbox_mark (
+        subscription TEXT NOT NULL, source TEXT NOT NULL, sequence INTEGER NOT NULL,
+        PRIMARY KEY (subscription, source)) STRICT, WITHOUT ROWID;";
+
+/// Whose mark counts offsets: events that came without an outbox sequence.
+const UNSTAMPED: &str = "";
+
+/// Where a subscription got to, and which event it saw there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) position: Offset,
+    pub(crate) source: String,
+    pub(crate) event: String,
+}
+
+/// The marks a batch touches, loaded once and written once.
+pub(crate) struct Marks<'n> {
+    subscription: &'n str,
+    marks: HashMap<String, (u64, bool)>,
+}
+
+impl Place {
+    /// The place of an event just taken.
+    pub(crate) fn of(stored: &Stored) -> Place {
+        let Event { source, id, .. } = &stored.event;
+        Place { position: stored.offset, source: source.clone(), event: id.clone() }
+    }
+
+    pub(crate) fn load(sql: &Connection, subscription: &str) -> Result<Place, Error> {
+        let select = "SELECT position, source, event FROM inbox WHERE subscription = ?1";
+        let mut select = sql.prepare_cached(select)?;
+        let place = select.query_row([subscription], |row| {
+            let position = Offset(row.get(0)?);
+            Ok(Place { position, source: row.get(1)?, event: row.get(2)? })
+        });
+        Ok(place.optional()?.unwrap_or_default())
+    }
+
+    pub(crate) fn save(&self, sql: &Connection, subscription: &str) -> Result<(), Error> {
+        let upsert = "INSERT OR REPLACE INTO inbox VALUES (?1, ?2, ?3, ?4)";
+        let mut upsert = sql.prepare_cached(upsert)?;
+        upsert.execute(params![subscription, self.position.0, self.source, self.event])?;
+        Ok(())
+    }
+}
+
+impl<'n> Marks<'n> {
+    pub(crate) fn new(subscription: &'n str) -> Marks<'n> {
+        Marks { subscription, marks: HashMap::new() }
+    }
+
+    /// Whether this event was not received before; it counts as received from now on.
+    pub(crate) fn receive(&mut self, sql: &Connection, stored: &Stored) -> Result<bool, Error> {
+        let (source, sequence) = match stored.event.outbox_sequence {
+            Some(sequence) => (stored.event.source.as_str(), sequence),
+            None => (UNSTAMPED, stored.offset.0),
+        };
+        let highest = match self.marks.get(source) {
+            Some((highest, _)) => *highest,
+            None => mark(sql, self.subscription, source)?,
+        };
+        let fresh = sequence > highest;
+        self.marks.entry(source.to_owned()).or_insert((highest, false));
+        if fresh && let Some(entry) = self.marks.get_mut(source) {
+            *entry = (sequence, true);
+        }
+        Ok(fresh)
+    }
+
+    pub(crate) fn save(self, sql: &Connection) -> Result<(), Error> {
+        for (source, (sequence, raised)) in self.marks {
+            if raised {
+                save_mark(sql, self.subscription, &source, sequence)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every mark of a subscription, by source.
+pub(crate) fn marks(sql: &Connection, subscription: &str) -> Result<BTreeMap<String, u64>, Error> {
+    let select = "SELECT source, sequence FROM inbox_mark WHERE subscription = ?1 AND source <> ''";
+    let mut select = sql.prepare_cached(select)?;
+    let rows = select.query_map([subscription], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Back to the beginning: the marks keep every effect from happening again.
+pub(crate) fn rewind(sql: &Connection, subscription: &str) -> Result<(), Error> {
+    Place::default().save(sql, subscription)
+}
+
+/// Back to the beginning of a log that ends at `end` now, before where it once ended: what has no
+/// outbox sequence is known by its offset alone, and those after `end` are free to be new events.
+pub(crate) fn rewind_shortened(
+    sql: &Connection,
+    subscription: &str,
+    end: Offset,
+) -> Result<(), Error> {
+    let known = mark(sql, subscription, UNSTAMPED)?.min(end.0);
+    save_mark(sql, subscription, UNSTAMPED, known)?;
+    rewind(sql, subscription)
+}
+
+fn mark(sql: &Connection, subscription: &str, source: &str) -> Result<u64, Error> {
+    let select = "SELECT sequence FROM inbox_mark WHERE subscription = ?1 AND source = ?2";
+    let mut select = sql.prepare_cached(select)?;
+    let highest = select.query_row([subscription, source], |row| row.get(0));
+    Ok(highest.optional()?.unwrap_or(0))
+}
+
+fn save_mark(sql: &Connection, subscription: &str, source: &str, to: u64) -> Result<(), Error> {
+    let upsert = "INSERT OR REPLACE INTO inbox_mark VALUES (?1, ?2, ?3)";
+    sql.prepare_cached(upsert)?.execute(params![subscription, source, to])?;
+    Ok(())
+}

@@ -1,2 +1,201 @@
-//! Parked table.
-pub(super) const TABLES: &str = "";
+//! The table of parked events: a queue per key, the first of each either due, or dead.
+//!
+//! `place` orders a key's queue and not the offset, which may come again in a log that lost its
+//! tail. Exactly the first of a key has `next_at` (it will be tried) or `dead` (a hand is needed);
+//! those behind have neither.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::parking::{self, DeadLetter, Wait};
+use crate::{Error, Event, Offset, Stored, Topic};
+
+pub(super) const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS parked (
+        place INTEGER PRIMARY KEY, subscription TEXT NOT NULL, offset INTEGER NOT NULL,
+        key TEXT NOT NULL, source TEXT NOT NULL, sequence INTEGER, event BLOB NOT NULL,
+        attempts INTEGER NOT NULL, next_at INTEGER, dead INTEGER NOT NULL,
+        reason TEXT NOT NULL, since INTEGER NOT NULL) STRICT;
+    CREATE INDEX IF NOT EXISTS parked_key ON parked (subscription, key, place);
+    CREATE INDEX IF NOT EXISTS parked_source ON parked (subscription, source, sequence);
+    CREATE INDEX IF NOT EXISTS parked_due ON parked (subscription, next_at, place)
+        WHERE next_at IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS parked_dead ON parked (subscription, place) WHERE dead = 1;";
+
+/// A parked event that is due.
+pub(crate) struct Parked {
+    pub(crate) place: i64,
+    pub(crate) attempts: u32,
+    pub(crate) event: Event,
+}
+
+/// How many events a subscription has parked.
+pub(crate) fn count(sql: &Connection, subscription: &str) -> Result<u64, Error> {
+    let select = "SELECT count(*) FROM parked WHERE subscription = ?1";
+    Ok(sql.prepare_cached(select)?.query_row([subscription], |row| row.get(0))?)
+}
+
+/// Whether anything of this key is parked.
+pub(crate) fn holds(sql: &Connection, subscription: &str, key: &str) -> Result<bool, Error> {
+    let select = "SELECT 1 FROM parked WHERE subscription = ?1 AND key = ?2";
+    Ok(sql.prepare_cached(select)?.exists([subscription, key])?)
+}
+
+/// Whether anything of this source with an outbox sequence at or under `sequence` is parked.
+pub(crate) fn through(
+    sql: &Connection,
+    subscription: &str,
+    source: &str,
+    sequence: u64,
+) -> Result<bool, Error> {
+    let select = "SELECT 1 FROM parked WHERE subscription = ?1 AND source = ?2 AND sequence <= ?3";
+    // Sequences past the engine's range are past every stored one.
+    let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
+    Ok(sql.prepare_cached(select)?.exists(params![subscription, source, sequence])?)
+}
+
+/// Parks an event that was tried `attempts` times and now waits for `wait`.
+pub(crate) fn park(
+    sql: &Connection,
+    subscription: &str,
+    stored: &Stored,
+    (attempts, wait, reason): (u32, Wait, &str),
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (next_at, dead) = columns(wait);
+    let event = &stored.event;
+    let insert = "INSERT INTO parked (subscription, offset, key, source, sequence, event,
+        attempts, next_at, dead, reason, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    sql.prepare_cached(insert)?.execute(params![
+        subscription,
+        stored.offset.0,
+        event.key,
+        event.source,
+        event.outbox_sequence,
+        event.to_json(),
+        attempts,
+        next_at,
+        dead,
+        parking::shortened(reason),
+        now.as_microsecond(),
+    ])?;
+    Ok(())
+}
+
+/// When the next attempt is due.
+pub(crate) fn next_due(sql: &Connection, subscription: &str) -> Result<Option<Timestamp>, Error> {
+    let select = "SELECT next_at FROM parked WHERE subscription = ?1 AND next_at IS NOT NULL
+        ORDER BY next_at LIMIT 1";
+    let mut select = sql.prepare_cached(select)?;
+    let due = select.query_row([subscription], |row| row.get(0)).optional()?;
+    due.map(time).transpose()
+}
+
+/// The first event that is due by `now`, longest due first.
+pub(crate) fn due(
+    sql: &Connection,
+    subscription: &str,
+    now: Timestamp,
+) -> Result<Option<Parked>, Error> {
+    let select = "SELECT place, attempts, event FROM parked
+        WHERE subscription = ?1 AND next_at IS NOT NULL AND next_at <= ?2
+        ORDER BY next_at, place LIMIT 1";
+    let mut select = sql.prepare_cached(select)?;
+    let mut rows = select.query(params![subscription, now.as_microsecond()])?;
+    rows.next()?.map(parked).transpose()
+}
+
+/// Notes a failed attempt.
+pub(crate) fn failed(
+    sql: &Connection,
+    place: i64,
+    (attempts, wait, reason): (u32, Wait, &str),
+) -> Result<(), Error> {
+    let (next_at, dead) = columns(wait);
+    let update = "UPDATE parked SET attempts = ?2, next_at = ?3, dead = ?4, reason = ?5
+        WHERE place = ?1";
+    let reason = parking::shortened(reason);
+    sql.prepare_cached(update)?.execute(params![place, attempts, next_at, dead, reason])?;
+    Ok(())
+}
+
+/// Takes a handled event out; the next of its key is due at once.
+pub(crate) fn handled(
+    sql: &Connection,
+    subscription: &str,
+    place: i64,
+    key: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    sql.prepare_cached("DELETE FROM parked WHERE place = ?1")?.execute([place])?;
+    let next = "UPDATE parked SET next_at = ?3 WHERE place =
+        (SELECT min(place) FROM parked WHERE subscription = ?1 AND key = ?2)";
+    sql.prepare_cached(next)?.execute(params![subscription, key, now.as_microsecond()])?;
+    Ok(())
+}
+
+/// Makes the dead letter from this offset due now, as if it had never been tried.
+pub(crate) fn redrive(
+    sql: &Connection,
+    subscription: &str,
+    offset: Offset,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let update = "UPDATE parked SET attempts = 0, dead = 0, next_at = ?3
+        WHERE subscription = ?1 AND offset = ?2 AND dead = 1";
+    let mut update = sql.prepare_cached(update)?;
+    Ok(update.execute(params![subscription, offset.0, now.as_microsecond()])? > 0)
+}
+
+/// Up to `limit` dead letters, longest parked first.
+pub(crate) fn dead(
+    sql: &Connection,
+    subscription: &str,
+    topic: &Topic,
+    limit: usize,
+) -> Result<Vec<DeadLetter>, Error> {
+    let select = "SELECT offset, attempts, reason, since, event,
+            (SELECT count(*) FROM parked behind WHERE behind.subscription = parked.subscription
+                AND behind.key = parked.key AND behind.place > parked.place)
+        FROM parked WHERE subscription = ?1 AND dead = 1 ORDER BY place LIMIT ?2";
+    let mut select = sql.prepare_cached(select)?;
+    let mut rows = select.query(params![subscription, limit])?;
+    let mut letters = Vec::new();
+    while let Some(row) = rows.next()? {
+        letters.push(letter(row, subscription, topic)?);
+    }
+    Ok(letters)
+}
+
+fn letter(row: &Row<'_>, subscription: &str, topic: &Topic) -> Result<DeadLetter, Error> {
+    let event = Event::from_json(row.get_ref(4)?.as_blob().unwrap_or_default())?;
+    Ok(DeadLetter {
+        id: parking::id(subscription, Offset(row.get(0)?)),
+        subscription: subscription.to_owned(),
+        topic: topic.clone(),
+        key: event.key.clone(),
+        kind: event.kind.clone(),
+        attempts: row.get(1)?,
+        reason: row.get(2)?,
+        since: time(row.get(3)?)?,
+        waiting: row.get(5)?,
+        event,
+    })
+}
+
+fn parked(row: &Row<'_>) -> Result<Parked, Error> {
+    let event = Event::from_json(row.get_ref(2)?.as_blob().unwrap_or_default())?;
+    Ok(Parked { place: row.get(0)?, attempts: row.get(1)?, event })
+}
+
+fn columns(wait: Wait) -> (Option<i64>, bool) {
+    match wait {
+        Wait::Turn => (None, false),
+        Wait::Until(at) => (Some(at.as_microsecond()), false),
+        Wait::Hand => (None, true),
+    }
+}
+
+fn time(microseconds: i64) -> Result<Timestamp, Error> {
+    Timestamp::from_microsecond(microseconds).map_err(Error::decode)
+}

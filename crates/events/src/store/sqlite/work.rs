@@ -13,11 +13,14 @@ use crate::Error;
 
 /// One queued piece of work.
 pub(super) trait Work: Send {
-    /// Runs it once; `false` asks for its savepoint to be rolled back.
-    fn run(&mut self, write: &mut Write<'_>) -> bool;
+    /// Runs it once; `Err` asks for its savepoint to be rolled back.
+    fn run(&mut self, write: &mut Write<'_>) -> Result<(), Refused>;
     /// Answers after the commit, or with what kept it from happening.
     fn finish(self: Box<Self>, committed: Result<(), Error>);
 }
+
+/// The work's own answer is an error.
+pub(super) struct Refused;
 
 pub(super) fn boxed<T, E, F>(work: F, reply: oneshot::Sender<Result<T, E>>) -> Box<dyn Work>
 where
@@ -40,14 +43,14 @@ where
     E: From<Error> + Send,
     F: FnOnce(&mut Write<'_>) -> Result<T, E> + Send,
 {
-    fn run(&mut self, write: &mut Write<'_>) -> bool {
+    fn run(&mut self, write: &mut Write<'_>) -> Result<(), Refused> {
         let work = self.work.take().expect("work runs once");
         let answer = catch_unwind(AssertUnwindSafe(|| work(write))).unwrap_or_else(|panic| {
             let what = panic_message(panic.as_ref());
             tracing::error!(what, "a piece of work panicked and was rolled back");
             Err(E::from(Error::Panicked { what }))
         });
-        self.answer.insert(answer).is_ok()
+        self.answer.insert(answer).as_ref().map(drop).map_err(|_| Refused)
     }
 
     fn finish(self: Box<Self>, committed: Result<(), Error>) {

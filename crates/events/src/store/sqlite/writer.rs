@@ -9,10 +9,8 @@
 //! It never dies in silence: a work's panic is that work's answer, and the end of the thread turns
 //! every later write into [`Error::Closed`].
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 use tokio::sync::mpsc::error::TrySendError;
@@ -20,7 +18,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::outbox::{self, Outbox};
 use super::readers::Readers;
-use super::work::{Work, panic_message};
+use super::thread::Thread;
+use super::work::Work;
 use super::{Options, Publishes, Write, connection, group, inbox, parked};
 use crate::{Clock, Error};
 
@@ -32,8 +31,9 @@ pub const GROUP_MAX: usize = 1024;
 
 /// What every handle on the file shares.
 pub(super) struct Shared {
-    queue: Option<mpsc::Sender<Input>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    // Before the thread: it ends when nobody can send to it any more.
+    queue: mpsc::Sender<Input>,
+    _thread: Thread,
     pub(super) readers: Readers,
     pub(super) committed: watch::Receiver<u64>,
     pub(super) publishes: Option<Publishes>,
@@ -68,8 +68,8 @@ pub(super) fn open(options: &Options) -> Result<Arc<Shared>, Error> {
     let writer = Writer { connection, outbox, committed, clock: Arc::clone(&options.clock) };
     let (queue, inputs) = mpsc::channel(WRITE_QUEUE_MAX);
     Ok(Arc::new(Shared {
-        queue: Some(queue),
-        thread: Mutex::new(Some(start(writer, inputs)?)),
+        queue,
+        _thread: Thread::start("writer", move || writer.run(inputs))?,
         readers: Readers::new(options.path.clone()),
         committed: follow,
         publishes: options.publishes.clone(),
@@ -78,21 +78,9 @@ pub(super) fn open(options: &Options) -> Result<Arc<Shared>, Error> {
     }))
 }
 
-fn start(writer: Writer, inputs: mpsc::Receiver<Input>) -> Result<JoinHandle<()>, Error> {
-    let run = move || {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| writer.run(inputs))) {
-            let what = panic_message(panic.as_ref());
-            tracing::error!(what, "a database's writer died; every later write is refused");
-        }
-    };
-    let builder = thread::Builder::new().name("writer".to_owned());
-    builder.spawn(run).map_err(|error| Error::environment(format!("no thread: {error}")))
-}
-
 impl Shared {
     pub(super) fn queue(&self, work: Box<dyn Work>) -> Result<(), Error> {
-        let queue = self.queue.as_ref().ok_or(Error::Closed)?;
-        queue.try_send(Input::Work(work)).map_err(|refused| match refused {
+        self.queue.try_send(Input::Work(work)).map_err(|refused| match refused {
             TrySendError::Full(_) => {
                 Error::environment(format!("{WRITE_QUEUE_MAX} writes wait already"))
             }
@@ -102,23 +90,9 @@ impl Shared {
 
     pub(super) async fn close(&self) {
         let (reply, closed) = oneshot::channel();
-        if let Some(queue) = &self.queue
-            && queue.send(Input::Close(reply)).await.is_ok()
-        {
+        if self.queue.send(Input::Close(reply)).await.is_ok() {
             // An error means that the thread is gone already, which is what was asked for.
             let _ = closed.await;
-        }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.queue = None;
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Work may hold the last handle itself: a thread cannot wait for its own end.
-        if let Some(thread) = thread.filter(|it| it.thread().id() != thread::current().id()) {
-            // A panic was already reported by the thread itself.
-            let _ = thread.join();
         }
     }
 }
@@ -128,20 +102,21 @@ impl Writer {
         let mut closing = Vec::new();
         let mut size = 0;
         loop {
-            let mut works = Vec::with_capacity(size);
-            for input in group::collect(&mut inputs, size, GROUP_MAX) {
+            let group = group::collect(&mut inputs, size, GROUP_MAX);
+            if group.is_empty() {
+                break;
+            }
+            let mut works = Vec::with_capacity(group.len());
+            for input in group {
                 match input {
                     Input::Work(work) => works.push(work),
-                    Input::Close(reply) => closing.push(reply),
+                    Input::Close(reply) => {
+                        inputs.close();
+                        closing.push(reply);
+                    }
                 }
             }
             size = works.len();
-            if !closing.is_empty() {
-                inputs.close();
-            }
-            if works.is_empty() && (closing.is_empty() || inputs.is_empty()) {
-                break;
-            }
             self.group(works);
         }
         self.finish();
@@ -155,7 +130,7 @@ impl Writer {
         while pending.len() > 0 {
             let before = self.outbox.as_ref().map(Outbox::mark);
             let mut ran = Vec::with_capacity(pending.len());
-            let outcome = self.transaction(&mut pending, &mut ran);
+            let outcome = self.transaction(&mut pending, &mut ran).map_err(for_everybody);
             match &outcome {
                 Ok(()) => self.tell_committed(),
                 Err(error) => {
@@ -181,19 +156,12 @@ impl Writer {
         let now = (self.clock)();
         for work in pending {
             ran.push(work);
-            let before = self.outbox.as_ref().map(Outbox::mark);
-            self.sql("SAVEPOINT work")?;
             let outbox = self.outbox.as_mut();
             let mut write = Write { connection: &self.connection, outbox, now };
-            let accepted = ran.last_mut().is_some_and(|work| work.run(&mut write));
-            if self.connection.is_autocommit() {
-                return Err(Error::environment("the engine ended the transaction"));
+            if let Some(work) = ran.last_mut() {
+                // The work keeps its own answer for after the commit.
+                let _ = write.attempt(|write| work.run(write))?;
             }
-            if !accepted {
-                self.sql("ROLLBACK TO work")?;
-                self.reset(before);
-            }
-            self.sql("RELEASE work")?;
         }
         if let Some(outbox) = &mut self.outbox {
             outbox.save_if_due(&self.connection)?;
@@ -206,14 +174,10 @@ impl Writer {
         Ok(())
     }
 
-    fn reset(&mut self, before: Option<outbox::Mark>) {
+    fn undo(&mut self, before: Option<outbox::Mark>) {
         if let (Some(outbox), Some(mark)) = (&mut self.outbox, before) {
             outbox.reset(mark);
         }
-    }
-
-    fn undo(&mut self, before: Option<outbox::Mark>) {
-        self.reset(before);
         if !self.connection.is_autocommit()
             && let Err(error) = self.sql("ROLLBACK")
         {
@@ -240,6 +204,18 @@ impl Writer {
         let fold = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = fold {
             tracing::warn!(%error, "the write-ahead file was not folded in");
+        }
+    }
+}
+
+/// What failed the transaction is nobody's own fault in the group: to each of them it is the
+/// environment's, and nothing was done.
+fn for_everybody(error: Error) -> Error {
+    match error {
+        same @ (Error::Environment { .. } | Error::Damaged { .. }) => same,
+        other => {
+            let what = format!("the transaction failed: {other}");
+            Error::Environment { what, source: Some(Arc::new(other)) }
         }
     }
 }

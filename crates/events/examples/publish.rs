@@ -1,0 +1,106 @@
+//! How many events per second the local log acknowledges durably.
+//!
+//! Sixty-four publishers, one 256-byte event in flight each, every acknowledgement after the sync;
+//! beside it one publisher alone, and what a bare sync of the same disk takes. Run it with
+//! `cargo run --release -p yeoul-events --example publish [seconds] [publishers]`.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use yeoul_events::{Broker, Cause, Event, Log, Topic};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let seconds: u64 = arguments.next().map_or(Ok(5), |text| text.parse())?;
+    let publishers: usize = arguments.next().map_or(Ok(64), |text| text.parse())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let folder = tempfile::tempdir_in(".")?;
+    report("bare sync", sync_micros(&folder.path().join("bare"))?, "us")?;
+    for publishers in [1, publishers] {
+        let (per_second, median) = runtime.block_on(measure(folder.path(), publishers, seconds))?;
+        report(&format!("{publishers} publishers"), per_second, "events/s")?;
+        report(&format!("{publishers} publishers, median"), median, "us")?;
+    }
+    Ok(())
+}
+
+fn report(what: &str, figure: f64, unit: &str) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{what}: {figure:.0} {unit}")
+}
+
+async fn measure(
+    folder: &std::path::Path,
+    publishers: usize,
+    seconds: u64,
+) -> Result<(f64, f64), yeoul_events::Error> {
+    let topic = Topic::parse("order")?;
+    let clock = Arc::new(|| Timestamp::UNIX_EPOCH);
+    let log = Arc::new(Log::open(folder, std::slice::from_ref(&topic), clock)?);
+    let count = Arc::new(AtomicU64::new(0));
+    let began = now();
+    let until = began + Duration::from_secs(seconds);
+    let mut tasks = tokio::task::JoinSet::new();
+    for publisher in 0..publishers {
+        let (log, topic, count) = (Arc::clone(&log), topic.clone(), Arc::clone(&count));
+        tasks.spawn(async move {
+            let mut taken = Vec::new();
+            let template = event(publisher as u64);
+            while now() < until {
+                let sent = now();
+                let published = log.publish(&topic, vec![template.clone()]).await;
+                published.expect("an acknowledgement");
+                taken.push(sent.elapsed());
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            taken
+        });
+    }
+    let mut taken: Vec<Duration> = tasks.join_all().await.into_iter().flatten().collect();
+    taken.sort_unstable();
+    let per_second = count.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
+    log.close().await;
+    Ok((per_second, taken[taken.len() / 2].as_secs_f64() * 1e6))
+}
+
+/// 256 bytes of data.
+fn event(publisher: u64) -> Event {
+    let text = format!("\"{}\"", "x".repeat(254));
+    Event {
+        id: format!("event-{publisher}"),
+        source: "bench".to_owned(),
+        kind: "Measured".to_owned(),
+        subject: publisher.to_string(),
+        time: Timestamp::UNIX_EPOCH,
+        key: publisher.to_string(),
+        sequence: 1,
+        outbox_sequence: None,
+        cause: Cause::default(),
+        data: serde_json::value::RawValue::from_string(text).expect("JSON"),
+    }
+}
+
+/// The median time of a 16 KiB write and its sync, over a file that does not grow.
+fn sync_micros(path: &std::path::Path) -> std::io::Result<f64> {
+    use std::os::unix::fs::FileExt as _;
+    let file = File::create(path)?;
+    file.set_len(1024 * 1024)?;
+    let block = [7; 16 * 1024];
+    let mut taken = Vec::new();
+    for round in 0..500 {
+        let began = now();
+        file.write_all_at(&block, round % 64 * block.len() as u64)?;
+        file.sync_data()?;
+        taken.push(began.elapsed());
+    }
+    taken.sort_unstable();
+    Ok(taken[taken.len() / 2].as_secs_f64() * 1e6)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a measurement is about the clock")]
+fn now() -> Instant {
+    Instant::now()
+}

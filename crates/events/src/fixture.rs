@@ -1,0 +1,66 @@
+//! What several modules' tests need: a clock that is set by hand, events, a wait with a deadline.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use crate::{Cause, Clock, Event, Topic};
+
+/// How long a test waits for what must happen.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A clock that moves only when told to.
+#[derive(Clone, Default)]
+pub(crate) struct Hand(Arc<AtomicI64>);
+
+impl Hand {
+    pub(crate) fn clock(&self) -> Clock {
+        let now = Arc::clone(&self.0);
+        Arc::new(move || Timestamp::from_microsecond(now.load(Ordering::SeqCst)).unwrap())
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+/// A clock that stands still.
+pub(crate) fn clock() -> Clock {
+    Hand::default().clock()
+}
+
+pub(crate) fn topic(name: &str) -> Topic {
+    Topic::parse(name).unwrap()
+}
+
+/// An event with `number` as its sequence, outbox sequence and data.
+pub(crate) fn stamped(source: &str, key: &str, number: u64) -> Event {
+    Event {
+        id: format!("id-{number}"),
+        source: source.to_owned(),
+        kind: "Numbered".to_owned(),
+        subject: key.to_owned(),
+        time: Timestamp::UNIX_EPOCH,
+        key: key.to_owned(),
+        sequence: number,
+        outbox_sequence: Some(number),
+        cause: Cause::default(),
+        data: RawValue::from_string(number.to_string()).unwrap(),
+    }
+}
+
+/// Polls until `done`, which says so or says what is still missing.
+pub(crate) async fn until(done: impl AsyncFn() -> Result<(), String>) {
+    let mut missing = String::new();
+    let poll = async {
+        while let Err(still) = done().await {
+            missing = still;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let outcome = tokio::time::timeout(DEADLINE, poll).await;
+    assert!(outcome.is_ok(), "not in time: {missing}");
+}

@@ -1,0 +1,242 @@
+//! The contract suite on the local log, and what only this engine promises: damage is told.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::contract::{self, Fixture};
+use crate::fixture::{clock, stamped, topic};
+use crate::store::sqlite::tests::{execute, limit_pages};
+
+fn open(folder: &TempDir) -> Log {
+    Log::open(folder.path(), &contract::topics(), clock()).expect("a log")
+}
+
+fn alpha() -> Topic {
+    let [alpha, _] = contract::topics();
+    alpha
+}
+
+async fn fill(log: &Log, numbers: std::ops::RangeInclusive<u64>) {
+    for number in numbers {
+        log.publish(&alpha(), vec![stamped("order", "k", number)]).await.expect("stored");
+    }
+}
+
+/// A log of nine events whose file was changed behind its back.
+async fn hurt(folder: &TempDir, statement: &str) -> Log {
+    let log = open(folder);
+    fill(&log, 1..=9).await;
+    log.close().await;
+    drop(log);
+    execute(&folder.path().join("log.db"), statement);
+    open(folder)
+}
+
+#[tokio::test]
+async fn the_local_log_keeps_every_promise() {
+    contract::suite(|| async {
+        let folder = Arc::new(TempDir::new().unwrap());
+        let broker = Arc::new(open(&folder));
+        let reopen = move || {
+            let folder = Arc::clone(&folder);
+            let opening = async move { Arc::new(open(&folder)) as Arc<dyn Broker> };
+            Box::pin(opening) as contract::Opening
+        };
+        Fixture { broker, reopen: Box::new(reopen) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_log_that_was_not_closed_holds_all_that_was_acknowledged() {
+    let folder = TempDir::new().unwrap();
+    let copy = TempDir::new().unwrap();
+    let log = open(&folder);
+    for number in 1..=50 {
+        fill(&log, number..=number).await;
+        // What a killed process leaves behind: the files as they are, at any moment.
+        for name in ["log.db", "log.db-wal"] {
+            std::fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let _ = std::fs::remove_file(copy.path().join("log.db-shm"));
+        let reopened = open(&copy);
+        assert_eq!(reopened.end(&alpha()).unwrap(), Offset(number));
+        assert_eq!(reopened.published(&alpha(), "order").await.unwrap(), number);
+        let report = reopened.check();
+        assert_eq!((report.events, report.damage.len()), (number, 0));
+        drop(reopened);
+        for name in ["log.db", "log.db-wal"] {
+            let _ = std::fs::remove_file(copy.path().join(name));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_changed_byte_is_reported_with_topic_and_offset_and_never_served() {
+    let folder = TempDir::new().unwrap();
+    let change = "UPDATE t1 SET record = CAST(replace(CAST(record AS TEXT), 'Numbered', 'Nombered')
+        AS BLOB) WHERE offset = 5";
+    let log = hurt(&folder, change).await;
+    let before = log.read(&alpha(), Offset(0), READ_MAX).await.unwrap();
+    assert_eq!(before.len(), 4, "sound events before it are served");
+    let Err(Error::Damaged { topic, from, to, .. }) = log.read(&alpha(), Offset(4), 1).await else {
+        panic!("a damaged event was served");
+    };
+    assert_eq!((topic.as_str(), from, to), ("alpha", 5, 5));
+    let after = log.read(&alpha(), Offset(5), READ_MAX).await.unwrap();
+    assert_eq!(after.len(), 4, "the rest stays readable");
+    let report = log.check();
+    assert_eq!(report.events, 8);
+    assert!(matches!(&report.damage[..], [Error::Damaged { from: 5, to: 5, .. }]), "{report:?}");
+    // The chain goes on from what is stored: new events are sound.
+    fill(&log, 10..=12).await;
+    assert_eq!(log.read(&alpha(), Offset(9), READ_MAX).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn missing_rows_are_reported_with_their_offsets() {
+    let folder = TempDir::new().unwrap();
+    let log = hurt(&folder, "DELETE FROM t1 WHERE offset IN (4, 5)").await;
+    assert_eq!(log.read(&alpha(), Offset(0), READ_MAX).await.unwrap().len(), 3);
+    let Err(Error::Damaged { from, to, .. }) = log.read(&alpha(), Offset(3), 1).await else {
+        panic!("a gap was passed over");
+    };
+    assert_eq!((from, to), (4, 5));
+    assert!(
+        log.read(&alpha(), Offset(5), 1).await.is_err(),
+        "nothing to check the next one against"
+    );
+    let report = log.check();
+    assert!(matches!(&report.damage[..], [Error::Damaged { from: 4, to: 5, .. }]), "{report:?}");
+}
+
+#[tokio::test]
+async fn rows_that_changed_places_are_seen() {
+    let folder = TempDir::new().unwrap();
+    let swap =
+        "UPDATE t1 SET offset = -1 WHERE offset = 3; UPDATE t1 SET offset = 3 WHERE offset = 4;
+        UPDATE t1 SET offset = 4 WHERE offset = -1";
+    let log = hurt(&folder, swap).await;
+    assert!(matches!(
+        log.read(&alpha(), Offset(2), 1).await,
+        Err(Error::Damaged { from: 3, to: 3, .. })
+    ));
+    assert!(!log.check().damage.is_empty());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_log_is_refused() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("log.db"), "not a database, however long".repeat(100))
+        .unwrap();
+    let refused = Log::open(folder.path(), &contract::topics(), clock()).err();
+    assert!(matches!(refused, Some(Error::Damaged { .. })), "{refused:?}");
+    let missing = Log::open(&folder.path().join("missing"), &contract::topics(), clock()).err();
+    assert!(missing.is_some_and(|error| error.is_environment()));
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_without_acknowledging_and_works_again_once_there_is_room() {
+    let folder = TempDir::new().unwrap();
+    let log = open(&folder);
+    fill(&log, 1..=3).await;
+    log.file.on_writer(|connection| limit_pages(connection, 12)).await;
+    let mut stored = 3;
+    let refusal = loop {
+        let event = stamped("order", &"k".repeat(900), stored + 1);
+        match log.publish(&alpha(), vec![event]).await {
+            Ok(offset) => stored = offset.0,
+            Err(error) => break error,
+        }
+    };
+    assert!(refusal.is_environment(), "{refusal:?}");
+    assert_eq!(log.end(&alpha()).unwrap(), Offset(stored));
+    assert_eq!(log.published(&alpha(), "order").await.unwrap(), stored);
+    log.file.on_writer(|connection| limit_pages(connection, 1_000_000)).await;
+    fill(&log, stored + 1..=stored + 3).await;
+    assert_eq!(log.end(&alpha()).unwrap(), Offset(stored + 3));
+    assert!(log.check().damage.is_empty());
+}
+
+#[tokio::test]
+async fn topics_that_the_file_has_stay_when_others_are_asked_for() {
+    let folder = TempDir::new().unwrap();
+    let log = open(&folder);
+    fill(&log, 1..=2).await;
+    drop(log);
+    let log = Log::open(folder.path(), &[topic("zeta"), topic("aaa")], clock()).unwrap();
+    let names: Vec<String> = log.topics().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["aaa", "alpha", "beta", "zeta"]);
+    assert_eq!(log.end(&alpha()).unwrap(), Offset(2));
+}
+
+#[tokio::test]
+async fn a_closed_log_refuses_to_publish() {
+    let folder = TempDir::new().unwrap();
+    let log = open(&folder);
+    fill(&log, 1..=1).await;
+    log.close().await;
+    let refused = log.publish(&alpha(), vec![stamped("order", "k", 2)]).await;
+    assert!(matches!(refused, Err(Error::Closed)), "{refused:?}");
+}
+
+/// One step of the model: publish a batch of (source, sequence), or reopen.
+#[derive(Clone, Debug)]
+enum Step {
+    Publish(Vec<(u8, Option<u64>)>),
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let stamp = (0..3u8, proptest::option::weighted(0.8, 1..20u64));
+    prop_oneof![
+        4 => proptest::collection::vec(stamp, 0..6).prop_map(Step::Publish),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn the_log_is_a_vec_that_knows_second_copies(steps in proptest::collection::vec(step(), 1..25)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let folder = TempDir::new().unwrap();
+            let mut log = Some(open(&folder));
+            let mut model: Vec<(u8, Option<u64>)> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Reopen => {
+                        drop(log.take());
+                        log = Some(open(&folder));
+                    }
+                    Step::Publish(batch) => {
+                        let events = batch.iter().map(|(source, sequence)| Event {
+                            outbox_sequence: *sequence,
+                            ..stamped(&source.to_string(), "k", 1)
+                        });
+                        let offset =
+                            log.as_ref().unwrap().publish(&alpha(), events.collect()).await.unwrap();
+                        for (source, sequence) in batch {
+                            let highest = model.iter().filter(|it| it.0 == source);
+                            let highest = highest.filter_map(|it| it.1).max().unwrap_or(0);
+                            if sequence.is_none_or(|sequence| sequence > highest) {
+                                model.push((source, sequence));
+                            }
+                        }
+                        assert_eq!(offset.0, model.len() as u64);
+                    }
+                }
+            }
+            let log = log.unwrap();
+            let stored = log.read(&alpha(), Offset::BEGINNING, READ_MAX).await.unwrap();
+            let stored: Vec<_> = stored.iter()
+                .map(|it| (it.event.source.parse().unwrap(), it.event.outbox_sequence)).collect();
+            assert_eq!(stored, model);
+            assert!(log.check().damage.is_empty());
+        });
+    }
+}

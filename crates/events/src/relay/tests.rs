@@ -1,0 +1,230 @@
+//! Everything committed is published, in sequence, once, whatever happens between the two.
+
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::broker::{Pending, READ_MAX};
+use crate::fixture::{clock, topic, until};
+use crate::store::sqlite::tests::execute;
+use crate::store::sqlite::{OUTBOX_KEPT, Options};
+use crate::{Cause, Draft, Event, Log, Offset, Stored, Topic};
+
+/// A running relay and the switch that ends it.
+struct Running {
+    status: watch::Receiver<Status>,
+    stop: tokio::sync::oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn stop(self) {
+        drop(self.stop);
+        self.task.await.unwrap();
+    }
+}
+
+fn database(folder: &TempDir) -> Database {
+    let publishes = Some(Publishes { source: "order".to_owned(), topic: topic("order") });
+    let path = folder.path().join("order.db");
+    Database::open(Options { path, schema: &[], publishes, clock: clock() }).unwrap()
+}
+
+fn log(folder: &TempDir) -> Arc<Log> {
+    Arc::new(Log::open(folder.path(), &[topic("order")], clock()).unwrap())
+}
+
+fn start(relay: Relay) -> Running {
+    let status = relay.status();
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let task = tokio::spawn(relay.run(async move { drop(stopped.await) }));
+    Running { status, stop, task }
+}
+
+async fn commit(database: &Database, numbers: std::ops::RangeInclusive<u64>) {
+    let work = database.write::<_, Error>(|write| {
+        for number in numbers {
+            write.publish(Draft::new("Numbered", number, 1, &number, &Cause::default()))?;
+        }
+        Ok(())
+    });
+    work.await.unwrap();
+}
+
+async fn numbers(broker: &dyn Broker) -> Vec<u64> {
+    let events = broker.read(&topic("order"), Offset::BEGINNING, READ_MAX).await.unwrap();
+    events.iter().map(|stored| stored.event.decode().unwrap()).collect()
+}
+
+/// Waits until the broker holds exactly these.
+async fn published(broker: &dyn Broker, expected: std::ops::RangeInclusive<u64>) {
+    let expected: Vec<u64> = expected.collect();
+    until(async || {
+        let there = numbers(broker).await;
+        if there == expected { Ok(()) } else { Err(format!("{there:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_committed_is_published_in_sequence() {
+    let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (database, log) = (database(&data), log(&place));
+    commit(&database, 1..=3).await;
+    let running = start(Relay::new(database.clone(), log.clone()));
+    published(&*log, 1..=3).await;
+    for number in 4..=20 {
+        commit(&database, number..=number).await;
+    }
+    commit(&database, 21..=700).await;
+    published(&*log, 1..=700).await;
+    let mut status = running.status.clone();
+    let done = status.wait_for(|status| status.relayed == 700).await.unwrap().clone();
+    assert_eq!(done, Status { relayed: 700, stuck: None, lost: None });
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_crash_between_commit_and_publish_loses_and_doubles_nothing() {
+    let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let log = log(&place);
+    for round in 0..4 {
+        // The service dies with events committed: some were published, nobody noted it.
+        let service = database(&data);
+        commit(&service, round * 10 + 1..=round * 10 + 10).await;
+        let half = service.waiting(round * 10, 5).unwrap();
+        log.publish(&topic("order"), half).await.unwrap();
+        drop(service);
+        let service = database(&data);
+        let running = start(Relay::new(service, log.clone()));
+        published(&*log, 1..=round * 10 + 10).await;
+        running.task.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_paused_relay_leaves_events_waiting_until_it_goes_on() {
+    let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (database, log) = (database(&data), log(&place));
+    let paused = watch::Sender::new(true);
+    let running = start(Relay::new(database.clone(), log.clone()).paused(paused.subscribe()));
+    commit(&database, 1..=3).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(numbers(&*log).await.is_empty());
+    paused.send(false).unwrap();
+    published(&*log, 1..=3).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_tail_is_mended_from_the_outbox() {
+    let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (service, events) = (database(&data), log(&place));
+    commit(&service, 1..=20).await;
+    let running = start(Relay::new(service.clone(), events.clone()));
+    published(&*events, 1..=20).await;
+    running.stop().await;
+    events.close().await;
+    drop(events);
+    let file = place.path().join("log.db");
+    execute(&file, "DELETE FROM t1 WHERE offset > 12; UPDATE publisher SET sequence = 12");
+    let events = log(&place);
+    assert_eq!(numbers(&*events).await.len(), 12);
+    let running = start(Relay::new(service.clone(), events.clone()));
+    published(&*events, 1..=20).await;
+    commit(&service, 21..=22).await;
+    published(&*events, 1..=22).await;
+    assert_eq!(running.status.borrow().lost, None);
+    assert!(events.check().damage.is_empty());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_outbox_keeps_no_more_is_reported_with_its_sequences() {
+    let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (service, events) = (database(&data), log(&place));
+    commit(&service, 1..=OUTBOX_KEPT + 5).await;
+    let running = start(Relay::new(service.clone(), events.clone()));
+    let mut status = running.status.clone();
+    status.wait_for(|status| status.relayed == OUTBOX_KEPT + 5).await.unwrap();
+    running.stop().await;
+    drop(events);
+    let empty = TempDir::new().unwrap();
+    let events = log(&empty);
+    let running = start(Relay::new(service, events.clone()));
+    let mut status = running.status.clone();
+    let lost = status.wait_for(|status| status.relayed == OUTBOX_KEPT + 5).await.unwrap().clone();
+    let lost = lost.lost.unwrap();
+    assert!(lost.contains("from=`1`, to=`5`"), "{lost}");
+    assert_eq!(events.end(&topic("order")).unwrap(), Offset(OUTBOX_KEPT));
+    running.stop().await;
+}
+
+/// A broker that is away while the switch is on.
+struct Away {
+    log: Arc<Log>,
+    away: watch::Receiver<bool>,
+}
+
+impl Away {
+    fn there(&self) -> Result<(), Error> {
+        if *self.away.borrow() { Err(Error::environment("the broker is away")) } else { Ok(()) }
+    }
+}
+
+impl Broker for Away {
+    fn publish<'a>(&'a self, topic: &'a Topic, batch: Vec<Event>) -> Pending<'a, Offset> {
+        Box::pin(async move {
+            self.there()?;
+            self.log.publish(topic, batch).await
+        })
+    }
+
+    fn read<'a>(&'a self, topic: &'a Topic, at: Offset, limit: usize) -> Pending<'a, Vec<Stored>> {
+        self.log.read(topic, at, limit)
+    }
+
+    fn end(&self, topic: &Topic) -> Result<Offset, Error> {
+        self.log.end(topic)
+    }
+
+    fn watch(&self, topic: &Topic) -> Result<watch::Receiver<Offset>, Error> {
+        self.log.watch(topic)
+    }
+
+    fn published<'a>(&'a self, topic: &'a Topic, source: &'a str) -> Pending<'a, u64> {
+        Box::pin(async move {
+            self.there()?;
+            self.log.published(topic, source).await
+        })
+    }
+
+    fn topics(&self) -> Vec<Topic> {
+        self.log.topics()
+    }
+
+    fn promise(&self) -> String {
+        self.log.promise()
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_is_waited_for_and_the_relay_says_so() {
+    let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (database, log) = (database(&data), log(&place));
+    let away = watch::Sender::new(false);
+    let broker = Arc::new(Away { log: log.clone(), away: away.subscribe() });
+    let running = start(Relay::new(database.clone(), broker));
+    commit(&database, 1..=1).await;
+    published(&*log, 1..=1).await;
+    away.send(true).unwrap();
+    commit(&database, 2..=5).await;
+    let mut status = running.status.clone();
+    status.wait_for(|status| status.stuck.is_some()).await.unwrap();
+    away.send(false).unwrap();
+    published(&*log, 1..=5).await;
+    status.wait_for(|status| status.stuck.is_none()).await.unwrap();
+    running.stop().await;
+}

@@ -1,0 +1,69 @@
+//! The checksum of a row: over its record, its offset and the checksum of the row before.
+//!
+//! A row that changed, moved, or was put in another's place no longer fits its neighbours. The
+//! first row hangs on the topic's name. It guards against accidents, not against an attacker.
+
+use crate::Topic;
+
+/// The running checksum of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chain(u32);
+
+impl Chain {
+    /// Before the first row of a topic.
+    pub(super) fn of(topic: &Topic) -> Chain {
+        Chain(crc32fast::hash(topic.as_str().as_bytes()))
+    }
+
+    /// After a row whose stored checksum is `crc`.
+    pub(super) fn resumed(crc: u32) -> Chain {
+        Chain(crc)
+    }
+
+    /// The checksum of the next row.
+    pub(super) fn link(&mut self, offset: u64, record: &[u8]) -> u32 {
+        let mut head = [0; 12];
+        head[..4].copy_from_slice(&self.0.to_le_bytes());
+        head[4..].copy_from_slice(&offset.to_le_bytes());
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&head);
+        hasher.update(record);
+        self.0 = hasher.finalize();
+        self.0
+    }
+
+    /// Goes on from what the row itself says, so that one hurt record does not hurt all after it.
+    pub(super) fn resume(&mut self, crc: u32) {
+        self.0 = crc;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order() -> Topic {
+        Topic::parse("order").expect("a topic")
+    }
+
+    #[test]
+    fn a_row_fits_only_its_own_place_bytes_and_topic() {
+        let right = Chain::of(&order()).link(1, b"record");
+        assert_eq!(right, Chain::of(&order()).link(1, b"record"));
+        assert_ne!(right, Chain::of(&order()).link(2, b"record"));
+        assert_ne!(right, Chain::of(&order()).link(1, b"recorD"));
+        assert_ne!(right, Chain::resumed(right).link(1, b"record"));
+        assert_ne!(right, Chain::of(&Topic::parse("product").expect("a topic")).link(1, b"record"));
+    }
+
+    #[test]
+    fn every_single_flipped_bit_is_seen() {
+        let record = b"a record of some length";
+        let right = Chain::of(&order()).link(7, record);
+        for bit in 0..record.len() * 8 {
+            let mut flipped = record.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_ne!(right, Chain::of(&order()).link(7, &flipped), "bit {bit}");
+        }
+    }
+}

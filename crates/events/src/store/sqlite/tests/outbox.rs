@@ -1,0 +1,163 @@
+//! Events are there if and only if the work that published them is.
+
+use super::*;
+use crate::{Cause, Draft};
+
+fn draft(number: u64) -> Draft {
+    Draft::new("Placed", number, 1, &number, &Cause::default())
+}
+
+async fn publish(database: &Database, numbers: std::ops::RangeInclusive<u64>) -> u64 {
+    let work = database.write::<_, Error>(|write| {
+        for number in numbers {
+            write.publish(draft(number))?;
+        }
+        Ok(write.last_sequence())
+    });
+    work.await.unwrap()
+}
+
+fn subjects(database: &Database) -> Vec<String> {
+    database.waiting(0, 100_000).unwrap().into_iter().map(|event| event.subject).collect()
+}
+
+#[tokio::test]
+async fn a_row_is_numbered_without_gaps_and_only_if_its_work_commits() {
+    let folder = TempDir::new().unwrap();
+    let database = open(&folder);
+    assert_eq!(database.position().unwrap().sequence, 0);
+    let release = busy(&database);
+    let first = database.write::<_, Error>(|write| write.publish(draft(1)));
+    let refused = database.write::<(), Error>(|write| {
+        write.publish(draft(2))?;
+        Err(Error::UnknownTopic)
+    });
+    let parts = database.write::<_, Error>(|write| {
+        write.publish(draft(3))?;
+        let part = write.attempt(|write| {
+            write.publish(draft(4))?;
+            Err::<(), _>(Error::UnknownTopic)
+        });
+        assert!(part?.is_err());
+        assert_eq!(write.last_sequence(), 2);
+        write.publish(draft(5))
+    });
+    drop(release);
+    assert_eq!(first.await.unwrap(), 1);
+    assert!(refused.await.is_err());
+    assert_eq!(parts.await.unwrap(), 3);
+    assert_eq!(subjects(&database), ["1", "3", "5"]);
+    assert_eq!(*database.committed().borrow(), 3);
+    assert_eq!(database.position().unwrap().to_string(), "w3.order");
+    drop(database);
+    assert_eq!(publish(&open(&folder), 6..=6).await, 4);
+}
+
+#[tokio::test]
+async fn a_row_becomes_the_event_that_was_drafted() {
+    let folder = TempDir::new().unwrap();
+    let database = open(&folder);
+    let cause = Cause {
+        correlation_id: Some("c".to_owned()),
+        causation_id: Some("product/1".to_owned()),
+        traceparent: Some("00-1-2-01".to_owned()),
+    };
+    let whole = Draft::new("Placed", 7, 3, &serde_json::json!({"a": "가"}), &cause);
+    database.write::<_, Error>(move |write| write.publish(whole)).await.unwrap();
+    let [event] = &database.waiting(0, 10).unwrap()[..] else { panic!("one event") };
+    assert_eq!((event.source.as_str(), event.kind.as_str()), ("order", "Placed"));
+    assert_eq!((event.subject.as_str(), event.key.as_str(), event.sequence), ("7", "7", 3));
+    assert_eq!((event.outbox_sequence, event.data.get()), (Some(1), r#"{"a":"가"}"#));
+    assert_eq!(event.cause, cause);
+    let id = event.id.clone();
+    assert!(id.ends_with("-1"));
+    drop(database);
+    assert_eq!(open(&folder).waiting(0, 10).unwrap()[0].id, id, "an id stays through a restart");
+    let other = TempDir::new().unwrap();
+    let other = open(&other);
+    publish(&other, 1..=1).await;
+    assert_ne!(other.waiting(0, 10).unwrap()[0].id, id, "a new file gives new ids");
+}
+
+#[tokio::test]
+async fn relayed_rows_are_kept_up_to_the_limit_and_no_longer() {
+    let folder = TempDir::new().unwrap();
+    let database = open(&folder);
+    let all = OUTBOX_KEPT + 300;
+    publish(&database, 1..=all).await;
+    database.save_relayed().await.unwrap();
+    assert_eq!(subjects(&database).len() as u64, all, "what waits is never removed");
+    database.relayed(OUTBOX_KEPT);
+    database.save_relayed().await.unwrap();
+    assert_eq!(subjects(&database).len() as u64, all);
+    database.relayed(OUTBOX_KEPT + 1);
+    database.save_relayed().await.unwrap();
+    assert_eq!(subjects(&database)[0], "2");
+    database.relayed(all);
+    // Nobody asks for it: the next writes carry it along.
+    publish(&database, 1..=1).await;
+    assert_eq!(subjects(&database)[0], "301");
+}
+
+#[tokio::test]
+async fn parts_of_a_draft_are_taken_at_their_limit_and_refused_past_it() {
+    use crate::event::{CAUSE_BYTES_MAX, KEY_BYTES_MAX};
+    let folder = TempDir::new().unwrap();
+    let database = open(&folder);
+    let sized = |subject: usize, data: usize, cause: usize| {
+        let cause = Cause { correlation_id: Some("c".repeat(cause)), ..Cause::default() };
+        let draft = Draft::new("Placed", "s".repeat(subject), 1, &"d".repeat(data - 2), &cause);
+        database.write::<_, Error>(move |write| write.publish(draft))
+    };
+    for (more, accepted) in [(0, true), (1, false)] {
+        for work in [
+            sized(KEY_BYTES_MAX + more, 10, 1),
+            sized(1, DATA_BYTES_MAX + more, 1),
+            sized(1, 10, CAUSE_BYTES_MAX + more),
+        ] {
+            let outcome = work.await;
+            assert_eq!(outcome.is_ok(), accepted, "{outcome:?}");
+        }
+    }
+    for event in database.waiting(0, 10).unwrap() {
+        assert!(event.to_json().len() <= crate::event::EVENT_BYTES_MAX);
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_knows_more_than_the_outbox_makes_numbering_go_on_above_it() {
+    let folder = TempDir::new().unwrap();
+    let database = open(&folder);
+    publish(&database, 1..=3).await;
+    drop(database);
+    // The file lost its tail: the broker has seen up to 9.
+    let database = open(&folder);
+    publish(&database, 4..=12).await;
+    let found = database.reconcile(9).await.unwrap();
+    assert_eq!(found.outbox_lost, Some((4, 9)));
+    let sequences: Vec<_> =
+        database.waiting(0, 100).unwrap().iter().filter_map(|it| it.outbox_sequence).collect();
+    assert_eq!(sequences, [1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18]);
+    assert_eq!(publish(&database, 13..=13).await, 19);
+    assert_eq!(database.reconcile(19).await.unwrap(), Reconciled::default());
+}
+
+#[tokio::test]
+async fn a_broker_that_knows_less_than_was_relayed_is_told_what_is_lost_and_what_can_be_mended() {
+    let folder = TempDir::new().unwrap();
+    let database = open(&folder);
+    publish(&database, 1..=20).await;
+    assert_eq!(database.reconcile(0).await.unwrap(), Reconciled::default());
+    database.relayed(20);
+    database.save_relayed().await.unwrap();
+    database.close().await;
+    drop(database);
+    execute(&folder.path().join("service.db"), "DELETE FROM outbox WHERE sequence <= 7");
+    let database = open(&folder);
+    let found = database.reconcile(4).await.unwrap();
+    assert_eq!(found.log_lost, Some((5, 20)));
+    assert_eq!(found.unmendable, Some((5, 7)));
+    assert_eq!(database.waiting(4, 100).unwrap().len(), 13);
+    let again = database.reconcile(10).await.unwrap();
+    assert_eq!(again, Reconciled::default(), "what was mended meanwhile is not lost");
+}

@@ -1,0 +1,222 @@
+//! What others may ask of a subscription and do to it, while it runs or rests.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+
+use crate::parking::{self, DeadLetter};
+use crate::store::sqlite::inbox::{self, Place};
+use crate::store::sqlite::{Database, parked};
+use crate::{Broker, Clock, Error, Offset, Topic};
+
+/// Time without progress, while there is something to do, after which a subscription is stuck.
+pub const STUCK_AFTER: Duration = Duration::from_secs(30);
+
+/// A handle on a subscription.
+#[derive(Clone)]
+pub struct Control {
+    shared: Shared,
+}
+
+/// How a subscription is doing.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// `product.order`.
+    pub name: String,
+    /// The topic.
+    pub topic: Topic,
+    /// The last offset taken.
+    pub position: Offset,
+    /// The topic's end.
+    pub end: Offset,
+    /// Events between the two.
+    pub lag: u64,
+    /// Trouble, or no progress, in words; `None` while all is well.
+    pub stuck: Option<String>,
+}
+
+/// What the running consumer and its handles have in common.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) name: Arc<str>,
+    pub(super) topic: Topic,
+    pub(super) database: Database,
+    pub(super) broker: Arc<dyn Broker>,
+    pub(super) clock: Clock,
+    pub(super) paused: watch::Receiver<bool>,
+    /// Somebody changed the tables: look again.
+    pub(super) poked: Arc<Notify>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    trouble: Option<String>,
+    /// The log was found shorter than, or other than, what was read of it up to this offset.
+    damage: Option<(Offset, String)>,
+    /// Where a look found it behind, and when it was first found there.
+    behind: Option<(Offset, Timestamp)>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        name: &str,
+        topic: Topic,
+        database: Database,
+        broker: Arc<dyn Broker>,
+        clock: Clock,
+    ) -> Shared {
+        Shared {
+            name: name.into(),
+            topic,
+            database,
+            broker,
+            clock,
+            paused: watch::Sender::new(false).subscribe(),
+            poked: Arc::default(),
+            state: Arc::default(),
+        }
+    }
+
+    pub(super) fn place(&self) -> Result<Place, Error> {
+        self.database.read(|sql| Place::load(sql, &self.name))
+    }
+
+    /// Notes trouble, or that it is over.
+    pub(super) fn set_trouble(&self, trouble: Option<String>) {
+        self.state().trouble = trouble;
+    }
+
+    /// Notes that the log is not what was read of it up to `until`.
+    pub(super) fn set_damage(&self, until: Offset, what: String) {
+        self.state().damage = Some((until, what));
+    }
+
+    /// Past what was damaged there is nothing missing any more.
+    pub(super) fn arrived(&self, position: Offset) {
+        let mut state = self.state();
+        if state.damage.as_ref().is_some_and(|(until, _)| *until <= position) {
+            state.damage = None;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stuck(&self, position: Offset, lag: u64) -> Option<String> {
+        let paused = *self.paused.borrow();
+        let now = (self.clock)();
+        let mut state = self.state();
+        let found = state.damage.as_ref().map(|(_, what)| what.clone());
+        let said = state.trouble.clone().or(found);
+        if lag == 0 || paused {
+            state.behind = None;
+            return said;
+        }
+        let since = match state.behind {
+            Some((same, since)) if same == position => since,
+            _ => state.behind.insert((position, now)).1,
+        };
+        let still = now.duration_since(since).unsigned_abs() >= STUCK_AFTER;
+        said.or_else(|| still.then(|| format!("no progress at offset {position} since {since}")))
+    }
+}
+
+impl Control {
+    pub(super) fn new(shared: Shared) -> Control {
+        Control { shared }
+    }
+
+    /// `product.order`.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &Topic {
+        &self.shared.topic
+    }
+
+    /// How it is doing. No progress is noticed between two looks [`STUCK_AFTER`] apart.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    pub fn status(&self) -> Result<Status, Error> {
+        let position = self.shared.place()?.position;
+        let end = self.shared.broker.end(&self.shared.topic)?;
+        let lag = end.0.saturating_sub(position.0);
+        Ok(Status {
+            name: self.name().to_owned(),
+            topic: self.topic().clone(),
+            position,
+            end,
+            lag,
+            stuck: self.shared.stuck(position, lag),
+        })
+    }
+
+    /// Up to `limit` dead letters, longest parked first.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    pub fn dead(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
+        let (name, topic) = (self.name(), self.topic());
+        self.shared.database.read(|sql| parked::dead(sql, name, topic, limit))
+    }
+
+    /// Has a dead letter tried again at once, with all its attempts before it, and then what waits
+    /// behind it; `false` if there is none of that id.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: nothing was done, ask again later.
+    pub async fn redrive(&self, id: &str) -> Result<bool, Error> {
+        let Some(offset) = parking::offset_of(id, self.name()) else { return Ok(false) };
+        let name = Arc::clone(&self.shared.name);
+        let work = self.shared.database.write::<_, Error>(move |write| {
+            parked::redrive(write.sql(), &name, offset, write.now())
+        });
+        let known = work.await?;
+        self.shared.poked.notify_one();
+        Ok(known)
+    }
+
+    /// Has everything delivered again from the beginning. What was received once changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: nothing was done, ask again later.
+    pub async fn rewind(&self) -> Result<(), Error> {
+        let name = Arc::clone(&self.shared.name);
+        let work =
+            self.shared.database.write::<_, Error>(move |write| inbox::rewind(write.sql(), &name));
+        work.await?;
+        self.shared.poked.notify_one();
+        Ok(())
+    }
+
+    /// Whether anything of this key waits.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    pub fn is_parked(&self, key: &str) -> Result<bool, Error> {
+        self.shared.database.read(|sql| parked::holds(sql, self.name(), key))
+    }
+
+    /// Whether an event of `source` with an outbox sequence at or under `sequence` waits.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    pub fn parked_through(&self, source: &str, sequence: u64) -> Result<bool, Error> {
+        self.shared.database.read(|sql| parked::through(sql, self.name(), source, sequence))
+    }
+
+    /// How many events wait, dead letters included.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    pub fn parked(&self) -> Result<u64, Error> {
+        self.shared.database.read(|sql| parked::count(sql, self.name()))
+    }
+}

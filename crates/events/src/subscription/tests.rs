@@ -1,0 +1,186 @@
+//! Effects happen once, in order per key, and a failing key holds up only itself.
+
+mod damage;
+mod delivery;
+mod model;
+mod parking;
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::fixture::{Hand, stamped, topic, until};
+use crate::store::sqlite::{Options, Publishes};
+use crate::{Cause, Draft, Log, Offset};
+
+const SCHEMA: &[&str] = &[
+    "CREATE TABLE effect (place INTEGER PRIMARY KEY, key TEXT NOT NULL, number INTEGER NOT NULL)",
+];
+
+const RETRY: Retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
+
+/// What a handler shall do with events of a key, and how often it was asked.
+#[derive(Clone, Default)]
+struct Orders {
+    wrong: Arc<Mutex<HashMap<String, Wrong>>>,
+    calls: Arc<Mutex<HashMap<u64, u32>>>,
+    committed: Arc<Mutex<Vec<u64>>>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Wrong {
+    Fails,
+    Panics,
+    HasNoDisk,
+}
+
+impl Orders {
+    fn break_key(&self, key: &str, wrong: Wrong) {
+        self.wrong.lock().unwrap().insert(key.to_owned(), wrong);
+    }
+
+    fn repair(&self, key: &str) {
+        self.wrong.lock().unwrap().remove(key);
+    }
+
+    fn calls(&self, number: u64) -> u32 {
+        self.calls.lock().unwrap().get(&number).copied().unwrap_or(0)
+    }
+
+    /// Stores the effect first, so that only a roll-back keeps it from standing.
+    fn apply(&self, write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+        *self.calls.lock().unwrap().entry(event.sequence).or_default() += 1;
+        let insert = "INSERT INTO effect (key, number) VALUES (?1, ?2)";
+        let mut insert = write.sql().prepare_cached(insert)?;
+        insert.execute((&event.key, event.sequence))?;
+        drop(insert);
+        let cause = Cause::of(event);
+        write.publish(Draft::new("Handled", &event.key, event.sequence, &(), &cause))?;
+        let wrong = self.wrong.lock().unwrap().get(&event.key).copied();
+        match wrong {
+            None => Ok(()),
+            Some(Wrong::Fails) => Err(Failure::Handler(format!("{} is broken", event.key))),
+            Some(Wrong::Panics) => panic!("{} panics", event.key),
+            Some(Wrong::HasNoDisk) => Err(Failure::Environment(Error::environment("disk full"))),
+        }
+    }
+}
+
+impl Handler for Orders {
+    type Batch = ();
+
+    fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+        self.apply(write, event)
+    }
+}
+
+/// A log, a consumer's database and what its handler is told to do.
+struct Bench {
+    _folder: TempDir,
+    log: Arc<Log>,
+    database: Database,
+    orders: Orders,
+    hand: Hand,
+}
+
+struct Running {
+    control: Control,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn stop(self) {
+        drop(self.stop);
+        self.task.await.unwrap();
+    }
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let folder = TempDir::new().unwrap();
+        let hand = Hand::default();
+        let log = Log::open(folder.path(), &[topic("order")], hand.clock()).unwrap();
+        let database = open(&folder, &hand);
+        let orders = Orders::default();
+        Bench { log: Arc::new(log), database, orders, hand, _folder: folder }
+    }
+
+    fn subscription<H: Handler>(&self, handler: H) -> Subscription<H> {
+        let (database, log) = (self.database.clone(), self.log.clone());
+        let clock = self.hand.clock();
+        Subscription::new("product.order", topic("order"), database, log, handler, RETRY, clock)
+    }
+
+    fn start(&self) -> Running {
+        start(self.subscription(self.orders.clone()))
+    }
+
+    /// Stores events numbered on from `first`, one per key given.
+    async fn publish(&self, first: u64, keys: &[&str]) {
+        let batch = (first..).zip(keys).map(|(number, key)| stamped("order", key, number));
+        self.log.publish(&topic("order"), batch.collect()).await.unwrap();
+    }
+
+    fn effects(&self) -> Vec<(String, u64)> {
+        let read = self.database.read::<_, Error>(|sql| {
+            let mut select = sql.prepare("SELECT key, number FROM effect ORDER BY place")?;
+            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        });
+        read.unwrap()
+    }
+
+    fn of_key(&self, key: &str) -> Vec<u64> {
+        self.effects().into_iter().filter(|it| it.0 == key).map(|it| it.1).collect()
+    }
+
+    /// Waits until everything stored is taken.
+    async fn caught_up(&self, control: &Control) {
+        until(async || {
+            let status = control.status().unwrap();
+            if status.lag == 0 && status.end > Offset(0) {
+                Ok(())
+            } else {
+                Err(format!("{status:?}"))
+            }
+        })
+        .await;
+    }
+
+    /// Moves the clock until there are so many dead letters.
+    async fn dead(&self, control: &Control, letters: usize) {
+        until(async || {
+            self.hand.advance(RETRY.backoff);
+            let dead = control.dead(100).unwrap();
+            if dead.len() == letters { Ok(()) } else { Err(format!("{dead:?}")) }
+        })
+        .await;
+    }
+
+    async fn effects_are(&self, key: &str, expected: &[u64]) {
+        until(async || {
+            let there = self.of_key(key);
+            if there == expected { Ok(()) } else { Err(format!("{key}: {there:?}")) }
+        })
+        .await;
+    }
+}
+
+fn open(folder: &TempDir, hand: &Hand) -> Database {
+    let publishes = Some(Publishes { source: "product".to_owned(), topic: topic("product") });
+    let path = folder.path().join("product.db");
+    Database::open(Options { path, schema: SCHEMA, publishes, clock: hand.clock() }).unwrap()
+}
+
+fn start<H: Handler>(subscription: Subscription<H>) -> Running {
+    let control = subscription.control();
+    let (stop, stopped) = oneshot::channel();
+    let task = tokio::spawn(subscription.run(async move { drop(stopped.await) }));
+    Running { control, stop, task }
+}

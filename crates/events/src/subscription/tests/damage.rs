@@ -1,0 +1,100 @@
+//! A log that is not what was read of it: told, mended, and nothing twice or passed over.
+
+use super::*;
+use crate::store::sqlite::tests::execute;
+
+/// A bench whose first events were consumed and whose log is closed.
+async fn consumed(keys: &[&str]) -> (TempDir, TempDir, Hand, Orders) {
+    let (place, data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (hand, orders) = (Hand::default(), Orders::default());
+    let bench = bench(&place, &data, &hand, &orders);
+    bench.publish(1, keys).await;
+    let running = bench.start();
+    bench.caught_up(&running.control).await;
+    running.stop().await;
+    bench.log.close().await;
+    (place, data, hand, orders)
+}
+
+fn bench(place: &TempDir, data: &TempDir, hand: &Hand, orders: &Orders) -> Bench {
+    Bench {
+        _folder: TempDir::new().unwrap(),
+        log: Arc::new(Log::open(place.path(), &[topic("order")], hand.clock()).unwrap()),
+        database: open(data, hand),
+        orders: orders.clone(),
+        hand: hand.clone(),
+    }
+}
+
+fn cut(place: &TempDir, after: u64) {
+    execute(
+        &place.path().join("log.db"),
+        &format!("DELETE FROM t1 WHERE offset > {after}; UPDATE publisher SET sequence = {after}"),
+    );
+}
+
+#[tokio::test]
+async fn a_log_that_ends_before_what_was_read_is_told_with_its_offsets_until_it_is_mended() {
+    let (place, data, hand, orders) = consumed(&["a", "b", "a", "b", "a", "b"]).await;
+    cut(&place, 4);
+    let bench = bench(&place, &data, &hand, &orders);
+    let running = bench.start();
+    until(async || match running.control.status().unwrap().stuck {
+        Some(why) if why.contains("from=`5`, to=`6`") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    bench.caught_up(&running.control).await;
+    // The relay publishes what was lost again, and new events after it.
+    bench.publish(5, &["a", "b", "a", "c"]).await;
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.of_key("a"), [1, 3, 5, 7]);
+    assert_eq!(bench.of_key("b"), [2, 4, 6]);
+    assert_eq!(bench.of_key("c"), [8]);
+    assert_eq!(running.control.status().unwrap().stuck, None);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn new_events_at_offsets_that_were_read_before_are_not_passed_over() {
+    let (place, data, hand, orders) = consumed(&["a", "b", "a", "b", "a", "b"]).await;
+    cut(&place, 3);
+    let bench = bench(&place, &data, &hand, &orders);
+    // Before the consumer is back, others publish: the log is longer again than what it read, and
+    // what was lost comes back at other offsets.
+    let delivery = |number| stamped("delivery", "d", number);
+    let order = |number, key: &str| stamped("order", key, number);
+    let batch = vec![delivery(101), order(4, "b"), delivery(102), order(5, "a"), order(6, "b")];
+    bench.log.publish(&topic("order"), batch).await.unwrap();
+    let running = bench.start();
+    bench.effects_are("d", &[101, 102]).await;
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.of_key("a"), [1, 3, 5]);
+    assert_eq!(bench.of_key("b"), [2, 4, 6]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_hurt_in_the_log_is_told_and_not_handled_and_parked_keys_still_recover() {
+    let (place, data, hand, orders) = consumed(&["a"]).await;
+    let first = bench(&place, &data, &hand, &orders);
+    first.publish(2, &["bad", "a", "a"]).await;
+    orders.break_key("bad", Wrong::Fails);
+    first.log.close().await;
+    drop(first);
+    let hurt = "UPDATE t1 SET record = CAST(replace(CAST(record AS TEXT), 'Num', 'Nom') AS BLOB)
+        WHERE offset = 3";
+    execute(&place.path().join("log.db"), hurt);
+    let bench = bench(&place, &data, &hand, &orders);
+    let running = bench.start();
+    until(async || match running.control.status().unwrap().stuck {
+        Some(why) if why.contains("topic=`order`, from=`3`, to=`3`") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(bench.of_key("a"), [1]);
+    orders.repair("bad");
+    hand.advance(RETRY.backoff);
+    bench.effects_are("bad", &[2]).await;
+    running.stop().await;
+}

@@ -1,0 +1,226 @@
+//! Once, in order, in one transaction; trouble of the environment is no attempt.
+
+use super::*;
+
+#[tokio::test]
+async fn every_event_has_its_effect_once_and_its_outbox_row_beside_it() {
+    let bench = Bench::new();
+    bench.publish(1, &["a", "b"]).await;
+    let running = bench.start();
+    bench.caught_up(&running.control).await;
+    bench.publish(3, &["a", "c", "a"]).await;
+    bench.caught_up(&running.control).await;
+    let expected = [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("a", 5)];
+    assert_eq!(bench.effects(), expected.map(|(key, number)| (key.to_owned(), number)));
+    let published = bench.database.waiting(0, 100).unwrap();
+    assert_eq!(published.len(), 5);
+    assert_eq!(published[4].cause.causation_id.as_deref(), Some("order/id-5"));
+    assert_eq!(bench.database.received("product.order").unwrap(), [("order".to_owned(), 5)].into());
+    let status = running.control.status().unwrap();
+    assert_eq!((status.position, status.end, status.stuck), (Offset(5), Offset(5), None));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_where_the_transaction_got_to() {
+    let bench = Bench::new();
+    for round in 0..5 {
+        bench.publish(round * 2 + 1, &["a", "b"]).await;
+        let running = bench.start();
+        bench.caught_up(&running.control).await;
+        running.task.abort();
+    }
+    assert_eq!(bench.of_key("a"), [1, 3, 5, 7, 9]);
+    assert_eq!(bench.of_key("b"), [2, 4, 6, 8, 10]);
+    assert!((1..=10).all(|number| bench.orders.calls(number) == 1));
+}
+
+#[tokio::test]
+async fn a_rewind_delivers_everything_again_and_changes_nothing() {
+    let bench = Bench::new();
+    bench.orders.break_key("bad", Wrong::Fails);
+    bench.publish(1, &["a", "bad", "b", "bad"]).await;
+    let running = bench.start();
+    bench.caught_up(&running.control).await;
+    bench.dead(&running.control, 1).await;
+    let before = bench.effects();
+    running.control.rewind().await.unwrap();
+    bench.caught_up(&running.control).await;
+    bench.publish(5, &["c"]).await;
+    bench.effects_are("c", &[5]).await;
+    assert_eq!(bench.effects()[..before.len()], before);
+    assert_eq!(bench.effects().len(), before.len() + 1);
+    assert_eq!(running.control.parked().unwrap(), 2, "what is parked is not parked twice");
+    running.stop().await;
+    // While nothing runs, too.
+    let resting = bench.subscription(bench.orders.clone());
+    resting.control().rewind().await.unwrap();
+    assert_eq!(resting.control().status().unwrap().position, Offset(0));
+    let running = start(resting);
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.effects().len(), before.len() + 1);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_copy_at_another_offset_changes_nothing() {
+    let bench = Bench::new();
+    // Another broker might store twice: the copy has its own offset and the same stamp.
+    let copy = |number, offset| crate::Stored {
+        offset: Offset(offset),
+        event: stamped("order", "a", number),
+    };
+    let handler = bench.orders.clone();
+    let plan = Plan { name: "p".to_owned(), handler, retry: RETRY, fault: None };
+    let work = bench.database.write::<_, Error>(move |write| {
+        let events = [copy(1, 1), copy(2, 2), copy(1, 3), copy(2, 4), copy(3, 5)];
+        plan.deliver(write, Offset(0), &events).map(|delivered| delivered.position)
+    });
+    assert_eq!(work.await.unwrap(), Offset(5));
+    assert_eq!(bench.of_key("a"), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn an_event_without_an_outbox_sequence_is_known_by_its_offset() {
+    let bench = Bench::new();
+    let plain = |number| Event { outbox_sequence: None, ..stamped("sensor", "a", number) };
+    for number in [7, 7, 8] {
+        bench.log.publish(&topic("order"), vec![plain(number)]).await.unwrap();
+    }
+    let running = bench.start();
+    bench.caught_up(&running.control).await;
+    running.control.rewind().await.unwrap();
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.of_key("a"), [7, 7, 8]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn environment_trouble_takes_the_batch_back_is_no_attempt_and_says_stuck() {
+    let bench = Bench::new();
+    bench.orders.break_key("b", Wrong::HasNoDisk);
+    bench.publish(1, &["a", "b", "c"]).await;
+    let running = bench.start();
+    until(async || {
+        let tried = bench.orders.calls(2);
+        if tried > RETRY.attempts { Ok(()) } else { Err(format!("tried {tried} times")) }
+    })
+    .await;
+    let status = running.control.status().unwrap();
+    assert!(status.stuck.is_some_and(|why| why.contains("disk full")));
+    assert!(bench.effects().is_empty());
+    assert_eq!(bench.database.waiting(0, 10).unwrap().len(), 0);
+    assert_eq!(running.control.parked().unwrap(), 0);
+    bench.orders.repair("b");
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.effects().len(), 3);
+    until(async || running.control.status().unwrap().stuck.map_or(Ok(()), Err)).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_paused_subscription_rests_and_is_not_stuck() {
+    let bench = Bench::new();
+    let paused = watch::Sender::new(true);
+    let subscription = bench.subscription(bench.orders.clone()).paused(paused.subscribe());
+    bench.publish(1, &["a"]).await;
+    let running = start(subscription);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..2 {
+        let status = running.control.status().unwrap();
+        assert_eq!((status.lag, status.stuck), (1, None));
+        bench.hand.advance(STUCK_AFTER);
+    }
+    paused.send(false).unwrap();
+    bench.effects_are("a", &[1]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn lag_without_progress_is_stuck_after_a_while_and_not_before() {
+    let bench = Bench::new();
+    let control = bench.subscription(bench.orders.clone()).control();
+    bench.publish(1, &["a"]).await;
+    assert_eq!(control.status().unwrap().stuck, None);
+    bench.hand.advance(STUCK_AFTER - Duration::from_micros(1));
+    assert_eq!(control.status().unwrap().stuck, None);
+    bench.hand.advance(Duration::from_micros(1));
+    assert!(control.status().unwrap().stuck.is_some());
+}
+
+#[tokio::test]
+async fn a_fault_is_asked_first_and_counts_as_the_handlers_failure() {
+    let bench = Bench::new();
+    let fault: Fault =
+        Arc::new(|event| if event.key == "b" { Err("on purpose".to_owned()) } else { Ok(()) });
+    bench.publish(1, &["a", "b"]).await;
+    let running = start(bench.subscription(bench.orders.clone()).fault(fault));
+    bench.dead(&running.control, 1).await;
+    assert_eq!(running.control.dead(1).unwrap()[0].reason, "on purpose");
+    assert_eq!(bench.orders.calls(2), 0);
+    assert_eq!(bench.of_key("a"), [1]);
+    running.stop().await;
+}
+
+/// Gathers numbers and writes them in one go; a poisoned batch cannot be written.
+#[derive(Clone, Default)]
+struct Gathering(Orders);
+
+impl Handler for Gathering {
+    type Batch = Vec<(String, u64)>;
+
+    fn handle(
+        &self,
+        batch: &mut Self::Batch,
+        _: &mut Write<'_>,
+        event: &Event,
+    ) -> Result<(), Failure> {
+        *self.0.calls.lock().unwrap().entry(event.sequence).or_default() += 1;
+        batch.push((event.key.clone(), event.sequence));
+        if event.key == "late" { Err(Failure::Handler("late".to_owned())) } else { Ok(()) }
+    }
+
+    fn flush(&self, batch: &mut Self::Batch, write: &mut Write<'_>) -> Result<(), Error> {
+        for (key, number) in &*batch {
+            if key == "poison" {
+                return Err(Error::Statement { what: "poisoned".to_owned() });
+            }
+            write
+                .sql()
+                .execute("INSERT INTO effect (key, number) VALUES (?1, ?2)", (key, number))?;
+        }
+        Ok(())
+    }
+
+    fn committed(&self, batch: Self::Batch) {
+        self.0.committed.lock().unwrap().extend(batch.iter().map(|(_, number)| number));
+    }
+}
+
+#[tokio::test]
+async fn scratch_of_a_failed_event_is_thrown_away_and_it_is_tried_exactly_as_often_as_it_may() {
+    let bench = Bench::new();
+    let gathering = Gathering(bench.orders.clone());
+    bench.publish(1, &["a", "late", "b"]).await;
+    let running = start(bench.subscription(gathering));
+    bench.dead(&running.control, 1).await;
+    assert_eq!(bench.effects(), [("a".to_owned(), 1), ("b".to_owned(), 3)]);
+    assert_eq!(bench.orders.calls(2), RETRY.attempts);
+    assert_eq!(*bench.orders.committed.lock().unwrap(), [1, 3]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_that_poisons_the_flush_is_found_and_parked_alone() {
+    let bench = Bench::new();
+    bench.publish(1, &["a", "poison", "b", "poison"]).await;
+    let running = start(bench.subscription(Gathering(bench.orders.clone())));
+    bench.dead(&running.control, 1).await;
+    let letter = &running.control.dead(1).unwrap()[0];
+    assert_eq!((letter.key.as_str(), letter.waiting), ("poison", 1));
+    assert!(letter.reason.contains("poisoned"));
+    assert_eq!(bench.effects(), [("a".to_owned(), 1), ("b".to_owned(), 3)]);
+    running.stop().await;
+}

@@ -1,0 +1,128 @@
+//! A failing key waits by itself, in order, as often as it may and no oftener.
+
+use super::*;
+use crate::parking::PARKED_MAX;
+
+#[tokio::test]
+async fn a_failing_event_is_tried_exactly_three_times_while_other_keys_go_on() {
+    let bench = Bench::new();
+    bench.orders.break_key("bad", Wrong::Fails);
+    bench.publish(1, &["a", "bad", "b", "bad", "a"]).await;
+    let running = bench.start();
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.of_key("a"), [1, 5]);
+    assert_eq!(bench.of_key("b"), [3]);
+    assert_eq!(bench.orders.calls(2), 1, "the second attempt waits for its time");
+    assert!(running.control.dead(10).unwrap().is_empty());
+    bench.dead(&running.control, 1).await;
+    bench.hand.advance(RETRY.backoff * 10);
+    bench.publish(6, &["bad", "b"]).await;
+    bench.effects_are("b", &[3, 7]).await;
+    assert_eq!(bench.orders.calls(2), RETRY.attempts);
+    assert_eq!((bench.orders.calls(4), bench.orders.calls(6)), (0, 0), "later ones wait unseen");
+    let letters = running.control.dead(10).unwrap();
+    let [letter] = &letters[..] else { panic!("{letters:?}") };
+    assert_eq!(letter.id, "product.order.2");
+    assert_eq!((letter.subscription.as_str(), letter.topic.as_str()), ("product.order", "order"));
+    assert_eq!((letter.key.as_str(), letter.kind.as_str()), ("bad", "Numbered"));
+    assert_eq!((letter.attempts, letter.waiting), (3, 2));
+    assert_eq!(letter.reason, "bad is broken");
+    assert_eq!(letter.event.sequence, 2);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_that_recovers_is_handled_before_the_later_ones_of_its_key() {
+    let bench = Bench::new();
+    bench.orders.break_key("bad", Wrong::Fails);
+    bench.publish(1, &["bad", "bad", "a", "bad"]).await;
+    let running = bench.start();
+    bench.caught_up(&running.control).await;
+    assert!(running.control.is_parked("bad").unwrap());
+    assert!(!running.control.is_parked("a").unwrap());
+    assert!(running.control.parked_through("order", 1).unwrap());
+    assert!(!running.control.parked_through("order", 0).unwrap());
+    assert!(!running.control.parked_through("delivery", 9).unwrap());
+    bench.orders.repair("bad");
+    bench.hand.advance(RETRY.backoff);
+    bench.effects_are("bad", &[1, 2, 4]).await;
+    bench.publish(5, &["bad"]).await;
+    bench.effects_are("bad", &[1, 2, 4, 5]).await;
+    assert!(!running.control.is_parked("bad").unwrap());
+    assert_eq!(bench.orders.calls(1), 2);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_redriven_dead_letter_is_applied_once_and_in_order_with_what_waited_behind_it() {
+    let bench = Bench::new();
+    bench.orders.break_key("bad", Wrong::Panics);
+    bench.publish(1, &["bad", "a", "bad", "bad"]).await;
+    let running = bench.start();
+    bench.dead(&running.control, 1).await;
+    assert_eq!(running.control.dead(1).unwrap()[0].reason, "panicked: bad panics");
+    for unknown in ["product.order.2", "product.order.3", "product.order.99", "x", ""] {
+        assert!(!running.control.redrive(unknown).await.unwrap(), "{unknown:?}");
+    }
+    // Not repaired: it has all its attempts again, and is dead again.
+    assert!(running.control.redrive("product.order.1").await.unwrap());
+    bench.dead(&running.control, 1).await;
+    assert_eq!(bench.orders.calls(1), 2 * RETRY.attempts);
+    bench.orders.repair("bad");
+    assert!(running.control.redrive("product.order.1").await.unwrap());
+    bench.effects_are("bad", &[1, 3, 4]).await;
+    assert!(running.control.dead(10).unwrap().is_empty());
+    assert!(!running.control.redrive("product.order.1").await.unwrap());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_parked_survives_a_restart_of_the_consumer() {
+    let bench = Bench::new();
+    bench.orders.break_key("bad", Wrong::Fails);
+    bench.publish(1, &["bad", "bad"]).await;
+    let running = bench.start();
+    bench.dead(&running.control, 1).await;
+    running.stop().await;
+    bench.orders.repair("bad");
+    let running = bench.start();
+    assert!(running.control.redrive("product.order.1").await.unwrap());
+    bench.effects_are("bad", &[1, 2]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn parking_is_bounded_and_a_full_lot_stops_new_events_until_there_is_room() {
+    let bench = Bench::new();
+    bench.orders.break_key("bad", Wrong::Fails);
+    let all = PARKED_MAX + 3;
+    for first in (1..=all).step_by(500) {
+        let keys = vec!["bad"; 500.min(all + 1 - first) as usize];
+        bench.publish(first, &keys).await;
+    }
+    bench.publish(all + 1, &["a"]).await;
+    let running = bench.start();
+    until(async || {
+        let parked = running.control.parked().unwrap();
+        if parked == PARKED_MAX { Ok(()) } else { Err(format!("{parked} parked")) }
+    })
+    .await;
+    until(async || match running.control.status().unwrap().stuck {
+        Some(why) if why.contains("parked") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(running.control.status().unwrap().position, Offset(PARKED_MAX));
+    bench.dead(&running.control, 1).await;
+    assert!(bench.of_key("a").is_empty());
+    bench.orders.repair("bad");
+    assert!(running.control.redrive("product.order.1").await.unwrap());
+    bench.effects_are("a", &[all + 1]).await;
+    until(async || {
+        let parked = running.control.parked().unwrap();
+        if parked == 0 { Ok(()) } else { Err(format!("{parked} parked")) }
+    })
+    .await;
+    assert_eq!(bench.of_key("bad"), (1..=all).collect::<Vec<_>>());
+    running.stop().await;
+}
