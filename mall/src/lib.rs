@@ -1,1 +1,50 @@
-//! .
+//! 12st Mall: the shop that runs on Yeoul, and its first user.
+//!
+//! Four services, each a module with its own tables, its own outbox and its own idea of the events
+//! it reads: [`account`], [`product`], [`order`], [`delivery`]. They share events, not code and not
+//! tables; what they have in common below the domain (the edge of an HTTP port, idempotency keys,
+//! fault switches) is in modules of its own that know no order and no product. My page is no code:
+//! it is the rules in [`SETTINGS`], an ordinary settings file.
+//!
+//! In each service: `decide` holds the decisions, pure tables; `handlers` applies them to events and
+//! `api` to requests, both in one transaction with the outbox; `store::sqlite` speaks SQL; `wire` is
+//! what the service writes and reads in events and bodies.
+//!
+//! It does not compose a process: it opens services and hands out their listeners' answers and
+//! their loops.
+
+pub mod account;
+pub mod delivery;
+pub mod faults;
+pub mod order;
+pub mod pause;
+pub mod pictures;
+pub mod product;
+pub mod service;
+pub mod settings;
+pub mod templates;
+
+mod blocking;
+mod edge;
+mod error;
+mod idempotency;
+mod setting;
+
+#[cfg(test)]
+mod simulation;
+
+pub use account::Account;
+pub use delivery::Delivery;
+pub use error::Error;
+pub use faults::Faults;
+pub use order::Order;
+pub use product::Product;
+pub use service::Service;
+pub use setting::{Loop, Setting};
+pub use settings::{Name, Settings};
+
+/// The mall's settings file: routes, guards, views, pages and the services' own section.
+pub const SETTINGS: &str = include_str!("../yeoul.yaml");
+
+/// The topics that the mall's services own; nobody else may publish to them.
+pub const TOPICS: [&str; 4] = ["order", "product", "delivery", "account"];

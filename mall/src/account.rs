@@ -1,0 +1,85 @@
+//! Account: users, their passwords, and the tokens that everybody else believes.
+//!
+//! A token is signed with a key that lives in this service's folder, so it outlives a restart; who
+//! verifies it needs the public keys alone and never asks here. What others may know of a user goes
+//! out as UserRegistered.
+//!
+//! It does not know what a role may do: each service says that of its own commands.
+
+mod api;
+mod decide;
+mod password;
+mod seed;
+mod token;
+mod user;
+mod wire;
+
+mod store {
+    pub(super) mod sqlite;
+}
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use chassis::http::Stop;
+use chassis::identity::Signer;
+use events::{Control, Database};
+use tracing::info;
+
+pub use api::Server;
+
+use self::password::Passwords;
+use crate::setting::Loops;
+use crate::{Error, Loop, Name, Setting, blocking};
+
+/// The file of the signing key, in the service's folder.
+const KEY_FILE: &str = "signing.key";
+
+/// The account service, open.
+#[derive(Clone)]
+pub struct Account {
+    setting: Setting,
+    database: Database,
+    passwords: Passwords,
+    signer: Arc<Signer>,
+}
+
+impl Account {
+    /// Opens its database and its key, teaches the setting's verifier the public keys and, where
+    /// that is wanted and was never done, writes the demo's users.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn open(setting: Setting) -> Result<Account, Error> {
+        let database = setting.database(Name::Account, store::sqlite::SCHEMA)?;
+        let key = setting.folder(Name::Account)?.join(KEY_FILE);
+        let signer = Signer::open(&key).map_err(Error::folder("the signing key"))?;
+        setting.verifier.replace_keys(&signer.public_keys());
+        let passwords = Passwords::start().map_err(Error::folder("the password threads"))?;
+        if setting.seed && blocking::wait(database.write(seed::sow))? {
+            info!("the demo's users were written");
+        }
+        Ok(Account { setting, database, passwords, signer: Arc::new(signer) })
+    }
+
+    /// What signs this service's tokens.
+    pub fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// What answers at `address` on one core.
+    pub fn server(&self, address: SocketAddr) -> Server {
+        let (database, passwords) = (self.database.clone(), self.passwords.clone());
+        Server::new(&self.setting, database, passwords, self.signer.clone(), address)
+    }
+
+    /// Its relay, to be run to its end; it subscribes to nothing.
+    pub fn loops(&self, stop: &Stop) -> (Vec<Loop>, Vec<Control>) {
+        Loops::new(&self.setting, Name::Account, &self.database, stop).finish()
+    }
+
+    /// Its database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+}

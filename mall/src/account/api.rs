@@ -1,0 +1,149 @@
+//! Account's port: sign-up, tokens, keys, oneself.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use chassis::http::path::Table;
+use chassis::http::{Problem, Request, Response, Serve, json};
+use chassis::identity::{Role, Signer};
+use events::store::sqlite::Write;
+use events::{Cause, Clock, Database, Draft};
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Method, StatusCode};
+
+use super::decide::SignUp;
+use super::password::Passwords;
+use super::store::sqlite;
+use super::token;
+use super::user::User;
+use super::wire::{Profile, UserEvent};
+use crate::edge::{self, Call, Edge, Refusal};
+use crate::{Name, Setting};
+
+/// How long a verifier may keep the public keys.
+const KEYS_FRESH: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// What answers account's port on one core.
+pub struct Server {
+    edge: Edge,
+    table: Table<Action>,
+    pub(super) database: Database,
+    pub(super) passwords: Passwords,
+    pub(super) signer: Arc<Signer>,
+    pub(super) clock: Clock,
+    /// The client that may sign in as itself: name and secret.
+    pub(super) client: Option<(&'static str, &'static str)>,
+}
+
+#[derive(Clone, Copy)]
+enum Action {
+    Token,
+    SignUp,
+    Me,
+    Keys,
+}
+
+impl Server {
+    pub(super) fn new(
+        setting: &Setting,
+        database: Database,
+        passwords: Passwords,
+        signer: Arc<Signer>,
+        address: SocketAddr,
+    ) -> Server {
+        Server {
+            edge: Edge::new(Name::Account, setting, address),
+            table: Table::new(vec![
+                ("/oauth/token", Method::POST, Action::Token),
+                ("/oauth/users", Method::POST, Action::SignUp),
+                ("/oauth/me", Method::GET, Action::Me),
+                ("/.well-known/jwks.json", Method::GET, Action::Keys),
+            ]),
+            database,
+            passwords,
+            signer,
+            clock: setting.clock.clone(),
+            client: setting.seed.then_some(super::seed::CLIENT),
+        }
+    }
+
+    async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {
+        match action {
+            Action::Token => Ok(token::answer(self, call).await),
+            Action::SignUp => self.sign_up(call).await,
+            Action::Me => self.me(&call),
+            Action::Keys => Ok(self.keys()),
+        }
+    }
+
+    fn keys(&self) -> Response {
+        let mut response = json(StatusCode::OK, &self.signer.public_keys());
+        response.headers_mut().insert(CACHE_CONTROL, KEYS_FRESH);
+        response
+    }
+
+    fn me(&self, call: &Call) -> Result<Response, Refusal> {
+        let principal = call.principal.as_ref().ok_or_else(Problem::unauthorized)?;
+        let user: Result<_, Refusal> =
+            self.database.read(|connection| Ok(sqlite::find(connection, &principal.subject)?));
+        let user = user?;
+        let profile = match &user {
+            Some(user) => Profile::of(user),
+            None => Profile::of_client(&principal.subject, principal.role.as_str()),
+        };
+        Ok(edge::private(json(StatusCode::OK, &profile)))
+    }
+
+    async fn sign_up(&self, mut call: Call) -> Result<Response, Refusal> {
+        let (fields, _) = call.fields().await?;
+        let wish = SignUp::read(fields)?;
+        let taken: Result<_, Refusal> =
+            self.database.read(|connection| Ok(sqlite::find(connection, &wish.username)?));
+        if taken?.is_some() {
+            return Err(name_taken().into());
+        }
+        let phc = self.passwords.hash(wish.password).await;
+        let phc = phc.map_err(|_| Problem::unavailable("connection_limit_reached", 1))?;
+        let user = User {
+            username: wish.username,
+            phc,
+            nickname: wish.nickname,
+            address: wish.address,
+            role: Role::OrderCustomer,
+            sequence: 1,
+        };
+        let cause = call.cause(None);
+        let registered = self.database.write(move |write| {
+            // Another sign-up may have been faster while this one was hashed.
+            if !sqlite::insert(write.sql(), &user)? {
+                return Err(name_taken().into());
+            }
+            let sequence = publish(write, &user, &cause)?;
+            Ok::<_, Refusal>((user, edge::position(Name::Account, sequence)))
+        });
+        let (user, position) = registered.await?;
+        let location = format!("/users/{}", user.username);
+        Ok(edge::private(edge::created(&Profile::of(&user), &location, &position)))
+    }
+}
+
+fn name_taken() -> Problem {
+    Problem::conflict("this username is taken").field("username", "is taken", None)
+}
+
+/// Publishes that a user is there; the outbox sequence.
+pub(super) fn publish(
+    write: &mut Write<'_>,
+    user: &User,
+    cause: &Cause,
+) -> Result<u64, events::Error> {
+    let data = UserEvent::of(user);
+    write.publish(Draft::new("UserRegistered", &user.username, user.sequence, &data, cause))
+}
+
+impl Serve for Server {
+    async fn serve(self: Rc<Self>, request: Request, _peer: SocketAddr) -> Response {
+        self.edge.answer(&self.table, request, |action, call| self.act(action, call)).await
+    }
+}

@@ -1,0 +1,179 @@
+//! Who may sign up under which name, and what a token request asks for: decided from text alone.
+
+use chassis::http::Problem;
+use chassis::http::fields::{Fields, Form};
+
+/// Characters a password has at least.
+pub(super) const PASSWORD_CHARS_MIN: usize = 8;
+/// Characters a password has at most.
+pub(super) const PASSWORD_CHARS_MAX: usize = 128;
+/// Characters before the `@` of a username.
+const LOCAL_CHARS_MAX: usize = 64;
+/// Characters behind it.
+const DOMAIN_CHARS_MAX: usize = 190;
+/// Characters a nickname may have.
+const NICKNAME_CHARS_MAX: usize = 100;
+/// Characters an address may have.
+const ADDRESS_CHARS_MAX: usize = 500;
+
+/// A sign-up, sound.
+#[derive(Debug)]
+pub(super) struct SignUp {
+    pub(super) username: String,
+    pub(super) password: String,
+    pub(super) nickname: String,
+    pub(super) address: String,
+}
+
+/// What a token request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Grant {
+    /// By a user's name and password.
+    Password { username: String, password: String },
+    /// By a refresh token.
+    Refresh { token: String },
+    /// As the client itself.
+    Client,
+}
+
+impl SignUp {
+    /// Reads the body of a sign-up.
+    pub(super) fn read(mut fields: Fields) -> Result<SignUp, Problem> {
+        fields.require("username");
+        fields.require("password");
+        let username = fields.text("username", LOCAL_CHARS_MAX + 1 + DOMAIN_CHARS_MAX);
+        let username = username.map(|name| name.to_lowercase());
+        if username.as_deref().is_some_and(|name| !is_username(name)) {
+            fields.note("username", "must be an e-mail address in lower case letters", None);
+        }
+        let password = fields.text("password", PASSWORD_CHARS_MAX);
+        if password.as_ref().is_some_and(|it| it.chars().count() < PASSWORD_CHARS_MIN) {
+            let reason = format!("must have at least {PASSWORD_CHARS_MIN} characters");
+            fields.note("password", reason, Some(PASSWORD_CHARS_MIN.into()));
+        }
+        let nickname = fields.text("nickname", NICKNAME_CHARS_MAX);
+        let address = fields.text("address", ADDRESS_CHARS_MAX);
+        fields.finish()?;
+        Ok(SignUp {
+            username: username.unwrap_or_default(),
+            password: password.unwrap_or_default(),
+            nickname: nickname.unwrap_or_default(),
+            address: address.unwrap_or_default(),
+        })
+    }
+}
+
+/// `[a-z0-9._+-]{1,64}@[a-z0-9.-]{1,190}`, and no name that a page's `.html` could be taken for.
+pub(super) fn is_username(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
+    let Some((local, domain)) = name.split_once('@') else { return false };
+    (1..=LOCAL_CHARS_MAX).contains(&local.len())
+        && (1..=DOMAIN_CHARS_MAX).contains(&domain.len())
+        && local.chars().all(|c| plain(c) || matches!(c, '_' | '+'))
+        && domain.chars().all(plain)
+        && !name.ends_with(".html")
+}
+
+impl Grant {
+    /// Reads a form; the error is RFC 6749's word.
+    pub(super) fn read(form: &Form) -> Result<Grant, &'static str> {
+        let text = |name| form.get(name).map(str::to_owned).ok_or("invalid_request");
+        match text("grant_type")?.as_str() {
+            "password" => {
+                Ok(Grant::Password { username: text("username")?, password: text("password")? })
+            }
+            "refresh_token" => Ok(Grant::Refresh { token: text("refresh_token")? }),
+            "client_credentials" => Ok(Grant::Client),
+            _ => Err("unsupported_grant_type"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_username_is_accepted_or_refused() {
+        let local = "l".repeat(LOCAL_CHARS_MAX);
+        let domain = "d".repeat(DOMAIN_CHARS_MAX);
+        let cases = [
+            ("1@uengine.org", true),
+            ("a.b_c+d-e@x-y.z", true),
+            (&format!("{local}@{domain}"), true),
+            (&format!("{local}l@{domain}"), false),
+            (&format!("{local}@{domain}d"), false),
+            ("@x", false),
+            ("a@", false),
+            ("a", false),
+            ("a@b@c", false),
+            ("A@x", false),
+            ("a b@x", false),
+            ("a@x_y", false),
+            ("유@x", false),
+            ("a@x.html", false),
+            ("a@x.htm", true),
+        ];
+        for (name, accepted) in cases {
+            assert_eq!(is_username(name), accepted, "{name}");
+        }
+    }
+
+    fn wrong(body: &Value) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        let fields = Fields::parse(&headers, body.to_string().as_bytes()).expect("an object");
+        match SignUp::read(fields) {
+            Ok(_) => Vec::new(),
+            Err(problem) => problem.errors().iter().map(|error| error.field.clone()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_sign_up_is_accepted_at_its_limits_and_refused_past_them() {
+        let body = |name: &str, value: Value| {
+            let mut body = json!({"username": "New@Example.org", "password": "12345678"});
+            body[name] = value;
+            body
+        };
+        let text = |length: usize| json!("가".repeat(length));
+        let cases = [
+            ("password", text(PASSWORD_CHARS_MIN), text(PASSWORD_CHARS_MIN - 1)),
+            ("password", text(PASSWORD_CHARS_MAX), text(PASSWORD_CHARS_MAX + 1)),
+            ("password", text(PASSWORD_CHARS_MIN), json!(12_345_678)),
+            ("username", json!("a@b"), json!("a")),
+            ("username", json!("a@b"), json!(null)),
+            ("nickname", text(NICKNAME_CHARS_MAX), text(NICKNAME_CHARS_MAX + 1)),
+            ("address", text(ADDRESS_CHARS_MAX), text(ADDRESS_CHARS_MAX + 1)),
+            ("address", json!(null), json!(5)),
+        ];
+        for (field, accepted, refused) in cases {
+            assert_eq!(wrong(&body(field, accepted.clone())), [""; 0], "{field} {accepted}");
+            assert_eq!(wrong(&body(field, refused.clone())), [field], "{field} {refused}");
+        }
+    }
+
+    #[test]
+    fn a_token_request_is_read_or_refused_in_the_words_of_its_standard() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+            headers.insert("content-type", kind);
+            Grant::read(&Form::parse(&headers, text.as_bytes()).expect("a form"))
+        };
+        let password = Grant::Password { username: "1@uengine.org".into(), password: "1".into() };
+        assert_eq!(read("grant_type=password&username=1%40uengine.org&password=1"), Ok(password));
+        assert_eq!(
+            read("grant_type=refresh_token&refresh_token=x"),
+            Ok(Grant::Refresh { token: "x".into() })
+        );
+        assert_eq!(read("grant_type=client_credentials"), Ok(Grant::Client));
+        assert_eq!(read("grant_type=password&username=x"), Err("invalid_request"));
+        assert_eq!(read("grant_type=refresh_token"), Err("invalid_request"));
+        assert_eq!(read(""), Err("invalid_request"));
+        assert_eq!(read("grant_type=implicit"), Err("unsupported_grant_type"));
+    }
+}

@@ -1,0 +1,23 @@
+//! A user as this service keeps it.
+
+use chassis::identity::Role;
+
+/// One user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct User {
+    pub(super) username: String,
+    /// The password's PHC string.
+    pub(super) phc: String,
+    pub(super) nickname: String,
+    pub(super) address: String,
+    pub(super) role: Role,
+    /// Events published of it.
+    pub(super) sequence: u64,
+}
+
+/// The role of that name.
+pub(super) fn role(text: &str) -> Option<Role> {
+    [Role::User, Role::OrderCustomer, Role::OrderAdmin, Role::UserAdmin]
+        .into_iter()
+        .find(|role| role.as_str() == text)
+}

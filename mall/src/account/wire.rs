@@ -1,0 +1,56 @@
+//! What account says: its event, its bodies.
+
+use serde::Serialize;
+
+use super::user::User;
+
+/// The data of UserRegistered: what others may know of a user.
+#[derive(Serialize)]
+pub(super) struct UserEvent<'a> {
+    username: &'a str,
+    nickname: &'a str,
+    address: &'a str,
+}
+
+/// A user as bodies show it.
+#[derive(Serialize)]
+pub(super) struct Profile<'a> {
+    id: &'a str,
+    username: &'a str,
+    nickname: &'a str,
+    address: &'a str,
+    role: &'static str,
+}
+
+/// A token answer (RFC 6749, 5.1).
+#[derive(Serialize)]
+pub(super) struct Tokens<'a> {
+    pub(super) access_token: &'a str,
+    pub(super) token_type: &'static str,
+    pub(super) expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refresh_token: Option<&'a str>,
+}
+
+impl<'a> UserEvent<'a> {
+    pub(super) fn of(user: &'a User) -> UserEvent<'a> {
+        UserEvent { username: &user.username, nickname: &user.nickname, address: &user.address }
+    }
+}
+
+impl<'a> Profile<'a> {
+    pub(super) fn of(user: &'a User) -> Profile<'a> {
+        Profile {
+            id: &user.username,
+            username: &user.username,
+            nickname: &user.nickname,
+            address: &user.address,
+            role: user.role.as_str(),
+        }
+    }
+
+    /// What there is to say of a client that signed in as itself.
+    pub(super) fn of_client(name: &'a str, role: &'static str) -> Profile<'a> {
+        Profile { id: name, username: name, nickname: "", address: "", role }
+    }
+}

@@ -1,0 +1,152 @@
+//! What becomes of a delivery: one an order, ever; the decisions, as tables.
+//!
+//! An order that ended before it was confirmed leaves a tombstone, so that a confirmation that comes
+//! late, or again, creates nothing.
+
+/// What delivery has of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Have {
+    /// Nothing yet.
+    Nothing,
+    /// The order ended before it was confirmed.
+    Tombstone,
+    /// A delivery in this state.
+    Delivery(State),
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// On its way.
+    Started,
+    /// Handed over.
+    Completed,
+    /// Called back before it was handed over.
+    Cancelled,
+    /// Sent back by the customer.
+    Returned,
+}
+
+/// What is heard of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    /// It was confirmed.
+    Confirmed,
+    /// It was cancelled or rejected.
+    Ended,
+}
+
+/// What is done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A delivery starts; DeliveryStarted.
+    Start,
+    /// The delivery is called back; DeliveryCancelled.
+    Cancel,
+    /// A tombstone is left.
+    Bury,
+    /// It is so already, or too late.
+    Nothing,
+}
+
+/// What to do about `input`.
+pub(super) fn step(have: Have, input: Input) -> Step {
+    match (have, input) {
+        (Have::Nothing, Input::Confirmed) => Step::Start,
+        (Have::Nothing, Input::Ended) => Step::Bury,
+        (Have::Delivery(State::Started), Input::Ended) => Step::Cancel,
+        (Have::Delivery(State::Completed | State::Cancelled | State::Returned), Input::Ended)
+        | (Have::Delivery(_), Input::Confirmed)
+        | (Have::Tombstone, _) => Step::Nothing,
+    }
+}
+
+/// What an operator's wish for a state leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// It is so; the event of that name is published.
+    Granted,
+    /// It is so already.
+    Already,
+    /// 409 with this reason.
+    Refused(&'static str),
+}
+
+/// Whether a delivery in `state` may be made `wanted`. It is called back by cancelling its order
+/// and in no other way: the order would otherwise stay confirmed for goods that never come.
+pub(super) fn wish(state: State, wanted: State) -> Wish {
+    use State as S;
+    match (state, wanted) {
+        (have, wanted) if have == wanted => Wish::Already,
+        (S::Started, S::Completed) | (S::Completed, S::Returned) => Wish::Granted,
+        (_, S::Started) => Wish::Refused("a delivery starts with its order's confirmation alone"),
+        (_, S::Cancelled) => Wish::Refused("a delivery is cancelled by cancelling its order"),
+        (S::Cancelled, _) => Wish::Refused("the delivery was cancelled"),
+        (_, S::Completed) => Wish::Refused("the delivery was returned"),
+        (_, S::Returned) => Wish::Refused("the delivery is not completed"),
+    }
+}
+
+impl State {
+    /// The state's name, which is also that of the event that leads to it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            State::Started => "DeliveryStarted",
+            State::Completed => "DeliveryCompleted",
+            State::Cancelled => "DeliveryCancelled",
+            State::Returned => "DeliveryReturned",
+        }
+    }
+
+    /// The state of that name.
+    pub(super) fn parse(text: &str) -> Option<State> {
+        State::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    const ALL: [State; 4] = [State::Started, State::Completed, State::Cancelled, State::Returned];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_delivery_can_have_of_an_order_has_one_step_for_each_input() {
+        let table = [
+            (Have::Nothing, Step::Start, Step::Bury),
+            (Have::Tombstone, Step::Nothing, Step::Nothing),
+            (Have::Delivery(State::Started), Step::Nothing, Step::Cancel),
+            (Have::Delivery(State::Completed), Step::Nothing, Step::Nothing),
+            (Have::Delivery(State::Cancelled), Step::Nothing, Step::Nothing),
+            (Have::Delivery(State::Returned), Step::Nothing, Step::Nothing),
+        ];
+        for (have, confirmed, ended) in table {
+            assert_eq!(step(have, Input::Confirmed), confirmed, "{have:?}");
+            assert_eq!(step(have, Input::Ended), ended, "{have:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_next_step_is_granted_and_the_same_step_again_is_fine() {
+        use State as S;
+        for state in S::ALL {
+            for wanted in S::ALL {
+                let granted = matches!(
+                    (state, wanted),
+                    (S::Started, S::Completed) | (S::Completed, S::Returned)
+                );
+                let answer = wish(state, wanted);
+                assert_eq!(answer == Wish::Granted, granted, "{state:?} to {wanted:?}");
+                assert_eq!(answer == Wish::Already, state == wanted, "{state:?} to {wanted:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_reads_back_as_itself() {
+        for state in State::ALL {
+            assert_eq!(State::parse(state.as_str()), Some(state));
+        }
+        assert_eq!(State::parse("Delivered"), None);
+    }
+}

@@ -1,0 +1,347 @@
+//! The edge of a service's own port: what every request passes before the service sees it, and how
+//! its answer leaves.
+//!
+//! The order is the contract's: the machine's gate, the path, the token, the route, the method, a
+//! fault on purpose; then the service's own checks. A request without a token may do everything on
+//! a loopback port, as in the curriculum; with one, the gateway's rules hold here too, so that a
+//! mistake in a route table opens nothing.
+//!
+//! It knows no service: routes and answers are given to it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use chassis::http::fields::Fields;
+use chassis::http::hal::{self, Slice};
+use chassis::http::path::{Found, Params, Table};
+use chassis::http::query::Query;
+use chassis::http::{Body, Path, Problem, Request, Response, Trace, body, json, loopback};
+use chassis::identity::{Principal, Verifier, bearer};
+use events::{Cause, Clock, WritePosition};
+use http::header::{AUTHORIZATION, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use hyper::body::Incoming;
+use serde::Serialize;
+use serde_json::Value;
+use tracing::error;
+
+use crate::{Faults, Name, Setting};
+
+/// `Yeoul-Position`: up to where a write got.
+pub(crate) const POSITION: HeaderName = HeaderName::from_static("yeoul-position");
+
+/// Ids a row can have.
+pub(crate) const ID_MAX: u64 = i64::MAX as u64;
+
+/// What a service's port needs to know of its surroundings.
+#[derive(Clone)]
+pub(crate) struct Edge {
+    name: Name,
+    verifier: Verifier,
+    clock: Clock,
+    faults: Faults,
+    loopback: bool,
+}
+
+/// A request that has passed the edge.
+pub(crate) struct Call {
+    pub(crate) trace: Trace,
+    pub(crate) principal: Option<Arc<Principal>>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) params: Params,
+    query: Option<String>,
+    body: Option<Incoming>,
+}
+
+/// Why a service does not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// As it is told to the client.
+    Problem(Problem),
+    /// The store could not: 503 where that passes, our mistake otherwise.
+    Store(events::Error),
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Refusal {
+        Refusal::Problem(problem)
+    }
+}
+
+impl From<events::Error> for Refusal {
+    fn from(error: events::Error) -> Refusal {
+        Refusal::Store(error)
+    }
+}
+
+impl Refusal {
+    pub(crate) fn into_problem(self, trace: &Trace) -> Problem {
+        match self {
+            Refusal::Problem(problem) => problem,
+            Refusal::Store(cause) => {
+                error!(%cause, trace = trace.id(), "a request could not be carried out");
+                let passes = cause.is_environment() || matches!(cause, events::Error::Closed);
+                if passes { Problem::storage_unavailable() } else { Problem::internal() }
+            }
+        }
+    }
+}
+
+impl Edge {
+    /// The edge of `name` listening at `address`; anything but loopback demands a token.
+    pub(crate) fn new(name: Name, setting: &Setting, address: SocketAddr) -> Edge {
+        Edge {
+            name,
+            verifier: setting.verifier.clone(),
+            clock: setting.clock.clone(),
+            faults: setting.faults.clone(),
+            loopback: address.ip().is_loopback(),
+        }
+    }
+
+    /// Lets the request through to `act`, or answers why not.
+    pub(crate) async fn answer<A, Act, Acting>(
+        &self,
+        table: &Table<A>,
+        request: Request,
+        act: Act,
+    ) -> Response
+    where
+        A: Copy,
+        Act: FnOnce(A, Call) -> Acting,
+        Acting: Future<Output = Result<Response, Refusal>>,
+    {
+        let trace = Trace::take(request.headers());
+        let outcome = match self.admit(table, request, trace.clone()).await {
+            Ok((action, call)) => act(action, call).await,
+            Err(problem) => Err(problem.into()),
+        };
+        outcome.unwrap_or_else(|refusal| refusal.into_problem(&trace).into_response(&trace))
+    }
+
+    async fn admit<A: Copy>(
+        &self,
+        table: &Table<A>,
+        request: Request,
+        trace: Trace,
+    ) -> Result<(A, Call), Problem> {
+        let (parts, body) = request.into_parts();
+        let admitted = self.check(table, &parts);
+        let (action, params, principal, path) = match admitted {
+            Ok(admitted) => admitted,
+            Err(problem) => return Err(refuse_unread(body, problem).await),
+        };
+        if let Some(hit) = self.faults.hit(self.name, &path) {
+            tokio::time::sleep(hit.delay).await;
+            if hit.fails {
+                return Err(Problem::internal());
+            }
+        }
+        let query = parts.uri.query().map(str::to_owned);
+        let call =
+            Call { trace, principal, headers: parts.headers, params, query, body: Some(body) };
+        Ok((action, call))
+    }
+
+    #[expect(clippy::type_complexity, reason = "taken apart at its one caller")]
+    fn check<A: Copy>(
+        &self,
+        table: &Table<A>,
+        parts: &http::request::Parts,
+    ) -> Result<(A, Params, Option<Arc<Principal>>, Path), Problem> {
+        if self.loopback {
+            loopback::check(&parts.uri, &parts.headers)?;
+        }
+        let path = Path::parse(parts.uri.path()).map_err(|_| Problem::bad_path())?;
+        let principal = self.principal(&parts.headers)?;
+        match table.find(&path, &parts.method) {
+            Found::Action(action, params) => Ok((*action, params, principal, path)),
+            Found::WrongMethod(allowed) => Err(Problem::method_not_allowed(&allowed)),
+            Found::Nothing => Err(Problem::not_found()),
+        }
+    }
+
+    /// Who asks. `Basic` is a client's own name, which the one service that reads it checks itself.
+    fn principal(&self, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Problem> {
+        let basic = headers
+            .get(AUTHORIZATION)
+            .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"basic "));
+        match bearer(headers) {
+            Some(token) => {
+                let verified = self.verifier.verify(token, (self.clock)());
+                verified.map(Some).map_err(|_| Problem::unauthorized())
+            }
+            None if headers.contains_key(AUTHORIZATION) && !basic => Err(Problem::unauthorized()),
+            None if self.loopback || self.name == Name::Account => Ok(None),
+            None => Err(Problem::unauthorized()),
+        }
+    }
+}
+
+/// Reads what is left of the body for a while, so that the client sees the refusal.
+async fn refuse_unread(rest: Incoming, problem: Problem) -> Problem {
+    if !hyper::body::Body::is_end_stream(&rest) {
+        // Whatever it says about the size, the refusal is the one already found.
+        let _ = body::read(rest, 0).await;
+    }
+    problem
+}
+
+impl Call {
+    /// Whether nothing is narrowed: no token on a loopback port, or an administrator's.
+    pub(crate) fn sees_all(&self) -> bool {
+        self.principal.as_ref().is_none_or(|principal| principal.role.is_administrator())
+    }
+
+    /// Whether what belongs to `owner` is shown.
+    pub(crate) fn sees(&self, owner: &str) -> bool {
+        self.sees_all() || self.subject() == owner
+    }
+
+    /// Whose rows a list is narrowed to.
+    pub(crate) fn narrowed_to(&self) -> Option<&str> {
+        if self.sees_all() { None } else { Some(self.subject()) }
+    }
+
+    /// The token's subject, empty without one.
+    pub(crate) fn subject(&self) -> &str {
+        self.principal.as_ref().map_or("", |principal| principal.subject.as_str())
+    }
+
+    /// 403 with a token that is no administrator's.
+    pub(crate) fn require_administrator(&self) -> Result<(), Problem> {
+        if self.sees_all() {
+            return Ok(());
+        }
+        Err(Problem::forbidden("this needs the role ORDER_ADMIN"))
+    }
+
+    /// The id in the path, 404 where it is none.
+    pub(crate) fn id(&self) -> Result<u64, Problem> {
+        self.params.id(0).filter(|id| *id <= ID_MAX).ok_or_else(Problem::not_found)
+    }
+
+    /// The query's parameters.
+    pub(crate) fn query(&self) -> Result<Query, Problem> {
+        Query::parse(self.query.as_deref())
+    }
+
+    /// The body's members and its bytes.
+    pub(crate) async fn fields(&mut self) -> Result<(Fields, bytes::Bytes), Problem> {
+        let rest = self.body.take().expect("a body is read once");
+        // The media type is refused before the size, and without waiting for the body.
+        if let Err(problem) = Fields::parse(&self.headers, b"{}") {
+            return Err(refuse_unread(rest, problem).await);
+        }
+        let bytes = body::read(rest, body::BODY_BYTES_MAX).await?;
+        Ok((Fields::parse(&self.headers, &bytes)?, bytes))
+    }
+
+    /// The body's bytes, whatever they say they are.
+    pub(crate) async fn bytes(&mut self) -> Result<bytes::Bytes, Problem> {
+        body::read(self.body.take().expect("a body is read once"), body::BODY_BYTES_MAX).await
+    }
+
+    /// What an event says led to it: this request, in the business transaction `correlation`.
+    pub(crate) fn cause(&self, correlation: Option<String>) -> Cause {
+        Cause {
+            correlation_id: correlation.or_else(|| Some(self.trace.id().to_owned())),
+            causation_id: None,
+            traceparent: Some(self.trace.traceparent().to_owned()),
+        }
+    }
+}
+
+/// Where a write of `source` got, as its answer carries it.
+pub(crate) fn position(source: Name, sequence: u64) -> String {
+    WritePosition { source: source.as_str().to_owned(), sequence }.to_string()
+}
+
+/// An answer to a write.
+pub(crate) fn written(mut response: Response, position: &str) -> Response {
+    let value = HeaderValue::try_from(position).expect("a token is URL-safe");
+    response.headers_mut().insert(POSITION, value);
+    response
+}
+
+/// 200 with a write's outcome.
+pub(crate) fn changed(value: &impl Serialize, position: &str) -> Response {
+    written(json(StatusCode::OK, value), position)
+}
+
+/// 201 with what was made, and where it is.
+pub(crate) fn created(value: &impl Serialize, location: &str, position: &str) -> Response {
+    let mut response = written(json(StatusCode::CREATED, value), position);
+    let location = HeaderValue::try_from(location).expect("our own paths are plain");
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+/// A HAL list; `filter` is the search's own parameter, kept in the links.
+pub(crate) fn list(
+    name: &str,
+    (items, total): (Vec<impl Serialize>, u64),
+    slice: Slice,
+    path: &str,
+    filter: Option<(&str, &str)>,
+) -> Response {
+    let mut list = hal::collection(name, &items, slice, total, path);
+    if let (Some((key, value)), Some(links)) = (filter, list["_links"].as_object_mut()) {
+        let filter = format!("?{key}={}&", escape(value));
+        for link in links.values_mut() {
+            let href = link["href"].as_str().unwrap_or_default().replacen('?', &filter, 1);
+            link["href"] = Value::String(href);
+        }
+    }
+    json(StatusCode::OK, &list)
+}
+
+/// A value in a query.
+fn escape(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte);
+    value
+        .bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+/// An answer that must not be kept by anything on its way.
+pub(crate) fn private(mut response: http::Response<Body>) -> Response {
+    let value = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(http::header::CACHE_CONTROL, value);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_links_of_a_search_keep_what_was_searched_for() {
+        let slice = Slice { page: 0, size: 1 };
+        let path = "/products/search/findByName";
+        let filter = Some(("name", "T V&a"));
+        let response = list("products", (vec!["TV"], 2), slice, path, filter);
+        let body = response.into_body().collect().await.expect("a full body").to_bytes();
+        let list: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(
+            list["_links"]["next"]["href"],
+            "/products/search/findByName?name=T%20V%26a&page=1&size=1"
+        );
+    }
+
+    #[test]
+    fn trouble_of_the_disk_is_503_and_a_mistake_of_ours_500() {
+        let trace = Trace::start();
+        let status = |error| Refusal::Store(error).into_problem(&trace).status();
+        assert_eq!(
+            status(events::Error::environment("disk full")),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        assert_eq!(status(events::Error::Closed), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(events::Error::UnknownTopic), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}

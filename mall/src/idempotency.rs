@@ -1,0 +1,189 @@
+//! `Idempotency-Key`: the same command twice is carried out once and answered alike.
+//!
+//! A key is remembered with the row it created, in the same transaction, so that there is no moment
+//! in which one exists without the other. What is running is known in memory alone and only to say
+//! 409 early; the transaction looks again, so a caller that went away and came back cannot slip
+//! through between the two.
+//!
+//! It does not know the commands: it keeps a finished answer's parts as they were sent.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chassis::http::{Body, Problem, Response};
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use sha2::{Digest, Sha256};
+
+use crate::edge::POSITION;
+
+/// The storage of what is remembered.
+pub(crate) mod store {
+    pub(crate) mod sqlite;
+}
+
+/// Bytes a key may have.
+pub(crate) const KEY_BYTES_MAX: usize = 255;
+
+/// Answers a service remembers; older ones are forgotten first.
+pub(crate) const REMEMBERED_MAX: u64 = 100_000;
+
+/// Commands with a key that may run at once; one more is told to come back.
+const RUNNING_MAX: usize = 10_000;
+
+const HEADER: &str = "idempotency-key";
+
+/// Whose key for what: the same text of another principal or for another route is another key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Identity {
+    pub(crate) principal: String,
+    pub(crate) route: &'static str,
+    pub(crate) key: String,
+}
+
+/// A command that is to be carried out once.
+#[derive(Clone, Debug)]
+pub(crate) struct Once {
+    pub(crate) identity: Identity,
+    pub(crate) fingerprint: [u8; 32],
+}
+
+/// An answer to give again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) location: String,
+    pub(crate) position: String,
+    pub(crate) body: String,
+}
+
+/// What runs now.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Running(Arc<Mutex<HashSet<Identity>>>);
+
+/// Holds one key while its command runs.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    running: Running,
+    identity: Identity,
+}
+
+impl Once {
+    /// The command of `body` under the key in the headers; `None` without a key.
+    pub(crate) fn of(
+        headers: &HeaderMap,
+        principal: &str,
+        route: &'static str,
+        body: &[u8],
+    ) -> Result<Option<Once>, Problem> {
+        let mut keys = headers.get_all(HEADER).iter();
+        let Some(key) = keys.next() else { return Ok(None) };
+        let text = key.to_str().ok().filter(|_| keys.next().is_none());
+        let Some(key) = text.filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX) else {
+            let reason = format!("must be one value of 1 to {KEY_BYTES_MAX} printable characters");
+            return Err(Problem::bad_request(format!("Idempotency-Key {reason}")).field(
+                "Idempotency-Key",
+                reason,
+                Some(KEY_BYTES_MAX.into()),
+            ));
+        };
+        let identity = Identity { principal: principal.to_owned(), route, key: key.to_owned() };
+        Ok(Some(Once { identity, fingerprint: fingerprint(body) }))
+    }
+
+    /// The first answer again, or 422 where it answered another command.
+    pub(crate) fn again(&self, remembered: Remembered) -> Result<Remembered, Problem> {
+        if remembered.fingerprint == self.fingerprint {
+            return Ok(remembered);
+        }
+        Err(Problem::unprocessable("this Idempotency-Key was used for another body"))
+    }
+}
+
+impl Remembered {
+    /// 201 as it was sent the first time.
+    pub(crate) fn into_response(self) -> Response {
+        let mut response = Response::new(Body::full(self.body));
+        *response.status_mut() = StatusCode::CREATED;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in [(LOCATION, self.location), (POSITION, self.position)] {
+            headers.insert(name, HeaderValue::try_from(value).expect("a path and a token"));
+        }
+        response
+    }
+}
+
+impl Running {
+    /// Takes the key until the claim is dropped.
+    pub(crate) fn claim(&self, identity: &Identity) -> Result<Claim, Problem> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.contains(identity) {
+            return Err(Problem::conflict("a command with this Idempotency-Key is running"));
+        }
+        if running.len() >= RUNNING_MAX {
+            return Err(Problem::unavailable("connection_limit_reached", 1));
+        }
+        running.insert(identity.clone());
+        Ok(Claim { running: self.clone(), identity: identity.clone() })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut running = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.remove(&self.identity);
+    }
+}
+
+/// The same for bodies that say the same: member order and spacing are of no meaning in JSON.
+fn fingerprint(body: &[u8]) -> [u8; 32] {
+    let canonical = serde_json::from_slice::<serde_json::Value>(body);
+    canonical
+        .map_or_else(|_| Sha256::digest(body), |value| Sha256::digest(value.to_string()))
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(key: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(HEADER, HeaderValue::from_str(key).expect("a header"));
+        headers
+    }
+
+    #[test]
+    fn a_key_is_accepted_at_its_limit_and_refused_past_it() {
+        let of = |headers: &HeaderMap| Once::of(headers, "c1", "/orders", b"{}");
+        assert!(of(&HeaderMap::new()).expect("no key is fine").is_none());
+        assert!(of(&headers(&"k".repeat(KEY_BYTES_MAX))).expect("at the limit").is_some());
+        for wrong in ["", &"k".repeat(KEY_BYTES_MAX + 1)] {
+            let refused = of(&headers(wrong)).expect_err("no key");
+            assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+        }
+        let mut two = headers("one");
+        two.append(HEADER, HeaderValue::from_static("two"));
+        assert!(of(&two).is_err());
+    }
+
+    #[test]
+    fn a_running_key_is_refused_until_its_claim_is_dropped() {
+        let running = Running::default();
+        let mine = Identity { principal: "c1".into(), route: "/orders", key: "k".into() };
+        let other = Identity { principal: "c2".into(), ..mine.clone() };
+        let claim = running.claim(&mine).expect("free");
+        assert_eq!(running.claim(&mine).expect_err("running").status(), StatusCode::CONFLICT);
+        running.claim(&other).expect("another principal's key is another key");
+        drop(claim);
+        running.claim(&mine).expect("free again");
+    }
+
+    #[test]
+    fn bodies_that_say_the_same_have_one_fingerprint() {
+        let one = fingerprint(br#"{"productId":1,"quantity":2}"#);
+        assert_eq!(one, fingerprint(br#"{ "quantity": 2, "productId": 1 }"#));
+        assert_ne!(one, fingerprint(br#"{"productId":1,"quantity":3}"#));
+    }
+}

@@ -1,0 +1,211 @@
+//! Order's port: orders are taken, read and cancelled.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use chassis::http::hal::Slice;
+use chassis::http::path::Table;
+use chassis::http::{Problem, Request, Response, Serve, empty, json};
+use events::Database;
+use http::{Method, StatusCode};
+
+use super::decide::{Input, State};
+use super::handlers::{Advanced, advance};
+use super::place::{self, Command};
+use super::purchase::Purchase;
+use super::stock_check::StockCheck;
+use super::store::sqlite;
+use super::wire;
+use crate::edge::{self, Call, Edge, Refusal};
+use crate::idempotency::Running;
+use crate::{Name, Setting};
+
+/// The members that an order has, and that a client may name in a change.
+const MEMBERS: [&str; 11] = [
+    "id",
+    "productId",
+    "productName",
+    "quantity",
+    "qty",
+    "price",
+    "customerId",
+    "customerName",
+    "customerAddr",
+    "state",
+    "reason",
+];
+
+/// What answers order's port on one core.
+pub struct Server {
+    edge: Edge,
+    table: Table<Action>,
+    pub(super) database: Database,
+    pub(super) running: Running,
+    pub(super) stock_check: StockCheck,
+}
+
+#[derive(Clone, Copy)]
+enum Action {
+    List,
+    FindByCustomer,
+    Read,
+    Place,
+    Patch,
+    Delete,
+    Product,
+}
+
+impl Server {
+    pub(super) fn new(
+        setting: &Setting,
+        database: Database,
+        running: Running,
+        address: SocketAddr,
+    ) -> Server {
+        Server {
+            edge: Edge::new(Name::Order, setting, address),
+            table: Table::new(vec![
+                ("/orders", Method::GET, Action::List),
+                ("/orders", Method::POST, Action::Place),
+                ("/orders/{id}", Method::GET, Action::Read),
+                ("/orders/{id}", Method::PATCH, Action::Patch),
+                ("/orders/{id}", Method::DELETE, Action::Delete),
+                ("/orders/search/findByCustomerId", Method::GET, Action::FindByCustomer),
+                ("/products/{id}", Method::GET, Action::Product),
+            ]),
+            database,
+            running,
+            stock_check: StockCheck::new(setting.stock_check),
+        }
+    }
+
+    async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {
+        match action {
+            Action::List => self.list(&call),
+            Action::FindByCustomer => self.find_by_customer(&call),
+            Action::Read => self.read(&call),
+            Action::Place => self.place(call).await,
+            Action::Patch => self.patch(call).await,
+            Action::Delete => self.delete(&call).await,
+            Action::Product => self.product(&call),
+        }
+    }
+
+    fn list(&self, call: &Call) -> Result<Response, Refusal> {
+        let mut query = call.query()?;
+        let slice = Slice::from_query(&mut query);
+        query.finish()?;
+        self.listed(call.narrowed_to(), slice, "/orders", None)
+    }
+
+    fn find_by_customer(&self, call: &Call) -> Result<Response, Refusal> {
+        let mut query = call.query()?;
+        let slice = Slice::from_query(&mut query);
+        let customer = query.get("customerId").map(str::to_owned);
+        if customer.is_none() {
+            query.note("customerId", "is missing");
+        }
+        query.finish()?;
+        let customer = customer.unwrap_or_default();
+        let path = "/orders/search/findByCustomerId";
+        let filter = Some(("customerId", customer.as_str()));
+        if !call.sees(&customer) {
+            return Ok(edge::list("orders", (Vec::<()>::new(), 0), slice, path, filter));
+        }
+        self.listed(Some(&customer), slice, path, filter)
+    }
+
+    fn listed(
+        &self,
+        customer: Option<&str>,
+        slice: Slice,
+        path: &str,
+        filter: Option<(&str, &str)>,
+    ) -> Result<Response, Refusal> {
+        self.database.read(|connection| {
+            let (purchases, total) = sqlite::list(connection, customer, slice)?;
+            let orders: Vec<_> = purchases.iter().map(wire::Order::of).collect();
+            Ok(edge::list("orders", (orders, total), slice, path, filter))
+        })
+    }
+
+    fn read(&self, call: &Call) -> Result<Response, Refusal> {
+        let purchase = self.find(call, call.id()?)?;
+        Ok(json(StatusCode::OK, &wire::Order::of(&purchase)))
+    }
+
+    fn product(&self, call: &Call) -> Result<Response, Refusal> {
+        let id = call.id()?;
+        let replica: Result<_, Refusal> =
+            self.database.read(|connection| Ok(sqlite::replica(connection, id)?));
+        match replica?.filter(|replica| !replica.deleted) {
+            Some(replica) => Ok(json(StatusCode::OK, &wire::Product::of(&replica))),
+            None => Err(Problem::not_found().into()),
+        }
+    }
+
+    async fn place(&self, mut call: Call) -> Result<Response, Refusal> {
+        let (fields, body) = call.fields().await?;
+        let command = Command::read(fields, &call)?;
+        place::place(self, &call, command, &body).await
+    }
+
+    async fn patch(&self, mut call: Call) -> Result<Response, Refusal> {
+        let id = call.id()?;
+        let (fields, _) = call.fields().await?;
+        let named: Vec<&str> = MEMBERS.into_iter().filter(|member| fields.has(member)).collect();
+        if named.is_empty() {
+            let problem = Problem::bad_request("the body names no field of an order");
+            return Err(problem.field("state", "is missing", None).into());
+        }
+        self.find(&call, id)?;
+        if named != ["state"] {
+            return Err(Problem::conflict("an order that is placed can only be cancelled").into());
+        }
+        let wanted = fields.raw("state").and_then(|state| state.as_str());
+        if wanted.and_then(State::parse) != Some(State::Cancelled) {
+            let detail = "an order's state can only be changed to OrderCancelled";
+            return Err(Problem::conflict(detail).into());
+        }
+        let (purchase, position) = self.cancel(&call, id).await?;
+        Ok(edge::changed(&wire::Order::of(&purchase), &position))
+    }
+
+    async fn delete(&self, call: &Call) -> Result<Response, Refusal> {
+        let id = call.id()?;
+        self.find(call, id)?;
+        let (_, position) = self.cancel(call, id).await?;
+        Ok(edge::written(empty(StatusCode::NO_CONTENT), &position))
+    }
+
+    /// The order, for whoever may see it; another's is not there.
+    fn find(&self, call: &Call, id: u64) -> Result<Purchase, Refusal> {
+        let found: Result<_, Refusal> =
+            self.database.read(|connection| Ok(sqlite::find(connection, id)?));
+        let visible = found?.filter(|purchase| call.sees(&purchase.customer_id));
+        visible.ok_or_else(|| Problem::not_found().into())
+    }
+
+    async fn cancel(&self, call: &Call, id: u64) -> Result<(Purchase, String), Refusal> {
+        let base = call.cause(None);
+        let cancelled = self.database.write(move |write| {
+            let found = sqlite::find(write.sql(), id)?;
+            let mut purchase = found.ok_or_else(Problem::not_found)?;
+            let correlation_id = Some(purchase.correlation.clone());
+            let cause = events::Cause { correlation_id, ..base };
+            let sequence = match advance(write, &mut purchase, Input::Cancel, &cause)? {
+                Advanced::Published(sequence) => sequence,
+                Advanced::Unchanged => write.last_sequence(),
+                Advanced::Refused(reason) => return Err(Problem::conflict(reason).into()),
+            };
+            Ok::<_, Refusal>((purchase, edge::position(Name::Order, sequence)))
+        });
+        cancelled.await
+    }
+}
+
+impl Serve for Server {
+    async fn serve(self: Rc<Self>, request: Request, _peer: SocketAddr) -> Response {
+        self.edge.answer(&self.table, request, |action, call| self.act(action, call)).await
+    }
+}

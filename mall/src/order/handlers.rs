@@ -1,0 +1,105 @@
+//! What order does about events, and the one way an order's state changes.
+
+use events::store::sqlite::Write;
+use events::{Cause, Draft, Error, Event, Failure, Handler};
+
+use super::decide::{Input, State, Step, step};
+use super::purchase::Purchase;
+use super::store::sqlite;
+use super::wire::{OfOrder, OrderEvent, ProductChanged};
+
+/// Reads the topic `product`.
+pub(crate) struct OnProduct;
+
+/// Reads the topic `delivery`.
+pub(crate) struct OnDelivery;
+
+impl Handler for OnProduct {
+    type Batch = ();
+
+    fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+        match event.kind.as_str() {
+            "ProductChanged" => {
+                let changed: ProductChanged = event.decode()?;
+                Ok(sqlite::keep_newest(write.sql(), &changed.into())?)
+            }
+            "StockDecreased" => on_order(write, event, Input::StockDecreased),
+            "ProductOutOfStock" => on_order(write, event, Input::ProductOutOfStock),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Handler for OnDelivery {
+    type Batch = ();
+
+    fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+        match event.kind.as_str() {
+            "DeliveryCompleted" | "DeliveryReturned" => on_order(write, event, Input::Delivered),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn on_order(write: &mut Write<'_>, event: &Event, input: Input) -> Result<(), Failure> {
+    let OfOrder { order_id } = event.decode()?;
+    let Some(mut purchase) = sqlite::find(write.sql(), order_id)? else {
+        // Never passed over: an answer to an order that is not here says that something is lost.
+        return Err(Failure::Handler(format!("no such order. order=`{order_id}`")));
+    };
+    advance(write, &mut purchase, input, &Cause::of(event))?;
+    Ok(())
+}
+
+/// Decides about `input`, stores what changed and publishes it; the outbox sequence of what was
+/// published, if anything was.
+pub(super) fn advance(
+    write: &mut Write<'_>,
+    purchase: &mut Purchase,
+    input: Input,
+    cause: &Cause,
+) -> Result<Advanced, Error> {
+    let kind = match step(purchase.state, purchase.delivered, input) {
+        Step::Nothing => return Ok(Advanced::Unchanged),
+        Step::Refuse(reason) => return Ok(Advanced::Refused(reason)),
+        Step::RememberDelivery => {
+            purchase.delivered = true;
+            sqlite::update(write.sql(), purchase)?;
+            return Ok(Advanced::Unchanged);
+        }
+        Step::Confirm => {
+            purchase.state = State::Placed;
+            "OrderConfirmed"
+        }
+        Step::Cancel { reason } => {
+            purchase.state = State::Cancelled;
+            purchase.reason = reason.map(str::to_owned);
+            "OrderCancelled"
+        }
+    };
+    purchase.sequence += 1;
+    sqlite::update(write.sql(), purchase)?;
+    publish(write, kind, purchase, cause).map(Advanced::Published)
+}
+
+/// What became of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Advanced {
+    /// The outbox sequence of the event that says so.
+    Published(u64),
+    /// Nothing that others have to know.
+    Unchanged,
+    /// It may not be, for this reason.
+    Refused(&'static str),
+}
+
+/// Publishes an event of the order as it is now.
+pub(super) fn publish(
+    write: &mut Write<'_>,
+    kind: &'static str,
+    purchase: &Purchase,
+    cause: &Cause,
+) -> Result<u64, Error> {
+    let data = OrderEvent::of(purchase);
+    write.publish(Draft::new(kind, purchase.id, purchase.sequence, &data, cause))
+}

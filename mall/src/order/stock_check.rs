@@ -1,0 +1,205 @@
+//! Asks product for a product, through the guard on the gateway's inner listener.
+//!
+//! One small client for each core: its connections are kept alive and never leave the core. A call
+//! that is dropped (its customer went away) drops its connection with it, which the guard sees as a
+//! cancelled call and no failure. Limits in time are the guard's; the one here ([`ASK_FOR`]) only
+//! keeps a broken listener from holding an order forever.
+//!
+//! It does not retry a call that was answered and does not judge the answer.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chassis::http::Trace;
+use chassis::http::problem::PROXY_STATUS;
+use chassis::http::trace::TRACEPARENT;
+use http::header::{HOST, RETRY_AFTER};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tracing::{debug, warn};
+
+use super::purchase::Replica;
+use super::wire::ProductAnswer;
+
+/// The longest an answer is waited for: above any timeout a guard is likely to have.
+pub(super) const ASK_FOR: Duration = Duration::from_secs(30);
+
+/// Idle connections kept on a core.
+const IDLE_MAX: usize = 64;
+
+/// The largest answer that is read.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// The error that is passed on where the answer names none (RFC 9209).
+const NO_ERROR_NAMED: &str = "destination_unavailable";
+
+type Connection = SendRequest<Empty<Bytes>>;
+
+/// The client of one core.
+pub(super) struct StockCheck {
+    address: SocketAddr,
+    idle: RefCell<Vec<Connection>>,
+}
+
+/// What came of asking.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The product as it is now.
+    Product(Replica),
+    /// Product knows no such product.
+    Unknown,
+    /// No answer; when to come back, and what the guard called it.
+    Unavailable { retry_after: u64, error: String },
+}
+
+impl StockCheck {
+    /// A client of the guarded route at `address`.
+    pub(super) fn new(address: SocketAddr) -> StockCheck {
+        StockCheck { address, idle: RefCell::default() }
+    }
+
+    /// Asks for the product `id`.
+    pub(super) async fn ask(&self, id: u64, trace: &Trace) -> Answer {
+        match tokio::time::timeout(ASK_FOR, self.answer(id, trace)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                warn!(error, trace = trace.id(), "the stock check was not answered");
+                Answer::unavailable(&HeaderMap::new())
+            }
+            Err(_) => Answer::unavailable(&HeaderMap::new()),
+        }
+    }
+
+    async fn answer(&self, id: u64, trace: &Trace) -> Result<Answer, String> {
+        let (response, connection) = self.send(id, trace).await?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+        let body = body.map_err(|error| error.to_string())?.to_bytes();
+        self.put_back(connection);
+        match head.status {
+            StatusCode::OK => {
+                let answer: ProductAnswer = serde_json::from_slice(&body)
+                    .map_err(|error| format!("not a product: {error}"))?;
+                Ok(Answer::Product(answer.into()))
+            }
+            StatusCode::NOT_FOUND => Ok(Answer::Unknown),
+            _ => Ok(Answer::unavailable(&head.headers)),
+        }
+    }
+
+    /// Sends on an idle connection or a new one. An idle one may have been closed at the far end in
+    /// this very moment: then the request was not seen, and goes out again.
+    async fn send(
+        &self,
+        id: u64,
+        trace: &Trace,
+    ) -> Result<(Response<Incoming>, Connection), String> {
+        while let Some(mut connection) = self.take_idle() {
+            match connection.send_request(self.request(id, trace)).await {
+                Ok(response) => return Ok((response, connection)),
+                Err(error) => debug!(%error, "an idle connection was closed"),
+            }
+        }
+        let mut connection = self.connect().await?;
+        let response = connection.send_request(self.request(id, trace)).await;
+        Ok((response.map_err(|error| error.to_string())?, connection))
+    }
+
+    fn request(&self, id: u64, trace: &Trace) -> Request<Empty<Bytes>> {
+        Request::get(format!("/product/{id}"))
+            .header(HOST, self.address.to_string())
+            .header(TRACEPARENT, trace.traceparent())
+            .body(Empty::new())
+            .expect("a number, an address and a trace make a request")
+    }
+
+    async fn connect(&self) -> Result<Connection, String> {
+        let text = |error: std::io::Error| error.to_string();
+        let stream = TcpStream::connect(self.address).await.map_err(text)?;
+        stream.set_nodelay(true).map_err(text)?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(|error| error.to_string())?;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = connection.await {
+                debug!(%error, "a connection to the inner listener broke");
+            }
+        });
+        Ok(sender)
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(connection) = idle.pop() {
+            if connection.is_ready() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn put_back(&self, connection: Connection) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < IDLE_MAX && !connection.is_closed() {
+            idle.push(connection);
+        }
+    }
+}
+
+impl Answer {
+    fn unavailable(headers: &HeaderMap) -> Answer {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let seconds = text(RETRY_AFTER).and_then(|text| text.parse().ok());
+        let error = text(PROXY_STATUS).and_then(error_named).unwrap_or(NO_ERROR_NAMED);
+        Answer::Unavailable { retry_after: seconds.unwrap_or(1), error: error.to_owned() }
+    }
+}
+
+/// The `error` parameter of a Proxy-Status.
+fn error_named(status: &str) -> Option<&str> {
+    let (_, rest) = status.split_once("error=")?;
+    let end = rest.find(|c: char| !(c.is_ascii_lowercase() || c == '_')).unwrap_or(rest.len());
+    Some(&rest[..end]).filter(|error| !error.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_passed_on_with_its_time_and_its_name() {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("4"));
+        let status = HeaderValue::from_static("yeoul; error=http_response_timeout; details=\"x\"");
+        headers.insert(PROXY_STATUS, status);
+        let Answer::Unavailable { retry_after, error } = Answer::unavailable(&headers) else {
+            panic!("a refusal");
+        };
+        assert_eq!((retry_after, error.as_str()), (4, "http_response_timeout"));
+
+        let Answer::Unavailable { retry_after, error } = Answer::unavailable(&HeaderMap::new())
+        else {
+            panic!("a refusal");
+        };
+        assert_eq!((retry_after, error.as_str()), (1, NO_ERROR_NAMED));
+    }
+
+    #[test]
+    fn an_error_that_is_no_plain_word_is_not_passed_on() {
+        for (status, error) in [
+            ("yeoul; error=connection_refused", Some("connection_refused")),
+            ("yeoul", None),
+            ("yeoul; error=", None),
+            ("yeoul; error=\"x\"", None),
+        ] {
+            assert_eq!(error_named(status), error, "{status}");
+        }
+    }
+}

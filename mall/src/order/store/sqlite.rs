@@ -1,0 +1,155 @@
+//! Orders and the product replica as tables.
+
+use chassis::http::hal::Slice;
+use events::Error;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::idempotency::store::sqlite::TABLE as REMEMBERED;
+use crate::order::decide::State;
+use crate::order::purchase::{Purchase, Replica};
+
+/// The schema, one migration after the other.
+pub(in crate::order) const SCHEMA: &[&str] = &[
+    "CREATE TABLE purchase (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, product_id INTEGER NOT NULL,
+        product_name TEXT NOT NULL, image_url TEXT NOT NULL, quantity INTEGER NOT NULL,
+        price INTEGER NOT NULL, customer_id TEXT NOT NULL, customer_name TEXT NOT NULL,
+        customer_addr TEXT NOT NULL, state TEXT NOT NULL, reason TEXT,
+        delivered INTEGER NOT NULL, sequence INTEGER NOT NULL, correlation TEXT NOT NULL) STRICT;
+     CREATE INDEX purchase_by_customer ON purchase (customer_id, id);
+     CREATE TABLE replica (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL, price INTEGER NOT NULL,
+        stock INTEGER NOT NULL, image_url TEXT NOT NULL, stock_policy TEXT NOT NULL,
+        version INTEGER NOT NULL, deleted INTEGER NOT NULL) STRICT;",
+    REMEMBERED,
+];
+
+/// The order of that id.
+pub(in crate::order) fn find(connection: &Connection, id: u64) -> Result<Option<Purchase>, Error> {
+    let mut select = connection.prepare_cached("SELECT * FROM purchase WHERE id = ?1")?;
+    Ok(select.query_row([id], read).optional()?)
+}
+
+/// One slice of the orders, by id, of `customer` or of all; and how many there are.
+pub(in crate::order) fn list(
+    connection: &Connection,
+    customer: Option<&str>,
+    slice: Slice,
+) -> Result<(Vec<Purchase>, u64), Error> {
+    let (narrow, count) = match customer {
+        Some(_) => {
+            ("WHERE customer_id = ?1", "SELECT count(*) FROM purchase WHERE customer_id = ?1")
+        }
+        None => ("WHERE ?1 IS NULL", "SELECT count(*) FROM purchase WHERE ?1 IS NULL"),
+    };
+    let total = connection.prepare_cached(count)?.query_row([customer], |row| row.get(0))?;
+    let select = format!("SELECT * FROM purchase {narrow} ORDER BY id LIMIT ?2 OFFSET ?3");
+    let mut select = connection.prepare_cached(&select)?;
+    let rows = select.query_map(params![customer, slice.size, slice.offset()], read)?;
+    Ok((rows.collect::<Result<_, _>>()?, total))
+}
+
+/// Stores a new order; its id.
+pub(in crate::order) fn insert(connection: &Connection, purchase: &Purchase) -> Result<u64, Error> {
+    let insert = "INSERT INTO purchase (product_id, product_name, image_url, quantity, price,
+        customer_id, customer_name, customer_addr, state, reason, delivered, sequence, correlation)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    connection.prepare_cached(insert)?.execute(params![
+        purchase.product_id,
+        purchase.product_name,
+        purchase.image_url,
+        purchase.quantity,
+        purchase.price,
+        purchase.customer_id,
+        purchase.customer_name,
+        purchase.customer_addr,
+        purchase.state.as_str(),
+        purchase.reason,
+        purchase.delivered,
+        purchase.sequence,
+        purchase.correlation,
+    ])?;
+    Ok(connection.last_insert_rowid().unsigned_abs())
+}
+
+/// Stores what may change of an order.
+pub(in crate::order) fn update(connection: &Connection, purchase: &Purchase) -> Result<(), Error> {
+    let update = "UPDATE purchase SET state = ?2, reason = ?3, delivered = ?4, sequence = ?5
+        WHERE id = ?1";
+    connection.prepare_cached(update)?.execute(params![
+        purchase.id,
+        purchase.state.as_str(),
+        purchase.reason,
+        purchase.delivered,
+        purchase.sequence,
+    ])?;
+    Ok(())
+}
+
+/// The copy of the product of that id.
+pub(in crate::order) fn replica(
+    connection: &Connection,
+    id: u64,
+) -> Result<Option<Replica>, Error> {
+    let select = "SELECT id, name, price, stock, image_url, stock_policy, version, deleted
+        FROM replica WHERE id = ?1";
+    let row = connection.prepare_cached(select)?.query_row([id], |row| {
+        Ok(Replica {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            price: row.get(2)?,
+            stock: row.get(3)?,
+            image_url: row.get(4)?,
+            stock_policy: row.get(5)?,
+            version: row.get(6)?,
+            deleted: row.get(7)?,
+        })
+    });
+    Ok(row.optional()?)
+}
+
+/// Keeps the newer of what is stored and what is given.
+pub(in crate::order) fn keep_newest(
+    connection: &Connection,
+    replica: &Replica,
+) -> Result<(), Error> {
+    let upsert = "INSERT INTO replica
+        (id, name, price, stock, image_url, stock_policy, version, deleted)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        ON CONFLICT (id) DO UPDATE SET name = excluded.name, price = excluded.price,
+        stock = excluded.stock, image_url = excluded.image_url,
+        stock_policy = excluded.stock_policy, version = excluded.version,
+        deleted = excluded.deleted WHERE excluded.version > replica.version";
+    connection.prepare_cached(upsert)?.execute(params![
+        replica.id,
+        replica.name,
+        replica.price,
+        replica.stock,
+        replica.image_url,
+        replica.stock_policy,
+        replica.version,
+        replica.deleted,
+    ])?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Purchase> {
+    let state: String = row.get("state")?;
+    let state = State::parse(&state).ok_or(rusqlite::Error::InvalidQuery)?;
+    Ok(Purchase {
+        id: row.get("id")?,
+        product_id: row.get("product_id")?,
+        product_name: row.get("product_name")?,
+        image_url: row.get("image_url")?,
+        quantity: row.get("quantity")?,
+        price: row.get("price")?,
+        customer_id: row.get("customer_id")?,
+        customer_name: row.get("customer_name")?,
+        customer_addr: row.get("customer_addr")?,
+        state,
+        reason: row.get("reason")?,
+        delivered: row.get("delivered")?,
+        sequence: row.get("sequence")?,
+        correlation: row.get("correlation")?,
+    })
+}

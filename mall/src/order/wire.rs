@@ -1,0 +1,160 @@
+//! What order says and hears: its events, its bodies, and its own reading of others' events.
+
+use serde::{Deserialize, Serialize};
+
+use super::purchase::{Purchase, Replica};
+
+/// The data of every event of order's own.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OrderEvent<'a> {
+    order_id: u64,
+    product_id: u64,
+    product_name: &'a str,
+    image_url: &'a str,
+    quantity: u64,
+    price: u64,
+    customer_id: &'a str,
+    customer_name: &'a str,
+    customer_addr: &'a str,
+}
+
+/// An order as bodies show it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Order<'a> {
+    id: u64,
+    product_id: u64,
+    product_name: &'a str,
+    quantity: u64,
+    price: u64,
+    customer_id: &'a str,
+    customer_name: &'a str,
+    customer_addr: &'a str,
+    state: &'static str,
+    reason: Option<&'a str>,
+}
+
+/// A product as order knows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Product<'a> {
+    id: u64,
+    name: &'a str,
+    price: u64,
+    stock: u64,
+    image_url: &'a str,
+    stock_policy: &'a str,
+    version: u64,
+}
+
+/// What order reads of a ProductChanged.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ProductChanged {
+    product_id: u64,
+    product_name: String,
+    product_price: u64,
+    product_stock: u64,
+    image_url: String,
+    stock_policy: String,
+    version: u64,
+    deleted: bool,
+}
+
+/// What order reads of product's and delivery's other events.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OfOrder {
+    pub(super) order_id: u64,
+}
+
+/// What order reads of product's answer to the stock check.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ProductAnswer {
+    id: u64,
+    name: String,
+    price: u64,
+    stock: u64,
+    image_url: String,
+    stock_policy: String,
+    version: u64,
+}
+
+impl<'a> OrderEvent<'a> {
+    pub(super) fn of(purchase: &'a Purchase) -> OrderEvent<'a> {
+        OrderEvent {
+            order_id: purchase.id,
+            product_id: purchase.product_id,
+            product_name: &purchase.product_name,
+            image_url: &purchase.image_url,
+            quantity: purchase.quantity,
+            price: purchase.price,
+            customer_id: &purchase.customer_id,
+            customer_name: &purchase.customer_name,
+            customer_addr: &purchase.customer_addr,
+        }
+    }
+}
+
+impl<'a> Order<'a> {
+    pub(super) fn of(purchase: &'a Purchase) -> Order<'a> {
+        Order {
+            id: purchase.id,
+            product_id: purchase.product_id,
+            product_name: &purchase.product_name,
+            quantity: purchase.quantity,
+            price: purchase.price,
+            customer_id: &purchase.customer_id,
+            customer_name: &purchase.customer_name,
+            customer_addr: &purchase.customer_addr,
+            state: purchase.state.as_str(),
+            reason: purchase.reason.as_deref(),
+        }
+    }
+}
+
+impl<'a> Product<'a> {
+    pub(super) fn of(replica: &'a Replica) -> Product<'a> {
+        Product {
+            id: replica.id,
+            name: &replica.name,
+            price: replica.price,
+            stock: replica.stock,
+            image_url: &replica.image_url,
+            stock_policy: &replica.stock_policy,
+            version: replica.version,
+        }
+    }
+}
+
+impl From<ProductChanged> for Replica {
+    fn from(changed: ProductChanged) -> Replica {
+        Replica {
+            id: changed.product_id,
+            name: changed.product_name,
+            price: changed.product_price,
+            stock: changed.product_stock,
+            image_url: changed.image_url,
+            stock_policy: changed.stock_policy,
+            version: changed.version,
+            deleted: changed.deleted,
+        }
+    }
+}
+
+impl From<ProductAnswer> for Replica {
+    fn from(answer: ProductAnswer) -> Replica {
+        Replica {
+            id: answer.id,
+            name: answer.name,
+            price: answer.price,
+            stock: answer.stock,
+            image_url: answer.image_url,
+            stock_policy: answer.stock_policy,
+            version: answer.version,
+            deleted: false,
+        }
+    }
+}

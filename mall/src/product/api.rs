@@ -1,0 +1,233 @@
+//! Product's port: products are read, registered, changed and deleted; pictures.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use chassis::http::hal::Slice;
+use chassis::http::path::Table;
+use chassis::http::{Problem, Request, Response, Serve, empty, json};
+use events::Database;
+use events::store::sqlite::Write;
+use http::{Method, StatusCode};
+
+use super::article::Article;
+use super::command::Draft;
+use super::handlers::{change, publish};
+use super::store::sqlite;
+use super::wire;
+use crate::edge::{self, Call, Edge, Refusal};
+use crate::idempotency::store::sqlite as remembered;
+use crate::idempotency::{Once, Remembered, Running};
+use crate::{Name, Setting, pictures};
+
+/// What answers product's port on one core.
+pub struct Server {
+    edge: Edge,
+    table: Table<Action>,
+    database: Database,
+    running: Running,
+}
+
+#[derive(Clone, Copy)]
+enum Action {
+    List,
+    FindByName,
+    Read,
+    Register,
+    Replace,
+    Patch,
+    Delete,
+    Picture,
+}
+
+/// The same resources under two names.
+const COLLECTIONS: [[&str; 3]; 2] = [
+    ["/products", "/products/{id}", "/products/search/findByName"],
+    ["/inventories", "/inventories/{id}", "/inventories/search/findByName"],
+];
+
+fn table() -> Table<Action> {
+    let mut rows = vec![
+        ("/product/{id}", Method::GET, Action::Read),
+        ("/goods/img/{name}", Method::GET, Action::Picture),
+    ];
+    for [all, one, search] in COLLECTIONS {
+        rows.extend([
+            (all, Method::GET, Action::List),
+            (all, Method::POST, Action::Register),
+            (one, Method::GET, Action::Read),
+            (one, Method::PUT, Action::Replace),
+            (one, Method::PATCH, Action::Patch),
+            (one, Method::DELETE, Action::Delete),
+            (search, Method::GET, Action::FindByName),
+        ]);
+    }
+    Table::new(rows)
+}
+
+impl Server {
+    pub(super) fn new(
+        setting: &Setting,
+        database: Database,
+        running: Running,
+        address: SocketAddr,
+    ) -> Server {
+        let edge = Edge::new(Name::Product, setting, address);
+        Server { edge, table: table(), database, running }
+    }
+
+    async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {
+        match action {
+            Action::List => self.list(&call),
+            Action::FindByName => self.find_by_name(&call),
+            Action::Read => self.read(&call),
+            Action::Picture => picture(&call),
+            Action::Register => self.register(call).await,
+            Action::Replace => self.replace(call).await,
+            Action::Patch => self.patch(call).await,
+            Action::Delete => self.delete(&call).await,
+        }
+    }
+
+    fn list(&self, call: &Call) -> Result<Response, Refusal> {
+        let mut query = call.query()?;
+        let slice = Slice::from_query(&mut query);
+        query.finish()?;
+        self.listed(None, slice, "/products")
+    }
+
+    fn find_by_name(&self, call: &Call) -> Result<Response, Refusal> {
+        let mut query = call.query()?;
+        let slice = Slice::from_query(&mut query);
+        let name = query.get("name").map(str::to_owned);
+        if name.is_none() {
+            query.note("name", "is missing");
+        }
+        query.finish()?;
+        self.listed(name.as_deref(), slice, "/products/search/findByName")
+    }
+
+    fn listed(&self, name: Option<&str>, slice: Slice, path: &str) -> Result<Response, Refusal> {
+        self.database.read(|connection| {
+            let (articles, total) = sqlite::list(connection, name, slice)?;
+            let products: Vec<_> = articles.iter().map(wire::Product::of).collect();
+            let filter = name.map(|name| ("name", name));
+            Ok(edge::list("products", (products, total), slice, path, filter))
+        })
+    }
+
+    fn read(&self, call: &Call) -> Result<Response, Refusal> {
+        let id = call.id()?;
+        self.database.read(|connection| {
+            let article = present(sqlite::find(connection, id)?)?;
+            Ok(json(StatusCode::OK, &wire::Product::of(&article)))
+        })
+    }
+
+    async fn register(&self, mut call: Call) -> Result<Response, Refusal> {
+        call.require_administrator()?;
+        let (fields, body) = call.fields().await?;
+        let article = Draft::whole(fields, &[])?.into_article();
+        let once = Once::of(&call.headers, call.subject(), "/products", &body)?;
+        let claim = once.as_ref().map(|once| self.running.claim(&once.identity)).transpose()?;
+        let cause = call.cause(None);
+        let registered = self.database.write(move |write| {
+            if let Some(once) = &once
+                && let Some(before) = remembered::recall(write.sql(), &once.identity)?
+            {
+                return Ok(once.again(before)?);
+            }
+            register(write, article, once.as_ref(), &cause)
+        });
+        let answer: Result<Remembered, Refusal> = registered.await;
+        drop(claim);
+        Ok(answer?.into_response())
+    }
+
+    async fn replace(&self, mut call: Call) -> Result<Response, Refusal> {
+        call.require_administrator()?;
+        let (fields, _) = call.fields().await?;
+        let draft = Draft::whole(fields, &["stock"])?;
+        self.change(&call, move |article| draft.in_place_of(article)).await
+    }
+
+    async fn patch(&self, mut call: Call) -> Result<Response, Refusal> {
+        call.require_administrator()?;
+        let (fields, _) = call.fields().await?;
+        let draft = Draft::part(fields)?;
+        self.change(&call, move |article| draft.laid_over(article.clone())).await
+    }
+
+    async fn delete(&self, call: &Call) -> Result<Response, Refusal> {
+        call.require_administrator()?;
+        let deleted = |article: &Article| Article { deleted: true, ..article.clone() };
+        let (_, position) = self.store(call, deleted).await?;
+        Ok(edge::written(empty(StatusCode::NO_CONTENT), &position))
+    }
+
+    async fn change(
+        &self,
+        call: &Call,
+        to: impl FnOnce(&Article) -> Article + Send + 'static,
+    ) -> Result<Response, Refusal> {
+        let (article, position) = self.store(call, to).await?;
+        Ok(edge::changed(&wire::Product::of(&article), &position))
+    }
+
+    /// Stores what `to` makes of the product and publishes it; what is as it was publishes nothing.
+    async fn store(
+        &self,
+        call: &Call,
+        to: impl FnOnce(&Article) -> Article + Send + 'static,
+    ) -> Result<(Article, String), Refusal> {
+        let id = call.id()?;
+        let cause = call.cause(None);
+        let stored = self.database.write(move |write| {
+            let before = present(sqlite::find(write.sql(), id)?)?;
+            let mut article = to(&before);
+            let sequence = if article == before {
+                write.last_sequence()
+            } else {
+                change(write, &mut article, &cause)?
+            };
+            Ok::<_, Refusal>((article, edge::position(Name::Product, sequence)))
+        });
+        stored.await
+    }
+}
+
+impl Serve for Server {
+    async fn serve(self: Rc<Self>, request: Request, _peer: SocketAddr) -> Response {
+        self.edge.answer(&self.table, request, |action, call| self.act(action, call)).await
+    }
+}
+
+fn register(
+    write: &mut Write<'_>,
+    mut article: Article,
+    once: Option<&Once>,
+    cause: &events::Cause,
+) -> Result<Remembered, Refusal> {
+    article.id = sqlite::insert(write.sql(), &article)?;
+    let sequence = publish(write, &article, cause)?;
+    let answer = Remembered {
+        fingerprint: once.map_or([0; 32], |once| once.fingerprint),
+        location: format!("/products/{}", article.id),
+        position: edge::position(Name::Product, sequence),
+        body: serde_json::to_string(&wire::Product::of(&article)).expect("a product is JSON"),
+    };
+    if let Some(once) = once {
+        remembered::remember(write.sql(), once, &answer)?;
+    }
+    Ok(answer)
+}
+
+/// A product that is not deleted.
+fn present(article: Option<Article>) -> Result<Article, Problem> {
+    article.filter(|article| !article.deleted).ok_or_else(Problem::not_found)
+}
+
+fn picture(call: &Call) -> Result<Response, Refusal> {
+    let picture = pictures::find(call.params.get(0)).ok_or_else(Problem::not_found)?;
+    Ok(picture.answer(&call.headers))
+}

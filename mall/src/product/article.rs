@@ -1,0 +1,83 @@
+//! A product as this service keeps it.
+
+use serde::{Deserialize, Serialize};
+
+/// One product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Article {
+    /// 0 until it is stored.
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) price: u64,
+    pub(super) stock: u64,
+    pub(super) image_url: String,
+    pub(super) options: Vec<Choice>,
+    pub(super) policy: Policy,
+    /// Counts the changes, the first included.
+    pub(super) version: u64,
+    pub(super) deleted: bool,
+}
+
+/// One way to have a product.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Choice {
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) option_name: String,
+    pub(super) desc: String,
+}
+
+/// What being sold out means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    /// Order asks first and refuses at once.
+    Reject,
+    /// The order is taken and cancelled by an event.
+    Cancel,
+}
+
+impl Article {
+    /// Whether an order of `quantity` can be served.
+    pub(super) fn has(&self, quantity: u64) -> bool {
+        !self.deleted && self.stock >= quantity
+    }
+}
+
+impl Policy {
+    /// The policy's name.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Policy::Reject => "reject",
+            Policy::Cancel => "cancel",
+        }
+    }
+
+    /// The policy of that name.
+    pub(super) fn parse(text: &str) -> Option<Policy> {
+        [Policy::Reject, Policy::Cancel].into_iter().find(|policy| policy.as_str() == text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_article_has_as_much_as_its_stock_and_nothing_once_deleted() {
+        let mut article = Article {
+            id: 1,
+            name: "TV".into(),
+            price: 10_000,
+            stock: 3,
+            image_url: String::new(),
+            options: Vec::new(),
+            policy: Policy::Cancel,
+            version: 1,
+            deleted: false,
+        };
+        assert!(article.has(3) && !article.has(4));
+        article.deleted = true;
+        assert!(!article.has(1));
+    }
+}

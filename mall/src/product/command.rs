@@ -1,0 +1,242 @@
+//! What an administrator writes of a product, read from a body.
+
+use chassis::http::Problem;
+use chassis::http::fields::Fields;
+use serde_json::Value;
+
+use super::article::{Article, Choice, Policy};
+
+/// Characters a product's name may have.
+pub(super) const NAME_CHARS_MAX: usize = 200;
+/// Won one piece may cost.
+pub(super) const PRICE_MAX: u64 = 1_000_000_000;
+/// Pieces a product may have in stock.
+pub(super) const STOCK_MAX: u64 = 1_000_000_000_000;
+/// Characters a picture's address may have.
+const IMAGE_URL_CHARS_MAX: usize = 1_000;
+/// Choices a product may have.
+pub(super) const OPTIONS_MAX: usize = 100;
+/// Characters a choice's texts may have each.
+const OPTION_CHARS_MAX: usize = 200;
+
+/// The members that a product has.
+const MEMBERS: [&str; 6] = ["name", "price", "stock", "imageUrl", "options", "stockPolicy"];
+
+/// The members that a body named, each sound.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    name: Option<String>,
+    price: Option<u64>,
+    stock: Option<u64>,
+    image_url: Option<String>,
+    options: Option<Vec<Choice>>,
+    policy: Option<Policy>,
+}
+
+impl Draft {
+    /// A whole product: `name` and `price` must be there, and what else `also` names.
+    pub(super) fn whole(mut fields: Fields, also: &[&str]) -> Result<Draft, Problem> {
+        for name in ["name", "price"].iter().chain(also) {
+            fields.require(name);
+        }
+        Draft::read(fields)
+    }
+
+    /// Some of a product: at least one member.
+    pub(super) fn part(fields: Fields) -> Result<Draft, Problem> {
+        if !MEMBERS.iter().any(|member| fields.has(member)) {
+            return Err(Problem::bad_request("the body names no field of a product"));
+        }
+        Draft::read(fields)
+    }
+
+    fn read(mut fields: Fields) -> Result<Draft, Problem> {
+        let draft = Draft {
+            name: name(&mut fields),
+            price: fields.whole("price", 0..=PRICE_MAX),
+            stock: fields.whole("stock", 0..=STOCK_MAX),
+            image_url: image_url(&mut fields),
+            options: options(&mut fields),
+            policy: policy(&mut fields),
+        };
+        fields.finish()?;
+        Ok(draft)
+    }
+
+    /// A new product; what is missing is empty, and sold out means `cancel`.
+    pub(super) fn into_article(self) -> Article {
+        Article {
+            id: 0,
+            name: self.name.unwrap_or_default(),
+            price: self.price.unwrap_or_default(),
+            stock: self.stock.unwrap_or_default(),
+            image_url: self.image_url.unwrap_or_default(),
+            options: self.options.unwrap_or_default(),
+            policy: self.policy.unwrap_or(Policy::Cancel),
+            version: 1,
+            deleted: false,
+        }
+    }
+
+    /// `article` with what this names in place of what was there.
+    pub(super) fn laid_over(self, article: Article) -> Article {
+        Article {
+            name: self.name.unwrap_or(article.name),
+            price: self.price.unwrap_or(article.price),
+            stock: self.stock.unwrap_or(article.stock),
+            image_url: self.image_url.unwrap_or(article.image_url),
+            options: self.options.unwrap_or(article.options),
+            policy: self.policy.unwrap_or(article.policy),
+            ..article
+        }
+    }
+
+    /// `article` as nothing but what this says.
+    pub(super) fn in_place_of(self, article: &Article) -> Article {
+        let Article { id, version, .. } = *article;
+        Article { id, version, ..self.into_article() }
+    }
+}
+
+fn name(fields: &mut Fields) -> Option<String> {
+    let name = fields.text("name", NAME_CHARS_MAX)?;
+    if name.trim().is_empty() {
+        fields.note("name", "must not be empty", None);
+    }
+    Some(name)
+}
+
+/// A path of ours or a web address: what stands in an `img` must not be a script.
+fn image_url(fields: &mut Fields) -> Option<String> {
+    let url = fields.text("imageUrl", IMAGE_URL_CHARS_MAX)?;
+    let known = ["/", "http://", "https://"].iter().any(|start| url.starts_with(start));
+    if !(url.is_empty() || known) || url.starts_with("//") || url.contains(char::is_control) {
+        fields.note("imageUrl", "must be a path or an http address", None);
+    }
+    Some(url)
+}
+
+fn policy(fields: &mut Fields) -> Option<Policy> {
+    let text = fields.text("stockPolicy", NAME_CHARS_MAX)?;
+    let policy = Policy::parse(&text);
+    if policy.is_none() {
+        fields.note("stockPolicy", "must be reject or cancel", None);
+    }
+    policy
+}
+
+fn options(fields: &mut Fields) -> Option<Vec<Choice>> {
+    let Value::Array(items) = fields.raw("options")?.clone() else {
+        fields.note("options", "must be a list", None);
+        return None;
+    };
+    if items.len() > OPTIONS_MAX {
+        let reason = format!("must be at most {OPTIONS_MAX}");
+        fields.note("options", reason, Some(OPTIONS_MAX.into()));
+        return None;
+    }
+    let choices: Option<Vec<Choice>> =
+        (1..).zip(&items).map(|(place, item)| choice(place, item)).collect();
+    if choices.is_none() {
+        let reason = format!(
+            "must each have texts of at most {OPTION_CHARS_MAX} characters, \
+             name, optionName and desc"
+        );
+        fields.note("options", reason, Some(OPTION_CHARS_MAX.into()));
+    }
+    choices
+}
+
+/// One choice; its id is its own or its place in the list.
+fn choice(place: u64, item: &Value) -> Option<Choice> {
+    let members = item.as_object()?;
+    let text = |name: &str| match members.get(name) {
+        None | Some(Value::Null) => Some(String::new()),
+        Some(Value::String(text)) if text.chars().count() <= OPTION_CHARS_MAX => Some(text.clone()),
+        Some(_) => None,
+    };
+    let id = match members.get("id") {
+        None | Some(Value::Null) => place,
+        Some(Value::String(digits)) => digits.parse().ok()?,
+        Some(number) => number.as_u64()?,
+    };
+    Some(Choice { id, name: text("name")?, option_name: text("optionName")?, desc: text("desc")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(body: &Value) -> Fields {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        Fields::parse(&headers, body.to_string().as_bytes()).expect("an object")
+    }
+
+    fn wrong(body: &Value) -> Vec<String> {
+        match Draft::whole(fields(body), &[]) {
+            Ok(_) => Vec::new(),
+            Err(problem) => problem.errors().iter().map(|error| error.field.clone()).collect(),
+        }
+    }
+
+    #[test]
+    fn each_field_is_accepted_at_its_limit_and_refused_past_it() {
+        let body = |name: &str, value: Value| {
+            let mut body = json!({"name": "X", "price": 1});
+            body[name] = value;
+            body
+        };
+        let option = |text: String| json!([{ "name": text }]);
+        let cases = [
+            ("name", json!("n".repeat(NAME_CHARS_MAX)), json!("n".repeat(NAME_CHARS_MAX + 1))),
+            ("name", json!("x"), json!(" ")),
+            ("name", json!("x"), json!(null)),
+            ("price", json!(PRICE_MAX), json!(PRICE_MAX + 1)),
+            ("price", json!("0"), json!(-1)),
+            ("stock", json!(STOCK_MAX), json!(STOCK_MAX + 1)),
+            ("stock", json!("7"), json!("x")),
+            ("stock", json!(null), json!(1.5)),
+            ("imageUrl", json!("/goods/img/TV.svg"), json!("javascript:alert(1)")),
+            ("imageUrl", json!("https://x/y.png"), json!("//x/y.png")),
+            ("stockPolicy", json!("reject"), json!("backorder")),
+            ("stockPolicy", json!(null), json!("")),
+            (
+                "options",
+                json!(vec![json!({}); OPTIONS_MAX]),
+                json!(vec![json!({}); OPTIONS_MAX + 1]),
+            ),
+            (
+                "options",
+                option("o".repeat(OPTION_CHARS_MAX)),
+                option("o".repeat(OPTION_CHARS_MAX + 1)),
+            ),
+            ("options", json!([]), json!("none")),
+            ("options", json!([{"id": "4"}]), json!([4])),
+        ];
+        for (field, accepted, refused) in cases {
+            assert_eq!(wrong(&body(field, accepted.clone())), [""; 0], "{field} {accepted}");
+            assert_eq!(wrong(&body(field, refused.clone())), [field], "{field} {refused}");
+        }
+    }
+
+    #[test]
+    fn a_part_names_something_and_leaves_the_rest_as_it_was() {
+        let article = Draft::whole(fields(&json!({"name": "X", "price": 1, "stock": 5})), &[])
+            .expect("sound")
+            .into_article();
+        assert_eq!(article.policy, Policy::Cancel);
+        assert!(Draft::part(fields(&json!({"colour": "red"}))).is_err());
+        let part = Draft::part(fields(&json!({"stock": 7}))).expect("sound");
+        let changed = part.laid_over(article.clone());
+        assert_eq!(changed, Article { stock: 7, ..article.clone() });
+
+        let whole = Draft::whole(fields(&json!({"name": "Y", "price": 2, "stock": 1})), &["stock"]);
+        let replaced = whole.expect("sound").in_place_of(&changed);
+        assert_eq!((replaced.name.as_str(), replaced.stock, replaced.version), ("Y", 1, 1));
+        assert!(Draft::whole(fields(&json!({"name": "Y", "price": 2})), &["stock"]).is_err());
+    }
+}

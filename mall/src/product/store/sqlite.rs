@@ -1,0 +1,160 @@
+//! Products and decisions as tables.
+
+use chassis::http::hal::Slice;
+use events::Error;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::idempotency::store::sqlite::TABLE as REMEMBERED;
+use crate::product::article::{Article, Policy};
+use crate::product::decide::Decision;
+
+/// The schema, one migration after the other.
+pub(in crate::product) const SCHEMA: &[&str] = &[
+    "CREATE TABLE article (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, price INTEGER NOT NULL,
+        stock INTEGER NOT NULL CHECK (stock >= 0), image_url TEXT NOT NULL,
+        options TEXT NOT NULL, policy TEXT NOT NULL, version INTEGER NOT NULL,
+        deleted INTEGER NOT NULL) STRICT;
+     CREATE INDEX article_by_name ON article (name, id);
+     CREATE TABLE decision (
+        order_id INTEGER PRIMARY KEY, product_id INTEGER NOT NULL, quantity INTEGER NOT NULL,
+        decision TEXT NOT NULL) STRICT;
+     CREATE TABLE published (subject INTEGER PRIMARY KEY, sequence INTEGER NOT NULL) STRICT;
+     CREATE TABLE seeded (one INTEGER PRIMARY KEY CHECK (one = 1)) STRICT;",
+    REMEMBERED,
+];
+
+/// What was decided about an order, and what it wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::product) struct Decided {
+    pub(in crate::product) product_id: u64,
+    pub(in crate::product) quantity: u64,
+    pub(in crate::product) decision: Decision,
+}
+
+/// The product of that id, deleted or not.
+pub(in crate::product) fn find(connection: &Connection, id: u64) -> Result<Option<Article>, Error> {
+    let mut select = connection.prepare_cached("SELECT * FROM article WHERE id = ?1")?;
+    Ok(select.query_row([id], read).optional()?)
+}
+
+/// One slice of the products, by id, all or those of one name; and how many there are.
+pub(in crate::product) fn list(
+    connection: &Connection,
+    name: Option<&str>,
+    slice: Slice,
+) -> Result<(Vec<Article>, u64), Error> {
+    let narrow = match name {
+        Some(_) => "WHERE deleted = 0 AND name = ?1",
+        None => "WHERE deleted = 0 AND ?1 IS NULL",
+    };
+    let count = format!("SELECT count(*) FROM article {narrow}");
+    let total = connection.prepare_cached(&count)?.query_row([name], |row| row.get(0))?;
+    let select = format!("SELECT * FROM article {narrow} ORDER BY id LIMIT ?2 OFFSET ?3");
+    let mut select = connection.prepare_cached(&select)?;
+    let rows = select.query_map(params![name, slice.size, slice.offset()], read)?;
+    Ok((rows.collect::<Result<_, _>>()?, total))
+}
+
+/// Stores a new product; its id.
+pub(in crate::product) fn insert(connection: &Connection, article: &Article) -> Result<u64, Error> {
+    let insert = "INSERT INTO article
+        (name, price, stock, image_url, options, policy, version, deleted)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    connection.prepare_cached(insert)?.execute(params![
+        article.name,
+        article.price,
+        article.stock,
+        article.image_url,
+        options_text(article),
+        article.policy.as_str(),
+        article.version,
+        article.deleted,
+    ])?;
+    Ok(connection.last_insert_rowid().unsigned_abs())
+}
+
+/// Stores a changed product.
+pub(in crate::product) fn update(connection: &Connection, article: &Article) -> Result<(), Error> {
+    let update = "UPDATE article SET name = ?2, price = ?3, stock = ?4, image_url = ?5,
+        options = ?6, policy = ?7, version = ?8, deleted = ?9 WHERE id = ?1";
+    connection.prepare_cached(update)?.execute(params![
+        article.id,
+        article.name,
+        article.price,
+        article.stock,
+        article.image_url,
+        options_text(article),
+        article.policy.as_str(),
+        article.version,
+        article.deleted,
+    ])?;
+    Ok(())
+}
+
+/// What was decided about the order.
+pub(in crate::product) fn decided(
+    connection: &Connection,
+    order_id: u64,
+) -> Result<Option<Decided>, Error> {
+    let select = "SELECT product_id, quantity, decision FROM decision WHERE order_id = ?1";
+    let row = connection.prepare_cached(select)?.query_row([order_id], |row| {
+        let decision: String = row.get(2)?;
+        let decision = Decision::parse(&decision).ok_or(rusqlite::Error::InvalidQuery)?;
+        Ok(Decided { product_id: row.get(0)?, quantity: row.get(1)?, decision })
+    });
+    Ok(row.optional()?)
+}
+
+/// Keeps what was decided about the order.
+pub(in crate::product) fn decide(
+    connection: &Connection,
+    order_id: u64,
+    decided: Decided,
+) -> Result<(), Error> {
+    let upsert = "INSERT INTO decision VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (order_id) DO UPDATE SET decision = excluded.decision";
+    connection.prepare_cached(upsert)?.execute(params![
+        order_id,
+        decided.product_id,
+        decided.quantity,
+        decided.decision.as_str(),
+    ])?;
+    Ok(())
+}
+
+/// The next count of the events about `subject`, which may be an order's id or a product's: the
+/// envelope tells subjects apart by their text alone, so they are counted by it.
+pub(in crate::product) fn next_sequence(
+    connection: &Connection,
+    subject: u64,
+) -> Result<u64, Error> {
+    let upsert = "INSERT INTO published VALUES (?1, 1)
+        ON CONFLICT (subject) DO UPDATE SET sequence = sequence + 1 RETURNING sequence";
+    Ok(connection.prepare_cached(upsert)?.query_row([subject], |row| row.get(0))?)
+}
+
+/// Claims the writing of the seeds: `true` once in the life of the file.
+pub(in crate::product) fn claim_seeding(connection: &Connection) -> Result<bool, Error> {
+    Ok(connection.execute("INSERT OR IGNORE INTO seeded VALUES (1)", [])? == 1)
+}
+
+fn options_text(article: &Article) -> String {
+    serde_json::to_string(&article.options).expect("options are JSON")
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Article> {
+    let policy: String = row.get("policy")?;
+    let options: String = row.get("options")?;
+    Ok(Article {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        price: row.get("price")?,
+        stock: row.get("stock")?,
+        image_url: row.get("image_url")?,
+        options: serde_json::from_str(&options).map_err(|_| rusqlite::Error::InvalidQuery)?,
+        policy: Policy::parse(&policy).ok_or(rusqlite::Error::InvalidQuery)?,
+        version: row.get("version")?,
+        deleted: row.get("deleted")?,
+    })
+}

@@ -1,0 +1,190 @@
+//! A service that can be switched off and on again at the same address, while its process lives.
+//!
+//! Off means what a dead process would look like from outside: the port refuses, no event is
+//! handled, nothing is relayed. Commits that were acknowledged stay; they are relayed when it is on
+//! again. How the port is served is a closure, so that a part composed elsewhere (my page) is
+//! switched like one composed here.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chassis::http::{BindError, Listener, Stop};
+use tracing::warn;
+
+use crate::Name;
+use crate::pause::Pause;
+
+/// How long a service that is switched off may finish the requests it is in.
+pub const DRAIN: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether the address is free.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// Serves a bound listener until the stop.
+pub type Listen = Box<dyn Fn(Listener, &Stop) -> Result<(), BindError> + Send + Sync>;
+
+/// One service of the mall.
+pub struct Service {
+    name: Name,
+    address: SocketAddr,
+    pause: Pause,
+    listen: Listen,
+    serving: Mutex<Option<Stop>>,
+}
+
+impl Service {
+    /// Serves `listener` at once.
+    ///
+    /// # Errors
+    /// A core could not join the address: the environment.
+    pub fn start_on(
+        name: Name,
+        listener: Listener,
+        pause: Pause,
+        listen: Listen,
+    ) -> Result<Service, BindError> {
+        let address = listener.address();
+        let stop = Stop::new();
+        listen(listener, &stop)?;
+        Ok(Service { name, address, pause, listen, serving: Mutex::new(Some(stop)) })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> Name {
+        self.name
+    }
+
+    /// Where it serves, or served.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it is on.
+    pub fn is_on(&self) -> bool {
+        self.serving().is_some()
+    }
+
+    /// Switches it off: resolves when no request is in it any more, or after [`DRAIN`]. Off already
+    /// is as good.
+    pub async fn stop(&self) {
+        self.pause.stop(true);
+        let stop = self.serving().take();
+        if let Some(stop) = stop {
+            stop.stop();
+            stop.drain(DRAIN).await;
+            self.released().await;
+        }
+    }
+
+    /// Resolves once every core has let go of the address, at most after [`DRAIN`]: only then does
+    /// the port refuse, and only then can it be bound again.
+    async fn released(&self) {
+        let free = async {
+            while Listener::bind(self.address).is_err() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        if tokio::time::timeout(DRAIN, free).await.is_err() {
+            warn!(service = %self.name, address = %self.address, "the address is still taken");
+        }
+    }
+
+    /// Switches it on at the same address; on already is as good.
+    ///
+    /// # Errors
+    /// The address was taken in between: it stays off, and its handlers too.
+    pub fn start(&self) -> Result<(), BindError> {
+        let mut serving = self.serving();
+        if serving.is_none() {
+            let stop = Stop::new();
+            (self.listen)(Listener::bind(self.address)?, &stop)?;
+            *serving = Some(stop);
+        }
+        self.pause.stop(false);
+        Ok(())
+    }
+
+    /// Ends the listener as part of the process's end: handlers and relay go on until their own
+    /// stop, so that what is in flight finishes.
+    pub fn close(&self) -> Option<Stop> {
+        let stop = self.serving().take();
+        if let Some(stop) = &stop {
+            stop.stop();
+        }
+        stop
+    }
+
+    fn serving(&self) -> std::sync::MutexGuard<'_, Option<Stop>> {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service")
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .field("on", &self.is_on())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    use chassis::cores::Cores;
+    use chassis::http::{Request, Response, Serve, empty};
+    use http::StatusCode;
+
+    use super::*;
+
+    struct Always;
+
+    impl Serve for Always {
+        async fn serve(self: Rc<Self>, _request: Request, _peer: SocketAddr) -> Response {
+            empty(StatusCode::NO_CONTENT)
+        }
+    }
+
+    fn answers(address: SocketAddr) -> bool {
+        let Ok(mut stream) = TcpStream::connect(address) else { return false };
+        let request = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        if stream.write_all(request).is_err() {
+            return false;
+        }
+        let mut text = String::new();
+        stream.read_to_string(&mut text).is_ok() && text.starts_with("HTTP/1.1 204")
+    }
+
+    #[test]
+    fn a_service_switched_off_refuses_and_comes_back_at_the_same_address() {
+        let cores = Arc::new(Cores::start(2).expect("threads start"));
+        let on = cores.clone();
+        let listener = Listener::bind("127.0.0.1:0".parse().expect("an address")).expect("free");
+        let listen: Listen =
+            Box::new(move |listener, stop| listener.serve_on(&on, |_| Always, stop));
+        let service =
+            Service::start_on(Name::Order, listener, Pause::new(), listen).expect("it serves");
+        let handlers = service.pause.handlers();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        for _ in 0..2 {
+            assert!(answers(service.address()));
+            assert!(!*handlers.borrow());
+
+            runtime.block_on(service.stop());
+            runtime.block_on(service.stop());
+            assert!(!service.is_on() && !answers(service.address()));
+            assert!(*handlers.borrow());
+
+            service.start().expect("the address is still free");
+            service.start().expect("on already");
+            assert!(service.is_on());
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What a service is given when it is opened: its surroundings, as components.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use chassis::http::Stop;
+use chassis::identity::Verifier;
+use events::store::sqlite::{Options, Publishes};
+use events::{Broker, Clock, Control, Database, Handler, Relay, Retry, Subscription, Topic};
+
+use crate::{Error, Faults, Name};
+
+/// A part of a service that runs until the process stops: a subscription or a relay.
+pub type Loop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A service's surroundings.
+#[derive(Clone)]
+pub struct Setting {
+    /// The data folder; each service keeps a folder of its own name below it.
+    pub data: PathBuf,
+    /// Where events go and come from.
+    pub broker: Arc<dyn Broker>,
+    /// What time it is.
+    pub clock: Clock,
+    /// The fault switches, and what pauses a service.
+    pub faults: Faults,
+    /// The gateway's inner listener, where order asks for a product through the guard.
+    pub stock_check: SocketAddr,
+    /// Who a token belongs to.
+    pub verifier: Verifier,
+    /// How a failed event is retried.
+    pub retry: Retry,
+    /// Whether an empty service is given the demo's users and products.
+    pub seed: bool,
+}
+
+impl Setting {
+    /// The service's own database, with an outbox of its own name.
+    pub(crate) fn database(
+        &self,
+        name: Name,
+        schema: &'static [&'static str],
+    ) -> Result<Database, Error> {
+        let folder = self.folder(name)?;
+        let source = name.as_str().to_owned();
+        let topic = topic(name);
+        let options = Options {
+            path: folder.join("service.db"),
+            schema,
+            publishes: Some(Publishes { source, topic }),
+            clock: self.clock.clone(),
+        };
+        Ok(Database::open(options)?)
+    }
+
+    /// The service's own folder.
+    pub(crate) fn folder(&self, name: Name) -> Result<PathBuf, Error> {
+        let folder = self.data.join(name.as_str());
+        std::fs::create_dir_all(&folder).map_err(Error::folder("the service's folder"))?;
+        Ok(folder)
+    }
+}
+
+/// The loops of one service, collected while it is composed.
+pub(crate) struct Loops<'s> {
+    setting: &'s Setting,
+    name: Name,
+    database: Database,
+    stop: Stop,
+    loops: Vec<Loop>,
+    controls: Vec<Control>,
+}
+
+impl<'s> Loops<'s> {
+    /// The relay of `database`, to begin with.
+    pub(crate) fn new(
+        setting: &'s Setting,
+        name: Name,
+        database: &Database,
+        stop: &Stop,
+    ) -> Loops<'s> {
+        let relay = Relay::new(database.clone(), setting.broker.clone())
+            .paused(setting.faults.pause(name).relay());
+        let (database, stopped) = (database.clone(), stop.clone());
+        let loops: Vec<Loop> = vec![Box::pin(relay.run(async move { stopped.stopped().await }))];
+        Loops { setting, name, database, stop: stop.clone(), loops, controls: Vec::new() }
+    }
+
+    /// One more: what `handler` does with the events of the service `from`.
+    pub(crate) fn subscribe<H: Handler>(mut self, from: Name, handler: H) -> Loops<'s> {
+        let Setting { broker, clock, retry, faults, .. } = self.setting;
+        let subscription = Subscription::new(
+            &format!("{}.{from}", self.name),
+            topic(from),
+            self.database.clone(),
+            broker.clone(),
+            handler,
+            *retry,
+            clock.clone(),
+        )
+        .paused(faults.pause(self.name).handlers())
+        .fault(faults.events(self.name));
+        self.controls.push(subscription.control());
+        let stopped = self.stop.clone();
+        self.loops.push(Box::pin(subscription.run(async move { stopped.stopped().await })));
+        self
+    }
+
+    /// What runs, and the handles of the subscriptions among them.
+    pub(crate) fn finish(self) -> (Vec<Loop>, Vec<Control>) {
+        (self.loops, self.controls)
+    }
+}
+
+/// The topic that a service publishes to: its own name.
+pub(crate) fn topic(name: Name) -> Topic {
+    Topic::parse(name.as_str()).expect("a service's name is a topic's name")
+}

@@ -1,0 +1,323 @@
+//! The whole shop without HTTP and without an inbox, against every order of arrival that can be.
+//!
+//! The handlers of the three services run over their own databases; what they publish is collected
+//! by a broker in memory and handed on by a random hand: each subscription at its own pace, and
+//! anything it ever received again, as often as the hand likes. The inbox would recognise most of
+//! these; here the decisions alone have to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chassis::http::Stop;
+use events::broker::Pending;
+use events::store::sqlite::{Options, Publishes};
+use events::{Broker, Database, Error, Event, Failure, Handler, Offset, Relay, Stored, Topic};
+use proptest::prelude::*;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use crate::Name;
+use crate::setting::topic;
+use crate::{delivery, order, product};
+
+const PRODUCTS: u64 = 2;
+const STOCK: u64 = 6;
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Who hears whom.
+const HEARS: [(Name, Name); 5] = [
+    (Name::Product, Name::Order),
+    (Name::Product, Name::Delivery),
+    (Name::Order, Name::Product),
+    (Name::Order, Name::Delivery),
+    (Name::Delivery, Name::Order),
+];
+
+/// What the hand does next; numbers are taken modulo what there is.
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Place { product: u64, quantity: u64 },
+    Cancel { order: u64 },
+    Complete { order: u64 },
+    Return { order: u64 },
+    Hand { hears: usize },
+    HandAgain { hears: usize, event: usize },
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let any = 0..100_u64;
+    let one = prop_oneof![
+        3 => (0..PRODUCTS, 1..=4_u64).prop_map(|(product, quantity)| Move::Place { product, quantity }),
+        2 => any.clone().prop_map(|order| Move::Cancel { order }),
+        1 => any.clone().prop_map(|order| Move::Complete { order }),
+        1 => any.prop_map(|order| Move::Return { order }),
+        8 => (0..HEARS.len()).prop_map(|hears| Move::Hand { hears }),
+        4 => (0..HEARS.len(), 0..1_000_usize).prop_map(|(hears, event)| Move::HandAgain { hears, event }),
+    ];
+    prop::collection::vec(one, 1..80)
+}
+
+/// Topics in memory.
+#[derive(Default)]
+struct Memory {
+    topics: Mutex<BTreeMap<Topic, Vec<Event>>>,
+}
+
+impl Memory {
+    fn events(&self, topic: &Topic) -> Vec<Event> {
+        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        topics.get(topic).cloned().unwrap_or_default()
+    }
+}
+
+impl Broker for Memory {
+    fn publish<'a>(&'a self, topic: &'a Topic, batch: Vec<Event>) -> Pending<'a, Offset> {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let events = topics.entry(topic.clone()).or_default();
+        events.extend(batch);
+        let end = Offset(events.len() as u64);
+        Box::pin(async move { Ok(end) })
+    }
+
+    fn read<'a>(
+        &'a self,
+        topic: &'a Topic,
+        after: Offset,
+        limit: usize,
+    ) -> Pending<'a, Vec<Stored>> {
+        let events = self.events(topic).into_iter().zip(1..).skip(after.0 as usize).take(limit);
+        let stored =
+            events.map(|(event, offset)| Stored { offset: Offset(offset), event }).collect();
+        Box::pin(async move { Ok(stored) })
+    }
+
+    fn end(&self, topic: &Topic) -> Result<Offset, Error> {
+        Ok(Offset(self.events(topic).len() as u64))
+    }
+
+    fn watch(&self, topic: &Topic) -> Result<watch::Receiver<Offset>, Error> {
+        Ok(watch::Sender::new(self.end(topic)?).subscribe())
+    }
+
+    fn published<'a>(&'a self, topic: &'a Topic, _source: &'a str) -> Pending<'a, u64> {
+        let end = self.end(topic).map(|end| end.0);
+        Box::pin(async move { end })
+    }
+
+    fn topics(&self) -> Vec<Topic> {
+        HEARS.iter().map(|(_, from)| topic(*from)).collect()
+    }
+
+    fn promise(&self) -> String {
+        "kept as long as the test".to_owned()
+    }
+}
+
+struct Shop {
+    databases: BTreeMap<Name, Database>,
+    broker: Arc<Memory>,
+    /// Events each subscription has received.
+    received: [usize; HEARS.len()],
+    relays: Stop,
+    _folder: TempDir,
+}
+
+impl Shop {
+    async fn open() -> Shop {
+        let folder = tempfile::tempdir().expect("a folder");
+        let broker = Arc::new(Memory::default());
+        let relays = Stop::new();
+        let mut databases = BTreeMap::new();
+        for (name, schema) in [
+            (Name::Order, order::simulated::SCHEMA),
+            (Name::Product, product::simulated::SCHEMA),
+            (Name::Delivery, delivery::simulated::SCHEMA),
+        ] {
+            let database = Database::open(Options {
+                path: folder.path().join(name.as_str()),
+                schema,
+                publishes: Some(Publishes { source: name.as_str().to_owned(), topic: topic(name) }),
+                clock: Arc::new(|| jiff::Timestamp::UNIX_EPOCH),
+            });
+            let database = database.expect("a database");
+            let (relay, stop) = (Relay::new(database.clone(), broker.clone()), relays.clone());
+            tokio::spawn(relay.run(async move { stop.stopped().await }));
+            databases.insert(name, database);
+        }
+        let shop = Shop { databases, broker, received: [0; HEARS.len()], relays, _folder: folder };
+        for _ in 0..PRODUCTS {
+            let register =
+                shop.of(Name::Product).write(|write| product::simulated::register(write, STOCK));
+            register.await.expect("registered");
+        }
+        shop.relayed().await;
+        shop
+    }
+
+    fn of(&self, name: Name) -> &Database {
+        &self.databases[&name]
+    }
+
+    /// Waits until the broker has all that was committed.
+    async fn relayed(&self) {
+        let all = async {
+            for (name, database) in &self.databases {
+                let topic = topic(*name);
+                while (self.broker.events(&topic).len() as u64) < *database.committed().borrow() {
+                    tokio::task::yield_now().await;
+                    tokio::time::sleep(Duration::from_micros(100)).await;
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, all).await.expect("relayed in time");
+    }
+
+    async fn play(&mut self, step: Move) {
+        let order = |number: u64, known: u64| number % known.max(1) + 1;
+        let known = order::simulated::count(self.of(Name::Order)).expect("a count");
+        let write = self.of(Name::Order);
+        match step {
+            Move::Place { product, quantity } => {
+                let product = product % PRODUCTS + 1;
+                let place = write.write(move |it| order::simulated::place(it, product, quantity));
+                place.await.expect("placed");
+            }
+            Move::Cancel { order: number } => {
+                let id = order(number, known);
+                write.write(move |it| order::simulated::cancel(it, id)).await.expect("decided");
+            }
+            Move::Complete { order: number } => {
+                self.wish(order(number, known), "DeliveryCompleted").await;
+            }
+            Move::Return { order: number } => {
+                self.wish(order(number, known), "DeliveryReturned").await;
+            }
+            Move::Hand { hears } => {
+                self.hand_next(hears).await;
+            }
+            Move::HandAgain { hears, event } => {
+                let received = self.received[hears];
+                if received > 0 {
+                    self.hand(hears, event % received).await;
+                }
+            }
+        }
+        self.relayed().await;
+    }
+
+    async fn wish(&self, order: u64, state: &'static str) {
+        let wish =
+            self.of(Name::Delivery).write(move |it| delivery::simulated::wish(it, order, state));
+        wish.await.expect("decided");
+    }
+
+    /// Hands the next event on; whether there was one.
+    async fn hand_next(&mut self, hears: usize) -> bool {
+        let next = self.received[hears];
+        let there = next < self.broker.events(&topic(HEARS[hears].1)).len();
+        if there {
+            self.hand(hears, next).await;
+            self.received[hears] += 1;
+        }
+        there
+    }
+
+    async fn hand(&self, hears: usize, place: usize) {
+        let (name, from) = HEARS[hears];
+        let event = self.broker.events(&topic(from))[place].clone();
+        let handled = self.of(name).write(move |write| {
+            let handled = match (name, from) {
+                (Name::Product, Name::Order) => {
+                    product::simulated::OnOrder.handle(&mut (), write, &event)
+                }
+                (Name::Product, _) => product::simulated::OnDelivery.handle(&mut (), write, &event),
+                (Name::Order, Name::Product) => {
+                    order::simulated::OnProduct.handle(&mut (), write, &event)
+                }
+                (Name::Order, _) => order::simulated::OnDelivery.handle(&mut (), write, &event),
+                _ => delivery::simulated::OnOrder.handle(&mut (), write, &event),
+            };
+            handled.map_err(|failure| match failure {
+                Failure::Handler(reason) => Error::Decode { what: reason },
+                Failure::Environment(error) => error,
+            })
+        });
+        handled.await.expect("no handler fails");
+    }
+
+    async fn settle(&mut self) {
+        loop {
+            let mut moved = false;
+            for hears in 0..HEARS.len() {
+                while self.hand_next(hears).await {
+                    moved = true;
+                }
+                self.relayed().await;
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Stock + taken is what ever came in, and every order ended as its goods did.
+    fn audit(&self) {
+        let orders = order::simulated::orders(self.of(Name::Order)).expect("orders");
+        let taken = product::simulated::taken(self.of(Name::Product)).expect("decisions");
+        let stock = product::simulated::stock(self.of(Name::Product)).expect("stock");
+        let replica = order::simulated::replica(self.of(Name::Order)).expect("a replica");
+        let deliveries =
+            delivery::simulated::deliveries(self.of(Name::Delivery)).expect("deliveries");
+        for (product, stock) in &stock {
+            let taken: u64 = taken.iter().filter(|it| it.1 == *product).map(|it| it.2).sum();
+            assert_eq!(stock + taken, STOCK, "product {product}");
+        }
+        assert_eq!(replica, stock);
+        for (order, state) in orders {
+            let holds = taken.iter().any(|it| it.0 == order);
+            let mine: Vec<&str> =
+                deliveries.iter().filter(|it| it.0 == order).map(|it| it.1.as_str()).collect();
+            let sound = match (state.as_str(), &mine[..]) {
+                ("OrderPlaced", ["DeliveryStarted" | "DeliveryCompleted"]) => holds,
+                ("OrderPlaced", ["DeliveryReturned"]) => !holds,
+                (
+                    "OrderCancelled",
+                    [] | ["DeliveryCancelled" | "DeliveryCompleted" | "DeliveryReturned"],
+                ) => !holds,
+                _ => false,
+            };
+            assert!(sound, "order {order} is {state}, holds goods: {holds}, deliveries: {mine:?}");
+        }
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        self.relays.stop();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn stock_and_orders_and_deliveries_add_up_whatever_arrives_when_and_how_often(moves in moves()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async move {
+            let mut shop = Shop::open().await;
+            for step in moves {
+                shop.play(step).await;
+            }
+            shop.settle().await;
+            shop.audit();
+            for hears in 0..HEARS.len() {
+                for event in 0..shop.received[hears] {
+                    shop.hand(hears, event).await;
+                }
+            }
+            shop.settle().await;
+            shop.audit();
+        });
+    }
+}

@@ -1,0 +1,138 @@
+//! Accounts: sign-up, the three grants, and what a restart leaves.
+
+use mall::Name;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, CUSTOMER, Mall};
+
+/// `uengine-client:uengine-secret`.
+const BASIC: &str = "Basic dWVuZ2luZS1jbGllbnQ6dWVuZ2luZS1zZWNyZXQ=";
+
+fn token(mall: &Mall, form: &str) -> Answer {
+    mall.ask(Name::Account, "POST", "/oauth/token").form(form).send()
+}
+
+fn me(mall: &Mall, token: &Value) -> Answer {
+    let bearer = format!("Bearer {}", token.as_str().expect("a token"));
+    mall.get(Name::Account, "/oauth/me").header("authorization", &bearer).send()
+}
+
+#[test]
+fn a_demo_user_signs_in_and_is_known() {
+    let mall = Mall::start();
+    let answer = token(&mall, "grant_type=password&username=1%40uengine.org&password=1").is(200);
+    assert_eq!(
+        (&answer.body["token_type"], &answer.body["expires_in"]),
+        (&json!("Bearer"), &json!(3600))
+    );
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let expected = json!({
+        "id": CUSTOMER, "username": CUSTOMER, "nickname": "유엔진", "address": "서울시",
+        "role": "ORDER_CUSTOMER",
+    });
+    assert_eq!(me(&mall, &answer.body["access_token"]).is(200).body, expected);
+    mall.get(Name::Account, "/oauth/me").send().is(401);
+
+    let wrong = token(&mall, "grant_type=password&username=1%40uengine.org&password=2").is(400);
+    assert_eq!(
+        (&wrong.body, wrong.header("content-type")),
+        (&json!({"error": "invalid_grant"}), "application/json")
+    );
+    let nobody = token(&mall, "grant_type=password&username=9%40uengine.org&password=2").is(400);
+    assert_eq!(nobody.body, wrong.body);
+    for (form, word) in [
+        ("", "invalid_request"),
+        ("grant_type=password&username=x", "invalid_request"),
+        ("grant_type=implicit", "unsupported_grant_type"),
+        ("grant_type=refresh_token&refresh_token=x", "invalid_grant"),
+    ] {
+        assert_eq!(token(&mall, form).is(400).body["error"], word, "{form}");
+    }
+    let json_body = mall.post(Name::Account, "/oauth/token", &json!({"grant_type": "password"}));
+    assert_eq!(json_body.send().is(400).body, json!({"error": "invalid_request"}));
+}
+
+#[test]
+fn a_client_signs_in_as_itself_with_its_secret() {
+    let mall = Mall::start();
+    let client = |authorization: &str| {
+        let ask =
+            mall.ask(Name::Account, "POST", "/oauth/token").form("grant_type=client_credentials");
+        ask.header("authorization", authorization).send()
+    };
+    let answer = client(BASIC).is(200);
+    assert_eq!(answer.body.get("refresh_token"), None);
+    let profile = me(&mall, &answer.body["access_token"]).is(200);
+    assert_eq!(
+        (&profile.body["role"], &profile.body["username"]),
+        (&json!("ORDER_ADMIN"), &json!("uengine-client"))
+    );
+    for wrong in ["Basic eDp5", "Basic !", "Basic dWVuZ2luZS1jbGllbnQ6"] {
+        let refused = client(wrong).is(401);
+        assert_eq!(refused.body, json!({"error": "invalid_client"}));
+        assert!(refused.header("www-authenticate").starts_with("Basic"));
+    }
+    token(&mall, "grant_type=client_credentials").is(401);
+    // Optional for a password, but wrong is wrong there too.
+    let form = "grant_type=password&username=1%40uengine.org&password=1";
+    let with = |authorization: &str| {
+        let ask = mall.ask(Name::Account, "POST", "/oauth/token").form(form);
+        ask.header("authorization", authorization).send().status
+    };
+    assert_eq!([with(BASIC), with("Basic eDp5")], [200, 401]);
+}
+
+#[test]
+fn a_refresh_token_is_good_for_one_use_and_survives_a_restart() {
+    let mall = Mall::start();
+    let first = token(&mall, "grant_type=password&username=1%40uengine.org&password=1").is(200);
+    let text = |answer: &Answer| answer.body["refresh_token"].as_str().expect("a token").to_owned();
+    let mall = mall.restart();
+    me(&mall, &first.body["access_token"]).is(200);
+    let refresh = |token_text: &str| {
+        token(&mall, &format!("grant_type=refresh_token&refresh_token={token_text}"))
+    };
+    let second = refresh(&text(&first)).is(200);
+    me(&mall, &second.body["access_token"]).is(200);
+    refresh(&text(&first)).is(400);
+    refresh(&text(&second)).is(200);
+}
+
+#[test]
+fn signing_up_makes_a_customer_whom_others_hear_of() {
+    let mall = Mall::start();
+    let body = json!({"username": "New@Example.org", "password": "secret12", "nickname": "새 손님", "address": "부산"});
+    let sign_up = |body: &Value| mall.post(Name::Account, "/oauth/users", body).send();
+    let made = sign_up(&body).is(201);
+    assert_eq!(made.header("location"), "/users/new@example.org");
+    assert_eq!(
+        (&made.body["id"], &made.body["role"]),
+        (&json!("new@example.org"), &json!("ORDER_CUSTOMER"))
+    );
+    assert!(!made.text.contains("secret12") && !made.text.contains("argon2"));
+    sign_up(&body).is(409);
+    let short = json!({"username": "x@y", "password": "1234567"});
+    assert_eq!(sign_up(&short).is(400).fields(), ["password"]);
+    token(&mall, "grant_type=password&username=NEW%40example.org&password=secret12").is(200);
+
+    mall.settle();
+    let events = mall.events(Name::Account);
+    assert_eq!(events.len(), 4);
+    assert!(events.iter().all(|event| event.kind == "UserRegistered" && event.sequence == 1));
+    let last = events.last().expect("the new one");
+    assert_eq!(last.subject, "new@example.org");
+    let data: Value = last.decode().expect("data");
+    assert_eq!(
+        data,
+        json!({"username": "new@example.org", "nickname": "새 손님", "address": "부산"})
+    );
+}
+
+#[test]
+fn the_public_keys_are_open_and_hold_no_secret() {
+    let mall = Mall::start();
+    let keys = mall.get(Name::Account, "/.well-known/jwks.json").send().is(200);
+    let key = &keys.body["keys"][0];
+    assert_eq!((&key["kty"], &key["crv"], key.get("d")), (&json!("OKP"), &json!("Ed25519"), None));
+    assert!(key["kid"].is_string());
+}

@@ -1,0 +1,170 @@
+//! My page as the settings file declares it, over what the services really publish.
+
+use std::sync::Arc;
+
+use chassis::settings::Tree;
+use events::Handler;
+use jiff::Timestamp;
+use mall::Name;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use views::{Batch, Definitions, Look, Settings, Slice, Views};
+
+use crate::support::{CUSTOMER, Mall, OTHER};
+
+/// What views reads of the settings file.
+#[derive(Deserialize)]
+struct File {
+    views: std::collections::BTreeMap<String, views::settings::ViewSettings>,
+    pages: std::collections::BTreeMap<String, views::settings::PageSettings>,
+}
+
+fn definitions() -> Definitions {
+    let tree = Tree::parse("mall/yeoul.yaml", mall::SETTINGS).expect("sound YAML");
+    let File { views, pages } = tree.read().expect("sound views and pages");
+    let template = |_: &str| Some("{{ nickname }}".to_owned());
+    match Definitions::compile(&Settings { views, pages }, &template) {
+        Ok(definitions) => definitions,
+        Err(mistakes) => panic!("{mistakes:?}"),
+    }
+}
+
+/// The page of `owner`, folded from the mall's topics one after the other in this order.
+fn page(mall: &Mall, topics: &[Name], owner: &str) -> Value {
+    let folder = tempfile::tempdir().expect("a folder");
+    let look = Look { app_head: String::new(), locales: vec!["ko".into(), "en".into()] };
+    let clock: events::Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
+    let views = Views::open(folder.path(), definitions(), look, clock).expect("views open");
+    for topic in topics {
+        let (events, fold) = (mall.events(*topic), views.fold());
+        let folded = views.database().write(move |write| {
+            let mut batch = Batch::default();
+            for event in &events {
+                fold.handle(&mut batch, write, event).expect("the rules fit the event");
+            }
+            fold.flush(&mut batch, write)
+        });
+        mall.wait(folded).expect("folded");
+    }
+    let page = views.pages().find(|page| page.name == "my-page").expect("my page").clone();
+    let mut json = views.page(&page, owner, Slice::first(20)).expect("read").json;
+    for moving in ["version", "position"] {
+        json.as_object_mut().expect("an object").remove(moving).expect("it is there");
+    }
+    for row in json["orders"].as_array_mut().expect("a list") {
+        let placed = row.as_object_mut().expect("a row").remove("placedAt").expect("it is there");
+        placed.as_str().expect("text").parse::<Timestamp>().expect("RFC 3339");
+    }
+    json
+}
+
+const TOPICS: [Name; 4] = [Name::Account, Name::Order, Name::Product, Name::Delivery];
+
+/// Every order that four topics can come in.
+fn every_order_of_arrival() -> Vec<Vec<Name>> {
+    let mut orders = vec![Vec::new()];
+    for _ in TOPICS {
+        let longer = |order: &Vec<Name>| {
+            let rest = TOPICS.into_iter().filter(|name| !order.contains(name)).collect::<Vec<_>>();
+            rest.into_iter().map(|name| [order.clone(), vec![name]].concat()).collect::<Vec<_>>()
+        };
+        orders = orders.iter().flat_map(longer).collect();
+    }
+    orders
+}
+
+fn row(order: u64, product: (u64, &str, &str), quantity: u64, states: &(&str, Value)) -> Value {
+    let (product_id, name, picture) = product;
+    json!({
+        "orderId": order, "productId": product_id, "productName": name, "imageUrl": picture,
+        "quantity": quantity, "payment": product_id * 10_000 * quantity,
+        "orderState": states.0, "deliveryState": states.1,
+    })
+}
+
+#[test]
+fn the_page_shows_payments_states_and_mileage() {
+    let mall = Mall::start();
+    for (product, quantity) in [(1, 1), (2, 2), (3, 4)] {
+        mall.order(product, quantity);
+        mall.settle();
+    }
+    mall.cancel(3).is(200);
+    mall.order(1, 100);
+    mall.settle();
+    let placed = ("OrderPlaced", json!("DeliveryStarted"));
+    let expected = json!({
+        "customerId": CUSTOMER, "nickname": "유엔진", "address": "서울시", "mileage": 5000,
+        "orders": [
+            row(4, (1, "TV", "/goods/img/tv.svg"), 100, &("OrderCancelled", Value::Null)),
+            row(3, (3, "NOTEBOOK", "/goods/img/notebook.svg"), 4, &("OrderCancelled", json!("DeliveryCancelled"))),
+            row(2, (2, "MASK", "/goods/img/mask.svg"), 2, &placed),
+            row(1, (1, "TV", "/goods/img/tv.svg"), 1, &placed),
+        ],
+    });
+    assert_eq!(page(&mall, &TOPICS, CUSTOMER), expected);
+    let others = page(&mall, &TOPICS, OTHER);
+    assert_eq!((&others["orders"], &others["mileage"]), (&json!([]), &json!(0)));
+}
+
+#[test]
+fn a_cancellation_leaves_the_delivery_on_my_page() {
+    let mall = Mall::start();
+    let order = mall.order(1, 1);
+    mall.settle();
+    mall.deliver(order, "DeliveryCompleted").is(200);
+    mall.deliver(order, "DeliveryReturned").is(200);
+    let cancelled = mall.order(1, 1);
+    mall.settle();
+    mall.cancel(cancelled).is(200);
+    mall.settle();
+    let orders = page(&mall, &TOPICS, CUSTOMER)["orders"].clone();
+    assert_eq!(orders[0]["deliveryState"], "DeliveryCancelled");
+    assert_eq!(
+        (&orders[1]["orderState"], &orders[1]["deliveryState"]),
+        (&json!("OrderPlaced"), &json!("DeliveryReturned"))
+    );
+}
+
+#[test]
+fn a_delivery_that_is_heard_of_before_its_order_is_neither_lost_nor_an_error() {
+    let mall = Mall::start();
+    mall.order(1, 2);
+    mall.order(2, 1);
+    mall.settle();
+    mall.cancel(2).is(200);
+    mall.patch(Name::Product, "/products/1", &json!({"imageUrl": "/goods/img/clock.svg"}))
+        .send()
+        .is(200);
+    mall.settle();
+    let expected = page(&mall, &TOPICS, CUSTOMER);
+    assert_eq!(expected["orders"][1]["imageUrl"], "/goods/img/clock.svg");
+    for topics in every_order_of_arrival() {
+        assert_eq!(page(&mall, &topics, CUSTOMER), expected, "{topics:?}");
+    }
+}
+
+#[test]
+fn the_mileage_of_a_cancelled_or_returned_order_is_taken_back_and_not_added() {
+    let mall = Mall::start();
+    let mileage = || page(&mall, &TOPICS, CUSTOMER)["mileage"].clone();
+    let kept = mall.order(1, 1);
+    mall.settle();
+    assert_eq!(mileage(), 1000);
+    let cancelled = mall.order(2, 2);
+    mall.settle();
+    assert_eq!(mileage(), 5000);
+    mall.cancel(cancelled).is(200);
+    mall.settle();
+    assert_eq!(mileage(), 1000);
+    // What was never confirmed was never counted.
+    mall.order(1, 100);
+    mall.settle();
+    assert_eq!(mileage(), 1000);
+    mall.deliver(kept, "DeliveryCompleted").is(200);
+    mall.settle();
+    assert_eq!(mileage(), 1000);
+    mall.deliver(kept, "DeliveryReturned").is(200);
+    mall.settle();
+    assert_eq!(mileage(), 0);
+}
