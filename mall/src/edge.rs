@@ -315,9 +315,16 @@ pub(crate) fn private(mut response: http::Response<Body>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use chassis::clock::{component, wall};
+    use chassis::identity::{Role, Signer};
+    use http::Method;
     use http_body_util::BodyExt;
 
     use super::*;
+
+    const LIFE: Duration = Duration::from_secs(60);
 
     #[tokio::test]
     async fn the_links_of_a_search_keep_what_was_searched_for() {
@@ -331,6 +338,40 @@ mod tests {
             list["_links"]["next"]["href"],
             "/products/search/findByName?name=T%20V%26a&page=1&size=1"
         );
+    }
+
+    #[test]
+    fn a_port_beyond_loopback_demands_a_token_and_asks_for_no_host_of_its_own() {
+        let signer = Signer::ephemeral();
+        let token = signer.mint("1@uengine.org", Role::OrderCustomer, wall(), LIFE).text;
+        let table = Table::new(vec![("/orders", Method::GET, ())]);
+        let verifier = Verifier::new(&signer.public_keys());
+        let status = |name, loopback, host: &str, authorization: Option<&str>| {
+            let (verifier, clock, faults) = (verifier.clone(), component(), Faults::new(false));
+            let edge = Edge { name, verifier, clock, faults, loopback };
+            let mut request = http::Request::get("/orders").header("host", host);
+            if let Some(value) = authorization {
+                request = request.header(AUTHORIZATION, value);
+            }
+            let (parts, ()) = request.body(()).expect("a request").into_parts();
+            edge.check(&table, &parts).map_or_else(|problem| problem.status().as_u16(), |_| 200)
+        };
+        let bearer = format!("Bearer {token}");
+        let cases = [
+            (Name::Order, true, "localhost", None, 200),
+            (Name::Order, true, "shop.example", None, 403),
+            (Name::Order, true, "localhost", Some(bearer.as_str()), 200),
+            (Name::Order, true, "localhost", Some("Bearer x"), 401),
+            (Name::Order, false, "shop.example", None, 401),
+            (Name::Order, false, "shop.example", Some("Basic eDp5"), 401),
+            (Name::Order, false, "shop.example", Some(bearer.as_str()), 200),
+            // Signing in cannot need what signing in gives.
+            (Name::Account, false, "shop.example", None, 200),
+        ];
+        for (name, loopback, host, authorization, expected) in cases {
+            let seen = status(name, loopback, host, authorization);
+            assert_eq!(seen, expected, "{name} {loopback} {host} {authorization:?}");
+        }
     }
 
     #[test]

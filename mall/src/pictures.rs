@@ -37,14 +37,12 @@ pub struct Picture {
     pub etag: HeaderValue,
 }
 
-/// The picture of that name.
+/// The picture of that name: its file's, or the file's without its ending, in any case (`TV` is
+/// `tv.svg`), so that an address outlives a change of format.
 pub fn find(name: &str) -> Option<&'static Picture> {
-    PICTURES.iter().find(|picture| picture.name == name)
-}
-
-/// Every picture's file name.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    PICTURES.iter().map(|picture| picture.name)
+    let is_stem =
+        |file: &str| file.rsplit_once('.').is_some_and(|(stem, _)| stem.eq_ignore_ascii_case(name));
+    PICTURES.iter().find(|picture| picture.name == name || is_stem(picture.name))
 }
 
 impl Picture {

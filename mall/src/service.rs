@@ -10,7 +10,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chassis::http::{BindError, Listener, Stop};
-use tracing::warn;
 
 use crate::Name;
 use crate::pause::Pause;
@@ -18,8 +17,6 @@ use crate::pause::Pause;
 /// How long a service that is switched off may finish the requests it is in.
 pub const DRAIN: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether the address is free.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Serves a bound listener until the stop.
 pub type Listen = Box<dyn Fn(Listener, &Stop) -> Result<(), BindError> + Send + Sync>;
@@ -65,28 +62,14 @@ impl Service {
         self.serving().is_some()
     }
 
-    /// Switches it off: resolves when no request is in it any more, or after [`DRAIN`]. Off already
-    /// is as good.
+    /// Switches it off: resolves when its port refuses and no request is in it any more, or after
+    /// [`DRAIN`]. Off already is as good.
     pub async fn stop(&self) {
         self.pause.stop(true);
         let stop = self.serving().take();
         if let Some(stop) = stop {
             stop.stop();
             stop.drain(DRAIN).await;
-            self.released().await;
-        }
-    }
-
-    /// Resolves once every core has let go of the address, at most after [`DRAIN`]: only then does
-    /// the port refuse, and only then can it be bound again.
-    async fn released(&self) {
-        let free = async {
-            while Listener::bind(self.address).is_err() {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        };
-        if tokio::time::timeout(DRAIN, free).await.is_err() {
-            warn!(service = %self.name, address = %self.address, "the address is still taken");
         }
     }
 

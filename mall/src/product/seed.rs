@@ -6,7 +6,6 @@ use events::store::sqlite::Write;
 use super::article::{Article, Choice, Policy};
 use super::handlers::publish;
 use super::store::sqlite;
-use crate::pictures;
 
 /// Name, name of the choice and description.
 type Variant = (&'static str, &'static str, &'static str);
@@ -34,7 +33,7 @@ pub(super) fn sow(write: &mut Write<'_>) -> Result<bool, events::Error> {
             name: name.to_owned(),
             price: place * PRICE_STEP,
             stock: place * STOCK_STEP,
-            image_url: picture_url(name),
+            image_url: format!("/goods/img/{name}"),
             options: choices_of(choices),
             policy,
             version: 1,
@@ -56,11 +55,4 @@ fn choices_of(choices: &[Variant]) -> Vec<Choice> {
             desc: (*desc).to_owned(),
         })
         .collect()
-}
-
-/// The picture that has the product's name, empty where there is none.
-fn picture_url(name: &str) -> String {
-    let file = pictures::names()
-        .find(|file| file.split_once('.').is_some_and(|(stem, _)| stem.eq_ignore_ascii_case(name)));
-    file.map_or_else(String::new, |file| format!("/goods/img/{file}"))
 }

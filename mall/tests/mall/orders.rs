@@ -1,5 +1,7 @@
 //! Orders: taken, refused, found, cancelled.
 
+use std::io::Write;
+
 use mall::Name;
 use serde_json::{Value, json};
 
@@ -229,6 +231,39 @@ fn a_product_with_the_policy_reject_is_asked_for_its_stock_first() {
     mall.settle();
     assert_eq!((mall.state(order).as_str(), mall.stock(1)), ("OrderPlaced", 7));
     assert_eq!(mall.get(Name::Order, "/orders").send().body["page"]["totalElements"], 2);
+}
+
+#[test]
+fn a_client_that_goes_away_during_the_check_leaves_no_order() {
+    let mall = Mall::start();
+    mall.faults
+        .put(Name::Product, &json!({"path": "/product/*", "delay_ms": [200, 200]}))
+        .expect("a fault");
+    let body = json!({"productId": 4, "quantity": 1}).to_string();
+    let request = format!(
+        "POST /orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         idempotency-key: gone\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let address = mall.service(Name::Order).address();
+    let gone: Vec<_> = (0..8)
+        .map(|_| {
+            let mut client = std::net::TcpStream::connect(address).expect("it listens");
+            client.write_all(request.as_bytes()).expect("sent");
+            client
+        })
+        .collect();
+    drop(gone);
+    let body = json!({"productId": 4, "quantity": 2});
+    let order =
+        || mall.post(Name::Order, "/orders", &body).header("idempotency-key", "gone").send();
+    // Taken would be 422: the key would stand for the other body.
+    mall.until("the key is free again", || order().status == 201);
+    mall.faults.clear(Name::Product);
+    mall.settle();
+    let list = mall.get(Name::Order, "/orders").send().is(200).body;
+    assert_eq!(list["page"]["totalElements"], 1);
+    assert_eq!((&list["_embedded"]["orders"][0]["quantity"], mall.stock(4)), (&json!(2), 38));
 }
 
 #[test]

@@ -57,7 +57,13 @@ fn a_product_is_read_under_each_of_its_names() {
     assert_eq!(picture.header("content-type"), "image/svg+xml");
     let again = mall.get(Name::Product, image).header("if-none-match", picture.header("etag"));
     again.send().is(304);
-    mall.get(Name::Product, "/goods/img/nothing.svg").send().is(404);
+    for name in ["TV", "MASK", "NOTEBOOK", "TABLE", "CLOCK"] {
+        mall.get(Name::Product, &format!("/goods/img/{name}")).send().is(200);
+    }
+    mall.get(Name::Product, "/goods/img/tv.svg").send().is(200);
+    for nothing in ["nothing.svg", "T", "svg"] {
+        mall.get(Name::Product, &format!("/goods/img/{nothing}")).send().is(404);
+    }
 }
 
 #[test]

@@ -330,20 +330,28 @@ impl Mall {
     /// Waits until everything committed has been relayed and handled.
     pub(crate) fn settle(&self) {
         self.until("everything settles", || {
-            let relayed = self.databases.iter().all(|(name, database)| {
+            let before = self.committed();
+            let relayed = self.databases.iter().zip(&before).all(|((name, _), committed)| {
                 let topic = Topic::parse(name.as_str()).expect("a topic");
-                let published = self.runtime.block_on(self.log.published(&topic, name.as_str()));
-                published.is_ok_and(|published| published >= *database.committed().borrow())
+                let published = self.wait(self.log.published(&topic, name.as_str()));
+                published.is_ok_and(|published| published >= *committed)
             });
             let handled =
-                || self.controls.iter().all(|it| it.status().is_ok_and(|status| status.lag == 0));
-            // What was handled may have published more: nothing may be committed in between.
-            let committed = || -> Vec<u64> {
-                self.databases.iter().map(|(_, database)| *database.committed().borrow()).collect()
-            };
-            let before = committed();
-            relayed && handled() && committed() == before
+                self.controls.iter().all(|it| it.status().is_ok_and(|status| status.lag == 0));
+            // What was handled may have committed more to relay.
+            relayed && handled && self.committed() == before
         });
+    }
+
+    /// The newest outbox sequences, in which every transaction that began before is counted.
+    fn committed(&self) -> Vec<u64> {
+        let newest = self.databases.iter().map(|(_, database)| {
+            // Writes are carried out in turn: behind this one nothing earlier is under way.
+            let turn = database.write(|_| Ok::<_, events::Error>(()));
+            self.wait(turn).expect("it can be written");
+            *database.committed().borrow()
+        });
+        newest.collect()
     }
 
     /// Waits until `done`.

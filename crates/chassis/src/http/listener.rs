@@ -93,7 +93,9 @@ impl Listener {
         let stop = stop.clone();
         cores.spawn_each(move |core| {
             let socket = sockets[core].lock().expect("taken once").take();
-            accept(socket.expect("one socket for each core"), Rc::new(make(core)), stop.clone())
+            let socket = socket.expect("one socket for each core");
+            // Tracked too: a drained address is free to be bound again.
+            stop.tracker.track_future(accept(socket, Rc::new(make(core)), stop.clone()))
         });
         Ok(())
     }
