@@ -5,6 +5,8 @@
 //!
 //! It does not check data against a schema and does not decide where an event goes.
 
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use jiff::Timestamp;

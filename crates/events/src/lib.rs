@@ -16,6 +16,52 @@
 //! remembered ids; an outbox read in commit order needs no polling and no update per message; a key
 //! parked in the consumer's own database keeps its order without stopping its neighbours.
 //!
+//! ```
+//! use std::sync::Arc;
+//! use yeoul_events::store::sqlite::{Database, Options, Publishes, Write};
+//! use yeoul_events::*;
+//!
+//! struct Greet;
+//! impl Handler for Greet {
+//!     type Batch = ();
+//!     fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+//!         write.sql().execute("INSERT INTO greeted VALUES (?1)", [&event.subject])?;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! # let folder = tempfile::tempdir().expect("a folder");
+//! # let folder = folder.path();
+//! let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+//! let topic = Topic::parse("account")?;
+//! let log = Arc::new(Log::open(folder, std::slice::from_ref(&topic), clock.clone())?);
+//! let open = |name: &str, publishes| {
+//!     let schema: &[&str] = &["CREATE TABLE greeted (name TEXT NOT NULL)"];
+//!     Database::open(Options { path: folder.join(name), schema, publishes, clock: clock.clone() })
+//! };
+//! let account = open("account.db", Some(Publishes { source: "account".into(), topic: topic.clone() }))?;
+//! let mail = open("mail.db", None)?;
+//!
+//! // State and event, one transaction; the answer comes after the sync.
+//! let registered = Draft::new("UserRegistered", "yeoul", 1, &"hello", &Cause::default());
+//! account.write::<_, Error>(|write| write.publish(registered)).await?;
+//!
+//! tokio::spawn(Relay::new(account, log.clone()).run(std::future::pending()));
+//! let retry = Retry { attempts: 3, backoff: std::time::Duration::from_secs(1) };
+//! let greet = Subscription::new("mail.account", topic, mail.clone(), log, Greet, retry, clock);
+//! tokio::spawn(greet.run(std::future::pending()));
+//! let greeted = || mail.read::<bool, Error>(|sql| {
+//!     Ok(sql.query_row("SELECT count(*) > 0 FROM greeted", [], |row| row.get(0))?)
+//! });
+//! while !greeted()? {
+//!     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! It does not know views, HTTP or any vendor's broker: other engines implement [`Broker`] and pass
 //! the same [`contract`] suite.
 

@@ -6,6 +6,7 @@
 
 pub(super) mod chain;
 mod scan;
+mod tail;
 mod writer;
 
 use std::path::Path;
@@ -21,7 +22,9 @@ use crate::broker::{Offset, Stored, Topic};
 use crate::{Clock, Error, Event};
 use chain::Chain;
 
-use writer::PUBLISH_QUEUE_MAX;
+#[cfg(test)]
+pub(crate) use tail::SOURCES_MAX;
+pub(crate) use writer::PUBLISH_QUEUE_MAX;
 
 /// Topics one log holds.
 pub(crate) const TOPICS_MAX: usize = 1000;
@@ -63,9 +66,11 @@ pub(crate) struct Record {
 
 impl File {
     pub(crate) fn open(path: &Path, topics: &[Topic], clock: &Clock) -> Result<File, Error> {
-        let writing = connection::open_writer(path)?;
-        writing.execute_batch(TABLES)?;
-        let tables: Arc<[Table]> = tables(&writing, topics, clock)?.into();
+        let writing = connection::open_writer(path, connection::APPENDED_PAGE_BYTES)?;
+        let creating = writing.unchecked_transaction()?;
+        creating.execute_batch(TABLES)?;
+        let tables: Arc<[Table]> = tables(&creating, topics, clock)?.into();
+        creating.commit()?;
         for table in &*tables {
             table.check_tail(&writing);
         }

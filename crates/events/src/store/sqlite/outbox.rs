@@ -234,3 +234,24 @@ fn check(draft: &Draft) -> Result<(), Error> {
     }
     Error::check("data", draft.data.get().len(), DATA_BYTES_MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_events_may_wait_for_the_broker_and_no_more() {
+        let connection = Connection::open_in_memory().unwrap();
+        let topic = crate::fixture::topic("order");
+        let publishes = Publishes { source: "order".to_owned(), topic };
+        let mut outbox = Outbox::open(&connection, &publishes, Arc::default()).unwrap();
+        outbox.mark.last = OUTBOX_WAITING_MAX - 1;
+        let draft = Draft::new("Placed", 1, 1, &(), &Cause::default());
+        let insert =
+            |outbox: &mut Outbox| outbox.insert(&connection, &draft, Timestamp::UNIX_EPOCH);
+        assert_eq!(insert(&mut outbox).unwrap(), OUTBOX_WAITING_MAX);
+        assert!(insert(&mut outbox).unwrap_err().is_environment());
+        outbox.relayed.store(1, Ordering::Release);
+        assert_eq!(insert(&mut outbox).unwrap(), OUTBOX_WAITING_MAX + 1);
+    }
+}

@@ -12,15 +12,17 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::group::Group;
 use super::outbox::{self, Outbox};
 use super::readers::Readers;
 use super::thread::Thread;
 use super::work::Work;
-use super::{Options, Publishes, Write, connection, group, inbox, parked};
+use super::{Options, Publishes, Write, connection, inbox, parked};
 use crate::{Clock, Error};
 
 /// Pieces of work that may wait for the writer; one more is refused as environment trouble.
@@ -56,7 +58,7 @@ struct Writer {
 
 /// Opens the file and starts its thread.
 pub(super) fn open(options: &Options) -> Result<Arc<Shared>, Error> {
-    let mut connection = connection::open_writer(&options.path)?;
+    let mut connection = connection::open_writer(&options.path, connection::PAGE_BYTES)?;
     connection::migrate(&mut connection, options.schema)?;
     connection.execute_batch(inbox::TABLES)?;
     connection.execute_batch(parked::TABLES)?;
@@ -101,23 +103,22 @@ impl Writer {
     fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         let mut closing = Vec::new();
         let mut size = 0;
-        loop {
-            let group = group::collect(&mut inputs, size, GROUP_MAX);
-            if group.is_empty() {
-                break;
-            }
-            let mut works = Vec::with_capacity(group.len());
-            for input in group {
-                match input {
-                    Input::Work(work) => works.push(work),
-                    Input::Close(reply) => {
-                        inputs.close();
-                        closing.push(reply);
-                    }
+        while let Some(mut group) = Group::open(&mut inputs, size, GROUP_MAX) {
+            let before = self.outbox.as_ref().map(Outbox::mark);
+            let mut ran = Vec::with_capacity(size);
+            let mut outcome = self.transaction(&mut group, &mut ran, &mut closing);
+            size = group.taken();
+            match &mut outcome {
+                Ok(()) => self.tell_committed(),
+                Err(error) => {
+                    tracing::error!(%error, works = ran.len(), "a transaction failed");
+                    self.undo(before);
+                    *error = for_everybody(error.clone());
                 }
             }
-            size = works.len();
-            self.group(works);
+            for work in ran {
+                work.finish(outcome.clone());
+            }
         }
         self.finish();
         for reply in closing {
@@ -125,48 +126,43 @@ impl Writer {
         }
     }
 
-    fn group(&mut self, works: Vec<Box<dyn Work>>) {
-        let mut pending = works.into_iter();
-        while pending.len() > 0 {
-            let before = self.outbox.as_ref().map(Outbox::mark);
-            let mut ran = Vec::with_capacity(pending.len());
-            let outcome = self.transaction(&mut pending, &mut ran).map_err(for_everybody);
-            match &outcome {
-                Ok(()) => self.tell_committed(),
-                Err(error) => {
-                    tracing::error!(%error, works = ran.len(), "a transaction failed");
-                    if ran.is_empty() {
-                        ran.extend(pending.by_ref());
-                    }
-                    self.undo(before);
-                }
-            }
-            for work in ran {
-                work.finish(outcome.clone());
-            }
-        }
-    }
-
+    /// Runs a group. What did not run when the transaction ended early is the next group's, unless
+    /// it could not begin at all: then nobody waits for another try.
     fn transaction(
         &mut self,
-        pending: &mut impl Iterator<Item = Box<dyn Work>>,
+        group: &mut Group<'_, Input>,
         ran: &mut Vec<Box<dyn Work>>,
+        closing: &mut Vec<oneshot::Sender<()>>,
     ) -> Result<(), Error> {
-        self.sql("BEGIN IMMEDIATE")?;
+        let begun = self.sql("BEGIN IMMEDIATE");
         let now = (self.clock)();
-        for work in pending {
-            ran.push(work);
-            let outbox = self.outbox.as_mut();
-            let mut write = Write { connection: &self.connection, outbox, now };
-            if let Some(work) = ran.last_mut() {
-                // The work keeps its own answer for after the commit.
-                let _ = write.attempt(|write| work.run(write))?;
+        while let Some(input) = group.next() {
+            match input {
+                Input::Close(reply) => {
+                    group.close_queue();
+                    closing.push(reply);
+                }
+                Input::Work(work) => {
+                    ran.push(work);
+                    if begun.is_ok() {
+                        self.work(ran, now)?;
+                    }
+                }
             }
         }
+        begun?;
         if let Some(outbox) = &mut self.outbox {
             outbox.save_if_due(&self.connection)?;
         }
         self.sql("COMMIT")
+    }
+
+    /// Runs the newest piece of work; it keeps its own answer for after the commit.
+    fn work(&mut self, ran: &mut [Box<dyn Work>], now: Timestamp) -> Result<(), Error> {
+        let Some(work) = ran.last_mut() else { return Ok(()) };
+        let outbox = self.outbox.as_mut();
+        let mut write = Write { connection: &self.connection, outbox, now };
+        write.attempt(|write| work.run(write)).map(drop)
     }
 
     fn sql(&self, statement: &str) -> Result<(), Error> {

@@ -1,0 +1,86 @@
+//! Where a topic goes on: its last offset, its chain, and what it holds of every source.
+
+use std::collections::{BTreeSet, HashMap};
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+
+use super::chain::Chain;
+use super::{Record, Table};
+use crate::{Error, Offset};
+
+/// Sources with an outbox that one topic remembers.
+pub(crate) const SOURCES_MAX: usize = 10_000;
+
+pub(super) struct Tail {
+    pub(super) last: u64,
+    chain: Chain,
+    /// The highest outbox sequence of every source.
+    highest: HashMap<String, u64>,
+    /// Whose highest this transaction raised.
+    raised: BTreeSet<String>,
+}
+
+impl Tail {
+    pub(super) fn load(sql: &Connection, table: &Table) -> Result<Tail, Error> {
+        let newest = format!("SELECT offset, crc FROM t{} ORDER BY offset DESC LIMIT 1", table.id);
+        let newest = sql.query_row(&newest, [], |row| Ok((row.get(0)?, row.get(1)?)));
+        let (last, chain) = match newest.optional()? {
+            Some((last, crc)) => (last, Chain::resumed(crc)),
+            None => (0, table.chain()),
+        };
+        let select = "SELECT source, sequence FROM publisher WHERE topic = ?1";
+        let mut select = sql.prepare_cached(select)?;
+        let rows = select.query_map([table.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let highest = rows.collect::<Result<_, _>>()?;
+        Ok(Tail { last, chain, highest, raised: BTreeSet::new() })
+    }
+
+    /// Stores what is new of one batch; the offset of its last event, or of the topic's newest.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] before the first row; anything else may leave rows behind.
+    pub(super) fn append(
+        &mut self,
+        insert: &mut CachedStatement<'_>,
+        records: Vec<Record>,
+    ) -> Result<Offset, Error> {
+        self.check_sources(&records)?;
+        for Record { bytes, stamp } in records {
+            if stamp.is_some_and(|(source, sequence)| self.knows(source, sequence)) {
+                continue;
+            }
+            let offset = self.last + 1;
+            insert.execute(params![offset, self.chain.link(offset, &bytes), bytes])?;
+            self.last = offset;
+        }
+        Ok(Offset(self.last))
+    }
+
+    /// Saves the highest sequences that were raised since the last time.
+    pub(super) fn save_highest(&mut self, sql: &Connection, table: &Table) -> Result<(), Error> {
+        let upsert = "INSERT OR REPLACE INTO publisher VALUES (?1, ?2, ?3)";
+        for source in std::mem::take(&mut self.raised) {
+            let highest = self.highest[&source];
+            sql.prepare_cached(upsert)?.execute(params![table.id, source, highest])?;
+        }
+        Ok(())
+    }
+
+    fn check_sources(&self, records: &[Record]) -> Result<(), Error> {
+        let sources = records.iter().filter_map(|it| it.stamp.as_ref().map(|(source, _)| source));
+        let unknown: BTreeSet<_> =
+            sources.filter(|source| !self.highest.contains_key(*source)).collect();
+        Error::check("sources", self.highest.len() + unknown.len(), SOURCES_MAX)
+    }
+
+    /// Whether this event was stored before; if not, it counts as stored from now on.
+    fn knows(&mut self, source: String, sequence: u64) -> bool {
+        let highest = self.highest.entry(source.clone()).or_default();
+        if sequence <= *highest {
+            return true;
+        }
+        *highest = sequence;
+        self.raised.insert(source);
+        false
+    }
+}
