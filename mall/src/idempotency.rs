@@ -52,6 +52,7 @@ pub(crate) struct Once {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Remembered {
     pub(crate) fingerprint: [u8; 32],
+    /// Empty for a command that creates nothing.
     pub(crate) location: String,
     pub(crate) position: String,
     pub(crate) body: String,
@@ -101,13 +102,15 @@ impl Once {
 }
 
 impl Remembered {
-    /// 201 as it was sent the first time.
+    /// As it was sent the first time: 201 for what was created, 200 for what has no place of its own.
     pub(crate) fn into_response(self) -> Response {
+        let created = !self.location.is_empty();
         let mut response = Response::new(Body::full(self.body));
-        *response.status_mut() = StatusCode::CREATED;
+        *response.status_mut() = if created { StatusCode::CREATED } else { StatusCode::OK };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in [(LOCATION, self.location), (POSITION, self.position)] {
+        let places = [(LOCATION, self.location), (POSITION, self.position)];
+        for (name, value) in places.into_iter().filter(|(_, value)| !value.is_empty()) {
             headers.insert(name, HeaderValue::try_from(value).expect("a path and a token"));
         }
         response

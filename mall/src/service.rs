@@ -17,7 +17,6 @@ use crate::pause::Pause;
 /// How long a service that is switched off may finish the requests it is in.
 pub const DRAIN: Duration = Duration::from_secs(10);
 
-
 /// Serves a bound listener until the stop.
 pub type Listen = Box<dyn Fn(Listener, &Stop) -> Result<(), BindError> + Send + Sync>;
 

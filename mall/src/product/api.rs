@@ -11,8 +11,8 @@ use events::store::sqlite::Write;
 use http::{Method, StatusCode};
 
 use super::article::Article;
-use super::command::Draft;
-use super::handlers::{change, publish};
+use super::command::{self, Draft};
+use super::handlers::{self, change, publish};
 use super::store::sqlite;
 use super::wire;
 use crate::edge::{self, Call, Edge, Refusal};
@@ -37,13 +37,19 @@ enum Action {
     Replace,
     Patch,
     Delete,
+    Restock,
     Picture,
 }
 
 /// The same resources under two names.
-const COLLECTIONS: [[&str; 3]; 2] = [
-    ["/products", "/products/{id}", "/products/search/findByName"],
-    ["/inventories", "/inventories/{id}", "/inventories/search/findByName"],
+const COLLECTIONS: [[&str; 4]; 2] = [
+    ["/products", "/products/{id}", "/products/{id}/restock", "/products/search/findByName"],
+    [
+        "/inventories",
+        "/inventories/{id}",
+        "/inventories/{id}/restock",
+        "/inventories/search/findByName",
+    ],
 ];
 
 fn table() -> Table<Action> {
@@ -51,7 +57,7 @@ fn table() -> Table<Action> {
         ("/product/{id}", Method::GET, Action::Read),
         ("/goods/img/{name}", Method::GET, Action::Picture),
     ];
-    for [all, one, search] in COLLECTIONS {
+    for [all, one, restock, search] in COLLECTIONS {
         rows.extend([
             (all, Method::GET, Action::List),
             (all, Method::POST, Action::Register),
@@ -59,6 +65,7 @@ fn table() -> Table<Action> {
             (one, Method::PUT, Action::Replace),
             (one, Method::PATCH, Action::Patch),
             (one, Method::DELETE, Action::Delete),
+            (restock, Method::POST, Action::Restock),
             (search, Method::GET, Action::FindByName),
         ]);
     }
@@ -86,6 +93,7 @@ impl Server {
             Action::Replace => self.replace(call).await,
             Action::Patch => self.patch(call).await,
             Action::Delete => self.delete(&call).await,
+            Action::Restock => self.restock(call).await,
         }
     }
 
@@ -129,17 +137,41 @@ impl Server {
         let (fields, body) = call.fields().await?;
         let article = Draft::whole(fields, &[])?.into_article();
         let once = Once::of(&call.headers, call.subject(), "/products", &body)?;
-        let claim = once.as_ref().map(|once| self.running.claim(&once.identity)).transpose()?;
         let cause = call.cause(None);
-        let registered = self.database.write(move |write| {
+        self.once(once, move |write, once| register(write, article, once, &cause)).await
+    }
+
+    async fn restock(&self, mut call: Call) -> Result<Response, Refusal> {
+        call.require_administrator()?;
+        let id = call.id()?;
+        let (fields, _) = call.fields().await?;
+        let added = command::restocked(fields)?;
+        // The same key for another product is another command.
+        let command = format!(r#"{{"id":{id},"quantity":{added}}}"#);
+        let route = "/products/{id}/restock";
+        let once = Once::of(&call.headers, call.subject(), route, command.as_bytes())?;
+        let cause = call.cause(None);
+        self.once(once, move |write, once| restock(write, (id, added), once, &cause)).await
+    }
+
+    /// Carries `command` out once for its key, or every time without one.
+    async fn once(
+        &self,
+        once: Option<Once>,
+        command: impl FnOnce(&mut Write<'_>, Option<&Once>) -> Result<Remembered, Refusal>
+        + Send
+        + 'static,
+    ) -> Result<Response, Refusal> {
+        let claim = once.as_ref().map(|once| self.running.claim(&once.identity)).transpose()?;
+        let done = self.database.write(move |write| {
             if let Some(once) = &once
                 && let Some(before) = remembered::recall(write.sql(), &once.identity)?
             {
                 return Ok(once.again(before)?);
             }
-            register(write, article, once.as_ref(), &cause)
+            command(write, once.as_ref())
         });
-        let answer: Result<Remembered, Refusal> = registered.await;
+        let answer: Result<Remembered, Refusal> = done.await;
         drop(claim);
         Ok(answer?.into_response())
     }
@@ -210,11 +242,37 @@ fn register(
 ) -> Result<Remembered, Refusal> {
     article.id = sqlite::insert(write.sql(), &article)?;
     let sequence = publish(write, &article, cause)?;
+    let location = format!("/products/{}", article.id);
+    answer(write, &article, (location, sequence), once)
+}
+
+fn restock(
+    write: &mut Write<'_>,
+    (id, added): (u64, u64),
+    once: Option<&Once>,
+    cause: &events::Cause,
+) -> Result<Remembered, Refusal> {
+    let mut article = present(sqlite::find(write.sql(), id)?)?;
+    if article.stock + added > command::STOCK_MAX {
+        let reason = format!("would raise the stock above {}", command::STOCK_MAX);
+        return Err(Problem::bad_field("quantity", reason).into());
+    }
+    let sequence = handlers::restock(write, &mut article, added, cause)?;
+    answer(write, &article, (String::new(), sequence), once)
+}
+
+/// The answer to a command, remembered where it has a key.
+fn answer(
+    write: &mut Write<'_>,
+    article: &Article,
+    (location, sequence): (String, u64),
+    once: Option<&Once>,
+) -> Result<Remembered, Refusal> {
     let answer = Remembered {
         fingerprint: once.map_or([0; 32], |once| once.fingerprint),
-        location: format!("/products/{}", article.id),
+        location,
         position: edge::position(Name::Product, sequence),
-        body: serde_json::to_string(&wire::Product::of(&article)).expect("a product is JSON"),
+        body: serde_json::to_string(&wire::Product::of(article)).expect("a product is JSON"),
     };
     if let Some(once) = once {
         remembered::remember(write.sql(), once, &answer)?;

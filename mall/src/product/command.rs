@@ -12,6 +12,8 @@ pub(super) const NAME_CHARS_MAX: usize = 200;
 pub(super) const PRICE_MAX: u64 = 1_000_000_000;
 /// Pieces a product may have in stock.
 pub(super) const STOCK_MAX: u64 = 1_000_000_000_000;
+/// Pieces that can arrive at once.
+pub(super) const RESTOCK_MAX: u64 = 1_000_000_000;
 /// Characters a picture's address may have.
 const IMAGE_URL_CHARS_MAX: usize = 1_000;
 /// Choices a product may have.
@@ -96,6 +98,14 @@ impl Draft {
         let Article { id, version, .. } = *article;
         Article { id, version, ..self.into_article() }
     }
+}
+
+/// How many pieces arrived.
+pub(super) fn restocked(mut fields: Fields) -> Result<u64, Problem> {
+    fields.require("quantity");
+    let quantity = fields.whole("quantity", 1..=RESTOCK_MAX);
+    fields.finish()?;
+    Ok(quantity.expect("required and in range, or finished with a problem"))
 }
 
 fn name(fields: &mut Fields) -> Option<String> {

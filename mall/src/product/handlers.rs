@@ -6,7 +6,7 @@ use events::{Cause, Draft, Error, Event, Failure, Handler};
 use super::article::Article;
 use super::decide::{Input, Step, step};
 use super::store::sqlite::{self, Decided};
-use super::wire::{OfOrder, ProductChanged, Stock};
+use super::wire::{OfOrder, ProductChanged, ProductRestocked, Stock};
 
 /// Reads the topic `order`.
 pub(crate) struct OnOrder;
@@ -106,6 +106,20 @@ pub(super) fn change(
     article.version += 1;
     sqlite::update(write.sql(), article)?;
     publish(write, article, cause)
+}
+
+/// Adds pieces that arrived: the product's next version, and what was added.
+pub(super) fn restock(
+    write: &mut Write<'_>,
+    article: &mut Article,
+    added: u64,
+    cause: &Cause,
+) -> Result<u64, Error> {
+    article.stock += added;
+    let restocked = ProductRestocked { product_id: article.id, stock: article.stock, added };
+    let sequence = sqlite::next_sequence(write.sql(), article.id)?;
+    write.publish(Draft::new("ProductRestocked", article.id, sequence, &restocked, cause))?;
+    change(write, article, cause)
 }
 
 /// Publishes a product as it is.

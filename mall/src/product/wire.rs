@@ -27,6 +27,15 @@ pub(super) struct Stock {
     pub(super) quantity: u64,
 }
 
+/// The data of ProductRestocked.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ProductRestocked {
+    pub(super) product_id: u64,
+    pub(super) stock: u64,
+    pub(super) added: u64,
+}
+
 /// A product as bodies show it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -129,6 +129,31 @@ fn a_registration_with_a_key_is_carried_out_once() {
 }
 
 #[test]
+fn pieces_that_arrive_are_added_once_and_told() {
+    let mall = Mall::start();
+    let post = |body: &Value, key: &str| {
+        let path = "/products/1/restock";
+        mall.post(Name::Product, path, body).header("idempotency-key", key).by(ADMIN).send()
+    };
+    let restocked = post(&json!({"quantity": "5"}), "a").is(200);
+    assert_eq!((&restocked.body["stock"], &restocked.body["version"]), (&json!(15), &json!(2)));
+    assert_eq!(post(&json!({"quantity": 5}), "a").is(200).body, restocked.body);
+    assert_eq!(mall.stock(1), 15);
+    for quantity in [json!(0), json!(-1), json!("x"), Value::Null, json!(1_000_000_001u64)] {
+        assert_eq!(post(&json!({"quantity": quantity}), "b").is(400).fields(), ["quantity"]);
+    }
+    let body = json!({"quantity": 1});
+    mall.post(Name::Product, "/products/1/restock", &body).by(CUSTOMER).send().is(403);
+    mall.post(Name::Product, "/products/99/restock", &body).by(ADMIN).send().is(404);
+    mall.settle();
+    assert_eq!(
+        mall.kinds(Name::Product, 1),
+        ["ProductChanged", "ProductRestocked", "ProductChanged"]
+    );
+    assert_eq!(mall.stock_at(Name::Order, 1), 15);
+}
+
+#[test]
 fn goods_that_come_back_to_a_deleted_product_are_counted() {
     let mall = Mall::start();
     let order = mall.order(1, 4);
