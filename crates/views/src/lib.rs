@@ -1,1 +1,49 @@
-//! .
+//! The read side: rules in settings fold events into rows, rows become pages, pages are cached.
+//!
+//! ```text
+//!  events ─▶ fold ─▶ rows, sums, page versions, feed, one transaction ─▶ stamps, progress, watchers
+//!                       │                                                  │
+//!                       └─▶ page (JSON) ─▶ render (HTML) ─▶ cache ◀────────┘ valid while the stamp stands
+//! ```
+//!
+//! Why this way: whoever owns the event that changes a page needs no time to live. The commit that
+//! changes a row moves its owner's stamp, and a cached page is served only while the stamp it was
+//! made under still stands; nothing has to be removed in time.
+//!
+//! Whatever arrives first, the rows come out the same: an update by key waits on a hidden row for
+//! its create, and a joined value is remembered for rows that are created later.
+//!
+//! It does not know HTTP: who may see whose page, headers and cookies belong to the gateway.
+
+pub mod settings;
+
+mod cache;
+mod definition;
+mod encoding;
+mod error;
+mod expression;
+mod feed;
+mod fold;
+mod mistake;
+mod page;
+mod progress;
+mod render;
+mod row;
+mod stamps;
+mod store;
+mod value;
+mod views;
+
+pub use cache::CACHE_BYTES_MAX;
+pub use definition::{COLUMNS_MAX, Definitions, Page};
+pub use encoding::Encoding;
+pub use error::Error;
+pub use feed::{CHANGES_MAX, Change, Changes, FEED_KEPT};
+pub use fold::{Batch, Fold};
+pub use mistake::Mistake;
+pub use page::{Order, PAGE_SIZE_MAX, PageJson, Slice};
+pub use progress::{WAITERS_MAX, Waited};
+pub use render::{Locale, Look, Rendered};
+pub use settings::Settings;
+pub use stamps::{STAMPS, Watch};
+pub use views::Views;

@@ -1,0 +1,239 @@
+//! Rendered pages, kept while their owner's stamp stands.
+//!
+//! An entry carries the stamp that was read *before* its rows were: if the rows changed meanwhile,
+//! the stamp has moved or will, and the entry is worth nothing. So nothing is ever removed in time,
+//! and no order of rendering, folding and reading serves a stale page. The owner is part of the key
+//! and of the lock that keeps two from rendering the same: one owner's page is never another's.
+//!
+//! Codings are made when first asked for, once an entry. Bounded by weight; what is little read
+//! goes first.
+
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use quick_cache::sync::Cache as Entries;
+use quick_cache::{DefaultHashBuilder, Equivalent, Weighter};
+
+use crate::encoding::Encoding;
+use crate::render::{Locale, Rendered};
+
+/// Bytes of rendered pages kept, all codings counted.
+pub const CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Pages expected, for the tables' first size.
+const PAGES_EXPECTED: usize = 4096;
+
+/// What an entry weighs beside its bodies.
+const ENTRY_BYTES: u64 = 512;
+
+/// Locks that renderings share.
+const FLIGHTS: usize = 256;
+
+/// What a page is rendered as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
+    Html(Locale),
+    Json,
+}
+
+/// Whose page, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Asked<'a> {
+    pub(crate) owner: &'a str,
+    pub(crate) page: usize,
+    pub(crate) form: Form,
+}
+
+/// Under what a page was made: it is good while both still stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Made {
+    pub(crate) stamp: u64,
+    /// When the fold came to rest, in microseconds, where the page says so.
+    pub(crate) stale_since: Option<i64>,
+}
+
+/// A page in all its codings.
+pub(crate) struct Entry {
+    made: Made,
+    /// The entity tag without coding and quotes.
+    tag: String,
+    version: u64,
+    body: Bytes,
+    coded: [OnceLock<Arc<Rendered>>; Encoding::ALL.len()],
+}
+
+pub(crate) struct Cache {
+    entries: Entries<Key, Arc<Entry>, Weight>,
+    flights: Box<[Mutex<()>]>,
+    hasher: DefaultHashBuilder,
+}
+
+/// An owned [`Asked`].
+#[derive(Clone)]
+struct Key {
+    owner: Box<str>,
+    page: usize,
+    form: Form,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Entry {
+    pub(crate) fn new(made: Made, tag: String, version: u64, body: Bytes) -> Entry {
+        Entry { made, tag, version, body, coded: Default::default() }
+    }
+
+    /// The page in a coding, made if nobody asked for it before.
+    pub(crate) fn coded(&self, encoding: Encoding) -> Arc<Rendered> {
+        let make = || {
+            Arc::new(Rendered {
+                etag: format!("\"{}-{}\"", self.tag, encoding.as_str()),
+                body: encoding.encode(&self.body),
+                encoding,
+                version: self.version,
+            })
+        };
+        Arc::clone(self.coded[encoding as usize].get_or_init(make))
+    }
+}
+
+impl Cache {
+    pub(crate) fn new(bytes_max: u64) -> Cache {
+        Cache {
+            entries: Entries::with_weighter(PAGES_EXPECTED, bytes_max, Weight),
+            flights: (0..FLIGHTS).map(|_| Mutex::default()).collect(),
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+
+    /// The page, if it was made under what stands now.
+    pub(crate) fn get(&self, asked: &Asked<'_>, now: Made) -> Option<Arc<Entry>> {
+        self.entries.get(asked).filter(|entry| entry.made == now)
+    }
+
+    pub(crate) fn insert(&self, asked: &Asked<'_>, entry: Arc<Entry>) {
+        let key = Key { owner: asked.owner.into(), page: asked.page, form: asked.form };
+        self.entries.insert(key, entry);
+    }
+
+    /// Held while a page is rendered: who comes meanwhile looks again instead.
+    pub(crate) fn flight(&self, asked: &Asked<'_>) -> MutexGuard<'_, ()> {
+        let at = self.hasher.hash_one(asked) as usize % FLIGHTS;
+        self.flights[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    fn weight(&self) -> u64 {
+        self.entries.weight()
+    }
+}
+
+impl Key {
+    fn asked(&self) -> Asked<'_> {
+        Asked { owner: &self.owner, page: self.page, form: self.form }
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.asked().hash(state);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        self.asked() == other.asked()
+    }
+}
+
+impl Eq for Key {}
+
+impl Equivalent<Key> for Asked<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        *self == key.asked()
+    }
+}
+
+impl Weighter<Key, Arc<Entry>> for Weight {
+    /// As if every coding were there and none had made the page smaller.
+    fn weight(&self, key: &Key, entry: &Arc<Entry>) -> u64 {
+        let codings = Encoding::ALL.len() as u64;
+        entry.body.len() as u64 * codings + key.owner.len() as u64 + ENTRY_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(owner: &str, page: usize, form: Form) -> Asked<'_> {
+        Asked { owner, page, form }
+    }
+
+    fn made(stamp: u64) -> Made {
+        Made { stamp, stale_since: None }
+    }
+
+    fn entry(stamp: u64, body: &'static str) -> Arc<Entry> {
+        Arc::new(Entry::new(
+            made(stamp),
+            format!("t{stamp}"),
+            1,
+            Bytes::from_static(body.as_bytes()),
+        ))
+    }
+
+    #[test]
+    fn an_entry_is_found_by_its_own_owner_page_and_form_alone() {
+        let cache = Cache::new(CACHE_BYTES_MAX);
+        let own = asked("a", 0, Form::Json);
+        cache.insert(&own, entry(1, "A"));
+        assert!(cache.get(&own, made(1)).is_some());
+        let others = [
+            asked("b", 0, Form::Json),
+            asked("A", 0, Form::Json),
+            asked("a", 1, Form::Json),
+            asked("a", 0, Form::Html(Locale(0))),
+            asked("", 0, Form::Json),
+        ];
+        for other in others {
+            assert!(cache.get(&other, made(1)).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_good_only_under_what_it_was_made_under() {
+        let cache = Cache::new(CACHE_BYTES_MAX);
+        let own = asked("a", 0, Form::Json);
+        cache.insert(&own, entry(7, "A"));
+        assert!(cache.get(&own, made(7)).is_some());
+        assert!(cache.get(&own, made(6)).is_none());
+        assert!(cache.get(&own, made(8)).is_none());
+        assert!(cache.get(&own, Made { stamp: 7, stale_since: Some(1) }).is_none());
+    }
+
+    #[test]
+    fn a_coding_is_made_once_and_has_a_tag_of_its_own() {
+        let entry = entry(1, "A page");
+        let tags: Vec<String> =
+            Encoding::ALL.iter().map(|&encoding| entry.coded(encoding).etag.clone()).collect();
+        assert_eq!(tags, ["\"t1-br\"", "\"t1-gzip\"", "\"t1-identity\""]);
+        assert!(Arc::ptr_eq(&entry.coded(Encoding::Br), &entry.coded(Encoding::Br)));
+    }
+
+    #[test]
+    fn a_flood_of_owners_stays_under_the_limit() {
+        let limit = 64 * 1024;
+        let cache = Cache::new(limit);
+        for owner in 0..10_000 {
+            cache.insert(
+                &asked(&owner.to_string(), 0, Form::Json),
+                entry(1, "a body of some bytes"),
+            );
+            assert!(cache.weight() <= limit);
+        }
+        assert!(cache.weight() > limit / 4);
+    }
+}

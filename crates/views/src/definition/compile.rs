@@ -1,0 +1,250 @@
+//! From settings to definitions: every mistake is collected, each where it stands.
+//!
+//! In passes, because views name each other: names and columns first, then rules, then what reads
+//! across views, then pages.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{COLUMNS_MAX, Definitions, Feeds, Live, View, pages, rules};
+use crate::expression::{Computed, is_name};
+use crate::mistake::{Mistake, Mistakes};
+use crate::render::Templates;
+use crate::settings::{Settings, ViewSettings};
+
+pub(super) fn compile(
+    settings: &Settings,
+    texts: &dyn Fn(&str) -> Option<String>,
+) -> Result<Definitions, Vec<Mistake>> {
+    let mut mistakes = Mistakes::default();
+    let mut views: Vec<View> = mistakes.under("views", |mistakes| {
+        let outlines = settings.views.iter();
+        outlines
+            .map(|(name, view)| mistakes.under(name, |mistakes| outline(name, view, mistakes)))
+            .collect()
+    });
+    let mut kinds = HashMap::new();
+    mistakes.under("views", |mistakes| {
+        for (index, (name, view)) in settings.views.iter().enumerate() {
+            mistakes.under(name, |mistakes| {
+                rules::compile(index, &mut views[index], view, &mut kinds, mistakes);
+                check_joins(&views[index], mistakes);
+                compute(&mut views[index], view, mistakes);
+            });
+        }
+        for (index, (name, view)) in settings.views.iter().enumerate() {
+            mistakes.under(name, |mistakes| sum(index, &mut views, view, mistakes));
+        }
+    });
+    let mut templates = Templates::new();
+    let pages = mistakes
+        .under("pages", |it| pages::compile(settings, &mut views, &mut templates, texts, it));
+    let found = mistakes.found();
+    if !found.is_empty() {
+        return Err(found);
+    }
+    Ok(Definitions { text: text(settings, &views), views, pages, kinds, templates })
+}
+
+/// The view's columns and their places.
+fn outline(name: &str, settings: &ViewSettings, mistakes: &mut Mistakes) -> View {
+    check_name("view", name, mistakes);
+    mistakes.under("topics", |it| check_topics(&settings.topics, it));
+    let mut columns: Vec<String> = set_columns(settings).into_iter().map(str::to_owned).collect();
+    let settable = columns.len();
+    if settable > COLUMNS_MAX {
+        mistakes.say(format!("too many columns. columns=`{settable}`, limit=`{COLUMNS_MAX}`"));
+    }
+    for (part, names) in [
+        ("computed", settings.computed.keys().collect::<Vec<_>>()),
+        ("sums", settings.sums.keys().collect()),
+    ] {
+        mistakes.under(part, |mistakes| add_columns(&mut columns, &names, mistakes));
+    }
+    for column in &columns {
+        check_name("column", column, mistakes);
+    }
+    let set = &columns[..settable];
+    let key = mistakes.under("key", |it| find(&settings.key, set, it));
+    let owner = mistakes.under("owner", |it| find(&settings.owner, set, it));
+    let sums = (columns.len() - settings.sums.len()..columns.len()).collect();
+    let hidden = mistakes.under("hidden", |it| hidden(&settings.hidden, &columns, it));
+    let shown = (0..columns.len()).filter(|at| !hidden.contains(at)).collect();
+    View {
+        name: name.to_owned(),
+        topics: settings.topics.clone(),
+        settable,
+        key,
+        owner,
+        computed: Vec::new(),
+        sums,
+        feeds: Vec::new(),
+        joins: Vec::new(),
+        shown,
+        sorted: vec![key],
+        live: Vec::new(),
+        columns,
+    }
+}
+
+fn set_columns(settings: &ViewSettings) -> BTreeSet<&str> {
+    let rules = settings.on.values();
+    rules
+        .flat_map(|rule| [&rule.create, &rule.update])
+        .flatten()
+        .flat_map(|columns| columns.keys().map(String::as_str))
+        .collect()
+}
+
+fn add_columns(columns: &mut Vec<String>, names: &[&String], mistakes: &mut Mistakes) {
+    for name in names {
+        if columns.contains(name) {
+            mistakes.under(name, |it| it.say("the column is set elsewhere too"));
+        }
+        columns.push((*name).clone());
+    }
+}
+
+fn check_topics(topics: &[String], mistakes: &mut Mistakes) {
+    if topics.is_empty() {
+        mistakes.say("a view folds at least one topic");
+    }
+    for (index, topic) in topics.iter().enumerate() {
+        if let Err(error) = events::Topic::parse(topic) {
+            mistakes.under(&index.to_string(), |it| it.say(error.to_string()));
+        }
+    }
+}
+
+fn check_name(what: &str, name: &str, mistakes: &mut Mistakes) {
+    if !is_name(name) || name.starts_with('_') || name.len() > 64 {
+        mistakes.say(format!(
+            "a {what} is a letter, then letters, digits and underscores, 64 at most. name=`{name}`"
+        ));
+    }
+}
+
+/// The place of a column that must be there; any place where it is not.
+pub(super) fn find(name: &str, columns: &[String], mistakes: &mut Mistakes) -> usize {
+    columns.iter().position(|column| column == name).unwrap_or_else(|| {
+        mistakes.unknown("column", name, columns.iter().map(String::as_str));
+        0
+    })
+}
+
+fn hidden(names: &[String], columns: &[String], mistakes: &mut Mistakes) -> Vec<usize> {
+    let one = |(index, name): (usize, &String)| {
+        mistakes.under(&index.to_string(), |mistakes| find(name, columns, mistakes))
+    };
+    names.iter().enumerate().map(one).collect()
+}
+
+/// What a join sets may change for any number of rows at once, so nothing may hang on it.
+fn check_joins(view: &View, mistakes: &mut Mistakes) {
+    let refused = [(view.key, "key"), (view.owner, "owner")];
+    for (column, what) in refused {
+        if view.is_joined(column) {
+            mistakes.say(format!("a join sets the {what}. column=`{}`", view.columns[column]));
+        }
+    }
+    for (index, join) in view.joins.iter().enumerate() {
+        for &column in &join.on {
+            if view.is_joined(column) {
+                let column = &view.columns[column];
+                mistakes.say(format!("a join is on a column that a join sets. column=`{column}`"));
+            }
+        }
+        for &column in &join.sets {
+            if view.joins[..index].iter().any(|other| other.sets.contains(&column)) {
+                let column = &view.columns[column];
+                mistakes.say(format!("two joins set the same column. column=`{column}`"));
+            }
+        }
+    }
+}
+
+fn compute(view: &mut View, settings: &ViewSettings, mistakes: &mut Mistakes) {
+    for (name, formula) in &settings.computed {
+        let computed = Computed::compile(&formula.0, &view.columns[..view.settable]);
+        mistakes.under("computed", |mistakes| {
+            mistakes.under(name, |mistakes| {
+                let Some(computed) = mistakes.take(computed) else { return };
+                if let Some(&at) = computed.columns.iter().find(|&&at| view.is_joined(at)) {
+                    let column = &view.columns[at];
+                    mistakes
+                        .say(format!("computed from a column that a join sets. column=`{column}`"));
+                }
+                let place = view.column(name).expect("the outline has every column");
+                view.computed.push((place, computed));
+            });
+        });
+    }
+}
+
+fn sum(index: usize, views: &mut [View], settings: &ViewSettings, mistakes: &mut Mistakes) {
+    for (name, sum) in &settings.sums {
+        mistakes.under("sums", |mistakes| {
+            mistakes.under(name, |mistakes| {
+                let column = views[index].column(name).expect("the outline has every column");
+                let Some((of, part)) = summed(&sum.of, views, mistakes) else { return };
+                let key = &views[index].columns[views[index].key];
+                let via = mistakes.under("where", |it| via(&sum.r#where, key, &views[of], it));
+                let Some(via) = via else { return };
+                views[of].feeds.push(Feeds { view: index, column, part, via });
+            });
+        });
+    }
+}
+
+/// The view and column that `view.column` names.
+fn summed(of: &str, views: &[View], mistakes: &mut Mistakes) -> Option<(usize, usize)> {
+    mistakes.under("of", |mistakes| {
+        let Some((name, column)) = of.split_once('.') else {
+            mistakes.say(format!("a sum is of `VIEW.COLUMN`. of=`{of}`"));
+            return None;
+        };
+        let Some(index) = views.iter().position(|view| view.name == name) else {
+            mistakes.unknown("view", name, views.iter().map(|view| view.name.as_str()));
+            return None;
+        };
+        let view = &views[index];
+        let place = find(column, &view.columns, mistakes);
+        if view.sums.contains(&place) || view.is_joined(place) {
+            mistakes.say(format!("a sum is of a column that no sum and no join sets. of=`{of}`"));
+        }
+        Some((index, place))
+    })
+}
+
+fn via(
+    matches: &BTreeMap<String, String>,
+    key: &str,
+    of: &View,
+    mistakes: &mut Mistakes,
+) -> Option<usize> {
+    let mut entries = matches.iter();
+    let (Some((column, own)), None) = (entries.next(), entries.next()) else {
+        mistakes.say("a sum has one condition: the other view's column and this view's key");
+        return None;
+    };
+    mistakes.under(column, |mistakes| {
+        if own != key {
+            mistakes.unknown("key", own, [key]);
+        }
+        let place = find(column, &of.columns[..of.settable], mistakes);
+        if of.is_joined(place) {
+            mistakes.say("a sum is by a column that no join sets");
+        }
+        Some(place)
+    })
+}
+
+/// All that rows, indexes and feed depend on, and nothing that only changes how they are shown.
+fn text(settings: &Settings, views: &[View]) -> String {
+    let sorted: Vec<&[usize]> = views.iter().map(|view| view.sorted.as_slice()).collect();
+    let live: Vec<Vec<(&str, bool)>> = views.iter().map(|view| names(&view.live)).collect();
+    serde_json::to_string(&(&settings.views, sorted, live)).expect("settings are JSON")
+}
+
+fn names(live: &[Live]) -> Vec<(&str, bool)> {
+    live.iter().map(|live| (live.kind.as_str(), live.head)).collect()
+}

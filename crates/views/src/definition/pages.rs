@@ -1,0 +1,150 @@
+//! Pages: whose rows, under which head, by which template.
+
+use super::compile::find;
+use super::{Live, Page, View};
+use crate::expression::is_name;
+use crate::mistake::Mistakes;
+use crate::page::{self, PAGE_SIZE_MAX};
+use crate::render::Templates;
+use crate::settings::{PageSettings, Settings};
+
+pub(super) fn compile(
+    settings: &Settings,
+    views: &mut [View],
+    templates: &mut Templates,
+    texts: &dyn Fn(&str) -> Option<String>,
+    mistakes: &mut Mistakes,
+) -> Vec<Page> {
+    let mut pages = Vec::new();
+    for (name, settings) in &settings.pages {
+        mistakes.under(name, |mistakes| {
+            let page = one(name, pages.len(), settings, views, mistakes);
+            let text = mistakes.under("template", |it| text(&settings.template, texts, it));
+            let (Some(page), Some(text)) = (page, text) else { return };
+            let tried = templates
+                .add(&page, text)
+                .and_then(|()| templates.attempt(&page, &page::empty(&page, views)));
+            mistakes.under("template", |it| it.take(tried));
+            pages.push(page);
+        });
+    }
+    pages
+}
+
+fn text(
+    name: &str,
+    texts: &dyn Fn(&str) -> Option<String>,
+    mistakes: &mut Mistakes,
+) -> Option<String> {
+    let text = texts(name);
+    if text.is_none() {
+        mistakes.say(format!("there is no such template. name=`{name}`"));
+    }
+    text
+}
+
+fn one(
+    name: &str,
+    index: usize,
+    settings: &PageSettings,
+    views: &mut [View],
+    mistakes: &mut Mistakes,
+) -> Option<Page> {
+    let owner = mistakes.under("path", |it| it.take(parameter(&settings.path)));
+    if !(1..=PAGE_SIZE_MAX).contains(&settings.size) {
+        let says = format!("a page has 1 to {PAGE_SIZE_MAX} rows. size=`{}`", settings.size);
+        mistakes.under("size", |it| it.say(says));
+    }
+    let view = mistakes.under("view", |it| view(&settings.view, views, it));
+    let head =
+        settings.head.as_ref().map(|head| mistakes.under("head", |it| self::head(head, views, it)));
+    let view = view?;
+    let by = mistakes.under("by", |it| find(&settings.by, &views[view].columns, it));
+    if by != views[view].owner {
+        let owner = &views[view].columns[views[view].owner];
+        mistakes
+            .under("by", |it| it.say(format!("a page is by its view's owner. owner=`{owner}`")));
+    }
+    let order =
+        mistakes.under("order", |it| order(settings.order.as_deref(), &mut views[view], it));
+    let head = match head {
+        Some(found) => Some(found?),
+        None => None,
+    };
+    live(settings, view, head, views, mistakes);
+    Some(Page {
+        name: name.to_owned(),
+        path: settings.path.clone(),
+        owner: owner?,
+        own: settings.own.clone(),
+        private: settings.private,
+        size: settings.size,
+        list: settings.list.clone().unwrap_or_else(|| settings.view.clone()),
+        index,
+        template: settings.template.clone(),
+        view,
+        head,
+        order,
+    })
+}
+
+/// The one parameter of a path.
+fn parameter(path: &str) -> Result<String, String> {
+    let refused = || format!("a page's path has one parameter: `/NAME/{{OWNER}}`. path=`{path}`");
+    let mut named = path.split('/').filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'));
+    match (named.next(), named.next()) {
+        (Some(name), None) if path.starts_with('/') && is_name(name) => Ok(name.to_owned()),
+        _ => Err(refused()),
+    }
+}
+
+fn view(name: &str, views: &[View], mistakes: &mut Mistakes) -> Option<usize> {
+    let found = views.iter().position(|view| view.name == name);
+    if found.is_none() {
+        mistakes.unknown("view", name, views.iter().map(|view| view.name.as_str()));
+    }
+    found
+}
+
+fn head(name: &str, views: &[View], mistakes: &mut Mistakes) -> Option<usize> {
+    let found = view(name, views, mistakes)?;
+    if views[found].key != views[found].owner {
+        mistakes.say("a head has one row for each owner: its view's key is its owner");
+    }
+    Some(found)
+}
+
+/// `COLUMN`, `COLUMN asc` or `COLUMN desc`.
+fn order(text: Option<&str>, view: &mut View, mistakes: &mut Mistakes) -> (usize, bool) {
+    let Some(text) = text else { return (view.key, false) };
+    let (column, direction) = text.split_once(' ').unwrap_or((text, "asc"));
+    if !matches!(direction, "asc" | "desc") {
+        mistakes.unknown("direction", direction, ["asc", "desc"]);
+    }
+    let column = find(column, &view.columns[..view.settable], mistakes);
+    if !view.sorted.contains(&column) {
+        view.sorted.push(column);
+    }
+    (column, direction == "desc")
+}
+
+fn live(
+    settings: &PageSettings,
+    view: usize,
+    head: Option<usize>,
+    views: &mut [View],
+    mistakes: &mut Mistakes,
+) {
+    let Some(live) = &settings.live else { return };
+    if live.head.is_some() && head.is_none() {
+        mistakes.under("live", |it| it.under("head", |it| it.say("the page has no head")));
+    }
+    let rows = live.row.iter().map(|kind| (view, kind, false));
+    let heads = live.head.iter().zip(head).map(|(kind, head)| (head, kind, true));
+    for (view, kind, head) in rows.chain(heads) {
+        let live = Live { kind: kind.clone(), head };
+        if !views[view].live.contains(&live) {
+            views[view].live.push(live);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The rules of one view: what each event type creates, updates, deletes or joins.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::compile::find;
+use super::{Action, Join, Kind, Rule, View};
+use crate::expression::{Expression, Wanted};
+use crate::mistake::Mistakes;
+use crate::settings::{Formula, RuleSettings, ViewSettings};
+
+type Formulas = BTreeMap<String, Formula>;
+
+pub(super) fn compile(
+    index: usize,
+    view: &mut View,
+    settings: &ViewSettings,
+    kinds: &mut HashMap<String, Kind>,
+    mistakes: &mut Mistakes,
+) {
+    mistakes.under("on", |mistakes| {
+        for (name, rule) in &settings.on {
+            let kind = kinds.entry(name.clone()).or_default();
+            let action = mistakes.under(name, |it| action(view, rule, &mut kind.wanted, it));
+            kind.rules.extend(action.map(|action| Rule { view: index, action }));
+        }
+    });
+    let by_key = settings.on.values().filter(|rule| rule.r#where.contains_key(&settings.key));
+    for column in by_key.filter_map(|rule| rule.update.as_ref()).flat_map(Formulas::keys) {
+        if view.column(column).is_some_and(|at| view.is_joined(at)) {
+            mistakes.say(format!("updated by key and by a join too. column=`{column}`"));
+        }
+    }
+}
+
+fn action(
+    view: &mut View,
+    rule: &RuleSettings,
+    wanted: &mut Wanted,
+    mistakes: &mut Mistakes,
+) -> Option<Action> {
+    match (&rule.create, &rule.update, rule.delete) {
+        (Some(columns), None, false) => create(view, rule, columns, wanted, mistakes),
+        (None, Some(columns), false) => update(view, rule, columns, wanted, mistakes),
+        (None, None, true) => delete(view, rule, wanted, mistakes),
+        _ => {
+            mistakes.say("a rule has exactly one of create, update and delete");
+            None
+        }
+    }
+}
+
+fn create(
+    view: &View,
+    rule: &RuleSettings,
+    columns: &Formulas,
+    wanted: &mut Wanted,
+    mistakes: &mut Mistakes,
+) -> Option<Action> {
+    if !rule.r#where.is_empty() {
+        mistakes.under("where", |it| it.say("a create has no where: it sets the key"));
+    }
+    let mut sets = mistakes.under("create", |it| sets(view, columns, wanted, it));
+    let Some(at) = sets.iter().position(|(column, _)| *column == view.key) else {
+        let key = &view.columns[view.key];
+        if !columns.contains_key(key) {
+            mistakes.under("create", |it| it.say(format!("the key is not set. key=`{key}`")));
+        }
+        return None;
+    };
+    let (_, key) = sets.swap_remove(at);
+    Some(Action::Create { key, sets })
+}
+
+fn update(
+    view: &mut View,
+    rule: &RuleSettings,
+    columns: &Formulas,
+    wanted: &mut Wanted,
+    mistakes: &mut Mistakes,
+) -> Option<Action> {
+    let key = view.columns[view.key].clone();
+    if columns.contains_key(&key) {
+        mistakes.under("update", |it| it.say(format!("the key does not change. key=`{key}`")));
+    }
+    let sets = mistakes.under("update", |it| sets(view, columns, wanted, it));
+    if rule.r#where.contains_key(&key) {
+        let key = by_key(view, rule, wanted, mistakes)?;
+        return Some(Action::Update { key, sets });
+    }
+    join(view, rule, sets, wanted, mistakes)
+}
+
+fn delete(
+    view: &View,
+    rule: &RuleSettings,
+    wanted: &mut Wanted,
+    mistakes: &mut Mistakes,
+) -> Option<Action> {
+    Some(Action::Delete { key: by_key(view, rule, wanted, mistakes)? })
+}
+
+/// The one condition of a rule that names a row.
+fn by_key(
+    view: &View,
+    rule: &RuleSettings,
+    wanted: &mut Wanted,
+    mistakes: &mut Mistakes,
+) -> Option<Expression> {
+    let key = &view.columns[view.key];
+    mistakes.under("where", |mistakes| match rule.r#where.get(key) {
+        Some(formula) if rule.r#where.len() == 1 => {
+            mistakes.under(key, |it| it.take(Expression::compile(&formula.0, wanted)))
+        }
+        Some(_) => {
+            mistakes.say(format!("the key alone says which row. key=`{key}`"));
+            None
+        }
+        None => {
+            mistakes.say(format!("the row is named by its key. key=`{key}`"));
+            None
+        }
+    })
+}
+
+fn join(
+    view: &mut View,
+    rule: &RuleSettings,
+    sets: Vec<(usize, Expression)>,
+    wanted: &mut Wanted,
+    mistakes: &mut Mistakes,
+) -> Option<Action> {
+    if rule.r#where.is_empty() {
+        mistakes.under("where", |it| it.say("an update says which rows"));
+        return None;
+    }
+    let conditions = mistakes.under("where", |it| self::sets(view, &rule.r#where, wanted, it));
+    let (on, matches): (Vec<usize>, Vec<Expression>) = conditions.into_iter().unzip();
+    let known = view.joins.iter().position(|join| join.on == on);
+    let join = known.unwrap_or_else(|| {
+        view.joins.push(Join { on, sets: Vec::new() });
+        view.joins.len() - 1
+    });
+    for (column, _) in &sets {
+        if !view.joins[join].sets.contains(column) {
+            view.joins[join].sets.push(*column);
+        }
+    }
+    Some(Action::Join { join, matches, sets })
+}
+
+/// Columns and what they are compared with or set to.
+fn sets(
+    view: &View,
+    columns: &Formulas,
+    wanted: &mut Wanted,
+    mistakes: &mut Mistakes,
+) -> Vec<(usize, Expression)> {
+    if columns.is_empty() {
+        mistakes.say("no column is named");
+    }
+    let one = |(column, formula): (&String, &Formula)| {
+        mistakes.under(column, |mistakes| {
+            let place = find(column, &view.columns[..view.settable], mistakes);
+            let compiled = mistakes.take(Expression::compile(&formula.0, wanted));
+            compiled.map(|expression| (place, expression))
+        })
+    };
+    columns.iter().filter_map(one).collect()
+}

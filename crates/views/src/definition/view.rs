@@ -1,0 +1,99 @@
+//! One view's columns: their places, what they depend on and how they are shown.
+//!
+//! Columns come in one order everywhere: those that rules set, those worked out, those that sum.
+
+use serde_json::{Map, Value as Json};
+
+use crate::expression::Computed;
+use crate::row::Row;
+
+/// A view, checked.
+pub(crate) struct View {
+    pub(crate) name: String,
+    pub(crate) topics: Vec<String>,
+    pub(crate) columns: Vec<String>,
+    /// The first so many columns are set by rules.
+    pub(crate) settable: usize,
+    pub(crate) key: usize,
+    pub(crate) owner: usize,
+    pub(crate) computed: Vec<(usize, Computed)>,
+    /// Its own columns that sum another view's rows.
+    pub(crate) sums: Vec<usize>,
+    /// The sums of other views that its rows are part of.
+    pub(crate) feeds: Vec<Feeds>,
+    pub(crate) joins: Vec<Join>,
+    pub(crate) shown: Vec<usize>,
+    /// Columns that lists of one owner are sorted by.
+    pub(crate) sorted: Vec<usize>,
+    pub(crate) live: Vec<Live>,
+}
+
+/// A sum that a view's rows are part of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Feeds {
+    /// The view that has the sum.
+    pub(crate) view: usize,
+    /// The summing column there.
+    pub(crate) column: usize,
+    /// The column here that is added.
+    pub(crate) part: usize,
+    /// The column here that is the key there.
+    pub(crate) via: usize,
+}
+
+/// Rows that share the values of some columns, and what events say about all of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Join {
+    /// The columns that must match, in order.
+    pub(crate) on: Vec<usize>,
+    /// The columns that are set.
+    pub(crate) sets: Vec<usize>,
+}
+
+/// The name of a live update that this view's rows cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Live {
+    pub(crate) kind: String,
+    /// Whether it shows the row as a page's head.
+    pub(crate) head: bool,
+}
+
+impl View {
+    pub(crate) fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == name)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(String::as_str)
+    }
+
+    /// Whether a join sets the column.
+    pub(crate) fn is_joined(&self, column: usize) -> bool {
+        self.joins.iter().any(|join| join.sets.contains(&column))
+    }
+
+    /// A row as lists show it.
+    pub(crate) fn show(&self, row: &Row) -> Map<String, Json> {
+        let column = |&at: &usize| (self.columns[at].clone(), row.values[at].to_json());
+        self.shown.iter().map(column).collect()
+    }
+
+    /// A row as a page's head: sums stand even before the row is created, the rest is empty text
+    /// until then.
+    pub(crate) fn show_head(&self, row: Option<&Row>) -> Map<String, Json> {
+        let created = row.filter(|row| row.is_shown());
+        let column = |&at: &usize| {
+            let summed = self.sums.contains(&at);
+            let value = if summed { row } else { created }.map(|row| row.values[at].to_json());
+            let unset = if summed { Json::from(0) } else { Json::from("") };
+            (self.columns[at].clone(), value.filter(|value| !value.is_null()).unwrap_or(unset))
+        };
+        self.shown.iter().map(column).collect()
+    }
+
+    /// What is left to show of a row that was taken away.
+    pub(crate) fn show_deleted(&self, row: &Row) -> Map<String, Json> {
+        let key = (self.columns[self.key].clone(), row.values[self.key].to_json());
+        [key, ("deleted".to_owned(), Json::from(true))].into_iter().collect()
+    }
+}

@@ -1,0 +1,229 @@
+//! What one delivery batch has in hand: rows as they were stored and as they are now, what joins
+//! said, and how far each source got.
+//!
+//! A batch that was written bumps its owners' stamps when it is dropped, whatever became of the
+//! subscription between the sync and its being told: a page too many is rendered, none is stale.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use events::Event;
+use events::store::sqlite::Write;
+
+use crate::row::{Row, State};
+use crate::stamps::Stamps;
+use crate::store::sqlite::joined::{self, Said};
+use crate::value::{Key, Value};
+use crate::views::Shared;
+
+/// Rows a join may change and have told one by one in the feed; past it the feed starts anew.
+pub(crate) const SPREAD_TOLD_MAX: usize = 1000;
+
+/// The rows one delivery batch touched.
+#[derive(Default)]
+pub struct Batch {
+    places: HashMap<(usize, Key), usize>,
+    /// In the order they were touched.
+    pub(super) rows: Vec<Held>,
+    said: HashMap<(Place, String), (Said, bool)>,
+    pub(super) spread: Spread,
+    progress: HashMap<String, u64>,
+    touched: Option<(Arc<Stamps>, BTreeSet<usize>)>,
+}
+
+/// A row in hand.
+pub(super) struct Held {
+    pub(super) view: usize,
+    /// As it is stored; `None` if it is not.
+    pub(super) before: Option<Row>,
+    pub(super) now: Row,
+}
+
+/// A join of a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) view: usize,
+    pub(super) join: usize,
+}
+
+/// Rows a join changed in the store, beside those in hand.
+#[derive(Default)]
+pub(super) struct Spread {
+    pub(super) owners: BTreeSet<Arc<str>>,
+    /// Shown rows; none once there were too many.
+    pub(super) rows: Vec<(usize, Row)>,
+    pub(super) too_many: bool,
+}
+
+impl Batch {
+    /// Counts an event as seen, whatever it does.
+    pub(super) fn note(&mut self, event: &Event) {
+        let Some(sequence) = event.outbox_sequence else { return };
+        match self.progress.get_mut(&event.source) {
+            Some(highest) => *highest = sequence.max(*highest),
+            None => drop(self.progress.insert(event.source.clone(), sequence)),
+        }
+    }
+
+    /// The place of a row in hand, loaded or begun.
+    pub(super) fn hold(
+        &mut self,
+        shared: &Shared,
+        write: &Write<'_>,
+        view: usize,
+        key: &Key,
+    ) -> Result<usize, events::Error> {
+        let id = (view, key.clone());
+        if let Some(&at) = self.places.get(&id) {
+            return Ok(at);
+        }
+        let definition = &shared.views[view];
+        let before = shared.tables[view].load(write.sql(), definition, key)?;
+        let now = before.clone().unwrap_or_else(|| Row::new(definition, key));
+        self.rows.push(Held { view, before, now });
+        self.places.insert(id, self.rows.len() - 1);
+        Ok(self.rows.len() - 1)
+    }
+
+    pub(super) fn now(&self, at: usize) -> &Row {
+        &self.rows[at].now
+    }
+
+    pub(super) fn set(&mut self, at: usize, row: Row) {
+        self.rows[at].now = row;
+    }
+
+    /// What a join said for rows that match.
+    pub(super) fn said<'v>(
+        &mut self,
+        shared: &Shared,
+        write: &Write<'_>,
+        place: Place,
+        matches: impl Iterator<Item = &'v Value>,
+    ) -> Result<&Said, events::Error> {
+        let key = (place, matching(matches));
+        Ok(&self.remembered(shared, write, key)?.0)
+    }
+
+    /// Remembers what a join says; whether it is news.
+    pub(super) fn say(
+        &mut self,
+        shared: &Shared,
+        write: &Write<'_>,
+        place: Place,
+        matches: &[Value],
+        sets: &[(usize, Value)],
+    ) -> Result<bool, events::Error> {
+        let columns = &shared.views[place.view].joins[place.join].sets;
+        let key = (place, matching(matches.iter()));
+        let (said, changed) = self.remembered(shared, write, key)?;
+        let mut news = false;
+        for (column, value) in sets {
+            let at = columns.iter().position(|known| known == column);
+            let one = &mut said[at.expect("a join knows the columns its rules set")];
+            if one.as_ref() != Some(value) {
+                *one = Some(value.clone());
+                news = true;
+            }
+        }
+        *changed |= news;
+        Ok(news)
+    }
+
+    fn remembered(
+        &mut self,
+        shared: &Shared,
+        write: &Write<'_>,
+        key: (Place, String),
+    ) -> Result<&mut (Said, bool), events::Error> {
+        match self.said.entry(key) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(vacant) => {
+                let (place, matching) = vacant.key();
+                let width = shared.views[place.view].joins[place.join].sets.len();
+                let said = joined::load(write.sql(), &place.name(shared), matching, width)?;
+                Ok(vacant.insert((said, false)))
+            }
+        }
+    }
+
+    /// What joins said in this batch: place, match and values.
+    pub(super) fn news(&self) -> impl Iterator<Item = (Place, &str, &Said)> {
+        let changed = self.said.iter().filter(|(_, (_, changed))| *changed);
+        changed.map(|((place, matching), (said, _))| (*place, matching.as_str(), said))
+    }
+
+    /// Sets what a join says on the rows in hand that match.
+    pub(super) fn spread_held(
+        &mut self,
+        view: usize,
+        on: &[usize],
+        matches: &[Value],
+        sets: &[(usize, Value)],
+    ) {
+        for held in self.rows.iter_mut().filter(|held| held.view == view) {
+            if on.iter().zip(matches).all(|(&at, value)| held.now.values[at] == *value) {
+                held.now.join(sets.iter().map(|(at, value)| (*at, value)));
+            }
+        }
+    }
+
+    /// Takes note of a row that a join changed in the store.
+    pub(super) fn spread_stored(&mut self, shared: &Shared, view: usize, row: Row) {
+        let definition = &shared.views[view];
+        let key = Key::from_value(&row.values[definition.key]);
+        let in_hand = key.is_ok_and(|key| self.places.contains_key(&(view, key)));
+        if in_hand || row.state != State::Shown {
+            return;
+        }
+        let Some(owner) = row.owner(definition) else { return };
+        self.spread.owners.insert(owner);
+        self.spread.too_many |= self.spread.rows.len() >= SPREAD_TOLD_MAX;
+        if self.spread.too_many {
+            self.spread.rows.clear();
+        } else {
+            self.spread.rows.push((view, row));
+        }
+    }
+
+    /// Everything written: nothing is in hand any more, and these stamps move at the end.
+    pub(super) fn written(&mut self, stamps: &Arc<Stamps>, owners: &BTreeSet<Arc<str>>) {
+        self.places.clear();
+        self.rows.clear();
+        self.said.clear();
+        self.spread = Spread::default();
+        let touched = self.touched.get_or_insert_with(|| (Arc::clone(stamps), BTreeSet::new()));
+        touched.1.extend(owners.iter().map(|owner| Stamps::index(owner)));
+    }
+
+    /// Moves the stamps.
+    pub(super) fn tell(&mut self) {
+        if let Some((stamps, touched)) = self.touched.take() {
+            touched.into_iter().for_each(|index| stamps.bump(index));
+        }
+    }
+
+    pub(super) fn take_progress(&mut self) -> HashMap<String, u64> {
+        std::mem::take(&mut self.progress)
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+impl Place {
+    /// What the store calls it: stable as long as the definitions are.
+    pub(super) fn name(self, shared: &Shared) -> String {
+        format!("{}.{}", shared.views[self.view].name, self.join)
+    }
+}
+
+fn matching<'v>(values: impl Iterator<Item = &'v Value>) -> String {
+    let mut text = String::new();
+    values.for_each(|value| value.write_match(&mut text));
+    text
+}

@@ -1,0 +1,98 @@
+//! A page as data: an owner's rows under their head, with the version and position it was read at.
+//!
+//! The JSON is what interface and template both see, so that the two cannot differ.
+
+use events::FeedPosition;
+use serde_json::{Map, Value};
+
+use crate::definition::{Page, View};
+use crate::error::Error;
+use crate::row::Row;
+
+/// Rows one slice holds at most.
+pub const PAGE_SIZE_MAX: usize = 100;
+
+/// Which rows of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// From 0.
+    pub page: usize,
+    /// Rows on each, 1 to [`PAGE_SIZE_MAX`].
+    pub size: usize,
+}
+
+/// How a list is sorted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The column.
+    pub column: String,
+    /// Largest first.
+    pub descending: bool,
+}
+
+/// A page, read in one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageJson {
+    /// What is shown: the owner, the head's columns, `version`, `position` and the list.
+    pub json: Value,
+    /// Counts the owner's changes.
+    pub version: u64,
+    /// Where live updates go on from.
+    pub position: FeedPosition,
+    /// Rows there are in all.
+    pub total: u64,
+}
+
+impl Slice {
+    /// The first `size` rows.
+    pub fn first(size: usize) -> Slice {
+        Slice { page: 0, size }
+    }
+
+    /// # Errors
+    /// [`Error::Limit`] past [`PAGE_SIZE_MAX`].
+    pub(crate) fn checked(self) -> Result<Slice, Error> {
+        if self.size <= PAGE_SIZE_MAX {
+            return Ok(self);
+        }
+        let (value, limit) = (self.size as u64, PAGE_SIZE_MAX as u64);
+        Err(Error::Limit { field: "size", value, limit })
+    }
+
+    /// Rows before the slice; a place past any list if it cannot be counted.
+    pub(crate) fn offset(self) -> i64 {
+        i64::try_from(self.page.saturating_mul(self.size)).unwrap_or(i64::MAX)
+    }
+}
+
+/// What a page is made of, read in one moment.
+pub(crate) struct Parts<'p> {
+    pub(crate) owner: &'p str,
+    pub(crate) version: u64,
+    pub(crate) position: FeedPosition,
+    pub(crate) head: Option<Row>,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) total: u64,
+}
+
+/// Lays a page out as JSON.
+pub(crate) fn assemble(page: &Page, views: &[View], parts: Parts<'_>) -> PageJson {
+    let mut json = Map::new();
+    json.insert(page.owner.clone(), parts.owner.into());
+    if let Some(head) = page.head {
+        json.extend(views[head].show_head(parts.head.as_ref()));
+    }
+    json.insert("version".to_owned(), parts.version.into());
+    json.insert("position".to_owned(), parts.position.to_string().into());
+    let rows = parts.rows.iter().map(|row| Value::Object(views[page.view].show(row)));
+    json.insert(page.list.clone(), rows.collect());
+    let json = Value::Object(json);
+    PageJson { json, version: parts.version, position: parts.position, total: parts.total }
+}
+
+/// The page of an owner nothing is known of.
+pub(crate) fn empty(page: &Page, views: &[View]) -> PageJson {
+    let position = FeedPosition { feed: "none".to_owned(), sequence: 0 };
+    let parts = Parts { owner: "", version: 0, position, head: None, rows: Vec::new(), total: 0 };
+    assemble(page, views, parts)
+}

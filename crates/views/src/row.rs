@@ -1,0 +1,141 @@
+//! One row and what rules do to it, whatever arrives first.
+//!
+//! ```text
+//!  (none) ──update──▶ waiting ──create──▶ shown ──delete──▶ gone
+//!     └──────────────create───────────────▲  ◀──create by the source that deleted it──┘
+//! ```
+//!
+//! A create fills only what no update has set, so that an update from another topic that came first
+//! is kept, and a second create changes nothing. A delete leaves the row as a tombstone: a create
+//! from the source of the delete came after it, because one source keeps order per key; from another
+//! source it may be late and stays deleted.
+//!
+//! Pure. It does not know how events are decoded or rows are stored.
+
+use std::sync::Arc;
+
+use crate::definition::View;
+use crate::value::{Key, Value};
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Row {
+    /// All columns, in the view's order.
+    pub(crate) values: Vec<Value>,
+    /// A bit for each column that an update has set.
+    pub(crate) set: u64,
+    pub(crate) state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Updated, not yet created.
+    Waiting,
+    Shown,
+    /// Deleted by this source.
+    Gone(Arc<str>),
+}
+
+impl Row {
+    pub(crate) fn new(view: &View, key: &Key) -> Row {
+        let mut values = vec![Value::Null; view.columns.len()];
+        values[view.key] = key.to_value();
+        for &sum in &view.sums {
+            values[sum] = Value::Int(0);
+        }
+        Row { values, set: 0, state: State::Waiting }
+    }
+
+    pub(crate) fn is_shown(&self) -> bool {
+        self.state == State::Shown
+    }
+
+    /// Whose row it is, once that is known.
+    pub(crate) fn owner(&self, view: &View) -> Option<Arc<str>> {
+        self.values[view.owner].as_owner()
+    }
+
+    /// Shows the row, filling what no update has set.
+    pub(crate) fn create(&mut self, sets: Vec<(usize, Value)>, source: &str) {
+        match &self.state {
+            State::Shown => return,
+            State::Gone(by) if **by != *source => return,
+            State::Gone(_) | State::Waiting => {}
+        }
+        for (column, value) in sets {
+            if self.set & bit(column) == 0 {
+                self.values[column] = value;
+            }
+        }
+        self.state = State::Shown;
+    }
+
+    pub(crate) fn update(&mut self, sets: Vec<(usize, Value)>) {
+        if matches!(self.state, State::Gone(_)) {
+            return;
+        }
+        for (column, value) in sets {
+            self.values[column] = value;
+            self.set |= bit(column);
+        }
+    }
+
+    /// Sums stay: they are of other rows.
+    pub(crate) fn delete(&mut self, view: &View, source: &str) {
+        for (at, value) in self.values.iter_mut().enumerate() {
+            if at != view.key && !view.sums.contains(&at) {
+                *value = Value::Null;
+            }
+        }
+        self.set = 0;
+        self.state = State::Gone(source.into());
+    }
+
+    /// What a join says stands above what the create said.
+    pub(crate) fn join<'v>(&mut self, said: impl IntoIterator<Item = (usize, &'v Value)>) {
+        if matches!(self.state, State::Gone(_)) {
+            return;
+        }
+        for (column, value) in said {
+            self.values[column] = value.clone();
+        }
+    }
+
+    /// Works the computed columns out, those that read a column that differs from `before`.
+    pub(crate) fn compute(&mut self, view: &View, before: Option<&Row>) -> Result<(), String> {
+        if !self.is_shown() {
+            return Ok(());
+        }
+        for (place, computed) in &view.computed {
+            let same = |&at: &usize| before.is_some_and(|row| row.values[at] == self.values[at]);
+            if before.is_some_and(Row::is_shown) && computed.columns.iter().all(same) {
+                continue;
+            }
+            let failed = |says| {
+                format!("column `{}` cannot be computed. says=`{says}`", view.columns[*place])
+            };
+            self.values[*place] = computed.eval(&self.values).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// What the row adds to a sum by `part`: nothing unless it is shown.
+    pub(crate) fn part(&self, part: usize) -> Result<i64, String> {
+        if self.is_shown() { self.values[part].as_part() } else { Ok(0) }
+    }
+
+    /// Whether the two differ in a way an owner can see, as a row of a list or as a head.
+    pub(crate) fn looks_like(&self, other: &Row, view: &View) -> bool {
+        if self.state != other.state {
+            return false;
+        }
+        let same = |&at: &usize| self.values[at] == other.values[at];
+        match self.state {
+            State::Shown => view.shown.iter().all(same),
+            State::Waiting | State::Gone(_) => view.sums.iter().all(same),
+        }
+    }
+}
+
+fn bit(column: usize) -> u64 {
+    1 << column
+}

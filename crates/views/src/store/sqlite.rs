@@ -1,0 +1,77 @@
+//! Rows in a SQLite file: a table per view with real columns, beside the feed, the page versions and
+//! what joins said.
+//!
+//! Columns have no declared type, so that a value comes back as it was written; a truth value is a
+//! blob of one byte, the one shape the engine does not need for anything else here. A table is
+//! clustered by its key, and the list of an owner is one index in the list's order.
+//!
+//! The file is derived: rows folded under other definitions are dropped with it, and the log makes
+//! them again. Damage is reported, never repaired in silence.
+//!
+//! This module and its children are the only place of this crate that names the engine.
+
+pub(crate) mod feed;
+pub(crate) mod joined;
+pub(crate) mod read;
+pub(crate) mod rows;
+mod schema;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use events::Database;
+use events::store::sqlite::Options;
+use rusqlite::Connection;
+
+use crate::definition::Definitions;
+use crate::error::Error;
+
+pub(crate) use rows::Table;
+
+/// Memory the writer keeps of the file, in KiB: tables and indexes are written all over.
+const CACHE_KIB: i64 = 16 * 1024;
+
+/// An open file.
+pub(crate) struct Store {
+    pub(crate) database: Database,
+    /// The feed's name: another file's feed has another.
+    pub(crate) epoch: String,
+    /// How each view's rows are spoken of, in the definitions' order.
+    pub(crate) tables: Vec<Table>,
+}
+
+/// Opens `views.db` in `folder`, made anew if its rows were folded under other definitions.
+pub(crate) fn open(
+    folder: &Path,
+    definitions: &Definitions,
+    clock: events::Clock,
+) -> Result<Store, Error> {
+    let path = folder.join("views.db");
+    let epoch = schema::prepare(&path, definitions, clock())?;
+    let options = Options { path, schema: &[], publishes: None, clock };
+    let database = Database::open(options)?;
+    // Queued by the call itself, before anything else; a smaller cache is no reason to stop.
+    drop(database.write(|write| -> Result<(), events::Error> {
+        Ok(write.sql().pragma_update(None, "cache_size", -CACHE_KIB)?)
+    }));
+    let tables = definitions.views.iter().map(Table::new).collect();
+    Ok(Store { database, epoch, tables })
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Error {
+        Error::Store(error.into())
+    }
+}
+
+/// Runs a statement that is prepared once a connection.
+fn execute(
+    sql: &Connection,
+    statement: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<usize, events::Error> {
+    Ok(sql.prepare_cached(statement)?.execute(parameters)?)
+}

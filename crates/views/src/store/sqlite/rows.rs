@@ -1,0 +1,170 @@
+//! Rows by key: loaded, inserted, changed; and the one statement that changes all rows of a join.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+
+use super::execute;
+use crate::definition::{Join, View};
+use crate::row::{Row, State};
+use crate::value::{Key, Value};
+
+/// One view's statements.
+pub(crate) struct Table {
+    /// The table's name, quoted.
+    pub(super) name: String,
+    /// Every column, in the order rows are read.
+    pub(super) columns: String,
+    select: String,
+    insert: String,
+}
+
+impl Table {
+    pub(super) fn new(view: &View) -> Table {
+        let name = format!("\"view_{}\"", view.name);
+        let quoted: Vec<String> = view.names().map(|column| format!("\"{column}\"")).collect();
+        let columns = format!("{}, _created, _set, _deleted_by", quoted.join(", "));
+        let key = &quoted[view.key];
+        let places = vec!["?"; view.columns.len() + 4].join(", ");
+        Table {
+            select: format!("SELECT {columns} FROM {name} WHERE {key} = ?1"),
+            insert: format!("INSERT INTO {name} ({columns}, _owner) VALUES ({places})"),
+            name,
+            columns,
+        }
+    }
+
+    pub(crate) fn load(
+        &self,
+        sql: &Connection,
+        view: &View,
+        key: &Key,
+    ) -> Result<Option<Row>, events::Error> {
+        let mut select = sql.prepare_cached(&self.select)?;
+        Ok(select.query_row([key], |row| from_sql(view, row)).optional()?)
+    }
+
+    pub(crate) fn insert(
+        &self,
+        sql: &Connection,
+        view: &View,
+        row: &Row,
+    ) -> Result<(), events::Error> {
+        let owner = row.owner(view);
+        let (created, set, deleted_by) = state(row);
+        let rest: [&dyn ToSql; 4] = [&created, &set, &deleted_by, &owner.as_deref()];
+        let values = row.values.iter().map(|value| value as &dyn ToSql).chain(rest);
+        execute(sql, &self.insert, params_from_iter(values))?;
+        Ok(())
+    }
+
+    /// Writes the columns that differ and no others, so that only their indexes are touched.
+    pub(crate) fn update(
+        &self,
+        sql: &Connection,
+        view: &View,
+        before: &Row,
+        now: &Row,
+    ) -> Result<(), events::Error> {
+        let mut statement = format!("UPDATE {} SET ", self.name);
+        let mut values: Vec<&dyn ToSql> = Vec::with_capacity(now.values.len() + 5);
+        for (at, value) in now.values.iter().enumerate() {
+            if *value != before.values[at] {
+                push(&mut statement, &mut values, &view.columns[at], value);
+            }
+        }
+        let owner = now.owner(view);
+        let (owner, owner_before) = (owner.as_deref(), before.owner(view));
+        if owner != owner_before.as_deref() {
+            push(&mut statement, &mut values, "_owner", &owner);
+        }
+        let (created, set, deleted_by) = state(now);
+        if before.state != now.state {
+            push(&mut statement, &mut values, "_created", &created);
+            push(&mut statement, &mut values, "_deleted_by", &deleted_by);
+        }
+        if before.set != now.set {
+            push(&mut statement, &mut values, "_set", &set);
+        }
+        write!(statement, " WHERE \"{}\" = ?", view.columns[view.key]).expect("a string takes it");
+        values.push(&now.values[view.key]);
+        execute(sql, &statement, values.as_slice())?;
+        Ok(())
+    }
+
+    /// Sets what a join says on every row that matches and says otherwise; each is given to `seen`
+    /// as it is then.
+    pub(crate) fn spread(
+        &self,
+        sql: &Connection,
+        view: &View,
+        join: &Join,
+        matches: &[Value],
+        sets: &[(usize, Value)],
+        mut seen: impl FnMut(Row),
+    ) -> Result<(), events::Error> {
+        let columns: Vec<usize> = sets.iter().map(|(at, _)| *at).collect();
+        let statement = self.spread_statement(view, join, &columns);
+        let said = || sets.iter().map(|(_, value)| value);
+        let values = said().chain(matches).chain(said());
+        let mut statement = sql.prepare_cached(&statement)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        while let Some(row) = rows.next()? {
+            seen(from_sql(view, row)?);
+        }
+        Ok(())
+    }
+}
+
+impl Table {
+    pub(super) fn spread_statement(&self, view: &View, join: &Join, sets: &[usize]) -> String {
+        let list = |columns: &[usize], with: &str, between: &str| {
+            let one = |&at: &usize| format!("\"{}\" {with} ?", view.columns[at]);
+            columns.iter().map(one).collect::<Vec<String>>().join(between)
+        };
+        format!(
+            "UPDATE {} SET {} WHERE {} AND _deleted_by IS NULL AND ({}) RETURNING {}",
+            self.name,
+            list(sets, "=", ", "),
+            list(&join.on, "=", " AND "),
+            list(sets, "IS NOT", " OR "),
+            self.columns,
+        )
+    }
+}
+
+/// A row read in [`Table::columns`]' order.
+pub(super) fn from_sql(view: &View, row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let width = view.columns.len();
+    let values = (0..width).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?;
+    let deleted_by: Option<Arc<str>> = row.get(width + 2)?;
+    let state = match (row.get(width)?, deleted_by) {
+        (true, _) => State::Shown,
+        (false, None) => State::Waiting,
+        (false, Some(by)) => State::Gone(by),
+    };
+    let set: i64 = row.get(width + 1)?;
+    Ok(Row { values, set: set.cast_unsigned(), state })
+}
+
+/// `_created`, `_set` and `_deleted_by`.
+fn state(row: &Row) -> (bool, i64, Option<&str>) {
+    let deleted_by = match &row.state {
+        State::Gone(by) => Some(&**by),
+        State::Waiting | State::Shown => None,
+    };
+    (row.is_shown(), row.set.cast_signed(), deleted_by)
+}
+
+fn push<'v>(
+    statement: &mut String,
+    values: &mut Vec<&'v dyn ToSql>,
+    column: &str,
+    value: &'v dyn ToSql,
+) {
+    let comma = if values.is_empty() { "" } else { ", " };
+    write!(statement, "{comma}\"{column}\" = ?").expect("a string takes every character");
+    values.push(value);
+}

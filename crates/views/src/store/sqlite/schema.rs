@@ -1,0 +1,134 @@
+//! The file's tables, made before anybody else opens it.
+//!
+//! A version counts the shape of the tables themselves; with the definitions' text it decides
+//! whether the file can be read on or is made anew.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::definition::{Definitions, View};
+use crate::error::Error;
+
+/// Counts changes of the tables' shape.
+const SHAPE: u32 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE meta (
+        id INTEGER PRIMARY KEY CHECK (id = 0), definition TEXT NOT NULL, epoch TEXT NOT NULL,
+        sequence INTEGER NOT NULL, floor INTEGER NOT NULL) STRICT;
+    CREATE TABLE owner (
+        owner TEXT PRIMARY KEY, version INTEGER NOT NULL, position INTEGER NOT NULL)
+        STRICT, WITHOUT ROWID;
+    CREATE TABLE change (
+        sequence INTEGER PRIMARY KEY, before INTEGER NOT NULL, owner TEXT NOT NULL,
+        kind TEXT NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE joined (
+        place TEXT NOT NULL, value TEXT NOT NULL, said TEXT NOT NULL, PRIMARY KEY (place, value))
+        STRICT, WITHOUT ROWID;";
+
+/// Sees to it that the file holds tables of these definitions; the feed's name.
+pub(super) fn prepare(
+    path: &Path,
+    definitions: &Definitions,
+    now: Timestamp,
+) -> Result<String, Error> {
+    let definition = format!("{SHAPE} {}", definitions.text);
+    match stored(path)? {
+        Some((stored, epoch)) if stored == definition => return Ok(epoch),
+        Some(_) => {
+            tracing::warn!("the views are defined anew: their rows are folded again from the log");
+            remove(path)?;
+        }
+        // A file without its one row was never finished.
+        None => remove(path)?,
+    }
+    create(path, definitions, &definition, now)
+}
+
+fn stored(path: &Path) -> Result<Option<(String, String)>, Error> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let sql = Connection::open(path)?;
+    let known = "SELECT 1 FROM sqlite_schema WHERE name = 'meta'";
+    if sql.query_row(known, [], |_| Ok(())).optional()?.is_none() {
+        return Ok(None);
+    }
+    let select = "SELECT definition, epoch FROM meta";
+    Ok(sql.query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    for end in ["-wal", "-shm", ""] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(end);
+        match std::fs::remove_file(PathBuf::from(file)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let what = format!("old rows cannot be removed: {error}");
+                return Err(events::Error::environment(what).into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn create(
+    path: &Path,
+    definitions: &Definitions,
+    definition: &str,
+    now: Timestamp,
+) -> Result<String, Error> {
+    let epoch = format!("{:x}", now.as_nanosecond());
+    let mut sql = Connection::open(path)?;
+    sql.pragma_update(None, "journal_mode", "WAL")?;
+    let transaction = sql.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    for view in &definitions.views {
+        transaction.execute_batch(&table(view))?;
+    }
+    let insert = "INSERT INTO meta VALUES (0, ?1, ?2, 0, 0)";
+    transaction.execute(insert, params![definition, epoch])?;
+    transaction.commit()?;
+    Ok(epoch)
+}
+
+/// A view's table and indexes. Names were checked: letters, digits and underscores.
+fn table(view: &View) -> String {
+    let mut text = String::new();
+    let name = &view.name;
+    let written = write_table(&mut text, view, name);
+    written.expect("a string takes every character");
+    text
+}
+
+fn write_table(text: &mut String, view: &View, name: &str) -> std::fmt::Result {
+    writeln!(text, "CREATE TABLE \"view_{name}\" (")?;
+    for (at, column) in view.columns.iter().enumerate() {
+        let key = if at == view.key { " PRIMARY KEY" } else { "" };
+        writeln!(text, "  \"{column}\"{key},")?;
+    }
+    writeln!(text, "  _owner TEXT, _created INTEGER NOT NULL, _set INTEGER NOT NULL,")?;
+    writeln!(text, "  _deleted_by TEXT) WITHOUT ROWID;")?;
+    let key = &view.columns[view.key];
+    for &at in &view.sorted {
+        let column = &view.columns[at];
+        // The key is said though the engine adds it: it sorts by what is said alone.
+        let then = if at == view.key { String::new() } else { format!(", \"{key}\"") };
+        writeln!(
+            text,
+            "CREATE INDEX \"view_{name}_by_{column}\" ON \"view_{name}\" \
+             (_owner, \"{column}\"{then}) WHERE _created = 1;"
+        )?;
+    }
+    for (index, join) in view.joins.iter().enumerate() {
+        let on: Vec<String> =
+            join.on.iter().map(|&at| format!("\"{}\"", view.columns[at])).collect();
+        let on = on.join(", ");
+        writeln!(text, "CREATE INDEX \"view_{name}_join_{index}\" ON \"view_{name}\" ({on});")?;
+    }
+    Ok(())
+}

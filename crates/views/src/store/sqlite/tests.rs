@@ -1,0 +1,63 @@
+//! The statements against the engine: its plans, not its speed.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::settings::Settings;
+
+/// A view with a key, a list sorted by another column, and a join.
+fn definitions() -> Definitions {
+    let settings = json!({
+        "views": {"rows": {
+            "topics": ["t"], "key": "id", "owner": "owner",
+            "on": {
+                "Made": {"create": {"id": "event.id", "owner": "event.owner", "at": "time",
+                    "kind": "event.kind", "picture": "event.picture"}},
+                "KindChanged": {"update": {"picture": "event.picture"},
+                    "where": {"kind": "event.kind"}},
+            },
+        }},
+        "pages": {"page": {"path": "/{owner}", "view": "rows", "by": "owner", "order": "at desc",
+            "template": "t"}},
+    });
+    let settings: Settings = serde_json::from_value(settings).expect("settings");
+    Definitions::compile(&settings, &|_| Some(String::new())).expect("no mistakes")
+}
+
+fn plan(store: &Store, statement: &str) -> String {
+    let plan = store.database.read(|sql| {
+        let mut explain = sql.prepare(&format!("EXPLAIN QUERY PLAN {statement}"))?;
+        let mut rows = explain.raw_query();
+        let mut plan = Vec::new();
+        while let Some(row) = rows.next()? {
+            plan.push(row.get::<_, String>(3)?);
+        }
+        Ok::<_, events::Error>(plan.join("; "))
+    });
+    plan.expect("a plan")
+}
+
+#[test]
+fn what_is_read_and_changed_is_found_through_an_index_and_never_sorted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let definitions = definitions();
+    let clock: events::Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+    let store = open(folder.path(), &definitions, clock).expect("it opens");
+    let (view, table) = (&definitions.views[0], &store.tables[0]);
+    let column = |name: &str| view.column(name).expect("a column");
+    let join = &view.joins[0];
+    let cases = [
+        (read::list(view, table, (column("id"), false)), "view_rows_by_id"),
+        (read::list(view, table, (column("id"), true)), "view_rows_by_id"),
+        (read::list(view, table, (column("at"), true)), "view_rows_by_at"),
+        (table.spread_statement(view, join, &join.sets), "view_rows_join_0"),
+    ];
+    for (statement, index) in cases {
+        let plan = plan(&store, &statement);
+        let sound =
+            plan.contains(&format!("USING INDEX {index} (")) && !plan.contains("TEMP B-TREE");
+        assert!(sound, "{statement}: {plan}");
+    }
+}

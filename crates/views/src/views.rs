@@ -1,0 +1,283 @@
+//! The read side as one handle: what the program opens, the subscriptions fold through and the
+//! gateway reads.
+//!
+//! Reads run on the caller's thread: a page that is cached costs two look-ups in memory, one that is
+//! not an indexed read and a rendering. Nothing here looks at who asks; the caller does, before it
+//! names an owner.
+
+mod rendering;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use events::store::sqlite::Publishes;
+use events::{Clock, Control, Database, FeedPosition, WritePosition};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::cache::{CACHE_BYTES_MAX, Cache};
+use crate::definition::{Definitions, Kind, Page, View};
+use crate::encoding::Encoding;
+use crate::error::Error;
+use crate::feed::{CHANGES_MAX, Change, Changes};
+use crate::fold::Fold;
+use crate::mistake;
+use crate::page::{self, Order, PageJson, Slice};
+use crate::progress::{Progress, Waited};
+use crate::render::{Locale, Look, Rendered, Templates};
+use crate::row::Row;
+use crate::stamps::{Stamps, Watch};
+use crate::store::sqlite::{self, Table, feed, read};
+
+/// The moment that stands for "the fold does not rest".
+const FRESH: i64 = i64::MIN;
+
+/// The read side; clones share it.
+#[derive(Clone)]
+pub struct Views {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) views: Vec<View>,
+    pub(crate) pages: Vec<Page>,
+    pub(crate) kinds: HashMap<String, Kind>,
+    pub(crate) templates: Templates,
+    pub(crate) look: Look,
+    pub(crate) tables: Vec<Table>,
+    pub(crate) database: Database,
+    /// The feed's name.
+    pub(crate) epoch: String,
+    pub(crate) stamps: Arc<Stamps>,
+    pub(crate) progress: Progress,
+    pub(crate) cache: Cache,
+    /// Microseconds since the epoch, or [`FRESH`].
+    stale_since: AtomicI64,
+}
+
+impl Views {
+    /// Opens or creates `views.db` in `folder`. Blocks for the disk.
+    ///
+    /// Rows that were folded under other definitions are dropped with their subscriptions'
+    /// positions, so that the log makes them again.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: environment trouble passes, open again; a damaged file is for the operator,
+    /// who may remove it and have the log make it again.
+    pub fn open(
+        folder: &Path,
+        definitions: Definitions,
+        look: Look,
+        clock: Clock,
+    ) -> Result<Views, Error> {
+        let store = sqlite::open(folder, &definitions, Arc::clone(&clock))?;
+        let progress = Progress::new(definitions.topics(), clock);
+        let Definitions { views, pages, kinds, templates, text: _ } = definitions;
+        let shared = Shared {
+            views,
+            pages,
+            kinds,
+            templates,
+            look,
+            tables: store.tables,
+            database: store.database,
+            epoch: store.epoch,
+            stamps: Arc::new(Stamps::new()),
+            progress,
+            cache: Cache::new(CACHE_BYTES_MAX),
+            stale_since: AtomicI64::new(FRESH),
+        };
+        Ok(Views { shared: Arc::new(shared) })
+    }
+
+    /// The database that the fold's subscriptions run in.
+    pub fn database(&self) -> &Database {
+        &self.shared.database
+    }
+
+    /// The handler that every topic's subscription is given.
+    pub fn fold(&self) -> Fold {
+        Fold::new(Arc::clone(&self.shared))
+    }
+
+    /// Every page, by name.
+    pub fn pages(&self) -> impl Iterator<Item = &Page> {
+        self.shared.pages.iter()
+    }
+
+    /// Says which topic a source publishes to, before anybody waits for it: a position of a source
+    /// whose topic no view folds is met at once. A source nothing was said of is taken to publish to
+    /// the topic of its own name.
+    pub fn publisher(&self, publishes: &Publishes) {
+        self.shared.progress.publisher(&publishes.source, &publishes.topic);
+    }
+
+    /// Makes one of the fold's subscriptions known, before anybody waits: how far it got, and
+    /// whether events of it are parked.
+    pub fn attach(&self, control: Control) {
+        self.shared.progress.attach(control, &self.shared.database);
+    }
+
+    /// The locale of that name, if pages are rendered in it.
+    pub fn locale(&self, name: &str) -> Option<Locale> {
+        let place = self.shared.look.locales.iter().position(|known| known == name)?;
+        u8::try_from(place).ok().map(Locale)
+    }
+
+    /// A locale's name.
+    pub fn locale_name(&self, locale: Locale) -> &str {
+        self.shared.look.locales.get(usize::from(locale.0)).map_or("", String::as_str)
+    }
+
+    /// A page as data; one without rows for an owner nothing is known of.
+    ///
+    /// # Errors
+    /// [`Error::Limit`]: ask for a smaller slice. [`Error::Store`]: see there.
+    pub fn page(&self, page: &Page, owner: &str, at: Slice) -> Result<PageJson, Error> {
+        let slice = at.checked()?;
+        let Shared { views, tables, database, epoch, .. } = &*self.shared;
+        database.read(|sql| {
+            let parts = read::parts(sql, views, tables, page, owner, (slice, epoch))?;
+            Ok(page::assemble(page, views, parts))
+        })
+    }
+
+    /// An owner's shown rows of one view, by key unless an order is named, and how many there are in
+    /// all.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`]: no such view or column. Otherwise as for [`Views::page`].
+    pub fn rows(
+        &self,
+        view: &str,
+        owner: &str,
+        slice: Slice,
+        order: Option<&Order>,
+    ) -> Result<(Vec<Value>, u64), Error> {
+        let slice = slice.checked()?;
+        let (view, table) = self.view(view)?;
+        let order = match order {
+            Some(order) => (column(view, &order.column)?, order.descending),
+            None => (view.key, false),
+        };
+        self.shared.database.read(|sql| {
+            let rows = read::rows(sql, (view, table), owner, slice, order)?;
+            let shown = rows.iter().map(|row| Value::Object(view.show(row))).collect();
+            Ok((shown, read::total(sql, table, owner)?))
+        })
+    }
+
+    /// One shown row by its key; who may see it is for the caller to know.
+    ///
+    /// # Errors
+    /// As for [`Views::rows`].
+    pub fn row(&self, view: &str, key: &str) -> Result<Option<Value>, Error> {
+        let (view, table) = self.view(view)?;
+        let row = self.shared.database.read(|sql| read::named(sql, (view, table), key));
+        let row = row.map_err(Error::Store)?.filter(Row::is_shown);
+        Ok(row.map(|row| Value::Object(view.show(&row))))
+    }
+
+    /// Resolves when everything up to `position` is folded; at once if its source is not read here.
+    /// Its own events, not what follows from them. Dropping the future changes nothing.
+    ///
+    /// # Errors
+    /// [`Waited`], per variant.
+    pub async fn wait(&self, position: &WritePosition, at_most: Duration) -> Result<(), Waited> {
+        self.shared.progress.wait(position, at_most, &self.shared.database).await
+    }
+
+    /// The page's first rows as HTML, from memory while nothing changed.
+    ///
+    /// # Errors
+    /// [`Error::Template`]: mend the template. [`Error::Store`]: see there.
+    pub fn html(
+        &self,
+        page: &Page,
+        owner: &str,
+        locale: Locale,
+        encoding: Encoding,
+    ) -> Result<Arc<Rendered>, Error> {
+        rendering::html(self, page, owner, locale, encoding)
+    }
+
+    /// The page's first rows as JSON, from memory while nothing changed.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: see there.
+    pub fn json(
+        &self,
+        page: &Page,
+        owner: &str,
+        encoding: Encoding,
+    ) -> Result<Arc<Rendered>, Error> {
+        rendering::json(self, page, owner, encoding)
+    }
+
+    /// An owner's changes after a position, the oldest first, at most `limit` (itself at most
+    /// [`CHANGES_MAX`]) of them.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: see there.
+    pub fn changes(
+        &self,
+        owner: &str,
+        after: &FeedPosition,
+        limit: usize,
+    ) -> Result<Changes, Error> {
+        if after.feed != self.shared.epoch {
+            return Ok(Changes::TooOld);
+        }
+        self.shared.database.read(|sql| {
+            // Nothing is missed by who has the newest there is, however long ago that was.
+            let newest = feed::version(sql, owner)?.position;
+            if after.sequence >= newest {
+                return Ok(Changes::Some(Vec::new()));
+            }
+            if after.sequence < feed::mark(sql)?.floor {
+                return Ok(Changes::TooOld);
+            }
+            let kept = feed::changes(sql, owner, newest, after.sequence, limit.min(CHANGES_MAX))?;
+            Ok(Changes::Some(kept.into_iter().map(|kept| self.change(kept)).collect()))
+        })
+    }
+
+    /// Follows an owner's changes: what is read after this call and before
+    /// [`Watch::changed`] resolves is the newest.
+    pub fn watch(&self, owner: &str) -> Watch {
+        self.shared.stamps.watch(owner)
+    }
+
+    /// Since when the fold rests, if it does.
+    pub fn stale_since(&self) -> Option<Timestamp> {
+        let since = self.shared.stale_since.load(Ordering::Acquire);
+        if since == FRESH { None } else { Timestamp::from_microsecond(since).ok() }
+    }
+
+    /// Says that the fold rests since then, or goes on.
+    pub fn set_stale(&self, since: Option<Timestamp>) {
+        let since = since.map_or(FRESH, Timestamp::as_microsecond);
+        self.shared.stale_since.store(since, Ordering::Release);
+    }
+
+    fn view(&self, name: &str) -> Result<(&View, &Table), Error> {
+        let Shared { views, tables, .. } = &*self.shared;
+        let mut both = views.iter().zip(tables);
+        both.find(|(view, _)| view.name == name).ok_or_else(|| {
+            let names = views.iter().map(|view| view.name.as_str());
+            Error::Unknown(mistake::unknown("view", name, names))
+        })
+    }
+
+    fn change(&self, kept: feed::Kept) -> Change {
+        let position = FeedPosition { feed: self.shared.epoch.clone(), sequence: kept.sequence };
+        Change { position, kind: kept.kind, row: kept.row }
+    }
+}
+
+fn column(view: &View, name: &str) -> Result<usize, Error> {
+    view.column(name).ok_or_else(|| Error::Unknown(mistake::unknown("column", name, view.names())))
+}

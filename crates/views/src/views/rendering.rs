@@ -1,0 +1,90 @@
+//! A page from the cache, or made and put there.
+//!
+//! The stamp is read first, then the rows; whoever waits for the same page meanwhile finds it made.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::Views;
+use crate::cache::{Asked, Entry, Form, Made};
+use crate::definition::Page;
+use crate::encoding::Encoding;
+use crate::error::Error;
+use crate::page::{PageJson, Slice};
+use crate::render::{Locale, Rendered};
+
+pub(super) fn html(
+    views: &Views,
+    page: &Page,
+    owner: &str,
+    locale: Locale,
+    encoding: Encoding,
+) -> Result<Arc<Rendered>, Error> {
+    let asked = Asked { owner, page: page.index, form: Form::Html(locale) };
+    let body = |shown: &PageJson| {
+        let shared = &views.shared;
+        let locale = views.locale_name(locale);
+        let since = views.stale_since();
+        let rendered = shared.templates.render(page, shown, &shared.look, locale, since);
+        let failed = |what| Error::Template { page: page.name.clone(), what };
+        rendered.map(Bytes::from).map_err(failed)
+    };
+    find(views, page, &asked, body).map(|entry| entry.coded(encoding))
+}
+
+pub(super) fn json(
+    views: &Views,
+    page: &Page,
+    owner: &str,
+    encoding: Encoding,
+) -> Result<Arc<Rendered>, Error> {
+    let asked = Asked { owner, page: page.index, form: Form::Json };
+    let body = |shown: &PageJson| Ok(Bytes::from(shown.json.to_string()));
+    find(views, page, &asked, body).map(|entry| entry.coded(encoding))
+}
+
+fn find(
+    views: &Views,
+    page: &Page,
+    asked: &Asked<'_>,
+    body: impl FnOnce(&PageJson) -> Result<Bytes, Error>,
+) -> Result<Arc<Entry>, Error> {
+    let cache = &views.shared.cache;
+    if let Some(entry) = cache.get(asked, made(views, asked)) {
+        return Ok(entry);
+    }
+    let _flight = cache.flight(asked);
+    let made = made(views, asked);
+    if let Some(entry) = cache.get(asked, made) {
+        return Ok(entry);
+    }
+    let shown = views.page(page, asked.owner, Slice::first(page.size))?;
+    let tag = tag(views, page, asked, &shown, made);
+    let entry = Arc::new(Entry::new(made, tag, shown.version, body(&shown)?));
+    cache.insert(asked, Arc::clone(&entry));
+    Ok(entry)
+}
+
+/// What stands now. JSON does not say that the fold rests.
+fn made(views: &Views, asked: &Asked<'_>) -> Made {
+    let since = views.stale_since().map(Timestamp::as_microsecond);
+    let stale_since = since.filter(|_| asked.form != Form::Json);
+    Made { stamp: views.shared.stamps.read(asked.owner), stale_since }
+}
+
+/// Tells these bytes from all others that were or will be there, without looking at them: the
+/// version, and all that the bytes depend on beside it. The owner is in it, because two owners may
+/// meet the same address.
+fn tag(views: &Views, page: &Page, asked: &Asked<'_>, shown: &PageJson, made: Made) -> String {
+    let shared = &views.shared;
+    let mut hash = DefaultHasher::new();
+    (&shared.epoch, &page.name, page.size, asked, made.stale_since).hash(&mut hash);
+    if asked.form != Form::Json {
+        (shared.templates.source(page), &shared.look.app_head, &shared.look.locales)
+            .hash(&mut hash);
+    }
+    format!("{:016x}-{}", hash.finish(), shown.version)
+}

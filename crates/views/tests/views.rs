@@ -1,0 +1,16 @@
+//! The read side from outside: definitions, folding, pages, the feed, and waiting.
+
+#[path = "views/any_order.rs"]
+mod any_order;
+#[path = "views/definitions.rs"]
+mod definitions;
+#[path = "views/folding.rs"]
+mod folding;
+#[path = "views/live.rs"]
+mod live;
+#[path = "views/mall.rs"]
+mod mall;
+#[path = "views/pages.rs"]
+mod pages;
+#[path = "views/waiting.rs"]
+mod waiting;
