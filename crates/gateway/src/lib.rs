@@ -1,1 +1,49 @@
-//! .
+//! The HTTP data plane: one address in front of services, pages, live updates, topics and the app.
+//!
+//! ```text
+//!  browser ─▶ server ─┬─ app      files from memory
+//!                     ├─ pages    ◀─ views: cached bytes, live updates
+//!                     ├─ topics   ◀─ events
+//!                     ├─ session  ─▶ token endpoint, cookies
+//!                     └─ proxy    ─▶ guards ─▶ pooled connection ─▶ service
+//! ```
+//!
+//! Why this way: a request stays on the core that took it, and everything that can be refused is
+//! refused before anything is done, the cheapest reason first (`server::admit`). What is open to
+//! whom, what is cached and what is guarded comes from settings, never from a request.
+//!
+//! It knows no shop: every path, page and route is a setting, compiled once into a [`Plan`].
+
+pub mod settings;
+pub mod topics;
+
+mod app;
+mod cookies;
+mod drain;
+mod gateway;
+mod guards;
+mod hygiene;
+mod meters;
+mod mistake;
+mod negotiation;
+mod origin;
+mod pages;
+mod plan;
+mod proxy;
+mod server;
+mod session;
+mod sessions;
+mod table;
+mod who;
+
+pub use app::{AppFile, AppFiles};
+pub use gateway::{Components, Gateway};
+pub use guards::KEYS_MAX;
+pub use mistake::Mistake;
+pub use pages::live::HEARTBEAT;
+pub use pages::wait::{WAIT_DEFAULT, WAIT_MAX};
+pub use plan::{Plan, compile};
+pub use proxy::{IDLE_FOR, IDLE_MAX};
+pub use server::Server;
+pub use sessions::{REVOKED_MAX, STREAMS_MAX};
+pub use settings::Settings;

@@ -1,0 +1,28 @@
+//! What is left of a refused request's body: read and dropped for a bounded while, so that the
+//! client gets to see the refusal before the connection closes.
+
+use bytes::Bytes;
+use chassis::http::body::{DROPPED_BYTES_MAX, DROPPED_FOR};
+use http::HeaderMap;
+use http::header::EXPECT;
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+/// Reads and drops the rest of a body. A client that waits to be told to send has sent nothing.
+pub(crate) async fn rest(headers: &HeaderMap, mut body: Incoming) {
+    if body.is_end_stream() || headers.contains_key(EXPECT) {
+        return;
+    }
+    let reading = async {
+        let mut dropped = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            dropped += frame.data_ref().map_or(0, Bytes::len);
+            if dropped > DROPPED_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    // The client gets its answer either way.
+    let _ = tokio::time::timeout(DROPPED_FOR, reading).await;
+}

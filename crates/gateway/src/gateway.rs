@@ -1,0 +1,167 @@
+//! The gateway as one handle: what it is made of, and the servers that listeners are given.
+//!
+//! What all cores share is here: plan, guards, sessions, views. Connections to services are each
+//! core's own, made with its server.
+
+use std::sync::Arc;
+
+use chassis::clock;
+use chassis::http::Stop;
+use chassis::identity::Verifier;
+use chassis::telemetry::{Level, Metrics};
+use events::Broker;
+use serde_json::{Map, Value, json};
+use views::Views;
+
+use crate::app::AppFiles;
+use crate::guards::{Guards, state_name};
+use crate::meters::Meters;
+use crate::plan::{Plan, Upstream};
+use crate::proxy::{self, Core, Route};
+use crate::server::{Face, Server};
+use crate::sessions::{Revoked, Streams};
+
+/// What a gateway works with.
+pub struct Components {
+    /// The read side that pages come from.
+    pub views: Views,
+    /// Who verifies tokens.
+    pub verifier: Verifier,
+    /// The log that topics are read from.
+    pub broker: Arc<dyn Broker>,
+    /// The app.
+    pub app: AppFiles,
+    /// Where it counts.
+    pub metrics: Metrics,
+    /// What its listeners stop by; streams end by it too.
+    pub stop: Stop,
+}
+
+/// A gateway; clones are handles.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+/// What all cores share.
+pub(crate) struct Shared {
+    pub(crate) plan: Plan,
+    pub(crate) routes: Vec<Route>,
+    /// One for each page: requests that never leave the gateway.
+    pub(crate) pages: Vec<Meters>,
+    pub(crate) views: Views,
+    pub(crate) verifier: Verifier,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) app: AppFiles,
+    pub(crate) revoked: Revoked,
+    pub(crate) streams: Streams,
+    stop: Stop,
+    /// Open connections to each upstream.
+    open: Vec<Level>,
+}
+
+impl Gateway {
+    /// A gateway of `plan`; its circuits are closed, its limits whole.
+    pub fn new(mut plan: Plan, components: Components) -> Gateway {
+        let now = clock::now();
+        let metrics = &components.metrics;
+        let route = |plan: crate::plan::Route| Route {
+            guards: Guards::new(&plan, now),
+            meters: Meters::new(metrics, &plan.name),
+            plan,
+        };
+        let routes = std::mem::take(&mut plan.routes).into_iter().map(route).collect();
+        let page = |page: &views::Page| Meters::new(metrics, &format!("page {}", page.name));
+        let pages = plan.pages.iter().map(page).collect();
+        let open = plan.upstreams.iter().map(|upstream| level(metrics, upstream)).collect();
+        let shared = Arc::new(Shared {
+            plan,
+            routes,
+            pages,
+            views: components.views,
+            verifier: components.verifier,
+            broker: components.broker,
+            app: components.app,
+            revoked: Revoked::default(),
+            streams: Streams::default(),
+            stop: components.stop,
+            open,
+        });
+        watch(metrics, &shared);
+        Gateway { shared }
+    }
+
+    /// What answers clients on one core.
+    pub fn outer(&self, core: usize) -> Server {
+        self.server(core, Face::Outer)
+    }
+
+    /// What answers the services' calls to one another on one core.
+    pub fn inner(&self, core: usize) -> Server {
+        self.server(core, Face::Inner)
+    }
+
+    /// What answers on the pages' own port on one core: the same pages, and whoever reaches the
+    /// loopback without a token may read anyone's.
+    pub fn pages_only(&self, core: usize) -> Server {
+        self.server(core, Face::Pages)
+    }
+
+    /// The guards of every route with their present state.
+    pub fn guards(&self) -> Value {
+        let now = clock::now();
+        let show = |route: &Route| (route.plan.name.clone(), route.guards.show(now));
+        json!({ "routes": self.shared.routes.iter().map(show).collect::<Map<_, _>>() })
+    }
+
+    /// Ends every live stream, and those that come after: the process stops.
+    pub fn end_streams(&self) {
+        self.shared.streams.end_all();
+    }
+
+    fn server(&self, _core: usize, face: Face) -> Server {
+        let upstreams = self.shared.plan.upstreams.iter().zip(&self.shared.open);
+        let upstreams = upstreams.map(|(upstream, open)| (&upstream.endpoints[..], open.clone()));
+        Server::new(self.shared.clone(), Core::new(proxy::pools(upstreams)), face)
+    }
+}
+
+impl Shared {
+    /// Whether the process stops.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.is_stopped()
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("plan", &self.shared.plan).finish_non_exhaustive()
+    }
+}
+
+fn level(metrics: &Metrics, upstream: &Upstream) -> Level {
+    let help = "Open connections to an upstream";
+    metrics.level("yeoul_upstream_connections", help, &[("upstream", &upstream.name)])
+}
+
+/// Sets what is looked up rather than counted before each scrape.
+fn watch(metrics: &Metrics, shared: &Arc<Shared>) {
+    // The registry outlives the gateway; it must not keep it alive.
+    let (metrics, shared) = (metrics.clone(), Arc::downgrade(shared));
+    let set = metrics.clone();
+    metrics.before_scrape(move || {
+        let Some(shared) = shared.upgrade() else { return };
+        let now = clock::now();
+        for route in &shared.routes {
+            let Some(present) = route.guards.state(now) else { continue };
+            for state in ["closed", "open", "half-open"] {
+                let labels = [("route", route.plan.name.as_str()), ("state", state)];
+                let help = "1 for the state that a route's circuit is in";
+                let value = f64::from(u8::from(state_name(present) == state));
+                set.level("yeoul_breaker_state", help, &labels).set(value);
+            }
+        }
+        let help = "Open live streams";
+        set.level("yeoul_live_streams", help, &[]).set(shared.streams.count() as f64);
+    });
+}

@@ -1,0 +1,278 @@
+//! A route's guards at work: rate limits, then the circuit, in the order of what a refusal costs.
+//!
+//! They are shared by all cores, and so is what they count. What they decide is the guard crate's;
+//! here it becomes a refusal that says when to come back, in the headers of RFC 9209 and of the
+//! current draft of RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10).
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chassis::chance;
+use chassis::http::Problem;
+use guard::breaker::{Breaker, Permit, State};
+use guard::rate::{Keyed, Limiter, NotUntil, Quota};
+use guard::refusal::retry_after_seconds;
+use http::{HeaderName, HeaderValue};
+use serde_json::{Value, json};
+
+use crate::plan;
+use crate::settings::Per;
+
+/// Keys that one limit keeps apart; past it the one that owes least is forgotten.
+pub const KEYS_MAX: usize = 65_536;
+
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// An IPv6 client has at least this many of an address's bits to itself.
+const IPV6_PREFIX_BITS: u32 = 64;
+
+/// The guards of one route.
+pub(crate) struct Guards {
+    limits: Vec<Limit>,
+    breaker: Option<Arc<Breaker>>,
+    timeout: Duration,
+}
+
+/// One rate limit.
+enum Limit {
+    Route(Limiter),
+    Principal { subjects: Keyed<String>, addresses: Keyed<IpAddr> },
+    Client(Keyed<IpAddr>),
+}
+
+impl Guards {
+    /// The guards of `route`, nothing counted yet.
+    pub(crate) fn new(route: &plan::Route, now: Instant) -> Guards {
+        let breaker = route.breaker.map(|settings| {
+            Arc::new(Breaker::new(settings).expect("the plan's breakers were checked"))
+        });
+        let limits = route.limits.iter().map(|limit| Limit::new(*limit, now)).collect();
+        Guards { limits, breaker, timeout: route.timeout }
+    }
+
+    /// How long the upstream may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Lets a call of this principal and address pass the limits.
+    ///
+    /// # Errors
+    /// 429.
+    pub(crate) fn check(
+        &self,
+        subject: Option<&str>,
+        address: IpAddr,
+        now: Instant,
+    ) -> Result<(), Problem> {
+        for limit in &self.limits {
+            limit.check(subject, address, now).map_err(|until| limit.refuse(until))?;
+        }
+        Ok(())
+    }
+
+    /// Leave to call the upstream; nothing where there is no breaker.
+    ///
+    /// # Errors
+    /// 503: the circuit is open.
+    pub(crate) fn admit(&self, now: Instant) -> Result<Option<Permit>, Problem> {
+        let Some(breaker) = &self.breaker else { return Ok(None) };
+        breaker.admit(now).map(Some).map_err(|open| {
+            let wait = open.retry_at.saturating_duration_since(now);
+            let seconds = retry_after_seconds(wait, chance::jitter());
+            Problem::unavailable("destination_unavailable", seconds).detail("the circuit is open")
+        })
+    }
+
+    /// 0 closed, 1 open, 2 half-open; nothing where there is no breaker.
+    pub(crate) fn state(&self, now: Instant) -> Option<State> {
+        self.breaker.as_ref().map(|breaker| breaker.state(now))
+    }
+
+    /// What the operator sees.
+    pub(crate) fn show(&self, now: Instant) -> Value {
+        json!({
+            "timeoutMs": u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
+            "breaker": self.breaker.as_ref().map(|breaker| show(breaker, now)),
+            "rateLimit": self.limits.iter().map(Limit::show).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// A state's name, the same everywhere.
+pub(crate) fn state_name(state: State) -> &'static str {
+    match state {
+        State::Closed => "closed",
+        State::Open => "open",
+        State::HalfOpen => "half-open",
+    }
+}
+
+fn show(breaker: &Arc<Breaker>, now: Instant) -> Value {
+    let seen = breaker.snapshot(now);
+    let wait = seen.retry_at.map(|at| at.saturating_duration_since(now).as_millis());
+    json!({
+        "state": state_name(seen.state),
+        "calls": seen.calls,
+        "failures": seen.failures,
+        "probesInFlight": seen.probes_in_flight,
+        "probesInMs": wait.map(|millis| u64::try_from(millis).unwrap_or(u64::MAX)),
+        "refused": seen.refused,
+        "wouldRefuse": seen.would_refuse,
+        "opened": seen.opened,
+    })
+}
+
+impl Limit {
+    fn new(limit: plan::Limit, now: Instant) -> Limit {
+        let quota = limit.quota;
+        match limit.per {
+            Per::Route => Limit::Route(Limiter::new(quota, now)),
+            Per::Principal => Limit::Principal {
+                subjects: Keyed::new(quota, now, KEYS_MAX),
+                addresses: Keyed::new(quota, now, KEYS_MAX),
+            },
+            Per::Client => Limit::Client(Keyed::new(quota, now, KEYS_MAX)),
+        }
+    }
+
+    fn check(&self, subject: Option<&str>, address: IpAddr, now: Instant) -> Result<(), NotUntil> {
+        let allowed = match self {
+            Limit::Route(limiter) => limiter.check(now),
+            Limit::Principal { subjects, addresses } => match subject {
+                Some(subject) => subjects.check(subject, now),
+                None => addresses.check(&network(address), now),
+            },
+            Limit::Client(addresses) => addresses.check(&network(address), now),
+        };
+        allowed.map(drop)
+    }
+
+    fn quota(&self) -> Quota {
+        match self {
+            Limit::Route(limiter) => limiter.quota(),
+            Limit::Principal { addresses, .. } | Limit::Client(addresses) => addresses.quota(),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Limit::Route(_) => "route",
+            Limit::Principal { .. } => "principal",
+            Limit::Client(_) => "client",
+        }
+    }
+
+    fn refuse(&self, until: NotUntil) -> Problem {
+        let (name, quota) = (self.name(), self.quota());
+        let window = seconds(quota.window());
+        let policy = format!("\"{name}\";q={};w={window}", quota.burst());
+        let state = format!("\"{name}\";r=0;t={}", seconds(until.retry_after));
+        let value = |text: String| HeaderValue::try_from(text).expect("names and numbers");
+        Problem::too_many(retry_after_seconds(until.retry_after, chance::jitter()))
+            .header(RATELIMIT_POLICY, value(policy))
+            .header(RATELIMIT, value(state))
+    }
+
+    fn show(&self) -> Value {
+        let keys = match self {
+            Limit::Route(_) => None,
+            Limit::Principal { subjects, addresses } => Some(subjects.len() + addresses.len()),
+            Limit::Client(addresses) => Some(addresses.len()),
+        };
+        let quota = self.quota();
+        json!({ "per": self.name(), "rate": quota.rate(), "burst": quota.burst(), "keys": keys })
+    }
+}
+
+/// Whole seconds, rounded up, at least one.
+fn seconds(span: Duration) -> u64 {
+    (span.as_secs() + u64::from(span.subsec_nanos() > 0)).max(1)
+}
+
+/// The part of an address that one client has.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let bits = u128::from(address) >> (128 - IPV6_PREFIX_BITS) << (128 - IPV6_PREFIX_BITS);
+            Ipv6Addr::from(bits).into()
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chassis::clock;
+
+    use super::*;
+
+    fn limited(per: Per, rate: u32, burst: u32) -> Guards {
+        let quota = Quota::per_second(rate, burst).expect("a quota");
+        let route = plan::Route {
+            name: "r".to_owned(),
+            upstream: 0,
+            open: plan::Open::Everything,
+            role: None,
+            timeout: Duration::from_secs(1),
+            breaker: None,
+            limits: vec![plan::Limit { per, quota }],
+        };
+        Guards::new(&route, start())
+    }
+
+    fn start() -> Instant {
+        clock::now()
+    }
+
+    fn header(problem: &Problem, name: &str) -> String {
+        let response = problem.clone().into_response(&chassis::http::Trace::start());
+        response.headers().get(name).expect(name).to_str().expect("text").to_owned()
+    }
+
+    #[test]
+    fn a_limit_counts_those_together_that_it_names() {
+        let (one, other): (IpAddr, IpAddr) =
+            ("192.0.2.1".parse().expect("ip"), "192.0.2.2".parse().expect("ip"));
+        let now = start();
+        let passes =
+            |guards: &Guards, subject, address| guards.check(subject, address, now).is_ok();
+
+        let route = limited(Per::Route, 1, 1);
+        assert!(passes(&route, Some("a"), one) && !passes(&route, Some("b"), other));
+
+        let principal = limited(Per::Principal, 1, 1);
+        assert!(passes(&principal, Some("a"), one) && !passes(&principal, Some("a"), other));
+        assert!(passes(&principal, Some("b"), one), "another subject");
+        assert!(passes(&principal, None, one) && !passes(&principal, None, one));
+        assert!(passes(&principal, Some("192.0.2.2"), one), "a subject is no address");
+        assert!(passes(&principal, None, other));
+
+        let client = limited(Per::Client, 1, 1);
+        assert!(passes(&client, Some("a"), one) && !passes(&client, Some("b"), one));
+        assert!(passes(&client, Some("a"), other));
+    }
+
+    #[test]
+    fn a_refusal_says_what_the_limit_is_and_when_to_come_back() {
+        let guards = limited(Per::Route, 5_000, 10_000);
+        let (address, now) = ("192.0.2.1".parse().expect("an ip"), start());
+        let refused =
+            (0..20_000).find_map(|_| guards.check(None, address, now).err()).expect("429");
+        assert_eq!(refused.status(), 429);
+        assert_eq!(header(&refused, "ratelimit-policy"), "\"route\";q=10000;w=2");
+        assert_eq!(header(&refused, "ratelimit"), "\"route\";r=0;t=1");
+        assert_eq!(header(&refused, "proxy-status"), "yeoul; error=http_request_denied");
+        assert!(["1", "2"].contains(&header(&refused, "retry-after").as_str()));
+    }
+
+    #[test]
+    fn an_ipv6_client_is_its_network() {
+        let parse = |text: &str| text.parse::<IpAddr>().expect("an ip");
+        assert_eq!(network(parse("2001:db8::1")), network(parse("2001:db8:0:0:ffff::2")));
+        assert_ne!(network(parse("2001:db8::1")), network(parse("2001:db8:0:1::1")));
+        assert_eq!(network(parse("::ffff:192.0.2.1")), parse("192.0.2.1"));
+        assert_ne!(network(parse("192.0.2.1")), network(parse("192.0.2.2")));
+    }
+}

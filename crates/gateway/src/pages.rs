@@ -1,0 +1,171 @@
+//! An owner's page, from the views to HTTP: JSON or static HTML, in the client's language and coding,
+//! sent again only when it changed, never older than the write that the client names.
+//!
+//! The owner has been compared with the principal before anything here looks at the cache. A page
+//! that is cached costs two look-ups in memory and its headers; nothing waits, nothing is parsed
+//! that was not sent.
+
+pub(crate) mod lists;
+pub(crate) mod live;
+pub(crate) mod wait;
+
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chassis::http::hal::PAGE_MAX;
+use chassis::http::query::Query;
+use chassis::http::{Body, Problem, Response};
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tracing::error;
+use views::{Encoding, Locale, PAGE_SIZE_MAX, Page, Rendered, Slice, Views};
+
+use crate::app;
+use crate::cookies;
+use crate::negotiation;
+
+/// The ending that asks for HTML whatever `Accept` says.
+pub(crate) const HTML_ENDING: &str = ".html";
+/// The language of whoever names none that there is.
+const LOCALE_DEFAULT: &str = "ko";
+
+/// `Yeoul-Stale-Since`: since when what is answered has not followed the events.
+const STALE_SINCE: HeaderName = HeaderName::from_static("yeoul-stale-since");
+const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
+const VARIES: HeaderValue =
+    HeaderValue::from_static("Accept, Accept-Encoding, Accept-Language, Cookie");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The page as JSON.
+///
+/// # Errors
+/// 400 for a wrong query, 503 where the store cannot be read just now.
+pub(crate) fn json(
+    views: &Views,
+    page: &Page,
+    owner: &str,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let slice = slice(page, parts.uri.query())?;
+    if slice == Slice::first(page.size) {
+        let encoding = negotiation::encoding(&parts.headers);
+        let rendered = views.json(page, owner, encoding).map_err(|error| problem(&error))?;
+        return Ok(answer(views, &parts.headers, &Shown::of(&rendered, JSON)));
+    }
+    let shown = views.page(page, owner, slice).map_err(|error| problem(&error))?;
+    let body = Bytes::from(shown.json.to_string());
+    let mut hash = DefaultHasher::new();
+    hash.write(&body);
+    let etag = format!("\"{:016x}-slice\"", hash.finish());
+    let shown = Shown { etag: &etag, body, encoding: Encoding::Identity, kind: JSON };
+    Ok(answer(views, &parts.headers, &shown))
+}
+
+/// The page as static HTML.
+///
+/// # Errors
+/// 503 where the store cannot be read just now; 500 where the template fails.
+pub(crate) fn html(
+    views: &Views,
+    page: &Page,
+    owner: &str,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let locale = locale(views, headers)?;
+    let encoding = negotiation::encoding(headers);
+    let rendered = views.html(page, owner, locale, encoding).map_err(|error| problem(&error))?;
+    let mut response = answer(views, headers, &Shown::of(&rendered, HTML));
+    let said = response.headers_mut();
+    app::guard_html(said);
+    if let Ok(language) = HeaderValue::from_str(views.locale_name(locale)) {
+        said.insert(CONTENT_LANGUAGE, language);
+    }
+    Ok(response)
+}
+
+/// Makes the app's page that of an address whose answer depends on the session.
+pub(crate) fn vary_by_session(response: &mut Response) {
+    response.headers_mut().insert(VARY, VARIES);
+    response.headers_mut().insert(CACHE_CONTROL, PRIVATE);
+}
+
+/// A refusal of the views.
+pub(crate) fn problem(refusal: &views::Error) -> Problem {
+    if refusal.is_environment() {
+        return Problem::storage_unavailable();
+    }
+    error!(error = %refusal, "a page cannot be read");
+    Problem::internal()
+}
+
+/// Says since when the views rest, if they do.
+pub(crate) fn say_stale(views: &Views, headers: &mut HeaderMap) {
+    if let Some(since) = views.stale_since()
+        && let Ok(value) = HeaderValue::try_from(since.to_string())
+    {
+        headers.insert(STALE_SINCE, value);
+    }
+}
+
+/// Bytes and what is said of them.
+struct Shown<'r> {
+    etag: &'r str,
+    body: Bytes,
+    encoding: Encoding,
+    kind: HeaderValue,
+}
+
+impl<'r> Shown<'r> {
+    fn of(rendered: &'r Arc<Rendered>, kind: HeaderValue) -> Shown<'r> {
+        let (etag, body) = (rendered.etag.as_str(), rendered.body.clone());
+        Shown { etag, body, encoding: rendered.encoding, kind }
+    }
+}
+
+fn answer(views: &Views, asked: &HeaderMap, shown: &Shown<'_>) -> Response {
+    let known = negotiation::has_tag(asked, IF_NONE_MATCH, shown.etag);
+    let mut response =
+        Response::new(if known { Body::empty() } else { Body::full(shown.body.clone()) });
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    headers.reserve(12);
+    headers.insert(CACHE_CONTROL, PRIVATE);
+    headers.insert(VARY, VARIES);
+    headers.insert(ETAG, HeaderValue::from_str(shown.etag).expect("a tag is digits and letters"));
+    if !known {
+        headers.insert(CONTENT_TYPE, shown.kind.clone());
+        if shown.encoding != Encoding::Identity {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(shown.encoding.as_str()));
+        }
+    }
+    say_stale(views, headers);
+    response
+}
+
+fn slice(page: &Page, query: Option<&str>) -> Result<Slice, Problem> {
+    let Some(query) = query else { return Ok(Slice::first(page.size)) };
+    let mut query = Query::parse(Some(query))?;
+    let at = query.whole("page", 0..=PAGE_MAX, 0);
+    let size = query.whole("size", 1..=PAGE_SIZE_MAX as u64, page.size as u64);
+    query.finish()?;
+    Ok(Slice { page: usize::try_from(at).unwrap_or(usize::MAX), size: size as usize })
+}
+
+/// The cookie's language, else the browser's, else the usual one.
+fn locale(views: &Views, headers: &HeaderMap) -> Result<Locale, Problem> {
+    let chosen = cookies::get(headers, cookies::LANGUAGE).and_then(|name| views.locale(name));
+    chosen
+        .or_else(|| negotiation::language(headers, |name| views.locale(name)))
+        .or_else(|| views.locale(LOCALE_DEFAULT))
+        .ok_or_else(|| {
+            error!(locale = LOCALE_DEFAULT, "pages are not rendered in the usual language");
+            Problem::internal()
+        })
+}

@@ -1,0 +1,72 @@
+//! A page's rows as a HAL list, and its head alone: what other programs ask of a page.
+
+use chassis::http::hal::{self, Slice};
+use chassis::http::query::Query;
+use chassis::http::{Problem, Response, json};
+use http::header::{CACHE_CONTROL, VARY};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use serde_json::{Map, Value};
+use views::{Page, Views};
+
+use super::{problem, say_stale};
+use crate::plan::{Head, List};
+
+const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
+const BY_TOKEN: HeaderValue = HeaderValue::from_static("Authorization, Cookie");
+
+/// An owner's rows.
+///
+/// # Errors
+/// 400 for a wrong query, 503 where the store cannot be read just now.
+pub(crate) fn rows(
+    views: &Views,
+    (list, page): (&List, &Page),
+    owner: &str,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let mut query = Query::parse(parts.uri.query())?;
+    let slice = Slice::from_query(&mut query);
+    query.finish()?;
+    let at = views::Slice {
+        page: usize::try_from(slice.page).unwrap_or(usize::MAX),
+        size: usize::try_from(slice.size).unwrap_or(usize::MAX),
+    };
+    let mut shown = views.page(page, owner, at).map_err(|error| problem(&error))?;
+    let rows = match shown.json[&page.list].take() {
+        Value::Array(rows) => rows,
+        _ => Vec::new(),
+    };
+    let all = hal::collection(&list.name, &rows, slice, shown.total, parts.uri.path());
+    Ok(private(views, json(StatusCode::OK, &all)))
+}
+
+/// An owner's head, the owner under the path's own name.
+///
+/// # Errors
+/// 503 where the store cannot be read just now.
+pub(crate) fn head(
+    views: &Views,
+    (head, page): (&Head, &Page),
+    owner: &str,
+) -> Result<Response, Problem> {
+    let shown = views.page(page, owner, views::Slice::first(1)).map_err(|error| problem(&error))?;
+    let mut columns = Map::from_iter([(head.owner.clone(), Value::from(owner))]);
+    let own = [page.owner.as_str(), page.list.as_str(), "version", "position"];
+    if let Value::Object(members) = shown.json {
+        let wished = |name: &String| match &head.fields {
+            Some(fields) => fields.contains(name),
+            None => !own.contains(&name.as_str()),
+        };
+        columns.extend(members.into_iter().filter(|(name, _)| wished(name)));
+    }
+    Ok(private(views, json(StatusCode::OK, &columns)))
+}
+
+fn private(views: &Views, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, PRIVATE);
+    headers.insert(VARY, BY_TOKEN);
+    say_stale(views, headers);
+    response
+}

@@ -1,0 +1,222 @@
+//! Live updates of an owner's page as server-sent events.
+//!
+//! A stream continues where the client stopped, or begins with the whole page. It has a task and a
+//! place for one piece of text: the next changes are read from the feed only when the client has
+//! taken the last, so a slow reader costs one read and is never sent what it cannot take. If it
+//! falls behind what the feed keeps, it gets the page again.
+//!
+//! It ends on sign-out, when the token expires, and when the gateway stops; the browser comes back
+//! by itself and is asked who it is again.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chassis::clock;
+use chassis::http::{Body, BoxError, Problem, Response};
+use events::FeedPosition;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue};
+use http_body::Frame;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tracing::warn;
+use views::{Change, Changes, Page, Slice, Views, Watch};
+
+use crate::sessions::Seat;
+
+/// How often a quiet stream says that it lives.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Changes sent in one piece.
+const CHANGES_AT_ONCE: usize = 100;
+/// How long a stream lives that no token ends.
+const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// One stream's source.
+pub(crate) struct Source {
+    pub(crate) views: Views,
+    pub(crate) page: Page,
+    pub(crate) owner: String,
+    pub(crate) expires: Option<Timestamp>,
+    pub(crate) seat: Seat,
+}
+
+/// Where the client stopped: its last event's id, else the page's position in the query.
+///
+/// # Errors
+/// 400 for what is no position of a feed.
+pub(crate) fn after(parts: &Parts) -> Result<Option<FeedPosition>, Problem> {
+    let query = chassis::http::query::Query::parse(parts.uri.query())?;
+    let (field, token) = match parts.headers.get(&LAST_EVENT_ID) {
+        Some(value) => ("Last-Event-ID", Some(value.to_str().unwrap_or_default())),
+        None => ("after", query.get("after")),
+    };
+    let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
+    let position = token.parse().map(Some);
+    position.map_err(|_| Problem::bad_field(field, "must be the position of a page or an event"))
+}
+
+/// The answer, and its task on this core.
+pub(crate) fn open(source: Source, after: Option<FeedPosition>) -> Response {
+    let (sender, pieces) = mpsc::channel(1);
+    tokio::task::spawn_local(run(source, after, sender));
+    stream(Body::stream(Pieces(pieces)))
+}
+
+/// The head of the answer alone, for HEAD.
+pub(crate) fn head() -> Response {
+    stream(Body::empty())
+}
+
+fn stream(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+struct Pieces(mpsc::Receiver<Bytes>);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.0.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+async fn run(source: Source, after: Option<FeedPosition>, sender: mpsc::Sender<Bytes>) {
+    let life = match source.expires {
+        Some(expires) => {
+            Duration::try_from(expires.duration_since(clock::wall())).unwrap_or_default()
+        }
+        None => LIFE_MAX,
+    };
+    tokio::select! {
+        () = follow(&source, after, &sender) => {}
+        () = source.seat.ended() => {}
+        () = tokio::time::sleep(life.min(LIFE_MAX)) => {}
+        () = sender.closed() => {}
+    }
+}
+
+/// Sends changes until the client has gone or the store fails.
+async fn follow(source: &Source, mut after: Option<FeedPosition>, sender: &mpsc::Sender<Bytes>) {
+    // Before the first read, so that no change falls between reading and waiting.
+    let mut watch = source.views.watch(&source.owner);
+    loop {
+        let Ok(room) = sender.reserve().await else { return };
+        match source.next(after.as_ref()) {
+            Ok(Some((piece, position))) => {
+                after = Some(position);
+                room.send(piece);
+            }
+            Ok(None) => {
+                drop(room);
+                if let Some(beat) = quiet(&mut watch).await
+                    && sender.send(beat).await.is_err()
+                {
+                    return;
+                }
+            }
+            Err(error) => {
+                warn!(%error, "a live stream ends: its changes cannot be read");
+                return;
+            }
+        }
+    }
+}
+
+/// Waits for a change; a heartbeat if there is none for a while.
+async fn quiet(watch: &mut Watch) -> Option<Bytes> {
+    tokio::time::timeout(HEARTBEAT, watch.changed())
+        .await
+        .err()
+        .map(|_| Bytes::from_static(b":\n\n"))
+}
+
+impl Source {
+    /// What to send next, if there is anything.
+    fn next(
+        &self,
+        after: Option<&FeedPosition>,
+    ) -> Result<Option<(Bytes, FeedPosition)>, views::Error> {
+        let Some(after) = after else { return self.reset().map(Some) };
+        match self.views.changes(&self.owner, after, CHANGES_AT_ONCE)? {
+            Changes::TooOld => self.reset().map(Some),
+            Changes::Some(changes) => Ok(piece(&changes)),
+        }
+    }
+
+    fn reset(&self) -> Result<(Bytes, FeedPosition), views::Error> {
+        let shown = self.views.page(&self.page, &self.owner, Slice::first(self.page.size))?;
+        let mut text = String::new();
+        event(&mut text, "reset", &shown.position, &shown.json);
+        Ok((text.into(), shown.position))
+    }
+}
+
+fn piece(changes: &[Change]) -> Option<(Bytes, FeedPosition)> {
+    let last = changes.last()?.position.clone();
+    let mut text = String::new();
+    for change in changes {
+        event(&mut text, &change.kind, &change.position, &change.row);
+    }
+    Some((text.into(), last))
+}
+
+/// One event; JSON has no line breaks of its own.
+fn event(text: &mut String, kind: &str, position: &FeedPosition, data: &serde_json::Value) {
+    use std::fmt::Write as _;
+    write!(text, "event: {kind}\nid: {position}\ndata: {data}\n\n")
+        .expect("a string takes any text");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(uri: &str, last: Option<&str>) -> Result<Option<u64>, u16> {
+        let mut request = http::Request::get(uri);
+        if let Some(last) = last {
+            request = request.header(LAST_EVENT_ID, last);
+        }
+        let (parts, ()) = request.body(()).expect("a request").into_parts();
+        after(&parts).map(|it| it.map(|it| it.sequence)).map_err(|it| it.status().as_u16())
+    }
+
+    #[test]
+    fn a_stream_goes_on_after_the_last_event_else_after_the_page() {
+        let cases = [
+            (asked("/e", None), Ok(None)),
+            (asked("/e?after=f7.x", None), Ok(Some(7))),
+            (asked("/e?after=f7.x", Some("f9.x")), Ok(Some(9))),
+            (asked("/e?after=", None), Ok(None)),
+            (asked("/e?after=w7.order", None), Err(400)),
+            (asked("/e?after=nonsense", None), Err(400)),
+            (asked("/e?after=f7.x", Some("t1.order")), Err(400)),
+        ];
+        for (at, (found, expected)) in cases.into_iter().enumerate() {
+            assert_eq!(found, expected, "case {at}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_three_lines_whatever_its_data_holds() {
+        let position = FeedPosition { feed: "x".to_owned(), sequence: 7 };
+        let mut text = String::new();
+        event(&mut text, "order", &position, &serde_json::json!({ "name": "a\nb\r\n\ndata: c" }));
+        assert_eq!(text, "event: order\nid: f7.x\ndata: {\"name\":\"a\\nb\\r\\n\\ndata: c\"}\n\n");
+    }
+}

@@ -1,0 +1,196 @@
+//! Settings that hold: routes with places instead of names, guards with working types, one table of
+//! paths for each listener.
+//!
+//! Everything that can be wrong in the settings is found here, before a port is bound; nothing here
+//! is started. Paths are refused where two entries could answer one request, so that the order of
+//! the file never matters.
+
+mod endpoint;
+mod guards;
+mod places;
+mod routes;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use chassis::http::Pattern;
+use chassis::identity::Role;
+use guard::{breaker, rate::Quota};
+use http::Method;
+use views::{Definitions, Page};
+
+use crate::mistake::{Mistake, Mistakes};
+use crate::settings::{Per, Settings};
+use crate::table::{Action, Entry, Table};
+
+pub(crate) use endpoint::Endpoint;
+
+/// A checked gateway, ready to be built: see [`Gateway::new`](crate::Gateway::new).
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub(crate) upstreams: Vec<Upstream>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) pages: Vec<Page>,
+    pub(crate) lists: Vec<List>,
+    pub(crate) heads: Vec<Head>,
+    /// The route that sign-in by cookie asks.
+    pub(crate) session: Option<usize>,
+    pub(crate) app: bool,
+    pub(crate) outer: Table,
+    pub(crate) inner: Table,
+    pub(crate) pages_only: Table,
+}
+
+/// A service and where it is.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) name: String,
+    pub(crate) endpoints: Vec<Endpoint>,
+}
+
+/// A way to a service.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) name: String,
+    pub(crate) upstream: usize,
+    pub(crate) open: Open,
+    pub(crate) role: Option<Role>,
+    pub(crate) timeout: Duration,
+    pub(crate) breaker: Option<breaker::Settings>,
+    pub(crate) limits: Vec<Limit>,
+}
+
+/// What of a route needs no token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Open {
+    Nothing,
+    Everything,
+    Methods(Vec<Method>),
+}
+
+/// A rate limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    pub(crate) per: Per,
+    pub(crate) quota: Quota,
+}
+
+/// A page's rows as a list.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) page: usize,
+    pub(crate) name: String,
+    /// Whether the path names the owner.
+    pub(crate) named: bool,
+}
+
+/// A page's head.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) page: usize,
+    /// What the owner is called in it.
+    pub(crate) owner: String,
+    pub(crate) fields: Option<Vec<String>>,
+}
+
+/// Checks settings; `definitions` say which pages there are.
+///
+/// # Errors
+/// Every mistake there is, each with its path.
+pub fn compile(settings: &Settings, definitions: &Definitions) -> Result<Plan, Vec<Mistake>> {
+    let mut mistakes = Mistakes::default();
+    let mut draft = Draft::default();
+    draft.plan.upstreams = endpoint::upstreams(&settings.upstreams, &mut mistakes);
+    routes::compile(settings, &mut draft, &mut mistakes);
+    places::compile(settings, definitions, &mut draft, &mut mistakes);
+    draft.finish(mistakes)
+}
+
+impl Plan {
+    /// Says where the upstream `name` is after all; a name that no route leads to is passed over.
+    pub fn set_upstream(&mut self, name: &str, address: SocketAddr) {
+        for upstream in self.upstreams.iter_mut().filter(|upstream| upstream.name == name) {
+            upstream.endpoints = vec![Endpoint::at(address)];
+        }
+    }
+}
+
+impl Open {
+    /// Whether a request of this method needs no token.
+    pub(crate) fn to(&self, method: &Method) -> bool {
+        match self {
+            Open::Nothing => false,
+            Open::Everything => true,
+            Open::Methods(methods) => methods.contains(method),
+        }
+    }
+}
+
+/// A plan that is being made, and where its entries stand in the settings.
+#[derive(Default)]
+struct Draft {
+    plan: Plan,
+    app: Vec<Pattern>,
+    entries: Vec<Placed>,
+}
+
+/// An entry and its origin.
+struct Placed {
+    on: On,
+    text: String,
+    entry: Entry,
+    setting: Vec<String>,
+}
+
+/// On which listeners an entry is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum On {
+    Outer,
+    Inner,
+    /// The outer one, and that of the pages alone.
+    OuterAndPages,
+}
+
+impl Draft {
+    /// Adds an entry, checked for a twin.
+    fn place(
+        &mut self,
+        on: On,
+        text: &str,
+        (methods, action): (Option<Vec<Method>>, Action),
+        setting: &[&str],
+        mistakes: &mut Mistakes,
+    ) {
+        let Some(pattern) = mistakes.take(setting, Pattern::parse(text)) else { return };
+        let entry = Entry { pattern, methods, action };
+        let inner = on == On::Inner;
+        let twin = self
+            .entries
+            .iter()
+            .find(|placed| (placed.on == On::Inner) == inner && placed.entry.collides(&entry));
+        if let Some(twin) = twin {
+            let (text, other) = (&twin.text, twin.setting.join("."));
+            mistakes.say(
+                setting,
+                format!("a path and method that `{other}` takes already. other=`{text}`"),
+            );
+        }
+        let setting = setting.iter().map(|step| (*step).to_owned()).collect();
+        self.entries.push(Placed { on, text: text.to_owned(), entry, setting });
+    }
+
+    fn finish(mut self, mistakes: Mistakes) -> Result<Plan, Vec<Mistake>> {
+        let table = |on: &[On], app: Vec<Pattern>| {
+            let entries = self.entries.iter().filter(|placed| on.contains(&placed.on));
+            let entries = entries.map(|placed| (placed.text.clone(), placed.entry.clone()));
+            Table::new(entries.collect(), app)
+        };
+        self.plan.outer = table(&[On::Outer, On::OuterAndPages], self.app.clone());
+        self.plan.inner = table(&[On::Inner], Vec::new());
+        self.plan.pages_only = table(&[On::OuterAndPages], Vec::new());
+        mistakes.or(self.plan)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Guards in their working types, checked by the guards themselves.
+
+use std::time::Duration;
+
+use guard::breaker::{self, Breaker, PROBE_DEADLINE_MAX, SettingsError};
+use guard::rate::{Quota, QuotaError};
+
+use super::Limit;
+use crate::mistake::Mistakes;
+use crate::settings::{BreakerSettings, GuardSettings, RateLimitSettings, TIMEOUT_DEFAULT};
+
+/// How much longer than its timeout a probe is waited for.
+const PROBE_GRACE: Duration = Duration::from_secs(1);
+/// How many rate limits one route may have.
+const LIMITS_MAX: usize = 8;
+
+/// A route's guards.
+pub(super) struct Guards {
+    pub(super) timeout: Duration,
+    pub(super) breaker: Option<breaker::Settings>,
+    pub(super) limits: Vec<Limit>,
+}
+
+/// Checks the guards at `path`.
+pub(super) fn compile(settings: &GuardSettings, path: &[&str], mistakes: &mut Mistakes) -> Guards {
+    let timeout = settings.timeout.unwrap_or(TIMEOUT_DEFAULT).0;
+    if timeout.is_zero() {
+        mistakes.say(&[path, &["timeout"]].concat(), "a timeout is at least `1ms`");
+    }
+    let under = [path, &["breaker"]].concat();
+    let breaker = settings.breaker.as_ref().and_then(|it| breaker(it, timeout, &under, mistakes));
+    let under = [path, &["rate_limit"]].concat();
+    if settings.rate_limit.len() > LIMITS_MAX {
+        let count = settings.rate_limit.len();
+        mistakes.say(&under, format!("at most {LIMITS_MAX} limits. limits=`{count}`"));
+    }
+    let limit = |it: &RateLimitSettings| limit(it, &under, mistakes);
+    let mut limits: Vec<Limit> = settings.rate_limit.iter().filter_map(limit).collect();
+    // Whoever is over a limit of his own must not use up the one that everybody shares.
+    limits.sort_by_key(|limit| limit.per == crate::settings::Per::Route);
+    Guards { timeout, breaker, limits }
+}
+
+fn breaker(
+    settings: &BreakerSettings,
+    timeout: Duration,
+    path: &[&str],
+    mistakes: &mut Mistakes,
+) -> Option<breaker::Settings> {
+    let compiled = breaker::Settings {
+        failure_rate: settings.failure_rate.0,
+        window_calls: settings.calls,
+        open_for: settings.open_for.0,
+        probes: settings.probes,
+        probe_deadline: timeout.saturating_add(PROBE_GRACE).min(PROBE_DEADLINE_MAX),
+        enforce: !settings.observe,
+    };
+    match Breaker::new(compiled) {
+        Ok(_) => Some(compiled),
+        Err(error) => {
+            mistakes.say(&[path, &[field(error)]].concat(), error.to_string());
+            None
+        }
+    }
+}
+
+fn field(error: SettingsError) -> &'static str {
+    match error {
+        SettingsError::FailureRate { .. } => "failure_rate",
+        SettingsError::WindowCalls { .. } => "calls",
+        SettingsError::OpenFor { .. } => "open_for",
+        _ => "probes",
+    }
+}
+
+fn limit(settings: &RateLimitSettings, path: &[&str], mistakes: &mut Mistakes) -> Option<Limit> {
+    let quota = Quota::per_second(settings.rate.0, settings.burst);
+    let quota = mistakes.take(path, quota.map_err(|error: QuotaError| error.to_string()))?;
+    Some(Limit { per: settings.per, quota })
+}

@@ -1,0 +1,102 @@
+//! Guarded ways to services, and the one that sign-in by cookie asks.
+
+use http::Method;
+
+use super::{Draft, On, Open, Route, Upstream, endpoint, guards};
+use crate::mistake::Mistakes;
+use crate::settings::{self, RouteSettings, SESSION_TIMEOUT, SessionSettings, Settings, Side};
+use crate::table::Action;
+
+/// Where the browser signs in and out.
+const SESSION_PATH: &str = "/oauth/session";
+
+pub(super) fn compile(settings: &Settings, draft: &mut Draft, mistakes: &mut Mistakes) {
+    for (name, route) in &settings.routes {
+        one(name, route, draft, mistakes);
+    }
+    if let Some(session) = &settings.session {
+        self::session(session, draft, mistakes);
+    }
+}
+
+fn one(name: &str, settings: &RouteSettings, draft: &mut Draft, mistakes: &mut Mistakes) {
+    let at = |step: &'static str| ["routes", name, step];
+    let methods = settings.methods.as_ref().map(|list| methods(list, &at("methods"), mistakes));
+    let open = match &settings.open {
+        settings::Open::All(true) => Open::Everything,
+        settings::Open::All(false) => Open::Nothing,
+        settings::Open::Methods(list) => Open::Methods(self::methods(list, &at("open"), mistakes)),
+    };
+    let upstream = upstream(name, &settings.to.0, draft, mistakes);
+    let guards = guards::compile(&settings.guard, &at("guard"), mistakes);
+    let on = if settings.listener == Side::Inner { On::Inner } else { On::Outer };
+    if settings.path.0.is_empty() {
+        mistakes.say(&at("path"), "a route has at least one path");
+    }
+    for text in &settings.path.0 {
+        let action = Action::Proxy(draft.plan.routes.len());
+        draft.place(on, text, (methods.clone(), action), &at("path"), mistakes);
+    }
+    draft.plan.routes.push(Route {
+        name: name.to_owned(),
+        upstream,
+        open,
+        role: settings.role,
+        timeout: guards.timeout,
+        breaker: guards.breaker,
+        limits: guards.limits,
+    });
+}
+
+/// The place of the upstream that a route names, or of one made of its addresses.
+fn upstream(route: &str, to: &[String], draft: &mut Draft, mistakes: &mut Mistakes) -> usize {
+    let path = ["routes", route, "to"];
+    if let [name] = to
+        && !name.contains("://")
+    {
+        return named(name, &path, draft, mistakes);
+    }
+    let endpoints = endpoint::endpoints(to, &path, mistakes);
+    draft.plan.upstreams.push(Upstream { name: format!("route {route}"), endpoints });
+    draft.plan.upstreams.len() - 1
+}
+
+fn named(name: &str, path: &[&str], draft: &Draft, mistakes: &mut Mistakes) -> usize {
+    let upstreams = &draft.plan.upstreams;
+    upstreams.iter().position(|upstream| upstream.name == name).unwrap_or_else(|| {
+        let known = upstreams.iter().map(|upstream| upstream.name.as_str());
+        mistakes.unknown(path, "upstream", name, known);
+        // Any place will do: a plan with a mistake is never used.
+        0
+    })
+}
+
+fn session(settings: &SessionSettings, draft: &mut Draft, mistakes: &mut Mistakes) {
+    let upstream = named(&settings.upstream, &["session", "upstream"], draft, mistakes);
+    let mut guard = settings.guard.clone();
+    guard.timeout.get_or_insert(SESSION_TIMEOUT);
+    let guards = guards::compile(&guard, &["session", "guard"], mistakes);
+    let methods = vec![Method::POST, Method::PUT, Method::DELETE];
+    let entry = (Some(methods), Action::Session);
+    draft.place(On::Outer, SESSION_PATH, entry, &["session"], mistakes);
+    draft.plan.session = Some(draft.plan.routes.len());
+    draft.plan.routes.push(Route {
+        name: "session".to_owned(),
+        upstream,
+        open: Open::Everything,
+        role: None,
+        timeout: guards.timeout,
+        breaker: guards.breaker,
+        limits: guards.limits,
+    });
+}
+
+fn methods(list: &[String], path: &[&str], mistakes: &mut Mistakes) -> Vec<Method> {
+    let parse = |text: &String| match Method::from_bytes(text.as_bytes()) {
+        Ok(Method::TRACE | Method::CONNECT) => Err(format!("no route takes {text}")),
+        Ok(method) if text.bytes().all(|byte| byte.is_ascii_uppercase()) => Ok(method),
+        _ => Err(format!("a method is upper-case letters. method=`{text}`")),
+    };
+    let checked: Vec<_> = list.iter().map(parse).collect();
+    checked.into_iter().filter_map(|method| mistakes.take(path, method)).collect()
+}

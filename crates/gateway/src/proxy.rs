@@ -1,0 +1,305 @@
+//! The data plane: a request through its route's guards to a service, and the answer back.
+//!
+//! ```text
+//!  rate limit ─▶ circuit ─▶ connection (pooled, else fresh) ─▶ head ─▶ body ─▶ outcome recorded
+//!    429           503        503 refused                    504 late  once, by whoever ends it
+//!                                                            502 nonsense
+//! ```
+//!
+//! Everything happens in the task of the client's connection, on its core: no other task is woken,
+//! nothing is locked but what the guards share. If the client goes away, all of this is dropped
+//! where it waits: the permit counts nothing, the connection is closed.
+//!
+//! Routes, principals and what is open to whom have been decided before.
+
+mod deadlines;
+mod download;
+mod failure;
+mod link;
+mod pool;
+mod upload;
+
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use chassis::clock;
+use chassis::http::problem::PROXY_STATUS;
+use chassis::http::{Body, Problem, Response, Trace};
+use guard::breaker::{Outcome, Permit};
+use http::header::{CONTENT_TYPE, VARY};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+
+use crate::drain;
+use crate::guards::Guards;
+use crate::hygiene::{self, Forwarded};
+use crate::meters::{Ended, Meters};
+use crate::plan;
+use crate::who::Who;
+use deadlines::{Alarm, Deadlines};
+use download::{Begun, Held};
+use failure::Failure;
+use link::{Failed, Link};
+use pool::{Lane, Pool};
+use upload::{Upload, Waits};
+
+pub use pool::{IDLE_FOR, IDLE_MAX};
+
+/// The largest answer that is read whole (a token endpoint's).
+const ASKED_BYTES_MAX: usize = 64 * 1024;
+
+/// A route at work; shared by all cores.
+pub(crate) struct Route {
+    pub(crate) plan: plan::Route,
+    pub(crate) guards: Guards,
+    pub(crate) meters: Meters,
+}
+
+/// A core's part of the data plane.
+pub(crate) struct Core {
+    pools: Vec<Pool>,
+    deadlines: Rc<Deadlines>,
+    /// The last client's address as a header: most requests of a connection follow one another.
+    client: RefCell<Option<(IpAddr, HeaderValue)>>,
+}
+
+/// A request that may be passed on.
+pub(crate) struct Call {
+    pub(crate) parts: Parts,
+    pub(crate) who: Who,
+    pub(crate) peer: SocketAddr,
+    /// Whether the app's page has this address too, so that the answer depends on `Accept`.
+    pub(crate) shared_with_app: bool,
+}
+
+impl Core {
+    /// No connections yet.
+    pub(crate) fn new(pools: Vec<Pool>) -> Core {
+        Core { pools, deadlines: Rc::default(), client: RefCell::default() }
+    }
+
+    /// Passes a request on and its answer back.
+    pub(crate) async fn proxy(&self, route: &Route, call: Call, body: Incoming) -> Response {
+        let now = clock::now();
+        let timing = route.meters.start(now);
+        let trace = Trace::take(&call.parts.headers);
+        let (subject, address) = (call.who.subject(), call.peer.ip());
+        if let Err(problem) = route.guards.check(subject, address, now) {
+            timing.end(Ended::RateLimited, now);
+            drain::rest(&call.parts.headers, body).await;
+            return problem.into_response(&trace);
+        }
+        let permit = match route.guards.admit(now) {
+            Ok(permit) => permit,
+            Err(problem) => {
+                timing.end(Ended::CircuitOpen, now);
+                drain::rest(&call.parts.headers, body).await;
+                return problem.into_response(&trace);
+            }
+        };
+        let answer = match upload::begin(body).await {
+            Ok(upload) => self.forward(route, call, upload, permit, (&trace, now)).await,
+            Err(_) => Err(Failure::Client),
+        };
+        match answer {
+            Ok(response) => {
+                timing.end(Ended::of(response.status()), clock::now());
+                response
+            }
+            Err(failure) => {
+                timing.end(failure.ended(), clock::now());
+                failure.problem().into_response(&trace)
+            }
+        }
+    }
+
+    /// Asks a service on our own behalf and reads its whole answer.
+    ///
+    /// # Errors
+    /// As a proxied request is refused.
+    pub(crate) async fn ask(
+        &self,
+        route: &Route,
+        call: Call,
+        body: Bytes,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), Problem> {
+        let now = clock::now();
+        let timing = route.meters.start(now);
+        let trace = Trace::take(&call.parts.headers);
+        route.guards.check(call.who.subject(), call.peer.ip(), now)?;
+        let permit = route.guards.admit(now)?;
+        let upload = (Upload::Whole(Some(body)), Waits::default());
+        let answer = self.forward(route, call, upload, permit, (&trace, now)).await;
+        let response = answer.map_err(Failure::problem)?;
+        timing.end(Ended::of(response.status()), clock::now());
+        let (parts, body) = response.into_parts();
+        let whole = Limited::new(body, ASKED_BYTES_MAX).collect().await;
+        let whole = whole.map_err(|_| Failure::Nonsense.problem())?;
+        Ok((parts.status, parts.headers, whole.to_bytes()))
+    }
+
+    async fn forward(
+        &self,
+        route: &Route,
+        call: Call,
+        (upload, waits): (Upload, Waits),
+        permit: Option<Permit>,
+        (trace, now): (&Trace, Instant),
+    ) -> Result<Response, Failure> {
+        let mut alarm = self.deadlines.alarm(now + route.guards.timeout());
+        let shared_with_app = call.shared_with_app;
+        let pool = &self.pools[route.plan.upstream];
+        let request = self.request(call, upload, trace);
+        let sent = send(pool, request, &mut alarm, now).await;
+        let (response, link, lane) = match sent {
+            Ok(sent) => sent,
+            Err(failure) => return Err(blame(failure, &waits, permit)),
+        };
+        let held = Held { link, lane, permit };
+        answer(response, held, alarm, route, shared_with_app).await
+    }
+
+    /// The request as the service gets it, but for the address.
+    fn request(&self, call: Call, upload: Upload, trace: &Trace) -> Request<Upload> {
+        let mut parts = call.parts;
+        parts.version = Version::HTTP_11;
+        parts.extensions.clear();
+        let traceparent = HeaderValue::try_from(trace.traceparent());
+        let forwarded = Forwarded {
+            client: self.client(call.peer.ip()),
+            bearer: call.who.into_bearer(),
+            traceparent: traceparent.expect("a trace is plain text"),
+        };
+        hygiene::to_upstream(&mut parts.headers, forwarded);
+        Request::from_parts(parts, upload)
+    }
+
+    fn client(&self, address: IpAddr) -> HeaderValue {
+        let mut last = self.client.borrow_mut();
+        match &*last {
+            Some((known, value)) if *known == address => value.clone(),
+            _ => {
+                let value = HeaderValue::try_from(address.to_string());
+                let value = value.expect("an address is plain text");
+                *last = Some((address, value.clone()));
+                value
+            }
+        }
+    }
+}
+
+/// The pools of a core, one for each upstream.
+pub(crate) fn pools<'u>(
+    upstreams: impl Iterator<Item = (&'u [plan::Endpoint], chassis::telemetry::Level)>,
+) -> Vec<Pool> {
+    upstreams.map(|(endpoints, open)| Pool::new(endpoints, &open)).collect()
+}
+
+type Sent = (http::Response<Incoming>, Box<Link>, Rc<Lane>);
+
+/// Sends a request to the first address that takes it.
+async fn send(
+    pool: &Pool,
+    mut request: Request<Upload>,
+    alarm: &mut Alarm,
+    now: Instant,
+) -> Result<Sent, Failure> {
+    let mut refused = Failure::Refused;
+    for lane in pool.lanes() {
+        hygiene::to_host(request.headers_mut(), &lane.endpoint().authority);
+        if let Some(mut link) = lane.take(now).await {
+            match link.exchange(request, alarm).await {
+                Ok(response) => return Ok((response, link, lane.clone())),
+                // The service closed it while it lay idle; a fresh one will tell.
+                Err(Failed::NotSent(unsent)) => request = *unsent,
+                Err(failed) => return Err(failed.into()),
+            }
+        }
+        let mut link = match connect(lane, alarm).await {
+            Ok(link) => link,
+            Err(failure) => {
+                refused = failure;
+                continue;
+            }
+        };
+        return match link.exchange(request, alarm).await {
+            Ok(response) => Ok((response, link, lane.clone())),
+            Err(failed) => Err(failed.into()),
+        };
+    }
+    Err(refused)
+}
+
+async fn connect(lane: &Lane, alarm: &mut Alarm) -> Result<Box<Link>, Failure> {
+    tokio::select! {
+        biased;
+        connected = lane.connect() => connected.map_err(|_| Failure::Refused),
+        () = std::future::poll_fn(|context| alarm.poll(context)) => Err(Failure::ConnectedLate),
+    }
+}
+
+/// Records who is to blame for a call without an answer.
+fn blame(failure: Failure, waits: &Waits, permit: Option<Permit>) -> Failure {
+    // A deadline that passed while the client had still to send is the client's.
+    let failure = match failure {
+        Failure::Late if waits.for_client() => Failure::Client,
+        other => other,
+    };
+    if let (Some(permit), true) = (permit, failure.is_the_services()) {
+        permit.record(Outcome::Failure, clock::now());
+    }
+    failure
+}
+
+/// An answer as the client gets it.
+async fn answer(
+    response: http::Response<Incoming>,
+    mut held: Held,
+    alarm: Alarm,
+    route: &Route,
+    shared_with_app: bool,
+) -> Result<Response, Failure> {
+    let (mut parts, body) = response.into_parts();
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        // Nobody asked for it.
+        return Err(blame(Failure::Nonsense, &Waits::default(), held.permit.take()));
+    }
+    let failed = parts.status.is_server_error() && !is_passed_on(&parts.headers);
+    let endless = is_endless(&parts.headers);
+    // What the body will do changes nothing of a failure, and is not waited for without an end.
+    if let Some(permit) = held.permit.take_if(|_| failed || endless) {
+        permit.record(if failed { Outcome::Failure } else { Outcome::Success }, clock::now());
+    }
+    let alarm = (!endless).then_some(alarm);
+    let begun = download::begin(body, held, alarm, route.guards.timeout()).await;
+    let body = match begun.map_err(|error| Failure::of(&error))? {
+        Begun::Whole(bytes) => Body::full(bytes),
+        Begun::Part(download) => Body::stream(*download),
+    };
+    hygiene::to_client(&mut parts.headers);
+    if shared_with_app {
+        parts.headers.append(VARY, HeaderValue::from_static("Accept"));
+    }
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    Ok(Response::from_parts(parts, body))
+}
+
+/// Whether a refusal is one that the service itself was given, or gave for want of a resource.
+fn is_passed_on(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(PROXY_STATUS).iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|list| list.split(','))
+        .any(|member| member.split(';').next().is_some_and(|name| name.trim() == "yeoul"))
+}
+
+/// Whether the answer is a stream that ends when somebody leaves.
+fn is_endless(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
+}

@@ -1,0 +1,200 @@
+//! An answer's body on its way to the client: whole where it has come with its head, else piece by
+//! piece, holding its connection and its permit until the end.
+//!
+//! A body that ends is a success, one that breaks off or stands still a failure; one whose client
+//! went away is neither, and its connection is not used again.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chassis::clock;
+use chassis::http::BoxError;
+use guard::breaker::{Outcome, Permit};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::deadlines::Alarm;
+use super::link::Link;
+use super::pool::Lane;
+use super::upload::plus;
+
+/// What a body holds while it is under way.
+pub(crate) struct Held {
+    pub(crate) link: Box<Link>,
+    pub(crate) lane: Rc<Lane>,
+    pub(crate) permit: Option<Permit>,
+}
+
+/// An answer's body that is still coming.
+pub(crate) struct Download {
+    first: Option<Bytes>,
+    second: Option<Frame<Bytes>>,
+    rest: Incoming,
+    held: Option<Held>,
+    /// None where the body may stand still: a stream of events.
+    alarm: Option<Alarm>,
+    idle: Duration,
+    /// Whether the service is waited for; while a slow client is, no time runs.
+    waiting: bool,
+}
+
+/// A body as far as it has come.
+pub(crate) enum Begun {
+    /// All of it; the connection is free.
+    Whole(Bytes),
+    /// The beginning.
+    Part(Box<Download>),
+}
+
+impl Held {
+    fn end(mut self, outcome: Outcome, context: &mut Context<'_>) {
+        let now = clock::now();
+        if let Some(permit) = self.permit.take() {
+            permit.record(outcome, now);
+        }
+        if outcome == Outcome::Success {
+            self.lane.put(self.link, context, now);
+        }
+    }
+}
+
+/// Takes what has come of a body without waiting for more.
+///
+/// # Errors
+/// The body broke off at once; this has been counted.
+pub(crate) async fn begin(
+    rest: Incoming,
+    held: Held,
+    alarm: Option<Alarm>,
+    idle: Duration,
+) -> Result<Begun, hyper::Error> {
+    let (first, second, held, waiting) = (None, None, Some(held), false);
+    let mut download = Download { first, second, rest, held, alarm, idle, waiting };
+    let ended = poll_fn(|context| Poll::Ready(download.look(context))).await?;
+    Ok(if ended {
+        Begun::Whole(download.first.take().unwrap_or_default())
+    } else {
+        Begun::Part(Box::new(download))
+    })
+}
+
+impl Download {
+    /// Reads what is there already; whether that was all.
+    fn look(&mut self, context: &mut Context<'_>) -> Result<bool, hyper::Error> {
+        if self.rest.is_end_stream() {
+            self.end(Outcome::Success, context);
+            return Ok(true);
+        }
+        let Poll::Ready(frame) = self.pull(context) else { return Ok(false) };
+        let Some(frame) = frame else { return Ok(true) };
+        match frame?.into_data() {
+            Ok(bytes) => self.first = Some(bytes),
+            Err(trailers) => self.second = Some(trailers),
+        }
+        if self.held.is_none() {
+            return Ok(self.second.is_none());
+        }
+        // A short body without a length shows its end only when it is asked for.
+        match self.pull(context) {
+            Poll::Ready(None) => Ok(self.second.is_none()),
+            Poll::Ready(Some(frame)) => {
+                self.second = Some(frame?);
+                Ok(false)
+            }
+            Poll::Pending => Ok(false),
+        }
+    }
+
+    /// The next frame from the service.
+    fn pull(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if self.held.is_none() {
+            return Poll::Ready(None);
+        }
+        let mut polled = Pin::new(&mut self.rest).poll_frame(context);
+        if let (Poll::Pending, Some(held)) = (&polled, &mut self.held) {
+            held.link.drive(context);
+            polled = Pin::new(&mut self.rest).poll_frame(context);
+        }
+        match ready!(polled) {
+            Some(Ok(frame)) => {
+                if self.rest.is_end_stream() {
+                    self.end(Outcome::Success, context);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.end(Outcome::Failure, context);
+                Poll::Ready(Some(Err(error)))
+            }
+            None => {
+                self.end(Outcome::Success, context);
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome, context: &mut Context<'_>) {
+        if let Some(held) = self.held.take() {
+            held.end(outcome, context);
+        }
+    }
+
+    /// Whether the service has sent nothing for too long.
+    fn stands_still(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(alarm) = &mut self.alarm else { return false };
+        if !self.waiting {
+            self.waiting = true;
+            alarm.reset(clock::now() + self.idle);
+        }
+        let still = alarm.poll(context).is_ready();
+        if still {
+            self.end(Outcome::Failure, context);
+        }
+        still
+    }
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(bytes) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        if let Some(frame) = self.second.take() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        match self.pull(context) {
+            Poll::Ready(frame) => {
+                self.waiting = false;
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
+            Poll::Pending if self.stands_still(context) => {
+                Poll::Ready(Some(Err("the service stopped in the middle of its answer".into())))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none()
+            && self.second.is_none()
+            && (self.held.is_none() || self.rest.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let second = self.second.as_ref().and_then(Frame::data_ref);
+        plus(plus(self.rest.size_hint(), self.first.as_ref()), second)
+    }
+}

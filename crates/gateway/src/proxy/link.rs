@@ -1,0 +1,101 @@
+//! A connection to a service, driven by whoever uses it.
+//!
+//! There is no task beside the request's own: the connection is polled where its answer is awaited,
+//! which saves a wake-up and a switch per request. A connection that lies idle is polled when it is
+//! taken up again; what the service did meanwhile (closing it, most often) shows then.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use chassis::telemetry::Level;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::deadlines::Alarm;
+use super::upload::Upload;
+use crate::plan::Endpoint;
+
+/// The largest head of an answer, and the most that is read ahead of it.
+pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// An open connection.
+pub(crate) struct Link {
+    sender: SendRequest<Upload>,
+    connection: Connection<TokioIo<TcpStream>, Upload>,
+    ended: bool,
+    open: Level,
+}
+
+/// Why there is no answer.
+pub(crate) enum Failed {
+    /// Nothing of the request was sent: another connection may take it.
+    NotSent(Box<Request<Upload>>),
+    /// The connection broke, or what came was no answer.
+    Broken(hyper::Error),
+    /// The deadline was over first.
+    Late,
+}
+
+impl Link {
+    /// Connects; `open` counts it while it lives.
+    pub(crate) async fn connect(endpoint: &Endpoint, open: Level) -> io::Result<Box<Link>> {
+        let stream = match endpoint.address {
+            Some(address) => TcpStream::connect(address).await?,
+            None => TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?,
+        };
+        // A request must not wait for the service's delayed acknowledgement.
+        stream.set_nodelay(true)?;
+        let handshake = Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(stream));
+        let (sender, connection) = handshake.await.map_err(io::Error::other)?;
+        open.inc();
+        Ok(Box::new(Link { sender, connection, ended: false, open }))
+    }
+
+    /// Lets the connection read and write.
+    pub(crate) fn drive(&mut self, context: &mut Context<'_>) {
+        if !self.ended {
+            self.ended = Pin::new(&mut self.connection).poll(context).is_ready();
+        }
+    }
+
+    /// Whether another request may be sent.
+    pub(crate) fn is_idle(&mut self, context: &mut Context<'_>) -> bool {
+        self.drive(context);
+        !self.ended && self.sender.is_ready()
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(crate) async fn exchange(
+        &mut self,
+        request: Request<Upload>,
+        alarm: &mut Alarm,
+    ) -> Result<Response<Incoming>, Failed> {
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let (connection, ended) = (&mut self.connection, &mut self.ended);
+        poll_fn(|context| {
+            if !*ended {
+                *ended = Pin::new(&mut *connection).poll(context).is_ready();
+            }
+            match answer.as_mut().poll(context) {
+                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+                Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
+                    Some(request) => Failed::NotSent(Box::new(request)),
+                    None => Failed::Broken(error.into_error()),
+                })),
+                Poll::Pending => alarm.poll(context).map(|()| Err(Failed::Late)),
+            }
+        })
+        .await
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}

@@ -1,0 +1,289 @@
+//! Who may do what: everything that is decided before anything is done.
+//!
+//! The order is the contract's. Whatever a client learns of a path it may not see is what it learns
+//! of a path that is not there.
+
+use std::borrow::Cow;
+
+use chassis::clock;
+use chassis::http::path::Params;
+use chassis::http::{Path, Problem, Response, loopback};
+use chassis::identity::Principal;
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+
+use super::{Face, Server, wants_html};
+use crate::negotiation;
+use crate::origin;
+use crate::pages;
+use crate::table::{self, Action, Found, Table};
+use crate::who::Who;
+
+/// What may be done with a request.
+pub(super) enum Admitted {
+    /// It is answered already: a file, or the app's page.
+    Answer(Response),
+    /// Passed on by a route.
+    Proxy { route: usize, who: Who, shared_with_app: bool },
+    /// Sign-in by cookie, through this route.
+    Session { route: usize },
+    /// Answered from here, for this owner (or of this topic).
+    Local { action: Action, owner: String, html: bool, who: Who },
+}
+
+/// A request as it was read and looked up.
+struct Asked<'r> {
+    parts: &'r Parts,
+    found: Found,
+    /// Whether the app's page has this address too.
+    app: bool,
+}
+
+impl Server {
+    /// Lets a request in, or answers it.
+    ///
+    /// # Errors
+    /// The first refusal of the promised order.
+    pub(super) fn admit(&self, parts: &Parts) -> Result<Admitted, Problem> {
+        if self.face != Face::Outer {
+            loopback::check(&parts.uri, &parts.headers)?;
+        }
+        let path = path(parts)?;
+        let asked = Asked {
+            parts,
+            found: self.table().find(&path, &parts.method),
+            app: origin::is_safe(&parts.method) && self.table().is_app(&path),
+        };
+        if let Some(answered) = self.app_answer(&asked) {
+            return Ok(Admitted::Answer(answered));
+        }
+        let who = match self.who(&parts.headers) {
+            Ok(who) => who,
+            Err(problem) => return self.sign_in_first(&asked, problem),
+        };
+        if who.principal.is_none() && !self.is_open(&asked) {
+            return self.sign_in_first(&asked, Problem::unauthorized());
+        }
+        let (action, params) = match asked.found {
+            Found::Action(action, params) => (action, params),
+            Found::WrongMethod(_, allowed) => return Err(self.wrong_method(&path, allowed)),
+            Found::Nothing if self.shared.plan.app && self.shared.app.has(parts.uri.path()) => {
+                return Err(self.wrong_method(&path, vec![Method::GET, Method::HEAD]));
+            }
+            Found::Nothing if self.table().is_app(&path) => {
+                return Err(self.wrong_method(&path, Vec::new()));
+            }
+            Found::Nothing => return Err(Problem::not_found()),
+        };
+        if who.is_by_cookie() && !origin::is_safe(&parts.method) && !origin::is_own(&parts.headers)
+        {
+            return Err(Problem::forbidden("another site's page may not use the session"));
+        }
+        self.enter(action, &params, (parts, asked.app), who)
+    }
+
+    fn table(&self) -> &Table {
+        match self.face {
+            Face::Outer => &self.shared.plan.outer,
+            Face::Inner => &self.shared.plan.inner,
+            Face::Pages => &self.shared.plan.pages_only,
+        }
+    }
+
+    /// The app's page or one of its files: no token is looked at.
+    fn app_answer(&self, asked: &Asked<'_>) -> Option<Response> {
+        let shared = &*self.shared;
+        let headers = &asked.parts.headers;
+        let routed = matches!(asked.found, Found::Action(..));
+        // Who is signed in sees a page of his own there.
+        let own = matches!(asked.found, Found::Action(Action::Own(_), _));
+        if self.face != Face::Outer || !shared.plan.app || own {
+            return None;
+        }
+        if asked.app && (!routed || negotiation::wants_html(headers)) {
+            return Some(shared.app.page(headers));
+        }
+        if routed || !origin::is_safe(&asked.parts.method) {
+            return None;
+        }
+        shared.app.file(asked.parts.uri.path(), headers)
+    }
+
+    /// Who asks; on the listeners of this machine nobody has to say.
+    fn who(&self, headers: &HeaderMap) -> Result<Who, Problem> {
+        let shared = &*self.shared;
+        Who::of(headers, &shared.verifier, &shared.revoked, clock::wall())
+            .map_err(|_| Problem::unauthorized())
+    }
+
+    /// Whether a request needs no token.
+    fn is_open(&self, asked: &Asked<'_>) -> bool {
+        let action = match &asked.found {
+            Found::Action(action, _) | Found::WrongMethod(action, _) => *action,
+            Found::Nothing => return self.face != Face::Outer,
+        };
+        let pages = &self.shared.plan.pages;
+        let public = |page: usize| !pages[page].private;
+        self.face != Face::Outer
+            || match action {
+                Action::Proxy(route) => self.shared.routes[route].plan.open.to(&asked.parts.method),
+                Action::Session => matches!(asked.found, Found::Action(..)),
+                Action::Page(page) | Action::Live(page) => public(page),
+                Action::List(at) => public(self.shared.plan.lists[at].page),
+                Action::Head(at) => public(self.shared.plan.heads[at].page),
+                Action::Own(_) | Action::Events => false,
+            }
+    }
+
+    /// The refusal of who is not signed in; where a page was asked for, a page to sign in with.
+    fn sign_in_first(&self, asked: &Asked<'_>, problem: Problem) -> Result<Admitted, Problem> {
+        let headers = &asked.parts.headers;
+        let app = &self.shared.app;
+        match &asked.found {
+            Found::Action(Action::Own(_), _) if self.shared.plan.app => {
+                let mut response = app.page(headers);
+                pages::vary_by_session(&mut response);
+                Ok(Admitted::Answer(response))
+            }
+            Found::Action(Action::Page(_), params)
+                if self.shared.plan.app && wants_html(headers, &mut params.get(0).to_owned()) =>
+            {
+                let mut response = app.sign_in(headers);
+                pages::vary_by_session(&mut response);
+                Ok(Admitted::Answer(response))
+            }
+            _ => Err(problem),
+        }
+    }
+
+    fn wrong_method(&self, path: &Path, mut allowed: Vec<Method>) -> Problem {
+        if self.table().is_app(path) {
+            table::allow(&mut allowed, &[Method::GET]);
+        }
+        Problem::method_not_allowed(&allowed)
+    }
+
+    /// Checks role and owner.
+    fn enter(
+        &self,
+        action: Action,
+        params: &Params,
+        (parts, app): (&Parts, bool),
+        who: Who,
+    ) -> Result<Admitted, Problem> {
+        let plan = &self.shared.plan;
+        let principal = who.principal.as_deref();
+        let (owner, page) = match action {
+            Action::Proxy(route) => {
+                self.check_role(route, &parts.method, principal)?;
+                return Ok(Admitted::Proxy { route, who, shared_with_app: app });
+            }
+            Action::Session => {
+                let route = plan.session.expect("the table has a session where the plan has");
+                return Ok(Admitted::Session { route });
+            }
+            Action::Events => {
+                if !principal.is_some_and(|principal| principal.role.is_administrator()) {
+                    return Err(Problem::forbidden("topics are for administrators"));
+                }
+                let owner = params.get(0).to_owned();
+                return Ok(Admitted::Local { action, owner, html: false, who });
+            }
+            Action::Page(page) | Action::Live(page) => (Some(params.get(0)), page),
+            Action::Own(page) => (None, page),
+            Action::List(at) => (plan.lists[at].named.then(|| params.get(0)), plan.lists[at].page),
+            Action::Head(at) => (Some(params.get(0)), plan.heads[at].page),
+        };
+        let mut owner = match owner {
+            Some(owner) => owner.to_owned(),
+            None => principal.ok_or_else(Problem::unauthorized)?.subject.clone(),
+        };
+        let html = match action {
+            Action::Page(_) => wants_html(&parts.headers, &mut owner),
+            _ => matches!(action, Action::Own(_)),
+        };
+        let another = principal.is_some_and(|principal| principal.subject != owner);
+        if another && plan.pages[page].private {
+            return Err(Problem::not_found());
+        }
+        Ok(Admitted::Local { action, owner, html, who })
+    }
+
+    fn check_role(
+        &self,
+        route: usize,
+        method: &Method,
+        principal: Option<&Principal>,
+    ) -> Result<(), Problem> {
+        let route = &self.shared.routes[route].plan;
+        let Some(role) = route.role else { return Ok(()) };
+        let asked = self.face == Face::Outer && !route.open.to(method);
+        if !asked || principal.is_some_and(|principal| principal.role == role) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!("this needs the role {}", role.as_str())))
+    }
+}
+
+/// The path of a request whose target and `Host` can mean one thing only.
+fn path(parts: &Parts) -> Result<Path, Problem> {
+    // Absolute and authority forms are for proxies of another kind.
+    if parts.uri.scheme().is_some() || parts.uri.authority().is_some() {
+        return Err(Problem::bad_path());
+    }
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let host: Option<Cow<'_, str>> =
+        hosts.next().and_then(|host| host.to_str().ok()).map(Cow::from);
+    if hosts.next().is_some() || !host.is_some_and(|host| is_host(&host)) {
+        return Err(Problem::bad_request("a request names its host once"));
+    }
+    Path::parse(parts.uri.path()).map_err(|_| Problem::bad_path())
+}
+
+/// Whether a text can be a host, with or without a port.
+fn is_host(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_~:[]%".contains(&byte);
+    !text.is_empty() && text.bytes().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn status(target: &str, hosts: &[&str]) -> Option<u16> {
+        let mut request = Request::get(target);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        let (parts, ()) = request.body(()).expect("a request").into_parts();
+        path(&parts).err().map(|problem| problem.status().as_u16())
+    }
+
+    #[test]
+    fn a_target_is_a_path_and_a_host_is_named_once() {
+        let host = &["shop.example:8088"][..];
+        for good in
+            [status("/a", host), status("/", &["[::1]:1"]), status("/a?b=//", &["localhost"])]
+        {
+            assert_eq!(good, None);
+        }
+        let bad = [
+            status("http://shop.example/a", host),
+            status("shop.example:80", host),
+            status("*", host),
+            status("/a/../b", host),
+            status("/a", &[]),
+            status("/a", &[""]),
+            status("/a", &["a", "a"]),
+            status("/a", &["a b"]),
+            status("/a", &["a/b"]),
+            status("/a", &["a@b"]),
+        ];
+        for (at, status) in bad.into_iter().enumerate() {
+            assert_eq!(status, Some(400), "case {at}");
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The gateway's part of `yeoul.yaml`: plain data, checked by [`compile`](crate::compile).
+//!
+//! Maps by name everywhere, so that settings laid over others change one guard and leave its
+//! neighbours. Whatever is left out has a named default beside its field.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use chassis::identity::Role;
+use chassis::settings::text::{Rate, Share, Span};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+
+/// How long an upstream may take to answer where a route does not say.
+pub const TIMEOUT_DEFAULT: Span = Span(Duration::from_secs(30));
+/// How long the token endpoint may take to answer a sign-in.
+pub const SESSION_TIMEOUT: Span = Span(Duration::from_secs(10));
+/// Where topics are read over HTTP if the settings do not say.
+pub const EVENTS_PATH: &str = "/events";
+
+/// One gateway.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Services that routes lead to, by name.
+    #[serde(default)]
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// Guarded ways to them, by name.
+    #[serde(default)]
+    pub routes: BTreeMap<String, RouteSettings>,
+    /// The single-page app; none without it.
+    #[serde(default)]
+    pub app: Option<AppSettings>,
+    /// Sign-in by cookie; none without it.
+    #[serde(default)]
+    pub session: Option<SessionSettings>,
+    /// Reading topics over HTTP; at [`EVENTS_PATH`] without it.
+    #[serde(default)]
+    pub events: Option<EventsSettings>,
+    /// A page's rows as HAL lists, by name.
+    #[serde(default)]
+    pub lists: BTreeMap<String, ListSettings>,
+    /// A page's head alone, by name.
+    #[serde(default)]
+    pub heads: BTreeMap<String, HeadSettings>,
+}
+
+/// The addresses of one service: `http://HOST:PORT`, one or several.
+pub type Upstream = OneOrMany;
+
+/// One way to a service, and what stands in it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteSettings {
+    /// Patterns: `/orders/**`, `/product/{id}`.
+    pub path: OneOrMany,
+    /// Methods it takes; all but TRACE and CONNECT without it.
+    #[serde(default)]
+    pub methods: Option<Vec<String>>,
+    /// Which listener has it.
+    #[serde(default)]
+    pub listener: Side,
+    /// The name of an upstream, or addresses.
+    pub to: OneOrMany,
+    /// For whom no token is needed.
+    #[serde(default)]
+    pub open: Open,
+    /// The role that whatever is not open needs.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// What a call has to pass.
+    #[serde(default)]
+    pub guard: GuardSettings,
+}
+
+/// Which listener a route is on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The one that clients speak to.
+    #[default]
+    Outer,
+    /// The loopback one, for calls between services; no token is needed there.
+    Inner,
+}
+
+/// What of a route needs no token: nothing, everything, or these methods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// `true` or `false`.
+    All(bool),
+    /// A list of methods.
+    Methods(Vec<String>),
+}
+
+/// What a call has to pass on its way.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardSettings {
+    /// How long until the answer's head has to be there, and between pieces of its body;
+    /// [`TIMEOUT_DEFAULT`] without it.
+    #[serde(default)]
+    pub timeout: Option<Span>,
+    /// The circuit breaker; none without it.
+    #[serde(default)]
+    pub breaker: Option<BreakerSettings>,
+    /// Rate limits, each for itself.
+    #[serde(default)]
+    pub rate_limit: Vec<RateLimitSettings>,
+}
+
+/// A circuit breaker over the last calls.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BreakerSettings {
+    /// The share of failed calls that opens it; 50 % without it.
+    #[serde(default = "half")]
+    pub failure_rate: Share,
+    /// How many of the last calls are judged; 10 without it.
+    #[serde(default = "ten")]
+    pub calls: u32,
+    /// How long it refuses before it probes; 5 s without it.
+    #[serde(default = "five_seconds")]
+    pub open_for: Span,
+    /// How many probes it sends; 1 without it.
+    #[serde(default = "one")]
+    pub probes: u32,
+    /// Whether it only counts what it would refuse.
+    #[serde(default)]
+    pub observe: bool,
+}
+
+/// So many calls a second, and a burst on top.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimitSettings {
+    /// Whose calls are counted together.
+    pub per: Per,
+    /// Calls a second.
+    pub rate: Rate,
+    /// Calls at once.
+    pub burst: u32,
+}
+
+/// Whose calls are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Per {
+    /// Everybody's: what the service can bear.
+    Route,
+    /// A token's subject's; a client address's where there is no token.
+    Principal,
+    /// A client address's (IPv6: its /64).
+    Client,
+}
+
+/// The single-page app.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppSettings {
+    /// Patterns at which its page is answered: where `Accept` names `text/html`, and whatever it
+    /// names where no route has the path.
+    pub paths: Vec<String>,
+}
+
+/// Sign-in by cookie.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionSettings {
+    /// The upstream that has `/oauth/token`.
+    pub upstream: String,
+    /// What a sign-in has to pass; [`SESSION_TIMEOUT`] and nothing else without it.
+    #[serde(default)]
+    pub guard: GuardSettings,
+}
+
+/// Reading topics over HTTP.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsSettings {
+    /// Where; the topic's name follows.
+    pub path: String,
+}
+
+/// A page's rows as a HAL list.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListSettings {
+    /// Where; with a parameter that is the owner, or without one for one's own.
+    pub path: String,
+    /// The page whose rows it lists.
+    pub page: String,
+    /// What the list is called in `_embedded`.
+    pub name: String,
+}
+
+/// A page's head alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadSettings {
+    /// Where, with one parameter that is the owner; its name is the owner's member.
+    pub path: String,
+    /// The page whose head it shows.
+    pub page: String,
+    /// Which of the head's columns; all without it.
+    #[serde(default)]
+    pub fields: Option<Vec<String>>,
+}
+
+/// A text, or a list of texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OneOrMany(pub Vec<String>);
+
+impl From<&str> for OneOrMany {
+    fn from(one: &str) -> OneOrMany {
+        OneOrMany(vec![one.to_owned()])
+    }
+}
+
+impl Default for Open {
+    fn default() -> Open {
+        Open::All(false)
+    }
+}
+
+impl Default for BreakerSettings {
+    fn default() -> BreakerSettings {
+        BreakerSettings {
+            failure_rate: half(),
+            calls: ten(),
+            open_for: five_seconds(),
+            probes: one(),
+            observe: false,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<OneOrMany, D::Error> {
+        from.deserialize_any(Mixed(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Open {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Open, D::Error> {
+        from.deserialize_any(Mixed(PhantomData))
+    }
+}
+
+/// A type that is written as one thing or as a list.
+trait FromMixed: Sized {
+    const EXPECTED: &'static str;
+    fn list(list: Vec<String>) -> Self;
+    fn text(_: &str) -> Option<Self> {
+        None
+    }
+    fn flag(_: bool) -> Option<Self> {
+        None
+    }
+}
+
+impl FromMixed for OneOrMany {
+    const EXPECTED: &'static str = "a text or a list of texts";
+    fn list(list: Vec<String>) -> OneOrMany {
+        OneOrMany(list)
+    }
+    fn text(text: &str) -> Option<OneOrMany> {
+        Some(text.into())
+    }
+}
+
+impl FromMixed for Open {
+    const EXPECTED: &'static str = "true, false or a list of methods";
+    fn list(list: Vec<String>) -> Open {
+        Open::Methods(list)
+    }
+    fn flag(flag: bool) -> Option<Open> {
+        Some(Open::All(flag))
+    }
+}
+
+struct Mixed<T>(PhantomData<T>);
+
+impl<'de, T: FromMixed> Visitor<'de> for Mixed<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(T::EXPECTED)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        let unexpected = de::Unexpected::Str(text);
+        T::text(text).ok_or_else(|| E::invalid_type(unexpected, &self))
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<T, E> {
+        let unexpected = de::Unexpected::Bool(flag);
+        T::flag(flag).ok_or_else(|| E::invalid_type(unexpected, &self))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(T::list)
+    }
+}
+
+fn half() -> Share {
+    Share(0.5)
+}
+
+fn ten() -> u32 {
+    10
+}
+
+fn five_seconds() -> Span {
+    Span(Duration::from_secs(5))
+}
+
+fn one() -> u32 {
+    1
+}

@@ -1,0 +1,207 @@
+//! The admin listener: health, metrics, what is stuck, what was given up; loopback alone.
+//!
+//! It reports and repairs. The switches that make things fail are a part of their own
+//! ([`switches`]) that only exists with `--faults`: without it their paths are no routes at all.
+
+mod dead;
+mod switches;
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use chassis::clock;
+use chassis::health::Readiness;
+use chassis::http::path::{Found, Params, Table};
+use chassis::http::query::Query;
+use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, body, json, loopback};
+use chassis::telemetry::{METRICS_TYPE, Metrics};
+use events::Broker;
+use events::subscription::Control;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
+
+pub(crate) use switches::Switches;
+
+/// What the admin listener reports on and repairs; shared by the cores.
+pub(crate) struct Admin {
+    pub(crate) readiness: Readiness,
+    pub(crate) metrics: Metrics,
+    pub(crate) settings: Value,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) controls: Vec<Control>,
+    pub(crate) guards: Box<dyn Fn() -> Value + Send + Sync>,
+    pub(crate) views: Box<dyn Fn() -> Value + Send + Sync>,
+    pub(crate) switches: Option<Switches>,
+}
+
+/// The listener's answers on one core.
+pub(crate) struct Server {
+    admin: Arc<Admin>,
+    table: Table<Action>,
+}
+
+#[derive(Clone, Copy)]
+enum Action {
+    Health,
+    Ready,
+    Metrics,
+    Settings,
+    Guards,
+    Views,
+    Subscriptions,
+    Events,
+    Dead,
+    ShowDead,
+    Redrive,
+    Rewind,
+    StopService,
+    StartService,
+    PutFault,
+    EndFaults,
+}
+
+impl Server {
+    /// What answers on one core.
+    pub(crate) fn new(admin: Arc<Admin>) -> Server {
+        let mut rows = vec![
+            ("/healthz", Method::GET, Action::Health),
+            ("/readyz", Method::GET, Action::Ready),
+            ("/metrics", Method::GET, Action::Metrics),
+            ("/admin/settings", Method::GET, Action::Settings),
+            ("/admin/guards", Method::GET, Action::Guards),
+            ("/admin/views", Method::GET, Action::Views),
+            ("/admin/subscriptions", Method::GET, Action::Subscriptions),
+            ("/admin/events/{topic}", Method::GET, Action::Events),
+            ("/admin/dead", Method::GET, Action::Dead),
+            ("/admin/dead/{id}", Method::GET, Action::ShowDead),
+            ("/admin/dead/{id}/redrive", Method::POST, Action::Redrive),
+        ];
+        if admin.switches.is_some() {
+            rows.extend([
+                ("/admin/subscriptions/{name}/rewind", Method::POST, Action::Rewind),
+                ("/admin/services/{name}/stop", Method::POST, Action::StopService),
+                ("/admin/services/{name}/start", Method::POST, Action::StartService),
+                ("/admin/faults/{service}", Method::PUT, Action::PutFault),
+                ("/admin/faults/{service}", Method::DELETE, Action::EndFaults),
+            ]);
+        }
+        Server { admin, table: Table::new(rows) }
+    }
+
+    async fn answer(&self, request: Request) -> Result<Response, Problem> {
+        loopback::check(request.uri(), request.headers())?;
+        let path = Path::parse(request.uri().path()).map_err(|_| Problem::bad_path())?;
+        let (action, params) = match self.table.find(&path, request.method()) {
+            Found::Action(action, params) => (*action, params),
+            Found::WrongMethod(allowed) => return Err(Problem::method_not_allowed(&allowed)),
+            Found::Nothing => return Err(Problem::not_found()),
+        };
+        self.act(action, &params, request).await
+    }
+
+    async fn act(
+        &self,
+        action: Action,
+        params: &Params,
+        request: Request,
+    ) -> Result<Response, Problem> {
+        let admin = &self.admin;
+        match action {
+            Action::Health => Ok(json(StatusCode::OK, &json!({ "alive": true }))),
+            Action::Ready => Ok(ready(&admin.readiness, &admin.broker.promise())),
+            Action::Metrics => Ok(metrics(&admin.metrics)),
+            Action::Settings => Ok(json(StatusCode::OK, &admin.settings)),
+            Action::Guards => Ok(json(StatusCode::OK, &(admin.guards)())),
+            Action::Views => Ok(json(StatusCode::OK, &(admin.views)())),
+            Action::Subscriptions => subscriptions(&admin.controls),
+            Action::Events => {
+                let query = Query::parse(request.uri().query())?;
+                gateway::topics::read(admin.broker.as_ref(), params.get(0), query).await
+            }
+            Action::Dead => dead::list(&admin.controls),
+            Action::ShowDead => dead::show(&admin.controls, params.get(0)),
+            Action::Redrive => dead::redrive(&admin.controls, params.get(0)).await,
+            Action::Rewind => {
+                let given = (request.headers().clone(), request.into_body());
+                let bytes = body::read(given.1, body::BODY_BYTES_MAX).await?;
+                switches::rewind(&admin.controls, params.get(0), &given.0, &bytes).await
+            }
+            Action::StopService => self.switches()?.stop(params.get(0)).await,
+            Action::StartService => self.switches()?.start(params.get(0)).await,
+            Action::PutFault => {
+                let given = (request.headers().clone(), request.into_body());
+                let bytes = body::read(given.1, body::BODY_BYTES_MAX).await?;
+                self.switches()?.put_fault(params.get(0), &given.0, &bytes)
+            }
+            Action::EndFaults => self.switches()?.end_faults(params.get(0)),
+        }
+    }
+
+    fn switches(&self) -> Result<&Switches, Problem> {
+        self.admin.switches.as_ref().ok_or_else(Problem::not_found)
+    }
+}
+
+impl Serve for Server {
+    async fn serve(self: Rc<Self>, request: Request, _peer: SocketAddr) -> Response {
+        let trace = Trace::take(request.headers());
+        match self.answer(request).await {
+            Ok(response) => response,
+            Err(problem) => problem.into_response(&trace),
+        }
+    }
+}
+
+/// A refusal of the event side, as a problem; the cause goes to the log once.
+pub(crate) fn problem(error: &events::Error) -> Problem {
+    tracing::error!(%error, "the event side refused");
+    if error.is_environment() { Problem::storage_unavailable() } else { Problem::internal() }
+}
+
+fn ready(readiness: &Readiness, promise: &str) -> Response {
+    let (ready, mut report) = readiness.report();
+    report["acknowledgement"] = promise.into();
+    json(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &report)
+}
+
+fn metrics(metrics: &Metrics) -> Response {
+    let mut response = Response::new(Body::full(metrics.text()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
+    response
+}
+
+fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
+    let mut list = Vec::with_capacity(controls.len());
+    for control in controls {
+        let status = control.status().map_err(|error| problem(&error))?;
+        list.push(json!({
+            "name": status.name,
+            "topic": status.topic.as_str(),
+            "position": status.position.0,
+            "lag": status.lag,
+            "stuck": status.stuck,
+        }));
+    }
+    Ok(json(StatusCode::OK, &list))
+}
+
+/// Sets lag and stuck gauges before each scrape.
+pub(crate) fn watch_subscriptions(metrics: &Metrics, controls: Vec<Control>) {
+    let shown = metrics.clone();
+    let started = clock::now();
+    let up = metrics.level("yeoul_up_seconds", "Time since the process was started", &[]);
+    metrics.before_scrape(move || {
+        up.set(clock::now().duration_since(started).as_secs_f64());
+        for control in &controls {
+            let labels = [("subscription", control.name())];
+            let Ok(status) = control.status() else { continue };
+            let lag = "Events that a subscription has not handled yet";
+            shown.level("yeoul_subscription_lag_events", lag, &labels).set(status.lag as f64);
+            let stuck = "1 while a subscription makes no progress";
+            let value = f64::from(u8::from(status.stuck.is_some()));
+            shown.level("yeoul_subscription_stuck", stuck, &labels).set(value);
+        }
+    });
+}

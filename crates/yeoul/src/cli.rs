@@ -1,0 +1,137 @@
+//! The command line: what is there, and nothing that is not there yet.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The performance layer for microservices.
+#[derive(Debug, Parser)]
+#[command(name = "yeoul", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole of 12st Mall in this process.
+    Mall(MallArgs),
+    /// Run the layer for your own services.
+    Serve(ServeArgs),
+    /// Check a settings file; start nothing.
+    Check(CheckArgs),
+    /// See the event side.
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// See and repair dead letters.
+    #[command(subcommand)]
+    Dead(DeadCommand),
+    /// Say what an acknowledgement means here, and what is wrong.
+    Doctor(DataArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MallArgs {
+    /// A settings file laid over the mall's own.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Also switch services off and let them fail, through the admin listener.
+    #[arg(long)]
+    pub(crate) faults: bool,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The settings file.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// Where a process lives.
+#[derive(Debug, Args)]
+pub(crate) struct PlaceArgs {
+    /// Where everything is kept.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The gateway's address; port 0 gives every listener a free port.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The admin listener's address; loopback only.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) admin: Option<SocketAddr>,
+    /// Say readiness as one line of JSON on stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The settings file.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The file is laid over the mall's own settings.
+    #[arg(long)]
+    pub(crate) mall: bool,
+}
+
+/// Which data folder.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// The data folder of the process.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventsCommand {
+    /// Print a topic's events, one line of CloudEvents JSON each, and go on as they come.
+    Tail {
+        /// The topic.
+        topic: String,
+        /// From the first event on, not from now.
+        #[arg(long)]
+        from_beginning: bool,
+        /// End at the end of the topic instead of waiting for more.
+        #[arg(long)]
+        no_follow: bool,
+        #[command(flatten)]
+        place: DataArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadCommand {
+    /// List what was given up, one line each.
+    List(DataArgs),
+    /// Show one, with its event.
+    Show {
+        /// Its id, as listed.
+        id: String,
+        #[command(flatten)]
+        place: DataArgs,
+    },
+    /// Try one again; what waits behind it follows in order.
+    Redrive {
+        /// Its id, as listed.
+        id: String,
+        #[command(flatten)]
+        place: DataArgs,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

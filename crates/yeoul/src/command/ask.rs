@@ -1,0 +1,103 @@
+//! Asking a running process through its admin listener, for the commands that look beside it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use chassis::folder::Folder;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use crate::exit::Failure;
+
+/// The longest answer that is taken.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// How long a process may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// A running process, by its data folder.
+pub(crate) struct Process {
+    admin: SocketAddr,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Process {
+    /// The process that holds `data`.
+    pub(crate) fn holding(data: &Path) -> Result<Process, Failure> {
+        let holder = Folder::holder(data);
+        let Some(admin) = holder.and_then(|holder| holder.admin) else {
+            let says =
+                format!("no running process holds the data folder. folder=`{}`", data.display());
+            return Err(Failure::environment(
+                says,
+                "start `yeoul mall`, or name its folder with --data",
+            ));
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::environment(error, "free some file descriptors"))?;
+        Ok(Process { admin, runtime })
+    }
+
+    /// One question, answered as JSON (null where there is no body).
+    pub(crate) fn ask(&self, method: &Method, path: &str) -> Result<(StatusCode, Value), Failure> {
+        let asking = tokio::time::timeout(ANSWER_WITHIN, exchange(self.admin, method, path));
+        match self.runtime.block_on(async { asking.await }) {
+            Ok(Ok((status, body))) => {
+                Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+            }
+            Ok(Err(cause)) => Err(gone(self.admin, &cause)),
+            Err(_) => Err(gone(self.admin, &"no answer within 30 s")),
+        }
+    }
+
+    /// As [`Process::ask`], where anything but 2xx is a failure in the process's own words.
+    pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
+        match self.ask(&Method::GET, path)? {
+            (status, value) if status.is_success() => Ok(value),
+            (status, problem) => Err(refused(status, &problem)),
+        }
+    }
+}
+
+/// A refusal of the process, as a failure of the command.
+pub(crate) fn refused(status: StatusCode, problem: &Value) -> Failure {
+    let detail = problem["detail"].as_str().unwrap_or("no reason given").to_owned();
+    let todo = "check the argument with the matching list command";
+    if status.is_client_error() {
+        Failure::input(detail, todo)
+    } else {
+        Failure::environment(detail, "see the log of the process")
+    }
+}
+
+fn gone(admin: SocketAddr, cause: &dyn std::fmt::Display) -> Failure {
+    let says = format!("the process does not answer. admin=`{admin}`, cause=`{cause}`");
+    Failure::environment(says, "see whether it still runs")
+}
+
+async fn exchange(
+    admin: SocketAddr,
+    method: &Method,
+    path: &str,
+) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+    let stream = TcpStream::connect(admin).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let driving = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", admin.to_string())
+        .body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?.to_bytes();
+    driving.abort();
+    Ok((status, body))
+}

@@ -1,0 +1,170 @@
+//! `yeoul doctor`: what an acknowledgement means on this machine, and what is wrong.
+//!
+//! Beside a running process it asks that process; otherwise it takes the data folder for itself and
+//! reads the whole log with its checksums. It mends nothing.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use chassis::clock;
+use chassis::folder::Folder;
+use events::Broker;
+use events::local::Log;
+use serde_json::Value;
+
+use super::ask::Process;
+use crate::cli::DataArgs;
+use crate::exit::Failure;
+use crate::process;
+
+/// How many syncs the disk is measured with.
+const SYNCS: usize = 100;
+/// What is written before each of them: one page.
+const SYNC_BYTES: usize = 4096;
+/// Open files below which many connections cannot be served.
+const OPEN_FILES_MIN: u64 = 4_096;
+
+/// What was found, as it will be printed.
+#[derive(Default)]
+struct Findings {
+    lines: Vec<String>,
+    troubles: usize,
+}
+
+pub(super) fn run(args: &DataArgs) -> Result<(), Failure> {
+    let mut findings = Findings::default();
+    if Folder::holder(&args.data).is_some() {
+        beside(&Process::holding(&args.data)?, &mut findings)?;
+    } else if args.data.join("log").exists() {
+        alone(&args.data, &mut findings)?;
+    } else {
+        findings.good("data", format!("`{}` holds nothing yet", args.data.display()));
+    }
+    disk(&args.data, &mut findings);
+    limits(&mut findings);
+    findings.good("clock", format!("{} UTC", clock::wall()));
+    findings.finish()
+}
+
+impl Findings {
+    fn good(&mut self, what: &str, says: impl Into<String>) {
+        self.lines.push(format!("ok    {what}: {}", says.into()));
+    }
+
+    fn bad(&mut self, what: &str, says: impl Into<String>) {
+        self.lines.push(format!("WRONG {what}: {}", says.into()));
+        self.troubles += 1;
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        for line in &self.lines {
+            writeln!(out, "{line}")
+                .map_err(|error| Failure::environment(error, "see where stdout goes"))?;
+        }
+        match self.troubles {
+            0 => Ok(()),
+            troubles => Err(Failure::environment(
+                format!("{troubles} thing(s) wrong"),
+                "see the lines marked WRONG above",
+            )),
+        }
+    }
+}
+
+fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
+    let (status, report) = process.ask(&http::Method::GET, "/readyz")?;
+    if status.is_success() {
+        findings.good("process", "ready");
+    } else {
+        findings.bad("process", format!("not ready, missing {}", report["missing"]));
+    }
+    let promise = report["acknowledgement"].as_str().unwrap_or("unknown");
+    findings.good("acknowledgement", promise);
+    for subscription in list(&process.get("/admin/subscriptions")?) {
+        let name = subscription["name"].as_str().unwrap_or_default();
+        match subscription["stuck"].as_str() {
+            None => findings.good(name, format!("{} events behind", subscription["lag"])),
+            Some(reason) => findings.bad(name, format!("stuck: {reason}")),
+        }
+    }
+    match list(&process.get("/admin/dead")?).len() {
+        0 => findings.good("dead letters", "none"),
+        some => findings.bad("dead letters", format!("{some}; see `yeoul dead list`")),
+    }
+    Ok(())
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn alone(data: &Path, findings: &mut Findings) -> Result<(), Failure> {
+    let _held = process::folder(data)?;
+    let opened = Log::open(&data.join("log"), &[], clock::component());
+    let log = match opened {
+        Ok(log) => log,
+        Err(error) => {
+            findings.bad("log", error.to_string());
+            return Ok(());
+        }
+    };
+    findings.good("acknowledgement", log.promise());
+    let report = log.check();
+    findings.good("log", format!("{} events read", report.events));
+    for damage in report.damage {
+        findings.bad("log", damage.to_string());
+    }
+    Ok(())
+}
+
+fn disk(data: &Path, findings: &mut Findings) {
+    let place = if data.is_dir() { data } else { Path::new(".") };
+    match sync_times(place) {
+        Ok(times) => {
+            let (median, slow) = (times[SYNCS / 2], times[SYNCS * 9 / 10]);
+            findings.good(
+                "disk",
+                format!(
+                    "one sync takes {median:?}, one in ten {slow:?} or more, in `{}`",
+                    place.display()
+                ),
+            );
+        }
+        Err(error) => findings.bad("disk", format!("cannot be written: {error}")),
+    }
+}
+
+fn sync_times(place: &Path) -> io::Result<Vec<Duration>> {
+    let path = place.join(format!(".doctor-{}", std::process::id()));
+    let measured = OpenOptions::new().write(true).create_new(true).open(&path).and_then(sync_file);
+    std::fs::remove_file(&path)?;
+    let mut times = measured?;
+    times.sort_unstable();
+    Ok(times)
+}
+
+fn sync_file(mut file: File) -> io::Result<Vec<Duration>> {
+    (0..SYNCS)
+        .map(|_| {
+            file.write_all(&[0; SYNC_BYTES])?;
+            let before = clock::now();
+            file.sync_data()?;
+            Ok(clock::now() - before)
+        })
+        .collect()
+}
+
+fn limits(findings: &mut Findings) {
+    let Ok(text) = std::fs::read_to_string("/proc/self/limits") else { return };
+    let row = text.lines().find(|line| line.starts_with("Max open files"));
+    let Some(soft) = row.and_then(|row| row.split_whitespace().nth(3)) else { return };
+    match soft.parse::<u64>() {
+        Ok(files) if files < OPEN_FILES_MIN => {
+            findings.bad("open files", format!("at most {files}; raise it: `ulimit -n 65536`"));
+        }
+        _ => findings.good("open files", format!("at most {soft}")),
+    }
+}

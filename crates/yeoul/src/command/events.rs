@@ -1,0 +1,55 @@
+//! `yeoul events tail`: a topic's events as they are, beside a running process.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::ask::Process;
+use crate::cli::EventsCommand;
+use crate::exit::Failure;
+
+/// How often a followed topic is asked for more.
+const ASK_EVERY: Duration = Duration::from_millis(200);
+/// Events in one question.
+const BATCH: usize = 1_000;
+
+pub(super) fn run(command: EventsCommand) -> Result<(), Failure> {
+    let EventsCommand::Tail { topic, from_beginning, no_follow, place } = command;
+    let process = Process::holding(&place.data)?;
+    let mut from = "beginning".to_owned();
+    let mut print = from_beginning || no_follow;
+    loop {
+        let path = format!("/admin/events/{topic}?from={from}&limit={BATCH}");
+        let events = process.get(&path)?;
+        let events = events.as_array().map_or(&[][..], Vec::as_slice);
+        if let Some(position) = events.last().and_then(|event| event["position"].as_str()) {
+            position.clone_into(&mut from);
+        }
+        if print && write(events).is_err() {
+            // The reader of a pipe has gone: nothing more is wanted.
+            return Ok(());
+        }
+        if events.len() < BATCH {
+            // What was there before is passed over once, unless it was asked for.
+            print = true;
+            if no_follow {
+                return Ok(());
+            }
+            pause();
+        }
+    }
+}
+
+fn write(events: &[Value]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for event in events {
+        writeln!(out, "{event}")?;
+    }
+    out.flush()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a command line tool that waits for nothing else")]
+fn pause() {
+    std::thread::sleep(ASK_EVERY);
+}

@@ -1,0 +1,28 @@
+//! `yeoul mall`: the whole of 12st Mall in this process.
+
+use serde_json::json;
+
+use crate::cli::MallArgs;
+use crate::compose::mall::Mall;
+use crate::exit::Failure;
+use crate::process::{self, Signals};
+use crate::settings::{self, Base};
+
+pub(super) fn run(args: MallArgs) -> Result<(), Failure> {
+    chassis::telemetry::start();
+    let plan = settings::plan(Base::Mall, args.config.as_deref(), &args.place)?;
+    let folder = process::folder(&plan.data)?;
+    process::runtime()?.block_on(async {
+        let mut signals = Signals::listen()?;
+        let mall = Mall::start(plan, folder, args.faults)?;
+        tokio::select! {
+            () = mall.caught_up() => process::announce(args.place.json, &json!(mall.addresses())),
+            () = signals.next() => {}
+        }
+        if mall.is_ready() {
+            signals.next().await;
+        }
+        signals.finish(mall.end()).await;
+        Ok(())
+    })
+}

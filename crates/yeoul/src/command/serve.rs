@@ -1,0 +1,23 @@
+//! `yeoul serve`: routes, guards, views, pages and the app for one's own services.
+
+use serde_json::json;
+
+use crate::cli::ServeArgs;
+use crate::compose::layer::Layer;
+use crate::exit::Failure;
+use crate::process::{self, Signals};
+use crate::settings::{self, Base};
+
+pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
+    chassis::telemetry::start();
+    let plan = settings::plan(Base::Nothing, Some(&args.config), &args.place)?;
+    let folder = process::folder(&plan.data)?;
+    process::runtime()?.block_on(async {
+        let mut signals = Signals::listen()?;
+        let layer = Layer::serve(plan, folder)?;
+        process::announce(args.place.json, &json!(layer.addresses()));
+        signals.next().await;
+        signals.finish(layer.end()).await;
+        Ok(())
+    })
+}

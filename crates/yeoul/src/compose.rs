@@ -1,0 +1,7 @@
+//! Composition: the members joined into a running process.
+//!
+//! Everything that can fail for a reason of the environment (ports, folders, damaged files) fails
+//! before the first request is taken.
+
+pub(crate) mod layer;
+pub(crate) mod mall;

@@ -1,0 +1,276 @@
+//! The layer: log, views and gateway on their cores; the whole of `yeoul serve`, the base of the mall.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use chassis::clock;
+use chassis::cores::Cores;
+use chassis::folder::Folder;
+use chassis::health::Readiness;
+use chassis::http::{Listener, Stop};
+use chassis::identity::Verifier;
+use chassis::telemetry::Metrics;
+use events::local::Log;
+use events::store::sqlite::Publishes;
+use events::subscription::{Control, Fault};
+use events::{Broker, Retry, Subscription, Topic};
+use gateway::{Components, Gateway};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tracing::{info, warn};
+use views::{Definitions, Look, Views};
+
+use crate::admin::{self, Admin};
+use crate::app;
+use crate::exit::Failure;
+use crate::process::{self, DRAIN};
+use crate::settings::Plan;
+
+/// The languages that pages are rendered in; the first is the usual one.
+const LOCALES: [&str; 2] = ["ko", "en"];
+
+/// A running layer.
+pub(crate) struct Layer {
+    pub(crate) cores: Arc<Cores>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) views: Views,
+    pub(crate) gateway: Gateway,
+    pub(crate) readiness: Readiness,
+    pub(crate) metrics: Metrics,
+    outer: SocketAddr,
+    admin: SocketAddr,
+    /// Ends listeners and streams.
+    pub(crate) connections: Stop,
+    /// Ends subscriptions and relays, after the connections.
+    pub(crate) loops: Stop,
+    _folder: Folder,
+}
+
+/// The addresses of a layer, bound before anything is opened.
+pub(crate) struct Ports {
+    outer: Listener,
+    inner: Listener,
+    admin: Listener,
+}
+
+impl Ports {
+    /// Binds them all: a taken port is found before anything is done.
+    pub(crate) fn bind(plan: &Plan) -> Result<Ports, Failure> {
+        Ok(Ports {
+            outer: Listener::bind(plan.listen).map_err(process::port)?,
+            inner: Listener::bind(plan.inner).map_err(process::port)?,
+            admin: Listener::bind(plan.admin).map_err(process::port)?,
+        })
+    }
+
+    /// Where the admin listener will answer.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// Where the inner listener will answer.
+    pub(crate) fn inner(&self) -> SocketAddr {
+        self.inner.address()
+    }
+}
+
+/// What the layer's own part of the data folder holds when it is open.
+pub(crate) struct Stores {
+    pub(crate) log: Arc<Log>,
+    pub(crate) views: Views,
+}
+
+impl Stores {
+    /// Opens log and views below `data`.
+    pub(crate) fn open(
+        data: &Path,
+        topics: &[Topic],
+        definitions: Definitions,
+        app_head: String,
+    ) -> Result<Stores, Failure> {
+        let (log, pages) = (data.join("log"), data.join("mypage"));
+        for folder in [&log, &pages] {
+            std::fs::create_dir_all(folder).map_err(|error| damaged("the data folder", &error))?;
+        }
+        let log = Log::open(&log, topics, clock::component())
+            .map_err(|error| damaged("the log", &error))?;
+        info!("an acknowledgement means: {}", log.promise());
+        let locales = LOCALES.map(str::to_owned).to_vec();
+        let look = Look { app_head, locales };
+        let views = Views::open(&pages, definitions, look, clock::component())
+            .map_err(|error| damaged("the views", &error))?;
+        Ok(Stores { log: Arc::new(log), views })
+    }
+}
+
+/// A store that cannot be opened.
+pub(crate) fn damaged(what: &str, error: &dyn std::fmt::Display) -> Failure {
+    let says = format!("{what} cannot be opened: {error}");
+    Failure::environment(says, "see `yeoul doctor --data DIR` for the whole report")
+}
+
+impl Layer {
+    /// The layer alone, for one's own services.
+    pub(crate) fn serve(plan: Plan, mut folder: Folder) -> Result<Layer, Failure> {
+        let ports = Ports::bind(&plan)?;
+        let app = app::files();
+        let stores =
+            Stores::open(folder.path(), &plan.topics, plan.definitions, app.head().to_owned())?;
+        let announced = folder.announce(Some(ports.admin.address()));
+        announced.map_err(|error| Failure::environment(error, "free some disk space"))?;
+        let verifier = Verifier::new(&Default::default());
+        let shown = plan.shown.clone();
+        let layer = Layer::start(plan.gateway, &ports, stores, verifier, folder, app)?;
+        let (_, resting) = watch::channel(false);
+        let retry = Retry { attempts: 3, backoff: std::time::Duration::from_secs(1) };
+        let sound: Fault = Arc::new(|_| Ok(()));
+        let folds = layer.folds("views", &plan.topics, retry, (&resting, &sound));
+        let admin = layer.admin_of(shown, folds, None);
+        layer.open(ports, admin)?;
+        Ok(layer)
+    }
+
+    /// Everything but the listeners.
+    pub(crate) fn start(
+        plan: gateway::Plan,
+        ports: &Ports,
+        stores: Stores,
+        verifier: Verifier,
+        folder: Folder,
+        app: gateway::AppFiles,
+    ) -> Result<Layer, Failure> {
+        let cores = Cores::start(Cores::available())
+            .map_err(|error| Failure::environment(error, "free some threads"))?;
+        let metrics = Metrics::new();
+        let connections = Stop::new();
+        let broker: Arc<dyn Broker> = stores.log.clone();
+        let gateway = Gateway::new(
+            plan,
+            Components {
+                views: stores.views.clone(),
+                verifier,
+                broker,
+                app,
+                metrics: metrics.clone(),
+                stop: connections.clone(),
+            },
+        );
+        Ok(Layer {
+            cores: Arc::new(cores),
+            log: stores.log,
+            views: stores.views,
+            gateway,
+            readiness: Readiness::new(),
+            metrics,
+            outer: ports.outer.address(),
+            admin: ports.admin.address(),
+            connections,
+            loops: Stop::new(),
+            _folder: folder,
+        })
+    }
+
+    /// One subscription of the views for each of `topics`, running; `name` stands before the topic's.
+    pub(crate) fn folds(
+        &self,
+        name: &str,
+        topics: &[Topic],
+        retry: Retry,
+        (resting, fault): (&watch::Receiver<bool>, &Fault),
+    ) -> Vec<Control> {
+        let mut controls = Vec::with_capacity(topics.len());
+        for (at, topic) in topics.iter().enumerate() {
+            let source = topic.as_str().to_owned();
+            self.views.publisher(&Publishes { source, topic: topic.clone() });
+            let subscription = Subscription::new(
+                &format!("{name}.{topic}"),
+                topic.clone(),
+                self.views.database().clone(),
+                self.log.clone(),
+                self.views.fold(),
+                retry,
+                clock::component(),
+            )
+            .paused(resting.clone())
+            .fault(fault.clone());
+            let control = subscription.control();
+            self.views.attach(control.clone());
+            controls.push(control);
+            let stop = self.loops.clone();
+            self.cores.spawn_on(at, subscription.run(async move { stop.stopped().await }));
+        }
+        controls
+    }
+
+    /// What the admin listener answers with.
+    pub(crate) fn admin_of(
+        &self,
+        settings: Value,
+        controls: Vec<Control>,
+        switches: Option<admin::Switches>,
+    ) -> Arc<Admin> {
+        admin::watch_subscriptions(&self.metrics, controls.clone());
+        let (gateway, views) = (self.gateway.clone(), self.views.clone());
+        Arc::new(Admin {
+            readiness: self.readiness.clone(),
+            metrics: self.metrics.clone(),
+            settings,
+            broker: self.log.clone(),
+            controls,
+            guards: Box::new(move || gateway.guards()),
+            views: Box::new(move || shown(&views)),
+            switches,
+        })
+    }
+
+    /// Opens the three listeners.
+    pub(crate) fn open(&self, ports: Ports, admin: Arc<Admin>) -> Result<(), Failure> {
+        let (outer, inner) = (self.gateway.clone(), self.gateway.clone());
+        let stop = &self.connections;
+        let cores = &self.cores;
+        ports.outer.serve_on(cores, move |core| outer.outer(core), stop).map_err(process::port)?;
+        ports.inner.serve_on(cores, move |core| inner.inner(core), stop).map_err(process::port)?;
+        let answers = move |_| admin::Server::new(admin.clone());
+        ports.admin.serve_on(cores, answers, stop).map_err(process::port)
+    }
+
+    /// The ready line.
+    pub(crate) fn addresses(&self) -> Value {
+        json!({
+            "ready": true,
+            "pid": std::process::id(),
+            "gateway": format!("http://{}", self.outer),
+            "admin": format!("http://{}", self.admin),
+        })
+    }
+
+    /// Ends it in order; see `process`.
+    pub(crate) async fn end(self) {
+        self.end_connections().await;
+        self.end_loops().await;
+    }
+
+    /// No new request, no stream; those in flight finish.
+    pub(crate) async fn end_connections(&self) {
+        self.connections.stop();
+        self.gateway.end_streams();
+        if !self.connections.drain(DRAIN).await {
+            warn!(limit = ?DRAIN, "some requests did not finish in time");
+        }
+    }
+
+    /// The loops, then the stores.
+    pub(crate) async fn end_loops(&self) {
+        self.loops.stop();
+        self.views.database().close().await;
+        self.log.close().await;
+    }
+}
+
+fn shown(views: &Views) -> Value {
+    json!({
+        "pages": views.pages().map(|page| page.name.clone()).collect::<Vec<_>>(),
+        "staleSince": views.stale_since().map(|since| since.to_string()),
+    })
+}

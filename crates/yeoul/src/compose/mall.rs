@@ -1,0 +1,296 @@
+//! The whole mall in one process: the layer, five services on ports of their own, and their loops.
+//!
+//! The services are composed as if each were a process: they know the gateway's address and the
+//! broker, not each other.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::clock;
+use chassis::cores::Cores;
+use chassis::folder::Folder;
+use chassis::http::{Listener, Path, Problem, Request, Response, Serve, Trace};
+use chassis::identity::Verifier;
+use events::subscription::Control;
+use events::{Broker, Database, Topic};
+use mall::service::Listen;
+use mall::{Account, Delivery, Faults, Loop, Name, Order, Product, Service, Setting};
+use serde_json::{Value, json};
+
+use super::layer::{Layer, Ports, Stores, damaged};
+use crate::admin::Switches;
+use crate::app;
+use crate::exit::Failure;
+use crate::process;
+use crate::settings::Plan;
+
+/// How often it is looked whether everything has caught up.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A running mall.
+pub(crate) struct Mall {
+    layer: Layer,
+    services: Arc<Vec<Service>>,
+    databases: Vec<(Name, Database)>,
+    controls: Vec<Control>,
+}
+
+/// The four services that keep state, open.
+struct Services {
+    order: Order,
+    product: Product,
+    delivery: Delivery,
+    account: Account,
+}
+
+impl Mall {
+    /// Opens everything and starts to serve; catching up goes on (see [`Mall::caught_up`]).
+    pub(crate) fn start(mut plan: Plan, mut folder: Folder, faults: bool) -> Result<Mall, Failure> {
+        let settings = plan.mall.clone().expect("the mall's settings hold a mall");
+        let ports = Ports::bind(&plan)?;
+        let mut listeners = bind(&settings)?;
+        let addresses: BTreeMap<Name, SocketAddr> =
+            listeners.iter().map(|(name, listener)| (*name, listener.address())).collect();
+
+        let app = app::files();
+        let stores =
+            Stores::open(folder.path(), &plan.topics, plan.definitions, app.head().to_owned())?;
+        let announced = folder.announce(Some(ports.admin()));
+        announced.map_err(|error| Failure::environment(error, "free some disk space"))?;
+
+        let verifier = Verifier::new(&Default::default());
+        let faults = Faults::new(faults);
+        let setting = Setting {
+            data: folder.path().to_owned(),
+            broker: stores.log.clone(),
+            clock: clock::component(),
+            faults: faults.clone(),
+            stock_check: ports.inner(),
+            verifier: verifier.clone(),
+            retry: settings.retry(),
+            seed: settings.seed,
+        };
+        let open = Services::open(&setting)?;
+        for (name, address) in &addresses {
+            plan.gateway.set_upstream(name.as_str(), *address);
+        }
+        let layer = Layer::start(plan.gateway, &ports, stores, verifier, folder, app)?;
+        let services = open.listen(&layer, &faults, &mut listeners)?;
+        let controls = open.run(&layer, &setting, &plan.topics);
+        let services = Arc::new(services);
+        let switches = faults
+            .enabled()
+            .then(|| Switches { services: services.clone(), faults: faults.clone() });
+        layer.readiness.missing("views", "catching up");
+        layer.open(ports, layer.admin_of(plan.shown, controls.clone(), switches))?;
+        Ok(Mall { databases: open.databases(), layer, services, controls })
+    }
+
+    /// Resolves once everything committed has been relayed, handled and folded.
+    pub(crate) async fn caught_up(&self) {
+        while !self.has_caught_up().await {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        self.layer.readiness.ready("views");
+    }
+
+    async fn has_caught_up(&self) -> bool {
+        let Ok(before) = self.committed().await else { return false };
+        for ((name, _), committed) in self.databases.iter().zip(&before) {
+            let published = self.layer.log.published(&topic(*name), name.as_str()).await;
+            if published.is_err() || published.is_ok_and(|published| published < *committed) {
+                return false;
+            }
+        }
+        let handled =
+            self.controls.iter().all(|control| control.status().is_ok_and(|it| it.lag == 0));
+        // What was handled may have committed more to relay.
+        handled && self.committed().await.is_ok_and(|after| after == before)
+    }
+
+    /// The newest outbox sequences. Writes are carried out in turn: behind one that does nothing,
+    /// nothing earlier is under way.
+    async fn committed(&self) -> Result<Vec<u64>, events::Error> {
+        let mut newest = Vec::with_capacity(self.databases.len());
+        for (_, database) in &self.databases {
+            newest
+                .push(database.write(|write| Ok::<_, events::Error>(write.last_sequence())).await?);
+        }
+        Ok(newest)
+    }
+
+    /// Whether it has said that it is ready.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.layer.readiness.report().0
+    }
+
+    /// The ready line.
+    pub(crate) fn addresses(&self) -> Value {
+        let mut ready = self.layer.addresses();
+        for service in self.services.iter() {
+            ready[service.name().as_str()] = json!(format!("http://{}", service.address()));
+        }
+        ready
+    }
+
+    /// Ends it in order; see `process`.
+    pub(crate) async fn end(self) {
+        let closing: Vec<_> = self.services.iter().filter_map(Service::close).collect();
+        self.layer.end_connections().await;
+        for stop in closing {
+            stop.drain(process::DRAIN).await;
+        }
+        self.layer.loops.stop();
+        for (_, database) in &self.databases {
+            database.close().await;
+        }
+        self.layer.end_loops().await;
+    }
+}
+
+impl Services {
+    fn open(setting: &Setting) -> Result<Services, Failure> {
+        let refuse = |what: &'static str| move |error: mall::Error| damaged(what, &error);
+        Ok(Services {
+            account: Account::open(setting.clone()).map_err(refuse("account"))?,
+            product: Product::open(setting.clone()).map_err(refuse("product"))?,
+            order: Order::open(setting.clone()).map_err(refuse("order"))?,
+            delivery: Delivery::open(setting.clone()).map_err(refuse("delivery"))?,
+        })
+    }
+
+    /// Serves each on its own port, my page's among them.
+    fn listen(
+        &self,
+        layer: &Layer,
+        faults: &Faults,
+        listeners: &mut BTreeMap<Name, Listener>,
+    ) -> Result<Vec<Service>, Failure> {
+        let mut services = Vec::new();
+        for name in Name::ALL {
+            let listener = listeners.remove(&name).expect("every service has a listener");
+            let address = listener.address();
+            let listen = self.listen_of(name, address, layer, faults);
+            let service = Service::start_on(name, listener, faults.pause(name), listen);
+            services.push(service.map_err(process::port)?);
+        }
+        Ok(services)
+    }
+
+    fn listen_of(&self, name: Name, address: SocketAddr, layer: &Layer, faults: &Faults) -> Listen {
+        let cores = layer.cores.clone();
+        match name {
+            Name::Order => {
+                let order = self.order.clone();
+                serving(cores, move |_| order.server(address))
+            }
+            Name::Product => {
+                let product = self.product.clone();
+                serving(cores, move |_| product.server(address))
+            }
+            Name::Delivery => {
+                let delivery = self.delivery.clone();
+                serving(cores, move |_| delivery.server(address))
+            }
+            Name::Account => {
+                let account = self.account.clone();
+                serving(cores, move |_| account.server(address))
+            }
+            Name::Mypage => {
+                let gateway = layer.gateway.clone();
+                let faults = faults.clone();
+                serving(cores, move |core| Faulty::new(gateway.pages_only(core), faults.clone()))
+            }
+        }
+    }
+
+    /// Runs every loop: relays, handlers and the views' folds.
+    fn run(&self, layer: &Layer, setting: &Setting, topics: &[Topic]) -> Vec<Control> {
+        let parts = [
+            self.order.loops(&layer.loops),
+            self.product.loops(&layer.loops),
+            self.delivery.loops(&layer.loops),
+            self.account.loops(&layer.loops),
+        ];
+        let mut controls = Vec::new();
+        let mut loops: Vec<Loop> = Vec::new();
+        for (part, handles) in parts {
+            loops.extend(part);
+            controls.extend(handles);
+        }
+        for (at, part) in loops.into_iter().enumerate() {
+            layer.cores.spawn_on(at, part);
+        }
+        let resting = setting.faults.pause(Name::Mypage).handlers();
+        let fault = setting.faults.events(Name::Mypage);
+        let name = Name::Mypage.as_str();
+        controls.extend(layer.folds(name, topics, setting.retry, (&resting, &fault)));
+        let (views, mut resting) = (layer.views.clone(), resting);
+        layer.cores.spawn_on(0, async move {
+            // While the fold rests, what is read is as of now.
+            while resting.changed().await.is_ok() {
+                let rests = *resting.borrow_and_update();
+                views.set_stale(rests.then(clock::wall));
+            }
+        });
+        controls
+    }
+
+    fn databases(&self) -> Vec<(Name, Database)> {
+        vec![
+            (Name::Order, self.order.database().clone()),
+            (Name::Product, self.product.database().clone()),
+            (Name::Delivery, self.delivery.database().clone()),
+            (Name::Account, self.account.database().clone()),
+        ]
+    }
+}
+
+/// My page's own port with the fault switches that the services have in their edges.
+struct Faulty<S> {
+    pages: Rc<S>,
+    faults: Faults,
+}
+
+impl<S: Serve> Faulty<S> {
+    fn new(pages: S, faults: Faults) -> Faulty<S> {
+        Faulty { pages: Rc::new(pages), faults }
+    }
+}
+
+impl<S: Serve> Serve for Faulty<S> {
+    async fn serve(self: Rc<Self>, request: Request, peer: SocketAddr) -> Response {
+        let path = Path::parse(request.uri().path());
+        let hit = path.ok().and_then(|path| self.faults.hit(Name::Mypage, &path));
+        if let Some(hit) = hit {
+            tokio::time::sleep(hit.delay).await;
+            if hit.fails {
+                return Problem::internal().into_response(&Trace::take(request.headers()));
+            }
+        }
+        self.pages.clone().serve(request, peer).await
+    }
+}
+
+fn serving<S, M>(cores: Arc<Cores>, make: M) -> Listen
+where
+    S: Serve,
+    M: Fn(usize) -> S + Send + Sync + Clone + 'static,
+{
+    Box::new(move |listener, stop| listener.serve_on(&cores, make.clone(), stop))
+}
+
+fn bind(settings: &mall::Settings) -> Result<BTreeMap<Name, Listener>, Failure> {
+    let mut listeners = BTreeMap::new();
+    for (name, service) in &settings.services {
+        listeners.insert(*name, Listener::bind(service.listen).map_err(process::port)?);
+    }
+    Ok(listeners)
+}
+
+fn topic(name: Name) -> Topic {
+    Topic::parse(name.as_str()).expect("a service's name is a topic's name")
+}

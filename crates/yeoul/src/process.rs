@@ -1,0 +1,101 @@
+//! A process from its first breath to its last: data folder, cores, readiness, signals, the end.
+//!
+//! The end is in the order of what depends on what: no new request is taken and live streams end;
+//! requests in flight finish, at most [`DRAIN`]; then the loops behind them stop and every store is
+//! synced and closed. A second signal ends it at once: whatever was acknowledged is on disk already.
+
+use std::future::Future;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use chassis::folder::{Folder, FolderError};
+use chassis::http::BindError;
+use serde_json::Value;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::exit::Failure;
+
+/// How long requests in flight may take to finish.
+pub(crate) const DRAIN: Duration = Duration::from_secs(10);
+
+/// The signals that end a process.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens for SIGTERM and SIGINT from now on; needs a runtime.
+    pub(crate) fn listen() -> Result<Signals, Failure> {
+        let open = |kind| signal(kind).map_err(|error| Failure::environment(error, "try again"));
+        Ok(Signals {
+            terminate: open(SignalKind::terminate())?,
+            interrupt: open(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Resolves at the next signal.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Runs `end` to its end, unless a second signal comes: then the process exits at once.
+    pub(crate) async fn finish(&mut self, end: impl Future<Output = ()>) {
+        tokio::select! {
+            () = end => info!("stopped"),
+            () = self.next() => {
+                warn!("a second signal: stopped at once; what was acknowledged is on disk");
+                std::process::exit(0);
+            }
+        }
+    }
+}
+
+/// Takes the data folder.
+pub(crate) fn folder(path: &Path) -> Result<Folder, Failure> {
+    Folder::open(path).map_err(|refused| {
+        let todo = match &refused {
+            FolderError::InUse { holder, .. } => {
+                format!("stop process {} first, or name another folder with --data", holder.pid)
+            }
+            FolderError::NotWritable { .. } => {
+                "make the folder writable, or name another one with --data".to_owned()
+            }
+        };
+        Failure::environment(refused, todo)
+    })
+}
+
+/// A port that could not be had.
+pub(crate) fn port(refused: BindError) -> Failure {
+    let todo = "stop what listens there, or choose another address \
+                (`--listen 127.0.0.1:0` takes free ports for all)";
+    Failure::environment(refused, todo)
+}
+
+/// The runtime of the thread that waits for signals.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::environment(error, "free some file descriptors"))
+}
+
+/// Says that everything answers: the address to open, or one line of JSON.
+pub(crate) fn announce(json: bool, ready: &Value) {
+    let mut out = std::io::stdout().lock();
+    let written = if json {
+        writeln!(out, "{ready}")
+    } else {
+        writeln!(out, "{}", ready["gateway"].as_str().unwrap_or_default())
+    };
+    // Whoever started us may have closed its end: that is no reason to stop serving.
+    if written.and_then(|()| out.flush()).is_err() {
+        warn!("readiness could not be written to stdout");
+    }
+}

@@ -1,0 +1,234 @@
+//! The settings file as a whole: each member's section, compiled before anything is opened.
+//!
+//! The mall's own file is embedded and read by the same code as anybody's; `-c FILE` is laid over it,
+//! variables over both. What comes out is a [`Plan`]: everything validated, nothing started.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use chassis::settings::{Mistake, Tree};
+use events::Topic;
+use serde::Deserialize;
+use serde_json::Value;
+use views::Definitions;
+
+use crate::cli::PlaceArgs;
+use crate::exit::Failure;
+
+/// How mistakes name the mall's own file.
+const EMBEDDED: &str = "mall/yeoul.yaml";
+
+/// What a file is laid over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Base {
+    Mall,
+    Nothing,
+}
+
+/// Settings that hold, ready to be started.
+pub(crate) struct Plan {
+    pub(crate) listen: SocketAddr,
+    pub(crate) inner: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) data: PathBuf,
+    pub(crate) topics: Vec<Topic>,
+    pub(crate) definitions: Definitions,
+    pub(crate) gateway: gateway::Plan,
+    pub(crate) mall: Option<mall::Settings>,
+    /// The settings in force, for `/admin/settings`.
+    pub(crate) shown: Value,
+}
+
+/// The file, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default = "default_listen")]
+    listen: SocketAddr,
+    /// Where routes with `listener: inner` are served.
+    #[serde(default = "default_inner")]
+    inner: SocketAddr,
+    #[serde(default = "default_admin")]
+    admin: SocketAddr,
+    #[serde(default = "default_data")]
+    data: PathBuf,
+    #[serde(default)]
+    upstreams: BTreeMap<String, gateway::settings::Upstream>,
+    #[serde(default)]
+    routes: BTreeMap<String, gateway::settings::RouteSettings>,
+    app: Option<gateway::settings::AppSettings>,
+    session: Option<gateway::settings::SessionSettings>,
+    events: Option<gateway::settings::EventsSettings>,
+    #[serde(default)]
+    lists: BTreeMap<String, gateway::settings::ListSettings>,
+    #[serde(default)]
+    heads: BTreeMap<String, gateway::settings::HeadSettings>,
+    #[serde(default)]
+    views: BTreeMap<String, views::settings::ViewSettings>,
+    #[serde(default)]
+    pages: BTreeMap<String, views::settings::PageSettings>,
+    mall: Option<mall::Settings>,
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+fn default_listen() -> SocketAddr {
+    loopback(8088)
+}
+
+fn default_inner() -> SocketAddr {
+    loopback(0)
+}
+
+fn default_admin() -> SocketAddr {
+    loopback(9088)
+}
+
+fn default_data() -> PathBuf {
+    "data".into()
+}
+
+/// Reads, checks and compiles; the arguments of the command line have the last word.
+pub(crate) fn plan(base: Base, config: Option<&Path>, place: &PlaceArgs) -> Result<Plan, Failure> {
+    let mut plan = load(base, config).map_err(|mistakes| {
+        let lines: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
+        Failure::input(lines.join("\n"), "mend the settings; nothing was started")
+    })?;
+    plan.place(place);
+    if !plan.admin.ip().is_loopback() {
+        let says = format!("the admin listener is for loopback alone. address=`{}`", plan.admin);
+        return Err(Failure::input(says, "name a loopback address with --admin"));
+    }
+    Ok(plan)
+}
+
+/// Reads, checks and compiles.
+///
+/// # Errors
+/// Every mistake that was found.
+pub(crate) fn load(base: Base, config: Option<&Path>) -> Result<Plan, Vec<Mistake>> {
+    let embedded = match base {
+        Base::Mall => Some(Tree::parse(EMBEDDED, mall::SETTINGS)?),
+        Base::Nothing => None,
+    };
+    let given = config.map(parse).transpose()?;
+    let tree = match (embedded, given) {
+        (Some(embedded), Some(given)) => embedded.overlay(given),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => Tree::parse("nothing", "")?,
+    };
+    let tree = tree.override_by(chassis::settings::environment())?;
+    compile(&tree, config)
+}
+
+fn parse(path: &Path) -> Result<Tree, Vec<Mistake>> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let says = format!("cannot be read: {error}");
+        vec![Mistake { file: file.clone(), line: 0, path: String::new(), says }]
+    })?;
+    Tree::parse(&file, &text)
+}
+
+fn compile(tree: &Tree, config: Option<&Path>) -> Result<Plan, Vec<Mistake>> {
+    let file: File = tree.read()?;
+    let views = views::Settings { views: file.views, pages: file.pages };
+    let definitions =
+        Definitions::compile(&views, &|name| template(config, name)).map_err(|list| {
+            list.iter().map(|m| tree.mistake(&m.path, m.says.as_str())).collect::<Vec<_>>()
+        })?;
+    let settings = gateway::Settings {
+        upstreams: file.upstreams,
+        routes: file.routes,
+        app: file.app,
+        session: file.session,
+        events: file.events,
+        lists: file.lists,
+        heads: file.heads,
+    };
+    let mut mistakes: Vec<Mistake> = file
+        .mall
+        .iter()
+        .flat_map(mall::Settings::mistakes)
+        .map(|m| tree.mistake(&m.path, m.says))
+        .collect();
+    let (topics, unknown) = topics(&definitions, file.mall.is_some());
+    mistakes.extend(
+        unknown
+            .into_iter()
+            .map(|name| tree.mistake(&["views"], format!("`{name}` is no name of a topic"))),
+    );
+    match gateway::compile(&settings, &definitions) {
+        Ok(gateway) if mistakes.is_empty() => Ok(Plan {
+            listen: file.listen,
+            inner: file.inner,
+            admin: file.admin,
+            data: file.data,
+            topics,
+            definitions,
+            gateway,
+            mall: file.mall,
+            shown: tree.json(),
+        }),
+        Ok(_) => Err(mistakes),
+        Err(list) => {
+            mistakes.extend(list.iter().map(|m| tree.mistake(&m.path, m.says.as_str())));
+            Err(mistakes)
+        }
+    }
+}
+
+/// The topics of the mall, and those that views read.
+fn topics(definitions: &Definitions, mall: bool) -> (Vec<Topic>, Vec<String>) {
+    let mut names = definitions.topics();
+    if mall {
+        names.extend(mall::TOPICS.map(str::to_owned));
+    }
+    let (mut topics, mut unknown) = (Vec::new(), Vec::new());
+    for name in names {
+        match Topic::parse(&name) {
+            Ok(topic) => topics.push(topic),
+            Err(_) => unknown.push(name),
+        }
+    }
+    (topics, unknown)
+}
+
+/// A template: beside the settings file if one was given, else the mall's own.
+fn template(config: Option<&Path>, name: &str) -> Option<String> {
+    let beside = config.and_then(Path::parent).map(|folder| folder.join(name));
+    let own = beside.and_then(|path| std::fs::read_to_string(path).ok());
+    own.or_else(|| mall::templates::template(name).map(str::to_owned))
+}
+
+impl Plan {
+    fn place(&mut self, place: &PlaceArgs) {
+        if let Some(data) = &place.data {
+            self.data.clone_from(data);
+        }
+        if let Some(listen) = place.listen {
+            self.listen = listen;
+            if listen.port() == 0 {
+                self.free_every_port();
+            }
+        }
+        if let Some(admin) = place.admin {
+            self.admin = admin;
+        }
+    }
+
+    /// Port 0 for the gateway gives every listener a free port.
+    fn free_every_port(&mut self) {
+        self.admin.set_port(0);
+        self.inner.set_port(0);
+        if let Some(mall) = &mut self.mall {
+            mall.services.values_mut().for_each(|service| service.listen.set_port(0));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

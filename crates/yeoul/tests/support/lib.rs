@@ -1,0 +1,28 @@
+//! The harness of the black-box suite: a mall at base URLs, and what a client does to it.
+//!
+//! Nothing here knows the program's insides: a mall is the one line of JSON it prints when it is
+//! ready, and everything else goes over HTTP. Set `YEOUL_BASE` to such a line to point the suite at
+//! a mall that already runs (then with `--test-threads=1`, for tests that switch services off share
+//! it; tests that must kill or restart a process pass over it and say so).
+//!
+//! It does not decide what is right: that is in the test files, beside the sentence they hold.
+
+#![allow(dead_code, unused_imports, reason = "each test file uses its own part of the harness")]
+
+mod client;
+mod mall;
+mod program;
+mod random;
+mod raw;
+mod shop;
+mod stream;
+mod time;
+
+pub(crate) use client::{Answer, Call};
+pub(crate) use mall::{Folder, Mall, setting};
+pub(crate) use program::{Outcome, overlay, run, run_in, signal};
+pub(crate) use random::Random;
+pub(crate) use raw::{RawAnswer, connect, raw};
+pub(crate) use shop::{Customer, Placed, data_of, kinds, unique};
+pub(crate) use stream::{Message, Stream};
+pub(crate) use time::{SOON, eventually, eventually_is, now, pause, stays, timed, within};

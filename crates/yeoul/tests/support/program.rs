@@ -1,0 +1,101 @@
+//! The program as a command: what it prints and how it ends.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use super::{now, pause};
+
+/// How long any command that should end may take.
+const COMMAND_AT_MOST: Duration = Duration::from_secs(30);
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Outcome {
+    /// The outcome, which must have this exit code; anything but 0 ends with a word on stderr.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Outcome {
+        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        if code != 0 {
+            assert!(!self.last_word().is_empty(), "says nothing of what to do");
+        }
+        self
+    }
+
+    /// The last line on stderr: what to do.
+    pub(crate) fn last_word(&self) -> &str {
+        self.stderr.trim_end().lines().last().unwrap_or_default().trim()
+    }
+}
+
+/// Runs `yeoul` with these arguments to its end.
+#[track_caller]
+pub(crate) fn run(arguments: &[&str]) -> Outcome {
+    run_in(Path::new("."), arguments)
+}
+
+/// [`run`] in this folder.
+#[track_caller]
+pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Outcome {
+    let mut child = yeoul()
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let ended = wait_at_most(&mut child, COMMAND_AT_MOST);
+    if ended.is_none() {
+        child.kill().expect("a child can be killed");
+    }
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("a child ends");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let outcome =
+        Outcome { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) };
+    assert!(ended.is_some(), "does not end: {arguments:?}: {outcome:?}");
+    outcome
+}
+
+/// The program, not yet started.
+pub(crate) fn yeoul() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_yeoul"));
+    for name in ["YEOUL_BASE", "YEOUL_SEED", "YEOUL_KILLS"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The exit code, if the child ends by then (-1 if a signal ended it).
+pub(crate) fn wait_at_most(child: &mut Child, limit: Duration) -> Option<i32> {
+    let end = now() + limit;
+    loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return Some(status.code().unwrap_or(-1));
+        }
+        if now() >= end {
+            return None;
+        }
+        pause(Duration::from_millis(5));
+    }
+}
+
+/// Sends a signal to one process by its id.
+#[track_caller]
+pub(crate) fn signal(name: &str, pid: u32) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status();
+    assert!(sent.expect("a shell").success(), "no process {pid} to signal");
+}
+
+/// Writes a settings file beside the test's data and gives its path.
+pub(crate) fn overlay(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("a settings file is written");
+    path
+}
