@@ -285,9 +285,10 @@ fn a_redriven_order_is_served_and_one_still_failing_is_given_up_again() {
     let id = letter["id"].as_str().expect("an id").to_owned();
 
     mall.redrive(&id).expect(202);
-    let again = eventually("it is given up again", || {
-        mall.dead().into_iter().find(|one| one["since"] != letter["since"] && one["attempts"] == 3)
-    });
+    let given_up_now =
+        || mall.dead().into_iter().find(|one| one["id"] == letter["id"] && one["attempts"] == 3);
+    eventually("it is tried again", || given_up_now().is_none().then_some(()));
+    let again = eventually("it is given up again", given_up_now);
     assert_eq!(again["id"], letter["id"]);
     mall.mend("delivery");
     mall.redrive(&id).expect(202);

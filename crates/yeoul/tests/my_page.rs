@@ -500,6 +500,7 @@ fn a_stream_taken_up_again_misses_nothing_and_repeats_nothing() {
         drop(cut);
         cut = live(&MALL, &who, "", &[("Last-Event-ID", &id)]);
     }
+    MALL.await_row(&who, last, ("OrderPlaced", Some("DeliveryStarted")));
     MALL.cancel(&who, last).expect(200);
     let done = shows(last, "OrderCancelled", "DeliveryCancelled");
     let expected = whole.until("the last change", &done);

@@ -1,1 +1,124 @@
-//! What a settings file may say, and what is refused.
+//! What a settings file may say, and what is refused, each mistake with its path.
+
+use chassis::settings::Tree;
+
+use super::*;
+
+const READ_SIDE: &str = "
+views:
+  orders:
+    topics: [order]
+    key: orderId
+    owner: customerId
+    on: { OrderPlaced: { create: { orderId: event.orderId, customerId: event.customerId } } }
+pages:
+  my-page: { path: \"/mypages/{customerId}\", own: /mypage, view: orders, by: customerId, template: t }
+";
+
+fn read<T: serde::de::DeserializeOwned>(text: &str) -> T {
+    let tree = Tree::parse("test", text).expect("YAML");
+    tree.read().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+}
+
+fn compiled(text: &str) -> Result<Plan, Vec<Mistake>> {
+    let definitions = Definitions::compile(&read(READ_SIDE), &|_| Some(String::new()));
+    let definitions = definitions.unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    compile(&read(text), &definitions)
+}
+
+const UPSTREAMS: &str = "upstreams: { order: [http://127.0.0.1:8081] }\n";
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let text = format!(
+        "{UPSTREAMS}routes: {{ order: {{ path: /orders/**, to: order, guard: {{ breaker: {{}} }} }} }}"
+    );
+    let plan = compiled(&text).expect("good settings");
+    let route = &plan.routes[0];
+    assert_eq!(route.timeout, Duration::from_secs(30));
+    assert_eq!(route.open, Open::Nothing);
+    let breaker = route.breaker.expect("a breaker");
+    assert_eq!((breaker.failure_rate, breaker.window_calls, breaker.probes), (0.5, 10, 1));
+    assert_eq!((breaker.open_for, breaker.enforce), (Duration::from_secs(5), true));
+    assert_eq!(breaker.probe_deadline, Duration::from_secs(31));
+    assert!(plan.session.is_none() && !plan.app);
+}
+
+#[test]
+fn limits_of_ones_own_come_before_everybodys() {
+    let limits = "[{ per: route, rate: 1/s, burst: 1 }, { per: client, rate: 1/s, burst: 1 }]";
+    let text = format!(
+        "{UPSTREAMS}routes: {{ order: {{ path: /o, to: order, guard: {{ rate_limit: {limits} }} }} }}"
+    );
+    let plan = compiled(&text).expect("good settings");
+    let order: Vec<Per> = plan.routes[0].limits.iter().map(|limit| limit.per).collect();
+    assert_eq!(order, [Per::Client, Per::Route]);
+}
+
+#[test]
+fn an_upstream_is_put_where_it_is_after_all() {
+    let mut plan = compiled(&format!("{UPSTREAMS}routes: {{ order: {{ path: /o, to: order }} }}"))
+        .expect("good");
+    plan.set_upstream("order", ([127, 0, 0, 1], 41_000).into());
+    plan.set_upstream("nobody", ([127, 0, 0, 1], 1).into());
+    assert_eq!(plan.upstreams[0].endpoints, [Endpoint::at(([127, 0, 0, 1], 41_000).into())]);
+}
+
+#[test]
+fn every_mistake_is_named_with_its_path() {
+    let route =
+        |rest: &str| format!("{UPSTREAMS}routes: {{ r: {{ path: /o, to: order, {rest} }} }}");
+    let table = [
+        ("routes: { r: { path: /o, to: nobody } }".to_owned(), "routes.r.to"),
+        ("routes: { r: { path: /o, to: [order] } }".to_owned(), "routes.r.to"),
+        ("routes: { r: { path: /o, to: [] } }".to_owned(), "routes.r.to"),
+        ("upstreams: { a: [https://b] }".to_owned(), "upstreams.a"),
+        ("upstreams: { a: [] }".to_owned(), "upstreams.a"),
+        (format!("{UPSTREAMS}routes: {{ r: {{ path: o, to: order }} }}"), "routes.r.path"),
+        (format!("{UPSTREAMS}routes: {{ r: {{ path: [], to: order }} }}"), "routes.r.path"),
+        (format!("{UPSTREAMS}routes: {{ r: {{ path: [/o, /o], to: order }} }}"), "routes.r.path"),
+        (route("methods: [get]"), "routes.r.methods"),
+        (route("methods: [TRACE]"), "routes.r.methods"),
+        (route("open: [\"\"]"), "routes.r.open"),
+        (route("guard: { timeout: 0ms }"), "routes.r.guard.timeout"),
+        (route("guard: { breaker: { calls: 0 } }"), "routes.r.guard.breaker.calls"),
+        (route("guard: { breaker: { calls: 10001 } }"), "routes.r.guard.breaker.calls"),
+        (route("guard: { breaker: { probes: 33 } }"), "routes.r.guard.breaker.probes"),
+        (route("guard: { breaker: { open_for: 0s } }"), "routes.r.guard.breaker.open_for"),
+        (
+            route("guard: { rate_limit: [{ per: route, rate: 1/s, burst: 0 }] }"),
+            "routes.r.guard.rate_limit",
+        ),
+        ("session: { upstream: nobody }".to_owned(), "session.upstream"),
+        ("app: { paths: [x] }".to_owned(), "app.paths"),
+        ("events: { path: events }".to_owned(), "events.path"),
+        ("lists: { l: { path: /l, page: nothing, name: n } }".to_owned(), "lists.l.page"),
+        ("lists: { l: { path: \"/{a}/{b}\", page: my-page, name: n } }".to_owned(), "lists.l.path"),
+        (
+            "lists: { l: { path: \"/mypages/{x}\", page: my-page, name: n } }".to_owned(),
+            "lists.l.path",
+        ),
+        ("heads: { h: { path: /h, page: my-page } }".to_owned(), "heads.h.path"),
+        (
+            format!("{UPSTREAMS}routes: {{ r: {{ path: \"/events/{{any}}\", to: order }} }}"),
+            "events.path",
+        ),
+    ];
+    for (text, path) in table {
+        let mistakes = compiled(&text).expect_err(&text);
+        let paths: Vec<String> = mistakes.iter().map(|mistake| mistake.path.join(".")).collect();
+        assert!(paths.contains(&path.to_owned()), "{text}: {mistakes:?}");
+    }
+}
+
+#[test]
+fn the_same_path_may_be_on_both_listeners_and_for_different_methods() {
+    let text = format!(
+        "{UPSTREAMS}routes:
+  outer: {{ path: /o, to: order }}
+  inner: {{ path: /o, to: order, listener: inner }}
+  read: {{ path: /p, methods: [GET], to: order }}
+  write: {{ path: /p, methods: [POST], to: order }}"
+    );
+    compiled(&text).expect("good settings");
+}

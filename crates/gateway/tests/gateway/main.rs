@@ -1,0 +1,11 @@
+//! The gateway from outside, over real sockets: what passes, what is refused, and what the services
+//! behind it get to see of it.
+
+mod bytes;
+mod calls;
+mod circuit;
+mod limits;
+mod pages;
+mod sign_in;
+mod support;
+mod topics;

@@ -1,0 +1,292 @@
+//! A gateway with views and a log in a folder of its own, and a service behind it that does what
+//! its path says.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::clock;
+use chassis::cores::Cores;
+use chassis::http::{Listener, Serve, Stop};
+use chassis::identity::{Role, Signer, Verifier};
+use chassis::settings::Tree;
+use chassis::telemetry::Metrics;
+use events::{Broker, Cause, Event, Log, Retry, Subscription, Topic};
+use gateway::{AppFile, AppFiles, Components, Gateway};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use views::{Definitions, Look, Views};
+
+pub(crate) use client::{Answer, Client, Stream, get, raw, send};
+pub(crate) use service::{Seen, Service};
+pub(crate) use yeoul_gateway as gateway;
+
+mod client;
+mod service;
+
+/// How long anything may take that is expected to happen.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+const READ_SIDE: &str = "
+views:
+  orders:
+    topics: [order]
+    key: orderId
+    owner: customerId
+    on:
+      OrderPlaced: { create: { orderId: event.orderId, customerId: event.customerId, state: \"'PENDING'\" } }
+      OrderConfirmed: { update: { state: \"'OrderPlaced'\" }, where: { orderId: event.orderId } }
+    hidden: [customerId]
+  customers:
+    topics: [account]
+    key: username
+    owner: username
+    on:
+      UserRegistered: { create: { username: event.username, nickname: event.nickname } }
+    hidden: [username]
+pages:
+  my-page:
+    path: /mypages/{customerId}
+    own: /mypage
+    view: orders
+    by: customerId
+    head: customers
+    order: orderId desc
+    template: page.html
+    live: { row: order, head: customer }
+";
+
+const TEMPLATE: &str = "<html><head>{{ app_head }}</head><p>{{ page.customerId }} in {{ locale }}: \
+    {% for order in page.orders %}[{{ order.orderId }} {{ order.state }}]{% endfor %}</p></html>";
+
+/// Everything that the mall's settings have, with guards that a test can reach.
+pub(crate) const USUAL: &str = "
+upstreams: { service: [http://127.0.0.1:1] }
+routes:
+  service: { path: /s/**, to: service, open: true }
+  orders: { path: /orders/**, to: service }
+  products: { path: /products/**, to: service, open: [GET, HEAD], role: ORDER_ADMIN }
+  check: { path: \"/check/{id}\", methods: [GET], listener: inner, to: service, open: true }
+  token: { path: /oauth/token, to: service, open: [POST] }
+app: { paths: [/, \"/products/{id}\", /mypage, /signin] }
+session: { upstream: service }
+lists:
+  mine: { path: /myPages, page: my-page, name: mypages }
+  theirs: { path: \"/mypage/order/{userId}\", page: my-page, name: mypages }
+heads:
+  users: { path: \"/users/{id}\", page: my-page }
+";
+
+/// A running gateway and the service behind it.
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
+    pub(crate) inner: SocketAddr,
+    pub(crate) pages: SocketAddr,
+    pub(crate) service: Service,
+    pub(crate) gateway: Gateway,
+    pub(crate) metrics: Metrics,
+    pub(crate) views: Views,
+    signer: Signer,
+    log: Arc<Log>,
+    cores: Option<Cores>,
+    stop: Stop,
+    loops: Stop,
+    _folder: TempDir,
+}
+
+impl World {
+    /// The usual one.
+    pub(crate) fn new() -> World {
+        World::with(USUAL)
+    }
+
+    /// One of these settings; the upstream `service` is put where the service is.
+    pub(crate) fn with(settings: &str) -> World {
+        let service = Service::start();
+        let address = service.address();
+        World::before(settings, service, address)
+    }
+
+    /// One whose upstream is somewhere else.
+    pub(crate) fn at(settings: &str, upstream: SocketAddr) -> World {
+        World::before(settings, Service::start(), upstream)
+    }
+
+    fn before(settings: &str, service: Service, upstream: SocketAddr) -> World {
+        let folder = TempDir::new().expect("a folder");
+        let definitions = definitions();
+        let settings = read::<gateway::Settings>(settings);
+        let mut plan = gateway::compile(&settings, &definitions).expect("good settings");
+        plan.set_upstream("service", upstream);
+        let topics: Vec<Topic> = ["order", "account"].map(topic).to_vec();
+        let log = Log::open(&folder.path().join("log"), &topics, clock::component());
+        let log = Arc::new(log.expect("a log"));
+        let app = app();
+        let look = Look {
+            app_head: app.head().to_owned(),
+            locales: ["ko", "en"].map(str::to_owned).to_vec(),
+        };
+        let views =
+            Views::open(&folder.path().join("views"), definitions, look, clock::component());
+        let views = views.expect("views");
+        let signer = Signer::ephemeral();
+        let (metrics, stop) = (Metrics::new(), Stop::new());
+        let components = Components {
+            views: views.clone(),
+            verifier: Verifier::new(&signer.public_keys()),
+            broker: log.clone(),
+            app,
+            metrics: metrics.clone(),
+            stop: stop.clone(),
+        };
+        let gateway = Gateway::new(plan, components);
+        let cores = Cores::start(2).expect("cores");
+        let listen = || Listener::bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        let (outer, inner, pages) = (listen(), listen(), listen());
+        let addresses = [&outer, &inner, &pages].map(Listener::address);
+        let on = gateway.clone();
+        serve(outer, &cores, &stop, move |core| on.outer(core));
+        let on = gateway.clone();
+        serve(inner, &cores, &stop, move |core| on.inner(core));
+        let on = gateway.clone();
+        serve(pages, &cores, &stop, move |core| on.pages_only(core));
+        let loops = Stop::new();
+        for topic in topics {
+            fold(&cores, &views, &log, topic, loops.clone());
+        }
+        let [address, inner, pages] = addresses;
+        World {
+            address,
+            inner,
+            pages,
+            service,
+            gateway,
+            metrics,
+            views,
+            signer,
+            log,
+            cores: Some(cores),
+            stop,
+            loops,
+            _folder: folder,
+        }
+    }
+
+    /// A token of a customer.
+    pub(crate) fn token(&self, subject: &str) -> String {
+        self.token_of(subject, Role::OrderCustomer)
+    }
+
+    /// A token of this role.
+    pub(crate) fn token_of(&self, subject: &str, role: Role) -> String {
+        self.signer.mint(subject, role, clock::wall(), Duration::from_secs(600)).text
+    }
+
+    /// A token that ends soon.
+    pub(crate) fn short_token(&self, subject: &str, life: Duration) -> String {
+        self.signer.mint(subject, Role::OrderCustomer, clock::wall(), life).text
+    }
+
+    /// Publishes an event and waits until the views have it; its `Yeoul-Position`.
+    pub(crate) fn publish(&self, kind: &str, sequence: u64, data: &Value) -> String {
+        let name = if kind.starts_with("User") { "account" } else { "order" };
+        let event = Event {
+            id: format!("{kind}-{sequence}"),
+            source: name.to_owned(),
+            kind: kind.to_owned(),
+            subject: "1".to_owned(),
+            time: clock::wall(),
+            key: "1".to_owned(),
+            sequence,
+            outbox_sequence: Some(sequence),
+            cause: Cause::default(),
+            data: serde_json::value::to_raw_value(data).expect("JSON"),
+        };
+        let position = events::WritePosition { source: name.to_owned(), sequence };
+        block_on(async {
+            self.log.publish(&topic(name), vec![event]).await.expect("published");
+            self.views.wait(&position, SOON).await.expect("folded");
+        });
+        position.to_string()
+    }
+
+    /// Places an order of a customer.
+    pub(crate) fn place(&self, order: u64, customer: &str) -> String {
+        self.publish("OrderPlaced", order, &json!({ "orderId": order, "customerId": customer }))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.gateway.end_streams();
+        self.stop.stop();
+        self.loops.stop();
+        if let Some(cores) = self.cores.take() {
+            cores.stop();
+        }
+    }
+}
+
+/// Compiles these settings; each mistake as `path: what`.
+pub(crate) fn read<T: serde::de::DeserializeOwned>(text: &str) -> T {
+    let tree = Tree::parse("test", text).expect("YAML");
+    tree.read().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+}
+
+/// Waits until `look` finds something.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = clock::now() + SOON;
+    while clock::now() < end {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    panic!("never: {what}");
+}
+
+fn definitions() -> Definitions {
+    let templates = |name: &str| (name == "page.html").then(|| TEMPLATE.to_owned());
+    Definitions::compile(&read(READ_SIDE), &templates).expect("good definitions")
+}
+
+fn app() -> AppFiles {
+    let file = |path: &str, text: &'static str| AppFile {
+        path: path.to_owned(),
+        identity: text.as_bytes(),
+        br: None,
+        gzip: None,
+    };
+    let index = "<html><head><script src=\"/assets/a-1.js\"></script></head>the app</html>";
+    AppFiles::new(vec![file("/index.html", index), file("/assets/a-1.js", "alert(1)")])
+}
+
+fn topic(name: &str) -> Topic {
+    Topic::parse(name).expect("a topic")
+}
+
+fn serve<S: Serve>(
+    listener: Listener,
+    cores: &Cores,
+    stop: &Stop,
+    make: impl Fn(usize) -> S + Send + Clone + 'static,
+) {
+    listener.serve_on(cores, make, stop).expect("listening");
+}
+
+fn fold(cores: &Cores, views: &Views, log: &Arc<Log>, topic: Topic, stop: Stop) {
+    let retry = Retry { attempts: 3, backoff: Duration::from_millis(50) };
+    let name = format!("views.{topic}");
+    let (database, broker) = (views.database().clone(), log.clone());
+    let subscription =
+        Subscription::new(&name, topic, database, broker, views.fold(), retry, clock::component());
+    views.attach(subscription.control());
+    cores.spawn_on(0, subscription.run(async move { stop.stopped().await }));
+}
+
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(future)
+}

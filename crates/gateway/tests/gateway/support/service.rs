@@ -1,0 +1,177 @@
+//! The service behind: its path says what it does, and it remembers what it saw.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chassis::cores::Cores;
+use chassis::http::{Body, Listener, Request, Response, Serve, Stop, body, json};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body::Frame;
+use serde_json::json as value;
+
+/// A request as the service saw it.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+    pub(crate) peer: SocketAddr,
+}
+
+/// The service; gone when it is dropped.
+pub(crate) struct Service {
+    address: SocketAddr,
+    state: State,
+    stop: Stop,
+    cores: Option<Cores>,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    sick: Arc<Mutex<bool>>,
+}
+
+impl Service {
+    pub(crate) fn start() -> Service {
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        let (address, state, stop) = (listener.address(), State::default(), Stop::new());
+        let cores = Cores::start(1).expect("a core");
+        let answers = state.clone();
+        listener.serve_on(&cores, move |_| Answers(answers.clone()), &stop).expect("listening");
+        Service { address, state, stop, cores: Some(cores) }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What reached it.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.state.seen.lock().expect("sound").clone()
+    }
+
+    /// Makes `/s/moody` fail, or work again.
+    pub(crate) fn is_sick(&self, sick: bool) {
+        *self.state.sick.lock().expect("sound") = sick;
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop.stop();
+        if let Some(cores) = self.cores.take() {
+            cores.stop();
+        }
+    }
+}
+
+struct Answers(State);
+
+impl Serve for Answers {
+    async fn serve(self: Rc<Self>, request: Request, peer: SocketAddr) -> Response {
+        let (parts, incoming) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        let text = match body::read(incoming, 16 << 20).await {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(_) => return status(400),
+        };
+        let sick = *self.0.sick.lock().expect("sound");
+        self.0.seen.lock().expect("sound").push(Seen {
+            method: parts.method.to_string(),
+            target: parts.uri.to_string(),
+            headers: parts.headers,
+            body: text.clone(),
+            peer,
+        });
+        if let Some(millis) = path.strip_prefix("/s/slow/") {
+            tokio::time::sleep(Duration::from_millis(millis.parse().expect("a number"))).await;
+        }
+        if let Some(bytes) = path.strip_prefix("/s/large/") {
+            return pieces(bytes.parse().expect("a number"), None);
+        }
+        match path.as_str() {
+            "/s/fail" => status(500),
+            "/s/moody" if sick => status(500),
+            "/s/stall" => pieces(4, Some(Duration::from_secs(600))),
+            "/s/refused" => {
+                let mut response = status(503);
+                let who = HeaderValue::from_static("yeoul; error=connection_refused");
+                response.headers_mut().insert("proxy-status", who);
+                response
+            }
+            "/s/hops" => {
+                let mut response = status(200);
+                let headers = response.headers_mut();
+                headers.insert("connection", HeaderValue::from_static("x-hop"));
+                headers.insert("x-hop", HeaderValue::from_static("1"));
+                headers.insert("keep-alive", HeaderValue::from_static("timeout=5"));
+                headers.insert("x-end", HeaderValue::from_static("2"));
+                response
+            }
+            "/oauth/token" => token(&text),
+            _ => json(StatusCode::OK, &value!({ "said": text })),
+        }
+    }
+}
+
+fn status(status: u16) -> Response {
+    let mut response = Response::new(Body::full("text of the service"));
+    *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+    response
+}
+
+/// A body of pieces without a length, which may stop in the middle.
+fn pieces(bytes: usize, stall: Option<Duration>) -> Response {
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    tokio::task::spawn_local(async move {
+        let mut left = bytes;
+        while left > 0 {
+            let piece = vec![b'x'; left.min(16 * 1024)];
+            left -= piece.len();
+            if sender.send(Bytes::from(piece)).await.is_err() {
+                return;
+            }
+        }
+        if let Some(stall) = stall {
+            tokio::time::sleep(stall).await;
+        }
+    });
+    Response::new(Body::stream(Pieces(receiver)))
+}
+
+struct Pieces(tokio::sync::mpsc::Receiver<Bytes>);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+fn token(form: &str) -> Response {
+    let answer = match form {
+        _ if form.contains("password=right") || form.contains("refresh_token=good") => {
+            let token = form.split("username=").nth(1).and_then(|rest| rest.split('&').next());
+            let token = token.unwrap_or("renewed");
+            return json(
+                StatusCode::OK,
+                &value!({ "access_token": token, "token_type": "Bearer", "expires_in": 900, "refresh_token": "good" }),
+            );
+        }
+        _ => value!({ "error": "invalid_grant" }),
+    };
+    json(StatusCode::BAD_REQUEST, &answer)
+}

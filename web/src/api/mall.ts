@@ -1,0 +1,73 @@
+/** The mall's calls, one function each. */
+import { call, type Answer } from './http';
+import type { MyPage, Order, Page, Product, StockPolicy, User } from './wire';
+
+/** The most one list answers. */
+const PAGE_SIZE = 100;
+/** The most products the list shows: pages of {@link PAGE_SIZE}. */
+const PAGES_MAX = 10;
+
+export const mall = {
+  products: async (): Promise<Product[]> => {
+    const all: Product[] = [];
+    for (let page = 0, pages = 1; page < Math.min(pages, PAGES_MAX); page += 1) {
+      const path = `/products?page=${page}&size=${PAGE_SIZE}`;
+      const { body } = await call<Page<Product>>('GET', path);
+      all.push(...(body._embedded.products ?? []));
+      pages = body.page.totalPages;
+    }
+    return all;
+  },
+  product: async (id: number): Promise<Product> =>
+    (await call<Product>('GET', `/products/${id}`)).body,
+  registerProduct: (product: ProductFields, key: string): Promise<Answer<Product>> =>
+    call('POST', '/products', { json: product, headers: { 'Idempotency-Key': key } }),
+  changeProduct: (id: number, change: Partial<ProductFields>): Promise<Answer<Product>> =>
+    call('PATCH', `/products/${id}`, { json: change }),
+  removeProduct: (id: number): Promise<Answer<void>> => call('DELETE', `/products/${id}`),
+
+  order: (order: NewOrder, key: string): Promise<Answer<Order>> =>
+    call('POST', '/orders', { json: order, headers: { 'Idempotency-Key': key } }),
+  cancelOrder: (id: number): Promise<Answer<Order>> =>
+    call('PATCH', `/orders/${id}`, { json: { state: 'OrderCancelled' } }),
+
+  /** The owner's page, waiting for the write at `position` where one is given. */
+  myPage: (owner: string, position?: string | null, page = 0): Promise<Answer<MyPage>> =>
+    call('GET', `${ownPage(owner)}${page ? `?page=${page}` : ''}`, {
+      headers: position ? { 'Yeoul-Position': position } : {},
+    }),
+
+  signIn: (username: string, password: string): Promise<Answer<void>> =>
+    call('POST', '/oauth/session', { form: { username, password }, bare: true }),
+  signOut: (): Promise<Answer<void>> => call('DELETE', '/oauth/session', { bare: true }),
+  signUp: (user: NewUser): Promise<Answer<unknown>> =>
+    call('POST', '/oauth/users', { json: user, bare: true }),
+  me: async (): Promise<User> => (await call<User>('GET', '/oauth/me')).body,
+};
+
+export const eventsOf = (owner: string, after: string): string =>
+  `${ownPage(owner)}/events?after=${encodeURIComponent(after)}`;
+
+export interface NewOrder {
+  productId: number;
+  quantity: number;
+  customerName: string;
+  customerAddr: string;
+}
+
+export interface NewUser {
+  username: string;
+  password: string;
+  nickname: string;
+  address: string;
+}
+
+export interface ProductFields {
+  name: string;
+  price: number;
+  stock: number;
+  stockPolicy: StockPolicy;
+  imageUrl?: string;
+}
+
+const ownPage = (owner: string): string => `/mypages/${encodeURIComponent(owner)}`;

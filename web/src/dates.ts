@@ -1,0 +1,28 @@
+import type { Locale } from './texts/choose';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Relative within a day, absolute in the reader's own time zone after; a time to come is now. */
+export function when(rfc3339: string, now: number, locale: Locale): string {
+  const time = Date.parse(rfc3339);
+  if (Number.isNaN(time)) return '';
+  const age = Math.max(0, now - time);
+  if (age >= DAY) return absolute(time, locale);
+  const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
+  if (age < MINUTE) return relative.format(0, 'second');
+  if (age < HOUR) return relative.format(-Math.floor(age / MINUTE), 'minute');
+  return relative.format(-Math.floor(age / HOUR), 'hour');
+}
+
+/** Hours and minutes of a moment, for "as of". */
+export function clockTime(rfc3339: string, locale: Locale): string {
+  const time = Date.parse(rfc3339);
+  if (Number.isNaN(time)) return rfc3339;
+  return new Intl.DateTimeFormat(locale, { timeStyle: 'short' }).format(time);
+}
+
+function absolute(time: number, locale: Locale): string {
+  return new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' }).format(time);
+}

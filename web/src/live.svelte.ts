@@ -1,0 +1,189 @@
+/**
+ * My page, live: read once (or taken from the prerendered page), then changed by events.
+ *
+ * One stream for the whole app. It is closed while the tab is hidden, because a browser has few
+ * connections to one address, and goes on from the last position without a gap.
+ */
+import { eventsOf, mall } from './api/mall';
+import type { Customer, MyPage, Order, OrderRow } from './api/wire';
+import { refreshKnownProducts } from './catalogue.svelte';
+import { t } from './locale.svelte';
+import { deliveryBadge, withPage, withRow, withRows } from './orders';
+import { currentUser, onLeave, stillSignedIn } from './session.svelte';
+import { announce } from './spoken.svelte';
+
+/** Rows on one page of my page. */
+export const ROWS_PER_PAGE = 20;
+/** How soon a stream that was refused, or a stale page, is tried again. */
+const RETRY_MS = 3_000;
+
+interface Live {
+  page: MyPage | undefined;
+  connected: boolean;
+  /** The stream broke off and is being opened again. */
+  lost: boolean;
+  staleSince: string | null;
+  failure: unknown;
+  /** Orders whose cancellation was accepted: no older event may show them otherwise. */
+  cancelled: number[];
+  /** The row that changed last, to be pointed out once. */
+  changed: number | undefined;
+}
+
+const nothing = (): Live => ({
+  page: undefined,
+  connected: false,
+  lost: false,
+  staleSince: null,
+  failure: undefined,
+  cancelled: [],
+  changed: undefined,
+});
+
+export const live = $state<Live>(nothing());
+
+let stream: EventSource | undefined;
+let position = '';
+let retry: ReturnType<typeof setTimeout> | undefined;
+
+onLeave(() => {
+  close();
+  position = '';
+  Object.assign(live, nothing());
+});
+
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'hidden') close();
+  else if (live.page) open(live.page.customerId);
+});
+
+/** Begins from the page the server rendered. */
+export function startFrom(page: MyPage, staleSince: string | null): void {
+  show(page);
+  open(page.customerId);
+  stale(page.customerId, staleSince);
+}
+
+/** Makes sure that the page is there and live; a read no older than `after` where one is given. */
+export async function ensureLive(after?: string | null): Promise<void> {
+  const owner = live.page?.customerId ?? currentUser()?.username;
+  if (!owner) return;
+  if (live.page && (live.connected || !after)) open(owner);
+  else await read(owner, after);
+}
+
+/** The rows below those shown. */
+export async function olderOrders(): Promise<boolean> {
+  const page = live.page;
+  if (!page) return false;
+  const shown = page.orders.length;
+  const { body } = await mall.myPage(page.customerId, null, Math.floor(shown / ROWS_PER_PAGE));
+  page.orders = withRows(body.orders, page.orders);
+  return page.orders.length > shown && body.orders.length === ROWS_PER_PAGE;
+}
+
+export const rowOf = (orderId: number): OrderRow | undefined =>
+  live.page?.orders.find((row) => row.orderId === orderId);
+
+/** An order as it was just taken, unless an event has brought it already. */
+export function showTaken(order: Order, imageUrl: string | null, now: string): void {
+  if (!live.page || rowOf(order.id)) return;
+  live.page.orders = withRow(live.page.orders, {
+    orderId: order.id,
+    productId: order.productId,
+    productName: order.productName,
+    imageUrl,
+    quantity: order.quantity,
+    payment: order.price * order.quantity,
+    orderState: order.state,
+    deliveryState: null,
+    placedAt: now,
+  });
+}
+
+export function showCancelled(orderId: number): void {
+  live.cancelled.push(orderId);
+  const row = rowOf(orderId);
+  if (row) changeRow(row);
+}
+
+async function read(owner: string, after?: string | null): Promise<void> {
+  try {
+    const { body, staleSince } = await mall.myPage(owner, after);
+    live.failure = undefined;
+    show(withPage(live.page, body));
+    open(owner);
+    stale(owner, staleSince);
+  } catch (failure) {
+    live.failure = failure;
+  }
+}
+
+/** A page from `since` is read again until it is of now. */
+function stale(owner: string, since: string | null): void {
+  live.staleSince = since;
+  if (since) again(() => live.staleSince && void read(owner));
+}
+
+function show(page: MyPage): void {
+  position = page.position;
+  live.page = page;
+}
+
+function open(owner: string): void {
+  if (stream || document.visibilityState === 'hidden') return;
+  clearTimeout(retry);
+  stream = new EventSource(eventsOf(owner, position));
+  stream.onopen = () => Object.assign(live, { connected: true, lost: false });
+  stream.onerror = () => {
+    Object.assign(live, { connected: false, lost: true });
+    // The browser tries again by itself, but not after a refusal: the session may have run out.
+    if (stream?.readyState === EventSource.CLOSED) {
+      close();
+      again(() => void stillSignedIn().then((signedIn) => signedIn && open(owner), () => open(owner)));
+    }
+  };
+  listen(stream, 'order', (row: OrderRow) => changeRow(row));
+  listen(stream, 'customer', (customer: Customer) => {
+    if (live.page) Object.assign(live.page, customer);
+  });
+  listen(stream, 'reset', (page: MyPage) => show(page));
+}
+
+function listen<T>(source: EventSource, name: string, take: (news: T) => void): void {
+  source.addEventListener(name, (event: MessageEvent<string>) => {
+    if (event.lastEventId) position = event.lastEventId;
+    live.staleSince = null;
+    take(JSON.parse(event.data) as T);
+  });
+}
+
+function changeRow(news: OrderRow): void {
+  if (!live.page) return;
+  const row: OrderRow = live.cancelled.includes(news.orderId)
+    ? { ...news, orderState: 'OrderCancelled' }
+    : news;
+  const before = rowOf(row.orderId);
+  const same =
+    before?.orderState === row.orderState && before.deliveryState === row.deliveryState;
+  live.page.orders = withRow(live.page.orders, row);
+  if (same) return;
+  // An order that moves has moved its product's stock, or soon will have.
+  void refreshKnownProducts();
+  live.changed = row.orderId;
+  const delivery = deliveryBadge(row);
+  const words = [t.orderStates[row.orderState], delivery && t.deliveryStates[delivery.state]];
+  announce(t.spokenChange(row.orderId, words.filter(Boolean).join(', ')));
+}
+
+function close(): void {
+  clearTimeout(retry);
+  stream?.close();
+  stream = undefined;
+  live.connected = false;
+}
+
+function again(what: () => void): void {
+  clearTimeout(retry);
+  retry = setTimeout(what, RETRY_MS);
+}

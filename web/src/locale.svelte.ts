@@ -1,0 +1,53 @@
+/**
+ * Which language the shop speaks, kept in the cookie `lang` so that prerendered pages follow.
+ *
+ * A prerendered page was rendered in a locale chosen by the server; the app believes the page, so
+ * that taking over changes no word.
+ */
+import { chooseLocale, type Locale } from './texts/choose';
+import { ko, type Texts } from './texts/ko';
+
+const YEAR_SECONDS = 31_536_000;
+/** Korean is always there; who reads another language loads its table, and only that. */
+const TABLES: Record<Locale, () => Texts | Promise<Texts>> = {
+  ko: () => ko,
+  en: async () => (await import('./texts/en')).en,
+};
+
+let locale = $state<Locale>('ko');
+let texts = $state.raw<Texts>(ko);
+
+/** The words of the chosen language; reading one inside a component follows the switch. */
+export const t = following(ko, () => texts);
+
+export const currentLocale = (): Locale => locale;
+
+/** The words of a screen of its own, in every language, followed in the same way. */
+export function speak<T extends object>(tables: Record<Locale, T>): T {
+  return following(tables.ko, () => tables[locale]);
+}
+
+export async function startLocale(prerendered: boolean): Promise<void> {
+  await show(
+    prerendered
+      ? chooseLocale(`lang=${document.documentElement.lang}`, [])
+      : chooseLocale(document.cookie, navigator.languages),
+  );
+}
+
+export async function switchLocale(): Promise<void> {
+  await show(locale === 'ko' ? 'en' : 'ko');
+  document.cookie = `lang=${locale}; Path=/; SameSite=Lax; Max-Age=${YEAR_SECONDS}`;
+}
+
+async function show(chosen: Locale): Promise<void> {
+  const table = TABLES[chosen]();
+  // Nothing is waited for where nothing has to be: a promise would cost a frame.
+  texts = table instanceof Promise ? await table : table;
+  locale = chosen;
+  document.documentElement.lang = chosen;
+}
+
+function following<T extends object>(shape: T, table: () => T): T {
+  return new Proxy(shape, { get: (_, word) => Reflect.get(table(), word) as unknown });
+}

@@ -1,0 +1,52 @@
+/** Which screen a path shows; pure, so that it can be tested without a browser. */
+
+export type Route =
+  | { screen: 'products'; name: string }
+  | { screen: 'product'; id: number; quantity: number }
+  | { screen: 'my-page' }
+  | { screen: 'sign-in'; from: string }
+  | { screen: 'sign-up'; from: string }
+  | { screen: 'not-found' };
+
+/** The least and the most pieces one order takes. */
+export const QUANTITY_MIN = 1;
+export const QUANTITY_MAX = 1000;
+
+export function matchRoute(path: string, search: string): Route {
+  const query = new URLSearchParams(search);
+  const product = /^\/products\/([1-9]\d{0,14})$/.exec(path)?.[1];
+  if (product) {
+    return { screen: 'product', id: Number(product), quantity: pieces(query.get('quantity')) };
+  }
+  switch (path) {
+    case '/':
+    case '/products':
+      return { screen: 'products', name: query.get('name') ?? '' };
+    case '/mypage':
+      return { screen: 'my-page' };
+    case '/signin':
+      return { screen: 'sign-in', from: ownPath(query.get('from')) };
+    case '/signup':
+      return { screen: 'sign-up', from: ownPath(query.get('from')) };
+    default:
+      return { screen: /^\/mypages\/[^/]+$/.test(path) ? 'my-page' : 'not-found' };
+  }
+}
+
+/** `from` if it is a path of this shop, else the front page: never a way out to elsewhere. */
+export function ownPath(from: string | null): string {
+  const own = from !== null && /^\/(?![/\\])[^\\\s]*$/.test(from);
+  return own && !/^\/sign(in|up)\b/.test(from) ? from : '/';
+}
+
+/** The path that shows `screen` and then comes back to `from`. */
+export function signPath(screen: 'signin' | 'signup', from: string): string {
+  return from === '/' ? `/${screen}` : `/${screen}?from=${encodeURIComponent(from)}`;
+}
+
+/** A quantity as a text says it, brought within what one order takes. */
+export function pieces(text: string | null): number {
+  const number = Number(text);
+  if (!text || !Number.isInteger(number)) return QUANTITY_MIN;
+  return Math.min(QUANTITY_MAX, Math.max(QUANTITY_MIN, number));
+}

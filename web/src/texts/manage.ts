@@ -1,0 +1,53 @@
+/** What is said in the administrator's form. */
+import { speak } from '../locale.svelte';
+
+export const manageWords = speak({
+  ko: {
+    editProduct: '상품 수정',
+    name: '상품 이름',
+    price: '가격 (원)',
+    stock: '재고',
+    picture: '그림 주소',
+    pictureHint: '비워 두면 기본 그림을 써요',
+    policy: '품절일 때',
+    policies: {
+      reject: '주문을 바로 거절',
+      cancel: '주문을 받고, 재고가 없으면 취소',
+    },
+    register: '등록',
+    save: '저장',
+    remove: '상품 삭제',
+    removeAsk: '이 상품을 정말 삭제할까요?',
+    removeYes: '삭제',
+    close: '닫기',
+    nameMissing: '상품 이름을 적어 주세요.',
+    wholeNumber: '0 이상의 정수로 적어 주세요.',
+    notAllowed: '이 일은 관리자만 할 수 있어요. 관리자로 로그인해 주세요.',
+    saved: (name: string) => `${name} 저장했어요`,
+    removed: (name: string) => `${name} 삭제했어요`,
+  },
+  en: {
+    editProduct: 'Edit product',
+    name: 'Name',
+    price: 'Price (KRW)',
+    stock: 'Stock',
+    picture: 'Picture address',
+    pictureHint: 'Left empty, the default picture is shown',
+    policy: 'When sold out',
+    policies: {
+      reject: 'Refuse the order at once',
+      cancel: 'Take the order, cancel it if there is no stock',
+    },
+    register: 'Register',
+    save: 'Save',
+    remove: 'Delete product',
+    removeAsk: 'Really delete this product?',
+    removeYes: 'Delete',
+    close: 'Close',
+    nameMissing: 'Please name the product.',
+    wholeNumber: 'Write a whole number, 0 or more.',
+    notAllowed: 'Only an administrator can do this. Sign in as one.',
+    saved: (name) => `${name} saved`,
+    removed: (name) => `${name} deleted`,
+  },
+});
