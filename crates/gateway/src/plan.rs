@@ -169,11 +169,15 @@ impl Draft {
             .iter()
             .find(|placed| (placed.on == On::Inner) == inner && placed.entry.collides(&entry));
         if let Some(twin) = twin {
-            let (text, other) = (&twin.text, twin.setting.join("."));
-            mistakes.say(
-                setting,
-                format!("a path and method that `{other}` takes already. other=`{text}`"),
-            );
+            // Both are named: only their author knows which of them is the mistake.
+            let twin: Vec<&str> = twin.setting.iter().map(String::as_str).collect();
+            let says = |other: &[&str]| {
+                format!("`{}` takes this path and method too. path=`{text}`", other.join("."))
+            };
+            mistakes.say(setting, says(&twin));
+            if twin != setting {
+                mistakes.say(&twin, says(setting));
+            }
         }
         let setting = setting.iter().map(|step| (*step).to_owned()).collect();
         self.entries.push(Placed { on, text: text.to_owned(), entry, setting });

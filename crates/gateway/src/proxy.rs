@@ -131,12 +131,24 @@ impl Core {
         let now = clock::now();
         let timing = route.meters.start(now);
         let trace = Trace::take(&call.parts.headers);
-        route.guards.check(call.who.subject(), call.peer.ip(), now)?;
-        let permit = route.guards.admit(now)?;
+        let passed = route.guards.check(call.who.subject(), call.peer.ip(), now);
+        if let Err(problem) = passed {
+            timing.end(Ended::RateLimited, now);
+            return Err(problem);
+        }
+        let permit = match route.guards.admit(now) {
+            Ok(permit) => permit,
+            Err(problem) => {
+                timing.end(Ended::CircuitOpen, now);
+                return Err(problem);
+            }
+        };
         let upload = (Upload::Whole(Some(body)), Waits::default());
         let answer = self.forward(route, call, upload, permit, (&trace, now)).await;
+        let ended =
+            answer.as_ref().map_or_else(|failure| failure.ended(), |it| Ended::of(it.status()));
+        timing.end(ended, clock::now());
         let response = answer.map_err(Failure::problem)?;
-        timing.end(Ended::of(response.status()), clock::now());
         let (parts, body) = response.into_parts();
         let whole = Limited::new(body, ASKED_BYTES_MAX).collect().await;
         let whole = whole.map_err(|_| Failure::Nonsense.problem())?;

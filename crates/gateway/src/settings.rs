@@ -172,8 +172,8 @@ pub struct AppSettings {
 pub struct SessionSettings {
     /// The upstream that has `/oauth/token`.
     pub upstream: String,
-    /// What a sign-in has to pass; [`SESSION_TIMEOUT`] and nothing else without it.
-    #[serde(default)]
+    /// What a sign-in has to pass; [`SESSION_TIMEOUT`] and a breaker with its defaults without it.
+    #[serde(default = "guarded")]
     pub guard: GuardSettings,
 }
 
@@ -304,6 +304,10 @@ impl<'de, T: FromMixed> Visitor<'de> for Mixed<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
         Vec::deserialize(SeqAccessDeserializer::new(list)).map(T::list)
     }
+}
+
+fn guarded() -> GuardSettings {
+    GuardSettings { breaker: Some(BreakerSettings::default()), ..GuardSettings::default() }
 }
 
 fn half() -> Share {

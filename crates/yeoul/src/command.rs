@@ -14,8 +14,8 @@ use crate::exit::Failure;
 /// Runs one command to its end.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Mall(args) => mall::run(args),
-        Command::Serve(args) => serve::run(args),
+        Command::Mall(args) => mall::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Events(command) => events::run(command),
         Command::Dead(command) => dead::run(command),

@@ -83,7 +83,7 @@ fn every_event_is_a_cloudevent_with_its_place_in_the_story() {
 
     let story: Vec<Value> = ["order", "product", "delivery"]
         .iter()
-        .flat_map(|topic| MALL.events_of(topic, placed.id))
+        .flat_map(|topic| MALL.events_about(topic, placed.id))
         .collect();
     assert_eq!(
         kinds(&story),

@@ -149,6 +149,8 @@ async fn connection<S: Serve>(stream: TcpStream, peer: SocketAddr, serve: Rc<S>,
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
+        // Head and body in one buffer and one send: cheaper than a vectored write through the file layer.
+        .writev(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

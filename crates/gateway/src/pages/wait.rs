@@ -52,18 +52,23 @@ fn at_most(headers: &HeaderMap) -> Duration {
     wished.map_or(WAIT_DEFAULT, |wished| wished.min(WAIT_MAX))
 }
 
+/// 504: the write cannot be seen yet.
+pub(crate) fn too_late() -> Problem {
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, "not-yet", "The write cannot be seen yet")
+        .retry_after(seconds())
+        .proxy_status("http_response_timeout")
+}
+
 fn refused(waited: Waited) -> Problem {
-    let seconds = retry_after_seconds(RETRY, chance::jitter());
     match waited {
-        Waited::Crowded => Problem::unavailable("connection_limit_reached", seconds)
+        Waited::Crowded => Problem::unavailable("connection_limit_reached", seconds())
             .detail("too many readers wait already"),
-        parked_or_late => {
-            Problem::new(StatusCode::GATEWAY_TIMEOUT, "not-yet", "The write cannot be seen yet")
-                .detail(parked_or_late.to_string())
-                .retry_after(seconds)
-                .proxy_status("http_response_timeout")
-        }
+        parked_or_late => too_late().detail(parked_or_late.to_string()),
     }
+}
+
+fn seconds() -> u64 {
+    retry_after_seconds(RETRY, chance::jitter())
 }
 
 #[cfg(test)]

@@ -122,3 +122,20 @@ fn the_same_path_may_be_on_both_listeners_and_for_different_methods() {
     );
     compiled(&text).expect("good settings");
 }
+
+#[test]
+fn of_two_entries_for_one_path_both_are_named() {
+    let text = format!(
+        "{UPSTREAMS}routes: {{ a: {{ path: /o, to: order }}, b: {{ path: /o, to: order }} }}"
+    );
+    let mistakes = compiled(&text).expect_err("twins");
+    let said: Vec<String> =
+        mistakes.iter().map(|it| format!("{}: {}", it.path.join("."), it.says)).collect();
+    assert_eq!(
+        said,
+        [
+            "routes.b.path: `routes.a.path` takes this path and method too. path=`/o`",
+            "routes.a.path: `routes.b.path` takes this path and method too. path=`/o`",
+        ]
+    );
+}

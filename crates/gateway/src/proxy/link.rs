@@ -50,7 +50,9 @@ impl Link {
         };
         // A request must not wait for the service's delayed acknowledgement.
         stream.set_nodelay(true)?;
-        let handshake = Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(stream));
+        let mut settings = Builder::new();
+        settings.max_buf_size(HEAD_BYTES_MAX).writev(false);
+        let handshake = settings.handshake(TokioIo::new(stream));
         let (sender, connection) = handshake.await.map_err(io::Error::other)?;
         open.inc();
         Ok(Box::new(Link { sender, connection, ended: false, open }))
@@ -63,9 +65,14 @@ impl Link {
         }
     }
 
-    /// Whether another request may be sent.
+    /// Whether another request may be sent, after looking what the service did meanwhile.
     pub(crate) fn is_idle(&mut self, context: &mut Context<'_>) -> bool {
         self.drive(context);
+        self.is_ready()
+    }
+
+    /// Whether another request may be sent, as far as is known.
+    pub(crate) fn is_ready(&self) -> bool {
         !self.ended && self.sender.is_ready()
     }
 

@@ -91,7 +91,7 @@ impl Lane {
 
     /// Keeps a connection whose answer has been read to the end, if it can take another request.
     pub(crate) fn put(&self, mut link: Box<Link>, context: &mut Context<'_>, now: Instant) {
-        if link.is_idle(context) {
+        if link.is_ready() || link.is_idle(context) {
             let mut idle = self.idle.borrow_mut();
             if idle.len() < IDLE_MAX {
                 idle.push((link, now));

@@ -58,6 +58,12 @@ impl Server {
         if let Some(answered) = self.app_answer(&asked) {
             return Ok(Admitted::Answer(answered));
         }
+        if let (Found::Action(Action::Session, _), Some(route)) =
+            (&asked.found, self.shared.plan.session)
+        {
+            // A token that has run out must not keep anybody from signing in again.
+            return Ok(Admitted::Session { route });
+        }
         let who = match self.who(&parts.headers) {
             Ok(who) => who,
             Err(problem) => return self.sign_in_first(&asked, problem),
@@ -128,11 +134,10 @@ impl Server {
         self.face != Face::Outer
             || match action {
                 Action::Proxy(route) => self.shared.routes[route].plan.open.to(&asked.parts.method),
-                Action::Session => matches!(asked.found, Found::Action(..)),
                 Action::Page(page) | Action::Live(page) => public(page),
                 Action::List(at) => public(self.shared.plan.lists[at].page),
                 Action::Head(at) => public(self.shared.plan.heads[at].page),
-                Action::Own(_) | Action::Events => false,
+                Action::Own(_) | Action::Events | Action::Session => false,
             }
     }
 
@@ -179,10 +184,7 @@ impl Server {
                 self.check_role(route, &parts.method, principal)?;
                 return Ok(Admitted::Proxy { route, who, shared_with_app: app });
             }
-            Action::Session => {
-                let route = plan.session.expect("the table has a session where the plan has");
-                return Ok(Admitted::Session { route });
-            }
+            Action::Session => unreachable!("a session is admitted before anybody is asked for"),
             Action::Events => {
                 if !principal.is_some_and(|principal| principal.role.is_administrator()) {
                     return Err(Problem::forbidden("topics are for administrators"));

@@ -89,7 +89,7 @@ fn owners_asking_at_once_each_get_their_own() {
 #[test]
 fn a_page_is_private_says_what_it_varies_by_and_is_sent_again_only_when_it_changed() {
     let world = World::new();
-    world.publish("UserRegistered", 1, &json!({ "username": "a@b", "nickname": "Ann" }));
+    world.publish("UserRegistered", &json!({ "username": "a@b", "nickname": "Ann" }));
     world.place(1, "a@b");
     let mut tags = Vec::new();
     for accept in ["text/html", "application/json"] {
@@ -130,7 +130,7 @@ fn a_page_is_private_says_what_it_varies_by_and_is_sent_again_only_when_it_chang
 #[test]
 fn the_json_is_the_page_and_its_slices() {
     let world = World::new();
-    world.publish("UserRegistered", 1, &json!({ "username": "a@b", "nickname": "Ann" }));
+    world.publish("UserRegistered", &json!({ "username": "a@b", "nickname": "Ann" }));
     for order in 1..=3 {
         world.place(order, "a@b");
     }
@@ -249,8 +249,8 @@ fn a_read_waits_for_the_write_it_names_or_is_refused() {
     let elsewhere = as_owner(&world, PAGE, &[("yeoul-position", "w99.nowhere")]);
     assert_eq!(elsewhere.status, 200, "a service that no view reads is met at once");
 
+    let headers = [("yeoul-position", "w2.order"), ("prefer", "wait=30")];
     std::thread::scope(|scope| {
-        let headers = [("yeoul-position", "w2.order"), ("prefer", "wait=30")];
         let reader = scope.spawn(|| as_owner(&world, PAGE, &headers));
         world.place(2, "a@b");
         let page = reader.join().expect("a reader");

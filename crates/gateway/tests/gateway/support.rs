@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chassis::clock;
@@ -19,10 +20,10 @@ use tempfile::TempDir;
 use views::{Definitions, Look, Views};
 
 pub(crate) use client::{Answer, Client, Stream, get, raw, send};
-pub(crate) use service::{Seen, Service};
+pub(crate) use service::Service;
 pub(crate) use yeoul_gateway as gateway;
 
-mod client;
+pub(crate) mod client;
 mod service;
 
 /// How long anything may take that is expected to happen.
@@ -92,6 +93,8 @@ pub(crate) struct World {
     cores: Option<Cores>,
     stop: Stop,
     loops: Stop,
+    /// Events of account and order so far.
+    published: [AtomicU64; 2],
     _folder: TempDir,
 }
 
@@ -120,6 +123,9 @@ impl World {
         let mut plan = gateway::compile(&settings, &definitions).expect("good settings");
         plan.set_upstream("service", upstream);
         let topics: Vec<Topic> = ["order", "account"].map(topic).to_vec();
+        for part in ["log", "views"] {
+            std::fs::create_dir(folder.path().join(part)).expect("a folder");
+        }
         let log = Log::open(&folder.path().join("log"), &topics, clock::component());
         let log = Arc::new(log.expect("a log"));
         let app = app();
@@ -169,6 +175,7 @@ impl World {
             cores: Some(cores),
             stop,
             loops,
+            published: Default::default(),
             _folder: folder,
         }
     }
@@ -189,8 +196,12 @@ impl World {
     }
 
     /// Publishes an event and waits until the views have it; its `Yeoul-Position`.
-    pub(crate) fn publish(&self, kind: &str, sequence: u64, data: &Value) -> String {
-        let name = if kind.starts_with("User") { "account" } else { "order" };
+    pub(crate) fn publish(&self, kind: &str, data: &Value) -> String {
+        let (name, count) = match kind.starts_with("User") {
+            true => ("account", &self.published[0]),
+            false => ("order", &self.published[1]),
+        };
+        let sequence = count.fetch_add(1, Ordering::Relaxed) + 1;
         let event = Event {
             id: format!("{kind}-{sequence}"),
             source: name.to_owned(),
@@ -213,7 +224,7 @@ impl World {
 
     /// Places an order of a customer.
     pub(crate) fn place(&self, order: u64, customer: &str) -> String {
-        self.publish("OrderPlaced", order, &json!({ "orderId": order, "customerId": customer }))
+        self.publish("OrderPlaced", &json!({ "orderId": order, "customerId": customer }))
     }
 }
 

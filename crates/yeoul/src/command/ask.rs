@@ -47,8 +47,11 @@ impl Process {
 
     /// One question, answered as JSON (null where there is no body).
     pub(crate) fn ask(&self, method: &Method, path: &str) -> Result<(StatusCode, Value), Failure> {
-        let asking = tokio::time::timeout(ANSWER_WITHIN, exchange(self.admin, method, path));
-        match self.runtime.block_on(async { asking.await }) {
+        // A timer is made inside the runtime or not at all.
+        let asked = self.runtime.block_on(async {
+            tokio::time::timeout(ANSWER_WITHIN, exchange(self.admin, method, path)).await
+        });
+        match asked {
             Ok(Ok((status, body))) => {
                 Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
             }

@@ -8,7 +8,7 @@ use crate::exit::Failure;
 use crate::process::{self, Signals};
 use crate::settings::{self, Base};
 
-pub(super) fn run(args: MallArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &MallArgs) -> Result<(), Failure> {
     chassis::telemetry::start();
     let plan = settings::plan(Base::Mall, args.config.as_deref(), &args.place)?;
     let folder = process::folder(&plan.data)?;

@@ -8,7 +8,7 @@ use crate::exit::Failure;
 use crate::process::{self, Signals};
 use crate::settings::{self, Base};
 
-pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     chassis::telemetry::start();
     let plan = settings::plan(Base::Nothing, Some(&args.config), &args.place)?;
     let folder = process::folder(&plan.data)?;

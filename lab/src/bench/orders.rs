@@ -1,0 +1,74 @@
+//! Orders, the whole way: taken durably through the gateway, then followed to the last effect.
+//!
+//! Client and program share the machine's cores, as the measured curriculum's shop did. CPU per order
+//! is read when every order is through, so that what an order costs later is counted too. Afterwards
+//! the books must balance: as many pieces left the stock as orders were taken, or nothing holds.
+
+use std::path::Path;
+
+use super::{Bench, folder, spring_is_not_run};
+use crate::error::environment;
+use crate::load::{CONNECTIONS, Generator};
+use crate::mall::{self, Mall};
+use crate::program::{Cores, Program};
+use crate::report::{Report, YEOUL};
+use crate::schedule::WARM_UP;
+use crate::{Error, bars, clock};
+
+/// More than any run takes.
+const STOCK: u64 = 1_000_000_000;
+/// Of the seconds of a run, those kept for the start, for catching up and for the end.
+const REST: u64 = 26;
+
+pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Result<bool, Error> {
+    let folder = folder()?;
+    let settings = Some(mall::LIMITS_ABOVE_THE_LOAD);
+    let ours = Program::start(program, "mall", settings, Cores::All, folder.path())?;
+    let mall = Mall::open(&ours.address("gateway")?)?;
+    let product = mall.register(STOCK)?;
+    let request = mall.order(&mall.customer()?, product);
+    let generator = Generator::find();
+
+    generator.run(&request, WARM_UP, folder.path())?;
+    let before = settle(&mall, product)?;
+    let cpu = ours.server.usage().cpu;
+    let seconds = bench.seconds.saturating_sub(REST).max(1);
+    let outcome = generator.run(&request, seconds, folder.path())?;
+    let ended = clock::now();
+    let after = settle(&mall, product)?;
+    let caught_up = ended.elapsed();
+    let cpu = ours.server.usage().cpu.saturating_sub(cpu);
+
+    let orders = after - before;
+    let accepted = outcome.requests.saturating_sub(outcome.refused);
+    let answered = outcome.requests > 0 && outcome.refused == 0;
+    // Answers on their way when the client stops were taken, and not counted by it.
+    let balanced = (accepted..=accepted + CONNECTIONS as u64).contains(&orders);
+    if !answered || !balanced {
+        return Err(environment(format!(
+            "not every order was taken as it was answered. \
+             answered=`{}`, refused=`{}`, orders=`{orders}`",
+            outcome.requests, outcome.refused
+        )));
+    }
+    let cpu_ms = cpu.as_secs_f64() * 1e3 / orders as f64;
+    report.figure(YEOUL, "orders_per_second", outcome.per_second(), "1/s")?;
+    report.figure(YEOUL, "cpu_ms_per_order", cpu_ms, "ms")?;
+    report.figure(YEOUL, "p50_ms", outcome.p50.as_secs_f64() * 1e3, "ms")?;
+    report.figure(YEOUL, "p99_ms", outcome.p99.as_secs_f64() * 1e3, "ms")?;
+    report.figure(YEOUL, "orders_with_stock_taken", orders as f64, "1")?;
+    report.figure(YEOUL, "caught_up_ms", caught_up.as_secs_f64() * 1e3, "ms")?;
+    report.ratio("orders_bar", outcome.per_second() / bars::ORDERS_PER_SECOND);
+    report.ratio("cpu_bar", cpu_ms / bars::ORDER_CPU_MS);
+    spring_is_not_run(bench, &mut report);
+    Ok(report.end(bars::ORDERS, true)?)
+}
+
+/// Waits until every order has taken its piece from the stock; how many orders there are.
+fn settle(mall: &Mall, product: u64) -> Result<u64, Error> {
+    let through = || {
+        let orders = mall.orders().ok()?;
+        (mall.stock(product).ok()? + orders == STOCK).then_some(orders)
+    };
+    mall.wait_for(through, "every order has taken its piece from the stock")
+}

@@ -1,0 +1,66 @@
+//! NATS JetStream: one server, file storage, 64 synchronous publishers of its own bench tool.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Acknowledged, Measure, figure_before, tool};
+use crate::Error;
+use crate::load::CONNECTIONS;
+use crate::peer::fill;
+use crate::process::{Server, free_address, on_path};
+use crate::report::Missing;
+
+/// Events of 256 bytes: durable ones take their time.
+const DURABLE: &str = "12800";
+const NOT_DURABLE: &str = "64000";
+
+/// Server and tool, on the path or below the target folder.
+pub(super) fn find(target: &Path) -> Result<Measure, Missing> {
+    let program = |name: &str| {
+        let built = target.join("peers/bin").join(name);
+        if built.is_file() { Some(built) } else { on_path(name) }
+    };
+    let (Some(server), Some(tool)) = (program("nats-server"), program("nats")) else {
+        let remedy = "cargo xtask services install nats".to_owned();
+        return Err(Missing { peer: "nats", remedy });
+    };
+    Ok(Box::new(move |folder| {
+        let folder = folder.join("nats");
+        std::fs::create_dir_all(&folder)?;
+        Ok(Acknowledged {
+            durable: measure(
+                &server,
+                &tool,
+                &folder,
+                ("durable", "sync_interval: always"),
+                DURABLE,
+            )?,
+            not_durable: measure(&server, &tool, &folder, ("default", ""), NOT_DURABLE)?,
+        })
+    }))
+}
+
+fn measure(
+    server: &PathBuf,
+    bench: &PathBuf,
+    folder: &Path,
+    (name, sync): (&str, &str),
+    events: &str,
+) -> Result<f64, Error> {
+    let address = free_address()?;
+    let file = folder.join(format!("{name}.conf"));
+    let below = folder.display().to_string();
+    let names = [("address", address.as_str()), ("folder", &below), ("name", name), ("sync", sync)];
+    std::fs::write(&file, fill(include_str!("../../../peers/nats.conf"), &names))?;
+    let mut command = Command::new(server);
+    command.arg("-c").arg(&file);
+    let _server = Server::start("nats", command, folder)?.listening(&address)?;
+
+    let mut command = Command::new(bench);
+    command.args(["--server", &address, "bench", "js", "pub", "sync", "measured", "--create"]);
+    command.args(["--storage", "file", "--size", "256", "--no-progress", "--msgs", events]);
+    command.args(["--clients", &CONNECTIONS.to_string()]);
+    let says = tool(command)?;
+    figure_before(&says, "msgs/sec")
+        .ok_or_else(|| Error::Environment(format!("nats' tool gave no figure. it said=`{says}`")))
+}

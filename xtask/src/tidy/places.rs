@@ -1,0 +1,171 @@
+//! What has one home: the environment, vendors' names; and what has none: one machine's paths.
+
+use super::Finding;
+use super::tree::{File, Tree};
+
+/// The only place whose code reads the environment of the program.
+const ENVIRONMENT_HOME: &str = "crates/chassis/";
+/// Chores and measurements are no part of the program.
+const CHORES: [&str; 2] = ["xtask/", "lab/"];
+/// The module that may know the vendor, at any depth.
+const VENDOR_HOME: &str = "store/sqlite";
+const VENDOR: &str = "sqlite";
+/// Folders at the root of somebody's machine.
+const MACHINE_FOLDERS: [&str; 4] = ["home", "root", "work", "Users"];
+/// How the hosts of package registries begin.
+const REGISTRY_HOSTS: [&str; 8] =
+    ["static", "index", "registry", "files", "repo", "proxy", "deb", "security"];
+/// Written by tools, addresses and all.
+const LOCK_FILES: [&str; 2] = ["Cargo.lock", "package-lock.json"];
+
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    let rust = tree.rust().flat_map(|(file, masked)| {
+        let mut findings = Vec::new();
+        for (line, code) in (1..).zip(masked.code.lines()) {
+            if reads_environment(code) && !may_read_environment(file) {
+                findings.push(Finding::new(&file.path, line, "only chassis reads the environment"));
+            }
+            if let Some(name) = vendor_name(code).filter(|_| !may_name_vendor(file)) {
+                let says = format!("a vendor's name outside `store::sqlite`. name=`{name}`");
+                findings.push(Finding::new(&file.path, line, says));
+            }
+        }
+        findings
+    });
+    let texts = tree.files().iter().filter(|file| !LOCK_FILES.contains(&file.name()));
+    rust.chain(texts.flat_map(of_text)).collect()
+}
+
+fn reads_environment(code: &str) -> bool {
+    ["std::env", "env::var", "env::temp_dir", "env::args"].iter().any(|word| code.contains(word))
+}
+
+fn may_read_environment(file: &File) -> bool {
+    let homes = CHORES.iter().chain([&ENVIRONMENT_HOME]);
+    homes.into_iter().any(|home| file.path.starts_with(home))
+        || file.is_apart()
+        || file.name() == "build.rs"
+}
+
+/// A name with the vendor's in it, other than the module's own, which others may name to open a
+/// store.
+fn vendor_name(code: &str) -> Option<&str> {
+    let words = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.into_iter().find(|word| *word != VENDOR && word.to_ascii_lowercase().contains(VENDOR))
+}
+
+fn may_name_vendor(file: &File) -> bool {
+    let below_home = format!("{VENDOR_HOME}/");
+    let own = format!("{VENDOR_HOME}.rs");
+    file.path.contains(&below_home)
+        || file.path.ends_with(&own)
+        || file.is_apart()
+        || CHORES.iter().any(|chores| file.path.starts_with(chores))
+}
+
+fn of_text(file: &File) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (line, text) in (1..).zip(file.text.lines()) {
+        if let Some(folder) = machine_path(text) {
+            let says = format!("a path of one machine. folder=`/{folder}/`");
+            findings.push(Finding::new(&file.path, line, says));
+        }
+        if let Some(host) = registry_host(text) {
+            let says = format!("the address of a package registry. host=`{host}`");
+            findings.push(Finding::new(&file.path, line, says));
+        }
+    }
+    findings
+}
+
+fn machine_path(text: &str) -> Option<&'static str> {
+    MACHINE_FOLDERS.into_iter().find(|folder| {
+        let path = format!("/{folder}/");
+        let inside = |c: char| c.is_alphanumeric() || "_.-})/".contains(c);
+        text.match_indices(&path).any(|(at, _)| !text[..at].ends_with(inside))
+    })
+}
+
+fn registry_host(text: &str) -> Option<&str> {
+    text.split("://").skip(1).find_map(|rest| {
+        let host = rest.split(|c: char| !c.is_alphanumeric() && c != '.' && c != '-').next()?;
+        let (first, others) = host.split_once('.')?;
+        let first = first.trim_end_matches(|c: char| c.is_ascii_digit());
+        (REGISTRY_HOSTS.contains(&first) && others.contains('.')).then_some(host)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::found;
+    use super::*;
+
+    fn finds(path: &str, line: &str) -> bool {
+        !found(check, &[(path, &format!("//! A.\n{line}\n"))]).is_empty()
+    }
+
+    #[test]
+    fn only_chassis_chores_and_tests_read_the_environment() {
+        let line = "let a = std::env::var(\"A\");";
+        for (path, refused) in [
+            ("crates/views/src/lib.rs", true),
+            ("mall/src/order.rs", true),
+            ("crates/chassis/src/settings.rs", false),
+            ("crates/yeoul/build.rs", false),
+            ("crates/yeoul/tests/support/mall.rs", false),
+            ("xtask/src/main.rs", false),
+        ] {
+            assert_eq!(finds(path, line), refused, "{path}");
+        }
+        assert!(finds("mall/src/a.rs", "use std::env;"));
+        assert!(!finds("mall/src/a.rs", "// std::env is not read here"));
+        assert!(!finds("mall/src/a.rs", "let a = env!(\"A\");"));
+    }
+
+    #[test]
+    fn a_vendors_name_has_one_home() {
+        for line in
+            ["use rusqlite::Connection;", "let s = SqliteStore::open();", "fn open_sqlite() {}"]
+        {
+            assert!(finds("mall/src/order.rs", line), "{line}");
+            assert!(!finds("mall/src/order/store/sqlite.rs", line), "{line}");
+            assert!(!finds("crates/events/src/store/sqlite/log/writer.rs", line), "{line}");
+        }
+        for line in [
+            "use crate::order::store::sqlite;",
+            "sqlite::insert(x)?;",
+            "// SQLite",
+            "f(\"rusqlite\");",
+        ] {
+            assert!(!finds("mall/src/order.rs", line), "{line}");
+        }
+    }
+
+    #[test]
+    fn paths_of_one_machine_are_found_in_any_text() {
+        for folder in MACHINE_FOLDERS {
+            for before in ["", "(", "see ", "\""] {
+                let line = format!("{before}/{folder}/me");
+                assert_eq!(found(check, &[("a.yaml", &line)]), ["a.yaml:1"], "{line}");
+            }
+            for before in ["src", "..", "https://example.org"] {
+                let line = format!("{before}/{folder}/me");
+                assert!(found(check, &[("a.yaml", &line)]).is_empty(), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn hosts_of_registries_are_found_and_other_hosts_are_not() {
+        for first in REGISTRY_HOSTS.into_iter().chain(["repo1"]) {
+            let line = format!("get https://{first}.example.org/x");
+            assert_eq!(found(check, &[("a.md", &line)]), ["a.md:1"], "{line}");
+            assert!(found(check, &[("Cargo.lock", &line)]).is_empty());
+        }
+        for line in
+            ["https://rustup.rs", "http://127.0.0.1:8088", "https://example.org/registry.html"]
+        {
+            assert!(found(check, &[("a.md", line)]).is_empty(), "{line}");
+        }
+    }
+}
