@@ -29,7 +29,7 @@ struct Extent {
 type Part = (&'static str, fn(&mut Run) -> Result<(), Failure>);
 
 /// In the order in which they run.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 7] = [
     ("tidy", |_| tidy::run()),
     ("format", |run| run.command(shell::command(&["cargo", "fmt", "--all", "--check"]))),
     ("clippy", |run| {
@@ -38,10 +38,7 @@ const PARTS: [Part; 8] = [
     }),
     ("licences and sources", licences),
     ("web: check, lint, test, build", web_app),
-    ("rust", rust),
-    ("rust: examples in the documentation", |run| {
-        run.command(run.cargo_test(&["--workspace", "--doc", "--no-fail-fast"]))
-    }),
+    ("rust", |run| run.command(run.cargo_test())),
     ("the mall in a browser", browser),
 ];
 /// What `--fast` leaves out.
@@ -109,9 +106,9 @@ impl Run {
         }
     }
 
-    fn cargo_test(&self, arguments: &[&str]) -> Command {
-        let mut command = shell::command(&["cargo", "test"]);
-        command.args(arguments);
+    /// All tests and the examples in the documentation.
+    fn cargo_test(&self) -> Command {
+        let mut command = shell::command(&["cargo", "test", "--workspace", "--no-fail-fast"]);
         if self.extent.long {
             command.envs(LONG);
         }
@@ -139,12 +136,6 @@ fn web_app(run: &mut Run) -> Result<(), Failure> {
         run.command(web::npm(&["run", script]))?;
     }
     Ok(())
-}
-
-/// All targets but the benches of criterion, which are measured, not tested.
-fn rust(run: &mut Run) -> Result<(), Failure> {
-    let targets = ["--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"];
-    run.command(run.cargo_test(&targets))
 }
 
 /// The program that the Rust tests have just built, in a real browser.
@@ -197,7 +188,7 @@ mod tests {
     fn a_long_run_tells_the_tests_and_a_usual_one_does_not() {
         for (long, count) in [(true, LONG.len()), (false, 0)] {
             let run = Run { extent: Extent { fast: false, long }, tally: Tally::default() };
-            assert_eq!(run.cargo_test(&[]).get_envs().count(), count);
+            assert_eq!(run.cargo_test().get_envs().count(), count);
         }
     }
 }

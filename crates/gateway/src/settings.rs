@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use chassis::identity::Role;
 use chassis::settings::text::{Rate, Share, Span};
-use serde::de::value::SeqAccessDeserializer;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
 /// How long an upstream may take to answer where a route does not say.
@@ -55,9 +55,9 @@ pub type Upstream = OneOrMany;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteSettings {
-    /// Patterns: `/orders/**`, `/product/{id}`.
-    pub path: OneOrMany,
-    /// Methods it takes; all but TRACE and CONNECT without it.
+    /// Patterns: `/orders/**`, `/product/{id}`; as a map, each with the methods it takes.
+    pub path: Paths,
+    /// Methods that a pattern without its own takes; all but TRACE and CONNECT without it.
     #[serde(default)]
     pub methods: Option<Vec<String>>,
     /// Which listener has it.
@@ -214,6 +214,19 @@ pub struct HeadSettings {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OneOrMany(pub Vec<String>);
 
+/// Patterns, each with the methods it takes where they are said.
+///
+/// A gateway that knows the methods of a path answers 405 itself, before it asks for a role or
+/// counts the call against a limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Paths(pub Vec<(String, Option<Vec<String>>)>);
+
+impl From<&str> for Paths {
+    fn from(one: &str) -> Paths {
+        Paths(vec![(one.to_owned(), None)])
+    }
+}
+
 impl From<&str> for OneOrMany {
     fn from(one: &str) -> OneOrMany {
         OneOrMany(vec![one.to_owned()])
@@ -244,6 +257,12 @@ impl<'de> Deserialize<'de> for OneOrMany {
     }
 }
 
+impl<'de> Deserialize<'de> for Paths {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Paths, D::Error> {
+        from.deserialize_any(Mixed(PhantomData))
+    }
+}
+
 impl<'de> Deserialize<'de> for Open {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Open, D::Error> {
         from.deserialize_any(Mixed(PhantomData))
@@ -260,6 +279,9 @@ trait FromMixed: Sized {
     fn flag(_: bool) -> Option<Self> {
         None
     }
+    fn map(_: BTreeMap<String, Vec<String>>) -> Option<Self> {
+        None
+    }
 }
 
 impl FromMixed for OneOrMany {
@@ -269,6 +291,19 @@ impl FromMixed for OneOrMany {
     }
     fn text(text: &str) -> Option<OneOrMany> {
         Some(text.into())
+    }
+}
+
+impl FromMixed for Paths {
+    const EXPECTED: &'static str = "a text, a list of texts or a map from texts to methods";
+    fn list(list: Vec<String>) -> Paths {
+        Paths(list.into_iter().map(|text| (text, None)).collect())
+    }
+    fn text(text: &str) -> Option<Paths> {
+        Some(text.into())
+    }
+    fn map(map: BTreeMap<String, Vec<String>>) -> Option<Paths> {
+        Some(Paths(map.into_iter().map(|(text, methods)| (text, Some(methods))).collect()))
     }
 }
 
@@ -299,6 +334,11 @@ impl<'de, T: FromMixed> Visitor<'de> for Mixed<T> {
     fn visit_bool<E: de::Error>(self, flag: bool) -> Result<T, E> {
         let unexpected = de::Unexpected::Bool(flag);
         T::flag(flag).ok_or_else(|| E::invalid_type(unexpected, &self))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        let map = BTreeMap::deserialize(MapAccessDeserializer::new(map))?;
+        T::map(map).ok_or_else(|| de::Error::invalid_type(de::Unexpected::Map, &self))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {

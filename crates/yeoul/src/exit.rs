@@ -5,6 +5,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
+
 /// Why a command ended without being done.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -33,8 +35,13 @@ impl Failure {
     }
 }
 
-/// What clap found wrong: help and version go to stdout and are no failure.
+/// What clap found wrong: help and version go to stdout and are no failure; a value that is no value
+/// of its kind is wrong input, all else wrong usage.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
-    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+    match error.kind() {
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => ExitCode::from(1),
+        _ if error.use_stderr() => ExitCode::from(2),
+        _ => ExitCode::SUCCESS,
+    }
 }

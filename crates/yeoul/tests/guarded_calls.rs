@@ -299,6 +299,34 @@ fn a_limit_admits_its_rate_and_burst_and_tells_the_rest_when_to_come_back() {
 }
 
 #[test]
+fn a_limit_refuses_after_path_method_and_role_and_before_the_body() {
+    let folder = Folder::new();
+    let limit = "    guard:\n      rate_limit: [{ per: principal, rate: 1/s, burst: 1 }]\n";
+    let text = format!("routes:\n  order:\n{limit}  product:\n{limit}");
+    let file = overlay(folder.path(), "limits.yaml", &text);
+    let Some(mall) = Mall::owned(&["-c", file.to_str().expect("a path")]) else { return };
+    let who = mall.sign_in("2@uengine.org", "2");
+    let call = |method: &str, path: &str| mall.call(method, path).bearer(&who.token);
+    within(SOON, "the limit is used up", || {
+        (call("GET", "/orders").send().status == 429).then_some(())
+    });
+    // One a second is let in, so of three in a row at least two are not.
+    let limited = |method: &str, path: &str, content: &str| {
+        let answers: Vec<u16> =
+            (0..3).map(|_| call(method, path).content(content, "x").send().status).collect();
+        assert!(answers.iter().filter(|status| **status == 429).count() >= 2, "{answers:?}");
+    };
+    limited("POST", "/orders", "text/plain");
+    limited("POST", "/orders", "application/json");
+    for _ in 0..3 {
+        call("POST", "/products").content("text/plain", "x").send().problem(403);
+        mall.get("/orders").send().problem(401);
+        call("GET", "/orders/1/nothing").send().problem(404);
+        call("PUT", "/orders").send().problem(405);
+    }
+}
+
+#[test]
 fn the_stock_checks_timeout_is_a_setting() {
     let folder = Folder::new();
     let text = "routes:\n  stock-check:\n    guard:\n      timeout: 200ms\n";

@@ -106,6 +106,8 @@ fn a_delivery_heard_of_before_its_order_is_on_my_page_once_both_are_known() {
         mall.dead().into_iter().find(|letter| letter["subscription"] == "mypage.order")
     });
     assert_eq!(mall.row(&who, placed.id), None, "half a row is not shown");
+    let waiting = mall.get(&format!("/mypages/{}", who.id)).bearer(&who.token);
+    waiting.header("yeoul-position", &placed.position).send().refusal(504);
     mall.mend("mypage");
     mall.redrive(letter["id"].as_str().expect("an id")).expect(202);
     mall.await_row(&who, placed.id, ("OrderPlaced", Some("DeliveryStarted")));

@@ -378,6 +378,34 @@ fn a_page_asked_for_with_a_position_has_the_write_in_it() {
 }
 
 #[test]
+fn every_write_that_my_page_shows_has_a_position_to_wait_for() {
+    let username = format!("{}@test.example", support::unique("w"));
+    let user =
+        json!({"username": username, "password": "12345678", "nickname": "Ann", "address": "A"});
+    let signed_up = MALL.call("POST", "/oauth/users").json(&user).send().expect(201);
+    let who = MALL.sign_in(&username, "12345678");
+    let after = |write: &Answer| {
+        let call = json_page(&MALL, &who).header("yeoul-position", write.must("yeoul-position"));
+        call.send().expect(200).value()
+    };
+    assert_eq!(after(&signed_up)["nickname"], "Ann");
+
+    let product = MALL.product(10, "cancel");
+    let placed = MALL.delivered(&who, product, 1);
+    let completed = MALL.move_delivery(placed.id, "DeliveryCompleted").expect(200);
+    assert_eq!(after(&completed)["orders"][0]["deliveryState"], "DeliveryCompleted");
+    let call = MALL.call("PATCH", &format!("/products/{product}")).bearer(MALL.admin());
+    let changed = call.json(&json!({"imageUrl": "/goods/img/CLOCK.svg"})).send().expect(200);
+    assert_eq!(after(&changed)["orders"][0]["imageUrl"], "/goods/img/CLOCK.svg");
+
+    let next = MALL.order(&who, product, 1);
+    for path in ["/myPages".to_owned(), format!("/mypage/order/{}", who.id)] {
+        let call = MALL.get(&path).bearer(&who.token).header("yeoul-position", &next.position);
+        assert_eq!(call.send().embedded("mypages")[0]["orderId"], next.id, "{path}");
+    }
+}
+
+#[test]
 fn a_position_of_another_kind_or_none_at_all_is_refused() {
     let (who, product) = (MALL.customer(), MALL.product(10, "cancel"));
     let placed = MALL.delivered(&who, product, 1);

@@ -11,8 +11,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::Mistake;
-use super::tree::{Node, Tree, Value};
+use super::tree::{Node, Value};
 
 pub(super) struct Reader<'t> {
     node: &'t Node,
@@ -37,8 +36,8 @@ impl Refused {
         self
     }
 
-    pub(super) fn into_mistake(self, tree: &Tree) -> Mistake {
-        tree.mistake(&self.path, self.says)
+    pub(super) fn into_parts(self) -> (Vec<String>, String) {
+        (self.path, self.says)
     }
 }
 

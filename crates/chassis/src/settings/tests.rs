@@ -98,6 +98,20 @@ fn every_mistake_names_its_line() {
 }
 
 #[test]
+fn every_mistake_of_a_file_is_named() {
+    check(
+        "nonsense: 1\nroutes:\n  a: { path: /a, timeout: soon, share: 0% }\n  b: { rate: 5/s }\n  c: { path: [1] }\nname: [x]",
+        &expect![[r"
+            a.yaml:1: nonsense: unknown name; known here: name, routes
+            a.yaml:3: routes.a.timeout: must be a duration such as `610ms`, `5s` or `2m`, at most `24h`, is `soon`
+            a.yaml:3: routes.a.share: must be a share such as `50%`, above 0% and at most 100%, is `0%`
+            a.yaml:4: routes.b.path: is missing
+            a.yaml:5: routes.c.path: invalid type: sequence, expected a string
+            a.yaml:6: name: invalid type: sequence, expected a string"]],
+    );
+}
+
+#[test]
 fn an_overlay_merges_maps_replaces_lists_and_keeps_origins() {
     let base = Tree::parse("base", "a: { b: 1, c: [1, 2] }\nd: x").expect("parses");
     let over = Tree::parse("over", "\n\na:\n  c: [3]").expect("parses");

@@ -16,6 +16,9 @@ pub(super) const FILE_BYTES_MAX: usize = 1 << 20;
 /// The deepest nesting that is read.
 pub(super) const DEPTH_MAX: usize = 64;
 
+/// How many mistakes one reading names.
+pub(super) const MISTAKES_MAX: usize = 100;
+
 /// A settings tree; see the module.
 #[derive(Clone, Debug)]
 pub struct Tree {
@@ -114,10 +117,35 @@ impl Tree {
 
     /// Reads the tree as `T`.
     ///
+    /// Serde stops at the first refusal, so what was refused is taken out and the rest is read
+    /// again, until nothing more is found; at most [`MISTAKES_MAX`].
+    ///
     /// # Errors
-    /// The first mistake that `T`'s type refuses, with its line: fix the file.
+    /// Every mistake that `T`'s type refuses, each with its line: fix the file.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Vec<Mistake>> {
-        T::deserialize(Reader::new(&self.root)).map_err(|refused| vec![refused.into_mistake(self)])
+        let mut rest = self.root.clone();
+        let mut found: Vec<Mistake> = Vec::new();
+        loop {
+            let refused = match T::deserialize(Reader::new(&rest)) {
+                Ok(value) if found.is_empty() => return Ok(value),
+                Ok(_) => return Err(found),
+                Err(refused) => refused,
+            };
+            let (mut path, says) = refused.into_parts();
+            let mistake = self.mistake(&path, says);
+            // What was taken out is missing now: that is no mistake of the file, and whatever needs
+            // it has to go as well.
+            let known = found.iter().any(|known| known.path == mistake.path);
+            if !known {
+                found.push(mistake);
+            }
+            while !path.is_empty() && !rest.remove(&path) {
+                path.pop();
+            }
+            if path.is_empty() || found.len() == MISTAKES_MAX {
+                return Err(found);
+            }
+        }
     }
 
     /// A mistake at `path`, with the line of the deepest part of it that the settings hold.
@@ -256,6 +284,19 @@ impl Node {
             }
             _ => self.origin_of(path),
         }
+    }
+
+    /// Takes the entry at `path` out of its map; a list goes as a whole, since the places of its
+    /// items are their names. Whether there was one.
+    fn remove(&mut self, path: &[String]) -> bool {
+        let Some((name, rest)) = path.split_first() else { return false };
+        let Value::Map(entries) = &mut self.value else { return false };
+        let Some(at) = entries.iter().position(|(key, _, _)| key == name) else { return false };
+        if rest.is_empty() {
+            entries.remove(at);
+            return true;
+        }
+        entries[at].2.remove(rest)
     }
 
     fn json(&self) -> serde_json::Value {

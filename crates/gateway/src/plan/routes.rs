@@ -33,9 +33,11 @@ fn one(name: &str, settings: &RouteSettings, draft: &mut Draft, mistakes: &mut M
     if settings.path.0.is_empty() {
         mistakes.say(&at("path"), "a route has at least one path");
     }
-    for text in &settings.path.0 {
+    for (text, own) in &settings.path.0 {
         let action = Action::Proxy(draft.plan.routes.len());
-        draft.place(on, text, (methods.clone(), action), &at("path"), mistakes);
+        let own =
+            own.as_ref().map(|list| self::methods(list, &["routes", name, "path", text], mistakes));
+        draft.place(on, text, (own.or(methods.clone()), action), &at("path"), mistakes);
     }
     draft.plan.routes.push(Route {
         name: name.to_owned(),

@@ -3,6 +3,7 @@
 use chassis::settings::Tree;
 
 use super::*;
+use crate::table::Found;
 
 const READ_SIDE: &str = "
 views:
@@ -138,4 +139,29 @@ fn of_two_entries_for_one_path_both_are_named() {
             "routes.a.path: `routes.b.path` takes this path and method too. path=`/o`",
         ]
     );
+}
+
+#[test]
+fn a_path_may_have_methods_of_its_own() {
+    let text = format!(
+        "{UPSTREAMS}routes:
+  order:
+    path: {{ /orders: [GET, POST], \"/orders/{{id}}\": [GET, PATCH] }}
+    to: order"
+    );
+    let plan = compiled(&text).expect("good settings");
+    let find = |method: &Method, raw: &str| match plan
+        .outer
+        .find(&chassis::http::Path::parse(raw).expect("a path"), method)
+    {
+        Found::Action(..) => "taken".to_owned(),
+        Found::WrongMethod(_, allowed) => format!("{allowed:?}"),
+        Found::Nothing => "nothing".to_owned(),
+    };
+    assert_eq!(find(&Method::POST, "/orders"), "taken");
+    assert_eq!(find(&Method::PUT, "/orders"), "[GET, HEAD, POST]");
+    assert_eq!(find(&Method::PATCH, "/orders/7"), "taken");
+    assert_eq!(find(&Method::POST, "/orders/7"), "[GET, HEAD, PATCH]");
+    assert_eq!(find(&Method::GET, "/orders/7/x"), "nothing");
+    assert_eq!(find(&Method::GET, "/orders/"), "nothing");
 }

@@ -16,7 +16,7 @@ use super::link::Link;
 use crate::plan::Endpoint;
 
 /// Idle connections kept per address and core.
-pub const IDLE_MAX: usize = 512;
+pub const IDLE_MAX: usize = 256;
 /// How long an idle connection is trusted: less than what services usually close after.
 pub const IDLE_FOR: Duration = Duration::from_secs(30);
 
@@ -97,5 +97,90 @@ impl Lane {
                 idle.push((link, now));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::task::Waker;
+
+    use chassis::clock;
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    fn on_a_core(test: impl Future<Output = ()>) {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(test);
+    }
+
+    /// A lane to a listener, and the gauge of what is open.
+    fn lane() -> (TcpListener, Lane, Level) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let open = Level::default();
+        let (endpoint, idle) = (Endpoint::at(address), RefCell::default());
+        (listener, Lane { endpoint, idle, open: open.clone() }, open)
+    }
+
+    async fn keep(lane: &Lane, now: Instant) {
+        let link = lane.connect().await.expect("connected");
+        lane.put(link, &mut Context::from_waker(Waker::noop()), now);
+    }
+
+    #[test]
+    fn an_idle_connection_is_taken_up_again_until_it_is_too_old() {
+        on_a_core(async {
+            let (_listener, lane, open) = lane();
+            let now = clock::now();
+            keep(&lane, now).await;
+            let link = lane.take(now + IDLE_FOR).await.expect("young enough");
+            assert!(lane.take(now).await.is_none(), "it is in use");
+            lane.put(link, &mut Context::from_waker(Waker::noop()), now);
+            keep(&lane, now).await;
+            assert!(lane.take(now + IDLE_FOR + Duration::from_nanos(1)).await.is_none());
+            assert!(open.get().abs() < f64::EPSILON, "those that are too old are closed");
+        });
+    }
+
+    #[test]
+    fn connections_that_the_service_closed_are_given_up_together() {
+        on_a_core(async {
+            let (listener, lane, open) = lane();
+            let now = clock::now();
+            for _ in 0..3 {
+                keep(&lane, now).await;
+            }
+            for _ in 0..3 {
+                drop(listener.accept().expect("accepted"));
+            }
+            let looking = async {
+                // The operating system may not have told of it yet.
+                while let Some(link) = lane.take(now).await {
+                    lane.put(link, &mut Context::from_waker(Waker::noop()), now);
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), looking)
+                .await
+                .expect("they are given up");
+            assert!(open.get().abs() < f64::EPSILON, "{} are open", open.get());
+        });
+    }
+
+    #[test]
+    fn no_more_idle_connections_are_kept_than_the_limit() {
+        on_a_core(async {
+            let (listener, lane, open) = lane();
+            let now = clock::now();
+            let mut accepted = Vec::new();
+            for _ in 0..=IDLE_MAX {
+                keep(&lane, now).await;
+                accepted.push(listener.accept().expect("accepted"));
+            }
+            assert_eq!(lane.idle.borrow().len(), IDLE_MAX);
+            assert!((open.get() - IDLE_MAX as f64).abs() < f64::EPSILON);
+        });
     }
 }

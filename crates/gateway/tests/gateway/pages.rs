@@ -259,6 +259,34 @@ fn a_read_waits_for_the_write_it_names_or_is_refused() {
 }
 
 #[test]
+fn no_read_that_waited_is_without_its_write() {
+    let world = World::new();
+    std::thread::scope(|scope| {
+        for order in 1..=60_u64 {
+            let world = &world;
+            let readers = [PAGE, "/mypages/a@b.html"].map(|target| {
+                scope.spawn(move || {
+                    let position = format!("w{order}.order");
+                    // What is kept now is too old in a moment.
+                    as_owner(world, target, &[]);
+                    as_owner(world, target, &[("yeoul-position", &position)])
+                })
+            });
+            world.place(order, "a@b");
+            for reader in readers {
+                let page = reader.join().expect("a reader");
+                let json = format!("\"orderId\":{order},");
+                let html = format!("[{order} PENDING]");
+                assert!(
+                    page.body.contains(&json) || page.body.contains(&html),
+                    "{order}: {page:?}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
 fn a_page_that_does_not_follow_says_since_when() {
     let world = World::new();
     world.place(1, "a@b");

@@ -3,6 +3,9 @@
 //! A mall of our own is killed by its pid when dropped. One kept in a static is never dropped, so a
 //! small shell stands watch: when this process ends, however it ends, the shell's input closes and
 //! it kills that pid and removes the folder.
+//!
+//! A mall named by `YEOUL_BASE` is never killed; a test that had it for itself switches everything on
+//! again when it lets go of it.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -13,12 +16,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Call;
 use super::program::{signal, wait_at_most, yeoul};
 use super::shop::Marker;
+use super::{Answer, Call, SOON, now, pause};
 
 /// How long a start may take before the suite gives up on it; far above the promise.
 const START_AT_MOST: Duration = Duration::from_secs(40);
+
+const SERVICES: [&str; 5] = ["order", "delivery", "product", "account", "mypage"];
 
 const WATCH: &str = r#"read -r _ || { kill -9 "$1"; rm -rf "$2"; } 2>/dev/null"#;
 
@@ -193,6 +198,32 @@ impl Mall {
         let code = wait_at_most(&mut process.child, at_most);
         let code = code.unwrap_or_else(|| panic!("runs on after {name}: {}", process.stderr()));
         (code, process.folder.take().expect("kept until the end"))
+    }
+}
+
+impl Drop for Mall {
+    /// A mall that is not ours is left as it was found: everything on, no faults, no open circuit.
+    fn drop(&mut self) {
+        if self.process.is_some() || setting("YEOUL_BASE").is_none() {
+            return;
+        }
+        // Nothing here may fail the test: what is not mended fails the next one.
+        for service in SERVICES {
+            let _ = self.at("admin", "DELETE", &format!("/admin/faults/{service}")).try_send();
+            let _ =
+                self.at("admin", "POST", &format!("/admin/services/{service}/start")).try_send();
+        }
+        let end = now() + 2 * SOON;
+        let open = |path: &str| self.get(path).try_send().is_ok_and(|answer| answer.status == 503);
+        let closed = |answer: Answer| answer.status != 503;
+        while now() < end {
+            let token = self.call("POST", "/oauth/token").form(&[]).try_send();
+            let keys = ["/products/1", "/.well-known/jwks.json"];
+            if token.is_ok_and(closed) && !keys.into_iter().any(open) {
+                return;
+            }
+            pause(Duration::from_millis(100));
+        }
     }
 }
 

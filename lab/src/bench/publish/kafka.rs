@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Acknowledged, Measure, figure_before, tool};
+use super::{Acknowledged, Measure, Share, figure_before, tool};
 use crate::peer::fill;
 use crate::process::{Server, free_address, on_path};
 use crate::report::Missing;
 use crate::{Error, peer};
 
 /// Events of 256 bytes: durable ones take their time.
-const DURABLE: &str = "30000";
-const NOT_DURABLE: &str = "200000";
+const DURABLE: u32 = 20_000;
+const NOT_DURABLE: u32 = 100_000;
 /// Any valid one; a broker is formatted with it.
 const CLUSTER: &str = "MkU3OEVBNTcwNTJENDM2Qg";
 
@@ -22,10 +22,10 @@ pub(super) fn find(target: &Path) -> Result<Measure, Missing> {
         let remedy = "cargo xtask services install kafka".to_owned();
         return Err(Missing { peer: "kafka", remedy });
     }
-    Ok(Box::new(move |folder| measure(&jars, &folder.join("kafka"))))
+    Ok(Box::new(move |folder, share| measure(&jars, &folder.join("kafka"), share)))
 }
 
-fn measure(jars: &Path, folder: &Path) -> Result<Acknowledged, Error> {
+fn measure(jars: &Path, folder: &Path, share: Share) -> Result<Acknowledged, Error> {
     std::fs::create_dir_all(folder)?;
     let (address, controller) = (free_address()?, free_address()?);
     let file = folder.join("server.properties");
@@ -44,9 +44,16 @@ fn measure(jars: &Path, folder: &Path) -> Result<Acknowledged, Error> {
     broker.arg(&file).stdout(std::process::Stdio::null());
     let _broker = Server::start("kafka", broker, folder)?.listening(&address)?;
     peer::settle();
-    let durable =
-        publish(jars, folder, &address, "durable", &["--config", "flush.messages=1"], DURABLE)?;
-    let not_durable = publish(jars, folder, &address, "not-durable", &[], NOT_DURABLE)?;
+    let durable = publish(
+        jars,
+        folder,
+        &address,
+        "durable",
+        &["--config", "flush.messages=1"],
+        &share.events(DURABLE),
+    )?;
+    let not_durable =
+        publish(jars, folder, &address, "not-durable", &[], &share.events(NOT_DURABLE))?;
     Ok(Acknowledged { durable, not_durable })
 }
 

@@ -11,8 +11,8 @@ use crate::process::{Server, free_address, on_path};
 use crate::report::Missing;
 
 /// Events of 256 bytes: durable ones take their time.
-const DURABLE: &str = "12800";
-const NOT_DURABLE: &str = "64000";
+const DURABLE: u32 = 6_400;
+const NOT_DURABLE: u32 = 64_000;
 
 /// Server and tool, on the path or below the target folder.
 pub(super) fn find(target: &Path) -> Result<Measure, Missing> {
@@ -24,18 +24,15 @@ pub(super) fn find(target: &Path) -> Result<Measure, Missing> {
         let remedy = "cargo xtask services install nats".to_owned();
         return Err(Missing { peer: "nats", remedy });
     };
-    Ok(Box::new(move |folder| {
+    Ok(Box::new(move |folder, share| {
         let folder = folder.join("nats");
         std::fs::create_dir_all(&folder)?;
+        let run = |name, sync, usual| {
+            measure(&server, &tool, &folder, (name, sync), &share.events(usual))
+        };
         Ok(Acknowledged {
-            durable: measure(
-                &server,
-                &tool,
-                &folder,
-                ("durable", "sync_interval: always"),
-                DURABLE,
-            )?,
-            not_durable: measure(&server, &tool, &folder, ("default", ""), NOT_DURABLE)?,
+            durable: run("durable", "sync_interval: always", DURABLE)?,
+            not_durable: run("default", "", NOT_DURABLE)?,
         })
     }))
 }
