@@ -40,7 +40,7 @@ impl Failure {
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     match error.kind() {
-        ErrorKind::ValueValidation | ErrorKind::InvalidValue => ExitCode::from(1),
+        ErrorKind::ValueValidation => ExitCode::from(1),
         _ if error.use_stderr() => ExitCode::from(2),
         _ => ExitCode::SUCCESS,
     }

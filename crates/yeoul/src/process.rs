@@ -46,12 +46,15 @@ impl Signals {
 
     /// Runs `end` to its end, unless a second signal comes: then the process exits at once.
     pub(crate) async fn finish(&mut self, end: impl Future<Output = ()>) {
+        let second = async {
+            self.next().await;
+            warn!("a second signal: stopped at once; what was acknowledged is on disk");
+            // In here and not behind the select: that would first drop what is ending.
+            std::process::exit(0)
+        };
         tokio::select! {
             () = end => info!("stopped"),
-            () = self.next() => {
-                warn!("a second signal: stopped at once; what was acknowledged is on disk");
-                std::process::exit(0);
-            }
+            () = second => {}
         }
     }
 }

@@ -198,7 +198,12 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     ),
     ("routes:\n  order:\n    path: 5\n", 3, "path"),
     ("routes:\n  order: { to: nosuch }\n", 2, "nosuch"),
-    ("routes:\n  again: { path: \"/orders/**\", to: order }\n", 2, "/orders/**"),
+    ("routes:\n  again: { path: /orders, to: order }\n", 2, "/orders"),
+    (
+        "routes:\n  one: { path: \"/x/**\", to: order }\n  two: { path: \"/x/**\", to: order }\n",
+        3,
+        "/x/**",
+    ),
     ("listen: here\n", 1, "listen"),
     (
         "views:\n  orders:\n    on:\n      OrderPlaced:\n        create:\n          payment: event.price *\n",
