@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::process::{Server, free_address, on_path, pinned};
+use crate::process::{Server, free_address, on_path, pinned, tied};
 use crate::report::Missing;
 use crate::{Error, clock};
 
@@ -77,7 +77,7 @@ pub(crate) fn origin(folder: &Path) -> Result<Origin, Error> {
         include_str!("../peers/origin.conf"),
         &[("folder", &show(&folder)), ("address", &address), ("body", ORIGIN_BODY)],
     );
-    let server = nginx(Command::new(program), &settings, &folder)?.listening(&address)?;
+    let server = nginx(tied(program), &settings, &folder)?.listening(&address)?;
     Ok(Origin { address, _server: Some(server) })
 }
 

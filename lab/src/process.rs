@@ -5,6 +5,7 @@
 
 mod stat;
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -131,12 +132,23 @@ fn send(signal: &str, pid: u32) {
     let _ = Command::new("kill").args(["-s", signal, &pid]).stderr(Stdio::null()).status();
 }
 
-/// A command on the server's core, where there is more than one core.
-pub(crate) fn pinned(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    if !can_pin() {
+/// A command whose process is asked to end when this one ends in whatever way, where the system can
+/// do that: a run that is killed leaves no server behind.
+pub(crate) fn tied(program: impl AsRef<OsStr>) -> Command {
+    if on_path("setpriv").is_none() {
         return Command::new(program);
     }
-    let mut command = Command::new("taskset");
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM"]).arg(program);
+    command
+}
+
+/// The same on the server's core, where there is more than one core.
+pub(crate) fn pinned(program: impl AsRef<OsStr>) -> Command {
+    if !can_pin() {
+        return tied(program);
+    }
+    let mut command = tied("taskset");
     command.args(["-c", SERVER_CORE]).arg(program);
     command
 }
@@ -176,8 +188,8 @@ pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
 
 /// The variables that a program of ours would read as settings.
 #[expect(clippy::disallowed_methods, reason = "they are kept from what is measured")]
-pub(crate) fn variables_of_the_program() -> Vec<std::ffi::OsString> {
-    let ours = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("YEOUL_");
+pub(crate) fn variables_of_the_program() -> Vec<OsString> {
+    let ours = |name: &OsString| name.to_string_lossy().starts_with("YEOUL_");
     std::env::vars_os().map(|(name, _)| name).filter(ours).collect()
 }
 

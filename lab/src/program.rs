@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Program {
     ) -> Result<Program, Error> {
         let mut line = match cores {
             Cores::One => process::pinned(file),
-            Cores::All => Command::new(file),
+            Cores::All => process::tied(file),
         };
         line.args([command, "--json", "--listen", "127.0.0.1:0", "--data"])
             .arg(folder.join("data"));

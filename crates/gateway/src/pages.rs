@@ -11,7 +11,6 @@ pub(crate) mod wait;
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::http::hal::PAGE_MAX;
@@ -33,10 +32,6 @@ use crate::negotiation;
 pub(crate) const HTML_ENDING: &str = ".html";
 /// The language of whoever names none that there is.
 const LOCALE_DEFAULT: &str = "ko";
-
-/// How long the cache may take to learn of a commit, and how often it is looked at meanwhile.
-const SETTLED_WITHIN: Duration = Duration::from_secs(1);
-const SETTLED_LOOK: Duration = Duration::from_millis(1);
 
 /// `Yeoul-Stale-Since`: since when what is answered has not followed the events.
 const STALE_SINCE: HeaderName = HeaderName::from_static("yeoul-stale-since");
@@ -91,36 +86,6 @@ pub(crate) fn html(
         said.insert(CONTENT_LANGUAGE, language);
     }
     Ok(response)
-}
-
-/// Waits until the page that is kept is no older than its rows.
-///
-/// The store shows a commit a moment before the cache is told of it, and a position that was waited
-/// for may be met in between. `html` is the request whose page is asked for, none for JSON.
-///
-/// # Errors
-/// 504 if it takes longer than [`SETTLED_WITHIN`]; 503 where the store cannot be read just now.
-pub(crate) async fn settle(
-    views: &Views,
-    page: &Page,
-    owner: &str,
-    html: Option<&HeaderMap>,
-) -> Result<(), Problem> {
-    let stored = views.page(page, owner, Slice::first(1)).map_err(|error| problem(&error))?.version;
-    let locale = html.map(|headers| locale(views, headers)).transpose()?;
-    let settled = async {
-        loop {
-            let kept = match locale {
-                Some(locale) => views.html(page, owner, locale, Encoding::Identity),
-                None => views.json(page, owner, Encoding::Identity),
-            };
-            if kept.map_err(|error| problem(&error))?.version >= stored {
-                return Ok(());
-            }
-            tokio::time::sleep(SETTLED_LOOK).await;
-        }
-    };
-    tokio::time::timeout(SETTLED_WITHIN, settled).await.unwrap_or_else(|_| Err(wait::too_late()))
 }
 
 /// Makes the app's page that of an address whose answer depends on the session.

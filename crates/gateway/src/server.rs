@@ -95,10 +95,6 @@ impl Server {
         let (shared, views) = (&*self.shared, &self.shared.views);
         if parts.headers.contains_key(wait::POSITION) {
             wait::for_position(views, &parts.headers).await?;
-            if let Action::Page(at) | Action::Own(at) = action {
-                let form = html.then_some(&parts.headers);
-                pages::settle(views, &shared.plan.pages[at], &owner, form).await?;
-            }
         }
         match action {
             Action::Page(at) if !html => pages::json(views, &shared.plan.pages[at], &owner, parts),

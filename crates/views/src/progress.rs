@@ -7,13 +7,15 @@
 //! The highest sequences live in memory and come from the subscriptions' inbox marks, at start and
 //! where a failing event moved a mark without a batch being written.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use events::{Clock, Control, Database, Topic, WritePosition};
 use tokio::sync::watch;
+
+use crate::stamps::Stamps;
 
 /// Readers that may wait for a position at the same time.
 pub const WAITERS_MAX: usize = 4096;
@@ -48,6 +50,7 @@ pub(crate) struct Progress {
     waiting: AtomicUsize,
     looked: AtomicI64,
     clock: Clock,
+    stamps: Arc<Stamps>,
 }
 
 /// A place among those who wait, given back when it is dropped.
@@ -60,7 +63,7 @@ impl Drop for Seat<'_> {
 }
 
 impl Progress {
-    pub(crate) fn new(topics: BTreeSet<String>, clock: Clock) -> Progress {
+    pub(crate) fn new(topics: BTreeSet<String>, clock: Clock, stamps: Arc<Stamps>) -> Progress {
         Progress {
             topics,
             reached: Mutex::default(),
@@ -70,6 +73,7 @@ impl Progress {
             waiting: AtomicUsize::new(0),
             looked: AtomicI64::new(i64::MIN),
             clock,
+            stamps,
         }
     }
 
@@ -190,9 +194,22 @@ impl Progress {
         }
     }
 
+    fn is_ahead(&self, received: &BTreeMap<String, u64>) -> bool {
+        let reached = self.reached();
+        let known = |source: &String| reached.get(source).copied().unwrap_or(0);
+        received.iter().any(|(source, sequence)| *sequence > known(source))
+    }
+
     fn learn(&self, control: &Control, database: &Database) {
         match database.received(control.name()) {
-            Ok(received) => self.advance(received),
+            Ok(received) => {
+                // The store shows a commit a moment before its fold moves the stamps, and whoever
+                // waits is let go by what stands here: no page from before may still be good then.
+                if self.is_ahead(&received) {
+                    self.stamps.bump_all();
+                }
+                self.advance(received);
+            }
             Err(error) => tracing::warn!(%error, "how far the views got could not be read"),
         }
     }

@@ -74,7 +74,8 @@ impl Views {
         clock: Clock,
     ) -> Result<Views, Error> {
         let store = sqlite::open(folder, &definitions, Arc::clone(&clock))?;
-        let progress = Progress::new(definitions.topics(), clock);
+        let stamps = Arc::new(Stamps::new());
+        let progress = Progress::new(definitions.topics(), clock, Arc::clone(&stamps));
         let Definitions { views, pages, kinds, templates, text: _ } = definitions;
         let shared = Shared {
             views,
@@ -85,7 +86,7 @@ impl Views {
             tables: store.tables,
             database: store.database,
             epoch: store.epoch,
-            stamps: Arc::new(Stamps::new()),
+            stamps,
             progress,
             cache: Cache::new(CACHE_BYTES_MAX),
             stale_since: AtomicI64::new(FRESH),

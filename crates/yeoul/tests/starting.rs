@@ -323,7 +323,8 @@ fn a_second_signal_exits_at_once() {
     support::pause(Duration::from_millis(300));
     let (took, (code, _folder)) = support::timed(|| mall.stop_by("TERM", DRAINED_BY));
     assert!(took < Duration::from_secs(5), "took {took:?}, with {code}");
-    waiting.join().expect("a reader").expect_err("its connection was cut");
+    let answer = waiting.join().expect("a reader");
+    assert!(answer.is_err() || answer.is_ok_and(|it| it.status == 503), "it was waited for");
 }
 
 #[test]

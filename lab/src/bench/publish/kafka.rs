@@ -1,11 +1,11 @@
 //! Apache Kafka from plain jars: one broker, its own producer tool, `acks=all`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::{Acknowledged, Measure, Share, figure_before, tool};
 use crate::peer::fill;
-use crate::process::{Server, free_address, on_path};
+use crate::process::{Server, free_address, on_path, tied};
 use crate::report::Missing;
 use crate::{Error, peer};
 
@@ -40,7 +40,7 @@ fn measure(jars: &Path, folder: &Path, share: Share) -> Result<Acknowledged, Err
     format.args(["format", "-t", CLUSTER, "-c"]).arg(&file);
     tool(format)?;
 
-    let mut broker = java(jars, "kafka.Kafka", folder);
+    let mut broker = with_jars(tied("java"), jars, "kafka.Kafka", folder);
     broker.arg(&file).stdout(std::process::Stdio::null());
     let _broker = Server::start("kafka", broker, folder)?.listening(&address)?;
     peer::settle();
@@ -83,8 +83,10 @@ fn with(mut command: Command, arguments: &[&str]) -> Command {
 }
 
 fn java(jars: &Path, class: &str, folder: &Path) -> Command {
-    let every: PathBuf = jars.join("*");
-    let mut command = Command::new("java");
-    command.args(["-Xmx1g", "-cp"]).arg(every).arg(class).current_dir(folder);
-    command
+    with_jars(Command::new("java"), jars, class, folder)
+}
+
+fn with_jars(mut java: Command, jars: &Path, class: &str, folder: &Path) -> Command {
+    java.args(["-Xmx1g", "-cp"]).arg(jars.join("*")).arg(class).current_dir(folder);
+    java
 }

@@ -7,7 +7,7 @@ use super::{Acknowledged, Measure, figure_before, tool};
 use crate::Error;
 use crate::load::CONNECTIONS;
 use crate::peer::fill;
-use crate::process::{Server, free_address, on_path};
+use crate::process::{Server, free_address, on_path, tied};
 use crate::report::Missing;
 
 /// Events of 256 bytes: durable ones take their time.
@@ -49,7 +49,7 @@ fn measure(
     let below = folder.display().to_string();
     let names = [("address", address.as_str()), ("folder", &below), ("name", name), ("sync", sync)];
     std::fs::write(&file, fill(include_str!("../../../peers/nats.conf"), &names))?;
-    let mut command = Command::new(server);
+    let mut command = tied(server);
     command.arg("-c").arg(&file);
     let _server = Server::start("nats", command, folder)?.listening(&address)?;
 
