@@ -210,6 +210,8 @@ visitor('my page reads without scripts', { javaScriptEnabled: false, expected: [
   const signed = await visit(browser, mall, {});
   await signIn(signed.page, ...CUSTOMER);
   const id = await order(signed.page, 2, 1);
+  // Nobody waits for a write where no script runs: the page is asked for once the order is on it.
+  await signed.page.locator('.steps[data-delivery="DeliveryStarted"]').waitFor(LIVE);
   await context.addCookies(await signed.context.cookies());
   await signed.end();
   await page.goto('/mypage');
