@@ -253,9 +253,9 @@ impl Call {
     }
 }
 
-/// Where a write of `source` got, as its answer carries it.
-pub(crate) fn position(source: Name, sequence: u64) -> String {
-    WritePosition { source: source.as_str().to_owned(), sequence }.to_string()
+/// Where a write of `source` to what `key` names got, as its answer carries it.
+pub(crate) fn position(source: Name, key: &impl ToString, sequence: u64) -> String {
+    WritePosition::new(source.as_str(), sequence).for_key(key.to_string()).to_string()
 }
 
 /// An answer to a write.

@@ -1,12 +1,13 @@
 //! The three kinds of position a client may hold, as tokens that cannot be taken for one another.
 //!
-//! A token is a letter for its kind, the number and the name it counts in, all of it URL-safe. It
+//! A token is a letter for its kind, the number and the names it counts in, all of it URL-safe. It
 //! is opaque to clients; only its own text is accepted back (no leading zeros, no other spelling),
 //! so that two tokens are the same position exactly when they are the same text.
 //!
 //! It does not say whether a position exists: whoever owns the name does.
 
 use std::fmt;
+use std::iter;
 use std::str::FromStr;
 
 use crate::{Error, Offset, Topic};
@@ -21,6 +22,25 @@ pub struct WritePosition {
     pub source: String,
     /// The outbox sequence of its newest event.
     pub sequence: u64,
+    /// The partition key of its events: what is parked under other keys is not waited for. Without
+    /// one it is everything of the source.
+    pub key: Option<String>,
+}
+
+impl WritePosition {
+    /// Everything that `source` published up to `sequence`.
+    pub fn new(source: impl Into<String>, sequence: u64) -> WritePosition {
+        WritePosition { source: source.into(), sequence, key: None }
+    }
+
+    /// Only what was published under this key; as before where the token would grow past
+    /// [`TOKEN_CHARS_MAX`].
+    #[must_use]
+    pub fn for_key(self, key: impl Into<String>) -> WritePosition {
+        let narrowed = WritePosition { key: Some(key.into()), ..self };
+        let fits = narrowed.to_string().len() <= TOKEN_CHARS_MAX;
+        WritePosition { key: narrowed.key.filter(|key| fits && !key.is_empty()), ..narrowed }
+    }
 }
 
 /// A place in a topic: what reading events over HTTP goes on from.
@@ -43,19 +63,22 @@ pub struct FeedPosition {
 
 impl fmt::Display for WritePosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Token { kind: 'w', number: self.sequence, name: &self.source }.fmt(formatter)
+        let (name, second) = (&*self.source, self.key.as_deref());
+        Token { kind: 'w', number: self.sequence, name, second }.fmt(formatter)
     }
 }
 
 impl fmt::Display for TopicPosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Token { kind: 't', number: self.offset.0, name: self.topic.as_str() }.fmt(formatter)
+        let (number, name) = (self.offset.0, self.topic.as_str());
+        Token { kind: 't', number, name, second: None }.fmt(formatter)
     }
 }
 
 impl fmt::Display for FeedPosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Token { kind: 'f', number: self.sequence, name: &self.feed }.fmt(formatter)
+        let (number, name) = (self.sequence, &*self.feed);
+        Token { kind: 'f', number, name, second: None }.fmt(formatter)
     }
 }
 
@@ -63,8 +86,8 @@ impl FromStr for WritePosition {
     type Err = Error;
 
     fn from_str(token: &str) -> Result<WritePosition, Error> {
-        let (sequence, source) = read_token(token, 'w')?;
-        Ok(WritePosition { source, sequence })
+        let (sequence, source, key) = read_token(token, 'w')?;
+        Ok(WritePosition { source, sequence, key })
     }
 }
 
@@ -72,7 +95,7 @@ impl FromStr for TopicPosition {
     type Err = Error;
 
     fn from_str(token: &str) -> Result<TopicPosition, Error> {
-        let (offset, name) = read_token(token, 't')?;
+        let (offset, name) = read_one_name(token, 't')?;
         let topic = Topic::parse(&name).map_err(|_| refused("the name is no topic"))?;
         Ok(TopicPosition { topic, offset: Offset(offset) })
     }
@@ -82,7 +105,7 @@ impl FromStr for FeedPosition {
     type Err = Error;
 
     fn from_str(token: &str) -> Result<FeedPosition, Error> {
-        let (sequence, feed) = read_token(token, 'f')?;
+        let (sequence, feed) = read_one_name(token, 'f')?;
         Ok(FeedPosition { feed, sequence })
     }
 }
@@ -92,34 +115,53 @@ struct Token<'a> {
     kind: char,
     number: u64,
     name: &'a str,
+    second: Option<&'a str>,
 }
 
 impl fmt::Display for Token<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}{}.", self.kind, self.number)?;
-        for byte in self.name.bytes() {
-            if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
-                write!(formatter, "{}", char::from(byte))?;
-            } else {
-                write!(formatter, "~{byte:02x}")?;
-            }
+        write!(formatter, "{}{}", self.kind, self.number)?;
+        for name in iter::once(self.name).chain(self.second) {
+            formatter.write_str(".")?;
+            name.bytes().try_for_each(|byte| escape(formatter, byte))?;
         }
         Ok(())
     }
 }
 
-fn read_token(token: &str, kind: char) -> Result<(u64, String), Error> {
+/// The dot stands between names, so one within a name is escaped too.
+fn escape(formatter: &mut fmt::Formatter<'_>, byte: u8) -> fmt::Result {
+    if byte.is_ascii_alphanumeric() || b"_-".contains(&byte) {
+        write!(formatter, "{}", char::from(byte))
+    } else {
+        write!(formatter, "~{byte:02x}")
+    }
+}
+
+fn read_one_name(token: &str, kind: char) -> Result<(u64, String), Error> {
+    match read_token(token, kind)? {
+        (number, name, None) => Ok((number, name)),
+        _ => Err(refused("more than one name")),
+    }
+}
+
+fn read_token(token: &str, kind: char) -> Result<(u64, String, Option<String>), Error> {
     if token.len() > TOKEN_CHARS_MAX {
         return Err(refused("too long"));
     }
     let rest = token.strip_prefix(kind).ok_or_else(|| refused("another kind"))?;
-    let (digits, name) = rest.split_once('.').ok_or_else(|| refused("no name"))?;
+    let (digits, names) = rest.split_once('.').ok_or_else(|| refused("no name"))?;
     let number = digits.parse().map_err(|_| refused("no whole number"))?;
-    let name = unescape(name).ok_or_else(|| refused("the name is malformed"))?;
-    if name.is_empty() || (Token { kind, number, name: &name }).to_string() != token {
+    let (name, second) = names.split_once('.').map_or((names, None), |(a, b)| (a, Some(b)));
+    let (name, second) = (read_name(name)?, second.map(read_name).transpose()?);
+    if (Token { kind, number, name: &name, second: second.as_deref() }).to_string() != token {
         return Err(refused("not the spelling it was given out in"));
     }
-    Ok((number, name))
+    Ok((number, name, second))
+}
+
+fn read_name(text: &str) -> Result<String, Error> {
+    unescape(text).filter(|name| !name.is_empty()).ok_or_else(|| refused("the name is malformed"))
 }
 
 fn unescape(text: &str) -> Option<String> {
@@ -152,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_three_kinds_are_never_interchangeable() {
-        let write = WritePosition { source: "order".into(), sequence: 7 }.to_string();
+        let write = WritePosition::new("order", 7).to_string();
         let topic = TopicPosition { topic: "order".parse().expect("a topic"), offset: Offset(7) }
             .to_string();
         let feed = FeedPosition { feed: "order".into(), sequence: 7 }.to_string();
@@ -193,6 +235,11 @@ mod tests {
             "W7.order",
             "w7.~ff",
             "w7.order\n",
+            "w7.order.",
+            "w7..1",
+            "w7.order.1.2",
+            "w7.order.a~2",
+            "t7.order.1",
         ];
         for token in wrong {
             assert!(token.parse::<WritePosition>().is_err(), "{token:?}");
@@ -202,10 +249,23 @@ mod tests {
         assert!(format!("{longest}a").parse::<WritePosition>().is_err());
     }
 
+    #[test]
+    fn a_key_that_would_make_the_token_too_long_is_left_out() {
+        let position = |chars: usize| WritePosition::new("o", 7).for_key("k".repeat(chars));
+        let most = TOKEN_CHARS_MAX - "w7.o.".len();
+        assert_eq!(position(most).to_string().parse::<WritePosition>().unwrap(), position(most));
+        assert_eq!(position(most + 1), WritePosition::new("o", 7));
+        assert_eq!(position(0), WritePosition::new("o", 7));
+    }
+
     proptest! {
         #[test]
-        fn a_token_reads_back_as_itself_and_is_url_safe(source in ".{1,40}", sequence: u64) {
-            let position = WritePosition { source, sequence };
+        fn a_token_reads_back_as_itself_and_is_url_safe(
+            source in ".{1,40}",
+            sequence: u64,
+            key in proptest::option::of(".{1,40}"),
+        ) {
+            let position = WritePosition { source, sequence, key };
             let token = position.to_string();
             prop_assert!(token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b)));
             prop_assert_eq!(token.parse::<WritePosition>().expect("its own text"), position);

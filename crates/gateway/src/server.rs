@@ -81,7 +81,22 @@ impl Server {
                     Err(problem) => refuse(problem, &parts.headers, body).await,
                 }
             }
+            Admitted::List { at, owner } => match self.list(at, owner.as_deref(), &parts).await {
+                Ok(response) => response,
+                Err(problem) => refuse(problem, &parts.headers, body).await,
+            },
         }
+    }
+
+    async fn list(
+        &self,
+        at: usize,
+        owner: Option<&str>,
+        parts: &Parts,
+    ) -> Result<Response, Problem> {
+        let (list, views) = (&self.shared.plan.lists[at], &self.shared.views);
+        wait::for_position(views, &parts.headers).await?;
+        lists::rows(views, (list, &self.shared.plan.pages[list.page]), owner, parts)
     }
 
     /// Does what the gateway answers itself.
@@ -102,10 +117,6 @@ impl Server {
                 pages::html(views, &shared.plan.pages[at], &owner, &parts.headers)
             }
             Action::Live(at) => self.live(at, parts, owner, who),
-            Action::List(at) => {
-                let list = &shared.plan.lists[at];
-                lists::rows(views, (list, &shared.plan.pages[list.page]), &owner, parts)
-            }
             Action::Head(at) => {
                 let head = &shared.plan.heads[at];
                 lists::head(views, (head, &shared.plan.pages[head.page]), &owner)
@@ -114,7 +125,9 @@ impl Server {
                 let query = Query::parse(parts.uri.query())?;
                 topics::read(shared.broker.as_ref(), &owner, query).await
             }
-            Action::Proxy(_) | Action::Session => unreachable!("these are not local"),
+            Action::Proxy(_) | Action::Session | Action::List(_) => {
+                unreachable!("these are admitted as what they are")
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! How far the fold got, and readers who wait for it.
 //!
-//! A position names a publisher and its outbox sequence. The fold passes a publisher's events in
-//! order, so the highest sequence it saw says that everything before was folded, or parked; who
-//! waits is told apart which.
+//! A position names a publisher, its outbox sequence and the key it wrote under. The fold passes a
+//! publisher's events in order, so the highest sequence it saw says that everything before was
+//! folded, or parked; who waits is told apart which, and only of the key in question.
 //!
 //! The highest sequences live in memory and come from the subscriptions' inbox marks, at start and
 //! where a failing event moved a mark without a batch being written.
@@ -164,8 +164,7 @@ impl Progress {
         let publishers = self.publishers.read().unwrap_or_else(PoisonError::into_inner);
         let topic = publishers.get(&position.source);
         let asked = controls.iter().filter(|it| topic.is_none_or(|topic| it.topic() == topic));
-        let mut parked =
-            asked.map(|control| control.parked_through(&position.source, position.sequence));
+        let mut parked = asked.map(|control| control.parked_through(position));
         parked.any(|parked| parked.unwrap_or(true))
     }
 

@@ -146,6 +146,21 @@ impl Views {
         })
     }
 
+    /// A page's rows alone, of one owner or of everybody, and how many there are in all; who may see
+    /// them is for the caller to know.
+    ///
+    /// # Errors
+    /// As for [`Views::page`].
+    pub fn list(
+        &self,
+        page: &Page,
+        owner: Option<&str>,
+        at: Slice,
+    ) -> Result<(Vec<Value>, u64), Error> {
+        let Shared { views, tables, .. } = &*self.shared;
+        self.shown((&views[page.view], &tables[page.view]), owner, (at.checked()?, page.order))
+    }
+
     /// An owner's shown rows of one view, by key unless an order is named, and how many there are in
     /// all.
     ///
@@ -164,11 +179,7 @@ impl Views {
             Some(order) => (column(view, &order.column)?, order.descending),
             None => (view.key, false),
         };
-        self.shared.database.read(|sql| {
-            let rows = read::rows(sql, (view, table), owner, slice, order)?;
-            let shown = rows.iter().map(|row| Value::Object(view.show(row))).collect();
-            Ok((shown, read::total(sql, table, owner)?))
-        })
+        self.shown((view, table), Some(owner), (slice, order))
     }
 
     /// One shown row by its key; who may see it is for the caller to know.
@@ -262,6 +273,19 @@ impl Views {
     pub fn set_stale(&self, since: Option<Timestamp>) {
         let since = since.map_or(FRESH, Timestamp::as_microsecond);
         self.shared.stale_since.store(since, Ordering::Release);
+    }
+
+    fn shown(
+        &self,
+        (view, table): (&View, &Table),
+        owner: Option<&str>,
+        (slice, order): (Slice, (usize, bool)),
+    ) -> Result<(Vec<Value>, u64), Error> {
+        self.shared.database.read(|sql| {
+            let rows = read::rows(sql, (view, table), owner, slice, order)?;
+            let shown = rows.iter().map(|row| Value::Object(view.show(row))).collect();
+            Ok((shown, read::total(sql, table, owner)?))
+        })
     }
 
     fn view(&self, name: &str) -> Result<(&View, &Table), Error> {

@@ -463,6 +463,33 @@ fn a_page_is_never_older_than_asked_for() {
 }
 
 #[test]
+fn a_position_whose_event_is_parked_is_504_and_nobody_elses() {
+    let mall = Mall::fresh();
+    let (who, other) = (mall.customer(), mall.customer());
+    let product = mall.product(100, "cancel");
+    let first = mall.delivered(&who, product, 1);
+    let fault = json!({"on": "OrderPlaced", "match": {"customerId": who.id}, "fail_rate": 1});
+    mall.fault("mypage", &fault);
+    let (parked, good) = (mall.order(&who, product, 1), mall.order(&other, product, 1));
+    let read = |who: &Customer, position: &str| {
+        json_page(&mall, who).header("yeoul-position", position).send()
+    };
+    let seen = read(&other, &good.position).expect(200).value();
+    assert_eq!(seen["orders"][0]["orderId"], good.id);
+    read(&who, &parked.position).refusal(504);
+    let seen = read(&who, &first.position).expect(200).value();
+    assert_eq!(seen["orders"][0]["orderId"], first.id);
+
+    let letter = eventually("the event is given up", || mall.dead().pop());
+    mall.mend("mypage");
+    mall.redrive(letter["id"].as_str().expect("an id")).expect(202);
+    eventually_is("nothing waits", &Vec::<Value>::new(), || mall.dead());
+    mall.settle();
+    let seen = read(&who, &parked.position).expect(200).value();
+    assert_eq!(seen["orders"][0]["orderId"], parked.id);
+}
+
+#[test]
 fn the_page_is_served_while_the_services_are_down() {
     let mall = Mall::fresh();
     let (who, product) = (mall.customer(), mall.product(100, "cancel"));
@@ -621,6 +648,9 @@ fn the_aliases_list_ones_own_rows() {
         MALL.get("/myPages").bearer(&other.token).send().embedded("mypages"),
         Vec::<Value>::new()
     );
+    // On the service's own port nothing is narrowed where nobody says who asks.
+    let everybody = MALL.at("mypage", "GET", "/myPages?size=100").send().embedded("mypages");
+    assert!(everybody.iter().any(|row| row["orderId"] == placed.id), "{everybody:?}");
     let user =
         MALL.get(&format!("/users/{}", who.id)).bearer(&who.token).send().expect(200).value();
     assert_eq!(

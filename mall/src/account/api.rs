@@ -120,7 +120,8 @@ impl Server {
                 return Err(name_taken().into());
             }
             let sequence = publish(write, &user, &cause)?;
-            Ok::<_, Refusal>((user, edge::position(Name::Account, sequence)))
+            let position = edge::position(Name::Account, &user.username, sequence);
+            Ok::<_, Refusal>((user, position))
         });
         let (user, position) = registered.await?;
         let location = format!("/users/{}", user.username);

@@ -122,7 +122,8 @@ impl Server {
                 Wish::Already => write.last_sequence(),
                 Wish::Refused(reason) => return Err(Problem::conflict(reason).into()),
             };
-            Ok::<_, Refusal>((parcel, edge::position(Name::Delivery, sequence)))
+            let position = edge::position(Name::Delivery, &parcel.order_id, sequence);
+            Ok::<_, Refusal>((parcel, position))
         });
         let (parcel, position) = patched.await?;
         Ok(edge::changed(&wire::Delivery::of(&parcel), &position))

@@ -198,7 +198,8 @@ impl Server {
                 Advanced::Unchanged => write.last_sequence(),
                 Advanced::Refused(reason) => return Err(Problem::conflict(reason).into()),
             };
-            Ok::<_, Refusal>((purchase, edge::position(Name::Order, sequence)))
+            let position = edge::position(Name::Order, &purchase.id, sequence);
+            Ok::<_, Refusal>((purchase, position))
         });
         cancelled.await
     }

@@ -186,7 +186,7 @@ fn take(
     let answer = Remembered {
         fingerprint: once.as_ref().map_or([0; 32], |once| once.fingerprint),
         location: format!("/orders/{}", purchase.id),
-        position: edge::position(Name::Order, sequence),
+        position: edge::position(Name::Order, &purchase.id, sequence),
         body: serde_json::to_string(&wire::Order::of(&purchase)).expect("an order is JSON"),
     };
     if let Some(once) = once {

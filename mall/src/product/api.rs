@@ -222,7 +222,8 @@ impl Server {
             } else {
                 change(write, &mut article, &cause)?
             };
-            Ok::<_, Refusal>((article, edge::position(Name::Product, sequence)))
+            let position = edge::position(Name::Product, &article.id, sequence);
+            Ok::<_, Refusal>((article, position))
         });
         stored.await
     }
@@ -271,7 +272,7 @@ fn answer(
     let answer = Remembered {
         fingerprint: once.map_or([0; 32], |once| once.fingerprint),
         location,
-        position: edge::position(Name::Product, sequence),
+        position: edge::position(Name::Product, &article.id, sequence),
         body: serde_json::to_string(&wire::Product::of(article)).expect("a product is JSON"),
     };
     if let Some(once) = once {

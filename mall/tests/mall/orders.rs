@@ -27,7 +27,7 @@ fn an_order_is_taken_at_once_and_placed_once_its_stock_is_taken() {
     );
     assert_eq!(
         (answer.header("location"), answer.header("yeoul-position")),
-        ("/orders/1", "w1.order")
+        ("/orders/1", "w1.order.1")
     );
 
     mall.settle();

@@ -134,7 +134,7 @@ impl Database {
     /// database that publishes nothing.
     pub fn position(&self) -> Option<WritePosition> {
         let source = self.shared.publishes.as_ref()?.source.clone();
-        Some(WritePosition { source, sequence: *self.shared.committed.borrow() })
+        Some(WritePosition::new(source, *self.shared.committed.borrow()))
     }
 
     /// Finishes what is queued, folds the write-ahead file in and stops the writer. Later writes

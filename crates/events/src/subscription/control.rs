@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use crate::parking::{self, DeadLetter};
 use crate::store::sqlite::inbox::{self, Place};
 use crate::store::sqlite::{Database, parked};
-use crate::{Broker, Clock, Error, Offset, Topic};
+use crate::{Broker, Clock, Error, Offset, Topic, WritePosition};
 
 /// Time without progress, while there is something to do, after which a subscription is stuck.
 pub const STUCK_AFTER: Duration = Duration::from_secs(30);
@@ -204,12 +204,12 @@ impl Control {
         self.shared.database.read(|sql| parked::holds(sql, self.name(), key))
     }
 
-    /// Whether an event of `source` with an outbox sequence at or under `sequence` waits.
+    /// Whether an event up to `position` waits.
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
-    pub fn parked_through(&self, source: &str, sequence: u64) -> Result<bool, Error> {
-        self.shared.database.read(|sql| parked::through(sql, self.name(), source, sequence))
+    pub fn parked_through(&self, position: &WritePosition) -> Result<bool, Error> {
+        self.shared.database.read(|sql| parked::through(sql, self.name(), position))
     }
 
     /// How many events wait, dead letters included.

@@ -15,14 +15,14 @@ use crate::plan::{Head, List};
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 const BY_TOKEN: HeaderValue = HeaderValue::from_static("Authorization, Cookie");
 
-/// An owner's rows.
+/// An owner's rows, or everybody's.
 ///
 /// # Errors
 /// 400 for a wrong query, 503 where the store cannot be read just now.
 pub(crate) fn rows(
     views: &Views,
     (list, page): (&List, &Page),
-    owner: &str,
+    owner: Option<&str>,
     parts: &Parts,
 ) -> Result<Response, Problem> {
     let mut query = Query::parse(parts.uri.query())?;
@@ -32,12 +32,8 @@ pub(crate) fn rows(
         page: usize::try_from(slice.page).unwrap_or(usize::MAX),
         size: usize::try_from(slice.size).unwrap_or(usize::MAX),
     };
-    let mut shown = views.page(page, owner, at).map_err(|error| problem(&error))?;
-    let rows = match shown.json[&page.list].take() {
-        Value::Array(rows) => rows,
-        _ => Vec::new(),
-    };
-    let all = hal::collection(&list.name, &rows, slice, shown.total, parts.uri.path());
+    let (rows, total) = views.list(page, owner, at).map_err(|error| problem(&error))?;
+    let all = hal::collection(&list.name, &rows, slice, total, parts.uri.path());
     Ok(private(views, json(StatusCode::OK, &all)))
 }
 

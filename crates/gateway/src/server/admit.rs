@@ -30,6 +30,8 @@ pub(super) enum Admitted {
     Session { route: usize },
     /// Answered from here, for this owner (or of this topic).
     Local { action: Action, owner: String, html: bool, who: Who },
+    /// A list of an owner's rows; of everybody's for a service of this machine that names nobody.
+    List { at: usize, owner: Option<String> },
 }
 
 /// A request as it was read and looked up.
@@ -194,6 +196,11 @@ impl Server {
             }
             Action::Page(page) | Action::Live(page) => (Some(params.get(0)), page),
             Action::Own(page) => (None, page),
+            Action::List(at) if !plan.lists[at].named && principal.is_none() => {
+                let all = self.face != Face::Outer;
+                let list = Admitted::List { at, owner: None };
+                return if all { Ok(list) } else { Err(Problem::unauthorized()) };
+            }
             Action::List(at) => (plan.lists[at].named.then(|| params.get(0)), plan.lists[at].page),
             Action::Head(at) => (Some(params.get(0)), plan.heads[at].page),
         };
@@ -208,6 +215,9 @@ impl Server {
         let another = principal.is_some_and(|principal| principal.subject != owner);
         if another && plan.pages[page].private {
             return Err(Problem::not_found());
+        }
+        if let Action::List(at) = action {
+            return Ok(Admitted::List { at, owner: Some(owner) });
         }
         Ok(Admitted::Local { action, owner, html, who })
     }

@@ -214,7 +214,7 @@ impl World {
             cause: Cause::default(),
             data: serde_json::value::to_raw_value(data).expect("JSON"),
         };
-        let position = events::WritePosition { source: name.to_owned(), sequence };
+        let position = events::WritePosition::new(name, sequence);
         block_on(async {
             self.log.publish(&topic(name), vec![event]).await.expect("published");
             self.views.wait(&position, SOON).await.expect("folded");

@@ -25,7 +25,7 @@ fn topic(name: &str) -> Topic {
 }
 
 fn at(source: &str, sequence: u64) -> WritePosition {
-    WritePosition { source: source.to_owned(), sequence }
+    WritePosition::new(source, sequence)
 }
 
 impl Running {
@@ -113,6 +113,9 @@ async fn a_parked_event_is_told_at_once_and_other_keys_go_on() {
         .await;
     assert_eq!(running.wait("order", 2, LONG).await, Err(Waited::Parked));
     assert_eq!(running.wait("order", 1, LONG).await, Err(Waited::Parked));
+    let views = &running.mall.views;
+    assert_eq!(views.wait(&at("order", 2).for_key("1"), LONG).await, Err(Waited::Parked));
+    assert_eq!(views.wait(&at("order", 2).for_key("2"), LONG).await, Ok(()), "another key");
     assert_eq!(running.mall.json("a@b")["orders"][0]["orderId"], json!(2));
     running
         .publish(vec![event("delivery", 1, "DeliveryStarted", delivery(2, "DeliveryStarted"))])

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::parking::{self, DeadLetter, Wait};
-use crate::{Error, Event, Offset, Stored, Topic};
+use crate::{Error, Event, Offset, Stored, Topic, WritePosition};
 
 pub(super) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS parked (
@@ -41,17 +41,26 @@ pub(crate) fn holds(sql: &Connection, subscription: &str, key: &str) -> Result<b
     Ok(sql.prepare_cached(select)?.exists([subscription, key])?)
 }
 
-/// Whether anything of this source with an outbox sequence at or under `sequence` is parked.
+/// Whether anything up to `position` is parked.
 pub(crate) fn through(
     sql: &Connection,
     subscription: &str,
-    source: &str,
-    sequence: u64,
+    position: &WritePosition,
 ) -> Result<bool, Error> {
-    let select = "SELECT 1 FROM parked WHERE subscription = ?1 AND source = ?2 AND sequence <= ?3";
     // Sequences past the engine's range are past every stored one.
-    let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
-    Ok(sql.prepare_cached(select)?.exists(params![subscription, source, sequence])?)
+    let sequence = i64::try_from(position.sequence).unwrap_or(i64::MAX);
+    let parked = "SELECT 1 FROM parked WHERE subscription = ?1 AND source = ?2 AND sequence <= ?3";
+    Ok(match &position.key {
+        None => {
+            sql.prepare_cached(parked)?.exists(params![subscription, position.source, sequence])
+        }
+        Some(key) => sql.prepare_cached(&format!("{parked} AND key = ?4"))?.exists(params![
+            subscription,
+            position.source,
+            sequence,
+            key
+        ]),
+    }?)
 }
 
 /// Parks an event that was tried `attempts` times and now waits for `wait`.

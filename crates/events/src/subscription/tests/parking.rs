@@ -1,6 +1,7 @@
 //! A failing key waits by itself, in order, as often as it may and no oftener.
 
 use super::*;
+use crate::WritePosition;
 use crate::parking::PARKED_MAX;
 
 #[tokio::test]
@@ -40,9 +41,12 @@ async fn an_event_that_recovers_is_handled_before_the_later_ones_of_its_key() {
     bench.caught_up(&running.control).await;
     assert!(running.control.is_parked("bad").unwrap());
     assert!(!running.control.is_parked("a").unwrap());
-    assert!(running.control.parked_through("order", 1).unwrap());
-    assert!(!running.control.parked_through("order", 0).unwrap());
-    assert!(!running.control.parked_through("delivery", 9).unwrap());
+    let parked = |position| running.control.parked_through(&position).unwrap();
+    assert!(parked(WritePosition::new("order", 1)));
+    assert!(parked(WritePosition::new("order", 4).for_key("bad")));
+    assert!(!parked(WritePosition::new("order", 4).for_key("a")), "another key");
+    assert!(!parked(WritePosition::new("order", 0)));
+    assert!(!parked(WritePosition::new("delivery", 9)), "another source");
     bench.orders.repair("bad");
     bench.hand.advance(RETRY.backoff);
     bench.effects_are("bad", &[1, 2, 4]).await;

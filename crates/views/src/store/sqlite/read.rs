@@ -10,15 +10,15 @@ use crate::page::{Parts, Slice};
 use crate::row::Row;
 use crate::value::Key;
 
-/// An owner's shown rows in the order of a column.
+/// Shown rows, of one owner or of all, in the order of a column.
 pub(crate) fn rows(
     sql: &Connection,
     (view, table): (&View, &Table),
-    owner: &str,
+    owner: Option<&str>,
     slice: Slice,
     order: (usize, bool),
 ) -> Result<Vec<Row>, events::Error> {
-    let mut select = sql.prepare_cached(&list(view, table, order))?;
+    let mut select = sql.prepare_cached(&list(view, table, owner.is_some(), order))?;
     let size = i64::try_from(slice.size).unwrap_or(i64::MAX);
     let found =
         select.query_map(params![owner, size, slice.offset()], |row| from_sql(view, row))?;
@@ -26,7 +26,12 @@ pub(crate) fn rows(
 }
 
 /// The statement of a list; one of a page's order is read through its index without sorting.
-pub(super) fn list(view: &View, table: &Table, (column, descending): (usize, bool)) -> String {
+pub(super) fn list(
+    view: &View,
+    table: &Table,
+    owned: bool,
+    (column, descending): (usize, bool),
+) -> String {
     let direction = if descending { "DESC" } else { "ASC" };
     // The key decides between equals, so that a row is on one slice and not on two.
     let first = if column == view.key {
@@ -35,16 +40,25 @@ pub(super) fn list(view: &View, table: &Table, (column, descending): (usize, boo
         format!("\"{}\" {direction}, ", view.columns[column])
     };
     format!(
-        "SELECT {} FROM {} WHERE _owner = ?1 AND _created = 1 \
-         ORDER BY {first}\"{}\" {direction} LIMIT ?2 OFFSET ?3",
-        table.columns, table.name, view.columns[view.key],
+        "SELECT {} FROM {} WHERE {} ORDER BY {first}\"{}\" {direction} LIMIT ?2 OFFSET ?3",
+        table.columns,
+        table.name,
+        shown(owned),
+        view.columns[view.key],
     )
 }
 
-/// How many rows of an owner are shown.
-pub(crate) fn total(sql: &Connection, table: &Table, owner: &str) -> Result<u64, events::Error> {
-    let statement =
-        format!("SELECT count(*) FROM {} WHERE _owner = ?1 AND _created = 1", table.name);
+fn shown(owned: bool) -> &'static str {
+    if owned { "_owner = ?1 AND _created = 1" } else { "?1 IS NULL AND _created = 1" }
+}
+
+/// How many rows are shown, of one owner or of all.
+pub(crate) fn total(
+    sql: &Connection,
+    table: &Table,
+    owner: Option<&str>,
+) -> Result<u64, events::Error> {
+    let statement = format!("SELECT count(*) FROM {} WHERE {}", table.name, shown(owner.is_some()));
     let total: i64 = sql.prepare_cached(&statement)?.query_row([owner], |row| row.get(0))?;
     Ok(total.cast_unsigned())
 }
@@ -69,8 +83,8 @@ pub(crate) fn parts<'p>(
         version: version.version,
         position: FeedPosition { feed: epoch.to_owned(), sequence: version.position },
         head,
-        rows: rows(sql, list, owner, slice, page.order)?,
-        total: total(sql, &tables[page.view], owner)?,
+        rows: rows(sql, list, Some(owner), slice, page.order)?,
+        total: total(sql, &tables[page.view], Some(owner))?,
     })
 }
 

@@ -49,9 +49,9 @@ fn what_is_read_and_changed_is_found_through_an_index_and_never_sorted() {
     let column = |name: &str| view.column(name).expect("a column");
     let join = &view.joins[0];
     let cases = [
-        (read::list(view, table, (column("id"), false)), "view_rows_by_id"),
-        (read::list(view, table, (column("id"), true)), "view_rows_by_id"),
-        (read::list(view, table, (column("at"), true)), "view_rows_by_at"),
+        (read::list(view, table, true, (column("id"), false)), "view_rows_by_id"),
+        (read::list(view, table, true, (column("id"), true)), "view_rows_by_id"),
+        (read::list(view, table, true, (column("at"), true)), "view_rows_by_at"),
         (table.spread_statement(view, join, &join.sets), "view_rows_join_0"),
     ];
     for (statement, index) in cases {
