@@ -3,6 +3,7 @@
 //! What all cores share is here: plan, guards, sessions, views. Connections to services are each
 //! core's own, made with its server.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chassis::clock;
@@ -101,10 +102,10 @@ impl Gateway {
         self.server(core, Face::Inner)
     }
 
-    /// What answers on the pages' own port on one core: the same pages, and whoever reaches the
-    /// loopback without a token may read anyone's.
-    pub fn pages_only(&self, core: usize) -> Server {
-        self.server(core, Face::Pages)
+    /// What answers on the pages' own port on one core, listening at `address`: the same pages. On the
+    /// loopback who shows no token may read anyone's; elsewhere a token is needed.
+    pub fn pages_only(&self, core: usize, address: IpAddr) -> Server {
+        self.server(core, Face::Pages { loopback: address.is_loopback() })
     }
 
     /// The guards of every route with their present state.

@@ -44,8 +44,15 @@ pub(crate) enum Face {
     Outer,
     /// The services' among themselves.
     Inner,
-    /// The pages' own port.
-    Pages,
+    /// The pages' own port; one beyond the loopback trusts nobody.
+    Pages { loopback: bool },
+}
+
+impl Face {
+    /// Whether only this machine reaches it, and nobody has to say who asks.
+    fn is_local(self) -> bool {
+        matches!(self, Face::Inner | Face::Pages { loopback: true })
+    }
 }
 
 impl Server {

@@ -155,6 +155,11 @@ fn compile(tree: &Tree, config: Option<&Path>) -> Result<Plan, Vec<Mistake>> {
         .flat_map(mall::Settings::mistakes)
         .map(|m| tree.mistake(&m.path, m.says))
         .collect();
+    for (name, address) in [("inner", file.inner), ("admin", file.admin)] {
+        if !address.ip().is_loopback() {
+            mistakes.push(tree.mistake(&[name], "must be a loopback address"));
+        }
+    }
     let (topics, unknown) = topics(&definitions, file.mall.is_some());
     mistakes.extend(
         unknown

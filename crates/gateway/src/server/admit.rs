@@ -48,7 +48,7 @@ impl Server {
     /// # Errors
     /// The first refusal of the promised order.
     pub(super) fn admit(&self, parts: &Parts) -> Result<Admitted, Problem> {
-        if self.face != Face::Outer {
+        if self.face.is_local() {
             loopback::check(&parts.uri, &parts.headers)?;
         }
         let path = path(parts)?;
@@ -95,7 +95,7 @@ impl Server {
         match self.face {
             Face::Outer => &self.shared.plan.outer,
             Face::Inner => &self.shared.plan.inner,
-            Face::Pages => &self.shared.plan.pages_only,
+            Face::Pages { .. } => &self.shared.plan.pages_only,
         }
     }
 
@@ -129,11 +129,11 @@ impl Server {
     fn is_open(&self, asked: &Asked<'_>) -> bool {
         let action = match &asked.found {
             Found::Action(action, _) | Found::WrongMethod(action, _) => *action,
-            Found::Nothing => return self.face != Face::Outer,
+            Found::Nothing => return self.face.is_local(),
         };
         let pages = &self.shared.plan.pages;
         let public = |page: usize| !pages[page].private;
-        self.face != Face::Outer
+        self.face.is_local()
             || match action {
                 Action::Proxy(route) => self.shared.routes[route].plan.open.to(&asked.parts.method),
                 Action::Page(page) | Action::Live(page) => public(page),
@@ -197,7 +197,7 @@ impl Server {
             Action::Page(page) | Action::Live(page) => (Some(params.get(0)), page),
             Action::Own(page) => (None, page),
             Action::List(at) if !plan.lists[at].named && principal.is_none() => {
-                let all = self.face != Face::Outer;
+                let all = self.face.is_local();
                 let list = Admitted::List { at, owner: None };
                 return if all { Ok(list) } else { Err(Problem::unauthorized()) };
             }

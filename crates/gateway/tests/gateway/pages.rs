@@ -320,6 +320,26 @@ fn the_pages_own_port_believes_its_machine_but_not_a_token() {
     assert_eq!(get(world.pages, "/orders", &[local]).status, 404);
 }
 
+#[test]
+fn the_pages_own_port_beyond_this_machine_trusts_nobody_without_a_token() {
+    let world = World::new();
+    world.place(1, "a@b");
+    let bearer = |subject: &str| format!("Bearer {}", world.token(subject));
+    for target in [PAGE, "/mypages/a@b.html", "/users/a@b", "/mypage/order/a@b"] {
+        assert_eq!(get(world.exposed, target, &[]).status, 401, "{target}");
+        for (subject, status) in [("a@b", 200), ("c@d", 404)] {
+            let answer = get(world.exposed, target, &[("authorization", &bearer(subject))]);
+            assert_eq!(answer.status, status, "{subject} {target}");
+        }
+    }
+    assert_eq!(get(world.exposed, "/myPages", &[]).status, 401);
+    assert_eq!(get(world.exposed, "/nowhere", &[]).status, 401);
+    let own = get(world.exposed, "/myPages", &[("authorization", &bearer("c@d"))]).json();
+    assert_eq!(own["page"]["totalElements"], 0);
+    let all = get(world.pages, "/myPages", &[("host", "localhost")]).json();
+    assert_eq!(all["page"]["totalElements"], 1);
+}
+
 fn stream(world: &World, target: &str, last: Option<&str>) -> Stream {
     let bearer = format!("Bearer {}", world.token("a@b"));
     let mut headers = vec![("authorization", bearer.as_str())];

@@ -2,7 +2,7 @@
 //! its path says.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -84,6 +84,8 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) inner: SocketAddr,
     pub(crate) pages: SocketAddr,
+    /// The pages' port as one that is reached from elsewhere.
+    pub(crate) exposed: SocketAddr,
     pub(crate) service: Service,
     pub(crate) gateway: Gateway,
     pub(crate) metrics: Metrics,
@@ -149,23 +151,26 @@ impl World {
         let gateway = Gateway::new(plan, components);
         let cores = Cores::start(2).expect("cores");
         let listen = || Listener::bind(([127, 0, 0, 1], 0).into()).expect("a port");
-        let (outer, inner, pages) = (listen(), listen(), listen());
-        let addresses = [&outer, &inner, &pages].map(Listener::address);
+        let (outer, inner, pages, exposed) = (listen(), listen(), listen(), listen());
+        let addresses = [&outer, &inner, &pages, &exposed].map(Listener::address);
         let on = gateway.clone();
         serve(outer, &cores, &stop, move |core| on.outer(core));
         let on = gateway.clone();
         serve(inner, &cores, &stop, move |core| on.inner(core));
-        let on = gateway.clone();
-        serve(pages, &cores, &stop, move |core| on.pages_only(core));
+        for (listener, at) in [(pages, Ipv4Addr::LOCALHOST), (exposed, Ipv4Addr::UNSPECIFIED)] {
+            let (on, at) = (gateway.clone(), IpAddr::V4(at));
+            serve(listener, &cores, &stop, move |core| on.pages_only(core, at));
+        }
         let loops = Stop::new();
         for topic in topics {
             fold(&cores, &views, &log, topic, loops.clone());
         }
-        let [address, inner, pages] = addresses;
+        let [address, inner, pages, exposed] = addresses;
         World {
             address,
             inner,
             pages,
+            exposed,
             service,
             gateway,
             metrics,

@@ -202,7 +202,10 @@ impl Services {
             Name::Mypage => {
                 let gateway = layer.gateway.clone();
                 let faults = faults.clone();
-                serving(cores, move |core| Faulty::new(gateway.pages_only(core), faults.clone()))
+                let at = address.ip();
+                serving(cores, move |core| {
+                    Faulty::new(gateway.pages_only(core, at), faults.clone())
+                })
             }
         }
     }

@@ -39,6 +39,17 @@ fn an_unknown_name_is_refused_with_its_line() {
 }
 
 #[test]
+fn what_asks_for_no_token_listens_on_the_loopback_alone() {
+    let over = "inner: 0.0.0.0:0\nadmin: 10.0.0.1:9088\n";
+    for base in [Base::Mall, Base::Nothing] {
+        let found = mistakes(over, base);
+        let says = "must be a loopback address";
+        assert_eq!(found, [format!("1: inner: {says}"), format!("2: admin: {says}")]);
+    }
+    assert!(mistakes("inner: \"[::1]:0\"\nadmin: 127.0.0.2:0\n", Base::Mall).is_empty());
+}
+
+#[test]
 fn port_0_frees_every_port() {
     let mut plan = load(Base::Mall, None).unwrap_or_else(|list| panic!("{}", list[0]));
     let listen = Some(loopback(0));
