@@ -14,7 +14,7 @@ pub(crate) async fn rest(headers: &HeaderMap, mut body: Incoming) {
     if body.is_end_stream() || headers.contains_key(EXPECT) {
         return;
     }
-    let reading = async {
+    let reading = async move {
         let mut dropped = 0;
         while let Some(Ok(frame)) = body.frame().await {
             dropped += frame.data_ref().map_or(0, Bytes::len);
@@ -23,6 +23,7 @@ pub(crate) async fn rest(headers: &HeaderMap, mut body: Incoming) {
             }
         }
     };
+    // On the heap: every request's future would have to be large enough for what hardly any needs.
     // The client gets its answer either way.
-    let _ = tokio::time::timeout(DROPPED_FOR, reading).await;
+    let _ = Box::pin(tokio::time::timeout(DROPPED_FOR, reading)).await;
 }

@@ -76,7 +76,10 @@ fn named(headers: &HeaderMap) -> Vec<HeaderName> {
     lists
         .flat_map(|list| list.split(','))
         .take(NAMED_MAX)
-        .filter_map(|name| name.trim().parse().ok())
+        .map(str::trim)
+        // These are said most, and name no header that is not dropped anyway.
+        .filter(|name| !["keep-alive", "close"].iter().any(|it| name.eq_ignore_ascii_case(it)))
+        .filter_map(|name| name.parse().ok())
         .filter(|name| ![HOST, AUTHORIZATION, http::header::CONTENT_LENGTH].contains(name))
         .collect()
 }

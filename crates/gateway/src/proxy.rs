@@ -22,7 +22,7 @@ mod upload;
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chassis::clock;
@@ -38,11 +38,11 @@ use hyper::body::Incoming;
 use crate::drain;
 use crate::guards::Guards;
 use crate::hygiene::{self, Forwarded};
-use crate::meters::{Ended, Meters};
+use crate::meters::{Ended, Meters, Timing};
 use crate::plan;
 use crate::who::Who;
 use deadlines::{Alarm, Deadlines};
-use download::{Begun, Held};
+use download::{Begun, Download, Held};
 use failure::Failure;
 use link::{Failed, Link};
 use pool::{Lane, Pool};
@@ -70,11 +70,33 @@ pub(crate) struct Core {
 
 /// A request that may be passed on.
 pub(crate) struct Call {
-    pub(crate) parts: Parts,
+    /// On the heap, as what becomes of it is: a request is handed on often and copied once.
+    pub(crate) parts: Box<Parts>,
     pub(crate) who: Who,
     pub(crate) peer: SocketAddr,
     /// Whether the app's page has this address too, so that the answer depends on `Accept`.
     pub(crate) shared_with_app: bool,
+}
+
+impl Route {
+    /// Lets a call pass the guards, cheapest refusal first; from here on its time is taken.
+    ///
+    /// # Errors
+    /// 429 or 503, counted.
+    fn enter(&self, call: &Call, now: Instant) -> Result<(Timing<'_>, Option<Permit>), Problem> {
+        let timing = self.meters.start(now);
+        if let Err(problem) = self.guards.check(call.who.subject(), call.peer.ip(), now) {
+            timing.end(Ended::RateLimited, now);
+            return Err(problem);
+        }
+        match self.guards.admit(now) {
+            Ok(permit) => Ok((timing, permit)),
+            Err(problem) => {
+                timing.end(Ended::CircuitOpen, now);
+                Err(problem)
+            }
+        }
+    }
 }
 
 impl Core {
@@ -86,28 +108,28 @@ impl Core {
     /// Passes a request on and its answer back.
     pub(crate) async fn proxy(&self, route: &Route, call: Call, body: Incoming) -> Response {
         let now = clock::now();
-        let timing = route.meters.start(now);
         let trace = Trace::take(&call.parts.headers);
-        let (subject, address) = (call.who.subject(), call.peer.ip());
-        if let Err(problem) = route.guards.check(subject, address, now) {
-            timing.end(Ended::RateLimited, now);
-            drain::rest(&call.parts.headers, body).await;
-            return problem.into_response(&trace);
-        }
-        let permit = match route.guards.admit(now) {
-            Ok(permit) => permit,
+        let (timing, permit) = match route.enter(&call, now) {
+            Ok(entered) => entered,
             Err(problem) => {
-                timing.end(Ended::CircuitOpen, now);
                 drain::rest(&call.parts.headers, body).await;
                 return problem.into_response(&trace);
             }
         };
-        let answer = match upload::begin(body).await {
-            Ok(upload) => self.forward(route, call, upload, permit, (&trace, now)).await,
+        let shared_with_app = call.shared_with_app;
+        let begun = upload::begin(body).await;
+        let answer = match begun {
+            Ok((upload, waits)) => {
+                let request = self.request(call, upload, &trace);
+                self.forward(route, request, (permit, waits), now).await
+            }
             Err(_) => Err(Failure::Client),
         };
         match answer {
-            Ok(response) => {
+            Ok(mut response) => {
+                if shared_with_app {
+                    response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+                }
                 timing.end(Ended::of(response.status()), clock::now());
                 response
             }
@@ -129,22 +151,10 @@ impl Core {
         body: Bytes,
     ) -> Result<(StatusCode, HeaderMap, Bytes), Problem> {
         let now = clock::now();
-        let timing = route.meters.start(now);
         let trace = Trace::take(&call.parts.headers);
-        let passed = route.guards.check(call.who.subject(), call.peer.ip(), now);
-        if let Err(problem) = passed {
-            timing.end(Ended::RateLimited, now);
-            return Err(problem);
-        }
-        let permit = match route.guards.admit(now) {
-            Ok(permit) => permit,
-            Err(problem) => {
-                timing.end(Ended::CircuitOpen, now);
-                return Err(problem);
-            }
-        };
-        let upload = (Upload::Whole(Some(body)), Waits::default());
-        let answer = self.forward(route, call, upload, permit, (&trace, now)).await;
+        let (timing, permit) = route.enter(&call, now)?;
+        let request = self.request(call, Upload::Whole(Some(body)), &trace);
+        let answer = self.forward(route, request, (permit, Waits::default()), now).await;
         let ended =
             answer.as_ref().map_or_else(|failure| failure.ended(), |it| Ended::of(it.status()));
         timing.end(ended, clock::now());
@@ -158,37 +168,33 @@ impl Core {
     async fn forward(
         &self,
         route: &Route,
-        call: Call,
-        (upload, waits): (Upload, Waits),
-        permit: Option<Permit>,
-        (trace, now): (&Trace, Instant),
+        request: Box<Request<Upload>>,
+        (permit, waits): (Option<Permit>, Waits),
+        now: Instant,
     ) -> Result<Response, Failure> {
         let mut alarm = self.deadlines.alarm(now + route.guards.timeout());
-        let shared_with_app = call.shared_with_app;
         let pool = &self.pools[route.plan.upstream];
-        let request = self.request(call, upload, trace);
         let sent = send(pool, request, &mut alarm, now).await;
-        let (response, link, lane) = match sent {
-            Ok(sent) => sent,
-            Err(failure) => return Err(blame(failure, &waits, permit)),
-        };
-        let held = Held { link, lane, permit };
-        answer(response, held, alarm, route, shared_with_app).await
+        match sent {
+            Ok((response, link, lane)) => {
+                answer(response, Held { link, lane, permit }, alarm, route.guards.timeout()).await
+            }
+            Err(failure) => Err(blame(failure, &waits, permit)),
+        }
     }
 
     /// The request as the service gets it, but for the address.
-    fn request(&self, call: Call, upload: Upload, trace: &Trace) -> Request<Upload> {
+    fn request(&self, call: Call, upload: Upload, trace: &Trace) -> Box<Request<Upload>> {
         let mut parts = call.parts;
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
-        let traceparent = HeaderValue::try_from(trace.traceparent());
         let forwarded = Forwarded {
             client: self.client(call.peer.ip()),
             bearer: call.who.into_bearer(),
-            traceparent: traceparent.expect("a trace is plain text"),
+            traceparent: trace.header(),
         };
         hygiene::to_upstream(&mut parts.headers, forwarded);
-        Request::from_parts(parts, upload)
+        Box::new(Request::from_parts(*parts, upload))
     }
 
     fn client(&self, address: IpAddr) -> HeaderValue {
@@ -217,7 +223,7 @@ type Sent = (http::Response<Incoming>, Box<Link>, Rc<Lane>);
 /// Sends a request to the first address that takes it.
 async fn send(
     pool: &Pool,
-    mut request: Request<Upload>,
+    mut request: Box<Request<Upload>>,
     alarm: &mut Alarm,
     now: Instant,
 ) -> Result<Sent, Failure> {
@@ -228,7 +234,7 @@ async fn send(
             match link.exchange(request, alarm).await {
                 Ok(response) => return Ok((response, link, lane.clone())),
                 // The service closed it while it lay idle; a fresh one will tell.
-                Err(Failed::NotSent(unsent)) => request = *unsent,
+                Err(Failed::NotSent(unsent)) => request = unsent,
                 Err(failed) => return Err(failed.into()),
             }
         }
@@ -248,9 +254,11 @@ async fn send(
 }
 
 async fn connect(lane: &Lane, alarm: &mut Alarm) -> Result<Box<Link>, Failure> {
+    // On the heap: it is seldom needed, and every request's future would have room for it.
+    let connecting = Box::pin(lane.connect());
     tokio::select! {
         biased;
-        connected = lane.connect() => connected.map_err(|_| Failure::Refused),
+        connected = connecting => connected.map_err(|_| Failure::Refused),
         () = std::future::poll_fn(|context| alarm.poll(context)) => Err(Failure::ConnectedLate),
     }
 }
@@ -273,8 +281,7 @@ async fn answer(
     response: http::Response<Incoming>,
     mut held: Held,
     alarm: Alarm,
-    route: &Route,
-    shared_with_app: bool,
+    idle: Duration,
 ) -> Result<Response, Failure> {
     let (mut parts, body) = response.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -288,15 +295,12 @@ async fn answer(
         permit.record(if failed { Outcome::Failure } else { Outcome::Success }, clock::now());
     }
     let alarm = (!endless).then_some(alarm);
-    let begun = download::begin(body, held, alarm, route.guards.timeout()).await;
+    let begun = Download::new(body, held, alarm, idle).begin().await;
     let body = match begun.map_err(|error| Failure::of(&error))? {
         Begun::Whole(bytes) => Body::full(bytes),
         Begun::Part(download) => Body::stream(*download),
     };
     hygiene::to_client(&mut parts.headers);
-    if shared_with_app {
-        parts.headers.append(VARY, HeaderValue::from_static("Accept"));
-    }
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     Ok(Response::from_parts(parts, body))

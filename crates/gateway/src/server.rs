@@ -28,7 +28,7 @@ use crate::session;
 use crate::table::Action;
 use crate::topics;
 use crate::who::Who;
-use admit::Admitted;
+use admit::{Admitted, Local};
 
 /// What answers on one core of a listener; from [`Gateway`](crate::Gateway).
 pub struct Server {
@@ -60,80 +60,86 @@ impl Server {
         Server { shared, core, face }
     }
 
-    async fn answer(&self, mut parts: Parts, body: Incoming, peer: SocketAddr) -> Response {
-        let admitted = match self.admit(&parts) {
-            Ok(admitted) => admitted,
-            Err(problem) => return refuse(problem, &parts.headers, body).await,
-        };
-        match admitted {
-            Admitted::Answer(response) => response,
-            Admitted::Proxy { route, who, shared_with_app } => {
+    async fn answer(&self, parts: Box<Parts>, body: Incoming, peer: SocketAddr) -> Response {
+        let done = match self.admit(&parts) {
+            Ok(Admitted::Answer(response)) => return response,
+            Ok(Admitted::Proxy { route, who, shared_with_app }) => {
                 let route = &self.shared.routes[route];
                 let call = Call { parts, who, peer, shared_with_app };
-                self.core.proxy(route, call, body).await
+                return self.core.proxy(route, call, body).await;
             }
-            Admitted::Session { route } => {
-                let trace = Trace::take(&parts.headers);
-                let (shared, core) = (&*self.shared, &self.core);
-                let route = &shared.routes[route];
-                parts.extensions.clear();
-                let ask = session::Ask { shared, core, route, parts, peer };
-                ask.answer(body).await.unwrap_or_else(|problem| problem.into_response(&trace))
+            Ok(Admitted::Session { route }) => {
+                return Box::pin(self.session(route, parts, (body, peer))).await;
             }
-            Admitted::Local { action, owner, html, who } => {
-                let done = self.act(action, &parts, (owner, html), &who).await;
-                self.count(action, &done);
-                match done {
-                    Ok(response) => response,
-                    Err(problem) => refuse(problem, &parts.headers, body).await,
-                }
+            Ok(Admitted::Local(local)) => self.local(local, &parts).await,
+            Err(problem) => Err(problem),
+        };
+        match done {
+            Ok(response) => response,
+            Err(problem) => {
+                drain::rest(&parts.headers, body).await;
+                problem.into_response(&Trace::take(&parts.headers))
             }
-            Admitted::List { at, owner } => match self.list(at, owner.as_deref(), &parts).await {
-                Ok(response) => response,
-                Err(problem) => refuse(problem, &parts.headers, body).await,
-            },
         }
     }
 
-    async fn list(
+    async fn session(
         &self,
-        at: usize,
-        owner: Option<&str>,
-        parts: &Parts,
-    ) -> Result<Response, Problem> {
-        let (list, views) = (&self.shared.plan.lists[at], &self.shared.views);
-        wait::for_position(views, &parts.headers).await?;
-        lists::rows(views, (list, &self.shared.plan.pages[list.page]), owner, parts)
+        route: usize,
+        mut parts: Box<Parts>,
+        (body, peer): (Incoming, SocketAddr),
+    ) -> Response {
+        let trace = Trace::take(&parts.headers);
+        let (shared, core) = (&*self.shared, &self.core);
+        parts.extensions.clear();
+        let ask = session::Ask { shared, core, route: &shared.routes[route], parts, peer };
+        ask.answer(body).await.unwrap_or_else(|problem| problem.into_response(&trace))
     }
 
-    /// Does what the gateway answers itself.
-    async fn act(
-        &self,
-        action: Action,
-        parts: &Parts,
-        (owner, html): (String, bool),
-        who: &Who,
-    ) -> Result<Response, Problem> {
-        let (shared, views) = (&*self.shared, &self.shared.views);
+    /// Does what the gateway answers itself, once it can include the write that was named.
+    async fn local(&self, local: Local, parts: &Parts) -> Result<Response, Problem> {
+        let action = local.action;
+        let mut ready = Ok(());
         if parts.headers.contains_key(wait::POSITION) {
-            wait::for_position(views, &parts.headers).await?;
+            ready = Box::pin(wait::for_position(&self.shared.views, &parts.headers)).await;
         }
+        let done = match ready {
+            Ok(()) if action == Action::Events => Box::pin(self.events(&local, parts)).await,
+            Ok(()) => self.act(local, parts),
+            Err(problem) => Err(problem),
+        };
+        self.count(action, &done);
+        done
+    }
+
+    async fn events(&self, local: &Local, parts: &Parts) -> Result<Response, Problem> {
+        let query = Query::parse(parts.uri.query())?;
+        let topic = local.owner.as_deref().unwrap_or_default();
+        topics::read(self.shared.broker.as_ref(), topic, query).await
+    }
+
+    /// Answers from memory or from the views' store, without waiting.
+    fn act(&self, local: Local, parts: &Parts) -> Result<Response, Problem> {
+        let (shared, views) = (&*self.shared, &self.shared.views);
+        let Local { action, owner, html, who } = local;
+        if let Action::List(at) = action {
+            let list = &shared.plan.lists[at];
+            let owner = owner.as_deref();
+            return lists::rows(views, (list, &shared.plan.pages[list.page]), owner, parts);
+        }
+        let owner = owner.expect("only a list may be of everybody");
         match action {
             Action::Page(at) if !html => pages::json(views, &shared.plan.pages[at], &owner, parts),
             Action::Page(at) | Action::Own(at) => {
                 pages::html(views, &shared.plan.pages[at], &owner, &parts.headers)
             }
-            Action::Live(at) => self.live(at, parts, owner, who),
+            Action::Live(at) => self.live(at, parts, owner, &who),
             Action::Head(at) => {
                 let head = &shared.plan.heads[at];
                 lists::head(views, (head, &shared.plan.pages[head.page]), &owner)
             }
-            Action::Events => {
-                let query = Query::parse(parts.uri.query())?;
-                topics::read(shared.broker.as_ref(), &owner, query).await
-            }
-            Action::Proxy(_) | Action::Session | Action::List(_) => {
-                unreachable!("these are admitted as what they are")
+            Action::List(_) | Action::Events | Action::Proxy(_) | Action::Session => {
+                unreachable!("these are answered before")
             }
         }
     }
@@ -178,16 +184,10 @@ impl Server {
     }
 }
 
-/// Sends a refusal, after what is left of the body.
-async fn refuse(problem: Problem, headers: &HeaderMap, body: Incoming) -> Response {
-    drain::rest(headers, body).await;
-    problem.into_response(&Trace::take(headers))
-}
-
 impl Serve for Server {
     async fn serve(self: Rc<Self>, request: Request, peer: SocketAddr) -> Response {
         let (parts, body) = request.into_parts();
-        self.answer(parts, body, peer).await
+        self.answer(Box::new(parts), body, peer).await
     }
 }
 

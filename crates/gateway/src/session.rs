@@ -52,7 +52,7 @@ pub(crate) struct Ask<'g> {
     pub(crate) shared: &'g Shared,
     pub(crate) core: &'g Core,
     pub(crate) route: &'g Route,
-    pub(crate) parts: Parts,
+    pub(crate) parts: Box<Parts>,
     pub(crate) peer: SocketAddr,
 }
 
@@ -114,7 +114,7 @@ impl Ask<'_> {
     async fn token(&self, pairs: &[(&str, &str)]) -> Result<Answer, Problem> {
         let form = encoded(pairs);
         let call = Call {
-            parts: self.request(form.len()),
+            parts: Box::new(self.request(form.len())),
             who: Who::default(),
             peer: self.peer,
             shared_with_app: false,

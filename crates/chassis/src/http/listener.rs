@@ -5,9 +5,14 @@
 //! spreads connections over the cores without a lock of ours.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -88,7 +93,7 @@ impl Listener {
             joined.listen(BACKLOG).map_err(refuse)?;
             sockets.push(joined);
         }
-        let sockets: std::sync::Arc<[std::sync::Mutex<Option<Socket>>]> =
+        let sockets: Arc<[std::sync::Mutex<Option<Socket>>]> =
             sockets.into_iter().map(|socket| std::sync::Mutex::new(Some(socket))).collect();
         let stop = stop.clone();
         cores.spawn_each(move |core| {
@@ -114,7 +119,7 @@ fn socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
 
 async fn accept<S: Serve>(socket: Socket, serve: Rc<S>, stop: Stop) {
     let listener = TcpListener::from_std(socket.into()).expect("a runtime runs on this core");
-    let room = std::sync::Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
+    let room = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     loop {
         let slot = room.clone().acquire_owned();
         let accepted = tokio::select! {
@@ -152,10 +157,10 @@ async fn connection<S: Serve>(stream: TcpStream, peer: SocketAddr, serve: Rc<S>,
         // Head and body in one buffer and one send: cheaper than a vectored write through the file layer.
         .writev(false)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.stopped() => {
+    let mut connection = pin!(connection);
+    let ended = match stop.or(connection.as_mut()).await {
+        Some(ended) => ended,
+        None => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -170,6 +175,8 @@ async fn connection<S: Serve>(stream: TcpStream, peer: SocketAddr, serve: Rc<S>,
 pub struct Stop {
     token: CancellationToken,
     tracker: TaskTracker,
+    /// What the token says, to be read without its lock.
+    pressed: Arc<AtomicBool>,
 }
 
 impl Stop {
@@ -185,12 +192,34 @@ impl Stop {
 
     /// Whether it has been stopped.
     pub fn is_stopped(&self) -> bool {
-        self.token.is_cancelled()
+        self.pressed.load(Ordering::Acquire)
     }
 
     /// No further connection is accepted; each open one ends after the request it is in.
     pub fn stop(&self) {
+        self.pressed.store(true, Ordering::Release);
         self.token.cancel();
+    }
+
+    /// Polls `work` until it is done, or until stopped: then `None`.
+    ///
+    /// A connection is polled several times per request, so the token is asked only when a new
+    /// task waits; the waker it was left stays good.
+    async fn or<F: Future>(&self, mut work: std::pin::Pin<&mut F>) -> Option<F::Output> {
+        let mut stopped = pin!(self.stopped());
+        let mut left: Option<Waker> = None;
+        poll_fn(|context| {
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(Some(done));
+            }
+            let known = left.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+            if known && !self.is_stopped() {
+                return Poll::Pending;
+            }
+            left = Some(context.waker().clone());
+            stopped.as_mut().poll(context).map(|()| None)
+        })
+        .await
     }
 
     /// Waits until every connection has ended, at most `at_most`; whether they had.

@@ -3,7 +3,9 @@
 //! Only `traceparent` is read (version 00 and its later forms' common part); a malformed one starts
 //! a new trace, as the recommendation asks.
 
-use http::HeaderMap;
+use std::str;
+
+use http::{HeaderMap, HeaderValue};
 
 use crate::chance;
 
@@ -13,19 +15,27 @@ pub const TRACEPARENT: &str = "traceparent";
 /// The trace a request belongs to, and our own span in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
-    text: String,
+    // Written by hand: every request has one, and a formatter costs ten times as much.
+    text: [u8; LENGTH],
 }
 
+const LENGTH: usize = 55;
 const ID: std::ops::Range<usize> = 3..35;
 const PARENT: std::ops::Range<usize> = 36..52;
 const FLAGS: std::ops::Range<usize> = 53..55;
+const BLANK: [u8; LENGTH] = *b"00-00000000000000000000000000000000-0000000000000000-01";
 
 impl Trace {
     /// Continues the caller's trace with a span of our own, or starts one.
     pub fn take(headers: &HeaderMap) -> Trace {
         let given = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
         match given.filter(|text| is_valid(text)) {
-            Some(text) => Trace::of(&text[ID], &text[FLAGS]),
+            Some(given) => {
+                let mut text = BLANK;
+                text[ID].copy_from_slice(&given.as_bytes()[ID]);
+                text[FLAGS].copy_from_slice(&given.as_bytes()[FLAGS]);
+                Trace::with_span(text)
+            }
             None => Trace::start(),
         }
     }
@@ -33,21 +43,38 @@ impl Trace {
     /// A trace that begins here.
     pub fn start() -> Trace {
         // The recommendation forbids an all-zero id; `spread` never yields zero.
-        Trace::of(&format!("{:016x}{:016x}", chance::spread(), chance::spread()), "01")
+        let mut text = BLANK;
+        let (high, low) = text[ID].split_at_mut(16);
+        write_hex(chance::spread(), high);
+        write_hex(chance::spread(), low);
+        Trace::with_span(text)
     }
 
     /// The trace id: 32 hexadecimal digits.
     pub fn id(&self) -> &str {
-        &self.text[ID]
+        &self.traceparent()[ID]
+    }
+
+    /// The header's text, to send on.
+    pub fn traceparent(&self) -> &str {
+        str::from_utf8(&self.text).expect("hexadecimal digits")
     }
 
     /// The header to send on.
-    pub fn traceparent(&self) -> &str {
-        &self.text
+    pub fn header(&self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.text).expect("hexadecimal digits")
     }
 
-    fn of(id: &str, flags: &str) -> Trace {
-        Trace { text: format!("00-{id}-{:016x}-{flags}", chance::spread()) }
+    fn with_span(mut text: [u8; LENGTH]) -> Trace {
+        write_hex(chance::spread(), &mut text[PARENT]);
+        Trace { text }
+    }
+}
+
+/// Writes 64 bits as 16 digits.
+fn write_hex(bits: u64, digits: &mut [u8]) {
+    for (at, digit) in digits.iter_mut().enumerate() {
+        *digit = b"0123456789abcdef"[(bits >> (60 - 4 * at) & 15) as usize];
     }
 }
 
@@ -82,6 +109,13 @@ mod tests {
         assert_eq!(trace.id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_ne!(trace.traceparent(), given);
         assert!(is_valid(trace.traceparent()));
+    }
+
+    #[test]
+    fn bits_are_written_in_order() {
+        let mut digits = [0; 16];
+        write_hex(0x0123_4567_89ab_cdef, &mut digits);
+        assert_eq!(&digits, b"0123456789abcdef");
     }
 
     #[test]

@@ -62,27 +62,31 @@ impl Held {
     }
 }
 
-/// Takes what has come of a body without waiting for more.
-///
-/// # Errors
-/// The body broke off at once; this has been counted.
-pub(crate) async fn begin(
-    rest: Incoming,
-    held: Held,
-    alarm: Option<Alarm>,
-    idle: Duration,
-) -> Result<Begun, hyper::Error> {
-    let (first, second, held, waiting) = (None, None, Some(held), false);
-    let mut download = Download { first, second, rest, held, alarm, idle, waiting };
-    let ended = poll_fn(|context| Poll::Ready(download.look(context))).await?;
-    Ok(if ended {
-        Begun::Whole(download.first.take().unwrap_or_default())
-    } else {
-        Begun::Part(Box::new(download))
-    })
-}
-
 impl Download {
+    /// A body of which nothing has been looked at; `idle` is how long it may stand still.
+    pub(crate) fn new(
+        rest: Incoming,
+        held: Held,
+        alarm: Option<Alarm>,
+        idle: Duration,
+    ) -> Download {
+        let (first, second, held, waiting) = (None, None, Some(held), false);
+        Download { first, second, rest, held, alarm, idle, waiting }
+    }
+
+    /// Takes what has come of the body without waiting for more.
+    ///
+    /// # Errors
+    /// The body broke off at once; this has been counted.
+    pub(crate) async fn begin(mut self) -> Result<Begun, hyper::Error> {
+        let ended = poll_fn(|context| Poll::Ready(self.look(context))).await?;
+        Ok(if ended {
+            Begun::Whole(self.first.take().unwrap_or_default())
+        } else {
+            Begun::Part(Box::new(self))
+        })
+    }
+
     /// Reads what is there already; whether that was all.
     fn look(&mut self, context: &mut Context<'_>) -> Result<bool, hyper::Error> {
         if self.rest.is_end_stream() {

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use chassis::telemetry::Level;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -77,27 +78,35 @@ impl Link {
     }
 
     /// Sends a request and waits for the head of its answer.
-    pub(crate) async fn exchange(
+    pub(crate) fn exchange(
         &mut self,
-        request: Request<Upload>,
+        request: Box<Request<Upload>>,
         alarm: &mut Alarm,
-    ) -> Result<Response<Incoming>, Failed> {
-        let mut answer = pin!(self.sender.try_send_request(request));
+    ) -> impl Future<Output = Result<Response<Incoming>, Failed>> {
+        let answer = self.sender.try_send_request(*request);
         let (connection, ended) = (&mut self.connection, &mut self.ended);
-        poll_fn(|context| {
-            if !*ended {
-                *ended = Pin::new(&mut *connection).poll(context).is_ready();
-            }
-            match answer.as_mut().poll(context) {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                    Some(request) => Failed::NotSent(Box::new(request)),
-                    None => Failed::Broken(error.into_error()),
-                })),
-                Poll::Pending => alarm.poll(context).map(|()| Err(Failed::Late)),
-            }
-        })
-        .await
+        async move {
+            let mut answer = pin!(answer);
+            poll_fn(|context| {
+                if !*ended {
+                    *ended = Pin::new(&mut *connection).poll(context).is_ready();
+                }
+                match answer.as_mut().poll(context) {
+                    Poll::Ready(answer) => Poll::Ready(answer.map_err(Failed::of)),
+                    Poll::Pending => alarm.poll(context).map(|()| Err(Failed::Late)),
+                }
+            })
+            .await
+        }
+    }
+}
+
+impl Failed {
+    fn of(mut error: TrySendError<Request<Upload>>) -> Failed {
+        match error.take_message() {
+            Some(request) => Failed::NotSent(Box::new(request)),
+            None => Failed::Broken(error.into_error()),
+        }
     }
 }
 

@@ -25,13 +25,25 @@ pub(super) enum Admitted {
     /// It is answered already: a file, or the app's page.
     Answer(Response),
     /// Passed on by a route.
-    Proxy { route: usize, who: Who, shared_with_app: bool },
+    Proxy {
+        route: usize,
+        who: Who,
+        shared_with_app: bool,
+    },
     /// Sign-in by cookie, through this route.
-    Session { route: usize },
-    /// Answered from here, for this owner (or of this topic).
-    Local { action: Action, owner: String, html: bool, who: Who },
-    /// A list of an owner's rows; of everybody's for a service of this machine that names nobody.
-    List { at: usize, owner: Option<String> },
+    Session {
+        route: usize,
+    },
+    Local(Local),
+}
+
+/// What is answered from here.
+pub(super) struct Local {
+    pub(super) action: Action,
+    /// Whose it is, or the topic's name; none for a list of everybody's rows.
+    pub(super) owner: Option<String>,
+    pub(super) html: bool,
+    pub(super) who: Who,
 }
 
 /// A request as it was read and looked up.
@@ -191,15 +203,16 @@ impl Server {
                 if !principal.is_some_and(|principal| principal.role.is_administrator()) {
                     return Err(Problem::forbidden("topics are for administrators"));
                 }
-                let owner = params.get(0).to_owned();
-                return Ok(Admitted::Local { action, owner, html: false, who });
+                let owner = Some(params.get(0).to_owned());
+                return Ok(Admitted::Local(Local { action, owner, html: false, who }));
             }
             Action::Page(page) | Action::Live(page) => (Some(params.get(0)), page),
             Action::Own(page) => (None, page),
             Action::List(at) if !plan.lists[at].named && principal.is_none() => {
-                let all = self.face.is_local();
-                let list = Admitted::List { at, owner: None };
-                return if all { Ok(list) } else { Err(Problem::unauthorized()) };
+                if !self.face.is_local() {
+                    return Err(Problem::unauthorized());
+                }
+                return Ok(Admitted::Local(Local { action, owner: None, html: false, who }));
             }
             Action::List(at) => (plan.lists[at].named.then(|| params.get(0)), plan.lists[at].page),
             Action::Head(at) => (Some(params.get(0)), plan.heads[at].page),
@@ -216,10 +229,7 @@ impl Server {
         if another && plan.pages[page].private {
             return Err(Problem::not_found());
         }
-        if let Action::List(at) = action {
-            return Ok(Admitted::List { at, owner: Some(owner) });
-        }
-        Ok(Admitted::Local { action, owner, html, who })
+        Ok(Admitted::Local(Local { action, owner: Some(owner), html, who }))
     }
 
     fn check_role(
