@@ -145,11 +145,11 @@ impl Edge {
     }
 
     #[expect(clippy::type_complexity, reason = "taken apart at its one caller")]
-    fn check<A: Copy>(
+    fn check<'r, A: Copy>(
         &self,
         table: &Table<A>,
-        parts: &http::request::Parts,
-    ) -> Result<(A, Params, Option<Arc<Principal>>, Path), Problem> {
+        parts: &'r http::request::Parts,
+    ) -> Result<(A, Params, Option<Arc<Principal>>, Path<'r>), Problem> {
         if self.loopback {
             loopback::check(&parts.uri, &parts.headers)?;
         }

@@ -155,7 +155,7 @@ impl Faults {
     }
 
     /// What a request for `path` meets now.
-    pub fn hit(&self, service: Name, path: &Path) -> Option<Hit> {
+    pub fn hit(&self, service: Name, path: &Path<'_>) -> Option<Hit> {
         if !self.enabled() {
             return None;
         }
@@ -266,7 +266,7 @@ mod tests {
         }
     }
 
-    fn path(text: &str) -> Path {
+    fn path(text: &str) -> Path<'_> {
         Path::parse(text).expect("a path")
     }
 

@@ -72,14 +72,14 @@ fn drop_all(headers: &mut HeaderMap, wrong: impl Fn(&HeaderName) -> bool) {
 
 /// The headers that `Connection` names, but for those that no client may take away.
 fn named(headers: &HeaderMap) -> Vec<HeaderName> {
-    let lists = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    lists
+    let values = headers.get_all(CONNECTION).iter();
+    // Said nearly always, and alone it names no header that is not dropped anyway.
+    let values = values.filter(|value| !value.as_bytes().eq_ignore_ascii_case(b"keep-alive"));
+    values
+        .filter_map(|value| value.to_str().ok())
         .flat_map(|list| list.split(','))
         .take(NAMED_MAX)
-        .map(str::trim)
-        // These are said most, and name no header that is not dropped anyway.
-        .filter(|name| !["keep-alive", "close"].iter().any(|it| name.eq_ignore_ascii_case(it)))
-        .filter_map(|name| name.parse().ok())
+        .filter_map(|name| name.trim().parse().ok())
         .filter(|name| ![HOST, AUTHORIZATION, http::header::CONTENT_LENGTH].contains(name))
         .collect()
 }

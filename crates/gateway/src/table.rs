@@ -108,9 +108,9 @@ impl Table {
     }
 
     /// Looks a request up.
-    pub(crate) fn find(&self, path: &Path, method: &Method) -> Found {
+    pub(crate) fn find(&self, path: &Path<'_>, method: &Method) -> Found {
         let first = path.segments().first();
-        let entries = first.and_then(|first| self.by_first.get(first.as_str()));
+        let entries = first.and_then(|first| self.by_first.get(first.as_ref()));
         let mut wrong: Option<(Action, Vec<Method>)> = None;
         for entry in entries.unwrap_or(&self.rest) {
             let Some(params) = entry.pattern.matches(path) else { continue };
@@ -124,7 +124,7 @@ impl Table {
     }
 
     /// Whether the app's page is here.
-    pub(crate) fn is_app(&self, path: &Path) -> bool {
+    pub(crate) fn is_app(&self, path: &Path<'_>) -> bool {
         self.app.iter().any(|pattern| pattern.matches(path).is_some())
     }
 }

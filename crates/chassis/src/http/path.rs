@@ -11,23 +11,23 @@ use http::Method;
 /// The longest path that is looked at.
 pub const PATH_BYTES_MAX: usize = 8 * 1024;
 
-/// A path of decoded segments.
+/// A path of decoded segments, borrowed where nothing was encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Path {
-    segments: Vec<String>,
+pub struct Path<'r> {
+    segments: Vec<Cow<'r, str>>,
 }
 
 /// The path could stand for another one: 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadPath;
 
-impl Path {
+impl<'r> Path<'r> {
     /// Splits and decodes a raw path (`/orders/1%40x`).
     ///
     /// # Errors
     /// `%2f`, `%00`, `;`, `..`, `//`, backslash, control characters, encoded or not, bad escapes,
     /// no leading slash, or more than [`PATH_BYTES_MAX`].
-    pub fn parse(raw: &str) -> Result<Path, BadPath> {
+    pub fn parse(raw: &'r str) -> Result<Path<'r>, BadPath> {
         let inner = raw.strip_prefix('/').ok_or(BadPath)?;
         if raw.len() > PATH_BYTES_MAX {
             return Err(BadPath);
@@ -42,13 +42,13 @@ impl Path {
             if part.is_empty() && (parts.peek().is_some() || segments.is_empty()) {
                 return Err(BadPath);
             }
-            segments.push(decode(part)?.into_owned());
+            segments.push(decode(part)?);
         }
         Ok(Path { segments })
     }
 
     /// The decoded segments; the root has none, a trailing slash leaves an empty last one.
-    pub fn segments(&self) -> &[String] {
+    pub fn segments(&self) -> &[Cow<'r, str>] {
         &self.segments
     }
 }
@@ -56,11 +56,21 @@ impl Path {
 fn decode(segment: &str) -> Result<Cow<'_, str>, BadPath> {
     let decoded =
         if segment.contains('%') { Cow::Owned(unescape(segment)?) } else { segment.into() };
-    let forbidden = |c: char| matches!(c, '/' | '\\' | ';') || c.is_control();
-    if decoded.contains(forbidden) || matches!(decoded.as_ref(), "." | "..") {
+    if !is_plain(decoded.as_bytes()) && decoded.contains(is_forbidden)
+        || matches!(decoded.as_ref(), "." | "..")
+    {
         return Err(BadPath);
     }
     Ok(decoded)
+}
+
+/// Most segments are these; nothing in them is forbidden.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~@+".contains(byte))
+}
+
+fn is_forbidden(c: char) -> bool {
+    matches!(c, '/' | '\\' | ';') || c.is_control()
 }
 
 fn unescape(segment: &str) -> Result<String, BadPath> {
@@ -117,7 +127,7 @@ impl Pattern {
     }
 
     /// What `path` fills into the pattern, if it matches.
-    pub fn matches(&self, path: &Path) -> Option<Params> {
+    pub fn matches(&self, path: &Path<'_>) -> Option<Params> {
         let segments = path.segments();
         let fits = if self.open_end {
             segments.len() >= self.parts.len()
@@ -131,7 +141,7 @@ impl Pattern {
         for (part, segment) in self.parts.iter().zip(segments) {
             match part {
                 Part::Literal(literal) if literal == segment => {}
-                Part::Name(_) if !segment.is_empty() => params.push(segment.clone()),
+                Part::Name(_) if !segment.is_empty() => params.push(segment.clone().into_owned()),
                 _ => return None,
             }
         }
@@ -233,7 +243,7 @@ impl<A> Table<A> {
     }
 
     /// Looks `path` up; HEAD is served by GET.
-    pub fn find(&self, path: &Path, method: &Method) -> Found<'_, A> {
+    pub fn find(&self, path: &Path<'_>, method: &Method) -> Found<'_, A> {
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
         let mut allowed = Vec::new();
         for (pattern, method, action) in &self.rows {
@@ -256,7 +266,7 @@ impl<A> Table<A> {
 mod tests {
     use super::*;
 
-    fn path(raw: &str) -> Path {
+    fn path(raw: &str) -> Path<'_> {
         Path::parse(raw).expect("a good path")
     }
 

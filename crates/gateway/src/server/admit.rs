@@ -176,7 +176,7 @@ impl Server {
         }
     }
 
-    fn wrong_method(&self, path: &Path, mut allowed: Vec<Method>) -> Problem {
+    fn wrong_method(&self, path: &Path<'_>, mut allowed: Vec<Method>) -> Problem {
         if self.table().is_app(path) {
             table::allow(&mut allowed, &[Method::GET]);
         }
@@ -249,7 +249,7 @@ impl Server {
 }
 
 /// The path of a request whose target and `Host` can mean one thing only.
-fn path(parts: &Parts) -> Result<Path, Problem> {
+fn path(parts: &Parts) -> Result<Path<'_>, Problem> {
     // Absolute and authority forms are for proxies of another kind.
     if parts.uri.scheme().is_some() || parts.uri.authority().is_some() {
         return Err(Problem::bad_path());
