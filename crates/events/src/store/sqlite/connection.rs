@@ -38,6 +38,9 @@ pub(super) fn open_writer(path: &Path, page_bytes: u32) -> Result<Connection, Er
         return Err(Error::environment(format!("no write-ahead log on this file system: {mode}")));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // What a savepoint would roll back is kept in memory, not in a file: every piece of work has one,
+    // and half of all write calls went there. It is let go with the savepoint.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_BYTES / page_bytes)?;
     Ok(connection)
 }
