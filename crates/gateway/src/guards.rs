@@ -214,6 +214,7 @@ mod tests {
             name: "r".to_owned(),
             upstream: 0,
             open: plan::Open::Everything,
+            signed_in: Vec::new(),
             role: None,
             timeout: Duration::from_secs(1),
             breaker: None,

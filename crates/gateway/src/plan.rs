@@ -54,6 +54,8 @@ pub(crate) struct Route {
     pub(crate) name: String,
     pub(crate) upstream: usize,
     pub(crate) open: Open,
+    /// Methods for which any role will do.
+    pub(crate) signed_in: Vec<Method>,
     pub(crate) role: Option<Role>,
     pub(crate) timeout: Duration,
     pub(crate) breaker: Option<breaker::Settings>,

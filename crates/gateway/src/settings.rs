@@ -68,7 +68,10 @@ pub struct RouteSettings {
     /// For whom no token is needed.
     #[serde(default)]
     pub open: Open,
-    /// The role that whatever is not open needs.
+    /// Methods for which any role will do.
+    #[serde(default)]
+    pub signed_in: Vec<String>,
+    /// The role that everything else needs.
     #[serde(default)]
     pub role: Option<Role>,
     /// What a call has to pass.

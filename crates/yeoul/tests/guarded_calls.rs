@@ -302,7 +302,7 @@ fn a_limit_admits_its_rate_and_burst_and_tells_the_rest_when_to_come_back() {
 fn a_limit_refuses_after_path_method_and_role_and_before_the_body() {
     let folder = Folder::new();
     let limit = "    guard:\n      rate_limit: [{ per: principal, rate: 1/s, burst: 1 }]\n";
-    let text = format!("routes:\n  order:\n{limit}  product:\n{limit}");
+    let text = format!("routes:\n  order:\n{limit}  product:\n{limit}  delivery:\n{limit}");
     let file = overlay(folder.path(), "limits.yaml", &text);
     let Some(mall) = Mall::owned(&["-c", file.to_str().expect("a path")]) else { return };
     let who = mall.sign_in("2@uengine.org", "2");
@@ -320,6 +320,7 @@ fn a_limit_refuses_after_path_method_and_role_and_before_the_body() {
     limited("POST", "/orders", "application/json");
     for _ in 0..3 {
         call("POST", "/products").content("text/plain", "x").send().problem(403);
+        call("PATCH", "/deliveries/1").content("text/plain", "x").send().problem(403);
         mall.get("/orders").send().problem(401);
         call("GET", "/orders/1/nothing").send().problem(404);
         call("PUT", "/orders").send().problem(405);

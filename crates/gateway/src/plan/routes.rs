@@ -27,6 +27,7 @@ fn one(name: &str, settings: &RouteSettings, draft: &mut Draft, mistakes: &mut M
         settings::Open::All(false) => Open::Nothing,
         settings::Open::Methods(list) => Open::Methods(self::methods(list, &at("open"), mistakes)),
     };
+    let signed_in = self::methods(&settings.signed_in, &at("signed_in"), mistakes);
     let upstream = upstream(name, &settings.to.0, draft, mistakes);
     let guards = guards::compile(&settings.guard, &at("guard"), mistakes);
     let on = if settings.listener == Side::Inner { On::Inner } else { On::Outer };
@@ -43,6 +44,7 @@ fn one(name: &str, settings: &RouteSettings, draft: &mut Draft, mistakes: &mut M
         name: name.to_owned(),
         upstream,
         open,
+        signed_in,
         role: settings.role,
         timeout: guards.timeout,
         breaker: guards.breaker,
@@ -86,6 +88,7 @@ fn session(settings: &SessionSettings, draft: &mut Draft, mistakes: &mut Mistake
         name: "session".to_owned(),
         upstream,
         open: Open::Everything,
+        signed_in: Vec::new(),
         role: None,
         timeout: guards.timeout,
         breaker: guards.breaker,

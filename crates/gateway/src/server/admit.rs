@@ -240,7 +240,8 @@ impl Server {
     ) -> Result<(), Problem> {
         let route = &self.shared.routes[route].plan;
         let Some(role) = route.role else { return Ok(()) };
-        let asked = self.face == Face::Outer && !route.open.to(method);
+        let anybody = route.open.to(method) || route.signed_in.contains(method);
+        let asked = self.face == Face::Outer && !anybody;
         if !asked || principal.is_some_and(|principal| principal.role == role) {
             return Ok(());
         }

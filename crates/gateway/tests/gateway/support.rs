@@ -68,6 +68,7 @@ routes:
   service: { path: /s/**, to: service, open: true }
   orders: { path: /orders/**, to: service }
   products: { path: /products/**, to: service, open: [GET, HEAD], role: ORDER_ADMIN }
+  deliveries: { path: /deliveries/**, to: service, signed_in: [GET], role: ORDER_ADMIN }
   check: { path: \"/check/{id}\", methods: [GET], listener: inner, to: service, open: true }
   token: { path: /oauth/token, to: service, open: [POST] }
 app: { paths: [/, \"/products/{id}\", /mypage, /signin] }
