@@ -107,7 +107,9 @@ impl Stores {
 /// A store that cannot be opened.
 pub(crate) fn damaged(what: &str, error: &dyn std::fmt::Display) -> Failure {
     let says = format!("{what} cannot be opened: {error}");
-    Failure::environment(says, "see `yeoul doctor --data DIR` for the whole report")
+    let todo =
+        "make room if the disk is full; else see `yeoul doctor --data DIR` for the whole report";
+    Failure::environment(says, todo)
 }
 
 impl Layer {
