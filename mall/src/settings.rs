@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Where each service listens; every service is named.
-    pub services: BTreeMap<Name, ServiceSettings>,
+    pub services: BTreeMap<Name, Service>,
     /// How often and how soon a failed event is tried again.
-    pub handlers: HandlerSettings,
+    pub handlers: Handler,
     /// Whether the demo's users and products are written into an empty data folder.
     pub seed: bool,
 }
@@ -23,7 +23,7 @@ pub struct Settings {
 /// One service.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ServiceSettings {
+pub struct Service {
     /// Its own port.
     pub listen: SocketAddr,
 }
@@ -31,7 +31,7 @@ pub struct ServiceSettings {
 /// Retries of event handlers.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct HandlerSettings {
+pub struct Handler {
     /// Attempts in all before an event becomes a dead letter; at least 1.
     pub attempts: u32,
     /// Time between two attempts.

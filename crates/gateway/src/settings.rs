@@ -30,22 +30,22 @@ pub struct Settings {
     pub upstreams: BTreeMap<String, Upstream>,
     /// Guarded ways to them, by name.
     #[serde(default)]
-    pub routes: BTreeMap<String, RouteSettings>,
+    pub routes: BTreeMap<String, Route>,
     /// The single-page app; none without it.
     #[serde(default)]
-    pub app: Option<AppSettings>,
+    pub app: Option<App>,
     /// Sign-in by cookie; none without it.
     #[serde(default)]
-    pub session: Option<SessionSettings>,
+    pub session: Option<Session>,
     /// Reading topics over HTTP; at [`EVENTS_PATH`] without it.
     #[serde(default)]
-    pub events: Option<EventsSettings>,
+    pub events: Option<Events>,
     /// A page's rows as HAL lists, by name.
     #[serde(default)]
-    pub lists: BTreeMap<String, ListSettings>,
+    pub lists: BTreeMap<String, List>,
     /// A page's head alone, by name.
     #[serde(default)]
-    pub heads: BTreeMap<String, HeadSettings>,
+    pub heads: BTreeMap<String, Head>,
 }
 
 /// The addresses of one service: `http://HOST:PORT`, one or several.
@@ -54,7 +54,7 @@ pub type Upstream = OneOrMany;
 /// One way to a service, and what stands in it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RouteSettings {
+pub struct Route {
     /// Patterns: `/orders/**`, `/product/{id}`; as a map, each with the methods it takes.
     pub path: Paths,
     /// Methods that a pattern without its own takes; all but TRACE and CONNECT without it.
@@ -76,7 +76,7 @@ pub struct RouteSettings {
     pub role: Option<Role>,
     /// What a call has to pass.
     #[serde(default)]
-    pub guard: GuardSettings,
+    pub guard: Guard,
 }
 
 /// Which listener a route is on.
@@ -102,23 +102,23 @@ pub enum Open {
 /// What a call has to pass on its way.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct GuardSettings {
+pub struct Guard {
     /// How long until the answer's head has to be there, and between pieces of its body;
     /// [`TIMEOUT_DEFAULT`] without it.
     #[serde(default)]
     pub timeout: Option<Span>,
     /// The circuit breaker; none without it.
     #[serde(default)]
-    pub breaker: Option<BreakerSettings>,
+    pub breaker: Option<Breaker>,
     /// Rate limits, each for itself.
     #[serde(default)]
-    pub rate_limit: Vec<RateLimitSettings>,
+    pub rate_limit: Vec<RateLimit>,
 }
 
 /// A circuit breaker over the last calls.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BreakerSettings {
+pub struct Breaker {
     /// The share of failed calls that opens it; 50 % without it.
     #[serde(default = "half")]
     pub failure_rate: Share,
@@ -139,7 +139,7 @@ pub struct BreakerSettings {
 /// So many calls a second, and a burst on top.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RateLimitSettings {
+pub struct RateLimit {
     /// Whose calls are counted together.
     pub per: Per,
     /// Calls a second.
@@ -163,7 +163,7 @@ pub enum Per {
 /// The single-page app.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AppSettings {
+pub struct App {
     /// Patterns at which its page is answered: where `Accept` names `text/html`, and whatever it
     /// names where no route has the path.
     pub paths: Vec<String>,
@@ -172,18 +172,18 @@ pub struct AppSettings {
 /// Sign-in by cookie.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SessionSettings {
+pub struct Session {
     /// The upstream that has `/oauth/token`.
     pub upstream: String,
     /// What a sign-in has to pass; [`SESSION_TIMEOUT`] and a breaker with its defaults without it.
     #[serde(default = "guarded")]
-    pub guard: GuardSettings,
+    pub guard: Guard,
 }
 
 /// Reading topics over HTTP.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EventsSettings {
+pub struct Events {
     /// Where; the topic's name follows.
     pub path: String,
 }
@@ -191,7 +191,7 @@ pub struct EventsSettings {
 /// A page's rows as a HAL list.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ListSettings {
+pub struct List {
     /// Where; with a parameter that is the owner, or without one for one's own.
     pub path: String,
     /// The page whose rows it lists.
@@ -203,7 +203,7 @@ pub struct ListSettings {
 /// A page's head alone.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct HeadSettings {
+pub struct Head {
     /// Where, with one parameter that is the owner; its name is the owner's member.
     pub path: String,
     /// The page whose head it shows.
@@ -242,9 +242,9 @@ impl Default for Open {
     }
 }
 
-impl Default for BreakerSettings {
-    fn default() -> BreakerSettings {
-        BreakerSettings {
+impl Default for Breaker {
+    fn default() -> Breaker {
+        Breaker {
             failure_rate: half(),
             calls: ten(),
             open_for: five_seconds(),
@@ -349,8 +349,8 @@ impl<'de, T: FromMixed> Visitor<'de> for Mixed<T> {
     }
 }
 
-fn guarded() -> GuardSettings {
-    GuardSettings { breaker: Some(BreakerSettings::default()), ..GuardSettings::default() }
+fn guarded() -> Guard {
+    Guard { breaker: Some(Breaker::default()), ..Guard::default() }
 }
 
 fn half() -> Share {

@@ -16,16 +16,16 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Tables that events are folded into, by name.
     #[serde(default)]
-    pub views: BTreeMap<String, ViewSettings>,
+    pub views: BTreeMap<String, View>,
     /// Pages made of them, by name.
     #[serde(default)]
-    pub pages: BTreeMap<String, PageSettings>,
+    pub pages: BTreeMap<String, Page>,
 }
 
 /// One view: which events make which rows.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct ViewSettings {
+pub struct View {
     /// The topics whose events it folds.
     pub topics: Vec<String>,
     /// The column that tells rows apart.
@@ -33,7 +33,7 @@ pub struct ViewSettings {
     /// The column that says whose row it is.
     pub owner: String,
     /// What to do, by event type.
-    pub on: BTreeMap<String, RuleSettings>,
+    pub on: BTreeMap<String, Rule>,
     /// Columns worked out from the row's own columns after every change.
     #[serde(default)]
     pub computed: BTreeMap<String, Formula>,
@@ -42,13 +42,13 @@ pub struct ViewSettings {
     pub hidden: Vec<String>,
     /// Columns that add up another view's rows.
     #[serde(default)]
-    pub sums: BTreeMap<String, SumSettings>,
+    pub sums: BTreeMap<String, Sum>,
 }
 
 /// What one event does to a view: exactly one of `create`, `update` and `delete`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct RuleSettings {
+pub struct Rule {
     /// Shows a row, filling the columns nothing has set yet.
     #[serde(default)]
     pub create: Option<BTreeMap<String, Formula>>,
@@ -67,7 +67,7 @@ pub struct RuleSettings {
 /// A sum over another view's shown rows.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct SumSettings {
+pub struct Sum {
     /// `view.column`.
     pub of: String,
     /// The other view's column, and this view's key it must equal.
@@ -77,7 +77,7 @@ pub struct SumSettings {
 /// One page: an owner's rows of one view under a head from another.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct PageSettings {
+pub struct Page {
     /// Where it is read, with one parameter that is the owner: `/mypages/{customerId}`.
     pub path: String,
     /// Where the app shows the signed-in user's own.
@@ -107,13 +107,13 @@ pub struct PageSettings {
     pub list: Option<String>,
     /// What live updates are called; none without it.
     #[serde(default)]
-    pub live: Option<LiveSettings>,
+    pub live: Option<Live>,
 }
 
 /// The names of live updates.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct LiveSettings {
+pub struct Live {
     /// A changed row of the list.
     #[serde(default)]
     pub row: Option<String>,

@@ -56,18 +56,18 @@ struct File {
     #[serde(default)]
     upstreams: BTreeMap<String, gateway::settings::Upstream>,
     #[serde(default)]
-    routes: BTreeMap<String, gateway::settings::RouteSettings>,
-    app: Option<gateway::settings::AppSettings>,
-    session: Option<gateway::settings::SessionSettings>,
-    events: Option<gateway::settings::EventsSettings>,
+    routes: BTreeMap<String, gateway::settings::Route>,
+    app: Option<gateway::settings::App>,
+    session: Option<gateway::settings::Session>,
+    events: Option<gateway::settings::Events>,
     #[serde(default)]
-    lists: BTreeMap<String, gateway::settings::ListSettings>,
+    lists: BTreeMap<String, gateway::settings::List>,
     #[serde(default)]
-    heads: BTreeMap<String, gateway::settings::HeadSettings>,
+    heads: BTreeMap<String, gateway::settings::Head>,
     #[serde(default)]
-    views: BTreeMap<String, views::settings::ViewSettings>,
+    views: BTreeMap<String, views::settings::View>,
     #[serde(default)]
-    pages: BTreeMap<String, views::settings::PageSettings>,
+    pages: BTreeMap<String, views::settings::Page>,
     mall: Option<mall::Settings>,
 }
 

@@ -15,8 +15,8 @@ use crate::support::{CUSTOMER, Mall, OTHER};
 /// What views reads of the settings file.
 #[derive(Deserialize)]
 struct File {
-    views: std::collections::BTreeMap<String, views::settings::ViewSettings>,
-    pages: std::collections::BTreeMap<String, views::settings::PageSettings>,
+    views: std::collections::BTreeMap<String, views::settings::View>,
+    pages: std::collections::BTreeMap<String, views::settings::Page>,
 }
 
 fn definitions() -> Definitions {

@@ -7,7 +7,7 @@ use guard::rate::{Quota, QuotaError};
 
 use super::Limit;
 use crate::mistake::Mistakes;
-use crate::settings::{BreakerSettings, GuardSettings, RateLimitSettings, TIMEOUT_DEFAULT};
+use crate::settings::{self, TIMEOUT_DEFAULT};
 
 /// How much longer than its timeout a probe is waited for.
 const PROBE_GRACE: Duration = Duration::from_secs(1);
@@ -22,7 +22,11 @@ pub(super) struct Guards {
 }
 
 /// Checks the guards at `path`.
-pub(super) fn compile(settings: &GuardSettings, path: &[&str], mistakes: &mut Mistakes) -> Guards {
+pub(super) fn compile(
+    settings: &settings::Guard,
+    path: &[&str],
+    mistakes: &mut Mistakes,
+) -> Guards {
     let timeout = settings.timeout.unwrap_or(TIMEOUT_DEFAULT).0;
     if timeout.is_zero() {
         mistakes.say(&[path, &["timeout"]].concat(), "a timeout is at least `1ms`");
@@ -34,7 +38,7 @@ pub(super) fn compile(settings: &GuardSettings, path: &[&str], mistakes: &mut Mi
         let count = settings.rate_limit.len();
         mistakes.say(&under, format!("at most {LIMITS_MAX} limits. limits=`{count}`"));
     }
-    let limit = |it: &RateLimitSettings| limit(it, &under, mistakes);
+    let limit = |it: &settings::RateLimit| limit(it, &under, mistakes);
     let mut limits: Vec<Limit> = settings.rate_limit.iter().filter_map(limit).collect();
     // Whoever is over a limit of his own must not use up the one that everybody shares.
     limits.sort_by_key(|limit| limit.per == crate::settings::Per::Route);
@@ -42,7 +46,7 @@ pub(super) fn compile(settings: &GuardSettings, path: &[&str], mistakes: &mut Mi
 }
 
 fn breaker(
-    settings: &BreakerSettings,
+    settings: &settings::Breaker,
     timeout: Duration,
     path: &[&str],
     mistakes: &mut Mistakes,
@@ -73,7 +77,7 @@ fn field(error: SettingsError) -> &'static str {
     }
 }
 
-fn limit(settings: &RateLimitSettings, path: &[&str], mistakes: &mut Mistakes) -> Option<Limit> {
+fn limit(settings: &settings::RateLimit, path: &[&str], mistakes: &mut Mistakes) -> Option<Limit> {
     let quota = Quota::per_second(settings.rate.0, settings.burst);
     let quota = mistakes.take(path, quota.map_err(|error: QuotaError| error.to_string()))?;
     Some(Limit { per: settings.per, quota })

@@ -4,7 +4,7 @@ use http::Method;
 
 use super::{Draft, On, Open, Route, Upstream, endpoint, guards};
 use crate::mistake::Mistakes;
-use crate::settings::{self, RouteSettings, SESSION_TIMEOUT, SessionSettings, Settings, Side};
+use crate::settings::{self, SESSION_TIMEOUT, Settings, Side};
 use crate::table::Action;
 
 /// Where the browser signs in and out.
@@ -19,7 +19,7 @@ pub(super) fn compile(settings: &Settings, draft: &mut Draft, mistakes: &mut Mis
     }
 }
 
-fn one(name: &str, settings: &RouteSettings, draft: &mut Draft, mistakes: &mut Mistakes) {
+fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut Mistakes) {
     let at = |step: &'static str| ["routes", name, step];
     let methods = settings.methods.as_ref().map(|list| methods(list, &at("methods"), mistakes));
     let open = match &settings.open {
@@ -75,7 +75,7 @@ fn named(name: &str, path: &[&str], draft: &Draft, mistakes: &mut Mistakes) -> u
     })
 }
 
-fn session(settings: &SessionSettings, draft: &mut Draft, mistakes: &mut Mistakes) {
+fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mistakes) {
     let upstream = named(&settings.upstream, &["session", "upstream"], draft, mistakes);
     let mut guard = settings.guard.clone();
     guard.timeout.get_or_insert(SESSION_TIMEOUT);

@@ -9,7 +9,7 @@ use super::{COLUMNS_MAX, Definitions, Feeds, Live, View, pages, rules};
 use crate::expression::{Computed, is_name};
 use crate::mistake::{Mistake, Mistakes};
 use crate::render::Templates;
-use crate::settings::{Settings, ViewSettings};
+use crate::settings::{self, Settings};
 
 pub(super) fn compile(
     settings: &Settings,
@@ -46,7 +46,7 @@ pub(super) fn compile(
 }
 
 /// The view's columns and their places.
-fn outline(name: &str, settings: &ViewSettings, mistakes: &mut Mistakes) -> View {
+fn outline(name: &str, settings: &settings::View, mistakes: &mut Mistakes) -> View {
     check_name("view", name, mistakes);
     mistakes.under("topics", |it| check_topics(&settings.topics, it));
     let mut columns: Vec<String> = set_columns(settings).into_iter().map(str::to_owned).collect();
@@ -86,7 +86,7 @@ fn outline(name: &str, settings: &ViewSettings, mistakes: &mut Mistakes) -> View
     }
 }
 
-fn set_columns(settings: &ViewSettings) -> BTreeSet<&str> {
+fn set_columns(settings: &settings::View) -> BTreeSet<&str> {
     let rules = settings.on.values();
     rules
         .flat_map(|rule| [&rule.create, &rule.update])
@@ -162,7 +162,7 @@ fn check_joins(view: &View, mistakes: &mut Mistakes) {
     }
 }
 
-fn compute(view: &mut View, settings: &ViewSettings, mistakes: &mut Mistakes) {
+fn compute(view: &mut View, settings: &settings::View, mistakes: &mut Mistakes) {
     for (name, formula) in &settings.computed {
         let computed = Computed::compile(&formula.0, &view.columns[..view.settable]);
         mistakes.under("computed", |mistakes| {
@@ -180,7 +180,7 @@ fn compute(view: &mut View, settings: &ViewSettings, mistakes: &mut Mistakes) {
     }
 }
 
-fn sum(index: usize, views: &mut [View], settings: &ViewSettings, mistakes: &mut Mistakes) {
+fn sum(index: usize, views: &mut [View], settings: &settings::View, mistakes: &mut Mistakes) {
     for (name, sum) in &settings.sums {
         mistakes.under("sums", |mistakes| {
             mistakes.under(name, |mistakes| {

@@ -6,7 +6,7 @@ use crate::expression::is_name;
 use crate::mistake::Mistakes;
 use crate::page::{self, PAGE_SIZE_MAX};
 use crate::render::Templates;
-use crate::settings::{PageSettings, Settings};
+use crate::settings::{self, Settings};
 
 pub(super) fn compile(
     settings: &Settings,
@@ -46,7 +46,7 @@ fn text(
 fn one(
     name: &str,
     index: usize,
-    settings: &PageSettings,
+    settings: &settings::Page,
     views: &mut [View],
     mistakes: &mut Mistakes,
 ) -> Option<Page> {
@@ -129,7 +129,7 @@ fn order(text: Option<&str>, view: &mut View, mistakes: &mut Mistakes) -> (usize
 }
 
 fn live(
-    settings: &PageSettings,
+    settings: &settings::Page,
     view: usize,
     head: Option<usize>,
     views: &mut [View],

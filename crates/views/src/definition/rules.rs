@@ -6,14 +6,14 @@ use super::compile::find;
 use super::{Action, Join, Kind, Rule, View};
 use crate::expression::{Expression, Wanted};
 use crate::mistake::Mistakes;
-use crate::settings::{Formula, RuleSettings, ViewSettings};
+use crate::settings::{self, Formula};
 
 type Formulas = BTreeMap<String, Formula>;
 
 pub(super) fn compile(
     index: usize,
     view: &mut View,
-    settings: &ViewSettings,
+    settings: &settings::View,
     kinds: &mut HashMap<String, Kind>,
     mistakes: &mut Mistakes,
 ) {
@@ -34,7 +34,7 @@ pub(super) fn compile(
 
 fn action(
     view: &mut View,
-    rule: &RuleSettings,
+    rule: &settings::Rule,
     wanted: &mut Wanted,
     mistakes: &mut Mistakes,
 ) -> Option<Action> {
@@ -51,7 +51,7 @@ fn action(
 
 fn create(
     view: &View,
-    rule: &RuleSettings,
+    rule: &settings::Rule,
     columns: &Formulas,
     wanted: &mut Wanted,
     mistakes: &mut Mistakes,
@@ -73,7 +73,7 @@ fn create(
 
 fn update(
     view: &mut View,
-    rule: &RuleSettings,
+    rule: &settings::Rule,
     columns: &Formulas,
     wanted: &mut Wanted,
     mistakes: &mut Mistakes,
@@ -92,7 +92,7 @@ fn update(
 
 fn delete(
     view: &View,
-    rule: &RuleSettings,
+    rule: &settings::Rule,
     wanted: &mut Wanted,
     mistakes: &mut Mistakes,
 ) -> Option<Action> {
@@ -102,7 +102,7 @@ fn delete(
 /// The one condition of a rule that names a row.
 fn by_key(
     view: &View,
-    rule: &RuleSettings,
+    rule: &settings::Rule,
     wanted: &mut Wanted,
     mistakes: &mut Mistakes,
 ) -> Option<Expression> {
@@ -124,7 +124,7 @@ fn by_key(
 
 fn join(
     view: &mut View,
-    rule: &RuleSettings,
+    rule: &settings::Rule,
     sets: Vec<(usize, Expression)>,
     wanted: &mut Wanted,
     mistakes: &mut Mistakes,
