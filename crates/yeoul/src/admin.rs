@@ -110,7 +110,7 @@ impl Server {
         let admin = &self.admin;
         match action {
             Action::Health => Ok(json(StatusCode::OK, &json!({ "alive": true }))),
-            Action::Ready => Ok(ready(&admin.readiness, &admin.broker.promise())),
+            Action::Ready => Ok(ready(admin)),
             Action::Metrics => Ok(metrics(&admin.metrics)),
             Action::Settings => Ok(json(StatusCode::OK, &admin.settings)),
             Action::Guards => Ok(json(StatusCode::OK, &(admin.guards)())),
@@ -160,9 +160,19 @@ pub(crate) fn problem(error: &events::Error) -> Problem {
     if error.is_environment() { Problem::storage_unavailable() } else { Problem::internal() }
 }
 
-fn ready(readiness: &Readiness, promise: &str) -> Response {
-    let (ready, mut report) = readiness.report();
-    report["acknowledgement"] = promise.into();
+/// Whether it can do its work: nothing of the start is missing, and no subscription is held up by its
+/// environment (a full disk, say).
+fn ready(admin: &Admin) -> Response {
+    let (mut ready, mut report) = admin.readiness.report();
+    for control in &admin.controls {
+        let stuck = control.status().map_or_else(|error| Some(error.to_string()), |it| it.stuck);
+        if let Some(reason) = stuck {
+            ready = false;
+            report["missing"][control.name()] = reason.into();
+        }
+    }
+    report["ready"] = ready.into();
+    report["acknowledgement"] = admin.broker.promise().into();
     json(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &report)
 }
 
