@@ -91,15 +91,44 @@ impl Mall {
         Some(Mall::on(Folder::new(), arguments))
     }
 
+    /// One that can make no file larger than so many KiB until [`Mall::lift_file_limit`]: what a full
+    /// disk is to the program, without needing a disk of its own.
+    #[track_caller]
+    pub(crate) fn with_files_of_at_most(kib: u32) -> Option<Mall> {
+        if setting("YEOUL_BASE").is_some() {
+            eprintln!("passed over: needs a process of its own");
+            return None;
+        }
+        let mut shell = Command::new("sh");
+        // Without the signal a write past the limit fails, as one on a full disk does. dash counts
+        // in blocks of 512 bytes.
+        let limited = format!("trap '' XFSZ; ulimit -S -f {}; exec \"$@\"", 2 * kib);
+        shell.args(["-c", &limited, "sh"]).arg(yeoul().get_program());
+        Some(Mall::run(shell, Folder::new(), &[]))
+    }
+
+    /// Makes room again.
+    #[track_caller]
+    pub(crate) fn lift_file_limit(&self) {
+        let pid = self.pid().to_string();
+        let lifted = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status();
+        assert!(lifted.expect("prlimit, of util-linux").success());
+    }
+
     /// A mall on this folder, waited for until it is ready.
     #[track_caller]
     pub(crate) fn on(folder: Folder, arguments: &[&str]) -> Mall {
+        Mall::run(yeoul(), folder, arguments)
+    }
+
+    #[track_caller]
+    fn run(mut program: Command, folder: Folder, arguments: &[&str]) -> Mall {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(folder.path().join("stderr.log"))
             .expect("a file for stderr");
-        let mut child = yeoul()
+        let mut child = program
             .arg("mall")
             .arg("--data")
             .arg(folder.data())
