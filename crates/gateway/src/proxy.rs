@@ -123,7 +123,7 @@ impl Core {
                 let request = self.request(call, upload, &trace);
                 self.forward(route, request, (permit, waits), now).await
             }
-            Err(_) => Err(Failure::Client),
+            Err(_) => Err(Failure::Unreadable),
         };
         match answer {
             Ok(mut response) => {

@@ -25,8 +25,10 @@ pub(crate) enum Failure {
     Broken,
     /// What came is no HTTP.
     Nonsense,
-    /// The client did not send what it announced.
+    /// The client did not send in time what it announced.
     Client,
+    /// What the client sends as a body is none, or broke off.
+    Unreadable,
 }
 
 impl Failure {
@@ -35,7 +37,7 @@ impl Failure {
         if error.is_parse() || error.is_parse_too_large() {
             Failure::Nonsense
         } else if error.is_user() {
-            Failure::Client
+            Failure::Unreadable
         } else {
             Failure::Broken
         }
@@ -43,7 +45,7 @@ impl Failure {
 
     /// Whether the service is to blame.
     pub(crate) fn is_the_services(self) -> bool {
-        self != Failure::Client
+        !matches!(self, Failure::Client | Failure::Unreadable)
     }
 
     /// How the request is counted.
@@ -54,6 +56,7 @@ impl Failure {
             Failure::Broken => Ended::Broken,
             Failure::Nonsense => Ended::Nonsense,
             Failure::Client => Ended::Cancelled,
+            Failure::Unreadable => Ended::Mistaken,
         }
     }
 
@@ -82,6 +85,7 @@ impl Failure {
                 "The service's answer cannot be understood",
             )
             .proxy_status("http_protocol_error"),
+            Failure::Unreadable => Problem::bad_request("the body cannot be read"),
             Failure::Client => Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
                 "request-timeout",
@@ -114,6 +118,7 @@ mod tests {
             (Failure::Broken, 503, "connection_terminated", true),
             (Failure::Nonsense, 502, "http_protocol_error", true),
             (Failure::Client, 408, "", false),
+            (Failure::Unreadable, 400, "", false),
         ];
         for (failure, status, error, blamed) in table {
             let response = failure.problem().into_response(&chassis::http::Trace::start());

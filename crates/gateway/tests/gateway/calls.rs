@@ -216,15 +216,29 @@ fn a_body_that_stands_still_ends_the_answer() {
     assert_eq!(client.chunk(), None, "broken off, not ended");
 }
 
-#[test]
-fn a_client_that_does_not_send_is_told_so_and_the_service_not_blamed() {
-    let world = World::with(
-        "
+/// A single failure of the service opens its circuit.
+const STRICT: &str = "
 upstreams: { service: [http://127.0.0.1:1] }
 routes:
   service: { path: /s/**, to: service, open: true, guard: { timeout: 200ms, breaker: { calls: 1, failure_rate: 1% } } }
-",
-    );
+";
+
+#[test]
+fn a_body_that_cannot_be_read_is_a_bad_request_and_the_service_not_blamed() {
+    let world = World::with(STRICT);
+    let head = "POST /s/x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+    for good in ["", "3\r\nabc\r\n"] {
+        let mut client = Client::connect(world.address);
+        client.write(format!("{head}{good}").as_bytes());
+        client.write(b"nonsense\r\n");
+        assert_eq!(client.read(true).expect("an answer").status, 400, "{good:?}");
+        assert_eq!(get(world.address, "/s/x", &[]).status, 200);
+    }
+}
+
+#[test]
+fn a_client_that_does_not_send_is_told_so_and_the_service_not_blamed() {
+    let world = World::with(STRICT);
     let mut client = Client::connect(world.address);
     client.write(b"POST /s/x HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf");
     assert_eq!(client.read(true).expect("an answer").status, 408);
