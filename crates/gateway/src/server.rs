@@ -6,6 +6,9 @@
 //!
 //! Up to the guards nothing waits. A page or a file leaves from here without a task, a lock or a
 //! copy; everything else is passed on by the data plane.
+//!
+//! What is seldom needed is boxed where it is awaited: the future of every request is moved once, and
+//! should not be as large as the largest branch (record 0010).
 
 mod admit;
 
