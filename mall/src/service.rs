@@ -6,10 +6,11 @@
 //! switched like one composed here.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chassis::http::{BindError, Listener, Stop};
+use chassis::cores::Cores;
+use chassis::http::{BindError, Listener, Serve, Stop};
 
 use crate::Name;
 use crate::pause::Pause;
@@ -19,6 +20,15 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 
 /// Serves a bound listener until the stop.
 pub type Listen = Box<dyn Fn(Listener, &Stop) -> Result<(), BindError> + Send + Sync>;
+
+/// Serves on every core with what `make` makes for it.
+pub fn serving<S, M>(cores: Arc<Cores>, make: M) -> Listen
+where
+    S: Serve,
+    M: Fn(usize) -> S + Send + Sync + Clone + 'static,
+{
+    Box::new(move |listener, stop| listener.serve_on(&cores, make.clone(), stop))
+}
 
 /// One service of the mall.
 pub struct Service {
@@ -117,10 +127,8 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpStream;
     use std::rc::Rc;
-    use std::sync::Arc;
 
-    use chassis::cores::Cores;
-    use chassis::http::{Request, Response, Serve, empty};
+    use chassis::http::{Request, Response, empty};
     use http::StatusCode;
 
     use super::*;
@@ -146,10 +154,8 @@ mod tests {
     #[test]
     fn a_service_switched_off_refuses_and_comes_back_at_the_same_address() {
         let cores = Arc::new(Cores::start(2).expect("threads start"));
-        let on = cores.clone();
         let listener = Listener::bind("127.0.0.1:0".parse().expect("an address")).expect("free");
-        let listen: Listen =
-            Box::new(move |listener, stop| listener.serve_on(&on, |_| Always, stop));
+        let listen = serving(cores, |_| Always);
         let service =
             Service::start_on(Name::Order, listener, Pause::new(), listen).expect("it serves");
         let handlers = service.pause.handlers();

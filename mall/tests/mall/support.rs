@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chassis::cores::Cores;
-use chassis::http::{Listener, Serve, Stop};
+use chassis::http::{Listener, Stop};
 use chassis::identity::{Role, Signer, Verifier};
 use events::{Broker, Control, Database, Event, Log, Offset, Retry, Topic};
 use jiff::Timestamp;
-use mall::service::Listen;
+use mall::service::{Listen, serving};
 use mall::{Account, Delivery, Faults, Name, Order, Product, Service, Setting};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -143,14 +143,6 @@ impl Open {
             (Name::Account, self.account.database().clone()),
         ]
     }
-}
-
-fn serving<S, M>(cores: Arc<Cores>, make: M) -> Listen
-where
-    S: Serve,
-    M: Fn(usize) -> S + Send + Sync + Clone + 'static,
-{
-    Box::new(move |listener, stop| listener.serve_on(&cores, make.clone(), stop))
 }
 
 impl Mall {

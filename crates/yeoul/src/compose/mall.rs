@@ -10,13 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::clock;
-use chassis::cores::Cores;
 use chassis::folder::Folder;
 use chassis::http::{Listener, Path, Problem, Request, Response, Serve, Trace};
 use chassis::identity::Verifier;
 use events::subscription::Control;
 use events::{Broker, Database, Topic};
-use mall::service::Listen;
+use mall::service::{Listen, serving};
 use mall::{Account, Delivery, Faults, Loop, Name, Order, Product, Service, Setting};
 use serde_json::{Value, json};
 
@@ -276,14 +275,6 @@ impl<S: Serve> Serve for Faulty<S> {
         }
         self.pages.clone().serve(request, peer).await
     }
-}
-
-fn serving<S, M>(cores: Arc<Cores>, make: M) -> Listen
-where
-    S: Serve,
-    M: Fn(usize) -> S + Send + Sync + Clone + 'static,
-{
-    Box::new(move |listener, stop| listener.serve_on(&cores, make.clone(), stop))
 }
 
 fn bind(settings: &mall::Settings) -> Result<BTreeMap<Name, Listener>, Failure> {
