@@ -5,10 +5,12 @@
 //! a listener is given a [`Serve`] that answers.
 
 pub mod body;
+pub mod client;
 pub mod fields;
 pub mod hal;
 pub mod listener;
 pub mod loopback;
+pub mod networks;
 pub mod path;
 pub mod problem;
 pub mod query;
@@ -23,7 +25,9 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 pub use body::Body;
+pub use client::Client;
 pub use listener::{BindError, Listener, Stop};
+pub use networks::Networks;
 pub use path::{Path, Pattern};
 pub use problem::Problem;
 pub use trace::Trace;

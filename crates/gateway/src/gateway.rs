@@ -123,7 +123,8 @@ impl Gateway {
     fn server(&self, _core: usize, face: Face) -> Server {
         let upstreams = self.shared.plan.upstreams.iter().zip(&self.shared.open);
         let upstreams = upstreams.map(|(upstream, open)| (&upstream.endpoints[..], open.clone()));
-        Server::new(self.shared.clone(), Core::new(proxy::pools(upstreams)), face)
+        let core = Core::new(proxy::pools(upstreams), self.shared.plan.trusted.clone());
+        Server::new(self.shared.clone(), core, face)
     }
 }
 

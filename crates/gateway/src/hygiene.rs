@@ -1,10 +1,16 @@
 //! Which headers pass: nothing that belongs to one connection, nothing that names a principal.
 //!
 //! Hop-by-hop headers (RFC 9110, section 7.6.1) end here in both directions, whatever `Connection`
-//! names too. A client's word about who it is, or where it came from, is dropped on the way in: the
-//! token alone says it, and a service verifies it again.
+//! names too. A client's word about who it is is dropped on the way in: the token alone says it, and a
+//! service verifies it again. Its word about where it came from is dropped too, unless it is a proxy
+//! that is trusted to say so: then we add ourselves to what it says.
 
-use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, ORIGIN, VIA};
+use std::net::IpAddr;
+
+use chassis::http::client::{
+    X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO,
+};
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, FORWARDED, HOST, ORIGIN, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::origin;
@@ -12,36 +18,71 @@ use crate::origin;
 /// How many headers `Connection` may name.
 const NAMED_MAX: usize = 32;
 
+/// The fields that say where a request comes from.
+pub(crate) const ORIGINS: [HeaderName; 5] =
+    [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_PORT, FORWARDED];
+
 /// What a request says of itself on its way to a service.
 pub(crate) struct Forwarded {
-    /// The client's address.
-    pub(crate) client: HeaderValue,
+    /// Who sent it to us.
+    pub(crate) peer: IpAddr,
+    /// The same as a header.
+    pub(crate) peer_value: HeaderValue,
+    /// Whether what it says of where the request comes from is believed.
+    pub(crate) by_trusted: bool,
     /// The token, where it came by cookie.
     pub(crate) bearer: Option<HeaderValue>,
     pub(crate) traceparent: HeaderValue,
 }
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const TRACEPARENT: HeaderName = HeaderName::from_static(chassis::http::trace::TRACEPARENT);
 
 /// Makes a client's headers those of a request of ours.
 pub(crate) fn to_upstream(headers: &mut HeaderMap, forwarded: Forwarded) {
-    drop_all(headers, |name| is_hop(name) || is_ours_to_say(name));
+    let kept = |name: &HeaderName| forwarded.by_trusted && ORIGINS.contains(name);
+    drop_all(headers, |name| is_hop(name) || (is_ours_to_say(name) && !kept(name)));
     // A page of our own origin is no foreign one to the service, whose name is another.
     if headers.contains_key(ORIGIN) && origin::is_host(headers) {
         headers.remove(ORIGIN);
     }
-    if let Some(host) = headers.get(HOST).cloned() {
-        headers.insert(X_FORWARDED_HOST, host);
-    }
-    headers.insert(X_FORWARDED_FOR, forwarded.client);
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    say_origin(headers, &forwarded);
     headers.insert(TRACEPARENT, forwarded.traceparent);
     if let Some(bearer) = forwarded.bearer {
         headers.insert(AUTHORIZATION, bearer);
     }
+}
+
+/// Says where a request comes from, after what is already said of it.
+fn say_origin(headers: &mut HeaderMap, forwarded: &Forwarded) {
+    if !headers.contains_key(X_FORWARDED_HOST)
+        && let Some(host) = headers.get(HOST).cloned()
+    {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+    if !forwarded.by_trusted {
+        headers.insert(X_FORWARDED_FOR, forwarded.peer_value.clone());
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        return;
+    }
+    extend(headers, &X_FORWARDED_FOR, forwarded.peer_value.as_bytes());
+    if !headers.contains_key(X_FORWARDED_PROTO) {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    if headers.contains_key(FORWARDED) {
+        let node = match forwarded.peer {
+            IpAddr::V4(address) => format!("for={address}"),
+            IpAddr::V6(address) => format!("for=\"[{address}]\""),
+        };
+        extend(headers, &FORWARDED, node.as_bytes());
+    }
+}
+
+/// Adds a member at the end of a list, which becomes one line.
+fn extend(headers: &mut HeaderMap, name: &HeaderName, member: &[u8]) {
+    let members = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let members: Vec<&[u8]> = members.filter(|it| !it.is_empty()).chain([member]).collect();
+    let list = HeaderValue::try_from(members.join(&b", "[..]));
+    headers.insert(name, list.expect("values with a comma between them"));
 }
 
 /// Says which address a request is for.
@@ -81,6 +122,7 @@ fn named(headers: &HeaderMap) -> Vec<HeaderName> {
         .take(NAMED_MAX)
         .filter_map(|name| name.trim().parse().ok())
         .filter(|name| ![HOST, AUTHORIZATION, http::header::CONTENT_LENGTH].contains(name))
+        .filter(|name| !ORIGINS.contains(name))
         .collect()
 }
 
@@ -140,7 +182,9 @@ mod tests {
 
     fn forwarded(bearer: Option<&'static str>) -> Forwarded {
         Forwarded {
-            client: HeaderValue::from_static("192.0.2.7"),
+            peer: [192, 0, 2, 7].into(),
+            peer_value: HeaderValue::from_static("192.0.2.7"),
+            by_trusted: false,
             bearer: bearer.map(HeaderValue::from_static),
             traceparent: HeaderValue::from_static("trace"),
         }
@@ -193,6 +237,58 @@ mod tests {
             ("traceparent", "trace"),
         ]);
         assert_eq!(given, expected);
+    }
+
+    #[test]
+    fn what_a_trusted_proxy_says_of_where_a_request_comes_from_is_kept_and_extended() {
+        let said = [
+            ("host", "inside.example"),
+            ("connection", "x-forwarded-for"),
+            ("x-forwarded-for", "203.0.113.9"),
+            ("x-forwarded-for", "10.0.0.2"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "shop.example"),
+            ("x-forwarded-port", "443"),
+            ("forwarded", "for=203.0.113.9;proto=https"),
+            ("x-forwarded-user", "admin"),
+        ];
+        let sent = |by_trusted| {
+            let mut given = headers(&said);
+            to_upstream(&mut given, Forwarded { by_trusted, ..forwarded(None) });
+            given.remove(HOST);
+            given.remove(TRACEPARENT);
+            given
+        };
+        let expected = headers(&[
+            ("x-forwarded-for", "203.0.113.9, 10.0.0.2, 192.0.2.7"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "shop.example"),
+            ("x-forwarded-port", "443"),
+            ("forwarded", "for=203.0.113.9;proto=https, for=192.0.2.7"),
+        ]);
+        assert_eq!(sent(true), expected);
+        let expected = headers(&[
+            ("x-forwarded-for", "192.0.2.7"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", "inside.example"),
+        ]);
+        assert_eq!(sent(false), expected);
+    }
+
+    #[test]
+    fn a_trusted_proxy_that_says_nothing_is_itself_the_client() {
+        let mut given = headers(&[("host", "shop.example")]);
+        let peer = "2001:db8::7".parse().expect("an address");
+        let said = Forwarded { by_trusted: true, peer, ..forwarded(None) };
+        to_upstream(&mut given, said);
+        assert_eq!(given[X_FORWARDED_FOR], "192.0.2.7");
+        assert_eq!(given[X_FORWARDED_PROTO], "http");
+        assert_eq!(given[X_FORWARDED_HOST], "shop.example");
+        assert!(!given.contains_key(FORWARDED));
+        let mut given = headers(&[("forwarded", "for=a")]);
+        let said = Forwarded { by_trusted: true, peer, ..forwarded(None) };
+        to_upstream(&mut given, said);
+        assert_eq!(given[FORWARDED], "for=a, for=\"[2001:db8::7]\"");
     }
 
     #[test]

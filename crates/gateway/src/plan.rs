@@ -13,7 +13,7 @@ mod routes;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use chassis::http::Pattern;
+use chassis::http::{Networks, Pattern};
 use chassis::identity::Role;
 use guard::{breaker, rate::Quota};
 use http::Method;
@@ -28,6 +28,7 @@ pub(crate) use endpoint::Endpoint;
 /// A checked gateway, ready to be built: see [`Gateway::new`](crate::Gateway::new).
 #[derive(Debug, Default)]
 pub struct Plan {
+    pub(crate) trusted: Networks,
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) routes: Vec<Route>,
     pub(crate) pages: Vec<Page>,
@@ -102,6 +103,7 @@ pub(crate) struct Head {
 pub fn compile(settings: &Settings, definitions: &Definitions) -> Result<Plan, Vec<Mistake>> {
     let mut mistakes = Mistakes::default();
     let mut draft = Draft::default();
+    draft.plan.trusted = settings.trusted.clone();
     draft.plan.upstreams = endpoint::upstreams(&settings.upstreams, &mut mistakes);
     routes::compile(settings, &mut draft, &mut mistakes);
     places::compile(settings, definitions, &mut draft, &mut mistakes);
@@ -109,6 +111,11 @@ pub fn compile(settings: &Settings, definitions: &Definitions) -> Result<Plan, V
 }
 
 impl Plan {
+    /// The proxies that are believed about where a request comes from.
+    pub fn trusted(&self) -> &Networks {
+        &self.trusted
+    }
+
     /// Says where the upstream `name` is after all; a name that no route leads to is passed over.
     pub fn set_upstream(&mut self, name: &str, address: SocketAddr) {
         for upstream in self.upstreams.iter_mut().filter(|upstream| upstream.name == name) {

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chassis::clock;
 use chassis::http::problem::PROXY_STATUS;
-use chassis::http::{Body, Problem, Response, Trace};
+use chassis::http::{Body, Client, Networks, Problem, Response, Trace};
 use guard::breaker::{Outcome, Permit};
 use http::header::{CONTENT_TYPE, VARY};
 use http::request::Parts;
@@ -64,8 +64,10 @@ pub(crate) struct Route {
 pub(crate) struct Core {
     pools: Vec<Pool>,
     deadlines: Rc<Deadlines>,
-    /// The last client's address as a header: most requests of a connection follow one another.
-    client: RefCell<Option<(IpAddr, HeaderValue)>>,
+    /// Proxies that are believed about where a request comes from.
+    trusted: Networks,
+    /// The last peer's address as a header: most requests of a connection follow one another.
+    peer: RefCell<Option<(IpAddr, HeaderValue)>>,
 }
 
 /// A request that may be passed on.
@@ -83,9 +85,14 @@ impl Route {
     ///
     /// # Errors
     /// 429 or 503, counted.
-    fn enter(&self, call: &Call, now: Instant) -> Result<(Timing<'_>, Option<Permit>), Problem> {
+    fn enter(
+        &self,
+        call: &Call,
+        client: Client,
+        now: Instant,
+    ) -> Result<(Timing<'_>, Option<Permit>), Problem> {
         let timing = self.meters.start(now);
-        if let Err(problem) = self.guards.check(call.who.subject(), call.peer.ip(), now) {
+        if let Err(problem) = self.guards.check(call.who.subject(), client.address, now) {
             timing.end(Ended::RateLimited, now);
             return Err(problem);
         }
@@ -101,15 +108,16 @@ impl Route {
 
 impl Core {
     /// No connections yet.
-    pub(crate) fn new(pools: Vec<Pool>) -> Core {
-        Core { pools, deadlines: Rc::default(), client: RefCell::default() }
+    pub(crate) fn new(pools: Vec<Pool>, trusted: Networks) -> Core {
+        Core { pools, deadlines: Rc::default(), trusted, peer: RefCell::default() }
     }
 
     /// Passes a request on and its answer back.
     pub(crate) async fn proxy(&self, route: &Route, call: Call, body: Incoming) -> Response {
         let now = clock::now();
         let trace = Trace::take(&call.parts.headers);
-        let (timing, permit) = match route.enter(&call, now) {
+        let client = Client::of(&call.parts.headers, call.peer.ip(), &self.trusted);
+        let (timing, permit) = match route.enter(&call, client, now) {
             Ok(entered) => entered,
             Err(problem) => {
                 drain::rest(&call.parts.headers, body).await;
@@ -120,7 +128,7 @@ impl Core {
         let begun = upload::begin(body).await;
         let answer = match begun {
             Ok((upload, waits)) => {
-                let request = self.request(call, upload, &trace);
+                let request = self.request(call, client, (upload, &trace));
                 self.forward(route, request, (permit, waits), now).await
             }
             Err(_) => Err(Failure::Unreadable),
@@ -152,8 +160,9 @@ impl Core {
     ) -> Result<(StatusCode, HeaderMap, Bytes), Problem> {
         let now = clock::now();
         let trace = Trace::take(&call.parts.headers);
-        let (timing, permit) = route.enter(&call, now)?;
-        let request = self.request(call, Upload::Whole(Some(body)), &trace);
+        let client = Client::of(&call.parts.headers, call.peer.ip(), &self.trusted);
+        let (timing, permit) = route.enter(&call, client, now)?;
+        let request = self.request(call, client, (Upload::Whole(Some(body)), &trace));
         let answer = self.forward(route, request, (permit, Waits::default()), now).await;
         let ended =
             answer.as_ref().map_or_else(|failure| failure.ended(), |it| Ended::of(it.status()));
@@ -184,12 +193,20 @@ impl Core {
     }
 
     /// The request as the service gets it, but for the address.
-    fn request(&self, call: Call, upload: Upload, trace: &Trace) -> Box<Request<Upload>> {
+    fn request(
+        &self,
+        call: Call,
+        client: Client,
+        (upload, trace): (Upload, &Trace),
+    ) -> Box<Request<Upload>> {
         let mut parts = call.parts;
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
+        let peer = call.peer.ip().to_canonical();
         let forwarded = Forwarded {
-            client: self.client(call.peer.ip()),
+            peer,
+            peer_value: self.peer_value(peer),
+            by_trusted: client.by_trusted,
             bearer: call.who.into_bearer(),
             traceparent: trace.header(),
         };
@@ -197,8 +214,8 @@ impl Core {
         Box::new(Request::from_parts(*parts, upload))
     }
 
-    fn client(&self, address: IpAddr) -> HeaderValue {
-        let mut last = self.client.borrow_mut();
+    fn peer_value(&self, address: IpAddr) -> HeaderValue {
+        let mut last = self.peer.borrow_mut();
         match &*last {
             Some((known, value)) if *known == address => value.clone(),
             _ => {

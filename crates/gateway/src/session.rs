@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 
 use crate::cookies;
 use crate::gateway::Shared;
+use crate::hygiene;
 use crate::origin;
 use crate::proxy::{Call, Core, Route};
 use crate::who::Who;
@@ -140,9 +141,9 @@ impl Ask<'_> {
         headers.insert(CONTENT_LENGTH, length.into());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let trace = HeaderName::from_static(chassis::http::trace::TRACEPARENT);
-        for name in [HOST, trace] {
-            if let Some(value) = self.parts.headers.get(&name) {
-                headers.insert(name, value.clone());
+        for name in [HOST, trace].into_iter().chain(hygiene::ORIGINS) {
+            for value in self.parts.headers.get_all(&name) {
+                headers.append(&name, value.clone());
             }
         }
         request.into_parts().0

@@ -8,6 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use chassis::http::Networks;
 use chassis::identity::Role;
 use chassis::settings::text::{Rate, Share, Span};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -25,6 +26,9 @@ pub const EVENTS_PATH: &str = "/events";
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// Proxies that are believed about where a request comes from; none without it.
+    #[serde(default)]
+    pub trusted: Networks,
     /// Services that routes lead to, by name.
     #[serde(default)]
     pub upstreams: BTreeMap<String, Upstream>,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use chassis::http::Networks;
 use chassis::settings::{Mistake, Tree};
 use events::Topic;
 use serde::Deserialize;
@@ -53,6 +54,9 @@ struct File {
     admin: SocketAddr,
     #[serde(default = "default_data")]
     data: PathBuf,
+    /// Proxies that are believed about where a request comes from.
+    #[serde(default)]
+    trusted: Networks,
     #[serde(default)]
     upstreams: BTreeMap<String, gateway::settings::Upstream>,
     #[serde(default)]
@@ -141,6 +145,7 @@ fn compile(tree: &Tree, config: Option<&Path>) -> Result<Plan, Vec<Mistake>> {
             list.iter().map(|m| tree.mistake(&m.path, m.says.as_str())).collect::<Vec<_>>()
         })?;
     let settings = gateway::Settings {
+        trusted: file.trusted,
         upstreams: file.upstreams,
         routes: file.routes,
         app: file.app,

@@ -68,3 +68,21 @@ fn a_refused_body_does_not_hide_the_refusal() {
     let refused = crate::support::send(world.address, "POST", "/s/x", &[], &body);
     assert_eq!(refused.status, 429);
 }
+
+#[test]
+fn behind_a_trusted_proxy_every_client_has_a_limit_of_its_own() {
+    let from = |world: &World, client: &str| {
+        get(world.address, "/s/x", &[("x-forwarded-for", client)]).status
+    };
+    let world = World::with(&format!("trusted: [127.0.0.0/8]\n{LIMITED}"));
+    let statuses: Vec<u16> = (0..4).map(|_| from(&world, "6.6.6.6, 203.0.113.9")).collect();
+    assert_eq!(statuses, [200, 200, 200, 429]);
+    assert_eq!(from(&world, "203.0.113.9, 203.0.113.10"), 200);
+    assert_eq!(from(&world, "203.0.113.10, 203.0.113.9, 127.0.0.2"), 429);
+    let seen = world.service.seen().pop().expect("a call");
+    assert_eq!(seen.headers["x-forwarded-for"], "203.0.113.9, 203.0.113.10, 127.0.0.1");
+
+    let world = World::with(LIMITED);
+    let statuses: Vec<u16> = (0..4).map(|it| from(&world, &format!("203.0.113.{it}"))).collect();
+    assert_eq!(statuses, [200, 200, 200, 429], "nobody is trusted who is not named");
+}

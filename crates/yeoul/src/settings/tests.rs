@@ -58,3 +58,12 @@ fn port_0_frees_every_port() {
     let mall = plan.mall.expect("the mall");
     assert!(mall.services.values().all(|service| service.listen.port() == 0));
 }
+
+#[test]
+fn trusted_proxies_are_networks() {
+    assert!(mistakes("trusted: [10.0.0.0/8, \"::1\"]\n", Base::Nothing).is_empty());
+    let found = mistakes("trusted:\n  - 10.0.0.0/8\n  - 10.0.0.0/33\n", Base::Mall);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("3: trusted"), "{found:?}");
+    assert!(found[0].contains("must be a network such as `10.0.0.0/8`"), "{found:?}");
+}
