@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::masking::{Masked, mask};
 
-/// Folders that are built, installed, recorded or somebody's data, at any depth.
+/// Folders that are built, installed, recorded or somebody's data, at any depth. In a worktree
+/// `.git` is a file, and says where the repository is.
 const PASSED_OVER: [&str; 6] =
     ["target", "node_modules", "dist", ".git", ".svelte-kit", "test-artefacts"];
 /// The mall's data, where `up` puts it.
@@ -92,8 +93,11 @@ fn read(folder: &Path, prefix: &str, files: &mut Vec<File>) -> io::Result<()> {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         let path = format!("{prefix}{name}");
+        if PASSED_OVER.contains(&name.as_str()) {
+            continue;
+        }
         if entry.file_type()?.is_dir() {
-            if !PASSED_OVER.contains(&name.as_str()) && path != DATA {
+            if path != DATA {
                 read(&entry.path(), &format!("{path}/"), files)?;
             }
         } else if let Ok(text) = fs::read_to_string(entry.path()) {
