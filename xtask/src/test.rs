@@ -36,13 +36,13 @@ const PARTS: [Part; 7] = [
         let line = ["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         run.command(shell::command(&line))
     }),
-    ("licences and sources", licences),
+    ("licences, sources, advisories", licences),
     ("web: check, lint, test, build", web_app),
     ("rust", |run| run.command(run.cargo_test())),
     ("the mall in a browser", browser),
 ];
 /// What `--fast` leaves out.
-const SLOW: [&str; 2] = ["licences and sources", "the mall in a browser"];
+const SLOW: [&str; 2] = ["licences, sources, advisories", "the mall in a browser"];
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let extent = parse(arguments)?;
@@ -127,6 +127,20 @@ fn licences(run: &mut Run) -> Result<(), Failure> {
         run.command(shell::command(&INSTALL_DENY))?;
     }
     let line = ["cargo", "deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+    run.command(shell::command(&line))?;
+    advisories(run)
+}
+
+/// Known faults of what is used, where their database can be had: it has no home but the network.
+fn advisories(run: &mut Run) -> Result<(), Failure> {
+    if shell::output(shell::command(&["cargo", "deny", "fetch", "db"])).is_none() {
+        return shell::say(
+            "passed over: advisories; their database cannot be had from here. Where it can, run:\n\
+             cargo deny check advisories",
+        );
+    }
+    let line =
+        ["cargo", "deny", "check", "--disable-fetch", "--hide-inclusion-graph", "advisories"];
     run.command(shell::command(&line))
 }
 

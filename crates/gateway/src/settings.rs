@@ -358,7 +358,7 @@ fn guarded() -> Guard {
 }
 
 fn half() -> Share {
-    Share(0.5)
+    Share::HALF
 }
 
 fn ten() -> u32 {

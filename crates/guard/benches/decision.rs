@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group, criterion_main};
 use yeoul_guard::breaker::{Breaker, Outcome, Settings};
 use yeoul_guard::rate::{BURST_MAX, Keyed, Limiter, Quota};
+use yeoul_guard::share::Share;
 
 /// How far virtual time moves on from call to call: two threads then just keep to the rate.
 const STEP: Duration = Duration::from_micros(2);
@@ -42,7 +43,7 @@ fn clock() -> Instant {
 fn guards() -> Guards {
     let start = clock();
     let settings = Settings {
-        failure_rate: 0.5,
+        failure_rate: Share::of_percent(50).expect("within 1 and 100"),
         window_calls: 10,
         open_for: Duration::from_secs(5),
         probes: 1,

@@ -3,17 +3,26 @@
 //!
 //! The semantics are resilience4j's count window: the failure rate of the last calls is judged
 //! after every recorded call, an open circuit refuses for a while, then a few probes decide.
-//! Four things are different, each because its absence is a known fault:
+//! Six things are different. Four because their absence is a known fault:
 //!
 //! * Every admission carries the epoch of the circuit. An outcome that arrives after the circuit
 //!   has changed counts nothing, neither as a probe nor in the next window: a call sent before
 //!   the outage must not close the circuit, and one that timed out late must not open it again.
 //! * A probe has a deadline. One that never returns has failed then, so a lost probe cannot hold
 //!   the circuit half-open for ever.
-//! * A [`Permit`] that is dropped without an outcome is a cancelled call: it counts nothing and
-//!   gives its probe slot back. Clients that hang up do not open a circuit.
+//! * A [`Permit`] that is given up without an outcome is a cancelled call: it counts nothing and
+//!   gives its probe slot back. Clients that hang up do not open a circuit. A probe given up after
+//!   its deadline has failed, whether or not anybody looked in between ([`Permit::cancel`]).
 //! * It can only observe: the same states, but every call is admitted, and the outcomes of calls
 //!   that would have been refused count nothing, so that what is counted is what would happen.
+//!
+//! And two because a recovering upstream is to be sent no call more than it takes to decide:
+//!
+//! * The first failed probe opens the circuit again; resilience4j waits for all probes and judges
+//!   their failure rate.
+//! * As many probes are sent as must succeed, and the circuit closes after all of them, also where
+//!   they are more than the window holds; resilience4j judges the last `window_calls` of them, and
+//!   earlier.
 //!
 //! *Closed* lets calls pass, *open* refuses them, *half-open* probes. An open circuit is
 //! half-open as soon as its time is over, whether or not a call comes.
@@ -27,9 +36,10 @@
 //! use std::sync::Arc;
 //! use std::time::{Duration, Instant};
 //! use yeoul_guard::breaker::{Breaker, Outcome, Settings, State};
+//! use yeoul_guard::share::Share;
 //!
 //! let breaker = Arc::new(Breaker::new(Settings {
-//!     failure_rate: 0.5,
+//!     failure_rate: Share::of_percent(50).expect("within 1 and 100"),
 //!     window_calls: 2,
 //!     open_for: Duration::from_secs(5),
 //!     probes: 1,
@@ -72,7 +82,10 @@ pub struct Breaker {
     circuit: OwnLine<Mutex<Circuit>>,
 }
 
-/// Leave to make one call. Record how it went; a permit dropped is a call cancelled.
+/// Leave to make one call. Record how it went, or [cancel](Permit::cancel) it.
+///
+/// A drop brings no instant with it, so a permit that is only dropped is a call cancelled in time:
+/// whoever knows the time says it by `cancel`.
 #[derive(Debug)]
 #[must_use = "a permit dropped without an outcome counts as a cancelled call"]
 pub struct Permit {
@@ -215,6 +228,19 @@ impl Permit {
         if !late && !idle {
             let epoch = self.epoch;
             self.breaker.update(|circuit| circuit.record(epoch, ticket, outcome, now));
+        }
+    }
+
+    /// Gives the call up at `now` without an outcome, as when the client hung up: it counts
+    /// nothing, and a probe's slot is free again. A probe whose deadline is over has failed.
+    pub fn cancel(mut self, now: Instant) {
+        let ticket = mem::replace(&mut self.ticket, Ticket::Unheard);
+        if let Ticket::Probe { .. } = ticket {
+            let epoch = self.epoch;
+            self.breaker.update(|circuit| {
+                circuit.catch_up(now);
+                circuit.cancel(epoch, ticket);
+            });
         }
     }
 }

@@ -11,10 +11,12 @@
 //! * [`breaker`]: circuit breaker over the last calls, with an epoch per admission.
 //! * [`rate`]: rate limit by the generic cell rate algorithm, alone or per key in a bounded table.
 //! * [`refusal`]: what to tell a refused caller.
+//! * [`share`]: a share of a whole, exactly.
 
 pub mod breaker;
 pub mod rate;
 pub mod refusal;
+pub mod share;
 
 /// Where a test's virtual time begins; an `Instant` has no other origin than the clock.
 #[cfg(test)]

@@ -47,6 +47,18 @@ fn a_changed_or_foreign_token_opens_nothing() {
 }
 
 #[test]
+fn a_key_of_another_family_is_passed_over() {
+    let keys = serde_json::json!({ "keys": [
+        { "kty": "RSA", "kid": "r", "alg": "RS256", "e": "AQAB", "n": "AL64zn8_QnHYMeZ0LncoXaEde1fiLm1jHjmQsF_449IYALM9if6amFtPDy2yvz3YlRij66s5gyLCyO7ANuVRJx1NbgizcAblIgjtdf_u3WG7K-IiZhtELto_A7Fck9Ws6SQvzRvOE8uSirYbgmj6He4iO8NCyvaK0jIQRMMGQwsU1quGmFgHIXPLfnpnfajr1rVTAwtgV5LEZ4Iel-W1GC8ugMhyr4_p1MtcIM42EA8BzE6ZQqC7VPqPvEjZ2dbZkaBhPbiZAS3YeYBRDWm1p1OZtWamT3cEvqqPpnjL1XyW-oyVVkaZdklLQp2Btgt9qr21m42f4wTw-Xrp6rCKNb0" },
+        { "kty": "oct", "kid": "h", "alg": "HS256", "k": "c2VjcmV0" },
+    ] });
+    let keys: JwkSet = serde_json::from_value(keys).expect("a key set");
+    assert_eq!(keys.keys.len(), 2, "both can be read");
+    let verifier = Verifier::new(&keys);
+    assert!(verifier.shared.read().expect("not poisoned").keys.is_empty());
+}
+
+#[test]
 fn a_key_change_forgets_what_was_verified() {
     let (old, new) = (Signer::ephemeral(), Signer::ephemeral());
     let verifier = Verifier::new(&old.public_keys());

@@ -53,7 +53,7 @@ fn a_good_file_is_read_with_its_units() {
     check(
         "routes:\n  a: { path: /a, timeout: 610ms, share: 50%, rate: 5000/s, size: 4KiB, per: route }",
         &expect![[
-            r#"Sample { name: None, routes: {"a": Route { path: "/a", timeout: Some(Span(610ms)), share: Some(Share(0.5)), rate: Some(Rate(5000)), size: Some(Size(4096)), per: Some(Route) }} }"#
+            r#"Sample { name: None, routes: {"a": Route { path: "/a", timeout: Some(Span(610ms)), share: Some(Share(500000000)), rate: Some(Rate(5000)), size: Some(Size(4096)), per: Some(Route) }} }"#
         ]],
     );
 }
@@ -75,7 +75,7 @@ fn every_mistake_names_its_line() {
         (
             "routes:\n  a:\n    path: /a\n    share: 0%",
             expect![
-                "a.yaml:4: routes.a.share: must be a share such as `50%`, above 0% and at most 100%, is `0%`"
+                "a.yaml:4: routes.a.share: must be a share such as `50%`, above 0% and at most 100%, at most 7 decimals, is `0%`"
             ],
         ),
         (
@@ -104,11 +104,50 @@ fn every_mistake_of_a_file_is_named() {
         &expect![[r"
             a.yaml:1: nonsense: unknown name; known here: name, routes
             a.yaml:3: routes.a.timeout: must be a duration such as `610ms`, `5s` or `2m`, at most `24h`, is `soon`
-            a.yaml:3: routes.a.share: must be a share such as `50%`, above 0% and at most 100%, is `0%`
+            a.yaml:3: routes.a.share: must be a share such as `50%`, above 0% and at most 100%, at most 7 decimals, is `0%`
             a.yaml:4: routes.b.path: is missing
             a.yaml:5: routes.c.path: invalid type: sequence, expected a string
             a.yaml:6: name: invalid type: sequence, expected a string"]],
     );
+}
+
+#[test]
+fn a_share_is_kept_exactly_or_refused() {
+    let read = |text: &str| {
+        let text = format!("routes: {{ a: {{ path: /a, share: '{text}' }} }}");
+        read(&text).ok().and_then(|sample| sample.routes["a"].share).map(Share::billionths)
+    };
+    let good = [
+        ("50%", 500_000_000),
+        ("7.2%", 72_000_000),
+        ("7.20 %", 72_000_000),
+        ("0.0000001%", 1),
+        ("100%", 1_000_000_000),
+        ("100.0000000%", 1_000_000_000),
+    ];
+    for (text, billionths) in good {
+        assert_eq!(read(text), Some(billionths), "{text}");
+    }
+    let bad = [
+        "0%",
+        "0.0%",
+        "100.0000001%",
+        "101%",
+        "0.00000001%",
+        "-5%",
+        "+5%",
+        "5",
+        "5.%",
+        ".5%",
+        "1e1%",
+        "NaN%",
+        "5 5%",
+        "%",
+        "99999999999%",
+    ];
+    for text in bad {
+        assert_eq!(read(text), None, "{text}");
+    }
 }
 
 #[test]

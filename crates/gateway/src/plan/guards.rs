@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use guard::breaker::{self, Breaker, PROBE_DEADLINE_MAX, SettingsError};
 use guard::rate::{Quota, QuotaError};
+use guard::share::Share;
 
 use super::Limit;
 use crate::mistake::Mistakes;
@@ -52,7 +53,8 @@ fn breaker(
     mistakes: &mut Mistakes,
 ) -> Option<breaker::Settings> {
     let compiled = breaker::Settings {
-        failure_rate: settings.failure_rate.0,
+        failure_rate: Share::of_billionths(settings.failure_rate.billionths())
+            .expect("the settings hold the same range"),
         window_calls: settings.calls,
         open_for: settings.open_for.0,
         probes: settings.probes,
@@ -70,7 +72,6 @@ fn breaker(
 
 fn field(error: SettingsError) -> &'static str {
     match error {
-        SettingsError::FailureRate { .. } => "failure_rate",
         SettingsError::WindowCalls { .. } => "calls",
         SettingsError::OpenFor { .. } => "open_for",
         _ => "probes",

@@ -39,7 +39,8 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(route.timeout, Duration::from_secs(30));
     assert_eq!(route.open, Open::Nothing);
     let breaker = route.breaker.expect("a breaker");
-    assert_eq!((breaker.failure_rate, breaker.window_calls, breaker.probes), (0.5, 10, 1));
+    let half = guard::share::Share::of_percent(50).expect("a share");
+    assert_eq!((breaker.failure_rate, breaker.window_calls, breaker.probes), (half, 10, 1));
     assert_eq!((breaker.open_for, breaker.enforce), (Duration::from_secs(5), true));
     assert_eq!(breaker.probe_deadline, Duration::from_secs(31));
     assert!(plan.session.is_none() && !plan.app);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::share::Share;
+
 /// Most calls a window can hold; it costs a byte each.
 pub const WINDOW_CALLS_MAX: u32 = 10_000;
 /// Most probes of a half-open circuit.
@@ -14,9 +16,8 @@ pub const PROBE_DEADLINE_MAX: Duration = Duration::from_secs(60 * 60);
 /// How a [`Breaker`](super::Breaker) decides; checked once, by [`Breaker::new`](super::Breaker::new).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// Share of failed calls in the window that opens the circuit, `0.0 < rate <= 1.0`. Reaching
-    /// it is enough.
-    pub failure_rate: f64,
+    /// Share of failed calls in the window that opens the circuit. Reaching it is enough.
+    pub failure_rate: Share,
     /// How many of the last calls are judged, `1..=`[`WINDOW_CALLS_MAX`]. Nothing is judged
     /// before so many were recorded.
     pub window_calls: u32,
@@ -37,12 +38,6 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
-    /// [`Settings::failure_rate`] is not above 0 and at most 1.
-    #[error("failure rate not above 0 and at most 1. failure_rate=`{rate}`")]
-    FailureRate {
-        /// What was given.
-        rate: f64,
-    },
     /// [`Settings::window_calls`] is 0 or above the limit.
     #[error("window calls not within 1 and the limit. window_calls=`{calls}`, limit=`{limit}`")]
     WindowCalls {
@@ -82,11 +77,6 @@ pub enum SettingsError {
 impl Settings {
     /// The first setting outside its range, in the order of the fields.
     pub(super) fn check(&self) -> Result<(), SettingsError> {
-        // Written so that not-a-number fails too.
-        if !(self.failure_rate > 0.0 && self.failure_rate <= 1.0) {
-            let rate = self.failure_rate;
-            return Err(SettingsError::FailureRate { rate });
-        }
         if !(1..=WINDOW_CALLS_MAX).contains(&self.window_calls) {
             let (calls, limit) = (self.window_calls, WINDOW_CALLS_MAX);
             return Err(SettingsError::WindowCalls { calls, limit });
@@ -107,13 +97,7 @@ impl Settings {
     }
 
     /// The least number of failures in a full window that reaches the failure rate.
-    ///
-    /// By comparing quotients, not by rounding `rate * calls` up: 0.07 * 100.0 is
-    /// 7.000000000000001, and 7 % of 100 calls are 7 calls.
     pub(super) fn failures_to_open(&self) -> u32 {
-        let calls = f64::from(self.window_calls);
-        (1..self.window_calls)
-            .find(|&failures| f64::from(failures) / calls >= self.failure_rate)
-            .unwrap_or(self.window_calls)
+        self.failure_rate.least_of(self.window_calls)
     }
 }

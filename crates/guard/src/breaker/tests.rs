@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::origin;
+use crate::share::Share;
 
 pub(super) const MALL: Settings = Settings {
-    failure_rate: 0.5,
+    failure_rate: percent(50),
     window_calls: 10,
     open_for: Duration::from_secs(5),
     probes: 1,
@@ -18,6 +19,11 @@ pub(super) const MALL: Settings = Settings {
     enforce: true,
 };
 const NANO: Duration = Duration::from_nanos(1);
+
+/// So many percent, which the test knows to be within 1 and 100.
+pub(super) const fn percent(percent: u32) -> Share {
+    Share::of_percent(percent).expect("within 1 and 100")
+}
 
 pub(super) fn breaker(settings: Settings) -> Arc<Breaker> {
     Arc::new(Breaker::new(settings).expect("settings within the limits"))
@@ -40,8 +46,7 @@ pub(super) fn trip(breaker: &Arc<Breaker>, now: Instant) -> Instant {
 #[test]
 fn settings_are_taken_at_their_limits_and_refused_one_past() {
     let good = [
-        Settings { failure_rate: f64::MIN_POSITIVE, ..MALL },
-        Settings { failure_rate: 1.0, ..MALL },
+        Settings { failure_rate: percent(100), ..MALL },
         Settings { window_calls: 1, ..MALL },
         Settings { window_calls: WINDOW_CALLS_MAX, ..MALL },
         Settings { open_for: NANO, ..MALL },
@@ -54,10 +59,6 @@ fn settings_are_taken_at_their_limits_and_refused_one_past() {
         assert!(Breaker::new(settings).is_ok(), "{settings:?}");
     }
     let bad = [
-        (Settings { failure_rate: 0.0, ..MALL }, "failure_rate=`0`"),
-        (Settings { failure_rate: -0.1, ..MALL }, "failure_rate=`-0.1`"),
-        (Settings { failure_rate: 1.01, ..MALL }, "failure_rate=`1.01`"),
-        (Settings { failure_rate: f64::NAN, ..MALL }, "failure_rate=`NaN`"),
         (Settings { window_calls: 0, ..MALL }, "window_calls=`0`, limit=`10000`"),
         (Settings { window_calls: 10_001, ..MALL }, "window_calls=`10001`, limit=`10000`"),
         (Settings { open_for: Duration::ZERO, ..MALL }, "open_for=`0ns`, limit=`86400s`"),
@@ -74,22 +75,18 @@ fn settings_are_taken_at_their_limits_and_refused_one_past() {
 }
 
 #[test]
-fn the_failure_rate_is_met_by_the_least_number_of_calls_that_reaches_it() {
-    let cases = [
-        (0.5, 10, 5),
-        (0.5, 9, 5),
-        (0.07, 100, 7),
-        (0.29, 100, 29),
-        (0.501, 10, 6),
-        (1.0, 10, 10),
-        (1e-9, 10, 1),
-        (0.5, 1, 1),
-        (1.0 / 3.0, 3, 1),
-    ];
-    for (failure_rate, window_calls, failures) in cases {
-        let settings = Settings { failure_rate, window_calls, ..MALL };
-        assert_eq!(settings.failures_to_open(), failures, "{failure_rate} of {window_calls}");
-    }
+fn a_rate_with_decimals_opens_at_the_very_call_that_reaches_it() {
+    // 7.2 % of 125 calls are 9; as a float divided by 100 they were a hair more.
+    let failure_rate = Share::of_billionths(72_000_000).expect("7.2 %");
+    let (breaker, now) = (breaker(Settings { failure_rate, window_calls: 125, ..MALL }), origin());
+    (0..8).for_each(|_| call(&breaker, Outcome::Failure, now));
+    (0..117).for_each(|_| call(&breaker, Outcome::Success, now));
+    assert_eq!(breaker.state(now), State::Closed, "8 of 125 are less");
+    // The first of the eight leaves the window as this one comes in, the next one makes nine again.
+    (0..8).for_each(|_| call(&breaker, Outcome::Failure, now));
+    assert_eq!(breaker.state(now), State::Closed);
+    call(&breaker, Outcome::Failure, now);
+    assert_eq!(breaker.state(now), State::Open);
 }
 
 #[test]
@@ -242,6 +239,27 @@ fn a_cancelled_probe_gives_its_slot_back_and_counts_nothing() {
     }
     let seen = breaker.snapshot(now + Duration::from_secs(60));
     assert_eq!((seen.state, seen.probes_in_flight, seen.opened), (State::HalfOpen, 0, 1));
+}
+
+#[test]
+fn a_probe_given_up_in_time_is_cancelled_and_one_given_up_late_has_failed() {
+    for (late, opened) in [(Duration::ZERO, 1), (NANO, 2)] {
+        let (breaker, start) = (breaker(MALL), origin());
+        let now = trip(&breaker, start);
+        let deadline = now + MALL.probe_deadline;
+        breaker.admit(now).expect("the probe").cancel(deadline + late);
+        let seen = breaker.snapshot(deadline + late);
+        assert_eq!((seen.opened, seen.probes_in_flight), (opened, 0), "{late:?} late");
+        let admitted = breaker.admit(deadline + late);
+        assert_eq!(admitted.is_ok(), opened == 1, "{late:?} late");
+    }
+}
+
+#[test]
+fn a_call_given_up_counts_nothing() {
+    let (breaker, now) = (breaker(MALL), origin());
+    (0..64).for_each(|_| breaker.admit(now).expect("closed").cancel(now));
+    assert_eq!(breaker.snapshot(now).calls, 0);
 }
 
 #[test]

@@ -33,7 +33,7 @@ struct Rules {
 impl Rules {
     fn settings(&self) -> Settings {
         Settings {
-            failure_rate: f64::from(self.failure_percent) / 100.0,
+            failure_rate: percent(self.failure_percent),
             window_calls: self.window_calls as u32,
             open_for: Duration::from_millis(self.open_for),
             probes: self.probes as u32,
@@ -220,10 +220,9 @@ impl Pair {
                 }
             }
             Step::Cancel(place) => {
-                // A drop brings no instant with it; look first, so that both know the time.
-                let _ = self.breaker.state(self.now());
+                let now = self.now();
                 if let Some((permit, admission)) = self.take(place) {
-                    drop(permit);
+                    permit.cancel(now);
                     self.model.cancel(admission);
                 }
             }

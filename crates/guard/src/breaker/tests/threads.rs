@@ -58,7 +58,7 @@ fn threads_that_race_with_the_trip_admit_nothing_after_it() {
 
 #[test]
 fn no_outcome_is_lost_between_threads() {
-    let settings = Settings { window_calls: 4_000, failure_rate: 1.0, ..MALL };
+    let settings = Settings { window_calls: 4_000, failure_rate: percent(100), ..MALL };
     let (breaker, now) = (breaker(settings), origin());
     together(|| {
         for turn in 0..1_000 {
