@@ -26,6 +26,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::error;
 
+use crate::condition::Shown;
 use crate::{Faults, Name, Setting};
 
 /// `Yeoul-Position`: up to where a write got.
@@ -76,6 +77,11 @@ impl From<events::Error> for Refusal {
 }
 
 impl Refusal {
+    /// Whether it is a 404.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Refusal::Problem(problem) if problem.status() == StatusCode::NOT_FOUND)
+    }
+
     pub(crate) fn into_problem(self, trace: &Trace) -> Problem {
         match self {
             Refusal::Problem(problem) => problem,
@@ -170,9 +176,9 @@ impl Edge {
         match bearer(headers) {
             Some(token) => {
                 let verified = self.verifier.verify(token, (self.clock)());
-                verified.map(Some).map_err(|_| Problem::unauthorized())
+                verified.map(Some).map_err(|_| Problem::invalid_token())
             }
-            None if headers.contains_key(AUTHORIZATION) && !basic => Err(Problem::unauthorized()),
+            None if headers.contains_key(AUTHORIZATION) && !basic => Err(Problem::invalid_token()),
             None if self.loopback || self.name == Name::Account => Ok(None),
             None => Err(Problem::unauthorized()),
         }
@@ -266,8 +272,8 @@ pub(crate) fn written(mut response: Response, position: &str) -> Response {
 }
 
 /// 200 with a write's outcome.
-pub(crate) fn changed(value: &impl Serialize, position: &str) -> Response {
-    written(json(StatusCode::OK, value), position)
+pub(crate) fn changed(shown: Shown, position: &str) -> Response {
+    written(shown.changed(), position)
 }
 
 /// 201 with what was made, and where it is.

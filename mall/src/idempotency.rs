@@ -11,10 +11,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chassis::http::{Body, Problem, Response};
-use http::header::{CONTENT_TYPE, LOCATION};
+use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
+use crate::condition::Shown;
 use crate::edge::POSITION;
 
 /// The storage of what is remembered.
@@ -55,7 +56,20 @@ pub(crate) struct Remembered {
     /// Empty for a command that creates nothing.
     pub(crate) location: String,
     pub(crate) position: String,
+    /// The tag of what is shown.
+    pub(crate) etag: String,
     pub(crate) body: String,
+}
+
+/// What is known of a key.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// Nothing: the command may be carried out.
+    Nothing,
+    /// The command was answered so.
+    Answered(Remembered),
+    /// Another command was answered: 422, once nothing else is to be said against this one.
+    Spent,
 }
 
 /// What runs now.
@@ -92,16 +106,33 @@ impl Once {
         Ok(Some(Once { identity, fingerprint: fingerprint(body) }))
     }
 
-    /// The first answer again, or 422 where it answered another command.
-    pub(crate) fn again(&self, remembered: Remembered) -> Result<Remembered, Problem> {
-        if remembered.fingerprint == self.fingerprint {
-            return Ok(remembered);
+    /// What `remembered` under this key means for this command.
+    pub(crate) fn seen(&self, remembered: Option<Remembered>) -> Seen {
+        match remembered {
+            None => Seen::Nothing,
+            Some(it) if it.fingerprint == self.fingerprint => Seen::Answered(it),
+            Some(_) => Seen::Spent,
         }
-        Err(Problem::unprocessable("this Idempotency-Key was used for another body"))
     }
 }
 
+/// 422: the key belongs to another command.
+pub(crate) fn spent() -> Problem {
+    Problem::unprocessable("this Idempotency-Key was used for another body")
+}
+
 impl Remembered {
+    /// The answer that shows a row: to a new one where `location` is not empty.
+    pub(crate) fn of(
+        shown: Shown,
+        location: String,
+        position: String,
+        once: Option<&Once>,
+    ) -> Self {
+        let fingerprint = once.map_or([0; 32], |once| once.fingerprint);
+        Remembered { fingerprint, location, position, etag: shown.etag, body: shown.body }
+    }
+
     /// As it was sent the first time: 201 for what was created, 200 for what has no place of its own.
     pub(crate) fn into_response(self) -> Response {
         let created = !self.location.is_empty();
@@ -109,9 +140,9 @@ impl Remembered {
         *response.status_mut() = if created { StatusCode::CREATED } else { StatusCode::OK };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let places = [(LOCATION, self.location), (POSITION, self.position)];
+        let places = [(LOCATION, self.location), (POSITION, self.position), (ETAG, self.etag)];
         for (name, value) in places.into_iter().filter(|(_, value)| !value.is_empty()) {
-            headers.insert(name, HeaderValue::try_from(value).expect("a path and a token"));
+            headers.insert(name, HeaderValue::try_from(value).expect("a path, a token and a tag"));
         }
         response
     }

@@ -25,6 +25,7 @@ pub mod settings;
 pub mod templates;
 
 mod blocking;
+mod condition;
 mod edge;
 mod error;
 mod idempotency;

@@ -14,7 +14,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
-use chassis::http::{Body, Response, empty};
+use chassis::http::{Body, Response, empty, etag};
 
 /// How long a browser shows a picture without asking again.
 pub const FRESH_SECONDS: u32 = 3_600;
@@ -58,14 +58,8 @@ impl Picture {
 
     /// The answer to a GET with these headers: 304 where the client has it already.
     pub fn answer(&self, headers: &HeaderMap) -> Response {
-        let known = headers.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
         let tag = self.etag.to_str().expect("hexadecimal digits");
-        let fresh = known.is_some_and(|tags| {
-            tags.split(',')
-                .map(str::trim)
-                .any(|known| known == "*" || known.trim_start_matches("W/") == tag)
-        });
-        let mut response = if fresh {
+        let mut response = if etag::names(headers, IF_NONE_MATCH, tag) {
             empty(StatusCode::NOT_MODIFIED)
         } else {
             let mut response = Response::new(Body::full(self.bytes));

@@ -6,6 +6,7 @@
 
 pub mod body;
 pub mod client;
+pub mod etag;
 pub mod fields;
 pub mod hal;
 pub mod listener;

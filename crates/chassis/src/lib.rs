@@ -14,3 +14,4 @@ pub mod http;
 pub mod identity;
 pub mod settings;
 pub mod telemetry;
+pub mod text;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 
 use bytes::Bytes;
-use chassis::http::{Body, Response};
+use chassis::http::{Body, Response, etag};
 use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
     REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -156,8 +156,8 @@ impl File {
 
     fn answer(&self, headers: &HeaderMap) -> Response {
         let mut response = self.whole(negotiation::encoding(headers));
-        let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
-        if etag.is_some_and(|etag| negotiation::has_tag(headers, IF_NONE_MATCH, etag)) {
+        let own = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+        if own.is_some_and(|own| etag::names(headers, IF_NONE_MATCH, own)) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             *response.body_mut() = Body::empty();
             response.headers_mut().remove(CONTENT_TYPE);

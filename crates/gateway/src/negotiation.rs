@@ -4,7 +4,7 @@
 //! compared as thousandths; a malformed one counts as 1, since a client that names something wants
 //! it.
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AsHeaderName};
+use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE};
 use http::{HeaderMap, HeaderName};
 use views::Encoding;
 
@@ -61,15 +61,6 @@ pub(crate) fn language<T>(headers: &HeaderMap, known: impl Fn(&str) -> Option<T>
     best.map(|(_, found)| found)
 }
 
-/// Whether one of a list of entity tags is `etag`, weakly compared (RFC 9110, section 13.1.2).
-pub(crate) fn has_tag(headers: &HeaderMap, name: impl AsHeaderName, etag: &str) -> bool {
-    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|list| {
-        list.split(',')
-            .map(str::trim)
-            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
-    })
-}
-
 /// The parts of a list header with their weights.
 fn parts<'h>(
     headers: &'h HeaderMap,
@@ -101,8 +92,6 @@ fn thousandths(text: &str) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use http::header::IF_NONE_MATCH;
-
     use super::*;
 
     fn headers(name: &HeaderName, values: &[&str]) -> HeaderMap {
@@ -171,27 +160,6 @@ mod tests {
             let given: Vec<&str> = accept.into_iter().collect();
             let headers = headers(&ACCEPT_LANGUAGE, &given);
             assert_eq!(language(&headers, known), expected, "{accept:?}");
-        }
-    }
-
-    #[test]
-    fn a_tag_is_found_in_a_list_of_them() {
-        let cases: [(&[&str], bool); 8] = [
-            (&[], false),
-            (&["\"a\""], true),
-            (&["W/\"a\""], true),
-            (&["\"b\", \"a\""], true),
-            (&["\"b\"", "\"a\""], true),
-            (&["*"], true),
-            (&["\"b\""], false),
-            (&["a"], false),
-        ];
-        for (given, expected) in cases {
-            assert_eq!(
-                has_tag(&headers(&IF_NONE_MATCH, given), IF_NONE_MATCH, "\"a\""),
-                expected,
-                "{given:?}"
-            );
         }
     }
 }

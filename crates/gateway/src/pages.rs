@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chassis::http::hal::PAGE_MAX;
 use chassis::http::query::Query;
-use chassis::http::{Body, Problem, Response};
+use chassis::http::{Body, Problem, Response, etag};
 use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
 };
@@ -128,7 +128,7 @@ impl<'r> Shown<'r> {
 }
 
 fn answer(views: &Views, asked: &HeaderMap, shown: &Shown<'_>) -> Response {
-    let known = negotiation::has_tag(asked, IF_NONE_MATCH, shown.etag);
+    let known = etag::names(asked, IF_NONE_MATCH, shown.etag);
     let mut response =
         Response::new(if known { Body::empty() } else { Body::full(shown.body.clone()) });
     if known {

@@ -531,3 +531,105 @@ fn hostile_text_is_kept_as_text() {
     let answer = MALL.ordering(&who, &endless).send();
     assert!([201, 400].contains(&answer.status), "{}", answer.status);
 }
+
+#[test]
+fn what_the_client_has_is_not_sent_again_and_what_has_changed_is_not_overwritten() {
+    let (who, product) = (MALL.customer(), MALL.product(50, "cancel"));
+    let placed = MALL.delivered(&who, product, 1);
+    let other = MALL.delivered(&who, product, 1);
+    let delivery = MALL.delivery_of(other.id).expect("a delivery")["deliveryId"].clone();
+    let rows = [
+        (format!("/products/{product}"), json!({"stock": 40}), json!({"stock": 41})),
+        (format!("/product/{product}"), Value::Null, Value::Null),
+        (format!("/inventories/{product}"), json!({"stock": 42}), json!({"stock": 43})),
+        (
+            format!("/deliveries/{delivery}"),
+            json!({"deliveryState": "DeliveryCompleted"}),
+            json!({"deliveryState": "DeliveryReturned"}),
+        ),
+        (format!("/orders/{}", placed.id), json!({"state": "OrderCancelled"}), json!({"price": 1})),
+    ];
+    for (path, first, second) in rows {
+        let get = |tags: &str| as_admin("GET", &path).header("if-none-match", tags).send();
+        let etag = as_admin("GET", &path).send().expect(200).must("etag").to_owned();
+        assert!(etag.starts_with('"') && etag.ends_with('"'), "{path}: strong: {etag}");
+        for known in ["*", etag.as_str(), &format!("\"x\", W/{etag}")] {
+            let again = get(known).expect(304);
+            assert_eq!((again.must("etag"), again.body.len()), (etag.as_str(), 0), "{path}");
+        }
+        get("\"x\"").expect(200);
+        get("x").problem(400);
+        let head = as_admin("HEAD", &path).header("if-none-match", etag.as_str()).send();
+        assert_eq!(head.expect(304).must("etag"), etag);
+        if first.is_null() {
+            continue;
+        }
+        let before = as_admin("GET", &path).send().value();
+        let patch = |body: &Value, header: &str, tags: &str| {
+            as_admin("PATCH", &path).header(header, tags).json(body).send()
+        };
+        for body in [&first, &second] {
+            patch(body, "if-match", "\"nope\"").problem(412);
+            patch(body, "if-match", &format!("W/{etag}")).problem(412);
+            patch(body, "if-none-match", "*").problem(412);
+            patch(body, "if-match", "nope").problem(400);
+        }
+        assert_eq!(as_admin("GET", &path).send().value(), before, "{path}: nothing changed");
+        let next = patch(&first, "if-match", &etag).expect(200).must("etag").to_owned();
+        assert_ne!(next, etag, "{path}");
+        patch(&second, "if-match", &etag).problem(412);
+        let last = patch(&second, "if-match", &format!("\"x\", {next}"));
+        if path.starts_with("/orders") {
+            // The condition holds; the change is none that an order allows.
+            last.problem(409);
+            continue;
+        }
+        let last = last.expect(200);
+        assert_eq!(as_admin("GET", &path).send().must("etag"), last.must("etag"), "{path}");
+    }
+    let order = json!({"productId": product, "quantity": 1});
+    MALL.ordering(&who, &order).header("if-none-match", "*").send().problem(412);
+    let made = MALL.ordering(&who, &order).header("if-match", "*").send().expect(201);
+    assert!(made.must("etag").starts_with('"'));
+}
+
+#[test]
+fn an_order_at_another_price_than_the_one_expected_is_a_409_with_both() {
+    let (who, product) = (MALL.customer(), MALL.product_at(7_000, 10, "cancel"));
+    let order = |expected: Value| {
+        let body = json!({"productId": product, "quantity": 2, "expectedPrice": expected});
+        MALL.ordering(&who, &body).header("idempotency-key", unique("k")).send()
+    };
+    for expected in [json!(6_999), json!("7001"), json!(14_000), json!(0)] {
+        let errors = order(expected.clone()).problem(409)["errors"].clone();
+        assert_eq!(errors[0]["field"], "expectedPrice");
+        let text = errors.to_string();
+        let expected = expected.to_string().replace('"', "");
+        assert!(text.contains("7000") && text.contains(&expected), "both: {text}");
+    }
+    for wrong in [json!(-1), json!("x"), json!(1.5), json!(true)] {
+        order(wrong).refuses_field("expectedPrice");
+    }
+    assert_eq!(MALL.get("/orders").bearer(&who.token).send().embedded("orders").len(), 0);
+    assert_eq!(order(json!("7000")).expect(201).value()["price"], 7_000);
+}
+
+#[test]
+fn text_has_one_form_and_no_control_characters() {
+    let (who, product) = (MALL.customer(), MALL.product(10, "cancel"));
+    let order = |addr: &str| {
+        let body = json!({"productId": product, "quantity": 1, "customerAddr": addr});
+        MALL.ordering(&who, &body).send()
+    };
+    for bad in ["a\0b", "\u{7}", "a\u{1b}[31m", "a\u{7f}", "a\u{90}b"] {
+        order(bad).refuses_field("customerAddr");
+    }
+    let kept = order("\u{1109}\u{1165}\u{110b}\u{116e}\u{11af}\n2\t층").expect(201).value();
+    assert_eq!(kept["customerAddr"], "서울\n2\t층");
+    for field in ["name", "stockPolicy", "imageUrl"] {
+        let mut body = json!({"name": "X", "price": 1});
+        body[field] = json!("a\0b");
+        as_admin("POST", "/products").json(&body).send().refuses_field(field);
+    }
+    MALL.get("/products/search/findByName?name=a%00b").send().refuses_field("name");
+}

@@ -2,6 +2,7 @@
 
 use chassis::http::Problem;
 use chassis::http::fields::{Fields, Form};
+use chassis::text;
 
 /// Characters a password has at least.
 pub(super) const PASSWORD_CHARS_MIN: usize = 8;
@@ -41,16 +42,11 @@ impl SignUp {
     pub(super) fn read(mut fields: Fields) -> Result<SignUp, Problem> {
         fields.require("username");
         fields.require("password");
-        let username = fields.text("username", LOCAL_CHARS_MAX + 1 + DOMAIN_CHARS_MAX);
-        let username = username.map(|name| name.to_lowercase());
+        let username = fields.typed("username").map(|name| spelled(&name));
         if username.as_deref().is_some_and(|name| !is_username(name)) {
             fields.note("username", "must be an e-mail address in lower case letters", None);
         }
-        let password = fields.text("password", PASSWORD_CHARS_MAX);
-        if password.as_ref().is_some_and(|it| it.chars().count() < PASSWORD_CHARS_MIN) {
-            let reason = format!("must have at least {PASSWORD_CHARS_MIN} characters");
-            fields.note("password", reason, Some(PASSWORD_CHARS_MIN.into()));
-        }
+        let password = password(&mut fields);
         let nickname = fields.text("nickname", NICKNAME_CHARS_MAX);
         let address = fields.text("address", ADDRESS_CHARS_MAX);
         fields.finish()?;
@@ -61,6 +57,36 @@ impl SignUp {
             address: address.unwrap_or_default(),
         })
     }
+}
+
+/// A new password in the form that it is hashed in; `None` where it is noted as none.
+fn password(fields: &mut Fields) -> Option<String> {
+    let typed = fields.typed("password")?;
+    if text::is_hopelessly_long(&typed, PASSWORD_CHARS_MAX) {
+        note_length(fields, "most", PASSWORD_CHARS_MAX);
+        return None;
+    }
+    let Ok(password) = text::opaque(&typed) else {
+        let reason = "must not be empty nor hold characters that cannot be seen or do not exist";
+        fields.note("password", reason, None);
+        return None;
+    };
+    match password.chars().count() {
+        ..PASSWORD_CHARS_MIN => note_length(fields, "least", PASSWORD_CHARS_MIN),
+        PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX => {}
+        _ => note_length(fields, "most", PASSWORD_CHARS_MAX),
+    }
+    Some(password)
+}
+
+fn note_length(fields: &mut Fields, bound: &str, limit: usize) {
+    let reason = format!("must have at {bound} {limit} characters");
+    fields.note("password", reason, Some(limit.into()));
+}
+
+/// A username as it is stored and looked up: without blanks around it, in lower case.
+pub(super) fn spelled(typed: &str) -> String {
+    typed.trim().to_lowercase()
 }
 
 /// `[a-z0-9._+-]{1,64}@[a-z0-9.-]{1,190}`, and no name that a page's `.html` could be taken for.
@@ -75,13 +101,20 @@ pub(super) fn is_username(name: &str) -> bool {
 }
 
 impl Grant {
+    /// Name and password as they are stored and hashed; what can be no password is nobody's.
+    fn by_password(username: &str, password: &str) -> Result<Grant, &'static str> {
+        if text::is_hopelessly_long(password, PASSWORD_CHARS_MAX) {
+            return Err("invalid_grant");
+        }
+        let password = text::opaque(password).map_err(|_| "invalid_grant")?;
+        Ok(Grant::Password { username: spelled(username), password })
+    }
+
     /// Reads a form; the error is RFC 6749's word.
     pub(super) fn read(form: &Form) -> Result<Grant, &'static str> {
         let text = |name| form.get(name).map(str::to_owned).ok_or("invalid_request");
         match text("grant_type")?.as_str() {
-            "password" => {
-                Ok(Grant::Password { username: text("username")?, password: text("password")? })
-            }
+            "password" => Grant::by_password(&text("username")?, &text("password")?),
             "refresh_token" => Ok(Grant::Refresh { token: text("refresh_token")? }),
             "client_credentials" => Ok(Grant::Client),
             _ => Err("unsupported_grant_type"),
@@ -144,6 +177,13 @@ mod tests {
             ("password", text(PASSWORD_CHARS_MIN), text(PASSWORD_CHARS_MIN - 1)),
             ("password", text(PASSWORD_CHARS_MAX), text(PASSWORD_CHARS_MAX + 1)),
             ("password", text(PASSWORD_CHARS_MIN), json!(12_345_678)),
+            ("username", json!(" \u{a0}A@b\n"), json!("a@b\u{0}")),
+            ("username", json!("a@b"), json!("a @b")),
+            ("password", json!("12345\u{3000}78"), json!("1234567\u{0}")),
+            ("password", json!("\u{1112}\u{1161}\u{11ab}".repeat(8)), json!("1234567\n")),
+            ("password", json!("12345678"), json!("\u{1112}\u{1161}\u{11ab}".repeat(7))),
+            ("nickname", json!("two\nlines"), json!("a\u{1b}[31m")),
+            ("address", json!("a\tb"), json!("a\u{85}b")),
             ("username", json!("a@b"), json!("a")),
             ("username", json!("a@b"), json!(null)),
             ("nickname", text(NICKNAME_CHARS_MAX), text(NICKNAME_CHARS_MAX + 1)),
@@ -171,6 +211,16 @@ mod tests {
             Ok(Grant::Refresh { token: "x".into() })
         );
         assert_eq!(read("grant_type=client_credentials"), Ok(Grant::Client));
+        let typed = Grant::Password { username: "1@x".into(), password: "한 글".into() };
+        let decomposed = "%E1%84%92%E1%85%A1%E1%86%AB%C2%A0%E1%84%80%E1%85%B3%E1%86%AF";
+        assert_eq!(
+            read(&format!("grant_type=password&username=+1%40X%09&password={decomposed}")),
+            Ok(typed)
+        );
+        for nobodys in ["", "a%00", "a%0A", "%E2%80%8B"] {
+            let form = format!("grant_type=password&username=x&password={nobodys}");
+            assert_eq!(read(&form), Err("invalid_grant"), "{nobodys:?}");
+        }
         assert_eq!(read("grant_type=password&username=x"), Err("invalid_request"));
         assert_eq!(read("grant_type=refresh_token"), Err("invalid_request"));
         assert_eq!(read(""), Err("invalid_request"));

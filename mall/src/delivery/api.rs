@@ -5,15 +5,16 @@ use std::rc::Rc;
 
 use chassis::http::hal::Slice;
 use chassis::http::path::Table;
-use chassis::http::{Problem, Request, Response, Serve, json};
+use chassis::http::{Problem, Request, Response, Serve};
 use events::{Cause, Database};
-use http::{Method, StatusCode};
+use http::Method;
 
 use super::decide::{State, Wish, wish};
 use super::handlers::advance;
 use super::parcel::Parcel;
 use super::store::sqlite;
 use super::wire;
+use crate::condition::{Conditions, Keep};
 use crate::edge::{self, Call, Edge, ID_MAX, Refusal};
 use crate::{Name, Setting};
 
@@ -94,13 +95,14 @@ impl Server {
             let found = sqlite::find(connection, id)?;
             let visible = found.filter(|parcel| call.sees(&parcel.customer_id));
             let parcel = visible.ok_or_else(Problem::not_found)?;
-            Ok(json(StatusCode::OK, &wire::Delivery::of(&parcel)))
+            Ok(wire::Delivery::shown(&parcel).answer(&call.headers, Keep::Oneself)?)
         })
     }
 
     async fn patch(&self, mut call: Call) -> Result<Response, Refusal> {
         call.require_administrator()?;
         let id = call.id()?;
+        let conditions = Conditions::read(&call.headers)?;
         let (mut fields, _) = call.fields().await?;
         fields.require("deliveryState");
         let word = fields.text("deliveryState", STATE_CHARS_MAX);
@@ -114,6 +116,7 @@ impl Server {
         let patched = self.database.write(move |write| {
             let found = sqlite::find(write.sql(), id)?;
             let mut parcel = found.ok_or_else(Problem::not_found)?;
+            conditions.check(|| wire::Delivery::shown(&parcel))?;
             let sequence = match wish(parcel.state, wanted) {
                 Wish::Granted => {
                     let cause = correlated(base, &parcel);
@@ -126,7 +129,7 @@ impl Server {
             Ok::<_, Refusal>((parcel, position))
         });
         let (parcel, position) = patched.await?;
-        Ok(edge::changed(&wire::Delivery::of(&parcel), &position))
+        Ok(edge::changed(wire::Delivery::shown(&parcel), &position))
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::parcel::Parcel;
+use crate::condition::Shown;
 
 /// A delivery, in bodies and as the data of every event of delivery's own.
 #[derive(Serialize)]
@@ -45,5 +46,11 @@ impl<'a> Delivery<'a> {
             delivery_address: &parcel.address,
             delivery_state: parcel.state.as_str(),
         }
+    }
+
+    /// The delivery with its tag. What is shown of it changes with an event of it and in no other
+    /// way.
+    pub(super) fn shown(parcel: &'a Parcel) -> Shown {
+        Shown::of(&Delivery::of(parcel), parcel.sequence)
     }
 }

@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use chassis::http::hal::Slice;
 use chassis::http::path::Table;
-use chassis::http::{Problem, Request, Response, Serve, empty, json};
+use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::Database;
+use http::header::ETAG;
 use http::{Method, StatusCode};
 
 use super::decide::{Input, State};
@@ -16,6 +17,7 @@ use super::purchase::Purchase;
 use super::stock_check::StockCheck;
 use super::store::sqlite;
 use super::wire;
+use crate::condition::{self, Conditions, Keep};
 use crate::edge::{self, Call, Edge, Refusal};
 use crate::idempotency::Running;
 use crate::{Name, Setting};
@@ -101,8 +103,8 @@ impl Server {
     fn find_by_customer(&self, call: &Call) -> Result<Response, Refusal> {
         let mut query = call.query()?;
         let slice = Slice::from_query(&mut query);
-        let customer = query.get("customerId").map(str::to_owned);
-        if customer.is_none() {
+        let customer = query.text("customerId");
+        if query.get("customerId").is_none() {
             query.note("customerId", "is missing");
         }
         query.finish()?;
@@ -131,7 +133,7 @@ impl Server {
 
     fn read(&self, call: &Call) -> Result<Response, Refusal> {
         let purchase = self.find(call, call.id()?)?;
-        Ok(json(StatusCode::OK, &wire::Order::of(&purchase)))
+        Ok(wire::Order::shown(&purchase).answer(&call.headers, Keep::Oneself)?)
     }
 
     fn product(&self, call: &Call) -> Result<Response, Refusal> {
@@ -139,7 +141,9 @@ impl Server {
         let replica: Result<_, Refusal> =
             self.database.read(|connection| Ok(sqlite::replica(connection, id)?));
         match replica?.filter(|replica| !replica.deleted) {
-            Some(replica) => Ok(json(StatusCode::OK, &wire::Product::of(&replica))),
+            Some(replica) => {
+                Ok(wire::Product::shown(&replica).answer(&call.headers, Keep::Everybody)?)
+            }
             None => Err(Problem::not_found().into()),
         }
     }
@@ -147,35 +151,33 @@ impl Server {
     async fn place(&self, mut call: Call) -> Result<Response, Refusal> {
         let (fields, body) = call.fields().await?;
         let command = Command::read(fields, &call)?;
-        place::place(self, &call, command, &body).await
+        let conditions = Conditions::read(&call.headers)?;
+        place::place(self, &call, command, (conditions, &body)).await
     }
 
     async fn patch(&self, mut call: Call) -> Result<Response, Refusal> {
         let id = call.id()?;
+        let conditions = Conditions::read(&call.headers)?;
         let (fields, _) = call.fields().await?;
         let named: Vec<&str> = MEMBERS.into_iter().filter(|member| fields.has(member)).collect();
         if named.is_empty() {
             let problem = Problem::bad_request("the body names no field of an order");
             return Err(problem.field("state", "is missing", None).into());
         }
-        self.find(&call, id)?;
-        if named != ["state"] {
-            return Err(Problem::conflict("an order that is placed can only be cancelled").into());
-        }
-        let wanted = fields.raw("state").and_then(|state| state.as_str());
-        if wanted.and_then(State::parse) != Some(State::Cancelled) {
-            let detail = "an order's state can only be changed to OrderCancelled";
-            return Err(Problem::conflict(detail).into());
-        }
-        let (purchase, position) = self.cancel(&call, id).await?;
-        Ok(edge::changed(&wire::Order::of(&purchase), &position))
+        let wanted = fields.raw("state").and_then(|state| state.as_str()).and_then(State::parse);
+        let wish = Wish { conditions, refused: why_no_change(&named, wanted) };
+        let (purchase, position) = self.cancel(&call, id, wish).await?;
+        Ok(edge::changed(wire::Order::shown(&purchase), &position))
     }
 
     async fn delete(&self, call: &Call) -> Result<Response, Refusal> {
         let id = call.id()?;
-        self.find(call, id)?;
-        let (_, position) = self.cancel(call, id).await?;
-        Ok(edge::written(empty(StatusCode::NO_CONTENT), &position))
+        let wish = Wish { conditions: Conditions::read(&call.headers)?, refused: None };
+        let (purchase, position) = self.cancel(call, id, wish).await?;
+        let mut response = edge::written(empty(StatusCode::NO_CONTENT), &position);
+        let etag = condition::tag(&wire::Order::shown(&purchase).etag);
+        response.headers_mut().insert(ETAG, etag);
+        Ok(response)
     }
 
     /// The order, for whoever may see it; another's is not there.
@@ -186,11 +188,23 @@ impl Server {
         visible.ok_or_else(|| Problem::not_found().into())
     }
 
-    async fn cancel(&self, call: &Call, id: u64) -> Result<(Purchase, String), Refusal> {
+    /// Cancels the order where everything holds that was wished for.
+    async fn cancel(
+        &self,
+        call: &Call,
+        id: u64,
+        wish: Wish,
+    ) -> Result<(Purchase, String), Refusal> {
         let base = call.cause(None);
+        let owner = call.narrowed_to().map(str::to_owned);
         let cancelled = self.database.write(move |write| {
             let found = sqlite::find(write.sql(), id)?;
-            let mut purchase = found.ok_or_else(Problem::not_found)?;
+            let is_seen = |it: &Purchase| owner.as_ref().is_none_or(|own| *own == it.customer_id);
+            let mut purchase = found.filter(is_seen).ok_or_else(Problem::not_found)?;
+            wish.conditions.check(|| wire::Order::shown(&purchase))?;
+            if let Some(reason) = wish.refused {
+                return Err(Problem::conflict(reason).into());
+            }
             let correlation_id = Some(purchase.correlation.clone());
             let cause = events::Cause { correlation_id, ..base };
             let sequence = match advance(write, &mut purchase, Input::Cancel, &cause)? {
@@ -203,6 +217,22 @@ impl Server {
         });
         cancelled.await
     }
+}
+
+/// What has to hold for an order to be cancelled.
+struct Wish {
+    conditions: Conditions,
+    /// Why the change is none that an order allows.
+    refused: Option<&'static str>,
+}
+
+/// Why an order cannot be changed so: its end is all that can be asked for.
+fn why_no_change(named: &[&str], wanted: Option<State>) -> Option<&'static str> {
+    if named != ["state"] {
+        return Some("an order that is placed can only be cancelled");
+    }
+    let other = wanted != Some(State::Cancelled);
+    other.then_some("an order's state can only be changed to OrderCancelled")
 }
 
 impl Serve for Server {

@@ -18,12 +18,15 @@ use super::stock_check::Answer;
 use super::store::sqlite;
 use super::wire;
 use crate::Name;
+use crate::condition::Conditions;
 use crate::edge::{self, Call, ID_MAX, Refusal};
 use crate::idempotency::store::sqlite as remembered;
-use crate::idempotency::{Once, Remembered};
+use crate::idempotency::{self, Once, Remembered, Seen};
 
 /// Pieces one order may have.
 pub(super) const QUANTITY_MAX: u64 = 1_000;
+/// The highest price that can be expected: as much as a row can hold.
+const EXPECTED_PRICE_MAX: u64 = ID_MAX;
 /// Characters a customer's id may have: as many as a username.
 const CUSTOMER_ID_CHARS_MAX: usize = 255;
 /// Characters a customer's name may have.
@@ -36,6 +39,8 @@ const CUSTOMER_ADDR_CHARS_MAX: usize = 500;
 pub(super) struct Command {
     product_id: u64,
     quantity: u64,
+    /// What its customer has been shown as the price of one piece.
+    expected_price: Option<u64>,
     customer_id: String,
     customer_name: String,
     customer_addr: String,
@@ -48,6 +53,7 @@ impl Command {
         fields.require("productId");
         let product_id = fields.whole("productId", 1..=ID_MAX);
         let quantity = quantity(&mut fields);
+        let expected_price = fields.whole("expectedPrice", 0..=EXPECTED_PRICE_MAX);
         let customer_id = fields.text("customerId", CUSTOMER_ID_CHARS_MAX);
         let customer_name = fields.text("customerName", CUSTOMER_NAME_CHARS_MAX);
         let customer_addr = fields.text("customerAddr", CUSTOMER_ADDR_CHARS_MAX);
@@ -59,10 +65,23 @@ impl Command {
         Ok(Command {
             product_id: product_id.unwrap_or_default(),
             quantity: quantity.unwrap_or_default(),
+            expected_price,
             customer_id,
             customer_name: customer_name.unwrap_or_default(),
             customer_addr: customer_addr.unwrap_or_default(),
         })
+    }
+
+    /// 409 where one piece costs another `price` than its customer knows of.
+    fn check_price(&self, price: u64) -> Result<(), Problem> {
+        let Some(expected) = self.expected_price.filter(|expected| *expected != price) else {
+            return Ok(());
+        };
+        let problem = Problem::new(StatusCode::CONFLICT, "price-changed", "The price has changed");
+        let reason = format!("is {expected}, the price is {price}");
+        let detail =
+            format!("{expected} was expected, {price} would be charged; nothing was ordered");
+        Err(problem.detail(detail).field("expectedPrice", reason, Some(price.into())))
     }
 
     fn of(self, product: Replica, correlation: String) -> Purchase {
@@ -106,18 +125,28 @@ pub(super) async fn place(
     server: &Server,
     call: &Call,
     command: Command,
-    body: &[u8],
+    (conditions, body): (Conditions, &[u8]),
 ) -> Result<Response, Refusal> {
     let once = Once::of(&call.headers, call.subject(), "/orders", body)?;
     let claim = once.as_ref().map(|once| server.running.claim(&once.identity)).transpose()?;
     if let Some(once) = &once {
         let known: Result<_, Refusal> =
             server.database.read(|connection| Ok(remembered::recall(connection, &once.identity)?));
-        if let Some(known) = known? {
-            return Ok(once.again(known)?.into_response());
+        match once.seen(known?) {
+            Seen::Answered(known) => return Ok(known.into_response()),
+            Seen::Spent => {
+                conditions.check_collection()?;
+                return Err(idempotency::spent().into());
+            }
+            Seen::Nothing => {}
         }
     }
-    let Offer { product, news } = product(server, call, &command).await?;
+    let offer = product(server, call, &command).await;
+    if !offer.as_ref().is_err_and(Refusal::is_not_found) {
+        conditions.check_collection()?;
+    }
+    let Offer { product, news } = offer?;
+    command.check_price(product.price)?;
     let purchase = command.of(product, call.trace.id().to_owned());
     let cause = call.cause(None);
     let taken =
@@ -173,22 +202,22 @@ fn take(
     once: Option<Once>,
     cause: &Cause,
 ) -> Result<Remembered, Refusal> {
-    if let Some(once) = &once
-        && let Some(before) = remembered::recall(write.sql(), &once.identity)?
-    {
-        return Ok(once.again(before)?);
+    if let Some(once) = &once {
+        match once.seen(remembered::recall(write.sql(), &once.identity)?) {
+            Seen::Answered(before) => return Ok(before),
+            Seen::Spent => return Err(idempotency::spent().into()),
+            Seen::Nothing => {}
+        }
     }
     if let Some(news) = news {
         sqlite::keep_newest(write.sql(), news)?;
     }
     purchase.id = sqlite::insert(write.sql(), &purchase)?;
     let sequence = publish(write, "OrderPlaced", &purchase, cause)?;
-    let answer = Remembered {
-        fingerprint: once.as_ref().map_or([0; 32], |once| once.fingerprint),
-        location: format!("/orders/{}", purchase.id),
-        position: edge::position(Name::Order, &purchase.id, sequence),
-        body: serde_json::to_string(&wire::Order::of(&purchase)).expect("an order is JSON"),
-    };
+    let location = format!("/orders/{}", purchase.id);
+    let position = edge::position(Name::Order, &purchase.id, sequence);
+    let shown = wire::Order::shown(&purchase);
+    let answer = Remembered::of(shown, location, position, once.as_ref());
     if let Some(once) = once {
         remembered::remember(write.sql(), &once, &answer)?;
     }

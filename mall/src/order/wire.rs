@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::purchase::{Purchase, Replica};
+use crate::condition::Shown;
 
 /// The data of every event of order's own.
 #[derive(Serialize)]
@@ -113,6 +114,11 @@ impl<'a> Order<'a> {
             reason: purchase.reason.as_deref(),
         }
     }
+
+    /// The order with its tag. What is shown of it changes with an event of it and in no other way.
+    pub(super) fn shown(purchase: &'a Purchase) -> Shown {
+        Shown::of(&Order::of(purchase), purchase.sequence)
+    }
 }
 
 impl<'a> Product<'a> {
@@ -126,6 +132,11 @@ impl<'a> Product<'a> {
             stock_policy: &replica.stock_policy,
             version: replica.version,
         }
+    }
+
+    /// The product with its tag.
+    pub(super) fn shown(replica: &'a Replica) -> Shown {
+        Shown::of(&Product::of(replica), replica.version)
     }
 }
 

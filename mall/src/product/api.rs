@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use chassis::http::hal::Slice;
 use chassis::http::path::Table;
-use chassis::http::{Problem, Request, Response, Serve, empty, json};
+use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::Database;
 use events::store::sqlite::Write;
 use http::{Method, StatusCode};
@@ -15,9 +15,10 @@ use super::command::{self, Draft};
 use super::handlers::{self, change, publish};
 use super::store::sqlite;
 use super::wire;
+use crate::condition::{Conditions, Keep};
 use crate::edge::{self, Call, Edge, Refusal};
 use crate::idempotency::store::sqlite as remembered;
-use crate::idempotency::{Once, Remembered, Running};
+use crate::idempotency::{self, Once, Remembered, Running, Seen};
 use crate::{Name, Setting, pictures};
 
 /// What answers product's port on one core.
@@ -107,8 +108,8 @@ impl Server {
     fn find_by_name(&self, call: &Call) -> Result<Response, Refusal> {
         let mut query = call.query()?;
         let slice = Slice::from_query(&mut query);
-        let name = query.get("name").map(str::to_owned);
-        if name.is_none() {
+        let name = query.text("name");
+        if query.get("name").is_none() {
             query.note("name", "is missing");
         }
         query.finish()?;
@@ -128,7 +129,7 @@ impl Server {
         let id = call.id()?;
         self.database.read(|connection| {
             let article = present(sqlite::find(connection, id)?)?;
-            Ok(json(StatusCode::OK, &wire::Product::of(&article)))
+            Ok(wire::Product::shown(&article).answer(&call.headers, Keep::Everybody)?)
         })
     }
 
@@ -137,8 +138,14 @@ impl Server {
         let (fields, body) = call.fields().await?;
         let article = Draft::whole(fields, &[])?.into_article();
         let once = Once::of(&call.headers, call.subject(), "/products", &body)?;
+        let conditions = Conditions::read(&call.headers)?;
         let cause = call.cause(None);
-        self.once(once, move |write, once| register(write, article, once, &cause)).await
+        self.once(once, move |write, key| {
+            conditions.check_collection()?;
+            key.check()?;
+            register(write, article, key.once, &cause)
+        })
+        .await
     }
 
     async fn restock(&self, mut call: Call) -> Result<Response, Refusal> {
@@ -150,26 +157,33 @@ impl Server {
         let command = format!(r#"{{"id":{id},"quantity":{added}}}"#);
         let route = "/products/{id}/restock";
         let once = Once::of(&call.headers, call.subject(), route, command.as_bytes())?;
+        let conditions = Conditions::read(&call.headers)?;
         let cause = call.cause(None);
-        self.once(once, move |write, once| restock(write, (id, added), once, &cause)).await
+        self.once(once, move |write, key| {
+            let article = present(sqlite::find(write.sql(), id)?)?;
+            conditions.check(|| wire::Product::shown(&article))?;
+            key.check()?;
+            restock(write, (article, added), key.once, &cause)
+        })
+        .await
     }
 
     /// Carries `command` out once for its key, or every time without one.
     async fn once(
         &self,
         once: Option<Once>,
-        command: impl FnOnce(&mut Write<'_>, Option<&Once>) -> Result<Remembered, Refusal>
-        + Send
-        + 'static,
+        command: impl FnOnce(&mut Write<'_>, Key<'_>) -> Result<Remembered, Refusal> + Send + 'static,
     ) -> Result<Response, Refusal> {
         let claim = once.as_ref().map(|once| self.running.claim(&once.identity)).transpose()?;
         let done = self.database.write(move |write| {
-            if let Some(once) = &once
-                && let Some(before) = remembered::recall(write.sql(), &once.identity)?
-            {
-                return Ok(once.again(before)?);
+            let Some(once) = &once else { return command(write, Key::default()) };
+            match once.seen(remembered::recall(write.sql(), &once.identity)?) {
+                Seen::Answered(before) => Ok(before),
+                seen => {
+                    let spent = matches!(seen, Seen::Spent);
+                    command(write, Key { once: Some(once), spent })
+                }
             }
-            command(write, once.as_ref())
         });
         let answer: Result<Remembered, Refusal> = done.await;
         drop(claim);
@@ -203,7 +217,7 @@ impl Server {
         to: impl FnOnce(&Article) -> Article + Send + 'static,
     ) -> Result<Response, Refusal> {
         let (article, position) = self.store(call, to).await?;
-        Ok(edge::changed(&wire::Product::of(&article), &position))
+        Ok(edge::changed(wire::Product::shown(&article), &position))
     }
 
     /// Stores what `to` makes of the product and publishes it; what is as it was publishes nothing.
@@ -213,9 +227,11 @@ impl Server {
         to: impl FnOnce(&Article) -> Article + Send + 'static,
     ) -> Result<(Article, String), Refusal> {
         let id = call.id()?;
+        let conditions = Conditions::read(&call.headers)?;
         let cause = call.cause(None);
         let stored = self.database.write(move |write| {
             let before = present(sqlite::find(write.sql(), id)?)?;
+            conditions.check(|| wire::Product::shown(&before))?;
             let mut article = to(&before);
             let sequence = if article == before {
                 write.last_sequence()
@@ -226,6 +242,21 @@ impl Server {
             Ok::<_, Refusal>((article, position))
         });
         stored.await
+    }
+}
+
+/// The key that a command is carried out under, if any.
+#[derive(Default)]
+struct Key<'o> {
+    once: Option<&'o Once>,
+    /// Whether it belongs to another command already.
+    spent: bool,
+}
+
+impl Key<'_> {
+    /// 422 where the key is spent.
+    fn check(&self) -> Result<(), Problem> {
+        if self.spent { Err(idempotency::spent()) } else { Ok(()) }
     }
 }
 
@@ -249,11 +280,10 @@ fn register(
 
 fn restock(
     write: &mut Write<'_>,
-    (id, added): (u64, u64),
+    (mut article, added): (Article, u64),
     once: Option<&Once>,
     cause: &events::Cause,
 ) -> Result<Remembered, Refusal> {
-    let mut article = present(sqlite::find(write.sql(), id)?)?;
     if article.stock + added > command::STOCK_MAX {
         let reason = format!("would raise the stock above {}", command::STOCK_MAX);
         return Err(Problem::bad_field("quantity", reason).into());
@@ -269,12 +299,8 @@ fn answer(
     (location, sequence): (String, u64),
     once: Option<&Once>,
 ) -> Result<Remembered, Refusal> {
-    let answer = Remembered {
-        fingerprint: once.map_or([0; 32], |once| once.fingerprint),
-        location,
-        position: edge::position(Name::Product, &article.id, sequence),
-        body: serde_json::to_string(&wire::Product::of(article)).expect("a product is JSON"),
-    };
+    let position = edge::position(Name::Product, &article.id, sequence);
+    let answer = Remembered::of(wire::Product::shown(article), location, position, once);
     if let Some(once) = once {
         remembered::remember(write.sql(), once, &answer)?;
     }

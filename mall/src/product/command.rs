@@ -1,7 +1,7 @@
 //! What an administrator writes of a product, read from a body.
 
 use chassis::http::Problem;
-use chassis::http::fields::Fields;
+use chassis::http::fields::{Fields, limited};
 use serde_json::Value;
 
 use super::article::{Article, Choice, Policy};
@@ -150,7 +150,7 @@ fn options(fields: &mut Fields) -> Option<Vec<Choice>> {
     if choices.is_none() {
         let reason = format!(
             "must each have texts of at most {OPTION_CHARS_MAX} characters, \
-             name, optionName and desc"
+             name, optionName and desc, without control characters"
         );
         fields.note("options", reason, Some(OPTION_CHARS_MAX.into()));
     }
@@ -162,8 +162,7 @@ fn choice(place: u64, item: &Value) -> Option<Choice> {
     let members = item.as_object()?;
     let text = |name: &str| match members.get(name) {
         None | Some(Value::Null) => Some(String::new()),
-        Some(Value::String(text)) if text.chars().count() <= OPTION_CHARS_MAX => Some(text.clone()),
-        Some(_) => None,
+        Some(value) => limited(value, OPTION_CHARS_MAX).ok(),
     };
     let id = match members.get("id") {
         None | Some(Value::Null) => place,
@@ -224,6 +223,9 @@ mod tests {
                 option("o".repeat(OPTION_CHARS_MAX)),
                 option("o".repeat(OPTION_CHARS_MAX + 1)),
             ),
+            ("name", json!("two\nlines\tand a tab"), json!("a\u{0}b")),
+            ("imageUrl", json!("/x"), json!("/x\ty")),
+            ("options", option("a\nb".into()), option("a\u{7}b".into())),
             ("options", json!([]), json!("none")),
             ("options", json!([{"id": "4"}]), json!([4])),
         ];

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::article::{Article, Choice};
+use crate::condition::Shown;
 
 /// The data of ProductChanged.
 #[derive(Serialize)]
@@ -86,5 +87,10 @@ impl<'a> Product<'a> {
             stock_policy: article.policy.as_str(),
             version: article.version,
         }
+    }
+
+    /// The product with its tag.
+    pub(super) fn shown(article: &'a Article) -> Shown {
+        Shown::of(&Product::of(article), article.version)
     }
 }

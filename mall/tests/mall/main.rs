@@ -8,9 +8,11 @@ extern crate yeoul_mall as mall;
 mod support;
 
 mod accounts;
+mod conditions;
 mod defects;
 mod deliveries;
 mod edge;
 mod my_page;
 mod orders;
 mod products;
+mod texts;

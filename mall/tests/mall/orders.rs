@@ -127,6 +127,55 @@ fn bad_input_is_refused_field_by_field_and_changes_nothing() {
 }
 
 #[test]
+fn an_order_is_refused_where_its_price_is_not_the_one_expected() {
+    let mall = Mall::start();
+    let post = |product: u64, expected: Value, key: &str| {
+        let body = json!({"productId": product, "quantity": 2, "expectedPrice": expected});
+        let ask = mall.post(Name::Order, "/orders", &body);
+        if key.is_empty() { ask.send() } else { ask.header("idempotency-key", key).send() }
+    };
+    // TABLE is asked for first, TV is not.
+    for (product, price) in [(1, 10_000), (4, 40_000)] {
+        for expected in
+            [json!(price - 1), json!((price + 1).to_string()), json!(0), json!(i64::MAX)]
+        {
+            let refused = post(product, expected.clone(), "").is(409);
+            assert_eq!(refused.header("content-type"), "application/problem+json");
+            let error = &refused.body["errors"][0];
+            assert_eq!(
+                (&error["field"], &error["limit"]),
+                (&json!("expectedPrice"), &json!(price))
+            );
+            let expected = expected.as_str().map_or_else(|| expected.to_string(), str::to_owned);
+            let reason = error["reason"].as_str().expect("a reason");
+            assert!(reason.contains(&expected) && reason.contains(&price.to_string()), "{reason}");
+        }
+        for wrong in
+            [json!(-1), json!(1.5), json!("x"), json!("1.0"), json!(""), json!([]), json!(u64::MAX)]
+        {
+            assert_eq!(post(product, wrong, "").is(400).fields(), ["expectedPrice"]);
+        }
+    }
+    mall.settle();
+    assert!(mall.events(Name::Order).is_empty(), "nothing was stored");
+    assert_eq!(post(1, json!(10_000), "").is(201).body["price"], 10_000);
+    assert_eq!(post(4, json!("40000"), "").is(201).body["price"], 40_000);
+    post(1, Value::Null, "").is(201);
+
+    // A refusal is not remembered; what was taken is given again at any price.
+    post(1, json!(9_000), "k").is(409);
+    mall.patch(Name::Product, "/products/1", &json!({"price": 9000})).by(ADMIN).send().is(200);
+    mall.settle();
+    let taken = post(1, json!(9_000), "k").is(201);
+    assert_eq!(taken.body["price"], 9_000);
+    mall.patch(Name::Product, "/products/1", &json!({"price": 9001})).by(ADMIN).send().is(200);
+    mall.settle();
+    assert_eq!(post(1, json!(9_000), "k").is(201).body, taken.body);
+    post(1, json!(9_001), "k").is(422);
+    post(99, json!(1), "").is(404);
+}
+
+#[test]
 fn an_order_can_be_cancelled_and_nothing_else() {
     let mall = Mall::start();
     let order = mall.order(1, 3);

@@ -11,6 +11,10 @@ use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
 
 use super::Problem;
+use crate::text;
+
+/// What is wrong with a text that holds a control character.
+pub const NO_CONTROLS: &str = "must hold no control characters but line breaks and tabs";
 
 /// The members of a JSON body, and what was wrong with those that were asked for.
 #[derive(Debug)]
@@ -70,20 +74,26 @@ impl Fields {
         }
     }
 
-    /// A text of at most `chars_max` characters; absent is `None`, anything else is noted.
+    /// A text of at most `chars_max` characters once it is composed ([`text::clean`]); absent is
+    /// `None`, anything else is noted.
     pub fn text(&mut self, name: &str, chars_max: usize) -> Option<String> {
-        match self.raw(name)? {
-            Value::String(text) if text.chars().count() <= chars_max => Some(text.clone()),
-            Value::String(_) => {
-                let reason = format!("must have at most {chars_max} characters");
-                self.note(name, reason, Some(chars_max.into()));
-                None
-            }
-            _ => {
-                self.note(name, "must be text", None);
+        match limited(self.raw(name)?, chars_max) {
+            Ok(text) => Some(text),
+            Err((reason, limit)) => {
+                self.note(name, reason, limit);
                 None
             }
         }
+    }
+
+    /// A text as it was typed, for what has a rule of its own; absent is `None`, what is no text is
+    /// noted.
+    pub fn typed(&mut self, name: &str) -> Option<String> {
+        if let Value::String(text) = self.raw(name)? {
+            return Some(text.clone());
+        }
+        self.note(name, "must be text", None);
+        None
     }
 
     /// Notes that a member is missing if it is.
@@ -108,6 +118,20 @@ impl Fields {
     pub fn finish(self) -> Result<(), Problem> {
         finish(self.mistakes)
     }
+}
+
+/// The text of a value inside a field, by the same rule as [`Fields::text`].
+///
+/// # Errors
+/// What is wrong, and the limit that it breaks.
+pub fn limited(value: &Value, chars_max: usize) -> Result<String, (String, Option<Value>)> {
+    let Value::String(text) = value else { return Err(("must be text".to_owned(), None)) };
+    let too_long = || (format!("must have at most {chars_max} characters"), Some(chars_max.into()));
+    if text::is_hopelessly_long(text, chars_max) {
+        return Err(too_long());
+    }
+    let clean = text::clean(text).map_err(|_| (NO_CONTROLS.to_owned(), None))?;
+    if clean.chars().count() > chars_max { Err(too_long()) } else { Ok(clean.into_owned()) }
 }
 
 pub(super) fn finish(mistakes: Vec<(String, String, Option<Value>)>) -> Result<(), Problem> {
@@ -226,5 +250,23 @@ mod tests {
         assert_eq!(fields.text("a", 1), None);
         assert_eq!(fields.text("b", 9), None);
         assert_eq!(fields.finish().expect_err("two mistakes").errors().len(), 2);
+    }
+
+    #[test]
+    fn a_text_is_composed_before_it_is_measured_and_holds_no_controls() {
+        let read = |json: &str| {
+            let body = format!(r#"{{"a": {json}}}"#);
+            let mut fields = Fields::parse(&json_headers(), body.as_bytes()).expect("an object");
+            let text = fields.text("a", 2);
+            fields.finish().map(|()| text).map_err(|problem| problem.errors()[0].reason.clone())
+        };
+        let composed = read("\"\u{110b}\u{1167}\u{110b}\u{116e}\u{11af}\"");
+        assert_eq!(composed, Ok(Some("여울".to_owned())));
+        assert_eq!(read(r#""\t\n""#), Ok(Some("\t\n".to_owned())));
+        for control in [r#""\u0000""#, r#""a\u001b""#, r#""\u007f""#, r#""\u009f""#] {
+            assert_eq!(read(control), Err(NO_CONTROLS.to_owned()), "{control}");
+        }
+        let long = format!("\"{}\"", "\u{301}".repeat(9));
+        assert_eq!(read(&long), Err("must have at most 2 characters".to_owned()));
     }
 }

@@ -133,6 +133,11 @@ impl Problem {
     }
 }
 
+/// What a 401 asks for (RFC 6750, section 3).
+pub const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"yeoul\"");
+const INVALID_TOKEN: &str = "Bearer realm=\"yeoul\", error=\"invalid_token\", \
+     error_description=\"the token is not valid, or no longer\"";
+
 /// `Proxy-Status` (RFC 9209).
 pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -155,10 +160,17 @@ impl Problem {
         Problem::bad_request(format!("{field} {reason}")).field(field, reason, None)
     }
 
-    /// 401: sign in first.
+    /// 401: nothing was presented; sign in first.
     pub fn unauthorized() -> Problem {
         Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Sign in first")
-            .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            .header(WWW_AUTHENTICATE, CHALLENGE)
+    }
+
+    /// 401: what was presented is no token, or no longer one (RFC 6750, section 3.1).
+    pub fn invalid_token() -> Problem {
+        Problem::unauthorized()
+            .detail("the token is not valid, or no longer")
+            .header(WWW_AUTHENTICATE, HeaderValue::from_static(INVALID_TOKEN))
     }
 
     /// 403 with a sentence.
@@ -183,6 +195,13 @@ impl Problem {
     pub fn conflict(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::CONFLICT, "conflict", "The present state does not allow it")
             .detail(detail)
+    }
+
+    /// 412: the state is another one than the request was made for; nothing was changed.
+    pub fn precondition_failed() -> Problem {
+        let title = "It has changed, or is not as expected";
+        Problem::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", title)
+            .detail("the condition of If-Match or If-None-Match is false; nothing was changed")
     }
 
     /// 413 past `limit` bytes.

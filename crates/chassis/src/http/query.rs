@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 use super::{Problem, fields};
+use crate::text;
 
 /// How many parameters are looked at.
 const PAIRS_MAX: usize = 64;
@@ -30,6 +31,16 @@ impl Query {
     /// The first value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The text that `name` is searched with, by the rule of [`text::clean`]; absent is `None`, a
+    /// control character is noted.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        let clean = text::clean(self.get(name)?).map(std::borrow::Cow::into_owned);
+        if clean.is_err() {
+            self.note(name, fields::NO_CONTROLS);
+        }
+        clean.ok()
     }
 
     /// A whole number in `range`, `default` when absent; anything else is noted.
@@ -102,6 +113,16 @@ mod tests {
         let mut past = Query::parse(Some("size=101")).expect("a query");
         past.whole("size", 1..=100, 20);
         assert!(past.finish().is_err());
+    }
+
+    #[test]
+    fn a_text_that_is_searched_for_is_composed_and_holds_no_controls() {
+        let mut query = Query::parse(Some("a=cafe%CC%81&b=x%00&c=%0A")).expect("a query");
+        assert_eq!(query.text("a").as_deref(), Some("caf\u{e9}"));
+        assert_eq!((query.text("b"), query.text("none")), (None, None));
+        assert_eq!(query.text("c").as_deref(), Some("\n"));
+        let wrong = query.finish().expect_err("one mistake");
+        assert_eq!((wrong.errors().len(), wrong.errors()[0].field.as_str()), (1, "b"));
     }
 
     #[test]

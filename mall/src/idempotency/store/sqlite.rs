@@ -12,12 +12,16 @@ pub(crate) const TABLE: &str = "
         key TEXT NOT NULL, fingerprint BLOB NOT NULL, location TEXT NOT NULL,
         position TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (principal, route, key)) STRICT;";
 
+/// What an older table lacks.
+pub(crate) const WITH_ETAG: &str =
+    "ALTER TABLE remembered ADD COLUMN etag TEXT NOT NULL DEFAULT '';";
+
 /// What was answered under this key.
 pub(crate) fn recall(
     connection: &Connection,
     identity: &Identity,
 ) -> Result<Option<Remembered>, Error> {
-    let select = "SELECT fingerprint, location, position, body FROM remembered
+    let select = "SELECT fingerprint, location, position, body, etag FROM remembered
         WHERE principal = ?1 AND route = ?2 AND key = ?3";
     let key = params![identity.principal, identity.route, identity.key];
     let row = connection.prepare_cached(select)?.query_row(key, |row| {
@@ -26,6 +30,7 @@ pub(crate) fn recall(
             location: row.get(1)?,
             position: row.get(2)?,
             body: row.get(3)?,
+            etag: row.get(4)?,
         })
     });
     Ok(row.optional()?)
@@ -39,8 +44,8 @@ pub(crate) fn remember(
 ) -> Result<(), Error> {
     let Identity { principal, route, key } = &once.identity;
     let insert = "INSERT INTO remembered
-        (principal, route, key, fingerprint, location, position, body)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        (principal, route, key, fingerprint, location, position, body, etag)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     connection.prepare_cached(insert)?.execute(params![
         principal,
         route,
@@ -49,6 +54,7 @@ pub(crate) fn remember(
         answer.location,
         answer.position,
         answer.body,
+        answer.etag,
     ])?;
     let oldest = connection.last_insert_rowid() - REMEMBERED_MAX as i64;
     connection.prepare_cached("DELETE FROM remembered WHERE number <= ?1")?.execute([oldest])?;

@@ -4,7 +4,7 @@ use chassis::http::hal::Slice;
 use events::Error;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::idempotency::store::sqlite::TABLE as REMEMBERED;
+use crate::idempotency::store::sqlite::{TABLE as REMEMBERED, WITH_ETAG};
 use crate::order::decide::State;
 use crate::order::purchase::{Purchase, Replica};
 
@@ -22,6 +22,7 @@ pub(in crate::order) const SCHEMA: &[&str] = &[
         stock INTEGER NOT NULL, image_url TEXT NOT NULL, stock_policy TEXT NOT NULL,
         version INTEGER NOT NULL, deleted INTEGER NOT NULL) STRICT;",
     REMEMBERED,
+    WITH_ETAG,
 ];
 
 /// The order of that id.
@@ -152,4 +153,61 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Purchase> {
         sequence: row.get("sequence")?,
         correlation: row.get("correlation")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use events::Database;
+    use events::store::sqlite::Options;
+
+    use super::*;
+    use crate::idempotency::store::sqlite::{recall, remember};
+    use crate::idempotency::{Identity, Once, Remembered};
+
+    /// The schema before answers had a tag.
+    const WITHOUT_ETAG: &[&str] = SCHEMA.split_at(2).0;
+
+    #[tokio::test]
+    async fn a_folder_of_an_older_program_opens_and_remembers_what_it_answered() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = |schema| {
+            let path = folder.path().join("service.db");
+            let clock = chassis::clock::component();
+            Database::open(Options { path, schema, publishes: None, clock }).expect("it opens")
+        };
+        let identity = Identity { principal: "c".into(), route: "/orders", key: "k".into() };
+        let old = open(WITHOUT_ETAG);
+        let stored = old.write(|write| {
+            let insert = "INSERT INTO remembered
+                (principal, route, key, fingerprint, location, position, body)
+                VALUES ('c', '/orders', 'k', zeroblob(32), '/orders/1', 'w1.order.1', '{}')";
+            write.sql().execute(insert, [])?;
+            Ok::<_, Error>(())
+        });
+        stored.await.expect("stored");
+        old.close().await;
+
+        let new = open(SCHEMA);
+        let before = Remembered {
+            fingerprint: [0; 32],
+            location: "/orders/1".into(),
+            position: "w1.order.1".into(),
+            etag: String::new(),
+            body: "{}".into(),
+        };
+        let seen = new.read(|connection| recall(connection, &identity)).expect("readable");
+        assert_eq!(seen.as_ref(), Some(&before));
+        assert!(!before.into_response().headers().contains_key(http::header::ETAG));
+
+        let once =
+            Once { identity: Identity { key: "l".into(), ..identity }, fingerprint: [1; 32] };
+        let (answer, key) =
+            (Remembered { etag: "\"1-a\"".into(), ..seen.expect("it") }, once.clone());
+        let kept = answer.clone();
+        let stored = new.write(move |write| remember(write.sql(), &key, &kept));
+        stored.await.expect("stored");
+        let seen = new.read(|connection| recall(connection, &once.identity)).expect("readable");
+        assert_eq!(seen, Some(answer));
+        new.close().await;
+    }
 }

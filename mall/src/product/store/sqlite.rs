@@ -4,7 +4,7 @@ use chassis::http::hal::Slice;
 use events::Error;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::idempotency::store::sqlite::TABLE as REMEMBERED;
+use crate::idempotency::store::sqlite::{TABLE as REMEMBERED, WITH_ETAG};
 use crate::product::article::{Article, Policy};
 use crate::product::decide::Decision;
 
@@ -22,6 +22,7 @@ pub(in crate::product) const SCHEMA: &[&str] = &[
      CREATE TABLE published (subject INTEGER PRIMARY KEY, sequence INTEGER NOT NULL) STRICT;
      CREATE TABLE seeded (one INTEGER PRIMARY KEY CHECK (one = 1)) STRICT;",
     REMEMBERED,
+    WITH_ETAG,
 ];
 
 /// What was decided about an order, and what it wanted.
