@@ -6,6 +6,7 @@
 //!
 //! It does not know users or passwords: the account service asks [`Signer`] for a token.
 
+pub mod issuer;
 mod signer;
 
 use std::collections::HashMap;

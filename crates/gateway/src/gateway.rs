@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use chassis::chance;
 use chassis::clock;
 use chassis::http::Stop;
 use chassis::identity::Verifier;
@@ -16,6 +17,7 @@ use views::Views;
 
 use crate::app::AppFiles;
 use crate::guards::{Guards, state_name};
+use crate::hygiene::Hygiene;
 use crate::meters::Meters;
 use crate::plan::{Plan, Upstream};
 use crate::proxy::{self, Core, Route};
@@ -47,6 +49,7 @@ pub struct Gateway {
 /// What all cores share.
 pub(crate) struct Shared {
     pub(crate) plan: Plan,
+    hygiene: Arc<Hygiene>,
     pub(crate) routes: Vec<Route>,
     /// One for each page: requests that never leave the gateway.
     pub(crate) pages: Vec<Meters>,
@@ -75,8 +78,11 @@ impl Gateway {
         let page = |page: &views::Page| Meters::new(metrics, &format!("page {}", page.name));
         let pages = plan.pages.iter().map(page).collect();
         let open = plan.upstreams.iter().map(|upstream| level(metrics, upstream)).collect();
+        let withheld = std::mem::take(&mut plan.withheld);
+        let hygiene = Hygiene::new(plan.trusted.clone(), withheld, chance::spread());
         let shared = Arc::new(Shared {
             plan,
+            hygiene: Arc::new(hygiene),
             routes,
             pages,
             views: components.views,
@@ -122,8 +128,7 @@ impl Gateway {
 
     fn server(&self, _core: usize, face: Face) -> Server {
         let upstreams = self.shared.plan.upstreams.iter().zip(&self.shared.open);
-        let upstreams = upstreams.map(|(upstream, open)| (&upstream.endpoints[..], open.clone()));
-        let core = Core::new(proxy::pools(upstreams), self.shared.plan.trusted.clone());
+        let core = Core::new(proxy::pools(upstreams), self.shared.hygiene.clone());
         Server::new(self.shared.clone(), core, face)
     }
 }

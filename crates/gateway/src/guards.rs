@@ -213,6 +213,7 @@ mod tests {
         let route = plan::Route {
             name: "r".to_owned(),
             upstream: 0,
+            host: crate::settings::Host::Own,
             open: plan::Open::Everything,
             signed_in: Vec::new(),
             role: None,

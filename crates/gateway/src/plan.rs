@@ -19,8 +19,9 @@ use guard::{breaker, rate::Quota};
 use http::Method;
 use views::{Definitions, Page};
 
+use crate::hygiene::Withheld;
 use crate::mistake::{Mistake, Mistakes};
-use crate::settings::{Per, Settings};
+use crate::settings::{ForeignTokens, Host, Per, Settings};
 use crate::table::{Action, Entry, Table};
 
 pub(crate) use endpoint::Endpoint;
@@ -29,6 +30,8 @@ pub(crate) use endpoint::Endpoint;
 #[derive(Debug, Default)]
 pub struct Plan {
     pub(crate) trusted: Networks,
+    pub(crate) withheld: Withheld,
+    pub(crate) foreign_tokens: ForeignTokens,
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) routes: Vec<Route>,
     pub(crate) pages: Vec<Page>,
@@ -47,6 +50,10 @@ pub struct Plan {
 pub(crate) struct Upstream {
     pub(crate) name: String,
     pub(crate) endpoints: Vec<Endpoint>,
+    /// By which name it is asked, where a route does not say.
+    pub(crate) host: Host,
+    /// How long an idle connection is kept where the service does not say itself.
+    pub(crate) keep_alive: Duration,
 }
 
 /// A way to a service.
@@ -54,6 +61,7 @@ pub(crate) struct Upstream {
 pub(crate) struct Route {
     pub(crate) name: String,
     pub(crate) upstream: usize,
+    pub(crate) host: Host,
     pub(crate) open: Open,
     /// Methods for which any role will do.
     pub(crate) signed_in: Vec<Method>,
@@ -104,6 +112,11 @@ pub fn compile(settings: &Settings, definitions: &Definitions) -> Result<Plan, V
     let mut mistakes = Mistakes::default();
     let mut draft = Draft::default();
     draft.plan.trusted = settings.trusted.clone();
+    draft.plan.foreign_tokens = settings.foreign_tokens;
+    match Withheld::new(&settings.identity_headers) {
+        Ok(withheld) => draft.plan.withheld = withheld,
+        Err(list) => list.iter().for_each(|it| mistakes.say(&["identity_headers"], it.as_str())),
+    }
     draft.plan.upstreams = endpoint::upstreams(&settings.upstreams, &mut mistakes);
     routes::compile(settings, &mut draft, &mut mistakes);
     places::compile(settings, definitions, &mut draft, &mut mistakes);

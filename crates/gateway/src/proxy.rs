@@ -22,14 +22,16 @@ mod upload;
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chassis::clock;
 use chassis::http::problem::PROXY_STATUS;
-use chassis::http::{Body, Client, Networks, Problem, Response, Trace};
+use chassis::http::{Body, Client, Problem, Response, Trace};
+use chassis::telemetry::Level;
 use guard::breaker::{Outcome, Permit};
-use http::header::{CONTENT_TYPE, VARY};
+use http::header::{CONTENT_TYPE, HOST, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
@@ -37,9 +39,10 @@ use hyper::body::Incoming;
 
 use crate::drain;
 use crate::guards::Guards;
-use crate::hygiene::{self, Forwarded};
+use crate::hygiene::{self, Forwarded, Hygiene};
 use crate::meters::{Ended, Meters, Timing};
 use crate::plan;
+use crate::settings::Host;
 use crate::who::Who;
 use deadlines::{Alarm, Deadlines};
 use download::{Begun, Download, Held};
@@ -48,7 +51,7 @@ use link::{Failed, Link};
 use pool::{Lane, Pool};
 use upload::{Upload, Waits};
 
-pub use pool::{IDLE_FOR, IDLE_MAX};
+pub use pool::{IDLE_MAX, KEPT_MAX};
 
 /// The largest answer that is read whole (a token endpoint's).
 const ASKED_BYTES_MAX: usize = 64 * 1024;
@@ -64,8 +67,7 @@ pub(crate) struct Route {
 pub(crate) struct Core {
     pools: Vec<Pool>,
     deadlines: Rc<Deadlines>,
-    /// Proxies that are believed about where a request comes from.
-    trusted: Networks,
+    hygiene: Arc<Hygiene>,
     /// The last peer's address as a header: most requests of a connection follow one another.
     peer: RefCell<Option<(IpAddr, HeaderValue)>>,
 }
@@ -108,16 +110,22 @@ impl Route {
 
 impl Core {
     /// No connections yet.
-    pub(crate) fn new(pools: Vec<Pool>, trusted: Networks) -> Core {
-        Core { pools, deadlines: Rc::default(), trusted, peer: RefCell::default() }
+    pub(crate) fn new(pools: Vec<Pool>, hygiene: Arc<Hygiene>) -> Core {
+        Core { pools, deadlines: Rc::default(), hygiene, peer: RefCell::default() }
     }
 
     /// Passes a request on and its answer back.
     pub(crate) async fn proxy(&self, route: &Route, call: Call, body: Incoming) -> Response {
         let now = clock::now();
         let trace = Trace::take(&call.parts.headers);
-        let client = Client::of(&call.parts.headers, call.peer.ip(), &self.trusted);
-        let (timing, permit) = match route.enter(&call, client, now) {
+        let client = Client::of(&call.parts.headers, call.peer.ip(), &self.hygiene.trusted);
+        let entered = if self.hygiene.has_seen(&call.parts.headers) {
+            route.meters.start(now).end(Ended::Failed, now);
+            Err(came_back())
+        } else {
+            route.enter(&call, client, now)
+        };
+        let (timing, permit) = match entered {
             Ok(entered) => entered,
             Err(problem) => {
                 drain::rest(&call.parts.headers, body).await;
@@ -128,7 +136,7 @@ impl Core {
         let begun = upload::begin(body).await;
         let answer = match begun {
             Ok((upload, waits)) => {
-                let request = self.request(call, client, (upload, &trace));
+                let request = self.request(route, call, client, (upload, &trace));
                 self.forward(route, request, (permit, waits), now).await
             }
             Err(_) => Err(Failure::Unreadable),
@@ -160,9 +168,9 @@ impl Core {
     ) -> Result<(StatusCode, HeaderMap, Bytes), Problem> {
         let now = clock::now();
         let trace = Trace::take(&call.parts.headers);
-        let client = Client::of(&call.parts.headers, call.peer.ip(), &self.trusted);
+        let client = Client::of(&call.parts.headers, call.peer.ip(), &self.hygiene.trusted);
         let (timing, permit) = route.enter(&call, client, now)?;
-        let request = self.request(call, client, (Upload::Whole(Some(body)), &trace));
+        let request = self.request(route, call, client, (Upload::Whole(Some(body)), &trace));
         let answer = self.forward(route, request, (permit, Waits::default()), now).await;
         let ended =
             answer.as_ref().map_or_else(|failure| failure.ended(), |it| Ended::of(it.status()));
@@ -183,10 +191,14 @@ impl Core {
     ) -> Result<Response, Failure> {
         let mut alarm = self.deadlines.alarm(now + route.guards.timeout());
         let pool = &self.pools[route.plan.upstream];
-        let sent = send(pool, request, &mut alarm, now).await;
+        let keeps_host = route.plan.host == Host::Keep;
+        let sent = send(pool, request, keeps_host, &mut alarm, now).await;
         match sent {
             Ok((response, link, lane)) => {
-                answer(response, Held { link, lane, permit }, alarm, route.guards.timeout()).await
+                let keep = lane.keep(response.headers());
+                let held = Held { link, lane, keep, permit };
+                let answered = answer(response, held, alarm, route.guards.timeout()).await;
+                answered.map(|response| self.answer(response, pool))
             }
             Err(failure) => Err(blame(failure, &waits, permit)),
         }
@@ -195,23 +207,35 @@ impl Core {
     /// The request as the service gets it, but for the address.
     fn request(
         &self,
+        route: &Route,
         call: Call,
         client: Client,
         (upload, trace): (Upload, &Trace),
     ) -> Box<Request<Upload>> {
         let mut parts = call.parts;
-        parts.version = Version::HTTP_11;
+        let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
         parts.extensions.clear();
         let peer = call.peer.ip().to_canonical();
         let forwarded = Forwarded {
             peer,
             peer_value: self.peer_value(peer),
             by_trusted: client.by_trusted,
+            version,
+            keeps_host: route.plan.host == Host::Keep,
             bearer: call.who.into_bearer(),
             traceparent: trace.header(),
         };
-        hygiene::to_upstream(&mut parts.headers, forwarded);
+        self.hygiene.to_upstream(&mut parts.headers, forwarded);
         Box::new(Request::from_parts(*parts, upload))
+    }
+
+    /// A service's answer as the client gets it.
+    fn answer(&self, mut response: Response, pool: &Pool) -> Response {
+        let version = response.version();
+        self.hygiene.to_client(response.headers_mut(), version, &pool.endpoints());
+        *response.version_mut() = Version::HTTP_11;
+        response.extensions_mut().clear();
+        response
     }
 
     fn peer_value(&self, address: IpAddr) -> HeaderValue {
@@ -230,9 +254,9 @@ impl Core {
 
 /// The pools of a core, one for each upstream.
 pub(crate) fn pools<'u>(
-    upstreams: impl Iterator<Item = (&'u [plan::Endpoint], chassis::telemetry::Level)>,
+    upstreams: impl Iterator<Item = (&'u plan::Upstream, &'u Level)>,
 ) -> Vec<Pool> {
-    upstreams.map(|(endpoints, open)| Pool::new(endpoints, &open)).collect()
+    upstreams.map(|(upstream, open)| Pool::new(upstream, open)).collect()
 }
 
 type Sent = (http::Response<Incoming>, Box<Link>, Rc<Lane>);
@@ -241,12 +265,16 @@ type Sent = (http::Response<Incoming>, Box<Link>, Rc<Lane>);
 async fn send(
     pool: &Pool,
     mut request: Box<Request<Upload>>,
+    keeps_host: bool,
     alarm: &mut Alarm,
     now: Instant,
 ) -> Result<Sent, Failure> {
     let mut refused = Failure::Refused;
     for lane in pool.lanes() {
-        hygiene::to_host(request.headers_mut(), &lane.endpoint().authority);
+        let headers = request.headers_mut();
+        if !keeps_host || !headers.contains_key(HOST) {
+            hygiene::to_host(headers, &lane.endpoint().authority);
+        }
         if let Some(mut link) = lane.take(now).await {
             match link.exchange(request, alarm).await {
                 Ok(response) => return Ok((response, link, lane.clone())),
@@ -293,14 +321,14 @@ fn blame(failure: Failure, waits: &Waits, permit: Option<Permit>) -> Failure {
     failure
 }
 
-/// An answer as the client gets it.
+/// An answer and its body, as far as it has come.
 async fn answer(
     response: http::Response<Incoming>,
     mut held: Held,
     alarm: Alarm,
     idle: Duration,
 ) -> Result<Response, Failure> {
-    let (mut parts, body) = response.into_parts();
+    let (parts, body) = response.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         // Nobody asked for it.
         return Err(blame(Failure::Nonsense, &Waits::default(), held.permit.take()));
@@ -317,10 +345,14 @@ async fn answer(
         Begun::Whole(bytes) => Body::full(bytes),
         Begun::Part(download) => Body::stream(*download),
     };
-    hygiene::to_client(&mut parts.headers);
-    parts.version = Version::HTTP_11;
-    parts.extensions.clear();
     Ok(Response::from_parts(parts, body))
+}
+
+/// The refusal of a request that has been here before.
+fn came_back() -> Problem {
+    Problem::new(StatusCode::LOOP_DETECTED, "loop", "The request came back to where it was")
+        .detail("the service of this route leads back to this gateway")
+        .proxy_status("proxy_loop_detected")
 }
 
 /// Whether a refusal is one that the service itself was given, or gave for want of a resource.

@@ -15,8 +15,17 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-/// How long an upstream may take to answer where a route does not say.
+/// How long the head of an upstream's answer may take where a route does not say.
 pub const TIMEOUT_DEFAULT: Span = Span(Duration::from_secs(30));
+/// How long a connection to an address may take to come about before the next one is tried.
+pub const CONNECT_TIMEOUT: Span = Span(Duration::from_secs(1));
+/// How long a body may stand still, whoever it waits for.
+pub const IDLE_TIMEOUT: Span = Span(Duration::from_secs(60));
+/// How long a client may send one body.
+pub const UPLOAD_TIMEOUT: Span = Span(Duration::from_secs(60 * 60));
+/// How long an idle connection to a service is kept: less than what any server that is in use closes
+/// after (gunicorn 2 s, Node and uvicorn 5 s).
+pub const KEEP_ALIVE: Span = Span(Duration::from_millis(1_500));
 /// How long the token endpoint may take to answer a sign-in.
 pub const SESSION_TIMEOUT: Span = Span(Duration::from_secs(10));
 /// Where topics are read over HTTP if the settings do not say.
@@ -29,6 +38,13 @@ pub struct Settings {
     /// Proxies that are believed about where a request comes from; none without it.
     #[serde(default)]
     pub trusted: Networks,
+    /// Headers that clients may not send, beside those of [`WITHHELD`](crate::WITHHELD); a name that
+    /// ends in `*` stands for all that begin so.
+    #[serde(default)]
+    pub identity_headers: Vec<String>,
+    /// What becomes of a bearer that another issuer gave, where no token is needed.
+    #[serde(default)]
+    pub foreign_tokens: ForeignTokens,
     /// Services that routes lead to, by name.
     #[serde(default)]
     pub upstreams: BTreeMap<String, Upstream>,
@@ -52,8 +68,39 @@ pub struct Settings {
     pub heads: BTreeMap<String, Head>,
 }
 
-/// The addresses of one service: `http://HOST:PORT`, one or several.
-pub type Upstream = OneOrMany;
+/// One service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its addresses: `http://HOST:PORT`, one or several.
+    pub to: OneOrMany,
+    /// By which name it is asked, where a route does not say.
+    pub host: Host,
+    /// How long an idle connection is kept where the service does not say itself (`Keep-Alive`);
+    /// [`KEEP_ALIVE`] without it.
+    pub keep_alive: Option<Span>,
+}
+
+/// By which name a service is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Host {
+    /// Its own: `Host` is the address in the settings.
+    #[default]
+    Own,
+    /// The client's: `Host` passes unchanged.
+    Keep,
+}
+
+/// What becomes of a bearer that does not name our issuer, where no token is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForeignTokens {
+    /// It is between the client and the service.
+    #[default]
+    Pass,
+    /// It is refused with 401, as one of ours that is no good.
+    Refuse,
+}
 
 /// One way to a service, and what stands in it.
 #[derive(Clone, Debug, Deserialize)]
@@ -69,6 +116,9 @@ pub struct Route {
     pub listener: Side,
     /// The name of an upstream, or addresses.
     pub to: OneOrMany,
+    /// By which name the service is asked; as the upstream says without it.
+    #[serde(default)]
+    pub host: Option<Host>,
     /// For whom no token is needed.
     #[serde(default)]
     pub open: Open,
@@ -264,6 +314,12 @@ impl<'de> Deserialize<'de> for OneOrMany {
     }
 }
 
+impl<'de> Deserialize<'de> for Upstream {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Upstream, D::Error> {
+        from.deserialize_any(Mixed(PhantomData))
+    }
+}
+
 impl<'de> Deserialize<'de> for Paths {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Paths, D::Error> {
         from.deserialize_any(Mixed(PhantomData))
@@ -286,8 +342,32 @@ trait FromMixed: Sized {
     fn flag(_: bool) -> Option<Self> {
         None
     }
-    fn map(_: BTreeMap<String, Vec<String>>) -> Option<Self> {
-        None
+    fn map<'de, A: MapAccess<'de>>(_: A) -> Result<Self, A::Error> {
+        Err(de::Error::invalid_type(de::Unexpected::Map, &Self::EXPECTED))
+    }
+}
+
+impl FromMixed for Upstream {
+    const EXPECTED: &'static str = "a URL, a list of URLs or a map with `to`";
+    fn list(list: Vec<String>) -> Upstream {
+        Upstream { to: OneOrMany(list), ..Upstream::default() }
+    }
+    fn text(text: &str) -> Option<Upstream> {
+        Some(Upstream { to: text.into(), ..Upstream::default() })
+    }
+    fn map<'de, A: MapAccess<'de>>(map: A) -> Result<Upstream, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Detailed {
+            to: OneOrMany,
+            #[serde(default)]
+            host: Host,
+            #[serde(default)]
+            keep_alive: Option<Span>,
+        }
+        let Detailed { to, host, keep_alive } =
+            Detailed::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Upstream { to, host, keep_alive })
     }
 }
 
@@ -309,8 +389,9 @@ impl FromMixed for Paths {
     fn text(text: &str) -> Option<Paths> {
         Some(text.into())
     }
-    fn map(map: BTreeMap<String, Vec<String>>) -> Option<Paths> {
-        Some(Paths(map.into_iter().map(|(text, methods)| (text, Some(methods))).collect()))
+    fn map<'de, A: MapAccess<'de>>(map: A) -> Result<Paths, A::Error> {
+        let map = BTreeMap::<String, Vec<String>>::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Paths(map.into_iter().map(|(text, methods)| (text, Some(methods))).collect()))
     }
 }
 
@@ -344,8 +425,7 @@ impl<'de, T: FromMixed> Visitor<'de> for Mixed<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        let map = BTreeMap::deserialize(MapAccessDeserializer::new(map))?;
-        T::map(map).ok_or_else(|| de::Error::invalid_type(de::Unexpected::Map, &self))
+        T::map(map)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {

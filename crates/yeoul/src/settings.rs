@@ -57,6 +57,11 @@ struct File {
     /// Proxies that are believed about where a request comes from.
     #[serde(default)]
     trusted: Networks,
+    /// Headers that clients may not send, beside those that never pass.
+    #[serde(default)]
+    identity_headers: Vec<String>,
+    #[serde(default)]
+    foreign_tokens: gateway::settings::ForeignTokens,
     #[serde(default)]
     upstreams: BTreeMap<String, gateway::settings::Upstream>,
     #[serde(default)]
@@ -146,6 +151,8 @@ fn compile(tree: &Tree, config: Option<&Path>) -> Result<Plan, Vec<Mistake>> {
         })?;
     let settings = gateway::Settings {
         trusted: file.trusted,
+        identity_headers: file.identity_headers,
+        foreign_tokens: file.foreign_tokens,
         upstreams: file.upstreams,
         routes: file.routes,
         app: file.app,

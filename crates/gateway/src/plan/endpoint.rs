@@ -7,7 +7,7 @@ use http::{HeaderValue, Uri};
 
 use super::Upstream;
 use crate::mistake::Mistakes;
-use crate::settings;
+use crate::settings::{self, KEEP_ALIVE};
 
 /// How many addresses one upstream may have.
 pub(crate) const ENDPOINTS_MAX: usize = 64;
@@ -36,7 +36,7 @@ impl Endpoint {
         }
     }
 
-    fn parse(text: &str) -> Result<Endpoint, String> {
+    pub(crate) fn parse(text: &str) -> Result<Endpoint, String> {
         let refuse =
             |why: &str| format!("an upstream is `http://HOST:PORT`; {why}. upstream=`{text}`");
         let uri: Uri = text.parse().map_err(|_| refuse("this is no URL"))?;
@@ -69,9 +69,11 @@ pub(super) fn upstreams(
     mistakes: &mut Mistakes,
 ) -> Vec<Upstream> {
     let mut upstreams = Vec::new();
-    for (name, urls) in settings {
-        let endpoints = endpoints(&urls.0, &["upstreams", name], mistakes);
-        upstreams.push(Upstream { name: name.clone(), endpoints });
+    for (name, upstream) in settings {
+        let endpoints = endpoints(&upstream.to.0, &["upstreams", name], mistakes);
+        let keep_alive = upstream.keep_alive.unwrap_or(KEEP_ALIVE).0;
+        let host = upstream.host;
+        upstreams.push(Upstream { name: name.clone(), endpoints, host, keep_alive });
     }
     upstreams
 }

@@ -4,7 +4,7 @@ use http::Method;
 
 use super::{Draft, On, Open, Route, Upstream, endpoint, guards};
 use crate::mistake::Mistakes;
-use crate::settings::{self, SESSION_TIMEOUT, Settings, Side};
+use crate::settings::{self, Host, KEEP_ALIVE, SESSION_TIMEOUT, Settings, Side};
 use crate::table::Action;
 
 /// Where the browser signs in and out.
@@ -40,9 +40,11 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
             own.as_ref().map(|list| self::methods(list, &["routes", name, "path", text], mistakes));
         draft.place(on, text, (own.or(methods.clone()), action), &at("path"), mistakes);
     }
+    let host = settings.host.or_else(|| Some(draft.plan.upstreams.get(upstream)?.host));
     draft.plan.routes.push(Route {
         name: name.to_owned(),
         upstream,
+        host: host.unwrap_or_default(),
         open,
         signed_in,
         role: settings.role,
@@ -61,7 +63,8 @@ fn upstream(route: &str, to: &[String], draft: &mut Draft, mistakes: &mut Mistak
         return named(name, &path, draft, mistakes);
     }
     let endpoints = endpoint::endpoints(to, &path, mistakes);
-    draft.plan.upstreams.push(Upstream { name: format!("route {route}"), endpoints });
+    let (name, host, keep_alive) = (format!("route {route}"), Host::Own, KEEP_ALIVE.0);
+    draft.plan.upstreams.push(Upstream { name, endpoints, host, keep_alive });
     draft.plan.upstreams.len() - 1
 }
 
@@ -87,6 +90,7 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
     draft.plan.routes.push(Route {
         name: "session".to_owned(),
         upstream,
+        host: draft.plan.upstreams.get(upstream).map(|it| it.host).unwrap_or_default(),
         open: Open::Everything,
         signed_in: Vec::new(),
         role: None,

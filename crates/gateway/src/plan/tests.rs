@@ -47,6 +47,23 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
+fn an_upstream_may_say_more_than_where_it_is() {
+    let text = "
+upstreams: { a: { to: [http://a, http://b], host: keep, keep_alive: 4s }, b: http://b }
+routes:
+  kept: { path: /a, to: a }
+  own: { path: /b, to: a, host: own }
+  other: { path: /c, to: b }";
+    let plan = compiled(text).expect("good settings");
+    let hosts: Vec<(&str, Host)> =
+        plan.routes.iter().map(|route| (route.name.as_str(), route.host)).collect();
+    assert_eq!(hosts, [("kept", Host::Keep), ("other", Host::Own), ("own", Host::Own)]);
+    let kept: Vec<Duration> = plan.upstreams.iter().map(|it| it.keep_alive).collect();
+    assert_eq!(kept, [Duration::from_secs(4), Duration::from_millis(1_500)]);
+    assert_eq!(plan.upstreams[0].endpoints.len(), 2);
+}
+
+#[test]
 fn limits_of_ones_own_come_before_everybodys() {
     let limits = "[{ per: route, rate: 1/s, burst: 1 }, { per: client, rate: 1/s, burst: 1 }]";
     let text = format!(
@@ -76,6 +93,8 @@ fn every_mistake_is_named_with_its_path() {
         ("routes: { r: { path: /o, to: [] } }".to_owned(), "routes.r.to"),
         ("upstreams: { a: [https://b] }".to_owned(), "upstreams.a"),
         ("upstreams: { a: [] }".to_owned(), "upstreams.a"),
+        ("upstreams: { a: { to: https://b } }".to_owned(), "upstreams.a"),
+        ("identity_headers: [host]".to_owned(), "identity_headers"),
         (format!("{UPSTREAMS}routes: {{ r: {{ path: o, to: order }} }}"), "routes.r.path"),
         (format!("{UPSTREAMS}routes: {{ r: {{ path: [], to: order }} }}"), "routes.r.path"),
         (format!("{UPSTREAMS}routes: {{ r: {{ path: [/o, /o], to: order }} }}"), "routes.r.path"),

@@ -26,6 +26,8 @@ use super::upload::plus;
 pub(crate) struct Held {
     pub(crate) link: Box<Link>,
     pub(crate) lane: Rc<Lane>,
+    /// How long the connection may be kept afterwards.
+    pub(crate) keep: Duration,
     pub(crate) permit: Option<Permit>,
 }
 
@@ -52,12 +54,11 @@ pub(crate) enum Begun {
 
 impl Held {
     fn end(mut self, outcome: Outcome, context: &mut Context<'_>) {
-        let now = clock::now();
         if let Some(permit) = self.permit.take() {
-            permit.record(outcome, now);
+            permit.record(outcome, clock::now());
         }
         if outcome == Outcome::Success {
-            self.lane.put(self.link, context, now);
+            self.lane.put(self.link, self.keep, context);
         }
     }
 }

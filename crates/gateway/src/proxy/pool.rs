@@ -1,7 +1,9 @@
 //! A core's connections to one upstream: the newest idle one first, a fresh one where there is none.
 //!
 //! The newest is the warmest and the least likely to have been closed by the service; those that
-//! nobody needs sink and are dropped by age. Several addresses take turns.
+//! nobody needs sink and are closed by age. A service that closes an idle connection just as it is
+//! taken up costs a request, so they are kept for a shorter while than services usually do, or for
+//! as long as this one says itself (`Keep-Alive: timeout`). Several addresses take turns.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -10,15 +12,23 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use chassis::clock;
 use chassis::telemetry::Level;
+use http::{HeaderMap, HeaderName};
 
 use super::link::Link;
-use crate::plan::Endpoint;
+use crate::plan::{Endpoint, Upstream};
 
 /// Idle connections kept per address and core.
 pub const IDLE_MAX: usize = 256;
-/// How long an idle connection is trusted: less than what services usually close after.
-pub const IDLE_FOR: Duration = Duration::from_secs(30);
+/// The longest that an idle connection is kept, whatever its service says.
+pub const KEPT_MAX: Duration = Duration::from_secs(60);
+/// How much sooner than its service an idle connection is closed.
+const KEPT_MARGIN: Duration = Duration::from_millis(500);
+/// The time between two looks for connections that are too old.
+const SWEEP: Duration = Duration::from_millis(250);
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// The connections to one upstream.
 pub(crate) struct Pool {
@@ -29,19 +39,33 @@ pub(crate) struct Pool {
 /// The connections to one address.
 pub(crate) struct Lane {
     endpoint: Endpoint,
+    /// How long a connection is kept where the service does not say.
+    keep: Duration,
     /// The oldest first.
-    idle: RefCell<Vec<(Box<Link>, Instant)>>,
+    idle: RefCell<Vec<Idle>>,
+    /// Whether somebody looks for those that are too old.
+    swept: Cell<bool>,
     open: Level,
+}
+
+/// A connection that nobody uses.
+struct Idle {
+    link: Box<Link>,
+    until: Instant,
 }
 
 impl Pool {
     /// No connections yet; `open` counts those there are.
-    pub(crate) fn new(endpoints: &[Endpoint], open: &Level) -> Pool {
+    pub(crate) fn new(upstream: &Upstream, open: &Level) -> Pool {
         let lane = |endpoint: &Endpoint| {
-            let (endpoint, idle, open) = (endpoint.clone(), RefCell::default(), open.clone());
-            Rc::new(Lane { endpoint, idle, open })
+            Rc::new(Lane::new(endpoint.clone(), upstream.keep_alive, open.clone()))
         };
-        Pool { lanes: endpoints.iter().map(lane).collect(), turn: Cell::new(0) }
+        Pool { lanes: upstream.endpoints.iter().map(lane).collect(), turn: Cell::new(0) }
+    }
+
+    /// Where they lead.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Endpoint> + Clone {
+        self.lanes.iter().map(|lane| &lane.endpoint)
     }
 
     /// The lanes in the order in which this call should try them.
@@ -54,9 +78,19 @@ impl Pool {
 }
 
 impl Lane {
+    fn new(endpoint: Endpoint, keep: Duration, open: Level) -> Lane {
+        Lane { endpoint, keep, idle: RefCell::default(), swept: Cell::new(false), open }
+    }
+
     /// Where it leads.
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// How long a connection may be kept after an answer with these headers.
+    pub(crate) fn keep(&self, headers: &HeaderMap) -> Duration {
+        let said = headers.get(KEEP_ALIVE).and_then(|value| timeout(value.to_str().ok()?));
+        said.map_or(self.keep, |said| said.saturating_sub(KEPT_MARGIN).min(KEPT_MAX))
     }
 
     /// The newest idle connection that is still open.
@@ -69,17 +103,15 @@ impl Lane {
 
     fn take_now(&self, context: &mut Context<'_>, now: Instant) -> Option<Box<Link>> {
         let mut idle = self.idle.borrow_mut();
-        while let Some((mut link, since)) = idle.pop() {
-            if now.saturating_duration_since(since) > IDLE_FOR {
-                // Those below are older.
-                idle.clear();
-                return None;
+        while let Some(Idle { mut link, until }) = idle.pop() {
+            if until < now {
+                continue;
             }
             if link.is_idle(context) {
                 return Some(link);
             }
             // One that was closed is seldom alone: a service that stops closes all it has.
-            idle.retain_mut(|(link, _)| link.is_idle(context));
+            idle.retain_mut(|it| it.link.is_idle(context));
         }
         None
     }
@@ -89,15 +121,48 @@ impl Lane {
         Link::connect(&self.endpoint, self.open.clone()).await
     }
 
-    /// Keeps a connection whose answer has been read to the end, if it can take another request.
-    pub(crate) fn put(&self, mut link: Box<Link>, context: &mut Context<'_>, now: Instant) {
-        if link.is_ready() || link.is_idle(context) {
-            let mut idle = self.idle.borrow_mut();
-            if idle.len() < IDLE_MAX {
-                idle.push((link, now));
+    /// Keeps a connection whose answer has been read to the end for a while, if it can take another
+    /// request; needs the `LocalSet` of a core.
+    pub(crate) fn put(
+        self: &Rc<Self>,
+        mut link: Box<Link>,
+        keep: Duration,
+        context: &mut Context<'_>,
+    ) {
+        if keep.is_zero() || !(link.is_ready() || link.is_idle(context)) {
+            return;
+        }
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < IDLE_MAX {
+            idle.push(Idle { link, until: clock::now() + keep });
+            if !self.swept.replace(true) {
+                tokio::task::spawn_local(sweep(self.clone()));
             }
         }
     }
+
+    /// Closes what is too old; whether anything is left.
+    fn drop_old(&self, now: Instant) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|it| it.until > now);
+        !idle.is_empty()
+    }
+}
+
+/// Closes idle connections soon after their time is over, until there is none.
+async fn sweep(lane: Rc<Lane>) {
+    while lane.drop_old(clock::now()) {
+        tokio::time::sleep(SWEEP).await;
+    }
+    lane.swept.set(false);
+}
+
+/// The `timeout` of a `Keep-Alive`: whole seconds.
+fn timeout(value: &str) -> Option<Duration> {
+    let parameters = value.split(',').filter_map(|it| it.trim().split_once('='));
+    let mut timeouts = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
+    let seconds = timeouts.next()?.1.trim().trim_matches('"').parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -105,41 +170,46 @@ mod tests {
     use std::net::TcpListener;
     use std::task::Waker;
 
-    use chassis::clock;
     use tokio::runtime::Builder;
+    use tokio::task::LocalSet;
 
     use super::*;
 
+    const KEEP: Duration = Duration::from_secs(30);
+
     fn on_a_core(test: impl Future<Output = ()>) {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(test);
+        LocalSet::new().block_on(&runtime, test);
     }
 
     /// A lane to a listener, and the gauge of what is open.
-    fn lane() -> (TcpListener, Lane, Level) {
+    fn lane() -> (TcpListener, Rc<Lane>, Level) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let open = Level::default();
-        let (endpoint, idle) = (Endpoint::at(address), RefCell::default());
-        (listener, Lane { endpoint, idle, open: open.clone() }, open)
+        (listener, Rc::new(Lane::new(Endpoint::at(address), KEEP, open.clone())), open)
     }
 
-    async fn keep(lane: &Lane, now: Instant) {
-        let link = lane.connect().await.expect("connected");
-        lane.put(link, &mut Context::from_waker(Waker::noop()), now);
+    async fn keep(lane: &Rc<Lane>) {
+        put(lane, lane.connect().await.expect("connected"), KEEP);
+    }
+
+    fn put(lane: &Rc<Lane>, link: Box<Link>, keep: Duration) {
+        lane.put(link, keep, &mut Context::from_waker(Waker::noop()));
     }
 
     #[test]
     fn an_idle_connection_is_taken_up_again_until_it_is_too_old() {
         on_a_core(async {
             let (_listener, lane, open) = lane();
-            let now = clock::now();
-            keep(&lane, now).await;
-            let link = lane.take(now + IDLE_FOR).await.expect("young enough");
-            assert!(lane.take(now).await.is_none(), "it is in use");
-            lane.put(link, &mut Context::from_waker(Waker::noop()), now);
-            keep(&lane, now).await;
-            assert!(lane.take(now + IDLE_FOR + Duration::from_nanos(1)).await.is_none());
+            let before = clock::now();
+            keep(&lane).await;
+            let link = lane.take(before + KEEP).await.expect("young enough");
+            assert!(lane.take(before).await.is_none(), "it is in use");
+            put(&lane, link, KEEP);
+            keep(&lane).await;
+            let late = clock::now() + KEEP + Duration::from_nanos(1);
+            assert!(lane.take(late).await.is_none());
             assert!(open.get().abs() < f64::EPSILON, "those that are too old are closed");
         });
     }
@@ -150,7 +220,7 @@ mod tests {
             let (listener, lane, open) = lane();
             let now = clock::now();
             for _ in 0..3 {
-                keep(&lane, now).await;
+                keep(&lane).await;
             }
             for _ in 0..3 {
                 drop(listener.accept().expect("accepted"));
@@ -158,7 +228,7 @@ mod tests {
             let looking = async {
                 // The operating system may not have told of it yet.
                 while let Some(link) = lane.take(now).await {
-                    lane.put(link, &mut Context::from_waker(Waker::noop()), now);
+                    put(&lane, link, KEEP);
                     tokio::task::yield_now().await;
                 }
             };
@@ -173,14 +243,54 @@ mod tests {
     fn no_more_idle_connections_are_kept_than_the_limit() {
         on_a_core(async {
             let (listener, lane, open) = lane();
-            let now = clock::now();
             let mut accepted = Vec::new();
             for _ in 0..=IDLE_MAX {
-                keep(&lane, now).await;
+                keep(&lane).await;
                 accepted.push(listener.accept().expect("accepted"));
             }
             assert_eq!(lane.idle.borrow().len(), IDLE_MAX);
             assert!((open.get() - IDLE_MAX as f64).abs() < f64::EPSILON);
         });
+    }
+
+    #[test]
+    fn a_connection_that_nobody_takes_is_closed_when_its_time_is_over() {
+        on_a_core(async {
+            let (_listener, lane, open) = lane();
+            keep(&lane).await;
+            put(&lane, lane.connect().await.expect("connected"), Duration::from_millis(50));
+            put(&lane, lane.connect().await.expect("connected"), Duration::ZERO);
+            let closing = async {
+                while open.get() > 1.0 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), closing).await.expect("closed");
+            assert_eq!(lane.idle.borrow().len(), 1, "the other one is young");
+        });
+    }
+
+    #[test]
+    fn a_service_says_itself_how_long_it_keeps_a_connection() {
+        let (_listener, lane, _) = lane();
+        let keep = |value: &str| {
+            lane.keep(&[(KEEP_ALIVE, value.parse().expect("a value"))].into_iter().collect())
+        };
+        let (half, max) = (Duration::from_millis(500), KEPT_MAX);
+        let cases = [
+            ("timeout=5", Duration::from_secs(5) - half),
+            ("max=100, Timeout = \"2\"", Duration::from_secs(2) - half),
+            ("timeout=1", half),
+            ("timeout=0", Duration::ZERO),
+            ("timeout=99999", max),
+            ("timeout=-1", KEEP),
+            ("timeout=x", KEEP),
+            ("max=5", KEEP),
+            ("", KEEP),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(keep(value), expected, "{value}");
+        }
+        assert_eq!(lane.keep(&HeaderMap::new()), KEEP);
     }
 }

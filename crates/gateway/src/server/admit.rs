@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use chassis::clock;
 use chassis::http::path::Params;
 use chassis::http::{Path, Problem, Response, loopback};
-use chassis::identity::Principal;
-use http::header::HOST;
+use chassis::identity::{Principal, issuer};
+use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
@@ -17,6 +17,7 @@ use super::{Face, Server, wants_html};
 use crate::negotiation;
 use crate::origin;
 use crate::pages;
+use crate::settings::ForeignTokens;
 use crate::table::{self, Action, Found, Table};
 use crate::who::Who;
 
@@ -80,6 +81,7 @@ impl Server {
         }
         let who = match self.who(&parts.headers) {
             Ok(who) => who,
+            Err(_) if self.is_the_services(&asked) => Who::default(),
             Err(problem) => return self.sign_in_first(&asked, problem),
         };
         if who.principal.is_none() && !self.is_open(&asked) {
@@ -135,6 +137,16 @@ impl Server {
         let shared = &*self.shared;
         Who::of(headers, &shared.verifier, &shared.revoked, clock::wall())
             .map_err(|_| Problem::unauthorized())
+    }
+
+    /// Whether what a request presents is between the client and the service of an open route.
+    fn is_the_services(&self, asked: &Asked<'_>) -> bool {
+        let Found::Action(Action::Proxy(route), _) = &asked.found else { return false };
+        let (parts, headers) = (asked.parts, &asked.parts.headers);
+        self.shared.plan.foreign_tokens == ForeignTokens::Pass
+            && headers.get_all(AUTHORIZATION).iter().count() == 1
+            && self.shared.routes[*route].plan.open.to(&parts.method)
+            && !issuer::names_us(headers)
     }
 
     /// Whether a request needs no token.

@@ -1,11 +1,12 @@
 //! A call to a service and back: what passes unchanged, what does not, and what a client is told
 //! when there is no answer.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::support::client::request;
+use crate::support::odd::{odd, swallow};
 use crate::support::{Client, World, eventually, get, raw, send};
 
 const TIMED: &str = "
@@ -24,7 +25,7 @@ fn a_call_reaches_the_service_with_its_own_words_and_ours() {
         ("content-type", "application/json"),
         ("x-yeoul-principal", "admin"),
         ("x-forwarded-for", "10.0.0.1"),
-        ("cookie", "a=b"),
+        ("cookie", "yeoul_session=x"),
         ("traceparent", trace),
         ("idempotency-key", "k"),
         ("origin", "http://shop.localhost"),
@@ -96,23 +97,6 @@ fn connections_to_the_service_are_used_again() {
     assert!(
         world.metrics.text().contains("yeoul_upstream_connections{upstream=\"service\"} 1.0\n")
     );
-}
-
-/// A service of raw bytes: answers each connection by `act`.
-fn odd(act: impl Fn(TcpStream, usize) + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    std::thread::spawn(move || {
-        for (count, stream) in listener.incoming().flatten().enumerate() {
-            act(stream, count);
-        }
-    });
-    address
-}
-
-fn swallow(stream: &mut TcpStream) {
-    let mut buffer = [0; 4096];
-    let _ = stream.read(&mut buffer);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod calls;
 mod circuit;
 mod limits;
 mod pages;
+mod passing;
 mod sign_in;
 mod support;
 mod topics;

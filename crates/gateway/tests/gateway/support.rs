@@ -24,6 +24,7 @@ pub(crate) use service::Service;
 pub(crate) use yeoul_gateway as gateway;
 
 pub(crate) mod client;
+pub(crate) mod odd;
 mod service;
 
 /// How long anything may take that is expected to happen.
@@ -63,6 +64,7 @@ const TEMPLATE: &str = "<html><head>{{ app_head }}</head><p>{{ page.customerId }
 
 /// Everything that the mall's settings have, with guards that a test can reach.
 pub(crate) const USUAL: &str = "
+foreign_tokens: refuse
 upstreams: { service: [http://127.0.0.1:1] }
 routes:
   service: { path: /s/**, to: service, open: true }
