@@ -9,8 +9,9 @@ mod start;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::error::Error;
+use crate::program;
 use crate::report::{Missing, Report};
-use crate::{Error, program};
 
 /// Which bar is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,13 +6,13 @@
 
 use std::path::Path;
 
-use crate::error::environment;
+use crate::clock;
+use crate::error::{Error, environment};
 use crate::http::Request;
 use crate::load::{Generator, Outcome};
 use crate::process::{self, Usage};
 use crate::report::{Report, median};
 use crate::schedule::{Schedule, WARM_UP};
-use crate::{Error, clock};
 
 /// One side of a contest.
 pub(crate) struct Subject {

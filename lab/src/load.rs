@@ -11,7 +11,7 @@ mod wrk;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::Error;
+use crate::error::Error;
 use crate::http::Request;
 use crate::process;
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::error::environment;
+use crate::clock;
+use crate::error::{Error, environment};
 use crate::http::{Answer, Request};
-use crate::{Error, clock};
 
 /// Laid over the mall's settings: the limits stay on, above any load that a machine makes.
 pub(crate) const LIMITS_ABOVE_THE_LOAD: &str = include_str!("../peers/mall.yaml");

@@ -7,9 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::clock;
+use crate::error::Error;
 use crate::process::{Server, free_address, on_path, pinned, tied};
 use crate::report::Missing;
-use crate::{Error, clock};
 
 /// What the origin answers: 200 bytes of JSON.
 pub(crate) const ORIGIN_BODY: &str = concat!(

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::error::environment;
-use crate::{Error, clock};
+use crate::clock;
+use crate::error::{Error, environment};
 
 /// The core of the measured server.
 pub(crate) const SERVER_CORE: &str = "0";

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::error::environment;
+use crate::error::{Error, environment};
+use crate::process;
 use crate::process::Server;
 use crate::report::YEOUL;
-use crate::{Error, process};
 
 /// How long the program may take to be ready.
 const READY_AT_MOST: Duration = Duration::from_secs(30);

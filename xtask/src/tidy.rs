@@ -1,12 +1,14 @@
 //! `cargo xtask tidy`: the house rules that neither rustfmt nor clippy know.
 //!
-//! Every rule is a pure function from the tree's texts to findings, each with its file and line.
-//! The tree is what a contributor wrote: nothing that was built, installed or fetched. A rule that
-//! hurts is changed here and in STYLE.md together; there is no way to switch one off for a line.
+//! Every rule is a pure function from the tree's texts (and, of arrows, cargo's word) to findings, each
+//! with its file and line. The tree is what a contributor wrote: nothing that was built, installed or
+//! fetched. A rule that hurts is changed here and in STYLE.md together; there is no way to switch one
+//! off for a line.
 
 mod arrows;
 mod links;
 mod masking;
+mod members;
 mod modules;
 mod places;
 mod shapes;
@@ -40,12 +42,13 @@ impl fmt::Display for Finding {
     }
 }
 
-const RULES: [fn(&Tree) -> Vec<Finding>; 6] =
-    [arrows::check, links::check, modules::check, places::check, shapes::check, words::check];
+const RULES: [fn(&Tree) -> Vec<Finding>; 5] =
+    [links::check, modules::check, places::check, shapes::check, words::check];
 
 pub(crate) fn run() -> Result<(), Failure> {
     let tree = Tree::read(&workspace::root())?;
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
+    findings.extend(arrows::check(&tree, &members::read()?));
     findings.sort();
     findings.dedup();
     for finding in &findings {

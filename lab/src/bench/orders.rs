@@ -7,13 +7,13 @@
 use std::path::Path;
 
 use super::{Bench, folder, spring_is_not_run};
-use crate::error::environment;
+use crate::error::{Error, environment};
 use crate::load::{CONNECTIONS, Generator};
 use crate::mall::{self, Mall};
 use crate::program::{Cores, Program};
 use crate::report::{Report, YEOUL};
 use crate::schedule::WARM_UP;
-use crate::{Error, bars, clock};
+use crate::{bars, clock};
 
 /// More than any run takes.
 const STOCK: u64 = 1_000_000_000;

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::{Bench, folder};
 use crate::contest::{self, Subject};
-use crate::error::environment;
+use crate::error::{Error, environment};
 use crate::http::{Answer, Request};
 use crate::mall::{self, Mall};
 use crate::peer::{self, Peer, Running};
 use crate::program::{Cores, Program};
 use crate::report::{Report, YEOUL};
-use crate::{Error, bars, process};
+use crate::{bars, process};
 
 /// Bytes that the page has at least, before it is measured.
 const PAGE_BYTES: usize = 4 * 1024;

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use super::{Bench, folder};
 use crate::contest::{self, Sample, Subject};
-use crate::error::environment;
+use crate::error::{Error, environment};
 use crate::http::Request;
 use crate::peer::{self, ORIGIN_BODY, Peer};
 use crate::program::{Cores, Program};
 use crate::report::{Report, YEOUL};
-use crate::{Error, bars, process};
+use crate::{bars, process};
 
 const PEERS: [Peer; 3] = [Peer::Nginx, Peer::Haproxy, Peer::Envoy];
 const PATH: &str = "/product/1";

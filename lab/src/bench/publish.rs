@@ -12,10 +12,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::{Bench, Built, folder_near};
-use crate::error::environment;
+use crate::bars;
+use crate::error::{Error, environment};
 use crate::load::CONNECTIONS;
 use crate::report::{Missing, Report, YEOUL, median};
-use crate::{Error, bars};
 
 /// Rounds of our own publishing, if there is time for them.
 const ROUNDS: u64 = 3;

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Bench, folder, spring_is_not_run};
+use crate::error::Error;
 use crate::http::Request;
 use crate::mall;
 use crate::program::{Cores, Program};
 use crate::report::{Report, YEOUL, median};
-use crate::{Error, bars, clock};
+use crate::{bars, clock};
 
 /// Starts over existing data; the first of all also writes the seeds.
 const STARTS_MAX: u64 = 7;

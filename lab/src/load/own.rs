@@ -4,8 +4,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::{CONNECTIONS, Outcome};
-use crate::Error;
 use crate::clock;
+use crate::error::Error;
 use crate::http::{Connection, Request};
 
 /// What one connection saw.

@@ -6,8 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::{CONNECTIONS, Outcome};
-use crate::Error;
-use crate::error::environment;
+use crate::error::{Error, environment};
 use crate::http::Request;
 
 pub(super) fn run(request: &Request, seconds: u64, folder: &Path) -> Result<Outcome, Error> {

@@ -1,11 +1,13 @@
 //! The arrows between the members: who may use whom.
 //!
-//! The table of ARCHITECTURE.md is the rule itself, not a description of it: it is read here, and
-//! each manifest is compared with its row. So a new arrow is a change of the document, with a reason.
+//! The table of ARCHITECTURE.md is the rule itself, not a description of it: it is read here, and what
+//! cargo says of each member is compared with its row. So a new arrow is a change of the document, with
+//! a reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
+use super::members::{Arrow, Member};
 use super::tree::{File, Tree};
 
 const TABLE: &str = "ARCHITECTURE.md";
@@ -17,39 +19,35 @@ const IN_TESTS: [(&str, &str); 2] = [("mall", "gateway"), ("mall", "views")];
 /// What each member may use.
 type Allowed = BTreeMap<String, BTreeSet<String>>;
 
-pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+pub(super) fn check(tree: &Tree, members: &[Member]) -> Vec<Finding> {
     let Some(document) = tree.find(TABLE) else {
         return vec![Finding::new(TABLE, 0, "missing: its table says who may use whom")];
     };
     let (allowed, mut findings) = allowed(document);
-    for file in tree.files().iter().filter(|file| file.name() == "Cargo.toml") {
-        let member = file.folder().rsplit('/').next().unwrap_or_default();
-        match allowed.get(member) {
-            Some(may) => findings.extend(forbidden(file, member, may, &allowed)),
-            // The root's manifest is of the workspace, not of a member.
-            None if member.is_empty() => {}
-            None => findings.push(Finding::new(
-                &file.path,
-                1,
-                format!("no row in {TABLE} for this member"),
-            )),
+    for member in members {
+        let manifest = format!("{}/Cargo.toml", member.folder);
+        match allowed.get(member.name()) {
+            Some(may) => findings.extend(forbidden(tree, &manifest, member, may)),
+            None => {
+                let says = format!("no row in {TABLE} for this member");
+                findings.push(Finding::new(&manifest, 1, says));
+            }
         }
     }
     findings
 }
 
-fn forbidden(file: &File, member: &str, may: &BTreeSet<String>, all: &Allowed) -> Vec<Finding> {
-    let ours = |dependency: &&Dependency<'_>| all.contains_key(dependency.name);
-    let fine = |dependency: &&Dependency<'_>| {
-        may.contains(dependency.name)
-            || dependency.in_tests && IN_TESTS.contains(&(member, dependency.name))
+fn forbidden(tree: &Tree, manifest: &str, member: &Member, may: &BTreeSet<String>) -> Vec<Finding> {
+    let from = member.name();
+    let fine = |arrow: &&Arrow| {
+        may.contains(&arrow.to) || arrow.in_tests && IN_TESTS.contains(&(from, arrow.to.as_str()))
     };
-    let says = |one: &Dependency<'_>| {
-        let says =
-            format!("an arrow that {TABLE} does not have. from=`{member}`, to=`{}`", one.name);
-        Finding::new(&file.path, one.line, says)
+    let says = |arrow: &Arrow| {
+        let text = tree.find(manifest).map_or("", |file| file.text.as_str());
+        let says = format!("an arrow that {TABLE} does not have. from=`{from}`, to=`{}`", arrow.to);
+        Finding::new(manifest, line_of(text, &arrow.name), says)
     };
-    dependencies(&file.text).iter().filter(ours).filter(|one| !fine(one)).map(says).collect()
+    member.arrows.iter().filter(|arrow| !fine(arrow)).map(says).collect()
 }
 
 /// Reads the table; a word in it that is no member is a mistake.
@@ -102,52 +100,18 @@ fn uses(cell: &str, members: &BTreeSet<String>) -> BTreeSet<String> {
     }
 }
 
-/// A line of a manifest that names another crate.
-#[derive(Debug, PartialEq, Eq)]
-struct Dependency<'a> {
-    name: &'a str,
-    line: usize,
-    in_tests: bool,
-}
-
-/// The dependencies of a manifest, of every kind and for every target.
-fn dependencies(manifest: &str) -> Vec<Dependency<'_>> {
-    let mut dependencies = Vec::new();
-    let mut kind = None;
-    for (line, text) in (1..).zip(manifest.lines()) {
-        let text = text.trim();
-        if let Some(section) = text.strip_prefix('[') {
-            let section = section.trim_end_matches(']');
-            kind = kind_of(section);
-            // `[dependencies.name]` names its crate itself.
-            if let Some((place, name)) = section.rsplit_once('.')
-                && let Some(in_tests) = kind_of(place)
-            {
-                dependencies.push(Dependency { name, line, in_tests });
-                kind = None;
-            }
-        } else if let (Some(in_tests), Some((key, _))) = (kind, text.split_once('=')) {
-            let name = key.split('.').next().unwrap_or_default().trim().trim_matches('"');
-            if !name.starts_with('#') {
-                dependencies.push(Dependency { name, line, in_tests });
-            }
-        }
-    }
-    dependencies
-}
-
-/// Whether a section's dependencies are those of tests; nothing for other sections.
-fn kind_of(section: &str) -> Option<bool> {
-    match section.rsplit('.').next() {
-        Some("dependencies" | "build-dependencies") => Some(false),
-        Some("dev-dependencies") => Some(true),
-        _ => None,
-    }
+/// Where the name of a dependency stands in its manifest; the first line where cargo found it elsewhere.
+fn line_of(manifest: &str, name: &str) -> usize {
+    let is_key = |text: &str| {
+        let text = text.trim_start();
+        let key = text.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '.', '=']));
+        key || text.trim_end_matches(']').ends_with(&format!("dependencies.{name}"))
+    };
+    (1..).zip(manifest.lines()).find_map(|(line, text)| is_key(text).then_some(line)).unwrap_or(1)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::found;
     use super::*;
 
     const DOCUMENT: &str = "# A\n\n| member | says | may use of ours | must never know |\n|---|---|---|---|\n\
@@ -158,77 +122,57 @@ mod tests {
         | `crates/yeoul` | all | all but lab | – |\n\
         | `lab` | measures | – | – |\n\nafter\n";
 
-    fn findings(path: &str, manifest: &str) -> Vec<String> {
-        found(check, &[(TABLE, DOCUMENT), (path, manifest)])
+    fn findings(folder: &str, arrows: &[(&str, bool)], manifest: &str) -> Vec<String> {
+        let path = format!("{folder}/Cargo.toml");
+        let arrow = |(to, in_tests): &(&str, bool)| Arrow {
+            to: (*to).to_owned(),
+            name: (*to).to_owned(),
+            in_tests: *in_tests,
+        };
+        let arrows = arrows.iter().map(arrow).collect();
+        let members = [Member { folder: folder.to_owned(), arrows }];
+        shown(check(&Tree::of(&[(TABLE, DOCUMENT), (&path, manifest)]), &members))
+    }
+
+    fn shown(findings: Vec<Finding>) -> Vec<String> {
+        findings.iter().map(|finding| format!("{}:{}", finding.path, finding.line)).collect()
     }
 
     #[test]
     fn arrows_of_the_table_are_fine() {
-        for (path, manifest) in [
-            ("crates/guard/Cargo.toml", "[dependencies]\nserde.workspace = true\n"),
-            (
-                "crates/gateway/Cargo.toml",
-                "[dependencies]\nguard.workspace = true\nevents = { workspace = true }\n",
-            ),
-            (
-                "crates/yeoul/Cargo.toml",
-                "[dependencies]\nmall.workspace = true\nguard.workspace = true\n",
-            ),
-            (
-                "mall/Cargo.toml",
-                "[dependencies]\nevents.workspace = true\n[dev-dependencies]\ngateway.workspace = true\n",
-            ),
-            ("Cargo.toml", "[workspace.dependencies]\nguard = { path = \"crates/guard\" }\n"),
-        ] {
-            assert_eq!(findings(path, manifest), [""; 0], "{path}");
+        let cases: [(&str, &[(&str, bool)]); 4] = [
+            ("crates/guard", &[]),
+            ("crates/gateway", &[("guard", false), ("events", false)]),
+            ("crates/yeoul", &[("mall", false), ("guard", false)]),
+            ("mall", &[("events", false), ("gateway", true)]),
+        ];
+        for (folder, arrows) in cases {
+            assert_eq!(findings(folder, arrows, ""), [""; 0], "{folder}");
         }
     }
 
     #[test]
     fn any_other_arrow_is_refused_with_its_line() {
-        for (path, manifest, expected) in [
-            (
-                "crates/guard/Cargo.toml",
-                "[dependencies]\nevents.workspace = true\n",
-                "crates/guard/Cargo.toml:2",
-            ),
-            (
-                "crates/guard/Cargo.toml",
-                "[dependencies.events]\nworkspace = true\n",
-                "crates/guard/Cargo.toml:1",
-            ),
-            (
-                "crates/guard/Cargo.toml",
-                "[target.'cfg(unix)'.dependencies]\nevents = \"1\"\n",
-                "crates/guard/Cargo.toml:2",
-            ),
-            (
-                "crates/guard/Cargo.toml",
-                "[build-dependencies]\nevents.workspace = true\n",
-                "crates/guard/Cargo.toml:2",
-            ),
-            (
-                "crates/events/Cargo.toml",
-                "[dev-dependencies]\nguard.workspace = true\n",
-                "crates/events/Cargo.toml:2",
-            ),
-            ("mall/Cargo.toml", "[dependencies]\ngateway.workspace = true\n", "mall/Cargo.toml:2"),
-            (
-                "crates/yeoul/Cargo.toml",
-                "[package]\nname = \"x\"\n\n[dependencies]\nlab.workspace = true\n",
-                "crates/yeoul/Cargo.toml:5",
-            ),
-            ("crates/new/Cargo.toml", "[package]\n", "crates/new/Cargo.toml:1"),
+        let gateway = "[dependencies]\ngateway.workspace = true\n";
+        for (folder, arrow, manifest, line) in [
+            ("crates/guard", ("events", false), "[dependencies]\nevents = \"1\"\n", 2),
+            ("crates/guard", ("events", false), "[dependencies.events]\nworkspace = true\n", 1),
+            ("crates/events", ("guard", true), "\n[dev-dependencies]\nguard.workspace = true", 3),
+            ("mall", ("gateway", false), gateway, 2),
+            ("crates/yeoul", ("lab", false), "[dependencies]\nlaboratory = \"1\"\nlab = \"1\"", 3),
         ] {
-            assert_eq!(findings(path, manifest), [expected], "{manifest}");
+            let expected = format!("{folder}/Cargo.toml:{line}");
+            assert_eq!(findings(folder, &[arrow], manifest), [expected], "{manifest}");
         }
+        assert_eq!(findings("crates/new", &[], "[package]\n"), ["crates/new/Cargo.toml:1"]);
     }
 
     #[test]
     fn a_table_that_is_missing_or_names_nobody_is_found() {
-        assert_eq!(found(check, &[]), ["ARCHITECTURE.md:0"]);
-        assert_eq!(found(check, &[(TABLE, "# A\n")]), ["ARCHITECTURE.md:1"]);
+        let found = |files: &[(&str, &str)]| shown(check(&Tree::of(files), &[]));
+        assert_eq!(found(&[]), ["ARCHITECTURE.md:0"]);
+        assert_eq!(found(&[(TABLE, "# A\n")]), ["ARCHITECTURE.md:1"]);
         let wrong = DOCUMENT.replace("guard, events", "guard, the events");
-        assert_eq!(found(check, &[(TABLE, &wrong)]), ["ARCHITECTURE.md:7"]);
+        assert_eq!(found(&[(TABLE, &wrong)]), ["ARCHITECTURE.md:7"]);
     }
 }

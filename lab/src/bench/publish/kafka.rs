@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Acknowledged, Measure, Share, figure_before, tool};
+use crate::error::Error;
+use crate::peer;
 use crate::peer::fill;
 use crate::process::{Server, free_address, on_path, tied};
 use crate::report::Missing;
-use crate::{Error, peer};
 
 /// Events of 256 bytes: durable ones take their time.
 const DURABLE: u32 = 20_000;

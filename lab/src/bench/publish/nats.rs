@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Acknowledged, Measure, figure_before, tool};
-use crate::Error;
+use crate::error::Error;
 use crate::load::CONNECTIONS;
 use crate::peer::fill;
 use crate::process::{Server, free_address, on_path, tied};
