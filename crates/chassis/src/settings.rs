@@ -10,6 +10,7 @@
 
 pub mod text;
 
+mod node;
 mod read;
 mod tree;
 

@@ -11,7 +11,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::tree::{Node, Value};
+use super::node::{Entry, Node, Value};
 
 pub(super) struct Reader<'t> {
     node: &'t Node,
@@ -107,7 +107,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         match &self.node.value {
             Value::Text(name) => visitor.visit_enum(name.as_str().into_deserializer()),
             Value::Map(entries) if entries.len() == 1 => {
-                visitor.visit_enum(Variant { name: &entries[0].0, node: &entries[0].2 })
+                visitor.visit_enum(Variant { name: &entries[0].name, node: &entries[0].node })
             }
             _ => Err(de::Error::custom("must be a name, or one name with its settings")),
         }
@@ -147,7 +147,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 }
 
 struct Entries<'t> {
-    entries: &'t [(String, super::tree::Origin, Node)],
+    entries: &'t [Entry],
     at: usize,
 }
 
@@ -158,12 +158,12 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Refused> {
-        let Some((name, _, _)) = self.entries.get(self.at) else { return Ok(None) };
-        seed.deserialize(name.as_str().into_deserializer()).map(Some)
+        let Some(entry) = self.entries.get(self.at) else { return Ok(None) };
+        seed.deserialize(entry.name.as_str().into_deserializer()).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
-        let (name, _, node) = &self.entries[self.at];
+        let Entry { name, node, .. } = &self.entries[self.at];
         self.at += 1;
         seed.deserialize(Reader { node }).map_err(|refused| refused.under(name))
     }
