@@ -36,14 +36,6 @@ impl Limiter {
     pub fn check(&self, now: Instant) -> Result<Allowed, NotUntil> {
         self.cell.check(&self.quota, nanos_since(self.epoch, now))
     }
-
-    /// Undoes one admission whose call was not made after all, because a later guard refused it.
-    ///
-    /// Give back at once: an admission given back after the quota was whole again is one call on
-    /// top of the burst.
-    pub fn give_back(&self) {
-        self.cell.give_back(&self.quota);
-    }
 }
 
 /// All that is known of one limiter: when its quota is whole again, in nanoseconds since the
@@ -68,13 +60,6 @@ impl Cell {
                 Ok(_) => return Ok(allowed),
                 Err(newer) => seen = newer,
             }
-        }
-    }
-
-    fn give_back(&self, quota: &Quota) {
-        let mut seen = self.whole_at();
-        while let Err(newer) = self.swap(seen, seen.saturating_sub(quota.interval())) {
-            seen = newer;
         }
     }
 

@@ -80,11 +80,6 @@ impl Quota {
         Duration::from_nanos(self.whole)
     }
 
-    /// What one call costs, in nanoseconds.
-    pub(super) fn interval(&self) -> u64 {
-        self.interval
-    }
-
     /// One call at `now` by a limiter that is whole again at `whole_at`, both in nanoseconds since
     /// its epoch: when it is whole again after the call, and what to say.
     pub(super) fn decide(&self, whole_at: u64, now: u64) -> Result<(u64, Allowed), NotUntil> {

@@ -92,28 +92,6 @@ fn an_instant_that_goes_backwards_admits_nothing_more() {
 }
 
 #[test]
-fn what_is_given_back_is_admitted_again_once() {
-    let now = origin();
-    let limiter = Limiter::new(quota(10, 2), now);
-    let first = limiter.check(now);
-    limiter.give_back();
-    assert_eq!(limiter.check(now), first);
-    assert!(limiter.check(now).is_ok());
-    assert!(limiter.check(now).is_err());
-    limiter.give_back();
-    assert!(limiter.check(now).is_ok());
-    assert!(limiter.check(now).is_err());
-}
-
-#[test]
-fn giving_back_what_was_never_taken_does_not_raise_the_burst() {
-    let now = origin();
-    let limiter = Limiter::new(quota(10, 2), now);
-    (0..5).for_each(|_| limiter.give_back());
-    assert_eq!((0..10).filter(|_| limiter.check(now).is_ok()).count(), 2);
-}
-
-#[test]
 fn threads_together_are_admitted_the_burst_and_not_one_more() {
     let now = origin();
     let limiter = Limiter::new(quota(1, 1_000), now);
