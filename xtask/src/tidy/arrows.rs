@@ -131,10 +131,10 @@ mod tests {
         };
         let arrows = arrows.iter().map(arrow).collect();
         let members = [Member { folder: folder.to_owned(), arrows }];
-        shown(check(&Tree::of(&[(TABLE, DOCUMENT), (&path, manifest)]), &members))
+        shown(&check(&Tree::of(&[(TABLE, DOCUMENT), (&path, manifest)]), &members))
     }
 
-    fn shown(findings: Vec<Finding>) -> Vec<String> {
+    fn shown(findings: &[Finding]) -> Vec<String> {
         findings.iter().map(|finding| format!("{}:{}", finding.path, finding.line)).collect()
     }
 
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_table_that_is_missing_or_names_nobody_is_found() {
-        let found = |files: &[(&str, &str)]| shown(check(&Tree::of(files), &[]));
+        let found = |files: &[(&str, &str)]| shown(&check(&Tree::of(files), &[]));
         assert_eq!(found(&[]), ["ARCHITECTURE.md:0"]);
         assert_eq!(found(&[(TABLE, "# A\n")]), ["ARCHITECTURE.md:1"]);
         let wrong = DOCUMENT.replace("guard, events", "guard, the events");
