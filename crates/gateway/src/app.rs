@@ -17,6 +17,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use views::Encoding;
 
+use crate::error_page::ErrorPage;
 use crate::negotiation;
 
 /// Where the app's page lies among its files.
@@ -37,7 +38,6 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const VARIES: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
 
 /// One file of the built app.
@@ -59,6 +59,7 @@ pub struct AppFiles {
     files: HashMap<String, File>,
     index: File,
     head: String,
+    errors: ErrorPage,
 }
 
 /// A file with everything that its answers say.
@@ -91,8 +92,9 @@ impl AppFiles {
             })
         };
         let index = files.remove(INDEX);
-        let head = index.as_ref().map_or_else(String::new, |index| head_of(&index.text()));
-        AppFiles { files, index: index.unwrap_or_else(unbuilt), head }
+        let text = index.as_ref().map_or_else(String::new, File::text);
+        let (head, errors) = (head_of(&text), ErrorPage::new(&text));
+        AppFiles { files, index: index.unwrap_or_else(unbuilt), head, errors }
     }
 
     /// The HTML that loads the app, for the head element of pages rendered elsewhere; empty if it
@@ -116,13 +118,14 @@ impl AppFiles {
         self.index.answer(headers)
     }
 
-    /// The app's page for somebody who has to sign in first.
-    pub(crate) fn sign_in(&self, headers: &HeaderMap) -> Response {
-        let mut response = self.index.whole(negotiation::encoding(headers));
-        *response.status_mut() = StatusCode::UNAUTHORIZED;
-        response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
-        response.headers_mut().remove(ETAG);
-        response
+    /// The app's page for a refusal, with its status and headers.
+    pub(crate) fn refused(&self, refusal: Response) -> Response {
+        self.errors.of(refusal)
+    }
+
+    /// Whether a file of another build may have been there.
+    pub(crate) fn is_of_a_build(path: &str) -> bool {
+        path.starts_with(HASHED)
     }
 }
 
@@ -248,6 +251,7 @@ fn kind(path: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use chassis::http::{Problem, Trace};
     use http::header::ACCEPT_ENCODING;
 
     use super::*;
@@ -316,7 +320,8 @@ mod tests {
             (again.status(), said(&again, "etag")),
             (StatusCode::NOT_MODIFIED, Some(tag.clone()))
         );
-        let sign_in = files.sign_in(&asking("br", &tag));
+        let refusal = Problem::unauthorized().into_response(&Trace::start());
+        let sign_in = files.refused(refusal);
         assert_eq!((sign_in.status(), said(&sign_in, "etag")), (StatusCode::UNAUTHORIZED, None));
         assert_eq!(said(&sign_in, "cache-control").as_deref(), Some("no-store"));
     }

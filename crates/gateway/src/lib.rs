@@ -20,6 +20,7 @@ pub mod topics;
 mod app;
 mod cookies;
 mod drain;
+mod error_page;
 mod gateway;
 mod guards;
 mod hygiene;

@@ -25,6 +25,12 @@ pub(crate) fn wants_html(headers: &HeaderMap) -> bool {
     html > 0 && html >= json
 }
 
+/// Whether `Accept` names `text/html` at all: then a refusal is a page.
+pub(crate) fn names_html(headers: &HeaderMap) -> bool {
+    parts(headers, &ACCEPT)
+        .any(|(name, weight)| weight > 0 && name.eq_ignore_ascii_case("text/html"))
+}
+
 /// The coding that the client likes best, the smallest among equals; identity if it names none.
 pub(crate) fn encoding(headers: &HeaderMap) -> Encoding {
     let (mut named, mut any) = ([None; Encoding::ALL.len()], None);
@@ -118,6 +124,24 @@ mod tests {
         ];
         for (accept, expected) in cases {
             assert_eq!(wants_html(&headers(&ACCEPT, accept)), expected, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_a_page_to_whom_names_html_with_any_weight() {
+        let cases: [(&[&str], bool); 9] = [
+            (&[], false),
+            (&["*/*"], false),
+            (&["application/json"], false),
+            (&["text/html"], true),
+            (&["Text/HTML;charset=utf-8"], true),
+            (&["text/html;q=0"], false),
+            (&["text/html;q=0.000"], false),
+            (&["application/json, text/html;q=0.1"], true),
+            (&["application/json", "image/*, text/html;q=0.001"], true),
+        ];
+        for (accept, expected) in cases {
+            assert_eq!(names_html(&headers(&ACCEPT, accept)), expected, "{accept:?}");
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Plan {
     /// The route that sign-in by cookie asks.
     pub(crate) session: Option<usize>,
     pub(crate) app: bool,
+    /// Whether a refusal is shown as a page.
+    pub(crate) error_pages: bool,
     pub(crate) outer: Table,
     pub(crate) inner: Table,
     pub(crate) pages_only: Table,

@@ -11,15 +11,18 @@
 //! should not be as large as the largest branch (record 0010).
 
 mod admit;
+mod shown;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use chassis::http::problem::CHALLENGE;
 use chassis::http::query::Query;
 use chassis::http::{Problem, Request, Response, Serve, Trace};
+use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use hyper::body::Incoming;
 
 use crate::drain;
@@ -32,6 +35,8 @@ use crate::table::Action;
 use crate::topics;
 use crate::who::Who;
 use admit::{Admitted, Local};
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// What answers on one core of a listener; from [`Gateway`](crate::Gateway).
 pub struct Server {
@@ -66,10 +71,18 @@ impl Server {
     async fn answer(&self, parts: Box<Parts>, body: Incoming, peer: SocketAddr) -> Response {
         let done = match self.admit(&parts) {
             Ok(Admitted::Answer(response)) => return response,
+            Ok(Admitted::App { route, page }) => {
+                return Box::pin(self.app_if_known(route, page, (&parts, peer))).await;
+            }
             Ok(Admitted::Proxy { route, who, shared_with_app }) => {
                 let route = &self.shared.routes[route];
                 let call = Call { parts, who, peer, shared_with_app };
-                return self.core.proxy(route, call, body).await;
+                let mut response = self.core.proxy(route, call, body).await;
+                if shared_with_app {
+                    // Kept, it could be shown in the place of the app's page that has this address.
+                    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+                }
+                return response;
             }
             Ok(Admitted::Session { route }) => {
                 return Box::pin(self.session(route, parts, (body, peer))).await;
@@ -96,7 +109,12 @@ impl Server {
         let (shared, core) = (&*self.shared, &self.core);
         parts.extensions.clear();
         let ask = session::Ask { shared, core, route: &shared.routes[route], parts, peer };
-        ask.answer(body).await.unwrap_or_else(|problem| problem.into_response(&trace))
+        let answered = ask.answer(body).await;
+        let mut response = answered.unwrap_or_else(|problem| problem.into_response(&trace));
+        if response.status() == StatusCode::UNAUTHORIZED {
+            response.headers_mut().entry(WWW_AUTHENTICATE).or_insert(CHALLENGE);
+        }
+        response
     }
 
     /// Does what the gateway answers itself, once it can include the write that was named.
@@ -190,7 +208,9 @@ impl Server {
 impl Serve for Server {
     async fn serve(self: Rc<Self>, request: Request, peer: SocketAddr) -> Response {
         let (parts, body) = request.into_parts();
-        self.answer(Box::new(parts), body, peer).await
+        let shown = self.shown_refused(&parts);
+        let response = self.answer(Box::new(parts), body, peer).await;
+        self.show(shown, response)
     }
 }
 

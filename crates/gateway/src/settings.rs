@@ -221,6 +221,10 @@ pub struct App {
     /// Patterns at which its page is answered: where `Accept` names `text/html`, and whatever it
     /// names where no route has the path.
     pub paths: Vec<String>,
+    /// Whether who names `text/html` is shown a page where a GET is refused, with the status of the
+    /// refusal: the app's, that says which. Without it a refusal stays as it is.
+    #[serde(default)]
+    pub error_pages: bool,
 }
 
 /// Sign-in by cookie.

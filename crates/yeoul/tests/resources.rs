@@ -632,4 +632,23 @@ fn text_has_one_form_and_no_control_characters() {
         as_admin("POST", "/products").json(&body).send().refuses_field(field);
     }
     MALL.get("/products/search/findByName?name=a%00b").send().refuses_field("name");
+
+    let user = format!("{}@x.y", unique("u"));
+    let sign_up = |password: &str| {
+        let body = json!({"username": format!("  {user} "), "password": password});
+        MALL.call("POST", "/oauth/users").json(&body).send()
+    };
+    for bad in ["1234567\0", "1234567\t", "1234567\u{200b}", ""] {
+        sign_up(bad).refuses_field("password");
+    }
+    assert_eq!(sign_up("비밀 번호 caf\u{e9}").expect(201).value()["id"], user);
+    let typed = "\u{1107}\u{1175}\u{1106}\u{1175}\u{11af}\u{a0}번호 cafe\u{301}";
+    for (path, status) in [("/oauth/token", 200), ("/oauth/session", 204)] {
+        let form = |password| {
+            [("grant_type", "password"), ("username", user.as_str()), ("password", password)]
+        };
+        MALL.call("POST", path).form(&form(typed)).send().expect(status);
+        MALL.call("POST", path).form(&form("비밀 번호 cafe")).send().expect(400);
+        MALL.call("POST", path).form(&form("a\0")).send().expect(400);
+    }
 }

@@ -25,6 +25,7 @@ pub(super) fn compile(
     draft.place(On::Outer, &path, get(Action::Events), &["events", "path"], mistakes);
     if let Some(app) = &settings.app {
         draft.plan.app = true;
+        draft.plan.error_pages = app.error_pages;
         for text in &app.paths {
             draft.app.extend(mistakes.take(&["app", "paths"], Pattern::parse(text)));
         }

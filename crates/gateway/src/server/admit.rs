@@ -7,13 +7,15 @@ use std::borrow::Cow;
 
 use chassis::clock;
 use chassis::http::path::Params;
-use chassis::http::{Path, Problem, Response, loopback};
+use chassis::http::{Path, Problem, Response, Trace, loopback};
 use chassis::identity::{Principal, issuer};
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
+use super::shown::Shown;
 use super::{Face, Server, wants_html};
+use crate::app::AppFiles;
 use crate::negotiation;
 use crate::origin;
 use crate::pages;
@@ -25,6 +27,11 @@ use crate::who::Who;
 pub(super) enum Admitted {
     /// It is answered already: a file, or the app's page.
     Answer(Response),
+    /// The app's page of something that this route knows, if it does.
+    App {
+        route: usize,
+        page: Response,
+    },
     /// Passed on by a route.
     Proxy {
         route: usize,
@@ -70,8 +77,14 @@ impl Server {
             found: self.table().find(&path, &parts.method),
             app: origin::is_safe(&parts.method) && self.table().is_app(&path),
         };
-        if let Some(answered) = self.app_answer(&asked) {
-            return Ok(Admitted::Answer(answered));
+        if let Some(page) = self.app_answer(&asked) {
+            return Ok(match self.who_knows(&asked) {
+                Some(route) => Admitted::App { route, page },
+                None => Admitted::Answer(page),
+            });
+        }
+        if self.is_lost_file(&asked) {
+            return Err(Problem::not_found());
         }
         if let (Found::Action(Action::Session, _), Some(route)) =
             (&asked.found, self.shared.plan.session)
@@ -132,11 +145,29 @@ impl Server {
         shared.app.file(asked.parts.uri.path(), headers)
     }
 
+    /// The route that says whether there is what a page of the app is about: one that has the page's
+    /// address too and answers whoever asks.
+    fn who_knows(&self, asked: &Asked<'_>) -> Option<usize> {
+        let Found::Action(Action::Proxy(route), _) = asked.found else { return None };
+        let open = self.shared.routes[route].plan.open.to(&Method::GET);
+        (self.shared.plan.error_pages && open).then_some(route)
+    }
+
+    /// Whether it asks for a file of another build of the app: nobody has to sign in to hear that it
+    /// is gone.
+    fn is_lost_file(&self, asked: &Asked<'_>) -> bool {
+        self.face == Face::Outer
+            && self.shared.plan.app
+            && asked.found == Found::Nothing
+            && origin::is_safe(&asked.parts.method)
+            && AppFiles::is_of_a_build(asked.parts.uri.path())
+    }
+
     /// Who asks; on the listeners of this machine nobody has to say.
     fn who(&self, headers: &HeaderMap) -> Result<Who, Problem> {
         let shared = &*self.shared;
         Who::of(headers, &shared.verifier, &shared.revoked, clock::wall())
-            .map_err(|_| Problem::unauthorized())
+            .map_err(|_| Problem::invalid_token())
     }
 
     /// Whether what a request presents is between the client and the service of an open route.
@@ -180,9 +211,12 @@ impl Server {
             Found::Action(Action::Page(_), params)
                 if self.shared.plan.app && wants_html(headers, &mut params.get(0).to_owned()) =>
             {
-                let mut response = app.sign_in(headers);
-                pages::vary_by_session(&mut response);
-                Ok(Admitted::Answer(response))
+                let refusal = problem.into_response(&Trace::take(headers));
+                Ok(Admitted::Answer(app.refused(refusal)))
+            }
+            // Who is shown pages is not asked to sign in for what nobody is shown.
+            Found::Nothing if self.shown_refused(asked.parts) == Shown::Page => {
+                Err(Problem::not_found())
             }
             _ => Err(problem),
         }

@@ -7,6 +7,7 @@ mod circuit;
 mod limits;
 mod pages;
 mod passing;
+mod refusals;
 mod sign_in;
 mod support;
 mod topics;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::cores::Cores;
-use chassis::http::{Body, Listener, Request, Response, Serve, Stop, body, json};
+use chassis::http::{Body, Listener, Problem, Request, Response, Serve, Stop, Trace, body, json};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Frame;
 use serde_json::json as value;
@@ -101,6 +101,25 @@ impl Serve for Answers {
             "/s/fail" => status(500),
             "/s/moody" if sick => status(500),
             "/s/stall" => pieces(4, Some(Duration::from_secs(600))),
+            "/s/none" | "/orders/none" | "/products/none" => problem(Problem::not_found()),
+            "/s/busy" | "/products/sick" => {
+                let mut response = problem(Problem::unavailable("connection_limit_reached", 7));
+                response.headers_mut().insert("x-own", HeaderValue::from_static("1"));
+                response
+            }
+            "/products/broken" => status(500),
+            "/products/slow" => {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                problem(Problem::not_found())
+            }
+            "/s/html" => {
+                let mut response = Response::new(Body::full("<p>its own</p>"));
+                *response.status_mut() = StatusCode::NOT_FOUND;
+                response
+                    .headers_mut()
+                    .insert("content-type", HeaderValue::from_static("text/html"));
+                response
+            }
             "/s/refused" => {
                 let mut response = status(503);
                 let who = HeaderValue::from_static("yeoul; error=connection_refused");
@@ -120,6 +139,10 @@ impl Serve for Answers {
             _ => json(StatusCode::OK, &value!({ "said": text })),
         }
     }
+}
+
+fn problem(problem: Problem) -> Response {
+    problem.into_response(&Trace::start())
 }
 
 fn status(status: u16) -> Response {

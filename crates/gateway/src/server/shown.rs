@@ -1,0 +1,105 @@
+//! How what is refused is shown: as the problem document that it is, or as a page to a browser.
+//!
+//! Only where the settings say so (`app.error_pages`), only for a GET or HEAD, and only in the place of
+//! a problem document: what a service answers in another form is its own to say. The app's page of
+//! something that a service knows is a refusal too where that service says 404; it is asked before the
+//! page is sent, for a moment ([`KNOWN_WITHIN`]) and through the route's guards.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chassis::http::trace::TRACEPARENT;
+use chassis::http::{Problem, Response, Trace};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+
+use super::{Face, Server};
+use crate::error_page;
+use crate::negotiation;
+use crate::origin;
+use crate::proxy::Call;
+use crate::who::Who;
+
+/// How long a service may take to say whether there is what a page of the app is about.
+const KNOWN_WITHIN: Duration = Duration::from_millis(250);
+/// How a problem document says what it is.
+const PROBLEM: &[u8] = b"application/problem+json";
+
+/// How a refusal is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// Whatever it is.
+    AsItIs,
+    /// As it is; another client would be shown a page.
+    Problem,
+    /// As a page.
+    Page,
+}
+
+impl Server {
+    /// The app's page of something, or a 404 where the service that would know of it says so. Any
+    /// other answer, or none in [`KNOWN_WITHIN`], leaves it to the app to say.
+    pub(super) async fn app_if_known(
+        &self,
+        route: usize,
+        page: Response,
+        (parts, peer): (&Parts, SocketAddr),
+    ) -> Response {
+        let route = &self.shared.routes[route];
+        let parts = Box::new(question(parts));
+        let trace = Trace::take(&parts.headers);
+        let call = Call { parts, who: Who::default(), peer, shared_with_app: false };
+        let asked = self.core.ask(route, call, Bytes::new());
+        match tokio::time::timeout(KNOWN_WITHIN, asked).await {
+            Ok(Ok((StatusCode::NOT_FOUND, ..))) => {
+                self.shared.app.refused(Problem::not_found().into_response(&trace))
+            }
+            _ => page,
+        }
+    }
+
+    /// How a refusal of this request is shown.
+    pub(super) fn shown_refused(&self, parts: &Parts) -> Shown {
+        let pages = self.face == Face::Outer && self.shared.plan.error_pages;
+        if !pages || !origin::is_safe(&parts.method) {
+            Shown::AsItIs
+        } else if negotiation::names_html(&parts.headers) {
+            Shown::Page
+        } else {
+            Shown::Problem
+        }
+    }
+
+    /// The answer as it is shown: a problem document is a page to whom asks for one.
+    pub(super) fn show(&self, shown: Shown, mut response: Response) -> Response {
+        let status = response.status();
+        if shown == Shown::AsItIs || !(status.is_client_error() || status.is_server_error()) {
+            return response;
+        }
+        if shown == Shown::Page && is_problem(response.headers()) {
+            return self.shared.app.refused(response);
+        }
+        error_page::vary_by_accept(response.headers_mut());
+        response
+    }
+}
+
+/// Whether there is what a page of the app is about, asked in nobody's name.
+fn question(asked: &Parts) -> Parts {
+    let mut parts =
+        Request::head(asked.uri.path()).body(()).expect("a path that was read").into_parts().0;
+    parts.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let trace = HeaderName::from_static(TRACEPARENT);
+    for name in [HOST, trace] {
+        if let Some(value) = asked.headers.get(&name) {
+            parts.headers.insert(name, value.clone());
+        }
+    }
+    parts
+}
+
+fn is_problem(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(PROBLEM))
+}

@@ -1,0 +1,220 @@
+//! Refusals as a browser sees them: pages of the same status, told apart from the data by every cache.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use chassis::identity::Role;
+
+use crate::support::{Answer, USUAL, World, get, send};
+
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+const HTML: (&str, &str) = ("accept", BROWSER);
+
+fn settings() -> String {
+    USUAL.replace("app: { ", "app: { error_pages: true, ")
+}
+
+#[track_caller]
+fn is_page(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{answer:?}");
+    let meta = format!("<meta name=\"yeoul-status\" content=\"{status}\">");
+    assert!(answer.body.contains(&meta) && answer.body.contains("the app"), "{answer:?}");
+    assert!(answer.body.contains("<noscript>"), "{answer:?}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.all("vary"), ["Accept"], "{answer:?}");
+    assert!(answer.header("content-security-policy").is_some());
+    assert_eq!(answer.header("etag"), None);
+}
+
+#[track_caller]
+fn is_problem(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{answer:?}");
+    assert_eq!(answer.json()["status"], status);
+}
+
+#[test]
+fn a_refusal_is_a_page_of_its_status_to_whom_names_html() {
+    let world = World::with(&settings());
+    let admin = format!("Bearer {}", world.token_of("a", Role::OrderAdmin));
+    let customer = format!("Bearer {}", world.token("a@b"));
+    let (admin, customer) = (("authorization", &*admin), ("authorization", &*customer));
+    let bad = ("authorization", "Bearer x");
+    let nobody = ("x-nothing", "");
+    let cases = [
+        // No route has the path: 404, signed in or not.
+        ("/nope", nobody, 404),
+        ("/nope", bad, 404),
+        ("/nope", admin, 404),
+        ("/console", nobody, 404),
+        ("/mypage/", nobody, 404),
+        ("/signin/", customer, 404),
+        ("/mypages/a@b/", nobody, 404),
+        // A closed route has it: the page to sign in.
+        ("/orders/1", nobody, 401),
+        ("/orders/1", bad, 401),
+        ("/deliveries/1", nobody, 401),
+        ("/mypages/a@b", nobody, 401),
+        ("/myPages", nobody, 401),
+        ("/events/order", nobody, 401),
+        ("/oauth/session", nobody, 401),
+        // What the gateway refuses otherwise, and what a service does.
+        ("/a/../b", nobody, 400),
+        ("/events/order", customer, 403),
+        ("/oauth/session", customer, 405),
+        ("/mypages/other", customer, 404),
+        ("/myPages?size=0", customer, 400),
+        ("/s/none", nobody, 404),
+        ("/orders/none", customer, 404),
+        ("/s/busy", nobody, 503),
+    ];
+    for (path, who, status) in cases {
+        let page = get(world.address, path, &[who, HTML]);
+        is_page(&page, status);
+        let head = send(world.address, "HEAD", path, &[who, HTML], "");
+        assert_eq!((head.status, head.body.as_str()), (status, ""), "HEAD {path}");
+        for accept in ["application/json", "*/*", "text/html;q=0, */*", "text/*"] {
+            let problem = get(world.address, path, &[who, ("accept", accept)]);
+            let status = if path == "/nope" && who == nobody { 401 } else { problem.status };
+            is_problem(&problem, status);
+            assert_eq!(problem.all("vary"), ["Accept"], "{path}");
+        }
+        let liked_less = ("accept", "application/json, text/html;q=0.1");
+        assert_eq!(get(world.address, path, &[who, liked_less]).status, status);
+    }
+    for method in ["POST", "PUT", "DELETE"] {
+        is_problem(&send(world.address, method, "/nope", &[HTML], ""), 401);
+        is_problem(&send(world.address, method, "/orders/1", &[HTML], ""), 401);
+    }
+}
+
+#[test]
+fn a_refusals_headers_stay() {
+    let world = World::with(&settings());
+    let busy = get(world.address, "/s/busy", &[HTML]);
+    is_page(&busy, 503);
+    assert_eq!((busy.header("retry-after"), busy.header("x-own")), (Some("7"), Some("1")));
+    assert!(busy.body.contains("<meta name=\"yeoul-retry-after\" content=\"7\">"));
+    let closed = get(world.address, "/orders/1", &[HTML]);
+    assert_eq!(closed.header("www-authenticate"), Some("Bearer realm=\"yeoul\""));
+    let bad = get(world.address, "/orders/1", &[HTML, ("authorization", "Bearer x")]);
+    assert!(bad.header("www-authenticate").is_some_and(|it| it.contains("invalid_token")));
+    let customer = format!("Bearer {}", world.token("a@b"));
+    let wrong = get(world.address, "/oauth/session", &[HTML, ("authorization", &customer)]);
+    assert_eq!(wrong.header("allow"), Some("POST, PUT, DELETE"));
+}
+
+#[test]
+fn what_is_no_refusal_and_what_is_no_problem_document_stays_what_it_is() {
+    let world = World::with(&settings());
+    assert_eq!(get(world.address, "/s/x", &[HTML]).json()["said"], "");
+    let own = get(world.address, "/s/html", &[HTML]);
+    assert_eq!((own.status, own.body.as_str()), (404, "<p>its own</p>"));
+    assert_eq!(get(world.address, "/s/fail", &[HTML]).body, "text of the service");
+    let page = get(world.address, "/", &[HTML]);
+    assert_eq!((page.status, page.header("cache-control")), (200, Some("no-cache")));
+    let tag = page.header("etag").expect("a tag").to_owned();
+    assert_eq!(get(world.address, "/", &[HTML, ("if-none-match", &tag)]).status, 304);
+}
+
+#[test]
+fn without_the_setting_no_answer_is_changed() {
+    let world = World::new();
+    for (path, status) in [("/nope", 401), ("/orders/1", 401), ("/s/none", 404), ("/s/busy", 503)] {
+        let answer = get(world.address, path, &[HTML]);
+        is_problem(&answer, status);
+        assert_eq!(answer.all("vary"), [""; 0], "{path}");
+    }
+    assert_eq!(get(world.address, "/products/none", &[HTML]).status, 200);
+    let count = world.service.seen().iter().filter(|it| it.target == "/products/none").count();
+    assert_eq!(count, 0, "nobody was asked");
+}
+
+#[test]
+fn the_apps_page_of_what_is_not_there_is_a_404() {
+    let world = World::with(&settings());
+    let page = get(world.address, "/products/1", &[HTML]);
+    assert_eq!((page.status, page.header("etag").is_some()), (200, true));
+    is_page(&get(world.address, "/products/none", &[HTML]), 404);
+    let head = send(world.address, "HEAD", "/products/none", &[HTML], "");
+    assert_eq!((head.status, head.body.as_str()), (404, ""));
+    // A service that cannot say leaves it to the app.
+    for path in ["/products/sick", "/products/broken"] {
+        assert_eq!(get(world.address, path, &[HTML]).status, 200, "{path}");
+    }
+    let slow = get(world.address, "/products/slow", &[HTML]);
+    assert_eq!(slow.status, 200);
+    assert!(slow.took < Duration::from_secs(3), "{:?}", slow.took);
+    let seen = world.service.seen();
+    let asked: Vec<_> = seen.iter().filter(|it| it.target.starts_with("/products/")).collect();
+    assert!(asked.iter().all(|it| it.method == "HEAD"), "{asked:?}");
+    assert!(asked.iter().all(|it| !it.headers.contains_key("authorization")));
+
+    let gone: SocketAddr = (Ipv4Addr::LOCALHOST, 1).into();
+    let down = World::at(&settings(), gone);
+    assert_eq!(get(down.address, "/products/none", &[HTML]).status, 200);
+}
+
+#[test]
+fn data_at_the_apps_addresses_is_not_kept_and_varies() {
+    let world = World::new();
+    let data = get(world.address, "/products/1", &[("accept", "application/json")]);
+    assert_eq!((data.status, data.header("cache-control")), (200, Some("no-store")));
+    assert_eq!(data.all("vary"), ["Accept"]);
+    let page = get(world.address, "/products/1", &[HTML]);
+    assert_eq!(page.header("vary"), Some("Accept, Accept-Encoding"));
+    // An address of its own keeps what its service says.
+    assert_eq!(get(world.address, "/s/x", &[]).header("cache-control"), None);
+}
+
+#[test]
+fn a_file_of_another_build_is_gone_for_everybody_and_for_nobody_to_keep() {
+    for settings in [USUAL.to_owned(), settings()] {
+        let world = World::with(&settings);
+        for path in ["/assets/old-1.js", "/assets/x/y.css", "/assets/"] {
+            for who in
+                [("x-nothing", ""), ("authorization", "Bearer x"), ("cookie", "yeoul_session=x")]
+            {
+                let gone = get(world.address, path, &[who, ("accept", "*/*")]);
+                is_problem(&gone, 404);
+                assert_eq!(gone.header("cache-control"), Some("no-store"), "{path}");
+                assert_eq!(send(world.address, "HEAD", path, &[who], "").status, 404);
+            }
+        }
+        assert_eq!(get(world.address, "/assets/a-1.js", &[]).status, 200);
+        assert_eq!(send(world.address, "POST", "/assets/old-1.js", &[], "").status, 401);
+    }
+}
+
+#[test]
+fn every_401_says_what_it_asks_for() {
+    let world = World::new();
+    let challenge = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        let answer = send(world.address, method, path, headers, "");
+        assert_eq!(answer.status, 401, "{method} {path}");
+        answer.header("www-authenticate").unwrap_or_default().to_owned()
+    };
+    let bad = ("authorization", "Bearer x");
+    for (method, path) in [
+        ("GET", "/nope"),
+        ("GET", "/orders/1"),
+        ("POST", "/orders"),
+        ("GET", "/mypages/a@b"),
+        ("GET", "/mypages/a@b.html"),
+        ("GET", "/mypages/a@b/events"),
+        ("GET", "/myPages"),
+        ("GET", "/events/order"),
+    ] {
+        assert_eq!(challenge(method, path, &[]), "Bearer realm=\"yeoul\"", "{path}");
+        let invalid = challenge(method, path, &[bad]);
+        assert!(
+            invalid.starts_with("Bearer realm=\"yeoul\", error=\"invalid_token\""),
+            "{invalid}"
+        );
+    }
+    for cookie in ["", "yeoul_refresh=bad"] {
+        let renewed = challenge("PUT", "/oauth/session", &[("cookie", cookie)]);
+        assert_eq!(renewed, "Bearer realm=\"yeoul\"");
+    }
+}
