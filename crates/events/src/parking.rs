@@ -28,18 +28,18 @@ pub struct Retry {
     pub backoff: Duration,
 }
 
-/// An event that failed as often as it may, and waits for a hand.
+/// An event that failed as often as it may, or that no broker takes, and waits for a hand.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
-    /// Subscription and offset: `product.order.17`.
+    /// Subscription and offset: `product.order.17`; relay and number: `outbox.order.17`.
     pub id: String,
-    /// Whose handler failed.
+    /// Whose handler failed, or which relay passed it.
     pub subscription: String,
     /// Where the event came from.
     pub topic: Topic,
     /// The key that waits.
     pub key: String,
-    /// The event's type.
+    /// The event's type; empty where the row is no event any more.
     pub kind: String,
     /// How often the handler was tried.
     pub attempts: u32,
@@ -49,8 +49,8 @@ pub struct DeadLetter {
     pub since: Timestamp,
     /// Later events of the key that wait behind it.
     pub waiting: u64,
-    /// The event itself.
-    pub event: Event,
+    /// The event itself, unless the row is none any more.
+    pub event: Option<Event>,
 }
 
 /// What a parked event waits for.
@@ -86,6 +86,11 @@ pub(crate) fn offset_of(id: &str, subscription: &str) -> Option<Offset> {
     let digits = id.strip_prefix(subscription)?.strip_prefix('.')?;
     let offset = Offset(digits.parse().ok()?);
     (offset.to_string() == digits).then_some(offset)
+}
+
+/// How to step over what is hurt, for a status or a reason.
+pub(crate) fn how_to_skip(name: &str) -> String {
+    format!("step over it: `yeoul events skip {name}`")
 }
 
 /// A reason no longer than is kept.

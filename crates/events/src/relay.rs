@@ -5,7 +5,13 @@
 //! publish and note harmless, and a log that lost its tail is filled again from the rows the outbox
 //! keeps. What cannot be filled again is reported with its sequences.
 //!
+//! A batch is bounded by count and by bytes. One that the broker refuses is halved until the event is
+//! found that no broker takes: that becomes a dead letter of the outbox, and the relay goes on. A row
+//! that is no event any more stops it: that is damage, and only a hand may step over it.
+//!
 //! It does not decide what is published, and there is one relay per outbox.
+
+mod control;
 
 #[cfg(test)]
 mod tests;
@@ -15,11 +21,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::store::sqlite::{Database, Publishes};
+use crate::parking::how_to_skip;
+use crate::store::sqlite::{Database, Publishes, stepped};
 use crate::wait::{Backoff, resumed};
 use crate::{Broker, Error};
+
+pub use control::{Control, Report};
 
 /// Events relayed in one publish at most.
 pub const RELAY_BATCH_MAX: usize = 500;
@@ -38,10 +48,14 @@ pub struct Relay {
 /// How a relay is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// The highest outbox sequence that the broker has.
+    /// The highest outbox sequence that the broker has, or that was stepped over.
     pub relayed: u64,
+    /// Everything committed up to this sequence has been dealt with; moves when nothing waits.
+    pub settled: u64,
     /// Trouble, in words; `None` while all is well.
     pub stuck: Option<String>,
+    /// Since when there has been trouble.
+    pub since: Option<Timestamp>,
     /// What was found lost and cannot be brought back, in words. Stays until the next start.
     pub lost: Option<String>,
 }
@@ -50,7 +64,10 @@ impl Relay {
     /// A relay from the outbox of `database` to the topic it was opened with.
     pub fn new(database: Database, broker: Arc<dyn Broker>) -> Relay {
         let never = watch::Sender::new(false).subscribe();
-        Relay { database, broker, paused: never, status: watch::Sender::default() }
+        // One relay per outbox: what it tells is the database's, for whoever has a handle on that.
+        let status = database.relay_status().clone();
+        status.send_replace(Status::default());
+        Relay { database, broker, paused: never, status }
     }
 
     /// Rests while `paused` says so; what is committed meanwhile waits.
@@ -77,7 +94,7 @@ impl Relay {
                 Err(error) => error,
             };
             tracing::warn!(source = publishes.source, error = %trouble, "the relay waits");
-            self.status.send_modify(|status| status.stuck = Some(trouble.to_string()));
+            self.tell_trouble(&publishes, &trouble);
             tokio::select! {
                 () = stop.as_mut() => break,
                 () = tokio::time::sleep(backoff.next()) => {}
@@ -120,14 +137,41 @@ impl Relay {
         }
     }
 
-    /// Publishes one batch after `after`; the sequence up to which all is published.
+    /// Publishes one batch after `after`; the sequence up to which all is dealt with.
     async fn step(&self, publishes: &Publishes, after: u64) -> Result<u64, Error> {
-        let events = self.database.waiting(after, RELAY_BATCH_MAX)?;
-        let Some(last) = events.last().and_then(|event| event.outbox_sequence) else {
-            return Ok(after);
-        };
-        self.broker.publish(&publishes.topic, events).await?;
-        Ok(last)
+        // Read first: what is committed from here on will be looked at again.
+        let committed = *self.database.committed().borrow();
+        let mut limit = RELAY_BATCH_MAX;
+        loop {
+            let events = self.database.waiting(after, limit)?;
+            let Some(last) = events.last().and_then(|event| event.outbox_sequence) else {
+                self.status.send_if_modified(|it| {
+                    std::mem::replace(&mut it.settled, committed) != committed
+                });
+                return Ok(after);
+            };
+            let count = events.len();
+            match self.broker.publish(&publishes.topic, events).await {
+                Ok(_) => return Ok(last),
+                // Half as many, from the same place: the one that is refused comes to stand alone.
+                Err(refused) if refused.is_of_the_event() && count > 1 => limit = count / 2,
+                Err(refused) if refused.is_of_the_event() => {
+                    self.bury(publishes, last, &refused).await?;
+                    return Ok(last);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Makes an event that no broker takes a dead letter of the outbox.
+    async fn bury(&self, publishes: &Publishes, sequence: u64, why: &Error) -> Result<(), Error> {
+        let (source, reason) = (&publishes.source, why.to_string());
+        tracing::error!(source, sequence, reason, "an event that no broker takes is a dead letter");
+        let work = self.database.write::<_, Error>(move |write| {
+            stepped::bury(write.sql(), sequence, &reason, write.now())
+        });
+        work.await
     }
 
     /// Asks the broker how far it is, and reports what does not fit.
@@ -155,12 +199,25 @@ impl Relay {
         self.status.send_modify(|status| status.lost = Some(lost));
     }
 
+    fn tell_trouble(&self, publishes: &Publishes, trouble: &Error) {
+        let told = match trouble {
+            Error::Damaged { .. } => {
+                format!("{trouble}; {}", how_to_skip(&control::name(publishes)))
+            }
+            _ => trouble.to_string(),
+        };
+        let now = self.database.now();
+        self.status.send_modify(|status| {
+            status.stuck = Some(told);
+            status.since.get_or_insert(now);
+        });
+    }
+
     fn tell(&self, relayed: u64) {
         self.database.relayed(relayed);
-        let status = Status { relayed, stuck: None, lost: self.status.borrow().lost.clone() };
-        self.status.send_if_modified(|before| {
-            let changed = *before != status;
-            *before = status;
+        self.status.send_if_modified(|status| {
+            let changed = status.relayed != relayed || status.stuck.is_some();
+            (status.relayed, status.stuck, status.since) = (relayed, None, None);
             changed
         });
     }

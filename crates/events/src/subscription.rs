@@ -13,6 +13,7 @@
 mod consumer;
 mod control;
 mod delivery;
+mod skip;
 
 #[cfg(test)]
 mod tests;

@@ -16,12 +16,13 @@ use chassis::http::path::{Found, Params, Table};
 use chassis::http::query::Query;
 use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, body, json, loopback};
 use chassis::telemetry::{METRICS_TYPE, Metrics};
-use events::Broker;
 use events::subscription::Control;
+use events::{Broker, relay};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
+pub(crate) use dead::{Loops, skipped_shown};
 pub(crate) use switches::Switches;
 
 /// What the admin listener reports on and repairs; shared by the cores.
@@ -30,7 +31,7 @@ pub(crate) struct Admin {
     pub(crate) metrics: Metrics,
     pub(crate) settings: Value,
     pub(crate) broker: Arc<dyn Broker>,
-    pub(crate) controls: Vec<Control>,
+    pub(crate) loops: Loops,
     pub(crate) guards: Box<dyn Fn() -> Value + Send + Sync>,
     pub(crate) views: Box<dyn Fn() -> Value + Send + Sync>,
     pub(crate) switches: Option<Switches>,
@@ -51,10 +52,14 @@ enum Action {
     Guards,
     Views,
     Subscriptions,
+    Relays,
     Events,
     Dead,
     ShowDead,
     Redrive,
+    Drop,
+    Skip,
+    Skipped,
     Rewind,
     StopService,
     StartService,
@@ -73,10 +78,14 @@ impl Server {
             ("/admin/guards", Method::GET, Action::Guards),
             ("/admin/views", Method::GET, Action::Views),
             ("/admin/subscriptions", Method::GET, Action::Subscriptions),
+            ("/admin/relays", Method::GET, Action::Relays),
             ("/admin/events/{topic}", Method::GET, Action::Events),
             ("/admin/dead", Method::GET, Action::Dead),
             ("/admin/dead/{id}", Method::GET, Action::ShowDead),
             ("/admin/dead/{id}/redrive", Method::POST, Action::Redrive),
+            ("/admin/dead/{id}/drop", Method::POST, Action::Drop),
+            ("/admin/skip/{name}", Method::POST, Action::Skip),
+            ("/admin/skipped", Method::GET, Action::Skipped),
         ];
         if admin.switches.is_some() {
             rows.extend([
@@ -115,18 +124,22 @@ impl Server {
             Action::Settings => Ok(json(StatusCode::OK, &admin.settings)),
             Action::Guards => Ok(json(StatusCode::OK, &(admin.guards)())),
             Action::Views => Ok(json(StatusCode::OK, &(admin.views)())),
-            Action::Subscriptions => subscriptions(&admin.controls),
+            Action::Subscriptions => subscriptions(&admin.loops.subscriptions),
+            Action::Relays => Ok(relays(&admin.loops.relays)),
             Action::Events => {
                 let query = Query::parse(request.uri().query())?;
                 gateway::topics::read(admin.broker.as_ref(), params.get(0), query).await
             }
-            Action::Dead => dead::list(&admin.controls),
-            Action::ShowDead => dead::show(&admin.controls, params.get(0)),
-            Action::Redrive => dead::redrive(&admin.controls, params.get(0)).await,
+            Action::Dead => admin.loops.list(),
+            Action::ShowDead => admin.loops.show(params.get(0)),
+            Action::Redrive => admin.loops.redrive(params.get(0)).await,
+            Action::Drop => admin.loops.discard(params.get(0), &by(&request)?).await,
+            Action::Skip => admin.loops.skip(params.get(0), &by(&request)?).await,
+            Action::Skipped => admin.loops.skipped(),
             Action::Rewind => {
                 let given = (request.headers().clone(), request.into_body());
                 let bytes = body::read(given.1, body::BODY_BYTES_MAX).await?;
-                switches::rewind(&admin.controls, params.get(0), &given.0, &bytes).await
+                switches::rewind(&admin.loops.subscriptions, params.get(0), &given.0, &bytes).await
             }
             Action::StopService => self.switches()?.stop(params.get(0)).await,
             Action::StartService => self.switches()?.start(params.get(0)).await,
@@ -160,19 +173,37 @@ pub(crate) fn problem(error: &events::Error) -> Problem {
     if error.is_environment() { Problem::storage_unavailable() } else { Problem::internal() }
 }
 
-/// Whether it can do its work: nothing of the start is missing, and no subscription is held up by its
-/// environment (a full disk, say).
-fn ready(admin: &Admin) -> Response {
-    let (mut ready, mut report) = admin.readiness.report();
-    for control in &admin.controls {
-        let stuck = control.status().map_or_else(|error| Some(error.to_string()), |it| it.stuck);
-        if let Some(reason) = stuck {
-            ready = false;
-            report["missing"][control.name()] = reason.into();
+/// On whose word: `?by=`, for the note.
+fn by(request: &Request) -> Result<String, Problem> {
+    let query = Query::parse(request.uri().query())?;
+    Ok(query.get("by").unwrap_or("the admin listener").to_owned())
+}
+
+impl Admin {
+    /// Whether the process can do its work, and the report: nothing of the start is missing, and no
+    /// subscription and no relay is held up.
+    pub(crate) fn report(&self) -> (bool, Value) {
+        let (mut ready, mut report) = self.readiness.report();
+        let subscriptions = self.loops.subscriptions.iter().map(|control| {
+            let stuck =
+                control.status().map_or_else(|error| Some(error.to_string()), |it| it.stuck);
+            (control.name(), stuck)
+        });
+        let relays = self.loops.relays.iter().map(|relay| (relay.name(), relay.status().stuck));
+        for (name, stuck) in subscriptions.chain(relays) {
+            if let Some(reason) = stuck {
+                ready = false;
+                report["missing"][name] = reason.into();
+            }
         }
+        report["ready"] = ready.into();
+        report["acknowledgement"] = self.broker.promise().into();
+        (ready, report)
     }
-    report["ready"] = ready.into();
-    report["acknowledgement"] = admin.broker.promise().into();
+}
+
+fn ready(admin: &Admin) -> Response {
+    let (ready, report) = admin.report();
     json(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &report)
 }
 
@@ -195,6 +226,37 @@ fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
         }));
     }
     Ok(json(StatusCode::OK, &list))
+}
+
+fn relays(relays: &[relay::Control]) -> Response {
+    let list = relays.iter().map(|relay| {
+        let report = relay.status();
+        json!({
+            "name": report.name,
+            "topic": report.topic.as_str(),
+            "relayed": report.relayed,
+            "lag": report.lag,
+            "stuck": report.stuck,
+            "since": report.since.map(|since| since.to_string()),
+            "lost": report.lost,
+        })
+    });
+    json(StatusCode::OK, &list.collect::<Vec<_>>())
+}
+
+/// Sets the relays' gauges before each scrape.
+pub(crate) fn watch_relays(metrics: &Metrics, relays: Vec<relay::Control>) {
+    let shown = metrics.clone();
+    metrics.before_scrape(move || {
+        for relay in &relays {
+            let (report, labels) = (relay.status(), [("relay", relay.name())]);
+            let lag = "Events that wait in an outbox";
+            shown.level("yeoul_relay_lag_events", lag, &labels).set(report.lag as f64);
+            let stuck = "1 while a relay makes no progress";
+            let value = f64::from(u8::from(report.stuck.is_some()));
+            shown.level("yeoul_relay_stuck", stuck, &labels).set(value);
+        }
+    });
 }
 
 /// Sets lag and stuck gauges before each scrape.

@@ -102,6 +102,13 @@ pub(crate) enum EventsCommand {
         #[command(flatten)]
         place: DataArgs,
     },
+    /// Step over the one hurt thing that stops a subscription or a relay, and write that down.
+    Skip {
+        /// Whose: a subscription (`product.order`) or a relay (`outbox.order`), as its status names it.
+        name: String,
+        #[command(flatten)]
+        place: DataArgs,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,6 +124,13 @@ pub(crate) enum DeadCommand {
     },
     /// Try one again; what waits behind it follows in order.
     Redrive {
+        /// Its id, as listed.
+        id: String,
+        #[command(flatten)]
+        place: DataArgs,
+    },
+    /// Give one up for good, and write that down; what waits behind it follows in order.
+    Drop {
         /// Its id, as listed.
         id: String,
         #[command(flatten)]

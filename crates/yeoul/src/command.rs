@@ -7,6 +7,7 @@ mod doctor;
 mod events;
 mod mall;
 mod serve;
+mod skip;
 
 use crate::cli::Command;
 use crate::exit::Failure;

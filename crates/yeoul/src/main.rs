@@ -14,6 +14,7 @@ mod compose;
 mod exit;
 mod process;
 mod settings;
+mod stores;
 
 use std::process::ExitCode;
 

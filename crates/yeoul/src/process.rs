@@ -9,16 +9,24 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use chassis::clock;
 use chassis::folder::{Folder, FolderError};
 use chassis::http::BindError;
 use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use crate::admin::Admin;
 use crate::exit::Failure;
 
 /// How long requests in flight may take to finish.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long a start may take before it says what it waits for.
+const NOT_READY_TOLD_AFTER: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether the process is ready.
+const READY_LOOKED_EVERY: Duration = Duration::from_millis(5);
 
 /// The signals that end a process.
 pub(crate) struct Signals {
@@ -87,6 +95,23 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::environment(error, "free some file descriptors"))
+}
+
+/// Resolves once the process is ready, as `/readyz` puts it; says what is missing if that takes long.
+pub(crate) async fn until_ready(admin: &Admin) {
+    let started = clock::now();
+    let mut told = false;
+    loop {
+        let (ready, report) = admin.report();
+        if ready {
+            return;
+        }
+        if !told && clock::now() - started >= NOT_READY_TOLD_AFTER {
+            told = true;
+            warn!(missing = %report["missing"], "not ready yet");
+        }
+        tokio::time::sleep(READY_LOOKED_EVERY).await;
+    }
 }
 
 /// Says that everything answers: the address to open, or one line of JSON.

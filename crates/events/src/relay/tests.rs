@@ -79,8 +79,9 @@ async fn what_is_committed_is_published_in_sequence() {
     commit(&database, 21..=700).await;
     published(&*log, 1..=700).await;
     let mut status = running.status.clone();
-    let done = status.wait_for(|status| status.relayed == 700).await.unwrap().clone();
-    assert_eq!(done, Status { relayed: 700, stuck: None, lost: None });
+    let done = status.wait_for(|status| status.settled == 700).await.unwrap().clone();
+    let expected = Status { relayed: 700, settled: 700, stuck: None, since: None, lost: None };
+    assert_eq!(done, expected);
     running.stop().await;
 }
 
@@ -227,4 +228,183 @@ async fn a_broker_that_is_away_is_waited_for_and_the_relay_says_so() {
     published(&*log, 1..=5).await;
     status.wait_for(|status| status.stuck.is_none()).await.unwrap();
     running.stop().await;
+}
+
+/// Commits events whose data have so many bytes.
+async fn commit_sized(database: &Database, events: u64, bytes: usize) {
+    for number in 1..=events {
+        let draft = Draft::new("Sized", number, 1, &"x".repeat(bytes - 2), &Cause::default());
+        database.write::<_, Error>(move |write| write.publish(draft)).await.unwrap();
+    }
+}
+
+fn handle_on(database: &Database, log: &Arc<Log>) -> Control {
+    let never = watch::Sender::new(false).subscribe();
+    Control::of(database.clone(), log.clone(), never).unwrap()
+}
+
+/// Rewrites the file of a service that does not run.
+fn rewrite(data: &TempDir, statements: &str) {
+    execute(&data.path().join("order.db"), statements);
+}
+
+async fn settled(running: &Running, at: u64) {
+    let mut status = running.status.clone();
+    let waited = status.wait_for(|status| status.settled == at && status.stuck.is_none());
+    tokio::time::timeout(std::time::Duration::from_secs(30), waited).await.unwrap().unwrap();
+}
+
+async fn stuck(running: &Running, words: &str) {
+    let mut status = running.status.clone();
+    let said = |status: &Status| status.stuck.as_ref().is_some_and(|why| why.contains(words));
+    let waited = status.wait_for(said);
+    tokio::time::timeout(std::time::Duration::from_secs(30), waited).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn events_of_the_largest_size_are_relayed_however_many_wait() {
+    let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (database, log) = (database(&data), log(&place));
+    commit_sized(&database, 9, crate::store::sqlite::DATA_BYTES_MAX).await;
+    assert_eq!(database.waiting(0, RELAY_BATCH_MAX).unwrap().len(), 4, "bounded by bytes");
+    let running = start(Relay::new(database.clone(), log.clone()));
+    settled(&running, 9).await;
+    assert_eq!(log.end(&topic("order")).unwrap(), Offset(9));
+    running.stop().await;
+}
+
+/// A broker that takes no batch of more than two, and no event of this number.
+struct Picky {
+    log: Arc<Log>,
+    never: u64,
+}
+
+impl Broker for Picky {
+    fn publish<'a>(&'a self, topic: &'a Topic, batch: Vec<Event>) -> Pending<'a, Offset> {
+        Box::pin(async move {
+            Error::check("batch", batch.len(), 2)?;
+            if batch.iter().any(|event| event.outbox_sequence == Some(self.never)) {
+                return Err(Error::Limit { field: "event", value: 2, limit: 1 });
+            }
+            self.log.publish(topic, batch).await
+        })
+    }
+
+    fn read<'a>(&'a self, topic: &'a Topic, at: Offset, limit: usize) -> Pending<'a, Vec<Stored>> {
+        self.log.read(topic, at, limit)
+    }
+
+    fn end(&self, topic: &Topic) -> Result<Offset, Error> {
+        self.log.end(topic)
+    }
+
+    fn watch(&self, topic: &Topic) -> Result<watch::Receiver<Offset>, Error> {
+        self.log.watch(topic)
+    }
+
+    fn published<'a>(&'a self, topic: &'a Topic, source: &'a str) -> Pending<'a, u64> {
+        self.log.published(topic, source)
+    }
+
+    fn topics(&self) -> Vec<Topic> {
+        self.log.topics()
+    }
+
+    fn promise(&self) -> String {
+        self.log.promise()
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_no_broker_takes_is_a_dead_letter_and_the_rest_goes_on() {
+    let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (service, log) = (database(&data), log(&place));
+    commit(&service, 1..=9).await;
+    let relay = Relay::new(service.clone(), Arc::new(Picky { log: log.clone(), never: 5 }));
+    let control = handle_on(&service, &log);
+    let running = start(relay);
+    settled(&running, 9).await;
+    assert_eq!(numbers(&*log).await, [1, 2, 3, 4, 6, 7, 8, 9]);
+    let [letter] = &control.dead(10).unwrap()[..] else { panic!("one letter") };
+    assert_eq!((letter.id.as_str(), letter.kind.as_str()), ("outbox.order.5", "Numbered"));
+    assert_eq!((letter.key.as_str(), letter.event.as_ref().unwrap().data.get()), ("5", "5"));
+    assert!(letter.reason.contains("over the limit"), "{}", letter.reason);
+    assert_eq!((control.status().lag, control.status().stuck), (0, None));
+    running.stop().await;
+
+    // The last event of an outbox, too: nothing is missed in the broker at the next start.
+    let relay = Relay::new(service.clone(), Arc::new(Picky { log: log.clone(), never: 10 }));
+    commit(&service, 10..=10).await;
+    let running = start(relay);
+    settled(&running, 10).await;
+    running.stop().await;
+    service.close().await;
+    drop((service, control));
+    let service = database(&data);
+    let relay = Relay::new(service.clone(), log.clone());
+    let control = handle_on(&service, &log);
+    let running = start(relay);
+    settled(&running, 10).await;
+    assert_eq!(running.status.borrow().lost, None);
+
+    // Redriven, it is the newest event; dropped, it is written down.
+    assert!(control.redrive("outbox.order.5").await.unwrap());
+    assert!(!control.redrive("outbox.order.5").await.unwrap());
+    settled(&running, 11).await;
+    assert_eq!(numbers(&*log).await, [1, 2, 3, 4, 6, 7, 8, 9, 5]);
+    assert!(control.discard("outbox.order.10", "a test").await.unwrap());
+    assert!(!control.discard("outbox.order.10", "a test").await.unwrap());
+    assert!(control.dead(10).unwrap().is_empty());
+    let [note] = &control.skipped().unwrap()[..] else { panic!("one note") };
+    assert_eq!((note.kind.as_str(), note.first, note.by.as_str()), ("letter", 10, "a test"));
+    assert!(note.event.as_ref().is_some_and(|id| id.ends_with("-10")));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_event_any_more_stops_the_relay_until_a_hand_steps_over_it() {
+    for hurt in ["data = '{'", "time = 9223372036854775807", "data = CAST(x'22ff22' AS TEXT)"] {
+        let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let service = database(&data);
+        commit(&service, 1..=9).await;
+        service.close().await;
+        drop(service);
+        rewrite(&data, &format!("UPDATE outbox SET {hurt} WHERE sequence IN (4, 6)"));
+        let (service, log) = (database(&data), log(&place));
+        let relay = Relay::new(service.clone(), log.clone());
+        let control = handle_on(&service, &log);
+        let running = start(relay);
+        for (at, before) in [(4, 3), (6, 5)] {
+            stuck(&running, &format!("from=`{at}`, to=`{at}`")).await;
+            stuck(&running, "`yeoul events skip outbox.order`").await;
+            assert!(control.status().since.is_some());
+            assert!(numbers(&*log).await.last().is_some_and(|last| *last == before), "{hurt}");
+            let skipped = control.skip("a test").await.unwrap().expect("it is stuck");
+            assert_eq!((skipped.first, skipped.kind.as_str()), (at, "outbox"));
+            assert!(skipped.event.is_some_and(|id| id.ends_with(&format!("-{at}"))));
+        }
+        settled(&running, 9).await;
+        assert_eq!(numbers(&*log).await, [1, 2, 3, 5, 7, 8, 9]);
+        assert_eq!(control.skip("a test").await.unwrap(), None, "nothing is stuck");
+        assert_eq!(control.skipped().unwrap().len(), 2);
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_relay_without_progress_is_stuck_after_a_while_and_one_that_rests_is_not() {
+    let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let hand = crate::fixture::Hand::default();
+    let publishes = Some(Publishes { source: "order".to_owned(), topic: topic("order") });
+    let path = data.path().join("order.db");
+    let options = Options { path, schema: &[], publishes, clock: hand.clock() };
+    let service = Database::open(options).unwrap();
+    let paused = watch::Sender::new(false);
+    let control = Control::of(service.clone(), log(&place), paused.subscribe()).unwrap();
+    commit(&service, 1..=3).await;
+    assert_eq!((control.status().lag, control.status().stuck), (3, None));
+    hand.advance(crate::subscription::STUCK_AFTER);
+    assert!(control.status().stuck.is_some_and(|why| why.contains("no progress")));
+    paused.send(true).unwrap();
+    assert_eq!(control.status().stuck, None);
 }

@@ -16,7 +16,10 @@ pub(crate) mod log;
 mod outbox;
 pub(crate) mod parked;
 mod readers;
+pub mod skipped;
+pub(crate) mod stepped;
 mod thread;
+pub mod upkeep;
 mod work;
 mod writer;
 
@@ -25,6 +28,7 @@ pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,10 +38,10 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use crate::position::WritePosition;
-use crate::{Clock, Draft, Error, Event, Topic};
+use crate::{Clock, Draft, Error, Event, Topic, relay};
 
 pub(crate) use outbox::Reconciled;
-pub use outbox::{DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX};
+pub use outbox::{DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX, WAITING_BYTES_MAX};
 pub use readers::READERS_MAX;
 pub(crate) use work::panic_message;
 pub use writer::{GROUP_MAX, WRITE_QUEUE_MAX};
@@ -74,7 +78,31 @@ pub struct Write<'t> {
     connection: &'t Connection,
     outbox: Option<&'t mut outbox::Outbox>,
     now: Timestamp,
+    /// Savepoints that are open: each depth has a name of its own, so that taking one back takes
+    /// back what was begun inside it, too.
+    depth: usize,
 }
+
+/// Parts within parts of one piece of work, the work itself included.
+pub const PARTS_DEEP_MAX: usize = 8;
+
+/// The statements of one depth.
+struct Savepoint {
+    set: &'static str,
+    undo: &'static str,
+    release: &'static str,
+}
+
+const SAVEPOINTS: [Savepoint; PARTS_DEEP_MAX] = [
+    Savepoint { set: "SAVEPOINT a", undo: "ROLLBACK TO a", release: "RELEASE a" },
+    Savepoint { set: "SAVEPOINT b", undo: "ROLLBACK TO b", release: "RELEASE b" },
+    Savepoint { set: "SAVEPOINT c", undo: "ROLLBACK TO c", release: "RELEASE c" },
+    Savepoint { set: "SAVEPOINT d", undo: "ROLLBACK TO d", release: "RELEASE d" },
+    Savepoint { set: "SAVEPOINT e", undo: "ROLLBACK TO e", release: "RELEASE e" },
+    Savepoint { set: "SAVEPOINT f", undo: "ROLLBACK TO f", release: "RELEASE f" },
+    Savepoint { set: "SAVEPOINT g", undo: "ROLLBACK TO g", release: "RELEASE g" },
+    Savepoint { set: "SAVEPOINT h", undo: "ROLLBACK TO h", release: "RELEASE h" },
+];
 
 impl Database {
     /// Opens the file, creates or migrates it, and starts its writer. Blocks for the disk.
@@ -85,7 +113,16 @@ impl Database {
     /// program.
     #[expect(clippy::needless_pass_by_value, reason = "options are spent on one database")]
     pub fn open(options: Options) -> Result<Database, Error> {
-        writer::open(&options).map(|shared| Database { shared })
+        writer::open(&options, true).map(|shared| Database { shared })
+    }
+
+    /// Opens a file to mend it, whatever its own tables are: no migration is looked at.
+    ///
+    /// # Errors
+    /// As for [`Database::open`], but for migrations.
+    #[expect(clippy::needless_pass_by_value, reason = "options are spent on one database")]
+    pub fn open_as_it_is(options: Options) -> Result<Database, Error> {
+        writer::open(&options, false).map(|shared| Database { shared })
     }
 
     /// Runs `work` in the writer's transaction, inside its own savepoint; resolves after the sync.
@@ -144,11 +181,15 @@ impl Database {
         async move { shared.close().await }
     }
 
-    /// Up to `limit` events of the outbox after `after`, committed ones only.
+    /// Up to `limit` events of the outbox after `after`, and no more than [`WAITING_BYTES_MAX`] of
+    /// data unless it is one; committed ones only, and none that the relay steps over.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the very next row is hurt (sound ones before it are returned first);
+    /// [`Error::Environment`]: read again later.
     pub(crate) fn waiting(&self, after: u64, limit: usize) -> Result<Vec<Event>, Error> {
-        let Some(publishes) = &self.shared.publishes else { return Ok(Vec::new()) };
-        let epoch = &self.shared.epoch;
-        self.read(|sql| outbox::waiting(sql, publishes, epoch, after, limit))
+        let Some(origin) = self.origin() else { return Ok(Vec::new()) };
+        self.read(|sql| outbox::waiting(sql, origin, after, limit))
     }
 
     /// Compares the outbox with the highest sequence the broker holds of it.
@@ -156,10 +197,38 @@ impl Database {
         &self,
         published: u64,
     ) -> impl Future<Output = Result<Reconciled, Error>> + Send + 'static {
-        self.write(move |write| match write.outbox.as_deref_mut() {
+        let compared = self.write(move |write| match write.outbox.as_deref_mut() {
             Some(outbox) => outbox.reconcile(write.connection, published),
             None => Ok(Reconciled::default()),
-        })
+        });
+        let shared = Arc::clone(&self.shared);
+        async move {
+            let found = compared.await?;
+            // Only now: a comparison that was not committed has to find the same again.
+            shared.relayed.store(published, Ordering::Release);
+            Ok(found)
+        }
+    }
+
+    /// Whose rows the outbox's are, and what their ids begin with.
+    pub(crate) fn origin(&self) -> Option<outbox::Origin<'_>> {
+        let publishes = self.shared.publishes.as_ref()?;
+        Some(outbox::Origin { source: &publishes.source, epoch: &self.shared.epoch })
+    }
+
+    /// Events of the outbox after `relayed`, as its numbers tell.
+    pub(crate) fn lag(&self, relayed: u64) -> u64 {
+        self.shared.jump.between(relayed, *self.shared.committed.borrow())
+    }
+
+    /// What the relay of this outbox tells of itself.
+    pub(crate) fn relay_status(&self) -> &watch::Sender<relay::Status> {
+        &self.shared.relay_status
+    }
+
+    /// What time it is, by the clock it was opened with.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.shared.clock)()
     }
 
     /// Notes how far the relay got; saved with one of the next transactions.
@@ -209,29 +278,37 @@ impl Write<'_> {
         outbox.insert(self.connection, &draft, self.now)
     }
 
-    /// Runs a part of the work in a savepoint of its own: an `Err` of it takes back its rows and
-    /// its events, and nothing else. Everything else that panics or fails is the whole work's.
+    /// Runs a part of the work in a savepoint of its own: an `Err` or a panic of it takes back its
+    /// rows and its events, and nothing else. Parts may have parts, up to [`PARTS_DEEP_MAX`].
     ///
     /// # Errors
     /// The outer one, [`Error::Environment`]: the store refused; give the whole work up with it.
+    /// [`Error::Limit`]: parts within parts too deep; the part did not run.
+    ///
+    /// # Panics
+    /// With the part's own panic, once its rows are taken back.
     pub fn attempt<T, E>(
         &mut self,
         part: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
     ) -> Result<Result<T, E>, Error> {
+        Error::check("parts within parts", self.depth + 1, PARTS_DEEP_MAX)?;
+        let savepoint = &SAVEPOINTS[self.depth];
         let before = self.outbox.as_ref().map(|outbox| outbox.mark());
-        self.run("SAVEPOINT part")?;
-        let outcome = part(self);
+        self.run(savepoint.set)?;
+        self.depth += 1;
+        let outcome = catch_unwind(AssertUnwindSafe(|| part(self)));
+        self.depth -= 1;
         if self.connection.is_autocommit() {
             return Err(Error::environment("the engine ended the transaction"));
         }
-        if outcome.is_err() {
-            self.run("ROLLBACK TO part")?;
+        if !matches!(outcome, Ok(Ok(_))) {
+            self.run(savepoint.undo)?;
             if let (Some(outbox), Some(before)) = (&mut self.outbox, before) {
                 outbox.reset(before);
             }
         }
-        self.run("RELEASE part")?;
-        Ok(outcome)
+        self.run(savepoint.release)?;
+        outcome.map_or_else(|panic| resume_unwind(panic), Ok)
     }
 
     fn run(&self, statement: &str) -> Result<(), Error> {
@@ -242,6 +319,12 @@ impl Write<'_> {
     /// The time of this transaction.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Puts an event into the outbox again under a new number, from the row of an old one.
+    pub(crate) fn publish_again(&mut self, sequence: u64) -> Result<u64, Error> {
+        let outbox = self.outbox.as_deref_mut().expect("a database that publishes has an outbox");
+        outbox.insert_again(self.connection, sequence)
     }
 
     /// The newest outbox sequence, this work's own included; 0 if there is none.

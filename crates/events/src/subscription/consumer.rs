@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::control::Shared;
 use super::delivery::Plan;
 use super::{BATCH_MAX, Handler};
+use crate::parking::how_to_skip;
 use crate::store::sqlite::inbox::{self, Place};
 use crate::store::sqlite::parked;
 use crate::wait::{BACKOFF_MAX, Backoff, resumed};
@@ -42,11 +43,19 @@ impl<H: Handler> Consumer<H> {
                 Err(error) => error,
             };
             tracing::warn!(subscription = &*self.shared.name, error = %trouble, "waiting");
-            self.shared.set_trouble(Some(trouble.to_string()));
+            self.shared.set_trouble(Some(self.told(&trouble)));
             tokio::select! {
                 () = stop.as_mut() => return,
                 () = tokio::time::sleep(backoff.next()) => {}
             }
+        }
+    }
+
+    /// What holds it up, with the command that steps over it where one does.
+    fn told(&self, trouble: &Error) -> String {
+        match trouble {
+            Error::Damaged { .. } => format!("{trouble}; {}", how_to_skip(&self.shared.name)),
+            _ => trouble.to_string(),
         }
     }
 
@@ -135,9 +144,7 @@ impl<H: Handler> Consumer<H> {
         }
         let plan = Arc::clone(&self.plan);
         let retried = self.shared.database.write(move |write| plan.retry(write)).await?;
-        for batch in retried.batches {
-            self.plan.handler.committed(batch);
-        }
+        self.plan.committed(retried.batches);
         Ok(retried.more)
     }
 
@@ -151,9 +158,7 @@ impl<H: Handler> Consumer<H> {
         let plan = Arc::clone(&self.plan);
         let work = self.shared.database.write(move |write| plan.deliver(write, after, &events));
         let delivered = work.await?;
-        for batch in delivered.batches {
-            self.plan.handler.committed(batch);
-        }
+        self.plan.committed(delivered.batches);
         *position = delivered.position;
         Ok(if delivered.full { Look::Full } else { Look::Moved })
     }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
+use super::skip;
 use crate::parking::{self, DeadLetter};
 use crate::store::sqlite::inbox::{self, Place};
+use crate::store::sqlite::skipped::{self, Skipped};
 use crate::store::sqlite::{Database, parked};
 use crate::{Broker, Clock, Error, Offset, Topic, WritePosition};
 
@@ -130,6 +132,17 @@ impl Control {
         Control { shared }
     }
 
+    /// A handle on a subscription that does not run here.
+    pub fn resting(
+        name: &str,
+        topic: Topic,
+        database: Database,
+        broker: Arc<dyn Broker>,
+        clock: Clock,
+    ) -> Control {
+        Control { shared: Shared::new(name, topic, database, broker, clock) }
+    }
+
     /// `product.order`.
     pub fn name(&self) -> &str {
         &self.shared.name
@@ -181,6 +194,49 @@ impl Control {
         let known = work.await?;
         self.shared.poked.notify_one();
         Ok(known)
+    }
+
+    /// Drops a dead letter, with a note that it was; what waits behind it follows. `false` if there
+    /// is none of that id.
+    ///
+    /// # Errors
+    /// [`Error::Limit`]: no room for the note. [`Error::Environment`]: nothing was done, ask again.
+    pub async fn discard(&self, id: &str, by: &str) -> Result<bool, Error> {
+        let Some(offset) = parking::offset_of(id, self.name()) else { return Ok(false) };
+        let (name, by) = (self.name().to_owned(), by.to_owned());
+        let work = self
+            .shared
+            .database
+            .write::<_, Error>(move |write| skip::discard(write, &name, offset, &by));
+        let known = work.await?;
+        self.shared.poked.notify_one();
+        Ok(known)
+    }
+
+    /// Steps over the one thing that stops it: the hurt record at its next place, or else the first
+    /// parked row that is no event any more. `None` if nothing is stuck so.
+    ///
+    /// # Errors
+    /// [`Error::Limit`]: no room for the note. [`Error::Environment`]: nothing was done, ask again.
+    pub async fn skip(&self, by: &str) -> Result<Option<Skipped>, Error> {
+        let (name, by) = (self.name().to_owned(), by.to_owned());
+        let place = self.shared.place()?;
+        let hurt = skip::hurt_record(&*self.shared.broker, &self.shared.topic, &place).await?;
+        let work = self
+            .shared
+            .database
+            .write::<_, Error>(move |write| skip::step(write, &name, (&place, hurt), &by));
+        let skipped = work.await?;
+        self.shared.poked.notify_one();
+        Ok(skipped)
+    }
+
+    /// Everything that was stepped over, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    pub fn skipped(&self) -> Result<Vec<Skipped>, Error> {
+        self.shared.database.read(|sql| skipped::all(sql, self.name()))
     }
 
     /// Has everything delivered again from the beginning. What was received once changes nothing.

@@ -8,7 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{BATCH_MAX, Failure, Fault, Handler};
-use crate::parking::{PARKED_MAX, Retry, Wait};
+use crate::parking::{PARKED_MAX, Retry, Wait, how_to_skip};
 use crate::store::sqlite::inbox::{Marks, Place};
 use crate::store::sqlite::{Write, panic_message, parked};
 use crate::{Error, Event, Offset, Stored};
@@ -96,16 +96,23 @@ impl<H: Handler> Plan<H> {
             let Some(due) = parked::due(write.sql(), &self.name, now)? else {
                 return Ok(Retried { batches, more: false });
             };
+            let event = match due.event {
+                Ok(event) => event,
+                Err(error) => {
+                    self.give_up(write, due.place, due.attempts, &error)?;
+                    continue;
+                }
+            };
             let mut batch = H::Batch::default();
-            match self.attempt(write, &mut batch, &due.event, true)? {
+            match self.attempt(write, &mut batch, &event, true)? {
                 Ok(()) => {
-                    parked::handled(write.sql(), &self.name, due.place, &due.event.key, now)?;
+                    parked::handled(write.sql(), &self.name, due.place, &event.key, now)?;
                     batches.push(batch);
                 }
                 Err(reason) => {
                     let attempts = due.attempts.saturating_add(1);
                     let wait = self.retry.after_failure(attempts, now);
-                    self.tell(&due.event, attempts, wait, &reason);
+                    self.tell(&event, attempts, wait, &reason);
                     parked::failed(write.sql(), due.place, (attempts, wait, &reason))?;
                 }
             }
@@ -154,21 +161,44 @@ impl<H: Handler> Plan<H> {
         alone: bool,
     ) -> Result<Result<(), String>, Error> {
         let outcome = write.attempt(|write| {
-            if let Some(fault) = &self.fault {
-                fault(event).map_err(Failure::Handler)?;
-            }
-            let handled = catch_unwind(AssertUnwindSafe(|| {
+            caught(|| {
+                if let Some(fault) = &self.fault {
+                    fault(event).map_err(Failure::Handler)?;
+                }
                 self.handler.handle(batch, write, event)?;
                 if alone { self.handler.flush(batch, write).map_err(Failure::from) } else { Ok(()) }
-            }));
-            handled.unwrap_or_else(|panic| {
-                Err(Failure::Handler(format!("panicked: {}", panic_message(panic.as_ref()))))
             })
         })?;
         match outcome {
             Ok(()) => Ok(Ok(())),
             Err(Failure::Handler(reason)) => Ok(Err(reason)),
             Err(Failure::Environment(error)) => Err(error),
+        }
+    }
+
+    /// A row that is no event any more is a dead letter at once: it holds up its own key alone.
+    fn give_up(
+        &self,
+        write: &Write<'_>,
+        place: i64,
+        attempts: u32,
+        error: &Error,
+    ) -> Result<(), Error> {
+        let (subscription, skip) = (&self.name, how_to_skip(&self.name));
+        let reason = format!("the parked row is no event any more: {error}; {skip}");
+        tracing::error!(subscription, reason, "a parked event is hurt");
+        parked::failed(write.sql(), place, (attempts, Wait::Hand, &reason))
+    }
+
+    /// Tells the handler what stands. It is too late to take anything back: a panic here is a
+    /// mistake of the program, said once, and the subscription goes on.
+    pub(super) fn committed(&self, batches: Vec<H::Batch>) {
+        for batch in batches {
+            let told = catch_unwind(AssertUnwindSafe(|| self.handler.committed(batch)));
+            if let Err(panic) = told {
+                let (subscription, what) = (&self.name, panic_message(panic.as_ref()));
+                tracing::error!(subscription, what, "what follows a commit panicked");
+            }
         }
     }
 
@@ -180,6 +210,13 @@ impl<H: Handler> Plan<H> {
             tracing::warn!(subscription, id, key, attempts, reason, "an event failed");
         }
     }
+}
+
+/// A handler's panic is its own failure, like any other.
+fn caught(work: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        Err(Failure::Handler(format!("panicked: {}", panic_message(panic.as_ref()))))
+    })
 }
 
 impl<H: Handler> Run<'_, H> {
@@ -235,12 +272,13 @@ impl<H: Handler> Run<'_, H> {
         last: Option<&Stored>,
     ) -> Result<Vec<H::Batch>, Trouble> {
         if self.shared {
-            match self.plan.handler.flush(&mut self.batch, write) {
+            let (handler, batch) = (&self.plan.handler, &mut self.batch);
+            match caught(|| handler.flush(batch, write).map_err(Failure::from)) {
                 Ok(()) => self.batches.push(self.batch),
-                Err(error) if error.is_environment() => return Err(error.into()),
-                Err(error) => {
+                Err(Failure::Environment(error)) => return Err(error.into()),
+                Err(Failure::Handler(reason)) => {
                     let subscription = &self.plan.name;
-                    tracing::warn!(subscription, %error, "a flush failed; delivering one by one");
+                    tracing::warn!(subscription, reason, "a flush failed; delivering one by one");
                     return Err(Trouble::Apart(None));
                 }
             }

@@ -1,44 +1,105 @@
-//! Dead letters of every subscription: what was given up, and trying it again.
+//! Dead letters of every subscription and of every outbox: what was given up, trying it again, dropping
+//! it; and what was stepped over.
 
 use chassis::http::{Problem, Response, empty, json};
 use events::parking::DeadLetter;
-use events::subscription::Control;
+use events::store::sqlite::skipped::Skipped;
+use events::{relay, subscription};
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::problem;
 
-/// How many dead letters of one subscription are listed.
+/// How many dead letters of one subscription or outbox are listed.
 const LISTED_MAX: usize = 1_000;
 
-pub(super) fn list(controls: &[Control]) -> Result<Response, Problem> {
-    let letters = all(controls)?;
-    Ok(json(StatusCode::OK, &letters.iter().map(shown).collect::<Vec<_>>()))
+/// What a process runs that can be stuck.
+pub(crate) struct Loops {
+    pub(crate) subscriptions: Vec<subscription::Control>,
+    pub(crate) relays: Vec<relay::Control>,
 }
 
-pub(super) fn show(controls: &[Control], id: &str) -> Result<Response, Problem> {
-    let letters = all(controls)?;
-    let letter = letters.iter().find(|letter| letter.id == id).ok_or_else(Problem::not_found)?;
-    let mut value = shown(letter);
-    value["event"] = serde_json::from_slice(&letter.event.to_json()).unwrap_or(Value::Null);
-    Ok(json(StatusCode::OK, &value))
-}
+impl Loops {
+    pub(super) fn list(&self) -> Result<Response, Problem> {
+        let letters = self.letters()?;
+        Ok(json(StatusCode::OK, &letters.iter().map(shown).collect::<Vec<_>>()))
+    }
 
-pub(super) async fn redrive(controls: &[Control], id: &str) -> Result<Response, Problem> {
-    for control in controls {
-        if control.redrive(id).await.map_err(|error| problem(&error))? {
-            return Ok(empty(StatusCode::ACCEPTED));
+    pub(super) fn show(&self, id: &str) -> Result<Response, Problem> {
+        let letters = self.letters()?;
+        let letter =
+            letters.iter().find(|letter| letter.id == id).ok_or_else(Problem::not_found)?;
+        let mut value = shown(letter);
+        let event = letter.event.as_ref().map(events::Event::to_json);
+        value["event"] =
+            event.and_then(|event| serde_json::from_slice(&event).ok()).unwrap_or(Value::Null);
+        Ok(json(StatusCode::OK, &value))
+    }
+
+    pub(super) async fn redrive(&self, id: &str) -> Result<Response, Problem> {
+        for control in &self.subscriptions {
+            if control.redrive(id).await.map_err(|error| problem(&error))? {
+                return Ok(empty(StatusCode::ACCEPTED));
+            }
+        }
+        for relay in &self.relays {
+            if relay.redrive(id).await.map_err(|error| problem(&error))? {
+                return Ok(empty(StatusCode::ACCEPTED));
+            }
+        }
+        Err(Problem::not_found())
+    }
+
+    pub(super) async fn discard(&self, id: &str, by: &str) -> Result<Response, Problem> {
+        for control in &self.subscriptions {
+            if control.discard(id, by).await.map_err(|error| problem(&error))? {
+                return Ok(empty(StatusCode::NO_CONTENT));
+            }
+        }
+        for relay in &self.relays {
+            if relay.discard(id, by).await.map_err(|error| problem(&error))? {
+                return Ok(empty(StatusCode::NO_CONTENT));
+            }
+        }
+        Err(Problem::not_found())
+    }
+
+    /// Steps over the one thing that stops `name`; 409 where nothing does.
+    pub(super) async fn skip(&self, name: &str, by: &str) -> Result<Response, Problem> {
+        let subscription = self.subscriptions.iter().find(|control| control.name() == name);
+        let relay = self.relays.iter().find(|relay| relay.name() == name);
+        let skipped = match (subscription, relay) {
+            (Some(control), _) => control.skip(by).await,
+            (None, Some(relay)) => relay.skip(by).await,
+            (None, None) => return Err(Problem::not_found()),
+        };
+        match skipped.map_err(|error| problem(&error))? {
+            Some(skipped) => Ok(json(StatusCode::OK, &skipped_shown(&skipped))),
+            None => Err(Problem::conflict("nothing is stuck there that can be stepped over")),
         }
     }
-    Err(Problem::not_found())
-}
 
-fn all(controls: &[Control]) -> Result<Vec<DeadLetter>, Problem> {
-    let mut letters = Vec::new();
-    for control in controls {
-        letters.extend(control.dead(LISTED_MAX).map_err(|error| problem(&error))?);
+    pub(super) fn skipped(&self) -> Result<Response, Problem> {
+        let mut notes = Vec::new();
+        for control in &self.subscriptions {
+            notes.extend(control.skipped().map_err(|error| problem(&error))?);
+        }
+        for relay in &self.relays {
+            notes.extend(relay.skipped().map_err(|error| problem(&error))?);
+        }
+        Ok(json(StatusCode::OK, &notes.iter().map(skipped_shown).collect::<Vec<_>>()))
     }
-    Ok(letters)
+
+    fn letters(&self) -> Result<Vec<DeadLetter>, Problem> {
+        let mut letters = Vec::new();
+        for control in &self.subscriptions {
+            letters.extend(control.dead(LISTED_MAX).map_err(|error| problem(&error))?);
+        }
+        for relay in &self.relays {
+            letters.extend(relay.dead(LISTED_MAX).map_err(|error| problem(&error))?);
+        }
+        Ok(letters)
+    }
 }
 
 fn shown(letter: &DeadLetter) -> Value {
@@ -52,5 +113,20 @@ fn shown(letter: &DeadLetter) -> Value {
         "reason": letter.reason,
         "since": letter.since.to_string(),
         "waiting": letter.waiting,
+    })
+}
+
+/// A note of something stepped over, as it is printed.
+pub(crate) fn skipped_shown(skipped: &Skipped) -> Value {
+    json!({
+        "name": skipped.name,
+        "kind": skipped.kind,
+        "first": skipped.first,
+        "last": skipped.last,
+        "event": skipped.event,
+        "key": skipped.key,
+        "reason": skipped.reason,
+        "at": skipped.at.to_string(),
+        "by": skipped.by,
     })
 }

@@ -1,4 +1,5 @@
-//! `yeoul dead`: what was given up, and trying it again, beside a running process.
+//! `yeoul dead`: what was given up or stepped over, trying it again and dropping it, beside a running
+//! process.
 
 use std::io::{self, Write};
 
@@ -6,14 +7,19 @@ use http::Method;
 use serde_json::Value;
 
 use super::ask::{self, Process};
+use super::skip;
 use crate::cli::DeadCommand;
 use crate::exit::Failure;
 
 pub(super) fn run(command: DeadCommand) -> Result<(), Failure> {
     match command {
         DeadCommand::List(place) => {
-            let letters = Process::holding(&place.data)?.get("/admin/dead")?;
-            print(letters.as_array().map_or(&[][..], Vec::as_slice).iter().map(line))
+            let process = Process::holding(&place.data)?;
+            let (letters, skipped) = (process.get("/admin/dead")?, process.get("/admin/skipped")?);
+            let each = |list: &Value, line: fn(&Value) -> String| -> Vec<String> {
+                list.as_array().map_or(&[][..], Vec::as_slice).iter().map(line).collect()
+            };
+            print(each(&letters, line).into_iter().chain(each(&skipped, skip::line)))
         }
         DeadCommand::Show { id, place } => {
             let letter = Process::holding(&place.data)?.get(&format!("/admin/dead/{id}"))?;
@@ -26,6 +32,14 @@ pub(super) fn run(command: DeadCommand) -> Result<(), Failure> {
                 return Err(ask::refused(status, &problem));
             }
             print([format!("{id} is tried again, and what waits behind it follows in order")])
+        }
+        DeadCommand::Drop { id, place } => {
+            let path = format!("/admin/dead/{id}/drop?by={}", skip::who());
+            let (status, problem) = Process::holding(&place.data)?.ask(&Method::POST, &path)?;
+            if !status.is_success() {
+                return Err(ask::refused(status, &problem));
+            }
+            print([format!("{id} is given up; what waits behind it follows in order")])
         }
     }
 }

@@ -15,6 +15,7 @@ use events::local::Log;
 use serde_json::Value;
 
 use super::ask::Process;
+use super::skip;
 use crate::cli::DataArgs;
 use crate::exit::Failure;
 use crate::process;
@@ -89,6 +90,20 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
             None => findings.good(name, format!("{} events behind", subscription["lag"])),
             Some(reason) => findings.bad(name, format!("stuck: {reason}")),
         }
+    }
+    for relay in list(&process.get("/admin/relays")?) {
+        let name = relay["name"].as_str().unwrap_or_default();
+        match (relay["stuck"].as_str(), relay["lost"].as_str()) {
+            (None, None) => findings.good(name, format!("{} events wait", relay["lag"])),
+            (Some(reason), _) => {
+                let since = relay["since"].as_str().unwrap_or("its start");
+                findings.bad(name, format!("stuck since {since}: {reason}"));
+            }
+            (None, Some(lost)) => findings.bad(name, lost),
+        }
+    }
+    for skipped in list(&process.get("/admin/skipped")?) {
+        findings.good("note", skip::line(skipped));
     }
     match list(&process.get("/admin/dead")?).len() {
         0 => findings.good("dead letters", "none"),

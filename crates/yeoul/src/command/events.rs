@@ -1,11 +1,13 @@
-//! `yeoul events tail`: a topic's events as they are, beside a running process.
+//! `yeoul events`: `tail`, a topic's events as they are, beside a running process; `skip`, see there.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::ask::Process;
+use super::skip;
 use crate::cli::EventsCommand;
 use crate::exit::Failure;
 
@@ -15,8 +17,16 @@ const ASK_EVERY: Duration = Duration::from_millis(200);
 const BATCH: usize = 1_000;
 
 pub(super) fn run(command: EventsCommand) -> Result<(), Failure> {
-    let EventsCommand::Tail { topic, from_beginning, no_follow, place } = command;
-    let process = Process::holding(&place.data)?;
+    match command {
+        EventsCommand::Tail { topic, from_beginning, no_follow, place } => {
+            tail(&topic, from_beginning, no_follow, &place.data)
+        }
+        EventsCommand::Skip { name, place } => skip::run(&name, &place.data),
+    }
+}
+
+fn tail(topic: &str, from_beginning: bool, no_follow: bool, data: &Path) -> Result<(), Failure> {
+    let process = Process::holding(data)?;
     let mut from = "beginning".to_owned();
     let mut print = from_beginning || no_follow;
     loop {

@@ -16,11 +16,11 @@ pub(super) fn run(args: &MallArgs) -> Result<(), Failure> {
         let mut signals = Signals::listen()?;
         let mall = Mall::start(plan, folder, args.faults)?;
         tokio::select! {
-            () = mall.caught_up() => process::announce(args.place.json, &json!(mall.addresses())),
+            () = mall.caught_up() => {
+                process::announce(args.place.json, &json!(mall.addresses()));
+                signals.next().await;
+            }
             () = signals.next() => {}
-        }
-        if mall.is_ready() {
-            signals.next().await;
         }
         signals.finish(mall.end()).await;
         Ok(())

@@ -14,9 +14,14 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let folder = process::folder(&plan.data)?;
     process::runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        let layer = Layer::serve(plan, folder)?;
-        process::announce(args.place.json, &json!(layer.addresses()));
-        signals.next().await;
+        let (layer, admin) = Layer::serve(plan, folder)?;
+        tokio::select! {
+            () = process::until_ready(&admin) => {
+                process::announce(args.place.json, &json!(layer.addresses()));
+                signals.next().await;
+            }
+            () = signals.next() => {}
+        }
         signals.finish(layer.end()).await;
         Ok(())
     })

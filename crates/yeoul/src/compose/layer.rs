@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 use views::{Definitions, Look, Views};
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Loops};
 use crate::app;
 use crate::exit::Failure;
 use crate::process::{self, DRAIN};
@@ -114,7 +114,7 @@ pub(crate) fn damaged(what: &str, error: &dyn std::fmt::Display) -> Failure {
 
 impl Layer {
     /// The layer alone, for one's own services.
-    pub(crate) fn serve(plan: Plan, mut folder: Folder) -> Result<Layer, Failure> {
+    pub(crate) fn serve(plan: Plan, mut folder: Folder) -> Result<(Layer, Arc<Admin>), Failure> {
         let ports = Ports::bind(&plan)?;
         let app = app::files();
         let stores =
@@ -128,9 +128,10 @@ impl Layer {
         let retry = Retry { attempts: 3, backoff: std::time::Duration::from_secs(1) };
         let sound: Fault = Arc::new(|_| Ok(()));
         let folds = layer.folds("views", &plan.topics, retry, (&resting, &sound));
-        let admin = layer.admin_of(shown, folds, None);
-        layer.open(ports, admin)?;
-        Ok(layer)
+        let loops = Loops { subscriptions: folds, relays: Vec::new() };
+        let admin = layer.admin_of(shown, loops, None);
+        layer.open(ports, admin.clone())?;
+        Ok((layer, admin))
     }
 
     /// Everything but the listeners.
@@ -209,17 +210,18 @@ impl Layer {
     pub(crate) fn admin_of(
         &self,
         settings: Value,
-        controls: Vec<Control>,
+        loops: Loops,
         switches: Option<admin::Switches>,
     ) -> Arc<Admin> {
-        admin::watch_subscriptions(&self.metrics, controls.clone());
+        admin::watch_subscriptions(&self.metrics, loops.subscriptions.clone());
+        admin::watch_relays(&self.metrics, loops.relays.clone());
         let (gateway, views) = (self.gateway.clone(), self.views.clone());
         Arc::new(Admin {
             readiness: self.readiness.clone(),
             metrics: self.metrics.clone(),
             settings,
             broker: self.log.clone(),
-            controls,
+            loops,
             guards: Box::new(move || gateway.guards()),
             views: Box::new(move || shown(&views)),
             switches,

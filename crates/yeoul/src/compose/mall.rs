@@ -14,13 +14,13 @@ use chassis::folder::Folder;
 use chassis::http::{Listener, Path, Problem, Request, Response, Serve, Trace};
 use chassis::identity::Verifier;
 use events::subscription::Control;
-use events::{Broker, Database, Topic};
+use events::{Database, Topic, relay};
 use mall::service::{Listen, serving};
 use mall::{Account, Delivery, Faults, Loop, Name, Order, Product, Service, Setting};
 use serde_json::{Value, json};
 
 use super::layer::{Layer, Ports, Stores, damaged};
-use crate::admin::Switches;
+use crate::admin::{Admin, Loops, Switches};
 use crate::app;
 use crate::exit::Failure;
 use crate::process;
@@ -35,6 +35,9 @@ pub(crate) struct Mall {
     services: Arc<Vec<Service>>,
     databases: Vec<(Name, Database)>,
     controls: Vec<Control>,
+    /// One for each of the databases, in their order.
+    relays: Vec<relay::Control>,
+    admin: Arc<Admin>,
 }
 
 /// The four services that keep state, open.
@@ -84,25 +87,31 @@ impl Mall {
             .enabled()
             .then(|| Switches { services: services.clone(), faults: faults.clone() });
         layer.readiness.missing("views", "catching up");
-        layer.open(ports, layer.admin_of(plan.shown, controls.clone(), switches))?;
-        Ok(Mall { databases: open.databases(), layer, services, controls })
+        let (databases, relays) = (open.databases(), open.relays(&layer, &setting));
+        let loops = Loops { subscriptions: controls.clone(), relays: relays.clone() };
+        let admin = layer.admin_of(plan.shown, loops, switches);
+        layer.open(ports, admin.clone())?;
+        Ok(Mall { databases, layer, services, controls, relays, admin })
     }
 
-    /// Resolves once everything committed has been relayed, handled and folded.
+    /// Resolves once everything committed has been relayed, handled and folded, and nothing is in
+    /// the way of more: `/readyz` says so from then on.
     pub(crate) async fn caught_up(&self) {
-        while !self.has_caught_up().await {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        self.layer.readiness.ready("views");
+        let catching_up = async {
+            while !self.has_caught_up().await {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            self.layer.readiness.ready("views");
+        };
+        tokio::join!(catching_up, process::until_ready(&self.admin));
     }
 
     async fn has_caught_up(&self) -> bool {
         let Ok(before) = self.committed().await else { return false };
-        for ((name, _), committed) in self.databases.iter().zip(&before) {
-            let published = self.layer.log.published(&topic(*name), name.as_str()).await;
-            if published.is_err() || published.is_ok_and(|published| published < *committed) {
-                return false;
-            }
+        let dealt_with =
+            |(relay, committed): (&relay::Control, &u64)| relay.status().settled >= *committed;
+        if !self.relays.iter().zip(&before).all(dealt_with) {
+            return false;
         }
         let handled =
             self.controls.iter().all(|control| control.status().is_ok_and(|it| it.lag == 0));
@@ -119,11 +128,6 @@ impl Mall {
                 .push(database.write(|write| Ok::<_, events::Error>(write.last_sequence())).await?);
         }
         Ok(newest)
-    }
-
-    /// Whether it has said that it is ready.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.layer.readiness.report().0
     }
 
     /// The ready line.
@@ -241,6 +245,15 @@ impl Services {
         controls
     }
 
+    /// The relays' handles, one for each of the databases.
+    fn relays(&self, layer: &Layer, setting: &Setting) -> Vec<relay::Control> {
+        let relay = |(name, database): (Name, Database)| {
+            let paused = setting.faults.pause(name).relay();
+            relay::Control::of(database, layer.log.clone(), paused)
+        };
+        self.databases().into_iter().filter_map(relay).collect()
+    }
+
     fn databases(&self) -> Vec<(Name, Database)> {
         vec![
             (Name::Order, self.order.database().clone()),
@@ -283,8 +296,4 @@ fn bind(settings: &mall::Settings) -> Result<BTreeMap<Name, Listener>, Failure> 
         listeners.insert(*name, Listener::bind(service.listen).map_err(process::port)?);
     }
     Ok(listeners)
-}
-
-fn topic(name: Name) -> Topic {
-    Topic::parse(name.as_str()).expect("a service's name is a topic's name")
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::value::RawValue;
 
-use super::Publishes;
+use super::{Publishes, stepped};
 use crate::event::{CAUSE_BYTES_MAX, Cause, EVENT_BYTES_MAX, KEY_BYTES_MAX};
 use crate::{Draft, Error, Event};
 
@@ -27,6 +27,12 @@ const PRUNED_MAX: u64 = 1000;
 /// How far the relay may be ahead of what is saved about it while others write anyway.
 const SAVED_EVERY: u64 = 256;
 
+/// Bytes of data that one read of waiting rows gathers, unless the first row alone has more.
+///
+/// Half of what the local broker takes in a batch: ample room for every envelope, and a memory
+/// that does not grow with what waits.
+pub const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Bytes of data an outbox takes: what an event may have, less ample room for its envelope.
 pub const DATA_BYTES_MAX: usize = EVENT_BYTES_MAX - 64 * 1024;
 
@@ -38,6 +44,9 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS outbox_state (
         one INTEGER PRIMARY KEY CHECK (one = 1), epoch TEXT NOT NULL,
         relayed INTEGER NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS outbox_jump (
+        one INTEGER PRIMARY KEY CHECK (one = 1), base INTEGER NOT NULL,
+        floor INTEGER NOT NULL) STRICT;
     INSERT OR IGNORE INTO outbox_state VALUES (1, lower(hex(randomblob(8))), 0);";
 
 /// The writer's side: where the next row goes.
@@ -46,7 +55,7 @@ pub(super) struct Outbox {
     /// The newest row when the file was opened.
     opened_at: u64,
     relayed: Arc<AtomicU64>,
-    reconciled: bool,
+    jump: Jump,
 }
 
 /// What a rolled back transaction takes back.
@@ -54,6 +63,22 @@ pub(super) struct Outbox {
 pub(super) struct Mark {
     last: u64,
     saved: u64,
+    reconciled: bool,
+}
+
+/// Numbers that are never given: those after `base` up to `floor`. A restored file jumps over what
+/// may have been acknowledged after its cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Jump {
+    base: u64,
+    floor: u64,
+}
+
+/// Whose rows they are, and what their ids begin with.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'o> {
+    pub(crate) source: &'o str,
+    pub(crate) epoch: &'o str,
 }
 
 /// What comparing the outbox with the broker found; `(x, y)` are lost sequences x to y.
@@ -75,11 +100,18 @@ impl Outbox {
     ) -> Result<Outbox, Error> {
         Error::check("source", publishes.source.len(), KEY_BYTES_MAX)?;
         connection.execute_batch(TABLES)?;
+        connection.execute_batch(stepped::TABLES)?;
+        let jump = Jump::load(connection)?;
         let saved = connection.query_row("SELECT relayed FROM outbox_state", [], |r| r.get(0))?;
         let newest = "SELECT coalesce(max(sequence), 0) FROM outbox";
         let last = connection.query_row(newest, [], |row| row.get(0))?;
         relayed.store(saved, Ordering::Release);
-        Ok(Outbox { mark: Mark { last, saved }, opened_at: last, relayed, reconciled: false })
+        let mark = Mark { last, saved, reconciled: false };
+        Ok(Outbox { mark, opened_at: last, relayed, jump })
+    }
+
+    pub(super) fn jump(&self) -> Jump {
+        self.jump
     }
 
     pub(super) fn last(&self) -> u64 {
@@ -101,11 +133,7 @@ impl Outbox {
         now: Timestamp,
     ) -> Result<u64, Error> {
         check(draft)?;
-        let waiting = self.mark.last.saturating_sub(self.relayed.load(Ordering::Acquire));
-        if waiting >= OUTBOX_WAITING_MAX {
-            return Err(Error::environment(format!("{waiting} events wait for the broker")));
-        }
-        let sequence = self.mark.last + 1;
+        let sequence = self.next()?;
         let insert = "INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         connection.prepare_cached(insert)?.execute(params![
             sequence,
@@ -122,6 +150,25 @@ impl Outbox {
         Ok(sequence)
     }
 
+    /// Stores what an old row says once more, as the newest.
+    pub(super) fn insert_again(&mut self, connection: &Connection, old: u64) -> Result<u64, Error> {
+        let sequence = self.next()?;
+        let insert = "INSERT INTO outbox SELECT ?1, kind, subject, number, time, correlation,
+            causation, traceparent, data FROM outbox WHERE sequence = ?2";
+        connection.prepare_cached(insert)?.execute([sequence, old])?;
+        self.mark.last = sequence;
+        Ok(sequence)
+    }
+
+    /// The number of the next row.
+    fn next(&self) -> Result<u64, Error> {
+        let waiting = self.jump.between(self.relayed.load(Ordering::Acquire), self.mark.last);
+        if waiting >= OUTBOX_WAITING_MAX {
+            return Err(Error::environment(format!("{waiting} events wait for the broker")));
+        }
+        Ok(self.mark.last.max(self.jump.floor) + 1)
+    }
+
     /// Saves how far the relay got, once that is worth a statement.
     pub(super) fn save_if_due(&mut self, connection: &Connection) -> Result<(), Error> {
         let due = self.relayed.load(Ordering::Acquire) >= self.mark.saved + SAVED_EVERY;
@@ -130,14 +177,19 @@ impl Outbox {
 
     /// Saves how far the relay got and removes rows that nobody will ask for again.
     pub(super) fn save(&mut self, connection: &Connection) -> Result<(), Error> {
-        let relayed = self.relayed.load(Ordering::Acquire);
+        self.save_as(connection, self.relayed.load(Ordering::Acquire))
+    }
+
+    fn save_as(&mut self, connection: &Connection, relayed: u64) -> Result<(), Error> {
         connection.prepare_cached("UPDATE outbox_state SET relayed = ?1")?.execute([relayed])?;
         self.mark.saved = relayed;
         let prune = "DELETE FROM outbox WHERE sequence IN
-            (SELECT sequence FROM outbox WHERE sequence <= ?1 ORDER BY sequence LIMIT ?2)";
-        let until = relayed.min(self.mark.last).saturating_sub(OUTBOX_KEPT);
+            (SELECT sequence FROM outbox WHERE sequence <= ?1 AND sequence NOT IN
+                (SELECT sequence FROM outbox_stepped WHERE dead = 1)
+            ORDER BY sequence LIMIT ?2)";
+        let until = self.jump.before(relayed.min(self.mark.last), OUTBOX_KEPT);
         connection.prepare_cached(prune)?.execute([until, PRUNED_MAX])?;
-        Ok(())
+        stepped::prune(connection, until)
     }
 
     /// Compares with what the broker holds and makes both fit again.
@@ -150,22 +202,18 @@ impl Outbox {
         published: u64,
     ) -> Result<Reconciled, Error> {
         let mut found = Reconciled::default();
-        if !self.reconciled && self.opened_at < published {
+        if !self.mark.reconciled && self.opened_at < published {
             found.outbox_lost = Some((self.opened_at + 1, published));
             self.move_up(connection, published)?;
         }
         let relayed = self.relayed.load(Ordering::Acquire).max(self.mark.saved);
+        let relayed = stepped::newest_published(connection, relayed)?;
         if published < relayed {
             found.log_lost = Some((published + 1, relayed));
-            let oldest = "SELECT min(sequence) FROM outbox";
-            let oldest: Option<u64> = connection.query_row(oldest, [], |row| row.get(0))?;
-            let oldest = oldest.unwrap_or(relayed + 1);
-            let gone = (published + 1, relayed.min(oldest - 1));
-            found.unmendable = (gone.0 <= gone.1).then_some(gone);
+            found.unmendable = unmendable(connection, published, relayed)?;
         }
-        self.reconciled = true;
-        self.relayed.store(published, Ordering::Release);
-        self.save(connection)?;
+        self.mark.reconciled = true;
+        self.save_as(connection, published)?;
         Ok(found)
     }
 
@@ -185,31 +233,103 @@ pub(super) fn epoch(connection: &Connection) -> Result<String, Error> {
     Ok(connection.query_row("SELECT epoch FROM outbox_state", [], |row| row.get(0))?)
 }
 
+/// The sequences after `published` up to `relayed` whose rows are not kept any more.
+pub(super) fn unmendable(
+    connection: &Connection,
+    published: u64,
+    relayed: u64,
+) -> Result<Option<(u64, u64)>, Error> {
+    let oldest = "SELECT min(sequence) FROM outbox";
+    let oldest: Option<u64> = connection.query_row(oldest, [], |row| row.get(0))?;
+    let oldest = oldest.unwrap_or(relayed + 1);
+    let gone = (published + 1, relayed.min(oldest - 1));
+    Ok((gone.0 <= gone.1).then_some(gone))
+}
+
+impl Jump {
+    fn load(connection: &Connection) -> Result<Jump, Error> {
+        let select = "SELECT base, floor FROM outbox_jump";
+        let jump = connection
+            .query_row(select, [], |row| Ok(Jump { base: row.get(0)?, floor: row.get(1)? }));
+        Ok(jump.optional()?.unwrap_or_default())
+    }
+
+    /// How many numbers were given after `relayed` up to `last`.
+    pub(super) fn between(self, relayed: u64, last: u64) -> u64 {
+        let over = last > self.floor && relayed <= self.base;
+        let gap = if over { self.floor - self.base } else { 0 };
+        last.saturating_sub(relayed).saturating_sub(gap)
+    }
+
+    /// The number that was given `kept` before `relayed`.
+    fn before(self, relayed: u64, kept: u64) -> u64 {
+        let until = relayed.saturating_sub(kept);
+        let over = relayed > self.floor && until <= self.floor;
+        if over { until.saturating_sub(self.floor - self.base) } else { until }
+    }
+}
+
+/// What makes a row an event.
+const COLUMNS: &str = "sequence, kind, subject, number, time, correlation, causation, traceparent,
+    data";
+
 /// Up to `limit` committed rows after `after`, as the events they become.
 pub(super) fn waiting(
     connection: &Connection,
-    publishes: &Publishes,
-    epoch: &str,
+    origin: Origin<'_>,
     after: u64,
     limit: usize,
 ) -> Result<Vec<Event>, Error> {
-    let select = "SELECT sequence, kind, subject, number, time, correlation, causation,
-        traceparent, data FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
-    let mut select = connection.prepare_cached(select)?;
+    let select = format!(
+        "SELECT {COLUMNS} FROM outbox WHERE sequence > ?1 AND sequence NOT IN
+        (SELECT sequence FROM outbox_stepped) ORDER BY sequence LIMIT ?2"
+    );
+    let mut select = connection.prepare_cached(&select)?;
     let mut rows = select.query(params![after, limit])?;
-    let mut events = Vec::new();
+    let (mut events, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        events.push(event(row, &publishes.source, epoch)?);
+        let event = match event(row, origin) {
+            Ok(event) => event,
+            Err(error) if events.is_empty() => return Err(error),
+            Err(_) => break,
+        };
+        bytes += event.data.get().len();
+        if bytes > WAITING_BYTES_MAX && !events.is_empty() {
+            break;
+        }
+        events.push(event);
     }
     Ok(events)
 }
 
-fn event(row: &Row<'_>, source: &str, epoch: &str) -> Result<Event, Error> {
+/// The row of this number as the event it becomes; `None` if it is kept no more.
+pub(super) fn find(
+    connection: &Connection,
+    origin: Origin<'_>,
+    sequence: u64,
+) -> Result<Option<Event>, Error> {
+    let select = format!("SELECT {COLUMNS} FROM outbox WHERE sequence = ?1");
+    let mut select = connection.prepare_cached(&select)?;
+    let mut rows = select.query([sequence])?;
+    rows.next()?.map(|row| event(row, origin)).transpose()
+}
+
+/// A row that no longer is an event is damage, told with its number.
+fn event(row: &Row<'_>, origin: Origin<'_>) -> Result<Event, Error> {
     let sequence: u64 = row.get(0)?;
+    decoded(row, origin, sequence).map_err(|error| Error::Damaged {
+        topic: origin.source.to_owned(),
+        from: sequence,
+        to: sequence,
+        what: format!("an outbox row is no event any more: {error}"),
+    })
+}
+
+fn decoded(row: &Row<'_>, origin: Origin<'_>, sequence: u64) -> Result<Event, Error> {
     let subject: String = row.get(2)?;
     Ok(Event {
-        id: format!("{epoch}-{sequence}"),
-        source: source.to_owned(),
+        id: origin.id(sequence),
+        source: origin.source.to_owned(),
         kind: row.get(1)?,
         key: subject.clone(),
         subject,
@@ -223,6 +343,12 @@ fn event(row: &Row<'_>, source: &str, epoch: &str) -> Result<Event, Error> {
         },
         data: RawValue::from_string(row.get(8)?).map_err(Error::decode)?,
     })
+}
+
+impl Origin<'_> {
+    pub(crate) fn id(self, sequence: u64) -> String {
+        format!("{}-{sequence}", self.epoch)
+    }
 }
 
 /// Refuses here what the broker would refuse later, when nobody is left to be told.

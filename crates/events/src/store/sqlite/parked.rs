@@ -26,7 +26,16 @@ pub(super) const TABLES: &str = "
 pub(crate) struct Parked {
     pub(crate) place: i64,
     pub(crate) attempts: u32,
-    pub(crate) event: Event,
+    /// The event, or why the row is none any more.
+    pub(crate) event: Result<Event, Error>,
+}
+
+/// A parked row that is no event any more.
+pub(crate) struct Hurt {
+    pub(crate) place: i64,
+    pub(crate) offset: u64,
+    pub(crate) key: String,
+    pub(crate) error: Error,
 }
 
 /// How many events a subscription has parked.
@@ -97,7 +106,7 @@ pub(crate) fn next_due(sql: &Connection, subscription: &str) -> Result<Option<Ti
         ORDER BY next_at LIMIT 1";
     let mut select = sql.prepare_cached(select)?;
     let due = select.query_row([subscription], |row| row.get(0)).optional()?;
-    due.map(time).transpose()
+    Ok(due.map(time))
 }
 
 /// The first event that is due by `now`, longest due first.
@@ -156,6 +165,47 @@ pub(crate) fn redrive(
     Ok(update.execute(params![subscription, offset.0, now.as_microsecond()])? > 0)
 }
 
+/// A dead letter that was taken out.
+pub(crate) struct Discarded {
+    pub(crate) key: String,
+    pub(crate) event: Option<String>,
+    pub(crate) reason: String,
+}
+
+/// Takes the dead letter from this offset out; the next of its key is due at once.
+pub(crate) fn discard(
+    sql: &Connection,
+    subscription: &str,
+    offset: Offset,
+    now: Timestamp,
+) -> Result<Option<Discarded>, Error> {
+    let select = "SELECT place, key, reason, event FROM parked
+        WHERE subscription = ?1 AND offset = ?2 AND dead = 1";
+    let mut select = sql.prepare_cached(select)?;
+    let mut rows = select.query(params![subscription, offset.0])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let (place, event) = (row.get(0)?, event(row, 3).ok());
+    let letter =
+        Discarded { key: row.get(1)?, reason: row.get(2)?, event: event.map(|event| event.id) };
+    handled(sql, subscription, place, &letter.key, now)?;
+    Ok(Some(letter))
+}
+
+/// The first of the dead letters that is no event any more.
+pub(crate) fn first_hurt(sql: &Connection, subscription: &str) -> Result<Option<Hurt>, Error> {
+    let select = "SELECT place, offset, key, event FROM parked
+        WHERE subscription = ?1 AND dead = 1 ORDER BY place";
+    let mut select = sql.prepare_cached(select)?;
+    let mut rows = select.query([subscription])?;
+    while let Some(row) = rows.next()? {
+        if let Err(error) = event(row, 3) {
+            let (place, offset, key) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            return Ok(Some(Hurt { place, offset, key, error }));
+        }
+    }
+    Ok(None)
+}
+
 /// Up to `limit` dead letters, longest parked first.
 pub(crate) fn dead(
     sql: &Connection,
@@ -165,7 +215,7 @@ pub(crate) fn dead(
 ) -> Result<Vec<DeadLetter>, Error> {
     let select = "SELECT offset, attempts, reason, since, event,
             (SELECT count(*) FROM parked behind WHERE behind.subscription = parked.subscription
-                AND behind.key = parked.key AND behind.place > parked.place)
+                AND behind.key = parked.key AND behind.place > parked.place), key
         FROM parked WHERE subscription = ?1 AND dead = 1 ORDER BY place LIMIT ?2";
     let mut select = sql.prepare_cached(select)?;
     let mut rows = select.query(params![subscription, limit])?;
@@ -177,24 +227,27 @@ pub(crate) fn dead(
 }
 
 fn letter(row: &Row<'_>, subscription: &str, topic: &Topic) -> Result<DeadLetter, Error> {
-    let event = Event::from_json(row.get_ref(4)?.as_blob().unwrap_or_default())?;
+    let event = event(row, 4).ok();
     Ok(DeadLetter {
         id: parking::id(subscription, Offset(row.get(0)?)),
         subscription: subscription.to_owned(),
         topic: topic.clone(),
-        key: event.key.clone(),
-        kind: event.kind.clone(),
+        key: row.get(6)?,
+        kind: event.as_ref().map(|event| event.kind.clone()).unwrap_or_default(),
         attempts: row.get(1)?,
         reason: row.get(2)?,
-        since: time(row.get(3)?)?,
+        since: time(row.get(3)?),
         waiting: row.get(5)?,
         event,
     })
 }
 
 fn parked(row: &Row<'_>) -> Result<Parked, Error> {
-    let event = Event::from_json(row.get_ref(2)?.as_blob().unwrap_or_default())?;
-    Ok(Parked { place: row.get(0)?, attempts: row.get(1)?, event })
+    Ok(Parked { place: row.get(0)?, attempts: row.get(1)?, event: event(row, 2) })
+}
+
+fn event(row: &Row<'_>, column: usize) -> Result<Event, Error> {
+    Event::from_json(row.get_ref(column)?.as_blob().unwrap_or_default())
 }
 
 fn columns(wait: Wait) -> (Option<i64>, bool) {
@@ -205,6 +258,8 @@ fn columns(wait: Wait) -> (Option<i64>, bool) {
     }
 }
 
-fn time(microseconds: i64) -> Result<Timestamp, Error> {
-    Timestamp::from_microsecond(microseconds).map_err(Error::decode)
+/// A time that is none any more is taken for the nearest that is one: it must not stop a queue.
+fn time(microseconds: i64) -> Timestamp {
+    let nearest = if microseconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_microsecond(microseconds).unwrap_or(nearest)
 }

@@ -109,6 +109,53 @@ async fn a_panic_fails_its_own_work_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn parts_of_parts_are_taken_back_alone_and_so_is_one_that_panics() {
+    let folder = TempDir::new().unwrap();
+    let database = open(&folder);
+    let work = database.write::<_, Error>(|write| {
+        insert(write, "whole")?;
+        let outer = write.attempt(|write| {
+            insert(write, "outer")?;
+            let inner = write.attempt(|write| {
+                insert(write, "inner")?;
+                Err::<(), _>(Error::UnknownTopic)
+            })?;
+            assert!(inner.is_err());
+            insert(write, "after inner")?;
+            let panics = catch_unwind(AssertUnwindSafe(|| {
+                write.attempt(|write| -> Result<(), Error> {
+                    insert(write, "panics")?;
+                    panic!("on purpose")
+                })
+            }));
+            assert!(panics.is_err());
+            insert(write, "after panics")
+        });
+        outer?
+    });
+    work.await.unwrap();
+    assert_eq!(names(&database), ["after inner", "after panics", "outer", "whole"]);
+}
+
+#[tokio::test]
+async fn parts_are_so_deep_and_no_deeper() {
+    fn dig(write: &mut Write<'_>, deeper: usize) -> Result<(), Error> {
+        write
+            .sql()
+            .execute("INSERT OR IGNORE INTO item VALUES (?1, NULL)", [deeper.to_string()])?;
+        if deeper == 0 { Ok(()) } else { write.attempt(|write| dig(write, deeper - 1))? }
+    }
+    let folder = TempDir::new().unwrap();
+    let database = open(&folder);
+    // The work is a part itself.
+    database.write(|write| dig(write, PARTS_DEEP_MAX - 1)).await.unwrap();
+    assert_eq!(names(&database).len(), PARTS_DEEP_MAX);
+    let refused = database.write(|write| dig(write, PARTS_DEEP_MAX)).await.unwrap_err();
+    assert!(matches!(refused, Error::Limit { field: "parts within parts", .. }), "{refused:?}");
+    assert_eq!(names(&database).len(), PARTS_DEEP_MAX);
+}
+
+#[tokio::test]
 async fn a_commit_that_fails_fails_everybody_in_its_group() {
     let folder = TempDir::new().unwrap();
     let database = open(&folder);

@@ -18,12 +18,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::group::Group;
-use super::outbox::{self, Outbox};
+use super::outbox::{self, Jump, Outbox};
 use super::readers::Readers;
 use super::thread::Thread;
 use super::work::Work;
-use super::{Options, Publishes, Write, connection, inbox, parked};
-use crate::{Clock, Error};
+use super::{Options, Publishes, Write, connection, inbox, parked, skipped};
+use crate::{Clock, Error, relay};
 
 /// Pieces of work that may wait for the writer; one more is refused as environment trouble.
 pub const WRITE_QUEUE_MAX: usize = 8192;
@@ -41,6 +41,9 @@ pub(super) struct Shared {
     pub(super) publishes: Option<Publishes>,
     pub(super) epoch: String,
     pub(super) relayed: Arc<AtomicU64>,
+    pub(super) jump: Jump,
+    pub(super) relay_status: watch::Sender<relay::Status>,
+    pub(super) clock: Clock,
 }
 
 enum Input {
@@ -57,16 +60,20 @@ struct Writer {
 }
 
 /// Opens the file and starts its thread.
-pub(super) fn open(options: &Options) -> Result<Arc<Shared>, Error> {
+pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<Shared>, Error> {
     let mut connection = connection::open_writer(&options.path, connection::PAGE_BYTES)?;
-    connection::migrate(&mut connection, options.schema)?;
+    if migrate {
+        connection::migrate(&mut connection, options.schema)?;
+    }
     connection.execute_batch(inbox::TABLES)?;
     connection.execute_batch(parked::TABLES)?;
+    connection.execute_batch(skipped::TABLES)?;
     let relayed = Arc::new(AtomicU64::new(0));
     let open_outbox = |of: &Publishes| Outbox::open(&connection, of, Arc::clone(&relayed));
     let outbox = options.publishes.as_ref().map(open_outbox).transpose()?;
     let epoch = if outbox.is_some() { outbox::epoch(&connection)? } else { String::new() };
     let (committed, follow) = watch::channel(outbox.as_ref().map_or(0, Outbox::last));
+    let jump = outbox.as_ref().map(Outbox::jump).unwrap_or_default();
     let writer = Writer { connection, outbox, committed, clock: Arc::clone(&options.clock) };
     let (queue, inputs) = mpsc::channel(WRITE_QUEUE_MAX);
     Ok(Arc::new(Shared {
@@ -77,6 +84,9 @@ pub(super) fn open(options: &Options) -> Result<Arc<Shared>, Error> {
         publishes: options.publishes.clone(),
         epoch,
         relayed,
+        jump,
+        relay_status: watch::Sender::default(),
+        clock: Arc::clone(&options.clock),
     }))
 }
 
@@ -161,7 +171,7 @@ impl Writer {
     fn work(&mut self, ran: &mut [Box<dyn Work>], now: Timestamp) -> Result<(), Error> {
         let Some(work) = ran.last_mut() else { return Ok(()) };
         let outbox = self.outbox.as_mut();
-        let mut write = Write { connection: &self.connection, outbox, now };
+        let mut write = Write { connection: &self.connection, outbox, now, depth: 0 };
         write.attempt(|write| work.run(write)).map(drop)
     }
 

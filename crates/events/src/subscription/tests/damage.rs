@@ -98,3 +98,44 @@ async fn an_event_hurt_in_the_log_is_told_and_not_handled_and_parked_keys_still_
     bench.effects_are("bad", &[2]).await;
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a_hurt_record_is_stepped_over_by_hand_one_at_a_time_and_written_down() {
+    let hurt = "UPDATE t1 SET record = x'7b7d' WHERE offset IN (3, 5)";
+    let missing = "DELETE FROM t1 WHERE offset IN (3, 4)";
+    // After rows that are missing, the next one cannot be checked either.
+    let cases =
+        [(hurt, vec![(3, 3), (5, 5)], vec![1, 4, 6]), (missing, vec![(3, 4), (5, 5)], vec![1, 6])];
+    for (statement, stretches, left) in cases {
+        let (place, data, hand, orders) = consumed(&["a"]).await;
+        let first = bench(&place, &data, &hand, &orders);
+        first.publish(2, &["b", "a", "a", "a", "a"]).await;
+        first.log.close().await;
+        drop(first);
+        execute(&place.path().join("log.db"), statement);
+        let bench = bench(&place, &data, &hand, &orders);
+        let running = bench.start();
+        for (from, to) in stretches {
+            until(async || match running.control.status().unwrap().stuck {
+                Some(why)
+                    if why.contains("`yeoul events skip product.order`")
+                        && running.control.status().unwrap().position == Offset(from - 1) =>
+                {
+                    Ok(())
+                }
+                other => Err(format!("{other:?}")),
+            })
+            .await;
+            let skipped = running.control.skip("a test").await.unwrap().expect("it is stuck");
+            assert_eq!((skipped.first, skipped.last), (from, to));
+            assert_eq!(skipped.kind, "record");
+        }
+        bench.caught_up(&running.control).await;
+        bench.publish(7, &["c"]).await;
+        bench.effects_are("c", &[7]).await;
+        assert_eq!(bench.of_key("a"), left);
+        assert_eq!(running.control.skip("a test").await.unwrap(), None, "nothing is stuck");
+        assert_eq!(running.control.skipped().unwrap().len(), 2);
+        running.stop().await;
+    }
+}

@@ -224,3 +224,99 @@ async fn an_event_that_poisons_the_flush_is_found_and_parked_alone() {
     assert_eq!(bench.effects(), [("a".to_owned(), 1), ("b".to_owned(), 3)]);
     running.stop().await;
 }
+
+/// Gathers as [`Gathering`] does; a flush of this key's events panics, and so does its commit.
+struct Panicking;
+
+impl Handler for Panicking {
+    type Batch = Vec<(String, u64)>;
+
+    fn handle(
+        &self,
+        batch: &mut Self::Batch,
+        _: &mut Write<'_>,
+        event: &Event,
+    ) -> Result<(), Failure> {
+        batch.push((event.key.clone(), event.sequence));
+        Ok(())
+    }
+
+    fn flush(&self, batch: &mut Self::Batch, write: &mut Write<'_>) -> Result<(), Error> {
+        for (key, number) in &*batch {
+            let insert = "INSERT INTO effect (key, number) VALUES (?1, ?2)";
+            write.sql().execute(insert, (key, number))?;
+            assert!(key != "poison", "a poisoned flush");
+        }
+        Ok(())
+    }
+
+    fn committed(&self, batch: Self::Batch) {
+        assert!(batch.iter().all(|(key, _)| key != "b"), "after the commit");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_flush_parks_its_key_and_one_after_the_commit_stops_nothing() {
+    let bench = Bench::new();
+    bench.publish(1, &["a", "poison", "b", "poison"]).await;
+    let running = start(bench.subscription(Panicking));
+    bench.dead(&running.control, 1).await;
+    let letter = &running.control.dead(1).unwrap()[0];
+    assert_eq!((letter.key.as_str(), letter.waiting), ("poison", 1));
+    assert!(letter.reason.contains("a poisoned flush"), "{}", letter.reason);
+    bench.publish(5, &["c"]).await;
+    bench.effects_are("c", &[5]).await;
+    let effects = [("a".to_owned(), 1), ("b".to_owned(), 3), ("c".to_owned(), 5)];
+    assert_eq!(bench.effects(), effects);
+    assert_eq!(running.control.status().unwrap().stuck, None);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_fault_that_panics_is_a_failure_like_any_other() {
+    let bench = Bench::new();
+    let fault: Fault = Arc::new(|event| {
+        assert!(event.key != "b", "a fault's own");
+        Ok(())
+    });
+    bench.publish(1, &["a", "b"]).await;
+    let running = start(bench.subscription(bench.orders.clone()).fault(fault));
+    bench.dead(&running.control, 1).await;
+    assert!(running.control.dead(1).unwrap()[0].reason.contains("a fault's own"));
+    assert_eq!(bench.of_key("a"), [1]);
+    running.stop().await;
+}
+
+/// Does half of its work, and panics inside a part of it.
+struct Half;
+
+impl Handler for Half {
+    type Batch = ();
+
+    fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+        let insert = "INSERT INTO effect (key, number) VALUES (?1, ?2)";
+        write.sql().execute(insert, (&event.key, event.sequence))?;
+        let draft = Draft::new("Handled", &event.key, event.sequence, &(), &Cause::of(event));
+        write.publish(draft)?;
+        write.attempt(|write| {
+            write.sql().execute(insert, ("part", event.sequence))?;
+            write.attempt(|write| {
+                write.sql().execute(insert, ("part of a part", event.sequence))?;
+                assert!(event.key != "bad", "in the middle");
+                Ok::<_, Failure>(())
+            })?
+        })?
+    }
+}
+
+#[tokio::test]
+async fn a_panic_inside_a_part_takes_the_whole_handler_back() {
+    let bench = Bench::new();
+    bench.publish(1, &["bad", "a"]).await;
+    let running = start(bench.subscription(Half));
+    bench.dead(&running.control, 1).await;
+    let keys: Vec<String> = bench.effects().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, ["a", "part", "part of a part"]);
+    assert_eq!(bench.database.waiting(0, 10).unwrap().len(), 1);
+    running.stop().await;
+}

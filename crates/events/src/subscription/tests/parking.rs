@@ -28,7 +28,7 @@ async fn a_failing_event_is_tried_exactly_three_times_while_other_keys_go_on() {
     assert_eq!((letter.key.as_str(), letter.kind.as_str()), ("bad", "Numbered"));
     assert_eq!((letter.attempts, letter.waiting), (3, 2));
     assert_eq!(letter.reason, "bad is broken");
-    assert_eq!(letter.event.sequence, 2);
+    assert_eq!(letter.event.as_ref().unwrap().sequence, 2);
     running.stop().await;
 }
 
@@ -128,5 +128,53 @@ async fn parking_is_bounded_and_a_full_lot_stops_new_events_until_there_is_room(
     })
     .await;
     assert_eq!(bench.of_key("bad"), (1..=all).collect::<Vec<_>>());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_parked_row_that_is_no_event_any_more_holds_up_its_own_key_until_it_is_skipped() {
+    let bench = Bench::new();
+    bench.orders.break_key("bad", Wrong::Fails);
+    bench.orders.break_key("other", Wrong::Fails);
+    bench.publish(1, &["bad", "other", "bad", "a"]).await;
+    let running = bench.start();
+    bench.caught_up(&running.control).await;
+    let hurt = bench.database.write::<_, Error>(|write| {
+        Ok(write.sql().execute("UPDATE parked SET event = x'00' WHERE offset = 1", [])?)
+    });
+    assert_eq!(hurt.await.unwrap(), 1);
+    bench.orders.repair("other");
+    bench.orders.repair("bad");
+    bench.hand.advance(RETRY.backoff);
+    bench.effects_are("other", &[2]).await;
+    let letters = running.control.dead(10).unwrap();
+    let [letter] = &letters[..] else { panic!("one letter: {letters:?}") };
+    assert_eq!((letter.id.as_str(), letter.key.as_str()), ("product.order.1", "bad"));
+    assert!(letter.reason.contains("`yeoul events skip product.order`"), "{}", letter.reason);
+    assert!(letter.event.is_none() && letter.waiting == 1);
+    assert!(bench.of_key("bad").is_empty());
+    let skipped = running.control.skip("a test").await.unwrap().expect("it is stuck");
+    assert_eq!((skipped.kind.as_str(), skipped.first), ("parked", 1));
+    assert_eq!((skipped.key.as_deref(), skipped.by.as_str()), (Some("bad"), "a test"));
+    bench.effects_are("bad", &[3]).await;
+    assert_eq!(running.control.skip("a test").await.unwrap(), None, "nothing is stuck");
+    assert_eq!(running.control.skipped().unwrap(), [skipped]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_dropped_letter_is_written_down_and_what_waits_behind_it_follows() {
+    let bench = Bench::new();
+    bench.orders.break_key("bad", Wrong::Fails);
+    bench.publish(1, &["bad", "bad"]).await;
+    let running = bench.start();
+    bench.dead(&running.control, 1).await;
+    bench.orders.repair("bad");
+    assert!(!running.control.discard("product.order.2", "a test").await.unwrap(), "no letter");
+    assert!(running.control.discard("product.order.1", "a test").await.unwrap());
+    bench.effects_are("bad", &[2]).await;
+    let notes = running.control.skipped().unwrap();
+    let [note] = &notes[..] else { panic!("one note: {notes:?}") };
+    assert_eq!((note.kind.as_str(), note.event.as_deref()), ("letter", Some("id-1")));
     running.stop().await;
 }

@@ -161,3 +161,33 @@ async fn a_broker_that_knows_less_than_was_relayed_is_told_what_is_lost_and_what
     let again = database.reconcile(10).await.unwrap();
     assert_eq!(again, Reconciled::default(), "what was mended meanwhile is not lost");
 }
+
+#[tokio::test]
+async fn a_comparison_that_was_not_committed_finds_the_same_again() {
+    for (published, relayed) in [(9, 3), (1, 3)] {
+        let folder = TempDir::new().unwrap();
+        let database = open(&folder);
+        publish(&database, 1..=3).await;
+        database.relayed(relayed);
+        database.save_relayed().await.unwrap();
+        drop(database);
+        let database = open(&folder);
+        publish(&database, 4..=5).await;
+        let release = busy(&database);
+        let compared = database.reconcile(published);
+        // A broken constraint that the commit finds: everybody in the group is told.
+        drop(database.write::<(), Error>(|write| {
+            write.sql().execute("INSERT INTO item VALUES ('orphan', 'nobody')", [])?;
+            Ok(())
+        }));
+        drop(release);
+        assert!(compared.await.unwrap_err().is_environment());
+        let found = database.reconcile(published).await.unwrap();
+        if published == 9 {
+            assert_eq!(found.outbox_lost, Some((4, 9)));
+            assert_eq!(publish(&database, 6..=6).await, 12, "numbering goes on above it");
+        } else {
+            assert_eq!(found.log_lost, Some((2, 3)));
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a hand stepped over: written down in the transaction that steps, and never taken back.
+//!
+//! An event that was skipped has had no effect here, and whoever audits later must be able to find
+//! which one, why, when and on whose word.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use crate::{Error, parking};
+
+/// Notes one database keeps; past it nothing more is skipped: a store that is hurt so often needs a
+/// backup and not another note.
+pub const SKIPPED_MAX: u64 = 10_000;
+
+/// Characters of the one who asked that are kept.
+pub const BY_CHARS_MAX: usize = 200;
+
+pub(super) const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS skipped (
+        number INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, first INTEGER NOT NULL,
+        last INTEGER NOT NULL, event TEXT, key TEXT, reason TEXT NOT NULL, at INTEGER NOT NULL,
+        by TEXT NOT NULL) STRICT;";
+
+/// One note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Who would have handled or relayed it: `product.order`, `outbox.order`.
+    pub name: String,
+    /// What it was: a `record` of the log, a `parked` event, an `outbox` row, a `letter` (dropped).
+    pub kind: String,
+    /// Its offset or number, or the first of a stretch.
+    pub first: u64,
+    /// The last of the stretch.
+    pub last: u64,
+    /// Its id, if that is known.
+    pub event: Option<String>,
+    /// Its key, if that is known.
+    pub key: Option<String>,
+    /// What was wrong with it.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// On whose word.
+    pub by: String,
+}
+
+/// The moment as a note keeps it: to the microsecond.
+pub(crate) fn moment(now: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+}
+
+/// Writes one down.
+pub(crate) fn note(sql: &Connection, one: &Skipped) -> Result<(), Error> {
+    let notes: u64 = sql.query_row("SELECT count(*) FROM skipped", [], |row| row.get(0))?;
+    if notes >= SKIPPED_MAX {
+        return Err(Error::Limit { field: "skipped", value: notes + 1, limit: SKIPPED_MAX });
+    }
+    let insert = "INSERT INTO skipped (name, kind, first, last, event, key, reason, at, by)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let by: String = one.by.chars().take(BY_CHARS_MAX).collect();
+    let reason = parking::shortened(&one.reason);
+    sql.execute(
+        insert,
+        params![
+            one.name,
+            one.kind,
+            one.first,
+            one.last,
+            one.event,
+            one.key,
+            reason,
+            one.at.as_microsecond(),
+            by
+        ],
+    )?;
+    Ok(())
+}
+
+/// Every note of this name, oldest first.
+pub(crate) fn all(sql: &Connection, name: &str) -> Result<Vec<Skipped>, Error> {
+    let select = "SELECT name, kind, first, last, event, key, reason, at, by FROM skipped
+        WHERE name = ?1 ORDER BY number";
+    let mut select = sql.prepare_cached(select)?;
+    let rows = select.query_map([name], |row| {
+        Ok(Skipped {
+            name: row.get(0)?,
+            kind: row.get(1)?,
+            first: row.get(2)?,
+            last: row.get(3)?,
+            event: row.get(4)?,
+            key: row.get(5)?,
+            reason: row.get(6)?,
+            at: Timestamp::from_microsecond(row.get(7)?).unwrap_or(Timestamp::UNIX_EPOCH),
+            by: row.get(8)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

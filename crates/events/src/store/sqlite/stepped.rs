@@ -1,0 +1,125 @@
+//! Rows of the outbox that the relay steps over: dead letters of the outbox, and what became of them.
+//!
+//! An event that no broker takes must not hold up those behind it for ever. Its row stays in the
+//! outbox and is noted here; the relay goes on, and a hand redrives it (as a new row, because a broker
+//! takes a lower number for a second copy) or drops it. A note outlives its letter until the row is
+//! pruned: what was never published must not be missed in the broker either.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use super::outbox::{self, Origin};
+use crate::parking::{self, DeadLetter};
+use crate::{Error, Offset, Topic};
+
+/// Dead letters one outbox holds; at the limit its relay stops and says so.
+pub(crate) const OUTBOX_DEAD_MAX: u64 = 1_000;
+
+pub(super) const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS outbox_stepped (
+        sequence INTEGER PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL,
+        dead INTEGER NOT NULL) STRICT;";
+
+/// Makes the row a dead letter.
+pub(crate) fn bury(
+    sql: &Connection,
+    sequence: u64,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let dead: u64 =
+        sql.query_row("SELECT count(*) FROM outbox_stepped WHERE dead = 1", [], |row| row.get(0))?;
+    if dead >= OUTBOX_DEAD_MAX {
+        let what = format!("{dead} dead letters of the outbox already: redrive or drop some");
+        return Err(Error::environment(what));
+    }
+    note(sql, sequence, (reason, true), now)
+}
+
+/// Has the relay pass the row, which is no letter: a hand skipped it.
+pub(crate) fn pass(
+    sql: &Connection,
+    sequence: u64,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    note(sql, sequence, (reason, false), now)
+}
+
+fn note(
+    sql: &Connection,
+    sequence: u64,
+    (reason, dead): (&str, bool),
+    now: Timestamp,
+) -> Result<(), Error> {
+    let insert = "INSERT OR REPLACE INTO outbox_stepped VALUES (?1, ?2, ?3, ?4)";
+    let reason = parking::shortened(reason);
+    sql.execute(insert, params![sequence, reason, now.as_microsecond(), dead])?;
+    Ok(())
+}
+
+/// Ends a letter: it was redriven or dropped. Whether there was one.
+pub(crate) fn end(sql: &Connection, sequence: u64) -> Result<bool, Error> {
+    let update = "UPDATE outbox_stepped SET dead = 0 WHERE sequence = ?1 AND dead = 1";
+    Ok(sql.execute(update, [sequence])? > 0)
+}
+
+/// Up to `limit` dead letters of the outbox, oldest first.
+pub(crate) fn dead(
+    sql: &Connection,
+    origin: Origin<'_>,
+    (name, topic): (&str, &Topic),
+    limit: usize,
+) -> Result<Vec<DeadLetter>, Error> {
+    let select = "SELECT stepped.sequence, reason, since, kind, subject FROM outbox_stepped stepped
+        LEFT JOIN outbox USING (sequence) WHERE dead = 1 ORDER BY stepped.sequence LIMIT ?1";
+    let mut select = sql.prepare_cached(select)?;
+    let mut rows = select.query([limit])?;
+    let mut letters = Vec::new();
+    while let Some(row) = rows.next()? {
+        letters.push(letter(sql, row, origin, (name, topic))?);
+    }
+    Ok(letters)
+}
+
+fn letter(
+    sql: &Connection,
+    row: &Row<'_>,
+    origin: Origin<'_>,
+    (name, topic): (&str, &Topic),
+) -> Result<DeadLetter, Error> {
+    let sequence: u64 = row.get(0)?;
+    Ok(DeadLetter {
+        id: parking::id(name, Offset(sequence)),
+        subscription: name.to_owned(),
+        topic: topic.clone(),
+        key: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+        kind: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+        attempts: 1,
+        reason: row.get(1)?,
+        since: Timestamp::from_microsecond(row.get(2)?).unwrap_or(Timestamp::UNIX_EPOCH),
+        waiting: 0,
+        // A row that is no event any more is a letter without one.
+        event: outbox::find(sql, origin, sequence).ok().flatten(),
+    })
+}
+
+/// The newest row up to `relayed` that a broker was given.
+pub(super) fn newest_published(sql: &Connection, relayed: u64) -> Result<u64, Error> {
+    let select = "SELECT max(sequence) FROM outbox WHERE sequence <= ?1
+        AND sequence NOT IN (SELECT sequence FROM outbox_stepped)";
+    let newest: Option<u64> = sql.query_row(select, [relayed], |row| row.get(0))?;
+    if let Some(newest) = newest {
+        return Ok(newest);
+    }
+    let passed = "SELECT 1 FROM outbox_stepped WHERE sequence <= ?1";
+    let all_passed = sql.prepare_cached(passed)?.exists([relayed])?;
+    Ok(if all_passed { 0 } else { relayed })
+}
+
+/// Forgets notes of rows that are gone.
+pub(super) fn prune(sql: &Connection, until: u64) -> Result<(), Error> {
+    let prune = "DELETE FROM outbox_stepped WHERE sequence <= ?1 AND dead = 0";
+    sql.prepare_cached(prune)?.execute([until])?;
+    Ok(())
+}

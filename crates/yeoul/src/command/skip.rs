@@ -1,0 +1,132 @@
+//! `yeoul events skip`: stepping over the one hurt thing that stops a subscription or a relay.
+//!
+//! Beside a running process it asks that process; otherwise it takes the data folder for itself and
+//! steps there. Either way a note is written in the same transaction, and nothing sound is skipped.
+
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use chassis::clock;
+use events::local::Log;
+use events::store::sqlite::{Options, Publishes, skipped::Skipped};
+use events::{Database, Topic, relay, subscription};
+use http::{Method, StatusCode};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::ask::{self, Process};
+use crate::admin::skipped_shown;
+use crate::exit::Failure;
+use crate::process;
+use crate::stores;
+
+pub(super) fn run(name: &str, data: &Path) -> Result<(), Failure> {
+    let running = chassis::folder::Folder::holder(data).is_some();
+    let skipped = if running { beside(name, data)? } else { alone(name, data)? };
+    let written = writeln!(io::stdout().lock(), "{}", line(&skipped));
+    written.map_err(|error| Failure::environment(error, "see where stdout goes"))
+}
+
+/// Who runs this command, for the note.
+pub(super) fn who() -> String {
+    let user = std::fs::metadata("/proc/self").map_or(0, |own| own.uid());
+    format!("uid-{user}")
+}
+
+/// A note as one line.
+pub(super) fn line(skipped: &Value) -> String {
+    let text = |name: &str| skipped[name].as_str().unwrap_or("unknown").to_owned();
+    let place = match (&skipped["first"], &skipped["last"]) {
+        (first, last) if first == last => first.to_string(),
+        (first, last) => format!("{first} to {last}"),
+    };
+    format!(
+        "skipped  {} {} {place}  event {}  key {}  at {} by {}  {}",
+        text("name"),
+        text("kind"),
+        text("event"),
+        text("key"),
+        text("at"),
+        text("by"),
+        text("reason"),
+    )
+}
+
+fn beside(name: &str, data: &Path) -> Result<Value, Failure> {
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
+        return Err(unknown(name));
+    }
+    let path = format!("/admin/skip/{name}?by={}", who());
+    match Process::holding(data)?.ask(&Method::POST, &path)? {
+        (status, skipped) if status.is_success() => Ok(skipped),
+        (StatusCode::CONFLICT, _) => Err(nothing(name)),
+        (StatusCode::NOT_FOUND, _) => Err(unknown(name)),
+        (status, problem) => Err(ask::refused(status, &problem)),
+    }
+}
+
+fn alone(name: &str, data: &Path) -> Result<Value, Failure> {
+    if !data.join("log").is_dir() {
+        let says = format!("no data is kept there. folder=`{}`", data.display());
+        return Err(Failure::environment(says, "name the folder with --data"));
+    }
+    let (service, topic) = name.split_once('.').ok_or_else(|| unknown(name))?;
+    let parsed = Topic::parse(topic).map_err(|_| unknown(name))?;
+    let _held = process::folder(data)?;
+    let log = Log::open(&data.join("log"), &[], clock::component()).map_err(disk)?;
+    let log = Arc::new(log);
+    process::runtime()?.block_on(async {
+        let skipped = if service == "outbox" {
+            let file = stores::of_service(data, topic).ok_or_else(|| unknown(name))?;
+            let publishes = Publishes { source: topic.to_owned(), topic: parsed };
+            let database = open(&file, Some(publishes))?;
+            let (_, never) = watch::channel(false);
+            let control = relay::Control::of(database.clone(), log.clone(), never);
+            let skipped = control.expect("it publishes").skip(&who()).await;
+            database.close().await;
+            skipped
+        } else {
+            let file = stores::of_subscription(data, name).ok_or_else(|| unknown(name))?;
+            let database = open(&file, None)?;
+            let (clock, broker) = (clock::component(), log.clone());
+            let control =
+                subscription::Control::resting(name, parsed, database.clone(), broker, clock);
+            let skipped = control.skip(&who()).await;
+            database.close().await;
+            skipped
+        };
+        log.close().await;
+        told(name, skipped)
+    })
+}
+
+fn told(name: &str, skipped: Result<Option<Skipped>, events::Error>) -> Result<Value, Failure> {
+    match skipped {
+        Ok(Some(skipped)) => Ok(skipped_shown(&skipped)),
+        Ok(None) => Err(nothing(name)),
+        Err(events::Error::UnknownTopic) => Err(unknown(name)),
+        Err(error) => Err(disk(error)),
+    }
+}
+
+fn open(file: &Path, publishes: Option<Publishes>) -> Result<Database, Failure> {
+    let options =
+        Options { path: file.to_owned(), schema: &[], publishes, clock: clock::component() };
+    Database::open_as_it_is(options).map_err(disk)
+}
+
+fn nothing(name: &str) -> Failure {
+    let says = format!("nothing is stuck at `{name}` that can be stepped over");
+    Failure::input(says, "see `yeoul doctor` for what is stuck")
+}
+
+fn unknown(name: &str) -> Failure {
+    let says = format!("no subscription and no relay is called `{name}`");
+    Failure::input(says, "name one as its status does: `product.order`, `outbox.order`")
+}
+
+fn disk(error: events::Error) -> Failure {
+    Failure::environment(error, "see `yeoul doctor --data DIR`")
+}

@@ -1,0 +1,115 @@
+//! What a hand does when something is hurt or was given up: named by the status, done by a command,
+//! written down.
+
+#[path = "support/lib.rs"]
+mod support;
+
+use std::path::Path;
+
+use serde_json::json;
+use support::{Mall, SOON, eventually, eventually_is, run};
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("the path is UTF-8")
+}
+
+/// Changes one byte of the record that holds `needle`, in a file that nobody has open.
+fn hurt(file: &Path, needle: &str) {
+    let mut bytes = std::fs::read(file).expect("the file is there");
+    let places: Vec<usize> = bytes
+        .windows(needle.len())
+        .enumerate()
+        .filter(|(_, window)| *window == needle.as_bytes())
+        .map(|(at, _)| at)
+        .collect();
+    assert!(!places.is_empty(), "`{needle}` is in the file");
+    for at in places {
+        bytes[at] ^= 1;
+    }
+    std::fs::write(file, bytes).expect("the file is written");
+}
+
+#[test]
+fn a_hurt_record_is_skipped_in_a_resting_folder_and_the_mall_starts_and_tells() {
+    let Some(mall) = Mall::owned(&["--faults"]) else { return };
+    let (who, product) = (mall.customer(), mall.product(10, "cancel"));
+    mall.settle();
+    mall.stop("product");
+    let placed = mall.order(&who, product, 1);
+    eventually("my page has the order", || mall.row(&who, placed.id));
+    let behind = |name: &str| {
+        let all = mall.subscriptions();
+        all.iter().find(|one| one["name"] == name).expect("a subscription")["lag"].clone()
+    };
+    eventually_is("product is behind by it", &json!(1), || behind("product.order"));
+    eventually_is("delivery is not", &json!(0), || behind("delivery.order"));
+    let (code, folder) = mall.stop_by("TERM", 2 * SOON);
+    assert_eq!(code, 0);
+    let data = folder.data();
+    let skip = |name: &str| run(&["events", "skip", name, "--data", text(&data)]);
+    skip("product.order").expect(1);
+    skip("outbox.order").expect(1);
+    skip("nosuch.order").expect(1);
+    skip("order").expect(1);
+
+    hurt(&data.join("log/log.db"), &format!("\"customerId\":\"{}\"", who.id));
+    let skipped = skip("product.order").expect(0).stdout;
+    assert!(skipped.contains("product.order record") && skipped.contains("uid-"), "{skipped}");
+    skip("product.order").expect(1);
+
+    let mall = Mall::on(folder, &["--faults"]);
+    let listed = run(&["dead", "list", "--data", text(&data)]).expect(0).stdout;
+    assert!(listed.contains(skipped.trim()), "{listed}");
+    let told = run(&["doctor", "--data", text(&data)]);
+    assert!(told.stdout.contains(skipped.trim()), "{told:?}");
+    mall.at("admin", "POST", "/admin/skip/product.order").send().problem(409);
+    mall.at("admin", "POST", "/admin/skip/nosuch").send().problem(404);
+    run(&["events", "skip", "product.order", "--data", text(&data)]).expect(1);
+    // Only the order that was skipped is untouched; others go on.
+    let next = mall.order(&who, product, 1);
+    mall.await_order(next.id, "OrderPlaced");
+}
+
+#[test]
+fn a_letter_is_dropped_beside_the_process_and_written_down() {
+    let Some(mall) = Mall::owned(&["--faults"]) else { return };
+    let data = mall.folder().data();
+    let (who, product) = (mall.customer(), mall.product(10, "cancel"));
+    let fault = json!({"on": "OrderPlaced", "match": {"customerId": who.id}, "fail_rate": 1});
+    mall.fault("product", &fault);
+    mall.order(&who, product, 1);
+    let letter = eventually("a dead letter", || mall.dead().into_iter().next());
+    let id = letter["id"].as_str().expect("an id");
+    run(&["dead", "drop", "nosuch.letter.1", "--data", text(&data)]).expect(1);
+    run(&["dead", "drop", id, "--data", text(&data)]).expect(0);
+    assert!(mall.dead().is_empty());
+    let listed = run(&["dead", "list", "--data", text(&data)]).expect(0).stdout;
+    assert!(listed.contains("skipped  product.order letter"), "{listed}");
+}
+
+#[test]
+fn every_relay_tells_how_it_is() {
+    let Some(mall) = Mall::owned(&["--faults"]) else { return };
+    let relays = mall.at("admin", "GET", "/admin/relays").send().expect(200).value();
+    let names: Vec<&str> =
+        relays.as_array().expect("a list").iter().filter_map(|it| it["name"].as_str()).collect();
+    assert_eq!(names, ["outbox.order", "outbox.product", "outbox.delivery", "outbox.account"]);
+    for relay in relays.as_array().expect("a list") {
+        assert_eq!((&relay["lag"], relay["stuck"].is_null()), (&json!(0), true), "{relay}");
+    }
+    let metrics = mall.at("admin", "GET", "/metrics").send().expect(200).text();
+    for metric in ["yeoul_relay_lag_events", "yeoul_relay_stuck"] {
+        assert!(metrics.contains(&format!("{metric}{{relay=\"outbox.order\"}} 0")), "{metrics}");
+    }
+    let told = run(&["doctor", "--data", text(&mall.folder().data())]).expect(0);
+    assert!(told.stdout.contains("ok    outbox.order: 0 events wait"), "{}", told.stdout);
+    // One that rests on purpose is behind, and not stuck.
+    let (who, product) = (mall.customer(), mall.product(10, "cancel"));
+    mall.fault("order", &json!({"relay": "off"}));
+    mall.order(&who, product, 1);
+    eventually_is("it waits", &json!(1), || {
+        let relays = mall.at("admin", "GET", "/admin/relays").send().expect(200).value();
+        relays[0]["lag"].clone()
+    });
+    mall.at("admin", "GET", "/readyz").send().expect(200);
+}
