@@ -6,7 +6,7 @@ const MALL = 'http://127.0.0.1:8088';
 
 // Loaded when they are needed, not with the first page; `npm run build` counts the rest.
 const ON_DEMAND =
-  /src\/(screens\/(Product|SignIn|SignUp)\.|parts\/(Field|OrderDone|ProductForm|Stepper|Timeline)\.|texts\/(en|manage|order|sign)\.|credentials|options)/;
+  /src\/(screens\/(MyPage|NotFound|Product|SignIn|SignUp)\.|parts\/(Field|OrderDone|OrderLine|ProductForm|Stepper|Timeline|Told|Unreachable)\.|texts\/(en|manage|mine|order|sign|trouble)\.|attempt|credentials|dates|drafts|focus|options|prices)/;
 
 // Paths that are an API and a page at once go to the mall unless a browser navigates to them.
 const page = (request: { headers: { accept?: string | undefined } }): string | undefined =>

@@ -1,51 +1,12 @@
 // The shop as a customer and an administrator use it, in a real browser against a real mall.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { picture, signIn, startBrowser, startMall, visit } from './start.mjs';
+import { ADMINISTRATOR, CUSTOMER, LIVE, SECOND_CUSTOMER, order, picture, row, shop, signIn, visit } from './start.mjs';
 
-const CUSTOMER = ['1@uengine.org', '1'];
-const SECOND_CUSTOMER = ['2@uengine.org', '2'];
-const ADMINISTRATOR = ['admin@uengine.org', 'admin'];
-const LIVE = { timeout: 10_000 };
+const here = shop();
+const { visitor } = here;
 
-let mall, browser;
-before(async () => {
-  mall = await startMall();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await mall?.stop();
-});
-
-/** A test with a visitor of its own, in which the page must not complain unless it is told so. */
-function visitor(name, options, act) {
-  test(name, async () => {
-    const guest = await visit(browser, mall, options);
-    try {
-      await act(guest);
-      const { expected = [] } = options;
-      const unexpected = guest.complaints.filter((it) => !expected.some((part) => it.includes(part)));
-      assert.deepEqual(unexpected, []);
-    } finally {
-      await guest.end();
-    }
-  });
-}
-
-const row = (page, id) => page.locator(`table.orders tr[data-order-id="${id}"]`);
 const stockOf = (page, id) =>
   page.locator(`.card[data-product-id="${id}"] [data-stock]`).getAttribute('data-stock');
-
-/** Orders and answers the order's number, once it is taken. */
-async function order(page, product, quantity) {
-  await page.goto(`/products/${product}`);
-  await page.fill('#quantity', String(quantity));
-  await page.click('form .primary');
-  const line = page.locator('.steps[data-order-id]');
-  await line.waitFor(LIVE);
-  return line.getAttribute('data-order-id');
-}
 
 visitor('a visitor sees the products without signing in', {}, async ({ page }) => {
   await page.goto('/');
@@ -146,7 +107,7 @@ visitor('the static page and the app say the same', {}, async ({ page, context }
   await order(page, 2, 1);
   await page.locator('.steps[data-delivery="DeliveryStarted"]').waitFor(LIVE);
   for (const lang of ['ko', 'en']) {
-    await context.addCookies([{ name: 'lang', value: lang, url: mall.url }]);
+    await context.addCookies([{ name: 'lang', value: lang, url: here.mall.url }]);
     let pages = 0;
     const count = (request) => (pages += /\/mypages\/[^/]+$/.test(new URL(request.url()).pathname) ? 1 : 0);
     page.on('request', count);
@@ -207,7 +168,7 @@ visitor('the app takes over within one frame and moves nothing', {}, async ({ pa
 });
 
 visitor('my page reads without scripts', { javaScriptEnabled: false, expected: [] }, async ({ page, context }) => {
-  const signed = await visit(browser, mall, {});
+  const signed = await visit(here.browser, here.mall, {});
   await signIn(signed.page, ...CUSTOMER);
   const id = await order(signed.page, 2, 1);
   // Nobody waits for a write where no script runs: the page is asked for once the order is on it.

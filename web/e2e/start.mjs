@@ -1,4 +1,6 @@
 // Starts what a test needs: the mall on a free port with a folder of its own, and a browser.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -14,11 +16,71 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const ARTEFACTS = process.env.ARTEFACTS ?? join(ROOT, 'test-artefacts');
 const WIDTHS = [360, 768, 1280];
 
+export const CUSTOMER = ['1@uengine.org', '1'];
+export const SECOND_CUSTOMER = ['2@uengine.org', '2'];
+export const ADMINISTRATOR = ['admin@uengine.org', 'admin'];
+export const LIVE = { timeout: 10_000 };
+
+/**
+ * A mall and a browser for the tests of one file. `visitor` is a test with a visitor of its own, in
+ * which the page must not complain unless it is told so; `service` stops and starts one.
+ */
+export function shop(settings) {
+  const it = {};
+  before(async () => {
+    it.mall = await startMall(settings);
+    it.browser = await startBrowser();
+  });
+  after(async () => {
+    await it.browser?.close();
+    await it.mall?.stop();
+  });
+  it.visitor = (name, options, act) =>
+    test(name, async () => {
+      const guest = await visit(it.browser, it.mall, options);
+      try {
+        await act(guest);
+        const { expected = [] } = options;
+        const unexpected = guest.complaints.filter((it) => !expected.some((part) => it.includes(part)));
+        assert.deepEqual(unexpected, []);
+      } finally {
+        await guest.end();
+      }
+    });
+  it.service = async (name, what) => {
+    const answer = await fetch(`${it.mall.admin}/admin/services/${name}/${what}`, { method: 'POST' });
+    assert.equal(answer.status, 204, `${name} ${what}`);
+  };
+  /** `act` while the service is stopped. */
+  it.without = async (name, act) => {
+    await it.service(name, 'stop');
+    try {
+      await act();
+    } finally {
+      await it.service(name, 'start');
+    }
+  };
+  return it;
+}
+
+export const row = (page, id) => page.locator(`table.orders tr[data-order-id="${id}"]`);
+
+/** Orders and answers the order's number, once it is taken. */
+export async function order(page, product, quantity) {
+  await page.goto(`/products/${product}`);
+  await page.fill('#quantity', String(quantity));
+  await page.click('form .primary');
+  const line = page.locator('.steps[data-order-id]');
+  await line.waitFor(LIVE);
+  return line.getAttribute('data-order-id');
+}
+
 /** A running mall: `url` is its gateway; `stop` ends the process and removes its folder. */
-export async function startMall() {
+export async function startMall({ faults = false } = {}) {
   const program = process.env.YEOUL_BIN ?? join(ROOT, 'target/debug/yeoul');
   const data = mkdtempSync(join(tmpdir(), 'mall-'));
-  const mall = spawn(program, ['mall', '--data', data, '--listen', '127.0.0.1:0', '--json'], {
+  const more = faults ? ['--faults'] : [];
+  const mall = spawn(program, ['mall', '--data', data, '--listen', '127.0.0.1:0', '--json', ...more], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(mall, 'exit');
@@ -33,7 +95,8 @@ export async function startMall() {
     const line = once(createInterface(mall.stdout), 'line', { signal: AbortSignal.timeout(START_MS) });
     const gone = exited.then(([code]) => Promise.reject(new Error(`the mall ended. code=\`${code}\``)));
     const [ready] = await Promise.race([line, gone]);
-    return { url: JSON.parse(ready).gateway, stop };
+    const { gateway, admin, account } = JSON.parse(ready);
+    return { url: gateway, admin, account, stop };
   } catch (error) {
     await stop();
     throw error;

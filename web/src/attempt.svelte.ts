@@ -3,9 +3,12 @@
  * the mall is too busy, each time under the same key, so that it happens once.
  */
 import { Refused } from './api/http';
+import { newKey } from './keys';
 
 /** How often a busy mall is asked again before the customer decides. */
 const TRIES_MAX = 5;
+/** Who is told to come back later than this is not kept waiting, but told so. */
+const WAIT_SECONDS_MAX = 30;
 const SECOND_MS = 1_000;
 
 export type Phase = 'idle' | 'running' | 'waiting' | 'refused';
@@ -16,6 +19,10 @@ export class Attempt {
   seconds = $state(0);
   /** Why it did not go through, while waiting or refused. */
   refusal = $state<Refused>();
+  /** Whether the customer gave up waiting. */
+  stopped = $state(false);
+  /** Whether the mall asked for more patience than is waited out here. */
+  late = $state(false);
   #timer: ReturnType<typeof setInterval> | undefined;
   #unsettled: { about: string; key: string } | undefined;
   #wake: ((goOn: boolean) => void) | undefined;
@@ -28,11 +35,16 @@ export class Attempt {
    * Runs `send` to its end; undefined where it was refused or given up.
    *
    * `about` is what is asked for: the same again, after an answer that never came, is still the
-   * same wish and keeps its key.
+   * same wish and keeps its key. `repeats` says whether a refusal that passes is waited out.
    */
-  async run<T>(about: unknown, send: (key: string) => Promise<T>): Promise<T | undefined> {
+  async run<T>(
+    about: unknown,
+    send: (key: string) => Promise<T>,
+    repeats: (refusal: Refused) => boolean = () => true,
+  ): Promise<T | undefined> {
     if (this.busy) return undefined;
     const key = this.#keyFor(JSON.stringify(about));
+    this.stopped = this.late = false;
     for (let tries = 1; ; tries += 1) {
       this.phase = 'running';
       try {
@@ -44,8 +56,9 @@ export class Attempt {
         this.refusal = error instanceof Refused ? error : new Refused(-1, {}, undefined);
         const wait = this.refusal.retrySeconds;
         if (wait === undefined) this.#unsettled = undefined;
-        const goOn = wait !== undefined && tries < TRIES_MAX && (await this.#countDown(wait));
-        if (!goOn) {
+        this.late = wait !== undefined && (wait > WAIT_SECONDS_MAX || !repeats(this.refusal));
+        const mayWait = wait !== undefined && !this.late && tries < TRIES_MAX;
+        if (!mayWait || !(await this.#countDown(wait))) {
           this.phase = 'refused';
           return undefined;
         }
@@ -55,6 +68,7 @@ export class Attempt {
 
   /** Gives up waiting. */
   stop(): void {
+    this.stopped = true;
     this.#finish(false);
   }
 
@@ -86,10 +100,4 @@ export class Attempt {
     this.#wake?.(goOn);
     this.#wake = undefined;
   }
-}
-
-/** Works on plain http too, where `crypto.randomUUID` is missing. */
-function newKey(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

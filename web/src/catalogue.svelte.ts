@@ -1,18 +1,35 @@
 /**
- * The products last seen, kept while new ones come; stock is asked for again while anyone looks.
+ * The products last seen, kept while new ones come, and for the next visit; stock is asked for
+ * again while anyone looks.
  */
 import { mall } from './api/mall';
 import type { Product } from './api/wire';
+import { local, readJson } from './kept';
 
 /** How often a page in view asks for the stock again. */
 const REFRESH_MS = 10_000;
 /** How long what was read still counts as now, when a screen is entered. */
 const FRESH_MS = 1_000;
+/** What the next visit shows where nothing can be read. */
+const KEPT_AS = 'catalogue';
+/** A catalogue larger than this is kept for this page alone. */
+const KEPT_CHARS_MAX = 500_000;
 
-export const catalogue = $state<{ products: Product[] | undefined; failure: unknown }>({
-  products: undefined,
-  failure: undefined,
-});
+interface Seen {
+  /** RFC 3339. */
+  at: string;
+  products: Product[];
+}
+
+interface Catalogue {
+  products: Product[] | undefined;
+  /** When they were read, RFC 3339. */
+  at: string;
+  /** Why they could not be read again: what is shown is of then. */
+  failure: unknown;
+}
+
+export const catalogue = $state<Catalogue>({ products: undefined, at: '', failure: undefined });
 
 let refreshing: Promise<void> | undefined;
 let refreshedAt = 0;
@@ -23,8 +40,9 @@ export const productOf = (id: number): Product | undefined =>
 export function refreshProducts(): Promise<void> {
   refreshing ??= mall
     .products()
-    .then(show, (failure: unknown) => {
+    .then(read, (failure: unknown) => {
       catalogue.failure = failure;
+      if (!catalogue.at) recall();
     })
     .finally(() => {
       refreshedAt = Date.now();
@@ -49,23 +67,34 @@ export function watchProducts(): () => void {
   if (Date.now() - refreshedAt > FRESH_MS) look();
   const timer = setInterval(look, REFRESH_MS);
   document.addEventListener('visibilitychange', look);
+  addEventListener('online', look);
+  addEventListener('offline', look);
   return () => {
     clearInterval(timer);
     document.removeEventListener('visibilitychange', look);
+    removeEventListener('online', look);
+    removeEventListener('offline', look);
   };
 }
 
 /** What a write answered, before the list is asked again. */
 export function putProduct(product: Product): void {
   const others = (catalogue.products ?? []).filter((it) => it.id !== product.id);
-  show([...others, product].sort((a, b) => a.id - b.id));
+  catalogue.products = [...others, product].sort((a, b) => a.id - b.id);
 }
 
 export function dropProduct(id: number): void {
-  show((catalogue.products ?? []).filter((it) => it.id !== id));
+  catalogue.products = (catalogue.products ?? []).filter((it) => it.id !== id);
 }
 
-function show(products: Product[]): void {
-  catalogue.products = products;
-  catalogue.failure = undefined;
+function recall(): void {
+  const seen = readJson<Seen>(local, KEPT_AS);
+  if (seen && Array.isArray(seen.products)) Object.assign(catalogue, seen);
+}
+
+function read(products: Product[]): void {
+  const seen: Seen = { at: new Date().toISOString(), products };
+  Object.assign(catalogue, seen, { failure: undefined });
+  const text = JSON.stringify(seen);
+  local.set(KEPT_AS, text.length > KEPT_CHARS_MAX ? null : text);
 }

@@ -1,6 +1,15 @@
-/** What the mall takes at sign-up, so that most mistakes are told before anything is sent. */
+/** What the mall takes in its forms, so that most mistakes are told before anything is sent. */
 export const PASSWORD_MIN = 8;
 export const PASSWORD_MAX = 128;
+
+/**
+ * Whether a product's picture may lie there: nothing, a path of this shop, or an https address. The
+ * pages' policy (`img-src`) lets exactly these be shown; `mall/src/product/command.rs` says the same.
+ */
+export function isPicture(address: string): boolean {
+  if (/[\s\\\p{Cc}]/u.test(address)) return false;
+  return /^($|\/(?!\/)|https:\/\/[^/?#])/.test(address);
+}
 
 export function isUsername(text: string): boolean {
   const name = text.trim().toLowerCase();

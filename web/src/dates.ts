@@ -23,6 +23,20 @@ export function clockTime(rfc3339: string, locale: Locale): string {
   return new Intl.DateTimeFormat(locale, { timeStyle: 'short' }).format(time);
 }
 
+/** A moment for "as of": hours and minutes within a day, with its date after. */
+export function asOf(rfc3339: string, now: number, locale: Locale): string {
+  const time = Date.parse(rfc3339);
+  return now - time < DAY ? clockTime(rfc3339, locale) : absolute(time, locale);
+}
+
+/** How long to wait, rounded up: seconds under two minutes, minutes under two hours, hours. */
+export function patience(seconds: number, locale: Locale): string {
+  const [amount, unit] =
+    seconds < 120 ? [seconds, 'second'] : seconds < 7200 ? [seconds / 60, 'minute'] : [seconds / 3600, 'hour'];
+  const format = { style: 'unit', unit, unitDisplay: 'long' } as const;
+  return new Intl.NumberFormat(locale, format).format(Math.ceil(amount));
+}
+
 function absolute(time: number, locale: Locale): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' }).format(time);
 }

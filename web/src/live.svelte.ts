@@ -2,13 +2,17 @@
  * My page, live: read once (or taken from the prerendered page), then changed by events.
  *
  * One stream for the whole app. It is closed while the tab is hidden, because a browser has few
- * connections to one address, and goes on from the last position without a gap.
+ * connections to one address, and goes on from the last position without a gap. What one has done
+ * oneself stands over it until it is told here too.
  */
+import { Refused } from './api/http';
 import { eventsOf, mall } from './api/mall';
 import type { Customer, MyPage, Order, OrderRow } from './api/wire';
 import { refreshKnownProducts } from './catalogue.svelte';
 import { t } from './locale.svelte';
-import { deliveryBadge, withPage, withRow, withRows } from './orders';
+import { Heartbeat } from './heartbeat';
+import { deliveryBadge, newer, withPage, withRow, withRows } from './orders';
+import { ownRows, remember, settle } from './own.svelte';
 import { currentUser, onLeave, stillSignedIn } from './session.svelte';
 import { announce } from './spoken.svelte';
 
@@ -24,8 +28,6 @@ interface Live {
   lost: boolean;
   staleSince: string | null;
   failure: unknown;
-  /** Orders whose cancellation was accepted: no older event may show them otherwise. */
-  cancelled: number[];
   /** The row that changed last, to be pointed out once. */
   changed: number | undefined;
 }
@@ -36,7 +38,6 @@ const nothing = (): Live => ({
   lost: false,
   staleSince: null,
   failure: undefined,
-  cancelled: [],
   changed: undefined,
 });
 
@@ -45,6 +46,7 @@ export const live = $state<Live>(nothing());
 let stream: EventSource | undefined;
 let position = '';
 let retry: ReturnType<typeof setTimeout> | undefined;
+const heartbeat = new Heartbeat(broken);
 
 onLeave(() => {
   close();
@@ -56,10 +58,16 @@ document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'hidden') close();
   else if (live.page) open(live.page.customerId);
 });
+// A network that comes back does not say what was lost with it.
+addEventListener('offline', broken);
+addEventListener('online', broken);
+
+/** The newest orders as far as they are known, before there is a page too. */
+export const shownOrders = (): readonly OrderRow[] => live.page?.orders ?? ownRows();
 
 /** Begins from the page the server rendered. */
 export function startFrom(page: MyPage, staleSince: string | null): void {
-  show(page);
+  show(page, staleSince);
   open(page.customerId);
   stale(page.customerId, staleSince);
 }
@@ -83,12 +91,12 @@ export async function olderOrders(): Promise<boolean> {
 }
 
 export const rowOf = (orderId: number): OrderRow | undefined =>
-  live.page?.orders.find((row) => row.orderId === orderId);
+  shownOrders().find((row) => row.orderId === orderId);
 
 /** An order as it was just taken, unless an event has brought it already. */
 export function showTaken(order: Order, imageUrl: string | null, now: string): void {
-  if (!live.page || rowOf(order.id)) return;
-  live.page.orders = withRow(live.page.orders, {
+  if (rowOf(order.id)) return;
+  showOwn({
     orderId: order.id,
     productId: order.productId,
     productName: order.productName,
@@ -102,20 +110,26 @@ export function showTaken(order: Order, imageUrl: string | null, now: string): v
 }
 
 export function showCancelled(orderId: number): void {
-  live.cancelled.push(orderId);
   const row = rowOf(orderId);
-  if (row) changeRow(row);
+  if (row) showOwn({ ...row, orderState: 'OrderCancelled' });
+}
+
+function showOwn(row: OrderRow): void {
+  remember(row);
+  if (live.page) changeRow(row);
 }
 
 async function read(owner: string, after?: string | null): Promise<void> {
   try {
     const { body, staleSince } = await mall.myPage(owner, after);
     live.failure = undefined;
-    show(withPage(live.page, body));
+    show(body, staleSince);
     open(owner);
     stale(owner, staleSince);
   } catch (failure) {
     live.failure = failure;
+    // Whoever looks is told; what has happened meanwhile is brought without being asked for.
+    if (failure instanceof Refused && failure.trouble) again(() => void read(owner));
   }
 }
 
@@ -125,9 +139,12 @@ function stale(owner: string, since: string | null): void {
   if (since) again(() => live.staleSince && void read(owner));
 }
 
-function show(page: MyPage): void {
+function show(page: MyPage, staleSince: string | null): void {
   position = page.position;
-  live.page = page;
+  // A page of the past knows nothing of what has come since.
+  const own = staleSince ? withRows(ownRows(), live.page?.orders ?? []) : ownRows();
+  live.page = withPage(live.page, page, own);
+  if (!staleSince) settle(page.orders);
 }
 
 function open(owner: string): void {
@@ -135,6 +152,7 @@ function open(owner: string): void {
   clearTimeout(retry);
   stream = new EventSource(eventsOf(owner, position));
   stream.onopen = () => Object.assign(live, { connected: true, lost: false });
+  stream.addEventListener('alive', () => heartbeat.beat());
   stream.onerror = () => {
     Object.assign(live, { connected: false, lost: true });
     // The browser tries again by itself, but not after a refusal: the session may have run out.
@@ -143,16 +161,29 @@ function open(owner: string): void {
       again(() => void stillSignedIn().then((signedIn) => signedIn && open(owner), () => open(owner)));
     }
   };
-  listen(stream, 'order', (row: OrderRow) => changeRow(row));
+  listen(stream, 'order', (row: OrderRow) => {
+    changeRow(row);
+    settle([row]);
+  });
   listen(stream, 'customer', (customer: Customer) => {
     if (live.page) Object.assign(live.page, customer);
   });
-  listen(stream, 'reset', (page: MyPage) => show(page));
+  listen(stream, 'reset', (page: MyPage) => show(page, null));
+}
+
+/** The stream is no more, or may be no more: it is opened anew where there is a network. */
+function broken(): void {
+  const owner = live.page?.customerId;
+  if (!owner) return;
+  close();
+  live.lost = true;
+  if (navigator.onLine) open(owner);
 }
 
 function listen<T>(source: EventSource, name: string, take: (news: T) => void): void {
   source.addEventListener(name, (event: MessageEvent<string>) => {
     if (event.lastEventId) position = event.lastEventId;
+    heartbeat.heard();
     live.staleSince = null;
     take(JSON.parse(event.data) as T);
   });
@@ -160,10 +191,8 @@ function listen<T>(source: EventSource, name: string, take: (news: T) => void): 
 
 function changeRow(news: OrderRow): void {
   if (!live.page) return;
-  const row: OrderRow = live.cancelled.includes(news.orderId)
-    ? { ...news, orderState: 'OrderCancelled' }
-    : news;
-  const before = rowOf(row.orderId);
+  const before = rowOf(news.orderId);
+  const row = before ? newer(before, news) : news;
   const same =
     before?.orderState === row.orderState && before.deliveryState === row.deliveryState;
   live.page.orders = withRow(live.page.orders, row);
@@ -178,6 +207,7 @@ function changeRow(news: OrderRow): void {
 
 function close(): void {
   clearTimeout(retry);
+  heartbeat.stop();
   stream?.close();
   stream = undefined;
   live.connected = false;

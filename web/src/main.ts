@@ -3,32 +3,48 @@
  *
  * A prerendered page carries its data as an island: the app is drawn beside the static part from
  * that data and takes its place within one frame, then lives on events from the page's position.
+ * A page that the mall refused says with which status, and the app says it in words.
  */
 import { flushSync, mount } from 'svelte';
+import { renewSession } from './api/http';
 import type { MyPage } from './api/wire';
 import App from './App.svelte';
+import { reloadOnce } from './fresh';
 import { startFrom } from './live.svelte';
 import { startLocale } from './locale.svelte';
-import { startRouter } from './router.svelte';
-import { loadAhead } from './screens';
-import { KEPT_AS, startSession } from './session.svelte';
+import { arrival, currentRoute, go, startRouter } from './router.svelte';
+import { noteFailed } from './pictures';
+import { load, loadAhead } from './screens';
+import { isSignedIn, isSignOutUnfinished, startSession } from './session.svelte';
+import { surviveTranslation } from './translation';
 import './styles/index.css';
 
 void start();
 
 async function start(): Promise<void> {
   const prerendered = document.getElementById('static');
-  const island = islandPage();
-  if (island && revived()) {
+  let island = islandPage();
+  if (island && isSignOutUnfinished()) {
+    // Whoever left is still known to the mall, which could not be told yet.
+    prerendered?.remove();
+    island = undefined;
+    go('/', { replace: true });
+  } else if (island && revived()) {
     // The browser brought a private page back after its owner had left.
     prerendered?.remove();
     location.reload();
     return;
   }
   await startLocale(island !== undefined);
-  startRouter();
+  const status = pageStatus();
+  startRouter(status, isSignedIn());
+  if (status === 401 && isSignedIn()) void renewed();
   loadAhead();
-  if (island) startFrom(island, prerendered?.dataset.staleSince || null);
+  surviveTranslation();
+  if (island) {
+    startFrom(island, prerendered?.dataset.staleSince || null);
+    await load('my-page').catch(() => undefined);
+  }
   void startSession(island !== undefined);
   takeOver(prerendered);
 }
@@ -37,6 +53,9 @@ function takeOver(prerendered: HTMLElement | null): void {
   const app = document.getElementById('app');
   if (!app) throw new Error('the page has no #app');
   app.hidden = true;
+  for (const image of prerendered?.querySelectorAll('img') ?? []) {
+    if (image.complete && !image.naturalWidth) noteFailed(image.getAttribute('src') ?? '');
+  }
   mount(App, { target: app });
   flushSync();
   app.hidden = false;
@@ -48,7 +67,17 @@ function islandPage(): MyPage | undefined {
   return text ? (JSON.parse(text) as MyPage) : undefined;
 }
 
+/** What the page was answered with; 0 where it was not refused. */
+function pageStatus(): number {
+  return Number(document.querySelector<HTMLMetaElement>('meta[name="yeoul-status"]')?.content ?? 0);
+}
+
+/** A page that is none of the app's is asked for once more where the session only had to be renewed. */
+async function renewed(): Promise<void> {
+  if (currentRoute().screen !== 'sign-in') return;
+  if (await renewSession().catch(() => false)) reloadOnce();
+}
+
 function revived(): boolean {
-  const [entry] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
-  return entry?.type === 'back_forward' && localStorage.getItem(KEPT_AS) === null;
+  return arrival() === 'back_forward' && !isSignedIn();
 }

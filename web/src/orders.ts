@@ -10,6 +10,16 @@ const ORDER_TONES: Record<OrderState, Tone> = {
   OrderRejected: 'stopped',
 };
 
+/** The way of an order, and of a delivery: each state comes after those before it. */
+const ORDER_STEPS: OrderState[] = ['PENDING', 'OrderPlaced', 'OrderRejected', 'OrderCancelled'];
+const DELIVERY_STEPS: (DeliveryState | null)[] = [
+  null,
+  'DeliveryStarted',
+  'DeliveryCompleted',
+  'DeliveryCancelled',
+  'DeliveryReturned',
+];
+
 const DELIVERY_TONES: Record<DeliveryState, Tone> = {
   DeliveryStarted: 'live',
   DeliveryCompleted: 'good',
@@ -35,6 +45,24 @@ export function isUnderWay(row: OrderRow): boolean {
   return placed && (row.deliveryState === null || row.deliveryState === 'DeliveryStarted');
 }
 
+/**
+ * Of two states of one order the one that came later: an order never goes back, so what is further
+ * is newer, whichever was heard last. An old page never takes back what was shown.
+ */
+export function newer(a: OrderRow, b: OrderRow): OrderRow {
+  return {
+    ...b,
+    orderState: further(ORDER_STEPS, a.orderState, b.orderState),
+    deliveryState: further(DELIVERY_STEPS, a.deliveryState, b.deliveryState),
+  };
+}
+
+/** A state that is not known here yet is news. */
+function further<S>(steps: readonly S[], a: S, b: S): S {
+  const step = steps.indexOf(b);
+  return step >= 0 && steps.indexOf(a) > step ? a : b;
+}
+
 /** `rows` with `row` new or changed, newest first. */
 export function withRow(rows: readonly OrderRow[], row: OrderRow): OrderRow[] {
   return withRows(rows, [row]);
@@ -42,13 +70,34 @@ export function withRow(rows: readonly OrderRow[], row: OrderRow): OrderRow[] {
 
 /** `rows` with all of `more` new or changed, newest first. */
 export function withRows(rows: readonly OrderRow[], more: readonly OrderRow[]): OrderRow[] {
-  const byId = new Map([...rows, ...more].map((row) => [row.orderId, row]));
+  const byId = new Map(rows.map((row) => [row.orderId, row]));
+  for (const row of more) {
+    const known = byId.get(row.orderId);
+    byId.set(row.orderId, known ? newer(known, row) : row);
+  }
   return [...byId.values()].sort((a, b) => b.orderId - a.orderId);
 }
 
-/** A page read again, with the older rows that were already shown below it. */
-export function withPage(shown: MyPage | undefined, page: MyPage): MyPage {
+/** Whether `page` tells everything that `own` does, or something later. */
+export function tells(page: readonly OrderRow[], own: OrderRow): boolean {
+  const told = page.find((row) => row.orderId === own.orderId);
+  if (!told) return false;
+  const { orderState, deliveryState } = newer(own, told);
+  return orderState === told.orderState && deliveryState === told.deliveryState;
+}
+
+/**
+ * A page read again, over what was already shown: the older rows below it, and of its own rows
+ * whatever is newer. What is shown and missing from its midst is not there any more, unless it is
+ * one of `own`.
+ */
+export function withPage(
+  shown: MyPage | undefined,
+  page: MyPage,
+  own: readonly OrderRow[] = [],
+): MyPage {
   const oldest = page.orders.at(-1)?.orderId ?? Infinity;
-  const older = shown?.orders.filter((row) => row.orderId < oldest) ?? [];
-  return { ...page, orders: withRows(older, page.orders) };
+  const listed = new Set(page.orders.map((row) => row.orderId));
+  const kept = shown?.orders.filter((row) => row.orderId < oldest || listed.has(row.orderId)) ?? [];
+  return { ...page, orders: withRows(withRows(own, kept), page.orders) };
 }

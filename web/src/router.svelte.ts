@@ -3,7 +3,7 @@
  *
  * It knows nothing of what the screens show.
  */
-import { matchRoute, type Route } from './routes';
+import { firstRoute, matchRoute, type Route } from './routes';
 
 let route = $state<Route>(read());
 let visits = $state(0);
@@ -13,16 +13,37 @@ export const currentRoute = (): Route => route;
 /** Counts navigations, 0 at the first page: what follows a navigation follows this. */
 export const navigations = (): number => visits;
 
-export function startRouter(): void {
+/** What the present history entry keeps: where it was scrolled to, and what its screen noted. */
+interface Entry {
+  scroll?: number;
+  note?: unknown;
+}
+
+/** What the screen of this entry noted, also after a reload and on coming back. */
+export const noted = (): unknown => (history.state as Entry | null)?.note;
+
+export const note = (it: unknown): void => keepInEntry({ note: it });
+
+/** How this page was come by: a link or an address, a reload, or going back or forward. */
+export function arrival(): string | undefined {
+  const [entry] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
+  return entry?.type;
+}
+
+/** `status` is what the first page was answered with. */
+export function startRouter(status: number, signedIn: boolean): void {
+  // An address that is asked for again is asked for from the start.
+  if (arrival() === 'navigate') note(undefined);
+  route = firstRoute(status, signedIn, location.pathname, location.search);
   history.scrollRestoration = 'manual';
   addEventListener('popstate', (event) => {
-    follow((event.state as { scroll?: number } | null)?.scroll ?? 0);
+    follow((event.state as Entry | null)?.scroll ?? 0);
   });
   // Kept as one scrolls: at a popstate the entry that is left can no longer be written.
   addEventListener('pagehide', keepScroll);
   addEventListener('scrollend', keepScroll);
   document.addEventListener('click', takeLink);
-  const kept = (history.state as { scroll?: number } | null)?.scroll;
+  const kept = (history.state as Entry | null)?.scroll;
   if (kept) requestAnimationFrame(() => scrollTo(0, kept));
 }
 
@@ -48,7 +69,11 @@ function read(): Route {
 }
 
 function keepScroll(): void {
-  history.replaceState({ scroll: scrollY }, '');
+  keepInEntry({ scroll: scrollY });
+}
+
+function keepInEntry(more: Entry): void {
+  history.replaceState({ ...(history.state as Entry | null), ...more }, '');
 }
 
 function follow(scroll: number): void {

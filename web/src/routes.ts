@@ -6,11 +6,25 @@ export type Route =
   | { screen: 'my-page' }
   | { screen: 'sign-in'; from: string }
   | { screen: 'sign-up'; from: string }
-  | { screen: 'not-found' };
+  | { screen: 'not-found' }
+  /** What the server answered in the place of a page. */
+  | { screen: 'refused'; status: number };
 
 /** The least and the most pieces one order takes. */
 export const QUANTITY_MIN = 1;
 export const QUANTITY_MAX = 1000;
+
+/**
+ * The screen for a page that came with `status`: what the server says of an address stands until
+ * one goes elsewhere. Who has been `signedIn` may still be, so their own screens ask themselves.
+ */
+export function firstRoute(status: number, signedIn: boolean, path: string, search: string): Route {
+  const route = matchRoute(path, search);
+  if (status < 400) return route;
+  if (status !== 401) return status === 404 ? { screen: 'not-found' } : { screen: 'refused', status };
+  if (route.screen === 'sign-in' || (signedIn && route.screen === 'my-page')) return route;
+  return { screen: 'sign-in', from: ownPath(path + search) };
+}
 
 export function matchRoute(path: string, search: string): Route {
   const query = new URLSearchParams(search);

@@ -1,13 +1,16 @@
 import { describe, expect, it, test, vi } from 'vitest';
-import { Refused } from '../src/api/http';
+import { Refused, troubleOf } from '../src/api/http';
 import type { MyPage, OrderRow } from '../src/api/wire';
 import { Attempt } from '../src/attempt.svelte';
-import { isUsername } from '../src/credentials';
-import { when } from '../src/dates';
+import { isPicture, isUsername } from '../src/credentials';
+import { patience, when } from '../src/dates';
+import { Heartbeat, SILENCE_MS_MAX } from '../src/heartbeat';
 import { mileageOf, money } from '../src/money';
 import { optionsOf } from '../src/options';
-import { deliveryBadge, isUnderWay, withPage, withRow } from '../src/orders';
-import { matchRoute, ownPath, pieces } from '../src/routes';
+import { deliveryBadge, isUnderWay, newer, tells, withPage, withRow } from '../src/orders';
+import { hasFailed, noteFailed } from '../src/pictures';
+import { priceNow } from '../src/prices';
+import { firstRoute, matchRoute, ownPath, pieces } from '../src/routes';
 import { chooseLocale } from '../src/texts/choose';
 
 const row = (orderId: number, more: Partial<OrderRow> = {}): OrderRow => ({
@@ -174,6 +177,158 @@ test('a page read again keeps only the older rows below it', () => {
   expect(merged.orders.map((it) => it.orderId)).toEqual([5, 3, 2, 1]);
 });
 
+const states = (it: OrderRow): string => `${it.orderState} ${it.deliveryState}`;
+
+test.each([
+  ['PENDING', null, 'OrderPlaced', 'DeliveryStarted', 'OrderPlaced DeliveryStarted'],
+  ['OrderPlaced', 'DeliveryStarted', 'PENDING', null, 'OrderPlaced DeliveryStarted'],
+  ['OrderCancelled', null, 'OrderPlaced', 'DeliveryStarted', 'OrderCancelled DeliveryStarted'],
+  ['OrderPlaced', 'DeliveryCompleted', 'OrderPlaced', 'DeliveryReturned', 'OrderPlaced DeliveryReturned'],
+  ['OrderRejected', null, 'PENDING', null, 'OrderRejected null'],
+  ['PENDING', null, 'BackOrdered', null, 'BackOrdered null'],
+] as const)('of %s %s and %s %s the later is shown', (orderA, deliveryA, orderB, deliveryB, shown) => {
+  const older = row(1, { orderState: orderA, deliveryState: deliveryA });
+  const news = row(1, { orderState: orderB as OrderRow['orderState'], deliveryState: deliveryB });
+  expect(states(newer(older, news))).toBe(shown);
+});
+
+describe('what one has just done', () => {
+  const page = (orders: OrderRow[]): MyPage => ({
+    customerId: 'a@b',
+    nickname: '',
+    address: '',
+    mileage: 0,
+    version: 1,
+    position: 'p',
+    orders,
+  });
+  const taken = row(9, { orderState: 'PENDING' });
+  const cancelled = row(3, { orderState: 'OrderCancelled' });
+
+  it('stands over a page that does not know of it', () => {
+    const shown = withPage(page([row(3)]), page([row(3), row(2)]), [taken, cancelled]);
+    expect(shown.orders.map((it) => `${it.orderId} ${it.orderState}`)).toEqual([
+      '9 PENDING',
+      '3 OrderCancelled',
+      '2 OrderPlaced',
+    ]);
+  });
+
+  it('is told by a page that says the same or something later, and by no other', () => {
+    expect(tells([row(8)], taken)).toBe(false);
+    expect(tells([row(9, { orderState: 'PENDING' })], taken)).toBe(true);
+    expect(tells([row(9, { deliveryState: 'DeliveryStarted' })], taken)).toBe(true);
+    expect(tells([row(3)], cancelled)).toBe(false);
+    expect(tells([row(3, { orderState: 'OrderCancelled' })], cancelled)).toBe(true);
+  });
+});
+
+test.each([
+  [0, '', true, 'down'],
+  [0, '', false, 'offline'],
+  [429, 'yeoul; error=http_request_denied', true, 'busy'],
+  [503, '', true, 'busy'],
+  [503, 'yeoul; error=connection_limit_reached', true, 'busy'],
+  [503, 'yeoul; error=connection_refused', true, 'down'],
+  [503, 'yeoul; error=destination_unavailable', true, 'down'],
+  [504, 'yeoul; error=http_response_timeout', true, 'busy'],
+  [504, 'yeoul; error=connection_timeout', true, 'down'],
+  [502, 'yeoul; error=http_protocol_error', true, 'down'],
+  [500, '', true, undefined],
+  [409, '', true, undefined],
+])('%i with %j, online %s, is %s', (status, proxy, online, trouble) => {
+  expect(troubleOf(status, proxy, online)).toBe(trouble);
+});
+
+test.each([
+  ['', true],
+  ['/goods/img/TV.svg', true],
+  ['/그림.svg?v=2#a', true],
+  ['https://pictures.example/a.png', true],
+  ['https://x', true],
+  ['http://pictures.example/a.png', false],
+  ['//pictures.example/a.png', false],
+  ['/\\pictures.example/a.png', false],
+  ['https:///a.png', false],
+  ['https://', false],
+  ['https://x/a b.png', false],
+  ['/a\u0000.png', false],
+  ['javascript:alert(1)', false],
+  ['data:image/png;base64,AAAA', false],
+  ['a.png', false],
+])('a picture at %j: %s', (address, taken) => {
+  expect(isPicture(address)).toBe(taken);
+});
+
+test('a picture that failed is left alone for a minute', () => {
+  noteFailed('/a.png', 1_000);
+  expect([hasFailed('/a.png', 60_999), hasFailed('/a.png', 61_000), hasFailed('/b.png', 1_000)]).toEqual([true, false, false]);
+});
+
+test('another price is read from the refusal, and from no other refusal', () => {
+  const refusal = (status: number, field: string, limit?: number): Refused =>
+    new Refused(status, { errors: [{ field, reason: '', ...(limit === undefined ? {} : { limit }) }] }, undefined);
+  expect(priceNow(refusal(409, 'expectedPrice', 12_000))).toBe(12_000);
+  expect(priceNow(refusal(409, 'quantity', 3))).toBeUndefined();
+  expect(priceNow(refusal(400, 'expectedPrice', 12_000))).toBeUndefined();
+  expect(priceNow(new Refused(409, {}, undefined))).toBeUndefined();
+});
+
+describe('what a page was answered with decides what it shows', () => {
+  test.each([
+    [0, false, '/products/3', { screen: 'product', id: 3, quantity: 1 }],
+    [404, false, '/products/99999', { screen: 'not-found' }],
+    [404, true, '/products/3/', { screen: 'not-found' }],
+    [403, true, '/mypages/2%40uengine.org', { screen: 'refused', status: 403 }],
+    [503, true, '/mypage', { screen: 'refused', status: 503 }],
+    [401, false, '/mypage', { screen: 'sign-in', from: '/mypage' }],
+    [401, false, '/orders', { screen: 'sign-in', from: '/orders' }],
+    // Their session may only have to be renewed.
+    [401, true, '/mypage', { screen: 'my-page' }],
+    [401, true, '/orders', { screen: 'sign-in', from: '/orders' }],
+    [401, false, '/signin', { screen: 'sign-in', from: '/' }],
+  ])('%i, signed in %s, %s', (status, signedIn, path, route) => {
+    expect(firstRoute(status, signedIn, path, '')).toEqual(route);
+  });
+});
+
+test('how long to wait is said in whole words of the fitting size', () => {
+  expect([1, 119, 120, 271, 7_199, 7_200].map((it) => patience(it, 'ko'))).toEqual(['1초', '119초', '2분', '5분', '120분', '2시간']);
+  expect(patience(271, 'en')).toBe('5 minutes');
+});
+
+describe('a heartbeat', () => {
+  it('that misses two beats is dead, once', () => {
+    vi.useFakeTimers();
+    const dead = vi.fn();
+    const heartbeat = new Heartbeat(dead);
+    heartbeat.beat();
+    vi.advanceTimersByTime(SILENCE_MS_MAX - 1);
+    heartbeat.heard();
+    vi.advanceTimersByTime(SILENCE_MS_MAX - 1);
+    expect(dead).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(dead).toHaveBeenCalledTimes(1);
+    vi.advanceTimersByTime(10 * SILENCE_MS_MAX);
+    expect(dead).toHaveBeenCalledTimes(1);
+    vi.useRealTimers();
+  });
+
+  it('is not expected from a server that has none, nor from a stream that was closed', () => {
+    vi.useFakeTimers();
+    const dead = vi.fn();
+    const heartbeat = new Heartbeat(dead);
+    heartbeat.heard();
+    vi.advanceTimersByTime(10 * SILENCE_MS_MAX);
+    heartbeat.beat();
+    heartbeat.stop();
+    heartbeat.heard();
+    vi.advanceTimersByTime(10 * SILENCE_MS_MAX);
+    expect(dead).not.toHaveBeenCalled();
+    vi.useRealTimers();
+  });
+});
+
 describe('an attempt', () => {
   const refused = (status: number, seconds?: number): Refused => new Refused(status, {}, seconds);
 
@@ -215,6 +370,24 @@ describe('an attempt', () => {
     await attempt.run({ quantity: 2 }, unanswered);
     expect(keys[1]).toBe(keys[0]);
     expect(keys[2]).not.toBe(keys[0]);
+  });
+
+  it('that was given up says so, and not that it was tried often', async () => {
+    const attempt = new Attempt();
+    const done = attempt.run('wish', () => Promise.reject(refused(503, 3)));
+    await vi.waitFor(() => expect(attempt.phase).toBe('waiting'));
+    attempt.stop();
+    expect(await done).toBeUndefined();
+    expect([attempt.phase, attempt.stopped, attempt.late]).toEqual(['refused', true, false]);
+  });
+
+  it('that is asked for more patience than it has is told at once', async () => {
+    const attempt = new Attempt();
+    const send = vi.fn(() => Promise.reject(refused(429, 31)));
+    await attempt.run('wish', send);
+    expect([attempt.phase, attempt.late, send.mock.calls.length]).toEqual(['refused', true, 1]);
+    await attempt.run('another', () => Promise.reject(refused(429, 1)), (it) => it.status !== 429);
+    expect([attempt.phase, attempt.late]).toEqual(['refused', true]);
   });
 
   it('gives up after five tries', async () => {

@@ -116,14 +116,26 @@ fn name(fields: &mut Fields) -> Option<String> {
     Some(name)
 }
 
-/// A path of ours or a web address: what stands in an `img` must not be a script.
+/// Nothing, a path of ours or an https address: exactly what the pages' policy lets be shown (their
+/// `img-src`), so that whatever is taken here is seen there. `web/src/credentials.ts` says the same.
 fn image_url(fields: &mut Fields) -> Option<String> {
     let url = fields.text("imageUrl", IMAGE_URL_CHARS_MAX)?;
-    let known = ["/", "http://", "https://"].iter().any(|start| url.starts_with(start));
-    if !(url.is_empty() || known) || url.starts_with("//") || url.contains(char::is_control) {
-        fields.note("imageUrl", "must be a path or an http address", None);
+    if !is_picture(&url) {
+        let reason = "must be a path of this shop, starting with /, or an https:// address";
+        fields.note("imageUrl", reason, None);
     }
     Some(url)
+}
+
+/// Browsers read `\` as `/` and drop blanks: an address that holds either is not what it seems.
+fn is_picture(url: &str) -> bool {
+    if url.contains(|it: char| it.is_whitespace() || it.is_control() || it == '\\') {
+        return false;
+    }
+    match url.strip_prefix("https://") {
+        Some(rest) => !matches!(rest.bytes().next(), None | Some(b'/' | b'?' | b'#')),
+        None => url.is_empty() || (url.starts_with('/') && !url.starts_with("//")),
+    }
 }
 
 fn policy(fields: &mut Fields) -> Option<Policy> {
@@ -211,6 +223,11 @@ mod tests {
             ("stock", json!(null), json!(1.5)),
             ("imageUrl", json!("/goods/img/TV.svg"), json!("javascript:alert(1)")),
             ("imageUrl", json!("https://x/y.png"), json!("//x/y.png")),
+            ("imageUrl", json!(""), json!("http://x/y.png")),
+            ("imageUrl", json!("/y?z=1#a"), json!("/\\x/y.png")),
+            ("imageUrl", json!("https://x"), json!("https:///y.png")),
+            ("imageUrl", json!("https://x/그림.png"), json!("https://x/y z.png")),
+            ("imageUrl", json!("/그림.svg"), json!("data:image/png;base64,AAAA")),
             ("stockPolicy", json!("reject"), json!("backorder")),
             ("stockPolicy", json!(null), json!("")),
             (

@@ -2,12 +2,33 @@
  * One way to call the mall: JSON in and out, a session renewed once, refusals as one type.
  *
  * Cookies are the session and are never read here; whoever has to sign in again is told by
- * `onSignedOut`, set by the session.
+ * `onSignedOut`, and whether the page still shows the person whose cookies are sent is asked by
+ * `onWrite`, both set by the session. Nothing is stored by the browser: a page and its data share
+ * an address, and going back must never show the data.
  */
+import { local } from '../kept';
 import type { FieldError, Problem } from './wire';
 
 /** How long a refusal lasts when it does not say so itself. */
 const RETRY_SECONDS = 3;
+/** How long a renewal may hold up the other tabs. */
+const RENEWAL_MS_MAX = 15_000;
+/** When the session was last renewed, in milliseconds, over all tabs. */
+const RENEWED_AS = 'renewedAt';
+/** What changes the session happens in one tab at a time. */
+const LOCK = 'session';
+
+/** Why what was asked for could not be done now: too many ask, something stands still, no network. */
+export type Trouble = 'busy' | 'down' | 'offline';
+
+/** Which trouble an answer speaks of; `status` 0 is none at all. `proxy` is its `Proxy-Status`. */
+export function troubleOf(status: number, proxy = '', online = true): Trouble | undefined {
+  if (status === 0) return online ? 'down' : 'offline';
+  if (status === 429) return 'busy';
+  if (status === 502) return 'down';
+  if (status !== 503 && status !== 504) return undefined;
+  return !proxy || /request_denied|limit_reached|response_timeout/.test(proxy) ? 'busy' : 'down';
+}
 
 /** The mall said no, or (`status` 0) could not be reached. */
 export class Refused extends Error {
@@ -16,6 +37,7 @@ export class Refused extends Error {
     readonly problem: Problem,
     /** Set where the same call may be sent again: seconds to wait before. */
     readonly retrySeconds: number | undefined,
+    readonly trouble: Trouble | undefined = troubleOf(status),
   ) {
     super(problem.detail ?? problem.title ?? `refused. status=\`${status}\``);
   }
@@ -42,16 +64,23 @@ export interface Answer<T> {
 }
 
 let signedOut: (method: string) => void = () => {};
+let admit: () => void = () => {};
 let renewing: Promise<boolean> | undefined;
 
 export function onSignedOut(handler: (method: string) => void): void {
   signedOut = handler;
 }
 
+/** `check` throws where what is about to be sent is no longer the signed-in person's. */
+export function onWrite(check: () => void): void {
+  admit = check;
+}
+
 export async function call<T>(method: string, path: string, how: Call = {}): Promise<Answer<T>> {
+  const sentAt = Date.now();
   let response = await send(method, path, how);
   if (response.status === 401 && !how.bare) {
-    if (await renewSession()) response = await send(method, path, how);
+    if (await renewSession(sentAt)) response = await send(method, path, how);
     if (response.status === 401) signedOut(method);
   }
   if (!response.ok) throw await refusal(response);
@@ -63,37 +92,61 @@ export async function call<T>(method: string, path: string, how: Call = {}): Pro
   };
 }
 
-/** Renews the session from its refresh cookie; calls that meet share one renewal. */
-export function renewSession(): Promise<boolean> {
-  renewing ??= send('PUT', '/oauth/session', {})
-    .then((response) => response.ok)
-    .finally(() => (renewing = undefined));
+/**
+ * Renews the session from its refresh cookie: once, however many calls and tabs need it. False
+ * where the session has ended; throws where that is not known.
+ *
+ * `since` is when the call that was refused had been sent: a renewal after that was its renewal.
+ */
+export function renewSession(since = Date.now()): Promise<boolean> {
+  renewing ??= alone(() => renew(since)).finally(() => (renewing = undefined));
   return renewing;
 }
 
+/** Runs `act` while no other tab does the like; where there are no locks it just runs. */
+export function alone<T>(act: () => Promise<T>): Promise<T> {
+  return navigator.locks ? (navigator.locks.request(LOCK, act) as Promise<T>) : act();
+}
+
+async function renew(since: number): Promise<boolean> {
+  if (Number(local.get(RENEWED_AS)) >= since) return true;
+  const response = await send('PUT', '/oauth/session', { bare: true });
+  if (response.status === 401) return false;
+  if (!response.ok) throw await refusal(response);
+  local.set(RENEWED_AS, String(Date.now()));
+  return true;
+}
+
 async function send(method: string, path: string, how: Call): Promise<Response> {
+  if (method !== 'GET' && !how.bare) admit();
   const headers = new Headers({ Accept: 'application/json', ...how.headers });
-  let body: string | URLSearchParams | null = null;
+  const request: RequestInit = { method, headers, cache: 'no-store' };
   if (how.json !== undefined) {
     headers.set('Content-Type', 'application/json');
-    body = JSON.stringify(how.json);
+    request.body = JSON.stringify(how.json);
   } else if (how.form) {
-    body = new URLSearchParams(how.form);
+    request.body = new URLSearchParams(how.form);
+  }
+  if (how.bare) {
+    // Whoever waits behind the lock is not held up for ever; who leaves is heard out.
+    if (method === 'PUT') request.signal = AbortSignal.timeout(RENEWAL_MS_MAX);
+    request.keepalive = method === 'DELETE';
   }
   try {
-    return await fetch(path, { method, headers, body });
+    return await fetch(path, request);
   } catch {
-    throw new Refused(0, {}, RETRY_SECONDS);
+    throw new Refused(0, {}, RETRY_SECONDS, troubleOf(0, '', navigator.onLine));
   }
 }
 
 async function refusal(response: Response): Promise<Refused> {
+  const { status } = response;
   const problem = await response.json().catch(() => ({}));
-  return new Refused(response.status, problem as Problem, retrySeconds(response));
+  const trouble = troubleOf(status, response.headers.get('Proxy-Status') ?? '');
+  return new Refused(status, problem as Problem, trouble && retrySeconds(response), trouble);
 }
 
-function retrySeconds(response: Response): number | undefined {
-  if (![429, 502, 503, 504].includes(response.status)) return undefined;
+function retrySeconds(response: Response): number {
   const seconds = Number(response.headers.get('Retry-After'));
   return Number.isFinite(seconds) && seconds >= 1 ? Math.ceil(seconds) : RETRY_SECONDS;
 }

@@ -51,8 +51,12 @@ export const eventsOf = (owner: string, after: string): string =>
 export interface NewOrder {
   productId: number;
   quantity: number;
+  /** Who orders: refused where the cookies are another's. */
+  customerId?: string | undefined;
   customerName: string;
   customerAddr: string;
+  /** KRW for one piece, as it was seen: another price is refused rather than charged. */
+  expectedPrice?: number | undefined;
 }
 
 export interface NewUser {

@@ -1,0 +1,329 @@
+// What is typed, asked and refused: prices, focus, words, and text that is not lost.
+import assert from 'node:assert/strict';
+import { ADMINISTRATOR, CUSTOMER, LIVE, order, picture, row, SECOND_CUSTOMER, shop, signIn, visit } from './start.mjs';
+
+const here = shop({ faults: true });
+const { visitor } = here;
+
+const focused = (page) =>
+  page.evaluate(() => {
+    const { localName, id, className } = document.activeElement ?? {};
+    return [localName, id || className].filter(Boolean).join(' ');
+  });
+
+/** Changes a product as an administrator elsewhere does. */
+async function change(id, fields) {
+  const guest = await visit(here.browser, here.mall, {});
+  await signIn(guest.page, ...ADMINISTRATOR);
+  const status = await guest.page.evaluate(
+    async ([id, fields]) =>
+      (
+        await fetch(`/products/${id}`, {
+          method: 'PATCH',
+          headers: { 'Content-Type': 'application/json' },
+          body: JSON.stringify(fields),
+        })
+      ).status,
+    [id, fields],
+  );
+  assert.equal(status, 200);
+  await guest.end();
+}
+
+visitor('a price that changed is asked about with both prices and never charged silently', { expected: ['409', 'ERR_FAILED'] }, async ({ page }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.goto('/products/2');
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value === '유엔진');
+  // The page does not hear of it.
+  await page.route('**/products?*', (route) => route.abort());
+  await change(2, { price: 23_000 });
+  const answers = [];
+  page.on('response', (it) => it.request().method() === 'POST' && it.url().endsWith('/orders') && answers.push(it));
+  await page.click('form .primary');
+  await page.getByRole('alert').getByText('₩20,000에서 ₩23,000으로').waitFor(LIVE);
+  assert.equal(answers.length, 1);
+  assert.equal(answers[0].status(), 409);
+  assert.equal(await focused(page), 'p told');
+  await picture(page, 'price-changed', { dark: false });
+  await page.unroute('**/products?*');
+  await page.click('form .primary');
+  await page.locator('.steps[data-delivery="DeliveryStarted"]').waitFor(LIVE);
+  assert.equal(answers.at(-1).status(), 201);
+  assert.equal((await answers.at(-1).json()).price, 23_000);
+  await change(2, { price: 20_000 });
+});
+
+visitor('a price that changes before one’s eyes is pointed out and asked about', { expected: [] }, async ({ page }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.goto('/products/3');
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value === '유엔진');
+  await change(3, { price: 31_000 });
+  await page.getByText('₩30,000에서 바뀐 가격').waitFor({ timeout: 15_000 });
+  let orders = 0;
+  page.on('request', (it) => (orders += it.method() === 'POST' ? 1 : 0));
+  await page.click('form .primary');
+  await page.getByRole('alert').getByText('₩30,000에서 ₩31,000으로').waitFor(LIVE);
+  assert.equal(orders, 0);
+  await page.click('form .primary');
+  await page.locator('.steps[data-order-id]').waitFor(LIVE);
+  await change(3, { price: 30_000 });
+});
+
+visitor('the focus stays where something is happening', { expected: ['409'] }, async ({ page }) => {
+  await signIn(page, ...SECOND_CUSTOMER);
+  await page.goto('/products/4');
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value);
+  await page.fill('#quantity', '999');
+  await page.press('#quantity', 'Enter');
+  await page.getByRole('alert').waitFor(LIVE);
+  await page.waitForFunction(() => document.activeElement?.getAttribute('role') === 'alert');
+  await page.fill('#quantity', '1');
+  await page.press('#quantity', 'Enter');
+  await page.locator('.steps[data-order-id]').waitFor(LIVE);
+  await page.waitForFunction(() => document.activeElement?.localName === 'h2');
+  await page.locator('.steps[data-delivery="DeliveryStarted"]').waitFor(LIVE);
+  const id = await page.locator('.steps').getAttribute('data-order-id');
+  await page.getByRole('button', { name: '하나 더 주문하기' }).press('Enter');
+  await page.waitForFunction(() => document.activeElement?.id === 'quantity');
+  await page.fill('#customerName', ' ');
+  await page.press('#customerName', 'Enter');
+  await page.locator('#customerName[aria-invalid]').waitFor(LIVE);
+  assert.equal(await focused(page), 'input customerName');
+  const note = await page.getAttribute('#customerName', 'aria-describedby');
+  assert.equal(await page.locator(`#${note}`).getAttribute('role'), 'alert');
+  await page.goto('/mypage');
+  await row(page, id).getByRole('button', { name: '취소' }).press('Enter');
+  await page.getByRole('button', { name: '주문 취소' }).press('Enter');
+  assert.equal(await focused(page), 'td c-state');
+  await row(page, id).and(page.locator('[data-state="OrderCancelled"]')).waitFor(LIVE);
+  assert.equal(await focused(page), 'td c-state');
+});
+
+visitor('a wrong field is said and focused wherever one signs in, up or registers', { expected: ['400', '409'] }, async ({ page }) => {
+  await page.goto('/signin');
+  await page.fill('#username', 'nobody@example.com');
+  await page.fill('#password', 'wrong password');
+  await page.press('#username', 'Enter');
+  await page.getByRole('alert').getByText('맞지 않아요').waitFor(LIVE);
+  await page.waitForFunction(() => document.activeElement?.id === 'password');
+  await page.goto('/signup');
+  await page.fill('#username', 'new@example.com');
+  await page.press('#username', 'Enter');
+  await page.waitForFunction(() => document.activeElement?.id === 'password');
+  await page.fill('#username', CUSTOMER[0]);
+  await page.fill('#password', 'eight or more');
+  await page.fill('#nickname', '새봄');
+  await page.fill('#address', '부산시');
+  await page.press('#address', 'Enter');
+  await page.getByRole('alert').getByText('이미 가입한').waitFor(LIVE);
+  await page.waitForFunction(() => document.activeElement?.id === 'username');
+});
+
+visitor('the count-down is not spoken every second', { expected: ['503'] }, async ({ page }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.route('**/orders', (route) =>
+    route.fulfill({ status: 503, headers: { 'Retry-After': '4' }, contentType: 'application/problem+json', body: '{}' }),
+  );
+  await page.goto('/products/2');
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value);
+  await page.click('form .primary');
+  await page.getByText('지금 주문이 많아요. 4초 뒤').waitFor(LIVE);
+  await page.evaluate(() => {
+    window.spoken = 0;
+    for (const region of document.querySelectorAll('[role="status"], [role="alert"], [aria-live]')) {
+      new MutationObserver((records) => (window.spoken += records.length)).observe(region, {
+        subtree: true,
+        childList: true,
+        characterData: true,
+      });
+    }
+  });
+  await page.getByText('1초 뒤').waitFor(LIVE);
+  assert.equal(await page.evaluate(() => window.spoken), 0);
+  await page.getByRole('button', { name: '그만두기' }).click();
+  await page.getByRole('alert').getByText('다시 시도하지 않고 멈췄어요').waitFor(LIVE);
+  assert.equal(await page.getByText('여러 번 시도').count(), 0);
+});
+
+visitor('everything in the bar has a name at every width', {}, async ({ page }) => {
+  await signIn(page, ...CUSTOMER);
+  for (const width of [320, 360, 767, 768, 1280]) {
+    await page.setViewportSize({ width, height: 800 });
+    await page.getByRole('link', { name: '마이페이지' }).waitFor();
+    await page.goto('/mypage');
+    await page.getByRole('link', { name: '마이페이지' }).waitFor();
+    for (const item of await page.locator('.bar a, .bar button, .bar input').all()) {
+      const name = await item.evaluate((it) => it.getAttribute('aria-label') || it.innerText || it.textContent);
+      assert.ok(name.trim(), await item.innerHTML());
+    }
+  }
+});
+
+visitor('nothing overflows at 320 px or with text at 200 %', {}, async ({ page, context }) => {
+  await signIn(page, ...SECOND_CUSTOMER);
+  const id = await order(page, 1, 1);
+  await page.locator('.steps[data-delivery="DeliveryStarted"]').waitFor(LIVE);
+  const look = async (what) => {
+    for (const [width, size] of [[320, ''], [360, '200%'], [320, '200%'], [768, '200%'], [1280, '200%']]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.evaluate((size) => (document.documentElement.style.fontSize = size), size);
+      const over = await page.evaluate(() => {
+        const wide = document.documentElement.clientWidth;
+        const out = [...document.querySelectorAll('body *')].filter((it) => {
+          const { left, right, width } = it.getBoundingClientRect();
+          return width > 0 && !it.closest('.skip, thead') && (right > wide + 1 || left < -1);
+        });
+        return [document.documentElement.scrollWidth - wide, ...out.map((it) => it.outerHTML.slice(0, 80))];
+      });
+      assert.deepEqual(over, [0], `${what} at ${width} px ${size}`);
+      await page.screenshot({ path: `${process.env.ARTEFACTS ?? '../test-artefacts'}/large-${what}-${width}-${size || 'normal'}.png`, fullPage: true });
+    }
+    await page.evaluate(() => (document.documentElement.style.fontSize = ''));
+  };
+  for (const lang of ['ko', 'en']) {
+    await context.addCookies([{ name: 'lang', value: lang, url: here.mall.url }]);
+    await page.goto('/');
+    await page.locator('.card').nth(4).waitFor(LIVE);
+    await look(`products-${lang}`);
+    await page.goto('/products/1');
+    await page.waitForFunction(() => document.querySelector('#customerName')?.value);
+    await look(`product-${lang}`);
+    await page.goto('/mypage');
+    await page.locator('#app .mark.live').first().waitFor(LIVE);
+    await look(`my-page-${lang}`);
+    await row(page, id).getByRole('button').click();
+    await look(`my-page-asking-${lang}`);
+    await page.goto('/signup');
+    await page.locator('#address').waitFor(LIVE);
+    await look(`sign-up-${lang}`);
+  }
+});
+
+visitor('forced colours show the steps apart', {}, async ({ page }) => {
+  await page.emulateMedia({ forcedColors: 'active' });
+  await signIn(page, ...CUSTOMER);
+  await order(page, 5, 999);
+  await page.locator('.steps[data-state="OrderCancelled"]').waitFor(LIVE);
+  const looks = await page.locator('.step').evaluateAll((steps) =>
+    steps.map((step) => {
+      const { borderTopStyle, borderTopWidth, borderTopColor } = getComputedStyle(step.querySelector('.ring'));
+      const drawn = step.querySelector('path');
+      const stroke = drawn && getComputedStyle(drawn).stroke;
+      const ground = getComputedStyle(step.querySelector('.ring')).backgroundColor;
+      return { look: [borderTopStyle, borderTopWidth, borderTopColor, drawn?.getAttribute('d')].join(), visible: stroke !== ground };
+    }),
+  );
+  assert.equal(new Set(looks.map((it) => it.look)).size, 3, JSON.stringify(looks));
+  assert.ok(looks.every((it) => it.visible), JSON.stringify(looks));
+  await picture(page, 'steps-forced', { dark: false });
+});
+
+visitor('a reload or Back after an order shows the order, and a new look an empty form', {}, async ({ page }) => {
+  await signIn(page, ...CUSTOMER);
+  const id = await order(page, 2, 1);
+  const steps = page.locator(`.steps[data-order-id="${id}"]`);
+  await page.reload();
+  await steps.waitFor(LIVE);
+  await page.click('section a[href="/mypage"]');
+  await row(page, id).waitFor(LIVE);
+  await page.goBack();
+  await steps.waitFor(LIVE);
+  await page.goto('/mypage');
+  await row(page, id).waitFor(LIVE);
+  await page.goBack();
+  await steps.waitFor(LIVE);
+  await page.click('.brand');
+  await page.click('.card a[href="/products/2"]');
+  await page.locator('#quantity').waitFor(LIVE);
+  await page.goBack();
+  await page.goBack();
+  await steps.waitFor(LIVE);
+  // Nobody else sees it.
+  await page.getByRole('button', { name: '로그아웃' }).click();
+  await page.getByRole('link', { name: '로그인' }).waitFor(LIVE);
+  await page.goBack();
+  assert.equal(await steps.count(), 0);
+});
+
+visitor('what was typed outlives a session that ends, for whoever typed it', { expected: ['401'] }, async ({ page, context }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.goto('/products/2');
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value === '유엔진');
+  await page.fill('#quantity', '4');
+  await page.fill('#customerName', '받는 이');
+  await page.fill('#customerAddr', '제주시 애월읍');
+  await page.reload();
+  await page.waitForFunction(() => document.querySelector('#customerAddr')?.value === '제주시 애월읍');
+  const lang = (await context.cookies()).filter((it) => it.name === 'lang');
+  await context.clearCookies();
+  await context.addCookies(lang);
+  await page.click('form .primary');
+  await page.waitForURL('**/signin?from=**');
+  await page.fill('#username', CUSTOMER[0]);
+  await page.fill('#password', CUSTOMER[1]);
+  await page.press('#password', 'Enter');
+  await page.waitForFunction(() => document.querySelector('#customerAddr')?.value === '제주시 애월읍');
+  assert.equal(await page.inputValue('#customerName'), '받는 이');
+  assert.equal(await page.inputValue('#quantity'), '4');
+  // And for nobody else.
+  await context.clearCookies();
+  await page.click('form .primary');
+  await page.waitForURL('**/signin?from=**');
+  await page.fill('#username', SECOND_CUSTOMER[0]);
+  await page.fill('#password', SECOND_CUSTOMER[1]);
+  await page.press('#password', 'Enter');
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value);
+  assert.notEqual(await page.inputValue('#customerAddr'), '제주시 애월읍');
+  assert.notEqual(await page.inputValue('#customerName'), '받는 이');
+});
+
+visitor('an administrator saves without a change, and pictures are shown or refused in words', { expected: ['ERR_', '401'] }, async ({ page, context }) => {
+  const seen = [];
+  await context.route('https://pictures.example/**', (route) => {
+    seen.push(route.request().url());
+    return route.fulfill({ contentType: 'image/svg+xml', body: '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="6"/>' });
+  });
+  await signIn(page, ...ADMINISTRATOR);
+  const card = page.locator('.card[data-product-id="5"]');
+  const edit = card.getByRole('button', { name: '수정' });
+  let writes = 0;
+  page.on('request', (it) => (writes += it.method() === 'PATCH' ? 1 : 0));
+  await edit.click();
+  await page.press('#name', 'Enter');
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  assert.equal(writes, 0);
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent?.trim()), '수정 CLOCK');
+  await page.locator('[aria-live]').getByText('바뀐 것이 없어서').waitFor({ state: 'attached' });
+  for (const wrong of ['http://pictures.example/a.png', '//pictures.example/a.png', 'javascript:alert(1)', '/\\pictures.example/a.png', 'pictures.example/a.png']) {
+    await edit.click();
+    await page.fill('#imageUrl', wrong);
+    await page.press('#imageUrl', 'Enter');
+    await page.getByRole('alert').getByText('https:// 주소로').waitFor(LIVE);
+    assert.equal(await focused(page), 'input imageUrl');
+    await page.keyboard.press('Escape');
+    await page.locator('dialog').waitFor({ state: 'detached' });
+  }
+  assert.equal(writes, 0);
+  await edit.click();
+  await page.fill('#imageUrl', 'https://pictures.example/clock.svg');
+  await page.press('#imageUrl', 'Enter');
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  await card.locator('img[src="https://pictures.example/clock.svg"]').waitFor(LIVE);
+  await page.waitForFunction(() => document.querySelector('.card[data-product-id="5"] img')?.naturalWidth > 0);
+  assert.ok(seen.length > 0);
+  await edit.click();
+  await page.fill('#imageUrl', '');
+  await page.press('#imageUrl', 'Enter');
+  await card.locator('img[src="/goods/img/default.svg"]').waitFor(LIVE);
+  // What was typed is there again after the session has ended.
+  await edit.click();
+  await page.fill('#name', 'CLOCK 2');
+  await context.clearCookies();
+  await page.press('#name', 'Enter');
+  await page.waitForURL('**/signin**');
+  await page.fill('#username', ADMINISTRATOR[0]);
+  await page.fill('#password', ADMINISTRATOR[1]);
+  await page.press('#password', 'Enter');
+  await edit.click();
+  assert.equal(await page.inputValue('#name'), 'CLOCK 2');
+});

@@ -1,0 +1,170 @@
+// Who is signed in is one fact over all tabs, and a sign-out is one over all networks.
+import assert from 'node:assert/strict';
+import { CUSTOMER, LIVE, picture, SECOND_CUSTOMER, shop, signIn } from './start.mjs';
+
+const here = shop({ faults: true });
+const { visitor } = here;
+const MARK = (page) => page.evaluate(() => localStorage.getItem('signedIn'));
+
+/** The requests of one kind that a page sends. */
+function sent(page, method, path) {
+  const found = [];
+  page.on('request', (request) => {
+    if (request.method() === method && new URL(request.url()).pathname === path) found.push(request);
+  });
+  return found;
+}
+
+visitor('another tab that signs in as somebody else takes every tab along', {}, async ({ page, context }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.goto('/mypage');
+  await page.locator('h1', { hasText: '유엔진' }).waitFor(LIVE);
+  const typing = await context.newPage();
+  await typing.goto('/products/2');
+  await typing.locator('#customerName').waitFor(LIVE);
+  await typing.fill('#customerName', '첫째가 쓴 이름');
+  await typing.fill('#quantity', '7');
+  const orders = sent(typing, 'POST', '/orders');
+  const other = await context.newPage();
+  await signIn(other, ...SECOND_CUSTOMER);
+  await page.locator('h1', { hasNotText: '유엔진' }).waitFor(LIVE);
+  await page.getByText('다른 탭에서 다른 분이').waitFor(LIVE);
+  await picture(page, 'another-person', { dark: false });
+  const second = await other.evaluate(async () => (await fetch('/oauth/me')).json());
+  await typing.waitForFunction((name) => document.querySelector('#customerName')?.value === name, second.nickname);
+  assert.equal(orders.length, 0);
+  await typing.click('form .primary');
+  await typing.locator('.steps[data-order-id]').waitFor(LIVE);
+  const body = orders[0].postDataJSON();
+  assert.deepEqual([body.customerId, body.customerName], ['2@uengine.org', second.nickname]);
+});
+
+visitor('a form of another person is never sent, even by a tab that heard nothing', {}, async ({ page }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.goto('/products/2');
+  await page.locator('#customerName').waitFor(LIVE);
+  await page.waitForFunction(() => document.querySelector('#customerName').value !== '');
+  const orders = sent(page, 'POST', '/orders');
+  // A tab is never told of what it writes itself: as if it had been frozen meanwhile.
+  await page.evaluate(() => localStorage.setItem('signedIn', 'somebody else'));
+  await page.click('form .primary');
+  await page.getByText('보내지 않았어요').waitFor(LIVE);
+  assert.equal(orders.length, 0);
+});
+
+visitor('an order is refused where the cookies are another’s', { expected: ['403'] }, async ({ page, context }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.goto('/products/2');
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value === '유엔진');
+  // Not by this app: nobody tells this tab.
+  const form = { username: SECOND_CUSTOMER[0], password: SECOND_CUSTOMER[1] };
+  const origin = new URL(page.url()).origin;
+  assert.equal((await context.request.post('/oauth/session', { form, headers: { Origin: origin } })).status(), 204);
+  const answer = page.waitForResponse((it) => it.request().method() === 'POST' && it.url().endsWith('/orders'));
+  await page.click('form .primary');
+  assert.equal((await answer).status(), 403);
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value !== '유엔진');
+});
+
+visitor('signing out in one tab signs every tab out', {}, async ({ page, context }) => {
+  await signIn(page, ...CUSTOMER);
+  const other = await context.newPage();
+  await other.goto('/mypage');
+  await other.locator('h1', { hasText: '유엔진' }).waitFor(LIVE);
+  await page.getByRole('button', { name: '로그아웃' }).click();
+  await other.getByRole('link', { name: '로그인' }).waitFor(LIVE);
+  assert.equal(await other.getByText('유엔진').count(), 0);
+});
+
+visitor('a sign-out while offline is said, kept and carried out', { expected: ['ERR_'] }, async ({ page, context }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.locator('.card').nth(4).waitFor(LIVE);
+  await context.setOffline(true);
+  await page.getByRole('button', { name: '로그아웃' }).click();
+  await page.getByText('로그아웃을 아직 마치지 못했어요').waitFor(LIVE);
+  await page.getByRole('link', { name: '로그인' }).waitFor(LIVE);
+  await picture(page, 'sign-out-offline');
+  // The tab is gone before the network is back.
+  await page.close();
+  await context.setOffline(false);
+  const session = async () => (await context.cookies()).filter((it) => it.name.includes('session'));
+  assert.equal((await session()).length, 1, 'nobody could be told yet');
+  const next = await context.newPage();
+  const left = next.waitForResponse((it) => it.request().method() === 'DELETE' && it.url().endsWith('/oauth/session'));
+  await next.goto('/mypage');
+  assert.equal((await left).status(), 204);
+  assert.equal(await next.getByText('유엔진').count(), 0);
+  await next.getByText('로그아웃을 아직 마치지 못했어요').waitFor({ state: 'detached', ...LIVE });
+  assert.equal((await session()).length, 0);
+});
+
+visitor('a sign-out that waits comes before whoever signs in next', { expected: ['ERR_'] }, async ({ page, context }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.goto('/signin');
+  await page.locator('#username').waitFor(LIVE);
+  await context.setOffline(true);
+  await page.getByRole('button', { name: '로그아웃' }).click();
+  await page.getByText('로그아웃을 아직').waitFor(LIVE);
+  await context.setOffline(false);
+  const order = [];
+  page.on('request', (it) => it.url().endsWith('/oauth/session') && order.push(it.method()));
+  await signIn(page, ...SECOND_CUSTOMER);
+  await page.waitForTimeout(5_000);
+  const me = await page.evaluate(async () => (await fetch('/oauth/me')).json());
+  assert.equal(me.username, SECOND_CUSTOMER[0]);
+  assert.equal(await page.getByText('로그아웃을 아직').count(), 0);
+  assert.ok(await MARK(page));
+});
+
+visitor('however many tabs need it, the session is renewed once', { expected: ['401'] }, async ({ page, context }) => {
+  await signIn(page, ...CUSTOMER);
+  const tabs = [page, await context.newPage(), await context.newPage()];
+  const renewals = tabs.map((tab) => sent(tab, 'PUT', '/oauth/session'));
+  for (const tab of tabs) {
+    await tab.goto('/');
+    await tab.locator('.bar a[href="/mypage"]').waitFor(LIVE);
+    await tab.waitForLoadState('networkidle');
+  }
+  // The access token runs out in all of them at once.
+  const kept = (await context.cookies()).filter((it) => !it.name.includes('session'));
+  await context.clearCookies();
+  await context.addCookies(kept);
+  await Promise.all(tabs.map((tab) => tab.goto('/products/2')));
+  for (const tab of tabs) {
+    await tab.waitForFunction(() => document.querySelector('#customerName')?.value === '유엔진');
+  }
+  assert.equal(renewals.flat().length, 1);
+});
+
+visitor('a renewal that cannot be answered ends no session', { expected: ['401', '503'] }, async ({ page, context }) => {
+  await signIn(page, ...CUSTOMER);
+  const kept = (await context.cookies()).filter((it) => !it.name.includes('session'));
+  await context.clearCookies();
+  await context.addCookies(kept);
+  let failing = true;
+  await page.route('**/oauth/session', (route) =>
+    failing
+      ? route.fulfill({ status: 503, headers: { 'Retry-After': '1', 'Proxy-Status': 'yeoul; error=connection_refused' }, body: '{}' })
+      : route.continue(),
+  );
+  await page.goto('/products/2');
+  await page.locator('#customerName').waitFor(LIVE);
+  assert.ok(await MARK(page));
+  failing = false;
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value === '유엔진', undefined, LIVE);
+});
+
+visitor('too many wrong passwords are told in words and not tried again', { expected: ['429'] }, async ({ page }) => {
+  let tries = 0;
+  await page.route('**/oauth/session', (route) => {
+    tries += 1;
+    return route.fulfill({ status: 429, headers: { 'Retry-After': '271' }, body: '{"status":429}' });
+  });
+  await page.goto('/signin');
+  await page.fill('#username', CUSTOMER[0]);
+  await page.fill('#password', 'wrong');
+  await page.press('#password', 'Enter');
+  await page.getByRole('alert').getByText('5분 뒤에 다시').waitFor(LIVE);
+  await picture(page, 'sign-in-too-often', { dark: false });
+  assert.equal(tries, 1);
+});
