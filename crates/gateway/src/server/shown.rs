@@ -11,12 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use chassis::http::trace::TRACEPARENT;
 use chassis::http::{Problem, Response, Trace};
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, VIA};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 
 use super::{Face, Server};
 use crate::error_page;
+use crate::hygiene;
 use crate::negotiation;
 use crate::origin;
 use crate::proxy::Call;
@@ -86,15 +87,16 @@ impl Server {
     }
 }
 
-/// Whether there is what a page of the app is about, asked in nobody's name.
+/// Whether there is what a page of the app is about, asked in nobody's name; where it comes from stays,
+/// since it counts against the limits of who looks.
 fn question(asked: &Parts) -> Parts {
     let mut parts =
         Request::head(asked.uri.path()).body(()).expect("a path that was read").into_parts().0;
     parts.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     let trace = HeaderName::from_static(TRACEPARENT);
-    for name in [HOST, trace] {
-        if let Some(value) = asked.headers.get(&name) {
-            parts.headers.insert(name, value.clone());
+    for name in [HOST, VIA, trace].into_iter().chain(hygiene::ORIGINS) {
+        for value in asked.headers.get_all(&name) {
+            parts.headers.append(&name, value.clone());
         }
     }
     parts

@@ -2,12 +2,11 @@
 //! when there is no answer.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::support::client::request;
 use crate::support::odd::{odd, swallow};
-use crate::support::{Client, World, eventually, get, raw, send};
+use crate::support::{Client, World, eventually, get, raw, refusing, send};
 
 const TIMED: &str = "
 upstreams: { service: [http://127.0.0.1:1] }
@@ -134,7 +133,7 @@ fn an_answer_that_does_not_come_is_a_504() {
 
 #[test]
 fn a_refused_connection_is_a_503() {
-    let closed = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port");
+    let (_held, closed) = refusing();
     let world = World::at(TIMED, closed);
     let answer = get(world.address, "/s/x", &[]);
     assert_eq!(answer.status, 503);
@@ -247,7 +246,7 @@ fn a_client_that_goes_away_takes_its_call_along() {
 #[test]
 fn several_addresses_take_turns_and_one_that_is_gone_costs_nothing() {
     let service = crate::support::Service::start();
-    let closed = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port");
+    let (_held, closed) = refusing();
     let settings = format!(
         "routes: {{ service: {{ path: /s/**, to: [\"http://{closed}\", \"http://{}\"], open: true }} }}",
         service.address()

@@ -150,6 +150,15 @@ fn the_apps_page_of_what_is_not_there_is_a_404() {
     let asked: Vec<_> = seen.iter().filter(|it| it.target.starts_with("/products/")).collect();
     assert!(asked.iter().all(|it| it.method == "HEAD"), "{asked:?}");
     assert!(asked.iter().all(|it| !it.headers.contains_key("authorization")));
+    let signed_in = format!("Bearer {}", world.token("a@b"));
+    let headers =
+        [HTML, ("authorization", &*signed_in), ("if-none-match", "*"), ("via", "1.1 there")];
+    is_page(&get(world.address, "/products/none", &headers), 404);
+    let last = world.service.seen().pop().expect("asked");
+    let passed =
+        ["authorization", "cookie", "if-none-match"].map(|it| last.headers.contains_key(it));
+    assert_eq!(passed, [false; 3], "in nobody's name, and without conditions");
+    assert!(last.headers["via"].to_str().is_ok_and(|via| via.contains("there")), "{last:?}");
 
     let gone: SocketAddr = (Ipv4Addr::LOCALHOST, 1).into();
     let down = World::at(&settings(), gone);

@@ -305,6 +305,16 @@ fn fold(cores: &Cores, views: &Views, log: &Arc<Log>, topic: Topic, stop: Stop) 
     cores.spawn_on(0, subscription.run(async move { stop.stopped().await }));
 }
 
+/// An address that refuses for as long as the socket is held: bound, so that nobody else is given its
+/// port, and never listened on.
+pub(crate) fn refusing() -> (socket2::Socket, SocketAddr) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let socket = socket.expect("a socket");
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
+    let address = socket.local_addr().ok().and_then(|it| it.as_socket()).expect("an address");
+    (socket, address)
+}
+
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(future)
