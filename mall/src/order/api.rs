@@ -158,13 +158,17 @@ impl Server {
     async fn patch(&self, mut call: Call) -> Result<Response, Refusal> {
         let id = call.id()?;
         let conditions = Conditions::read(&call.headers)?;
-        let (fields, _) = call.fields().await?;
+        let (mut fields, _) = call.fields().await?;
         let named: Vec<&str> = MEMBERS.into_iter().filter(|member| fields.has(member)).collect();
         if named.is_empty() {
             let problem = Problem::bad_request("the body names no field of an order");
             return Err(problem.field("state", "is missing", None).into());
         }
+        for member in &named {
+            fields.check_text(member);
+        }
         let wanted = fields.raw("state").and_then(|state| state.as_str()).and_then(State::parse);
+        fields.finish()?;
         let wish = Wish { conditions, refused: why_no_change(&named, wanted) };
         let (purchase, position) = self.cancel(&call, id, wish).await?;
         Ok(edge::changed(wire::Order::shown(&purchase), &position))

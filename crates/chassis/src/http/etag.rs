@@ -169,6 +169,27 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_list_of_tags_is_read_back_as_it_was_written(
+            tags in proptest::collection::vec((proptest::bool::ANY, "[!#-~]{0,8}"), 0..6),
+            space in "[ \\t,]{0,3}",
+        ) {
+            let written: Vec<String> = tags
+                .iter()
+                .map(|(weak, text)| format!("{}\"{text}\"", if *weak { "W/" } else { "" }))
+                .collect();
+            let list = written.join(&format!("{space},{space}"));
+            proptest::prop_assert_eq!(read(&[list.trim().as_bytes()]), written);
+        }
+
+        #[test]
+        fn any_bytes_are_read_to_their_end(bytes in proptest::collection::vec(0x20_u8..0xff, 0..64)) {
+            let bytes: Vec<u8> = bytes.into_iter().filter(|byte| *byte != 0x7f).collect();
+            proptest::prop_assert!(read(&[&bytes]).len() <= bytes.len());
+        }
+    }
+
     #[test]
     fn a_weak_tag_is_never_the_same_bytes() {
         let tag = |weak| Tag { weak, opaque: b"\"a\"" };

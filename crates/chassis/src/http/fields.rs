@@ -86,6 +86,16 @@ impl Fields {
         }
     }
 
+    /// Notes a member that is a text and holds what no text field may hold; for members that are
+    /// looked at without being kept.
+    pub fn check_text(&mut self, name: &str) {
+        if let Some(Value::String(text)) = self.raw(name)
+            && text::clean(text).is_err()
+        {
+            self.note(name, NO_CONTROLS, None);
+        }
+    }
+
     /// A text as it was typed, for what has a rule of its own; absent is `None`, what is no text is
     /// noted.
     pub fn typed(&mut self, name: &str) -> Option<String> {
