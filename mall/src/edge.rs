@@ -16,12 +16,11 @@ use chassis::http::fields::Fields;
 use chassis::http::hal::{self, Slice};
 use chassis::http::path::{Found, Params, Table};
 use chassis::http::query::Query;
-use chassis::http::{Body, Path, Problem, Request, Response, Trace, body, json, loopback};
+use chassis::http::{Body, Inbound, Path, Problem, Request, Response, Trace, body, json, loopback};
 use chassis::identity::{Principal, Verifier, bearer};
 use events::{Cause, Clock, WritePosition};
 use http::header::{AUTHORIZATION, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use hyper::body::Incoming;
 use serde::Serialize;
 use serde_json::Value;
 use tracing::error;
@@ -52,7 +51,7 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) params: Params,
     query: Option<String>,
-    body: Option<Incoming>,
+    body: Option<Inbound>,
 }
 
 /// Why a service does not do what it was asked.
@@ -133,11 +132,7 @@ impl Edge {
         trace: Trace,
     ) -> Result<(A, Call), Problem> {
         let (parts, body) = request.into_parts();
-        let admitted = self.check(table, &parts);
-        let (action, params, principal, path) = match admitted {
-            Ok(admitted) => admitted,
-            Err(problem) => return Err(refuse_unread(body, problem).await),
-        };
+        let (action, params, principal, path) = self.check(table, &parts)?;
         if let Some(hit) = self.faults.hit(self.name, &path) {
             tokio::time::sleep(hit.delay).await;
             if hit.fails {
@@ -185,15 +180,6 @@ impl Edge {
     }
 }
 
-/// Reads what is left of the body for a while, so that the client sees the refusal.
-async fn refuse_unread(rest: Incoming, problem: Problem) -> Problem {
-    if !hyper::body::Body::is_end_stream(&rest) {
-        // Whatever it says about the size, the refusal is the one already found.
-        let _ = body::read(rest, 0).await;
-    }
-    problem
-}
-
 impl Call {
     /// Whether nothing is narrowed: no token on a loopback port, or an administrator's.
     pub(crate) fn sees_all(&self) -> bool {
@@ -237,9 +223,7 @@ impl Call {
     pub(crate) async fn fields(&mut self) -> Result<(Fields, bytes::Bytes), Problem> {
         let rest = self.body.take().expect("a body is read once");
         // The media type is refused before the size, and without waiting for the body.
-        if let Err(problem) = Fields::parse(&self.headers, b"{}") {
-            return Err(refuse_unread(rest, problem).await);
-        }
+        Fields::parse(&self.headers, b"{}")?;
         let bytes = body::read(rest, body::BODY_BYTES_MAX).await?;
         Ok((Fields::parse(&self.headers, &bytes)?, bytes))
     }

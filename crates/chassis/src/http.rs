@@ -6,8 +6,10 @@
 
 pub mod body;
 pub mod client;
+pub mod connection;
 pub mod etag;
 pub mod fields;
+pub mod framing;
 pub mod hal;
 pub mod listener;
 pub mod loopback;
@@ -16,6 +18,9 @@ pub mod path;
 pub mod problem;
 pub mod query;
 pub mod trace;
+
+mod target;
+mod wire;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -27,6 +32,7 @@ use serde::Serialize;
 
 pub use body::Body;
 pub use client::Client;
+pub use connection::Inbound;
 pub use listener::{BindError, Listener, Stop};
 pub use networks::Networks;
 pub use path::{Path, Pattern};
@@ -34,7 +40,7 @@ pub use problem::Problem;
 pub use trace::Trace;
 
 /// A request as it came in.
-pub type Request = http::Request<hyper::body::Incoming>;
+pub type Request = http::Request<Inbound>;
 /// An answer as it goes out.
 pub type Response = http::Response<Body>;
 /// Any error of a streamed body.

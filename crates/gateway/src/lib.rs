@@ -19,7 +19,6 @@ pub mod topics;
 
 mod app;
 mod cookies;
-mod drain;
 mod error_page;
 mod gateway;
 mod guards;

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chassis::clock;
 use chassis::http::problem::PROXY_STATUS;
-use chassis::http::{Body, Client, Problem, Response, Trace};
+use chassis::http::{Body, Client, Inbound, Problem, Response, Trace};
 use chassis::telemetry::Level;
 use guard::breaker::{Outcome, Permit};
 use http::header::{CONTENT_TYPE, HOST, VARY};
@@ -37,7 +37,6 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
-use crate::drain;
 use crate::guards::Guards;
 use crate::hygiene::{self, Forwarded, Hygiene};
 use crate::meters::{Ended, Meters, Timing};
@@ -115,7 +114,7 @@ impl Core {
     }
 
     /// Passes a request on and its answer back.
-    pub(crate) async fn proxy(&self, route: &Route, call: Call, body: Incoming) -> Response {
+    pub(crate) async fn proxy(&self, route: &Route, call: Call, body: Inbound) -> Response {
         let now = clock::now();
         let trace = Trace::take(&call.parts.headers);
         let client = Client::of(&call.parts.headers, call.peer.ip(), &self.hygiene.trusted);
@@ -127,10 +126,7 @@ impl Core {
         };
         let (timing, permit) = match entered {
             Ok(entered) => entered,
-            Err(problem) => {
-                drain::rest(&call.parts.headers, body).await;
-                return problem.into_response(&trace);
-            }
+            Err(problem) => return problem.into_response(&trace),
         };
         let shared_with_app = call.shared_with_app;
         let begun = upload::begin(body).await;

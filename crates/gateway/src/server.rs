@@ -19,13 +19,11 @@ use std::sync::Arc;
 
 use chassis::http::problem::CHALLENGE;
 use chassis::http::query::Query;
-use chassis::http::{Problem, Request, Response, Serve, Trace};
+use chassis::http::{Inbound, Problem, Request, Response, Serve, Trace};
 use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use hyper::body::Incoming;
 
-use crate::drain;
 use crate::gateway::Shared;
 use crate::negotiation;
 use crate::pages::{self, lists, live, wait};
@@ -68,7 +66,7 @@ impl Server {
         Server { shared, core, face }
     }
 
-    async fn answer(&self, parts: Box<Parts>, body: Incoming, peer: SocketAddr) -> Response {
+    async fn answer(&self, parts: Box<Parts>, body: Inbound, peer: SocketAddr) -> Response {
         let done = match self.admit(&parts) {
             Ok(Admitted::Answer(response)) => return response,
             Ok(Admitted::App { route, page }) => {
@@ -92,10 +90,7 @@ impl Server {
         };
         match done {
             Ok(response) => response,
-            Err(problem) => {
-                drain::rest(&parts.headers, body).await;
-                problem.into_response(&Trace::take(&parts.headers))
-            }
+            Err(problem) => problem.into_response(&Trace::take(&parts.headers)),
         }
     }
 
@@ -103,7 +98,7 @@ impl Server {
         &self,
         route: usize,
         mut parts: Box<Parts>,
-        (body, peer): (Incoming, SocketAddr),
+        (body, peer): (Inbound, SocketAddr),
     ) -> Response {
         let trace = Trace::take(&parts.headers);
         let (shared, core) = (&*self.shared, &self.core);

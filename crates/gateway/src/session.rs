@@ -7,11 +7,10 @@
 use bytes::Bytes;
 use chassis::clock;
 use chassis::http::fields::Form;
-use chassis::http::{Body, Problem, Response, body, empty, json};
+use chassis::http::{Body, Inbound, Problem, Response, body, empty, json};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
-use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::json as value;
 use tracing::warn;
@@ -62,7 +61,7 @@ impl Ask<'_> {
     ///
     /// # Errors
     /// 403 for another site's page; what the form or the token endpoint is wrong about.
-    pub(crate) async fn answer(self, body: Incoming) -> Result<Response, Problem> {
+    pub(crate) async fn answer(self, body: Inbound) -> Result<Response, Problem> {
         if !origin::is_own(&self.parts.headers) {
             return Err(Problem::forbidden("another site's page may not use the session"));
         }
@@ -73,7 +72,7 @@ impl Ask<'_> {
         }
     }
 
-    async fn sign_in(&self, body: Incoming) -> Result<Response, Problem> {
+    async fn sign_in(&self, body: Inbound) -> Result<Response, Problem> {
         let text = body::read(body, FORM_BYTES_MAX).await?;
         let form = Form::parse(&self.parts.headers, &text)?;
         let (Some(username), Some(password)) = (form.get("username"), form.get("password")) else {

@@ -28,19 +28,23 @@ const NOT_READY_TOLD_AFTER: Duration = Duration::from_secs(5);
 /// How often it is looked whether the process is ready.
 const READY_LOOKED_EVERY: Duration = Duration::from_millis(5);
 
-/// The signals that end a process.
+/// The signals that end a process, and the one that does not.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Listened for so that a terminal that closes, or a habit of reloading, ends nothing: there is
+    /// nothing to reload yet.
+    _hangup: Signal,
 }
 
 impl Signals {
-    /// Listens for SIGTERM and SIGINT from now on; needs a runtime.
+    /// Listens for SIGTERM and SIGINT from now on, and ignores SIGHUP; needs a runtime.
     pub(crate) fn listen() -> Result<Signals, Failure> {
         let open = |kind| signal(kind).map_err(|error| Failure::environment(error, "try again"));
         Ok(Signals {
             terminate: open(SignalKind::terminate())?,
             interrupt: open(SignalKind::interrupt())?,
+            _hangup: open(SignalKind::hangup())?,
         })
     }
 

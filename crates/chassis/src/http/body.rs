@@ -1,8 +1,8 @@
 //! Bodies: what goes out, and how much of what comes in is read.
 //!
 //! A request body has a limit ([`BODY_BYTES_MAX`]) and is refused from its `Content-Length`, or when
-//! it has grown too far. The rest is then read and dropped for a bounded while: closing at once
-//! would reset the connection before the client has seen why.
+//! it has grown too far; one that is read whole has to come in time. What becomes of the rest of a
+//! refused one, the [`listener`](super::listener) knows.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,14 +13,14 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::{BoxError, Problem};
+use super::{BoxError, Inbound, Problem};
 
 /// The largest request body of a command.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
-/// How much of a refused body is read and dropped before the connection closes.
-pub const DROPPED_BYTES_MAX: usize = 8 << 20;
-/// How long it is read for.
-pub const DROPPED_FOR: Duration = Duration::from_secs(1);
+/// The longest wait for the next piece of a body that is read whole.
+pub const READ_IDLE_MAX: Duration = Duration::from_secs(10);
+/// The longest that such a body may take from its first piece to its last.
+pub const READ_FOR_MAX: Duration = Duration::from_secs(60);
 
 /// The body of an answer.
 pub struct Body(Kind);
@@ -29,6 +29,7 @@ enum Kind {
     Full(Option<Bytes>),
     Incoming(Incoming),
     Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError>>>),
+    Live(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError>>>),
 }
 
 impl Body {
@@ -49,6 +50,23 @@ impl Body {
         B::Error: Into<BoxError>,
     {
         Body(Kind::Stream(Box::pin(body.map_err(Into::into))))
+    }
+}
+
+impl Body {
+    /// A body that has no end of its own: when its listener stops, whoever has not read what was sent
+    /// is not waited for.
+    pub fn live<B>(body: B) -> Body
+    where
+        B: http_body::Body<Data = Bytes> + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Body(Kind::Live(Box::pin(body.map_err(Into::into))))
+    }
+
+    /// Whether it has no end of its own.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.0, Kind::Live(_))
     }
 }
 
@@ -78,7 +96,7 @@ impl http_body::Body for Body {
             Kind::Incoming(body) => {
                 Pin::new(body).poll_frame(context).map_err(|error| Box::new(error) as BoxError)
             }
-            Kind::Stream(body) => body.as_mut().poll_frame(context),
+            Kind::Stream(body) | Kind::Live(body) => body.as_mut().poll_frame(context),
         }
     }
 
@@ -86,7 +104,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Kind::Incoming(body) => body.is_end_stream(),
-            Kind::Stream(body) => body.is_end_stream(),
+            Kind::Stream(body) | Kind::Live(body) => body.is_end_stream(),
         }
     }
 
@@ -96,7 +114,7 @@ impl http_body::Body for Body {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Kind::Incoming(body) => body.size_hint(),
-            Kind::Stream(body) => body.size_hint(),
+            Kind::Stream(body) | Kind::Live(body) => body.size_hint(),
         }
     }
 }
@@ -104,21 +122,36 @@ impl http_body::Body for Body {
 /// Reads a whole request body of at most `limit` bytes.
 ///
 /// # Errors
-/// 413 past the limit, 400 where the body broke off.
-pub async fn read(body: Incoming, limit: usize) -> Result<Bytes, Problem> {
-    let announced = http_body::Body::size_hint(&body).lower();
-    let mut body = body;
-    if announced > limit as u64 {
-        drop_rest(body).await;
+/// 413 past the limit, 408 where it does not come in time, 400 where it broke off.
+pub async fn read(body: Inbound, limit: usize) -> Result<Bytes, Problem> {
+    read_in_time(body, limit).await
+}
+
+async fn read_in_time<B>(body: B, limit: usize) -> Result<Bytes, Problem>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    match tokio::time::timeout(READ_FOR_MAX, read_pieces(body, limit)).await {
+        Ok(read) => read,
+        Err(_) => Err(Problem::request_timeout()),
+    }
+}
+
+async fn read_pieces<B>(mut body: B, limit: usize) -> Result<Bytes, Problem>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    if http_body::Body::size_hint(&body).lower() > limit as u64 {
         return Err(Problem::too_large(limit));
     }
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    loop {
+        let frame = tokio::time::timeout(READ_IDLE_MAX, body.frame()).await;
+        let Some(frame) = frame.map_err(|_| Problem::request_timeout())? else { break };
         let Ok(frame) = frame else { return Err(Problem::bad_request("the body broke off")) };
         let Ok(piece) = frame.into_data() else { continue };
         if rest.len() + first.as_ref().map_or(0, Bytes::len) + piece.len() > limit {
-            drop_rest(body).await;
             return Err(Problem::too_large(limit));
         }
         match (&first, rest.is_empty()) {
@@ -134,15 +167,71 @@ pub async fn read(body: Incoming, limit: usize) -> Result<Bytes, Problem> {
     Ok(first.unwrap_or_else(|| rest.freeze()))
 }
 
-async fn drop_rest(mut body: Incoming) {
-    let reading = async {
-        let mut dropped = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            dropped += frame.data_ref().map_or(0, Bytes::len);
-            if dropped > DROPPED_BYTES_MAX {
-                return;
-            }
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    /// Pieces of `bytes` bytes that come one after the other, each after `wait`.
+    struct Slow {
+        left: usize,
+        bytes: usize,
+        wait: Duration,
+        next: Pin<Box<tokio::time::Sleep>>,
+    }
+
+    impl Slow {
+        fn new(pieces: usize, bytes: usize, wait: Duration) -> Slow {
+            Slow { left: pieces, bytes, wait, next: Box::pin(tokio::time::sleep(wait)) }
         }
-    };
-    let _ = tokio::time::timeout(DROPPED_FOR, reading).await;
+    }
+
+    impl http_body::Body for Slow {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            if self.left == 0 {
+                return Poll::Ready(None);
+            }
+            std::task::ready!(self.next.as_mut().poll(context));
+            self.left -= 1;
+            self.next = Box::pin(tokio::time::sleep(self.wait));
+            Poll::Ready(Some(Ok(Frame::data(vec![b'x'; self.bytes].into()))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_comes_in_time_piece_by_piece_and_as_a_whole() {
+        let second = Duration::from_secs(1);
+        let (idle, whole) = (READ_IDLE_MAX, READ_FOR_MAX);
+        let table = [
+            (1, idle - second, Ok(1)),
+            (1, idle + second, Err(408)),
+            (6, idle - second, Ok(6)),
+            (7, idle - second, Err(408)),
+            (59, second, Ok(59)),
+            (100, second, Err(408)),
+            (usize::MAX, Duration::MAX, Err(408)),
+        ];
+        for (pieces, wait, expected) in table {
+            let reading = read_in_time(Slow::new(pieces, 1, wait), 1000);
+            let read = tokio::time::timeout(whole + second, reading).await;
+            let read = read.expect("it ends in any case");
+            let read = read.map(|bytes| bytes.len()).map_err(|it| it.status().as_u16());
+            assert_eq!(read, expected, "{pieces} pieces, one after {wait:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_at_its_limit_passes_and_one_past_it_does_not() {
+        let slow = |bytes| Slow::new(2, bytes, Duration::ZERO);
+        assert_eq!(read_in_time(slow(5), 10).await.map(|bytes| bytes.len()), Ok(10));
+        let refused = read_in_time(slow(5), 9).await.expect_err("too large");
+        assert_eq!(refused.status(), 413);
+    }
 }

@@ -4,6 +4,7 @@
 //! and not a silent share; then the option is set on it and the other cores join. The kernel then
 //! spreads connections over the cores without a lock of ours.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -15,17 +16,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::Serve;
+use super::connection::Connection;
+use super::framing::HEAD_BYTES_MAX;
+use super::target::{self, Checked};
+use super::wire::Wire;
+use super::{Request, Response, Serve, Trace};
 use crate::cores::Cores;
 
 /// Connections waiting to be accepted, per core.
@@ -34,8 +41,14 @@ pub const BACKLOG: i32 = 1_024;
 pub const CONNECTIONS_MAX: usize = 10_000;
 /// The longest that a request's head may take to arrive, the wait between requests included.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// The largest request head.
-pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How much of a request that was answered early is read and dropped before the connection closes.
+pub const DROPPED_BYTES_MAX: usize = 8 << 20;
+/// How long it is read for.
+pub const DROPPED_FOR: Duration = Duration::from_secs(1);
+/// The parser's buffer: the largest head, and what may have come behind it.
+const BUFFER_BYTES_MAX: usize = HEAD_BYTES_MAX + 8 * 1024;
+/// How long an answer without an end may take to leave once the listener stops.
+pub const LIVE_ENDS_IN: Duration = Duration::from_millis(500);
 /// The pause after the operating system refused a connection (too many files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -146,28 +159,93 @@ async fn accept<S: Serve>(socket: Socket, serve: Rc<S>, stop: Stop) {
 async fn connection<S: Serve>(stream: TcpStream, peer: SocketAddr, serve: Rc<S>, stop: Stop) {
     // Small answers must not wait for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
-        let answer = serve.clone().serve(request, peer);
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX)
-        // Head and body in one buffer and one send: cheaper than a vectored write through the file layer.
-        .writev(false)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let ended = match stop.or(connection.as_mut()).await {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
+    let stream = Rc::new(RefCell::new(stream));
+    let connection = Rc::new(Connection::default());
+    let wire = Wire::new(stream.clone(), connection.clone());
+    if let Err(error) = exchange(wire, peer, (serve, &connection), &stop).await {
         debug!(%peer, %error, "a connection broke");
     }
+    if connection.is_cut_short()
+        && let Ok(stream) = Rc::try_unwrap(stream)
+    {
+        // On the heap: every connection would have to be large enough for what hardly any needs.
+        Box::pin(drop_rest(stream.into_inner())).await;
+    }
+}
+
+/// Answers a connection's requests one after the other until either side ends it.
+async fn exchange<S: Serve>(
+    wire: Wire,
+    peer: SocketAddr,
+    (serve, connection): (Rc<S>, &Rc<Connection>),
+    stop: &Stop,
+) -> hyper::Result<()> {
+    let service = service_fn(|request: http::Request<Incoming>| {
+        let (serve, connection) = (serve.clone(), connection.clone());
+        async move {
+            let mut response = match begin(&connection, request) {
+                Ok(request) => serve.serve(request, peer).await,
+                Err(response) => *response,
+            };
+            connection.settle(&mut response).await;
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        // Head and body in one buffer and one send: cheaper than a vectored write through the file layer.
+        .writev(false)
+        .serve_connection(wire, service);
+    let mut served = pin!(served);
+    match stop.or(served.as_mut()).await {
+        Some(ended) => ended,
+        None => {
+            served.as_mut().graceful_shutdown();
+            if connection.is_live() {
+                // It has been told to end: who does not read what is left of it is not waited for.
+                let ended = tokio::time::timeout(LIVE_ENDS_IN, served).await;
+                return ended.unwrap_or(Ok(()));
+            }
+            served.await
+        }
+    }
+}
+
+/// A request as it is handed to whoever answers, or the answer to one that goes no further.
+fn begin(
+    connection: &Rc<Connection>,
+    request: http::Request<Incoming>,
+) -> Result<Request, Box<Response>> {
+    let refused = connection.next_request();
+    let (parts, body) = request.into_parts();
+    let body = connection.body(&parts.headers, body);
+    let mut request = Request::from_parts(parts, body);
+    match refused.and_then(|()| target::check(&mut request)) {
+        Ok(Checked::Resource) => Ok(request),
+        Ok(Checked::Answered(response)) => Err(Box::new(response)),
+        Err(problem) => {
+            let trace = Trace::take(request.headers());
+            Err(Box::new(problem.into_response(&trace)))
+        }
+    }
+}
+
+/// Reads and drops what a client still sends, for a bounded while: closing at once would reset the
+/// connection before the client has seen the answer. Our end of it is closed already.
+async fn drop_rest(mut stream: TcpStream) {
+    let reading = async {
+        let mut piece = vec![0; 16 * 1024];
+        let mut dropped = 0;
+        while let Ok(count @ 1..) = stream.read(&mut piece).await {
+            dropped += count;
+            if dropped > DROPPED_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DROPPED_FOR, reading).await;
 }
 
 /// Stops listeners and waits for their connections; clones are handles of the same stop.

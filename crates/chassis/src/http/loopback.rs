@@ -8,13 +8,15 @@ use http::{HeaderMap, HeaderName, Uri};
 
 use super::Problem;
 
-/// Lets a request through whose `Host` is loopback and whose `Origin`, if any, is too.
+/// Lets a request through whose `Host` is loopback and whose `Origin`, if any, is too. No host at all
+/// only HTTP/1.0 may name (the listener sees to it), which no browser speaks.
 ///
 /// # Errors
 /// 403.
 pub fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let host = match uri.host() {
         Some(host) => Some(host),
+        None if !headers.contains_key(HOST) => Some("localhost"),
         None => single(headers, &HOST).map(without_port),
     };
     if !host.is_some_and(is_loopback) {
@@ -73,6 +75,6 @@ mod tests {
         for origin in ["http://evil.example", "null", "http://127.0.0.1.evil.example"] {
             assert!(!passes("localhost", Some(origin)), "{origin}");
         }
-        assert!(check(&Uri::from_static("/"), &HeaderMap::new()).is_err(), "no host");
+        assert!(check(&Uri::from_static("/"), &HeaderMap::new()).is_ok(), "HTTP/1.0 needs no host");
     }
 }

@@ -191,6 +191,15 @@ impl Problem {
             .header(ALLOW, value)
     }
 
+    /// 408: the client did not send in time what it announced.
+    pub fn request_timeout() -> Problem {
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request-timeout",
+            "The request did not come in time",
+        )
+    }
+
     /// 409 with the reason.
     pub fn conflict(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::CONFLICT, "conflict", "The present state does not allow it")

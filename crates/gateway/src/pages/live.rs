@@ -65,7 +65,7 @@ pub(crate) fn after(parts: &Parts) -> Result<Option<FeedPosition>, Problem> {
 pub(crate) fn open(source: Source, after: Option<FeedPosition>) -> Response {
     let (sender, pieces) = mpsc::channel(1);
     tokio::task::spawn_local(run(source, after, sender));
-    stream(Body::stream(Pieces(pieces)))
+    stream(Body::live(Pieces(pieces)))
 }
 
 /// The head of the answer alone, for HEAD.

@@ -86,11 +86,7 @@ impl Failure {
             )
             .proxy_status("http_protocol_error"),
             Failure::Unreadable => Problem::bad_request("the body cannot be read"),
-            Failure::Client => Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "request-timeout",
-                "The request did not come in time",
-            ),
+            Failure::Client => Problem::request_timeout(),
         }
     }
 }

@@ -7,15 +7,15 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use chassis::http::Inbound;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 /// A request's body.
 pub(crate) enum Upload {
     /// All of it; most are this.
     Whole(Option<Bytes>),
     /// What has come, and the rest.
-    Stream { first: Option<Bytes>, rest: Incoming, waits: Rc<Cell<bool>> },
+    Stream { first: Option<Bytes>, rest: Inbound, waits: Rc<Cell<bool>> },
 }
 
 /// Whether the service still waits for the client to send.
@@ -33,7 +33,7 @@ impl Waits {
 ///
 /// # Errors
 /// The client broke off.
-pub(crate) async fn begin(mut body: Incoming) -> Result<(Upload, Waits), hyper::Error> {
+pub(crate) async fn begin(mut body: Inbound) -> Result<(Upload, Waits), hyper::Error> {
     if body.is_end_stream() {
         return Ok((Upload::Whole(None), Waits::default()));
     }

@@ -3,13 +3,11 @@
 //! The order is the contract's. Whatever a client learns of a path it may not see is what it learns
 //! of a path that is not there.
 
-use std::borrow::Cow;
-
 use chassis::clock;
 use chassis::http::path::Params;
 use chassis::http::{Path, Problem, Response, Trace, loopback};
 use chassis::identity::{Principal, issuer};
-use http::header::{AUTHORIZATION, HOST};
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
@@ -71,7 +69,7 @@ impl Server {
         if self.face.is_local() {
             loopback::check(&parts.uri, &parts.headers)?;
         }
-        let path = path(parts)?;
+        let path = Path::parse(parts.uri.path()).map_err(|_| Problem::bad_path())?;
         let asked = Asked {
             parts,
             found: self.table().find(&path, &parts.method),
@@ -292,67 +290,5 @@ impl Server {
             return Ok(());
         }
         Err(Problem::forbidden(format!("this needs the role {}", role.as_str())))
-    }
-}
-
-/// The path of a request whose target and `Host` can mean one thing only.
-fn path(parts: &Parts) -> Result<Path<'_>, Problem> {
-    // Absolute and authority forms are for proxies of another kind.
-    if parts.uri.scheme().is_some() || parts.uri.authority().is_some() {
-        return Err(Problem::bad_path());
-    }
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let host: Option<Cow<'_, str>> =
-        hosts.next().and_then(|host| host.to_str().ok()).map(Cow::from);
-    if hosts.next().is_some() || !host.is_some_and(|host| is_host(&host)) {
-        return Err(Problem::bad_request("a request names its host once"));
-    }
-    Path::parse(parts.uri.path()).map_err(|_| Problem::bad_path())
-}
-
-/// Whether a text can be a host, with or without a port.
-fn is_host(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_~:[]%".contains(&byte);
-    !text.is_empty() && text.bytes().all(fits)
-}
-
-#[cfg(test)]
-mod tests {
-    use http::Request;
-
-    use super::*;
-
-    fn status(target: &str, hosts: &[&str]) -> Option<u16> {
-        let mut request = Request::get(target);
-        for host in hosts {
-            request = request.header(HOST, *host);
-        }
-        let (parts, ()) = request.body(()).expect("a request").into_parts();
-        path(&parts).err().map(|problem| problem.status().as_u16())
-    }
-
-    #[test]
-    fn a_target_is_a_path_and_a_host_is_named_once() {
-        let host = &["shop.example:8088"][..];
-        for good in
-            [status("/a", host), status("/", &["[::1]:1"]), status("/a?b=//", &["localhost"])]
-        {
-            assert_eq!(good, None);
-        }
-        let bad = [
-            status("http://shop.example/a", host),
-            status("shop.example:80", host),
-            status("*", host),
-            status("/a/../b", host),
-            status("/a", &[]),
-            status("/a", &[""]),
-            status("/a", &["a", "a"]),
-            status("/a", &["a b"]),
-            status("/a", &["a/b"]),
-            status("/a", &["a@b"]),
-        ];
-        for (at, status) in bad.into_iter().enumerate() {
-            assert_eq!(status, Some(400), "case {at}");
-        }
     }
 }

@@ -1,6 +1,8 @@
 //! Hostile bytes: whatever two servers could read differently does not pass.
 
-use crate::support::{World, raw};
+use std::time::Duration;
+
+use crate::support::{Client, World, pause, raw};
 
 /// Each is refused, and nothing reaches the service.
 #[test]
@@ -16,9 +18,20 @@ fn what_two_servers_could_read_differently_is_refused() {
         "GET /s/%00 HTTP/1.1\r\nhost: a\r\n\r\n",
         "GET /s/\\x HTTP/1.1\r\nhost: a\r\n\r\n",
         "GET /s/%0d%0ax HTTP/1.1\r\nhost: a\r\n\r\n",
-        "GET http://a/s/x HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET http://a/s/x HTTP/1.1\r\n\r\n",
+        "GET http://a:81/s/x HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET http://u@a/s/x HTTP/1.1\r\nhost: a\r\n\r\n",
         "GET http://evil.example/s/x HTTP/1.1\r\nhost: a\r\n\r\n",
-        "OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET * HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET /s/caf\u{e9} HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET /s/x#y HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET /s/x HTTP/1.1\nhost: a\r\n\r\n",
+        "GET /s/x HTTP/1.1\r\nhost: a\n\r\n",
+        "POST /s/x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 3\r\n\r\nabc",
+        "POST /s/x HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /s/x HTTP/1.0\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /s/x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: y\nGET /s/y HTTP/1.1\r\nhost: a\r\n\r\n",
+        "POST /s/x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\nGET /s/y HTTP/1.1\r\nhost: a\r\n\r\n",
         "CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n",
         "GET /s/x HTTP/1.1\r\n\r\n",
         "GET /s/x HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
@@ -37,8 +50,6 @@ fn what_two_servers_could_read_differently_is_refused() {
         "POST /s/x HTTP/1.1\r\nhost: a\r\ncontent-length: +3\r\n\r\nabc",
         "POST /s/x HTTP/1.1\r\nhost: a\r\ncontent-length: 3x\r\n\r\nabc",
         "POST /s/x HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n",
-        "POST /s/x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-        "POST /s/x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: xchunked\r\n\r\n0\r\n\r\n",
         "\r\n\r\n\r\nXYZ\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ];
@@ -100,4 +111,121 @@ fn trace_and_unknown_methods_do_not_pass_where_a_route_names_its_own() {
         raw(world.inner, b"POST /check/1 HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("405");
     assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
     assert_eq!(world.service.seen().len(), 0);
+}
+
+/// What every listener refuses before it looks a request up, and how.
+#[test]
+fn a_head_past_a_limit_or_of_another_coding_is_refused_on_every_listener_and_the_connection_ends() {
+    let world = World::new();
+    let head = |first: &str, more: &str| format!("{first}\r\nhost: localhost\r\n{more}\r\n");
+    let get = "GET /s/x HTTP/1.1";
+    let cases = [
+        (head(get, &format!("x: {}\r\n", "v".repeat(100 << 10))), 431),
+        (head(get, &"x: y\r\n".repeat(100)), 431),
+        (head(&format!("{} /s/x HTTP/1.1", "M".repeat(60 << 10)), ""), 501),
+        (head(&format!("GET /s/{} HTTP/1.1", "p".repeat(9 << 10)), ""), 414),
+        (head(get, "transfer-encoding: gzip, chunked\r\n"), 501),
+        (head(get, "transfer-encoding: chunked, chunked\r\n"), 501),
+        (head(get, "transfer-encoding: chunked, identity\r\n"), 501),
+        (head(get, "transfer-encoding: xchunked\r\n"), 501),
+        (head(get, "transfer-encoding: chunked\r\ncontent-length: 3\r\n"), 400),
+        (head("GET /s/caf\u{e9} HTTP/1.1", ""), 400),
+        (head("XYZ", ""), 400),
+    ];
+    for listener in [world.address, world.inner, world.pages, world.exposed] {
+        for (text, status) in &cases {
+            let mut client = Client::connect(listener);
+            client.write(text.as_bytes());
+            let answer = client.read(true).expect("an answer");
+            let said = &text[..text.len().min(90)];
+            assert_eq!(
+                (answer.status, answer.header("connection")),
+                (*status, Some("close")),
+                "{said}"
+            );
+            assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{said}");
+            assert_eq!(answer.json()["status"], *status, "{said}");
+            assert!(client.read(true).is_none(), "{said}: the connection ends");
+        }
+    }
+    assert_eq!(world.service.seen().len(), 0, "{:?}", world.service.seen());
+}
+
+#[test]
+fn a_heads_limit_holds_however_it_arrives_and_a_head_at_it_passes() {
+    let world = World::new();
+    let sized = |bytes: usize| {
+        let empty = "GET / HTTP/1.1\r\nhost: a\r\nx: \r\n\r\n".len();
+        format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "v".repeat(bytes - empty))
+    };
+    for (bytes, pieces, status) in
+        [(64 << 10, 1, 200), (64 << 10, 8, 200), ((64 << 10) + 1, 1, 431), (80 << 10, 8, 431)]
+    {
+        let (text, mut client) = (sized(bytes), Client::connect(world.address));
+        for piece in text.as_bytes().chunks(bytes.div_ceil(pieces)) {
+            client.write(piece);
+            pause(Duration::from_millis(5));
+        }
+        let answer = client.read(true).expect("an answer");
+        assert_eq!(answer.status, status, "{bytes} bytes in {pieces} writes");
+    }
+}
+
+#[test]
+fn what_is_refused_waits_for_the_answers_before_it() {
+    let world = World::new();
+    let good = "GET /s/slow/50 HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut client = Client::connect(world.address);
+    client
+        .write(format!("{good}{good}GET /caf\u{e9} HTTP/1.1\r\nhost: a\r\n\r\n{good}").as_bytes());
+    let statuses: Vec<u16> =
+        std::iter::from_fn(|| client.read(true)).map(|answer| answer.status).collect();
+    assert_eq!(statuses, [200, 200, 400]);
+    assert_eq!(world.service.seen().len(), 2);
+}
+
+#[test]
+fn absolute_form_old_clients_and_later_minor_versions_are_served() {
+    let world = World::new();
+    for text in [
+        "GET http://a/s/x HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET http://A:80/s/x HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET /s/x HTTP/1.0\r\n\r\n",
+        "GET http://a/s/x HTTP/1.0\r\n\r\n",
+        "GET /s/x HTTP/1.2\r\nhost: a\r\n\r\n",
+        "GET /s/x HTTP/1.9\r\nhost: a\r\n\r\n",
+        "\r\nGET /s/x HTTP/1.1\r\nhost: a\r\n\r\n",
+    ] {
+        let answer = raw(world.address, text.as_bytes()).expect("an answer");
+        assert_eq!(answer.status, 200, "{text:?}: {answer:?}");
+    }
+    for seen in world.service.seen() {
+        assert_eq!(seen.target, "/s/x");
+    }
+    for listener in [world.address, world.inner, world.pages, world.exposed] {
+        for (line, status) in [
+            ("OPTIONS * HTTP/1.1", 204),
+            ("TRACE / HTTP/1.1", 405),
+            ("TRACE /orders HTTP/1.1", 405),
+            ("CONNECT localhost:80 HTTP/1.1", 405),
+        ] {
+            let text = format!("{line}\r\nhost: localhost\r\n\r\n");
+            let answer = raw(listener, text.as_bytes()).expect("an answer");
+            assert_eq!(answer.status, status, "{line}");
+            let allow = answer.header("allow").expect("what is allowed");
+            assert!(
+                allow.contains("GET, HEAD, POST") && !allow.contains("TRACE"),
+                "{line}: {allow}"
+            );
+        }
+        for bad in [
+            "GET /s/x HTTP/1.1\r\n\r\n",
+            "GET /s/x HTTP/1.1\r\nhost:\r\n\r\n",
+            "GET /s/x HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n\r\n",
+            "GET http://evil.example/s/x HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        ] {
+            let status = raw(listener, bad.as_bytes()).map(|answer| answer.status);
+            assert_eq!(status, Some(400), "{bad:?}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 mod bytes;
 mod calls;
 mod circuit;
+mod closing;
 mod limits;
 mod pages;
 mod passing;

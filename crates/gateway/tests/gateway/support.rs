@@ -253,6 +253,12 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(text: &str) -> T {
     tree.read().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
 }
 
+/// Waits where the passing of time itself is what a client does.
+#[allow(clippy::disallowed_methods, reason = "a slow client is slow on purpose")]
+pub(crate) fn pause(span: Duration) {
+    std::thread::sleep(span);
+}
+
 /// Waits until `look` finds something.
 #[track_caller]
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {

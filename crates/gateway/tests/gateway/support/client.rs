@@ -51,6 +51,10 @@ impl Client {
         Client { stream: BufReader::new(stream) }
     }
 
+    pub(crate) fn wait_at_most(&self, limit: Duration) {
+        self.stream.get_ref().set_read_timeout(Some(limit)).expect("a timeout");
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         // A server that has refused already may have closed.
         let _ = self.stream.get_mut().write_all(bytes);

@@ -79,6 +79,9 @@ impl Serve for Answers {
     async fn serve(self: Rc<Self>, request: Request, peer: SocketAddr) -> Response {
         let (parts, incoming) = request.into_parts();
         let path = parts.uri.path().to_owned();
+        if path == "/s/early" {
+            return status(404);
+        }
         let text = match body::read(incoming, 16 << 20).await {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(_) => return status(400),

@@ -1,0 +1,189 @@
+//! What the parts of one connection know of one another: the socket, the request's body, the answer.
+//!
+//! An answer that is given before its request has come whole ends the connection, and says so
+//! (`Connection: close`): a client that keeps connections would else send its next request into a
+//! closing one. Whatever of the body is there already is taken first, so that hardly any answer has
+//! to; what comes later is dropped by the [`listener`](super::listener) after the answer has left.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderMap, HeaderValue};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::framing::Refusal;
+use super::{Problem, Response};
+
+/// How much of an unread body is taken before the answer, if it is there already.
+pub const TAKEN_BYTES_MAX: usize = 64 * 1024;
+
+/// One connection's facts, on its core.
+#[derive(Debug, Default)]
+pub(super) struct Connection {
+    /// Requests handed to whoever answers.
+    requests: Cell<u64>,
+    /// The head that is refused instead of being passed on: its number and why.
+    refused: Cell<Option<(u64, Refusal)>>,
+    /// Whether the request's body has not come whole.
+    owed: Cell<bool>,
+    /// Whether the client waits to be told to send it.
+    expects: Cell<bool>,
+    /// Whether its last answer is one without an end.
+    live: Cell<bool>,
+    /// A body that was let go unread.
+    left: RefCell<Option<Incoming>>,
+}
+
+impl Connection {
+    /// Notes that the head with this number, counted from 1, is one that stands for a refused one.
+    pub(super) fn refuse(&self, number: u64, refusal: Refusal) {
+        self.refused.set(Some((number, refusal)));
+    }
+
+    /// Counts a request, and says whether it stands for a refused one.
+    pub(super) fn next_request(&self) -> Result<(), Problem> {
+        let number = self.requests.get() + 1;
+        self.requests.set(number);
+        match self.refused.get() {
+            Some((refused, refusal)) if refused == number => Err(refusal.problem()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The body of a request whose head is this.
+    pub(super) fn body(self: &Rc<Self>, headers: &HeaderMap, body: Incoming) -> Inbound {
+        let owed = !body.is_end_stream();
+        self.owed.set(owed);
+        if !owed {
+            return Inbound { body: Some(body), connection: None };
+        }
+        self.expects.set(headers.contains_key(EXPECT));
+        Inbound { body: Some(body), connection: Some(self.clone()) }
+    }
+
+    /// Whether it ended before the client had sent what it had begun.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.owed.get() || self.refused.get().is_some()
+    }
+
+    /// Whether its answer is one without an end.
+    pub(super) fn is_live(&self) -> bool {
+        self.live.get()
+    }
+
+    /// Makes an answer say that the connection ends, if it does.
+    pub(super) async fn settle(&self, response: &mut Response) {
+        self.live.set(response.body().is_live());
+        if self.refused.get().is_some_and(|(number, _)| number == self.requests.get()) {
+            response.headers_mut().insert(CONNECTION, CLOSE);
+        }
+        if !self.owed.get() {
+            return;
+        }
+        let left = self.left.take();
+        // Asking for a body that the client has not begun would tell it to.
+        let left = left.filter(|_| !self.expects.get());
+        let whole = match left {
+            // On the heap: hardly any request needs it.
+            Some(left) => Box::pin(take(left)).await,
+            None => false,
+        };
+        if whole {
+            self.owed.set(false);
+        } else {
+            response.headers_mut().insert(CONNECTION, CLOSE);
+        }
+    }
+}
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// Takes what there is of a body without waiting for the client; whether it was all.
+async fn take(mut body: Incoming) -> bool {
+    let mut taken = 0;
+    let mut waited = false;
+    while taken <= TAKEN_BYTES_MAX {
+        let polled = poll_fn(|context| Poll::Ready(Pin::new(&mut body).poll_frame(context))).await;
+        match polled {
+            Poll::Ready(None) => return true,
+            Poll::Ready(Some(Err(_))) => return false,
+            Poll::Ready(Some(Ok(frame))) => {
+                taken += frame.data_ref().map_or(0, Bytes::len);
+                waited = false;
+                if body.is_end_stream() {
+                    return true;
+                }
+            }
+            // The parser runs in this same task: it gets one turn to bring more.
+            Poll::Pending if waited => return false,
+            Poll::Pending => {
+                waited = true;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    false
+}
+
+/// A request's body as it comes in.
+///
+/// Let go before it has come whole, it ends the connection after the answer.
+#[derive(Debug)]
+pub struct Inbound {
+    /// There until it is let go.
+    body: Option<Incoming>,
+    /// There until it has come whole.
+    connection: Option<Rc<Connection>>,
+}
+
+impl Inbound {
+    fn whole(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.owed.set(false);
+        }
+    }
+}
+
+impl Body for Inbound {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(&mut *body).poll_frame(context);
+        let whole = match &polled {
+            Poll::Ready(None) => true,
+            Poll::Ready(Some(Ok(_))) => body.is_end_stream(),
+            _ => false,
+        };
+        if whole {
+            self.whole();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(SizeHint::default, Incoming::size_hint)
+    }
+}
+
+impl Drop for Inbound {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.left.replace(self.body.take());
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Where one message on a connection ends and the next begins, decided before anything is parsed.
+//!
+//! The parser behind it is lenient where two servers could read differently, and has no limit that
+//! holds however the bytes arrive. So heads are seen here first: counted, and held back until they
+//! are whole; a head whose framing could be read in two ways never gets further. It costs one look at
+//! each line of a head (record 0019) and nothing for a body.
+//!
+//! It reads no meaning into a request: method, path and fields are looked at later, by others. Time
+//! and sockets are the [`wire`](super::wire)'s.
+
+mod chunks;
+mod head;
+
+use http::StatusCode;
+
+use super::Problem;
+use chunks::Chunks;
+use head::Scan;
+
+pub use head::{FIELDS_MAX, HEAD_BYTES_MAX, METHOD_BYTES_MAX, TARGET_BYTES_MAX};
+
+/// Why a message goes no further. The connection ends after it: what follows cannot be told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// A line that ends in LF alone.
+    BareLineFeed,
+    /// A first line that is no request line.
+    RequestLine,
+    /// A target with a byte that no target has.
+    Target,
+    /// A method past [`METHOD_BYTES_MAX`].
+    MethodTooLong,
+    /// A target past [`TARGET_BYTES_MAX`].
+    TargetTooLong,
+    /// A head past [`HEAD_BYTES_MAX`].
+    HeadTooLarge,
+    /// More fields than [`FIELDS_MAX`].
+    TooManyFields,
+    /// A length that is none, or more than one.
+    Length,
+    /// Content-Length beside Transfer-Encoding, or either where it cannot be.
+    Ambiguous,
+    /// A transfer coding other than `chunked`.
+    Coding,
+}
+
+/// How long the body of a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    Bytes(u64),
+    Chunked,
+}
+
+/// The messages of one connection, as far as they have come.
+#[derive(Debug, Default)]
+pub(super) struct Framing {
+    state: State,
+    heads: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    Head(Scan),
+    Bytes(u64),
+    Chunks(Chunks),
+    /// Nothing that comes has a meaning any more.
+    Lost,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State::Head(Scan::default())
+    }
+}
+
+/// What of a piece may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Passed {
+    /// So many of its first bytes.
+    pub(super) bytes: usize,
+    pub(super) then: Then,
+}
+
+/// What is to be done with the rest of a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It begins a head: to be given again with what follows it.
+    Wait,
+    /// It begins a head that is refused.
+    Refuse(Refusal),
+    /// It is within a body that breaks here.
+    Break,
+}
+
+impl Framing {
+    /// Looks at the next bytes, which begin where the last [`Passed::bytes`] ended.
+    ///
+    /// A minor version above 1 is rewritten to 1: that is how such a request is to be handled.
+    pub(super) fn advance(&mut self, bytes: &mut [u8]) -> Passed {
+        let mut at = 0;
+        let mut then = Then::Wait;
+        while at < bytes.len() && then == Then::Wait {
+            let rest = &mut bytes[at..];
+            match &mut self.state {
+                State::Head(scan) => match scan.read(rest) {
+                    Ok(Some(head)) => {
+                        at += head.bytes;
+                        self.heads += 1;
+                        self.state = State::of(head.body);
+                    }
+                    Ok(None) => break,
+                    Err(refusal) => then = Then::Refuse(refusal),
+                },
+                State::Bytes(left) => {
+                    let taken = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    at += taken;
+                    *left -= taken as u64;
+                    if *left == 0 {
+                        self.state = State::default();
+                    }
+                }
+                State::Chunks(chunks) => {
+                    let fed = chunks.feed(rest);
+                    at += fed.bytes;
+                    match fed.then {
+                        chunks::Then::More => {}
+                        chunks::Then::Ended => self.state = State::default(),
+                        chunks::Then::Broken => then = Then::Break,
+                    }
+                }
+                State::Lost => then = Then::Break,
+            }
+        }
+        if then != Then::Wait {
+            self.state = State::Lost;
+        }
+        Passed { bytes: at, then }
+    }
+
+    /// How many heads have passed.
+    pub(super) fn heads(&self) -> u64 {
+        self.heads
+    }
+}
+
+impl State {
+    fn of(body: Extent) -> State {
+        match body {
+            Extent::Bytes(0) => State::default(),
+            Extent::Bytes(left) => State::Bytes(left),
+            Extent::Chunked => State::Chunks(Chunks::default()),
+        }
+    }
+}
+
+impl Refusal {
+    /// What the client is told.
+    pub(super) fn problem(self) -> Problem {
+        let limited = |status, slug, title, (field, limit): (&str, usize)| {
+            Problem::new(status, slug, title)
+                .detail(format!("the {field} is past its limit of {limit}"))
+                .field(field, "is past its limit", Some(limit.into()))
+        };
+        match self {
+            Refusal::BareLineFeed => Problem::bad_request("a line ends in CR LF"),
+            Refusal::RequestLine => Problem::bad_request("the first line is no request line"),
+            Refusal::Target => Problem::bad_path(),
+            Refusal::MethodTooLong => limited(
+                StatusCode::NOT_IMPLEMENTED,
+                "method-too-long",
+                "There is no such method",
+                ("method", METHOD_BYTES_MAX),
+            ),
+            Refusal::TargetTooLong => limited(
+                StatusCode::URI_TOO_LONG,
+                "target-too-long",
+                "The address is too long",
+                ("target", TARGET_BYTES_MAX),
+            ),
+            Refusal::HeadTooLarge => limited(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head-too-large",
+                "The head is too large",
+                ("head", HEAD_BYTES_MAX),
+            ),
+            Refusal::TooManyFields => limited(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "too-many-fields",
+                "The head has too many fields",
+                ("number of fields", FIELDS_MAX),
+            ),
+            Refusal::Length => Problem::bad_request("Content-Length is one whole number"),
+            Refusal::Ambiguous => {
+                Problem::bad_request("a body has either Content-Length or Transfer-Encoding")
+            }
+            Refusal::Coding => Problem::new(
+                StatusCode::NOT_IMPLEMENTED,
+                "transfer-coding",
+                "The transfer coding is not known",
+            )
+            .detail("Transfer-Encoding is chunked, once, or absent"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

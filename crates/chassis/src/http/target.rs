@@ -1,0 +1,189 @@
+//! What a request is for: its target in origin form, and one host.
+//!
+//! Every listener of ours is an origin: the absolute form means the same as a path beside `Host`
+//! (RFC 9112 §3.2.2), and the two have to agree. What no resource of ours answers, `TRACE` and
+//! `CONNECT`, and what is asked of the server as a whole (`OPTIONS *`) is answered here, before
+//! anybody is asked who he is.
+
+use http::header::{ALLOW, HOST};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
+
+use super::{Problem, Response, empty};
+
+/// What the listeners' resources understand between them.
+const METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
+
+/// What becomes of a request before anybody looks it up.
+#[derive(Debug)]
+pub(super) enum Checked {
+    /// It names a resource, by path alone now.
+    Resource,
+    /// It is answered.
+    Answered(Response),
+}
+
+/// Brings a request's target into origin form.
+///
+/// # Errors
+/// 400 where target and host could mean two things, 405 for methods that no resource has.
+pub(super) fn check<B>(request: &mut Request<B>) -> Result<Checked, Problem> {
+    if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
+        return Err(Problem::method_not_allowed(&METHODS));
+    }
+    let old = request.version() == Version::HTTP_10;
+    if let Some(authority) = request.uri().authority() {
+        absolute(request.uri())?;
+        agree(request.headers(), authority)?;
+        if old && !request.headers().contains_key(HOST) {
+            let host = HeaderValue::try_from(authority.as_str()).map_err(|_| one_host())?;
+            request.headers_mut().insert(HOST, host);
+        }
+        let path = request.uri().path_and_query().filter(|path| path.as_str() != "/").cloned();
+        *request.uri_mut() = path.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
+    }
+    host(request.headers(), old)?;
+    match request.uri().path() {
+        "*" if *request.method() == Method::OPTIONS => Ok(Checked::Answered(options())),
+        path if path.starts_with('/') => Ok(Checked::Resource),
+        _ => Err(Problem::bad_path()),
+    }
+}
+
+fn options() -> Response {
+    let mut response = empty(StatusCode::NO_CONTENT);
+    let list = METHODS.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let list = HeaderValue::try_from(list).expect("methods are plain words");
+    response.headers_mut().insert(ALLOW, list);
+    response
+}
+
+/// Lets the absolute form of this scheme pass, and no other form.
+fn absolute(uri: &Uri) -> Result<(), Problem> {
+    match uri.scheme_str() {
+        Some("http" | "https") => Ok(()),
+        _ => Err(Problem::bad_path()),
+    }
+}
+
+/// Checks that a `Host` beside an absolute target says the same.
+fn agree(headers: &HeaderMap, authority: &Authority) -> Result<(), Problem> {
+    let same = |host: &HeaderValue| {
+        host.to_str().is_ok_and(|host| plain(host).eq_ignore_ascii_case(plain(authority.as_str())))
+    };
+    if headers.get_all(HOST).iter().all(same) { Ok(()) } else { Err(two_hosts()) }
+}
+
+/// An authority without the port that goes without saying.
+fn plain(authority: &str) -> &str {
+    authority.strip_suffix(":80").unwrap_or(authority)
+}
+
+/// Checks that one host is named; HTTP/1.0 may name none.
+fn host(headers: &HeaderMap, old: bool) -> Result<(), Problem> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if old => Ok(()),
+        (Some(host), None) if host.to_str().is_ok_and(is_host) => Ok(()),
+        _ => Err(one_host()),
+    }
+}
+
+/// Whether a text can be a host, with or without a port.
+fn is_host(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_~:[]%".contains(&byte);
+    !text.is_empty() && text.bytes().all(fits)
+}
+
+fn one_host() -> Problem {
+    Problem::bad_request("a request names its host once")
+}
+
+fn two_hosts() -> Problem {
+    Problem::bad_request("target and Host name two hosts")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(method: &str, target: &str, version: Version, hosts: &[&str]) -> (u16, String) {
+        let mut request = Request::builder().method(method).uri(target).version(version);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        let mut request = request.body(()).expect("a request");
+        let status = match check(&mut request) {
+            Ok(Checked::Resource) => 200,
+            Ok(Checked::Answered(response)) => response.status().as_u16(),
+            Err(problem) => problem.status().as_u16(),
+        };
+        (status, request.uri().to_string())
+    }
+
+    #[test]
+    fn a_target_is_a_path_beside_one_host_or_says_the_same_at_once() {
+        let (new, old) = (Version::HTTP_11, Version::HTTP_10);
+        let host = &["shop.example:8088"][..];
+        let good = [
+            ("/a", new, host, "/a"),
+            ("/", new, &["[::1]:1"][..], "/"),
+            ("/a?b=//", new, &["localhost"][..], "/a?b=//"),
+            ("http://shop.example:8088/a?b=c", new, host, "/a?b=c"),
+            ("http://SHOP.example:8088/a", new, host, "/a"),
+            ("http://shop.example:8088", new, host, "/"),
+            ("http://a:80/x", new, &["a"][..], "/x"),
+            ("https://a/x", new, &["a"][..], "/x"),
+            ("/a", old, &[][..], "/a"),
+            ("/a", old, &["a"][..], "/a"),
+            ("http://a/x", old, &[][..], "/x"),
+        ];
+        for (target, version, hosts, path) in good {
+            let seen = checked("GET", target, version, hosts);
+            assert_eq!(seen, (200, path.to_owned()), "{target} {version:?} {hosts:?}");
+        }
+        let bad = [
+            ("http://evil.example/a", new, host),
+            ("http://a/x", new, &[][..]),
+            ("http://a/x", new, &["a", "a"][..]),
+            ("http://a:81/x", new, &["a"][..]),
+            ("http://u@a/x", new, &["a"][..]),
+            ("http://u@a/x", old, &[][..]),
+            ("ftp://a/x", new, &["a"][..]),
+            ("shop.example:80", new, host),
+            ("*", new, host),
+            ("/a", new, &[][..]),
+            ("/a", new, &[""][..]),
+            ("/a", new, &["a", "a"][..]),
+            ("/a", new, &["a b"][..]),
+            ("/a", new, &["a/b"][..]),
+            ("/a", new, &["a@b"][..]),
+            ("/a", old, &["a", "b"][..]),
+            ("/a", old, &[""][..]),
+        ];
+        for (target, version, hosts) in bad {
+            let seen = checked("GET", target, version, hosts).0;
+            assert_eq!(seen, 400, "{target} {version:?} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_resource_answers_is_answered_before_it_is_looked_up() {
+        let host = &["a"][..];
+        assert_eq!(checked("OPTIONS", "*", Version::HTTP_11, host).0, 204);
+        assert_eq!(checked("OPTIONS", "*", Version::HTTP_11, &[]).0, 400);
+        assert_eq!(checked("OPTIONS", "/a", Version::HTTP_11, host).0, 200);
+        for method in ["TRACE", "CONNECT"] {
+            assert_eq!(checked(method, "/a", Version::HTTP_11, host).0, 405, "{method}");
+        }
+        assert_eq!(checked("CONNECT", "a:80", Version::HTTP_11, host).0, 405);
+    }
+}

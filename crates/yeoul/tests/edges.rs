@@ -1,0 +1,150 @@
+//! The edge that every listener shares: the gateway's, the services' and the administrator's refuse
+//! the same bytes in the same way, answer at once and say when a connection ends.
+
+#[path = "support/lib.rs"]
+mod support;
+
+use std::io::{Read, Write};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde_json::Value;
+use support::{Mall, SOON, Stream, connect, raw, signal, timed};
+
+static MALL: LazyLock<Mall> = LazyLock::new(Mall::fresh);
+
+const LISTENERS: [(&str, &str); 7] = [
+    ("gateway", "/products"),
+    ("order", "/orders"),
+    ("delivery", "/deliveries"),
+    ("product", "/products"),
+    ("mypage", "/mypages/1@uengine.org"),
+    ("account", "/.well-known/jwks.json"),
+    ("admin", "/healthz"),
+];
+
+/// The status of these bytes on a listener, which ends the connection and says so where it refuses
+/// them for good.
+#[track_caller]
+fn status(listener: &str, request: &str, ends: bool) -> u16 {
+    let answer = raw(MALL.base(listener), request.as_bytes());
+    if ends {
+        let said = &request[..request.len().min(80)];
+        assert_eq!(answer.header("connection"), Some("close"), "{listener}: {said}: {answer:?}");
+        let problem: Value = serde_json::from_str(&answer.body).expect("a problem");
+        assert_eq!(problem["status"], answer.status, "{listener}: {said}");
+    }
+    answer.status
+}
+
+#[test]
+fn bytes_that_could_be_read_in_two_ways_are_refused_alike_everywhere() {
+    let fields = "x: y\r\n".repeat(100);
+    for (listener, path) in LISTENERS {
+        let get = |more: &str| format!("GET {path} HTTP/1.1\r\nHost: HOST\r\n{more}\r\n");
+        let refused = [
+            (get("Transfer-Encoding: gzip, chunked\r\n"), 501),
+            (get("Transfer-Encoding: chunked, chunked\r\n"), 501),
+            (get("Transfer-Encoding: identity\r\n"), 501),
+            (get("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), 400),
+            (get("Content-Length: 5\r\nContent-Length: 5\r\n"), 400),
+            (get(&format!("x: {}\r\n", "v".repeat(100 << 10))), 431),
+            (get(&fields), 431),
+            (format!("{} / HTTP/1.1\r\nHost: HOST\r\n\r\n", "M".repeat(60 << 10)), 501),
+            (format!("GET /{} HTTP/1.1\r\nHost: HOST\r\n\r\n", "p".repeat(9 << 10)), 414),
+            ("GET /caf\u{e9} HTTP/1.1\r\nHost: HOST\r\n\r\n".to_owned(), 400),
+            ("GET / HTTP/1.1\nHost: HOST\n\n".to_owned(), 400),
+        ];
+        for (request, expected) in refused {
+            let said = &request[..request.len().min(80)];
+            assert_eq!(status(listener, &request, true), expected, "{listener}: {said}");
+        }
+        let closing = "Connection: close\r\n";
+        let others = [
+            (format!("GET http://HOST{path} HTTP/1.1\r\nHost: HOST\r\n{closing}\r\n"), 400),
+            (format!("GET {path} HTTP/1.1\r\n{closing}\r\n"), 400),
+            (format!("GET {path} HTTP/1.1\r\nHost:\r\n{closing}\r\n"), 400),
+            (format!("GET {path} HTTP/1.1\r\nHost: HOST\r\nHost: a\r\n{closing}\r\n"), 400),
+            (format!("GET {path} HTTP/1.0\r\n\r\n"), 200),
+            (format!("GET {path} HTTP/1.2\r\nHost: HOST\r\n{closing}\r\n"), 200),
+            (format!("OPTIONS * HTTP/1.1\r\nHost: HOST\r\n{closing}\r\n"), 204),
+            (format!("TRACE {path} HTTP/1.1\r\nHost: HOST\r\n{closing}\r\n"), 405),
+            (format!("CONNECT HOST HTTP/1.1\r\nHost: a\r\n{closing}\r\n"), 405),
+        ];
+        for (request, expected) in others {
+            assert_eq!(status(listener, &request, false), expected, "{listener}: {request}");
+        }
+        let authority = MALL.base(listener).trim_start_matches("http://");
+        let absolute =
+            format!("GET http://{authority}{path} HTTP/1.1\r\nHost: {authority}\r\n{closing}\r\n");
+        assert_eq!(status(listener, &absolute, false), 200, "{listener}: {absolute}");
+    }
+}
+
+#[test]
+fn a_refusal_comes_at_once_and_says_that_the_connection_ends() {
+    for (listener, _) in LISTENERS {
+        for announced in
+            ["Content-Length: 5", "Transfer-Encoding: chunked", "Content-Length: 99999999"]
+        {
+            let request = format!("POST /nowhere HTTP/1.1\r\nHost: HOST\r\n{announced}\r\n\r\n");
+            let (took, answer) = timed(|| raw(MALL.base(listener), request.as_bytes()));
+            assert!((401..=404).contains(&answer.status), "{listener}: {answer:?}");
+            assert_eq!(answer.header("connection"), Some("close"), "{listener}: {answer:?}");
+            assert!(took < Duration::from_millis(700), "{listener}: {took:?}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_is_too_large_is_refused_and_the_connection_ends_openly() {
+    let who = MALL.customer();
+    for (listener, token, expected) in
+        [("gateway", None, 401), ("gateway", Some(&who.token), 413), ("order", None, 413)]
+    {
+        let bearer = token.map(|it| format!("Authorization: Bearer {it}\r\n")).unwrap_or_default();
+        let mut request = format!(
+            "POST /orders HTTP/1.1\r\nHost: HOST\r\n{bearer}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            20 << 20
+        )
+        .into_bytes();
+        request.resize(request.len() + (9 << 20), b' ');
+        let answer = raw(MALL.base(listener), &request);
+        assert_eq!(answer.status, expected, "{listener}: {answer:?}");
+        assert_eq!(answer.header("connection"), Some("close"), "{listener}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_hangup_ends_nothing() {
+    let Some(mall) = Mall::owned(&[]) else { return };
+    signal("HUP", mall.pid());
+    support::stays("it answers", Duration::from_millis(300), &200, || {
+        mall.get("/products").send().status
+    });
+}
+
+#[test]
+fn a_signal_waits_for_no_half_sent_head_and_for_no_stream() {
+    let Some(mall) = Mall::owned(&[]) else { return };
+    let who = mall.customer();
+    let bearer = format!("Bearer {}", who.token);
+    let path = format!("/mypages/{}/events", who.id);
+    let mut stream = Stream::open(mall.base("gateway"), &path, &[("Authorization", &bearer)]);
+    stream.until("the page", |message| message.event == "reset");
+    let mut heads: Vec<_> =
+        ["gateway", "order", "admin"].map(|name| connect(mall.base(name))).into();
+    for (at, head) in heads.iter_mut().enumerate() {
+        let part = ["G", "GET / HTTP/1.1\r\nHost: a\r\n", "GET / HTTP/1.1\r\nx: y"][at];
+        head.write_all(part.as_bytes()).expect("a part of a head");
+    }
+    mall.get("/products").send().expect(200);
+    let (took, (code, _folder)) = timed(|| mall.stop_by("TERM", SOON));
+    assert_eq!(code, 0);
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(stream.ends_within(SOON));
+    for head in &mut heads {
+        let mut rest = Vec::new();
+        assert_eq!(head.read_to_end(&mut rest).unwrap_or(0), 0, "no answer to half a head");
+    }
+}
