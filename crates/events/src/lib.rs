@@ -65,6 +65,7 @@
 //! It does not know views, HTTP or any vendor's broker: other engines implement [`Broker`] and pass
 //! the same [`contract`] suite.
 
+pub mod agreement;
 pub mod broker;
 pub mod contract;
 pub mod event;

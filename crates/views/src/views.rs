@@ -94,6 +94,15 @@ impl Views {
         Ok(Views { shared: Arc::new(shared) })
     }
 
+    /// Gives the feed of the file in `folder`, which nobody has open, another name: after it was put
+    /// back to an earlier moment, places in what came later mean nothing any more.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: environment trouble passes, try again.
+    pub fn renew_feed(folder: &Path, now: Timestamp) -> Result<(), Error> {
+        sqlite::renew_feed(folder, now)
+    }
+
     /// The database that the fold's subscriptions run in.
     pub fn database(&self) -> &Database {
         &self.shared.database

@@ -27,8 +27,31 @@ pub(crate) enum Command {
     /// See and repair dead letters.
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// Copy one moment of everything in a data folder, while it is run on or rests.
+    Backup(BackupArgs),
+    /// Make a data folder of a backup.
+    Restore(RestoreArgs),
     /// Say what an acknowledgement means here, and what is wrong.
     Doctor(DataArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Where the backup goes: absent, or an empty folder.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: DataArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// A folder that `yeoul backup` made.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// The new data folder: absent, or an empty folder.
+    #[arg(long, value_name = "NEW")]
+    pub(crate) data: PathBuf,
 }
 
 #[derive(Debug, Args)]

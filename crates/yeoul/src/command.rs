@@ -1,6 +1,7 @@
 //! The commands: each reads its arguments, does its work and says how it ended.
 
 mod ask;
+mod backup;
 mod check;
 mod dead;
 mod doctor;
@@ -20,6 +21,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(args) => check::run(&args),
         Command::Events(command) => events::run(command),
         Command::Dead(command) => dead::run(command),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

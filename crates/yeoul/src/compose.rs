@@ -5,3 +5,4 @@
 
 pub(crate) mod layer;
 pub(crate) mod mall;
+mod vouch;

@@ -3,20 +3,49 @@
 //! A folder is examined, mended and copied by what lies in it, not by what this program would have put
 //! there: a store that a later version adds is found like the others.
 
+pub(crate) mod note;
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use events::store::sqlite::upkeep;
+use chassis::clock;
+use events::local::Log;
+use events::store::sqlite::{Options, Publishes, upkeep};
+use events::{Database, Topic, relay, subscription};
+use tokio::sync::watch;
+use views::Views;
 
-/// Every database below the data folder, one folder deep, in order of their paths.
+/// The log's folder.
+pub(crate) const LOG: &str = "log";
+/// The views' folder.
+pub(crate) const VIEWS: &str = "mypage";
+/// How deep stores may lie.
+const DEPTH_MAX: usize = 8;
+
+/// Every database below the data folder, in order of their paths.
 pub(crate) fn databases(data: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = entries(data)
-        .into_iter()
-        .filter(|path| path.is_dir())
-        .flat_map(|folder| entries(&folder))
-        .filter(|path| path.extension().is_some_and(|end| end == "db") && path.is_file())
-        .collect();
+    let mut found = Vec::new();
+    gather(data, DEPTH_MAX, &mut found);
     found.sort();
     found
+}
+
+fn gather(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    for path in entries(folder) {
+        if path.is_dir() && depth > 0 {
+            gather(&path, depth - 1, found);
+        } else if path.extension().is_some_and(|end| end == "db") && path.is_file() {
+            found.push(path);
+        }
+    }
+}
+
+/// Gives the views' feed another name.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn renew_feed(data: &Path) -> Result<(), views::Error> {
+    Views::renew_feed(&data.join(VIEWS), clock::wall())
 }
 
 /// The database of the service of that name.
@@ -35,4 +64,63 @@ pub(crate) fn of_subscription(data: &Path, name: &str) -> Option<PathBuf> {
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let listed = std::fs::read_dir(folder);
     listed.into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path()).collect()
+}
+
+/// Opens every store of a folder that nobody runs on, and looks whether they tell one story.
+///
+/// # Errors
+/// What does not fit, or cannot be opened.
+pub(crate) async fn check_agreement(data: &Path) -> Result<(), events::Error> {
+    let log = Arc::new(Log::open(&data.join(LOG), &[], clock::component())?);
+    let (mut subscriptions, mut relays, mut open) = (Vec::new(), Vec::new(), Vec::new());
+    for path in databases(data).into_iter().filter(|path| !is_log(data, path)) {
+        let service = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+        let topic = service.and_then(|name| Topic::parse(name).ok());
+        let publishes = match topic {
+            Some(topic) if upkeep::publishes(&path)? => {
+                Some(Publishes { source: topic.to_string(), topic })
+            }
+            _ => None,
+        };
+        let names = upkeep::subscriptions(&path)?;
+        let options = Options { path, schema: &[], publishes, clock: clock::component() };
+        let database = Database::open_as_it_is(options)?;
+        for name in names {
+            let Some((_, topic)) = name.split_once('.') else { continue };
+            let (topic, broker) = (Topic::parse(topic)?, log.clone());
+            let (database, clock) = (database.clone(), clock::component());
+            subscriptions
+                .push(subscription::Control::resting(&name, topic, database, broker, clock));
+        }
+        let (_, never) = watch::channel(false);
+        relays.extend(relay::Control::of(database.clone(), log.clone(), never));
+        open.push(database);
+    }
+    let verdict = events::agreement::check(&subscriptions, &relays).await;
+    for database in open {
+        database.close().await;
+    }
+    log.close().await;
+    verdict
+}
+
+/// Reads whole stores whose pages may be of different moments, the log's chain of checksums too.
+///
+/// # Errors
+/// The first that is hurt.
+pub(crate) async fn check_pages(data: &Path) -> Result<(), events::Error> {
+    for path in databases(data) {
+        upkeep::check(&path)?;
+    }
+    if data.join(LOG).is_dir() {
+        let log = Log::open(&data.join(LOG), &[], clock::component())?;
+        let report = log.check();
+        log.close().await;
+        report.damage.into_iter().next().map_or(Ok(()), Err)?;
+    }
+    Ok(())
+}
+
+fn is_log(data: &Path, path: &Path) -> bool {
+    path.parent() == Some(&data.join(LOG))
 }

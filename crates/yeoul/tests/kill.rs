@@ -9,12 +9,13 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{
-    Call, Customer, Mall, Random, data_of, eventually, kinds, pause, setting, unique, within,
+    Call, Customer, Mall, Random, data_of, eventually, kinds, pause, run, setting, unique, within,
 };
 
 const KILLS: u64 = 20;
@@ -31,7 +32,7 @@ struct Shelf {
 }
 
 /// What one client was answered.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Book {
     /// Order → product and quantity.
     taken: BTreeMap<u64, (u64, u64)>,
@@ -348,6 +349,78 @@ fn each_order_has_one_story(mall: &Mall, orders: &BTreeMap<u64, Value>) {
         };
         assert!(expected.contains(&kinds(story).as_slice()), "order {id}: {:?}", kinds(story));
     }
+}
+
+/// Orders, cancellations and completions go on while the cut is made; what was answered before it is
+/// there, its books balance, and no number that anybody was told is given again.
+#[test]
+fn a_backup_under_load_restores_to_books_that_balance() {
+    let mut random = Random::announced();
+    let Some(mall) = Mall::owned(&["--faults"]) else { return };
+    let shelves: Vec<Shelf> = [(1_000_000, "cancel"), (150, "cancel"), (1_000_000, "reject")]
+        .into_iter()
+        .map(|(stock, policy)| Shelf { product: mall.product(stock, policy), stock })
+        .collect();
+    let admin = mall.admin().to_owned();
+    let mut clients: Vec<Client> = (0..CLIENTS)
+        .map(|_| Client {
+            who: mall.customer(),
+            book: Book::default(),
+            random: Random::new(random.next()),
+        })
+        .collect();
+    let folder = support::Folder::new();
+    let (copy, data) = (folder.path().join("copy"), mall.folder().data());
+    let (over, counted) = (AtomicBool::new(false), Barrier::new(CLIENTS + 1));
+    let gateway = mall.base("gateway").to_owned();
+    let before: Vec<Book> = std::thread::scope(|scope| {
+        let running: Vec<_> = clients
+            .iter_mut()
+            .map(|client| {
+                let (over, counted, gateway) = (&over, &counted, &gateway);
+                let (shelves, admin) = (&shelves, &admin);
+                scope.spawn(move || {
+                    for _ in 0..40 {
+                        client.act(gateway, shelves, admin).expect("it is answered");
+                    }
+                    let before = client.book.clone();
+                    counted.wait();
+                    while !over.load(Ordering::Relaxed) {
+                        client.act(gateway, shelves, admin).expect("it is answered");
+                    }
+                    before
+                })
+            })
+            .collect();
+        counted.wait();
+        let text = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
+        run(&["backup", &text(&copy), "--data", &text(&data)]).expect(0);
+        pause(Duration::from_millis(200));
+        over.store(true, Ordering::Relaxed);
+        running.into_iter().map(|one| one.join().expect("a client")).collect()
+    });
+    let told: BTreeSet<u64> =
+        clients.iter().flat_map(|client| client.book.taken.keys().copied()).collect();
+    let early: usize = before.iter().map(|book| book.taken.len()).sum();
+    assert!(told.len() > early, "there was load while the cut was made");
+    drop(mall);
+
+    let text = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
+    let restored = run(&["restore", &text(&copy), "--data", &text(&folder.data())]).expect(0);
+    assert!(restored.stdout.contains("sign-outs"), "{}", restored.stdout);
+    let mall = Mall::on(folder, &["--faults"]);
+    for (client, book) in clients.iter_mut().zip(before) {
+        client.book = book;
+    }
+    audit(&mall, &clients, &shelves);
+    let newest = told.last().expect("an order");
+    for _ in 0..3 {
+        let placed = mall.order(&clients[0].who, shelves[0].product, 1);
+        assert!(placed.id > *newest, "order {} was given out before", placed.id);
+        mall.await_order(placed.id, "OrderPlaced");
+        clients[0].book.taken.insert(placed.id, (shelves[0].product, 1));
+    }
+    audit(&mall, &clients, &shelves);
 }
 
 #[test]

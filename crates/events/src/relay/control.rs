@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::Status;
+use crate::agreement::Publisher;
 use crate::parking::{self, DeadLetter};
 use crate::store::sqlite::skipped::{self, Skipped};
 use crate::store::sqlite::{Database, Publishes, stepped};
@@ -172,6 +173,13 @@ impl Control {
         });
         work.await?;
         Ok(Some(skipped))
+    }
+
+    /// What it has to do with, for [`agreement`](crate::agreement).
+    pub(crate) async fn publisher(&self) -> Result<Publisher, Error> {
+        let Publishes { source, topic } = &self.publishes;
+        let published = self.broker.published(topic, source).await?;
+        Ok(self.database.publisher(published)?.expect("a relay's database publishes"))
     }
 
     /// Everything that was stepped over or dropped, oldest first.

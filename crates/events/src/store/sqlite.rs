@@ -10,6 +10,7 @@
 //! [`Subscription`](crate::Subscription) do.
 
 mod connection;
+pub mod cut;
 mod group;
 pub(crate) mod inbox;
 pub(crate) mod log;
@@ -37,6 +38,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
+use crate::agreement::Publisher;
 use crate::position::WritePosition;
 use crate::{Clock, Draft, Error, Event, Topic, relay};
 
@@ -219,6 +221,22 @@ impl Database {
     /// Events of the outbox after `relayed`, as its numbers tell.
     pub(crate) fn lag(&self, relayed: u64) -> u64 {
         self.shared.jump.between(relayed, *self.shared.committed.borrow())
+    }
+
+    /// How the outbox stands, for a comparison with a log that holds up to `published` of it.
+    pub(crate) fn publisher(&self, published: u64) -> Result<Option<Publisher>, Error> {
+        let Some(origin) = self.origin() else { return Ok(None) };
+        let relayed = self.shared.relayed.load(Ordering::Acquire);
+        let newest = *self.shared.committed.borrow();
+        self.read(|sql| {
+            Ok(Some(Publisher {
+                source: origin.source.to_owned(),
+                newest,
+                oldest: outbox::oldest(sql)?,
+                relayed: stepped::newest_published(sql, relayed)?,
+                published,
+            }))
+        })
     }
 
     /// What the relay of this outbox tells of itself.

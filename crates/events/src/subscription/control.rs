@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
 use super::skip;
+use crate::agreement::{Consumer, Mark};
 use crate::parking::{self, DeadLetter};
 use crate::store::sqlite::inbox::{self, Place};
 use crate::store::sqlite::skipped::{self, Skipped};
@@ -229,6 +230,20 @@ impl Control {
         let skipped = work.await?;
         self.shared.poked.notify_one();
         Ok(skipped)
+    }
+
+    /// What it has to do with, for [`agreement`](crate::agreement).
+    pub(crate) async fn consumer(&self) -> Result<Consumer, Error> {
+        let Shared { topic, database, broker, .. } = &self.shared;
+        let (name, position) = (self.name().to_owned(), self.shared.place()?.position.0);
+        let end = broker.end(topic)?.0;
+        let unstamped = database.read(|sql| inbox::unstamped(sql, &name))?;
+        let mut marks = Vec::new();
+        for (source, received) in database.received(&name)? {
+            let published = broker.published(topic, &source).await?;
+            marks.push(Mark { source, received, published });
+        }
+        Ok(Consumer { name, position, end, unstamped, marks })
     }
 
     /// Everything that was stepped over, oldest first.

@@ -61,6 +61,11 @@ pub(crate) fn open(
     Ok(Store { database, epoch, tables })
 }
 
+/// Gives the feed of `views.db` in `folder` another name, if there is one.
+pub(crate) fn renew_feed(folder: &Path, now: jiff::Timestamp) -> Result<(), Error> {
+    schema::renew(&folder.join("views.db"), now)
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Error {
         Error::Store(error.into())

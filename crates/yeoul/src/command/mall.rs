@@ -14,7 +14,7 @@ pub(super) fn run(args: &MallArgs) -> Result<(), Failure> {
     let folder = process::folder(&plan.data)?;
     process::runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        let mall = Mall::start(plan, folder, args.faults)?;
+        let mall = Mall::start(plan, folder, args.faults).await?;
         tokio::select! {
             () = mall.caught_up() => {
                 process::announce(args.place.json, &json!(mall.addresses()));

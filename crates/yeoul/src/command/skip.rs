@@ -20,7 +20,7 @@ use super::ask::{self, Process};
 use crate::admin::skipped_shown;
 use crate::exit::Failure;
 use crate::process;
-use crate::stores;
+use crate::stores::{self, note};
 
 pub(super) fn run(name: &str, data: &Path) -> Result<(), Failure> {
     let running = chassis::folder::Folder::holder(data).is_some();
@@ -75,6 +75,7 @@ fn alone(name: &str, data: &Path) -> Result<Value, Failure> {
     let (service, topic) = name.split_once('.').ok_or_else(|| unknown(name))?;
     let parsed = Topic::parse(topic).map_err(|_| unknown(name))?;
     let _held = process::folder(data)?;
+    let left = note::state(data).filter(|_| !note::is_doubtful(data));
     let log = Log::open(&data.join("log"), &[], clock::component()).map_err(disk)?;
     let log = Arc::new(log);
     process::runtime()?.block_on(async {
@@ -98,6 +99,11 @@ fn alone(name: &str, data: &Path) -> Result<Value, Failure> {
             skipped
         };
         log.close().await;
+        drop(log);
+        if let Some(state) = left {
+            // The same files still: a skip does not make them doubtful.
+            note::write(data, state).map_err(|error| Failure::environment(error, "make room"))?;
+        }
         told(name, skipped)
     })
 }

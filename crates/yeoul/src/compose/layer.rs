@@ -16,16 +16,19 @@ use events::store::sqlite::Publishes;
 use events::subscription::{Control, Fault};
 use events::{Broker, Retry, Subscription, Topic};
 use gateway::{Components, Gateway};
+use mall::Loop;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tracing::{info, warn};
 use views::{Definitions, Look, Views};
 
+use super::vouch;
 use crate::admin::{self, Admin, Loops};
 use crate::app;
 use crate::exit::Failure;
 use crate::process::{self, DRAIN};
 use crate::settings::Plan;
+use crate::stores::{LOG, VIEWS};
 
 /// The languages that pages are rendered in; the first is the usual one.
 const LOCALES: [&str; 2] = ["ko", "en"];
@@ -44,7 +47,7 @@ pub(crate) struct Layer {
     pub(crate) connections: Stop,
     /// Ends subscriptions and relays, after the connections.
     pub(crate) loops: Stop,
-    _folder: Folder,
+    folder: Folder,
 }
 
 /// The addresses of a layer, bound before anything is opened.
@@ -89,7 +92,7 @@ impl Stores {
         definitions: Definitions,
         app_head: String,
     ) -> Result<Stores, Failure> {
-        let (log, pages) = (data.join("log"), data.join("mypage"));
+        let (log, pages) = (data.join(LOG), data.join(VIEWS));
         for folder in [&log, &pages] {
             std::fs::create_dir_all(folder).map_err(|error| damaged("the data folder", &error))?;
         }
@@ -114,9 +117,13 @@ pub(crate) fn damaged(what: &str, error: &dyn std::fmt::Display) -> Failure {
 
 impl Layer {
     /// The layer alone, for one's own services.
-    pub(crate) fn serve(plan: Plan, mut folder: Folder) -> Result<(Layer, Arc<Admin>), Failure> {
+    pub(crate) async fn serve(
+        plan: Plan,
+        mut folder: Folder,
+    ) -> Result<(Layer, Arc<Admin>), Failure> {
         let ports = Ports::bind(&plan)?;
         let app = app::files();
+        vouch::before_opening(folder.path()).await?;
         let stores =
             Stores::open(folder.path(), &plan.topics, plan.definitions, app.head().to_owned())?;
         let announced = folder.announce(Some(ports.admin.address()));
@@ -127,7 +134,9 @@ impl Layer {
         let (_, resting) = watch::channel(false);
         let retry = Retry { attempts: 3, backoff: std::time::Duration::from_secs(1) };
         let sound: Fault = Arc::new(|_| Ok(()));
-        let folds = layer.folds("views", &plan.topics, retry, (&resting, &sound));
+        let (loops, folds) = layer.folds("views", &plan.topics, retry, (&resting, &sound));
+        vouch::before_running(layer.data(), &folds, &[]).await?;
+        layer.run(loops);
         let loops = Loops { subscriptions: folds, relays: Vec::new() };
         let admin = layer.admin_of(shown, loops, None);
         layer.open(ports, admin.clone())?;
@@ -170,20 +179,20 @@ impl Layer {
             admin: ports.admin.address(),
             connections,
             loops: Stop::new(),
-            _folder: folder,
+            folder,
         })
     }
 
-    /// One subscription of the views for each of `topics`, running; `name` stands before the topic's.
+    /// One subscription of the views for each of `topics`, to be run; `name` stands before the topic's.
     pub(crate) fn folds(
         &self,
         name: &str,
         topics: &[Topic],
         retry: Retry,
         (resting, fault): (&watch::Receiver<bool>, &Fault),
-    ) -> Vec<Control> {
-        let mut controls = Vec::with_capacity(topics.len());
-        for (at, topic) in topics.iter().enumerate() {
+    ) -> (Vec<Loop>, Vec<Control>) {
+        let (mut loops, mut controls): (Vec<Loop>, _) = (Vec::new(), Vec::new());
+        for topic in topics {
             let source = topic.as_str().to_owned();
             self.views.publisher(&Publishes { source, topic: topic.clone() });
             let subscription = Subscription::new(
@@ -201,9 +210,21 @@ impl Layer {
             self.views.attach(control.clone());
             controls.push(control);
             let stop = self.loops.clone();
-            self.cores.spawn_on(at, subscription.run(async move { stop.stopped().await }));
+            loops.push(Box::pin(subscription.run(async move { stop.stopped().await })));
         }
-        controls
+        (loops, controls)
+    }
+
+    /// Runs loops, spread over the cores.
+    pub(crate) fn run(&self, loops: Vec<Loop>) {
+        for (at, part) in loops.into_iter().enumerate() {
+            self.cores.spawn_on(at, part);
+        }
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        self.folder.path()
     }
 
     /// What the admin listener answers with.
@@ -269,6 +290,7 @@ impl Layer {
         self.loops.stop();
         self.views.database().close().await;
         self.log.close().await;
+        vouch::after_closing(self.data());
     }
 }
 

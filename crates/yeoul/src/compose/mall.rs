@@ -20,6 +20,7 @@ use mall::{Account, Delivery, Faults, Loop, Name, Order, Product, Service, Setti
 use serde_json::{Value, json};
 
 use super::layer::{Layer, Ports, Stores, damaged};
+use super::vouch;
 use crate::admin::{Admin, Loops, Switches};
 use crate::app;
 use crate::exit::Failure;
@@ -50,7 +51,11 @@ struct Services {
 
 impl Mall {
     /// Opens everything and starts to serve; catching up goes on (see [`Mall::caught_up`]).
-    pub(crate) fn start(mut plan: Plan, mut folder: Folder, faults: bool) -> Result<Mall, Failure> {
+    pub(crate) async fn start(
+        mut plan: Plan,
+        mut folder: Folder,
+        faults: bool,
+    ) -> Result<Mall, Failure> {
         let settings = plan.mall.clone().expect("the mall's settings hold a mall");
         let ports = Ports::bind(&plan)?;
         let mut listeners = bind(&settings)?;
@@ -58,6 +63,7 @@ impl Mall {
             listeners.iter().map(|(name, listener)| (*name, listener.address())).collect();
 
         let app = app::files();
+        vouch::before_opening(folder.path()).await?;
         let stores =
             Stores::open(folder.path(), &plan.topics, plan.definitions, app.head().to_owned())?;
         let announced = folder.announce(Some(ports.admin()));
@@ -80,14 +86,19 @@ impl Mall {
             plan.gateway.set_upstream(name.as_str(), *address);
         }
         let layer = Layer::start(plan.gateway, &ports, stores, verifier, folder, app)?;
+        let (loops, controls) = open.loops(&layer, &setting, &plan.topics);
+        let relays = open.relays(&layer, &setting);
+        // Before the first request and the first event: on what does not fit nothing may run.
+        vouch::before_running(layer.data(), &controls, &relays).await?;
         let services = open.listen(&layer, &faults, &mut listeners)?;
-        let controls = open.run(&layer, &setting, &plan.topics);
+        layer.run(loops);
+        open.rest_views(&layer, &setting);
         let services = Arc::new(services);
         let switches = faults
             .enabled()
             .then(|| Switches { services: services.clone(), faults: faults.clone() });
         layer.readiness.missing("views", "catching up");
-        let (databases, relays) = (open.databases(), open.relays(&layer, &setting));
+        let databases = open.databases();
         let loops = Loops { subscriptions: controls.clone(), relays: relays.clone() };
         let admin = layer.admin_of(plan.shown, loops, switches);
         layer.open(ports, admin.clone())?;
@@ -213,8 +224,13 @@ impl Services {
         }
     }
 
-    /// Runs every loop: relays, handlers and the views' folds.
-    fn run(&self, layer: &Layer, setting: &Setting, topics: &[Topic]) -> Vec<Control> {
+    /// Every loop, to be run: relays, handlers and the views' folds.
+    fn loops(
+        &self,
+        layer: &Layer,
+        setting: &Setting,
+        topics: &[Topic],
+    ) -> (Vec<Loop>, Vec<Control>) {
         let parts = [
             self.order.loops(&layer.loops),
             self.product.loops(&layer.loops),
@@ -227,14 +243,19 @@ impl Services {
             loops.extend(part);
             controls.extend(handles);
         }
-        for (at, part) in loops.into_iter().enumerate() {
-            layer.cores.spawn_on(at, part);
-        }
         let resting = setting.faults.pause(Name::Mypage).handlers();
         let fault = setting.faults.events(Name::Mypage);
         let name = Name::Mypage.as_str();
-        controls.extend(layer.folds(name, topics, setting.retry, (&resting, &fault)));
-        let (views, mut resting) = (layer.views.clone(), resting);
+        let (folds, handles) = layer.folds(name, topics, setting.retry, (&resting, &fault));
+        loops.extend(folds);
+        controls.extend(handles);
+        (loops, controls)
+    }
+
+    /// Has the views say since when they are stale while their fold rests.
+    fn rest_views(&self, layer: &Layer, setting: &Setting) {
+        let mut resting = setting.faults.pause(Name::Mypage).handlers();
+        let views = layer.views.clone();
         layer.cores.spawn_on(0, async move {
             // While the fold rests, what is read is as of now.
             while resting.changed().await.is_ok() {
@@ -242,7 +263,6 @@ impl Services {
                 views.set_stale(rests.then(clock::wall));
             }
         });
-        controls
     }
 
     /// The relays' handles, one for each of the databases.

@@ -52,6 +52,11 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+/// Opens a connection that writes beside whoever else does.
+pub(super) fn open_beside(path: &Path) -> Result<Connection, Error> {
+    open(path, OpenFlags::empty())
+}
+
 fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;

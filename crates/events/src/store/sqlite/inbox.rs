@@ -100,6 +100,11 @@ pub(crate) fn marks(sql: &Connection, subscription: &str) -> Result<BTreeMap<Str
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The highest offset received of events that have no outbox sequence.
+pub(crate) fn unstamped(sql: &Connection, subscription: &str) -> Result<u64, Error> {
+    mark(sql, subscription, UNSTAMPED)
+}
+
 /// Back to the beginning: the marks keep every effect from happening again.
 pub(crate) fn rewind(sql: &Connection, subscription: &str) -> Result<(), Error> {
     Place::default().save(sql, subscription)

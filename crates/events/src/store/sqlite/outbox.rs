@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::value::RawValue;
 
-use super::{Publishes, stepped};
+use super::{Publishes, stepped, upkeep};
 use crate::event::{CAUSE_BYTES_MAX, Cause, EVENT_BYTES_MAX, KEY_BYTES_MAX};
 use crate::{Draft, Error, Event};
 
@@ -228,20 +228,54 @@ impl Outbox {
     }
 }
 
+/// Rows after what was relayed that should be there and are not: numbers have no gap but a jump.
+pub(super) fn missing(connection: &Connection) -> Result<u64, Error> {
+    let relayed: u64 =
+        connection.query_row("SELECT relayed FROM outbox_state", [], |row| row.get(0))?;
+    let floor = if upkeep::has_table(connection, "outbox_jump")? {
+        Jump::load(connection)?.floor
+    } else {
+        0
+    };
+    let span = "SELECT coalesce(max(sequence) - min(sequence) + 1 - count(*), 0) FROM outbox
+        WHERE sequence > ?1";
+    Ok(connection.query_row(span, [relayed.max(floor)], |row| row.get(0))?)
+}
+
+/// Leaves out the next `by` numbers.
+pub(super) fn jump(connection: &Connection, by: u64) -> Result<(), Error> {
+    connection.execute_batch(TABLES)?;
+    let newest = "SELECT max((SELECT coalesce(max(sequence), 0) FROM outbox), relayed)
+        FROM outbox_state";
+    let newest: u64 = connection.query_row(newest, [], |row| row.get(0))?;
+    let before = Jump::load(connection)?;
+    let jump = if before.floor > newest {
+        Jump { floor: before.floor + by, ..before }
+    } else {
+        Jump { base: newest, floor: newest + by }
+    };
+    let replace = "INSERT OR REPLACE INTO outbox_jump VALUES (1, ?1, ?2)";
+    connection.execute(replace, [jump.base, jump.floor])?;
+    Ok(())
+}
+
 /// The outbox's own name for this file: event ids of a recreated file are different ones.
 pub(super) fn epoch(connection: &Connection) -> Result<String, Error> {
     Ok(connection.query_row("SELECT epoch FROM outbox_state", [], |row| row.get(0))?)
 }
 
+/// The oldest row that is kept.
+pub(super) fn oldest(connection: &Connection) -> Result<Option<u64>, Error> {
+    Ok(connection.query_row("SELECT min(sequence) FROM outbox", [], |row| row.get(0))?)
+}
+
 /// The sequences after `published` up to `relayed` whose rows are not kept any more.
-pub(super) fn unmendable(
+fn unmendable(
     connection: &Connection,
     published: u64,
     relayed: u64,
 ) -> Result<Option<(u64, u64)>, Error> {
-    let oldest = "SELECT min(sequence) FROM outbox";
-    let oldest: Option<u64> = connection.query_row(oldest, [], |row| row.get(0))?;
-    let oldest = oldest.unwrap_or(relayed + 1);
+    let oldest = oldest(connection)?.unwrap_or(relayed + 1);
     let gone = (published + 1, relayed.min(oldest - 1));
     Ok((gone.0 <= gone.1).then_some(gone))
 }

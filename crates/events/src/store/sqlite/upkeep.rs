@@ -1,11 +1,12 @@
-//! What is done to files that no writer has open: looking into them, whatever service made them.
+//! What is done to files that no writer has open: looking into them, checking them, leaving out numbers,
+//! whatever service made them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
-use super::connection;
+use super::{connection, outbox};
 use crate::Error;
 
 /// The subscriptions whose places or parked events this file keeps.
@@ -26,7 +27,64 @@ pub fn subscriptions(path: &Path) -> Result<BTreeSet<String>, Error> {
     Ok(names)
 }
 
-fn has_table(sql: &Connection, name: &str) -> Result<bool, Error> {
+/// Whether the file is the outbox of a service.
+///
+/// # Errors
+/// As for [`subscriptions`].
+pub fn publishes(path: &Path) -> Result<bool, Error> {
+    has_table(&connection::open_reader(path)?, "outbox")
+}
+
+/// Reads the whole file: every page, every index against its table, and every number that waits in
+/// an outbox. For a file whose pages may be of different moments.
+///
+/// # Errors
+/// [`Error::Damaged`] with what is hurt; [`Error::Environment`]: cure the disk.
+pub fn check(path: &Path) -> Result<(), Error> {
+    let damaged =
+        |what: String| Error::Damaged { topic: path.display().to_string(), from: 0, to: 0, what };
+    let sql = connection::open_reader(path)?;
+    let verdict = sql.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0));
+    match verdict.map_err(Error::from) {
+        Ok(verdict) if verdict == "ok" => {}
+        Ok(verdict) => return Err(damaged(verdict)),
+        Err(Error::Damaged { what, .. }) => return Err(damaged(what)),
+        Err(error) => return Err(error),
+    }
+    let missing = if has_table(&sql, "outbox")? { outbox::missing(&sql)? } else { 0 };
+    if missing > 0 {
+        return Err(damaged(format!("{missing} rows of the outbox are missing")));
+    }
+    Ok(())
+}
+
+/// Leaves out the next `by` of every number that the file gives: ids that count up, and the outbox's
+/// sequences. What was acknowledged after the moment of a copy is not given again.
+///
+/// # Errors
+/// [`Error::Environment`]: nothing can be written there. [`Error::Damaged`]: the file is hurt.
+pub fn jump(path: &Path, by: u64) -> Result<(), Error> {
+    let mut sql = connection::open_beside(path)?;
+    let jumping = sql.transaction()?;
+    let counting = "SELECT name FROM sqlite_schema WHERE type = 'table'
+        AND upper(sql) LIKE '%AUTOINCREMENT%'";
+    let tables: Vec<String> =
+        jumping.prepare(counting)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for table in tables {
+        let raise = "UPDATE sqlite_sequence SET seq = seq + ?2 WHERE name = ?1";
+        if jumping.execute(raise, params![table, by])? == 0 {
+            // A table that never had a row has no count yet.
+            jumping.execute("INSERT INTO sqlite_sequence VALUES (?1, ?2)", params![table, by])?;
+        }
+    }
+    if has_table(&jumping, "outbox")? {
+        outbox::jump(&jumping, by)?;
+    }
+    jumping.commit()?;
+    Ok(())
+}
+
+pub(super) fn has_table(sql: &Connection, name: &str) -> Result<bool, Error> {
     let select = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
     Ok(sql.prepare(select)?.exists([name])?)
 }

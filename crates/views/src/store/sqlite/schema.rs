@@ -48,6 +48,18 @@ pub(super) fn prepare(
     create(path, definitions, &definition, now)
 }
 
+/// Gives the feed another name: places in the old one mean nothing here.
+pub(super) fn renew(path: &Path, now: Timestamp) -> Result<(), Error> {
+    if stored(path)?.is_some() {
+        Connection::open(path)?.execute("UPDATE meta SET epoch = ?1", [epoch(now)])?;
+    }
+    Ok(())
+}
+
+fn epoch(now: Timestamp) -> String {
+    format!("{:x}", now.as_nanosecond())
+}
+
 fn stored(path: &Path) -> Result<Option<(String, String)>, Error> {
     if !path.exists() {
         return Ok(None);
@@ -82,7 +94,7 @@ fn create(
     definition: &str,
     now: Timestamp,
 ) -> Result<String, Error> {
-    let epoch = format!("{:x}", now.as_nanosecond());
+    let epoch = epoch(now);
     let mut sql = Connection::open(path)?;
     sql.pragma_update(None, "journal_mode", "WAL")?;
     let transaction = sql.transaction()?;

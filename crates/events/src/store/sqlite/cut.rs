@@ -1,0 +1,176 @@
+//! One moment of many files: nobody writes to any of them while it is chosen.
+//!
+//! The engine's own write lock of every file is taken, one after the other; while all are held no
+//! transaction can commit anywhere, so what each file holds then is one story, whoever writes to it and
+//! from whichever process. A read transaction on each pins that moment, the locks go back at once, and
+//! copying takes as long as it takes while the writers go on.
+//!
+//! It does not know which files belong together; its caller names them.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::backup::Backup;
+use rusqlite::{Connection, ErrorCode};
+
+use super::connection;
+use crate::Error;
+
+/// How often one file's lock is asked for before the others are let go and all begins again.
+///
+/// A writer that is busy leaves its lock for microseconds: asking is quick and gives way each time.
+const ASKED_MAX: u32 = 20_000;
+
+/// How often it begins again before the files are called too busy.
+const ROUNDS_MAX: u32 = 20;
+
+/// The moment, as one open read transaction a file.
+pub struct Cut {
+    files: Vec<(PathBuf, Connection)>,
+}
+
+impl Cut {
+    /// Chooses the moment. Writers wait for milliseconds at most.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: the files are too busy, or one cannot be opened; try again.
+    pub fn take(paths: &[PathBuf]) -> Result<Cut, Error> {
+        let gates: Vec<Connection> =
+            paths.iter().map(|path| gate(path)).collect::<Result<_, _>>()?;
+        let open = |path: &PathBuf| Ok((path.clone(), connection::open_reader(path)?));
+        let files = paths.iter().map(open).collect::<Result<_, Error>>()?;
+        let cut = Cut { files };
+        for _ in 0..ROUNDS_MAX {
+            if hold_all(&gates)? {
+                let pinned = cut.pin();
+                release(&gates)?;
+                return pinned.map(|()| cut);
+            }
+            release(&gates)?;
+            thread::yield_now();
+        }
+        Err(Error::environment("the stores are too busy for one moment of all of them"))
+    }
+
+    /// Copies the file of this path, as it was at the moment, to where nothing is yet.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: no room; [`Error::Damaged`]: the file is hurt.
+    pub fn copy(&self, path: &Path, to: &Path) -> Result<(), Error> {
+        let source = self.files.iter().find(|(of, _)| of == path);
+        let (_, source) = source.ok_or_else(|| Error::environment("no file of this cut"))?;
+        let mut copy = Connection::open(to)?;
+        // Nobody needs it to survive a crash before it is whole.
+        copy.pragma_update(None, "synchronous", "OFF")?;
+        Backup::new(source, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
+        Ok(())
+    }
+
+    /// Begins to read each file: what is read from here on is of now.
+    fn pin(&self) -> Result<(), Error> {
+        for (_, reader) in &self.files {
+            reader.execute_batch("BEGIN")?;
+            reader.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        }
+        Ok(())
+    }
+}
+
+/// A connection that asks for the write lock and does not wait for it.
+fn gate(path: &Path) -> Result<Connection, Error> {
+    let gate = connection::open_beside(path)?;
+    gate.busy_timeout(Duration::ZERO)?;
+    Ok(gate)
+}
+
+/// Takes every lock; `false` where one could not be had.
+fn hold_all(gates: &[Connection]) -> Result<bool, Error> {
+    for gate in gates {
+        if !hold(gate)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn hold(gate: &Connection) -> Result<bool, Error> {
+    for _ in 0..ASKED_MAX {
+        match gate.execute_batch("BEGIN IMMEDIATE") {
+            Ok(()) => return Ok(true),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                thread::yield_now();
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(false)
+}
+
+fn release(gates: &[Connection]) -> Result<(), Error> {
+    for gate in gates.iter().filter(|gate| !gate.is_autocommit()) {
+        gate.execute_batch("ROLLBACK")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const FILES: usize = 3;
+
+    fn count(path: &Path) -> i64 {
+        let sql = Connection::open(path).unwrap();
+        let verdict = sql.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0));
+        assert_eq!(verdict.unwrap(), "ok");
+        sql.query_row("SELECT count(*) FROM item", [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn files_that_follow_one_another_are_of_one_moment_while_they_are_written() {
+        let folder = TempDir::new().unwrap();
+        let paths: Vec<PathBuf> =
+            (0..FILES).map(|file| folder.path().join(format!("{file}.db"))).collect();
+        let open = |path: &PathBuf| {
+            let sql = connection::open_writer(path, connection::PAGE_BYTES).unwrap();
+            sql.execute_batch("CREATE TABLE IF NOT EXISTS item (what BLOB)").unwrap();
+            sql
+        };
+        let writers: Vec<Connection> = paths.iter().map(open).collect();
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let over = &over;
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    // Whoever reads the later ones may rely on the earlier ones.
+                    for writer in &writers {
+                        let insert = "INSERT INTO item VALUES (zeroblob(3000))";
+                        writer.execute_batch(insert).unwrap();
+                    }
+                }
+            });
+            for round in 0..10 {
+                let cut = Cut::take(&paths).unwrap();
+                let counts: Vec<i64> = paths
+                    .iter()
+                    .map(|path| {
+                        let to = path.with_extension(format!("copy{round}"));
+                        cut.copy(path, &to).unwrap();
+                        count(&to)
+                    })
+                    .collect();
+                let fits = counts.is_sorted_by(|before, after| before >= after)
+                    && counts[0] - counts[FILES - 1] <= 1;
+                assert!(fits, "{counts:?}");
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        let nowhere = Cut::take(&[folder.path().join("nosuch.db")]).err();
+        assert!(nowhere.is_some_and(|error| error.is_environment()));
+    }
+}

@@ -1,0 +1,256 @@
+//! The files of a backup: what they are, what they were, and a folder that is not there until it is
+//! whole.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::exit::Failure;
+use crate::stores::note::NOTE;
+
+/// What describes a backup; without it there is none.
+const MANIFEST: &str = "backup.json";
+/// The shape of the description.
+const FORMAT: u32 = 1;
+/// The engine's files beside a store, which a copy of the store does not need.
+const ENGINES: [&str; 3] = [".db", ".db-wal", ".db-shm"];
+/// How deep folders are looked into.
+const DEPTH_MAX: usize = 8;
+
+/// The description of a backup.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Manifest {
+    format: u32,
+    /// The moment of the cut.
+    pub(super) made: String,
+    files: Vec<Described>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Described {
+    path: String,
+    bytes: u64,
+    sha256: String,
+    mode: u32,
+}
+
+/// A folder in the making, removed again unless it is finished.
+pub(super) struct Unfinished {
+    path: PathBuf,
+    finished: bool,
+}
+
+/// Refuses a place where something is.
+pub(super) fn must_be_free(target: &Path) -> Result<(), Failure> {
+    let free = match fs::read_dir(target) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    if free {
+        return Ok(());
+    }
+    let says = format!("not an absent or empty folder. folder=`{}`", target.display());
+    Err(Failure::environment(says, "name another folder, or empty this one first"))
+}
+
+/// A backup inside the folder it is of would be in the next one.
+pub(super) fn must_be_outside(data: &Path, target: &Path) -> Result<(), Failure> {
+    let absolute = |path| std::path::absolute(path).map_err(disk);
+    if !absolute(target)?.starts_with(absolute(data)?) {
+        return Ok(());
+    }
+    let says = format!("inside the folder it would be of. folder=`{}`", target.display());
+    Err(Failure::input(says, "name a folder elsewhere"))
+}
+
+impl Unfinished {
+    /// A folder beside `target`, on the same disk, that only this user can read.
+    pub(super) fn beside(target: &Path) -> Result<Unfinished, Failure> {
+        let make = || -> io::Result<PathBuf> {
+            let target = std::path::absolute(target)?;
+            let name =
+                target.file_name().ok_or_else(|| io::Error::other("no name for a folder"))?;
+            let parent = target.parent().unwrap_or(Path::new("/"));
+            fs::create_dir_all(parent)?;
+            let own = format!(".{}.unfinished-{}", name.to_string_lossy(), std::process::id());
+            let path = parent.join(own);
+            fs::create_dir(&path)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
+            Ok(path)
+        };
+        make().map(|path| Unfinished { path, finished: false }).map_err(disk)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives it its name, once all of it is on disk.
+    pub(super) fn finish(mut self, target: &Path) -> Result<(), Failure> {
+        let name = || -> io::Result<()> {
+            for file in all(&self.path)? {
+                File::open(file)?.sync_all()?;
+            }
+            let target = std::path::absolute(target)?;
+            fs::rename(&self.path, &target)?;
+            File::open(target.parent().unwrap_or(Path::new("/")))?.sync_all()
+        };
+        name().map_err(disk)?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.finished {
+            // What cannot be removed has no description: nobody takes it for a backup.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+impl Manifest {
+    /// Describes every file there is.
+    pub(super) fn describe(folder: &Path, made: &str) -> io::Result<Manifest> {
+        let describe = |path: PathBuf| -> io::Result<Described> {
+            let (bytes, sha256) = digest(&path)?;
+            let mode = fs::metadata(&path)?.permissions().mode() & 0o777;
+            let path = relative(folder, &path)?;
+            Ok(Described { path, bytes, sha256, mode })
+        };
+        let files = all(folder)?.into_iter().map(describe).collect::<io::Result<_>>()?;
+        Ok(Manifest { format: FORMAT, made: made.to_owned(), files })
+    }
+
+    /// How many files and bytes it describes.
+    pub(super) fn size(&self) -> (usize, u64) {
+        (self.files.len(), self.files.iter().map(|file| file.bytes).sum())
+    }
+
+    pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
+        let mut file = File::create(folder.join(MANIFEST))?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        file.sync_all()
+    }
+
+    pub(super) fn read(folder: &Path) -> Result<Manifest, Failure> {
+        let text = fs::read(folder.join(MANIFEST)).map_err(|error| {
+            let says = format!("no whole backup. folder=`{}`, cause=`{error}`", folder.display());
+            Failure::environment(says, "name a folder that `yeoul backup` has finished")
+        })?;
+        match serde_json::from_slice::<Manifest>(&text) {
+            Ok(manifest) if manifest.format == FORMAT => Ok(manifest),
+            _ => Err(unusable(&format!("`{MANIFEST}` describes no backup this program knows"))),
+        }
+    }
+
+    /// Every file is there and is what it was.
+    pub(super) fn verify(&self, folder: &Path) -> Result<(), Failure> {
+        for file in &self.files {
+            let inside = Path::new(&file.path)
+                .components()
+                .all(|part| matches!(part, std::path::Component::Normal(_)));
+            if !inside {
+                return Err(unusable(&format!("a path leads out of it. path=`{}`", file.path)));
+            }
+            let is = digest(&folder.join(&file.path))
+                .map_err(|error| unusable(&format!("`{}` cannot be read: {error}", file.path)))?;
+            if is != (file.bytes, file.sha256.clone()) {
+                return Err(unusable(&format!("`{}` is not what was backed up", file.path)));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn copy(&self, from: &Path, to: &Path) -> io::Result<()> {
+        for file in &self.files {
+            let place = to.join(&file.path);
+            fs::create_dir_all(place.parent().unwrap_or(to))?;
+            fs::copy(from.join(&file.path), &place)?;
+            fs::set_permissions(&place, fs::Permissions::from_mode(file.mode))?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a file of `data` belongs below `to`; its folder is made.
+pub(super) fn place(data: &Path, file: &Path, to: &Path) -> io::Result<PathBuf> {
+    let place = to.join(relative(data, file)?);
+    fs::create_dir_all(place.parent().unwrap_or(to))?;
+    Ok(place)
+}
+
+/// Every file of a data folder that is no store: keys, identities. Not the lock, nor the note of the
+/// stores, nor what another program has under way.
+pub(super) fn beside_stores(data: &Path) -> io::Result<Vec<PathBuf>> {
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let top = path.parent() == Some(data);
+        let passing = top && (name == "lock" || name.starts_with(NOTE) || name.starts_with('.'));
+        !passing && !ENGINES.iter().any(|end| name.ends_with(end))
+    };
+    Ok(all(data)?.into_iter().filter(is_ours).collect())
+}
+
+/// Every file below a folder, in order of their paths.
+fn all(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    gather(folder, DEPTH_MAX, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn gather(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_file() {
+            found.push(entry.path());
+        } else if kind.is_dir() && depth > 0 {
+            gather(&entry.path(), depth - 1, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn relative(folder: &Path, file: &Path) -> io::Result<String> {
+    let path = file.strip_prefix(folder).map_err(io::Error::other)?;
+    path.to_str().map(str::to_owned).ok_or_else(|| io::Error::other("a name that is not UTF-8"))
+}
+
+fn digest(path: &Path) -> io::Result<(u64, String)> {
+    let (mut file, mut hash, mut bytes) = (File::open(path)?, Sha256::new(), 0);
+    let mut part = vec![0; 1 << 20];
+    loop {
+        let count = file.read(&mut part)?;
+        if count == 0 {
+            break;
+        }
+        hash.update(&part[..count]);
+        bytes += count as u64;
+    }
+    let digest = hash.finalize();
+    Ok((bytes, digest.iter().map(|byte| format!("{byte:02x}")).collect()))
+}
+
+pub(super) fn disk(error: io::Error) -> Failure {
+    Failure::environment(error, "make room, or see to the folder's rights, and try again")
+}
+
+pub(super) fn hurt(error: impl std::fmt::Display) -> Failure {
+    Failure::environment(error, "see `yeoul doctor --data DIR`")
+}
+
+pub(super) fn say(line: &str) -> Result<(), Failure> {
+    let written = writeln!(io::stdout().lock(), "{line}");
+    written.map_err(|error| Failure::environment(error, "see where stdout goes"))
+}
+
+fn unusable(says: &str) -> Failure {
+    Failure::environment(format!("the backup cannot be used: {says}"), "restore another backup")
+}

@@ -1,0 +1,190 @@
+//! Copies of a data folder: one moment of it by `yeoul backup`, and what is made of a folder that was
+//! copied piece by piece.
+
+#[path = "support/lib.rs"]
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use support::{Customer, Folder, Mall, Placed, SOON, eventually_is, run};
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("the path is UTF-8")
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let place = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_all(&path, &place);
+        } else {
+            fs::copy(&path, &place).expect("copied");
+        }
+    }
+}
+
+/// A mall with an order that is done.
+fn with_an_order() -> Option<(Mall, Customer, u64, Placed)> {
+    let mall = Mall::owned(&["--faults"])?;
+    let (who, product) = (mall.customer(), mall.product(100, "cancel"));
+    let placed = mall.delivered(&who, product, 1);
+    mall.settle();
+    Some((mall, who, product, placed))
+}
+
+fn refused(data: &Path) -> String {
+    let outcome =
+        run(&["mall", "--data", text(data), "--listen", "127.0.0.1:0", "--json"]).expect(3);
+    assert_eq!(outcome.stdout, "", "nothing is ready");
+    assert!(outcome.last_word().contains("do not belong together"), "{}", outcome.stderr);
+    outcome.stderr
+}
+
+#[test]
+fn a_folder_copied_piece_by_piece_is_refused_or_mended_whole() {
+    let Some((mall, who, product, _)) = with_an_order() else { return };
+    let place = Folder::new();
+    let early = place.path().join("early");
+    let data = mall.folder().data();
+    copy_all(&data, &early);
+    // Each of the services publishes something between the two moments.
+    let late = mall.delivered(&who, product, 1);
+    let newcomer = mall.customer();
+    mall.settle();
+    for (piece, sound) in [
+        ("order", false),
+        ("product", false),
+        ("delivery", false),
+        ("account", false),
+        ("log", true),
+        ("mypage", true),
+    ] {
+        let folder = Folder::new();
+        copy_all(&data, &folder.data());
+        fs::remove_dir_all(folder.data().join(piece)).expect("removed");
+        copy_all(&early.join(piece), &folder.data().join(piece));
+        if !sound {
+            let says = refused(&folder.data());
+            assert!(says.contains(piece), "{piece}: {says}");
+            continue;
+        }
+        let mended = Mall::on(folder, &["--faults"]);
+        mended.at("admin", "GET", "/readyz").send().expect(200);
+        assert_eq!(mended.order_now(late.id)["state"], "OrderPlaced", "{piece}");
+        mended.await_row(&who, late.id, ("OrderPlaced", Some("DeliveryStarted")));
+        let next = mended.order(&newcomer, product, 1);
+        mended.await_order(next.id, "OrderPlaced");
+        assert_eq!(mended.stock(product), 97, "{piece}");
+    }
+}
+
+#[test]
+fn pages_of_different_moments_are_refused_and_a_killed_folder_starts_wherever_it_is_copied() {
+    let Some((mall, who, product, placed)) = with_an_order() else { return };
+    let folder = mall.kill();
+    let (whole, torn) = (Folder::new(), Folder::new());
+    copy_all(&folder.data(), &whole.data());
+    copy_all(&folder.data(), &torn.data());
+    // The write-ahead file is folded in by whoever opens it next, over pages that are not its own.
+    let file = torn.data().join("order/service.db");
+    let _ = fs::remove_file(torn.data().join("order/service.db-wal"));
+    let mut bytes = fs::read(&file).expect("a store");
+    let page = 4096;
+    bytes.resize(bytes.len().max(4 * page), 0);
+    bytes[2 * page..].fill(0x5a);
+    fs::write(&file, bytes).expect("written");
+    let outcome =
+        run(&["mall", "--data", text(&torn.data()), "--listen", "127.0.0.1:0", "--json"]).expect(3);
+    assert_eq!(outcome.stdout, "");
+
+    for folder in [whole, folder] {
+        let mall = Mall::on(folder, &["--faults"]);
+        assert_eq!(mall.order_now(placed.id)["state"], "OrderPlaced");
+        let next = mall.order(&who, product, 1);
+        mall.await_order(next.id, "OrderPlaced");
+    }
+}
+
+#[test]
+fn a_backup_is_restored_with_everything_and_no_number_is_given_twice() {
+    let Some((mall, who, product, placed)) = with_an_order() else { return };
+    let place = Folder::new();
+    let (copy, data) = (place.path().join("copy"), mall.folder().data());
+    fs::create_dir(&copy).expect("an empty folder");
+    run(&["backup", text(&copy), "--data", text(&data)]).expect(0);
+    run(&["backup", text(&copy), "--data", text(&data)]).expect(3);
+    run(&["backup", text(&data.join("copy")), "--data", text(&data)]).expect(1);
+    run(&["backup", text(&place.path().join("x")), "--data", text(&place.path().join("no"))])
+        .expect(3);
+    let left = fs::read_dir(place.path()).expect("a folder").count();
+    assert_eq!(left, 1, "what was refused leaves nothing");
+    let lost = mall.delivered(&who, product, 5);
+    let (code, old) = mall.stop_by("TERM", 2 * SOON);
+    assert_eq!(code, 0);
+    // While it rests, too.
+    run(&["backup", text(&place.path().join("rested")), "--data", text(&old.data())]).expect(0);
+
+    run(&["restore", text(&copy), "--data", text(&old.data())]).expect(3);
+    let new = Folder::new();
+    let told = run(&["restore", text(&copy), "--data", text(&new.data())]).expect(0).stdout;
+    assert!(told.contains("sign-outs") && told.contains("forgotten"), "{told}");
+    let mode = fs::metadata(new.data().join("account/signing.key")).expect("the key");
+    assert_eq!(mode.permissions().mode() & 0o777, 0o600);
+    let mall = Mall::on(new, &["--faults"]);
+    assert_eq!(mall.order_now(placed.id)["state"], "OrderPlaced");
+    mall.at("order", "GET", &format!("/orders/{}", lost.id)).send().problem(404);
+    assert_eq!(mall.stock(product), 99);
+    let next = mall.delivered(&who, product, 1);
+    assert!(next.id >= lost.id + 900_000, "{}", next.id);
+    let delivery = mall.delivery_of(next.id).expect("a delivery");
+    assert!(delivery["deliveryId"].as_u64().expect("an id") > 1_000_000, "{delivery}");
+    assert!(mall.product(1, "cancel") > 1_000_000);
+    mall.await_row(&who, next.id, ("OrderPlaced", Some("DeliveryStarted")));
+    // And once more: a restored folder is one like any other.
+    let again = place.path().join("again");
+    run(&["backup", text(&again), "--data", text(&mall.folder().data())]).expect(0);
+    let mall = Mall::on(mall.kill(), &["--faults"]);
+    eventually_is("stock", &98, || mall.stock(product));
+}
+
+#[test]
+fn a_backup_that_is_not_whole_is_restored_by_nobody() {
+    let Some((mall, ..)) = with_an_order() else { return };
+    let place = Folder::new();
+    let copy = place.path().join("copy");
+    run(&["backup", text(&copy), "--data", text(&mall.folder().data())]).expect(0);
+    let new = place.path().join("new");
+    let restore = |from: &Path| run(&["restore", text(from), "--data", text(&new)]);
+    for (name, hurt) in [
+        (
+            "no description",
+            (|copy: &Path| fs::remove_file(copy.join("backup.json"))) as fn(&Path) -> _,
+        ),
+        ("a file is missing", |copy| fs::remove_file(copy.join("order/service.db"))),
+        ("a bit is another", |copy| {
+            let file = copy.join("log/log.db");
+            let mut bytes = fs::read(&file)?;
+            let at = bytes.len() / 2;
+            bytes[at] ^= 1;
+            fs::write(file, bytes)
+        }),
+        ("cut short", |copy| {
+            let file = copy.join("mypage/views.db");
+            let bytes = fs::read(&file)?;
+            fs::write(file, &bytes[..bytes.len() - 1])
+        }),
+    ] {
+        let broken = place.path().join(name.replace(' ', "-"));
+        copy_all(&copy, &broken);
+        hurt(&broken).expect(name);
+        restore(&broken).expect(3);
+        assert!(!new.exists(), "{name}: something was written");
+    }
+    restore(&place.path().join("nosuch")).expect(3);
+    restore(&copy).expect(0);
+    restore(&copy).expect(3);
+}
