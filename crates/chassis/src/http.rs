@@ -17,6 +17,7 @@ pub mod networks;
 pub mod path;
 pub mod problem;
 pub mod query;
+pub mod stall;
 pub mod trace;
 
 mod target;
@@ -25,6 +26,7 @@ mod wire;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
@@ -57,6 +59,11 @@ pub trait Serve: 'static {
         request: Request,
         peer: SocketAddr,
     ) -> impl Future<Output = Response> + 'static;
+
+    /// How long a client may read nothing of what it is sent before it is let go.
+    fn write_idle(&self) -> Duration {
+        stall::WRITE_IDLE
+    }
 }
 
 /// An answer with a JSON body.

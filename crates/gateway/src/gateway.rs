@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use chassis::chance;
 use chassis::clock;
@@ -12,14 +13,15 @@ use chassis::http::Stop;
 use chassis::identity::Verifier;
 use chassis::telemetry::{Level, Metrics};
 use events::Broker;
+use guard::outlier::Outliers;
 use serde_json::{Map, Value, json};
 use views::Views;
 
 use crate::app::AppFiles;
-use crate::guards::{Guards, state_name};
+use crate::guards::{Guards, millis, state_name};
 use crate::hygiene::Hygiene;
 use crate::meters::Meters;
-use crate::plan::{Plan, Upstream};
+use crate::plan::{Endpoint, Plan, Upstream};
 use crate::proxy::{self, Core, Route};
 use crate::server::{Face, Server};
 use crate::sessions::{Revoked, Streams};
@@ -60,8 +62,8 @@ pub(crate) struct Shared {
     pub(crate) revoked: Revoked,
     pub(crate) streams: Streams,
     stop: Stop,
-    /// Open connections to each upstream.
-    open: Vec<Level>,
+    /// What is known together of each upstream.
+    upstreams: Vec<proxy::Shared>,
 }
 
 impl Gateway {
@@ -77,7 +79,11 @@ impl Gateway {
         let routes = std::mem::take(&mut plan.routes).into_iter().map(route).collect();
         let page = |page: &views::Page| Meters::new(metrics, &format!("page {}", page.name));
         let pages = plan.pages.iter().map(page).collect();
-        let open = plan.upstreams.iter().map(|upstream| level(metrics, upstream)).collect();
+        let upstream = |upstream: &Upstream| proxy::Shared {
+            open: level(metrics, upstream),
+            outliers: Arc::new(Outliers::new(upstream.endpoints.len(), now)),
+        };
+        let upstreams = plan.upstreams.iter().map(upstream).collect();
         let withheld = std::mem::take(&mut plan.withheld);
         let hygiene = Hygiene::new(plan.trusted.clone(), withheld, chance::spread());
         let shared = Arc::new(Shared {
@@ -92,7 +98,7 @@ impl Gateway {
             revoked: Revoked::default(),
             streams: Streams::default(),
             stop: components.stop,
-            open,
+            upstreams,
         });
         watch(metrics, &shared);
         Gateway { shared }
@@ -114,11 +120,16 @@ impl Gateway {
         self.server(core, Face::Pages { loopback: address.is_loopback() })
     }
 
-    /// The guards of every route with their present state.
+    /// The guards of every route and the addresses of every upstream with their present state.
     pub fn guards(&self) -> Value {
         let now = clock::now();
         let show = |route: &Route| (route.plan.name.clone(), route.guards.show(now));
-        json!({ "routes": self.shared.routes.iter().map(show).collect::<Map<_, _>>() })
+        let routes = self.shared.routes.iter().map(show).collect::<Map<_, _>>();
+        let upstreams = self.shared.plan.upstreams.iter().zip(&self.shared.upstreams);
+        let upstreams = upstreams.map(|(upstream, shared)| {
+            (upstream.name.clone(), addresses(upstream, &shared.outliers, now))
+        });
+        json!({ "routes": routes, "upstreams": upstreams.collect::<Map<_, _>>() })
     }
 
     /// Ends every live stream, and those that come after: the process stops.
@@ -127,7 +138,7 @@ impl Gateway {
     }
 
     fn server(&self, _core: usize, face: Face) -> Server {
-        let upstreams = self.shared.plan.upstreams.iter().zip(&self.shared.open);
+        let upstreams = self.shared.plan.upstreams.iter().zip(&self.shared.upstreams);
         let core = Core::new(proxy::pools(upstreams), self.shared.hygiene.clone());
         Server::new(self.shared.clone(), core, face)
     }
@@ -144,6 +155,18 @@ impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gateway").field("plan", &self.shared.plan).finish_non_exhaustive()
     }
+}
+
+fn addresses(upstream: &Upstream, outliers: &Outliers, now: Instant) -> Value {
+    let address = |(at, endpoint): (usize, &Endpoint)| {
+        let seen = outliers.seen(at, now);
+        json!({
+            "address": endpoint.authority.to_str().unwrap_or_default(),
+            "failures": seen.failures,
+            "outForMs": seen.out_for.map(millis),
+        })
+    };
+    upstream.endpoints.iter().enumerate().map(address).collect()
 }
 
 fn level(metrics: &Metrics, upstream: &Upstream) -> Level {

@@ -16,7 +16,7 @@ use guard::refusal::retry_after_seconds;
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
-use crate::plan;
+use crate::plan::{self, Timeouts};
 use crate::settings::Per;
 
 /// Keys that one limit keeps apart; past it the one that owes least is forgotten.
@@ -31,7 +31,7 @@ const IPV6_PREFIX_BITS: u32 = 64;
 pub(crate) struct Guards {
     limits: Vec<Limit>,
     breaker: Option<Arc<Breaker>>,
-    timeout: Duration,
+    timeouts: Timeouts,
 }
 
 /// One rate limit.
@@ -48,12 +48,7 @@ impl Guards {
             Arc::new(Breaker::new(settings).expect("the plan's breakers were checked"))
         });
         let limits = route.limits.iter().map(|limit| Limit::new(*limit, now)).collect();
-        Guards { limits, breaker, timeout: route.timeout }
-    }
-
-    /// How long the upstream may take.
-    pub(crate) fn timeout(&self) -> Duration {
-        self.timeout
+        Guards { limits, breaker, timeouts: route.timeouts }
     }
 
     /// Lets a call of this principal and address pass the limits.
@@ -78,11 +73,14 @@ impl Guards {
     /// 503: the circuit is open.
     pub(crate) fn admit(&self, now: Instant) -> Result<Option<Permit>, Problem> {
         let Some(breaker) = &self.breaker else { return Ok(None) };
-        breaker.admit(now).map(Some).map_err(|open| {
-            let wait = open.retry_at.saturating_duration_since(now);
-            let seconds = retry_after_seconds(wait, chance::jitter());
-            Problem::unavailable("destination_unavailable", seconds).detail("the circuit is open")
-        })
+        let admitted = breaker.admit(now).map(Some);
+        admitted.map_err(|open| circuit_open(open.retry_at.saturating_duration_since(now)))
+    }
+
+    /// The refusal of a call that may not be the one that probes.
+    pub(crate) fn refuse(&self, now: Instant) -> Problem {
+        let at = self.breaker.as_ref().and_then(|breaker| breaker.snapshot(now).retry_at);
+        circuit_open(at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now)))
     }
 
     /// 0 closed, 1 open, 2 half-open; nothing where there is no breaker.
@@ -93,11 +91,24 @@ impl Guards {
     /// What the operator sees.
     pub(crate) fn show(&self, now: Instant) -> Value {
         json!({
-            "timeoutMs": u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
+            "timeoutMs": millis(self.timeouts.answer),
+            "connectTimeoutMs": millis(self.timeouts.connect),
+            "idleTimeoutMs": millis(self.timeouts.idle),
+            "uploadTimeoutMs": millis(self.timeouts.upload),
             "breaker": self.breaker.as_ref().map(|breaker| show(breaker, now)),
             "rateLimit": self.limits.iter().map(Limit::show).collect::<Vec<_>>(),
         })
     }
+}
+
+fn circuit_open(wait: Duration) -> Problem {
+    let seconds = retry_after_seconds(wait, chance::jitter());
+    Problem::unavailable("destination_unavailable", seconds).detail("the circuit is open")
+}
+
+/// Whole milliseconds, for people.
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A state's name, the same everywhere.
@@ -111,13 +122,13 @@ pub(crate) fn state_name(state: State) -> &'static str {
 
 fn show(breaker: &Arc<Breaker>, now: Instant) -> Value {
     let seen = breaker.snapshot(now);
-    let wait = seen.retry_at.map(|at| at.saturating_duration_since(now).as_millis());
+    let wait = seen.retry_at.map(|at| millis(at.saturating_duration_since(now)));
     json!({
         "state": state_name(seen.state),
         "calls": seen.calls,
         "failures": seen.failures,
         "probesInFlight": seen.probes_in_flight,
-        "probesInMs": wait.map(|millis| u64::try_from(millis).unwrap_or(u64::MAX)),
+        "probesInMs": wait,
         "refused": seen.refused,
         "wouldRefuse": seen.would_refuse,
         "opened": seen.opened,
@@ -217,7 +228,7 @@ mod tests {
             open: plan::Open::Everything,
             signed_in: Vec::new(),
             role: None,
-            timeout: Duration::from_secs(1),
+            timeouts: Timeouts::default(),
             breaker: None,
             limits: vec![plan::Limit { per, quota }],
         };

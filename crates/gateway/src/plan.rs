@@ -21,7 +21,10 @@ use views::{Definitions, Page};
 
 use crate::hygiene::Withheld;
 use crate::mistake::{Mistake, Mistakes};
-use crate::settings::{ForeignTokens, Host, Per, Settings};
+use crate::settings::{
+    CONNECT_TIMEOUT, ForeignTokens, Host, IDLE_TIMEOUT, Per, Settings, TIMEOUT_DEFAULT,
+    UPLOAD_TIMEOUT,
+};
 use crate::table::{Action, Entry, Table};
 
 pub(crate) use endpoint::Endpoint;
@@ -32,6 +35,8 @@ pub struct Plan {
     pub(crate) trusted: Networks,
     pub(crate) withheld: Withheld,
     pub(crate) foreign_tokens: ForeignTokens,
+    /// How long a body may stand still where a route does not say, and every reader.
+    pub(crate) idle: Option<Duration>,
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) routes: Vec<Route>,
     pub(crate) pages: Vec<Page>,
@@ -68,9 +73,33 @@ pub(crate) struct Route {
     /// Methods for which any role will do.
     pub(crate) signed_in: Vec<Method>,
     pub(crate) role: Option<Role>,
-    pub(crate) timeout: Duration,
+    pub(crate) timeouts: Timeouts,
     pub(crate) breaker: Option<breaker::Settings>,
     pub(crate) limits: Vec<Limit>,
+}
+
+/// How long parts of a call may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeouts {
+    /// Until the answer's head is there; it stands while the client sends.
+    pub(crate) answer: Duration,
+    /// Until a connection has come about.
+    pub(crate) connect: Duration,
+    /// Between two pieces of a body, in either direction.
+    pub(crate) idle: Duration,
+    /// Until the whole of the client's body is there.
+    pub(crate) upload: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
+            answer: TIMEOUT_DEFAULT.0,
+            connect: CONNECT_TIMEOUT.0,
+            idle: IDLE_TIMEOUT.0,
+            upload: UPLOAD_TIMEOUT.0,
+        }
+    }
 }
 
 /// What of a route needs no token.
@@ -115,6 +144,10 @@ pub fn compile(settings: &Settings, definitions: &Definitions) -> Result<Plan, V
     let mut draft = Draft::default();
     draft.plan.trusted = settings.trusted.clone();
     draft.plan.foreign_tokens = settings.foreign_tokens;
+    draft.plan.idle = settings.idle_timeout.map(|span| span.0);
+    if draft.plan.idle.is_some_and(|span| span.is_zero()) {
+        mistakes.say(&["idle_timeout"], "a timeout is at least `1ms`");
+    }
     match Withheld::new(&settings.identity_headers) {
         Ok(withheld) => draft.plan.withheld = withheld,
         Err(list) => list.iter().for_each(|it| mistakes.say(&["identity_headers"], it.as_str())),

@@ -12,14 +12,17 @@
 //!
 //! Routes, principals and what is open to whom have been decided before.
 
+mod attempt;
 mod deadlines;
 mod download;
 mod failure;
 mod link;
+mod patience;
 mod pool;
 mod upload;
+mod verdict;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,31 +32,41 @@ use bytes::Bytes;
 use chassis::clock;
 use chassis::http::problem::PROXY_STATUS;
 use chassis::http::{Body, Client, Inbound, Problem, Response, Trace};
-use chassis::telemetry::Level;
 use guard::breaker::{Outcome, Permit};
-use http::header::{CONTENT_TYPE, HOST, VARY};
+use http::header::{CONTENT_TYPE, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
 use crate::guards::Guards;
-use crate::hygiene::{self, Forwarded, Hygiene};
+use crate::hygiene::{Forwarded, Hygiene};
 use crate::meters::{Ended, Meters, Timing};
 use crate::plan;
 use crate::settings::Host;
 use crate::who::Who;
+use attempt::{Sent, Unanswered};
 use deadlines::{Alarm, Deadlines};
 use download::{Begun, Download, Held};
 use failure::Failure;
-use link::{Failed, Link};
-use pool::{Lane, Pool};
-use upload::{Upload, Waits};
+use patience::Patience;
+use pool::Pool;
+use upload::Upload;
+use verdict::Verdict;
 
+pub(crate) use pool::Shared;
 pub use pool::{IDLE_MAX, KEPT_MAX};
+pub use upload::WHOLE_BYTES_MAX;
 
 /// The largest answer that is read whole (a token endpoint's).
 const ASKED_BYTES_MAX: usize = 64 * 1024;
+
+/// The largest body that is waited for so that a request may probe.
+const PROBE_BYTES_MAX: usize = 1024 * 1024;
+/// How long it is waited for.
+const PROBE_BODY_FOR: Duration = Duration::from_secs(1);
+/// How many bodies are waited for at once, on each core.
+const GATHERING_MAX: usize = 16;
 
 /// A route at work; shared by all cores.
 pub(crate) struct Route {
@@ -67,6 +80,8 @@ pub(crate) struct Core {
     pools: Vec<Pool>,
     deadlines: Rc<Deadlines>,
     hygiene: Arc<Hygiene>,
+    /// How many bodies are waited for.
+    gathering: Cell<usize>,
     /// The last peer's address as a header: most requests of a connection follow one another.
     peer: RefCell<Option<(IpAddr, HeaderValue)>>,
 }
@@ -110,7 +125,8 @@ impl Route {
 impl Core {
     /// No connections yet.
     pub(crate) fn new(pools: Vec<Pool>, hygiene: Arc<Hygiene>) -> Core {
-        Core { pools, deadlines: Rc::default(), hygiene, peer: RefCell::default() }
+        let (deadlines, peer) = (Rc::default(), RefCell::default());
+        Core { pools, deadlines, hygiene, gathering: Cell::new(0), peer }
     }
 
     /// Passes a request on and its answer back.
@@ -129,11 +145,24 @@ impl Core {
             Err(problem) => return problem.into_response(&trace),
         };
         let shared_with_app = call.shared_with_app;
-        let begun = upload::begin(body).await;
-        let answer = match begun {
-            Ok((upload, waits)) => {
+        let answer = match upload::begin(body).await {
+            Ok(upload) if upload.is_whole() || !permit.as_ref().is_some_and(Permit::is_probe) => {
                 let request = self.request(route, call, client, (upload, &trace));
-                self.forward(route, request, (permit, waits), now).await
+                self.forward(route, request, permit, now).await
+            }
+            Ok(upload) => {
+                drop(permit);
+                match Box::pin(self.probe(route, upload)).await {
+                    Ok(Ok((upload, permit))) => {
+                        let request = self.request(route, call, client, (upload, &trace));
+                        self.forward(route, request, permit, clock::now()).await
+                    }
+                    Ok(Err(problem)) => {
+                        timing.end(Ended::CircuitOpen, clock::now());
+                        return problem.into_response(&trace);
+                    }
+                    Err(failure) => Err(failure),
+                }
             }
             Err(_) => Err(Failure::Unreadable),
         };
@@ -167,7 +196,7 @@ impl Core {
         let client = Client::of(&call.parts.headers, call.peer.ip(), &self.hygiene.trusted);
         let (timing, permit) = route.enter(&call, client, now)?;
         let request = self.request(route, call, client, (Upload::Whole(Some(body)), &trace));
-        let answer = self.forward(route, request, (permit, Waits::default()), now).await;
+        let answer = self.forward(route, request, permit, now).await;
         let ended =
             answer.as_ref().map_or_else(|failure| failure.ended(), |it| Ended::of(it.status()));
         timing.end(ended, clock::now());
@@ -178,25 +207,54 @@ impl Core {
         Ok((parts.status, parts.headers, whole.to_bytes()))
     }
 
+    /// Leave to probe the service with a request whose body had not come whole: waits for it a while,
+    /// so that no slow client decides whether the service is back.
+    async fn probe(&self, route: &Route, mut upload: Upload) -> Result<Probing, Failure> {
+        if self.gathering.get() >= GATHERING_MAX {
+            return Ok(Err(route.guards.refuse(clock::now())));
+        }
+        self.gathering.set(self.gathering.get() + 1);
+        let _one_less = Counted(&self.gathering);
+        let gathered = tokio::time::timeout(PROBE_BODY_FOR, upload.gather(PROBE_BYTES_MAX)).await;
+        if let Ok(Err(_)) = gathered {
+            return Err(Failure::Unreadable);
+        }
+        let now = clock::now();
+        Ok(match route.guards.admit(now) {
+            Ok(Some(permit)) if permit.is_probe() && !upload.is_whole() => {
+                drop(permit);
+                Err(route.guards.refuse(now))
+            }
+            admitted => admitted.map(|permit| (upload, permit)),
+        })
+    }
+
     async fn forward(
         &self,
         route: &Route,
         request: Box<Request<Upload>>,
-        (permit, waits): (Option<Permit>, Waits),
+        permit: Option<Permit>,
         now: Instant,
     ) -> Result<Response, Failure> {
-        let mut alarm = self.deadlines.alarm(now + route.guards.timeout());
+        let timeouts = route.plan.timeouts;
+        let sending = request.body().sending();
+        let mut patience = Patience::new(&self.deadlines, timeouts, sending, now);
         let pool = &self.pools[route.plan.upstream];
         let keeps_host = route.plan.host == Host::Keep;
-        let sent = send(pool, request, keeps_host, &mut alarm, now).await;
-        match sent {
-            Ok((response, link, lane)) => {
-                let keep = lane.keep(response.headers());
-                let held = Held { link, lane, keep, permit };
-                let answered = answer(response, held, alarm, route.guards.timeout()).await;
+        match attempt::send(pool, request, keeps_host, &mut patience, now).await {
+            Ok(Sent { response, link, seat }) => {
+                let (lane, keep) = (seat.lane.clone(), seat.lane.keep(response.headers()));
+                let verdict = Some(Verdict::new(permit, Some(seat)));
+                let held = Held { link, lane, keep, verdict };
+                let answered = answer(response, held, patience.into_alarm(), timeouts.idle).await;
                 answered.map(|response| self.answer(response, pool))
             }
-            Err(failure) => Err(blame(failure, &waits, permit)),
+            Err(Unanswered { failure, seat }) => {
+                if failure.is_the_services() {
+                    Verdict::new(permit, seat).tell(Outcome::Failure, clock::now());
+                }
+                Err(failure)
+            }
         }
     }
 
@@ -250,71 +308,21 @@ impl Core {
 
 /// The pools of a core, one for each upstream.
 pub(crate) fn pools<'u>(
-    upstreams: impl Iterator<Item = (&'u plan::Upstream, &'u Level)>,
+    upstreams: impl Iterator<Item = (&'u plan::Upstream, &'u Shared)>,
 ) -> Vec<Pool> {
-    upstreams.map(|(upstream, open)| Pool::new(upstream, open)).collect()
+    upstreams.map(|(upstream, shared)| Pool::new(upstream, shared)).collect()
 }
 
-type Sent = (http::Response<Incoming>, Box<Link>, Rc<Lane>);
+/// A request that may probe, or the refusal that it gets.
+type Probing = Result<(Upload, Option<Permit>), Problem>;
 
-/// Sends a request to the first address that takes it.
-async fn send(
-    pool: &Pool,
-    mut request: Box<Request<Upload>>,
-    keeps_host: bool,
-    alarm: &mut Alarm,
-    now: Instant,
-) -> Result<Sent, Failure> {
-    let mut refused = Failure::Refused;
-    for lane in pool.lanes() {
-        let headers = request.headers_mut();
-        if !keeps_host || !headers.contains_key(HOST) {
-            hygiene::to_host(headers, &lane.endpoint().authority);
-        }
-        if let Some(mut link) = lane.take(now).await {
-            match link.exchange(request, alarm).await {
-                Ok(response) => return Ok((response, link, lane.clone())),
-                // The service closed it while it lay idle; a fresh one will tell.
-                Err(Failed::NotSent(unsent)) => request = unsent,
-                Err(failed) => return Err(failed.into()),
-            }
-        }
-        let mut link = match connect(lane, alarm).await {
-            Ok(link) => link,
-            Err(failure) => {
-                refused = failure;
-                continue;
-            }
-        };
-        return match link.exchange(request, alarm).await {
-            Ok(response) => Ok((response, link, lane.clone())),
-            Err(failed) => Err(failed.into()),
-        };
-    }
-    Err(refused)
-}
+/// One of those who are counted.
+struct Counted<'c>(&'c Cell<usize>);
 
-async fn connect(lane: &Lane, alarm: &mut Alarm) -> Result<Box<Link>, Failure> {
-    // On the heap: it is seldom needed, and every request's future would have room for it.
-    let connecting = Box::pin(lane.connect());
-    tokio::select! {
-        biased;
-        connected = connecting => connected.map_err(|_| Failure::Refused),
-        () = std::future::poll_fn(|context| alarm.poll(context)) => Err(Failure::ConnectedLate),
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
-}
-
-/// Records who is to blame for a call without an answer.
-fn blame(failure: Failure, waits: &Waits, permit: Option<Permit>) -> Failure {
-    // A deadline that passed while the client had still to send is the client's.
-    let failure = match failure {
-        Failure::Late if waits.for_client() => Failure::Client,
-        other => other,
-    };
-    if let (Some(permit), true) = (permit, failure.is_the_services()) {
-        permit.record(Outcome::Failure, clock::now());
-    }
-    failure
 }
 
 /// An answer and its body, as far as it has come.
@@ -327,13 +335,15 @@ async fn answer(
     let (parts, body) = response.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         // Nobody asked for it.
-        return Err(blame(Failure::Nonsense, &Waits::default(), held.permit.take()));
+        held.verdict.take().into_iter().for_each(|it| it.tell(Outcome::Failure, clock::now()));
+        return Err(Failure::Nonsense);
     }
     let failed = parts.status.is_server_error() && !is_passed_on(&parts.headers);
     let endless = is_endless(&parts.headers);
-    // What the body will do changes nothing of a failure, and is not waited for without an end.
-    if let Some(permit) = held.permit.take_if(|_| failed || endless) {
-        permit.record(if failed { Outcome::Failure } else { Outcome::Success }, clock::now());
+    // What the body will do changes nothing of a failure, and is not waited for where others wait.
+    let at_head = |verdict: &mut Verdict| failed || endless || verdict.is_probe();
+    if let Some(verdict) = held.verdict.take_if(at_head) {
+        verdict.tell(if failed { Outcome::Failure } else { Outcome::Success }, clock::now());
     }
     let alarm = (!endless).then_some(alarm);
     let begun = Download::new(body, held, alarm, idle).begin().await;

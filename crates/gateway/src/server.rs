@@ -16,6 +16,7 @@ mod shown;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chassis::http::problem::CHALLENGE;
 use chassis::http::query::Query;
@@ -29,6 +30,7 @@ use crate::negotiation;
 use crate::pages::{self, lists, live, wait};
 use crate::proxy::{Call, Core};
 use crate::session;
+use crate::settings::IDLE_TIMEOUT;
 use crate::table::Action;
 use crate::topics;
 use crate::who::Who;
@@ -206,6 +208,10 @@ impl Serve for Server {
         let shown = self.shown_refused(&parts);
         let response = self.answer(Box::new(parts), body, peer).await;
         self.show(shown, response)
+    }
+
+    fn write_idle(&self) -> Duration {
+        self.shared.plan.idle.unwrap_or(IDLE_TIMEOUT.0)
     }
 }
 

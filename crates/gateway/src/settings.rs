@@ -42,6 +42,10 @@ pub struct Settings {
     /// ends in `*` stands for all that begin so.
     #[serde(default)]
     pub identity_headers: Vec<String>,
+    /// How long a body may stand still where a route does not say, and how long a client may read
+    /// nothing of an answer; [`IDLE_TIMEOUT`] without it.
+    #[serde(default)]
+    pub idle_timeout: Option<Span>,
     /// What becomes of a bearer that another issuer gave, where no token is needed.
     #[serde(default)]
     pub foreign_tokens: ForeignTokens,
@@ -157,10 +161,20 @@ pub enum Open {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
-    /// How long until the answer's head has to be there, and between pieces of its body;
-    /// [`TIMEOUT_DEFAULT`] without it.
+    /// How long until the answer's head has to be there, connecting included; it stands while the
+    /// client sends. [`TIMEOUT_DEFAULT`] without it.
     #[serde(default)]
     pub timeout: Option<Span>,
+    /// How long until a connection has come about; [`CONNECT_TIMEOUT`] without it. Where other
+    /// addresses are left, each gets at most its share of the timeout.
+    #[serde(default)]
+    pub connect_timeout: Option<Span>,
+    /// How long a body may stand still, in either direction; the gateway's without it.
+    #[serde(default)]
+    pub idle_timeout: Option<Span>,
+    /// How long the client may send; [`UPLOAD_TIMEOUT`] without it.
+    #[serde(default)]
+    pub upload_timeout: Option<Span>,
     /// The circuit breaker; none without it.
     #[serde(default)]
     pub breaker: Option<Breaker>,

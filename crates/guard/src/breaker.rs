@@ -218,6 +218,12 @@ impl Breaker {
 }
 
 impl Permit {
+    /// Whether the call is a probe, by which a half-open circuit decides.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        matches!(self.ticket, Ticket::Probe { .. })
+    }
+
     /// Says how the call went. Counts nothing if the circuit has changed since the admission.
     pub fn record(mut self, outcome: Outcome, now: Instant) {
         let ticket = mem::replace(&mut self.ticket, Ticket::Unheard);

@@ -9,11 +9,13 @@
 //! [`breaker::Outcome`]) and shares nothing between processes.
 //!
 //! * [`breaker`]: circuit breaker over the last calls, with an epoch per admission.
+//! * [`outlier`]: which of several addresses are left out for a while.
 //! * [`rate`]: rate limit by the generic cell rate algorithm, alone or per key in a bounded table.
 //! * [`refusal`]: what to tell a refused caller.
 //! * [`share`]: a share of a whole, exactly.
 
 pub mod breaker;
+pub mod outlier;
 pub mod rate;
 pub mod refusal;
 pub mod share;

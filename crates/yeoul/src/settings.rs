@@ -60,6 +60,8 @@ struct File {
     /// Headers that clients may not send, beside those that never pass.
     #[serde(default)]
     identity_headers: Vec<String>,
+    /// How long a body may stand still where a route does not say.
+    idle_timeout: Option<chassis::settings::text::Span>,
     #[serde(default)]
     foreign_tokens: gateway::settings::ForeignTokens,
     #[serde(default)]
@@ -153,6 +155,7 @@ fn compile(tree: &Tree, config: Option<&Path>) -> Result<Plan, Vec<Mistake>> {
         trusted: file.trusted,
         identity_headers: file.identity_headers,
         foreign_tokens: file.foreign_tokens,
+        idle_timeout: file.idle_timeout,
         upstreams: file.upstreams,
         routes: file.routes,
         app: file.app,

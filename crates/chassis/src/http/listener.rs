@@ -161,7 +161,7 @@ async fn connection<S: Serve>(stream: TcpStream, peer: SocketAddr, serve: Rc<S>,
     let _ = stream.set_nodelay(true);
     let stream = Rc::new(RefCell::new(stream));
     let connection = Rc::new(Connection::default());
-    let wire = Wire::new(stream.clone(), connection.clone());
+    let wire = Wire::new(stream.clone(), connection.clone(), serve.write_idle());
     if let Err(error) = exchange(wire, peer, (serve, &connection), &stop).await {
         debug!(%peer, %error, "a connection broke");
     }

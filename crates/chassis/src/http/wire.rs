@@ -14,6 +14,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,6 +22,7 @@ use tokio::net::TcpStream;
 
 use super::connection::Connection;
 use super::framing::{Framing, Passed, Then};
+use super::stall::Stall;
 
 /// How much is read at once.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
@@ -42,6 +44,7 @@ pub(super) struct Wire {
     ready: Vec<u8>,
     passed: usize,
     end: Option<End>,
+    stall: Stall,
 }
 
 /// What follows after what may pass.
@@ -54,7 +57,12 @@ enum End {
 }
 
 impl Wire {
-    pub(super) fn new(stream: Rc<RefCell<TcpStream>>, connection: Rc<Connection>) -> Wire {
+    /// `write_idle` is how long a client may read nothing of what it is sent.
+    pub(super) fn new(
+        stream: Rc<RefCell<TcpStream>>,
+        connection: Rc<Connection>,
+        write_idle: Duration,
+    ) -> Wire {
         Wire {
             stream,
             connection,
@@ -63,6 +71,7 @@ impl Wire {
             ready: Vec::new(),
             passed: 0,
             end: None,
+            stall: Stall::new(write_idle),
         }
     }
 
@@ -157,15 +166,17 @@ impl Read for Wire {
 
 impl Write for Wire {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_write(context, bytes)
+        let written = Pin::new(&mut *self.stream.borrow_mut()).poll_write(context, bytes);
+        self.stall.judge(context, written)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_flush(context)
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut *self.stream.borrow_mut()).poll_flush(context);
+        self.stall.judge(context, flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

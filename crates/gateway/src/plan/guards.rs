@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use chassis::settings::text::Span;
 use guard::breaker::{self, Breaker, PROBE_DEADLINE_MAX, SettingsError};
 use guard::rate::{Quota, QuotaError};
 use guard::share::Share;
 
-use super::Limit;
+use super::{Limit, Timeouts};
 use crate::mistake::Mistakes;
-use crate::settings::{self, TIMEOUT_DEFAULT};
+use crate::settings;
 
 /// How much longer than its timeout a probe is waited for.
 const PROBE_GRACE: Duration = Duration::from_secs(1);
@@ -17,23 +18,35 @@ const LIMITS_MAX: usize = 8;
 
 /// A route's guards.
 pub(super) struct Guards {
-    pub(super) timeout: Duration,
+    pub(super) timeouts: Timeouts,
     pub(super) breaker: Option<breaker::Settings>,
     pub(super) limits: Vec<Limit>,
 }
 
-/// Checks the guards at `path`.
+/// Checks the guards at `path`; `idle` is how long a body may stand still where they do not say.
 pub(super) fn compile(
     settings: &settings::Guard,
+    idle: Option<Duration>,
     path: &[&str],
     mistakes: &mut Mistakes,
 ) -> Guards {
-    let timeout = settings.timeout.unwrap_or(TIMEOUT_DEFAULT).0;
-    if timeout.is_zero() {
-        mistakes.say(&[path, &["timeout"]].concat(), "a timeout is at least `1ms`");
-    }
+    let mut timeout = |name: &'static str, given: Option<Span>, usual: Duration| {
+        let span = given.map_or(usual, |span| span.0);
+        if span.is_zero() {
+            mistakes.say(&[path, &[name]].concat(), "a timeout is at least `1ms`");
+        }
+        span
+    };
+    let usual = Timeouts::default();
+    let timeouts = Timeouts {
+        answer: timeout("timeout", settings.timeout, usual.answer),
+        connect: timeout("connect_timeout", settings.connect_timeout, usual.connect),
+        idle: timeout("idle_timeout", settings.idle_timeout, idle.unwrap_or(usual.idle)),
+        upload: timeout("upload_timeout", settings.upload_timeout, usual.upload),
+    };
     let under = [path, &["breaker"]].concat();
-    let breaker = settings.breaker.as_ref().and_then(|it| breaker(it, timeout, &under, mistakes));
+    let breaker =
+        settings.breaker.as_ref().and_then(|it| breaker(it, timeouts.answer, &under, mistakes));
     let under = [path, &["rate_limit"]].concat();
     if settings.rate_limit.len() > LIMITS_MAX {
         let count = settings.rate_limit.len();
@@ -43,7 +56,7 @@ pub(super) fn compile(
     let mut limits: Vec<Limit> = settings.rate_limit.iter().filter_map(limit).collect();
     // Whoever is over a limit of his own must not use up the one that everybody shares.
     limits.sort_by_key(|limit| limit.per == crate::settings::Per::Route);
-    Guards { timeout, breaker, limits }
+    Guards { timeouts, breaker, limits }
 }
 
 fn breaker(

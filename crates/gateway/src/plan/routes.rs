@@ -29,7 +29,7 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
     };
     let signed_in = self::methods(&settings.signed_in, &at("signed_in"), mistakes);
     let upstream = upstream(name, &settings.to.0, draft, mistakes);
-    let guards = guards::compile(&settings.guard, &at("guard"), mistakes);
+    let guards = guards::compile(&settings.guard, draft.plan.idle, &at("guard"), mistakes);
     let on = if settings.listener == Side::Inner { On::Inner } else { On::Outer };
     if settings.path.0.is_empty() {
         mistakes.say(&at("path"), "a route has at least one path");
@@ -48,7 +48,7 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
         open,
         signed_in,
         role: settings.role,
-        timeout: guards.timeout,
+        timeouts: guards.timeouts,
         breaker: guards.breaker,
         limits: guards.limits,
     });
@@ -82,7 +82,7 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
     let upstream = named(&settings.upstream, &["session", "upstream"], draft, mistakes);
     let mut guard = settings.guard.clone();
     guard.timeout.get_or_insert(SESSION_TIMEOUT);
-    let guards = guards::compile(&guard, &["session", "guard"], mistakes);
+    let guards = guards::compile(&guard, draft.plan.idle, &["session", "guard"], mistakes);
     let methods = vec![Method::POST, Method::PUT, Method::DELETE];
     let entry = (Some(methods), Action::Session);
     draft.place(On::Outer, SESSION_PATH, entry, &["session"], mistakes);
@@ -94,7 +94,7 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
         open: Open::Everything,
         signed_in: Vec::new(),
         role: None,
-        timeout: guards.timeout,
+        timeouts: guards.timeouts,
         breaker: guards.breaker,
         limits: guards.limits,
     });

@@ -36,7 +36,8 @@ fn what_is_left_out_has_its_default() {
     );
     let plan = compiled(&text).expect("good settings");
     let route = &plan.routes[0];
-    assert_eq!(route.timeout, Duration::from_secs(30));
+    assert_eq!(route.timeouts, Timeouts::default());
+    assert_eq!(route.timeouts.answer, Duration::from_secs(30));
     assert_eq!(route.open, Open::Nothing);
     let breaker = route.breaker.expect("a breaker");
     let half = guard::share::Share::of_percent(50).expect("a share");
@@ -102,6 +103,10 @@ fn every_mistake_is_named_with_its_path() {
         (route("methods: [TRACE]"), "routes.r.methods"),
         (route("open: [\"\"]"), "routes.r.open"),
         (route("guard: { timeout: 0ms }"), "routes.r.guard.timeout"),
+        (route("guard: { connect_timeout: 0ms }"), "routes.r.guard.connect_timeout"),
+        (route("guard: { idle_timeout: 0ms }"), "routes.r.guard.idle_timeout"),
+        (route("guard: { upload_timeout: 0ms }"), "routes.r.guard.upload_timeout"),
+        ("idle_timeout: 0ms".to_owned(), "idle_timeout"),
         (route("guard: { breaker: { calls: 0 } }"), "routes.r.guard.breaker.calls"),
         (route("guard: { breaker: { calls: 10001 } }"), "routes.r.guard.breaker.calls"),
         (route("guard: { breaker: { probes: 33 } }"), "routes.r.guard.breaker.probes"),

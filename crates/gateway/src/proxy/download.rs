@@ -2,7 +2,8 @@
 //! piece, holding its connection and its permit until the end.
 //!
 //! A body that ends is a success, one that breaks off or stands still a failure; one whose client
-//! went away is neither, and its connection is not used again.
+//! went away is neither, and its connection is not used again. The route's timeout is over with the
+//! head: a body may take as long as it likes, as long as something comes within the idle limit.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chassis::clock;
 use chassis::http::BoxError;
-use guard::breaker::{Outcome, Permit};
+use guard::breaker::Outcome;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -21,6 +22,7 @@ use super::deadlines::Alarm;
 use super::link::Link;
 use super::pool::Lane;
 use super::upload::plus;
+use super::verdict::Verdict;
 
 /// What a body holds while it is under way.
 pub(crate) struct Held {
@@ -28,7 +30,8 @@ pub(crate) struct Held {
     pub(crate) lane: Rc<Lane>,
     /// How long the connection may be kept afterwards.
     pub(crate) keep: Duration,
-    pub(crate) permit: Option<Permit>,
+    /// What is still to be told of the call.
+    pub(crate) verdict: Option<Verdict>,
 }
 
 /// An answer's body that is still coming.
@@ -54,8 +57,8 @@ pub(crate) enum Begun {
 
 impl Held {
     fn end(mut self, outcome: Outcome, context: &mut Context<'_>) {
-        if let Some(permit) = self.permit.take() {
-            permit.record(outcome, clock::now());
+        if let Some(verdict) = self.verdict.take() {
+            verdict.tell(outcome, clock::now());
         }
         if outcome == Outcome::Success {
             self.lane.put(self.link, self.keep, context);

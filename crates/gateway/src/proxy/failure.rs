@@ -96,7 +96,7 @@ impl From<Failed> for Failure {
         match failed {
             Failed::NotSent(_) => Failure::Broken,
             Failed::Broken(error) => Failure::of(&error),
-            Failed::Late => Failure::Late,
+            Failed::Late(failure) => failure,
         }
     }
 }

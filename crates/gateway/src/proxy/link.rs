@@ -17,7 +17,8 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::deadlines::Alarm;
+use super::failure::Failure;
+use super::patience::Patience;
 use super::upload::Upload;
 use crate::plan::Endpoint;
 
@@ -38,8 +39,8 @@ pub(crate) enum Failed {
     NotSent(Box<Request<Upload>>),
     /// The connection broke, or what came was no answer.
     Broken(hyper::Error),
-    /// The deadline was over first.
-    Late,
+    /// Somebody took too long.
+    Late(Failure),
 }
 
 impl Link {
@@ -81,7 +82,7 @@ impl Link {
     pub(crate) fn exchange(
         &mut self,
         request: Box<Request<Upload>>,
-        alarm: &mut Alarm,
+        patience: &mut Patience,
     ) -> impl Future<Output = Result<Response<Incoming>, Failed>> {
         let answer = self.sender.try_send_request(*request);
         let (connection, ended) = (&mut self.connection, &mut self.ended);
@@ -93,7 +94,7 @@ impl Link {
                 }
                 match answer.as_mut().poll(context) {
                     Poll::Ready(answer) => Poll::Ready(answer.map_err(Failed::of)),
-                    Poll::Pending => alarm.poll(context).map(|()| Err(Failed::Late)),
+                    Poll::Pending => patience.poll(context).map(|late| Err(Failed::Late(late))),
                 }
             })
             .await

@@ -9,11 +9,14 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use chassis::clock;
 use chassis::telemetry::Level;
+use guard::breaker::Outcome;
+use guard::outlier::{Outliers, Ticket};
 use http::{HeaderMap, HeaderName};
 
 use super::link::Link;
@@ -29,6 +32,14 @@ const KEPT_MARGIN: Duration = Duration::from_millis(500);
 const SWEEP: Duration = Duration::from_millis(250);
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// What all cores know together of one upstream.
+pub(crate) struct Shared {
+    /// How many connections to it are open.
+    pub(crate) open: Level,
+    /// Which of its addresses are left out.
+    pub(crate) outliers: Arc<Outliers>,
+}
 
 /// The connections to one upstream.
 pub(crate) struct Pool {
@@ -46,6 +57,8 @@ pub(crate) struct Lane {
     /// Whether somebody looks for those that are too old.
     swept: Cell<bool>,
     open: Level,
+    /// Its place among several addresses.
+    among: Option<(Arc<Outliers>, usize)>,
 }
 
 /// A connection that nobody uses.
@@ -55,12 +68,16 @@ struct Idle {
 }
 
 impl Pool {
-    /// No connections yet; `open` counts those there are.
-    pub(crate) fn new(upstream: &Upstream, open: &Level) -> Pool {
-        let lane = |endpoint: &Endpoint| {
-            Rc::new(Lane::new(endpoint.clone(), upstream.keep_alive, open.clone()))
+    /// No connections yet.
+    pub(crate) fn new(upstream: &Upstream, shared: &Shared) -> Pool {
+        let lane = |(at, endpoint): (usize, &Endpoint)| {
+            let mut lane = Lane::new(endpoint.clone(), upstream.keep_alive, shared.open.clone());
+            // One alone is never left out.
+            lane.among = (upstream.endpoints.len() > 1).then(|| (shared.outliers.clone(), at));
+            Rc::new(lane)
         };
-        Pool { lanes: upstream.endpoints.iter().map(lane).collect(), turn: Cell::new(0) }
+        let lanes = upstream.endpoints.iter().enumerate().map(lane).collect();
+        Pool { lanes, turn: Cell::new(0) }
     }
 
     /// Where they lead.
@@ -68,18 +85,77 @@ impl Pool {
         self.lanes.iter().map(|lane| &lane.endpoint)
     }
 
-    /// The lanes in the order in which this call should try them.
-    pub(crate) fn lanes(&self) -> impl Iterator<Item = &Rc<Lane>> {
+    /// How many addresses there are.
+    pub(crate) fn count(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// The lanes in the order in which this call should try them, each with leave to do so: by turns,
+    /// then those that are left out.
+    pub(crate) fn lanes(&self, now: Instant) -> Lanes<'_> {
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
+        Lanes { lanes: &self.lanes, turn, step: 0, passed_over: 0, now }
+    }
+}
+
+/// See [`Pool::lanes`].
+pub(crate) struct Lanes<'p> {
+    lanes: &'p [Rc<Lane>],
+    turn: usize,
+    step: usize,
+    /// A bit for each that is left out.
+    passed_over: u64,
+    now: Instant,
+}
+
+impl<'p> Iterator for Lanes<'p> {
+    type Item = (&'p Rc<Lane>, Ticket);
+
+    fn next(&mut self) -> Option<Self::Item> {
         let count = self.lanes.len();
-        (0..count).map(move |step| &self.lanes[(turn.wrapping_add(step)) % count])
+        while self.step < 2 * count {
+            let (at, again) = ((self.turn % count + self.step) % count, self.step >= count);
+            self.step += 1;
+            let (lane, bit) = (&self.lanes[at], 1 << at);
+            if again && self.passed_over & bit != 0 {
+                return Some((lane, Ticket::Probe));
+            }
+            if !again {
+                match lane.admit(self.now) {
+                    Some(ticket) => return Some((lane, ticket)),
+                    None => self.passed_over |= bit,
+                }
+            }
+        }
+        None
     }
 }
 
 impl Lane {
     fn new(endpoint: Endpoint, keep: Duration, open: Level) -> Lane {
-        Lane { endpoint, keep, idle: RefCell::default(), swept: Cell::new(false), open }
+        let (idle, swept) = (RefCell::default(), Cell::new(false));
+        Lane { endpoint, keep, idle, swept, open, among: None }
+    }
+
+    /// Leave to make a call; nothing while the address is left out.
+    fn admit(&self, now: Instant) -> Option<Ticket> {
+        match &self.among {
+            Some((outliers, at)) => outliers.admit(*at, now),
+            None => Some(Ticket::Call),
+        }
+    }
+
+    /// Says how a call went.
+    pub(crate) fn record(&self, ticket: Ticket, outcome: Outcome, now: Instant) {
+        if let Some((outliers, at)) = &self.among {
+            outliers.record(*at, ticket, outcome, now);
+        }
+    }
+
+    /// Whether another address of the same service is good.
+    pub(crate) fn is_another_good(&self) -> bool {
+        self.among.as_ref().is_some_and(|(outliers, at)| outliers.is_another_good(*at))
     }
 
     /// Where it leads.

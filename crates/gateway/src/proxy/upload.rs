@@ -1,54 +1,182 @@
 //! A request's body on its way to a service: whole where it has come already, else piece by piece.
+//!
+//! Whether the service waits for the client is written down as it happens, because that time is not
+//! the service's ([`Patience`](super::patience)).
+//! What has passed of a body is kept while it is small, so that it can be sent once more.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use chassis::clock;
 use chassis::http::Inbound;
 use http_body::{Body, Frame, SizeHint};
+
+/// The largest body that is kept to be sent once more.
+pub const WHOLE_BYTES_MAX: usize = 64 * 1024;
 
 /// A request's body.
 pub(crate) enum Upload {
     /// All of it; most are this.
     Whole(Option<Bytes>),
-    /// What has come, and the rest.
-    Stream { first: Option<Bytes>, rest: Inbound, waits: Rc<Cell<bool>> },
+    /// What has come, from the piece `next` on, and the rest.
+    Stream { source: Rc<Source>, next: usize },
 }
 
-/// Whether the service still waits for the client to send.
-#[derive(Clone, Default)]
-pub(crate) struct Waits(Option<Rc<Cell<bool>>>);
+/// Where a body comes from that has not come whole.
+pub(crate) struct Source {
+    rest: RefCell<Inbound>,
+    /// What has come, until it is too much.
+    kept: RefCell<Vec<Bytes>>,
+    /// How much has come.
+    bytes: Cell<usize>,
+    /// Since when the service waits for the client.
+    since: Cell<Option<Instant>>,
+    /// How long it has waited before.
+    stood: Cell<Duration>,
+}
 
-impl Waits {
-    /// Whether the last piece that was asked for has not come.
-    pub(crate) fn for_client(&self) -> bool {
-        self.0.as_ref().is_some_and(|waits| waits.get())
+/// How a client's sending goes; nothing where all of it has come.
+#[derive(Clone, Default)]
+pub(crate) struct Sending(Option<Rc<Source>>);
+
+/// The time that a service waits for a client, at one instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stand {
+    /// Since when the service waits for the client; nothing while it does not.
+    pub(crate) since: Option<Instant>,
+    /// How long it has waited before, all together.
+    pub(crate) stood: Duration,
+}
+
+impl Sending {
+    /// How it stands; nothing where all of it had come from the start.
+    pub(crate) fn stand(&self) -> Option<Stand> {
+        let source = self.0.as_ref()?;
+        Some(Stand { since: source.since.get(), stood: source.stood.get() })
     }
 }
 
-/// The body as far as it has come, without waiting for more.
+impl Source {
+    fn new(rest: Inbound) -> Source {
+        Source {
+            rest: RefCell::new(rest),
+            kept: RefCell::default(),
+            bytes: Cell::new(0),
+            since: Cell::new(None),
+            stood: Cell::new(Duration::ZERO),
+        }
+    }
+
+    /// The next frame of what has not come yet; data is kept.
+    fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut *self.rest.borrow_mut()).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(bytes) = frame.data_ref()
+        {
+            self.bytes.set(self.bytes.get() + bytes.len());
+            self.kept.borrow_mut().push(bytes.clone());
+        }
+        polled
+    }
+
+    /// Whether all that has come is kept.
+    fn is_kept(&self) -> bool {
+        self.bytes.get() <= WHOLE_BYTES_MAX
+    }
+
+    /// All that has come, in one.
+    fn join(&self) -> Option<Bytes> {
+        let mut kept = self.kept.take();
+        match kept.len() {
+            0 | 1 => kept.pop(),
+            _ => Some(kept.concat().into()),
+        }
+    }
+
+    /// Notes whether the service waits for the client from now on.
+    fn waits(&self, waits: bool) {
+        match (self.since.get(), waits) {
+            (None, true) => self.since.set(Some(clock::now())),
+            (Some(since), false) => {
+                let waited = clock::now().saturating_duration_since(since);
+                self.stood.set(self.stood.get() + waited);
+                self.since.set(None);
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+}
+
+impl Upload {
+    /// Whether all of it has come.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self, Upload::Whole(_))
+    }
+
+    /// The same once more, from its beginning, while all that has come of it is kept. Of two that
+    /// have one source one has to be dropped before the other is read.
+    pub(crate) fn again(&self) -> Option<Upload> {
+        match self {
+            Upload::Whole(bytes) if bytes.as_ref().is_none_or(|it| it.len() <= WHOLE_BYTES_MAX) => {
+                Some(Upload::Whole(bytes.clone()))
+            }
+            Upload::Stream { source, .. } if source.is_kept() => {
+                Some(Upload::Stream { source: source.clone(), next: 0 })
+            }
+            _ => None,
+        }
+    }
+
+    /// How the client's sending goes.
+    pub(crate) fn sending(&self) -> Sending {
+        match self {
+            Upload::Whole(_) => Sending::default(),
+            Upload::Stream { source, .. } => Sending(Some(source.clone())),
+        }
+    }
+
+    /// Waits until all of it has come, or more than `bytes_max`; dropped, it keeps what has come.
+    ///
+    /// # Errors
+    /// The client broke off.
+    pub(crate) async fn gather(&mut self, bytes_max: usize) -> Result<(), hyper::Error> {
+        while let Upload::Stream { source, .. } = self
+            && source.bytes.get() <= bytes_max
+        {
+            match poll_fn(|context| source.poll(context)).await {
+                Some(frame) => drop(frame?),
+                None => *self = Upload::Whole(source.join()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The body as far as it has come, without waiting for more; up to [`WHOLE_BYTES_MAX`] and a piece.
 ///
 /// # Errors
 /// The client broke off.
-pub(crate) async fn begin(mut body: Inbound) -> Result<(Upload, Waits), hyper::Error> {
+pub(crate) async fn begin(body: Inbound) -> Result<Upload, hyper::Error> {
     if body.is_end_stream() {
-        return Ok((Upload::Whole(None), Waits::default()));
+        return Ok(Upload::Whole(None));
     }
-    let polled = poll_fn(|context| Poll::Ready(Pin::new(&mut body).poll_frame(context))).await;
-    let first = match polled {
-        Poll::Ready(Some(frame)) => frame?.into_data().ok(),
-        Poll::Ready(None) => return Ok((Upload::Whole(None), Waits::default())),
-        Poll::Pending => None,
-    };
-    if first.is_some() && body.is_end_stream() {
-        return Ok((Upload::Whole(first), Waits::default()));
+    let source = Source::new(body);
+    while source.is_kept() {
+        match poll_fn(|context| Poll::Ready(source.poll(context))).await {
+            Poll::Ready(Some(frame)) => drop(frame?),
+            Poll::Ready(None) => return Ok(Upload::Whole(source.join())),
+            Poll::Pending => break,
+        }
+        if source.rest.borrow().is_end_stream() {
+            return Ok(Upload::Whole(source.join()));
+        }
     }
-    let waits = Rc::new(Cell::new(true));
-    let upload = Upload::Stream { first, rest: body, waits: waits.clone() };
-    Ok((upload, Waits(Some(waits))))
+    Ok(Upload::Stream { source: Rc::new(source), next: 0 })
 }
 
 impl Body for Upload {
@@ -61,12 +189,18 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut *self {
             Upload::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Upload::Stream { first, rest, waits } => {
-                if let Some(first) = first.take() {
-                    return Poll::Ready(Some(Ok(Frame::data(first))));
+            Upload::Stream { source, next } => {
+                if let Some(piece) = source.kept.borrow().get(*next) {
+                    *next += 1;
+                    return Poll::Ready(Some(Ok(Frame::data(piece.clone()))));
                 }
-                let polled = Pin::new(rest).poll_frame(context);
-                waits.set(polled.is_pending());
+                if !source.is_kept() && !source.kept.borrow().is_empty() {
+                    // Too much to be sent once more, and all of it has been read.
+                    source.kept.take();
+                }
+                let polled = source.poll(context);
+                *next = source.kept.borrow().len();
+                source.waits(polled.is_pending());
                 polled
             }
         }
@@ -75,10 +209,11 @@ impl Body for Upload {
     fn is_end_stream(&self) -> bool {
         match self {
             Upload::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Upload::Stream { first, rest, waits } => {
-                let ended = first.is_none() && rest.is_end_stream();
+            Upload::Stream { source, next } => {
+                let read = *next >= source.kept.borrow().len();
+                let ended = read && source.rest.borrow().is_end_stream();
                 if ended {
-                    waits.set(false);
+                    source.waits(false);
                 }
                 ended
             }
@@ -90,7 +225,10 @@ impl Body for Upload {
             Upload::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Upload::Stream { first, rest, .. } => plus(rest.size_hint(), first.as_ref()),
+            Upload::Stream { source, next } => {
+                let (rest, kept) = (source.rest.borrow().size_hint(), source.kept.borrow());
+                kept.iter().skip(*next).fold(rest, |hint, piece| plus(hint, Some(piece)))
+            }
         }
     }
 }

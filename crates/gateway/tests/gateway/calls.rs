@@ -10,7 +10,7 @@ use crate::support::{Client, World, eventually, get, raw, refusing, send};
 
 const TIMED: &str = "
 upstreams: { service: [http://127.0.0.1:1] }
-routes: { service: { path: /s/**, to: service, open: true, guard: { timeout: 300ms } } }
+routes: { service: { path: /s/**, to: service, open: true, guard: { timeout: 300ms, idle_timeout: 300ms } } }
 ";
 
 #[test]
@@ -203,7 +203,7 @@ fn a_body_that_stands_still_ends_the_answer() {
 const STRICT: &str = "
 upstreams: { service: [http://127.0.0.1:1] }
 routes:
-  service: { path: /s/**, to: service, open: true, guard: { timeout: 200ms, breaker: { calls: 1, failure_rate: 1% } } }
+  service: { path: /s/**, to: service, open: true, guard: { timeout: 200ms, idle_timeout: 200ms, breaker: { calls: 1, failure_rate: 1% } } }
 ";
 
 #[test]

@@ -12,7 +12,7 @@ routes:
     path: /s/**
     to: service
     open: true
-    guard: { timeout: 200ms, breaker: { failure_rate: 50%, calls: 4, open_for: 500ms, probes: 1 } }
+    guard: { timeout: 200ms, idle_timeout: 200ms, breaker: { failure_rate: 50%, calls: 4, open_for: 500ms, probes: 1 } }
 ";
 
 fn state(world: &World) -> String {
@@ -100,4 +100,49 @@ fn a_body_that_stands_still_counts_as_a_failure() {
         while client.chunk().is_some() {}
     }
     assert_eq!(state(&world), "open");
+}
+
+/// Opens the circuit, and waits until it may probe; the service works again.
+fn half_open(world: &World) {
+    world.service.is_sick(true);
+    for _ in 0..4 {
+        get(world.address, "/s/moody", &[]);
+    }
+    assert_eq!(state(world), "open");
+    world.service.is_sick(false);
+    eventually("it may probe", || (state(world) == "half-open").then_some(()));
+}
+
+#[test]
+fn a_probe_is_decided_by_its_head_however_slowly_the_rest_is_read() {
+    let world = World::with(GUARDED);
+    half_open(&world);
+    let mut client = Client::connect(world.address);
+    client.write(request("GET", "/s/large/20000000", &[], "").as_bytes());
+    assert_eq!(client.read(false).expect("a head").status, 200);
+    assert_eq!(state(&world), "closed");
+    // Longer than a probe may take, with far more to come than sockets hold.
+    std::thread::park_timeout(Duration::from_millis(1_500));
+    assert_eq!(state(&world), "closed");
+}
+
+#[test]
+fn a_request_whose_body_is_still_coming_is_no_probe() {
+    let world = World::with(GUARDED);
+    half_open(&world);
+    let mut upload = Client::connect(world.address);
+    upload.write(b"POST /s/slowly HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf");
+    std::thread::park_timeout(Duration::from_millis(100));
+    assert_eq!(get(world.address, "/s/x", &[]).status, 200, "the probe");
+    assert_eq!(state(&world), "closed");
+    upload.write(b"secret");
+    assert_eq!(upload.read(true).expect("an answer").json()["said"], "halfsecret");
+    // One that does not come whole in a while is told to come back.
+    half_open(&world);
+    let mut upload = Client::connect(world.address);
+    upload.write(b"POST /s/slowly HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf");
+    let refused = upload.read(true).expect("an answer");
+    assert_eq!(refused.status, 503);
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(get(world.address, "/s/x", &[]).status, 200, "the probe");
 }

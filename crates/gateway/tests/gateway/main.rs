@@ -1,6 +1,8 @@
 //! The gateway from outside, over real sockets: what passes, what is refused, and what the services
 //! behind it get to see of it.
 
+mod addresses;
+mod bodies;
 mod bytes;
 mod calls;
 mod circuit;

@@ -1,0 +1,46 @@
+//! How a call went, told once to those who count: its route's circuit, and the address it went to.
+//!
+//! A failure of one address does not move the circuit while another one is good: the address is left
+//! out soon, and the service is not down. A probe, of a circuit or of an address, is decided by its
+//! head: how long the client takes to read the rest says nothing of the service.
+
+use std::time::Instant;
+
+use guard::breaker::{Outcome, Permit};
+use guard::outlier::Ticket;
+
+use super::attempt::Seat;
+
+/// A call whose outcome is still to be told; dropped, it counts nothing.
+pub(super) struct Verdict {
+    permit: Option<Permit>,
+    seat: Option<Seat>,
+}
+
+impl Verdict {
+    /// Of a call with this permit at this address.
+    pub(super) fn new(permit: Option<Permit>, seat: Option<Seat>) -> Verdict {
+        Verdict { permit, seat }
+    }
+
+    /// Whether something waits for it.
+    pub(super) fn is_probe(&self) -> bool {
+        self.permit.as_ref().is_some_and(Permit::is_probe)
+            || self.seat.as_ref().is_some_and(|seat| seat.ticket == Ticket::Probe)
+    }
+
+    /// Tells it.
+    pub(super) fn tell(self, outcome: Outcome, now: Instant) {
+        let mut elsewhere = false;
+        if let Some(seat) = &self.seat {
+            seat.record(outcome, now);
+            elsewhere = outcome == Outcome::Failure && seat.lane.is_another_good();
+        }
+        match self.permit {
+            // Given back, a permit counts nothing.
+            Some(permit) if elsewhere => drop(permit),
+            Some(permit) => permit.record(outcome, now),
+            None => {}
+        }
+    }
+}
