@@ -164,6 +164,17 @@ impl Plan {
         &self.trusted
     }
 
+    /// The page that an action shows something of.
+    pub(crate) fn page_of(&self, action: Action) -> Option<&Page> {
+        let at = match action {
+            Action::Page(at) | Action::Live(at) | Action::Own(at) => at,
+            Action::List(at) => self.lists[at].page,
+            Action::Head(at) => self.heads[at].page,
+            Action::Proxy(_) | Action::Events | Action::Session => return None,
+        };
+        Some(&self.pages[at])
+    }
+
     /// Says where the upstream `name` is after all; a name that no route leads to is passed over.
     pub fn set_upstream(&mut self, name: &str, address: SocketAddr) {
         for upstream in self.upstreams.iter_mut().filter(|upstream| upstream.name == name) {

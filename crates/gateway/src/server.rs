@@ -119,7 +119,8 @@ impl Server {
         let action = local.action;
         let mut ready = Ok(());
         if parts.headers.contains_key(wait::POSITION) {
-            ready = Box::pin(wait::for_position(&self.shared.views, &parts.headers)).await;
+            let page = self.shared.plan.page_of(action);
+            ready = Box::pin(wait::for_position(&self.shared.views, page, &parts.headers)).await;
         }
         let done = match ready {
             Ok(()) if action == Action::Events => Box::pin(self.events(&local, parts)).await,

@@ -2,8 +2,9 @@
 //!
 //! An entry carries the stamp that was read *before* its rows were: if the rows changed meanwhile,
 //! the stamp has moved or will, and the entry is worth nothing. So nothing is ever removed in time,
-//! and no order of rendering, folding and reading serves a stale page. The owner is part of the key
-//! and of the lock that keeps two from rendering the same: one owner's page is never another's.
+//! and no order of rendering, folding and reading serves a stale page. Page and owner are part of the
+//! key and of the lock that keeps two from rendering the same: one owner's page is never another's,
+//! and a private page is never what a public one of the same owner shows.
 //!
 //! Codings are made when first asked for, once an entry. Bounded by weight; what is little read
 //! goes first.
@@ -17,6 +18,7 @@ use quick_cache::{DefaultHashBuilder, Equivalent, Weighter};
 
 use crate::encoding::Encoding;
 use crate::render::{Locale, Rendered};
+use crate::stamps::Stamp;
 
 /// Bytes of rendered pages kept, all codings counted.
 pub const CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -48,7 +50,7 @@ pub(crate) struct Asked<'a> {
 /// Under what a page was made: it is good while both still stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Made {
-    pub(crate) stamp: u64,
+    pub(crate) stamp: Stamp,
     /// When the fold came to rest, in microseconds, where the page says so.
     pub(crate) stale_since: Option<i64>,
 }
@@ -173,7 +175,7 @@ mod tests {
     }
 
     fn made(stamp: u64) -> Made {
-        Made { stamp, stale_since: None }
+        Made { stamp: [stamp, 0], stale_since: None }
     }
 
     fn entry(stamp: u64, body: &'static str) -> Arc<Entry> {
@@ -211,7 +213,11 @@ mod tests {
         assert!(cache.get(&own, made(7)).is_some());
         assert!(cache.get(&own, made(6)).is_none());
         assert!(cache.get(&own, made(8)).is_none());
-        assert!(cache.get(&own, Made { stamp: 7, stale_since: Some(1) }).is_none());
+        assert!(
+            cache.get(&own, Made { stamp: [7, 1], stale_since: None }).is_none(),
+            "the number's"
+        );
+        assert!(cache.get(&own, Made { stamp: [7, 0], stale_since: Some(1) }).is_none());
     }
 
     #[test]
@@ -235,5 +241,21 @@ mod tests {
             assert!(cache.weight() <= limit);
         }
         assert!(cache.weight() > limit / 4);
+    }
+
+    #[test]
+    fn a_flight_is_of_one_owner_page_and_form() {
+        let cache = Cache::new(CACHE_BYTES_MAX);
+        let own = asked("7", 0, Form::Json);
+        let held = cache.flight(&own);
+        let another = |other: Asked<'_>| {
+            // Flights share locks now and then: one of a few owners is surely not behind this one.
+            let at = |asked: &Asked<'_>| cache.hasher.hash_one(asked) as usize % FLIGHTS;
+            assert_ne!(other, own);
+            at(&other) != at(&own)
+        };
+        let pages: usize = (1..9).filter(|&page| another(asked("7", page, Form::Json))).count();
+        assert!(pages > 4, "the page is part of the flight: {pages}");
+        drop(held);
     }
 }

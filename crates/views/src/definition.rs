@@ -16,10 +16,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::expression::{Expression, Wanted};
 use crate::mistake::Mistake;
+use crate::owner::Owners;
 use crate::render::Templates;
 use crate::settings::Settings;
 
-pub(crate) use view::{Feeds, Join, Live, View};
+pub(crate) use view::{Feeds, Join, Shows, View};
 
 /// Columns a view may have that rules set.
 pub const COLUMNS_MAX: usize = 63;
@@ -51,6 +52,10 @@ pub struct Page {
     pub size: usize,
     /// What the list is called in JSON.
     pub list: String,
+    /// What its owners are.
+    pub owners: Owners,
+    /// The topics that what it shows is folded from.
+    pub(crate) topics: BTreeSet<String>,
     pub(crate) index: usize,
     pub(crate) template: String,
     pub(crate) view: usize,

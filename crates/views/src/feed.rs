@@ -1,12 +1,24 @@
-//! The feed: what changed for an owner since a position.
+//! The feed: what changed on an owner's page since a position.
 //!
-//! The newest [`FEED_KEPT`] changes of all owners are kept with the rows, so that a reader who
-//! reconnects misses nothing; who comes back later is told to read the page again.
+//! Each page of each owner keeps its own newest changes, so that a reader who reconnects misses
+//! nothing whatever happens to everybody else meanwhile; past that, saying the page again is shorter
+//! than saying its changes. All of them together are bounded too, by what they take of the disk: the
+//! oldest go first. Whoever comes back later is told to read the page again.
 
 use events::FeedPosition;
 
-/// Changes kept, all owners together.
-pub const FEED_KEPT: u64 = 10_000;
+/// Changes that one owner's page keeps at least, the newest; at most twice as many.
+pub const OWNER_CHANGES_KEPT: u64 = 1_000;
+
+/// What the changes of one owner's page take that are kept at least, unless there are more than
+/// [`OWNER_CHANGES_KEPT`]; at most twice as much.
+pub const OWNER_BYTES_KEPT: u64 = 512 * 1024;
+
+/// What all changes kept take together; the oldest are forgotten first.
+pub const FEED_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// What a change takes beside its text: its place, its index and the engine's own.
+pub(crate) const CHANGE_BYTES: usize = 48;
 
 /// Changes one read returns at most.
 pub const CHANGES_MAX: usize = 1000;

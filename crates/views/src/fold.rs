@@ -4,6 +4,9 @@
 //! inbox, so that an event counts exactly once. The stamps move only after the sync: a reader who
 //! sees a moved stamp finds the rows that moved it.
 //!
+//! Where one batch ends and the next begins is chance: the same events give the same rows however
+//! they are cut. Only versions and the feed count what readers can see, which is once a batch.
+//!
 //! It does not recognise second copies and does not park: the subscription does both. A rule that
 //! cannot be applied fails its event, and the subscription gives the batch again without it.
 
@@ -129,6 +132,7 @@ impl Folding<'_, '_> {
         for join in 0..view.joins.len() {
             self.joined(index, join, &before, &mut row)?;
         }
+        row.check_owner(view).map_err(Failure::Handler)?;
         row.compute(view, Some(&before)).map_err(Failure::Handler)?;
         for feeds in &view.feeds {
             row.part(feeds.part).map_err(Failure::Handler)?;

@@ -25,10 +25,12 @@ mod expression;
 mod feed;
 mod fold;
 mod mistake;
+mod owner;
 mod page;
 mod progress;
 mod render;
 mod row;
+mod stale;
 mod stamps;
 mod store;
 mod value;
@@ -38,9 +40,12 @@ pub use cache::CACHE_BYTES_MAX;
 pub use definition::{COLUMNS_MAX, Definitions, Page};
 pub use encoding::Encoding;
 pub use error::Error;
-pub use feed::{CHANGES_MAX, Change, Changes, FEED_KEPT};
+pub use feed::{
+    CHANGES_MAX, Change, Changes, FEED_BYTES_MAX, OWNER_BYTES_KEPT, OWNER_CHANGES_KEPT,
+};
 pub use fold::{Batch, Fold};
 pub use mistake::Mistake;
+pub use owner::Owners;
 pub use page::{Order, PAGE_SIZE_MAX, PageJson, Slice};
 pub use progress::{WAITERS_MAX, Waited};
 pub use render::{Locale, Look, Rendered};

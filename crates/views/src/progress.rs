@@ -108,14 +108,16 @@ impl Progress {
         }
     }
 
+    /// `topics` are those that the reader shows; all that are folded without them.
     pub(crate) async fn wait(
         &self,
+        topics: Option<&BTreeSet<String>>,
         position: &WritePosition,
         at_most: Duration,
         database: &Database,
     ) -> Result<(), Waited> {
         let mut moved = self.moved.subscribe();
-        if !self.is_read(&position.source) {
+        if !self.is_read(topics.unwrap_or(&self.topics), &position.source) {
             return Ok(());
         }
         if let Some(outcome) = self.outcome(position) {
@@ -139,13 +141,14 @@ impl Progress {
         self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether events of this source are folded here: by what its owner said, or by its name, or
-    /// because some were.
-    fn is_read(&self, source: &str) -> bool {
+    /// Whether events of this source come by one of these topics: by what its owner said, or by its
+    /// name; some that were folded and of which neither is known may have come by any.
+    fn is_read(&self, topics: &BTreeSet<String>, source: &str) -> bool {
         let publishers = self.publishers.read().unwrap_or_else(PoisonError::into_inner);
         match publishers.get(source) {
-            Some(topic) => self.topics.contains(topic.as_str()),
-            None => self.topics.contains(source) || self.reached().contains_key(source),
+            Some(topic) => topics.contains(topic.as_str()),
+            None if self.topics.contains(source) => topics.contains(source),
+            None => self.reached().contains_key(source),
         }
     }
 

@@ -50,8 +50,16 @@ impl Row {
     }
 
     /// Whose row it is, once that is known.
-    pub(crate) fn owner(&self, view: &View) -> Option<Arc<str>> {
-        self.values[view.owner].as_owner()
+    pub(crate) fn owner(&self, view: &View) -> Option<Key> {
+        Key::owner(&self.values[view.owner]).ok().flatten()
+    }
+
+    /// Refuses what cannot be anybody's.
+    pub(crate) fn check_owner(&self, view: &View) -> Result<(), String> {
+        match &self.values[view.owner] {
+            Value::Bool(_) | Value::Float(_) => Key::owner(&self.values[view.owner]).map(drop),
+            Value::Null | Value::Int(_) | Value::Text(_) => Ok(()),
+        }
     }
 
     /// Shows the row, filling what no update has set.

@@ -10,6 +10,8 @@ use std::fmt;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::owner::Owners;
+
 /// The read side of one program.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -102,6 +104,10 @@ pub struct Page {
     /// Whether only its owner may read it.
     #[serde(default = "yes")]
     pub private: bool,
+    /// Whether its owners are `text` or whole numbers (`number`): a path says `7` for both. A private
+    /// page's are text if absent, a public one's `either`, text first.
+    #[serde(default)]
+    pub owners: Option<Owners>,
     /// What the list is called in JSON; the view's name if absent.
     #[serde(default)]
     pub list: Option<String>,

@@ -1,13 +1,16 @@
-//! Which owners may have changed: a fixed number of counters that owners share by their hash.
+//! Which pages may have changed for whom: a fixed number of counters that pages and owners share by
+//! their hash.
 //!
-//! A cached page remembers its owner's counter from *before* its rows were read and is good while
-//! the counter stands. Owners that share a counter cost each other a render now and then, never a
+//! A cached page remembers its counter from *before* its rows were read and is good while the
+//! counter stands. Owners that share a counter cost each other a render now and then, never a
 //! stale page; memory does not grow with owners.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
+
+use crate::owner::{Meant, Owner};
 
 /// Counters there are, a power of two.
 pub const STAMPS: usize = 4096;
@@ -17,17 +20,36 @@ pub(crate) struct Stamps {
     watchers: Box<[watch::Sender<()>]>,
 }
 
-/// Follows one owner's changes.
-pub struct Watch(watch::Receiver<()>);
+/// What stood when it was read, of each owner that a path can mean.
+pub(crate) type Stamp = [u64; 2];
+
+/// Follows one owner's changes on one page.
+pub struct Watch {
+    first: Option<watch::Receiver<()>>,
+    /// Of a path that can mean two owners.
+    second: Option<watch::Receiver<()>>,
+}
 
 impl Watch {
     /// Resolves when a commit may have touched the owner since the last time it did; wakes for
     /// nothing now and then, never misses one. Dropping the future loses nothing. Never resolves
     /// once the views are gone.
     pub async fn changed(&mut self) {
-        if self.0.changed().await.is_err() {
-            std::future::pending::<()>().await;
+        let Watch { first, second } = self;
+        tokio::select! {
+            () = moved(first) => {}
+            () = moved(second) => {}
         }
+    }
+}
+
+async fn moved(watched: &mut Option<watch::Receiver<()>>) {
+    let gone = match watched {
+        Some(receiver) => receiver.changed().await.is_err(),
+        None => true,
+    };
+    if gone {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -39,15 +61,20 @@ impl Stamps {
         }
     }
 
-    /// The counter an owner shares.
-    pub(crate) fn index(owner: &str) -> usize {
+    /// The counter that an owner has on a page.
+    pub(crate) fn index(page: usize, owner: Owner<'_>) -> usize {
         // Fixed keys: the same owner must meet the same counter wherever it is asked for.
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(owner);
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((page, owner));
         (hash % STAMPS as u64) as usize
     }
 
-    pub(crate) fn read(&self, owner: &str) -> u64 {
-        self.counters[Stamps::index(owner)].load(Ordering::Acquire)
+    pub(crate) fn read(&self, page: usize, meant: Meant<'_>) -> Stamp {
+        let one = |owner: Option<Owner<'_>>| {
+            owner.map_or(0, |owner| {
+                self.counters[Stamps::index(page, owner)].load(Ordering::Acquire)
+            })
+        };
+        [one(meant.text), one(meant.number)]
     }
 
     /// After the commit: pages made before are stale, readers wake.
@@ -63,7 +90,30 @@ impl Stamps {
         });
     }
 
-    pub(crate) fn watch(&self, owner: &str) -> Watch {
-        Watch(self.watchers[Stamps::index(owner)].subscribe())
+    pub(crate) fn watch(&self, page: usize, meant: Meant<'_>) -> Watch {
+        let one = |owner| self.watchers[Stamps::index(page, owner)].subscribe();
+        Watch { first: meant.text.map(one), second: meant.number.map(one) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::owner::Owners;
+
+    #[test]
+    fn a_stamp_is_of_one_page_and_one_owner() {
+        let stamps = Stamps::new();
+        let seven = Owners::Either.meant("7");
+        let before = stamps.read(0, seven);
+        stamps.bump(Stamps::index(1, Owner::Text("7")));
+        stamps.bump(Stamps::index(1, Owner::Number(7)));
+        assert_eq!(stamps.read(0, seven), before, "another page");
+        stamps.bump(Stamps::index(0, Owner::Number(7)));
+        assert_eq!(stamps.read(0, Owners::Text.meant("7")), [before[0], 0], "the number");
+        assert_eq!(stamps.read(0, seven), [before[0], before[1] + 1]);
+        stamps.bump(Stamps::index(0, Owner::Text("7")));
+        assert_eq!(stamps.read(0, seven), [before[0] + 1, before[1] + 1]);
+        assert_eq!(stamps.read(0, Owners::Number.meant("7")), [0, before[1] + 1], "the text");
     }
 }

@@ -33,16 +33,9 @@ impl Value {
         matches!(self, Value::Null)
     }
 
-    /// What it says as an owner's name; null and empty text are nobody.
-    pub(crate) fn as_owner(&self) -> Option<Arc<str>> {
-        match self {
-            Value::Null => None,
-            Value::Text(text) if text.is_empty() => None,
-            Value::Text(text) => Some(Arc::clone(text)),
-            Value::Int(number) => Some(number.to_string().into()),
-            Value::Bool(value) => Some(value.to_string().into()),
-            Value::Float(number) => Some(number.to_string().into()),
-        }
+    /// A float as columns hold it: there is one zero, because the two are equal and read differently.
+    fn float(number: f64) -> Value {
+        Value::Float(if number == 0.0 { 0.0 } else { number })
     }
 
     /// What it adds to a sum.
@@ -63,7 +56,7 @@ impl Value {
             serde_json::Value::String(text) => Ok(Value::Text(text.as_str().into())),
             serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
                 (Some(whole), _) => Ok(Value::Int(whole)),
-                (None, Some(float)) if !number.is_u64() => Ok(Value::Float(float)),
+                (None, Some(float)) if !number.is_u64() => Ok(Value::float(float)),
                 _ => Err(format!("a number too large for a column. value=`{number}`")),
             },
             other => Err(format!("a column holds no lists and no objects. value=`{other}`")),
@@ -92,7 +85,7 @@ impl Value {
                 .map(Value::Int)
                 .map_err(|_| format!("a number too large for a column. value=`{result}`")),
             ValueKind::Number => match f64::try_from(result.clone()) {
-                Ok(float) if float.is_finite() => Ok(Value::Float(float)),
+                Ok(float) if float.is_finite() => Ok(Value::float(float)),
                 _ => Err(format!("a number no column can hold. value=`{result}`")),
             },
             kind => Err(format!("a column holds no {kind}. value=`{result}`")),

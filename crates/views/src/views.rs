@@ -10,11 +10,10 @@ mod rendering;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use events::store::sqlite::Publishes;
-use events::{Clock, Control, Database, FeedPosition, WritePosition};
+use events::{Clock, Control, Database, FeedPosition, Topic, WritePosition};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -25,15 +24,14 @@ use crate::error::Error;
 use crate::feed::{CHANGES_MAX, Change, Changes};
 use crate::fold::Fold;
 use crate::mistake;
+use crate::owner::{Owner, Owners};
 use crate::page::{self, Order, PageJson, Slice};
 use crate::progress::{Progress, Waited};
 use crate::render::{Locale, Look, Rendered, Templates};
 use crate::row::Row;
+use crate::stale::Stale;
 use crate::stamps::{Stamps, Watch};
 use crate::store::sqlite::{self, Table, feed, read};
-
-/// The moment that stands for "the fold does not rest".
-const FRESH: i64 = i64::MIN;
 
 /// The read side; clones share it.
 #[derive(Clone)]
@@ -54,8 +52,7 @@ pub(crate) struct Shared {
     pub(crate) stamps: Arc<Stamps>,
     pub(crate) progress: Progress,
     pub(crate) cache: Cache,
-    /// Microseconds since the epoch, or [`FRESH`].
-    stale_since: AtomicI64,
+    stale: Stale,
 }
 
 impl Views {
@@ -77,6 +74,7 @@ impl Views {
         let stamps = Arc::new(Stamps::new());
         let progress = Progress::new(definitions.topics(), clock, Arc::clone(&stamps));
         let Definitions { views, pages, kinds, templates, text: _ } = definitions;
+        let stale = Stale::new(pages.len());
         let shared = Shared {
             views,
             pages,
@@ -89,7 +87,7 @@ impl Views {
             stamps,
             progress,
             cache: Cache::new(CACHE_BYTES_MAX),
-            stale_since: AtomicI64::new(FRESH),
+            stale,
         };
         Ok(Views { shared: Arc::new(shared) })
     }
@@ -166,12 +164,17 @@ impl Views {
         owner: Option<&str>,
         at: Slice,
     ) -> Result<(Vec<Value>, u64), Error> {
-        let Shared { views, tables, .. } = &*self.shared;
-        self.shown((&views[page.view], &tables[page.view]), owner, (at.checked()?, page.order))
+        let (view, slice) = (&self.shared.views[page.view], at.checked()?);
+        let Shared { tables, database, .. } = &*self.shared;
+        let table = &tables[page.view];
+        database.read(|sql| {
+            let (rows, total) = read::of_page(sql, (view, table), page, owner, slice)?;
+            Ok((shown(view, &rows), total))
+        })
     }
 
-    /// An owner's shown rows of one view, by key unless an order is named, and how many there are in
-    /// all.
+    /// The shown rows of one view of the text `owner`, else of the number written so, by key unless
+    /// an order is named, and how many there are in all.
     ///
     /// # Errors
     /// [`Error::Unknown`]: no such view or column. Otherwise as for [`Views::page`].
@@ -188,7 +191,11 @@ impl Views {
             Some(order) => (column(view, &order.column)?, order.descending),
             None => (view.key, false),
         };
-        self.shown((view, table), Some(owner), (slice, order))
+        self.shared.database.read(|sql| {
+            let meant = Owners::Either.meant(owner);
+            let (rows, total) = read::of_view(sql, (view, table), meant, (slice, order))?;
+            Ok((shown(view, &rows), total))
+        })
     }
 
     /// One shown row by its key; who may see it is for the caller to know.
@@ -208,7 +215,21 @@ impl Views {
     /// # Errors
     /// [`Waited`], per variant.
     pub async fn wait(&self, position: &WritePosition, at_most: Duration) -> Result<(), Waited> {
-        self.shared.progress.wait(position, at_most, &self.shared.database).await
+        self.shared.progress.wait(None, position, at_most, &self.shared.database).await
+    }
+
+    /// The same for what one page shows: a position of a topic that it does not show is met at once.
+    ///
+    /// # Errors
+    /// [`Waited`], per variant.
+    pub async fn wait_page(
+        &self,
+        page: &Page,
+        position: &WritePosition,
+        at_most: Duration,
+    ) -> Result<(), Waited> {
+        let topics = Some(&page.topics);
+        self.shared.progress.wait(topics, position, at_most, &self.shared.database).await
     }
 
     /// The page's first rows as HTML, from memory while nothing changed.
@@ -238,13 +259,14 @@ impl Views {
         rendering::json(self, page, owner, encoding)
     }
 
-    /// An owner's changes after a position, the oldest first, at most `limit` (itself at most
-    /// [`CHANGES_MAX`]) of them.
+    /// The changes of an owner's page after a position, the oldest first, at most `limit` (itself at
+    /// most [`CHANGES_MAX`]) of them.
     ///
     /// # Errors
     /// [`Error::Store`]: see there.
     pub fn changes(
         &self,
+        page: &Page,
         owner: &str,
         after: &FeedPosition,
         limit: usize,
@@ -253,48 +275,47 @@ impl Views {
             return Ok(Changes::TooOld);
         }
         self.shared.database.read(|sql| {
-            // Nothing is missed by who has the newest there is, however long ago that was.
-            let newest = feed::version(sql, owner)?.position;
-            if after.sequence >= newest {
-                return Ok(Changes::Some(Vec::new()));
-            }
-            if after.sequence < feed::mark(sql)?.floor {
+            let found = feed::find(sql, page.index, page.owners.meant(owner))?;
+            let (owner, known) = found.unwrap_or((Owner::Text(""), feed::Version::default()));
+            let mark = feed::mark(sql)?;
+            // The feed was set back since, with the folder it is in: what came then is not known.
+            if after.sequence > mark.sequence {
                 return Ok(Changes::TooOld);
             }
-            let kept = feed::changes(sql, owner, newest, after.sequence, limit.min(CHANGES_MAX))?;
+            // Nothing is missed by who has the newest there is, however long ago that was.
+            if after.sequence >= known.position {
+                return Ok(Changes::Some(Vec::new()));
+            }
+            if after.sequence < mark.floor.max(known.floor) {
+                return Ok(Changes::TooOld);
+            }
+            let whose = feed::Whose { page: page.index, owner };
+            let limit = limit.min(CHANGES_MAX);
+            let kept = feed::changes(sql, whose, known.position, after.sequence, limit)?;
             Ok(Changes::Some(kept.into_iter().map(|kept| self.change(kept)).collect()))
         })
     }
 
-    /// Follows an owner's changes: what is read after this call and before
+    /// Follows the changes of an owner's page: what is read after this call and before
     /// [`Watch::changed`] resolves is the newest.
-    pub fn watch(&self, owner: &str) -> Watch {
-        self.shared.stamps.watch(owner)
+    pub fn watch(&self, page: &Page, owner: &str) -> Watch {
+        self.shared.stamps.watch(page.index, page.owners.meant(owner))
     }
 
-    /// Since when the fold rests, if it does.
-    pub fn stale_since(&self) -> Option<Timestamp> {
-        let since = self.shared.stale_since.load(Ordering::Acquire);
-        if since == FRESH { None } else { Timestamp::from_microsecond(since).ok() }
+    /// Since when the page has not followed the events, if so: because the fold rests, or because a
+    /// topic that it shows is behind.
+    pub fn stale_since(&self, page: &Page) -> Option<Timestamp> {
+        self.shared.stale.page(page.index)
     }
 
-    /// Says that the fold rests since then, or goes on.
+    /// Says that the whole fold rests since then, or goes on.
     pub fn set_stale(&self, since: Option<Timestamp>) {
-        let since = since.map_or(FRESH, Timestamp::as_microsecond);
-        self.shared.stale_since.store(since, Ordering::Release);
+        self.shared.stale.set_rests(since, &self.shared.pages);
     }
 
-    fn shown(
-        &self,
-        (view, table): (&View, &Table),
-        owner: Option<&str>,
-        (slice, order): (Slice, (usize, bool)),
-    ) -> Result<(Vec<Value>, u64), Error> {
-        self.shared.database.read(|sql| {
-            let rows = read::rows(sql, (view, table), owner, slice, order)?;
-            let shown = rows.iter().map(|row| Value::Object(view.show(row))).collect();
-            Ok((shown, read::total(sql, table, owner)?))
-        })
+    /// Says that events of a topic are missing since then, or that none are.
+    pub fn set_behind(&self, topic: &Topic, since: Option<Timestamp>) {
+        self.shared.stale.set_behind(topic.as_str(), since, &self.shared.pages);
     }
 
     fn view(&self, name: &str) -> Result<(&View, &Table), Error> {
@@ -310,6 +331,10 @@ impl Views {
         let position = FeedPosition { feed: self.shared.epoch.clone(), sequence: kept.sequence };
         Change { position, kind: kept.kind, row: kept.row }
     }
+}
+
+fn shown(view: &View, rows: &[Row]) -> Vec<Value> {
+    rows.iter().map(|row| Value::Object(view.show(row))).collect()
 }
 
 fn column(view: &View, name: &str) -> Result<usize, Error> {

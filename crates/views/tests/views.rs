@@ -2,6 +2,8 @@
 
 #[path = "views/any_order.rs"]
 mod any_order;
+#[path = "views/cuts.rs"]
+mod cuts;
 #[path = "views/definitions.rs"]
 mod definitions;
 #[path = "views/folding.rs"]
@@ -10,6 +12,8 @@ mod folding;
 mod live;
 #[path = "views/mall.rs"]
 mod mall;
+#[path = "views/owners.rs"]
+mod owners;
 #[path = "views/pages.rs"]
 mod pages;
 #[path = "views/waiting.rs"]

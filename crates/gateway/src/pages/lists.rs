@@ -34,7 +34,7 @@ pub(crate) fn rows(
     };
     let (rows, total) = views.list(page, owner, at).map_err(|error| problem(&error))?;
     let all = hal::collection(&list.name, &rows, slice, total, parts.uri.path());
-    Ok(private(views, json(StatusCode::OK, &all)))
+    Ok(private((views, page), json(StatusCode::OK, &all)))
 }
 
 /// An owner's head, the owner under the path's own name.
@@ -56,13 +56,13 @@ pub(crate) fn head(
         };
         columns.extend(members.into_iter().filter(|(name, _)| wished(name)));
     }
-    Ok(private(views, json(StatusCode::OK, &columns)))
+    Ok(private((views, page), json(StatusCode::OK, &columns)))
 }
 
-fn private(views: &Views, mut response: Response) -> Response {
+fn private((views, page): (&Views, &Page), mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, PRIVATE);
     headers.insert(VARY, BY_TOKEN);
-    say_stale(views, headers);
+    say_stale(views, page, headers);
     response
 }

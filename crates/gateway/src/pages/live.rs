@@ -114,7 +114,7 @@ async fn run(source: Source, after: Option<FeedPosition>, sender: mpsc::Sender<B
 /// Sends changes until the client has gone or the store fails.
 async fn follow(source: &Source, mut after: Option<FeedPosition>, sender: &mpsc::Sender<Bytes>) {
     // Before the first read, so that no change falls between reading and waiting.
-    let mut watch = source.views.watch(&source.owner);
+    let mut watch = source.views.watch(&source.page, &source.owner);
     loop {
         let Ok(room) = sender.reserve().await else { return };
         match source.next(after.as_ref()) {
@@ -153,7 +153,7 @@ impl Source {
         after: Option<&FeedPosition>,
     ) -> Result<Option<(Bytes, FeedPosition)>, views::Error> {
         let Some(after) = after else { return self.reset().map(Some) };
-        match self.views.changes(&self.owner, after, CHANGES_AT_ONCE)? {
+        match self.views.changes(&self.page, &self.owner, after, CHANGES_AT_ONCE)? {
             Changes::TooOld => self.reset().map(Some),
             Changes::Some(changes) => Ok(piece(&changes)),
         }

@@ -9,7 +9,7 @@ use chassis::http::Problem;
 use events::WritePosition;
 use guard::refusal::retry_after_seconds;
 use http::{HeaderMap, HeaderName, StatusCode};
-use views::{Views, Waited};
+use views::{Page, Views, Waited};
 
 /// `Yeoul-Position`: the write that the answer must include.
 pub(crate) const POSITION: HeaderName = HeaderName::from_static("yeoul-position");
@@ -22,13 +22,23 @@ pub const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How soon it is worth asking again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Waits until the views include what the request names; at once where it names nothing.
+/// Waits until the page, or all that is folded, includes what the request names; at once where it
+/// names nothing.
 ///
 /// # Errors
 /// 400 for a malformed position or one of another kind, 504 where it was not reached in time.
-pub(crate) async fn for_position(views: &Views, headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) async fn for_position(
+    views: &Views,
+    page: Option<&Page>,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
     let Some(position) = position(headers)? else { return Ok(()) };
-    views.wait(&position, at_most(headers)).await.map_err(refused)
+    let at_most = at_most(headers);
+    let waited = match page {
+        Some(page) => views.wait_page(page, &position, at_most).await,
+        None => views.wait(&position, at_most).await,
+    };
+    waited.map_err(refused)
 }
 
 fn position(headers: &HeaderMap) -> Result<Option<WritePosition>, Problem> {

@@ -379,6 +379,42 @@ fn a_stream_begins_with_the_page_and_brings_every_change_once() {
 }
 
 #[test]
+fn a_public_page_never_tells_what_a_private_one_of_the_same_id_shows() {
+    let world = World::new();
+    world.publish("UserRegistered", &json!({ "username": "a@b", "nickname": "Ann" }));
+    world.place(41, "a@b");
+    let open = |target: &str, headers: &[(&str, &str)]| get(world.address, target, headers);
+    for headers in [&[][..], &[HTML]] {
+        let page = open("/names/a@b", headers);
+        assert_eq!(page.status, 200, "{page:?}");
+        assert!(page.body.contains("Ann") && !page.body.contains("41"), "{page:?}");
+        assert_eq!(open(PAGE, headers).status, 401);
+    }
+    let position = open("/names/a@b", &[]).json()["position"].as_str().expect("one").to_owned();
+    let (_, feed) = position.split_once('.').expect("a feed's name");
+    // From before anything, and from where it is: neither brings the private page's orders.
+    let targets = [format!("?after=f0.{feed}"), format!("?after={position}"), String::new()];
+    let mut streams: Vec<Stream> = targets
+        .iter()
+        .map(|query| Stream::open(world.address, &format!("/names/a@b/events{query}"), &[]))
+        .collect();
+    world.place(42, "a@b");
+    world.publish("UserChanged", &json!({ "username": "a@b", "nickname": "Bee" }));
+    for (stream, query) in streams.iter_mut().zip(&targets) {
+        let mut event = stream.next().expect("an event");
+        if query.is_empty() || query.contains("=f0.") {
+            let first = if query.is_empty() { "reset" } else { "name" };
+            assert_eq!(event.event, first, "{query}");
+            assert!(!event.data.to_string().contains("41"), "{event:?}");
+            event = stream.next().expect("an event");
+        }
+        assert_eq!((event.event.as_str(), &event.data), ("name", &json!({ "nickname": "Bee" })));
+    }
+    let private = as_owner(&world, PAGE, &[]).json();
+    assert_eq!(private["orders"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
 fn a_position_that_is_unknown_begins_again_and_a_wrong_one_is_refused() {
     let world = World::new();
     world.place(1, "a@b");

@@ -46,6 +46,7 @@ views:
     owner: username
     on:
       UserRegistered: { create: { username: event.username, nickname: event.nickname } }
+      UserChanged: { update: { nickname: event.nickname }, where: { username: event.username } }
     hidden: [username]
 pages:
   my-page:
@@ -57,6 +58,13 @@ pages:
     order: orderId desc
     template: page.html
     live: { row: order, head: customer }
+  names:
+    path: /names/{name}
+    view: customers
+    by: username
+    private: false
+    template: names.html
+    live: { row: name }
 ";
 
 const TEMPLATE: &str = "<html><head>{{ app_head }}</head><p>{{ page.customerId }} in {{ locale }}: \
@@ -273,7 +281,11 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 }
 
 fn definitions() -> Definitions {
-    let templates = |name: &str| (name == "page.html").then(|| TEMPLATE.to_owned());
+    let templates = |name: &str| match name {
+        "page.html" => Some(TEMPLATE.to_owned()),
+        "names.html" => Some("<p>{{ page.name }} {{ page.customers }}</p>".to_owned()),
+        _ => None,
+    };
     Definitions::compile(&read(READ_SIDE), &templates).expect("good definitions")
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{COLUMNS_MAX, Definitions, Feeds, Live, View, pages, rules};
+use super::{COLUMNS_MAX, Definitions, Feeds, View, pages, rules};
 use crate::expression::{Computed, is_name};
 use crate::mistake::{Mistake, Mistakes};
 use crate::render::Templates;
@@ -81,7 +81,7 @@ fn outline(name: &str, settings: &settings::View, mistakes: &mut Mistakes) -> Vi
         joins: Vec::new(),
         shown,
         sorted: vec![key],
-        live: Vec::new(),
+        shows: Vec::new(),
         columns,
     }
 }
@@ -238,13 +238,14 @@ fn via(
     })
 }
 
-/// All that rows, indexes and feed depend on, and nothing that only changes how they are shown.
+/// All that rows, indexes, versions and feed depend on, and nothing that only changes how they are
+/// shown. Pages go by their place, so which stands there is part of it.
 fn text(settings: &Settings, views: &[View]) -> String {
     let sorted: Vec<&[usize]> = views.iter().map(|view| view.sorted.as_slice()).collect();
-    let live: Vec<Vec<(&str, bool)>> = views.iter().map(|view| names(&view.live)).collect();
-    serde_json::to_string(&(&settings.views, sorted, live)).expect("settings are JSON")
-}
-
-fn names(live: &[Live]) -> Vec<(&str, bool)> {
-    live.iter().map(|live| (live.kind.as_str(), live.head)).collect()
+    let names: Vec<&String> = settings.pages.keys().collect();
+    let shown = |view: &View| -> Vec<(usize, bool, Option<String>)> {
+        view.shows.iter().map(|it| (it.page, it.head, it.live.clone())).collect()
+    };
+    let shows: Vec<_> = views.iter().map(shown).collect();
+    serde_json::to_string(&(&settings.views, sorted, names, shows)).expect("settings are JSON")
 }

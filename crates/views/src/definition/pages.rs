@@ -1,9 +1,12 @@
 //! Pages: whose rows, under which head, by which template.
 
+use std::collections::BTreeSet;
+
 use super::compile::find;
-use super::{Live, Page, View};
+use super::{Page, Shows, View};
 use crate::expression::is_name;
 use crate::mistake::Mistakes;
+use crate::owner::Owners;
 use crate::page::{self, PAGE_SIZE_MAX};
 use crate::render::Templates;
 use crate::settings::{self, Settings};
@@ -55,6 +58,11 @@ fn one(
         let says = format!("a page has 1 to {PAGE_SIZE_MAX} rows. size=`{}`", settings.size);
         mistakes.under("size", |it| it.say(says));
     }
+    if settings.private && settings.owners == Some(Owners::Either) {
+        let says =
+            "a private page's owners are `text` or `number`: a token's subject is one of them";
+        mistakes.under("owners", |it| it.say(says));
+    }
     let view = mistakes.under("view", |it| view(&settings.view, views, it));
     let head =
         settings.head.as_ref().map(|head| mistakes.under("head", |it| self::head(head, views, it)));
@@ -71,7 +79,8 @@ fn one(
         Some(found) => Some(found?),
         None => None,
     };
-    live(settings, view, head, views, mistakes);
+    show(settings, index, (view, head), views, mistakes);
+    let topics = topics(&views[..], view, head);
     Some(Page {
         name: name.to_owned(),
         path: settings.path.clone(),
@@ -80,6 +89,8 @@ fn one(
         private: settings.private,
         size: settings.size,
         list: settings.list.clone().unwrap_or_else(|| settings.view.clone()),
+        owners: settings.owners.unwrap_or_else(|| Owners::usual(settings.private)),
+        topics,
         index,
         template: settings.template.clone(),
         view,
@@ -128,23 +139,33 @@ fn order(text: Option<&str>, view: &mut View, mistakes: &mut Mistakes) -> (usize
     (column, direction == "desc")
 }
 
-fn live(
+/// Says to the views that this page shows them.
+fn show(
     settings: &settings::Page,
-    view: usize,
-    head: Option<usize>,
+    page: usize,
+    (view, head): (usize, Option<usize>),
     views: &mut [View],
     mistakes: &mut Mistakes,
 ) {
-    let Some(live) = &settings.live else { return };
-    if live.head.is_some() && head.is_none() {
-        mistakes.under("live", |it| it.under("head", |it| it.say("the page has no head")));
-    }
-    let rows = live.row.iter().map(|kind| (view, kind, false));
-    let heads = live.head.iter().zip(head).map(|(kind, head)| (head, kind, true));
-    for (view, kind, head) in rows.chain(heads) {
-        let live = Live { kind: kind.clone(), head };
-        if !views[view].live.contains(&live) {
-            views[view].live.push(live);
+    let (mut of_row, mut of_head) = (None, None);
+    if let Some(live) = &settings.live {
+        if live.head.is_some() && head.is_none() {
+            mistakes.under("live", |it| it.under("head", |it| it.say("the page has no head")));
         }
+        (of_row, of_head) = (live.row.clone(), live.head.clone());
     }
+    views[view].shows.push(Shows { page, head: false, live: of_row });
+    if let Some(head) = head {
+        views[head].shows.push(Shows { page, head: true, live: of_head });
+    }
+}
+
+/// Every topic of the views that a page shows, and of those whose rows they sum.
+fn topics(views: &[View], view: usize, head: Option<usize>) -> BTreeSet<String> {
+    let shown = |at: usize| at == view || Some(at) == head;
+    let read = views
+        .iter()
+        .enumerate()
+        .filter(|(at, other)| shown(*at) || other.feeds.iter().any(|feeds| shown(feeds.view)));
+    read.flat_map(|(_, view)| view.topics.iter().cloned()).collect()
 }

@@ -25,7 +25,8 @@ pub(crate) struct View {
     pub(crate) shown: Vec<usize>,
     /// Columns that lists of one owner are sorted by.
     pub(crate) sorted: Vec<usize>,
-    pub(crate) live: Vec<Live>,
+    /// The pages that show its rows.
+    pub(crate) shows: Vec<Shows>,
 }
 
 /// A sum that a view's rows are part of.
@@ -50,12 +51,14 @@ pub(crate) struct Join {
     pub(crate) sets: Vec<usize>,
 }
 
-/// The name of a live update that this view's rows cause.
+/// A page that shows a view's rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Live {
-    pub(crate) kind: String,
-    /// Whether it shows the row as a page's head.
+pub(crate) struct Shows {
+    pub(crate) page: usize,
+    /// Whether it shows the row as its head, not in its list.
     pub(crate) head: bool,
+    /// What a live update of it is called; none is told without it.
+    pub(crate) live: Option<String>,
 }
 
 impl View {

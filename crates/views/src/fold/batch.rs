@@ -1,7 +1,12 @@
 //! What one delivery batch has in hand: rows as they were stored and as they are now, what joins
 //! said, and how far each source got.
 //!
-//! A batch that was written bumps its owners' stamps when it is dropped, whatever became of the
+//! Where a batch ends is chance, and must not show. So a row in hand is the newest there is of it, and
+//! what the store has of it is known all the time: a join that changes the stored row too (which may
+//! match although the row in hand no longer does) changes what the row is compared with when it is
+//! written, see [`Held::stored`].
+//!
+//! A batch that was written bumps its pages' stamps when it is dropped, whatever became of the
 //! subscription between the sync and its being told: a page too many is rendered, none is stale.
 
 use std::collections::hash_map::Entry;
@@ -35,9 +40,11 @@ pub struct Batch {
 /// A row in hand.
 pub(super) struct Held {
     pub(super) view: usize,
-    /// As it is stored; `None` if it is not.
+    /// As its readers know it; `None` if it was not stored.
     pub(super) before: Option<Row>,
     pub(super) now: Row,
+    /// As it is stored, where a join of this batch has changed that; `before` otherwise.
+    spread: Option<Row>,
 }
 
 /// A join of a view.
@@ -50,10 +57,18 @@ pub(super) struct Place {
 /// Rows a join changed in the store, beside those in hand.
 #[derive(Default)]
 pub(super) struct Spread {
-    pub(super) owners: BTreeSet<Arc<str>>,
+    /// The pages that show them, and whose.
+    pub(super) pages: BTreeSet<(usize, Key)>,
     /// Shown rows; none once there were too many.
     pub(super) rows: Vec<(usize, Row)>,
     pub(super) too_many: bool,
+}
+
+impl Held {
+    /// What the store has of it.
+    pub(super) fn stored(&self) -> Option<&Row> {
+        self.spread.as_ref().or(self.before.as_ref())
+    }
 }
 
 impl Batch {
@@ -81,7 +96,7 @@ impl Batch {
         let definition = &shared.views[view];
         let before = shared.tables[view].load(write.sql(), definition, key)?;
         let now = before.clone().unwrap_or_else(|| Row::new(definition, key));
-        self.rows.push(Held { view, before, now });
+        self.rows.push(Held { view, before, now, spread: None });
         self.places.insert(id, self.rows.len() - 1);
         Ok(self.rows.len() - 1)
     }
@@ -173,12 +188,15 @@ impl Batch {
     pub(super) fn spread_stored(&mut self, shared: &Shared, view: usize, row: Row) {
         let definition = &shared.views[view];
         let key = Key::from_value(&row.values[definition.key]);
-        let in_hand = key.is_ok_and(|key| self.places.contains_key(&(view, key)));
-        if in_hand || row.state != State::Shown {
+        if let Some(&at) = key.ok().and_then(|key| self.places.get(&(view, key))) {
+            self.rows[at].spread = Some(row);
             return;
         }
-        let Some(owner) = row.owner(definition) else { return };
-        self.spread.owners.insert(owner);
+        let Some(owner) = row.owner(definition).filter(|_| row.state == State::Shown) else {
+            return;
+        };
+        let pages = definition.shows.iter().map(|shows| (shows.page, owner.clone()));
+        self.spread.pages.extend(pages);
         self.spread.too_many |= self.spread.rows.len() >= SPREAD_TOLD_MAX;
         if self.spread.too_many {
             self.spread.rows.clear();
@@ -188,13 +206,13 @@ impl Batch {
     }
 
     /// Everything written: nothing is in hand any more, and these stamps move at the end.
-    pub(super) fn written(&mut self, stamps: &Arc<Stamps>, owners: &BTreeSet<Arc<str>>) {
+    pub(super) fn written(&mut self, stamps: &Arc<Stamps>, touched: BTreeSet<usize>) {
         self.places.clear();
         self.rows.clear();
         self.said.clear();
         self.spread = Spread::default();
-        let touched = self.touched.get_or_insert_with(|| (Arc::clone(stamps), BTreeSet::new()));
-        touched.1.extend(owners.iter().map(|owner| Stamps::index(owner)));
+        let (_, all) = self.touched.get_or_insert_with(|| (Arc::clone(stamps), BTreeSet::new()));
+        all.extend(touched);
     }
 
     /// Moves the stamps.

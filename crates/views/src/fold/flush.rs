@@ -5,15 +5,15 @@
 //! taken back, where stopping the fold would stop everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use events::store::sqlite::Write;
 use serde_json::{Map, Value as Json};
 
-use super::batch::{Batch, Held};
-use crate::definition::{Feeds, Live, View};
+use super::batch::{Batch, Held, Spread};
+use crate::definition::{Feeds, Shows, View};
 use crate::row::Row;
-use crate::store::sqlite::feed::{self, Version};
+use crate::stamps::Stamps;
+use crate::store::sqlite::feed::{self, Version, Whose};
 use crate::store::sqlite::joined;
 use crate::value::{Key, Value};
 use crate::views::Shared;
@@ -23,7 +23,7 @@ pub(super) fn flush(
     batch: &mut Batch,
     write: &mut Write<'_>,
 ) -> Result<(), events::Error> {
-    let nothing = batch.rows.is_empty() && batch.spread.owners.is_empty();
+    let nothing = batch.rows.is_empty() && batch.spread.rows.is_empty() && !batch.spread.too_many;
     if nothing && batch.news().next().is_none() {
         return Ok(());
     }
@@ -31,15 +31,16 @@ pub(super) fn flush(
     for (place, matching, said) in batch.news() {
         joined::save(write.sql(), &place.name(shared), matching, said)?;
     }
-    for held in batch.rows.iter().filter(|held| held.is_changed()) {
+    for held in batch.rows.iter().filter(|held| held.stored() != Some(&held.now)) {
         save(shared, held, write)?;
     }
-    let owners = tell(shared, batch, write)?;
-    batch.written(&shared.stamps, &owners);
+    let touched = tell(shared, batch, write)?;
+    batch.written(&shared.stamps, touched);
     Ok(())
 }
 
 impl Held {
+    /// Whether its readers see another row than before.
     fn is_changed(&self) -> bool {
         self.before.as_ref() != Some(&self.now)
     }
@@ -47,9 +48,9 @@ impl Held {
 
 fn save(shared: &Shared, held: &Held, write: &Write<'_>) -> Result<(), events::Error> {
     let (view, table) = (&shared.views[held.view], &shared.tables[held.view]);
-    match &held.before {
+    match held.stored() {
         None => table.insert(write.sql(), view, &held.now),
-        Some(before) => table.update(write.sql(), view, before, &held.now),
+        Some(stored) => table.update(write.sql(), view, stored, &held.now),
     }
 }
 
@@ -83,62 +84,69 @@ fn add(
 ) {
     let via = &row.values[feeds.via];
     // Nobody's rows are in nobody's sum; a part was checked when the row was changed.
-    let (Some(_), Ok(key), Ok(part)) = (via.as_owner(), Key::from_value(via), row.part(feeds.part))
-    else {
-        return;
-    };
+    let (Ok(Some(key)), Ok(part)) = (Key::owner(via), row.part(feeds.part)) else { return };
     let sum = added.entry((feeds.view, feeds.column, key)).or_default();
     *sum = how(*sum, part);
 }
 
-/// Tells the feed and counts versions up; whose.
+/// Tells the feed and counts versions up; the stamps of the pages that changed.
+///
+/// What a join changed in the store comes first: such a row may have come into hand after that, and
+/// the last word on it is what it is now.
 fn tell(
     shared: &Shared,
     batch: &Batch,
     write: &Write<'_>,
-) -> Result<BTreeSet<Arc<str>>, events::Error> {
-    let mut owners = batch.spread.owners.clone();
+) -> Result<BTreeSet<usize>, events::Error> {
     let mut told = Vec::new();
-    for held in batch.rows.iter().filter(|held| held.is_changed()) {
-        see(&shared.views[held.view], held, &mut owners, &mut told);
-    }
-    if owners.is_empty() {
-        return Ok(owners);
-    }
     for (view, row) in &batch.spread.rows {
         let view = &shared.views[*view];
         told.extend(row.owner(view).map(|owner| Told { view, owner, row, deleted: false }));
     }
-    feed_all(batch.spread.too_many, &owners, &told, write)?;
-    Ok(owners)
+    for held in batch.rows.iter().filter(|held| held.is_changed()) {
+        see(&shared.views[held.view], held, &mut told);
+    }
+    let spread = batch.spread.pages.iter();
+    let spread = spread.map(|(page, owner)| Whose { page: *page, owner: owner.as_owner() });
+    let pages: BTreeSet<Whose<'_>> = spread.chain(told.iter().flat_map(Told::pages)).collect();
+    if !pages.is_empty() {
+        feed_all(shared, &batch.spread, (&pages, &told), write)?;
+    }
+    Ok(pages.into_iter().map(|whose| Stamps::index(whose.page, whose.owner)).collect())
 }
 
-fn feed_all(
-    too_many: bool,
-    owners: &BTreeSet<Arc<str>>,
-    told: &[Told<'_>],
+fn feed_all<'b>(
+    shared: &Shared,
+    spread: &'b Spread,
+    (pages, told): (&BTreeSet<Whose<'b>>, &'b [Told<'_>]),
     write: &Write<'_>,
 ) -> Result<(), events::Error> {
     let sql = write.sql();
     let mut mark = feed::mark(sql)?;
-    let mut versions: BTreeMap<&str, Version> = BTreeMap::new();
-    for owner in owners {
-        versions.insert(owner, feed::version(sql, owner)?);
+    let mut versions: BTreeMap<Whose<'_>, Version> = BTreeMap::new();
+    for &whose in pages {
+        let owners = shared.pages[whose.page].owners;
+        versions.insert(whose, feed::version(sql, whose, owners, &mark)?);
     }
-    if too_many {
-        mark.forget();
-        versions.values_mut().for_each(|version| version.position = mark.sequence);
-    }
-    for told in told {
-        let version = versions.entry(&told.owner).or_default();
-        for live in told.view.live.iter().filter(|live| told.concerns(live)) {
-            let shown = Json::Object(told.show(live)).to_string();
-            mark.append(sql, &told.owner, version, (&live.kind, &shown))?;
+    if spread.too_many {
+        let passed = mark.pass();
+        for (page, owner) in &spread.pages {
+            let whose = Whose { page: *page, owner: owner.as_owner() };
+            versions.entry(whose).or_default().start_anew(passed);
         }
     }
-    for (owner, mut version) in versions {
+    for told in told {
+        for shows in told.shows() {
+            let Some(kind) = &shows.live else { continue };
+            let whose = Whose { page: shows.page, owner: told.owner.as_owner() };
+            let version = versions.entry(whose).or_default();
+            let shown = Json::Object(told.show(shows)).to_string();
+            mark.append(sql, whose, version, (kind, &shown))?;
+        }
+    }
+    for (whose, mut version) in versions {
         version.version += 1;
-        version.save(sql, owner)?;
+        version.save(sql, whose, &mut mark)?;
     }
     mark.save(sql)
 }
@@ -146,19 +154,24 @@ fn feed_all(
 /// A change that an owner sees.
 struct Told<'b> {
     view: &'b View,
-    owner: Arc<str>,
+    owner: Key,
     row: &'b Row,
     deleted: bool,
 }
 
 impl Told<'_> {
-    /// A head is there before its row is created, a row of a list is not.
-    fn concerns(&self, live: &Live) -> bool {
-        live.head || self.deleted || self.row.is_shown()
+    /// Those that show it. A head is there before its row is created, a row of a list is not.
+    fn shows(&self) -> impl Iterator<Item = &Shows> {
+        let there = self.deleted || self.row.is_shown();
+        self.view.shows.iter().filter(move |shows| shows.head || there)
     }
 
-    fn show(&self, live: &Live) -> Map<String, Json> {
-        match (live.head, self.deleted) {
+    fn pages(&self) -> impl Iterator<Item = Whose<'_>> {
+        self.shows().map(|shows| Whose { page: shows.page, owner: self.owner.as_owner() })
+    }
+
+    fn show(&self, shows: &Shows) -> Map<String, Json> {
+        match (shows.head, self.deleted) {
             (true, _) => self.view.show_head(Some(self.row)),
             (false, false) => self.view.show(self.row),
             (false, true) => self.view.show_deleted(self.row),
@@ -167,12 +180,7 @@ impl Told<'_> {
 }
 
 /// Who sees a row change: its owner, and the one it had.
-fn see<'b>(
-    view: &'b View,
-    held: &'b Held,
-    owners: &mut BTreeSet<Arc<str>>,
-    told: &mut Vec<Told<'b>>,
-) {
+fn see<'b>(view: &'b View, held: &'b Held, told: &mut Vec<Told<'b>>) {
     let (before, now) = (held.before.as_ref(), &held.now);
     let sees = |row: &Row| row.is_shown() || !view.sums.is_empty();
     let owner_before = before.filter(|row| sees(row)).and_then(|row| row.owner(view));
@@ -182,11 +190,9 @@ fn see<'b>(
         return;
     }
     if let Some(was) = owner_before.filter(|was| owner.as_ref() != Some(was)) {
-        owners.insert(Arc::clone(&was));
         told.push(Told { view, owner: was, row: now, deleted: true });
     }
     if let Some(owner) = owner {
-        owners.insert(Arc::clone(&owner));
         told.push(Told { view, owner, row: now, deleted: false });
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn html(
     let body = |shown: &PageJson| {
         let shared = &views.shared;
         let locale = views.locale_name(locale);
-        let since = views.stale_since();
+        let since = views.stale_since(page);
         let rendered = shared.templates.render(page, shown, &shared.look, locale, since);
         let failed = |what| Error::Template { page: page.name.clone(), what };
         rendered.map(Bytes::from).map_err(failed)
@@ -53,11 +53,11 @@ fn find(
     body: impl FnOnce(&PageJson) -> Result<Bytes, Error>,
 ) -> Result<Arc<Entry>, Error> {
     let cache = &views.shared.cache;
-    if let Some(entry) = cache.get(asked, made(views, asked)) {
+    if let Some(entry) = cache.get(asked, made(views, page, asked)) {
         return Ok(entry);
     }
     let _flight = cache.flight(asked);
-    let made = made(views, asked);
+    let made = made(views, page, asked);
     if let Some(entry) = cache.get(asked, made) {
         return Ok(entry);
     }
@@ -69,10 +69,11 @@ fn find(
 }
 
 /// What stands now. JSON does not say that the fold rests.
-fn made(views: &Views, asked: &Asked<'_>) -> Made {
-    let since = views.stale_since().map(Timestamp::as_microsecond);
+fn made(views: &Views, page: &Page, asked: &Asked<'_>) -> Made {
+    let since = views.stale_since(page).map(Timestamp::as_microsecond);
     let stale_since = since.filter(|_| asked.form != Form::Json);
-    Made { stamp: views.shared.stamps.read(asked.owner), stale_since }
+    let stamp = views.shared.stamps.read(page.index, page.owners.meant(asked.owner));
+    Made { stamp, stale_since }
 }
 
 /// Tells these bytes from all others that were or will be there, without looking at them: the
@@ -82,6 +83,7 @@ fn tag(views: &Views, page: &Page, asked: &Asked<'_>, shown: &PageJson, made: Ma
     let shared = &views.shared;
     let mut hash = DefaultHasher::new();
     (&shared.epoch, &page.name, page.size, asked, made.stale_since).hash(&mut hash);
+    (&page.owner, &page.list, page.owners, page.view, page.head, page.order).hash(&mut hash);
     if asked.form != Form::Json {
         (shared.templates.source(page), &shared.look.app_head, &shared.look.locales)
             .hash(&mut hash);

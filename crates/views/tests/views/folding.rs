@@ -164,7 +164,9 @@ fn a_row_that_changes_hands_leaves_its_old_page_and_sum() {
     mall.give(&[orders.say("OrderGiven", json!({"orderId": 1, "to": "b@b"}))]);
     assert_eq!(seen(&mall, "a@b"), (vec![], 0));
     assert_eq!(seen(&mall, "b@b"), (vec![(1, "OrderPlaced".to_owned(), Value::Null)], 1000));
-    let Changes::Some(changes) = mall.views.changes("a@b", &place, 9).expect("a read") else {
+    let Changes::Some(changes) =
+        mall.views.changes(&mall.my_page(), "a@b", &place, 9).expect("a read")
+    else {
         panic!("too old");
     };
     let rows: Vec<Value> = changes.into_iter().map(|change| change.row).collect();

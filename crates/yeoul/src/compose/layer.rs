@@ -297,6 +297,7 @@ impl Layer {
 fn shown(views: &Views) -> Value {
     json!({
         "pages": views.pages().map(|page| page.name.clone()).collect::<Vec<_>>(),
-        "staleSince": views.stale_since().map(|since| since.to_string()),
+        "staleSince": views.pages().filter_map(|page| views.stale_since(page)).min()
+            .map(|since| since.to_string()),
     })
 }

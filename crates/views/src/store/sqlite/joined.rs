@@ -31,14 +31,50 @@ pub(crate) fn save(
     value: &str,
     said: &Said,
 ) -> Result<(), events::Error> {
-    let json: Vec<Vec<_>> =
-        said.iter().map(|one| one.iter().map(Value::to_json).collect()).collect();
+    let json: Vec<Vec<_>> = said.iter().map(to_json).collect();
     let text = serde_json::to_string(&json).expect("values are JSON");
     execute(sql, "INSERT OR REPLACE INTO joined VALUES (?1, ?2, ?3)", [place, value, &text])?;
     Ok(())
 }
 
-/// A list of one value, or of none where nothing was said.
+/// A list of one value, of none where nothing was said, and of a float its bits beside it: read back
+/// from its digits it could be its neighbour, which would be news.
+fn to_json(one: &Option<Value>) -> Vec<serde_json::Value> {
+    match one {
+        None => Vec::new(),
+        Some(Value::Float(number)) => vec![(*number).into(), number.to_bits().into()],
+        Some(value) => vec![value.to_json()],
+    }
+}
+
 fn from_json(one: &[serde_json::Value]) -> Option<Value> {
-    Value::from_json(one.first()?).ok()
+    match one {
+        [] => None,
+        [value] => Value::from_json(value).ok(),
+        [_, bits, ..] => bits.as_u64().map(|bits| Value::Float(f64::from_bits(bits))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_comes_back_to_the_last_bit() {
+        let values = [
+            Value::Null,
+            Value::Bool(true),
+            Value::Int(i64::MIN),
+            Value::Float(1.0),
+            Value::Float(5e-324),
+            Value::Float(1.797_693_134_862_315_7e308),
+            Value::Float(8.533_279_391_285_17e-287),
+            Value::Text("1".into()),
+        ];
+        for one in values.into_iter().map(Some).chain([None]) {
+            let text = serde_json::to_string(&to_json(&one)).expect("values are JSON");
+            let list: Vec<serde_json::Value> = serde_json::from_str(&text).expect("JSON");
+            assert_eq!(from_json(&list), one, "{text}");
+        }
+    }
 }

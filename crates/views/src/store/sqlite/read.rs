@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 use super::rows::from_sql;
 use super::{Table, feed};
 use crate::definition::{Page, View};
+use crate::owner::{Meant, Owner};
 use crate::page::{Parts, Slice};
 use crate::row::Row;
 use crate::value::Key;
@@ -14,7 +15,7 @@ use crate::value::Key;
 pub(crate) fn rows(
     sql: &Connection,
     (view, table): (&View, &Table),
-    owner: Option<&str>,
+    owner: Option<Owner<'_>>,
     slice: Slice,
     order: (usize, bool),
 ) -> Result<Vec<Row>, events::Error> {
@@ -56,7 +57,7 @@ fn shown(owned: bool) -> &'static str {
 pub(crate) fn total(
     sql: &Connection,
     table: &Table,
-    owner: Option<&str>,
+    owner: Option<Owner<'_>>,
 ) -> Result<u64, events::Error> {
     let statement = format!("SELECT count(*) FROM {} WHERE {}", table.name, shown(owner.is_some()));
     let total: i64 = sql.prepare_cached(&statement)?.query_row([owner], |row| row.get(0))?;
@@ -69,23 +70,69 @@ pub(crate) fn parts<'p>(
     views: &[View],
     tables: &[Table],
     page: &Page,
-    owner: &'p str,
+    named: &'p str,
     (slice, epoch): (Slice, &str),
 ) -> Result<Parts<'p>, events::Error> {
-    let version = feed::version(sql, owner)?;
-    let head = match page.head {
-        Some(head) => named(sql, (&views[head], &tables[head]), owner)?,
-        None => None,
+    let found = feed::find(sql, page.index, page.owners.meant(named))?;
+    let (owner, version) = found.unzip();
+    let version = version.unwrap_or_default();
+    let head = match (page.head, owner) {
+        (Some(head), Some(owner)) => {
+            tables[head].load(sql, &views[head], &Key::from_owner(owner))?
+        }
+        _ => None,
     };
     let list = (&views[page.view], &tables[page.view]);
+    let (rows, total) = match owner {
+        Some(owner) => (
+            rows(sql, list, Some(owner), slice, page.order)?,
+            total(sql, &tables[page.view], Some(owner))?,
+        ),
+        None => (Vec::new(), 0),
+    };
     Ok(Parts {
-        owner,
+        owner: named,
         version: version.version,
         position: FeedPosition { feed: epoch.to_owned(), sequence: version.position },
         head,
-        rows: rows(sql, list, Some(owner), slice, page.order)?,
-        total: total(sql, &tables[page.view], Some(owner))?,
+        rows,
+        total,
     })
+}
+
+/// A page's rows and how many there are in all, of whom a text means there or of everybody.
+pub(crate) fn of_page(
+    sql: &Connection,
+    list: (&View, &Table),
+    page: &Page,
+    named: Option<&str>,
+    slice: Slice,
+) -> Result<(Vec<Row>, u64), events::Error> {
+    let owner = match named {
+        None => None,
+        Some(named) => match feed::find(sql, page.index, page.owners.meant(named))? {
+            Some((owner, _)) => Some(owner),
+            // Nobody can be meant: that is not everybody.
+            None => return Ok((Vec::new(), 0)),
+        },
+    };
+    Ok((rows(sql, list, owner, slice, page.order)?, total(sql, list.1, owner)?))
+}
+
+/// A view's rows of the first of those meant who has any, and how many there are in all.
+pub(crate) fn of_view(
+    sql: &Connection,
+    list: (&View, &Table),
+    meant: Meant<'_>,
+    (slice, order): (Slice, (usize, bool)),
+) -> Result<(Vec<Row>, u64), events::Error> {
+    for owner in meant.all() {
+        let total = total(sql, list.1, Some(owner))?;
+        if total > 0 {
+            return Ok((rows(sql, list, Some(owner), slice, order)?, total));
+        }
+    }
+    Ok((Vec::new(), 0))
 }
 
 /// The row whose key is written so: as text, or as the whole number it is.

@@ -54,7 +54,7 @@ impl Table {
     ) -> Result<(), events::Error> {
         let owner = row.owner(view);
         let (created, set, deleted_by) = state(row);
-        let rest: [&dyn ToSql; 4] = [&created, &set, &deleted_by, &owner.as_deref()];
+        let rest: [&dyn ToSql; 4] = [&created, &set, &deleted_by, &owner];
         let values = row.values.iter().map(|value| value as &dyn ToSql).chain(rest);
         execute(sql, &self.insert, params_from_iter(values))?;
         Ok(())
@@ -75,9 +75,8 @@ impl Table {
                 push(&mut statement, &mut values, &view.columns[at], value);
             }
         }
-        let owner = now.owner(view);
-        let (owner, owner_before) = (owner.as_deref(), before.owner(view));
-        if owner != owner_before.as_deref() {
+        let (owner, owner_before) = (now.owner(view), before.owner(view));
+        if owner != owner_before {
             push(&mut statement, &mut values, "_owner", &owner);
         }
         let (created, set, deleted_by) = state(now);
@@ -108,7 +107,7 @@ impl Table {
         let columns: Vec<usize> = sets.iter().map(|(at, _)| *at).collect();
         let statement = self.spread_statement(view, join, &columns);
         let said = || sets.iter().map(|(_, value)| value);
-        let values = said().chain(matches).chain(said());
+        let values = said().chain(twice(matches)).chain(twice(said()));
         let mut statement = sql.prepare_cached(&statement)?;
         let mut rows = statement.query(params_from_iter(values))?;
         while let Some(row) = rows.next()? {
@@ -120,19 +119,33 @@ impl Table {
 
 impl Table {
     pub(super) fn spread_statement(&self, view: &View, join: &Join, sets: &[usize]) -> String {
-        let list = |columns: &[usize], with: &str, between: &str| {
-            let one = |&at: &usize| format!("\"{}\" {with} ?", view.columns[at]);
-            columns.iter().map(one).collect::<Vec<String>>().join(between)
+        let list = |columns: &[usize], one: fn(&str) -> String, between: &str| {
+            let all = columns.iter().map(|&at| one(&view.columns[at]));
+            all.collect::<Vec<String>>().join(between)
         };
+        // The engine takes 1 and 1.0 for equal; rows in hand, whose values are compared here, do not.
         format!(
             "UPDATE {} SET {} WHERE {} AND _deleted_by IS NULL AND ({}) RETURNING {}",
             self.name,
-            list(sets, "=", ", "),
-            list(&join.on, "=", " AND "),
-            list(sets, "IS NOT", " OR "),
+            list(sets, |name| format!("\"{name}\" = ?"), ", "),
+            list(
+                &join.on,
+                |name| format!("\"{name}\" = ? AND typeof(\"{name}\") = typeof(?)"),
+                " AND "
+            ),
+            list(
+                sets,
+                |name| format!("\"{name}\" IS NOT ? OR typeof(\"{name}\") <> typeof(?)"),
+                " OR "
+            ),
             self.columns,
         )
     }
+}
+
+/// Each value two times: to be compared, and for its type.
+fn twice<'v>(values: impl IntoIterator<Item = &'v Value>) -> impl Iterator<Item = &'v Value> {
+    values.into_iter().flat_map(|value| [value, value])
 }
 
 /// A row read in [`Table::columns`]' order.

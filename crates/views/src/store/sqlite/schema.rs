@@ -13,18 +13,20 @@ use crate::definition::{Definitions, View};
 use crate::error::Error;
 
 /// Counts changes of the tables' shape.
-const SHAPE: u32 = 1;
+const SHAPE: u32 = 2;
 
+/// An owner is a whole number or text, and comes back as it was written.
 const TABLES: &str = "
     CREATE TABLE meta (
         id INTEGER PRIMARY KEY CHECK (id = 0), definition TEXT NOT NULL, epoch TEXT NOT NULL,
-        sequence INTEGER NOT NULL, floor INTEGER NOT NULL) STRICT;
+        sequence INTEGER NOT NULL, floor INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
     CREATE TABLE owner (
-        owner TEXT PRIMARY KEY, version INTEGER NOT NULL, position INTEGER NOT NULL)
-        STRICT, WITHOUT ROWID;
+        page INTEGER NOT NULL, owner ANY NOT NULL, version INTEGER NOT NULL,
+        position INTEGER NOT NULL, floor INTEGER NOT NULL, kept INTEGER NOT NULL,
+        bytes INTEGER NOT NULL, PRIMARY KEY (page, owner)) STRICT, WITHOUT ROWID;
     CREATE TABLE change (
-        sequence INTEGER PRIMARY KEY, before INTEGER NOT NULL, owner TEXT NOT NULL,
-        kind TEXT NOT NULL, row TEXT NOT NULL) STRICT;
+        sequence INTEGER PRIMARY KEY, before INTEGER NOT NULL, page INTEGER NOT NULL,
+        bytes INTEGER NOT NULL, owner ANY NOT NULL, kind TEXT NOT NULL, row TEXT NOT NULL) STRICT;
     CREATE TABLE joined (
         place TEXT NOT NULL, value TEXT NOT NULL, said TEXT NOT NULL, PRIMARY KEY (place, value))
         STRICT, WITHOUT ROWID;";
@@ -102,7 +104,7 @@ fn create(
     for view in &definitions.views {
         transaction.execute_batch(&table(view))?;
     }
-    let insert = "INSERT INTO meta VALUES (0, ?1, ?2, 0, 0)";
+    let insert = "INSERT INTO meta VALUES (0, ?1, ?2, 0, 0, 0)";
     transaction.execute(insert, params![definition, epoch])?;
     transaction.commit()?;
     Ok(epoch)
@@ -123,16 +125,17 @@ fn write_table(text: &mut String, view: &View, name: &str) -> std::fmt::Result {
         let key = if at == view.key { " PRIMARY KEY" } else { "" };
         writeln!(text, "  \"{column}\"{key},")?;
     }
-    writeln!(text, "  _owner TEXT, _created INTEGER NOT NULL, _set INTEGER NOT NULL,")?;
+    writeln!(text, "  _owner, _created INTEGER NOT NULL, _set INTEGER NOT NULL,")?;
     writeln!(text, "  _deleted_by TEXT) WITHOUT ROWID;")?;
     let key = &view.columns[view.key];
+    // Tables and indexes share their names: no view's name has a space.
     for &at in &view.sorted {
         let column = &view.columns[at];
         // The key is said though the engine adds it: it sorts by what is said alone.
         let then = if at == view.key { String::new() } else { format!(", \"{key}\"") };
         writeln!(
             text,
-            "CREATE INDEX \"view_{name}_by_{column}\" ON \"view_{name}\" \
+            "CREATE INDEX \"{name} by {column}\" ON \"view_{name}\" \
              (_owner, \"{column}\"{then}) WHERE _created = 1;"
         )?;
     }
@@ -140,7 +143,7 @@ fn write_table(text: &mut String, view: &View, name: &str) -> std::fmt::Result {
         let on: Vec<String> =
             join.on.iter().map(|&at| format!("\"{}\"", view.columns[at])).collect();
         let on = on.join(", ");
-        writeln!(text, "CREATE INDEX \"view_{name}_join_{index}\" ON \"view_{name}\" ({on});")?;
+        writeln!(text, "CREATE INDEX \"{name} join {index}\" ON \"view_{name}\" ({on});")?;
     }
     Ok(())
 }

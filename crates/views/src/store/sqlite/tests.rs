@@ -49,10 +49,10 @@ fn what_is_read_and_changed_is_found_through_an_index_and_never_sorted() {
     let column = |name: &str| view.column(name).expect("a column");
     let join = &view.joins[0];
     let cases = [
-        (read::list(view, table, true, (column("id"), false)), "view_rows_by_id"),
-        (read::list(view, table, true, (column("id"), true)), "view_rows_by_id"),
-        (read::list(view, table, true, (column("at"), true)), "view_rows_by_at"),
-        (table.spread_statement(view, join, &join.sets), "view_rows_join_0"),
+        (read::list(view, table, true, (column("id"), false)), "rows by id"),
+        (read::list(view, table, true, (column("id"), true)), "rows by id"),
+        (read::list(view, table, true, (column("at"), true)), "rows by at"),
+        (table.spread_statement(view, join, &join.sets), "rows join 0"),
     ];
     for (statement, index) in cases {
         let plan = plan(&store, &statement);
@@ -60,4 +60,33 @@ fn what_is_read_and_changed_is_found_through_an_index_and_never_sorted() {
             plan.contains(&format!("USING INDEX {index} (")) && !plan.contains("TEMP B-TREE");
         assert!(sound, "{statement}: {plan}");
     }
+}
+
+#[test]
+fn a_file_of_an_earlier_shape_is_made_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let definitions = definitions();
+    let clock = |seconds| -> events::Clock {
+        Arc::new(move || jiff::Timestamp::from_second(seconds).expect("a time"))
+    };
+    let first = open(folder.path(), &definitions, clock(1)).expect("it opens");
+    let (epoch, database) = (first.epoch, first.database);
+    drop(database);
+    let again = open(folder.path(), &definitions, clock(2)).expect("it opens");
+    assert_eq!(again.epoch, epoch, "the same shape goes on");
+    drop(again);
+    let sql = Connection::open(folder.path().join("views.db")).expect("it opens");
+    sql.execute_batch(
+        "UPDATE meta SET definition = '1' || substr(definition, 2); DROP TABLE owner;
+         CREATE TABLE owner (owner TEXT PRIMARY KEY, version INTEGER, position INTEGER);",
+    )
+    .expect("an older file");
+    drop(sql);
+    let anew = open(folder.path(), &definitions, clock(3)).expect("it opens");
+    assert_ne!(anew.epoch, epoch);
+    let nobody = anew.database.read(|sql| {
+        let whose = feed::Whose { page: 0, owner: crate::owner::Owner::Text("a") };
+        feed::known(sql, whose)
+    });
+    assert_eq!(nobody.expect("the present tables"), None);
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
+use crate::owner::Owner;
 use crate::value::{Key, Value};
 
 const FALSE: &[u8] = &[0];
@@ -39,6 +40,15 @@ impl ToSql for Key {
         Ok(ToSqlOutput::Borrowed(match self {
             Key::Int(number) => ValueRef::Integer(*number),
             Key::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+impl ToSql for Owner<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Owner::Number(number) => ValueRef::Integer(*number),
+            Owner::Text(text) => ValueRef::Text(text.as_bytes()),
         }))
     }
 }
