@@ -13,6 +13,7 @@ pub mod framing;
 pub mod hal;
 pub mod listener;
 pub mod loopback;
+pub mod method;
 pub mod networks;
 pub mod path;
 pub mod problem;

@@ -43,7 +43,7 @@ pub use hygiene::{IDENTITY_HEADERS_MAX, WITHHELD};
 pub use mistake::Mistake;
 pub use pages::live::HEARTBEAT;
 pub use pages::wait::{WAIT_DEFAULT, WAIT_MAX};
-pub use plan::{Plan, compile};
+pub use plan::{Loop, Plan, compile};
 pub use proxy::{IDLE_MAX, KEPT_MAX, WHOLE_BYTES_MAX};
 pub use server::Server;
 pub use sessions::{REVOKED_MAX, STREAMS_MAX};

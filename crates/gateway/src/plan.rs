@@ -9,6 +9,7 @@ mod endpoint;
 mod guards;
 mod places;
 mod routes;
+mod warnings;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::settings::{
 use crate::table::{Action, Entry, Table};
 
 pub(crate) use endpoint::Endpoint;
+pub use warnings::Loop;
 
 /// A checked gateway, ready to be built: see [`Gateway::new`](crate::Gateway::new).
 #[derive(Debug, Default)]
@@ -50,12 +52,18 @@ pub struct Plan {
     pub(crate) outer: Table,
     pub(crate) inner: Table,
     pub(crate) pages_only: Table,
+    /// Which listeners' routes lead to which upstreams.
+    leads: Vec<(On, usize)>,
+    warnings: Vec<Mistake>,
+    without_keys: Vec<Mistake>,
 }
 
 /// A service and where it is.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) name: String,
+    /// The way to where it is named in the settings.
+    setting: Vec<String>,
     pub(crate) endpoints: Vec<Endpoint>,
     /// By which name it is asked, where a route does not say.
     pub(crate) host: Host,
@@ -155,7 +163,29 @@ pub fn compile(settings: &Settings, definitions: &Definitions) -> Result<Plan, V
     draft.plan.upstreams = endpoint::upstreams(&settings.upstreams, &mut mistakes);
     routes::compile(settings, &mut draft, &mut mistakes);
     places::compile(settings, definitions, &mut draft, &mut mistakes);
+    twins(settings, &mut mistakes);
+    warnings::note(settings, &mut draft);
     draft.finish(mistakes)
+}
+
+/// Names that differ in case only: metrics show them side by side, and a variable that replaces a
+/// setting cannot tell them apart.
+fn twins(settings: &Settings, mistakes: &mut Mistakes) {
+    let maps: [(&str, Vec<&String>); 4] = [
+        ("upstreams", settings.upstreams.keys().collect()),
+        ("routes", settings.routes.keys().collect()),
+        ("lists", settings.lists.keys().collect()),
+        ("heads", settings.heads.keys().collect()),
+    ];
+    for (map, names) in maps {
+        for (at, name) in names.iter().enumerate() {
+            let twin = names[..at].iter().find(|other| other.eq_ignore_ascii_case(name));
+            if let Some(twin) = twin {
+                let says = format!("two names differ in case only. names=`{twin}`, `{name}`");
+                mistakes.say(&[map, name], says);
+            }
+        }
+    }
 }
 
 impl Plan {
@@ -211,7 +241,7 @@ struct Placed {
 }
 
 /// On which listeners an entry is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum On {
     Outer,
     Inner,

@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use chassis::http::path::Params;
-use chassis::http::{Path, Pattern};
+use chassis::http::{Path, Pattern, method};
 use http::Method;
 
 /// What is done at a path; numbers are places in the plan.
@@ -49,6 +49,9 @@ pub(crate) enum Found {
     Action(Action, Params),
     /// The path is known, the method is not; one of the entries that have the path.
     WrongMethod(Action, Vec<Method>),
+    /// A pattern has the path, but without its trailing slash it is a more exact entry's: a service
+    /// that ignores the slash would do what that entry guards. Nothing is there (404).
+    Slashed(Action),
     Nothing,
 }
 
@@ -60,9 +63,12 @@ pub(crate) struct Table {
     rest: Vec<Entry>,
     /// Where the app's page is.
     app: Vec<Pattern>,
+    /// Methods that entries name.
+    named: Vec<Method>,
 }
 
-const USUAL: [Method; 7] = [
+/// The methods of an entry that names none.
+pub(crate) const USUAL: [Method; 7] = [
     Method::GET,
     Method::HEAD,
     Method::POST,
@@ -73,7 +79,8 @@ const USUAL: [Method; 7] = [
 ];
 
 impl Entry {
-    fn takes(&self, method: &Method) -> bool {
+    /// Whether the entry answers this method.
+    pub(crate) fn takes(&self, method: &Method) -> bool {
         match &self.methods {
             None => !matches!(*method, Method::TRACE | Method::CONNECT),
             Some(methods) if method == Method::HEAD => {
@@ -104,29 +111,55 @@ impl Table {
             (0..entries.len()).filter(fits).map(|at| entries[at].1.clone()).collect()
         };
         let by_first = firsts.iter().flatten().map(|key| ((*key).into(), under(Some(key))));
-        Table { by_first: by_first.collect(), rest: under(None), app }
+        let named = entries.iter().filter_map(|(_, entry)| entry.methods.clone()).flatten();
+        Table { by_first: by_first.collect(), rest: under(None), app, named: named.collect() }
+    }
+
+    /// Whether it is a method that entries name, but for its case: 400, as for those that everybody
+    /// knows.
+    pub(crate) fn is_miscased(&self, method: &Method) -> bool {
+        method::is_miscased_of(method, self.named.iter().map(Method::as_str))
     }
 
     /// Looks a request up.
     pub(crate) fn find(&self, path: &Path<'_>, method: &Method) -> Found {
         let first = path.segments().first();
         let entries = first.and_then(|first| self.by_first.get(first.as_ref()));
-        let mut wrong: Option<(Action, Vec<Method>)> = None;
-        for entry in entries.unwrap_or(&self.rest) {
+        let entries = entries.unwrap_or(&self.rest);
+        let mut wrong: Option<(&Entry, Vec<Method>)> = None;
+        for entry in entries {
             let Some(params) = entry.pattern.matches(path) else { continue };
             if entry.takes(method) {
-                return Found::Action(entry.action, params);
+                let slashed = is_slashed(entries, path, entry);
+                let action = entry.action;
+                return if slashed {
+                    Found::Slashed(action)
+                } else {
+                    Found::Action(action, params)
+                };
             }
-            let (_, allowed) = wrong.get_or_insert_with(|| (entry.action, Vec::new()));
+            let (_, allowed) = wrong.get_or_insert_with(|| (entry, Vec::new()));
             allow(allowed, entry.methods.as_deref().unwrap_or(&USUAL));
         }
-        wrong.map_or(Found::Nothing, |(action, allowed)| Found::WrongMethod(action, allowed))
+        match wrong {
+            None => Found::Nothing,
+            Some((entry, _)) if is_slashed(entries, path, entry) => Found::Slashed(entry.action),
+            Some((entry, allowed)) => Found::WrongMethod(entry.action, allowed),
+        }
     }
 
     /// Whether the app's page is here.
     pub(crate) fn is_app(&self, path: &Path<'_>) -> bool {
         self.app.iter().any(|pattern| pattern.matches(path).is_some())
     }
+}
+
+/// Whether a trailing slash alone keeps the path from an entry more exact than the one found.
+fn is_slashed(entries: &[Entry], path: &Path<'_>, found: &Entry) -> bool {
+    let Some(bare) = path.without_slash() else { return false };
+    let more_exact = entries.iter().take_while(|it| it.pattern.rank() > found.pattern.rank());
+    let has = |pattern: &Pattern, path: &Path<'_>| pattern.matches(path).is_some();
+    more_exact.into_iter().any(|it| has(&it.pattern, &bare) && !has(&it.pattern, path))
 }
 
 /// Adds `methods` to those allowed, HEAD with GET.
@@ -164,6 +197,7 @@ mod tests {
         match table.find(&Path::parse(raw).expect("a path"), method) {
             Found::Action(Action::Proxy(at), _) => at.to_string(),
             Found::WrongMethod(_, allowed) => format!("{allowed:?}"),
+            Found::Slashed(_) => "slashed".to_owned(),
             Found::Nothing => "nothing".to_owned(),
             other => panic!("{other:?}"),
         }
@@ -196,6 +230,58 @@ mod tests {
         for (method, raw, expected) in cases {
             assert_eq!(find(&table, &method, raw), expected, "{method} {raw}");
         }
+    }
+
+    #[test]
+    fn a_trailing_slash_leads_past_no_more_exact_entry() {
+        let (get, post) = ([Method::GET], [Method::POST]);
+        let table = table(&[
+            ("/x/**", None),
+            ("/x/admin", None),
+            ("/x/items", Some(&post)),
+            ("/x/{id}/parts", Some(&get)),
+            ("/x/open/**", Some(&get)),
+            ("/y/**", Some(&get)),
+            ("/y/{id}", Some(&post)),
+            ("/{any}/z", None),
+            ("/**", None),
+        ]);
+        let cases = [
+            (Method::GET, "/x/admin", "1"),
+            (Method::GET, "/x/admin/", "slashed"),
+            (Method::POST, "/x/%61dmin/", "slashed"),
+            (Method::GET, "/x/admin/deeper/", "0"),
+            (Method::GET, "/x/other/", "0"),
+            // Whatever the method: who ignores the slash may ignore more.
+            (Method::GET, "/x/items", "0"),
+            (Method::GET, "/x/items/", "slashed"),
+            (Method::POST, "/x/items/", "slashed"),
+            (Method::GET, "/x/7/parts/", "slashed"),
+            (Method::GET, "/x/7/parts/1/", "0"),
+            // A pattern that has both is passed by neither.
+            (Method::GET, "/x/open/", "4"),
+            (Method::POST, "/x/open/", "0"),
+            (Method::GET, "/x/", "0"),
+            (Method::GET, "/y/7/", "slashed"),
+            (Method::POST, "/y/7/", "slashed"),
+            (Method::GET, "/y/", "5"),
+            (Method::GET, "/a/z/", "slashed"),
+            (Method::GET, "/a/b/", "8"),
+            (Method::GET, "/", "8"),
+        ];
+        for (method, raw, expected) in cases {
+            assert_eq!(find(&table, &method, raw), expected, "{method} {raw}");
+        }
+    }
+
+    #[test]
+    fn a_method_that_is_named_is_known_in_its_own_case_alone() {
+        let purge = Method::from_bytes(b"PURGE").expect("a method");
+        let table = table(&[("/x", Some(&[purge])), ("/**", None)]);
+        let miscased =
+            |text: &str| table.is_miscased(&Method::from_bytes(text.as_bytes()).expect("a method"));
+        assert!(miscased("purge") && miscased("Purge"));
+        assert!(!miscased("PURGE") && !miscased("report") && !miscased("REPORT"));
     }
 
     #[test]

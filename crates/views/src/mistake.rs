@@ -27,6 +27,15 @@ impl Mistakes {
         done
     }
 
+    /// Does `work` several steps further down.
+    pub(crate) fn deep<T>(&mut self, steps: &[&str], work: impl FnOnce(&mut Mistakes) -> T) -> T {
+        let depth = self.path.len();
+        self.path.extend(steps.iter().map(|step| (*step).to_owned()));
+        let done = work(self);
+        self.path.truncate(depth);
+        done
+    }
+
     /// Notes a mistake where the walk stands.
     pub(crate) fn say(&mut self, says: impl Into<String>) {
         self.found.push(Mistake { path: self.path.clone(), says: says.into() });

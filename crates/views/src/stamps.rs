@@ -5,7 +5,7 @@
 //! counter stands. Owners that share a counter cost each other a render now and then, never a
 //! stale page; memory does not grow with owners.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
@@ -63,9 +63,21 @@ impl Stamps {
 
     /// The counter that an owner has on a page.
     pub(crate) fn index(page: usize, owner: Owner<'_>) -> usize {
-        // Fixed keys: the same owner must meet the same counter wherever it is asked for.
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((page, owner));
-        (hash % STAMPS as u64) as usize
+        // Fixed keys: the same owner must meet the same counter wherever it is asked for. Two writes,
+        // because every page that is read comes by here.
+        let mut hasher = DefaultHasher::default();
+        let place = (page as u64) << 1;
+        match owner {
+            Owner::Number(number) => {
+                hasher.write_u64(place | 1);
+                hasher.write_i64(number);
+            }
+            Owner::Text(text) => {
+                hasher.write_u64(place);
+                hasher.write(text.as_bytes());
+            }
+        }
+        (hasher.finish() % STAMPS as u64) as usize
     }
 
     pub(crate) fn read(&self, page: usize, meant: Meant<'_>) -> Stamp {

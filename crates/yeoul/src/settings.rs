@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) definitions: Definitions,
     pub(crate) gateway: gateway::Plan,
     pub(crate) mall: Option<mall::Settings>,
+    /// What holds and is hardly meant, with its line.
+    pub(crate) warnings: Vec<Mistake>,
     /// The settings in force, for `/admin/settings`.
     pub(crate) shown: Value,
 }
@@ -104,10 +106,13 @@ fn default_data() -> PathBuf {
 
 /// Reads, checks and compiles; the arguments of the command line have the last word.
 pub(crate) fn plan(base: Base, config: Option<&Path>, place: &PlaceArgs) -> Result<Plan, Failure> {
-    let mut plan = load(base, config).map_err(|mistakes| {
+    let mut plan = load(base, config, place.listen).map_err(|mistakes| {
         let lines: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
         Failure::input(lines.join("\n"), "mend the settings; nothing was started")
     })?;
+    for warning in &plan.warnings {
+        tracing::warn!("{warning}");
+    }
     plan.place(place);
     if !plan.admin.ip().is_loopback() {
         let says = format!("the admin listener is for loopback alone. address=`{}`", plan.admin);
@@ -116,11 +121,15 @@ pub(crate) fn plan(base: Base, config: Option<&Path>, place: &PlaceArgs) -> Resu
     Ok(plan)
 }
 
-/// Reads, checks and compiles.
+/// Reads, checks and compiles; `listen` where the command line moves the gateway.
 ///
 /// # Errors
 /// Every mistake that was found.
-pub(crate) fn load(base: Base, config: Option<&Path>) -> Result<Plan, Vec<Mistake>> {
+pub(crate) fn load(
+    base: Base,
+    config: Option<&Path>,
+    listen: Option<SocketAddr>,
+) -> Result<Plan, Vec<Mistake>> {
     let embedded = match base {
         Base::Mall => Some(Tree::parse(EMBEDDED, mall::SETTINGS)?),
         Base::Nothing => None,
@@ -132,7 +141,7 @@ pub(crate) fn load(base: Base, config: Option<&Path>) -> Result<Plan, Vec<Mistak
         (None, None) => Tree::parse("nothing", "")?,
     };
     let tree = tree.override_by(chassis::settings::environment())?;
-    compile(&tree, config)
+    compile(&tree, config, listen)
 }
 
 fn parse(path: &Path) -> Result<Tree, Vec<Mistake>> {
@@ -144,8 +153,13 @@ fn parse(path: &Path) -> Result<Tree, Vec<Mistake>> {
     Tree::parse(&file, &text)
 }
 
-fn compile(tree: &Tree, config: Option<&Path>) -> Result<Plan, Vec<Mistake>> {
+fn compile(
+    tree: &Tree,
+    config: Option<&Path>,
+    listen: Option<SocketAddr>,
+) -> Result<Plan, Vec<Mistake>> {
     let file: File = tree.read()?;
+    let listen = listen.unwrap_or(file.listen);
     let views = views::Settings { views: file.views, pages: file.pages };
     let definitions =
         Definitions::compile(&views, &|name| template(config, name)).map_err(|list| {
@@ -181,24 +195,47 @@ fn compile(tree: &Tree, config: Option<&Path>) -> Result<Plan, Vec<Mistake>> {
             .into_iter()
             .map(|name| tree.mistake(&["views"], format!("`{name}` is no name of a topic"))),
     );
-    match gateway::compile(&settings, &definitions) {
-        Ok(gateway) if mistakes.is_empty() => Ok(Plan {
-            listen: file.listen,
-            inner: file.inner,
-            admin: file.admin,
-            data: file.data,
-            topics,
-            definitions,
-            gateway,
-            mall: file.mall,
-            shown: tree.json(),
-        }),
-        Ok(_) => Err(mistakes),
+    let gateway = match gateway::compile(&settings, &definitions) {
+        Ok(gateway) => gateway,
         Err(list) => {
             mistakes.extend(list.iter().map(|m| tree.mistake(&m.path, m.says.as_str())));
-            Err(mistakes)
+            return Err(mistakes);
         }
+    };
+    let (loops, warnings) = hardly_meant(tree, &gateway, (listen, file.inner), file.mall.is_some());
+    mistakes.extend(loops);
+    if !mistakes.is_empty() {
+        return Err(mistakes);
     }
+    Ok(Plan {
+        listen: file.listen,
+        inner: file.inner,
+        admin: file.admin,
+        data: file.data,
+        topics,
+        definitions,
+        gateway,
+        mall: file.mall,
+        warnings,
+        shown: tree.json(),
+    })
+}
+
+/// Loops that are certain, which are mistakes, and everything else that is hardly meant. Only the mall
+/// has an account service, and with it keys to verify tokens with.
+fn hardly_meant(
+    tree: &Tree,
+    gateway: &gateway::Plan,
+    (listen, inner): (SocketAddr, SocketAddr),
+    keys: bool,
+) -> (Vec<Mistake>, Vec<Mistake>) {
+    let (certain, maybe): (Vec<_>, Vec<_>) =
+        gateway.loops(listen, inner).into_iter().partition(|found| found.certain);
+    let with_line = |m: &gateway::Mistake| tree.mistake(&m.path, m.says.as_str());
+    let without_keys = if keys { &[] } else { gateway.without_keys() };
+    let listed = gateway.warnings().iter().chain(without_keys).map(with_line);
+    let warnings = maybe.iter().map(|found| with_line(&found.mistake)).chain(listed).collect();
+    (certain.iter().map(|found| with_line(&found.mistake)).collect(), warnings)
 }
 
 /// The topics of the mall, and those that views read.

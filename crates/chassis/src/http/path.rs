@@ -51,6 +51,14 @@ impl<'r> Path<'r> {
     pub fn segments(&self) -> &[Cow<'r, str>] {
         &self.segments
     }
+
+    /// The path without its trailing slash, if it has one: another path, which many servers take for
+    /// the same.
+    pub fn without_slash(&self) -> Option<Path<'_>> {
+        let (last, rest) = self.segments.split_last()?;
+        let borrowed = || rest.iter().map(|segment| Cow::Borrowed(segment.as_ref())).collect();
+        last.is_empty().then(|| Path { segments: borrowed() })
+    }
 }
 
 fn decode(segment: &str) -> Result<Cow<'_, str>, BadPath> {
@@ -286,6 +294,22 @@ mod tests {
     }
 
     #[test]
+    fn a_trailing_slash_can_be_taken_away() {
+        let table =
+            [("/", None), ("/a", None), ("/a/", Some(vec!["a"])), ("/a/b/", Some(vec!["a", "b"]))];
+        for (raw, expected) in table {
+            let path = path(raw);
+            let bare = path.without_slash();
+            let segments = bare.as_ref().map(|bare| bare.segments().to_vec());
+            assert_eq!(
+                segments,
+                expected.map(|all| all.into_iter().map(Cow::from).collect()),
+                "{raw}"
+            );
+        }
+    }
+
+    #[test]
     fn what_could_stand_for_another_path_is_refused() {
         let bad = [
             "",
@@ -294,6 +318,13 @@ mod tests {
             "//orders",
             "/orders//1",
             "/orders//",
+            "/orders///",
+            "/orders/%2f",
+            "/orders%2f%2F",
+            "/orders/%2e",
+            "/orders/.",
+            "/orders/%5c",
+            "/orders/%c0%af",
             "/a/../b",
             "/a/%2e%2e/b",
             "/a/./b",

@@ -9,7 +9,7 @@ use http::header::{ALLOW, HOST};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 
-use super::{Problem, Response, empty};
+use super::{Problem, Response, empty, method};
 
 /// What the listeners' resources understand between them.
 const METHODS: [Method; 7] = [
@@ -34,8 +34,11 @@ pub(super) enum Checked {
 /// Brings a request's target into origin form.
 ///
 /// # Errors
-/// 400 where target and host could mean two things, 405 for methods that no resource has.
+/// 400 where target and host could mean two things, or a method is a known one but for its case; 405 for methods that no resource has.
 pub(super) fn check<B>(request: &mut Request<B>) -> Result<Checked, Problem> {
+    if method::is_miscased(request.method()) {
+        return Err(Problem::bad_request("a method is upper-case letters"));
+    }
     if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
         return Err(Problem::method_not_allowed(&METHODS));
     }
@@ -181,6 +184,10 @@ mod tests {
         assert_eq!(checked("OPTIONS", "*", Version::HTTP_11, host).0, 204);
         assert_eq!(checked("OPTIONS", "*", Version::HTTP_11, &[]).0, 400);
         assert_eq!(checked("OPTIONS", "/a", Version::HTTP_11, host).0, 200);
+        for method in ["get", "Post", "trace"] {
+            let (status, _) = checked(method, "/a", Version::HTTP_11, &["a"]);
+            assert_eq!(status, 400, "{method}");
+        }
         for method in ["TRACE", "CONNECT"] {
             assert_eq!(checked(method, "/a", Version::HTTP_11, host).0, 405, "{method}");
         }

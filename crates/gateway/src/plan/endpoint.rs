@@ -72,8 +72,8 @@ pub(super) fn upstreams(
     for (name, upstream) in settings {
         let endpoints = endpoints(&upstream.to.0, &["upstreams", name], mistakes);
         let keep_alive = upstream.keep_alive.unwrap_or(KEEP_ALIVE).0;
-        let host = upstream.host;
-        upstreams.push(Upstream { name: name.clone(), endpoints, host, keep_alive });
+        let (host, setting) = (upstream.host, vec!["upstreams".to_owned(), name.clone()]);
+        upstreams.push(Upstream { name: name.clone(), setting, endpoints, host, keep_alive });
     }
     upstreams
 }

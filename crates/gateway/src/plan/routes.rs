@@ -64,7 +64,8 @@ fn upstream(route: &str, to: &[String], draft: &mut Draft, mistakes: &mut Mistak
     }
     let endpoints = endpoint::endpoints(to, &path, mistakes);
     let (name, host, keep_alive) = (format!("route {route}"), Host::Own, KEEP_ALIVE.0);
-    draft.plan.upstreams.push(Upstream { name, endpoints, host, keep_alive });
+    let setting = path.map(str::to_owned).to_vec();
+    draft.plan.upstreams.push(Upstream { name, setting, endpoints, host, keep_alive });
     draft.plan.upstreams.len() - 1
 }
 

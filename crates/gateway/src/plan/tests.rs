@@ -181,7 +181,7 @@ fn a_path_may_have_methods_of_its_own() {
     {
         Found::Action(..) => "taken".to_owned(),
         Found::WrongMethod(_, allowed) => format!("{allowed:?}"),
-        Found::Nothing => "nothing".to_owned(),
+        Found::Slashed(_) | Found::Nothing => "nothing".to_owned(),
     };
     assert_eq!(find(&Method::POST, "/orders"), "taken");
     assert_eq!(find(&Method::PUT, "/orders"), "[GET, HEAD, POST]");

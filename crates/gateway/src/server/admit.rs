@@ -70,6 +70,9 @@ impl Server {
             loopback::check(&parts.uri, &parts.headers)?;
         }
         let path = Path::parse(parts.uri.path()).map_err(|_| Problem::bad_path())?;
+        if self.table().is_miscased(&parts.method) {
+            return Err(Problem::bad_request("a method is upper-case letters"));
+        }
         let asked = Asked {
             parts,
             found: self.table().find(&path, &parts.method),
@@ -107,7 +110,7 @@ impl Server {
             Found::Nothing if self.table().is_app(&path) => {
                 return Err(self.wrong_method(&path, Vec::new()));
             }
-            Found::Nothing => return Err(Problem::not_found()),
+            Found::Slashed(_) | Found::Nothing => return Err(Problem::not_found()),
         };
         if who.is_by_cookie() && !origin::is_safe(&parts.method) && !origin::is_own(&parts.headers)
         {
@@ -181,7 +184,9 @@ impl Server {
     /// Whether a request needs no token.
     fn is_open(&self, asked: &Asked<'_>) -> bool {
         let action = match &asked.found {
-            Found::Action(action, _) | Found::WrongMethod(action, _) => *action,
+            Found::Action(action, _) | Found::WrongMethod(action, _) | Found::Slashed(action) => {
+                *action
+            }
             Found::Nothing => return self.face.is_local(),
         };
         let pages = &self.shared.plan.pages;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Client, World, pause, raw};
+use crate::support::{Client, World, pause, raw, send};
 
 /// Each is refused, and nothing reaches the service.
 #[test]
@@ -228,4 +228,86 @@ fn absolute_form_old_clients_and_later_minor_versions_are_served() {
             assert_eq!(status, Some(400), "{bad:?}");
         }
     }
+}
+
+const GUARDED: &str = "
+upstreams: { service: [http://127.0.0.1:1] }
+routes:
+  all: { path: /x/**, to: service, open: true }
+  admin: { path: /x/admin, to: service }
+  items: { path: { /x/items: [POST, PURGE] }, to: service }
+  one: { path: \"/x/things/{id}\", to: service, role: ORDER_ADMIN }
+  below: { path: /x/closed/**, to: service }
+";
+
+#[test]
+fn no_spelling_of_a_closed_path_passes_by_the_open_pattern_around_it() {
+    let world = World::with(GUARDED);
+    let token = format!("Bearer {}", world.token("a@b"));
+    let status = |method: &str, target: &str, token: Option<&str>| {
+        let headers: Vec<(&str, &str)> =
+            token.map(|it| ("authorization", it)).into_iter().collect();
+        send(world.address, method, target, &headers, "").status
+    };
+    let closed = [
+        ("GET", "/x/admin", 401),
+        ("GET", "/x/%61dmin", 401),
+        ("GET", "/x/admin/", 404),
+        ("GET", "/x/admin/?a=b", 404),
+        ("GET", "/x/%61dmin/", 404),
+        ("GET", "/%78/admin/", 404),
+        ("HEAD", "/x/admin/", 404),
+        ("PURGE", "/x/admin/", 404),
+        ("GET", "/x/admin//", 400),
+        ("GET", "/x//admin", 400),
+        ("GET", "/x/admin/.", 400),
+        ("GET", "/x/admin/%2e", 400),
+        ("GET", "/x/admin%2f", 400),
+        ("GET", "/x/admin/%2f", 400),
+        ("GET", "/x/admin;/", 400),
+        ("GET", "/x/admin/%5c", 400),
+        ("POST", "/x/items", 401),
+        ("POST", "/x/items/", 404),
+        ("GET", "/x/items/", 404),
+        ("GET", "/x/things/7", 401),
+        ("GET", "/x/things/7/", 404),
+        ("GET", "/x/closed/", 401),
+        ("GET", "/x/closed/a/", 401),
+    ];
+    for (method, target, expected) in closed {
+        assert_eq!(status(method, target, None), expected, "{method} {target}");
+    }
+    assert_eq!(status("GET", "/x/things/7", Some(&token)), 403);
+    assert_eq!(status("GET", "/x/things/7/", Some(&token)), 404);
+    assert_eq!(world.service.seen().len(), 0, "{:?}", world.service.seen());
+    for open in ["/x/", "/x/else/", "/x/admin/else", "/x/admin/else/"] {
+        assert_eq!(status("GET", open, None), 200, "{open}");
+    }
+    assert_eq!(status("GET", "/x/admin", Some(&token)), 200);
+    let seen: Vec<String> = world.service.seen().into_iter().map(|it| it.target).collect();
+    assert_eq!(seen, ["/x/", "/x/else/", "/x/admin/else", "/x/admin/else/", "/x/admin"]);
+}
+
+#[test]
+fn a_method_in_another_case_is_refused_on_every_listener() {
+    let world = World::with(GUARDED);
+    let listeners = [world.address, world.inner, world.pages, world.exposed];
+    for method in ["post", "Post", "get", "dELETE", "options", "Head", "trace", "patch", "Put"] {
+        for target in ["/x/items", "/x/else", "/mypages/a@b", "/nowhere"] {
+            for address in listeners {
+                let text = format!(
+                    "{method} {target} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{{}}"
+                );
+                let answer = raw(address, text.as_bytes()).expect("an answer");
+                assert_eq!(answer.status, 400, "{method} {target}");
+                assert!(answer.body.contains("upper-case"), "{answer:?}");
+            }
+        }
+    }
+    // What only a route names is known too; what nobody names is a method of its own.
+    assert_eq!(send(world.address, "purge", "/x/items", &[], "").status, 400);
+    assert_eq!(send(world.address, "Purge", "/x/else", &[], "").status, 400);
+    assert_eq!(world.service.seen().len(), 0);
+    assert_eq!(send(world.address, "report", "/x/else", &[], "").status, 200);
+    assert_eq!(send(world.address, "PURGE", "/x/else", &[], "").status, 200);
 }

@@ -16,6 +16,8 @@ pub(super) fn compile(
     texts: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Definitions, Vec<Mistake>> {
     let mut mistakes = Mistakes::default();
+    names_apart("views", settings.views.keys(), &mut mistakes);
+    names_apart("pages", settings.pages.keys(), &mut mistakes);
     let mut views: Vec<View> = mistakes.under("views", |mistakes| {
         let outlines = settings.views.iter();
         outlines
@@ -63,6 +65,9 @@ fn outline(name: &str, settings: &settings::View, mistakes: &mut Mistakes) -> Vi
     for column in &columns {
         check_name("column", column, mistakes);
     }
+    for twin in twins(columns.iter()) {
+        mistakes.deep(&place_of(settings, twin.1), |it| it.say(say_twins(twin)));
+    }
     let set = &columns[..settable];
     let key = mistakes.under("key", |it| find(&settings.key, set, it));
     let owner = mistakes.under("owner", |it| find(&settings.owner, set, it));
@@ -84,6 +89,42 @@ fn outline(name: &str, settings: &settings::View, mistakes: &mut Mistakes) -> Vi
         shows: Vec::new(),
         columns,
     }
+}
+
+/// The store takes names for one that differ in case only.
+fn names_apart<'n>(what: &str, names: impl Iterator<Item = &'n String>, mistakes: &mut Mistakes) {
+    for twin in twins(names) {
+        mistakes.deep(&[what, twin.1], |it| it.say(say_twins(twin)));
+    }
+}
+
+/// Names that differ in case only, each with the first of its kind.
+fn twins<'n>(names: impl Iterator<Item = &'n String>) -> Vec<(&'n str, &'n str)> {
+    let mut known: HashMap<String, &str> = HashMap::new();
+    let twin = |name: &'n String| {
+        let first = *known.entry(name.to_ascii_lowercase()).or_insert(name);
+        (first != name).then_some((first, name.as_str()))
+    };
+    names.filter_map(twin).collect()
+}
+
+fn say_twins((one, other): (&str, &str)) -> String {
+    format!("two names differ in case only. names=`{one}`, `{other}`")
+}
+
+/// Where a column is set, below its view.
+fn place_of<'s>(settings: &'s settings::View, column: &'s str) -> Vec<&'s str> {
+    if settings.computed.contains_key(column) {
+        return vec!["computed", column];
+    }
+    if settings.sums.contains_key(column) {
+        return vec!["sums", column];
+    }
+    let mut parts = settings.on.iter().flat_map(|(kind, rule)| {
+        [("create", &rule.create), ("update", &rule.update)].map(|(part, sets)| (kind, part, sets))
+    });
+    let set = parts.find(|(_, _, sets)| sets.as_ref().is_some_and(|it| it.contains_key(column)));
+    set.map_or_else(Vec::new, |(kind, part, _)| vec!["on", kind.as_str(), part, column])
 }
 
 fn set_columns(settings: &settings::View) -> BTreeSet<&str> {

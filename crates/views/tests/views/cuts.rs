@@ -37,7 +37,7 @@ fn rules(creates_picture: bool) -> Map<String, Value> {
     rules.as_object().expect("a map").clone()
 }
 
-fn settings(rules: Map<String, Value>) -> Value {
+fn settings(rules: &Map<String, Value>) -> Value {
     json!({
         "views": {
             "rows": {"topics": ["order"], "key": "id", "owner": "owner", "on": rules,
@@ -168,7 +168,7 @@ fn check(settings: &Value, happenings: &[(&str, Value)], cuts: &[usize]) {
 }
 
 fn all_rules() -> Value {
-    settings(rules(true))
+    settings(&rules(true))
 }
 
 #[test]
@@ -216,6 +216,6 @@ proptest! {
     ) {
         let mut rules = rules(creates_picture);
         missing.into_iter().for_each(|name| drop(rules.remove(name)));
-        check(&settings(rules), &happenings, &cuts);
+        check(&settings(&rules), &happenings, &cuts);
     }
 }

@@ -266,3 +266,82 @@ fn two_joins_do_not_set_one_column_and_a_join_sets_nothing_others_hang_on() {
     let sound = join(json!({"productNote": "event.a"}), "productId");
     assert_eq!(mistakes("/views/orders/on/Other", &sound), [""; 0]);
 }
+
+#[test]
+fn names_that_differ_in_case_only_are_a_mistake() {
+    let told = |change: &dyn Fn(&mut Value)| {
+        let mut settings = mall::settings();
+        change(&mut settings);
+        let found = compile(settings).err().unwrap_or_default();
+        let path = |mistake: &Mistake| (mistake.path.join("."), mistake.says.clone());
+        let mut twins = found.iter().map(path).filter(|(_, says)| says.contains("in case only"));
+        let first = twins.next();
+        first.map(|(path, says)| format!("{path}: {says}"))
+    };
+    let says = |names: &str| format!("two names differ in case only. names={names}");
+    type Change = Box<dyn Fn(&mut Value)>;
+    let cases: Vec<(Change, String)> = vec![
+        (
+            Box::new(|it| {
+                it["views"]["orders"]["on"]["OrderPlaced"]["create"]["orderid"] = json!("1");
+            }),
+            format!("views.orders.on.OrderPlaced.create.orderid: {}", says("`orderId`, `orderid`")),
+        ),
+        (
+            Box::new(|it| {
+                it["views"]["orders"]["on"]["OrderConfirmed"]["update"]["OrderState"] = json!("1");
+            }),
+            format!(
+                "views.orders.on.OrderCancelled.update.orderState: {}",
+                says("`OrderState`, `orderState`")
+            ),
+        ),
+        (
+            Box::new(|it| it["views"]["orders"]["computed"]["Payment"] = json!("payment")),
+            format!("views.orders.computed.Payment: {}", says("`payment`, `Payment`")),
+        ),
+        (
+            Box::new(|it| {
+                it["views"]["customers"]["sums"]["NickName"] =
+                    json!({"of": "orders.mileage", "where": {"customerId": "username"}});
+            }),
+            format!("views.customers.sums.NickName: {}", says("`nickname`, `NickName`")),
+        ),
+        (
+            Box::new(|it| it["views"]["Orders"] = it["views"]["orders"].clone()),
+            format!("views.orders: {}", says("`Orders`, `orders`")),
+        ),
+        (
+            Box::new(|it| it["pages"]["My-Page"] = it["pages"]["my-page"].clone()),
+            format!("pages.my-page: {}", says("`My-Page`, `my-page`")),
+        ),
+    ];
+    for (change, expected) in cases {
+        assert_eq!(told(&*change), Some(expected));
+    }
+    let apart: Change = Box::new(|it| it["views"]["orders_"] = it["views"]["orders"].clone());
+    assert_eq!(told(&*apart), None);
+}
+
+#[test]
+fn a_private_pages_owners_are_of_one_kind() {
+    for (owners, fine) in [("text", true), ("number", true), ("either", false)] {
+        let found = mistakes("/pages/my-page/owners", &json!(owners));
+        assert_eq!(found.is_empty(), fine, "{found:?}");
+        assert!(found.iter().all(|it| it.starts_with("pages.my-page.owners: ")), "{found:?}");
+    }
+    let mut settings = mall::settings();
+    settings["pages"]["my-page"]["private"] = json!(false);
+    settings["pages"]["my-page"]["owners"] = json!("either");
+    assert!(compile(settings).is_ok());
+}
+
+#[test]
+fn views_whose_names_read_like_anothers_index_can_be_opened() {
+    let mut settings = mall::settings();
+    for name in ["orders_by_orderId", "orders_join_0", "meta", "owner", "change", "joined"] {
+        settings["views"][name] = settings["views"]["orders"].clone();
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(mall::open(folder.path(), &settings));
+}

@@ -1,4 +1,5 @@
-//! `yeoul check`: every mistake of a settings file with its line; nothing is started.
+//! `yeoul check`: every mistake of a settings file with its line, and what is hardly meant as a
+//! warning, which is no mistake; nothing is started.
 
 use std::io::{self, Write};
 
@@ -9,10 +10,13 @@ use crate::settings::{self, Base};
 pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let base = if args.mall { Base::Mall } else { Base::Nothing };
     let mut out = io::stdout().lock();
-    let written = match settings::load(base, Some(&args.config)) {
-        Ok(_) => return Ok(()),
-        Err(mistakes) => mistakes.iter().try_for_each(|mistake| writeln!(out, "{mistake}")),
+    let (written, holds) = match settings::load(base, Some(&args.config), None) {
+        Ok(plan) => (plan.warnings.iter().try_for_each(|it| writeln!(out, "warning: {it}")), true),
+        Err(mistakes) => (mistakes.iter().try_for_each(|it| writeln!(out, "{it}")), false),
     };
     written.map_err(|error| Failure::environment(error, "see where stdout goes"))?;
+    if holds {
+        return Ok(());
+    }
     Err(Failure::input("the settings have mistakes", "mend the lines named above"))
 }

@@ -8,7 +8,7 @@ fn mistakes(text: &str, base: Base) -> Vec<String> {
     let place = tempfile::tempdir().expect("a place");
     let file = place.path().join("yeoul.yaml");
     fs::write(&file, text).expect("written");
-    match load(base, Some(&file)) {
+    match load(base, Some(&file), None) {
         Ok(_) => Vec::new(),
         Err(list) => list
             .iter()
@@ -19,10 +19,11 @@ fn mistakes(text: &str, base: Base) -> Vec<String> {
 
 #[test]
 fn the_mall_s_own_settings_hold() {
-    let plan = load(Base::Mall, None).unwrap_or_else(|list| panic!("{}", list[0]));
+    let plan = load(Base::Mall, None, None).unwrap_or_else(|list| panic!("{}", list[0]));
     assert_eq!(plan.listen, loopback(8088));
     assert_eq!(plan.admin, loopback(9088));
     assert!(plan.mall.is_some());
+    assert_eq!(plan.warnings, []);
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn what_asks_for_no_token_listens_on_the_loopback_alone() {
 
 #[test]
 fn port_0_frees_every_port() {
-    let mut plan = load(Base::Mall, None).unwrap_or_else(|list| panic!("{}", list[0]));
+    let mut plan = load(Base::Mall, None, None).unwrap_or_else(|list| panic!("{}", list[0]));
     let listen = Some(loopback(0));
     plan.place(&PlaceArgs { data: None, listen, admin: None, json: false });
     assert_eq!(plan.admin.port(), 0);
@@ -66,4 +67,129 @@ fn trusted_proxies_are_networks() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].starts_with("3: trusted"), "{found:?}");
     assert!(found[0].contains("must be a network such as `10.0.0.0/8`"), "{found:?}");
+}
+
+/// What is hardly meant, in settings that hold.
+fn warnings(text: &str, base: Base) -> Vec<String> {
+    let place = tempfile::tempdir().expect("a place");
+    let file = place.path().join("yeoul.yaml");
+    fs::write(&file, text).expect("written");
+    fs::write(place.path().join("t"), "").expect("written");
+    let plan = load(base, Some(&file), None).unwrap_or_else(|list| panic!("{list:?}"));
+    plan.warnings.iter().map(|it| format!("{}: {}: {}", it.line, it.path, it.says)).collect()
+}
+
+fn names(found: &[String], starts: &[&str]) {
+    assert_eq!(found.len(), starts.len(), "{found:?}");
+    for (found, start) in found.iter().zip(starts) {
+        assert!(found.starts_with(start), "{found} is not {start}");
+    }
+}
+
+const SERVICE: &str = "upstreams: { a: [http://10.0.0.1:80] }\nroutes:\n";
+
+const PAGES: &str = "
+views: { v: { topics: [t], key: id, owner: o, on: { Made: { create: { id: event.id, o: event.o } } } } }
+pages:
+";
+
+#[test]
+fn what_needs_a_token_is_named_where_nobody_can_have_one() {
+    let page = |rest: &str| {
+        format!("{PAGES}  p: {{ path: '/p/{{o}}', view: v, by: o, template: t{rest} }}\n")
+    };
+    let route = |rest: &str| format!("{SERVICE}  r: {{ path: /r, to: a{rest} }}\n");
+    let cases = [
+        (route(", open: true"), None),
+        (route(", listener: inner, role: ORDER_ADMIN"), None),
+        (route(", open: [GET, HEAD], methods: [GET]"), None),
+        (route(", role: ORDER_ADMIN"), Some("3: routes.r.role: ")),
+        (route(", open: true, role: ORDER_ADMIN"), Some("3: routes.r.role: ")),
+        (route(", signed_in: [GET]"), Some("3: routes.r.signed_in: ")),
+        (route(""), Some("3: routes.r.path: ")),
+        (route(", open: [GET]"), Some("3: routes.r.open: ")),
+        (page(", private: false"), None),
+        (page(""), Some("4: pages.p: ")),
+        (page(", private: false, own: /own"), Some("4: pages.p.own: ")),
+        (
+            page(", private: false") + "lists: { l: { path: /l, page: p, name: n } }",
+            Some("5: lists.l.path: "),
+        ),
+        (page(", private: false") + "lists: { l: { path: '/l/{o}', page: p, name: n } }", None),
+        (SERVICE.replace("routes:\n", "session: { upstream: a }\n"), Some("2: session: ")),
+        ("events: { path: /topics }\n".to_owned(), Some("1: events: ")),
+    ];
+    for (text, expected) in cases {
+        let found = warnings(&text, Base::Nothing);
+        names(&found, expected.as_slice());
+        assert!(found.iter().all(|it| it.contains("no keys here")), "{found:?}");
+    }
+    let over = "routes: { r: { path: /r, to: order, role: ORDER_ADMIN } }\n";
+    assert_eq!(warnings(over, Base::Mall), [""; 0], "the mall has keys");
+}
+
+#[test]
+fn an_open_pattern_around_something_closed_is_named() {
+    let with =
+        |rest: &str| format!("routes:\n  all: {{ path: /x/**, to: order, open: true }}\n{rest}");
+    let cases = [
+        (with("  admin: { path: /x/admin, to: order }\n"), Some("2: routes.all.path: `/x/**` is open and covers `/x/admin`")),
+        (with("  items: { path: /x/items, methods: [POST], to: order }\n"), Some("2: routes.all.path: ")),
+        (with("  things: { path: '/x/{id}', role: ORDER_ADMIN, to: order }\n"), Some("2: routes.all.path: ")),
+        (with("  below: { path: /x/below/**, to: order }\n"), Some("2: routes.all.path: ")),
+        (with("  open: { path: /x/open, to: order, open: true }\n"), None),
+        (with("  inner: { path: /x/admin, to: order, listener: inner }\n"), None),
+        (with("  other: { path: /y/admin, to: order }\n"), None),
+        ("routes:\n  read: { path: /x/**, to: order, open: [GET] }\n  items: { path: /x/items, methods: [POST], to: order }\n".to_owned(), None),
+        ("routes:\n  read: { path: /x/**, to: order, open: [GET] }\n  items: { path: /x/items, open: [POST], to: order }\n".to_owned(), Some("2: routes.read.path: ")),
+        ("routes:\n  mine: { path: '/mypages/**', to: order, open: true }\n".to_owned(), Some("2: routes.mine.path: `/mypages/**` is open and covers `/mypages/{customerId}`")),
+    ];
+    for (text, expected) in cases {
+        let found = warnings(&text, Base::Mall);
+        assert_eq!(found.is_empty(), expected.is_none(), "{text}: {found:?}");
+        if let Some(expected) = expected {
+            assert!(found[0].starts_with(expected), "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn an_upstream_that_is_the_gateway_is_a_mistake_where_a_route_leads_there() {
+    let looped = |to: &str| {
+        format!("listen: 127.0.0.1:8088\nroutes:\n  r: {{ path: /**, to: {to}, open: true }}\n")
+    };
+    for to in [
+        "http://127.0.0.1:8088",
+        "http://localhost:8088",
+        "http://0.0.0.0:8088",
+        "[http://10.0.0.1, \"http://127.1:8088\"]",
+    ] {
+        let found = mistakes(&looped(to), Base::Nothing);
+        names(&found, &["3: routes.r.to: the upstream is this gateway itself, `listen`"]);
+    }
+    assert_eq!(mistakes(&looped("http://127.0.0.1:8089"), Base::Nothing), [""; 0]);
+    let named = "upstreams:\n  self: [\"http://[::1]:8088\"]\nlisten: \"[::]:8088\"\n";
+    names(&warnings(named, Base::Nothing), &["2: upstreams.self: the upstream is this gateway"]);
+    let led = format!("{named}routes: {{ r: {{ path: /**, to: self, open: true }} }}\n");
+    names(&mistakes(&led, Base::Nothing), &["2: upstreams.self: the upstream is this gateway"]);
+    let inner =
+        "inner: 127.0.0.1:9\nroutes:\n  r: { path: /x, to: http://localhost:9, listener: inner }\n";
+    names(
+        &mistakes(inner, Base::Nothing),
+        &["3: routes.r.to: the upstream is this gateway itself, `inner`"],
+    );
+    let moved = Some(loopback(8090));
+    let place = tempfile::tempdir().expect("a place");
+    let file = place.path().join("yeoul.yaml");
+    fs::write(&file, looped("http://127.0.0.1:8088")).expect("written");
+    assert!(load(Base::Nothing, Some(&file), moved).is_ok(), "the gateway is elsewhere");
+    fs::write(&file, looped("http://127.0.0.1:8090")).expect("written");
+    assert!(load(Base::Nothing, Some(&file), moved).is_err(), "the gateway is there");
+}
+
+#[test]
+fn names_of_routes_and_upstreams_that_differ_in_case_only_are_mistakes() {
+    let text = "upstreams:\n  a: [http://b]\n  A: [http://b]\nroutes:\n  r: { path: /r, to: a }\n  R: { path: /s, to: a }\n";
+    let found = mistakes(text, Base::Nothing);
+    names(&found, &["2: upstreams.a: two names differ", "5: routes.r: two names differ"]);
 }

@@ -1,0 +1,291 @@
+//! What holds and is hardly meant: an open pattern around something closed, a way that nobody can go,
+//! an upstream that is the gateway.
+//!
+//! Pure, over the entries of the finished table; nobody is kept from starting by a warning.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use http::Method;
+
+use super::endpoint::Endpoint;
+use super::{Draft, On, Open, Placed, Plan, Route};
+use crate::mistake::Mistake;
+use crate::settings::Settings;
+use crate::table::{Action, USUAL};
+
+/// What is said of everything that needs a token where none can be verified.
+const NO_KEYS: &str = "there are no keys here to verify a token with";
+
+/// An upstream that is one of the gateway's own listeners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loop {
+    /// Where it is named, and what it is.
+    pub mistake: Mistake,
+    /// Whether a route of that very listener leads there: what it passes on comes back for ever.
+    pub certain: bool,
+}
+
+impl Plan {
+    /// What is hardly meant, each with its path.
+    pub fn warnings(&self) -> &[Mistake] {
+        &self.warnings
+    }
+
+    /// What can never work where no token can be verified, each with its path.
+    pub fn without_keys(&self) -> &[Mistake] {
+        &self.without_keys
+    }
+
+    /// The upstreams that are the gateway, listening at these addresses.
+    pub fn loops(&self, outer: SocketAddr, inner: SocketAddr) -> Vec<Loop> {
+        let mut found = Vec::new();
+        for (at, upstream) in self.upstreams.iter().enumerate() {
+            for (listener, on, address) in
+                [("listen", On::Outer, outer), ("inner", On::Inner, inner)]
+            {
+                if upstream.endpoints.iter().any(|endpoint| endpoint.is_at(address)) {
+                    let certain = self.leads.contains(&(on, at));
+                    let says = format!(
+                        "the upstream is this gateway itself, `{listener}` of these settings. address=`{address}`"
+                    );
+                    let mistake = Mistake { path: upstream.setting.clone(), says };
+                    found.push(Loop { mistake, certain });
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Endpoint {
+    /// Whether connecting there reaches who listens at `address`.
+    fn is_at(&self, address: SocketAddr) -> bool {
+        if self.port != address.port() || address.port() == 0 {
+            return false;
+        }
+        let host = self.host.strip_suffix('.').unwrap_or(&self.host).to_ascii_lowercase();
+        let listening = address.ip().to_canonical();
+        if host == "localhost" || host.ends_with(".localhost") {
+            return is_here(listening);
+        }
+        let written: Option<IpAddr> = host.parse().ok();
+        let written = written.or_else(|| numbers(&host).map(IpAddr::V4));
+        written.is_some_and(|host| meets(host.to_canonical(), listening))
+    }
+}
+
+fn is_here(address: IpAddr) -> bool {
+    address.is_loopback() || address.is_unspecified()
+}
+
+/// Whoever listens everywhere is met at the loopback, and whoever connects to no address in
+/// particular comes out there; a listener on all of IPv6 has IPv4 too.
+fn meets(host: IpAddr, listening: IpAddr) -> bool {
+    let both = listening.is_ipv6() && listening.is_unspecified();
+    let family = host.is_ipv4() == listening.is_ipv4() || both;
+    let anywhere = (listening.is_unspecified() && is_here(host))
+        || (host.is_unspecified() && is_here(listening));
+    host == listening || (family && anywhere)
+}
+
+/// An address as `inet_aton` reads it: one to four numbers, decimal, octal or hexadecimal, the last
+/// filling what is left.
+fn numbers(host: &str) -> Option<Ipv4Addr> {
+    let parts: Vec<u32> = host.split('.').map(number).collect::<Option<_>>()?;
+    let (last, bytes) = parts.split_last()?;
+    if bytes.len() > 3 || bytes.iter().any(|byte| *byte > 255) {
+        return None;
+    }
+    let room = 8 * (4 - bytes.len() as u32);
+    if u64::from(*last) >> room != 0 {
+        return None;
+    }
+    let first =
+        bytes.iter().zip([24, 16, 8]).fold(0, |address, (byte, shift)| address | byte << shift);
+    Some(Ipv4Addr::from(first | last))
+}
+
+/// One part of such an address.
+fn number(text: &str) -> Option<u32> {
+    let (digits, radix) = match text.strip_prefix("0x") {
+        Some(digits) => (digits, 16),
+        None => match text.strip_prefix('0') {
+            Some(digits) if !digits.is_empty() => (digits, 8),
+            _ => (text, 10),
+        },
+    };
+    if digits.starts_with('+') { None } else { u32::from_str_radix(digits, radix).ok() }
+}
+
+/// Fills in what is to be said of a finished draft.
+pub(super) fn note(settings: &Settings, draft: &mut Draft) {
+    draft.plan.warnings = covered(draft);
+    draft.plan.without_keys = without_keys(settings, draft);
+    draft.plan.leads = leads(draft);
+}
+
+fn leads(draft: &Draft) -> Vec<(On, usize)> {
+    let to = |placed: &Placed| match placed.entry.action {
+        Action::Proxy(route) => Some((placed.on, draft.plan.routes[route].upstream)),
+        Action::Session => draft.plan.session.map(|at| (placed.on, draft.plan.routes[at].upstream)),
+        _ => None,
+    };
+    draft.entries.iter().filter_map(to).collect()
+}
+
+/// Every open pattern around something that is closed.
+fn covered(draft: &Draft) -> Vec<Mistake> {
+    let outer = || draft.entries.iter().filter(|placed| placed.on != On::Inner);
+    let mut found = Vec::new();
+    for around in outer().filter(|placed| placed.text.ends_with("/**")) {
+        let Action::Proxy(route) = around.entry.action else { continue };
+        for inside in outer().filter(|inside| is_around(around, inside)) {
+            if let Some(method) = escapes(draft, (around, &draft.plan.routes[route]), inside) {
+                let (open, closed) = (&around.text, &inside.text);
+                let says = format!(
+                    "`{open}` is open and covers `{closed}`, which is closed by `{}`: what misses \
+                     that path by a little reaches the service without a token. method=`{method}`",
+                    inside.setting.join("."),
+                );
+                found.push(Mistake { path: around.setting.clone(), says });
+            }
+        }
+    }
+    found
+}
+
+fn is_around(around: &Placed, inside: &Placed) -> bool {
+    let (one, other) = (&around.entry, &inside.entry);
+    one.action != other.action
+        && one.pattern.rank() < other.pattern.rank()
+        && one.pattern.overlaps(&other.pattern)
+}
+
+/// A method that the pattern lets through to anybody and what it covers does not.
+fn escapes(draft: &Draft, (around, route): (&Placed, &Route), inside: &Placed) -> Option<Method> {
+    let named = inside.entry.methods.iter().flatten();
+    let mut methods = USUAL.iter().chain(named);
+    let closed = |method: &Method| {
+        inside.entry.takes(method) && is_closed(&draft.plan, inside.entry.action, method)
+    };
+    let open = |method: &Method| around.entry.takes(method) && route.open.to(method);
+    methods.find(|method| open(method) && closed(method)).cloned()
+}
+
+/// Whether an entry's action needs a token. Sign-in and topics are not among them: nobody has
+/// written their paths, and what lies beside them is not what they guard.
+fn is_closed(plan: &Plan, action: Action, method: &Method) -> bool {
+    let private = |page: usize| plan.pages[page].private;
+    match action {
+        Action::Proxy(route) => !plan.routes[route].open.to(method),
+        Action::Page(page) | Action::Live(page) => private(page),
+        Action::Own(_) => true,
+        Action::List(at) => !plan.lists[at].named || private(plan.lists[at].page),
+        Action::Head(at) => private(plan.heads[at].page),
+        Action::Events | Action::Session => false,
+    }
+}
+
+/// Everything that asks for a token.
+fn without_keys(settings: &Settings, draft: &Draft) -> Vec<Mistake> {
+    let plan = &draft.plan;
+    let mut found = Vec::new();
+    let mut say = |path: &[&str], says: &str| {
+        let path = path.iter().map(|step| (*step).to_owned()).collect();
+        found.push(Mistake { path, says: format!("{says}: {NO_KEYS}") });
+    };
+    for placed in draft.entries.iter().filter(|placed| placed.on != On::Inner) {
+        let Action::Proxy(at) = placed.entry.action else { continue };
+        let Route { name, role, signed_in, open, .. } = &plan.routes[at];
+        let methods = placed.entry.methods.as_deref().unwrap_or(&USUAL);
+        if role.is_some() {
+            say(&["routes", name, "role"], "nobody can have this role");
+        } else if !signed_in.is_empty() {
+            say(&["routes", name, "signed_in"], "nobody can be signed in");
+        } else if !methods.iter().all(|method| open.to(method)) {
+            let step = if *open == Open::Nothing { "path" } else { "open" };
+            say(&["routes", name, step], "what is not open is closed to everybody");
+        }
+    }
+    for page in &plan.pages {
+        if page.private {
+            say(&["pages", &page.name], "a private page is closed to everybody");
+        } else if page.own.is_some() {
+            say(&["pages", &page.name, "own"], "nobody has a page of his own");
+        }
+    }
+    for (name, list) in settings.lists.keys().zip(&plan.lists) {
+        if !list.named && !plan.pages[list.page].private {
+            say(&["lists", name, "path"], "nobody has a list of his own");
+        }
+    }
+    if settings.session.is_some() {
+        say(&["session"], "nobody can be signed in by a cookie");
+    }
+    if settings.events.is_some() {
+        say(&["events"], "topics are closed to everybody");
+    }
+    found.dedup();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reaches(upstream: &str, listen: &str) -> bool {
+        let endpoint = Endpoint::parse(upstream).expect(upstream);
+        endpoint.is_at(listen.parse().expect("an address"))
+    }
+
+    #[test]
+    fn the_gateway_is_known_by_every_spelling_of_its_address() {
+        let loopback = [
+            "http://127.0.0.1:8088",
+            "http://localhost:8088",
+            "http://LocalHost.:8088",
+            "http://shop.localhost:8088",
+            "http://0.0.0.0:8088",
+            "http://0:8088",
+            "http://127.1:8088",
+            "http://2130706433:8088",
+            "http://0x7f.0.0.1:8088",
+            "http://0177.0.0.1:8088",
+            "http://[::ffff:127.0.0.1]:8088",
+        ];
+        for upstream in loopback {
+            for listen in ["127.0.0.1:8088", "0.0.0.0:8088", "[::]:8088"] {
+                assert!(reaches(upstream, listen), "{upstream} {listen}");
+            }
+        }
+        for (upstream, listen) in [
+            ("http://[::1]:8088", "[::1]:8088"),
+            ("http://[::1]:8088", "[::]:8088"),
+            ("http://[::]:8088", "[::1]:8088"),
+            ("http://localhost:8088", "[::1]:8088"),
+            ("http://localhost", "127.0.0.1:80"),
+            ("http://10.0.0.1:8088", "10.0.0.1:8088"),
+        ] {
+            assert!(reaches(upstream, listen), "{upstream} {listen}");
+        }
+    }
+
+    #[test]
+    fn another_port_or_machine_is_another_service() {
+        for (upstream, listen) in [
+            ("http://127.0.0.1:8081", "127.0.0.1:8088"),
+            ("http://127.0.0.2:8088", "127.0.0.1:8088"),
+            ("http://10.0.0.1:8088", "127.0.0.1:8088"),
+            ("http://10.0.0.1:8088", "0.0.0.0:8088"),
+            ("http://[::1]:8088", "127.0.0.1:8088"),
+            ("http://localhost.example:8088", "127.0.0.1:8088"),
+            ("http://order:8088", "0.0.0.0:8088"),
+            ("http://256.1:8088", "127.0.0.1:8088"),
+            ("http://127.0.0.0.1:8088", "127.0.0.1:8088"),
+            ("http://localhost:8088", "10.0.0.1:8088"),
+            ("http://127.0.0.1:8088", "127.0.0.1:0"),
+        ] {
+            assert!(!reaches(upstream, listen), "{upstream} {listen}");
+        }
+    }
+}
