@@ -72,6 +72,12 @@ pub trait Broker: Send + Sync + 'static {
         limit: usize,
     ) -> Pending<'a, Vec<Stored>>;
 
+    /// What stands at a place whose checksum does not fit, as far as it still is an event: for the note
+    /// of a hand that steps over it, never to be handled.
+    fn unverified(&self, _topic: &Topic, _at: Offset) -> Option<Event> {
+        None
+    }
+
     /// The offset of the newest event, [`Offset::BEGINNING`] if there is none.
     ///
     /// # Errors

@@ -4,10 +4,13 @@
 #[path = "support/lib.rs"]
 mod support;
 
+use std::io::{BufRead, BufReader};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
+use std::process::Stdio;
 
-use serde_json::json;
-use support::{Mall, SOON, eventually, eventually_is, run};
+use serde_json::{Value, json};
+use support::{Call, Mall, SOON, eventually, eventually_is, run, yeoul};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("the path is UTF-8")
@@ -24,7 +27,8 @@ fn hurt(file: &Path, needle: &str) {
         .collect();
     assert!(!places.is_empty(), "`{needle}` is in the file");
     for at in places {
-        bytes[at] ^= 1;
+        // Inside the text: the record still is JSON.
+        bytes[at + needle.len() - 2] ^= 1;
     }
     std::fs::write(file, bytes).expect("the file is written");
 }
@@ -68,6 +72,57 @@ fn a_hurt_record_is_skipped_in_a_resting_folder_and_the_mall_starts_and_tells() 
     // Only the order that was skipped is untouched; others go on.
     let next = mall.order(&who, product, 1);
     mall.await_order(next.id, "OrderPlaced");
+}
+
+#[test]
+fn a_start_that_is_stuck_is_not_ready_and_names_the_command_that_makes_it_so() {
+    let Some(mall) = Mall::owned(&["--faults"]) else { return };
+    let (who, product) = (mall.customer(), mall.product(10, "cancel"));
+    mall.settle();
+    mall.stop("product");
+    let placed = mall.order(&who, product, 1);
+    eventually("my page has the order", || mall.row(&who, placed.id));
+    let (code, folder) = mall.stop_by("TERM", 2 * SOON);
+    assert_eq!(code, 0);
+    let data = folder.data();
+    hurt(&data.join("log/log.db"), &format!("\"customerId\":\"{}\"", who.id));
+    let healthy = run(&["doctor", "--data", text(&data)]).expect(3).stdout;
+    assert!(healthy.contains("ok    agreement") && healthy.contains("WRONG log"), "{healthy}");
+
+    let mut child = yeoul()
+        .args(["mall", "--data", text(&data), "--listen", "127.0.0.1:0", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let mut line = String::new();
+    let mut pipe = BufReader::new(child.stdout.take().expect("a pipe"));
+    let checked = catch_unwind(AssertUnwindSafe(|| {
+        let admin = eventually("its admin listener", || {
+            let held: Value =
+                serde_json::from_slice(&std::fs::read(data.join("lock")).ok()?).ok()?;
+            held["admin"].as_str().map(|admin| format!("http://{admin}"))
+        });
+        let readyz = || Call::new("GET", format!("{admin}/readyz")).send();
+        eventually("it says what is stuck", || {
+            let answer = readyz();
+            let missing = answer.value()["missing"]["product.order"].as_str()?.to_owned();
+            assert_eq!(answer.status, 503);
+            assert!(missing.contains("`yeoul events skip product.order`"), "{missing}");
+            Some(())
+        });
+        let skipped = run(&["events", "skip", "product.order", "--data", text(&data)]).expect(0);
+        assert!(!skipped.stdout.contains("event unknown"), "{}", skipped.stdout);
+        pipe.read_line(&mut line).expect("a line");
+        assert!(line.contains("\"ready\":true"), "{line}");
+        assert_eq!(readyz().status, 200);
+        run(&["events", "skip", "product.order", "--data", text(&data)]).expect(1);
+    }));
+    child.kill().expect("it is killed");
+    child.wait().expect("it ends");
+    if let Err(failed) = checked {
+        resume_unwind(failed);
+    }
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl<H: Handler> Plan<H> {
             let mut batch = H::Batch::default();
             match self.attempt(write, &mut batch, &event, true)? {
                 Ok(()) => {
-                    parked::handled(write.sql(), &self.name, due.place, &event.key, now)?;
+                    parked::handled(write.sql(), &self.name, due.place, &due.key, now)?;
                     batches.push(batch);
                 }
                 Err(reason) => {

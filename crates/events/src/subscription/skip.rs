@@ -8,12 +8,14 @@ use crate::store::sqlite::Write;
 use crate::store::sqlite::inbox::Place;
 use crate::store::sqlite::parked::{self, Hurt};
 use crate::store::sqlite::skipped::{Skipped, moment, note};
-use crate::{Broker, Error, Offset, Topic};
+use crate::{Broker, Error, Event, Offset, Topic};
 
 /// A stretch of the log that cannot be read.
 pub(super) struct Record {
     last: u64,
     reason: String,
+    /// What its record claims to be, where it is one.
+    claimed: Option<Event>,
 }
 
 /// What is hurt right after `place`, if anything is.
@@ -30,7 +32,8 @@ pub(super) async fn hurt_record(
         Ok(_) => Ok(None),
         Err(Error::Damaged { to, what, .. }) => {
             let last = to.max(place.position.0 + 1).min(end);
-            Ok(Some(Record { last, reason: what }))
+            let claimed = broker.unverified(topic, Offset(last));
+            Ok(Some(Record { last, reason: what, claimed }))
         }
         Err(error) => Err(error),
     }
@@ -66,7 +69,9 @@ fn over_record(
     }
     Place { position: Offset(hurt.last), ..Place::default() }.save(write.sql(), name)?;
     let stretch = (before.position.0 + 1, hurt.last);
-    Ok(skipped(name, "record", stretch, (hurt.reason, write)))
+    let one = skipped(name, "record", stretch, (hurt.reason, write));
+    let (event, key) = hurt.claimed.map(|event| (event.id, event.key)).unzip();
+    Ok(Skipped { event, key, ..one })
 }
 
 fn over_parked(write: &Write<'_>, name: &str, hurt: Hurt) -> Result<Skipped, Error> {

@@ -1,7 +1,7 @@
 //! `yeoul doctor`: what an acknowledgement means on this machine, and what is wrong.
 //!
 //! Beside a running process it asks that process; otherwise it takes the data folder for itself and
-//! reads the whole log with its checksums. It mends nothing.
+//! reads the whole log with its checksums, and every store. It mends nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -12,13 +12,16 @@ use chassis::clock;
 use chassis::folder::Folder;
 use events::Broker;
 use events::local::Log;
+use events::store::sqlite::upkeep;
 use serde_json::Value;
 
 use super::ask::Process;
 use super::skip;
+use crate::admin::skipped_shown;
 use crate::cli::DataArgs;
 use crate::exit::Failure;
 use crate::process;
+use crate::stores::{self, note};
 
 /// How many syncs the disk is measured with.
 const SYNCS: usize = 100;
@@ -131,6 +134,30 @@ fn alone(data: &Path, findings: &mut Findings) -> Result<(), Failure> {
     findings.good("log", format!("{} events read", report.events));
     for damage in report.damage {
         findings.bad("log", damage.to_string());
+    }
+    drop(log);
+    stores_alone(data, findings)
+}
+
+/// Whether the stores are whole and tell one story, and what was stepped over in them.
+fn stores_alone(data: &Path, findings: &mut Findings) -> Result<(), Failure> {
+    let left = note::state(data).filter(|_| !note::is_doubtful(data));
+    for store in stores::databases(data) {
+        let name = store.strip_prefix(data).unwrap_or(&store).display().to_string();
+        match upkeep::check(&store) {
+            Ok(()) => findings.good(&name, "every page and index is sound"),
+            Err(error) => findings.bad(&name, error.to_string()),
+        }
+        for skipped in upkeep::skipped(&store).unwrap_or_default() {
+            findings.good("note", skip::line(&skipped_shown(&skipped)));
+        }
+    }
+    match process::runtime()?.block_on(stores::check_agreement(data)) {
+        Ok(()) => findings.good("agreement", "log, outboxes and inboxes tell one story"),
+        Err(error) => findings.bad("agreement", error.to_string()),
+    }
+    if let Some(Err(error)) = left.map(|state| note::write(data, state)) {
+        findings.bad("note", format!("`stores.json` cannot be written: {error}"));
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ mod time;
 
 pub(crate) use client::{Answer, Call};
 pub(crate) use mall::{Folder, Mall, setting};
-pub(crate) use program::{Outcome, overlay, run, run_in, signal};
+pub(crate) use program::{Outcome, overlay, run, run_in, signal, yeoul};
 pub(crate) use random::Random;
 pub(crate) use raw::{RawAnswer, connect, raw};
 pub(crate) use shop::{Customer, Placed, data_of, kinds, unique};

@@ -123,6 +123,17 @@ impl File {
         })
     }
 
+    /// The record at a place, its checksum unlooked at.
+    pub(crate) fn unverified(&self, topic: &Topic, at: Offset) -> Result<Option<Event>, Error> {
+        let select = format!("SELECT record FROM t{} WHERE offset = ?1", self.table(topic)?.id);
+        self.readers.read(|sql| {
+            let mut select = sql.prepare(&select)?;
+            let mut rows = select.query([at.0])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            Ok(Event::from_json(row.get_ref(0)?.as_blob().unwrap_or_default()).ok())
+        })
+    }
+
     pub(crate) fn end(&self, topic: &Topic) -> Result<Offset, Error> {
         Ok(*self.table(topic)?.end.borrow())
     }

@@ -25,6 +25,8 @@ pub(super) const TABLES: &str = "
 /// A parked event that is due.
 pub(crate) struct Parked {
     pub(crate) place: i64,
+    /// The key it waits under, whatever the event says.
+    pub(crate) key: String,
     pub(crate) attempts: u32,
     /// The event, or why the row is none any more.
     pub(crate) event: Result<Event, Error>,
@@ -115,7 +117,7 @@ pub(crate) fn due(
     subscription: &str,
     now: Timestamp,
 ) -> Result<Option<Parked>, Error> {
-    let select = "SELECT place, attempts, event FROM parked
+    let select = "SELECT place, attempts, event, key FROM parked
         WHERE subscription = ?1 AND next_at IS NOT NULL AND next_at <= ?2
         ORDER BY next_at, place LIMIT 1";
     let mut select = sql.prepare_cached(select)?;
@@ -186,7 +188,7 @@ pub(crate) fn discard(
     let Some(row) = rows.next()? else { return Ok(None) };
     let (place, event) = (row.get(0)?, event(row, 3).ok());
     let letter =
-        Discarded { key: row.get(1)?, reason: row.get(2)?, event: event.map(|event| event.id) };
+        Discarded { key: text(row, 1)?, reason: text(row, 2)?, event: event.map(|event| event.id) };
     handled(sql, subscription, place, &letter.key, now)?;
     Ok(Some(letter))
 }
@@ -199,7 +201,7 @@ pub(crate) fn first_hurt(sql: &Connection, subscription: &str) -> Result<Option<
     let mut rows = select.query([subscription])?;
     while let Some(row) = rows.next()? {
         if let Err(error) = event(row, 3) {
-            let (place, offset, key) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (place, offset, key) = (row.get(0)?, row.get(1)?, text(row, 2)?);
             return Ok(Some(Hurt { place, offset, key, error }));
         }
     }
@@ -232,10 +234,10 @@ fn letter(row: &Row<'_>, subscription: &str, topic: &Topic) -> Result<DeadLetter
         id: parking::id(subscription, Offset(row.get(0)?)),
         subscription: subscription.to_owned(),
         topic: topic.clone(),
-        key: row.get(6)?,
+        key: text(row, 6)?,
         kind: event.as_ref().map(|event| event.kind.clone()).unwrap_or_default(),
-        attempts: row.get(1)?,
-        reason: row.get(2)?,
+        attempts: count_of(row, 1)?,
+        reason: text(row, 2)?,
         since: time(row.get(3)?),
         waiting: row.get(5)?,
         event,
@@ -243,7 +245,19 @@ fn letter(row: &Row<'_>, subscription: &str, topic: &Topic) -> Result<DeadLetter
 }
 
 fn parked(row: &Row<'_>) -> Result<Parked, Error> {
-    Ok(Parked { place: row.get(0)?, attempts: row.get(1)?, event: event(row, 2) })
+    let (place, key) = (row.get(0)?, text(row, 3)?);
+    Ok(Parked { place, key, attempts: count_of(row, 1)?, event: event(row, 2) })
+}
+
+/// Attempts as far as they are a count: a hurt one must not stop a queue.
+fn count_of(row: &Row<'_>, column: usize) -> Result<u32, Error> {
+    let count: i64 = row.get(column)?;
+    Ok(u32::try_from(count.max(0)).unwrap_or(u32::MAX))
+}
+
+/// Text as far as it is text, for the same reason.
+fn text(row: &Row<'_>, column: usize) -> Result<String, Error> {
+    Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes().unwrap_or_default()).into_owned())
 }
 
 fn event(row: &Row<'_>, column: usize) -> Result<Event, Error> {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
+use super::skipped::{self, Skipped};
 use super::{connection, outbox};
 use crate::Error;
 
@@ -25,6 +26,15 @@ pub fn subscriptions(path: &Path) -> Result<BTreeSet<String>, Error> {
         }
     }
     Ok(names)
+}
+
+/// What hands stepped over in this file, oldest first.
+///
+/// # Errors
+/// As for [`subscriptions`].
+pub fn skipped(path: &Path) -> Result<Vec<Skipped>, Error> {
+    let sql = connection::open_reader(path)?;
+    if has_table(&sql, "skipped")? { skipped::everything(&sql) } else { Ok(Vec::new()) }
 }
 
 /// Whether the file is the outbox of a service.

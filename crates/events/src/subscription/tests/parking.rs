@@ -163,6 +163,37 @@ async fn a_parked_row_that_is_no_event_any_more_holds_up_its_own_key_until_it_is
 }
 
 #[tokio::test]
+async fn a_parked_row_that_is_hurt_elsewhere_stops_nobody() {
+    for hurt in [
+        "attempts = -1",
+        "reason = CAST(x'ff' AS TEXT)",
+        "since = 9223372036854775807",
+        "next_at = -9223372036854775807",
+        "event = CAST(replace(CAST(event AS TEXT), '\"bad\"', '\"sad\"') AS BLOB)",
+    ] {
+        let bench = Bench::new();
+        bench.orders.break_key("bad", Wrong::Fails);
+        bench.publish(1, &["bad", "bad", "other"]).await;
+        let running = bench.start();
+        bench.caught_up(&running.control).await;
+        let statement = format!("UPDATE parked SET {hurt} WHERE offset = 1");
+        let work = bench
+            .database
+            .write::<_, Error>(move |write| Ok(write.sql().execute(&statement, [])?));
+        assert_eq!(work.await.unwrap(), 1);
+        bench.orders.repair("bad");
+        bench.hand.advance(RETRY.backoff);
+        until(async || match running.control.parked().unwrap() {
+            0 => Ok(()),
+            some => Err(format!("{hurt}: {some} wait: {:?}", running.control.dead(10))),
+        })
+        .await;
+        assert_eq!(bench.effects().len(), 3, "{hurt}");
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_letter_is_written_down_and_what_waits_behind_it_follows() {
     let bench = Bench::new();
     bench.orders.break_key("bad", Wrong::Fails);
