@@ -99,6 +99,39 @@ visitor('the focus stays where something is happening', { expected: ['409'] }, a
   assert.equal(await focused(page), 'td c-state');
 });
 
+visitor('a quantity out of range is said and not made to fit', {}, async ({ page }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.goto('/products/2');
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value);
+  let orders = 0;
+  page.on('request', (it) => (orders += it.method() === 'POST' ? 1 : 0));
+  for (const wrong of ['0', '1001', '']) {
+    await page.fill('#quantity', wrong);
+    await page.press('#quantity', 'Enter');
+    await page.getByRole('alert').getByText('1개에서 1000개까지').waitFor(LIVE);
+    assert.equal(await focused(page), 'input quantity');
+  }
+  assert.equal(orders, 0);
+  // A button that has come to its end leaves the focus to the number.
+  await page.fill('#quantity', '2');
+  await page.getByRole('button', { name: '하나 줄이기' }).press('Enter');
+  assert.equal(await page.inputValue('#quantity'), '1');
+  assert.equal(await focused(page), 'input quantity');
+});
+
+visitor('a button that goes leaves the focus to what comes', { expected: ['503'] }, async ({ page }) => {
+  await page.route('**/products?*', (route) =>
+    route.fulfill({ status: 503, headers: { 'Retry-After': '9', 'Proxy-Status': 'yeoul; error=connection_refused' }, body: '{}' }),
+  );
+  await page.goto('/');
+  await page.getByRole('button', { name: '그만두기' }).press('Enter');
+  await page.waitForFunction(() => document.activeElement?.getAttribute('role') === 'alert');
+  await page.unroute('**/products?*');
+  await page.getByRole('button', { name: '다시 시도' }).press('Enter');
+  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.waitForFunction(() => document.activeElement?.localName === 'h1');
+});
+
 visitor('a wrong field is said and focused wherever one signs in, up or registers', { expected: ['400', '409'] }, async ({ page }) => {
   await page.goto('/signin');
   await page.fill('#username', 'nobody@example.com');

@@ -97,10 +97,83 @@ visitor('Back after leaving shows the page and not its data', { expected: ['404'
     await page.locator('h1', { hasText: shown }).waitFor(LIVE);
     await page.locator('.bar').waitFor(LIVE);
   }
+  // An address whose page was never loaded, only drawn by the app.
+  await page.goto('/');
+  await page.click('.card a[href="/products/2"]');
+  await page.locator('h1', { hasText: 'MASK' }).waitFor(LIVE);
+  await page.evaluate(async () => (await fetch('/products/2', { headers: { Accept: 'application/json' } })).text());
+  await page.goto('about:blank');
+  await page.goBack();
+  await page.locator('h1', { hasText: 'MASK' }).waitFor(LIVE);
   await page.goto('/products/99', { waitUntil: 'commit' });
   await page.goto('about:blank');
   await page.goBack();
   await page.locator('.bar').waitFor(LIVE);
+});
+
+for (const [path, status, words] of [
+  ['/nope', 404, '찾는 화면이 없어요'],
+  ['/console', 404, '찾는 화면이 없어요'],
+  ['/products/3/', 404, '찾는 화면이 없어요'],
+  ['/products/99999', 404, '찾는 화면이 없어요'],
+  ['/assets/old-hash.html', 404, '찾는 화면이 없어요'],
+]) {
+  visitor(`${path} is a page with ${status}, a search and a way on`, { expected: [`${status}`] }, async ({ page }) => {
+    const answer = await page.goto(path);
+    assert.equal(answer.status(), status);
+    await page.getByRole('heading', { name: words }).waitFor(LIVE);
+    await page.locator('main input[type="search"]').fill('note');
+    await page.press('main input[type="search"]', 'Enter');
+    await page.locator('.card', { hasText: 'NOTEBOOK' }).waitFor(LIVE);
+    assert.equal(await page.locator('.card').count(), 1);
+    await page.goBack();
+    await page.getByRole('heading', { name: path === '/products/99999' ? '팔지 않아요' : words }).waitFor(LIVE);
+    await page.locator('main input[type="search"]').waitFor(LIVE);
+    await page.getByRole('link', { name: '상품 보러 가기' }).click();
+    await page.locator('.card').nth(4).waitFor(LIVE);
+  });
+}
+
+visitor('a page that one has to sign in for is the sign-in page, and leads back', { expected: ['401', 'favicon.ico'] }, async ({ page }) => {
+  const signInHere = async () => {
+    await page.locator('#username').waitFor(LIVE);
+    await page.fill('#username', CUSTOMER[0]);
+    await page.fill('#password', CUSTOMER[1]);
+    await page.press('#password', 'Enter');
+  };
+  assert.equal((await page.goto('/mypages/1%40uengine.org')).status(), 401);
+  await signInHere();
+  await page.locator('h1', { hasText: '유엔진' }).waitFor(LIVE);
+  await page.getByRole('button', { name: '로그아웃' }).click();
+  await page.getByRole('link', { name: '로그인' }).waitFor(LIVE);
+  await page.goto('/mypage');
+  await signInHere();
+  await page.locator('h1', { hasText: '유엔진' }).waitFor(LIVE);
+  await page.getByRole('button', { name: '로그아웃' }).click();
+  await page.getByRole('link', { name: '로그인' }).waitFor(LIVE);
+  // What is the mall's alone is asked of the mall again.
+  assert.equal((await page.goto('/orders')).status(), 401);
+  await signInHere();
+  await page.getByText('_embedded').waitFor(LIVE);
+});
+
+visitor('a page whose session only has to be renewed is renewed and shown', { expected: ['401', 'favicon.ico'] }, async ({ page, context }) => {
+  await signIn(page, ...CUSTOMER);
+  const kept = (await context.cookies()).filter((it) => !it.name.includes('session'));
+  for (const [path, shown] of [['/mypages/1%40uengine.org', '유엔진'], ['/orders', '_embedded']]) {
+    await context.clearCookies();
+    await context.addCookies(kept.filter((it) => it.name !== 'lang'));
+    assert.equal((await page.goto(path)).status(), 401);
+    await page.getByText(shown).first().waitFor(LIVE);
+    kept.splice(0, kept.length, ...(await context.cookies()).filter((it) => !it.name.includes('session')));
+  }
+});
+
+visitor('a page of somebody else is not shown and says so', { expected: ['403', '404'] }, async ({ page }) => {
+  await signIn(page, ...CUSTOMER);
+  const answer = await page.goto('/mypages/2%40uengine.org');
+  assert.ok([403, 404].includes(answer.status()));
+  await page.locator('main input[type="search"]').waitFor(LIVE);
 });
 
 for (const [status, words] of [[403, '볼 수 없는 화면'], [429, '지금은 열 수 없어요'], [503, '지금은 열 수 없어요'], [500, '지금은 열 수 없어요']]) {

@@ -98,6 +98,34 @@ visitor('a sign-out while offline is said, kept and carried out', { expected: ['
   assert.equal((await session()).length, 0);
 });
 
+visitor('a sign-out that the mall cannot take now is carried out later', { expected: ['503', '401'] }, async ({ page }) => {
+  await signIn(page, ...CUSTOMER);
+  let failing = true;
+  await page.route('**/oauth/session', (route) =>
+    failing && route.request().method() === 'DELETE' ? route.fulfill({ status: 503, body: '{}' }) : route.continue(),
+  );
+  await page.getByRole('button', { name: '로그아웃' }).click();
+  await page.getByText('로그아웃을 아직 마치지 못했어요').waitFor(LIVE);
+  failing = false;
+  await page.getByText('로그아웃을 아직 마치지 못했어요').waitFor({ state: 'detached', ...LIVE });
+  assert.equal(await page.evaluate(async () => (await fetch('/oauth/me')).status).catch(() => 401), 401);
+});
+
+visitor('the same person who signs in again in another tab is nobody else', {}, async ({ page, context }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.goto('/products/2');
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value === '유엔진');
+  await page.fill('#customerName', '받는 이');
+  const mark = await MARK(page);
+  const other = await context.newPage();
+  await signIn(other, ...CUSTOMER);
+  assert.notEqual(await MARK(page), mark);
+  await page.locator('.bar a[href="/mypage"]').waitFor(LIVE);
+  await page.click('form .primary');
+  await page.getByText('보내지 않았어요').or(page.locator('.steps[data-order-id]')).first().waitFor(LIVE);
+  assert.equal(await page.getByText('다른 분이 로그인했어요').count(), 0);
+});
+
 visitor('a sign-out that waits comes before whoever signs in next', { expected: ['ERR_'] }, async ({ page, context }) => {
   await signIn(page, ...CUSTOMER);
   await page.goto('/signin');

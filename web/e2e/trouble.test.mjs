@@ -101,6 +101,7 @@ visitor('what one has just ordered stays while my page is stopped', { expected: 
     await row(page, id).waitFor(LIVE);
     await page.waitForTimeout(WATCHED_MS);
     assert.equal(await row(page, id).count(), 1, 'after a while');
+    assert.equal(await page.locator('.orders-head .mark').innerText(), '다시 연결하는 중', 'what stands still is not live');
     await page.reload();
     await row(page, id).waitFor(LIVE);
     await page.waitForTimeout(WATCHED_MS);

@@ -3,7 +3,7 @@
  * for whoever typed it and nobody else. Passwords are never kept.
  */
 import { readJson, tab } from './kept';
-import { currentUser, onLeave, signInMark, wasReplaced } from './session.svelte';
+import { currentUser, onLeave, signInMark } from './session.svelte';
 
 const KEPT_AS = 'drafts';
 /** Forms that are kept at once; the oldest goes first. */
@@ -18,7 +18,7 @@ interface Draft {
 
 onLeave(() => {
   // A session that ended by itself ends no sentence.
-  if (signInMark() === null || wasReplaced()) tab.set(KEPT_AS, null);
+  if (signInMark() === null) tab.set(KEPT_AS, null);
 });
 
 /** What the signed-in user, or a visitor, has typed into `form`. */
@@ -31,7 +31,8 @@ export function draftOf<T>(form: string): T | undefined {
 export function keepDraft(form: string, typed: unknown): void {
   const before = drafts();
   const of = currentUser()?.username ?? before.find((it) => it.form === form)?.of ?? '';
-  const others = before.filter((it) => it.form !== form);
+  // Whoever types here now has no use for what somebody else has left.
+  const others = before.filter((it) => it.form !== form && (!of || !it.of || it.of === of));
   const kept: Draft[] = typed === undefined ? others : [...others, { form, of, typed }];
   tab.set(KEPT_AS, JSON.stringify(kept.slice(-FORMS_MAX)));
 }

@@ -4,6 +4,7 @@
  * A prerendered page was rendered in a locale chosen by the server; the app believes the page, so
  * that taking over changes no word.
  */
+import { part } from './fresh';
 import { chooseLocale, type Locale } from './texts/choose';
 import { ko, type Texts } from './texts/ko';
 
@@ -11,7 +12,7 @@ const YEAR_SECONDS = 31_536_000;
 /** Korean is always there; who reads another language loads its table, and only that. */
 const TABLES: Record<Locale, () => Texts | Promise<Texts>> = {
   ko: () => ko,
-  en: async () => (await import('./texts/en')).en,
+  en: async () => (await part(() => import('./texts/en'))).en,
 };
 
 let locale = $state<Locale>('ko');
@@ -36,14 +37,18 @@ export async function startLocale(prerendered: boolean): Promise<void> {
 }
 
 export async function switchLocale(): Promise<void> {
-  await show(locale === 'ko' ? 'en' : 'ko');
-  document.cookie = `lang=${locale}; Path=/; SameSite=Lax; Max-Age=${YEAR_SECONDS}`;
+  const chosen = locale === 'ko' ? 'en' : 'ko';
+  document.cookie = `lang=${chosen}; Path=/; SameSite=Lax; Max-Age=${YEAR_SECONDS}`;
+  await show(chosen);
 }
 
 async function show(chosen: Locale): Promise<void> {
   const table = TABLES[chosen]();
   // Nothing is waited for where nothing has to be: a promise would cost a frame.
-  texts = table instanceof Promise ? await table : table;
+  const loaded = table instanceof Promise ? await table.catch(() => undefined) : table;
+  // What cannot be loaded now is spoken after the next load.
+  if (!loaded) return;
+  texts = loaded;
   locale = chosen;
   document.documentElement.lang = chosen;
 }

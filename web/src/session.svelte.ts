@@ -134,11 +134,13 @@ function meet(): boolean {
   const now = local.get(KEPT_AS);
   if (now === mark) return false;
   const before = isSignedIn();
+  const was = user?.username;
   if (now === null) {
     leave();
   } else {
-    drop(now, before && now !== '');
-    if (now) void know();
+    drop(now);
+    // The same person may have signed in again: then nothing is said.
+    if (now) void know().then(() => (replaced = was !== undefined && user !== undefined && user.username !== was));
   }
   return before;
 }

@@ -43,5 +43,6 @@ export const en: Texts = {
   edit: 'Edit',
   badField: 'This value cannot be used. Please change it.',
   broken: 'Something went wrong. Please try again in a moment.',
+  notNow: 'This cannot be opened just now',
   loading: 'Loading',
 };

@@ -4,6 +4,7 @@ import { speak } from '../locale.svelte';
 export const orderWords = speak({
   ko: {
     quantity: '수량',
+    quantityRange: (min: number, max: number) => `수량은 ${min}개에서 ${max}개까지예요.`,
     fewer: '하나 줄이기',
     more: '하나 늘리기',
     total: '합계',
@@ -41,6 +42,7 @@ export const orderWords = speak({
   },
   en: {
     quantity: 'Quantity',
+    quantityRange: (min, max) => `Order ${min} to ${max} pieces.`,
     fewer: 'One fewer',
     more: 'One more',
     total: 'Total',

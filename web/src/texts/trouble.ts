@@ -20,7 +20,6 @@ export const troubleWords = speak({
     notFoundHint: '주소를 다시 확인하거나 상품부터 둘러보세요.',
     notYours: '볼 수 없는 화면이에요',
     notYoursHint: '다른 계정의 화면일 수 있어요. 로그인한 계정을 확인해 주세요.',
-    notNow: '지금은 열 수 없어요',
     search: '찾기',
   },
   en: {
@@ -41,7 +40,6 @@ export const troubleWords = speak({
     notFoundHint: 'Check the address, or start from the products.',
     notYours: 'This page is not yours to see',
     notYoursHint: 'It may belong to another account. Please check who is signed in.',
-    notNow: 'This cannot be opened just now',
     search: 'Search',
   },
 });
