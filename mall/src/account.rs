@@ -8,7 +8,9 @@
 
 mod api;
 mod decide;
+mod family;
 mod password;
+mod revocation;
 mod seed;
 mod token;
 mod user;
@@ -22,18 +24,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chassis::http::Stop;
-use chassis::identity::Signer;
+use chassis::identity::{self, Signer};
 use events::{Control, Database};
 use tracing::info;
 
 pub use api::Server;
 
+use self::family::ChainKey;
 use self::password::Passwords;
 use crate::setting::Loops;
 use crate::{Error, Loop, Name, Setting, blocking};
 
 /// The file of the signing key, in the service's folder.
 const KEY_FILE: &str = "signing.key";
+/// The file of the key that refresh tokens follow one another by.
+const CHAIN_FILE: &str = "refresh.key";
 
 /// The account service, open.
 #[derive(Clone)]
@@ -42,6 +47,7 @@ pub struct Account {
     database: Database,
     passwords: Passwords,
     signer: Arc<Signer>,
+    chain: ChainKey,
 }
 
 impl Account {
@@ -52,14 +58,18 @@ impl Account {
     /// See [`Error`].
     pub fn open(setting: Setting) -> Result<Account, Error> {
         let database = setting.database(Name::Account, store::sqlite::SCHEMA)?;
-        let key = setting.folder(Name::Account)?.join(KEY_FILE);
-        let signer = Signer::open(&key).map_err(Error::folder("the signing key"))?;
+        let folder = setting.folder(Name::Account)?;
+        let signer = Signer::open(&folder.join(KEY_FILE));
+        let signer = signer.map_err(Error::folder("the signing key"))?;
+        let chain = identity::secret(&folder.join(CHAIN_FILE));
+        let chain = chain.map_err(Error::folder("the key of refresh tokens"))?;
+        setting.remember_ended(&database)?;
         setting.verifier.replace_keys(&signer.public_keys());
         let passwords = Passwords::start().map_err(Error::folder("the password threads"))?;
         if setting.seed && blocking::wait(database.write(seed::sow))? {
             info!("the demo's users were written");
         }
-        Ok(Account { setting, database, passwords, signer: Arc::new(signer) })
+        Ok(Account { setting, database, passwords, signer: Arc::new(signer), chain })
     }
 
     /// What signs this service's tokens.
@@ -70,7 +80,8 @@ impl Account {
     /// What answers at `address` on one core.
     pub fn server(&self, address: SocketAddr) -> Server {
         let (database, passwords) = (self.database.clone(), self.passwords.clone());
-        Server::new(&self.setting, database, passwords, self.signer.clone(), address)
+        let keys = (self.signer.clone(), self.chain);
+        Server::new(&self.setting, database, passwords, keys, address)
     }
 
     /// Its relay, to be run to its end; it subscribes to nothing.

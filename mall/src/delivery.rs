@@ -38,6 +38,7 @@ impl Delivery {
     /// See [`Error`].
     pub fn open(setting: Setting) -> Result<Delivery, Error> {
         let database = setting.database(Name::Delivery, store::sqlite::SCHEMA)?;
+        setting.remember_ended(&database)?;
         Ok(Delivery { setting, database })
     }
 
@@ -50,6 +51,7 @@ impl Delivery {
     pub fn loops(&self, stop: &Stop) -> (Vec<Loop>, Vec<Control>) {
         Loops::new(&self.setting, Name::Delivery, &self.database, stop)
             .subscribe(Name::Order, OnOrder)
+            .subscribe(Name::Account, self.setting.on_ended())
             .finish()
     }
 

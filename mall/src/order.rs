@@ -46,6 +46,7 @@ impl Order {
     /// See [`Error`].
     pub fn open(setting: Setting) -> Result<Order, Error> {
         let database = setting.database(Name::Order, store::sqlite::SCHEMA)?;
+        setting.remember_ended(&database)?;
         Ok(Order { setting, database, running: Running::default() })
     }
 
@@ -59,6 +60,7 @@ impl Order {
         Loops::new(&self.setting, Name::Order, &self.database, stop)
             .subscribe(Name::Product, OnProduct)
             .subscribe(Name::Delivery, OnDelivery)
+            .subscribe(Name::Account, self.setting.on_ended())
             .finish()
     }
 

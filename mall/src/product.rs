@@ -47,6 +47,7 @@ impl Product {
     /// See [`Error`].
     pub fn open(setting: Setting) -> Result<Product, Error> {
         let database = setting.database(Name::Product, store::sqlite::SCHEMA)?;
+        setting.remember_ended(&database)?;
         if setting.seed && blocking::wait(database.write(seed::sow))? {
             info!("the demo's products were written");
         }
@@ -63,6 +64,7 @@ impl Product {
         Loops::new(&self.setting, Name::Product, &self.database, stop)
             .subscribe(Name::Order, OnOrder)
             .subscribe(Name::Delivery, OnDelivery)
+            .subscribe(Name::Account, self.setting.on_ended())
             .finish()
     }
 

@@ -10,6 +10,7 @@ use chassis::http::Stop;
 use chassis::identity::Verifier;
 use events::store::sqlite::{Options, Publishes};
 use events::{Broker, Clock, Control, Database, Handler, Relay, Retry, Subscription, Topic};
+use sessions::OnEnded;
 
 use crate::{Error, Faults, Name};
 
@@ -54,6 +55,16 @@ impl Setting {
             clock: self.clock.clone(),
         };
         Ok(Database::open(options)?)
+    }
+
+    /// Fills the verifier's memory with the sign-ins that `database` remembers as ended.
+    pub(crate) fn remember_ended(&self, database: &Database) -> Result<(), Error> {
+        Ok(sessions::load(database, self.verifier.ended(), (self.clock)())?)
+    }
+
+    /// What remembers them in a service's own database, whose schema has [`sessions::TABLE`].
+    pub(crate) fn on_ended(&self) -> OnEnded {
+        OnEnded::new(self.verifier.ended().clone(), self.clock.clone())
     }
 
     /// The service's own folder.

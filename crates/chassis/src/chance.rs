@@ -26,6 +26,14 @@ pub fn token(bytes: usize) -> String {
     URL_SAFE_NO_PAD.encode(buffer)
 }
 
+/// `count` random lower-case letters and digits.
+pub fn letters(count: usize) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnopqrstuvwxyz2345678";
+    let mut buffer = vec![0; count];
+    fill(&mut buffer);
+    buffer.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
+}
+
 /// A number in `0.0..1.0` for jitter; no secret.
 pub fn jitter() -> f64 {
     // 53 bits are what an f64 can hold.

@@ -11,6 +11,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::chance;
+
+/// Letters and digits of a folder's identity: 50 bits, which no two folders of a machine share.
+const IDENTITY_CHARS: usize = 10;
+
 /// A data folder held by this process; released when dropped.
 #[derive(Debug)]
 pub struct Folder {
@@ -93,6 +98,31 @@ impl Folder {
         &self.path
     }
 
+    /// What tells this folder from every other on this machine: a few letters and digits, drawn once.
+    ///
+    /// # Errors
+    /// The file cannot be read or written: the folder is not usable.
+    pub fn identity(&self) -> io::Result<String> {
+        let file = self.path.join("identity");
+        let known = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error),
+        };
+        let fits = known.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        if known.len() == IDENTITY_CHARS && fits {
+            return Ok(known);
+        }
+        let drawn = chance::letters(IDENTITY_CHARS);
+        let draft = self.path.join("identity.new");
+        let mut out = File::create(&draft)?;
+        out.write_all(drawn.as_bytes())?;
+        out.sync_all()?;
+        fs::rename(&draft, &file)?;
+        File::open(&self.path)?.sync_all()?;
+        Ok(drawn)
+    }
+
     /// Who holds `path` now, if a living process does.
     pub fn holder(path: &Path) -> Option<Holder> {
         let lock = File::open(path.join("lock")).ok()?;
@@ -129,6 +159,21 @@ mod tests {
         drop(first);
         assert_eq!(Folder::holder(place.path()), None);
         Folder::open(place.path()).expect("free again");
+    }
+
+    #[test]
+    fn a_folder_has_an_identity_that_stays_and_no_other_has() {
+        let (here, there) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
+        let one = Folder::open(here.path()).expect("free");
+        let identity = one.identity().expect("drawn");
+        assert_eq!(identity.len(), IDENTITY_CHARS);
+        assert_eq!(one.identity().expect("read"), identity);
+        drop(one);
+        let again = Folder::open(here.path()).expect("free");
+        assert_eq!(again.identity().expect("read"), identity);
+        assert_ne!(Folder::open(there.path()).expect("free").identity().expect("drawn"), identity);
+        fs::write(here.path().join("identity"), "a; b").expect("written");
+        assert_eq!(again.identity().expect("drawn anew").len(), IDENTITY_CHARS);
     }
 
     #[test]

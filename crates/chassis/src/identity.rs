@@ -6,6 +6,7 @@
 //!
 //! It does not know users or passwords: the account service asks [`Signer`] for a token.
 
+mod ended;
 pub mod issuer;
 mod signer;
 
@@ -20,7 +21,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use signer::Signer;
+pub use ended::{ENDED_MAX, Ended};
+pub use signer::{Signer, secret};
 
 /// The issuer of our tokens: fixed, so that a token survives a restart on another port.
 pub const ISSUER: &str = "yeoul";
@@ -36,8 +38,11 @@ pub struct Principal {
     pub subject: String,
     /// What it may do.
     pub role: Role,
-    /// The token's id: one sign-in.
+    /// The sign-in it belongs to (`sid`), which renewals carry on; the token's own id in one that
+    /// names none.
     pub session: String,
+    /// When it was made.
+    pub issued: Timestamp,
     /// When the token ends.
     pub expires: Timestamp,
 }
@@ -63,6 +68,8 @@ struct Claims {
     sub: String,
     role: Role,
     jti: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
     iat: i64,
     exp: i64,
 }
@@ -76,12 +83,16 @@ pub enum Refused {
     /// It has ended.
     #[error("the token has expired")]
     Expired,
+    /// Its sign-in was ended: see [`Ended`].
+    #[error("the sign-in has ended")]
+    Ended,
 }
 
 /// Verifies tokens against the present keys; clones share keys and memory.
 #[derive(Clone)]
 pub struct Verifier {
     shared: Arc<RwLock<Known>>,
+    ended: Ended,
 }
 
 struct Known {
@@ -107,14 +118,15 @@ impl Role {
 }
 
 impl Verifier {
-    /// A verifier of these keys.
+    /// A verifier of these keys; no sign-in has ended yet, and [`ENDED_MAX`] are remembered.
     pub fn new(keys: &JwkSet) -> Verifier {
-        let verifier = Verifier {
-            shared: Arc::new(RwLock::new(Known {
-                keys: HashMap::new(),
-                remembered: HashMap::new(),
-            })),
-        };
+        Verifier::with(keys, Ended::new(ENDED_MAX))
+    }
+
+    /// A verifier of these keys that refuses what `ended` names.
+    pub fn with(keys: &JwkSet, ended: Ended) -> Verifier {
+        let known = Known { keys: HashMap::new(), remembered: HashMap::new() };
+        let verifier = Verifier { shared: Arc::new(RwLock::new(known)), ended };
         verifier.replace_keys(keys);
         verifier
     }
@@ -132,23 +144,36 @@ impl Verifier {
         known.remembered.clear();
     }
 
+    /// The sign-ins that have ended, whose tokens are refused.
+    pub fn ended(&self) -> &Ended {
+        &self.ended
+    }
+
     /// Who holds `token` at `now`.
     ///
     /// # Errors
     /// See [`Refused`]: 401.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Principal>, Refused> {
+        let principal = self.inspect(token)?;
+        if principal.expires <= now {
+            return Err(Refused::Expired);
+        }
+        if self.ended.contains(&principal.session) {
+            return Err(Refused::Ended);
+        }
+        Ok(principal)
+    }
+
+    /// Whose token it was, whether or not it opens anything still: for ending its sign-in.
+    ///
+    /// # Errors
+    /// [`Refused::Invalid`]: it never was one.
+    pub fn inspect(&self, token: &str) -> Result<Arc<Principal>, Refused> {
         let seen = {
             let known = self.shared.read().unwrap_or_else(PoisonError::into_inner);
             known.remembered.get(token).cloned()
         };
-        let principal = match seen {
-            Some(principal) => principal,
-            None => self.check(token)?,
-        };
-        if principal.expires <= now {
-            return Err(Refused::Expired);
-        }
-        Ok(principal)
+        seen.map_or_else(|| self.check(token), Ok)
     }
 
     fn check(&self, token: &str) -> Result<Arc<Principal>, Refused> {
@@ -167,12 +192,13 @@ impl Verifier {
         validation.validate_exp = false;
         let claims =
             decode::<Claims>(token, &key, &validation).map_err(|_| Refused::Invalid)?.claims;
-        let expires = Timestamp::from_second(claims.exp).map_err(|_| Refused::Invalid)?;
+        let second = |second| Timestamp::from_second(second).map_err(|_| Refused::Invalid);
         let principal = Arc::new(Principal {
             subject: claims.sub,
             role: claims.role,
-            session: claims.jti,
-            expires,
+            session: claims.sid.unwrap_or(claims.jti),
+            issued: second(claims.iat)?,
+            expires: second(claims.exp)?,
         });
         self.remember(token, &id, &principal);
         Ok(principal)
@@ -188,6 +214,14 @@ impl Verifier {
             known.remembered.clear();
         }
         known.remembered.insert(token.into(), principal.clone());
+    }
+}
+
+impl Principal {
+    /// When the last token of its sign-in ends, if the sign-in is ended at `now`: each lives as long.
+    pub fn family_ends(&self, now: Timestamp) -> Timestamp {
+        let life = self.expires.duration_since(self.issued);
+        now.checked_add(life).unwrap_or(Timestamp::MAX).max(self.expires)
     }
 }
 

@@ -15,16 +15,19 @@ use chassis::telemetry::{Level, Metrics};
 use events::Broker;
 use guard::outlier::Outliers;
 use serde_json::{Map, Value, json};
+use sessions::Memory;
 use views::Views;
 
 use crate::app::AppFiles;
+use crate::cookies::Jar;
 use crate::guards::{Guards, millis, state_name};
 use crate::hygiene::Hygiene;
 use crate::meters::Meters;
 use crate::plan::{Endpoint, Plan, Upstream};
 use crate::proxy::{self, Core, Route};
 use crate::server::{Face, Server};
-use crate::sessions::{Revoked, Streams};
+use crate::session::sign_out;
+use crate::streams::Streams;
 
 /// What a gateway works with.
 pub struct Components {
@@ -32,6 +35,11 @@ pub struct Components {
     pub views: Views,
     /// Who verifies tokens.
     pub verifier: Verifier,
+    /// What remembers ended sign-ins; needed where browsers sign in ([`Plan::has_session`]).
+    pub sessions: Option<Memory>,
+    /// What the names of its cookies end in: letters and digits that no other gateway of this host
+    /// has.
+    pub identity: String,
     /// The log that topics are read from.
     pub broker: Arc<dyn Broker>,
     /// The app.
@@ -59,7 +67,8 @@ pub(crate) struct Shared {
     pub(crate) verifier: Verifier,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) app: AppFiles,
-    pub(crate) revoked: Revoked,
+    pub(crate) jar: Jar,
+    sessions: Option<Memory>,
     pub(crate) streams: Streams,
     stop: Stop,
     /// What is known together of each upstream.
@@ -68,7 +77,11 @@ pub(crate) struct Shared {
 
 impl Gateway {
     /// A gateway of `plan`; its circuits are closed, its limits whole.
+    ///
+    /// # Panics
+    /// Browsers sign in and there is no memory of ended sign-ins: a mistake of the composition.
     pub fn new(mut plan: Plan, components: Components) -> Gateway {
+        assert!(plan.session.is_none() || components.sessions.is_some(), "no memory of sessions");
         let now = clock::now();
         let metrics = &components.metrics;
         let route = |plan: crate::plan::Route| Route {
@@ -86,6 +99,11 @@ impl Gateway {
         let upstreams = plan.upstreams.iter().map(upstream).collect();
         let withheld = std::mem::take(&mut plan.withheld);
         let hygiene = Hygiene::new(plan.trusted.clone(), withheld, chance::spread());
+        let secure = plan.session.as_ref().is_some_and(|session| session.secure);
+        let jar = Jar::new(&components.identity, secure);
+        let streams = Streams::default();
+        let open_streams = streams.clone();
+        components.verifier.ended().on_end(move |session| open_streams.end(session));
         let shared = Arc::new(Shared {
             plan,
             hygiene: Arc::new(hygiene),
@@ -95,8 +113,9 @@ impl Gateway {
             verifier: components.verifier,
             broker: components.broker,
             app: components.app,
-            revoked: Revoked::default(),
-            streams: Streams::default(),
+            jar,
+            sessions: components.sessions,
+            streams,
             stop: components.stop,
             upstreams,
         });
@@ -132,19 +151,35 @@ impl Gateway {
         json!({ "routes": routes, "upstreams": upstreams.collect::<Map<_, _>>() })
     }
 
+    /// Tells the sign-in service of sign-outs that it has not heard of, until the stop; to be run on
+    /// one core.
+    pub async fn settle(self, stop: Stop) {
+        let Some(session) = &self.shared.plan.session else { return };
+        sign_out::settle(&self.shared, session, self.core(), stop).await;
+    }
+
     /// Ends every live stream, and those that come after: the process stops.
     pub fn end_streams(&self) {
         self.shared.streams.end_all();
     }
 
     fn server(&self, _core: usize, face: Face) -> Server {
+        Server::new(self.shared.clone(), self.core(), face)
+    }
+
+    /// A core's part of the data plane; made on the core it works on.
+    fn core(&self) -> Core {
         let upstreams = self.shared.plan.upstreams.iter().zip(&self.shared.upstreams);
-        let core = Core::new(proxy::pools(upstreams), self.shared.hygiene.clone());
-        Server::new(self.shared.clone(), core, face)
+        Core::new(proxy::pools(upstreams), self.shared.hygiene.clone())
     }
 }
 
 impl Shared {
+    /// The memory of ended sign-ins, where browsers sign in.
+    pub(crate) fn sessions(&self) -> &Memory {
+        self.sessions.as_ref().expect("checked when the gateway was made")
+    }
+
     /// Whether the process stops.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.is_stopped()

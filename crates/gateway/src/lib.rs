@@ -32,7 +32,7 @@ mod plan;
 mod proxy;
 mod server;
 mod session;
-mod sessions;
+mod streams;
 mod table;
 mod who;
 
@@ -46,5 +46,5 @@ pub use pages::wait::{WAIT_DEFAULT, WAIT_MAX};
 pub use plan::{Loop, Plan, compile};
 pub use proxy::{IDLE_MAX, KEPT_MAX, WHOLE_BYTES_MAX};
 pub use server::Server;
-pub use sessions::{REVOKED_MAX, STREAMS_MAX};
 pub use settings::Settings;
+pub use streams::STREAMS_MAX;

@@ -29,6 +29,7 @@ use crate::settings::{
 use crate::table::{Action, Entry, Table};
 
 pub(crate) use endpoint::Endpoint;
+pub(crate) use routes::SESSION_PATH;
 pub use warnings::Loop;
 
 /// A checked gateway, ready to be built: see [`Gateway::new`](crate::Gateway::new).
@@ -44,8 +45,7 @@ pub struct Plan {
     pub(crate) pages: Vec<Page>,
     pub(crate) lists: Vec<List>,
     pub(crate) heads: Vec<Head>,
-    /// The route that sign-in by cookie asks.
-    pub(crate) session: Option<usize>,
+    pub(crate) session: Option<Session>,
     pub(crate) app: bool,
     /// Whether a refusal is shown as a page.
     pub(crate) error_pages: bool,
@@ -108,6 +108,17 @@ impl Default for Timeouts {
             upload: UPLOAD_TIMEOUT.0,
         }
     }
+}
+
+/// Sign-in by cookie.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The route to the token endpoint.
+    pub(crate) sign_in: usize,
+    /// The same, for telling of a sign-out: nothing refuses that.
+    pub(crate) sign_out: usize,
+    pub(crate) secure: bool,
+    pub(crate) topic: Option<String>,
 }
 
 /// What of a route needs no token.
@@ -203,6 +214,16 @@ impl Plan {
             Action::Proxy(_) | Action::Events | Action::Session => return None,
         };
         Some(&self.pages[at])
+    }
+
+    /// Whether browsers sign in here, so that the gateway needs a memory of ended sign-ins.
+    pub fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// The topic on which the sign-in service says which sign-ins have ended.
+    pub fn session_topic(&self) -> Option<&str> {
+        self.session.as_ref()?.topic.as_deref()
     }
 
     /// Says where the upstream `name` is after all; a name that no route leads to is passed over.

@@ -20,11 +20,12 @@ use std::time::Duration;
 
 use chassis::http::problem::CHALLENGE;
 use chassis::http::query::Query;
-use chassis::http::{Inbound, Problem, Request, Response, Serve, Trace};
-use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
+use chassis::http::{Client, Inbound, Problem, Request, Response, Serve, Trace};
+use http::header::{CACHE_CONTROL, SET_COOKIE, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use crate::cookies::Cookies;
 use crate::gateway::Shared;
 use crate::negotiation;
 use crate::pages::{self, lists, live, wait};
@@ -69,8 +70,15 @@ impl Server {
     }
 
     async fn answer(&self, parts: Box<Parts>, body: Inbound, peer: SocketAddr) -> Response {
-        let done = match self.admit(&parts) {
-            Ok(Admitted::Answer(response)) => return response,
+        let mut stale = false;
+        let admitted = self.admit(&parts, peer, &mut stale);
+        let gone = if stale {
+            self.cookies(&parts.headers, peer).without_session(&parts.headers)
+        } else {
+            Vec::new()
+        };
+        let done = match admitted {
+            Ok(Admitted::Answer(response)) => return without(response, gone),
             Ok(Admitted::App { route, page }) => {
                 return Box::pin(self.app_if_known(route, page, (&parts, peer))).await;
             }
@@ -82,30 +90,38 @@ impl Server {
                     // Kept, it could be shown in the place of the app's page that has this address.
                     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
                 }
-                return response;
+                return without(response, gone);
             }
-            Ok(Admitted::Session { route }) => {
-                return Box::pin(self.session(route, parts, (body, peer))).await;
+            Ok(Admitted::Session) => {
+                return Box::pin(self.session(parts, (body, peer))).await;
             }
             Ok(Admitted::Local(local)) => self.local(local, &parts).await,
             Err(problem) => Err(problem),
         };
-        match done {
+        let response = match done {
             Ok(response) => response,
             Err(problem) => problem.into_response(&Trace::take(&parts.headers)),
-        }
+        };
+        without(response, gone)
+    }
+
+    /// The cookies of a request's scheme.
+    fn cookies(&self, headers: &HeaderMap, peer: SocketAddr) -> &Cookies {
+        let client = Client::of(headers, peer.ip(), &self.shared.plan.trusted);
+        self.shared.jar.of(client.secure)
     }
 
     async fn session(
         &self,
-        route: usize,
         mut parts: Box<Parts>,
         (body, peer): (Inbound, SocketAddr),
     ) -> Response {
         let trace = Trace::take(&parts.headers);
         let (shared, core) = (&*self.shared, &self.core);
         parts.extensions.clear();
-        let ask = session::Ask { shared, core, route: &shared.routes[route], parts, peer };
+        let session = shared.plan.session.as_ref().expect("its path has been found");
+        let cookies = self.cookies(&parts.headers, peer);
+        let ask = session::Ask { shared, core, session, cookies, parts, peer };
         let answered = ask.answer(body).await;
         let mut response = answered.unwrap_or_else(|problem| problem.into_response(&trace));
         if response.status() == StatusCode::UNAUTHORIZED {
@@ -179,7 +195,7 @@ impl Server {
         let full = || Problem::unavailable("connection_limit_reached", 1);
         let seat = shared.streams.sit(session).ok_or_else(full)?;
         // The sign-in may have ended between its check and the seat.
-        if session.is_some_and(|session| shared.revoked.is_revoked(session)) {
+        if session.is_some_and(|session| shared.verifier.ended().contains(session)) {
             return Err(Problem::unauthorized());
         }
         if shared.is_stopped() {
@@ -214,6 +230,14 @@ impl Serve for Server {
     fn write_idle(&self) -> Duration {
         self.shared.plan.idle.unwrap_or(IDLE_TIMEOUT.0)
     }
+}
+
+/// An answer that takes cookies back.
+fn without(mut response: Response, gone: Vec<HeaderValue>) -> Response {
+    for cookie in gone {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
 }
 
 /// Whether a request for a page is for its HTML.

@@ -2,32 +2,42 @@
 //!
 //! The gateway knows no password and keeps no session: it asks the token endpoint as any client
 //! would. What it adds is that no script sees a token, that no other site's page can sign anybody
-//! in or out, and that a token that was signed out opens nothing here any more.
+//! in or out, and that a sign-in that was ended opens nothing here any more, whatever becomes of the
+//! service that gave it (see [`sign_out`]).
+
+mod endpoint;
+pub(crate) mod sign_out;
+
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use chassis::clock;
 use chassis::http::fields::Form;
 use chassis::http::{Body, Inbound, Problem, Response, body, empty, json};
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
-use serde_json::json as value;
+use serde_json::{Value, json as value};
 use tracing::warn;
 
-use std::net::SocketAddr;
-
-use crate::cookies;
+use crate::cookies::Cookies;
 use crate::gateway::Shared;
-use crate::hygiene;
 use crate::origin;
-use crate::proxy::{Call, Core, Route};
-use crate::who::Who;
+use crate::plan::Session;
+use crate::proxy::Core;
+use endpoint::Endpoint;
 
 /// The largest form of a sign-in.
 const FORM_BYTES_MAX: usize = 8 * 1024;
+/// Where tokens are given.
 const TOKEN_PATH: &str = "/oauth/token";
+/// When it is worth coming back to a memory of ended sign-ins that was full.
+const FULL_RETRY_SECONDS: u64 = 60;
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+/// The fields of a rate limit that a refusal of the token endpoint keeps.
+const RATE_LIMIT: [HeaderName; 2] =
+    [HeaderName::from_static("ratelimit"), HeaderName::from_static("ratelimit-policy")];
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// What the token endpoint gives.
@@ -51,7 +61,8 @@ enum Answer {
 pub(crate) struct Ask<'g> {
     pub(crate) shared: &'g Shared,
     pub(crate) core: &'g Core,
-    pub(crate) route: &'g Route,
+    pub(crate) session: &'g Session,
+    pub(crate) cookies: &'g Cookies,
     pub(crate) parts: Box<Parts>,
     pub(crate) peer: SocketAddr,
 }
@@ -68,7 +79,7 @@ impl Ask<'_> {
         match self.parts.method {
             Method::POST => self.sign_in(body).await,
             Method::PUT => self.renew().await,
-            _ => Ok(self.sign_out()),
+            _ => self.sign_out().await,
         }
     }
 
@@ -79,79 +90,75 @@ impl Ask<'_> {
             let missing = value!({ "error": "invalid_request" });
             return Ok(quiet(json(StatusCode::BAD_REQUEST, &missing)));
         };
+        if self.shared.verifier.ended().is_full(clock::wall()) {
+            let full = Problem::unavailable("connection_limit_reached", FULL_RETRY_SECONDS);
+            return Err(full.detail("too many sign-ins have ended of late"));
+        }
         let pairs = [("grant_type", "password"), ("username", username), ("password", password)];
         match self.token(&pairs).await? {
-            Answer::Granted(granted) => signed_in(&granted),
+            Answer::Granted(granted) => signed_in(self.cookies, &granted),
             Answer::Refused(status, text) => Ok(refused(status, text)),
         }
     }
 
     async fn renew(&self) -> Result<Response, Problem> {
-        let Some(refresh) = cookies::get(&self.parts.headers, cookies::REFRESH) else {
-            return Ok(cleared(StatusCode::UNAUTHORIZED));
+        let Some(refresh) = self.cookies.refresh(&self.parts.headers) else {
+            return Err(Problem::unauthorized());
         };
+        let owed = self.shared.sessions().is_owed(refresh);
+        if owed.map_err(|_| Problem::storage_unavailable())? {
+            return Ok(cleared(self.cookies, StatusCode::UNAUTHORIZED));
+        }
         let pairs = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
         match self.token(&pairs).await? {
-            Answer::Granted(granted) => signed_in(&granted),
-            Answer::Refused(..) => Ok(cleared(StatusCode::UNAUTHORIZED)),
+            // It ended here, and who gave it has not heard yet.
+            Answer::Granted(granted) if self.is_ended(&granted.access_token) => {
+                Ok(cleared(self.cookies, StatusCode::UNAUTHORIZED))
+            }
+            Answer::Granted(granted) => signed_in(self.cookies, &granted),
+            Answer::Refused(_, text) if is_invalid_grant(&text) => {
+                Ok(cleared(self.cookies, StatusCode::UNAUTHORIZED))
+            }
+            Answer::Refused(status, text) => Ok(refused(status, text)),
         }
     }
 
-    fn sign_out(&self) -> Response {
-        let (shared, now) = (self.shared, clock::wall());
-        let who = Who::of(&self.parts.headers, &shared.verifier, &shared.revoked, now);
-        if let Ok(Who { principal: Some(principal), .. }) = who {
-            shared.revoked.revoke(&principal, now);
-            shared.streams.end(&principal.session);
-        }
-        let mut response = cleared(StatusCode::NO_CONTENT);
-        let cache = HeaderValue::from_static("\"cache\"");
-        response.headers_mut().insert(CLEAR_SITE_DATA, cache);
-        response
+    fn is_ended(&self, token: &str) -> bool {
+        let verifier = &self.shared.verifier;
+        verifier.inspect(token).is_ok_and(|it| verifier.ended().contains(&it.session))
     }
 
-    /// Asks the token endpoint.
+    /// Asks the token endpoint for tokens.
     async fn token(&self, pairs: &[(&str, &str)]) -> Result<Answer, Problem> {
-        let form = encoded(pairs);
-        let call = Call {
-            parts: Box::new(self.request(form.len())),
-            who: Who::default(),
-            peer: self.peer,
-            shared_with_app: false,
-        };
-        let (status, headers, text) = self.core.ask(self.route, call, form.into()).await?;
+        let endpoint = self.endpoint(self.session.sign_in);
+        let (status, headers, text) = endpoint.ask(TOKEN_PATH, pairs).await?;
         if status.is_success() {
             return serde_json::from_slice(&text).map(Answer::Granted).map_err(|error| {
                 warn!(%error, "the token endpoint's answer is no token");
                 nonsense()
             });
         }
-        if status.is_client_error() && is_json(&headers) {
+        let worded = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
+        if worded && is_json(&headers) {
             return Ok(Answer::Refused(status, text));
         }
         Err(passed_on(status, &headers))
     }
 
-    fn request(&self, length: usize) -> Parts {
-        let mut request = Request::post(TOKEN_PATH).body(()).expect("a constant path");
-        let headers = request.headers_mut();
-        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        headers.insert(CONTENT_TYPE, form);
-        headers.insert(CONTENT_LENGTH, length.into());
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let trace = HeaderName::from_static(chassis::http::trace::TRACEPARENT);
-        for name in [HOST, trace].into_iter().chain(hygiene::ORIGINS) {
-            for value in self.parts.headers.get_all(&name) {
-                headers.append(&name, value.clone());
-            }
-        }
-        request.into_parts().0
+    fn endpoint(&self, route: usize) -> Endpoint<'_> {
+        let route = &self.shared.routes[route];
+        Endpoint { core: self.core, route, asked_by: (&self.parts.headers, self.peer) }
     }
 }
 
-fn signed_in(granted: &Granted) -> Result<Response, Problem> {
-    let session = cookies::session(&granted.access_token, granted.expires_in);
-    let refresh = granted.refresh_token.as_deref().and_then(cookies::refresh);
+/// Whether the token endpoint says that a refresh token is of no family that lives (RFC 6749, 5.2).
+fn is_invalid_grant(text: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(text).is_ok_and(|body| body["error"] == "invalid_grant")
+}
+
+fn signed_in(cookies: &Cookies, granted: &Granted) -> Result<Response, Problem> {
+    let session = cookies.carry_session(&granted.access_token, granted.expires_in);
+    let refresh = granted.refresh_token.as_deref().and_then(|token| cookies.carry_refresh(token));
     let mut response = quiet(empty(StatusCode::NO_CONTENT));
     for cookie in [Some(session.ok_or_else(nonsense)?), refresh].into_iter().flatten() {
         response.headers_mut().append(SET_COOKIE, cookie);
@@ -168,9 +175,9 @@ fn refused(status: StatusCode, text: Bytes) -> Response {
     quiet(response)
 }
 
-fn cleared(status: StatusCode) -> Response {
+fn cleared(cookies: &Cookies, status: StatusCode) -> Response {
     let mut response = quiet(empty(status));
-    for cookie in cookies::cleared() {
+    for cookie in cookies.cleared() {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     response
@@ -193,7 +200,10 @@ fn passed_on(status: StatusCode, headers: &HeaderMap) -> Problem {
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .unwrap_or(1);
     if status == StatusCode::TOO_MANY_REQUESTS {
-        return Problem::too_many(seconds);
+        let fields = RATE_LIMIT.into_iter().filter_map(|name| Some((headers.get(&name)?, name)));
+        return fields.fold(Problem::too_many(seconds), |problem, (value, name)| {
+            problem.header(name, value.clone())
+        });
     }
     warn!(%status, "the sign-in service refused");
     Problem::unavailable("destination_unavailable", seconds).detail("sign-in is not available")
@@ -204,43 +214,10 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.starts_with("application/json"))
 }
 
-/// A form, encoded.
-fn encoded(pairs: &[(&str, &str)]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    for (name, value) in pairs {
-        if !text.is_empty() {
-            text.push('&');
-        }
-        text.push_str(name);
-        text.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    text.push(char::from(byte));
-                }
-                other => write!(text, "%{other:02X}").expect("a string takes any text"),
-            }
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_form_cannot_be_escaped_from() {
-        let cases = [
-            (vec![("a", "b")], "a=b"),
-            (vec![("a", "1@x.y"), ("b", "p&c=d%")], "a=1%40x.y&b=p%26c%3Dd%25"),
-            (vec![("a", "가 +\r\n")], "a=%EA%B0%80%20%2B%0D%0A"),
-        ];
-        for (pairs, expected) in cases {
-            assert_eq!(encoded(&pairs), expected);
-        }
-    }
+    use crate::cookies::Jar;
 
     #[test]
     fn a_grant_becomes_two_cookies_and_nothing_else() {
@@ -249,6 +226,8 @@ mod tests {
             expires_in: 900,
             refresh_token: refresh.map(str::to_owned),
         };
+        let jar = Jar::new("x", false);
+        let signed_in = |granted: &Granted| super::signed_in(jar.of(false), granted);
         let response = signed_in(&granted("a.b.c", Some("r"))).expect("cookies");
         assert_eq!(response.status(), 204);
         assert_eq!(response.headers().get_all(SET_COOKIE).iter().count(), 2);

@@ -247,6 +247,14 @@ pub struct App {
 pub struct Session {
     /// The upstream that has `/oauth/token`.
     pub upstream: String,
+    /// The topic on which that service says which sign-ins have ended; sign-ins end here alone
+    /// without it.
+    #[serde(default)]
+    pub topic: Option<String>,
+    /// Whether every browser comes by HTTPS, which ends before us: cookies are then for HTTPS alone.
+    /// Without it a trusted proxy's `X-Forwarded-Proto` says so for each request.
+    #[serde(default)]
+    pub secure: bool,
     /// What a sign-in has to pass; [`SESSION_TIMEOUT`] and a breaker with its defaults without it.
     #[serde(default = "guarded")]
     pub guard: Guard,

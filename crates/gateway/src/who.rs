@@ -1,7 +1,8 @@
 //! Who asks: the token of a request, from its `Authorization` or from a browser's cookie.
 //!
 //! `Authorization` wins where there is one, whatever its scheme: a client that speaks for itself is
-//! not taken for a browser. A token that is presented must be good, even where none is needed.
+//! not taken for a browser, and a token it presents must be good, even where none is needed. A cookie
+//! is what a browser adds by itself: one that is no good is nobody's, and is taken back.
 
 use std::sync::Arc;
 
@@ -10,8 +11,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
-use crate::cookies;
-use crate::sessions::Revoked;
+use crate::cookies::Cookies;
 
 /// The sender of a request.
 #[derive(Clone, Debug, Default)]
@@ -20,12 +20,19 @@ pub(crate) struct Who {
     pub(crate) principal: Option<Arc<Principal>>,
     /// The token as it goes on to a service, where a cookie brought it.
     bearer: Option<HeaderValue>,
+    /// Whether a cookie brought what is no token, or not any more.
+    stale: bool,
 }
 
 impl Who {
     /// Whether a browser added the token by itself.
     pub(crate) fn is_by_cookie(&self) -> bool {
         self.bearer.is_some()
+    }
+
+    /// Whether it brings a cookie that should be taken back.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale
     }
 
     /// The principal's name.
@@ -41,25 +48,31 @@ impl Who {
     /// Reads and verifies what a request presents.
     ///
     /// # Errors
-    /// 401: it presents a token that is none.
+    /// 401: its `Authorization` presents a token that is none.
     pub(crate) fn of(
         headers: &HeaderMap,
         verifier: &Verifier,
-        revoked: &Revoked,
+        cookies: &Cookies,
         now: Timestamp,
     ) -> Result<Who, Refused> {
-        let (token, by_cookie) = match presented(headers)? {
-            Presented::Nothing => return Ok(Who::default()),
-            Presented::Bearer(token) => (token, false),
-            Presented::Cookie(token) => (token, true),
-        };
-        let principal = verifier.verify(token, now)?;
-        if revoked.is_revoked(&principal.session) {
-            return Err(Refused::Expired);
+        match presented(headers, cookies)? {
+            Presented::Nothing => Ok(Who::default()),
+            Presented::Bearer(token) => {
+                let principal = Some(verifier.verify(token, now)?);
+                Ok(Who { principal, ..Who::default() })
+            }
+            Presented::Cookie(token) => {
+                let stale = Who { stale: true, ..Who::default() };
+                Ok(Who::by_cookie(token, verifier, now).unwrap_or(stale))
+            }
+            Presented::OldCookie => Ok(Who { stale: true, ..Who::default() }),
         }
-        let bearer = by_cookie.then(|| HeaderValue::try_from(format!("Bearer {token}")));
-        let bearer = bearer.transpose().map_err(|_| Refused::Invalid)?;
-        Ok(Who { principal: Some(principal), bearer })
+    }
+
+    fn by_cookie(token: &str, verifier: &Verifier, now: Timestamp) -> Option<Who> {
+        let principal = verifier.verify(token, now).ok()?;
+        let bearer = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
+        Some(Who { principal: Some(principal), bearer: Some(bearer), stale: false })
     }
 }
 
@@ -68,13 +81,18 @@ enum Presented<'h> {
     Nothing,
     Bearer(&'h str),
     Cookie(&'h str),
+    /// One that is empty, or of a name that is not used any more.
+    OldCookie,
 }
 
-fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Refused> {
+fn presented<'h>(headers: &'h HeaderMap, cookies: &Cookies) -> Result<Presented<'h>, Refused> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
-        let cookie = cookies::get(headers, cookies::SESSION);
-        return Ok(cookie.map_or(Presented::Nothing, Presented::Cookie));
+        return Ok(match cookies.session(headers) {
+            Some(token) => Presented::Cookie(token),
+            None if cookies.is_brought(headers) => Presented::OldCookie,
+            None => Presented::Nothing,
+        });
     };
     if values.next().is_some() {
         return Err(Refused::Invalid);
@@ -98,10 +116,12 @@ mod tests {
     use http::header::COOKIE;
 
     use super::*;
+    use crate::cookies::Jar;
 
     #[test]
     fn what_is_presented_is_found_in_its_order() {
-        let cases: [(&[&str], &str, Result<Presented<'_>, Refused>); 11] = [
+        let jar = Jar::new("x", false);
+        let cases: [(&[&str], &str, Result<Presented<'_>, Refused>); 13] = [
             (&[], "", Ok(Presented::Nothing)),
             (&["Bearer t"], "", Ok(Presented::Bearer("t"))),
             (&["bearer  t "], "", Ok(Presented::Bearer("t"))),
@@ -109,10 +129,12 @@ mod tests {
             (&["Bearer "], "", Err(Refused::Invalid)),
             (&["Basic x"], "", Ok(Presented::Nothing)),
             (&["Bearer t", "Bearer u"], "", Err(Refused::Invalid)),
-            (&[], "yeoul_session=c", Ok(Presented::Cookie("c"))),
-            (&["Bearer t"], "yeoul_session=c", Ok(Presented::Bearer("t"))),
-            (&["Basic x"], "yeoul_session=c", Ok(Presented::Nothing)),
-            (&[], "yeoul_session=", Ok(Presented::Nothing)),
+            (&[], "yeoul_session_x=c", Ok(Presented::Cookie("c"))),
+            (&["Bearer t"], "yeoul_session_x=c", Ok(Presented::Bearer("t"))),
+            (&["Basic x"], "yeoul_session_x=c", Ok(Presented::Nothing)),
+            (&[], "yeoul_session_x=", Ok(Presented::OldCookie)),
+            (&[], "yeoul_session=c", Ok(Presented::OldCookie)),
+            (&[], "yeoul_session_y=c", Ok(Presented::Nothing)),
         ];
         for (authorization, cookie, expected) in cases {
             let mut headers = HeaderMap::new();
@@ -120,25 +142,36 @@ mod tests {
             for value in authorization {
                 headers.append(AUTHORIZATION, value.parse().expect("a value"));
             }
-            assert_eq!(presented(&headers), expected, "{authorization:?} {cookie}");
+            assert_eq!(presented(&headers, jar.of(false)), expected, "{authorization:?} {cookie}");
         }
     }
 
     #[test]
-    fn a_good_token_names_its_principal_until_it_is_taken_back() {
-        let (signer, revoked) = (Signer::ephemeral(), Revoked::default());
+    fn a_good_token_names_its_principal_until_its_sign_in_ends() {
+        let (signer, jar) = (Signer::ephemeral(), Jar::new("x", false));
         let verifier = Verifier::new(&signer.public_keys());
         let now = Timestamp::from_second(1_000).expect("a second");
-        let token = signer.mint("a@b", Role::OrderCustomer, now, Duration::from_secs(60)).text;
-        let mut headers = HeaderMap::new();
-        headers.insert(COOKIE, format!("yeoul_session={token}").parse().expect("a value"));
-        let who = Who::of(&headers, &verifier, &revoked, now).expect("a good token");
+        let token = signer.mint("a@b", Role::OrderCustomer, now, Duration::from_secs(60));
+        let who_at = |headers: &HeaderMap, now| Who::of(headers, &verifier, jar.of(false), now);
+        let (mut cookie, mut bearer) = (HeaderMap::new(), HeaderMap::new());
+        let pair = format!("yeoul_session_x={}", token.text);
+        cookie.insert(COOKIE, pair.parse().expect("a value"));
+        let text = format!("Bearer {}", token.text);
+        bearer.insert(AUTHORIZATION, text.parse().expect("a value"));
+        let who = who_at(&cookie, now).expect("a good token");
         assert_eq!(who.subject(), Some("a@b"));
-        assert!(who.is_by_cookie());
+        assert!(who.is_by_cookie() && !who.is_stale());
+        assert_eq!(who.into_bearer().expect("a token"), text.as_str());
+        assert!(!who_at(&bearer, now).expect("a good token").is_by_cookie());
+
         let late = now + Duration::from_secs(60);
-        assert!(Who::of(&headers, &verifier, &revoked, late).is_err());
-        revoked.revoke(who.principal.as_ref().expect("a principal"), now);
-        assert!(Who::of(&headers, &verifier, &revoked, now).is_err());
-        assert_eq!(who.into_bearer().expect("a token"), format!("Bearer {token}").as_str());
+        let no_good_at = |now| {
+            let who = who_at(&cookie, now).expect("nobody");
+            assert!(who.principal.is_none() && who.is_stale() && !who.is_by_cookie());
+            assert!(who_at(&bearer, now).is_err(), "who speaks for itself is told");
+        };
+        no_good_at(late);
+        verifier.ended().end(&token.session, late, now);
+        no_good_at(now);
     }
 }

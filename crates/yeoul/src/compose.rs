@@ -5,4 +5,5 @@
 
 pub(crate) mod layer;
 pub(crate) mod mall;
+mod sessions;
 mod vouch;

@@ -189,12 +189,13 @@ fn compile(
             mistakes.push(tree.mistake(&[name], "must be a loopback address"));
         }
     }
-    let (topics, unknown) = topics(&definitions, file.mall.is_some());
-    mistakes.extend(
-        unknown
-            .into_iter()
-            .map(|name| tree.mistake(&["views"], format!("`{name}` is no name of a topic"))),
-    );
+    let heard = settings.session.as_ref().and_then(|session| session.topic.as_deref());
+    let (topics, unknown) = topics(&definitions, file.mall.is_some(), heard);
+    mistakes.extend(unknown.into_iter().map(|name| {
+        let path =
+            if Some(name.as_str()) == heard { &["session", "topic"][..] } else { &["views"] };
+        tree.mistake(path, format!("`{name}` is no name of a topic"))
+    }));
     let gateway = match gateway::compile(&settings, &definitions) {
         Ok(gateway) => gateway,
         Err(list) => {
@@ -238,9 +239,10 @@ fn hardly_meant(
     (certain.iter().map(|found| with_line(&found.mistake)).collect(), warnings)
 }
 
-/// The topics of the mall, and those that views read.
-fn topics(definitions: &Definitions, mall: bool) -> (Vec<Topic>, Vec<String>) {
+/// The topics of the mall, those that views read, and the one on which sign-ins end.
+fn topics(definitions: &Definitions, mall: bool, heard: Option<&str>) -> (Vec<Topic>, Vec<String>) {
     let mut names = definitions.topics();
+    names.extend(heard.map(str::to_owned));
     if mall {
         names.extend(mall::TOPICS.map(str::to_owned));
     }

@@ -1,4 +1,4 @@
-//! Account's port: sign-up, tokens, keys, oneself.
+//! Account's port: sign-up, tokens and their end, keys, oneself.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use chassis::http::path::Table;
 use chassis::http::{Problem, Request, Response, Serve, json};
-use chassis::identity::{Role, Signer};
+use chassis::identity::{Role, Signer, Verifier};
 use events::store::sqlite::Write;
 use events::{Cause, Clock, Database, Draft};
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::decide::SignUp;
+use super::family::ChainKey;
 use super::password::Passwords;
+use super::revocation;
 use super::store::sqlite;
 use super::token;
 use super::user::User;
@@ -31,6 +33,9 @@ pub struct Server {
     pub(super) database: Database,
     pub(super) passwords: Passwords,
     pub(super) signer: Arc<Signer>,
+    pub(super) verifier: Verifier,
+    /// What refresh tokens follow one another by.
+    pub(super) chain: ChainKey,
     pub(super) clock: Clock,
     /// The client that may sign in as itself: name and secret.
     pub(super) client: Option<(&'static str, &'static str)>,
@@ -39,6 +44,7 @@ pub struct Server {
 #[derive(Clone, Copy)]
 enum Action {
     Token,
+    Revoke,
     SignUp,
     Me,
     Keys,
@@ -49,13 +55,14 @@ impl Server {
         setting: &Setting,
         database: Database,
         passwords: Passwords,
-        signer: Arc<Signer>,
+        (signer, chain): (Arc<Signer>, ChainKey),
         address: SocketAddr,
     ) -> Server {
         Server {
             edge: Edge::new(Name::Account, setting, address),
             table: Table::new(vec![
                 ("/oauth/token", Method::POST, Action::Token),
+                ("/oauth/revoke", Method::POST, Action::Revoke),
                 ("/oauth/users", Method::POST, Action::SignUp),
                 ("/oauth/me", Method::GET, Action::Me),
                 ("/.well-known/jwks.json", Method::GET, Action::Keys),
@@ -63,6 +70,8 @@ impl Server {
             database,
             passwords,
             signer,
+            verifier: setting.verifier.clone(),
+            chain,
             clock: setting.clock.clone(),
             client: setting.seed.then_some(super::seed::CLIENT),
         }
@@ -71,6 +80,7 @@ impl Server {
     async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {
         match action {
             Action::Token => Ok(token::answer(self, call).await),
+            Action::Revoke => Ok(revocation::answer(self, call).await),
             Action::SignUp => self.sign_up(call).await,
             Action::Me => self.me(&call),
             Action::Keys => Ok(self.keys()),

@@ -1,25 +1,25 @@
 //! Tokens: what is asked for by a grant, in the words of RFC 6749.
 //!
-//! Access tokens are signed and live an hour; nobody keeps them. Refresh tokens are secrets of 256
-//! bits kept by their hash, each good for one use; how many a user holds and how long is bounded.
+//! Access tokens are signed and live an hour; nobody keeps them. Refresh tokens belong to a family
+//! (see [`family`](super::family)), which an end takes as a whole.
 
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chassis::chance;
 use chassis::http::fields::Form;
 use chassis::http::{Problem, Response, json};
 use chassis::identity::Role;
-use events::store::sqlite::Write;
+use events::Cause;
 use http::header::{AUTHORIZATION, PRAGMA, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::json as value;
 use sha2::{Digest, Sha256};
 
 use super::api::Server;
 use super::decide::Grant;
+use super::family::{self, Renewed};
 use super::store::sqlite;
 use super::wire::Tokens;
 use crate::edge::{self, Call, Refusal};
@@ -29,10 +29,13 @@ pub(super) const ACCESS_LIFE: Duration = Duration::from_secs(60 * 60);
 /// How long a refresh token may wait for its use.
 pub(super) const REFRESH_LIFE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-const REFRESH_BYTES: usize = 32;
+/// Bytes of a sign-in's id, before they become text.
+const SESSION_BYTES: usize = 16;
+/// When it is worth coming back to a memory of ended sign-ins that was full.
+const FULL_RETRY_SECONDS: u64 = 60;
 
 /// Why there is no token.
-enum Denied {
+pub(super) enum Denied {
     /// 400 with RFC 6749's word.
     Word(&'static str),
     /// 401: the client's own name or secret is wrong.
@@ -41,10 +44,11 @@ enum Denied {
     Refusal(Refusal),
 }
 
-/// Whom a token is for, and the refresh token that goes with it.
+/// Whom a token is for, of which sign-in, and the refresh token that goes with it.
 struct Granted {
     subject: String,
     role: Role,
+    session: String,
     refresh: Option<String>,
 }
 
@@ -54,18 +58,27 @@ impl<E: Into<Refusal>> From<E> for Denied {
     }
 }
 
+impl Denied {
+    /// The answer in the words of RFC 6749, 5.2.
+    pub(super) fn answer(self, call: &Call) -> Response {
+        match self {
+            Denied::Word(word) => refusal(StatusCode::BAD_REQUEST, word),
+            Denied::Client => {
+                let mut response = refusal(StatusCode::UNAUTHORIZED, "invalid_client");
+                let challenge = HeaderValue::from_static("Basic realm=\"oauth\"");
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                response
+            }
+            Denied::Refusal(cause) => in_its_words(cause, call),
+        }
+    }
+}
+
 /// Answers a token request.
 pub(super) async fn answer(server: &Server, mut call: Call) -> Response {
     let response = match grant(server, &mut call).await {
         Ok(granted) => tokens(server, &granted),
-        Err(Denied::Word(word)) => refusal(StatusCode::BAD_REQUEST, word),
-        Err(Denied::Client) => {
-            let mut response = refusal(StatusCode::UNAUTHORIZED, "invalid_client");
-            let challenge = HeaderValue::from_static("Basic realm=\"oauth\"");
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-            response
-        }
-        Err(Denied::Refusal(cause)) => in_its_words(cause, &call),
+        Err(denied) => denied.answer(&call),
     };
     let mut response = edge::private(response);
     response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
@@ -78,16 +91,17 @@ async fn grant(server: &Server, call: &mut Call) -> Result<Granted, Denied> {
     let form = Form::parse(&call.headers, &body).map_err(|_| Denied::Word("invalid_request"))?;
     match Grant::read(&form).map_err(Denied::Word)? {
         Grant::Password { username, password } => by_password(server, &username, password).await,
-        Grant::Refresh { token } => by_refresh(server, &token).await,
+        Grant::Refresh { token } => by_refresh(server, token, call.cause(None)).await,
         Grant::Client => {
-            let subject = client.ok_or(Denied::Client)?;
-            Ok(Granted { subject: subject.to_owned(), role: Role::OrderAdmin, refresh: None })
+            let subject = client.ok_or(Denied::Client)?.to_owned();
+            let session = new_session(server)?;
+            Ok(Granted { subject, role: Role::OrderAdmin, session, refresh: None })
         }
     }
 }
 
 /// The client of the `Basic` header: `None` without one, denied where it is wrong.
-fn client(server: &Server, headers: &HeaderMap) -> Result<Option<&'static str>, Denied> {
+pub(super) fn client(server: &Server, headers: &HeaderMap) -> Result<Option<&'static str>, Denied> {
     let Some(header) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) else {
         return Ok(None);
     };
@@ -111,50 +125,39 @@ async fn by_password(server: &Server, username: &str, password: String) -> Resul
     let matches = server.passwords.matches(password, phc).await;
     let matches = matches.map_err(|_| Problem::unavailable("connection_limit_reached", 1))?;
     let user = user.filter(|_| matches).ok_or(Denied::Word("invalid_grant"))?;
-    let (refresh, hash) = new_refresh();
-    let (now, name) = ((server.clock)(), user.username.clone());
-    let kept = server.database.write(move |write| keep(write, &hash, &name, now));
+    let (session, refresh, now) = (new_session(server)?, family::first(), (server.clock)());
+    let (sid, name, first) = (session.clone(), user.username.clone(), refresh.clone());
+    let kept = server.database.write(move |write| family::begin(write, (&sid, &name), &first, now));
     kept.await?;
-    Ok(Granted { subject: user.username, role: user.role, refresh: Some(refresh) })
+    Ok(Granted { subject: user.username, role: user.role, session, refresh: Some(refresh) })
 }
 
-async fn by_refresh(server: &Server, token: &str) -> Result<Granted, Denied> {
-    let old = digest(token);
-    let (refresh, hash) = new_refresh();
-    let now = (server.clock)();
-    let rotated = server.database.write(move |write| {
-        let Some(username) = sqlite::take_refresh(write.sql(), &old, now)? else {
-            return Ok(None);
-        };
-        keep(write, &hash, &username, now)?;
-        sqlite::find(write.sql(), &username)
-    });
-    let user = rotated.await?.ok_or(Denied::Word("invalid_grant"))?;
-    Ok(Granted { subject: user.username, role: user.role, refresh: Some(refresh) })
+/// The id of a sign-in that begins now.
+fn new_session(server: &Server) -> Result<String, Denied> {
+    if server.verifier.ended().is_full((server.clock)()) {
+        let refused = Problem::unavailable("connection_limit_reached", FULL_RETRY_SECONDS);
+        return Err(refused.detail("too many sign-ins have ended of late").into());
+    }
+    Ok(chassis::chance::token(SESSION_BYTES))
 }
 
-fn keep(
-    write: &mut Write<'_>,
-    hash: &[u8; 32],
-    username: &str,
-    now: Timestamp,
-) -> Result<(), events::Error> {
-    sqlite::keep_refresh(write.sql(), hash, username, now + REFRESH_LIFE, now)
-}
-
-fn new_refresh() -> (String, [u8; 32]) {
-    let token = chance::token(REFRESH_BYTES);
-    let hash = digest(&token);
-    (token, hash)
-}
-
-/// The secret has 256 random bits: a plain digest cannot be searched.
-fn digest(token: &str) -> [u8; 32] {
-    Sha256::digest(token).into()
+async fn by_refresh(server: &Server, token: String, cause: Cause) -> Result<Granted, Denied> {
+    let (now, key, ended) = ((server.clock)(), server.chain, server.verifier.ended().clone());
+    let renewed = server
+        .database
+        .write(move |write| family::renew(write, &token, (&key, &ended), &cause, now));
+    match renewed.await? {
+        Renewed::Granted { user, session, refresh } => {
+            let refresh = Some(refresh);
+            Ok(Granted { subject: user.username, role: user.role, session, refresh })
+        }
+        Renewed::Refused => Err(Denied::Word("invalid_grant")),
+    }
 }
 
 fn tokens(server: &Server, granted: &Granted) -> Response {
-    let token = server.signer.mint(&granted.subject, granted.role, (server.clock)(), ACCESS_LIFE);
+    let Granted { session, subject, role, .. } = granted;
+    let token = server.signer.mint_in(session, subject, *role, ((server.clock)(), ACCESS_LIFE));
     let tokens = Tokens {
         access_token: &token.text,
         token_type: "Bearer",

@@ -8,6 +8,9 @@ use crate::support::{Answer, CUSTOMER, Mall};
 /// `uengine-client:uengine-secret`.
 const BASIC: &str = "Basic dWVuZ2luZS1jbGllbnQ6dWVuZ2luZS1zZWNyZXQ=";
 
+/// The form that signs the demo's first customer in.
+const SIGN_IN: &str = "grant_type=password&username=1%40uengine.org&password=1";
+
 fn token(mall: &Mall, form: &str) -> Answer {
     mall.ask(Name::Account, "POST", "/oauth/token").form(form).send()
 }
@@ -83,9 +86,9 @@ fn a_client_signs_in_as_itself_with_its_secret() {
 }
 
 #[test]
-fn a_refresh_token_is_good_for_one_use_and_survives_a_restart() {
+fn a_refresh_token_yields_the_newest_of_its_chain_and_survives_a_restart() {
     let mall = Mall::start();
-    let first = token(&mall, "grant_type=password&username=1%40uengine.org&password=1").is(200);
+    let first = token(&mall, SIGN_IN).is(200);
     let text = |answer: &Answer| answer.body["refresh_token"].as_str().expect("a token").to_owned();
     let mall = mall.restart();
     me(&mall, &first.body["access_token"]).is(200);
@@ -94,8 +97,74 @@ fn a_refresh_token_is_good_for_one_use_and_survives_a_restart() {
     };
     let second = refresh(&text(&first)).is(200);
     me(&mall, &second.body["access_token"]).is(200);
-    refresh(&text(&first)).is(400);
-    refresh(&text(&second)).is(200);
+    assert_ne!(text(&second), text(&first));
+    let other_tab = refresh(&text(&first)).is(200);
+    assert_eq!(text(&other_tab), text(&second));
+    let third = refresh(&text(&second)).is(200);
+    assert_eq!(text(&refresh(&text(&first)).is(200)), text(&third));
+}
+
+#[test]
+fn a_revocation_ends_every_token_of_the_sign_in_everywhere_and_survives_a_restart() {
+    let mall = Mall::start();
+    let sign_in = || token(&mall, SIGN_IN).is(200);
+    let text =
+        |answer: &Answer, name: &str| answer.body[name].as_str().expect("a token").to_owned();
+    let renew = |mall: &Mall, refresh: &str| {
+        token(mall, &format!("grant_type=refresh_token&refresh_token={refresh}"))
+    };
+    let stays = sign_in();
+    let mut gone = Vec::new();
+    for revoked in ["access_token", "refresh_token"] {
+        let first = sign_in();
+        let second = renew(&mall, &text(&first, "refresh_token")).is(200);
+        // By the older one of its kind, so that the newer has to end too.
+        let form = format!("token={}&token_type_hint={revoked}", text(&first, revoked));
+        let revoke = || mall.ask(Name::Account, "POST", "/oauth/revoke").form(&form).send().is(200);
+        assert_eq!(revoke().text, "");
+        revoke();
+        for answer in [first, second] {
+            renew(&mall, &text(&answer, "refresh_token")).is(400);
+            gone.push(text(&answer, "access_token"));
+        }
+    }
+    let refused = |mall: &Mall, name, path: &str, token: &str| {
+        let ask = mall.get(name, path).header("authorization", &format!("Bearer {token}"));
+        ask.send().status == 401
+    };
+    let everywhere = [
+        (Name::Account, "/oauth/me"),
+        (Name::Order, "/orders"),
+        (Name::Product, "/products"),
+        (Name::Delivery, "/deliveries"),
+    ];
+    mall.settle();
+    let ended = mall.events(Name::Account).into_iter().filter(|it| it.kind == "SessionEnded");
+    assert_eq!(ended.count(), 2, "once for each");
+    for database in ["order", "product", "delivery", "account"] {
+        assert_eq!(mall.remembered(database), 2, "{database}");
+    }
+    let mall = mall.restart();
+    for (name, path) in everywhere {
+        for token in &gone {
+            assert!(refused(&mall, name, path, token), "{name} {path}");
+        }
+        assert!(!refused(&mall, name, path, &text(&stays, "access_token")), "{name} {path}");
+    }
+    renew(&mall, &text(&stays, "refresh_token")).is(200);
+}
+
+#[test]
+fn revoking_what_is_no_token_is_no_mistake_and_a_wrong_client_is() {
+    let mall = Mall::start();
+    let revoke = |form: &str| mall.ask(Name::Account, "POST", "/oauth/revoke").form(form);
+    revoke("token=junk").send().is(200);
+    assert_eq!(revoke("tokens=junk").send().is(400).body, json!({"error": "invalid_request"}));
+    let wrong = revoke("token=junk").header("authorization", "Basic eDp5").send().is(401);
+    assert_eq!(wrong.body, json!({"error": "invalid_client"}));
+    revoke("token=junk").header("authorization", BASIC).send().is(200);
+    mall.settle();
+    assert!(mall.events(Name::Account).iter().all(|event| event.kind == "UserRegistered"));
 }
 
 #[test]

@@ -319,6 +319,18 @@ impl Mall {
         self.settle();
     }
 
+    /// How many ended sign-ins a service has on its disk.
+    pub(crate) fn remembered(&self, service: &str) -> usize {
+        let ended = chassis::identity::Ended::new(1_000);
+        let (_, database) = self
+            .databases
+            .iter()
+            .find(|(name, _)| name.as_str() == service)
+            .expect("a service with a database");
+        sessions::load(database, &ended, chassis::clock::wall()).expect("it can be read");
+        ended.len()
+    }
+
     /// Waits until everything committed has been relayed and handled.
     pub(crate) fn settle(&self) {
         self.until("everything settles", || {

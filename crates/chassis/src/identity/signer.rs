@@ -1,4 +1,4 @@
-//! Signs tokens with an Ed25519 key that lives in a file of its own.
+//! Signs tokens with an Ed25519 key that lives in a file of its own; such files are made here.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -25,21 +25,12 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// The key of `file` (mode 0600), made and synced there if absent.
+    /// The key of `file`, made there if absent: see [`secret`].
     ///
     /// # Errors
     /// The file cannot be read or written, or holds no key: the environment.
     pub fn open(file: &Path) -> io::Result<Signer> {
-        match fs::read(file) {
-            Ok(bytes) => {
-                let seed: [u8; SEED_BYTES] = bytes.try_into().map_err(|_| {
-                    io::Error::new(io::ErrorKind::InvalidData, "the signing key is damaged")
-                })?;
-                Ok(Signer::from_seed(&seed))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create(file),
-            Err(error) => Err(error),
-        }
+        secret(file).map(|seed| Signer::from_seed(&seed))
     }
 
     /// A signer of a key that is kept nowhere.
@@ -54,21 +45,33 @@ impl Signer {
         JwkSet { keys: vec![self.public.clone()] }
     }
 
-    /// A token for `subject` that lives for `life` from `now` on, and its id.
+    /// The first token of a new sign-in: for `subject`, living for `life` from `now` on.
     pub fn mint(&self, subject: &str, role: Role, now: Timestamp, life: Duration) -> Token {
+        self.mint_in(&new_session(), subject, role, (now, life))
+    }
+
+    /// One more token of the sign-in `session`.
+    pub fn mint_in(
+        &self,
+        session: &str,
+        subject: &str,
+        role: Role,
+        (now, life): (Timestamp, Duration),
+    ) -> Token {
         let life = SignedDuration::try_from(life).expect("a life of hours");
         let claims = Claims {
             iss: ISSUER.to_owned(),
             sub: subject.to_owned(),
             role,
-            jti: chance::token(16),
+            jti: new_session(),
+            sid: Some(session.to_owned()),
             iat: now.as_second(),
             exp: (now + life).as_second(),
         };
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid.clone_from(&self.public.common.key_id);
         let text = encode(&header, &claims, &self.key).expect("a checked key signs");
-        Token { text, session: claims.jti }
+        Token { text, session: session.to_owned() }
     }
 
     fn from_seed(seed: &[u8; SEED_BYTES]) -> Signer {
@@ -91,11 +94,31 @@ impl std::fmt::Debug for Signer {
 pub struct Token {
     /// What the client presents.
     pub text: String,
-    /// Its id (`jti`).
+    /// The sign-in it belongs to (`sid`).
     pub session: String,
 }
 
-fn create(file: &Path) -> io::Result<Signer> {
+/// An id for a sign-in or a token: 128 random bits.
+fn new_session() -> String {
+    chance::token(16)
+}
+
+/// The 32 secret bytes of `file` (mode 0600), drawn and synced there if absent.
+///
+/// # Errors
+/// The file cannot be read or written, or holds something else: the environment.
+pub fn secret(file: &Path) -> io::Result<[u8; SEED_BYTES]> {
+    match fs::read(file) {
+        Ok(bytes) => bytes.try_into().map_err(|_| {
+            let says = format!("the key is damaged. file=`{}`", file.display());
+            io::Error::new(io::ErrorKind::InvalidData, says)
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(file),
+        Err(error) => Err(error),
+    }
+}
+
+fn create(file: &Path) -> io::Result<[u8; SEED_BYTES]> {
     let mut seed = [0; SEED_BYTES];
     chance::fill(&mut seed);
     let draft = file.with_extension("new");
@@ -107,5 +130,5 @@ fn create(file: &Path) -> io::Result<Signer> {
     if let Some(folder) = file.parent() {
         fs::File::open(folder)?.sync_all()?;
     }
-    Ok(Signer::from_seed(&seed))
+    Ok(seed)
 }

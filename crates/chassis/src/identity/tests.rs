@@ -95,6 +95,7 @@ fn the_memory_is_bounded() {
             subject: String::new(),
             role: Role::User,
             session: String::new(),
+            issued: at(0),
             expires: at(9),
         });
         for number in 0..REMEMBERED_MAX {
@@ -104,4 +105,22 @@ fn the_memory_is_bounded() {
     let token = signer.mint("a@b", Role::User, at(0), HOUR).text;
     assert!(verifier.verify(&token, at(1)).is_ok());
     assert_eq!(verifier.shared.read().expect("not poisoned").remembered.len(), 1);
+}
+
+#[test]
+fn every_token_of_a_sign_in_that_ended_is_refused_and_no_other() {
+    let signer = Signer::ephemeral();
+    let verifier = Verifier::new(&signer.public_keys());
+    let first = signer.mint("a@b", Role::User, at(0), HOUR);
+    let renewed = signer.mint_in(&first.session, "a@b", Role::User, (at(1_000), HOUR));
+    let other = signer.mint("a@b", Role::User, at(0), HOUR).text;
+    let principal = verifier.verify(&first.text, at(1_001)).expect("good");
+    let until = principal.family_ends(at(1_001));
+    assert_eq!(until, at(4_601), "as long as a token made at this moment would live");
+    verifier.ended().end(&principal.session, until, at(1_001));
+    for token in [&first.text, &renewed.text] {
+        assert_eq!(verifier.verify(token, at(1_002)), Err(Refused::Ended));
+        assert_eq!(verifier.inspect(token).expect("it was one").session, first.session);
+    }
+    assert!(verifier.verify(&other, at(1_002)).is_ok());
 }

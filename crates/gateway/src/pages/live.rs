@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 use views::{Change, Changes, Page, Slice, Views, Watch};
 
-use crate::sessions::Seat;
+use crate::streams::Seat;
 
 /// How often a quiet stream says that it lives.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -2,13 +2,13 @@
 
 use http::Method;
 
-use super::{Draft, On, Open, Route, Upstream, endpoint, guards};
+use super::{Draft, On, Open, Route, Session, Upstream, endpoint, guards};
 use crate::mistake::Mistakes;
 use crate::settings::{self, Host, KEEP_ALIVE, SESSION_TIMEOUT, Settings, Side};
 use crate::table::Action;
 
 /// Where the browser signs in and out.
-const SESSION_PATH: &str = "/oauth/session";
+pub(crate) const SESSION_PATH: &str = "/oauth/session";
 
 pub(super) fn compile(settings: &Settings, draft: &mut Draft, mistakes: &mut Mistakes) {
     for (name, route) in &settings.routes {
@@ -87,18 +87,26 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
     let methods = vec![Method::POST, Method::PUT, Method::DELETE];
     let entry = (Some(methods), Action::Session);
     draft.place(On::Outer, SESSION_PATH, entry, &["session"], mistakes);
-    draft.plan.session = Some(draft.plan.routes.len());
-    draft.plan.routes.push(Route {
-        name: "session".to_owned(),
+    let sign_in = draft.plan.routes.len();
+    draft.plan.session = Some(Session {
+        sign_in,
+        sign_out: sign_in + 1,
+        secure: settings.secure,
+        topic: settings.topic.clone(),
+    });
+    let route = |name: &str, breaker, limits| Route {
+        name: name.to_owned(),
         upstream,
         host: draft.plan.upstreams.get(upstream).map(|it| it.host).unwrap_or_default(),
         open: Open::Everything,
         signed_in: Vec::new(),
         role: None,
         timeouts: guards.timeouts,
-        breaker: guards.breaker,
-        limits: guards.limits,
-    });
+        breaker,
+        limits,
+    };
+    let sign_out = route("sign-out", None, Vec::new());
+    draft.plan.routes.extend([route("session", guards.breaker, guards.limits), sign_out]);
 }
 
 fn methods(list: &[String], path: &[&str], mistakes: &mut Mistakes) -> Vec<Method> {

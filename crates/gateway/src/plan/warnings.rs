@@ -127,7 +127,10 @@ pub(super) fn note(settings: &Settings, draft: &mut Draft) {
 fn leads(draft: &Draft) -> Vec<(On, usize)> {
     let to = |placed: &Placed| match placed.entry.action {
         Action::Proxy(route) => Some((placed.on, draft.plan.routes[route].upstream)),
-        Action::Session => draft.plan.session.map(|at| (placed.on, draft.plan.routes[at].upstream)),
+        Action::Session => {
+            let session = draft.plan.session.as_ref()?;
+            Some((placed.on, draft.plan.routes[session.sign_in].upstream))
+        }
         _ => None,
     };
     draft.entries.iter().filter_map(to).collect()

@@ -3,6 +3,8 @@
 //! The order is the contract's. Whatever a client learns of a path it may not see is what it learns
 //! of a path that is not there.
 
+use std::net::SocketAddr;
+
 use chassis::clock;
 use chassis::http::path::Params;
 use chassis::http::{Path, Problem, Response, Trace, loopback};
@@ -36,10 +38,8 @@ pub(super) enum Admitted {
         who: Who,
         shared_with_app: bool,
     },
-    /// Sign-in by cookie, through this route.
-    Session {
-        route: usize,
-    },
+    /// Sign-in by cookie.
+    Session,
     Local(Local),
 }
 
@@ -61,11 +61,17 @@ struct Asked<'r> {
 }
 
 impl Server {
-    /// Lets a request in, or answers it.
+    /// Lets a request in, or answers it; `stale` says whether its cookie is to be taken back with
+    /// whatever it is answered.
     ///
     /// # Errors
     /// The first refusal of the promised order.
-    pub(super) fn admit(&self, parts: &Parts) -> Result<Admitted, Problem> {
+    pub(super) fn admit(
+        &self,
+        parts: &Parts,
+        peer: SocketAddr,
+        stale: &mut bool,
+    ) -> Result<Admitted, Problem> {
         if self.face.is_local() {
             loopback::check(&parts.uri, &parts.headers)?;
         }
@@ -87,19 +93,19 @@ impl Server {
         if self.is_lost_file(&asked) {
             return Err(Problem::not_found());
         }
-        if let (Found::Action(Action::Session, _), Some(route)) =
-            (&asked.found, self.shared.plan.session)
-        {
+        if let Found::Action(Action::Session, _) = asked.found {
             // A token that has run out must not keep anybody from signing in again.
-            return Ok(Admitted::Session { route });
+            return Ok(Admitted::Session);
         }
-        let who = match self.who(&parts.headers) {
+        let who = match self.who(&parts.headers, peer) {
             Ok(who) => who,
             Err(_) if self.is_the_services(&asked) => Who::default(),
             Err(problem) => return self.sign_in_first(&asked, problem),
         };
+        *stale = who.is_stale();
         if who.principal.is_none() && !self.is_open(&asked) {
-            return self.sign_in_first(&asked, Problem::unauthorized());
+            let refused = if *stale { Problem::invalid_token() } else { Problem::unauthorized() };
+            return self.sign_in_first(&asked, refused);
         }
         let (action, params) = match asked.found {
             Found::Action(action, params) => (action, params),
@@ -165,10 +171,9 @@ impl Server {
     }
 
     /// Who asks; on the listeners of this machine nobody has to say.
-    fn who(&self, headers: &HeaderMap) -> Result<Who, Problem> {
-        let shared = &*self.shared;
-        Who::of(headers, &shared.verifier, &shared.revoked, clock::wall())
-            .map_err(|_| Problem::invalid_token())
+    fn who(&self, headers: &HeaderMap, peer: SocketAddr) -> Result<Who, Problem> {
+        let (verifier, cookies) = (&self.shared.verifier, self.cookies(headers, peer));
+        Who::of(headers, verifier, cookies, clock::wall()).map_err(|_| Problem::invalid_token())
     }
 
     /// Whether what a request presents is between the client and the service of an open route.

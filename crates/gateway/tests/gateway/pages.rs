@@ -188,7 +188,7 @@ fn html_comes_by_accept_by_its_ending_and_at_the_owners_own_address() {
             page.body.contains("the app")
                 && page.header("content-type").is_some_and(|it| it.starts_with("text/html"))
         );
-        let bad = get(world.address, target, &[HTML, ("cookie", "yeoul_session=x")]);
+        let bad = get(world.address, target, &[HTML, ("cookie", "yeoul_session_x=x")]);
         assert_eq!(bad.status, 401);
     }
     let nobody = get(world.address, "/mypage", &[HTML]);

@@ -16,7 +16,7 @@ fn a_clients_cookies_are_the_services_but_for_our_own() {
     let world = World::with(OPEN);
     let cookie = "name=\u{c720}\u{c5d4}\u{c9c4}; yeoul_refresh_ab=x; theme=dark";
     let token = world.token("a@b");
-    let session = format!("yeoul_session={token}");
+    let session = format!("yeoul_session_x={token}");
     let headers = [("cookie", cookie), ("cookie", session.as_str())];
     assert_eq!(get(world.address, "/s/x", &headers).status, 200);
     let seen = world.service.seen().pop().expect("a call");

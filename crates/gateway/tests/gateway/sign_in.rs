@@ -2,7 +2,7 @@
 
 use chassis::identity::Role;
 
-use crate::support::{Answer, Stream, World, get, send};
+use crate::support::{Answer, ENDED_MAX, Stream, World, eventually, get, send};
 
 const HTML: (&str, &str) = ("accept", "text/html");
 
@@ -81,7 +81,7 @@ fn the_apps_page_and_the_api_share_addresses() {
     assert!(page.header("content-security-policy").is_some());
     let asset = get(world.address, "/assets/a-1.js", &[]);
     assert_eq!(asset.header("cache-control"), Some("public, max-age=31536000, immutable"));
-    let stale = [HTML, ("cookie", "yeoul_session=nonsense")];
+    let stale = [HTML, ("cookie", "yeoul_session_x=nonsense")];
     assert!(says("/", &stale) && says("/mypage", &stale), "a page is shown to whoever comes");
 }
 
@@ -121,8 +121,8 @@ fn a_sign_in_becomes_cookies_that_open_what_the_token_opens() {
     assert_eq!(
         answer.all("set-cookie"),
         [
-            format!("yeoul_session={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age=900"),
-            "yeoul_refresh=good; HttpOnly; SameSite=Strict; Path=/oauth/session; Max-Age=1209600"
+            format!("yeoul_session_x={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age=900"),
+            "yeoul_refresh_x=good; HttpOnly; SameSite=Strict; Path=/oauth/session; Max-Age=1209600"
                 .to_owned(),
         ]
     );
@@ -150,7 +150,7 @@ fn a_sign_in_becomes_cookies_that_open_what_the_token_opens() {
 #[test]
 fn another_sites_page_cannot_use_or_change_the_session() {
     let world = World::new();
-    let cookie = format!("yeoul_session={}", world.token("a@b"));
+    let cookie = format!("yeoul_session_x={}", world.token("a@b"));
     let foreign =
         [("origin", "http://evil.example"), ("sec-fetch-site", "cross-site"), ("origin", "null")];
     for sign in foreign {
@@ -184,14 +184,22 @@ fn a_session_is_renewed_by_its_refresh_cookie_alone() {
     let world = World::new();
     let renew =
         |cookie: &str| send(world.address, "PUT", "/oauth/session", &[("cookie", cookie)], "");
-    let answer = renew("yeoul_refresh=good");
+    let answer = renew("yeoul_refresh_x=good");
     assert_eq!(answer.status, 204);
-    assert!(answer.all("set-cookie")[0].starts_with("yeoul_session=renewed;"));
-    for cookie in ["yeoul_refresh=bad", "a=b", "yeoul_session=good"] {
+    assert!(answer.all("set-cookie")[0].starts_with("yeoul_session_x=renewed;"));
+    let refused = renew("yeoul_refresh_x=bad");
+    assert_eq!(refused.status, 401);
+    let cleared = refused.all("set-cookie");
+    assert!(cleared.len() == 2 && cleared.iter().all(|it| it.contains("Max-Age=0")));
+    // Nothing says of these that a sign-in has ended.
+    for (cookie, status) in [
+        ("a=b", 401),
+        ("yeoul_session_x=good", 401),
+        ("yeoul_refresh_y=good", 401),
+        ("yeoul_refresh_x=odd", 400),
+    ] {
         let answer = renew(cookie);
-        assert_eq!(answer.status, 401, "{cookie}");
-        let cleared = answer.all("set-cookie");
-        assert!(cleared.len() == 2 && cleared.iter().all(|it| it.contains("Max-Age=0")));
+        assert_eq!((answer.status, answer.all("set-cookie").len()), (status, 0), "{cookie}");
     }
 }
 
@@ -200,7 +208,7 @@ fn signing_out_ends_streams_and_the_token_opens_nothing_any_more() {
     let world = World::new();
     world.place(1, "a@b");
     let (token, other) = (world.token("a@b"), world.token("a@b"));
-    let cookie = format!("yeoul_session={token}; yeoul_refresh=good");
+    let cookie = format!("yeoul_session_x={token}; yeoul_refresh_x=good");
     let mut ended = Stream::open(world.address, "/mypages/a@b/events", &[("cookie", &cookie)]);
     let mut stays =
         Stream::open(world.address, "/mypages/a@b/events", &[("authorization", &bearer(&other))]);
@@ -217,4 +225,214 @@ fn signing_out_ends_streams_and_the_token_opens_nothing_any_more() {
     assert_eq!(get(world.address, "/orders", &[("authorization", &bearer(&other))]).status, 200);
     world.place(2, "a@b");
     assert_eq!(stays.next().expect("a change").event, "order", "another sign-in goes on");
+}
+
+#[test]
+fn signing_out_with_any_token_ends_the_whole_family_and_its_streams() {
+    let world = World::new();
+    world.place(1, "a@b");
+    for signs_out in 0..2 {
+        let family = world.family("a@b");
+        let mut streams = family.each_ref().map(|token| {
+            let headers = [("authorization", bearer(token))];
+            let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+            Stream::open(world.address, "/mypages/a@b/events", &headers)
+        });
+        for stream in &mut streams {
+            assert_eq!(stream.next().expect("the page").event, "reset");
+        }
+        let cookie = format!("yeoul_session_x={}", family[signs_out]);
+        let out = send(world.address, "DELETE", "/oauth/session", &[("cookie", &cookie)], "");
+        assert_eq!(out.status, 204);
+        for mut stream in streams {
+            assert_eq!(stream.next(), None);
+        }
+        for token in &family {
+            let answer = get(world.address, "/orders", &[("authorization", &bearer(token))]);
+            assert_eq!(answer.status, 401);
+        }
+    }
+}
+
+#[test]
+fn an_expired_token_still_ends_its_sign_in() {
+    let world = World::new();
+    let [old, new] = world.expired_family("a@b");
+    assert_eq!(get(world.address, "/orders", &[("authorization", &bearer(&old))]).status, 401);
+    assert_eq!(get(world.address, "/orders", &[("authorization", &bearer(&new))]).status, 200);
+    let cookie = format!("yeoul_session_x={old}");
+    let out = send(world.address, "DELETE", "/oauth/session", &[("cookie", &cookie)], "");
+    assert_eq!(out.status, 204);
+    assert_eq!(get(world.address, "/orders", &[("authorization", &bearer(&new))]).status, 401);
+}
+
+#[test]
+fn the_token_endpoint_hears_of_a_sign_out_at_once_or_when_it_can() {
+    let world = World::new();
+    let told = || {
+        let seen = world.service.seen().into_iter();
+        let told = seen.filter(|seen| seen.target == "/oauth/revoke");
+        told.map(|seen| seen.body).collect::<Vec<_>>()
+    };
+    let sign_out = |token: &str| {
+        let cookie = format!("yeoul_session_x={token}; yeoul_refresh_x=r.{token}");
+        let answer = send(world.address, "DELETE", "/oauth/session", &[("cookie", &cookie)], "");
+        assert_eq!((answer.status, answer.all("set-cookie").len()), (204, 2));
+        get(world.address, "/orders", &[("authorization", &bearer(token))]).status
+    };
+    let first = world.token("a@b");
+    assert_eq!(sign_out(&first), 401);
+    let expected = [format!("token=r.{first}"), format!("token={first}")];
+    assert_eq!(told(), expected, "both are told of before the answer");
+
+    world.service.is_sick(true);
+    let second = world.token("a@b");
+    assert_eq!(sign_out(&second), 401, "ended here whatever the endpoint does");
+    let renewal = [("cookie", format!("yeoul_refresh_x=r.{second}"))];
+    let renewal = renewal.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let renewed = send(world.address, "PUT", "/oauth/session", &renewal, "");
+    assert_eq!((renewed.status, renewed.all("set-cookie").len()), (401, 2), "it is owed");
+    world.service.is_sick(false);
+    let before = told().len();
+    eventually("the endpoint hears of it by itself", || {
+        let later = told().split_off(before);
+        later.contains(&format!("token={second}")).then_some(())
+    });
+    eventually("nothing is owed", || {
+        world.memory.debts(0, 1).expect("read").is_empty().then_some(())
+    });
+    // Without an access token the endpoint alone knows what ends.
+    let alone = [("cookie", "yeoul_refresh_x=alone")];
+    assert_eq!(send(world.address, "DELETE", "/oauth/session", &alone, "").status, 204);
+    assert_eq!(told().last().map(String::as_str), Some("token=alone"));
+}
+
+#[test]
+fn a_full_memory_takes_no_sign_in_and_forgets_none() {
+    let world = World::new();
+    let tokens: Vec<String> = (0..=ENDED_MAX).map(|_| world.token("a@b")).collect();
+    let sign_out = |token: &str| {
+        let cookie = format!("yeoul_session_x={token}");
+        send(world.address, "DELETE", "/oauth/session", &[("cookie", &cookie)], "").status
+    };
+    for token in &tokens[..ENDED_MAX] {
+        assert_eq!(signs_in(&world, token, "right", &[]).status, 204);
+        assert_eq!(sign_out(token), 204);
+    }
+    let refused = signs_in(&world, &tokens[0], "right", &[]);
+    assert_eq!(refused.status, 503);
+    assert!(refused.header("retry-after").is_some_and(|it| it.parse::<u64>().is_ok()));
+    assert!(refused.header("proxy-status").is_some_and(|it| it.starts_with("yeoul; error=")));
+    assert_eq!(sign_out(&tokens[ENDED_MAX]), 204, "who is signed in can still sign out");
+    for token in &tokens {
+        let answer = get(world.address, "/orders", &[("authorization", &bearer(token))]);
+        assert_eq!(answer.status, 401);
+    }
+}
+
+#[test]
+fn a_cookie_that_is_no_good_is_nobody_and_is_taken_back() {
+    let world = World::new();
+    let ended = world.token("a@b");
+    let cookie = format!("yeoul_session_x={ended}");
+    send(world.address, "DELETE", "/oauth/session", &[("cookie", &cookie)], "");
+    let other = chassis::identity::Signer::ephemeral();
+    let life = std::time::Duration::from_secs(60);
+    let foreign = other.mint("a@b", Role::OrderAdmin, chassis::clock::wall(), life).text;
+    for token in ["junk", "", "유엔진", &ended, &foreign] {
+        let cookie = format!("a=b; yeoul_session_x={token}; yeoul_refresh_x=good");
+        let with = |method: &str, target: &str| {
+            send(world.address, method, target, &[("cookie", &cookie)], "")
+        };
+        let cases = [
+            ("GET", "/products/1", 200),
+            ("HEAD", "/products/1", 200),
+            ("POST", "/oauth/token", 400),
+            ("POST", "/s/any", 200),
+            ("GET", "/orders", 401),
+            ("POST", "/products", 401),
+            ("GET", "/mypages/a@b", 401),
+            ("GET", "/nowhere", 401),
+        ];
+        for (method, target, status) in cases {
+            let answer = with(method, target);
+            assert_eq!(answer.status, status, "{method} {target} {token}: {answer:?}");
+            assert_eq!(
+                answer.all("set-cookie"),
+                ["yeoul_session_x=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0"],
+                "{method} {target} {token}"
+            );
+        }
+    }
+    let seen = world.service.seen().into_iter().filter(|seen| seen.target == "/products/1");
+    assert!(seen.into_iter().all(|seen| !seen.headers.contains_key("authorization")));
+    // Neither a good one nor another gateway's is touched, and who speaks for itself is told.
+    let good = format!("yeoul_session_x={}", world.token("a@b"));
+    for cookie in [good.as_str(), "yeoul_session_other=junk", "a=b"] {
+        let answer = get(world.address, "/products/1", &[("cookie", cookie)]);
+        assert_eq!((answer.status, answer.all("set-cookie").len()), (200, 0), "{cookie}");
+    }
+    let explicit = [("authorization", "Bearer junk"), ("cookie", good.as_str())];
+    let answer = get(world.address, "/products/1", &explicit);
+    assert_eq!((answer.status, answer.all("set-cookie").len()), (401, 0));
+}
+
+#[test]
+fn a_session_is_found_among_any_bytes() {
+    let world = World::new();
+    let token = world.token("a@b");
+    let own = format!("yeoul_session_x={token}");
+    let status = |lines: &[&str]| {
+        let headers: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
+        get(world.address, "/orders", &headers).status
+    };
+    assert_eq!(status(&[&format!("name=유엔진; {own}")]), 200);
+    assert_eq!(status(&[&format!("{own}; name=유엔진")]), 200);
+    assert_eq!(status(&["name=유엔진", &own]), 200);
+    assert_eq!(status(&[&own, "name=유엔진"]), 200);
+    assert_eq!(status(&[&format!(";; a ;yeoul_session_x = \"{token}\" ;b=c")]), 200);
+    assert_eq!(status(&[&format!("name=유엔진; x{own}")]), 401);
+}
+
+#[test]
+fn cookies_are_for_https_alone_where_a_trusted_proxy_ends_it_or_the_settings_say_so() {
+    let secure = |answer: &Answer| {
+        let cookies = answer.all("set-cookie");
+        let names = cookies.iter().map(|it| it.split('=').next().unwrap_or_default().to_owned());
+        (names.collect::<Vec<_>>(), cookies.iter().all(|it| it.contains("; Secure;")))
+    };
+    let https = ("x-forwarded-proto", "https");
+    let (plain, prefixed) = (
+        ["yeoul_session_x", "yeoul_refresh_x"],
+        ["__Host-yeoul_session_x", "__Secure-yeoul_refresh_x"],
+    );
+    let usual = crate::support::USUAL;
+    let trusting = World::with(&format!("trusted: [127.0.0.0/8]\n{usual}"));
+    let always =
+        World::with(&usual.replace("upstream: service", "upstream: service, secure: true"));
+    let cases = [
+        (&World::new(), &[https][..], false),
+        (&trusting, &[], false),
+        (&trusting, &[https], true),
+        (&always, &[], true),
+    ];
+    for (at, (world, headers, is_secure)) in cases.into_iter().enumerate() {
+        let token = world.token("a@b");
+        let answer = signs_in(world, &token, "right", headers);
+        let names = if is_secure { prefixed } else { plain };
+        assert_eq!(secure(&answer), (names.map(str::to_owned).to_vec(), is_secure), "case {at}");
+        let cookies = pairs(&answer);
+        let with = |method: &str, target: &str, cookies: &str| {
+            let own = [("cookie", cookies)];
+            send(world.address, method, target, &[&own[..], headers].concat(), "")
+        };
+        assert_eq!(with("GET", "/orders", &cookies).status, 200, "case {at}");
+        let other = if is_secure { plain } else { prefixed };
+        let foreign = format!("{}={token}; {}=good", other[0], other[1]);
+        assert_eq!(with("GET", "/orders", &foreign).status, 401, "case {at}");
+        assert_eq!(with("PUT", "/oauth/session", &foreign).status, 401, "case {at}");
+        let out = with("DELETE", "/oauth/session", &cookies);
+        assert_eq!(secure(&out), (names.map(str::to_owned).to_vec(), is_secure), "case {at}");
+        assert_eq!(with("GET", "/orders", &cookies).status, 401, "case {at}");
+    }
 }

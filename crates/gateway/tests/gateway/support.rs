@@ -10,12 +10,13 @@ use std::time::Duration;
 use chassis::clock;
 use chassis::cores::Cores;
 use chassis::http::{Listener, Serve, Stop};
-use chassis::identity::{Role, Signer, Verifier};
+use chassis::identity::{Ended, Role, Signer, Verifier};
 use chassis::settings::Tree;
 use chassis::telemetry::Metrics;
 use events::{Broker, Cause, Event, Log, Retry, Subscription, Topic};
 use gateway::{AppFile, AppFiles, Components, Gateway};
 use serde_json::{Value, json};
+use sessions::Memory;
 use tempfile::TempDir;
 use views::{Definitions, Look, Views};
 
@@ -26,6 +27,9 @@ pub(crate) use yeoul_gateway as gateway;
 pub(crate) mod client;
 pub(crate) mod odd;
 mod service;
+
+/// Ended sign-ins that are remembered before new ones are refused.
+pub(crate) const ENDED_MAX: usize = 3;
 
 /// How long anything may take that is expected to happen.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
@@ -101,6 +105,7 @@ pub(crate) struct World {
     pub(crate) gateway: Gateway,
     pub(crate) metrics: Metrics,
     pub(crate) views: Views,
+    pub(crate) memory: Memory,
     signer: Signer,
     log: Arc<Log>,
     cores: Option<Cores>,
@@ -150,10 +155,16 @@ impl World {
             Views::open(&folder.path().join("views"), definitions, look, clock::component());
         let views = views.expect("views");
         let signer = Signer::ephemeral();
+        let verifier = Verifier::with(&signer.public_keys(), Ended::new(ENDED_MAX));
+        let memory = folder.path().join("gateway");
+        let memory = Memory::open(&memory, verifier.ended(), clock::component());
+        let memory = memory.expect("a memory");
         let (metrics, stop) = (Metrics::new(), Stop::new());
         let components = Components {
             views: views.clone(),
-            verifier: Verifier::new(&signer.public_keys()),
+            verifier,
+            sessions: Some(memory.clone()),
+            identity: "x".to_owned(),
             broker: log.clone(),
             app,
             metrics: metrics.clone(),
@@ -173,6 +184,15 @@ impl World {
             serve(listener, &cores, &stop, move |core| on.pages_only(core, at));
         }
         let loops = Stop::new();
+        let (on, end) = (gateway.clone(), loops.clone());
+        cores.spawn_each(move |core| {
+            let (on, end) = (on.clone(), end.clone());
+            async move {
+                if core == 0 {
+                    on.settle(end).await;
+                }
+            }
+        });
         for topic in topics {
             fold(&cores, &views, &log, topic, loops.clone());
         }
@@ -186,6 +206,7 @@ impl World {
             gateway,
             metrics,
             views,
+            memory,
             signer,
             log,
             cores: Some(cores),
@@ -204,6 +225,24 @@ impl World {
     /// A token of this role.
     pub(crate) fn token_of(&self, subject: &str, role: Role) -> String {
         self.signer.mint(subject, role, clock::wall(), Duration::from_secs(600)).text
+    }
+
+    /// Two tokens of one sign-in, the second made by a renewal.
+    pub(crate) fn family(&self, subject: &str) -> [String; 2] {
+        let life = (clock::wall(), Duration::from_secs(600));
+        let first = self.signer.mint(subject, Role::OrderCustomer, life.0, life.1);
+        let second = self.signer.mint_in(&first.session, subject, Role::OrderCustomer, life);
+        [first.text, second.text]
+    }
+
+    /// An expired token and one that is good, of one sign-in.
+    pub(crate) fn expired_family(&self, subject: &str) -> [String; 2] {
+        let hour = Duration::from_secs(3600);
+        let then = clock::wall() - 2 * hour;
+        let first = self.signer.mint(subject, Role::OrderCustomer, then, hour);
+        let now = (clock::wall(), hour);
+        let second = self.signer.mint_in(&first.session, subject, Role::OrderCustomer, now);
+        [first.text, second.text]
     }
 
     /// A token that ends soon.

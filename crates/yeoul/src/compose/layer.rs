@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 use views::{Definitions, Look, Views};
 
+use super::sessions::{self, Identity, Remembering};
 use super::vouch;
 use crate::admin::{self, Admin, Loops};
 use crate::app;
@@ -39,6 +40,7 @@ pub(crate) struct Layer {
     pub(crate) log: Arc<Log>,
     pub(crate) views: Views,
     pub(crate) gateway: Gateway,
+    remembering: Option<Remembering>,
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
     outer: SocketAddr,
@@ -129,12 +131,17 @@ impl Layer {
         let announced = folder.announce(Some(ports.admin.address()));
         announced.map_err(|error| Failure::environment(error, "free some disk space"))?;
         let verifier = Verifier::new(&Default::default());
+        let identity = Identity::open(&folder, &plan.gateway, verifier)?;
         let shown = plan.shown.clone();
-        let layer = Layer::start(plan.gateway, &ports, stores, verifier, folder, app)?;
+        let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
         let (_, resting) = watch::channel(false);
         let retry = Retry { attempts: 3, backoff: std::time::Duration::from_secs(1) };
         let sound: Fault = Arc::new(|_| Ok(()));
-        let (loops, folds) = layer.folds("views", &plan.topics, retry, (&resting, &sound));
+        let (mut loops, mut folds) = layer.folds("views", &plan.topics, retry, (&resting, &sound));
+        if let Some((hears, control)) = layer.remember(retry) {
+            loops.push(hears);
+            folds.push(control);
+        }
         vouch::before_running(layer.data(), &folds, &[]).await?;
         layer.run(loops);
         let loops = Loops { subscriptions: folds, relays: Vec::new() };
@@ -148,7 +155,7 @@ impl Layer {
         plan: gateway::Plan,
         ports: &Ports,
         stores: Stores,
-        verifier: Verifier,
+        identity: Identity,
         folder: Folder,
         app: gateway::AppFiles,
     ) -> Result<Layer, Failure> {
@@ -157,11 +164,14 @@ impl Layer {
         let metrics = Metrics::new();
         let connections = Stop::new();
         let broker: Arc<dyn Broker> = stores.log.clone();
+        let remembering = Remembering::of(&identity);
         let gateway = Gateway::new(
             plan,
             Components {
                 views: stores.views.clone(),
-                verifier,
+                verifier: identity.verifier,
+                sessions: identity.memory,
+                identity: identity.name,
                 broker,
                 app,
                 metrics: metrics.clone(),
@@ -173,6 +183,7 @@ impl Layer {
             log: stores.log,
             views: stores.views,
             gateway,
+            remembering,
             readiness: Readiness::new(),
             metrics,
             outer: ports.outer.address(),
@@ -227,6 +238,11 @@ impl Layer {
         self.folder.path()
     }
 
+    /// What hears of ended sign-ins, where browsers sign in, and its handle.
+    pub(crate) fn remember(&self, retry: Retry) -> Option<(Loop, Control)> {
+        self.remembering.as_ref()?.hear(self, retry)
+    }
+
     /// What the admin listener answers with.
     pub(crate) fn admin_of(
         &self,
@@ -251,6 +267,7 @@ impl Layer {
 
     /// Opens the three listeners.
     pub(crate) fn open(&self, ports: Ports, admin: Arc<Admin>) -> Result<(), Failure> {
+        sessions::settle_on_one_core(self);
         let (outer, inner) = (self.gateway.clone(), self.gateway.clone());
         let stop = &self.connections;
         let cores = &self.cores;
@@ -288,6 +305,9 @@ impl Layer {
     /// The loops, then the stores.
     pub(crate) async fn end_loops(&self) {
         self.loops.stop();
+        if let Some(remembering) = &self.remembering {
+            remembering.close().await;
+        }
         self.views.database().close().await;
         self.log.close().await;
         vouch::after_closing(self.data());

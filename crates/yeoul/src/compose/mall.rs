@@ -20,6 +20,7 @@ use mall::{Account, Delivery, Faults, Loop, Name, Order, Product, Service, Setti
 use serde_json::{Value, json};
 
 use super::layer::{Layer, Ports, Stores, damaged};
+use super::sessions::Identity;
 use super::vouch;
 use crate::admin::{Admin, Loops, Switches};
 use crate::app;
@@ -85,7 +86,8 @@ impl Mall {
         for (name, address) in &addresses {
             plan.gateway.set_upstream(name.as_str(), *address);
         }
-        let layer = Layer::start(plan.gateway, &ports, stores, verifier, folder, app)?;
+        let identity = Identity::open(&folder, &plan.gateway, verifier)?;
+        let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
         let (loops, controls) = open.loops(&layer, &setting, &plan.topics);
         let relays = open.relays(&layer, &setting);
         // Before the first request and the first event: on what does not fit nothing may run.
@@ -249,6 +251,10 @@ impl Services {
         let (folds, handles) = layer.folds(name, topics, setting.retry, (&resting, &fault));
         loops.extend(folds);
         controls.extend(handles);
+        if let Some((hears, control)) = layer.remember(setting.retry) {
+            loops.push(hears);
+            controls.push(control);
+        }
         (loops, controls)
     }
 

@@ -8,13 +8,16 @@ use crate::delivery::decide::State;
 use crate::delivery::parcel::Parcel;
 
 /// The schema, one migration after the other.
-pub(in crate::delivery) const SCHEMA: &[&str] = &["CREATE TABLE parcel (
+pub(in crate::delivery) const SCHEMA: &[&str] = &[
+    "CREATE TABLE parcel (
         id INTEGER PRIMARY KEY AUTOINCREMENT, order_id INTEGER NOT NULL UNIQUE,
         quantity INTEGER NOT NULL, product_id INTEGER NOT NULL, product_name TEXT NOT NULL,
         customer_id TEXT NOT NULL, customer_name TEXT NOT NULL, address TEXT NOT NULL,
         state TEXT NOT NULL, sequence INTEGER NOT NULL, correlation TEXT) STRICT;
      CREATE INDEX parcel_by_customer ON parcel (customer_id, id);
-     CREATE TABLE tombstone (order_id INTEGER PRIMARY KEY) STRICT;"];
+     CREATE TABLE tombstone (order_id INTEGER PRIMARY KEY) STRICT;",
+    sessions::TABLE,
+];
 
 /// The delivery of that id.
 pub(in crate::delivery) fn find(connection: &Connection, id: u64) -> Result<Option<Parcel>, Error> {

@@ -23,6 +23,7 @@ pub(in crate::order) const SCHEMA: &[&str] = &[
         version INTEGER NOT NULL, deleted INTEGER NOT NULL) STRICT;",
     REMEMBERED,
     WITH_ETAG,
+    sessions::TABLE,
 ];
 
 /// The order of that id.

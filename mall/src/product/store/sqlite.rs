@@ -23,6 +23,7 @@ pub(in crate::product) const SCHEMA: &[&str] = &[
      CREATE TABLE seeded (one INTEGER PRIMARY KEY CHECK (one = 1)) STRICT;",
     REMEMBERED,
     WITH_ETAG,
+    sessions::TABLE,
 ];
 
 /// What was decided about an order, and what it wanted.

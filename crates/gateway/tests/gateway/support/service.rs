@@ -58,7 +58,7 @@ impl Service {
         self.state.seen.lock().expect("sound").clone()
     }
 
-    /// Makes `/s/moody` fail, or work again.
+    /// Makes `/s/moody` and what takes tokens back fail, or work again.
     pub(crate) fn is_sick(&self, sick: bool) {
         *self.state.sick.lock().expect("sound") = sick;
     }
@@ -139,6 +139,8 @@ impl Serve for Answers {
                 response
             }
             "/oauth/token" => token(&text),
+            "/oauth/revoke" if sick => status(503),
+            "/oauth/revoke" => status(200),
             _ => json(StatusCode::OK, &value!({ "said": text })),
         }
     }
@@ -197,6 +199,7 @@ fn token(form: &str) -> Response {
                 &value!({ "access_token": token, "token_type": "Bearer", "expires_in": 900, "refresh_token": "good" }),
             );
         }
+        _ if form.contains("refresh_token=odd") => value!({ "error": "invalid_request" }),
         _ => value!({ "error": "invalid_grant" }),
     };
     json(StatusCode::BAD_REQUEST, &answer)

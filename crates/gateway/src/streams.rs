@@ -1,29 +1,15 @@
-//! Sign-ins that were ended, and the live streams that end with them.
+//! The live streams of sign-ins, which end with them.
 //!
-//! A token is good until it expires, whoever holds it; signing out takes it back here, by its id
-//! and until that time. Its streams are told at once. The memory is this process': after a restart
-//! a token that was signed out opens again until it expires, which is why tokens live shortly.
+//! A stream has a place, counted and given back, under the sign-in whose token opened it: whichever
+//! token of it that was, ending the sign-in ends the stream at once.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chassis::identity::Principal;
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-/// Ended sign-ins that are remembered; past it those go first that expire first.
-pub const REVOKED_MAX: usize = 100_000;
 /// Live streams open at once, all owners together.
 pub const STREAMS_MAX: usize = 20_000;
-
-/// Ended sign-ins.
-#[derive(Debug, Default)]
-pub(crate) struct Revoked {
-    /// Nearly always 0: then nobody has to look.
-    count: AtomicUsize,
-    until: RwLock<HashMap<Box<str>, Timestamp>>,
-}
 
 /// Open streams; clones are handles.
 #[derive(Clone, Debug, Default)]
@@ -44,34 +30,6 @@ pub(crate) struct Seat {
     streams: Streams,
     session: Option<Box<str>>,
     ended: CancellationToken,
-}
-
-impl Revoked {
-    /// Takes a sign-in back.
-    pub(crate) fn revoke(&self, principal: &Principal, now: Timestamp) {
-        let mut until = self.until.write().unwrap_or_else(PoisonError::into_inner);
-        if until.len() >= REVOKED_MAX {
-            make_room(&mut until, now);
-        }
-        until.insert(principal.session.as_str().into(), principal.expires);
-        self.count.store(until.len(), Ordering::Release);
-    }
-
-    /// Whether a sign-in was taken back.
-    pub(crate) fn is_revoked(&self, session: &str) -> bool {
-        self.count.load(Ordering::Acquire) > 0
-            && self.until.read().unwrap_or_else(PoisonError::into_inner).contains_key(session)
-    }
-}
-
-fn make_room(until: &mut HashMap<Box<str>, Timestamp>, now: Timestamp) {
-    until.retain(|_, expires| *expires > now);
-    if until.len() >= REVOKED_MAX {
-        let soonest = until.iter().min_by_key(|(_, expires)| **expires);
-        if let Some(session) = soonest.map(|(session, _)| session.clone()) {
-            until.remove(&session);
-        }
-    }
 }
 
 impl Streams {
@@ -139,46 +97,7 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
-    use chassis::identity::Role;
-
     use super::*;
-
-    fn principal(session: &str, expires: i64) -> Principal {
-        Principal {
-            subject: "a".to_owned(),
-            role: Role::User,
-            session: session.to_owned(),
-            expires: at(expires),
-        }
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).expect("a second")
-    }
-
-    #[test]
-    fn a_sign_in_that_was_taken_back_stays_so() {
-        let revoked = Revoked::default();
-        assert!(!revoked.is_revoked("a"));
-        revoked.revoke(&principal("a", 10), at(0));
-        assert!(revoked.is_revoked("a"));
-        assert!(!revoked.is_revoked("b"));
-    }
-
-    #[test]
-    fn the_memory_is_bounded_and_forgets_the_expired_then_the_soonest() {
-        let revoked = Revoked::default();
-        for number in 0..REVOKED_MAX {
-            revoked.revoke(&principal(&number.to_string(), 100 + number as i64), at(0));
-        }
-        revoked.revoke(&principal("late", 1), at(0));
-        assert!(!revoked.is_revoked("0") && revoked.is_revoked("1") && revoked.is_revoked("late"));
-        revoked.revoke(&principal("last", i64::from(u32::MAX)), at(102));
-        assert!(
-            !revoked.is_revoked("late") && !revoked.is_revoked("1") && !revoked.is_revoked("2")
-        );
-        assert!(revoked.is_revoked("3") && revoked.is_revoked("last"));
-    }
 
     #[test]
     fn streams_end_by_sign_in_and_all_together_and_give_their_places_back() {

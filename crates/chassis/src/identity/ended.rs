@@ -1,0 +1,193 @@
+//! Sign-ins that were ended before their tokens were: what a verifier refuses.
+//!
+//! A token is good until it expires, whoever holds it; a sign-in that ends takes all of its tokens
+//! with it, by the id that they share. An entry stays until the last of them would have expired
+//! anyway, and is then removed. Nothing is forgotten before: where the memory is full, who asks
+//! [`Ended::is_full`] takes no new sign-ins, and those that live can still be ended; so it holds at
+//! most its limit and as many again as lived when it was reached.
+//!
+//! It is this process' memory. Whoever has to remember longer keeps a durable copy and fills this
+//! one at start.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+
+use jiff::Timestamp;
+
+/// Ended sign-ins that are remembered before new ones are refused: more than this program can make
+/// in the hour that a token lives.
+pub const ENDED_MAX: usize = 250_000;
+
+type Listener = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Sign-ins that have ended; clones share the memory.
+#[derive(Clone)]
+pub struct Ended {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    limit: usize,
+    /// Nearly always 0: then nobody has to look.
+    count: AtomicUsize,
+    known: RwLock<Known>,
+    listeners: RwLock<Vec<Listener>>,
+}
+
+/// Both hold the same entries.
+#[derive(Default)]
+struct Known {
+    until: HashMap<Arc<str>, Timestamp>,
+    soonest: BTreeSet<(Timestamp, Arc<str>)>,
+}
+
+impl Ended {
+    /// An empty memory that is full at `limit` entries.
+    pub fn new(limit: usize) -> Ended {
+        let (count, known, listeners) = Default::default();
+        Ended { shared: Arc::new(Shared { limit, count, known, listeners }) }
+    }
+
+    /// Ends a sign-in whose last token expires at `until`; the later of two ends counts. Everybody
+    /// who asked for it by [`Ended::on_end`] is told before this returns.
+    pub fn end(&self, session: &str, until: Timestamp, now: Timestamp) {
+        {
+            let mut known = self.known();
+            known.sweep(now);
+            known.insert(session, until, now);
+            self.shared.count.store(known.until.len(), Ordering::Release);
+        }
+        let listeners = self.shared.listeners.read().unwrap_or_else(PoisonError::into_inner);
+        listeners.iter().for_each(|tell| tell(session));
+    }
+
+    /// Whether a sign-in has ended.
+    pub fn contains(&self, session: &str) -> bool {
+        if self.shared.count.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let known = self.shared.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.until.contains_key(session)
+    }
+
+    /// Whether no new sign-in should be taken: one more could not be ended within the limit.
+    pub fn is_full(&self, now: Timestamp) -> bool {
+        if self.len() < self.shared.limit {
+            return false;
+        }
+        let mut known = self.known();
+        known.sweep(now);
+        self.shared.count.store(known.until.len(), Ordering::Release);
+        known.until.len() >= self.shared.limit
+    }
+
+    /// How many are remembered.
+    pub fn len(&self) -> usize {
+        self.shared.count.load(Ordering::Acquire)
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Has `tell` called with every sign-in that ends from now on.
+    pub fn on_end(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        let mut listeners = self.shared.listeners.write().unwrap_or_else(PoisonError::into_inner);
+        listeners.push(Box::new(tell));
+    }
+
+    fn known(&self) -> RwLockWriteGuard<'_, Known> {
+        self.shared.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn insert(&mut self, session: &str, until: Timestamp, now: Timestamp) {
+        if until <= now {
+            return;
+        }
+        let session: Arc<str> = session.into();
+        let before = self.until.get(&session).copied();
+        if before.is_some_and(|before| before >= until) {
+            return;
+        }
+        if let Some(before) = before {
+            self.soonest.remove(&(before, session.clone()));
+        }
+        self.until.insert(session.clone(), until);
+        self.soonest.insert((until, session));
+    }
+
+    /// Removes what has expired.
+    fn sweep(&mut self, now: Timestamp) {
+        while let Some((until, session)) = self.soonest.pop_first() {
+            if until > now {
+                self.soonest.insert((until, session));
+                return;
+            }
+            self.until.remove(&session);
+        }
+    }
+}
+
+impl std::fmt::Debug for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ended").field("count", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a second")
+    }
+
+    #[test]
+    fn a_sign_in_stays_ended_until_its_last_token_expires_and_is_then_removed() {
+        let ended = Ended::new(10);
+        assert!(!ended.contains("a") && ended.is_empty());
+        ended.end("a", at(10), at(0));
+        ended.end("a", at(5), at(0));
+        ended.end("past", at(3), at(3));
+        assert!(ended.contains("a") && !ended.contains("b") && !ended.contains("past"));
+        ended.end("a", at(20), at(1));
+        ended.end("b", at(30), at(11));
+        assert!(ended.contains("a"), "the later end counts");
+        ended.end("c", at(30), at(20));
+        assert!(!ended.contains("a") && ended.contains("b"));
+        assert_eq!(ended.len(), 2);
+    }
+
+    #[test]
+    fn a_full_memory_says_so_and_forgets_nothing() {
+        let ended = Ended::new(2);
+        ended.end("a", at(10), at(0));
+        assert!(!ended.is_full(at(0)));
+        ended.end("b", at(20), at(0));
+        assert!(ended.is_full(at(9)));
+        ended.end("c", at(30), at(9));
+        assert!(["a", "b", "c"].iter().all(|session| ended.contains(session)));
+        assert!(ended.is_full(at(19)), "one has gone, two are left");
+        assert!(!ended.is_full(at(20)));
+        assert_eq!(ended.len(), 1);
+    }
+
+    #[test]
+    fn who_wants_to_hear_of_it_does_once_it_is_so() {
+        let ended = Ended::new(2);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (tell, seen) = (heard.clone(), ended.clone());
+        ended.on_end(move |session| {
+            let entry = (session.to_owned(), seen.contains(session));
+            tell.lock().expect("not poisoned").push(entry);
+        });
+        ended.end("a", at(10), at(0));
+        assert_eq!(*heard.lock().expect("not poisoned"), [("a".to_owned(), true)]);
+    }
+}

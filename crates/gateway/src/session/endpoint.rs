@@ -1,0 +1,98 @@
+//! The token endpoint, asked on our own behalf: a form there, an answer back.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use chassis::http::Problem;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+
+use crate::hygiene;
+use crate::proxy::{Call, Core, Route};
+use crate::who::Who;
+
+/// The way to it, for one request of a client's.
+pub(super) struct Endpoint<'g> {
+    pub(super) core: &'g Core,
+    pub(super) route: &'g Route,
+    /// What the client said of itself, and where it is.
+    pub(super) asked_by: (&'g HeaderMap, SocketAddr),
+}
+
+impl Endpoint<'_> {
+    /// Posts a form of `pairs` to `path`.
+    ///
+    /// # Errors
+    /// As a proxied request is refused.
+    pub(super) async fn ask(
+        &self,
+        path: &'static str,
+        pairs: &[(&str, &str)],
+    ) -> Result<(StatusCode, HeaderMap, Bytes), Problem> {
+        let form = encoded(pairs);
+        let (headers, peer) = self.asked_by;
+        let call = Call {
+            parts: Box::new(request(path, headers, form.len())),
+            who: Who::default(),
+            peer,
+            shared_with_app: false,
+        };
+        self.core.ask(self.route, call, form.into()).await
+    }
+}
+
+fn request(path: &'static str, asked_by: &HeaderMap, length: usize) -> Parts {
+    let mut request = Request::post(path).body(()).expect("a constant path");
+    let headers = request.headers_mut();
+    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+    headers.insert(CONTENT_TYPE, form);
+    headers.insert(CONTENT_LENGTH, length.into());
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let trace = HeaderName::from_static(chassis::http::trace::TRACEPARENT);
+    for name in [HOST, trace].into_iter().chain(hygiene::ORIGINS) {
+        for value in asked_by.get_all(&name) {
+            headers.append(&name, value.clone());
+        }
+    }
+    request.into_parts().0
+}
+
+/// A form, encoded.
+fn encoded(pairs: &[(&str, &str)]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for (name, value) in pairs {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text.push_str(name);
+        text.push('=');
+        for byte in value.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    text.push(char::from(byte));
+                }
+                other => write!(text, "%{other:02X}").expect("a string takes any text"),
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_cannot_be_escaped_from() {
+        let cases = [
+            (vec![("a", "b")], "a=b"),
+            (vec![("a", "1@x.y"), ("b", "p&c=d%")], "a=1%40x.y&b=p%26c%3Dd%25"),
+            (vec![("a", "가 +\r\n")], "a=%EA%B0%80%20%2B%0D%0A"),
+        ];
+        for (pairs, expected) in cases {
+            assert_eq!(encoded(&pairs), expected);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Ended sign-ins, remembered durably by everybody who verifies tokens.
+//!
+//! ```text
+//!  account: {family away, ended, outbox SessionEnded} ─▶ log ─▶ each service: {inbox, ended}
+//!                         ▲                              └───▶ gateway: {inbox, ended}
+//!                         └─ told, again until it hears ─── gateway: {ended, owed}
+//! ```
+//!
+//! A verifier's own memory ([`Ended`]) is its process'. Here are the table that outlives it
+//! ([`TABLE`], [`remember`], [`load`]), the handler that fills it from the event ([`OnEnded`]), and
+//! the gateway's own memory ([`Memory`]), which ends a sign-in where it is asked and keeps what it
+//! owes to who gave the token until that one has heard. With several processes each has its own
+//! copy, fed by the same event; in one they share the verifier, so that an end is seen at once.
+//!
+//! It knows no user, no password and no HTTP: how a debt is paid is the caller's.
+
+mod memory;
+mod on_ended;
+
+mod store {
+    pub(super) mod sqlite;
+}
+
+pub use chassis::identity::Ended;
+pub use memory::{Debt, Memory, OWED_FOR, OWED_MAX, TooMany};
+pub use on_ended::{OnEnded, SESSION_ENDED, SessionEnded};
+pub use store::sqlite::{TABLE, load, remember};

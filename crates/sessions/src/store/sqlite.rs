@@ -1,0 +1,99 @@
+//! Ended sign-ins and debts as tables.
+
+use chassis::identity::Ended;
+use events::store::sqlite::Write;
+use events::{Database, Error};
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+/// Rows removed in one transaction at most.
+const SWEPT_MAX: u64 = 100;
+
+/// The migration of who remembers ended sign-ins.
+pub const TABLE: &str = "CREATE TABLE ended_session (
+        sid TEXT PRIMARY KEY, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE INDEX ended_session_by_end ON ended_session (until);";
+
+/// What the gateway owes beside: `digest` finds a token again without showing it to the index.
+pub(crate) const OWED: &str = "CREATE TABLE owed (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT NULL,
+        digest BLOB NOT NULL UNIQUE, since INTEGER NOT NULL) STRICT;";
+
+/// Remembers that a sign-in ended, until its last token expires; the later of two ends counts.
+/// What has expired is removed.
+///
+/// # Errors
+/// [`Error::Environment`]: the store refused; nothing was done.
+pub fn remember(write: &mut Write<'_>, session: &str, until: Timestamp) -> Result<(), Error> {
+    let sweep = "DELETE FROM ended_session WHERE sid IN
+        (SELECT sid FROM ended_session WHERE until <= ?1 LIMIT ?2)";
+    let now = write.now().as_second();
+    write.sql().prepare_cached(sweep)?.execute(params![now, SWEPT_MAX])?;
+    let insert = "INSERT INTO ended_session VALUES (?1, ?2)
+        ON CONFLICT (sid) DO UPDATE SET until = max(until, excluded.until)";
+    write.sql().prepare_cached(insert)?.execute(params![session, until.as_second()])?;
+    Ok(())
+}
+
+/// Fills a verifier's memory with what `database` remembers.
+///
+/// # Errors
+/// [`Error::Environment`]: read again later.
+pub fn load(database: &Database, ended: &Ended, now: Timestamp) -> Result<(), Error> {
+    database.read(|sql| {
+        let mut select = sql.prepare("SELECT sid, until FROM ended_session WHERE until > ?1")?;
+        let mut rows = select.query([now.as_second()])?;
+        while let Some(row) = rows.next()? {
+            let (session, until): (String, i64) = (row.get(0)?, row.get(1)?);
+            if let Ok(until) = Timestamp::from_second(until) {
+                ended.end(&session, until, now);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Notes that `token` has still to be told of; twice is as good.
+pub(crate) fn owe(
+    connection: &Connection,
+    token: &str,
+    digest: [u8; 32],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let insert = "INSERT OR IGNORE INTO owed (token, digest, since) VALUES (?1, ?2, ?3)";
+    connection.prepare_cached(insert)?.execute(params![token, digest, now.as_second()])?;
+    Ok(())
+}
+
+/// Removes debts of before `since`, and says how many are left.
+pub(crate) fn count_owed(connection: &Connection, since: Timestamp) -> Result<u64, Error> {
+    let sweep = "DELETE FROM owed WHERE number IN
+        (SELECT number FROM owed WHERE since < ?1 ORDER BY number LIMIT ?2)";
+    connection.prepare_cached(sweep)?.execute(params![since.as_second(), SWEPT_MAX])?;
+    let count = "SELECT count(*) FROM owed";
+    Ok(connection.prepare_cached(count)?.query_row([], |row| row.get(0))?)
+}
+
+/// The oldest debts after `after`: number and token.
+pub(crate) fn owed(
+    connection: &Connection,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<(i64, String)>, Error> {
+    let select = "SELECT number, token FROM owed WHERE number > ?1 ORDER BY number LIMIT ?2";
+    let mut select = connection.prepare_cached(select)?;
+    let rows = select.query_map(params![after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether a token has still to be told of.
+pub(crate) fn is_owed(connection: &Connection, digest: [u8; 32]) -> Result<bool, Error> {
+    let select = "SELECT count(*) > 0 FROM owed WHERE digest = ?1";
+    Ok(connection.prepare_cached(select)?.query_row([digest], |row| row.get(0))?)
+}
+
+/// Strikes a debt out.
+pub(crate) fn pay(connection: &Connection, digest: [u8; 32]) -> Result<(), Error> {
+    connection.prepare_cached("DELETE FROM owed WHERE digest = ?1")?.execute([digest])?;
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! What each refresh token is good for, by hand-set time, in a database of its own.
+
+use chassis::identity::Role;
+use events::Database;
+use events::store::sqlite::{Options, Publishes};
+use tempfile::TempDir;
+
+use super::*;
+use crate::Name;
+use crate::blocking::wait;
+use crate::setting::topic;
+
+const KEY: ChainKey = [7; 32];
+
+fn at(millisecond: i64) -> Timestamp {
+    Timestamp::from_millisecond(millisecond).expect("in range")
+}
+
+#[test]
+fn a_refresh_token_is_judged_by_when_it_was_used() {
+    let kept = |rotated: Option<i64>| Kept {
+        session: "s".to_owned(),
+        place: 0,
+        expires: at(100_000),
+        rotated: rotated.map(at),
+    };
+    let cases = [
+        (None, 0, Use::Rotate),
+        (None, 99_999, Use::Rotate),
+        (None, 100_000, Use::Nothing),
+        (Some(10_000), 10_000, Use::Newest),
+        (Some(10_000), 40_000, Use::Newest),
+        (Some(10_000), 40_001, Use::Reused),
+        (Some(10_000), 99_999, Use::Reused),
+        (Some(10_000), 100_000, Use::Nothing),
+        // A clock that was set back makes nobody a thief.
+        (Some(10_000), 9_000, Use::Newest),
+    ];
+    for (rotated, now, expected) in cases {
+        assert_eq!(judge(&kept(rotated), at(now)), expected, "{rotated:?} at {now}");
+    }
+}
+
+#[test]
+fn a_successor_is_the_same_under_the_same_key_alone() {
+    let (one, other) = ([1; 32], [2; 32]);
+    let next = successor(&one, "token");
+    assert_eq!(next, successor(&one, "token"));
+    assert_eq!(next.len(), first().len());
+    assert_ne!(next, successor(&other, "token"));
+    assert_ne!(next, successor(&one, "token2"));
+}
+
+/// A database with one user.
+struct Place {
+    database: Database,
+    ended: Ended,
+    _folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = Options {
+            path: folder.path().join("service.db"),
+            schema: sqlite::SCHEMA,
+            publishes: Some(Publishes { source: "account".into(), topic: topic(Name::Account) }),
+            clock: chassis::clock::component(),
+        };
+        let database = Database::open(options).expect("it opens");
+        let user = User {
+            username: "a@b".to_owned(),
+            phc: String::new(),
+            nickname: String::new(),
+            address: String::new(),
+            role: Role::OrderCustomer,
+            sequence: 1,
+        };
+        wait(database.write(move |write| sqlite::insert(write.sql(), &user))).expect("inserted");
+        Place { database, ended: Ended::new(100), _folder: folder }
+    }
+
+    fn begin(&self, session: &'static str, refresh: &'static str, now: i64) {
+        let work = move |write: &mut Write<'_>| begin(write, (session, "a@b"), refresh, at(now));
+        wait(self.database.write(work)).expect("begun");
+    }
+
+    /// The refresh token to go on with, and the sign-in.
+    fn renew(&self, token: &str, now: i64) -> Option<(String, String)> {
+        let (token, ended) = (token.to_owned(), self.ended.clone());
+        let renewed = self
+            .database
+            .write(move |write| renew(write, &token, (&KEY, &ended), &Cause::default(), at(now)));
+        match wait(renewed).expect("decided") {
+            Renewed::Granted { session, refresh, .. } => Some((refresh, session)),
+            Renewed::Refused => None,
+        }
+    }
+
+    /// How many SessionEnded were published.
+    fn published(&self) -> u64 {
+        *self.database.committed().borrow()
+    }
+}
+
+#[test]
+fn every_use_within_the_grace_yields_the_newest_of_the_chain() {
+    let place = Place::new();
+    // Now, so that what is remembered as ended is not past already.
+    let now = chassis::clock::wall().as_millisecond();
+    place.begin("s", "first", now);
+    let (second, session) = place.renew("first", now).expect("granted");
+    assert_eq!((second.as_str(), session.as_str()), (successor(&KEY, "first").as_str(), "s"));
+    assert_eq!(place.renew("first", now).expect("the other tab").0, second);
+    let (third, _) = place.renew(&second, now + 10_000).expect("granted");
+    let (fourth, _) = place.renew(&third, now + 20_000).expect("granted");
+    for token in ["first", &second, &third] {
+        assert_eq!(place.renew(token, now + 30_000).expect("in time").0, fourth, "{token}");
+    }
+    assert_eq!(place.published(), 0);
+}
+
+#[test]
+fn a_use_after_the_grace_ends_the_family_and_no_other() {
+    let place = Place::new();
+    let now = chassis::clock::wall().as_millisecond();
+    place.begin("s", "first", now);
+    place.begin("other", "theirs", now);
+    let (second, _) = place.renew("first", now).expect("granted");
+    let (third, _) = place.renew(&second, now + 25_000).expect("granted");
+    assert_eq!(place.renew("first", now + 30_001), None, "a copy in somebody's hands");
+    assert!(place.ended.contains("s") && !place.ended.contains("other"));
+    assert_eq!(place.published(), 1);
+    for token in ["first", &second, &third] {
+        assert_eq!(place.renew(token, now + 30_002), None, "{token}");
+    }
+    assert_eq!(place.published(), 1, "it ends once");
+    assert!(place.renew("theirs", now + 30_002).is_some());
+    let again = Ended::new(100);
+    sessions::load(&place.database, &again, at(now)).expect("read");
+    assert!(again.contains("s"), "it is on disk");
+}
+
+#[test]
+fn an_unknown_or_an_expired_token_is_nothing_and_ends_nothing() {
+    let place = Place::new();
+    let now = chassis::clock::wall().as_millisecond();
+    place.begin("s", "first", now);
+    assert_eq!(place.renew("unknown", now), None);
+    let later = now + i64::try_from(REFRESH_LIFE.as_millis()).expect("fits");
+    assert_eq!(place.renew("first", later), None);
+    assert!(place.ended.is_empty());
+    assert_eq!(place.published(), 0);
+}
+
+#[test]
+fn a_family_that_is_renewed_without_end_ends() {
+    let place = Place::new();
+    let now = chassis::clock::wall().as_millisecond();
+    place.begin("s", "first", now);
+    let fill = place.database.write(move |write| {
+        for number in 1..TOKENS_MAX {
+            let kept = Kept {
+                session: "s".to_owned(),
+                place: number,
+                expires: at(now + 1_000_000),
+                rotated: None,
+            };
+            families::keep(write.sql(), &digest(&number.to_string()), &kept)?;
+        }
+        Ok::<_, Error>(())
+    });
+    wait(fill).expect("kept");
+    assert_eq!(place.renew(&(TOKENS_MAX - 1).to_string(), now), None);
+    assert!(place.ended.contains("s"));
+}

@@ -1,0 +1,54 @@
+//! Revocation (RFC 7009): whichever of its tokens is shown, the whole sign-in ends.
+//!
+//! A token that is nobody's, or not any more, is no mistake: what was asked for is so already. One that
+//! has expired still names its sign-in, so that a sign-out can be told late.
+
+use chassis::http::fields::Form;
+use chassis::http::{Response, empty};
+use chassis::identity::Verifier;
+use events::store::sqlite::Write;
+use http::StatusCode;
+use jiff::Timestamp;
+
+use super::api::Server;
+use super::family;
+use super::store::sqlite::families;
+use super::token::{self, Denied};
+use crate::edge::{self, Call};
+
+/// Answers a revocation.
+pub(super) async fn answer(server: &Server, mut call: Call) -> Response {
+    let response = match end(server, &mut call).await {
+        Ok(()) => empty(StatusCode::OK),
+        Err(denied) => denied.answer(&call),
+    };
+    edge::private(response)
+}
+
+async fn end(server: &Server, call: &mut Call) -> Result<(), Denied> {
+    token::client(server, &call.headers)?;
+    let body = call.bytes().await?;
+    let form = Form::parse(&call.headers, &body).map_err(|_| Denied::Word("invalid_request"))?;
+    let token = form.get("token").ok_or(Denied::Word("invalid_request"))?.to_owned();
+    let (now, cause, verifier) = ((server.clock)(), call.cause(None), server.verifier.clone());
+    let ended = server.database.write(move |write| {
+        let Some(session) = session_of(write, &token, &verifier, now)? else { return Ok(()) };
+        family::end(write, &session, verifier.ended(), &cause, now)
+    });
+    Ok(ended.await?)
+}
+
+/// Which sign-in a token is of, if any of it may still open something.
+fn session_of(
+    write: &Write<'_>,
+    token: &str,
+    verifier: &Verifier,
+    now: Timestamp,
+) -> Result<Option<String>, events::Error> {
+    if let Some(kept) = families::find(write.sql(), &family::digest(token))? {
+        return Ok(Some(kept.session));
+    }
+    let Ok(principal) = verifier.inspect(token) else { return Ok(None) };
+    let lives = principal.expires > now || families::exists(write.sql(), &principal.session)?;
+    Ok(lives.then(|| principal.session.clone()))
+}
