@@ -39,6 +39,9 @@ pub(crate) struct Plan {
     pub(crate) mall: Option<mall::Settings>,
     /// What holds and is hardly meant, with its line.
     pub(crate) warnings: Vec<Mistake>,
+    /// Routes that lead to the gateway itself: a mistake to `check`, while a gateway that runs refuses
+    /// what comes back (508) and serves the rest.
+    pub(crate) loops: Vec<Mistake>,
     /// The settings in force, for `/admin/settings`.
     pub(crate) shown: Value,
 }
@@ -110,7 +113,7 @@ pub(crate) fn plan(base: Base, config: Option<&Path>, place: &PlaceArgs) -> Resu
         let lines: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
         Failure::input(lines.join("\n"), "mend the settings; nothing was started")
     })?;
-    for warning in &plan.warnings {
+    for warning in plan.loops.iter().chain(&plan.warnings) {
         tracing::warn!("{warning}");
     }
     plan.place(place);
@@ -203,11 +206,10 @@ fn compile(
             return Err(mistakes);
         }
     };
-    let (loops, warnings) = hardly_meant(tree, &gateway, (listen, file.inner), file.mall.is_some());
-    mistakes.extend(loops);
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
+    let (loops, warnings) = hardly_meant(tree, &gateway, (listen, file.inner), file.mall.is_some());
     Ok(Plan {
         listen: file.listen,
         inner: file.inner,
@@ -218,11 +220,12 @@ fn compile(
         gateway,
         mall: file.mall,
         warnings,
+        loops,
         shown: tree.json(),
     })
 }
 
-/// Loops that are certain, which are mistakes, and everything else that is hardly meant. Only the mall
+/// Loops that are certain, and everything else that is hardly meant. Only the mall
 /// has an account service, and with it keys to verify tokens with.
 fn hardly_meant(
     tree: &Tree,
