@@ -7,8 +7,10 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
-use support::{Customer, Folder, Mall, Placed, SOON, eventually_is, run};
+use support::{Customer, Folder, Mall, Placed, SOON, eventually_is, pause, run, yeoul};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("the path is UTF-8")
@@ -187,4 +189,37 @@ fn a_backup_that_is_not_whole_is_restored_by_nobody() {
     restore(&place.path().join("nosuch")).expect(3);
     restore(&copy).expect(0);
     restore(&copy).expect(3);
+}
+
+#[test]
+fn a_backup_broken_off_at_any_moment_is_whole_or_not_there() {
+    let Some((mall, _, _, placed)) = with_an_order() else { return };
+    let data = mall.folder().data();
+    let mut whole = 0;
+    for round in 0..12 {
+        let place = Folder::new();
+        let copy = place.path().join("copy");
+        let mut child = yeoul()
+            .args(["backup", text(&copy), "--data", text(&data)])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        pause(Duration::from_millis(25 * round));
+        // One that has ended already cannot be killed, and need not be.
+        let _ = child.kill();
+        child.wait().expect("it ends");
+        let restored = run(&["restore", text(&copy), "--data", text(&place.data())]);
+        assert_eq!(restored.code, if copy.exists() { 0 } else { 3 }, "{restored:?}");
+        assert_eq!(place.data().exists(), copy.exists());
+        whole += usize::from(copy.exists());
+        if round == 11 && whole > 0 && place.data().exists() {
+            let mall = Mall::on(place, &[]);
+            assert_eq!(mall.order_now(placed.id)["state"], "OrderPlaced");
+        }
+    }
+    // The mall goes on as if nothing had been: no lock of a dead process stays.
+    mall.at("admin", "GET", "/readyz").send().expect(200);
+    let (who, product) = (mall.customer(), mall.product(5, "cancel"));
+    mall.delivered(&who, product, 1);
 }

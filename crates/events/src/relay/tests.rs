@@ -392,6 +392,18 @@ async fn a_row_that_is_no_event_any_more_stops_the_relay_until_a_hand_steps_over
 }
 
 #[tokio::test]
+async fn what_was_relayed_is_dealt_with_before_the_relay_comes_to_rest() {
+    let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (service, log) = (database(&data), log(&place));
+    let control = handle_on(&service, &log);
+    commit(&service, 1..=3).await;
+    service.relay_status().send_modify(|status| status.relayed = 2);
+    assert_eq!((control.status().settled, control.status().lag), (2, 1));
+    service.relay_status().send_modify(|status| status.settled = 3);
+    assert_eq!(control.status().settled, 3);
+}
+
+#[tokio::test]
 async fn a_relay_without_progress_is_stuck_after_a_while_and_one_that_rests_is_not() {
     let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let hand = crate::fixture::Hand::default();
