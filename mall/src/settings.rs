@@ -25,6 +25,7 @@ pub struct Settings {
 #[serde(deny_unknown_fields)]
 pub struct Service {
     /// Its own port.
+    #[serde(deserialize_with = "chassis::http::address::deserialize")]
     pub listen: SocketAddr,
 }
 

@@ -4,6 +4,7 @@
 //! gateway and each service refuse the same input in the same words. It does not route to anything:
 //! a listener is given a [`Serve`] that answers.
 
+pub mod address;
 pub mod body;
 pub mod client;
 pub mod connection;
@@ -21,6 +22,7 @@ pub mod query;
 pub mod stall;
 pub mod trace;
 
+mod places;
 mod target;
 mod wire;
 

@@ -8,6 +8,7 @@
 pub mod chance;
 pub mod clock;
 pub mod cores;
+pub mod descriptors;
 pub mod folder;
 pub mod health;
 pub mod http;

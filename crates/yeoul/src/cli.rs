@@ -82,10 +82,10 @@ pub(crate) struct PlaceArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// The gateway's address; port 0 gives every listener a free port.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = chassis::http::address::parse)]
     pub(crate) listen: Option<SocketAddr>,
     /// The admin listener's address; loopback only.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = chassis::http::address::parse)]
     pub(crate) admin: Option<SocketAddr>,
     /// Say readiness as one line of JSON on stdout.
     #[arg(long)]

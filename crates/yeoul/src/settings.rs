@@ -50,12 +50,12 @@ pub(crate) struct Plan {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    #[serde(default = "default_listen")]
+    #[serde(default = "default_listen", deserialize_with = "chassis::http::address::deserialize")]
     listen: SocketAddr,
     /// Where routes with `listener: inner` are served.
-    #[serde(default = "default_inner")]
+    #[serde(default = "default_inner", deserialize_with = "chassis::http::address::deserialize")]
     inner: SocketAddr,
-    #[serde(default = "default_admin")]
+    #[serde(default = "default_admin", deserialize_with = "chassis::http::address::deserialize")]
     admin: SocketAddr,
     #[serde(default = "default_data")]
     data: PathBuf,

@@ -150,6 +150,12 @@ fn wrong_input_is_one_and_wrong_usage_is_two() {
         (2, vec!["dead", "show"]),
         (1, vec!["mall", "--listen", "nonsense", "--data", text(&data)]),
         (1, vec!["mall", "--listen", "127.0.0.1:99999", "--data", text(&data)]),
+        (1, vec!["mall", "--listen", "localhost", "--data", text(&data)]),
+        (1, vec!["mall", "--listen", ":0", "--data", text(&data)]),
+        (1, vec!["mall", "--listen", "8088", "--data", text(&data)]),
+        (1, vec!["mall", "--listen", "localhost:+1", "--data", text(&data)]),
+        (1, vec!["mall", "--listen", "nosuch.invalid:0", "--data", text(&data)]),
+        (1, vec!["mall", "--listen", "localhost:0", "--admin", "nosuch.invalid:0"]),
         (1, vec!["mall", "--listen", "127.0.0.1:0", "--admin", "0.0.0.0:0", "--data", text(&data)]),
         (
             1,
@@ -205,6 +211,8 @@ const MISTAKES: &[(&str, usize, &str)] = &[
         "/x/**",
     ),
     ("listen: here\n", 1, "listen"),
+    ("listen: localhost:x\n", 1, "listen"),
+    ("admin: nosuch.invalid:0\n", 1, "admin"),
     (
         "views:\n  orders:\n    on:\n      OrderPlaced:\n        create:\n          payment: event.price *\n",
         6,
@@ -567,4 +575,17 @@ fn files(folder: &Path, visit: &mut impl FnMut(&Path)) {
 fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).expect("it is there").permissions().mode()
+}
+
+#[test]
+fn names_of_hosts_are_addresses_to_listen_on() {
+    if support::setting("YEOUL_BASE").is_some() {
+        return;
+    }
+    let folder = Folder::new();
+    let file = overlay(folder.path(), "names.yaml", "listen: localhost:0\nadmin: localhost:0\n");
+    run(&["check", "-c", text(&file), "--mall"]).expect(0);
+    let mall = Mall::on(folder, &["--admin", "localhost:0", "--listen", "localhost:0"]);
+    mall.get("/products").send().expect(200);
+    mall.at("admin", "GET", "/readyz").send().expect(200);
 }

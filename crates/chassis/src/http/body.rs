@@ -13,6 +13,7 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
+use super::connection::Working;
 use super::{BoxError, Inbound, Problem};
 
 /// The largest request body of a command.
@@ -23,7 +24,11 @@ pub const READ_IDLE_MAX: Duration = Duration::from_secs(10);
 pub const READ_FOR_MAX: Duration = Duration::from_secs(60);
 
 /// The body of an answer.
-pub struct Body(Kind);
+pub struct Body {
+    kind: Kind,
+    /// There once it is on its way.
+    working: Option<Working>,
+}
 
 enum Kind {
     Full(Option<Bytes>),
@@ -33,14 +38,23 @@ enum Kind {
 }
 
 impl Body {
+    fn of(kind: Kind) -> Body {
+        Body { kind, working: None }
+    }
+
+    /// Keeps its connection at work for as long as it is on its way.
+    pub(super) fn hold(&mut self, working: Working) {
+        self.working = Some(working);
+    }
+
     /// No body.
     pub fn empty() -> Body {
-        Body(Kind::Full(None))
+        Body::of(Kind::Full(None))
     }
 
     /// A body that is all there.
     pub fn full(bytes: impl Into<Bytes>) -> Body {
-        Body(Kind::Full(Some(bytes.into())))
+        Body::of(Kind::Full(Some(bytes.into())))
     }
 
     /// A body that comes piece by piece.
@@ -49,7 +63,7 @@ impl Body {
         B: http_body::Body<Data = Bytes> + 'static,
         B::Error: Into<BoxError>,
     {
-        Body(Kind::Stream(Box::pin(body.map_err(Into::into))))
+        Body::of(Kind::Stream(Box::pin(body.map_err(Into::into))))
     }
 }
 
@@ -61,18 +75,18 @@ impl Body {
         B: http_body::Body<Data = Bytes> + 'static,
         B::Error: Into<BoxError>,
     {
-        Body(Kind::Live(Box::pin(body.map_err(Into::into))))
+        Body::of(Kind::Live(Box::pin(body.map_err(Into::into))))
     }
 
     /// Whether it has no end of its own.
     pub(super) fn is_live(&self) -> bool {
-        matches!(self.0, Kind::Live(_))
+        matches!(self.kind, Kind::Live(_))
     }
 }
 
 impl From<Incoming> for Body {
     fn from(body: Incoming) -> Body {
-        Body(Kind::Incoming(body))
+        Body::of(Kind::Incoming(body))
     }
 }
 
@@ -91,7 +105,7 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Incoming(body) => {
                 Pin::new(body).poll_frame(context).map_err(|error| Box::new(error) as BoxError)
@@ -101,7 +115,7 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Kind::Incoming(body) => body.is_end_stream(),
             Kind::Stream(body) | Kind::Live(body) => body.is_end_stream(),
@@ -109,7 +123,7 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }

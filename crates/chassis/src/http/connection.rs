@@ -18,14 +18,17 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::framing::Refusal;
+use super::places::Held;
 use super::{Problem, Response};
 
 /// How much of an unread body is taken before the answer, if it is there already.
 pub const TAKEN_BYTES_MAX: usize = 64 * 1024;
 
 /// One connection's facts, on its core.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Connection {
+    /// Its place among those of its listener.
+    place: Held,
     /// Requests handed to whoever answers.
     requests: Cell<u64>,
     /// The head that is refused instead of being passed on: its number and why.
@@ -41,6 +44,19 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// One on this place, of which nothing has come yet.
+    pub(super) fn new(place: Held) -> Connection {
+        Connection {
+            place,
+            requests: Cell::default(),
+            refused: Cell::default(),
+            owed: Cell::default(),
+            expects: Cell::default(),
+            live: Cell::default(),
+            left: RefCell::default(),
+        }
+    }
+
     /// Notes that the head with this number, counted from 1, is one that stands for a refused one.
     pub(super) fn refuse(&self, number: u64, refusal: Refusal) {
         self.refused.set(Some((number, refusal)));
@@ -48,6 +64,7 @@ impl Connection {
 
     /// Counts a request, and says whether it stands for a refused one.
     pub(super) fn next_request(&self) -> Result<(), Problem> {
+        self.place.works();
         let number = self.requests.get() + 1;
         self.requests.set(number);
         match self.refused.get() {
@@ -77,9 +94,10 @@ impl Connection {
         self.live.get()
     }
 
-    /// Makes an answer say that the connection ends, if it does.
-    pub(super) async fn settle(&self, response: &mut Response) {
+    /// Makes an answer say that the connection ends, if it does, and keeps its place until it is out.
+    pub(super) async fn settle(self: &Rc<Self>, response: &mut Response) {
         self.live.set(response.body().is_live());
+        response.body_mut().hold(Working(self.clone()));
         if self.refused.get().is_some_and(|(number, _)| number == self.requests.get()) {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
@@ -129,6 +147,16 @@ async fn take(mut body: Incoming) -> bool {
         }
     }
     false
+}
+
+/// Held by an answer: while it is on its way, its connection is at work.
+#[derive(Debug)]
+pub(super) struct Working(Rc<Connection>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.place.rests();
+    }
 }
 
 /// A request's body as it comes in.

@@ -30,15 +30,23 @@ use tracing::{debug, warn};
 
 use super::connection::Connection;
 use super::framing::HEAD_BYTES_MAX;
+use super::places::{Held, Places, Room};
 use super::target::{self, Checked};
 use super::wire::Wire;
-use super::{Request, Response, Serve, Trace};
+use super::{Networks, Request, Response, Serve, Trace};
 use crate::cores::Cores;
+use crate::descriptors;
 
 /// Connections waiting to be accepted, per core.
 pub const BACKLOG: i32 = 1_024;
-/// Open connections per listener and core; past it new ones wait in the backlog.
-pub const CONNECTIONS_MAX: usize = 10_000;
+/// Open connections per listener and core, where the descriptors of the process allow them; past it
+/// the one that has been idle longest makes room, or new ones wait in the backlog.
+pub const CONNECTIONS_MAX: usize = 20_000;
+/// The eighths of all connections that the clients' listener may have; the rest is for those to and
+/// from the services behind it.
+const CLIENTS_EIGHTHS: usize = 6;
+/// What each other listener may have; hardly ever are all of them busy at once.
+const OTHERS_EIGHTHS: usize = 1;
 /// The longest that a request's head may take to arrive, the wait between requests included.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// How much of a request that was answered early is read and dropped before the connection closes.
@@ -57,6 +65,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Listener {
     first: Socket,
     address: SocketAddr,
+    /// Who is trusted among clients, where it is theirs.
+    clients: Option<Networks>,
 }
 
 /// Why an address could not be bound: the environment (exit code 3).
@@ -77,11 +87,22 @@ impl Listener {
     /// The address is taken or not ours: name another, or stop who holds it.
     pub fn bind(address: SocketAddr) -> Result<Listener, BindError> {
         let refuse = |source| BindError { address, source };
+        // Before anything needs many: the soft limit is for others.
+        descriptors::limit();
         let first = socket(address, false).map_err(refuse)?;
         first.set_reuse_port(true).map_err(refuse)?;
         first.listen(BACKLOG).map_err(refuse)?;
         let bound = first.local_addr().map_err(refuse)?.as_socket();
-        Ok(Listener { first, address: bound.expect("an inet socket has an inet address") })
+        let address = bound.expect("an inet socket has an inet address");
+        Ok(Listener { first, address, clients: None })
+    }
+
+    /// Makes it one for clients: most connections are theirs, and one address, unless it is
+    /// `trusted`, holds at most half of these.
+    #[must_use]
+    pub fn for_clients(mut self, trusted: Networks) -> Listener {
+        self.clients = Some(trusted);
+        self
     }
 
     /// The address, with the port that was taken.
@@ -99,6 +120,7 @@ impl Listener {
         M: Fn(usize) -> S + Send + Clone + 'static,
     {
         let address = self.address;
+        let room = self.room(cores.count());
         let refuse = |source| BindError { address, source };
         let mut sockets = vec![self.first];
         for _ in 1..cores.count() {
@@ -113,9 +135,24 @@ impl Listener {
             let socket = sockets[core].lock().expect("taken once").take();
             let socket = socket.expect("one socket for each core");
             // Tracked too: a drained address is free to be bound again.
-            stop.tracker.track_future(accept(socket, Rc::new(make(core)), stop.clone()))
+            let places = Rc::new(Places::new(room.clone()));
+            stop.tracker.track_future(accept(socket, places, Rc::new(make(core)), stop.clone()))
         });
         Ok(())
+    }
+}
+
+impl Listener {
+    /// What each of `cores` may hold.
+    fn room(&self, cores: usize) -> Room {
+        let connections = descriptors::for_connections(descriptors::limit());
+        let eighths = if self.clients.is_some() { CLIENTS_EIGHTHS } else { OTHERS_EIGHTHS };
+        Room {
+            places: (connections / 8 * eighths / cores).clamp(1, CONNECTIONS_MAX),
+            // To a port of this machine alone one address is all there is.
+            fair: self.clients.is_some() || !self.address.ip().is_loopback(),
+            trusted: self.clients.clone().unwrap_or_default(),
+        }
     }
 }
 
@@ -130,37 +167,46 @@ fn socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-async fn accept<S: Serve>(socket: Socket, serve: Rc<S>, stop: Stop) {
+async fn accept<S: Serve>(socket: Socket, places: Rc<Places>, serve: Rc<S>, stop: Stop) {
     let listener = TcpListener::from_std(socket.into()).expect("a runtime runs on this core");
-    let room = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let slot = room.clone().acquire_owned();
         let accepted = tokio::select! {
             biased;
             () = stop.stopped() => return,
-            accepted = async { (slot.await, listener.accept().await) } => accepted,
+            accepted = listener.accept() => accepted,
         };
-        match accepted {
-            (slot, Ok((stream, peer))) => {
-                let connection = connection(stream, peer, serve.clone(), stop.clone());
-                tokio::task::spawn_local(stop.tracker.track_future(async move {
-                    connection.await;
-                    drop(slot);
-                }));
-            }
-            (_, Err(error)) => {
-                warn!(%error, "a connection could not be accepted");
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (Rc::new(RefCell::new(stream)), peer),
+            Err(error) => {
+                let made = places.make_room_for_any();
+                warn!(%error, made_room = made, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
             }
-        }
+        };
+        let place = tokio::select! {
+            biased;
+            () = stop.stopped() => return,
+            place = places.take(peer.ip(), &stream) => place,
+        };
+        let Some(place) = place else {
+            debug!(%peer, "refused: its address works on all the connections it may have");
+            continue;
+        };
+        let connection = connection((stream, peer), place, serve.clone(), stop.clone());
+        tokio::task::spawn_local(stop.tracker.track_future(connection));
     }
 }
 
-async fn connection<S: Serve>(stream: TcpStream, peer: SocketAddr, serve: Rc<S>, stop: Stop) {
+async fn connection<S: Serve>(
+    (stream, peer): (Rc<RefCell<TcpStream>>, SocketAddr),
+    place: Held,
+    serve: Rc<S>,
+    stop: Stop,
+) {
     // Small answers must not wait for the client's delayed acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let stream = Rc::new(RefCell::new(stream));
-    let connection = Rc::new(Connection::default());
+    let _ = stream.borrow().set_nodelay(true);
+    let connection = Rc::new(Connection::new(place));
     let wire = Wire::new(stream.clone(), connection.clone(), serve.write_idle());
     if let Err(error) = exchange(wire, peer, (serve, &connection), &stop).await {
         debug!(%peer, %error, "a connection broke");

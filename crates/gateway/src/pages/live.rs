@@ -23,12 +23,16 @@ use http_body::Frame;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tracing::warn;
-use views::{Change, Changes, Page, Slice, Views, Watch};
+use views::{Change, Changes, Page, Slice, Views};
 
 use crate::streams::Seat;
 
-/// How often a quiet stream says that it lives.
+/// How often a stream says that it lives, whatever else it says: who misses it may come back.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
+/// It has no id: what a client resumes after stays the last change.
+const ALIVE: &[u8] = b"event: alive\ndata: {}\n\n";
+/// How soon a browser comes back to a stream that ended.
+const RETRY: Duration = Duration::from_secs(1);
 /// Changes sent in one piece.
 const CHANGES_AT_ONCE: usize = 100;
 /// How long a stream lives that no token ends.
@@ -115,8 +119,18 @@ async fn run(source: Source, after: Option<FeedPosition>, sender: mpsc::Sender<B
 async fn follow(source: &Source, mut after: Option<FeedPosition>, sender: &mpsc::Sender<Bytes>) {
     // Before the first read, so that no change falls between reading and waiting.
     let mut watch = source.views.watch(&source.page, &source.owner);
+    // At once, so that whoever is on the way passes the answer on.
+    if sender.send(Bytes::from(format!("retry: {}\n\n", RETRY.as_millis()))).await.is_err() {
+        return;
+    }
+    let mut beat_at = clock::now() + HEARTBEAT;
     loop {
         let Ok(room) = sender.reserve().await else { return };
+        if clock::now() >= beat_at {
+            beat_at = clock::now() + HEARTBEAT;
+            room.send(Bytes::from_static(ALIVE));
+            continue;
+        }
         match source.next(after.as_ref()) {
             Ok(Some((piece, position))) => {
                 after = Some(position);
@@ -124,11 +138,9 @@ async fn follow(source: &Source, mut after: Option<FeedPosition>, sender: &mpsc:
             }
             Ok(None) => {
                 drop(room);
-                if let Some(beat) = quiet(&mut watch).await
-                    && sender.send(beat).await.is_err()
-                {
-                    return;
-                }
+                let quiet = beat_at.saturating_duration_since(clock::now());
+                // Whichever comes first, it is seen above.
+                let _ = tokio::time::timeout(quiet, watch.changed()).await;
             }
             Err(error) => {
                 warn!(%error, "a live stream ends: its changes cannot be read");
@@ -136,14 +148,6 @@ async fn follow(source: &Source, mut after: Option<FeedPosition>, sender: &mpsc:
             }
         }
     }
-}
-
-/// Waits for a change; a heartbeat if there is none for a while.
-async fn quiet(watch: &mut Watch) -> Option<Bytes> {
-    tokio::time::timeout(HEARTBEAT, watch.changed())
-        .await
-        .err()
-        .map(|_| Bytes::from_static(b":\n\n"))
 }
 
 impl Source {

@@ -6,6 +6,7 @@ use chassis::clock;
 use chassis::identity::Role;
 use serde_json::json;
 
+use crate::support::gateway::HEARTBEAT;
 use crate::support::{Answer, SOON, Stream, World, get, send};
 
 const HTML: (&str, &str) = ("accept", "text/html");
@@ -443,4 +444,18 @@ fn a_stream_ends_with_its_token_and_with_the_gateway() {
     assert_eq!(get(world.address, PAGE, &headers).status, 401);
     world.gateway.end_streams();
     assert_eq!(long.next(), None);
+}
+
+#[test]
+fn a_stream_speaks_at_once_and_then_says_every_while_that_it_lives() {
+    let world = World::new();
+    let mut stream = stream(&world, "/mypages/a@b/events", None);
+    assert_eq!(stream.piece(), "retry: 1000\n\n");
+    let start = clock::now();
+    let mut text = String::new();
+    while !text.contains("alive") {
+        assert!(clock::now() - start < 4 * HEARTBEAT, "{text:?}");
+        text = stream.piece();
+    }
+    assert_eq!(text, "event: alive\ndata: {}\n\n", "no id: a client resumes after the last change");
 }

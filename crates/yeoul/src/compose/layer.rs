@@ -63,7 +63,9 @@ impl Ports {
     /// Binds them all: a taken port is found before anything is done.
     pub(crate) fn bind(plan: &Plan) -> Result<Ports, Failure> {
         Ok(Ports {
-            outer: Listener::bind(plan.listen).map_err(process::port)?,
+            outer: Listener::bind(plan.listen)
+                .map_err(process::port)?
+                .for_clients(plan.gateway.trusted().clone()),
             inner: Listener::bind(plan.inner).map_err(process::port)?,
             admin: Listener::bind(plan.admin).map_err(process::port)?,
         })

@@ -107,6 +107,19 @@ impl Mall {
         Some(Mall::run(shell, Folder::new(), &[]))
     }
 
+    /// One that a shell starts with this `ulimit`.
+    #[track_caller]
+    pub(crate) fn with_limit(limit: &str) -> Option<Mall> {
+        if setting("YEOUL_BASE").is_some() {
+            eprintln!("passed over: needs a process of its own");
+            return None;
+        }
+        let mut shell = Command::new("sh");
+        let limited = format!("ulimit {limit}; exec \"$@\"");
+        shell.args(["-c", &limited, "sh"]).arg(yeoul().get_program());
+        Some(Mall::run(shell, Folder::new(), &[]))
+    }
+
     /// Makes room again.
     #[track_caller]
     pub(crate) fn lift_file_limit(&self) {
@@ -128,11 +141,14 @@ impl Mall {
             .append(true)
             .open(folder.path().join("stderr.log"))
             .expect("a file for stderr");
+        let listen = ["--listen", "127.0.0.1:0"];
+        let own = arguments.contains(&listen[0]);
         let mut child = program
             .arg("mall")
             .arg("--data")
             .arg(folder.data())
-            .args(["--listen", "127.0.0.1:0", "--json"])
+            .args(if own { &[][..] } else { &listen })
+            .arg("--json")
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -184,6 +184,12 @@ impl Stream {
         Stream { client, text: String::new(), head }
     }
 
+    /// The first piece as it came.
+    pub(crate) fn piece(&mut self) -> String {
+        self.client.wait_at_most(4 * SOON);
+        String::from_utf8(self.client.chunk().expect("a piece")).expect("text")
+    }
+
     /// The next event; `None` once the stream has ended.
     pub(crate) fn next(&mut self) -> Option<Message> {
         loop {

@@ -1,0 +1,127 @@
+//! Who makes room for whom, with real sockets.
+
+use std::net::Ipv4Addr;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::task::LocalSet;
+
+use super::*;
+
+/// A connection in a place, and its other end.
+struct Guest {
+    held: Held,
+    far: TcpStream,
+    _near: Rc<RefCell<TcpStream>>,
+}
+
+impl Guest {
+    /// Whether it has been let go.
+    async fn is_out(&mut self) -> bool {
+        let mut byte = [0; 1];
+        let read = self.far.read(&mut byte);
+        tokio::time::timeout(std::time::Duration::from_millis(50), read).await.is_ok()
+    }
+}
+
+fn room(places: usize, fair: bool, trusted: &str) -> Rc<Places> {
+    let trusted = serde_json::from_str(trusted).expect("networks");
+    Rc::new(Places::new(Room { places, fair, trusted }))
+}
+
+fn address(last: u8) -> IpAddr {
+    Ipv4Addr::new(192, 0, 2, last).into()
+}
+
+async fn enter(places: &Rc<Places>, address: IpAddr) -> Option<Guest> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let far = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
+    let near = Rc::new(RefCell::new(listener.accept().await.expect("accepted").0));
+    let held = places.take(address, &near).await?;
+    Some(Guest { held, far, _near: near })
+}
+
+async fn seated(places: &Rc<Places>, last: u8) -> Guest {
+    enter(places, address(last)).await.expect("a place")
+}
+
+async fn local(test: impl Future<Output = ()>) {
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn the_one_that_is_idle_longest_makes_room() {
+    local(async {
+        let places = room(3, false, "[]");
+        let mut guests =
+            [seated(&places, 1).await, seated(&places, 2).await, seated(&places, 3).await];
+        guests[0].held.works();
+        guests[0].held.rests();
+        guests[2].held.works();
+        let mut fourth = seated(&places, 4).await;
+        assert!(guests[1].is_out().await, "the second has done nothing since it came");
+        let _fifth = seated(&places, 5).await;
+        assert!(guests[0].is_out().await, "then the first");
+        assert!(!guests[2].is_out().await, "one at work stays");
+        assert!(!fourth.is_out().await);
+        assert_eq!(places.seats.borrow().len(), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn where_all_are_at_work_a_new_one_waits_until_one_rests_or_leaves() {
+    local(async {
+        let places = room(1, false, "[]");
+        let first = seated(&places, 1).await;
+        first.held.works();
+        let waiting = enter(&places, address(2));
+        tokio::pin!(waiting);
+        let soon = std::time::Duration::from_millis(50);
+        assert!(tokio::time::timeout(soon, &mut waiting).await.is_err(), "nobody makes room");
+        first.held.rests();
+        let second = waiting.await.expect("a place");
+        second.held.works();
+        let waiting = enter(&places, address(3));
+        tokio::pin!(waiting);
+        assert!(tokio::time::timeout(soon, &mut waiting).await.is_err());
+        drop(second);
+        assert!(waiting.await.is_some());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_address_holds_half_of_the_places_unless_it_is_trusted() {
+    local(async {
+        let places = room(4, true, r#"["192.0.2.9/32"]"#);
+        let (mut one, two) = (seated(&places, 1).await, seated(&places, 1).await);
+        let mut other = seated(&places, 2).await;
+        let three = seated(&places, 1).await;
+        assert!(one.is_out().await, "its own oldest makes room");
+        assert!(!other.is_out().await, "another's does not");
+        two.held.works();
+        three.held.works();
+        assert!(enter(&places, address(1)).await.is_none(), "it works on all it may have");
+        drop((one, two, three, other));
+        assert!(places.held.borrow().is_empty(), "what is given back is not counted");
+
+        let mut trusted = Vec::new();
+        for _ in 0..4 {
+            trusted.push(seated(&places, 9).await);
+        }
+        assert_eq!(places.seats.borrow().len(), 4);
+    })
+    .await;
+}
+
+#[test]
+fn an_address_of_ipv6_is_the_network_that_a_customer_gets() {
+    let same = |one: &str, other: &str| {
+        household(one.parse().expect("one")) == household(other.parse().expect("one"))
+    };
+    assert!(same("2001:db8::1", "2001:db8::ffff:1"));
+    assert!(!same("2001:db8::1", "2001:db8:0:1::1"));
+    assert!(same("::ffff:192.0.2.1", "192.0.2.1"));
+    assert!(!same("192.0.2.1", "192.0.2.2"));
+}
