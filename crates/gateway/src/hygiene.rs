@@ -107,15 +107,16 @@ impl Hygiene {
 
 /// Says where a request comes from, after what is already said of it.
 fn say_origin(headers: &mut HeaderMap, forwarded: &Forwarded) {
-    if !headers.contains_key(X_FORWARDED_HOST)
-        && let Some(host) = headers.get(HOST).cloned()
-    {
-        headers.insert(X_FORWARDED_HOST, host);
-    }
+    let host = headers.get(HOST).cloned();
     if !forwarded.by_trusted {
+        // What was said of it has been dropped.
+        host.map(|host| headers.insert(X_FORWARDED_HOST, host));
         headers.insert(X_FORWARDED_FOR, forwarded.peer_value.clone());
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
         return;
+    }
+    if !headers.contains_key(X_FORWARDED_HOST) {
+        host.map(|host| headers.insert(X_FORWARDED_HOST, host));
     }
     extend(headers, &X_FORWARDED_FOR, forwarded.peer_value.as_bytes());
     if !headers.contains_key(X_FORWARDED_PROTO) {

@@ -4,7 +4,7 @@
 //! gateway that stands before another one is no loop, and the same process met twice is one, however
 //! many hops lie between. It does not know whose settings made the loop.
 
-use http::header::VIA;
+use http::header::{Entry, VIA};
 use http::{HeaderMap, HeaderValue, Version};
 
 /// What this process calls itself.
@@ -38,10 +38,11 @@ impl Via {
     /// Says that a message came through here, after who else says so.
     pub(crate) fn add(&self, headers: &mut HeaderMap, version: Version) {
         let member = if version == Version::HTTP_10 { &self.http_10 } else { &self.http_11 };
-        if headers.contains_key(VIA) {
-            super::extend(headers, &VIA, member.as_bytes());
-        } else {
-            headers.insert(VIA, member.clone());
+        match headers.entry(VIA) {
+            Entry::Vacant(place) => {
+                place.insert(member.clone());
+            }
+            Entry::Occupied(_) => super::extend(headers, &VIA, member.as_bytes()),
         }
     }
 }
