@@ -4,6 +4,10 @@ import { defineConfig } from 'vitest/config';
 // The mall as it is started by `yeoul mall`; only `npm run dev` looks here.
 const MALL = 'http://127.0.0.1:8088';
 
+// What is said about trouble, and what forms are made of: a file each, rather than one for each part
+// that screens share, so that a screen waits for no more than one answer after its own.
+const TOLD = /src\/(parts\/Told\.|texts\/trouble\.|attempt|dates|focus)/;
+const FORMS = /src\/(parts\/Field\.|credentials|drafts)/;
 // Loaded when they are needed, not with the first page; `npm run build` counts the rest.
 const ON_DEMAND =
   /src\/(screens\/(MyPage|NotFound|Product|SignIn|SignUp)\.|parts\/(Field|OrderDone|OrderLine|ProductForm|Stepper|Timeline|Told|Unreachable)\.|texts\/(en|manage|mine|order|sign|trouble)\.|attempt|credentials|dates|drafts|focus|options|prices)/;
@@ -25,7 +29,14 @@ export default defineConfig({
     rolldownOptions: {
       output: {
         // What every page needs is one file: it packs better, and nothing has to be found first.
-        codeSplitting: { groups: [{ name: 'app', test: (id) => !ON_DEMAND.test(id) }] },
+        codeSplitting: {
+          groups: [
+            // A group takes along what its files need: first come first.
+            { name: 'app', test: (id) => !ON_DEMAND.test(id), priority: 3 },
+            { name: 'told', test: TOLD, priority: 2 },
+            { name: 'forms', test: FORMS, priority: 1 },
+          ],
+        },
       },
     },
   },

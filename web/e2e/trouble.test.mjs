@@ -150,3 +150,39 @@ visitor('a file that stays away is told in words after one reload', { expected: 
   await page.getByRole('button', { name: '다시 시도' }).waitFor();
   await picture(page, 'outdated', { dark: false });
 });
+
+visitor('a stream that stops saying that it is alive is opened anew from where it was', {}, async ({ page }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.clock.install();
+  await page.addInitScript(() => {
+    window.streams = [];
+    window.EventSource = class extends EventTarget {
+      static CLOSED = 2;
+      constructor(url) {
+        super();
+        Object.assign(this, { url, readyState: 1 });
+        window.streams.push(this);
+        queueMicrotask(() => this.onopen?.());
+      }
+      close() {
+        this.readyState = 2;
+      }
+    };
+  });
+  await page.goto('/mypage');
+  await page.locator('.orders-head .mark.live').waitFor(LIVE);
+  const open = () => page.evaluate(() => window.streams.map((it) => it.readyState));
+  // A mall that never says so is not waited for.
+  await page.clock.fastForward(120_000);
+  assert.deepEqual(await open(), [1]);
+  const say = (type, more = {}) => page.evaluate(([type, more]) => window.streams.at(-1).dispatchEvent(new MessageEvent(type, more)), [type, more]);
+  await say('alive');
+  await page.clock.fastForward(20_000);
+  await say('customer', { data: JSON.stringify({ nickname: '유엔진', address: '서울시', mileage: 77 }), lastEventId: 'there' });
+  await page.getByText('₩77').waitFor(LIVE);
+  await page.clock.fastForward(33_000);
+  assert.deepEqual(await open(), [1], 'anything is a sign of life');
+  await page.clock.fastForward(2_000);
+  assert.deepEqual(await open(), [2, 1]);
+  assert.match(await page.evaluate(() => window.streams.at(-1).url), /after=there$/);
+});

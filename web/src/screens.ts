@@ -12,6 +12,8 @@ export type LazyRoute = Exclude<Route, { screen: 'products' }>;
 /** A screen gets the route that led to it. */
 export type Screen = Component<{ route: never }>;
 
+const unreachable = (): Promise<{ default: typeof Unreachable }> => import('./parts/Unreachable.svelte');
+
 const LOADERS: Record<LazyRoute['screen'], () => Promise<{ default: Screen }>> = {
   'my-page': () => import('./screens/MyPage.svelte'),
   'not-found': () => import('./screens/NotFound.svelte'),
@@ -36,7 +38,6 @@ export async function load(name: LazyRoute['screen']): Promise<Screen> {
 export const loadForm = (): Promise<{ default: typeof ProductForm }> =>
   part(() => import('./parts/ProductForm.svelte'));
 
-const unreachable = (): Promise<{ default: typeof Unreachable }> => import('./parts/Unreachable.svelte');
 /** What is said where something cannot be reached. */
 export const loadUnreachable = (): ReturnType<typeof unreachable> => part(unreachable);
 
