@@ -21,6 +21,7 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use jiff::Timestamp;
 use tracing::error;
 use views::{Encoding, Locale, PAGE_SIZE_MAX, Page, Rendered, Slice, Views};
 
@@ -55,7 +56,11 @@ pub(crate) fn json(
     if slice == Slice::first(page.size) {
         let encoding = negotiation::encoding(&parts.headers);
         let rendered = views.json(page, owner, encoding).map_err(|error| problem(&error))?;
-        return Ok(answer((views, page), &parts.headers, &Shown::of(&rendered, JSON)));
+        return Ok(answer(
+            views.stale_since(page, Some(owner)),
+            &parts.headers,
+            &Shown::of(&rendered, JSON),
+        ));
     }
     let shown = views.page(page, owner, slice).map_err(|error| problem(&error))?;
     let body = Bytes::from(shown.json.to_string());
@@ -63,7 +68,7 @@ pub(crate) fn json(
     hash.write(&body);
     let etag = format!("\"{:016x}-slice\"", hash.finish());
     let shown = Shown { etag: &etag, body, encoding: Encoding::Identity, kind: JSON };
-    Ok(answer((views, page), &parts.headers, &shown))
+    Ok(answer(views.stale_since(page, Some(owner)), &parts.headers, &shown))
 }
 
 /// The page as static HTML.
@@ -79,7 +84,8 @@ pub(crate) fn html(
     let locale = locale(views, headers)?;
     let encoding = negotiation::encoding(headers);
     let rendered = views.html(page, owner, locale, encoding).map_err(|error| problem(&error))?;
-    let mut response = answer((views, page), headers, &Shown::of(&rendered, HTML));
+    let mut response =
+        answer(views.stale_since(page, Some(owner)), headers, &Shown::of(&rendered, HTML));
     let said = response.headers_mut();
     app::guard_html(said);
     if let Ok(language) = HeaderValue::from_str(views.locale_name(locale)) {
@@ -104,8 +110,8 @@ pub(crate) fn problem(refusal: &views::Error) -> Problem {
 }
 
 /// Says since when the page has not followed the events, if so.
-pub(crate) fn say_stale(views: &Views, page: &Page, headers: &mut HeaderMap) {
-    if let Some(since) = views.stale_since(page)
+pub(crate) fn say_stale(since: Option<Timestamp>, headers: &mut HeaderMap) {
+    if let Some(since) = since
         && let Ok(value) = HeaderValue::try_from(since.to_string())
     {
         headers.insert(STALE_SINCE, value);
@@ -127,7 +133,7 @@ impl<'r> Shown<'r> {
     }
 }
 
-fn answer((views, page): (&Views, &Page), asked: &HeaderMap, shown: &Shown<'_>) -> Response {
+fn answer(since: Option<Timestamp>, asked: &HeaderMap, shown: &Shown<'_>) -> Response {
     let known = etag::names(asked, IF_NONE_MATCH, shown.etag);
     let mut response =
         Response::new(if known { Body::empty() } else { Body::full(shown.body.clone()) });
@@ -145,7 +151,7 @@ fn answer((views, page): (&Views, &Page), asked: &HeaderMap, shown: &Shown<'_>) 
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(shown.encoding.as_str()));
         }
     }
-    say_stale(views, page, headers);
+    say_stale(since, headers);
     response
 }
 

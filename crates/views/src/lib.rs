@@ -17,6 +17,7 @@
 
 pub mod settings;
 
+mod behind;
 mod cache;
 mod definition;
 mod encoding;
@@ -36,6 +37,7 @@ mod store;
 mod value;
 mod views;
 
+pub use behind::{BEHIND_MAX, DEAD_LOOKED_MAX, LATE_LOOKS, LOOK_EVERY};
 pub use cache::CACHE_BYTES_MAX;
 pub use definition::{COLUMNS_MAX, Definitions, Page};
 pub use encoding::Encoding;

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use events::{Clock, Control, Database, Topic, WritePosition};
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::stamps::Stamps;
@@ -87,6 +88,15 @@ impl Progress {
     pub(crate) fn attach(&self, control: Control, database: &Database) {
         self.learn(&control, database);
         self.controls.write().unwrap_or_else(PoisonError::into_inner).push(control);
+    }
+
+    /// The subscriptions that are known.
+    pub(crate) fn controls(&self) -> Vec<Control> {
+        self.controls.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
     }
 
     /// After the sync: this much is folded.

@@ -1,23 +1,32 @@
-//! Since when what is read has not followed the events, and of which topics.
+//! Since when what is read has not followed the events: of everybody's pages, by topic, and of single
+//! owners, whose event waits for a hand.
 //!
-//! A page is as old as the topic of its views that lags most. Whoever knows a topic's subscription
-//! says how it is doing; reading a page costs one load.
+//! A page is as old as the topic of its views that lags most. Whoever knows the topics' subscriptions
+//! says how they are doing ([`behind`](crate::behind)); reading a page costs two loads.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
 
 use crate::definition::Page;
+use crate::owner::Meant;
+use crate::value::Key;
 
 /// The moment that stands for "it follows".
 const FRESH: i64 = i64::MIN;
+
+/// Pages of single owners, and since when.
+pub(crate) type Owned = HashMap<(usize, Key), Timestamp>;
 
 pub(crate) struct Stale {
     said: Mutex<Said>,
     /// Of each page, in microseconds since the epoch, or [`FRESH`].
     pages: Box<[AtomicI64]>,
+    owned: RwLock<Owned>,
+    /// Whether there is any in `owned`, to be read without its lock.
+    any_owned: AtomicBool,
 }
 
 #[derive(Default)]
@@ -30,12 +39,24 @@ struct Said {
 impl Stale {
     pub(crate) fn new(pages: usize) -> Stale {
         let pages = (0..pages).map(|_| AtomicI64::new(FRESH)).collect();
-        Stale { said: Mutex::default(), pages }
+        let (said, owned) = (Mutex::default(), RwLock::default());
+        Stale { said, pages, owned, any_owned: AtomicBool::new(false) }
     }
 
+    /// Of everybody's page.
     pub(crate) fn page(&self, page: usize) -> Option<Timestamp> {
         let since = self.pages[page].load(Ordering::Acquire);
         if since == FRESH { None } else { Timestamp::from_microsecond(since).ok() }
+    }
+
+    /// Of the pages that a path can mean.
+    pub(crate) fn owned(&self, page: usize, meant: Meant<'_>) -> Option<Timestamp> {
+        if !self.any_owned.load(Ordering::Acquire) {
+            return None;
+        }
+        let owned = self.owned.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = meant.all().map(|owner| (page, Key::from_owner(owner)));
+        keys.filter_map(|key| owned.get(&key).copied()).min()
     }
 
     /// Says that the fold rests since then, or goes on.
@@ -43,12 +64,19 @@ impl Stale {
         self.change(pages, |said| said.rests = since);
     }
 
-    /// Says that a topic's events since then are missing, or that none are.
-    pub(crate) fn set_behind(&self, topic: &str, since: Option<Timestamp>, pages: &[Page]) {
-        self.change(pages, |said| match since {
-            Some(since) => drop(said.behind.insert(topic.to_owned(), since)),
-            None => drop(said.behind.remove(topic)),
-        });
+    pub(crate) fn rests(&self) -> bool {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).rests.is_some()
+    }
+
+    /// Says which topics' events since when are missing; of all others, none are.
+    pub(crate) fn set_behind(&self, behind: BTreeMap<String, Timestamp>, pages: &[Page]) {
+        self.change(pages, |said| said.behind = behind);
+    }
+
+    /// Says whose pages miss an event since when; all others miss none.
+    pub(crate) fn set_owned(&self, now: Owned) {
+        self.any_owned.store(!now.is_empty(), Ordering::Release);
+        *self.owned.write().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
     fn change(&self, pages: &[Page], change: impl FnOnce(&mut Said)) {

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::store::sqlite::Publishes;
-use events::{Clock, Control, Database, FeedPosition, Topic, WritePosition};
+use events::{Clock, Control, Database, FeedPosition, WritePosition};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::behind;
 use crate::cache::{CACHE_BYTES_MAX, Cache};
 use crate::definition::{Definitions, Kind, Page, View};
 use crate::encoding::Encoding;
@@ -52,7 +53,7 @@ pub(crate) struct Shared {
     pub(crate) stamps: Arc<Stamps>,
     pub(crate) progress: Progress,
     pub(crate) cache: Cache,
-    stale: Stale,
+    pub(crate) stale: Stale,
 }
 
 impl Views {
@@ -302,10 +303,12 @@ impl Views {
         self.shared.stamps.watch(page.index, page.owners.meant(owner))
     }
 
-    /// Since when the page has not followed the events, if so: because the fold rests, or because a
-    /// topic that it shows is behind.
-    pub fn stale_since(&self, page: &Page) -> Option<Timestamp> {
-        self.shared.stale.page(page.index)
+    /// Since when the page of an owner, or of everybody, has not followed the events, if so: the fold
+    /// rests, a topic that it shows is behind, or an event of this owner was given up.
+    pub fn stale_since(&self, page: &Page, owner: Option<&str>) -> Option<Timestamp> {
+        let stale = &self.shared.stale;
+        let owned = owner.and_then(|owner| stale.owned(page.index, page.owners.meant(owner)));
+        stale.page(page.index).into_iter().chain(owned).min()
     }
 
     /// Says that the whole fold rests since then, or goes on.
@@ -313,9 +316,10 @@ impl Views {
         self.shared.stale.set_rests(since, &self.shared.pages);
     }
 
-    /// Says that events of a topic are missing since then, or that none are.
-    pub fn set_behind(&self, topic: &Topic, since: Option<Timestamp>) {
-        self.shared.stale.set_behind(topic.as_str(), since, &self.shared.pages);
+    /// Looks how far behind the attached subscriptions are, every [`LOOK_EVERY`](behind::LOOK_EVERY), for pages to say so.
+    /// Never resolves; drop it to end it.
+    pub async fn watch_folds(&self) {
+        behind::watch(&self.shared).await;
     }
 
     fn view(&self, name: &str) -> Result<(&View, &Table), Error> {

@@ -2,6 +2,8 @@
 
 #[path = "views/any_order.rs"]
 mod any_order;
+#[path = "views/behind.rs"]
+mod behind;
 #[path = "views/cuts.rs"]
 mod cuts;
 #[path = "views/definitions.rs"]

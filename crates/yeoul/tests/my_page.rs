@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{
-    Answer, Call, Customer, Mall, Message, SOON, Stream, eventually, eventually_is, stays, within,
+    Answer, Call, Customer, Folder, Mall, Message, SOON, Stream, eventually, eventually_is,
+    overlay, stays, within,
 };
 
 static MALL: LazyLock<Mall> = LazyLock::new(Mall::fresh);
@@ -460,6 +461,81 @@ fn a_page_is_never_older_than_asked_for() {
     });
     mall.await_row(&who, placed.id, ("OrderPlaced", Some("DeliveryStarted")));
     assert_eq!(json_page(&mall, &who).send().header("yeoul-stale-since"), None);
+}
+
+#[test]
+fn a_page_that_misses_an_event_given_up_says_since_when_until_it_is_done() {
+    let mall = Mall::fresh();
+    let (who, other) = (mall.customer(), mall.customer());
+    let product = mall.product(100, "cancel");
+    mall.delivered(&other, product, 1);
+    let fault = json!({"on": "OrderPlaced", "match": {"customerId": who.id}, "fail_rate": 1});
+    mall.fault("mypage", &fault);
+    let missed = mall.order(&who, product, 1);
+    let since = |call: Call| call.send().expect(200).header("yeoul-stale-since").map(str::to_owned);
+    let said = eventually("the page says since when", || since(json_page(&mall, &who)));
+    assert!(said.contains('T') && said.len() >= 20, "RFC 3339: {said}");
+    assert_eq!(since(html_page(&mall, &who)), Some(said));
+    assert_eq!(since(json_page(&mall, &other)), None, "who misses nothing");
+    mall.mend("mypage");
+    let key = json!(missed.id.to_string());
+    let letter =
+        eventually("a dead letter", || mall.dead().into_iter().find(|letter| letter["key"] == key));
+    mall.redrive(letter["id"].as_str().expect("an id")).expect(202);
+    mall.await_row(&who, missed.id, ("OrderPlaced", Some("DeliveryStarted")));
+    eventually("the page follows again", || since(json_page(&mall, &who)).is_none().then_some(()));
+}
+
+/// A public page of products beside the private one of customers.
+const PUBLIC: &str = "
+views:
+  goods:
+    topics: [product]
+    key: productId
+    owner: productId
+    on:
+      ProductChanged: { create: { productId: event.productId, stock: event.stock } }
+pages:
+  goods: { path: '/stock/{id}', view: goods, by: productId, private: false, template: goods.html, live: { row: good } }
+  orders: { path: '/open/{id}', view: orders, by: customerId, private: false, template: goods.html, live: { row: order } }
+";
+
+#[test]
+fn a_public_page_never_streams_the_rows_of_a_private_one_with_the_same_id() {
+    let folder = Folder::new();
+    let file = overlay(folder.path(), "pages.yaml", PUBLIC);
+    overlay(folder.path(), "goods.html", "<p>{{ page.id }}</p>");
+    let settings = ["-c", file.to_str().expect("a path")];
+    let Some(mall) = Mall::owned(&settings) else { return };
+    let product = mall.product(100, "cancel");
+    let who = Customer { id: product.to_string(), token: mall.admin().to_owned() };
+    let goods = |query: &str| {
+        let path = format!("/stock/{product}/events{query}");
+        Stream::open(mall.base("gateway"), &path, &[])
+    };
+    let mut stream = goods("");
+    let first = stream.until("the page", |message| message.event == "reset").remove(0);
+    let (_, feed) = first.id.split_once('.').expect("a feed's name");
+    let mut resumed = goods(&format!("?after=f0.{feed}"));
+    let body = json!({"productId": product, "quantity": 1, "customerId": who.id,
+        "customerName": "Seven", "customerAddr": "Somewhere 1"});
+    let placed = mall.ordering(&who, &body).send().expect(201).value();
+    let open = |id: &str| mall.get(&format!("/open/{id}")).send().expect(200).value();
+    eventually("the order is on its customer's page", || {
+        open(&who.id)["orders"].as_array().is_some_and(|rows| rows.len() == 1).then_some(())
+    });
+    assert_eq!(open(&who.id)["orders"][0]["orderId"], placed["id"]);
+    let mut seen = resumed.until("a change of the product", |message| message.event == "good");
+    while let Some(message) = stream.next_within(Duration::from_millis(500)) {
+        seen.push(message);
+    }
+    for message in &seen {
+        assert!(message.data.get("orderId").is_none() && message.event != "order", "{message:?}");
+    }
+    mall.get(&format!("/mypages/{product}/events?after=f0.{feed}")).send().expect(401);
+    let page = mall.get(&format!("/stock/{product}")).send().expect(200).value();
+    assert_eq!(page["goods"].as_array().map(Vec::len), Some(1), "{page}");
+    assert!(!page.to_string().contains("orderId"), "{page}");
 }
 
 #[test]

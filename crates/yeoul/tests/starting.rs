@@ -245,6 +245,23 @@ fn every_mistake_in_the_settings_is_named_with_its_line() {
 }
 
 #[test]
+fn what_is_hardly_meant_is_a_warning_with_its_line_and_no_mistake() {
+    let folder = Folder::new();
+    let covered = format!("{OWN}  admin: {{ path: /echo/admin, to: echo, role: ORDER_ADMIN }}\n");
+    let file = overlay(folder.path(), "covered.yaml", &covered);
+    let checked = run(&["check", "-c", text(&file)]).expect(0);
+    let lines: Vec<&str> = checked.stdout.lines().collect();
+    let is = |line: &&str, at: &str| line.starts_with("warning: ") && line.contains(at);
+    assert!(lines.iter().any(|it| is(it, "covered.yaml:5: routes.echo.path: ")), "{lines:?}");
+    assert!(lines.iter().any(|it| is(it, "covered.yaml:9: routes.admin.role: ")), "{lines:?}");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let looped = OWN.replace("127.0.0.1:1\"", "localhost:8088\"");
+    let file = overlay(folder.path(), "loop.yaml", &looped);
+    let checked = run(&["check", "-c", text(&file)]).expect(1);
+    assert!(checked.stdout.contains("loop.yaml:2: upstreams.echo: "), "{}", checked.stdout);
+}
+
+#[test]
 fn settings_that_hold_are_said_to_hold() {
     let folder = Folder::new();
     for (name, yaml) in [

@@ -172,6 +172,16 @@ impl Control {
         })
     }
 
+    /// When the first event happened that it has not taken yet; `None` if it has taken all.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later. [`Error::Damaged`]: it cannot be read there.
+    pub async fn first_missing(&self) -> Result<Option<Timestamp>, Error> {
+        let position = self.shared.place()?.position;
+        let next = self.shared.broker.read(&self.shared.topic, position, 1).await?;
+        Ok(next.first().map(|stored| stored.event.time))
+    }
+
     /// Up to `limit` dead letters, longest parked first.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use chassis::http::{Problem, Response, json};
 use http::header::{CACHE_CONTROL, VARY};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use views::{Page, Views};
 
@@ -34,7 +35,7 @@ pub(crate) fn rows(
     };
     let (rows, total) = views.list(page, owner, at).map_err(|error| problem(&error))?;
     let all = hal::collection(&list.name, &rows, slice, total, parts.uri.path());
-    Ok(private((views, page), json(StatusCode::OK, &all)))
+    Ok(private(views.stale_since(page, owner), json(StatusCode::OK, &all)))
 }
 
 /// An owner's head, the owner under the path's own name.
@@ -56,13 +57,13 @@ pub(crate) fn head(
         };
         columns.extend(members.into_iter().filter(|(name, _)| wished(name)));
     }
-    Ok(private((views, page), json(StatusCode::OK, &columns)))
+    Ok(private(views.stale_since(page, Some(owner)), json(StatusCode::OK, &columns)))
 }
 
-fn private((views, page): (&Views, &Page), mut response: Response) -> Response {
+fn private(since: Option<Timestamp>, mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, PRIVATE);
     headers.insert(VARY, BY_TOKEN);
-    say_stale(views, page, headers);
+    say_stale(since, headers);
     response
 }

@@ -27,7 +27,7 @@ pub(super) fn html(
     let body = |shown: &PageJson| {
         let shared = &views.shared;
         let locale = views.locale_name(locale);
-        let since = views.stale_since(page);
+        let since = views.stale_since(page, Some(owner));
         let rendered = shared.templates.render(page, shown, &shared.look, locale, since);
         let failed = |what| Error::Template { page: page.name.clone(), what };
         rendered.map(Bytes::from).map_err(failed)
@@ -70,7 +70,7 @@ fn find(
 
 /// What stands now. JSON does not say that the fold rests.
 fn made(views: &Views, page: &Page, asked: &Asked<'_>) -> Made {
-    let since = views.stale_since(page).map(Timestamp::as_microsecond);
+    let since = views.stale_since(page, Some(asked.owner)).map(Timestamp::as_microsecond);
     let stale_since = since.filter(|_| asked.form != Form::Json);
     let stamp = views.shared.stamps.read(page.index, page.owners.meant(asked.owner));
     Made { stamp, stale_since }

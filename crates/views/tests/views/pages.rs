@@ -174,12 +174,12 @@ fn a_resting_fold_is_said_on_the_page_and_changes_its_tag() {
     let fresh = html(&mall, "a@b", ko(&mall), Encoding::Identity);
     let since = "2026-11-23T00:00:00Z".parse().expect("a time");
     mall.views.set_stale(Some(since));
-    assert_eq!(mall.views.stale_since(&mall.my_page()), Some(since));
+    assert_eq!(mall.views.stale_since(&mall.my_page(), Some("a@b")), Some(since));
     let stale = html(&mall, "a@b", ko(&mall), Encoding::Identity);
     assert!(text(&stale).contains("2026-11-23T00:00:00Z"));
     assert_ne!(stale.etag, fresh.etag);
     mall.views.set_stale(None);
-    assert_eq!(mall.views.stale_since(&mall.my_page()), None);
+    assert_eq!(mall.views.stale_since(&mall.my_page(), Some("a@b")), None);
     assert_eq!(*html(&mall, "a@b", ko(&mall), Encoding::Identity), *fresh);
 }
 

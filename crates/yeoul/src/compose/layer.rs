@@ -225,6 +225,13 @@ impl Layer {
             let stop = self.loops.clone();
             loops.push(Box::pin(subscription.run(async move { stop.stopped().await })));
         }
+        let (views, stop) = (self.views.clone(), self.loops.clone());
+        loops.push(Box::pin(async move {
+            tokio::select! {
+                () = views.watch_folds() => {}
+                () = stop.stopped() => {}
+            }
+        }));
         (loops, controls)
     }
 
@@ -319,7 +326,7 @@ impl Layer {
 fn shown(views: &Views) -> Value {
     json!({
         "pages": views.pages().map(|page| page.name.clone()).collect::<Vec<_>>(),
-        "staleSince": views.pages().filter_map(|page| views.stale_since(page)).min()
+        "staleSince": views.pages().filter_map(|page| views.stale_since(page, None)).min()
             .map(|since| since.to_string()),
     })
 }

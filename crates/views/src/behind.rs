@@ -1,0 +1,187 @@
+//! How far the folds are behind their topics, looked at now and then, so that pages can say so.
+//!
+//! A topic is behind when its subscription is stuck with something left to fold, or when the first
+//! event it has not folded is older than [`BEHIND_MAX`] for more than a moment, for a fold that went on
+//! after a rest has caught up in less; its pages are as old as that event. An event
+//! that was given up holds nobody up but its key: the pages of its owner are as old as it is, and
+//! nobody else's. Both clear by themselves, one look after the cause has gone.
+//!
+//! Whose event it is, its rule says; of one that no rule gives an owner (a join's, or one that cannot
+//! be read at all) nobody's page is known to miss it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use events::{Control, Event};
+use jiff::Timestamp;
+
+use crate::definition::{Action, View};
+use crate::expression::{Expression, Fields};
+use crate::stale::Owned;
+use crate::value::Key;
+use crate::views::Shared;
+
+/// How old the first event may be that is not folded, before pages say that they are as old.
+pub const BEHIND_MAX: Duration = Duration::from_secs(5);
+
+/// How often it is looked.
+pub const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Looks in a row that find a topic late before it counts.
+pub const LATE_LOOKS: u32 = 4;
+
+/// Events given up that are looked at, for each topic.
+pub const DEAD_LOOKED_MAX: usize = 100;
+
+/// What one look at one topic found.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// There is something to fold.
+    missing: bool,
+    /// The subscription says that it makes no progress.
+    stuck: bool,
+    /// When the first event happened that is missing; unknown where it cannot be read.
+    first: Option<Timestamp>,
+}
+
+/// What earlier looks at a topic found, as long as something was missing.
+#[derive(Clone, Copy, Debug)]
+struct Noticed {
+    since: Timestamp,
+    /// Looks in a row that found it late.
+    late: u32,
+}
+
+/// Looks again and again; drop it to end it.
+pub(crate) async fn watch(shared: &Shared) {
+    let mut noticed = HashMap::new();
+    loop {
+        look(shared, &mut noticed).await;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// One look; `noticed` remembers what earlier ones found of each topic.
+async fn look(shared: &Shared, noticed: &mut HashMap<String, Noticed>) {
+    let mut behind = BTreeMap::new();
+    let mut owned = Owned::new();
+    if shared.stale.rests() {
+        // Who rests says so himself, and since when.
+        noticed.clear();
+    }
+    for control in &shared.progress.controls() {
+        let topic = control.topic().as_str();
+        given_up(shared, control, &mut owned);
+        let seen = if shared.stale.rests() { Seen::default() } else { see(control).await };
+        if !seen.missing {
+            noticed.remove(topic);
+            continue;
+        }
+        let now = shared.progress.now();
+        let known = noticed.entry(topic.to_owned()).or_insert(Noticed { since: now, late: 0 });
+        known.late = if is_late(seen, known.since, now) { known.late.saturating_add(1) } else { 0 };
+        if seen.stuck || known.late >= LATE_LOOKS {
+            behind.insert(topic.to_owned(), seen.first.unwrap_or(known.since));
+        }
+    }
+    shared.stale.set_behind(behind, &shared.pages);
+    shared.stale.set_owned(owned);
+}
+
+async fn see(control: &Control) -> Seen {
+    let Ok(status) = control.status() else {
+        return Seen { missing: true, stuck: true, first: None };
+    };
+    if status.lag == 0 {
+        return Seen::default();
+    }
+    match control.first_missing().await {
+        // It was taken meanwhile.
+        Ok(None) => Seen::default(),
+        Ok(first) => Seen { missing: true, stuck: status.stuck.is_some(), first },
+        Err(_) => Seen { missing: true, stuck: true, first: None },
+    }
+}
+
+/// Whether the first event that is missing is older than it may be.
+fn is_late(seen: Seen, noticed: Timestamp, now: Timestamp) -> bool {
+    let late = now.duration_since(seen.first.unwrap_or(noticed));
+    Duration::try_from(late).is_ok_and(|late| late > BEHIND_MAX)
+}
+
+/// Whose pages miss an event that was given up. What cannot be read now is looked at again.
+fn given_up(shared: &Shared, control: &Control, owned: &mut Owned) {
+    let dead = control.dead(DEAD_LOOKED_MAX).unwrap_or_default();
+    for event in dead.iter().filter_map(|letter| letter.event.as_ref()) {
+        for whose in pages_of(shared, event) {
+            let since = owned.entry(whose).or_insert(event.time);
+            *since = event.time.min(*since);
+        }
+    }
+}
+
+/// The pages that would show what an event does, as far as it says whose they are.
+fn pages_of(shared: &Shared, event: &Event) -> Vec<(usize, Key)> {
+    let Some(kind) = shared.kinds.get(&event.kind) else { return Vec::new() };
+    let Ok(fields) = Fields::decode(event, &kind.wanted) else { return Vec::new() };
+    let mut found = Vec::new();
+    for rule in &kind.rules {
+        let view = &shared.views[rule.view];
+        let owners = match &rule.action {
+            Action::Create { key, sets } | Action::Update { key, sets } => {
+                [said(view, (key, sets), &fields), stored(shared, rule.view, key, &fields)]
+            }
+            Action::Delete { key } => [None, stored(shared, rule.view, key, &fields)],
+            Action::Join { .. } => [None, None],
+        };
+        for owner in owners.into_iter().flatten() {
+            found.extend(view.shows.iter().map(|shows| (shows.page, owner.clone())));
+        }
+    }
+    found
+}
+
+/// The owner that the event itself names.
+fn said(
+    view: &View,
+    (key, sets): (&Expression, &[(usize, Expression)]),
+    fields: &Fields<'_>,
+) -> Option<Key> {
+    let set = sets.iter().find(|(column, _)| *column == view.owner).map(|(_, set)| set);
+    let named = set.or_else(|| (view.owner == view.key).then_some(key))?;
+    Key::owner(&named.eval(fields).ok()?).ok().flatten()
+}
+
+/// The owner of the row that the event is about, where it is known.
+fn stored(shared: &Shared, at: usize, key: &Expression, fields: &Fields<'_>) -> Option<Key> {
+    let view = &shared.views[at];
+    let key = Key::from_value(&key.eval(fields).ok()?).ok()?;
+    let row = shared.database.read(|sql| shared.tables[at].load(sql, view, &key)).ok()??;
+    row.owner(view)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_late_when_its_first_missing_event_is_old() {
+        let at = |second| Timestamp::from_second(second).expect("a time");
+        let limit = BEHIND_MAX.as_secs().cast_signed();
+        let now = 1000;
+        let cases = [
+            (Some(now), now, false),
+            (Some(now - limit), now, false),
+            (Some(now - limit - 1), now, true),
+            // Unreadable: as old as it was noticed.
+            (None, now - limit, false),
+            (None, now - limit - 1, true),
+            // A clock that is ahead of ours makes nobody late.
+            (Some(now + 100), now, false),
+        ];
+        for (first, noticed, expected) in cases {
+            let seen = Seen { missing: true, stuck: false, first: first.map(at) };
+            assert_eq!(is_late(seen, at(noticed), at(now)), expected, "{seen:?}");
+        }
+    }
+}

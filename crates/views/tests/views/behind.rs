@@ -1,0 +1,130 @@
+//! Pages say since when they do not follow the events, and stop saying it by themselves.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use events::subscription::Control;
+use events::{Broker, Event, Log, Retry, Subscription, Topic};
+use jiff::Timestamp;
+use serde_json::json;
+use yeoul_views::{BEHIND_MAX, Look, Views};
+
+use crate::mall::{definitions, event, order, settings};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// A read side whose `order` topic is folded by a subscription that can rest, fail and be late.
+struct Running {
+    views: Views,
+    log: Arc<Log>,
+    control: Control,
+    paused: tokio::sync::watch::Sender<bool>,
+    /// Whether events of key 1 fail.
+    failing: Arc<AtomicBool>,
+    /// Seconds.
+    clock: Arc<AtomicI64>,
+    _folder: tempfile::TempDir,
+}
+
+impl Running {
+    fn start() -> Running {
+        let folder = tempfile::tempdir().expect("a folder");
+        let seconds = Arc::new(AtomicI64::new(event("order", 1, "x", json!({})).time.as_second()));
+        let read = Arc::clone(&seconds);
+        let clock: events::Clock =
+            Arc::new(move || Timestamp::from_second(read.load(Ordering::SeqCst)).expect("a time"));
+        let views = open(folder.path(), &clock);
+        let topic = Topic::parse("order").expect("a topic");
+        let log = Log::open(folder.path(), std::slice::from_ref(&topic), clock.clone());
+        let log = Arc::new(log.expect("a log"));
+        let (paused, resting) = tokio::sync::watch::channel(true);
+        let failing = Arc::new(AtomicBool::new(false));
+        let fails = Arc::clone(&failing);
+        let fault = Arc::new(move |event: &Event| {
+            let hit = fails.load(Ordering::SeqCst) && event.key == "1";
+            if hit { Err("told to".to_owned()) } else { Ok(()) }
+        });
+        let retry = Retry { attempts: 1, backoff: Duration::from_millis(1) };
+        let (database, broker) = (views.database().clone(), log.clone() as Arc<dyn Broker>);
+        let subscription =
+            Subscription::new("v.order", topic, database, broker, views.fold(), retry, clock)
+                .paused(resting)
+                .fault(fault);
+        let control = subscription.control();
+        views.attach(control.clone());
+        tokio::spawn(subscription.run(std::future::pending()));
+        let watched = views.clone();
+        tokio::spawn(async move { watched.watch_folds().await });
+        Running { views, log, control, paused, failing, clock: seconds, _folder: folder }
+    }
+
+    async fn publish(&self, id: u64, owner: &str) -> Timestamp {
+        let placed = event("order", id, "OrderPlaced", order(id, owner, 1, 1));
+        let (topic, time) = (Topic::parse("order").expect("a topic"), placed.time);
+        self.log.publish(&topic, vec![placed]).await.expect("published");
+        time
+    }
+
+    fn since(&self, owner: Option<&str>) -> Option<Timestamp> {
+        let page = self.views.pages().next().expect("one page");
+        self.views.stale_since(page, owner)
+    }
+
+    async fn says(&self, owner: Option<&str>, expected: Option<Timestamp>) {
+        let until = async {
+            while self.since(owner) != expected {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let reached = tokio::time::timeout(SOON, until).await;
+        assert!(reached.is_ok(), "{owner:?} says {:?}, not {expected:?}", self.since(owner));
+    }
+
+    fn set_clock(&self, time: Timestamp, late: Duration) {
+        let seconds = time.as_second() + late.as_secs().cast_signed();
+        self.clock.store(seconds, Ordering::SeqCst);
+    }
+}
+
+fn open(folder: &Path, clock: &events::Clock) -> Views {
+    let look = Look { app_head: String::new(), locales: vec!["ko".to_owned()] };
+    Views::open(folder, definitions(&settings()), look, clock.clone()).expect("views open")
+}
+
+#[tokio::test]
+async fn a_page_says_that_it_is_behind_once_its_first_missing_event_is_old_and_clears() {
+    let running = Running::start();
+    let time = running.publish(1, "a@b").await;
+    let second = Duration::from_secs(1);
+    for _ in 0..2 {
+        running.set_clock(time, BEHIND_MAX + second);
+        running.says(Some("a@b"), Some(time)).await;
+        running.says(Some("anybody@b"), Some(time)).await;
+        running.says(None, Some(time)).await;
+        running.set_clock(time, BEHIND_MAX);
+        running.says(Some("a@b"), None).await;
+    }
+    running.set_clock(time, BEHIND_MAX + second);
+    running.says(None, Some(time)).await;
+    running.paused.send_replace(false);
+    running.says(None, None).await;
+}
+
+#[tokio::test]
+async fn an_event_that_was_given_up_is_said_to_its_owner_alone_until_it_is_done_after_all() {
+    let running = Running::start();
+    running.failing.store(true, Ordering::SeqCst);
+    running.paused.send_replace(false);
+    let time = running.publish(1, "a@b").await;
+    running.publish(2, "c@b").await;
+    running.set_clock(time, Duration::from_secs(3600));
+    running.says(Some("a@b"), Some(time)).await;
+    running.says(Some("c@b"), None).await;
+    running.says(None, None).await;
+    running.failing.store(false, Ordering::SeqCst);
+    let dead = running.control.dead(9).expect("a read");
+    assert!(running.control.redrive(&dead[0].id).await.expect("redriven"));
+    running.says(Some("a@b"), None).await;
+}
