@@ -62,6 +62,11 @@
 //! # }
 //! ```
 //!
+//! What cannot go on is nobody's secret: an event that no broker takes is a dead letter of its outbox, a
+//! hurt row or record stops its loop until a hand steps over it with a note
+//! ([`store::sqlite::skipped`]), and before anything of a folder runs, [`agreement`] looks whether log,
+//! outboxes and inboxes tell one story. [`store::sqlite::cut`] copies one moment of all of them.
+//!
 //! It does not know views, HTTP or any vendor's broker: other engines implement [`Broker`] and pass
 //! the same [`contract`] suite.
 
