@@ -1,8 +1,9 @@
 //! Hostile bytes: whatever two servers could read differently does not pass.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
-use crate::support::{Client, World, pause, raw, send};
+use crate::support::{Client, USUAL, World, pause, raw, send};
 
 /// Each is refused, and nothing reaches the service.
 #[test]
@@ -310,4 +311,35 @@ fn a_method_in_another_case_is_refused_on_every_listener() {
     assert_eq!(world.service.seen().len(), 0);
     assert_eq!(send(world.address, "report", "/x/else", &[], "").status, 200);
     assert_eq!(send(world.address, "PURGE", "/x/else", &[], "").status, 200);
+}
+
+/// A service that answers every connection's first request with these bytes.
+fn answering(bytes: &'static [u8]) -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head);
+            let _ = stream.write_all(bytes);
+        }
+    });
+    address
+}
+
+/// What the parser does not let through (record 0019).
+#[test]
+fn informational_answers_end_at_the_gateway_and_protocols_are_not_switched() {
+    let get = b"GET /s/x HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n";
+    let early = answering(
+        b"HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+    );
+    let answer = raw(World::at(USUAL, early).address, get).expect("an answer");
+    assert_eq!((answer.status, answer.body.as_str()), (200, "ok"));
+    assert_eq!(answer.header("link"), None);
+
+    let switching = answering(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n");
+    let answer = raw(World::at(USUAL, switching).address, get).expect("an answer");
+    assert!((500..=504).contains(&answer.status), "{answer:?}");
 }
