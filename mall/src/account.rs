@@ -7,8 +7,10 @@
 //! It does not know what a role may do: each service says that of its own commands.
 
 mod api;
+mod attempts;
 mod decide;
 mod family;
+mod limits;
 mod password;
 mod revocation;
 mod seed;
@@ -21,7 +23,7 @@ mod store {
 }
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use chassis::http::Stop;
 use chassis::identity::{self, Signer};
@@ -30,6 +32,7 @@ use tracing::info;
 
 pub use api::Server;
 
+use self::attempts::SignUps;
 use self::family::ChainKey;
 use self::password::Passwords;
 use crate::setting::Loops;
@@ -46,6 +49,7 @@ pub struct Account {
     setting: Setting,
     database: Database,
     passwords: Passwords,
+    sign_ups: Arc<Mutex<SignUps>>,
     signer: Arc<Signer>,
     chain: ChainKey,
 }
@@ -65,11 +69,13 @@ impl Account {
         let chain = chain.map_err(Error::folder("the key of refresh tokens"))?;
         setting.remember_ended(&database)?;
         setting.verifier.replace_keys(&signer.public_keys());
-        let passwords = Passwords::start().map_err(Error::folder("the password threads"))?;
+        let passwords =
+            Passwords::start(&setting.sign_in).map_err(Error::folder("the password threads"))?;
         if setting.seed && blocking::wait(database.write(seed::sow))? {
             info!("the demo's users were written");
         }
-        Ok(Account { setting, database, passwords, signer: Arc::new(signer), chain })
+        let sign_ups = Arc::new(Mutex::new(SignUps::new(&setting.sign_up)));
+        Ok(Account { setting, database, passwords, sign_ups, signer: Arc::new(signer), chain })
     }
 
     /// What signs this service's tokens.
@@ -79,7 +85,8 @@ impl Account {
 
     /// What answers at `address` on one core.
     pub fn server(&self, address: SocketAddr) -> Server {
-        let (database, passwords) = (self.database.clone(), self.passwords.clone());
+        let database = self.database.clone();
+        let passwords = (self.passwords.clone(), self.sign_ups.clone());
         let keys = (self.signer.clone(), self.chain);
         Server::new(&self.setting, database, passwords, keys, address)
     }

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use chassis::http::Stop;
+use chassis::http::{Networks, Stop};
 use chassis::identity::Verifier;
 use events::store::sqlite::{Options, Publishes};
 use events::{Broker, Clock, Control, Database, Handler, Relay, Retry, Subscription, Topic};
 use sessions::OnEnded;
 
+use crate::settings::{SignIn, SignUp};
 use crate::{Error, Faults, Name};
 
 /// A part of a service that runs until the process stops: a subscription or a relay.
@@ -34,6 +35,12 @@ pub struct Setting {
     pub verifier: Verifier,
     /// How a failed event is retried.
     pub retry: Retry,
+    /// Proxies that are believed about where a request comes from, beside this machine.
+    pub trusted: Networks,
+    /// How often a sign-in may fail.
+    pub sign_in: SignIn,
+    /// How often one may sign up.
+    pub sign_up: SignUp,
     /// Whether an empty service is given the demo's users and products.
     pub seed: bool,
 }

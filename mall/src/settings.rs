@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use chassis::settings::text::Span;
 use serde::{Deserialize, Serialize};
+
+/// The largest limit of sign-ins and sign-ups.
+const LIMIT_MAX: u32 = 60_000;
 
 /// What the mall needs to know beside routes, views and pages.
 #[derive(Clone, Debug, Deserialize)]
@@ -16,8 +20,55 @@ pub struct Settings {
     pub services: BTreeMap<Name, Service>,
     /// How often and how soon a failed event is tried again.
     pub handlers: Handler,
+    /// How often a sign-in may fail.
+    #[serde(default)]
+    pub sign_in: SignIn,
+    /// How often one may sign up.
+    #[serde(default)]
+    pub sign_up: SignUp,
     /// Whether the demo's users and products are written into an empty data folder.
     pub seed: bool,
+}
+
+/// Failed sign-ins within a sliding window; one more is refused with 429. At least 1 of each.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignIn {
+    /// For one account from one address (IPv6: its /64).
+    pub per_account_and_address: u32,
+    /// From one address.
+    pub per_address: u32,
+    /// For one account from all addresses that never signed in to it.
+    pub per_account: u32,
+    /// How long a failure counts.
+    pub within: Span,
+}
+
+/// Sign-ups of one address; one more is refused with 429. At least 1 of each.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignUp {
+    /// In the long run.
+    pub per_minute: u32,
+    /// At once.
+    pub burst: u32,
+}
+
+impl Default for SignIn {
+    fn default() -> SignIn {
+        SignIn {
+            per_account_and_address: 10,
+            per_address: 100,
+            per_account: 100,
+            within: Span(Duration::from_secs(5 * 60)),
+        }
+    }
+}
+
+impl Default for SignUp {
+    fn default() -> SignUp {
+        SignUp { per_minute: 60, burst: 300 }
+    }
 }
 
 /// One service.
@@ -78,7 +129,30 @@ impl Settings {
             let path = vec!["mall".into(), "handlers".into(), "attempts".into()];
             mistakes.push(Mistake { path, says: "must be at least 1".into() });
         }
+        mistakes.extend(
+            self.limits().into_iter().filter(|(_, value)| !(1..=LIMIT_MAX).contains(value)).map(
+                |(path, _)| Mistake {
+                    path: [&["mall"], &path[..]].concat().into_iter().map(str::to_owned).collect(),
+                    says: format!("must be from 1 to {LIMIT_MAX}"),
+                },
+            ),
+        );
+        if self.sign_in.within.0.is_zero() {
+            let path = ["mall", "sign_in", "within"].map(str::to_owned).to_vec();
+            mistakes.push(Mistake { path, says: "must be at least 1ms".into() });
+        }
         mistakes
+    }
+
+    fn limits(&self) -> [([&'static str; 2], u32); 5] {
+        let (sign_in, sign_up) = (&self.sign_in, &self.sign_up);
+        [
+            (["sign_in", "per_account_and_address"], sign_in.per_account_and_address),
+            (["sign_in", "per_address"], sign_in.per_address),
+            (["sign_in", "per_account"], sign_in.per_account),
+            (["sign_up", "per_minute"], sign_up.per_minute),
+            (["sign_up", "burst"], sign_up.burst),
+        ]
     }
 
     /// How a subscription of the mall retries.
@@ -149,6 +223,30 @@ mod tests {
         assert_eq!(ports, [8081, 8085, 8082, 8090, 8086]);
         assert_eq!(settings.retry().attempts, 3);
         assert_eq!(settings.retry().backoff, std::time::Duration::from_secs(1));
+    }
+
+    #[test]
+    fn limits_of_sign_ins_and_sign_ups_are_checked() {
+        let limits = |sign_in: &str, sign_up: &str| {
+            let text = crate::SETTINGS.replace("sign_in: {", &format!("sign_in: {{ {sign_in},"));
+            let text = text.replace("sign_up: {", &format!("sign_up: {{ {sign_up},"));
+            read(&text).map(|settings| settings.mistakes().len())
+        };
+        assert!(limits("odd: 1", "odd: 1").is_err());
+        let text = |sign_in: &str| {
+            format!(
+                "mall: {{ services: {{ order: {{ listen: 127.0.0.1:0 }} }}, seed: false,
+                handlers: {{ attempts: 1, backoff: 1s }}, sign_in: {sign_in} }}"
+            )
+        };
+        let says = |sign_in: &str| {
+            let mistakes = read(&text(sign_in)).expect("it can be read").mistakes();
+            mistakes.into_iter().map(|it| it.path.join(".")).collect::<Vec<_>>()
+        };
+        assert!(!says("{}").iter().any(|path| path.contains("sign")));
+        assert!(says("{ per_address: 0 }").contains(&"mall.sign_in.per_address".to_owned()));
+        assert!(says("{ per_account: 60001 }").contains(&"mall.sign_in.per_account".to_owned()));
+        assert!(says("{ within: 0s }").contains(&"mall.sign_in.within".to_owned()));
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! Account's port: sign-up, tokens and their end, keys, oneself.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chassis::http::path::Table;
-use chassis::http::{Problem, Request, Response, Serve, json};
+use chassis::http::{Networks, Problem, Request, Response, Serve, json};
 use chassis::identity::{Role, Signer, Verifier};
 use events::store::sqlite::Write;
 use events::{Cause, Clock, Database, Draft};
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method, StatusCode};
 
+use super::attempts::SignUps;
 use super::decide::SignUp;
 use super::family::ChainKey;
+use super::limits::{self, From};
 use super::password::Passwords;
 use super::revocation;
 use super::store::sqlite;
@@ -36,6 +38,8 @@ pub struct Server {
     pub(super) verifier: Verifier,
     /// What refresh tokens follow one another by.
     pub(super) chain: ChainKey,
+    trusted: Networks,
+    sign_ups: Arc<Mutex<SignUps>>,
     pub(super) clock: Clock,
     /// The client that may sign in as itself: name and secret.
     pub(super) client: Option<(&'static str, &'static str)>,
@@ -54,7 +58,7 @@ impl Server {
     pub(super) fn new(
         setting: &Setting,
         database: Database,
-        passwords: Passwords,
+        (passwords, sign_ups): (Passwords, Arc<Mutex<SignUps>>),
         (signer, chain): (Arc<Signer>, ChainKey),
         address: SocketAddr,
     ) -> Server {
@@ -72,16 +76,19 @@ impl Server {
             signer,
             verifier: setting.verifier.clone(),
             chain,
+            trusted: setting.trusted.clone().and_loopback(),
+            sign_ups,
             clock: setting.clock.clone(),
             client: setting.seed.then_some(super::seed::CLIENT),
         }
     }
 
-    async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {
+    async fn act(&self, action: Action, call: Call, peer: IpAddr) -> Result<Response, Refusal> {
+        let from = From::of(&call.headers, peer, &self.trusted, &self.chain);
         match action {
-            Action::Token => Ok(token::answer(self, call).await),
-            Action::Revoke => Ok(revocation::answer(self, call).await),
-            Action::SignUp => self.sign_up(call).await,
+            Action::Token => Ok(token::answer(self, call, &from).await),
+            Action::Revoke => Ok(revocation::answer(self, call, &from).await),
+            Action::SignUp => self.sign_up(call, &from).await,
             Action::Me => self.me(&call),
             Action::Keys => Ok(self.keys()),
         }
@@ -105,16 +112,17 @@ impl Server {
         Ok(edge::private(json(StatusCode::OK, &profile)))
     }
 
-    async fn sign_up(&self, mut call: Call) -> Result<Response, Refusal> {
+    async fn sign_up(&self, mut call: Call, from: &From) -> Result<Response, Refusal> {
         let (fields, _) = call.fields().await?;
         let wish = SignUp::read(fields)?;
+        self.take_sign_up(from)?;
         let taken: Result<_, Refusal> =
             self.database.read(|connection| Ok(sqlite::find(connection, &wish.username)?));
         if taken?.is_some() {
             return Err(name_taken().into());
         }
-        let phc = self.passwords.hash(wish.password).await;
-        let phc = phc.map_err(|_| Problem::unavailable("connection_limit_reached", 1))?;
+        let guess = self.passwords.guess(&wish.username, from.network, true);
+        let phc = self.passwords.hash(guess, wish.password).await.map_err(limits::refusal)?;
         let user = User {
             username: wish.username,
             phc,
@@ -139,6 +147,15 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Counts one sign-up of this address.
+    fn take_sign_up(&self, from: &From) -> Result<(), Problem> {
+        let mut sign_ups = self.sign_ups.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = sign_ups.take(from.network, chassis::clock::now());
+        taken.map_err(|exceeded| limits::too_many(&exceeded))
+    }
+}
+
 fn name_taken() -> Problem {
     Problem::conflict("this username is taken").field("username", "is taken", None)
 }
@@ -154,7 +171,8 @@ pub(super) fn publish(
 }
 
 impl Serve for Server {
-    async fn serve(self: Rc<Self>, request: Request, _peer: SocketAddr) -> Response {
-        self.edge.answer(&self.table, request, |action, call| self.act(action, call)).await
+    async fn serve(self: Rc<Self>, request: Request, peer: SocketAddr) -> Response {
+        let act = |action, call| self.act(action, call, peer.ip());
+        self.edge.answer(&self.table, request, act).await
     }
 }

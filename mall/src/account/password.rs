@@ -1,172 +1,247 @@
-//! Passwords: argon2id, two at a time, on threads of their own.
+//! Passwords: argon2id, two at a time, on threads of their own, fair between addresses.
 //!
 //! One hash takes 35 ms of a processor and 19 MiB: on an event loop it would stop every connection
-//! of that core, and without a bound a handful of sign-ins would take the machine. What does not fit
-//! into the queue is refused at once. An unknown user costs the same work as a wrong password.
+//! of that core, and without a bound a handful of sign-ins would take the machine. An unknown user
+//! costs the same work as a wrong password. A thread keeps its memory while there is more to do and gives
+//! it back when there is not.
+//!
+//! Whether an attempt is one too many is decided when it is asked for, and again when its turn comes,
+//! under the lock that picks it: however many guess at once, no more are wrong than may be.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+mod argon;
+mod lanes;
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use std::{io, thread};
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
-use chassis::chance;
+use chassis::clock;
 use tokio::sync::oneshot;
 use tracing::error;
 
+use self::argon::{Blocks, hash, verify};
+use self::lanes::{Lanes, Waiting};
+use super::attempts::{Attempts, Exceeded, Guess, Verdict};
+use crate::settings::SignIn;
+
 /// Hashes computed at once.
 pub(super) const THREADS: usize = 2;
-/// Hashes that may wait; one more is refused.
+/// Hashes that may wait; one more takes the place of one of whoever has most.
 pub(super) const WAITING_MAX: usize = 64;
-
-const MEMORY_KIB: u32 = 19 * 1024;
-const PASSES: u32 = 2;
-const LANES: u32 = 1;
-const SALT_BYTES: usize = 16;
 
 /// What a password is compared with where there is no user: a hash that nobody's password has.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$FlsExQP36Yc9LnynjHFzKg$T6l37ECJYB8on7WFGUmfAkaGL0kcVWmbqWeGvUsLqiQ";
 
-type Job = Box<dyn FnOnce() + Send>;
-
-/// Asks the threads; clones ask the same.
+/// Asks the threads; the last clone to go ends them.
 #[derive(Clone)]
 pub(super) struct Passwords {
-    jobs: SyncSender<Job>,
+    handle: Arc<Handle>,
 }
 
-/// Too many hashes wait: come back in a second.
+struct Handle(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    attempts: Attempts,
+    lanes: Lanes<Job>,
+    closed: bool,
+}
+
+/// Why a password was not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Busy;
+pub(super) enum NotNow {
+    /// Too many hashes wait: come back in a second.
+    Busy,
+    /// Too many were wrong.
+    TooMany(Exceeded),
+}
+
+enum Work {
+    /// Whether it is the password behind this hash; without one, no, after the same work.
+    Compare(Option<String>),
+    Hash,
+}
+
+enum Done {
+    Compared(bool),
+    Hashed(String),
+}
+
+struct Job {
+    guess: Guess,
+    work: Work,
+    password: String,
+    reply: oneshot::Sender<Result<Done, NotNow>>,
+}
+
+impl Waiting for Job {
+    fn lane(&self) -> u64 {
+        self.guess.address
+    }
+
+    fn share(&self) -> Guess {
+        self.guess
+    }
+}
 
 impl Passwords {
     /// Starts the threads; they end with the last handle.
-    pub(super) fn start() -> io::Result<Passwords> {
-        let (jobs, queue) = sync_channel::<Job>(WAITING_MAX);
-        let queue = Arc::new(Mutex::new(queue));
+    pub(super) fn start(limits: &SignIn) -> io::Result<Passwords> {
+        let attempts = Attempts::new(limits);
+        let state = State { attempts, lanes: Lanes::new(WAITING_MAX), closed: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         for number in 0..THREADS {
-            let queue = queue.clone();
+            let shared = shared.clone();
             let name = format!("password-{number}");
-            thread::Builder::new().name(name).spawn(move || work(&queue))?;
+            thread::Builder::new().name(name).spawn(move || work(&shared))?;
         }
-        Ok(Passwords { jobs })
+        Ok(Passwords { handle: Arc::new(Handle(shared)) })
+    }
+
+    /// The place of an attempt on `account` from `address`, which has signed in to it or never has.
+    pub(super) fn guess(&self, account: &str, address: impl std::hash::Hash, known: bool) -> Guess {
+        self.handle.0.state().attempts.guess(account, address, known)
+    }
+
+    /// Refuses where too many were wrong of late.
+    ///
+    /// # Errors
+    /// 429: not before the time it names.
+    pub(super) fn refused(&self, guess: &Guess) -> Result<(), Exceeded> {
+        self.handle.0.state().attempts.refused(guess, clock::now()).map_or(Ok(()), Err)
+    }
+
+    /// Notes a failure that took no hash.
+    pub(super) fn fail(&self, guess: &Guess) {
+        self.handle.0.state().attempts.fail(guess, clock::now());
     }
 
     /// Whether `password` is the one behind `phc`; without one, no, after the same work.
     pub(super) async fn matches(
         &self,
+        guess: Guess,
         password: String,
         phc: Option<String>,
-    ) -> Result<bool, Busy> {
-        self.run(move || {
-            let known = phc.is_some();
-            verify(&password, phc.as_deref().unwrap_or(NOBODY)) && known
-        })
-        .await
+    ) -> Result<bool, NotNow> {
+        self.refused(&guess).map_err(NotNow::TooMany)?;
+        let done = self.ask(guess, Work::Compare(phc), password).await?;
+        Ok(matches!(done, Done::Compared(true)))
     }
 
-    /// The PHC string of a new password.
-    pub(super) async fn hash(&self, password: String) -> Result<String, Busy> {
-        self.run(move || hash(&password)).await
+    /// The PHC string of a new password, asked for from `address`.
+    pub(super) async fn hash(&self, guess: Guess, password: String) -> Result<String, NotNow> {
+        match self.ask(guess, Work::Hash, password).await? {
+            Done::Hashed(phc) => Ok(phc),
+            Done::Compared(_) => Err(NotNow::Busy),
+        }
     }
 
-    async fn run<T: Send + 'static>(
-        &self,
-        compute: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Busy> {
+    async fn ask(&self, guess: Guess, work: Work, password: String) -> Result<Done, NotNow> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(move || {
-            // Nobody waits any more for what a client that went away had asked.
-            if !reply.is_closed() {
-                let _ = reply.send(compute());
+        let pushed = self.handle.0.state().lanes.push(Job { guess, work, password, reply });
+        if let Some(displaced) = pushed {
+            let _ = displaced.reply.send(Err(NotNow::Busy));
+        }
+        self.handle.0.changed.notify_one();
+        answer.await.unwrap_or(Err(NotNow::Busy))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.state().closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The next job whose turn it is; those that are one too many by now are answered on the way.
+    fn next(&mut self, now: Instant) -> Option<Job> {
+        let attempts = &mut self.attempts;
+        loop {
+            let mut refused = None;
+            let job = self.lanes.pop(|job: &Job| match job.work {
+                // Nobody waits any more for what a client that went away had asked.
+                _ if job.reply.is_closed() => {
+                    refused = Some(NotNow::Busy);
+                    true
+                }
+                Work::Hash => true,
+                Work::Compare(_) => match attempts.begin(&job.guess, now) {
+                    Verdict::Go => true,
+                    Verdict::Wait => false,
+                    Verdict::Refuse(exceeded) => {
+                        refused = Some(NotNow::TooMany(exceeded));
+                        true
+                    }
+                },
+            })?;
+            match refused {
+                None => return Some(job),
+                Some(not_now) => drop(job.reply.send(Err(not_now))),
             }
-        });
-        match self.jobs.try_send(job) {
-            Ok(()) => answer.await.map_err(|_| Busy),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Busy),
         }
     }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>) {
+fn work(shared: &Shared) {
+    let mut blocks = Blocks::default();
     loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        if catch_unwind(AssertUnwindSafe(job)).is_err() {
-            error!("hashing a password panicked; its sign-in was refused");
+        let Some(job) = next(shared, &mut blocks) else { return };
+        let (guess, compares) = (job.guess, matches!(job.work, Work::Compare(_)));
+        let done = match job.work {
+            Work::Compare(phc) => {
+                let known = phc.is_some();
+                let phc = phc.as_deref().unwrap_or(NOBODY);
+                verify(&mut blocks, &job.password, phc).map(|same| Done::Compared(same && known))
+            }
+            Work::Hash => hash(&mut blocks, &job.password).map(Done::Hashed),
+        };
+        if compares {
+            let right = match &done {
+                Some(Done::Compared(right)) => Some(*right),
+                _ => None,
+            };
+            shared.state().attempts.end(&guess, right, clock::now());
+            // What waited for this one can be decided now.
+            shared.changed.notify_all();
         }
+        if done.is_none() {
+            error!("a password could not be hashed; its sign-in was refused");
+        }
+        let _ = job.reply.send(done.ok_or(NotNow::Busy));
     }
 }
 
-fn argon2() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("constants within range");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-}
-
-fn hash(password: &str) -> String {
-    let mut salt = [0; SALT_BYTES];
-    chance::fill(&mut salt);
-    let hash: PasswordHash = argon2()
-        .hash_password_with_salt(password.as_bytes(), &salt)
-        .expect("a password of bounded length can be hashed");
-    hash.to_string()
-}
-
-fn verify(password: &str, phc: &str) -> bool {
-    PasswordHash::new(phc)
-        .is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
+/// Waits for the next job; nothing once every handle is gone.
+fn next(shared: &Shared, blocks: &mut Blocks) -> Option<Job> {
+    let mut state = shared.state();
+    loop {
+        if state.closed {
+            return None;
+        }
+        if let Some(job) = state.next(clock::now()) {
+            return Some(job);
+        }
+        if !blocks.is_empty() && state.lanes.is_empty() {
+            drop(state);
+            blocks.give_back();
+            state = shared.state();
+            continue;
+        }
+        state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_password_matches_its_own_hash_alone() {
-        let passwords = Passwords::start().expect("threads start");
-        let phc = passwords.hash("맞는 비밀번호".into()).await.expect("not busy");
-        assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
-        let matches = async |password: &str, phc| {
-            passwords.matches(password.into(), phc).await.expect("idle")
-        };
-        assert!(matches("맞는 비밀번호", Some(phc.clone())).await);
-        assert!(!matches("wrong", Some(phc)).await);
-        assert!(!matches("wrong", None).await);
-        assert!(!matches("wrong", Some("no hash".into())).await);
-    }
-
-    #[test]
-    fn comparing_with_nobody_is_as_much_work_as_with_somebody() {
-        let nobody = PasswordHash::new(NOBODY).expect("a hash");
-        let somebody = hash("x");
-        let somebody = PasswordHash::new(&somebody).expect("a hash");
-        assert_eq!(nobody.algorithm, somebody.algorithm);
-        assert_eq!(nobody.params.to_string(), somebody.params.to_string());
-    }
-
-    #[tokio::test]
-    async fn what_does_not_fit_into_the_queue_is_refused_at_once() {
-        let passwords = Passwords::start().expect("threads start");
-        let (release, gate) = sync_channel::<()>(0);
-        let gate = Arc::new(Mutex::new(gate));
-        let mut held = Vec::new();
-        let mut refused = 0;
-        // Threads may have taken up to `THREADS` jobs out of the queue in between.
-        for _ in 0..WAITING_MAX + THREADS + 1 {
-            let gate = gate.clone();
-            let job: Job = Box::new(move || {
-                let _ = gate.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            });
-            match passwords.jobs.try_send(job) {
-                Ok(()) => held.push(()),
-                Err(_) => refused += 1,
-            }
-        }
-        assert!(refused >= 1 && held.len() >= WAITING_MAX);
-        while passwords.jobs.try_send(Box::new(|| ())).is_ok() {}
-        assert_eq!(passwords.hash("x".into()).await, Err(Busy));
-        drop(release);
-    }
-}
+mod tests;

@@ -12,21 +12,22 @@ use jiff::Timestamp;
 
 use super::api::Server;
 use super::family;
+use super::limits::From;
 use super::store::sqlite::families;
 use super::token::{self, Denied};
 use crate::edge::{self, Call};
 
 /// Answers a revocation.
-pub(super) async fn answer(server: &Server, mut call: Call) -> Response {
-    let response = match end(server, &mut call).await {
+pub(super) async fn answer(server: &Server, mut call: Call, from: &From) -> Response {
+    let response = match end(server, &mut call, from).await {
         Ok(()) => empty(StatusCode::OK),
         Err(denied) => denied.answer(&call),
     };
     edge::private(response)
 }
 
-async fn end(server: &Server, call: &mut Call) -> Result<(), Denied> {
-    token::client(server, &call.headers)?;
+async fn end(server: &Server, call: &mut Call, from: &From) -> Result<(), Denied> {
+    token::client(server, &call.headers, from)?;
     let body = call.bytes().await?;
     let form = Form::parse(&call.headers, &body).map_err(|_| Denied::Word("invalid_request"))?;
     let token = form.get("token").ok_or(Denied::Word("invalid_request"))?.to_owned();

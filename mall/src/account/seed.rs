@@ -64,12 +64,14 @@ pub(super) fn sow(write: &mut Write<'_>) -> Result<bool, events::Error> {
 mod tests {
     use super::*;
     use crate::account::password::Passwords;
+    use crate::settings::SignIn;
 
     #[tokio::test]
     async fn the_demo_users_sign_in_with_the_passwords_everybody_knows() {
-        let passwords = Passwords::start().expect("threads start");
+        let passwords = Passwords::start(&SignIn::default()).expect("threads start");
         for ((username, phc, ..), password) in USERS.iter().zip(["1", "2", "admin"]) {
-            let matches = passwords.matches(password.into(), Some((*phc).to_owned())).await;
+            let guess = passwords.guess(username, 1, true);
+            let matches = passwords.matches(guess, password.into(), Some((*phc).to_owned())).await;
             assert_eq!(matches, Ok(true), "{username}");
         }
     }

@@ -20,7 +20,8 @@ use sha2::{Digest, Sha256};
 use super::api::Server;
 use super::decide::Grant;
 use super::family::{self, Renewed};
-use super::store::sqlite;
+use super::limits::{self, From};
+use super::store::sqlite::{self, known};
 use super::wire::Tokens;
 use crate::edge::{self, Call, Refusal};
 
@@ -52,7 +53,7 @@ struct Granted {
     refresh: Option<String>,
 }
 
-impl<E: Into<Refusal>> From<E> for Denied {
+impl<E: Into<Refusal>> std::convert::From<E> for Denied {
     fn from(error: E) -> Denied {
         Denied::Refusal(error.into())
     }
@@ -75,8 +76,8 @@ impl Denied {
 }
 
 /// Answers a token request.
-pub(super) async fn answer(server: &Server, mut call: Call) -> Response {
-    let response = match grant(server, &mut call).await {
+pub(super) async fn answer(server: &Server, mut call: Call, from: &From) -> Response {
+    let response = match grant(server, &mut call, from).await {
         Ok(granted) => tokens(server, &granted),
         Err(denied) => denied.answer(&call),
     };
@@ -85,12 +86,14 @@ pub(super) async fn answer(server: &Server, mut call: Call) -> Response {
     response
 }
 
-async fn grant(server: &Server, call: &mut Call) -> Result<Granted, Denied> {
-    let client = client(server, &call.headers)?;
+async fn grant(server: &Server, call: &mut Call, from: &From) -> Result<Granted, Denied> {
+    let client = client(server, &call.headers, from)?;
     let body = call.bytes().await?;
     let form = Form::parse(&call.headers, &body).map_err(|_| Denied::Word("invalid_request"))?;
     match Grant::read(&form).map_err(Denied::Word)? {
-        Grant::Password { username, password } => by_password(server, &username, password).await,
+        Grant::Password { username, password } => {
+            by_password(server, &username, password, from).await
+        }
         Grant::Refresh { token } => by_refresh(server, token, call.cause(None)).await,
         Grant::Client => {
             let subject = client.ok_or(Denied::Client)?.to_owned();
@@ -101,7 +104,11 @@ async fn grant(server: &Server, call: &mut Call) -> Result<Granted, Denied> {
 }
 
 /// The client of the `Basic` header: `None` without one, denied where it is wrong.
-pub(super) fn client(server: &Server, headers: &HeaderMap) -> Result<Option<&'static str>, Denied> {
+pub(super) fn client(
+    server: &Server,
+    headers: &HeaderMap,
+    from: &From,
+) -> Result<Option<&'static str>, Denied> {
     let Some(header) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) else {
         return Ok(None);
     };
@@ -111,23 +118,42 @@ pub(super) fn client(server: &Server, headers: &HeaderMap) -> Result<Option<&'st
     }
     let given = STANDARD.decode(encoded.trim()).map_err(|_| Denied::Client)?;
     let (name, secret) = server.client.ok_or(Denied::Client)?;
+    // Its secret is guessed as a password is.
+    let guess = server.passwords.guess(name, (from.network, "client"), true);
+    server.passwords.refused(&guess).map_err(|exceeded| limits::too_many(&exceeded))?;
     // Digests are compared, so that how far two texts agree cannot be read from the time it takes.
     let known = Sha256::digest(format!("{name}:{secret}"));
-    if Sha256::digest(given) == known { Ok(Some(name)) } else { Err(Denied::Client) }
+    if Sha256::digest(given) == known {
+        return Ok(Some(name));
+    }
+    server.passwords.fail(&guess);
+    Err(Denied::Client)
 }
 
-async fn by_password(server: &Server, username: &str, password: String) -> Result<Granted, Denied> {
+async fn by_password(
+    server: &Server,
+    username: &str,
+    password: String,
+    from: &From,
+) -> Result<Granted, Denied> {
     let username = username.to_lowercase();
-    let user: Result<_, Refusal> =
-        server.database.read(|connection| Ok(sqlite::find(connection, &username)?));
-    let user = user?;
+    let read: Result<_, Refusal> = server.database.read(|connection| {
+        let known = known::is_known(connection, &username, &from.digest)?;
+        Ok((sqlite::find(connection, &username)?, known))
+    });
+    let (user, known) = read?;
+    let guess = server.passwords.guess(&username, from.network, known);
     let phc = user.as_ref().map(|user| user.phc.clone());
-    let matches = server.passwords.matches(password, phc).await;
-    let matches = matches.map_err(|_| Problem::unavailable("connection_limit_reached", 1))?;
+    let matches = server.passwords.matches(guess, password, phc).await;
+    let matches = matches.map_err(limits::refusal)?;
     let user = user.filter(|_| matches).ok_or(Denied::Word("invalid_grant"))?;
     let (session, refresh, now) = (new_session(server)?, family::first(), (server.clock)());
     let (sid, name, first) = (session.clone(), user.username.clone(), refresh.clone());
-    let kept = server.database.write(move |write| family::begin(write, (&sid, &name), &first, now));
+    let digest = from.digest;
+    let kept = server.database.write(move |write| {
+        known::note(write.sql(), &name, &digest, now.as_second())?;
+        family::begin(write, (&sid, &name), &first, now)
+    });
     kept.await?;
     Ok(Granted { subject: user.username, role: user.role, session, refresh: Some(refresh) })
 }
@@ -171,7 +197,9 @@ fn tokens(server: &Server, granted: &Granted) -> Response {
 fn in_its_words(cause: Refusal, call: &Call) -> Response {
     let problem = cause.into_problem(&call.trace);
     let word = match problem.status() {
-        StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+            "temporarily_unavailable"
+        }
         status if status.is_server_error() => "server_error",
         _ => "invalid_request",
     };

@@ -83,6 +83,9 @@ fn setting(data: &Path, log: Arc<Log>, stock_check: SocketAddr) -> Setting {
         stock_check,
         verifier: Verifier::new(&Signer::ephemeral().public_keys()),
         retry: Retry { attempts: 3, backoff: BACKOFF },
+        trusted: Default::default(),
+        sign_in: Default::default(),
+        sign_up: Default::default(),
         seed: true,
     }
 }

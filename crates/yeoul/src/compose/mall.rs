@@ -80,6 +80,9 @@ impl Mall {
             stock_check: ports.inner(),
             verifier: verifier.clone(),
             retry: settings.retry(),
+            trusted: plan.gateway.trusted().clone(),
+            sign_in: settings.sign_in,
+            sign_up: settings.sign_up,
             seed: settings.seed,
         };
         let open = Services::open(&setting)?;

@@ -1,6 +1,7 @@
 //! Users as a table, and the schema of all of account.
 
 pub(in crate::account) mod families;
+pub(in crate::account) mod known;
 
 use events::Error;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -20,6 +21,7 @@ pub(in crate::account) const SCHEMA: &[&str] = &[
      CREATE TABLE seeded (one INTEGER PRIMARY KEY CHECK (one = 1)) STRICT;",
     families::SCHEMA,
     sessions::TABLE,
+    known::SCHEMA,
 ];
 
 /// The user of that name.
