@@ -51,6 +51,12 @@ fn black_hole() -> (SocketAddr, Vec<Socket>) {
     (address, held)
 }
 
+/// How a call went, and how long it took from before it was sent.
+fn timed(world: &World) -> (u16, Duration) {
+    let start = chassis::clock::now();
+    (get(world.address, "/s/x", &[]).status, start.elapsed())
+}
+
 #[test]
 fn an_address_that_refuses_costs_no_call() {
     let service = Service::start();
@@ -68,21 +74,26 @@ fn an_address_that_swallows_everything_costs_a_connect_timeout_and_is_left_out()
     let (hole, _held) = black_hole();
     let service = Service::start();
     let world = to(&[hole, service.address()]);
-    let answers: Vec<_> = (0..20).map(|_| get(world.address, "/s/x", &[])).collect();
-    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
-    let slow = answers.iter().filter(|it| it.took >= Duration::from_millis(200)).count();
-    assert!((3..=5).contains(&slow), "{answers:?}");
-    assert!(answers.iter().all(|answer| answer.took < Duration::from_secs(2)), "{answers:?}");
+    let answers: Vec<_> = (0..20).map(|_| timed(&world)).collect();
+    assert!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}");
+    let slow = answers.iter().filter(|(_, took)| *took >= Duration::from_millis(200)).count();
+    assert!(slow >= 3, "{answers:?}");
+    // Three in a row, and the probes of the time that this took; not every second call.
+    let failures = address(&world, 0)["failures"].as_u64();
+    assert!(failures.is_some_and(|failures| (3..=5).contains(&failures)), "{failures:?}");
+    assert!(answers.iter().all(|(_, took)| *took < Duration::from_secs(2)), "{answers:?}");
     assert_eq!(state(&world), "closed");
 }
 
 #[test]
 fn a_black_hole_alone_is_a_504() {
     let (hole, _held) = black_hole();
-    let answer = get(to(&[hole]).address, "/s/x", &[]);
+    let world = to(&[hole]);
+    let answer = get(world.address, "/s/x", &[]);
     assert_eq!(answer.status, 504);
     assert_eq!(answer.header("proxy-status"), Some("yeoul; error=connection_timeout"));
-    assert!(answer.took >= Duration::from_millis(200) && answer.took < Duration::from_secs(2));
+    let (_, took) = timed(&world);
+    assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(2), "{took:?}");
 }
 
 #[test]
@@ -184,6 +195,6 @@ fn an_idle_connection_is_kept_as_long_as_the_service_says() {
         });
         let kept = start.elapsed();
         assert!(kept >= Duration::from_millis(millis), "{header}: {kept:?}");
-        assert!(kept < Duration::from_millis(millis + 1_500), "{header}: {kept:?}");
+        assert!(kept < Duration::from_millis(millis + 5_000), "{header}: {kept:?}");
     }
 }
