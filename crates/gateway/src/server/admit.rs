@@ -223,7 +223,9 @@ impl Server {
                 Ok(Admitted::Answer(app.refused(refusal)))
             }
             // Who is shown pages is not asked to sign in for what nobody is shown.
-            Found::Nothing if self.shown_refused(asked.parts) == Shown::Page => {
+            Found::Nothing | Found::Slashed(_)
+                if self.shown_refused(asked.parts) == Shown::Page =>
+            {
                 Err(Problem::not_found())
             }
             _ => Err(problem),
