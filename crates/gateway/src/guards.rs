@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chassis::chance;
 use chassis::http::Problem;
-use guard::breaker::{Breaker, Permit, State};
+use chassis::{chance, clock};
+use guard::breaker::{Breaker, Outcome, Permit, State};
 use guard::rate::{Keyed, Limiter, NotUntil, Quota};
 use guard::refusal::retry_after_seconds;
 use http::{HeaderName, HeaderValue};
@@ -33,6 +33,12 @@ pub(crate) struct Guards {
     breaker: Option<Arc<Breaker>>,
     timeouts: Timeouts,
 }
+
+/// Leave of a circuit to make one call; dropped without an outcome, the call was given up then.
+///
+/// A permit knows no clock: dropped as it is, a probe that nobody waited for any more would be one
+/// cancelled in time, however long it had been under way.
+pub(crate) struct Leave(Option<Permit>);
 
 /// One rate limit.
 enum Limit {
@@ -71,9 +77,9 @@ impl Guards {
     ///
     /// # Errors
     /// 503: the circuit is open.
-    pub(crate) fn admit(&self, now: Instant) -> Result<Option<Permit>, Problem> {
+    pub(crate) fn admit(&self, now: Instant) -> Result<Option<Leave>, Problem> {
         let Some(breaker) = &self.breaker else { return Ok(None) };
-        let admitted = breaker.admit(now).map(Some);
+        let admitted = breaker.admit(now).map(|permit| Some(Leave(Some(permit))));
         admitted.map_err(|open| circuit_open(open.retry_at.saturating_duration_since(now)))
     }
 
@@ -109,6 +115,29 @@ fn circuit_open(wait: Duration) -> Problem {
 /// Whole milliseconds, for people.
 pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Leave {
+    /// Whether the call is one by which a half-open circuit decides.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.0.as_ref().is_some_and(Permit::is_probe)
+    }
+
+    /// Says how the call went.
+    pub(crate) fn record(mut self, outcome: Outcome, now: Instant) {
+        if let Some(permit) = self.0.take() {
+            permit.record(outcome, now);
+        }
+    }
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        // The time is looked at for a probe alone: any other call that was given up counts nothing.
+        if let Some(permit) = self.0.take_if(|permit| permit.is_probe()) {
+            permit.cancel(clock::now());
+        }
+    }
 }
 
 /// A state's name, the same everywhere.
@@ -215,8 +244,6 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use chassis::clock;
-
     use super::*;
 
     fn limited(per: Per, rate: u32, burst: u32) -> Guards {
@@ -278,6 +305,34 @@ mod tests {
         assert_eq!(header(&refused, "ratelimit"), "\"route\";r=0;t=1");
         assert_eq!(header(&refused, "proxy-status"), "yeoul; error=http_request_denied");
         assert!(["1", "2"].contains(&header(&refused, "retry-after").as_str()));
+    }
+
+    #[test]
+    fn a_probe_given_up_past_its_deadline_has_failed_and_one_in_time_has_not() {
+        use guard::share::Share;
+
+        for (deadline, state) in
+            [(Duration::from_nanos(1), State::Open), (Duration::from_secs(600), State::HalfOpen)]
+        {
+            let settings = guard::breaker::Settings {
+                failure_rate: Share::of_percent(100).expect("a share"),
+                window_calls: 1,
+                open_for: Duration::from_secs(600),
+                probes: 1,
+                probe_deadline: deadline,
+                enforce: true,
+            };
+            let breaker = Some(Arc::new(Breaker::new(settings).expect("settings")));
+            let guards = Guards { breaker, ..limited(Per::Route, 1, 1) };
+            let long_ago = start().checked_sub(settings.open_for).expect("the machine runs");
+            let leave = guards.admit(long_ago).expect("closed").expect("a circuit");
+            leave.record(Outcome::Failure, long_ago);
+            let probe = guards.admit(start()).expect("half-open").expect("a circuit");
+            assert!(probe.is_probe());
+            while start() == long_ago {}
+            drop(probe);
+            assert_eq!(guards.state(start()), Some(state), "{deadline:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!
 //! Everything happens in the task of the client's connection, on its core: no other task is woken,
 //! nothing is locked but what the guards share. If the client goes away, all of this is dropped
-//! where it waits: the permit counts nothing, the connection is closed.
+//! where it waits: the leave counts nothing, the connection is closed.
 //!
 //! Routes, principals and what is open to whom have been decided before.
 
@@ -32,14 +32,14 @@ use bytes::Bytes;
 use chassis::clock;
 use chassis::http::problem::PROXY_STATUS;
 use chassis::http::{Body, Client, Inbound, Problem, Response, Trace};
-use guard::breaker::{Outcome, Permit};
+use guard::breaker::Outcome;
 use http::header::{CONTENT_TYPE, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
-use crate::guards::Guards;
+use crate::guards::{Guards, Leave};
 use crate::hygiene::{Forwarded, Hygiene};
 use crate::meters::{Ended, Meters, Timing};
 use crate::plan;
@@ -106,14 +106,14 @@ impl Route {
         call: &Call,
         client: Client,
         now: Instant,
-    ) -> Result<(Timing<'_>, Option<Permit>), Problem> {
+    ) -> Result<(Timing<'_>, Option<Leave>), Problem> {
         let timing = self.meters.start(now);
         if let Err(problem) = self.guards.check(call.who.subject(), client.address, now) {
             timing.end(Ended::RateLimited, now);
             return Err(problem);
         }
         match self.guards.admit(now) {
-            Ok(permit) => Ok((timing, permit)),
+            Ok(leave) => Ok((timing, leave)),
             Err(problem) => {
                 timing.end(Ended::CircuitOpen, now);
                 Err(problem)
@@ -140,22 +140,22 @@ impl Core {
         } else {
             route.enter(&call, client, now)
         };
-        let (timing, permit) = match entered {
+        let (timing, leave) = match entered {
             Ok(entered) => entered,
             Err(problem) => return problem.into_response(&trace),
         };
         let shared_with_app = call.shared_with_app;
         let answer = match upload::begin(body).await {
-            Ok(upload) if upload.is_whole() || !permit.as_ref().is_some_and(Permit::is_probe) => {
+            Ok(upload) if upload.is_whole() || !leave.as_ref().is_some_and(Leave::is_probe) => {
                 let request = self.request(route, call, client, (upload, &trace));
-                self.forward(route, request, permit, now).await
+                self.forward(route, request, leave, now).await
             }
             Ok(upload) => {
-                drop(permit);
+                drop(leave);
                 match Box::pin(self.probe(route, upload)).await {
-                    Ok(Ok((upload, permit))) => {
+                    Ok(Ok((upload, leave))) => {
                         let request = self.request(route, call, client, (upload, &trace));
-                        self.forward(route, request, permit, clock::now()).await
+                        self.forward(route, request, leave, clock::now()).await
                     }
                     Ok(Err(problem)) => {
                         timing.end(Ended::CircuitOpen, clock::now());
@@ -194,9 +194,9 @@ impl Core {
         let now = clock::now();
         let trace = Trace::take(&call.parts.headers);
         let client = Client::of(&call.parts.headers, call.peer.ip(), &self.hygiene.trusted);
-        let (timing, permit) = route.enter(&call, client, now)?;
+        let (timing, leave) = route.enter(&call, client, now)?;
         let request = self.request(route, call, client, (Upload::Whole(Some(body)), &trace));
-        let answer = self.forward(route, request, permit, now).await;
+        let answer = self.forward(route, request, leave, now).await;
         let ended =
             answer.as_ref().map_or_else(|failure| failure.ended(), |it| Ended::of(it.status()));
         timing.end(ended, clock::now());
@@ -221,11 +221,11 @@ impl Core {
         }
         let now = clock::now();
         Ok(match route.guards.admit(now) {
-            Ok(Some(permit)) if permit.is_probe() && !upload.is_whole() => {
-                drop(permit);
+            Ok(Some(leave)) if leave.is_probe() && !upload.is_whole() => {
+                drop(leave);
                 Err(route.guards.refuse(now))
             }
-            admitted => admitted.map(|permit| (upload, permit)),
+            admitted => admitted.map(|leave| (upload, leave)),
         })
     }
 
@@ -233,7 +233,7 @@ impl Core {
         &self,
         route: &Route,
         request: Box<Request<Upload>>,
-        permit: Option<Permit>,
+        leave: Option<Leave>,
         now: Instant,
     ) -> Result<Response, Failure> {
         let timeouts = route.plan.timeouts;
@@ -244,14 +244,14 @@ impl Core {
         match attempt::send(pool, request, keeps_host, &mut patience, now).await {
             Ok(Sent { response, link, seat }) => {
                 let (lane, keep) = (seat.lane.clone(), seat.lane.keep(response.headers()));
-                let verdict = Some(Verdict::new(permit, Some(seat)));
+                let verdict = Some(Verdict::new(leave, Some(seat)));
                 let held = Held { link, lane, keep, verdict };
                 let answered = answer(response, held, patience.into_alarm(), timeouts.idle).await;
                 answered.map(|response| self.answer(response, pool))
             }
             Err(Unanswered { failure, seat }) => {
                 if failure.is_the_services() {
-                    Verdict::new(permit, seat).tell(Outcome::Failure, clock::now());
+                    Verdict::new(leave, seat).tell(Outcome::Failure, clock::now());
                 }
                 Err(failure)
             }
@@ -314,7 +314,7 @@ pub(crate) fn pools<'u>(
 }
 
 /// A request that may probe, or the refusal that it gets.
-type Probing = Result<(Upload, Option<Permit>), Problem>;
+type Probing = Result<(Upload, Option<Leave>), Problem>;
 
 /// One of those who are counted.
 struct Counted<'c>(&'c Cell<usize>);

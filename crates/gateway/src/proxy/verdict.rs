@@ -6,26 +6,27 @@
 
 use std::time::Instant;
 
-use guard::breaker::{Outcome, Permit};
+use guard::breaker::Outcome;
 use guard::outlier::Ticket;
 
 use super::attempt::Seat;
+use crate::guards::Leave;
 
 /// A call whose outcome is still to be told; dropped, it counts nothing.
 pub(super) struct Verdict {
-    permit: Option<Permit>,
+    leave: Option<Leave>,
     seat: Option<Seat>,
 }
 
 impl Verdict {
-    /// Of a call with this permit at this address.
-    pub(super) fn new(permit: Option<Permit>, seat: Option<Seat>) -> Verdict {
-        Verdict { permit, seat }
+    /// Of a call with this leave at this address.
+    pub(super) fn new(leave: Option<Leave>, seat: Option<Seat>) -> Verdict {
+        Verdict { leave, seat }
     }
 
     /// Whether something waits for it.
     pub(super) fn is_probe(&self) -> bool {
-        self.permit.as_ref().is_some_and(Permit::is_probe)
+        self.leave.as_ref().is_some_and(Leave::is_probe)
             || self.seat.as_ref().is_some_and(|seat| seat.ticket == Ticket::Probe)
     }
 
@@ -36,10 +37,10 @@ impl Verdict {
             seat.record(outcome, now);
             elsewhere = outcome == Outcome::Failure && seat.lane.is_another_good();
         }
-        match self.permit {
-            // Given back, a permit counts nothing.
-            Some(permit) if elsewhere => drop(permit),
-            Some(permit) => permit.record(outcome, now),
+        match self.leave {
+            // Given back, it counts nothing.
+            Some(leave) if elsewhere => drop(leave),
+            Some(leave) => leave.record(outcome, now),
             None => {}
         }
     }
