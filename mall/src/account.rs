@@ -14,20 +14,17 @@ mod limits;
 mod password;
 mod revocation;
 mod seed;
+mod store;
 mod token;
 mod user;
 mod wire;
-
-mod store {
-    pub(super) mod sqlite;
-}
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use chassis::http::Stop;
 use chassis::identity::{self, Signer};
-use events::{Control, Database};
+use events::Database;
 use tracing::info;
 
 pub use api::Server;
@@ -35,8 +32,10 @@ pub use api::Server;
 use self::attempts::SignUps;
 use self::family::ChainKey;
 use self::password::Passwords;
-use crate::setting::Loops;
-use crate::{Error, Loop, Name, Setting, blocking};
+use crate::blocking;
+use crate::components::{Components, Composed, Loops};
+use crate::error::Error;
+use crate::settings::Name;
 
 /// The file of the signing key, in the service's folder.
 const KEY_FILE: &str = "signing.key";
@@ -45,8 +44,8 @@ const CHAIN_FILE: &str = "refresh.key";
 
 /// The account service, open.
 #[derive(Clone)]
-pub struct Account {
-    setting: Setting,
+pub struct Service {
+    components: Components,
     database: Database,
     passwords: Passwords,
     sign_ups: Arc<Mutex<SignUps>>,
@@ -54,28 +53,28 @@ pub struct Account {
     chain: ChainKey,
 }
 
-impl Account {
-    /// Opens its database and its key, teaches the setting's verifier the public keys and, where
+impl Service {
+    /// Opens its database and its key, teaches the verifier the public keys and, where
     /// that is wanted and was never done, writes the demo's users.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn open(setting: Setting) -> Result<Account, Error> {
-        let database = setting.database(Name::Account, store::sqlite::SCHEMA)?;
-        let folder = setting.folder(Name::Account)?;
+    pub fn open(components: Components) -> Result<Service, Error> {
+        let database = components.database(Name::Account, store::SCHEMA)?;
+        let folder = components.folder(Name::Account)?;
         let signer = Signer::open(&folder.join(KEY_FILE));
         let signer = signer.map_err(Error::folder("the signing key"))?;
         let chain = identity::secret(&folder.join(CHAIN_FILE));
         let chain = chain.map_err(Error::folder("the key of refresh tokens"))?;
-        setting.remember_ended(&database)?;
-        setting.verifier.replace_keys(&signer.public_keys());
+        components.remember_ended(&database)?;
+        components.verifier.replace_keys(&signer.public_keys());
         let passwords =
-            Passwords::start(&setting.sign_in).map_err(Error::folder("the password threads"))?;
-        if setting.seed && blocking::wait(database.write(seed::sow))? {
+            Passwords::start(&components.sign_in).map_err(Error::folder("the password threads"))?;
+        if components.seed && blocking::wait(database.write(seed::sow))? {
             info!("the demo's users were written");
         }
-        let sign_ups = Arc::new(Mutex::new(SignUps::new(&setting.sign_up)));
-        Ok(Account { setting, database, passwords, sign_ups, signer: Arc::new(signer), chain })
+        let sign_ups = Arc::new(Mutex::new(SignUps::new(&components.sign_up)));
+        Ok(Service { components, database, passwords, sign_ups, signer: Arc::new(signer), chain })
     }
 
     /// What signs this service's tokens.
@@ -88,12 +87,12 @@ impl Account {
         let database = self.database.clone();
         let passwords = (self.passwords.clone(), self.sign_ups.clone());
         let keys = (self.signer.clone(), self.chain);
-        Server::new(&self.setting, database, passwords, keys, address)
+        Server::new(&self.components, database, passwords, keys, address)
     }
 
-    /// Its relay, to be run to its end; it subscribes to nothing.
-    pub fn loops(&self, stop: &Stop) -> (Vec<Loop>, Vec<Control>) {
-        Loops::new(&self.setting, Name::Account, &self.database, stop).finish()
+    /// Its relay; it subscribes to nothing.
+    pub fn loops(&self, stop: &Stop) -> Loops {
+        Composed::new(&self.components, Name::Account, &self.database, stop).finish()
     }
 
     /// Its database.

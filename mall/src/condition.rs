@@ -1,5 +1,5 @@
 //! Conditional requests: what is shown of a row has a strong entity tag, and a request that names
-//! tags is carried out only where they hold (RFC 9110, section 13).
+//! tags is carried out only where they agree (RFC 9110, section 13).
 //!
 //! A tag is the row's version and a digest of the representation: the version tells two states apart
 //! that look alike, the digest two rows that a restored backup gave the same version. Conditions are
@@ -28,7 +28,7 @@ pub(crate) struct Shown {
     pub(crate) etag: String,
 }
 
-/// What a request wants to hold before it is carried out.
+/// What a request wants to be true before it is carried out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Conditions {
     if_match: Option<Tags>,
@@ -48,11 +48,11 @@ pub(crate) enum Keep {
 #[derive(Clone, Debug, Default)]
 struct Tags {
     any: bool,
-    listed: Vec<Listed>,
+    named: Vec<Named>,
 }
 
 #[derive(Clone, Debug)]
-struct Listed {
+struct Named {
     weak: bool,
     opaque: Vec<u8>,
 }
@@ -75,17 +75,17 @@ impl Shown {
     /// 400 for what is no list of tags, 412 where it should be another state.
     pub(crate) fn answer(self, headers: &HeaderMap, keep: Keep) -> Result<Response, Problem> {
         let conditions = Conditions::read(headers)?;
-        if !conditions.match_hold(Some(&self.etag)) {
+        if !conditions.matches(Some(&self.etag)) {
             return Err(Problem::precondition_failed());
         }
-        let mut response = if conditions.name(Some(&self.etag)) {
+        let mut response = if conditions.names(Some(&self.etag)) {
             empty(http::StatusCode::NOT_MODIFIED)
         } else {
             json(self.body)
         };
-        let said = response.headers_mut();
-        said.insert(ETAG, tag(&self.etag));
-        said.insert(CACHE_CONTROL, keep.value());
+        let headers = response.headers_mut();
+        headers.insert(ETAG, tag(&self.etag));
+        headers.insert(CACHE_CONTROL, keep.value());
         Ok(response)
     }
 
@@ -116,11 +116,11 @@ impl Conditions {
     /// # Errors
     /// 400 with the header that holds no list of tags.
     pub(crate) fn read(headers: &HeaderMap) -> Result<Conditions, Problem> {
-        let tags = |name: &http::HeaderName, said: &'static str| {
+        let tags = |name: &http::HeaderName, field: &'static str| {
             let read = headers.contains_key(name).then(|| Tags::read(headers, name)).transpose();
             read.map_err(|Malformed| {
                 let reason = "must be * or a list of entity tags in quotes";
-                Problem::bad_field(said, reason)
+                Problem::bad_field(field, reason)
             })
         };
         Ok(Conditions {
@@ -149,24 +149,24 @@ impl Conditions {
     }
 
     fn check_tag(&self, etag: Option<&str>) -> Result<(), Problem> {
-        let holds = self.match_hold(etag) && !self.name(etag);
-        if holds { Ok(()) } else { Err(Problem::precondition_failed()) }
+        let passes = self.matches(etag) && !self.names(etag);
+        if passes { Ok(()) } else { Err(Problem::precondition_failed()) }
     }
 
     /// Whether `If-Match` is true of something with this tag, or is not there.
-    fn match_hold(&self, etag: Option<&str>) -> bool {
+    fn matches(&self, etag: Option<&str>) -> bool {
         let Some(tags) = &self.if_match else { return true };
-        tags.any || etag.is_some_and(|etag| tags.listed.iter().any(|it| it.tag().is_strongly(etag)))
+        tags.any || etag.is_some_and(|etag| tags.named.iter().any(|it| it.tag().is_strongly(etag)))
     }
 
     /// Whether `If-None-Match` names something with this tag.
-    fn name(&self, etag: Option<&str>) -> bool {
+    fn names(&self, etag: Option<&str>) -> bool {
         let Some(tags) = &self.if_none_match else { return false };
-        tags.any || etag.is_some_and(|etag| tags.listed.iter().any(|it| it.tag().is_weakly(etag)))
+        tags.any || etag.is_some_and(|etag| tags.named.iter().any(|it| it.tag().is_weakly(etag)))
     }
 }
 
-impl Listed {
+impl Named {
     fn tag(&self) -> Tag<'_> {
         Tag { weak: self.weak, opaque: &self.opaque }
     }
@@ -190,7 +190,7 @@ impl Tags {
             match member? {
                 Member::Any => tags.any = true,
                 Member::Tag(tag) => {
-                    tags.listed.push(Listed { weak: tag.weak, opaque: tag.opaque.to_vec() });
+                    tags.named.push(Named { weak: tag.weak, opaque: tag.opaque.to_vec() });
                 }
             }
         }

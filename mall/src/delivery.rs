@@ -6,52 +6,50 @@
 mod api;
 mod decide;
 mod handlers;
-mod parcel;
+mod model;
+mod store;
 mod wire;
-
-mod store {
-    pub(super) mod sqlite;
-}
 
 use std::net::SocketAddr;
 
 use chassis::http::Stop;
-use events::{Control, Database};
+use events::Database;
 
 pub use api::Server;
 
 use self::handlers::OnOrder;
-use crate::setting::Loops;
-use crate::{Error, Loop, Name, Setting};
+use crate::components::{Components, Composed, Loops};
+use crate::error::Error;
+use crate::settings::Name;
 
 /// The delivery service, open.
 #[derive(Clone)]
-pub struct Delivery {
-    setting: Setting,
+pub struct Service {
+    components: Components,
     database: Database,
 }
 
-impl Delivery {
+impl Service {
     /// Opens its database.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn open(setting: Setting) -> Result<Delivery, Error> {
-        let database = setting.database(Name::Delivery, store::sqlite::SCHEMA)?;
-        setting.remember_ended(&database)?;
-        Ok(Delivery { setting, database })
+    pub fn open(components: Components) -> Result<Service, Error> {
+        let database = components.database(Name::Delivery, store::SCHEMA)?;
+        components.remember_ended(&database)?;
+        Ok(Service { components, database })
     }
 
     /// What answers at `address` on one core.
     pub fn server(&self, address: SocketAddr) -> Server {
-        Server::new(&self.setting, self.database.clone(), address)
+        Server::new(&self.components, self.database.clone(), address)
     }
 
-    /// Its relay and its subscription, each to be run to its end, and the subscription's handle.
-    pub fn loops(&self, stop: &Stop) -> (Vec<Loop>, Vec<Control>) {
-        Loops::new(&self.setting, Name::Delivery, &self.database, stop)
+    /// Its relay and its subscription.
+    pub fn loops(&self, stop: &Stop) -> Loops {
+        Composed::new(&self.components, Name::Delivery, &self.database, stop)
             .subscribe(Name::Order, OnOrder)
-            .subscribe(Name::Account, self.setting.on_ended())
+            .subscribe(Name::Account, self.components.on_ended())
             .finish()
     }
 

@@ -25,8 +25,11 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::error;
 
+use crate::components::Components;
 use crate::condition::Shown;
-use crate::{Faults, Name, Setting};
+use crate::faults::Faults;
+use crate::listed::Listed;
+use crate::settings::Name;
 
 /// `Yeoul-Position`: up to where a write got.
 pub(crate) const POSITION: HeaderName = HeaderName::from_static("yeoul-position");
@@ -54,10 +57,30 @@ pub(crate) struct Call {
     body: Option<Inbound>,
 }
 
+/// What the checks of the edge make of a request.
+struct Admitted<'r, A> {
+    action: A,
+    params: Params,
+    principal: Option<Arc<Principal>>,
+    path: Path<'r>,
+}
+
+/// What a write left in its row, and up to where it got.
+pub(crate) struct Written<T> {
+    pub(crate) row: T,
+    pub(crate) position: String,
+}
+
+/// A search's own parameter.
+pub(crate) struct Filter<'f> {
+    pub(crate) name: &'static str,
+    pub(crate) value: &'f str,
+}
+
 /// Why a service does not do what it was asked.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// As it is told to the client.
+    /// As the client is answered.
     Problem(Problem),
     /// The store could not: 503 where that passes, our mistake otherwise.
     Store(events::Error),
@@ -95,12 +118,12 @@ impl Refusal {
 
 impl Edge {
     /// The edge of `name` listening at `address`; anything but loopback demands a token.
-    pub(crate) fn new(name: Name, setting: &Setting, address: SocketAddr) -> Edge {
+    pub(crate) fn new(name: Name, components: &Components, address: SocketAddr) -> Edge {
         Edge {
             name,
-            verifier: setting.verifier.clone(),
-            clock: setting.clock.clone(),
-            faults: setting.faults.clone(),
+            verifier: components.verifier.clone(),
+            clock: components.clock.clone(),
+            faults: components.faults.clone(),
             loopback: address.ip().is_loopback(),
         }
     }
@@ -132,7 +155,7 @@ impl Edge {
         trace: Trace,
     ) -> Result<(A, Call), Problem> {
         let (parts, body) = request.into_parts();
-        let (action, params, principal, path) = self.check(table, &parts)?;
+        let Admitted { action, params, principal, path } = self.check(table, &parts)?;
         if let Some(hit) = self.faults.hit(self.name, &path) {
             tokio::time::sleep(hit.delay).await;
             if hit.fails {
@@ -145,19 +168,20 @@ impl Edge {
         Ok((action, call))
     }
 
-    #[expect(clippy::type_complexity, reason = "taken apart at its one caller")]
     fn check<'r, A: Copy>(
         &self,
         table: &Table<A>,
         parts: &'r http::request::Parts,
-    ) -> Result<(A, Params, Option<Arc<Principal>>, Path<'r>), Problem> {
+    ) -> Result<Admitted<'r, A>, Problem> {
         if self.loopback {
             loopback::check(&parts.uri, &parts.headers)?;
         }
         let path = Path::parse(parts.uri.path()).map_err(|_| Problem::bad_path())?;
         let principal = self.principal(&parts.headers)?;
         match table.find(&path, &parts.method) {
-            Found::Action(action, params) => Ok((*action, params, principal, path)),
+            Found::Action(action, params) => {
+                Ok(Admitted { action: *action, params, principal, path })
+            }
             Found::WrongMethod(allowed) => Err(Problem::method_not_allowed(&allowed)),
             Found::Nothing => Err(Problem::not_found()),
         }
@@ -228,12 +252,12 @@ impl Call {
         Ok((Fields::parse(&self.headers, &bytes)?, bytes))
     }
 
-    /// The body's bytes, whatever they say they are.
+    /// The body's bytes, of whatever media type.
     pub(crate) async fn bytes(&mut self) -> Result<bytes::Bytes, Problem> {
         body::read(self.body.take().expect("a body is read once"), body::BODY_BYTES_MAX).await
     }
 
-    /// What an event says led to it: this request, in the business transaction `correlation`.
+    /// What led to an event, as the event names it: this request, in the business transaction `correlation`.
     pub(crate) fn cause(&self, correlation: Option<String>) -> Cause {
         Cause {
             correlation_id: correlation.or_else(|| Some(self.trace.id().to_owned())),
@@ -271,14 +295,14 @@ pub(crate) fn created(value: &impl Serialize, location: &str, position: &str) ->
 /// A HAL list; `filter` is the search's own parameter, kept in the links.
 pub(crate) fn list(
     name: &str,
-    (items, total): (Vec<impl Serialize>, u64),
+    listed: &Listed<impl Serialize>,
     slice: Slice,
     path: &str,
-    filter: Option<(&str, &str)>,
+    filter: Option<Filter<'_>>,
 ) -> Response {
-    let mut list = hal::collection(name, &items, slice, total, path);
-    if let (Some((key, value)), Some(links)) = (filter, list["_links"].as_object_mut()) {
-        let filter = format!("?{key}={}&", escape(value));
+    let mut list = hal::collection(name, &listed.items, slice, listed.total, path);
+    if let (Some(Filter { name, value }), Some(links)) = (filter, list["_links"].as_object_mut()) {
+        let filter = format!("?{name}={}&", escape(value));
         for link in links.values_mut() {
             let href = link["href"].as_str().unwrap_or_default().replacen('?', &filter, 1);
             link["href"] = Value::String(href);
@@ -320,8 +344,9 @@ mod tests {
     async fn the_links_of_a_search_keep_what_was_searched_for() {
         let slice = Slice { page: 0, size: 1 };
         let path = "/products/search/findByName";
-        let filter = Some(("name", "T V&a"));
-        let response = list("products", (vec!["TV"], 2), slice, path, filter);
+        let filter = Some(Filter { name: "name", value: "T V&a" });
+        let listed = Listed { items: vec!["TV"], total: 2 };
+        let response = list("products", &listed, slice, path, filter);
         let body = response.into_body().collect().await.expect("a full body").to_bytes();
         let list: Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(

@@ -18,8 +18,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::Name;
 use crate::pause::Pause;
+use crate::settings::Name;
 
 /// The longest delay that can be asked for.
 pub const DELAY_MAX: Duration = Duration::from_secs(60);
@@ -58,8 +58,15 @@ pub struct Hit {
 #[derive(Clone, Debug)]
 struct HttpFault {
     path: Pattern,
-    delay: (Duration, Duration),
+    delay: Delay,
     fail_rate: f64,
+}
+
+/// How long a request waits: anything from one to the other.
+#[derive(Clone, Copy, Debug)]
+struct Delay {
+    least: Duration,
+    most: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -162,7 +169,7 @@ impl Faults {
         let present = self.of(service).present.read().unwrap_or_else(PoisonError::into_inner);
         let fault = present.http.as_ref()?;
         fault.path.matches(path)?;
-        let (least, most) = fault.delay;
+        let Delay { least, most } = fault.delay;
         let delay = least + (most - least).mul_f64(chance::jitter());
         Some(Hit { delay, fails: chance::jitter() < fault.fail_rate })
     }
@@ -199,8 +206,8 @@ impl HttpFault {
             return Err(Problem::bad_field("delay_ms", reason));
         }
         check_rate(text.fail_rate)?;
-        let path = pattern(&text.path).map_err(|says| Problem::bad_field("path", says))?;
-        Ok(HttpFault { path, delay: (least, most), fail_rate: text.fail_rate })
+        let path = pattern(&text.path).map_err(|reason| Problem::bad_field("path", reason))?;
+        Ok(HttpFault { path, delay: Delay { least, most }, fail_rate: text.fail_rate })
     }
 }
 

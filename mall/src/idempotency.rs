@@ -18,10 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::condition::Shown;
 use crate::edge::POSITION;
 
-/// The storage of what is remembered.
-pub(crate) mod store {
-    pub(crate) mod sqlite;
-}
+pub(crate) mod store;
 
 /// Bytes a key may have.
 pub(crate) const KEY_BYTES_MAX: usize = 255;

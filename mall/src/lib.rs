@@ -6,42 +6,40 @@
 //! fault switches) is in modules of its own that know no order and no product. My page is no code:
 //! it is the rules in [`SETTINGS`], an ordinary settings file.
 //!
-//! In each service: `decide` holds the decisions, pure tables; `handlers` applies them to events and
-//! `api` to requests, both in one transaction with the outbox; `store::sqlite` speaks SQL; `wire` is
-//! what the service writes and reads in events and bodies.
+//! In each service: `decide` has the decisions, pure tables; `handlers` applies them to events and
+//! `api` to requests, both in one transaction with the outbox; `model` is what the service keeps,
+//! `store` where (only its module of the engine's name speaks SQL); `wire` is what it writes and reads
+//! in events and bodies.
 //!
 //! It does not compose a process: it opens services and hands out their listeners' answers and
 //! their loops.
 
 pub mod account;
 pub mod delivery;
+pub mod endpoint;
 pub mod faults;
 pub mod order;
 pub mod pause;
 pub mod pictures;
 pub mod product;
-pub mod service;
 pub mod settings;
 pub mod templates;
 
 mod blocking;
+mod components;
 mod condition;
 mod edge;
 mod error;
 mod idempotency;
-mod setting;
+mod listed;
 
 #[cfg(test)]
 mod simulation;
 
-pub use account::Account;
-pub use delivery::Delivery;
+pub use components::{Components, Loop, Loops};
+pub use endpoint::Endpoint;
 pub use error::Error;
 pub use faults::Faults;
-pub use order::Order;
-pub use product::Product;
-pub use service::Service;
-pub use setting::{Loop, Setting};
 pub use settings::{Name, Settings};
 
 /// The mall's settings file: routes, guards, views, pages and the services' own section.

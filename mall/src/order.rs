@@ -8,59 +8,58 @@
 //! It decides by its own rows alone and reads no view.
 
 mod api;
+mod command;
 mod decide;
 mod handlers;
+mod model;
 mod place;
-mod purchase;
 mod stock_check;
+mod store;
 mod wire;
-
-mod store {
-    pub(super) mod sqlite;
-}
 
 use std::net::SocketAddr;
 
 use chassis::http::Stop;
-use events::{Control, Database};
+use events::Database;
 
 pub use api::Server;
 
 use self::handlers::{OnDelivery, OnProduct};
+use crate::components::{Components, Composed, Loops};
+use crate::error::Error;
 use crate::idempotency::Running;
-use crate::setting::Loops;
-use crate::{Error, Loop, Name, Setting};
+use crate::settings::Name;
 
 /// The order service, open.
 #[derive(Clone)]
-pub struct Order {
-    setting: Setting,
+pub struct Service {
+    components: Components,
     database: Database,
     running: Running,
 }
 
-impl Order {
+impl Service {
     /// Opens its database.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn open(setting: Setting) -> Result<Order, Error> {
-        let database = setting.database(Name::Order, store::sqlite::SCHEMA)?;
-        setting.remember_ended(&database)?;
-        Ok(Order { setting, database, running: Running::default() })
+    pub fn open(components: Components) -> Result<Service, Error> {
+        let database = components.database(Name::Order, store::SCHEMA)?;
+        components.remember_ended(&database)?;
+        Ok(Service { components, database, running: Running::default() })
     }
 
     /// What answers at `address` on one core; made on the core it serves.
     pub fn server(&self, address: SocketAddr) -> Server {
-        Server::new(&self.setting, self.database.clone(), self.running.clone(), address)
+        Server::new(&self.components, self.database.clone(), self.running.clone(), address)
     }
 
-    /// Its relay and its subscriptions, each to be run to its end, and the subscriptions' handles.
-    pub fn loops(&self, stop: &Stop) -> (Vec<Loop>, Vec<Control>) {
-        Loops::new(&self.setting, Name::Order, &self.database, stop)
+    /// Its relay and its subscriptions.
+    pub fn loops(&self, stop: &Stop) -> Loops {
+        Composed::new(&self.components, Name::Order, &self.database, stop)
             .subscribe(Name::Product, OnProduct)
             .subscribe(Name::Delivery, OnDelivery)
-            .subscribe(Name::Account, self.setting.on_ended())
+            .subscribe(Name::Account, self.components.on_ended())
             .finish()
     }
 

@@ -8,63 +8,62 @@
 //! It does not know why an order ended, only that it did.
 
 mod api;
-mod article;
 mod command;
 mod decide;
 mod handlers;
+mod model;
 mod seed;
+mod store;
 mod wire;
-
-mod store {
-    pub(super) mod sqlite;
-}
 
 use std::net::SocketAddr;
 
 use chassis::http::Stop;
-use events::{Control, Database};
+use events::Database;
 use tracing::info;
 
 pub use api::Server;
 
 use self::handlers::{OnDelivery, OnOrder};
+use crate::blocking;
+use crate::components::{Components, Composed, Loops};
+use crate::error::Error;
 use crate::idempotency::Running;
-use crate::setting::Loops;
-use crate::{Error, Loop, Name, Setting, blocking};
+use crate::settings::Name;
 
 /// The product service, open.
 #[derive(Clone)]
-pub struct Product {
-    setting: Setting,
+pub struct Service {
+    components: Components,
     database: Database,
     running: Running,
 }
 
-impl Product {
+impl Service {
     /// Opens its database and, where that is wanted and was never done, writes the seeds.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn open(setting: Setting) -> Result<Product, Error> {
-        let database = setting.database(Name::Product, store::sqlite::SCHEMA)?;
-        setting.remember_ended(&database)?;
-        if setting.seed && blocking::wait(database.write(seed::sow))? {
+    pub fn open(components: Components) -> Result<Service, Error> {
+        let database = components.database(Name::Product, store::SCHEMA)?;
+        components.remember_ended(&database)?;
+        if components.seed && blocking::wait(database.write(seed::sow))? {
             info!("the demo's products were written");
         }
-        Ok(Product { setting, database, running: Running::default() })
+        Ok(Service { components, database, running: Running::default() })
     }
 
     /// What answers at `address` on one core.
     pub fn server(&self, address: SocketAddr) -> Server {
-        Server::new(&self.setting, self.database.clone(), self.running.clone(), address)
+        Server::new(&self.components, self.database.clone(), self.running.clone(), address)
     }
 
-    /// Its relay and its subscriptions, each to be run to its end, and the subscriptions' handles.
-    pub fn loops(&self, stop: &Stop) -> (Vec<Loop>, Vec<Control>) {
-        Loops::new(&self.setting, Name::Product, &self.database, stop)
+    /// Its relay and its subscriptions.
+    pub fn loops(&self, stop: &Stop) -> Loops {
+        Composed::new(&self.components, Name::Product, &self.database, stop)
             .subscribe(Name::Order, OnOrder)
             .subscribe(Name::Delivery, OnDelivery)
-            .subscribe(Name::Account, self.setting.on_ended())
+            .subscribe(Name::Account, self.components.on_ended())
             .finish()
     }
 

@@ -1,9 +1,9 @@
 //! The whole shop without HTTP and without an inbox, against every order of arrival that can be.
 //!
 //! The handlers of the three services run over their own databases; what they publish is collected
-//! by a broker in memory and handed on by a random hand: each subscription at its own pace, and
-//! anything it ever received again, as often as the hand likes. The inbox would recognise most of
-//! these; here the decisions alone have to.
+//! by a broker in memory and delivered at random: to each subscription at its own pace, and anything
+//! it ever received again, as often as chance has it. The inbox would recognise most of these; here
+//! the decisions alone have to.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,22 +11,22 @@ use std::time::Duration;
 
 use chassis::http::Stop;
 use events::broker::Pending;
-use events::store::sqlite::{Options, Publishes};
+use events::store::{Options, Publishes};
 use events::{Broker, Database, Error, Event, Failure, Handler, Offset, Relay, Stored, Topic};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::Name;
-use crate::setting::topic;
+use crate::components::topic;
+use crate::settings::Name;
 use crate::{delivery, order, product};
 
 const PRODUCTS: u64 = 2;
 const STOCK: u64 = 6;
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Who hears whom.
-const HEARS: [(Name, Name); 5] = [
+/// Who subscribes to whom.
+const SUBSCRIPTIONS: [(Name, Name); 5] = [
     (Name::Product, Name::Order),
     (Name::Product, Name::Delivery),
     (Name::Order, Name::Product),
@@ -34,15 +34,15 @@ const HEARS: [(Name, Name); 5] = [
     (Name::Delivery, Name::Order),
 ];
 
-/// What the hand does next; numbers are taken modulo what there is.
+/// What happens next; numbers are taken modulo what there is.
 #[derive(Clone, Copy, Debug)]
 enum Move {
     Place { product: u64, quantity: u64 },
     Cancel { order: u64 },
     Complete { order: u64 },
     Return { order: u64 },
-    Hand { hears: usize },
-    HandAgain { hears: usize, event: usize },
+    Deliver { subscription: usize },
+    DeliverAgain { subscription: usize, event: usize },
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -52,8 +52,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         2 => any.clone().prop_map(|order| Move::Cancel { order }),
         1 => any.clone().prop_map(|order| Move::Complete { order }),
         1 => any.prop_map(|order| Move::Return { order }),
-        8 => (0..HEARS.len()).prop_map(|hears| Move::Hand { hears }),
-        4 => (0..HEARS.len(), 0..1_000_usize).prop_map(|(hears, event)| Move::HandAgain { hears, event }),
+        8 => (0..SUBSCRIPTIONS.len()).prop_map(|subscription| Move::Deliver { subscription }),
+        4 => (0..SUBSCRIPTIONS.len(), 0..1_000_usize).prop_map(|(subscription, event)| Move::DeliverAgain { subscription, event }),
     ];
     prop::collection::vec(one, 1..80)
 }
@@ -106,7 +106,7 @@ impl Broker for Memory {
     }
 
     fn topics(&self) -> Vec<Topic> {
-        HEARS.iter().map(|(_, from)| topic(*from)).collect()
+        SUBSCRIPTIONS.iter().map(|(_, from)| topic(*from)).collect()
     }
 
     fn promise(&self) -> String {
@@ -118,7 +118,7 @@ struct Shop {
     databases: BTreeMap<Name, Database>,
     broker: Arc<Memory>,
     /// Events each subscription has received.
-    received: [usize; HEARS.len()],
+    received: [usize; SUBSCRIPTIONS.len()],
     relays: Stop,
     _folder: TempDir,
 }
@@ -145,7 +145,8 @@ impl Shop {
             tokio::spawn(relay.run(async move { stop.stopped().await }));
             databases.insert(name, database);
         }
-        let shop = Shop { databases, broker, received: [0; HEARS.len()], relays, _folder: folder };
+        let shop =
+            Shop { databases, broker, received: [0; SUBSCRIPTIONS.len()], relays, _folder: folder };
         for _ in 0..PRODUCTS {
             let register =
                 shop.of(Name::Product).write(|write| product::simulated::register(write, STOCK));
@@ -188,44 +189,44 @@ impl Shop {
                 write.write(move |it| order::simulated::cancel(it, id)).await.expect("decided");
             }
             Move::Complete { order: number } => {
-                self.wish(order(number, known), "DeliveryCompleted").await;
+                self.change(order(number, known), "DeliveryCompleted").await;
             }
             Move::Return { order: number } => {
-                self.wish(order(number, known), "DeliveryReturned").await;
+                self.change(order(number, known), "DeliveryReturned").await;
             }
-            Move::Hand { hears } => {
-                self.hand_next(hears).await;
+            Move::Deliver { subscription } => {
+                self.deliver_next(subscription).await;
             }
-            Move::HandAgain { hears, event } => {
-                let received = self.received[hears];
+            Move::DeliverAgain { subscription, event } => {
+                let received = self.received[subscription];
                 if received > 0 {
-                    self.hand(hears, event % received).await;
+                    self.deliver(subscription, event % received).await;
                 }
             }
         }
         self.relayed().await;
     }
 
-    async fn wish(&self, order: u64, state: &'static str) {
-        let wish =
-            self.of(Name::Delivery).write(move |it| delivery::simulated::wish(it, order, state));
-        wish.await.expect("decided");
+    async fn change(&self, order: u64, state: &'static str) {
+        let change =
+            self.of(Name::Delivery).write(move |it| delivery::simulated::change(it, order, state));
+        change.await.expect("decided");
     }
 
-    /// Hands the next event on; whether there was one.
-    async fn hand_next(&mut self, hears: usize) -> bool {
-        let next = self.received[hears];
-        let there = next < self.broker.events(&topic(HEARS[hears].1)).len();
+    /// Delivers the next event; whether there was one.
+    async fn deliver_next(&mut self, subscription: usize) -> bool {
+        let next = self.received[subscription];
+        let there = next < self.broker.events(&topic(SUBSCRIPTIONS[subscription].1)).len();
         if there {
-            self.hand(hears, next).await;
-            self.received[hears] += 1;
+            self.deliver(subscription, next).await;
+            self.received[subscription] += 1;
         }
         there
     }
 
-    async fn hand(&self, hears: usize, place: usize) {
-        let (name, from) = HEARS[hears];
-        let event = self.broker.events(&topic(from))[place].clone();
+    async fn deliver(&self, subscription: usize, index: usize) {
+        let (name, from) = SUBSCRIPTIONS[subscription];
+        let event = self.broker.events(&topic(from))[index].clone();
         let handled = self.of(name).write(move |write| {
             let handled = match (name, from) {
                 (Name::Product, Name::Order) => {
@@ -249,8 +250,8 @@ impl Shop {
     async fn settle(&mut self) {
         loop {
             let mut moved = false;
-            for hears in 0..HEARS.len() {
-                while self.hand_next(hears).await {
+            for subscription in 0..SUBSCRIPTIONS.len() {
+                while self.deliver_next(subscription).await {
                     moved = true;
                 }
                 self.relayed().await;
@@ -270,24 +271,28 @@ impl Shop {
         let deliveries =
             delivery::simulated::deliveries(self.of(Name::Delivery)).expect("deliveries");
         for (product, stock) in &stock {
-            let taken: u64 = taken.iter().filter(|it| it.1 == *product).map(|it| it.2).sum();
+            let taken: u64 =
+                taken.iter().filter(|it| it.product == *product).map(|it| it.quantity).sum();
             assert_eq!(stock + taken, STOCK, "product {product}");
         }
         assert_eq!(replica, stock);
         for (order, state) in orders {
-            let holds = taken.iter().any(|it| it.0 == order);
+            let has_goods = taken.iter().any(|it| it.order == order);
             let mine: Vec<&str> =
                 deliveries.iter().filter(|it| it.0 == order).map(|it| it.1.as_str()).collect();
             let sound = match (state.as_str(), &mine[..]) {
-                ("OrderPlaced", ["DeliveryStarted" | "DeliveryCompleted"]) => holds,
-                ("OrderPlaced", ["DeliveryReturned"]) => !holds,
+                ("OrderPlaced", ["DeliveryStarted" | "DeliveryCompleted"]) => has_goods,
+                ("OrderPlaced", ["DeliveryReturned"]) => !has_goods,
                 (
                     "OrderCancelled",
                     [] | ["DeliveryCancelled" | "DeliveryCompleted" | "DeliveryReturned"],
-                ) => !holds,
+                ) => !has_goods,
                 _ => false,
             };
-            assert!(sound, "order {order} is {state}, holds goods: {holds}, deliveries: {mine:?}");
+            assert!(
+                sound,
+                "order {order} is {state}, has goods: {has_goods}, deliveries: {mine:?}"
+            );
         }
     }
 }
@@ -311,9 +316,9 @@ proptest! {
             }
             shop.settle().await;
             shop.audit();
-            for hears in 0..HEARS.len() {
-                for event in 0..shop.received[hears] {
-                    shop.hand(hears, event).await;
+            for subscription in 0..SUBSCRIPTIONS.len() {
+                for event in 0..shop.received[subscription] {
+                    shop.deliver(subscription, event).await;
                 }
             }
             shop.settle().await;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chassis::http::path::Table;
 use chassis::http::{Networks, Problem, Request, Response, Serve, json};
 use chassis::identity::{Role, Signer, Verifier};
-use events::store::sqlite::Write;
+use events::store::Write;
 use events::{Cause, Clock, Database, Draft};
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method, StatusCode};
@@ -18,12 +18,13 @@ use super::family::ChainKey;
 use super::limits::{self, From};
 use super::password::Passwords;
 use super::revocation;
-use super::store::sqlite;
+use super::store;
 use super::token;
 use super::user::User;
 use super::wire::{Profile, UserEvent};
+use crate::components::Components;
 use crate::edge::{self, Call, Edge, Refusal};
-use crate::{Name, Setting};
+use crate::settings::Name;
 
 /// How long a verifier may keep the public keys.
 const KEYS_FRESH: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -56,14 +57,14 @@ enum Action {
 
 impl Server {
     pub(super) fn new(
-        setting: &Setting,
+        components: &Components,
         database: Database,
         (passwords, sign_ups): (Passwords, Arc<Mutex<SignUps>>),
         (signer, chain): (Arc<Signer>, ChainKey),
         address: SocketAddr,
     ) -> Server {
         Server {
-            edge: Edge::new(Name::Account, setting, address),
+            edge: Edge::new(Name::Account, components, address),
             table: Table::new(vec![
                 ("/oauth/token", Method::POST, Action::Token),
                 ("/oauth/revoke", Method::POST, Action::Revoke),
@@ -74,12 +75,12 @@ impl Server {
             database,
             passwords,
             signer,
-            verifier: setting.verifier.clone(),
+            verifier: components.verifier.clone(),
             chain,
-            trusted: setting.trusted.clone().and_loopback(),
+            trusted: components.trusted.clone().and_loopback(),
             sign_ups,
-            clock: setting.clock.clone(),
-            client: setting.seed.then_some(super::seed::CLIENT),
+            clock: components.clock.clone(),
+            client: components.seed.then_some(super::seed::CLIENT),
         }
     }
 
@@ -103,7 +104,7 @@ impl Server {
     fn me(&self, call: &Call) -> Result<Response, Refusal> {
         let principal = call.principal.as_ref().ok_or_else(Problem::unauthorized)?;
         let user: Result<_, Refusal> =
-            self.database.read(|connection| Ok(sqlite::find(connection, &principal.subject)?));
+            self.database.read(|connection| Ok(store::find(connection, &principal.subject)?));
         let user = user?;
         let profile = match &user {
             Some(user) => Profile::of(user),
@@ -117,7 +118,7 @@ impl Server {
         let wish = SignUp::read(fields)?;
         self.take_sign_up(from)?;
         let taken: Result<_, Refusal> =
-            self.database.read(|connection| Ok(sqlite::find(connection, &wish.username)?));
+            self.database.read(|connection| Ok(store::find(connection, &wish.username)?));
         if taken?.is_some() {
             return Err(name_taken().into());
         }
@@ -134,7 +135,7 @@ impl Server {
         let cause = call.cause(None);
         let registered = self.database.write(move |write| {
             // Another sign-up may have been faster while this one was hashed.
-            if !sqlite::insert(write.sql(), &user)? {
+            if !store::insert(write.sql(), &user)? {
                 return Err(name_taken().into());
             }
             let sequence = publish(write, &user, &cause)?;

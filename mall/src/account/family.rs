@@ -13,14 +13,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chassis::identity::Ended;
-use events::store::sqlite::Write;
+use events::store::Write;
 use events::{Cause, Draft, Error};
 use hmac::{Hmac, Mac};
 use jiff::{SignedDuration, Timestamp};
 use sessions::{SESSION_ENDED, SessionEnded};
 use sha2::{Digest, Sha256};
 
-use super::store::sqlite::{self, families};
+use super::store::{self, families};
 use super::token::{ACCESS_LIFE, REFRESH_LIFE};
 use super::user::User;
 
@@ -140,7 +140,7 @@ pub(super) fn renew(
         }
     };
     let user = families::user(write.sql(), &kept.session)?
-        .map(|username| sqlite::find(write.sql(), &username))
+        .map(|username| store::find(write.sql(), &username))
         .transpose()?
         .flatten();
     Ok(match user {

@@ -6,14 +6,14 @@
 use chassis::http::fields::Form;
 use chassis::http::{Response, empty};
 use chassis::identity::Verifier;
-use events::store::sqlite::Write;
+use events::store::Write;
 use http::StatusCode;
 use jiff::Timestamp;
 
 use super::api::Server;
 use super::family;
 use super::limits::From;
-use super::store::sqlite::families;
+use super::store::families;
 use super::token::{self, Denied};
 use crate::edge::{self, Call};
 

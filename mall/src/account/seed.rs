@@ -5,10 +5,10 @@
 
 use chassis::identity::Role;
 use events::Cause;
-use events::store::sqlite::Write;
+use events::store::Write;
 
 use super::api::publish;
-use super::store::sqlite;
+use super::store;
 use super::user::User;
 
 /// The client's name and secret.
@@ -41,7 +41,7 @@ const USERS: [(&str, &str, &str, &str, Role); 3] = [
 
 /// Writes the users where that was never done; whether it was done now.
 pub(super) fn sow(write: &mut Write<'_>) -> Result<bool, events::Error> {
-    if !sqlite::claim_seeding(write.sql())? {
+    if !store::claim_seeding(write.sql())? {
         return Ok(false);
     }
     for (username, phc, nickname, address, role) in USERS {
@@ -53,7 +53,7 @@ pub(super) fn sow(write: &mut Write<'_>) -> Result<bool, events::Error> {
             role,
             sequence: 1,
         };
-        if sqlite::insert(write.sql(), &user)? {
+        if store::insert(write.sql(), &user)? {
             publish(write, &user, &Cause::default())?;
         }
     }

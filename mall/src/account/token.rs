@@ -21,7 +21,7 @@ use super::api::Server;
 use super::decide::Grant;
 use super::family::{self, Renewed};
 use super::limits::{self, From};
-use super::store::sqlite::{self, known};
+use super::store::{self, known};
 use super::wire::Tokens;
 use crate::edge::{self, Call, Refusal};
 
@@ -139,7 +139,7 @@ async fn by_password(
     let username = username.to_lowercase();
     let read: Result<_, Refusal> = server.database.read(|connection| {
         let known = known::is_known(connection, &username, &from.digest)?;
-        Ok((sqlite::find(connection, &username)?, known))
+        Ok((store::find(connection, &username)?, known))
     });
     let (user, known) = read?;
     let guess = server.passwords.guess(&username, from.network, known);

@@ -1,4 +1,4 @@
-//! What account says: its event, its bodies.
+//! What account writes on the wire: its event, its bodies.
 
 use serde::Serialize;
 

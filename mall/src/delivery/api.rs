@@ -9,14 +9,16 @@ use chassis::http::{Problem, Request, Response, Serve};
 use events::{Cause, Database};
 use http::Method;
 
-use super::decide::{State, Wish, wish};
+use super::decide::{State, Transition, transition};
 use super::handlers::advance;
-use super::parcel::Parcel;
-use super::store::sqlite;
+use super::model::Delivery;
+use super::store;
 use super::wire;
+use crate::components::Components;
 use crate::condition::{Conditions, Keep};
-use crate::edge::{self, Call, Edge, ID_MAX, Refusal};
-use crate::{Name, Setting};
+use crate::edge::{self, Call, Edge, Filter, ID_MAX, Refusal, Written};
+use crate::listed::Listed;
+use crate::settings::Name;
 
 /// Characters a state's name may have.
 const STATE_CHARS_MAX: usize = 64;
@@ -39,14 +41,14 @@ enum Action {
 }
 
 impl Server {
-    pub(super) fn new(setting: &Setting, database: Database, address: SocketAddr) -> Server {
+    pub(super) fn new(components: &Components, database: Database, address: SocketAddr) -> Server {
         let table = Table::new(vec![
             ("/deliveries", Method::GET, Action::List),
             ("/deliveries/{id}", Method::GET, Action::Read),
             ("/deliveries/{id}", Method::PATCH, Action::Patch),
             (SEARCH, Method::GET, Action::FindByOrder),
         ]);
-        Server { edge: Edge::new(Name::Delivery, setting, address), table, database }
+        Server { edge: Edge::new(Name::Delivery, components, address), table, database }
     }
 
     async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {
@@ -62,10 +64,10 @@ impl Server {
         let mut query = call.query()?;
         let slice = Slice::from_query(&mut query);
         query.finish()?;
-        self.database.read(|connection| {
-            let (parcels, total) = sqlite::list(connection, call.narrowed_to(), slice)?;
-            let deliveries: Vec<_> = parcels.iter().map(wire::Delivery::of).collect();
-            Ok(edge::list("deliveries", (deliveries, total), slice, "/deliveries", None))
+        self.database.read(|rows| {
+            let deliveries = store::list(rows, call.narrowed_to(), slice)?;
+            let bodies = deliveries.map(wire::DeliveryBody::of);
+            Ok(edge::list("deliveries", &bodies, slice, "/deliveries", None))
         })
     }
 
@@ -77,25 +79,24 @@ impl Server {
         }
         let order_id = query.whole("orderId", 1..=ID_MAX, 1);
         query.finish()?;
-        self.database.read(|connection| {
-            let found = sqlite::of_order(connection, order_id)?;
-            let visible = found.filter(|parcel| call.sees(&parcel.customer_id));
+        self.database.read(|rows| {
+            let found = store::of_order(rows, order_id)?;
+            let visible = found.filter(|delivery| call.sees(&delivery.customer_id));
             let total = u64::from(visible.is_some());
             let items: Vec<_> =
-                visible.iter().filter(|_| slice.page == 0).map(wire::Delivery::of).collect();
-            let filter = order_id.to_string();
-            let filter = Some(("orderId", filter.as_str()));
-            Ok(edge::list("deliveries", (items, total), slice, SEARCH, filter))
+                visible.iter().filter(|_| slice.page == 0).map(wire::DeliveryBody::of).collect();
+            let filter = Filter { name: "orderId", value: &order_id.to_string() };
+            Ok(edge::list("deliveries", &Listed { items, total }, slice, SEARCH, Some(filter)))
         })
     }
 
     fn read(&self, call: &Call) -> Result<Response, Refusal> {
         let id = call.id()?;
-        self.database.read(|connection| {
-            let found = sqlite::find(connection, id)?;
-            let visible = found.filter(|parcel| call.sees(&parcel.customer_id));
-            let parcel = visible.ok_or_else(Problem::not_found)?;
-            Ok(wire::Delivery::shown(&parcel).answer(&call.headers, Keep::Oneself)?)
+        self.database.read(|rows| {
+            let found = store::find(rows, id)?;
+            let visible = found.filter(|delivery| call.sees(&delivery.customer_id));
+            let delivery = visible.ok_or_else(Problem::not_found)?;
+            Ok(wire::DeliveryBody::shown(&delivery).answer(&call.headers, Keep::Oneself)?)
         })
     }
 
@@ -114,28 +115,28 @@ impl Server {
         let wanted = wanted.ok_or_else(Problem::internal)?;
         let base = call.cause(None);
         let patched = self.database.write(move |write| {
-            let found = sqlite::find(write.sql(), id)?;
-            let mut parcel = found.ok_or_else(Problem::not_found)?;
-            conditions.check(|| wire::Delivery::shown(&parcel))?;
-            let sequence = match wish(parcel.state, wanted) {
-                Wish::Granted => {
-                    let cause = correlated(base, &parcel);
-                    advance(write, &mut parcel, wanted, &cause)?
+            let found = store::find(write.sql(), id)?;
+            let mut delivery = found.ok_or_else(Problem::not_found)?;
+            conditions.check(|| wire::DeliveryBody::shown(&delivery))?;
+            let sequence = match transition(delivery.state, wanted) {
+                Transition::Allowed => {
+                    let cause = correlated(base, &delivery);
+                    advance(write, &mut delivery, wanted, &cause)?
                 }
-                Wish::Already => write.last_sequence(),
-                Wish::Refused(reason) => return Err(Problem::conflict(reason).into()),
+                Transition::Unchanged => write.last_sequence(),
+                Transition::Refused(reason) => return Err(Problem::conflict(reason).into()),
             };
-            let position = edge::position(Name::Delivery, &parcel.order_id, sequence);
-            Ok::<_, Refusal>((parcel, position))
+            let position = edge::position(Name::Delivery, &delivery.order_id, sequence);
+            Ok::<_, Refusal>(Written { row: delivery, position })
         });
-        let (parcel, position) = patched.await?;
-        Ok(edge::changed(wire::Delivery::shown(&parcel), &position))
+        let Written { row, position } = patched.await?;
+        Ok(edge::changed(wire::DeliveryBody::shown(&row), &position))
     }
 }
 
 /// The request as a cause within the order's business transaction.
-fn correlated(request: Cause, parcel: &Parcel) -> Cause {
-    let correlation_id = parcel.correlation.clone().or(request.correlation_id);
+fn correlated(request: Cause, delivery: &Delivery) -> Cause {
+    let correlation_id = delivery.correlation.clone().or(request.correlation_id);
     Cause { correlation_id, ..request }
 }
 

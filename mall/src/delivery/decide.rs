@@ -27,7 +27,7 @@ pub(super) enum State {
     Returned,
 }
 
-/// What is heard of an order.
+/// What happened to an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Input {
     /// It was confirmed.
@@ -61,29 +61,31 @@ pub(super) fn step(have: Have, input: Input) -> Step {
     }
 }
 
-/// What an operator's wish for a state leads to.
+/// What an operator's change of a state leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Transition {
     /// It is so; the event of that name is published.
-    Granted,
+    Allowed,
     /// It is so already.
-    Already,
+    Unchanged,
     /// 409 with this reason.
     Refused(&'static str),
 }
 
 /// Whether a delivery in `state` may be made `wanted`. It is called back by cancelling its order
 /// and in no other way: the order would otherwise stay confirmed for goods that never come.
-pub(super) fn wish(state: State, wanted: State) -> Wish {
+pub(super) fn transition(state: State, wanted: State) -> Transition {
     use State as S;
     match (state, wanted) {
-        (have, wanted) if have == wanted => Wish::Already,
-        (S::Started, S::Completed) | (S::Completed, S::Returned) => Wish::Granted,
-        (_, S::Started) => Wish::Refused("a delivery starts with its order's confirmation alone"),
-        (_, S::Cancelled) => Wish::Refused("a delivery is cancelled by cancelling its order"),
-        (S::Cancelled, _) => Wish::Refused("the delivery was cancelled"),
-        (_, S::Completed) => Wish::Refused("the delivery was returned"),
-        (_, S::Returned) => Wish::Refused("the delivery is not completed"),
+        (have, wanted) if have == wanted => Transition::Unchanged,
+        (S::Started, S::Completed) | (S::Completed, S::Returned) => Transition::Allowed,
+        (_, S::Started) => {
+            Transition::Refused("a delivery starts with its order's confirmation alone")
+        }
+        (_, S::Cancelled) => Transition::Refused("a delivery is cancelled by cancelling its order"),
+        (S::Cancelled, _) => Transition::Refused("the delivery was cancelled"),
+        (_, S::Completed) => Transition::Refused("the delivery was returned"),
+        (_, S::Returned) => Transition::Refused("the delivery is not completed"),
     }
 }
 
@@ -127,17 +129,21 @@ mod tests {
     }
 
     #[test]
-    fn only_the_next_step_is_granted_and_the_same_step_again_is_fine() {
+    fn only_the_next_step_is_allowed_and_the_same_step_again_is_fine() {
         use State as S;
         for state in S::ALL {
             for wanted in S::ALL {
-                let granted = matches!(
+                let allowed = matches!(
                     (state, wanted),
                     (S::Started, S::Completed) | (S::Completed, S::Returned)
                 );
-                let answer = wish(state, wanted);
-                assert_eq!(answer == Wish::Granted, granted, "{state:?} to {wanted:?}");
-                assert_eq!(answer == Wish::Already, state == wanted, "{state:?} to {wanted:?}");
+                let answer = transition(state, wanted);
+                assert_eq!(answer == Transition::Allowed, allowed, "{state:?} to {wanted:?}");
+                assert_eq!(
+                    answer == Transition::Unchanged,
+                    state == wanted,
+                    "{state:?} to {wanted:?}"
+                );
             }
         }
     }

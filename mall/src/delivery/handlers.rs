@@ -1,12 +1,12 @@
 //! What delivery does about order's events, and the one way a delivery's state changes.
 
-use events::store::sqlite::Write;
+use events::store::Write;
 use events::{Cause, Draft, Error, Event, Failure, Handler};
 
 use super::decide::{Have, Input, State, Step, step};
-use super::parcel::Parcel;
-use super::store::sqlite;
-use super::wire::{Delivery, OfOrder};
+use super::model::Delivery;
+use super::store;
+use super::wire::{DeliveryBody, OfOrder};
 
 /// Reads the topic `order`.
 pub(crate) struct OnOrder;
@@ -26,17 +26,17 @@ impl Handler for OnOrder {
 fn on_order(write: &mut Write<'_>, event: &Event, input: Input) -> Result<(), Failure> {
     let order: OfOrder = event.decode()?;
     let cause = Cause::of(event);
-    let delivery = sqlite::of_order(write.sql(), order.order_id)?;
+    let delivery = store::of_order(write.sql(), order.order_id)?;
     let have = match &delivery {
-        Some(parcel) => Have::Delivery(parcel.state),
-        None if sqlite::is_buried(write.sql(), order.order_id)? => Have::Tombstone,
+        Some(delivery) => Have::Delivery(delivery.state),
+        None if store::is_buried(write.sql(), order.order_id)? => Have::Tombstone,
         None => Have::Nothing,
     };
     match (step(have, input), delivery) {
         (Step::Start, _) => start(write, order, &cause)?,
-        (Step::Bury, _) => sqlite::bury(write.sql(), order.order_id)?,
-        (Step::Cancel, Some(mut parcel)) => {
-            advance(write, &mut parcel, State::Cancelled, &cause)?;
+        (Step::Bury, _) => store::bury(write.sql(), order.order_id)?,
+        (Step::Cancel, Some(mut delivery)) => {
+            advance(write, &mut delivery, State::Cancelled, &cause)?;
         }
         _ => {}
     }
@@ -44,7 +44,7 @@ fn on_order(write: &mut Write<'_>, event: &Event, input: Input) -> Result<(), Fa
 }
 
 fn start(write: &mut Write<'_>, order: OfOrder, cause: &Cause) -> Result<(), Error> {
-    let mut parcel = Parcel {
+    let mut delivery = Delivery {
         id: 0,
         order_id: order.order_id,
         quantity: order.quantity,
@@ -57,25 +57,31 @@ fn start(write: &mut Write<'_>, order: OfOrder, cause: &Cause) -> Result<(), Err
         sequence: 1,
         correlation: cause.correlation_id.clone(),
     };
-    parcel.id = sqlite::insert(write.sql(), &parcel)?;
-    publish(write, &parcel, cause)?;
+    delivery.id = store::insert(write.sql(), &delivery)?;
+    publish(write, &delivery, cause)?;
     Ok(())
 }
 
 /// Makes a delivery `state` and publishes the event of that name; the outbox sequence.
 pub(super) fn advance(
     write: &mut Write<'_>,
-    parcel: &mut Parcel,
+    delivery: &mut Delivery,
     state: State,
     cause: &Cause,
 ) -> Result<u64, Error> {
-    parcel.state = state;
-    parcel.sequence += 1;
-    sqlite::update(write.sql(), parcel)?;
-    publish(write, parcel, cause)
+    delivery.state = state;
+    delivery.sequence += 1;
+    store::update(write.sql(), delivery)?;
+    publish(write, delivery, cause)
 }
 
-fn publish(write: &mut Write<'_>, parcel: &Parcel, cause: &Cause) -> Result<u64, Error> {
-    let data = Delivery::of(parcel);
-    write.publish(Draft::new(parcel.state.as_str(), parcel.order_id, parcel.sequence, &data, cause))
+fn publish(write: &mut Write<'_>, delivery: &Delivery, cause: &Cause) -> Result<u64, Error> {
+    let data = DeliveryBody::of(delivery);
+    write.publish(Draft::new(
+        delivery.state.as_str(),
+        delivery.order_id,
+        delivery.sequence,
+        &data,
+        cause,
+    ))
 }

@@ -1,14 +1,14 @@
-//! What delivery says and hears: its events, its bodies, and its own reading of order's events.
+//! What delivery writes and reads on the wire: its events, its bodies, and its own reading of order's events.
 
 use serde::{Deserialize, Serialize};
 
-use super::parcel::Parcel;
+use super::model::Delivery;
 use crate::condition::Shown;
 
 /// A delivery, in bodies and as the data of every event of delivery's own.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Delivery<'a> {
+pub(super) struct DeliveryBody<'a> {
     delivery_id: u64,
     order_id: u64,
     quantity: u64,
@@ -33,24 +33,24 @@ pub(super) struct OfOrder {
     pub(super) customer_addr: String,
 }
 
-impl<'a> Delivery<'a> {
-    pub(super) fn of(parcel: &'a Parcel) -> Delivery<'a> {
-        Delivery {
-            delivery_id: parcel.id,
-            order_id: parcel.order_id,
-            quantity: parcel.quantity,
-            product_id: parcel.product_id,
-            product_name: &parcel.product_name,
-            customer_id: &parcel.customer_id,
-            customer_name: &parcel.customer_name,
-            delivery_address: &parcel.address,
-            delivery_state: parcel.state.as_str(),
+impl<'a> DeliveryBody<'a> {
+    pub(super) fn of(delivery: &'a Delivery) -> DeliveryBody<'a> {
+        DeliveryBody {
+            delivery_id: delivery.id,
+            order_id: delivery.order_id,
+            quantity: delivery.quantity,
+            product_id: delivery.product_id,
+            product_name: &delivery.product_name,
+            customer_id: &delivery.customer_id,
+            customer_name: &delivery.customer_name,
+            delivery_address: &delivery.address,
+            delivery_state: delivery.state.as_str(),
         }
     }
 
     /// The delivery with its tag. What is shown of it changes with an event of it and in no other
     /// way.
-    pub(super) fn shown(parcel: &'a Parcel) -> Shown {
-        Shown::of(&Delivery::of(parcel), parcel.sequence)
+    pub(super) fn shown(delivery: &'a Delivery) -> Shown {
+        Shown::of(&DeliveryBody::of(delivery), delivery.sequence)
     }
 }

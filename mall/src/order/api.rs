@@ -10,17 +10,20 @@ use events::Database;
 use http::header::ETAG;
 use http::{Method, StatusCode};
 
+use super::command::Command;
 use super::decide::{Input, State};
 use super::handlers::{Advanced, advance};
-use super::place::{self, Command};
-use super::purchase::Purchase;
+use super::model::Order;
+use super::place::{self, Intake};
 use super::stock_check::StockCheck;
-use super::store::sqlite;
+use super::store;
 use super::wire;
+use crate::components::Components;
 use crate::condition::{self, Conditions, Keep};
-use crate::edge::{self, Call, Edge, Refusal};
+use crate::edge::{self, Call, Edge, Filter, Refusal, Written};
 use crate::idempotency::Running;
-use crate::{Name, Setting};
+use crate::listed::Listed;
+use crate::settings::Name;
 
 /// The members that an order has, and that a client may name in a change.
 const MEMBERS: [&str; 11] = [
@@ -41,9 +44,8 @@ const MEMBERS: [&str; 11] = [
 pub struct Server {
     edge: Edge,
     table: Table<Action>,
-    pub(super) database: Database,
-    pub(super) running: Running,
-    pub(super) stock_check: StockCheck,
+    database: Database,
+    intake: Intake,
 }
 
 #[derive(Clone, Copy)]
@@ -59,13 +61,13 @@ enum Action {
 
 impl Server {
     pub(super) fn new(
-        setting: &Setting,
+        components: &Components,
         database: Database,
         running: Running,
         address: SocketAddr,
     ) -> Server {
         Server {
-            edge: Edge::new(Name::Order, setting, address),
+            edge: Edge::new(Name::Order, components, address),
             table: Table::new(vec![
                 ("/orders", Method::GET, Action::List),
                 ("/orders", Method::POST, Action::Place),
@@ -75,9 +77,12 @@ impl Server {
                 ("/orders/search/findByCustomerId", Method::GET, Action::FindByCustomer),
                 ("/products/{id}", Method::GET, Action::Product),
             ]),
+            intake: Intake {
+                database: database.clone(),
+                running,
+                stock_check: StockCheck::new(components.stock_check),
+            },
             database,
-            running,
-            stock_check: StockCheck::new(setting.stock_check),
         }
     }
 
@@ -110,9 +115,10 @@ impl Server {
         query.finish()?;
         let customer = customer.unwrap_or_default();
         let path = "/orders/search/findByCustomerId";
-        let filter = Some(("customerId", customer.as_str()));
+        let filter = Some(Filter { name: "customerId", value: &customer });
         if !call.sees(&customer) {
-            return Ok(edge::list("orders", (Vec::<()>::new(), 0), slice, path, filter));
+            let nothing = Listed { items: Vec::<()>::new(), total: 0 };
+            return Ok(edge::list("orders", &nothing, slice, path, filter));
         }
         self.listed(Some(&customer), slice, path, filter)
     }
@@ -122,27 +128,25 @@ impl Server {
         customer: Option<&str>,
         slice: Slice,
         path: &str,
-        filter: Option<(&str, &str)>,
+        filter: Option<Filter<'_>>,
     ) -> Result<Response, Refusal> {
-        self.database.read(|connection| {
-            let (purchases, total) = sqlite::list(connection, customer, slice)?;
-            let orders: Vec<_> = purchases.iter().map(wire::Order::of).collect();
-            Ok(edge::list("orders", (orders, total), slice, path, filter))
+        self.database.read(|rows| {
+            let orders = store::list(rows, customer, slice)?;
+            Ok(edge::list("orders", &orders.map(wire::OrderBody::of), slice, path, filter))
         })
     }
 
     fn read(&self, call: &Call) -> Result<Response, Refusal> {
-        let purchase = self.find(call, call.id()?)?;
-        Ok(wire::Order::shown(&purchase).answer(&call.headers, Keep::Oneself)?)
+        let order = self.find(call, call.id()?)?;
+        Ok(wire::OrderBody::shown(&order).answer(&call.headers, Keep::Oneself)?)
     }
 
     fn product(&self, call: &Call) -> Result<Response, Refusal> {
         let id = call.id()?;
-        let replica: Result<_, Refusal> =
-            self.database.read(|connection| Ok(sqlite::replica(connection, id)?));
+        let replica: Result<_, Refusal> = self.database.read(|rows| Ok(store::replica(rows, id)?));
         match replica?.filter(|replica| !replica.deleted) {
             Some(replica) => {
-                Ok(wire::Product::shown(&replica).answer(&call.headers, Keep::Everybody)?)
+                Ok(wire::ProductBody::shown(&replica).answer(&call.headers, Keep::Everybody)?)
             }
             None => Err(Problem::not_found().into()),
         }
@@ -152,7 +156,7 @@ impl Server {
         let (fields, body) = call.fields().await?;
         let command = Command::read(fields, &call)?;
         let conditions = Conditions::read(&call.headers)?;
-        place::place(self, &call, command, (conditions, &body)).await
+        self.intake.place(place::Request { call: &call, command, conditions, body: &body }).await
     }
 
     async fn patch(&self, mut call: Call) -> Result<Response, Refusal> {
@@ -169,62 +173,61 @@ impl Server {
         }
         let wanted = fields.raw("state").and_then(|state| state.as_str()).and_then(State::parse);
         fields.finish()?;
-        let wish = Wish { conditions, refused: why_no_change(&named, wanted) };
-        let (purchase, position) = self.cancel(&call, id, wish).await?;
-        Ok(edge::changed(wire::Order::shown(&purchase), &position))
+        let asked = Cancellation { conditions, refused: why_no_change(&named, wanted) };
+        let Written { row, position } = self.cancel(&call, id, asked).await?;
+        Ok(edge::changed(wire::OrderBody::shown(&row), &position))
     }
 
     async fn delete(&self, call: &Call) -> Result<Response, Refusal> {
         let id = call.id()?;
-        let wish = Wish { conditions: Conditions::read(&call.headers)?, refused: None };
-        let (purchase, position) = self.cancel(call, id, wish).await?;
+        let asked = Cancellation { conditions: Conditions::read(&call.headers)?, refused: None };
+        let Written { row, position } = self.cancel(call, id, asked).await?;
         let mut response = edge::written(empty(StatusCode::NO_CONTENT), &position);
-        let etag = condition::tag(&wire::Order::shown(&purchase).etag);
+        let etag = condition::tag(&wire::OrderBody::shown(&row).etag);
         response.headers_mut().insert(ETAG, etag);
         Ok(response)
     }
 
     /// The order, for whoever may see it; another's is not there.
-    fn find(&self, call: &Call, id: u64) -> Result<Purchase, Refusal> {
-        let found: Result<_, Refusal> =
-            self.database.read(|connection| Ok(sqlite::find(connection, id)?));
-        let visible = found?.filter(|purchase| call.sees(&purchase.customer_id));
+    fn find(&self, call: &Call, id: u64) -> Result<Order, Refusal> {
+        let found: Result<_, Refusal> = self.database.read(|rows| Ok(store::find(rows, id)?));
+        let visible = found?.filter(|order| call.sees(&order.customer_id));
         visible.ok_or_else(|| Problem::not_found().into())
     }
 
-    /// Cancels the order where everything holds that was wished for.
+    /// Cancels the order, unless something that was `asked` for with it is not so.
     async fn cancel(
         &self,
         call: &Call,
         id: u64,
-        wish: Wish,
-    ) -> Result<(Purchase, String), Refusal> {
+        asked: Cancellation,
+    ) -> Result<Written<Order>, Refusal> {
         let base = call.cause(None);
         let owner = call.narrowed_to().map(str::to_owned);
         let cancelled = self.database.write(move |write| {
-            let found = sqlite::find(write.sql(), id)?;
-            let is_seen = |it: &Purchase| owner.as_ref().is_none_or(|own| *own == it.customer_id);
-            let mut purchase = found.filter(is_seen).ok_or_else(Problem::not_found)?;
-            wish.conditions.check(|| wire::Order::shown(&purchase))?;
-            if let Some(reason) = wish.refused {
+            let found = store::find(write.sql(), id)?;
+            let is_seen = |it: &Order| owner.as_ref().is_none_or(|own| *own == it.customer_id);
+            let mut order = found.filter(is_seen).ok_or_else(Problem::not_found)?;
+            asked.conditions.check(|| wire::OrderBody::shown(&order))?;
+            if let Some(reason) = asked.refused {
                 return Err(Problem::conflict(reason).into());
             }
-            let correlation_id = Some(purchase.correlation.clone());
+            let correlation_id = Some(order.correlation.clone());
             let cause = events::Cause { correlation_id, ..base };
-            let sequence = match advance(write, &mut purchase, Input::Cancel, &cause)? {
+            let sequence = match advance(write, &mut order, Input::Cancel, &cause)? {
                 Advanced::Published(sequence) => sequence,
                 Advanced::Unchanged => write.last_sequence(),
                 Advanced::Refused(reason) => return Err(Problem::conflict(reason).into()),
             };
-            let position = edge::position(Name::Order, &purchase.id, sequence);
-            Ok::<_, Refusal>((purchase, position))
+            let position = edge::position(Name::Order, &order.id, sequence);
+            Ok::<_, Refusal>(Written { row: order, position })
         });
         cancelled.await
     }
 }
 
-/// What has to hold for an order to be cancelled.
-struct Wish {
+/// What comes with the request to cancel an order.
+struct Cancellation {
     conditions: Conditions,
     /// Why the change is none that an order allows.
     refused: Option<&'static str>,

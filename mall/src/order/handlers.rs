@@ -1,11 +1,11 @@
 //! What order does about events, and the one way an order's state changes.
 
-use events::store::sqlite::Write;
+use events::store::Write;
 use events::{Cause, Draft, Error, Event, Failure, Handler};
 
 use super::decide::{Input, State, Step, step};
-use super::purchase::Purchase;
-use super::store::sqlite;
+use super::model::Order;
+use super::store;
 use super::wire::{OfOrder, OrderEvent, ProductChanged};
 
 /// Reads the topic `product`.
@@ -21,7 +21,7 @@ impl Handler for OnProduct {
         match event.kind.as_str() {
             "ProductChanged" => {
                 let changed: ProductChanged = event.decode()?;
-                Ok(sqlite::keep_newest(write.sql(), &changed.into())?)
+                Ok(store::keep_newest(write.sql(), &changed.into())?)
             }
             "StockDecreased" => on_order(write, event, Input::StockDecreased),
             "ProductOutOfStock" => on_order(write, event, Input::ProductOutOfStock),
@@ -43,11 +43,11 @@ impl Handler for OnDelivery {
 
 fn on_order(write: &mut Write<'_>, event: &Event, input: Input) -> Result<(), Failure> {
     let OfOrder { order_id } = event.decode()?;
-    let Some(mut purchase) = sqlite::find(write.sql(), order_id)? else {
+    let Some(mut order) = store::find(write.sql(), order_id)? else {
         // Never passed over: an answer to an order that is not here says that something is lost.
         return Err(Failure::Handler(format!("no such order. order=`{order_id}`")));
     };
-    advance(write, &mut purchase, input, &Cause::of(event))?;
+    advance(write, &mut order, input, &Cause::of(event))?;
     Ok(())
 }
 
@@ -55,31 +55,31 @@ fn on_order(write: &mut Write<'_>, event: &Event, input: Input) -> Result<(), Fa
 /// published, if anything was.
 pub(super) fn advance(
     write: &mut Write<'_>,
-    purchase: &mut Purchase,
+    order: &mut Order,
     input: Input,
     cause: &Cause,
 ) -> Result<Advanced, Error> {
-    let kind = match step(purchase.state, purchase.delivered, input) {
+    let kind = match step(order.state, order.delivered, input) {
         Step::Nothing => return Ok(Advanced::Unchanged),
         Step::Refuse(reason) => return Ok(Advanced::Refused(reason)),
         Step::RememberDelivery => {
-            purchase.delivered = true;
-            sqlite::update(write.sql(), purchase)?;
+            order.delivered = true;
+            store::update(write.sql(), order)?;
             return Ok(Advanced::Unchanged);
         }
         Step::Confirm => {
-            purchase.state = State::Placed;
+            order.state = State::Placed;
             "OrderConfirmed"
         }
         Step::Cancel { reason } => {
-            purchase.state = State::Cancelled;
-            purchase.reason = reason.map(str::to_owned);
+            order.state = State::Cancelled;
+            order.reason = reason.map(str::to_owned);
             "OrderCancelled"
         }
     };
-    purchase.sequence += 1;
-    sqlite::update(write.sql(), purchase)?;
-    publish(write, kind, purchase, cause).map(Advanced::Published)
+    order.sequence += 1;
+    store::update(write.sql(), order)?;
+    publish(write, kind, order, cause).map(Advanced::Published)
 }
 
 /// What became of an input.
@@ -97,9 +97,9 @@ pub(super) enum Advanced {
 pub(super) fn publish(
     write: &mut Write<'_>,
     kind: &'static str,
-    purchase: &Purchase,
+    order: &Order,
     cause: &Cause,
 ) -> Result<u64, Error> {
-    let data = OrderEvent::of(purchase);
-    write.publish(Draft::new(kind, purchase.id, purchase.sequence, &data, cause))
+    let data = OrderEvent::of(order);
+    write.publish(Draft::new(kind, order.id, order.sequence, &data, cause))
 }

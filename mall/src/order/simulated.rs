@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 
 use chassis::http::hal::Slice;
-use events::store::sqlite::Write;
+use events::store::Write;
 use events::{Cause, Database, Error};
 
 pub(crate) use super::handlers::{OnDelivery, OnProduct};
 
 use super::decide::{Input, State};
 use super::handlers::{advance, publish};
-use super::purchase::Purchase;
-use super::store::sqlite;
+use super::model::Order;
+use super::store;
 
-pub(crate) const SCHEMA: &[&str] = sqlite::SCHEMA;
+pub(crate) const SCHEMA: &[&str] = store::SCHEMA;
 
 const ALL: Slice = Slice { page: 0, size: 100 };
 
 pub(crate) fn place(write: &mut Write<'_>, product: u64, quantity: u64) -> Result<(), Error> {
-    let mut purchase = Purchase {
+    let mut order = Order {
         id: 0,
         product_id: product,
         product_name: String::new(),
@@ -34,30 +34,30 @@ pub(crate) fn place(write: &mut Write<'_>, product: u64, quantity: u64) -> Resul
         sequence: 1,
         correlation: String::new(),
     };
-    purchase.id = sqlite::insert(write.sql(), &purchase)?;
-    publish(write, "OrderPlaced", &purchase, &Cause::default())?;
+    order.id = store::insert(write.sql(), &order)?;
+    publish(write, "OrderPlaced", &order, &Cause::default())?;
     Ok(())
 }
 
 pub(crate) fn cancel(write: &mut Write<'_>, id: u64) -> Result<(), Error> {
-    if let Some(mut purchase) = sqlite::find(write.sql(), id)? {
-        advance(write, &mut purchase, Input::Cancel, &Cause::default())?;
+    if let Some(mut order) = store::find(write.sql(), id)? {
+        advance(write, &mut order, Input::Cancel, &Cause::default())?;
     }
     Ok(())
 }
 
 pub(crate) fn count(database: &Database) -> Result<u64, Error> {
-    database.read(|connection| Ok(sqlite::list(connection, None, ALL)?.1))
+    database.read(|rows| Ok(store::list(rows, None, ALL)?.total))
 }
 
 pub(crate) fn orders(database: &Database) -> Result<Vec<(u64, String)>, Error> {
-    let (purchases, _) = database.read(|connection| sqlite::list(connection, None, ALL))?;
-    Ok(purchases.into_iter().map(|it| (it.id, it.state.as_str().to_owned())).collect())
+    let orders = database.read(|rows| store::list(rows, None, ALL))?;
+    Ok(orders.items.into_iter().map(|it| (it.id, it.state.as_str().to_owned())).collect())
 }
 
 pub(crate) fn replica(database: &Database) -> Result<BTreeMap<u64, u64>, Error> {
-    database.read(|connection| {
-        let products = (1..).map_while(|id| sqlite::replica(connection, id).transpose());
+    database.read(|rows| {
+        let products = (1..).map_while(|id| store::replica(rows, id).transpose());
         products.map(|it| it.map(|it| (it.id, it.stock))).collect()
     })
 }

@@ -24,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
-use super::purchase::Replica;
+use super::model::Replica;
 use super::wire::ProductAnswer;
 
 /// The longest an answer is waited for: above any timeout a guard is likely to have.

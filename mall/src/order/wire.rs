@@ -1,8 +1,8 @@
-//! What order says and hears: its events, its bodies, and its own reading of others' events.
+//! What order writes and reads on the wire: its events, its bodies, and its own reading of others' events.
 
 use serde::{Deserialize, Serialize};
 
-use super::purchase::{Purchase, Replica};
+use super::model::{Order, Replica};
 use crate::condition::Shown;
 
 /// The data of every event of order's own.
@@ -23,7 +23,7 @@ pub(super) struct OrderEvent<'a> {
 /// An order as bodies show it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Order<'a> {
+pub(super) struct OrderBody<'a> {
     id: u64,
     product_id: u64,
     product_name: &'a str,
@@ -39,7 +39,7 @@ pub(super) struct Order<'a> {
 /// A product as order knows it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Product<'a> {
+pub(super) struct ProductBody<'a> {
     id: u64,
     name: &'a str,
     price: u64,
@@ -84,46 +84,46 @@ pub(super) struct ProductAnswer {
 }
 
 impl<'a> OrderEvent<'a> {
-    pub(super) fn of(purchase: &'a Purchase) -> OrderEvent<'a> {
+    pub(super) fn of(order: &'a Order) -> OrderEvent<'a> {
         OrderEvent {
-            order_id: purchase.id,
-            product_id: purchase.product_id,
-            product_name: &purchase.product_name,
-            image_url: &purchase.image_url,
-            quantity: purchase.quantity,
-            price: purchase.price,
-            customer_id: &purchase.customer_id,
-            customer_name: &purchase.customer_name,
-            customer_addr: &purchase.customer_addr,
+            order_id: order.id,
+            product_id: order.product_id,
+            product_name: &order.product_name,
+            image_url: &order.image_url,
+            quantity: order.quantity,
+            price: order.price,
+            customer_id: &order.customer_id,
+            customer_name: &order.customer_name,
+            customer_addr: &order.customer_addr,
         }
     }
 }
 
-impl<'a> Order<'a> {
-    pub(super) fn of(purchase: &'a Purchase) -> Order<'a> {
-        Order {
-            id: purchase.id,
-            product_id: purchase.product_id,
-            product_name: &purchase.product_name,
-            quantity: purchase.quantity,
-            price: purchase.price,
-            customer_id: &purchase.customer_id,
-            customer_name: &purchase.customer_name,
-            customer_addr: &purchase.customer_addr,
-            state: purchase.state.as_str(),
-            reason: purchase.reason.as_deref(),
+impl<'a> OrderBody<'a> {
+    pub(super) fn of(order: &'a Order) -> OrderBody<'a> {
+        OrderBody {
+            id: order.id,
+            product_id: order.product_id,
+            product_name: &order.product_name,
+            quantity: order.quantity,
+            price: order.price,
+            customer_id: &order.customer_id,
+            customer_name: &order.customer_name,
+            customer_addr: &order.customer_addr,
+            state: order.state.as_str(),
+            reason: order.reason.as_deref(),
         }
     }
 
     /// The order with its tag. What is shown of it changes with an event of it and in no other way.
-    pub(super) fn shown(purchase: &'a Purchase) -> Shown {
-        Shown::of(&Order::of(purchase), purchase.sequence)
+    pub(super) fn shown(order: &'a Order) -> Shown {
+        Shown::of(&OrderBody::of(order), order.sequence)
     }
 }
 
-impl<'a> Product<'a> {
-    pub(super) fn of(replica: &'a Replica) -> Product<'a> {
-        Product {
+impl<'a> ProductBody<'a> {
+    pub(super) fn of(replica: &'a Replica) -> ProductBody<'a> {
+        ProductBody {
             id: replica.id,
             name: &replica.name,
             price: replica.price,
@@ -136,7 +136,7 @@ impl<'a> Product<'a> {
 
     /// The product with its tag.
     pub(super) fn shown(replica: &'a Replica) -> Shown {
-        Shown::of(&Product::of(replica), replica.version)
+        Shown::of(&ProductBody::of(replica), replica.version)
     }
 }
 

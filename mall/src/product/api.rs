@@ -7,19 +7,21 @@ use chassis::http::hal::Slice;
 use chassis::http::path::Table;
 use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::Database;
-use events::store::sqlite::Write;
+use events::store::Write;
 use http::{Method, StatusCode};
 
-use super::article::Article;
-use super::command::{self, Draft};
+use super::command::{self, Edit};
 use super::handlers::{self, change, publish};
-use super::store::sqlite;
+use super::model::Product;
+use super::store;
 use super::wire;
+use crate::components::Components;
 use crate::condition::{Conditions, Keep};
-use crate::edge::{self, Call, Edge, Refusal};
-use crate::idempotency::store::sqlite as remembered;
+use crate::edge::{self, Call, Edge, Filter, Refusal, Written};
+use crate::idempotency::store as remembered;
 use crate::idempotency::{self, Once, Remembered, Running, Seen};
-use crate::{Name, Setting, pictures};
+use crate::pictures;
+use crate::settings::Name;
 
 /// What answers product's port on one core.
 pub struct Server {
@@ -75,12 +77,12 @@ fn table() -> Table<Action> {
 
 impl Server {
     pub(super) fn new(
-        setting: &Setting,
+        components: &Components,
         database: Database,
         running: Running,
         address: SocketAddr,
     ) -> Server {
-        let edge = Edge::new(Name::Product, setting, address);
+        let edge = Edge::new(Name::Product, components, address);
         Server { edge, table: table(), database, running }
     }
 
@@ -117,33 +119,32 @@ impl Server {
     }
 
     fn listed(&self, name: Option<&str>, slice: Slice, path: &str) -> Result<Response, Refusal> {
-        self.database.read(|connection| {
-            let (articles, total) = sqlite::list(connection, name, slice)?;
-            let products: Vec<_> = articles.iter().map(wire::Product::of).collect();
-            let filter = name.map(|name| ("name", name));
-            Ok(edge::list("products", (products, total), slice, path, filter))
+        self.database.read(|rows| {
+            let products = store::list(rows, name, slice)?;
+            let filter = name.map(|value| Filter { name: "name", value });
+            Ok(edge::list("products", &products.map(wire::ProductBody::of), slice, path, filter))
         })
     }
 
     fn read(&self, call: &Call) -> Result<Response, Refusal> {
         let id = call.id()?;
-        self.database.read(|connection| {
-            let article = present(sqlite::find(connection, id)?)?;
-            Ok(wire::Product::shown(&article).answer(&call.headers, Keep::Everybody)?)
+        self.database.read(|rows| {
+            let product = present(store::find(rows, id)?)?;
+            Ok(wire::ProductBody::shown(&product).answer(&call.headers, Keep::Everybody)?)
         })
     }
 
     async fn register(&self, mut call: Call) -> Result<Response, Refusal> {
         call.require_administrator()?;
         let (fields, body) = call.fields().await?;
-        let article = Draft::whole(fields, &[])?.into_article();
+        let product = Edit::whole(fields, &[])?.into_product();
         let once = Once::of(&call.headers, call.subject(), "/products", &body)?;
         let conditions = Conditions::read(&call.headers)?;
         let cause = call.cause(None);
         self.once(once, move |write, key| {
             conditions.check_collection()?;
             key.check()?;
-            register(write, article, key.once, &cause)
+            register(write, product, key.once, &cause)
         })
         .await
     }
@@ -160,10 +161,10 @@ impl Server {
         let conditions = Conditions::read(&call.headers)?;
         let cause = call.cause(None);
         self.once(once, move |write, key| {
-            let article = present(sqlite::find(write.sql(), id)?)?;
-            conditions.check(|| wire::Product::shown(&article))?;
+            let product = present(store::find(write.sql(), id)?)?;
+            conditions.check(|| wire::ProductBody::shown(&product))?;
             key.check()?;
-            restock(write, (article, added), key.once, &cause)
+            restock(write, Arrival { product, added }, key.once, &cause)
         })
         .await
     }
@@ -193,53 +194,53 @@ impl Server {
     async fn replace(&self, mut call: Call) -> Result<Response, Refusal> {
         call.require_administrator()?;
         let (fields, _) = call.fields().await?;
-        let draft = Draft::whole(fields, &["stock"])?;
-        self.change(&call, move |article| draft.in_place_of(article)).await
+        let edit = Edit::whole(fields, &["stock"])?;
+        self.change(&call, move |product| edit.in_place_of(product)).await
     }
 
     async fn patch(&self, mut call: Call) -> Result<Response, Refusal> {
         call.require_administrator()?;
         let (fields, _) = call.fields().await?;
-        let draft = Draft::part(fields)?;
-        self.change(&call, move |article| draft.laid_over(article.clone())).await
+        let edit = Edit::part(fields)?;
+        self.change(&call, move |product| edit.laid_over(product.clone())).await
     }
 
     async fn delete(&self, call: &Call) -> Result<Response, Refusal> {
         call.require_administrator()?;
-        let deleted = |article: &Article| Article { deleted: true, ..article.clone() };
-        let (_, position) = self.store(call, deleted).await?;
-        Ok(edge::written(empty(StatusCode::NO_CONTENT), &position))
+        let deleted = |product: &Product| Product { deleted: true, ..product.clone() };
+        let written = self.store(call, deleted).await?;
+        Ok(edge::written(empty(StatusCode::NO_CONTENT), &written.position))
     }
 
     async fn change(
         &self,
         call: &Call,
-        to: impl FnOnce(&Article) -> Article + Send + 'static,
+        to: impl FnOnce(&Product) -> Product + Send + 'static,
     ) -> Result<Response, Refusal> {
-        let (article, position) = self.store(call, to).await?;
-        Ok(edge::changed(wire::Product::shown(&article), &position))
+        let Written { row, position } = self.store(call, to).await?;
+        Ok(edge::changed(wire::ProductBody::shown(&row), &position))
     }
 
     /// Stores what `to` makes of the product and publishes it; what is as it was publishes nothing.
     async fn store(
         &self,
         call: &Call,
-        to: impl FnOnce(&Article) -> Article + Send + 'static,
-    ) -> Result<(Article, String), Refusal> {
+        to: impl FnOnce(&Product) -> Product + Send + 'static,
+    ) -> Result<Written<Product>, Refusal> {
         let id = call.id()?;
         let conditions = Conditions::read(&call.headers)?;
         let cause = call.cause(None);
         let stored = self.database.write(move |write| {
-            let before = present(sqlite::find(write.sql(), id)?)?;
-            conditions.check(|| wire::Product::shown(&before))?;
-            let mut article = to(&before);
-            let sequence = if article == before {
+            let before = present(store::find(write.sql(), id)?)?;
+            conditions.check(|| wire::ProductBody::shown(&before))?;
+            let mut product = to(&before);
+            let sequence = if product == before {
                 write.last_sequence()
             } else {
-                change(write, &mut article, &cause)?
+                change(write, &mut product, &cause)?
             };
-            let position = edge::position(Name::Product, &article.id, sequence);
-            Ok::<_, Refusal>((article, position))
+            let position = edge::position(Name::Product, &product.id, sequence);
+            Ok::<_, Refusal>(Written { row: product, position })
         });
         stored.await
     }
@@ -266,41 +267,53 @@ impl Serve for Server {
     }
 }
 
+/// Pieces that arrived of a product.
+struct Arrival {
+    product: Product,
+    added: u64,
+}
+
+/// What a command made of a product.
+struct Done {
+    product: Product,
+    /// Where it is, if it is new; empty otherwise.
+    location: String,
+    /// Of the outbox.
+    sequence: u64,
+}
+
 fn register(
     write: &mut Write<'_>,
-    mut article: Article,
+    mut product: Product,
     once: Option<&Once>,
     cause: &events::Cause,
 ) -> Result<Remembered, Refusal> {
-    article.id = sqlite::insert(write.sql(), &article)?;
-    let sequence = publish(write, &article, cause)?;
-    let location = format!("/products/{}", article.id);
-    answer(write, &article, (location, sequence), once)
+    product.id = store::insert(write.sql(), &product)?;
+    let sequence = publish(write, &product, cause)?;
+    let location = format!("/products/{}", product.id);
+    answer(write, Done { product, location, sequence }, once)
 }
 
 fn restock(
     write: &mut Write<'_>,
-    (mut article, added): (Article, u64),
+    arrival: Arrival,
     once: Option<&Once>,
     cause: &events::Cause,
 ) -> Result<Remembered, Refusal> {
-    if article.stock + added > command::STOCK_MAX {
+    let Arrival { mut product, added } = arrival;
+    if product.stock + added > command::STOCK_MAX {
         let reason = format!("would raise the stock above {}", command::STOCK_MAX);
         return Err(Problem::bad_field("quantity", reason).into());
     }
-    let sequence = handlers::restock(write, &mut article, added, cause)?;
-    answer(write, &article, (String::new(), sequence), once)
+    let sequence = handlers::restock(write, &mut product, added, cause)?;
+    answer(write, Done { product, location: String::new(), sequence }, once)
 }
 
 /// The answer to a command, remembered where it has a key.
-fn answer(
-    write: &mut Write<'_>,
-    article: &Article,
-    (location, sequence): (String, u64),
-    once: Option<&Once>,
-) -> Result<Remembered, Refusal> {
-    let position = edge::position(Name::Product, &article.id, sequence);
-    let answer = Remembered::of(wire::Product::shown(article), location, position, once);
+fn answer(write: &mut Write<'_>, done: Done, once: Option<&Once>) -> Result<Remembered, Refusal> {
+    let Done { product, location, sequence } = done;
+    let position = edge::position(Name::Product, &product.id, sequence);
+    let answer = Remembered::of(wire::ProductBody::shown(&product), location, position, once);
     if let Some(once) = once {
         remembered::remember(write.sql(), once, &answer)?;
     }
@@ -308,8 +321,8 @@ fn answer(
 }
 
 /// A product that is not deleted.
-fn present(article: Option<Article>) -> Result<Article, Problem> {
-    article.filter(|article| !article.deleted).ok_or_else(Problem::not_found)
+fn present(product: Option<Product>) -> Result<Product, Problem> {
+    product.filter(|product| !product.deleted).ok_or_else(Problem::not_found)
 }
 
 fn picture(call: &Call) -> Result<Response, Refusal> {

@@ -4,7 +4,7 @@ use chassis::http::Problem;
 use chassis::http::fields::{Fields, limited};
 use serde_json::Value;
 
-use super::article::{Article, Choice, Policy};
+use super::model::{Choice, Policy, Product};
 
 /// Characters a product's name may have.
 pub(super) const NAME_CHARS_MAX: usize = 200;
@@ -26,7 +26,7 @@ const MEMBERS: [&str; 6] = ["name", "price", "stock", "imageUrl", "options", "st
 
 /// The members that a body named, each sound.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
+pub(super) struct Edit {
     name: Option<String>,
     price: Option<u64>,
     stock: Option<u64>,
@@ -35,25 +35,25 @@ pub(super) struct Draft {
     policy: Option<Policy>,
 }
 
-impl Draft {
+impl Edit {
     /// A whole product: `name` and `price` must be there, and what else `also` names.
-    pub(super) fn whole(mut fields: Fields, also: &[&str]) -> Result<Draft, Problem> {
+    pub(super) fn whole(mut fields: Fields, also: &[&str]) -> Result<Edit, Problem> {
         for name in ["name", "price"].iter().chain(also) {
             fields.require(name);
         }
-        Draft::read(fields)
+        Edit::read(fields)
     }
 
     /// Some of a product: at least one member.
-    pub(super) fn part(fields: Fields) -> Result<Draft, Problem> {
+    pub(super) fn part(fields: Fields) -> Result<Edit, Problem> {
         if !MEMBERS.iter().any(|member| fields.has(member)) {
             return Err(Problem::bad_request("the body names no field of a product"));
         }
-        Draft::read(fields)
+        Edit::read(fields)
     }
 
-    fn read(mut fields: Fields) -> Result<Draft, Problem> {
-        let draft = Draft {
+    fn read(mut fields: Fields) -> Result<Edit, Problem> {
+        let edit = Edit {
             name: name(&mut fields),
             price: fields.whole("price", 0..=PRICE_MAX),
             stock: fields.whole("stock", 0..=STOCK_MAX),
@@ -62,12 +62,12 @@ impl Draft {
             policy: policy(&mut fields),
         };
         fields.finish()?;
-        Ok(draft)
+        Ok(edit)
     }
 
     /// A new product; what is missing is empty, and sold out means `cancel`.
-    pub(super) fn into_article(self) -> Article {
-        Article {
+    pub(super) fn into_product(self) -> Product {
+        Product {
             id: 0,
             name: self.name.unwrap_or_default(),
             price: self.price.unwrap_or_default(),
@@ -80,23 +80,23 @@ impl Draft {
         }
     }
 
-    /// `article` with what this names in place of what was there.
-    pub(super) fn laid_over(self, article: Article) -> Article {
-        Article {
-            name: self.name.unwrap_or(article.name),
-            price: self.price.unwrap_or(article.price),
-            stock: self.stock.unwrap_or(article.stock),
-            image_url: self.image_url.unwrap_or(article.image_url),
-            options: self.options.unwrap_or(article.options),
-            policy: self.policy.unwrap_or(article.policy),
-            ..article
+    /// `product` with what this names in place of what was there.
+    pub(super) fn laid_over(self, product: Product) -> Product {
+        Product {
+            name: self.name.unwrap_or(product.name),
+            price: self.price.unwrap_or(product.price),
+            stock: self.stock.unwrap_or(product.stock),
+            image_url: self.image_url.unwrap_or(product.image_url),
+            options: self.options.unwrap_or(product.options),
+            policy: self.policy.unwrap_or(product.policy),
+            ..product
         }
     }
 
-    /// `article` as nothing but what this says.
-    pub(super) fn in_place_of(self, article: &Article) -> Article {
-        let Article { id, version, .. } = *article;
-        Article { id, version, ..self.into_article() }
+    /// `product` as nothing but what this names.
+    pub(super) fn in_place_of(self, product: &Product) -> Product {
+        let Product { id, version, .. } = *product;
+        Product { id, version, ..self.into_product() }
     }
 }
 
@@ -117,7 +117,7 @@ fn name(fields: &mut Fields) -> Option<String> {
 }
 
 /// Nothing, a path of ours or an https address: exactly what the pages' policy lets be shown (their
-/// `img-src`), so that whatever is taken here is seen there. `web/src/credentials.ts` says the same.
+/// `img-src`), so that whatever is taken here is seen there. `web/src/credentials.ts` has the same rule.
 fn image_url(fields: &mut Fields) -> Option<String> {
     let url = fields.text("imageUrl", IMAGE_URL_CHARS_MAX)?;
     if !is_picture(&url) {
@@ -127,7 +127,7 @@ fn image_url(fields: &mut Fields) -> Option<String> {
     Some(url)
 }
 
-/// Browsers read `\` as `/` and drop blanks: an address that holds either is not what it seems.
+/// Browsers read `\` as `/` and drop blanks: an address with either is not what it seems.
 fn is_picture(url: &str) -> bool {
     if url.contains(|it: char| it.is_whitespace() || it.is_control() || it == '\\') {
         return false;
@@ -158,7 +158,7 @@ fn options(fields: &mut Fields) -> Option<Vec<Choice>> {
         return None;
     }
     let choices: Option<Vec<Choice>> =
-        (1..).zip(&items).map(|(place, item)| choice(place, item)).collect();
+        (1..).zip(&items).map(|(number, item)| choice(number, item)).collect();
     if choices.is_none() {
         let reason = format!(
             "must each have texts of at most {OPTION_CHARS_MAX} characters, \
@@ -169,17 +169,17 @@ fn options(fields: &mut Fields) -> Option<Vec<Choice>> {
     choices
 }
 
-/// One choice; its id is its own or its place in the list.
-fn choice(place: u64, item: &Value) -> Option<Choice> {
+/// One choice; its id is its own or its number in the list.
+fn choice(number: u64, item: &Value) -> Option<Choice> {
     let members = item.as_object()?;
     let text = |name: &str| match members.get(name) {
         None | Some(Value::Null) => Some(String::new()),
         Some(value) => limited(value, OPTION_CHARS_MAX).ok(),
     };
     let id = match members.get("id") {
-        None | Some(Value::Null) => place,
+        None | Some(Value::Null) => number,
         Some(Value::String(digits)) => digits.parse().ok()?,
-        Some(number) => number.as_u64()?,
+        Some(id) => id.as_u64()?,
     };
     Some(Choice { id, name: text("name")?, option_name: text("optionName")?, desc: text("desc")? })
 }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn wrong(body: &Value) -> Vec<String> {
-        match Draft::whole(fields(body), &[]) {
+        match Edit::whole(fields(body), &[]) {
             Ok(_) => Vec::new(),
             Err(problem) => problem.errors().iter().map(|error| error.field.clone()).collect(),
         }
@@ -254,18 +254,18 @@ mod tests {
 
     #[test]
     fn a_part_names_something_and_leaves_the_rest_as_it_was() {
-        let article = Draft::whole(fields(&json!({"name": "X", "price": 1, "stock": 5})), &[])
+        let product = Edit::whole(fields(&json!({"name": "X", "price": 1, "stock": 5})), &[])
             .expect("sound")
-            .into_article();
-        assert_eq!(article.policy, Policy::Cancel);
-        assert!(Draft::part(fields(&json!({"colour": "red"}))).is_err());
-        let part = Draft::part(fields(&json!({"stock": 7}))).expect("sound");
-        let changed = part.laid_over(article.clone());
-        assert_eq!(changed, Article { stock: 7, ..article.clone() });
+            .into_product();
+        assert_eq!(product.policy, Policy::Cancel);
+        assert!(Edit::part(fields(&json!({"colour": "red"}))).is_err());
+        let part = Edit::part(fields(&json!({"stock": 7}))).expect("sound");
+        let changed = part.laid_over(product.clone());
+        assert_eq!(changed, Product { stock: 7, ..product.clone() });
 
-        let whole = Draft::whole(fields(&json!({"name": "Y", "price": 2, "stock": 1})), &["stock"]);
+        let whole = Edit::whole(fields(&json!({"name": "Y", "price": 2, "stock": 1})), &["stock"]);
         let replaced = whole.expect("sound").in_place_of(&changed);
         assert_eq!((replaced.name.as_str(), replaced.stock, replaced.version), ("Y", 1, 1));
-        assert!(Draft::whole(fields(&json!({"name": "Y", "price": 2})), &["stock"]).is_err());
+        assert!(Edit::whole(fields(&json!({"name": "Y", "price": 2})), &["stock"]).is_err());
     }
 }

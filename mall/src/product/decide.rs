@@ -17,7 +17,7 @@ pub(super) enum Decision {
     Ended,
 }
 
-/// What is heard of an order.
+/// What happened to an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Input {
     /// It was placed; whether the stock is `enough` for it.
@@ -134,8 +134,8 @@ mod tests {
         ];
         for number in 0..inputs.len().pow(5) {
             let (mut before, mut taken) = (None, 0);
-            for place in 0..5 {
-                let input = inputs[number / inputs.len().pow(place) % inputs.len()];
+            for turn in 0..5 {
+                let input = inputs[number / inputs.len().pow(turn) % inputs.len()];
                 let step = step(before, input);
                 match step {
                     Step::Take => taken += 1,

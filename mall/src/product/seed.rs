@@ -1,22 +1,46 @@
 //! The curriculum's five products, written once into an empty service.
 
 use events::Cause;
-use events::store::sqlite::Write;
+use events::store::Write;
 
-use super::article::{Article, Choice, Policy};
 use super::handlers::publish;
-use super::store::sqlite;
+use super::model::{Choice, Policy, Product};
+use super::store;
 
-/// Name, name of the choice and description.
-type Variant = (&'static str, &'static str, &'static str);
+/// One product; ids count from 1, and price and stock follow the id.
+struct Seed {
+    name: &'static str,
+    policy: Policy,
+    choices: &'static [Variant],
+}
 
-/// Name, policy and choices; ids count from 1, and price and stock follow the id.
-const SEEDS: [(&str, Policy, &[Variant]); 5] = [
-    ("TV", Policy::Cancel, &[("size", "55", "55 in"), ("size", "65", "65 in")]),
-    ("MASK", Policy::Cancel, &[]),
-    ("NOTEBOOK", Policy::Cancel, &[("memory", "16", "16 GB"), ("memory", "32", "32 GB")]),
-    ("TABLE", Policy::Reject, &[]),
-    ("CLOCK", Policy::Cancel, &[]),
+/// One way to have it.
+struct Variant {
+    name: &'static str,
+    option_name: &'static str,
+    desc: &'static str,
+}
+
+const SEEDS: [Seed; 5] = [
+    Seed {
+        name: "TV",
+        policy: Policy::Cancel,
+        choices: &[
+            Variant { name: "size", option_name: "55", desc: "55 in" },
+            Variant { name: "size", option_name: "65", desc: "65 in" },
+        ],
+    },
+    Seed { name: "MASK", policy: Policy::Cancel, choices: &[] },
+    Seed {
+        name: "NOTEBOOK",
+        policy: Policy::Cancel,
+        choices: &[
+            Variant { name: "memory", option_name: "16", desc: "16 GB" },
+            Variant { name: "memory", option_name: "32", desc: "32 GB" },
+        ],
+    },
+    Seed { name: "TABLE", policy: Policy::Reject, choices: &[] },
+    Seed { name: "CLOCK", policy: Policy::Cancel, choices: &[] },
 ];
 
 const PRICE_STEP: u64 = 10_000;
@@ -24,23 +48,23 @@ const STOCK_STEP: u64 = 10;
 
 /// Writes the seeds where that was never done; whether it was done now.
 pub(super) fn sow(write: &mut Write<'_>) -> Result<bool, events::Error> {
-    if !sqlite::claim_seeding(write.sql())? {
+    if !store::claim_seeding(write.sql())? {
         return Ok(false);
     }
-    for (place, (name, policy, choices)) in (1..).zip(SEEDS) {
-        let mut article = Article {
+    for (number, Seed { name, policy, choices }) in (1..).zip(SEEDS) {
+        let mut product = Product {
             id: 0,
             name: name.to_owned(),
-            price: place * PRICE_STEP,
-            stock: place * STOCK_STEP,
+            price: number * PRICE_STEP,
+            stock: number * STOCK_STEP,
             image_url: format!("/goods/img/{name}"),
             options: choices_of(choices),
             policy,
             version: 1,
             deleted: false,
         };
-        article.id = sqlite::insert(write.sql(), &article)?;
-        publish(write, &article, &Cause::default())?;
+        product.id = store::insert(write.sql(), &product)?;
+        publish(write, &product, &Cause::default())?;
     }
     Ok(true)
 }
@@ -48,11 +72,11 @@ pub(super) fn sow(write: &mut Write<'_>) -> Result<bool, events::Error> {
 fn choices_of(choices: &[Variant]) -> Vec<Choice> {
     (1..)
         .zip(choices)
-        .map(|(id, (name, option_name, desc))| Choice {
+        .map(|(id, variant)| Choice {
             id,
-            name: (*name).to_owned(),
-            option_name: (*option_name).to_owned(),
-            desc: (*desc).to_owned(),
+            name: variant.name.to_owned(),
+            option_name: variant.option_name.to_owned(),
+            desc: variant.desc.to_owned(),
         })
         .collect()
 }

@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use events::store::sqlite::Write;
+use events::store::Write;
 use events::{Cause, Database, Error};
 
 pub(crate) use super::handlers::{OnDelivery, OnOrder};
 
-use super::article::{Article, Policy};
 use super::decide::Decision;
 use super::handlers::publish;
-use super::store::sqlite;
+use super::model::{Policy, Product};
+use super::store;
 
-pub(crate) const SCHEMA: &[&str] = sqlite::SCHEMA;
+pub(crate) const SCHEMA: &[&str] = store::SCHEMA;
 
 /// Orders the simulation never gets beyond.
 const ORDERS_MAX: u64 = 100;
 
 pub(crate) fn register(write: &mut Write<'_>, stock: u64) -> Result<(), Error> {
-    let mut article = Article {
+    let mut product = Product {
         id: 0,
         name: "X".to_owned(),
         price: 1,
@@ -29,26 +29,34 @@ pub(crate) fn register(write: &mut Write<'_>, stock: u64) -> Result<(), Error> {
         version: 1,
         deleted: false,
     };
-    article.id = sqlite::insert(write.sql(), &article)?;
-    publish(write, &article, &Cause::default())?;
+    product.id = store::insert(write.sql(), &product)?;
+    publish(write, &product, &Cause::default())?;
     Ok(())
 }
 
-/// Order, product and quantity of everything that is taken.
-pub(crate) fn taken(database: &Database) -> Result<Vec<(u64, u64, u64)>, Error> {
+/// Goods that are taken for an order.
+pub(crate) struct Taken {
+    pub(crate) order: u64,
+    pub(crate) product: u64,
+    pub(crate) quantity: u64,
+}
+
+/// Everything that is taken.
+pub(crate) fn taken(database: &Database) -> Result<Vec<Taken>, Error> {
     let mut taken = Vec::new();
     for order in 1..=ORDERS_MAX {
-        let decided = database.read(|connection| sqlite::decided(connection, order))?;
+        let decided = database.read(|rows| store::decided(rows, order))?;
         if let Some(decided) = decided.filter(|it| it.decision == Decision::Taken) {
-            taken.push((order, decided.product_id, decided.quantity));
+            let (product, quantity) = (decided.product_id, decided.quantity);
+            taken.push(Taken { order, product, quantity });
         }
     }
     Ok(taken)
 }
 
 pub(crate) fn stock(database: &Database) -> Result<BTreeMap<u64, u64>, Error> {
-    database.read(|connection| {
-        let products = (1..).map_while(|id| sqlite::find(connection, id).transpose());
+    database.read(|rows| {
+        let products = (1..).map_while(|id| store::find(rows, id).transpose());
         products.map(|it| it.map(|it| (it.id, it.stock))).collect()
     })
 }

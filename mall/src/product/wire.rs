@@ -1,8 +1,8 @@
-//! What product says and hears: its events, its bodies, and its own reading of others' events.
+//! What product writes and reads on the wire: its events, its bodies, and its own reading of others' events.
 
 use serde::{Deserialize, Serialize};
 
-use super::article::{Article, Choice};
+use super::model::{Choice, Product};
 use crate::condition::Shown;
 
 /// The data of ProductChanged.
@@ -40,7 +40,7 @@ pub(super) struct ProductRestocked {
 /// A product as bodies show it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Product<'a> {
+pub(super) struct ProductBody<'a> {
     id: u64,
     name: &'a str,
     price: u64,
@@ -61,36 +61,36 @@ pub(super) struct OfOrder {
 }
 
 impl<'a> ProductChanged<'a> {
-    pub(super) fn of(article: &'a Article) -> ProductChanged<'a> {
+    pub(super) fn of(product: &'a Product) -> ProductChanged<'a> {
         ProductChanged {
-            product_id: article.id,
-            product_name: &article.name,
-            product_price: article.price,
-            product_stock: article.stock,
-            image_url: &article.image_url,
-            stock_policy: article.policy.as_str(),
-            version: article.version,
-            deleted: article.deleted,
+            product_id: product.id,
+            product_name: &product.name,
+            product_price: product.price,
+            product_stock: product.stock,
+            image_url: &product.image_url,
+            stock_policy: product.policy.as_str(),
+            version: product.version,
+            deleted: product.deleted,
         }
     }
 }
 
-impl<'a> Product<'a> {
-    pub(super) fn of(article: &'a Article) -> Product<'a> {
-        Product {
-            id: article.id,
-            name: &article.name,
-            price: article.price,
-            stock: article.stock,
-            image_url: &article.image_url,
-            options: &article.options,
-            stock_policy: article.policy.as_str(),
-            version: article.version,
+impl<'a> ProductBody<'a> {
+    pub(super) fn of(product: &'a Product) -> ProductBody<'a> {
+        ProductBody {
+            id: product.id,
+            name: &product.name,
+            price: product.price,
+            stock: product.stock,
+            image_url: &product.image_url,
+            options: &product.options,
+            stock_policy: product.policy.as_str(),
+            version: product.version,
         }
     }
 
     /// The product with its tag.
-    pub(super) fn shown(article: &'a Article) -> Shown {
-        Shown::of(&Product::of(article), article.version)
+    pub(super) fn shown(product: &'a Product) -> Shown {
+        Shown::of(&ProductBody::of(product), product.version)
     }
 }

@@ -231,7 +231,7 @@ fn of_many_that_change_one_state_one_does() {
     const WRITERS: usize = 8;
     const ROUNDS: u64 = 5;
     let mall = Mall::start();
-    let address = mall.service(Name::Product).address();
+    let address = mall.endpoint(Name::Product).address();
     let token = mall.token(ADMIN, chassis::identity::Role::OrderAdmin);
     for round in 0..ROUNDS {
         let tag = etag(&mall.get(Name::Product, "/products/1").send());

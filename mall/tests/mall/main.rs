@@ -16,3 +16,4 @@ mod my_page;
 mod orders;
 mod products;
 mod texts;
+mod upgrade;

@@ -294,7 +294,7 @@ fn a_client_that_goes_away_during_the_check_leaves_no_order() {
          idempotency-key: gone\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let address = mall.service(Name::Order).address();
+    let address = mall.endpoint(Name::Order).address();
     let gone: Vec<_> = (0..8)
         .map(|_| {
             let mut client = std::net::TcpStream::connect(address).expect("it listens");

@@ -12,8 +12,8 @@ use chassis::http::{Listener, Stop};
 use chassis::identity::{Role, Signer, Verifier};
 use events::{Broker, Control, Database, Event, Log, Offset, Retry, Topic};
 use jiff::Timestamp;
-use mall::service::{Listen, serving};
-use mall::{Account, Delivery, Faults, Name, Order, Product, Service, Setting};
+use mall::endpoint::{Listen, serving};
+use mall::{Components, Endpoint, Faults, Name, account, delivery, order, product};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -34,7 +34,7 @@ pub(crate) struct Mall {
     pub(crate) log: Arc<Log>,
     pub(crate) controls: Vec<Control>,
     pub(crate) runtime: Runtime,
-    services: BTreeMap<Name, Service>,
+    endpoints: BTreeMap<Name, Endpoint>,
     signer: Arc<Signer>,
     databases: Vec<(Name, Database)>,
     loops: Stop,
@@ -46,11 +46,11 @@ pub(crate) struct Mall {
 const SERVED: [Name; 4] = [Name::Order, Name::Product, Name::Delivery, Name::Account];
 
 /// The services, open.
-struct Open {
-    order: Order,
-    product: Product,
-    delivery: Delivery,
-    account: Account,
+struct Services {
+    order: order::Service,
+    product: product::Service,
+    delivery: delivery::Service,
+    account: account::Service,
 }
 
 /// An answer, read whole.
@@ -74,8 +74,8 @@ fn now() -> Instant {
     Instant::now()
 }
 
-fn setting(data: &Path, log: Arc<Log>, stock_check: SocketAddr) -> Setting {
-    Setting {
+pub(crate) fn components(data: &Path, log: Arc<Log>, stock_check: SocketAddr) -> Components {
+    Components {
         data: data.to_owned(),
         broker: log,
         clock: chassis::clock::component(),
@@ -90,13 +90,13 @@ fn setting(data: &Path, log: Arc<Log>, stock_check: SocketAddr) -> Setting {
     }
 }
 
-impl Open {
-    fn all(setting: &Setting) -> Open {
-        Open {
-            account: Account::open(setting.clone()).expect("account opens"),
-            order: Order::open(setting.clone()).expect("order opens"),
-            product: Product::open(setting.clone()).expect("product opens"),
-            delivery: Delivery::open(setting.clone()).expect("delivery opens"),
+impl Services {
+    fn open(components: &Components) -> Services {
+        Services {
+            account: account::Service::open(components.clone()).expect("account opens"),
+            order: order::Service::open(components.clone()).expect("order opens"),
+            product: product::Service::open(components.clone()).expect("product opens"),
+            delivery: delivery::Service::open(components.clone()).expect("delivery opens"),
         }
     }
 
@@ -108,11 +108,11 @@ impl Open {
             self.account.loops(stop),
         ];
         let mut controls = Vec::new();
-        for (loops, handles) in parts {
-            for (at, run) in loops.into_iter().enumerate() {
+        for loops in parts {
+            for (at, run) in loops.run.into_iter().enumerate() {
                 cores.spawn_on(at, run);
             }
-            controls.extend(handles);
+            controls.extend(loops.controls);
         }
         controls
     }
@@ -154,7 +154,7 @@ impl Mall {
         Mall::start_in(tempfile::tempdir().expect("a folder"))
     }
 
-    fn start_in(folder: TempDir) -> Mall {
+    pub(crate) fn start_in(folder: TempDir) -> Mall {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let cores = Arc::new(Cores::start(2).expect("threads start"));
         let topics = mall::TOPICS.map(|name| Topic::parse(name).expect("a topic"));
@@ -165,22 +165,22 @@ impl Mall {
         let listeners = SERVED.map(|name| (name, Listener::bind(any).expect("a port")));
         let product = listeners.iter().find(|(name, _)| *name == Name::Product);
         let stock_check = product.expect("one of them").1.address();
-        let setting = setting(folder.path(), log.clone(), stock_check);
-        let open = Open::all(&setting);
+        let components = components(folder.path(), log.clone(), stock_check);
+        let open = Services::open(&components);
         let signer = Signer::open(&folder.path().join("account/signing.key")).expect("a key");
         let loops = Stop::new();
         let controls = open.run(&cores, &loops);
-        let services = listeners.map(|(name, listener)| {
+        let endpoints = listeners.map(|(name, listener)| {
             let listen = open.listen(name, cores.clone(), listener.address());
-            let pause = setting.faults.pause(name);
-            (name, Service::start_on(name, listener, pause, listen).expect("it serves"))
+            let pause = components.faults.pause(name);
+            (name, Endpoint::start_on(name, listener, pause, listen).expect("it serves"))
         });
         let mall = Mall {
-            faults: setting.faults,
+            faults: components.faults,
             log,
             controls,
             runtime: runtime.expect("a runtime"),
-            services: services.into(),
+            endpoints: endpoints.into(),
             signer: Arc::new(signer),
             databases: open.databases(),
             loops,
@@ -198,16 +198,16 @@ impl Mall {
         Mall::start_in(folder)
     }
 
-    pub(crate) fn service(&self, name: Name) -> &Service {
-        &self.services[&name]
+    pub(crate) fn endpoint(&self, name: Name) -> &Endpoint {
+        &self.endpoints[&name]
     }
 
     pub(crate) fn stop(&self, name: Name) {
-        self.runtime.block_on(self.service(name).stop());
+        self.runtime.block_on(self.endpoint(name).stop());
     }
 
     pub(crate) fn resume(&self, name: Name) {
-        self.service(name).start().expect("the address is free");
+        self.endpoint(name).start().expect("the address is free");
     }
 
     /// A token for `subject`, signed with the mall's own key.
@@ -238,7 +238,7 @@ impl Mall {
     }
 
     pub(crate) fn ask(&self, name: Name, method: &str, path: &str) -> Ask<'_> {
-        let address = self.service(name).address();
+        let address = self.endpoint(name).address();
         let request =
             http::Request::builder().method(method).uri(format!("http://{address}{path}"));
         Ask { mall: self, request, body: None }
@@ -381,8 +381,8 @@ impl Mall {
 
 impl Drop for Mall {
     fn drop(&mut self) {
-        for service in self.services.values() {
-            drop(service.close());
+        for endpoint in self.endpoints.values() {
+            drop(endpoint.close());
         }
         self.loops.stop();
         let databases = std::mem::take(&mut self.databases);
@@ -392,7 +392,7 @@ impl Drop for Mall {
             }
             self.log.close().await;
         });
-        self.services.clear();
+        self.endpoints.clear();
         if let Some(cores) = self.cores.take().and_then(Arc::into_inner) {
             cores.stop();
         }

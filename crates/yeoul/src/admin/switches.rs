@@ -8,25 +8,25 @@ use chassis::http::fields::Fields;
 use chassis::http::{Problem, Response, empty};
 use events::subscription::Control;
 use http::{HeaderMap, StatusCode};
-use mall::{Faults, Name, Service};
+use mall::{Endpoint, Faults, Name};
 use tracing::error;
 
 use super::problem;
 
-/// The mall's services and their faults.
+/// Where the mall's services are served, and their faults.
 pub(crate) struct Switches {
-    pub(crate) services: Arc<Vec<Service>>,
+    pub(crate) endpoints: Arc<Vec<Endpoint>>,
     pub(crate) faults: Faults,
 }
 
 impl Switches {
     pub(super) async fn stop(&self, name: &str) -> Result<Response, Problem> {
-        self.service(name)?.stop().await;
+        self.endpoint(name)?.stop().await;
         Ok(empty(StatusCode::NO_CONTENT))
     }
 
     pub(super) async fn start(&self, name: &str) -> Result<Response, Problem> {
-        let started = self.service(name)?.start();
+        let started = self.endpoint(name)?.start();
         started.map_err(|cause| {
             error!(%cause, name, "a service could not be started again");
             Problem::conflict("its address has been taken by another process")
@@ -53,9 +53,9 @@ impl Switches {
         Ok(empty(StatusCode::NO_CONTENT))
     }
 
-    fn service(&self, name: &str) -> Result<&Service, Problem> {
+    fn endpoint(&self, name: &str) -> Result<&Endpoint, Problem> {
         let name = parse(name)?;
-        self.services.iter().find(|service| service.name() == name).ok_or_else(Problem::not_found)
+        self.endpoints.iter().find(|it| it.name() == name).ok_or_else(Problem::not_found)
     }
 }
 

@@ -15,8 +15,8 @@ use chassis::http::{Listener, Path, Problem, Request, Response, Serve, Trace};
 use chassis::identity::Verifier;
 use events::subscription::Control;
 use events::{Database, Topic, relay};
-use mall::service::{Listen, serving};
-use mall::{Account, Delivery, Faults, Loop, Name, Order, Product, Service, Setting};
+use mall::endpoint::{Listen, serving};
+use mall::{Components, Endpoint, Faults, Loop, Name, account, delivery, order, product};
 use serde_json::{Value, json};
 
 use super::layer::{Layer, Ports, Stores, damaged};
@@ -34,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// A running mall.
 pub(crate) struct Mall {
     layer: Layer,
-    services: Arc<Vec<Service>>,
+    endpoints: Arc<Vec<Endpoint>>,
     databases: Vec<(Name, Database)>,
     controls: Vec<Control>,
     /// One for each of the databases, in their order.
@@ -44,10 +44,10 @@ pub(crate) struct Mall {
 
 /// The four services that keep state, open.
 struct Services {
-    order: Order,
-    product: Product,
-    delivery: Delivery,
-    account: Account,
+    order: order::Service,
+    product: product::Service,
+    delivery: delivery::Service,
+    account: account::Service,
 }
 
 impl Mall {
@@ -72,7 +72,7 @@ impl Mall {
 
         let verifier = Verifier::new(&Default::default());
         let faults = Faults::new(faults);
-        let setting = Setting {
+        let components = Components {
             data: folder.path().to_owned(),
             broker: stores.log.clone(),
             clock: clock::component(),
@@ -85,29 +85,29 @@ impl Mall {
             sign_up: settings.sign_up,
             seed: settings.seed,
         };
-        let open = Services::open(&setting)?;
+        let open = Services::open(&components)?;
         for (name, address) in &addresses {
             plan.gateway.set_upstream(name.as_str(), *address);
         }
         let identity = Identity::open(&folder, &plan.gateway, verifier)?;
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
-        let (loops, controls) = open.loops(&layer, &setting, &plan.topics);
-        let relays = open.relays(&layer, &setting);
+        let (loops, controls) = open.loops(&layer, &components, &plan.topics);
+        let relays = open.relays(&layer, &components);
         // Before the first request and the first event: on what does not fit nothing may run.
         vouch::before_running(layer.data(), &controls, &relays).await?;
-        let services = open.listen(&layer, &faults, &mut listeners)?;
+        let endpoints = open.listen(&layer, &faults, &mut listeners)?;
         layer.run(loops);
-        open.rest_views(&layer, &setting);
-        let services = Arc::new(services);
+        open.rest_views(&layer, &components);
+        let endpoints = Arc::new(endpoints);
         let switches = faults
             .enabled()
-            .then(|| Switches { services: services.clone(), faults: faults.clone() });
+            .then(|| Switches { endpoints: endpoints.clone(), faults: faults.clone() });
         layer.readiness.missing("views", "catching up");
         let databases = open.databases();
         let loops = Loops { subscriptions: controls.clone(), relays: relays.clone() };
         let admin = layer.admin_of(plan.shown, loops, switches);
         layer.open(ports, admin.clone())?;
-        Ok(Mall { databases, layer, services, controls, relays, admin })
+        Ok(Mall { databases, layer, endpoints, controls, relays, admin })
     }
 
     /// Resolves once everything committed has been relayed, handled and folded, and nothing is in
@@ -149,15 +149,15 @@ impl Mall {
     /// The ready line.
     pub(crate) fn addresses(&self) -> Value {
         let mut ready = self.layer.addresses();
-        for service in self.services.iter() {
-            ready[service.name().as_str()] = json!(format!("http://{}", service.address()));
+        for endpoint in self.endpoints.iter() {
+            ready[endpoint.name().as_str()] = json!(format!("http://{}", endpoint.address()));
         }
         ready
     }
 
     /// Ends it in order; see `process`.
     pub(crate) async fn end(self) {
-        let closing: Vec<_> = self.services.iter().filter_map(Service::close).collect();
+        let closing: Vec<_> = self.endpoints.iter().filter_map(Endpoint::close).collect();
         self.layer.end_connections().await;
         for stop in closing {
             stop.drain(process::DRAIN).await;
@@ -171,13 +171,13 @@ impl Mall {
 }
 
 impl Services {
-    fn open(setting: &Setting) -> Result<Services, Failure> {
+    fn open(components: &Components) -> Result<Services, Failure> {
         let refuse = |what: &'static str| move |error: mall::Error| damaged(what, &error);
         Ok(Services {
-            account: Account::open(setting.clone()).map_err(refuse("account"))?,
-            product: Product::open(setting.clone()).map_err(refuse("product"))?,
-            order: Order::open(setting.clone()).map_err(refuse("order"))?,
-            delivery: Delivery::open(setting.clone()).map_err(refuse("delivery"))?,
+            account: account::Service::open(components.clone()).map_err(refuse("account"))?,
+            product: product::Service::open(components.clone()).map_err(refuse("product"))?,
+            order: order::Service::open(components.clone()).map_err(refuse("order"))?,
+            delivery: delivery::Service::open(components.clone()).map_err(refuse("delivery"))?,
         })
     }
 
@@ -187,16 +187,16 @@ impl Services {
         layer: &Layer,
         faults: &Faults,
         listeners: &mut BTreeMap<Name, Listener>,
-    ) -> Result<Vec<Service>, Failure> {
-        let mut services = Vec::new();
+    ) -> Result<Vec<Endpoint>, Failure> {
+        let mut endpoints = Vec::new();
         for name in Name::ALL {
             let listener = listeners.remove(&name).expect("every service has a listener");
             let address = listener.address();
             let listen = self.listen_of(name, address, layer, faults);
-            let service = Service::start_on(name, listener, faults.pause(name), listen);
-            services.push(service.map_err(process::port)?);
+            let endpoint = Endpoint::start_on(name, listener, faults.pause(name), listen);
+            endpoints.push(endpoint.map_err(process::port)?);
         }
-        Ok(services)
+        Ok(endpoints)
     }
 
     fn listen_of(&self, name: Name, address: SocketAddr, layer: &Layer, faults: &Faults) -> Listen {
@@ -233,7 +233,7 @@ impl Services {
     fn loops(
         &self,
         layer: &Layer,
-        setting: &Setting,
+        components: &Components,
         topics: &[Topic],
     ) -> (Vec<Loop>, Vec<Control>) {
         let parts = [
@@ -244,17 +244,17 @@ impl Services {
         ];
         let mut controls = Vec::new();
         let mut loops: Vec<Loop> = Vec::new();
-        for (part, handles) in parts {
-            loops.extend(part);
-            controls.extend(handles);
+        for part in parts {
+            loops.extend(part.run);
+            controls.extend(part.controls);
         }
-        let resting = setting.faults.pause(Name::Mypage).handlers();
-        let fault = setting.faults.events(Name::Mypage);
+        let resting = components.faults.pause(Name::Mypage).handlers();
+        let fault = components.faults.events(Name::Mypage);
         let name = Name::Mypage.as_str();
-        let (folds, handles) = layer.folds(name, topics, setting.retry, (&resting, &fault));
+        let (folds, handles) = layer.folds(name, topics, components.retry, (&resting, &fault));
         loops.extend(folds);
         controls.extend(handles);
-        if let Some((hears, control)) = layer.remember(setting.retry) {
+        if let Some((hears, control)) = layer.remember(components.retry) {
             loops.push(hears);
             controls.push(control);
         }
@@ -262,8 +262,8 @@ impl Services {
     }
 
     /// Has the views say since when they are stale while their fold rests.
-    fn rest_views(&self, layer: &Layer, setting: &Setting) {
-        let mut resting = setting.faults.pause(Name::Mypage).handlers();
+    fn rest_views(&self, layer: &Layer, components: &Components) {
+        let mut resting = components.faults.pause(Name::Mypage).handlers();
         let views = layer.views.clone();
         layer.cores.spawn_on(0, async move {
             // While the fold rests, what is read is as of now.
@@ -275,9 +275,9 @@ impl Services {
     }
 
     /// The relays' handles, one for each of the databases.
-    fn relays(&self, layer: &Layer, setting: &Setting) -> Vec<relay::Control> {
+    fn relays(&self, layer: &Layer, components: &Components) -> Vec<relay::Control> {
         let relay = |(name, database): (Name, Database)| {
-            let paused = setting.faults.pause(name).relay();
+            let paused = components.faults.pause(name).relay();
             relay::Control::of(database, layer.log.clone(), paused)
         };
         self.databases().into_iter().filter_map(relay).collect()

@@ -2,13 +2,13 @@
 
 use chassis::identity::Role;
 use events::Database;
-use events::store::sqlite::{Options, Publishes};
+use events::store::{Options, Publishes};
 use tempfile::TempDir;
 
 use super::*;
 use crate::Name;
 use crate::blocking::wait;
-use crate::setting::topic;
+use crate::components::topic;
 
 const KEY: ChainKey = [7; 32];
 
@@ -63,7 +63,7 @@ impl Place {
         let folder = tempfile::tempdir().expect("a folder");
         let options = Options {
             path: folder.path().join("service.db"),
-            schema: sqlite::SCHEMA,
+            schema: store::SCHEMA,
             publishes: Some(Publishes { source: "account".into(), topic: topic(Name::Account) }),
             clock: chassis::clock::component(),
         };
@@ -76,7 +76,7 @@ impl Place {
             role: Role::OrderCustomer,
             sequence: 1,
         };
-        wait(database.write(move |write| sqlite::insert(write.sql(), &user))).expect("inserted");
+        wait(database.write(move |write| store::insert(write.sql(), &user))).expect("inserted");
         Place { database, ended: Ended::new(100), _folder: folder }
     }
 

@@ -5,7 +5,9 @@ use events::Error;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::delivery::decide::State;
-use crate::delivery::parcel::Parcel;
+use crate::delivery::model::Delivery;
+use crate::listed::Listed;
+use crate::listed::store::sqlite::Rows;
 
 /// The schema, one migration after the other.
 pub(in crate::delivery) const SCHEMA: &[&str] = &[
@@ -17,11 +19,18 @@ pub(in crate::delivery) const SCHEMA: &[&str] = &[
      CREATE INDEX parcel_by_customer ON parcel (customer_id, id);
      CREATE TABLE tombstone (order_id INTEGER PRIMARY KEY) STRICT;",
     sessions::TABLE,
+    // Tables are called what their rows are called.
+    "ALTER TABLE parcel RENAME TO deliveries;
+     DROP INDEX parcel_by_customer;
+     CREATE INDEX deliveries_by_customer ON deliveries (customer_id, id);",
 ];
 
 /// The delivery of that id.
-pub(in crate::delivery) fn find(connection: &Connection, id: u64) -> Result<Option<Parcel>, Error> {
-    let mut select = connection.prepare_cached("SELECT * FROM parcel WHERE id = ?1")?;
+pub(in crate::delivery) fn find(
+    connection: &Connection,
+    id: u64,
+) -> Result<Option<Delivery>, Error> {
+    let mut select = connection.prepare_cached("SELECT * FROM deliveries WHERE id = ?1")?;
     Ok(select.query_row([id], read).optional()?)
 }
 
@@ -29,8 +38,8 @@ pub(in crate::delivery) fn find(connection: &Connection, id: u64) -> Result<Opti
 pub(in crate::delivery) fn of_order(
     connection: &Connection,
     order_id: u64,
-) -> Result<Option<Parcel>, Error> {
-    let mut select = connection.prepare_cached("SELECT * FROM parcel WHERE order_id = ?1")?;
+) -> Result<Option<Delivery>, Error> {
+    let mut select = connection.prepare_cached("SELECT * FROM deliveries WHERE order_id = ?1")?;
     Ok(select.query_row([order_id], read).optional()?)
 }
 
@@ -54,47 +63,49 @@ pub(in crate::delivery) fn list(
     connection: &Connection,
     customer: Option<&str>,
     slice: Slice,
-) -> Result<(Vec<Parcel>, u64), Error> {
-    let narrow = if customer.is_some() { "WHERE customer_id = ?1" } else { "WHERE ?1 IS NULL" };
-    let count = format!("SELECT count(*) FROM parcel {narrow}");
-    let total = connection.prepare_cached(&count)?.query_row([customer], |row| row.get(0))?;
-    let select = format!("SELECT * FROM parcel {narrow} ORDER BY id LIMIT ?2 OFFSET ?3");
-    let mut select = connection.prepare_cached(&select)?;
-    let rows = select.query_map(params![customer, slice.size, slice.offset()], read)?;
-    Ok((rows.collect::<Result<_, _>>()?, total))
+) -> Result<Listed<Delivery>, Error> {
+    let narrowed = if customer.is_some() { "customer_id = ?1" } else { "?1 IS NULL" };
+    Rows { table: "deliveries", narrowed, value: customer }.list(connection, slice, read)
 }
 
 /// Stores a new delivery; its id.
-pub(in crate::delivery) fn insert(connection: &Connection, parcel: &Parcel) -> Result<u64, Error> {
-    let insert = "INSERT INTO parcel (order_id, quantity, product_id, product_name, customer_id,
+pub(in crate::delivery) fn insert(
+    connection: &Connection,
+    delivery: &Delivery,
+) -> Result<u64, Error> {
+    let insert =
+        "INSERT INTO deliveries (order_id, quantity, product_id, product_name, customer_id,
         customer_name, address, state, sequence, correlation)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     connection.prepare_cached(insert)?.execute(params![
-        parcel.order_id,
-        parcel.quantity,
-        parcel.product_id,
-        parcel.product_name,
-        parcel.customer_id,
-        parcel.customer_name,
-        parcel.address,
-        parcel.state.as_str(),
-        parcel.sequence,
-        parcel.correlation,
+        delivery.order_id,
+        delivery.quantity,
+        delivery.product_id,
+        delivery.product_name,
+        delivery.customer_id,
+        delivery.customer_name,
+        delivery.address,
+        delivery.state.as_str(),
+        delivery.sequence,
+        delivery.correlation,
     ])?;
     Ok(connection.last_insert_rowid().unsigned_abs())
 }
 
 /// Stores what may change of a delivery.
-pub(in crate::delivery) fn update(connection: &Connection, parcel: &Parcel) -> Result<(), Error> {
-    let update = "UPDATE parcel SET state = ?2, sequence = ?3 WHERE id = ?1";
-    let row = params![parcel.id, parcel.state.as_str(), parcel.sequence];
+pub(in crate::delivery) fn update(
+    connection: &Connection,
+    delivery: &Delivery,
+) -> Result<(), Error> {
+    let update = "UPDATE deliveries SET state = ?2, sequence = ?3 WHERE id = ?1";
+    let row = params![delivery.id, delivery.state.as_str(), delivery.sequence];
     connection.prepare_cached(update)?.execute(row)?;
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Parcel> {
+fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     let state: String = row.get("state")?;
-    Ok(Parcel {
+    Ok(Delivery {
         id: row.get("id")?,
         order_id: row.get("order_id")?,
         quantity: row.get("quantity")?,

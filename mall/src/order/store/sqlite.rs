@@ -5,8 +5,10 @@ use events::Error;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::idempotency::store::sqlite::{TABLE as REMEMBERED, WITH_ETAG};
+use crate::listed::Listed;
+use crate::listed::store::sqlite::Rows;
 use crate::order::decide::State;
-use crate::order::purchase::{Purchase, Replica};
+use crate::order::model::{Order, Replica};
 
 /// The schema, one migration after the other.
 pub(in crate::order) const SCHEMA: &[&str] = &[
@@ -24,11 +26,15 @@ pub(in crate::order) const SCHEMA: &[&str] = &[
     REMEMBERED,
     WITH_ETAG,
     sessions::TABLE,
+    // Tables are called what their rows are called.
+    "ALTER TABLE purchase RENAME TO orders;
+     DROP INDEX purchase_by_customer;
+     CREATE INDEX orders_by_customer ON orders (customer_id, id);",
 ];
 
 /// The order of that id.
-pub(in crate::order) fn find(connection: &Connection, id: u64) -> Result<Option<Purchase>, Error> {
-    let mut select = connection.prepare_cached("SELECT * FROM purchase WHERE id = ?1")?;
+pub(in crate::order) fn find(connection: &Connection, id: u64) -> Result<Option<Order>, Error> {
+    let mut select = connection.prepare_cached("SELECT * FROM orders WHERE id = ?1")?;
     Ok(select.query_row([id], read).optional()?)
 }
 
@@ -37,53 +43,44 @@ pub(in crate::order) fn list(
     connection: &Connection,
     customer: Option<&str>,
     slice: Slice,
-) -> Result<(Vec<Purchase>, u64), Error> {
-    let (narrow, count) = match customer {
-        Some(_) => {
-            ("WHERE customer_id = ?1", "SELECT count(*) FROM purchase WHERE customer_id = ?1")
-        }
-        None => ("WHERE ?1 IS NULL", "SELECT count(*) FROM purchase WHERE ?1 IS NULL"),
-    };
-    let total = connection.prepare_cached(count)?.query_row([customer], |row| row.get(0))?;
-    let select = format!("SELECT * FROM purchase {narrow} ORDER BY id LIMIT ?2 OFFSET ?3");
-    let mut select = connection.prepare_cached(&select)?;
-    let rows = select.query_map(params![customer, slice.size, slice.offset()], read)?;
-    Ok((rows.collect::<Result<_, _>>()?, total))
+) -> Result<Listed<Order>, Error> {
+    let narrowed = if customer.is_some() { "customer_id = ?1" } else { "?1 IS NULL" };
+    Rows { table: "orders", narrowed, value: customer }.list(connection, slice, read)
 }
 
 /// Stores a new order; its id.
-pub(in crate::order) fn insert(connection: &Connection, purchase: &Purchase) -> Result<u64, Error> {
-    let insert = "INSERT INTO purchase (product_id, product_name, image_url, quantity, price,
+pub(in crate::order) fn insert(connection: &Connection, order: &Order) -> Result<u64, Error> {
+    let insert = "INSERT INTO orders (product_id, product_name, image_url, quantity, price,
         customer_id, customer_name, customer_addr, state, reason, delivered, sequence, correlation)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     connection.prepare_cached(insert)?.execute(params![
-        purchase.product_id,
-        purchase.product_name,
-        purchase.image_url,
-        purchase.quantity,
-        purchase.price,
-        purchase.customer_id,
-        purchase.customer_name,
-        purchase.customer_addr,
-        purchase.state.as_str(),
-        purchase.reason,
-        purchase.delivered,
-        purchase.sequence,
-        purchase.correlation,
+        order.product_id,
+        order.product_name,
+        order.image_url,
+        order.quantity,
+        order.price,
+        order.customer_id,
+        order.customer_name,
+        order.customer_addr,
+        order.state.as_str(),
+        order.reason,
+        order.delivered,
+        order.sequence,
+        order.correlation,
     ])?;
     Ok(connection.last_insert_rowid().unsigned_abs())
 }
 
 /// Stores what may change of an order.
-pub(in crate::order) fn update(connection: &Connection, purchase: &Purchase) -> Result<(), Error> {
-    let update = "UPDATE purchase SET state = ?2, reason = ?3, delivered = ?4, sequence = ?5
+pub(in crate::order) fn update(connection: &Connection, order: &Order) -> Result<(), Error> {
+    let update = "UPDATE orders SET state = ?2, reason = ?3, delivered = ?4, sequence = ?5
         WHERE id = ?1";
     connection.prepare_cached(update)?.execute(params![
-        purchase.id,
-        purchase.state.as_str(),
-        purchase.reason,
-        purchase.delivered,
-        purchase.sequence,
+        order.id,
+        order.state.as_str(),
+        order.reason,
+        order.delivered,
+        order.sequence,
     ])?;
     Ok(())
 }
@@ -135,10 +132,10 @@ pub(in crate::order) fn keep_newest(
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Purchase> {
+fn read(row: &Row<'_>) -> rusqlite::Result<Order> {
     let state: String = row.get("state")?;
     let state = State::parse(&state).ok_or(rusqlite::Error::InvalidQuery)?;
-    Ok(Purchase {
+    Ok(Order {
         id: row.get("id")?,
         product_id: row.get("product_id")?,
         product_name: row.get("product_name")?,
@@ -158,8 +155,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Purchase> {
 
 #[cfg(test)]
 mod tests {
-    use events::Database;
-    use events::store::sqlite::Options;
+    use events::store::{Database, Options};
 
     use super::*;
     use crate::idempotency::store::sqlite::{recall, remember};

@@ -5,8 +5,10 @@ use events::Error;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::idempotency::store::sqlite::{TABLE as REMEMBERED, WITH_ETAG};
-use crate::product::article::{Article, Policy};
+use crate::listed::Listed;
+use crate::listed::store::sqlite::Rows;
 use crate::product::decide::Decision;
+use crate::product::model::{Policy, Product};
 
 /// The schema, one migration after the other.
 pub(in crate::product) const SCHEMA: &[&str] = &[
@@ -24,6 +26,10 @@ pub(in crate::product) const SCHEMA: &[&str] = &[
     REMEMBERED,
     WITH_ETAG,
     sessions::TABLE,
+    // Tables are called what their rows are called.
+    "ALTER TABLE article RENAME TO products;
+     DROP INDEX article_by_name;
+     CREATE INDEX products_by_name ON products (name, id);",
 ];
 
 /// What was decided about an order, and what it wanted.
@@ -35,8 +41,8 @@ pub(in crate::product) struct Decided {
 }
 
 /// The product of that id, deleted or not.
-pub(in crate::product) fn find(connection: &Connection, id: u64) -> Result<Option<Article>, Error> {
-    let mut select = connection.prepare_cached("SELECT * FROM article WHERE id = ?1")?;
+pub(in crate::product) fn find(connection: &Connection, id: u64) -> Result<Option<Product>, Error> {
+    let mut select = connection.prepare_cached("SELECT * FROM products WHERE id = ?1")?;
     Ok(select.query_row([id], read).optional()?)
 }
 
@@ -45,51 +51,46 @@ pub(in crate::product) fn list(
     connection: &Connection,
     name: Option<&str>,
     slice: Slice,
-) -> Result<(Vec<Article>, u64), Error> {
-    let narrow = match name {
-        Some(_) => "WHERE deleted = 0 AND name = ?1",
-        None => "WHERE deleted = 0 AND ?1 IS NULL",
+) -> Result<Listed<Product>, Error> {
+    let narrowed = match name {
+        Some(_) => "deleted = 0 AND name = ?1",
+        None => "deleted = 0 AND ?1 IS NULL",
     };
-    let count = format!("SELECT count(*) FROM article {narrow}");
-    let total = connection.prepare_cached(&count)?.query_row([name], |row| row.get(0))?;
-    let select = format!("SELECT * FROM article {narrow} ORDER BY id LIMIT ?2 OFFSET ?3");
-    let mut select = connection.prepare_cached(&select)?;
-    let rows = select.query_map(params![name, slice.size, slice.offset()], read)?;
-    Ok((rows.collect::<Result<_, _>>()?, total))
+    Rows { table: "products", narrowed, value: name }.list(connection, slice, read)
 }
 
 /// Stores a new product; its id.
-pub(in crate::product) fn insert(connection: &Connection, article: &Article) -> Result<u64, Error> {
-    let insert = "INSERT INTO article
+pub(in crate::product) fn insert(connection: &Connection, product: &Product) -> Result<u64, Error> {
+    let insert = "INSERT INTO products
         (name, price, stock, image_url, options, policy, version, deleted)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     connection.prepare_cached(insert)?.execute(params![
-        article.name,
-        article.price,
-        article.stock,
-        article.image_url,
-        options_text(article),
-        article.policy.as_str(),
-        article.version,
-        article.deleted,
+        product.name,
+        product.price,
+        product.stock,
+        product.image_url,
+        options_text(product),
+        product.policy.as_str(),
+        product.version,
+        product.deleted,
     ])?;
     Ok(connection.last_insert_rowid().unsigned_abs())
 }
 
 /// Stores a changed product.
-pub(in crate::product) fn update(connection: &Connection, article: &Article) -> Result<(), Error> {
-    let update = "UPDATE article SET name = ?2, price = ?3, stock = ?4, image_url = ?5,
+pub(in crate::product) fn update(connection: &Connection, product: &Product) -> Result<(), Error> {
+    let update = "UPDATE products SET name = ?2, price = ?3, stock = ?4, image_url = ?5,
         options = ?6, policy = ?7, version = ?8, deleted = ?9 WHERE id = ?1";
     connection.prepare_cached(update)?.execute(params![
-        article.id,
-        article.name,
-        article.price,
-        article.stock,
-        article.image_url,
-        options_text(article),
-        article.policy.as_str(),
-        article.version,
-        article.deleted,
+        product.id,
+        product.name,
+        product.price,
+        product.stock,
+        product.image_url,
+        options_text(product),
+        product.policy.as_str(),
+        product.version,
+        product.deleted,
     ])?;
     Ok(())
 }
@@ -141,14 +142,14 @@ pub(in crate::product) fn claim_seeding(connection: &Connection) -> Result<bool,
     Ok(connection.execute("INSERT OR IGNORE INTO seeded VALUES (1)", [])? == 1)
 }
 
-fn options_text(article: &Article) -> String {
-    serde_json::to_string(&article.options).expect("options are JSON")
+fn options_text(product: &Product) -> String {
+    serde_json::to_string(&product.options).expect("options are JSON")
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Article> {
+fn read(row: &Row<'_>) -> rusqlite::Result<Product> {
     let policy: String = row.get("policy")?;
     let options: String = row.get("options")?;
-    Ok(Article {
+    Ok(Product {
         id: row.get("id")?,
         name: row.get("name")?,
         price: row.get("price")?,

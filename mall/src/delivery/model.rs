@@ -4,7 +4,7 @@ use super::decide::State;
 
 /// One delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Parcel {
+pub(super) struct Delivery {
     /// 0 until it is stored.
     pub(super) id: u64,
     pub(super) order_id: u64,

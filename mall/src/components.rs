@@ -1,4 +1,5 @@
-//! What a service is given when it is opened: its surroundings, as components.
+//! What a service is given when it is opened (its surroundings, as components), and what it gives
+//! to be run.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -8,19 +9,20 @@ use std::sync::Arc;
 
 use chassis::http::{Networks, Stop};
 use chassis::identity::Verifier;
-use events::store::sqlite::{Options, Publishes};
+use events::store::{Options, Publishes};
 use events::{Broker, Clock, Control, Database, Handler, Relay, Retry, Subscription, Topic};
 use sessions::OnEnded;
 
-use crate::settings::{SignIn, SignUp};
-use crate::{Error, Faults, Name};
+use crate::error::Error;
+use crate::faults::Faults;
+use crate::settings::{Name, SignIn, SignUp};
 
 /// A part of a service that runs until the process stops: a subscription or a relay.
 pub type Loop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A service's surroundings.
 #[derive(Clone)]
-pub struct Setting {
+pub struct Components {
     /// The data folder; each service keeps a folder of its own name below it.
     pub data: PathBuf,
     /// Where events go and come from.
@@ -45,7 +47,7 @@ pub struct Setting {
     pub seed: bool,
 }
 
-impl Setting {
+impl Components {
     /// The service's own database, with an outbox of its own name.
     pub(crate) fn database(
         &self,
@@ -82,34 +84,42 @@ impl Setting {
     }
 }
 
-/// The loops of one service, collected while it is composed.
-pub(crate) struct Loops<'s> {
-    setting: &'s Setting,
+/// What of a service runs beside its port.
+pub struct Loops {
+    /// Its relay and its subscriptions, each to be run to its end.
+    pub run: Vec<Loop>,
+    /// The subscriptions' handles.
+    pub controls: Vec<Control>,
+}
+
+/// The loops of one service, while it is composed.
+pub(crate) struct Composed<'s> {
+    components: &'s Components,
     name: Name,
     database: Database,
     stop: Stop,
-    loops: Vec<Loop>,
-    controls: Vec<Control>,
+    loops: Loops,
 }
 
-impl<'s> Loops<'s> {
+impl<'s> Composed<'s> {
     /// The relay of `database`, to begin with.
     pub(crate) fn new(
-        setting: &'s Setting,
+        components: &'s Components,
         name: Name,
         database: &Database,
         stop: &Stop,
-    ) -> Loops<'s> {
-        let relay = Relay::new(database.clone(), setting.broker.clone())
-            .paused(setting.faults.pause(name).relay());
+    ) -> Composed<'s> {
+        let relay = Relay::new(database.clone(), components.broker.clone())
+            .paused(components.faults.pause(name).relay());
         let (database, stopped) = (database.clone(), stop.clone());
-        let loops: Vec<Loop> = vec![Box::pin(relay.run(async move { stopped.stopped().await }))];
-        Loops { setting, name, database, stop: stop.clone(), loops, controls: Vec::new() }
+        let relay: Loop = Box::pin(relay.run(async move { stopped.stopped().await }));
+        let loops = Loops { run: vec![relay], controls: Vec::new() };
+        Composed { components, name, database, stop: stop.clone(), loops }
     }
 
     /// One more: what `handler` does with the events of the service `from`.
-    pub(crate) fn subscribe<H: Handler>(mut self, from: Name, handler: H) -> Loops<'s> {
-        let Setting { broker, clock, retry, faults, .. } = self.setting;
+    pub(crate) fn subscribe<H: Handler>(mut self, from: Name, handler: H) -> Composed<'s> {
+        let Components { broker, clock, retry, faults, .. } = self.components;
         let subscription = Subscription::new(
             &format!("{}.{from}", self.name),
             topic(from),
@@ -121,15 +131,15 @@ impl<'s> Loops<'s> {
         )
         .paused(faults.pause(self.name).handlers())
         .fault(faults.events(self.name));
-        self.controls.push(subscription.control());
+        self.loops.controls.push(subscription.control());
         let stopped = self.stop.clone();
-        self.loops.push(Box::pin(subscription.run(async move { stopped.stopped().await })));
+        self.loops.run.push(Box::pin(subscription.run(async move { stopped.stopped().await })));
         self
     }
 
-    /// What runs, and the handles of the subscriptions among them.
-    pub(crate) fn finish(self) -> (Vec<Loop>, Vec<Control>) {
-        (self.loops, self.controls)
+    /// What is to be run.
+    pub(crate) fn finish(self) -> Loops {
+        self.loops
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One product.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Article {
+pub(super) struct Product {
     /// 0 until it is stored.
     pub(super) id: u64,
     pub(super) name: String,
@@ -37,7 +37,7 @@ pub(super) enum Policy {
     Cancel,
 }
 
-impl Article {
+impl Product {
     /// Whether an order of `quantity` can be served.
     pub(super) fn has(&self, quantity: u64) -> bool {
         !self.deleted && self.stock >= quantity
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn an_article_has_as_much_as_its_stock_and_nothing_once_deleted() {
-        let mut article = Article {
+        let mut product = Product {
             id: 1,
             name: "TV".into(),
             price: 10_000,
@@ -76,8 +76,8 @@ mod tests {
             version: 1,
             deleted: false,
         };
-        assert!(article.has(3) && !article.has(4));
-        article.deleted = true;
-        assert!(!article.has(1));
+        assert!(product.has(3) && !product.has(4));
+        product.deleted = true;
+        assert!(!product.has(1));
     }
 }

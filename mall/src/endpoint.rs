@@ -1,4 +1,5 @@
-//! A service that can be switched off and on again at the same address, while its process lives.
+//! Where a service is served: it can be switched off and on again at the same address, while its
+//! process lives.
 //!
 //! Off means what a dead process would look like from outside: the port refuses, no event is
 //! handled, nothing is relayed. Commits that were acknowledged stay; they are relayed when it is on
@@ -12,8 +13,8 @@ use std::time::Duration;
 use chassis::cores::Cores;
 use chassis::http::{BindError, Listener, Serve, Stop};
 
-use crate::Name;
 use crate::pause::Pause;
+use crate::settings::Name;
 
 /// How long a service that is switched off may finish the requests it is in.
 pub const DRAIN: Duration = Duration::from_secs(10);
@@ -30,8 +31,8 @@ where
     Box::new(move |listener, stop| listener.serve_on(&cores, make.clone(), stop))
 }
 
-/// One service of the mall.
-pub struct Service {
+/// The endpoint of one service of the mall.
+pub struct Endpoint {
     name: Name,
     address: SocketAddr,
     pause: Pause,
@@ -39,7 +40,7 @@ pub struct Service {
     serving: Mutex<Option<Stop>>,
 }
 
-impl Service {
+impl Endpoint {
     /// Serves `listener` at once.
     ///
     /// # Errors
@@ -49,14 +50,14 @@ impl Service {
         listener: Listener,
         pause: Pause,
         listen: Listen,
-    ) -> Result<Service, BindError> {
+    ) -> Result<Endpoint, BindError> {
         let address = listener.address();
         let stop = Stop::new();
         listen(listener, &stop)?;
-        Ok(Service { name, address, pause, listen, serving: Mutex::new(Some(stop)) })
+        Ok(Endpoint { name, address, pause, listen, serving: Mutex::new(Some(stop)) })
     }
 
-    /// Its name.
+    /// The service's name.
     pub fn name(&self) -> Name {
         self.name
     }
@@ -112,9 +113,9 @@ impl Service {
     }
 }
 
-impl std::fmt::Debug for Service {
+impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Service")
+        f.debug_struct("Endpoint")
             .field("name", &self.name)
             .field("address", &self.address)
             .field("on", &self.is_on())
@@ -156,23 +157,23 @@ mod tests {
         let cores = Arc::new(Cores::start(2).expect("threads start"));
         let listener = Listener::bind("127.0.0.1:0".parse().expect("an address")).expect("free");
         let listen = serving(cores, |_| Always);
-        let service =
-            Service::start_on(Name::Order, listener, Pause::new(), listen).expect("it serves");
-        let handlers = service.pause.handlers();
+        let endpoint =
+            Endpoint::start_on(Name::Order, listener, Pause::new(), listen).expect("it serves");
+        let handlers = endpoint.pause.handlers();
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         for _ in 0..2 {
-            assert!(answers(service.address()));
+            assert!(answers(endpoint.address()));
             assert!(!*handlers.borrow());
 
-            runtime.block_on(service.stop());
-            runtime.block_on(service.stop());
-            assert!(!service.is_on() && !answers(service.address()));
+            runtime.block_on(endpoint.stop());
+            runtime.block_on(endpoint.stop());
+            assert!(!endpoint.is_on() && !answers(endpoint.address()));
             assert!(*handlers.borrow());
 
-            service.start().expect("the address is still free");
-            service.start().expect("on already");
-            assert!(service.is_on());
+            endpoint.start().expect("the address is still free");
+            endpoint.start().expect("on already");
+            assert!(endpoint.is_on());
         }
     }
 }

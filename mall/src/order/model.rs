@@ -4,7 +4,7 @@ use super::decide::{Known, State};
 
 /// One order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Purchase {
+pub(super) struct Order {
     /// 0 until it is stored.
     pub(super) id: u64,
     pub(super) product_id: u64,

@@ -1,0 +1,3 @@
+//! How a slice is read out of a table: one module per engine.
+
+pub(crate) mod sqlite;
