@@ -10,8 +10,11 @@ mod api;
 mod attempts;
 mod decide;
 mod family;
+mod issuer;
 mod limits;
 mod password;
+mod publish;
+mod refresh;
 mod revocation;
 mod seed;
 mod store;
@@ -30,7 +33,7 @@ use tracing::info;
 pub use api::Server;
 
 use self::attempts::SignUps;
-use self::family::ChainKey;
+use self::issuer::Issuer;
 use self::password::Passwords;
 use crate::blocking;
 use crate::components::{Components, Composed, Loops};
@@ -46,11 +49,8 @@ const CHAIN_FILE: &str = "refresh.key";
 #[derive(Clone)]
 pub struct Service {
     components: Components,
-    database: Database,
-    passwords: Passwords,
+    issuer: Issuer,
     sign_ups: Arc<Mutex<SignUps>>,
-    signer: Arc<Signer>,
-    chain: ChainKey,
 }
 
 impl Service {
@@ -74,29 +74,35 @@ impl Service {
             info!("the demo's users were written");
         }
         let sign_ups = Arc::new(Mutex::new(SignUps::new(&components.sign_up)));
-        Ok(Service { components, database, passwords, sign_ups, signer: Arc::new(signer), chain })
+        let issuer = Issuer {
+            database,
+            passwords,
+            signer: Arc::new(signer),
+            verifier: components.verifier.clone(),
+            chain,
+            clock: components.clock.clone(),
+            client: components.seed.then_some(seed::CLIENT),
+        };
+        Ok(Service { components, issuer, sign_ups })
     }
 
     /// What signs this service's tokens.
     pub fn signer(&self) -> &Signer {
-        &self.signer
+        &self.issuer.signer
     }
 
     /// What answers at `address` on one core.
     pub fn server(&self, address: SocketAddr) -> Server {
-        let database = self.database.clone();
-        let passwords = (self.passwords.clone(), self.sign_ups.clone());
-        let keys = (self.signer.clone(), self.chain);
-        Server::new(&self.components, database, passwords, keys, address)
+        Server::new(&self.components, self.issuer.clone(), self.sign_ups.clone(), address)
     }
 
     /// Its relay; it subscribes to nothing.
     pub fn loops(&self, stop: &Stop) -> Loops {
-        Composed::new(&self.components, Name::Account, &self.database, stop).finish()
+        Composed::new(&self.components, Name::Account, &self.issuer.database, stop).finish()
     }
 
     /// Its database.
     pub fn database(&self) -> &Database {
-        &self.database
+        &self.issuer.database
     }
 }

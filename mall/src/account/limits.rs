@@ -13,8 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::Sha256;
 
 use super::attempts::Exceeded;
-use super::family::ChainKey;
 use super::password::NotNow;
+use super::refresh::ChainKey;
 
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -23,26 +23,26 @@ const IPV6_PREFIX_BITS: u32 = 64;
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct From {
+pub(super) struct Origin {
     /// The part of its address that one client has.
     pub(super) network: IpAddr,
     /// The same, for keeping.
     pub(super) digest: [u8; 16],
 }
 
-impl From {
+impl Origin {
     pub(super) fn of(
         headers: &HeaderMap,
         peer: IpAddr,
         trusted: &Networks,
         key: &ChainKey,
-    ) -> From {
+    ) -> Origin {
         let network = network(Client::of(headers, peer, trusted).address);
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length is a key");
         mac.update(network.to_string().as_bytes());
         let mut digest = [0; 16];
         digest.copy_from_slice(&mac.finalize().into_bytes()[..16]);
-        From { network, digest }
+        Origin { network, digest }
     }
 }
 
@@ -92,7 +92,9 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("x-forwarded-for", said.parse().expect("a value"));
             let trusted = Networks::default().and_loopback();
-            From::of(&headers, peer.parse().expect("an ip"), &trusted, &[0; 32]).network.to_string()
+            Origin::of(&headers, peer.parse().expect("an ip"), &trusted, &[0; 32])
+                .network
+                .to_string()
         };
         let cases = [
             ("127.0.0.1", "192.0.2.7", "192.0.2.7"),

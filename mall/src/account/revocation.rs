@@ -1,7 +1,7 @@
 //! Revocation (RFC 7009): whichever of its tokens is shown, the whole sign-in ends.
 //!
 //! A token that is nobody's, or not any more, is no mistake: what was asked for is so already. One that
-//! has expired still names its sign-in, so that a sign-out can be told late.
+//! has expired still names its sign-in, so that a sign-out can come late.
 
 use chassis::http::fields::Form;
 use chassis::http::{Response, empty};
@@ -10,29 +10,30 @@ use events::store::Write;
 use http::StatusCode;
 use jiff::Timestamp;
 
-use super::api::Server;
 use super::family;
-use super::limits::From;
+use super::issuer::Issuer;
+use super::limits::Origin;
+use super::refresh;
 use super::store::families;
 use super::token::{self, Denied};
 use crate::edge::{self, Call};
 
 /// Answers a revocation.
-pub(super) async fn answer(server: &Server, mut call: Call, from: &From) -> Response {
-    let response = match end(server, &mut call, from).await {
+pub(super) async fn answer(issuer: &Issuer, mut call: Call, from: &Origin) -> Response {
+    let response = match end(issuer, &mut call, from).await {
         Ok(()) => empty(StatusCode::OK),
         Err(denied) => denied.answer(&call),
     };
     edge::private(response)
 }
 
-async fn end(server: &Server, call: &mut Call, from: &From) -> Result<(), Denied> {
-    token::client(server, &call.headers, from)?;
+async fn end(issuer: &Issuer, call: &mut Call, from: &Origin) -> Result<(), Denied> {
+    token::client(issuer, &call.headers, from)?;
     let body = call.bytes().await?;
     let form = Form::parse(&call.headers, &body).map_err(|_| Denied::Word("invalid_request"))?;
     let token = form.get("token").ok_or(Denied::Word("invalid_request"))?.to_owned();
-    let (now, cause, verifier) = ((server.clock)(), call.cause(None), server.verifier.clone());
-    let ended = server.database.write(move |write| {
+    let (now, cause, verifier) = ((issuer.clock)(), call.cause(None), issuer.verifier.clone());
+    let ended = issuer.database.write(move |write| {
         let Some(session) = session_of(write, &token, &verifier, now)? else { return Ok(()) };
         family::end(write, &session, verifier.ended(), &cause, now)
     });
@@ -46,7 +47,7 @@ fn session_of(
     verifier: &Verifier,
     now: Timestamp,
 ) -> Result<Option<String>, events::Error> {
-    if let Some(kept) = families::find(write.sql(), &family::digest(token))? {
+    if let Some(kept) = families::find(write.sql(), &refresh::digest(token))? {
         return Ok(Some(kept.session));
     }
     let Ok(principal) = verifier.inspect(token) else { return Ok(None) };

@@ -3,8 +3,6 @@
 //! Access tokens are signed and live an hour; nobody keeps them. Refresh tokens belong to a family
 //! (see [`family`](super::family)), which an end takes as a whole.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chassis::http::fields::Form;
@@ -13,22 +11,17 @@ use chassis::identity::Role;
 use events::Cause;
 use http::header::{AUTHORIZATION, PRAGMA, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use jiff::SignedDuration;
 use serde_json::json as value;
 use sha2::{Digest, Sha256};
 
-use super::api::Server;
 use super::decide::Grant;
-use super::family::{self, Renewed};
-use super::limits::{self, From};
+use super::family::{self, Begun, Keys, Renewed};
+use super::issuer::{ACCESS_LIFE, Client, Issuer};
+use super::limits::{self, Origin};
+use super::refresh;
 use super::store::{self, known};
 use super::wire::Tokens;
 use crate::edge::{self, Call, Refusal};
-
-/// How long an access token lives.
-pub(super) const ACCESS_LIFE: Duration = Duration::from_secs(60 * 60);
-/// How long a refresh token may wait for its use.
-pub(super) const REFRESH_LIFE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// Bytes of a sign-in's id, before they become text.
 const SESSION_BYTES: usize = 16;
@@ -53,7 +46,7 @@ struct Granted {
     refresh: Option<String>,
 }
 
-impl<E: Into<Refusal>> std::convert::From<E> for Denied {
+impl<E: Into<Refusal>> From<E> for Denied {
     fn from(error: E) -> Denied {
         Denied::Refusal(error.into())
     }
@@ -76,9 +69,9 @@ impl Denied {
 }
 
 /// Answers a token request.
-pub(super) async fn answer(server: &Server, mut call: Call, from: &From) -> Response {
-    let response = match grant(server, &mut call, from).await {
-        Ok(granted) => tokens(server, &granted),
+pub(super) async fn answer(issuer: &Issuer, mut call: Call, from: &Origin) -> Response {
+    let response = match grant(issuer, &mut call, from).await {
+        Ok(granted) => tokens(issuer, &granted),
         Err(denied) => denied.answer(&call),
     };
     let mut response = edge::private(response);
@@ -86,18 +79,18 @@ pub(super) async fn answer(server: &Server, mut call: Call, from: &From) -> Resp
     response
 }
 
-async fn grant(server: &Server, call: &mut Call, from: &From) -> Result<Granted, Denied> {
-    let client = client(server, &call.headers, from)?;
+async fn grant(issuer: &Issuer, call: &mut Call, from: &Origin) -> Result<Granted, Denied> {
+    let client = client(issuer, &call.headers, from)?;
     let body = call.bytes().await?;
     let form = Form::parse(&call.headers, &body).map_err(|_| Denied::Word("invalid_request"))?;
     match Grant::read(&form).map_err(Denied::Word)? {
         Grant::Password { username, password } => {
-            by_password(server, &username, password, from).await
+            by_password(issuer, &username, password, from).await
         }
-        Grant::Refresh { token } => by_refresh(server, token, call.cause(None)).await,
+        Grant::Refresh { token } => by_refresh(issuer, token, call.cause(None)).await,
         Grant::Client => {
             let subject = client.ok_or(Denied::Client)?.to_owned();
-            let session = new_session(server)?;
+            let session = new_session(issuer)?;
             Ok(Granted { subject, role: Role::OrderAdmin, session, refresh: None })
         }
     }
@@ -105,9 +98,9 @@ async fn grant(server: &Server, call: &mut Call, from: &From) -> Result<Granted,
 
 /// The client of the `Basic` header: `None` without one, denied where it is wrong.
 pub(super) fn client(
-    server: &Server,
+    issuer: &Issuer,
     headers: &HeaderMap,
-    from: &From,
+    from: &Origin,
 ) -> Result<Option<&'static str>, Denied> {
     let Some(header) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) else {
         return Ok(None);
@@ -117,61 +110,69 @@ pub(super) fn client(
         return Ok(None);
     }
     let given = STANDARD.decode(encoded.trim()).map_err(|_| Denied::Client)?;
-    let (name, secret) = server.client.ok_or(Denied::Client)?;
+    let Client { name, secret } = issuer.client.ok_or(Denied::Client)?;
     // Its secret is guessed as a password is.
-    let guess = server.passwords.guess(name, (from.network, "client"), true);
-    server.passwords.refused(&guess).map_err(|exceeded| limits::too_many(&exceeded))?;
+    let guess = issuer.passwords.guess(name, (from.network, "client"), true);
+    issuer.passwords.refused(&guess).map_err(|exceeded| limits::too_many(&exceeded))?;
     // Digests are compared, so that how far two texts agree cannot be read from the time it takes.
     let known = Sha256::digest(format!("{name}:{secret}"));
     if Sha256::digest(given) == known {
         return Ok(Some(name));
     }
-    server.passwords.fail(&guess);
+    issuer.passwords.fail(&guess);
     Err(Denied::Client)
 }
 
 async fn by_password(
-    server: &Server,
+    issuer: &Issuer,
     username: &str,
     password: String,
-    from: &From,
+    from: &Origin,
 ) -> Result<Granted, Denied> {
     let username = username.to_lowercase();
-    let read: Result<_, Refusal> = server.database.read(|connection| {
+    let read: Result<_, Refusal> = issuer.database.read(|connection| {
         let known = known::is_known(connection, &username, &from.digest)?;
         Ok((store::find(connection, &username)?, known))
     });
     let (user, known) = read?;
-    let guess = server.passwords.guess(&username, from.network, known);
+    let guess = issuer.passwords.guess(&username, from.network, known);
     let phc = user.as_ref().map(|user| user.phc.clone());
-    let matches = server.passwords.matches(guess, password, phc).await;
+    let matches = issuer.passwords.matches(guess, password, phc).await;
     let matches = matches.map_err(limits::refusal)?;
     let user = user.filter(|_| matches).ok_or(Denied::Word("invalid_grant"))?;
-    let (session, refresh, now) = (new_session(server)?, family::first(), (server.clock)());
-    let (sid, name, first) = (session.clone(), user.username.clone(), refresh.clone());
-    let digest = from.digest;
-    let kept = server.database.write(move |write| {
-        known::note(write.sql(), &name, &digest, now.as_second())?;
-        family::begin(write, (&sid, &name), &first, now)
+    let (session, refresh) = (new_session(issuer)?, refresh::first());
+    let granted = Granted {
+        subject: user.username,
+        role: user.role,
+        session,
+        refresh: Some(refresh.clone()),
+    };
+    let (session, username) = (granted.session.clone(), granted.subject.clone());
+    let (now, digest) = ((issuer.clock)(), from.digest);
+    let kept = issuer.database.write(move |write| {
+        known::note(write.sql(), &username, &digest, now.as_second())?;
+        let begun = Begun { session: &session, username: &username, refresh: &refresh };
+        family::begin(write, &begun, now)
     });
     kept.await?;
-    Ok(Granted { subject: user.username, role: user.role, session, refresh: Some(refresh) })
+    Ok(granted)
 }
 
 /// The id of a sign-in that begins now.
-fn new_session(server: &Server) -> Result<String, Denied> {
-    if server.verifier.ended().is_full((server.clock)()) {
+fn new_session(issuer: &Issuer) -> Result<String, Denied> {
+    if issuer.verifier.ended().is_full((issuer.clock)()) {
         let refused = Problem::unavailable("connection_limit_reached", FULL_RETRY_SECONDS);
         return Err(refused.detail("too many sign-ins have ended of late").into());
     }
     Ok(chassis::chance::token(SESSION_BYTES))
 }
 
-async fn by_refresh(server: &Server, token: String, cause: Cause) -> Result<Granted, Denied> {
-    let (now, key, ended) = ((server.clock)(), server.chain, server.verifier.ended().clone());
-    let renewed = server
-        .database
-        .write(move |write| family::renew(write, &token, (&key, &ended), &cause, now));
+async fn by_refresh(issuer: &Issuer, token: String, cause: Cause) -> Result<Granted, Denied> {
+    let (now, chain, ended) = ((issuer.clock)(), issuer.chain, issuer.verifier.ended().clone());
+    let renewed = issuer.database.write(move |write| {
+        let keys = Keys { chain: &chain, ended: &ended };
+        family::renew(write, &token, &keys, &cause, now)
+    });
     match renewed.await? {
         Renewed::Granted { user, session, refresh } => {
             let refresh = Some(refresh);
@@ -181,9 +182,9 @@ async fn by_refresh(server: &Server, token: String, cause: Cause) -> Result<Gran
     }
 }
 
-fn tokens(server: &Server, granted: &Granted) -> Response {
+fn tokens(issuer: &Issuer, granted: &Granted) -> Response {
     let Granted { session, subject, role, .. } = granted;
-    let token = server.signer.mint_in(session, subject, *role, ((server.clock)(), ACCESS_LIFE));
+    let token = issuer.signer.mint_in(session, subject, *role, ((issuer.clock)(), ACCESS_LIFE));
     let tokens = Tokens {
         access_token: &token.text,
         token_type: "Bearer",
@@ -203,9 +204,9 @@ fn in_its_words(cause: Refusal, call: &Call) -> Response {
         status if status.is_server_error() => "server_error",
         _ => "invalid_request",
     };
-    let told = problem.into_response(&call.trace);
-    let mut response = refusal(told.status(), word);
-    for (name, header) in told.headers() {
+    let refused = problem.into_response(&call.trace);
+    let mut response = refusal(refused.status(), word);
+    for (name, header) in refused.headers() {
         if !response.headers().contains_key(name) {
             response.headers_mut().insert(name, header.clone());
         }

@@ -343,8 +343,9 @@ impl Mall {
                 let published = self.wait(self.log.published(&topic, name.as_str()));
                 published.is_ok_and(|published| published >= *committed)
             });
+            // By the log's rows: where it ends is announced a moment after they can be read.
             let handled =
-                self.controls.iter().all(|it| it.status().is_ok_and(|status| status.lag == 0));
+                self.controls.iter().all(|it| matches!(self.wait(it.first_missing()), Ok(None)));
             // What was handled may have committed more to relay.
             relayed && handled && self.committed() == before
         });

@@ -6,9 +6,10 @@ use events::store::{Options, Publishes};
 use tempfile::TempDir;
 
 use super::*;
-use crate::Name;
+use crate::account::refresh::first;
 use crate::blocking::wait;
 use crate::components::topic;
+use crate::settings::Name;
 
 const KEY: ChainKey = [7; 32];
 
@@ -81,16 +82,18 @@ impl Place {
     }
 
     fn begin(&self, session: &'static str, refresh: &'static str, now: i64) {
-        let work = move |write: &mut Write<'_>| begin(write, (session, "a@b"), refresh, at(now));
+        let work = move |write: &mut Write<'_>| {
+            begin(write, &Begun { session, username: "a@b", refresh }, at(now))
+        };
         wait(self.database.write(work)).expect("begun");
     }
 
     /// The refresh token to go on with, and the sign-in.
     fn renew(&self, token: &str, now: i64) -> Option<(String, String)> {
         let (token, ended) = (token.to_owned(), self.ended.clone());
-        let renewed = self
-            .database
-            .write(move |write| renew(write, &token, (&KEY, &ended), &Cause::default(), at(now)));
+        let renewed = self.database.write(move |write| {
+            renew(write, &token, &Keys { chain: &KEY, ended: &ended }, &Cause::default(), at(now))
+        });
         match wait(renewed).expect("decided") {
             Renewed::Granted { session, refresh, .. } => Some((refresh, session)),
             Renewed::Refused => None,

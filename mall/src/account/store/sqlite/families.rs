@@ -4,9 +4,9 @@ use events::Error;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::account::family::Kept;
+use crate::account::refresh::Kept;
 
-/// Families a user may hold; those longest unused lose their refresh tokens.
+/// Families a user may have; those longest unused lose their refresh tokens.
 pub(in crate::account) const FAMILIES_PER_USER_MAX: u64 = 16;
 
 /// Expired families and tokens removed in one transaction at most, of each.
