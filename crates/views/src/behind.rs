@@ -15,11 +15,12 @@ use std::time::Duration;
 use events::{Control, Event};
 use jiff::Timestamp;
 
-use crate::definition::{Action, View};
 use crate::expression::{Expression, Fields};
+use crate::read_side::ReadSide;
+use crate::rule::Action;
 use crate::stale::Owned;
 use crate::value::Key;
-use crate::views::Shared;
+use crate::view::View;
 
 /// How old the first event may be that is not folded, before pages say that they are as old.
 pub const BEHIND_MAX: Duration = Duration::from_secs(5);
@@ -53,39 +54,40 @@ struct Noticed {
 }
 
 /// Looks again and again; drop it to end it.
-pub(crate) async fn watch(shared: &Shared) {
+pub(crate) async fn watch(side: &ReadSide) {
     let mut noticed = HashMap::new();
     loop {
-        look(shared, &mut noticed).await;
+        look(side, &mut noticed).await;
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
 /// One look; `noticed` remembers what earlier ones found of each topic.
-async fn look(shared: &Shared, noticed: &mut HashMap<String, Noticed>) {
+async fn look(side: &ReadSide, noticed: &mut HashMap<String, Noticed>) {
     let mut behind = BTreeMap::new();
     let mut owned = Owned::new();
-    if shared.stale.rests() {
+    let stale = &side.generation.stale;
+    if stale.rests() {
         // Who rests says so himself, and since when.
         noticed.clear();
     }
-    for control in &shared.progress.controls() {
+    for control in &side.progress.controls() {
         let topic = control.topic().as_str();
-        given_up(shared, control, &mut owned);
-        let seen = if shared.stale.rests() { Seen::default() } else { see(control).await };
+        given_up(side, control, &mut owned);
+        let seen = if stale.rests() { Seen::default() } else { see(control).await };
         if !seen.missing {
             noticed.remove(topic);
             continue;
         }
-        let now = shared.progress.now();
+        let now = side.progress.now();
         let known = noticed.entry(topic.to_owned()).or_insert(Noticed { since: now, late: 0 });
         known.late = if is_late(seen, known.since, now) { known.late.saturating_add(1) } else { 0 };
         if seen.stuck || known.late >= LATE_LOOKS {
             behind.insert(topic.to_owned(), seen.first.unwrap_or(known.since));
         }
     }
-    shared.stale.set_behind(behind, &shared.pages);
-    shared.stale.set_owned(owned);
+    stale.set_behind(behind, &side.generation.pages);
+    stale.set_owned(owned);
 }
 
 async fn see(control: &Control) -> Seen {
@@ -110,10 +112,10 @@ fn is_late(seen: Seen, noticed: Timestamp, now: Timestamp) -> bool {
 }
 
 /// Whose pages miss an event that was given up. What cannot be read now is looked at again.
-fn given_up(shared: &Shared, control: &Control, owned: &mut Owned) {
+fn given_up(side: &ReadSide, control: &Control, owned: &mut Owned) {
     let dead = control.dead(DEAD_LOOKED_MAX).unwrap_or_default();
     for event in dead.iter().filter_map(|letter| letter.event.as_ref()) {
-        for whose in pages_of(shared, event) {
+        for whose in pages_of(side, event) {
             let since = owned.entry(whose).or_insert(event.time);
             *since = event.time.min(*since);
         }
@@ -121,17 +123,17 @@ fn given_up(shared: &Shared, control: &Control, owned: &mut Owned) {
 }
 
 /// The pages that would show what an event does, as far as it says whose they are.
-fn pages_of(shared: &Shared, event: &Event) -> Vec<(usize, Key)> {
-    let Some(kind) = shared.kinds.get(&event.kind) else { return Vec::new() };
+fn pages_of(side: &ReadSide, event: &Event) -> Vec<(usize, Key)> {
+    let Some(kind) = side.generation.kinds.get(&event.kind) else { return Vec::new() };
     let Ok(fields) = Fields::decode(event, &kind.wanted) else { return Vec::new() };
     let mut found = Vec::new();
     for rule in &kind.rules {
-        let view = &shared.views[rule.view];
+        let view = &side.generation.views[rule.view];
         let owners = match &rule.action {
             Action::Create { key, sets } | Action::Update { key, sets } => {
-                [said(view, (key, sets), &fields), stored(shared, rule.view, key, &fields)]
+                [said(view, (key, sets), &fields), stored(side, rule.view, key, &fields)]
             }
-            Action::Delete { key } => [None, stored(shared, rule.view, key, &fields)],
+            Action::Delete { key } => [None, stored(side, rule.view, key, &fields)],
             Action::Join { .. } => [None, None],
         };
         for owner in owners.into_iter().flatten() {
@@ -153,10 +155,10 @@ fn said(
 }
 
 /// The owner of the row that the event is about, where it is known.
-fn stored(shared: &Shared, at: usize, key: &Expression, fields: &Fields<'_>) -> Option<Key> {
-    let view = &shared.views[at];
+fn stored(side: &ReadSide, at: usize, key: &Expression, fields: &Fields<'_>) -> Option<Key> {
+    let view = &side.generation.views[at];
     let key = Key::from_value(&key.eval(fields).ok()?).ok()?;
-    let row = shared.database.read(|sql| shared.tables[at].load(sql, view, &key)).ok()??;
+    let row = side.database.read(|sql| side.generation.tables[at].load(sql, view, &key)).ok()??;
     row.owner(view)
 }
 

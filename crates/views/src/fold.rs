@@ -18,11 +18,13 @@ use std::sync::Arc;
 use events::store::sqlite::Write;
 use events::{Event, Failure, Handler};
 
-use crate::definition::{Action, Join, Kind, View};
 use crate::expression::{Expression, Fields};
+use crate::generation::Generation;
+use crate::read_side::ReadSide;
 use crate::row::Row;
+use crate::rule::{Action, Kind};
 use crate::value::{Key, Value};
-use crate::views::Shared;
+use crate::view::{Join, View};
 
 pub use batch::Batch;
 use batch::Place;
@@ -30,12 +32,12 @@ use batch::Place;
 /// The handler that every topic's subscription is given; clones share the views.
 #[derive(Clone)]
 pub struct Fold {
-    shared: Arc<Shared>,
+    side: Arc<ReadSide>,
 }
 
 /// One event on its way into the rows.
 struct Folding<'f, 'w> {
-    shared: &'f Shared,
+    generation: &'f Generation,
     batch: &'f mut Batch,
     write: &'f Write<'w>,
     event: &'f Event,
@@ -43,8 +45,8 @@ struct Folding<'f, 'w> {
 }
 
 impl Fold {
-    pub(crate) fn new(shared: Arc<Shared>) -> Fold {
-        Fold { shared }
+    pub(crate) fn new(side: Arc<ReadSide>) -> Fold {
+        Fold { side }
     }
 }
 
@@ -58,18 +60,19 @@ impl Handler for Fold {
         event: &Event,
     ) -> Result<(), Failure> {
         batch.note(event);
-        let Some(kind) = self.shared.kinds.get(&event.kind) else { return Ok(()) };
+        let generation = &self.side.generation;
+        let Some(kind) = generation.kinds.get(&event.kind) else { return Ok(()) };
         let fields = Fields::decode(event, &kind.wanted).map_err(Failure::Handler)?;
-        Folding { shared: &self.shared, batch, write, event, fields }.apply(kind)
+        Folding { generation, batch, write, event, fields }.apply(kind)
     }
 
     fn flush(&self, batch: &mut Batch, write: &mut Write<'_>) -> Result<(), events::Error> {
-        flush::flush(&self.shared, batch, write)
+        flush::flush(&self.side.generation, &self.side.stamps, batch, write)
     }
 
     fn committed(&self, mut batch: Batch) {
         batch.tell();
-        self.shared.progress.advance(batch.take_progress());
+        self.side.progress.advance(batch.take_progress());
     }
 }
 
@@ -119,10 +122,10 @@ impl Folding<'_, '_> {
         key: &Expression,
         change: impl FnOnce(&View, &mut Row),
     ) -> Result<(), Failure> {
-        let view = &self.shared.views[index];
+        let view = &self.generation.views[index];
         let key =
             self.value(key).and_then(|value| Key::from_value(&value).map_err(Failure::Handler))?;
-        let at = self.batch.hold(self.shared, self.write, index, &key)?;
+        let at = self.batch.hold(self.generation, self.write, index, &key)?;
         let before = self.batch.now(at).clone();
         let mut row = before.clone();
         change(view, &mut row);
@@ -149,7 +152,7 @@ impl Folding<'_, '_> {
         before: &Row,
         row: &mut Row,
     ) -> Result<(), Failure> {
-        let Join { on, sets } = &self.shared.views[index].joins[join];
+        let Join { on, sets } = &self.generation.views[index].joins[join];
         let matched =
             row.state == before.state && on.iter().all(|&at| row.values[at] == before.values[at]);
         if matched || on.iter().any(|&at| row.values[at].is_null()) {
@@ -157,7 +160,7 @@ impl Folding<'_, '_> {
         }
         let place = Place { view: index, join };
         let matches = on.iter().map(|&at| &row.values[at]);
-        let said = self.batch.said(self.shared, self.write, place, matches)?;
+        let said = self.batch.said(self.generation, self.write, place, matches)?;
         let said = sets.iter().zip(said.iter()).filter_map(|(&at, one)| Some((at, one.as_ref()?)));
         row.join(said);
         Ok(())
@@ -178,7 +181,7 @@ impl Folding<'_, '_> {
         }
         let sets = self.values(sets)?;
         let place = Place { view: index, join };
-        if self.batch.say(self.shared, self.write, place, &matches, &sets)? {
+        if self.batch.say(self.generation, self.write, place, &matches, &sets)? {
             self.spread(place, &matches, &sets)?;
         }
         Ok(())
@@ -190,11 +193,12 @@ impl Folding<'_, '_> {
         matches: &[Value],
         sets: &[(usize, Value)],
     ) -> Result<(), Failure> {
-        let (view, table) = (&self.shared.views[place.view], &self.shared.tables[place.view]);
+        let (view, table) =
+            (&self.generation.views[place.view], &self.generation.tables[place.view]);
         let join = &view.joins[place.join];
         self.batch.spread_held(place.view, &join.on, matches, sets);
         let batch = &mut *self.batch;
-        let seen = |row| batch.spread_stored(self.shared, place.view, row);
+        let seen = |row| batch.spread_stored(self.generation, place.view, row);
         table.spread(self.write.sql(), view, join, matches, sets, seen)?;
         Ok(())
     }

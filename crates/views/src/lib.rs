@@ -13,6 +13,9 @@
 //! Whatever arrives first, the rows come out the same: an update by key waits on a hidden row for
 //! its create, and a joined value is remembered for rows that are created later.
 //!
+//! Floors, each knowing those below alone: value, expression, view and rule, row, page, render,
+//! definition, store, one generation of definitions, fold, and the handle ([`Views`]).
+//!
 //! It does not know HTTP: who may see whose page, headers and cookies belong to the gateway.
 
 pub mod settings;
@@ -25,21 +28,25 @@ mod error;
 mod expression;
 mod feed;
 mod fold;
+mod generation;
 mod mistake;
 mod owner;
 mod page;
 mod progress;
+mod read_side;
 mod render;
 mod row;
+mod rule;
 mod stale;
 mod stamps;
 mod store;
 mod value;
+mod view;
 mod views;
 
 pub use behind::{BEHIND_MAX, DEAD_LOOKED_MAX, LATE_LOOKS, LOOK_EVERY};
 pub use cache::CACHE_BYTES_MAX;
-pub use definition::{COLUMNS_MAX, Definitions, Page};
+pub use definition::{COLUMNS_MAX, Definitions};
 pub use encoding::Encoding;
 pub use error::Error;
 pub use feed::{
@@ -48,7 +55,7 @@ pub use feed::{
 pub use fold::{Batch, Fold};
 pub use mistake::Mistake;
 pub use owner::Owners;
-pub use page::{Order, PAGE_SIZE_MAX, PageJson, Slice};
+pub use page::{Order, PAGE_SIZE_MAX, Page, PageJson, Slice};
 pub use progress::{WAITERS_MAX, Waited};
 pub use render::{Locale, Look, Rendered};
 pub use settings::Settings;

@@ -1,16 +1,49 @@
-//! A page as data: an owner's rows under their head, with the version and position it was read at.
+//! A page, checked, and a page as data: an owner's rows under their head, with the version and
+//! position it was read at.
 //!
 //! The JSON is what interface and template both see, so that the two cannot differ.
+
+use std::collections::BTreeSet;
 
 use events::FeedPosition;
 use serde_json::{Map, Value};
 
-use crate::definition::{Page, View};
 use crate::error::Error;
-use crate::row::Row;
+use crate::owner::Owners;
+use crate::row::{self, Row};
+use crate::view::View;
 
 /// Rows one slice holds at most.
 pub const PAGE_SIZE_MAX: usize = 100;
+
+/// A page, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// Its name in the settings.
+    pub name: String,
+    /// Where it is read, the owner as its one parameter.
+    pub path: String,
+    /// The parameter's name, which is the owner's in JSON.
+    pub owner: String,
+    /// Where the app shows the signed-in user's own.
+    pub own: Option<String>,
+    /// Whether only its owner may read it.
+    pub private: bool,
+    /// Rows shown without a question for more or less.
+    pub size: usize,
+    /// What the list is called in JSON.
+    pub list: String,
+    /// What its owners are.
+    pub owners: Owners,
+    /// The topics that what it shows is folded from.
+    pub(crate) topics: BTreeSet<String>,
+    pub(crate) index: usize,
+    pub(crate) template: String,
+    pub(crate) view: usize,
+    pub(crate) head: Option<usize>,
+    /// The column the list is sorted by, and whether largest first.
+    pub(crate) order: (usize, bool),
+}
 
 /// Which rows of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +113,11 @@ pub(crate) fn assemble(page: &Page, views: &[View], parts: Parts<'_>) -> PageJso
     let mut json = Map::new();
     json.insert(page.owner.clone(), parts.owner.into());
     if let Some(head) = page.head {
-        json.extend(views[head].show_head(parts.head.as_ref()));
+        json.extend(row::show_head(&views[head], parts.head.as_ref()));
     }
     json.insert("version".to_owned(), parts.version.into());
     json.insert("position".to_owned(), parts.position.to_string().into());
-    let rows = parts.rows.iter().map(|row| Value::Object(views[page.view].show(row)));
+    let rows = parts.rows.iter().map(|row| Value::Object(row.show(&views[page.view])));
     json.insert(page.list.clone(), rows.collect());
     let json = Value::Object(json);
     PageJson { json, version: parts.version, position: parts.position, total: parts.total }

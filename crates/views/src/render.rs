@@ -15,9 +15,8 @@ use jiff::Timestamp;
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, context};
 
-use crate::definition::Page;
 use crate::encoding::Encoding;
-use crate::page::PageJson;
+use crate::page::{Page, PageJson};
 use crate::value;
 
 /// What templates are given beside their page.

@@ -14,8 +14,10 @@
 
 use std::sync::Arc;
 
-use crate::definition::View;
+use serde_json::{Map, Value as Json};
+
 use crate::value::{Key, Value};
+use crate::view::View;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
@@ -142,6 +144,31 @@ impl Row {
             State::Waiting | State::Gone(_) => view.sums.iter().all(same),
         }
     }
+
+    /// As lists show it.
+    pub(crate) fn show(&self, view: &View) -> Map<String, Json> {
+        let column = |&at: &usize| (view.columns[at].clone(), self.values[at].to_json());
+        view.shown.iter().map(column).collect()
+    }
+
+    /// What is left to show of a row that was taken away.
+    pub(crate) fn show_deleted(&self, view: &View) -> Map<String, Json> {
+        let key = (view.columns[view.key].clone(), self.values[view.key].to_json());
+        [key, ("deleted".to_owned(), Json::from(true))].into_iter().collect()
+    }
+}
+
+/// A row as a page's head: sums stand even before the row is created, the rest is empty text until
+/// then.
+pub(crate) fn show_head(view: &View, row: Option<&Row>) -> Map<String, Json> {
+    let created = row.filter(|row| row.is_shown());
+    let column = |&at: &usize| {
+        let summed = view.sums.contains(&at);
+        let value = if summed { row } else { created }.map(|row| row.values[at].to_json());
+        let unset = if summed { Json::from(0) } else { Json::from("") };
+        (view.columns[at].clone(), value.filter(|value| !value.is_null()).unwrap_or(unset))
+    };
+    view.shown.iter().map(column).collect()
 }
 
 fn bit(column: usize) -> u64 {

@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
 
-use crate::definition::Page;
 use crate::owner::Meant;
+use crate::page::Page;
 use crate::value::Key;
 
 /// The moment that stands for "it follows".

@@ -7,7 +7,6 @@
 
 mod rendering;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,41 +18,28 @@ use serde_json::Value;
 
 use crate::behind;
 use crate::cache::{CACHE_BYTES_MAX, Cache};
-use crate::definition::{Definitions, Kind, Page, View};
+use crate::definition::Definitions;
 use crate::encoding::Encoding;
 use crate::error::Error;
 use crate::feed::{CHANGES_MAX, Change, Changes};
 use crate::fold::Fold;
+use crate::generation::Generation;
 use crate::mistake;
 use crate::owner::{Owner, Owners};
-use crate::page::{self, Order, PageJson, Slice};
+use crate::page::{self, Order, Page, PageJson, Slice};
 use crate::progress::{Progress, Waited};
-use crate::render::{Locale, Look, Rendered, Templates};
+use crate::read_side::ReadSide;
+use crate::render::{Locale, Look, Rendered};
 use crate::row::Row;
-use crate::stale::Stale;
 use crate::stamps::{Stamps, Watch};
-use crate::store::sqlite::{self, Table, feed, read};
+use crate::store::sqlite::rows::Table;
+use crate::store::sqlite::{self, feed, read};
+use crate::view::View;
 
 /// The read side; clones share it.
 #[derive(Clone)]
 pub struct Views {
-    shared: Arc<Shared>,
-}
-
-pub(crate) struct Shared {
-    pub(crate) views: Vec<View>,
-    pub(crate) pages: Vec<Page>,
-    pub(crate) kinds: HashMap<String, Kind>,
-    pub(crate) templates: Templates,
-    pub(crate) look: Look,
-    pub(crate) tables: Vec<Table>,
-    pub(crate) database: Database,
-    /// The feed's name.
-    pub(crate) epoch: String,
-    pub(crate) stamps: Arc<Stamps>,
-    pub(crate) progress: Progress,
-    pub(crate) cache: Cache,
-    pub(crate) stale: Stale,
+    side: Arc<ReadSide>,
 }
 
 impl Views {
@@ -74,23 +60,15 @@ impl Views {
         let store = sqlite::open(folder, &definitions, Arc::clone(&clock))?;
         let stamps = Arc::new(Stamps::new());
         let progress = Progress::new(definitions.topics(), clock, Arc::clone(&stamps));
-        let Definitions { views, pages, kinds, templates, text: _ } = definitions;
-        let stale = Stale::new(pages.len());
-        let shared = Shared {
-            views,
-            pages,
-            kinds,
-            templates,
-            look,
-            tables: store.tables,
+        let side = ReadSide {
+            generation: Generation::new(definitions, store.tables, store.epoch),
             database: store.database,
-            epoch: store.epoch,
             stamps,
             progress,
             cache: Cache::new(CACHE_BYTES_MAX),
-            stale,
+            look,
         };
-        Ok(Views { shared: Arc::new(shared) })
+        Ok(Views { side: Arc::new(side) })
     }
 
     /// Gives the feed of the file in `folder`, which nobody has open, another name: after it was put
@@ -104,41 +82,41 @@ impl Views {
 
     /// The database that the fold's subscriptions run in.
     pub fn database(&self) -> &Database {
-        &self.shared.database
+        &self.side.database
     }
 
     /// The handler that every topic's subscription is given.
     pub fn fold(&self) -> Fold {
-        Fold::new(Arc::clone(&self.shared))
+        Fold::new(Arc::clone(&self.side))
     }
 
     /// Every page, by name.
     pub fn pages(&self) -> impl Iterator<Item = &Page> {
-        self.shared.pages.iter()
+        self.side.generation.pages.iter()
     }
 
     /// Says which topic a source publishes to, before anybody waits for it: a position of a source
     /// whose topic no view folds is met at once. A source nothing was said of is taken to publish to
     /// the topic of its own name.
     pub fn publisher(&self, publishes: &Publishes) {
-        self.shared.progress.publisher(&publishes.source, &publishes.topic);
+        self.side.progress.publisher(&publishes.source, &publishes.topic);
     }
 
     /// Makes one of the fold's subscriptions known, before anybody waits: how far it got, and
     /// whether events of it are parked.
     pub fn attach(&self, control: Control) {
-        self.shared.progress.attach(control, &self.shared.database);
+        self.side.progress.attach(control, &self.side.database);
     }
 
     /// The locale of that name, if pages are rendered in it.
     pub fn locale(&self, name: &str) -> Option<Locale> {
-        let place = self.shared.look.locales.iter().position(|known| known == name)?;
+        let place = self.side.look.locales.iter().position(|known| known == name)?;
         u8::try_from(place).ok().map(Locale)
     }
 
     /// A locale's name.
     pub fn locale_name(&self, locale: Locale) -> &str {
-        self.shared.look.locales.get(usize::from(locale.0)).map_or("", String::as_str)
+        self.side.look.locales.get(usize::from(locale.0)).map_or("", String::as_str)
     }
 
     /// A page as data; one without rows for an owner nothing is known of.
@@ -147,8 +125,8 @@ impl Views {
     /// [`Error::Limit`]: ask for a smaller slice. [`Error::Store`]: see there.
     pub fn page(&self, page: &Page, owner: &str, at: Slice) -> Result<PageJson, Error> {
         let slice = at.checked()?;
-        let Shared { views, tables, database, epoch, .. } = &*self.shared;
-        database.read(|sql| {
+        let Generation { views, tables, epoch, .. } = &self.side.generation;
+        self.side.database.read(|sql| {
             let parts = read::parts(sql, views, tables, page, owner, (slice, epoch))?;
             Ok(page::assemble(page, views, parts))
         })
@@ -165,10 +143,10 @@ impl Views {
         owner: Option<&str>,
         at: Slice,
     ) -> Result<(Vec<Value>, u64), Error> {
-        let (view, slice) = (&self.shared.views[page.view], at.checked()?);
-        let Shared { tables, database, .. } = &*self.shared;
-        let table = &tables[page.view];
-        database.read(|sql| {
+        let slice = at.checked()?;
+        let Generation { views, tables, .. } = &self.side.generation;
+        let (view, table) = (&views[page.view], &tables[page.view]);
+        self.side.database.read(|sql| {
             let (rows, total) = read::of_page(sql, (view, table), page, owner, slice)?;
             Ok((shown(view, &rows), total))
         })
@@ -192,7 +170,7 @@ impl Views {
             Some(order) => (column(view, &order.column)?, order.descending),
             None => (view.key, false),
         };
-        self.shared.database.read(|sql| {
+        self.side.database.read(|sql| {
             let meant = Owners::Either.meant(owner);
             let (rows, total) = read::of_view(sql, (view, table), meant, (slice, order))?;
             Ok((shown(view, &rows), total))
@@ -205,9 +183,9 @@ impl Views {
     /// As for [`Views::rows`].
     pub fn row(&self, view: &str, key: &str) -> Result<Option<Value>, Error> {
         let (view, table) = self.view(view)?;
-        let row = self.shared.database.read(|sql| read::named(sql, (view, table), key));
+        let row = self.side.database.read(|sql| read::named(sql, (view, table), key));
         let row = row.map_err(Error::Store)?.filter(Row::is_shown);
-        Ok(row.map(|row| Value::Object(view.show(&row))))
+        Ok(row.map(|row| Value::Object(row.show(view))))
     }
 
     /// Resolves when everything up to `position` is folded; at once if its source is not read here.
@@ -216,7 +194,7 @@ impl Views {
     /// # Errors
     /// [`Waited`], per variant.
     pub async fn wait(&self, position: &WritePosition, at_most: Duration) -> Result<(), Waited> {
-        self.shared.progress.wait(None, position, at_most, &self.shared.database).await
+        self.side.progress.wait(None, position, at_most, &self.side.database).await
     }
 
     /// The same for what one page shows: a position of a topic that it does not show is met at once.
@@ -230,7 +208,7 @@ impl Views {
         at_most: Duration,
     ) -> Result<(), Waited> {
         let topics = Some(&page.topics);
-        self.shared.progress.wait(topics, position, at_most, &self.shared.database).await
+        self.side.progress.wait(topics, position, at_most, &self.side.database).await
     }
 
     /// The page's first rows as HTML, from memory while nothing changed.
@@ -272,10 +250,10 @@ impl Views {
         after: &FeedPosition,
         limit: usize,
     ) -> Result<Changes, Error> {
-        if after.feed != self.shared.epoch {
+        if after.feed != self.side.generation.epoch {
             return Ok(Changes::TooOld);
         }
-        self.shared.database.read(|sql| {
+        self.side.database.read(|sql| {
             let found = feed::find(sql, page.index, page.owners.meant(owner))?;
             let (owner, known) = found.unwrap_or((Owner::Text(""), feed::Version::default()));
             let mark = feed::mark(sql)?;
@@ -300,30 +278,31 @@ impl Views {
     /// Follows the changes of an owner's page: what is read after this call and before
     /// [`Watch::changed`] resolves is the newest.
     pub fn watch(&self, page: &Page, owner: &str) -> Watch {
-        self.shared.stamps.watch(page.index, page.owners.meant(owner))
+        self.side.stamps.watch(page.index, page.owners.meant(owner))
     }
 
     /// Since when the page of an owner, or of everybody, has not followed the events, if so: the fold
     /// rests, a topic that it shows is behind, or an event of this owner was given up.
     pub fn stale_since(&self, page: &Page, owner: Option<&str>) -> Option<Timestamp> {
-        let stale = &self.shared.stale;
+        let stale = &self.side.generation.stale;
         let owned = owner.and_then(|owner| stale.owned(page.index, page.owners.meant(owner)));
         stale.page(page.index).into_iter().chain(owned).min()
     }
 
     /// Says that the whole fold rests since then, or goes on.
     pub fn set_stale(&self, since: Option<Timestamp>) {
-        self.shared.stale.set_rests(since, &self.shared.pages);
+        let Generation { stale, pages, .. } = &self.side.generation;
+        stale.set_rests(since, pages);
     }
 
     /// Looks how far behind the attached subscriptions are, every [`LOOK_EVERY`](behind::LOOK_EVERY), for pages to say so.
     /// Never resolves; drop it to end it.
     pub async fn watch_folds(&self) {
-        behind::watch(&self.shared).await;
+        behind::watch(&self.side).await;
     }
 
     fn view(&self, name: &str) -> Result<(&View, &Table), Error> {
-        let Shared { views, tables, .. } = &*self.shared;
+        let Generation { views, tables, .. } = &self.side.generation;
         let mut both = views.iter().zip(tables);
         both.find(|(view, _)| view.name == name).ok_or_else(|| {
             let names = views.iter().map(|view| view.name.as_str());
@@ -332,13 +311,14 @@ impl Views {
     }
 
     fn change(&self, kept: feed::Kept) -> Change {
-        let position = FeedPosition { feed: self.shared.epoch.clone(), sequence: kept.sequence };
+        let position =
+            FeedPosition { feed: self.side.generation.epoch.clone(), sequence: kept.sequence };
         Change { position, kind: kept.kind, row: kept.row }
     }
 }
 
 fn shown(view: &View, rows: &[Row]) -> Vec<Value> {
-    rows.iter().map(|row| Value::Object(view.show(row))).collect()
+    rows.iter().map(|row| Value::Object(row.show(view))).collect()
 }
 
 fn column(view: &View, name: &str) -> Result<usize, Error> {

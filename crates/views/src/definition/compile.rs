@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{COLUMNS_MAX, Definitions, Feeds, View, pages, rules};
-use crate::expression::{Computed, is_name};
+use super::names::{check_name, find, find_view, names_apart, say_twins, twins};
+use super::{COLUMNS_MAX, Definitions, pages, rules};
+use crate::expression::Computed;
 use crate::mistake::{Mistake, Mistakes};
 use crate::render::Templates;
 use crate::settings::{self, Settings};
+use crate::view::{Feeds, View};
 
 pub(super) fn compile(
     settings: &Settings,
@@ -91,27 +93,6 @@ fn outline(name: &str, settings: &settings::View, mistakes: &mut Mistakes) -> Vi
     }
 }
 
-/// The store takes names for one that differ in case only.
-fn names_apart<'n>(what: &str, names: impl Iterator<Item = &'n String>, mistakes: &mut Mistakes) {
-    for twin in twins(names) {
-        mistakes.deep(&[what, twin.1], |it| it.say(say_twins(twin)));
-    }
-}
-
-/// Names that differ in case only, each with the first of its kind.
-fn twins<'n>(names: impl Iterator<Item = &'n String>) -> Vec<(&'n str, &'n str)> {
-    let mut known: HashMap<String, &str> = HashMap::new();
-    let twin = |name: &'n String| {
-        let first = *known.entry(name.to_ascii_lowercase()).or_insert(name);
-        (first != name).then_some((first, name.as_str()))
-    };
-    names.filter_map(twin).collect()
-}
-
-fn say_twins((one, other): (&str, &str)) -> String {
-    format!("two names differ in case only. names=`{one}`, `{other}`")
-}
-
 /// Where a column is set, below its view.
 fn place_of<'s>(settings: &'s settings::View, column: &'s str) -> Vec<&'s str> {
     if settings.computed.contains_key(column) {
@@ -154,22 +135,6 @@ fn check_topics(topics: &[String], mistakes: &mut Mistakes) {
             mistakes.under(&index.to_string(), |it| it.say(error.to_string()));
         }
     }
-}
-
-fn check_name(what: &str, name: &str, mistakes: &mut Mistakes) {
-    if !is_name(name) || name.starts_with('_') || name.len() > 64 {
-        mistakes.say(format!(
-            "a {what} is a letter, then letters, digits and underscores, 64 at most. name=`{name}`"
-        ));
-    }
-}
-
-/// The place of a column that must be there; any place where it is not.
-pub(super) fn find(name: &str, columns: &[String], mistakes: &mut Mistakes) -> usize {
-    columns.iter().position(|column| column == name).unwrap_or_else(|| {
-        mistakes.unknown("column", name, columns.iter().map(String::as_str));
-        0
-    })
 }
 
 fn hidden(names: &[String], columns: &[String], mistakes: &mut Mistakes) -> Vec<usize> {
@@ -243,10 +208,7 @@ fn summed(of: &str, views: &[View], mistakes: &mut Mistakes) -> Option<(usize, u
             mistakes.say(format!("a sum is of `VIEW.COLUMN`. of=`{of}`"));
             return None;
         };
-        let Some(index) = views.iter().position(|view| view.name == name) else {
-            mistakes.unknown("view", name, views.iter().map(|view| view.name.as_str()));
-            return None;
-        };
+        let index = find_view(name, views, mistakes)?;
         let view = &views[index];
         let place = find(column, &view.columns, mistakes);
         if view.sums.contains(&place) || view.is_joined(place) {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::compile::find;
-use super::{Page, Shows, View};
+use super::names::{find, find_view};
 use crate::expression::is_name;
 use crate::mistake::Mistakes;
 use crate::owner::Owners;
-use crate::page::{self, PAGE_SIZE_MAX};
+use crate::page::{self, PAGE_SIZE_MAX, Page};
 use crate::render::Templates;
 use crate::settings::{self, Settings};
+use crate::view::{Shows, View};
 
 pub(super) fn compile(
     settings: &Settings,
@@ -63,7 +63,7 @@ fn one(
             "a private page's owners are `text` or `number`: a token's subject is one of them";
         mistakes.under("owners", |it| it.say(says));
     }
-    let view = mistakes.under("view", |it| view(&settings.view, views, it));
+    let view = mistakes.under("view", |it| find_view(&settings.view, views, it));
     let head =
         settings.head.as_ref().map(|head| mistakes.under("head", |it| self::head(head, views, it)));
     let view = view?;
@@ -109,16 +109,8 @@ fn parameter(path: &str) -> Result<String, String> {
     }
 }
 
-fn view(name: &str, views: &[View], mistakes: &mut Mistakes) -> Option<usize> {
-    let found = views.iter().position(|view| view.name == name);
-    if found.is_none() {
-        mistakes.unknown("view", name, views.iter().map(|view| view.name.as_str()));
-    }
-    found
-}
-
 fn head(name: &str, views: &[View], mistakes: &mut Mistakes) -> Option<usize> {
-    let found = view(name, views, mistakes)?;
+    let found = find_view(name, views, mistakes)?;
     if views[found].key != views[found].owner {
         mistakes.say("a head has one row for each owner: its view's key is its owner");
     }

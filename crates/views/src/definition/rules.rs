@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::compile::find;
-use super::{Action, Join, Kind, Rule, View};
+use super::names::find;
 use crate::expression::{Expression, Wanted};
 use crate::mistake::Mistakes;
+use crate::rule::{Action, Kind, Rule};
 use crate::settings::{self, Formula};
+use crate::view::{Join, View};
 
 type Formulas = BTreeMap<String, Formula>;
 

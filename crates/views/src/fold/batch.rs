@@ -16,11 +16,11 @@ use std::sync::Arc;
 use events::Event;
 use events::store::sqlite::Write;
 
+use crate::generation::Generation;
 use crate::row::{Row, State};
 use crate::stamps::Stamps;
 use crate::store::sqlite::joined::{self, Said};
 use crate::value::{Key, Value};
-use crate::views::Shared;
 
 /// Rows a join may change and have told one by one in the feed; past it the feed starts anew.
 pub(crate) const SPREAD_TOLD_MAX: usize = 1000;
@@ -84,7 +84,7 @@ impl Batch {
     /// The place of a row in hand, loaded or begun.
     pub(super) fn hold(
         &mut self,
-        shared: &Shared,
+        generation: &Generation,
         write: &Write<'_>,
         view: usize,
         key: &Key,
@@ -93,8 +93,8 @@ impl Batch {
         if let Some(&at) = self.places.get(&id) {
             return Ok(at);
         }
-        let definition = &shared.views[view];
-        let before = shared.tables[view].load(write.sql(), definition, key)?;
+        let definition = &generation.views[view];
+        let before = generation.tables[view].load(write.sql(), definition, key)?;
         let now = before.clone().unwrap_or_else(|| Row::new(definition, key));
         self.rows.push(Held { view, before, now, spread: None });
         self.places.insert(id, self.rows.len() - 1);
@@ -112,27 +112,27 @@ impl Batch {
     /// What a join said for rows that match.
     pub(super) fn said<'v>(
         &mut self,
-        shared: &Shared,
+        generation: &Generation,
         write: &Write<'_>,
         place: Place,
         matches: impl Iterator<Item = &'v Value>,
     ) -> Result<&Said, events::Error> {
         let key = (place, matching(matches));
-        Ok(&self.remembered(shared, write, key)?.0)
+        Ok(&self.remembered(generation, write, key)?.0)
     }
 
     /// Remembers what a join says; whether it is news.
     pub(super) fn say(
         &mut self,
-        shared: &Shared,
+        generation: &Generation,
         write: &Write<'_>,
         place: Place,
         matches: &[Value],
         sets: &[(usize, Value)],
     ) -> Result<bool, events::Error> {
-        let columns = &shared.views[place.view].joins[place.join].sets;
+        let columns = &generation.views[place.view].joins[place.join].sets;
         let key = (place, matching(matches.iter()));
-        let (said, changed) = self.remembered(shared, write, key)?;
+        let (said, changed) = self.remembered(generation, write, key)?;
         let mut news = false;
         for (column, value) in sets {
             let at = columns.iter().position(|known| known == column);
@@ -148,7 +148,7 @@ impl Batch {
 
     fn remembered(
         &mut self,
-        shared: &Shared,
+        generation: &Generation,
         write: &Write<'_>,
         key: (Place, String),
     ) -> Result<&mut (Said, bool), events::Error> {
@@ -156,8 +156,8 @@ impl Batch {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(vacant) => {
                 let (place, matching) = vacant.key();
-                let width = shared.views[place.view].joins[place.join].sets.len();
-                let said = joined::load(write.sql(), &place.name(shared), matching, width)?;
+                let width = generation.views[place.view].joins[place.join].sets.len();
+                let said = joined::load(write.sql(), &place.name(generation), matching, width)?;
                 Ok(vacant.insert((said, false)))
             }
         }
@@ -185,8 +185,8 @@ impl Batch {
     }
 
     /// Takes note of a row that a join changed in the store.
-    pub(super) fn spread_stored(&mut self, shared: &Shared, view: usize, row: Row) {
-        let definition = &shared.views[view];
+    pub(super) fn spread_stored(&mut self, generation: &Generation, view: usize, row: Row) {
+        let definition = &generation.views[view];
         let key = Key::from_value(&row.values[definition.key]);
         if let Some(&at) = key.ok().and_then(|key| self.places.get(&(view, key))) {
             self.rows[at].spread = Some(row);
@@ -235,8 +235,8 @@ impl Drop for Batch {
 
 impl Place {
     /// What the store calls it: stable as long as the definitions are.
-    pub(super) fn name(self, shared: &Shared) -> String {
-        format!("{}.{}", shared.views[self.view].name, self.join)
+    pub(super) fn name(self, generation: &Generation) -> String {
+        format!("{}.{}", generation.views[self.view].name, self.join)
     }
 }
 

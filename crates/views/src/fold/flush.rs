@@ -5,21 +5,23 @@
 //! taken back, where stopping the fold would stop everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use events::store::sqlite::Write;
 use serde_json::{Map, Value as Json};
 
 use super::batch::{Batch, Held, Spread};
-use crate::definition::{Feeds, Shows, View};
-use crate::row::Row;
+use crate::generation::Generation;
+use crate::row::{self, Row};
 use crate::stamps::Stamps;
 use crate::store::sqlite::feed::{self, Version, Whose};
 use crate::store::sqlite::joined;
 use crate::value::{Key, Value};
-use crate::views::Shared;
+use crate::view::{Feeds, Shows, View};
 
 pub(super) fn flush(
-    shared: &Shared,
+    generation: &Generation,
+    stamps: &Arc<Stamps>,
     batch: &mut Batch,
     write: &mut Write<'_>,
 ) -> Result<(), events::Error> {
@@ -27,15 +29,15 @@ pub(super) fn flush(
     if nothing && batch.news().next().is_none() {
         return Ok(());
     }
-    add_sums(shared, batch, write)?;
+    add_sums(generation, batch, write)?;
     for (place, matching, said) in batch.news() {
-        joined::save(write.sql(), &place.name(shared), matching, said)?;
+        joined::save(write.sql(), &place.name(generation), matching, said)?;
     }
     for held in batch.rows.iter().filter(|held| held.stored() != Some(&held.now)) {
-        save(shared, held, write)?;
+        save(generation, held, write)?;
     }
-    let touched = tell(shared, batch, write)?;
-    batch.written(&shared.stamps, touched);
+    let touched = tell(generation, batch, write)?;
+    batch.written(stamps, touched);
     Ok(())
 }
 
@@ -46,18 +48,22 @@ impl Held {
     }
 }
 
-fn save(shared: &Shared, held: &Held, write: &Write<'_>) -> Result<(), events::Error> {
-    let (view, table) = (&shared.views[held.view], &shared.tables[held.view]);
+fn save(generation: &Generation, held: &Held, write: &Write<'_>) -> Result<(), events::Error> {
+    let (view, table) = (&generation.views[held.view], &generation.tables[held.view]);
     match held.stored() {
         None => table.insert(write.sql(), view, &held.now),
         Some(stored) => table.update(write.sql(), view, stored, &held.now),
     }
 }
 
-fn add_sums(shared: &Shared, batch: &mut Batch, write: &Write<'_>) -> Result<(), events::Error> {
+fn add_sums(
+    generation: &Generation,
+    batch: &mut Batch,
+    write: &Write<'_>,
+) -> Result<(), events::Error> {
     let mut added: BTreeMap<(usize, usize, Key), i64> = BTreeMap::new();
     for held in &batch.rows {
-        for feeds in &shared.views[held.view].feeds {
+        for feeds in &generation.views[held.view].feeds {
             if let Some(before) = &held.before {
                 add(&mut added, feeds, before, i64::wrapping_sub);
             }
@@ -68,7 +74,7 @@ fn add_sums(shared: &Shared, batch: &mut Batch, write: &Write<'_>) -> Result<(),
         if difference == 0 {
             continue;
         }
-        let at = batch.hold(shared, write, view, &key)?;
+        let at = batch.hold(generation, write, view, &key)?;
         let sum = &mut batch.rows[at].now.values[column];
         let total = if let Value::Int(total) = sum { *total } else { 0 };
         *sum = Value::Int(total.wrapping_add(difference));
@@ -94,29 +100,29 @@ fn add(
 /// What a join changed in the store comes first: such a row may have come into hand after that, and
 /// the last word on it is what it is now.
 fn tell(
-    shared: &Shared,
+    generation: &Generation,
     batch: &Batch,
     write: &Write<'_>,
 ) -> Result<BTreeSet<usize>, events::Error> {
     let mut told = Vec::new();
     for (view, row) in &batch.spread.rows {
-        let view = &shared.views[*view];
+        let view = &generation.views[*view];
         told.extend(row.owner(view).map(|owner| Told { view, owner, row, deleted: false }));
     }
     for held in batch.rows.iter().filter(|held| held.is_changed()) {
-        see(&shared.views[held.view], held, &mut told);
+        see(&generation.views[held.view], held, &mut told);
     }
     let spread = batch.spread.pages.iter();
     let spread = spread.map(|(page, owner)| Whose { page: *page, owner: owner.as_owner() });
     let pages: BTreeSet<Whose<'_>> = spread.chain(told.iter().flat_map(Told::pages)).collect();
     if !pages.is_empty() {
-        feed_all(shared, &batch.spread, (&pages, &told), write)?;
+        feed_all(generation, &batch.spread, (&pages, &told), write)?;
     }
     Ok(pages.into_iter().map(|whose| Stamps::index(whose.page, whose.owner)).collect())
 }
 
 fn feed_all<'b>(
-    shared: &Shared,
+    generation: &Generation,
     spread: &'b Spread,
     (pages, told): (&BTreeSet<Whose<'b>>, &'b [Told<'_>]),
     write: &Write<'_>,
@@ -125,7 +131,7 @@ fn feed_all<'b>(
     let mut mark = feed::mark(sql)?;
     let mut versions: BTreeMap<Whose<'_>, Version> = BTreeMap::new();
     for &whose in pages {
-        let owners = shared.pages[whose.page].owners;
+        let owners = generation.pages[whose.page].owners;
         versions.insert(whose, feed::version(sql, whose, owners, &mark)?);
     }
     if spread.too_many {
@@ -172,9 +178,9 @@ impl Told<'_> {
 
     fn show(&self, shows: &Shows) -> Map<String, Json> {
         match (shows.head, self.deleted) {
-            (true, _) => self.view.show_head(Some(self.row)),
-            (false, false) => self.view.show(self.row),
-            (false, true) => self.view.show_deleted(self.row),
+            (true, _) => row::show_head(self.view, Some(self.row)),
+            (false, false) => self.row.show(self.view),
+            (false, true) => self.row.show_deleted(self.view),
         }
     }
 }

@@ -29,7 +29,7 @@ use rusqlite::Connection;
 use crate::definition::Definitions;
 use crate::error::Error;
 
-pub(crate) use rows::Table;
+use rows::Table;
 
 /// Memory the writer keeps of the file, in KiB: tables and indexes are written all over.
 const CACHE_KIB: i64 = 16 * 1024;

@@ -10,10 +10,9 @@ use jiff::Timestamp;
 
 use super::Views;
 use crate::cache::{Asked, Entry, Form, Made};
-use crate::definition::Page;
 use crate::encoding::Encoding;
 use crate::error::Error;
-use crate::page::{PageJson, Slice};
+use crate::page::{Page, PageJson, Slice};
 use crate::render::{Locale, Rendered};
 
 pub(super) fn html(
@@ -25,10 +24,10 @@ pub(super) fn html(
 ) -> Result<Arc<Rendered>, Error> {
     let asked = Asked { owner, page: page.index, form: Form::Html(locale) };
     let body = |shown: &PageJson| {
-        let shared = &views.shared;
+        let (templates, look) = (&views.side.generation.templates, &views.side.look);
         let locale = views.locale_name(locale);
         let since = views.stale_since(page, Some(owner));
-        let rendered = shared.templates.render(page, shown, &shared.look, locale, since);
+        let rendered = templates.render(page, shown, look, locale, since);
         let failed = |what| Error::Template { page: page.name.clone(), what };
         rendered.map(Bytes::from).map_err(failed)
     };
@@ -52,7 +51,7 @@ fn find(
     asked: &Asked<'_>,
     body: impl FnOnce(&PageJson) -> Result<Bytes, Error>,
 ) -> Result<Arc<Entry>, Error> {
-    let cache = &views.shared.cache;
+    let cache = &views.side.cache;
     if let Some(entry) = cache.get(asked, made(views, page, asked)) {
         return Ok(entry);
     }
@@ -72,7 +71,7 @@ fn find(
 fn made(views: &Views, page: &Page, asked: &Asked<'_>) -> Made {
     let since = views.stale_since(page, Some(asked.owner)).map(Timestamp::as_microsecond);
     let stale_since = since.filter(|_| asked.form != Form::Json);
-    let stamp = views.shared.stamps.read(page.index, page.owners.meant(asked.owner));
+    let stamp = views.side.stamps.read(page.index, page.owners.meant(asked.owner));
     Made { stamp, stale_since }
 }
 
@@ -80,13 +79,12 @@ fn made(views: &Views, page: &Page, asked: &Asked<'_>) -> Made {
 /// version, and all that the bytes depend on beside it. The owner is in it, because two owners may
 /// meet the same address.
 fn tag(views: &Views, page: &Page, asked: &Asked<'_>, shown: &PageJson, made: Made) -> String {
-    let shared = &views.shared;
+    let (generation, look) = (&views.side.generation, &views.side.look);
     let mut hash = DefaultHasher::new();
-    (&shared.epoch, &page.name, page.size, asked, made.stale_since).hash(&mut hash);
+    (&generation.epoch, &page.name, page.size, asked, made.stale_since).hash(&mut hash);
     (&page.owner, &page.list, page.owners, page.view, page.head, page.order).hash(&mut hash);
     if asked.form != Form::Json {
-        (shared.templates.source(page), &shared.look.app_head, &shared.look.locales)
-            .hash(&mut hash);
+        (generation.templates.source(page), &look.app_head, &look.locales).hash(&mut hash);
     }
     format!("{:016x}-{}", hash.finish(), shown.version)
 }

@@ -3,13 +3,13 @@
 use events::FeedPosition;
 use rusqlite::{Connection, params};
 
-use super::rows::from_sql;
-use super::{Table, feed};
-use crate::definition::{Page, View};
+use super::feed;
+use super::rows::{Table, from_sql};
 use crate::owner::{Meant, Owner};
-use crate::page::{Parts, Slice};
+use crate::page::{Page, Parts, Slice};
 use crate::row::Row;
 use crate::value::Key;
+use crate::view::View;
 
 /// Shown rows, of one owner or of all, in the order of a column.
 pub(crate) fn rows(

@@ -7,9 +7,9 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::execute;
-use crate::definition::{Join, View};
 use crate::row::{Row, State};
 use crate::value::{Key, Value};
+use crate::view::{Join, View};
 
 /// One view's statements.
 pub(crate) struct Table {

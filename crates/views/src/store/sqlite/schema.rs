@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::definition::{Definitions, View};
+use crate::definition::Definitions;
 use crate::error::Error;
+use crate::view::View;
 
 /// Counts changes of the tables' shape.
 const SHAPE: u32 = 2;

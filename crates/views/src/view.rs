@@ -1,11 +1,10 @@
-//! One view's columns: their places, what they depend on and how they are shown.
+//! A view's words: its columns by their places, and what reads across views.
 //!
 //! Columns come in one order everywhere: those that rules set, those worked out, those that sum.
-
-use serde_json::{Map, Value as Json};
+//!
+//! It holds what the compiler found and knows neither rows nor pages nor how it was written.
 
 use crate::expression::Computed;
-use crate::row::Row;
 
 /// A view, checked.
 pub(crate) struct View {
@@ -73,30 +72,5 @@ impl View {
     /// Whether a join sets the column.
     pub(crate) fn is_joined(&self, column: usize) -> bool {
         self.joins.iter().any(|join| join.sets.contains(&column))
-    }
-
-    /// A row as lists show it.
-    pub(crate) fn show(&self, row: &Row) -> Map<String, Json> {
-        let column = |&at: &usize| (self.columns[at].clone(), row.values[at].to_json());
-        self.shown.iter().map(column).collect()
-    }
-
-    /// A row as a page's head: sums stand even before the row is created, the rest is empty text
-    /// until then.
-    pub(crate) fn show_head(&self, row: Option<&Row>) -> Map<String, Json> {
-        let created = row.filter(|row| row.is_shown());
-        let column = |&at: &usize| {
-            let summed = self.sums.contains(&at);
-            let value = if summed { row } else { created }.map(|row| row.values[at].to_json());
-            let unset = if summed { Json::from(0) } else { Json::from("") };
-            (self.columns[at].clone(), value.filter(|value| !value.is_null()).unwrap_or(unset))
-        };
-        self.shown.iter().map(column).collect()
-    }
-
-    /// What is left to show of a row that was taken away.
-    pub(crate) fn show_deleted(&self, row: &Row) -> Map<String, Json> {
-        let key = (self.columns[self.key].clone(), row.values[self.key].to_json());
-        [key, ("deleted".to_owned(), Json::from(true))].into_iter().collect()
     }
 }

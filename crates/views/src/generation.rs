@@ -1,0 +1,36 @@
+//! One generation of definitions, and how its rows are stored: what changes together when views are
+//! defined anew, and never in part.
+//!
+//! Places (of views, of pages, of columns) mean something within one generation alone. What outlives
+//! it is in [`ReadSide`](crate::read_side::ReadSide).
+
+use std::collections::HashMap;
+
+use crate::definition::Definitions;
+use crate::page::Page;
+use crate::render::Templates;
+use crate::rule::Kind;
+use crate::stale::Stale;
+use crate::store::sqlite::rows::Table;
+use crate::view::View;
+
+pub(crate) struct Generation {
+    pub(crate) views: Vec<View>,
+    pub(crate) pages: Vec<Page>,
+    pub(crate) kinds: HashMap<String, Kind>,
+    pub(crate) templates: Templates,
+    /// Of each view.
+    pub(crate) tables: Vec<Table>,
+    /// Since when each page has not followed its events.
+    pub(crate) stale: Stale,
+    /// The feed's name: a change's place names its page by the page's.
+    pub(crate) epoch: String,
+}
+
+impl Generation {
+    pub(crate) fn new(definitions: Definitions, tables: Vec<Table>, epoch: String) -> Generation {
+        let Definitions { views, pages, kinds, templates, text: _ } = definitions;
+        let stale = Stale::new(pages.len());
+        Generation { views, pages, kinds, templates, tables, stale, epoch }
+    }
+}

@@ -1,0 +1,24 @@
+//! What the handles of one read side share: the present generation of definitions, and what lives on
+//! when that is followed by another.
+//!
+//! Who reads or folds gets both from here; who needs the definitions alone is given the generation,
+//! so that it can be another one while this one still serves.
+
+use std::sync::Arc;
+
+use events::Database;
+
+use crate::cache::Cache;
+use crate::generation::Generation;
+use crate::progress::Progress;
+use crate::render::Look;
+use crate::stamps::Stamps;
+
+pub(crate) struct ReadSide {
+    pub(crate) generation: Generation,
+    pub(crate) database: Database,
+    pub(crate) stamps: Arc<Stamps>,
+    pub(crate) progress: Progress,
+    pub(crate) cache: Cache,
+    pub(crate) look: Look,
+}
