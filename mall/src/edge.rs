@@ -16,7 +16,9 @@ use chassis::http::fields::Fields;
 use chassis::http::hal::{self, Slice};
 use chassis::http::path::{Found, Params, Table};
 use chassis::http::query::Query;
-use chassis::http::{Body, Inbound, Path, Problem, Request, Response, Trace, body, json, loopback};
+use chassis::http::{
+    Body, Inbound, Path, Problem, Request, Response, Trace, json, loopback, whole,
+};
 use chassis::identity::{Principal, Verifier, bearer};
 use events::{Cause, Clock, WritePosition};
 use http::header::{AUTHORIZATION, LOCATION};
@@ -248,13 +250,13 @@ impl Call {
         let rest = self.body.take().expect("a body is read once");
         // The media type is refused before the size, and without waiting for the body.
         Fields::parse(&self.headers, b"{}")?;
-        let bytes = body::read(rest, body::BODY_BYTES_MAX).await?;
+        let bytes = whole::read(rest, whole::BODY_BYTES_MAX).await?;
         Ok((Fields::parse(&self.headers, &bytes)?, bytes))
     }
 
     /// The body's bytes, of whatever media type.
     pub(crate) async fn bytes(&mut self) -> Result<bytes::Bytes, Problem> {
-        body::read(self.body.take().expect("a body is read once"), body::BODY_BYTES_MAX).await
+        whole::read(self.body.take().expect("a body is read once"), whole::BODY_BYTES_MAX).await
     }
 
     /// What led to an event, as the event names it: this request, in the business transaction `correlation`.

@@ -21,9 +21,12 @@ pub mod problem;
 pub mod query;
 pub mod stall;
 pub mod trace;
+pub mod whole;
 
+mod noted;
 mod places;
 mod target;
+mod urlencoded;
 mod wire;
 
 use std::future::Future;

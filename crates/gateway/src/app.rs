@@ -11,13 +11,14 @@ use std::hash::{DefaultHasher, Hasher};
 use bytes::Bytes;
 use chassis::http::{Body, Response, etag};
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use views::Encoding;
 
 use crate::error_page::ErrorPage;
+use crate::html;
 use crate::negotiation;
 
 /// Where the app's page lies among its files.
@@ -29,14 +30,6 @@ const UNBUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">
     <h1>The web app is not built</h1><p>Run <code>cargo xtask up</code>, then reload this page. \
     Everything else is served already.</p></html>\n";
 
-/// What HTML may load and who may frame it. Pictures may lie anywhere that is reached safely: a
-/// picture runs nothing, and what an application takes as an address of one must also be shown.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'self'; img-src 'self' data: https:; object-src 'none'; base-uri 'none'; \
-     frame-ancestors 'none'; form-action 'self'",
-);
-const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
-const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const VARIES: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
@@ -130,13 +123,6 @@ impl AppFiles {
     }
 }
 
-/// Adds what every HTML answer says beside its content.
-pub(crate) fn guard_html(headers: &mut HeaderMap) {
-    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
-    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-    headers.insert(REFERRER_POLICY, SAME_ORIGIN);
-}
-
 impl File {
     fn new(file: &AppFile) -> File {
         let caching = if file.path.starts_with(HASHED) { FOR_EVER } else { NO_CACHE };
@@ -183,9 +169,9 @@ impl File {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding.as_str()));
         }
         if self.html {
-            guard_html(headers);
+            html::guard(headers);
         } else {
-            headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+            headers.insert(X_CONTENT_TYPE_OPTIONS, html::NOSNIFF);
         }
         response
     }

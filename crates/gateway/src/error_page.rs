@@ -17,7 +17,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::app;
+use crate::html;
 
 /// What a document says of itself, and no other document may say for it.
 const OF_THE_DOCUMENT: [HeaderName; 7] = [
@@ -72,7 +72,7 @@ impl ErrorPage {
         }
         headers.insert(CONTENT_TYPE, HTML);
         headers.insert(CACHE_CONTROL, NO_STORE);
-        app::guard_html(headers);
+        html::guard(headers);
         vary_by_accept(headers);
         response
     }

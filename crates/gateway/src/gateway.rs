@@ -1,7 +1,7 @@
 //! The gateway as one handle: what it is made of, and the servers that listeners are given.
 //!
-//! What all cores share is here: plan, guards, sessions, views. Connections to services are each
-//! core's own, made with its server.
+//! It makes what all cores share ([`Shared`]); connections to services are each core's own, made with its
+//! server.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use crate::plan::{Endpoint, Plan, Upstream};
 use crate::proxy::{self, Core, Route};
 use crate::server::{Face, Server};
 use crate::session::sign_out;
+use crate::shared::Shared;
 use crate::streams::Streams;
 
 /// What a gateway works with.
@@ -54,25 +55,6 @@ pub struct Components {
 #[derive(Clone)]
 pub struct Gateway {
     shared: Arc<Shared>,
-}
-
-/// What all cores share.
-pub(crate) struct Shared {
-    pub(crate) plan: Plan,
-    hygiene: Arc<Hygiene>,
-    pub(crate) routes: Vec<Route>,
-    /// One for each page: requests that never leave the gateway.
-    pub(crate) pages: Vec<Meters>,
-    pub(crate) views: Views,
-    pub(crate) verifier: Verifier,
-    pub(crate) broker: Arc<dyn Broker>,
-    pub(crate) app: AppFiles,
-    pub(crate) jar: Jar,
-    sessions: Option<Memory>,
-    pub(crate) streams: Streams,
-    stop: Stop,
-    /// What is known together of each upstream.
-    upstreams: Vec<proxy::Shared>,
 }
 
 impl Gateway {
@@ -171,18 +153,6 @@ impl Gateway {
     fn core(&self) -> Core {
         let upstreams = self.shared.plan.upstreams.iter().zip(&self.shared.upstreams);
         Core::new(proxy::pools(upstreams), self.shared.hygiene.clone())
-    }
-}
-
-impl Shared {
-    /// The memory of ended sign-ins, where browsers sign in.
-    pub(crate) fn sessions(&self) -> &Memory {
-        self.sessions.as_ref().expect("checked when the gateway was made")
-    }
-
-    /// Whether the process stops.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.is_stopped()
     }
 }
 

@@ -25,8 +25,8 @@ use jiff::Timestamp;
 use tracing::error;
 use views::{Encoding, Locale, PAGE_SIZE_MAX, Page, Rendered, Slice, Views};
 
-use crate::app;
 use crate::cookies;
+use crate::html;
 use crate::negotiation;
 
 /// The ending that asks for HTML whatever `Accept` says.
@@ -87,7 +87,7 @@ pub(crate) fn html(
     let mut response =
         answer(views.stale_since(page, Some(owner)), headers, &Shown::of(&rendered, HTML));
     let said = response.headers_mut();
-    app::guard_html(said);
+    html::guard(said);
     if let Ok(language) = HeaderValue::from_str(views.locale_name(locale)) {
         said.insert(CONTENT_LANGUAGE, language);
     }

@@ -26,12 +26,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::cookies::Cookies;
-use crate::gateway::Shared;
 use crate::negotiation;
 use crate::pages::{self, lists, live, wait};
 use crate::proxy::{Call, Core};
 use crate::session;
 use crate::settings::IDLE_TIMEOUT;
+use crate::shared::Shared;
 use crate::table::Action;
 use crate::topics;
 use crate::who::Who;

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use chassis::clock;
 use chassis::http::fields::Form;
-use chassis::http::{Body, Inbound, Problem, Response, body, empty, json};
+use chassis::http::{Body, Inbound, Problem, Response, empty, json, whole};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -22,10 +22,10 @@ use serde_json::{Value, json as value};
 use tracing::warn;
 
 use crate::cookies::Cookies;
-use crate::gateway::Shared;
 use crate::origin;
 use crate::plan::Session;
 use crate::proxy::Core;
+use crate::shared::Shared;
 use endpoint::Endpoint;
 
 /// The largest form of a sign-in.
@@ -84,7 +84,7 @@ impl Ask<'_> {
     }
 
     async fn sign_in(&self, body: Inbound) -> Result<Response, Problem> {
-        let text = body::read(body, FORM_BYTES_MAX).await?;
+        let text = whole::read(body, FORM_BYTES_MAX).await?;
         let form = Form::parse(&self.parts.headers, &text)?;
         let (Some(username), Some(password)) = (form.get("username"), form.get("password")) else {
             let missing = value!({ "error": "invalid_request" });

@@ -14,7 +14,7 @@ use chassis::clock;
 use chassis::health::Readiness;
 use chassis::http::path::{Found, Params, Table};
 use chassis::http::query::Query;
-use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, body, json, loopback};
+use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, json, loopback, whole};
 use chassis::telemetry::{METRICS_TYPE, Metrics};
 use events::subscription::Control;
 use events::{Broker, relay};
@@ -138,14 +138,14 @@ impl Server {
             Action::Skipped => admin.loops.skipped(),
             Action::Rewind => {
                 let given = (request.headers().clone(), request.into_body());
-                let bytes = body::read(given.1, body::BODY_BYTES_MAX).await?;
+                let bytes = whole::read(given.1, whole::BODY_BYTES_MAX).await?;
                 switches::rewind(&admin.loops.subscriptions, params.get(0), &given.0, &bytes).await
             }
             Action::StopService => self.switches()?.stop(params.get(0)).await,
             Action::StartService => self.switches()?.start(params.get(0)).await,
             Action::PutFault => {
                 let given = (request.headers().clone(), request.into_body());
-                let bytes = body::read(given.1, body::BODY_BYTES_MAX).await?;
+                let bytes = whole::read(given.1, whole::BODY_BYTES_MAX).await?;
                 self.switches()?.put_fault(params.get(0), &given.0, &bytes)
             }
             Action::EndFaults => self.switches()?.end_faults(params.get(0)),

@@ -131,3 +131,11 @@ pub(crate) fn announce(json: bool, ready: &Value) {
         warn!("readiness could not be written to stdout");
     }
 }
+
+/// A store that cannot be opened.
+pub(crate) fn damaged(what: &str, error: &dyn std::fmt::Display) -> Failure {
+    let says = format!("{what} cannot be opened: {error}");
+    let todo =
+        "make room if the disk is full; else see `yeoul doctor --data DIR` for the whole report";
+    Failure::environment(says, todo)
+}

@@ -18,7 +18,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::framing::Refusal;
-use super::places::Held;
+use super::places::{Held, Working};
 use super::{Problem, Response};
 
 /// How much of an unread body is taken before the answer, if it is there already.
@@ -28,7 +28,7 @@ pub const TAKEN_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Connection {
     /// Its place among those of its listener.
-    place: Held,
+    place: Rc<Held>,
     /// Requests handed to whoever answers.
     requests: Cell<u64>,
     /// The head that is refused instead of being passed on: its number and why.
@@ -47,7 +47,7 @@ impl Connection {
     /// One on this place, of which nothing has come yet.
     pub(super) fn new(place: Held) -> Connection {
         Connection {
-            place,
+            place: Rc::new(place),
             requests: Cell::default(),
             refused: Cell::default(),
             owed: Cell::default(),
@@ -97,7 +97,7 @@ impl Connection {
     /// Makes an answer say that the connection ends, if it does, and keeps its place until it is out.
     pub(super) async fn settle(self: &Rc<Self>, response: &mut Response) {
         self.live.set(response.body().is_live());
-        response.body_mut().hold(Working(self.clone()));
+        response.body_mut().hold(Working::new(self.place.clone()));
         if self.refused.get().is_some_and(|(number, _)| number == self.requests.get()) {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
@@ -147,16 +147,6 @@ async fn take(mut body: Incoming) -> bool {
         }
     }
     false
-}
-
-/// Held by an answer: while it is on its way, its connection is at work.
-#[derive(Debug)]
-pub(super) struct Working(Rc<Connection>);
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        self.0.place.rests();
-    }
 }
 
 /// A request's body as it comes in.

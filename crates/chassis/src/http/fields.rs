@@ -10,17 +10,16 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
 
-use super::Problem;
+use super::noted::{NO_CONTROLS, Noted};
+use super::problem::Problem;
+use super::urlencoded::pairs;
 use crate::text;
-
-/// What is wrong with a text that holds a control character.
-pub const NO_CONTROLS: &str = "must hold no control characters but line breaks and tabs";
 
 /// The members of a JSON body, and what was wrong with those that were asked for.
 #[derive(Debug)]
 pub struct Fields {
     members: Map<String, Value>,
-    mistakes: Vec<(String, String, Option<Value>)>,
+    noted: Noted,
 }
 
 impl Fields {
@@ -31,7 +30,7 @@ impl Fields {
     pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Fields, Problem> {
         check_media_type(headers)?;
         match serde_json::from_slice(body) {
-            Ok(Value::Object(members)) => Ok(Fields { members, mistakes: Vec::new() }),
+            Ok(Value::Object(members)) => Ok(Fields { members, noted: Noted::default() }),
             Ok(_) => Err(Problem::bad_request("the body must be a JSON object")),
             Err(_) => Err(Problem::bad_request("the body is not JSON")),
         }
@@ -79,7 +78,7 @@ impl Fields {
     pub fn text(&mut self, name: &str, chars_max: usize) -> Option<String> {
         match limited(self.raw(name)?, chars_max) {
             Ok(text) => Some(text),
-            Err((reason, limit)) => {
+            Err(Wrong { reason, limit }) => {
                 self.note(name, reason, limit);
                 None
             }
@@ -115,10 +114,7 @@ impl Fields {
 
     /// Notes a mistake of the caller's own finding.
     pub fn note(&mut self, field: &str, reason: impl Into<String>, limit: Option<Value>) {
-        let reason = reason.into();
-        if !self.mistakes.iter().any(|(known, _, _)| known == field) {
-            self.mistakes.push((field.to_owned(), reason, limit));
-        }
+        self.noted.note(field, reason, limit);
     }
 
     /// Ends the reading.
@@ -126,7 +122,22 @@ impl Fields {
     /// # Errors
     /// 400 with every mistake that was noted.
     pub fn finish(self) -> Result<(), Problem> {
-        finish(self.mistakes)
+        self.noted.finish()
+    }
+}
+
+/// What is wrong with one value.
+#[derive(Debug, PartialEq)]
+pub struct Wrong {
+    /// In words, as they stand behind the field's name.
+    pub reason: String,
+    /// The limit that it breaks, where there is one.
+    pub limit: Option<Value>,
+}
+
+impl Wrong {
+    fn without_limit(reason: &str) -> Wrong {
+        Wrong { reason: reason.to_owned(), limit: None }
     }
 }
 
@@ -134,22 +145,17 @@ impl Fields {
 ///
 /// # Errors
 /// What is wrong, and the limit that it breaks.
-pub fn limited(value: &Value, chars_max: usize) -> Result<String, (String, Option<Value>)> {
-    let Value::String(text) = value else { return Err(("must be text".to_owned(), None)) };
-    let too_long = || (format!("must have at most {chars_max} characters"), Some(chars_max.into()));
+pub fn limited(value: &Value, chars_max: usize) -> Result<String, Wrong> {
+    let Value::String(text) = value else { return Err(Wrong::without_limit("must be text")) };
+    let too_long = || Wrong {
+        reason: format!("must have at most {chars_max} characters"),
+        limit: Some(chars_max.into()),
+    };
     if text::is_hopelessly_long(text, chars_max) {
         return Err(too_long());
     }
-    let clean = text::clean(text).map_err(|_| (NO_CONTROLS.to_owned(), None))?;
+    let clean = text::clean(text).map_err(|_| Wrong::without_limit(NO_CONTROLS))?;
     if clean.chars().count() > chars_max { Err(too_long()) } else { Ok(clean.into_owned()) }
-}
-
-pub(super) fn finish(mistakes: Vec<(String, String, Option<Value>)>) -> Result<(), Problem> {
-    let Some((field, reason, _)) = mistakes.first() else { return Ok(()) };
-    let problem = Problem::bad_request(format!("{field} {reason}"));
-    Err(mistakes
-        .into_iter()
-        .fold(problem, |problem, (field, reason, limit)| problem.field(field, reason, limit)))
 }
 
 fn whole(value: &Value) -> Option<i128> {
@@ -197,7 +203,7 @@ impl Form {
             return Err(Problem::unsupported_media_type(KIND));
         }
         let text = std::str::from_utf8(body).map_err(|_| Problem::bad_request("not a form"))?;
-        let pairs = super::query::pairs(text).ok_or_else(|| Problem::bad_request("not a form"))?;
+        let pairs = pairs(text).ok_or_else(|| Problem::bad_request("not a form"))?;
         Ok(Form { pairs })
     }
 

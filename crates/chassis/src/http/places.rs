@@ -175,6 +175,23 @@ impl Held {
     }
 }
 
+/// Kept by an answer: while it is on its way, its connection is at work.
+#[derive(Debug)]
+pub(super) struct Working(Rc<Held>);
+
+impl Working {
+    /// Of the connection that has this place.
+    pub(super) fn new(place: Rc<Held>) -> Working {
+        Working(place)
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.rests();
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         self.places.leave(&self.seat);

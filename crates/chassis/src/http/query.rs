@@ -2,19 +2,16 @@
 
 use std::ops::RangeInclusive;
 
-use serde_json::Value;
-
-use super::{Problem, fields};
+use super::noted::{NO_CONTROLS, Noted};
+use super::problem::Problem;
+use super::urlencoded::pairs;
 use crate::text;
-
-/// How many parameters are looked at.
-const PAIRS_MAX: usize = 64;
 
 /// A query, and what was wrong with the values that were asked for.
 #[derive(Debug, Default)]
 pub struct Query {
     pairs: Vec<(String, String)>,
-    mistakes: Vec<(String, String, Option<Value>)>,
+    noted: Noted,
 }
 
 impl Query {
@@ -25,7 +22,7 @@ impl Query {
     pub fn parse(raw: Option<&str>) -> Result<Query, Problem> {
         let pairs = pairs(raw.unwrap_or_default())
             .ok_or_else(|| Problem::bad_request("the query is not acceptable"))?;
-        Ok(Query { pairs, mistakes: Vec::new() })
+        Ok(Query { pairs, noted: Noted::default() })
     }
 
     /// The first value of `name`.
@@ -38,7 +35,7 @@ impl Query {
     pub fn text(&mut self, name: &str) -> Option<String> {
         let clean = text::clean(self.get(name)?).map(std::borrow::Cow::into_owned);
         if clean.is_err() {
-            self.note(name, fields::NO_CONTROLS);
+            self.note(name, NO_CONTROLS);
         }
         clean.ok()
     }
@@ -59,7 +56,7 @@ impl Query {
 
     /// Notes a mistake of the caller's own finding.
     pub fn note(&mut self, name: &str, reason: impl Into<String>) {
-        self.mistakes.push((name.to_owned(), reason.into(), None));
+        self.noted.note(name, reason, None);
     }
 
     /// Ends the reading.
@@ -67,34 +64,8 @@ impl Query {
     /// # Errors
     /// 400 with every mistake that was noted.
     pub fn finish(self) -> Result<(), Problem> {
-        fields::finish(self.mistakes)
+        self.noted.finish()
     }
-}
-
-pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
-    let mut pairs = Vec::new();
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-        if pairs.len() == PAIRS_MAX {
-            return None;
-        }
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        pairs.push((unescape(key)?, unescape(value)?));
-    }
-    Some(pairs)
-}
-
-fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    let hex = |digit: Option<u8>| char::from(digit?).to_digit(16).map(|value| value as u8);
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => hex(rest.next())? << 4 | hex(rest.next())?,
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use guard::refusal::retry_after_seconds;
 use http::StatusCode;
 use std::time::Duration;
 
-use super::link::Failed;
 use crate::meters::Ended;
 
 /// How soon it is worth trying again after a failure.
@@ -87,16 +86,6 @@ impl Failure {
             .proxy_status("http_protocol_error"),
             Failure::Unreadable => Problem::bad_request("the body cannot be read"),
             Failure::Client => Problem::request_timeout(),
-        }
-    }
-}
-
-impl From<Failed> for Failure {
-    fn from(failed: Failed) -> Failure {
-        match failed {
-            Failed::NotSent(_) => Failure::Broken,
-            Failed::Broken(error) => Failure::of(&error),
-            Failed::Late(failure) => failure,
         }
     }
 }

@@ -116,3 +116,13 @@ impl Drop for Link {
         self.open.dec();
     }
 }
+
+impl From<Failed> for Failure {
+    fn from(failed: Failed) -> Failure {
+        match failed {
+            Failed::NotSent(_) => Failure::Broken,
+            Failed::Broken(error) => Failure::of(&error),
+            Failed::Late(failure) => failure,
+        }
+    }
+}

@@ -19,9 +19,9 @@ use tracing::{info, warn};
 
 use super::endpoint::Endpoint;
 use super::{Ask, CLEAR_SITE_DATA, cleared};
-use crate::gateway::Shared;
 use crate::plan::Session;
 use crate::proxy::Core;
+use crate::shared::Shared;
 
 /// Where a token is taken back (RFC 7009).
 const REVOKE_PATH: &str = "/oauth/revoke";

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use chassis::clock;
-use chassis::http::body::READ_IDLE_MAX;
+use chassis::http::whole::READ_IDLE_MAX;
 
 use crate::support::{Answer, Client, World, pause};
 

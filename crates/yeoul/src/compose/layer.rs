@@ -98,25 +98,18 @@ impl Stores {
     ) -> Result<Stores, Failure> {
         let (log, pages) = (data.join(LOG), data.join(VIEWS));
         for folder in [&log, &pages] {
-            std::fs::create_dir_all(folder).map_err(|error| damaged("the data folder", &error))?;
+            std::fs::create_dir_all(folder)
+                .map_err(|error| process::damaged("the data folder", &error))?;
         }
         let log = Log::open(&log, topics, clock::component())
-            .map_err(|error| damaged("the log", &error))?;
+            .map_err(|error| process::damaged("the log", &error))?;
         info!("an acknowledgement means: {}", log.promise());
         let locales = LOCALES.map(str::to_owned).to_vec();
         let look = Look { app_head, locales };
         let views = Views::open(&pages, definitions, look, clock::component())
-            .map_err(|error| damaged("the views", &error))?;
+            .map_err(|error| process::damaged("the views", &error))?;
         Ok(Stores { log: Arc::new(log), views })
     }
-}
-
-/// A store that cannot be opened.
-pub(crate) fn damaged(what: &str, error: &dyn std::fmt::Display) -> Failure {
-    let says = format!("{what} cannot be opened: {error}");
-    let todo =
-        "make room if the disk is full; else see `yeoul doctor --data DIR` for the whole report";
-    Failure::environment(says, todo)
 }
 
 impl Layer {
@@ -249,7 +242,7 @@ impl Layer {
 
     /// What hears of ended sign-ins, where browsers sign in, and its handle.
     pub(crate) fn remember(&self, retry: Retry) -> Option<(Loop, Control)> {
-        self.remembering.as_ref()?.hear(self, retry)
+        self.remembering.as_ref()?.hear(self.log.clone(), self.loops.clone(), retry)
     }
 
     /// What the admin listener answers with.
@@ -276,7 +269,7 @@ impl Layer {
 
     /// Opens the three listeners.
     pub(crate) fn open(&self, ports: Ports, admin: Arc<Admin>) -> Result<(), Failure> {
-        sessions::settle_on_one_core(self);
+        sessions::settle_on_one_core(&self.cores, &self.gateway, &self.loops);
         let (outer, inner) = (self.gateway.clone(), self.gateway.clone());
         let stop = &self.connections;
         let cores = &self.cores;

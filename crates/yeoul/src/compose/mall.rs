@@ -19,7 +19,7 @@ use mall::endpoint::{Listen, serving};
 use mall::{Components, Endpoint, Faults, Loop, Name, account, delivery, order, product};
 use serde_json::{Value, json};
 
-use super::layer::{Layer, Ports, Stores, damaged};
+use super::layer::{Layer, Ports, Stores};
 use super::sessions::Identity;
 use super::vouch;
 use crate::admin::{Admin, Loops, Switches};
@@ -172,7 +172,7 @@ impl Mall {
 
 impl Services {
     fn open(components: &Components) -> Result<Services, Failure> {
-        let refuse = |what: &'static str| move |error: mall::Error| damaged(what, &error);
+        let refuse = |what: &'static str| move |error: mall::Error| process::damaged(what, &error);
         Ok(Services {
             account: account::Service::open(components.clone()).map_err(refuse("account"))?,
             product: product::Service::open(components.clone()).map_err(refuse("product"))?,

@@ -3,16 +3,21 @@
 //! It is there where browsers sign in, of the mall or of one's own services; the topic where the
 //! settings name one.
 
+use std::sync::Arc;
+
 use chassis::clock;
+use chassis::cores::Cores;
 use chassis::folder::Folder;
+use chassis::http::Stop;
 use chassis::identity::Verifier;
+use events::local::Log;
 use events::{Control, Retry, Subscription, Topic};
-use gateway::Plan;
+use gateway::{Gateway, Plan};
 use mall::Loop;
 use sessions::Memory;
 
-use super::layer::{Layer, damaged};
 use crate::exit::Failure;
+use crate::process::damaged;
 
 /// Its folder below the data folder, and the subscriber in its subscriptions' names.
 const NAME: &str = "gateway";
@@ -56,18 +61,18 @@ impl Remembering {
     }
 
     /// What hears of ended sign-ins, where a topic says so, and its handle.
-    pub(super) fn hear(&self, layer: &Layer, retry: Retry) -> Option<(Loop, Control)> {
+    pub(super) fn hear(&self, log: Arc<Log>, stop: Stop, retry: Retry) -> Option<(Loop, Control)> {
         let topic = self.topic.clone()?;
         let subscription = Subscription::new(
             &format!("{NAME}.{topic}"),
             topic,
             self.memory.database().clone(),
-            layer.log.clone(),
+            log,
             self.memory.handler(),
             retry,
             clock::component(),
         );
-        let (control, stop) = (subscription.control(), layer.loops.clone());
+        let control = subscription.control();
         let hears = Box::pin(subscription.run(async move { stop.stopped().await }));
         Some((hears, control))
     }
@@ -79,9 +84,9 @@ impl Remembering {
 }
 
 /// Has sign-outs told of that the sign-in service has not heard of yet.
-pub(super) fn settle_on_one_core(layer: &Layer) {
-    let (gateway, stop) = (layer.gateway.clone(), layer.loops.clone());
-    layer.cores.spawn_each(move |core| {
+pub(super) fn settle_on_one_core(cores: &Cores, gateway: &Gateway, stop: &Stop) {
+    let (gateway, stop) = (gateway.clone(), stop.clone());
+    cores.spawn_each(move |core| {
         let (gateway, stop) = (gateway.clone(), stop.clone());
         async move {
             if core == 0 {

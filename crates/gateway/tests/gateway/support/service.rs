@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::cores::Cores;
-use chassis::http::{Body, Listener, Problem, Request, Response, Serve, Stop, Trace, body, json};
+use chassis::http::{Body, Listener, Problem, Request, Response, Serve, Stop, Trace, json, whole};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Frame;
 use serde_json::json as value;
@@ -82,7 +82,7 @@ impl Serve for Answers {
         if path == "/s/early" {
             return status(404);
         }
-        let text = match body::read(incoming, 16 << 20).await {
+        let text = match whole::read(incoming, 16 << 20).await {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(_) => return status(400),
         };

@@ -1,0 +1,50 @@
+//! What all cores of a gateway share: plan, guards, sessions, views.
+//!
+//! It decides nothing; whoever answers requests looks into it.
+
+use std::sync::Arc;
+
+use chassis::http::Stop;
+use chassis::identity::Verifier;
+use events::Broker;
+use sessions::Memory;
+use views::Views;
+
+use crate::app::AppFiles;
+use crate::cookies::Jar;
+use crate::hygiene::Hygiene;
+use crate::meters::Meters;
+use crate::plan::Plan;
+use crate::proxy::{self, Route};
+use crate::streams::Streams;
+
+/// What all cores share.
+pub(crate) struct Shared {
+    pub(crate) plan: Plan,
+    pub(crate) hygiene: Arc<Hygiene>,
+    pub(crate) routes: Vec<Route>,
+    /// One for each page: requests that never leave the gateway.
+    pub(crate) pages: Vec<Meters>,
+    pub(crate) views: Views,
+    pub(crate) verifier: Verifier,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) app: AppFiles,
+    pub(crate) jar: Jar,
+    pub(crate) sessions: Option<Memory>,
+    pub(crate) streams: Streams,
+    pub(crate) stop: Stop,
+    /// What is known together of each upstream.
+    pub(crate) upstreams: Vec<proxy::Shared>,
+}
+
+impl Shared {
+    /// The memory of ended sign-ins, where browsers sign in.
+    pub(crate) fn sessions(&self) -> &Memory {
+        self.sessions.as_ref().expect("checked when the gateway was made")
+    }
+
+    /// Whether the process stops.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.is_stopped()
+    }
+}
