@@ -156,10 +156,10 @@ fn said(
 
 /// The owner of the row that the event is about, where it is known.
 fn stored(side: &ReadSide, at: usize, key: &Expression, fields: &Fields<'_>) -> Option<Key> {
-    let view = &side.generation.views[at];
+    let rows = side.generation.stored(at);
     let key = Key::from_value(&key.eval(fields).ok()?).ok()?;
-    let row = side.database.read(|sql| side.generation.tables[at].load(sql, view, &key)).ok()??;
-    row.owner(view)
+    let row = side.database.read(|sql| rows.load(sql, &key)).ok()??;
+    row.owner(rows.view)
 }
 
 #[cfg(test)]

@@ -193,13 +193,12 @@ impl Folding<'_, '_> {
         matches: &[Value],
         sets: &[(usize, Value)],
     ) -> Result<(), Failure> {
-        let (view, table) =
-            (&self.generation.views[place.view], &self.generation.tables[place.view]);
-        let join = &view.joins[place.join];
+        let rows = self.generation.stored(place.view);
+        let join = &rows.view.joins[place.join];
         self.batch.spread_held(place.view, &join.on, matches, sets);
         let batch = &mut *self.batch;
         let seen = |row| batch.spread_stored(self.generation, place.view, row);
-        table.spread(self.write.sql(), view, join, matches, sets, seen)?;
+        rows.spread(self.write.sql(), join, matches, sets, seen)?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use crate::page::Page;
 use crate::render::Templates;
 use crate::rule::Kind;
 use crate::stale::Stale;
-use crate::store::sqlite::rows::Table;
+use crate::store::sqlite::rows::{Stored, Table};
 use crate::view::View;
 
 pub(crate) struct Generation {
@@ -32,5 +32,10 @@ impl Generation {
         let Definitions { views, pages, kinds, templates, text: _ } = definitions;
         let stale = Stale::new(pages.len());
         Generation { views, pages, kinds, templates, tables, stale, epoch }
+    }
+
+    /// The rows of a view, by its place.
+    pub(crate) fn stored(&self, view: usize) -> Stored<'_> {
+        Stored { view: &self.views[view], table: &self.tables[view] }
     }
 }

@@ -55,7 +55,7 @@ pub use feed::{
 pub use fold::{Batch, Fold};
 pub use mistake::Mistake;
 pub use owner::Owners;
-pub use page::{Order, PAGE_SIZE_MAX, Page, PageJson, Slice};
+pub use page::{Listed, Order, PAGE_SIZE_MAX, Page, PageJson, Slice};
 pub use progress::{WAITERS_MAX, Waited};
 pub use render::{Locale, Look, Rendered};
 pub use settings::Settings;

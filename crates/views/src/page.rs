@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::owner::Owners;
 use crate::row::{self, Row};
-use crate::view::View;
+use crate::view::{SortOrder, View};
 
 /// Rows one slice holds at most.
 pub const PAGE_SIZE_MAX: usize = 100;
@@ -41,8 +41,7 @@ pub struct Page {
     pub(crate) template: String,
     pub(crate) view: usize,
     pub(crate) head: Option<usize>,
-    /// The column the list is sorted by, and whether largest first.
-    pub(crate) order: (usize, bool),
+    pub(crate) order: SortOrder,
 }
 
 /// Which rows of a list.
@@ -72,8 +71,22 @@ pub struct PageJson {
     pub version: u64,
     /// Where live updates go on from.
     pub position: FeedPosition,
+}
+
+/// A slice of a list, and how long the list is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<R = Value> {
+    /// Those of the slice, in order.
+    pub rows: Vec<R>,
     /// Rows there are in all.
     pub total: u64,
+}
+
+/// Which rows of a list, in what order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) slice: Slice,
+    pub(crate) order: SortOrder,
 }
 
 impl Slice {
@@ -98,34 +111,48 @@ impl Slice {
     }
 }
 
+impl<R> Listed<R> {
+    /// A list without rows.
+    pub(crate) fn none() -> Listed<R> {
+        Listed { rows: Vec::new(), total: 0 }
+    }
+}
+
+impl Listed<Row> {
+    /// As readers see it.
+    pub(crate) fn show(&self, view: &View) -> Listed {
+        let rows = self.rows.iter().map(|row| Value::Object(row.show(view))).collect();
+        Listed { rows, total: self.total }
+    }
+}
+
 /// What a page is made of, read in one moment.
 pub(crate) struct Parts<'p> {
     pub(crate) owner: &'p str,
     pub(crate) version: u64,
-    pub(crate) position: FeedPosition,
+    /// The newest change that is in it, as the feed counts.
+    pub(crate) sequence: u64,
     pub(crate) head: Option<Row>,
     pub(crate) rows: Vec<Row>,
-    pub(crate) total: u64,
 }
 
-/// Lays a page out as JSON.
-pub(crate) fn assemble(page: &Page, views: &[View], parts: Parts<'_>) -> PageJson {
+/// Lays a page out as JSON; `feed` is the feed's name.
+pub(crate) fn assemble(page: &Page, views: &[View], feed: &str, parts: &Parts<'_>) -> PageJson {
+    let position = FeedPosition { feed: feed.to_owned(), sequence: parts.sequence };
     let mut json = Map::new();
     json.insert(page.owner.clone(), parts.owner.into());
     if let Some(head) = page.head {
         json.extend(row::show_head(&views[head], parts.head.as_ref()));
     }
     json.insert("version".to_owned(), parts.version.into());
-    json.insert("position".to_owned(), parts.position.to_string().into());
+    json.insert("position".to_owned(), position.to_string().into());
     let rows = parts.rows.iter().map(|row| Value::Object(row.show(&views[page.view])));
     json.insert(page.list.clone(), rows.collect());
-    let json = Value::Object(json);
-    PageJson { json, version: parts.version, position: parts.position, total: parts.total }
+    PageJson { json: Value::Object(json), version: parts.version, position }
 }
 
 /// The page of an owner nothing is known of.
 pub(crate) fn empty(page: &Page, views: &[View]) -> PageJson {
-    let position = FeedPosition { feed: "none".to_owned(), sequence: 0 };
-    let parts = Parts { owner: "", version: 0, position, head: None, rows: Vec::new(), total: 0 };
-    assemble(page, views, parts)
+    let parts = Parts { owner: "", version: 0, sequence: 0, head: None, rows: Vec::new() };
+    assemble(page, views, "none", &parts)
 }

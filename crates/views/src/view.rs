@@ -41,6 +41,14 @@ pub(crate) struct Feeds {
     pub(crate) via: usize,
 }
 
+/// How a list is sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SortOrder {
+    pub(crate) column: usize,
+    /// Largest first.
+    pub(crate) descending: bool,
+}
+
 /// Rows that share the values of some columns, and what events say about all of them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Join {

@@ -26,15 +26,16 @@ use crate::fold::Fold;
 use crate::generation::Generation;
 use crate::mistake;
 use crate::owner::{Owner, Owners};
-use crate::page::{self, Order, Page, PageJson, Slice};
+use crate::page::{self, Listed, Order, Page, PageJson, Slice, Window};
 use crate::progress::{Progress, Waited};
 use crate::read_side::ReadSide;
 use crate::render::{Locale, Look, Rendered};
 use crate::row::Row;
 use crate::stamps::{Stamps, Watch};
-use crate::store::sqlite::rows::Table;
+use crate::store::sqlite::feed::Known;
+use crate::store::sqlite::rows::Stored;
 use crate::store::sqlite::{self, feed, read};
-use crate::view::View;
+use crate::view::{SortOrder, View};
 
 /// The read side; clones share it.
 #[derive(Clone)]
@@ -125,35 +126,30 @@ impl Views {
     /// [`Error::Limit`]: ask for a smaller slice. [`Error::Store`]: see there.
     pub fn page(&self, page: &Page, owner: &str, at: Slice) -> Result<PageJson, Error> {
         let slice = at.checked()?;
-        let Generation { views, tables, epoch, .. } = &self.side.generation;
+        let generation = &self.side.generation;
+        let list = generation.stored(page.view);
+        let head = page.head.map(|head| generation.stored(head));
         self.side.database.read(|sql| {
-            let parts = read::parts(sql, views, tables, page, owner, (slice, epoch))?;
-            Ok(page::assemble(page, views, parts))
+            let parts = read::parts(sql, page, list, head, owner, slice)?;
+            Ok(page::assemble(page, &generation.views, &generation.epoch, &parts))
         })
     }
 
-    /// A page's rows alone, of one owner or of everybody, and how many there are in all; who may see
-    /// them is for the caller to know.
+    /// A page's rows alone, of one owner or of everybody; who may see them is for the caller to know.
     ///
     /// # Errors
     /// As for [`Views::page`].
-    pub fn list(
-        &self,
-        page: &Page,
-        owner: Option<&str>,
-        at: Slice,
-    ) -> Result<(Vec<Value>, u64), Error> {
+    pub fn list(&self, page: &Page, owner: Option<&str>, at: Slice) -> Result<Listed, Error> {
         let slice = at.checked()?;
-        let Generation { views, tables, .. } = &self.side.generation;
-        let (view, table) = (&views[page.view], &tables[page.view]);
+        let list = self.side.generation.stored(page.view);
         self.side.database.read(|sql| {
-            let (rows, total) = read::of_page(sql, (view, table), page, owner, slice)?;
-            Ok((shown(view, &rows), total))
+            let listed = read::of_page(sql, list, page, owner, slice)?;
+            Ok(listed.show(list.view))
         })
     }
 
     /// The shown rows of one view of the text `owner`, else of the number written so, by key unless
-    /// an order is named, and how many there are in all.
+    /// an order is named.
     ///
     /// # Errors
     /// [`Error::Unknown`]: no such view or column. Otherwise as for [`Views::page`].
@@ -163,17 +159,20 @@ impl Views {
         owner: &str,
         slice: Slice,
         order: Option<&Order>,
-    ) -> Result<(Vec<Value>, u64), Error> {
+    ) -> Result<Listed, Error> {
         let slice = slice.checked()?;
-        let (view, table) = self.view(view)?;
+        let list = self.stored(view)?;
         let order = match order {
-            Some(order) => (column(view, &order.column)?, order.descending),
-            None => (view.key, false),
+            Some(order) => SortOrder {
+                column: column(list.view, &order.column)?,
+                descending: order.descending,
+            },
+            None => SortOrder { column: list.view.key, descending: false },
         };
         self.side.database.read(|sql| {
             let meant = Owners::Either.meant(owner);
-            let (rows, total) = read::of_view(sql, (view, table), meant, (slice, order))?;
-            Ok((shown(view, &rows), total))
+            let listed = read::of_view(sql, list, meant, Window { slice, order })?;
+            Ok(listed.show(list.view))
         })
     }
 
@@ -182,10 +181,10 @@ impl Views {
     /// # Errors
     /// As for [`Views::rows`].
     pub fn row(&self, view: &str, key: &str) -> Result<Option<Value>, Error> {
-        let (view, table) = self.view(view)?;
-        let row = self.side.database.read(|sql| read::named(sql, (view, table), key));
+        let list = self.stored(view)?;
+        let row = self.side.database.read(|sql| read::named(sql, list, key));
         let row = row.map_err(Error::Store)?.filter(Row::is_shown);
-        Ok(row.map(|row| Value::Object(row.show(view))))
+        Ok(row.map(|row| Value::Object(row.show(list.view))))
     }
 
     /// Resolves when everything up to `position` is folded; at once if its source is not read here.
@@ -255,7 +254,8 @@ impl Views {
         }
         self.side.database.read(|sql| {
             let found = feed::find(sql, page.index, page.owners.meant(owner))?;
-            let (owner, known) = found.unwrap_or((Owner::Text(""), feed::Version::default()));
+            let nobody = Known { owner: Owner::Text(""), version: feed::Version::default() };
+            let Known { owner, version: known } = found.unwrap_or(nobody);
             let mark = feed::mark(sql)?;
             // The feed was set back since, with the folder it is in: what came then is not known.
             if after.sequence > mark.sequence {
@@ -301,10 +301,10 @@ impl Views {
         behind::watch(&self.side).await;
     }
 
-    fn view(&self, name: &str) -> Result<(&View, &Table), Error> {
-        let Generation { views, tables, .. } = &self.side.generation;
-        let mut both = views.iter().zip(tables);
-        both.find(|(view, _)| view.name == name).ok_or_else(|| {
+    fn stored(&self, name: &str) -> Result<Stored<'_>, Error> {
+        let Generation { views, .. } = &self.side.generation;
+        let found = views.iter().position(|view| view.name == name);
+        found.map(|at| self.side.generation.stored(at)).ok_or_else(|| {
             let names = views.iter().map(|view| view.name.as_str());
             Error::Unknown(mistake::unknown("view", name, names))
         })
@@ -315,10 +315,6 @@ impl Views {
             FeedPosition { feed: self.side.generation.epoch.clone(), sequence: kept.sequence };
         Change { position, kind: kept.kind, row: kept.row }
     }
-}
-
-fn shown(view: &View, rows: &[Row]) -> Vec<Value> {
-    rows.iter().map(|row| Value::Object(row.show(view))).collect()
 }
 
 fn column(view: &View, name: &str) -> Result<usize, Error> {

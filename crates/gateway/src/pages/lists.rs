@@ -33,8 +33,8 @@ pub(crate) fn rows(
         page: usize::try_from(slice.page).unwrap_or(usize::MAX),
         size: usize::try_from(slice.size).unwrap_or(usize::MAX),
     };
-    let (rows, total) = views.list(page, owner, at).map_err(|error| problem(&error))?;
-    let all = hal::collection(&list.name, &rows, slice, total, parts.uri.path());
+    let shown = views.list(page, owner, at).map_err(|error| problem(&error))?;
+    let all = hal::collection(&list.name, &shown.rows, slice, shown.total, parts.uri.path());
     Ok(private(views.stale_since(page, owner), json(StatusCode::OK, &all)))
 }
 

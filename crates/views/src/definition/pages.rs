@@ -9,7 +9,7 @@ use crate::owner::Owners;
 use crate::page::{self, PAGE_SIZE_MAX, Page};
 use crate::render::Templates;
 use crate::settings::{self, Settings};
-use crate::view::{Shows, View};
+use crate::view::{Shows, SortOrder, View};
 
 pub(super) fn compile(
     settings: &Settings,
@@ -79,7 +79,7 @@ fn one(
         Some(found) => Some(found?),
         None => None,
     };
-    show(settings, index, (view, head), views, mistakes);
+    show(settings, index, view, head, views, mistakes);
     let topics = topics(&views[..], view, head);
     Some(Page {
         name: name.to_owned(),
@@ -118,8 +118,8 @@ fn head(name: &str, views: &[View], mistakes: &mut Mistakes) -> Option<usize> {
 }
 
 /// `COLUMN`, `COLUMN asc` or `COLUMN desc`.
-fn order(text: Option<&str>, view: &mut View, mistakes: &mut Mistakes) -> (usize, bool) {
-    let Some(text) = text else { return (view.key, false) };
+fn order(text: Option<&str>, view: &mut View, mistakes: &mut Mistakes) -> SortOrder {
+    let Some(text) = text else { return SortOrder { column: view.key, descending: false } };
     let (column, direction) = text.split_once(' ').unwrap_or((text, "asc"));
     if !matches!(direction, "asc" | "desc") {
         mistakes.unknown("direction", direction, ["asc", "desc"]);
@@ -128,14 +128,15 @@ fn order(text: Option<&str>, view: &mut View, mistakes: &mut Mistakes) -> (usize
     if !view.sorted.contains(&column) {
         view.sorted.push(column);
     }
-    (column, direction == "desc")
+    SortOrder { column, descending: direction == "desc" }
 }
 
 /// Says to the views that this page shows them.
 fn show(
     settings: &settings::Page,
     page: usize,
-    (view, head): (usize, Option<usize>),
+    view: usize,
+    head: Option<usize>,
     views: &mut [View],
     mistakes: &mut Mistakes,
 ) {

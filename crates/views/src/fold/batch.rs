@@ -94,7 +94,7 @@ impl Batch {
             return Ok(at);
         }
         let definition = &generation.views[view];
-        let before = generation.tables[view].load(write.sql(), definition, key)?;
+        let before = generation.stored(view).load(write.sql(), key)?;
         let now = before.clone().unwrap_or_else(|| Row::new(definition, key));
         self.rows.push(Held { view, before, now, spread: None });
         self.places.insert(id, self.rows.len() - 1);

@@ -14,7 +14,7 @@ use super::batch::{Batch, Held, Spread};
 use crate::generation::Generation;
 use crate::row::{self, Row};
 use crate::stamps::Stamps;
-use crate::store::sqlite::feed::{self, Version, Whose};
+use crate::store::sqlite::feed::{self, Version, Whose, Written};
 use crate::store::sqlite::joined;
 use crate::value::{Key, Value};
 use crate::view::{Feeds, Shows, View};
@@ -49,10 +49,10 @@ impl Held {
 }
 
 fn save(generation: &Generation, held: &Held, write: &Write<'_>) -> Result<(), events::Error> {
-    let (view, table) = (&generation.views[held.view], &generation.tables[held.view]);
+    let rows = generation.stored(held.view);
     match held.stored() {
-        None => table.insert(write.sql(), view, &held.now),
-        Some(stored) => table.update(write.sql(), view, stored, &held.now),
+        None => rows.insert(write.sql(), &held.now),
+        Some(stored) => rows.update(write.sql(), stored, &held.now),
     }
 }
 
@@ -116,7 +116,7 @@ fn tell(
     let spread = spread.map(|(page, owner)| Whose { page: *page, owner: owner.as_owner() });
     let pages: BTreeSet<Whose<'_>> = spread.chain(told.iter().flat_map(Told::pages)).collect();
     if !pages.is_empty() {
-        feed_all(generation, &batch.spread, (&pages, &told), write)?;
+        feed_all(generation, &batch.spread, &pages, &told, write)?;
     }
     Ok(pages.into_iter().map(|whose| Stamps::index(whose.page, whose.owner)).collect())
 }
@@ -124,7 +124,8 @@ fn tell(
 fn feed_all<'b>(
     generation: &Generation,
     spread: &'b Spread,
-    (pages, told): (&BTreeSet<Whose<'b>>, &'b [Told<'_>]),
+    pages: &BTreeSet<Whose<'b>>,
+    told: &'b [Told<'_>],
     write: &Write<'_>,
 ) -> Result<(), events::Error> {
     let sql = write.sql();
@@ -147,7 +148,7 @@ fn feed_all<'b>(
             let whose = Whose { page: shows.page, owner: told.owner.as_owner() };
             let version = versions.entry(whose).or_default();
             let shown = Json::Object(told.show(shows)).to_string();
-            mark.append(sql, whose, version, (kind, &shown))?;
+            mark.append(sql, whose, version, Written { kind, row: &shown })?;
         }
     }
     for (whose, mut version) in versions {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use events::{Event, FeedPosition};
 use serde_json::{Value, json};
-use yeoul_views::{Changes, Encoding, Page, Slice, Waited};
+use yeoul_views::{Changes, Encoding, Listed, Page, Slice, Waited};
 
 use crate::mall::{Mall, block_on, event, open};
 
@@ -57,9 +57,9 @@ impl World {
     fn rows(&self, name: &str, owner: &str) -> Vec<Value> {
         let shown = self.0.views.page(&self.page(name), owner, Slice::first(20)).expect("a page");
         let listed = self.0.views.list(&self.page(name), Some(owner), Slice::first(20));
-        let (rows, total) = listed.expect("a list");
+        let Listed { rows, total } = listed.expect("a list");
         assert_eq!(shown.json["rows"], json!(rows), "page and list");
-        assert_eq!((shown.total, rows.len() as u64), (total, total));
+        assert_eq!(rows.len() as u64, total);
         rows.iter().map(key).collect()
     }
 
@@ -254,7 +254,7 @@ fn nobody_is_not_everybody() {
     }
     assert_eq!(world.rows("thing", ""), NONE);
     let everybody = world.0.views.list(&world.page("thing"), None, Slice::first(20));
-    assert_eq!(everybody.expect("a list").1, 4);
+    assert_eq!(everybody.expect("a list").total, 4);
 }
 
 #[test]

@@ -50,6 +50,21 @@ pub(crate) struct Version {
     bytes: u64,
 }
 
+/// An owner who can be meant, and the version of his page.
+pub(crate) struct Known<'a> {
+    pub(crate) owner: Owner<'a>,
+    pub(crate) version: Version,
+}
+
+/// A change on its way into the feed.
+#[derive(Clone, Copy)]
+pub(crate) struct Written<'a> {
+    /// The page's name for it.
+    pub(crate) kind: &'a str,
+    /// The row as JSON.
+    pub(crate) row: &'a str,
+}
+
 /// A change as it is kept.
 pub(crate) struct Kept {
     pub(crate) sequence: u64,
@@ -79,8 +94,9 @@ impl Mark {
         sql: &Connection,
         whose: Whose<'_>,
         version: &mut Version,
-        (kind, row): (&str, &str),
+        change: Written<'_>,
     ) -> Result<(), events::Error> {
+        let Written { kind, row } = change;
         let bytes = (kind.len() + row.len() + whose.owner.weight() + CHANGE_BYTES) as u64;
         self.sequence += 1;
         self.bytes += bytes;
@@ -231,13 +247,13 @@ pub(crate) fn find<'a>(
     sql: &Connection,
     page: usize,
     meant: Meant<'a>,
-) -> Result<Option<(Owner<'a>, Version)>, events::Error> {
+) -> Result<Option<Known<'a>>, events::Error> {
     let mut first = None;
     for owner in meant.all() {
         if let Some(version) = known(sql, Whose { page, owner })? {
-            return Ok(Some((owner, version)));
+            return Ok(Some(Known { owner, version }));
         }
-        first = first.or(Some((owner, Version::default())));
+        first = first.or(Some(Known { owner, version: Version::default() }));
     }
     Ok(first)
 }

@@ -21,6 +21,13 @@ pub(crate) struct Table {
     insert: String,
 }
 
+/// A view beside its statements: the rows of one view.
+#[derive(Clone, Copy)]
+pub(crate) struct Stored<'d> {
+    pub(crate) view: &'d View,
+    pub(crate) table: &'d Table,
+}
+
 impl Table {
     pub(super) fn new(view: &View) -> Table {
         let name = format!("\"view_{}\"", view.name);
@@ -35,40 +42,32 @@ impl Table {
             columns,
         }
     }
+}
 
-    pub(crate) fn load(
-        &self,
-        sql: &Connection,
-        view: &View,
-        key: &Key,
-    ) -> Result<Option<Row>, events::Error> {
-        let mut select = sql.prepare_cached(&self.select)?;
-        Ok(select.query_row([key], |row| from_sql(view, row)).optional()?)
+impl Stored<'_> {
+    pub(crate) fn load(self, sql: &Connection, key: &Key) -> Result<Option<Row>, events::Error> {
+        let mut select = sql.prepare_cached(&self.table.select)?;
+        Ok(select.query_row([key], |row| from_sql(self.view, row)).optional()?)
     }
 
-    pub(crate) fn insert(
-        &self,
-        sql: &Connection,
-        view: &View,
-        row: &Row,
-    ) -> Result<(), events::Error> {
-        let owner = row.owner(view);
-        let (created, set, deleted_by) = state(row);
+    pub(crate) fn insert(self, sql: &Connection, row: &Row) -> Result<(), events::Error> {
+        let owner = row.owner(self.view);
+        let StateColumns { created, set, deleted_by } = StateColumns::of(row);
         let rest: [&dyn ToSql; 4] = [&created, &set, &deleted_by, &owner];
         let values = row.values.iter().map(|value| value as &dyn ToSql).chain(rest);
-        execute(sql, &self.insert, params_from_iter(values))?;
+        execute(sql, &self.table.insert, params_from_iter(values))?;
         Ok(())
     }
 
     /// Writes the columns that differ and no others, so that only their indexes are touched.
     pub(crate) fn update(
-        &self,
+        self,
         sql: &Connection,
-        view: &View,
         before: &Row,
         now: &Row,
     ) -> Result<(), events::Error> {
-        let mut statement = format!("UPDATE {} SET ", self.name);
+        let Stored { view, table } = self;
+        let mut statement = format!("UPDATE {} SET ", table.name);
         let mut values: Vec<&dyn ToSql> = Vec::with_capacity(now.values.len() + 5);
         for (at, value) in now.values.iter().enumerate() {
             if *value != before.values[at] {
@@ -79,7 +78,7 @@ impl Table {
         if owner != owner_before {
             push(&mut statement, &mut values, "_owner", &owner);
         }
-        let (created, set, deleted_by) = state(now);
+        let StateColumns { created, set, deleted_by } = StateColumns::of(now);
         if before.state != now.state {
             push(&mut statement, &mut values, "_created", &created);
             push(&mut statement, &mut values, "_deleted_by", &deleted_by);
@@ -96,29 +95,27 @@ impl Table {
     /// Sets what a join says on every row that matches and says otherwise; each is given to `seen`
     /// as it is then.
     pub(crate) fn spread(
-        &self,
+        self,
         sql: &Connection,
-        view: &View,
         join: &Join,
         matches: &[Value],
         sets: &[(usize, Value)],
         mut seen: impl FnMut(Row),
     ) -> Result<(), events::Error> {
         let columns: Vec<usize> = sets.iter().map(|(at, _)| *at).collect();
-        let statement = self.spread_statement(view, join, &columns);
+        let statement = self.spread_statement(join, &columns);
         let said = || sets.iter().map(|(_, value)| value);
         let values = said().chain(twice(matches)).chain(twice(said()));
         let mut statement = sql.prepare_cached(&statement)?;
         let mut rows = statement.query(params_from_iter(values))?;
         while let Some(row) = rows.next()? {
-            seen(from_sql(view, row)?);
+            seen(from_sql(self.view, row)?);
         }
         Ok(())
     }
-}
 
-impl Table {
-    pub(super) fn spread_statement(&self, view: &View, join: &Join, sets: &[usize]) -> String {
+    pub(super) fn spread_statement(self, join: &Join, sets: &[usize]) -> String {
+        let Stored { view, table } = self;
         let list = |columns: &[usize], one: fn(&str) -> String, between: &str| {
             let all = columns.iter().map(|&at| one(&view.columns[at]));
             all.collect::<Vec<String>>().join(between)
@@ -126,7 +123,7 @@ impl Table {
         // The engine takes 1 and 1.0 for equal; rows in hand, whose values are compared here, do not.
         format!(
             "UPDATE {} SET {} WHERE {} AND _deleted_by IS NULL AND ({}) RETURNING {}",
-            self.name,
+            table.name,
             list(sets, |name| format!("\"{name}\" = ?"), ", "),
             list(
                 &join.on,
@@ -138,7 +135,7 @@ impl Table {
                 |name| format!("\"{name}\" IS NOT ? OR typeof(\"{name}\") <> typeof(?)"),
                 " OR "
             ),
-            self.columns,
+            table.columns,
         )
     }
 }
@@ -162,13 +159,21 @@ pub(super) fn from_sql(view: &View, row: &rusqlite::Row<'_>) -> rusqlite::Result
     Ok(Row { values, set: set.cast_unsigned(), state })
 }
 
-/// `_created`, `_set` and `_deleted_by`.
-fn state(row: &Row) -> (bool, i64, Option<&str>) {
-    let deleted_by = match &row.state {
-        State::Gone(by) => Some(&**by),
-        State::Waiting | State::Shown => None,
-    };
-    (row.is_shown(), row.set.cast_signed(), deleted_by)
+/// What a row is beside its values: `_created`, `_set` and `_deleted_by`.
+struct StateColumns<'r> {
+    created: bool,
+    set: i64,
+    deleted_by: Option<&'r str>,
+}
+
+impl StateColumns<'_> {
+    fn of(row: &Row) -> StateColumns<'_> {
+        let deleted_by = match &row.state {
+            State::Gone(by) => Some(&**by),
+            State::Waiting | State::Shown => None,
+        };
+        StateColumns { created: row.is_shown(), set: row.set.cast_signed(), deleted_by }
+    }
 }
 
 fn push<'v>(

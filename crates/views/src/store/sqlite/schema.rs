@@ -40,7 +40,7 @@ pub(super) fn prepare(
 ) -> Result<String, Error> {
     let definition = format!("{SHAPE} {}", definitions.text);
     match stored(path)? {
-        Some((stored, epoch)) if stored == definition => return Ok(epoch),
+        Some(meta) if meta.definition == definition => return Ok(meta.epoch),
         Some(_) => {
             tracing::warn!("the views are defined anew: their rows are folded again from the log");
             remove(path)?;
@@ -63,7 +63,15 @@ fn epoch(now: Timestamp) -> String {
     format!("{:x}", now.as_nanosecond())
 }
 
-fn stored(path: &Path) -> Result<Option<(String, String)>, Error> {
+/// What a file says of itself.
+struct Meta {
+    /// Under which definitions its rows were folded.
+    definition: String,
+    /// Its feed's name.
+    epoch: String,
+}
+
+fn stored(path: &Path) -> Result<Option<Meta>, Error> {
     if !path.exists() {
         return Ok(None);
     }
@@ -73,7 +81,8 @@ fn stored(path: &Path) -> Result<Option<(String, String)>, Error> {
         return Ok(None);
     }
     let select = "SELECT definition, epoch FROM meta";
-    Ok(sql.query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    let meta = |row: &rusqlite::Row<'_>| Ok(Meta { definition: row.get(0)?, epoch: row.get(1)? });
+    Ok(sql.query_row(select, [], meta).optional()?)
 }
 
 fn remove(path: &Path) -> Result<(), Error> {

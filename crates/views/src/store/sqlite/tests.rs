@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::rows::Stored;
 use super::*;
 use crate::settings::Settings;
+use crate::view::SortOrder;
 
 /// A view with a key, a list sorted by another column, and a join.
 fn definitions() -> Definitions {
@@ -45,14 +47,17 @@ fn what_is_read_and_changed_is_found_through_an_index_and_never_sorted() {
     let definitions = definitions();
     let clock: events::Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
     let store = open(folder.path(), &definitions, clock).expect("it opens");
-    let (view, table) = (&definitions.views[0], &store.tables[0]);
-    let column = |name: &str| view.column(name).expect("a column");
-    let join = &view.joins[0];
+    let rows = Stored { view: &definitions.views[0], table: &store.tables[0] };
+    let list = |name: &str, descending| {
+        let column = rows.view.column(name).expect("a column");
+        read::list_statement(rows, true, SortOrder { column, descending })
+    };
+    let join = &rows.view.joins[0];
     let cases = [
-        (read::list(view, table, true, (column("id"), false)), "rows by id"),
-        (read::list(view, table, true, (column("id"), true)), "rows by id"),
-        (read::list(view, table, true, (column("at"), true)), "rows by at"),
-        (table.spread_statement(view, join, &join.sets), "rows join 0"),
+        (list("id", false), "rows by id"),
+        (list("id", true), "rows by id"),
+        (list("at", true), "rows by at"),
+        (rows.spread_statement(join, &join.sets), "rows join 0"),
     ];
     for (statement, index) in cases {
         let plan = plan(&store, &statement);
