@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lab::{Bench, Built, Name, SECONDS, Settings};
 
 use crate::failure::Failure;
-use crate::{shell, web, workspace};
+use crate::{services, shell, web, workspace};
 
 /// Runs one bench. That a bar does not hold is a figure, not a failure.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
@@ -65,6 +65,7 @@ fn build(name: Name) -> Result<Built, Failure> {
     } else if let Some(given) = workspace::variable("YEOUL_BIN") {
         built.program = PathBuf::from(given);
     } else {
+        services::install_for_builds()?;
         web::build()?;
         shell::run(shell::command(&["cargo", "build", "--release", "--package", "yeoul"]))?;
     }

@@ -1,8 +1,8 @@
-//! `cargo xtask services`: what tests and benches need beside Rust and Node, and getting it.
+//! `cargo xtask services`: what builds, tests and benches need beside Rust and Node, and getting it.
 //!
 //! Debian's packages where there are some, else the registry of the language the thing is written
-//! in. Tests install what they lack by themselves; the peers of a bench are installed only when
-//! asked for.
+//! in. Builds and tests install what they lack by themselves; the peers of a bench are installed only
+//! when asked for.
 
 use std::path::PathBuf;
 
@@ -21,6 +21,7 @@ struct Service {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
+    Builds,
     Tests,
     Benches,
 }
@@ -43,7 +44,14 @@ enum Source {
     Commands(&'static [&'static [&'static str]]),
 }
 
-const SERVICES: [Service; 9] = [
+const SERVICES: [Service; 10] = [
+    Service {
+        // The allocator's own build; a C compiler is there, for Rust links with it.
+        name: "make",
+        purpose: Purpose::Builds,
+        proof: Proof::Program("make"),
+        source: Source::Debian("make"),
+    },
     Service {
         name: "chromium",
         purpose: Purpose::Tests,
@@ -131,15 +139,25 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     }
 }
 
+/// Installs what a build of the program lacks.
+pub(crate) fn install_for_builds() -> Result<(), Failure> {
+    install(&of(Purpose::Builds))
+}
+
 /// Installs what tests lack.
 pub(crate) fn install_for_tests() -> Result<(), Failure> {
-    install(&SERVICES.iter().filter(|one| one.purpose == Purpose::Tests).collect::<Vec<_>>())
+    install(&of(Purpose::Tests))
+}
+
+fn of(purpose: Purpose) -> Vec<&'static Service> {
+    SERVICES.iter().filter(|one| one.purpose == purpose).collect()
 }
 
 fn list() -> Result<(), Failure> {
     for service in &SERVICES {
         let there = if is_there(service) { "there" } else { "missing" };
         let purpose = match service.purpose {
+            Purpose::Builds => "builds",
             Purpose::Tests => "tests",
             Purpose::Benches => "benches",
         };
@@ -247,6 +265,11 @@ mod tests {
             assert!(packages.contains(&package), "{package}");
         }
         assert_eq!(named(&[]).unwrap().len(), packages.len());
+    }
+
+    #[test]
+    fn a_build_needs_what_the_allocators_does() {
+        assert_eq!(packages(&of(Purpose::Builds)), ["make"]);
     }
 
     #[test]

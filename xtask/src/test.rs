@@ -13,8 +13,9 @@ use crate::failure::Failure;
 use crate::{services, shell, tidy, web, workspace};
 use tally::Tally;
 
-/// Random inputs per property, and deaths in the crash suite, of a long run.
-const LONG: [(&str, &str); 2] = [("PROPTEST_CASES", "20000"), ("YEOUL_KILLS", "200")];
+/// Random inputs per property, deaths in the crash suite and clients at once, of a long run.
+const LONG: [(&str, &str); 3] =
+    [("PROPTEST_CASES", "20000"), ("YEOUL_KILLS", "200"), ("YEOUL_CROWD", "10000")];
 /// Installs what checks licences and sources.
 const INSTALL_DENY: [&str; 4] = ["cargo", "install", "--locked", "cargo-deny"];
 
@@ -46,6 +47,7 @@ const SLOW: [&str; 2] = ["licences, sources, advisories", "the mall in a browser
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let extent = parse(arguments)?;
+    services::install_for_builds()?;
     let mut run = Run { extent, tally: Tally::default() };
     let parts = PARTS.iter().filter(|(name, _)| !(extent.fast && SLOW.contains(name)));
     let mut result = Ok(());

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::failure::Failure;
-use crate::{shell, web, workspace};
+use crate::{services, shell, web, workspace};
 
 /// Builds what is not built, then becomes `yeoul mall` with these arguments.
 ///
@@ -12,6 +12,7 @@ use crate::{shell, web, workspace};
 /// several minutes more, while the slow parts (the embedded store, passwords, signatures,
 /// compression) are optimised in dev too.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    services::install_for_builds()?;
     web::build()?;
     shell::run(shell::command(&["cargo", "build", "--package", "yeoul"]))?;
     let mut mall = Command::new(workspace::target().join("debug/yeoul"));

@@ -19,6 +19,12 @@ mod stores;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tikv_jemallocator::Jemalloc;
+
+/// Gives freed pages back to the system within a second or so, even when nothing is allocated any more;
+/// `docs/decisions/0021-memory-that-goes-back.md` says why not the system's.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {

@@ -1,14 +1,25 @@
-//! Many clients at once: those who only wait lock nobody out.
+//! Many clients at once: those who only wait lock nobody out, and those who have gone leave no memory
+//! behind. `YEOUL_CROWD` sets how many come (1,500).
 
 #[path = "support/lib.rs"]
 mod support;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use support::{Mall, connect, timed};
+use support::{Folder, Mall, connect, overlay, setting, timed, within};
+
+/// How many come where nobody says otherwise.
+const CROWD: usize = 1_500;
+/// What the process may hold ten seconds after they have gone, in bytes.
+const LEFT_MAX: u64 = 40 << 20;
+/// What it may hold while ten thousand of them wait, in bytes.
+const HELD_MAX: u64 = 150 << 20;
+/// A crowd has this machine's descriptors for itself.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Lets this process open as many sockets as it may.
 fn many_descriptors() {
@@ -22,6 +33,7 @@ fn many_descriptors() {
 
 #[test]
 fn who_only_waits_locks_nobody_out() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     many_descriptors();
     for limit in ["-S -n 1024", "-n 1024"] {
         let Some(mall) = Mall::with_limit(limit) else { return };
@@ -43,4 +55,43 @@ fn who_only_waits_locks_nobody_out() {
         mall.get("/products").send().expect(200);
         mall.customer();
     }
+}
+
+#[test]
+fn clients_that_come_and_go_leave_no_memory_behind() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    many_descriptors();
+    let crowd = setting("YEOUL_CROWD").map_or(CROWD, |text| text.parse().expect("a whole number"));
+    // One address has half of the places, were it not trusted.
+    let folder = Folder::new();
+    let file = overlay(folder.path(), "crowd.yaml", "trusted: [127.0.0.0/8]\n");
+    let Some(mall) = Mall::owned(&["-c", file.to_str().expect("a path")]) else { return };
+    let Some(before) = mall.resident() else { return };
+    // Some only connect, some have been answered: both are let go with all that was made for them.
+    for ask in [false, true] {
+        let clients: Vec<TcpStream> = (0..crowd).map(|_| come(&mall, ask)).collect();
+        mall.get("/products").send().expect(200);
+        let held = mall.resident().expect("it runs");
+        assert!(held <= HELD_MAX, "{held} bytes for {crowd} clients, asked={ask}");
+        drop(clients);
+        let left_max = LEFT_MAX.min(before + held.saturating_sub(before) / 2);
+        let left = within(Duration::from_secs(10), "memory given back", || {
+            mall.resident().filter(|bytes| *bytes <= left_max)
+        });
+        eprintln!("{crowd} clients, asked={ask}: {before} before, {held} held, {left} after");
+    }
+}
+
+/// A client that stays, with an answer or without.
+fn come(mall: &Mall, ask: bool) -> TcpStream {
+    let mut client = connect(mall.base("gateway"));
+    if ask {
+        let request = b"GET /products?size=20 HTTP/1.1\r\nHost: a\r\n\r\n";
+        client.write_all(request).expect("a request");
+        let mut piece = [0; 4096];
+        let count = client.read(&mut piece).expect("an answer");
+        let text = String::from_utf8_lossy(&piece[..count]);
+        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    }
+    client
 }

@@ -208,6 +208,14 @@ impl Mall {
         self.ready["pid"].as_u64().expect("a pid") as u32
     }
 
+    /// The memory it holds, in bytes, where the system tells in `/proc`.
+    #[track_caller]
+    pub(crate) fn resident(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+    }
+
     /// What it printed on stdout.
     pub(crate) fn stdout(&self) -> Vec<String> {
         self.process.as_ref().map_or_else(Vec::new, |process| {

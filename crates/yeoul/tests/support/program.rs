@@ -66,7 +66,7 @@ pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Outcome {
 /// The program, not yet started.
 pub(crate) fn yeoul() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_yeoul"));
-    for name in ["YEOUL_BASE", "YEOUL_SEED", "YEOUL_KILLS"] {
+    for name in ["YEOUL_BASE", "YEOUL_SEED", "YEOUL_KILLS", "YEOUL_CROWD"] {
         command.env_remove(name);
     }
     command
