@@ -143,7 +143,7 @@ impl Relay {
         let committed = *self.database.committed().borrow();
         let mut limit = RELAY_BATCH_MAX;
         loop {
-            let events = self.database.waiting(after, limit)?;
+            let events = self.database.waiting_whole(after, limit)?;
             let Some(last) = events.last().and_then(|event| event.outbox_sequence) else {
                 self.status.send_if_modified(|it| {
                     std::mem::replace(&mut it.settled, committed) != committed
@@ -189,7 +189,8 @@ impl Relay {
         if let Some((from, to)) = found.unmendable {
             self.tell_lost(source, from, to, "the log lost events that the outbox keeps no more");
         }
-        Ok(published)
+        // What cannot be brought back is told; the relay goes on behind it.
+        Ok(found.unmendable.map_or(published, |(_, to)| to))
     }
 
     fn tell_lost(&self, source: &str, from: u64, to: u64, what: &str) {

@@ -97,6 +97,18 @@ async fn a_changed_byte_is_reported_with_topic_and_offset_and_never_served() {
 }
 
 #[tokio::test]
+async fn rows_that_vanished_from_the_end_are_taken_again_and_are_no_second_copies() {
+    for (gone, left) in [("= 9", 8), ("> 5", 5), ("> 0", 0)] {
+        let folder = TempDir::new().unwrap();
+        let log = hurt(&folder, &format!("DELETE FROM t1 WHERE offset {gone}")).await;
+        assert_eq!(log.published(&alpha(), "order").await.unwrap(), left, "{gone}");
+        fill(&log, left + 1..=9).await;
+        assert_eq!(log.end(&alpha()).unwrap(), Offset(9), "{gone}");
+        assert_eq!(log.check().damage.len(), 0, "{gone}");
+    }
+}
+
+#[tokio::test]
 async fn missing_rows_are_reported_with_their_offsets() {
     let folder = TempDir::new().unwrap();
     let log = hurt(&folder, "DELETE FROM t1 WHERE offset IN (4, 5)").await;

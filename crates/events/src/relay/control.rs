@@ -159,18 +159,21 @@ impl Control {
     /// [`Error::Limit`]: no room for the note. [`Error::Environment`]: nothing was done, ask again.
     pub async fn skip(&self, by: &str) -> Result<Option<Skipped>, Error> {
         let published = self.broker.published(&self.publishes.topic, &self.publishes.source);
-        let after = published.await?;
-        let (sequence, reason) = match self.database.waiting(after, 1) {
+        // What is lost for good the relay has passed already.
+        let after = published.await?.max(self.status.borrow().relayed);
+        let (first, last, reason) = match self.database.waiting_whole(after, 1) {
             Ok(_) => return Ok(None),
             // A page that cannot be read names no row: no row can be stepped over.
-            Err(Error::Damaged { from, what, .. }) if from > 0 => (from, what),
+            Err(Error::Damaged { from, to, what, .. }) if from > 0 => (from, to, what),
             Err(error) => return Err(error),
         };
-        let mut skipped = self.skipped_at(sequence, ("outbox", reason), by);
-        skipped.event = self.database.origin().map(|origin| origin.id(sequence));
+        let mut skipped = self.skipped_at(first, ("outbox", reason), by);
+        skipped.last = last;
+        skipped.event =
+            self.database.origin().filter(|_| first == last).map(|origin| origin.id(first));
         let note = skipped.clone();
         let work = self.database.write::<_, Error>(move |write| {
-            stepped::pass(write.sql(), sequence, &note.reason, write.now())?;
+            stepped::pass(write.sql(), (first, last), &note.reason, write.now())?;
             skipped::note(write.sql(), &note)
         });
         work.await?;

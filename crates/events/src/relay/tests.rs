@@ -7,7 +7,7 @@ use super::*;
 use crate::broker::{Pending, READ_MAX};
 use crate::fixture::{clock, topic, until};
 use crate::store::sqlite::tests::execute;
-use crate::store::sqlite::{OUTBOX_KEPT, Options};
+use crate::store::sqlite::{OUTBOX_KEPT, Options, upkeep};
 use crate::{Cause, Draft, Event, Log, Offset, Stored, Topic};
 
 /// A running relay and the switch that ends it.
@@ -388,6 +388,42 @@ async fn a_row_that_is_no_event_any_more_stops_the_relay_until_a_hand_steps_over
         assert_eq!(control.skip("a test").await.unwrap(), None, "nothing is stuck");
         assert_eq!(control.skipped().unwrap().len(), 2);
         running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn rows_that_are_missing_stop_the_relay_until_a_hand_steps_over_them() {
+    for (gone, stretches, left) in [
+        ("= 1", vec![(1, 1)], vec![2, 3, 4, 5, 6, 7, 8, 9]),
+        ("IN (4, 5, 7)", vec![(4, 5), (7, 7)], vec![1, 2, 3, 6, 8, 9]),
+        ("< 9", vec![(1, 8)], vec![9]),
+    ] {
+        let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let service = database(&data);
+        commit(&service, 1..=9).await;
+        service.close().await;
+        drop(service);
+        rewrite(&data, &format!("DELETE FROM outbox WHERE sequence {gone}"));
+        let path = data.path().join("order.db");
+        assert!(upkeep::check(&path).is_err(), "{gone}: a look at the resting file tells it");
+        let (service, log) = (database(&data), log(&place));
+        let relay = Relay::new(service.clone(), log.clone());
+        let control = handle_on(&service, &log);
+        let running = start(relay);
+        for (from, to) in stretches {
+            stuck(&running, &format!("from=`{from}`, to=`{to}`")).await;
+            let skipped = control.skip("a test").await.unwrap().expect("it is stuck");
+            assert_eq!((skipped.first, skipped.last), (from, to));
+        }
+        settled(&running, 9).await;
+        assert_eq!(numbers(&*log).await, left, "{gone}");
+        assert_eq!(control.skip("a test").await.unwrap(), None, "nothing is stuck");
+        commit(&service, 10..=10).await;
+        settled(&running, 10).await;
+        running.stop().await;
+        service.close().await;
+        drop((service, control));
+        upkeep::check(&path).unwrap();
     }
 }
 

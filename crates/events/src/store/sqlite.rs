@@ -11,6 +11,7 @@
 
 mod connection;
 pub mod cut;
+mod gaps;
 mod group;
 pub(crate) mod inbox;
 pub(crate) mod log;
@@ -192,6 +193,14 @@ impl Database {
     pub(crate) fn waiting(&self, after: u64, limit: usize) -> Result<Vec<Event>, Error> {
         let Some(origin) = self.origin() else { return Ok(Vec::new()) };
         self.read(|sql| outbox::waiting(sql, origin, after, limit))
+    }
+
+    /// As [`waiting`](Self::waiting), up to the first number that is lost; the damage, if that is the
+    /// very next.
+    pub(crate) fn waiting_whole(&self, after: u64, limit: usize) -> Result<Vec<Event>, Error> {
+        let events = self.waiting(after, limit)?;
+        let Some(origin) = self.origin() else { return Ok(events) };
+        self.read(|sql| gaps::whole(sql, origin, after, events))
     }
 
     /// Compares the outbox with the highest sequence the broker holds of it.

@@ -67,6 +67,7 @@ impl<H: Handler> Consumer<H> {
     ) -> Result<(), Error> {
         let mut end = self.shared.broker.watch(&self.shared.topic)?;
         let mut position = self.recover().await?;
+        self.mend_parked().await?;
         loop {
             tokio::select! {
                 biased;
@@ -110,6 +111,22 @@ impl<H: Handler> Consumer<H> {
             .write::<_, Error>(move |write| inbox::rewind_shortened(write.sql(), &name, end));
         work.await?;
         Ok(Offset::BEGINNING)
+    }
+
+    /// Has every parked key go on that waits for nothing a pause could bring.
+    async fn mend_parked(&self) -> Result<(), Error> {
+        let (name, pause) = (Arc::clone(&self.shared.name), self.plan.retry.backoff);
+        let work = self.shared.database.write::<_, Error>(move |write| {
+            let now = write.now();
+            let latest = now.checked_add(pause).unwrap_or(jiff::Timestamp::MAX);
+            parked::mend(write.sql(), &name, (now, latest))
+        });
+        let mended = work.await?;
+        if mended > 0 {
+            let subscription = &*self.shared.name;
+            tracing::warn!(subscription, mended, "parked keys waited for nothing: tried again");
+        }
+        Ok(())
     }
 
     async fn damage(&self, place: &Place, end: Offset) -> Result<Option<Error>, Error> {

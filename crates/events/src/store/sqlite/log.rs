@@ -70,6 +70,7 @@ impl File {
         let creating = writing.unchecked_transaction()?;
         creating.execute_batch(TABLES)?;
         let tables: Arc<[Table]> = tables(&creating, topics, clock)?.into();
+        tables.iter().try_for_each(|table| tail::settle(&creating, table))?;
         creating.commit()?;
         for table in &*tables {
             table.check_tail(&writing);

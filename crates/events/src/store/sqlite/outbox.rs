@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::value::RawValue;
 
-use super::{Publishes, stepped, upkeep};
+use super::{Publishes, stepped};
 use crate::event::{CAUSE_BYTES_MAX, Cause, EVENT_BYTES_MAX, KEY_BYTES_MAX};
 use crate::{Draft, Error, Event};
 
@@ -70,8 +70,8 @@ pub(super) struct Mark {
 /// may have been acknowledged after its cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Jump {
-    base: u64,
-    floor: u64,
+    pub(super) base: u64,
+    pub(super) floor: u64,
 }
 
 /// Whose rows they are, and what their ids begin with.
@@ -228,20 +228,6 @@ impl Outbox {
     }
 }
 
-/// Rows after what was relayed that should be there and are not: numbers have no gap but a jump.
-pub(super) fn missing(connection: &Connection) -> Result<u64, Error> {
-    let relayed: u64 =
-        connection.query_row("SELECT relayed FROM outbox_state", [], |row| row.get(0))?;
-    let floor = if upkeep::has_table(connection, "outbox_jump")? {
-        Jump::load(connection)?.floor
-    } else {
-        0
-    };
-    let span = "SELECT coalesce(max(sequence) - min(sequence) + 1 - count(*), 0) FROM outbox
-        WHERE sequence > ?1";
-    Ok(connection.query_row(span, [relayed.max(floor)], |row| row.get(0))?)
-}
-
 /// Leaves out the next `by` numbers.
 pub(super) fn jump(connection: &Connection, by: u64) -> Result<(), Error> {
     connection.execute_batch(TABLES)?;
@@ -281,7 +267,7 @@ fn unmendable(
 }
 
 impl Jump {
-    fn load(connection: &Connection) -> Result<Jump, Error> {
+    pub(super) fn load(connection: &Connection) -> Result<Jump, Error> {
         let select = "SELECT base, floor FROM outbox_jump";
         let jump = connection
             .query_row(select, [], |row| Ok(Jump { base: row.get(0)?, floor: row.get(1)? }));
@@ -293,6 +279,12 @@ impl Jump {
         let over = last > self.floor && relayed <= self.base;
         let gap = if over { self.floor - self.base } else { 0 };
         last.saturating_sub(relayed).saturating_sub(gap)
+    }
+
+    /// The number that is given after `number`.
+    pub(super) fn after(self, number: u64) -> u64 {
+        let over = number >= self.base && number < self.floor;
+        if over { self.floor + 1 } else { number + 1 }
     }
 
     /// The number that was given `kept` before `relayed`.

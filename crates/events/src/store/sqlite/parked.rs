@@ -102,6 +102,20 @@ pub(crate) fn park(
     Ok(())
 }
 
+/// Makes the first of every key due again where it waits for nothing, or for a time that no pause
+/// reaches: a hurt row, or a clock that was set back, must not stop a key for ever.
+pub(crate) fn mend(
+    sql: &Connection,
+    subscription: &str,
+    (now, latest): (Timestamp, Timestamp),
+) -> Result<usize, Error> {
+    let update = "UPDATE parked SET next_at = ?2, dead = 0 WHERE subscription = ?1 AND dead <> 1
+        AND (next_at IS NULL OR next_at > ?3) AND place IN
+            (SELECT min(place) FROM parked WHERE subscription = ?1 GROUP BY key)";
+    let mut update = sql.prepare_cached(update)?;
+    Ok(update.execute(params![subscription, now.as_microsecond(), latest.as_microsecond()])?)
+}
+
 /// When the next attempt is due.
 pub(crate) fn next_due(sql: &Connection, subscription: &str) -> Result<Option<Timestamp>, Error> {
     let select = "SELECT next_at FROM parked WHERE subscription = ?1 AND next_at IS NOT NULL
@@ -162,7 +176,7 @@ pub(crate) fn redrive(
     now: Timestamp,
 ) -> Result<bool, Error> {
     let update = "UPDATE parked SET attempts = 0, dead = 0, next_at = ?3
-        WHERE subscription = ?1 AND offset = ?2 AND dead = 1";
+        WHERE subscription = ?1 AND offset & 0x7fffffffffffffff = ?2 AND dead = 1";
     let mut update = sql.prepare_cached(update)?;
     Ok(update.execute(params![subscription, offset.0, now.as_microsecond()])? > 0)
 }
@@ -182,7 +196,7 @@ pub(crate) fn discard(
     now: Timestamp,
 ) -> Result<Option<Discarded>, Error> {
     let select = "SELECT place, key, reason, event FROM parked
-        WHERE subscription = ?1 AND offset = ?2 AND dead = 1";
+        WHERE subscription = ?1 AND offset & 0x7fffffffffffffff = ?2 AND dead = 1";
     let mut select = sql.prepare_cached(select)?;
     let mut rows = select.query(params![subscription, offset.0])?;
     let Some(row) = rows.next()? else { return Ok(None) };
@@ -201,7 +215,7 @@ pub(crate) fn first_hurt(sql: &Connection, subscription: &str) -> Result<Option<
     let mut rows = select.query([subscription])?;
     while let Some(row) = rows.next()? {
         if let Err(error) = event(row, 3) {
-            let (place, offset, key) = (row.get(0)?, row.get(1)?, text(row, 2)?);
+            let (place, offset, key) = (row.get(0)?, offset_of(row, 1)?, text(row, 2)?);
             return Ok(Some(Hurt { place, offset, key, error }));
         }
     }
@@ -231,7 +245,7 @@ pub(crate) fn dead(
 fn letter(row: &Row<'_>, subscription: &str, topic: &Topic) -> Result<DeadLetter, Error> {
     let event = event(row, 4).ok();
     Ok(DeadLetter {
-        id: parking::id(subscription, Offset(row.get(0)?)),
+        id: parking::id(subscription, Offset(offset_of(row, 0)?)),
         subscription: subscription.to_owned(),
         topic: topic.clone(),
         key: text(row, 6)?,
@@ -253,6 +267,12 @@ fn parked(row: &Row<'_>) -> Result<Parked, Error> {
 fn count_of(row: &Row<'_>, column: usize) -> Result<u32, Error> {
     let count: i64 = row.get(column)?;
     Ok(u32::try_from(count.max(0)).unwrap_or(u32::MAX))
+}
+
+/// An offset without its sign, which only a hurt one has: its letter needs a name to be dropped by.
+fn offset_of(row: &Row<'_>, column: usize) -> Result<u64, Error> {
+    let offset: i64 = row.get(column)?;
+    Ok((offset & i64::MAX).unsigned_abs())
 }
 
 /// Text as far as it is text, for the same reason.

@@ -36,14 +36,14 @@ pub(crate) fn bury(
     note(sql, sequence, (reason, true), now)
 }
 
-/// Has the relay pass the row, which is no letter: a hand skipped it.
+/// Has the relay pass the rows of these numbers, which are no letters: a hand skipped them.
 pub(crate) fn pass(
     sql: &Connection,
-    sequence: u64,
+    (first, last): (u64, u64),
     reason: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    note(sql, sequence, (reason, false), now)
+    (first..=last).try_for_each(|sequence| note(sql, sequence, (reason, false), now))
 }
 
 fn note(
@@ -54,7 +54,7 @@ fn note(
 ) -> Result<(), Error> {
     let insert = "INSERT OR REPLACE INTO outbox_stepped VALUES (?1, ?2, ?3, ?4)";
     let reason = parking::shortened(reason);
-    sql.execute(insert, params![sequence, reason, now.as_microsecond(), dead])?;
+    sql.prepare_cached(insert)?.execute(params![sequence, reason, now.as_microsecond(), dead])?;
     Ok(())
 }
 

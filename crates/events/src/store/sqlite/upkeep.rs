@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use super::skipped::{self, Skipped};
-use super::{connection, outbox};
+use super::{connection, gaps, outbox};
 use crate::Error;
 
 /// The subscriptions whose places or parked events this file keeps.
@@ -61,7 +61,7 @@ pub fn check(path: &Path) -> Result<(), Error> {
         Err(Error::Damaged { what, .. }) => return Err(damaged(what)),
         Err(error) => return Err(error),
     }
-    let missing = if has_table(&sql, "outbox")? { outbox::missing(&sql)? } else { 0 };
+    let missing = if has_table(&sql, "outbox")? { gaps::missing(&sql)? } else { 0 };
     if missing > 0 {
         return Err(damaged(format!("{missing} rows of the outbox are missing")));
     }

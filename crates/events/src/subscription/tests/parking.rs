@@ -194,6 +194,49 @@ async fn a_parked_row_that_is_hurt_elsewhere_stops_nobody() {
 }
 
 #[tokio::test]
+async fn a_key_that_waits_for_nothing_is_tried_again_at_the_next_start() {
+    for hurt in ["next_at = 9223372036854775807", "next_at = NULL", "next_at = NULL, dead = 7"] {
+        let bench = Bench::new();
+        bench.orders.break_key("bad", Wrong::Fails);
+        bench.publish(1, &["bad", "bad", "other"]).await;
+        let running = bench.start();
+        bench.caught_up(&running.control).await;
+        running.stop().await;
+        let statement = format!("UPDATE parked SET {hurt} WHERE offset = 1");
+        let work = bench
+            .database
+            .write::<_, Error>(move |write| Ok(write.sql().execute(&statement, [])?));
+        assert_eq!(work.await.unwrap(), 1);
+        bench.orders.repair("bad");
+        let running = bench.start();
+        bench.effects_are("bad", &[1, 2]).await;
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_dead_letter_whose_offset_is_hurt_is_listed_and_dropped_like_any_other() {
+    for offset in ["-3", "-9223372036854775808"] {
+        let bench = Bench::new();
+        bench.orders.break_key("bad", Wrong::Fails);
+        bench.publish(1, &["bad", "bad"]).await;
+        let running = bench.start();
+        bench.dead(&running.control, 1).await;
+        let statement = format!("UPDATE parked SET offset = {offset} WHERE dead = 1");
+        let work = bench
+            .database
+            .write::<_, Error>(move |write| Ok(write.sql().execute(&statement, [])?));
+        assert_eq!(work.await.unwrap(), 1);
+        bench.orders.repair("bad");
+        let letters = running.control.dead(10).unwrap();
+        let [letter] = &letters[..] else { panic!("one letter: {letters:?}") };
+        assert!(running.control.discard(&letter.id, "a test").await.unwrap(), "{}", letter.id);
+        bench.effects_are("bad", &[2]).await;
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_letter_is_written_down_and_what_waits_behind_it_follows() {
     let bench = Bench::new();
     bench.orders.break_key("bad", Wrong::Fails);

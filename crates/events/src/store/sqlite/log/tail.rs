@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::chain::Chain;
 use super::{Record, Table};
-use crate::{Error, Offset};
+use crate::{Error, Event, Offset};
 
 /// Sources with an outbox that one topic remembers.
 pub(crate) const SOURCES_MAX: usize = 10_000;
@@ -18,6 +18,27 @@ pub(super) struct Tail {
     highest: HashMap<String, u64>,
     /// Whose highest this transaction raised.
     raised: BTreeSet<String>,
+}
+
+/// Takes back what is noted of publishers beyond the topic's newest record: rows that vanished from
+/// the end are asked for again, and nobody takes what comes for a second copy.
+pub(super) fn settle(sql: &Connection, table: &Table) -> Result<(), Error> {
+    let newest = format!("SELECT record FROM t{} ORDER BY offset DESC LIMIT 1", table.id);
+    let newest = sql.query_row(&newest, [], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+    let taken = match newest.as_deref().map(Event::from_json) {
+        None => sql.execute("DELETE FROM publisher WHERE topic = ?1", [table.id])?,
+        Some(Ok(Event { source, outbox_sequence: Some(sequence), .. })) => {
+            let lower = "UPDATE publisher SET sequence = ?3
+                WHERE topic = ?1 AND source = ?2 AND sequence > ?3";
+            sql.execute(lower, params![table.id, source, sequence])?
+        }
+        // No publisher is told by it.
+        Some(_) => 0,
+    };
+    if taken > 0 {
+        tracing::error!(topic = %table.topic, "the log lost its newest events");
+    }
+    Ok(())
 }
 
 impl Tail {
