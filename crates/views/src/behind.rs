@@ -16,11 +16,12 @@ use events::{Control, Event};
 use jiff::Timestamp;
 
 use crate::expression::{Expression, Fields};
+use crate::owner::OwnersPage;
 use crate::read_side::ReadSide;
 use crate::rule::Action;
 use crate::stale::Owned;
 use crate::value::Key;
-use crate::view::View;
+use crate::view::{Assignment, Shows, View};
 
 /// How old the first event may be that is not folded, before pages say that they are as old.
 pub const BEHIND_MAX: Duration = Duration::from_secs(5);
@@ -123,7 +124,7 @@ fn given_up(side: &ReadSide, control: &Control, owned: &mut Owned) {
 }
 
 /// The pages that would show what an event does, as far as it says whose they are.
-fn pages_of(side: &ReadSide, event: &Event) -> Vec<(usize, Key)> {
+fn pages_of(side: &ReadSide, event: &Event) -> Vec<OwnersPage> {
     let Some(kind) = side.generation.kinds.get(&event.kind) else { return Vec::new() };
     let Ok(fields) = Fields::decode(event, &kind.wanted) else { return Vec::new() };
     let mut found = Vec::new();
@@ -131,25 +132,27 @@ fn pages_of(side: &ReadSide, event: &Event) -> Vec<(usize, Key)> {
         let view = &side.generation.views[rule.view];
         let owners = match &rule.action {
             Action::Create { key, sets } | Action::Update { key, sets } => {
-                [said(view, (key, sets), &fields), stored(side, rule.view, key, &fields)]
+                [named(view, key, sets, &fields), stored(side, rule.view, key, &fields)]
             }
             Action::Delete { key } => [None, stored(side, rule.view, key, &fields)],
             Action::Join { .. } => [None, None],
         };
         for owner in owners.into_iter().flatten() {
-            found.extend(view.shows.iter().map(|shows| (shows.page, owner.clone())));
+            let page = |shows: &Shows| OwnersPage { page: shows.page, owner: owner.clone() };
+            found.extend(view.shows.iter().map(page));
         }
     }
     found
 }
 
 /// The owner that the event itself names.
-fn said(
+fn named(
     view: &View,
-    (key, sets): (&Expression, &[(usize, Expression)]),
+    key: &Expression,
+    sets: &[Assignment<Expression>],
     fields: &Fields<'_>,
 ) -> Option<Key> {
-    let set = sets.iter().find(|(column, _)| *column == view.owner).map(|(_, set)| set);
+    let set = sets.iter().find(|set| set.column == view.owner).map(|set| &set.value);
     let named = set.or_else(|| (view.owner == view.key).then_some(key))?;
     Key::owner(&named.eval(fields).ok()?).ok().flatten()
 }

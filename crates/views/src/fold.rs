@@ -1,5 +1,10 @@
 //! Events into rows: what a batch touches is loaded once, changed in memory and written once.
 //!
+//! 1. Each event is applied to the rows that the batch has buffered, in the order they came
+//!    ([`batch`]); the store is written for a join alone, whose rows may be any number.
+//! 2. At the batch's end sums, rows, versions and the feed are written ([`flush`]).
+//! 3. After the sync the stamps move and waiting readers are let go ([`Handler::committed`]).
+//!
 //! Rows, sums, page versions and the feed change in the subscription's own transaction, beside its
 //! inbox, so that an event counts exactly once. The stamps move only after the sync: a reader who
 //! sees a moved stamp finds the rows that moved it.
@@ -24,10 +29,10 @@ use crate::read_side::ReadSide;
 use crate::row::Row;
 use crate::rule::{Action, Kind};
 use crate::value::{Key, Value};
-use crate::view::{Join, View};
+use crate::view::{Assignment, Join, View};
 
 pub use batch::Batch;
-use batch::Place;
+use batch::JoinId;
 
 /// The handler that every topic's subscription is given; clones share the views.
 #[derive(Clone)]
@@ -59,6 +64,7 @@ impl Handler for Fold {
         write: &mut Write<'_>,
         event: &Event,
     ) -> Result<(), Failure> {
+        // An event that no rule knows counts too: who waits for it must not wait forever.
         batch.note(event);
         let generation = &self.side.generation;
         let Some(kind) = generation.kinds.get(&event.kind) else { return Ok(()) };
@@ -71,7 +77,8 @@ impl Handler for Fold {
     }
 
     fn committed(&self, mut batch: Batch) {
-        batch.tell();
+        // Stamps before progress: a reader who is let go must not find the page from before.
+        batch.move_stamps();
         self.side.progress.advance(batch.take_progress());
     }
 }
@@ -83,7 +90,9 @@ impl Folding<'_, '_> {
                 Action::Create { key, sets } => self.create(rule.view, key, sets),
                 Action::Update { key, sets } => self.update(rule.view, key, sets),
                 Action::Delete { key } => self.delete(rule.view, key),
-                Action::Join { join, matches, sets } => self.join(rule.view, *join, matches, sets),
+                Action::Join { join, matches, sets } => {
+                    self.join(JoinId { view: rule.view, join: *join }, matches, sets)
+                }
             }?;
         }
         Ok(())
@@ -93,7 +102,7 @@ impl Folding<'_, '_> {
         &mut self,
         view: usize,
         key: &Expression,
-        sets: &[(usize, Expression)],
+        sets: &[Assignment<Expression>],
     ) -> Result<(), Failure> {
         let sets = self.values(sets)?;
         let source = &self.event.source;
@@ -104,7 +113,7 @@ impl Folding<'_, '_> {
         &mut self,
         view: usize,
         key: &Expression,
-        sets: &[(usize, Expression)],
+        sets: &[Assignment<Expression>],
     ) -> Result<(), Failure> {
         let sets = self.values(sets)?;
         self.change(view, key, |_, row| row.update(sets))
@@ -116,6 +125,8 @@ impl Folding<'_, '_> {
     }
 
     /// Does `change` to one row and what follows from it: joins, then computed columns.
+    ///
+    /// Everything that can fail happens to a copy: an event that fails leaves its row as it was.
     fn change(
         &mut self,
         index: usize,
@@ -123,20 +134,22 @@ impl Folding<'_, '_> {
         change: impl FnOnce(&View, &mut Row),
     ) -> Result<(), Failure> {
         let view = &self.generation.views[index];
-        let key =
-            self.value(key).and_then(|value| Key::from_value(&value).map_err(Failure::Handler))?;
-        let at = self.batch.hold(self.generation, self.write, index, &key)?;
+        let key = Key::from_value(&self.value(key)?).map_err(Failure::Handler)?;
+        let at = self.batch.buffer(self.generation, self.write, index, &key)?;
         let before = self.batch.now(at).clone();
         let mut row = before.clone();
         change(view, &mut row);
         if row == before {
             return Ok(());
         }
+        // A row may come to match by what was just set. Joins and computed columns do not read each
+        // other (the definitions refuse it), so that either may come first.
         for join in 0..view.joins.len() {
-            self.joined(index, join, &before, &mut row)?;
+            self.take_joined(JoinId { view: index, join }, &before, &mut row)?;
         }
         row.check_owner(view).map_err(Failure::Handler)?;
         row.compute(view, Some(&before)).map_err(Failure::Handler)?;
+        // Sums are added when the batch ends, too late to fail the event that is at fault.
         for feeds in &view.feeds {
             row.part(feeds.part).map_err(Failure::Handler)?;
         }
@@ -144,35 +157,37 @@ impl Folding<'_, '_> {
         Ok(())
     }
 
-    /// Gives a row that has just come to match what was said for those that match.
-    fn joined(
-        &mut self,
-        index: usize,
-        join: usize,
-        before: &Row,
-        row: &mut Row,
-    ) -> Result<(), Failure> {
-        let Join { on, sets } = &self.generation.views[index].joins[join];
-        let matched =
-            row.state == before.state && on.iter().all(|&at| row.values[at] == before.values[at]);
-        if matched || on.iter().any(|&at| row.values[at].is_null()) {
+    /// Gives a row that has just come to match what the join set on those that match.
+    fn take_joined(&mut self, join: JoinId, before: &Row, row: &mut Row) -> Result<(), Failure> {
+        let Join { on, sets } = join.of(self.generation);
+        // A row that matched before has these values since the join's own event. One whose state
+        // changed has just had its columns set or emptied.
+        let same_state = row.state == before.state;
+        let same_match = on.iter().all(|&at| row.values[at] == before.values[at]);
+        if same_state && same_match {
             return Ok(());
         }
-        let place = Place { view: index, join };
+        // What is unknown equals nothing.
+        if on.iter().any(|&at| row.values[at].is_null()) {
+            return Ok(());
+        }
         let matches = on.iter().map(|&at| &row.values[at]);
-        let said = self.batch.said(self.generation, self.write, place, matches)?;
-        let said = sets.iter().zip(said.iter()).filter_map(|(&at, one)| Some((at, one.as_ref()?)));
-        row.join(said);
+        let joined = self.batch.joined(self.generation, self.write, join, matches)?;
+        // Columns and values stand in one order; a column that the join never set keeps its own.
+        let known = sets.iter().zip(joined).filter_map(|(&column, value)| {
+            let value = value.as_ref()?;
+            Some(Assignment { column, value })
+        });
+        row.join(known);
         Ok(())
     }
 
-    /// Tells all rows that match, if it is news.
+    /// Sets a join's columns on all rows that match, unless they are set so already.
     fn join(
         &mut self,
-        index: usize,
-        join: usize,
+        join: JoinId,
         matches: &[Expression],
-        sets: &[(usize, Expression)],
+        sets: &[Assignment<Expression>],
     ) -> Result<(), Failure> {
         let matches: Vec<Value> =
             matches.iter().map(|one| self.value(one)).collect::<Result<_, _>>()?;
@@ -180,25 +195,29 @@ impl Folding<'_, '_> {
             return Err(Failure::Handler("a join's condition is null".to_owned()));
         }
         let sets = self.values(sets)?;
-        let place = Place { view: index, join };
-        if self.batch.say(self.generation, self.write, place, &matches, &sets)? {
-            self.spread(place, &matches, &sets)?;
+        // Remembered first, for rows that are created later; rows that are there have what was
+        // remembered before, so that only a difference is worth a look at them.
+        if self.batch.remember(self.generation, self.write, join, &matches, &sets)? {
+            self.spread(join, &matches, &sets)?;
         }
         Ok(())
     }
 
+    /// Sets a join's columns on the rows that match: those that are buffered, in memory, and those in
+    /// the store by one statement. A row that is both changes in either by itself: what the batch has
+    /// of it may match where what the store has does not, and the other way round.
     fn spread(
         &mut self,
-        place: Place,
+        join: JoinId,
         matches: &[Value],
-        sets: &[(usize, Value)],
+        sets: &[Assignment<Value>],
     ) -> Result<(), Failure> {
-        let rows = self.generation.stored(place.view);
-        let join = &rows.view.joins[place.join];
-        self.batch.spread_held(place.view, &join.on, matches, sets);
+        let rows = self.generation.stored(join.view);
+        let definition = join.of(self.generation);
+        self.batch.spread_buffered(join.view, &definition.on, matches, sets);
         let batch = &mut *self.batch;
-        let seen = |row| batch.spread_stored(self.generation, place.view, row);
-        rows.spread(self.write.sql(), join, matches, sets, seen)?;
+        let seen = |row| batch.spread_stored(self.generation, join.view, row);
+        rows.spread(self.write.sql(), definition, matches, sets, seen)?;
         Ok(())
     }
 
@@ -206,7 +225,10 @@ impl Folding<'_, '_> {
         expression.eval(&self.fields).map_err(Failure::Handler)
     }
 
-    fn values(&self, sets: &[(usize, Expression)]) -> Result<Vec<(usize, Value)>, Failure> {
-        sets.iter().map(|(column, expression)| Ok((*column, self.value(expression)?))).collect()
+    fn values(&self, sets: &[Assignment<Expression>]) -> Result<Vec<Assignment<Value>>, Failure> {
+        let one = |set: &Assignment<Expression>| {
+            Ok(Assignment { column: set.column, value: self.value(&set.value)? })
+        };
+        sets.iter().map(one).collect()
     }
 }

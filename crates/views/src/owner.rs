@@ -35,6 +35,26 @@ pub(crate) struct Meant<'a> {
     pub(crate) number: Option<Owner<'a>>,
 }
 
+/// One owner's page, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Whose<'a> {
+    pub(crate) page: usize,
+    pub(crate) owner: Owner<'a>,
+}
+
+/// One owner's page.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct OwnersPage {
+    pub(crate) page: usize,
+    pub(crate) owner: Key,
+}
+
+impl OwnersPage {
+    pub(crate) fn as_whose(&self) -> Whose<'_> {
+        Whose { page: self.page, owner: self.owner.as_owner() }
+    }
+}
+
 impl Owners {
     /// What a page has that does not say.
     pub(crate) fn usual(private: bool) -> Owners {

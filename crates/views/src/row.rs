@@ -17,7 +17,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use crate::value::{Key, Value};
-use crate::view::View;
+use crate::view::{Assignment, View};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
@@ -65,13 +65,13 @@ impl Row {
     }
 
     /// Shows the row, filling what no update has set.
-    pub(crate) fn create(&mut self, sets: Vec<(usize, Value)>, source: &str) {
+    pub(crate) fn create(&mut self, sets: Vec<Assignment<Value>>, source: &str) {
         match &self.state {
             State::Shown => return,
             State::Gone(by) if **by != *source => return,
             State::Gone(_) | State::Waiting => {}
         }
-        for (column, value) in sets {
+        for Assignment { column, value } in sets {
             if self.set & bit(column) == 0 {
                 self.values[column] = value;
             }
@@ -79,11 +79,11 @@ impl Row {
         self.state = State::Shown;
     }
 
-    pub(crate) fn update(&mut self, sets: Vec<(usize, Value)>) {
+    pub(crate) fn update(&mut self, sets: Vec<Assignment<Value>>) {
         if matches!(self.state, State::Gone(_)) {
             return;
         }
-        for (column, value) in sets {
+        for Assignment { column, value } in sets {
             self.values[column] = value;
             self.set |= bit(column);
         }
@@ -100,12 +100,12 @@ impl Row {
         self.state = State::Gone(source.into());
     }
 
-    /// What a join says stands above what the create said.
-    pub(crate) fn join<'v>(&mut self, said: impl IntoIterator<Item = (usize, &'v Value)>) {
+    /// What a join sets stands above what the create set.
+    pub(crate) fn join<'v>(&mut self, sets: impl IntoIterator<Item = Assignment<&'v Value>>) {
         if matches!(self.state, State::Gone(_)) {
             return;
         }
-        for (column, value) in said {
+        for Assignment { column, value } in sets {
             self.values[column] = value.clone();
         }
     }
@@ -115,15 +115,15 @@ impl Row {
         if !self.is_shown() {
             return Ok(());
         }
-        for (place, computed) in &view.computed {
+        for Assignment { column, value: computed } in &view.computed {
             let same = |&at: &usize| before.is_some_and(|row| row.values[at] == self.values[at]);
             if before.is_some_and(Row::is_shown) && computed.columns.iter().all(same) {
                 continue;
             }
             let failed = |says| {
-                format!("column `{}` cannot be computed. says=`{says}`", view.columns[*place])
+                format!("column `{}` cannot be computed. says=`{says}`", view.columns[*column])
             };
-            self.values[*place] = computed.eval(&self.values).map_err(failed)?;
+            self.values[*column] = computed.eval(&self.values).map_err(failed)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! What a rule may not do was refused when it was compiled; what is here can be applied.
 
 use crate::expression::{Expression, Wanted};
+use crate::view::Assignment;
 
 /// What one event type does, in all views.
 #[derive(Default)]
@@ -17,9 +18,14 @@ pub(crate) struct Rule {
     pub(crate) action: Action,
 }
 
+/// What an event does to the rows of one view.
 pub(crate) enum Action {
-    Create { key: Expression, sets: Vec<(usize, Expression)> },
-    Update { key: Expression, sets: Vec<(usize, Expression)> },
+    /// Shows the row of that key.
+    Create { key: Expression, sets: Vec<Assignment<Expression>> },
+    /// Sets columns of the row of that key.
+    Update { key: Expression, sets: Vec<Assignment<Expression>> },
+    /// Takes the row of that key away.
     Delete { key: Expression },
-    Join { join: usize, matches: Vec<Expression>, sets: Vec<(usize, Expression)> },
+    /// Sets columns of all rows whose columns match, in the join's order.
+    Join { join: usize, matches: Vec<Expression>, sets: Vec<Assignment<Expression>> },
 }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
 
-use crate::owner::Meant;
+use crate::owner::{Meant, OwnersPage};
 use crate::page::Page;
 use crate::value::Key;
 
@@ -18,7 +18,7 @@ use crate::value::Key;
 const FRESH: i64 = i64::MIN;
 
 /// Pages of single owners, and since when.
-pub(crate) type Owned = HashMap<(usize, Key), Timestamp>;
+pub(crate) type Owned = HashMap<OwnersPage, Timestamp>;
 
 pub(crate) struct Stale {
     said: Mutex<Said>,
@@ -55,7 +55,7 @@ impl Stale {
             return None;
         }
         let owned = self.owned.read().unwrap_or_else(PoisonError::into_inner);
-        let keys = meant.all().map(|owner| (page, Key::from_owner(owner)));
+        let keys = meant.all().map(|owner| OwnersPage { page, owner: Key::from_owner(owner) });
         keys.filter_map(|key| owned.get(&key).copied()).min()
     }
 

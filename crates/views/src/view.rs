@@ -15,7 +15,7 @@ pub(crate) struct View {
     pub(crate) settable: usize,
     pub(crate) key: usize,
     pub(crate) owner: usize,
-    pub(crate) computed: Vec<(usize, Computed)>,
+    pub(crate) computed: Vec<Assignment<Computed>>,
     /// Its own columns that sum another view's rows.
     pub(crate) sums: Vec<usize>,
     /// The sums of other views that its rows are part of.
@@ -39,6 +39,19 @@ pub(crate) struct Feeds {
     pub(crate) part: usize,
     /// The column here that is the key there.
     pub(crate) via: usize,
+}
+
+/// A column and what it is set to, or must equal: an expression in a rule, a value once an event came.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Assignment<T> {
+    pub(crate) column: usize,
+    pub(crate) value: T,
+}
+
+impl<T> Assignment<T> {
+    pub(crate) fn as_ref(&self) -> Assignment<&T> {
+        Assignment { column: self.column, value: &self.value }
+    }
 }
 
 /// How a list is sorted.

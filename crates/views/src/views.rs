@@ -25,7 +25,7 @@ use crate::feed::{CHANGES_MAX, Change, Changes};
 use crate::fold::Fold;
 use crate::generation::Generation;
 use crate::mistake;
-use crate::owner::{Owner, Owners};
+use crate::owner::{Owner, Owners, Whose};
 use crate::page::{self, Listed, Order, Page, PageJson, Slice, Window};
 use crate::progress::{Progress, Waited};
 use crate::read_side::ReadSide;
@@ -268,7 +268,7 @@ impl Views {
             if after.sequence < mark.floor.max(known.floor) {
                 return Ok(Changes::TooOld);
             }
-            let whose = feed::Whose { page: page.index, owner };
+            let whose = Whose { page: page.index, owner };
             let limit = limit.min(CHANGES_MAX);
             let kept = feed::changes(sql, whose, known.position, after.sequence, limit)?;
             Ok(Changes::Some(kept.into_iter().map(|kept| self.change(kept)).collect()))

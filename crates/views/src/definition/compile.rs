@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::names::{check_name, find, find_view, names_apart, say_twins, twins};
+use super::names::{check_name, find, find_view, names_apart, twins};
 use super::{COLUMNS_MAX, Definitions, pages, rules};
 use crate::expression::Computed;
 use crate::mistake::{Mistake, Mistakes};
 use crate::render::Templates;
 use crate::settings::{self, Settings};
-use crate::view::{Feeds, View};
+use crate::view::{Assignment, Feeds, View};
 
 pub(super) fn compile(
     settings: &Settings,
@@ -68,7 +68,7 @@ fn outline(name: &str, settings: &settings::View, mistakes: &mut Mistakes) -> Vi
         check_name("column", column, mistakes);
     }
     for twin in twins(columns.iter()) {
-        mistakes.deep(&place_of(settings, twin.1), |it| it.say(say_twins(twin)));
+        mistakes.deep(&place_of(settings, twin.other), |it| it.say(twin.to_string()));
     }
     let set = &columns[..settable];
     let key = mistakes.under("key", |it| find(&settings.key, set, it));
@@ -179,8 +179,8 @@ fn compute(view: &mut View, settings: &settings::View, mistakes: &mut Mistakes) 
                     mistakes
                         .say(format!("computed from a column that a join sets. column=`{column}`"));
                 }
-                let place = view.column(name).expect("the outline has every column");
-                view.computed.push((place, computed));
+                let column = view.column(name).expect("the outline has every column");
+                view.computed.push(Assignment { column, value: computed });
             });
         });
     }
@@ -191,7 +191,10 @@ fn sum(index: usize, views: &mut [View], settings: &settings::View, mistakes: &m
         mistakes.under("sums", |mistakes| {
             mistakes.under(name, |mistakes| {
                 let column = views[index].column(name).expect("the outline has every column");
-                let Some((of, part)) = summed(&sum.of, views, mistakes) else { return };
+                let Some(Summed { view: of, column: part }) = summed(&sum.of, views, mistakes)
+                else {
+                    return;
+                };
                 let key = &views[index].columns[views[index].key];
                 let via = mistakes.under("where", |it| via(&sum.r#where, key, &views[of], it));
                 let Some(via) = via else { return };
@@ -201,8 +204,14 @@ fn sum(index: usize, views: &mut [View], settings: &settings::View, mistakes: &m
     }
 }
 
-/// The view and column that `view.column` names.
-fn summed(of: &str, views: &[View], mistakes: &mut Mistakes) -> Option<(usize, usize)> {
+/// What a sum adds: a column of a view.
+struct Summed {
+    view: usize,
+    column: usize,
+}
+
+/// What `VIEW.COLUMN` names.
+fn summed(of: &str, views: &[View], mistakes: &mut Mistakes) -> Option<Summed> {
     mistakes.under("of", |mistakes| {
         let Some((name, column)) = of.split_once('.') else {
             mistakes.say(format!("a sum is of `VIEW.COLUMN`. of=`{of}`"));
@@ -214,7 +223,7 @@ fn summed(of: &str, views: &[View], mistakes: &mut Mistakes) -> Option<(usize, u
         if view.sums.contains(&place) || view.is_joined(place) {
             mistakes.say(format!("a sum is of a column that no sum and no join sets. of=`{of}`"));
         }
-        Some((index, place))
+        Some(Summed { view: index, column: place })
     })
 }
 
@@ -246,6 +255,7 @@ fn via(
 fn text(settings: &Settings, views: &[View]) -> String {
     let sorted: Vec<&[usize]> = views.iter().map(|view| view.sorted.as_slice()).collect();
     let names: Vec<&String> = settings.pages.keys().collect();
+    // Lists, as JSON knows them: another shape here would be another text of the same definitions.
     let shown = |view: &View| -> Vec<(usize, bool, Option<String>)> {
         view.shows.iter().map(|it| (it.page, it.head, it.live.clone())).collect()
     };

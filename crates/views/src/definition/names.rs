@@ -1,6 +1,7 @@
 //! Names in settings: which are names, which are too much alike, and what they stand for.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use crate::expression::is_name;
 use crate::mistake::Mistakes;
@@ -21,22 +22,31 @@ pub(super) fn names_apart<'n>(
     mistakes: &mut Mistakes,
 ) {
     for twin in twins(names) {
-        mistakes.deep(&[what, twin.1], |it| it.say(say_twins(twin)));
+        mistakes.deep(&[what, twin.other], |it| it.say(twin.to_string()));
+    }
+}
+
+/// Two names that differ in case only.
+pub(super) struct Twins<'n> {
+    first: &'n str,
+    pub(super) other: &'n str,
+}
+
+impl fmt::Display for Twins<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Twins { first, other } = self;
+        write!(f, "two names differ in case only. names=`{first}`, `{other}`")
     }
 }
 
 /// Names that differ in case only, each with the first of its kind.
-pub(super) fn twins<'n>(names: impl Iterator<Item = &'n String>) -> Vec<(&'n str, &'n str)> {
+pub(super) fn twins<'n>(names: impl Iterator<Item = &'n String>) -> Vec<Twins<'n>> {
     let mut known: HashMap<String, &str> = HashMap::new();
-    let twin = |name: &'n String| {
-        let first = *known.entry(name.to_ascii_lowercase()).or_insert(name);
-        (first != name).then_some((first, name.as_str()))
+    let twin = |other: &'n String| {
+        let first = *known.entry(other.to_ascii_lowercase()).or_insert(other);
+        (first != other).then_some(Twins { first, other })
     };
     names.filter_map(twin).collect()
-}
-
-pub(super) fn say_twins((one, other): (&str, &str)) -> String {
-    format!("two names differ in case only. names=`{one}`, `{other}`")
 }
 
 /// The place of a column that must be there; any place where it is not.

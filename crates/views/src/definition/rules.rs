@@ -7,7 +7,7 @@ use crate::expression::{Expression, Wanted};
 use crate::mistake::Mistakes;
 use crate::rule::{Action, Kind, Rule};
 use crate::settings::{self, Formula};
-use crate::view::{Join, View};
+use crate::view::{Assignment, Join, View};
 
 type Formulas = BTreeMap<String, Formula>;
 
@@ -61,14 +61,14 @@ fn create(
         mistakes.under("where", |it| it.say("a create has no where: it sets the key"));
     }
     let mut sets = mistakes.under("create", |it| sets(view, columns, wanted, it));
-    let Some(at) = sets.iter().position(|(column, _)| *column == view.key) else {
+    let Some(at) = sets.iter().position(|set| set.column == view.key) else {
         let key = &view.columns[view.key];
         if !columns.contains_key(key) {
             mistakes.under("create", |it| it.say(format!("the key is not set. key=`{key}`")));
         }
         return None;
     };
-    let (_, key) = sets.swap_remove(at);
+    let key = sets.swap_remove(at).value;
     Some(Action::Create { key, sets })
 }
 
@@ -126,7 +126,7 @@ fn by_key(
 fn join(
     view: &mut View,
     rule: &settings::Rule,
-    sets: Vec<(usize, Expression)>,
+    sets: Vec<Assignment<Expression>>,
     wanted: &mut Wanted,
     mistakes: &mut Mistakes,
 ) -> Option<Action> {
@@ -135,13 +135,14 @@ fn join(
         return None;
     }
     let conditions = mistakes.under("where", |it| self::sets(view, &rule.r#where, wanted, it));
-    let (on, matches): (Vec<usize>, Vec<Expression>) = conditions.into_iter().unzip();
+    let on: Vec<usize> = conditions.iter().map(|condition| condition.column).collect();
+    let matches = conditions.into_iter().map(|condition| condition.value).collect();
     let known = view.joins.iter().position(|join| join.on == on);
     let join = known.unwrap_or_else(|| {
         view.joins.push(Join { on, sets: Vec::new() });
         view.joins.len() - 1
     });
-    for (column, _) in &sets {
+    for Assignment { column, .. } in &sets {
         if !view.joins[join].sets.contains(column) {
             view.joins[join].sets.push(*column);
         }
@@ -155,15 +156,15 @@ fn sets(
     columns: &Formulas,
     wanted: &mut Wanted,
     mistakes: &mut Mistakes,
-) -> Vec<(usize, Expression)> {
+) -> Vec<Assignment<Expression>> {
     if columns.is_empty() {
         mistakes.say("no column is named");
     }
     let one = |(column, formula): (&String, &Formula)| {
         mistakes.under(column, |mistakes| {
-            let place = find(column, &view.columns[..view.settable], mistakes);
+            let column = find(column, &view.columns[..view.settable], mistakes);
             let compiled = mistakes.take(Expression::compile(&formula.0, wanted));
-            compiled.map(|expression| (place, expression))
+            compiled.map(|value| Assignment { column, value })
         })
     };
     columns.iter().filter_map(one).collect()

@@ -13,8 +13,16 @@ use crate::value::{self, Value};
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
     names: Vec<String>,
-    /// A member's place in `names` and the way on from there.
-    paths: Vec<(usize, Vec<String>)>,
+    paths: Vec<Path>,
+}
+
+/// Where a value is found in an event's data.
+#[derive(Debug, PartialEq)]
+struct Path {
+    /// The top-level name, by its place among the wanted.
+    member: usize,
+    /// The way on from there.
+    steps: Vec<String>,
 }
 
 /// One event's wanted members, decoded.
@@ -30,7 +38,7 @@ impl Wanted {
     pub(super) fn index(&mut self, path: &str) -> usize {
         let mut steps = path.split('.').map(str::to_owned);
         let member = self.member(&steps.next().unwrap_or_default());
-        let path = (member, steps.collect());
+        let path = Path { member, steps: steps.collect() };
         self.paths.iter().position(|known| *known == path).unwrap_or_else(|| {
             self.paths.push(path);
             self.paths.len() - 1
@@ -55,7 +63,7 @@ impl<'e> Fields<'e> {
 
     /// A path's value; null where the event has none.
     pub(super) fn value(&self, index: usize) -> Result<Value, String> {
-        let (member, steps) = &self.wanted.paths[index];
+        let Path { member, steps } = &self.wanted.paths[index];
         let mut found = self.members[*member].as_ref();
         for step in steps {
             found = found.and_then(|value| value.get(step));
@@ -70,7 +78,7 @@ impl<'e> Fields<'e> {
 
     /// `event` as an expression sees it, the members at `paths` alone.
     pub(super) fn scope(&self, paths: &[usize]) -> minijinja::Value {
-        let members = paths.iter().map(|&at| self.wanted.paths[at].0);
+        let members = paths.iter().map(|&at| self.wanted.paths[at].member);
         let (names, values): (Vec<String>, Vec<minijinja::Value>) = members
             .filter_map(|at| {
                 let value = self.members[at].as_ref()?;

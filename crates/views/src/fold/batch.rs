@@ -1,13 +1,17 @@
-//! What one delivery batch has in hand: rows as they were stored and as they are now, what joins
-//! said, and how far each source got.
+//! What one delivery batch has buffered: rows, what joins set, and how far each source got.
 //!
-//! Where a batch ends is chance, and must not show. So a row in hand is the newest there is of it, and
-//! what the store has of it is known all the time: a join that changes the stored row too (which may
-//! match although the row in hand no longer does) changes what the row is compared with when it is
-//! written, see [`Held::stored`].
+//! Where a batch ends is chance, and must not show. So a buffered row is the newest there is of it,
+//! and what the store has of it is known all the time. It is up to three rows:
+//!
+//! 1. `before` is the row as its readers know it, from the last batch; what they are told is how
+//!    `now` differs from it.
+//! 2. `now` is the row as the events of this batch have left it; rules read and change no other.
+//! 3. `spread` is the row as the store has it, where a join's statement changed it there during this
+//!    batch (it may match although `now` no longer does); what is written is how `now` differs from
+//!    it, see [`Buffered::stored`].
 //!
 //! A batch that was written bumps its pages' stamps when it is dropped, whatever became of the
-//! subscription between the sync and its being told: a page too many is rendered, none is stale.
+//! subscription between the sync and its word of it: a page too many is rendered, none is stale.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -17,57 +21,104 @@ use events::Event;
 use events::store::sqlite::Write;
 
 use crate::generation::Generation;
+use crate::owner::OwnersPage;
 use crate::row::{Row, State};
 use crate::stamps::Stamps;
-use crate::store::sqlite::joined::{self, Said};
+use crate::store::sqlite::joined::{self, JoinedValues};
 use crate::value::{Key, Value};
+use crate::view::{Assignment, Join, Shows};
 
-/// Rows a join may change and have told one by one in the feed; past it the feed starts anew.
-pub(crate) const SPREAD_TOLD_MAX: usize = 1000;
+/// Rows a join may change that go to the feed one by one; past it the feed starts anew.
+pub(crate) const SPREAD_ROWS_MAX: usize = 1000;
 
 /// The rows one delivery batch touched.
 #[derive(Default)]
 pub struct Batch {
-    places: HashMap<(usize, Key), usize>,
+    /// Where each row is in `rows`.
+    places: HashMap<RowId, usize>,
     /// In the order they were touched.
-    pub(super) rows: Vec<Held>,
-    said: HashMap<(Place, String), (Said, bool)>,
+    pub(super) rows: Vec<Buffered>,
+    joins: HashMap<Match, Remembered>,
     pub(super) spread: Spread,
+    /// The highest sequence of each source.
     progress: HashMap<String, u64>,
-    touched: Option<(Arc<Stamps>, BTreeSet<usize>)>,
+    /// What moves after the sync.
+    touched: Option<Touched>,
 }
 
-/// A row in hand.
-pub(super) struct Held {
+#[derive(PartialEq, Eq, Hash)]
+struct RowId {
+    view: usize,
+    key: Key,
+}
+
+/// A buffered row; see the module for its three shapes.
+pub(super) struct Buffered {
     pub(super) view: usize,
-    /// As its readers know it; `None` if it was not stored.
+    /// `None` if it was not stored.
     pub(super) before: Option<Row>,
     pub(super) now: Row,
-    /// As it is stored, where a join of this batch has changed that; `before` otherwise.
+    /// `None` where no join of this batch changed the stored row: `before` stands there.
     spread: Option<Row>,
 }
 
-/// A join of a view.
+/// A join of a view, by their places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(super) struct JoinId {
     pub(super) view: usize,
     pub(super) join: usize,
 }
 
-/// Rows a join changed in the store, beside those in hand.
+/// The rows that a join means at one time: those whose columns have these values, as text.
+#[derive(PartialEq, Eq, Hash)]
+struct Match {
+    join: JoinId,
+    values: String,
+}
+
+/// What a join set on the rows of one match.
+struct Remembered {
+    values: JoinedValues,
+    /// Whether the store has others.
+    changed: bool,
+}
+
+/// A [`Remembered`] that is to be written.
+pub(super) struct ChangedJoin<'b> {
+    pub(super) join: JoinId,
+    pub(super) matching: &'b str,
+    pub(super) values: &'b JoinedValues,
+}
+
+/// Rows a join changed in the store, beside those that are buffered.
 #[derive(Default)]
 pub(super) struct Spread {
-    /// The pages that show them, and whose.
-    pub(super) pages: BTreeSet<(usize, Key)>,
+    /// The pages that show them.
+    pub(super) pages: BTreeSet<OwnersPage>,
     /// Shown rows; none once there were too many.
-    pub(super) rows: Vec<(usize, Row)>,
+    pub(super) rows: Vec<SpreadRow>,
     pub(super) too_many: bool,
 }
 
-impl Held {
+pub(super) struct SpreadRow {
+    pub(super) view: usize,
+    pub(super) row: Row,
+}
+
+struct Touched {
+    stamps: Arc<Stamps>,
+    indexes: BTreeSet<usize>,
+}
+
+impl Buffered {
     /// What the store has of it.
     pub(super) fn stored(&self) -> Option<&Row> {
         self.spread.as_ref().or(self.before.as_ref())
+    }
+
+    /// Whether its readers see another row than before.
+    pub(super) fn is_changed(&self) -> bool {
+        self.before.as_ref() != Some(&self.now)
     }
 }
 
@@ -81,22 +132,23 @@ impl Batch {
         }
     }
 
-    /// The place of a row in hand, loaded or begun.
-    pub(super) fn hold(
+    /// The place of a row in the buffer, where it is put if it is not there: as it is stored, or
+    /// begun.
+    pub(super) fn buffer(
         &mut self,
         generation: &Generation,
         write: &Write<'_>,
         view: usize,
         key: &Key,
     ) -> Result<usize, events::Error> {
-        let id = (view, key.clone());
+        let id = RowId { view, key: key.clone() };
         if let Some(&at) = self.places.get(&id) {
             return Ok(at);
         }
-        let definition = &generation.views[view];
-        let before = generation.stored(view).load(write.sql(), key)?;
-        let now = before.clone().unwrap_or_else(|| Row::new(definition, key));
-        self.rows.push(Held { view, before, now, spread: None });
+        let rows = generation.stored(view);
+        let before = rows.load(write.sql(), key)?;
+        let now = before.clone().unwrap_or_else(|| Row::new(rows.view, key));
+        self.rows.push(Buffered { view, before, now, spread: None });
         self.places.insert(id, self.rows.len() - 1);
         Ok(self.rows.len() - 1)
     }
@@ -109,40 +161,40 @@ impl Batch {
         self.rows[at].now = row;
     }
 
-    /// What a join said for rows that match.
-    pub(super) fn said<'v>(
+    /// What a join set on rows that match.
+    pub(super) fn joined<'v>(
         &mut self,
         generation: &Generation,
         write: &Write<'_>,
-        place: Place,
+        join: JoinId,
         matches: impl Iterator<Item = &'v Value>,
-    ) -> Result<&Said, events::Error> {
-        let key = (place, matching(matches));
-        Ok(&self.remembered(generation, write, key)?.0)
+    ) -> Result<&JoinedValues, events::Error> {
+        let of = Match { join, values: matching(matches) };
+        Ok(&self.remembered(generation, write, of)?.values)
     }
 
-    /// Remembers what a join says; whether it is news.
-    pub(super) fn say(
+    /// Remembers what a join sets; whether that is another value than before.
+    pub(super) fn remember(
         &mut self,
         generation: &Generation,
         write: &Write<'_>,
-        place: Place,
+        join: JoinId,
         matches: &[Value],
-        sets: &[(usize, Value)],
+        sets: &[Assignment<Value>],
     ) -> Result<bool, events::Error> {
-        let columns = &generation.views[place.view].joins[place.join].sets;
-        let key = (place, matching(matches.iter()));
-        let (said, changed) = self.remembered(generation, write, key)?;
+        let columns = &join.of(generation).sets;
+        let of = Match { join, values: matching(matches.iter()) };
+        let remembered = self.remembered(generation, write, of)?;
         let mut news = false;
-        for (column, value) in sets {
+        for Assignment { column, value } in sets {
             let at = columns.iter().position(|known| known == column);
-            let one = &mut said[at.expect("a join knows the columns its rules set")];
+            let one = &mut remembered.values[at.expect("a join knows the columns its rules set")];
             if one.as_ref() != Some(value) {
                 *one = Some(value.clone());
                 news = true;
             }
         }
-        *changed |= news;
+        remembered.changed |= news;
         Ok(news)
     }
 
@@ -150,36 +202,41 @@ impl Batch {
         &mut self,
         generation: &Generation,
         write: &Write<'_>,
-        key: (Place, String),
-    ) -> Result<&mut (Said, bool), events::Error> {
-        match self.said.entry(key) {
+        of: Match,
+    ) -> Result<&mut Remembered, events::Error> {
+        match self.joins.entry(of) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(vacant) => {
-                let (place, matching) = vacant.key();
-                let width = generation.views[place.view].joins[place.join].sets.len();
-                let said = joined::load(write.sql(), &place.name(generation), matching, width)?;
-                Ok(vacant.insert((said, false)))
+                let Match { join, values } = vacant.key();
+                let width = join.of(generation).sets.len();
+                let values = joined::load(write.sql(), &join.name(generation), values, width)?;
+                Ok(vacant.insert(Remembered { values, changed: false }))
             }
         }
     }
 
-    /// What joins said in this batch: place, match and values.
-    pub(super) fn news(&self) -> impl Iterator<Item = (Place, &str, &Said)> {
-        let changed = self.said.iter().filter(|(_, (_, changed))| *changed);
-        changed.map(|((place, matching), (said, _))| (*place, matching.as_str(), said))
+    /// What joins set in this batch.
+    pub(super) fn changed_joins(&self) -> impl Iterator<Item = ChangedJoin<'_>> {
+        let changed = self.joins.iter().filter(|(_, remembered)| remembered.changed);
+        changed.map(|(of, remembered)| ChangedJoin {
+            join: of.join,
+            matching: &of.values,
+            values: &remembered.values,
+        })
     }
 
-    /// Sets what a join says on the rows in hand that match.
-    pub(super) fn spread_held(
+    /// Sets a join's columns on the buffered rows that match.
+    pub(super) fn spread_buffered(
         &mut self,
         view: usize,
         on: &[usize],
         matches: &[Value],
-        sets: &[(usize, Value)],
+        sets: &[Assignment<Value>],
     ) {
-        for held in self.rows.iter_mut().filter(|held| held.view == view) {
-            if on.iter().zip(matches).all(|(&at, value)| held.now.values[at] == *value) {
-                held.now.join(sets.iter().map(|(at, value)| (*at, value)));
+        for buffered in self.rows.iter_mut().filter(|buffered| buffered.view == view) {
+            let now = &mut buffered.now;
+            if on.iter().zip(matches).all(|(&at, value)| now.values[at] == *value) {
+                now.join(sets.iter().map(Assignment::as_ref));
             }
         }
     }
@@ -187,38 +244,40 @@ impl Batch {
     /// Takes note of a row that a join changed in the store.
     pub(super) fn spread_stored(&mut self, generation: &Generation, view: usize, row: Row) {
         let definition = &generation.views[view];
+        // A buffered row is looked at when the batch ends; here only what it is compared with changes.
         let key = Key::from_value(&row.values[definition.key]);
-        if let Some(&at) = key.ok().and_then(|key| self.places.get(&(view, key))) {
+        if let Some(&at) = key.ok().and_then(|key| self.places.get(&RowId { view, key })) {
             self.rows[at].spread = Some(row);
             return;
         }
+        // Nobody sees a row that is not shown or nobody's.
         let Some(owner) = row.owner(definition).filter(|_| row.state == State::Shown) else {
             return;
         };
-        let pages = definition.shows.iter().map(|shows| (shows.page, owner.clone()));
-        self.spread.pages.extend(pages);
-        self.spread.too_many |= self.spread.rows.len() >= SPREAD_TOLD_MAX;
+        let page = |shows: &Shows| OwnersPage { page: shows.page, owner: owner.clone() };
+        self.spread.pages.extend(definition.shows.iter().map(page));
+        // Bounded: past the limit only the pages are kept, and their feeds start anew.
+        self.spread.too_many |= self.spread.rows.len() >= SPREAD_ROWS_MAX;
         if self.spread.too_many {
             self.spread.rows.clear();
         } else {
-            self.spread.rows.push((view, row));
+            self.spread.rows.push(SpreadRow { view, row });
         }
     }
 
-    /// Everything written: nothing is in hand any more, and these stamps move at the end.
+    /// Everything is written: nothing is buffered any more, and these stamps move after the sync.
     pub(super) fn written(&mut self, stamps: &Arc<Stamps>, touched: BTreeSet<usize>) {
         self.places.clear();
         self.rows.clear();
-        self.said.clear();
+        self.joins.clear();
         self.spread = Spread::default();
-        let (_, all) = self.touched.get_or_insert_with(|| (Arc::clone(stamps), BTreeSet::new()));
-        all.extend(touched);
+        let none = || Touched { stamps: Arc::clone(stamps), indexes: BTreeSet::new() };
+        self.touched.get_or_insert_with(none).indexes.extend(touched);
     }
 
-    /// Moves the stamps.
-    pub(super) fn tell(&mut self) {
-        if let Some((stamps, touched)) = self.touched.take() {
-            touched.into_iter().for_each(|index| stamps.bump(index));
+    pub(super) fn move_stamps(&mut self) {
+        if let Some(Touched { stamps, indexes }) = self.touched.take() {
+            indexes.into_iter().for_each(|index| stamps.bump(index));
         }
     }
 
@@ -229,11 +288,15 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.tell();
+        self.move_stamps();
     }
 }
 
-impl Place {
+impl JoinId {
+    pub(super) fn of(self, generation: &Generation) -> &Join {
+        &generation.views[self.view].joins[self.join]
+    }
+
     /// What the store calls it: stable as long as the definitions are.
     pub(super) fn name(self, generation: &Generation) -> String {
         format!("{}.{}", generation.views[self.view].name, self.join)

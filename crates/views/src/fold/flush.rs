@@ -1,5 +1,10 @@
-//! The end of a batch: sums first, because they change rows too, then rows, then what owners see of
-//! them.
+//! The end of a batch, in an order that each step needs of the one before:
+//!
+//! 1. Sums, because they change rows too, and rows that nothing else of the batch touched.
+//! 2. What joins set, and the rows: each once, as it is in the end.
+//! 3. Versions and feed: what owners see is how the rows are now, whatever they were meanwhile.
+//! 4. The stamps of those pages are kept for after the sync; nothing moves here, because the
+//!    transaction may still be undone.
 //!
 //! Sums move by differences and wrap: a total past what a column holds comes right again when it is
 //! taken back, where stopping the fold would stop everybody.
@@ -10,11 +15,12 @@ use std::sync::Arc;
 use events::store::sqlite::Write;
 use serde_json::{Map, Value as Json};
 
-use super::batch::{Batch, Held, Spread};
+use super::batch::{Batch, Buffered, Spread};
 use crate::generation::Generation;
+use crate::owner::{OwnersPage, Whose};
 use crate::row::{self, Row};
 use crate::stamps::Stamps;
-use crate::store::sqlite::feed::{self, Version, Whose, Written};
+use crate::store::sqlite::feed::{self, Version, Written};
 use crate::store::sqlite::joined;
 use crate::value::{Key, Value};
 use crate::view::{Feeds, Shows, View};
@@ -26,55 +32,70 @@ pub(super) fn flush(
     write: &mut Write<'_>,
 ) -> Result<(), events::Error> {
     let nothing = batch.rows.is_empty() && batch.spread.rows.is_empty() && !batch.spread.too_many;
-    if nothing && batch.news().next().is_none() {
+    if nothing && batch.changed_joins().next().is_none() {
         return Ok(());
     }
     add_sums(generation, batch, write)?;
-    for (place, matching, said) in batch.news() {
-        joined::save(write.sql(), &place.name(generation), matching, said)?;
+    for changed in batch.changed_joins() {
+        let name = changed.join.name(generation);
+        joined::save(write.sql(), &name, changed.matching, changed.values)?;
     }
-    for held in batch.rows.iter().filter(|held| held.stored() != Some(&held.now)) {
-        save(generation, held, write)?;
+    // Against the store, not against what readers know: a join may have written the row already.
+    for buffered in batch.rows.iter().filter(|row| row.stored() != Some(&row.now)) {
+        save(generation, buffered, write)?;
     }
-    let touched = tell(generation, batch, write)?;
+    let touched = publish(generation, batch, write)?;
     batch.written(stamps, touched);
     Ok(())
 }
 
-impl Held {
-    /// Whether its readers see another row than before.
-    fn is_changed(&self) -> bool {
-        self.before.as_ref() != Some(&self.now)
+fn save(
+    generation: &Generation,
+    buffered: &Buffered,
+    write: &Write<'_>,
+) -> Result<(), events::Error> {
+    let rows = generation.stored(buffered.view);
+    match buffered.stored() {
+        None => rows.insert(write.sql(), &buffered.now),
+        Some(stored) => rows.update(write.sql(), stored, &buffered.now),
     }
 }
 
-fn save(generation: &Generation, held: &Held, write: &Write<'_>) -> Result<(), events::Error> {
-    let rows = generation.stored(held.view);
-    match held.stored() {
-        None => rows.insert(write.sql(), &held.now),
-        Some(stored) => rows.update(write.sql(), stored, &held.now),
-    }
+/// One sum: a column of one row.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct SumId {
+    view: usize,
+    column: usize,
+    key: Key,
 }
 
+/// How much each sum changes.
+type Differences = BTreeMap<SumId, i64>;
+
+/// Adds to each sum what its rows are now, less what they were when it was last added to.
+///
+/// A row that moved from one sum to another is taken from the one and added to the other; one that
+/// changed and changed back adds nothing, and its sum's row is not even loaded.
 fn add_sums(
     generation: &Generation,
     batch: &mut Batch,
     write: &Write<'_>,
 ) -> Result<(), events::Error> {
-    let mut added: BTreeMap<(usize, usize, Key), i64> = BTreeMap::new();
-    for held in &batch.rows {
-        for feeds in &generation.views[held.view].feeds {
-            if let Some(before) = &held.before {
-                add(&mut added, feeds, before, i64::wrapping_sub);
+    let mut differences = Differences::new();
+    for buffered in &batch.rows {
+        for feeds in &generation.views[buffered.view].feeds {
+            if let Some(before) = &buffered.before {
+                add(&mut differences, feeds, before, i64::wrapping_sub);
             }
-            add(&mut added, feeds, &held.now, i64::wrapping_add);
+            add(&mut differences, feeds, &buffered.now, i64::wrapping_add);
         }
     }
-    for ((view, column, key), difference) in added {
+    for (SumId { view, column, key }, difference) in differences {
         if difference == 0 {
             continue;
         }
-        let at = batch.hold(generation, write, view, &key)?;
+        // Of a row that is not created yet too: it waits, and its sum with it.
+        let at = batch.buffer(generation, write, view, &key)?;
         let sum = &mut batch.rows[at].now.values[column];
         let total = if let Value::Int(total) = sum { *total } else { 0 };
         *sum = Value::Int(total.wrapping_add(difference));
@@ -82,41 +103,43 @@ fn add_sums(
     Ok(())
 }
 
-fn add(
-    added: &mut BTreeMap<(usize, usize, Key), i64>,
-    feeds: &Feeds,
-    row: &Row,
-    how: fn(i64, i64) -> i64,
-) {
+fn add(differences: &mut Differences, feeds: &Feeds, row: &Row, how: fn(i64, i64) -> i64) {
     let via = &row.values[feeds.via];
     // Nobody's rows are in nobody's sum; a part was checked when the row was changed.
     let (Ok(Some(key)), Ok(part)) = (Key::owner(via), row.part(feeds.part)) else { return };
-    let sum = added.entry((feeds.view, feeds.column, key)).or_default();
+    let id = SumId { view: feeds.view, column: feeds.column, key };
+    let sum = differences.entry(id).or_default();
     *sum = how(*sum, part);
 }
 
-/// Tells the feed and counts versions up; the stamps of the pages that changed.
+/// Writes to the feed and counts versions up; the stamps of the pages that changed.
 ///
-/// What a join changed in the store comes first: such a row may have come into hand after that, and
+/// What a join changed in the store comes first: such a row may have been buffered after that, and
 /// the last word on it is what it is now.
-fn tell(
+fn publish(
     generation: &Generation,
     batch: &Batch,
     write: &Write<'_>,
 ) -> Result<BTreeSet<usize>, events::Error> {
-    let mut told = Vec::new();
-    for (view, row) in &batch.spread.rows {
-        let view = &generation.views[*view];
-        told.extend(row.owner(view).map(|owner| Told { view, owner, row, deleted: false }));
+    let mut changes = Vec::new();
+    for spread in &batch.spread.rows {
+        let (view, row) = (&generation.views[spread.view], &spread.row);
+        changes.extend(row.owner(view).map(|owner| VisibleChange {
+            view,
+            owner,
+            row,
+            deleted: false,
+        }));
     }
-    for held in batch.rows.iter().filter(|held| held.is_changed()) {
-        see(&generation.views[held.view], held, &mut told);
+    for buffered in batch.rows.iter().filter(|buffered| buffered.is_changed()) {
+        see(&generation.views[buffered.view], buffered, &mut changes);
     }
-    let spread = batch.spread.pages.iter();
-    let spread = spread.map(|(page, owner)| Whose { page: *page, owner: owner.as_owner() });
-    let pages: BTreeSet<Whose<'_>> = spread.chain(told.iter().flat_map(Told::pages)).collect();
+    // Pages of a spread that was too much have no change of their own here, and count all the same.
+    let spread = batch.spread.pages.iter().map(OwnersPage::as_whose);
+    let pages: BTreeSet<Whose<'_>> =
+        spread.chain(changes.iter().flat_map(VisibleChange::pages)).collect();
     if !pages.is_empty() {
-        feed_all(generation, &batch.spread, &pages, &told, write)?;
+        feed_all(generation, &batch.spread, &pages, &changes, write)?;
     }
     Ok(pages.into_iter().map(|whose| Stamps::index(whose.page, whose.owner)).collect())
 }
@@ -125,32 +148,35 @@ fn feed_all<'b>(
     generation: &Generation,
     spread: &'b Spread,
     pages: &BTreeSet<Whose<'b>>,
-    told: &'b [Told<'_>],
+    changes: &'b [VisibleChange<'_>],
     write: &Write<'_>,
 ) -> Result<(), events::Error> {
     let sql = write.sql();
     let mut mark = feed::mark(sql)?;
+    // All versions are read before the first change is added: what a page takes over from another is
+    // judged by where the feed stood when the batch began.
     let mut versions: BTreeMap<Whose<'_>, Version> = BTreeMap::new();
     for &whose in pages {
         let owners = generation.pages[whose.page].owners;
         versions.insert(whose, feed::version(sql, whose, owners, &mark)?);
     }
+    // Before the changes: those of the same batch come after the gap and can be followed.
     if spread.too_many {
         let passed = mark.pass();
-        for (page, owner) in &spread.pages {
-            let whose = Whose { page: *page, owner: owner.as_owner() };
-            versions.entry(whose).or_default().start_anew(passed);
+        for page in &spread.pages {
+            versions.entry(page.as_whose()).or_default().start_anew(passed);
         }
     }
-    for told in told {
-        for shows in told.shows() {
+    for change in changes {
+        for shows in change.shows() {
             let Some(kind) = &shows.live else { continue };
-            let whose = Whose { page: shows.page, owner: told.owner.as_owner() };
+            let whose = Whose { page: shows.page, owner: change.owner.as_owner() };
             let version = versions.entry(whose).or_default();
-            let shown = Json::Object(told.show(shows)).to_string();
-            mark.append(sql, whose, version, Written { kind, row: &shown })?;
+            let row = Json::Object(change.show(shows)).to_string();
+            mark.append(sql, whose, version, Written { kind, row: &row })?;
         }
     }
+    // Once a batch, however many changes: a version counts what a reader can tell apart.
     for (whose, mut version) in versions {
         version.version += 1;
         version.save(sql, whose, &mut mark)?;
@@ -159,14 +185,14 @@ fn feed_all<'b>(
 }
 
 /// A change that an owner sees.
-struct Told<'b> {
+struct VisibleChange<'b> {
     view: &'b View,
     owner: Key,
     row: &'b Row,
     deleted: bool,
 }
 
-impl Told<'_> {
+impl VisibleChange<'_> {
     /// Those that show it. A head is there before its row is created, a row of a list is not.
     fn shows(&self) -> impl Iterator<Item = &Shows> {
         let there = self.deleted || self.row.is_shown();
@@ -187,8 +213,9 @@ impl Told<'_> {
 }
 
 /// Who sees a row change: its owner, and the one it had.
-fn see<'b>(view: &'b View, held: &'b Held, told: &mut Vec<Told<'b>>) {
-    let (before, now) = (held.before.as_ref(), &held.now);
+fn see<'b>(view: &'b View, buffered: &'b Buffered, changes: &mut Vec<VisibleChange<'b>>) {
+    let (before, now) = (buffered.before.as_ref(), &buffered.now);
+    // A row with sums is seen before it is created: as a head.
     let sees = |row: &Row| row.is_shown() || !view.sums.is_empty();
     let owner_before = before.filter(|row| sees(row)).and_then(|row| row.owner(view));
     let owner = Some(now).filter(|row| sees(row)).and_then(|row| row.owner(view));
@@ -196,10 +223,11 @@ fn see<'b>(view: &'b View, held: &'b Held, told: &mut Vec<Told<'b>>) {
     if same {
         return;
     }
+    // Whoever had it loses it, before whoever has it now gets it.
     if let Some(was) = owner_before.filter(|was| owner.as_ref() != Some(was)) {
-        told.push(Told { view, owner: was, row: now, deleted: true });
+        changes.push(VisibleChange { view, owner: was, row: now, deleted: true });
     }
     if let Some(owner) = owner {
-        told.push(Told { view, owner, row: now, deleted: false });
+        changes.push(VisibleChange { view, owner, row: now, deleted: false });
     }
 }

@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 use super::execute;
 use crate::feed::{CHANGE_BYTES, FEED_BYTES_MAX, OWNER_BYTES_KEPT, OWNER_CHANGES_KEPT};
-use crate::owner::{Meant, Owner, Owners};
+use crate::owner::{Meant, Owner, Owners, Whose};
 
 /// Changes looked at in one go when the oldest are forgotten.
 const FORGET_STEP: i64 = 256;
@@ -29,13 +29,6 @@ pub(crate) struct Mark {
     pub(crate) floor: u64,
     /// What the changes kept take.
     bytes: u64,
-}
-
-/// One owner's page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Whose<'a> {
-    pub(crate) page: usize,
-    pub(crate) owner: Owner<'a>,
 }
 
 /// The version of an owner's page and the newest change that is in it.

@@ -1,43 +1,44 @@
-//! What joins said last, by what they are on: for rows that are created later, and to see at a
-//! glance that an event says nothing new.
+//! What each join set last, by the values it is on: for rows that are created later, and to see at a
+//! glance that an event changes nothing.
 
 use rusqlite::{Connection, OptionalExtension};
 
 use super::execute;
 use crate::value::Value;
 
-/// The columns a join has set, by their place in its list; `None` for those it never set.
-pub(crate) type Said = Vec<Option<Value>>;
+/// What a join has set, by the columns' places in its list; `None` for those it never set.
+pub(crate) type JoinedValues = Vec<Option<Value>>;
 
-/// What was said for rows whose columns match `value`.
+/// What was set on rows whose columns match `value`.
 pub(crate) fn load(
     sql: &Connection,
     place: &str,
     value: &str,
     width: usize,
-) -> Result<Said, events::Error> {
+) -> Result<JoinedValues, events::Error> {
     let select = "SELECT said FROM joined WHERE place = ?1 AND value = ?2";
     let mut select = sql.prepare_cached(select)?;
     let text = select.query_row([place, value], |row| row.get::<_, String>(0)).optional()?;
     let stored = text.and_then(|text| serde_json::from_str::<Vec<Vec<_>>>(&text).ok());
-    let mut said: Said = stored.unwrap_or_default().iter().map(|one| from_json(one)).collect();
-    said.resize(width, None);
-    Ok(said)
+    let mut joined: JoinedValues =
+        stored.unwrap_or_default().iter().map(|one| from_json(one)).collect();
+    joined.resize(width, None);
+    Ok(joined)
 }
 
 pub(crate) fn save(
     sql: &Connection,
     place: &str,
     value: &str,
-    said: &Said,
+    joined: &JoinedValues,
 ) -> Result<(), events::Error> {
-    let json: Vec<Vec<_>> = said.iter().map(to_json).collect();
+    let json: Vec<Vec<_>> = joined.iter().map(to_json).collect();
     let text = serde_json::to_string(&json).expect("values are JSON");
     execute(sql, "INSERT OR REPLACE INTO joined VALUES (?1, ?2, ?3)", [place, value, &text])?;
     Ok(())
 }
 
-/// A list of one value, of none where nothing was said, and of a float its bits beside it: read back
+/// A list of one value, of none where nothing was set, and of a float its bits beside it: read back
 /// from its digits it could be its neighbour, which would be news.
 fn to_json(one: &Option<Value>) -> Vec<serde_json::Value> {
     match one {
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_said_comes_back_to_the_last_bit() {
+    fn what_was_set_comes_back_to_the_last_bit() {
         let values = [
             Value::Null,
             Value::Bool(true),

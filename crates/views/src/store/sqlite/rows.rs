@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use super::execute;
 use crate::row::{Row, State};
 use crate::value::{Key, Value};
-use crate::view::{Join, View};
+use crate::view::{Assignment, Join, View};
 
 /// One view's statements.
 pub(crate) struct Table {
@@ -92,20 +92,21 @@ impl Stored<'_> {
         Ok(())
     }
 
-    /// Sets what a join says on every row that matches and says otherwise; each is given to `seen`
-    /// as it is then.
+    /// Sets a join's columns on every row that matches and has others; each is given to `seen` as it
+    /// is then.
     pub(crate) fn spread(
         self,
         sql: &Connection,
         join: &Join,
         matches: &[Value],
-        sets: &[(usize, Value)],
+        sets: &[Assignment<Value>],
         mut seen: impl FnMut(Row),
     ) -> Result<(), events::Error> {
-        let columns: Vec<usize> = sets.iter().map(|(at, _)| *at).collect();
+        let columns: Vec<usize> = sets.iter().map(|set| set.column).collect();
         let statement = self.spread_statement(join, &columns);
-        let said = || sets.iter().map(|(_, value)| value);
-        let values = said().chain(twice(matches)).chain(twice(said()));
+        // In the statement's order: SET, then what must match, then what must differ.
+        let set = || sets.iter().map(|set| &set.value);
+        let values = set().chain(twice(matches)).chain(twice(set()));
         let mut statement = sql.prepare_cached(&statement)?;
         let mut rows = statement.query(params_from_iter(values))?;
         while let Some(row) = rows.next()? {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::rows::Stored;
 use super::*;
+use crate::owner::{Owner, Whose};
 use crate::settings::Settings;
 use crate::view::SortOrder;
 
@@ -90,7 +91,7 @@ fn a_file_of_an_earlier_shape_is_made_anew() {
     let anew = open(folder.path(), &definitions, clock(3)).expect("it opens");
     assert_ne!(anew.epoch, epoch);
     let nobody = anew.database.read(|sql| {
-        let whose = feed::Whose { page: 0, owner: crate::owner::Owner::Text("a") };
+        let whose = Whose { page: 0, owner: Owner::Text("a") };
         feed::known(sql, whose)
     });
     assert_eq!(nobody.expect("the present tables"), None);
