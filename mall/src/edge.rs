@@ -189,11 +189,12 @@ impl Edge {
         }
     }
 
-    /// Who asks. `Basic` is a client's own name, which the one service that reads it checks itself.
+    /// Who asks. `Basic` is a client's own name, which the account service alone reads and checks
+    /// itself; to the others it is a token that is none.
     fn principal(&self, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Problem> {
-        let basic = headers
-            .get(AUTHORIZATION)
-            .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"basic "));
+        let is_basic =
+            |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"basic ");
+        let basic = self.name == Name::Account && headers.get(AUTHORIZATION).is_some_and(is_basic);
         match bearer(headers) {
             Some(token) => {
                 let verified = self.verifier.verify(token, (self.clock)());
@@ -379,6 +380,10 @@ mod tests {
             (Name::Order, true, "shop.example", None, 403),
             (Name::Order, true, "localhost", Some(bearer.as_str()), 200),
             (Name::Order, true, "localhost", Some("Bearer x"), 401),
+            (Name::Order, true, "localhost", Some("Basic eDp5"), 401),
+            (Name::Order, true, "localhost", Some("Digest x"), 401),
+            (Name::Account, true, "localhost", Some("Basic eDp5"), 200),
+            (Name::Account, true, "localhost", Some("Digest x"), 401),
             (Name::Order, false, "shop.example", None, 401),
             (Name::Order, false, "shop.example", Some("Basic eDp5"), 401),
             (Name::Order, false, "shop.example", Some(bearer.as_str()), 200),

@@ -80,7 +80,8 @@ impl Server {
         let done = match admitted {
             Ok(Admitted::Answer(response)) => return without(response, gone),
             Ok(Admitted::App { route, page }) => {
-                return Box::pin(self.app_if_known(route, page, (&parts, peer))).await;
+                let page = Box::pin(self.app_if_known(route, page, (&parts, peer))).await;
+                return without(page, gone);
             }
             Ok(Admitted::Proxy { route, who, shared_with_app }) => {
                 let route = &self.shared.routes[route];

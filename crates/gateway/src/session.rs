@@ -10,15 +10,14 @@ pub(crate) mod sign_out;
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
 use chassis::clock;
 use chassis::http::fields::Form;
-use chassis::http::{Body, Inbound, Problem, Response, empty, json, whole};
+use chassis::http::{Inbound, Problem, Response, Trace, empty, whole};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
-use serde_json::{Value, json as value};
+use serde_json::Value;
 use tracing::warn;
 
 use crate::cookies::Cookies;
@@ -28,6 +27,8 @@ use crate::proxy::Core;
 use crate::shared::Shared;
 use endpoint::Endpoint;
 
+/// The word for a name, a password or a refresh token that is no good (RFC 6749, 5.2).
+const INVALID_GRANT: &str = "invalid_grant";
 /// The largest form of a sign-in.
 const FORM_BYTES_MAX: usize = 8 * 1024;
 /// Where tokens are given.
@@ -53,8 +54,8 @@ struct Granted {
 /// How the token endpoint answered.
 enum Answer {
     Granted(Granted),
-    /// It refused, in its own words.
-    Refused(StatusCode, Bytes),
+    /// It refused, with this word (RFC 6749, 5.2).
+    Refused(StatusCode, String),
 }
 
 /// A request about the session.
@@ -87,8 +88,7 @@ impl Ask<'_> {
         let text = whole::read(body, FORM_BYTES_MAX).await?;
         let form = Form::parse(&self.parts.headers, &text)?;
         let (Some(username), Some(password)) = (form.get("username"), form.get("password")) else {
-            let missing = value!({ "error": "invalid_request" });
-            return Ok(quiet(json(StatusCode::BAD_REQUEST, &missing)));
+            return Err(incomplete(&form));
         };
         if self.shared.verifier.ended().is_full(clock::wall()) {
             let full = Problem::unavailable("connection_limit_reached", FULL_RETRY_SECONDS);
@@ -97,7 +97,7 @@ impl Ask<'_> {
         let pairs = [("grant_type", "password"), ("username", username), ("password", password)];
         match self.token(&pairs).await? {
             Answer::Granted(granted) => signed_in(self.cookies, &granted),
-            Answer::Refused(status, text) => Ok(refused(status, text)),
+            Answer::Refused(status, word) => Err(refused(status, word)),
         }
     }
 
@@ -107,20 +107,22 @@ impl Ask<'_> {
         };
         let owed = self.shared.sessions().is_owed(refresh);
         if owed.map_err(|_| Problem::storage_unavailable())? {
-            return Ok(cleared(self.cookies, StatusCode::UNAUTHORIZED));
+            return Ok(self.over());
         }
         let pairs = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
         match self.token(&pairs).await? {
             // It ended here, and who gave it has not heard yet.
-            Answer::Granted(granted) if self.is_ended(&granted.access_token) => {
-                Ok(cleared(self.cookies, StatusCode::UNAUTHORIZED))
-            }
+            Answer::Granted(granted) if self.is_ended(&granted.access_token) => Ok(self.over()),
             Answer::Granted(granted) => signed_in(self.cookies, &granted),
-            Answer::Refused(_, text) if is_invalid_grant(&text) => {
-                Ok(cleared(self.cookies, StatusCode::UNAUTHORIZED))
-            }
-            Answer::Refused(status, text) => Ok(refused(status, text)),
+            Answer::Refused(_, word) if word == INVALID_GRANT => Ok(self.over()),
+            Answer::Refused(status, word) => Err(refused(status, word)),
         }
+    }
+
+    /// The refusal of who comes with a sign-in that is over, which takes its cookies back.
+    fn over(&self) -> Response {
+        let refusal = Problem::unauthorized().detail("this sign-in has ended");
+        cleared(self.cookies, refusal.into_response(&Trace::take(&self.parts.headers)))
     }
 
     fn is_ended(&self, token: &str) -> bool {
@@ -140,7 +142,7 @@ impl Ask<'_> {
         }
         let worded = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
         if worded && is_json(&headers) {
-            return Ok(Answer::Refused(status, text));
+            return Ok(Answer::Refused(status, word_of(&text)));
         }
         Err(passed_on(status, &headers))
     }
@@ -151,9 +153,10 @@ impl Ask<'_> {
     }
 }
 
-/// Whether the token endpoint says that a refresh token is of no family that lives (RFC 6749, 5.2).
-fn is_invalid_grant(text: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(text).is_ok_and(|body| body["error"] == "invalid_grant")
+/// The word of a refusal (RFC 6749, 5.2); empty where there is none.
+fn word_of(text: &[u8]) -> String {
+    let body: Value = serde_json::from_slice(text).unwrap_or_default();
+    body["error"].as_str().unwrap_or_default().to_owned()
 }
 
 fn signed_in(cookies: &Cookies, granted: &Granted) -> Result<Response, Problem> {
@@ -166,17 +169,27 @@ fn signed_in(cookies: &Cookies, granted: &Granted) -> Result<Response, Problem> 
     Ok(response)
 }
 
-/// The token endpoint's own refusal.
-fn refused(status: StatusCode, text: Bytes) -> Response {
-    let mut response = Response::new(Body::full(text));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    quiet(response)
+/// What a form of a sign-in lacks.
+fn incomplete(form: &Form) -> Problem {
+    let lacks = ["username", "password"].into_iter().filter(|name| form.get(name).is_none());
+    let problem = Problem::bad_request("a name and a password are needed");
+    lacks.fold(problem, |problem, name| problem.field(name, "is missing", None))
 }
 
-fn cleared(cookies: &Cookies, status: StatusCode) -> Response {
-    let mut response = quiet(empty(status));
+/// The token endpoint's own refusal. Its words are for programs that ask it themselves; here it is a
+/// problem as everywhere, which keeps the word.
+fn refused(status: StatusCode, word: String) -> Problem {
+    let detail = match word.as_str() {
+        INVALID_GRANT => "no user has this name and this password",
+        _ => "the sign-in service does not accept this",
+    };
+    let problem = Problem::new(status, "sign-in-refused", "Signing in was refused");
+    problem.detail(detail).error(word)
+}
+
+/// Takes both cookies back with an answer.
+fn cleared(cookies: &Cookies, response: Response) -> Response {
+    let mut response = quiet(response);
     for cookie in cookies.cleared() {
         response.headers_mut().append(SET_COOKIE, cookie);
     }

@@ -137,6 +137,7 @@ fn nobody_reaches_what_is_anothers() {
         ("GET", format!("{page}.html"), None, [200, 404, 404, 401]),
         ("GET", format!("/mypage/order/{}", owner.id), None, [200, 404, 404, 401]),
         ("GET", format!("/users/{}", owner.id), None, [200, 404, 404, 401]),
+        ("GET", format!("/mypage/mileage/{}", owner.id), None, [200, 404, 404, 401]),
         // Changes, the strangers' first: the last of them is the owner's own.
         ("PATCH", order.clone(), Some(cancel), [200, 404, 200, 401]),
         ("DELETE", order, None, [204, 404, 204, 401]),

@@ -499,6 +499,8 @@ fn a_user_is_shown_with_what_others_may_not_see() {
         (answer.status == 200 && answer.value()["nickname"] == "Ann").then(|| answer.value())
     });
     assert_eq!(user, json!({"id": who.id, "nickname": "Ann", "address": "Here 1", "mileage": 0}));
+    let mileage = MALL.get(&format!("/mypage/mileage/{}", who.id)).bearer(&who.token).send();
+    assert_eq!(mileage.expect(200).value(), json!({"userId": who.id, "mileage": 0}));
     MALL.get("/users/nobody@test.example").bearer(&who.token).send().problem(404);
 }
 

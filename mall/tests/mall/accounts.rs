@@ -48,6 +48,9 @@ fn a_demo_user_signs_in_and_is_known() {
         ("grant_type=password&username=x", "invalid_request"),
         ("grant_type=implicit", "unsupported_grant_type"),
         ("grant_type=refresh_token&refresh_token=x", "invalid_grant"),
+        // Of two values nobody knows which one is meant (RFC 6749, 3.2).
+        ("grant_type=password&username=1%40uengine.org&password=1&password=2", "invalid_request"),
+        ("grant_type=password&grant_type=x&username=1%40uengine.org&password=1", "invalid_request"),
     ] {
         assert_eq!(token(&mall, form).is(400).body["error"], word, "{form}");
     }

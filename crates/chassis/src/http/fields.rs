@@ -4,6 +4,7 @@
 //! in a number's place is wrong. Null is absent. Unknown members are ignored. Every mistake is
 //! collected, so that one answer names them all.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use http::HeaderMap;
@@ -194,7 +195,8 @@ impl Form {
     /// Reads a body that says it is a form.
     ///
     /// # Errors
-    /// 415 without the media type, 400 where an escape is broken.
+    /// 415 without the media type, 400 where an escape is broken or a name comes twice: of two
+    /// passwords nobody knows which one was meant (RFC 6749, 3.2).
     pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Form, Problem> {
         const KIND: &str = "application/x-www-form-urlencoded";
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -204,10 +206,14 @@ impl Form {
         }
         let text = std::str::from_utf8(body).map_err(|_| Problem::bad_request("not a form"))?;
         let pairs = pairs(text).ok_or_else(|| Problem::bad_request("not a form"))?;
+        let mut names = HashSet::with_capacity(pairs.len());
+        if !pairs.iter().all(|(name, _)| names.insert(name.as_str())) {
+            return Err(Problem::bad_request("a field of the form comes twice"));
+        }
         Ok(Form { pairs })
     }
 
-    /// The first value of `name`.
+    /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -215,6 +221,8 @@ impl Form {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn json_headers() -> HeaderMap {
@@ -228,6 +236,18 @@ mod tests {
         let mut fields = Fields::parse(&json_headers(), body.as_bytes()).expect("an object");
         let quantity = fields.whole("quantity", 1..=1000);
         fields.finish().map(|()| quantity).map_err(|problem| problem.errors()[0].reason.clone())
+    }
+
+    #[test]
+    fn a_form_says_everything_once() {
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
+        let read = |text: &str| Form::parse(&headers, text.as_bytes()).map_err(|it| it.status());
+        let form = read("a=1&b=%32&A=3&").expect("a form");
+        assert_eq!((form.get("a"), form.get("b"), form.get("c")), (Some("1"), Some("2"), None));
+        for twice in ["a=1&a=1", "a=1&b=2&a", "a=1&%61=2", "x=&a=1&x="] {
+            assert_eq!(read(twice).err(), Some(http::StatusCode::BAD_REQUEST), "{twice}");
+        }
     }
 
     #[test]

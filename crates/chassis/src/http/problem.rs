@@ -25,6 +25,7 @@ struct Parts {
     title: &'static str,
     detail: String,
     errors: Vec<FieldError>,
+    error: Option<String>,
     headers: HeaderMap,
 }
 
@@ -49,13 +50,16 @@ struct Document<'a> {
     trace: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
 }
 
 impl Problem {
     /// A problem of the type `/problems/{slug}`.
     pub fn new(status: StatusCode, slug: &'static str, title: &'static str) -> Problem {
         let (detail, errors, headers) = (String::new(), Vec::new(), HeaderMap::new());
-        Problem(Box::new(Parts { status, slug, title, detail, errors, headers }))
+        let error = None;
+        Problem(Box::new(Parts { status, slug, title, detail, errors, error, headers }))
     }
 
     /// With a sentence about this very case.
@@ -76,6 +80,13 @@ impl Problem {
         if self.0.errors.len() < FIELD_ERRORS_MAX {
             self.0.errors.push(FieldError { field: field.into(), reason: reason.into(), limit });
         }
+        self
+    }
+
+    /// With the word that RFC 6749 has for it, as the member `error`; an empty one is left out.
+    #[must_use]
+    pub fn error(mut self, word: impl Into<String>) -> Problem {
+        self.0.error = Some(word.into()).filter(|word| !word.is_empty());
         self
     }
 
@@ -119,6 +130,7 @@ impl Problem {
             detail: if parts.detail.is_empty() { parts.title } else { &parts.detail },
             trace: trace.id(),
             errors: &parts.errors,
+            error: parts.error.as_deref(),
         };
         let body = serde_json::to_vec(&document).expect("our own types serialise");
         let mut response = Response::new(Body::full(body));

@@ -85,6 +85,7 @@ impl Server {
             app: origin::is_safe(&parts.method) && self.table().is_app(&path),
         };
         if let Some(page) = self.app_answer(&asked) {
+            *stale = asked.app && self.brings_a_stale_cookie(parts, peer);
             return Ok(match self.who_knows(&asked) {
                 Some(route) => Admitted::App { route, page },
                 None => Admitted::Answer(page),
@@ -103,6 +104,9 @@ impl Server {
             Err(problem) => return self.sign_in_first(&asked, problem),
         };
         *stale = who.is_stale();
+        if who.principal.is_none() && self.is_unread(&asked) {
+            return Err(Problem::invalid_token());
+        }
         if who.principal.is_none() && !self.is_open(&asked) {
             let refused = if *stale { Problem::invalid_token() } else { Problem::unauthorized() };
             return self.sign_in_first(&asked, refused);
@@ -133,7 +137,7 @@ impl Server {
         }
     }
 
-    /// The app's page or one of its files: no token is looked at.
+    /// The app's page or one of its files, whoever asks.
     fn app_answer(&self, asked: &Asked<'_>) -> Option<Response> {
         let shared = &*self.shared;
         let headers = &asked.parts.headers;
@@ -184,6 +188,19 @@ impl Server {
             && headers.get_all(AUTHORIZATION).iter().count() == 1
             && self.shared.routes[*route].plan.open.to(&parts.method)
             && !issuer::names_us(headers)
+    }
+
+    /// Whether the app's page takes a cookie back that is no good; its files are kept by browsers and
+    /// say nothing of anybody.
+    fn brings_a_stale_cookie(&self, parts: &Parts, peer: SocketAddr) -> bool {
+        self.who(&parts.headers, peer).is_ok_and(|who| who.is_stale())
+    }
+
+    /// Whether it says who it is in a way that nobody reads here; what is passed on, its service reads.
+    fn is_unread(&self, asked: &Asked<'_>) -> bool {
+        self.shared.plan.foreign_tokens == ForeignTokens::Refuse
+            && asked.parts.headers.contains_key(AUTHORIZATION)
+            && !matches!(asked.found, Found::Action(Action::Proxy(_), _))
     }
 
     /// Whether a request needs no token.

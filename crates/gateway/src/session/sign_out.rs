@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use chassis::clock;
-use chassis::http::{Problem, Response, Stop};
+use chassis::http::{Problem, Response, Stop, empty};
 use chassis::identity::bearer;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sessions::Memory;
@@ -53,7 +53,7 @@ impl Ask<'_> {
         let owed = self.end().await?;
         let mut telling = Telling { memory: self.shared.sessions(), finished: false };
         telling.finished = self.tell(&owed).await;
-        let mut response = cleared(self.cookies, StatusCode::NO_CONTENT);
+        let mut response = cleared(self.cookies, empty(StatusCode::NO_CONTENT));
         let cache = HeaderValue::from_static("\"cache\"");
         response.headers_mut().insert(CLEAR_SITE_DATA, cache);
         Ok(response)

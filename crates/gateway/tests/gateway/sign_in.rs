@@ -1,6 +1,7 @@
 //! Who may do what, in which order refusals come, and the browser's session.
 
 use chassis::identity::Role;
+use serde_json::json;
 
 use crate::support::{Answer, ENDED_MAX, Stream, World, eventually, get, send};
 
@@ -135,6 +136,7 @@ fn a_sign_in_becomes_cookies_that_open_what_the_token_opens() {
     let wrong = signs_in(&world, &token, "wrong", &[]);
     assert_eq!((wrong.status, wrong.json()["error"].as_str()), (400, Some("invalid_grant")));
     assert!(wrong.all("set-cookie").is_empty());
+    is_problem(&wrong, "/problems/sign-in-refused");
     let asked = world.service.seen().pop().expect("a call");
     assert_eq!(asked.body, format!("grant_type=password&username={token}&password=wrong"));
     let json = send(
@@ -145,6 +147,55 @@ fn a_sign_in_becomes_cookies_that_open_what_the_token_opens() {
         "{}",
     );
     assert_eq!(json.status, 415);
+}
+
+/// A refusal as everywhere: only the token endpoint has the words of RFC 6749 for its whole answer.
+fn is_problem(answer: &Answer, kind: &str) {
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{answer:?}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let document = answer.json();
+    assert_eq!((&document["type"], &document["status"]), (&json!(kind), &json!(answer.status)));
+    assert_eq!(document["trace"].as_str().map(str::len), Some(32));
+}
+
+#[test]
+fn a_form_that_lacks_something_or_says_it_twice_is_a_problem_with_its_fields() {
+    let world = World::new();
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    let sign_in = |form: &str| send(world.address, "POST", "/oauth/session", &kind, form);
+    for (form, lacks) in [
+        ("", &["username", "password"][..]),
+        ("username=a", &["password"]),
+        ("password=right", &["username"]),
+        ("Username=a&password=right", &["username"]),
+    ] {
+        let answer = sign_in(form);
+        is_problem(&answer, "/problems/bad-request");
+        let fields = answer.json()["errors"].as_array().cloned().unwrap_or_default();
+        let fields: Vec<_> = fields.iter().map(|error| error["field"].clone()).collect();
+        assert_eq!((answer.status, fields), (400, lacks.iter().map(|it| json!(it)).collect()));
+    }
+    for twice in ["username=a&password=right&password=x", "username=a&username=b&password=right"] {
+        assert_eq!(sign_in(twice).status, 400, "{twice}");
+    }
+    assert!(world.service.seen().is_empty(), "nobody is asked about such a form");
+}
+
+#[test]
+fn whoever_says_who_he_is_in_a_way_nobody_reads_is_told() {
+    let world = World::new();
+    world.place(1, "a@b");
+    for value in ["Basic eDp5", "Digest x", "Bearer", "x"] {
+        let with = [("authorization", value), ("host", "localhost")];
+        for target in ["/names/a@b", "/names/a@b/events", "/mypages/a@b", "/nowhere"] {
+            assert_eq!(get(world.address, target, &with).status, 401, "{value} {target}");
+        }
+        assert_eq!(get(world.pages, "/mypages/a@b", &with).status, 401, "{value}");
+    }
+    let to_service = [("authorization", "Basic eDp5")];
+    assert_eq!(get(world.address, "/products/1", &to_service).status, 200, "the service's to read");
+    let bare = [("host", "localhost")];
+    assert_eq!(get(world.pages, "/mypages/a@b", &bare).status, 200);
 }
 
 #[test]
@@ -191,6 +242,8 @@ fn a_session_is_renewed_by_its_refresh_cookie_alone() {
     assert_eq!(refused.status, 401);
     let cleared = refused.all("set-cookie");
     assert!(cleared.len() == 2 && cleared.iter().all(|it| it.contains("Max-Age=0")));
+    is_problem(&refused, "/problems/unauthorized");
+    is_problem(&renew("yeoul_refresh_x=odd"), "/problems/sign-in-refused");
     // Nothing says of these that a sign-in has ended.
     for (cookie, status) in [
         ("a=b", 401),
@@ -353,6 +406,9 @@ fn a_cookie_that_is_no_good_is_nobody_and_is_taken_back() {
             ("POST", "/products", 401),
             ("GET", "/mypages/a@b", 401),
             ("GET", "/nowhere", 401),
+            ("GET", "/", 200),
+            ("HEAD", "/signin", 200),
+            ("GET", "/mypage", 200),
         ];
         for (method, target, status) in cases {
             let answer = with(method, target);
@@ -364,6 +420,10 @@ fn a_cookie_that_is_no_good_is_nobody_and_is_taken_back() {
             );
         }
     }
+    // The app's page of a product too; a file of the app is kept by browsers as it is.
+    let brings = [HTML, ("cookie", "yeoul_session_x=junk")];
+    assert_eq!(get(world.address, "/products/1", &brings).all("set-cookie").len(), 1);
+    assert!(get(world.address, "/assets/a-1.js", &brings).all("set-cookie").is_empty());
     let seen = world.service.seen().into_iter().filter(|seen| seen.target == "/products/1");
     assert!(seen.into_iter().all(|seen| !seen.headers.contains_key("authorization")));
     // Neither a good one nor another gateway's is touched, and who speaks for itself is told.
@@ -371,6 +431,8 @@ fn a_cookie_that_is_no_good_is_nobody_and_is_taken_back() {
     for cookie in [good.as_str(), "yeoul_session_other=junk", "a=b"] {
         let answer = get(world.address, "/products/1", &[("cookie", cookie)]);
         assert_eq!((answer.status, answer.all("set-cookie").len()), (200, 0), "{cookie}");
+        let page = get(world.address, "/", &[("cookie", cookie)]);
+        assert_eq!((page.status, page.all("set-cookie").len()), (200, 0), "{cookie}");
     }
     let explicit = [("authorization", "Bearer junk"), ("cookie", good.as_str())];
     let answer = get(world.address, "/products/1", &explicit);
