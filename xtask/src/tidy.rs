@@ -6,6 +6,8 @@
 //! off for a line.
 
 mod arrows;
+mod circles;
+mod imports;
 mod links;
 mod masking;
 mod members;
@@ -42,8 +44,8 @@ impl fmt::Display for Finding {
     }
 }
 
-const RULES: [fn(&Tree) -> Vec<Finding>; 5] =
-    [links::check, modules::check, places::check, shapes::check, words::check];
+const RULES: [fn(&Tree) -> Vec<Finding>; 6] =
+    [circles::check, links::check, modules::check, places::check, shapes::check, words::check];
 
 pub(crate) fn run() -> Result<(), Failure> {
     let tree = Tree::read(&workspace::root())?;

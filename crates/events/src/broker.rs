@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::{Error, Event};
+use crate::error::Error;
+use crate::event::Event;
 
 /// Events one [`Broker::read`] returns at most.
 pub const READ_MAX: usize = 1000;

@@ -22,7 +22,8 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::broker::READ_MAX;
-use crate::{Broker, Cause, Event, Offset, Stored, Topic};
+use crate::broker::{Broker, Offset, Stored, Topic};
+use crate::event::{Cause, Event};
 
 /// A broker that is being opened.
 pub type Opening = Pin<Box<dyn Future<Output = Arc<dyn Broker>> + Send>>;

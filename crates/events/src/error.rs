@@ -2,7 +2,7 @@
 //!
 //! Engines turn their own errors into these at their edge, so that nobody above has to know which
 //! engine it was. A refusal by a handler is no error of this crate: see
-//! [`Failure`](crate::Failure).
+//! [`Failure`](crate::failure::Failure).
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::Error;
+use crate::error::Error;
 
 /// Bytes a partition key may have.
 pub const KEY_BYTES_MAX: usize = 1024;

@@ -7,7 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use crate::{Cause, Clock, Event, Topic};
+use crate::Clock;
+use crate::broker::Topic;
+use crate::event::{Cause, Event};
 
 /// How long a test waits for what must happen.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -82,19 +82,22 @@ pub mod store;
 pub mod subscription;
 
 mod error;
+mod failure;
 #[cfg(test)]
 mod fixture;
+mod marks;
 mod wait;
 
 pub use broker::{Broker, Offset, Stored, Topic};
 pub use error::{Error, Source};
 pub use event::{Cause, Draft, Event};
+pub use failure::Failure;
 pub use local::Log;
 pub use parking::{DeadLetter, Retry};
 pub use position::{FeedPosition, TopicPosition, WritePosition};
 pub use relay::Relay;
 pub use store::sqlite::Database;
-pub use subscription::{Control, Failure, Handler, Status, Subscription};
+pub use subscription::{Control, Handler, Status, Subscription};
 
 /// The clock as a component: what time it is, in the reader's own words.
 ///

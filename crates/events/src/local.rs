@@ -15,10 +15,12 @@ use std::path::Path;
 
 use tokio::sync::watch;
 
+use crate::Clock;
 use crate::broker::{Broker, Offset, PUBLISH_MAX, Pending, READ_MAX, Stored, Topic};
+use crate::error::Error;
+use crate::event::Event;
 use crate::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
 use crate::store::sqlite::log::{File, Record};
-use crate::{Clock, Error, Event};
 
 /// Bytes the events of one batch may have together.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;

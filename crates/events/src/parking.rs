@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::{Event, Offset, Topic};
+use crate::broker::{Offset, Topic};
+use crate::event::Event;
 
 /// Events one subscription parks; at the limit it takes no new events and says so.
 pub const PARKED_MAX: u64 = 10_000;

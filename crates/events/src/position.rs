@@ -10,7 +10,8 @@ use std::fmt;
 use std::iter;
 use std::str::FromStr;
 
-use crate::{Error, Offset, Topic};
+use crate::broker::{Offset, Topic};
+use crate::error::Error;
 
 /// Characters a token has at most; longer ones are refused unread.
 pub const TOKEN_CHARS_MAX: usize = 1024;

@@ -12,6 +12,7 @@
 //! It does not decide what is published, and there is one relay per outbox.
 
 mod control;
+pub(crate) mod status;
 
 #[cfg(test)]
 mod tests;
@@ -21,15 +22,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
+use crate::broker::Broker;
+use crate::error::Error;
 use crate::parking::how_to_skip;
 use crate::store::sqlite::{Database, Publishes, stepped};
 use crate::wait::{Backoff, resumed};
-use crate::{Broker, Error};
 
 pub use control::{Control, Report};
+pub use status::Status;
 
 /// Events relayed in one publish at most.
 pub const RELAY_BATCH_MAX: usize = 500;
@@ -43,21 +45,6 @@ pub struct Relay {
     broker: Arc<dyn Broker>,
     paused: watch::Receiver<bool>,
     status: watch::Sender<Status>,
-}
-
-/// How a relay is doing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// The highest outbox sequence that the broker has, or that was stepped over.
-    pub relayed: u64,
-    /// Everything committed up to this sequence has been dealt with; moves when nothing waits.
-    pub settled: u64,
-    /// Trouble, in words; `None` while all is well.
-    pub stuck: Option<String>,
-    /// Since when there has been trouble.
-    pub since: Option<Timestamp>,
-    /// What was found lost and cannot be brought back, in words. Stays until the next start.
-    pub lost: Option<String>,
 }
 
 impl Relay {

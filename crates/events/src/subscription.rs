@@ -23,8 +23,12 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::Clock;
+use crate::broker::{Broker, Topic};
+use crate::error::Error;
+use crate::event::Event;
+use crate::failure::Failure;
 use crate::store::sqlite::{Database, Write};
-use crate::{Broker, Clock, Error, Event, Topic};
 use consumer::Consumer;
 use control::Shared;
 use delivery::Plan;
@@ -66,15 +70,6 @@ pub trait Handler: Send + Sync + 'static {
     fn committed(&self, _batch: Self::Batch) {}
 }
 
-/// Why a handler did not do its work.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// Its own reason, in words for the dead letter.
-    Handler(String),
-    /// Trouble that is nobody's fault here: disk full, database locked or away.
-    Environment(Error),
-}
-
 /// Asked before the handler; an `Err` is a handler failure with that reason.
 pub type Fault = Arc<dyn Fn(&Event) -> Result<(), String> + Send + Sync>;
 
@@ -82,16 +77,6 @@ pub type Fault = Arc<dyn Fn(&Event) -> Result<(), String> + Send + Sync>;
 pub struct Subscription<H: Handler> {
     plan: Plan<H>,
     shared: Shared,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
-        if error.is_environment() {
-            Failure::Environment(error)
-        } else {
-            Failure::Handler(error.to_string())
-        }
-    }
 }
 
 impl<H: Handler> Subscription<H> {

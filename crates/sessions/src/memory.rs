@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-use crate::OnEnded;
+use crate::on_ended::OnEnded;
 use crate::store::sqlite;
 
 /// Debts taken for tokens that nobody here can verify; past it a sign-out by such a token alone is

@@ -14,7 +14,10 @@ impl Masked {
     /// How many lines come before the tests at its end.
     pub(super) fn lines_without_tests(&self) -> usize {
         let lines: Vec<&str> = self.code.lines().map(str::trim_end).collect();
-        let begins = |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ");
+        // One whose text is elsewhere (`mod tests;`) ends nothing.
+        let begins = |pair: &[&str]| {
+            pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{')
+        };
         lines.windows(2).position(begins).unwrap_or(lines.len())
     }
 }
@@ -154,5 +157,6 @@ mod tests {
         assert_eq!(mask(text).lines_without_tests(), 3);
         assert_eq!(mask("fn a() {}\n").lines_without_tests(), 1);
         assert_eq!(mask("#[cfg(test)]\nfn a() {}\n").lines_without_tests(), 2);
+        assert_eq!(mask("#[cfg(test)]\nmod fixture;\npub use a::B;\n").lines_without_tests(), 3);
     }
 }

@@ -1,9 +1,11 @@
 //! Every limit at itself and one past it.
 
 use super::{Fixture, event, everything, numbers, publish, topics};
+use crate::broker::{Broker, Offset, Topic};
 use crate::broker::{PUBLISH_MAX, READ_MAX};
+use crate::error::Error;
+use crate::event::Event;
 use crate::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
-use crate::{Broker, Error, Event, Offset, Topic};
 
 pub(super) async fn a_read_returns_at_most_its_limit(fixture: Fixture) {
     let [topic, _] = topics();

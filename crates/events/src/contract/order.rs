@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Fixture, event, everything, numbers, publish, stamped, topics};
-use crate::Offset;
+use crate::broker::Offset;
 
 pub(super) async fn a_batch_gets_gapless_offsets_and_reads_back_as_it_was(fixture: Fixture) {
     let [topic, _] = topics();
@@ -16,7 +16,8 @@ pub(super) async fn a_batch_gets_gapless_offsets_and_reads_back_as_it_was(fixtur
     assert_eq!(publish(broker, &topic, sent[2..].to_vec()).await, Offset(5));
     assert_eq!(publish(broker, &topic, Vec::new()).await, Offset(5));
     assert_eq!(broker.end(&topic).expect("an end"), Offset(5));
-    let texts = |events: &[crate::Event]| events.iter().map(crate::Event::to_json).collect();
+    let texts =
+        |events: &[crate::event::Event]| events.iter().map(crate::event::Event::to_json).collect();
     let (sent, stored): (Vec<_>, Vec<_>) = (texts(&sent), texts(&everything(broker, &topic).await));
     assert_eq!(sent, stored);
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{Cause, Event};
-use crate::Error;
+use crate::error::Error;
 
 /// The one version spoken here.
 const SPECVERSION: &str = "1.0";

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::Status;
-use crate::agreement::Publisher;
+use super::status::Status;
+use crate::broker::{Broker, Offset, Topic};
+use crate::error::Error;
+use crate::marks::Publisher;
 use crate::parking::{self, DeadLetter};
 use crate::store::sqlite::skipped::{self, Skipped};
 use crate::store::sqlite::{Database, Publishes, stepped};
 use crate::subscription::STUCK_AFTER;
-use crate::{Broker, Error, Offset, Topic};
 
 /// A handle on a relay; [`Control::of`] its database.
 #[derive(Clone)]

@@ -4,11 +4,13 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::broker::{Offset, Stored, Topic};
 use crate::broker::{Pending, READ_MAX};
+use crate::event::{Cause, Draft, Event};
 use crate::fixture::{clock, topic, until};
+use crate::local::Log;
 use crate::store::sqlite::tests::execute;
 use crate::store::sqlite::{OUTBOX_KEPT, Options, upkeep};
-use crate::{Cause, Draft, Event, Log, Offset, Stored, Topic};
 
 /// A running relay and the switch that ends it.
 struct Running {

@@ -6,8 +6,8 @@
 //! indexed read is shorter than a hop to another thread.
 //!
 //! This module and its children are the only place of this crate that names the engine. It does not
-//! decide what an event means: [`Relay`](crate::Relay) and
-//! [`Subscription`](crate::Subscription) do.
+//! decide what an event means: [`Relay`](crate::relay::Relay) and
+//! [`Subscription`](crate::subscription::Subscription) do.
 
 mod connection;
 pub mod cut;
@@ -39,9 +39,13 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use crate::agreement::Publisher;
+use crate::Clock;
+use crate::broker::Topic;
+use crate::error::Error;
+use crate::event::{Draft, Event};
+use crate::marks::Publisher;
 use crate::position::WritePosition;
-use crate::{Clock, Draft, Error, Event, Topic, relay};
+use crate::relay::status::Status;
 
 pub(crate) use outbox::Reconciled;
 pub use outbox::{DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX, WAITING_BYTES_MAX};
@@ -222,9 +226,9 @@ impl Database {
     }
 
     /// Whose rows the outbox's are, and what their ids begin with.
-    pub(crate) fn origin(&self) -> Option<outbox::Origin<'_>> {
+    pub(crate) fn origin(&self) -> Option<outbox::row::Origin<'_>> {
         let publishes = self.shared.publishes.as_ref()?;
-        Some(outbox::Origin { source: &publishes.source, epoch: &self.shared.epoch })
+        Some(outbox::row::Origin { source: &publishes.source, epoch: &self.shared.epoch })
     }
 
     /// Events of the outbox after `relayed`, as its numbers tell.
@@ -249,7 +253,7 @@ impl Database {
     }
 
     /// What the relay of this outbox tells of itself.
-    pub(crate) fn relay_status(&self) -> &watch::Sender<relay::Status> {
+    pub(crate) fn relay_status(&self) -> &watch::Sender<Status> {
         &self.shared.relay_status
     }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 use super::control::Shared;
 use super::delivery::Plan;
 use super::{BATCH_MAX, Handler};
+use crate::broker::Offset;
+use crate::error::Error;
 use crate::parking::how_to_skip;
 use crate::store::sqlite::inbox::{self, Place};
 use crate::store::sqlite::parked;
 use crate::wait::{BACKOFF_MAX, Backoff, resumed};
-use crate::{Error, Offset};
 
 pub(super) struct Consumer<H: Handler> {
     plan: Arc<Plan<H>>,
@@ -146,7 +147,7 @@ impl<H: Handler> Consumer<H> {
             // Hurt, but it was read once: whoever comes next will say so.
             Err(_) => Ok(None),
             Ok(events) => {
-                let same = |it: &crate::Stored| Place::of(it) == *place;
+                let same = |it: &crate::broker::Stored| Place::of(it) == *place;
                 let other = !events.first().is_some_and(same);
                 Ok(other.then(|| damaged(place.position.0, "another event is where it was read")))
             }

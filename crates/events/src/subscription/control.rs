@@ -7,12 +7,15 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
 use super::skip;
-use crate::agreement::{Consumer, Mark};
+use crate::Clock;
+use crate::broker::{Broker, Offset, Topic};
+use crate::error::Error;
+use crate::marks::{Consumer, Mark};
 use crate::parking::{self, DeadLetter};
+use crate::position::WritePosition;
 use crate::store::sqlite::inbox::{self, Place};
 use crate::store::sqlite::skipped::{self, Skipped};
 use crate::store::sqlite::{Database, parked};
-use crate::{Broker, Clock, Error, Offset, Topic, WritePosition};
 
 /// Time without progress, while there is something to do, after which a subscription is stuck.
 pub const STUCK_AFTER: Duration = Duration::from_secs(30);

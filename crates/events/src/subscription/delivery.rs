@@ -7,11 +7,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{BATCH_MAX, Failure, Fault, Handler};
+use super::{BATCH_MAX, Fault, Handler};
+use crate::broker::{Offset, Stored};
+use crate::error::Error;
+use crate::event::Event;
+use crate::failure::Failure;
 use crate::parking::{PARKED_MAX, Retry, Wait, how_to_skip};
 use crate::store::sqlite::inbox::{Marks, Place};
 use crate::store::sqlite::{Write, panic_message, parked};
-use crate::{Error, Event, Offset, Stored};
 
 /// What a subscription does with an event; the same for every batch.
 pub(super) struct Plan<H> {

@@ -4,11 +4,13 @@
 //! there. Then what is parked: a row that is no event any more. What is sound is never skipped, and
 //! the note is written in the transaction that steps.
 
+use crate::broker::{Broker, Offset, Topic};
+use crate::error::Error;
+use crate::event::Event;
 use crate::store::sqlite::Write;
 use crate::store::sqlite::inbox::Place;
 use crate::store::sqlite::parked::{self, Hurt};
 use crate::store::sqlite::skipped::{Skipped, moment, note};
-use crate::{Broker, Error, Event, Offset, Topic};
 
 /// A stretch of the log that cannot be read.
 pub(super) struct Record {

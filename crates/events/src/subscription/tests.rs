@@ -14,9 +14,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::broker::Offset;
+use crate::event::{Cause, Draft};
 use crate::fixture::{Hand, stamped, topic, until};
+use crate::local::Log;
 use crate::store::sqlite::{Options, Publishes};
-use crate::{Cause, Draft, Log, Offset};
 
 const SCHEMA: &[&str] = &[
     "CREATE TABLE effect (place INTEGER PRIMARY KEY, key TEXT NOT NULL, number INTEGER NOT NULL)",

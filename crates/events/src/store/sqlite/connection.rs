@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::Error;
+use crate::error::Error;
 
 /// How long a connection waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -81,6 +81,12 @@ pub(super) fn migrate(connection: &mut Connection, schema: &[&str]) -> Result<()
     Ok(())
 }
 
+/// Whether the file has a table of this name.
+pub(super) fn has_table(sql: &Connection, name: &str) -> Result<bool, Error> {
+    let select = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    Ok(sql.prepare(select)?.exists([name])?)
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Error {
         let what = error.to_string();
@@ -115,8 +121,8 @@ fn is_environment(code: ErrorCode) -> bool {
     )
 }
 
-impl From<rusqlite::Error> for crate::Failure {
-    fn from(error: rusqlite::Error) -> crate::Failure {
+impl From<rusqlite::Error> for crate::failure::Failure {
+    fn from(error: rusqlite::Error) -> crate::failure::Failure {
         Error::from(error).into()
     }
 }

@@ -15,7 +15,7 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode};
 
 use super::connection;
-use crate::Error;
+use crate::error::Error;
 
 /// How often one file's lock is asked for before the others are let go and all begins again.
 ///

@@ -6,16 +6,18 @@
 
 use rusqlite::Connection;
 
-use super::outbox::{Jump, Origin};
-use super::upkeep;
-use crate::{Error, Event};
+use super::connection::has_table;
+use super::outbox::Jump;
+use super::outbox::row::Origin;
+use crate::error::Error;
+use crate::event::Event;
 
 /// Rows after what was relayed that should be there and are not: numbers have no gap but a jump, and
 /// what was stepped over.
 pub(super) fn missing(connection: &Connection) -> Result<u64, Error> {
     let relayed: u64 =
         connection.query_row("SELECT relayed FROM outbox_state", [], |row| row.get(0))?;
-    let jump = if upkeep::has_table(connection, "outbox_jump")? {
+    let jump = if has_table(connection, "outbox_jump")? {
         Jump::load(connection)?
     } else {
         Jump::default()
@@ -23,7 +25,7 @@ pub(super) fn missing(connection: &Connection) -> Result<u64, Error> {
     let waiting = "SELECT coalesce(max(sequence), 0), count(*) FROM outbox WHERE sequence > ?1";
     let (last, mut there): (u64, u64) =
         connection.query_row(waiting, [relayed], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if upkeep::has_table(connection, "outbox_stepped")? {
+    if has_table(connection, "outbox_stepped")? {
         let passed = "SELECT count(*) FROM outbox_stepped WHERE sequence > ?1 AND sequence < ?2
             AND sequence NOT IN (SELECT sequence FROM outbox)";
         there += connection.query_row(passed, [relayed, last], |row| row.get::<_, u64>(0))?;

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{Error, Event, Offset, Stored};
+use crate::broker::{Offset, Stored};
+use crate::error::Error;
+use crate::event::Event;
 
 pub(super) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS inbox (

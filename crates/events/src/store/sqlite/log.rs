@@ -18,8 +18,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::connection;
 use super::readers::Readers;
 use super::thread::Thread;
+use crate::Clock;
 use crate::broker::{Offset, Stored, Topic};
-use crate::{Clock, Error, Event};
+use crate::error::Error;
+use crate::event::Event;
 use chain::Chain;
 
 #[cfg(test)]

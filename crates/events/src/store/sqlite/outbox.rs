@@ -4,16 +4,18 @@
 //! commits; a relay reads them in that order and nothing is updated per event. Rows stay for
 //! [`OUTBOX_KEPT`] more events after they were relayed: a log that lost its tail is mended from them.
 
+pub(super) mod row;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde_json::value::RawValue;
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Publishes, stepped};
-use crate::event::{CAUSE_BYTES_MAX, Cause, EVENT_BYTES_MAX, KEY_BYTES_MAX};
-use crate::{Draft, Error, Event};
+use crate::error::Error;
+use crate::event::{CAUSE_BYTES_MAX, Draft, EVENT_BYTES_MAX, Event, KEY_BYTES_MAX};
+use row::{COLUMNS, Origin, event};
 
 /// Relayed rows kept for mending a log.
 pub const OUTBOX_KEPT: u64 = 10_000;
@@ -72,13 +74,6 @@ pub(super) struct Mark {
 pub(super) struct Jump {
     pub(super) base: u64,
     pub(super) floor: u64,
-}
-
-/// Whose rows they are, and what their ids begin with.
-#[derive(Clone, Copy)]
-pub(crate) struct Origin<'o> {
-    pub(crate) source: &'o str,
-    pub(crate) epoch: &'o str,
 }
 
 /// What comparing the outbox with the broker found; `(x, y)` are lost sequences x to y.
@@ -295,10 +290,6 @@ impl Jump {
     }
 }
 
-/// What makes a row an event.
-const COLUMNS: &str = "sequence, kind, subject, number, time, correlation, causation, traceparent,
-    data";
-
 /// Up to `limit` committed rows after `after`, as the events they become.
 pub(super) fn waiting(
     connection: &Connection,
@@ -328,55 +319,6 @@ pub(super) fn waiting(
     Ok(events)
 }
 
-/// The row of this number as the event it becomes; `None` if it is kept no more.
-pub(super) fn find(
-    connection: &Connection,
-    origin: Origin<'_>,
-    sequence: u64,
-) -> Result<Option<Event>, Error> {
-    let select = format!("SELECT {COLUMNS} FROM outbox WHERE sequence = ?1");
-    let mut select = connection.prepare_cached(&select)?;
-    let mut rows = select.query([sequence])?;
-    rows.next()?.map(|row| event(row, origin)).transpose()
-}
-
-/// A row that no longer is an event is damage, told with its number.
-fn event(row: &Row<'_>, origin: Origin<'_>) -> Result<Event, Error> {
-    let sequence: u64 = row.get(0)?;
-    decoded(row, origin, sequence).map_err(|error| Error::Damaged {
-        topic: origin.source.to_owned(),
-        from: sequence,
-        to: sequence,
-        what: format!("an outbox row is no event any more: {error}"),
-    })
-}
-
-fn decoded(row: &Row<'_>, origin: Origin<'_>, sequence: u64) -> Result<Event, Error> {
-    let subject: String = row.get(2)?;
-    Ok(Event {
-        id: origin.id(sequence),
-        source: origin.source.to_owned(),
-        kind: row.get(1)?,
-        key: subject.clone(),
-        subject,
-        time: Timestamp::from_microsecond(row.get(4)?).map_err(Error::decode)?,
-        sequence: row.get(3)?,
-        outbox_sequence: Some(sequence),
-        cause: Cause {
-            correlation_id: row.get(5)?,
-            causation_id: row.get(6)?,
-            traceparent: row.get(7)?,
-        },
-        data: RawValue::from_string(row.get(8)?).map_err(Error::decode)?,
-    })
-}
-
-impl Origin<'_> {
-    pub(crate) fn id(self, sequence: u64) -> String {
-        format!("{}-{sequence}", self.epoch)
-    }
-}
-
 /// Refuses here what the broker would refuse later, when nobody is left to be told.
 fn check(draft: &Draft) -> Result<(), Error> {
     Error::check("subject", draft.subject.len(), KEY_BYTES_MAX)?;
@@ -390,6 +332,7 @@ fn check(draft: &Draft) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Cause;
 
     #[test]
     fn so_many_events_may_wait_for_the_broker_and_no_more() {

@@ -7,8 +7,11 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::broker::{Offset, Stored, Topic};
+use crate::error::Error;
+use crate::event::Event;
 use crate::parking::{self, DeadLetter, Wait};
-use crate::{Error, Event, Offset, Stored, Topic, WritePosition};
+use crate::position::WritePosition;
 
 pub(super) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS parked (

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use rusqlite::Connection;
 
 use super::connection;
-use crate::Error;
+use crate::error::Error;
 
 /// Reads of one database that run at the same time; more wait their turn.
 pub const READERS_MAX: usize = 4;

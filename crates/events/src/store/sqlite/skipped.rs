@@ -6,7 +6,8 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use crate::{Error, parking};
+use crate::error::Error;
+use crate::parking;
 
 /// Notes one database keeps; past it nothing more is skipped: a store that is hurt so often needs a
 /// backup and not another note.

@@ -8,9 +8,10 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::outbox::{self, Origin};
+use super::outbox::row::{self, Origin};
+use crate::broker::{Offset, Topic};
+use crate::error::Error;
 use crate::parking::{self, DeadLetter};
-use crate::{Error, Offset, Topic};
 
 /// Dead letters one outbox holds; at the limit its relay stops and says so.
 pub(crate) const OUTBOX_DEAD_MAX: u64 = 1_000;
@@ -100,7 +101,7 @@ fn letter(
         since: Timestamp::from_microsecond(row.get(2)?).unwrap_or(Timestamp::UNIX_EPOCH),
         waiting: 0,
         // A row that is no event any more is a letter without one.
-        event: outbox::find(sql, origin, sequence).ok().flatten(),
+        event: row::find(sql, origin, sequence).ok().flatten(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 
 use super::work::panic_message;
-use crate::Error;
+use crate::error::Error;
 
 /// Waits for the thread when dropped: declare it after what tells the thread to end.
 pub(super) struct Thread(Option<JoinHandle<()>>);

@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
+use super::connection::{self, has_table};
+use super::gaps;
+use super::outbox;
 use super::skipped::{self, Skipped};
-use super::{connection, gaps, outbox};
-use crate::Error;
+use crate::error::Error;
 
 /// The subscriptions whose places or parked events this file keeps.
 ///
@@ -92,9 +94,4 @@ pub fn jump(path: &Path, by: u64) -> Result<(), Error> {
     }
     jumping.commit()?;
     Ok(())
-}
-
-pub(super) fn has_table(sql: &Connection, name: &str) -> Result<bool, Error> {
-    let select = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-    Ok(sql.prepare(select)?.exists([name])?)
 }

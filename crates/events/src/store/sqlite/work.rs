@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::sync::oneshot;
 
 use super::Write;
-use crate::Error;
+use crate::error::Error;
 
 /// One queued piece of work.
 pub(super) trait Work: Send {

@@ -23,7 +23,9 @@ use super::readers::Readers;
 use super::thread::Thread;
 use super::work::Work;
 use super::{Options, Publishes, Write, connection, inbox, parked, skipped};
-use crate::{Clock, Error, relay};
+use crate::Clock;
+use crate::error::Error;
+use crate::relay::status::Status;
 
 /// Pieces of work that may wait for the writer; one more is refused as environment trouble.
 pub const WRITE_QUEUE_MAX: usize = 8192;
@@ -42,7 +44,7 @@ pub(super) struct Shared {
     pub(super) epoch: String,
     pub(super) relayed: Arc<AtomicU64>,
     pub(super) jump: Jump,
-    pub(super) relay_status: watch::Sender<relay::Status>,
+    pub(super) relay_status: watch::Sender<Status>,
     pub(super) clock: Clock,
 }
 

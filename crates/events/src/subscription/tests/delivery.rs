@@ -66,7 +66,7 @@ async fn a_rewind_delivers_everything_again_and_changes_nothing() {
 async fn a_second_copy_at_another_offset_changes_nothing() {
     let bench = Bench::new();
     // Another broker might store twice: the copy has its own offset and the same stamp.
-    let copy = |number, offset| crate::Stored {
+    let copy = |number, offset| crate::broker::Stored {
         offset: Offset(offset),
         event: stamped("order", "a", number),
     };

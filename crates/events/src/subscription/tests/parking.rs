@@ -1,8 +1,8 @@
 //! A failing key waits by itself, in order, as often as it may and no oftener.
 
 use super::*;
-use crate::WritePosition;
 use crate::parking::PARKED_MAX;
+use crate::position::WritePosition;
 
 #[tokio::test]
 async fn a_failing_event_is_tried_exactly_three_times_while_other_keys_go_on() {

@@ -3,7 +3,7 @@
 //! A row that changed, moved, or was put in another's place no longer fits its neighbours. The
 //! first row hangs on the topic's name. It guards against accidents, not against an attacker.
 
-use crate::Topic;
+use crate::broker::Topic;
 
 /// The running checksum of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

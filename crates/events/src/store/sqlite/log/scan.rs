@@ -4,7 +4,7 @@
 //! readable and is checked too. Neighbouring rows hurt in the same way become one stretch.
 
 use super::chain::Chain;
-use crate::Error;
+use crate::error::Error;
 
 /// Rows per read transaction of a long check.
 pub(super) const PAGE: usize = 1000;
@@ -82,7 +82,7 @@ impl Scan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Topic;
+    use crate::broker::Topic;
 
     fn hurt_after(
         change: impl Fn(&mut Vec<(u64, u32, Vec<u8>)>),

@@ -6,7 +6,9 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::chain::Chain;
 use super::{Record, Table};
-use crate::{Error, Event, Offset};
+use crate::broker::Offset;
+use crate::error::Error;
+use crate::event::Event;
 
 /// Sources with an outbox that one topic remembers.
 pub(crate) const SOURCES_MAX: usize = 10_000;

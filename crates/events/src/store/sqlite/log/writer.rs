@@ -11,8 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::tail::Tail;
 use super::{Record, Table};
+use crate::broker::Offset;
+use crate::error::Error;
 use crate::store::sqlite::group::Group;
-use crate::{Error, Offset};
 
 /// Batches that may wait for the writer; one more is refused as environment trouble.
 pub(crate) const PUBLISH_QUEUE_MAX: usize = 8192;

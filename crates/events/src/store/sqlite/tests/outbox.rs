@@ -1,7 +1,7 @@
 //! Events are there if and only if the work that published them is.
 
 use super::*;
-use crate::{Cause, Draft};
+use crate::event::{Cause, Draft};
 
 fn draft(number: u64) -> Draft {
     Draft::new("Placed", number, 1, &number, &Cause::default())

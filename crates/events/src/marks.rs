@@ -1,0 +1,96 @@
+//! What publishers and consumers know of how far events came, and whether it fits together.
+//!
+//! Pure: whoever asks them is [`agreement`](crate::agreement), which says why this matters.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use crate::error::Error;
+
+/// A publisher, as its own store and the log know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Publisher {
+    pub(crate) source: String,
+    /// The highest sequence that its store holds.
+    pub(crate) newest: u64,
+    /// The lowest that its outbox keeps; `None` if it keeps none.
+    pub(crate) oldest: Option<u64>,
+    /// The highest that it once relayed.
+    pub(crate) relayed: u64,
+    /// The highest that the log holds.
+    pub(crate) published: u64,
+}
+
+/// A subscription, as its inbox and the log know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Consumer {
+    pub(crate) name: String,
+    /// The last offset taken, and the log's last.
+    pub(crate) position: u64,
+    pub(crate) end: u64,
+    /// The highest offset received of events that have no sequence.
+    pub(crate) unstamped: u64,
+    /// Per source: the highest sequence received, and the highest in the log.
+    pub(crate) marks: Vec<Mark>,
+}
+
+/// What was received of one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) source: String,
+    pub(crate) received: u64,
+    pub(crate) published: u64,
+}
+
+/// The log holds nothing that the store does not, and what it lost the outbox still keeps.
+pub(crate) fn fits(publisher: &Publisher) -> Result<(), Error> {
+    let Publisher { source, newest, relayed, published, .. } = publisher;
+    if published > newest {
+        let what = "the log holds events that their service's store does not";
+        return Err(torn(source, newest + 1, *published, what));
+    }
+    if published < relayed && !publisher.keeps(published + 1, *relayed) {
+        let what = "the log lost events that the outbox keeps no more";
+        return Err(torn(source, published + 1, *relayed, what));
+    }
+    Ok(())
+}
+
+/// Nothing was received that is neither in the log nor kept by its publisher.
+pub(crate) fn follows(
+    consumer: &Consumer,
+    publishers: &BTreeMap<String, Publisher>,
+) -> Result<(), Error> {
+    let Consumer { name, position, end, unstamped, marks } = consumer;
+    let mut mended = false;
+    for Mark { source, received, published } in marks {
+        if received <= published {
+            continue;
+        }
+        let kept = publishers.get(source).is_some_and(|it| it.keeps(published + 1, *received));
+        if !kept {
+            let what = format!("`{name}` received events of `{source}` that are nowhere any more");
+            return Err(torn(name, published + 1, *received, &what));
+        }
+        mended = true;
+    }
+    if unstamped > end {
+        return Err(torn(name, end + 1, *unstamped, "the log ends before what was received of it"));
+    }
+    if position > end && !mended {
+        return Err(torn(name, end + 1, *position, "the log ends before what was read of it"));
+    }
+    Ok(())
+}
+
+impl Publisher {
+    fn keeps(&self, from: u64, to: u64) -> bool {
+        self.newest >= to && self.oldest.is_some_and(|oldest| oldest <= from)
+    }
+}
+
+fn torn(topic: &str, from: u64, to: u64, what: &str) -> Error {
+    Error::Damaged { topic: topic.to_owned(), from, to, what: what.to_owned() }
+}

@@ -1,0 +1,252 @@
+//! No circles: inside a member, no two modules need each other, however many stand between them.
+//!
+//! A module is a file. An arrow goes to the file that defines what is named, through whatever hands it
+//! on, so that a re-export at the root hides nothing. A file may use what its own folders define above
+//! it (`super`): a part and its whole are read together, and that arrow is not drawn.
+//!
+//! Tests at the end of a file, and files that are tests, may know everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Finding;
+use super::imports::{self, Import};
+use super::tree::{File, Tree};
+
+/// A module of a member: its names from the crate's root on.
+type Module = Vec<String>;
+
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    let mut members: BTreeMap<&str, Vec<&File>> = BTreeMap::new();
+    for (file, _) in tree.rust().filter(|(file, _)| !file.is_apart()) {
+        if let Some((member, _)) = file.path.split_once("src/") {
+            members.entry(member).or_default().push(file);
+        }
+    }
+    members.values().flat_map(|files| of_member(files)).collect()
+}
+
+fn of_member(files: &[&File]) -> Vec<Finding> {
+    let modules: BTreeMap<Module, Source<'_>> =
+        files.iter().map(|file| (module(&file.path), Source::read(file))).collect();
+    let house = House { modules };
+    let arrows = house.arrows();
+    let mut findings = house.past_the_root();
+    for circle in circles(&arrows) {
+        let first = &house.modules[&circle[0]];
+        let names = circle.iter().map(|it| it.join("::")).collect::<Vec<_>>().join(", ");
+        let line = arrows[&circle[0]]
+            .iter()
+            .find_map(|(to, line)| circle.contains(to).then_some(*line))
+            .unwrap_or(1);
+        let says = format!("modules that need each other. modules=`{names}`");
+        findings.push(Finding::new(&first.file.path, line, says));
+    }
+    findings
+}
+
+/// A file and what it names.
+struct Source<'t> {
+    file: &'t File,
+    imports: Vec<Import>,
+}
+
+impl<'t> Source<'t> {
+    fn read(file: &'t File) -> Source<'t> {
+        let masked = file.rust.as_ref().expect("the tree's Rust files are masked");
+        let lines = masked.code.lines().take(masked.lines_without_tests());
+        let code: String = lines.flat_map(|line| [line, "\n"]).collect();
+        Source { file, imports: imports::imports(&code) }
+    }
+}
+
+/// The modules of a member.
+struct House<'t> {
+    modules: BTreeMap<Module, Source<'t>>,
+}
+
+/// To which modules each goes, and from which line.
+type Arrows = BTreeMap<Module, BTreeMap<Module, usize>>;
+
+impl House<'_> {
+    fn arrows(&self) -> Arrows {
+        let mut arrows = Arrows::new();
+        for (from, source) in &self.modules {
+            let targets = arrows.entry(from.clone()).or_default();
+            for import in &source.imports {
+                let Some(to) = self.whole(from, &import.path).and_then(|path| self.definer(&path))
+                else {
+                    continue;
+                };
+                // A whole may be used by its parts.
+                if !from.starts_with(&to) {
+                    targets.entry(to).or_insert(import.line);
+                }
+            }
+        }
+        arrows
+    }
+
+    /// What is imported from the crate's root although another module defines it.
+    fn past_the_root(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (from, source) in self.modules.iter().filter(|(from, _)| !from.is_empty()) {
+            for import in &source.imports {
+                let path = self.whole(from, &import.path).filter(|path| path.len() == 1);
+                if let Some(to) = path.filter(|it| !self.modules.contains_key(it))
+                    && let Some(definer) = self.definer(&to).filter(|it| !it.is_empty())
+                {
+                    let says = format!(
+                        "imported from the root and not from where it is defined. name=`{}`, module=`{}`",
+                        to[0],
+                        definer.join("::")
+                    );
+                    findings.push(Finding::new(&source.file.path, import.line, says));
+                }
+            }
+        }
+        findings
+    }
+
+    /// A path from the crate's root on, if it is one of this crate.
+    fn whole(&self, from: &Module, path: &[String]) -> Option<Vec<String>> {
+        let mut base = from.clone();
+        let mut rest = path;
+        match rest.first()?.as_str() {
+            "crate" => {
+                base.clear();
+                rest = &rest[1..];
+            }
+            "self" => rest = &rest[1..],
+            "super" => {
+                while rest.first().is_some_and(|name| name == "super") {
+                    base.pop()?;
+                    rest = &rest[1..];
+                }
+            }
+            // A part of one's own, or another crate.
+            first => {
+                base.push(first.to_owned());
+                if !self.modules.contains_key(&base) {
+                    return None;
+                }
+                base.pop();
+            }
+        }
+        base.extend(rest.iter().cloned());
+        Some(base)
+    }
+
+    /// The module that defines what a whole path names, through those that hand it on.
+    fn definer(&self, path: &[String]) -> Option<Module> {
+        let depth = (0..=path.len()).rev().find(|at| self.modules.contains_key(&path[..*at]))?;
+        let (module, rest) = path.split_at(depth);
+        let handed_on = rest.first().and_then(|name| self.handed_on(module, name));
+        Some(handed_on.unwrap_or_else(|| module.to_vec()))
+    }
+
+    /// The definer of a name that a module only hands on.
+    fn handed_on(&self, module: &[String], name: &str) -> Option<Module> {
+        let imports = &self.modules.get(module)?.imports;
+        let import = imports.iter().find(|it| it.handed_on.as_deref() == Some(name))?;
+        let path = self.whole(&module.to_vec(), &import.path)?;
+        // A name that is handed on under itself would be looked for without an end.
+        if path.len() == module.len() + 1 && path.last().is_some_and(|last| last == name) {
+            return None;
+        }
+        self.definer(&path)
+    }
+}
+
+/// The modules' names from the path of a file.
+fn module(path: &str) -> Module {
+    let inside = path.split_once("src/").map_or(path, |(_, inside)| inside);
+    let names = inside.trim_end_matches(".rs").split('/').map(str::to_owned);
+    let names: Module = names.collect();
+    if matches!(names[..].last().map(String::as_str), Some("lib" | "main")) && names.len() == 1 {
+        return Module::new();
+    }
+    names
+}
+
+/// Groups of modules each of which reaches all others, of two and more.
+fn circles(arrows: &Arrows) -> Vec<Vec<Module>> {
+    let reached: BTreeMap<&Module, BTreeSet<&Module>> =
+        arrows.keys().map(|from| (from, reach(from, arrows))).collect();
+    let mut seen = BTreeSet::new();
+    let mut circles = Vec::new();
+    for (from, there) in &reached {
+        let mutual = |to: &&&Module| reached.get(**to).is_some_and(|back| back.contains(from));
+        let circle: Vec<Module> = there.iter().filter(mutual).map(|it| (*it).clone()).collect();
+        if circle.len() > 1 && seen.insert(circle.clone()) {
+            circles.push(circle);
+        }
+    }
+    circles
+}
+
+fn reach<'a>(from: &'a Module, arrows: &'a Arrows) -> BTreeSet<&'a Module> {
+    let mut reached = BTreeSet::new();
+    let mut open = vec![from];
+    while let Some(at) = open.pop() {
+        for to in arrows.get(at).into_iter().flat_map(BTreeMap::keys) {
+            if reached.insert(to) {
+                open.push(to);
+            }
+        }
+    }
+    reached
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::found;
+    use super::*;
+
+    #[test]
+    fn two_that_need_each_other_are_found_directly_or_by_others() {
+        let direct = [
+            ("crates/x/src/lib.rs", "mod a;\nmod b;\n"),
+            ("crates/x/src/a.rs", "//! A.\nuse crate::b::B;\n"),
+            ("crates/x/src/b.rs", "use super::a;\n"),
+        ];
+        assert_eq!(found(check, &direct), ["crates/x/src/a.rs:2"]);
+        let around = [
+            ("crates/x/src/a.rs", "use crate::b::B;\n"),
+            ("crates/x/src/b.rs", "fn f() { crate::c::g() }\n"),
+            ("crates/x/src/c.rs", "use crate::{a::A};\n"),
+        ];
+        assert_eq!(found(check, &around), ["crates/x/src/a.rs:1"]);
+    }
+
+    #[test]
+    fn a_part_may_use_its_whole_and_the_whole_its_parts() {
+        let files = [
+            ("crates/x/src/lib.rs", "mod a;\n"),
+            ("crates/x/src/a.rs", "mod b;\nuse b::B;\npub struct A;\n"),
+            ("crates/x/src/a/b.rs", "use super::A;\npub struct B;\n"),
+        ];
+        assert_eq!(found(check, &files), [""; 0]);
+    }
+
+    #[test]
+    fn what_hands_a_name_on_hides_no_circle() {
+        let files = [
+            ("crates/x/src/lib.rs", "mod a;\nmod b;\npub use b::B;\n"),
+            ("crates/x/src/a.rs", "use crate::B;\n"),
+            ("crates/x/src/b.rs", "use crate::a::A;\n"),
+        ];
+        let expected = ["crates/x/src/a.rs:1", "crates/x/src/a.rs:1"];
+        assert_eq!(found(check, &files), expected, "the import from the root, and the circle");
+    }
+
+    #[test]
+    fn tests_and_other_members_are_not_looked_at() {
+        let files = [
+            ("crates/x/src/a.rs", "use crate::b::B;\n\n#[cfg(test)]\nmod tests {\n}\n"),
+            ("crates/x/src/b.rs", "#[cfg(test)]\nmod tests {\n    use crate::a::A;\n}\n"),
+            ("crates/x/src/b/tests.rs", "use crate::a::A;\n"),
+            ("crates/y/src/b.rs", "use x::a;\n"),
+        ];
+        assert_eq!(found(check, &files), [""; 0]);
+    }
+}
