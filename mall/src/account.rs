@@ -9,6 +9,7 @@
 mod api;
 mod attempts;
 mod decide;
+mod described;
 mod family;
 mod issuer;
 mod limits;
@@ -31,6 +32,7 @@ use events::Database;
 use tracing::info;
 
 pub use api::Server;
+pub(crate) use described::operations;
 
 use self::attempts::SignUps;
 use self::issuer::Issuer;

@@ -5,6 +5,7 @@
 
 mod api;
 mod decide;
+mod described;
 mod handlers;
 mod model;
 mod store;
@@ -16,6 +17,7 @@ use chassis::http::Stop;
 use events::Database;
 
 pub use api::Server;
+pub(crate) use described::operations;
 
 use self::handlers::OnOrder;
 use crate::components::{Components, Composed, Loops};

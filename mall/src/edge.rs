@@ -295,6 +295,13 @@ pub(crate) fn created(value: &impl Serialize, location: &str, position: &str) ->
     response
 }
 
+/// Which part of a list a query asks for, and nothing else.
+pub(crate) fn slice(mut query: Query) -> Result<Slice, Problem> {
+    let slice = Slice::from_query(&mut query);
+    query.finish()?;
+    Ok(slice)
+}
+
 /// A HAL list; `filter` is the search's own parameter, kept in the links.
 pub(crate) fn list(
     name: &str,

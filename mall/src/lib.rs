@@ -18,6 +18,7 @@ pub mod account;
 pub mod delivery;
 pub mod endpoint;
 pub mod faults;
+pub mod openapi;
 pub mod order;
 pub mod pause;
 pub mod pictures;

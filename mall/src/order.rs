@@ -10,6 +10,7 @@
 mod api;
 mod command;
 mod decide;
+mod described;
 mod handlers;
 mod model;
 mod place;
@@ -23,6 +24,7 @@ use chassis::http::Stop;
 use events::Database;
 
 pub use api::Server;
+pub(crate) use described::operations;
 
 use self::handlers::{OnDelivery, OnProduct};
 use crate::components::{Components, Composed, Loops};

@@ -10,6 +10,7 @@
 mod api;
 mod command;
 mod decide;
+mod described;
 mod handlers;
 mod model;
 mod seed;
@@ -23,6 +24,7 @@ use events::Database;
 use tracing::info;
 
 pub use api::Server;
+pub(crate) use described::operations;
 
 use self::handlers::{OnDelivery, OnOrder};
 use crate::blocking;

@@ -5,6 +5,7 @@
 //! a listener is given a [`Serve`] that answers.
 
 pub mod address;
+pub mod asked;
 pub mod body;
 pub mod client;
 pub mod connection;

@@ -7,7 +7,7 @@ mod support;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use support::{Call, Mall, Placed, eventually, eventually_is, kinds, unique};
+use support::{Answer, Call, Mall, Placed, described, eventually, eventually_is, kinds, unique};
 
 static MALL: LazyLock<Mall> = LazyLock::new(Mall::fresh);
 
@@ -652,5 +652,47 @@ fn text_has_one_form_and_no_control_characters() {
         MALL.call("POST", path).form(&form(typed)).send().expect(status);
         MALL.call("POST", path).form(&form("비밀 번호 cafe")).send().expect(400);
         MALL.call("POST", path).form(&form("a\0")).send().expect(400);
+    }
+}
+
+#[test]
+fn the_mall_describes_itself_to_everybody_and_is_asked_for_it_once() {
+    let description = MALL.get("/openapi.json").send().expect(200);
+    assert_eq!(description.must("content-type"), "application/json");
+    let document = description.value();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["paths"]["/orders/{id}"]["patch"].is_object(), "{document}");
+    let tag = description.must("etag").to_owned();
+    MALL.get("/openapi.json").header("if-none-match", tag).send().expect(304);
+    as_admin("POST", "/openapi.json").json(&json!({})).send().problem(405);
+}
+
+#[test]
+fn an_answer_that_the_description_does_not_know_fails_its_test() {
+    let document = MALL.get("/openapi.json").send().expect(200).value();
+    let order = MALL.get("/products/1").send().expect(200).value();
+    let with = |name: &str, value: Value| {
+        let mut changed = order.clone();
+        changed[name] = value;
+        changed.to_string()
+    };
+    let json = "application/json";
+    let problem = "application/problem+json";
+    for (path, status, kind, body, fits) in [
+        ("/products/1", 200, json, order.to_string(), true),
+        ("/products/1", 200, json, with("colour", json!("red")), false),
+        ("/products/1", 200, json, with("price", json!("7")), false),
+        ("/products/1", 200, json, with("options", json!([{"id": 1}])), false),
+        ("/products/1", 200, "text/plain", order.to_string(), false),
+        ("/products/1", 202, json, order.to_string(), false),
+        ("/products/1", 304, "", String::new(), true),
+        ("/products/1", 304, "", "x".to_owned(), false),
+        ("/products/1", 404, problem, json!({"status": 404}).to_string(), false),
+        ("/products/1/2", 200, json, order.to_string(), false),
+        ("/products", 200, json, order.to_string(), false),
+    ] {
+        let answer = Answer::made(status, kind, &body);
+        let seen = described::compare_at(&document, ("GET", path), &answer);
+        assert_eq!(seen.is_ok(), fits, "{status} {path} {kind} {body}: {seen:?}");
     }
 }

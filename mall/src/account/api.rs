@@ -36,13 +36,25 @@ pub struct Server {
     sign_ups: Arc<Mutex<SignUps>>,
 }
 
+/// What a request for account's port asks for.
 #[derive(Clone, Copy)]
-enum Action {
+pub(super) enum Action {
     Token,
     Revoke,
     SignUp,
     Me,
     Keys,
+}
+
+/// Every path, method and action of the port.
+pub(super) fn rows() -> Vec<(&'static str, Method, Action)> {
+    vec![
+        ("/oauth/token", Method::POST, Action::Token),
+        ("/oauth/revoke", Method::POST, Action::Revoke),
+        ("/oauth/users", Method::POST, Action::SignUp),
+        ("/oauth/me", Method::GET, Action::Me),
+        ("/.well-known/jwks.json", Method::GET, Action::Keys),
+    ]
 }
 
 impl Server {
@@ -54,13 +66,7 @@ impl Server {
     ) -> Server {
         Server {
             edge: Edge::new(Name::Account, components, address),
-            table: Table::new(vec![
-                ("/oauth/token", Method::POST, Action::Token),
-                ("/oauth/revoke", Method::POST, Action::Revoke),
-                ("/oauth/users", Method::POST, Action::SignUp),
-                ("/oauth/me", Method::GET, Action::Me),
-                ("/.well-known/jwks.json", Method::GET, Action::Keys),
-            ]),
+            table: Table::new(rows()),
             issuer,
             trusted: components.trusted.clone().and_loopback(),
             sign_ups,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::user::User;
+use crate::openapi::schema::wire;
 
 /// The data of UserRegistered: what others may know of a user.
 #[derive(Serialize)]
@@ -12,24 +13,28 @@ pub(super) struct UserEvent<'a> {
     address: &'a str,
 }
 
-/// A user as bodies show it.
-#[derive(Serialize)]
-pub(super) struct Profile<'a> {
-    id: &'a str,
-    username: &'a str,
-    nickname: &'a str,
-    address: &'a str,
-    role: &'static str,
+wire! {
+    Camel "camelCase":
+    /// A user as bodies show it.
+    pub(super) struct Profile<'a> {
+        id: &'a str,
+        username: &'a str,
+        nickname: &'a str,
+        address: &'a str,
+        role: &'static str,
+    }
 }
 
-/// A token answer (RFC 6749, 5.1).
-#[derive(Serialize)]
-pub(super) struct Tokens<'a> {
-    pub(super) access_token: &'a str,
-    pub(super) token_type: &'static str,
-    pub(super) expires_in: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) refresh_token: Option<&'a str>,
+wire! {
+    Snake "snake_case":
+    /// A token answer (RFC 6749, 5.1).
+    pub(super) struct Tokens<'a> {
+        pub(super) access_token: &'a str,
+        pub(super) token_type: &'static str,
+        pub(super) expires_in: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) refresh_token: Option<&'a str>,
+    }
 }
 
 impl<'a> UserEvent<'a> {

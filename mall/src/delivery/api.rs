@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use chassis::http::fields::Fields;
 use chassis::http::hal::Slice;
 use chassis::http::path::Table;
+use chassis::http::query::Query;
 use chassis::http::{Problem, Request, Response, Serve};
 use events::{Cause, Database};
 use http::Method;
@@ -32,22 +34,28 @@ pub struct Server {
     database: Database,
 }
 
+/// What a request for delivery's port asks for.
 #[derive(Clone, Copy)]
-enum Action {
+pub(super) enum Action {
     List,
     FindByOrder,
     Read,
     Patch,
 }
 
+/// Every path, method and action of the port.
+pub(super) fn rows() -> Vec<(&'static str, Method, Action)> {
+    vec![
+        ("/deliveries", Method::GET, Action::List),
+        ("/deliveries/{id}", Method::GET, Action::Read),
+        ("/deliveries/{id}", Method::PATCH, Action::Patch),
+        (SEARCH, Method::GET, Action::FindByOrder),
+    ]
+}
+
 impl Server {
     pub(super) fn new(components: &Components, database: Database, address: SocketAddr) -> Server {
-        let table = Table::new(vec![
-            ("/deliveries", Method::GET, Action::List),
-            ("/deliveries/{id}", Method::GET, Action::Read),
-            ("/deliveries/{id}", Method::PATCH, Action::Patch),
-            (SEARCH, Method::GET, Action::FindByOrder),
-        ]);
+        let table = Table::new(rows());
         Server { edge: Edge::new(Name::Delivery, components, address), table, database }
     }
 
@@ -61,9 +69,7 @@ impl Server {
     }
 
     fn list(&self, call: &Call) -> Result<Response, Refusal> {
-        let mut query = call.query()?;
-        let slice = Slice::from_query(&mut query);
-        query.finish()?;
+        let slice = edge::slice(call.query()?)?;
         self.database.read(|rows| {
             let deliveries = store::list(rows, call.narrowed_to(), slice)?;
             let bodies = deliveries.map(wire::DeliveryBody::of);
@@ -72,13 +78,7 @@ impl Server {
     }
 
     fn find_by_order(&self, call: &Call) -> Result<Response, Refusal> {
-        let mut query = call.query()?;
-        let slice = Slice::from_query(&mut query);
-        if query.get("orderId").is_none() {
-            query.note("orderId", "is missing");
-        }
-        let order_id = query.whole("orderId", 1..=ID_MAX, 1);
-        query.finish()?;
+        let Search { order_id, slice } = search(call.query()?)?;
         self.database.read(|rows| {
             let found = store::of_order(rows, order_id)?;
             let visible = found.filter(|delivery| call.sees(&delivery.customer_id));
@@ -104,15 +104,8 @@ impl Server {
         call.require_administrator()?;
         let id = call.id()?;
         let conditions = Conditions::read(&call.headers)?;
-        let (mut fields, _) = call.fields().await?;
-        fields.require("deliveryState");
-        let word = fields.text("deliveryState", STATE_CHARS_MAX);
-        let wanted = word.as_deref().and_then(State::parse);
-        if wanted.is_none() {
-            fields.note("deliveryState", "must be DeliveryCompleted or DeliveryReturned", None);
-        }
-        fields.finish()?;
-        let wanted = wanted.ok_or_else(Problem::internal)?;
+        let (fields, _) = call.fields().await?;
+        let wanted = wanted(fields)?;
         let base = call.cause(None);
         let patched = self.database.write(move |write| {
             let found = store::find(write.sql(), id)?;
@@ -132,6 +125,35 @@ impl Server {
         let Written { row, position } = patched.await?;
         Ok(edge::changed(wire::DeliveryBody::shown(&row), &position))
     }
+}
+
+/// The order whose delivery is searched for.
+pub(super) struct Search {
+    order_id: u64,
+    slice: Slice,
+}
+
+/// Reads the query of a search.
+pub(super) fn search(mut query: Query) -> Result<Search, Problem> {
+    let slice = Slice::from_query(&mut query);
+    if query.get("orderId").is_none() {
+        query.note("orderId", "is missing");
+    }
+    let order_id = query.whole("orderId", 1..=ID_MAX, 1);
+    query.finish()?;
+    Ok(Search { order_id, slice })
+}
+
+/// The state that a body asks for.
+pub(super) fn wanted(mut fields: Fields) -> Result<State, Problem> {
+    fields.require("deliveryState");
+    let word = fields.text("deliveryState", STATE_CHARS_MAX);
+    let wanted = word.as_deref().and_then(State::parse);
+    if wanted.is_none() {
+        fields.note("deliveryState", "must be DeliveryCompleted or DeliveryReturned", None);
+    }
+    fields.finish()?;
+    wanted.ok_or_else(Problem::internal)
 }
 
 /// The request as a cause within the order's business transaction.

@@ -1,23 +1,25 @@
 //! What delivery writes and reads on the wire: its events, its bodies, and its own reading of order's events.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::model::Delivery;
 use crate::condition::Shown;
+use crate::openapi::schema::wire;
 
-/// A delivery, in bodies and as the data of every event of delivery's own.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct DeliveryBody<'a> {
-    delivery_id: u64,
-    order_id: u64,
-    quantity: u64,
-    product_id: u64,
-    product_name: &'a str,
-    customer_id: &'a str,
-    customer_name: &'a str,
-    delivery_address: &'a str,
-    delivery_state: &'static str,
+wire! {
+    Camel "camelCase":
+    /// A delivery, in bodies and as the data of every event of delivery's own.
+    pub(super) struct DeliveryBody<'a> {
+        delivery_id: u64,
+        order_id: u64,
+        quantity: u64,
+        product_id: u64,
+        product_name: &'a str,
+        customer_id: &'a str,
+        customer_name: &'a str,
+        delivery_address: &'a str,
+        delivery_state: &'static str,
+    }
 }
 
 /// What delivery reads of OrderConfirmed, OrderCancelled and OrderRejected.

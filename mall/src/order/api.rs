@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use chassis::http::fields::Fields;
 use chassis::http::hal::Slice;
 use chassis::http::path::Table;
+use chassis::http::query::Query;
 use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::Database;
 use http::header::ETAG;
@@ -40,6 +42,8 @@ const MEMBERS: [&str; 11] = [
     "reason",
 ];
 
+const SEARCH: &str = "/orders/search/findByCustomerId";
+
 /// What answers order's port on one core.
 pub struct Server {
     edge: Edge,
@@ -48,8 +52,9 @@ pub struct Server {
     intake: Intake,
 }
 
+/// What a request for order's port asks for.
 #[derive(Clone, Copy)]
-enum Action {
+pub(super) enum Action {
     List,
     FindByCustomer,
     Read,
@@ -57,6 +62,19 @@ enum Action {
     Patch,
     Delete,
     Product,
+}
+
+/// Every path, method and action of the port.
+pub(super) fn rows() -> Vec<(&'static str, Method, Action)> {
+    vec![
+        ("/orders", Method::GET, Action::List),
+        ("/orders", Method::POST, Action::Place),
+        ("/orders/{id}", Method::GET, Action::Read),
+        ("/orders/{id}", Method::PATCH, Action::Patch),
+        ("/orders/{id}", Method::DELETE, Action::Delete),
+        (SEARCH, Method::GET, Action::FindByCustomer),
+        ("/products/{id}", Method::GET, Action::Product),
+    ]
 }
 
 impl Server {
@@ -68,15 +86,7 @@ impl Server {
     ) -> Server {
         Server {
             edge: Edge::new(Name::Order, components, address),
-            table: Table::new(vec![
-                ("/orders", Method::GET, Action::List),
-                ("/orders", Method::POST, Action::Place),
-                ("/orders/{id}", Method::GET, Action::Read),
-                ("/orders/{id}", Method::PATCH, Action::Patch),
-                ("/orders/{id}", Method::DELETE, Action::Delete),
-                ("/orders/search/findByCustomerId", Method::GET, Action::FindByCustomer),
-                ("/products/{id}", Method::GET, Action::Product),
-            ]),
+            table: Table::new(rows()),
             intake: Intake {
                 database: database.clone(),
                 running,
@@ -99,28 +109,18 @@ impl Server {
     }
 
     fn list(&self, call: &Call) -> Result<Response, Refusal> {
-        let mut query = call.query()?;
-        let slice = Slice::from_query(&mut query);
-        query.finish()?;
+        let slice = edge::slice(call.query()?)?;
         self.listed(call.narrowed_to(), slice, "/orders", None)
     }
 
     fn find_by_customer(&self, call: &Call) -> Result<Response, Refusal> {
-        let mut query = call.query()?;
-        let slice = Slice::from_query(&mut query);
-        let customer = query.text("customerId");
-        if query.get("customerId").is_none() {
-            query.note("customerId", "is missing");
-        }
-        query.finish()?;
-        let customer = customer.unwrap_or_default();
-        let path = "/orders/search/findByCustomerId";
+        let Search { customer, slice } = search(call.query()?)?;
         let filter = Some(Filter { name: "customerId", value: &customer });
         if !call.sees(&customer) {
             let nothing = Listed { items: Vec::<()>::new(), total: 0 };
-            return Ok(edge::list("orders", &nothing, slice, path, filter));
+            return Ok(edge::list("orders", &nothing, slice, SEARCH, filter));
         }
-        self.listed(Some(&customer), slice, path, filter)
+        self.listed(Some(&customer), slice, SEARCH, filter)
     }
 
     fn listed(
@@ -154,7 +154,7 @@ impl Server {
 
     async fn place(&self, mut call: Call) -> Result<Response, Refusal> {
         let (fields, body) = call.fields().await?;
-        let command = Command::read(fields, &call)?;
+        let command = Command::read(fields, |wanted| whose(&call, wanted))?;
         let conditions = Conditions::read(&call.headers)?;
         self.intake.place(place::Request { call: &call, command, conditions, body: &body }).await
     }
@@ -162,18 +162,8 @@ impl Server {
     async fn patch(&self, mut call: Call) -> Result<Response, Refusal> {
         let id = call.id()?;
         let conditions = Conditions::read(&call.headers)?;
-        let (mut fields, _) = call.fields().await?;
-        let named: Vec<&str> = MEMBERS.into_iter().filter(|member| fields.has(member)).collect();
-        if named.is_empty() {
-            let problem = Problem::bad_request("the body names no field of an order");
-            return Err(problem.field("state", "is missing", None).into());
-        }
-        for member in &named {
-            fields.check_text(member);
-        }
-        let wanted = fields.raw("state").and_then(|state| state.as_str()).and_then(State::parse);
-        fields.finish()?;
-        let asked = Cancellation { conditions, refused: why_no_change(&named, wanted) };
+        let (fields, _) = call.fields().await?;
+        let asked = Cancellation { conditions, refused: why_no_change(fields)? };
         let Written { row, position } = self.cancel(&call, id, asked).await?;
         Ok(edge::changed(wire::OrderBody::shown(&row), &position))
     }
@@ -233,13 +223,50 @@ struct Cancellation {
     refused: Option<&'static str>,
 }
 
-/// Why an order cannot be changed so: its end is all that can be asked for.
-fn why_no_change(named: &[&str], wanted: Option<State>) -> Option<&'static str> {
+/// Whose orders are searched for.
+pub(super) struct Search {
+    customer: String,
+    slice: Slice,
+}
+
+/// Reads the query of a search.
+pub(super) fn search(mut query: Query) -> Result<Search, Problem> {
+    let slice = Slice::from_query(&mut query);
+    let customer = query.text("customerId");
+    if query.get("customerId").is_none() {
+        query.note("customerId", "is missing");
+    }
+    query.finish()?;
+    Ok(Search { customer: customer.unwrap_or_default(), slice })
+}
+
+/// Whose order it is: a token's subject orders for itself, an administrator and whoever needs no token
+/// for anybody.
+fn whose(call: &Call, wanted: Option<String>) -> Result<String, Problem> {
+    let customer = wanted.unwrap_or_else(|| call.subject().to_owned());
+    if call.sees(&customer) {
+        return Ok(customer);
+    }
+    Err(Problem::forbidden("an order is placed for oneself"))
+}
+
+/// Why an order cannot be changed as the body asks, if it cannot: its end is all that can be asked for.
+pub(super) fn why_no_change(mut fields: Fields) -> Result<Option<&'static str>, Problem> {
+    let wanted = fields.raw("state").and_then(|state| state.as_str()).and_then(State::parse);
+    let named: Vec<&str> = MEMBERS.into_iter().filter(|member| fields.has(member)).collect();
+    if named.is_empty() {
+        let problem = Problem::bad_request("the body names no field of an order");
+        return Err(problem.field("state", "is missing", None));
+    }
+    for member in &named {
+        fields.check_text(member);
+    }
+    fields.finish()?;
     if named != ["state"] {
-        return Some("an order that is placed can only be cancelled");
+        return Ok(Some("an order that is placed can only be cancelled"));
     }
     let other = wanted != Some(State::Cancelled);
-    other.then_some("an order's state can only be changed to OrderCancelled")
+    Ok(other.then_some("an order's state can only be changed to OrderCancelled"))
 }
 
 impl Serve for Server {

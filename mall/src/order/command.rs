@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::decide::State;
 use super::model::{Order, Replica};
-use crate::edge::{Call, ID_MAX};
+use crate::edge::ID_MAX;
 
 /// Pieces one order may have.
 const QUANTITY_MAX: u64 = 1_000;
@@ -32,9 +32,11 @@ pub(super) struct Command {
 }
 
 impl Command {
-    /// Reads the body, and whose order it is: a token's subject orders for itself, an administrator
-    /// and whoever needs no token for anybody.
-    pub(super) fn read(mut fields: Fields, call: &Call) -> Result<Command, Problem> {
+    /// Reads the body; `whose` tells the order's owner from the customer that it names.
+    pub(super) fn read(
+        mut fields: Fields,
+        whose: impl FnOnce(Option<String>) -> Result<String, Problem>,
+    ) -> Result<Command, Problem> {
         fields.require("productId");
         let product_id = fields.whole("productId", 1..=ID_MAX);
         let quantity = quantity(&mut fields);
@@ -43,10 +45,7 @@ impl Command {
         let customer_name = fields.text("customerName", CUSTOMER_NAME_CHARS_MAX);
         let customer_addr = fields.text("customerAddr", CUSTOMER_ADDR_CHARS_MAX);
         fields.finish()?;
-        let customer_id = customer_id.unwrap_or_else(|| call.subject().to_owned());
-        if !call.sees(&customer_id) {
-            return Err(Problem::forbidden("an order is placed for oneself"));
-        }
+        let customer_id = whose(customer_id)?;
         Ok(Command {
             product_id: product_id.unwrap_or_default(),
             quantity: quantity.unwrap_or_default(),

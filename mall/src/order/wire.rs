@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{Order, Replica};
 use crate::condition::Shown;
+use crate::openapi::schema::wire;
 
 /// The data of every event of order's own.
 #[derive(Serialize)]
@@ -20,33 +21,35 @@ pub(super) struct OrderEvent<'a> {
     customer_addr: &'a str,
 }
 
-/// An order as bodies show it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct OrderBody<'a> {
-    id: u64,
-    product_id: u64,
-    product_name: &'a str,
-    quantity: u64,
-    price: u64,
-    customer_id: &'a str,
-    customer_name: &'a str,
-    customer_addr: &'a str,
-    state: &'static str,
-    reason: Option<&'a str>,
+wire! {
+    Camel "camelCase":
+    /// An order as bodies show it.
+    pub(super) struct OrderBody<'a> {
+        id: u64,
+        product_id: u64,
+        product_name: &'a str,
+        quantity: u64,
+        price: u64,
+        customer_id: &'a str,
+        customer_name: &'a str,
+        customer_addr: &'a str,
+        state: &'static str,
+        reason: Option<&'a str>,
+    }
 }
 
-/// A product as order knows it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ProductBody<'a> {
-    id: u64,
-    name: &'a str,
-    price: u64,
-    stock: u64,
-    image_url: &'a str,
-    stock_policy: &'a str,
-    version: u64,
+wire! {
+    Camel "camelCase":
+    /// A product as order knows it.
+    pub(super) struct ProductBody<'a> {
+        id: u64,
+        name: &'a str,
+        price: u64,
+        stock: u64,
+        image_url: &'a str,
+        stock_policy: &'a str,
+        version: u64,
+    }
 }
 
 /// What order reads of a ProductChanged.

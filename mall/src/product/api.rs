@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use chassis::http::hal::Slice;
 use chassis::http::path::Table;
+use chassis::http::query::Query;
 use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::Database;
 use events::store::Write;
@@ -31,8 +32,9 @@ pub struct Server {
     running: Running,
 }
 
+/// What a request for product's port asks for.
 #[derive(Clone, Copy)]
-enum Action {
+pub(super) enum Action {
     List,
     FindByName,
     Read,
@@ -55,7 +57,8 @@ const COLLECTIONS: [[&str; 4]; 2] = [
     ],
 ];
 
-fn table() -> Table<Action> {
+/// Every path, method and action of the port.
+pub(super) fn rows() -> Vec<(&'static str, Method, Action)> {
     let mut rows = vec![
         ("/product/{id}", Method::GET, Action::Read),
         ("/goods/img/{name}", Method::GET, Action::Picture),
@@ -72,7 +75,7 @@ fn table() -> Table<Action> {
             (search, Method::GET, Action::FindByName),
         ]);
     }
-    Table::new(rows)
+    rows
 }
 
 impl Server {
@@ -83,7 +86,7 @@ impl Server {
         address: SocketAddr,
     ) -> Server {
         let edge = Edge::new(Name::Product, components, address);
-        Server { edge, table: table(), database, running }
+        Server { edge, table: Table::new(rows()), database, running }
     }
 
     async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {
@@ -101,20 +104,11 @@ impl Server {
     }
 
     fn list(&self, call: &Call) -> Result<Response, Refusal> {
-        let mut query = call.query()?;
-        let slice = Slice::from_query(&mut query);
-        query.finish()?;
-        self.listed(None, slice, "/products")
+        self.listed(None, edge::slice(call.query()?)?, "/products")
     }
 
     fn find_by_name(&self, call: &Call) -> Result<Response, Refusal> {
-        let mut query = call.query()?;
-        let slice = Slice::from_query(&mut query);
-        let name = query.text("name");
-        if query.get("name").is_none() {
-            query.note("name", "is missing");
-        }
-        query.finish()?;
+        let Search { name, slice } = search(call.query()?)?;
         self.listed(name.as_deref(), slice, "/products/search/findByName")
     }
 
@@ -244,6 +238,23 @@ impl Server {
         });
         stored.await
     }
+}
+
+/// What is searched for.
+pub(super) struct Search {
+    name: Option<String>,
+    slice: Slice,
+}
+
+/// Reads the query of a search.
+pub(super) fn search(mut query: Query) -> Result<Search, Problem> {
+    let slice = Slice::from_query(&mut query);
+    let name = query.text("name");
+    if query.get("name").is_none() {
+        query.note("name", "is missing");
+    }
+    query.finish()?;
+    Ok(Search { name, slice })
 }
 
 /// The key that a command is carried out under, if any.

@@ -52,7 +52,8 @@ impl Edit {
         Edit::read(fields)
     }
 
-    fn read(mut fields: Fields) -> Result<Edit, Problem> {
+    /// Whatever the body names of a product.
+    pub(super) fn read(mut fields: Fields) -> Result<Edit, Problem> {
         let edit = Edit {
             name: name(&mut fields),
             price: fields.whole("price", 0..=PRICE_MAX),

@@ -1,6 +1,8 @@
 //! A product as this service keeps it.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+
+use crate::openapi::schema::wire;
 
 /// One product.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,14 +20,16 @@ pub(super) struct Product {
     pub(super) deleted: bool,
 }
 
-/// One way to have a product.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Choice {
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) option_name: String,
-    pub(super) desc: String,
+wire! {
+    Camel "camelCase":
+    /// One way to have a product.
+    #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+    pub(super) struct Choice {
+        pub(super) id: u64,
+        pub(super) name: String,
+        pub(super) option_name: String,
+        pub(super) desc: String,
+    }
 }
 
 /// What being sold out means.

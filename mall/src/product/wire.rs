@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{Choice, Product};
 use crate::condition::Shown;
+use crate::openapi::schema::wire;
 
 /// The data of ProductChanged.
 #[derive(Serialize)]
@@ -37,18 +38,19 @@ pub(super) struct ProductRestocked {
     pub(super) added: u64,
 }
 
-/// A product as bodies show it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ProductBody<'a> {
-    id: u64,
-    name: &'a str,
-    price: u64,
-    stock: u64,
-    image_url: &'a str,
-    options: &'a [Choice],
-    stock_policy: &'static str,
-    version: u64,
+wire! {
+    Camel "camelCase":
+    /// A product as bodies show it.
+    pub(super) struct ProductBody<'a> {
+        id: u64,
+        name: &'a str,
+        price: u64,
+        stock: u64,
+        image_url: &'a str,
+        options: &'a [Choice],
+        stock_policy: &'static str,
+        version: u64,
+    }
 }
 
 /// What product reads of order's events and of DeliveryReturned.

@@ -11,6 +11,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
 
+use super::asked::{Asked, Kind, Notes};
 use super::noted::{NO_CONTROLS, Noted};
 use super::problem::Problem;
 use super::urlencoded::pairs;
@@ -21,9 +22,17 @@ use crate::text;
 pub struct Fields {
     members: Map<String, Value>,
     noted: Noted,
+    notes: Notes,
 }
 
 impl Fields {
+    /// The members that `read` asks for; it is given none.
+    pub fn asked<T>(read: impl FnOnce(Fields) -> T) -> Vec<Asked> {
+        let notes = Notes::kept();
+        read(Fields { members: Map::new(), noted: Noted::default(), notes: notes.clone() });
+        notes.asked()
+    }
+
     /// Reads a body that says it is JSON.
     ///
     /// # Errors
@@ -31,7 +40,9 @@ impl Fields {
     pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Fields, Problem> {
         check_media_type(headers)?;
         match serde_json::from_slice(body) {
-            Ok(Value::Object(members)) => Ok(Fields { members, noted: Noted::default() }),
+            Ok(Value::Object(members)) => {
+                Ok(Fields { members, noted: Noted::default(), notes: Notes::default() })
+            }
             Ok(_) => Err(Problem::bad_request("the body must be a JSON object")),
             Err(_) => Err(Problem::bad_request("the body is not JSON")),
         }
@@ -44,6 +55,11 @@ impl Fields {
 
     /// The member as it came.
     pub fn raw(&self, name: &str) -> Option<&Value> {
+        self.notes.ask(name, || Kind::Any);
+        self.value(name)
+    }
+
+    fn value(&self, name: &str) -> Option<&Value> {
         self.members.get(name).filter(|value| !value.is_null())
     }
 
@@ -54,7 +70,8 @@ impl Fields {
 
     /// As [`Fields::whole`], with the mistake under another `field`'s name.
     pub fn whole_as(&mut self, name: &str, field: &str, range: RangeInclusive<u64>) -> Option<u64> {
-        let value = self.raw(name)?;
+        self.notes.ask(name, || Kind::Whole(range.clone()));
+        let value = self.value(name)?;
         let Some(number) = whole(value) else {
             self.note(field, "must be a whole number", None);
             return None;
@@ -77,7 +94,8 @@ impl Fields {
     /// A text of at most `chars_max` characters once it is composed ([`text::clean`]); absent is
     /// `None`, anything else is noted.
     pub fn text(&mut self, name: &str, chars_max: usize) -> Option<String> {
-        match limited(self.raw(name)?, chars_max) {
+        self.notes.ask(name, || Kind::Text { chars_max: Some(chars_max) });
+        match limited(self.value(name)?, chars_max) {
             Ok(text) => Some(text),
             Err(Wrong { reason, limit }) => {
                 self.note(name, reason, limit);
@@ -89,7 +107,7 @@ impl Fields {
     /// Notes a member that is a text and holds what no text field may hold; for members that are
     /// looked at without being kept.
     pub fn check_text(&mut self, name: &str) {
-        if let Some(Value::String(text)) = self.raw(name)
+        if let Some(Value::String(text)) = self.value(name)
             && text::clean(text).is_err()
         {
             self.note(name, NO_CONTROLS, None);
@@ -99,7 +117,8 @@ impl Fields {
     /// A text as it was typed, for what has a rule of its own; absent is `None`, what is no text is
     /// noted.
     pub fn typed(&mut self, name: &str) -> Option<String> {
-        if let Value::String(text) = self.raw(name)? {
+        self.notes.ask(name, || Kind::Text { chars_max: None });
+        if let Value::String(text) = self.value(name)? {
             return Some(text.clone());
         }
         self.note(name, "must be text", None);
@@ -115,6 +134,7 @@ impl Fields {
 
     /// Notes a mistake of the caller's own finding.
     pub fn note(&mut self, field: &str, reason: impl Into<String>, limit: Option<Value>) {
+        self.notes.miss(field);
         self.noted.note(field, reason, limit);
     }
 
@@ -265,6 +285,29 @@ mod tests {
             assert_eq!(quantity(value), Err("must be at least 1".to_owned()), "{value}");
         }
         assert_eq!(quantity("1001"), Err("must be at most 1000".to_owned()));
+    }
+
+    #[test]
+    fn a_reader_shows_what_it_asks_for() {
+        let asked = Fields::asked(|mut fields| {
+            fields.require("a");
+            fields.whole("a", 1..=9);
+            fields.text("b", 4);
+            fields.typed("c");
+            fields.raw("d");
+            fields.finish()
+        });
+        let expected = [
+            ("a", Kind::Whole(1..=9), true),
+            ("b", Kind::Text { chars_max: Some(4) }, false),
+            ("c", Kind::Text { chars_max: None }, false),
+            ("d", Kind::Any, false),
+        ];
+        let expected = expected.map(|(name, kind, required)| {
+            let name = name.to_owned();
+            Asked { name, kind, required }
+        });
+        assert_eq!(asked, expected);
     }
 
     #[test]

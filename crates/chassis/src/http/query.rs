@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::asked::{Asked, Kind, Notes};
 use super::noted::{NO_CONTROLS, Noted};
 use super::problem::Problem;
 use super::urlencoded::pairs;
@@ -12,9 +13,17 @@ use crate::text;
 pub struct Query {
     pairs: Vec<(String, String)>,
     noted: Noted,
+    notes: Notes,
 }
 
 impl Query {
+    /// The parameters that `read` asks for; it is given none.
+    pub fn asked<T>(read: impl FnOnce(Query) -> T) -> Vec<Asked> {
+        let notes = Notes::kept();
+        read(Query { notes: notes.clone(), ..Query::default() });
+        notes.asked()
+    }
+
     /// Reads the part behind `?`.
     ///
     /// # Errors
@@ -22,7 +31,7 @@ impl Query {
     pub fn parse(raw: Option<&str>) -> Result<Query, Problem> {
         let pairs = pairs(raw.unwrap_or_default())
             .ok_or_else(|| Problem::bad_request("the query is not acceptable"))?;
-        Ok(Query { pairs, noted: Noted::default() })
+        Ok(Query { pairs, ..Query::default() })
     }
 
     /// The first value of `name`.
@@ -33,6 +42,7 @@ impl Query {
     /// The text that `name` is searched with, by the rule of [`text::clean`]; absent is `None`, a
     /// control character is noted.
     pub fn text(&mut self, name: &str) -> Option<String> {
+        self.notes.ask(name, || Kind::Text { chars_max: None });
         let clean = text::clean(self.get(name)?).map(std::borrow::Cow::into_owned);
         if clean.is_err() {
             self.note(name, NO_CONTROLS);
@@ -42,6 +52,7 @@ impl Query {
 
     /// A whole number in `range`, `default` when absent; anything else is noted.
     pub fn whole(&mut self, name: &str, range: RangeInclusive<u64>, default: u64) -> u64 {
+        self.notes.ask(name, || Kind::Whole(range.clone()));
         let Some(text) = self.get(name) else { return default };
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         match text.parse() {
@@ -56,6 +67,7 @@ impl Query {
 
     /// Notes a mistake of the caller's own finding.
     pub fn note(&mut self, name: &str, reason: impl Into<String>) {
+        self.notes.miss(name);
         self.noted.note(name, reason, None);
     }
 

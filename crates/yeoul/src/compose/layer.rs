@@ -119,7 +119,7 @@ impl Layer {
         mut folder: Folder,
     ) -> Result<(Layer, Arc<Admin>), Failure> {
         let ports = Ports::bind(&plan)?;
-        let app = app::files();
+        let app = app::files(Vec::new());
         vouch::before_opening(folder.path()).await?;
         let stores =
             Stores::open(folder.path(), &plan.topics, plan.definitions, app.head().to_owned())?;

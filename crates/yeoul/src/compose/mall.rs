@@ -15,6 +15,7 @@ use chassis::http::{Listener, Path, Problem, Request, Response, Serve, Trace};
 use chassis::identity::Verifier;
 use events::subscription::Control;
 use events::{Database, Topic, relay};
+use gateway::AppFile;
 use mall::endpoint::{Listen, serving};
 use mall::{Components, Endpoint, Faults, Loop, Name, account, delivery, order, product};
 use serde_json::{Value, json};
@@ -63,7 +64,7 @@ impl Mall {
         let addresses: BTreeMap<Name, SocketAddr> =
             listeners.iter().map(|(name, listener)| (*name, listener.address())).collect();
 
-        let app = app::files();
+        let app = app::files(vec![openapi()]);
         vouch::before_opening(folder.path()).await?;
         let stores =
             Stores::open(folder.path(), &plan.topics, plan.definitions, app.head().to_owned())?;
@@ -317,6 +318,12 @@ impl<S: Serve> Serve for Faulty<S> {
         }
         self.pages.clone().serve(request, peer).await
     }
+}
+
+/// The services' description, as a file that everybody may read.
+fn openapi() -> AppFile {
+    let identity = mall::openapi::text().as_bytes();
+    AppFile { path: mall::openapi::PATH.to_owned(), identity, br: None, gzip: None }
 }
 
 fn bind(settings: &mall::Settings) -> Result<BTreeMap<Name, Listener>, Failure> {

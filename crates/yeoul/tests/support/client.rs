@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use ureq::http::{HeaderMap, Method, Request};
 
+use super::described::{self, Sent};
 use super::timed;
 
 static AGENT: LazyLock<ureq::Agent> = LazyLock::new(|| {
@@ -89,12 +90,30 @@ impl Call {
         }
     }
 
-    /// Sends it; `Err` says what broke on the way (never a status).
+    /// Sends it; `Err` says what broke on the way (never a status). What a mall answers is held
+    /// against its own description.
+    #[track_caller]
     pub(crate) fn try_send(self) -> Result<Answer, String> {
+        let (method, url) = (self.method.clone(), self.url.clone());
+        let wants_html = self.wants_html();
+        let answer = self.try_send_unseen()?;
+        described::check(&Sent { method: method.as_str(), url: &url, wants_html }, &answer);
+        Ok(answer)
+    }
+
+    /// As [`Call::try_send`], and the answer is not held against the mall's description.
+    pub(super) fn try_send_unseen(self) -> Result<Answer, String> {
         let call = format!("{} {}", self.method, self.url);
         let (took, result) = timed(|| self.exchange());
         let (status, headers, body) = result.map_err(|broken| format!("{call}: {broken}"))?;
         Ok(Answer { status, headers, body, took, call })
+    }
+
+    fn wants_html(&self) -> bool {
+        let is_html = |(name, value): &(String, String)| {
+            name.eq_ignore_ascii_case("accept") && value.contains("text/html")
+        };
+        self.headers.iter().any(is_html)
     }
 
     fn exchange(self) -> Result<(u16, HeaderMap, Vec<u8>), ureq::Error> {
@@ -115,6 +134,14 @@ impl Call {
 }
 
 impl Answer {
+    /// An answer that nobody gave.
+    pub(crate) fn made(status: u16, kind: &str, body: &str) -> Answer {
+        let kind = kind.parse().expect("a header's value");
+        let headers = HeaderMap::from_iter([(ureq::http::header::CONTENT_TYPE, kind)]);
+        let (body, call) = (body.as_bytes().to_vec(), "made".to_owned());
+        Answer { status, headers, body, took: Duration::ZERO, call }
+    }
+
     /// The answer, which must have this status.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Answer {

@@ -10,6 +10,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of the harness")]
 
 mod client;
+pub(crate) mod described;
 mod mall;
 mod program;
 mod random;

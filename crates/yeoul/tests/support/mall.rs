@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::program::{signal, wait_at_most, yeoul};
 use super::shop::Marker;
-use super::{Answer, Call, SOON, now, pause};
+use super::{Answer, Call, SOON, described, now, pause};
 
 /// How long a start may take before the suite gives up on it; far above the promise.
 const START_AT_MOST: Duration = Duration::from_secs(40);
@@ -172,6 +172,11 @@ impl Mall {
     }
 
     fn known(ready: Value, process: Option<Process>) -> Mall {
+        described::begin(&ready, || {
+            let url = format!("{}/openapi.json", ready["gateway"].as_str().expect("a gateway"));
+            let answer = Call::new("GET", url).try_send_unseen().expect("an answer");
+            answer.expect(200).value()
+        });
         Mall { ready, process, admin_token: OnceLock::new(), marker: OnceLock::new() }
     }
 
@@ -257,6 +262,7 @@ impl Mall {
 impl Drop for Mall {
     /// A mall that is not ours is left as it was found: everything on, no faults, no open circuit.
     fn drop(&mut self) {
+        described::end(&self.ready);
         if self.process.is_some() || setting("YEOUL_BASE").is_none() {
             return;
         }

@@ -1,0 +1,190 @@
+//! Every answer that the suite sees, held against the mall's own description (`/openapi.json`): its
+//! path is known, its status listed, its body of the shape that is declared.
+//!
+//! It looks at what the gateway and the services of a running mall answer. What the gateway answers
+//! itself is not described ([`OWN`]), and a page that was asked for as HTML has no shape.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use serde_json::Value;
+
+use super::Answer;
+
+/// What the gateway answers itself, below paths that services have too.
+const OWN: [&str; 2] = ["/oauth/session", "/openapi.json"];
+/// What a service answers on its own port alone: order's copy of a product.
+const INSIDE: (&str, &str) = ("order", "/products/");
+const LISTENERS: [&str; 5] = ["gateway", "order", "product", "delivery", "account"];
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+static DOCUMENT: OnceLock<Value> = OnceLock::new();
+static BASES: Mutex<Vec<Base>> = Mutex::new(Vec::new());
+
+/// A listener of a running mall.
+#[derive(Clone)]
+struct Base {
+    listener: &'static str,
+    url: String,
+}
+
+/// What was sent, as far as it matters here.
+pub(super) struct Sent<'c> {
+    pub(super) method: &'c str,
+    pub(super) url: &'c str,
+    pub(super) wants_html: bool,
+}
+
+/// From now on the answers of this mall are looked at; `read` reads its description, once.
+pub(super) fn begin(ready: &Value, read: impl FnOnce() -> Value) {
+    DOCUMENT.get_or_init(read);
+    let mut bases = BASES.lock().unwrap_or_else(PoisonError::into_inner);
+    for listener in LISTENERS {
+        let url = ready[listener].as_str().unwrap_or_else(|| panic!("no {listener} in {ready}"));
+        bases.push(Base { listener, url: url.trim_end_matches('/').to_owned() });
+    }
+}
+
+/// Its addresses may be another's from now on.
+pub(super) fn end(ready: &Value) {
+    let ended = |base: &Base| ready[base.listener].as_str().map(|url| url.trim_end_matches('/'));
+    let mut bases = BASES.lock().unwrap_or_else(PoisonError::into_inner);
+    bases.retain(|base| ended(base) != Some(&base.url));
+}
+
+/// Holds an answer against the description.
+#[track_caller]
+pub(super) fn check(sent: &Sent<'_>, answer: &Answer) {
+    let bases = BASES.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = |base: &&Base| {
+        sent.url
+            .strip_prefix(&base.url)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let Some(base) = bases.iter().find(at).cloned() else { return };
+    drop(bases);
+    let path = sent.url[base.url.len()..].split('?').next().unwrap_or_default();
+    let Some(document) = DOCUMENT.get().filter(|_| METHODS.contains(&sent.method)) else { return };
+    if let Err(reason) = compare(document, &base, path, sent, answer) {
+        panic!("{} {}: {reason}: {} {}", sent.method, sent.url, answer.status, answer.text());
+    }
+}
+
+/// What is wrong with an answer of the gateway to the call of this method and path.
+pub(crate) fn compare_at(
+    document: &Value,
+    (method, path): (&str, &str),
+    answer: &Answer,
+) -> Result<(), String> {
+    let base = Base { listener: "gateway", url: String::new() };
+    compare(document, &base, path, &Sent { method, url: path, wants_html: false }, answer)
+}
+
+fn compare(
+    document: &Value,
+    base: &Base,
+    path: &str,
+    sent: &Sent<'_>,
+    answer: &Answer,
+) -> Result<(), String> {
+    let kind = answer.header("content-type").unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kind == "text/html" && sent.wants_html || is_own(document, base, path) {
+        return Ok(());
+    }
+    let method = if sent.method == "HEAD" { "get" } else { sent.method };
+    let operation = item(document, path).map(|item| &item[method.to_ascii_lowercase()]);
+    let Some(operation) = operation.filter(|operation| operation.is_object()) else {
+        let refused = answer.status >= 400;
+        return refused
+            .then_some(())
+            .ok_or_else(|| "what is done here is not described".to_owned());
+    };
+    let (status, range) = (answer.status.to_string(), format!("{}XX", answer.status / 100));
+    let response =
+        operation["responses"].get(&status).or_else(|| operation["responses"].get(&range));
+    let response = response.ok_or("the status is not listed")?;
+    let Some(content) = response["content"].as_object() else {
+        return answer.body.is_empty().then_some(()).ok_or_else(|| "there is a body".to_owned());
+    };
+    let fits = |known: &str| {
+        known == kind || known.strip_suffix('*').is_some_and(|it| kind.starts_with(it))
+    };
+    let declared = content.iter().find(|(known, _)| fits(known));
+    let (_, declared) =
+        declared.ok_or_else(|| format!("the media type is not listed: `{kind}`"))?;
+    if sent.method == "HEAD" || !kind.ends_with("json") {
+        return Ok(());
+    }
+    let body: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
+    fit(document, &declared["schema"], &body, "the body")
+}
+
+/// Whether it is answered by something that the description leaves out.
+fn is_own(document: &Value, base: &Base, path: &str) -> bool {
+    if base.listener != "gateway" {
+        return base.listener == INSIDE.0 && path.starts_with(INSIDE.1);
+    }
+    let first = |path: &str| path.split('/').nth(1).unwrap_or_default().to_owned();
+    let paths = document["paths"].as_object().expect("a description has paths");
+    OWN.contains(&path) || !paths.keys().any(|known| first(known) == first(path))
+}
+
+/// The most exact of the described paths that this is one of.
+fn item<'d>(document: &'d Value, path: &str) -> Option<&'d Value> {
+    let paths = document["paths"].as_object()?;
+    let matching = paths.iter().filter(|(known, _)| {
+        known.split('/').count() == path.split('/').count()
+            && known
+                .split('/')
+                .zip(path.split('/'))
+                .all(|(known, part)| known == part || (known.starts_with('{') && !part.is_empty()))
+    });
+    matching.min_by_key(|(known, _)| known.matches('{').count()).map(|(_, item)| item)
+}
+
+/// Whether `value` has this shape; `at` names it.
+fn fit(document: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let pointer = reference.strip_prefix('#').expect("a reference within");
+        let shape = document.pointer(pointer).ok_or_else(|| format!("no {reference}"))?;
+        return fit(document, shape, value, at);
+    }
+    if let Some(any) = schema["anyOf"].as_array() {
+        let fits = any.iter().any(|schema| fit(document, schema, value, at).is_ok());
+        return fits.then_some(()).ok_or_else(|| format!("{at} is none of {any:?}"));
+    }
+    let least = schema["minimum"].as_u64().unwrap_or_default();
+    let of_type = match schema["type"].as_str() {
+        None => return Ok(()),
+        Some("integer") => value.as_u64().is_some_and(|number| number >= least),
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("null") => value.is_null(),
+        Some("array") => value.is_array(),
+        Some("object") => value.is_object(),
+        Some(other) => return Err(format!("{at} has a type unknown here: {other}")),
+    };
+    if !of_type {
+        return Err(format!("{at} is not {schema}"));
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        fit(document, &schema["items"], item, &format!("{at}[{index}]"))?;
+    }
+    members(document, schema, value, at)
+}
+
+fn members(document: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        value.get(name).ok_or_else(|| format!("{at} has no {name}"))?;
+    }
+    for (name, member) in value.as_object().into_iter().flatten() {
+        match schema["properties"].get(name) {
+            Some(shape) => fit(document, shape, member, &format!("{at}.{name}"))?,
+            None if schema["additionalProperties"] == false => {
+                return Err(format!("{at} has a {name} that is not described"));
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! What delivery's port does, for the mall's description.
+
+use chassis::http::fields::Fields;
+use chassis::http::query::Query;
+
+use super::api::{Action, rows, search, wanted};
+use super::wire::DeliveryBody;
+use crate::edge;
+use crate::openapi::operation::{Described, Operation, Shape};
+use crate::settings::Name;
+
+/// Every row of the port's table.
+pub(crate) fn operations() -> Vec<Described> {
+    Described::all(Name::Delivery, rows(), Action::operation)
+}
+
+impl Action {
+    fn operation(self) -> Operation {
+        let delivery = || Shape::of::<DeliveryBody<'_>>("Delivery");
+        match self {
+            Action::List => Operation::new("One's deliveries; all of them for an administrator")
+                .query(Query::asked(edge::slice))
+                .shows("200", delivery().listed("deliveries")),
+            Action::FindByOrder => Operation::new("The delivery of an order")
+                .query(Query::asked(search))
+                .shows("200", delivery().listed("deliveries")),
+            Action::Read => Operation::new("A delivery").read(delivery()),
+            Action::Patch => Operation::new("Completes a delivery, or takes it back")
+                .json(Fields::asked(wanted))
+                .shows("200", delivery()),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! One operation of a service's port: what it takes and what it answers, in the reader's and the
+//! writer's own terms.
+
+use chassis::http::asked::{Asked, Kind};
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::schema::Schema;
+use crate::settings::Name;
+
+/// One row of a service's table.
+pub(crate) struct Described {
+    pub(crate) service: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) method: Method,
+    pub(crate) operation: Operation,
+}
+
+/// What it does.
+pub(crate) struct Operation {
+    summary: &'static str,
+    query: Vec<Asked>,
+    body: Taken,
+    answers: Vec<Answer>,
+    /// Whether refusals are RFC 6749's.
+    oauth: bool,
+}
+
+/// The body that is taken.
+enum Taken {
+    Nothing,
+    Json(Vec<Asked>),
+    Form,
+}
+
+/// What is answered where the operation is carried out.
+struct Answer {
+    status: &'static str,
+    media_type: &'static str,
+    shape: Option<Shape>,
+}
+
+/// A shape with the name that it has in the document.
+pub(crate) struct Shape {
+    name: String,
+    schema: Value,
+}
+
+/// Shapes by name, collected while operations are described.
+pub(crate) type Shapes = Map<String, Value>;
+
+const JSON: &str = "application/json";
+const PROBLEM: &str = "application/problem+json";
+
+impl Described {
+    /// Every row of a service's table.
+    pub(crate) fn all<A>(
+        service: Name,
+        rows: Vec<(&'static str, Method, A)>,
+        operation: fn(A) -> Operation,
+    ) -> Vec<Described> {
+        let described = |(path, method, action)| {
+            let operation = operation(action);
+            Described { service: service.as_str(), path, method, operation }
+        };
+        rows.into_iter().map(described).collect()
+    }
+
+    /// Whether this is what `service` does at `path`.
+    pub(crate) fn serves(&self, service: &str, path: &str, method: &str) -> bool {
+        self.service == service && self.path == path && self.method == method
+    }
+}
+
+impl Shape {
+    /// The shape of `T`, which has no other of this name beside it.
+    pub(crate) fn of<T: Schema>(name: &str) -> Shape {
+        Shape { name: name.to_owned(), schema: T::schema() }
+    }
+
+    /// A HAL list of these under `name` (what `chassis::http::hal` makes).
+    pub(crate) fn listed(self, name: &str) -> Shape {
+        let number = json!({ "type": "integer", "minimum": 0 });
+        let link = json!({
+            "type": "object",
+            "properties": { "href": { "type": "string" } },
+            "required": ["href"],
+        });
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "_embedded": {
+                    "type": "object",
+                    "properties": { name: { "type": "array", "items": self.schema } },
+                    "required": [name],
+                },
+                "_links": {
+                    "type": "object",
+                    "properties": { "self": link, "next": link, "prev": link },
+                    "required": ["self"],
+                },
+                "page": {
+                    "type": "object",
+                    "properties": {
+                        "size": number, "totalElements": number,
+                        "totalPages": number, "number": number,
+                    },
+                    "required": ["size", "totalElements", "totalPages", "number"],
+                },
+            },
+            "required": ["_embedded", "_links", "page"],
+            "additionalProperties": false,
+        });
+        Shape { name: format!("{}List", self.name), schema }
+    }
+
+    /// A shape that another specification lays down.
+    pub(crate) fn foreign(name: &str, schema: Value) -> Shape {
+        Shape { name: name.to_owned(), schema }
+    }
+}
+
+impl Operation {
+    /// An operation that takes nothing and answers nothing yet.
+    pub(crate) fn new(summary: &'static str) -> Operation {
+        let (query, answers) = (Vec::new(), Vec::new());
+        Operation { summary, query, body: Taken::Nothing, answers, oauth: false }
+    }
+
+    /// It reads these parameters of the query.
+    pub(crate) fn query(mut self, asked: Vec<Asked>) -> Operation {
+        self.query = asked;
+        self
+    }
+
+    /// It reads these members of a JSON object.
+    pub(crate) fn json(mut self, asked: Vec<Asked>) -> Operation {
+        self.body = Taken::Json(asked);
+        self
+    }
+
+    /// It reads a form, and refuses in the words of RFC 6749.
+    pub(crate) fn oauth(mut self) -> Operation {
+        self.body = Taken::Form;
+        self.oauth = true;
+        self
+    }
+
+    /// It answers `status` with `shape`.
+    pub(crate) fn shows(mut self, status: &'static str, shape: Shape) -> Operation {
+        self.answers.push(Answer { status, media_type: JSON, shape: Some(shape) });
+        self
+    }
+
+    /// It answers a GET, or 304 to whoever has it already.
+    pub(crate) fn read(self, shape: Shape) -> Operation {
+        self.shows("200", shape).empty("304")
+    }
+
+    /// It answers `status` without a body.
+    pub(crate) fn empty(mut self, status: &'static str) -> Operation {
+        self.answers.push(Answer { status, media_type: JSON, shape: None });
+        self
+    }
+
+    /// It answers 200 with bytes of this media type.
+    pub(crate) fn bytes(mut self, media_type: &'static str) -> Operation {
+        let shape = Some(Shape::foreign("Bytes", json!({})));
+        self.answers.push(Answer { status: "200", media_type, shape });
+        self
+    }
+
+    /// The operation as OpenAPI writes it; `path` names its parameters.
+    pub(crate) fn describe(self, path: &str, shapes: &mut Shapes) -> Value {
+        let mut responses = Map::new();
+        for answer in self.answers {
+            responses.insert(answer.status.to_owned(), answer.describe(shapes));
+        }
+        let mut refused = json!({ PROBLEM: { "schema": reference("Problem") } });
+        if self.oauth {
+            refused[JSON] = json!({ "schema": reference("OAuthError") });
+        }
+        for status in ["4XX", "5XX"] {
+            responses.insert(
+                status.to_owned(),
+                json!({ "description": "It is refused, or could not be done.", "content": refused }),
+            );
+        }
+        let mut parameters: Vec<Value> = in_path(path).collect();
+        parameters.extend(self.query.iter().map(parameter));
+        let mut operation = json!({ "summary": self.summary, "responses": responses });
+        if !parameters.is_empty() {
+            operation["parameters"] = Value::Array(parameters);
+        }
+        if let Some(body) = self.body.describe() {
+            operation["requestBody"] = body;
+        }
+        operation
+    }
+}
+
+impl Answer {
+    fn describe(self, shapes: &mut Shapes) -> Value {
+        let Some(Shape { name, schema }) = self.shape else {
+            return json!({ "description": "Done; there is nothing to show." });
+        };
+        let reference = reference(&name);
+        shapes.insert(name, schema);
+        json!({ "description": "Done.", "content": { self.media_type: { "schema": reference } } })
+    }
+}
+
+impl Taken {
+    fn describe(self) -> Option<Value> {
+        let (media_type, schema) = match self {
+            Taken::Nothing => return None,
+            Taken::Form => {
+                let text = json!({ "type": "string" });
+                let form = json!({ "type": "object", "additionalProperties": text });
+                ("application/x-www-form-urlencoded", form)
+            }
+            Taken::Json(asked) => (JSON, members(&asked)),
+        };
+        Some(json!({ "required": true, "content": { media_type: { "schema": schema } } }))
+    }
+}
+
+/// An object with what is asked for; whatever else it has is passed over.
+fn members(asked: &[Asked]) -> Value {
+    let properties: Map<String, Value> =
+        asked.iter().map(|it| (it.name.clone(), kind(&it.kind))).collect();
+    let required: Vec<&str> =
+        asked.iter().filter(|it| it.required).map(|it| it.name.as_str()).collect();
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
+fn kind(kind: &Kind) -> Value {
+    match kind {
+        Kind::Whole(range) => {
+            json!({ "type": "integer", "minimum": range.start(), "maximum": range.end() })
+        }
+        Kind::Text { chars_max: Some(max) } => json!({ "type": "string", "maxLength": max }),
+        Kind::Text { chars_max: None } => json!({ "type": "string" }),
+        Kind::Any => json!({}),
+    }
+}
+
+fn parameter(asked: &Asked) -> Value {
+    let schema = kind(&asked.kind);
+    json!({ "name": asked.name, "in": "query", "required": asked.required, "schema": schema })
+}
+
+fn in_path(path: &str) -> impl Iterator<Item = Value> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| {
+        let schema = json!({ "type": "string" });
+        json!({ "name": name, "in": "path", "required": true, "schema": schema })
+    })
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}

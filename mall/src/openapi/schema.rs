@@ -1,0 +1,161 @@
+//! The shape of what is written on the wire, from the types that write it.
+//!
+//! [`wire!`](crate::openapi::schema::wire) makes a struct together with its [`Schema`]: a member that
+//! is added to the one is in the other. Shapes are JSON Schema, as far as OpenAPI 3.1 needs it here.
+
+use serde_json::{Map, Value, json};
+
+/// What has a shape on the wire.
+pub(crate) trait Schema {
+    /// Whether the member may be null or absent.
+    const OPTIONAL: bool = false;
+
+    /// The shape.
+    fn schema() -> Value;
+}
+
+/// How the members of a struct are spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Case {
+    /// `productId`, as the mall writes them.
+    Camel,
+    /// `expires_in`, as RFC 6749 writes them.
+    Snake,
+}
+
+/// One member of an object.
+pub(crate) struct Member {
+    pub(crate) name: &'static str,
+    pub(crate) optional: bool,
+    pub(crate) schema: Value,
+}
+
+/// A struct that is written as JSON, and its shape.
+macro_rules! wire {
+    ($case:ident $text:literal:
+     $(#[$meta:meta])* $vis:vis struct $name:ident $(<$life:lifetime>)? {
+        $($(#[$member_meta:meta])* $member_vis:vis $member:ident: $kind:ty,)*
+    }) => {
+        $(#[$meta])*
+        #[derive(serde::Serialize)]
+        #[serde(rename_all = $text)]
+        $vis struct $name $(<$life>)? {
+            $($(#[$member_meta])* $member_vis $member: $kind,)*
+        }
+
+        impl $(<$life>)? $crate::openapi::schema::Schema for $name $(<$life>)? {
+            fn schema() -> serde_json::Value {
+                use $crate::openapi::schema::{Case, Member, Schema, object};
+                object(Case::$case, vec![$(Member {
+                    name: stringify!($member),
+                    optional: <$kind as Schema>::OPTIONAL,
+                    schema: <$kind as Schema>::schema(),
+                }),*])
+            }
+        }
+    };
+}
+pub(crate) use wire;
+
+/// An object with these members and no others.
+pub(crate) fn object(case: Case, members: Vec<Member>) -> Value {
+    let spelled = |name: &str| case.spelled(name);
+    let required: Vec<String> =
+        members.iter().filter(|it| !it.optional).map(|it| spelled(it.name)).collect();
+    let properties: Map<String, Value> =
+        members.into_iter().map(|it| (spelled(it.name), it.schema)).collect();
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+impl Case {
+    fn spelled(self, name: &str) -> String {
+        if self == Case::Snake {
+            return name.to_owned();
+        }
+        let mut words = name.split('_');
+        let first = words.next().unwrap_or_default().to_owned();
+        words.fold(first, |text, word| {
+            let (initial, rest) = word.split_at(word.len().min(1));
+            text + &initial.to_ascii_uppercase() + rest
+        })
+    }
+}
+
+impl Schema for u64 {
+    fn schema() -> Value {
+        json!({ "type": "integer", "minimum": 0 })
+    }
+}
+
+impl Schema for bool {
+    fn schema() -> Value {
+        json!({ "type": "boolean" })
+    }
+}
+
+impl Schema for str {
+    fn schema() -> Value {
+        json!({ "type": "string" })
+    }
+}
+
+impl Schema for String {
+    fn schema() -> Value {
+        str::schema()
+    }
+}
+
+impl<T: Schema + ?Sized> Schema for &T {
+    fn schema() -> Value {
+        T::schema()
+    }
+}
+
+impl<T: Schema> Schema for [T] {
+    fn schema() -> Value {
+        json!({ "type": "array", "items": T::schema() })
+    }
+}
+
+impl<T: Schema> Schema for Option<T> {
+    const OPTIONAL: bool = true;
+
+    fn schema() -> Value {
+        json!({ "anyOf": [T::schema(), { "type": "null" }] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    wire! {
+        Camel "camelCase":
+        /// Something of every kind.
+        struct Sample<'a> {
+            order_id: u64,
+            names: &'a [String],
+            last_of_all: Option<&'a str>,
+            deleted: bool,
+        }
+    }
+
+    #[test]
+    fn a_struct_has_the_shape_that_it_is_written_in() {
+        let schema = Sample::schema();
+        let sample = Sample { order_id: 1, names: &[], last_of_all: None, deleted: false };
+        let written = serde_json::to_value(&sample).expect("JSON");
+        let members = |value: &Value| -> Vec<String> {
+            value.as_object().expect("an object").keys().cloned().collect()
+        };
+        assert_eq!(members(&written), members(&schema["properties"]));
+        assert_eq!(schema["required"], json!(["orderId", "names", "deleted"]));
+        assert_eq!(schema["properties"]["names"]["items"], json!({ "type": "string" }));
+        assert_eq!(schema["additionalProperties"], false);
+    }
+}
