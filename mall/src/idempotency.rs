@@ -1,9 +1,13 @@
 //! `Idempotency-Key`: the same command twice is carried out once and answered alike.
 //!
-//! A key is remembered with the row it created, in the same transaction, so that there is no moment
-//! in which one exists without the other. What is running is known in memory alone and only to say
-//! 409 early; the transaction looks again, so a caller that went away and came back cannot slip
-//! through between the two.
+//! 1. **Claimed.** While a command runs its key is in memory ([`Running`]), and a second call with it
+//!    is 409. That is only to say so early: a restart forgets it, and a caller that goes away frees it
+//!    while its write may still be on its way.
+//! 2. **Looked up** in the transaction that carries the command out: an answer that is there is given
+//!    again, one to another body makes the key spent (422). This look is the one that counts, since
+//!    the writer carries transactions out one after the other.
+//! 3. **Remembered** with the row that the command made, in that same transaction: there is no moment
+//!    in which one exists without the other. Only what succeeded is; a refusal rolls all of it back.
 //!
 //! It does not know the commands: it keeps a finished answer's parts as they were sent.
 
@@ -26,7 +30,7 @@ pub(crate) const KEY_BYTES_MAX: usize = 255;
 /// Answers a service remembers; older ones are forgotten first.
 pub(crate) const REMEMBERED_MAX: u64 = 100_000;
 
-/// Commands with a key that may run at once; one more is told to come back.
+/// Commands with a key that may run at once; one more is 503.
 const RUNNING_MAX: usize = 10_000;
 
 const HEADER: &str = "idempotency-key";
@@ -65,7 +69,7 @@ pub(crate) enum Seen {
     Nothing,
     /// The command was answered so.
     Answered(Remembered),
-    /// Another command was answered: 422, once nothing else is to be said against this one.
+    /// Another command was answered: 422, unless this one is refused for something else.
     Spent,
 }
 
@@ -73,7 +77,7 @@ pub(crate) enum Seen {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Running(Arc<Mutex<HashSet<Identity>>>);
 
-/// Holds one key while its command runs.
+/// Keeps one key claimed while its command runs.
 #[derive(Debug)]
 pub(crate) struct Claim {
     running: Running,
@@ -90,6 +94,7 @@ impl Once {
     ) -> Result<Option<Once>, Problem> {
         let mut keys = headers.get_all(HEADER).iter();
         let Some(key) = keys.next() else { return Ok(None) };
+        // Two values are no key: which of them would be the one is anybody's guess.
         let text = key.to_str().ok().filter(|_| keys.next().is_none());
         let Some(key) = text.filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX) else {
             let reason = format!("must be one value of 1 to {KEY_BYTES_MAX} printable characters");
@@ -137,8 +142,8 @@ impl Remembered {
         *response.status_mut() = if created { StatusCode::CREATED } else { StatusCode::OK };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let places = [(LOCATION, self.location), (POSITION, self.position), (ETAG, self.etag)];
-        for (name, value) in places.into_iter().filter(|(_, value)| !value.is_empty()) {
+        let named = [(LOCATION, self.location), (POSITION, self.position), (ETAG, self.etag)];
+        for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {
             headers.insert(name, HeaderValue::try_from(value).expect("a path, a token and a tag"));
         }
         response
@@ -169,6 +174,7 @@ impl Drop for Claim {
 
 /// The same for bodies that say the same: member order and spacing are of no meaning in JSON.
 fn fingerprint(body: &[u8]) -> [u8; 32] {
+    // Members of an object are kept sorted, so that writing them again is canonical.
     let canonical = serde_json::from_slice::<serde_json::Value>(body);
     canonical
         .map_or_else(|_| Sha256::digest(body), |value| Sha256::digest(value.to_string()))

@@ -33,6 +33,7 @@ mod edge;
 mod error;
 mod idempotency;
 mod listed;
+mod named;
 
 #[cfg(test)]
 mod simulation;

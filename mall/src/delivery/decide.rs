@@ -3,6 +3,8 @@
 //! An order that ended before it was confirmed leaves a tombstone, so that a confirmation that comes
 //! late, or again, creates nothing.
 
+use crate::named::named;
+
 /// What delivery has of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Have {
@@ -89,23 +91,14 @@ pub(super) fn transition(state: State, wanted: State) -> Transition {
     }
 }
 
-impl State {
-    /// The state's name, which is also that of the event that leads to it.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            State::Started => "DeliveryStarted",
-            State::Completed => "DeliveryCompleted",
-            State::Cancelled => "DeliveryCancelled",
-            State::Returned => "DeliveryReturned",
-        }
+// A state's name is also that of the event that leads to it.
+named! {
+    State {
+        Started => "DeliveryStarted",
+        Completed => "DeliveryCompleted",
+        Cancelled => "DeliveryCancelled",
+        Returned => "DeliveryReturned",
     }
-
-    /// The state of that name.
-    pub(super) fn parse(text: &str) -> Option<State> {
-        State::ALL.into_iter().find(|state| state.as_str() == text)
-    }
-
-    const ALL: [State; 4] = [State::Started, State::Completed, State::Cancelled, State::Returned];
 }
 
 #[cfg(test)]
@@ -131,8 +124,8 @@ mod tests {
     #[test]
     fn only_the_next_step_is_allowed_and_the_same_step_again_is_fine() {
         use State as S;
-        for state in S::ALL {
-            for wanted in S::ALL {
+        for &state in S::ALL {
+            for &wanted in S::ALL {
                 let allowed = matches!(
                     (state, wanted),
                     (S::Started, S::Completed) | (S::Completed, S::Returned)
@@ -150,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_state_reads_back_as_itself() {
-        for state in State::ALL {
+        for &state in State::ALL {
             assert_eq!(State::parse(state.as_str()), Some(state));
         }
         assert_eq!(State::parse("Delivered"), None);

@@ -3,6 +3,8 @@
 //! An order is decided upon by what its own row says and nothing else; whatever is not named as a
 //! change below changes nothing, which is what makes a second delivery of an event harmless.
 
+use crate::named::named;
+
 /// Why an order without stock was cancelled, as its customer reads it.
 pub(super) const OUT_OF_STOCK: &str = "out of stock";
 
@@ -108,22 +110,12 @@ pub(super) fn is_refused(asks_first: bool, stock: u64, quantity: u64) -> bool {
     asks_first && stock < quantity
 }
 
-impl State {
-    /// The state's name in bodies and rows.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            State::Pending => "PENDING",
-            State::Placed => "OrderPlaced",
-            State::Cancelled => "OrderCancelled",
-            State::Rejected => "OrderRejected",
-        }
-    }
-
-    /// The state of that name.
-    pub(super) fn parse(text: &str) -> Option<State> {
-        [State::Pending, State::Placed, State::Cancelled, State::Rejected]
-            .into_iter()
-            .find(|state| state.as_str() == text)
+named! {
+    State {
+        Pending => "PENDING",
+        Placed => "OrderPlaced",
+        Cancelled => "OrderCancelled",
+        Rejected => "OrderRejected",
     }
 }
 

@@ -81,7 +81,7 @@ impl Edit {
         }
     }
 
-    /// `product` with what this names in place of what was there.
+    /// PATCH: `product` with what this names in place of what was there.
     pub(super) fn laid_over(self, product: Product) -> Product {
         Product {
             name: self.name.unwrap_or(product.name),
@@ -94,7 +94,7 @@ impl Edit {
         }
     }
 
-    /// `product` as nothing but what this names.
+    /// PUT: `product` as nothing but what this names; only its id and its count of changes stay.
     pub(super) fn in_place_of(self, product: &Product) -> Product {
         let Product { id, version, .. } = *product;
         Product { id, version, ..self.into_product() }
@@ -105,6 +105,7 @@ impl Edit {
 pub(super) fn restocked(mut fields: Fields) -> Result<u64, Problem> {
     fields.require("quantity");
     let quantity = fields.whole("quantity", 1..=RESTOCK_MAX);
+    // Every mistake is known by now; past this line the number is there and in range.
     fields.finish()?;
     Ok(quantity.expect("required and in range, or finished with a problem"))
 }
@@ -158,6 +159,7 @@ fn options(fields: &mut Fields) -> Option<Vec<Choice>> {
         fields.note("options", reason, Some(OPTIONS_MAX.into()));
         return None;
     }
+    // One mistake of any choice is a mistake of the whole member: the client names one field.
     let choices: Option<Vec<Choice>> =
         (1..).zip(&items).map(|(number, item)| choice(number, item)).collect();
     if choices.is_none() {

@@ -1,8 +1,15 @@
 //! Whether an order gets its goods: one decision an order, kept for ever.
 //!
 //! The decision row is the tombstone: an order that was decided upon is never decided again,
-//! whatever is delivered twice, late or in another order. Stock comes back only from `Taken`, and
-//! that state is left by giving back.
+//! whatever is delivered twice, late or in another order.
+//!
+//! 1. The first event of an order decides: placed, it is `Taken` or `OutOfStock`; ended, it is `Ended`
+//!    and a placement that comes later takes nothing. A return cannot be first and waits.
+//! 2. Only `Taken` leads on, once: whichever of cancellation and return comes first gives the pieces
+//!    back, and the other finds `GivenBack`.
+//! 3. Everything else is what an event does that was delivered again: nothing.
+
+use crate::named::named;
 
 /// What was decided about an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,22 +85,12 @@ impl Step {
     }
 }
 
-impl Decision {
-    /// The decision's name in rows.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Decision::Taken => "taken",
-            Decision::OutOfStock => "out-of-stock",
-            Decision::GivenBack => "given-back",
-            Decision::Ended => "ended",
-        }
-    }
-
-    /// The decision of that name.
-    pub(super) fn parse(text: &str) -> Option<Decision> {
-        [Decision::Taken, Decision::OutOfStock, Decision::GivenBack, Decision::Ended]
-            .into_iter()
-            .find(|decision| decision.as_str() == text)
+named! {
+    Decision {
+        Taken => "taken",
+        OutOfStock => "out-of-stock",
+        GivenBack => "given-back",
+        Ended => "ended",
     }
 }
 

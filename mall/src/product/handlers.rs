@@ -45,6 +45,12 @@ impl Handler for OnDelivery {
     }
 }
 
+/// Decides about an order by one report of it.
+///
+/// 1. What was decided before is read: it is the one thing that makes a second delivery harmless.
+/// 2. The stock is looked at only for a placement; what comes back is what the row says was taken.
+/// 3. The decision's row is written before the stock changes and the events go out, all of it in the
+///    transaction of the inbox: the decision, its effect and its report are one.
 fn on_order(write: &mut Write<'_>, event: &Event, report: Report) -> Result<(), Failure> {
     let order: OfOrder = event.decode()?;
     let before = store::decided(write.sql(), order.order_id)?;
@@ -60,6 +66,7 @@ fn on_order(write: &mut Write<'_>, event: &Event, report: Report) -> Result<(), 
         Report::Returned => Input::Returned,
     };
     let step = step(before.map(|it| it.decision), input);
+    // Refused, so that it is parked with what follows of this order, and tried again after it.
     if step == Step::TooEarly {
         return Err(Failure::Handler(format!("not placed here yet. order=`{}`", order.order_id)));
     }
@@ -77,6 +84,7 @@ fn apply(
     stock: &Stock,
     cause: &Cause,
 ) -> Result<(), Error> {
+    // A product that is gone from the table has no stock to change; the decision stands all the same.
     let (kind, changed) = match (step, product) {
         (Step::Take, Some(product)) => {
             product.stock -= stock.quantity;
@@ -89,6 +97,7 @@ fn apply(
         (Step::Refuse, _) => ("ProductOutOfStock", None),
         _ => return Ok(()),
     };
+    // The order's event goes out first: whoever follows both sees the reason before its effect.
     let sequence = store::next_sequence(write.sql(), stock.order_id)?;
     write.publish(Draft::new(kind, stock.order_id, sequence, stock, cause))?;
     if let Some(product) = changed {

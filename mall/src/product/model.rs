@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::named::named;
 use crate::openapi::schema::wire;
 
 /// One product.
@@ -48,18 +49,10 @@ impl Product {
     }
 }
 
-impl Policy {
-    /// The policy's name.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Policy::Reject => "reject",
-            Policy::Cancel => "cancel",
-        }
-    }
-
-    /// The policy of that name.
-    pub(super) fn parse(text: &str) -> Option<Policy> {
-        [Policy::Reject, Policy::Cancel].into_iter().find(|policy| policy.as_str() == text)
+named! {
+    Policy {
+        Reject => "reject",
+        Cancel => "cancel",
     }
 }
 
