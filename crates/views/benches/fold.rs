@@ -1,10 +1,11 @@
 //! Measures the fold of the mall's my page, and look-ups of cached pages, on this machine.
 //!
-//! `cargo run --release -p yeoul-views --example fold -- [ORDERS]`: each order is placed, confirmed,
+//! `cargo bench -p yeoul-views --bench fold -- [ORDERS]`: each order is placed, confirmed,
 //! delivered, and changes its product; batches as subscriptions make them, each synced to disk.
-//! The time of the processor is the writer's, the clock's is of everything.
-#![expect(clippy::print_stdout, reason = "what an example prints is its purpose")]
-#![expect(clippy::disallowed_methods, reason = "an example measures with the bare clock")]
+//! The time of the processor is the writer's, the clock's is of everything. Run as a test it folds
+//! a few orders and looks up a few pages, so that it keeps working.
+#![expect(clippy::print_stdout, reason = "what a bench prints is its purpose")]
+#![expect(clippy::disallowed_methods, reason = "a bench measures with the bare clock")]
 
 #[path = "../tests/views/mall.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
@@ -19,13 +20,21 @@ use yeoul_views::Encoding;
 
 const BATCH: usize = events::subscription::BATCH_MAX;
 const OWNERS: u64 = 10_000;
-const LOOKUPS: u32 = 2_000_000;
+
+/// Orders folded, and look-ups of a cached page.
+struct Load {
+    orders: u64,
+    lookups: u32,
+}
+
+const BENCH: Load = Load { orders: 100_000, lookups: 2_000_000 };
+const TEST: Load = Load { orders: 100, lookups: 100 };
 
 /// The kernel's unit of processor time, 1/100 s.
 const TICKS: f64 = 100.0;
 
 fn main() {
-    let orders = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(100_000);
+    let Load { orders, lookups: times } = load(std::env::args().skip(1));
     let mall = Mall::new();
     for (what, first) in [("empty tables", 1), ("as many rows before", orders + 1)] {
         let batches = batches(first, first + orders - 1);
@@ -36,7 +45,15 @@ fn main() {
         let rate = events as f64 / spent.as_secs_f64();
         println!("fold, {what}: {rate:.0} events/s, {each:.1} us of processor an event");
     }
-    lookups(&mall);
+    lookups(&mall, times);
+}
+
+/// `cargo bench` says `--bench` after what else it was given, `cargo test` does not.
+fn load(arguments: impl Iterator<Item = String>) -> Load {
+    let arguments: Vec<String> = arguments.collect();
+    let usual = if arguments.iter().any(|it| it == "--bench") { BENCH } else { TEST };
+    let orders = arguments.iter().find_map(|it| it.parse().ok()).unwrap_or(usual.orders);
+    Load { orders, ..usual }
 }
 
 /// Topic after topic in turn, a batch of each.
@@ -71,17 +88,17 @@ fn fold(mall: &Mall, batches: Vec<Vec<Event>>) -> Duration {
     start.elapsed()
 }
 
-fn lookups(mall: &Mall) {
+fn lookups(mall: &Mall, times: u32) {
     let (page, locale) = (mall.my_page(), mall.views.locale("ko").expect("a locale"));
     let get = || mall.views.html(&page, "c1@uengine.org", locale, Encoding::Br).expect("a page");
     let start = Instant::now();
     let body = get();
     println!("html, rendered: {:?} ({} bytes)", start.elapsed(), body.body.len());
     let start = Instant::now();
-    for _ in 0..LOOKUPS {
+    for _ in 0..times {
         std::hint::black_box(get());
     }
-    println!("html, cached: {:?} a look-up", start.elapsed() / LOOKUPS);
+    println!("html, cached: {:?} a look-up", start.elapsed() / times);
 }
 
 /// Seconds this process has had of a processor.
