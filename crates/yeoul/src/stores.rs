@@ -15,10 +15,14 @@ use events::{Database, Topic, relay, subscription};
 use tokio::sync::watch;
 use views::Views;
 
+use crate::exit::Failure;
+
 /// The log's folder.
 pub(crate) const LOG: &str = "log";
 /// The views' folder.
 pub(crate) const VIEWS: &str = "mypage";
+/// What describes a backup; without it there is none.
+pub(crate) const MANIFEST: &str = "backup.json";
 /// How deep stores may lie.
 const DEPTH_MAX: usize = 8;
 
@@ -59,6 +63,16 @@ pub(crate) fn of_subscription(data: &Path, name: &str) -> Option<PathBuf> {
     let placed = |path: &PathBuf| upkeep::subscriptions(path).is_ok_and(|all| all.contains(name));
     let service = name.split_once('.').map_or(name, |(service, _)| service);
     databases(data).into_iter().find(placed).or_else(|| of_service(data, service))
+}
+
+/// Refuses a folder that is a backup: whoever wrote there would give numbers again that were
+/// acknowledged after its moment, and spoil it.
+pub(crate) fn must_be_no_backup(data: &Path) -> Result<(), Failure> {
+    if !data.join(MANIFEST).exists() {
+        return Ok(());
+    }
+    let says = format!("a backup, not a data folder. folder=`{}`", data.display());
+    Err(Failure::environment(says, "make one of it: `yeoul restore DIR --data NEW`"))
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

@@ -174,6 +174,19 @@ fn a_backup_that_is_not_whole_is_restored_by_nobody() {
             bytes[at] ^= 1;
             fs::write(file, bytes)
         }),
+        ("another mode", |copy| {
+            let file = copy.join("backup.json");
+            let described = fs::read_to_string(&file)?;
+            let other = described.replacen("\"mode\": 384", "\"mode\": 388", 1);
+            assert_ne!(described, other, "a key is its owner's alone");
+            fs::write(file, other)
+        }),
+        ("a file is not described", |copy| {
+            let file = copy.join("backup.json");
+            let mut described: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
+            described["files"].as_array_mut().expect("files").pop();
+            fs::write(file, described.to_string())
+        }),
         ("cut short", |copy| {
             let file = copy.join("mypage/views.db");
             let bytes = fs::read(&file)?;
@@ -187,8 +200,42 @@ fn a_backup_that_is_not_whole_is_restored_by_nobody() {
         assert!(!new.exists(), "{name}: something was written");
     }
     restore(&place.path().join("nosuch")).expect(3);
+    let inside = copy.join("new");
+    run(&["restore", text(&copy), "--data", text(&inside)]).expect(1);
     restore(&copy).expect(0);
     restore(&copy).expect(3);
+}
+
+#[test]
+fn a_backup_is_no_data_folder() {
+    let Some((mall, ..)) = with_an_order() else { return };
+    let place = Folder::new();
+    let copy = place.path().join("copy");
+    run(&["backup", text(&copy), "--data", text(&mall.folder().data())]).expect(0);
+    let start = ["mall", "--data", text(&copy), "--listen", "127.0.0.1:0", "--json"];
+    let of_it = place.path().join("of-it");
+    for refused in [run(&start), run(&["backup", text(&of_it), "--data", text(&copy)])] {
+        assert_eq!((refused.code, refused.stdout.as_str()), (3, ""), "{refused:?}");
+        assert!(refused.last_word().contains("yeoul restore"), "{}", refused.stderr);
+    }
+    assert!(!of_it.exists());
+    run(&["restore", text(&copy), "--data", text(&place.data())]).expect(0);
+}
+
+#[test]
+fn what_a_killed_backup_left_is_removed_by_the_next_one() {
+    let Some((mall, ..)) = with_an_order() else { return };
+    let place = Folder::new();
+    let (copy, left) = (place.path().join("copy"), place.path().join(".copy.unfinished-1"));
+    let held = place.path().join(".copy.unfinished-2");
+    for folder in [&left, &held] {
+        fs::create_dir_all(folder.join("order")).expect("a folder");
+    }
+    let lock = fs::File::open(&held).expect("a folder");
+    lock.lock().expect("a lock");
+    run(&["backup", text(&copy), "--data", text(&mall.folder().data())]).expect(0);
+    assert!(!left.exists(), "nobody is at it any more");
+    assert!(held.exists(), "somebody is at it");
 }
 
 #[test]

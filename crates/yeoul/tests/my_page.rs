@@ -734,7 +734,12 @@ fn the_aliases_list_ones_own_rows() {
         (&json!(who.id), &json!("Ann"), &json!("Here 1"))
     );
     assert_eq!(user["mileage"], 1_000);
-    for path in [format!("/mypage/order/{}", who.id), format!("/users/{}", who.id)] {
+    let mileage = format!("/mypage/mileage/{}", who.id);
+    let counted = MALL.get(&mileage).bearer(&who.token).send().expect(200).value();
+    assert_eq!(counted, json!({"userId": who.id, "mileage": 1_000}));
+    assert_eq!(MALL.at("mypage", "GET", &mileage).send().expect(200).value(), counted);
+    for path in [format!("/mypage/order/{}", who.id), format!("/users/{}", who.id), mileage.clone()]
+    {
         MALL.get(&path).bearer(&other.token).send().problem(404);
         MALL.get(&path).bearer(MALL.admin()).send().problem(404);
     }

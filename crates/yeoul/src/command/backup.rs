@@ -28,6 +28,7 @@ pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     let (data, target) = (&args.place.data, &args.folder);
     files::must_be_free(target)?;
     files::must_be_outside(data, target)?;
+    stores::must_be_no_backup(data)?;
     // Beside a running process its lock is its own; a resting folder is held meanwhile.
     let running = Folder::holder(data).is_some();
     let stores = stores::databases(data);
@@ -55,6 +56,7 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<(), Failure> {
     let manifest = Manifest::read(source)?;
     manifest.verify(source)?;
     files::must_be_free(target)?;
+    files::must_be_outside(source, target)?;
     let unfinished = Unfinished::beside(target)?;
     manifest.copy(source, unfinished.path()).map_err(files::disk)?;
     for store in stores::databases(unfinished.path()) {
@@ -81,7 +83,7 @@ fn copy(data: &Path, stores: &[PathBuf], to: &Path) -> Result<(), Failure> {
     })?;
     for store in stores {
         let place = files::place(data, store, to).map_err(files::disk)?;
-        cut.copy(store, &place).map_err(files::hurt)?;
+        cut.copy(store, &place).map_err(files::store)?;
         fs::File::open(&place).and_then(|file| file.sync_all()).map_err(files::disk)?;
     }
     // Keys and the like are written once, when a folder is new: they have no moment.

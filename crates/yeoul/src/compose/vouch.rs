@@ -20,8 +20,9 @@ const ADVICE: &str = "these files do not belong together, as when a folder is co
 /// Reads files whole that nobody can vouch for.
 ///
 /// # Errors
-/// What is hurt in them: the environment.
+/// What is hurt in them, or that they are a backup's: the environment.
 pub(crate) async fn before_opening(data: &Path) -> Result<(), Failure> {
+    stores::must_be_no_backup(data)?;
     if !note::is_doubtful(data) {
         return Ok(());
     }

@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::exit::Failure;
+use crate::stores::MANIFEST;
 use crate::stores::note::NOTE;
 
-/// What describes a backup; without it there is none.
-const MANIFEST: &str = "backup.json";
 /// The shape of the description.
 const FORMAT: u32 = 1;
 /// The engine's files beside a store, which a copy of the store does not need.
@@ -28,6 +27,8 @@ pub(super) struct Manifest {
     /// The moment of the cut.
     pub(super) made: String,
     files: Vec<Described>,
+    /// The SHA-256 of all of the above: what describes the rest is checked like the rest.
+    sha256: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,6 +43,8 @@ struct Described {
 pub(super) struct Unfinished {
     path: PathBuf,
     finished: bool,
+    /// Its lock: a folder that nobody holds was left behind by a process that was killed.
+    _held: File,
 }
 
 /// Refuses a place where something is.
@@ -57,7 +60,7 @@ pub(super) fn must_be_free(target: &Path) -> Result<(), Failure> {
     Err(Failure::environment(says, "name another folder, or empty this one first"))
 }
 
-/// A backup inside the folder it is of would be in the next one.
+/// A copy inside the folder it is of would be in the next one.
 pub(super) fn must_be_outside(data: &Path, target: &Path) -> Result<(), Failure> {
     let absolute = |path| std::path::absolute(path).map_err(disk);
     if !absolute(target)?.starts_with(absolute(data)?) {
@@ -70,19 +73,22 @@ pub(super) fn must_be_outside(data: &Path, target: &Path) -> Result<(), Failure>
 impl Unfinished {
     /// A folder beside `target`, on the same disk, that only this user can read.
     pub(super) fn beside(target: &Path) -> Result<Unfinished, Failure> {
-        let make = || -> io::Result<PathBuf> {
+        let make = || -> io::Result<Unfinished> {
             let target = std::path::absolute(target)?;
             let name =
                 target.file_name().ok_or_else(|| io::Error::other("no name for a folder"))?;
             let parent = target.parent().unwrap_or(Path::new("/"));
             fs::create_dir_all(parent)?;
-            let own = format!(".{}.unfinished-{}", name.to_string_lossy(), std::process::id());
-            let path = parent.join(own);
+            let ours = format!(".{}.unfinished-", name.to_string_lossy());
+            clear(parent, &ours)?;
+            let path = parent.join(format!("{ours}{}", std::process::id()));
             fs::create_dir(&path)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
-            Ok(path)
+            let held = File::open(&path)?;
+            held.lock()?;
+            Ok(Unfinished { path, finished: false, _held: held })
         };
-        make().map(|path| Unfinished { path, finished: false }).map_err(disk)
+        make().map_err(disk)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -105,6 +111,22 @@ impl Unfinished {
     }
 }
 
+/// Removes what killed processes left in the making of the same folder: it is as large as the data,
+/// and holds its keys.
+fn clear(parent: &Path, ours: &str) -> io::Result<()> {
+    for entry in fs::read_dir(parent)? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(ours) {
+            continue;
+        }
+        let left = File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
+        if left {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if !self.finished {
@@ -123,8 +145,15 @@ impl Manifest {
             let path = relative(folder, &path)?;
             Ok(Described { path, bytes, sha256, mode })
         };
-        let files = all(folder)?.into_iter().map(describe).collect::<io::Result<_>>()?;
-        Ok(Manifest { format: FORMAT, made: made.to_owned(), files })
+        let files: Vec<Described> =
+            all(folder)?.into_iter().map(describe).collect::<io::Result<_>>()?;
+        let sha256 = own_digest(made, &files)?;
+        Ok(Manifest { format: FORMAT, made: made.to_owned(), files, sha256 })
+    }
+
+    fn is_sound(&self) -> bool {
+        let own = own_digest(&self.made, &self.files);
+        self.format == FORMAT && own.is_ok_and(|own| own == self.sha256)
     }
 
     /// How many files and bytes it describes.
@@ -144,7 +173,7 @@ impl Manifest {
             Failure::environment(says, "name a folder that `yeoul backup` has finished")
         })?;
         match serde_json::from_slice::<Manifest>(&text) {
-            Ok(manifest) if manifest.format == FORMAT => Ok(manifest),
+            Ok(manifest) if manifest.is_sound() => Ok(manifest),
             _ => Err(unusable(&format!("`{MANIFEST}` describes no backup this program knows"))),
         }
     }
@@ -234,12 +263,25 @@ fn digest(path: &Path) -> io::Result<(u64, String)> {
         hash.update(&part[..count]);
         bytes += count as u64;
     }
-    let digest = hash.finalize();
-    Ok((bytes, digest.iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok((bytes, hex(hash)))
+}
+
+fn own_digest(made: &str, files: &[Described]) -> io::Result<String> {
+    let described = serde_json::to_vec(&(FORMAT, made, files))?;
+    Ok(hex(Sha256::new_with_prefix(described)))
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn disk(error: io::Error) -> Failure {
     Failure::environment(error, "make room, or see to the folder's rights, and try again")
+}
+
+/// What a copy of a store met: a full disk is cured otherwise than a hurt file.
+pub(super) fn store(error: events::Error) -> Failure {
+    if error.is_environment() { disk(io::Error::other(error)) } else { hurt(error) }
 }
 
 pub(super) fn hurt(error: impl std::fmt::Display) -> Failure {
