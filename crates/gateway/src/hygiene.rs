@@ -168,10 +168,19 @@ fn name_others(headers: &HeaderMap, gone: &mut Vec<HeaderName>) {
         for name in value.split(|byte| *byte == b',') {
             // A name that is not among the headers is passed over before it is kept anywhere: there
             // may be as many as a head has room for.
-            let name = HeaderName::from_bytes(name.trim_ascii()).ok();
+            let name = HeaderName::from_bytes(meant(name)).ok();
             gone.extend(name.filter(|name| headers.contains_key(name) && may_be_named(name)));
         }
     }
+}
+
+/// The name in a member of `Connection`, where there is more than a name: quoted, or with something
+/// behind it. Others may read a name there, so it is one here.
+fn meant(member: &[u8]) -> &[u8] {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let begins = member.iter().position(is_token).unwrap_or(member.len());
+    let name = &member[begins..];
+    &name[..name.iter().position(|byte| !is_token(byte)).unwrap_or(name.len())]
 }
 
 /// Whether `Connection` may take a header away.

@@ -16,6 +16,7 @@ mod attempt;
 mod deadlines;
 mod download;
 mod failure;
+mod head;
 mod link;
 mod patience;
 mod pool;
@@ -30,10 +31,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chassis::clock;
-use chassis::http::problem::PROXY_STATUS;
 use chassis::http::{Body, Client, Inbound, Problem, Response, Trace};
 use guard::breaker::Outcome;
-use http::header::{CONTENT_TYPE, VARY};
+use http::header::VARY;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
@@ -333,13 +333,13 @@ async fn answer(
     idle: Duration,
 ) -> Result<Response, Failure> {
     let (parts, body) = response.into_parts();
-    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-        // Nobody asked for it.
+    // Protocols are switched for nobody.
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS || !head::is_framed(&parts.headers, &body) {
         held.verdict.take().into_iter().for_each(|it| it.tell(Outcome::Failure, clock::now()));
         return Err(Failure::Nonsense);
     }
-    let failed = parts.status.is_server_error() && !is_passed_on(&parts.headers);
-    let endless = is_endless(&parts.headers);
+    let failed = parts.status.is_server_error() && !head::is_passed_on(&parts.headers);
+    let endless = head::is_endless(&parts.headers);
     // What the body will do changes nothing of a failure, and is not waited for where others wait.
     let at_head = |verdict: &mut Verdict| failed || endless || verdict.is_probe();
     if let Some(verdict) = held.verdict.take_if(at_head) {
@@ -349,6 +349,7 @@ async fn answer(
     let begun = Download::new(body, held, alarm, idle).begin().await;
     let body = match begun.map_err(|error| Failure::of(&error))? {
         Begun::Whole(bytes) => Body::full(bytes),
+        Begun::Part(download) if endless => Body::live(*download),
         Begun::Part(download) => Body::stream(*download),
     };
     Ok(Response::from_parts(parts, body))
@@ -359,18 +360,4 @@ fn came_back() -> Problem {
     Problem::new(StatusCode::LOOP_DETECTED, "loop", "The request came back to where it was")
         .detail("the service of this route leads back to this gateway")
         .proxy_status("proxy_loop_detected")
-}
-
-/// Whether a refusal is one that the service itself was given, or gave for want of a resource.
-fn is_passed_on(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(PROXY_STATUS).iter().filter_map(|value| value.to_str().ok());
-    values
-        .flat_map(|list| list.split(','))
-        .any(|member| member.split(';').next().is_some_and(|name| name.trim() == "yeoul"))
-}
-
-/// Whether the answer is a stream that ends when somebody leaves.
-fn is_endless(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
 }

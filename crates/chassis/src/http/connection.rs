@@ -13,7 +13,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT};
-use http::{HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -37,6 +38,8 @@ pub(super) struct Connection {
     owed: Cell<bool>,
     /// Whether the client waits to be told to send it.
     expects: Cell<bool>,
+    /// Whether its last request ends it without a word, as HTTP/1.0 does.
+    once: Cell<bool>,
     /// Whether its last answer is one without an end.
     live: Cell<bool>,
     /// A body that was let go unread.
@@ -52,6 +55,7 @@ impl Connection {
             refused: Cell::default(),
             owed: Cell::default(),
             expects: Cell::default(),
+            once: Cell::default(),
             live: Cell::default(),
             left: RefCell::default(),
         }
@@ -74,7 +78,9 @@ impl Connection {
     }
 
     /// The body of a request whose head is this.
-    pub(super) fn body(self: &Rc<Self>, headers: &HeaderMap, body: Incoming) -> Inbound {
+    pub(super) fn body(self: &Rc<Self>, head: &Parts, body: Incoming) -> Inbound {
+        let headers = &head.headers;
+        self.once.set(head.version == Version::HTTP_10 && !asks_to_keep(headers));
         let owed = !body.is_end_stream();
         self.owed.set(owed);
         if !owed {
@@ -98,7 +104,8 @@ impl Connection {
     pub(super) async fn settle(self: &Rc<Self>, response: &mut Response) {
         self.live.set(response.body().is_live());
         response.body_mut().hold(Working::new(self.place.clone()));
-        if self.refused.get().is_some_and(|(number, _)| number == self.requests.get()) {
+        let refused = self.refused.get().is_some_and(|(number, _)| number == self.requests.get());
+        if refused || self.once.get() {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
         if !self.owed.get() {
@@ -121,6 +128,12 @@ impl Connection {
 }
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// Whether an HTTP/1.0 client asks for its connection to be kept.
+fn asks_to_keep(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|list| list.split(',')).any(|it| it.trim().eq_ignore_ascii_case("keep-alive"))
+}
 
 /// Takes what there is of a body without waiting for the client; whether it was all.
 async fn take(mut body: Incoming) -> bool {
@@ -185,6 +198,10 @@ impl Body for Inbound {
         };
         if whole {
             self.whole();
+        }
+        if matches!(polled, Poll::Ready(Some(Err(_)))) {
+            // It stays owed and is nobody's to take: what follows it looks like the end of a whole one.
+            self.connection = None;
         }
         polled
     }

@@ -266,7 +266,7 @@ fn begin(
 ) -> Result<Request, Box<Response>> {
     let refused = connection.next_request();
     let (parts, body) = request.into_parts();
-    let body = connection.body(&parts.headers, body);
+    let body = connection.body(&parts, body);
     let mut request = Request::from_parts(parts, body);
     match refused.and_then(|()| target::check(&mut request)) {
         Ok(Checked::Resource) => Ok(request),

@@ -102,8 +102,18 @@ fn host(headers: &HeaderMap, old: bool) -> Result<(), Problem> {
 
 /// Whether a text can be a host, with or without a port.
 fn is_host(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_~:[]%".contains(&byte);
-    !text.is_empty() && text.bytes().all(fits)
+    let (name, rest) = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        Some((six, rest)) => (six, rest),
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let is_six = text.starts_with('[');
+    let fits = |byte: u8| {
+        byte.is_ascii_alphanumeric() || b".-_~%".contains(&byte) || (is_six && byte == b':')
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    !name.is_empty()
+        && name.bytes().all(fits)
+        && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
 }
 
 fn one_host() -> Problem {
@@ -139,6 +149,8 @@ mod tests {
         let good = [
             ("/a", new, host, "/a"),
             ("/", new, &["[::1]:1"][..], "/"),
+            ("/", new, &["[::1]"][..], "/"),
+            ("/", new, &["a:"][..], "/"),
             ("/a?b=//", new, &["localhost"][..], "/a?b=//"),
             ("http://shop.example:8088/a?b=c", new, host, "/a?b=c"),
             ("http://SHOP.example:8088/a", new, host, "/a"),
@@ -169,6 +181,13 @@ mod tests {
             ("/a", new, &["a b"][..]),
             ("/a", new, &["a/b"][..]),
             ("/a", new, &["a@b"][..]),
+            ("/a", new, &["a:x"][..]),
+            ("/a", new, &["a:1:2"][..]),
+            ("/a", new, &[":80"][..]),
+            ("/a", new, &["[::1"][..]),
+            ("/a", new, &["[::1]x"][..]),
+            ("/a", new, &["[]:1"][..]),
+            ("/a", new, &["a]"][..]),
             ("/a", old, &["a", "b"][..]),
             ("/a", old, &[""][..]),
         ];

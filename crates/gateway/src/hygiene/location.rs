@@ -17,12 +17,19 @@ pub(super) fn localise<'e>(
 ) {
     for name in [LOCATION, CONTENT_LOCATION] {
         let Some(given) = headers.get(&name) else { continue };
-        let path = given.to_str().ok().and_then(|text| path(text, endpoints.clone()));
-        let value = path.and_then(|path| HeaderValue::try_from(path).ok());
+        // Bytes above ASCII are nobody's to judge here: each is a character, and is itself again below.
+        let text: String = given.as_bytes().iter().copied().map(char::from).collect();
+        let path = path(&text, endpoints.clone()).map(|path| bytes(&path));
+        let value = path.and_then(|path| HeaderValue::from_bytes(&path).ok());
         if let Some(value) = value {
             headers.insert(name, value);
         }
     }
+}
+
+/// The bytes of a text that was made of bytes.
+fn bytes(text: &str) -> Vec<u8> {
+    text.chars().filter_map(|character| u8::try_from(character).ok()).collect()
 }
 
 /// What follows the authority of `text`, if it is one of these endpoints'.

@@ -187,12 +187,15 @@ fn whatever_connection_names_ends_here_however_much_it_is() {
         format!("{}, x-hop", many[..40].join(", ")),
         format!("{},x-hop", many.join(",")),
         "x-hop;x, x-hop".to_owned(),
+        "x-hop;q=1".to_owned(),
+        "\"x-hop\"".to_owned(),
         ",, X-HOP ,".to_owned(),
         "keep-alive, x-hop".to_owned(),
     ];
-    let odd = HeaderValue::from_bytes(b"\xe9, x-hop").expect("a value");
+    let odd = [&b"\xe9, x-hop"[..], b"x-hop\xe9"];
+    let odd = odd.map(|value| HeaderValue::from_bytes(value).expect("a value"));
     let values = lists.iter().map(|list| HeaderValue::try_from(list).expect("a value"));
-    for value in values.chain([odd]) {
+    for value in values.chain(odd) {
         let mut given = headers(&[("host", "a"), ("x-hop", "1"), ("x-39", "1"), ("x-end", "2")]);
         given.insert(CONNECTION, value.clone());
         let mut answer = given.clone();

@@ -5,8 +5,8 @@
 //! that was built for one of them believes it from whoever sends it. All that are known to us are
 //! here; a setting adds others and takes none away.
 //!
-//! Where a name is written with `_` it passes under no name at all: servers that hand headers on as
-//! variables (CGI, WSGI, PHP, nginx) read `X_User` and `X-User` as one.
+//! A name of more than letters, digits and `-` passes under no name at all: servers that hand headers
+//! on as variables (CGI, WSGI, PHP, nginx) read `X_User`, some of them `X.User` too, and `X-User` as one.
 
 use http::HeaderName;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -153,7 +153,8 @@ impl Withheld {
     pub(crate) fn has(&self, name: &str) -> bool {
         let name = name.as_bytes();
         let rules = name.first().map(|first| &self.by_first[usize::from(*first)]);
-        rules.is_some_and(|rules| rules.iter().any(|rule| rule.means(name))) || name.contains(&b'_')
+        rules.is_some_and(|rules| rules.iter().any(|rule| rule.means(name)))
+            || !name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
     }
 }
 
@@ -243,6 +244,10 @@ mod tests {
             "x-accel-mapping",
             "x-sendfile-type",
             "x-forwarded",
+            "x.user",
+            "x~role",
+            "x'user",
+            "x+tenant",
         ];
         for name in stay {
             assert!(withheld.has(name), "{name}");

@@ -1,10 +1,13 @@
 //! Why a call got no answer, whose fault that is, and what the client is told.
 
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
 use chassis::chance;
 use chassis::http::Problem;
 use guard::refusal::retry_after_seconds;
 use http::StatusCode;
-use std::time::Duration;
 
 use crate::meters::Ended;
 
@@ -33,7 +36,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// What an HTTP error means.
     pub(crate) fn of(error: &hyper::Error) -> Failure {
-        if error.is_parse() || error.is_parse_too_large() {
+        if error.is_parse() || error.is_parse_too_large() || is_garbled(error) {
             Failure::Nonsense
         } else if error.is_user() {
             Failure::Unreadable
@@ -88,6 +91,14 @@ impl Failure {
             Failure::Client => Problem::request_timeout(),
         }
     }
+}
+
+/// Whether what came of a body is none: a chunk's size that is no number, or no end where it ends.
+fn is_garbled(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| {
+        matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+    })
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::time::Duration;
 
+use chassis::clock;
+
 use crate::support::client::request;
 use crate::support::odd::{odd, swallow};
-use crate::support::{Client, World, eventually, get};
+use crate::support::{Client, SOON, World, eventually, get};
 
 const PATIENT: &str = "
 upstreams: { service: [http://127.0.0.1:1] }
@@ -84,4 +86,27 @@ fn a_reader_that_never_reads_is_let_go() {
         text.contains("yeoul_upstream_connections{upstream=\"service\"} 0.0\n").then_some(())
     });
     assert_eq!(get(world.address, "/s/x", &[]).status, 200, "the service is not blamed");
+}
+
+/// A stream of events has no end to wait for; what has one is finished.
+#[test]
+fn a_services_live_stream_ends_at_once_when_the_listener_stops() {
+    let upstream = odd(|mut stream, _| {
+        swallow(&mut stream);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: Text/Event-Stream; charset=utf-8\r\n\
+                    transfer-encoding: chunked\r\n\r\n3\r\n: \n\r\n";
+        let _ = stream.write_all(head.as_bytes());
+        // Kept open until the gateway leaves.
+        swallow(&mut stream);
+    });
+    let world = World::at(PATIENT, upstream);
+    let mut client = Client::connect(world.address);
+    client.write(request("GET", "/s/live", &[], "").as_bytes());
+    assert_eq!(client.read(false).expect("a head").status, 200);
+    assert_eq!(client.chunk().expect("an event"), b": \n");
+    let start = clock::now();
+    world.stop();
+    assert!(client.chunk().is_none(), "nothing comes any more");
+    let took = clock::now() - start;
+    assert!(took < SOON / 2, "{took:?}");
 }

@@ -1,9 +1,9 @@
 //! Hostile bytes: whatever two servers could read differently does not pass.
 
-use std::io::{Read, Write};
 use std::time::Duration;
 
-use crate::support::{Client, USUAL, World, pause, raw, send};
+use crate::support::odd::answering;
+use crate::support::{Client, USUAL, World, get, pause, raw, send};
 
 /// Each is refused, and nothing reaches the service.
 #[test]
@@ -39,6 +39,8 @@ fn what_two_servers_could_read_differently_is_refused() {
         "GET /s/x HTTP/1.1\r\nhost: a, b\r\n\r\n",
         "GET /s/x HTTP/1.1\r\nhost: a@b\r\n\r\n",
         "GET /s/x HTTP/1.1\r\nhost:\r\n\r\n",
+        "GET /s/x HTTP/1.1\r\nhost: a:x\r\n\r\n",
+        "GET /s/x HTTP/1.1\r\nhost: [::1\r\n\r\n",
         "GET /s/x HTTP/1.1\r\nhost: a\r\nx: a\r\n b\r\n\r\n",
         "GET /s/x HTTP/1.1\r\nhost: a\r\nx : a\r\n\r\n",
         "GET /s/x HTTP/1.1\r\nhost: a\r\nx: a\rb\r\n\r\n",
@@ -313,33 +315,45 @@ fn a_method_in_another_case_is_refused_on_every_listener() {
     assert_eq!(send(world.address, "PURGE", "/x/else", &[], "").status, 200);
 }
 
-/// A service that answers every connection's first request with these bytes.
-fn answering(bytes: &'static [u8]) -> std::net::SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("bound");
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let mut head = [0; 4096];
-            let _ = stream.read(&mut head);
-            let _ = stream.write_all(bytes);
-        }
-    });
-    address
-}
-
 /// What the parser does not let through (record 0019).
 #[test]
 fn informational_answers_end_at_the_gateway_and_protocols_are_not_switched() {
     let get = b"GET /s/x HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n";
-    let early = answering(
-        b"HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+    let (early, _asked) = answering(
+        "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
     );
     let answer = raw(World::at(USUAL, early).address, get).expect("an answer");
     assert_eq!((answer.status, answer.body.as_str()), (200, "ok"));
     assert_eq!(answer.header("link"), None);
 
-    let switching = answering(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n");
+    let (switching, _asked) =
+        answering("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n");
     let answer = raw(World::at(USUAL, switching).address, get).expect("an answer");
     assert!((500..=504).contains(&answer.status), "{answer:?}");
+}
+
+/// What of a service's answer two readers could read differently is nonsense, as in a request.
+#[test]
+fn an_answer_of_another_coding_or_length_is_no_answer() {
+    let chunks = "2\r\nok\r\n0\r\n\r\n";
+    let odd = [
+        format!("Transfer-Encoding: gzip, chunked\r\n\r\n{chunks}"),
+        format!("Transfer-Encoding: chunked, chunked\r\n\r\n{chunks}"),
+        format!("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"),
+        "Transfer-Encoding: gzip\r\n\r\nok".to_owned(),
+        "Content-Length: 2, 2\r\n\r\nok".to_owned(),
+        "Transfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n".to_owned(),
+    ];
+    for rest in odd {
+        let (upstream, _asked) = answering(format!("HTTP/1.1 200 OK\r\n{rest}"));
+        let answer = get(World::at(USUAL, upstream).address, "/s/x", &[]);
+        assert_eq!(answer.status, 502, "{rest:?}: {answer:?}");
+        let said = answer.header("proxy-status");
+        assert_eq!(said, Some("yeoul; error=http_protocol_error"), "{rest:?}");
+    }
+    for rest in [format!("Transfer-Encoding: Chunked\r\n\r\n{chunks}"), "\r\nok".to_owned()] {
+        let (upstream, _asked) = answering(format!("HTTP/1.1 200 OK\r\n{rest}"));
+        let answer = get(World::at(USUAL, upstream).address, "/s/x", &[]);
+        assert_eq!((answer.status, answer.body.as_str()), (200, "ok"), "{rest:?}");
+    }
 }

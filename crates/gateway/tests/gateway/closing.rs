@@ -161,3 +161,47 @@ fn a_sign_in_whose_body_never_comes_is_given_up_in_words() {
     assert_eq!((answer.status, answer.header("connection")), (408, Some("close")));
     assert!(client.read(true).is_none(), "the connection ends");
 }
+
+/// A body whose framing breaks is no body: nothing behind it has a meaning, and the answer says that
+/// the connection ends, whoever was reading.
+#[test]
+fn an_answer_to_a_body_that_breaks_says_that_the_connection_ends() {
+    let world = World::new();
+    let broken =
+        ["0x2\r\nhi\r\n0\r\n\r\n", "2\r\nhi0\r\n\r\n", "2\nhi\r\n0\r\n\r\n", "0\r\nx: y\n\r\n"];
+    for (target, status) in [("/s/x", 400), ("/oauth/session", 400), ("/orders", 401)] {
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost\r\n\
+             content-type: application/x-www-form-urlencoded\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        for body in broken {
+            cut_short(world.address, format!("{head}{body}").as_bytes(), status);
+            let mut client = Client::connect(world.address);
+            client.write(head.as_bytes());
+            pause(Duration::from_millis(20));
+            client.write(body.as_bytes());
+            let answer = client.read(true).expect("an answer");
+            let seen = (answer.status, answer.header("connection"));
+            assert_eq!(seen, (status, Some("close")), "{target} {body:?} in two writes");
+        }
+    }
+}
+
+#[test]
+fn a_connection_of_an_old_client_ends_openly_unless_it_asks_to_keep_it() {
+    let world = World::new();
+    for address in [world.address, world.inner, world.pages] {
+        let mut client = Client::connect(address);
+        client.write(b"GET /nope HTTP/1.0\r\nhost: localhost\r\n\r\n");
+        let answer = client.read(true).expect("an answer");
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert!(client.read(true).is_none(), "the connection ends");
+        let mut client = Client::connect(address);
+        for _ in 0..2 {
+            client
+                .write(b"GET /nope HTTP/1.0\r\nhost: localhost\r\nConnection: Keep-Alive\r\n\r\n");
+            let answer = client.read(true).expect("an answer on the same connection");
+            assert_eq!(answer.header("connection"), Some("keep-alive"));
+        }
+    }
+}

@@ -277,6 +277,11 @@ impl World {
         position.to_string()
     }
 
+    /// Tells its listeners to stop, as a process that ends does.
+    pub(crate) fn stop(&self) {
+        self.stop.stop();
+    }
+
     /// Places an order of a customer.
     pub(crate) fn place(&self, order: u64, customer: &str) -> String {
         self.publish("OrderPlaced", &json!({ "orderId": order, "customerId": customer }))
