@@ -278,6 +278,31 @@ visitor('a reload or Back after an order shows the order, and a new look an empt
   assert.equal(await steps.count(), 0);
 });
 
+visitor('an order whose answer never came is asked for once more as the same order, over a reload', { expected: ['ERR_'] }, async ({ page }) => {
+  await signIn(page, ...SECOND_CUSTOMER);
+  await page.goto('/products/1');
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value);
+  const answers = [];
+  await page.route('**/orders', async (route) => {
+    const answer = await route.fetch();
+    answers.push({ key: route.request().headers()['idempotency-key'], id: (await answer.json()).id });
+    // It was taken, and nobody hears of it.
+    await (answers.length === 1 ? route.abort() : route.fulfill({ response: answer }));
+  });
+  await page.click('form .primary');
+  await page.getByRole('button', { name: '그만두기' }).waitFor(LIVE);
+  await page.reload();
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value);
+  await page.click('form .primary');
+  await page.locator(`.steps[data-order-id="${answers[0].id}"]`).waitFor(LIVE);
+  assert.deepEqual(answers[1], answers[0]);
+  // The next one is another.
+  await page.getByRole('button', { name: '하나 더 주문하기' }).click();
+  await page.click('form .primary');
+  await page.locator(`.steps[data-order-id]:not([data-order-id="${answers[0].id}"])`).waitFor(LIVE);
+  assert.notEqual(answers.at(-1).key, answers[0].key);
+});
+
 visitor('what was typed outlives a session that ends, for whoever typed it', { expected: ['401'] }, async ({ page, context }) => {
   await signIn(page, ...CUSTOMER);
   await page.goto('/products/2');
@@ -292,6 +317,7 @@ visitor('what was typed outlives a session that ends, for whoever typed it', { e
   await context.addCookies(lang);
   await page.click('form .primary');
   await page.waitForURL('**/signin?from=**');
+  await page.getByText('로그인이 끝났어요').waitFor(LIVE);
   await page.fill('#username', CUSTOMER[0]);
   await page.fill('#password', CUSTOMER[1]);
   await page.press('#password', 'Enter');

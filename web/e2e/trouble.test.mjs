@@ -75,6 +75,19 @@ visitor('the last known products show with their time, down and offline', { expe
   await page.locator('.unreachable').waitFor({ state: 'detached', timeout: 20_000 });
 });
 
+visitor('offline is said before its words were ever loaded, and what was asked for comes with the network', { expected: STOPPED }, async ({ page, context }) => {
+  await page.goto('/');
+  await page.locator('.card').nth(4).waitFor(LIVE);
+  // Nothing of these was loaded ahead.
+  await page.route(/Unreachable-|SignIn-/, (route) => route.abort('internetdisconnected'));
+  await context.setOffline(true);
+  await page.evaluate(() => document.querySelector('a[href="/signin"]').click());
+  await page.getByRole('status').getByText('인터넷 연결이 끊겼어요').waitFor(LIVE);
+  await page.unroute(/Unreachable-|SignIn-/);
+  await context.setOffline(false);
+  await page.locator('#password').waitFor(LIVE);
+});
+
 visitor('a busy shop says so and not that it is down', { expected: ['429'] }, async ({ page }) => {
   await page.route('**/products?*', (route) =>
     route.fulfill({
@@ -115,6 +128,28 @@ visitor('what one has just ordered stays while my page is stopped', { expected: 
   });
   await row(page, id).and(page.locator('[data-state="OrderCancelled"]')).waitFor({ timeout: 20_000 });
   await row(page, before).waitFor({ timeout: 20_000 });
+});
+
+visitor('a stream that was open before my page stopped is not called live, and every tab knows the order', { expected: STOPPED }, async ({ page, context }) => {
+  await signIn(page, ...SECOND_CUSTOMER);
+  const stream = page.waitForResponse(/\/mypages\/.*\/events/);
+  await page.goto('/products/2');
+  await stream;
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value);
+  await without('mypage', async () => {
+    await page.click('form .primary');
+    const line = page.locator('.steps[data-order-id]');
+    await line.waitFor(LIVE);
+    const id = await line.getAttribute('data-order-id');
+    await page.click('section a[href="/mypage"]');
+    await row(page, id).waitFor(LIVE);
+    await page.locator('.orders-head .mark').getByText('다시 연결하는 중').waitFor(LIVE);
+    await page.locator('.told time').waitFor(LIVE);
+    const other = await context.newPage();
+    await other.goto('/mypage');
+    await row(other, id).waitFor(LIVE);
+  });
+  await page.locator('.orders-head .mark.live').waitFor({ timeout: 20_000 });
 });
 
 visitor('a deploy while a tab is open loads the page anew once', { expected: ['404'] }, async ({ page }) => {

@@ -11,6 +11,14 @@ const TRIES_MAX = 5;
 const WAIT_SECONDS_MAX = 30;
 const SECOND_MS = 1_000;
 
+/** Which key a wish is sent under, while it is not known what became of it. */
+export interface Keys {
+  /** The key of the wish `about`: the one it was sent under before, else a new one. */
+  of: (about: string) => string;
+  /** What became of it is known: the same again is another wish. */
+  settle: (about: string) => void;
+}
+
 export type Phase = 'idle' | 'running' | 'waiting' | 'refused';
 
 export class Attempt {
@@ -24,8 +32,13 @@ export class Attempt {
   /** Whether the mall asked for more patience than is waited out here. */
   late = $state(false);
   #timer: ReturnType<typeof setInterval> | undefined;
-  #unsettled: { about: string; key: string } | undefined;
   #wake: ((goOn: boolean) => void) | undefined;
+  readonly #keys: Keys;
+
+  /** `keys` outlives this attempt where a reload must not ask for the same twice. */
+  constructor(keys: Keys = lastKey()) {
+    this.#keys = keys;
+  }
 
   get busy(): boolean {
     return this.phase === 'running' || this.phase === 'waiting';
@@ -35,7 +48,8 @@ export class Attempt {
    * Runs `send` to its end; undefined where it was refused or given up.
    *
    * `about` is what is asked for: the same again, after an answer that never came, is still the
-   * same wish and keeps its key. `repeats` says whether a refusal that passes is waited out.
+   * same wish and keeps its key: only an answer that refuses it (4xx, and no passing trouble) says
+   * that nothing was done. `repeats` says whether a refusal that passes is waited out.
    */
   async run<T>(
     about: unknown,
@@ -43,19 +57,20 @@ export class Attempt {
     repeats: (refusal: Refused) => boolean = () => true,
   ): Promise<T | undefined> {
     if (this.busy) return undefined;
-    const key = this.#keyFor(JSON.stringify(about));
+    const wish = JSON.stringify(about);
+    const key = this.#keys.of(wish);
     this.stopped = this.late = false;
     for (let tries = 1; ; tries += 1) {
       this.phase = 'running';
       try {
         const answer = await send(key);
-        this.#unsettled = undefined;
+        this.#keys.settle(wish);
         this.clear();
         return answer;
       } catch (error) {
         this.refusal = error instanceof Refused ? error : new Refused(-1, {}, undefined);
         const wait = this.refusal.retrySeconds;
-        if (wait === undefined) this.#unsettled = undefined;
+        if (wait === undefined && isNo(this.refusal.status)) this.#keys.settle(wish);
         this.late = wait !== undefined && (wait > WAIT_SECONDS_MAX || !repeats(this.refusal));
         const mayWait = wait !== undefined && !this.late && tries < TRIES_MAX;
         if (!mayWait || !(await this.#countDown(wait))) {
@@ -78,11 +93,6 @@ export class Attempt {
     this.refusal = undefined;
   }
 
-  #keyFor(about: string): string {
-    if (this.#unsettled?.about !== about) this.#unsettled = { about, key: newKey() };
-    return this.#unsettled.key;
-  }
-
   #countDown(seconds: number): Promise<boolean> {
     this.phase = 'waiting';
     this.seconds = seconds;
@@ -100,4 +110,20 @@ export class Attempt {
     this.#wake?.(goOn);
     this.#wake = undefined;
   }
+}
+
+const isNo = (status: number): boolean => status >= 400 && status < 500;
+
+/** Remembers the wish that was sent last, and no other. */
+function lastKey(): Keys {
+  let last: { about: string; key: string } | undefined;
+  return {
+    of(about) {
+      if (last?.about !== about) last = { about, key: newKey() };
+      return last.key;
+    },
+    settle() {
+      last = undefined;
+    },
+  };
 }

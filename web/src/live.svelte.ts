@@ -76,8 +76,13 @@ export function startFrom(page: MyPage, staleSince: string | null): void {
 export async function ensureLive(after?: string | null): Promise<void> {
   const owner = live.page?.customerId ?? currentUser()?.username;
   if (!owner) return;
-  if (live.page && (live.connected || !after)) open(owner);
-  else await read(owner, after);
+  if (live.page && (live.connected || !after)) {
+    open(owner);
+    // A stream that does not bring what was just done is alive, but may not be of now.
+    if (after) again(() => ownRows().length > 0 && void read(owner));
+  } else {
+    await read(owner, after);
+  }
 }
 
 /** The rows below those shown. */

@@ -1,9 +1,9 @@
 /**
  * What one has just done oneself, kept until my page tells it too: an order that was taken, one
- * that was cancelled. Kept for this tab over a reload, for the sign-in that did it and no other.
+ * that was cancelled. Kept over a reload and for every tab, for the sign-in that did it and no other.
  */
 import type { OrderRow } from './api/wire';
-import { readJson, tab } from './kept';
+import { local, readJson } from './kept';
 import { tells, withRow } from './orders';
 import { onLeave, signInMark } from './session.svelte';
 
@@ -16,27 +16,29 @@ interface Stored {
   rows: OrderRow[];
 }
 
-const stored = readJson<Stored>(tab, KEPT_AS);
-const own = $state<{ rows: OrderRow[] }>({
-  rows: stored && stored.of && stored.of === signInMark() ? stored.rows : [],
-});
+const own = $state<{ rows: OrderRow[] }>({ rows: stored() });
 
 onLeave(() => put([]));
 
 export const ownRows = (): readonly OrderRow[] => own.rows;
 
 export function remember(row: OrderRow): void {
-  put(withRow(own.rows, row).slice(0, ROWS_MAX));
+  put(withRow(stored(), row).slice(0, ROWS_MAX));
 }
 
 /** Forgets what `page`, which is of now, tells as well. */
 export function settle(page: readonly OrderRow[]): void {
-  const open = own.rows.filter((row) => !tells(page, row));
-  if (open.length < own.rows.length) put(open);
+  if (own.rows.length > 0) put(stored().filter((row) => !tells(page, row)));
+}
+
+/** What every tab has kept, of whoever is signed in now. */
+function stored(): OrderRow[] {
+  const kept = readJson<Stored>(local, KEPT_AS);
+  return kept?.of && kept.of === signInMark() ? kept.rows : [];
 }
 
 function put(rows: OrderRow[]): void {
   own.rows = rows;
   const kept: Stored = { of: signInMark(), rows };
-  tab.set(KEPT_AS, rows.length > 0 ? JSON.stringify(kept) : null);
+  local.set(KEPT_AS, rows.length > 0 ? JSON.stringify(kept) : null);
 }

@@ -24,7 +24,7 @@ const LOADERS: Record<LazyRoute['screen'], () => Promise<{ default: Screen }>> =
 };
 
 /** When what nobody has needed so far is loaded, if nobody moved before. */
-const AHEAD_MS = 5_000;
+const AHEAD_MS = 1_500;
 
 const loaded: Partial<Record<LazyRoute['screen'], Screen>> = {};
 

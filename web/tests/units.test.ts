@@ -1,7 +1,7 @@
 import { describe, expect, it, test, vi } from 'vitest';
 import { Refused, troubleOf } from '../src/api/http';
 import type { MyPage, OrderRow } from '../src/api/wire';
-import { Attempt } from '../src/attempt.svelte';
+import { Attempt, type Keys } from '../src/attempt.svelte';
 import { isPicture, isUsername } from '../src/credentials';
 import { patience, when } from '../src/dates';
 import { Heartbeat, SILENCE_MS_MAX } from '../src/heartbeat';
@@ -370,6 +370,38 @@ describe('an attempt', () => {
     await attempt.run({ quantity: 2 }, unanswered);
     expect(keys[1]).toBe(keys[0]);
     expect(keys[2]).not.toBe(keys[0]);
+  });
+
+  it('keeps its key after whatever does not say that nothing was done', async () => {
+    const attempt = new Attempt();
+    const keys: string[] = [];
+    const answers: unknown[] = [refused(500), new TypeError('the answer was cut'), refused(409), refused(400)];
+    const send = async (key: string): Promise<never> => {
+      keys.push(key);
+      throw answers[keys.length - 1];
+    };
+    while (keys.length < answers.length) await attempt.run('wish', send);
+    expect(keys[1]).toBe(keys[0]);
+    expect(keys[2]).toBe(keys[0]);
+    expect(keys[3]).not.toBe(keys[0]);
+  });
+
+  it('goes on under the key that was kept for it', async () => {
+    const kept = new Map<string, string>();
+    const keys: Keys = {
+      of: (about) => kept.get(about) ?? kept.set(about, `key of ${about}`).get(about) ?? '',
+      settle: (about) => void kept.delete(about),
+    };
+    const used: string[] = [];
+    const send = (key: string): Promise<string> => {
+      used.push(key);
+      return used.length === 1 ? Promise.reject(refused(500)) : Promise.resolve('taken');
+    };
+    await new Attempt(keys).run('wish', send);
+    expect([...kept.keys()]).toEqual(['"wish"']);
+    await new Attempt(keys).run('wish', send);
+    expect(used).toEqual(['key of "wish"', 'key of "wish"']);
+    expect(kept.size).toBe(0);
   });
 
   it('that was given up says so, and not that it was tried often', async () => {

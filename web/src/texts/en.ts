@@ -43,6 +43,7 @@ export const en: Texts = {
   edit: 'Edit',
   badField: 'This value cannot be used. Please change it.',
   broken: 'Something went wrong. Please try again in a moment.',
+  offline: 'You are offline.',
   notNow: 'This cannot be opened just now',
   loading: 'Loading',
 };

@@ -41,6 +41,7 @@ export const ko = {
   edit: '수정',
   badField: '이 값은 쓸 수 없어요. 다시 적어 주세요.',
   broken: '무언가 잘못됐어요. 잠시 뒤 다시 시도해 주세요.',
+  offline: '인터넷 연결이 끊겼어요.',
   notNow: '지금은 열 수 없어요',
   loading: '불러오는 중',
 };
