@@ -303,6 +303,46 @@ visitor('an order whose answer never came is asked for once more as the same ord
   assert.notEqual(answers.at(-1).key, answers[0].key);
 });
 
+visitor('an order that is taken when one has gone on shows at its own place, and at no other', {}, async ({ page }) => {
+  await signIn(page, ...SECOND_CUSTOMER);
+  let release;
+  await page.route('**/orders', async (route) => {
+    const answer = await route.fetch();
+    await new Promise((resolve) => (release = () => resolve()));
+    await route.fulfill({ response: answer });
+  });
+  const send = async () => {
+    await page.goto('/');
+    await page.click('.card a[href="/products/2"]');
+    await page.waitForFunction(() => document.querySelector('#customerName')?.value);
+    release = undefined;
+    await page.click('form .primary');
+    await page.waitForFunction(() => document.querySelector('section[aria-busy="true"]'));
+  };
+  const answered = async () => {
+    const answer = page.waitForResponse('**/orders');
+    while (!release) await page.waitForTimeout(50);
+    release();
+    return (await (await answer).json()).id;
+  };
+  await send();
+  await page.click('.brand');
+  await page.locator('.card').nth(4).waitFor(LIVE);
+  const id = await answered();
+  await page.locator('.bar .count').waitFor(LIVE);
+  await page.goBack();
+  await page.locator(`.steps[data-order-id="${id}"]`).waitFor(LIVE);
+  await send();
+  await page.click('.brand');
+  await page.click('.card a[href="/products/3"]');
+  await page.locator('h1', { hasText: 'NOTEBOOK' }).waitFor(LIVE);
+  await answered();
+  await page.getByText('주문을 받았어요').waitFor({ state: 'attached' });
+  await page.reload();
+  await page.locator('#quantity').waitFor(LIVE);
+  assert.equal(await page.locator('.steps').count(), 0);
+});
+
 visitor('what was typed outlives a session that ends, for whoever typed it', { expected: ['401'] }, async ({ page, context }) => {
   await signIn(page, ...CUSTOMER);
   await page.goto('/products/2');
