@@ -109,12 +109,17 @@ export function alone<T>(act: () => Promise<T>): Promise<T> {
 }
 
 async function renew(since: number): Promise<boolean> {
-  if (Number(local.get(RENEWED_AS)) >= since) return true;
+  // What another tab stored may reach this one's process after its lock did; its cookies do not.
+  if (Number(local.get(RENEWED_AS)) >= since || (await isSignedIn())) return true;
   const response = await send('PUT', '/oauth/session', { bare: true });
   if (response.status === 401) return false;
   if (!response.ok) throw await refusal(response);
   local.set(RENEWED_AS, String(Date.now()));
   return true;
+}
+
+async function isSignedIn(): Promise<boolean> {
+  return (await send('GET', '/oauth/me', { bare: true })).ok;
 }
 
 async function send(method: string, path: string, how: Call): Promise<Response> {
