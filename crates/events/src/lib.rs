@@ -4,9 +4,9 @@
 //! The road of an event, with the module that owns each step:
 //!
 //! ```text
-//!  service: state + outbox row, one transaction ── store::sqlite   (Write::publish)
+//!  service: state + outbox row, one transaction ── store              (Write::publish)
 //!     └─ woken by the commit ── relay                               (Relay)
-//!          └─ durable, ordered log ── broker (trait), local (SQLite engine)
+//!          └─ durable, ordered log ── broker (trait), local (one file)
 //!               └─ woken by the commit ── subscription               (Subscription)
 //!                    └─ inbox position + effects + next outbox rows, one transaction
 //!                         └─ a failing key waits ── parking          (retry, dead letter, redrive)
@@ -18,7 +18,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use yeoul_events::store::sqlite::{Database, Options, Publishes, Write};
+//! use yeoul_events::store::{Database, Options, Publishes, Write};
 //! use yeoul_events::*;
 //!
 //! struct Greet;
@@ -64,8 +64,8 @@
 //!
 //! What cannot go on is nobody's secret: an event that no broker takes is a dead letter of its outbox, a
 //! hurt row or record stops its loop until a hand steps over it with a note
-//! ([`store::sqlite::skipped`]), and before anything of a folder runs, [`agreement`] looks whether log,
-//! outboxes and inboxes tell one story. [`store::sqlite::cut`] copies one moment of all of them.
+//! ([`store::skipped`]), and before anything of a folder runs, [`agreement`] looks whether log,
+//! outboxes and inboxes tell one story. [`store::cut`] copies one moment of all of them.
 //!
 //! It does not know views, HTTP or any vendor's broker: other engines implement [`Broker`] and pass
 //! the same [`contract`] suite.
@@ -96,7 +96,7 @@ pub use local::Log;
 pub use parking::{DeadLetter, Retry};
 pub use position::{FeedPosition, TopicPosition, WritePosition};
 pub use relay::Relay;
-pub use store::sqlite::Database;
+pub use store::Database;
 pub use subscription::{Control, Handler, Status, Subscription};
 
 /// The clock as a component: what time it is, in the reader's own words.

@@ -1,7 +1,7 @@
 //! The log beside the program: every topic in one file, an acknowledgement means "on disk".
 //!
 //! Publishers of all topics share one sync; what came while it ran goes with the next one. The
-//! file, its chain of checksums and its thread are the engine's (`store::sqlite::log`); this module
+//! file, its chain of checksums and its thread are the engine's (`store::log`); this module
 //! turns events into records and keeps the promises of [`Broker`].
 //!
 //! It does not remember consumers, and nothing is ever removed from it.
@@ -20,7 +20,7 @@ use crate::broker::{Broker, Offset, PUBLISH_MAX, Pending, READ_MAX, Stored, Topi
 use crate::error::Error;
 use crate::event::Event;
 use crate::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
-use crate::store::sqlite::log::{File, Record};
+use crate::store::log::{File, Record};
 
 /// Bytes the events of one batch may have together.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use crate::broker::Broker;
 use crate::error::Error;
 use crate::parking::how_to_skip;
-use crate::store::sqlite::{Database, Publishes, stepped};
+use crate::store::{Database, Publishes, stepped};
 use crate::wait::{Backoff, resumed};
 
 pub use control::{Control, Report};

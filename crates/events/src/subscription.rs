@@ -28,7 +28,7 @@ use crate::broker::{Broker, Topic};
 use crate::error::Error;
 use crate::event::Event;
 use crate::failure::Failure;
-use crate::store::sqlite::{Database, Write};
+use crate::store::{Database, Write};
 use consumer::Consumer;
 use control::Shared;
 use delivery::Plan;

@@ -17,11 +17,9 @@
 mod memory;
 mod on_ended;
 
-mod store {
-    pub(super) mod sqlite;
-}
+mod store;
 
 pub use chassis::identity::Ended;
 pub use memory::{Debt, Memory, OWED_FOR, OWED_MAX, TooMany};
 pub use on_ended::{OnEnded, SESSION_ENDED, SessionEnded};
-pub use store::sqlite::{TABLE, load, remember};
+pub use store::{TABLE, load, remember};

@@ -16,14 +16,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chassis::identity::Ended;
-use events::store::sqlite::Options;
+use events::store::Options;
 use events::{Clock, Database, Error};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use crate::on_ended::OnEnded;
-use crate::store::sqlite;
+use crate::store;
 
 /// Debts taken for tokens that nobody here can verify; past it a sign-out by such a token alone is
 /// refused. What a verified token owes is always taken: there is one for each living sign-in.
@@ -71,10 +71,10 @@ impl Memory {
         let path = folder.join("sessions.db");
         let private = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         drop(private.map_err(trouble)?);
-        let schema = const { &[sqlite::TABLE, sqlite::OWED] };
+        let schema = const { &[store::TABLE, store::OWED] };
         let database =
             Database::open(Options { path, schema, publishes: None, clock: clock.clone() })?;
-        sqlite::load(&database, ended, clock())?;
+        store::load(&database, ended, clock())?;
         let any = AtomicBool::new(!Memory::oldest(&database, 0, 1)?.is_empty());
         let debts = Arc::new(Debts { any, grew: Notify::new() });
         Ok(Memory { database, ended: ended.clone(), clock, debts })
@@ -106,8 +106,8 @@ impl Memory {
         let ended = self.ended.clone();
         let written = self.database.write(move |write| {
             ended.end(&name, until, now);
-            sqlite::remember(write, &name, until)?;
-            tokens.iter().try_for_each(|it| sqlite::owe(write.sql(), it, digest(it), now))?;
+            store::remember(write, &name, until)?;
+            tokens.iter().try_for_each(|it| store::owe(write.sql(), it, digest(it), now))?;
             Ok::<_, Error>(())
         });
         written.await
@@ -122,10 +122,10 @@ impl Memory {
         self.expect_debts();
         let written = self.database.write(move |write| {
             let since = now.checked_sub(OWED_FOR).unwrap_or(Timestamp::MIN);
-            if sqlite::count_owed(write.sql(), since)? >= OWED_MAX {
+            if store::count_owed(write.sql(), since)? >= OWED_MAX {
                 return Ok(Err(TooMany));
             }
-            sqlite::owe(write.sql(), &token, digest(&token), now).map(Ok)
+            store::owe(write.sql(), &token, digest(&token), now).map(Ok)
         });
         written.await
     }
@@ -138,7 +138,7 @@ impl Memory {
         if !self.debts.any.load(Ordering::Acquire) {
             return Ok(false);
         }
-        self.database.read(|sql| sqlite::is_owed(sql, digest(token)))
+        self.database.read(|sql| store::is_owed(sql, digest(token)))
     }
 
     /// The oldest debts after the one of that number (0 for all), at most `limit`.
@@ -155,7 +155,7 @@ impl Memory {
     /// [`Error::Environment`]: it will be told again.
     pub async fn pay(&self, token: &str) -> Result<(), Error> {
         let digest = digest(token);
-        self.database.write(move |write| sqlite::pay(write.sql(), digest)).await
+        self.database.write(move |write| store::pay(write.sql(), digest)).await
     }
 
     /// Resolves once there may be more debts than before.
@@ -173,7 +173,7 @@ impl Memory {
     }
 
     fn oldest(database: &Database, after: i64, limit: usize) -> Result<Vec<Debt>, Error> {
-        let rows = database.read(|sql| sqlite::owed(sql, after, limit))?;
+        let rows = database.read(|sql| store::owed(sql, after, limit))?;
         Ok(rows.into_iter().map(|(number, token)| Debt { number, token }).collect())
     }
 }

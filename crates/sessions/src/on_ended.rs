@@ -1,12 +1,12 @@
 //! What an ended sign-in is as an event, and what everybody does about it.
 
 use chassis::identity::Ended;
-use events::store::sqlite::Write;
+use events::store::Write;
 use events::{Clock, Event, Failure, Handler};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::store::sqlite;
+use crate::store;
 
 /// The event's type.
 pub const SESSION_ENDED: &str = "SessionEnded";
@@ -64,7 +64,7 @@ impl Handler for OnEnded {
         }
         let ended: SessionEnded = event.decode()?;
         let until = ended.until()?;
-        sqlite::remember(write, &ended.sid, until)?;
+        store::remember(write, &ended.sid, until)?;
         batch.push((ended.sid, until));
         Ok(())
     }

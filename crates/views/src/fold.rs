@@ -20,7 +20,7 @@ mod flush;
 
 use std::sync::Arc;
 
-use events::store::sqlite::Write;
+use events::store::Write;
 use events::{Event, Failure, Handler};
 
 use crate::expression::{Expression, Fields};

@@ -11,7 +11,7 @@ use crate::page::Page;
 use crate::render::Templates;
 use crate::rule::Kind;
 use crate::stale::Stale;
-use crate::store::sqlite::rows::{Stored, Table};
+use crate::store::rows::{Stored, Table};
 use crate::view::View;
 
 pub(crate) struct Generation {

@@ -1,3 +1,5 @@
-//! Where rows are kept; the engine's name stays inside its own module.
+//! Where rows are kept, under names that no engine owns: rows, what joins found, the feed of changes.
 
-pub(crate) mod sqlite;
+mod sqlite;
+
+pub(crate) use sqlite::{feed, joined, open, read, renew_feed, rows};

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::store::sqlite::Publishes;
+use events::store::Publishes;
 use events::{Clock, Control, Database, FeedPosition, WritePosition};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -32,9 +32,9 @@ use crate::read_side::ReadSide;
 use crate::render::{Locale, Look, Rendered};
 use crate::row::Row;
 use crate::stamps::{Stamps, Watch};
-use crate::store::sqlite::feed::Known;
-use crate::store::sqlite::rows::Stored;
-use crate::store::sqlite::{self, feed, read};
+use crate::store::feed::Known;
+use crate::store::rows::Stored;
+use crate::store::{self, feed, read};
 use crate::view::{SortOrder, View};
 
 /// The read side; clones share it.
@@ -58,7 +58,7 @@ impl Views {
         look: Look,
         clock: Clock,
     ) -> Result<Views, Error> {
-        let store = sqlite::open(folder, &definitions, Arc::clone(&clock))?;
+        let store = store::open(folder, &definitions, Arc::clone(&clock))?;
         let stamps = Arc::new(Stamps::new());
         let progress = Progress::new(definitions.topics(), clock, Arc::clone(&stamps));
         let side = ReadSide {
@@ -78,7 +78,7 @@ impl Views {
     /// # Errors
     /// [`Error::Store`]: environment trouble passes, try again.
     pub fn renew_feed(folder: &Path, now: Timestamp) -> Result<(), Error> {
-        sqlite::renew_feed(folder, now)
+        store::renew_feed(folder, now)
     }
 
     /// The database that the fold's subscriptions run in.

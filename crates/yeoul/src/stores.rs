@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use chassis::clock;
 use events::local::Log;
-use events::store::sqlite::{Options, Publishes, upkeep};
+use events::store::{Options, Publishes, upkeep};
 use events::{Database, Topic, relay, subscription};
 use tokio::sync::watch;
 use views::Views;

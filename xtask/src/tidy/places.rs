@@ -10,6 +10,8 @@ const CHORES: [&str; 2] = ["xtask/", "lab/"];
 /// The module that may know the vendor, at any depth.
 const VENDOR_HOME: &str = "store/sqlite";
 const VENDOR: &str = "sqlite";
+/// The file beside the home that hands on what others may use of it.
+const VENDOR_FACADE: &str = "store.rs";
 /// Folders at the root of somebody's machine.
 const MACHINE_FOLDERS: [&str; 4] = ["home", "root", "work", "Users"];
 /// How the hosts of package registries begin.
@@ -25,11 +27,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             if reads_environment(code) && !may_read_environment(file) {
                 findings.push(Finding::new(&file.path, line, "only chassis reads the environment"));
             }
-            if let Some(name) = vendor_name(code).filter(|_| !may_name_vendor(file)) {
-                let says = format!("a vendor's name outside `store::sqlite`. name=`{name}`");
-                findings.push(Finding::new(&file.path, line, says));
-            }
         }
+        findings.extend(vendors_names(file));
         findings
     });
     let texts = tree.files().iter().filter(|file| !LOCK_FILES.contains(&file.name()));
@@ -47,11 +46,32 @@ fn may_read_environment(file: &File) -> bool {
         || file.name() == "build.rs"
 }
 
-/// A name with the vendor's in it, other than the module's own, which others may name to open a
-/// store.
-fn vendor_name(code: &str) -> Option<&str> {
-    let words = code.split(|c: char| !c.is_alphanumeric() && c != '_');
-    words.into_iter().find(|word| *word != VENDOR && word.to_ascii_lowercase().contains(VENDOR))
+/// Where a vendor's name stands outside its home, in code or in words. The facade over the home names
+/// the module to hand on what is in it, and nothing else.
+fn vendors_names(file: &File) -> Vec<Finding> {
+    if may_name_vendor(file) {
+        return Vec::new();
+    }
+    let is_facade = file.name() == VENDOR_FACADE;
+    let named = (1..).zip(file.text.lines()).filter(|(_, text)| !(is_facade && hands_on(text)));
+    named
+        .filter_map(|(line, text)| {
+            let name = vendor_name(text)?;
+            let says = format!("a vendor's name outside `store::sqlite`. name=`{name}`");
+            Some(Finding::new(&file.path, line, says))
+        })
+        .collect()
+}
+
+fn vendor_name(text: &str) -> Option<&str> {
+    let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.find(|word| word.to_ascii_lowercase().contains(VENDOR))
+}
+
+/// `mod sqlite;` and `pub use sqlite::…`, with whatever visibility.
+fn hands_on(text: &str) -> bool {
+    let declares = text.ends_with("mod sqlite;") || text.contains("use sqlite::");
+    declares && !text.trim_start().starts_with("//")
 }
 
 fn may_name_vendor(file: &File) -> bool {
@@ -124,21 +144,30 @@ mod tests {
 
     #[test]
     fn a_vendors_name_has_one_home() {
-        for line in
-            ["use rusqlite::Connection;", "let s = SqliteStore::open();", "fn open_sqlite() {}"]
-        {
-            assert!(finds("mall/src/order.rs", line), "{line}");
-            assert!(!finds("mall/src/order/store/sqlite.rs", line), "{line}");
-            assert!(!finds("crates/events/src/store/sqlite/log/writer.rs", line), "{line}");
-        }
         for line in [
+            "use rusqlite::Connection;",
+            "let s = SqliteStore::open();",
+            "fn open_sqlite() {}",
             "use crate::order::store::sqlite;",
             "sqlite::insert(x)?;",
             "// SQLite",
             "f(\"rusqlite\");",
         ] {
-            assert!(!finds("mall/src/order.rs", line), "{line}");
+            assert!(finds("mall/src/order.rs", line), "{line}");
+            assert!(finds("mall/src/order/store.rs", line), "{line}");
+            assert!(!finds("mall/src/order/store/sqlite.rs", line), "{line}");
+            assert!(!finds("crates/events/src/store/sqlite/log/writer.rs", line), "{line}");
+            assert!(!finds("crates/views/tests/views.rs", line), "{line}");
         }
+    }
+
+    #[test]
+    fn the_facade_names_the_module_that_it_hands_on_and_nobody_else_does() {
+        for line in ["mod sqlite;", "pub(crate) mod sqlite;", "pub(super) use sqlite::{A, b};"] {
+            assert!(!finds("mall/src/order/store.rs", line), "{line}");
+            assert!(finds("mall/src/order.rs", line), "{line}");
+        }
+        assert!(finds("mall/src/order/store.rs", "// mod sqlite;"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::fixture::{clock, stamped, topic};
-use crate::store::sqlite::log::{PUBLISH_QUEUE_MAX, READ_BYTES_MAX, SOURCES_MAX, TOPICS_MAX};
+use crate::store::log::{PUBLISH_QUEUE_MAX, READ_BYTES_MAX, SOURCES_MAX, TOPICS_MAX};
 
 fn open(folder: &TempDir) -> Log {
     Log::open(folder.path(), &[topic("order")], clock()).unwrap()

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::contract::{self, Fixture};
 use crate::fixture::{clock, stamped, topic};
-use crate::store::sqlite::tests::{execute, limit_pages};
+use crate::store::tests::{execute, limit_pages};
 
 fn open(folder: &TempDir) -> Log {
     Log::open(folder.path(), &contract::topics(), clock()).expect("a log")

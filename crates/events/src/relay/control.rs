@@ -10,8 +10,8 @@ use crate::broker::{Broker, Offset, Topic};
 use crate::error::Error;
 use crate::marks::Publisher;
 use crate::parking::{self, DeadLetter};
-use crate::store::sqlite::skipped::{self, Skipped};
-use crate::store::sqlite::{Database, Publishes, stepped};
+use crate::store::skipped::{self, Skipped};
+use crate::store::{Database, Publishes, stepped};
 use crate::subscription::STUCK_AFTER;
 
 /// A handle on a relay; [`Control::of`] its database.

@@ -9,8 +9,8 @@ use crate::broker::{Pending, READ_MAX};
 use crate::event::{Cause, Draft, Event};
 use crate::fixture::{clock, topic, until};
 use crate::local::Log;
-use crate::store::sqlite::tests::execute;
-use crate::store::sqlite::{OUTBOX_KEPT, Options, upkeep};
+use crate::store::tests::execute;
+use crate::store::{OUTBOX_KEPT, Options, upkeep};
 
 /// A running relay and the switch that ends it.
 struct Running {
@@ -267,7 +267,7 @@ async fn stuck(running: &Running, words: &str) {
 async fn events_of_the_largest_size_are_relayed_however_many_wait() {
     let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (database, log) = (database(&data), log(&place));
-    commit_sized(&database, 9, crate::store::sqlite::DATA_BYTES_MAX).await;
+    commit_sized(&database, 9, crate::store::DATA_BYTES_MAX).await;
     assert_eq!(database.waiting(0, RELAY_BATCH_MAX).unwrap().len(), 4, "bounded by bytes");
     let running = start(Relay::new(database.clone(), log.clone()));
     settled(&running, 9).await;

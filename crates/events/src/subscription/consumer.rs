@@ -11,8 +11,8 @@ use super::{BATCH_MAX, Handler};
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::parking::how_to_skip;
-use crate::store::sqlite::inbox::{self, Place};
-use crate::store::sqlite::parked;
+use crate::store::inbox::{self, Place};
+use crate::store::parked;
 use crate::wait::{BACKOFF_MAX, Backoff, resumed};
 
 pub(super) struct Consumer<H: Handler> {

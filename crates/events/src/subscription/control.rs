@@ -13,9 +13,9 @@ use crate::error::Error;
 use crate::marks::{Consumer, Mark};
 use crate::parking::{self, DeadLetter};
 use crate::position::WritePosition;
-use crate::store::sqlite::inbox::{self, Place};
-use crate::store::sqlite::skipped::{self, Skipped};
-use crate::store::sqlite::{Database, parked};
+use crate::store::inbox::{self, Place};
+use crate::store::skipped::{self, Skipped};
+use crate::store::{Database, parked};
 
 /// Time without progress, while there is something to do, after which a subscription is stuck.
 pub const STUCK_AFTER: Duration = Duration::from_secs(30);

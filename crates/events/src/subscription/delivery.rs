@@ -13,8 +13,8 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::failure::Failure;
 use crate::parking::{PARKED_MAX, Retry, Wait, how_to_skip};
-use crate::store::sqlite::inbox::{Marks, Place};
-use crate::store::sqlite::{Write, panic_message, parked};
+use crate::store::inbox::{Marks, Place};
+use crate::store::{Write, panic_message, parked};
 
 /// What a subscription does with an event; the same for every batch.
 pub(super) struct Plan<H> {

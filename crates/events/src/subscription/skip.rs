@@ -7,10 +7,10 @@
 use crate::broker::{Broker, Offset, Topic};
 use crate::error::Error;
 use crate::event::Event;
-use crate::store::sqlite::Write;
-use crate::store::sqlite::inbox::Place;
-use crate::store::sqlite::parked::{self, Hurt};
-use crate::store::sqlite::skipped::{Skipped, moment, note};
+use crate::store::Write;
+use crate::store::inbox::Place;
+use crate::store::parked::{self, Hurt};
+use crate::store::skipped::{Skipped, moment, note};
 
 /// A stretch of the log that cannot be read.
 pub(super) struct Record {

@@ -18,7 +18,7 @@ use crate::broker::Offset;
 use crate::event::{Cause, Draft};
 use crate::fixture::{Hand, stamped, topic, until};
 use crate::local::Log;
-use crate::store::sqlite::{Options, Publishes};
+use crate::store::{Options, Publishes};
 
 const SCHEMA: &[&str] = &[
     "CREATE TABLE effect (place INTEGER PRIMARY KEY, key TEXT NOT NULL, number INTEGER NOT NULL)",

@@ -95,7 +95,7 @@ fn debts_for_unknown_tokens_are_bounded_and_those_for_known_ones_are_not() {
     let fill = memory.database.write(|write| {
         for number in 0..OWED_MAX {
             let token = number.to_string();
-            sqlite::owe(write.sql(), &token, digest(&token), at(0))?;
+            store::owe(write.sql(), &token, digest(&token), at(0))?;
         }
         Ok::<_, Error>(())
     });
@@ -117,7 +117,7 @@ fn an_event_of_a_service_is_remembered_by_everybody_who_subscribes() {
     let (topic, clock) = (Topic::parse("account").expect("a topic"), clock::component());
     let log = Log::open(place.path(), std::slice::from_ref(&topic), clock.clone());
     let log: Arc<dyn Broker> = Arc::new(log.expect("a log"));
-    let publishes = events::store::sqlite::Publishes { source: "account".into(), topic };
+    let publishes = events::store::Publishes { source: "account".into(), topic };
     let topic = publishes.topic.clone();
     let path = place.path().join("account.db");
     let options = Options { path, schema: &[], publishes: Some(publishes), clock: clock.clone() };

@@ -1,7 +1,7 @@
 //! Ended sign-ins and debts as tables.
 
 use chassis::identity::Ended;
-use events::store::sqlite::Write;
+use events::store::Write;
 use events::{Database, Error};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};

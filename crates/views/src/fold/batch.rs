@@ -18,13 +18,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use events::Event;
-use events::store::sqlite::Write;
+use events::store::Write;
 
 use crate::generation::Generation;
 use crate::owner::OwnersPage;
 use crate::row::{Row, State};
 use crate::stamps::Stamps;
-use crate::store::sqlite::joined::{self, JoinedValues};
+use crate::store::joined::{self, JoinedValues};
 use crate::value::{Key, Value};
 use crate::view::{Assignment, Join, Shows};
 

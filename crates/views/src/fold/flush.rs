@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use events::store::sqlite::Write;
+use events::store::Write;
 use serde_json::{Map, Value as Json};
 
 use super::batch::{Batch, Buffered, Spread};
@@ -20,8 +20,8 @@ use crate::generation::Generation;
 use crate::owner::{OwnersPage, Whose};
 use crate::row::{self, Row};
 use crate::stamps::Stamps;
-use crate::store::sqlite::feed::{self, Version, Written};
-use crate::store::sqlite::joined;
+use crate::store::feed::{self, Version, Written};
+use crate::store::joined;
 use crate::value::{Key, Value};
 use crate::view::{Feeds, Shows, View};
 

@@ -23,7 +23,7 @@ mod tests;
 use std::path::Path;
 
 use events::Database;
-use events::store::sqlite::Options;
+use events::store::Options;
 use rusqlite::Connection;
 
 use crate::definition::Definitions;

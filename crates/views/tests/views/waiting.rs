@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::store::sqlite::Publishes;
+use events::store::Publishes;
 use events::{Broker, Event, Log, Retry, Subscription, Topic, WritePosition};
 use serde_json::json;
 use yeoul_views::{WAITERS_MAX, Waited};

@@ -3,7 +3,7 @@
 
 use chassis::http::{Problem, Response, empty, json};
 use events::parking::DeadLetter;
-use events::store::sqlite::skipped::Skipped;
+use events::store::skipped::Skipped;
 use events::{relay, subscription};
 use http::StatusCode;
 use serde_json::{Value, json};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use chassis::clock;
 use chassis::folder::Folder;
-use events::store::sqlite::{cut::Cut, upkeep};
+use events::store::{cut::Cut, upkeep};
 
 use self::files::{Manifest, Unfinished};
 use crate::cli::{BackupArgs, RestoreArgs};

@@ -12,7 +12,7 @@ use chassis::clock;
 use chassis::folder::Folder;
 use events::Broker;
 use events::local::Log;
-use events::store::sqlite::upkeep;
+use events::store::upkeep;
 use serde_json::Value;
 
 use super::ask::Process;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use chassis::clock;
 use events::local::Log;
-use events::store::sqlite::{Options, Publishes, skipped::Skipped};
+use events::store::{Options, Publishes, skipped::Skipped};
 use events::{Database, Topic, relay, subscription};
 use http::{Method, StatusCode};
 use serde_json::Value;

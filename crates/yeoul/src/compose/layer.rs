@@ -12,7 +12,7 @@ use chassis::http::{Listener, Stop};
 use chassis::identity::Verifier;
 use chassis::telemetry::Metrics;
 use events::local::Log;
-use events::store::sqlite::Publishes;
+use events::store::Publishes;
 use events::subscription::{Control, Fault};
 use events::{Broker, Retry, Subscription, Topic};
 use gateway::{Components, Gateway};

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode};
 
-use super::connection;
+use super::plumbing::connection;
 use crate::error::Error;
 
 /// How often one file's lock is asked for before the others are let go and all begins again.

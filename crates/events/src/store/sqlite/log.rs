@@ -15,9 +15,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::connection;
-use super::readers::Readers;
-use super::thread::Thread;
+use super::plumbing::connection;
+use super::plumbing::readers::Readers;
+use super::plumbing::thread::Thread;
 use crate::Clock;
 use crate::broker::{Offset, Stored, Topic};
 use crate::error::Error;

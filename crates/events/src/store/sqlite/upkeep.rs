@@ -6,10 +6,10 @@ use std::path::Path;
 
 use rusqlite::params;
 
-use super::connection::{self, has_table};
-use super::gaps;
-use super::outbox;
-use super::skipped::{self, Skipped};
+use super::plumbing::connection::{self, has_table};
+use super::state::gaps;
+use super::state::outbox;
+use super::state::skipped::{self, Skipped};
 use crate::error::Error;
 
 /// The subscriptions whose places or parked events this file keeps.

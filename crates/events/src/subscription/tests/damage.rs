@@ -1,7 +1,7 @@
 //! A log that is not what was read of it: told, mended, and nothing twice or passed over.
 
 use super::*;
-use crate::store::sqlite::tests::execute;
+use crate::store::tests::execute;
 
 /// A bench whose first events were consumed and whose log is closed.
 async fn consumed(keys: &[&str]) -> (TempDir, TempDir, Hand, Orders) {

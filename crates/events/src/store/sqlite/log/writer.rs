@@ -13,7 +13,7 @@ use super::tail::Tail;
 use super::{Record, Table};
 use crate::broker::Offset;
 use crate::error::Error;
-use crate::store::sqlite::group::Group;
+use crate::store::sqlite::plumbing::group::Group;
 
 /// Batches that may wait for the writer; one more is refused as environment trouble.
 pub(crate) const PUBLISH_QUEUE_MAX: usize = 8192;

@@ -2,6 +2,7 @@
 
 mod outbox;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc;
 

@@ -20,7 +20,7 @@ pub(super) const COLUMNS: &str =
     data";
 
 /// The row of this number as the event it becomes; `None` if it is kept no more.
-pub(in crate::store::sqlite) fn find(
+pub(in crate::store::sqlite::state) fn find(
     connection: &Connection,
     origin: Origin<'_>,
     sequence: u64,

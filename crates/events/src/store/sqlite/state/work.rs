@@ -3,13 +3,13 @@
 //! The answer is kept until the commit is through: an acknowledgement, and a refusal that may rest
 //! on what the same group wrote, are both sent only after the sync.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::oneshot;
 
 use super::Write;
 use crate::error::Error;
+use crate::store::sqlite::plumbing::thread::panic_message;
 
 /// One queued piece of work.
 pub(super) trait Work: Send {
@@ -61,11 +61,4 @@ where
         // A caller that went away does not want its answer; the work stands all the same.
         let _ = self.reply.send(answer);
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }

@@ -21,16 +21,16 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CHECKPOINT_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Page size of a service's file, which is read and written here and there.
-pub(super) const PAGE_BYTES: u32 = 4096;
+pub(crate) const PAGE_BYTES: u32 = 4096;
 
 /// Page size of a file that is written at its end: half the write calls, a tenth more events/s.
-pub(super) const APPENDED_PAGE_BYTES: u32 = 8192;
+pub(crate) const APPENDED_PAGE_BYTES: u32 = 8192;
 
 /// Prepared statements a connection remembers.
 const STATEMENTS_MAX: usize = 128;
 
 /// Opens the one connection that writes. `page_bytes` holds for a file that is yet to be created.
-pub(super) fn open_writer(path: &Path, page_bytes: u32) -> Result<Connection, Error> {
+pub(crate) fn open_writer(path: &Path, page_bytes: u32) -> Result<Connection, Error> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE)?;
     connection.pragma_update(None, "page_size", page_bytes)?;
     let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
@@ -46,14 +46,14 @@ pub(super) fn open_writer(path: &Path, page_bytes: u32) -> Result<Connection, Er
 }
 
 /// Opens a connection that cannot write.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let connection = open(path, OpenFlags::empty())?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
 
 /// Opens a connection that writes beside whoever else does.
-pub(super) fn open_beside(path: &Path) -> Result<Connection, Error> {
+pub(crate) fn open_beside(path: &Path) -> Result<Connection, Error> {
     open(path, OpenFlags::empty())
 }
 
@@ -66,7 +66,7 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
 }
 
 /// Applies the migrations the file has not seen; `user_version` counts them.
-pub(super) fn migrate(connection: &mut Connection, schema: &[&str]) -> Result<(), Error> {
+pub(crate) fn migrate(connection: &mut Connection, schema: &[&str]) -> Result<(), Error> {
     let applied: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if applied > schema.len() {
         let what = format!("the file is of a newer program: schema {applied} > {}", schema.len());
@@ -82,7 +82,7 @@ pub(super) fn migrate(connection: &mut Connection, schema: &[&str]) -> Result<()
 }
 
 /// Whether the file has a table of this name.
-pub(super) fn has_table(sql: &Connection, name: &str) -> Result<bool, Error> {
+pub(crate) fn has_table(sql: &Connection, name: &str) -> Result<bool, Error> {
     let select = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
     Ok(sql.prepare(select)?.exists([name])?)
 }

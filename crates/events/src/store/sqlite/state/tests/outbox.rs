@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::{Cause, Draft};
+use crate::store::upkeep;
 
 fn draft(number: u64) -> Draft {
     Draft::new("Placed", number, 1, &number, &Cause::default())

@@ -17,15 +17,16 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::group::Group;
 use super::outbox::{self, Jump, Outbox};
-use super::readers::Readers;
-use super::thread::Thread;
 use super::work::Work;
-use super::{Options, Publishes, Write, connection, inbox, parked, skipped};
+use super::{Options, Publishes, Write, inbox, parked, skipped};
 use crate::Clock;
 use crate::error::Error;
 use crate::relay::status::Status;
+use crate::store::sqlite::plumbing::connection;
+use crate::store::sqlite::plumbing::group::Group;
+use crate::store::sqlite::plumbing::readers::Readers;
+use crate::store::sqlite::plumbing::thread::Thread;
 
 /// Pieces of work that may wait for the writer; one more is refused as environment trouble.
 pub const WRITE_QUEUE_MAX: usize = 8192;
@@ -173,7 +174,7 @@ impl Writer {
     fn work(&mut self, ran: &mut [Box<dyn Work>], now: Timestamp) -> Result<(), Error> {
         let Some(work) = ran.last_mut() else { return Ok(()) };
         let outbox = self.outbox.as_mut();
-        let mut write = Write { connection: &self.connection, outbox, now, depth: 0 };
+        let mut write = Write::new(&self.connection, outbox, now);
         write.attempt(|write| work.run(write)).map(drop)
     }
 

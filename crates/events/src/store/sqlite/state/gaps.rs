@@ -6,15 +6,15 @@
 
 use rusqlite::Connection;
 
-use super::connection::has_table;
 use super::outbox::Jump;
 use super::outbox::row::Origin;
 use crate::error::Error;
 use crate::event::Event;
+use crate::store::sqlite::plumbing::connection::has_table;
 
 /// Rows after what was relayed that should be there and are not: numbers have no gap but a jump, and
 /// what was stepped over.
-pub(super) fn missing(connection: &Connection) -> Result<u64, Error> {
+pub(in crate::store::sqlite) fn missing(connection: &Connection) -> Result<u64, Error> {
     let relayed: u64 =
         connection.query_row("SELECT relayed FROM outbox_state", [], |row| row.get(0))?;
     let jump = if has_table(connection, "outbox_jump")? {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc::Receiver;
 const LOOKS_MAX: usize = 100;
 
 /// One group while it is being filled: an iterator that ends when the group closes.
-pub(super) struct Group<'q, M> {
+pub(crate) struct Group<'q, M> {
     queue: &'q mut Receiver<M>,
     first: Option<M>,
     /// How many the group before had.
@@ -28,18 +28,18 @@ pub(super) struct Group<'q, M> {
 
 impl<'q, M> Group<'q, M> {
     /// Blocks until there is a first message; `None` when the queue is closed and empty.
-    pub(super) fn open(queue: &'q mut Receiver<M>, before: usize, max: usize) -> Option<Self> {
+    pub(crate) fn open(queue: &'q mut Receiver<M>, before: usize, max: usize) -> Option<Self> {
         let first = queue.blocking_recv()?;
         Some(Group { queue, first: Some(first), before, taken: 0, max })
     }
 
     /// How many came out of it.
-    pub(super) fn taken(&self) -> usize {
+    pub(crate) fn taken(&self) -> usize {
         self.taken
     }
 
     /// Lets nobody in any more; what is queued already still comes out, in later groups.
-    pub(super) fn close_queue(&mut self) {
+    pub(crate) fn close_queue(&mut self) {
         self.queue.close();
     }
 

@@ -1,16 +1,16 @@
-//! A thread that says so when it dies and is waited for when its owner goes.
+//! A thread that says so when it dies and is waited for when its owner goes; and what a panic said.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 
-use super::work::panic_message;
 use crate::error::Error;
 
 /// Waits for the thread when dropped: declare it after what tells the thread to end.
-pub(super) struct Thread(Option<JoinHandle<()>>);
+pub(crate) struct Thread(Option<JoinHandle<()>>);
 
 impl Thread {
-    pub(super) fn start(
+    pub(crate) fn start(
         name: &'static str,
         body: impl FnOnce() + Send + 'static,
     ) -> Result<Thread, Error> {
@@ -36,4 +36,11 @@ impl Drop for Thread {
             let _ = thread.join();
         }
     }
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
 }

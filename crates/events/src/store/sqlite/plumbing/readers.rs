@@ -14,19 +14,19 @@ use crate::error::Error;
 /// Reads of one database that run at the same time; more wait their turn.
 pub const READERS_MAX: usize = 4;
 
-pub(super) struct Readers {
+pub(crate) struct Readers {
     path: PathBuf,
     slots: [Mutex<Option<Connection>>; READERS_MAX],
     turn: AtomicUsize,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Readers {
+    pub(crate) fn new(path: PathBuf) -> Readers {
         Readers { path, slots: Default::default(), turn: AtomicUsize::new(0) }
     }
 
     /// Runs `work` in a read transaction: all it reads is of one moment.
-    pub(super) fn read<T, E: From<Error>>(
+    pub(crate) fn read<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {

@@ -224,7 +224,7 @@ impl Outbox {
 }
 
 /// Leaves out the next `by` numbers.
-pub(super) fn jump(connection: &Connection, by: u64) -> Result<(), Error> {
+pub(in crate::store::sqlite) fn jump(connection: &Connection, by: u64) -> Result<(), Error> {
     connection.execute_batch(TABLES)?;
     let newest = "SELECT max((SELECT coalesce(max(sequence), 0) FROM outbox), relayed)
         FROM outbox_state";

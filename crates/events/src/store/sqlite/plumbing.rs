@@ -1,0 +1,7 @@
+//! What both rooms stand on: connections, readers, the thread that writes, and which pieces of work
+//! share one transaction. It knows no table.
+
+pub(super) mod connection;
+pub(super) mod group;
+pub(super) mod readers;
+pub(super) mod thread;

@@ -1,0 +1,244 @@
+//! A service's own file: one writer that groups commits, readers beside it, the outbox in it.
+//!
+//! All writes go through one thread. What arrives while a sync runs is carried by the next
+//! transaction, each piece of work in its own savepoint, so that sixty-four callers share one sync
+//! and a refusal rolls back alone; no timer is involved. Reads run on the caller's thread: an
+//! indexed read is shorter than a hop to another thread.
+//!
+//! It does not decide what an event means: [`Relay`](crate::relay::Relay) and
+//! [`Subscription`](crate::subscription::Subscription) do.
+
+pub(super) mod gaps;
+pub(crate) mod inbox;
+pub(super) mod outbox;
+pub(crate) mod parked;
+pub mod skipped;
+pub(crate) mod stepped;
+mod work;
+mod write;
+mod writer;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+
+use crate::Clock;
+use crate::broker::Topic;
+use crate::error::Error;
+use crate::event::Event;
+use crate::marks::Publisher;
+use crate::position::WritePosition;
+use crate::relay::status::Status;
+
+pub(crate) use outbox::Reconciled;
+pub use outbox::{DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX, WAITING_BYTES_MAX};
+pub use write::{PARTS_DEEP_MAX, Write};
+pub use writer::{GROUP_MAX, WRITE_QUEUE_MAX};
+
+/// What a database is opened with.
+pub struct Options {
+    /// The file; its folder must exist.
+    pub path: PathBuf,
+    /// Migrations in order, each applied once, in a transaction of its own. Only ever append.
+    pub schema: &'static [&'static str],
+    /// Whose outbox this database has, if it publishes.
+    pub publishes: Option<Publishes>,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// Whose outbox a database has, and where it goes.
+#[derive(Clone, Debug)]
+pub struct Publishes {
+    /// The CloudEvents `source` of its events.
+    pub source: String,
+    /// The topic they are relayed to.
+    pub topic: Topic,
+}
+
+/// A handle on the file; clones share it. The last one to go finishes what is queued.
+#[derive(Clone)]
+pub struct Database {
+    shared: Arc<writer::Shared>,
+}
+
+impl Database {
+    /// Opens the file, creates or migrates it, and starts its writer. Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: cure the disk and open again. [`Error::Damaged`]: the file is hurt or
+    /// not a database. [`Error::Statement`]: a migration is wrong, or the file is of a newer
+    /// program.
+    #[expect(clippy::needless_pass_by_value, reason = "options are spent on one database")]
+    pub fn open(options: Options) -> Result<Database, Error> {
+        writer::open(&options, true).map(|shared| Database { shared })
+    }
+
+    /// Opens a file to mend it, whatever its own tables are: no migration is looked at.
+    ///
+    /// # Errors
+    /// As for [`Database::open`], but for migrations.
+    #[expect(clippy::needless_pass_by_value, reason = "options are spent on one database")]
+    pub fn open_as_it_is(options: Options) -> Result<Database, Error> {
+        writer::open(&options, false).map(|shared| Database { shared })
+    }
+
+    /// Runs `work` in the writer's transaction, inside its own savepoint; resolves after the sync.
+    /// An `Err` rolls back this work alone.
+    ///
+    /// The work is queued by the call itself, in call order; dropping the future does not take it
+    /// back.
+    ///
+    /// # Errors
+    /// The work's own; or [`Error::Environment`] (also when [`WRITE_QUEUE_MAX`] is reached): nothing
+    /// was done, try later; [`Error::Panicked`]; [`Error::Closed`].
+    pub fn write<T, E>(
+        &self,
+        work: impl FnOnce(&mut Write<'_>) -> Result<T, E> + Send + 'static,
+    ) -> impl Future<Output = Result<T, E>> + Send + 'static
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let queued = self.shared.queue(work::boxed(work, reply));
+        async move {
+            queued.map_err(E::from)?;
+            answer.await.unwrap_or_else(|_| Err(E::from(Error::Closed)))
+        }
+    }
+
+    /// A bounded read on the caller's thread, of one snapshot, through a small pool of read-only
+    /// connections.
+    ///
+    /// # Errors
+    /// The work's own; or [`Error::Environment`]: read again later.
+    pub fn read<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.shared.readers.read(work)
+    }
+
+    /// Follows the highest outbox sequence on disk.
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.shared.committed.clone()
+    }
+
+    /// The position of the newest committed outbox row; sequence 0 before the first, `None` for a
+    /// database that publishes nothing.
+    pub fn position(&self) -> Option<WritePosition> {
+        let source = self.shared.publishes.as_ref()?.source.clone();
+        Some(WritePosition::new(source, *self.shared.committed.borrow()))
+    }
+
+    /// Finishes what is queued, folds the write-ahead file in and stops the writer. Later writes
+    /// are [`Error::Closed`].
+    pub fn close(&self) -> impl Future<Output = ()> + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.close().await }
+    }
+
+    /// Up to `limit` events of the outbox after `after`, and no more than [`WAITING_BYTES_MAX`] of
+    /// data unless it is one; committed ones only, and none that the relay steps over.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the very next row is hurt (sound ones before it are returned first);
+    /// [`Error::Environment`]: read again later.
+    pub(crate) fn waiting(&self, after: u64, limit: usize) -> Result<Vec<Event>, Error> {
+        let Some(origin) = self.origin() else { return Ok(Vec::new()) };
+        self.read(|sql| outbox::waiting(sql, origin, after, limit))
+    }
+
+    /// As [`waiting`](Self::waiting), up to the first number that is lost; the damage, if that is the
+    /// very next.
+    pub(crate) fn waiting_whole(&self, after: u64, limit: usize) -> Result<Vec<Event>, Error> {
+        let events = self.waiting(after, limit)?;
+        let Some(origin) = self.origin() else { return Ok(events) };
+        self.read(|sql| gaps::whole(sql, origin, after, events))
+    }
+
+    /// Compares the outbox with the highest sequence the broker holds of it.
+    pub(crate) fn reconcile(
+        &self,
+        published: u64,
+    ) -> impl Future<Output = Result<Reconciled, Error>> + Send + 'static {
+        let compared = self.write(move |write| write.reconcile(published));
+        let shared = Arc::clone(&self.shared);
+        async move {
+            let found = compared.await?;
+            // Only now: a comparison that was not committed has to find the same again.
+            shared.relayed.store(published, Ordering::Release);
+            Ok(found)
+        }
+    }
+
+    /// Whose rows the outbox's are, and what their ids begin with.
+    pub(crate) fn origin(&self) -> Option<outbox::row::Origin<'_>> {
+        let publishes = self.shared.publishes.as_ref()?;
+        Some(outbox::row::Origin { source: &publishes.source, epoch: &self.shared.epoch })
+    }
+
+    /// Events of the outbox after `relayed`, as its numbers tell.
+    pub(crate) fn lag(&self, relayed: u64) -> u64 {
+        self.shared.jump.between(relayed, *self.shared.committed.borrow())
+    }
+
+    /// How the outbox stands, for a comparison with a log that holds up to `published` of it.
+    pub(crate) fn publisher(&self, published: u64) -> Result<Option<Publisher>, Error> {
+        let Some(origin) = self.origin() else { return Ok(None) };
+        let relayed = self.shared.relayed.load(Ordering::Acquire);
+        let newest = *self.shared.committed.borrow();
+        self.read(|sql| {
+            Ok(Some(Publisher {
+                source: origin.source.to_owned(),
+                newest,
+                oldest: outbox::oldest(sql)?,
+                relayed: stepped::newest_published(sql, relayed)?,
+                published,
+            }))
+        })
+    }
+
+    /// What the relay of this outbox tells of itself.
+    pub(crate) fn relay_status(&self) -> &watch::Sender<Status> {
+        &self.shared.relay_status
+    }
+
+    /// What time it is, by the clock it was opened with.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.shared.clock)()
+    }
+
+    /// Notes how far the relay got; saved with one of the next transactions.
+    pub(crate) fn relayed(&self, sequence: u64) {
+        self.shared.relayed.store(sequence, Ordering::Release);
+    }
+
+    /// Saves how far the relay got, now.
+    pub(crate) fn save_relayed(&self) -> impl Future<Output = Result<(), Error>> + Send + 'static {
+        self.write(write::save_relayed)
+    }
+
+    /// Per source, up to which outbox sequence `subscription` received events into this file.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: read again later.
+    pub fn received(&self, subscription: &str) -> Result<BTreeMap<String, u64>, Error> {
+        self.read(|sql| inbox::marks(sql, subscription))
+    }
+
+    /// Whose outbox this is.
+    pub fn publishes(&self) -> Option<&Publishes> {
+        self.shared.publishes.as_ref()
+    }
+}

@@ -1,0 +1,146 @@
+//! What a piece of work has in hand: rows, events, and parts that are taken back alone.
+//!
+//! A savepoint per depth, each of a name of its own: taking one back takes back what was begun inside
+//! it, too. Transactions are the writer's; here none begins and none ends.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::outbox::{Outbox, Reconciled};
+use crate::error::Error;
+use crate::event::Draft;
+
+/// What a piece of work has in hand: the writer's transaction.
+pub struct Write<'t> {
+    connection: &'t Connection,
+    outbox: Option<&'t mut Outbox>,
+    now: Timestamp,
+    /// Savepoints that are open: each depth has a name of its own, so that taking one back takes
+    /// back what was begun inside it, too.
+    depth: usize,
+}
+
+/// Parts within parts of one piece of work, the work itself included.
+pub const PARTS_DEEP_MAX: usize = 8;
+
+/// The statements of one depth.
+struct Savepoint {
+    set: &'static str,
+    undo: &'static str,
+    release: &'static str,
+}
+
+const SAVEPOINTS: [Savepoint; PARTS_DEEP_MAX] = [
+    Savepoint { set: "SAVEPOINT a", undo: "ROLLBACK TO a", release: "RELEASE a" },
+    Savepoint { set: "SAVEPOINT b", undo: "ROLLBACK TO b", release: "RELEASE b" },
+    Savepoint { set: "SAVEPOINT c", undo: "ROLLBACK TO c", release: "RELEASE c" },
+    Savepoint { set: "SAVEPOINT d", undo: "ROLLBACK TO d", release: "RELEASE d" },
+    Savepoint { set: "SAVEPOINT e", undo: "ROLLBACK TO e", release: "RELEASE e" },
+    Savepoint { set: "SAVEPOINT f", undo: "ROLLBACK TO f", release: "RELEASE f" },
+    Savepoint { set: "SAVEPOINT g", undo: "ROLLBACK TO g", release: "RELEASE g" },
+    Savepoint { set: "SAVEPOINT h", undo: "ROLLBACK TO h", release: "RELEASE h" },
+];
+
+impl<'t> Write<'t> {
+    /// Of the transaction that is open on `connection`.
+    pub(super) fn new(
+        connection: &'t Connection,
+        outbox: Option<&'t mut Outbox>,
+        now: Timestamp,
+    ) -> Write<'t> {
+        Write { connection, outbox, now, depth: 0 }
+    }
+}
+
+impl Write<'_> {
+    /// The transaction's connection. Leave transactions and savepoints to the writer.
+    pub fn sql(&self) -> &Connection {
+        self.connection
+    }
+
+    /// Puts an event into the outbox; it is published if and only if this work commits.
+    ///
+    /// # Errors
+    /// [`Error::Limit`]: the event is too large. [`Error::Environment`]: the store refused, or
+    /// [`OUTBOX_WAITING_MAX`] events wait for the broker.
+    ///
+    /// # Panics
+    /// If the database was opened without [`Options::publishes`]: a mistake of the program.
+    #[expect(clippy::needless_pass_by_value, reason = "a draft is spent on one event")]
+    pub fn publish(&mut self, draft: Draft) -> Result<u64, Error> {
+        let outbox = self.outbox.as_deref_mut().expect("a database that publishes has an outbox");
+        outbox.insert(self.connection, &draft, self.now)
+    }
+
+    /// Runs a part of the work in a savepoint of its own: an `Err` or a panic of it takes back its
+    /// rows and its events, and nothing else. Parts may have parts, up to [`PARTS_DEEP_MAX`].
+    ///
+    /// # Errors
+    /// The outer one, [`Error::Environment`]: the store refused; give the whole work up with it.
+    /// [`Error::Limit`]: parts within parts too deep; the part did not run.
+    ///
+    /// # Panics
+    /// With the part's own panic, once its rows are taken back.
+    pub fn attempt<T, E>(
+        &mut self,
+        part: impl FnOnce(&mut Write<'_>) -> Result<T, E>,
+    ) -> Result<Result<T, E>, Error> {
+        Error::check("parts within parts", self.depth + 1, PARTS_DEEP_MAX)?;
+        let savepoint = &SAVEPOINTS[self.depth];
+        let before = self.outbox.as_ref().map(|outbox| outbox.mark());
+        self.run(savepoint.set)?;
+        self.depth += 1;
+        let outcome = catch_unwind(AssertUnwindSafe(|| part(self)));
+        self.depth -= 1;
+        if self.connection.is_autocommit() {
+            return Err(Error::environment("the engine ended the transaction"));
+        }
+        if !matches!(outcome, Ok(Ok(_))) {
+            self.run(savepoint.undo)?;
+            if let (Some(outbox), Some(before)) = (&mut self.outbox, before) {
+                outbox.reset(before);
+            }
+        }
+        self.run(savepoint.release)?;
+        outcome.map_or_else(|panic| resume_unwind(panic), Ok)
+    }
+
+    fn run(&self, statement: &str) -> Result<(), Error> {
+        self.connection.prepare_cached(statement)?.execute([])?;
+        Ok(())
+    }
+
+    /// The time of this transaction.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Puts an event into the outbox again under a new number, from the row of an old one.
+    pub(crate) fn publish_again(&mut self, sequence: u64) -> Result<u64, Error> {
+        let outbox = self.outbox.as_deref_mut().expect("a database that publishes has an outbox");
+        outbox.insert_again(self.connection, sequence)
+    }
+
+    /// Compares the outbox, if there is one, with what the broker holds of it.
+    pub(super) fn reconcile(&mut self, published: u64) -> Result<Reconciled, Error> {
+        match self.outbox.as_deref_mut() {
+            Some(outbox) => outbox.reconcile(self.connection, published),
+            None => Ok(Reconciled::default()),
+        }
+    }
+
+    /// The newest outbox sequence, this work's own included; 0 if there is none.
+    pub fn last_sequence(&self) -> u64 {
+        self.outbox.as_ref().map_or(0, |outbox| outbox.last())
+    }
+}
+
+/// Saves how far the relay got.
+pub(super) fn save_relayed(write: &mut Write<'_>) -> Result<(), Error> {
+    match write.outbox.as_deref_mut() {
+        Some(outbox) => outbox.save(write.connection),
+        None => Ok(()),
+    }
+}
