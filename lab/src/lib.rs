@@ -14,6 +14,7 @@ mod bench;
 mod clock;
 mod contest;
 mod error;
+mod fixture;
 mod http;
 mod load;
 mod mall;
@@ -25,3 +26,4 @@ mod schedule;
 
 pub use bench::{Bench, Built, Name, SECONDS, Settings, run};
 pub use error::Error;
+pub use fixture::{End, make as make_fixture};

@@ -31,8 +31,21 @@ impl Mall {
 
     /// A token for one of the demo's customers.
     pub(crate) fn customer(&self) -> Result<Customer, Error> {
-        let name = "1@uengine.org";
-        Ok(Customer { name, token: sign_in(&self.gateway, name, "1")? })
+        self.customer_named("1@uengine.org", "1")
+    }
+
+    /// A token for this customer.
+    pub(crate) fn customer_named(
+        &self,
+        name: &'static str,
+        password: &str,
+    ) -> Result<Customer, Error> {
+        Ok(Customer { name, token: sign_in(&self.gateway, name, password)? })
+    }
+
+    /// `host:port` of its gateway.
+    pub(crate) fn gateway(&self) -> &str {
+        &self.gateway
     }
 
     /// Registers a product with this stock; its id.
@@ -85,15 +98,16 @@ impl Mall {
         })
     }
 
-    fn get(&self, path: &str) -> Result<Answer, Error> {
+    /// What an administrator reads there.
+    pub(crate) fn get(&self, path: &str) -> Result<Answer, Error> {
         expect(&Request::new("GET", &self.gateway, path).bearer(&self.administrator), 200)
     }
 }
 
 /// A signed-in customer.
 pub(crate) struct Customer {
-    name: &'static str,
-    token: String,
+    pub(crate) name: &'static str,
+    pub(crate) token: String,
 }
 
 /// Sends a request that must be answered so.

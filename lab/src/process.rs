@@ -33,6 +33,15 @@ pub(crate) struct Server {
     words: PathBuf,
 }
 
+/// What a server is ended by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// It ends by itself, in order.
+    Term,
+    /// It is gone where it stands.
+    Kill,
+}
+
 /// What a server has used so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Usage {
@@ -96,11 +105,30 @@ impl Server {
         }
         environment(format!("{} {says}. it said=`{}`", self.name, &words[from..]))
     }
+
+    /// Ends it by this signal and waits until it is gone.
+    pub(crate) fn end(mut self, by: Signal) -> Result<(), Error> {
+        send(by.as_str(), self.pid());
+        let ended = clock::wait_for(ENDING, || self.child.try_wait().ok().flatten());
+        ended.map(drop).ok_or_else(|| self.failed("does not end"))
+    }
+}
+
+impl Signal {
+    fn as_str(self) -> &'static str {
+        match self {
+            Signal::Term => "TERM",
+            Signal::Kill => "KILL",
+        }
+    }
 }
 
 impl Drop for Server {
     /// Asks it to end; what is left of it and its descendants after [`ENDING`] is killed.
     fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let family = stat::family(self.pid());
         send("TERM", self.pid());
         let ended = clock::wait_for(ENDING, || self.child.try_wait().ok().flatten());

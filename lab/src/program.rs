@@ -32,11 +32,11 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts `yeoul COMMAND` on free ports with its data and settings in `folder`, and waits until
+    /// Starts `yeoul COMMAND…` on free ports with its data and settings in `folder`, and waits until
     /// it is ready.
     pub(crate) fn start(
         file: &Path,
-        command: &str,
+        command: &[&str],
         settings: Option<&str>,
         cores: Cores,
         folder: &Path,
@@ -45,7 +45,8 @@ impl Program {
             Cores::One => process::pinned(file),
             Cores::All => process::tied(file),
         };
-        line.args([command, "--json", "--listen", "127.0.0.1:0", "--data"])
+        line.args(command)
+            .args(["--json", "--listen", "127.0.0.1:0", "--data"])
             .arg(folder.join("data"));
         if let Some(settings) = settings {
             let path = folder.join("settings.yaml");
@@ -109,7 +110,7 @@ mod tests {
         let file = folder.path().join("program");
         fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o700)).unwrap();
-        Program::start(&built(&file)?, "mall", Some("a: 1"), Cores::All, folder.path())
+        Program::start(&built(&file)?, &["mall"], Some("a: 1"), Cores::All, folder.path())
     }
 
     #[test]

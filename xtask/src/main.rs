@@ -6,6 +6,7 @@
 
 mod bench;
 mod failure;
+mod fixture;
 mod services;
 mod shell;
 mod test;
@@ -27,6 +28,7 @@ usage: cargo xtask NAME
   tidy                      arrows, shapes, words and dead files
   bench NAME [--peer P...] [--seconds N]
                             one bar beside its peers: proxy, page, publish, orders, start
+  fixture COMMIT            data folders as that commit's program leaves them, for the tests
   services [install [NAME...]]
                             what tests and benches need beside Rust and Node";
 
@@ -48,6 +50,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "test" => test::run(rest),
         "tidy" if rest.is_empty() => tidy::run(),
         "bench" => bench::run(rest),
+        "fixture" => fixture::run(rest),
         "services" => services::run(rest),
         "help" | "--help" | "-h" => shell::say(USAGE),
         _ => Err(Failure::usage(USAGE)),
@@ -65,7 +68,9 @@ mod tests {
 
     #[test]
     fn what_is_no_chore_is_usage() {
-        for arguments in [&[][..], &["run"], &["tidy", "all"], &["test", "--slow"], &["bench"]] {
+        for arguments in
+            [&[][..], &["run"], &["tidy", "all"], &["test", "--slow"], &["bench"], &["fixture"]]
+        {
             assert_eq!(code(arguments), Some(ExitCode::from(2)), "{arguments:?}");
         }
     }

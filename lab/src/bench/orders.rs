@@ -23,7 +23,7 @@ const REST: u64 = 26;
 pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Result<bool, Error> {
     let folder = folder()?;
     let settings = Some(mall::LIMITS_ABOVE_THE_LOAD);
-    let ours = Program::start(program, "mall", settings, Cores::All, folder.path())?;
+    let ours = Program::start(program, &["mall"], settings, Cores::All, folder.path())?;
     let mall = Mall::open(&ours.address("gateway")?)?;
     let product = mall.register(STOCK)?;
     let request = mall.order(&mall.customer()?, product);

@@ -23,7 +23,7 @@ pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Resu
     let folder = folder()?;
     process::pin_self()?;
     let settings = Some(mall::LIMITS_ABOVE_THE_LOAD);
-    let ours = Program::start(program, "mall", settings, Cores::One, folder.path())?;
+    let ours = Program::start(program, &["mall"], settings, Cores::One, folder.path())?;
     let (page, request) = fill_page(&Mall::open(&ours.address("gateway")?)?)?;
     report.figure(YEOUL, "page_bytes", page.body.len() as f64, "B")?;
 

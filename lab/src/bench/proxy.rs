@@ -20,7 +20,7 @@ pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Resu
     let origin = peer::origin(folder.path())?;
     let settings =
         peer::fill(include_str!("../../peers/proxy.yaml"), &[("origin", &origin.address)]);
-    let ours = Program::start(program, "serve", Some(&settings), Cores::One, folder.path())?;
+    let ours = Program::start(program, &["serve"], Some(&settings), Cores::One, folder.path())?;
     let mut running = Vec::new();
     for peer in PEERS.into_iter().filter(|peer| bench.compares(peer.name())) {
         match peer.find() {

@@ -49,7 +49,7 @@ pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Resu
 /// Milliseconds from exec until a request is answered.
 fn start(program: &Path, folder: &Path) -> Result<(f64, Program), Error> {
     let began = clock::now();
-    let running = Program::start(program, "mall", None, Cores::All, folder)?;
+    let running = Program::start(program, &["mall"], None, Cores::All, folder)?;
     mall::expect(&Request::new("GET", &running.address("gateway")?, "/products"), 200)?;
     Ok((began.elapsed().as_secs_f64() * 1e3, running))
 }
