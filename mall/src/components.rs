@@ -79,7 +79,7 @@ impl Components {
     /// The service's own folder.
     pub(crate) fn folder(&self, name: Name) -> Result<PathBuf, Error> {
         let folder = self.data.join(name.as_str());
-        std::fs::create_dir_all(&folder).map_err(Error::folder("the service's folder"))?;
+        chassis::folder::make_private(&folder).map_err(Error::folder("the service's folder"))?;
         Ok(folder)
     }
 }

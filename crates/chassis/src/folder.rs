@@ -2,10 +2,15 @@
 //!
 //! The lock is the operating system's (`flock` on `DATA/lock`), so a process that died holds
 //! nothing; the JSON in the file only tells who to talk to.
+//!
+//! What is below it is its owner's alone: folders are 0700, files 0600, also where an older program
+//! made them otherwise. The folder itself is closed if it was made or filled by us, and left as it is if
+//! it is everybody's (`/tmp`).
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +20,16 @@ use crate::chance;
 
 /// Letters and digits of a folder's identity: 50 bits, which no two folders of a machine share.
 const IDENTITY_CHARS: usize = 10;
+
+/// What an owner may do with a folder and with a file of his own.
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+/// What others may be allowed.
+const OTHERS: u32 = 0o077;
+/// Set where everybody may put files and nobody take another's away.
+const STICKY: u32 = 0o1000;
+/// The lock's file.
+const LOCK: &str = "lock";
 
 /// A data folder held by this process; released when dropped.
 #[derive(Debug)]
@@ -60,13 +75,18 @@ impl Folder {
     /// See [`FolderError`].
     pub fn open(path: &Path) -> Result<Folder, FolderError> {
         let refuse = |source| FolderError::NotWritable { path: path.to_owned(), source };
-        fs::create_dir_all(path).map_err(refuse)?;
+        make(path).map_err(refuse)?;
+        if is_ours(path).map_err(refuse)? {
+            // Another user's folder stays as it is: what is below is private all the same.
+            let _ = close(path, FOLDER_MODE);
+        }
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
             .read(true)
             .write(true)
-            .open(path.join("lock"))
+            .mode(FILE_MODE)
+            .open(path.join(LOCK))
             .map_err(refuse)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -76,6 +96,7 @@ impl Folder {
             }
             Err(TryLockError::Error(source)) => return Err(refuse(source)),
         }
+        close(&path.join(LOCK), FILE_MODE).map_err(refuse)?;
         let mut folder = Folder { path: path.to_owned(), lock };
         folder.announce(None).map_err(refuse)?;
         Ok(folder)
@@ -111,11 +132,12 @@ impl Folder {
         };
         let fits = known.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
         if known.len() == IDENTITY_CHARS && fits {
+            close(&file, FILE_MODE)?;
             return Ok(known);
         }
         let drawn = chance::letters(IDENTITY_CHARS);
         let draft = self.path.join("identity.new");
-        let mut out = File::create(&draft)?;
+        let mut out = create_private(&draft)?;
         out.write_all(drawn.as_bytes())?;
         out.sync_all()?;
         fs::rename(&draft, &file)?;
@@ -125,12 +147,51 @@ impl Folder {
 
     /// Who holds `path` now, if a living process does.
     pub fn holder(path: &Path) -> Option<Holder> {
-        let lock = File::open(path.join("lock")).ok()?;
+        let lock = File::open(path.join(LOCK)).ok()?;
         match lock.try_lock_shared() {
             Err(TryLockError::WouldBlock) => read_holder(&lock),
             _ => None,
         }
     }
+}
+
+/// Makes a folder, and those above it, that its owner alone can enter, or makes one of that kind of one
+/// that is there: for what is below a data folder.
+///
+/// # Errors
+/// It cannot be made, or is another user's: the environment.
+pub fn make_private(path: &Path) -> io::Result<()> {
+    make(path)?;
+    close(path, FOLDER_MODE)
+}
+
+/// Makes an empty file that its owner alone can read, or empties one that is there.
+///
+/// # Errors
+/// It cannot be made, or is another user's: the environment.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
+    close(path, FILE_MODE)?;
+    Ok(file)
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)
+}
+
+/// Takes from everybody but the owner what they may do.
+fn close(path: &Path, mode: u32) -> io::Result<()> {
+    if fs::metadata(path)?.permissions().mode() & OTHERS == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// Whether a folder is for our data alone: nothing was in it, or we were here before.
+fn is_ours(path: &Path) -> io::Result<bool> {
+    let shared = fs::metadata(path)?.permissions().mode() & STICKY != 0;
+    Ok(!shared && (path.join(LOCK).exists() || fs::read_dir(path)?.next().is_none()))
 }
 
 fn read_holder(mut lock: &File) -> Option<Holder> {
@@ -174,6 +235,44 @@ mod tests {
         assert_ne!(Folder::open(there.path()).expect("free").identity().expect("drawn"), identity);
         fs::write(here.path().join("identity"), "a; b").expect("written");
         assert_eq!(again.identity().expect("drawn anew").len(), IDENTITY_CHARS);
+    }
+
+    #[test]
+    fn what_is_in_it_is_its_owners_alone_also_where_it_was_not() {
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o7777;
+        let open = |path: &Path, mode| {
+            fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
+        };
+        let place = tempfile::tempdir().expect("a place");
+        let path = place.path().join("deep/data");
+        let files = || {
+            let folder = Folder::open(&path).expect("free");
+            folder.identity().expect("drawn");
+            make_private(&path.join("order")).expect("made");
+            drop(create_private(&path.join("order/a")).expect("made"));
+        };
+        for _ in 0..2 {
+            files();
+            assert_eq!(mode(&path), FOLDER_MODE);
+            assert_eq!(mode(&path.join("order")), FOLDER_MODE);
+            for file in ["lock", "identity", "order/a"] {
+                assert_eq!(mode(&path.join(file)), FILE_MODE, "{file}");
+                // As an older program left it.
+                open(&path.join(file), 0o644);
+            }
+            open(&path, 0o755);
+            open(&path.join("order"), 0o755);
+        }
+        // A folder that is everybody's, and one that somebody uses for more, stay as they are.
+        for (shared, before) in [("tmp", 0o1777), ("project", 0o755)] {
+            let shared = place.path().join(shared);
+            fs::create_dir(&shared).expect("a folder");
+            fs::write(shared.join("other"), "").expect("a file");
+            open(&shared, before);
+            drop(Folder::open(&shared).expect("free"));
+            assert_eq!(mode(&shared), before);
+            assert_eq!(mode(&shared.join("lock")), FILE_MODE);
+        }
     }
 
     #[test]

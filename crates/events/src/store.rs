@@ -8,6 +8,7 @@ mod sqlite;
 
 pub use sqlite::READERS_MAX;
 pub use sqlite::cut;
+pub use sqlite::keep_private;
 pub use sqlite::state::skipped;
 pub use sqlite::state::{
     DATA_BYTES_MAX, Database, GROUP_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX, Options, PARTS_DEEP_MAX,

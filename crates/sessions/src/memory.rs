@@ -9,12 +9,11 @@
 //! A debt is the token itself, since that is what its giver can be told by (RFC 7009). The file is
 //! its owner's alone (0600).
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chassis::folder;
 use chassis::identity::Ended;
 use events::store::Options;
 use events::{Clock, Database, Error};
@@ -67,10 +66,8 @@ impl Memory {
     /// As [`Database::open`]: the disk, or a damaged file.
     pub fn open(folder: &Path, ended: &Ended, clock: Clock) -> Result<Memory, Error> {
         let trouble = |error: std::io::Error| Error::environment(error.to_string());
-        std::fs::create_dir_all(folder).map_err(trouble)?;
+        folder::make_private(folder).map_err(trouble)?;
         let path = folder.join("sessions.db");
-        let private = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-        drop(private.map_err(trouble)?);
         let schema = const { &[store::TABLE, store::OWED] };
         let database =
             Database::open(Options { path, schema, publishes: None, clock: clock.clone() })?;

@@ -29,6 +29,70 @@ fn copy_all(from: &Path, to: &Path) {
     }
 }
 
+/// Nobody but their owner reads what is in these folders, or sees what there is.
+#[track_caller]
+fn are_private(folders: &[&Path]) {
+    let mut left: Vec<_> = folders.iter().map(|folder| folder.to_path_buf()).collect();
+    let mut files = 0;
+    while let Some(path) = left.pop() {
+        let meta = fs::metadata(&path).expect("there");
+        let owners = if meta.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(meta.permissions().mode() & 0o777, owners, "{}", path.display());
+        files += usize::from(meta.is_file());
+        if meta.is_dir() {
+            let entries = fs::read_dir(&path).expect("a folder");
+            left.extend(entries.map(|entry| entry.expect("an entry").path()));
+        }
+    }
+    assert!(files >= 10 * folders.len(), "{files}");
+}
+
+/// What an older program, or a careless copy, leaves behind.
+fn open_to_all(folder: &Path) {
+    let folder_mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(folder, folder_mode).expect("ours");
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        // Keys have always been private.
+        if path.is_dir() {
+            open_to_all(&path);
+        } else if path.extension().is_none_or(|end| end != "key") {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("ours");
+        }
+    }
+}
+
+#[test]
+fn every_file_of_a_data_folder_of_a_backup_and_of_a_restored_one_is_its_owners_alone() {
+    let Some((mall, who, product, placed)) = with_an_order() else { return };
+    let place = Folder::new();
+    let (copy, old) = (place.path().join("copy"), place.path().join("old"));
+    are_private(&[&mall.folder().data()]);
+    run(&["backup", text(&copy), "--data", text(&mall.folder().data())]).expect(0);
+    are_private(&[&copy]);
+    let folder = mall.kill();
+    are_private(&[&folder.data()]);
+    open_to_all(&folder.data());
+    let mall = Mall::on(folder, &["--faults"]);
+    mall.order_now(placed.id);
+    let next = mall.order(&who, product, 1);
+    mall.await_order(next.id, "OrderPlaced");
+    are_private(&[&mall.folder().data()]);
+
+    // Of a folder that is open to everybody, too; whatever the backup has become.
+    let folder = mall.kill();
+    open_to_all(&folder.data());
+    run(&["backup", text(&old), "--data", text(&folder.data())]).expect(0);
+    are_private(&[&old]);
+    open_to_all(&copy);
+    let new = Folder::new();
+    run(&["restore", text(&copy), "--data", text(&new.data())]).expect(0);
+    are_private(&[&new.data()]);
+    let mall = Mall::on(new, &["--faults"]);
+    mall.order_now(placed.id);
+    are_private(&[&mall.folder().data()]);
+}
+
 /// A mall with an order that is done.
 fn with_an_order() -> Option<(Mall, Customer, u64, Placed)> {
     let mall = Mall::owned(&["--faults"])?;

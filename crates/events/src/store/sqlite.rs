@@ -14,5 +14,6 @@ mod plumbing;
 pub(crate) mod state;
 pub mod upkeep;
 
+pub use plumbing::private::keep_private;
 pub use plumbing::readers::READERS_MAX;
 pub(crate) use plumbing::thread::panic_message;

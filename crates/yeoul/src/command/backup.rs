@@ -89,7 +89,7 @@ fn copy(data: &Path, stores: &[PathBuf], to: &Path) -> Result<(), Failure> {
     // Keys and the like are written once, when a folder is new: they have no moment.
     for file in files::beside_stores(data).map_err(files::disk)? {
         let place = files::place(data, &file, to).map_err(files::disk)?;
-        fs::copy(&file, &place).map_err(files::disk)?;
+        files::copy_private(&file, &place).map_err(files::disk)?;
     }
     Ok(())
 }

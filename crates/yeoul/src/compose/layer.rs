@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chassis::clock;
 use chassis::cores::Cores;
-use chassis::folder::Folder;
+use chassis::folder::{self, Folder};
 use chassis::health::Readiness;
 use chassis::http::{Listener, Stop};
 use chassis::identity::Verifier;
@@ -98,7 +98,7 @@ impl Stores {
     ) -> Result<Stores, Failure> {
         let (log, pages) = (data.join(LOG), data.join(VIEWS));
         for folder in [&log, &pages] {
-            std::fs::create_dir_all(folder)
+            folder::make_private(folder)
                 .map_err(|error| process::damaged("the data folder", &error))?;
         }
         let log = Log::open(&log, topics, clock::component())

@@ -6,11 +6,12 @@
 //! files that were being written may hold pages of different moments. A clean end names them by size:
 //! a copy of closed files is whole.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use chassis::folder::create_private;
 use serde::{Deserialize, Serialize};
 
 use super::databases;
@@ -63,7 +64,7 @@ pub(crate) fn is_doubtful(data: &Path) -> bool {
 pub(crate) fn write(data: &Path, state: State) -> io::Result<()> {
     let note = Note { state, stores: stores(data) };
     let place = data.join(format!("{NOTE}.new"));
-    let mut file = File::create(&place)?;
+    let mut file = create_private(&place)?;
     file.write_all(&serde_json::to_vec(&note)?)?;
     file.sync_all()?;
     fs::rename(place, data.join(NOTE))

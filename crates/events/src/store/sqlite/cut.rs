@@ -15,6 +15,7 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode};
 
 use super::plumbing::connection;
+use super::plumbing::private::keep_private;
 use crate::error::Error;
 
 /// How often one file's lock is asked for before the others are let go and all begins again.
@@ -53,13 +54,15 @@ impl Cut {
         Err(Error::environment("the stores are too busy for one moment of all of them"))
     }
 
-    /// Copies the file of this path, as it was at the moment, to where nothing is yet.
+    /// Copies the file of this path, as it was at the moment, to where nothing is yet; the copy is its
+    /// owner's alone.
     ///
     /// # Errors
     /// [`Error::Environment`]: no room; [`Error::Damaged`]: the file is hurt.
     pub fn copy(&self, path: &Path, to: &Path) -> Result<(), Error> {
         let source = self.files.iter().find(|(of, _)| of == path);
         let (_, source) = source.ok_or_else(|| Error::environment("no file of this cut"))?;
+        keep_private(to);
         let mut copy = Connection::open(to)?;
         // Nobody needs it to survive a crash before it is whole.
         copy.pragma_update(None, "synchronous", "OFF")?;

@@ -3,5 +3,6 @@
 
 pub(super) mod connection;
 pub(super) mod group;
+pub(super) mod private;
 pub(super) mod readers;
 pub(super) mod thread;

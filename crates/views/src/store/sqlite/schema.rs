@@ -6,6 +6,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use events::store::keep_private;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -107,6 +108,8 @@ fn create(
     now: Timestamp,
 ) -> Result<String, Error> {
     let epoch = epoch(now);
+    // The mode of the journal is chosen here already: what lies beside the file is private by it.
+    keep_private(path);
     let mut sql = Connection::open(path)?;
     sql.pragma_update(None, "journal_mode", "WAL")?;
     let transaction = sql.transaction()?;

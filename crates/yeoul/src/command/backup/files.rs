@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use chassis::folder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -82,8 +83,7 @@ impl Unfinished {
             let ours = format!(".{}.unfinished-", name.to_string_lossy());
             clear(parent, &ours)?;
             let path = parent.join(format!("{ours}{}", std::process::id()));
-            fs::create_dir(&path)?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
+            folder::make_private(&path)?;
             let held = File::open(&path)?;
             held.lock()?;
             Ok(Unfinished { path, finished: false, _held: held })
@@ -162,7 +162,7 @@ impl Manifest {
     }
 
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
-        let mut file = File::create(folder.join(MANIFEST))?;
+        let mut file = folder::create_private(&folder.join(MANIFEST))?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
         file.sync_all()
     }
@@ -199,9 +199,8 @@ impl Manifest {
     pub(super) fn copy(&self, from: &Path, to: &Path) -> io::Result<()> {
         for file in &self.files {
             let place = to.join(&file.path);
-            fs::create_dir_all(place.parent().unwrap_or(to))?;
-            fs::copy(from.join(&file.path), &place)?;
-            fs::set_permissions(&place, fs::Permissions::from_mode(file.mode))?;
+            folder::make_private(place.parent().unwrap_or(to))?;
+            copy_private(&from.join(&file.path), &place)?;
         }
         Ok(())
     }
@@ -210,8 +209,16 @@ impl Manifest {
 /// Where a file of `data` belongs below `to`; its folder is made.
 pub(super) fn place(data: &Path, file: &Path, to: &Path) -> io::Result<PathBuf> {
     let place = to.join(relative(data, file)?);
-    fs::create_dir_all(place.parent().unwrap_or(to))?;
+    folder::make_private(place.parent().unwrap_or(to))?;
     Ok(place)
+}
+
+/// Copies a file; the copy is its owner's alone, whatever the file was.
+pub(super) fn copy_private(from: &Path, to: &Path) -> io::Result<()> {
+    // Before there is anything in it, so that nobody can have opened it meanwhile.
+    let mut copy = folder::create_private(to)?;
+    io::copy(&mut File::open(from)?, &mut copy)?;
+    Ok(())
 }
 
 /// Every file of a data folder that is no store: keys, identities. Not the lock, nor the note of the

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::private::keep_private;
 use crate::error::Error;
 
 /// How long a connection waits for another process's lock.
@@ -29,8 +30,10 @@ pub(crate) const APPENDED_PAGE_BYTES: u32 = 8192;
 /// Prepared statements a connection remembers.
 const STATEMENTS_MAX: usize = 128;
 
-/// Opens the one connection that writes. `page_bytes` holds for a file that is yet to be created.
+/// Opens the one connection that writes, to a file that is its owner's alone. `page_bytes` holds for
+/// one that is yet to be created.
 pub(crate) fn open_writer(path: &Path, page_bytes: u32) -> Result<Connection, Error> {
+    keep_private(path);
     let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE)?;
     connection.pragma_update(None, "page_size", page_bytes)?;
     let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
