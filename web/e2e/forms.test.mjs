@@ -232,6 +232,37 @@ visitor('nothing overflows at 320 px or with text at 200 %', {}, async ({ page, 
   }
 });
 
+visitor('what the bar counts stays in its own place at every width and size', {}, async ({ page, context }) => {
+  await signIn(page, ...SECOND_CUSTOMER);
+  for (let orders = 0; orders < 10; orders += 1) await order(page, 2, 1);
+  const look = async (what) => {
+    await page.waitForFunction(() => Number(document.querySelector('.bar .count')?.textContent) >= 10);
+    for (const [width, size] of [[320, ''], [320, '200%'], [360, ''], [360, '200%'], [767, '200%'], [768, ''], [1280, '200%']]) {
+      await page.setViewportSize({ width, height: 800 });
+      const found = await page.evaluate((size) => {
+        document.documentElement.style.fontSize = size;
+        const box = (it) => it.getBoundingClientRect();
+        const count = document.querySelector('.bar .count');
+        const [own, item] = [box(count), box(count.closest('.bar-item'))];
+        const others = [...document.querySelectorAll('.bar-item, .search, .brand')].filter((it) => !it.contains(count));
+        const meets = others.map(box).some((it) => it.left < own.right && own.left < it.right && it.top < own.bottom && own.top < it.bottom);
+        const inside = own.left >= item.left && own.right <= item.right && own.top >= item.top && own.bottom <= item.bottom;
+        return { meets, inside, height: Math.round(box(document.querySelector('.bar')).height) };
+      }, size);
+      assert.deepEqual([found.meets, found.inside], [false, true], `${what} at ${width} px ${size}`);
+      if (width >= 360 && !size) assert.equal(found.height, 56, `${what} at ${width} px is one line`);
+      await page.screenshot({ path: `${process.env.ARTEFACTS ?? '../test-artefacts'}/bar-${what}-${width}-${size || 'normal'}.png` });
+    }
+    await page.evaluate(() => (document.documentElement.style.fontSize = ''));
+  };
+  for (const lang of ['ko', 'en']) {
+    await context.addCookies([{ name: 'lang', value: lang, url: here.mall.url }]);
+    await page.goto('/mypage');
+    await page.locator('#app .mark.live').first().waitFor(LIVE);
+    await look(lang);
+  }
+});
+
 visitor('forced colours show the steps apart', {}, async ({ page }) => {
   await page.emulateMedia({ forcedColors: 'active' });
   await signIn(page, ...CUSTOMER);

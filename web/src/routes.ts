@@ -58,9 +58,11 @@ export function signPath(screen: 'signin' | 'signup', from: string): string {
   return from === '/' ? `/${screen}` : `/${screen}?from=${encodeURIComponent(from)}`;
 }
 
-/** A quantity as a text says it, brought within what one order takes. */
+/** A quantity as an address says it in digits, brought within what one order takes. */
 export function pieces(text: string | null): number {
-  const number = Number(text);
-  if (!text || !Number.isInteger(number)) return QUANTITY_MIN;
-  return Math.min(QUANTITY_MAX, Math.max(QUANTITY_MIN, number));
+  return within(/^\d+$/.test(text ?? '') ? Number(text) : QUANTITY_MIN);
 }
+
+/** The nearest to `number` that one order takes. */
+export const within = (number: number): number =>
+  Math.min(QUANTITY_MAX, Math.max(QUANTITY_MIN, number));

@@ -61,6 +61,8 @@ export interface Answer<T> {
   position: string | null;
   /** `Yeoul-Stale-Since`: the answer is from then. */
   staleSince: string | null;
+  /** `ETag`: names what was read, for a change of nothing else. */
+  etag: string | null;
 }
 
 let signedOut: (method: string) => void = () => {};
@@ -89,6 +91,7 @@ export async function call<T>(method: string, path: string, how: Call = {}): Pro
     body: (text ? JSON.parse(text) : undefined) as T,
     position: response.headers.get('Yeoul-Position'),
     staleSince: response.headers.get('Yeoul-Stale-Since'),
+    etag: response.headers.get('ETag'),
   };
 }
 

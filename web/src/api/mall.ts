@@ -1,6 +1,6 @@
-/** The mall's calls, one function each. */
+/** The mall's calls that the first screens need, one function each; `changes.ts` has the others. */
 import { call, type Answer } from './http';
-import type { MyPage, Order, Page, Product, StockPolicy, User } from './wire';
+import type { MyPage, Order, Page, Product, User } from './wire';
 
 /** The most one list answers. */
 const PAGE_SIZE = 100;
@@ -20,16 +20,9 @@ export const mall = {
   },
   product: async (id: number): Promise<Product> =>
     (await call<Product>('GET', `/products/${id}`)).body,
-  registerProduct: (product: ProductFields, key: string): Promise<Answer<Product>> =>
-    call('POST', '/products', { json: product, headers: { 'Idempotency-Key': key } }),
-  changeProduct: (id: number, change: Partial<ProductFields>): Promise<Answer<Product>> =>
-    call('PATCH', `/products/${id}`, { json: change }),
-  removeProduct: (id: number): Promise<Answer<void>> => call('DELETE', `/products/${id}`),
 
   order: (order: NewOrder, key: string): Promise<Answer<Order>> =>
     call('POST', '/orders', { json: order, headers: { 'Idempotency-Key': key } }),
-  cancelOrder: (id: number): Promise<Answer<Order>> =>
-    call('PATCH', `/orders/${id}`, { json: { state: 'OrderCancelled' } }),
 
   /** The owner's page, waiting for the write at `position` where one is given. */
   myPage: (owner: string, position?: string | null, page = 0): Promise<Answer<MyPage>> =>
@@ -64,14 +57,6 @@ export interface NewUser {
   password: string;
   nickname: string;
   address: string;
-}
-
-export interface ProductFields {
-  name: string;
-  price: number;
-  stock: number;
-  stockPolicy: StockPolicy;
-  imageUrl?: string;
 }
 
 const ownPage = (owner: string): string => `/mypages/${encodeURIComponent(owner)}`;

@@ -23,6 +23,8 @@ export const mineWords = speak({
     cancelling: '취소하는 중',
     cancelTooLate: '이미 배송이 끝나 취소할 수 없어요. 반품은 판매자에게 말씀해 주세요.',
     cancelNotNow: '지금은 취소할 수 없는 주문이에요. 주문 상태를 확인해 주세요.',
+    changedMeanwhile: (before: string, now: string) =>
+      `그사이에 다른 곳에서 이 주문이 ‘${before}’에서 ‘${now}’ 상태로 바뀌어서 보내지 않았어요.`,
     noOrders: '아직 주문이 없어요. 마음에 드는 상품을 골라 보세요.',
     olderOrders: '이전 주문 더 보기',
     ordersUnknown: '다른 주문은 지금 볼 수 없어요.',
@@ -48,6 +50,8 @@ export const mineWords = speak({
     cancelling: 'Cancelling',
     cancelTooLate: 'It has been delivered and can no longer be cancelled. Ask the shop to return it.',
     cancelNotNow: 'This order cannot be cancelled now. Please check its state.',
+    changedMeanwhile: (before, now) =>
+      `Meanwhile this order was changed elsewhere, from “${before}” to “${now}”, so nothing was sent.`,
     noOrders: 'No orders yet. Find something you like.',
     olderOrders: 'Show earlier orders',
     ordersUnknown: 'Your other orders cannot be shown just now.',

@@ -4,7 +4,7 @@ import { speak } from '../locale.svelte';
 export const orderWords = speak({
   ko: {
     quantity: '수량',
-    quantityRange: (min: number, max: number) => `수량은 ${min}개에서 ${max}개까지예요.`,
+    quantityRange: (min: number, max: number) => `수량은 ${min}개에서 ${max}개까지예요. 0–9 숫자로만 적어 주세요.`,
     fewer: '하나 줄이기',
     more: '하나 늘리기',
     total: '합계',
@@ -42,7 +42,7 @@ export const orderWords = speak({
   },
   en: {
     quantity: 'Quantity',
-    quantityRange: (min, max) => `Order ${min} to ${max} pieces.`,
+    quantityRange: (min, max) => `Order ${min} to ${max} pieces, written in digits 0–9 only.`,
     fewer: 'One fewer',
     more: 'One more',
     total: 'Total',

@@ -1,0 +1,18 @@
+/** What is wrong with what was written into a field, in words; undefined where nothing is. */
+import { currentLocale } from './locale.svelte';
+import { charsOf } from './limits';
+import { wholeOf } from './numbers';
+import { fieldWords } from './texts/fields';
+
+/** A text of more than `max` characters. It is said rather than cut off: the end may be what matters. */
+export function tooLong(text: string, max: number): string | undefined {
+  const chars = charsOf(text);
+  return chars > max ? fieldWords.tooLong(max, chars) : undefined;
+}
+
+/** What is no whole number of 0 to `max`. Nothing is no mistake before it was `tried` to be sent. */
+export function notWhole(text: string, max: number, tried: boolean): string | undefined {
+  if (wholeOf(text, 0, max) !== undefined || (!text.trim() && !tried)) return undefined;
+  const figure = new Intl.NumberFormat(currentLocale());
+  return fieldWords.wholeNumber(figure.format(0), figure.format(max));
+}
