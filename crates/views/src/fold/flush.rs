@@ -16,6 +16,7 @@ use events::store::Write;
 use serde_json::{Map, Value as Json};
 
 use super::batch::{Batch, Buffered, Spread};
+use crate::feed::FEED_BYTES_MAX;
 use crate::generation::Generation;
 use crate::owner::{OwnersPage, Whose};
 use crate::row::{self, Row};
@@ -181,7 +182,7 @@ fn feed_all<'b>(
         version.version += 1;
         version.save(sql, whose, &mut mark)?;
     }
-    mark.save(sql)
+    mark.save(sql, FEED_BYTES_MAX)
 }
 
 /// A change that an owner sees.

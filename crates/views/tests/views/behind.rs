@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use events::store::Write;
 use events::subscription::Control;
-use events::{Broker, Event, Log, Retry, Subscription, Topic};
+use events::{Broker, Error, Event, Failure, Handler, Log, Retry, Subscription, Topic};
 use jiff::Timestamp;
 use serde_json::json;
-use yeoul_views::{BEHIND_MAX, Look, Views};
+use yeoul_views::{BEHIND_MAX, Fold, LATE_LOOKS, LOOK_EVERY, Look, Views};
 
 use crate::mall::{definitions, event, order, settings};
 
@@ -23,9 +24,41 @@ struct Running {
     paused: tokio::sync::watch::Sender<bool>,
     /// Whether events of key 1 fail.
     failing: Arc<AtomicBool>,
+    /// Whether events of key 2 stop the fold: there is no room for what they change.
+    no_room: Arc<AtomicBool>,
     /// Seconds.
     clock: Arc<AtomicI64>,
     _folder: tempfile::TempDir,
+}
+
+/// The fold, on a disk that can be full.
+struct OnDisk {
+    fold: Fold,
+    no_room: Arc<AtomicBool>,
+}
+
+impl Handler for OnDisk {
+    type Batch = <Fold as Handler>::Batch;
+
+    fn handle(
+        &self,
+        batch: &mut Self::Batch,
+        write: &mut Write<'_>,
+        event: &Event,
+    ) -> Result<(), Failure> {
+        if self.no_room.load(Ordering::SeqCst) && event.key == "2" {
+            return Err(Failure::Environment(Error::environment("disk full")));
+        }
+        self.fold.handle(batch, write, event)
+    }
+
+    fn flush(&self, batch: &mut Self::Batch, write: &mut Write<'_>) -> Result<(), Error> {
+        self.fold.flush(batch, write)
+    }
+
+    fn committed(&self, batch: Self::Batch) {
+        self.fold.committed(batch);
+    }
 }
 
 impl Running {
@@ -46,10 +79,12 @@ impl Running {
             let hit = fails.load(Ordering::SeqCst) && event.key == "1";
             if hit { Err("told to".to_owned()) } else { Ok(()) }
         });
+        let no_room = Arc::new(AtomicBool::new(false));
+        let fold = OnDisk { fold: views.fold(), no_room: Arc::clone(&no_room) };
         let retry = Retry { attempts: 1, backoff: Duration::from_millis(1) };
         let (database, broker) = (views.database().clone(), log.clone() as Arc<dyn Broker>);
         let subscription =
-            Subscription::new("v.order", topic, database, broker, views.fold(), retry, clock)
+            Subscription::new("v.order", topic, database, broker, fold, retry, clock)
                 .paused(resting)
                 .fault(fault);
         let control = subscription.control();
@@ -57,7 +92,8 @@ impl Running {
         tokio::spawn(subscription.run(std::future::pending()));
         let watched = views.clone();
         tokio::spawn(async move { watched.watch_folds().await });
-        Running { views, log, control, paused, failing, clock: seconds, _folder: folder }
+        let clock = seconds;
+        Running { views, log, control, paused, failing, no_room, clock, _folder: folder }
     }
 
     async fn publish(&self, id: u64, owner: &str) -> Timestamp {
@@ -127,4 +163,40 @@ async fn an_event_that_was_given_up_is_said_to_its_owner_alone_until_it_is_done_
     let dead = running.control.dead(9).expect("a read");
     assert!(running.control.redrive(&dead[0].id).await.expect("redriven"));
     running.says(Some("a@b"), None).await;
+}
+
+#[tokio::test]
+async fn a_fold_that_is_stuck_on_an_event_is_as_old_as_that_event_at_once_and_goes_on_by_itself() {
+    let running = Running::start();
+    running.paused.send_replace(false);
+    running.publish(1, "c@b").await;
+    running.says(None, None).await;
+    running.no_room.store(true, Ordering::SeqCst);
+    let time = running.publish(2, "a@b").await;
+    // By the clock nothing is late: it is the standing still that is said, to whoever reads.
+    running.set_clock(time, Duration::ZERO);
+    for owner in [Some("a@b"), Some("c@b"), None] {
+        running.says(owner, Some(time)).await;
+    }
+    let stuck = running.control.status().expect("a status").stuck;
+    assert!(stuck.is_some_and(|why| why.contains("disk full")));
+    running.no_room.store(false, Ordering::SeqCst);
+    for owner in [Some("a@b"), Some("c@b"), None] {
+        running.says(owner, None).await;
+    }
+    assert!(running.control.dead(9).expect("a read").is_empty(), "nothing was given up");
+}
+
+#[tokio::test]
+async fn a_missing_event_as_old_as_the_limit_is_not_late_and_one_that_is_older_is() {
+    let running = Running::start();
+    let time = running.publish(1, "a@b").await;
+    running.set_clock(time, BEHIND_MAX);
+    // It is looked several times before it counts: nothing may be said in any of them.
+    for _ in 0..(LATE_LOOKS + 2) {
+        tokio::time::sleep(LOOK_EVERY).await;
+        assert_eq!(running.since(Some("a@b")), None, "at the limit");
+    }
+    running.set_clock(time, BEHIND_MAX + Duration::from_secs(1));
+    running.says(Some("a@b"), Some(time)).await;
 }

@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value as Json;
 
 use super::execute;
-use crate::feed::{CHANGE_BYTES, FEED_BYTES_MAX, OWNER_BYTES_KEPT, OWNER_CHANGES_KEPT};
+use crate::feed::{CHANGE_BYTES, OWNER_BYTES_KEPT, OWNER_CHANGES_KEPT};
 use crate::owner::{Meant, Owner, Owners, Whose};
 
 /// Changes looked at in one go when the oldest are forgotten.
@@ -110,11 +110,12 @@ impl Mark {
         self.sequence
     }
 
-    /// Forgets the oldest past [`FEED_BYTES_MAX`], and is kept itself.
-    pub(crate) fn save(mut self, sql: &Connection) -> Result<(), events::Error> {
-        while self.bytes > FEED_BYTES_MAX {
+    /// Forgets the oldest past `bytes_max`, and is kept itself.
+    pub(crate) fn save(mut self, sql: &Connection, bytes_max: u64) -> Result<(), events::Error> {
+        while self.bytes > bytes_max {
             let before = self.bytes;
-            self.forget(sql)?;
+            self.forget(sql, bytes_max)?;
+            // Nothing is left that could go: what was counted and is not there ends no loop.
             if self.bytes == before {
                 break;
             }
@@ -126,11 +127,12 @@ impl Mark {
         Ok(())
     }
 
-    fn forget(&mut self, sql: &Connection) -> Result<(), events::Error> {
+    /// One step of it: the oldest, as few as bring what is kept to `bytes_max`.
+    fn forget(&mut self, sql: &Connection, bytes_max: u64) -> Result<(), events::Error> {
         let select = "SELECT sequence, bytes FROM change ORDER BY sequence LIMIT ?1";
         let mut select = sql.prepare_cached(select)?;
         let mut oldest = select.query([FORGET_STEP])?;
-        while self.bytes > FEED_BYTES_MAX
+        while self.bytes > bytes_max
             && let Some(row) = oldest.next()?
         {
             let [sequence, bytes]: [i64; 2] = [row.get(0)?, row.get(1)?];

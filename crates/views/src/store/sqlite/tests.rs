@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::rows::Stored;
 use super::*;
-use crate::owner::{Owner, Whose};
+use crate::feed::CHANGE_BYTES;
+use crate::owner::{Owner, Owners, Whose};
 use crate::settings::Settings;
 use crate::view::SortOrder;
 
@@ -95,4 +96,102 @@ fn a_file_of_an_earlier_shape_is_made_anew() {
         feed::known(sql, whose)
     });
     assert_eq!(nobody.expect("the present tables"), None);
+}
+
+/// A feed of its own, with so small a bound that a test reaches it.
+struct Feed {
+    sql: Connection,
+    bytes_max: u64,
+    _folder: tempfile::TempDir,
+}
+
+impl Feed {
+    fn new(bytes_max: u64) -> Feed {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock: events::Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+        drop(open(folder.path(), &definitions(), clock).expect("it opens"));
+        let sql = Connection::open(folder.path().join("views.db")).expect("it opens");
+        Feed { sql, bytes_max, _folder: folder }
+    }
+
+    /// Adds one change of `owner`, as the end of a batch does; what it takes.
+    fn add(&self, owner: &str, row: &str) -> u64 {
+        let whose = Whose { page: 0, owner: Owner::Text(owner) };
+        let mut mark = feed::mark(&self.sql).expect("a mark");
+        let known = feed::version(&self.sql, whose, Owners::Text, &mark);
+        let mut version = known.expect("a version");
+        let change = feed::Written { kind: "row", row };
+        mark.append(&self.sql, whose, &mut version, change).expect("it is added");
+        version.save(&self.sql, whose, &mut mark).expect("it is kept");
+        mark.save(&self.sql, self.bytes_max).expect("it is kept");
+        ("row".len() + row.len() + whose.owner.weight() + CHANGE_BYTES) as u64
+    }
+
+    /// The places kept, and what they take.
+    fn kept(&self) -> (Vec<u64>, u64) {
+        let mut select = self.sql.prepare("SELECT sequence, bytes FROM change ORDER BY sequence");
+        let rows = select.as_mut().expect("a statement").query_map([], |row| {
+            Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
+        });
+        let rows: Vec<(u64, u64)> = rows.expect("rows").map(|row| row.expect("a row")).collect();
+        let bytes = rows.iter().map(|(_, bytes)| bytes).sum();
+        (rows.into_iter().map(|(sequence, _)| sequence).collect(), bytes)
+    }
+
+    /// The places of an owner's changes that can still be followed.
+    fn of(&self, owner: &str) -> Vec<u64> {
+        let whose = Whose { page: 0, owner: Owner::Text(owner) };
+        let newest = feed::known(&self.sql, whose).expect("a read").expect("known").position;
+        let floor = feed::mark(&self.sql).expect("a mark").floor;
+        let changes = feed::changes(&self.sql, whose, newest, floor, 1_000).expect("a read");
+        changes.into_iter().map(|kept| kept.sequence).collect()
+    }
+}
+
+#[test]
+fn all_owners_together_keep_so_many_bytes_and_the_oldest_go_first() {
+    let one = Feed::new(u64::MAX).add("a", "0123456789");
+    let feed = Feed::new(10 * one);
+    for sequence in 1..=10 {
+        feed.add(if sequence % 2 == 0 { "a" } else { "b" }, "0123456789");
+    }
+    assert_eq!(feed.kept(), ((1..=10).collect(), 10 * one), "at the limit");
+    feed.add("b", "0123456789");
+    assert_eq!(feed.kept(), ((2..=11).collect(), 10 * one), "one past it");
+    assert_eq!(feed::mark(&feed.sql).expect("a mark").floor, 1);
+    // A larger one makes as much room as it needs, and no more; nobody's place in between is lost.
+    feed.add("a", &"x".repeat(usize::try_from(3 * one).expect("small")));
+    let (places, bytes) = feed.kept();
+    assert!(bytes <= feed.bytes_max && bytes > feed.bytes_max - one, "{bytes}");
+    assert_eq!(places.last(), Some(&12));
+    let floor = feed::mark(&feed.sql).expect("a mark").floor;
+    assert_eq!(places.first(), Some(&(floor + 1)));
+    let (of_a, of_b) = (feed.of("a"), feed.of("b"));
+    assert!(of_a.iter().all(|place| place % 2 == 0) && of_a.last() == Some(&12), "{of_a:?}");
+    let mut all = [of_a, of_b].concat();
+    all.sort_unstable();
+    assert_eq!(all, places, "whoever is at the floor misses nothing");
+}
+
+#[test]
+fn a_flood_of_any_owners_never_keeps_more_than_the_bound() {
+    let feed = Feed::new(20_000);
+    for round in 0..2_000_usize {
+        let row = "x".repeat(round * 37 % 900);
+        feed.add(&format!("owner{}", round % 7), &row);
+        assert!(feed.kept().1 <= feed.bytes_max, "round {round}");
+    }
+    let mark = feed::mark(&feed.sql).expect("a mark");
+    assert_eq!(mark.sequence, 2_000);
+    assert!(mark.floor > 1_900, "{mark:?}");
+}
+
+#[test]
+fn a_change_larger_than_the_bound_is_forgotten_itself_and_stops_nothing() {
+    let feed = Feed::new(100);
+    feed.add("a", &"x".repeat(1_000));
+    assert_eq!(feed.kept(), (Vec::new(), 0));
+    assert_eq!(feed::mark(&feed.sql).expect("a mark").floor, 1, "who was before it reads the page");
+    feed.add("a", "y");
+    assert_eq!(feed.of("a"), [2]);
 }
