@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chassis::settings::text::Span;
+use mistakes::{Mistake, Mistakes};
 use serde::{Deserialize, Serialize};
 
 /// The largest limit of sign-ins and sign-ups.
@@ -90,15 +91,6 @@ pub struct Handler {
     pub backoff: Span,
 }
 
-/// A mistake in this section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// The setting's path, from the file's root.
-    pub path: Vec<String>,
-    /// What is wrong with it.
-    pub says: String,
-}
-
 /// The mall's services by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -116,32 +108,28 @@ pub enum Name {
 }
 
 impl Settings {
-    /// What serde cannot see.
+    /// What serde cannot see, each with its path from the file's root.
     pub fn mistakes(&self) -> Vec<Mistake> {
-        let mut mistakes = Vec::new();
-        for name in Name::ALL {
-            if !self.services.contains_key(&name) {
-                let path = vec!["mall".into(), "services".into()];
-                mistakes.push(Mistake { path, says: format!("`{name}` is missing") });
-            }
+        let mut mistakes = Mistakes::default();
+        mistakes.under("mall", |it| self.check(it));
+        mistakes.found()
+    }
+
+    fn check(&self, mistakes: &mut Mistakes) {
+        for name in Name::ALL.iter().filter(|name| !self.services.contains_key(name)) {
+            mistakes.at(&["services"]).note(format!("`{name}` is missing"));
         }
         if self.handlers.attempts == 0 {
-            let path = vec!["mall".into(), "handlers".into(), "attempts".into()];
-            mistakes.push(Mistake { path, says: "must be at least 1".into() });
+            mistakes.at(&["handlers", "attempts"]).note("must be at least 1");
         }
-        mistakes.extend(
-            self.limits().into_iter().filter(|(_, value)| !(1..=LIMIT_MAX).contains(value)).map(
-                |(path, _)| Mistake {
-                    path: [&["mall"], &path[..]].concat().into_iter().map(str::to_owned).collect(),
-                    says: format!("must be from 1 to {LIMIT_MAX}"),
-                },
-            ),
-        );
+        for (path, value) in self.limits() {
+            if !(1..=LIMIT_MAX).contains(&value) {
+                mistakes.at(&path).note(format!("must be from 1 to {LIMIT_MAX}"));
+            }
+        }
         if self.sign_in.within.0.is_zero() {
-            let path = ["mall", "sign_in", "within"].map(str::to_owned).to_vec();
-            mistakes.push(Mistake { path, says: "must be at least 1ms".into() });
+            mistakes.at(&["sign_in", "within"]).note("must be at least 1ms");
         }
-        mistakes
     }
 
     fn limits(&self) -> [([&'static str; 2], u32); 5] {

@@ -1,12 +1,13 @@
 //! `cargo xtask tidy`: the house rules that neither rustfmt nor clippy know.
 //!
-//! Every rule is a pure function from the tree's texts (and, of arrows, cargo's word) to findings, each
+//! Every rule is a pure function from the tree's texts (and, of arrows and dependencies, cargo's word) to findings, each
 //! with its file and line. The tree is what a contributor wrote: nothing that was built, installed or
 //! fetched. A rule that hurts is changed here and in STYLE.md together; there is no way to switch one
 //! off for a line.
 
 mod arrows;
 mod circles;
+mod idle;
 mod imports;
 mod links;
 mod masking;
@@ -15,6 +16,7 @@ mod modules;
 mod places;
 mod shapes;
 mod tree;
+mod twice;
 mod words;
 
 use std::fmt;
@@ -44,13 +46,22 @@ impl fmt::Display for Finding {
     }
 }
 
-const RULES: [fn(&Tree) -> Vec<Finding>; 6] =
-    [circles::check, links::check, modules::check, places::check, shapes::check, words::check];
+const RULES: [fn(&Tree) -> Vec<Finding>; 7] = [
+    circles::check,
+    links::check,
+    modules::check,
+    places::check,
+    shapes::check,
+    twice::check,
+    words::check,
+];
 
 pub(crate) fn run() -> Result<(), Failure> {
     let tree = Tree::read(&workspace::root())?;
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
-    findings.extend(arrows::check(&tree, &members::read()?));
+    let members = members::read()?;
+    findings.extend(arrows::check(&tree, &members));
+    findings.extend(idle::check(&tree, &members));
     findings.sort();
     findings.dedup();
     for finding in &findings {

@@ -13,6 +13,7 @@ pub mod etag;
 pub mod fields;
 pub mod framing;
 pub mod hal;
+pub mod limited;
 pub mod listener;
 pub mod loopback;
 pub mod method;
@@ -21,6 +22,7 @@ pub mod path;
 pub mod problem;
 pub mod query;
 pub mod stall;
+pub mod table;
 pub mod trace;
 pub mod whole;
 

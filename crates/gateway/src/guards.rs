@@ -1,19 +1,19 @@
 //! A route's guards at work: rate limits, then the circuit, in the order of what a refusal costs.
 //!
 //! They are shared by all cores, and so is what they count. What they decide is the guard crate's;
-//! here it becomes a refusal that says when to come back, in the headers of RFC 9209 and of the
-//! current draft of RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10).
+//! here it becomes a refusal that says when to come back, in the headers of RFC 9209 and in the fields
+//! of a rate limit.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chassis::http::Problem;
+use chassis::http::limited::{Exceeded, network};
 use chassis::{chance, clock};
 use guard::breaker::{Breaker, Outcome, Permit, State};
 use guard::rate::{Keyed, Limiter, NotUntil, Quota};
 use guard::refusal::retry_after_seconds;
-use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::plan::{self, Timeouts};
@@ -21,11 +21,6 @@ use crate::settings::Per;
 
 /// Keys that one limit keeps apart; past it the one that owes least is forgotten.
 pub const KEYS_MAX: usize = 65_536;
-
-const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-/// An IPv6 client has at least this many of an address's bits to itself.
-const IPV6_PREFIX_BITS: u32 = 64;
 
 /// The guards of one route.
 pub(crate) struct Guards {
@@ -205,14 +200,10 @@ impl Limit {
     }
 
     fn refuse(&self, until: NotUntil) -> Problem {
-        let (name, quota) = (self.name(), self.quota());
-        let window = seconds(quota.window());
-        let policy = format!("\"{name}\";q={};w={window}", quota.burst());
-        let state = format!("\"{name}\";r=0;t={}", seconds(until.retry_after));
-        let value = |text: String| HeaderValue::try_from(text).expect("names and numbers");
-        Problem::too_many(retry_after_seconds(until.retry_after, chance::jitter()))
-            .header(RATELIMIT_POLICY, value(policy))
-            .header(RATELIMIT, value(state))
+        let (quota, retry_after) = (self.quota(), until.retry_after);
+        let (name, window) = (self.name(), quota.window());
+        let exceeded = Exceeded { name, quota: quota.burst(), window, retry_after };
+        exceeded.refuse(retry_after_seconds(retry_after, chance::jitter()))
     }
 
     fn show(&self) -> Value {
@@ -223,22 +214,6 @@ impl Limit {
         };
         let quota = self.quota();
         json!({ "per": self.name(), "rate": quota.rate(), "burst": quota.burst(), "keys": keys })
-    }
-}
-
-/// Whole seconds, rounded up, at least one.
-fn seconds(span: Duration) -> u64 {
-    (span.as_secs() + u64::from(span.subsec_nanos() > 0)).max(1)
-}
-
-/// The part of an address that one client has.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let bits = u128::from(address) >> (128 - IPV6_PREFIX_BITS) << (128 - IPV6_PREFIX_BITS);
-            Ipv6Addr::from(bits).into()
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -333,14 +308,5 @@ mod tests {
             drop(probe);
             assert_eq!(guards.state(start()), Some(state), "{deadline:?}");
         }
-    }
-
-    #[test]
-    fn an_ipv6_client_is_its_network() {
-        let parse = |text: &str| text.parse::<IpAddr>().expect("an ip");
-        assert_eq!(network(parse("2001:db8::1")), network(parse("2001:db8:0:0:ffff::2")));
-        assert_ne!(network(parse("2001:db8::1")), network(parse("2001:db8:0:1::1")));
-        assert_eq!(network(parse("::ffff:192.0.2.1")), parse("192.0.2.1"));
-        assert_ne!(network(parse("192.0.2.1")), network(parse("192.0.2.2")));
     }
 }

@@ -14,19 +14,20 @@ mod warnings;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use chassis::http::table::Entry;
 use chassis::http::{Networks, Pattern};
 use chassis::identity::Role;
 use guard::{breaker, rate::Quota};
 use http::Method;
+use mistakes::{Mistake, Mistakes};
 use views::{Definitions, Page};
 
 use crate::hygiene::Withheld;
-use crate::mistake::{Mistake, Mistakes};
+use crate::paths::{Action, Paths};
 use crate::settings::{
     CONNECT_TIMEOUT, ForeignTokens, Host, IDLE_TIMEOUT, Per, Settings, TIMEOUT_DEFAULT,
     UPLOAD_TIMEOUT,
 };
-use crate::table::{Action, Entry, Table};
 
 pub(crate) use endpoint::Endpoint;
 pub(crate) use routes::SESSION_PATH;
@@ -49,9 +50,9 @@ pub struct Plan {
     pub(crate) app: bool,
     /// Whether a refusal is shown as a page.
     pub(crate) error_pages: bool,
-    pub(crate) outer: Table,
-    pub(crate) inner: Table,
-    pub(crate) pages_only: Table,
+    pub(crate) outer: Paths,
+    pub(crate) inner: Paths,
+    pub(crate) pages_only: Paths,
     /// Which listeners' routes lead to which upstreams.
     leads: Vec<(On, usize)>,
     warnings: Vec<Mistake>,
@@ -165,11 +166,14 @@ pub fn compile(settings: &Settings, definitions: &Definitions) -> Result<Plan, V
     draft.plan.foreign_tokens = settings.foreign_tokens;
     draft.plan.idle = settings.idle_timeout.map(|span| span.0);
     if draft.plan.idle.is_some_and(|span| span.is_zero()) {
-        mistakes.say(&["idle_timeout"], "a timeout is at least `1ms`");
+        mistakes.at(&["idle_timeout"]).note("a timeout is at least `1ms`");
     }
     match Withheld::new(&settings.identity_headers) {
         Ok(withheld) => draft.plan.withheld = withheld,
-        Err(list) => list.iter().for_each(|it| mistakes.say(&["identity_headers"], it.as_str())),
+        Err(list) => {
+            let mut mistakes = mistakes.at(&["identity_headers"]);
+            list.into_iter().for_each(|it| mistakes.note(it));
+        }
     }
     draft.plan.upstreams = endpoint::upstreams(&settings.upstreams, &mut mistakes);
     routes::compile(settings, &mut draft, &mut mistakes);
@@ -193,7 +197,7 @@ fn twins(settings: &Settings, mistakes: &mut Mistakes) {
             let twin = names[..at].iter().find(|other| other.eq_ignore_ascii_case(name));
             if let Some(twin) = twin {
                 let says = format!("two names differ in case only. names=`{twin}`, `{name}`");
-                mistakes.say(&[map, name], says);
+                mistakes.at(&[map, name]).note(says);
             }
         }
     }
@@ -257,7 +261,7 @@ struct Draft {
 struct Placed {
     on: On,
     text: String,
-    entry: Entry,
+    entry: Entry<Action>,
     setting: Vec<String>,
 }
 
@@ -280,7 +284,7 @@ impl Draft {
         setting: &[&str],
         mistakes: &mut Mistakes,
     ) {
-        let Some(pattern) = mistakes.take(setting, Pattern::parse(text)) else { return };
+        let Some(pattern) = mistakes.at(setting).take(Pattern::parse(text)) else { return };
         let entry = Entry { pattern, methods, action };
         let inner = on == On::Inner;
         let twin = self
@@ -293,9 +297,9 @@ impl Draft {
             let says = |other: &[&str]| {
                 format!("`{}` takes this path and method too. path=`{text}`", other.join("."))
             };
-            mistakes.say(setting, says(&twin));
+            mistakes.at(setting).note(says(&twin));
             if twin != setting {
-                mistakes.say(&twin, says(setting));
+                mistakes.at(&twin).note(says(setting));
             }
         }
         let setting = setting.iter().map(|step| (*step).to_owned()).collect();
@@ -303,14 +307,13 @@ impl Draft {
     }
 
     fn finish(mut self, mistakes: Mistakes) -> Result<Plan, Vec<Mistake>> {
-        let table = |on: &[On], app: Vec<Pattern>| {
+        let paths = |on: &[On], app: Vec<Pattern>| {
             let entries = self.entries.iter().filter(|placed| on.contains(&placed.on));
-            let entries = entries.map(|placed| (placed.text.clone(), placed.entry.clone()));
-            Table::new(entries.collect(), app)
+            Paths::new(entries.map(|placed| placed.entry.clone()).collect(), app)
         };
-        self.plan.outer = table(&[On::Outer, On::OuterAndPages], self.app.clone());
-        self.plan.inner = table(&[On::Inner], Vec::new());
-        self.plan.pages_only = table(&[On::OuterAndPages], Vec::new());
+        self.plan.outer = paths(&[On::Outer, On::OuterAndPages], self.app.clone());
+        self.plan.inner = paths(&[On::Inner], Vec::new());
+        self.plan.pages_only = paths(&[On::OuterAndPages], Vec::new());
         mistakes.or(self.plan)
     }
 }

@@ -14,7 +14,8 @@ mod rules;
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::mistake::Mistake;
+use mistakes::Mistake;
+
 use crate::page::Page;
 use crate::render::Templates;
 use crate::rule::Kind;

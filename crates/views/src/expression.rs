@@ -13,7 +13,6 @@ use std::sync::{Arc, LazyLock};
 
 use minijinja::Environment;
 
-use crate::mistake;
 use crate::value::Value;
 
 pub(crate) use fields::{Fields, Wanted};
@@ -71,7 +70,7 @@ impl Expression {
                 _ if name == "event" => {
                     return Err("a rule reads named members of the event: `event.NAME`".to_owned());
                 }
-                _ => return Err(mistake::unknown("name", first(&name), EVENT_ROOTS)),
+                _ => return Err(mistakes::unknown("name", first(&name), EVENT_ROOTS)),
             }
         }
         Ok(Expression::Formula(formula))
@@ -104,7 +103,7 @@ impl Computed {
         for name in compiled.undeclared_variables(false) {
             let place = columns.iter().position(|column| *column == name);
             let names = || columns.iter().map(String::as_str);
-            reads.push(place.ok_or_else(|| mistake::unknown("column", &name, names()))?);
+            reads.push(place.ok_or_else(|| mistakes::unknown("column", &name, names()))?);
         }
         reads.sort_unstable();
         let names = reads.iter().map(|&at| columns[at].clone()).collect();

@@ -29,7 +29,6 @@ mod expression;
 mod feed;
 mod fold;
 mod generation;
-mod mistake;
 mod owner;
 mod page;
 mod progress;
@@ -53,7 +52,6 @@ pub use feed::{
     CHANGES_MAX, Change, Changes, FEED_BYTES_MAX, OWNER_BYTES_KEPT, OWNER_CHANGES_KEPT,
 };
 pub use fold::{Batch, Fold};
-pub use mistake::Mistake;
 pub use owner::Owners;
 pub use page::{Listed, Order, PAGE_SIZE_MAX, Page, PageJson, Slice};
 pub use progress::{WAITERS_MAX, Waited};

@@ -24,7 +24,6 @@ use crate::error::Error;
 use crate::feed::{CHANGES_MAX, Change, Changes};
 use crate::fold::Fold;
 use crate::generation::Generation;
-use crate::mistake;
 use crate::owner::{Owner, Owners, Whose};
 use crate::page::{self, Listed, Order, Page, PageJson, Slice, Window};
 use crate::progress::{Progress, Waited};
@@ -306,7 +305,7 @@ impl Views {
         let found = views.iter().position(|view| view.name == name);
         found.map(|at| self.side.generation.stored(at)).ok_or_else(|| {
             let names = views.iter().map(|view| view.name.as_str());
-            Error::Unknown(mistake::unknown("view", name, names))
+            Error::Unknown(mistakes::unknown("view", name, names))
         })
     }
 
@@ -318,5 +317,5 @@ impl Views {
 }
 
 fn column(view: &View, name: &str) -> Result<usize, Error> {
-    view.column(name).ok_or_else(|| Error::Unknown(mistake::unknown("column", name, view.names())))
+    view.column(name).ok_or_else(|| Error::Unknown(mistakes::unknown("column", name, view.names())))
 }

@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use chassis::clock;
 use chassis::health::Readiness;
-use chassis::http::path::{Found, Params, Table};
+use chassis::http::path::Params;
 use chassis::http::query::Query;
+use chassis::http::table::{Found, Table};
 use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, json, loopback, whole};
 use chassis::telemetry::{METRICS_TYPE, Metrics};
 use events::subscription::Control;
@@ -96,16 +97,16 @@ impl Server {
                 ("/admin/faults/{service}", Method::DELETE, Action::EndFaults),
             ]);
         }
-        Server { admin, table: Table::new(rows) }
+        Server { admin, table: Table::of(&rows) }
     }
 
     async fn answer(&self, request: Request) -> Result<Response, Problem> {
         loopback::check(request.uri(), request.headers())?;
         let path = Path::parse(request.uri().path()).map_err(|_| Problem::bad_path())?;
         let (action, params) = match self.table.find(&path, request.method()) {
-            Found::Action(action, params) => (*action, params),
-            Found::WrongMethod(allowed) => return Err(Problem::method_not_allowed(&allowed)),
-            Found::Nothing => return Err(Problem::not_found()),
+            Found::Action(action, params) => (action, params),
+            Found::WrongMethod(_, allowed) => return Err(Problem::method_not_allowed(&allowed)),
+            Found::Slashed(_) | Found::Nothing => return Err(Problem::not_found()),
         };
         self.act(action, &params, request).await
     }

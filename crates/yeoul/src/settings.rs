@@ -8,8 +8,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use chassis::http::Networks;
-use chassis::settings::{Mistake, Tree};
+use chassis::settings::Tree;
 use events::Topic;
+use mistakes::{Line, Mistake};
 use serde::Deserialize;
 use serde_json::Value;
 use views::Definitions;
@@ -151,7 +152,7 @@ fn parse(path: &Path) -> Result<Tree, Vec<Mistake>> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let says = format!("cannot be read: {error}");
-        vec![Mistake { file: file.clone(), line: 0, path: String::new(), says }]
+        vec![Mistake::new(&[""; 0], says).at(Line { file: file.clone(), number: 0 })]
     })?;
     Tree::parse(&file, &text)
 }
@@ -164,10 +165,8 @@ fn compile(
     let file: File = tree.read()?;
     let listen = listen.unwrap_or(file.listen);
     let views = views::Settings { views: file.views, pages: file.pages };
-    let definitions =
-        Definitions::compile(&views, &|name| template(config, name)).map_err(|list| {
-            list.iter().map(|m| tree.mistake(&m.path, m.says.as_str())).collect::<Vec<_>>()
-        })?;
+    let definitions = Definitions::compile(&views, &|name| template(config, name))
+        .map_err(|list| located(tree, list))?;
     let settings = gateway::Settings {
         trusted: file.trusted,
         identity_headers: file.identity_headers,
@@ -181,12 +180,7 @@ fn compile(
         lists: file.lists,
         heads: file.heads,
     };
-    let mut mistakes: Vec<Mistake> = file
-        .mall
-        .iter()
-        .flat_map(mall::Settings::mistakes)
-        .map(|m| tree.mistake(&m.path, m.says))
-        .collect();
+    let mut mistakes = located(tree, file.mall.iter().flat_map(mall::Settings::mistakes));
     for (name, address) in [("inner", file.inner), ("admin", file.admin)] {
         if !address.ip().is_loopback() {
             mistakes.push(tree.mistake(&[name], "must be a loopback address"));
@@ -202,7 +196,7 @@ fn compile(
     let gateway = match gateway::compile(&settings, &definitions) {
         Ok(gateway) => gateway,
         Err(list) => {
-            mistakes.extend(list.iter().map(|m| tree.mistake(&m.path, m.says.as_str())));
+            mistakes.extend(located(tree, list));
             return Err(mistakes);
         }
     };
@@ -235,11 +229,15 @@ fn hardly_meant(
 ) -> (Vec<Mistake>, Vec<Mistake>) {
     let (certain, maybe): (Vec<_>, Vec<_>) =
         gateway.loops(listen, inner).into_iter().partition(|found| found.certain);
-    let with_line = |m: &gateway::Mistake| tree.mistake(&m.path, m.says.as_str());
     let without_keys = if keys { &[] } else { gateway.without_keys() };
-    let listed = gateway.warnings().iter().chain(without_keys).map(with_line);
-    let warnings = maybe.iter().map(|found| with_line(&found.mistake)).chain(listed).collect();
-    (certain.iter().map(|found| with_line(&found.mistake)).collect(), warnings)
+    let listed = gateway.warnings().iter().chain(without_keys).cloned();
+    let warnings = maybe.into_iter().map(|found| found.mistake).chain(listed);
+    (located(tree, certain.into_iter().map(|found| found.mistake)), located(tree, warnings))
+}
+
+/// The same mistakes, each with its line.
+fn located(tree: &Tree, mistakes: impl IntoIterator<Item = Mistake>) -> Vec<Mistake> {
+    mistakes.into_iter().map(|mistake| tree.locate(mistake)).collect()
 }
 
 /// The topics of the mall, those that views read, and the one on which sign-ins end.

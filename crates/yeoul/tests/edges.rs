@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Mall, SOON, Stream, connect, raw, signal, timed};
+use support::{Mall, SOON, Stream, Talk, connect, raw, signal, timed};
 
 static MALL: LazyLock<Mall> = LazyLock::new(Mall::fresh);
 
@@ -93,6 +93,110 @@ fn a_refusal_comes_at_once_and_says_that_the_connection_ends() {
             assert_eq!(answer.header("connection"), Some("close"), "{listener}: {answer:?}");
             assert!(took < Duration::from_millis(700), "{listener}: {took:?}");
         }
+    }
+}
+
+/// A request of a client that says what it expects before it sends its body.
+struct Expecting {
+    listener: &'static str,
+    call: &'static str,
+    kind: &'static str,
+    body: &'static str,
+    /// What it is answered without its body, where nobody needs that; else with it.
+    refused: Option<u16>,
+    answered: u16,
+}
+
+const fn refused(listener: &'static str, call: &'static str, status: u16) -> Expecting {
+    let (kind, body, refused) = ("application/json", "{}", Some(status));
+    Expecting { listener, call, kind, body, refused, answered: status }
+}
+
+const fn read(
+    listener: &'static str,
+    call: &'static str,
+    (kind, body): (&'static str, &'static str),
+    answered: u16,
+) -> Expecting {
+    Expecting { listener, call, kind, body, refused: None, answered }
+}
+
+const JSON: (&str, &str) = ("application/json", "{}");
+const FORM: (&str, &str) = ("application/x-www-form-urlencoded", "grant_type=x");
+
+const EXPECTING: [Expecting; 14] = [
+    refused("gateway", "POST /orders", 401),
+    refused("gateway", "POST /nowhere", 401),
+    refused("order", "POST /nowhere", 404),
+    refused("product", "PUT /products", 405),
+    refused("delivery", "POST /deliveries", 405),
+    refused("account", "POST /nowhere", 404),
+    refused("mypage", "POST /mypages/1@uengine.org", 405),
+    refused("admin", "POST /nowhere", 404),
+    read("gateway", "POST /oauth/token", FORM, 400),
+    read("gateway", "POST /oauth/users", JSON, 400),
+    read("order", "POST /orders", JSON, 400),
+    read("product", "POST /products", JSON, 400),
+    read("account", "POST /oauth/token", FORM, 400),
+    read("admin", "PUT /admin/faults/order", JSON, 400),
+];
+
+impl Expecting {
+    fn head(&self, version: &str, more: &str) -> String {
+        let Expecting { call, kind, body, .. } = self;
+        let length = body.len();
+        format!(
+            "{call} {version}\r\nHost: HOST\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{more}\r\n"
+        )
+    }
+}
+
+/// RFC 9110, section 10.1.1: told where somebody needs the body, and not a moment before; otherwise
+/// refused, which ends the connection, because nobody knows whether the client still sends. Who does
+/// not wait, expects something else or speaks HTTP/1.0 is answered as if nothing had been expected.
+#[test]
+fn a_client_that_waits_to_be_told_to_send_is_told_where_its_body_is_needed() {
+    for case in &EXPECTING {
+        let Expecting { listener, call, body, refused, answered, .. } = case;
+        let base = MALL.base(listener);
+        let send = |text: &str| Talk::begin(base, text.as_bytes());
+        for expect in ["Expect: 100-continue\r\n", "expect: 100-Continue\r\n"] {
+            let mut talk = send(&case.head("HTTP/1.1", expect));
+            let first = talk.answer();
+            let says = format!("{listener} {call} {expect:?}: {first:?}");
+            if let Some(refused) = refused {
+                assert_eq!(
+                    (first.status, first.header("connection")),
+                    (*refused, Some("close")),
+                    "{says}"
+                );
+                continue;
+            }
+            assert_eq!(first.status, 100, "{says}");
+            talk.send(body.as_bytes());
+            let answer = talk.answer();
+            assert_eq!((answer.status, answer.header("connection")), (*answered, None), "{says}");
+        }
+        for (version, more) in [
+            ("HTTP/1.1", "Expect: something else\r\n"),
+            ("HTTP/1.1", "Expect: 100-continue\r\nExpect: x\r\n"),
+            ("HTTP/1.0", "Expect: 100-continue\r\nConnection: keep-alive\r\n"),
+        ] {
+            let mut talk = send(&format!("{}{body}", case.head(version, more)));
+            let answer = talk.answer();
+            let says = format!("{listener} {call} {version} {more:?}: {answer:?}");
+            assert_eq!(answer.status, *answered, "{says}");
+            assert_ne!(answer.header("connection"), Some("close"), "{says}");
+        }
+        // Who asks and does not wait may be told; the body is read where it is needed.
+        let mut talk =
+            send(&format!("{}{body}", case.head("HTTP/1.1", "Expect: 100-continue\r\n")));
+        let mut answer = talk.answer();
+        if answer.status == 100 {
+            assert_eq!(*refused, None, "{listener} {call}");
+            answer = talk.answer();
+        }
+        assert_eq!(answer.status, *answered, "{listener} {call}: {answer:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chassis::http::path::Table;
+use chassis::http::table::Table;
 use chassis::http::{Networks, Problem, Request, Response, Serve, json};
 use chassis::identity::Role;
 use http::header::CACHE_CONTROL;
@@ -66,7 +66,7 @@ impl Server {
     ) -> Server {
         Server {
             edge: Edge::new(Name::Account, components, address),
-            table: Table::new(rows()),
+            table: Table::of(&rows()),
             issuer,
             trusted: components.trusted.clone().and_loopback(),
             sign_ups,

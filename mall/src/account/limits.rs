@@ -3,23 +3,18 @@
 //! Account's port sees the gateway's address. The gateway overwrites what a client says of where it
 //! comes from, so its word is believed: that of the loopback, and of the proxies that settings trust.
 
-use std::net::{IpAddr, Ipv6Addr};
-use std::time::Duration;
+use std::net::IpAddr;
 
 use chassis::chance;
+use chassis::http::limited::{self, network, whole_seconds};
 use chassis::http::{Client, Networks, Problem};
 use hmac::{Hmac, Mac};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use sha2::Sha256;
 
 use super::attempts::Exceeded;
 use super::password::NotNow;
 use super::refresh::ChainKey;
-
-const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-/// An IPv6 client has at least this many of an address's bits to itself.
-const IPV6_PREFIX_BITS: u32 = 64;
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
@@ -57,29 +52,10 @@ pub(super) fn refusal(not_now: NotNow) -> Problem {
 /// 429, with the fields of a rate limit.
 pub(super) fn too_many(exceeded: &Exceeded) -> Problem {
     let Exceeded { name, limit, within, retry_after } = *exceeded;
-    let value = |text: String| HeaderValue::try_from(text).expect("names and numbers");
-    let policy = format!("\"{name}\";q={limit};w={}", seconds(within));
-    let state = format!("\"{name}\";r=0;t={}", seconds(retry_after));
     let jitter = (chance::jitter() * 2.0) as u64;
-    Problem::too_many(seconds(retry_after) + jitter)
+    limited::Exceeded { name, quota: limit, window: within, retry_after }
+        .refuse(whole_seconds(retry_after) + jitter)
         .detail("too many attempts of late")
-        .header(RATELIMIT_POLICY, value(policy))
-        .header(RATELIMIT, value(state))
-}
-
-/// Whole seconds, rounded up, at least one.
-fn seconds(span: Duration) -> u64 {
-    (span.as_secs() + u64::from(span.subsec_nanos() > 0)).max(1)
-}
-
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let bits = u128::from(address) >> (128 - IPV6_PREFIX_BITS) << (128 - IPV6_PREFIX_BITS);
-            Ipv6Addr::from(bits).into()
-        }
-        address @ IpAddr::V4(_) => address,
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use chassis::http::fields::Fields;
 use chassis::http::hal::Slice;
-use chassis::http::path::Table;
 use chassis::http::query::Query;
+use chassis::http::table::Table;
 use chassis::http::{Problem, Request, Response, Serve};
 use events::{Cause, Database};
 use http::Method;
@@ -55,7 +55,7 @@ pub(super) fn rows() -> Vec<(&'static str, Method, Action)> {
 
 impl Server {
     pub(super) fn new(components: &Components, database: Database, address: SocketAddr) -> Server {
-        let table = Table::new(rows());
+        let table = Table::of(&rows());
         Server { edge: Edge::new(Name::Delivery, components, address), table, database }
     }
 

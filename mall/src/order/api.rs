@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use chassis::http::fields::Fields;
 use chassis::http::hal::Slice;
-use chassis::http::path::Table;
 use chassis::http::query::Query;
+use chassis::http::table::Table;
 use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::Database;
 use http::header::ETAG;
@@ -86,7 +86,7 @@ impl Server {
     ) -> Server {
         Server {
             edge: Edge::new(Name::Order, components, address),
-            table: Table::new(rows()),
+            table: Table::of(&rows()),
             intake: Intake {
                 database: database.clone(),
                 running,

@@ -1,13 +1,12 @@
 //! Asks product for a product, through the guard on the gateway's inner listener.
 //!
-//! One small client for each core: its connections are kept alive and never leave the core. A call
+//! One client for each core: its connections are kept alive and its tasks never leave the core. A call
 //! that is dropped (its customer went away) drops its connection with it, which the guard sees as a
 //! cancelled call and no failure. Limits in time are the guard's; the one here ([`ASK_FOR`]) only
 //! keeps a broken listener from holding an order forever.
 //!
 //! It does not retry a call that was answered and does not judge the answer.
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -15,13 +14,12 @@ use bytes::Bytes;
 use chassis::http::Trace;
 use chassis::http::problem::PROXY_STATUS;
 use chassis::http::trace::TRACEPARENT;
-use http::header::{HOST, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use hyper_util::client::legacy::{self, Client, connect::HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tracing::{debug, warn};
 
 use super::model::Replica;
@@ -32,6 +30,8 @@ pub(super) const ASK_FOR: Duration = Duration::from_secs(30);
 
 /// Idle connections kept on a core.
 const IDLE_MAX: usize = 64;
+/// How long one is kept: less than a listener of ours waits for the next request.
+const IDLE_FOR: Duration = Duration::from_secs(30);
 
 /// The largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
@@ -39,12 +39,10 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// The error that is passed on where the answer names none (RFC 9209).
 const NO_ERROR_NAMED: &str = "destination_unavailable";
 
-type Connection = SendRequest<Empty<Bytes>>;
-
 /// The client of one core.
 pub(super) struct StockCheck {
     address: SocketAddr,
-    idle: RefCell<Vec<Connection>>,
+    client: Client<HttpConnector, Empty<Bytes>>,
 }
 
 /// What came of asking.
@@ -61,7 +59,14 @@ pub(super) enum Answer {
 impl StockCheck {
     /// A client of the guarded route at `address`.
     pub(super) fn new(address: SocketAddr) -> StockCheck {
-        StockCheck { address, idle: RefCell::default() }
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_FOR)
+            .pool_max_idle_per_host(IDLE_MAX)
+            .build(connector);
+        StockCheck { address, client }
     }
 
     /// Asks for the product `id`.
@@ -77,11 +82,10 @@ impl StockCheck {
     }
 
     async fn answer(&self, id: u64, trace: &Trace) -> Result<Answer, String> {
-        let (response, connection) = self.send(id, trace).await?;
+        let response = self.send(id, trace).await.map_err(|error| error.to_string())?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|error| error.to_string())?.to_bytes();
-        self.put_back(connection);
         match head.status {
             StatusCode::OK => {
                 let answer: ProductAnswer = serde_json::from_slice(&body)
@@ -93,61 +97,23 @@ impl StockCheck {
         }
     }
 
-    /// Sends on an idle connection or a new one. An idle one may have been closed at the far end in
-    /// this very moment: then the request was not seen, and goes out again.
-    async fn send(
-        &self,
-        id: u64,
-        trace: &Trace,
-    ) -> Result<(Response<Incoming>, Connection), String> {
-        while let Some(mut connection) = self.take_idle() {
-            match connection.send_request(self.request(id, trace)).await {
-                Ok(response) => return Ok((response, connection)),
-                Err(error) => debug!(%error, "an idle connection was closed"),
+    /// Sends on an idle connection or a new one. An idle one may be closed at the far end in this very
+    /// moment; then the request, which changes nothing, goes out once more.
+    async fn send(&self, id: u64, trace: &Trace) -> Result<Response<Incoming>, legacy::Error> {
+        match self.client.request(self.request(id, trace)).await {
+            Err(error) if !error.is_connect() => {
+                debug!(%error, "a connection to the inner listener broke");
+                self.client.request(self.request(id, trace)).await
             }
+            answered => answered,
         }
-        let mut connection = self.connect().await?;
-        let response = connection.send_request(self.request(id, trace)).await;
-        Ok((response.map_err(|error| error.to_string())?, connection))
     }
 
     fn request(&self, id: u64, trace: &Trace) -> Request<Empty<Bytes>> {
-        Request::get(format!("/product/{id}"))
-            .header(HOST, self.address.to_string())
+        Request::get(format!("http://{}/product/{id}", self.address))
             .header(TRACEPARENT, trace.traceparent())
             .body(Empty::new())
             .expect("a number, an address and a trace make a request")
-    }
-
-    async fn connect(&self) -> Result<Connection, String> {
-        let text = |error: std::io::Error| error.to_string();
-        let stream = TcpStream::connect(self.address).await.map_err(text)?;
-        stream.set_nodelay(true).map_err(text)?;
-        let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = handshake.map_err(|error| error.to_string())?;
-        tokio::task::spawn_local(async move {
-            if let Err(error) = connection.await {
-                debug!(%error, "a connection to the inner listener broke");
-            }
-        });
-        Ok(sender)
-    }
-
-    fn take_idle(&self) -> Option<Connection> {
-        let mut idle = self.idle.borrow_mut();
-        while let Some(connection) = idle.pop() {
-            if connection.is_ready() {
-                return Some(connection);
-            }
-        }
-        None
-    }
-
-    fn put_back(&self, connection: Connection) {
-        let mut idle = self.idle.borrow_mut();
-        if idle.len() < IDLE_MAX && !connection.is_closed() {
-            idle.push(connection);
-        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use chassis::http::hal::Slice;
-use chassis::http::path::Table;
 use chassis::http::query::Query;
+use chassis::http::table::Table;
 use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::Database;
 use events::store::Write;
@@ -86,7 +86,7 @@ impl Server {
         address: SocketAddr,
     ) -> Server {
         let edge = Edge::new(Name::Product, components, address);
-        Server { edge, table: Table::new(rows()), database, running }
+        Server { edge, table: Table::of(&rows()), database, running }
     }
 
     async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {

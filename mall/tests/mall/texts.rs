@@ -1,6 +1,7 @@
 //! Text at the door: one form, no control characters, and passwords alike wherever they are typed.
 
 use mall::Name;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::support::{ADMIN, Mall};
@@ -98,7 +99,7 @@ fn what_is_searched_for_is_composed_like_what_is_stored() {
     mall.post(Name::Product, "/products", &product).by(ADMIN).send().is(201);
     let order = json!({"productId": 1, "quantity": 1, "customerId": DECOMPOSED});
     mall.post(Name::Order, "/orders", &order).send().is(201);
-    let escaped: String = DECOMPOSED.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let escaped = utf8_percent_encode(DECOMPOSED, NON_ALPHANUMERIC);
     for (name, path) in [
         (Name::Product, "/products/search/findByName?name="),
         (Name::Product, "/inventories/search/findByName?name="),
@@ -120,8 +121,7 @@ fn a_password_is_the_same_at_every_door_however_it_is_typed() {
     let typed =
         ["비밀 번호 \u{e9}12", "\u{1107}\u{1175}\u{1106}\u{1175}\u{11af}\u{3000}번호 e\u{301}12"];
     let sign_in = |user: &str, password: &str| {
-        let escape =
-            |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+        let escape = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
         let form =
             format!("grant_type=password&username={}&password={}", escape(user), escape(password));
         mall.ask(Name::Account, "POST", "/oauth/token").form(&form).send()

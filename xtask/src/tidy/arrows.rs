@@ -101,7 +101,7 @@ fn uses(cell: &str, members: &BTreeSet<String>) -> BTreeSet<String> {
 }
 
 /// Where the name of a dependency stands in its manifest; the first line where cargo found it elsewhere.
-fn line_of(manifest: &str, name: &str) -> usize {
+pub(super) fn line_of(manifest: &str, name: &str) -> usize {
     let is_key = |text: &str| {
         let text = text.trim_start();
         let key = text.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '.', '=']));
@@ -130,7 +130,7 @@ mod tests {
             in_tests: *in_tests,
         };
         let arrows = arrows.iter().map(arrow).collect();
-        let members = [Member { folder: folder.to_owned(), arrows }];
+        let members = [Member { folder: folder.to_owned(), arrows, takes: Vec::new() }];
         shown(&check(&Tree::of(&[(TABLE, DOCUMENT), (&path, manifest)]), &members))
     }
 

@@ -14,6 +14,8 @@ pub(super) struct Member {
     pub(super) folder: String,
     /// What it uses of other members.
     pub(super) arrows: Vec<Arrow>,
+    /// Everything that it depends on, as its manifest calls it.
+    pub(super) takes: Vec<String>,
 }
 
 /// A member uses another.
@@ -51,7 +53,8 @@ fn members(metadata: &Value, root: &Path) -> Vec<Member> {
         let manifest = Path::new(package["manifest_path"].as_str()?);
         let folder = manifest.parent()?.strip_prefix(root).ok()?.to_str()?.to_owned();
         let dependencies = package["dependencies"].as_array().into_iter().flatten();
-        Some(Member { folder, arrows: dependencies.filter_map(arrow).collect() })
+        let arrows = dependencies.clone().filter_map(arrow).collect();
+        Some(Member { folder, arrows, takes: dependencies.filter_map(name).collect() })
     };
     packages.filter_map(member).collect()
 }
@@ -59,8 +62,11 @@ fn members(metadata: &Value, root: &Path) -> Vec<Member> {
 /// A dependency on a folder is one on a member: there is nothing else beside them.
 fn arrow(dependency: &Value) -> Option<Arrow> {
     let to = Path::new(dependency["path"].as_str()?).file_name()?.to_str()?.to_owned();
-    let name = dependency["rename"].as_str().or(dependency["name"].as_str())?.to_owned();
-    Some(Arrow { to, name, in_tests: dependency["kind"] == "dev" })
+    Some(Arrow { to, name: name(dependency)?, in_tests: dependency["kind"] == "dev" })
+}
+
+fn name(dependency: &Value) -> Option<String> {
+    dependency["rename"].as_str().or(dependency["name"].as_str()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -85,6 +91,7 @@ mod tests {
         let expected =
             [("guard", "guard", false), ("mall", "yeoul-mall", true), ("lab", "yeoul-lab", false)];
         assert_eq!(seen.collect::<Vec<_>>(), expected);
+        assert_eq!(members[0].takes, ["bytes", "guard", "yeoul-mall", "yeoul-lab"]);
     }
 
     #[test]

@@ -4,6 +4,10 @@
 //! (`Connection: close`): a client that keeps connections would else send its next request into a
 //! closing one. Whatever of the body is there already is taken first, so that hardly any answer has
 //! to; what comes later is dropped by the [`listener`](super::listener) after the answer has left.
+//!
+//! A client that waits to be told to send (`Expect: 100-continue`) is told by whoever needs its body, and
+//! only then (RFC 9110, section 10.1.1): [`Inbound::poll_come`] takes what has come and asks for nothing,
+//! reading it as a body ([`Body::poll_frame`]) asks. Whatever reads a body does it by one of the two.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -36,8 +40,8 @@ pub(super) struct Connection {
     refused: Cell<Option<(u64, Refusal)>>,
     /// Whether the request's body has not come whole.
     owed: Cell<bool>,
-    /// Whether the client waits to be told to send it.
-    expects: Cell<bool>,
+    /// Whether the client waits to be told to send it, and nobody has.
+    waits: Cell<bool>,
     /// Whether its last request ends it without a word, as HTTP/1.0 does.
     once: Cell<bool>,
     /// Whether its last answer is one without an end.
@@ -54,7 +58,7 @@ impl Connection {
             requests: Cell::default(),
             refused: Cell::default(),
             owed: Cell::default(),
-            expects: Cell::default(),
+            waits: Cell::default(),
             once: Cell::default(),
             live: Cell::default(),
             left: RefCell::default(),
@@ -86,7 +90,7 @@ impl Connection {
         if !owed {
             return Inbound { body: Some(body), connection: None };
         }
-        self.expects.set(headers.contains_key(EXPECT));
+        self.waits.set(head.version > Version::HTTP_10 && waits_to_be_told(headers));
         Inbound { body: Some(body), connection: Some(self.clone()) }
     }
 
@@ -111,17 +115,14 @@ impl Connection {
         if !self.owed.get() {
             return;
         }
-        let left = self.left.take();
-        // Asking for a body that the client has not begun would tell it to.
-        let left = left.filter(|_| !self.expects.get());
-        let whole = match left {
+        if let Some(left) = self.left.take() {
+            let mut left = Inbound { body: Some(left), connection: Some(self.clone()) };
             // On the heap: hardly any request needs it.
-            Some(left) => Box::pin(take(left)).await,
-            None => false,
-        };
-        if whole {
-            self.owed.set(false);
-        } else {
+            Box::pin(take(&mut left)).await;
+            // Let go for good: the parser would wait for whoever may still read it.
+            left.connection = None;
+        }
+        if self.owed.get() {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
     }
@@ -135,31 +136,32 @@ fn asks_to_keep(headers: &HeaderMap) -> bool {
     values.flat_map(|list| list.split(',')).any(|it| it.trim().eq_ignore_ascii_case("keep-alive"))
 }
 
-/// Takes what there is of a body without waiting for the client; whether it was all.
-async fn take(mut body: Incoming) -> bool {
+/// Whether its client sends its body when it is told to; any other expectation is none of ours.
+fn waits_to_be_told(headers: &HeaderMap) -> bool {
+    // The parser, which does the telling, goes by the last one too.
+    let last = headers.get_all(EXPECT).iter().next_back();
+    last.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Takes what there is of a body without waiting for the client.
+async fn take(body: &mut Inbound) {
     let mut taken = 0;
     let mut waited = false;
-    while taken <= TAKEN_BYTES_MAX {
-        let polled = poll_fn(|context| Poll::Ready(Pin::new(&mut body).poll_frame(context))).await;
-        match polled {
-            Poll::Ready(None) => return true,
-            Poll::Ready(Some(Err(_))) => return false,
+    while taken <= TAKEN_BYTES_MAX && !body.is_end_stream() {
+        match poll_fn(|context| Poll::Ready(body.poll_come(context))).await {
+            Poll::Ready(None | Some(Err(_))) => return,
             Poll::Ready(Some(Ok(frame))) => {
                 taken += frame.data_ref().map_or(0, Bytes::len);
                 waited = false;
-                if body.is_end_stream() {
-                    return true;
-                }
             }
             // The parser runs in this same task: it gets one turn to bring more.
-            Poll::Pending if waited => return false,
+            Poll::Pending if waited => return,
             Poll::Pending => {
                 waited = true;
                 tokio::task::yield_now().await;
             }
         }
     }
-    false
 }
 
 /// A request's body as it comes in.
@@ -174,6 +176,18 @@ pub struct Inbound {
 }
 
 impl Inbound {
+    /// The next frame if it has come. Pending too while the client waits to be told to send: whoever
+    /// would take what is there, and can do without, tells nobody anything.
+    pub fn poll_come(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if self.connection.as_ref().is_some_and(|connection| connection.waits.get()) {
+            return Poll::Pending;
+        }
+        Pin::new(self).poll_frame(context)
+    }
+
     fn whole(&mut self) {
         if let Some(connection) = self.connection.take() {
             connection.owed.set(false);
@@ -189,6 +203,10 @@ impl Body for Inbound {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(connection) = &self.connection {
+            // The parser tells the client as soon as anybody asks for its body.
+            connection.waits.set(false);
+        }
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let polled = Pin::new(&mut *body).poll_frame(context);
         let whole = match &polled {

@@ -6,8 +6,6 @@
 
 use std::borrow::Cow;
 
-use http::Method;
-
 /// The longest path that is looked at.
 pub const PATH_BYTES_MAX: usize = 8 * 1024;
 
@@ -171,6 +169,14 @@ impl Pattern {
             })
     }
 
+    /// The literal that it begins with.
+    pub fn first(&self) -> Option<&str> {
+        match self.parts.first() {
+            Some(Part::Literal(literal)) => Some(literal),
+            _ => None,
+        }
+    }
+
     /// How exact it is: literals before names, closed before open ends, longer before shorter.
     pub fn rank(&self) -> (usize, bool, usize) {
         let literals = self.parts.iter().filter(|part| matches!(part, Part::Literal(_))).count();
@@ -214,59 +220,6 @@ impl Params {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let number = if digits { text.parse().ok() } else { None };
         number.filter(|id| *id >= 1)
-    }
-}
-
-/// A table of routes: pattern, method, what to do.
-#[derive(Clone, Debug)]
-pub struct Table<A> {
-    rows: Vec<(Pattern, Method, A)>,
-}
-
-/// What a table says of a path and a method.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Found<'t, A> {
-    /// The most exact row.
-    Action(&'t A, Params),
-    /// The path is known, the method is not: 405 with these.
-    WrongMethod(Vec<Method>),
-    /// 404.
-    Nothing,
-}
-
-impl<A> Table<A> {
-    /// A table of `(pattern, method, action)`; the order is of no meaning.
-    ///
-    /// # Panics
-    /// If a pattern is wrong: the table is a constant of the program.
-    pub fn new(rows: Vec<(&str, Method, A)>) -> Table<A> {
-        let mut rows: Vec<_> = rows
-            .into_iter()
-            .map(|(text, method, action)| {
-                (Pattern::parse(text).expect("a pattern of the program"), method, action)
-            })
-            .collect();
-        rows.sort_by_key(|(pattern, _, _)| std::cmp::Reverse(pattern.rank()));
-        Table { rows }
-    }
-
-    /// Looks `path` up; HEAD is served by GET.
-    pub fn find(&self, path: &Path<'_>, method: &Method) -> Found<'_, A> {
-        let wanted = if method == Method::HEAD { &Method::GET } else { method };
-        let mut allowed = Vec::new();
-        for (pattern, method, action) in &self.rows {
-            let Some(params) = pattern.matches(path) else { continue };
-            if method == wanted {
-                return Found::Action(action, params);
-            }
-            if !allowed.contains(method) {
-                allowed.push(method.clone());
-                if method == Method::GET {
-                    allowed.push(Method::HEAD);
-                }
-            }
-        }
-        if allowed.is_empty() { Found::Nothing } else { Found::WrongMethod(allowed) }
     }
 }
 
@@ -376,25 +329,6 @@ mod tests {
         for text in ["orders", "/orders/", "/a//b", "/{", "/{}", "/a*", "/**/b", "/a/.."] {
             assert!(Pattern::parse(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_table_prefers_the_exact_and_tells_405_from_404() {
-        let table = Table::new(vec![
-            ("/orders/{id}", Method::GET, "read"),
-            ("/orders/search", Method::GET, "search"),
-            ("/orders", Method::POST, "place"),
-        ]);
-        let find = |raw: &str, method: Method| match table.find(&path(raw), &method) {
-            Found::Action(action, _) => (*action).to_owned(),
-            Found::WrongMethod(allowed) => format!("{allowed:?}"),
-            Found::Nothing => "nothing".to_owned(),
-        };
-        assert_eq!(find("/orders/search", Method::GET), "search");
-        assert_eq!(find("/orders/7", Method::HEAD), "read");
-        assert_eq!(find("/orders", Method::GET), "[POST]");
-        assert_eq!(find("/orders/7", Method::PUT), "[GET, HEAD]");
-        assert_eq!(find("/orders/", Method::POST), "nothing");
     }
 
     #[test]

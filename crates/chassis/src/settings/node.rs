@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use mistakes::{Line, unknown};
 use saphyr::{MarkedYaml, Scalar, YamlData};
 
 /// The deepest nesting that is read.
@@ -20,6 +21,12 @@ pub(super) struct Node {
 pub(super) struct Origin {
     pub(super) file: Rc<str>,
     pub(super) line: usize,
+}
+
+impl From<Origin> for Line {
+    fn from(origin: Origin) -> Line {
+        Line { file: origin.file.to_string(), number: origin.line }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -125,11 +132,17 @@ impl Node {
         }
     }
 
-    pub(super) fn find_spelled(&mut self, path: &[&str]) -> Option<&mut Node> {
-        let Some((name, rest)) = path.split_first() else { return Some(self) };
-        let Value::Map(entries) = &mut self.value else { return None };
-        let entry = entries.iter_mut().find(|entry| same_spelling(&entry.name, name))?;
-        entry.node.find_spelled(rest)
+    /// The node that a variable's words lead to, or in words the first of them that leads nowhere.
+    pub(super) fn find_spelled(&mut self, path: &[&str]) -> Result<&mut Node, String> {
+        let Some((name, rest)) = path.split_first() else { return Ok(self) };
+        let Value::Map(entries) = &mut self.value else { return Err(unknown("name", name, [])) };
+        match entries.iter().position(|entry| same_spelling(&entry.name, name)) {
+            Some(at) => entries[at].node.find_spelled(rest),
+            None => {
+                let known = entries.iter().map(|entry| entry.name.as_str());
+                Err(unknown("name", &name.to_lowercase(), known))
+            }
+        }
     }
 
     pub(super) fn origin_of(&self, path: &[&str]) -> Origin {

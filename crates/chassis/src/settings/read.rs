@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use mistakes::{Mistake, unknown_of};
 use serde::de::{
     self, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
     Visitor,
@@ -36,8 +37,9 @@ impl Refused {
         self
     }
 
-    pub(super) fn into_parts(self) -> (Vec<String>, String) {
-        (self.path, self.says)
+    /// As a mistake whose line is still to be found.
+    pub(super) fn into_mistake(self) -> Mistake {
+        Mistake::new(&self.path, self.says)
     }
 }
 
@@ -55,11 +57,12 @@ impl de::Error for Refused {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let says = match expected {
-            [] => "unknown name; none is known here".to_owned(),
-            known => format!("unknown name; known here: {}", known.join(", ")),
-        };
+        let says = unknown_of("name", field, expected);
         Refused { path: vec![field.to_owned()], says }
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        Refused { path: Vec::new(), says: unknown_of("value", variant, expected) }
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -159,7 +162,10 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         seed: K,
     ) -> Result<Option<K::Value>, Refused> {
         let Some(entry) = self.entries.get(self.at) else { return Ok(None) };
-        seed.deserialize(entry.name.as_str().into_deserializer()).map(Some)
+        let read = seed.deserialize(entry.name.as_str().into_deserializer());
+        // A struct's unknown field is named already; a key that its type refuses is not.
+        let named = |it: Refused| if it.path.is_empty() { it.under(&entry.name) } else { it };
+        read.map(Some).map_err(named)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {

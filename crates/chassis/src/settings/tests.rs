@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
+use mistakes::Mistake;
 use serde::Deserialize;
 
+use super::Tree;
 use super::text::{Rate, Share, Size, Span};
-use super::{Mistake, Tree};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,7 +64,9 @@ fn every_mistake_names_its_line() {
     let table: [(&str, Expect); 9] = [
         (
             "name: x\nroutez: {}",
-            expect!["a.yaml:2: routez: unknown name; known here: name, routes"],
+            expect![
+                "a.yaml:2: routez: unknown name. name=`routez`, nearest=`routes`, known=`name`, `routes`"
+            ],
         ),
         ("routes:\n  a:\n    timeout: 1s", expect!["a.yaml:2: routes.a.path: is missing"]),
         (
@@ -85,7 +88,7 @@ fn every_mistake_names_its_line() {
         (
             "routes:\n  a: { path: /a, per: nobody }",
             expect![
-                "a.yaml:2: routes.a.per: unknown variant `nobody`, expected `route` or `principal`"
+                "a.yaml:2: routes.a.per: unknown value. name=`nobody`, nearest=`route`, known=`route`, `principal`"
             ],
         ),
         ("name: x\nname: y", expect!["a.yaml:2: duplicated key in mapping"]),
@@ -102,7 +105,7 @@ fn every_mistake_of_a_file_is_named() {
     check(
         "nonsense: 1\nroutes:\n  a: { path: /a, timeout: soon, share: 0% }\n  b: { rate: 5/s }\n  c: { path: [1] }\nname: [x]",
         &expect![[r"
-            a.yaml:1: nonsense: unknown name; known here: name, routes
+            a.yaml:1: nonsense: unknown name. name=`nonsense`, nearest=`routes`, known=`name`, `routes`
             a.yaml:3: routes.a.timeout: must be a duration such as `610ms`, `5s` or `2m`, at most `24h`, is `soon`
             a.yaml:3: routes.a.share: must be a share such as `50%`, above 0% and at most 100%, at most 7 decimals, is `0%`
             a.yaml:4: routes.b.path: is missing
@@ -167,7 +170,7 @@ fn a_variable_replaces_a_present_setting_and_no_other() {
     let changed = set("YEOUL_ROUTES__STOCK_CHECK__RATE").expect("names a setting");
     expect![[r#"{"routes":{"stock-check":{"rate":7}}}"#]].assert_eq(&changed.json().to_string());
     let refused = set("YEOUL_ROUTES__STOCK_CHECK__RATES").expect_err("names nothing");
-    expect!["$YEOUL_ROUTES__STOCK_CHECK__RATES:0: names no setting"]
+    expect!["$YEOUL_ROUTES__STOCK_CHECK__RATES:0: names no setting: unknown name. name=`rates`, nearest=`rate`"]
         .assert_eq(&refused[0].to_string());
     assert!(set("PATH").is_ok(), "other variables are not ours");
 }

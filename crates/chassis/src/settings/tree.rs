@@ -6,10 +6,10 @@
 
 use std::rc::Rc;
 
+use mistakes::{Line, Mistake};
 use saphyr::{LoadableYamlNode, MarkedYaml};
 use serde::de::DeserializeOwned;
 
-use super::Mistake;
 use super::node::{Node, Origin, Value};
 use super::read::Reader;
 
@@ -32,7 +32,7 @@ impl Tree {
     pub fn parse(file: &str, text: &str) -> Result<Tree, Vec<Mistake>> {
         let file: Rc<str> = file.into();
         let refuse = |line: usize, says: String| {
-            vec![Mistake { file: file.to_string(), line, path: String::new(), says }]
+            vec![Mistake::new(&[""; 0], says).at(Line { file: file.to_string(), number: line })]
         };
         if text.len() > FILE_BYTES_MAX {
             let says = format!("file too large. bytes=`{}`, limit=`{FILE_BYTES_MAX}`", text.len());
@@ -77,14 +77,12 @@ impl Tree {
             let Some(path) = name.strip_prefix("YEOUL_") else { continue };
             let origin = Origin { file: format!("${name}").into(), line: 0 };
             match self.root.find_spelled(&path.split("__").collect::<Vec<_>>()) {
-                Some(node) => *node = Node::scalar(origin, &value),
-                None if !path.contains("__") => {}
-                None => mistakes.push(Mistake {
-                    file: format!("${name}"),
-                    line: 0,
-                    path: String::new(),
-                    says: "names no setting".to_owned(),
-                }),
+                Ok(node) => *node = Node::scalar(origin, &value),
+                Err(_) if !path.contains("__") => {}
+                Err(unknown) => {
+                    let says = format!("names no setting: {unknown}");
+                    mistakes.push(Mistake::new(&[""; 0], says).at(origin.into()));
+                }
             }
         }
         if mistakes.is_empty() { Ok(self) } else { Err(mistakes) }
@@ -106,8 +104,8 @@ impl Tree {
                 Ok(_) => return Err(found),
                 Err(refused) => refused,
             };
-            let (mut path, says) = refused.into_parts();
-            let mistake = self.mistake(&path, says);
+            let mistake = self.locate(refused.into_mistake());
+            let mut path = mistake.path.clone();
             // What was taken out is missing now: that is no mistake of the file, and whatever needs
             // it has to go as well.
             let known = found.iter().any(|known| known.path == mistake.path);
@@ -125,14 +123,14 @@ impl Tree {
 
     /// A mistake at `path`, with the line of the deepest part of it that the settings hold.
     pub fn mistake(&self, path: &[impl AsRef<str>], says: impl Into<String>) -> Mistake {
-        let names: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
-        let origin = self.root.origin_of(&names);
-        Mistake {
-            file: origin.file.to_string(),
-            line: origin.line,
-            path: names.join("."),
-            says: says.into(),
-        }
+        self.locate(Mistake::new(path, says))
+    }
+
+    /// The same mistake with the line of the deepest part of its path that the settings hold.
+    pub fn locate(&self, mistake: Mistake) -> Mistake {
+        let names: Vec<&str> = mistake.path.iter().map(String::as_str).collect();
+        let line = self.root.origin_of(&names).into();
+        mistake.at(line)
     }
 
     /// The settings as JSON, for printing.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use http::{HeaderValue, Uri};
+use mistakes::Mistakes;
 
 use super::Upstream;
-use crate::mistake::Mistakes;
 use crate::settings::{self, KEEP_ALIVE};
 
 /// How many addresses one upstream may have.
@@ -82,12 +82,11 @@ pub(super) fn upstreams(
 pub(super) fn endpoints(urls: &[String], path: &[&str], mistakes: &mut Mistakes) -> Vec<Endpoint> {
     if !(1..=ENDPOINTS_MAX).contains(&urls.len()) {
         let count = urls.len();
-        mistakes.say(
-            path,
-            format!("an upstream has 1 to {ENDPOINTS_MAX} addresses. addresses=`{count}`"),
-        );
+        mistakes
+            .at(path)
+            .note(format!("an upstream has 1 to {ENDPOINTS_MAX} addresses. addresses=`{count}`"));
     }
-    urls.iter().filter_map(|url| mistakes.take(path, Endpoint::parse(url))).collect()
+    urls.iter().filter_map(|url| mistakes.at(path).take(Endpoint::parse(url))).collect()
 }
 
 #[cfg(test)]

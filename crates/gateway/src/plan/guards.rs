@@ -6,9 +6,9 @@ use chassis::settings::text::Span;
 use guard::breaker::{self, Breaker, PROBE_DEADLINE_MAX, SettingsError};
 use guard::rate::{Quota, QuotaError};
 use guard::share::Share;
+use mistakes::Mistakes;
 
 use super::{Limit, Timeouts};
-use crate::mistake::Mistakes;
 use crate::settings;
 
 /// How much longer than its timeout a probe is waited for.
@@ -33,7 +33,7 @@ pub(super) fn compile(
     let mut timeout = |name: &'static str, given: Option<Span>, usual: Duration| {
         let span = given.map_or(usual, |span| span.0);
         if span.is_zero() {
-            mistakes.say(&[path, &[name]].concat(), "a timeout is at least `1ms`");
+            mistakes.at(&[path, &[name]].concat()).note("a timeout is at least `1ms`");
         }
         span
     };
@@ -50,7 +50,7 @@ pub(super) fn compile(
     let under = [path, &["rate_limit"]].concat();
     if settings.rate_limit.len() > LIMITS_MAX {
         let count = settings.rate_limit.len();
-        mistakes.say(&under, format!("at most {LIMITS_MAX} limits. limits=`{count}`"));
+        mistakes.at(&under).note(format!("at most {LIMITS_MAX} limits. limits=`{count}`"));
     }
     let limit = |it: &settings::RateLimit| limit(it, &under, mistakes);
     let mut limits: Vec<Limit> = settings.rate_limit.iter().filter_map(limit).collect();
@@ -77,7 +77,7 @@ fn breaker(
     match Breaker::new(compiled) {
         Ok(_) => Some(compiled),
         Err(error) => {
-            mistakes.say(&[path, &[field(error)]].concat(), error.to_string());
+            mistakes.at(&[path, &[field(error)]].concat()).note(error.to_string());
             None
         }
     }
@@ -93,6 +93,6 @@ fn field(error: SettingsError) -> &'static str {
 
 fn limit(settings: &settings::RateLimit, path: &[&str], mistakes: &mut Mistakes) -> Option<Limit> {
     let quota = Quota::per_second(settings.rate.0, settings.burst);
-    let quota = mistakes.take(path, quota.map_err(|error: QuotaError| error.to_string()))?;
+    let quota = mistakes.at(path).take(quota.map_err(|error: QuotaError| error.to_string()))?;
     Some(Limit { per: settings.per, quota })
 }

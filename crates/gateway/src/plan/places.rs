@@ -2,12 +2,12 @@
 
 use chassis::http::Pattern;
 use http::Method;
+use mistakes::Mistakes;
 use views::{Definitions, Page};
 
 use super::{Draft, Head, List, On};
-use crate::mistake::Mistakes;
+use crate::paths::Action;
 use crate::settings::{EVENTS_PATH, Settings};
-use crate::table::Action;
 
 pub(super) fn compile(
     settings: &Settings,
@@ -27,7 +27,7 @@ pub(super) fn compile(
         draft.plan.app = true;
         draft.plan.error_pages = app.error_pages;
         for text in &app.paths {
-            draft.app.extend(mistakes.take(&["app", "paths"], Pattern::parse(text)));
+            draft.app.extend(mistakes.at(&["app", "paths"]).take(Pattern::parse(text)));
         }
     }
 }
@@ -50,7 +50,7 @@ fn lists(settings: &Settings, draft: &mut Draft, mistakes: &mut Mistakes) {
         let at = ["lists", name, "path"];
         let params = params(&list.path);
         if params.len() > 1 {
-            mistakes.say(&at, "a list's path has one parameter, the owner, or none");
+            mistakes.at(&at).note("a list's path has one parameter, the owner, or none");
         }
         let page = find(&list.page, &["lists", name, "page"], draft, mistakes);
         let action = Action::List(draft.plan.lists.len());
@@ -65,7 +65,7 @@ fn heads(settings: &Settings, draft: &mut Draft, mistakes: &mut Mistakes) {
         let at = ["heads", name, "path"];
         let params = params(&head.path);
         if params.len() != 1 {
-            mistakes.say(&at, "a head's path has one parameter, the owner");
+            mistakes.at(&at).note("a head's path has one parameter, the owner");
         }
         let page = find(&head.page, &["heads", name, "page"], draft, mistakes);
         let action = Action::Head(draft.plan.heads.len());
@@ -78,7 +78,7 @@ fn heads(settings: &Settings, draft: &mut Draft, mistakes: &mut Mistakes) {
 fn find(name: &str, path: &[&str], draft: &Draft, mistakes: &mut Mistakes) -> usize {
     let pages = &draft.plan.pages;
     pages.iter().position(|page| page.name == name).unwrap_or_else(|| {
-        mistakes.unknown(path, "page", name, pages.iter().map(|page| page.name.as_str()));
+        mistakes.at(path).unknown("page", name, pages.iter().map(|page| page.name.as_str()));
         0
     })
 }

@@ -1,11 +1,11 @@
 //! Guarded ways to services, and the one that sign-in by cookie asks.
 
 use http::Method;
+use mistakes::Mistakes;
 
 use super::{Draft, On, Open, Route, Session, Upstream, endpoint, guards};
-use crate::mistake::Mistakes;
+use crate::paths::Action;
 use crate::settings::{self, Host, KEEP_ALIVE, SESSION_TIMEOUT, Settings, Side};
-use crate::table::Action;
 
 /// Where the browser signs in and out.
 pub(crate) const SESSION_PATH: &str = "/oauth/session";
@@ -32,7 +32,7 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
     let guards = guards::compile(&settings.guard, draft.plan.idle, &at("guard"), mistakes);
     let on = if settings.listener == Side::Inner { On::Inner } else { On::Outer };
     if settings.path.0.is_empty() {
-        mistakes.say(&at("path"), "a route has at least one path");
+        mistakes.at(&at("path")).note("a route has at least one path");
     }
     for (text, own) in &settings.path.0 {
         let action = Action::Proxy(draft.plan.routes.len());
@@ -73,7 +73,7 @@ fn named(name: &str, path: &[&str], draft: &Draft, mistakes: &mut Mistakes) -> u
     let upstreams = &draft.plan.upstreams;
     upstreams.iter().position(|upstream| upstream.name == name).unwrap_or_else(|| {
         let known = upstreams.iter().map(|upstream| upstream.name.as_str());
-        mistakes.unknown(path, "upstream", name, known);
+        mistakes.at(path).unknown("upstream", name, known);
         // Any place will do: a plan with a mistake is never used.
         0
     })
@@ -116,5 +116,5 @@ fn methods(list: &[String], path: &[&str], mistakes: &mut Mistakes) -> Vec<Metho
         _ => Err(format!("a method is upper-case letters. method=`{text}`")),
     };
     let checked: Vec<_> = list.iter().map(parse).collect();
-    checked.into_iter().filter_map(|method| mistakes.take(path, method)).collect()
+    checked.into_iter().filter_map(|method| mistakes.at(path).take(method)).collect()
 }

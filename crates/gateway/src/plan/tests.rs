@@ -1,9 +1,9 @@
 //! What a settings file may say, and what is refused, each mistake with its path.
 
+use chassis::http::table::Found;
 use chassis::settings::Tree;
 
 use super::*;
-use crate::table::Found;
 
 const READ_SIDE: &str = "
 views:

@@ -5,13 +5,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use chassis::http::table::USUAL;
 use http::Method;
+use mistakes::Mistake;
 
 use super::endpoint::Endpoint;
 use super::{Draft, On, Open, Placed, Plan, Route};
-use crate::mistake::Mistake;
+use crate::paths::Action;
 use crate::settings::Settings;
-use crate::table::{Action, USUAL};
 
 /// What is said of everything that needs a token where none can be verified.
 const NO_KEYS: &str = "there are no keys here to verify a token with";
@@ -48,7 +49,7 @@ impl Plan {
                     let says = format!(
                         "the upstream is this gateway itself, `{listener}` of these settings. address=`{address}`"
                     );
-                    let mistake = Mistake { path: upstream.setting.clone(), says };
+                    let mistake = Mistake::new(&upstream.setting, says);
                     found.push(Loop { mistake, certain });
                 }
             }
@@ -150,7 +151,7 @@ fn covered(draft: &Draft) -> Vec<Mistake> {
                      that path by a little reaches the service without a token. method=`{method}`",
                     inside.setting.join("."),
                 );
-                found.push(Mistake { path: around.setting.clone(), says });
+                found.push(Mistake::new(&around.setting, says));
             }
         }
     }
@@ -194,8 +195,7 @@ fn without_keys(settings: &Settings, draft: &Draft) -> Vec<Mistake> {
     let plan = &draft.plan;
     let mut found = Vec::new();
     let mut say = |path: &[&str], says: &str| {
-        let path = path.iter().map(|step| (*step).to_owned()).collect();
-        found.push(Mistake { path, says: format!("{says}: {NO_KEYS}") });
+        found.push(Mistake::new(path, format!("{says}: {NO_KEYS}")));
     };
     for placed in draft.entries.iter().filter(|placed| placed.on != On::Inner) {
         let Action::Proxy(at) = placed.entry.action else { continue };

@@ -19,6 +19,9 @@ use http_body::{Body, Frame, SizeHint};
 /// The largest body that is kept to be sent once more.
 pub const WHOLE_BYTES_MAX: usize = 64 * 1024;
 
+/// What comes of asking for a frame.
+type Polled = Poll<Option<Result<Frame<Bytes>, hyper::Error>>>;
+
 /// A request's body.
 pub(crate) enum Upload {
     /// All of it; most are this.
@@ -72,9 +75,19 @@ impl Source {
         }
     }
 
-    /// The next frame of what has not come yet; data is kept.
-    fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    /// The next frame of what has not come yet, which the client is told to send; data is kept.
+    fn poll(&self, context: &mut Context<'_>) -> Polled {
         let polled = Pin::new(&mut *self.rest.borrow_mut()).poll_frame(context);
+        self.keep(polled)
+    }
+
+    /// The next frame if it has come; data is kept.
+    fn poll_come(&self, context: &mut Context<'_>) -> Polled {
+        let polled = self.rest.borrow_mut().poll_come(context);
+        self.keep(polled)
+    }
+
+    fn keep(&self, polled: Polled) -> Polled {
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(bytes) = frame.data_ref()
         {
@@ -159,6 +172,8 @@ impl Upload {
 
 /// The body as far as it has come, without waiting for more; up to [`WHOLE_BYTES_MAX`] and a piece.
 ///
+/// A client that waits to be told to send is told later, when a service has a connection for it.
+///
 /// # Errors
 /// The client broke off.
 pub(crate) async fn begin(body: Inbound) -> Result<Upload, hyper::Error> {
@@ -167,7 +182,7 @@ pub(crate) async fn begin(body: Inbound) -> Result<Upload, hyper::Error> {
     }
     let source = Source::new(body);
     while source.is_kept() {
-        match poll_fn(|context| Poll::Ready(source.poll(context))).await {
+        match poll_fn(|context| Poll::Ready(source.poll_come(context))).await {
             Poll::Ready(Some(frame)) => drop(frame?),
             Poll::Ready(None) => return Ok(Upload::Whole(source.join())),
             Poll::Pending => break,

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use chassis::clock;
 use chassis::http::path::Params;
+use chassis::http::table::{self, Found};
 use chassis::http::{Path, Problem, Response, Trace, loopback};
 use chassis::identity::{Principal, issuer};
 use http::header::AUTHORIZATION;
@@ -19,8 +20,8 @@ use crate::app::AppFiles;
 use crate::negotiation;
 use crate::origin;
 use crate::pages;
+use crate::paths::{Action, Paths};
 use crate::settings::ForeignTokens;
-use crate::table::{self, Action, Found, Table};
 use crate::who::Who;
 
 /// What may be done with a request.
@@ -55,7 +56,7 @@ pub(super) struct Local {
 /// A request as it was read and looked up.
 struct Asked<'r> {
     parts: &'r Parts,
-    found: Found,
+    found: Found<Action>,
     /// Whether the app's page has this address too.
     app: bool,
 }
@@ -76,13 +77,13 @@ impl Server {
             loopback::check(&parts.uri, &parts.headers)?;
         }
         let path = Path::parse(parts.uri.path()).map_err(|_| Problem::bad_path())?;
-        if self.table().is_miscased(&parts.method) {
+        if self.paths().is_miscased(&parts.method) {
             return Err(Problem::bad_request("a method is upper-case letters"));
         }
         let asked = Asked {
             parts,
-            found: self.table().find(&path, &parts.method),
-            app: origin::is_safe(&parts.method) && self.table().is_app(&path),
+            found: self.paths().find(&path, &parts.method),
+            app: origin::is_safe(&parts.method) && self.paths().is_app(&path),
         };
         if let Some(page) = self.app_answer(&asked) {
             *stale = asked.app && self.brings_a_stale_cookie(parts, peer);
@@ -117,7 +118,7 @@ impl Server {
             Found::Nothing if self.shared.plan.app && self.shared.app.has(parts.uri.path()) => {
                 return Err(self.wrong_method(&path, vec![Method::GET, Method::HEAD]));
             }
-            Found::Nothing if self.table().is_app(&path) => {
+            Found::Nothing if self.paths().is_app(&path) => {
                 return Err(self.wrong_method(&path, Vec::new()));
             }
             Found::Slashed(_) | Found::Nothing => return Err(Problem::not_found()),
@@ -129,7 +130,7 @@ impl Server {
         self.enter(action, &params, (parts, asked.app), who)
     }
 
-    fn table(&self) -> &Table {
+    fn paths(&self) -> &Paths {
         match self.face {
             Face::Outer => &self.shared.plan.outer,
             Face::Inner => &self.shared.plan.inner,
@@ -250,7 +251,7 @@ impl Server {
     }
 
     fn wrong_method(&self, path: &Path<'_>, mut allowed: Vec<Method>) -> Problem {
-        if self.table().is_app(path) {
+        if self.paths().is_app(path) {
             table::allow(&mut allowed, &[Method::GET]);
         }
         Problem::method_not_allowed(&allowed)

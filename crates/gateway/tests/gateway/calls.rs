@@ -289,3 +289,15 @@ fn a_client_that_waits_to_be_told_to_send_is_told_or_refused() {
     let (status, _) = ask("/orders");
     assert_eq!(status, 401, "refused before anything was sent");
 }
+
+/// It is told when the service has a connection for it: a body that nobody takes is not asked for.
+#[test]
+fn a_client_that_waits_to_be_told_to_send_is_not_told_where_no_service_is() {
+    let (_held, closed) = refusing();
+    let world = World::at(TIMED, closed);
+    let mut client = Client::connect(world.address);
+    let head = "host: a\r\ncontent-length: 4\r\nexpect: 100-continue";
+    client.write(format!("POST /s/echo HTTP/1.1\r\n{head}\r\n\r\n").as_bytes());
+    let answer = client.read(true).expect("an answer");
+    assert_eq!((answer.status, answer.header("connection")), (503, Some("close")));
+}

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use mistakes::{Mistake, Mistakes};
+
 use super::names::{check_name, find, find_view, names_apart, twins};
 use super::{COLUMNS_MAX, Definitions, pages, rules};
 use crate::expression::Computed;
-use crate::mistake::{Mistake, Mistakes};
 use crate::render::Templates;
 use crate::settings::{self, Settings};
 use crate::view::{Assignment, Feeds, View};
@@ -56,7 +57,7 @@ fn outline(name: &str, settings: &settings::View, mistakes: &mut Mistakes) -> Vi
     let mut columns: Vec<String> = set_columns(settings).into_iter().map(str::to_owned).collect();
     let settable = columns.len();
     if settable > COLUMNS_MAX {
-        mistakes.say(format!("too many columns. columns=`{settable}`, limit=`{COLUMNS_MAX}`"));
+        mistakes.note(format!("too many columns. columns=`{settable}`, limit=`{COLUMNS_MAX}`"));
     }
     for (part, names) in [
         ("computed", settings.computed.keys().collect::<Vec<_>>()),
@@ -68,7 +69,7 @@ fn outline(name: &str, settings: &settings::View, mistakes: &mut Mistakes) -> Vi
         check_name("column", column, mistakes);
     }
     for twin in twins(columns.iter()) {
-        mistakes.deep(&place_of(settings, twin.other), |it| it.say(twin.to_string()));
+        mistakes.at(&place_of(settings, twin.other)).note(twin.to_string());
     }
     let set = &columns[..settable];
     let key = mistakes.under("key", |it| find(&settings.key, set, it));
@@ -120,7 +121,7 @@ fn set_columns(settings: &settings::View) -> BTreeSet<&str> {
 fn add_columns(columns: &mut Vec<String>, names: &[&String], mistakes: &mut Mistakes) {
     for name in names {
         if columns.contains(name) {
-            mistakes.under(name, |it| it.say("the column is set elsewhere too"));
+            mistakes.under(name, |it| it.note("the column is set elsewhere too"));
         }
         columns.push((*name).clone());
     }
@@ -128,11 +129,11 @@ fn add_columns(columns: &mut Vec<String>, names: &[&String], mistakes: &mut Mist
 
 fn check_topics(topics: &[String], mistakes: &mut Mistakes) {
     if topics.is_empty() {
-        mistakes.say("a view folds at least one topic");
+        mistakes.note("a view folds at least one topic");
     }
     for (index, topic) in topics.iter().enumerate() {
         if let Err(error) = events::Topic::parse(topic) {
-            mistakes.under(&index.to_string(), |it| it.say(error.to_string()));
+            mistakes.under(&index.to_string(), |it| it.note(error.to_string()));
         }
     }
 }
@@ -149,20 +150,20 @@ fn check_joins(view: &View, mistakes: &mut Mistakes) {
     let refused = [(view.key, "key"), (view.owner, "owner")];
     for (column, what) in refused {
         if view.is_joined(column) {
-            mistakes.say(format!("a join sets the {what}. column=`{}`", view.columns[column]));
+            mistakes.note(format!("a join sets the {what}. column=`{}`", view.columns[column]));
         }
     }
     for (index, join) in view.joins.iter().enumerate() {
         for &column in &join.on {
             if view.is_joined(column) {
                 let column = &view.columns[column];
-                mistakes.say(format!("a join is on a column that a join sets. column=`{column}`"));
+                mistakes.note(format!("a join is on a column that a join sets. column=`{column}`"));
             }
         }
         for &column in &join.sets {
             if view.joins[..index].iter().any(|other| other.sets.contains(&column)) {
                 let column = &view.columns[column];
-                mistakes.say(format!("two joins set the same column. column=`{column}`"));
+                mistakes.note(format!("two joins set the same column. column=`{column}`"));
             }
         }
     }
@@ -176,8 +177,9 @@ fn compute(view: &mut View, settings: &settings::View, mistakes: &mut Mistakes) 
                 let Some(computed) = mistakes.take(computed) else { return };
                 if let Some(&at) = computed.columns.iter().find(|&&at| view.is_joined(at)) {
                     let column = &view.columns[at];
-                    mistakes
-                        .say(format!("computed from a column that a join sets. column=`{column}`"));
+                    mistakes.note(format!(
+                        "computed from a column that a join sets. column=`{column}`"
+                    ));
                 }
                 let column = view.column(name).expect("the outline has every column");
                 view.computed.push(Assignment { column, value: computed });
@@ -214,14 +216,14 @@ struct Summed {
 fn summed(of: &str, views: &[View], mistakes: &mut Mistakes) -> Option<Summed> {
     mistakes.under("of", |mistakes| {
         let Some((name, column)) = of.split_once('.') else {
-            mistakes.say(format!("a sum is of `VIEW.COLUMN`. of=`{of}`"));
+            mistakes.note(format!("a sum is of `VIEW.COLUMN`. of=`{of}`"));
             return None;
         };
         let index = find_view(name, views, mistakes)?;
         let view = &views[index];
         let place = find(column, &view.columns, mistakes);
         if view.sums.contains(&place) || view.is_joined(place) {
-            mistakes.say(format!("a sum is of a column that no sum and no join sets. of=`{of}`"));
+            mistakes.note(format!("a sum is of a column that no sum and no join sets. of=`{of}`"));
         }
         Some(Summed { view: index, column: place })
     })
@@ -235,7 +237,7 @@ fn via(
 ) -> Option<usize> {
     let mut entries = matches.iter();
     let (Some((column, own)), None) = (entries.next(), entries.next()) else {
-        mistakes.say("a sum has one condition: the other view's column and this view's key");
+        mistakes.note("a sum has one condition: the other view's column and this view's key");
         return None;
     };
     mistakes.under(column, |mistakes| {
@@ -244,7 +246,7 @@ fn via(
         }
         let place = find(column, &of.columns[..of.settable], mistakes);
         if of.is_joined(place) {
-            mistakes.say("a sum is by a column that no join sets");
+            mistakes.note("a sum is by a column that no join sets");
         }
         Some(place)
     })

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use mistakes::Mistakes;
+
 use crate::expression::is_name;
-use crate::mistake::Mistakes;
 use crate::view::View;
 
 pub(super) fn check_name(what: &str, name: &str, mistakes: &mut Mistakes) {
     if !is_name(name) || name.starts_with('_') || name.len() > 64 {
-        mistakes.say(format!(
+        mistakes.note(format!(
             "a {what} is a letter, then letters, digits and underscores, 64 at most. name=`{name}`"
         ));
     }
@@ -22,7 +23,7 @@ pub(super) fn names_apart<'n>(
     mistakes: &mut Mistakes,
 ) {
     for twin in twins(names) {
-        mistakes.deep(&[what, twin.other], |it| it.say(twin.to_string()));
+        mistakes.at(&[what, twin.other]).note(twin.to_string());
     }
 }
 

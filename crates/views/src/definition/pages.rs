@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use mistakes::Mistakes;
+
 use super::names::{find, find_view};
 use crate::expression::is_name;
-use crate::mistake::Mistakes;
 use crate::owner::Owners;
 use crate::page::{self, PAGE_SIZE_MAX, Page};
 use crate::render::Templates;
@@ -41,7 +42,7 @@ fn text(
 ) -> Option<String> {
     let text = texts(name);
     if text.is_none() {
-        mistakes.say(format!("there is no such template. name=`{name}`"));
+        mistakes.note(format!("there is no such template. name=`{name}`"));
     }
     text
 }
@@ -56,12 +57,12 @@ fn one(
     let owner = mistakes.under("path", |it| it.take(parameter(&settings.path)));
     if !(1..=PAGE_SIZE_MAX).contains(&settings.size) {
         let says = format!("a page has 1 to {PAGE_SIZE_MAX} rows. size=`{}`", settings.size);
-        mistakes.under("size", |it| it.say(says));
+        mistakes.under("size", |it| it.note(says));
     }
     if settings.private && settings.owners == Some(Owners::Either) {
         let says =
             "a private page's owners are `text` or `number`: a token's subject is one of them";
-        mistakes.under("owners", |it| it.say(says));
+        mistakes.under("owners", |it| it.note(says));
     }
     let view = mistakes.under("view", |it| find_view(&settings.view, views, it));
     let head =
@@ -71,7 +72,7 @@ fn one(
     if by != views[view].owner {
         let owner = &views[view].columns[views[view].owner];
         mistakes
-            .under("by", |it| it.say(format!("a page is by its view's owner. owner=`{owner}`")));
+            .under("by", |it| it.note(format!("a page is by its view's owner. owner=`{owner}`")));
     }
     let order =
         mistakes.under("order", |it| order(settings.order.as_deref(), &mut views[view], it));
@@ -112,7 +113,7 @@ fn parameter(path: &str) -> Result<String, String> {
 fn head(name: &str, views: &[View], mistakes: &mut Mistakes) -> Option<usize> {
     let found = find_view(name, views, mistakes)?;
     if views[found].key != views[found].owner {
-        mistakes.say("a head has one row for each owner: its view's key is its owner");
+        mistakes.note("a head has one row for each owner: its view's key is its owner");
     }
     Some(found)
 }
@@ -143,7 +144,7 @@ fn show(
     let (mut of_row, mut of_head) = (None, None);
     if let Some(live) = &settings.live {
         if live.head.is_some() && head.is_none() {
-            mistakes.under("live", |it| it.under("head", |it| it.say("the page has no head")));
+            mistakes.under("live", |it| it.under("head", |it| it.note("the page has no head")));
         }
         (of_row, of_head) = (live.row.clone(), live.head.clone());
     }

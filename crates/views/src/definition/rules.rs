@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use mistakes::Mistakes;
+
 use super::names::find;
 use crate::expression::{Expression, Wanted};
-use crate::mistake::Mistakes;
 use crate::rule::{Action, Kind, Rule};
 use crate::settings::{self, Formula};
 use crate::view::{Assignment, Join, View};
@@ -28,7 +29,7 @@ pub(super) fn compile(
     let by_key = settings.on.values().filter(|rule| rule.r#where.contains_key(&settings.key));
     for column in by_key.filter_map(|rule| rule.update.as_ref()).flat_map(Formulas::keys) {
         if view.column(column).is_some_and(|at| view.is_joined(at)) {
-            mistakes.say(format!("updated by key and by a join too. column=`{column}`"));
+            mistakes.note(format!("updated by key and by a join too. column=`{column}`"));
         }
     }
 }
@@ -44,7 +45,7 @@ fn action(
         (None, Some(columns), false) => update(view, rule, columns, wanted, mistakes),
         (None, None, true) => delete(view, rule, wanted, mistakes),
         _ => {
-            mistakes.say("a rule has exactly one of create, update and delete");
+            mistakes.note("a rule has exactly one of create, update and delete");
             None
         }
     }
@@ -58,13 +59,13 @@ fn create(
     mistakes: &mut Mistakes,
 ) -> Option<Action> {
     if !rule.r#where.is_empty() {
-        mistakes.under("where", |it| it.say("a create has no where: it sets the key"));
+        mistakes.under("where", |it| it.note("a create has no where: it sets the key"));
     }
     let mut sets = mistakes.under("create", |it| sets(view, columns, wanted, it));
     let Some(at) = sets.iter().position(|set| set.column == view.key) else {
         let key = &view.columns[view.key];
         if !columns.contains_key(key) {
-            mistakes.under("create", |it| it.say(format!("the key is not set. key=`{key}`")));
+            mistakes.under("create", |it| it.note(format!("the key is not set. key=`{key}`")));
         }
         return None;
     };
@@ -81,7 +82,7 @@ fn update(
 ) -> Option<Action> {
     let key = view.columns[view.key].clone();
     if columns.contains_key(&key) {
-        mistakes.under("update", |it| it.say(format!("the key does not change. key=`{key}`")));
+        mistakes.under("update", |it| it.note(format!("the key does not change. key=`{key}`")));
     }
     let sets = mistakes.under("update", |it| sets(view, columns, wanted, it));
     if rule.r#where.contains_key(&key) {
@@ -113,11 +114,11 @@ fn by_key(
             mistakes.under(key, |it| it.take(Expression::compile(&formula.0, wanted)))
         }
         Some(_) => {
-            mistakes.say(format!("the key alone says which row. key=`{key}`"));
+            mistakes.note(format!("the key alone says which row. key=`{key}`"));
             None
         }
         None => {
-            mistakes.say(format!("the row is named by its key. key=`{key}`"));
+            mistakes.note(format!("the row is named by its key. key=`{key}`"));
             None
         }
     })
@@ -131,7 +132,7 @@ fn join(
     mistakes: &mut Mistakes,
 ) -> Option<Action> {
     if rule.r#where.is_empty() {
-        mistakes.under("where", |it| it.say("an update says which rows"));
+        mistakes.under("where", |it| it.note("an update says which rows"));
         return None;
     }
     let conditions = mistakes.under("where", |it| self::sets(view, &rule.r#where, wanted, it));
@@ -158,7 +159,7 @@ fn sets(
     mistakes: &mut Mistakes,
 ) -> Vec<Assignment<Expression>> {
     if columns.is_empty() {
-        mistakes.say("no column is named");
+        mistakes.note("no column is named");
     }
     let one = |(column, formula): (&String, &Formula)| {
         mistakes.under(column, |mistakes| {

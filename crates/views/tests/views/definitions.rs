@@ -1,7 +1,8 @@
 //! Settings that hold, and every mistake with its path and the nearest valid name.
 
+use mistakes::Mistake;
 use serde_json::{Value, json};
-use yeoul_views::{COLUMNS_MAX, Definitions, Mistake, PAGE_SIZE_MAX, Settings};
+use yeoul_views::{COLUMNS_MAX, Definitions, PAGE_SIZE_MAX, Settings};
 
 use crate::mall;
 

@@ -4,15 +4,18 @@ use std::fs;
 
 use super::*;
 
+fn shown(mistake: &Mistake) -> String {
+    let line = mistake.line.as_ref().map_or(0, |line| line.number);
+    format!("{line}: {}: {}", mistake.setting(), mistake.says)
+}
+
 fn mistakes(text: &str, base: Base) -> Vec<String> {
     let place = tempfile::tempdir().expect("a place");
     let file = place.path().join("yeoul.yaml");
     fs::write(&file, text).expect("written");
     // What `check` prints as mistakes.
     let list = load(base, Some(&file), None).map_or_else(|list| list, |plan| plan.loops);
-    list.iter()
-        .map(|mistake| format!("{}: {}: {}", mistake.line, mistake.path, mistake.says))
-        .collect()
+    list.iter().map(shown).collect()
 }
 
 #[test]
@@ -74,7 +77,7 @@ fn warnings(text: &str, base: Base) -> Vec<String> {
     fs::write(&file, text).expect("written");
     fs::write(place.path().join("t"), "").expect("written");
     let plan = load(base, Some(&file), None).unwrap_or_else(|list| panic!("{list:?}"));
-    plan.warnings.iter().map(|it| format!("{}: {}: {}", it.line, it.path, it.says)).collect()
+    plan.warnings.iter().map(shown).collect()
 }
 
 fn names(found: &[String], starts: &[&str]) {

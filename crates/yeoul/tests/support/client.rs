@@ -76,9 +76,8 @@ impl Call {
     }
 
     pub(crate) fn form(self, pairs: &[(&str, &str)]) -> Call {
-        let pair = |(name, value): &(&str, &str)| format!("{name}={}", escape(value));
-        let text: Vec<String> = pairs.iter().map(pair).collect();
-        self.content("application/x-www-form-urlencoded", text.join("&"))
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        self.content("application/x-www-form-urlencoded", form.extend_pairs(pairs).finish())
     }
 
     /// Sends it; a broken connection fails the test.
@@ -217,15 +216,6 @@ impl Answer {
             None => panic!("{}: no _embedded.{name}: {body}", self.call),
         }
     }
-}
-
-fn escape(text: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-    text.bytes()
-        .map(
-            |byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") },
-        )
-        .collect()
 }
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

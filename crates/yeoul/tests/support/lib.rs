@@ -23,7 +23,7 @@ pub(crate) use client::{Answer, Call};
 pub(crate) use mall::{Folder, Mall, setting};
 pub(crate) use program::{Outcome, overlay, run, run_in, signal, yeoul};
 pub(crate) use random::Random;
-pub(crate) use raw::{RawAnswer, connect, raw};
+pub(crate) use raw::{RawAnswer, Talk, connect, raw};
 pub(crate) use shop::{Customer, Placed, data_of, kinds, unique};
 pub(crate) use stream::{Message, Stream};
 pub(crate) use time::{SOON, eventually, eventually_is, now, pause, stays, timed, within};

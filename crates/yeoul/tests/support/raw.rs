@@ -43,8 +43,7 @@ pub(crate) fn connect(base: &str) -> TcpStream {
 #[track_caller]
 pub(crate) fn raw(base: &str, request: &[u8]) -> RawAnswer {
     let mut socket = connect(base);
-    let filled = replace(request, b"HOST", authority(base).as_bytes());
-    let written = socket.write_all(&filled);
+    let written = socket.write_all(&filled(base, request));
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -56,6 +55,51 @@ pub(crate) fn raw(base: &str, request: &[u8]) -> RawAnswer {
         }
     }
     parse(&bytes)
+}
+
+/// A connection that stays, and what has come on it and was not read.
+pub(crate) struct Talk {
+    socket: TcpStream,
+    come: Vec<u8>,
+}
+
+impl Talk {
+    /// One on which these bytes are sent; `HOST` as in [`raw`].
+    #[track_caller]
+    pub(crate) fn begin(base: &str, request: &[u8]) -> Talk {
+        let mut talk = Talk { socket: connect(base), come: Vec::new() };
+        talk.send(&filled(base, request));
+        talk
+    }
+
+    #[track_caller]
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).expect("it is sent");
+    }
+
+    /// The next answer by its `Content-Length`, or the word before one (1xx).
+    #[track_caller]
+    pub(crate) fn answer(&mut self) -> RawAnswer {
+        let mut piece = [0; 4096];
+        loop {
+            if let Some(at) = self.come.windows(4).position(|it| it == b"\r\n\r\n") {
+                let head = parse(&self.come[..at]);
+                let length = head.header("content-length");
+                let length: usize = length.map_or(0, |it| it.parse().expect("a length"));
+                if self.come.len() >= at + 4 + length {
+                    let whole: Vec<u8> = self.come.drain(..at + 4 + length).collect();
+                    return parse(&whole);
+                }
+            }
+            let count = self.socket.read(&mut piece).expect("in time");
+            assert!(count > 0, "it ended: {}", String::from_utf8_lossy(&self.come));
+            self.come.extend_from_slice(&piece[..count]);
+        }
+    }
+}
+
+fn filled(base: &str, request: &[u8]) -> Vec<u8> {
+    replace(request, b"HOST", authority(base).as_bytes())
 }
 
 fn parse(bytes: &[u8]) -> RawAnswer {

@@ -1,74 +1,57 @@
-//! The table of paths: what is at a path for a method, found by the path's first segment.
+//! The router: what is at a path for a method, found by the path's first segment.
 //!
 //! The most exact pattern that takes the method answers. Looking up costs the same for one route as
 //! for a thousand: entries lie under their first literal segment, those that begin with a name lie
-//! under every one.
+//! under every one. One table serves a listener, whether its rows are constants of the program
+//! ([`Table::of`]) or compiled from settings ([`Table::new`]).
 //!
 //! It does not know who asks: what is open to whom, the entry's action knows.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use chassis::http::path::Params;
-use chassis::http::{Path, Pattern, method};
 use http::Method;
 
-/// What is done at a path; numbers are places in the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Passed on through a route's guards.
-    Proxy(usize),
-    /// An owner's page.
-    Page(usize),
-    /// An owner's live updates.
-    Live(usize),
-    /// The signed-in owner's page where the app is shown to others.
-    Own(usize),
-    /// A page's rows as a list.
-    List(usize),
-    /// A page's head.
-    Head(usize),
-    /// A topic's events.
-    Events,
-    /// Sign-in by cookie.
-    Session,
-}
+use super::method;
+use super::path::{Params, Path, Pattern};
 
-/// One row of the table.
+/// One row of a table.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) pattern: Pattern,
-    /// All but TRACE and CONNECT where there is none.
-    pub(crate) methods: Option<Vec<Method>>,
-    pub(crate) action: Action,
+pub struct Entry<A> {
+    /// Where it is.
+    pub pattern: Pattern,
+    /// What it answers, HEAD with GET; [`USUAL`] where there is none.
+    pub methods: Option<Vec<Method>>,
+    /// What is done there.
+    pub action: A,
 }
 
-/// What the table says.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Found {
-    Action(Action, Params),
-    /// The path is known, the method is not; one of the entries that have the path.
-    WrongMethod(Action, Vec<Method>),
+/// What a table says of a path and a method.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found<A> {
+    /// The most exact entry that takes the method, and what its pattern's names stand for.
+    Action(A, Params),
+    /// The path is known, the method is not: 405 with these; one of the entries that have the path.
+    WrongMethod(A, Vec<Method>),
     /// A pattern has the path, but without its trailing slash it is a more exact entry's: a service
     /// that ignores the slash would do what that entry guards. Nothing is there (404).
-    Slashed(Action),
+    Slashed(A),
+    /// 404.
     Nothing,
 }
 
 /// A listener's paths.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Table {
-    by_first: HashMap<Box<str>, Vec<Entry>>,
+#[derive(Clone, Debug)]
+pub struct Table<A> {
+    by_first: HashMap<Box<str>, Vec<Entry<A>>>,
     /// Those that begin with a name or with nothing.
-    rest: Vec<Entry>,
-    /// Where the app's page is.
-    app: Vec<Pattern>,
+    rest: Vec<Entry<A>>,
     /// Methods that entries name.
     named: Vec<Method>,
 }
 
 /// The methods of an entry that names none.
-pub(crate) const USUAL: [Method; 7] = [
+pub const USUAL: [Method; 7] = [
     Method::GET,
     Method::HEAD,
     Method::POST,
@@ -78,9 +61,9 @@ pub(crate) const USUAL: [Method; 7] = [
     Method::OPTIONS,
 ];
 
-impl Entry {
+impl<A> Entry<A> {
     /// Whether the entry answers this method.
-    pub(crate) fn takes(&self, method: &Method) -> bool {
+    pub fn takes(&self, method: &Method) -> bool {
         match &self.methods {
             None => !matches!(*method, Method::TRACE | Method::CONNECT),
             Some(methods) if method == Method::HEAD => {
@@ -91,7 +74,7 @@ impl Entry {
     }
 
     /// Whether both could answer one request, neither being more exact.
-    pub(crate) fn collides(&self, other: &Entry) -> bool {
+    pub fn collides(&self, other: &Entry<A>) -> bool {
         self.pattern.rank() == other.pattern.rank()
             && self.pattern.overlaps(&other.pattern)
             && match (&self.methods, &other.methods) {
@@ -101,41 +84,59 @@ impl Entry {
     }
 }
 
-impl Table {
-    /// A table of entries with the text of their patterns.
-    pub(crate) fn new(mut entries: Vec<(String, Entry)>, app: Vec<Pattern>) -> Table {
-        entries.sort_by_key(|(_, entry)| Reverse(entry.pattern.rank()));
-        let firsts: Vec<Option<&str>> = entries.iter().map(|(text, _)| first(text)).collect();
-        let under = |key: Option<&str>| -> Vec<Entry> {
-            let fits = |at: &usize| firsts[*at].is_none() || firsts[*at] == key;
-            (0..entries.len()).filter(fits).map(|at| entries[at].1.clone()).collect()
+impl<A> Default for Table<A> {
+    fn default() -> Table<A> {
+        Table { by_first: HashMap::new(), rest: Vec::new(), named: Vec::new() }
+    }
+}
+
+impl<A: Copy> Table<A> {
+    /// A table of these entries; their order is of no meaning.
+    pub fn new(mut entries: Vec<Entry<A>>) -> Table<A> {
+        entries.sort_by_key(|entry| Reverse(entry.pattern.rank()));
+        let under = |key: Option<&str>| -> Vec<Entry<A>> {
+            let fits =
+                |entry: &&Entry<A>| entry.pattern.first().is_none_or(|first| Some(first) == key);
+            entries.iter().filter(fits).cloned().collect()
         };
-        let by_first = firsts.iter().flatten().map(|key| ((*key).into(), under(Some(key))));
-        let named = entries.iter().filter_map(|(_, entry)| entry.methods.clone()).flatten();
-        Table { by_first: by_first.collect(), rest: under(None), app, named: named.collect() }
+        let firsts = entries.iter().filter_map(|entry| entry.pattern.first());
+        let by_first = firsts.map(|key| (key.into(), under(Some(key)))).collect();
+        let named = entries.iter().filter_map(|entry| entry.methods.clone()).flatten().collect();
+        Table { by_first, rest: under(None), named }
+    }
+
+    /// A table of rows that are constants of the program.
+    ///
+    /// # Panics
+    /// If a pattern is wrong.
+    pub fn of(rows: &[(&str, Method, A)]) -> Table<A> {
+        let entry = |(text, method, action): &(&str, Method, A)| Entry {
+            pattern: Pattern::parse(text).expect("a pattern of the program"),
+            methods: Some(vec![method.clone()]),
+            action: *action,
+        };
+        Table::new(rows.iter().map(entry).collect())
     }
 
     /// Whether it is a method that entries name, but for its case: 400, as for those that everybody
     /// knows.
-    pub(crate) fn is_miscased(&self, method: &Method) -> bool {
+    pub fn is_miscased(&self, method: &Method) -> bool {
         method::is_miscased_of(method, self.named.iter().map(Method::as_str))
     }
 
     /// Looks a request up.
-    pub(crate) fn find(&self, path: &Path<'_>, method: &Method) -> Found {
+    pub fn find(&self, path: &Path<'_>, method: &Method) -> Found<A> {
         let first = path.segments().first();
         let entries = first.and_then(|first| self.by_first.get(first.as_ref()));
         let entries = entries.unwrap_or(&self.rest);
-        let mut wrong: Option<(&Entry, Vec<Method>)> = None;
+        let mut wrong: Option<(&Entry<A>, Vec<Method>)> = None;
         for entry in entries {
             let Some(params) = entry.pattern.matches(path) else { continue };
             if entry.takes(method) {
-                let slashed = is_slashed(entries, path, entry);
-                let action = entry.action;
-                return if slashed {
-                    Found::Slashed(action)
+                return if is_slashed(entries, path, entry) {
+                    Found::Slashed(entry.action)
                 } else {
-                    Found::Action(action, params)
+                    Found::Action(entry.action, params)
                 };
             }
             let (_, allowed) = wrong.get_or_insert_with(|| (entry, Vec::new()));
@@ -147,15 +148,10 @@ impl Table {
             Some((entry, allowed)) => Found::WrongMethod(entry.action, allowed),
         }
     }
-
-    /// Whether the app's page is here.
-    pub(crate) fn is_app(&self, path: &Path<'_>) -> bool {
-        self.app.iter().any(|pattern| pattern.matches(path).is_some())
-    }
 }
 
 /// Whether a trailing slash alone keeps the path from an entry more exact than the one found.
-fn is_slashed(entries: &[Entry], path: &Path<'_>, found: &Entry) -> bool {
+fn is_slashed<A>(entries: &[Entry<A>], path: &Path<'_>, found: &Entry<A>) -> bool {
     let Some(bare) = path.without_slash() else { return false };
     let more_exact = entries.iter().take_while(|it| it.pattern.rank() > found.pattern.rank());
     let has = |pattern: &Pattern, path: &Path<'_>| pattern.matches(path).is_some();
@@ -163,7 +159,7 @@ fn is_slashed(entries: &[Entry], path: &Path<'_>, found: &Entry) -> bool {
 }
 
 /// Adds `methods` to those allowed, HEAD with GET.
-pub(crate) fn allow(allowed: &mut Vec<Method>, methods: &[Method]) {
+pub fn allow(allowed: &mut Vec<Method>, methods: &[Method]) {
     for method in methods {
         let head = (*method == Method::GET).then_some(Method::HEAD);
         for method in [method.clone()].into_iter().chain(head) {
@@ -174,32 +170,25 @@ pub(crate) fn allow(allowed: &mut Vec<Method>, methods: &[Method]) {
     }
 }
 
-/// The literal that a pattern's text begins with.
-fn first(text: &str) -> Option<&str> {
-    let part = text.strip_prefix('/')?.split('/').next()?;
-    (!part.is_empty() && part != "**" && !part.starts_with('{')).then_some(part)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn table(rows: &[(&str, Option<&[Method]>)]) -> Table {
+    fn table(rows: &[(&str, Option<&[Method]>)]) -> Table<usize> {
         let entry = |(at, (text, methods)): (usize, &(&str, Option<&[Method]>))| {
             let pattern = Pattern::parse(text).expect("a pattern");
             let methods = methods.map(<[Method]>::to_vec);
-            ((*text).to_owned(), Entry { pattern, methods, action: Action::Proxy(at) })
+            Entry { pattern, methods, action: at }
         };
-        Table::new(rows.iter().enumerate().map(entry).collect(), Vec::new())
+        Table::new(rows.iter().enumerate().map(entry).collect())
     }
 
-    fn find(table: &Table, method: &Method, raw: &str) -> String {
+    fn find(table: &Table<usize>, method: &Method, raw: &str) -> String {
         match table.find(&Path::parse(raw).expect("a path"), method) {
-            Found::Action(Action::Proxy(at), _) => at.to_string(),
+            Found::Action(at, _) => at.to_string(),
             Found::WrongMethod(_, allowed) => format!("{allowed:?}"),
             Found::Slashed(_) => "slashed".to_owned(),
             Found::Nothing => "nothing".to_owned(),
-            other => panic!("{other:?}"),
         }
     }
 
@@ -289,7 +278,7 @@ mod tests {
         let entry = |text: &str, methods: &[Method]| Entry {
             pattern: Pattern::parse(text).expect("a pattern"),
             methods: (!methods.is_empty()).then(|| methods.to_vec()),
-            action: Action::Events,
+            action: (),
         };
         let (get, post) = ([Method::GET], [Method::POST]);
         let cases = [
@@ -303,5 +292,26 @@ mod tests {
             assert_eq!(one.collides(&other), expected, "{one:?} {other:?}");
             assert_eq!(other.collides(&one), expected, "{other:?} {one:?}");
         }
+    }
+
+    #[test]
+    fn a_table_of_the_program_prefers_the_exact_and_tells_405_from_404() {
+        let table = Table::of(&[
+            ("/orders/{id}", Method::GET, "read"),
+            ("/orders/search", Method::GET, "search"),
+            ("/orders", Method::POST, "place"),
+        ]);
+        let find = |raw: &str, method: Method| match table
+            .find(&Path::parse(raw).expect("a path"), &method)
+        {
+            Found::Action(action, _) => action.to_owned(),
+            Found::WrongMethod(_, allowed) => format!("{allowed:?}"),
+            Found::Slashed(_) | Found::Nothing => "nothing".to_owned(),
+        };
+        assert_eq!(find("/orders/search", Method::GET), "search");
+        assert_eq!(find("/orders/7", Method::HEAD), "read");
+        assert_eq!(find("/orders", Method::GET), "[POST]");
+        assert_eq!(find("/orders/7", Method::PUT), "[GET, HEAD]");
+        assert_eq!(find("/orders/", Method::POST), "nothing");
     }
 }

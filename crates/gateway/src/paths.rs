@@ -1,0 +1,59 @@
+//! The paths of one of the gateway's listeners: the router of everything that serves, and where the
+//! app's page is beside it.
+//!
+//! It does not know who asks: what is open to whom, the entry's action knows.
+
+use chassis::http::table::{Entry, Found, Table};
+use chassis::http::{Path, Pattern};
+use http::Method;
+
+/// What is done at a path; numbers are places in the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Passed on through a route's guards.
+    Proxy(usize),
+    /// An owner's page.
+    Page(usize),
+    /// An owner's live updates.
+    Live(usize),
+    /// The signed-in owner's page where the app is shown to others.
+    Own(usize),
+    /// A page's rows as a list.
+    List(usize),
+    /// A page's head.
+    Head(usize),
+    /// A topic's events.
+    Events,
+    /// Sign-in by cookie.
+    Session,
+}
+
+/// A listener's paths.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Paths {
+    table: Table<Action>,
+    /// Where the app's page is.
+    app: Vec<Pattern>,
+}
+
+impl Paths {
+    /// What is at these entries, and the app's page.
+    pub(crate) fn new(entries: Vec<Entry<Action>>, app: Vec<Pattern>) -> Paths {
+        Paths { table: Table::new(entries), app }
+    }
+
+    /// Whether it is a method that entries name, but for its case.
+    pub(crate) fn is_miscased(&self, method: &Method) -> bool {
+        self.table.is_miscased(method)
+    }
+
+    /// Looks a request up.
+    pub(crate) fn find(&self, path: &Path<'_>, method: &Method) -> Found<Action> {
+        self.table.find(path, method)
+    }
+
+    /// Whether the app's page is here.
+    pub(crate) fn is_app(&self, path: &Path<'_>) -> bool {
+        self.app.iter().any(|pattern| pattern.matches(path).is_some())
+    }
+}
