@@ -115,7 +115,7 @@ impl Bench {
 pub struct Built {
     /// The program, `yeoul`.
     pub program: PathBuf,
-    /// The example `publish` of the events crate.
+    /// The bench `publish` of the events crate.
     pub publish: PathBuf,
     /// Where installed peers without a package are kept, and where a disk's speed counts.
     pub target: PathBuf,

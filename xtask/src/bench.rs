@@ -52,16 +52,10 @@ fn parse(arguments: &[String]) -> Result<Settings, Failure> {
 /// Builds the program for release, unless `YEOUL_BIN` names one that is built.
 fn build(name: Name) -> Result<Built, Failure> {
     let target = workspace::target();
-    let mut built = Built {
-        program: target.join("release/yeoul"),
-        publish: target.join("release/examples/publish"),
-        target,
-    };
+    let mut built =
+        Built { program: target.join("release/yeoul"), publish: PathBuf::new(), target };
     if name == Name::Publish {
-        let package = ["--package", "yeoul-events", "--example", "publish"];
-        let mut command = shell::command(&["cargo", "build", "--release"]);
-        command.args(package);
-        shell::run(command)?;
+        built.publish = build_publish()?;
     } else if let Some(given) = workspace::variable("YEOUL_BIN") {
         built.program = PathBuf::from(given);
     } else {
@@ -72,9 +66,47 @@ fn build(name: Name) -> Result<Built, Failure> {
     Ok(built)
 }
 
+/// Builds the bench `publish` and asks cargo where it is: a bench's file has a hash in its name.
+fn build_publish() -> Result<PathBuf, Failure> {
+    let package = ["--package", "yeoul-events", "--bench", "publish"];
+    let mut command = shell::command(&["cargo", "build", "--release"]);
+    command.args(package);
+    shell::run(command)?;
+    let mut command = shell::command(&["cargo", "build", "--release", "--message-format=json"]);
+    command.args(package);
+    let says = shell::output(command).unwrap_or_default();
+    executable(&says, "publish").ok_or_else(|| Failure::found("cargo built no bench `publish`"))
+}
+
+/// Where the executable of this target is, of what cargo says about a build, a document a line.
+fn executable(says: &str, target: &str) -> Option<PathBuf> {
+    let documents = says.lines().filter_map(|line| serde_json::from_str(line).ok());
+    documents.into_iter().find_map(|document: serde_json::Value| {
+        let ours = document["target"]["name"] == target && document["target"]["kind"][0] == "bench";
+        ours.then(|| document["executable"].as_str().map(PathBuf::from)).flatten()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bench_among_what_cargo_built_is_found() {
+        let line = |kind: &str, file: &str| {
+            serde_json::json!({
+                "reason": "compiler-artifact",
+                "target": { "kind": [kind], "name": "publish" },
+                "executable": file,
+            })
+            .to_string()
+        };
+        let says = [line("example", "/t/publish"), "no document".into(), line("bench", "/t/p-1f")];
+        assert_eq!(executable(&says.join("\n"), "publish"), Some(PathBuf::from("/t/p-1f")));
+        for says in ["", "{}", &line("example", "/t/publish")] {
+            assert_eq!(executable(says, "publish"), None, "{says}");
+        }
+    }
 
     fn parsed(line: &str) -> Option<(Name, Vec<String>, u64)> {
         let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();

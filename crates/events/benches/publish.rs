@@ -2,7 +2,8 @@
 //!
 //! Sixty-four publishers, one 256-byte event in flight each, every acknowledgement after the sync;
 //! beside it one publisher alone, and what a bare sync of the same disk takes. Run it with
-//! `cargo run --release -p yeoul-events --example publish [seconds] [publishers]`.
+//! `cargo bench -p yeoul-events --bench publish -- [seconds] [publishers]`; `cargo xtask bench publish`
+//! runs it beside the peers and reads what it prints, `what: figure unit`, line by line.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -14,7 +15,8 @@ use jiff::Timestamp;
 use yeoul_events::{Broker, Cause, Event, Log, Topic};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
+    // `cargo bench` says `--bench` before anything else; figures are the only arguments there are.
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
     let seconds: u64 = arguments.next().map_or(Ok(5), |text| text.parse())?;
     let publishers: usize = arguments.next().map_or(Ok(64), |text| text.parse())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
