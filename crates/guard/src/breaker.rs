@@ -59,6 +59,24 @@
 //! assert_eq!(breaker.state(open.retry_at), State::Closed);
 //! # Ok::<(), yeoul_guard::breaker::SettingsError>(())
 //! ```
+//!
+//! # What counts as what
+//!
+//! | how the call went | record |
+//! |---|---|
+//! | an answer, whatever it is, that the upstream is not to blame for (`200`, `404`, `409`) | [`Outcome::Success`] |
+//! | no connection, no answer in time, a `5xx`, a broken answer | [`Outcome::Failure`] |
+//! | a refusal that the upstream passes on from a guard further away | [`Outcome::Success`]: it works, what it needs does not |
+//! | the caller went away before it was known | [`Permit::cancel`], or drop the permit |
+//!
+//! Record as soon as it is known, which is at the head of an answer: a slow reader of a long body
+//! says nothing about the upstream, and holds a probe's slot until its deadline.
+//!
+//! # One circuit for how much
+//!
+//! For what fails together. One per upstream fits most; a circuit over two upstreams refuses calls
+//! to the healthy one, and one per path opens late because each sees few calls. Several addresses of
+//! one upstream are [`outlier`](crate::outlier)'s, inside of the circuit.
 
 mod circuit;
 mod settings;
@@ -74,7 +92,34 @@ pub use settings::{
     OPEN_FOR_MAX, PROBE_DEADLINE_MAX, PROBES_MAX, Settings, SettingsError, WINDOW_CALLS_MAX,
 };
 
-/// One circuit, shared by all who call the same upstream.
+/// One circuit, shared by all who call the same upstream: an `Arc`, because every permit keeps it
+/// alive until it is recorded. Less than a kilobyte, and one byte for each call of the window.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::{Duration, Instant};
+/// use yeoul_guard::breaker::{Breaker, Outcome, Settings, State};
+/// use yeoul_guard::share::Share;
+///
+/// // To try settings out, only observe: nobody is refused, and what would be is counted.
+/// let breaker = Arc::new(Breaker::new(Settings {
+///     failure_rate: Share::of_percent(50).expect("within 1 and 100"),
+///     window_calls: 2,
+///     open_for: Duration::from_secs(5),
+///     probes: 1,
+///     probe_deadline: Duration::from_secs(1),
+///     enforce: false,
+/// })?);
+/// let now = Instant::now();
+/// for _ in 0..5 {
+///     breaker.admit(now).expect("never refused").record(Outcome::Failure, now);
+/// }
+/// let seen = breaker.snapshot(now);
+/// assert_eq!(seen.state, State::Open);
+/// assert_eq!((seen.calls, seen.failures), (2, 2), "what opened it");
+/// assert_eq!((seen.refused, seen.would_refuse), (0, 3));
+/// # Ok::<(), yeoul_guard::breaker::SettingsError>(())
+/// ```
 #[derive(Debug)]
 pub struct Breaker {
     /// What the fast path needs of `circuit`; written only under its lock, when it changed.
@@ -86,6 +131,41 @@ pub struct Breaker {
 ///
 /// A drop brings no instant with it, so a permit that is only dropped is a call cancelled in time:
 /// whoever knows the time says it by `cancel`.
+///
+/// It may be recorded on another thread than the one that was admitted, and at any time later: an
+/// outcome that comes after the circuit has changed counts nothing.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use std::time::{Duration, Instant};
+/// # use yeoul_guard::breaker::{Breaker, Outcome, Settings, State};
+/// # use yeoul_guard::share::Share;
+/// # let breaker = Arc::new(Breaker::new(Settings {
+/// #     failure_rate: Share::of_percent(50).expect("within 1 and 100"),
+/// #     window_calls: 1,
+/// #     open_for: Duration::from_secs(5),
+/// #     probes: 1,
+/// #     probe_deadline: Duration::from_secs(1),
+/// #     enforce: true,
+/// # })?);
+/// # let now = Instant::now();
+/// let slow = breaker.admit(now).expect("closed");
+/// let failing = breaker.admit(now).expect("closed");
+/// failing.record(Outcome::Failure, now);
+/// assert_eq!(breaker.state(now), State::Open);
+///
+/// // Its window is gone: what this call says is about another time.
+/// slow.record(Outcome::Success, now);
+/// assert_eq!(breaker.state(now), State::Open);
+///
+/// // Who probes and gives up lets the next one probe.
+/// let later = now + Duration::from_secs(5);
+/// let probe = breaker.admit(later).expect("time to probe");
+/// assert!(probe.is_probe() && breaker.admit(later).is_err());
+/// probe.cancel(later);
+/// assert!(breaker.admit(later).is_ok());
+/// # Ok::<(), yeoul_guard::breaker::SettingsError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a permit dropped without an outcome counts as a cancelled call"]
 pub struct Permit {
@@ -103,7 +183,8 @@ pub enum Outcome {
     Failure,
 }
 
-/// Refused: the circuit is open, or half-open with all its probes under way.
+/// Refused: the circuit is open, or half-open with all its probes under way. Over HTTP: 503, with
+/// `Retry-After` by [`refusal`](crate::refusal).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("circuit open")]
 pub struct Open {
@@ -123,7 +204,9 @@ pub enum State {
     HalfOpen,
 }
 
-/// The circuit at one instant, for people and metrics.
+/// The circuit at one instant, for people and metrics. All of it is of one moment.
+///
+/// The three counters since the start only grow; everything else may go up and down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Snapshot {
     /// What it does with calls.
@@ -204,6 +287,7 @@ impl Breaker {
         let mut circuit = self.lock();
         let answer = change(&mut circuit);
         let glance = Glance::of(&circuit);
+        // Still under the lock, so glances are written in the order of the changes they show.
         // Most calls change nothing here, and a write would take the line from every reader.
         if glance.0 != self.glance.load(Ordering::Relaxed) {
             self.glance.store(glance.0, Ordering::Release);

@@ -29,6 +29,13 @@
 //! assert_eq!(addresses.admit(0, now + Duration::from_secs(1)), Some(Ticket::Probe));
 //! assert_eq!(addresses.admit(1, now), Some(Ticket::Call));
 //! ```
+//!
+//! # With a circuit breaker
+//!
+//! The circuit is the upstream's, the addresses are inside of it. A call that fails at one address
+//! while another is good ([`Outliers::is_another_good`]) is tried there or answered as it is, and does
+//! not move the breaker: the upstream works. Only where no address is good does a failure say
+//! something about the upstream.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -42,14 +49,46 @@ pub const OUT_FOR: Duration = Duration::from_secs(1);
 /// The longest that it is left out.
 pub const OUT_FOR_MAX: Duration = Duration::from_secs(30);
 
-/// The addresses of one upstream, shared by all who call them.
+/// The addresses of one upstream, shared by all who call them. An address is its number, `0..count`;
+/// any other panics, for the caller has the list.
+///
+/// ```
+/// use std::time::Instant;
+/// use yeoul_guard::breaker::Outcome;
+/// use yeoul_guard::outlier::Outliers;
+///
+/// /// Asks one address after the other, from `first` on, until one does its work.
+/// fn ask(
+///     addresses: &Outliers,
+///     count: usize,
+///     first: usize,
+///     now: Instant,
+///     call: impl Fn(usize) -> bool,
+/// ) -> Option<usize> {
+///     (first..first + count).map(|at| at % count).find(|at| {
+///         let Some(ticket) = addresses.admit(*at, now) else { return false };
+///         let well = call(*at);
+///         let outcome = if well { Outcome::Success } else { Outcome::Failure };
+///         addresses.record(*at, ticket, outcome, now);
+///         well
+///     })
+/// }
+///
+/// let now = Instant::now();
+/// let addresses = Outliers::new(2, now);
+/// for _ in 0..5 {
+///     assert_eq!(ask(&addresses, 2, 0, now, |at| at == 1), Some(1));
+/// }
+/// assert_eq!(addresses.seen(0, now).failures, 3, "after three, it was not asked again");
+/// ```
 #[derive(Debug)]
 pub struct Outliers {
     origin: Instant,
     addresses: Box<[AtomicU64]>,
 }
 
-/// Leave to make one call to an address; forgotten, the call says nothing of it.
+/// Leave to make one call to an address; forgotten, the call says nothing of it. A probe that is
+/// forgotten is followed by another one after as long as the address was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ticket {
     /// One call of many.
@@ -58,7 +97,8 @@ pub enum Ticket {
     Probe,
 }
 
-/// An address at one instant, for people and metrics.
+/// An address at one instant, for people and metrics. [`Seen::out_for`] is nothing for one that is
+/// in and for one that may be probed now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
     /// Failures in a row; once it is left out, how often its probes failed is added.
@@ -77,18 +117,20 @@ impl Outliers {
     /// Leave to call the address `at`; nothing while it is left out.
     #[must_use]
     pub fn admit(&self, at: usize, now: Instant) -> Option<Ticket> {
-        let state = self.state(at);
-        if state.until == 0 {
+        let address = self.address(at);
+        // in
+        if address.until == 0 {
             return Some(Ticket::Call);
         }
+        // out, and it is not time yet
         let now = self.millis(now);
-        if state.until > now {
+        if address.until > now {
             return None;
         }
         // Whoever moves the time on is the probe; the others see that it has moved.
-        let probing = State { until: now + state.out_for(), ..state };
+        let probing = Address { until: now + address.out_for(), ..address };
         let moved = self.addresses[at].compare_exchange(
-            state.word(),
+            address.word(),
             probing.word(),
             Ordering::AcqRel,
             Ordering::Acquire,
@@ -96,18 +138,19 @@ impl Outliers {
         moved.ok().map(|_| Ticket::Probe)
     }
 
-    /// Says how a call to the address `at` went.
+    /// Records how a call to the address `at` went, by the ticket that it was admitted with. A call
+    /// whose ticket is older than the ejection changes nothing.
     pub fn record(&self, at: usize, ticket: Ticket, outcome: Outcome, now: Instant) {
-        let state = self.state(at);
-        if outcome == Outcome::Success && state == State::IN {
+        // in -> in: nearly every call there is, and it writes nothing.
+        if outcome == Outcome::Success && self.address(at) == Address::IN {
             return;
         }
         let now = self.millis(now);
         let others = (0..self.addresses.len()).filter(|other| *other != at);
-        let last = !others.into_iter().any(|other| self.state(other).until <= now);
+        let last = !others.into_iter().any(|other| self.address(other).until <= now);
         // Nobody waits for this word: a change that another one overtook is made again upon it.
         let _ = self.addresses[at].fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-            let next = State::of(word).after(ticket, outcome, now, last);
+            let next = Address::of(word).after(ticket, outcome, now, last);
             (next.word() != word).then_some(next.word())
         });
     }
@@ -116,43 +159,43 @@ impl Outliers {
     #[must_use]
     pub fn is_another_good(&self, at: usize) -> bool {
         let others = (0..self.addresses.len()).filter(|other| *other != at);
-        others.into_iter().any(|other| self.state(other) == State::IN)
+        others.into_iter().any(|other| self.address(other) == Address::IN)
     }
 
     /// The address `at` at `now`.
     #[must_use]
     pub fn seen(&self, at: usize, now: Instant) -> Seen {
-        let state = self.state(at);
-        let left = state.until.checked_sub(self.millis(now)).filter(|left| *left > 0);
-        Seen { failures: state.failures, out_for: left.map(Duration::from_millis) }
+        let address = self.address(at);
+        let left = address.until.checked_sub(self.millis(now)).filter(|left| *left > 0);
+        Seen { failures: address.failures, out_for: left.map(Duration::from_millis) }
     }
 
-    fn state(&self, at: usize) -> State {
-        State::of(self.addresses[at].load(Ordering::Acquire))
+    fn address(&self, at: usize) -> Address {
+        Address::of(self.addresses[at].load(Ordering::Acquire))
     }
 
     fn millis(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.origin).as_millis();
-        u64::try_from(since).unwrap_or(u64::MAX).min(State::UNTIL_MAX)
+        u64::try_from(since).unwrap_or(u64::MAX).min(Address::UNTIL_MAX)
     }
 }
 
 /// One address: a word of 48 bits of time and 16 of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct State {
+struct Address {
     /// Milliseconds from the origin until it may be probed; 0 while it is in.
     until: u64,
     failures: u16,
 }
 
-impl State {
-    const IN: State = State { until: 0, failures: 0 };
+impl Address {
+    const IN: Address = Address { until: 0, failures: 0 };
     const FAILURE_BITS: u32 = 16;
     /// Nine thousand years.
     const UNTIL_MAX: u64 = u64::MAX >> Self::FAILURE_BITS;
 
-    fn of(word: u64) -> State {
-        State { until: word >> Self::FAILURE_BITS, failures: (word & 0xFFFF) as u16 }
+    fn of(word: u64) -> Address {
+        Address { until: word >> Self::FAILURE_BITS, failures: (word & 0xFFFF) as u16 }
     }
 
     fn word(self) -> u64 {
@@ -160,28 +203,30 @@ impl State {
     }
 
     /// What it is after a call; `last` says that no other address is in.
-    fn after(self, ticket: Ticket, outcome: Outcome, now: u64, last: bool) -> State {
+    fn after(self, ticket: Ticket, outcome: Outcome, now: u64, last: bool) -> Address {
         match (ticket, outcome) {
             // in -> in, out -> out: the call is older than what is known.
             (Ticket::Call, _) if self.until != 0 => self,
             // in -> in, out -> in
-            (_, Outcome::Success) => State::IN,
+            (_, Outcome::Success) => Address::IN,
             (_, Outcome::Failure) => self.failed(now, last),
         }
     }
 
-    fn failed(self, now: u64, last: bool) -> State {
+    fn failed(self, now: u64, last: bool) -> Address {
         let failures = self.failures.saturating_add(1);
+        // in -> in: the row is not long enough yet.
         if failures < FAILURES_IN_A_ROW {
-            return State { until: 0, failures };
+            return Address { until: 0, failures };
         }
         if last {
             // in -> in, out -> in: one failure more leaves it out, once there is another to ask.
-            return State { until: 0, failures: self.failures.max(FAILURES_IN_A_ROW - 1) };
+            return Address { until: 0, failures: self.failures.max(FAILURES_IN_A_ROW - 1) };
         }
         // in -> out, out -> out
-        let out = State { until: 0, failures };
-        State { until: (now + out.out_for()).max(1), failures }
+        let out = Address { until: 0, failures };
+        // Never 0, which would be an address that is in.
+        Address { until: (now + out.out_for()).max(1), failures }
     }
 
     /// How long it is left out after so many failures, in milliseconds.

@@ -13,8 +13,16 @@
 //! in any other way.
 //!
 //! An instant earlier than one seen before only makes a limiter stricter by the difference.
-//! Nothing is shared between processes, and nobody waits here: who is refused is told when to
-//! come back.
+//! Nothing is shared between processes, and nobody waits here: a refusal names the time to come
+//! back.
+//!
+//! What is counted is admitted calls. A refused call costs nothing, so hammering at a limit does not
+//! move it away; how a call ends does not matter, so one that fails has used its quota as well.
+//!
+//! Choosing the two numbers: the rate is what the upstream can take for hours, the burst is what may
+//! come in one moment after a rest. A burst of 1 spaces calls evenly, at least one interval apart; a
+//! burst of a second's worth (`burst == rate`) lets twice the rate through in the first second after
+//! a rest and never again while the callers keep on.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -45,20 +53,29 @@ pub use keyed::{KEYS_MAX, Keyed};
 pub use limiter::Limiter;
 pub use quota::{BURST_MAX, Quota, QuotaError, RATE_MAX};
 
-/// Admitted, and what is left: the figures of the `RateLimit` header field.
+/// Admitted, and what is left: the figures of the `RateLimit` header field
+/// (draft-ietf-httpapi-ratelimit-headers).
+///
+/// With several limits on one call, the one with the least `remaining` is what its caller has to
+/// know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowed {
-    /// How many more calls would be admitted at the same instant.
+    /// How many more calls would be admitted at the same instant, `0..burst`.
     pub remaining: u32,
-    /// After how long without a call the quota is whole again.
+    /// After how long without a call the quota is whole again, at most [`Quota::window`].
     pub reset_after: Duration,
 }
 
 /// Refused until a moment that is known.
+///
+/// Answer the caller with it (over HTTP: 429, and `Retry-After` by
+/// [`refusal`](crate::refusal)); calling anyway is what the limit is there against. Waiting here and
+/// trying again is right only for a caller that is alone with its limiter: several that wait for the
+/// same moment meet there, and all but one are refused again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("rate limit reached. retry_after=`{retry_after:?}`")]
 pub struct NotUntil {
-    /// After how long one call is admitted, if no other comes first.
+    /// After how long one call is admitted, if no other comes first; above zero.
     pub retry_after: Duration,
     /// After how long without an admitted call the quota is whole again.
     pub reset_after: Duration,

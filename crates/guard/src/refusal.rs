@@ -1,4 +1,4 @@
-//! What a refused caller is told: how many seconds to wait.
+//! What to answer a refused caller: how many seconds to wait.
 //!
 //! Callers refused in one moment would all come back in one moment, so the wait is spread by a
 //! random number that the caller of this module draws. The spread only ever lengthens the wait:
@@ -12,6 +12,14 @@
 //! assert_eq!(retry_after_seconds(open_for, 0.0), 5);
 //! assert_eq!(retry_after_seconds(open_for, 0.9), 6);
 //! ```
+//!
+//! Each guard's refusal knows its wait in its own form:
+//!
+//! | refusal | wait |
+//! |---|---|
+//! | [`rate::NotUntil`](crate::rate::NotUntil) | `retry_after`, exact: one call is admitted then if no other comes first |
+//! | [`breaker::Open`](crate::breaker::Open) | `retry_at - now`; then a probe may go, not everybody |
+//! | no address left by [`outlier`](crate::outlier) | [`Seen::out_for`](crate::outlier::Seen::out_for), the shortest of the addresses |
 
 use std::time::Duration;
 
@@ -23,7 +31,10 @@ pub const SPREAD_DIVISOR: u64 = 4;
 /// [`SPREAD_DIVISOR`]th of it (at least one second) by `jitter`.
 ///
 /// `jitter` is a random number in `0.0..1.0`; a number outside is taken as the nearer end, and
-/// not-a-number as 0.
+/// not-a-number as 0. Evenly drawn numbers give evenly spread seconds. Without a random source
+/// pass 0: the wait is then the shortest that is right, and callers come back together.
+///
+/// `Retry-After` has whole seconds and no fraction (RFC 9110, 10.2.3), hence the rounding.
 #[must_use]
 pub fn retry_after_seconds(wait: Duration, jitter: f64) -> u64 {
     let begun = u64::from(wait.subsec_nanos() > 0);

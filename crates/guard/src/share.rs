@@ -5,8 +5,22 @@
 //! whole billionths, which hold every percentage of up to seven decimals, and compared in integers.
 //!
 //! It does not parse text: how a share is written is the business of whoever reads settings.
+//!
+//! ```
+//! use yeoul_guard::share::Share;
+//!
+//! let half = Share::of_percent(50).expect("within 1 and 100");
+//! assert_eq!(half.least_of(10), 5);
+//! assert_eq!(half.least_of(9), 5, "four of nine are less than half");
+//!
+//! let exactly = Share::of_billionths(72_000_000).expect("7.2 %");
+//! assert_eq!(exactly.least_of(125), 9);
+//! assert!(Share::of_percent(0).is_none(), "a share of nothing would always be reached");
+//! ```
 
 /// More than nothing and at most the whole, in billionths.
+///
+/// Ordered by size; equal where they are the same part, however they were made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Share(u32);
 
@@ -29,7 +43,8 @@ impl Share {
         }
     }
 
-    /// The least part of `count` that is at least this share of it.
+    /// The least part of `count` that is at least this share of it: rounded up, never to nothing
+    /// (of a `count` above 0) and never to more than `count`. 0 of 0.
     #[must_use]
     pub fn least_of(self, count: u32) -> u32 {
         let least = (u64::from(count) * u64::from(self.0)).div_ceil(u64::from(WHOLE));

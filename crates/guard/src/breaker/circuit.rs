@@ -1,8 +1,22 @@
 //! The state machine of a breaker: what each state makes of each input.
 //!
-//! Changes that time brings happen when somebody looks, but as of the instant they were due, so
-//! that what comes out does not depend on how often somebody looked. Locking and the fast path
-//! are the parent's.
+//! | in | input | becomes |
+//! |---|---|---|
+//! | closed | an outcome that fills the window or is recorded into a full one, and the failures reach the rate | open |
+//! | open | the open time is over | half-open, no probe yet |
+//! | half-open | a failed probe, or a deadline that is over | open |
+//! | half-open | the last of the successes that it takes | closed, the window empty |
+//!
+//! Three things hold throughout:
+//!
+//! 1. The epoch grows with every row of that table and with nothing else. An outcome is heard only
+//!    in the stay that it was admitted in; so none can move a state that it does not belong to.
+//! 2. Changes that time brings happen when somebody looks, but as of the instant they were due, so
+//!    that what comes out does not depend on how often somebody looked.
+//! 3. Of a half-open stay there are never more probes in flight and succeeded together than it takes
+//!    to close: whoever is recovering is sent no call more.
+//!
+//! Locking and the fast path are the parent's.
 
 use std::time::Instant;
 
@@ -75,6 +89,8 @@ impl Circuit {
                 None => self.probes.worth_asking_again(&self.settings, now),
             },
         };
+        // Refused, or admitted only to observe: then its outcome is not heard, so that the circuit
+        // goes through the same states as if it had been refused.
         self.refusals += 1;
         if self.settings.enforce { Err(Open { retry_at }) } else { Ok(Ticket::Unheard) }
     }
@@ -82,6 +98,7 @@ impl Circuit {
     /// Counts an outcome, unless the stay it was admitted in has ended meanwhile.
     pub(super) fn record(&mut self, epoch: u64, ticket: Ticket, outcome: Outcome, now: Instant) {
         self.catch_up(now);
+        // After catching up: a probe that is back past its deadline is late by that very change.
         if epoch != self.epoch {
             return;
         }
@@ -103,6 +120,10 @@ impl Circuit {
     }
 
     /// Makes the transitions that were due by `now`, as of when each was due.
+    ///
+    /// In this order, because the first can bring the second: a probe may have been lost so long ago
+    /// that the open time which followed is over as well. There is never a third: the new half-open
+    /// stay has no probe whose deadline could be over.
     pub(super) fn catch_up(&mut self, now: Instant) {
         // half-open -> open: a probe did not come back in time.
         if let Phase::HalfOpen = self.phase
@@ -176,6 +197,7 @@ impl Circuit {
             Outcome::Success => {
                 self.probes.deadlines[slot] = None;
                 self.probes.succeeded += 1;
+                // half-open -> half-open, until as many came back well as were asked for.
                 if self.probes.succeeded == self.settings.probes {
                     self.close();
                 }

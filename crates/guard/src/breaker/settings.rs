@@ -1,4 +1,4 @@
-//! What a circuit breaker is told, and the limits of it.
+//! The settings of a circuit breaker, and their limits.
 
 use std::time::Duration;
 
@@ -14,6 +14,31 @@ pub const OPEN_FOR_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub const PROBE_DEADLINE_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// How a [`Breaker`](super::Breaker) decides; checked once, by [`Breaker::new`](super::Breaker::new).
+///
+/// There is no default: what an outage looks like depends on how often the upstream is called. A
+/// window of as many calls as come in one to a few seconds opens within that time; fewer than about
+/// ten let two unlucky calls open it. An open time of a few seconds is long enough for a restart and
+/// short enough for nobody to notice that it ended by itself.
+///
+/// ```
+/// use std::time::Duration;
+/// use yeoul_guard::breaker::{Breaker, Settings, SettingsError};
+/// use yeoul_guard::share::Share;
+///
+/// let settings = Settings {
+///     failure_rate: Share::of_percent(50).expect("within 1 and 100"),
+///     window_calls: 20,
+///     open_for: Duration::from_secs(5),
+///     probes: 1,
+///     // A little above the timeout of the call itself, which should end it first.
+///     probe_deadline: Duration::from_millis(1_200),
+///     enforce: true,
+/// };
+/// assert!(Breaker::new(settings).is_ok());
+///
+/// let refused = Breaker::new(Settings { window_calls: 0, ..settings });
+/// assert!(matches!(refused, Err(SettingsError::WindowCalls { calls: 0, .. })));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
     /// Share of failed calls in the window that opens the circuit. Reaching it is enough.
@@ -30,11 +55,13 @@ pub struct Settings {
     /// [`PROBE_DEADLINE_MAX`]. Best a little above the call's own timeout.
     pub probe_deadline: Duration,
     /// `false` only observes: every call is admitted, and those that would have been refused are
-    /// counted.
+    /// counted ([`Snapshot::would_refuse`](super::Snapshot::would_refuse)). The way to try settings on
+    /// real traffic before they can hurt anybody.
     pub enforce: bool,
 }
 
-/// A setting outside its range. Fix the setting; the same settings will be refused again.
+/// A setting outside its range. Fix the setting; the same settings will be refused again. The first
+/// one in the order of the fields is named, with what was given and the limit.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {

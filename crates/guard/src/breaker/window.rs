@@ -1,4 +1,6 @@
 //! The outcomes of the last calls: a ring, and the number of failures in it.
+//!
+//! It does not judge: what share of failures is too large is the circuit's to say.
 
 /// A count window of fixed size.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! One limiter per key, in a table that cannot outgrow its limit.
 //!
-//! A key is held as its 64-bit hash under a secret of this table, never as itself: an entry
+//! A key is stored as its 64-bit hash under a secret of this table, never as itself: an entry
 //! costs the same whatever the client sent as its key, no address is kept, and a look-up hashes
 //! once. Two keys of a million share a limiter with a chance of 3 in 100 million, and nobody can
 //! choose keys so that they do.
@@ -11,6 +11,10 @@
 //! forget a debt one would have to run up a larger one under each other key.
 //!
 //! Entries that became idle stay until their place is needed.
+//!
+//! How large to make it: as many keys as may owe something at once. A client owes for at most
+//! [`Quota::window`] after its last call, so that is the number of different clients in such a time;
+//! with fewer places the strictest of limits still holds for those who call most.
 
 use std::borrow::Borrow;
 use std::cmp::Reverse;
@@ -21,7 +25,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use super::limiter::Cell;
-use super::quota::nanos_since;
+use super::quota::{Decided, nanos_since};
 use super::{Allowed, NotUntil, Quota};
 
 /// Most keys a table can hold; each costs at most about 100 bytes.
@@ -33,6 +37,24 @@ const SHARDS_MAX: usize = 16;
 const SHARD_KEYS_MIN: usize = 256;
 
 /// Admits calls within one quota for each key, from any number of threads.
+///
+/// `K` is what the caller has; a look-up takes anything that it borrows as, with the same hash, as
+/// in a `HashMap`. Calls of a known key share a read lock of a part of the table; only a key that
+/// comes anew locks that part for writing.
+///
+/// ```
+/// use std::time::Instant;
+/// use yeoul_guard::rate::{Keyed, Quota};
+///
+/// let now = Instant::now();
+/// let clients: Keyed<String> = Keyed::new(Quota::per_second(1, 2)?, now, 1_000);
+/// assert!(clients.check("192.0.2.1", now).is_ok());
+/// assert!(clients.check("192.0.2.1", now).is_ok());
+/// assert!(clients.check("192.0.2.1", now).is_err(), "this client's burst is used up");
+/// assert!(clients.check("192.0.2.2", now).is_ok(), "another one's is not");
+/// assert_eq!(clients.len(), 2);
+/// # Ok::<(), yeoul_guard::rate::QuotaError>(())
+/// ```
 #[derive(Debug)]
 pub struct Keyed<K> {
     quota: Quota,
@@ -92,7 +114,8 @@ impl<K: Hash + Eq> Keyed<K> {
         write(shard).check_new(&self.quota, fingerprint, now)
     }
 
-    /// How many keys the table holds, idle ones included.
+    /// How many keys the table holds, idle ones included: at most `keys_max`, and a sum over the
+    /// parts that is of no single moment while others call.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| read(shard).cells.len()).sum()
@@ -127,7 +150,14 @@ struct Shard {
     cells: HashMap<u64, Cell, BuildHasherDefault<AlreadyHashed>>,
     /// Each key once, soonest first, with an instant not later than when it is truly whole again:
     /// it is set right when the key comes up, not at each of its calls.
-    soonest: BinaryHeap<Reverse<(u64, u64)>>,
+    soonest: BinaryHeap<Reverse<Believed>>,
+}
+
+/// When a key is believed to be whole again; ordered by that first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Believed {
+    whole_at: u64,
+    key: u64,
 }
 
 impl Shard {
@@ -140,11 +170,11 @@ impl Shard {
         if let Some(cell) = self.cells.get(&key) {
             return cell.check(quota, now);
         }
-        let (whole_at, allowed) = quota.decide(0, now)?;
+        let Decided { whole_at, allowed } = quota.decide(0, now)?;
         if self.cells.len() < self.keys_max {
-            self.soonest.push(Reverse((whole_at, key)));
+            self.soonest.push(Reverse(Believed { whole_at, key }));
         } else {
-            self.replace_soonest(key, whole_at);
+            self.replace_soonest(Believed { whole_at, key });
         }
         self.cells.insert(key, Cell::new(whole_at));
         Ok(allowed)
@@ -152,17 +182,19 @@ impl Shard {
 
     /// Each stale entry met here was made stale by a call since it was last set right, so the
     /// loop costs a constant number of heap moves per call in the long run.
-    fn replace_soonest(&mut self, key: u64, whole_at: u64) {
+    fn replace_soonest(&mut self, new: Believed) {
         loop {
+            // Writing to the top moves it to its place when `top` goes.
             let mut top = self.soonest.peek_mut().expect("a full shard has a soonest key");
-            let Reverse((believed, victim)) = *top;
-            let truth = self.cells[&victim].whole_at();
-            if truth == believed {
-                self.cells.remove(&victim);
-                *top = Reverse((whole_at, key));
+            let Reverse(victim) = *top;
+            let truth = self.cells[&victim.key].whole_at();
+            if truth == victim.whole_at {
+                self.cells.remove(&victim.key);
+                *top = Reverse(new);
                 return;
             }
-            *top = Reverse((truth, victim));
+            // It was called since; in its right place it may be no victim any more.
+            *top = Reverse(Believed { whole_at: truth, ..victim });
         }
     }
 }

@@ -3,10 +3,29 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::quota::nanos_since;
+use super::quota::{Decided, nanos_since};
 use super::{Allowed, NotUntil, Quota};
 
 /// Admits calls within one quota, from any number of threads.
+///
+/// Two threads that check at once are admitted one after the other, in either order; there is no
+/// moment at which more than the quota is through. Under contention a check repeats one
+/// compare-and-swap, it never waits.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use yeoul_guard::rate::{Limiter, Quota};
+///
+/// let start = Instant::now();
+/// // Two a second, one at a time: calls come through half a second apart.
+/// let limiter = Limiter::new(Quota::per_second(2, 1)?, start);
+/// assert!(limiter.check(start).is_ok());
+/// let refused = limiter.check(start + Duration::from_millis(100)).expect_err("too soon");
+/// assert_eq!(refused.retry_after, Duration::from_millis(400));
+/// // The refusal itself cost nothing.
+/// assert!(limiter.check(start + Duration::from_millis(500)).is_ok());
+/// # Ok::<(), yeoul_guard::rate::QuotaError>(())
+/// ```
 #[derive(Debug)]
 pub struct Limiter {
     quota: Quota,
@@ -55,9 +74,10 @@ impl Cell {
     pub(super) fn check(&self, quota: &Quota, now: u64) -> Result<Allowed, NotUntil> {
         let mut seen = self.whole_at();
         loop {
-            let (whole_at, allowed) = quota.decide(seen, now)?;
+            let Decided { whole_at, allowed } = quota.decide(seen, now)?;
             match self.swap(seen, whole_at) {
                 Ok(_) => return Ok(allowed),
+                // Another call was admitted in between: what it left decides about this one.
                 Err(newer) => seen = newer,
             }
         }

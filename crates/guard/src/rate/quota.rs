@@ -11,7 +11,23 @@ pub const BURST_MAX: u32 = 10_000_000;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// A rate and a burst.
+/// A rate and a burst, checked.
+///
+/// ```
+/// use std::time::Duration;
+/// use yeoul_guard::rate::{Quota, QuotaError, RATE_MAX};
+///
+/// let quota = Quota::per_second(100, 200)?;
+/// assert_eq!(quota.window(), Duration::from_secs(2), "two hundred at a hundred a second");
+///
+/// // Sixty a minute: one a second, and all sixty at once after a minute's rest.
+/// let a_minute = Quota::per_second(1, 60)?;
+/// assert_eq!(a_minute.window(), Duration::from_secs(60));
+///
+/// let refused = Quota::per_second(0, 1);
+/// assert_eq!(refused, Err(QuotaError::Rate { rate: 0, limit: RATE_MAX }));
+/// # Ok::<(), QuotaError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     rate: u32,
@@ -22,7 +38,8 @@ pub struct Quota {
     whole: u64,
 }
 
-/// A quota outside its range. Fix the setting.
+/// A quota outside its range. Fix the setting: the same numbers will be refused again. The message
+/// names the field, what was given and the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuotaError {
@@ -74,7 +91,8 @@ impl Quota {
         self.burst
     }
 
-    /// How long a quota used up takes to be whole again: the burst at the rate.
+    /// How long a quota used up takes to be whole again: the burst at the rate. No
+    /// [`reset_after`](Allowed::reset_after) is longer.
     #[must_use]
     pub fn window(&self) -> Duration {
         Duration::from_nanos(self.whole)
@@ -82,7 +100,12 @@ impl Quota {
 
     /// One call at `now` by a limiter that is whole again at `whole_at`, both in nanoseconds since
     /// its epoch: when it is whole again after the call, and what to say.
-    pub(super) fn decide(&self, whole_at: u64, now: u64) -> Result<(u64, Allowed), NotUntil> {
+    ///
+    /// What is used is how far `whole_at` lies ahead of now. A call uses one interval more, and the
+    /// burst is the furthest ahead that it may lie. Nothing else is remembered, and nothing has to be
+    /// refilled: time passing is what refills.
+    pub(super) fn decide(&self, whole_at: u64, now: u64) -> Result<Decided, NotUntil> {
+        // Zero for one that has been whole for a while, and for a `now` before the epoch.
         let used = whole_at.saturating_sub(now);
         let used_after = used.saturating_add(self.interval);
         if used_after > self.whole {
@@ -97,8 +120,14 @@ impl Quota {
             remaining: remaining as u32,
             reset_after: Duration::from_nanos(used_after),
         };
-        Ok((now.saturating_add(used_after), allowed))
+        Ok(Decided { whole_at: now.saturating_add(used_after), allowed })
     }
+}
+
+/// An admission: what it leaves behind, and what to answer.
+pub(super) struct Decided {
+    pub(super) whole_at: u64,
+    pub(super) allowed: Allowed,
 }
 
 /// Nanoseconds from `epoch` to `now`: 0 before it, and good for 584 years after it.

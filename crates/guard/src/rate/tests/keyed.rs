@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::rate::quota::Decided;
 
 fn admitted(table: &Keyed<u32>, key: u32, calls: u32, now: Instant) -> u32 {
     (0..calls).map(|_| u32::from(table.check(&key, now).is_ok())).sum()
@@ -176,7 +177,7 @@ proptest! {
             now += millis * 1_000_000 + 1;
             let whole_at = model.get(&key).copied().unwrap_or(0);
             let decided = quota.decide(whole_at, now);
-            if let Ok((whole_at, _)) = decided {
+            if let Ok(Decided { whole_at, .. }) = decided {
                 if !model.contains_key(&key) && model.len() == keys_max {
                     let soonest = model.iter().min_by_key(|entry| entry.1).map(|entry| *entry.0);
                     model.remove(&soonest.expect("a full table has a key"));
@@ -184,7 +185,7 @@ proptest! {
                 model.insert(key, whole_at);
             }
             let seen = table.check(&key, start + Duration::from_nanos(now));
-            prop_assert_eq!(seen, decided.map(|(_, allowed)| allowed));
+            prop_assert_eq!(seen, decided.map(|decided| decided.allowed));
             prop_assert_eq!(table.len(), model.len());
         }
     }
