@@ -1,4 +1,4 @@
-//! What every engine that carries events promises, as a trait, and the words it is said in.
+//! What every engine that carries events promises, as a trait, and the words it is put in.
 //!
 //! One trait for a log in a file beside the program and for a cluster: who publishes or subscribes
 //! does not know which it is. The promises are checked by one suite, [`contract`](crate::contract),
@@ -20,13 +20,23 @@ use crate::event::Event;
 /// Events one [`Broker::read`] returns at most.
 pub const READ_MAX: usize = 1000;
 
-/// Events one [`Broker::publish`] takes at most.
+/// Events one [`Broker::publish`] takes at most; an engine may bound their bytes as well.
 pub const PUBLISH_MAX: usize = 1000;
 
 /// Characters a topic's name has at most.
 pub const TOPIC_CHARS_MAX: usize = 64;
 
-/// A topic's name, parsed: 1 to [`TOPIC_CHARS_MAX`] of `a-z 0-9 . _ -`, a letter first.
+/// A topic's name, parsed: 1 to [`TOPIC_CHARS_MAX`] of `a-z 0-9 . _ -`, a letter first. Cheap to clone.
+///
+/// ```
+/// use yeoul_events::Topic;
+///
+/// assert_eq!(Topic::parse("order.v2")?.as_str(), "order.v2");
+/// for refused in ["", "Order", "2order", "order/2"] {
+///     assert!(Topic::parse(refused).is_err(), "{refused:?}");
+/// }
+/// # Ok::<(), yeoul_events::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Topic(Arc<str>);
 
@@ -43,10 +53,41 @@ pub struct Stored {
     pub event: Event,
 }
 
-/// An answer that comes later, in a shape a trait object can give.
+/// An answer that comes later, in a shape a trait object can give. Nothing is promised to happen
+/// before it is polled, and nothing that was begun is taken back when it is dropped.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// An engine that stores events durably, in order, and gives them again.
+///
+/// A service does not publish here itself: a [`Relay`](crate::relay::Relay) does, from the outbox, so
+/// that what is published is what was committed. What has no state of its own to commit (a sensor, a
+/// gateway) may:
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use yeoul_events::{Broker, Clock, Error, Event, Log, Offset, Topic};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+/// let topic = Topic::parse("reading")?;
+/// let broker: Arc<dyn Broker> =
+///     Arc::new(Log::open(folder.path(), std::slice::from_ref(&topic), clock)?);
+/// let mut end = broker.watch(&topic)?;
+///
+/// let reading = Event::from_json(
+///     br#"{"specversion":"1.0", "id":"1", "source":"sensor-7", "type":"Measured",
+///     "subject":"sensor-7", "time":"2024-05-01T12:00:00Z", "data":21.5}"#,
+/// )?;
+/// // Resolves once it is durable as the engine's `promise` puts it.
+/// let offset = broker.publish(&topic, vec![reading]).await?;
+///
+/// end.wait_for(|end| *end >= offset).await.map_err(|_| Error::Closed)?;
+/// let page = broker.read(&topic, Offset::BEGINNING, 100).await?;
+/// assert_eq!(page[0].event.decode::<f64>()?, 21.5);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Broker: Send + Sync + 'static {
     /// Resolves once every event of the batch (at most [`PUBLISH_MAX`]) is on disk, with the offset
     /// of the last one. All of a batch is stored or nothing.
@@ -74,7 +115,8 @@ pub trait Broker: Send + Sync + 'static {
     ) -> Pending<'a, Vec<Stored>>;
 
     /// What stands at a place whose checksum does not fit, as far as it still is an event: for the note
-    /// of a hand that steps over it, never to be handled.
+    /// of an operator who steps over it, never to be handled. An engine that cannot tell returns
+    /// nothing, and the note names only the place.
     fn unverified(&self, _topic: &Topic, _at: Offset) -> Option<Event> {
         None
     }
@@ -100,7 +142,8 @@ pub trait Broker: Send + Sync + 'static {
     /// Every topic there is, in order.
     fn topics(&self) -> Vec<Topic>;
 
-    /// What an acknowledgement means here, in one sentence, for start-up and doctor.
+    /// What an acknowledgement means here, in one sentence, for start-up and doctor: which disks an
+    /// event is on before the answer, and what its loss would take.
     fn promise(&self) -> String;
 }
 

@@ -1,15 +1,41 @@
 //! The promises every broker keeps, as one suite that any engine's tests call unchanged.
 //!
-//! ```no_run
-//! # use yeoul_events::contract::{self, Fixture};
-//! # async fn fresh_broker() -> Fixture { unimplemented!() }
-//! # async fn test() {
-//! contract::suite(fresh_broker).await;
-//! # }
-//! ```
-//!
 //! Every case gets a fresh, empty broker and panics at the first broken promise with the case's
 //! name in its backtrace. It does not test speed, damage or a full disk: those are each engine's.
+//!
+//! What it holds an engine to, in words:
+//!
+//! * A batch is stored whole or not at all, in order, behind everything acknowledged before it.
+//! * What is acknowledged is there after the storage was opened again.
+//! * A second copy by outbox sequence is recognised, also after opening again and among others.
+//! * A reader beside publishers sees each event once, in its place, and is woken when there is more.
+//! * Limits are kept at themselves and refused one past, with nothing stored of what was refused.
+//! * A topic that does not exist is [`Error::UnknownTopic`](crate::error::Error::UnknownTopic)
+//!   everywhere.
+//!
+//! An engine's own test is a dozen lines: make a fixture, run the suite.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use yeoul_events::contract::{Fixture, Opening, suite, topics};
+//! use yeoul_events::{Broker, Clock, Log};
+//!
+//! /// The local log in a folder of its own for every case.
+//! async fn fresh() -> Fixture {
+//!     let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+//!     let open = move || -> Arc<dyn Broker> {
+//!         let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+//!         Arc::new(Log::open(folder.path(), &topics(), clock).expect("it opens"))
+//!     };
+//!     let broker = open();
+//!     Fixture { broker, reopen: Box::new(move || -> Opening { Box::pin(std::future::ready(open())) }) }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! suite(fresh).await;
+//! # }
+//! ```
 
 mod limits;
 mod order;
@@ -25,14 +51,14 @@ use crate::broker::READ_MAX;
 use crate::broker::{Broker, Offset, Stored, Topic};
 use crate::event::{Cause, Event};
 
-/// A broker that is being opened.
+/// A broker that is being opened; a future, because one in a cluster takes its time.
 pub type Opening = Pin<Box<dyn Future<Output = Arc<dyn Broker>> + Send>>;
 
 /// A fresh, empty broker, and the way to open its storage again.
 pub struct Fixture {
     /// It has the [`topics`] and nothing stored.
     pub broker: Arc<dyn Broker>,
-    /// Opens the same storage again; called after the broker was dropped.
+    /// Opens the same storage again; called after the broker was dropped, more than once in a case.
     pub reopen: Box<dyn Fn() -> Opening + Send + Sync>,
 }
 
@@ -41,7 +67,7 @@ pub fn topics() -> [Topic; 2] {
     ["alpha", "beta"].map(|name| Topic::parse(name).expect("a topic"))
 }
 
-/// Runs every case.
+/// Runs every case, one after the other, each on a fixture of its own from `make`.
 ///
 /// # Panics
 /// At the first promise the engine does not keep.

@@ -1,7 +1,32 @@
 //! The crate's one error: a variant per thing a caller would do differently.
 //!
 //! Engines turn their own errors into these at their edge, so that nobody above has to know which
-//! engine it was. A refusal by a handler is no error of this crate: see
+//! engine it was. What a caller does next is the one question a variant answers:
+//!
+//! | variant | try again unchanged? | over HTTP | in a handler |
+//! |---|---|---|---|
+//! | [`Error::Environment`] | yes, later | 503 | takes the batch back, no attempt |
+//! | [`Error::Limit`], [`Error::Decode`], [`Error::Token`], [`Error::UnknownTopic`] | no, fix the input | 400, 413, 422 | an attempt of this event |
+//! | [`Error::Statement`], [`Error::Panicked`] | no, fix the program | 500 | an attempt of this event |
+//! | [`Error::Damaged`] | no, call an operator | 503 | an attempt of this event |
+//! | [`Error::Closed`] | no, the process is stopping | 503 | an attempt of this event |
+//!
+//! ```
+//! use yeoul_events::Error;
+//!
+//! fn status(error: &Error) -> u16 {
+//!     match error {
+//!         Error::Environment { .. } | Error::Damaged { .. } | Error::Closed => 503,
+//!         Error::Limit { .. } => 413,
+//!         Error::Decode { .. } | Error::Token { .. } | Error::UnknownTopic => 400,
+//!         // Variants may be added where a caller would act differently.
+//!         _ => 500,
+//!     }
+//! }
+//! assert_eq!(status(&Error::environment("disk full")), 503);
+//! ```
+//!
+//! A refusal by a handler is no error of this crate: see
 //! [`Failure`](crate::failure::Failure).
 
 use std::sync::Arc;
@@ -9,7 +34,8 @@ use std::sync::Arc;
 /// Where an [`Error::Environment`] came from, kept for the log.
 pub type Source = Arc<dyn std::error::Error + Send + Sync>;
 
-/// What went wrong, sorted by what the caller does next.
+/// What went wrong, sorted by what the caller does next. Its words are for the log and the operator;
+/// they name field, value and limit, and carry nothing of an event's data.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -79,7 +105,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Environment trouble without an engine's error behind it.
+    /// Environment trouble without an engine's error behind it, as a handler or another broker reports
+    /// it.
     pub fn environment(what: impl Into<String>) -> Error {
         Error::Environment { what: what.into(), source: None }
     }

@@ -4,6 +4,18 @@
 //! on without parsing it, and only the handler that reads it pays for decoding.
 //!
 //! It does not check data against a schema and does not decide where an event goes.
+//!
+//! | CloudEvents attribute | here | given by |
+//! |---|---|---|
+//! | `id` | [`Event::id`] | the outbox: its file's own name and the number |
+//! | `source` | [`Event::source`] | the database's [`Publishes`](crate::store::Publishes) |
+//! | `type` | [`Event::kind`] | the draft |
+//! | `subject`, `partitionkey` | [`Event::subject`], [`Event::key`] | the draft; the key is the subject |
+//! | `time` | [`Event::time`] | the transaction |
+//! | `sequence` | [`Event::sequence`] | the draft: the aggregate's own count |
+//! | `outboxsequence` | [`Event::outbox_sequence`] | the outbox, in the order of commits |
+//! | `correlationid`, `causationid`, `traceparent` | [`Event::cause`] | the draft, by [`Cause::of`] |
+//! | `data` | [`Event::data`] | the draft |
 
 #[cfg(test)]
 mod tests;
@@ -15,21 +27,44 @@ use serde_json::value::RawValue;
 
 use crate::error::Error;
 
-/// Bytes a partition key may have.
+/// Bytes a partition key may have. A subject may have as many, because it becomes the key.
 pub const KEY_BYTES_MAX: usize = 1024;
 
 /// Bytes each part of a [`Cause`] may have.
 pub const CAUSE_BYTES_MAX: usize = 1024;
 
-/// Bytes an event may have in its JSON form.
+/// Bytes an event may have in its JSON form, envelope and data together.
 pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// One thing that happened, with where it came from and its place in several orders.
+///
+/// Three counters, for three questions. [`sequence`](Event::sequence): what is the newest of this
+/// aggregate? [`outbox_sequence`](Event::outbox_sequence): did I receive this of this publisher
+/// already? The [`Offset`](crate::broker::Offset) that a broker gives: where do I read on?
+///
+/// ```
+/// use serde::Deserialize;
+/// use yeoul_events::Event;
+///
+/// let text = br#"{"specversion":"1.0", "id":"9-1", "source":"order", "type":"OrderPlaced",
+///     "subject":"9", "time":"2024-05-01T12:00:00Z", "sequence":"1", "outboxsequence":"17",
+///     "data":{"quantity":3}, "extensions":"that nobody here knows are dropped"}"#;
+/// let event = Event::from_json(text)?;
+/// assert_eq!((event.sequence, event.outbox_sequence), (1, Some(17)));
+/// assert_eq!(event.key, "9", "the subject, where no partition key is given");
+///
+/// #[derive(Deserialize)]
+/// struct Placed {
+///     quantity: u32,
+/// }
+/// assert_eq!(event.decode::<Placed>()?.quantity, 3);
+/// # Ok::<(), yeoul_events::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Event {
     /// Unique within [`source`](Event::source).
     pub id: String,
-    /// Who published it.
+    /// Who published it: the service's name, the same for all it publishes.
     pub source: String,
     /// The CloudEvents `type`: what happened, in the past tense.
     pub kind: String,
@@ -39,28 +74,64 @@ pub struct Event {
     pub time: Timestamp,
     /// Events of one key are handled in order; at most [`KEY_BYTES_MAX`].
     pub key: String,
-    /// Counts per source and subject.
+    /// Counts per source and subject, by the publisher; 0 where it does not count.
     pub sequence: u64,
-    /// Counts per source, stamped by its outbox; how a second copy is recognised.
+    /// Counts per source, stamped by its outbox, from 1; how a second copy is recognised. `None` for
+    /// an event of a publisher without an outbox, which is known by its place in the topic alone.
     pub outbox_sequence: Option<u64>,
     /// What led to it.
     pub cause: Cause,
-    /// The data as JSON text.
+    /// The data as JSON text; `null` where there is none.
     pub data: Box<RawValue>,
 }
 
-/// The thread an event hangs on: one business transaction, the event before, one trace.
+/// The thread an event hangs on: one business transaction, the event before, one trace. Each part has
+/// at most [`CAUSE_BYTES_MAX`] bytes.
+///
+/// ```
+/// use yeoul_events::{Cause, Event};
+///
+/// let text = br#"{"specversion":"1.0", "id":"9-1", "source":"order", "type":"OrderPlaced",
+///     "time":"2024-05-01T12:00:00Z"}"#;
+/// let first = Event::from_json(text)?;
+/// let cause = Cause::of(&first);
+/// // The first of a thread names it; whatever follows carries the name on.
+/// assert_eq!(cause.correlation_id.as_deref(), Some("order/9-1"));
+/// assert_eq!(cause.causation_id.as_deref(), Some("order/9-1"));
+/// # Ok::<(), yeoul_events::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cause {
     /// The same for everything that followed from one request.
     pub correlation_id: Option<String>,
     /// `source/id` of the event that was handled when this one was published.
     pub causation_id: Option<String>,
-    /// W3C trace context.
+    /// W3C trace context, passed on as it came.
     pub traceparent: Option<String>,
 }
 
 /// An event that is about to be published: everything the outbox cannot know by itself.
+///
+/// Give it to [`Write::publish`](crate::store::Write::publish) in the transaction that makes it true.
+/// Its limits are checked there: subject [`KEY_BYTES_MAX`], data
+/// [`DATA_BYTES_MAX`](crate::store::DATA_BYTES_MAX), each part of the cause [`CAUSE_BYTES_MAX`].
+///
+/// ```
+/// use serde::Serialize;
+/// use yeoul_events::{Cause, Draft};
+///
+/// #[derive(Serialize)]
+/// #[serde(rename_all = "camelCase")]
+/// struct OrderPlaced {
+///     product_id: i64,
+///     quantity: u32,
+/// }
+/// // What happened, to which aggregate, the first of its events, with what data, and why.
+/// let placed = OrderPlaced { product_id: 3, quantity: 2 };
+/// let draft = Draft::new("OrderPlaced", 9, 1, &placed, &Cause::default());
+/// assert_eq!(draft.subject, "9");
+/// assert_eq!(draft.data.get(), r#"{"productId":3,"quantity":2}"#);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Draft {
     /// The CloudEvents `type`.
@@ -76,15 +147,18 @@ pub struct Draft {
 }
 
 impl Event {
-    /// Reads the data as `T`.
+    /// Reads the data as `T`: a struct of the fields that this reader needs, so that others may be
+    /// added by the publisher.
     ///
     /// # Errors
-    /// [`Error::Decode`]: the data has another shape; giving it again will not help.
+    /// [`Error::Decode`]: the data has another shape; giving it again will not help. In a handler `?`
+    /// makes it a failure of the event.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
         serde_json::from_str(self.data.get()).map_err(Error::decode)
     }
 
-    /// The CloudEvents 1.0 structured form.
+    /// The CloudEvents 1.0 structured form, in one line. Counters are strings of digits, because a
+    /// reader in another language would lose digits to a float.
     pub fn to_json(&self) -> Vec<u8> {
         wire::encode(self)
     }

@@ -63,9 +63,39 @@
 //! ```
 //!
 //! What cannot go on is nobody's secret: an event that no broker takes is a dead letter of its outbox, a
-//! hurt row or record stops its loop until a hand steps over it with a note
+//! hurt row or record stops its loop until an operator steps over it with a note
 //! ([`store::skipped`]), and before anything of a folder runs, [`agreement`] looks whether log,
-//! outboxes and inboxes tell one story. [`store::cut`] copies one moment of all of them.
+//! outboxes and inboxes agree. [`store::cut`] copies one moment of all of them.
+//!
+//! # What is promised
+//!
+//! * **Acknowledged is durable.** What that means is the broker's to put in words:
+//!   [`Broker::promise`].
+//! * **Exactly one effect.** An event may be delivered again after a crash, a rewind or a restart of
+//!   the broker; its effect in the consumer's database stands once. Effects elsewhere are not
+//!   covered: publish an event and let a consumer with a store of its own act on it.
+//! * **Order per key.** Events of one key are handled in the order of their publication, also through
+//!   failures. Between keys there is none.
+//! * **Nothing is lost in silence.** Whatever is not handled is pending, parked, a dead letter or a
+//!   note, and each of these can be counted.
+//! * **Everything has a limit with a name**, and reaching one is an error that names it.
+//!
+//! # Limits
+//!
+//! | what | at most | past it |
+//! |---|---|---|
+//! | an event in JSON | [`event::EVENT_BYTES_MAX`] | refused |
+//! | data given to an outbox | [`store::DATA_BYTES_MAX`] | refused |
+//! | a key, a subject | [`event::KEY_BYTES_MAX`] | refused |
+//! | events in a batch | [`broker::PUBLISH_MAX`], [`broker::READ_MAX`], [`subscription::BATCH_MAX`] | refused, or the next batch |
+//! | writes that are queued | [`store::WRITE_QUEUE_MAX`] | environment trouble: try later |
+//! | events pending in an outbox | [`store::OUTBOX_WAITING_MAX`] | the service refuses to publish |
+//! | events parked by a subscription | [`parking::PARKED_MAX`] | it takes no new ones |
+//! | notes on what was stepped over | [`store::skipped::SKIPPED_MAX`] | nothing more is skipped |
+//!
+//! Two programs in `examples/` show it whole: `outbox_service`, a web service that publishes what it
+//! commits, and `projection`, a reader that keeps a table of its own. A page for teams is
+//! `docs/guide.md` in the repository.
 //!
 //! It does not know views, HTTP or any vendor's broker: other engines implement [`Broker`] and pass
 //! the same [`contract`] suite.
@@ -86,6 +116,7 @@ mod failure;
 #[cfg(test)]
 mod fixture;
 mod marks;
+mod stillness;
 mod wait;
 
 pub use broker::{Broker, Offset, Stored, Topic};
@@ -99,7 +130,7 @@ pub use relay::Relay;
 pub use store::Database;
 pub use subscription::{Control, Handler, Status, Subscription};
 
-/// The clock as a component: what time it is, in the reader's own words.
+/// The clock as a component: what time it is, as the caller has it.
 ///
 /// Passed to constructors so that tests own time; the program passes the chassis' wall clock.
 pub type Clock = std::sync::Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;

@@ -22,10 +22,37 @@ use crate::event::Event;
 use crate::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
 use crate::store::log::{File, Record};
 
-/// Bytes the events of one batch may have together.
+/// Bytes the events of one batch may have together, in their JSON form.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Durable topics in one file, `log.db`.
+/// Durable topics in one file, `log.db`, for one process: offsets are given from memory. Share it as an
+/// `Arc`.
+///
+/// Publishing blocks nobody: batches are queued for the file's writer, and all that came while a sync
+/// ran share the next one, so that sixty-four publishers cost little more than one. A full queue is
+/// [`Error::Environment`].
+///
+/// ```
+/// # use std::sync::Arc;
+/// use yeoul_events::{Broker, Clock, Error, Log, Offset, Topic};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let folder = folder.path();
+/// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+/// let topics = [Topic::parse("order")?, Topic::parse("product")?];
+/// let log = Log::open(folder, &topics, clock)?;
+/// assert_eq!(log.end(&topics[0])?, Offset::BEGINNING);
+///
+/// let report = log.check();
+/// assert_eq!((report.events, report.damage.len()), (0, 0));
+///
+/// // Synced anyway; this only spares the next start a look at the write-ahead file.
+/// log.close().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Log {
     file: File,
 }
@@ -62,7 +89,8 @@ impl Log {
         report
     }
 
-    /// Finishes what is queued, folds the write-ahead file in and stops the writer.
+    /// Finishes what is queued, folds the write-ahead file in and stops the writer. What is published
+    /// later is [`Error::Closed`].
     pub async fn close(&self) {
         self.file.close().await;
     }

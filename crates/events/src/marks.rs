@@ -1,6 +1,6 @@
-//! What publishers and consumers know of how far events came, and whether it fits together.
+//! What publishers and subscribers know of how far events came, and whether it fits together.
 //!
-//! Pure: whoever asks them is [`agreement`](crate::agreement), which says why this matters.
+//! Pure: [`agreement`](crate::agreement) asks them, and explains why this matters.
 
 #[cfg(test)]
 mod tests;
@@ -25,22 +25,24 @@ pub(crate) struct Publisher {
 
 /// A subscription, as its inbox and the log know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Consumer {
+pub(crate) struct Subscriber {
     pub(crate) name: String,
     /// The last offset taken, and the log's last.
     pub(crate) position: u64,
     pub(crate) end: u64,
     /// The highest offset received of events that have no sequence.
     pub(crate) unstamped: u64,
-    /// Per source: the highest sequence received, and the highest in the log.
-    pub(crate) marks: Vec<Mark>,
+    /// One for each source that it received anything of.
+    pub(crate) receipts: Vec<Receipt>,
 }
 
 /// What was received of one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct Receipt {
     pub(crate) source: String,
+    /// The highest sequence received: the inbox's mark.
     pub(crate) received: u64,
+    /// The highest that the log holds.
     pub(crate) published: u64,
 }
 
@@ -60,15 +62,16 @@ pub(crate) fn fits(publisher: &Publisher) -> Result<(), Error> {
 
 /// Nothing was received that is neither in the log nor kept by its publisher.
 pub(crate) fn follows(
-    consumer: &Consumer,
+    subscriber: &Subscriber,
     publishers: &BTreeMap<String, Publisher>,
 ) -> Result<(), Error> {
-    let Consumer { name, position, end, unstamped, marks } = consumer;
+    let Subscriber { name, position, end, unstamped, receipts } = subscriber;
     let mut mended = false;
-    for Mark { source, received, published } in marks {
+    for Receipt { source, received, published } in receipts {
         if received <= published {
             continue;
         }
+        // The log lost what was received. That is well as long as the relay can bring it back.
         let kept = publishers.get(source).is_some_and(|it| it.keeps(published + 1, *received));
         if !kept {
             let what = format!("`{name}` received events of `{source}` that are nowhere any more");
@@ -79,6 +82,7 @@ pub(crate) fn follows(
     if unstamped > end {
         return Err(torn(name, end + 1, *unstamped, "the log ends before what was received of it"));
     }
+    // Behind events that come back there is nothing to compare with: the offsets are theirs.
     if position > end && !mended {
         return Err(torn(name, end + 1, *position, "the log ends before what was read of it"));
     }

@@ -2,8 +2,22 @@
 //!
 //! The failed event waits in the consumer's own database, later events of its key go straight
 //! behind it, and every other key goes on: order per key holds and nobody sleeps in the consumer.
-//! After its last attempt the event is a dead letter, still first of its key, until a hand redrives
-//! it.
+//! After its last attempt the event is a dead letter, still first of its key, until an operator
+//! redrives or drops it.
+//!
+//! | an event is | and becomes | when |
+//! |---|---|---|
+//! | new | parked, due after a pause | its handler failed |
+//! | new | parked, waiting its turn | something of its key is parked |
+//! | waiting its turn | due now | the one before it was handled or dropped |
+//! | due | gone | its handler did its work |
+//! | due | due again after a pause | its handler failed, and it has attempts left |
+//! | due | a dead letter | its handler failed for the last time |
+//! | a dead letter | due now, with all its attempts | it is redriven |
+//! | a dead letter | gone, with a note | it is dropped |
+//!
+//! Only the first of a key is ever due or dead; those behind it wait. A dead letter does not expire,
+//! is not moved elsewhere and is not published anywhere: the key stands still, and that shows.
 //!
 //! These are the decisions alone, pure; the table is the store's and the loop the subscription's.
 
@@ -14,27 +28,45 @@ use jiff::Timestamp;
 use crate::broker::{Offset, Topic};
 use crate::event::Event;
 
-/// Events one subscription parks; at the limit it takes no new events and says so.
+/// Events one subscription parks; at the limit it takes no new events, and its status shows why.
 pub const PARKED_MAX: u64 = 10_000;
 
 /// Characters of a handler's reason that are kept.
 pub const REASON_CHARS_MAX: usize = 1000;
 
 /// How often and how soon a failed event is tried again.
+///
+/// The pause is the same each time and not longer after each failure: what heals by itself heals in
+/// seconds, and a key that stands still for an hour before anybody hears of it helps nobody.
+///
+/// ```
+/// use std::time::Duration;
+/// use yeoul_events::Retry;
+///
+/// // Tried at once, after one second, after one more; then it is a dead letter.
+/// let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
+/// # assert_eq!(retry.attempts, 3);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// Attempts in all, the first included; 0 counts as 1.
     pub attempts: u32,
-    /// Time between two attempts.
+    /// Time between two attempts, by the subscription's clock. A pause past the end of time makes the
+    /// first failure the last.
     pub backoff: Duration,
 }
 
-/// An event that failed as often as it may, or that no broker takes, and waits for a hand.
+/// An event that failed as often as it may, or that no broker takes, and waits for an operator.
+///
+/// What to do with one: read [`reason`](Self::reason); mend the cause (the program, the data it met);
+/// then redrive it, and what waits behind it follows in order. If its effect is not wanted any more,
+/// drop it: that is written down with the name of whoever did it. There is nothing to do in a hurry
+/// for other keys, which went on all the time.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
     /// Subscription and offset: `product.order.17`; relay and number: `outbox.order.17`.
     pub id: String,
-    /// Whose handler failed, or which relay passed it.
+    /// Whose handler failed, or which relay passed it: whose `Control` redrives it.
     pub subscription: String,
     /// Where the event came from.
     pub topic: Topic,
@@ -44,7 +76,7 @@ pub struct DeadLetter {
     pub kind: String,
     /// How often the handler was tried.
     pub attempts: u32,
-    /// What the handler said last.
+    /// Why the last attempt failed, in the handler's or the broker's words.
     pub reason: String,
     /// When the event was parked.
     pub since: Timestamp,

@@ -4,7 +4,25 @@
 //! is opaque to clients; only its own text is accepted back (no leading zeros, no other spelling),
 //! so that two tokens are the same position exactly when they are the same text.
 //!
-//! It does not say whether a position exists: whoever owns the name does.
+//! | kind | counts | whoever has it may ask |
+//! |---|---|---|
+//! | [`WritePosition`] | one publisher's events | a reader: wait until what I wrote can be seen |
+//! | [`TopicPosition`] | one topic's events | the topic: what comes after this |
+//! | [`FeedPosition`] | one feed's changes | the feed: what changed since this |
+//!
+//! ```
+//! use yeoul_events::{FeedPosition, WritePosition};
+//!
+//! let written = WritePosition::new("order", 17).for_key("9");
+//! let token = written.to_string();
+//! assert_eq!(token, "w17.order.9");
+//! assert_eq!(token.parse::<WritePosition>()?, written);
+//! // What was given out for one purpose is refused for another.
+//! assert!(token.parse::<FeedPosition>().is_err());
+//! # Ok::<(), yeoul_events::Error>(())
+//! ```
+//!
+//! It does not know whether a position exists: whoever owns the name does.
 
 use std::fmt;
 use std::iter;
@@ -13,10 +31,35 @@ use std::str::FromStr;
 use crate::broker::{Offset, Topic};
 use crate::error::Error;
 
-/// Characters a token has at most; longer ones are refused unread.
+/// Characters a token has at most, all of them of one byte; longer ones are refused unread.
 pub const TOKEN_CHARS_MAX: usize = 1024;
 
 /// Up to which outbox sequence a write got: what `Yeoul-Position` carries.
+///
+/// Known when the write is acknowledged, before anything was relayed. A reader that is given it
+/// answers with something at least as new, or not at all. Positions of one publisher are ordered by
+/// their sequence; those of two say nothing about each other, so a client that wrote to both keeps
+/// both.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use yeoul_events::store::{Database, Options, Publishes};
+/// # use yeoul_events::{Cause, Clock, Draft, Error, Topic, WritePosition};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+/// # let publishes = Some(Publishes { source: "order".into(), topic: Topic::parse("order")? });
+/// # let path = folder.path().join("order.db");
+/// # let order = Database::open(Options { path, schema: &[], publishes, clock })?;
+/// let placed = Draft::new("OrderPlaced", 9, 1, &(), &Cause::default());
+/// let sequence = order.write::<_, Error>(|write| write.publish(placed)).await?;
+/// // Only what is parked under this order's own key can keep a reader from getting there.
+/// let position = WritePosition::new("order", sequence).for_key("9");
+/// assert_eq!(position.to_string(), "w1.order.9");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WritePosition {
     /// The publisher.
@@ -44,7 +87,8 @@ impl WritePosition {
     }
 }
 
-/// A place in a topic: what reading events over HTTP goes on from.
+/// A place in a topic: what reading events over HTTP goes on from. Exclusive: reading goes on with the
+/// event after it, and [`Offset::BEGINNING`] reads all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TopicPosition {
     /// The topic.
@@ -53,7 +97,8 @@ pub struct TopicPosition {
     pub offset: Offset,
 }
 
-/// A place in a feed of changes: a page's position and the id of a live update.
+/// A place in a feed of changes: a page's position and the id of a live update. Exclusive, as a
+/// topic's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FeedPosition {
     /// The feed.

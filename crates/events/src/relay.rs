@@ -1,13 +1,23 @@
 //! From a service's outbox to the broker: in sequence, woken by the commit, nothing left out.
 //!
-//! It keeps no position of its own that could be wrong: after a start, and after every trouble, it
-//! asks the broker how far this source is stored and goes on there. That makes a crash between
-//! publish and note harmless, and a log that lost its tail is filled again from the rows the outbox
-//! keeps. What cannot be filled again is reported with its sequences.
+//! A run begins at the start and after every trouble:
 //!
-//! A batch is bounded by count and by bytes. One that the broker refuses is halved until the event is
-//! found that no broker takes: that becomes a dead letter of the outbox, and the relay goes on. A row
-//! that is no event any more stops it: that is damage, and only a hand may step over it.
+//! 1. *Reconcile.* It keeps no position of its own that could be wrong: it asks the broker how far
+//!    this source is stored and goes on there. That makes a crash between publish and note harmless,
+//!    and a log that lost its tail is filled again from the rows the outbox keeps. What cannot be
+//!    filled again is reported with its sequences, and passed.
+//! 2. *Batch after batch*: rest while paused; note what is committed; read what comes after the last
+//!    one, bounded by count and by bytes; publish it; record how far that got.
+//! 3. *A batch that the broker refuses for what is in it* is halved, from the same place, until the
+//!    event is found that no broker takes: that becomes a dead letter of the outbox, and the relay
+//!    goes on.
+//! 4. *Nothing left*: wait for the next commit. If none comes for a second, save how far it got; that
+//!    is a hint for whoever prunes, never what it goes on from.
+//!
+//! What must stay true: the sequence only ever goes up, because a broker takes a lower one for a second
+//! copy. A number is passed only when the broker has it, or a note in the outbox says why not. Commits
+//! are noted before rows are read, so that none is slept through. A row that is no event any more
+//! stops it: that is damage, and only an operator may step over it.
 //!
 //! It does not decide what is published, and there is one relay per outbox.
 
@@ -33,13 +43,46 @@ use crate::wait::{Backoff, resumed};
 pub use control::{Control, Report};
 pub use status::Status;
 
-/// Events relayed in one publish at most.
+/// Events relayed in one publish at most; their data together is bounded by
+/// [`WAITING_BYTES_MAX`](crate::store::WAITING_BYTES_MAX).
 pub const RELAY_BATCH_MAX: usize = 500;
 
 /// How long the relay rests before it saves how far it got, if nobody else writes meanwhile.
 const SAVED_AFTER: Duration = Duration::from_secs(1);
 
-/// Carries one outbox to the broker.
+/// Carries one outbox to the broker. One for each outbox, however many write to it.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use yeoul_events::store::{Database, Options, Publishes};
+/// # use yeoul_events::{Broker, Cause, Clock, Draft, Error, Log, Offset, Relay, Topic};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+/// # let topic = Topic::parse("order")?;
+/// # let log: Arc<dyn Broker> =
+/// #     Arc::new(Log::open(folder.path(), std::slice::from_ref(&topic), clock.clone())?);
+/// let publishes = Some(Publishes { source: "order".into(), topic: topic.clone() });
+/// let path = folder.path().join("order.db");
+/// let order = Database::open(Options { path, schema: &[], publishes, clock })?;
+///
+/// let relay = Relay::new(order.clone(), log.clone());
+/// let mut status = relay.status();
+/// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let running = tokio::spawn(relay.run(async { _ = stopped.await }));
+///
+/// let placed = Draft::new("OrderPlaced", 7, 1, &(), &Cause::default());
+/// let sequence = order.write::<_, Error>(|write| write.publish(placed)).await?;
+/// // Woken by the commit; no timer is involved.
+/// status.wait_for(|status| status.relayed >= sequence).await.expect("it runs");
+/// assert_eq!(log.end(&topic)?, Offset(1));
+///
+/// drop(stop);
+/// running.await.expect("a relay does not panic");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Relay {
     database: Database,
     broker: Arc<dyn Broker>,
@@ -51,26 +94,31 @@ impl Relay {
     /// A relay from the outbox of `database` to the topic it was opened with.
     pub fn new(database: Database, broker: Arc<dyn Broker>) -> Relay {
         let never = watch::Sender::new(false).subscribe();
-        // One relay per outbox: what it tells is the database's, for whoever has a handle on that.
+        // One relay per outbox: its status is the database's, for whoever has a handle on that.
         let status = database.relay_status().clone();
         status.send_replace(Status::default());
         Relay { database, broker, paused: never, status }
     }
 
-    /// Rests while `paused` says so; what is committed meanwhile waits.
+    /// Rests while `paused` has `true`; what is committed meanwhile waits in the outbox, up to
+    /// [`OUTBOX_WAITING_MAX`](crate::store::OUTBOX_WAITING_MAX) events.
     #[must_use]
     pub fn paused(mut self, paused: watch::Receiver<bool>) -> Relay {
         self.paused = paused;
         self
     }
 
-    /// Follows how it is doing.
+    /// Follows how it is doing: what it recorded last, and every change from here on.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
     }
 
-    /// Relays until `stop` resolves; a publish under way is finished first. Returns at once for a
-    /// database that publishes nothing.
+    /// Relays until `stop` resolves; a publish under way is finished first. Trouble does not end it:
+    /// it is tried again after a pause from 50 ms to 2 s. Returns at once for a database that
+    /// publishes nothing.
+    ///
+    /// Dropping the future is like a crash: what was published stays so, and the next run asks the
+    /// broker how far it is.
     pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
         let Some(publishes) = self.database.publishes().cloned() else { return };
         let mut stop = pin!(stop);
@@ -81,7 +129,7 @@ impl Relay {
                 Err(error) => error,
             };
             tracing::warn!(source = publishes.source, error = %trouble, "the relay waits");
-            self.tell_trouble(&publishes, &trouble);
+            self.record_trouble(&publishes, &trouble);
             tokio::select! {
                 () = stop.as_mut() => break,
                 () = tokio::time::sleep(backoff.next()) => {}
@@ -91,7 +139,7 @@ impl Relay {
         let _ = self.database.save_relayed().await;
     }
 
-    /// Relays until it is told to stop or meets trouble.
+    /// One run: relays until it is stopped or meets trouble.
     async fn relay(
         &mut self,
         publishes: &Publishes,
@@ -99,8 +147,10 @@ impl Relay {
         backoff: &mut Backoff,
     ) -> Result<(), Error> {
         let mut committed = self.database.committed();
+        // Nothing is known of the broker yet. Trouble ends this run, and with it what was known.
         let mut last = None;
         loop {
+            // Stop is asked first: a relay that is both stopped and paused ends.
             tokio::select! {
                 biased;
                 () = stop.as_mut() => return Ok(()),
@@ -110,11 +160,13 @@ impl Relay {
                 Some(after) => after,
                 None => self.reconcile(publishes).await?,
             };
+            // Before the read: what is committed from here on wakes the rest below.
             committed.mark_unchanged();
             let relayed = self.step(publishes, after).await?;
             backoff.reset();
-            self.tell(relayed);
+            self.record(relayed);
             last = Some(relayed);
+            // Nothing was left. After anything else there may be more, and nobody needs to wake it.
             if relayed == after {
                 tokio::select! {
                     () = stop.as_mut() => return Ok(()),
@@ -131,6 +183,7 @@ impl Relay {
         let mut limit = RELAY_BATCH_MAX;
         loop {
             let events = self.database.waiting_whole(after, limit)?;
+            // Nothing waits: all that was committed before the read is dealt with.
             let Some(last) = events.last().and_then(|event| event.outbox_sequence) else {
                 self.status.send_if_modified(|it| {
                     std::mem::replace(&mut it.settled, committed) != committed
@@ -142,10 +195,12 @@ impl Relay {
                 Ok(_) => return Ok(last),
                 // Half as many, from the same place: the one that is refused comes to stand alone.
                 Err(refused) if refused.is_of_the_event() && count > 1 => limit = count / 2,
+                // It stands alone and is refused for what it is, today and for ever.
                 Err(refused) if refused.is_of_the_event() => {
                     self.bury(publishes, last, &refused).await?;
                     return Ok(last);
                 }
+                // The broker's trouble and not the event's: the run ends, and asks the broker anew.
                 Err(error) => return Err(error),
             }
         }
@@ -166,29 +221,32 @@ impl Relay {
         let published = self.broker.published(&publishes.topic, &publishes.source).await?;
         let found = self.database.reconcile(published).await?;
         let source = &publishes.source;
+        // The service's file is older than the log: numbering went on above what the log has.
         if let Some((from, to)) = found.outbox_lost {
-            self.tell_lost(source, from, to, "the outbox ends before what the log holds of it");
+            self.record_lost(source, from, to, "the outbox ends before what the log holds of it");
         }
+        // The log is older than the outbox: what is kept is published again, from `published` on.
         if let Some((from, to)) = found.log_lost {
             let topic = &publishes.topic;
             tracing::error!(%topic, source, from, to, "the log lost events; mending from the outbox");
         }
         if let Some((from, to)) = found.unmendable {
-            self.tell_lost(source, from, to, "the log lost events that the outbox keeps no more");
+            self.record_lost(source, from, to, "the log lost events that the outbox keeps no more");
         }
-        // What cannot be brought back is told; the relay goes on behind it.
+        // What cannot be brought back is on record; the relay goes on behind it.
         Ok(found.unmendable.map_or(published, |(_, to)| to))
     }
 
-    fn tell_lost(&self, source: &str, from: u64, to: u64, what: &str) {
+    fn record_lost(&self, source: &str, from: u64, to: u64, what: &str) {
         let lost = Error::Damaged { topic: source.to_owned(), from, to, what: what.to_owned() }
             .to_string();
         tracing::error!(lost, "events are lost");
         self.status.send_modify(|status| status.lost = Some(lost));
     }
 
-    fn tell_trouble(&self, publishes: &Publishes, trouble: &Error) {
-        let told = match trouble {
+    fn record_trouble(&self, publishes: &Publishes, trouble: &Error) {
+        let stuck = match trouble {
+            // Nothing but an operator ends this one, so it names the command.
             Error::Damaged { .. } => {
                 format!("{trouble}; {}", how_to_skip(&control::name(publishes)))
             }
@@ -196,12 +254,14 @@ impl Relay {
         };
         let now = self.database.now();
         self.status.send_modify(|status| {
-            status.stuck = Some(told);
+            status.stuck = Some(stuck);
+            // The first trouble since all was well, however it changed its words meanwhile.
             status.since.get_or_insert(now);
         });
     }
 
-    fn tell(&self, relayed: u64) {
+    /// How far it is, and that all is well. Followers wake only if that is news.
+    fn record(&self, relayed: u64) {
         self.database.relayed(relayed);
         self.status.send_if_modified(|status| {
             let changed = status.relayed != relayed || status.stuck.is_some();

@@ -1,14 +1,32 @@
-//! One consumer of one topic: reads in order, hands each event to a handler inside the consumer's
+//! One consumer of one topic: reads in order, passes each event to a handler inside the consumer's
 //! own transaction, and keeps a failing key from holding up the others.
 //!
-//! Position, marks of what was received, effects and the outbox rows they cause change in one
+//! Place, marks of what was received, effects and the outbox rows they cause change in one
 //! transaction, so that an effect happens exactly once however often an event arrives: there is no
 //! window of remembered ids that could run out. A batch is one piece of the writer's work with a
-//! savepoint per event; [`parking`](crate::parking) says what happens to one that fails.
+//! savepoint per event; [`parking`](crate::parking) describes what happens to one that fails.
 //!
 //! Two kinds of trouble are kept apart. A handler's own failure counts towards the dead letter;
 //! trouble of the environment takes the whole batch back, is retried for as long as it lasts and
 //! shown as stuck.
+//!
+//! # The life of a subscription
+//!
+//! | moment | what happens |
+//! |---|---|
+//! | [`Subscription::new`] | nothing: no table is read, nobody is asked |
+//! | [`run`](Subscription::run), the first time under its name | it begins at the topic's first event |
+//! | `run`, any later time | it goes on behind the last batch that stands |
+//! | an event | handled, parked or recognised as a second copy; see [`Handler::handle`] |
+//! | nothing new | it sleeps until the broker wakes it or a parked event is due |
+//! | paused | it finishes its batch and rests; it is not stuck |
+//! | trouble | it begins again after 50 ms, doubling to 2 s, for as long as it lasts |
+//! | `stop` resolves | it finishes its batch and returns |
+//! | a crash | what was committed stands with its place; the rest is delivered again |
+//!
+//! Its name is its identity: under another one it begins at the first event again and has every
+//! effect once more. Two that run at once under one name in one database get in each other's way
+//! and stay correct: the place is checked in every transaction.
 
 mod consumer;
 mod control;
@@ -30,26 +48,77 @@ use crate::event::Event;
 use crate::failure::Failure;
 use crate::store::{Database, Write};
 use consumer::Consumer;
-use control::Shared;
-use delivery::Plan;
+use control::Context;
+use delivery::Dispatcher;
 
 pub use crate::parking::Retry;
-pub use control::{Control, STUCK_AFTER, Status};
+pub use crate::stillness::STUCK_AFTER;
+pub use control::{Control, Status};
 
 /// Events one transaction of a subscription takes at most.
+///
+/// Fewer where fewer are there: no timer waits for a batch to fill.
 pub const BATCH_MAX: usize = 256;
 
 /// What a service does with an event.
+///
+/// ```
+/// use serde::Deserialize;
+/// use yeoul_events::store::Write;
+/// use yeoul_events::{Cause, Draft, Event, Failure, Handler};
+///
+/// /// The fields that this service reads of another one's event; others may come and go.
+/// #[derive(Deserialize)]
+/// #[serde(rename_all = "camelCase")]
+/// struct OrderPlaced {
+///     product_id: i64,
+///     quantity: u32,
+/// }
+///
+/// struct Stock;
+///
+/// impl Handler for Stock {
+///     type Batch = ();
+///
+///     fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+///         // A kind that it does not know is another reader's business, not a failure.
+///         if event.kind != "OrderPlaced" {
+///             return Ok(());
+///         }
+///         // Data of another shape is an error that becomes a failure of this event.
+///         let order: OrderPlaced = event.decode()?;
+///         let take = "UPDATE product SET stock = stock - ?2 WHERE id = ?1 AND stock >= ?2";
+///         let taken = write.sql().execute(take, (order.product_id, order.quantity))?;
+///         // "No" is an answer, not a failure: a failure would be tried again with the same result.
+///         let kind = if taken == 1 { "StockDecreased" } else { "ProductOutOfStock" };
+///         // The key is the order, so that who follows orders sees this in its place.
+///         let answer = Draft::new(kind, &event.subject, event.sequence, &(), &Cause::of(event));
+///         write.publish(answer)?;
+///         Ok(())
+///     }
+/// }
+/// ```
 pub trait Handler: Send + Sync + 'static {
     /// Scratch of one delivery batch, for handlers that gather and write once; `()` for most.
+    ///
+    /// It begins as its `Default` for each batch and ends in [`committed`](Self::committed). What a
+    /// failed event put into it is never flushed: the batch is then delivered anew, event by event,
+    /// each with a scratch of its own.
     type Batch: Default + Send + 'static;
 
     /// Runs in the consumer's transaction, in a savepoint of its own. May run again for an event
     /// whose effects were taken back with its batch, never for one whose effects stand.
     ///
+    /// So everything it does goes through `write`: rows and events stand or fall together, and
+    /// nothing else (a mail, a call) may happen here, because nothing else is taken back. It runs on
+    /// the database's writer thread: milliseconds, no waiting, and no lock that somebody who waits for
+    /// a write may have. Events of one key come in order, those of different keys in any order. A
+    /// panic is a failure of this event.
+    ///
     /// # Errors
-    /// [`Failure::Handler`] counts as an attempt; [`Failure::Environment`] takes the batch back and
-    /// tries it again for as long as it lasts.
+    /// [`Failure::Handler`] counts as an attempt, and the event is parked with its key;
+    /// [`Failure::Environment`] takes the batch back and tries it again for as long as it lasts. An
+    /// [`Error`] becomes the right one of the two by `?`.
     fn handle(
         &self,
         batch: &mut Self::Batch,
@@ -57,7 +126,7 @@ pub trait Handler: Send + Sync + 'static {
         event: &Event,
     ) -> Result<(), Failure>;
 
-    /// Writes what the batch gathered, before the position is stored.
+    /// Writes what the batch gathered, before the place is stored.
     ///
     /// # Errors
     /// Anything but [`Error::Environment`] has the batch delivered event by event, to find whose
@@ -66,22 +135,62 @@ pub trait Handler: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Called after the sync, once per batch that stands.
+    /// Called after the sync, once per batch that stands: the moment to wake whoever waits for it.
+    /// It may not come at all (a crash right after the commit), so nothing may depend on it.
     fn committed(&self, _batch: Self::Batch) {}
 }
 
-/// Asked before the handler; an `Err` is a handler failure with that reason.
+/// Asked before the handler; an `Err` is a handler failure with that reason. For tests and drills:
+/// it shows what the rest of a system does while one reader fails.
 pub type Fault = Arc<dyn Fn(&Event) -> Result<(), String> + Send + Sync>;
 
 /// One consumer of one topic, not yet running.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use std::time::Duration;
+/// # use yeoul_events::store::{Database, Options, Write};
+/// # use yeoul_events::{Broker, Clock, Error, Event, Failure, Handler, Log, Retry, Subscription, Topic};
+/// # struct Ignore;
+/// # impl Handler for Ignore {
+/// #     type Batch = ();
+/// #     fn handle(&self, (): &mut (), _: &mut Write<'_>, _: &Event) -> Result<(), Failure> { Ok(()) }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+/// # let topic = Topic::parse("order")?;
+/// # let log: Arc<dyn Broker> =
+/// #     Arc::new(Log::open(folder.path(), std::slice::from_ref(&topic), clock.clone())?);
+/// # let path = folder.path().join("product.db");
+/// # let options = Options { path, schema: &[], publishes: None, clock: clock.clone() };
+/// # let database = Database::open(options)?;
+/// let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
+/// let subscription =
+///     Subscription::new("product.order", topic, database, log, Ignore, retry, clock);
+/// // Taken before it runs: `run` consumes it.
+/// let control = subscription.control();
+///
+/// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let running = tokio::spawn(subscription.run(async { _ = stopped.await }));
+///
+/// assert_eq!(control.status()?.stuck, None);
+/// drop(stop);
+/// // It has finished its batch: nothing of it writes any more.
+/// running.await.expect("a subscription does not panic");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Subscription<H: Handler> {
-    plan: Plan<H>,
-    shared: Shared,
+    dispatcher: Dispatcher<H>,
+    context: Context,
 }
 
 impl<H: Handler> Subscription<H> {
     /// A subscription that keeps its inbox in `database` under `name` (`product.order`), which must
-    /// not change between starts.
+    /// not change between starts. The database may publish as well; then what the handler publishes
+    /// is in the same transaction.
     pub fn new(
         name: &str,
         topic: Topic,
@@ -91,31 +200,35 @@ impl<H: Handler> Subscription<H> {
         retry: Retry,
         clock: Clock,
     ) -> Subscription<H> {
-        let plan = Plan { name: name.to_owned(), handler, retry, fault: None };
-        Subscription { plan, shared: Shared::new(name, topic, database, broker, clock) }
+        let dispatcher = Dispatcher { name: name.to_owned(), handler, retry, fault: None };
+        Subscription { dispatcher, context: Context::new(name, topic, database, broker, clock) }
     }
 
-    /// Rests while `paused` says so; a stopped service is not stuck.
+    /// Rests while `paused` has `true`; a stopped service is not stuck. If the sender goes, it stays
+    /// as it was left.
     #[must_use]
     pub fn paused(mut self, paused: watch::Receiver<bool>) -> Self {
-        self.shared.paused = paused;
+        self.context.paused = paused;
         self
     }
 
     /// Has `fault` asked before the handler.
     #[must_use]
     pub fn fault(mut self, fault: Fault) -> Self {
-        self.plan.fault = Some(fault);
+        self.dispatcher.fault = Some(fault);
         self
     }
 
-    /// What the admin listener and the command line hold of it.
+    /// A handle for whoever watches and mends it: the admin listener, the command line.
     pub fn control(&self) -> Control {
-        Control::new(self.shared.clone())
+        Control::new(self.context.clone())
     }
 
-    /// Consumes until `stop` resolves; a batch under way is finished first.
+    /// Consumes until `stop` resolves; a batch under way is finished first. Trouble does not end it.
+    ///
+    /// Dropping the future is like a crash: a batch that was queued is committed or not, with its
+    /// place, and the next run goes on from what stands.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        Consumer::new(self.plan, self.shared).run(stop).await;
+        Consumer::new(self.dispatcher, self.context).run(stop).await;
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// The first pause after trouble.
+/// The first pause after trouble: short, because most trouble is over by then.
 pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(50);
 
-/// The longest pause while trouble lasts.
+/// The longest pause while trouble lasts: how late at most it is noticed that it is over.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// Pauses that double from [`BACKOFF_MIN`] to [`BACKOFF_MAX`].
@@ -29,7 +29,8 @@ impl Backoff {
     }
 }
 
-/// Resolves while the switch is off. A switch that nobody holds any more stays as it was left.
+/// Resolves while the switch is off. One whose sender is gone stays as it was left: a service that
+/// was paused does not start because whoever paused it went away.
 pub(crate) async fn resumed(paused: &mut watch::Receiver<bool>) {
     if paused.wait_for(|paused| !paused).await.is_err() && *paused.borrow() {
         std::future::pending::<()>().await;

@@ -6,9 +6,21 @@ fn publisher(newest: u64, oldest: Option<u64>, relayed: u64, published: u64) -> 
     Publisher { source: "order".to_owned(), newest, oldest, relayed, published }
 }
 
-fn consumer(position: u64, end: u64, unstamped: u64, received: u64, published: u64) -> Consumer {
-    let mark = Mark { source: "order".to_owned(), received, published };
-    Consumer { name: "product.order".to_owned(), position, end, unstamped, marks: vec![mark] }
+fn subscriber(
+    position: u64,
+    end: u64,
+    unstamped: u64,
+    received: u64,
+    published: u64,
+) -> Subscriber {
+    let receipt = Receipt { source: "order".to_owned(), received, published };
+    Subscriber {
+        name: "product.order".to_owned(),
+        position,
+        end,
+        unstamped,
+        receipts: vec![receipt],
+    }
 }
 
 #[test]
@@ -35,16 +47,16 @@ fn a_log_that_knows_more_than_the_store_or_lost_what_nobody_keeps_does_not_fit()
 fn an_inbox_that_received_what_is_nowhere_does_not_fit() {
     let keeping = publisher(9, Some(5), 9, 4);
     for (it, kept, sound) in [
-        (consumer(4, 4, 0, 4, 4), false, true),
-        (consumer(2, 4, 0, 2, 4), false, true),
+        (subscriber(4, 4, 0, 4, 4), false, true),
+        (subscriber(2, 4, 0, 2, 4), false, true),
         // The log is from before: mended if the outbox keeps what was received.
-        (consumer(7, 4, 0, 7, 4), true, true),
-        (consumer(7, 4, 0, 7, 4), false, false),
-        (consumer(7, 4, 0, 10, 4), true, false),
+        (subscriber(7, 4, 0, 7, 4), true, true),
+        (subscriber(7, 4, 0, 7, 4), false, false),
+        (subscriber(7, 4, 0, 10, 4), true, false),
         // Rows are gone that no mark speaks of.
-        (consumer(5, 4, 0, 4, 4), true, false),
-        (consumer(4, 4, 5, 4, 4), true, false),
-        (consumer(4, 4, 4, 4, 4), true, true),
+        (subscriber(5, 4, 0, 4, 4), true, false),
+        (subscriber(4, 4, 5, 4, 4), true, false),
+        (subscriber(4, 4, 4, 4, 4), true, true),
     ] {
         let publishers: BTreeMap<String, Publisher> =
             kept.then(|| ("order".to_owned(), keeping.clone())).into_iter().collect();

@@ -1,4 +1,13 @@
 //! What others may ask of a relay and do to it, while it runs or rests.
+//!
+//! As with a subscription's: what an operator asks for is one transaction of the service's own
+//! database, and the relay finds it there. There is nothing to poke: a redrive commits an event,
+//! which wakes the relay like any other, and a row that is skipped stops a relay that asks again by
+//! itself.
+//!
+//! What must stay true: no number is published after a higher one. So a dead letter that is redriven
+//! becomes a new row with a new number, and the old one stays passed; and a skip passes exactly the
+//! numbers that cannot be read, which the relay has not gone beyond.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,11 +19,41 @@ use crate::broker::{Broker, Offset, Topic};
 use crate::error::Error;
 use crate::marks::Publisher;
 use crate::parking::{self, DeadLetter};
+use crate::stillness::Stillness;
 use crate::store::skipped::{self, Skipped};
 use crate::store::{Database, Publishes, stepped};
-use crate::subscription::STUCK_AFTER;
 
-/// A handle on a relay; [`Control::of`] its database.
+/// A handle on a relay; [`Control::of`] its database. Cheap to clone, good whether or not the relay
+/// runs.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use yeoul_events::store::{Database, Options, Publishes};
+/// # use yeoul_events::{Broker, Cause, Clock, Draft, Error, Log, Topic, relay};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+/// # let topic = Topic::parse("order")?;
+/// # let log: Arc<dyn Broker> =
+/// #     Arc::new(Log::open(folder.path(), std::slice::from_ref(&topic), clock.clone())?);
+/// # let publishes = Some(Publishes { source: "order".into(), topic: topic.clone() });
+/// # let path = folder.path().join("order.db");
+/// # let order = Database::open(Options { path, schema: &[], publishes, clock })?;
+/// let running = tokio::sync::watch::Sender::new(false).subscribe();
+/// let control = relay::Control::of(order.clone(), log, running).expect("order publishes");
+///
+/// let placed = Draft::new("OrderPlaced", 7, 1, &(), &Cause::default());
+/// order.write::<_, Error>(|write| write.publish(placed)).await?;
+///
+/// // No relay runs, so it waits: committed, and not lost.
+/// let report = control.status();
+/// assert_eq!((report.name.as_str(), report.lag, report.relayed), ("outbox.order", 1, 0));
+/// assert_eq!(report.stuck, None, "not for so short a time");
+/// assert!(control.dead(100)?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Control {
     name: Arc<str>,
@@ -23,11 +62,11 @@ pub struct Control {
     broker: Arc<dyn Broker>,
     paused: watch::Receiver<bool>,
     status: watch::Receiver<Status>,
-    /// Where a look found it behind, and when it was first found there.
-    behind: Arc<Mutex<Option<(u64, Timestamp)>>>,
+    /// What the looks so far found; clones of one handle are one watcher.
+    stillness: Arc<Mutex<Stillness>>,
 }
 
-/// How a relay is doing.
+/// How a relay is doing, at the moment it was asked.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// `outbox.order`.
@@ -38,13 +77,14 @@ pub struct Report {
     pub relayed: u64,
     /// Everything committed up to this sequence has been dealt with.
     pub settled: u64,
-    /// Events that wait in the outbox.
+    /// Events that wait in the outbox, at most
+    /// [`OUTBOX_WAITING_MAX`](crate::store::OUTBOX_WAITING_MAX).
     pub lag: u64,
     /// Trouble, or no progress, in words; `None` while all is well.
     pub stuck: Option<String>,
     /// Since when it has been stuck.
     pub since: Option<Timestamp>,
-    /// What was found lost and cannot be brought back, in words.
+    /// What was found lost and cannot be brought back, in words; stays until the next start.
     pub lost: Option<String>,
 }
 
@@ -63,8 +103,8 @@ impl Control {
     ) -> Option<Control> {
         let publishes = database.publishes()?.clone();
         let (name, status) = (name(&publishes).into(), database.relay_status().subscribe());
-        let behind = Arc::default();
-        Some(Control { name, database, publishes, broker, paused, status, behind })
+        let stillness = Arc::default();
+        Some(Control { name, database, publishes, broker, paused, status, stillness })
     }
 
     /// `outbox.order`.
@@ -72,12 +112,14 @@ impl Control {
         &self.name
     }
 
-    /// How it is doing. No progress is noticed between two looks [`STUCK_AFTER`] apart.
+    /// How it is doing. No progress is noticed between two looks
+    /// [`STUCK_AFTER`](crate::subscription::STUCK_AFTER) apart.
     pub fn status(&self) -> Report {
         let Status { relayed, settled, stuck, since, lost } = self.status.borrow().clone();
         let lag = self.database.lag(relayed);
         let still = self.still(relayed, lag);
         let (stuck, since) = match (stuck, still) {
+            // Its own words are the better ones: they name what is wrong.
             (Some(stuck), _) => (Some(stuck), since),
             (None, Some(since)) => {
                 (Some(format!("no progress at number {relayed} since {since}")), Some(since))
@@ -93,19 +135,16 @@ impl Control {
     /// Since when it has not moved, if that is too long; one that rests on purpose may.
     fn still(&self, relayed: u64, lag: u64) -> Option<Timestamp> {
         let now = self.database.now();
-        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stillness = self.stillness.lock().unwrap_or_else(PoisonError::into_inner);
         if lag == 0 || *self.paused.borrow() {
-            *behind = None;
+            stillness.idle();
             return None;
         }
-        let since = match *behind {
-            Some((same, since)) if same == relayed => since,
-            _ => behind.insert((relayed, now)).1,
-        };
-        (now.duration_since(since).unsigned_abs() >= STUCK_AFTER).then_some(since)
+        stillness.behind(relayed, now)
     }
 
-    /// Up to `limit` dead letters of the outbox, oldest first.
+    /// Up to `limit` dead letters of the outbox, oldest first: events that no broker takes, because
+    /// they are too large or no events. Those behind them went on.
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
@@ -122,6 +161,7 @@ impl Control {
     /// [`Error::Environment`]: nothing was done, ask again later.
     pub async fn redrive(&self, id: &str) -> Result<bool, Error> {
         let Some(Offset(sequence)) = parking::offset_of(id, self.name()) else { return Ok(false) };
+        // The letter ends and its copy begins in one transaction: never both, never neither.
         let work = self.database.write::<_, Error>(move |write| {
             let known = stepped::end(write.sql(), sequence)?;
             if known {
@@ -142,8 +182,11 @@ impl Control {
             return Ok(false);
         };
         let Some(Offset(sequence)) = parking::offset_of(id, self.name()) else { return Ok(false) };
-        let mut skipped = self.skipped_at(sequence, ("letter", letter.reason), by);
-        (skipped.key, skipped.event) = (Some(letter.key), letter.event.map(|event| event.id));
+        let skipped = Skipped {
+            event: letter.event.map(|event| event.id),
+            key: Some(letter.key),
+            ..self.skipped_from("letter", sequence, letter.reason, by)
+        };
         let work = self.database.write::<_, Error>(move |write| {
             let known = stepped::end(write.sql(), sequence)?;
             if known {
@@ -154,7 +197,9 @@ impl Control {
         work.await
     }
 
-    /// Steps over the row that stops it because it is no event any more. `None` if none does.
+    /// Steps over the row that stops it because it is no event any more, or over the numbers whose rows
+    /// are missing. `None` if none does: what is sound is never skipped. A row that cannot even be
+    /// named (a page of the file is hurt) is not stepped over: restore a backup.
     ///
     /// # Errors
     /// [`Error::Limit`]: no room for the note. [`Error::Environment`]: nothing was done, ask again.
@@ -168,10 +213,13 @@ impl Control {
             Err(Error::Damaged { from, to, what, .. }) if from > 0 => (from, to, what),
             Err(error) => return Err(error),
         };
-        let mut skipped = self.skipped_at(first, ("outbox", reason), by);
-        skipped.last = last;
-        skipped.event =
-            self.database.origin().filter(|_| first == last).map(|origin| origin.id(first));
+        // One row has one id; of a stretch of missing ones nobody knows which were events.
+        let origin = self.database.origin().filter(|_| first == last);
+        let skipped = Skipped {
+            last,
+            event: origin.map(|origin| origin.id(first)),
+            ..self.skipped_from("outbox", first, reason, by)
+        };
         let note = skipped.clone();
         let work = self.database.write::<_, Error>(move |write| {
             stepped::pass(write.sql(), (first, last), &note.reason, write.now())?;
@@ -196,12 +244,13 @@ impl Control {
         self.database.read(|sql| skipped::all(sql, self.name()))
     }
 
-    fn skipped_at(&self, sequence: u64, (kind, reason): (&str, String), by: &str) -> Skipped {
+    /// A note on the row of this number, as yet without event and key.
+    fn skipped_from(&self, kind: &str, first: u64, reason: String, by: &str) -> Skipped {
         Skipped {
             name: self.name().to_owned(),
             kind: kind.to_owned(),
-            first: sequence,
-            last: sequence,
+            first,
+            last: first,
             event: None,
             key: None,
             reason,

@@ -1,11 +1,15 @@
-//! What a relay says of itself.
+//! What a relay records of itself.
+//!
+//! It is the database's and not the loop's, so that a handle that was made earlier, or outlives the
+//! loop, sees the same. What only a comparison over time can tell is the
+//! [`Report`](super::Report)'s.
 
 use jiff::Timestamp;
 
-/// How a relay is doing.
+/// How a relay is doing, as it recorded it itself; follow it by [`Relay::status`](super::Relay::status).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// The highest outbox sequence that the broker has, or that was stepped over.
+    /// The highest outbox sequence that the broker has, or that was stepped over; 0 before the first.
     pub relayed: u64,
     /// Everything committed up to this sequence has been dealt with; moves when nothing waits.
     pub settled: u64,

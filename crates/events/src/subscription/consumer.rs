@@ -1,12 +1,28 @@
 //! The loop of a running subscription: retry what is due, take what is new, wait for either.
+//!
+//! A run begins at the start and after every trouble:
+//!
+//! 1. *Recover the place.* If the log no longer is what was read of it (shorter, or with another
+//!    event at the place), everything is read again from the beginning. That is safe because marks,
+//!    not places, say what was received; and it misses nothing that is new.
+//! 2. *Mend what is parked*, once: a key whose first event waits for nothing must not wait for ever.
+//! 3. *Round after round*: rest while paused; note how far the topic is; retry what is due; take one
+//!    batch; record what came of it; if there was nothing, wait until there may be something.
+//!
+//! What must stay true: the topic's end is noted before it is read, so an event that comes between
+//! the two is not slept through. The place is taken from the database before each round that follows
+//! a wait, because whoever poked the loop may have moved it. Any error ends the run, shows as trouble
+//! and begins at 1 again after a pause that doubles: there is one way to recover, used every time.
+//!
+//! It decides about no event: that is [`delivery`](super::delivery)'s.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::control::Shared;
-use super::delivery::Plan;
+use super::control::Context;
+use super::delivery::Dispatcher;
 use super::{BATCH_MAX, Handler};
 use crate::broker::Offset;
 use crate::error::Error;
@@ -16,13 +32,13 @@ use crate::store::parked;
 use crate::wait::{BACKOFF_MAX, Backoff, resumed};
 
 pub(super) struct Consumer<H: Handler> {
-    plan: Arc<Plan<H>>,
-    shared: Shared,
+    dispatcher: Arc<Dispatcher<H>>,
+    context: Context,
 }
 
 /// What one look at the topic came to.
 enum Look {
-    /// Something was taken, or the position was moved: look again at once.
+    /// Something was taken, or the place was moved: look again at once.
     Moved,
     /// There is nothing new.
     Idle,
@@ -31,8 +47,8 @@ enum Look {
 }
 
 impl<H: Handler> Consumer<H> {
-    pub(super) fn new(plan: Plan<H>, shared: Shared) -> Consumer<H> {
-        Consumer { plan: Arc::new(plan), shared }
+    pub(super) fn new(dispatcher: Dispatcher<H>, context: Context) -> Consumer<H> {
+        Consumer { dispatcher: Arc::new(dispatcher), context }
     }
 
     pub(super) async fn run(mut self, stop: impl Future<Output = ()> + Send) {
@@ -43,8 +59,8 @@ impl<H: Handler> Consumer<H> {
                 Ok(()) => return,
                 Err(error) => error,
             };
-            tracing::warn!(subscription = &*self.shared.name, error = %trouble, "waiting");
-            self.shared.set_trouble(Some(self.told(&trouble)));
+            tracing::warn!(subscription = &*self.context.name, error = %trouble, "waiting");
+            self.context.set_trouble(Some(self.with_remedy(&trouble)));
             tokio::select! {
                 () = stop.as_mut() => return,
                 () = tokio::time::sleep(backoff.next()) => {}
@@ -52,33 +68,36 @@ impl<H: Handler> Consumer<H> {
         }
     }
 
-    /// What holds it up, with the command that steps over it where one does.
-    fn told(&self, trouble: &Error) -> String {
+    /// The trouble in words, with the command that steps over it where one does.
+    fn with_remedy(&self, trouble: &Error) -> String {
         match trouble {
-            Error::Damaged { .. } => format!("{trouble}; {}", how_to_skip(&self.shared.name)),
+            Error::Damaged { .. } => format!("{trouble}; {}", how_to_skip(&self.context.name)),
             _ => trouble.to_string(),
         }
     }
 
-    /// Consumes until it is told to stop or meets trouble.
+    /// One run: consumes until it is stopped or meets trouble.
     async fn consume(
         &mut self,
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
         backoff: &mut Backoff,
     ) -> Result<(), Error> {
-        let mut end = self.shared.broker.watch(&self.shared.topic)?;
+        let mut end = self.context.broker.watch(&self.context.topic)?;
         let mut position = self.recover().await?;
         self.mend_parked().await?;
         loop {
+            // Stop is asked first: a subscription that is both stopped and paused ends.
             tokio::select! {
                 biased;
                 () = stop.as_mut() => return Ok(()),
-                () = resumed(&mut self.shared.paused) => {}
+                () = resumed(&mut self.context.paused) => {}
             }
+            // Before the read: what is stored from here on wakes the wait below.
             end.mark_unchanged();
+            // What is due goes first. It is older than anything new, and it frees room to park in.
             let more = self.retry().await?;
             let look = self.look(&mut position).await?;
-            self.tell(&look, position, backoff);
+            self.record(&look, position, backoff);
             if more || matches!(look, Look::Moved) {
                 continue;
             }
@@ -89,25 +108,27 @@ impl<H: Handler> Consumer<H> {
                 more = end.changed(), if matches!(look, Look::Idle) => {
                     more.map_err(|_| Error::Closed)?;
                 }
-                () = self.shared.poked.notified() => {}
+                () = self.context.poked.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
-            position = self.shared.place()?.position;
+            // Whoever poked may have moved it: a rewind, a skip.
+            position = self.context.place()?.position;
         }
     }
 
-    /// The stored position, if the log still is what was read of it. Otherwise the beginning: the
+    /// The stored place, if the log still is what was read of it. Otherwise the beginning: the
     /// marks keep every effect from happening twice, and nothing genuinely new is passed over.
     async fn recover(&self) -> Result<Offset, Error> {
-        let place = self.shared.place()?;
-        let end = self.shared.broker.end(&self.shared.topic)?;
+        let place = self.context.place()?;
+        let end = self.context.broker.end(&self.context.topic)?;
         let Some(damage) = self.damage(&place, end).await? else { return Ok(place.position) };
-        let (subscription, what) = (&*self.shared.name, damage.to_string());
+        let (subscription, what) = (&*self.context.name, damage.to_string());
         tracing::error!(subscription, what, "the log is not what was read of it; reading it again");
-        self.shared.set_damage(place.position, what);
-        let name = Arc::clone(&self.shared.name);
+        // Shown until it is past what it had read: only then is it known that nothing is missing.
+        self.context.set_damage(place.position, what);
+        let name = Arc::clone(&self.context.name);
         let work = self
-            .shared
+            .context
             .database
             .write::<_, Error>(move |write| inbox::rewind_shortened(write.sql(), &name, end));
         work.await?;
@@ -116,23 +137,24 @@ impl<H: Handler> Consumer<H> {
 
     /// Has every parked key go on that waits for nothing a pause could bring.
     async fn mend_parked(&self) -> Result<(), Error> {
-        let (name, pause) = (Arc::clone(&self.shared.name), self.plan.retry.backoff);
-        let work = self.shared.database.write::<_, Error>(move |write| {
+        let (name, pause) = (Arc::clone(&self.context.name), self.dispatcher.retry.backoff);
+        let work = self.context.database.write::<_, Error>(move |write| {
             let now = write.now();
             let latest = now.checked_add(pause).unwrap_or(jiff::Timestamp::MAX);
             parked::mend(write.sql(), &name, (now, latest))
         });
         let mended = work.await?;
         if mended > 0 {
-            let subscription = &*self.shared.name;
+            let subscription = &*self.context.name;
             tracing::warn!(subscription, mended, "parked keys waited for nothing: tried again");
         }
         Ok(())
     }
 
+    /// What does not fit between the place and a log that ends at `end`.
     async fn damage(&self, place: &Place, end: Offset) -> Result<Option<Error>, Error> {
         let damaged = |from, what: &str| Error::Damaged {
-            topic: self.shared.topic.to_string(),
+            topic: self.context.topic.to_string(),
             from,
             to: place.position.0,
             what: what.to_owned(),
@@ -140,11 +162,14 @@ impl<H: Handler> Consumer<H> {
         if place.position > end {
             return Ok(Some(damaged(end.0 + 1, "the log ends before what was read of it")));
         }
+        // Nothing was read yet: there is nothing to compare.
         let Some(before) = place.position.0.checked_sub(1) else { return Ok(None) };
-        let there = self.shared.broker.read(&self.shared.topic, Offset(before), 1).await;
+        // The place remembers which event it saw there. A log that was cut and has grown again is
+        // long enough and still another one.
+        let there = self.context.broker.read(&self.context.topic, Offset(before), 1).await;
         match there {
             Err(error) if error.is_environment() => Err(error),
-            // Hurt, but it was read once: whoever comes next will say so.
+            // Hurt, but it was read once: whoever comes next will find out.
             Err(_) => Ok(None),
             Ok(events) => {
                 let same = |it: &crate::broker::Stored| Place::of(it) == *place;
@@ -156,45 +181,49 @@ impl<H: Handler> Consumer<H> {
 
     /// Tries what is due; whether more may be.
     async fn retry(&self) -> Result<bool, Error> {
-        let due = self.shared.database.read(|sql| parked::next_due(sql, &self.shared.name))?;
-        if due.is_none_or(|due| due > (self.shared.clock)()) {
+        // A read first: nearly always there is nothing, and that costs no transaction.
+        let due = self.context.database.read(|sql| parked::next_due(sql, &self.context.name))?;
+        if due.is_none_or(|due| due > (self.context.clock)()) {
             return Ok(false);
         }
-        let plan = Arc::clone(&self.plan);
-        let retried = self.shared.database.write(move |write| plan.retry(write)).await?;
-        self.plan.committed(retried.batches);
+        let dispatcher = Arc::clone(&self.dispatcher);
+        let retried = self.context.database.write(move |write| dispatcher.retry(write)).await?;
+        self.dispatcher.committed(retried.batches);
         Ok(retried.more)
     }
 
     /// Takes the next batch.
     async fn look(&self, position: &mut Offset) -> Result<Look, Error> {
         let after = *position;
-        let events = self.shared.broker.read(&self.shared.topic, after, BATCH_MAX).await?;
+        let events = self.context.broker.read(&self.context.topic, after, BATCH_MAX).await?;
         if events.is_empty() {
             return Ok(Look::Idle);
         }
-        let plan = Arc::clone(&self.plan);
-        let work = self.shared.database.write(move |write| plan.deliver(write, after, &events));
+        let dispatcher = Arc::clone(&self.dispatcher);
+        let work =
+            self.context.database.write(move |write| dispatcher.deliver(write, after, &events));
         let delivered = work.await?;
-        self.plan.committed(delivered.batches);
+        // Past this line it is on disk: handlers hear of it, and the loop goes on behind it.
+        self.dispatcher.committed(delivered.batches);
         *position = delivered.position;
         Ok(if delivered.full { Look::Full } else { Look::Moved })
     }
 
-    fn tell(&self, look: &Look, position: Offset, backoff: &mut Backoff) {
+    /// Records a round without trouble, or with the one that is no error: no room.
+    fn record(&self, look: &Look, position: Offset, backoff: &mut Backoff) {
         backoff.reset();
-        self.shared.arrived(position);
+        self.context.arrived(position);
         let full = matches!(look, Look::Full);
-        self.shared.set_trouble(full.then(|| {
+        self.context.set_trouble(full.then(|| {
             format!("no new events are taken: {} are parked", crate::parking::PARKED_MAX)
         }));
     }
 
     /// How long until an event is due, at most [`BACKOFF_MAX`]: the clock may be set meanwhile.
     fn until_due(&self) -> Result<Duration, Error> {
-        let due = self.shared.database.read(|sql| parked::next_due(sql, &self.shared.name))?;
+        let due = self.context.database.read(|sql| parked::next_due(sql, &self.context.name))?;
         let Some(due) = due else { return Ok(BACKOFF_MAX) };
-        let left = due.duration_since((self.shared.clock)());
+        let left = due.duration_since((self.context.clock)());
         Ok(Duration::try_from(left).unwrap_or(Duration::ZERO).min(BACKOFF_MAX))
     }
 }

@@ -1,9 +1,26 @@
 //! One batch, inside the consumer's transaction: which events are new, which go to the handler,
 //! which are parked.
 //!
-//! Events share the handler's scratch as long as all goes well. Scratch cannot be rolled back, so
-//! when a handler fails that has any, or a flush does, the batch is taken back and delivered again
-//! with scratch of its own for every event; what is known to fail is not tried a second time.
+//! What happens to a batch, in this order:
+//!
+//! 1. *Is it still the next one?* The place is read again in this transaction. If somebody moved it
+//!    since the batch was read (a rewind, a skip), nothing is taken and the loop reads on from there.
+//! 2. *The shared run.* In order, each event is recognised as a second copy, or parked behind its
+//!    key, or handled in a savepoint of its own, which takes back a failed one alone. All of them
+//!    gather in one scratch (`Handler::Batch`), which is flushed once at the end: that is what makes
+//!    a full batch cheap.
+//! 3. *The apart run*, only where the shared one cannot go on. No savepoint takes back what a failed
+//!    event put into scratch, which is memory; and a flush that fails does not say whose failure it
+//!    is. So the whole shared run is rolled back by a savepoint around it, and the batch is taken from
+//!    its beginning with a scratch and a flush for every event. Who failed in the shared run is known
+//!    and is not tried a second time: one failure is one attempt.
+//! 4. *Marks and place* are written last, beside the effects: whatever stands, stands with both.
+//!
+//! What must stay true: an event whose mark is raised was handled or is parked, never neither. While
+//! anything of a key is parked, whatever follows of that key is parked behind it. Trouble of the
+//! environment is nobody's attempt: it takes the transaction back and the batch comes again.
+//!
+//! It reads no broker and waits for nothing: the loop around it is the consumer's.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,7 +34,7 @@ use crate::store::inbox::{Marks, Place};
 use crate::store::{Write, panic_message, parked};
 
 /// What a subscription does with an event; the same for every batch.
-pub(super) struct Plan<H> {
+pub(super) struct Dispatcher<H> {
     pub(super) name: String,
     pub(super) handler: H,
     pub(super) retry: Retry,
@@ -26,9 +43,9 @@ pub(super) struct Plan<H> {
 
 /// What became of a batch.
 pub(super) struct Delivered<B> {
-    /// Where to read on: after the batch, or where somebody else put the position meanwhile.
+    /// Where to read on: after the batch, or where somebody else put the place meanwhile.
     pub(super) position: Offset,
-    /// Scratch to be told of the commit.
+    /// Scratch whose handler is to be notified of the commit.
     pub(super) batches: Vec<B>,
     /// No room to park in: the batch ended early.
     pub(super) full: bool,
@@ -36,17 +53,31 @@ pub(super) struct Delivered<B> {
 
 /// What became of the events that were due.
 pub(super) struct Retried<B> {
+    /// As of [`Delivered`].
     pub(super) batches: Vec<B>,
     /// More may be due already.
     pub(super) more: bool,
+}
+
+/// What one attempt at one event came to. Trouble of the environment is no attempt.
+enum Attempt {
+    Handled,
+    /// Its rows are taken back; the handler's reason.
+    Failed(String),
+}
+
+/// An event that failed in the shared run, so that the apart run need not ask again.
+struct KnownFailure {
+    offset: Offset,
+    reason: String,
 }
 
 /// Why a shared run was given up.
 enum Trouble {
     /// Everything is taken back and tried again later.
     Whole(Error),
-    /// Try event by event; the event at this offset is known to fail.
-    Apart(Option<(Offset, String)>),
+    /// Take the batch event by event; one of them is known to fail, unless it was the flush.
+    Apart(Option<KnownFailure>),
 }
 
 impl From<Error> for Trouble {
@@ -55,19 +86,30 @@ impl From<Error> for Trouble {
     }
 }
 
-/// The state of one run over a batch.
-struct Run<'p, H: Handler> {
-    plan: &'p Plan<H>,
-    marks: Marks<'p>,
-    parked: u64,
-    batch: H::Batch,
-    batches: Vec<H::Batch>,
-    /// Scratch is shared; otherwise every event is flushed by itself.
-    shared: bool,
-    known: Option<(Offset, String)>,
+/// How a run treats scratch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scratch {
+    /// One for all events, flushed at the end.
+    Shared,
+    /// One for each event, flushed with it.
+    Apart,
 }
 
-impl<H: Handler> Plan<H> {
+/// The state of one run over a batch.
+struct Run<'d, H: Handler> {
+    dispatcher: &'d Dispatcher<H>,
+    scratch: Scratch,
+    known: Option<KnownFailure>,
+    marks: Marks<'d>,
+    /// Events of the subscription that are parked, those of this run included.
+    parked: u64,
+    /// What the events gathered since the last flush.
+    batch: H::Batch,
+    /// What was flushed.
+    batches: Vec<H::Batch>,
+}
+
+impl<H: Handler> Dispatcher<H> {
     /// Takes what is new of `events`, which were read after `after`.
     pub(super) fn deliver(
         &self,
@@ -75,24 +117,32 @@ impl<H: Handler> Plan<H> {
         after: Offset,
         events: &[Stored],
     ) -> Result<Delivered<H::Batch>, Error> {
-        let stored = Place::load(write.sql(), &self.name)?.position;
-        if stored != after {
-            return Ok(Delivered { position: stored, batches: Vec::new(), full: false });
+        // 1. Between the read and this transaction an operator may have moved the place.
+        let position = Place::load(write.sql(), &self.name)?.position;
+        if position != after {
+            return Ok(Delivered { position, batches: Vec::new(), full: false });
         }
-        let shared = write.attempt(|write| self.run(write, after, events, true, None))?;
+        // 2. The savepoint around the whole run is what step 3 goes back to.
+        let shared =
+            write.attempt(|write| self.run(write, after, events, Scratch::Shared, None))?;
         let known = match shared {
             Ok(delivered) => return Ok(delivered),
             Err(Trouble::Whole(error)) => return Err(error),
             Err(Trouble::Apart(known)) => known,
         };
-        self.run(write, after, events, false, known).map_err(|trouble| match trouble {
+        // 3. Nothing of the first run is left but the knowledge of who failed.
+        self.run(write, after, events, Scratch::Apart, known).map_err(|trouble| match trouble {
             Trouble::Whole(error) => error,
             Trouble::Apart(_) => unreachable!("events apart share nothing"),
         })
     }
 
     /// Tries events that are due, each key in order, at most [`BATCH_MAX`].
+    ///
+    /// Always apart: an event that failed once is likely to fail again, and its neighbours here are
+    /// of other keys that have waited long enough.
     pub(super) fn retry(&self, write: &mut Write<'_>) -> Result<Retried<H::Batch>, Error> {
+        // One moment for all of them: who fails is due after it, and gives way to the others.
         let now = write.now();
         let mut batches = Vec::new();
         for _ in 0..BATCH_MAX {
@@ -107,15 +157,17 @@ impl<H: Handler> Plan<H> {
                 }
             };
             let mut batch = H::Batch::default();
-            match self.attempt(write, &mut batch, &event, true)? {
-                Ok(()) => {
+            match self.attempt(write, &mut batch, &event, Scratch::Apart)? {
+                // parked -> gone, and the next of its key is due at once, in this very loop.
+                Attempt::Handled => {
                     parked::handled(write.sql(), &self.name, due.place, &due.key, now)?;
                     batches.push(batch);
                 }
-                Err(reason) => {
+                // parked -> parked with one attempt more, or a dead letter; still first of its key.
+                Attempt::Failed(reason) => {
                     let attempts = due.attempts.saturating_add(1);
                     let wait = self.retry.after_failure(attempts, now);
-                    self.tell(&event, attempts, wait, &reason);
+                    self.log_failure(&event, attempts, wait, &reason);
                     parked::failed(write.sql(), due.place, (attempts, wait, &reason))?;
                 }
             }
@@ -123,25 +175,27 @@ impl<H: Handler> Plan<H> {
         Ok(Retried { batches, more: true })
     }
 
+    /// One run over the batch: all of it, or as much as there is room to park.
     fn run(
         &self,
         write: &mut Write<'_>,
         after: Offset,
         events: &[Stored],
-        shared: bool,
-        known: Option<(Offset, String)>,
+        scratch: Scratch,
+        known: Option<KnownFailure>,
     ) -> Result<Delivered<H::Batch>, Trouble> {
         let mut run = Run {
-            plan: self,
+            dispatcher: self,
+            scratch,
+            known,
             marks: Marks::new(&self.name),
             parked: parked::count(write.sql(), &self.name)?,
             batch: H::Batch::default(),
             batches: Vec::new(),
-            shared,
-            known,
         };
         let mut last = None;
         for stored in events {
+            // Asked before each: the next one may be the one that has to be parked.
             if run.parked >= PARKED_MAX {
                 break;
             }
@@ -154,27 +208,31 @@ impl<H: Handler> Plan<H> {
         Ok(Delivered { position, batches, full })
     }
 
-    /// Runs fault and handler (and the flush, if the event is alone) in a savepoint. The inner
-    /// `Err` is the handler's reason.
+    /// Runs fault and handler, and the flush if the event is alone, in one savepoint: what failed
+    /// leaves no row and no event behind.
     fn attempt(
         &self,
         write: &mut Write<'_>,
         batch: &mut H::Batch,
         event: &Event,
-        alone: bool,
-    ) -> Result<Result<(), String>, Error> {
+        scratch: Scratch,
+    ) -> Result<Attempt, Error> {
         let outcome = write.attempt(|write| {
+            // Caught inside of the savepoint: a panic is a failure of this event and of no other.
             caught(|| {
                 if let Some(fault) = &self.fault {
                     fault(event).map_err(Failure::Handler)?;
                 }
                 self.handler.handle(batch, write, event)?;
-                if alone { self.handler.flush(batch, write).map_err(Failure::from) } else { Ok(()) }
+                match scratch {
+                    Scratch::Shared => Ok(()),
+                    Scratch::Apart => self.handler.flush(batch, write).map_err(Failure::from),
+                }
             })
         })?;
         match outcome {
-            Ok(()) => Ok(Ok(())),
-            Err(Failure::Handler(reason)) => Ok(Err(reason)),
+            Ok(()) => Ok(Attempt::Handled),
+            Err(Failure::Handler(reason)) => Ok(Attempt::Failed(reason)),
             Err(Failure::Environment(error)) => Err(error),
         }
     }
@@ -193,19 +251,19 @@ impl<H: Handler> Plan<H> {
         parked::failed(write.sql(), place, (attempts, Wait::Hand, &reason))
     }
 
-    /// Tells the handler what stands. It is too late to take anything back: a panic here is a
-    /// mistake of the program, said once, and the subscription goes on.
+    /// Notifies the handler of what stands. It is too late to take anything back: a panic here is a
+    /// mistake of the program, logged once, and the subscription goes on.
     pub(super) fn committed(&self, batches: Vec<H::Batch>) {
         for batch in batches {
-            let told = catch_unwind(AssertUnwindSafe(|| self.handler.committed(batch)));
-            if let Err(panic) = told {
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.handler.committed(batch)));
+            if let Err(panic) = outcome {
                 let (subscription, what) = (&self.name, panic_message(panic.as_ref()));
                 tracing::error!(subscription, what, "what follows a commit panicked");
             }
         }
     }
 
-    fn tell(&self, event: &Event, attempts: u32, wait: Wait, reason: &str) {
+    fn log_failure(&self, event: &Event, attempts: u32, wait: Wait, reason: &str) {
         let (subscription, id, key) = (&self.name, &event.id, &event.key);
         if wait == Wait::Hand {
             tracing::error!(subscription, id, key, attempts, reason, "an event is a dead letter");
@@ -223,39 +281,52 @@ fn caught(work: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
 }
 
 impl<H: Handler> Run<'_, H> {
-    /// duplicate → nothing; key parked → behind it; else the handler, and parked if that fails.
+    /// One event: three ways to go, and the first that fits is taken.
     fn take(&mut self, write: &mut Write<'_>, stored: &Stored) -> Result<(), Trouble> {
+        // new -> received, or it is a second copy. The mark is raised whatever follows: from here on
+        // the event is either handled or parked in this transaction.
         if !self.marks.receive(write.sql(), stored)? {
             return Ok(());
         }
+        // received -> parked behind its key. The count spares a look-up where nothing is parked.
         let key = &stored.event.key;
-        if self.parked > 0 && parked::holds(write.sql(), &self.plan.name, key)? {
+        if self.parked > 0 && parked::holds(write.sql(), &self.dispatcher.name, key)? {
             return self.park(write, stored, (0, Wait::Turn, ""));
         }
-        let Err(reason) = self.attempt(write, stored)? else { return Ok(()) };
-        let wait = self.plan.retry.after_failure(1, write.now());
-        self.plan.tell(&stored.event, 1, wait, &reason);
-        self.park(write, stored, (1, wait, &reason))
+        // received -> handled, or parked as the first of its key.
+        match self.attempt(write, stored)? {
+            Attempt::Handled => Ok(()),
+            Attempt::Failed(reason) => {
+                let wait = self.dispatcher.retry.after_failure(1, write.now());
+                self.dispatcher.log_failure(&stored.event, 1, wait, &reason);
+                self.park(write, stored, (1, wait, &reason))
+            }
+        }
     }
 
-    fn attempt(
-        &mut self,
-        write: &mut Write<'_>,
-        stored: &Stored,
-    ) -> Result<Result<(), String>, Trouble> {
-        if let Some((_, reason)) = self.known.take_if(|(offset, _)| *offset == stored.offset) {
-            return Ok(Err(reason));
+    /// As the dispatcher's, and keeps scratch clean of what failed.
+    fn attempt(&mut self, write: &mut Write<'_>, stored: &Stored) -> Result<Attempt, Trouble> {
+        if let Some(known) = self.known.take_if(|known| known.offset == stored.offset) {
+            return Ok(Attempt::Failed(known.reason));
         }
-        let outcome = self.plan.attempt(write, &mut self.batch, &stored.event, !self.shared)?;
-        match &outcome {
-            Err(reason) if self.shared && size_of::<H::Batch>() > 0 => {
-                return Err(Trouble::Apart(Some((stored.offset, reason.clone()))));
+        let attempt =
+            self.dispatcher.attempt(write, &mut self.batch, &stored.event, self.scratch)?;
+        match (self.scratch, &attempt) {
+            // Gathered, and flushed with the others at the end.
+            (Scratch::Shared, Attempt::Handled) => {}
+            // Flushed already.
+            (Scratch::Apart, Attempt::Handled) => {
+                self.batches.push(std::mem::take(&mut self.batch));
             }
-            Err(_) => self.batch = H::Batch::default(),
-            Ok(()) if !self.shared => self.batches.push(std::mem::take(&mut self.batch)),
-            Ok(()) => {}
+            // Half of what the failed one gathered may be in the scratch of all: start again, apart.
+            (Scratch::Shared, Attempt::Failed(reason)) if size_of::<H::Batch>() > 0 => {
+                let known = KnownFailure { offset: stored.offset, reason: reason.clone() };
+                return Err(Trouble::Apart(Some(known)));
+            }
+            // A scratch of no size cannot be dirty; one of its own is thrown away.
+            (_, Attempt::Failed(_)) => self.batch = H::Batch::default(),
         }
-        Ok(outcome)
+        Ok(attempt)
     }
 
     fn park(
@@ -264,31 +335,33 @@ impl<H: Handler> Run<'_, H> {
         stored: &Stored,
         state: (u32, Wait, &str),
     ) -> Result<(), Trouble> {
-        parked::park(write.sql(), &self.plan.name, stored, state, write.now())?;
+        parked::park(write.sql(), &self.dispatcher.name, stored, state, write.now())?;
         self.parked += 1;
         Ok(())
     }
 
+    /// Flushes what was gathered, then writes marks and place: step 4, and nothing comes after it.
     fn finish(
         mut self,
         write: &mut Write<'_>,
         last: Option<&Stored>,
     ) -> Result<Vec<H::Batch>, Trouble> {
-        if self.shared {
-            let (handler, batch) = (&self.plan.handler, &mut self.batch);
+        if self.scratch == Scratch::Shared {
+            let (handler, batch) = (&self.dispatcher.handler, &mut self.batch);
             match caught(|| handler.flush(batch, write).map_err(Failure::from)) {
                 Ok(()) => self.batches.push(self.batch),
                 Err(Failure::Environment(error)) => return Err(error.into()),
                 Err(Failure::Handler(reason)) => {
-                    let subscription = &self.plan.name;
+                    let subscription = &self.dispatcher.name;
                     tracing::warn!(subscription, reason, "a flush failed; delivering one by one");
                     return Err(Trouble::Apart(None));
                 }
             }
         }
         self.marks.save(write.sql())?;
+        // Without a last one there was no room for even the first: the place stays.
         if let Some(last) = last {
-            Place::of(last).save(write.sql(), &self.plan.name)?;
+            Place::of(last).save(write.sql(), &self.dispatcher.name)?;
         }
         Ok(self.batches)
     }

@@ -3,6 +3,9 @@
 //! First the log: a record at the next place whose checksum does not fit, or rows that are missing
 //! there. Then what is parked: a row that is no event any more. What is sound is never skipped, and
 //! the note is written in the transaction that steps.
+//!
+//! The log is looked at before the transaction, because a broker may have to be waited for. So what
+//! was found carries the place that it was found behind, and is stepped over only from there.
 
 use crate::broker::{Broker, Offset, Topic};
 use crate::error::Error;
@@ -13,8 +16,10 @@ use crate::store::parked::{self, Hurt};
 use crate::store::skipped::{Skipped, moment, note};
 
 /// A stretch of the log that cannot be read.
-pub(super) struct Record {
-    last: u64,
+pub(super) struct HurtRecord {
+    /// The subscription's place when it was found: the stretch begins right after.
+    behind: Place,
+    last: Offset,
     reason: String,
     /// What its record claims to be, where it is one.
     claimed: Option<Event>,
@@ -24,8 +29,8 @@ pub(super) struct Record {
 pub(super) async fn hurt_record(
     broker: &dyn Broker,
     topic: &Topic,
-    place: &Place,
-) -> Result<Option<Record>, Error> {
+    place: Place,
+) -> Result<Option<HurtRecord>, Error> {
     let Offset(end) = broker.end(topic)?;
     if place.position.0 >= end {
         return Ok(None);
@@ -33,23 +38,25 @@ pub(super) async fn hurt_record(
     match broker.read(topic, place.position, 1).await {
         Ok(_) => Ok(None),
         Err(Error::Damaged { to, what, .. }) => {
-            let last = to.max(place.position.0 + 1).min(end);
-            let claimed = broker.unverified(topic, Offset(last));
-            Ok(Some(Record { last, reason: what, claimed }))
+            // At least one record, or nothing would be stepped over; never past the end, or events
+            // to come would be.
+            let last = Offset(to.max(place.position.0 + 1).min(end));
+            let claimed = broker.unverified(topic, last);
+            Ok(Some(HurtRecord { behind: place, last, reason: what, claimed }))
         }
         Err(error) => Err(error),
     }
 }
 
-/// Steps over `hurt`, or over the first hurt row that is parked.
+/// Steps over `record`, or over the first hurt row that is parked.
 pub(super) fn step(
     write: &Write<'_>,
     name: &str,
-    (before, hurt): (&Place, Option<Record>),
+    record: Option<HurtRecord>,
     by: &str,
 ) -> Result<Option<Skipped>, Error> {
-    let skipped = match hurt {
-        Some(hurt) => over_record(write, name, before, hurt)?,
+    let skipped = match record {
+        Some(record) => over_record(write, name, record)?,
         None => match parked::first_hurt(write.sql(), name)? {
             Some(hurt) => over_parked(write, name, hurt)?,
             None => return Ok(None),
@@ -60,27 +67,23 @@ pub(super) fn step(
     Ok(Some(skipped))
 }
 
-fn over_record(
-    write: &Write<'_>,
-    name: &str,
-    before: &Place,
-    hurt: Record,
-) -> Result<Skipped, Error> {
-    if Place::load(write.sql(), name)? != *before {
+fn over_record(write: &Write<'_>, name: &str, record: HurtRecord) -> Result<Skipped, Error> {
+    let HurtRecord { behind, last, reason, claimed } = record;
+    if Place::load(write.sql(), name)? != behind {
         return Err(Error::environment("the subscription moved meanwhile; look again"));
     }
-    Place { position: Offset(hurt.last), ..Place::default() }.save(write.sql(), name)?;
-    let stretch = (before.position.0 + 1, hurt.last);
-    let one = skipped(name, "record", stretch, (hurt.reason, write));
-    let (event, key) = hurt.claimed.map(|event| (event.id, event.key)).unzip();
-    Ok(Skipped { event, key, ..one })
+    // Which event stood there nobody can say, so the place remembers none.
+    Place { position: last, ..Place::default() }.save(write.sql(), name)?;
+    let (event, key) = claimed.map(|event| (event.id, event.key)).unzip();
+    let first = behind.position.0 + 1;
+    Ok(Skipped { first, last: last.0, event, key, reason, ..blank(write, name, "record") })
 }
 
 fn over_parked(write: &Write<'_>, name: &str, hurt: Hurt) -> Result<Skipped, Error> {
     parked::handled(write.sql(), name, hurt.place, &hurt.key, write.now())?;
-    let told = (hurt.error.to_string(), write);
-    let one = skipped(name, "parked", (hurt.offset, hurt.offset), told);
-    Ok(Skipped { key: Some(hurt.key), ..one })
+    let (first, last, key) = (hurt.offset, hurt.offset, Some(hurt.key));
+    let reason = hurt.error.to_string();
+    Ok(Skipped { first, last, key, reason, ..blank(write, name, "parked") })
 }
 
 /// Drops a dead letter.
@@ -92,26 +95,29 @@ pub(super) fn discard(
 ) -> Result<bool, Error> {
     let letter = parked::discard(write.sql(), name, offset, write.now())?;
     let Some(letter) = letter else { return Ok(false) };
-    let one = skipped(name, "letter", (offset.0, offset.0), (letter.reason, write));
-    let one = Skipped { key: Some(letter.key), event: letter.event, by: by.to_owned(), ..one };
-    note(write.sql(), &one)?;
+    let dropped = Skipped {
+        first: offset.0,
+        last: offset.0,
+        event: letter.event,
+        key: Some(letter.key),
+        reason: letter.reason,
+        by: by.to_owned(),
+        ..blank(write, name, "letter")
+    };
+    note(write.sql(), &dropped)?;
     Ok(true)
 }
 
-fn skipped(
-    name: &str,
-    kind: &str,
-    (first, last): (u64, u64),
-    (reason, write): (String, &Write<'_>),
-) -> Skipped {
+/// A note of this kind, made in this transaction, with nothing else in it yet.
+fn blank(write: &Write<'_>, name: &str, kind: &str) -> Skipped {
     Skipped {
         name: name.to_owned(),
         kind: kind.to_owned(),
-        first,
-        last,
+        first: 0,
+        last: 0,
         event: None,
         key: None,
-        reason,
+        reason: String::new(),
         at: moment(write.now()),
         by: String::new(),
     }

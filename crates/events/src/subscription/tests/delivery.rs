@@ -71,10 +71,10 @@ async fn a_second_copy_at_another_offset_changes_nothing() {
         event: stamped("order", "a", number),
     };
     let handler = bench.orders.clone();
-    let plan = Plan { name: "p".to_owned(), handler, retry: RETRY, fault: None };
+    let dispatcher = Dispatcher { name: "p".to_owned(), handler, retry: RETRY, fault: None };
     let work = bench.database.write::<_, Error>(move |write| {
         let events = [copy(1, 1), copy(2, 2), copy(1, 3), copy(2, 4), copy(3, 5)];
-        plan.deliver(write, Offset(0), &events).map(|delivered| delivered.position)
+        dispatcher.deliver(write, Offset(0), &events).map(|delivered| delivered.position)
     });
     assert_eq!(work.await.unwrap(), Offset(5));
     assert_eq!(bench.of_key("a"), [1, 2, 3]);
