@@ -12,6 +12,7 @@ mod signer;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -218,6 +219,11 @@ impl Verifier {
 }
 
 impl Principal {
+    /// How long the token is good for, from when it was made.
+    pub fn life(&self) -> Duration {
+        Duration::try_from(self.expires.duration_since(self.issued)).unwrap_or_default()
+    }
+
     /// When the last token of its sign-in ends, if the sign-in is ended at `now`: each lives as long.
     pub fn family_ends(&self, now: Timestamp) -> Timestamp {
         let life = self.expires.duration_since(self.issued);

@@ -25,9 +25,10 @@ use crate::hygiene::Hygiene;
 use crate::meters::Meters;
 use crate::plan::{Endpoint, Plan, Upstream};
 use crate::proxy::{self, Core, Route};
+use crate::seal::{SEAL_KEY_BYTES, Seal};
 use crate::server::{Face, Server};
 use crate::session::sign_out;
-use crate::shared::Shared;
+use crate::shared::{self, Shared};
 use crate::streams::Streams;
 
 /// What a gateway works with.
@@ -36,8 +37,8 @@ pub struct Components {
     pub views: Views,
     /// Who verifies tokens.
     pub verifier: Verifier,
-    /// What remembers ended sign-ins; needed where browsers sign in ([`Plan::has_session`]).
-    pub sessions: Option<Memory>,
+    /// What ends browsers' sign-ins; needed where they sign in ([`Plan::has_session`]).
+    pub sessions: Option<Sessions>,
     /// What the names of its cookies end in: letters and digits that no other gateway of this host
     /// has.
     pub identity: String,
@@ -49,6 +50,15 @@ pub struct Components {
     pub metrics: Metrics,
     /// What its listeners stop by; streams end by it too.
     pub stop: Stop,
+}
+
+/// What browsers' sign-ins are ended with.
+pub struct Sessions {
+    /// What remembers those that have ended.
+    pub memory: Memory,
+    /// What refresh cookies are sealed with; with another key they are good for renewals alone, and
+    /// signing out by one waits for the sign-in service.
+    pub key: [u8; SEAL_KEY_BYTES],
 }
 
 /// A gateway; clones are handles.
@@ -96,7 +106,9 @@ impl Gateway {
             broker: components.broker,
             app: components.app,
             jar,
-            sessions: components.sessions,
+            sessions: components
+                .sessions
+                .map(|it| shared::Sessions { memory: it.memory, seal: Seal::new(it.key) }),
             streams,
             stop: components.stop,
             upstreams,
@@ -133,7 +145,7 @@ impl Gateway {
         json!({ "routes": routes, "upstreams": upstreams.collect::<Map<_, _>>() })
     }
 
-    /// Tells the sign-in service of sign-outs that it has not heard of, until the stop; to be run on
+    /// Notifies the sign-in service of sign-outs that it has not heard of, until the stop; to be run on
     /// one core.
     pub async fn settle(self, stop: Stop) {
         let Some(session) = &self.shared.plan.session else { return };

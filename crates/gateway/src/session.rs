@@ -3,13 +3,15 @@
 //! The gateway knows no password and keeps no session: it asks the token endpoint as any client
 //! would. What it adds is that no script sees a token, that no other site's page can sign anybody
 //! in or out, and that a sign-in that was ended opens nothing here any more, whatever becomes of the
-//! service that gave it (see [`sign_out`]).
+//! service that gave it (see [`sign_out`]). Whose a refresh token is, it writes beside it ([`seal`](crate::seal)).
 
 mod endpoint;
 pub(crate) mod sign_out;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use chassis::chance;
 use chassis::clock;
 use chassis::http::fields::Form;
 use chassis::http::{Inbound, Problem, Response, Trace, empty, whole};
@@ -24,6 +26,7 @@ use crate::cookies::Cookies;
 use crate::origin;
 use crate::plan::Session;
 use crate::proxy::Core;
+use crate::seal::{Family, Refresh};
 use crate::shared::Shared;
 use endpoint::Endpoint;
 
@@ -35,6 +38,8 @@ const FORM_BYTES_MAX: usize = 8 * 1024;
 const TOKEN_PATH: &str = "/oauth/token";
 /// When it is worth coming back to a memory of ended sign-ins that was full.
 const FULL_RETRY_SECONDS: u64 = 60;
+/// Random bytes of a sign-in's id, where its tokens name none that we can read.
+const FAMILY_BYTES: usize = 16;
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 /// The fields of a rate limit that a refusal of the token endpoint keeps.
 const RATE_LIMIT: [HeaderName; 2] =
@@ -90,44 +95,78 @@ impl Ask<'_> {
         let (Some(username), Some(password)) = (form.get("username"), form.get("password")) else {
             return Err(incomplete(&form));
         };
-        if self.shared.verifier.ended().is_full(clock::wall()) {
+        if self.is_full()? {
             let full = Problem::unavailable("connection_limit_reached", FULL_RETRY_SECONDS);
             return Err(full.detail("too many sign-ins have ended of late"));
         }
         let pairs = [("grant_type", "password"), ("username", username), ("password", password)];
         match self.token(&pairs).await? {
-            Answer::Granted(granted) => signed_in(self.cookies, &granted),
+            Answer::Granted(granted) => self.signed_in(&granted, &self.family_of(&granted, None)),
             Answer::Refused(status, word) => Err(refused(status, word)),
         }
     }
 
     async fn renew(&self) -> Result<Response, Problem> {
-        let Some(refresh) = self.cookies.refresh(&self.parts.headers) else {
-            return Err(Problem::unauthorized());
-        };
-        let owed = self.shared.sessions().is_owed(refresh);
-        if owed.map_err(|_| Problem::storage_unavailable())? {
+        let Some(refresh) = self.refresh() else { return Err(Problem::unauthorized()) };
+        if self.is_over(refresh.token, refresh.family.as_ref())? {
             return Ok(self.over());
         }
-        let pairs = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        let pairs = [("grant_type", "refresh_token"), ("refresh_token", refresh.token)];
         match self.token(&pairs).await? {
-            // It ended here, and who gave it has not heard yet.
-            Answer::Granted(granted) if self.is_ended(&granted.access_token) => Ok(self.over()),
-            Answer::Granted(granted) => signed_in(self.cookies, &granted),
+            Answer::Granted(granted) => {
+                let family = self.family_of(&granted, refresh.family);
+                // It may have ended here meanwhile, and who gave it need not have heard.
+                if self.is_over(refresh.token, Some(&family))? {
+                    return Ok(self.over());
+                }
+                self.signed_in(&granted, &family)
+            }
             Answer::Refused(_, word) if word == INVALID_GRANT => Ok(self.over()),
             Answer::Refused(status, word) => Err(refused(status, word)),
         }
+    }
+
+    /// The refresh token that the request brings, and what our seal says of it.
+    fn refresh(&self) -> Option<Refresh<'_>> {
+        self.cookies.refresh(&self.parts.headers).map(|cookie| self.shared.seal().open(cookie))
+    }
+
+    /// Whether one more sign-in could not be ended within the limits.
+    fn is_full(&self) -> Result<bool, Problem> {
+        let debts = self.shared.sessions().is_full().map_err(|_| Problem::storage_unavailable())?;
+        Ok(debts || self.shared.verifier.ended().is_full(clock::wall()))
+    }
+
+    /// Whether the sign-in of a refresh token has ended here.
+    fn is_over(&self, token: &str, family: Option<&Family>) -> Result<bool, Problem> {
+        let id = family.map(|family| family.id.as_str());
+        if id.is_some_and(|id| self.shared.verifier.ended().contains(id)) {
+            return Ok(true);
+        }
+        let owed = self.shared.sessions().is_owed(token, id);
+        owed.map_err(|_| Problem::storage_unavailable())
+    }
+
+    /// Whose the tokens are: what the access token says, else the sign-in that was renewed, else a
+    /// new one.
+    fn family_of(&self, granted: &Granted, renewed: Option<Family>) -> Family {
+        if let Ok(principal) = self.shared.verifier.inspect(&granted.access_token) {
+            return Family { id: principal.session.clone(), life: principal.life() };
+        }
+        let life = Duration::from_secs(granted.expires_in);
+        let id = renewed.map_or_else(|| chance::token(FAMILY_BYTES), |family| family.id);
+        Family { id, life }
+    }
+
+    /// The cookies of a sign-in.
+    fn signed_in(&self, granted: &Granted, family: &Family) -> Result<Response, Problem> {
+        signed_in(self.cookies, granted, |token| self.shared.seal().close(token, family))
     }
 
     /// The refusal of who comes with a sign-in that is over, which takes its cookies back.
     fn over(&self) -> Response {
         let refusal = Problem::unauthorized().detail("this sign-in has ended");
         cleared(self.cookies, refusal.into_response(&Trace::take(&self.parts.headers)))
-    }
-
-    fn is_ended(&self, token: &str) -> bool {
-        let verifier = &self.shared.verifier;
-        verifier.inspect(token).is_ok_and(|it| verifier.ended().contains(&it.session))
     }
 
     /// Asks the token endpoint for tokens.
@@ -159,9 +198,17 @@ fn word_of(text: &[u8]) -> String {
     body["error"].as_str().unwrap_or_default().to_owned()
 }
 
-fn signed_in(cookies: &Cookies, granted: &Granted) -> Result<Response, Problem> {
+fn signed_in(
+    cookies: &Cookies,
+    granted: &Granted,
+    sealed: impl Fn(&str) -> String,
+) -> Result<Response, Problem> {
     let session = cookies.carry_session(&granted.access_token, granted.expires_in);
-    let refresh = granted.refresh_token.as_deref().and_then(|token| cookies.carry_refresh(token));
+    // Without our seal where there is no room for it: better than no way to go on.
+    let carry = |token: &str| {
+        cookies.carry_refresh(&sealed(token)).or_else(|| cookies.carry_refresh(token))
+    };
+    let refresh = granted.refresh_token.as_deref().and_then(carry);
     let mut response = quiet(empty(StatusCode::NO_CONTENT));
     for cookie in [Some(session.ok_or_else(nonsense)?), refresh].into_iter().flatten() {
         response.headers_mut().append(SET_COOKIE, cookie);
@@ -240,10 +287,19 @@ mod tests {
             refresh_token: refresh.map(str::to_owned),
         };
         let jar = Jar::new("x", false);
-        let signed_in = |granted: &Granted| super::signed_in(jar.of(false), granted);
+        let signed_in = |granted: &Granted| {
+            super::signed_in(jar.of(false), granted, |token| format!("{token}.sealed"))
+        };
         let response = signed_in(&granted("a.b.c", Some("r"))).expect("cookies");
         assert_eq!(response.status(), 204);
-        assert_eq!(response.headers().get_all(SET_COOKIE).iter().count(), 2);
+        let cookies = |response: &Response, text: &str| {
+            let cookies = response.headers().get_all(SET_COOKIE).iter();
+            cookies.filter(|cookie| cookie.to_str().expect("text").contains(text)).count()
+        };
+        assert_eq!((cookies(&response, ""), cookies(&response, "=r.sealed;")), (2, 1));
+        let long = "r".repeat(3_800);
+        let response = signed_in(&granted("a.b.c", Some(&long))).expect("cookies");
+        assert_eq!(cookies(&response, &format!("={long};")), 1, "no room for a seal");
         let response = signed_in(&granted("a.b.c", None)).expect("a cookie");
         assert_eq!(response.headers().get_all(SET_COOKIE).iter().count(), 1);
         let refused = signed_in(&granted("a; Domain=evil.example", None)).expect_err("no token");

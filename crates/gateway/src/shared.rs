@@ -16,7 +16,14 @@ use crate::hygiene::Hygiene;
 use crate::meters::Meters;
 use crate::plan::Plan;
 use crate::proxy::{self, Route};
+use crate::seal::Seal;
 use crate::streams::Streams;
+
+/// What browsers' sign-ins are ended with.
+pub(crate) struct Sessions {
+    pub(crate) memory: Memory,
+    pub(crate) seal: Seal,
+}
 
 /// What all cores share.
 pub(crate) struct Shared {
@@ -30,7 +37,7 @@ pub(crate) struct Shared {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) app: AppFiles,
     pub(crate) jar: Jar,
-    pub(crate) sessions: Option<Memory>,
+    pub(crate) sessions: Option<Sessions>,
     pub(crate) streams: Streams,
     pub(crate) stop: Stop,
     /// What is known together of each upstream.
@@ -40,6 +47,15 @@ pub(crate) struct Shared {
 impl Shared {
     /// The memory of ended sign-ins, where browsers sign in.
     pub(crate) fn sessions(&self) -> &Memory {
+        &self.known_sessions().memory
+    }
+
+    /// What refresh cookies are sealed with, where browsers sign in.
+    pub(crate) fn seal(&self) -> &Seal {
+        &self.known_sessions().seal
+    }
+
+    fn known_sessions(&self) -> &Sessions {
         self.sessions.as_ref().expect("checked when the gateway was made")
     }
 

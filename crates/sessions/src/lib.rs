@@ -3,7 +3,7 @@
 //! ```text
 //!  account: {family away, ended, outbox SessionEnded} ─▶ log ─▶ each service: {inbox, ended}
 //!                         ▲                              └───▶ gateway: {inbox, ended}
-//!                         └─ told, again until it hears ─── gateway: {ended, owed}
+//!                         └─ notified, again until it hears ─── gateway: {ended, owed}
 //! ```
 //!
 //! A verifier's own memory ([`Ended`]) is its process'. Here are the table that outlives it
@@ -14,12 +14,13 @@
 //!
 //! It knows no user, no password and no HTTP: how a debt is paid is the caller's.
 
+mod debt;
 mod memory;
 mod on_ended;
-
 mod store;
 
 pub use chassis::identity::Ended;
-pub use memory::{Debt, Memory, OWED_FOR, OWED_MAX, TooMany};
+pub use debt::Owed;
+pub use memory::{DEBTS_MAX, Debt, Ending, Memory, OWED_FOR, OWED_MAX, Taken};
 pub use on_ended::{OnEnded, SESSION_ENDED, SessionEnded};
 pub use store::{TABLE, load, remember};

@@ -2,5 +2,8 @@
 
 mod sqlite;
 
-pub(crate) use sqlite::{OWED, count_owed, is_owed, owe, owed, pay};
+pub(crate) use sqlite::{
+    OWED, OWED_BY_SESSION, count, count_unknown, forget_unknown, give_up, is_owed, owe, owed, pay,
+    sweep,
+};
 pub use sqlite::{TABLE, load, remember};

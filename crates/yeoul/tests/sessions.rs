@@ -197,6 +197,43 @@ fn a_cookie_that_is_no_good_keeps_nobody_from_what_is_open() {
 }
 
 #[test]
+fn whose_a_refresh_cookie_is_nobody_can_make_up_and_one_without_it_goes_on() {
+    let (victim, thief) = (Browser::new(&MALL), Browser::new(&MALL));
+    let parts = |browser: &Browser| -> Vec<String> {
+        browser.refresh.1.split('.').map(str::to_owned).collect()
+    };
+    let (theirs, own) = (parts(&victim), parts(&thief));
+    assert_eq!(theirs.len(), 3, "token, sign-in, seal");
+    // The victim's sign-in beside another token, under either seal and under none.
+    let forged = [
+        format!("{}.{}.{}", own[0], theirs[1], theirs[2]),
+        format!("{}.{}.{}", own[0], theirs[1], own[2]),
+        format!("junk.{}.{}", theirs[1], theirs[2]),
+        format!("junk.{}.", theirs[1]),
+        format!("junk.{}", theirs[1]),
+    ];
+    for text in &forged {
+        let cookie = format!("{}={text}", thief.refresh.0);
+        let call = MALL.call("DELETE", "/oauth/session").header("cookie", cookie);
+        call.header("origin", MALL.base("gateway")).send().expect(204);
+        assert_eq!(victim.opens(&MALL), [200; 8], "{text}");
+    }
+    victim.renewed(&MALL);
+    // As cookies were before: the token alone.
+    let old = |browser: &Browser| {
+        let refresh = (browser.refresh.0.clone(), parts(browser)[0].clone());
+        Browser { refresh, ..browser.clone() }
+    };
+    let renewed = old(&Browser::new(&MALL)).renewed(&MALL);
+    assert_eq!(parts(&renewed).len(), 3, "from now on with its sign-in");
+    let alone = old(&renewed);
+    let cookie = format!("{}={}", alone.refresh.0, alone.refresh.1);
+    let call = MALL.call("DELETE", "/oauth/session").header("cookie", cookie);
+    call.header("origin", MALL.base("gateway")).send().expect(204);
+    renewed.is_dead(&MALL);
+}
+
+#[test]
 fn what_was_signed_out_stays_so_through_a_restart_and_a_kill() {
     let Some(mall) = Mall::owned(&[]) else { return };
     let (first, stays) = (Browser::new(&mall), Browser::new(&mall));
@@ -226,6 +263,7 @@ fn a_sign_out_while_account_is_away_holds_at_once_and_is_told_by_itself() {
         browser.is_dead(mall);
     };
     let (one, two, three) = (Browser::new(&mall), Browser::new(&mall), Browser::new(&mall));
+    let (four, stays) = (Browser::new(&mall), Browser::new(&mall));
     let renewed = one.renewed(&mall);
     switch(&mall, "stop");
     one.signs_out(&mall);
@@ -244,12 +282,29 @@ fn a_sign_out_while_account_is_away_holds_at_once_and_is_told_by_itself() {
     // The same, and the process dies before account is back.
     switch(&mall, "stop");
     two.signs_out(&mall);
-    // A browser whose access token has gone names its family by the refresh token alone.
-    let alone = format!("{}={}", three.refresh.0, three.refresh.1);
-    let call = mall.call("DELETE", "/oauth/session").header("cookie", &alone);
-    call.header("origin", mall.base("gateway")).send().expect(204);
+    // A browser whose access token has gone, or is no good any more, names its family by the refresh
+    // token alone.
+    let alone = |browser: &Browser| format!("{}={}", browser.refresh.0, browser.refresh.1);
+    for (browser, brings) in
+        [(&three, alone(&three)), (&four, format!("{}; {}=junk", alone(&four), four.session.0))]
+    {
+        let path = format!("/mypages/{}/events", browser.user);
+        let cookies = browser.cookies();
+        let mut stream = Stream::open(mall.base("gateway"), &path, &[("Cookie", &cookies)]);
+        assert_eq!((stream.status, orders(&mall, browser)), (200, 200));
+        let call = mall.call("DELETE", "/oauth/session").header("cookie", &brings);
+        call.header("origin", mall.base("gateway")).send().expect(204);
+        assert!(stream.ends_within(SOON), "a stream goes on");
+        assert_eq!(orders(&mall, browser), 401, "ended at the gateway, though account is away");
+        assert_eq!(browser.ask(&mall, "PUT").send().status, 401, "known without asking");
+    }
+    assert_eq!(orders(&mall, &stays), 200);
     let mall = Mall::on(mall.kill(), &["--faults"]);
-    assert_eq!(two.opens(&mall), [401; 8]);
+    for browser in [&two, &three, &four] {
+        assert_eq!(browser.opens(&mall), [401; 8]);
+    }
+    stays.renewed(&mall);
+    told(&mall, &four);
     told(&mall, &two);
     told(&mall, &three);
 }

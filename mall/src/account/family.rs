@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use sessions::{SESSION_ENDED, SessionEnded};
 
 use super::issuer::ACCESS_LIFE;
-use super::refresh::{ChainKey, Kept, REFRESH_LIFE, Use, digest, judge, successor};
+use super::refresh::{ChainKey, Kept, REFRESH_LIFE, Use, bare, digest, judge, successor};
 use super::store::{self, families};
 use super::user::User;
 
@@ -67,6 +67,7 @@ pub(super) fn renew(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<Renewed, Error> {
+    let token = bare(token);
     let Some(kept) = families::find(write.sql(), &digest(token))? else {
         return Ok(Renewed::Refused);
     };

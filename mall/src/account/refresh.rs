@@ -56,6 +56,12 @@ pub(super) fn judge(kept: &Kept, now: Timestamp) -> Use {
     }
 }
 
+/// The token itself, of what was presented as one: a gateway writes beside it, behind a dot, whose it
+/// is, and that says nothing here. Our own have no dot in them.
+pub(super) fn bare(presented: &str) -> &str {
+    presented.split('.').next().unwrap_or_default()
+}
+
 /// The token that follows `token`.
 pub(super) fn successor(key: &ChainKey, token: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length is a key");

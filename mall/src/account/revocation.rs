@@ -47,7 +47,7 @@ fn session_of(
     verifier: &Verifier,
     now: Timestamp,
 ) -> Result<Option<String>, events::Error> {
-    if let Some(kept) = families::find(write.sql(), &refresh::digest(token))? {
+    if let Some(kept) = families::find(write.sql(), &refresh::digest(refresh::bare(token)))? {
         return Ok(Some(kept.session));
     }
     let Ok(principal) = verifier.inspect(token) else { return Ok(None) };

@@ -1,5 +1,6 @@
 //! Accounts: sign-up, the three grants, and what a restart leaves.
 
+use chassis::identity::ENDED_MAX;
 use mall::Name;
 use serde_json::{Value, json};
 
@@ -155,6 +156,55 @@ fn a_revocation_ends_every_token_of_the_sign_in_everywhere_and_survives_a_restar
         assert!(!refused(&mall, name, path, &text(&stays, "access_token")), "{name} {path}");
     }
     renew(&mall, &text(&stays, "refresh_token")).is(200);
+}
+
+#[test]
+fn a_full_memory_of_ended_sign_ins_takes_no_new_one_and_every_sign_out() {
+    let mall = Mall::start();
+    let first = token(&mall, SIGN_IN).is(200);
+    let (now, hour) = (chassis::clock::wall(), std::time::Duration::from_secs(3600));
+    let fill = |more: std::ops::Range<usize>| {
+        more.for_each(|number| mall.ended.end(&number.to_string(), now + hour, now));
+    };
+    fill(1..ENDED_MAX);
+    token(&mall, SIGN_IN).is(200);
+    fill(0..1);
+    let client = || {
+        let ask = mall.ask(Name::Account, "POST", "/oauth/token");
+        ask.header("authorization", BASIC).form("grant_type=client_credentials").send()
+    };
+    for refused in [token(&mall, SIGN_IN), client()] {
+        let refused = refused.is(503);
+        assert_eq!(refused.body, json!({"error": "temporarily_unavailable"}));
+        let seconds: u64 = refused.header("retry-after").parse().expect("whole seconds");
+        assert!((1..=3600).contains(&seconds), "{seconds}");
+        assert_eq!(refused.header("proxy-status"), "yeoul; error=connection_limit_reached");
+    }
+    // Who is signed in stays so, and can end it.
+    me(&mall, &first.body["access_token"]).is(200);
+    let refresh = first.body["refresh_token"].as_str().expect("a token");
+    let renew = format!("grant_type=refresh_token&refresh_token={refresh}");
+    let renewed = token(&mall, &renew).is(200);
+    let form = format!("token={refresh}");
+    mall.ask(Name::Account, "POST", "/oauth/revoke").form(&form).send().is(200);
+    me(&mall, &renewed.body["access_token"]).is(401);
+}
+
+#[test]
+fn a_refresh_token_may_come_with_what_a_gateway_wrote_beside_it() {
+    let mall = Mall::start();
+    let first = token(&mall, SIGN_IN).is(200);
+    let refresh = first.body["refresh_token"].as_str().expect("a token");
+    assert!(!refresh.contains('.'));
+    let renew =
+        |text: &str| token(&mall, &format!("grant_type=refresh_token&refresh_token={text}"));
+    let second = renew(&format!("{refresh}.sign-in.seal")).is(200);
+    let third = renew(refresh).is(200);
+    assert_eq!(second.body["refresh_token"], third.body["refresh_token"], "the same token");
+    renew(".sign-in.seal").is(400);
+    let form = format!("token={refresh}.sign-in.seal");
+    mall.ask(Name::Account, "POST", "/oauth/revoke").form(&form).send().is(200);
+    me(&mall, &third.body["access_token"]).is(401);
 }
 
 #[test]

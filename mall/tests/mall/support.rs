@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use chassis::cores::Cores;
 use chassis::http::{Listener, Stop};
-use chassis::identity::{Role, Signer, Verifier};
+use chassis::identity::{Ended, Role, Signer, Verifier};
 use events::{Broker, Control, Database, Event, Log, Offset, Retry, Topic};
 use jiff::Timestamp;
 use mall::endpoint::{Listen, serving};
@@ -34,6 +34,8 @@ pub(crate) struct Mall {
     pub(crate) log: Arc<Log>,
     pub(crate) controls: Vec<Control>,
     pub(crate) runtime: Runtime,
+    /// What every verifier of it remembers of ended sign-ins.
+    pub(crate) ended: Ended,
     endpoints: BTreeMap<Name, Endpoint>,
     signer: Arc<Signer>,
     databases: Vec<(Name, Database)>,
@@ -176,6 +178,7 @@ impl Mall {
             (name, Endpoint::start_on(name, listener, pause, listen).expect("it serves"))
         });
         let mall = Mall {
+            ended: components.verifier.ended().clone(),
             faults: components.faults,
             log,
             controls,

@@ -1,46 +1,66 @@
-//! Signing out: ended here at once and for good, and told to the token endpoint, now or later.
+//! Signing out: ended here at once and for good, and the token endpoint notified, now or later.
 //!
-//! 1. The sign-in of the access token, expired or not, is ended in the gateway's memory, and what is
-//!    owed for it noted, in one transaction. Without an access token that we know, the refresh token
-//!    alone is owed: its giver knows what it belongs to.
-//! 2. The token endpoint is told (RFC 7009), within [`TOLD_WITHIN`].
-//! 3. Where it did not hear, [`settle`] tells it until it does: after its return, after our restart.
-//!    Until then what it gives for a token that is owed opens nothing here.
+//! 1. What the request names is ended in the gateway's memory, and what is owed for it noted, in one
+//!    transaction: the sign-in of the access token, expired or not, and the one that our seal names
+//!    beside the refresh token. A refresh token without a seal alone is owed: its giver knows what it
+//!    belongs to.
+//! 2. The token endpoint is notified (RFC 7009), within [`NOTIFIED_WITHIN`].
+//! 3. Where it did not hear, [`settle`] notifies it until it does: after its return, after our restart.
+//!    Until then what it gives for a sign-in that is owed opens nothing here; and where it takes no
+//!    token back at all, for as long as a browser keeps one.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::clock;
 use chassis::http::{Problem, Response, Stop, empty};
-use chassis::identity::bearer;
+use chassis::identity::{Principal, bearer};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use sessions::Memory;
+use jiff::Timestamp;
+use sessions::{Ending, Memory, Owed, Taken};
 use tracing::{info, warn};
 
 use super::endpoint::Endpoint;
 use super::{Ask, CLEAR_SITE_DATA, cleared};
 use crate::plan::Session;
 use crate::proxy::Core;
+use crate::seal::{Family, Refresh};
 use crate::shared::Shared;
 
 /// Where a token is taken back (RFC 7009).
 const REVOKE_PATH: &str = "/oauth/revoke";
 /// How long a sign-out waits for the token endpoint to hear of it.
-pub(crate) const TOLD_WITHIN: Duration = Duration::from_secs(1);
-/// How often it is tried to be told again.
-const TOLD_EVERY: Duration = Duration::from_millis(250);
+pub(crate) const NOTIFIED_WITHIN: Duration = Duration::from_secs(1);
+/// How often it is notified again.
+const NOTIFIED_EVERY: Duration = Duration::from_millis(250);
 /// Debts read at once.
 const DEBTS_AT_ONCE: usize = 100;
 /// When a sign-out that there was no room to note is worth repeating.
 const RETRY_SECONDS: u64 = 5;
 
-/// A telling; where it is not finished, also because its client left, the debts are looked for.
-struct Telling<'m> {
+/// What a sign-out names.
+#[derive(Default)]
+struct Named {
+    endings: Vec<Ending>,
+    owed: Vec<Owed>,
+    /// A refresh token whose sign-in nobody here knows.
+    unknown: Option<String>,
+}
+
+/// An access token, and whose it is or was.
+struct Access<'t> {
+    token: &'t str,
+    principal: Arc<Principal>,
+}
+
+/// A notice; where it is not finished, also because its client left, the debts are looked for.
+struct Notice<'m> {
     memory: &'m Memory,
     finished: bool,
 }
 
-impl Drop for Telling<'_> {
+impl Drop for Notice<'_> {
     fn drop(&mut self) {
         if !self.finished {
             self.memory.poke();
@@ -51,58 +71,95 @@ impl Drop for Telling<'_> {
 impl Ask<'_> {
     pub(super) async fn sign_out(&self) -> Result<Response, Problem> {
         let owed = self.end().await?;
-        let mut telling = Telling { memory: self.shared.sessions(), finished: false };
-        telling.finished = self.tell(&owed).await;
+        let mut notice = Notice { memory: self.shared.sessions(), finished: false };
+        notice.finished = self.notify(&owed).await;
         let mut response = cleared(self.cookies, empty(StatusCode::NO_CONTENT));
         let cache = HeaderValue::from_static("\"cache\"");
         response.headers_mut().insert(CLEAR_SITE_DATA, cache);
         Ok(response)
     }
 
-    /// Ends what the request names, here; whom the token endpoint has to hear of.
+    /// Ends what the request names, here; which tokens the token endpoint has to hear of.
     async fn end(&self) -> Result<Vec<String>, Problem> {
-        let (headers, now) = (&self.parts.headers, clock::wall());
-        let (verifier, memory) = (&self.shared.verifier, self.shared.sessions());
-        let access = bearer(headers).or_else(|| self.cookies.session(headers));
-        let refresh = self.cookies.refresh(headers).map(str::to_owned);
-        let known = access.and_then(|token| Some((token, verifier.inspect(token).ok()?)));
+        let memory = self.shared.sessions();
+        let Named { endings, owed, unknown } = self.named();
         let stored = |error: events::Error| {
             warn!(%error, "a sign-out could not be stored");
             Problem::storage_unavailable()
         };
-        if let Some((token, principal)) = known
-            && !verifier.ended().contains(&principal.session)
-        {
-            let owed: Vec<String> = refresh.into_iter().chain([token.to_owned()]).collect();
-            let (session, until) = (&principal.session, principal.family_ends(now));
-            memory.end(session, until, owed.clone()).await.map_err(stored)?;
-            return Ok(owed);
+        let mut tokens: Vec<String> = owed.iter().map(|owed| owed.token.clone()).collect();
+        if !owed.is_empty() {
+            memory.end(endings, owed).await.map_err(stored)?;
         }
-        let Some(refresh) = refresh else { return Ok(Vec::new()) };
-        memory.owe(refresh.clone()).await.map_err(stored)?.map_err(|too_many| {
-            warn!(%too_many, "a sign-out was refused");
-            Problem::unavailable("connection_limit_reached", RETRY_SECONDS)
-        })?;
-        Ok(vec![refresh])
+        let Some(token) = unknown else { return Ok(tokens) };
+        tokens.push(token.clone());
+        match memory.owe(token).await.map_err(stored)? {
+            Taken::Noted => Ok(tokens),
+            Taken::TooMany => {
+                warn!(limit = sessions::OWED_MAX, "too many sign-outs wait: one was refused");
+                Err(Problem::unavailable("connection_limit_reached", RETRY_SECONDS))
+            }
+        }
     }
 
-    /// Tells the token endpoint of all of `owed`, in time; whether it heard.
-    async fn tell(&self, owed: &[String]) -> bool {
-        let told = async {
-            for token in owed {
+    /// Which sign-ins the request names, by either of its tokens.
+    fn named(&self) -> Named {
+        let now = clock::wall();
+        let ended = self.shared.verifier.ended();
+        let access = self.access().filter(|it| !ended.contains(&it.principal.session));
+        let mut named = Named::default();
+        if let Some(Refresh { token, family }) = self.refresh() {
+            let by_access = access.as_ref().map(|it| it.principal.session.clone());
+            let token = token.to_owned();
+            match family.as_ref().map(|family| family.id.clone()).or(by_access) {
+                None => named.unknown = Some(token),
+                session => named.owed.push(Owed { token, session, renews: true }),
+            }
+            let live = family.filter(|family| !ended.contains(&family.id));
+            named.endings.extend(live.map(|family| family.ending(now)));
+        }
+        if let Some(Access { token, principal }) = access {
+            let (session, until) = (principal.session.clone(), principal.family_ends(now));
+            named.endings.push(Ending { session: session.clone(), until });
+            let (token, session) = (token.to_owned(), Some(session));
+            named.owed.push(Owed { token, session, renews: false });
+        }
+        named
+    }
+
+    /// The access token that the request brings, if it ever was one.
+    fn access(&self) -> Option<Access<'_>> {
+        let headers = &self.parts.headers;
+        let token = bearer(headers).or_else(|| self.cookies.session(headers))?;
+        let principal = self.shared.verifier.inspect(token).ok()?;
+        Some(Access { token, principal })
+    }
+
+    /// Notifies the token endpoint of all of these, in time; whether it heard.
+    async fn notify(&self, tokens: &[String]) -> bool {
+        let notified = async {
+            for token in tokens {
                 let endpoint = self.endpoint(self.session.sign_out);
-                if !tell(&endpoint, self.shared.sessions(), token).await {
+                if !notify(&endpoint, self.shared.sessions(), token).await {
                     return false;
                 }
             }
             true
         };
-        tokio::time::timeout(TOLD_WITHIN, told).await.unwrap_or(false)
+        tokio::time::timeout(NOTIFIED_WITHIN, notified).await.unwrap_or(false)
     }
 }
 
-/// Tells of one token; whether that is settled.
-async fn tell(endpoint: &Endpoint<'_>, memory: &Memory, token: &str) -> bool {
+impl Family {
+    /// Its end at `now`: a token of it that was made at this moment lives so long.
+    fn ending(self, now: Timestamp) -> Ending {
+        let until = now.checked_add(self.life).unwrap_or(Timestamp::MAX);
+        Ending { session: self.id, until }
+    }
+}
+
+/// Notifies of one token; whether that is settled.
+async fn notify(endpoint: &Endpoint<'_>, memory: &Memory, token: &str) -> bool {
     let Ok((status, ..)) = endpoint.ask(REVOKE_PATH, &[("token", token)]).await else {
         return false;
     };
@@ -110,14 +167,15 @@ async fn tell(endpoint: &Endpoint<'_>, memory: &Memory, token: &str) -> bool {
     if status.is_server_error() || later.contains(&status) {
         return false;
     }
-    if !status.is_success() {
-        // It will not say anything else the next time.
-        warn!(%status, "the token endpoint takes no revocation; a sign-out ended here alone");
+    if status.is_success() {
+        return memory.pay(token).await.is_ok();
     }
-    memory.pay(token).await.is_ok()
+    // It will not say anything else the next time.
+    warn!(%status, "the token endpoint takes no revocation; a sign-out ended here alone");
+    memory.give_up(token).await.is_ok()
 }
 
-/// Tells the token endpoint of what is owed, until the stop; runs on one core.
+/// Notifies the token endpoint of what is owed, until the stop; runs on one core.
 pub(crate) async fn settle(shared: &Shared, session: &Session, core: Core, stop: Stop) {
     let memory = shared.sessions();
     loop {
@@ -125,7 +183,7 @@ pub(crate) async fn settle(shared: &Shared, session: &Session, core: Core, stop:
         tokio::select! {
             () = stop.stopped() => return,
             () = memory.grew() => {}
-            () = tokio::time::sleep(TOLD_EVERY), if !all => {}
+            () = tokio::time::sleep(NOTIFIED_EVERY), if !all => {}
         }
     }
 }
@@ -148,7 +206,7 @@ async fn pay_all(shared: &Shared, session: &Session, core: &Core) -> bool {
         let Some(last) = debts.last() else { return true };
         after = last.number;
         for debt in &debts {
-            if !tell(&endpoint, memory, &debt.token).await {
+            if !notify(&endpoint, memory, &debt.token).await {
                 return false;
             }
             info!("the token endpoint has heard of a sign-out");

@@ -119,14 +119,12 @@ fn a_sign_in_becomes_cookies_that_open_what_the_token_opens() {
     let token = world.token("a@b");
     let answer = signs_in(&world, &token, "right", &[]);
     assert_eq!((answer.status, answer.body.as_str()), (204, ""));
-    assert_eq!(
-        answer.all("set-cookie"),
-        [
-            format!("yeoul_session_x={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age=900"),
-            "yeoul_refresh_x=good; HttpOnly; SameSite=Strict; Path=/oauth/session; Max-Age=1209600"
-                .to_owned(),
-        ]
-    );
+    let [session, refresh] = answer.all("set-cookie")[..] else { panic!("{answer:?}") };
+    let expected = format!("yeoul_session_x={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age=900");
+    assert_eq!(session, expected);
+    let (sealed, rest) = refresh.split_once(';').expect("attributes");
+    assert_eq!(rest, " HttpOnly; SameSite=Strict; Path=/oauth/session; Max-Age=1209600");
+    assert!(sealed.starts_with("yeoul_refresh_x=good.") && sealed.matches('.').count() == 2);
     let cookies = pairs(&answer);
     assert_eq!(get(world.address, "/orders", &[("cookie", &cookies)]).status, 200);
     let seen = world.service.seen().pop().expect("a call");
@@ -358,6 +356,42 @@ fn the_token_endpoint_hears_of_a_sign_out_at_once_or_when_it_can() {
     let alone = [("cookie", "yeoul_refresh_x=alone")];
     assert_eq!(send(world.address, "DELETE", "/oauth/session", &alone, "").status, 204);
     assert_eq!(told().last().map(String::as_str), Some("token=alone"));
+}
+
+#[test]
+fn signing_out_by_the_refresh_cookie_alone_ends_the_family_whatever_its_giver_does() {
+    // Whoever never answers is asked again once this time is over.
+    let session = "upstream: service, guard: { timeout: 500ms }";
+    let settings = crate::support::USUAL.replace("upstream: service", session);
+    for status in [200, 400, 503, 0] {
+        let world = World::with(&settings);
+        world.place(1, "a@b");
+        world.service.answers_revocations_with(status);
+        let (token, other) = (world.token("a@b"), world.token("a@b"));
+        let cookies = pairs(&signs_in(&world, &token, "right", &[]));
+        let mine = cookies.split("; ").nth(1).expect("a refresh cookie");
+        let session = format!("yeoul_session_x={token}");
+        let mut stream =
+            Stream::open(world.address, "/mypages/a@b/events", &[("cookie", &session)]);
+        assert_eq!(stream.next().expect("the page").event, "reset");
+        let ask = |method: &str, cookie: &str| {
+            send(world.address, method, "/oauth/session", &[("cookie", cookie)], "").status
+        };
+        assert_eq!(ask("DELETE", mine), 204, "{status}");
+        assert_eq!(stream.next(), None, "{status}");
+        let orders = |token: &str| {
+            get(world.address, "/orders", &[("authorization", &bearer(token))]).status
+        };
+        assert_eq!((orders(&token), orders(&other)), (401, 200), "{status}");
+        assert_eq!(ask("PUT", mine), 401, "{status}");
+        let told = world.service.seen().into_iter().rev();
+        let told = told.filter(|seen| seen.target == "/oauth/revoke").map(|seen| seen.body).next();
+        assert_eq!(told.as_deref(), Some("token=good"), "{status}: what its giver knows");
+        world.service.answers_revocations_with(200);
+        eventually("nothing is owed", || {
+            world.memory.debts(0, 1).expect("read").is_empty().then_some(())
+        });
+    }
 }
 
 #[test]

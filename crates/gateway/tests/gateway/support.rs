@@ -31,6 +31,9 @@ mod service;
 /// Ended sign-ins that are remembered before new ones are refused.
 pub(crate) const ENDED_MAX: usize = 3;
 
+/// What refresh cookies are sealed with.
+const SEAL_KEY: [u8; gateway::SEAL_KEY_BYTES] = [7; gateway::SEAL_KEY_BYTES];
+
 /// How long anything may take that is expected to happen.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
@@ -163,7 +166,7 @@ impl World {
         let components = Components {
             views: views.clone(),
             verifier,
-            sessions: Some(memory.clone()),
+            sessions: Some(gateway::Sessions { memory: memory.clone(), key: SEAL_KEY }),
             identity: "x".to_owned(),
             broker: log.clone(),
             app,

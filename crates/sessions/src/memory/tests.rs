@@ -22,6 +22,10 @@ impl Hand {
         Arc::new(move || at(second.load(Ordering::SeqCst)))
     }
 
+    fn now(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
     fn set(&self, second: i64) {
         self.0.store(second, Ordering::SeqCst);
     }
@@ -41,6 +45,22 @@ fn open(folder: &Path, hand: &Hand) -> (Memory, Ended) {
     (Memory::open(folder, &ended, hand.clock()).expect("it opens"), ended)
 }
 
+fn ending(session: &str, until: i64) -> Vec<Ending> {
+    vec![Ending { session: session.to_owned(), until: at(until) }]
+}
+
+fn renewing(token: &str, session: &str) -> Owed {
+    Owed { token: token.to_owned(), session: Some(session.to_owned()), renews: true }
+}
+
+fn opening(token: &str, session: &str) -> Owed {
+    Owed { renews: false, ..renewing(token, session) }
+}
+
+fn is_owed(memory: &Memory, token: &str) -> bool {
+    memory.is_owed(token, None).expect("read")
+}
+
 fn rows(memory: &Memory) -> u64 {
     let count = "SELECT count(*) FROM ended_session";
     let count = |sql: &rusqlite::Connection| Ok(sql.query_row(count, [], |row| row.get(0))?);
@@ -55,22 +75,22 @@ fn tokens(memory: &Memory) -> Vec<String> {
 fn what_ended_outlives_the_process_until_its_tokens_do() {
     let (place, hand) = (tempfile::tempdir().expect("a place"), Hand::default());
     let (memory, ended) = open(place.path(), &hand);
-    let owed = vec!["refresh".to_owned(), "access".to_owned()];
-    wait(memory.end("a", at(10), owed.clone())).expect("written");
+    let owed = vec![renewing("refresh", "a"), opening("access", "a")];
+    wait(memory.end(ending("a", 10), owed)).expect("written");
     assert!(ended.contains("a"));
     // As after kill -9: nobody closes it.
     std::mem::forget(memory);
     let (memory, ended) = open(place.path(), &hand);
     assert!(ended.contains("a"));
-    assert_eq!(tokens(&memory), owed);
-    assert!(memory.is_owed("refresh").expect("read") && !memory.is_owed("other").expect("read"));
+    assert_eq!(tokens(&memory), ["refresh", "access"]);
+    assert!(is_owed(&memory, "refresh") && !is_owed(&memory, "other"));
     wait(memory.pay("refresh")).expect("written");
     wait(memory.pay("refresh")).expect("twice is as good");
     assert_eq!(tokens(&memory), ["access"]);
     hand.set(10);
     let (_, ended) = open(place.path(), &hand);
     assert!(!ended.contains("a"), "its last token has expired");
-    wait(memory.end("b", at(20), Vec::new())).expect("written");
+    wait(memory.end(ending("b", 20), Vec::new())).expect("written");
     assert_eq!(rows(&memory), 1, "what has expired is removed");
 }
 
@@ -80,7 +100,7 @@ fn the_file_is_its_owners_alone() {
 
     let (place, hand) = (tempfile::tempdir().expect("a place"), Hand::default());
     let (memory, _) = open(place.path(), &hand);
-    wait(memory.owe("secret".to_owned())).expect("written").expect("room");
+    wait(memory.owe("secret".to_owned())).expect("written");
     for entry in std::fs::read_dir(place.path()).expect("a folder") {
         let entry = entry.expect("an entry");
         let mode = entry.metadata().expect("there").permissions().mode();
@@ -94,21 +114,77 @@ fn debts_for_unknown_tokens_are_bounded_and_those_for_known_ones_are_not() {
     let (memory, _) = open(place.path(), &hand);
     let fill = memory.database.write(|write| {
         for number in 0..OWED_MAX {
-            let token = number.to_string();
-            store::owe(write.sql(), &token, digest(&token), at(0))?;
+            let owed = Owed { token: number.to_string(), session: None, renews: true };
+            store::owe(write.sql(), &owed, digest(&owed.token), at(0))?;
         }
         Ok::<_, Error>(())
     });
     wait(fill).expect("written");
-    assert_eq!(wait(memory.owe("one more".to_owned())).expect("decided"), Err(TooMany));
-    wait(memory.end("a", at(10), vec!["known".to_owned()])).expect("written");
-    assert!(memory.is_owed("known").expect("read"));
+    let owe = |token: &str| wait(memory.owe(token.to_owned())).expect("decided");
+    assert_eq!(owe("one more"), Taken::TooMany);
+    wait(memory.end(ending("a", 10), vec![renewing("known", "a")])).expect("written");
+    assert!(is_owed(&memory, "known"));
     wait(memory.pay("0")).expect("written");
-    wait(memory.pay("1")).expect("written");
-    assert_eq!(wait(memory.owe("one more".to_owned())).expect("decided"), Ok(()));
-    let late = OWED_FOR.as_secs() + 1;
-    hand.set(late);
-    assert_eq!(wait(memory.owe("much later".to_owned())).expect("decided"), Ok(()));
+    assert_eq!((owe("one more"), owe("two more")), (Taken::Noted, Taken::TooMany));
+    // One that its giver would not take back has had its time; one of a sign-in that is known stays.
+    wait(memory.give_up("known")).expect("written");
+    assert_eq!(owe("two more"), Taken::TooMany);
+    wait(memory.give_up("1")).expect("written");
+    assert_eq!((owe("two more"), owe("three more")), (Taken::Noted, Taken::TooMany));
+    assert!(is_owed(&memory, "known") && !is_owed(&memory, "1"));
+    hand.set(OWED_FOR.as_secs() + 1);
+    assert_eq!(owe("much later"), Taken::Noted);
+}
+
+#[test]
+fn a_renewal_is_refused_by_its_token_or_by_its_sign_in_until_the_giver_has_heard() {
+    let (place, hand) = (tempfile::tempdir().expect("a place"), Hand::default());
+    let (memory, _) = open(place.path(), &hand);
+    let owed = || vec![renewing("second", "a"), opening("access", "a")];
+    let renews = |memory: &Memory, token: &str, of| !memory.is_owed(token, of).expect("read");
+    wait(memory.end(ending("a", 10), owed())).expect("written");
+    assert!(!renews(&memory, "second", None) && !renews(&memory, "first", Some("a")));
+    assert!(renews(&memory, "first", None) && renews(&memory, "first", Some("b")));
+    for token in ["second", "access"] {
+        wait(memory.pay(token)).expect("written");
+    }
+    assert!(renews(&memory, "first", Some("a")), "its giver refuses it");
+
+    // A giver that takes nothing back is not asked again, and renews nothing here all the same.
+    wait(memory.end(ending("a", 10), owed())).expect("written");
+    for token in ["second", "access"] {
+        wait(memory.give_up(token)).expect("written");
+    }
+    let kept = memory.database.read(|rows| store::count(rows, 9)).expect("read");
+    assert_eq!((tokens(&memory), kept), (Vec::new(), 1));
+    std::mem::forget(memory);
+    let (memory, _) = open(place.path(), &hand);
+    assert!(!renews(&memory, "second", None) && !renews(&memory, "first", Some("a")));
+    hand.set(OWED_FOR.as_secs() + 1);
+    wait(memory.end(ending("c", hand.now() + 1), Vec::new())).expect("written");
+    assert!(renews(&memory, "second", Some("a")), "no browser has it any more");
+}
+
+#[test]
+fn past_so_many_debts_no_sign_in_should_be_taken_and_none_is_forgotten() {
+    let (place, hand) = (tempfile::tempdir().expect("a place"), Hand::default());
+    let (memory, _) = open(place.path(), &hand);
+    assert!(!memory.is_full().expect("read"));
+    let fill = memory.database.write(|write| {
+        let mut digest = [0; 32];
+        for number in 1..DEBTS_MAX {
+            digest[..8].copy_from_slice(&number.to_be_bytes());
+            store::owe(write.sql(), &renewing("x", "s"), digest, at(0))?;
+        }
+        Ok::<_, Error>(())
+    });
+    wait(fill).expect("written");
+    memory.expect_debts();
+    assert!(!memory.is_full().expect("read"));
+    wait(memory.end(ending("a", 10), vec![renewing("last", "a")])).expect("written");
+    assert!(memory.is_full().expect("read"));
+    wait(memory.end(ending("b", 10), vec![renewing("one more", "b")])).expect("written");
+    assert!(is_owed(&memory, "last") && is_owed(&memory, "one more"));
 }
 
 #[test]

@@ -6,6 +6,8 @@ use events::{Database, Error};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use crate::debt::Owed;
+
 /// Rows removed in one transaction at most.
 const SWEPT_MAX: u64 = 100;
 
@@ -18,6 +20,12 @@ pub const TABLE: &str = "CREATE TABLE ended_session (
 pub(crate) const OWED: &str = "CREATE TABLE owed (
         number INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT NULL,
         digest BLOB NOT NULL UNIQUE, since INTEGER NOT NULL) STRICT;";
+
+/// Whose it is, whether it renews its sign-in, and whether its giver would not take it back.
+pub(crate) const OWED_BY_SESSION: &str = "ALTER TABLE owed ADD COLUMN sid TEXT;
+     ALTER TABLE owed ADD COLUMN renews INTEGER NOT NULL DEFAULT 1;
+     ALTER TABLE owed ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0;
+     CREATE INDEX owed_by_session ON owed (sid);";
 
 /// Remembers that a sign-in ended, until its last token expires; the later of two ends counts.
 /// What has expired is removed.
@@ -53,43 +61,79 @@ pub fn load(database: &Database, ended: &Ended, now: Timestamp) -> Result<(), Er
     })
 }
 
-/// Notes that `token` has still to be told of; twice is as good.
+/// Notes that a token is owed; twice is as good.
 pub(crate) fn owe(
     connection: &Connection,
-    token: &str,
+    owed: &Owed,
     digest: [u8; 32],
     now: Timestamp,
 ) -> Result<(), Error> {
-    let insert = "INSERT OR IGNORE INTO owed (token, digest, since) VALUES (?1, ?2, ?3)";
-    connection.prepare_cached(insert)?.execute(params![token, digest, now.as_second()])?;
+    let insert = "INSERT OR IGNORE INTO owed (token, digest, since, sid, renews)
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    let row = params![owed.token, digest, now.as_second(), owed.session, owed.renews];
+    connection.prepare_cached(insert)?.execute(row)?;
     Ok(())
 }
 
-/// Removes debts of before `since`, and says how many are left.
-pub(crate) fn count_owed(connection: &Connection, since: Timestamp) -> Result<u64, Error> {
+/// Removes debts of before `since`.
+pub(crate) fn sweep(connection: &Connection, since: Timestamp) -> Result<(), Error> {
     let sweep = "DELETE FROM owed WHERE number IN
         (SELECT number FROM owed WHERE since < ?1 ORDER BY number LIMIT ?2)";
     connection.prepare_cached(sweep)?.execute(params![since.as_second(), SWEPT_MAX])?;
-    let count = "SELECT count(*) FROM owed";
+    Ok(())
+}
+
+/// How many debts there are, counted up to `limit`.
+pub(crate) fn count(connection: &Connection, limit: u64) -> Result<u64, Error> {
+    let count = "SELECT count(*) FROM (SELECT 1 FROM owed LIMIT ?1)";
+    Ok(connection.prepare_cached(count)?.query_row([limit], |row| row.get(0))?)
+}
+
+/// How many of them nobody here knows the sign-in of.
+pub(crate) fn count_unknown(connection: &Connection) -> Result<u64, Error> {
+    let count = "SELECT count(*) FROM owed WHERE sid IS NULL";
     Ok(connection.prepare_cached(count)?.query_row([], |row| row.get(0))?)
 }
 
-/// The oldest debts after `after`: number and token.
+/// Removes the oldest of those that its giver would not take back; whether there was one.
+pub(crate) fn forget_unknown(connection: &Connection) -> Result<bool, Error> {
+    let remove = "DELETE FROM owed WHERE number =
+        (SELECT min(number) FROM owed WHERE sid IS NULL AND given_up = 1)";
+    Ok(connection.prepare_cached(remove)?.execute([])? > 0)
+}
+
+/// The oldest debts after `after` that somebody has still to hear of: number and token.
 pub(crate) fn owed(
     connection: &Connection,
     after: i64,
     limit: usize,
 ) -> Result<Vec<(i64, String)>, Error> {
-    let select = "SELECT number, token FROM owed WHERE number > ?1 ORDER BY number LIMIT ?2";
+    let select = "SELECT number, token FROM owed WHERE number > ?1 AND given_up = 0
+        ORDER BY number LIMIT ?2";
     let mut select = connection.prepare_cached(select)?;
     let rows = select.query_map(params![after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether a token has still to be told of.
-pub(crate) fn is_owed(connection: &Connection, digest: [u8; 32]) -> Result<bool, Error> {
-    let select = "SELECT count(*) > 0 FROM owed WHERE digest = ?1";
-    Ok(connection.prepare_cached(select)?.query_row([digest], |row| row.get(0))?)
+/// Whether a token is owed, or one that renews the same sign-in.
+pub(crate) fn is_owed(
+    connection: &Connection,
+    digest: [u8; 32],
+    session: Option<&str>,
+) -> Result<bool, Error> {
+    let select = "SELECT EXISTS (SELECT 1 FROM owed WHERE digest = ?1)
+        OR EXISTS (SELECT 1 FROM owed WHERE sid = ?2 AND renews = 1)";
+    let row = params![digest, session];
+    Ok(connection.prepare_cached(select)?.query_row(row, |row| row.get(0))?)
+}
+
+/// Keeps of a debt what has to be refused here from now on, if anything.
+pub(crate) fn give_up(connection: &Connection, digest: [u8; 32]) -> Result<(), Error> {
+    let keep = "UPDATE owed SET given_up = 1 WHERE digest = ?1 AND renews = 1";
+    if connection.prepare_cached(keep)?.execute([digest])? == 0 {
+        pay(connection, digest)?;
+    }
+    Ok(())
 }
 
 /// Strikes a debt out.

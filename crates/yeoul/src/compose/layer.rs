@@ -165,7 +165,7 @@ impl Layer {
             Components {
                 views: stores.views.clone(),
                 verifier: identity.verifier,
-                sessions: identity.memory,
+                sessions: identity.sessions,
                 identity: identity.name,
                 broker,
                 app,

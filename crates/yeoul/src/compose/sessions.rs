@@ -3,16 +3,17 @@
 //! It is there where browsers sign in, of the mall or of one's own services; the topic where the
 //! settings name one.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use chassis::clock;
 use chassis::cores::Cores;
 use chassis::folder::Folder;
 use chassis::http::Stop;
-use chassis::identity::Verifier;
+use chassis::identity::{self, Verifier};
 use events::local::Log;
 use events::{Control, Retry, Subscription, Topic};
-use gateway::{Gateway, Plan};
+use gateway::{Gateway, Plan, Sessions};
 use mall::Loop;
 use sessions::Memory;
 
@@ -21,11 +22,13 @@ use crate::process::damaged;
 
 /// Its folder below the data folder, and the subscriber in its subscriptions' names.
 const NAME: &str = "gateway";
+/// The file in it of the key that refresh cookies are sealed with.
+const KEY_FILE: &str = "seal.key";
 
 /// A verifier, and what makes it refuse for longer than this process lives.
 pub(crate) struct Identity {
     pub(crate) verifier: Verifier,
-    pub(crate) memory: Option<Memory>,
+    pub(crate) sessions: Option<Sessions>,
     /// What tells this data folder's cookies from another's.
     pub(crate) name: String,
     topic: Option<Topic>,
@@ -40,12 +43,20 @@ impl Identity {
     ) -> Result<Identity, Failure> {
         let name = folder.identity();
         let name = name.map_err(|error| damaged("the data folder's identity", &error))?;
-        let open = || Memory::open(&folder.path().join(NAME), verifier.ended(), clock::component());
-        let memory = plan.has_session().then(open).transpose();
-        let memory = memory.map_err(|error| damaged("the memory of sign-ins", &error))?;
+        let open = || open(&folder.path().join(NAME), &verifier);
+        let sessions = plan.has_session().then(open).transpose()?;
         let topic = plan.session_topic().and_then(|topic| Topic::parse(topic).ok());
-        Ok(Identity { verifier, memory, name, topic })
+        Ok(Identity { verifier, sessions, name, topic })
     }
+}
+
+/// Opens the memory below its folder, and the key beside it.
+fn open(folder: &Path, verifier: &Verifier) -> Result<Sessions, Failure> {
+    let memory = Memory::open(folder, verifier.ended(), clock::component());
+    let memory = memory.map_err(|error| damaged("the memory of sign-ins", &error))?;
+    let key = identity::secret(&folder.join(KEY_FILE));
+    let key = key.map_err(|error| damaged("the key of sign-ins", &error))?;
+    Ok(Sessions { memory, key })
 }
 
 /// A running memory.
@@ -56,7 +67,7 @@ pub(crate) struct Remembering {
 
 impl Remembering {
     pub(super) fn of(identity: &Identity) -> Option<Remembering> {
-        let memory = identity.memory.clone()?;
+        let memory = identity.sessions.as_ref()?.memory.clone();
         Some(Remembering { memory, topic: identity.topic.clone() })
     }
 

@@ -37,6 +37,8 @@ pub(crate) struct Service {
 struct State {
     seen: Arc<Mutex<Vec<Seen>>>,
     sick: Arc<Mutex<bool>>,
+    /// What a revocation is answered with instead of 200; 0 is never.
+    revocation: Arc<Mutex<Option<u16>>>,
 }
 
 impl Service {
@@ -64,6 +66,13 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Answers revocations with this status, or with 0 never.
+    pub(crate) fn answers_revocations_with(&self, status: u16) {
+        *self.state.revocation.lock().expect("sound") = Some(status);
+    }
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
         self.stop.stop();
@@ -87,6 +96,7 @@ impl Serve for Answers {
             Err(_) => return status(400),
         };
         let sick = *self.0.sick.lock().expect("sound");
+        let revocation = *self.0.revocation.lock().expect("sound");
         self.0.seen.lock().expect("sound").push(Seen {
             method: parts.method.to_string(),
             target: parts.uri.to_string(),
@@ -140,7 +150,10 @@ impl Serve for Answers {
             }
             "/oauth/token" => token(&text),
             "/oauth/revoke" if sick => status(503),
-            "/oauth/revoke" => status(200),
+            "/oauth/revoke" => match revocation {
+                Some(0) => std::future::pending().await,
+                other => status(other.unwrap_or(200)),
+            },
             _ => json(StatusCode::OK, &value!({ "said": text })),
         }
     }

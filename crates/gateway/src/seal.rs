@@ -1,0 +1,132 @@
+//! A refresh token as a browser keeps it: with the sign-in that it belongs to, under a seal of ours.
+//!
+//! A refresh token is its giver's secret and says nothing to us. Signing out by it alone has to end the
+//! sign-in here, also while its giver is away, so the gateway writes beside the token whose it is:
+//!
+//! ```text
+//! TOKEN . base64url(SECONDS:SIGN-IN) . base64url(HMAC-SHA256(key, TOKEN . base64url(…)))
+//! ```
+//!
+//! The seal is made with a key of the data folder and covers all of it: whoever writes another's sign-in
+//! beside a token of his own, or guesses one, has a text whose seal does not fit. That is then taken for
+//! a refresh token as a whole, as cookies from before the seal are, and its giver alone says what it is
+//! good for. It does not hide anything: what it says, an access token says too.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+/// Bytes of the key.
+pub const SEAL_KEY_BYTES: usize = 32;
+
+/// A sign-in: every token that it was given, from the first to the last renewal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Family {
+    /// The `sid` of its access tokens; where those say nothing to us, one that we drew.
+    pub(crate) id: String,
+    /// How long each of its access tokens lives.
+    pub(crate) life: Duration,
+}
+
+/// What a refresh cookie holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refresh<'c> {
+    /// What its giver knows.
+    pub(crate) token: &'c str,
+    /// What we know: nothing of a cookie without our seal.
+    pub(crate) family: Option<Family>,
+}
+
+/// Seals refresh tokens, and knows its own seals again.
+pub(crate) struct Seal {
+    key: [u8; SEAL_KEY_BYTES],
+}
+
+impl Seal {
+    pub(crate) fn new(key: [u8; SEAL_KEY_BYTES]) -> Seal {
+        Seal { key }
+    }
+
+    /// The token with its family, sealed.
+    pub(crate) fn close(&self, token: &str, family: &Family) -> String {
+        let says = format!("{}:{}", family.life.as_secs(), family.id);
+        let text = format!("{token}.{}", URL_SAFE_NO_PAD.encode(says));
+        let seal = self.mac(&text).finalize().into_bytes();
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(seal))
+    }
+
+    /// Takes apart what a cookie holds.
+    pub(crate) fn open<'c>(&self, cookie: &'c str) -> Refresh<'c> {
+        self.sealed(cookie).unwrap_or(Refresh { token: cookie, family: None })
+    }
+
+    fn sealed<'c>(&self, cookie: &'c str) -> Option<Refresh<'c>> {
+        let (text, seal) = cookie.rsplit_once('.')?;
+        let (token, says) = text.rsplit_once('.')?;
+        let seal = URL_SAFE_NO_PAD.decode(seal).ok()?;
+        // In a time that does not tell how much of it was right.
+        self.mac(text).verify_slice(&seal).ok()?;
+        let says = String::from_utf8(URL_SAFE_NO_PAD.decode(says).ok()?).ok()?;
+        let (seconds, id) = says.split_once(':')?;
+        let life = Duration::from_secs(seconds.parse().ok()?);
+        Some(Refresh { token, family: Some(Family { id: id.to_owned(), life }) })
+    }
+
+    fn mac(&self, text: &str) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("any length is a key");
+        mac.update(text.as_bytes());
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn family(id: &str) -> Family {
+        Family { id: id.to_owned(), life: Duration::from_secs(3600) }
+    }
+
+    #[test]
+    fn what_was_sealed_is_known_again_whatever_token_and_family_look_like() {
+        let seal = Seal::new([7; SEAL_KEY_BYTES]);
+        for token in ["r", "a.b.c", "r.", ".", "~._-+/=", ""] {
+            for id in ["s", "", "a:b.c:1", "유엔진"] {
+                let text = seal.close(token, &family(id));
+                assert_eq!(text, seal.close(token, &family(id)), "the same each time");
+                let opened = seal.open(&text);
+                assert_eq!(opened, Refresh { token, family: Some(family(id)) }, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_without_our_seal_is_a_token_and_says_nothing_of_a_family() {
+        let seal = Seal::new([7; SEAL_KEY_BYTES]);
+        let good = seal.close("r", &family("victim"));
+        let [_, says, mac] = good.split('.').collect::<Vec<_>>()[..] else { panic!("{good}") };
+        let own = seal.close("mine", &family("mine"));
+        let [_, _, own_mac] = own.split('.').collect::<Vec<_>>()[..] else { panic!("{own}") };
+        let mut flipped = good.clone().into_bytes();
+        *flipped.last_mut().expect("a seal") ^= 1;
+        let cases = [
+            "r".to_owned(),
+            "a.b.c".to_owned(),
+            format!("r.{says}"),
+            format!("r.{says}."),
+            format!("r.{says}.{own_mac}"),
+            format!("mine.{says}.{mac}"),
+            format!("mine.{says}.{own_mac}"),
+            format!("r.{says}.{}", &mac[..mac.len() - 2]),
+            format!("{good}.{mac}"),
+            String::from_utf8(flipped).expect("text"),
+            Seal::new([8; SEAL_KEY_BYTES]).close("r", &family("victim")),
+        ];
+        for text in cases {
+            assert_eq!(seal.open(&text), Refresh { token: &text, family: None }, "{text}");
+        }
+    }
+}
