@@ -40,7 +40,7 @@ pub const TOPIC_CHARS_MAX: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Topic(Arc<str>);
 
-/// An event's place in its topic: the first is 1 and there is no gap.
+/// An event's place in its topic: the first is 1, and there is no gap but what a restore has left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offset(pub u64);
 
@@ -126,6 +126,14 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// [`Error::UnknownTopic`].
     fn end(&self, topic: &Topic) -> Result<Offset, Error>;
+
+    /// How many events there are after one place up to another: places may have gaps.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`].
+    fn between(&self, _topic: &Topic, before: Offset, last: Offset) -> Result<u64, Error> {
+        Ok(last.0.saturating_sub(before.0))
+    }
 
     /// Follows the topic's end; wakes when more is on disk.
     ///

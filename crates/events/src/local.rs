@@ -81,8 +81,8 @@ impl Log {
     /// Reads everything and checks every checksum.
     pub fn check(&self) -> Report {
         let mut report = Report::default();
-        for table in self.file.topics() {
-            let (events, damage) = self.file.check(table);
+        for rows in self.file.topics() {
+            let (events, damage) = self.file.check(rows);
             report.events += events;
             report.damage.extend(damage);
         }
@@ -124,6 +124,10 @@ impl Broker for Log {
         self.file.end(topic)
     }
 
+    fn between(&self, topic: &Topic, before: Offset, last: Offset) -> Result<u64, Error> {
+        self.file.between(topic, before, last)
+    }
+
     fn watch(&self, topic: &Topic) -> Result<watch::Receiver<Offset>, Error> {
         self.file.watch(topic)
     }
@@ -133,7 +137,7 @@ impl Broker for Log {
     }
 
     fn topics(&self) -> Vec<Topic> {
-        self.file.topics().iter().map(|table| table.topic.clone()).collect()
+        self.file.topics().iter().map(|rows| rows.topic.clone()).collect()
     }
 
     fn promise(&self) -> String {

@@ -6,7 +6,6 @@
 
 mod sqlite;
 
-pub use sqlite::READERS_MAX;
 pub use sqlite::cut;
 pub use sqlite::keep_private;
 pub use sqlite::state::skipped;
@@ -15,6 +14,7 @@ pub use sqlite::state::{
     Publishes, WAITING_BYTES_MAX, WRITE_QUEUE_MAX, Write,
 };
 pub use sqlite::upkeep;
+pub use sqlite::{COUNTED, READERS_MAX, count_base};
 
 pub(crate) use sqlite::log;
 pub(crate) use sqlite::panic_message;

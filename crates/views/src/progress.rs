@@ -8,6 +8,7 @@
 //! where a failing event moved a mark without a batch being written.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub(crate) struct Progress {
     topics: BTreeSet<String>,
     reached: Mutex<HashMap<String, u64>>,
     publishers: RwLock<HashMap<String, Topic>>,
+    left_out: RwLock<HashMap<String, RangeInclusive<u64>>>,
     controls: RwLock<Vec<Control>>,
     moved: watch::Sender<()>,
     waiting: AtomicUsize,
@@ -69,6 +71,7 @@ impl Progress {
             topics,
             reached: Mutex::default(),
             publishers: RwLock::default(),
+            left_out: RwLock::default(),
             controls: RwLock::default(),
             moved: watch::Sender::new(()),
             waiting: AtomicUsize::new(0),
@@ -82,6 +85,23 @@ impl Progress {
     pub(crate) fn publisher(&self, source: &str, topic: &Topic) {
         let mut publishers = self.publishers.write().unwrap_or_else(PoisonError::into_inner);
         publishers.insert(source.to_owned(), topic.clone());
+    }
+
+    /// Says which numbers of a source were never given.
+    pub(crate) fn left_out(&self, source: &str, numbers: RangeInclusive<u64>) {
+        let mut left_out = self.left_out.write().unwrap_or_else(PoisonError::into_inner);
+        left_out.insert(source.to_owned(), numbers);
+    }
+
+    /// What is left of a position: one of a number that was never given here is of a write that a
+    /// restore took back, and waiting for it would never end.
+    fn existing(&self, position: &WritePosition) -> WritePosition {
+        let left_out = self.left_out.read().unwrap_or_else(PoisonError::into_inner);
+        let numbers = left_out.get(&position.source);
+        match numbers.filter(|numbers| numbers.contains(&position.sequence)) {
+            Some(numbers) => WritePosition { sequence: numbers.start() - 1, ..position.clone() },
+            None => position.clone(),
+        }
     }
 
     /// Asks this subscription too, and takes over what it has received.
@@ -133,6 +153,7 @@ impl Progress {
         if let Some(outcome) = self.outcome(position) {
             return outcome;
         }
+        let position = &self.existing(position);
         let _seat = self.sit()?;
         let wait = async {
             loop {

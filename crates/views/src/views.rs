@@ -7,6 +7,7 @@
 
 mod rendering;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,6 +101,12 @@ impl Views {
     /// the topic of its own name.
     pub fn publisher(&self, publishes: &Publishes) {
         self.side.progress.publisher(&publishes.source, &publishes.topic);
+    }
+
+    /// Says which numbers of a source a restore left out: a position among them is of a write that is
+    /// gone, and met by what was there before it.
+    pub fn left_out(&self, source: &str, numbers: RangeInclusive<u64>) {
+        self.side.progress.left_out(source, numbers);
     }
 
     /// Makes one of the fold's subscriptions known, before anybody waits: how far it got, and

@@ -124,6 +124,8 @@ impl Server {
         };
         let cause = call.cause(None);
         let registered = self.issuer.database.write(move |write| {
+            // A name that was taken before may be free again: its events are counted on.
+            let user = User { sequence: write.first_count(), ..user };
             // Another sign-up may have been faster while this one was hashed.
             if !store::insert(write.sql(), &user)? {
                 return Err(name_taken().into());

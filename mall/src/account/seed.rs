@@ -60,7 +60,7 @@ pub(super) fn sow(write: &mut Write<'_>) -> Result<bool, events::Error> {
             nickname: nickname.to_owned(),
             address: address.to_owned(),
             role,
-            sequence: 1,
+            sequence: write.first_count(),
         };
         if store::insert(write.sql(), &user)? {
             publish::registered(write, &user, &Cause::default())?;

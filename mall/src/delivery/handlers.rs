@@ -54,7 +54,7 @@ fn start(write: &mut Write<'_>, order: OfOrder, cause: &Cause) -> Result<(), Err
         customer_name: order.customer_name,
         address: order.customer_addr,
         state: State::Started,
-        sequence: 1,
+        sequence: write.first_count(),
         correlation: cause.correlation_id.clone(),
     };
     delivery.id = store::insert(write.sql(), &delivery)?;

@@ -98,7 +98,7 @@ fn apply(
         _ => return Ok(()),
     };
     // The order's event goes out first: whoever follows both sees the reason before its effect.
-    let sequence = store::next_sequence(write.sql(), stock.order_id)?;
+    let sequence = store::next_sequence(write, stock.order_id)?;
     write.publish(Draft::new(kind, stock.order_id, sequence, stock, cause))?;
     if let Some(product) = changed {
         change(write, product, cause)?;
@@ -126,7 +126,7 @@ pub(super) fn restock(
 ) -> Result<u64, Error> {
     product.stock += added;
     let restocked = ProductRestocked { product_id: product.id, stock: product.stock, added };
-    let sequence = store::next_sequence(write.sql(), product.id)?;
+    let sequence = store::next_sequence(write, product.id)?;
     write.publish(Draft::new("ProductRestocked", product.id, sequence, &restocked, cause))?;
     change(write, product, cause)
 }
@@ -137,7 +137,7 @@ pub(super) fn publish(
     product: &Product,
     cause: &Cause,
 ) -> Result<u64, Error> {
-    let sequence = store::next_sequence(write.sql(), product.id)?;
+    let sequence = store::next_sequence(write, product.id)?;
     let data = ProductChanged::of(product);
     write.publish(Draft::new("ProductChanged", product.id, sequence, &data, cause))
 }

@@ -1,5 +1,7 @@
 //! The contract suite on the local log, and what only this engine promises: damage is told.
 
+mod jumps;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -9,6 +11,7 @@ use super::*;
 use crate::contract::{self, Fixture};
 use crate::fixture::{clock, stamped, topic};
 use crate::store::tests::{execute, limit_pages};
+use crate::store::upkeep;
 
 fn open(folder: &TempDir) -> Log {
     Log::open(folder.path(), &contract::topics(), clock()).expect("a log")
@@ -200,6 +203,8 @@ async fn a_closed_log_refuses_to_publish() {
 enum Step {
     Publish(Vec<(u8, Option<u64>)>),
     Reopen,
+    /// What a restore does: the next offsets are never given.
+    LeaveOut(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -207,6 +212,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => proptest::collection::vec(stamp, 0..6).prop_map(Step::Publish),
         1 => Just(Step::Reopen),
+        1 => (1..50u64).prop_map(Step::LeaveOut),
     ]
 }
 
@@ -218,12 +224,19 @@ proptest! {
         runtime.block_on(async {
             let folder = TempDir::new().unwrap();
             let mut log = Some(open(&folder));
-            let mut model: Vec<(u8, Option<u64>)> = Vec::new();
+            let mut model: Vec<(u64, u8, Option<u64>)> = Vec::new();
+            let mut next = 1;
             for step in steps {
                 match step {
                     Step::Reopen => {
                         drop(log.take());
                         log = Some(open(&folder));
+                    }
+                    Step::LeaveOut(by) => {
+                        drop(log.take());
+                        upkeep::jump(&folder.path().join("log.db"), by).unwrap();
+                        log = Some(open(&folder));
+                        next += by;
                     }
                     Step::Publish(batch) => {
                         let events = batch.iter().map(|(source, sequence)| Event {
@@ -233,21 +246,32 @@ proptest! {
                         let offset =
                             log.as_ref().unwrap().publish(&alpha(), events.collect()).await.unwrap();
                         for (source, sequence) in batch {
-                            let highest = model.iter().filter(|it| it.0 == source);
-                            let highest = highest.filter_map(|it| it.1).max().unwrap_or(0);
+                            let highest = model.iter().filter(|it| it.1 == source);
+                            let highest = highest.filter_map(|it| it.2).max().unwrap_or(0);
                             if sequence.is_none_or(|sequence| sequence > highest) {
-                                model.push((source, sequence));
+                                model.push((next, source, sequence));
+                                next += 1;
                             }
                         }
-                        assert_eq!(offset.0, model.len() as u64);
+                        assert_eq!(offset.0, model.last().map_or(0, |it| it.0));
                     }
                 }
             }
             let log = log.unwrap();
             let stored = log.read(&alpha(), Offset::BEGINNING, READ_MAX).await.unwrap();
             let stored: Vec<_> = stored.iter()
-                .map(|it| (it.event.source.parse().unwrap(), it.event.outbox_sequence)).collect();
+                .map(|it| {
+                    (it.offset.0, it.event.source.parse().unwrap(), it.event.outbox_sequence)
+                }).collect();
             assert_eq!(stored, model);
+            // From every place there is, and from those that were left out.
+            for after in 0..next {
+                let rest: Vec<u64> = model.iter().map(|it| it.0).filter(|at| *at > after).collect();
+                let read = log.read(&alpha(), Offset(after), READ_MAX).await.unwrap();
+                assert_eq!(read.iter().map(|it| it.offset.0).collect::<Vec<_>>(), rest);
+                let end = log.end(&alpha()).unwrap();
+                assert_eq!(log.between(&alpha(), Offset(after), end).unwrap(), rest.len() as u64);
+            }
             assert!(log.check().damage.is_empty());
         });
     }

@@ -14,6 +14,7 @@ mod plumbing;
 pub(crate) mod state;
 pub mod upkeep;
 
+pub use plumbing::numbering::{COUNTED, base as count_base};
 pub use plumbing::private::keep_private;
 pub use plumbing::readers::READERS_MAX;
 pub(crate) use plumbing::thread::panic_message;

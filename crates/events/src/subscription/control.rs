@@ -223,7 +223,7 @@ impl Control {
     pub fn status(&self) -> Result<Status, Error> {
         let position = self.context.place()?.position;
         let end = self.context.broker.end(&self.context.topic)?;
-        let lag = end.0.saturating_sub(position.0);
+        let lag = self.context.broker.between(&self.context.topic, position, end)?;
         Ok(Status {
             name: self.name().to_owned(),
             topic: self.topic().clone(),

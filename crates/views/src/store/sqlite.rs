@@ -23,7 +23,7 @@ mod tests;
 use std::path::Path;
 
 use events::Database;
-use events::store::Options;
+use events::store::{COUNTED, Options};
 use rusqlite::Connection;
 
 use crate::definition::Definitions;
@@ -33,6 +33,10 @@ use rows::Table;
 
 /// Memory the writer keeps of the file, in KiB: tables and indexes are written all over.
 const CACHE_KIB: i64 = 16 * 1024;
+
+/// What a page's version says to outsiders goes on past what a restore leaves out. The tables are made
+/// before, by their definitions.
+const SCHEMA: &[&str] = &[COUNTED, "INSERT INTO counted VALUES ('owner', 'version', 0)"];
 
 /// An open file.
 pub(crate) struct Store {
@@ -51,7 +55,7 @@ pub(crate) fn open(
 ) -> Result<Store, Error> {
     let path = folder.join("views.db");
     let epoch = schema::prepare(&path, definitions, clock())?;
-    let options = Options { path, schema: &[], publishes: None, clock };
+    let options = Options { path, schema: SCHEMA, publishes: None, clock };
     let database = Database::open(options)?;
     // Queued by the call itself, before anything else; a smaller cache is no reason to stop.
     drop(database.write(|write| -> Result<(), events::Error> {

@@ -167,3 +167,21 @@ async fn as_many_wait_as_may_and_one_more_is_turned_away() {
     }
     assert_eq!(mall.views.wait(&at("order", 2), SOON).await, Err(Waited::TooLate), "room again");
 }
+
+#[tokio::test]
+async fn a_write_that_a_restore_took_back_is_not_waited_for() {
+    let running = Running::start();
+    let order = |id| event("order", id, "OrderPlaced", order(id, "a@b", 1, 1));
+    running.publish(vec![order(1), order(2)]).await;
+    assert_eq!(running.wait("order", 2, LONG).await, Ok(()));
+    assert_eq!(running.wait("order", 3, SOON).await, Err(Waited::TooLate));
+    running.mall.views.left_out("order", 3..=1002);
+    for gone in [3, 500, 1002] {
+        assert_eq!(running.wait("order", gone, LONG).await, Ok(()), "{gone}");
+    }
+    assert_eq!(running.wait("order", 1003, SOON).await, Err(Waited::TooLate));
+    assert_eq!(running.wait("delivery", 3, SOON).await, Err(Waited::TooLate));
+    // What was there before has to be seen all the same.
+    running.mall.views.left_out("delivery", 3..=1002);
+    assert_eq!(running.wait("delivery", 500, SOON).await, Err(Waited::TooLate));
+}

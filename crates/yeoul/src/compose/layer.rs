@@ -1,6 +1,7 @@
 //! The layer: log, views and gateway on their cores; the whole of `yeoul serve`, the base of the mall.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -226,6 +227,11 @@ impl Layer {
             }
         }));
         (loops, controls)
+    }
+
+    /// Says which numbers of a source's outbox a restore left out.
+    pub(crate) fn left_out(&self, source: &str, numbers: RangeInclusive<u64>) {
+        self.views.left_out(source, numbers);
     }
 
     /// Runs loops, spread over the cores.

@@ -105,6 +105,11 @@ impl Mall {
             .then(|| Switches { endpoints: endpoints.clone(), faults: faults.clone() });
         layer.readiness.missing("views", "catching up");
         let databases = open.databases();
+        for (name, database) in &databases {
+            if let Some(numbers) = database.left_out() {
+                layer.left_out(name.as_str(), numbers);
+            }
+        }
         let loops = Loops { subscriptions: controls.clone(), relays: relays.clone() };
         let admin = layer.admin_of(plan.shown, loops, switches);
         layer.open(ports, admin.clone())?;

@@ -4,6 +4,7 @@ pub(in crate::account) mod families;
 pub(in crate::account) mod known;
 
 use events::Error;
+use events::store::COUNTED;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::account::user::{User, role};
@@ -22,6 +23,8 @@ pub(in crate::account) const SCHEMA: &[&str] = &[
     families::SCHEMA,
     sessions::TABLE,
     known::SCHEMA,
+    COUNTED,
+    "INSERT INTO counted VALUES ('user', 'sequence', 0)",
 ];
 
 /// The user of that name.

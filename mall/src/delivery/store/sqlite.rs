@@ -2,6 +2,7 @@
 
 use chassis::http::hal::Slice;
 use events::Error;
+use events::store::COUNTED;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::delivery::decide::State;
@@ -23,6 +24,8 @@ pub(in crate::delivery) const SCHEMA: &[&str] = &[
     "ALTER TABLE parcel RENAME TO deliveries;
      DROP INDEX parcel_by_customer;
      CREATE INDEX deliveries_by_customer ON deliveries (customer_id, id);",
+    COUNTED,
+    "INSERT INTO counted VALUES ('deliveries', 'sequence', 0)",
 ];
 
 /// The delivery of that id.

@@ -2,6 +2,7 @@
 
 use chassis::http::hal::Slice;
 use events::Error;
+use events::store::COUNTED;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::idempotency::store::sqlite::{TABLE as REMEMBERED, WITH_ETAG};
@@ -30,6 +31,8 @@ pub(in crate::order) const SCHEMA: &[&str] = &[
     "ALTER TABLE purchase RENAME TO orders;
      DROP INDEX purchase_by_customer;
      CREATE INDEX orders_by_customer ON orders (customer_id, id);",
+    COUNTED,
+    "INSERT INTO counted VALUES ('orders', 'sequence', 0)",
 ];
 
 /// The order of that id.

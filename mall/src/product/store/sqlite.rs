@@ -2,6 +2,7 @@
 
 use chassis::http::hal::Slice;
 use events::Error;
+use events::store::{COUNTED, Write};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::idempotency::store::sqlite::{TABLE as REMEMBERED, WITH_ETAG};
@@ -30,6 +31,8 @@ pub(in crate::product) const SCHEMA: &[&str] = &[
     "ALTER TABLE article RENAME TO products;
      DROP INDEX article_by_name;
      CREATE INDEX products_by_name ON products (name, id);",
+    COUNTED,
+    "INSERT INTO counted VALUES ('products', 'version', 0), ('published', 'sequence', 0)",
 ];
 
 /// What was decided about an order, and what it wanted.
@@ -128,13 +131,11 @@ pub(in crate::product) fn decide(
 
 /// The next count of the events about `subject`, which may be an order's id or a product's: the
 /// envelope tells subjects apart by their text alone, so they are counted by it.
-pub(in crate::product) fn next_sequence(
-    connection: &Connection,
-    subject: u64,
-) -> Result<u64, Error> {
-    let upsert = "INSERT INTO published VALUES (?1, 1)
+pub(in crate::product) fn next_sequence(write: &Write<'_>, subject: u64) -> Result<u64, Error> {
+    let upsert = "INSERT INTO published VALUES (?1, ?2)
         ON CONFLICT (subject) DO UPDATE SET sequence = sequence + 1 RETURNING sequence";
-    Ok(connection.prepare_cached(upsert)?.query_row([subject], |row| row.get(0))?)
+    let next = [subject, write.first_count()];
+    Ok(write.sql().prepare_cached(upsert)?.query_row(next, |row| row.get(0))?)
 }
 
 /// Claims the writing of the seeds: `true` once in the life of the file.

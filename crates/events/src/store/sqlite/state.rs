@@ -23,6 +23,7 @@ pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -139,6 +140,13 @@ impl Database {
     pub fn position(&self) -> Option<WritePosition> {
         let source = self.shared.publishes.as_ref()?.source.clone();
         Some(WritePosition::new(source, *self.shared.committed.borrow()))
+    }
+
+    /// The outbox's newest numbers that a restore left out, if it did: whoever has one of them was
+    /// acknowledged a write that is gone.
+    pub fn left_out(&self) -> Option<RangeInclusive<u64>> {
+        let jump = self.shared.jump;
+        (jump.width() > 0).then(|| jump.base + 1..=jump.floor)
     }
 
     /// Finishes what is queued, folds the write-ahead file in and stops the writer. Later writes

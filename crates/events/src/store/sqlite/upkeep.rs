@@ -6,7 +6,9 @@ use std::path::Path;
 
 use rusqlite::params;
 
+use super::log;
 use super::plumbing::connection::{self, has_table};
+use super::plumbing::numbering;
 use super::state::gaps;
 use super::state::outbox;
 use super::state::skipped::{self, Skipped};
@@ -70,8 +72,18 @@ pub fn check(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Leaves out the next `by` of every number that the file gives: ids that count up, and the outbox's
-/// sequences. What was acknowledged after the moment of a copy is not given again.
+/// How many numbers restores have left out of every count of this file, together.
+///
+/// # Errors
+/// As for [`subscriptions`].
+pub fn left_out(path: &Path) -> Result<u64, Error> {
+    let sql = connection::open_reader(path)?;
+    if has_table(&sql, "numbering")? { numbering::base(&sql) } else { Ok(0) }
+}
+
+/// Leaves out the next `by` of every number that the file gives: ids that count up, the outbox's
+/// sequences, the log's offsets, and the columns that count what outsiders see of a row. What was
+/// acknowledged after the moment of a copy is not given again.
 ///
 /// # Errors
 /// [`Error::Environment`]: nothing can be written there. [`Error::Damaged`]: the file is hurt.
@@ -91,6 +103,11 @@ pub fn jump(path: &Path, by: u64) -> Result<(), Error> {
     }
     if has_table(&jumping, "outbox")? {
         outbox::jump(&jumping, by)?;
+    }
+    if has_table(&jumping, "topic")? && has_table(&jumping, "publisher")? {
+        log::leave_out(&jumping, by)?;
+    } else {
+        numbering::leave_out(&jumping, by)?;
     }
     jumping.commit()?;
     Ok(())

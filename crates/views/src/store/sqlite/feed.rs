@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 
+use events::store::count_base;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value as Json;
 
@@ -145,6 +146,11 @@ impl Mark {
 }
 
 impl Version {
+    /// Of a page that nothing has changed yet.
+    fn first(sql: &Connection) -> Result<Version, events::Error> {
+        Ok(Version { version: count_base(sql)?, ..Version::default() })
+    }
+
     /// Everything up to `sequence` is forgotten: it was too much to be told one by one.
     pub(crate) fn start_anew(&mut self, sequence: u64) {
         (self.position, self.floor, self.kept, self.bytes) = (sequence, sequence, 0, 0);
@@ -234,7 +240,7 @@ pub(crate) fn version(
         Some(owner) => known(sql, Whose { owner, ..whose })?.is_some(),
         None => false,
     };
-    Ok(Version { floor: if taken { mark.sequence } else { 0 }, ..Version::default() })
+    Ok(Version { floor: if taken { mark.sequence } else { 0 }, ..Version::first(sql)? })
 }
 
 /// The one of those a path can mean that is known on the page; the likeliest where none is.
@@ -248,9 +254,9 @@ pub(crate) fn find<'a>(
         if let Some(version) = known(sql, Whose { page, owner })? {
             return Ok(Some(Known { owner, version }));
         }
-        first = first.or(Some(Known { owner, version: Version::default() }));
+        first = first.or(Some(owner));
     }
-    Ok(first)
+    first.map(|owner| Ok(Known { owner, version: Version::first(sql)? })).transpose()
 }
 
 /// Changes after a place, which must be above the floor: the oldest `limit`, in order.

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use events::store::keep_private;
+use events::store::{keep_private, upkeep};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -41,15 +41,22 @@ pub(super) fn prepare(
 ) -> Result<String, Error> {
     let definition = format!("{SHAPE} {}", definitions.text);
     match stored(path)? {
-        Some(meta) if meta.definition == definition => return Ok(meta.epoch),
+        Some(meta) if meta.definition == definition => Ok(meta.epoch),
         Some(_) => {
             tracing::warn!("the views are defined anew: their rows are folded again from the log");
+            let left_out = upkeep::left_out(path)?;
             remove(path)?;
+            let epoch = create(path, definitions, &definition, now)?;
+            // Versions go on past what was given before a restore, in this file too.
+            upkeep::jump(path, left_out)?;
+            Ok(epoch)
         }
         // A file without its one row was never finished.
-        None => remove(path)?,
+        None => {
+            remove(path)?;
+            create(path, definitions, &definition, now)
+        }
     }
-    create(path, definitions, &definition, now)
 }
 
 /// Gives the feed another name: places in the old one mean nothing here.

@@ -195,3 +195,34 @@ fn a_change_larger_than_the_bound_is_forgotten_itself_and_stops_nothing() {
     feed.add("a", "y");
     assert_eq!(feed.of("a"), [2]);
 }
+
+#[test]
+fn a_restored_file_counts_on_past_what_was_left_out_and_so_does_one_made_anew() {
+    const BY: u64 = 1000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("views.db");
+    let clock: events::Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+    let versions = || {
+        let store = open(folder.path(), &definitions(), clock.clone()).expect("it opens");
+        let read = store.database.read(|sql| {
+            let mark = feed::mark(sql)?;
+            let version = |name| {
+                let whose = Whose { page: 0, owner: Owner::Text(name) };
+                feed::version(sql, whose, Owners::Text, &mark)
+            };
+            Ok::<_, events::Error>([version("a")?.version, version("nobody")?.version])
+        });
+        read.expect("readable")
+    };
+    assert_eq!(versions(), [0, 0]);
+    let sql = Connection::open(&file).expect("it opens");
+    sql.execute("INSERT INTO owner VALUES (0, 'a', 7, 7, 0, 0, 0)", []).expect("an owner");
+    drop(sql);
+    events::store::upkeep::jump(&file, BY).expect("restored");
+    assert_eq!(versions(), [BY + 7, BY]);
+    assert_eq!(versions(), [BY + 7, BY], "once");
+    let sql = Connection::open(&file).expect("it opens");
+    sql.execute("UPDATE meta SET definition = 'another'", []).expect("redefined");
+    drop(sql);
+    assert_eq!(versions(), [BY, BY], "folded again from the log");
+}

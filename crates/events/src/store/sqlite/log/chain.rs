@@ -5,9 +5,19 @@
 
 use crate::broker::Topic;
 
+/// So that no record can be taken for a jump.
+const JUMP: &[u8] = b"jump";
+
 /// The running checksum of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chain(u32);
+
+/// Where a topic ends.
+#[derive(Clone, Copy)]
+pub(super) struct Newest {
+    pub(super) offset: u64,
+    pub(super) chain: Chain,
+}
 
 impl Chain {
     /// Before the first row of a topic.
@@ -28,6 +38,16 @@ impl Chain {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&head);
         hasher.update(record);
+        self.0 = hasher.finalize();
+        self.0
+    }
+
+    /// The checksum of a jump: the offsets after `base` up to `floor` are never given.
+    pub(super) fn leap(&mut self, base: u64, floor: u64) -> u32 {
+        let mut hasher = crc32fast::Hasher::new_with_initial(self.0);
+        for part in [JUMP, &base.to_le_bytes()[..], &floor.to_le_bytes()[..]] {
+            hasher.update(part);
+        }
         self.0 = hasher.finalize();
         self.0
     }
@@ -54,6 +74,20 @@ mod tests {
         assert_ne!(right, Chain::of(&order()).link(1, b"recorD"));
         assert_ne!(right, Chain::resumed(right).link(1, b"record"));
         assert_ne!(right, Chain::of(&Topic::parse("product").expect("a topic")).link(1, b"record"));
+    }
+
+    #[test]
+    fn a_jump_fits_only_its_own_place_and_width() {
+        let before = Chain::of(&order());
+        let leap = |chain: Chain, base, floor| {
+            let mut chain = chain;
+            chain.leap(base, floor)
+        };
+        let right = leap(before, 7, 17);
+        assert_eq!(right, leap(before, 7, 17));
+        assert_ne!(right, leap(before, 7, 18));
+        assert_ne!(right, leap(before, 6, 17));
+        assert_ne!(right, leap(Chain::resumed(right), 7, 17));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! readable and is checked too. Neighbouring rows hurt in the same way become one stretch.
 
 use super::chain::Chain;
+use super::jumps::Jumps;
 use crate::error::Error;
 
 /// Rows per read transaction of a long check.
@@ -13,19 +14,24 @@ pub(super) const PAGE: usize = 1000;
 const STRETCHES_MAX: usize = 100;
 
 pub(super) const CHECKSUM: &str = "a checksum does not fit";
-const MISSING: &str = "rows are missing";
+pub(super) const MISSING: &str = "rows are missing";
+pub(super) const NEVER_GIVEN: &str = "a row is where no offset was given";
+const JUMP: &str = "the mark of a jump does not fit";
 
-pub(super) struct Scan {
+pub(super) struct Scan<'t> {
+    jumps: &'t Jumps,
     chain: Chain,
     at: u64,
     sound: u64,
     hurt: Vec<(u64, u64, String)>,
 }
 
-impl Scan {
+impl<'t> Scan<'t> {
     /// Goes on after the row `at`, whose chain is `chain`.
-    pub(super) fn new(chain: Chain, at: u64) -> Scan {
-        Scan { chain, at, sound: 0, hurt: Vec::new() }
+    pub(super) fn new(jumps: &'t Jumps, chain: Chain, at: u64) -> Scan<'t> {
+        let mut scan = Scan { jumps, chain, at, sound: 0, hurt: Vec::new() };
+        scan.leap();
+        scan
     }
 
     /// The last offset looked at.
@@ -34,8 +40,11 @@ impl Scan {
     }
 
     pub(super) fn row(&mut self, offset: u64, crc: u32, record: &[u8]) {
-        if offset > self.at + 1 {
-            self.note(self.at + 1, offset - 1, MISSING);
+        let expected = self.jumps.after(self.at);
+        if offset > expected {
+            self.note(expected, self.jumps.given(offset - 1), MISSING);
+        } else if offset < expected {
+            self.note(offset, offset, NEVER_GIVEN);
         } else if self.chain.link(offset, record) != crc {
             self.note(offset, offset, CHECKSUM);
         } else {
@@ -43,6 +52,13 @@ impl Scan {
         }
         self.chain.resume(crc);
         self.at = offset;
+        self.leap();
+    }
+
+    fn leap(&mut self) {
+        if !self.jumps.leap(self.at, &mut self.chain) {
+            self.note(self.at + 1, self.jumps.after(self.at) - 1, JUMP);
+        }
     }
 
     /// There are no rows after this one.
@@ -92,7 +108,8 @@ mod tests {
         let mut rows: Vec<(u64, u32, Vec<u8>)> =
             (1..=9).map(|offset| (offset, chain.link(offset, &[7]), vec![7])).collect();
         change(&mut rows);
-        let mut scan = Scan::new(first, 0);
+        let none = Jumps::default();
+        let mut scan = Scan::new(&none, first, 0);
         for (offset, crc, record) in &rows {
             scan.row(*offset, *crc, record);
         }

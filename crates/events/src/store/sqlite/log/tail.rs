@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use super::chain::Chain;
-use super::{Record, Table};
+use super::Record;
+use super::chain::{Chain, Newest};
+use super::rows::Rows;
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::event::Event;
@@ -15,6 +16,9 @@ pub(crate) const SOURCES_MAX: usize = 10_000;
 
 pub(super) struct Tail {
     pub(super) last: u64,
+    /// The offset that is given next.
+    next: u64,
+    /// As it stands before that one.
     chain: Chain,
     /// The highest outbox sequence of every source.
     highest: HashMap<String, u64>,
@@ -24,38 +28,42 @@ pub(super) struct Tail {
 
 /// Takes back what is noted of publishers beyond the topic's newest record: rows that vanished from
 /// the end are asked for again, and nobody takes what comes for a second copy.
-pub(super) fn settle(sql: &Connection, table: &Table) -> Result<(), Error> {
-    let newest = format!("SELECT record FROM t{} ORDER BY offset DESC LIMIT 1", table.id);
+pub(super) fn settle(sql: &Connection, rows: &Rows) -> Result<(), Error> {
+    let newest = format!("SELECT record FROM t{} ORDER BY offset DESC LIMIT 1", rows.id);
     let newest = sql.query_row(&newest, [], |row| row.get::<_, Vec<u8>>(0)).optional()?;
     let taken = match newest.as_deref().map(Event::from_json) {
-        None => sql.execute("DELETE FROM publisher WHERE topic = ?1", [table.id])?,
+        None => sql.execute("DELETE FROM publisher WHERE topic = ?1", [rows.id])?,
         Some(Ok(Event { source, outbox_sequence: Some(sequence), .. })) => {
             let lower = "UPDATE publisher SET sequence = ?3
                 WHERE topic = ?1 AND source = ?2 AND sequence > ?3";
-            sql.execute(lower, params![table.id, source, sequence])?
+            sql.execute(lower, params![rows.id, source, sequence])?
         }
         // No publisher is told by it.
         Some(_) => 0,
     };
     if taken > 0 {
-        tracing::error!(topic = %table.topic, "the log lost its newest events");
+        tracing::error!(topic = %rows.topic, "the log lost its newest events");
     }
     Ok(())
 }
 
 impl Tail {
-    pub(super) fn load(sql: &Connection, table: &Table) -> Result<Tail, Error> {
-        let newest = format!("SELECT offset, crc FROM t{} ORDER BY offset DESC LIMIT 1", table.id);
-        let newest = sql.query_row(&newest, [], |row| Ok((row.get(0)?, row.get(1)?)));
-        let (last, chain) = match newest.optional()? {
-            Some((last, crc)) => (last, Chain::resumed(crc)),
-            None => (0, table.chain()),
-        };
+    pub(super) fn load(sql: &Connection, rows: &Rows) -> Result<Tail, Error> {
+        let Newest { offset: last, mut chain } = rows.newest(sql)?;
+        let jump = rows.jumps.last_from(last);
+        match jump {
+            // The rows before it are lost: its mark is what is left of them.
+            Some(jump) if jump.base > last => {
+                chain = rows.jumps.resumed(jump.base).unwrap_or(chain);
+            }
+            _ => drop(rows.jumps.leap(last, &mut chain)),
+        }
+        let next = jump.map_or(last, |jump| jump.floor) + 1;
         let select = "SELECT source, sequence FROM publisher WHERE topic = ?1";
         let mut select = sql.prepare_cached(select)?;
-        let rows = select.query_map([table.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let highest = rows.collect::<Result<_, _>>()?;
-        Ok(Tail { last, chain, highest, raised: BTreeSet::new() })
+        let known = select.query_map([rows.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let highest = known.collect::<Result<_, _>>()?;
+        Ok(Tail { last, next, chain, highest, raised: BTreeSet::new() })
     }
 
     /// Stores what is new of one batch; the offset of its last event, or of the topic's newest.
@@ -72,19 +80,19 @@ impl Tail {
             if stamp.is_some_and(|(source, sequence)| self.knows(source, sequence)) {
                 continue;
             }
-            let offset = self.last + 1;
+            let offset = self.next;
             insert.execute(params![offset, self.chain.link(offset, &bytes), bytes])?;
-            self.last = offset;
+            (self.last, self.next) = (offset, offset + 1);
         }
         Ok(Offset(self.last))
     }
 
     /// Saves the highest sequences that were raised since the last time.
-    pub(super) fn save_highest(&mut self, sql: &Connection, table: &Table) -> Result<(), Error> {
+    pub(super) fn save_highest(&mut self, sql: &Connection, rows: &Rows) -> Result<(), Error> {
         let upsert = "INSERT OR REPLACE INTO publisher VALUES (?1, ?2, ?3)";
         for source in std::mem::take(&mut self.raised) {
             let highest = self.highest[&source];
-            sql.prepare_cached(upsert)?.execute(params![table.id, source, highest])?;
+            sql.prepare_cached(upsert)?.execute(params![rows.id, source, highest])?;
         }
         Ok(())
     }

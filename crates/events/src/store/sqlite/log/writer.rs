@@ -9,8 +9,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::Record;
+use super::rows::Rows;
 use super::tail::Tail;
-use super::{Record, Table};
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::store::sqlite::plumbing::group::Group;
@@ -29,7 +30,8 @@ pub(super) enum Input {
 }
 
 pub(super) struct Publish {
-    pub(super) table: usize,
+    /// Its place among the topics.
+    pub(super) topic: usize,
     pub(super) records: Vec<Record>,
     pub(super) reply: oneshot::Sender<Result<Offset, Error>>,
 }
@@ -39,14 +41,14 @@ type Answer = (oneshot::Sender<Result<Offset, Error>>, Result<Offset, Error>);
 
 pub(super) struct Writer {
     connection: Connection,
-    tables: Arc<[Table]>,
+    topics: Arc<[Rows]>,
     /// `None` until read from the file: at the start, and after a transaction failed.
     tails: Option<Vec<Tail>>,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, tables: Arc<[Table]>) -> Writer {
-        Writer { connection, tables, tails: None }
+    pub(super) fn new(connection: Connection, topics: Arc<[Rows]>) -> Writer {
+        Writer { connection, topics, tails: None }
     }
 
     pub(super) fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
@@ -81,25 +83,25 @@ impl Writer {
         let touched = self.fill(group, begun, answers, closing)?;
         let tails = self.tails.as_mut().expect("loaded when the transaction began");
         for &index in &touched {
-            tails[index].save_highest(&self.connection, &self.tables[index])?;
+            tails[index].save_highest(&self.connection, &self.topics[index])?;
         }
         run(&self.connection, "COMMIT")?;
         for index in touched {
             let last = Offset(tails[index].last);
-            self.tables[index].end.send_if_modified(|end| std::mem::replace(end, last) != last);
+            self.topics[index].end.send_if_modified(|end| std::mem::replace(end, last) != last);
         }
         Ok(())
     }
 
     fn begin(&mut self) -> Result<(), Error> {
         if self.tails.is_none() {
-            let tails = self.tables.iter().map(|table| Tail::load(&self.connection, table));
+            let tails = self.topics.iter().map(|rows| Tail::load(&self.connection, rows));
             self.tails = Some(tails.collect::<Result<_, _>>()?);
         }
         run(&self.connection, "BEGIN IMMEDIATE")
     }
 
-    /// Appends a group; the tables it touched. Once something failed for everybody, the rest of it
+    /// Appends a group; the topics it touched. Once something failed for everybody, the rest of it
     /// is taken out to be told so.
     fn fill(
         &mut self,
@@ -112,7 +114,7 @@ impl Writer {
         // The statement of the topic before: looked up once for a run of batches of one topic.
         let mut prepared = None;
         while let Some(input) = group.next() {
-            let Publish { table, records, reply } = match input {
+            let Publish { topic, records, reply } = match input {
                 Input::Publish(batch) => batch,
                 Input::Close(reply) => {
                     group.close_queue();
@@ -128,9 +130,9 @@ impl Writer {
             };
             let appended = match (&state, &mut self.tails) {
                 (Ok(()), Some(tails)) => {
-                    touched.insert(table);
-                    prepare(&self.connection, &mut prepared, &self.tables, table)
-                        .and_then(|insert| tails[table].append(insert, records))
+                    touched.insert(topic);
+                    prepare(&self.connection, &mut prepared, &self.topics, topic)
+                        .and_then(|insert| tails[topic].append(insert, records))
                 }
                 _ => Ok(Offset::BEGINNING),
             };
@@ -167,12 +169,12 @@ type Prepared<'c> = Option<(usize, rusqlite::CachedStatement<'c>)>;
 fn prepare<'p, 'c>(
     connection: &'c Connection,
     prepared: &'p mut Prepared<'c>,
-    tables: &[Table],
-    table: usize,
+    topics: &[Rows],
+    topic: usize,
 ) -> Result<&'p mut rusqlite::CachedStatement<'c>, Error> {
-    if prepared.as_ref().is_none_or(|(before, _)| *before != table) {
-        let insert = format!("INSERT INTO t{} VALUES (?1, ?2, ?3)", tables[table].id);
-        *prepared = Some((table, connection.prepare_cached(&insert)?));
+    if prepared.as_ref().is_none_or(|(before, _)| *before != topic) {
+        let insert = format!("INSERT INTO t{} VALUES (?1, ?2, ?3)", topics[topic].id);
+        *prepared = Some((topic, connection.prepare_cached(&insert)?));
     }
     let (_, insert) = prepared.as_mut().expect("just prepared");
     Ok(insert)

@@ -6,11 +6,12 @@
 
 use rusqlite::Connection;
 
-use super::outbox::Jump;
+use super::outbox::newest_jump;
 use super::outbox::row::Origin;
 use crate::error::Error;
 use crate::event::Event;
 use crate::store::sqlite::plumbing::connection::has_table;
+use crate::store::sqlite::plumbing::jump::Jump;
 
 /// Rows after what was relayed that should be there and are not: numbers have no gap but a jump, and
 /// what was stepped over.
@@ -18,7 +19,7 @@ pub(in crate::store::sqlite) fn missing(connection: &Connection) -> Result<u64, 
     let relayed: u64 =
         connection.query_row("SELECT relayed FROM outbox_state", [], |row| row.get(0))?;
     let jump = if has_table(connection, "outbox_jump")? {
-        Jump::load(connection)?
+        newest_jump(connection)?
     } else {
         Jump::default()
     };
@@ -66,7 +67,7 @@ fn first(
     if sequence == before + 1 {
         return Ok(None);
     }
-    let jump = Jump::load(sql)?;
+    let jump = newest_jump(sql)?;
     let select = "SELECT sequence FROM outbox_stepped WHERE sequence > ?1 AND sequence < ?2
         ORDER BY sequence";
     let mut select = sql.prepare_cached(select)?;

@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Publishes, stepped};
 use crate::error::Error;
 use crate::event::{CAUSE_BYTES_MAX, Draft, EVENT_BYTES_MAX, Event, KEY_BYTES_MAX};
+use crate::store::sqlite::plumbing::jump::Jump;
 use row::{COLUMNS, Origin, event};
 
 /// Relayed rows kept for mending a log.
@@ -68,14 +69,6 @@ pub(super) struct Mark {
     reconciled: bool,
 }
 
-/// Numbers that are never given: those after `base` up to `floor`. A restored file jumps over what
-/// may have been acknowledged after its cut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Jump {
-    pub(super) base: u64,
-    pub(super) floor: u64,
-}
-
 /// What comparing the outbox with the broker found; `(x, y)` are lost sequences x to y.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reconciled {
@@ -96,7 +89,7 @@ impl Outbox {
         Error::check("source", publishes.source.len(), KEY_BYTES_MAX)?;
         connection.execute_batch(TABLES)?;
         connection.execute_batch(stepped::TABLES)?;
-        let jump = Jump::load(connection)?;
+        let jump = newest_jump(connection)?;
         let saved = connection.query_row("SELECT relayed FROM outbox_state", [], |r| r.get(0))?;
         let newest = "SELECT coalesce(max(sequence), 0) FROM outbox";
         let last = connection.query_row(newest, [], |row| row.get(0))?;
@@ -182,7 +175,7 @@ impl Outbox {
             (SELECT sequence FROM outbox WHERE sequence <= ?1 AND sequence NOT IN
                 (SELECT sequence FROM outbox_stepped WHERE dead = 1)
             ORDER BY sequence LIMIT ?2)";
-        let until = self.jump.before(relayed.min(self.mark.last), OUTBOX_KEPT);
+        let until = self.jump.back(relayed.min(self.mark.last), OUTBOX_KEPT);
         connection.prepare_cached(prune)?.execute([until, PRUNED_MAX])?;
         stepped::prune(connection, until)
     }
@@ -229,7 +222,7 @@ pub(in crate::store::sqlite) fn jump(connection: &Connection, by: u64) -> Result
     let newest = "SELECT max((SELECT coalesce(max(sequence), 0) FROM outbox), relayed)
         FROM outbox_state";
     let newest: u64 = connection.query_row(newest, [], |row| row.get(0))?;
-    let before = Jump::load(connection)?;
+    let before = newest_jump(connection)?;
     let jump = if before.floor > newest {
         Jump { floor: before.floor + by, ..before }
     } else {
@@ -261,33 +254,12 @@ fn unmendable(
     Ok((gone.0 <= gone.1).then_some(gone))
 }
 
-impl Jump {
-    pub(super) fn load(connection: &Connection) -> Result<Jump, Error> {
-        let select = "SELECT base, floor FROM outbox_jump";
-        let jump = connection
-            .query_row(select, [], |row| Ok(Jump { base: row.get(0)?, floor: row.get(1)? }));
-        Ok(jump.optional()?.unwrap_or_default())
-    }
-
-    /// How many numbers were given after `relayed` up to `last`.
-    pub(super) fn between(self, relayed: u64, last: u64) -> u64 {
-        let over = last > self.floor && relayed <= self.base;
-        let gap = if over { self.floor - self.base } else { 0 };
-        last.saturating_sub(relayed).saturating_sub(gap)
-    }
-
-    /// The number that is given after `number`.
-    pub(super) fn after(self, number: u64) -> u64 {
-        let over = number >= self.base && number < self.floor;
-        if over { self.floor + 1 } else { number + 1 }
-    }
-
-    /// The number that was given `kept` before `relayed`.
-    fn before(self, relayed: u64, kept: u64) -> u64 {
-        let until = relayed.saturating_sub(kept);
-        let over = relayed > self.floor && until <= self.floor;
-        if over { until.saturating_sub(self.floor - self.base) } else { until }
-    }
+/// The newest jump over numbers of this outbox; without one it is over none.
+pub(super) fn newest_jump(connection: &Connection) -> Result<Jump, Error> {
+    let select = "SELECT base, floor FROM outbox_jump";
+    let jump =
+        connection.query_row(select, [], |row| Ok(Jump { base: row.get(0)?, floor: row.get(1)? }));
+    Ok(jump.optional()?.unwrap_or_default())
 }
 
 /// Up to `limit` committed rows after `after`, as the events they become.

@@ -17,6 +17,7 @@ pub struct Write<'t> {
     connection: &'t Connection,
     outbox: Option<&'t mut Outbox>,
     now: Timestamp,
+    base: u64,
     /// Savepoints that are open: each depth has a name of its own, so that taking one back takes
     /// back what was begun inside it, too.
     depth: usize,
@@ -44,13 +45,14 @@ const SAVEPOINTS: [Savepoint; PARTS_DEEP_MAX] = [
 ];
 
 impl<'t> Write<'t> {
-    /// Of the transaction that is open on `connection`.
+    /// Of the transaction that is open on `connection`; counts that are new begin after `base`.
     pub(super) fn new(
         connection: &'t Connection,
         outbox: Option<&'t mut Outbox>,
         now: Timestamp,
+        base: u64,
     ) -> Write<'t> {
-        Write { connection, outbox, now, depth: 0 }
+        Write { connection, outbox, now, base, depth: 0 }
     }
 }
 
@@ -115,6 +117,13 @@ impl Write<'_> {
     /// The time of this transaction.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// What a count begins with that is new in this file: an aggregate's events, a row's versions. It is
+    /// 1, or past what restores have left out; those that go on are named in the schema
+    /// ([`COUNTED`](crate::store::COUNTED)).
+    pub fn first_count(&self) -> u64 {
+        self.base + 1
     }
 
     /// Puts an event into the outbox again under a new number, from the row of an old one.

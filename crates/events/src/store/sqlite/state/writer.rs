@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::outbox::{self, Jump, Outbox};
+use super::outbox::{self, Outbox};
 use super::work::Work;
 use super::{Options, Publishes, Write, inbox, parked, skipped};
 use crate::Clock;
@@ -25,6 +25,8 @@ use crate::error::Error;
 use crate::relay::status::Status;
 use crate::store::sqlite::plumbing::connection;
 use crate::store::sqlite::plumbing::group::Group;
+use crate::store::sqlite::plumbing::jump::Jump;
+use crate::store::sqlite::plumbing::numbering;
 use crate::store::sqlite::plumbing::readers::Readers;
 use crate::store::sqlite::plumbing::thread::Thread;
 
@@ -60,6 +62,8 @@ struct Writer {
     outbox: Option<Outbox>,
     committed: watch::Sender<u64>,
     clock: Clock,
+    /// After which number new counts begin.
+    base: u64,
 }
 
 /// Opens the file and starts its thread.
@@ -71,13 +75,20 @@ pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<Shared>, Erro
     connection.execute_batch(inbox::TABLES)?;
     connection.execute_batch(parked::TABLES)?;
     connection.execute_batch(skipped::TABLES)?;
+    let base = if migrate {
+        numbering::raise(&mut connection)?
+    } else {
+        connection.execute_batch(numbering::NUMBERING)?;
+        numbering::base(&connection)?
+    };
     let relayed = Arc::new(AtomicU64::new(0));
     let open_outbox = |of: &Publishes| Outbox::open(&connection, of, Arc::clone(&relayed));
     let outbox = options.publishes.as_ref().map(open_outbox).transpose()?;
     let epoch = if outbox.is_some() { outbox::epoch(&connection)? } else { String::new() };
     let (committed, follow) = watch::channel(outbox.as_ref().map_or(0, Outbox::last));
     let jump = outbox.as_ref().map(Outbox::jump).unwrap_or_default();
-    let writer = Writer { connection, outbox, committed, clock: Arc::clone(&options.clock) };
+    let clock = Arc::clone(&options.clock);
+    let writer = Writer { connection, outbox, committed, clock, base };
     let (queue, inputs) = mpsc::channel(WRITE_QUEUE_MAX);
     Ok(Arc::new(Shared {
         queue,
@@ -174,7 +185,7 @@ impl Writer {
     fn work(&mut self, ran: &mut [Box<dyn Work>], now: Timestamp) -> Result<(), Error> {
         let Some(work) = ran.last_mut() else { return Ok(()) };
         let outbox = self.outbox.as_mut();
-        let mut write = Write::new(&self.connection, outbox, now);
+        let mut write = Write::new(&self.connection, outbox, now, self.base);
         write.attempt(|write| work.run(write)).map(drop)
     }
 

@@ -1,0 +1,198 @@
+//! One topic's rows: read in order, each checked against the chain; scanned whole; created.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::watch;
+
+use super::chain::{Chain, Newest};
+use super::jumps::{self, Jumps};
+use super::{READ_BYTES_MAX, TAIL_CHECKED, TOPICS_MAX, scan};
+use crate::Clock;
+use crate::broker::{Offset, Stored, Topic};
+use crate::error::Error;
+use crate::event::Event;
+use crate::store::sqlite::plumbing::numbering;
+
+/// One topic's rows.
+pub(crate) struct Rows {
+    pub(crate) topic: Topic,
+    pub(super) id: i64,
+    pub(super) end: watch::Sender<Offset>,
+    pub(super) jumps: Jumps,
+}
+
+impl Rows {
+    pub(super) fn chain(&self) -> Chain {
+        Chain::of(&self.topic)
+    }
+
+    pub(super) fn damaged(&self, from: u64, to: u64, what: String) -> Error {
+        Error::Damaged { topic: self.topic.to_string(), from, to, what }
+    }
+
+    /// Sound events up to the first hurt one; the hurt one itself if it is the very next.
+    pub(super) fn read(
+        &self,
+        sql: &Connection,
+        after: Offset,
+        limit: usize,
+    ) -> Result<Vec<Stored>, Error> {
+        // A place that was left out is one of a moment that is gone: all after the jump is new to it.
+        let mut last = self.jumps.given(after.0);
+        let Some(mut chain) = self.chain_at(sql, last)? else {
+            return Err(self.damaged(last, last, "a row is missing".to_owned()));
+        };
+        let mut select = sql.prepare_cached(&self.select())?;
+        let mut rows = select.query(params![last, limit])?;
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let expected = self.jumps.after(last);
+            let record = row.get_ref(2)?.as_blob().unwrap_or_default();
+            match self.sound(&mut chain, expected, row.get(0)?, row.get(1)?, record) {
+                Ok(event) => events.push(Stored { offset: Offset(expected), event }),
+                Err(error) if events.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+            last = expected;
+            self.jumps.leap(last, &mut chain);
+            bytes += record.len();
+            if bytes >= READ_BYTES_MAX {
+                break;
+            }
+        }
+        Ok(events)
+    }
+
+    fn sound(
+        &self,
+        chain: &mut Chain,
+        expected: u64,
+        offset: u64,
+        crc: u32,
+        record: &[u8],
+    ) -> Result<Event, Error> {
+        if offset > expected {
+            let last = self.jumps.given(offset - 1);
+            return Err(self.damaged(expected, last, scan::MISSING.to_owned()));
+        }
+        if offset < expected {
+            return Err(self.damaged(offset, offset, scan::NEVER_GIVEN.to_owned()));
+        }
+        if chain.link(offset, record) != crc {
+            return Err(self.damaged(offset, offset, scan::CHECKSUM.to_owned()));
+        }
+        Event::from_json(record).map_err(|error| self.damaged(offset, offset, error.to_string()))
+    }
+
+    /// The chain as it stands before the offset that follows `offset`; `None` if that row is missing, and
+    /// the beginning of what is missing with it. Past the end there is nothing to check, and nothing to
+    /// read.
+    fn chain_at(&self, sql: &Connection, offset: u64) -> Result<Option<Chain>, Error> {
+        let mut chain = match self.crc_at(sql, offset)? {
+            Some(crc) => Chain::resumed(crc),
+            None if offset == 0 || offset > self.end.borrow().0 => self.chain(),
+            None => return Ok(self.jumps.resumed(offset)),
+        };
+        self.jumps.leap(offset, &mut chain);
+        Ok(Some(chain))
+    }
+
+    fn crc_at(&self, sql: &Connection, offset: u64) -> Result<Option<u32>, Error> {
+        if offset == 0 || offset > self.end.borrow().0 {
+            return Ok(None);
+        }
+        let select = format!("SELECT crc FROM t{} WHERE offset = ?1", self.id);
+        let mut select = sql.prepare_cached(&select)?;
+        Ok(select.query_row([offset], |row| row.get(0)).optional()?)
+    }
+
+    fn select(&self) -> String {
+        format!(
+            "SELECT offset, crc, record FROM t{} WHERE offset > ?1 ORDER BY offset LIMIT ?2",
+            self.id
+        )
+    }
+
+    /// One page of a check.
+    pub(super) fn scan(&self, sql: &Connection, scan: &mut scan::Scan<'_>) -> Result<(), Error> {
+        let mut select = sql.prepare_cached(&self.select())?;
+        let mut rows = select.query(params![scan.at(), scan::PAGE])?;
+        let mut none = true;
+        while let Some(row) = rows.next()? {
+            none = false;
+            scan.row(row.get(0)?, row.get(1)?, row.get_ref(2)?.as_blob().unwrap_or_default());
+        }
+        if none {
+            scan.exhausted();
+        }
+        Ok(())
+    }
+
+    /// Says loudly what is hurt near the end; a log that is hurt still serves what is sound.
+    pub(super) fn check_tail(&self, sql: &Connection) {
+        let end = self.end.borrow().0;
+        let from = self.jumps.back(end, TAIL_CHECKED);
+        let crc = self.crc_at(sql, from).ok().flatten();
+        let chain = crc.map_or(self.chain(), Chain::resumed);
+        let mut scan = scan::Scan::new(&self.jumps, chain, from);
+        while scan.at() < end {
+            if let Err(error) = self.scan(sql, &mut scan) {
+                scan.unreadable(end, &error);
+            }
+        }
+        for error in scan.finish(end, |from, to, what| self.damaged(from, to, what)).1 {
+            tracing::error!(%error, "the log is hurt");
+        }
+    }
+
+    /// The newest offset, 0 before the first, and the chain as that row has it.
+    pub(super) fn newest(&self, sql: &Connection) -> Result<Newest, Error> {
+        let newest = format!("SELECT offset, crc FROM t{} ORDER BY offset DESC LIMIT 1", self.id);
+        let newest = sql.query_row(&newest, [], |row| {
+            Ok(Newest { offset: row.get(0)?, chain: Chain::resumed(row.get(1)?) })
+        });
+        Ok(newest.optional()?.unwrap_or(Newest { offset: 0, chain: self.chain() }))
+    }
+}
+
+/// Leaves out the next `by` offsets of every topic, and of those to come.
+pub(in crate::store::sqlite) fn leave_out(sql: &Connection, by: u64) -> Result<(), Error> {
+    sql.execute_batch(jumps::TABLES)?;
+    for rows in known(sql)? {
+        jumps::mark(sql, rows.id, rows.newest(sql)?, by)?;
+    }
+    numbering::leave_out(sql, by)
+}
+
+/// The rows of the given topics and of those the file has already, by name.
+pub(super) fn all(sql: &Connection, topics: &[Topic], clock: &Clock) -> Result<Vec<Rows>, Error> {
+    let base = numbering::base(sql)?;
+    for topic in topics {
+        let insert = "INSERT OR IGNORE INTO topic (name, created) VALUES (?1, ?2)";
+        let is_new = sql.execute(insert, params![topic.as_str(), clock().as_microsecond()])? > 0;
+        if is_new && base > 0 {
+            // It may have been there once, after the moment that was restored.
+            let nothing = Newest { offset: 0, chain: Chain::of(topic) };
+            jumps::mark(sql, sql.last_insert_rowid(), nothing, base)?;
+        }
+    }
+    known(sql)
+}
+
+fn known(sql: &Connection) -> Result<Vec<Rows>, Error> {
+    let mut select = sql.prepare("SELECT id, name FROM topic ORDER BY name")?;
+    let topics = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    let topics: Vec<(i64, String)> = topics.collect::<Result<_, _>>()?;
+    Error::check("topics", topics.len(), TOPICS_MAX)?;
+    topics.into_iter().map(|(id, name)| open(sql, id, &name)).collect()
+}
+
+fn open(sql: &Connection, id: i64, name: &str) -> Result<Rows, Error> {
+    sql.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS t{id} (
+            offset INTEGER PRIMARY KEY, crc INTEGER NOT NULL, record BLOB NOT NULL) STRICT"
+    ))?;
+    let newest = format!("SELECT coalesce(max(offset), 0) FROM t{id}");
+    let end = sql.query_row(&newest, [], |row| row.get(0))?;
+    let (topic, jumps) = (Topic::parse(name)?, Jumps::load(sql, id)?);
+    Ok(Rows { topic, id, end: watch::Sender::new(Offset(end)), jumps })
+}
