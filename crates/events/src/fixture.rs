@@ -16,10 +16,10 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A clock that moves only when told to.
 #[derive(Clone, Default)]
-pub(crate) struct Hand(Arc<AtomicI64>);
+pub(crate) struct ManualClock(Arc<AtomicI64>);
 
-impl Hand {
-    pub(crate) fn clock(&self) -> Clock {
+impl ManualClock {
+    pub(crate) fn component(&self) -> Clock {
         let now = Arc::clone(&self.0);
         Arc::new(move || Timestamp::from_microsecond(now.load(Ordering::SeqCst)).unwrap())
     }
@@ -31,7 +31,7 @@ impl Hand {
 
 /// A clock that stands still.
 pub(crate) fn clock() -> Clock {
-    Hand::default().clock()
+    ManualClock::default().component()
 }
 
 pub(crate) fn topic(name: &str) -> Topic {

@@ -134,3 +134,8 @@ pub use subscription::{Control, Handler, Status, Subscription};
 ///
 /// Passed to constructors so that tests own time; the program passes the chassis' wall clock.
 pub type Clock = std::sync::Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;
+
+/// The code in the guide for teams is compiled and run like any other example.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide.md")]
+struct Guide;

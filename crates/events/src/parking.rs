@@ -86,15 +86,25 @@ pub struct DeadLetter {
     pub event: Option<Event>,
 }
 
-/// What a parked event waits for.
+/// What a parked event waits for. Exactly the first of a key waits for a time or an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
     /// The events of its key before it.
     Turn,
     /// Its next attempt, at this time.
     Until(Timestamp),
-    /// A hand.
-    Hand,
+    /// An operator: it is a dead letter.
+    Operator,
+}
+
+/// How a parked event stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing<'r> {
+    /// Attempts so far; 0 for one that waits its turn.
+    pub(crate) attempts: u32,
+    pub(crate) wait: Wait,
+    /// Why the last attempt failed, as far as it is kept; empty before the first.
+    pub(crate) reason: &'r str,
 }
 
 impl Retry {
@@ -102,10 +112,10 @@ impl Retry {
     /// that just failed.
     pub(crate) fn after_failure(&self, attempts: u32, now: Timestamp) -> Wait {
         if attempts >= self.attempts {
-            return Wait::Hand;
+            return Wait::Operator;
         }
         // A pause past the end of time is no attempt any more.
-        now.checked_add(self.backoff).map_or(Wait::Hand, Wait::Until)
+        now.checked_add(self.backoff).map_or(Wait::Operator, Wait::Until)
     }
 }
 
@@ -136,15 +146,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_attempt_is_followed_by_a_hand_and_none_before_it() {
+    fn the_last_attempt_is_followed_by_an_operator_and_none_before_it() {
         let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
         let now = Timestamp::UNIX_EPOCH;
         let again = Wait::Until(Timestamp::from_second(1).expect("in range"));
-        for (attempts, wait) in [(1, again), (2, again), (3, Wait::Hand), (4, Wait::Hand)] {
+        for (attempts, wait) in [(1, again), (2, again), (3, Wait::Operator), (4, Wait::Operator)] {
             assert_eq!(retry.after_failure(attempts, now), wait, "{attempts}");
         }
         let never = Retry { attempts: 9, backoff: Duration::MAX };
-        assert_eq!(never.after_failure(1, now), Wait::Hand);
+        assert_eq!(never.after_failure(1, now), Wait::Operator);
     }
 
     #[test]

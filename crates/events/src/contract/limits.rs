@@ -7,6 +7,8 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
 
+/// From any place: at most as many as were asked for, nothing past the end, and more than
+/// [`READ_MAX`] is no wish but a mistake.
 pub(super) async fn a_read_returns_at_most_its_limit(fixture: Fixture) {
     let [topic, _] = topics();
     let broker = &*fixture.broker;
@@ -30,6 +32,7 @@ pub(super) async fn a_read_returns_at_most_its_limit(fixture: Fixture) {
     assert!(matches!(refused, Err(Error::Limit { .. })), "{refused:?}");
 }
 
+/// The refused batch leaves nothing: what comes after it begins at the first offset.
 pub(super) async fn a_batch_is_stored_at_the_limit_and_refused_past_it(fixture: Fixture) {
     let [topic, _] = topics();
     let broker = &*fixture.broker;
@@ -39,6 +42,7 @@ pub(super) async fn a_batch_is_stored_at_the_limit_and_refused_past_it(fixture: 
     assert_eq!(numbers(broker, &topic).await.len(), PUBLISH_MAX);
 }
 
+/// By bytes, not characters.
 pub(super) async fn a_key_is_stored_at_the_limit_and_refused_past_it(fixture: Fixture) {
     let [topic, _] = topics();
     let broker = &*fixture.broker;
@@ -48,6 +52,7 @@ pub(super) async fn a_key_is_stored_at_the_limit_and_refused_past_it(fixture: Fi
     assert_eq!(numbers(broker, &topic).await, [2]);
 }
 
+/// Neither what stood before it in the batch nor what stood behind it.
 pub(super) async fn a_batch_with_one_event_too_large_stores_nothing(fixture: Fixture) {
     let [topic, _] = topics();
     let broker = &*fixture.broker;
@@ -66,6 +71,7 @@ pub(super) async fn a_batch_with_one_event_too_large_stores_nothing(fixture: Fix
     assert_eq!(stored[1].to_json().len(), EVENT_BYTES_MAX);
 }
 
+/// A topic is never made by being asked for.
 pub(super) async fn an_unknown_topic_is_refused_everywhere(fixture: Fixture) {
     let unknown = Topic::parse("unknown").expect("a topic");
     let broker = &*fixture.broker;

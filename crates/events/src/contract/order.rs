@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Fixture, event, everything, numbers, publish, stamped, topics};
 use crate::broker::Offset;
 
+/// An empty batch is acknowledged too, and stores nothing; what is read is byte for byte what was sent.
 pub(super) async fn a_batch_gets_gapless_offsets_and_reads_back_as_it_was(fixture: Fixture) {
     let [topic, _] = topics();
     let broker = &*fixture.broker;
@@ -22,6 +23,7 @@ pub(super) async fn a_batch_gets_gapless_offsets_and_reads_back_as_it_was(fixtur
     assert_eq!(sent, stored);
 }
 
+/// Neither their events nor what they know of a source.
 pub(super) async fn topics_do_not_mix(fixture: Fixture) {
     let [alpha, beta] = topics();
     let broker = &*fixture.broker;
@@ -36,6 +38,7 @@ pub(super) async fn topics_do_not_mix(fixture: Fixture) {
     assert!(!broker.promise().is_empty());
 }
 
+/// Again and again: also what was stored after it was opened a second time.
 pub(super) async fn an_acknowledged_event_is_there_after_reopening(fixture: Fixture) {
     let [topic, _] = topics();
     let Fixture { mut broker, reopen } = fixture;
@@ -52,6 +55,8 @@ pub(super) async fn an_acknowledged_event_is_there_after_reopening(fixture: Fixt
     }
 }
 
+/// In the same batch, in a later one, and by a broker that was opened again: a relay that crashed
+/// between publishing and noting it publishes once more.
 pub(super) async fn a_second_copy_is_recognised_by_its_outbox_sequence(fixture: Fixture) {
     let [topic, _] = topics();
     let Fixture { mut broker, reopen } = fixture;
@@ -72,6 +77,7 @@ pub(super) async fn a_second_copy_is_recognised_by_its_outbox_sequence(fixture: 
     assert_eq!(broker.published(&topic, "product").await.expect("a mark"), 1);
 }
 
+/// Without a number nothing says that it is a copy.
 pub(super) async fn an_event_without_outbox_sequence_is_stored_each_time(fixture: Fixture) {
     let [topic, _] = topics();
     let broker = &*fixture.broker;
@@ -82,6 +88,7 @@ pub(super) async fn an_event_without_outbox_sequence_is_stored_each_time(fixture
     assert_eq!(broker.published(&topic, "sensor").await.expect("a mark"), 0);
 }
 
+/// Each publisher's later event has the higher offset, and nothing is lost between them.
 pub(super) async fn concurrent_publishers_keep_their_own_order(fixture: Fixture) {
     const PUBLISHERS: u64 = 8;
     const EVENTS: u64 = 50;
@@ -112,6 +119,7 @@ pub(super) async fn concurrent_publishers_keep_their_own_order(fixture: Fixture)
     assert_eq!(seen.values().sum::<u64>(), PUBLISHERS * EVENTS);
 }
 
+/// What is read is final: no event appears later before one that was read.
 pub(super) async fn a_reader_beside_a_publisher_sees_no_gap(fixture: Fixture) {
     const EVENTS: u64 = 200;
     let [topic, _] = topics();
@@ -134,6 +142,7 @@ pub(super) async fn a_reader_beside_a_publisher_sees_no_gap(fixture: Fixture) {
     publisher.await.expect("a publisher that is acknowledged");
 }
 
+/// And not for what another topic got.
 pub(super) async fn a_watch_wakes_when_more_is_on_disk(fixture: Fixture) {
     let [topic, other] = topics();
     let broker = &*fixture.broker;

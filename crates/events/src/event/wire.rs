@@ -2,6 +2,10 @@
 //!
 //! Counters are decimal strings, as the specification's `sequence` extension wants them: a reader
 //! in another language must not lose digits to a float. Numbers are accepted all the same.
+//!
+//! What is written is what the specification requires, and our extensions where they have a value. What
+//! is read may lack everything but `specversion`, `id`, `source`, `type` and `time`: then the subject is
+//! empty, the key is the subject, a sequence is 0, and the data is `null`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,17 +23,20 @@ const SPECVERSION: &str = "1.0";
 /// Room beside the data that spares most events a second allocation.
 const ENVELOPE_BYTES: usize = 320;
 
+/// An event as one line of JSON.
 pub(super) fn encode(event: &Event) -> Vec<u8> {
     let mut text = Vec::with_capacity(event.data.get().len() + ENVELOPE_BYTES);
     serde_json::to_writer(&mut text, &Outgoing::of(event)).expect("an envelope is JSON");
     text
 }
 
+/// An event from JSON, whatever its order of members; what is not known is passed over.
 pub(super) fn decode(text: &[u8]) -> Result<Event, Error> {
     let incoming: Incoming<'_> = serde_json::from_slice(text).map_err(Error::decode)?;
     incoming.into_event()
 }
 
+/// An event under the names of the specification, borrowed from one that stays as it is.
 #[derive(Serialize)]
 struct Outgoing<'a> {
     specversion: &'static str,
@@ -75,6 +82,7 @@ impl<'a> Outgoing<'a> {
     }
 }
 
+/// What is read, before anything of it is believed.
 #[derive(Deserialize)]
 struct Incoming<'a> {
     #[serde(borrow)]

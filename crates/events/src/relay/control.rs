@@ -150,8 +150,8 @@ impl Control {
     /// [`Error::Environment`]: ask again later.
     pub fn dead(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
         let Some(origin) = self.database.origin() else { return Ok(Vec::new()) };
-        let whose = (self.name(), &self.publishes.topic);
-        self.database.read(|sql| stepped::dead(sql, origin, whose, limit))
+        let addressed = stepped::Addressed { relay: self.name(), topic: &self.publishes.topic };
+        self.database.read(|sql| stepped::dead(sql, origin, addressed, limit))
     }
 
     /// Has a dead letter published after all, as a new event: the newest of its key. `false` if
@@ -222,7 +222,7 @@ impl Control {
         };
         let note = skipped.clone();
         let work = self.database.write::<_, Error>(move |write| {
-            stepped::pass(write.sql(), (first, last), &note.reason, write.now())?;
+            stepped::pass(write.sql(), first..=last, &note.reason, write.now())?;
             skipped::note(write.sql(), &note)
         });
         work.await?;

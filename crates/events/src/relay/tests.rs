@@ -444,16 +444,16 @@ async fn what_was_relayed_is_dealt_with_before_the_relay_comes_to_rest() {
 #[tokio::test]
 async fn a_relay_without_progress_is_stuck_after_a_while_and_one_that_rests_is_not() {
     let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let hand = crate::fixture::Hand::default();
+    let clock = crate::fixture::ManualClock::default();
     let publishes = Some(Publishes { source: "order".to_owned(), topic: topic("order") });
     let path = data.path().join("order.db");
-    let options = Options { path, schema: &[], publishes, clock: hand.clock() };
+    let options = Options { path, schema: &[], publishes, clock: clock.component() };
     let service = Database::open(options).unwrap();
     let paused = watch::Sender::new(false);
     let control = Control::of(service.clone(), log(&place), paused.subscribe()).unwrap();
     commit(&service, 1..=3).await;
     assert_eq!((control.status().lag, control.status().stuck), (3, None));
-    hand.advance(crate::subscription::STUCK_AFTER);
+    clock.advance(crate::subscription::STUCK_AFTER);
     assert!(control.status().stuck.is_some_and(|why| why.contains("no progress")));
     paused.send(true).unwrap();
     assert_eq!(control.status().stuck, None);

@@ -141,7 +141,7 @@ impl<H: Handler> Consumer<H> {
         let work = self.context.database.write::<_, Error>(move |write| {
             let now = write.now();
             let latest = now.checked_add(pause).unwrap_or(jiff::Timestamp::MAX);
-            parked::mend(write.sql(), &name, (now, latest))
+            parked::mend(write.sql(), &name, now, latest)
         });
         let mended = work.await?;
         if mended > 0 {

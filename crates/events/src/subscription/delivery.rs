@@ -29,7 +29,7 @@ use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::failure::Failure;
-use crate::parking::{PARKED_MAX, Retry, Wait, how_to_skip};
+use crate::parking::{PARKED_MAX, Retry, Standing, Wait, how_to_skip};
 use crate::store::inbox::{Marks, Place};
 use crate::store::{Write, panic_message, parked};
 
@@ -168,7 +168,8 @@ impl<H: Handler> Dispatcher<H> {
                     let attempts = due.attempts.saturating_add(1);
                     let wait = self.retry.after_failure(attempts, now);
                     self.log_failure(&event, attempts, wait, &reason);
-                    parked::failed(write.sql(), due.place, (attempts, wait, &reason))?;
+                    let standing = Standing { attempts, wait, reason: &reason };
+                    parked::failed(write.sql(), due.place, standing)?;
                 }
             }
         }
@@ -248,7 +249,8 @@ impl<H: Handler> Dispatcher<H> {
         let (subscription, skip) = (&self.name, how_to_skip(&self.name));
         let reason = format!("the parked row is no event any more: {error}; {skip}");
         tracing::error!(subscription, reason, "a parked event is hurt");
-        parked::failed(write.sql(), place, (attempts, Wait::Hand, &reason))
+        let standing = Standing { attempts, wait: Wait::Operator, reason: &reason };
+        parked::failed(write.sql(), place, standing)
     }
 
     /// Notifies the handler of what stands. It is too late to take anything back: a panic here is a
@@ -265,7 +267,7 @@ impl<H: Handler> Dispatcher<H> {
 
     fn log_failure(&self, event: &Event, attempts: u32, wait: Wait, reason: &str) {
         let (subscription, id, key) = (&self.name, &event.id, &event.key);
-        if wait == Wait::Hand {
+        if wait == Wait::Operator {
             tracing::error!(subscription, id, key, attempts, reason, "an event is a dead letter");
         } else {
             tracing::warn!(subscription, id, key, attempts, reason, "an event failed");
@@ -290,8 +292,12 @@ impl<H: Handler> Run<'_, H> {
         }
         // received -> parked behind its key. The count spares a look-up where nothing is parked.
         let key = &stored.event.key;
-        if self.parked > 0 && parked::holds(write.sql(), &self.dispatcher.name, key)? {
-            return self.park(write, stored, (0, Wait::Turn, ""));
+        if self.parked > 0 && parked::has_key(write.sql(), &self.dispatcher.name, key)? {
+            return self.park(
+                write,
+                stored,
+                Standing { attempts: 0, wait: Wait::Turn, reason: "" },
+            );
         }
         // received -> handled, or parked as the first of its key.
         match self.attempt(write, stored)? {
@@ -299,7 +305,7 @@ impl<H: Handler> Run<'_, H> {
             Attempt::Failed(reason) => {
                 let wait = self.dispatcher.retry.after_failure(1, write.now());
                 self.dispatcher.log_failure(&stored.event, 1, wait, &reason);
-                self.park(write, stored, (1, wait, &reason))
+                self.park(write, stored, Standing { attempts: 1, wait, reason: &reason })
             }
         }
     }
@@ -333,9 +339,9 @@ impl<H: Handler> Run<'_, H> {
         &mut self,
         write: &mut Write<'_>,
         stored: &Stored,
-        state: (u32, Wait, &str),
+        standing: Standing<'_>,
     ) -> Result<(), Trouble> {
-        parked::park(write.sql(), &self.dispatcher.name, stored, state, write.now())?;
+        parked::park(write.sql(), &self.dispatcher.name, stored, standing, write.now())?;
         self.parked += 1;
         Ok(())
     }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::broker::Offset;
 use crate::event::{Cause, Draft};
-use crate::fixture::{Hand, stamped, topic, until};
+use crate::fixture::{ManualClock, stamped, topic, until};
 use crate::local::Log;
 use crate::store::{Options, Publishes};
 
@@ -87,7 +87,7 @@ struct Bench {
     log: Arc<Log>,
     database: Database,
     orders: Orders,
-    hand: Hand,
+    clock: ManualClock,
 }
 
 struct Running {
@@ -106,16 +106,16 @@ impl Running {
 impl Bench {
     fn new() -> Bench {
         let folder = TempDir::new().unwrap();
-        let hand = Hand::default();
-        let log = Log::open(folder.path(), &[topic("order")], hand.clock()).unwrap();
-        let database = open(&folder, &hand);
+        let clock = ManualClock::default();
+        let log = Log::open(folder.path(), &[topic("order")], clock.component()).unwrap();
+        let database = open(&folder, &clock);
         let orders = Orders::default();
-        Bench { log: Arc::new(log), database, orders, hand, _folder: folder }
+        Bench { log: Arc::new(log), database, orders, clock, _folder: folder }
     }
 
     fn subscription<H: Handler>(&self, handler: H) -> Subscription<H> {
         let (database, log) = (self.database.clone(), self.log.clone());
-        let clock = self.hand.clock();
+        let clock = self.clock.component();
         Subscription::new("product.order", topic("order"), database, log, handler, RETRY, clock)
     }
 
@@ -158,7 +158,7 @@ impl Bench {
     /// Moves the clock until there are so many dead letters.
     async fn dead(&self, control: &Control, letters: usize) {
         until(async || {
-            self.hand.advance(RETRY.backoff);
+            self.clock.advance(RETRY.backoff);
             let dead = control.dead(100).unwrap();
             if dead.len() == letters { Ok(()) } else { Err(format!("{dead:?}")) }
         })
@@ -174,10 +174,10 @@ impl Bench {
     }
 }
 
-fn open(folder: &TempDir, hand: &Hand) -> Database {
+fn open(folder: &TempDir, clock: &ManualClock) -> Database {
     let publishes = Some(Publishes { source: "product".to_owned(), topic: topic("product") });
     let path = folder.path().join("product.db");
-    Database::open(Options { path, schema: SCHEMA, publishes, clock: hand.clock() }).unwrap()
+    Database::open(Options { path, schema: SCHEMA, publishes, clock: clock.component() }).unwrap()
 }
 
 fn start<H: Handler>(subscription: Subscription<H>) -> Running {

@@ -5,6 +5,13 @@
 //! from whichever process. A read transaction on each pins that moment, the locks go back at once, and
 //! copying takes as long as it takes while the writers go on.
 //!
+//! 1. *Gates*: a connection to each file that asks for its write lock and does not wait for it.
+//! 2. *Hold*: all gates are locked, one after the other. If one cannot be had, all are let go and it
+//!    begins again: nobody waits with some locks for others, so no two cuts can block each other.
+//! 3. *Pin*: with every lock held, a read transaction on each file sees the moment. It is the read and
+//!    not the BEGIN that fixes it, so each file is read once.
+//! 4. *Release*: the writers go on, after milliseconds. What is copied from here on is the moment.
+//!
 //! It does not know which files belong together; its caller names them.
 
 use std::path::{Path, PathBuf};
@@ -26,13 +33,44 @@ const ASKED_MAX: u32 = 20_000;
 /// How often it begins again before the files are called too busy.
 const ROUNDS_MAX: u32 = 20;
 
-/// The moment, as one open read transaction a file.
+/// The moment, as one open read transaction a file. While it lives, what the writers add stays in their
+/// write-ahead files: copy at once, and drop it.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use yeoul_events::store::cut::Cut;
+/// # use yeoul_events::store::{Database, Options, Publishes};
+/// # use yeoul_events::{Cause, Clock, Draft, Error, Topic};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+/// # let publishes = Some(Publishes { source: "order".into(), topic: Topic::parse("order")? });
+/// # let path = folder.path().join("order.db");
+/// # let options = Options { path: path.clone(), schema: &[], publishes, clock: clock.clone() };
+/// # let order = Database::open(options)?;
+/// # let event = || Draft::new("OrderPlaced", 7, 1, &(), &Cause::default());
+/// order.write::<_, Error>(move |write| write.publish(event())).await?;
+/// let cut = Cut::take(&[path.clone()])?;
+/// // The service goes on meanwhile; this is after the moment.
+/// order.write::<_, Error>(move |write| write.publish(event())).await?;
+///
+/// let copy = folder.path().join("copy.db");
+/// cut.copy(&path, &copy)?;
+/// # let publishes = order.publishes().cloned();
+/// # let options = Options { path: copy, schema: &[], publishes, clock };
+/// let restored = Database::open(options)?;
+/// assert_eq!(restored.position().expect("it publishes").sequence, 1);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Cut {
     files: Vec<(PathBuf, Connection)>,
 }
 
 impl Cut {
-    /// Chooses the moment. Writers wait for milliseconds at most.
+    /// Chooses the moment. Writers wait for milliseconds at most; whoever writes, in this process or in
+    /// another, is held off by the engine's own lock.
     ///
     /// # Errors
     /// [`Error::Environment`]: the files are too busy, or one cannot be opened; try again.
@@ -43,6 +81,7 @@ impl Cut {
         let files = paths.iter().map(open).collect::<Result<_, Error>>()?;
         let cut = Cut { files };
         for _ in 0..ROUNDS_MAX {
+            // All or none: what was had of an incomplete round goes back below.
             if hold_all(&gates)? {
                 let pinned = cut.pin();
                 release(&gates)?;

@@ -32,7 +32,7 @@ pub fn subscriptions(path: &Path) -> Result<BTreeSet<String>, Error> {
     Ok(names)
 }
 
-/// What hands stepped over in this file, oldest first.
+/// What operators stepped over in this file, oldest first.
 ///
 /// # Errors
 /// As for [`subscriptions`].

@@ -4,25 +4,25 @@ use super::*;
 use crate::store::tests::execute;
 
 /// A bench whose first events were consumed and whose log is closed.
-async fn consumed(keys: &[&str]) -> (TempDir, TempDir, Hand, Orders) {
+async fn consumed(keys: &[&str]) -> (TempDir, TempDir, ManualClock, Orders) {
     let (place, data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let (hand, orders) = (Hand::default(), Orders::default());
-    let bench = bench(&place, &data, &hand, &orders);
+    let (clock, orders) = (ManualClock::default(), Orders::default());
+    let bench = bench(&place, &data, &clock, &orders);
     bench.publish(1, keys).await;
     let running = bench.start();
     bench.caught_up(&running.control).await;
     running.stop().await;
     bench.log.close().await;
-    (place, data, hand, orders)
+    (place, data, clock, orders)
 }
 
-fn bench(place: &TempDir, data: &TempDir, hand: &Hand, orders: &Orders) -> Bench {
+fn bench(place: &TempDir, data: &TempDir, clock: &ManualClock, orders: &Orders) -> Bench {
     Bench {
         _folder: TempDir::new().unwrap(),
-        log: Arc::new(Log::open(place.path(), &[topic("order")], hand.clock()).unwrap()),
-        database: open(data, hand),
+        log: Arc::new(Log::open(place.path(), &[topic("order")], clock.component()).unwrap()),
+        database: open(data, clock),
         orders: orders.clone(),
-        hand: hand.clone(),
+        clock: clock.clone(),
     }
 }
 
@@ -35,9 +35,9 @@ fn cut(place: &TempDir, after: u64) {
 
 #[tokio::test]
 async fn a_log_that_ends_before_what_was_read_is_told_with_its_offsets_until_it_is_mended() {
-    let (place, data, hand, orders) = consumed(&["a", "b", "a", "b", "a", "b"]).await;
+    let (place, data, clock, orders) = consumed(&["a", "b", "a", "b", "a", "b"]).await;
     cut(&place, 4);
-    let bench = bench(&place, &data, &hand, &orders);
+    let bench = bench(&place, &data, &clock, &orders);
     let running = bench.start();
     until(async || match running.control.status().unwrap().stuck {
         Some(why) if why.contains("from=`5`, to=`6`") => Ok(()),
@@ -58,9 +58,9 @@ async fn a_log_that_ends_before_what_was_read_is_told_with_its_offsets_until_it_
 
 #[tokio::test]
 async fn new_events_at_offsets_that_were_read_before_are_not_passed_over() {
-    let (place, data, hand, orders) = consumed(&["a", "b", "a", "b", "a", "b"]).await;
+    let (place, data, clock, orders) = consumed(&["a", "b", "a", "b", "a", "b"]).await;
     cut(&place, 3);
-    let bench = bench(&place, &data, &hand, &orders);
+    let bench = bench(&place, &data, &clock, &orders);
     // Before the consumer is back, others publish: the log is longer again than what it read, and
     // what was lost comes back at other offsets.
     let delivery = |number| stamped("delivery", "d", number);
@@ -77,8 +77,8 @@ async fn new_events_at_offsets_that_were_read_before_are_not_passed_over() {
 
 #[tokio::test]
 async fn an_event_hurt_in_the_log_is_told_and_not_handled_and_parked_keys_still_recover() {
-    let (place, data, hand, orders) = consumed(&["a"]).await;
-    let first = bench(&place, &data, &hand, &orders);
+    let (place, data, clock, orders) = consumed(&["a"]).await;
+    let first = bench(&place, &data, &clock, &orders);
     first.publish(2, &["bad", "a", "a"]).await;
     orders.break_key("bad", Wrong::Fails);
     first.log.close().await;
@@ -86,7 +86,7 @@ async fn an_event_hurt_in_the_log_is_told_and_not_handled_and_parked_keys_still_
     let hurt = "UPDATE t1 SET record = CAST(replace(CAST(record AS TEXT), 'Num', 'Nom') AS BLOB)
         WHERE offset = 3";
     execute(&place.path().join("log.db"), hurt);
-    let bench = bench(&place, &data, &hand, &orders);
+    let bench = bench(&place, &data, &clock, &orders);
     let running = bench.start();
     until(async || match running.control.status().unwrap().stuck {
         Some(why) if why.contains("topic=`order`, from=`3`, to=`3`") => Ok(()),
@@ -95,7 +95,7 @@ async fn an_event_hurt_in_the_log_is_told_and_not_handled_and_parked_keys_still_
     .await;
     assert_eq!(bench.of_key("a"), [1]);
     orders.repair("bad");
-    hand.advance(RETRY.backoff);
+    clock.advance(RETRY.backoff);
     bench.effects_are("bad", &[2]).await;
     running.stop().await;
 }
@@ -109,13 +109,13 @@ async fn a_hurt_record_is_stepped_over_by_hand_one_at_a_time_and_written_down() 
     let cases =
         [(hurt, vec![(3, 3), (5, 5)], vec![1, 4, 6]), (missing, vec![(3, 4), (5, 5)], vec![1, 6])];
     for (statement, stretches, left) in cases {
-        let (place, data, hand, orders) = consumed(&["a"]).await;
-        let first = bench(&place, &data, &hand, &orders);
+        let (place, data, clock, orders) = consumed(&["a"]).await;
+        let first = bench(&place, &data, &clock, &orders);
         first.publish(2, &["b", "a", "a", "a", "a"]).await;
         first.log.close().await;
         drop(first);
         execute(&place.path().join("log.db"), statement);
-        let bench = bench(&place, &data, &hand, &orders);
+        let bench = bench(&place, &data, &clock, &orders);
         let running = bench.start();
         for (from, to) in stretches {
             until(async || match running.control.status().unwrap().stuck {

@@ -131,7 +131,7 @@ async fn a_paused_subscription_rests_and_is_not_stuck() {
     for _ in 0..2 {
         let status = running.control.status().unwrap();
         assert_eq!((status.lag, status.stuck), (1, None));
-        bench.hand.advance(STUCK_AFTER);
+        bench.clock.advance(STUCK_AFTER);
     }
     paused.send(false).unwrap();
     bench.effects_are("a", &[1]).await;
@@ -144,9 +144,9 @@ async fn lag_without_progress_is_stuck_after_a_while_and_not_before() {
     let control = bench.subscription(bench.orders.clone()).control();
     bench.publish(1, &["a"]).await;
     assert_eq!(control.status().unwrap().stuck, None);
-    bench.hand.advance(STUCK_AFTER - Duration::from_micros(1));
+    bench.clock.advance(STUCK_AFTER - Duration::from_micros(1));
     assert_eq!(control.status().unwrap().stuck, None);
-    bench.hand.advance(Duration::from_micros(1));
+    bench.clock.advance(Duration::from_micros(1));
     assert!(control.status().unwrap().stuck.is_some());
 }
 

@@ -55,7 +55,7 @@ async fn play(steps: Vec<Step>) {
             }
             Step::Repair(key) => bench.orders.repair(&key.to_string()),
             Step::Pass => {
-                bench.hand.advance(RETRY.backoff);
+                bench.clock.advance(RETRY.backoff);
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             Step::Redrive => redrive_all(&running.control).await,
@@ -68,7 +68,7 @@ async fn play(steps: Vec<Step>) {
     }
     (0..4u8).for_each(|key| bench.orders.repair(&key.to_string()));
     until(async || {
-        bench.hand.advance(RETRY.backoff);
+        bench.clock.advance(RETRY.backoff);
         redrive_all(&running.control).await;
         let (there, all) = (bench.effects().len(), sent.len());
         if there == all { Ok(()) } else { Err(format!("{there} of {all}")) }

@@ -16,7 +16,7 @@ async fn a_failing_event_is_tried_exactly_three_times_while_other_keys_go_on() {
     assert_eq!(bench.orders.calls(2), 1, "the second attempt waits for its time");
     assert!(running.control.dead(10).unwrap().is_empty());
     bench.dead(&running.control, 1).await;
-    bench.hand.advance(RETRY.backoff * 10);
+    bench.clock.advance(RETRY.backoff * 10);
     bench.publish(6, &["bad", "b"]).await;
     bench.effects_are("b", &[3, 7]).await;
     assert_eq!(bench.orders.calls(2), RETRY.attempts);
@@ -49,7 +49,7 @@ async fn an_event_that_recovers_is_handled_before_the_later_ones_of_its_key() {
     assert!(!parked(WritePosition::new("order", 0)));
     assert!(!parked(WritePosition::new("delivery", 9)), "another source");
     bench.orders.repair("bad");
-    bench.hand.advance(RETRY.backoff);
+    bench.clock.advance(RETRY.backoff);
     bench.effects_are("bad", &[1, 2, 4]).await;
     bench.publish(5, &["bad"]).await;
     bench.effects_are("bad", &[1, 2, 4, 5]).await;
@@ -146,7 +146,7 @@ async fn a_parked_row_that_is_no_event_any_more_holds_up_its_own_key_until_it_is
     assert_eq!(hurt.await.unwrap(), 1);
     bench.orders.repair("other");
     bench.orders.repair("bad");
-    bench.hand.advance(RETRY.backoff);
+    bench.clock.advance(RETRY.backoff);
     bench.effects_are("other", &[2]).await;
     let letters = running.control.dead(10).unwrap();
     let [letter] = &letters[..] else { panic!("one letter: {letters:?}") };
@@ -183,7 +183,7 @@ async fn a_parked_row_that_is_hurt_elsewhere_stops_nobody() {
             .write::<_, Error>(move |write| Ok(write.sql().execute(&statement, [])?));
         assert_eq!(work.await.unwrap(), 1);
         bench.orders.repair("bad");
-        bench.hand.advance(RETRY.backoff);
+        bench.clock.advance(RETRY.backoff);
         until(async || match running.control.parked().unwrap() {
             0 => Ok(()),
             some => Err(format!("{hurt}: {some} wait: {:?}", running.control.dead(10))),

@@ -2,6 +2,10 @@
 //!
 //! Write-ahead log and a sync per commit (`synchronous=FULL`): an acknowledgement means "on disk".
 //! No memory mapping, because a truncated mapped file is a signal and not an error.
+//!
+//! An engine's error becomes one of three here, by what a caller can do about it: damage (nothing), the
+//! environment (try later), or the statement's own fault (mend the program). A code that is new to this
+//! list counts as the statement's: better a refusal than an endless retry.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -68,7 +72,8 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// Applies the migrations the file has not seen; `user_version` counts them.
+/// Applies the migrations the file has not seen; `user_version` counts them. Each in a transaction of
+/// its own: one that fails leaves those before it applied, and the file as it was before itself.
 pub(crate) fn migrate(connection: &mut Connection, schema: &[&str]) -> Result<(), Error> {
     let applied: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if applied > schema.len() {

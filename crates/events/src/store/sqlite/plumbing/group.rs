@@ -16,7 +16,8 @@ use tokio::sync::mpsc::Receiver;
 /// callers when they do.
 const LOOKS_MAX: usize = 100;
 
-/// One group while it is being filled: an iterator that ends when the group closes.
+/// One group while it is being filled: an iterator that ends when the group closes, because `max` are
+/// in it, or because nobody came while it looked.
 pub(crate) struct Group<'q, M> {
     queue: &'q mut Receiver<M>,
     first: Option<M>,

@@ -1,6 +1,11 @@
 //! A small pool of read-only connections, opened when first needed.
 //!
 //! The first free one is taken, so that a quiet service keeps one warm cache and not four cold ones.
+//! If none is free, the next one in turn is waited for: reads are short, and a fifth connection would
+//! only compete for the same cores.
+//!
+//! A read runs on the caller's thread and never blocks the writer, nor the writer it: each sees the
+//! moment at which it began.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,6 +43,8 @@ impl Readers {
         answer
     }
 
+    /// A connection for one read. One whose reader panicked is as good as any: see
+    /// [`ready`](Self::ready).
     fn slot(&self) -> MutexGuard<'_, Option<Connection>> {
         for slot in &self.slots {
             match slot.try_lock() {
@@ -50,6 +57,7 @@ impl Readers {
         self.slots[turn].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The slot's connection, opened if there is none that can be used.
     fn ready<'s>(&self, slot: &'s mut Option<Connection>) -> Result<&'s Connection, Error> {
         // A read that panicked left its transaction open: that connection is not used again.
         if slot.as_ref().is_some_and(|connection| !connection.is_autocommit()) {

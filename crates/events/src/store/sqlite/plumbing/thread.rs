@@ -10,6 +10,8 @@ use crate::error::Error;
 pub(crate) struct Thread(Option<JoinHandle<()>>);
 
 impl Thread {
+    /// Starts it under a name that is in the log and in a debugger. A panic of `body` ends it and is
+    /// logged once; whoever sends to it then finds its channel closed.
     pub(crate) fn start(
         name: &'static str,
         body: impl FnOnce() + Send + 'static,

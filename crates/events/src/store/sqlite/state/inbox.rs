@@ -1,7 +1,14 @@
 //! The inbox tables: how far a subscription read, and what it received of every source.
 //!
-//! Both change in the transaction of the effects. The place says where to read on; the marks say
-//! what is a second copy, whatever its offset, so that reading again from anywhere changes nothing.
+//! Both change in the transaction of the effects, and they answer different questions:
+//!
+//! * The *place* is where to read on, with the event that was seen there, so that a log which is
+//!   another one by now is recognised. Moving it costs time and is always safe.
+//! * A *mark* is the highest number received of one source. Whatever is not above it is a second copy,
+//!   whatever its offset, so that reading again from anywhere changes nothing. Lowering one would have
+//!   effects happen twice: only [`rewind_shortened`] does, and only for events without numbers.
+//!
+//! A mark per source and not a list of ids: a publisher's numbers go up, so one number knows all.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -30,10 +37,17 @@ pub(crate) struct Place {
     pub(crate) event: String,
 }
 
-/// The marks a batch touches, loaded once and written once.
+/// The marks a batch touches, each loaded once and written once.
 pub(crate) struct Marks<'n> {
     subscription: &'n str,
-    marks: HashMap<String, (u64, bool)>,
+    marks: HashMap<String, Mark>,
+}
+
+/// How far one source was received.
+struct Mark {
+    highest: u64,
+    /// Whether this batch raised it.
+    raised: bool,
 }
 
 impl Place {
@@ -43,6 +57,7 @@ impl Place {
         Place { position: stored.offset, source: source.clone(), event: id.clone() }
     }
 
+    /// The stored place; the beginning for a subscription that never ran.
     pub(crate) fn load(sql: &Connection, subscription: &str) -> Result<Place, Error> {
         let select = "SELECT position, source, event FROM inbox WHERE subscription = ?1";
         let mut select = sql.prepare_cached(select)?;
@@ -73,22 +88,22 @@ impl<'n> Marks<'n> {
             None => (UNSTAMPED, stored.offset.0),
         };
         let highest = match self.marks.get(source) {
-            Some((highest, _)) => *highest,
-            None => mark(sql, self.subscription, source)?,
+            Some(mark) => mark.highest,
+            None => highest(sql, self.subscription, source)?,
         };
         let fresh = sequence > highest;
-        self.marks.entry(source.to_owned()).or_insert((highest, false));
-        if fresh && let Some(entry) = self.marks.get_mut(source) {
-            *entry = (sequence, true);
+        // Also where it is no news: the next event of this source finds the mark in memory.
+        let mark = self.marks.entry(source.to_owned()).or_insert(Mark { highest, raised: false });
+        if fresh {
+            *mark = Mark { highest: sequence, raised: true };
         }
         Ok(fresh)
     }
 
+    /// Writes what was raised; a batch of second copies writes nothing.
     pub(crate) fn save(self, sql: &Connection) -> Result<(), Error> {
-        for (source, (sequence, raised)) in self.marks {
-            if raised {
-                save_mark(sql, self.subscription, &source, sequence)?;
-            }
+        for (source, mark) in self.marks.iter().filter(|(_, mark)| mark.raised) {
+            save_mark(sql, self.subscription, source, mark.highest)?;
         }
         Ok(())
     }
@@ -104,7 +119,7 @@ pub(crate) fn marks(sql: &Connection, subscription: &str) -> Result<BTreeMap<Str
 
 /// The highest offset received of events that have no outbox sequence.
 pub(crate) fn unstamped(sql: &Connection, subscription: &str) -> Result<u64, Error> {
-    mark(sql, subscription, UNSTAMPED)
+    highest(sql, subscription, UNSTAMPED)
 }
 
 /// Back to the beginning: the marks keep every effect from happening again.
@@ -119,12 +134,13 @@ pub(crate) fn rewind_shortened(
     subscription: &str,
     end: Offset,
 ) -> Result<(), Error> {
-    let known = mark(sql, subscription, UNSTAMPED)?.min(end.0);
+    let known = highest(sql, subscription, UNSTAMPED)?.min(end.0);
     save_mark(sql, subscription, UNSTAMPED, known)?;
     rewind(sql, subscription)
 }
 
-fn mark(sql: &Connection, subscription: &str, source: &str) -> Result<u64, Error> {
+/// The stored mark of a source; 0 for one of which nothing was received.
+fn highest(sql: &Connection, subscription: &str, source: &str) -> Result<u64, Error> {
     let select = "SELECT sequence FROM inbox_mark WHERE subscription = ?1 AND source = ?2";
     let mut select = sql.prepare_cached(select)?;
     let highest = select.query_row([subscription, source], |row| row.get(0));

@@ -1,8 +1,15 @@
 //! The table of parked events: a queue per key, the first of each either due, or dead.
 //!
 //! `place` orders a key's queue and not the offset, which may come again in a log that lost its
-//! tail. Exactly the first of a key has `next_at` (it will be tried) or `dead` (a hand is needed);
-//! those behind have neither.
+//! tail. What must stay true between any two transactions:
+//!
+//! 1. Exactly the first of a key has `next_at` (it will be tried) or `dead` (an operator is needed);
+//!    those behind have neither. Whoever takes the first out makes the next one due, at once.
+//! 2. A row is as good as its parts: one whose event no longer decodes keeps its key, its place and
+//!    its offset, so that it can be shown, stepped over and dropped. Numbers that are none are read as
+//!    the nearest that is one: nothing that is hurt here may stop a queue.
+//!
+//! When an event is parked and for how long is not decided here: see [`parking`].
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -10,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::broker::{Offset, Stored, Topic};
 use crate::error::Error;
 use crate::event::Event;
-use crate::parking::{self, DeadLetter, Wait};
+use crate::parking::{self, DeadLetter, Standing, Wait};
 use crate::position::WritePosition;
 
 pub(super) const TABLES: &str = "
@@ -49,13 +56,14 @@ pub(crate) fn count(sql: &Connection, subscription: &str) -> Result<u64, Error> 
     Ok(sql.prepare_cached(select)?.query_row([subscription], |row| row.get(0))?)
 }
 
-/// Whether anything of this key is parked.
-pub(crate) fn holds(sql: &Connection, subscription: &str, key: &str) -> Result<bool, Error> {
+/// Whether anything of this key is parked. One look-up in an index; asked for each new event while
+/// anything at all is parked.
+pub(crate) fn has_key(sql: &Connection, subscription: &str, key: &str) -> Result<bool, Error> {
     let select = "SELECT 1 FROM parked WHERE subscription = ?1 AND key = ?2";
     Ok(sql.prepare_cached(select)?.exists([subscription, key])?)
 }
 
-/// Whether anything up to `position` is parked.
+/// Whether anything up to `position` is parked: of its key where it names one, else of its source.
 pub(crate) fn through(
     sql: &Connection,
     subscription: &str,
@@ -77,15 +85,15 @@ pub(crate) fn through(
     }?)
 }
 
-/// Parks an event that was tried `attempts` times and now waits for `wait`.
+/// Parks an event behind whatever of its key is parked.
 pub(crate) fn park(
     sql: &Connection,
     subscription: &str,
     stored: &Stored,
-    (attempts, wait, reason): (u32, Wait, &str),
+    standing: Standing<'_>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let (next_at, dead) = columns(wait);
+    let Columns { next_at, dead } = Columns::of(standing.wait);
     let event = &stored.event;
     let insert = "INSERT INTO parked (subscription, offset, key, source, sequence, event,
         attempts, next_at, dead, reason, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
@@ -96,21 +104,22 @@ pub(crate) fn park(
         event.source,
         event.outbox_sequence,
         event.to_json(),
-        attempts,
+        standing.attempts,
         next_at,
         dead,
-        parking::shortened(reason),
+        parking::shortened(standing.reason),
         now.as_microsecond(),
     ])?;
     Ok(())
 }
 
 /// Makes the first of every key due again where it waits for nothing, or for a time that no pause
-/// reaches: a hurt row, or a clock that was set back, must not stop a key for ever.
+/// reaches (after `latest`): a hurt row, or a clock that was set back, must not stop a key for ever.
 pub(crate) fn mend(
     sql: &Connection,
     subscription: &str,
-    (now, latest): (Timestamp, Timestamp),
+    now: Timestamp,
+    latest: Timestamp,
 ) -> Result<usize, Error> {
     let update = "UPDATE parked SET next_at = ?2, dead = 0 WHERE subscription = ?1 AND dead <> 1
         AND (next_at IS NULL OR next_at > ?3) AND place IN
@@ -119,7 +128,7 @@ pub(crate) fn mend(
     Ok(update.execute(params![subscription, now.as_microsecond(), latest.as_microsecond()])?)
 }
 
-/// When the next attempt is due.
+/// When the next attempt is due; `None` if nothing waits for a time.
 pub(crate) fn next_due(sql: &Connection, subscription: &str) -> Result<Option<Timestamp>, Error> {
     let select = "SELECT next_at FROM parked WHERE subscription = ?1 AND next_at IS NOT NULL
         ORDER BY next_at LIMIT 1";
@@ -142,17 +151,19 @@ pub(crate) fn due(
     rows.next()?.map(parked).transpose()
 }
 
-/// Notes a failed attempt.
-pub(crate) fn failed(
-    sql: &Connection,
-    place: i64,
-    (attempts, wait, reason): (u32, Wait, &str),
-) -> Result<(), Error> {
-    let (next_at, dead) = columns(wait);
+/// Notes a failed attempt; the event stays the first of its key.
+pub(crate) fn failed(sql: &Connection, place: i64, standing: Standing<'_>) -> Result<(), Error> {
+    let Columns { next_at, dead } = Columns::of(standing.wait);
     let update = "UPDATE parked SET attempts = ?2, next_at = ?3, dead = ?4, reason = ?5
         WHERE place = ?1";
-    let reason = parking::shortened(reason);
-    sql.prepare_cached(update)?.execute(params![place, attempts, next_at, dead, reason])?;
+    let reason = parking::shortened(standing.reason);
+    sql.prepare_cached(update)?.execute(params![
+        place,
+        standing.attempts,
+        next_at,
+        dead,
+        reason
+    ])?;
     Ok(())
 }
 
@@ -165,6 +176,7 @@ pub(crate) fn handled(
     now: Timestamp,
 ) -> Result<(), Error> {
     sql.prepare_cached("DELETE FROM parked WHERE place = ?1")?.execute([place])?;
+    // Whatever it waited for: with this it is the first of its key, and rule 1 holds again.
     let next = "UPDATE parked SET next_at = ?3 WHERE place =
         (SELECT min(place) FROM parked WHERE subscription = ?1 AND key = ?2)";
     sql.prepare_cached(next)?.execute(params![subscription, key, now.as_microsecond()])?;
@@ -287,11 +299,19 @@ fn event(row: &Row<'_>, column: usize) -> Result<Event, Error> {
     Event::from_json(row.get_ref(column)?.as_blob().unwrap_or_default())
 }
 
-fn columns(wait: Wait) -> (Option<i64>, bool) {
-    match wait {
-        Wait::Turn => (None, false),
-        Wait::Until(at) => (Some(at.as_microsecond()), false),
-        Wait::Hand => (None, true),
+/// What an event waits for, as the table has it.
+struct Columns {
+    next_at: Option<i64>,
+    dead: bool,
+}
+
+impl Columns {
+    fn of(wait: Wait) -> Columns {
+        match wait {
+            Wait::Turn => Columns { next_at: None, dead: false },
+            Wait::Until(at) => Columns { next_at: Some(at.as_microsecond()), dead: false },
+            Wait::Operator => Columns { next_at: None, dead: true },
+        }
     }
 }
 

@@ -1,7 +1,8 @@
-//! What a hand stepped over: written down in the transaction that steps, and never taken back.
+//! What an operator stepped over: written down in the transaction that steps, and never taken back.
 //!
 //! An event that was skipped has had no effect here, and whoever audits later must be able to find
-//! which one, why, when and on whose word.
+//! which one, why, when and on whose word. There is no way to delete a note, and none to skip without
+//! one: at [`SKIPPED_MAX`] skipping ends.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -13,7 +14,7 @@ use crate::parking;
 /// backup and not another note.
 pub const SKIPPED_MAX: u64 = 10_000;
 
-/// Characters of the one who asked that are kept.
+/// Characters of the name of whoever asked that are kept.
 pub const BY_CHARS_MAX: usize = 200;
 
 pub(super) const TABLES: &str = "
@@ -22,7 +23,30 @@ pub(super) const TABLES: &str = "
         last INTEGER NOT NULL, event TEXT, key TEXT, reason TEXT NOT NULL, at INTEGER NOT NULL,
         by TEXT NOT NULL) STRICT;";
 
-/// One note.
+/// One note: what was stepped over, why, when and on whose word.
+///
+/// ```
+/// use yeoul_events::store::skipped::Skipped;
+///
+/// /// A line for whoever audits.
+/// fn line(note: &Skipped) -> String {
+///     let Skipped { name, kind, first, last, reason, at, by, .. } = note;
+///     let which = if first == last { first.to_string() } else { format!("{first} to {last}") };
+///     format!("{at}  {name}: {kind} {which} was stepped over by {by}: {reason}")
+/// }
+/// let note = Skipped {
+///     name: "product.order".into(),
+///     kind: "record".into(),
+///     first: 7,
+///     last: 7,
+///     event: None,
+///     key: None,
+///     reason: "its checksum does not fit".into(),
+///     at: jiff::Timestamp::UNIX_EPOCH,
+///     by: "operator".into(),
+/// };
+/// assert!(line(&note).ends_with("record 7 was stepped over by operator: its checksum does not fit"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// Who would have handled or relayed it: `product.order`, `outbox.order`.
@@ -33,7 +57,7 @@ pub struct Skipped {
     pub first: u64,
     /// The last of the stretch.
     pub last: u64,
-    /// Its id, if that is known.
+    /// Its id, if that is known; of a record it is what the record claims to be.
     pub event: Option<String>,
     /// Its key, if that is known.
     pub key: Option<String>,

@@ -1,9 +1,14 @@
 //! Rows of the outbox that the relay steps over: dead letters of the outbox, and what became of them.
 //!
 //! An event that no broker takes must not hold up those behind it for ever. Its row stays in the
-//! outbox and is noted here; the relay goes on, and a hand redrives it (as a new row, because a broker
-//! takes a lower number for a second copy) or drops it. A note outlives its letter until the row is
-//! pruned: what was never published must not be missed in the broker either.
+//! outbox and is noted here; the relay goes on, and an operator redrives it (as a new row, because a
+//! broker takes a lower number for a second copy) or drops it. A note outlives its letter until the row
+//! is pruned: what was never published must not be missed in the broker either.
+//!
+//! So a number of the outbox is in one of three states: it has a row and no note (published, or still
+//! to be), a note that is dead (a letter, whose row is never pruned), or a note that is not (passed).
+
+use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -13,7 +18,7 @@ use crate::broker::{Offset, Topic};
 use crate::error::Error;
 use crate::parking::{self, DeadLetter};
 
-/// Dead letters one outbox holds; at the limit its relay stops and says so.
+/// Dead letters one outbox has at most; at the limit its relay stops, and its status shows why.
 pub(crate) const OUTBOX_DEAD_MAX: u64 = 1_000;
 
 pub(super) const TABLES: &str = "
@@ -34,28 +39,33 @@ pub(crate) fn bury(
         let what = format!("{dead} dead letters of the outbox already: redrive or drop some");
         return Err(Error::environment(what));
     }
-    note(sql, sequence, (reason, true), now)
+    note(sql, sequence, Note { reason, dead: true }, now)
 }
 
-/// Has the relay pass the rows of these numbers, which are no letters: a hand skipped them.
+/// Has the relay pass the rows of these numbers, which are no letters: an operator skipped them.
 pub(crate) fn pass(
     sql: &Connection,
-    (first, last): (u64, u64),
+    numbers: RangeInclusive<u64>,
     reason: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    (first..=last).try_for_each(|sequence| note(sql, sequence, (reason, false), now))
+    let mut numbers = numbers;
+    numbers.try_for_each(|sequence| note(sql, sequence, Note { reason, dead: false }, now))
 }
 
-fn note(
-    sql: &Connection,
-    sequence: u64,
-    (reason, dead): (&str, bool),
-    now: Timestamp,
-) -> Result<(), Error> {
+/// Why the relay steps over a number.
+#[derive(Clone, Copy)]
+struct Note<'r> {
+    reason: &'r str,
+    /// It is a letter, and waits for an operator.
+    dead: bool,
+}
+
+fn note(sql: &Connection, sequence: u64, note: Note<'_>, now: Timestamp) -> Result<(), Error> {
     let insert = "INSERT OR REPLACE INTO outbox_stepped VALUES (?1, ?2, ?3, ?4)";
-    let reason = parking::shortened(reason);
-    sql.prepare_cached(insert)?.execute(params![sequence, reason, now.as_microsecond(), dead])?;
+    let Note { reason, dead } = note;
+    let (reason, since) = (parking::shortened(reason), now.as_microsecond());
+    sql.prepare_cached(insert)?.execute(params![sequence, reason, since, dead])?;
     Ok(())
 }
 
@@ -65,11 +75,18 @@ pub(crate) fn end(sql: &Connection, sequence: u64) -> Result<bool, Error> {
     Ok(sql.execute(update, [sequence])? > 0)
 }
 
+/// Whose letters they are: what their ids begin with, and where they would have gone.
+#[derive(Clone, Copy)]
+pub(crate) struct Addressed<'a> {
+    pub(crate) relay: &'a str,
+    pub(crate) topic: &'a Topic,
+}
+
 /// Up to `limit` dead letters of the outbox, oldest first.
 pub(crate) fn dead(
     sql: &Connection,
     origin: Origin<'_>,
-    (name, topic): (&str, &Topic),
+    addressed: Addressed<'_>,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, Error> {
     let select = "SELECT stepped.sequence, reason, since, kind, subject FROM outbox_stepped stepped
@@ -78,7 +95,7 @@ pub(crate) fn dead(
     let mut rows = select.query([limit])?;
     let mut letters = Vec::new();
     while let Some(row) = rows.next()? {
-        letters.push(letter(sql, row, origin, (name, topic))?);
+        letters.push(letter(sql, row, origin, addressed)?);
     }
     Ok(letters)
 }
@@ -87,12 +104,12 @@ fn letter(
     sql: &Connection,
     row: &Row<'_>,
     origin: Origin<'_>,
-    (name, topic): (&str, &Topic),
+    Addressed { relay, topic }: Addressed<'_>,
 ) -> Result<DeadLetter, Error> {
     let sequence: u64 = row.get(0)?;
     Ok(DeadLetter {
-        id: parking::id(name, Offset(sequence)),
-        subscription: name.to_owned(),
+        id: parking::id(relay, Offset(sequence)),
+        subscription: relay.to_owned(),
         topic: topic.clone(),
         key: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
         kind: row.get::<_, Option<String>>(3)?.unwrap_or_default(),

@@ -2,6 +2,13 @@
 //!
 //! The answer is kept until the commit is through: an acknowledgement, and a refusal that may rest
 //! on what the same group wrote, are both sent only after the sync.
+//!
+//! | the work | its rows | its caller hears, after the commit |
+//! |---|---|---|
+//! | answers | stand | the answer |
+//! | refuses | are taken back alone | its refusal |
+//! | panics | are taken back alone | [`Error::Panicked`] |
+//! | is in a group whose transaction fails | nobody's stand | environment trouble: nothing was done |
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -22,6 +29,7 @@ pub(super) trait Work: Send {
 /// The work's own answer is an error.
 pub(super) struct Refused;
 
+/// A closure and where its answer goes, as one thing that a queue can hold.
 pub(super) fn boxed<T, E, F>(work: F, reply: oneshot::Sender<Result<T, E>>) -> Box<dyn Work>
 where
     T: Send + 'static,
@@ -50,6 +58,7 @@ where
             tracing::error!(what, "a piece of work panicked and was rolled back");
             Err(E::from(Error::Panicked { what }))
         });
+        // Kept, not sent: see above.
         self.answer.insert(answer).as_ref().map(drop).map_err(|_| Refused)
     }
 
