@@ -129,8 +129,9 @@ mod tests {
     use std::net::TcpStream;
     use std::rc::Rc;
 
-    use chassis::http::{Request, Response, empty};
+    use chassis::http::{Problem, Request, Response, empty};
     use http::StatusCode;
+    use http::request::Parts;
 
     use super::*;
 
@@ -139,6 +140,10 @@ mod tests {
     impl Serve for Always {
         async fn serve(self: Rc<Self>, _request: Request, _peer: SocketAddr) -> Response {
             empty(StatusCode::NO_CONTENT)
+        }
+
+        fn admits(&self, _head: &Parts) -> Result<(), Problem> {
+            Ok(())
         }
     }
 

@@ -38,12 +38,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 pub use body::Body;
 pub use client::Client;
 pub use connection::Inbound;
+pub use framing::HeadLimits;
 pub use listener::{BindError, Listener, Stop};
 pub use networks::Networks;
 pub use path::{Path, Pattern};
@@ -68,6 +70,24 @@ pub trait Serve: 'static {
         request: Request,
         peer: SocketAddr,
     ) -> impl Future<Output = Response> + 'static;
+
+    /// Whether it speaks at all to whoever sends this head; asked before anything of it is answered.
+    /// Without a default, so that nobody who wraps another leaves its gate open.
+    ///
+    /// # Errors
+    /// Why not.
+    fn admits(&self, head: &Parts) -> Result<(), Problem>;
+
+    /// The answer to a request that is refused before it is handed over. Of a head that is none, `head`
+    /// has the method and `Accept` alone, as far as they came.
+    fn refuse(&self, problem: Problem, head: &Parts) -> Response {
+        problem.into_response(&Trace::take(&head.headers))
+    }
+
+    /// How large a head it takes: as behind a gateway, unless it is one.
+    fn head_limits(&self) -> HeadLimits {
+        HeadLimits::BEHIND
+    }
 
     /// How long a client may read nothing of what it is sent before it is let go.
     fn write_idle(&self) -> Duration {

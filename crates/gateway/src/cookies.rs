@@ -43,6 +43,16 @@ pub(crate) struct Cookies {
     secure: bool,
 }
 
+/// What stands in a request's cookies for an access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Brought<'h> {
+    Nothing,
+    /// What may be one.
+    Token(&'h str),
+    /// One that is empty or no text, or of a program from before names had an ending.
+    Stale,
+}
+
 impl Jar {
     /// Cookies whose names end in `identity`, letters and digits.
     pub(crate) fn new(identity: &str, always_secure: bool) -> Jar {
@@ -62,20 +72,31 @@ impl Jar {
 }
 
 impl Cookies {
+    /// What a request brings for an access token, found in one walk over its cookies.
+    pub(crate) fn brought<'h>(&self, headers: &'h HeaderMap) -> Brought<'h> {
+        let mut brought = Brought::Nothing;
+        for (name, value) in pairs(headers) {
+            if name == self.session.as_bytes() {
+                return text(value).map_or(Brought::Stale, Brought::Token);
+            }
+            if name == SESSION.as_bytes() && !self.secure {
+                brought = Brought::Stale;
+            }
+        }
+        brought
+    }
+
     /// The access token that a request brings.
     pub(crate) fn session<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
-        get(headers, &self.session)
+        match self.brought(headers) {
+            Brought::Token(token) => Some(token),
+            Brought::Stale | Brought::Nothing => None,
+        }
     }
 
     /// The refresh token that a request brings.
     pub(crate) fn refresh<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         get(headers, &self.refresh)
-    }
-
-    /// Whether a request brings a cookie for an access token, whatever is in it: ours, or one of a
-    /// program from before names had an ending.
-    pub(crate) fn is_brought(&self, headers: &HeaderMap) -> bool {
-        self.own(headers).or_else(|| self.old(headers)).is_some()
     }
 
     /// The cookie that carries the access token; `None` if it is no text for a cookie.
@@ -120,15 +141,22 @@ impl Cookies {
 
 /// The first cookie of that name as text; empty ones count as absent.
 pub(crate) fn get<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let value = find(headers, name)?;
+    find(headers, name).and_then(text)
+}
+
+fn text(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(value).ok().filter(|value| !value.is_empty())
 }
 
 /// The bytes of the first cookie of that name.
 fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
+    pairs(headers).find(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
+}
+
+/// All cookies of a request.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     let lists = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-    let pairs = lists.flat_map(|list| list.split(|byte| *byte == b';'));
-    pairs.filter_map(pair).find(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
+    lists.flat_map(|list| list.split(|byte| *byte == b';')).filter_map(pair)
 }
 
 /// Name and value; blanks around both, and quotes around the value, are no part of them.
@@ -226,7 +254,7 @@ mod tests {
             let (right, wrong) = (jar.of(is_secure), jar.of(!is_secure));
             assert_eq!((right.session(given), right.refresh(given)), (Some("t"), Some("r")));
             assert_eq!((wrong.session(given), wrong.refresh(given)), (None, None));
-            assert!(right.is_brought(given) && !wrong.is_brought(given));
+            assert_eq!(wrong.brought(given), Brought::Nothing);
         }
     }
 
@@ -236,7 +264,8 @@ mod tests {
         let cookies = jar.of(false);
         let theirs = headers(&[b"yeoul_session_y8=t; yeoul_refresh_y8=r; yeoul_session_x77=u"]);
         assert_eq!((cookies.session(&theirs), cookies.refresh(&theirs)), (None, None));
-        assert!(!cookies.is_brought(&theirs) && cookies.without_session(&theirs).is_empty());
+        assert_eq!(cookies.brought(&theirs), Brought::Nothing);
+        assert!(cookies.without_session(&theirs).is_empty());
         let both = headers(&[b"yeoul_session=old; yeoul_session_x7=junk"]);
         assert_eq!(
             cookies.without_session(&both),

@@ -20,6 +20,7 @@ mod head;
 mod link;
 mod patience;
 mod pool;
+mod socket;
 mod upload;
 mod verdict;
 

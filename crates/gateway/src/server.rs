@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use chassis::http::problem::CHALLENGE;
 use chassis::http::query::Query;
-use chassis::http::{Client, Inbound, Problem, Request, Response, Serve, Trace};
+use chassis::http::{
+    Client, HeadLimits, Inbound, Problem, Request, Response, Serve, Trace, loopback,
+};
 use http::header::{CACHE_CONTROL, SET_COOKIE, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -226,6 +228,20 @@ impl Serve for Server {
         let shown = self.shown_refused(&parts);
         let response = self.answer(Box::new(parts), body, peer).await;
         self.show(shown, response)
+    }
+
+    /// A listener for this machine alone speaks to nobody else.
+    fn admits(&self, head: &Parts) -> Result<(), Problem> {
+        if self.face.is_local() { loopback::check(&head.uri, &head.headers) } else { Ok(()) }
+    }
+
+    fn refuse(&self, problem: Problem, head: &Parts) -> Response {
+        let refused = problem.into_response(&Trace::take(&head.headers));
+        self.show(self.shown_refused(head), refused)
+    }
+
+    fn head_limits(&self) -> HeadLimits {
+        HeadLimits::EDGE
     }
 
     fn write_idle(&self) -> Duration {

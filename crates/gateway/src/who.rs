@@ -11,7 +11,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
-use crate::cookies::Cookies;
+use crate::cookies::{Brought, Cookies};
 
 /// The sender of a request.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +65,7 @@ impl Who {
                 let stale = Who { stale: true, ..Who::default() };
                 Ok(Who::by_cookie(token, verifier, now).unwrap_or(stale))
             }
-            Presented::OldCookie => Ok(Who { stale: true, ..Who::default() }),
+            Presented::StaleCookie => Ok(Who { stale: true, ..Who::default() }),
         }
     }
 
@@ -81,22 +81,19 @@ enum Presented<'h> {
     Nothing,
     Bearer(&'h str),
     Cookie(&'h str),
-    /// One that is empty, or of a name that is not used any more.
-    OldCookie,
+    /// One that is no good as it stands.
+    StaleCookie,
 }
 
 fn presented<'h>(headers: &'h HeaderMap, cookies: &Cookies) -> Result<Presented<'h>, Refused> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else {
-        return Ok(match cookies.session(headers) {
-            Some(token) => Presented::Cookie(token),
-            None if cookies.is_brought(headers) => Presented::OldCookie,
-            None => Presented::Nothing,
+    // There is one at most: two are refused with their head.
+    let Some(value) = headers.get(AUTHORIZATION) else {
+        return Ok(match cookies.brought(headers) {
+            Brought::Nothing => Presented::Nothing,
+            Brought::Token(token) => Presented::Cookie(token),
+            Brought::Stale => Presented::StaleCookie,
         });
     };
-    if values.next().is_some() {
-        return Err(Refused::Invalid);
-    }
     let text = value.to_str().map_err(|_| Refused::Invalid)?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
@@ -121,19 +118,18 @@ mod tests {
     #[test]
     fn what_is_presented_is_found_in_its_order() {
         let jar = Jar::new("x", false);
-        let cases: [(&[&str], &str, Result<Presented<'_>, Refused>); 13] = [
+        let cases: [(&[&str], &str, Result<Presented<'_>, Refused>); 12] = [
             (&[], "", Ok(Presented::Nothing)),
             (&["Bearer t"], "", Ok(Presented::Bearer("t"))),
             (&["bearer  t "], "", Ok(Presented::Bearer("t"))),
             (&["Bearer"], "", Err(Refused::Invalid)),
             (&["Bearer "], "", Err(Refused::Invalid)),
             (&["Basic x"], "", Ok(Presented::Nothing)),
-            (&["Bearer t", "Bearer u"], "", Err(Refused::Invalid)),
             (&[], "yeoul_session_x=c", Ok(Presented::Cookie("c"))),
             (&["Bearer t"], "yeoul_session_x=c", Ok(Presented::Bearer("t"))),
             (&["Basic x"], "yeoul_session_x=c", Ok(Presented::Nothing)),
-            (&[], "yeoul_session_x=", Ok(Presented::OldCookie)),
-            (&[], "yeoul_session=c", Ok(Presented::OldCookie)),
+            (&[], "yeoul_session_x=", Ok(Presented::StaleCookie)),
+            (&[], "yeoul_session=c", Ok(Presented::StaleCookie)),
             (&[], "yeoul_session_y=c", Ok(Presented::Nothing)),
         ];
         for (authorization, cookie, expected) in cases {

@@ -20,6 +20,7 @@ use chassis::telemetry::{METRICS_TYPE, Metrics};
 use events::subscription::Control;
 use events::{Broker, relay};
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -101,7 +102,6 @@ impl Server {
     }
 
     async fn answer(&self, request: Request) -> Result<Response, Problem> {
-        loopback::check(request.uri(), request.headers())?;
         let path = Path::parse(request.uri().path()).map_err(|_| Problem::bad_path())?;
         let (action, params) = match self.table.find(&path, request.method()) {
             Found::Action(action, params) => (action, params),
@@ -165,6 +165,10 @@ impl Serve for Server {
             Ok(response) => response,
             Err(problem) => problem.into_response(&trace),
         }
+    }
+
+    fn admits(&self, head: &Parts) -> Result<(), Problem> {
+        loopback::check(&head.uri, &head.headers)
     }
 }
 

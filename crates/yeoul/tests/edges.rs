@@ -4,12 +4,16 @@
 #[path = "support/lib.rs"]
 mod support;
 
-use std::io::{Read, Write};
-use std::sync::LazyLock;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Mall, SOON, Stream, Talk, connect, raw, signal, timed};
+use support::{Folder, Mall, SOON, Stream, Talk, connect, overlay, raw, signal, timed, yeoul};
 
 static MALL: LazyLock<Mall> = LazyLock::new(Mall::fresh);
 
@@ -39,7 +43,7 @@ fn status(listener: &str, request: &str, ends: bool) -> u16 {
 
 #[test]
 fn bytes_that_could_be_read_in_two_ways_are_refused_alike_everywhere() {
-    let fields = "x: y\r\n".repeat(100);
+    let fields = "x: y\r\n".repeat(108);
     for (listener, path) in LISTENERS {
         let get = |more: &str| format!("GET {path} HTTP/1.1\r\nHost: HOST\r\n{more}\r\n");
         let refused = [
@@ -52,6 +56,10 @@ fn bytes_that_could_be_read_in_two_ways_are_refused_alike_everywhere() {
             (get(&fields), 431),
             (format!("{} / HTTP/1.1\r\nHost: HOST\r\n\r\n", "M".repeat(60 << 10)), 501),
             (format!("GET /{} HTTP/1.1\r\nHost: HOST\r\n\r\n", "p".repeat(9 << 10)), 414),
+            (get("Authorization: Bearer a\r\nAuthorization: Bearer a\r\n"), 400),
+            (get("x y: z\r\n"), 400),
+            (get("x: \u{1}\r\n"), 400),
+            (format!("GET {path}?a=<b> HTTP/1.1\r\nHost: HOST\r\n\r\n"), 400),
             ("GET /caf\u{e9} HTTP/1.1\r\nHost: HOST\r\n\r\n".to_owned(), 400),
             ("GET / HTTP/1.1\nHost: HOST\n\n".to_owned(), 400),
         ];
@@ -68,6 +76,10 @@ fn bytes_that_could_be_read_in_two_ways_are_refused_alike_everywhere() {
             (format!("GET {path} HTTP/1.0\r\n\r\n"), 200),
             (format!("GET {path} HTTP/1.2\r\nHost: HOST\r\n{closing}\r\n"), 200),
             (format!("OPTIONS * HTTP/1.1\r\nHost: HOST\r\n{closing}\r\n"), 204),
+            (
+                format!("OPTIONS * HTTP/1.1\r\nHost: evil.example\r\n{closing}\r\n"),
+                if listener == "gateway" { 204 } else { 403 },
+            ),
             (format!("TRACE {path} HTTP/1.1\r\nHost: HOST\r\n{closing}\r\n"), 405),
             (format!("CONNECT HOST HTTP/1.1\r\nHost: a\r\n{closing}\r\n"), 405),
         ];
@@ -78,6 +90,52 @@ fn bytes_that_could_be_read_in_two_ways_are_refused_alike_everywhere() {
         let absolute =
             format!("GET http://{authority}{path} HTTP/1.1\r\nHost: {authority}\r\n{closing}\r\n");
         assert_eq!(status(listener, &absolute, false), 200, "{listener}: {absolute}");
+    }
+}
+
+/// What the gateway takes reaches its service, though it adds fields of its own.
+#[test]
+fn the_largest_head_and_the_most_fields_of_the_gateway_reach_a_service() {
+    let first = "GET /products HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n";
+    let host = MALL.base("gateway").trim_start_matches("http://");
+    let first = first.replace("HOST", host);
+    let fields = |count: usize| format!("{first}{}\r\n", "x:y\r\n".repeat(count - 2));
+    let bytes = |count: usize| {
+        let rest = count - first.len() - "x:\r\n\r\n".len();
+        format!("{first}x:{}\r\n\r\n", "v".repeat(rest))
+    };
+    for (head, expected) in [
+        (fields(100), 200),
+        (fields(101), 431),
+        (bytes(64 << 10), 200),
+        (bytes((64 << 10) + 1), 431),
+    ] {
+        assert_eq!(raw(MALL.base("gateway"), head.as_bytes()).status, expected);
+    }
+}
+
+/// A browser is shown a page whatever it is that is refused, and by whom.
+#[test]
+fn a_browser_is_shown_a_page_where_its_head_is_refused() {
+    let accept = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
+    let cases = [
+        (format!("GET /{} HTTP/1.1\r\nHost: HOST\r\nACCEPT\r\n", "p".repeat(9 << 10)), 414),
+        (format!("GET / HTTP/1.1\r\nHost: HOST\r\nx: {}\r\nACCEPT\r\n", "v".repeat(70 << 10)), 431),
+        ("GET / HTTP/1.1\r\nHost: HOST\r\nACCEPTTransfer-Encoding: gzip\r\n\r\n".to_owned(), 501),
+        ("GET /caf\u{e9} HTTP/1.1\r\nHost: HOST\r\nACCEPT\r\n".to_owned(), 400),
+        ("GET /<x> HTTP/1.1\r\nHost: HOST\r\nACCEPT\r\n".to_owned(), 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nACCEPTConnection: close\r\n\r\n".to_owned(), 400),
+    ];
+    for (text, expected) in cases {
+        let page = raw(MALL.base("gateway"), text.replace("ACCEPT", accept).as_bytes());
+        assert_eq!(page.status, expected, "{page:?}");
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{page:?}");
+        assert_eq!(page.header("connection"), Some("close"), "{page:?}");
+        let meta = format!("<meta name=\"yeoul-status\" content=\"{expected}\">");
+        assert!(page.body.contains(&meta), "{page:?}");
+        let problem = raw(MALL.base("gateway"), text.replace("ACCEPT", "").as_bytes());
+        assert_eq!(problem.status, expected, "{problem:?}");
+        assert_eq!(problem.header("content-type"), Some("application/problem+json"), "{problem:?}");
     }
 }
 
@@ -251,4 +309,92 @@ fn a_signal_waits_for_no_half_sent_head_and_for_no_stream() {
         let mut rest = Vec::new();
         assert_eq!(head.read_to_end(&mut rest).unwrap_or(0), 0, "no answer to half a head");
     }
+}
+
+#[test]
+fn a_signal_waits_for_no_body_that_nobody_sends_any_more() {
+    let Some(mall) = Mall::owned(&[]) else { return };
+    let who = mall.customer();
+    let bodies: Vec<_> = ["gateway", "order", "account", "admin"]
+        .map(|name| {
+            let mut body = connect(mall.base(name));
+            let head = format!(
+                "POST /orders HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+                 Content-Type: application/json\r\nContent-Length: 50\r\n\r\n{{\"productId\":",
+                who.token
+            );
+            body.write_all(head.as_bytes()).expect("a part of a body");
+            body
+        })
+        .into();
+    mall.get("/products").send().expect(200);
+    let (took, (code, _folder)) = timed(|| mall.stop_by("TERM", SOON));
+    assert_eq!(code, 0);
+    assert!(took < Duration::from_secs(6), "{took:?}");
+    drop(bodies);
+}
+
+/// A service that sends events for as long as somebody takes them, and how many bytes it sent.
+fn endless(kind: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (address, sent) =
+        (listener.local_addr().expect("its address"), Arc::<AtomicUsize>::default());
+    let counted = sent.clone();
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            let counted = counted.clone();
+            std::thread::spawn(move || {
+                let _ = socket.read(&mut [0; 4096]);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n");
+                let event = format!("data: {}\n\n", "x".repeat(16 << 10));
+                let mut written = socket.write_all(head.as_bytes());
+                while written.is_ok() {
+                    counted.fetch_add(event.len(), Ordering::Relaxed);
+                    written = socket.write_all(event.as_bytes());
+                }
+            });
+        }
+    });
+    (address, sent)
+}
+
+/// Everything between the service and who reads nothing is full: the end waits for neither.
+#[test]
+fn a_signal_waits_for_no_stream_that_nobody_reads() {
+    if support::setting("YEOUL_BASE").is_some() {
+        return;
+    }
+    let (service, sent) = endless("text/event-stream");
+    let folder = Folder::new();
+    let settings = format!(
+        "upstreams: {{ feed: [\"http://{service}\"] }}\n\
+         routes: {{ feed: {{ path: /feed, to: feed, open: true }} }}\n"
+    );
+    let file = overlay(folder.path(), "feed.yaml", &settings);
+    let mut child = yeoul()
+        .args(["serve", "--json", "--listen", "127.0.0.1:0", "-c"])
+        .args([file.as_path(), Path::new("--data"), &folder.data()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let mut line = String::new();
+    let mut pipe = BufReader::new(child.stdout.take().expect("a pipe"));
+    pipe.read_line(&mut line).expect("a line");
+    let ready: Value = serde_json::from_str(&line).expect("a ready line");
+    let mut reader = connect(ready["gateway"].as_str().expect("a gateway"));
+    reader.write_all(b"GET /feed HTTP/1.1\r\nHost: a\r\n\r\n").expect("asked");
+    let mut before = 0;
+    support::eventually("everything is full", || {
+        let now = sent.load(Ordering::Relaxed);
+        let full = now > 0 && now == before;
+        before = now;
+        support::pause(Duration::from_millis(300));
+        full.then_some(())
+    });
+    signal("TERM", child.id());
+    let (took, ended) = timed(|| child.wait().expect("it ends"));
+    assert_eq!(ended.code(), Some(0));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    drop(reader);
 }

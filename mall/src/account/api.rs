@@ -8,6 +8,7 @@ use chassis::http::table::Table;
 use chassis::http::{Networks, Problem, Request, Response, Serve, json};
 use chassis::identity::Role;
 use http::header::CACHE_CONTROL;
+use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::attempts::SignUps;
@@ -157,5 +158,9 @@ impl Serve for Server {
     async fn serve(self: Rc<Self>, request: Request, peer: SocketAddr) -> Response {
         let act = |action, call| self.act(action, call, peer.ip());
         self.edge.answer(&self.table, request, act).await
+    }
+
+    fn admits(&self, head: &Parts) -> Result<(), Problem> {
+        self.edge.admits(head)
     }
 }

@@ -10,6 +10,7 @@ use chassis::http::table::Table;
 use chassis::http::{Problem, Request, Response, Serve};
 use events::{Cause, Database};
 use http::Method;
+use http::request::Parts;
 
 use super::decide::{State, Transition, transition};
 use super::handlers::advance;
@@ -165,5 +166,9 @@ fn correlated(request: Cause, delivery: &Delivery) -> Cause {
 impl Serve for Server {
     async fn serve(self: Rc<Self>, request: Request, _peer: SocketAddr) -> Response {
         self.edge.answer(&self.table, request, |action, call| self.act(action, call)).await
+    }
+
+    fn admits(&self, head: &Parts) -> Result<(), Problem> {
+        self.edge.admits(head)
     }
 }

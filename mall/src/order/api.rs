@@ -10,6 +10,7 @@ use chassis::http::table::Table;
 use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::Database;
 use http::header::ETAG;
+use http::request::Parts;
 use http::{Method, StatusCode};
 
 use super::command::Command;
@@ -272,5 +273,9 @@ pub(super) fn why_no_change(mut fields: Fields) -> Result<Option<&'static str>, 
 impl Serve for Server {
     async fn serve(self: Rc<Self>, request: Request, _peer: SocketAddr) -> Response {
         self.edge.answer(&self.table, request, |action, call| self.act(action, call)).await
+    }
+
+    fn admits(&self, head: &Parts) -> Result<(), Problem> {
+        self.edge.admits(head)
     }
 }

@@ -9,6 +9,7 @@ use chassis::http::table::Table;
 use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::Database;
 use events::store::Write;
+use http::request::Parts;
 use http::{Method, StatusCode};
 
 use super::command::{self, Edit};
@@ -275,6 +276,10 @@ impl Key<'_> {
 impl Serve for Server {
     async fn serve(self: Rc<Self>, request: Request, _peer: SocketAddr) -> Response {
         self.edge.answer(&self.table, request, |action, call| self.act(action, call)).await
+    }
+
+    fn admits(&self, head: &Parts) -> Result<(), Problem> {
+        self.edge.admits(head)
     }
 }
 

@@ -22,7 +22,7 @@ use http::{HeaderMap, HeaderValue, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::framing::Refusal;
+use super::framing::{HeadLimits, Refusal};
 use super::places::{Held, Working};
 use super::{Problem, Response};
 
@@ -34,10 +34,12 @@ pub const TAKEN_BYTES_MAX: usize = 64 * 1024;
 pub(super) struct Connection {
     /// Its place among those of its listener.
     place: Rc<Held>,
+    /// How large a head may be here.
+    limits: HeadLimits,
     /// Requests handed to whoever answers.
     requests: Cell<u64>,
-    /// The head that is refused instead of being passed on: its number and why.
-    refused: Cell<Option<(u64, Refusal)>>,
+    /// The head that is refused instead of being passed on.
+    refused: Cell<Option<Refused>>,
     /// Whether the request's body has not come whole.
     owed: Cell<bool>,
     /// Whether the client waits to be told to send it, and nobody has.
@@ -48,13 +50,28 @@ pub(super) struct Connection {
     live: Cell<bool>,
     /// A body that was let go unread.
     left: RefCell<Option<Incoming>>,
+    /// Counts up whenever bytes came or went.
+    moves: Cell<u64>,
+    /// Whether there was nothing to read when it was last looked.
+    unread: Cell<bool>,
+    /// Whether nothing could be written when it was last tried.
+    unwritten: Cell<bool>,
+}
+
+/// A head that a plain one stands for.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    /// Which it is, counted from 1.
+    number: u64,
+    refusal: Refusal,
 }
 
 impl Connection {
     /// One on this place, of which nothing has come yet.
-    pub(super) fn new(place: Held) -> Connection {
+    pub(super) fn new(place: Held, limits: HeadLimits) -> Connection {
         Connection {
             place: Rc::new(place),
+            limits,
             requests: Cell::default(),
             refused: Cell::default(),
             owed: Cell::default(),
@@ -62,12 +79,43 @@ impl Connection {
             once: Cell::default(),
             live: Cell::default(),
             left: RefCell::default(),
+            moves: Cell::default(),
+            unread: Cell::default(),
+            unwritten: Cell::default(),
         }
+    }
+
+    /// Notes whether there was something to read, its end included.
+    pub(super) fn has_read(&self, some: bool) {
+        self.unread.set(!some);
+        self.moves.set(self.moves.get() + u64::from(some));
+    }
+
+    /// Notes whether something could be written.
+    pub(super) fn has_written(&self, some: bool) {
+        self.unwritten.set(!some);
+        self.moves.set(self.moves.get() + u64::from(some));
+    }
+
+    /// How often bytes came or went: alike at two moments, nothing moved between them.
+    pub(super) fn moves(&self) -> u64 {
+        self.moves.get()
+    }
+
+    /// Whether it waits for its client: to send what it has been told to, or to read of an answer.
+    pub(super) fn waits_for_client(&self) -> bool {
+        self.unwritten.get() || (self.unread.get() && self.owed.get() && !self.waits.get())
+    }
+
+    /// Gives up what is under way: nothing more is read of it.
+    pub(super) fn give_up(&self) {
+        self.owed.set(false);
+        self.refused.set(None);
     }
 
     /// Notes that the head with this number, counted from 1, is one that stands for a refused one.
     pub(super) fn refuse(&self, number: u64, refusal: Refusal) {
-        self.refused.set(Some((number, refusal)));
+        self.refused.set(Some(Refused { number, refusal }));
     }
 
     /// Counts a request, and says whether it stands for a refused one.
@@ -76,7 +124,7 @@ impl Connection {
         let number = self.requests.get() + 1;
         self.requests.set(number);
         match self.refused.get() {
-            Some((refused, refusal)) if refused == number => Err(refusal.problem()),
+            Some(refused) if refused.number == number => Err(refused.refusal.problem(self.limits)),
             _ => Ok(()),
         }
     }
@@ -108,7 +156,7 @@ impl Connection {
     pub(super) async fn settle(self: &Rc<Self>, response: &mut Response) {
         self.live.set(response.body().is_live());
         response.body_mut().hold(Working::new(self.place.clone()));
-        let refused = self.refused.get().is_some_and(|(number, _)| number == self.requests.get());
+        let refused = self.refused.get().is_some_and(|it| it.number == self.requests.get());
         if refused || self.once.get() {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }

@@ -9,6 +9,7 @@
 //! and sockets are the [`wire`](super::wire)'s.
 
 mod chunks;
+mod glimpse;
 mod head;
 
 use http::StatusCode;
@@ -17,7 +18,12 @@ use super::Problem;
 use chunks::Chunks;
 use head::Scan;
 
-pub use head::{FIELDS_MAX, HEAD_BYTES_MAX, METHOD_BYTES_MAX, TARGET_BYTES_MAX};
+pub use glimpse::GLIMPSE_BYTES_MAX;
+pub(super) use glimpse::Glimpse;
+pub use head::{
+    ADDED_BYTES_MAX, ADDED_FIELDS_MAX, FIELDS_MAX, HEAD_BYTES_MAX, HeadLimits, METHOD_BYTES_MAX,
+    NAME_BYTES_MAX, TARGET_BYTES_MAX,
+};
 
 /// Why a message goes no further. The connection ends after it: what follows cannot be told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +38,16 @@ pub(super) enum Refusal {
     MethodTooLong,
     /// A target past [`TARGET_BYTES_MAX`].
     TargetTooLong,
-    /// A head past [`HEAD_BYTES_MAX`].
+    /// A head past its [`HeadLimits::bytes`].
     HeadTooLarge,
-    /// More fields than [`FIELDS_MAX`].
+    /// More fields than [`HeadLimits::fields`].
     TooManyFields,
+    /// A field's name past [`NAME_BYTES_MAX`].
+    NameTooLong,
+    /// A line that is no field: without a name, folded, or with a byte that none has.
+    Field,
+    /// A field that a head has once at most.
+    Twice(&'static str),
     /// A length that is none, or more than one.
     Length,
     /// Content-Length beside Transfer-Encoding, or either where it cannot be.
@@ -52,8 +64,9 @@ enum Extent {
 }
 
 /// The messages of one connection, as far as they have come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Framing {
+    limits: HeadLimits,
     state: State,
     heads: u64,
 }
@@ -93,6 +106,11 @@ pub(super) enum Then {
 }
 
 impl Framing {
+    /// Of a connection whose heads have these limits.
+    pub(super) fn new(limits: HeadLimits) -> Framing {
+        Framing { limits, state: State::default(), heads: 0 }
+    }
+
     /// Looks at the next bytes, which begin where the last [`Passed::bytes`] ended.
     ///
     /// A minor version above 1 is rewritten to 1: that is how such a request is to be handled.
@@ -102,7 +120,7 @@ impl Framing {
         while at < bytes.len() && then == Then::Wait {
             let rest = &mut bytes[at..];
             match &mut self.state {
-                State::Head(scan) => match scan.read(rest) {
+                State::Head(scan) => match scan.read(rest, self.limits) {
                     Ok(Some(head)) => {
                         at += head.bytes;
                         self.heads += 1;
@@ -155,7 +173,7 @@ impl State {
 
 impl Refusal {
     /// What the client is told.
-    pub(super) fn problem(self) -> Problem {
+    pub(super) fn problem(self, limits: HeadLimits) -> Problem {
         let limited = |status, slug, title, (field, limit): (&str, usize)| {
             Problem::new(status, slug, title)
                 .detail(format!("the {field} is past its limit of {limit}"))
@@ -181,14 +199,22 @@ impl Refusal {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "head-too-large",
                 "The head is too large",
-                ("head", HEAD_BYTES_MAX),
+                ("head", limits.bytes),
             ),
             Refusal::TooManyFields => limited(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "too-many-fields",
                 "The head has too many fields",
-                ("number of fields", FIELDS_MAX),
+                ("number of fields", limits.fields),
             ),
+            Refusal::NameTooLong => limited(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "name-too-long",
+                "The name of a field is too long",
+                ("name of a field", NAME_BYTES_MAX),
+            ),
+            Refusal::Field => Problem::bad_request("a line of the head is no field"),
+            Refusal::Twice(name) => Problem::bad_field(name, "comes more than once"),
             Refusal::Length => Problem::bad_request("Content-Length is one whole number"),
             Refusal::Ambiguous => {
                 Problem::bad_request("a body has either Content-Length or Transfer-Encoding")

@@ -9,13 +9,14 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use http::request::Parts;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -29,11 +30,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::connection::Connection;
-use super::framing::HEAD_BYTES_MAX;
 use super::places::{Held, Places, Room};
 use super::target::{self, Checked};
 use super::wire::Wire;
-use super::{Networks, Request, Response, Serve, Trace};
+use super::{HeadLimits, Networks, Problem, Request, Response, Serve};
 use crate::cores::Cores;
 use crate::descriptors;
 
@@ -53,10 +53,13 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 pub const DROPPED_BYTES_MAX: usize = 8 << 20;
 /// How long it is read for.
 pub const DROPPED_FOR: Duration = Duration::from_secs(1);
-/// The parser's buffer: the largest head, and what may have come behind it.
-const BUFFER_BYTES_MAX: usize = HEAD_BYTES_MAX + 8 * 1024;
+/// What the parser's buffer holds beside the largest head: what may have come behind it.
+const BEHIND_HEAD_BYTES: usize = 8 * 1024;
 /// How long an answer without an end may take to leave once the listener stops.
 pub const LIVE_ENDS_IN: Duration = Duration::from_millis(500);
+/// How long a client that neither sends what it owes nor reads what it asked for is waited for once
+/// the listener stops.
+pub const IDLE_ENDS_IN: Duration = Duration::from_secs(1);
 /// The pause after the operating system refused a connection (too many files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -206,8 +209,9 @@ async fn connection<S: Serve>(
 ) {
     // Small answers must not wait for the client's delayed acknowledgement.
     let _ = stream.borrow().set_nodelay(true);
-    let connection = Rc::new(Connection::new(place));
-    let wire = Wire::new(stream.clone(), connection.clone(), serve.write_idle());
+    let limits = serve.head_limits();
+    let connection = Rc::new(Connection::new(place, limits));
+    let wire = Wire::new(stream.clone(), connection.clone(), limits, serve.write_idle());
     if let Err(error) = exchange(wire, peer, (serve, &connection), &stop).await {
         debug!(%peer, %error, "a connection broke");
     }
@@ -226,56 +230,95 @@ async fn exchange<S: Serve>(
     (serve, connection): (Rc<S>, &Rc<Connection>),
     stop: &Stop,
 ) -> hyper::Result<()> {
+    let limits = serve.head_limits();
     let service = service_fn(|request: http::Request<Incoming>| {
         let (serve, connection) = (serve.clone(), connection.clone());
         async move {
-            let mut response = match begin(&connection, request) {
-                Ok(request) => serve.serve(request, peer).await,
-                Err(response) => *response,
+            let mut response = match begin(&*serve, &connection, request) {
+                Begun::Request(request) => serve.serve(request, peer).await,
+                Begun::Answered(response) => response,
             };
             connection.settle(&mut response).await;
             Ok::<_, Infallible>(response)
         }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(BUFFER_BYTES_MAX)
-        // Head and body in one buffer and one send: cheaper than a vectored write through the file layer.
-        .writev(false)
-        .serve_connection(wire, service);
-    let mut served = pin!(served);
+    let mut served = pin!(parser(limits).serve_connection(wire, service));
     match stop.or(served.as_mut()).await {
         Some(ended) => ended,
         None => {
             served.as_mut().graceful_shutdown();
-            if connection.is_live() {
-                // It has been told to end: who does not read what is left of it is not waited for.
-                let ended = tokio::time::timeout(LIVE_ENDS_IN, served).await;
-                return ended.unwrap_or(Ok(()));
-            }
-            served.await
+            wind_up(served, connection).await
         }
     }
 }
 
-/// A request as it is handed to whoever answers, or the answer to one that goes no further.
-fn begin(
+/// The parser of a connection whose heads have these limits.
+fn parser(limits: HeadLimits) -> http1::Builder {
+    let mut parser = http1::Builder::new();
+    parser
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(limits.bytes + BEHIND_HEAD_BYTES)
+        // Head and body in one buffer and one send: cheaper than a vectored write through the file layer.
+        .writev(false);
+    if limits != HeadLimits::EDGE {
+        // Costs an allocation for each head, so that the edge does without: its limit is the parser's own.
+        parser.max_headers(limits.fields);
+    }
+    parser
+}
+
+/// Lets a connection end after what it is in: as long as that takes, but not longer than its client
+/// does its part ([`IDLE_ENDS_IN`]), and a stream, which has been told to end, not longer than it takes
+/// to leave ([`LIVE_ENDS_IN`]). Whoever waits for all connections has a limit of his own.
+async fn wind_up(
+    mut served: Pin<&mut impl Future<Output = hyper::Result<()>>>,
+    connection: &Connection,
+) -> hyper::Result<()> {
+    let mut idle = Duration::ZERO;
+    while idle < IDLE_ENDS_IN {
+        let moves = connection.moves();
+        if let Ok(ended) = tokio::time::timeout(LIVE_ENDS_IN, served.as_mut()).await {
+            return ended;
+        }
+        if connection.is_live() {
+            break;
+        }
+        let stands = connection.waits_for_client() && connection.moves() == moves;
+        idle = if stands { idle + LIVE_ENDS_IN } else { Duration::ZERO };
+    }
+    connection.give_up();
+    Ok(())
+}
+
+/// A request that has come in.
+enum Begun {
+    /// For whoever answers.
+    Request(Request),
+    /// One that goes no further.
+    Answered(Response),
+}
+
+/// Refuses or answers what nobody has to be asked for.
+fn begin<S: Serve>(
+    serve: &S,
     connection: &Rc<Connection>,
     request: http::Request<Incoming>,
-) -> Result<Request, Box<Response>> {
-    let refused = connection.next_request();
-    let (parts, body) = request.into_parts();
-    let body = connection.body(&parts, body);
-    let mut request = Request::from_parts(parts, body);
-    match refused.and_then(|()| target::check(&mut request)) {
-        Ok(Checked::Resource) => Ok(request),
-        Ok(Checked::Answered(response)) => Err(Box::new(response)),
-        Err(problem) => {
-            let trace = Trace::take(request.headers());
-            Err(Box::new(problem.into_response(&trace)))
-        }
+) -> Begun {
+    let counted = connection.next_request();
+    let (mut head, body) = request.into_parts();
+    let body = connection.body(&head, body);
+    match counted.and_then(|()| check(serve, &mut head)) {
+        Ok(Checked::Resource) => Begun::Request(Request::from_parts(head, body)),
+        Ok(Checked::Answered(response)) => Begun::Answered(response),
+        Err(problem) => Begun::Answered(serve.refuse(problem, &head)),
     }
+}
+
+fn check<S: Serve>(serve: &S, head: &mut Parts) -> Result<Checked, Problem> {
+    let checked = target::check(head)?;
+    serve.admits(head)?;
+    Ok(checked)
 }
 
 /// Reads and drops what a client still sends, for a bounded while: closing at once would reset the
@@ -352,3 +395,6 @@ impl Stop {
         tokio::time::timeout(at_most, self.tracker.wait()).await.is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,14 @@
 //! anybody is asked who he is.
 
 use http::header::{ALLOW, HOST};
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
 use super::{Problem, Response, empty, method};
+
+/// The longest host with its port: of a name (253 bytes, RFC 1035) with all that stands beside it.
+const HOST_BYTES_MAX: usize = 512;
 
 /// What the listeners' resources understand between them.
 const METHODS: [Method; 7] = [
@@ -34,28 +38,29 @@ pub(super) enum Checked {
 /// Brings a request's target into origin form.
 ///
 /// # Errors
-/// 400 where target and host could mean two things, or a method is a known one but for its case; 405 for methods that no resource has.
-pub(super) fn check<B>(request: &mut Request<B>) -> Result<Checked, Problem> {
-    if method::is_miscased(request.method()) {
+/// 400 where target and host could mean two things, or a method is a known one but for its case; 405 for
+/// methods that no resource has.
+pub(super) fn check(head: &mut Parts) -> Result<Checked, Problem> {
+    if method::is_miscased(&head.method) {
         return Err(Problem::bad_request("a method is upper-case letters"));
     }
-    if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
+    if matches!(head.method, Method::TRACE | Method::CONNECT) {
         return Err(Problem::method_not_allowed(&METHODS));
     }
-    let old = request.version() == Version::HTTP_10;
-    if let Some(authority) = request.uri().authority() {
-        absolute(request.uri())?;
-        agree(request.headers(), authority)?;
-        if old && !request.headers().contains_key(HOST) {
+    let old = head.version == Version::HTTP_10;
+    if let Some(authority) = head.uri.authority() {
+        absolute(&head.uri)?;
+        agree(&head.headers, authority)?;
+        if old && !head.headers.contains_key(HOST) {
             let host = HeaderValue::try_from(authority.as_str()).map_err(|_| one_host())?;
-            request.headers_mut().insert(HOST, host);
+            head.headers.insert(HOST, host);
         }
-        let path = request.uri().path_and_query().filter(|path| path.as_str() != "/").cloned();
-        *request.uri_mut() = path.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
+        let path = head.uri.path_and_query().filter(|path| path.as_str() != "/").cloned();
+        head.uri = path.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
     }
-    host(request.headers(), old)?;
-    match request.uri().path() {
-        "*" if *request.method() == Method::OPTIONS => Ok(Checked::Answered(options())),
+    host(&head.headers, old)?;
+    match head.uri.path() {
+        "*" if head.method == Method::OPTIONS => Ok(Checked::Answered(options())),
         path if path.starts_with('/') => Ok(Checked::Resource),
         _ => Err(Problem::bad_path()),
     }
@@ -95,6 +100,7 @@ fn host(headers: &HeaderMap, old: bool) -> Result<(), Problem> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) if old => Ok(()),
+        (Some(host), None) if host.len() > HOST_BYTES_MAX => Err(long_host()),
         (Some(host), None) if host.to_str().is_ok_and(is_host) => Ok(()),
         _ => Err(one_host()),
     }
@@ -120,12 +126,22 @@ fn one_host() -> Problem {
     Problem::bad_request("a request names its host once")
 }
 
+fn long_host() -> Problem {
+    Problem::bad_request(format!("a host has at most {HOST_BYTES_MAX} bytes")).field(
+        "host",
+        "is past its limit",
+        Some(HOST_BYTES_MAX.into()),
+    )
+}
+
 fn two_hosts() -> Problem {
     Problem::bad_request("target and Host name two hosts")
 }
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use super::*;
 
     fn checked(method: &str, target: &str, version: Version, hosts: &[&str]) -> (u16, String) {
@@ -133,13 +149,13 @@ mod tests {
         for host in hosts {
             request = request.header(HOST, *host);
         }
-        let mut request = request.body(()).expect("a request");
-        let status = match check(&mut request) {
+        let mut head = request.body(()).expect("a request").into_parts().0;
+        let status = match check(&mut head) {
             Ok(Checked::Resource) => 200,
             Ok(Checked::Answered(response)) => response.status().as_u16(),
             Err(problem) => problem.status().as_u16(),
         };
-        (status, request.uri().to_string())
+        (status, head.uri.to_string())
     }
 
     #[test]
@@ -194,6 +210,14 @@ mod tests {
         for (target, version, hosts) in bad {
             let seen = checked("GET", target, version, hosts).0;
             assert_eq!(seen, 400, "{target} {version:?} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_at_its_limit_passes_and_one_past_it_does_not() {
+        for (length, status) in [(HOST_BYTES_MAX, 200), (HOST_BYTES_MAX + 1, 400)] {
+            let host = "a".repeat(length);
+            assert_eq!(checked("GET", "/", Version::HTTP_11, &[&host]).0, status, "{length}");
         }
     }
 

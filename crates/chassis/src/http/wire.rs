@@ -8,6 +8,12 @@
 //! A head that is refused never reaches the parser: a plain request takes its place, which the
 //! listener answers with the refusal when its turn has come. That keeps the order of pipelined
 //! answers without a second way of writing them.
+//!
+//! 1. The framing refuses a head: what of it is here is looked through for what the client accepts
+//!    ([`Glimpse`]).
+//! 2. If that has not come yet, what follows is looked through as it comes, for at most
+//!    [`GLIMPSED_FOR`]; a head that is whole ends it at once.
+//! 3. The head that stands for it is handed over; nothing is read behind it.
 
 use std::cell::RefCell;
 use std::io;
@@ -19,15 +25,16 @@ use std::time::Duration;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 
 use super::connection::Connection;
-use super::framing::{Framing, Passed, Then};
+use super::framing::{Framing, Glimpse, HeadLimits, Passed, Refusal, Then};
 use super::stall::Stall;
 
 /// How much is read at once.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
-/// What the parser sees in the place of a refused head.
-const IN_PLACE: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\n\r\n";
+/// How long a refused head may take to say what its client accepts; it is on the way already.
+const GLIMPSED_FOR: Duration = Duration::from_millis(100);
 
 thread_local! {
     static PIECE: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE_BYTES_MAX].into());
@@ -48,12 +55,20 @@ pub(super) struct Wire {
 }
 
 /// What follows after what may pass.
-#[derive(Clone, Copy)]
 enum End {
+    /// A head that is refused, and looked through.
+    Glimpsed(Box<Refused>),
     /// Nothing: the refusal ends the connection.
     Refused,
     /// An error, for whoever reads the body.
     Broken,
+}
+
+/// A head that is refused, until it is known how its refusal is to be shown.
+struct Refused {
+    refusal: Refusal,
+    glimpse: Glimpse,
+    until: Pin<Box<Sleep>>,
 }
 
 impl Wire {
@@ -61,12 +76,13 @@ impl Wire {
     pub(super) fn new(
         stream: Rc<RefCell<TcpStream>>,
         connection: Rc<Connection>,
+        limits: HeadLimits,
         write_idle: Duration,
     ) -> Wire {
         Wire {
             stream,
             connection,
-            framing: Framing::default(),
+            framing: Framing::new(limits),
             held: Vec::new(),
             ready: Vec::new(),
             passed: 0,
@@ -113,28 +129,62 @@ impl Wire {
         match passed.then {
             Then::Wait => self.held.extend_from_slice(rest),
             Then::Refuse(refusal) => {
-                self.connection.refuse(self.framing.heads() + 1, refusal);
-                self.ready.extend_from_slice(IN_PLACE);
-                self.end = Some(End::Refused);
+                let mut glimpse = Glimpse::default();
+                if glimpse.read(rest) {
+                    return self.refuse(refusal, &glimpse);
+                }
+                let until = Box::pin(tokio::time::sleep(GLIMPSED_FOR));
+                self.end = Some(End::Glimpsed(Box::new(Refused { refusal, glimpse, until })));
             }
             Then::Break => self.end = Some(End::Broken),
         }
     }
 
-    fn poll_piece(
+    /// Puts a head in the place of one that is refused.
+    fn refuse(&mut self, refusal: Refusal, glimpse: &Glimpse) {
+        self.connection.refuse(self.framing.heads() + 1, refusal);
+        self.ready.extend_from_slice(&glimpse.stand_in());
+        self.end = Some(End::Refused);
+    }
+
+    /// Looks through what follows a refused head's beginning; ready once a head stands in its place.
+    fn poll_glimpse(&mut self, mut refused: Box<Refused>, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let Refused { refusal, glimpse, until } = &mut *refused;
+            let more = self.poll_socket(context, PIECE_BYTES_MAX, |_, piece| {
+                piece.is_empty() || glimpse.read(piece)
+            });
+            match more {
+                Poll::Ready(Ok(false)) => continue,
+                Poll::Pending
+                    if !glimpse.has_accept() && until.as_mut().poll(context).is_pending() =>
+                {
+                    self.end = Some(End::Glimpsed(refused));
+                    return Poll::Pending;
+                }
+                // All has been seen, or what should be here by now.
+                Poll::Ready(_) | Poll::Pending => {
+                    self.refuse(*refusal, glimpse);
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+
+    /// Reads once from the socket and shows it to `look`; nothing is its end.
+    fn poll_socket<T>(
         &mut self,
         context: &mut Context<'_>,
-        into: &mut ReadBufCursor<'_>,
-    ) -> Poll<io::Result<usize>> {
+        room: usize,
+        look: impl FnOnce(&mut Wire, &mut [u8]) -> T,
+    ) -> Poll<io::Result<T>> {
         PIECE.with_borrow_mut(|piece| {
-            let room = into.remaining().min(PIECE_BYTES_MAX);
-            let mut buffer = ReadBuf::new(&mut piece[..room]);
-            let mut stream = self.stream.borrow_mut();
-            ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
-            drop(stream);
+            let mut buffer = ReadBuf::new(&mut piece[..room.min(PIECE_BYTES_MAX)]);
+            let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_read(context, &mut buffer);
+            self.connection.has_read(polled.is_ready());
+            ready!(polled)?;
             let count = buffer.filled().len();
-            self.take(&mut piece[..count], into);
-            Poll::Ready(Ok(count))
+            Poll::Ready(Ok(look(self, &mut piece[..count])))
         })
     }
 }
@@ -150,14 +200,27 @@ impl Read for Wire {
             if self.hand_over(&mut into) {
                 return Poll::Ready(Ok(()));
             }
-            match self.end {
-                // The answer ends the connection: nobody has to be woken for this.
-                Some(End::Refused) => return Poll::Pending,
-                Some(End::Broken) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            match self.end.take() {
+                Some(End::Glimpsed(refused)) => {
+                    ready!(self.poll_glimpse(refused, context));
+                    continue;
+                }
+                Some(End::Refused) => {
+                    self.end = Some(End::Refused);
+                    // The answer ends the connection: nobody has to be woken for this.
+                    return Poll::Pending;
+                }
+                Some(End::Broken) => {
+                    self.end = Some(End::Broken);
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
                 None => {}
             }
-            let count = ready!(self.poll_piece(context, &mut into))?;
-            if count == 0 || into.remaining() < room {
+            let ended = ready!(self.poll_socket(context, room, |wire, piece| {
+                wire.take(piece, &mut into);
+                piece.is_empty()
+            }))?;
+            if ended || into.remaining() < room {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -171,6 +234,7 @@ impl Write for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut *self.stream.borrow_mut()).poll_write(context, bytes);
+        self.connection.has_written(written.is_ready());
         self.stall.judge(context, written)
     }
 

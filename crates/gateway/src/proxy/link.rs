@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 
 use super::failure::Failure;
 use super::patience::Patience;
+use super::socket::{Seen, Socket};
 use super::upload::Upload;
 use crate::plan::Endpoint;
 
@@ -28,7 +29,9 @@ pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// An open connection.
 pub(crate) struct Link {
     sender: SendRequest<Upload>,
-    connection: Connection<TokioIo<TcpStream>, Upload>,
+    connection: Connection<TokioIo<Socket>, Upload>,
+    /// How much of the present answer's version has been seen.
+    seen: Seen,
     ended: bool,
     open: Level,
 }
@@ -54,10 +57,11 @@ impl Link {
         stream.set_nodelay(true)?;
         let mut settings = Builder::new();
         settings.max_buf_size(HEAD_BYTES_MAX).writev(false);
-        let handshake = settings.handshake(TokioIo::new(stream));
+        let (socket, seen) = Socket::new(stream);
+        let handshake = settings.handshake(TokioIo::new(socket));
         let (sender, connection) = handshake.await.map_err(io::Error::other)?;
         open.inc();
-        Ok(Box::new(Link { sender, connection, ended: false, open }))
+        Ok(Box::new(Link { sender, connection, seen, ended: false, open }))
     }
 
     /// Lets the connection read and write.
@@ -84,6 +88,7 @@ impl Link {
         request: Box<Request<Upload>>,
         patience: &mut Patience,
     ) -> impl Future<Output = Result<Response<Incoming>, Failed>> {
+        self.seen.begin();
         let answer = self.sender.try_send_request(*request);
         let (connection, ended) = (&mut self.connection, &mut self.ended);
         async move {

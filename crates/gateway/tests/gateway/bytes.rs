@@ -174,6 +174,29 @@ fn a_heads_limit_holds_however_it_arrives_and_a_head_at_it_passes() {
     }
 }
 
+/// What the edge takes, our own services behind it take with what the gateway adds.
+#[test]
+fn the_largest_head_of_the_edge_reaches_its_service() {
+    let world = World::new();
+    let token = world.token("a@b");
+    let host = "h".repeat(500);
+    let first = format!(
+        "GET /s/x HTTP/1.1\r\nhost: {host}\r\nvia: 1.1 a\r\ncookie: a=b; yeoul_session_x={token}\r\n"
+    );
+    let many = format!("{first}{}\r\n", "x:y\r\n".repeat(97));
+    let rest = (64 << 10) - first.len() - "x:\r\n\r\n".len();
+    let large = format!("{first}x:{}\r\n\r\n", "v".repeat(rest));
+    let both = format!(
+        "{first}{}x:{}\r\n\r\n",
+        "x:y\r\n".repeat(96),
+        "v".repeat(rest - 96 * "x:y\r\n".len())
+    );
+    for head in [many, large, both] {
+        let answer = raw(world.address, head.as_bytes()).expect("an answer");
+        assert_eq!(answer.status, 200, "{} bytes: {answer:?}", head.len());
+    }
+}
+
 #[test]
 fn what_is_refused_waits_for_the_answers_before_it() {
     let world = World::new();
@@ -204,6 +227,17 @@ fn absolute_form_old_clients_and_later_minor_versions_are_served() {
     }
     for seen in world.service.seen() {
         assert_eq!(seen.target, "/s/x");
+    }
+    for (listener, status) in
+        [(world.address, 204), (world.exposed, 204), (world.inner, 403), (world.pages, 403)]
+    {
+        for foreign in
+            ["host: evil.example\r\n", "host: localhost\r\norigin: http://evil.example\r\n"]
+        {
+            let text = format!("OPTIONS * HTTP/1.1\r\n{foreign}\r\n");
+            let answer = raw(listener, text.as_bytes()).expect("an answer");
+            assert_eq!(answer.status, status, "{foreign}");
+        }
     }
     for listener in [world.address, world.inner, world.pages, world.exposed] {
         for (line, status) in [
@@ -330,6 +364,18 @@ fn informational_answers_end_at_the_gateway_and_protocols_are_not_switched() {
         answering("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n");
     let answer = raw(World::at(USUAL, switching).address, get).expect("an answer");
     assert!((500..=504).contains(&answer.status), "{answer:?}");
+}
+
+#[test]
+fn a_later_minor_version_of_an_answer_is_read_as_1_1() {
+    for (version, status) in [("1.0", 200), ("1.1", 200), ("1.2", 200), ("1.9", 200), ("2.0", 502)]
+    {
+        let answer = format!("HTTP/{version} 200 OK\r\ncontent-length: 12\r\n\r\nHTTP/1.2 end");
+        let (upstream, _asked) = answering(answer);
+        let answer = get(World::at(USUAL, upstream).address, "/s/x", &[]);
+        assert_eq!(answer.status, status, "{version}: {answer:?}");
+        assert!(status != 200 || answer.body == "HTTP/1.2 end", "{answer:?}");
+    }
 }
 
 /// What of a service's answer two readers could read differently is nonsense, as in a request.

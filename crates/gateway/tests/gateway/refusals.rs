@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chassis::identity::Role;
 
-use crate::support::{Answer, USUAL, World, get, send};
+use crate::support::{Answer, Client, USUAL, World, get, pause, send};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 const HTML: (&str, &str) = ("accept", BROWSER);
@@ -225,5 +225,108 @@ fn every_401_says_what_it_asks_for() {
     for cookie in ["", "yeoul_refresh=bad"] {
         let renewed = challenge("PUT", "/oauth/session", &[("cookie", cookie)]);
         assert_eq!(renewed, "Bearer realm=\"yeoul\"");
+    }
+}
+
+/// Heads that are refused before they are parsed, each with the status of its refusal; `ACCEPT` is where a
+/// client says what it accepts.
+fn refused_heads() -> Vec<(String, u16)> {
+    let long = |count: usize| "p".repeat(count);
+    let get = "GET /s/x HTTP/1.1\r\nhost: a\r\n";
+    vec![
+        (format!("GET /{} HTTP/1.1\r\nhost: a\r\nACCEPT\r\n", long(9 << 10)), 414),
+        (format!("GET /{} HTTP/1.1\r\nhost: a\r\nACCEPT\r\n", long(40 << 10)), 414),
+        (format!("{get}ACCEPTx: {}\r\n\r\n", long(70 << 10)), 431),
+        (format!("{get}x: {}\r\nACCEPT\r\n", long(100 << 10)), 431),
+        (format!("{get}{}ACCEPT\r\n", "x: y\r\n".repeat(100)), 431),
+        (format!("{get}{}: y\r\nACCEPT\r\n", long(2 << 10)), 431),
+        (format!("{get}ACCEPTtransfer-encoding: gzip, chunked\r\n\r\n"), 501),
+        (format!("{get}transfer-encoding: chunked\r\ncontent-length: 1\r\nACCEPT\r\n"), 400),
+        (format!("{get}content-length: x\r\nACCEPT\r\n"), 400),
+        (format!("{get}authorization: a\r\nauthorization: a\r\nACCEPT\r\n"), 400),
+        (format!("{get}x y: z\r\nACCEPT\r\n"), 400),
+        (format!("{get}x: \u{1}\r\nACCEPT\r\n"), 400),
+        ("GET /s/caf\u{e9} HTTP/1.1\r\nhost: a\r\nACCEPT\r\n".to_owned(), 400),
+        ("GET /s/<x> HTTP/1.1\r\nhost: a\r\nACCEPT\r\n".to_owned(), 400),
+        ("GET /s/x HTTP/2.0\r\nhost: a\r\nACCEPT\r\n".to_owned(), 400),
+        ("GET  /s/x HTTP/1.1\r\nhost: a\r\nACCEPT\r\n".to_owned(), 400),
+        ("GET /s/x HTTP/1.1\nhost: a\nACCEPT\n".to_owned(), 400),
+    ]
+}
+
+fn asked(address: SocketAddr, text: &str, piece: usize, has_body: bool) -> Answer {
+    let mut client = Client::connect(address);
+    for piece in text.as_bytes().chunks(piece) {
+        client.write(piece);
+        pause(Duration::from_millis(2));
+    }
+    let answer = client.read(has_body).expect("an answer");
+    assert_eq!(answer.header("connection"), Some("close"), "{text:.80}");
+    assert!(client.read(true).is_none(), "{text:.80}: the connection ends");
+    answer
+}
+
+#[test]
+fn a_head_that_is_refused_before_it_is_read_is_a_page_to_whom_it_names_html_for() {
+    let world = World::with(&settings());
+    let html = format!("Accept: {BROWSER}\r\n");
+    for (text, status) in refused_heads() {
+        let browser = text.replace("ACCEPT", &html);
+        for piece in [usize::MAX, 24 << 10] {
+            is_page(&asked(world.address, &browser, piece, true), status);
+        }
+        let head = asked(world.address, &browser.replacen("GET", "HEAD", 1), usize::MAX, false);
+        assert_eq!(
+            (head.status, head.header("content-type")),
+            (status, Some("text/html; charset=utf-8"))
+        );
+        let others = [
+            (text.replace("ACCEPT", ""), world.address),
+            (text.replace("ACCEPT", "accept: application/json\r\n"), world.address),
+            (text.replace("ACCEPT", "accept: text/html;q=0, */*\r\n"), world.address),
+            (text.replace("ACCEPT", "x-accept: text/html\r\n"), world.address),
+            (browser.replacen("GET", "PUT", 1), world.address),
+            (browser.replacen("host: a", "host: localhost", 1), world.inner),
+            (browser.replacen("host: a", "host: localhost", 1), world.pages),
+        ];
+        for (text, address) in others {
+            is_problem(&asked(address, &text, usize::MAX, true), status);
+        }
+    }
+    let plain = World::new();
+    let text = format!("GET /s/caf\u{e9} HTTP/1.1\r\nhost: a\r\n{html}\r\n");
+    is_problem(&asked(plain.address, &text, usize::MAX, true), 400);
+}
+
+#[test]
+fn what_is_refused_before_it_is_looked_up_is_a_page_too() {
+    let world = World::with(&settings());
+    for head in [
+        "GET /s/x HTTP/1.1\r\n",
+        "GET /s/x HTTP/1.1\r\nhost: a\r\nhost: b\r\n",
+        "GET http://b/s/x HTTP/1.1\r\nhost: a\r\n",
+        "GET * HTTP/1.1\r\nhost: a\r\n",
+    ] {
+        let ask = |accept: &str| {
+            let mut client = Client::connect(world.address);
+            client.write(format!("{head}accept: {accept}\r\n\r\n").as_bytes());
+            client.read(true).expect("an answer")
+        };
+        is_page(&ask(BROWSER), 400);
+        is_problem(&ask("*/*"), 400);
+    }
+}
+
+/// A head that is cut by its limit before it says what is accepted: the answer does not wait for it.
+#[test]
+fn a_refusal_does_not_wait_for_the_rest_of_a_head() {
+    let world = World::with(&settings());
+    for text in [format!("GET /{}", "p".repeat(9 << 10)), "GET /\u{e9} HTTP/1.1\r\n".to_owned()] {
+        let mut client = Client::connect(world.address);
+        client.write(text.as_bytes());
+        let answer = client.read(true).expect("an answer");
+        assert!((400..500).contains(&answer.status), "{answer:?}");
+        assert!(answer.took < Duration::from_secs(2), "{:?}", answer.took);
+        is_problem(&answer, answer.status);
     }
 }

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use chassis::clock;
 use chassis::folder::Folder;
-use chassis::http::{Listener, Path, Problem, Request, Response, Serve, Trace};
+use chassis::http::{HeadLimits, Listener, Path, Problem, Request, Response, Serve, Trace};
 use chassis::identity::Verifier;
 use events::subscription::Control;
 use events::{Database, Topic, relay};
 use gateway::AppFile;
+use http::request::Parts;
 use mall::endpoint::{Listen, serving};
 use mall::{Components, Endpoint, Faults, Loop, Name, account, delivery, order, product};
 use serde_json::{Value, json};
@@ -322,6 +323,22 @@ impl<S: Serve> Serve for Faulty<S> {
             }
         }
         self.pages.clone().serve(request, peer).await
+    }
+
+    fn admits(&self, head: &Parts) -> Result<(), Problem> {
+        self.pages.admits(head)
+    }
+
+    fn refuse(&self, problem: Problem, head: &Parts) -> Response {
+        self.pages.refuse(problem, head)
+    }
+
+    fn head_limits(&self) -> HeadLimits {
+        self.pages.head_limits()
+    }
+
+    fn write_idle(&self) -> Duration {
+        self.pages.write_idle()
     }
 }
 

@@ -1,17 +1,55 @@
-//! A request's head, line by line: its limits, and what it says of the body's length.
+//! A request's head, line by line: its limits, what it says of the body's length, and that the parser
+//! behind will take it.
+//!
+//! Whatever the parser would refuse is refused here already: its own refusals have no body and say
+//! nothing to anybody (`no_refusal_is_left_to_the_parser` feeds it whatever passes).
 
+use http::Uri;
 use memchr::memchr;
 
 use super::{Extent, Refusal};
 
-/// The largest head: its lines with their ends, the empty one and blank lines before it included.
+/// The largest head of a client: its lines with their ends, the empty one and blank lines before it
+/// included.
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// The longest method.
 pub const METHOD_BYTES_MAX: usize = 64;
 /// The longest request target.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
-/// The most fields of a head; the parser behind stops there too.
+/// The most fields of a client's head.
 pub const FIELDS_MAX: usize = 100;
+/// The longest name of a field.
+pub const NAME_BYTES_MAX: usize = 1024;
+/// The longest body that can be announced: no store has as much, and every reader can count so far.
+pub(super) const LENGTH_MAX: u64 = i64::MAX as u64;
+/// How much larger a head becomes at most on its way through a gateway: `Via`, `X-Forwarded-*`,
+/// `traceparent`, a cookie's token as `Authorization`, a length, and a blank after each colon.
+pub const ADDED_BYTES_MAX: usize = 2 * 1024;
+/// How many fields these are at most.
+pub const ADDED_FIELDS_MAX: usize = 8;
+
+/// How large a head a listener takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// All of its bytes.
+    pub bytes: usize,
+    /// Its fields.
+    pub fields: usize,
+}
+
+impl HeadLimits {
+    /// Where clients come in.
+    pub const EDGE: HeadLimits = HeadLimits { bytes: HEAD_BYTES_MAX, fields: FIELDS_MAX };
+    /// Behind a gateway, which adds to what it took at its edge: what it takes is not refused here.
+    pub const BEHIND: HeadLimits = HeadLimits {
+        bytes: HEAD_BYTES_MAX + ADDED_BYTES_MAX,
+        fields: FIELDS_MAX + ADDED_FIELDS_MAX,
+    };
+}
+
+/// Fields of which a head has one at most, since they are no lists (RFC 9110, section 5.3): of two, one
+/// reader takes the first and another one the last.
+const ONCE: [&str; 2] = ["authorization", "content-type"];
 
 /// A head that is read as it comes.
 #[derive(Debug, Default)]
@@ -25,6 +63,8 @@ pub(super) struct Scan {
     old: bool,
     length: Option<u64>,
     chunked: bool,
+    /// Which of [`ONCE`] have been there.
+    seen: [bool; ONCE.len()],
 }
 
 /// A whole head.
@@ -39,10 +79,14 @@ impl Scan {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn read(&mut self, bytes: &mut [u8]) -> Result<Option<Head>, Refusal> {
+    pub(super) fn read(
+        &mut self,
+        bytes: &mut [u8],
+        limits: HeadLimits,
+    ) -> Result<Option<Head>, Refusal> {
         while let Some(length) = memchr(b'\n', &bytes[self.at..]) {
             let end = self.at + length;
-            if end >= HEAD_BYTES_MAX {
+            if end >= limits.bytes {
                 break;
             }
             let Some(line) = bytes[self.at..end].strip_suffix(b"\r") else {
@@ -52,7 +96,7 @@ impl Scan {
             self.at = end + 1;
             match (self.begun, from == to) {
                 (true, true) => return self.end().map(Some),
-                (true, false) => self.field(&bytes[from..to])?,
+                (true, false) => self.field(&bytes[from..to], limits)?,
                 // Blank lines before a request are left over from the one before it.
                 (false, true) => {}
                 (false, false) => {
@@ -65,7 +109,7 @@ impl Scan {
         if !self.begun && !line.starts_with(b"\r") {
             begins_well(line)?;
         }
-        if bytes.len() >= HEAD_BYTES_MAX { Err(Refusal::HeadTooLarge) } else { Ok(None) }
+        if bytes.len() >= limits.bytes { Err(Refusal::HeadTooLarge) } else { Ok(None) }
     }
 
     fn end(&self) -> Result<Head, Refusal> {
@@ -77,29 +121,46 @@ impl Scan {
         Ok(Head { bytes: self.at, body })
     }
 
-    fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {
+    fn field(&mut self, line: &[u8], limits: HeadLimits) -> Result<(), Refusal> {
         self.fields += 1;
-        if self.fields > FIELDS_MAX {
+        if self.fields > limits.fields {
             return Err(Refusal::TooManyFields);
         }
-        // Hardly any other field begins so: most lines cost one comparison.
-        match line[0] | 0x20 {
-            b'c' => match value(line, b"content-length") {
-                Some(value) => self.content_length(value),
-                None => Ok(()),
-            },
-            b't' => match value(line, b"transfer-encoding") {
-                Some(value) => self.transfer_encoding(value),
-                None => Ok(()),
-            },
+        let colon = memchr(b':', line).ok_or(Refusal::Field)?;
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
+        if name.len() > NAME_BYTES_MAX {
+            return Err(Refusal::NameTooLong);
+        }
+        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) || has_control(value) {
+            return Err(Refusal::Field);
+        }
+        // By its length first: most fields are told apart by that.
+        match name.len() {
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                self.content_length(value.trim_ascii())
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                self.transfer_encoding(value.trim_ascii())
+            }
+            12 | 13 => self.once(name),
             _ => Ok(()),
         }
+    }
+
+    fn once(&mut self, name: &[u8]) -> Result<(), Refusal> {
+        for (once, seen) in ONCE.iter().zip(&mut self.seen) {
+            if name.eq_ignore_ascii_case(once.as_bytes()) && std::mem::replace(seen, true) {
+                return Err(Refusal::Twice(once));
+            }
+        }
+        Ok(())
     }
 
     fn content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
         let digits = value.iter().all(u8::is_ascii_digit).then_some(value);
         let text = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        let length = text.and_then(|text| text.parse().ok()).ok_or(Refusal::Length)?;
+        let length = text.and_then(|text| text.parse().ok());
+        let length = length.filter(|length| *length <= LENGTH_MAX).ok_or(Refusal::Length)?;
         match self.length.replace(length) {
             None => Ok(()),
             Some(_) => Err(Refusal::Length),
@@ -118,11 +179,12 @@ impl Scan {
     }
 }
 
-/// The value of a field of this name.
-fn value<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
-    let (given, rest) = line.split_at_checked(name.len())?;
-    let value = given.eq_ignore_ascii_case(name).then_some(rest)?.strip_prefix(b":")?;
-    Some(value.trim_ascii())
+/// Whether a value holds what no value may: a control character that is no tab.
+fn has_control(value: &[u8]) -> bool {
+    // Without a way out, so that it is done for many bytes at once.
+    value
+        .iter()
+        .fold(false, |found, byte| found | ((*byte < b' ') & (*byte != b'\t')) | (*byte == 0x7f))
 }
 
 /// Checks the first line of a request, and whether it is HTTP/1.0.
@@ -134,8 +196,7 @@ fn request_line(line: &mut [u8]) -> Result<bool, Refusal> {
     if target.is_empty() {
         return Err(Refusal::RequestLine);
     }
-    // Of a fragment a server never hears; what is not ASCII is escaped.
-    if !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
+    if !is_target(target) {
         return Err(Refusal::Target);
     }
     let version = space + 1 + target.len() + 1;
@@ -174,6 +235,38 @@ fn begins_well(line: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+/// Whether it can be a target. Of a fragment a server never hears; what is not ASCII is escaped.
+fn is_target(target: &[u8]) -> bool {
+    let [b'/', rest @ ..] = target else {
+        return target.is_ascii() && !target.contains(&b'#') && Uri::try_from(target).is_ok();
+    };
+    let (path, query) = rest.split_at(memchr(b'?', rest).unwrap_or(rest.len()));
+    path.iter().all(|byte| is_plain(*byte) && *byte != b'`')
+        && query.iter().all(|byte| is_plain(*byte) && *byte != b'"')
 }
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'#' | b'<' | b'>')
+}
+
+/// Whether a byte may be part of a name or a method (RFC 9110, section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    TOKENS[usize::from(byte)]
+}
+
+/// Looked up, since each byte of each name is.
+const TOKENS: [bool; 256] = {
+    let mut table = [false; 256];
+    let symbols = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < table.len() {
+        table[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    let mut at = 0;
+    while at < symbols.len() {
+        table[symbols[at] as usize] = true;
+        at += 1;
+    }
+    table
+};

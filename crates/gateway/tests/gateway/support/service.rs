@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chassis::cores::Cores;
 use chassis::http::{Body, Listener, Problem, Request, Response, Serve, Stop, Trace, json, whole};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Frame;
 use serde_json::json as value;
@@ -156,6 +157,10 @@ impl Serve for Answers {
             },
             _ => json(StatusCode::OK, &value!({ "said": text })),
         }
+    }
+
+    fn admits(&self, _head: &Parts) -> Result<(), Problem> {
+        Ok(())
     }
 }
 
