@@ -120,12 +120,55 @@ async fn missing_rows_are_reported_with_their_offsets() {
         panic!("a gap was passed over");
     };
     assert_eq!((from, to), (4, 5));
-    assert!(
-        log.read(&alpha(), Offset(5), 1).await.is_err(),
-        "nothing to check the next one against"
-    );
+    let behind = log.read(&alpha(), Offset(5), READ_MAX).await.unwrap();
+    assert_eq!(behind.len(), 4, "what is behind them is checked by itself");
     let report = log.check();
+    assert_eq!(report.events, 7);
     assert!(matches!(&report.damage[..], [Error::Damaged { from: 4, to: 5, .. }]), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_hurt_checksum_hurts_its_own_row_alone() {
+    let folder = TempDir::new().unwrap();
+    let log = hurt(&folder, "UPDATE t1 SET crc = crc / 2 WHERE offset = 5").await;
+    for (after, hurt) in [(0, false), (4, true), (5, false)] {
+        let read = log.read(&alpha(), Offset(after), READ_MAX).await;
+        assert_eq!(read.is_err(), hurt, "{after}: {read:?}");
+    }
+    assert_eq!(log.read(&alpha(), Offset(5), READ_MAX).await.unwrap().len(), 4);
+    assert!(matches!(&log.check().damage[..], [Error::Damaged { from: 5, to: 5, .. }]));
+    fill(&log, 10..=10).await;
+    assert_eq!(log.read(&alpha(), Offset(9), 1).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn behind_a_damage_only_what_is_proven_is_served() {
+    for statement in [
+        // A row of an older program has no checksum of its own.
+        "DELETE FROM t1 WHERE offset IN (4, 5); UPDATE t1 SET own = NULL WHERE offset = 6",
+        "DELETE FROM t1 WHERE offset IN (4, 5); UPDATE t1 SET own = own / 2 WHERE offset = 6",
+        "DELETE FROM t1 WHERE offset IN (4, 5); UPDATE t1 SET record = x'7b7d' WHERE offset = 6",
+        "UPDATE t1 SET crc = crc / 2 WHERE offset = 5; UPDATE t1 SET own = NULL WHERE offset = 6",
+    ] {
+        let folder = TempDir::new().unwrap();
+        let log = hurt(&folder, statement).await;
+        let next = log.read(&alpha(), Offset(5), 1).await;
+        assert!(matches!(next, Err(Error::Damaged { from: 6, to: 6, .. })), "{statement}");
+        assert_eq!(log.read(&alpha(), Offset(6), READ_MAX).await.unwrap().len(), 3, "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_of_an_older_program_goes_on_with_rows_that_stand_alone() {
+    let folder = TempDir::new().unwrap();
+    let log = hurt(&folder, "ALTER TABLE t1 DROP COLUMN own; ALTER TABLE t2 DROP COLUMN own").await;
+    fill(&log, 10..=12).await;
+    log.close().await;
+    drop(log);
+    execute(&folder.path().join("log.db"), "DELETE FROM t1 WHERE offset IN (4, 10)");
+    let log = open(&folder);
+    assert!(log.read(&alpha(), Offset(4), 1).await.is_err(), "unproven");
+    assert_eq!(log.read(&alpha(), Offset(10), READ_MAX).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod jumps;
 mod rows;
 mod scan;
 mod tail;
+mod walk;
 mod writer;
 
 use std::path::Path;
@@ -168,7 +169,7 @@ impl File {
     /// Checks every row of one topic, page by page: how many are there, and what is hurt.
     pub(crate) fn check(&self, rows: &Rows) -> (u64, Vec<Error>) {
         let end = rows.end.borrow().0;
-        let mut scan = scan::Scan::new(&rows.jumps, rows.chain(), 0);
+        let mut scan = scan::Scan::new(&rows.jumps, rows.chain(), 0, rows.chain());
         while scan.at() < end {
             let page = self.readers.read(|sql| rows.scan(sql, &mut scan));
             if let Err(error) = page {

@@ -105,9 +105,13 @@ async fn a_hurt_record_is_stepped_over_by_hand_one_at_a_time_and_written_down() 
     let hurt = "UPDATE t1 SET record = CAST(replace(CAST(record AS TEXT), 'Num', 'Nom') AS BLOB)
         WHERE offset = 3; UPDATE t1 SET record = x'7b7d' WHERE offset = 5";
     let missing = "DELETE FROM t1 WHERE offset IN (3, 4)";
-    // After rows that are missing, the next one cannot be checked either.
-    let cases =
-        [(hurt, vec![(3, 3), (5, 5)], vec![1, 4, 6]), (missing, vec![(3, 4), (5, 5)], vec![1, 6])];
+    // Behind rows that are missing, one of an older program cannot be checked either.
+    let unproven = "DELETE FROM t1 WHERE offset IN (3, 4); UPDATE t1 SET own = NULL";
+    let cases = [
+        (hurt, vec![(3, 3), (5, 5)], vec![1, 4, 6]),
+        (missing, vec![(3, 4)], vec![1, 5, 6]),
+        (unproven, vec![(3, 4), (5, 5)], vec![1, 6]),
+    ];
     for (statement, stretches, left) in cases {
         let (place, data, clock, orders) = consumed(&["a"]).await;
         let first = bench(&place, &data, &clock, &orders);
@@ -117,6 +121,7 @@ async fn a_hurt_record_is_stepped_over_by_hand_one_at_a_time_and_written_down() 
         execute(&place.path().join("log.db"), statement);
         let bench = bench(&place, &data, &clock, &orders);
         let running = bench.start();
+        let skips = stretches.len();
         for (from, to) in stretches {
             until(async || match running.control.status().unwrap().stuck {
                 Some(why)
@@ -131,7 +136,7 @@ async fn a_hurt_record_is_stepped_over_by_hand_one_at_a_time_and_written_down() 
             let skipped = running.control.skip("a test").await.unwrap().expect("it is stuck");
             assert_eq!((skipped.first, skipped.last), (from, to));
             assert_eq!(skipped.kind, "record");
-            let claims = to == 3 || statement == missing && to == 5;
+            let claims = to == 3 || statement == unproven && to == 5;
             assert_eq!(skipped.event, claims.then(|| format!("id-{to}")), "what it claims to be");
         }
         bench.caught_up(&running.control).await;
@@ -139,7 +144,7 @@ async fn a_hurt_record_is_stepped_over_by_hand_one_at_a_time_and_written_down() 
         bench.effects_are("c", &[7]).await;
         assert_eq!(bench.of_key("a"), left);
         assert_eq!(running.control.skip("a test").await.unwrap(), None, "nothing is stuck");
-        assert_eq!(running.control.skipped().unwrap().len(), 2);
+        assert_eq!(running.control.skipped().unwrap().len(), skips);
         running.stop().await;
     }
 }

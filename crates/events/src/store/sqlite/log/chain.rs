@@ -51,11 +51,6 @@ impl Chain {
         self.0 = hasher.finalize();
         self.0
     }
-
-    /// Goes on from what the row itself says, so that one hurt record does not hurt all after it.
-    pub(super) fn resume(&mut self, crc: u32) {
-        self.0 = crc;
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use tokio::sync::watch;
 
 use super::chain::{Chain, Newest};
 use super::jumps::{self, Jumps};
+use super::walk::{COLUMNS, Hurt, Row, Step, Walk};
 use super::{READ_BYTES_MAX, TAIL_CHECKED, TOPICS_MAX, scan};
 use crate::Clock;
 use crate::broker::{Offset, Stored, Topic};
@@ -37,24 +38,19 @@ impl Rows {
         limit: usize,
     ) -> Result<Vec<Stored>, Error> {
         // A place that was left out is one of a moment that is gone: all after the jump is new to it.
-        let mut last = self.jumps.given(after.0);
-        let Some(mut chain) = self.chain_at(sql, last)? else {
-            return Err(self.damaged(last, last, "a row is missing".to_owned()));
-        };
+        let last = self.jumps.given(after.0);
+        let (mut walk, _) = Walk::from(&self.jumps, self.chain(), last, self.chain_at(sql, last)?);
         let mut select = sql.prepare_cached(&self.select())?;
         let mut rows = select.query(params![last, limit])?;
         let (mut events, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
-            let expected = self.jumps.after(last);
-            let record = row.get_ref(2)?.as_blob().unwrap_or_default();
-            match self.sound(&mut chain, expected, row.get(0)?, row.get(1)?, record) {
-                Ok(event) => events.push(Stored { offset: Offset(expected), event }),
+            let row = Row::read(row)?;
+            match self.sound(sql, &mut walk, &row) {
+                Ok(event) => events.push(Stored { offset: Offset(row.offset), event }),
                 Err(error) if events.is_empty() => return Err(error),
                 Err(_) => break,
             }
-            last = expected;
-            self.jumps.leap(last, &mut chain);
-            bytes += record.len();
+            bytes += row.record.len();
             if bytes >= READ_BYTES_MAX {
                 break;
             }
@@ -62,54 +58,53 @@ impl Rows {
         Ok(events)
     }
 
-    fn sound(
-        &self,
-        chain: &mut Chain,
-        expected: u64,
-        offset: u64,
-        crc: u32,
-        record: &[u8],
-    ) -> Result<Event, Error> {
-        if offset > expected {
-            let last = self.jumps.given(offset - 1);
-            return Err(self.damaged(expected, last, scan::MISSING.to_owned()));
+    /// The event of the row that comes next, or what is hurt there.
+    fn sound(&self, sql: &Connection, walk: &mut Walk<'_>, row: &Row<'_>) -> Result<Event, Error> {
+        let before = walk.at();
+        let Step { gap, row: of_row, .. } = walk.step(row);
+        if let Some(Hurt { from, to, what }) = gap {
+            return Err(self.damaged(from, to, what.to_owned()));
         }
-        if offset < expected {
-            return Err(self.damaged(offset, offset, scan::NEVER_GIVEN.to_owned()));
+        if let Some(Hurt { from, to, what }) = of_row
+            // A reader who begins behind a damage looks at what is before it only where it has to.
+            && !(row.stands_alone(self.chain()) && self.is_hurt(sql, before)?)
+        {
+            return Err(self.damaged(from, to, what.to_owned()));
         }
-        if chain.link(offset, record) != crc {
-            return Err(self.damaged(offset, offset, scan::CHECKSUM.to_owned()));
-        }
-        Event::from_json(record).map_err(|error| self.damaged(offset, offset, error.to_string()))
+        let decoded = Event::from_json(row.record);
+        decoded.map_err(|error| self.damaged(row.offset, row.offset, error.to_string()))
     }
 
-    /// The chain as it stands before the offset that follows `offset`; `None` if that row is missing, and
-    /// the beginning of what is missing with it. Past the end there is nothing to check, and nothing to
-    /// read.
+    /// Whether the row of this offset is missing, or not what was written.
+    fn is_hurt(&self, sql: &Connection, offset: u64) -> Result<bool, Error> {
+        if offset == 0 {
+            return Ok(false);
+        }
+        let select = format!("SELECT {COLUMNS} FROM t{} WHERE offset = ?1", self.id);
+        let mut select = sql.prepare(&select)?;
+        let mut rows = select.query([offset])?;
+        let Some(row) = rows.next()? else { return Ok(true) };
+        let row = Row::read(row)?;
+        let before = self.jumps.back(offset, 1);
+        let (mut walk, _) =
+            Walk::from(&self.jumps, self.chain(), before, self.chain_at(sql, before)?);
+        Ok(walk.step(&row).row.is_some())
+    }
+
+    /// The chain as it is stored behind `offset`; `None` if that row is missing. Past the end there is
+    /// nothing to check, and nothing to read.
     fn chain_at(&self, sql: &Connection, offset: u64) -> Result<Option<Chain>, Error> {
-        let mut chain = match self.crc_at(sql, offset)? {
-            Some(crc) => Chain::resumed(crc),
-            None if offset == 0 || offset > self.end.borrow().0 => self.chain(),
-            None => return Ok(self.jumps.resumed(offset)),
-        };
-        self.jumps.leap(offset, &mut chain);
-        Ok(Some(chain))
-    }
-
-    fn crc_at(&self, sql: &Connection, offset: u64) -> Result<Option<u32>, Error> {
         if offset == 0 || offset > self.end.borrow().0 {
-            return Ok(None);
+            return Ok(Some(self.chain()));
         }
         let select = format!("SELECT crc FROM t{} WHERE offset = ?1", self.id);
         let mut select = sql.prepare_cached(&select)?;
-        Ok(select.query_row([offset], |row| row.get(0)).optional()?)
+        let crc = select.query_row([offset], |row| row.get(0)).optional()?;
+        Ok(crc.map(Chain::resumed))
     }
 
     fn select(&self) -> String {
-        format!(
-            "SELECT offset, crc, record FROM t{} WHERE offset > ?1 ORDER BY offset LIMIT ?2",
-            self.id
-        )
+        format!("SELECT {COLUMNS} FROM t{} WHERE offset > ?1 ORDER BY offset LIMIT ?2", self.id)
     }
 
     /// One page of a check.
@@ -119,7 +114,7 @@ impl Rows {
         let mut none = true;
         while let Some(row) = rows.next()? {
             none = false;
-            scan.row(row.get(0)?, row.get(1)?, row.get_ref(2)?.as_blob().unwrap_or_default());
+            scan.row(&Row::read(row)?);
         }
         if none {
             scan.exhausted();
@@ -131,9 +126,8 @@ impl Rows {
     pub(super) fn check_tail(&self, sql: &Connection) {
         let end = self.end.borrow().0;
         let from = self.jumps.back(end, TAIL_CHECKED);
-        let crc = self.crc_at(sql, from).ok().flatten();
-        let chain = crc.map_or(self.chain(), Chain::resumed);
-        let mut scan = scan::Scan::new(&self.jumps, chain, from);
+        let chain = self.chain_at(sql, from).ok().flatten().unwrap_or(self.chain());
+        let mut scan = scan::Scan::new(&self.jumps, self.chain(), from, chain);
         while scan.at() < end {
             if let Err(error) = self.scan(sql, &mut scan) {
                 scan.unreadable(end, &error);
@@ -189,8 +183,14 @@ fn known(sql: &Connection) -> Result<Vec<Rows>, Error> {
 fn open(sql: &Connection, id: i64, name: &str) -> Result<Rows, Error> {
     sql.execute_batch(&format!(
         "CREATE TABLE IF NOT EXISTS t{id} (
-            offset INTEGER PRIMARY KEY, crc INTEGER NOT NULL, record BLOB NOT NULL) STRICT"
+            offset INTEGER PRIMARY KEY, crc INTEGER NOT NULL, record BLOB NOT NULL, own INTEGER)
+            STRICT"
     ))?;
+    let columns = format!("SELECT 1 FROM pragma_table_info('t{id}') WHERE name = 'own'");
+    if !sql.prepare(&columns)?.exists([])? {
+        // Of an older program: what it wrote has no checksum of its own.
+        sql.execute_batch(&format!("ALTER TABLE t{id} ADD COLUMN own INTEGER"))?;
+    }
     let newest = format!("SELECT coalesce(max(offset), 0) FROM t{id}");
     let end = sql.query_row(&newest, [], |row| row.get(0))?;
     let (topic, jumps) = (Topic::parse(name)?, Jumps::load(sql, id)?);

@@ -5,6 +5,7 @@
 
 use super::chain::Chain;
 use super::jumps::Jumps;
+use super::walk::{Hurt, Row, Walk};
 use crate::error::Error;
 
 /// Rows per read transaction of a long check.
@@ -13,63 +14,49 @@ pub(super) const PAGE: usize = 1000;
 /// Stretches noted; past it a log is hurt all over and more lines help nobody.
 const STRETCHES_MAX: usize = 100;
 
-pub(super) const CHECKSUM: &str = "a checksum does not fit";
-pub(super) const MISSING: &str = "rows are missing";
-pub(super) const NEVER_GIVEN: &str = "a row is where no offset was given";
-const JUMP: &str = "the mark of a jump does not fit";
-
 pub(super) struct Scan<'t> {
-    jumps: &'t Jumps,
-    chain: Chain,
-    at: u64,
+    walk: Walk<'t>,
+    exhausted: bool,
     sound: u64,
-    hurt: Vec<(u64, u64, String)>,
+    hurt: Vec<Stretch>,
+}
+
+/// Rows that are hurt in the same way.
+#[derive(Debug, PartialEq, Eq)]
+struct Stretch {
+    from: u64,
+    to: u64,
+    what: String,
 }
 
 impl<'t> Scan<'t> {
     /// Goes on after the row `at`, whose chain is `chain`.
-    pub(super) fn new(jumps: &'t Jumps, chain: Chain, at: u64) -> Scan<'t> {
-        let mut scan = Scan { jumps, chain, at, sound: 0, hurt: Vec::new() };
-        scan.leap();
+    pub(super) fn new(jumps: &'t Jumps, seed: Chain, at: u64, chain: Chain) -> Scan<'t> {
+        let (walk, mark) = Walk::from(jumps, seed, at, Some(chain));
+        let mut scan = Scan { walk, exhausted: false, sound: 0, hurt: Vec::new() };
+        mark.into_iter().for_each(|hurt| scan.note(hurt));
         scan
     }
 
-    /// The last offset looked at.
+    /// The last offset looked at; past all of them once there are no more rows.
     pub(super) fn at(&self) -> u64 {
-        self.at
+        if self.exhausted { u64::MAX } else { self.walk.at() }
     }
 
-    pub(super) fn row(&mut self, offset: u64, crc: u32, record: &[u8]) {
-        let expected = self.jumps.after(self.at);
-        if offset > expected {
-            self.note(expected, self.jumps.given(offset - 1), MISSING);
-        } else if offset < expected {
-            self.note(offset, offset, NEVER_GIVEN);
-        } else if self.chain.link(offset, record) != crc {
-            self.note(offset, offset, CHECKSUM);
-        } else {
-            self.sound += 1;
-        }
-        self.chain.resume(crc);
-        self.at = offset;
-        self.leap();
-    }
-
-    fn leap(&mut self) {
-        if !self.jumps.leap(self.at, &mut self.chain) {
-            self.note(self.at + 1, self.jumps.after(self.at) - 1, JUMP);
-        }
+    pub(super) fn row(&mut self, row: &Row<'_>) {
+        let step = self.walk.step(row);
+        self.sound += u64::from(step.row.is_none());
+        [step.gap, step.row, step.mark].into_iter().flatten().for_each(|hurt| self.note(hurt));
     }
 
     /// There are no rows after this one.
     pub(super) fn exhausted(&mut self) {
-        self.at = u64::MAX;
+        self.exhausted = true;
     }
 
     /// The rest up to `end` cannot be read at all.
     pub(super) fn unreadable(&mut self, end: u64, error: &Error) {
-        let what = error.to_string();
-        self.note(self.at + 1, end, &what);
+        self.add(Stretch { from: self.walk.at() + 1, to: end, what: error.to_string() });
         self.exhausted();
     }
 
@@ -79,18 +66,22 @@ impl<'t> Scan<'t> {
         end: u64,
         describe: impl Fn(u64, u64, String) -> Error,
     ) -> (u64, Vec<Error>) {
-        let hurt = self.hurt.into_iter().filter(|(from, ..)| *from <= end);
-        (self.sound, hurt.map(|(from, to, what)| describe(from, to, what)).collect())
+        let hurt = self.hurt.into_iter().filter(|stretch| stretch.from <= end);
+        (self.sound, hurt.map(|it| describe(it.from, it.to, it.what)).collect())
     }
 
-    fn note(&mut self, from: u64, to: u64, what: &str) {
-        if let Some((_, last, same)) = self.hurt.last_mut()
-            && *last + 1 == from
-            && same == what
+    fn note(&mut self, Hurt { from, to, what }: Hurt) {
+        self.add(Stretch { from, to, what: what.to_owned() });
+    }
+
+    fn add(&mut self, next: Stretch) {
+        if let Some(last) = self.hurt.last_mut()
+            && last.to + 1 == next.from
+            && last.what == next.what
         {
-            *last = to;
+            last.to = next.to;
         } else if self.hurt.len() < STRETCHES_MAX {
-            self.hurt.push((from, to, what.to_owned()));
+            self.hurt.push(next);
         }
     }
 }
@@ -99,31 +90,75 @@ impl<'t> Scan<'t> {
 mod tests {
     use super::*;
     use crate::broker::Topic;
+    use crate::store::sqlite::log::walk::own;
 
-    fn hurt_after(
-        change: impl Fn(&mut Vec<(u64, u32, Vec<u8>)>),
-    ) -> (u64, Vec<(u64, u64, String)>) {
-        let first = Chain::of(&Topic::parse("order").expect("a topic"));
-        let mut chain = first;
-        let mut rows: Vec<(u64, u32, Vec<u8>)> =
-            (1..=9).map(|offset| (offset, chain.link(offset, &[7]), vec![7])).collect();
+    /// A row that a test may hurt.
+    #[derive(Clone)]
+    struct Stored {
+        offset: u64,
+        crc: u32,
+        own: Option<u32>,
+        record: Vec<u8>,
+    }
+
+    /// How many of nine rows are sound after a change, and what is hurt.
+    fn check(change: impl Fn(&mut Vec<Stored>), sound: u64, hurt: &[(u64, u64, &str)]) {
+        let seed = Chain::of(&Topic::parse("order").expect("a topic"));
+        let mut chain = seed;
+        let row = |offset| Stored {
+            offset,
+            crc: chain.link(offset, &[7]),
+            own: Some(own(seed, offset, &[7])),
+            record: vec![7],
+        };
+        let mut rows: Vec<Stored> = (1..=9).map(row).collect();
         change(&mut rows);
         let none = Jumps::default();
-        let mut scan = Scan::new(&none, first, 0);
-        for (offset, crc, record) in &rows {
-            scan.row(*offset, *crc, record);
+        let mut scan = Scan::new(&none, seed, 0, seed);
+        for Stored { offset, crc, own, record } in &rows {
+            scan.row(&Row { offset: *offset, crc: *crc, own: *own, record });
         }
-        (scan.sound, scan.hurt)
+        let found: Vec<_> = scan.hurt.iter().map(|it| (it.from, it.to, &*it.what)).collect();
+        assert_eq!((scan.sound, &*found), (sound, hurt));
     }
 
     #[test]
-    fn a_hurt_row_is_named_and_the_rest_stays_sound() {
-        assert_eq!(hurt_after(|_| ()), (9, vec![]));
-        let record = hurt_after(|rows| rows[4].2[0] = 8);
-        assert_eq!(record, (8, vec![(5, 5, CHECKSUM.to_owned())]));
-        let crc = hurt_after(|rows| rows[4].1 ^= 1);
-        assert_eq!(crc, (7, vec![(5, 6, CHECKSUM.to_owned())]));
-        let gap = hurt_after(|rows| drop(rows.drain(2..4)));
-        assert_eq!(gap, (6, vec![(3, 4, MISSING.to_owned())]));
+    fn a_damage_is_one_stretch_and_the_rest_stays_sound() {
+        const CHECKSUM: &str = "a checksum does not fit";
+        const MISSING: &str = "rows are missing";
+        check(|_| (), 9, &[]);
+        check(|rows| rows[4].record[0] = 8, 8, &[(5, 5, CHECKSUM)]);
+        check(|rows| rows[4].crc ^= 1, 8, &[(5, 5, CHECKSUM)]);
+        check(|rows| rows[4].own = Some(0), 9, &[]);
+        check(|rows| drop(rows.drain(2..4)), 7, &[(3, 4, MISSING)]);
+        let both = |rows: &mut Vec<Stored>| {
+            rows[4].record[0] = 8;
+            rows.drain(2..4);
+        };
+        check(both, 6, &[(3, 4, MISSING), (5, 5, CHECKSUM)]);
+        // Rows of another story fit themselves, and nothing before them is hurt.
+        let other = |rows: &mut Vec<Stored>| {
+            let seed = Chain::of(&Topic::parse("order").expect("a topic"));
+            rows[4].record = vec![9];
+            rows[4].own = Some(own(seed, 5, &[9]));
+        };
+        check(other, 8, &[(5, 5, CHECKSUM)]);
+    }
+
+    #[test]
+    fn what_an_older_program_wrote_is_unproven_behind_a_damage() {
+        const CHECKSUM: &str = "a checksum does not fit";
+        let alone = |rows: &mut Vec<Stored>| rows.iter_mut().for_each(|row| row.own = None);
+        check(alone, 9, &[]);
+        let crc = |rows: &mut Vec<Stored>| {
+            alone(rows);
+            rows[4].crc ^= 1;
+        };
+        check(crc, 7, &[(5, 6, CHECKSUM)]);
+        let gap = |rows: &mut Vec<Stored>| {
+            alone(rows);
+            rows.drain(2..4);
+        };
+        check(gap, 6, &[(3, 4, "rows are missing"), (5, 5, CHECKSUM)]);
     }
 }

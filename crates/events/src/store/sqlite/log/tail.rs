@@ -7,6 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use super::Record;
 use super::chain::{Chain, Newest};
 use super::rows::Rows;
+use super::walk;
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::event::Event;
@@ -18,7 +19,8 @@ pub(super) struct Tail {
     pub(super) last: u64,
     /// The offset that is given next.
     next: u64,
-    /// As it stands before that one.
+    /// As it stands before the first row, and before the next.
+    seed: Chain,
     chain: Chain,
     /// The highest outbox sequence of every source.
     highest: HashMap<String, u64>,
@@ -63,7 +65,7 @@ impl Tail {
         let mut select = sql.prepare_cached(select)?;
         let known = select.query_map([rows.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let highest = known.collect::<Result<_, _>>()?;
-        Ok(Tail { last, next, chain, highest, raised: BTreeSet::new() })
+        Ok(Tail { last, next, seed: rows.chain(), chain, highest, raised: BTreeSet::new() })
     }
 
     /// Stores what is new of one batch; the offset of its last event, or of the topic's newest.
@@ -81,7 +83,8 @@ impl Tail {
                 continue;
             }
             let offset = self.next;
-            insert.execute(params![offset, self.chain.link(offset, &bytes), bytes])?;
+            let own = walk::own(self.seed, offset, &bytes);
+            insert.execute(params![offset, self.chain.link(offset, &bytes), bytes, own])?;
             (self.last, self.next) = (offset, offset + 1);
         }
         Ok(Offset(self.last))

@@ -173,7 +173,10 @@ fn prepare<'p, 'c>(
     topic: usize,
 ) -> Result<&'p mut rusqlite::CachedStatement<'c>, Error> {
     if prepared.as_ref().is_none_or(|(before, _)| *before != topic) {
-        let insert = format!("INSERT INTO t{} VALUES (?1, ?2, ?3)", topics[topic].id);
+        let insert = format!(
+            "INSERT INTO t{} (offset, crc, record, own) VALUES (?1, ?2, ?3, ?4)",
+            topics[topic].id
+        );
         *prepared = Some((topic, connection.prepare_cached(&insert)?));
     }
     let (_, insert) = prepared.as_mut().expect("just prepared");

@@ -1,0 +1,145 @@
+//! Walking along a topic's rows: whether each is what was written, and what is hurt between two of them.
+//!
+//! A row is sound if it fits the chain, which hangs it on the row before. Where that one is hurt or
+//! missing there is nothing to hang it on, and the row's own checksum decides: so one damage is one
+//! stretch, and the intact row behind it stays readable. A row that fits only its own checksum although
+//! the one before is sound is of another story (an old page, say), and hurt. Rows of older programs have
+//! no checksum of their own: behind a damage they stay unproven.
+
+use rusqlite::types::Type;
+
+use super::chain::Chain;
+use super::jumps::Jumps;
+
+/// What is wrong with a stretch.
+const CHECKSUM: &str = "a checksum does not fit";
+const MISSING: &str = "rows are missing";
+const NEVER_GIVEN: &str = "a row is where no offset was given";
+const JUMP: &str = "the mark of a jump does not fit";
+
+/// A row as it is stored.
+pub(super) struct Row<'r> {
+    pub(super) offset: u64,
+    /// The chain behind it.
+    pub(super) crc: u32,
+    /// Of this row alone, as if it were the topic's first.
+    pub(super) own: Option<u32>,
+    pub(super) record: &'r [u8],
+}
+
+/// A stretch of a topic that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hurt {
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) what: &'static str,
+}
+
+/// What one step found.
+pub(super) struct Step {
+    /// Missing before the row.
+    pub(super) gap: Option<Hurt>,
+    /// The row itself.
+    pub(super) row: Option<Hurt>,
+    /// The mark of a jump behind it; rows stay readable without.
+    pub(super) mark: Option<Hurt>,
+}
+
+/// Where one is.
+pub(super) struct Walk<'t> {
+    jumps: &'t Jumps,
+    /// The chain before the topic's first row.
+    seed: Chain,
+    chain: Chain,
+    at: u64,
+    /// Nothing vouches for the chain: the row at hand is hurt, or missing.
+    broken: bool,
+}
+
+/// The columns of a row, in the order that [`Row::read`] takes them.
+pub(super) const COLUMNS: &str = "offset, crc, own, record";
+
+impl<'r> Row<'r> {
+    pub(super) fn read(row: &'r rusqlite::Row<'_>) -> rusqlite::Result<Row<'r>> {
+        let record = row.get_ref(3)?;
+        // What is no blob any more fits no checksum.
+        let record = if record.data_type() == Type::Blob { record.as_blob()? } else { &[] };
+        Ok(Row { offset: row.get(0)?, crc: row.get(1)?, own: row.get(2)?, record })
+    }
+
+    /// Whether it fits its own checksum.
+    pub(super) fn stands_alone(&self, seed: Chain) -> bool {
+        self.own == Some(own(seed, self.offset, self.record))
+    }
+}
+
+/// A row's own checksum: of its topic, its place and its record.
+pub(super) fn own(seed: Chain, offset: u64, record: &[u8]) -> u32 {
+    let mut chain = seed;
+    chain.link(offset, record)
+}
+
+impl<'t> Walk<'t> {
+    /// From the row `at`, behind which the chain is stored as `chain`; `None` where that row is missing.
+    pub(super) fn from(
+        jumps: &'t Jumps,
+        seed: Chain,
+        at: u64,
+        chain: Option<Chain>,
+    ) -> (Walk<'t>, Option<Hurt>) {
+        let broken = chain.is_none();
+        let mut walk = Walk { jumps, seed, chain: chain.unwrap_or(seed), at, broken };
+        let mark = walk.leap();
+        (walk, mark)
+    }
+
+    /// The last offset walked over.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Walks over the row that comes next.
+    pub(super) fn step(&mut self, row: &Row<'_>) -> Step {
+        let gap = self.gap(row.offset);
+        let is_hurt = match row.offset < self.jumps.after(self.at) {
+            true => Some(NEVER_GIVEN),
+            false => {
+                let fits = self.chain.link(row.offset, row.record) == row.crc;
+                let sound = fits || self.broken && row.stands_alone(self.seed);
+                (!sound).then_some(CHECKSUM)
+            }
+        };
+        (self.at, self.broken, self.chain) =
+            (row.offset, is_hurt.is_some(), Chain::resumed(row.crc));
+        let row = is_hurt.map(|what| Hurt { from: row.offset, to: row.offset, what });
+        Step { gap, row, mark: self.leap() }
+    }
+
+    /// What is missing before the row of this offset.
+    fn gap(&mut self, offset: u64) -> Option<Hurt> {
+        let from = self.jumps.after(self.at);
+        if offset <= from {
+            return None;
+        }
+        let to = self.jumps.given(offset - 1);
+        (self.at, self.broken) = (to, true);
+        // The row that a mark hangs on is lost with the others.
+        self.leap();
+        Some(Hurt { from, to, what: MISSING })
+    }
+
+    /// Goes over the jump that begins here, if one does; what is wrong with its mark. Where nothing
+    /// vouches for the chain before it, the mark vouches for itself.
+    fn leap(&mut self) -> Option<Hurt> {
+        if self.broken {
+            if let Some(chain) = self.jumps.resumed(self.at) {
+                (self.chain, self.broken) = (chain, false);
+            }
+            return None;
+        }
+        if self.jumps.leap(self.at, &mut self.chain) {
+            return None;
+        }
+        Some(Hurt { from: self.at + 1, to: self.jumps.after(self.at) - 1, what: JUMP })
+    }
+}
