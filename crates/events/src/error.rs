@@ -116,8 +116,8 @@ impl Error {
         matches!(self, Error::Environment { .. })
     }
 
-    /// Whether a broker that says so of one event says it of this event for ever: it is too large, or
-    /// no event. That a topic has no room for another source is no fault of the event's.
+    /// Whether a broker that refuses one event with this refuses it for ever: it is too large, or no
+    /// event. That a topic has no room for another source is no fault of the event's.
     pub(crate) fn is_of_the_event(&self) -> bool {
         match self {
             Error::Limit { field, .. } => *field != "sources",

@@ -132,8 +132,8 @@ impl FromStr for WritePosition {
     type Err = Error;
 
     fn from_str(token: &str) -> Result<WritePosition, Error> {
-        let (sequence, source, key) = read_token(token, 'w')?;
-        Ok(WritePosition { source, sequence, key })
+        let ReadToken { number, name, second } = read_token(token, 'w')?;
+        Ok(WritePosition { source: name, sequence: number, key: second })
     }
 }
 
@@ -141,9 +141,9 @@ impl FromStr for TopicPosition {
     type Err = Error;
 
     fn from_str(token: &str) -> Result<TopicPosition, Error> {
-        let (offset, name) = read_one_name(token, 't')?;
+        let ReadToken { number, name, .. } = read_one_name(token, 't')?;
         let topic = Topic::parse(&name).map_err(|_| refused("the name is no topic"))?;
-        Ok(TopicPosition { topic, offset: Offset(offset) })
+        Ok(TopicPosition { topic, offset: Offset(number) })
     }
 }
 
@@ -151,8 +151,8 @@ impl FromStr for FeedPosition {
     type Err = Error;
 
     fn from_str(token: &str) -> Result<FeedPosition, Error> {
-        let (sequence, feed) = read_one_name(token, 'f')?;
-        Ok(FeedPosition { feed, sequence })
+        let ReadToken { number, name, .. } = read_one_name(token, 'f')?;
+        Ok(FeedPosition { feed: name, sequence: number })
     }
 }
 
@@ -184,14 +184,22 @@ fn escape(formatter: &mut fmt::Formatter<'_>, byte: u8) -> fmt::Result {
     }
 }
 
-fn read_one_name(token: &str, kind: char) -> Result<(u64, String), Error> {
-    match read_token(token, kind)? {
-        (number, name, None) => Ok((number, name)),
-        _ => Err(refused("more than one name")),
-    }
+/// What a token was found to have, in the order of its text.
+struct ReadToken {
+    number: u64,
+    name: String,
+    second: Option<String>,
 }
 
-fn read_token(token: &str, kind: char) -> Result<(u64, String, Option<String>), Error> {
+/// A token of a kind that has one name.
+fn read_one_name(token: &str, kind: char) -> Result<ReadToken, Error> {
+    let read = read_token(token, kind)?;
+    if read.second.is_some() { Err(refused("more than one name")) } else { Ok(read) }
+}
+
+/// Takes a token apart. What it found is put together again and compared: the one sure way to accept
+/// nothing but the spelling that was given out.
+fn read_token(token: &str, kind: char) -> Result<ReadToken, Error> {
     if token.len() > TOKEN_CHARS_MAX {
         return Err(refused("too long"));
     }
@@ -203,7 +211,7 @@ fn read_token(token: &str, kind: char) -> Result<(u64, String, Option<String>), 
     if (Token { kind, number, name: &name, second: second.as_deref() }).to_string() != token {
         return Err(refused("not the spelling it was given out in"));
     }
-    Ok((number, name, second))
+    Ok(ReadToken { number, name, second })
 }
 
 fn read_name(text: &str) -> Result<String, Error> {

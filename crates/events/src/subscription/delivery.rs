@@ -31,7 +31,7 @@ use crate::event::Event;
 use crate::failure::Failure;
 use crate::parking::{PARKED_MAX, Retry, Standing, Wait, how_to_skip};
 use crate::store::inbox::{Marks, Place};
-use crate::store::{Write, panic_message, parked};
+use crate::store::{Part, Write, panic_message, parked};
 
 /// What a subscription does with an event; the same for every batch.
 pub(super) struct Dispatcher<H> {
@@ -126,9 +126,9 @@ impl<H: Handler> Dispatcher<H> {
         let shared =
             write.attempt(|write| self.run(write, after, events, Scratch::Shared, None))?;
         let known = match shared {
-            Ok(delivered) => return Ok(delivered),
-            Err(Trouble::Whole(error)) => return Err(error),
-            Err(Trouble::Apart(known)) => known,
+            Part::Stands(delivered) => return Ok(delivered),
+            Part::TakenBack(Trouble::Whole(error)) => return Err(error),
+            Part::TakenBack(Trouble::Apart(known)) => known,
         };
         // 3. Nothing of the first run is left but the knowledge of who failed.
         self.run(write, after, events, Scratch::Apart, known).map_err(|trouble| match trouble {
@@ -232,9 +232,9 @@ impl<H: Handler> Dispatcher<H> {
             })
         })?;
         match outcome {
-            Ok(()) => Ok(Attempt::Handled),
-            Err(Failure::Handler(reason)) => Ok(Attempt::Failed(reason)),
-            Err(Failure::Environment(error)) => Err(error),
+            Part::Stands(()) => Ok(Attempt::Handled),
+            Part::TakenBack(Failure::Handler(reason)) => Ok(Attempt::Failed(reason)),
+            Part::TakenBack(Failure::Environment(error)) => Err(error),
         }
     }
 

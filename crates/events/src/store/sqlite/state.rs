@@ -5,6 +5,14 @@
 //! and a refusal rolls back alone; no timer is involved. Reads run on the caller's thread: an
 //! indexed read is shorter than a hop to another thread.
 //!
+//! | | [`Database::write`] | [`Database::read`] |
+//! |---|---|---|
+//! | runs on | the file's one writing thread | the caller's thread |
+//! | sees | all that is committed, and what its own transaction wrote before it | one moment |
+//! | resolves | after the sync of its group | at once |
+//! | at most | [`WRITE_QUEUE_MAX`] wait, [`GROUP_MAX`] share a transaction | [`READERS_MAX`](crate::store::READERS_MAX) at a time |
+//! | past it | [`Error::Environment`]: nothing was done | waits its turn |
+//!
 //! It does not decide what an event means: [`Relay`](crate::relay::Relay) and
 //! [`Subscription`](crate::subscription::Subscription) do.
 
@@ -42,31 +50,72 @@ use crate::relay::status::Status;
 
 pub(crate) use outbox::Reconciled;
 pub use outbox::{DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX, WAITING_BYTES_MAX};
-pub use write::{PARTS_DEEP_MAX, Write};
+pub use write::{PARTS_DEEP_MAX, Part, Write};
 pub use writer::{GROUP_MAX, WRITE_QUEUE_MAX};
 
 /// What a database is opened with.
+///
+/// Tables of the crate's own (outbox, inbox, parked events, notes) are made beside those of `schema`; a
+/// service leaves them alone, and names none of its own `outbox`, `inbox`, `parked` or `skipped`.
 pub struct Options {
     /// The file; its folder must exist.
     pub path: PathBuf,
-    /// Migrations in order, each applied once, in a transaction of its own. Only ever append.
+    /// Migrations in order, each applied once, in a transaction of its own. Only ever append: what was
+    /// applied is known by its number, not by its text.
     pub schema: &'static [&'static str],
     /// Whose outbox this database has, if it publishes.
     pub publishes: Option<Publishes>,
-    /// What time it is.
+    /// What time it is: of events, of notes, of what is due.
     pub clock: Clock,
 }
 
-/// Whose outbox a database has, and where it goes.
+/// Whose outbox a database has, and where it goes. Both are for life: readers know events by their
+/// source, and a place in one topic means nothing in another.
 #[derive(Clone, Debug)]
 pub struct Publishes {
-    /// The CloudEvents `source` of its events.
+    /// The CloudEvents `source` of its events; at most [`KEY_BYTES_MAX`](crate::event::KEY_BYTES_MAX)
+    /// bytes.
     pub source: String,
     /// The topic they are relayed to.
     pub topic: Topic,
 }
 
 /// A handle on the file; clones share it. The last one to go finishes what is queued.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use yeoul_events::store::{Database, Options};
+/// use yeoul_events::{Clock, Error};
+///
+/// const SCHEMA: &[&str] = &[
+///     "CREATE TABLE product (id INTEGER PRIMARY KEY, stock INTEGER NOT NULL) STRICT",
+///     // Came later; the first stays as it was, for files that have it already.
+///     "ALTER TABLE product ADD COLUMN name TEXT NOT NULL DEFAULT ''",
+/// ];
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let path = folder.path().join("product.db");
+/// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+/// let product = Database::open(Options { path, schema: SCHEMA, publishes: None, clock })?;
+/// let stored = product.write::<_, Error>(|write| {
+///     let insert = "INSERT INTO product (stock, name) VALUES (?1, ?2) RETURNING id";
+///     Ok(write.sql().query_row(insert, (10, "tv"), |row| row.get::<_, i64>(0))?)
+/// });
+/// // Resolves once it is on disk.
+/// let id = stored.await?;
+///
+/// let stock = product.read::<i64, Error>(|sql| {
+///     Ok(sql.query_row("SELECT stock FROM product WHERE id = ?1", [id], |row| row.get(0))?)
+/// })?;
+/// assert_eq!(stock, 10);
+///
+/// product.close().await;
+/// assert!(matches!(product.write::<_, Error>(|_| Ok(())).await, Err(Error::Closed)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Database {
     shared: Arc<writer::Shared>,
@@ -97,7 +146,45 @@ impl Database {
     /// An `Err` rolls back this work alone.
     ///
     /// The work is queued by the call itself, in call order; dropping the future does not take it
-    /// back.
+    /// back. It runs once. Other work of the same group may stand or be rolled back beside it; if the
+    /// group's transaction fails, nobody's stands, and nothing was done.
+    ///
+    /// A refusal of one's own is an error type of one's own:
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use yeoul_events::store::{Database, Options};
+    /// # use yeoul_events::{Clock, Error};
+    /// #[derive(Debug, PartialEq)]
+    /// enum Refusal {
+    ///     OutOfStock,
+    ///     Engine(String),
+    /// }
+    /// impl From<Error> for Refusal {
+    ///     fn from(error: Error) -> Refusal {
+    ///         Refusal::Engine(error.to_string())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let path = folder.path().join("product.db");
+    /// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+    /// # let schema = &["CREATE TABLE product (stock INTEGER NOT NULL); INSERT INTO product VALUES (1)"];
+    /// # let product = Database::open(Options { path, schema, publishes: None, clock })?;
+    /// let take = |pieces: u32| {
+    ///     product.write(move |write| {
+    ///         let take = "UPDATE product SET stock = stock - ?1 WHERE stock >= ?1";
+    ///         let taken = write.sql().execute(take, [pieces]).map_err(Error::from)?;
+    ///         if taken == 1 { Ok(()) } else { Err(Refusal::OutOfStock) }
+    ///     })
+    /// };
+    /// assert_eq!(take(2).await, Err(Refusal::OutOfStock));
+    /// assert_eq!(take(1).await, Ok(()));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The work's own; or [`Error::Environment`] (also when [`WRITE_QUEUE_MAX`] is reached): nothing
@@ -119,7 +206,8 @@ impl Database {
     }
 
     /// A bounded read on the caller's thread, of one snapshot, through a small pool of read-only
-    /// connections.
+    /// connections. It blocks for as long as it takes, so it reads by an index and has a limit: in an
+    /// asynchronous program that is shorter than a hop to another thread and back.
     ///
     /// # Errors
     /// The work's own; or [`Error::Environment`]: read again later.
@@ -130,7 +218,7 @@ impl Database {
         self.shared.readers.read(work)
     }
 
-    /// Follows the highest outbox sequence on disk.
+    /// Follows the highest outbox sequence on disk; wakes after each sync that raised it.
     pub fn committed(&self) -> watch::Receiver<u64> {
         self.shared.committed.clone()
     }
@@ -150,7 +238,8 @@ impl Database {
     }
 
     /// Finishes what is queued, folds the write-ahead file in and stops the writer. Later writes
-    /// are [`Error::Closed`].
+    /// are [`Error::Closed`]; reads go on. Not needed for anything that was acknowledged: it spares the
+    /// next start a look at the write-ahead file.
     pub fn close(&self) -> impl Future<Output = ()> + use<> {
         let shared = Arc::clone(&self.shared);
         async move { shared.close().await }
@@ -196,7 +285,7 @@ impl Database {
         Some(outbox::row::Origin { source: &publishes.source, epoch: &self.shared.epoch })
     }
 
-    /// Events of the outbox after `relayed`, as its numbers tell.
+    /// Events of the outbox after `relayed`, by its numbers.
     pub(crate) fn lag(&self, relayed: u64) -> u64 {
         self.shared.jump.between(relayed, *self.shared.committed.borrow())
     }
@@ -217,7 +306,7 @@ impl Database {
         })
     }
 
-    /// What the relay of this outbox tells of itself.
+    /// Where the relay of this outbox records how it is doing.
     pub(crate) fn relay_status(&self) -> &watch::Sender<Status> {
         &self.shared.relay_status
     }

@@ -298,14 +298,18 @@ impl Handler for Half {
         write.sql().execute(insert, (&event.key, event.sequence))?;
         let draft = Draft::new("Handled", &event.key, event.sequence, &(), &Cause::of(event));
         write.publish(draft)?;
-        write.attempt(|write| {
-            write.sql().execute(insert, ("part", event.sequence))?;
-            write.attempt(|write| {
-                write.sql().execute(insert, ("part of a part", event.sequence))?;
-                assert!(event.key != "bad", "in the middle");
-                Ok::<_, Failure>(())
+        write
+            .attempt(|write| {
+                write.sql().execute(insert, ("part", event.sequence))?;
+                write
+                    .attempt(|write| {
+                        write.sql().execute(insert, ("part of a part", event.sequence))?;
+                        assert!(event.key != "bad", "in the middle");
+                        Ok::<_, Failure>(())
+                    })?
+                    .into_result()
             })?
-        })?
+            .into_result()
     }
 }
 
