@@ -3,7 +3,7 @@
 //! Each page of each owner keeps its own newest changes, so that a reader who reconnects misses
 //! nothing whatever happens to everybody else meanwhile; past that, saying the page again is shorter
 //! than saying its changes. All of them together are bounded too, by what they take of the disk: the
-//! oldest go first. Whoever comes back later is told to read the page again.
+//! oldest go first. Whoever comes back later has to read the page again.
 
 use events::FeedPosition;
 

@@ -11,7 +11,7 @@ use crate::page::Page;
 use crate::render::Templates;
 use crate::rule::Kind;
 use crate::stale::Stale;
-use crate::store::rows::{Stored, Table};
+use crate::store::rows::{Statements, Stored};
 use crate::view::View;
 
 pub(crate) struct Generation {
@@ -20,7 +20,7 @@ pub(crate) struct Generation {
     pub(crate) kinds: HashMap<String, Kind>,
     pub(crate) templates: Templates,
     /// Of each view.
-    pub(crate) tables: Vec<Table>,
+    pub(crate) statements: Vec<Statements>,
     /// Since when each page has not followed its events.
     pub(crate) stale: Stale,
     /// The feed's name: a change's place names its page by the page's.
@@ -28,14 +28,18 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
-    pub(crate) fn new(definitions: Definitions, tables: Vec<Table>, epoch: String) -> Generation {
+    pub(crate) fn new(
+        definitions: Definitions,
+        statements: Vec<Statements>,
+        epoch: String,
+    ) -> Generation {
         let Definitions { views, pages, kinds, templates, text: _ } = definitions;
         let stale = Stale::new(pages.len());
-        Generation { views, pages, kinds, templates, tables, stale, epoch }
+        Generation { views, pages, kinds, templates, statements, stale, epoch }
     }
 
     /// The rows of a view, by its place.
     pub(crate) fn stored(&self, view: usize) -> Stored<'_> {
-        Stored { view: &self.views[view], table: &self.tables[view] }
+        Stored { view: &self.views[view], statements: &self.statements[view] }
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! A position names a publisher, its outbox sequence and the key it wrote under. The fold passes a
 //! publisher's events in order, so the highest sequence it saw says that everything before was
-//! folded, or parked; who waits is told apart which, and only of the key in question.
+//! folded, or parked; who waits can tell which, and only of the key in question.
 //!
 //! The highest sequences live in memory and come from the subscriptions' inbox marks, at start and
-//! where a failing event moved a mark without a batch being written.
+//! where a failing event moved on without a batch being written.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
@@ -35,7 +35,7 @@ pub enum Waited {
     /// The time was up first. Answer 504; nothing older is served.
     #[error("the position was not reached in time")]
     TooLate,
-    /// An event up to the position waits for a hand. Answer 504 at once.
+    /// An event up to the position waits for an operator. Answer 504 at once.
     #[error("an event up to the position is parked")]
     Parked,
     /// [`WAITERS_MAX`] readers wait already. Answer 503.
@@ -81,7 +81,7 @@ impl Progress {
         }
     }
 
-    /// Says where a source publishes to.
+    /// Records where a source publishes to.
     pub(crate) fn publisher(&self, source: &str, topic: &Topic) {
         let mut publishers = self.publishers.write().unwrap_or_else(PoisonError::into_inner);
         publishers.insert(source.to_owned(), topic.clone());
@@ -172,7 +172,7 @@ impl Progress {
         self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether events of this source come by one of these topics: by what its owner said, or by its
+    /// Whether events of this source come by one of these topics: by what its owner announced, or by its
     /// name; some that were folded and of which neither is known may have come by any.
     fn is_read(&self, topics: &BTreeSet<String>, source: &str) -> bool {
         let publishers = self.publishers.read().unwrap_or_else(PoisonError::into_inner);

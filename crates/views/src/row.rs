@@ -67,8 +67,11 @@ impl Row {
     /// Shows the row, filling what no update has set.
     pub(crate) fn create(&mut self, sets: Vec<Assignment<Value>>, source: &str) {
         match &self.state {
+            // shown → shown: a second create changes nothing.
             State::Shown => return,
+            // gone → gone: what another source created may be older than the delete.
             State::Gone(by) if **by != *source => return,
+            // waiting → shown; gone → shown, for this source created it after it had deleted it.
             State::Gone(_) | State::Waiting => {}
         }
         for Assignment { column, value } in sets {
@@ -80,11 +83,13 @@ impl Row {
     }
 
     pub(crate) fn update(&mut self, sets: Vec<Assignment<Value>>) {
+        // gone → gone; waiting and shown stay what they are.
         if matches!(self.state, State::Gone(_)) {
             return;
         }
         for Assignment { column, value } in sets {
             self.values[column] = value;
+            // A create that comes later leaves this column alone.
             self.set |= bit(column);
         }
     }
@@ -96,6 +101,7 @@ impl Row {
                 *value = Value::Null;
             }
         }
+        // any → gone; the next life begins with nothing set.
         self.set = 0;
         self.state = State::Gone(source.into());
     }

@@ -1,5 +1,5 @@
 //! Since when what is read has not followed the events: of everybody's pages, by topic, and of single
-//! owners, whose event waits for a hand.
+//! owners, whose event waits for an operator.
 //!
 //! A page is as old as the topic of its views that lags most. Whoever knows the topics' subscriptions
 //! says how they are doing ([`behind`](crate::behind)); reading a page costs two loads.
@@ -21,7 +21,7 @@ const FRESH: i64 = i64::MIN;
 pub(crate) type Owned = HashMap<OwnersPage, Timestamp>;
 
 pub(crate) struct Stale {
-    said: Mutex<Said>,
+    reported: Mutex<Reported>,
     /// Of each page, in microseconds since the epoch, or [`FRESH`].
     pages: Box<[AtomicI64]>,
     owned: RwLock<Owned>,
@@ -30,7 +30,7 @@ pub(crate) struct Stale {
 }
 
 #[derive(Default)]
-struct Said {
+struct Reported {
     /// The whole fold rests.
     rests: Option<Timestamp>,
     behind: BTreeMap<String, Timestamp>,
@@ -39,8 +39,8 @@ struct Said {
 impl Stale {
     pub(crate) fn new(pages: usize) -> Stale {
         let pages = (0..pages).map(|_| AtomicI64::new(FRESH)).collect();
-        let (said, owned) = (Mutex::default(), RwLock::default());
-        Stale { said, pages, owned, any_owned: AtomicBool::new(false) }
+        let (reported, owned) = (Mutex::default(), RwLock::default());
+        Stale { reported, pages, owned, any_owned: AtomicBool::new(false) }
     }
 
     /// Of everybody's page.
@@ -59,32 +59,32 @@ impl Stale {
         keys.filter_map(|key| owned.get(&key).copied()).min()
     }
 
-    /// Says that the fold rests since then, or goes on.
+    /// Notes that the fold rests since then, or goes on.
     pub(crate) fn set_rests(&self, since: Option<Timestamp>, pages: &[Page]) {
-        self.change(pages, |said| said.rests = since);
+        self.change(pages, |it| it.rests = since);
     }
 
     pub(crate) fn rests(&self) -> bool {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).rests.is_some()
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner).rests.is_some()
     }
 
-    /// Says which topics' events since when are missing; of all others, none are.
+    /// Notes which topics' events since when are missing; of all others, none are.
     pub(crate) fn set_behind(&self, behind: BTreeMap<String, Timestamp>, pages: &[Page]) {
-        self.change(pages, |said| said.behind = behind);
+        self.change(pages, |it| it.behind = behind);
     }
 
-    /// Says whose pages miss an event since when; all others miss none.
+    /// Notes whose pages miss an event since when; all others miss none.
     pub(crate) fn set_owned(&self, now: Owned) {
         self.any_owned.store(!now.is_empty(), Ordering::Release);
         *self.owned.write().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
-    fn change(&self, pages: &[Page], change: impl FnOnce(&mut Said)) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut said);
+    fn change(&self, pages: &[Page], change: impl FnOnce(&mut Reported)) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut reported);
         for (page, stands) in pages.iter().zip(&self.pages) {
-            let behind = said.behind.iter().filter(|(topic, _)| page.topics.contains(*topic));
-            let since = behind.map(|(_, since)| *since).chain(said.rests).min();
+            let behind = reported.behind.iter().filter(|(topic, _)| page.topics.contains(*topic));
+            let since = behind.map(|(_, since)| *since).chain(reported.rests).min();
             let since = since.map_or(FRESH, Timestamp::as_microsecond);
             stands.store(since, Ordering::Release);
         }

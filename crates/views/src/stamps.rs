@@ -95,7 +95,7 @@ impl Stamps {
         self.watchers[index].send_replace(());
     }
 
-    /// A commit was seen in the store before its fold said whom it touched: it may have been anybody.
+    /// A commit was seen in the store before its fold reported whom it touched: it may have been anybody.
     pub(crate) fn bump_all(&self) {
         self.counters.iter().for_each(|counter| {
             counter.fetch_add(1, Ordering::AcqRel);

@@ -77,7 +77,7 @@ pub(crate) struct Shows {
     pub(crate) page: usize,
     /// Whether it shows the row as its head, not in its list.
     pub(crate) head: bool,
-    /// What a live update of it is called; none is told without it.
+    /// What a live update of it is called; none is sent without it.
     pub(crate) live: Option<String>,
 }
 

@@ -62,7 +62,7 @@ impl Views {
         let stamps = Arc::new(Stamps::new());
         let progress = Progress::new(definitions.topics(), clock, Arc::clone(&stamps));
         let side = ReadSide {
-            generation: Generation::new(definitions, store.tables, store.epoch),
+            generation: Generation::new(definitions, store.statements, store.epoch),
             database: store.database,
             stamps,
             progress,
@@ -96,8 +96,8 @@ impl Views {
         self.side.generation.pages.iter()
     }
 
-    /// Says which topic a source publishes to, before anybody waits for it: a position of a source
-    /// whose topic no view folds is met at once. A source nothing was said of is taken to publish to
+    /// Records which topic a source publishes to, before anybody waits for it: a position of a source
+    /// whose topic no view folds is met at once. A source that nothing is known of is taken to publish to
     /// the topic of its own name.
     pub fn publisher(&self, publishes: &Publishes) {
         self.side.progress.publisher(&publishes.source, &publishes.topic);
@@ -262,16 +262,16 @@ impl Views {
             let found = feed::find(sql, page.index, page.owners.meant(owner))?;
             let nobody = Known { owner: Owner::Text(""), version: feed::Version::default() };
             let Known { owner, version: known } = found.unwrap_or(nobody);
-            let mark = feed::mark(sql)?;
+            let extent = feed::extent(sql)?;
             // The feed was set back since, with the folder it is in: what came then is not known.
-            if after.sequence > mark.sequence {
+            if after.sequence > extent.sequence {
                 return Ok(Changes::TooOld);
             }
             // Nothing is missed by who has the newest there is, however long ago that was.
             if after.sequence >= known.position {
                 return Ok(Changes::Some(Vec::new()));
             }
-            if after.sequence < mark.floor.max(known.floor) {
+            if after.sequence < extent.floor.max(known.floor) {
                 return Ok(Changes::TooOld);
             }
             let whose = Whose { page: page.index, owner };

@@ -104,7 +104,12 @@ fn rotate(
 ) -> Result<String, Error> {
     let next = successor(key, token);
     let expires = now + REFRESH_LIFE;
-    families::used(write.sql(), (&digest(token), &kept.session), expires, now)?;
+    let hash = digest(token);
+    families::used(
+        write.sql(),
+        &families::Used { hash: &hash, session: &kept.session, expires },
+        now,
+    )?;
     let place = kept.place + 1;
     let successor = Kept { session: kept.session.clone(), place, expires, rotated: None };
     families::keep(write.sql(), &digest(&next), &successor)?;

@@ -38,9 +38,9 @@ pub(super) struct Passwords {
     handle: Arc<Handle>,
 }
 
-struct Handle(Arc<Shared>);
+struct Handle(Arc<Queue>);
 
-struct Shared {
+struct Queue {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -93,13 +93,13 @@ impl Passwords {
     pub(super) fn start(limits: &SignIn) -> io::Result<Passwords> {
         let attempts = Attempts::new(limits);
         let state = State { attempts, lanes: Lanes::new(WAITING_MAX), closed: false };
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let queue = Arc::new(Queue { state: Mutex::new(state), changed: Condvar::new() });
         for number in 0..THREADS {
-            let shared = shared.clone();
+            let queue = queue.clone();
             let name = format!("password-{number}");
-            thread::Builder::new().name(name).spawn(move || work(&shared))?;
+            thread::Builder::new().name(name).spawn(move || work(&queue))?;
         }
-        Ok(Passwords { handle: Arc::new(Handle(shared)) })
+        Ok(Passwords { handle: Arc::new(Handle(queue)) })
     }
 
     /// The place of an attempt on `account` from `address`, which has signed in to it or never has.
@@ -158,7 +158,7 @@ impl Drop for Handle {
     }
 }
 
-impl Shared {
+impl Queue {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -194,10 +194,10 @@ impl State {
     }
 }
 
-fn work(shared: &Shared) {
+fn work(queue: &Queue) {
     let mut blocks = Blocks::default();
     loop {
-        let Some(job) = next(shared, &mut blocks) else { return };
+        let Some(job) = next(queue, &mut blocks) else { return };
         let (guess, compares) = (job.guess, matches!(job.work, Work::Compare(_)));
         let done = match job.work {
             Work::Compare(phc) => {
@@ -212,9 +212,9 @@ fn work(shared: &Shared) {
                 Some(Done::Compared(right)) => Some(*right),
                 _ => None,
             };
-            shared.state().attempts.end(&guess, right, clock::now());
+            queue.state().attempts.end(&guess, right, clock::now());
             // What waited for this one can be decided now.
-            shared.changed.notify_all();
+            queue.changed.notify_all();
         }
         if done.is_none() {
             error!("a password could not be hashed; its sign-in was refused");
@@ -224,8 +224,8 @@ fn work(shared: &Shared) {
 }
 
 /// Waits for the next job; nothing once every handle is gone.
-fn next(shared: &Shared, blocks: &mut Blocks) -> Option<Job> {
-    let mut state = shared.state();
+fn next(queue: &Queue, blocks: &mut Blocks) -> Option<Job> {
+    let mut state = queue.state();
     loop {
         if state.closed {
             return None;
@@ -236,10 +236,10 @@ fn next(shared: &Shared, blocks: &mut Blocks) -> Option<Job> {
         if !blocks.is_empty() && state.lanes.is_empty() {
             drop(state);
             blocks.give_back();
-            state = shared.state();
+            state = queue.state();
             continue;
         }
-        state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state = queue.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
 }
 

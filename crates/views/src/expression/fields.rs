@@ -56,7 +56,7 @@ impl Wanted {
 impl<'e> Fields<'e> {
     pub(crate) fn decode(event: &'e Event, wanted: &'e Wanted) -> Result<Fields<'e>, String> {
         let mut deserializer = serde_json::Deserializer::from_str(event.data.get());
-        let members = (Seed { wanted }).deserialize(&mut deserializer);
+        let members = (Members { wanted }).deserialize(&mut deserializer);
         let members = members.map_err(|error| format!("data cannot be read. says=`{error}`"))?;
         Ok(Fields { wanted, members, event, time: OnceCell::new() })
     }
@@ -89,11 +89,12 @@ impl<'e> Fields<'e> {
     }
 }
 
-struct Seed<'w> {
+/// All wanted members at once, in their order.
+struct Members<'w> {
     wanted: &'w Wanted,
 }
 
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
+impl<'de> DeserializeSeed<'de> for Members<'_> {
     type Value = Vec<Option<serde_json::Value>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -101,7 +102,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Seed<'_> {
+impl<'de> Visitor<'de> for Members<'_> {
     type Value = Vec<Option<serde_json::Value>>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,7 +112,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let names = &self.wanted.names;
         let mut members = vec![None; names.len()];
-        while let Some(place) = map.next_key_seed(Place { names })? {
+        while let Some(place) = map.next_key_seed(MemberName { names })? {
             match place {
                 Some(at) => members[at] = Some(map.next_value()?),
                 None => drop(map.next_value::<IgnoredAny>()?),
@@ -122,11 +123,11 @@ impl<'de> Visitor<'de> for Seed<'_> {
 }
 
 /// A member's name as its place among the wanted ones, without keeping the text.
-struct Place<'w> {
+struct MemberName<'w> {
     names: &'w [String],
 }
 
-impl<'de> DeserializeSeed<'de> for Place<'_> {
+impl<'de> DeserializeSeed<'de> for MemberName<'_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -134,7 +135,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
     }
 }
 
-impl Visitor<'_> for Place<'_> {
+impl Visitor<'_> for MemberName<'_> {
     type Value = Option<usize>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,7 @@
 //! Where a batch ends is chance, and must not show. So a buffered row is the newest there is of it,
 //! and what the store has of it is known all the time. It is up to three rows:
 //!
-//! 1. `before` is the row as its readers know it, from the last batch; what they are told is how
+//! 1. `before` is the row as its readers know it, from the last batch; what they are sent is how
 //!    `now` differs from it.
 //! 2. `now` is the row as the events of this batch have left it; rules read and change no other.
 //! 3. `spread` is the row as the store has it, where a join's statement changed it there during this
@@ -11,7 +11,7 @@
 //!    it, see [`Buffered::stored`].
 //!
 //! A batch that was written bumps its pages' stamps when it is dropped, whatever became of the
-//! subscription between the sync and its word of it: a page too many is rendered, none is stale.
+//! subscription between the sync and its report of it: a page too many is rendered, none is stale.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -146,6 +146,7 @@ impl Batch {
             return Ok(at);
         }
         let rows = generation.stored(view);
+        // What readers know of the row; from here on the store is not asked again in this batch.
         let before = rows.load(write.sql(), key)?;
         let now = before.clone().unwrap_or_else(|| Row::new(rows.view, key));
         self.rows.push(Buffered { view, before, now, spread: None });
@@ -189,6 +190,7 @@ impl Batch {
         for Assignment { column, value } in sets {
             let at = columns.iter().position(|known| known == column);
             let one = &mut remembered.values[at.expect("a join knows the columns its rules set")];
+            // Rows that are there have the same already: only news is worth a look at them.
             if one.as_ref() != Some(value) {
                 *one = Some(value.clone());
                 news = true;
@@ -267,6 +269,7 @@ impl Batch {
 
     /// Everything is written: nothing is buffered any more, and these stamps move after the sync.
     pub(super) fn written(&mut self, stamps: &Arc<Stamps>, touched: BTreeSet<usize>) {
+        // Written once: where the same batch goes on, it begins from the store.
         self.places.clear();
         self.rows.clear();
         self.joins.clear();

@@ -153,17 +153,17 @@ fn feed_all<'b>(
     write: &Write<'_>,
 ) -> Result<(), events::Error> {
     let sql = write.sql();
-    let mut mark = feed::mark(sql)?;
+    let mut extent = feed::extent(sql)?;
     // All versions are read before the first change is added: what a page takes over from another is
     // judged by where the feed stood when the batch began.
     let mut versions: BTreeMap<Whose<'_>, Version> = BTreeMap::new();
     for &whose in pages {
         let owners = generation.pages[whose.page].owners;
-        versions.insert(whose, feed::version(sql, whose, owners, &mark)?);
+        versions.insert(whose, feed::version(sql, whose, owners, &extent)?);
     }
     // Before the changes: those of the same batch come after the gap and can be followed.
     if spread.too_many {
-        let passed = mark.pass();
+        let passed = extent.pass();
         for page in &spread.pages {
             versions.entry(page.as_whose()).or_default().start_anew(passed);
         }
@@ -174,15 +174,15 @@ fn feed_all<'b>(
             let whose = Whose { page: shows.page, owner: change.owner.as_owner() };
             let version = versions.entry(whose).or_default();
             let row = Json::Object(change.show(shows)).to_string();
-            mark.append(sql, whose, version, Written { kind, row: &row })?;
+            extent.append(sql, whose, version, Written { kind, row: &row })?;
         }
     }
     // Once a batch, however many changes: a version counts what a reader can tell apart.
     for (whose, mut version) in versions {
         version.version += 1;
-        version.save(sql, whose, &mut mark)?;
+        version.save(sql, whose, &mut extent)?;
     }
-    mark.save(sql, FEED_BYTES_MAX)
+    extent.save(sql, FEED_BYTES_MAX)
 }
 
 /// A change that an owner sees.

@@ -1,5 +1,5 @@
 //! Rows in a SQLite file: a table per view with real columns, beside the feed, the page versions and
-//! what joins said.
+//! what joins set.
 //!
 //! Columns have no declared type, so that a value comes back as it was written; a truth value is a
 //! blob of one byte, the one shape the engine does not need for anything else here. A table is
@@ -29,7 +29,7 @@ use rusqlite::Connection;
 use crate::definition::Definitions;
 use crate::error::Error;
 
-use rows::Table;
+use rows::Statements;
 
 /// Memory the writer keeps of the file, in KiB: tables and indexes are written all over.
 const CACHE_KIB: i64 = 16 * 1024;
@@ -44,7 +44,7 @@ pub(crate) struct Store {
     /// The feed's name: another file's feed has another.
     pub(crate) epoch: String,
     /// How each view's rows are spoken of, in the definitions' order.
-    pub(crate) tables: Vec<Table>,
+    pub(crate) statements: Vec<Statements>,
 }
 
 /// Opens `views.db` in `folder`, made anew if its rows were folded under other definitions.
@@ -61,8 +61,8 @@ pub(crate) fn open(
     drop(database.write(|write| -> Result<(), events::Error> {
         Ok(write.sql().pragma_update(None, "cache_size", -CACHE_KIB)?)
     }));
-    let tables = definitions.views.iter().map(Table::new).collect();
-    Ok(Store { database, epoch, tables })
+    let statements = definitions.views.iter().map(Statements::new).collect();
+    Ok(Store { database, epoch, statements })
 }
 
 /// Gives the feed of `views.db` in `folder` another name, if there is one.

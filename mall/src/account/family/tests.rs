@@ -53,14 +53,14 @@ fn a_successor_is_the_same_under_the_same_key_alone() {
 }
 
 /// A database with one user.
-struct Place {
+struct Accounts {
     database: Database,
     ended: Ended,
     _folder: TempDir,
 }
 
-impl Place {
-    fn new() -> Place {
+impl Accounts {
+    fn new() -> Accounts {
         let folder = tempfile::tempdir().expect("a folder");
         let options = Options {
             path: folder.path().join("service.db"),
@@ -78,7 +78,7 @@ impl Place {
             sequence: 1,
         };
         wait(database.write(move |write| store::insert(write.sql(), &user))).expect("inserted");
-        Place { database, ended: Ended::new(100), _folder: folder }
+        Accounts { database, ended: Ended::new(100), _folder: folder }
     }
 
     fn begin(&self, session: &'static str, refresh: &'static str, now: i64) {
@@ -108,7 +108,7 @@ impl Place {
 
 #[test]
 fn every_use_within_the_grace_yields_the_newest_of_the_chain() {
-    let place = Place::new();
+    let place = Accounts::new();
     // Now, so that what is remembered as ended is not past already.
     let now = chassis::clock::wall().as_millisecond();
     place.begin("s", "first", now);
@@ -125,7 +125,7 @@ fn every_use_within_the_grace_yields_the_newest_of_the_chain() {
 
 #[test]
 fn a_use_after_the_grace_ends_the_family_and_no_other() {
-    let place = Place::new();
+    let place = Accounts::new();
     let now = chassis::clock::wall().as_millisecond();
     place.begin("s", "first", now);
     place.begin("other", "theirs", now);
@@ -146,7 +146,7 @@ fn a_use_after_the_grace_ends_the_family_and_no_other() {
 
 #[test]
 fn an_unknown_or_an_expired_token_is_nothing_and_ends_nothing() {
-    let place = Place::new();
+    let place = Accounts::new();
     let now = chassis::clock::wall().as_millisecond();
     place.begin("s", "first", now);
     assert_eq!(place.renew("unknown", now), None);
@@ -158,7 +158,7 @@ fn an_unknown_or_an_expired_token_is_nothing_and_ends_nothing() {
 
 #[test]
 fn a_family_that_is_renewed_without_end_ends() {
-    let place = Place::new();
+    let place = Accounts::new();
     let now = chassis::clock::wall().as_millisecond();
     place.begin("s", "first", now);
     let fill = place.database.write(move |write| {

@@ -21,9 +21,9 @@ use crate::owner::{Meant, Owner, Owners, Whose};
 /// Changes looked at in one go when the oldest are forgotten.
 const FORGET_STEP: i64 = 256;
 
-/// Where the feed stands.
+/// From where to where the feed reaches, and how much that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct Extent {
     /// The newest change.
     pub(crate) sequence: u64,
     /// Changes at or under it are forgotten, whoever's they were.
@@ -72,16 +72,16 @@ struct Link {
     bytes: u64,
 }
 
-pub(crate) fn mark(sql: &Connection) -> Result<Mark, events::Error> {
+pub(crate) fn extent(sql: &Connection) -> Result<Extent, events::Error> {
     let mut select = sql.prepare_cached("SELECT sequence, floor, bytes FROM meta")?;
     Ok(select.query_row([], |row| {
         let [sequence, floor, bytes]: [i64; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
         let [sequence, floor, bytes] = [sequence, floor, bytes].map(i64::cast_unsigned);
-        Ok(Mark { sequence, floor, bytes })
+        Ok(Extent { sequence, floor, bytes })
     })?)
 }
 
-impl Mark {
+impl Extent {
     /// Adds a change.
     pub(crate) fn append(
         &mut self,
@@ -105,7 +105,7 @@ impl Mark {
         Ok(())
     }
 
-    /// A place of its own in the feed for what is too much to be told one by one.
+    /// A place of its own in the feed for what is too much to be recorded one by one.
     pub(crate) fn pass(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence
@@ -151,7 +151,7 @@ impl Version {
         Ok(Version { version: count_base(sql)?, ..Version::default() })
     }
 
-    /// Everything up to `sequence` is forgotten: it was too much to be told one by one.
+    /// Everything up to `sequence` is forgotten: it was too much to be recorded one by one.
     pub(crate) fn start_anew(&mut self, sequence: u64) {
         (self.position, self.floor, self.kept, self.bytes) = (sequence, sequence, 0, 0);
     }
@@ -161,10 +161,10 @@ impl Version {
         mut self,
         sql: &Connection,
         whose: Whose<'_>,
-        mark: &mut Mark,
+        extent: &mut Extent,
     ) -> Result<(), events::Error> {
         if self.kept > 2 * OWNER_CHANGES_KEPT || self.bytes > 2 * OWNER_BYTES_KEPT {
-            self.cut(sql, mark)?;
+            self.cut(sql, extent)?;
         }
         let Version { version, position, floor, kept, bytes } = self;
         let numbers = [version, position, floor, kept, bytes].map(u64::cast_signed);
@@ -177,7 +177,7 @@ impl Version {
     }
 
     /// Walks the changes from the newest back: the first are kept, all others forgotten.
-    fn cut(&mut self, sql: &Connection, mark: &mut Mark) -> Result<(), events::Error> {
+    fn cut(&mut self, sql: &Connection, extent: &mut Extent) -> Result<(), events::Error> {
         let mut at = self.position;
         let mut gone = false;
         (self.kept, self.bytes) = (0, 0);
@@ -188,7 +188,7 @@ impl Version {
             } else {
                 self.floor = if gone { self.floor } else { at };
                 gone = true;
-                mark.bytes = mark.bytes.saturating_sub(link.bytes);
+                extent.bytes = extent.bytes.saturating_sub(link.bytes);
                 execute(sql, "DELETE FROM change WHERE sequence = ?1", [at.cast_signed()])?;
             }
             at = link.before;
@@ -222,12 +222,12 @@ pub(crate) fn known(sql: &Connection, whose: Whose<'_>) -> Result<Option<Version
 /// The version of an owner's page, known or not.
 ///
 /// A text that a known number was meant by until now takes the page over: whoever followed the
-/// number's is told to read it again.
+/// number's has to read it again.
 pub(crate) fn version(
     sql: &Connection,
     whose: Whose<'_>,
     owners: Owners,
-    mark: &Mark,
+    extent: &Extent,
 ) -> Result<Version, events::Error> {
     if let Some(version) = known(sql, whose)? {
         return Ok(version);
@@ -240,7 +240,7 @@ pub(crate) fn version(
         Some(owner) => known(sql, Whose { owner, ..whose })?.is_some(),
         None => false,
     };
-    Ok(Version { floor: if taken { mark.sequence } else { 0 }, ..Version::first(sql)? })
+    Ok(Version { floor: if taken { extent.sequence } else { 0 }, ..Version::first(sql)? })
 }
 
 /// The one of those a path can mean that is known on the page; the likeliest where none is.
@@ -272,7 +272,7 @@ pub(crate) fn changes(
     let mut found = VecDeque::new();
     let mut at = newest;
     while at > after {
-        // The newest is no change where too much changed at once to be told.
+        // The newest is no change where too much changed at once to be recorded.
         let place = params![at.cast_signed(), whose.page as i64, whose.owner];
         let before = select.query_row(place, |row| row.get::<_, i64>(0));
         let Some(before) = before.optional()? else { break };

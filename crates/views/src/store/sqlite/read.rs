@@ -27,7 +27,7 @@ fn rows(
 
 /// The statement of a list; one of a page's order is read through its index without sorting.
 pub(super) fn list_statement(list: Stored<'_>, owned: bool, order: SortOrder) -> String {
-    let Stored { view, table } = list;
+    let Stored { view, statements } = list;
     let direction = if order.descending { "DESC" } else { "ASC" };
     // The key decides between equals, so that a row is on one slice and not on two.
     let first = if order.column == view.key {
@@ -37,8 +37,8 @@ pub(super) fn list_statement(list: Stored<'_>, owned: bool, order: SortOrder) ->
     };
     format!(
         "SELECT {} FROM {} WHERE {} ORDER BY {first}\"{}\" {direction} LIMIT ?2 OFFSET ?3",
-        table.columns,
-        table.name,
+        statements.columns,
+        statements.table,
         shown(owned),
         view.columns[view.key],
     )
@@ -54,7 +54,7 @@ fn total(
     list: Stored<'_>,
     owner: Option<Owner<'_>>,
 ) -> Result<u64, events::Error> {
-    let (table, shown) = (&list.table.name, shown(owner.is_some()));
+    let (table, shown) = (&list.statements.table, shown(owner.is_some()));
     let statement = format!("SELECT count(*) FROM {table} WHERE {shown}");
     let total: i64 = sql.prepare_cached(&statement)?.query_row([owner], |row| row.get(0))?;
     Ok(total.cast_unsigned())

@@ -12,9 +12,9 @@ use crate::value::{Key, Value};
 use crate::view::{Assignment, Join, View};
 
 /// One view's statements.
-pub(crate) struct Table {
+pub(crate) struct Statements {
     /// The table's name, quoted.
-    pub(super) name: String,
+    pub(super) table: String,
     /// Every column, in the order rows are read.
     pub(super) columns: String,
     select: String,
@@ -25,20 +25,20 @@ pub(crate) struct Table {
 #[derive(Clone, Copy)]
 pub(crate) struct Stored<'d> {
     pub(crate) view: &'d View,
-    pub(crate) table: &'d Table,
+    pub(crate) statements: &'d Statements,
 }
 
-impl Table {
-    pub(super) fn new(view: &View) -> Table {
-        let name = format!("\"view_{}\"", view.name);
+impl Statements {
+    pub(super) fn new(view: &View) -> Statements {
+        let table = format!("\"view_{}\"", view.name);
         let quoted: Vec<String> = view.names().map(|column| format!("\"{column}\"")).collect();
         let columns = format!("{}, _created, _set, _deleted_by", quoted.join(", "));
         let key = &quoted[view.key];
         let places = vec!["?"; view.columns.len() + 4].join(", ");
-        Table {
-            select: format!("SELECT {columns} FROM {name} WHERE {key} = ?1"),
-            insert: format!("INSERT INTO {name} ({columns}, _owner) VALUES ({places})"),
-            name,
+        Statements {
+            select: format!("SELECT {columns} FROM {table} WHERE {key} = ?1"),
+            insert: format!("INSERT INTO {table} ({columns}, _owner) VALUES ({places})"),
+            table,
             columns,
         }
     }
@@ -46,7 +46,7 @@ impl Table {
 
 impl Stored<'_> {
     pub(crate) fn load(self, sql: &Connection, key: &Key) -> Result<Option<Row>, events::Error> {
-        let mut select = sql.prepare_cached(&self.table.select)?;
+        let mut select = sql.prepare_cached(&self.statements.select)?;
         Ok(select.query_row([key], |row| from_sql(self.view, row)).optional()?)
     }
 
@@ -55,7 +55,7 @@ impl Stored<'_> {
         let StateColumns { created, set, deleted_by } = StateColumns::of(row);
         let rest: [&dyn ToSql; 4] = [&created, &set, &deleted_by, &owner];
         let values = row.values.iter().map(|value| value as &dyn ToSql).chain(rest);
-        execute(sql, &self.table.insert, params_from_iter(values))?;
+        execute(sql, &self.statements.insert, params_from_iter(values))?;
         Ok(())
     }
 
@@ -66,8 +66,8 @@ impl Stored<'_> {
         before: &Row,
         now: &Row,
     ) -> Result<(), events::Error> {
-        let Stored { view, table } = self;
-        let mut statement = format!("UPDATE {} SET ", table.name);
+        let Stored { view, statements } = self;
+        let mut statement = format!("UPDATE {} SET ", statements.table);
         let mut values: Vec<&dyn ToSql> = Vec::with_capacity(now.values.len() + 5);
         for (at, value) in now.values.iter().enumerate() {
             if *value != before.values[at] {
@@ -116,7 +116,7 @@ impl Stored<'_> {
     }
 
     pub(super) fn spread_statement(self, join: &Join, sets: &[usize]) -> String {
-        let Stored { view, table } = self;
+        let Stored { view, statements } = self;
         let list = |columns: &[usize], one: fn(&str) -> String, between: &str| {
             let all = columns.iter().map(|&at| one(&view.columns[at]));
             all.collect::<Vec<String>>().join(between)
@@ -124,7 +124,7 @@ impl Stored<'_> {
         // The engine takes 1 and 1.0 for equal; rows in hand, whose values are compared here, do not.
         format!(
             "UPDATE {} SET {} WHERE {} AND _deleted_by IS NULL AND ({}) RETURNING {}",
-            table.name,
+            statements.table,
             list(sets, |name| format!("\"{name}\" = ?"), ", "),
             list(
                 &join.on,
@@ -136,7 +136,7 @@ impl Stored<'_> {
                 |name| format!("\"{name}\" IS NOT ? OR typeof(\"{name}\") <> typeof(?)"),
                 " OR "
             ),
-            table.columns,
+            statements.columns,
         )
     }
 }
@@ -146,7 +146,7 @@ fn twice<'v>(values: impl IntoIterator<Item = &'v Value>) -> impl Iterator<Item 
     values.into_iter().flat_map(|value| [value, value])
 }
 
-/// A row read in [`Table::columns`]' order.
+/// A row read in [`Statements::columns`]' order.
 pub(super) fn from_sql(view: &View, row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let width = view.columns.len();
     let values = (0..width).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?;

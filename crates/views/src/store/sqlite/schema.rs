@@ -151,7 +151,7 @@ fn write_table(text: &mut String, view: &View, name: &str) -> std::fmt::Result {
     // Tables and indexes share their names: no view's name has a space.
     for &at in &view.sorted {
         let column = &view.columns[at];
-        // The key is said though the engine adds it: it sorts by what is said alone.
+        // The key is named though the engine adds it: it sorts by what is named alone.
         let then = if at == view.key { String::new() } else { format!(", \"{key}\"") };
         writeln!(
             text,

@@ -49,7 +49,7 @@ fn what_is_read_and_changed_is_found_through_an_index_and_never_sorted() {
     let definitions = definitions();
     let clock: events::Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
     let store = open(folder.path(), &definitions, clock).expect("it opens");
-    let rows = Stored { view: &definitions.views[0], table: &store.tables[0] };
+    let rows = Stored { view: &definitions.views[0], statements: &store.statements[0] };
     let list = |name: &str, descending| {
         let column = rows.view.column(name).expect("a column");
         read::list_statement(rows, true, SortOrder { column, descending })
@@ -117,13 +117,13 @@ impl Feed {
     /// Adds one change of `owner`, as the end of a batch does; what it takes.
     fn add(&self, owner: &str, row: &str) -> u64 {
         let whose = Whose { page: 0, owner: Owner::Text(owner) };
-        let mut mark = feed::mark(&self.sql).expect("a mark");
-        let known = feed::version(&self.sql, whose, Owners::Text, &mark);
+        let mut extent = feed::extent(&self.sql).expect("an extent");
+        let known = feed::version(&self.sql, whose, Owners::Text, &extent);
         let mut version = known.expect("a version");
         let change = feed::Written { kind: "row", row };
-        mark.append(&self.sql, whose, &mut version, change).expect("it is added");
-        version.save(&self.sql, whose, &mut mark).expect("it is kept");
-        mark.save(&self.sql, self.bytes_max).expect("it is kept");
+        extent.append(&self.sql, whose, &mut version, change).expect("it is added");
+        version.save(&self.sql, whose, &mut extent).expect("it is kept");
+        extent.save(&self.sql, self.bytes_max).expect("it is kept");
         ("row".len() + row.len() + whose.owner.weight() + CHANGE_BYTES) as u64
     }
 
@@ -142,7 +142,7 @@ impl Feed {
     fn of(&self, owner: &str) -> Vec<u64> {
         let whose = Whose { page: 0, owner: Owner::Text(owner) };
         let newest = feed::known(&self.sql, whose).expect("a read").expect("known").position;
-        let floor = feed::mark(&self.sql).expect("a mark").floor;
+        let floor = feed::extent(&self.sql).expect("an extent").floor;
         let changes = feed::changes(&self.sql, whose, newest, floor, 1_000).expect("a read");
         changes.into_iter().map(|kept| kept.sequence).collect()
     }
@@ -158,13 +158,13 @@ fn all_owners_together_keep_so_many_bytes_and_the_oldest_go_first() {
     assert_eq!(feed.kept(), ((1..=10).collect(), 10 * one), "at the limit");
     feed.add("b", "0123456789");
     assert_eq!(feed.kept(), ((2..=11).collect(), 10 * one), "one past it");
-    assert_eq!(feed::mark(&feed.sql).expect("a mark").floor, 1);
+    assert_eq!(feed::extent(&feed.sql).expect("an extent").floor, 1);
     // A larger one makes as much room as it needs, and no more; nobody's place in between is lost.
     feed.add("a", &"x".repeat(usize::try_from(3 * one).expect("small")));
     let (places, bytes) = feed.kept();
     assert!(bytes <= feed.bytes_max && bytes > feed.bytes_max - one, "{bytes}");
     assert_eq!(places.last(), Some(&12));
-    let floor = feed::mark(&feed.sql).expect("a mark").floor;
+    let floor = feed::extent(&feed.sql).expect("an extent").floor;
     assert_eq!(places.first(), Some(&(floor + 1)));
     let (of_a, of_b) = (feed.of("a"), feed.of("b"));
     assert!(of_a.iter().all(|place| place % 2 == 0) && of_a.last() == Some(&12), "{of_a:?}");
@@ -181,9 +181,9 @@ fn a_flood_of_any_owners_never_keeps_more_than_the_bound() {
         feed.add(&format!("owner{}", round % 7), &row);
         assert!(feed.kept().1 <= feed.bytes_max, "round {round}");
     }
-    let mark = feed::mark(&feed.sql).expect("a mark");
-    assert_eq!(mark.sequence, 2_000);
-    assert!(mark.floor > 1_900, "{mark:?}");
+    let extent = feed::extent(&feed.sql).expect("an extent");
+    assert_eq!(extent.sequence, 2_000);
+    assert!(extent.floor > 1_900, "{extent:?}");
 }
 
 #[test]
@@ -191,7 +191,11 @@ fn a_change_larger_than_the_bound_is_forgotten_itself_and_stops_nothing() {
     let feed = Feed::new(100);
     feed.add("a", &"x".repeat(1_000));
     assert_eq!(feed.kept(), (Vec::new(), 0));
-    assert_eq!(feed::mark(&feed.sql).expect("a mark").floor, 1, "who was before it reads the page");
+    assert_eq!(
+        feed::extent(&feed.sql).expect("an extent").floor,
+        1,
+        "who was before it reads the page"
+    );
     feed.add("a", "y");
     assert_eq!(feed.of("a"), [2]);
 }
@@ -205,10 +209,10 @@ fn a_restored_file_counts_on_past_what_was_left_out_and_so_does_one_made_anew() 
     let versions = || {
         let store = open(folder.path(), &definitions(), clock.clone()).expect("it opens");
         let read = store.database.read(|sql| {
-            let mark = feed::mark(sql)?;
+            let extent = feed::extent(sql)?;
             let version = |name| {
                 let whose = Whose { page: 0, owner: Owner::Text(name) };
-                feed::version(sql, whose, Owners::Text, &mark)
+                feed::version(sql, whose, Owners::Text, &extent)
             };
             Ok::<_, events::Error>([version("a")?.version, version("nobody")?.version])
         });

@@ -96,13 +96,22 @@ pub(in crate::account) fn newest(connection: &Connection, session: &str) -> Resu
     Ok(connection.prepare_cached(select)?.query_row([session], |row| row.get(0))?)
 }
 
-/// Notes that a token was used, and its family with it, which now lives until `expires`.
+/// A token that was used.
+pub(in crate::account) struct Used<'t> {
+    pub(in crate::account) hash: &'t [u8; 32],
+    /// Its family.
+    pub(in crate::account) session: &'t str,
+    /// How long the family lives now.
+    pub(in crate::account) expires: Timestamp,
+}
+
+/// Notes that a token was used, and its family with it.
 pub(in crate::account) fn used(
     connection: &Connection,
-    (hash, session): (&[u8; 32], &str),
-    expires: Timestamp,
+    used: &Used<'_>,
     now: Timestamp,
 ) -> Result<(), Error> {
+    let Used { hash, session, expires } = *used;
     let token = "UPDATE token SET rotated = ?2 WHERE hash = ?1";
     connection.prepare_cached(token)?.execute(params![hash, now.as_millisecond()])?;
     let family = "UPDATE family SET used = ?2, expires = ?3 WHERE sid = ?1";
@@ -180,7 +189,8 @@ mod tests {
         for number in 0..all {
             begin(&connection, number, "a@b", 0);
         }
-        used(&connection, (&[0; 32], "0"), at(100), at(1)).expect("used");
+        let newest = Used { hash: &[0; 32], session: "0", expires: at(100) };
+        used(&connection, &newest, at(1)).expect("used");
         begin(&connection, all, "a@b", 1);
         let there = |number: u8| find(&connection, &[number; 32]).expect("read").is_some();
         assert!(there(0) && !there(1) && there(2) && there(all) && there(255));
