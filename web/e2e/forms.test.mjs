@@ -309,6 +309,48 @@ visitor('a reload or Back after an order shows the order, and a new look an empt
   assert.equal(await steps.count(), 0);
 });
 
+visitor('an order that one has cancelled oneself says so on coming back, and not that stock was short', {}, async ({ page }) => {
+  await signIn(page, ...CUSTOMER);
+  const id = await order(page, 2, 1);
+  await page.locator('.steps[data-delivery="DeliveryStarted"]').waitFor(LIVE);
+  await page.click('section a[href="/mypage"]');
+  await row(page, id).getByRole('button', { name: '취소' }).click();
+  await page.getByRole('button', { name: '주문 취소' }).click();
+  await row(page, id).and(page.locator('[data-delivery="DeliveryCancelled"]')).waitFor(LIVE);
+  await page.goBack();
+  await page.getByRole('status').getByText('취소 요청을 받아').waitFor(LIVE);
+  assert.equal(await page.getByText('재고가 모자라').count(), 0);
+  // The stock was there; it is the delivery that was stopped.
+  assert.deepEqual(await page.locator('.step').evaluateAll((them) => them.map((it) => it.className.replace('step', '').trim())), ['done', 'done', 'stopped']);
+  await page.reload();
+  await page.getByRole('status').getByText('취소 요청을 받아').waitFor(LIVE);
+});
+
+visitor('what was typed to sign up is there after a reload and on coming back, but for the password', {}, async ({ page }) => {
+  await page.goto('/signup');
+  const typed = { '#username': 'half@example.com', '#nickname': '새봄', '#address': '부산시' };
+  for (const [field, text] of Object.entries(typed)) await page.fill(field, text);
+  await page.fill('#password', 'eight or more');
+  const there = async () => {
+    await page.locator('#address').waitFor(LIVE);
+    for (const [field, text] of Object.entries(typed)) assert.equal(await page.inputValue(field), text);
+    assert.equal(await page.inputValue('#password'), '');
+    assert.equal(await page.evaluate(() => JSON.stringify([sessionStorage, localStorage]).includes('eight or more')), false);
+  };
+  await page.reload();
+  await there();
+  await page.click('main a[href^="/signin"]');
+  await page.waitForURL('**/signin');
+  await page.goBack();
+  await there();
+  await page.fill('#password', 'eight or more');
+  await page.press('#password', 'Enter');
+  await page.waitForURL((url) => url.pathname === '/');
+  await page.goto('/signup');
+  await page.locator('#address').waitFor(LIVE);
+  assert.equal(await page.inputValue('#nickname'), '', 'it was used');
+});
+
 visitor('an order whose answer never came is asked for once more as the same order, over a reload', { expected: ['ERR_'] }, async ({ page }) => {
   await signIn(page, ...SECOND_CUSTOMER);
   await page.goto('/products/1');

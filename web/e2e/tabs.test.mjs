@@ -1,6 +1,6 @@
 // Who is signed in is one fact over all tabs, and a sign-out is one over all networks.
 import assert from 'node:assert/strict';
-import { CUSTOMER, LIVE, picture, SECOND_CUSTOMER, shop, signIn } from './start.mjs';
+import { ADMINISTRATOR, CUSTOMER, LIVE, picture, SECOND_CUSTOMER, shop, signIn } from './start.mjs';
 
 const here = shop({ faults: true });
 const { visitor } = here;
@@ -37,6 +37,27 @@ visitor('another tab that signs in as somebody else takes every tab along', {}, 
   await typing.locator('.steps[data-order-id]').waitFor(LIVE);
   const body = orders[0].postDataJSON();
   assert.deepEqual([body.customerId, body.customerName], ['2@uengine.org', second.nickname]);
+});
+
+visitor('what an administrator has open goes with the administrator, in every tab', {}, async ({ page, context }) => {
+  await signIn(page, ...ADMINISTRATOR);
+  await page.locator('.card[data-product-id="5"]').getByRole('button', { name: '수정' }).click();
+  await page.fill('#name', 'HALF A NAME');
+  const other = await context.newPage();
+  await other.goto('/');
+  await other.getByRole('button', { name: '로그아웃' }).click();
+  await page.locator('dialog').waitFor({ state: 'detached', ...LIVE });
+  await signIn(other, ...CUSTOMER);
+  await page.getByRole('button', { name: '로그아웃' }).waitFor(LIVE);
+  assert.equal(await page.locator('dialog').count(), 0);
+  assert.equal(await page.getByRole('button', { name: '수정' }).count(), 0);
+  // And straight from one person to another.
+  await signIn(other, ...ADMINISTRATOR);
+  await page.locator('.card[data-product-id="5"]').getByRole('button', { name: '수정' }).click();
+  await page.locator('dialog').waitFor(LIVE);
+  assert.equal(await page.inputValue('#name'), 'CLOCK', 'what was typed left with whoever left');
+  await signIn(other, ...CUSTOMER);
+  await page.locator('dialog').waitFor({ state: 'detached', ...LIVE });
 });
 
 visitor('a form of another person is never sent, even by a tab that heard nothing', {}, async ({ page }) => {

@@ -1,6 +1,6 @@
 // The shop while a part of it stands still, while nobody is connected, and while it is deployed anew.
 import assert from 'node:assert/strict';
-import { CUSTOMER, LIVE, order, picture, row, SECOND_CUSTOMER, shop, signIn, visit } from './start.mjs';
+import { ADMINISTRATOR, CUSTOMER, LIVE, order, picture, row, SECOND_CUSTOMER, shop, signIn, visit } from './start.mjs';
 
 const here = shop({ faults: true });
 const { visitor, without } = here;
@@ -184,6 +184,22 @@ visitor('a file that stays away is told in words after one reload', { expected: 
   assert.equal(tries, soFar, 'it is not asked for again by itself');
   await page.getByRole('button', { name: '다시 시도' }).waitFor();
   await picture(page, 'outdated', { dark: false });
+});
+
+visitor('an administrator’s form whose file stays away is told in words where it was asked for', { expected: ['404'] }, async ({ page }) => {
+  await signIn(page, ...ADMINISTRATOR);
+  await page.route('**/assets/ProductForm-*.js', (route) => route.fulfill({ status: 404, body: '' }));
+  let loads = 0;
+  page.on('load', () => (loads += 1));
+  await page.goto('/');
+  await page.waitForFunction(() => sessionStorage.getItem('reloadedAt') !== null);
+  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.getByRole('button', { name: '상품 등록' }).click();
+  await page.getByRole('alert').getByText('가게가 새로 바뀌었는데').waitFor(LIVE);
+  assert.ok(loads <= 2, `${loads} loads`);
+  await page.unroute('**/assets/ProductForm-*.js');
+  await page.getByRole('button', { name: '다시 시도' }).click();
+  await page.locator('dialog').waitFor(LIVE);
 });
 
 visitor('a stream that stops saying that it is alive is opened anew from where it was', {}, async ({ page }) => {
