@@ -5,6 +5,133 @@
 //! that every engine runs unchanged.
 //!
 //! It does not retry, remember consumers or know handlers: a position belongs to the consumer.
+//!
+//! # Writing an engine
+//!
+//! What is hard is not the trait but its promises, so an engine begins with the suite that holds it to
+//! them. One in memory, good for the tests of a service, is short enough to read here:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use std::sync::{Arc, Mutex};
+//!
+//! use tokio::sync::watch;
+//! use yeoul_events::broker::{PUBLISH_MAX, Pending, READ_MAX};
+//! use yeoul_events::contract::{self, Fixture};
+//! use yeoul_events::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
+//! use yeoul_events::{Broker, Error, Event, Offset, Stored, Topic};
+//!
+//! struct Stream {
+//!     events: Mutex<Vec<Event>>,
+//!     end: watch::Sender<Offset>,
+//! }
+//!
+//! #[derive(Clone)]
+//! struct Memory(Arc<BTreeMap<Topic, Stream>>);
+//!
+//! impl Memory {
+//!     fn of(topics: impl IntoIterator<Item = Topic>) -> Memory {
+//!         let stream = || Stream { events: Mutex::default(), end: watch::Sender::default() };
+//!         Memory(Arc::new(topics.into_iter().map(|topic| (topic, stream())).collect()))
+//!     }
+//!
+//!     fn stream(&self, topic: &Topic) -> Result<&Stream, Error> {
+//!         self.0.get(topic).ok_or(Error::UnknownTopic)
+//!     }
+//! }
+//!
+//! /// The highest number of this source: what is not above it is a second copy.
+//! fn highest(events: &[Event], source: &str) -> u64 {
+//!     let of_source = events.iter().filter(|event| event.source == source);
+//!     of_source.filter_map(|event| event.outbox_sequence).max().unwrap_or(0)
+//! }
+//!
+//! fn within(field: &'static str, value: usize, limit: usize) -> Result<(), Error> {
+//!     let (value, limit) = (value as u64, limit as u64);
+//!     if value <= limit { Ok(()) } else { Err(Error::Limit { field, value, limit }) }
+//! }
+//!
+//! impl Broker for Memory {
+//!     fn publish<'a>(&'a self, topic: &'a Topic, batch: Vec<Event>) -> Pending<'a, Offset> {
+//!         Box::pin(async move {
+//!             let stream = self.stream(topic)?;
+//!             // Everything that can be refused is refused before anything is stored.
+//!             within("events", batch.len(), PUBLISH_MAX)?;
+//!             for event in &batch {
+//!                 within("partitionkey", event.key.len(), KEY_BYTES_MAX)?;
+//!                 within("event", event.to_json().len(), EVENT_BYTES_MAX)?;
+//!             }
+//!             let mut events = stream.events.lock().expect("nobody panics with it");
+//!             for event in batch {
+//!                 let number = event.outbox_sequence;
+//!                 if number.is_none_or(|number| number > highest(&events, &event.source)) {
+//!                     events.push(event);
+//!                 }
+//!             }
+//!             let end = Offset(events.len() as u64);
+//!             // Readers wake only if there is more.
+//!             stream.end.send_if_modified(|before| std::mem::replace(before, end) != end);
+//!             Ok(end)
+//!         })
+//!     }
+//!
+//!     fn read<'a>(
+//!         &'a self,
+//!         topic: &'a Topic,
+//!         after: Offset,
+//!         limit: usize,
+//!     ) -> Pending<'a, Vec<Stored>> {
+//!         Box::pin(async move {
+//!             within("limit", limit, READ_MAX)?;
+//!             let events = self.stream(topic)?.events.lock().expect("nobody panics with it");
+//!             let stored = (1..).zip(events.iter()).map(|(offset, event)| Stored {
+//!                 offset: Offset(offset),
+//!                 event: event.clone(),
+//!             });
+//!             Ok(stored.skip_while(|stored| stored.offset <= after).take(limit).collect())
+//!         })
+//!     }
+//!
+//!     fn end(&self, topic: &Topic) -> Result<Offset, Error> {
+//!         Ok(*self.stream(topic)?.end.borrow())
+//!     }
+//!
+//!     fn watch(&self, topic: &Topic) -> Result<watch::Receiver<Offset>, Error> {
+//!         Ok(self.stream(topic)?.end.subscribe())
+//!     }
+//!
+//!     fn published<'a>(&'a self, topic: &'a Topic, source: &'a str) -> Pending<'a, u64> {
+//!         Box::pin(async move {
+//!             let events = self.stream(topic)?.events.lock().expect("nobody panics with it");
+//!             Ok(highest(&events, source))
+//!         })
+//!     }
+//!
+//!     fn topics(&self) -> Vec<Topic> {
+//!         self.0.keys().cloned().collect()
+//!     }
+//!
+//!     fn promise(&self) -> String {
+//!         "an acknowledged event is in this process's memory, and gone with it".to_owned()
+//!     }
+//! }
+//!
+//! async fn fresh() -> Fixture {
+//!     let memory = Memory::of(contract::topics());
+//!     let broker = Arc::new(memory.clone());
+//!     // Its storage is what all clones share; another engine opens its files or connects anew.
+//!     let reopen = move || -> contract::Opening {
+//!         let again: Arc<dyn Broker> = Arc::new(memory.clone());
+//!         Box::pin(std::future::ready(again))
+//!     };
+//!     Fixture { broker, reopen: Box::new(reopen) }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! contract::suite(fresh).await;
+//! # }
+//! ```
 
 use std::fmt;
 use std::future::Future;

@@ -28,6 +28,7 @@ pub(crate) mod status;
 mod tests;
 
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -222,24 +223,23 @@ impl Relay {
         let found = self.database.reconcile(published).await?;
         let source = &publishes.source;
         // The service's file is older than the log: numbering went on above what the log has.
-        if let Some((from, to)) = found.outbox_lost {
-            self.record_lost(source, from, to, "the outbox ends before what the log holds of it");
+        if let Some(lost) = found.outbox_lost {
+            self.record_lost(source, &lost, "the outbox ends before what the log holds of it");
         }
         // The log is older than the outbox: what is kept is published again, from `published` on.
-        if let Some((from, to)) = found.log_lost {
-            let topic = &publishes.topic;
+        if let Some(lost) = found.log_lost {
+            let (topic, from, to) = (&publishes.topic, lost.start(), lost.end());
             tracing::error!(%topic, source, from, to, "the log lost events; mending from the outbox");
         }
-        if let Some((from, to)) = found.unmendable {
-            self.record_lost(source, from, to, "the log lost events that the outbox keeps no more");
-        }
+        let Some(gone) = found.unmendable else { return Ok(published) };
+        self.record_lost(source, &gone, "the log lost events that the outbox keeps no more");
         // What cannot be brought back is on record; the relay goes on behind it.
-        Ok(found.unmendable.map_or(published, |(_, to)| to))
+        Ok(*gone.end())
     }
 
-    fn record_lost(&self, source: &str, from: u64, to: u64, what: &str) {
-        let lost = Error::Damaged { topic: source.to_owned(), from, to, what: what.to_owned() }
-            .to_string();
+    fn record_lost(&self, source: &str, lost: &RangeInclusive<u64>, what: &str) {
+        let (topic, what) = (source.to_owned(), what.to_owned());
+        let lost = Error::Damaged { topic, from: *lost.start(), to: *lost.end(), what }.to_string();
         tracing::error!(lost, "events are lost");
         self.status.send_modify(|status| status.lost = Some(lost));
     }

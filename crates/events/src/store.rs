@@ -3,6 +3,64 @@
 //! A service speaks of a [`Database`], of a [`Write`] of it and of rows; the crate speaks of inbox,
 //! outbox, parked events and the log. Which engine does it is named below this module alone, so that
 //! another can stand behind the same words: each name here becomes what all engines have in common.
+//!
+//! # A service's file
+//!
+//! One file for each service: its own tables, and beside them what this crate keeps there, so that one
+//! transaction can change all of it.
+//!
+//! | table | a row is | written by |
+//! |---|---|---|
+//! | the service's own | whatever its schema makes it | its commands and handlers |
+//! | `outbox` | an event that is committed; [`OUTBOX_KEPT`] stay after they were relayed | [`Write::publish`] |
+//! | `outbox_state`, `outbox_jump` | how far it was relayed; numbers that a restore left out | relay, restore |
+//! | `outbox_stepped` | why the relay passes a number: a dead letter, or skipped | relay, operator |
+//! | `inbox` | where a subscription reads on, with the event that it saw there | subscription |
+//! | `inbox_mark` | the highest number that a subscription received of a source | subscription |
+//! | `parked` | an event that failed, or waits behind one of its key | subscription |
+//! | `skipped` | a note on what an operator stepped over | operator |
+//! | `numbering`, `counted` | what restores have left out, and which columns count | restore, schema |
+//!
+//! Any of them may be read by a service, for a page of its own about itself; only its own are its to
+//! write. They are the crate's to change: a newer program brings a file up to date when it opens it, and
+//! an older one refuses a file that is newer than itself.
+//!
+//! # Changing a schema
+//!
+//! [`Options::schema`] is a list of migrations, each applied once, in order, and never edited:
+//!
+//! ```
+//! const SCHEMA: &[&str] = &[
+//!     "CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT, product TEXT NOT NULL) STRICT",
+//!     "ALTER TABLE orders ADD COLUMN pieces INTEGER NOT NULL DEFAULT 1",
+//!     // A table made anew, whole or not at all: a migration is one transaction.
+//!     "CREATE TABLE placed (id INTEGER PRIMARY KEY AUTOINCREMENT, product TEXT NOT NULL,
+//!         pieces INTEGER NOT NULL CHECK (pieces > 0)) STRICT;
+//!      INSERT INTO placed SELECT id, product, pieces FROM orders;
+//!      DROP TABLE orders;",
+//! ];
+//! # use yeoul_events::store::{Database, Options};
+//! # let folder = tempfile::tempdir().expect("a folder");
+//! # let path = || folder.path().join("order.db");
+//! # let clock = || std::sync::Arc::new(|| jiff::Timestamp::UNIX_EPOCH) as yeoul_events::Clock;
+//! // The program of last year made the file with the first migration alone.
+//! let last_year = Options { path: path(), schema: &SCHEMA[..1], publishes: None, clock: clock() };
+//! drop(Database::open(last_year)?);
+//! // Today's applies what it lacks.
+//! let today = Options { path: path(), schema: SCHEMA, publishes: None, clock: clock() };
+//! drop(Database::open(today)?);
+//! // And last year's refuses what it does not know.
+//! let last_year = Options { path: path(), schema: &SCHEMA[..1], publishes: None, clock: clock() };
+//! assert!(Database::open(last_year).is_err());
+//! # Ok::<(), yeoul_events::Error>(())
+//! ```
+//!
+//! # Copies
+//!
+//! Copying files one after the other while somebody writes them makes copies that are each sound and do
+//! not belong together. [`cut`] copies one moment of many files, [`upkeep`] looks into files that rest and
+//! leaves out the numbers that were given after a copy, and [`agreement`](crate::agreement) refuses what
+//! does not fit.
 
 mod sqlite;
 

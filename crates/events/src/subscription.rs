@@ -24,6 +24,61 @@
 //! | `stop` resolves | it finishes its batch and returns |
 //! | a crash | what was committed stands with its place; the rest is delivered again |
 //!
+//! # Testing a handler
+//!
+//! It needs a database and an event, and neither a broker nor a loop. Give it what it may meet, the late
+//! and the doubled included, and look at its rows:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! use yeoul_events::store::{Database, Options, Write};
+//! use yeoul_events::{Clock, Error, Event, Failure, Handler};
+//!
+//! struct Stock;
+//! impl Handler for Stock {
+//!     type Batch = ();
+//!     fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+//!         let pieces: u32 = event.decode()?;
+//!         let take = "UPDATE product SET stock = stock - ?2 WHERE name = ?1 AND stock >= ?2";
+//!         match write.sql().execute(take, (&event.subject, pieces))? {
+//!             0 => Err(Failure::Handler("not enough".to_owned())),
+//!             _ => Ok(()),
+//!         }
+//!     }
+//! }
+//!
+//! /// An event as it comes from a publisher.
+//! fn ordered(product: &str, pieces: u32) -> Event {
+//!     let text = format!(
+//!         r#"{{"specversion":"1.0", "id":"1", "source":"order", "type":"Ordered",
+//!         "subject":"{product}", "time":"2024-05-01T12:00:00Z", "data":{pieces}}}"#
+//!     );
+//!     Event::from_json(text.as_bytes()).expect("an event")
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! # let folder = tempfile::tempdir().expect("a folder");
+//! # let path = folder.path().join("product.db");
+//! # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+//! let schema = &["CREATE TABLE product (name TEXT, stock INTEGER); INSERT INTO product VALUES ('tv', 3)"];
+//! let database = Database::open(Options { path, schema, publishes: None, clock })?;
+//! for (pieces, left, is_done) in [(2, 1, true), (2, 1, false), (1, 0, true)] {
+//!     let event = ordered("tv", pieces);
+//!     // A failure takes its rows back, as it does in a subscription.
+//!     let work = database.write::<(), Failure>(move |write| Stock.handle(&mut (), write, &event));
+//!     assert_eq!(work.await.is_ok(), is_done);
+//!     let stock = database.read::<u32, Error>(|sql| {
+//!         Ok(sql.query_row("SELECT stock FROM product", [], |row| row.get(0))?)
+//!     });
+//!     assert_eq!(stock?, left);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Its name
+//!
 //! Its name is its identity: under another one it begins at the first event again and has every
 //! effect once more. Two that run at once under one name in one database get in each other's way
 //! and stay correct: the place is checked in every transaction.

@@ -118,7 +118,7 @@ pub struct Publishes {
 /// ```
 #[derive(Clone)]
 pub struct Database {
-    shared: Arc<writer::Shared>,
+    file: Arc<writer::File>,
 }
 
 impl Database {
@@ -130,7 +130,7 @@ impl Database {
     /// program.
     #[expect(clippy::needless_pass_by_value, reason = "options are spent on one database")]
     pub fn open(options: Options) -> Result<Database, Error> {
-        writer::open(&options, true).map(|shared| Database { shared })
+        writer::open(&options, true).map(|file| Database { file })
     }
 
     /// Opens a file to mend it, whatever its own tables are: no migration is looked at.
@@ -139,7 +139,7 @@ impl Database {
     /// As for [`Database::open`], but for migrations.
     #[expect(clippy::needless_pass_by_value, reason = "options are spent on one database")]
     pub fn open_as_it_is(options: Options) -> Result<Database, Error> {
-        writer::open(&options, false).map(|shared| Database { shared })
+        writer::open(&options, false).map(|file| Database { file })
     }
 
     /// Runs `work` in the writer's transaction, inside its own savepoint; resolves after the sync.
@@ -198,7 +198,7 @@ impl Database {
         E: From<Error> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let queued = self.shared.queue(work::boxed(work, reply));
+        let queued = self.file.queue(work::boxed(work, reply));
         async move {
             queued.map_err(E::from)?;
             answer.await.unwrap_or_else(|_| Err(E::from(Error::Closed)))
@@ -215,25 +215,25 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.shared.readers.read(work)
+        self.file.readers.read(work)
     }
 
     /// Follows the highest outbox sequence on disk; wakes after each sync that raised it.
     pub fn committed(&self) -> watch::Receiver<u64> {
-        self.shared.committed.clone()
+        self.file.committed.clone()
     }
 
     /// The position of the newest committed outbox row; sequence 0 before the first, `None` for a
     /// database that publishes nothing.
     pub fn position(&self) -> Option<WritePosition> {
-        let source = self.shared.publishes.as_ref()?.source.clone();
-        Some(WritePosition::new(source, *self.shared.committed.borrow()))
+        let source = self.file.publishes.as_ref()?.source.clone();
+        Some(WritePosition::new(source, *self.file.committed.borrow()))
     }
 
     /// The outbox's newest numbers that a restore left out, if it did: whoever has one of them was
     /// acknowledged a write that is gone.
     pub fn left_out(&self) -> Option<RangeInclusive<u64>> {
-        let jump = self.shared.jump;
+        let jump = self.file.jump;
         (jump.width() > 0).then(|| jump.base + 1..=jump.floor)
     }
 
@@ -241,8 +241,8 @@ impl Database {
     /// are [`Error::Closed`]; reads go on. Not needed for anything that was acknowledged: it spares the
     /// next start a look at the write-ahead file.
     pub fn close(&self) -> impl Future<Output = ()> + use<> {
-        let shared = Arc::clone(&self.shared);
-        async move { shared.close().await }
+        let file = Arc::clone(&self.file);
+        async move { file.close().await }
     }
 
     /// Up to `limit` events of the outbox after `after`, and no more than [`WAITING_BYTES_MAX`] of
@@ -270,31 +270,31 @@ impl Database {
         published: u64,
     ) -> impl Future<Output = Result<Reconciled, Error>> + Send + 'static {
         let compared = self.write(move |write| write.reconcile(published));
-        let shared = Arc::clone(&self.shared);
+        let file = Arc::clone(&self.file);
         async move {
             let found = compared.await?;
             // Only now: a comparison that was not committed has to find the same again.
-            shared.relayed.store(published, Ordering::Release);
+            file.relayed.store(published, Ordering::Release);
             Ok(found)
         }
     }
 
     /// Whose rows the outbox's are, and what their ids begin with.
     pub(crate) fn origin(&self) -> Option<outbox::row::Origin<'_>> {
-        let publishes = self.shared.publishes.as_ref()?;
-        Some(outbox::row::Origin { source: &publishes.source, epoch: &self.shared.epoch })
+        let publishes = self.file.publishes.as_ref()?;
+        Some(outbox::row::Origin { source: &publishes.source, epoch: &self.file.epoch })
     }
 
     /// Events of the outbox after `relayed`, by its numbers.
     pub(crate) fn lag(&self, relayed: u64) -> u64 {
-        self.shared.jump.between(relayed, *self.shared.committed.borrow())
+        self.file.jump.between(relayed, *self.file.committed.borrow())
     }
 
     /// How the outbox stands, for a comparison with a log that holds up to `published` of it.
     pub(crate) fn publisher(&self, published: u64) -> Result<Option<Publisher>, Error> {
         let Some(origin) = self.origin() else { return Ok(None) };
-        let relayed = self.shared.relayed.load(Ordering::Acquire);
-        let newest = *self.shared.committed.borrow();
+        let relayed = self.file.relayed.load(Ordering::Acquire);
+        let newest = *self.file.committed.borrow();
         self.read(|sql| {
             Ok(Some(Publisher {
                 source: origin.source.to_owned(),
@@ -308,17 +308,17 @@ impl Database {
 
     /// Where the relay of this outbox records how it is doing.
     pub(crate) fn relay_status(&self) -> &watch::Sender<Status> {
-        &self.shared.relay_status
+        &self.file.relay_status
     }
 
     /// What time it is, by the clock it was opened with.
     pub(crate) fn now(&self) -> Timestamp {
-        (self.shared.clock)()
+        (self.file.clock)()
     }
 
     /// Notes how far the relay got; saved with one of the next transactions.
     pub(crate) fn relayed(&self, sequence: u64) {
-        self.shared.relayed.store(sequence, Ordering::Release);
+        self.file.relayed.store(sequence, Ordering::Release);
     }
 
     /// Saves how far the relay got, now.
@@ -336,6 +336,6 @@ impl Database {
 
     /// Whose outbox this is.
     pub fn publishes(&self) -> Option<&Publishes> {
-        self.shared.publishes.as_ref()
+        self.file.publishes.as_ref()
     }
 }

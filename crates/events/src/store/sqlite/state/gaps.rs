@@ -1,7 +1,7 @@
 //! Numbers of an outbox that were given and are not there: committed events that are lost.
 //!
 //! Numbers are given without a gap, but for a jump, and rows leave only behind the relay. So a row that
-//! is missing before one that waits is damage, told like a hurt one and stepped over like one. What is
+//! is missing before one that waits is damage, reported like a hurt one and stepped over like one. What is
 //! missing behind the last row nobody can know.
 
 use rusqlite::Connection;

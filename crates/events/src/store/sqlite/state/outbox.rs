@@ -3,9 +3,22 @@
 //! Rows are numbered by the writer, which is alone, so that the order of sequences is the order of
 //! commits; a relay reads them in that order and nothing is updated per event. Rows stay for
 //! [`OUTBOX_KEPT`] more events after they were relayed: a log that lost its tail is mended from them.
+//!
+//! What must stay true:
+//!
+//! 1. A number is given once. It goes up by one from commit to commit, but for a jump; a transaction
+//!    that is rolled back gives its numbers back, because nobody has seen them.
+//! 2. No number is below one that the broker has of this source: that one would be taken for a second
+//!    copy, and an event would be lost in silence. Where the broker has more than this file (it lost its
+//!    tail), numbering goes on above, and rows that were not published yet move up.
+//! 3. Nothing is deleted that the relay has not passed, nor a row whose letter is still open.
+//!
+//! How far the relay got is a number in memory, saved with some later transaction. If that is lost, the
+//! relay asks the broker, as it does at every start.
 
 pub(super) mod row;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,10 +31,11 @@ use crate::event::{CAUSE_BYTES_MAX, Draft, EVENT_BYTES_MAX, Event, KEY_BYTES_MAX
 use crate::store::sqlite::plumbing::jump::Jump;
 use row::{COLUMNS, Origin, event};
 
-/// Relayed rows kept for mending a log.
+/// Relayed rows kept for mending a log: how much of its tail a log may lose and get back.
 pub const OUTBOX_KEPT: u64 = 10_000;
 
-/// Committed events that may wait for the broker; past it the service refuses to publish.
+/// Committed events that may wait for the broker; past it the service refuses to publish, and with that
+/// the write that wanted to.
 pub const OUTBOX_WAITING_MAX: u64 = 1_000_000;
 
 /// Rows removed in one transaction at most, so that a long outage is not paid for by one caller.
@@ -54,30 +68,30 @@ const TABLES: &str = "
 
 /// The writer's side: where the next row goes.
 pub(super) struct Outbox {
-    mark: Mark,
+    counted: Counted,
     /// The newest row when the file was opened.
     opened_at: u64,
     relayed: Arc<AtomicU64>,
     jump: Jump,
 }
 
-/// What a rolled back transaction takes back.
+/// How far was counted: what a transaction or a part of it that is rolled back takes back.
 #[derive(Clone, Copy)]
-pub(super) struct Mark {
+pub(super) struct Counted {
     last: u64,
     saved: u64,
     reconciled: bool,
 }
 
-/// What comparing the outbox with the broker found; `(x, y)` are lost sequences x to y.
+/// What comparing the outbox with the broker found, each as the sequences that are lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reconciled {
     /// In the log and not here any more: the service's file lost its tail.
-    pub(crate) outbox_lost: Option<(u64, u64)>,
+    pub(crate) outbox_lost: Option<RangeInclusive<u64>>,
     /// Relayed once and not in the log any more: the log lost its tail.
-    pub(crate) log_lost: Option<(u64, u64)>,
+    pub(crate) log_lost: Option<RangeInclusive<u64>>,
     /// The part of `log_lost` whose rows are not kept any more.
-    pub(crate) unmendable: Option<(u64, u64)>,
+    pub(crate) unmendable: Option<RangeInclusive<u64>>,
 }
 
 impl Outbox {
@@ -94,8 +108,8 @@ impl Outbox {
         let newest = "SELECT coalesce(max(sequence), 0) FROM outbox";
         let last = connection.query_row(newest, [], |row| row.get(0))?;
         relayed.store(saved, Ordering::Release);
-        let mark = Mark { last, saved, reconciled: false };
-        Ok(Outbox { mark, opened_at: last, relayed, jump })
+        let counted = Counted { last, saved, reconciled: false };
+        Ok(Outbox { counted, opened_at: last, relayed, jump })
     }
 
     pub(super) fn jump(&self) -> Jump {
@@ -103,17 +117,20 @@ impl Outbox {
     }
 
     pub(super) fn last(&self) -> u64 {
-        self.mark.last
+        self.counted.last
     }
 
-    pub(super) fn mark(&self) -> Mark {
-        self.mark
+    /// For [`reset`](Self::reset), before anything that may be rolled back.
+    pub(super) fn counted(&self) -> Counted {
+        self.counted
     }
 
-    pub(super) fn reset(&mut self, mark: Mark) {
-        self.mark = mark;
+    /// As it was when `counted` was taken; the rows are taken back by whoever rolls back.
+    pub(super) fn reset(&mut self, counted: Counted) {
+        self.counted = counted;
     }
 
+    /// Stores an event under the next number, which it returns.
     pub(super) fn insert(
         &mut self,
         connection: &Connection,
@@ -134,7 +151,7 @@ impl Outbox {
             draft.cause.traceparent,
             draft.data.get(),
         ])?;
-        self.mark.last = sequence;
+        self.counted.last = sequence;
         Ok(sequence)
     }
 
@@ -144,22 +161,22 @@ impl Outbox {
         let insert = "INSERT INTO outbox SELECT ?1, kind, subject, number, time, correlation,
             causation, traceparent, data FROM outbox WHERE sequence = ?2";
         connection.prepare_cached(insert)?.execute([sequence, old])?;
-        self.mark.last = sequence;
+        self.counted.last = sequence;
         Ok(sequence)
     }
 
     /// The number of the next row.
     fn next(&self) -> Result<u64, Error> {
-        let waiting = self.jump.between(self.relayed.load(Ordering::Acquire), self.mark.last);
+        let waiting = self.jump.between(self.relayed.load(Ordering::Acquire), self.counted.last);
         if waiting >= OUTBOX_WAITING_MAX {
             return Err(Error::environment(format!("{waiting} events wait for the broker")));
         }
-        Ok(self.mark.last.max(self.jump.floor) + 1)
+        Ok(self.counted.last.max(self.jump.floor) + 1)
     }
 
     /// Saves how far the relay got, once that is worth a statement.
     pub(super) fn save_if_due(&mut self, connection: &Connection) -> Result<(), Error> {
-        let due = self.relayed.load(Ordering::Acquire) >= self.mark.saved + SAVED_EVERY;
+        let due = self.relayed.load(Ordering::Acquire) >= self.counted.saved + SAVED_EVERY;
         if due { self.save(connection) } else { Ok(()) }
     }
 
@@ -170,12 +187,12 @@ impl Outbox {
 
     fn save_as(&mut self, connection: &Connection, relayed: u64) -> Result<(), Error> {
         connection.prepare_cached("UPDATE outbox_state SET relayed = ?1")?.execute([relayed])?;
-        self.mark.saved = relayed;
+        self.counted.saved = relayed;
         let prune = "DELETE FROM outbox WHERE sequence IN
             (SELECT sequence FROM outbox WHERE sequence <= ?1 AND sequence NOT IN
                 (SELECT sequence FROM outbox_stepped WHERE dead = 1)
             ORDER BY sequence LIMIT ?2)";
-        let until = self.jump.back(relayed.min(self.mark.last), OUTBOX_KEPT);
+        let until = self.jump.back(relayed.min(self.counted.last), OUTBOX_KEPT);
         connection.prepare_cached(prune)?.execute([until, PRUNED_MAX])?;
         stepped::prune(connection, until)
     }
@@ -190,28 +207,32 @@ impl Outbox {
         published: u64,
     ) -> Result<Reconciled, Error> {
         let mut found = Reconciled::default();
-        if !self.mark.reconciled && self.opened_at < published {
-            found.outbox_lost = Some((self.opened_at + 1, published));
+        if !self.counted.reconciled && self.opened_at < published {
+            // Only the first time: later the broker cannot have more than this file ever held.
+            found.outbox_lost = Some(self.opened_at + 1..=published);
             self.move_up(connection, published)?;
         }
-        let relayed = self.relayed.load(Ordering::Acquire).max(self.mark.saved);
+        // What was relayed once, without what was stepped over: the broker never had that.
+        let relayed = self.relayed.load(Ordering::Acquire).max(self.counted.saved);
         let relayed = stepped::newest_published(connection, relayed)?;
         if published < relayed {
-            found.log_lost = Some((published + 1, relayed));
+            found.log_lost = Some(published + 1..=relayed);
             found.unmendable = unmendable(connection, published, relayed)?;
         }
-        self.mark.reconciled = true;
+        self.counted.reconciled = true;
         self.save_as(connection, published)?;
         Ok(found)
     }
 
+    /// Gives the rows that were written since the file was opened numbers above `published`. Nobody has
+    /// seen their old ones: the relay has not run yet.
     fn move_up(&mut self, connection: &Connection, published: u64) -> Result<(), Error> {
         let shift = published - self.opened_at;
         // Twice, over the negative numbers: a row must not land on one that has yet to move.
         let away = "UPDATE outbox SET sequence = -(sequence + ?1) WHERE sequence > ?2";
         connection.execute(away, [shift, self.opened_at])?;
         connection.execute("UPDATE outbox SET sequence = -sequence WHERE sequence < 0", [])?;
-        self.mark.last += shift;
+        self.counted.last += shift;
         Ok(())
     }
 }
@@ -248,10 +269,10 @@ fn unmendable(
     connection: &Connection,
     published: u64,
     relayed: u64,
-) -> Result<Option<(u64, u64)>, Error> {
+) -> Result<Option<RangeInclusive<u64>>, Error> {
     let oldest = oldest(connection)?.unwrap_or(relayed + 1);
-    let gone = (published + 1, relayed.min(oldest - 1));
-    Ok((gone.0 <= gone.1).then_some(gone))
+    let gone = published + 1..=relayed.min(oldest - 1);
+    Ok((!gone.is_empty()).then_some(gone))
 }
 
 /// The newest jump over numbers of this outbox; without one it is over none.
@@ -279,6 +300,7 @@ pub(super) fn waiting(
     while let Some(row) = rows.next()? {
         let event = match event(row, origin) {
             Ok(event) => event,
+            // Sound ones go first; then the hurt one is the very next, and stops the relay.
             Err(error) if events.is_empty() => return Err(error),
             Err(_) => break,
         };
@@ -291,7 +313,7 @@ pub(super) fn waiting(
     Ok(events)
 }
 
-/// Refuses here what the broker would refuse later, when nobody is left to be told.
+/// Refuses here what the broker would refuse later, when nobody is left to answer to.
 fn check(draft: &Draft) -> Result<(), Error> {
     Error::check("subject", draft.subject.len(), KEY_BYTES_MAX)?;
     let cause = &draft.cause;
@@ -312,7 +334,7 @@ mod tests {
         let topic = crate::fixture::topic("order");
         let publishes = Publishes { source: "order".to_owned(), topic };
         let mut outbox = Outbox::open(&connection, &publishes, Arc::default()).unwrap();
-        outbox.mark.last = OUTBOX_WAITING_MAX - 1;
+        outbox.counted.last = OUTBOX_WAITING_MAX - 1;
         let draft = Draft::new("Placed", 1, 1, &(), &Cause::default());
         let insert =
             |outbox: &mut Outbox| outbox.insert(&connection, &draft, Timestamp::UNIX_EPOCH);

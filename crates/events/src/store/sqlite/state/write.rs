@@ -146,7 +146,7 @@ impl Write<'_> {
     ) -> Result<Part<T, E>, Error> {
         Error::check("parts within parts", self.depth + 1, PARTS_DEEP_MAX)?;
         let savepoint = &SAVEPOINTS[self.depth];
-        let before = self.outbox.as_ref().map(|outbox| outbox.mark());
+        let before = self.outbox.as_ref().map(|outbox| outbox.counted());
         self.run(savepoint.set)?;
         self.depth += 1;
         let outcome = catch_unwind(AssertUnwindSafe(|| part(self)));

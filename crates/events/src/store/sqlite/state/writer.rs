@@ -3,8 +3,19 @@
 //! ```text
 //!  queue ─▶ group ─▶ BEGIN ─▶ savepoint per work ─▶ COMMIT (the sync) ─▶ watch, answers
 //!                      ▲              │ the engine ended the transaction, or COMMIT failed:
-//!                      └── the rest ──┘ those that ran are told "environment", nothing was done
+//!                      └── the rest ──┘ those that ran get "environment": nothing was done
 //! ```
+//!
+//! 1. *A group* opens with the first work that comes, and takes what else comes while it runs.
+//! 2. *Each work* runs in a savepoint of its own: its refusal or its panic takes back its rows alone.
+//!    Its answer is kept, because it may rest on what the same group wrote.
+//! 3. *The commit* is the one sync of all of them, and the one acknowledgement of this room.
+//! 4. *After it*: the outbox's followers are notified, then everybody is answered. If it failed, the
+//!    outbox counts as before, and everybody hears that nothing was done, also those whose work was
+//!    sound.
+//!
+//! What must stay true: nobody is answered before the sync, whatever the answer; and what the outbox
+//! counts in memory is what its committed rows are.
 //!
 //! It never dies in silence: a work's panic is that work's answer, and the end of the thread turns
 //! every later write into [`Error::Closed`].
@@ -36,8 +47,8 @@ pub const WRITE_QUEUE_MAX: usize = 8192;
 /// Pieces of work one transaction carries at most.
 pub const GROUP_MAX: usize = 1024;
 
-/// What every handle on the file shares.
-pub(super) struct Shared {
+/// The open file, as every handle on it has it.
+pub(super) struct File {
     // Before the thread: it ends when nobody can send to it any more.
     queue: mpsc::Sender<Input>,
     _thread: Thread,
@@ -67,7 +78,7 @@ struct Writer {
 }
 
 /// Opens the file and starts its thread.
-pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<Shared>, Error> {
+pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<File>, Error> {
     let mut connection = connection::open_writer(&options.path, connection::PAGE_BYTES)?;
     if migrate {
         connection::migrate(&mut connection, options.schema)?;
@@ -90,7 +101,7 @@ pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<Shared>, Erro
     let clock = Arc::clone(&options.clock);
     let writer = Writer { connection, outbox, committed, clock, base };
     let (queue, inputs) = mpsc::channel(WRITE_QUEUE_MAX);
-    Ok(Arc::new(Shared {
+    Ok(Arc::new(File {
         queue,
         _thread: Thread::start("writer", move || writer.run(inputs))?,
         readers: Readers::new(options.path.clone()),
@@ -104,7 +115,9 @@ pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<Shared>, Erro
     }))
 }
 
-impl Shared {
+impl File {
+    /// Queues a piece of work; refused where [`WRITE_QUEUE_MAX`] wait, so that no caller waits for a
+    /// place in a queue before it waits for its turn.
     pub(super) fn queue(&self, work: Box<dyn Work>) -> Result<(), Error> {
         self.queue.try_send(Input::Work(work)).map_err(|refused| match refused {
             TrySendError::Full(_) => {
@@ -128,12 +141,13 @@ impl Writer {
         let mut closing = Vec::new();
         let mut size = 0;
         while let Some(mut group) = Group::open(&mut inputs, size, GROUP_MAX) {
-            let before = self.outbox.as_ref().map(Outbox::mark);
+            let before = self.outbox.as_ref().map(Outbox::counted);
             let mut ran = Vec::with_capacity(size);
             let mut outcome = self.transaction(&mut group, &mut ran, &mut closing);
             size = group.taken();
             match &mut outcome {
-                Ok(()) => self.tell_committed(),
+                // Before the answers: who is answered finds its event on its way.
+                Ok(()) => self.notify_committed(),
                 Err(error) => {
                     tracing::error!(%error, works = ran.len(), "a transaction failed");
                     self.undo(before);
@@ -158,6 +172,7 @@ impl Writer {
         ran: &mut Vec<Box<dyn Work>>,
         closing: &mut Vec<oneshot::Sender<()>>,
     ) -> Result<(), Error> {
+        // If it cannot begin, the group is emptied all the same, to be answered.
         let begun = self.sql("BEGIN IMMEDIATE");
         let now = (self.clock)();
         while let Some(input) = group.next() {
@@ -176,6 +191,7 @@ impl Writer {
         }
         begun?;
         if let Some(outbox) = &mut self.outbox {
+            // Costs a statement now and then, and no transaction of its own.
             outbox.save_if_due(&self.connection)?;
         }
         self.sql("COMMIT")
@@ -194,9 +210,10 @@ impl Writer {
         Ok(())
     }
 
-    fn undo(&mut self, before: Option<outbox::Mark>) {
-        if let (Some(outbox), Some(mark)) = (&mut self.outbox, before) {
-            outbox.reset(mark);
+    /// Back to before the group, in memory and in the file; the engine may have rolled back already.
+    fn undo(&mut self, before: Option<outbox::Counted>) {
+        if let (Some(outbox), Some(before)) = (&mut self.outbox, before) {
+            outbox.reset(before);
         }
         if !self.connection.is_autocommit()
             && let Err(error) = self.sql("ROLLBACK")
@@ -205,7 +222,7 @@ impl Writer {
         }
     }
 
-    fn tell_committed(&self) {
+    fn notify_committed(&self) {
         let Some(outbox) = &self.outbox else { return };
         self.committed.send_if_modified(|last| {
             let changed = *last != outbox.last();

@@ -31,7 +31,7 @@ pub(in crate::store::sqlite::state) fn find(
     rows.next()?.map(|row| event(row, origin)).transpose()
 }
 
-/// A row that no longer is an event is damage, told with its number.
+/// A row that no longer is an event is damage, reported with its number.
 pub(super) fn event(row: &Row<'_>, origin: Origin<'_>) -> Result<Event, Error> {
     let sequence: u64 = row.get(0)?;
     decoded(row, origin, sequence).map_err(|error| Error::Damaged {
@@ -63,6 +63,7 @@ fn decoded(row: &Row<'_>, origin: Origin<'_>, sequence: u64) -> Result<Event, Er
 }
 
 impl Origin<'_> {
+    /// The id of the event of this number: unique within the source, also where the file was made anew.
     pub(crate) fn id(self, sequence: u64) -> String {
         format!("{}-{sequence}", self.epoch)
     }

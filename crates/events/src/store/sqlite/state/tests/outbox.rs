@@ -135,7 +135,7 @@ async fn a_broker_that_knows_more_than_the_outbox_makes_numbering_go_on_above_it
     let database = open(&folder);
     publish(&database, 4..=12).await;
     let found = database.reconcile(9).await.unwrap();
-    assert_eq!(found.outbox_lost, Some((4, 9)));
+    assert_eq!(found.outbox_lost, Some(4..=9));
     let sequences: Vec<_> =
         database.waiting(0, 100).unwrap().iter().filter_map(|it| it.outbox_sequence).collect();
     assert_eq!(sequences, [1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18]);
@@ -156,8 +156,8 @@ async fn a_broker_that_knows_less_than_was_relayed_is_told_what_is_lost_and_what
     execute(&folder.path().join("service.db"), "DELETE FROM outbox WHERE sequence <= 7");
     let database = open(&folder);
     let found = database.reconcile(4).await.unwrap();
-    assert_eq!(found.log_lost, Some((5, 20)));
-    assert_eq!(found.unmendable, Some((5, 7)));
+    assert_eq!(found.log_lost, Some(5..=20));
+    assert_eq!(found.unmendable, Some(5..=7));
     assert_eq!(database.waiting(4, 100).unwrap().len(), 13);
     let again = database.reconcile(10).await.unwrap();
     assert_eq!(again, Reconciled::default(), "what was mended meanwhile is not lost");
@@ -185,10 +185,10 @@ async fn a_comparison_that_was_not_committed_finds_the_same_again() {
         assert!(compared.await.unwrap_err().is_environment());
         let found = database.reconcile(published).await.unwrap();
         if published == 9 {
-            assert_eq!(found.outbox_lost, Some((4, 9)));
+            assert_eq!(found.outbox_lost, Some(4..=9));
             assert_eq!(publish(&database, 6..=6).await, 12, "numbering goes on above it");
         } else {
-            assert_eq!(found.log_lost, Some((2, 3)));
+            assert_eq!(found.log_lost, Some(2..=3));
         }
     }
 }
