@@ -26,6 +26,7 @@ usage: cargo xtask NAME
   test [--fast] [--long]    everything that must pass; --fast leaves out the browser and licences,
                             --long tries random inputs far longer
   tidy                      arrows, shapes, words and dead files
+  floors                    which modules of a member stand on which, from the ground up
   bench NAME [--peer P...] [--seconds N]
                             one bar beside its peers: proxy, page, publish, orders, start
   fixture COMMIT            data folders as that commit's program leaves them, for the tests
@@ -49,6 +50,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "up" => up::run(rest),
         "test" => test::run(rest),
         "tidy" if rest.is_empty() => tidy::run(),
+        "floors" if rest.is_empty() => tidy::floors(),
         "bench" => bench::run(rest),
         "fixture" => fixture::run(rest),
         "services" => services::run(rest),

@@ -7,6 +7,7 @@
 
 mod arrows;
 mod circles;
+mod floors;
 mod idle;
 mod imports;
 mod links;
@@ -71,6 +72,18 @@ pub(crate) fn run() -> Result<(), Failure> {
         0 => shell::say(&format!("tidy. files=`{}`", tree.files().len())),
         count => Err(Failure::found(format!("not tidy. findings=`{count}`"))),
     }
+}
+
+/// Prints the floors of each member, from the ground up.
+pub(crate) fn floors() -> Result<(), Failure> {
+    for (member, floors) in floors::floors(&Tree::read(&workspace::root())?) {
+        let floors: Vec<String> = floors
+            .into_iter()
+            .map(|floor| floor.into_iter().collect::<Vec<_>>().join(", "))
+            .collect();
+        shell::say(&format!("{}: {}", member.trim_end_matches('/'), floors.join(" → ")))?;
+    }
+    Ok(())
 }
 
 /// Runs one rule over a made-up tree; `path:line` of each finding.

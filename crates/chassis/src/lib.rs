@@ -13,6 +13,7 @@ pub mod folder;
 pub mod health;
 pub mod http;
 pub mod identity;
+pub mod openapi;
 pub mod settings;
 pub mod telemetry;
 pub mod text;

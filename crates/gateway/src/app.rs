@@ -40,11 +40,11 @@ pub struct AppFile {
     /// Its path: `/assets/index-BjMoMPkO.js`.
     pub path: String,
     /// Its content.
-    pub identity: &'static [u8],
+    pub identity: Bytes,
     /// Its content in Brotli.
-    pub br: Option<&'static [u8]>,
+    pub br: Option<Bytes>,
     /// Its content in gzip.
-    pub gzip: Option<&'static [u8]>,
+    pub gzip: Option<Bytes>,
 }
 
 /// The files of the built app.
@@ -80,7 +80,7 @@ impl AppFiles {
         let unbuilt = || {
             File::new(&AppFile {
                 path: INDEX.to_owned(),
-                identity: UNBUILT.as_bytes(),
+                identity: UNBUILT.as_bytes().into(),
                 br: None,
                 gzip: None,
             })
@@ -95,6 +95,16 @@ impl AppFiles {
     /// was not built.
     pub fn head(&self) -> &str {
         &self.head
+    }
+
+    /// Puts one more file beside them.
+    pub fn add(&mut self, file: &AppFile) {
+        self.files.insert(file.path.clone(), File::new(file));
+    }
+
+    /// Every path and what lies there, as it is said in `Content-Type`.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.files.keys().map(|path| (path.as_str(), kind(path)))
     }
 
     /// Whether a file lies there.
@@ -127,14 +137,14 @@ impl File {
     fn new(file: &AppFile) -> File {
         let caching = if file.path.starts_with(HASHED) { FOR_EVER } else { NO_CACHE };
         let kind = kind(&file.path);
-        let coded = |encoding: Encoding, body: Option<&'static [u8]>| {
-            let body = Bytes::from_static(body?);
+        let coded = |encoding: Encoding, body: Option<&Bytes>| {
+            let body = body?.clone();
             Some(Coded { etag: tag(encoding, &body), body })
         };
         let codings = Encoding::ALL.map(|encoding| match encoding {
-            Encoding::Br => coded(encoding, file.br),
-            Encoding::Gzip => coded(encoding, file.gzip),
-            Encoding::Identity => coded(encoding, Some(file.identity)),
+            Encoding::Br => coded(encoding, file.br.as_ref()),
+            Encoding::Gzip => coded(encoding, file.gzip.as_ref()),
+            Encoding::Identity => coded(encoding, Some(&file.identity)),
         });
         File {
             kind: HeaderValue::from_static(kind),
@@ -249,13 +259,13 @@ mod tests {
             </head><body><script>no</script></body></html>";
         let file = |path: &str, identity: &'static str, br| AppFile {
             path: path.to_owned(),
-            identity: identity.as_bytes(),
+            identity: identity.as_bytes().into(),
             br,
             gzip: None,
         };
         AppFiles::new(vec![
             file("/index.html", index, None),
-            file("/assets/a-1.js", "alert(1)", Some(b"BR")),
+            file("/assets/a-1.js", "alert(1)", Some(Bytes::from_static(b"BR"))),
             file("/theme.js", "x", None),
         ])
     }

@@ -19,6 +19,7 @@ pub mod topics;
 
 mod app;
 mod cookies;
+pub mod described;
 mod error_page;
 mod gateway;
 mod guards;

@@ -157,7 +157,11 @@ fn answer(since: Option<Timestamp>, asked: &HeaderMap, shown: &Shown<'_>) -> Res
 
 fn slice(page: &Page, query: Option<&str>) -> Result<Slice, Problem> {
     let Some(query) = query else { return Ok(Slice::first(page.size)) };
-    let mut query = Query::parse(Some(query))?;
+    slice_of(page, Query::parse(Some(query))?)
+}
+
+/// Which rows of a page are asked for.
+pub(crate) fn slice_of(page: &Page, mut query: Query) -> Result<Slice, Problem> {
     let at = query.whole("page", 0..=PAGE_MAX, 0);
     let size = query.whole("size", 1..=PAGE_SIZE_MAX as u64, page.size as u64);
     query.finish()?;

@@ -52,6 +52,16 @@ impl Paths {
         self.table.find(path, method)
     }
 
+    /// Everything that is there beside the app's page.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry<Action>> {
+        self.table.entries()
+    }
+
+    /// Where the app's page is.
+    pub(crate) fn app(&self) -> impl Iterator<Item = &Pattern> {
+        self.app.iter()
+    }
+
     /// Whether the app's page is here.
     pub(crate) fn is_app(&self, path: &Path<'_>) -> bool {
         self.app.iter().any(|pattern| pattern.matches(path).is_some())

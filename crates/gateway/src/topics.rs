@@ -15,7 +15,10 @@ pub const LIMIT_MAX: u64 = 1000;
 /// Events that one answer carries where the query does not say.
 pub const LIMIT_DEFAULT: u64 = 100;
 
-const BATCH: HeaderValue = HeaderValue::from_static("application/cloudevents-batch+json");
+/// How a batch is said to be written.
+pub(crate) const BATCH_TYPE: &str = "application/cloudevents-batch+json";
+
+const BATCH: HeaderValue = HeaderValue::from_static(BATCH_TYPE);
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// The events of a topic: `from` is a position, exclusive, or `beginning`; `limit` is 1 to
@@ -24,8 +27,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// # Errors
 /// 400 for a wrong query, 404 for an unknown topic, 503 where the log cannot be read just now.
 pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<Response, Problem> {
-    let limit = query.whole("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT) as usize;
-    let from = from(&mut query);
+    let Batch { limit, from } = batch(&mut query);
     if let Some(position) = &from
         && position.topic.as_str() != topic
         && is_known(broker, topic)
@@ -42,9 +44,22 @@ pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<
     Ok(response)
 }
 
+/// Which events are asked for.
+pub(crate) struct Batch {
+    limit: usize,
+    /// After which position, if not from the beginning.
+    from: Option<TopicPosition>,
+}
+
+/// Which events are asked for; a mistake is noted.
+pub(crate) fn batch(query: &mut Query) -> Batch {
+    let limit = query.whole("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT) as usize;
+    Batch { limit, from: from(query) }
+}
+
 /// Where to go on; a mistake is noted.
 fn from(query: &mut Query) -> Option<TopicPosition> {
-    let text = query.get("from").filter(|text| *text != "beginning")?;
+    let text = query.text("from").filter(|text| text != "beginning")?;
     let position = text.parse().ok();
     if position.is_none() {
         query.note("from", "must be `beginning` or a position of this topic");

@@ -25,6 +25,15 @@ use crate::view::View;
 /// Columns a view may have that rules set.
 pub const COLUMNS_MAX: usize = 63;
 
+/// The columns of a page's head and of each row of its list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Columns<'d> {
+    /// The head's; none where there is no head.
+    pub head: Vec<&'d str>,
+    /// A row's.
+    pub row: Vec<&'d str>,
+}
+
 /// Views and pages, checked: what [`Views::open`](crate::Views::open) is given.
 pub struct Definitions {
     pub(crate) views: Vec<View>,
@@ -50,6 +59,15 @@ impl Definitions {
     /// Every topic that some view folds.
     pub fn topics(&self) -> BTreeSet<String> {
         self.views.iter().flat_map(|view| view.topics.iter().cloned()).collect()
+    }
+
+    /// What a page shows, by the names that it has in JSON.
+    pub fn shown(&self, page: &Page) -> Columns<'_> {
+        let of = |view: usize| {
+            let view = &self.views[view];
+            view.shown.iter().map(|&at| view.columns[at].as_str()).collect()
+        };
+        Columns { head: page.head.map_or_else(Vec::new, of), row: of(page.view) }
     }
 
     /// Every page, by name.

@@ -45,7 +45,7 @@ mod views;
 
 pub use behind::{BEHIND_MAX, DEAD_LOOKED_MAX, LATE_LOOKS, LOOK_EVERY};
 pub use cache::CACHE_BYTES_MAX;
-pub use definition::{COLUMNS_MAX, Definitions};
+pub use definition::{COLUMNS_MAX, Columns, Definitions};
 pub use encoding::Encoding;
 pub use error::Error;
 pub use feed::{

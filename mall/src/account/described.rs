@@ -1,12 +1,13 @@
 //! What account's port does, for the mall's description.
 
 use chassis::http::fields::Fields;
+use chassis::openapi::operation::{Operation, Shape};
 use serde_json::json;
 
 use super::api::{Action, rows};
 use super::decide::SignUp;
 use super::wire::{Profile, Tokens};
-use crate::openapi::operation::{Described, Operation, Shape};
+use crate::openapi::row::Described;
 use crate::settings::Name;
 
 /// Every row of the port's table.

@@ -1,9 +1,9 @@
 //! What account writes on the wire: its event, its bodies.
 
+use chassis::wire;
 use serde::Serialize;
 
 use super::user::User;
-use crate::openapi::schema::wire;
 
 /// The data of UserRegistered: what others may know of a user.
 #[derive(Serialize)]

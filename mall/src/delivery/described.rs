@@ -2,11 +2,12 @@
 
 use chassis::http::fields::Fields;
 use chassis::http::query::Query;
+use chassis::openapi::operation::{Operation, Shape};
 
 use super::api::{Action, rows, search, wanted};
 use super::wire::DeliveryBody;
 use crate::edge;
-use crate::openapi::operation::{Described, Operation, Shape};
+use crate::openapi::row::Described;
 use crate::settings::Name;
 
 /// Every row of the port's table.
@@ -19,11 +20,9 @@ impl Action {
         let delivery = || Shape::of::<DeliveryBody<'_>>("Delivery");
         match self {
             Action::List => Operation::new("One's deliveries; all of them for an administrator")
-                .query(Query::asked(edge::slice))
-                .shows("200", delivery().listed("deliveries")),
+                .list(Query::asked(edge::slice), delivery().listed("deliveries")),
             Action::FindByOrder => Operation::new("The delivery of an order")
-                .query(Query::asked(search))
-                .shows("200", delivery().listed("deliveries")),
+                .list(Query::asked(search), delivery().listed("deliveries")),
             Action::Read => Operation::new("A delivery").read(delivery()),
             Action::Patch => Operation::new("Completes a delivery, or takes it back")
                 .json(Fields::asked(wanted))

@@ -1,10 +1,10 @@
 //! What delivery writes and reads on the wire: its events, its bodies, and its own reading of order's events.
 
+use chassis::wire;
 use serde::Deserialize;
 
 use super::model::Delivery;
 use crate::condition::Shown;
-use crate::openapi::schema::wire;
 
 wire! {
     Camel "camelCase":

@@ -3,12 +3,13 @@
 use chassis::http::Problem;
 use chassis::http::fields::Fields;
 use chassis::http::query::Query;
+use chassis::openapi::operation::{Operation, Shape};
 
 use super::api::{Action, rows, search, why_no_change};
 use super::command::Command;
 use super::wire::{OrderBody, ProductBody};
 use crate::edge;
-use crate::openapi::operation::{Described, Operation, Shape};
+use crate::openapi::row::Described;
 use crate::settings::Name;
 
 /// Every row of the port's table.
@@ -21,11 +22,9 @@ impl Action {
         let order = || Shape::of::<OrderBody<'_>>("Order");
         match self {
             Action::List => Operation::new("One's orders; all of them for an administrator")
-                .query(Query::asked(edge::slice))
-                .shows("200", order().listed("orders")),
+                .list(Query::asked(edge::slice), order().listed("orders")),
             Action::FindByCustomer => Operation::new("A customer's orders")
-                .query(Query::asked(search))
-                .shows("200", order().listed("orders")),
+                .list(Query::asked(search), order().listed("orders")),
             Action::Read => Operation::new("An order").read(order()),
             Action::Place => {
                 let command =

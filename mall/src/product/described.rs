@@ -2,12 +2,13 @@
 
 use chassis::http::fields::Fields;
 use chassis::http::query::Query;
+use chassis::openapi::operation::{Operation, Shape};
 
 use super::api::{Action, rows, search};
 use super::command::{self, Edit};
 use super::wire::ProductBody;
 use crate::edge;
-use crate::openapi::operation::{Described, Operation, Shape};
+use crate::openapi::row::Described;
 use crate::settings::Name;
 
 /// Every row of the port's table.
@@ -20,11 +21,9 @@ impl Action {
         let product = || Shape::of::<ProductBody<'_>>("Product");
         match self {
             Action::List => Operation::new("Products")
-                .query(Query::asked(edge::slice))
-                .shows("200", product().listed("products")),
+                .list(Query::asked(edge::slice), product().listed("products")),
             Action::FindByName => Operation::new("Products of a name")
-                .query(Query::asked(search))
-                .shows("200", product().listed("products")),
+                .list(Query::asked(search), product().listed("products")),
             Action::Read => Operation::new("A product").read(product()),
             Action::Register => Operation::new("Registers a product")
                 .json(Fields::asked(|fields| Edit::whole(fields, &[])))

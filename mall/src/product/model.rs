@@ -1,9 +1,9 @@
 //! A product as this service keeps it.
 
+use chassis::wire;
 use serde::Deserialize;
 
 use crate::named::named;
-use crate::openapi::schema::wire;
 
 /// One product.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! What product writes and reads on the wire: its events, its bodies, and its own reading of others' events.
 
+use chassis::wire;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Choice, Product};
 use crate::condition::Shown;
-use crate::openapi::schema::wire;
 
 /// The data of ProductChanged.
 #[derive(Serialize)]

@@ -13,22 +13,30 @@ use super::imports::{self, Import};
 use super::tree::{File, Tree};
 
 /// A module of a member: its names from the crate's root on.
-type Module = Vec<String>;
+pub(super) type Module = Vec<String>;
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let mut members: BTreeMap<&str, Vec<&File>> = BTreeMap::new();
-    for (file, _) in tree.rust().filter(|(file, _)| !file.is_apart()) {
-        if let Some((member, _)) = file.path.split_once("src/") {
-            members.entry(member).or_default().push(file);
-        }
-    }
-    members.values().flat_map(|files| of_member(files)).collect()
+    members(tree).values().flat_map(of_member).collect()
 }
 
-fn of_member(files: &[&File]) -> Vec<Finding> {
-    let modules: BTreeMap<Module, Source<'_>> =
-        files.iter().map(|file| (module(&file.path), Source::read(file))).collect();
-    let house = House { modules };
+/// Which modules use which, by member.
+pub(super) fn arrows(tree: &Tree) -> BTreeMap<String, Arrows> {
+    let members = members(tree).into_iter();
+    members.map(|(member, house)| (member.to_owned(), house.arrows())).collect()
+}
+
+fn members(tree: &Tree) -> BTreeMap<&str, House<'_>> {
+    let mut members: BTreeMap<&str, House<'_>> = BTreeMap::new();
+    for (file, _) in tree.rust().filter(|(file, _)| !file.is_apart()) {
+        if let Some((member, _)) = file.path.split_once("src/") {
+            let house = members.entry(member).or_default();
+            house.modules.insert(module(&file.path), Source::read(file));
+        }
+    }
+    members
+}
+
+fn of_member(house: &House<'_>) -> Vec<Finding> {
     let arrows = house.arrows();
     let mut findings = house.past_the_root();
     for circle in circles(&arrows) {
@@ -60,12 +68,13 @@ impl<'t> Source<'t> {
 }
 
 /// The modules of a member.
+#[derive(Default)]
 struct House<'t> {
     modules: BTreeMap<Module, Source<'t>>,
 }
 
 /// To which modules each goes, and from which line.
-type Arrows = BTreeMap<Module, BTreeMap<Module, usize>>;
+pub(super) type Arrows = BTreeMap<Module, BTreeMap<Module, usize>>;
 
 impl House<'_> {
     fn arrows(&self) -> Arrows {

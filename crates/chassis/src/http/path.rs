@@ -5,6 +5,7 @@
 //! looked up. A trailing slash is another path.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// The longest path that is looked at.
 pub const PATH_BYTES_MAX: usize = 8 * 1024;
@@ -184,6 +185,23 @@ impl Pattern {
     }
 }
 
+/// As it is written in settings, but that an open end is a name too: `/orders/{rest}`.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.parts {
+            match part {
+                Part::Literal(literal) => write!(f, "/{literal}")?,
+                Part::Name(name) => write!(f, "/{{{name}}}")?,
+            }
+        }
+        match (self.open_end, self.parts.is_empty()) {
+            (true, _) => f.write_str("/{rest}"),
+            (false, true) => f.write_str("/"),
+            (false, false) => Ok(()),
+        }
+    }
+}
+
 impl Part {
     fn parse(part: &str) -> Result<Part, String> {
         if part.is_empty() {
@@ -322,6 +340,15 @@ mod tests {
             let pattern = Pattern::parse(pattern).expect("a pattern");
             assert_eq!(pattern.matches(&path(raw)).is_some(), expected, "{pattern:?} {raw}");
         }
+    }
+
+    #[test]
+    fn a_pattern_is_shown_as_it_is_written() {
+        for text in ["/", "/orders", "/orders/{id}/parts", "/orders/{rest}"] {
+            assert_eq!(Pattern::parse(text).expect("a pattern").to_string(), text);
+        }
+        let open = Pattern::parse("/orders/**").expect("a pattern");
+        assert_eq!(open.to_string(), "/orders/{rest}");
     }
 
     #[test]

@@ -118,6 +118,16 @@ impl<A: Copy> Table<A> {
         Table::new(rows.iter().map(entry).collect())
     }
 
+    /// Every entry once, those that begin with a name first, the others by their first segment.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry<A>> {
+        let mut firsts: Vec<&str> = self.by_first.keys().map(AsRef::as_ref).collect();
+        firsts.sort_unstable();
+        let under = firsts.into_iter().flat_map(|first| {
+            self.by_first[first].iter().filter(move |entry| entry.pattern.first() == Some(first))
+        });
+        self.rest.iter().chain(under)
+    }
+
     /// Whether it is a method that entries name, but for its case: 400, as for those that everybody
     /// knows.
     pub fn is_miscased(&self, method: &Method) -> bool {
@@ -261,6 +271,15 @@ mod tests {
         for (method, raw, expected) in cases {
             assert_eq!(find(&table, &method, raw), expected, "{method} {raw}");
         }
+    }
+
+    #[test]
+    fn every_entry_is_listed_once() {
+        let rows = [("/{any}/x", None), ("/b/{id}", None), ("/b", None), ("/a", None), ("/", None)];
+        let table = table(&rows);
+        let mut texts: Vec<String> = table.entries().map(|it| it.pattern.to_string()).collect();
+        texts.sort();
+        assert_eq!(texts, ["/", "/a", "/b", "/b/{id}", "/{any}/x"]);
     }
 
     #[test]

@@ -26,9 +26,7 @@ pub(crate) fn rows(
     owner: Option<&str>,
     parts: &Parts,
 ) -> Result<Response, Problem> {
-    let mut query = Query::parse(parts.uri.query())?;
-    let slice = Slice::from_query(&mut query);
-    query.finish()?;
+    let slice = slice(Query::parse(parts.uri.query())?)?;
     let at = views::Slice {
         page: usize::try_from(slice.page).unwrap_or(usize::MAX),
         size: usize::try_from(slice.size).unwrap_or(usize::MAX),
@@ -36,6 +34,13 @@ pub(crate) fn rows(
     let shown = views.list(page, owner, at).map_err(|error| problem(&error))?;
     let all = hal::collection(&list.name, &shown.rows, slice, shown.total, parts.uri.path());
     Ok(private(views.stale_since(page, owner), json(StatusCode::OK, &all)))
+}
+
+/// Which rows of a list are asked for.
+pub(crate) fn slice(mut query: Query) -> Result<Slice, Problem> {
+    let slice = Slice::from_query(&mut query);
+    query.finish()?;
+    Ok(slice)
 }
 
 /// An owner's head, the owner under the path's own name.

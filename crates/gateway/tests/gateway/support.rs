@@ -339,7 +339,7 @@ fn definitions() -> Definitions {
 fn app() -> AppFiles {
     let file = |path: &str, text: &'static str| AppFile {
         path: path.to_owned(),
-        identity: text.as_bytes(),
+        identity: text.as_bytes().into(),
         br: None,
         gzip: None,
     };

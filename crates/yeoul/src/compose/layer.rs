@@ -120,7 +120,7 @@ impl Layer {
         mut folder: Folder,
     ) -> Result<(Layer, Arc<Admin>), Failure> {
         let ports = Ports::bind(&plan)?;
-        let app = app::files(Vec::new());
+        let app = app::files();
         vouch::before_opening(folder.path()).await?;
         let stores =
             Stores::open(folder.path(), &plan.topics, plan.definitions, app.head().to_owned())?;

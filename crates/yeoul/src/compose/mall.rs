@@ -15,12 +15,12 @@ use chassis::http::{HeadLimits, Listener, Path, Problem, Request, Response, Serv
 use chassis::identity::Verifier;
 use events::subscription::Control;
 use events::{Database, Topic, relay};
-use gateway::AppFile;
 use http::request::Parts;
 use mall::endpoint::{Listen, serving};
 use mall::{Components, Endpoint, Faults, Loop, Name, account, delivery, order, product};
 use serde_json::{Value, json};
 
+use super::described;
 use super::layer::{Layer, Ports, Stores};
 use super::sessions::Identity;
 use super::vouch;
@@ -65,7 +65,7 @@ impl Mall {
         let addresses: BTreeMap<Name, SocketAddr> =
             listeners.iter().map(|(name, listener)| (*name, listener.address())).collect();
 
-        let app = app::files(vec![openapi()]);
+        let app = described::with_description(&plan, app::files());
         vouch::before_opening(folder.path()).await?;
         let stores =
             Stores::open(folder.path(), &plan.topics, plan.definitions, app.head().to_owned())?;
@@ -340,12 +340,6 @@ impl<S: Serve> Serve for Faulty<S> {
     fn write_idle(&self) -> Duration {
         self.pages.write_idle()
     }
-}
-
-/// The services' description, as a file that everybody may read.
-fn openapi() -> AppFile {
-    let identity = mall::openapi::text().as_bytes();
-    AppFile { path: mall::openapi::PATH.to_owned(), identity, br: None, gzip: None }
 }
 
 fn bind(settings: &mall::Settings) -> Result<BTreeMap<Name, Listener>, Failure> {

@@ -172,11 +172,9 @@ impl Mall {
     }
 
     fn known(ready: Value, process: Option<Process>) -> Mall {
-        described::begin(&ready, || {
-            let url = format!("{}/openapi.json", ready["gateway"].as_str().expect("a gateway"));
-            let answer = Call::new("GET", url).try_send_unseen().expect("an answer");
-            answer.expect(200).value()
-        });
+        let url = format!("{}/openapi.json", ready["gateway"].as_str().expect("a gateway"));
+        let description = Call::new("GET", url).try_send_unseen().expect("an answer");
+        described::begin(&ready, description.expect(200).value());
         Mall { ready, process, admin_token: OnceLock::new(), marker: OnceLock::new() }
     }
 

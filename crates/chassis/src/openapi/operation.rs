@@ -1,24 +1,14 @@
-//! One operation of a service's port: what it takes and what it answers, in the reader's and the
-//! writer's own terms.
+//! One operation: what it takes and what it answers, in the reader's and the writer's own terms.
 
-use chassis::http::asked::{Asked, Kind};
-use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::schema::Schema;
-use crate::settings::Name;
+use crate::http::asked::{Asked, Kind};
 
-/// One row of a service's table.
-pub(crate) struct Described {
-    pub(crate) service: &'static str,
-    pub(crate) path: &'static str,
-    pub(crate) method: Method,
-    pub(crate) operation: Operation,
-}
-
-/// What it does.
-pub(crate) struct Operation {
-    summary: &'static str,
+/// What is done at a path.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    summary: String,
     query: Vec<Asked>,
     body: Taken,
     answers: Vec<Answer>,
@@ -27,6 +17,7 @@ pub(crate) struct Operation {
 }
 
 /// The body that is taken.
+#[derive(Clone, Debug)]
 enum Taken {
     Nothing,
     Json(Vec<Asked>),
@@ -34,52 +25,36 @@ enum Taken {
 }
 
 /// What is answered where the operation is carried out.
+#[derive(Clone, Debug)]
 struct Answer {
     status: &'static str,
-    media_type: &'static str,
+    media_type: String,
+    /// What is said of an answer without a shape.
+    says: &'static str,
     shape: Option<Shape>,
 }
 
 /// A shape with the name that it has in the document.
-pub(crate) struct Shape {
+#[derive(Clone, Debug)]
+pub struct Shape {
     name: String,
     schema: Value,
 }
 
 /// Shapes by name, collected while operations are described.
-pub(crate) type Shapes = Map<String, Value>;
+pub type Shapes = Map<String, Value>;
 
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
 
-impl Described {
-    /// Every row of a service's table.
-    pub(crate) fn all<A>(
-        service: Name,
-        rows: Vec<(&'static str, Method, A)>,
-        operation: fn(A) -> Operation,
-    ) -> Vec<Described> {
-        let described = |(path, method, action)| {
-            let operation = operation(action);
-            Described { service: service.as_str(), path, method, operation }
-        };
-        rows.into_iter().map(described).collect()
-    }
-
-    /// Whether this is what `service` does at `path`.
-    pub(crate) fn serves(&self, service: &str, path: &str, method: &str) -> bool {
-        self.service == service && self.path == path && self.method == method
-    }
-}
-
 impl Shape {
     /// The shape of `T`, which has no other of this name beside it.
-    pub(crate) fn of<T: Schema>(name: &str) -> Shape {
+    pub fn of<T: Schema>(name: &str) -> Shape {
         Shape { name: name.to_owned(), schema: T::schema() }
     }
 
-    /// A HAL list of these under `name` (what `chassis::http::hal` makes).
-    pub(crate) fn listed(self, name: &str) -> Shape {
+    /// A HAL list of these under `name` (what [`hal`](crate::http::hal) makes).
+    pub fn listed(self, name: &str) -> Shape {
         let number = json!({ "type": "integer", "minimum": 0 });
         let link = json!({
             "type": "object",
@@ -115,66 +90,104 @@ impl Shape {
     }
 
     /// A shape that another specification lays down.
-    pub(crate) fn foreign(name: &str, schema: Value) -> Shape {
+    pub fn foreign(name: &str, schema: Value) -> Shape {
         Shape { name: name.to_owned(), schema }
     }
 }
 
 impl Operation {
     /// An operation that takes nothing and answers nothing yet.
-    pub(crate) fn new(summary: &'static str) -> Operation {
+    pub fn new(summary: impl Into<String>) -> Operation {
+        let summary = summary.into();
         let (query, answers) = (Vec::new(), Vec::new());
         Operation { summary, query, body: Taken::Nothing, answers, oauth: false }
     }
 
     /// It reads these parameters of the query.
-    pub(crate) fn query(mut self, asked: Vec<Asked>) -> Operation {
+    pub fn query(mut self, asked: Vec<Asked>) -> Operation {
         self.query = asked;
         self
     }
 
+    /// It answers 200 with a list, a slice of which is asked for by the query.
+    pub fn list(self, asked: Vec<Asked>, listed: Shape) -> Operation {
+        self.query(asked).shows("200", listed)
+    }
+
     /// It reads these members of a JSON object.
-    pub(crate) fn json(mut self, asked: Vec<Asked>) -> Operation {
+    pub fn json(mut self, asked: Vec<Asked>) -> Operation {
         self.body = Taken::Json(asked);
         self
     }
 
-    /// It reads a form, and refuses in the words of RFC 6749.
-    pub(crate) fn oauth(mut self) -> Operation {
+    /// It reads a form.
+    pub fn form(mut self) -> Operation {
         self.body = Taken::Form;
-        self.oauth = true;
         self
     }
 
+    /// It reads a form, and refuses in the words of RFC 6749.
+    pub fn oauth(mut self) -> Operation {
+        self.oauth = true;
+        self.form()
+    }
+
     /// It answers `status` with `shape`.
-    pub(crate) fn shows(mut self, status: &'static str, shape: Shape) -> Operation {
-        self.answers.push(Answer { status, media_type: JSON, shape: Some(shape) });
+    pub fn shows(self, status: &'static str, shape: Shape) -> Operation {
+        self.shows_as(status, JSON, shape)
+    }
+
+    /// It answers `status` with `shape`, written as another kind of JSON.
+    pub fn shows_as(
+        mut self,
+        status: &'static str,
+        media_type: impl Into<String>,
+        shape: Shape,
+    ) -> Operation {
+        self.answers.push(Answer {
+            status,
+            media_type: media_type.into(),
+            says: "",
+            shape: Some(shape),
+        });
         self
     }
 
     /// It answers a GET, or 304 to whoever has it already.
-    pub(crate) fn read(self, shape: Shape) -> Operation {
+    pub fn read(self, shape: Shape) -> Operation {
         self.shows("200", shape).empty("304")
     }
 
     /// It answers `status` without a body.
-    pub(crate) fn empty(mut self, status: &'static str) -> Operation {
-        self.answers.push(Answer { status, media_type: JSON, shape: None });
+    pub fn empty(mut self, status: &'static str) -> Operation {
+        let says = "Done; there is nothing to show.";
+        self.answers.push(Answer { status, media_type: String::new(), says, shape: None });
+        self
+    }
+
+    /// Nobody here knows what it answers.
+    pub fn anything(mut self) -> Operation {
+        let says = "Whatever the service answers.";
+        self.answers.push(Answer {
+            status: "default",
+            media_type: String::new(),
+            says,
+            shape: None,
+        });
         self
     }
 
     /// It answers 200 with bytes of this media type.
-    pub(crate) fn bytes(mut self, media_type: &'static str) -> Operation {
-        let shape = Some(Shape::foreign("Bytes", json!({})));
-        self.answers.push(Answer { status: "200", media_type, shape });
-        self
+    pub fn bytes(self, media_type: impl Into<String>) -> Operation {
+        self.shows_as("200", media_type, Shape::foreign("Bytes", json!({})))
     }
 
     /// The operation as OpenAPI writes it; `path` names its parameters.
-    pub(crate) fn describe(self, path: &str, shapes: &mut Shapes) -> Value {
+    pub fn describe(self, path: &str, shapes: &mut Shapes) -> Value {
         let mut responses = Map::new();
         for answer in self.answers {
-            responses.insert(answer.status.to_owned(), answer.describe(shapes));
+            let status = responses.entry(answer.status).or_insert_with(|| json!({}));
+            answer.describe(status, shapes);
         }
         let mut refused = json!({ PROBLEM: { "schema": reference("Problem") } });
         if self.oauth {
@@ -200,13 +213,15 @@ impl Operation {
 }
 
 impl Answer {
-    fn describe(self, shapes: &mut Shapes) -> Value {
+    /// Adds what is answered to a status, which may be answered in several media types.
+    fn describe(self, status: &mut Value, shapes: &mut Shapes) {
         let Some(Shape { name, schema }) = self.shape else {
-            return json!({ "description": "Done; there is nothing to show." });
+            status["description"] = json!(self.says);
+            return;
         };
-        let reference = reference(&name);
+        status["description"] = json!("Done.");
+        status["content"][&self.media_type] = json!({ "schema": reference(&name) });
         shapes.insert(name, schema);
-        json!({ "description": "Done.", "content": { self.media_type: { "schema": reference } } })
     }
 }
 

@@ -1,12 +1,12 @@
 //! The shape of what is written on the wire, from the types that write it.
 //!
-//! [`wire!`](crate::openapi::schema::wire) makes a struct together with its [`Schema`]: a member that
+//! [`wire!`](crate::wire) makes a struct together with its [`Schema`]: a member that
 //! is added to the one is in the other. Shapes are JSON Schema, as far as OpenAPI 3.1 needs it here.
 
 use serde_json::{Map, Value, json};
 
 /// What has a shape on the wire.
-pub(crate) trait Schema {
+pub trait Schema {
     /// Whether the member may be null or absent.
     const OPTIONAL: bool = false;
 
@@ -16,21 +16,25 @@ pub(crate) trait Schema {
 
 /// How the members of a struct are spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Case {
-    /// `productId`, as the mall writes them.
+pub enum Case {
+    /// `totalElements`, as HAL's lists are spelled.
     Camel,
     /// `expires_in`, as RFC 6749 writes them.
     Snake,
 }
 
 /// One member of an object.
-pub(crate) struct Member {
-    pub(crate) name: &'static str,
-    pub(crate) optional: bool,
-    pub(crate) schema: Value,
+pub struct Member {
+    /// Its name in the struct.
+    pub name: &'static str,
+    /// Whether it may be null or absent.
+    pub optional: bool,
+    /// What it is.
+    pub schema: Value,
 }
 
 /// A struct that is written as JSON, and its shape.
+#[macro_export]
 macro_rules! wire {
     ($case:ident $text:literal:
      $(#[$meta:meta])* $vis:vis struct $name:ident $(<$life:lifetime>)? {
@@ -55,10 +59,8 @@ macro_rules! wire {
         }
     };
 }
-pub(crate) use wire;
-
 /// An object with these members and no others.
-pub(crate) fn object(case: Case, members: Vec<Member>) -> Value {
+pub fn object(case: Case, members: Vec<Member>) -> Value {
     let spelled = |name: &str| case.spelled(name);
     let required: Vec<String> =
         members.iter().filter(|it| !it.optional).map(|it| spelled(it.name)).collect();

@@ -1,0 +1,162 @@
+//! A description of what is served, as OpenAPI 3.1, made of what serves it.
+//!
+//! Which paths there are is the business of whoever routes; what each does is said by whoever does it,
+//! in its own terms: the types that it writes ([`schema`]) and its readers, which are asked what they
+//! read ([`asked`](crate::http::asked)). Here both become one document. So there is no second
+//! description that could fall behind.
+//!
+//! It describes nothing itself, and knows neither routes nor settings.
+
+pub mod operation;
+pub mod schema;
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use self::operation::{Operation, Shapes};
+
+/// What stands above the paths.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// What is described.
+    pub title: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// What is to be known of all of it.
+    pub description: &'static str,
+}
+
+/// One method at one path.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The path, names in braces.
+    pub path: String,
+    /// The method; HEAD goes with GET and is not described.
+    pub method: Method,
+    /// Who answers.
+    pub tag: String,
+    /// Who may.
+    pub who: Who,
+    /// What is done.
+    pub operation: Operation,
+}
+
+/// Who may do something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Everybody.
+    Everybody,
+    /// Whoever is signed in, with this role if one is named.
+    SignedIn(Option<String>),
+}
+
+impl Item {
+    /// Whether this is what is done at `path` by `method`.
+    pub fn is(&self, method: &Method, path: &str) -> bool {
+        self.method == *method && self.path == path
+    }
+}
+
+impl Who {
+    fn security(&self) -> Value {
+        match self {
+            Who::Everybody => json!([]),
+            Who::SignedIn(role) => json!([{ "bearer": Vec::from_iter(role) }]),
+        }
+    }
+}
+
+/// The document. Of two items for one method and path the later one stands.
+pub fn document(about: About, items: Vec<Item>) -> Value {
+    let mut shapes = Shapes::from_iter([
+        ("Problem".to_owned(), problem()),
+        ("OAuthError".to_owned(), oauth_error()),
+    ]);
+    let mut paths = Map::new();
+    for Item { path, method, tag, who, operation } in items {
+        let mut described = operation.describe(&path, &mut shapes);
+        described["tags"] = json!([tag]);
+        described["security"] = who.security();
+        let methods = paths.entry(path).or_insert_with(|| json!({}));
+        methods[method.as_str().to_ascii_lowercase()] = described;
+    }
+    let About { title, version, description } = about;
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": title, "version": version, "description": description },
+        "paths": paths,
+        "components": {
+            "schemas": shapes,
+            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
+        },
+    })
+}
+
+/// RFC 9457, as [`Problem`](crate::http::Problem) writes it.
+fn problem() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "properties": {
+            "type": text, "title": text, "detail": text, "trace": text,
+            "status": { "type": "integer", "minimum": 400, "maximum": 599 },
+            "errors": { "type": "array", "items": {
+                "type": "object",
+                "properties": { "field": text, "reason": text, "limit": {} },
+                "required": ["field", "reason"],
+            } },
+        },
+        "required": ["type", "title", "status", "detail", "trace"],
+    })
+}
+
+/// RFC 6749, 5.2.
+fn oauth_error() -> Value {
+    let error = json!({ "type": "string" });
+    json!({ "type": "object", "properties": { "error": error }, "required": ["error"] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::operation::Shape;
+    use super::*;
+
+    #[test]
+    fn items_become_paths_with_their_shapes_and_who_may() {
+        let item = |method, path: &str, who, operation| Item {
+            path: path.to_owned(),
+            method,
+            tag: "t".to_owned(),
+            who,
+            operation,
+        };
+        let shown = || Shape::foreign("Thing", json!({ "type": "object" }));
+        let read = Operation::new("Reads").read(shown()).bytes("text/html");
+        let about = About { title: "T", version: "1", description: "D" };
+        let document = document(
+            about,
+            vec![
+                item(Method::GET, "/things/{id}", Who::Everybody, read),
+                item(
+                    Method::PUT,
+                    "/things/{id}",
+                    Who::SignedIn(Some("ADMIN".to_owned())),
+                    Operation::new("Writes").anything(),
+                ),
+            ],
+        );
+        let things = &document["paths"]["/things/{id}"];
+        assert_eq!(things["get"]["security"], json!([]));
+        assert_eq!(things["get"]["parameters"][0]["name"], "id");
+        let content = &things["get"]["responses"]["200"]["content"];
+        assert_eq!(
+            content["application/json"]["schema"]["$ref"], "#/components/schemas/Thing",
+            "{things}"
+        );
+        assert!(content["text/html"].is_object(), "{things}");
+        assert!(things["get"]["responses"]["304"].is_object());
+        assert_eq!(things["put"]["security"], json!([{ "bearer": ["ADMIN"] }]));
+        assert!(things["put"]["responses"]["default"].is_object());
+        assert_eq!(document["components"]["schemas"]["Thing"]["type"], "object");
+    }
+}

@@ -1,0 +1,240 @@
+//! What is at each path of the outer listener, for a description of the whole: the route table says
+//! which paths and who may, the gateway what it answers itself, and whoever knows a service what that
+//! does.
+//!
+//! A page's columns have names and no types: what a rule puts in them, only its events know.
+
+use chassis::http::query::Query;
+use chassis::openapi::operation::{Operation, Shape};
+use chassis::openapi::{Item, Who};
+use http::Method;
+use serde_json::{Map, Value, json};
+use views::{Columns, Definitions, Page};
+
+use crate::app::AppFiles;
+use crate::pages::{self, lists};
+use crate::paths::Action;
+use crate::plan::Plan;
+use crate::topics;
+
+/// Whom the paths are tagged with that the gateway answers itself.
+const TAG: &str = "gateway";
+const HTML: &str = "text/html";
+
+/// What the service behind the upstream `name` does there, if anybody knows.
+pub type Known<'k> = dyn Fn(&str, &Method, &str) -> Option<Operation> + 'k;
+
+/// Everything that the outer listener answers, by path.
+pub fn items(
+    plan: &Plan,
+    definitions: &Definitions,
+    app: &AppFiles,
+    known: &Known<'_>,
+) -> Vec<Item> {
+    let mut items: Vec<Item> = Vec::new();
+    for entry in plan.outer.entries() {
+        let path = entry.pattern.to_string();
+        // An open end that has a name: `/x` alone is there too, and says no more.
+        for method in entry.methods.as_deref().unwrap_or(&[]).iter().filter(|it| is_shown(it)) {
+            let operation = operation(plan, definitions, entry.action, (method, &path), known);
+            let (tag, who) = (tag(plan, entry.action), who(plan, entry.action, method));
+            items.push(Item { path: path.clone(), method: method.clone(), tag, who, operation });
+        }
+        if entry.methods.is_none() {
+            items.extend(every_method(plan, entry.action, &path));
+        }
+    }
+    for pattern in plan.outer.app() {
+        show_app(&mut items, pattern.to_string());
+    }
+    if plan.app {
+        items.extend(app.kinds().map(|(path, kind)| file(path, kind)));
+    }
+    items
+}
+
+/// A route that takes every method, which only its service knows.
+fn every_method(plan: &Plan, action: Action, path: &str) -> Vec<Item> {
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let item = |method: Method| Item {
+        path: path.to_owned(),
+        tag: tag(plan, action),
+        who: who(plan, action, &method),
+        operation: passed_on(plan, action),
+        method,
+    };
+    methods.into_iter().map(item).collect()
+}
+
+/// HEAD goes with GET; what is no method of OpenAPI is left out.
+fn is_shown(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS
+    )
+}
+
+fn tag(plan: &Plan, action: Action) -> String {
+    match action {
+        Action::Proxy(route) => plan.upstreams[plan.routes[route].upstream].name.clone(),
+        _ => TAG.to_owned(),
+    }
+}
+
+fn who(plan: &Plan, action: Action, method: &Method) -> Who {
+    let page = |at: usize| match plan.pages[at].private {
+        true => Who::SignedIn(None),
+        false => Who::Everybody,
+    };
+    match action {
+        Action::Proxy(at) => {
+            let route = &plan.routes[at];
+            let free = route.signed_in.contains(method);
+            match route.open.to(method) {
+                true => Who::Everybody,
+                false => {
+                    Who::SignedIn(route.role.filter(|_| !free).map(|it| it.as_str().to_owned()))
+                }
+            }
+        }
+        Action::Page(at) | Action::Live(at) => page(at),
+        Action::Head(at) => page(plan.heads[at].page),
+        Action::List(at) if plan.lists[at].named => page(plan.lists[at].page),
+        Action::List(_) | Action::Own(_) | Action::Events => Who::SignedIn(None),
+        Action::Session => Who::Everybody,
+    }
+}
+
+fn operation(
+    plan: &Plan,
+    definitions: &Definitions,
+    action: Action,
+    (method, path): (&Method, &str),
+    known: &Known<'_>,
+) -> Operation {
+    let columns = |page: &Page| Shown { columns: definitions.shown(page), page: page.clone() };
+    match action {
+        Action::Proxy(_) => {
+            let service = tag(plan, action);
+            known(&service, method, path).unwrap_or_else(|| passed_on(plan, action))
+        }
+        Action::Page(at) => {
+            let page = &plan.pages[at];
+            Operation::new("An owner's page, as data or as HTML")
+                .query(Query::asked(|query| pages::slice_of(page, query)))
+                .read(columns(page).page())
+                .bytes(HTML)
+        }
+        Action::Live(_) => Operation::new("What changes of a page, as it changes (live updates)")
+            .bytes("text/event-stream"),
+        Action::Own(_) => Operation::new("One's own page").bytes(HTML).empty("304"),
+        Action::List(at) => {
+            let list = &plan.lists[at];
+            Operation::new("A page's rows").list(
+                Query::asked(lists::slice),
+                columns(&plan.pages[list.page]).row().listed(&list.name),
+            )
+        }
+        Action::Head(at) => {
+            let head = &plan.heads[at];
+            let columns = columns(&plan.pages[head.page]);
+            Operation::new("A page's head")
+                .shows("200", columns.head(&head.owner, head.fields.as_deref()))
+        }
+        Action::Events => Operation::new("The events of a topic after a position (CloudEvents)")
+            .query(Query::asked(|mut query| drop(topics::batch(&mut query))))
+            .shows_as("200", topics::BATCH_TYPE, event()),
+        Action::Session => session(method),
+    }
+}
+
+/// What nobody here knows more of.
+fn passed_on(plan: &Plan, action: Action) -> Operation {
+    Operation::new(format!("Passed on to {}", tag(plan, action))).anything()
+}
+
+fn session(method: &Method) -> Operation {
+    match *method {
+        Method::POST => Operation::new("Signs in by cookie").form().empty("204"),
+        Method::PUT => Operation::new("Renews the sign-in of a cookie").empty("204"),
+        _ => Operation::new("Signs out").empty("204"),
+    }
+}
+
+/// Adds the app's page to what is at a path.
+fn show_app(items: &mut Vec<Item>, path: String) {
+    if let Some(item) = items.iter_mut().find(|item| item.is(&Method::GET, &path)) {
+        item.operation = item.operation.clone().bytes(HTML).empty("304");
+        return;
+    }
+    items.push(file(&path, HTML));
+}
+
+/// A file that everybody may read.
+fn file(path: &str, kind: &str) -> Item {
+    let kind = kind.split(';').next().unwrap_or_default().to_owned();
+    let operation = Operation::new("The web app").bytes(kind).empty("304");
+    let (path, tag) = (path.to_owned(), TAG.to_owned());
+    Item { path, method: Method::GET, tag, who: Who::Everybody, operation }
+}
+
+/// A page's columns.
+struct Shown<'d> {
+    columns: Columns<'d>,
+    page: Page,
+}
+
+impl Shown<'_> {
+    /// The page as JSON.
+    fn page(&self) -> Shape {
+        let Page { name, owner, list, .. } = &self.page;
+        let mut members = columns(&self.columns.head);
+        members.extend([
+            (owner.clone(), json!({ "type": "string" })),
+            ("version".to_owned(), json!({ "type": "integer", "minimum": 0 })),
+            ("position".to_owned(), json!({ "type": "string" })),
+            (list.clone(), json!({ "type": "array", "items": object(columns(&self.columns.row)) })),
+        ]);
+        Shape::foreign(name, object(members))
+    }
+
+    /// A row of its list.
+    fn row(&self) -> Shape {
+        Shape::foreign(&format!("{}-row", self.page.name), object(columns(&self.columns.row)))
+    }
+
+    /// Its head under the owner's own name, or some of it.
+    fn head(&self, owner: &str, fields: Option<&[String]>) -> Shape {
+        let wished = |name: &&&str| fields.is_none_or(|it| it.iter().any(|field| field == **name));
+        let head: Vec<&str> = self.columns.head.iter().filter(wished).copied().collect();
+        let name = format!("{}-{}", self.page.name, if head.len() == 1 { head[0] } else { "head" });
+        let mut members = columns(&head);
+        members.insert(owner.to_owned(), json!({ "type": "string" }));
+        Shape::foreign(&name, object(members))
+    }
+}
+
+fn columns(names: &[&str]) -> Map<String, Value> {
+    names.iter().map(|name| ((*name).to_owned(), json!({}))).collect()
+}
+
+/// An object with all of these members and no others.
+fn object(members: Map<String, Value>) -> Value {
+    let required: Vec<String> = members.keys().cloned().collect();
+    json!({
+        "type": "object",
+        "properties": members,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+/// A batch of events; what an event holds is its publisher's business.
+fn event() -> Shape {
+    let text = json!({ "type": "string" });
+    let required = ["specversion", "id", "source", "type", "time", "sequence", "position"];
+    let members: Map<String, Value> =
+        required.iter().map(|name| ((*name).to_owned(), text.clone())).collect();
+    let event = json!({ "type": "object", "properties": members, "required": required });
+    Shape::foreign("Events", json!({ "type": "array", "items": event }))
+}
