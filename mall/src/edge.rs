@@ -16,7 +16,7 @@ use chassis::http::fields::Fields;
 use chassis::http::hal::{self, Slice};
 use chassis::http::path::Params;
 use chassis::http::query::Query;
-use chassis::http::table::{Found, Table};
+use chassis::http::router::{Found, Router};
 use chassis::http::{
     Body, Inbound, Path, Problem, Request, Response, Trace, json, loopback, whole,
 };
@@ -143,7 +143,7 @@ impl Edge {
     /// Lets the request through to `act`, or answers why not.
     pub(crate) async fn answer<A, Act, Acting>(
         &self,
-        table: &Table<A>,
+        table: &Router<A>,
         request: Request,
         act: Act,
     ) -> Response
@@ -162,7 +162,7 @@ impl Edge {
 
     async fn admit<A: Copy>(
         &self,
-        table: &Table<A>,
+        table: &Router<A>,
         request: Request,
         trace: Trace,
     ) -> Result<(A, Call), Problem> {
@@ -182,7 +182,7 @@ impl Edge {
 
     fn check<'r, A: Copy>(
         &self,
-        table: &Table<A>,
+        table: &Router<A>,
         parts: &'r http::request::Parts,
     ) -> Result<Admitted<'r, A>, Problem> {
         let path = Path::parse(parts.uri.path()).map_err(|_| Problem::bad_path())?;
@@ -369,7 +369,7 @@ mod tests {
     fn a_port_beyond_loopback_demands_a_token_and_asks_for_no_host_of_its_own() {
         let signer = Signer::ephemeral();
         let token = signer.mint("1@uengine.org", Role::OrderCustomer, wall(), LIFE).text;
-        let table = Table::of(&[("/orders", Method::GET, ())]);
+        let table = Router::of(&[("/orders", Method::GET, ())]);
         let verifier = Verifier::new(&signer.public_keys());
         let status = |name, loopback, host: &str, authorization: Option<&str>| {
             let (verifier, clock, faults) = (verifier.clone(), component(), Faults::new(false));

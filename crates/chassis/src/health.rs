@@ -14,6 +14,15 @@ pub struct Readiness {
     missing: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
+/// Whether a process is ready, and what is shown of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Whether it misses nothing.
+    pub ready: bool,
+    /// The same as JSON, with what is missing by name.
+    pub shown: Value,
+}
+
 impl Readiness {
     /// A process that misses nothing yet.
     pub fn new() -> Readiness {
@@ -31,10 +40,10 @@ impl Readiness {
     }
 
     /// Whether nothing is missing, and the report for `/readyz`.
-    pub fn report(&self) -> (bool, Value) {
+    pub fn report(&self) -> Report {
         let list = self.list();
         let ready = list.is_empty();
-        (ready, json!({ "ready": ready, "missing": *list }))
+        Report { ready, shown: json!({ "ready": ready, "missing": *list }) }
     }
 
     fn list(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
@@ -52,9 +61,12 @@ mod tests {
         readiness.missing("views", "catching up");
         assert_eq!(
             readiness.report(),
-            (false, json!({"ready": false, "missing": {"views": "catching up"}}))
+            Report {
+                ready: false,
+                shown: json!({"ready": false, "missing": {"views": "catching up"}}),
+            }
         );
         readiness.ready("views");
-        assert!(readiness.report().0);
+        assert!(readiness.report().ready);
     }
 }

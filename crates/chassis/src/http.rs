@@ -21,8 +21,8 @@ pub mod networks;
 pub mod path;
 pub mod problem;
 pub mod query;
+pub mod router;
 pub mod stall;
-pub mod table;
 pub mod trace;
 pub mod whole;
 

@@ -48,11 +48,12 @@ pub fn start() {
 /// The metrics of a process; clones are handles.
 #[derive(Clone, Default)]
 pub struct Metrics {
-    shared: Arc<Mutex<Shared>>,
+    registered: Arc<Mutex<Registered>>,
 }
 
+/// Everything that is measured, by name.
 #[derive(Default)]
-struct Shared {
+struct Registered {
     registry: Registry,
     counters: HashMap<String, Family<Labels, Counter>>,
     levels: HashMap<String, Family<Labels, Level>>,
@@ -68,11 +69,11 @@ impl Metrics {
 
     /// The counter `name` (without `_total`) with these labels. Keep it: looking up takes a lock.
     pub fn counter(&self, name: &str, help: &str, labels: &[(&str, &str)]) -> Counter {
-        let mut shared = self.shared();
-        let shared = &mut *shared;
-        let family = shared.counters.entry(name.to_owned()).or_insert_with(|| {
+        let mut registered = self.registered();
+        let registered = &mut *registered;
+        let family = registered.counters.entry(name.to_owned()).or_insert_with(|| {
             let family = Family::default();
-            shared.registry.register(name, help, Family::clone(&family));
+            registered.registry.register(name, help, Family::clone(&family));
             family
         });
         family.get_or_create(&owned(labels)).clone()
@@ -80,11 +81,11 @@ impl Metrics {
 
     /// The gauge `name` with these labels.
     pub fn level(&self, name: &str, help: &str, labels: &[(&str, &str)]) -> Level {
-        let mut shared = self.shared();
-        let shared = &mut *shared;
-        let family = shared.levels.entry(name.to_owned()).or_insert_with(|| {
+        let mut registered = self.registered();
+        let registered = &mut *registered;
+        let family = registered.levels.entry(name.to_owned()).or_insert_with(|| {
             let family = Family::default();
-            shared.registry.register(name, help, Family::clone(&family));
+            registered.registry.register(name, help, Family::clone(&family));
             family
         });
         family.get_or_create(&owned(labels)).clone()
@@ -92,12 +93,12 @@ impl Metrics {
 
     /// The histogram of seconds `name` with these labels, bounds as [`SECONDS`].
     pub fn seconds(&self, name: &str, help: &str, labels: &[(&str, &str)]) -> Histogram {
-        let mut shared = self.shared();
-        let shared = &mut *shared;
-        let family = shared.histograms.entry(name.to_owned()).or_insert_with(|| {
+        let mut registered = self.registered();
+        let registered = &mut *registered;
+        let family = registered.histograms.entry(name.to_owned()).or_insert_with(|| {
             let make: fn() -> Histogram = || Histogram::new(SECONDS);
             let family = Family::new_with_constructor(make);
-            shared.registry.register(name, help, Family::clone(&family));
+            registered.registry.register(name, help, Family::clone(&family));
             family
         });
         family.get_or_create(&owned(labels)).clone()
@@ -105,23 +106,23 @@ impl Metrics {
 
     /// Runs `hook` before each scrape, to set what is looked up rather than kept.
     pub fn before_scrape(&self, hook: impl Fn() + Send + Sync + 'static) {
-        self.shared().hooks.push(Arc::new(Box::new(hook)));
+        self.registered().hooks.push(Arc::new(Box::new(hook)));
     }
 
     /// Everything as text, see [`METRICS_TYPE`].
     pub fn text(&self) -> String {
-        let hooks = self.shared().hooks.clone();
+        let hooks = self.registered().hooks.clone();
         // Without the lock: a hook asks for gauges.
         for hook in hooks {
             hook();
         }
         let mut text = String::new();
-        encode(&mut text, &self.shared().registry).expect("a String takes any text");
+        encode(&mut text, &self.registered().registry).expect("a String takes any text");
         text
     }
 
-    fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    fn registered(&self) -> std::sync::MutexGuard<'_, Registered> {
+        self.registered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -36,7 +36,7 @@ pub fn items(
         let path = entry.pattern.to_string();
         // An open end that has a name: `/x` alone is there too, and says no more.
         for method in entry.methods.as_deref().unwrap_or(&[]).iter().filter(|it| is_shown(it)) {
-            let operation = operation(plan, definitions, entry.action, (method, &path), known);
+            let operation = operation(plan, definitions, entry.action, method, &path, known);
             let (tag, who) = (tag(plan, entry.action), who(plan, entry.action, method));
             items.push(Item { path: path.clone(), method: method.clone(), tag, who, operation });
         }
@@ -45,7 +45,7 @@ pub fn items(
         }
     }
     for pattern in plan.outer.app() {
-        show_app(&mut items, pattern.to_string());
+        show_app(&mut items, &pattern.to_string());
     }
     if plan.app {
         items.extend(app.kinds().map(|(path, kind)| file(path, kind)));
@@ -109,7 +109,8 @@ fn operation(
     plan: &Plan,
     definitions: &Definitions,
     action: Action,
-    (method, path): (&Method, &str),
+    method: &Method,
+    path: &str,
     known: &Known<'_>,
 ) -> Operation {
     let columns = |page: &Page| Shown { columns: definitions.shown(page), page: page.clone() };
@@ -162,12 +163,12 @@ fn session(method: &Method) -> Operation {
 }
 
 /// Adds the app's page to what is at a path.
-fn show_app(items: &mut Vec<Item>, path: String) {
-    if let Some(item) = items.iter_mut().find(|item| item.is(&Method::GET, &path)) {
+fn show_app(items: &mut Vec<Item>, path: &str) {
+    if let Some(item) = items.iter_mut().find(|item| item.is(&Method::GET, path)) {
         item.operation = item.operation.clone().bytes(HTML).empty("304");
         return;
     }
-    items.push(file(&path, HTML));
+    items.push(file(path, HTML));
 }
 
 /// A file that everybody may read.
@@ -193,14 +194,17 @@ impl Shown<'_> {
             (owner.clone(), json!({ "type": "string" })),
             ("version".to_owned(), json!({ "type": "integer", "minimum": 0 })),
             ("position".to_owned(), json!({ "type": "string" })),
-            (list.clone(), json!({ "type": "array", "items": object(columns(&self.columns.row)) })),
+            (
+                list.clone(),
+                json!({ "type": "array", "items": object(&columns(&self.columns.row)) }),
+            ),
         ]);
-        Shape::foreign(name, object(members))
+        Shape::foreign(name, object(&members))
     }
 
     /// A row of its list.
     fn row(&self) -> Shape {
-        Shape::foreign(&format!("{}-row", self.page.name), object(columns(&self.columns.row)))
+        Shape::foreign(&format!("{}-row", self.page.name), object(&columns(&self.columns.row)))
     }
 
     /// Its head under the owner's own name, or some of it.
@@ -210,7 +214,7 @@ impl Shown<'_> {
         let name = format!("{}-{}", self.page.name, if head.len() == 1 { head[0] } else { "head" });
         let mut members = columns(&head);
         members.insert(owner.to_owned(), json!({ "type": "string" }));
-        Shape::foreign(&name, object(members))
+        Shape::foreign(&name, object(&members))
     }
 }
 
@@ -219,7 +223,7 @@ fn columns(names: &[&str]) -> Map<String, Value> {
 }
 
 /// An object with all of these members and no others.
-fn object(members: Map<String, Value>) -> Value {
+fn object(members: &Map<String, Value>) -> Value {
     let required: Vec<String> = members.keys().cloned().collect();
     json!({
         "type": "object",

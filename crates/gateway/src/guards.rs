@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chassis::http::Problem;
-use chassis::http::limited::{Exceeded, network};
+use chassis::http::limited::Exceeded;
+use chassis::http::networks::network;
 use chassis::{chance, clock};
 use guard::breaker::{Breaker, Outcome, Permit, State};
 use guard::rate::{Keyed, Limiter, NotUntil, Quota};

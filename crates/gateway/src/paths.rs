@@ -3,7 +3,7 @@
 //!
 //! It does not know who asks: what is open to whom, the entry's action knows.
 
-use chassis::http::table::{Entry, Found, Table};
+use chassis::http::router::{Entry, Found, Router};
 use chassis::http::{Path, Pattern};
 use http::Method;
 
@@ -31,7 +31,7 @@ pub(crate) enum Action {
 /// A listener's paths.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Paths {
-    table: Table<Action>,
+    router: Router<Action>,
     /// Where the app's page is.
     app: Vec<Pattern>,
 }
@@ -39,22 +39,22 @@ pub(crate) struct Paths {
 impl Paths {
     /// What is at these entries, and the app's page.
     pub(crate) fn new(entries: Vec<Entry<Action>>, app: Vec<Pattern>) -> Paths {
-        Paths { table: Table::new(entries), app }
+        Paths { router: Router::new(entries), app }
     }
 
     /// Whether it is a method that entries name, but for its case.
     pub(crate) fn is_miscased(&self, method: &Method) -> bool {
-        self.table.is_miscased(method)
+        self.router.is_miscased(method)
     }
 
     /// Looks a request up.
     pub(crate) fn find(&self, path: &Path<'_>, method: &Method) -> Found<Action> {
-        self.table.find(path, method)
+        self.router.find(path, method)
     }
 
     /// Everything that is there beside the app's page.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry<Action>> {
-        self.table.entries()
+        self.router.entries()
     }
 
     /// Where the app's page is.

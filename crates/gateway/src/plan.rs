@@ -14,7 +14,7 @@ mod warnings;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use chassis::http::table::Entry;
+use chassis::http::router::Entry;
 use chassis::http::{Networks, Pattern};
 use chassis::identity::Role;
 use guard::{breaker, rate::Quota};

@@ -11,10 +11,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use chassis::clock;
-use chassis::health::Readiness;
+use chassis::health::{Readiness, Report};
 use chassis::http::path::Params;
 use chassis::http::query::Query;
-use chassis::http::table::{Found, Table};
+use chassis::http::router::{Found, Router};
 use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, json, loopback, whole};
 use chassis::telemetry::{METRICS_TYPE, Metrics};
 use events::subscription::Control;
@@ -42,7 +42,7 @@ pub(crate) struct Admin {
 /// The listener's answers on one core.
 pub(crate) struct Server {
     admin: Arc<Admin>,
-    table: Table<Action>,
+    router: Router<Action>,
 }
 
 #[derive(Clone, Copy)]
@@ -98,12 +98,12 @@ impl Server {
                 ("/admin/faults/{service}", Method::DELETE, Action::EndFaults),
             ]);
         }
-        Server { admin, table: Table::of(&rows) }
+        Server { admin, router: Router::of(&rows) }
     }
 
     async fn answer(&self, request: Request) -> Result<Response, Problem> {
         let path = Path::parse(request.uri().path()).map_err(|_| Problem::bad_path())?;
-        let (action, params) = match self.table.find(&path, request.method()) {
+        let (action, params) = match self.router.find(&path, request.method()) {
             Found::Action(action, params) => (action, params),
             Found::WrongMethod(_, allowed) => return Err(Problem::method_not_allowed(&allowed)),
             Found::Slashed(_) | Found::Nothing => return Err(Problem::not_found()),
@@ -186,9 +186,9 @@ fn by(request: &Request) -> Result<String, Problem> {
 
 impl Admin {
     /// Whether the process can do its work, and the report: nothing of the start is missing, and no
-    /// subscription and no relay is held up.
-    pub(crate) fn report(&self) -> (bool, Value) {
-        let (mut ready, mut report) = self.readiness.report();
+    /// subscription and no relay is stuck.
+    pub(crate) fn report(&self) -> Report {
+        let Report { mut ready, mut shown } = self.readiness.report();
         let subscriptions = self.loops.subscriptions.iter().map(|control| {
             let stuck =
                 control.status().map_or_else(|error| Some(error.to_string()), |it| it.stuck);
@@ -198,18 +198,18 @@ impl Admin {
         for (name, stuck) in subscriptions.chain(relays) {
             if let Some(reason) = stuck {
                 ready = false;
-                report["missing"][name] = reason.into();
+                shown["missing"][name] = reason.into();
             }
         }
-        report["ready"] = ready.into();
-        report["acknowledgement"] = self.broker.promise().into();
-        (ready, report)
+        shown["ready"] = ready.into();
+        shown["acknowledgement"] = self.broker.promise().into();
+        Report { ready, shown }
     }
 }
 
 fn ready(admin: &Admin) -> Response {
-    let (ready, report) = admin.report();
-    json(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &report)
+    let Report { ready, shown } = admin.report();
+    json(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &shown)
 }
 
 fn metrics(metrics: &Metrics) -> Response {

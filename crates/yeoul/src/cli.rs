@@ -63,7 +63,7 @@ pub(crate) struct MallArgs {
     #[arg(long)]
     pub(crate) faults: bool,
     #[command(flatten)]
-    pub(crate) place: PlaceArgs,
+    pub(crate) process: ProcessArgs,
 }
 
 #[derive(Debug, Args)]
@@ -72,12 +72,12 @@ pub(crate) struct ServeArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: PathBuf,
     #[command(flatten)]
-    pub(crate) place: PlaceArgs,
+    pub(crate) process: ProcessArgs,
 }
 
 /// Where a process lives.
 #[derive(Debug, Args)]
-pub(crate) struct PlaceArgs {
+pub(crate) struct ProcessArgs {
     /// Where everything is kept.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

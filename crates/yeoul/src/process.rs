@@ -23,7 +23,7 @@ use crate::exit::Failure;
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 
 /// How long a start may take before it says what it waits for.
-const NOT_READY_TOLD_AFTER: Duration = Duration::from_secs(5);
+const NOT_READY_REPORTED_AFTER: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether the process is ready.
 const READY_LOOKED_EVERY: Duration = Duration::from_millis(5);
@@ -104,15 +104,15 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 /// Resolves once the process is ready, as `/readyz` puts it; says what is missing if that takes long.
 pub(crate) async fn until_ready(admin: &Admin) {
     let started = clock::now();
-    let mut told = false;
+    let mut reported = false;
     loop {
-        let (ready, report) = admin.report();
-        if ready {
+        let report = admin.report();
+        if report.ready {
             return;
         }
-        if !told && clock::now() - started >= NOT_READY_TOLD_AFTER {
-            told = true;
-            warn!(missing = %report["missing"], "not ready yet");
+        if !reported && clock::now() - started >= NOT_READY_REPORTED_AFTER {
+            reported = true;
+            warn!(missing = %report.shown["missing"], "not ready yet");
         }
         tokio::time::sleep(READY_LOOKED_EVERY).await;
     }

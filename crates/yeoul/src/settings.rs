@@ -1,7 +1,7 @@
 //! The settings file as a whole: each member's section, compiled before anything is opened.
 //!
 //! The mall's own file is embedded and read by the same code as anybody's; `-c FILE` is laid over it,
-//! variables over both. What comes out is a [`Plan`]: everything validated, nothing started.
+//! variables over both. What comes out is a [`Checked`]: everything validated, nothing started.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use views::Definitions;
 
-use crate::cli::PlaceArgs;
+use crate::cli::ProcessArgs;
 use crate::exit::Failure;
 
 /// How mistakes name the mall's own file.
@@ -29,7 +29,7 @@ pub(crate) enum Base {
 }
 
 /// Settings that hold, ready to be started.
-pub(crate) struct Plan {
+pub(crate) struct Checked {
     pub(crate) listen: SocketAddr,
     pub(crate) inner: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -109,20 +109,24 @@ fn default_data() -> PathBuf {
 }
 
 /// Reads, checks and compiles; the arguments of the command line have the last word.
-pub(crate) fn plan(base: Base, config: Option<&Path>, place: &PlaceArgs) -> Result<Plan, Failure> {
-    let mut plan = load(base, config, place.listen).map_err(|mistakes| {
+pub(crate) fn checked(
+    base: Base,
+    config: Option<&Path>,
+    process: &ProcessArgs,
+) -> Result<Checked, Failure> {
+    let mut checked = load(base, config, process.listen).map_err(|mistakes| {
         let lines: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
         Failure::input(lines.join("\n"), "mend the settings; nothing was started")
     })?;
-    for warning in plan.loops.iter().chain(&plan.warnings) {
+    for warning in checked.loops.iter().chain(&checked.warnings) {
         tracing::warn!("{warning}");
     }
-    plan.place(place);
-    if !plan.admin.ip().is_loopback() {
-        let says = format!("the admin listener is for loopback alone. address=`{}`", plan.admin);
+    checked.override_by(process);
+    if !checked.admin.ip().is_loopback() {
+        let says = format!("the admin listener is for loopback alone. address=`{}`", checked.admin);
         return Err(Failure::input(says, "name a loopback address with --admin"));
     }
-    Ok(plan)
+    Ok(checked)
 }
 
 /// Reads, checks and compiles; `listen` where the command line moves the gateway.
@@ -133,7 +137,7 @@ pub(crate) fn load(
     base: Base,
     config: Option<&Path>,
     listen: Option<SocketAddr>,
-) -> Result<Plan, Vec<Mistake>> {
+) -> Result<Checked, Vec<Mistake>> {
     let embedded = match base {
         Base::Mall => Some(Tree::parse(EMBEDDED, mall::SETTINGS)?),
         Base::Nothing => None,
@@ -161,7 +165,7 @@ fn compile(
     tree: &Tree,
     config: Option<&Path>,
     listen: Option<SocketAddr>,
-) -> Result<Plan, Vec<Mistake>> {
+) -> Result<Checked, Vec<Mistake>> {
     let file: File = tree.read()?;
     let listen = listen.unwrap_or(file.listen);
     let views = views::Settings { views: file.views, pages: file.pages };
@@ -187,8 +191,8 @@ fn compile(
         }
     }
     let heard = settings.session.as_ref().and_then(|session| session.topic.as_deref());
-    let (topics, unknown) = topics(&definitions, file.mall.is_some(), heard);
-    mistakes.extend(unknown.into_iter().map(|name| {
+    let topics = topics(&definitions, file.mall.is_some(), heard);
+    mistakes.extend(topics.wrong.into_iter().map(|name| {
         let path =
             if Some(name.as_str()) == heard { &["session", "topic"][..] } else { &["views"] };
         tree.mistake(path, format!("`{name}` is no name of a topic"))
@@ -203,13 +207,15 @@ fn compile(
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    let (loops, warnings) = hardly_meant(tree, &gateway, (listen, file.inner), file.mall.is_some());
-    Ok(Plan {
+    let listeners = Listeners { outer: listen, inner: file.inner };
+    let HardlyMeant { loops, warnings } =
+        hardly_meant(tree, &gateway, &listeners, file.mall.is_some());
+    Ok(Checked {
         listen: file.listen,
         inner: file.inner,
         admin: file.admin,
         data: file.data,
-        topics,
+        topics: topics.known,
         definitions,
         gateway,
         mall: file.mall,
@@ -219,20 +225,36 @@ fn compile(
     })
 }
 
-/// Loops that are certain, and everything else that is hardly meant. Only the mall
-/// has an account service, and with it keys to verify tokens with.
+/// Where the gateway listens.
+struct Listeners {
+    outer: SocketAddr,
+    inner: SocketAddr,
+}
+
+/// What holds and is hardly meant.
+struct HardlyMeant {
+    /// Routes that certainly lead to the gateway itself.
+    loops: Vec<Mistake>,
+    /// Everything else.
+    warnings: Vec<Mistake>,
+}
+
+/// Only the mall has an account service, and with it keys to verify tokens with.
 fn hardly_meant(
     tree: &Tree,
     gateway: &gateway::Plan,
-    (listen, inner): (SocketAddr, SocketAddr),
+    listeners: &Listeners,
     keys: bool,
-) -> (Vec<Mistake>, Vec<Mistake>) {
-    let (certain, maybe): (Vec<_>, Vec<_>) =
-        gateway.loops(listen, inner).into_iter().partition(|found| found.certain);
+) -> HardlyMeant {
+    let (certain, maybe): (Vec<_>, Vec<_>) = gateway
+        .loops(listeners.outer, listeners.inner)
+        .into_iter()
+        .partition(|found| found.certain);
     let without_keys = if keys { &[] } else { gateway.without_keys() };
     let listed = gateway.warnings().iter().chain(without_keys).cloned();
     let warnings = maybe.into_iter().map(|found| found.mistake).chain(listed);
-    (located(tree, certain.into_iter().map(|found| found.mistake)), located(tree, warnings))
+    let loops = certain.into_iter().map(|found| found.mistake);
+    HardlyMeant { loops: located(tree, loops), warnings: located(tree, warnings) }
 }
 
 /// The same mistakes, each with its line.
@@ -240,21 +262,28 @@ fn located(tree: &Tree, mistakes: impl IntoIterator<Item = Mistake>) -> Vec<Mist
     mistakes.into_iter().map(|mistake| tree.locate(mistake)).collect()
 }
 
+/// The topics that there are to be.
+struct Topics {
+    known: Vec<Topic>,
+    /// Names that are no topic's.
+    wrong: Vec<String>,
+}
+
 /// The topics of the mall, those that views read, and the one on which sign-ins end.
-fn topics(definitions: &Definitions, mall: bool, heard: Option<&str>) -> (Vec<Topic>, Vec<String>) {
+fn topics(definitions: &Definitions, mall: bool, heard: Option<&str>) -> Topics {
     let mut names = definitions.topics();
     names.extend(heard.map(str::to_owned));
     if mall {
         names.extend(mall::TOPICS.map(str::to_owned));
     }
-    let (mut topics, mut unknown) = (Vec::new(), Vec::new());
+    let mut topics = Topics { known: Vec::new(), wrong: Vec::new() };
     for name in names {
         match Topic::parse(&name) {
-            Ok(topic) => topics.push(topic),
-            Err(_) => unknown.push(name),
+            Ok(topic) => topics.known.push(topic),
+            Err(_) => topics.wrong.push(name),
         }
     }
-    (topics, unknown)
+    topics
 }
 
 /// A template: beside the settings file if one was given, else the mall's own.
@@ -264,18 +293,19 @@ fn template(config: Option<&Path>, name: &str) -> Option<String> {
     own.or_else(|| mall::templates::template(name).map(str::to_owned))
 }
 
-impl Plan {
-    fn place(&mut self, place: &PlaceArgs) {
-        if let Some(data) = &place.data {
+impl Checked {
+    /// The command line has the last word.
+    fn override_by(&mut self, process: &ProcessArgs) {
+        if let Some(data) = &process.data {
             self.data.clone_from(data);
         }
-        if let Some(listen) = place.listen {
+        if let Some(listen) = process.listen {
             self.listen = listen;
             if listen.port() == 0 {
                 self.free_every_port();
             }
         }
-        if let Some(admin) = place.admin {
+        if let Some(admin) = process.admin {
             self.admin = admin;
         }
     }

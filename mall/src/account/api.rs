@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chassis::http::table::Table;
+use chassis::http::router::Router;
 use chassis::http::{Networks, Problem, Request, Response, Serve, json};
 use chassis::identity::Role;
 use http::header::CACHE_CONTROL;
@@ -31,7 +31,7 @@ const KEYS_FRESH: HeaderValue = HeaderValue::from_static("public, max-age=300");
 /// What answers account's port on one core.
 pub struct Server {
     edge: Edge,
-    table: Table<Action>,
+    table: Router<Action>,
     issuer: Issuer,
     trusted: Networks,
     sign_ups: Arc<Mutex<SignUps>>,
@@ -67,7 +67,7 @@ impl Server {
     ) -> Server {
         Server {
             edge: Edge::new(Name::Account, components, address),
-            table: Table::of(&rows()),
+            table: Router::of(&rows()),
             issuer,
             trusted: components.trusted.clone().and_loopback(),
             sign_ups,

@@ -6,7 +6,8 @@
 use std::net::IpAddr;
 
 use chassis::chance;
-use chassis::http::limited::{self, network, whole_seconds};
+use chassis::http::limited::{self, whole_seconds};
+use chassis::http::networks::network;
 use chassis::http::{Client, Networks, Problem};
 use hmac::{Hmac, Mac};
 use http::HeaderMap;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use chassis::http::fields::Fields;
 use chassis::http::hal::Slice;
 use chassis::http::query::Query;
-use chassis::http::table::Table;
+use chassis::http::router::Router;
 use chassis::http::{Problem, Request, Response, Serve};
 use events::{Cause, Database};
 use http::Method;
@@ -31,7 +31,7 @@ const SEARCH: &str = "/deliveries/search/findByOrderIdOrderByDeliveryIdDesc";
 /// What answers delivery's port on one core.
 pub struct Server {
     edge: Edge,
-    table: Table<Action>,
+    table: Router<Action>,
     database: Database,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn rows() -> Vec<(&'static str, Method, Action)> {
 
 impl Server {
     pub(super) fn new(components: &Components, database: Database, address: SocketAddr) -> Server {
-        let table = Table::of(&rows());
+        let table = Router::of(&rows());
         Server { edge: Edge::new(Name::Delivery, components, address), table, database }
     }
 

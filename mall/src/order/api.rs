@@ -6,7 +6,7 @@ use std::rc::Rc;
 use chassis::http::fields::Fields;
 use chassis::http::hal::Slice;
 use chassis::http::query::Query;
-use chassis::http::table::Table;
+use chassis::http::router::Router;
 use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::Database;
 use http::header::ETAG;
@@ -48,7 +48,7 @@ const SEARCH: &str = "/orders/search/findByCustomerId";
 /// What answers order's port on one core.
 pub struct Server {
     edge: Edge,
-    table: Table<Action>,
+    table: Router<Action>,
     database: Database,
     intake: Intake,
 }
@@ -87,7 +87,7 @@ impl Server {
     ) -> Server {
         Server {
             edge: Edge::new(Name::Order, components, address),
-            table: Table::of(&rows()),
+            table: Router::of(&rows()),
             intake: Intake {
                 database: database.clone(),
                 running,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use chassis::http::hal::Slice;
 use chassis::http::query::Query;
-use chassis::http::table::Table;
+use chassis::http::router::Router;
 use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::Database;
 use events::store::Write;
@@ -28,7 +28,7 @@ use crate::settings::Name;
 /// What answers product's port on one core.
 pub struct Server {
     edge: Edge,
-    table: Table<Action>,
+    table: Router<Action>,
     database: Database,
     running: Running,
 }
@@ -87,7 +87,7 @@ impl Server {
         address: SocketAddr,
     ) -> Server {
         let edge = Edge::new(Name::Product, components, address);
-        Server { edge, table: Table::of(&rows()), database, running }
+        Server { edge, table: Router::of(&rows()), database, running }
     }
 
     async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {

@@ -16,6 +16,12 @@ const HEAD: &str = "| member |";
 /// Arrows of tests alone: the mall's settings are tried with what reads them.
 const IN_TESTS: [(&str, &str); 2] = [("mall", "gateway"), ("mall", "views")];
 
+/// A row of the table.
+struct Row<'t> {
+    line: usize,
+    cells: Vec<&'t str>,
+}
+
 /// What each member may use.
 type Allowed = BTreeMap<String, BTreeSet<String>>;
 
@@ -53,15 +59,18 @@ fn forbidden(tree: &Tree, manifest: &str, member: &Member, may: &BTreeSet<String
 /// Reads the table; a word in it that is no member is a mistake.
 fn allowed(document: &File) -> (Allowed, Vec<Finding>) {
     let lines = (1..).zip(document.text.lines());
-    let rows: Vec<(usize, Vec<&str>)> = lines
+    let rows: Vec<Row<'_>> = lines
         .skip_while(|(_, line)| !line.starts_with(HEAD))
         .skip(2)
         .take_while(|(_, line)| line.starts_with('|'))
-        .map(|(line, row)| (line, row.trim_matches('|').split('|').map(str::trim).collect()))
+        .map(|(line, row)| Row {
+            line,
+            cells: row.trim_matches('|').split('|').map(str::trim).collect(),
+        })
         .collect();
     let member =
         |row: &[&str]| row[0].trim_matches('`').rsplit('/').next().unwrap_or_default().to_owned();
-    let members: BTreeSet<String> = rows.iter().map(|(_, row)| member(row)).collect();
+    let members: BTreeSet<String> = rows.iter().map(|row| member(&row.cells)).collect();
     let (mut allowed, mut findings) = (Allowed::new(), Vec::new());
     if rows.is_empty() {
         findings.push(Finding::new(
@@ -70,8 +79,8 @@ fn allowed(document: &File) -> (Allowed, Vec<Finding>) {
             format!("no table that begins with `{HEAD}`"),
         ));
     }
-    for (line, row) in rows {
-        let may = uses(row.get(2).copied().unwrap_or_default(), &members);
+    for Row { line, cells } in rows {
+        let may = uses(cells.get(2).copied().unwrap_or_default(), &members);
         for unknown in may.difference(&members) {
             findings.push(Finding::new(
                 &document.path,
@@ -79,7 +88,7 @@ fn allowed(document: &File) -> (Allowed, Vec<Finding>) {
                 format!("no such member. name=`{unknown}`"),
             ));
         }
-        allowed.insert(member(&row), may);
+        allowed.insert(member(&cells), may);
     }
     (allowed, findings)
 }

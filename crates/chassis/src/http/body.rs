@@ -31,7 +31,7 @@ impl Body {
     }
 
     /// Keeps its connection at work for as long as it is on its way.
-    pub(super) fn hold(&mut self, working: Working) {
+    pub(super) fn keep(&mut self, working: Working) {
         self.working = Some(working);
     }
 

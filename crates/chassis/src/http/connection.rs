@@ -23,7 +23,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::framing::{HeadLimits, Refusal};
-use super::places::{Held, Working};
+use super::places::{Claim, Working};
 use super::{Problem, Response};
 
 /// How much of an unread body is taken before the answer, if it is there already.
@@ -33,7 +33,7 @@ pub const TAKEN_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Connection {
     /// Its place among those of its listener.
-    place: Rc<Held>,
+    place: Rc<Claim>,
     /// How large a head may be here.
     limits: HeadLimits,
     /// Requests handed to whoever answers.
@@ -68,7 +68,7 @@ struct Refused {
 
 impl Connection {
     /// One on this place, of which nothing has come yet.
-    pub(super) fn new(place: Held, limits: HeadLimits) -> Connection {
+    pub(super) fn new(place: Claim, limits: HeadLimits) -> Connection {
         Connection {
             place: Rc::new(place),
             limits,
@@ -155,7 +155,7 @@ impl Connection {
     /// Makes an answer say that the connection ends, if it does, and keeps its place until it is out.
     pub(super) async fn settle(self: &Rc<Self>, response: &mut Response) {
         self.live.set(response.body().is_live());
-        response.body_mut().hold(Working::new(self.place.clone()));
+        response.body_mut().keep(Working::new(self.place.clone()));
         let refused = self.refused.get().is_some_and(|it| it.number == self.requests.get());
         if refused || self.once.get() {
             response.headers_mut().insert(CONNECTION, CLOSE);

@@ -1,11 +1,10 @@
-//! How a rate limit refuses, and whom it counts as one client.
+//! How a rate limit refuses.
 //!
 //! The fields are those of the current draft (draft-ietf-httpapi-ratelimit-headers-10), beside a
 //! `Retry-After` that whoever counts has spread, so that not everybody comes back in one second.
 //!
 //! It does not count: limits are the guards', and account's own.
 
-use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
@@ -14,8 +13,6 @@ use super::problem::Problem;
 
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-/// An IPv6 client has at least this many of an address's bits to itself.
-const IPV6_PREFIX_BITS: u32 = 64;
 
 /// A limit of which nothing is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,17 +48,6 @@ pub fn whole_seconds(span: Duration) -> u64 {
     (span.as_secs() + u64::from(span.subsec_nanos() > 0)).max(1)
 }
 
-/// The part of an address that one client has: all of an IPv4 address, half of an IPv6 one.
-pub fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let bits = u128::from(address) >> (128 - IPV6_PREFIX_BITS) << (128 - IPV6_PREFIX_BITS);
-            Ipv6Addr::from(bits).into()
-        }
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,14 +62,5 @@ mod tests {
         assert_eq!(header("ratelimit-policy"), "\"sign-in\";q=5;w=61");
         assert_eq!(header("ratelimit"), "\"sign-in\";r=0;t=1");
         assert_eq!(header("retry-after"), "7");
-    }
-
-    #[test]
-    fn an_ipv6_client_is_its_network() {
-        let parse = |text: &str| text.parse::<IpAddr>().expect("an address");
-        assert_eq!(network(parse("2001:db8::1")), network(parse("2001:db8:0:0:ffff::2")));
-        assert_ne!(network(parse("2001:db8::1")), network(parse("2001:db8:0:1::1")));
-        assert_eq!(network(parse("::ffff:192.0.2.1")), parse("192.0.2.1"));
-        assert_ne!(network(parse("192.0.2.1")), network(parse("192.0.2.2")));
     }
 }

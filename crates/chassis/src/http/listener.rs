@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::connection::Connection;
-use super::places::{Held, Places, Room};
+use super::places::{Claim, Places, Room};
 use super::target::{self, Checked};
 use super::wire::Wire;
 use super::{HeadLimits, Networks, Problem, Request, Response, Serve};
@@ -203,7 +203,7 @@ async fn accept<S: Serve>(socket: Socket, places: Rc<Places>, serve: Rc<S>, stop
 
 async fn connection<S: Serve>(
     (stream, peer): (Rc<RefCell<TcpStream>>, SocketAddr),
-    place: Held,
+    place: Claim,
     serve: Rc<S>,
     stop: Stop,
 ) {

@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer, de};
 /// How many networks a set has at most; each is looked at in turn.
 pub const NETWORKS_MAX: usize = 256;
 
+/// An IPv6 client has at least this many of an address's bits to itself.
+const IPV6_PREFIX_BITS: u32 = 64;
 /// What an IPv4 address's bits lie behind where it is written as IPv6.
 const MAPPED_BITS: u8 = 96;
 
@@ -132,6 +134,17 @@ fn masked(address: IpAddr, bits: u8) -> IpAddr {
     }
 }
 
+/// The part of an address that one client has: all of an IPv4 address, half of an IPv6 one.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let bits = u128::from(address) >> (128 - IPV6_PREFIX_BITS) << (128 - IPV6_PREFIX_BITS);
+            Ipv6Addr::from(bits).into()
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,5 +222,14 @@ mod tests {
         let near = Networks::default().and_loopback();
         assert!(near.contains([127, 9, 9, 9].into()) && near.contains(Ipv6Addr::LOCALHOST.into()));
         assert!(!near.contains([10, 0, 0, 1].into()));
+    }
+
+    #[test]
+    fn an_ipv6_client_is_its_network() {
+        let parse = |text: &str| text.parse::<IpAddr>().expect("an address");
+        assert_eq!(network(parse("2001:db8::1")), network(parse("2001:db8:0:0:ffff::2")));
+        assert_ne!(network(parse("2001:db8::1")), network(parse("2001:db8:0:1::1")));
+        assert_eq!(network(parse("::ffff:192.0.2.1")), parse("192.0.2.1"));
+        assert_ne!(network(parse("192.0.2.1")), network(parse("192.0.2.2")));
     }
 }

@@ -111,6 +111,15 @@ enum Part {
     Name(String),
 }
 
+/// How exact a pattern is: the greater, the more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    // Compared in this order: literals before names, closed before open ends, longer before shorter.
+    literals: usize,
+    closed: bool,
+    parts: usize,
+}
+
 /// What the named parts of a pattern stood for, in the pattern's order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<String>);
@@ -178,10 +187,10 @@ impl Pattern {
         }
     }
 
-    /// How exact it is: literals before names, closed before open ends, longer before shorter.
-    pub fn rank(&self) -> (usize, bool, usize) {
+    /// How exact it is.
+    pub fn rank(&self) -> Rank {
         let literals = self.parts.iter().filter(|part| matches!(part, Part::Literal(_))).count();
-        (literals, !self.open_end, self.parts.len())
+        Rank { literals, closed: !self.open_end, parts: self.parts.len() }
     }
 }
 

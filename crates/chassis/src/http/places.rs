@@ -2,7 +2,7 @@
 //!
 //! A connection that does nothing costs a descriptor and some memory, so anybody could take them all
 //! by opening and waiting. Therefore the one that has been idle longest makes room for a new one, and
-//! one address holds at most half of the places: past that its own oldest makes room, or it is
+//! one address has at most half of the places: past that its own oldest makes room, or it is
 //! refused. Only where every connection is at work a new one waits.
 //!
 //! Idle is: no request whose head has come, and no answer on its way. Looking for the oldest goes over
@@ -10,7 +10,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, Shutdown};
+use std::net::{IpAddr, Shutdown};
 use std::rc::{Rc, Weak};
 
 use socket2::SockRef;
@@ -18,15 +18,16 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::Networks;
+use super::networks::network;
 
 /// Places of one listener on one core, and whose they are.
 #[derive(Clone, Debug)]
 pub(super) struct Room {
     /// How many there are.
     pub(super) places: usize,
-    /// Whether one address may hold half of them at most.
+    /// Whether one address may have half of them at most.
     pub(super) fair: bool,
-    /// Addresses that may hold any number.
+    /// Addresses that may have any number.
     pub(super) trusted: Networks,
 }
 
@@ -35,7 +36,8 @@ pub(super) struct Room {
 pub(super) struct Places {
     room: Room,
     seats: RefCell<Vec<Rc<Seat>>>,
-    held: RefCell<HashMap<IpAddr, usize>>,
+    /// How many each address has.
+    taken: RefCell<HashMap<IpAddr, usize>>,
     /// Counts up whenever a connection becomes idle.
     turn: Cell<u64>,
     /// Whether somebody waits for a place.
@@ -54,9 +56,9 @@ struct Seat {
     stream: Weak<RefCell<TcpStream>>,
 }
 
-/// A connection's hold on its place, given back when dropped.
+/// A connection's claim on its place, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct Claim {
     seat: Rc<Seat>,
     places: Rc<Places>,
 }
@@ -66,7 +68,7 @@ impl Places {
         Places {
             room,
             seats: RefCell::default(),
-            held: RefCell::default(),
+            taken: RefCell::default(),
             turn: Cell::default(),
             wanted: Cell::default(),
             freed: Notify::new(),
@@ -79,8 +81,8 @@ impl Places {
         self: &Rc<Self>,
         address: IpAddr,
         stream: &Rc<RefCell<TcpStream>>,
-    ) -> Option<Held> {
-        let address = household(address);
+    ) -> Option<Claim> {
+        let address = network(address);
         if self.has_its_share(address) && !self.make_room(|seat| seat.address == address) {
             return None;
         }
@@ -99,7 +101,7 @@ impl Places {
     fn has_its_share(&self, address: IpAddr) -> bool {
         let share = self.room.places.div_ceil(2);
         self.room.fair
-            && self.held.borrow().get(&address).is_some_and(|held| *held >= share)
+            && self.taken.borrow().get(&address).is_some_and(|taken| *taken >= share)
             && !self.room.trusted.contains(address)
     }
 
@@ -118,7 +120,7 @@ impl Places {
         true
     }
 
-    fn sit(self: &Rc<Self>, address: IpAddr, stream: &Rc<RefCell<TcpStream>>) -> Held {
+    fn sit(self: &Rc<Self>, address: IpAddr, stream: &Rc<RefCell<TcpStream>>) -> Claim {
         let mut seats = self.seats.borrow_mut();
         let seat = Rc::new(Seat {
             address,
@@ -127,8 +129,8 @@ impl Places {
             stream: Rc::downgrade(stream),
         });
         seats.push(seat.clone());
-        *self.held.borrow_mut().entry(address).or_insert(0) += 1;
-        Held { seat, places: self.clone() }
+        *self.taken.borrow_mut().entry(address).or_insert(0) += 1;
+        Claim { seat, places: self.clone() }
     }
 
     fn leave(&self, seat: &Seat) {
@@ -138,14 +140,14 @@ impl Places {
         if let Some(moved) = seats.get(at) {
             moved.at.set(Some(at));
         }
-        let mut held = self.held.borrow_mut();
-        if let Some(count) = held.get_mut(&seat.address) {
+        let mut taken = self.taken.borrow_mut();
+        if let Some(count) = taken.get_mut(&seat.address) {
             *count -= 1;
             if *count == 0 {
-                held.remove(&seat.address);
+                taken.remove(&seat.address);
             }
         }
-        self.tell();
+        self.notify();
     }
 
     fn next_turn(&self) -> u64 {
@@ -155,14 +157,14 @@ impl Places {
     }
 
     /// Wakes whoever waits for a place.
-    fn tell(&self) {
+    fn notify(&self) {
         if self.wanted.replace(false) {
             self.freed.notify_one();
         }
     }
 }
 
-impl Held {
+impl Claim {
     /// A request begins.
     pub(super) fn works(&self) {
         self.seat.idle.set(None);
@@ -171,17 +173,17 @@ impl Held {
     /// Its answer is done.
     pub(super) fn rests(&self) {
         self.seat.idle.set(Some(self.places.next_turn()));
-        self.places.tell();
+        self.places.notify();
     }
 }
 
 /// Kept by an answer: while it is on its way, its connection is at work.
 #[derive(Debug)]
-pub(super) struct Working(Rc<Held>);
+pub(super) struct Working(Rc<Claim>);
 
 impl Working {
     /// Of the connection that has this place.
-    pub(super) fn new(place: Rc<Held>) -> Working {
+    pub(super) fn new(place: Rc<Claim>) -> Working {
         Working(place)
     }
 }
@@ -192,21 +194,9 @@ impl Drop for Working {
     }
 }
 
-impl Drop for Held {
+impl Drop for Claim {
     fn drop(&mut self) {
         self.places.leave(&self.seat);
-    }
-}
-
-/// What counts as one address: of IPv6 the network that one customer gets.
-fn household(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let mut parts = address.segments();
-            parts[4..].fill(0);
-            Ipv6Addr::from(parts).into()
-        }
-        address => address,
     }
 }
 

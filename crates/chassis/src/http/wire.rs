@@ -46,7 +46,7 @@ pub(super) struct Wire {
     connection: Rc<Connection>,
     framing: Framing,
     /// The beginning of a head that is not whole yet.
-    held: Vec<u8>,
+    buffered: Vec<u8>,
     /// What may pass and has not yet, and from where on.
     ready: Vec<u8>,
     passed: usize,
@@ -83,7 +83,7 @@ impl Wire {
             stream,
             connection,
             framing: Framing::new(limits),
-            held: Vec::new(),
+            buffered: Vec::new(),
             ready: Vec::new(),
             passed: 0,
             end: None,
@@ -110,12 +110,12 @@ impl Wire {
 
     /// Looks at a piece, hands over what may pass and keeps the rest.
     fn take(&mut self, piece: &mut [u8], into: &mut ReadBufCursor<'_>) {
-        if self.held.is_empty() {
+        if self.buffered.is_empty() {
             let passed = self.framing.advance(piece);
             into.put_slice(&piece[..passed.bytes]);
             self.keep(&piece[passed.bytes..], passed);
         } else {
-            let mut whole = std::mem::take(&mut self.held);
+            let mut whole = std::mem::take(&mut self.buffered);
             whole.extend_from_slice(piece);
             let passed = self.framing.advance(&mut whole);
             let rest = whole.split_off(passed.bytes);
@@ -127,7 +127,7 @@ impl Wire {
 
     fn keep(&mut self, rest: &[u8], passed: Passed) {
         match passed.then {
-            Then::Wait => self.held.extend_from_slice(rest),
+            Then::Wait => self.buffered.extend_from_slice(rest),
             Then::Refuse(refusal) => {
                 let mut glimpse = Glimpse::default();
                 if glimpse.read(rest) {

@@ -1,6 +1,6 @@
 //! What a settings file may say, and what is refused, each mistake with its path.
 
-use chassis::http::table::Found;
+use chassis::http::router::Found;
 use chassis::settings::Tree;
 
 use super::*;

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use chassis::http::table::USUAL;
+use chassis::http::router::USUAL;
 use http::Method;
 use mistakes::Mistake;
 

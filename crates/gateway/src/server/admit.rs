@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use chassis::clock;
 use chassis::http::path::Params;
-use chassis::http::table::{self, Found};
+use chassis::http::router::{self, Found};
 use chassis::http::{Path, Problem, Response, Trace};
 use chassis::identity::{Principal, issuer};
 use http::header::AUTHORIZATION;
@@ -249,7 +249,7 @@ impl Server {
 
     fn wrong_method(&self, path: &Path<'_>, mut allowed: Vec<Method>) -> Problem {
         if self.paths().is_app(path) {
-            table::allow(&mut allowed, &[Method::GET]);
+            router::allow(&mut allowed, &[Method::GET]);
         }
         Problem::method_not_allowed(&allowed)
     }

@@ -10,14 +10,14 @@ use crate::settings::{self, Base};
 
 pub(super) fn run(args: &MallArgs) -> Result<(), Failure> {
     chassis::telemetry::start();
-    let plan = settings::plan(Base::Mall, args.config.as_deref(), &args.place)?;
+    let plan = settings::checked(Base::Mall, args.config.as_deref(), &args.process)?;
     let folder = process::folder(&plan.data)?;
     process::runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
         let mall = Mall::start(plan, folder, args.faults).await?;
         tokio::select! {
             () = mall.caught_up() => {
-                process::announce(args.place.json, &json!(mall.addresses()));
+                process::announce(args.process.json, &json!(mall.addresses()));
                 signals.next().await;
             }
             () = signals.next() => {}

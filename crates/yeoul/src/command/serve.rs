@@ -10,14 +10,14 @@ use crate::settings::{self, Base};
 
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     chassis::telemetry::start();
-    let plan = settings::plan(Base::Nothing, Some(&args.config), &args.place)?;
+    let plan = settings::checked(Base::Nothing, Some(&args.config), &args.process)?;
     let folder = process::folder(&plan.data)?;
     process::runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
         let (layer, admin) = Layer::serve(plan, folder).await?;
         tokio::select! {
             () = process::until_ready(&admin) => {
-                process::announce(args.place.json, &json!(layer.addresses()));
+                process::announce(args.process.json, &json!(layer.addresses()));
                 signals.next().await;
             }
             () = signals.next() => {}

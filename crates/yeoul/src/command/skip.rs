@@ -104,11 +104,11 @@ fn alone(name: &str, data: &Path) -> Result<Value, Failure> {
             // The same files still: a skip does not make them doubtful.
             note::write(data, state).map_err(|error| Failure::environment(error, "make room"))?;
         }
-        told(name, skipped)
+        report(name, skipped)
     })
 }
 
-fn told(name: &str, skipped: Result<Option<Skipped>, events::Error>) -> Result<Value, Failure> {
+fn report(name: &str, skipped: Result<Option<Skipped>, events::Error>) -> Result<Value, Failure> {
     match skipped {
         Ok(Some(skipped)) => Ok(skipped_shown(&skipped)),
         Ok(None) => Err(nothing(name)),

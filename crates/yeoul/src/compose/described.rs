@@ -13,16 +13,16 @@ use http::Method;
 use mall::openapi::{ABOUT, PATH, services};
 use serde_json::{Value, json};
 
-use crate::settings::Plan;
+use crate::settings::Checked;
 
 /// The app's files and the description beside them, which everybody may read.
-pub(super) fn with_description(plan: &Plan, mut app: AppFiles) -> AppFiles {
+pub(super) fn with_description(plan: &Checked, mut app: AppFiles) -> AppFiles {
     let identity = describe(plan, &app).to_string().into();
     app.add(&AppFile { path: PATH.to_owned(), identity, br: None, gzip: None });
     app
 }
 
-fn describe(plan: &Plan, app: &AppFiles) -> Value {
+fn describe(plan: &Checked, app: &AppFiles) -> Value {
     let services = RefCell::new(services());
     let known = |service: &str, method: &Method, path: &str| -> Option<Operation> {
         let mut services = services.borrow_mut();

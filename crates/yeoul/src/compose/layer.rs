@@ -29,7 +29,7 @@ use crate::admin::{self, Admin, Loops};
 use crate::app;
 use crate::exit::Failure;
 use crate::process::{self, DRAIN};
-use crate::settings::Plan;
+use crate::settings::Checked;
 use crate::stores::{LOG, VIEWS};
 
 /// The languages that pages are rendered in; the first is the usual one.
@@ -62,7 +62,7 @@ pub(crate) struct Ports {
 
 impl Ports {
     /// Binds them all: a taken port is found before anything is done.
-    pub(crate) fn bind(plan: &Plan) -> Result<Ports, Failure> {
+    pub(crate) fn bind(plan: &Checked) -> Result<Ports, Failure> {
         Ok(Ports {
             outer: Listener::bind(plan.listen)
                 .map_err(process::port)?
@@ -80,6 +80,21 @@ impl Ports {
     /// Where the inner listener will answer.
     pub(crate) fn inner(&self) -> SocketAddr {
         self.inner.address()
+    }
+}
+
+/// What may keep the views from folding, on purpose.
+pub(crate) struct Interruptions {
+    /// Whether they rest.
+    pub(crate) resting: watch::Receiver<bool>,
+    /// Which events fail.
+    pub(crate) fault: Fault,
+}
+
+impl Interruptions {
+    /// Nothing does.
+    fn none() -> Interruptions {
+        Interruptions { resting: watch::channel(false).1, fault: Arc::new(|_| Ok(())) }
     }
 }
 
@@ -116,7 +131,7 @@ impl Stores {
 impl Layer {
     /// The layer alone, for one's own services.
     pub(crate) async fn serve(
-        plan: Plan,
+        plan: Checked,
         mut folder: Folder,
     ) -> Result<(Layer, Arc<Admin>), Failure> {
         let ports = Ports::bind(&plan)?;
@@ -130,10 +145,9 @@ impl Layer {
         let identity = Identity::open(&folder, &plan.gateway, verifier)?;
         let shown = plan.shown.clone();
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
-        let (_, resting) = watch::channel(false);
         let retry = Retry { attempts: 3, backoff: std::time::Duration::from_secs(1) };
-        let sound: Fault = Arc::new(|_| Ok(()));
-        let (mut loops, mut folds) = layer.folds("views", &plan.topics, retry, (&resting, &sound));
+        let (mut loops, mut folds) =
+            layer.folds("views", &plan.topics, retry, &Interruptions::none());
         if let Some((hears, control)) = layer.remember(retry) {
             loops.push(hears);
             folds.push(control);
@@ -196,7 +210,7 @@ impl Layer {
         name: &str,
         topics: &[Topic],
         retry: Retry,
-        (resting, fault): (&watch::Receiver<bool>, &Fault),
+        interruptions: &Interruptions,
     ) -> (Vec<Loop>, Vec<Control>) {
         let (mut loops, mut controls): (Vec<Loop>, _) = (Vec::new(), Vec::new());
         for topic in topics {
@@ -211,8 +225,8 @@ impl Layer {
                 retry,
                 clock::component(),
             )
-            .paused(resting.clone())
-            .fault(fault.clone());
+            .paused(interruptions.resting.clone())
+            .fault(interruptions.fault.clone());
             let control = subscription.control();
             self.views.attach(control.clone());
             controls.push(control);

@@ -21,14 +21,14 @@ use mall::{Components, Endpoint, Faults, Loop, Name, account, delivery, order, p
 use serde_json::{Value, json};
 
 use super::described;
-use super::layer::{Layer, Ports, Stores};
+use super::layer::{Interruptions, Layer, Ports, Stores};
 use super::sessions::Identity;
 use super::vouch;
 use crate::admin::{Admin, Loops, Switches};
 use crate::app;
 use crate::exit::Failure;
 use crate::process;
-use crate::settings::Plan;
+use crate::settings::Checked;
 
 /// How often it is looked whether everything has caught up.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -55,7 +55,7 @@ struct Services {
 impl Mall {
     /// Opens everything and starts to serve; catching up goes on (see [`Mall::caught_up`]).
     pub(crate) async fn start(
-        mut plan: Plan,
+        mut plan: Checked,
         mut folder: Folder,
         faults: bool,
     ) -> Result<Mall, Failure> {
@@ -255,10 +255,12 @@ impl Services {
             loops.extend(part.run);
             controls.extend(part.controls);
         }
-        let resting = components.faults.pause(Name::Mypage).handlers();
-        let fault = components.faults.events(Name::Mypage);
+        let interruptions = Interruptions {
+            resting: components.faults.pause(Name::Mypage).handlers(),
+            fault: components.faults.events(Name::Mypage),
+        };
         let name = Name::Mypage.as_str();
-        let (folds, handles) = layer.folds(name, topics, components.retry, (&resting, &fault));
+        let (folds, handles) = layer.folds(name, topics, components.retry, &interruptions);
         loops.extend(folds);
         controls.extend(handles);
         if let Some((hears, control)) = layer.remember(components.retry) {

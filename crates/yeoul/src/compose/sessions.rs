@@ -94,7 +94,7 @@ impl Remembering {
     }
 }
 
-/// Has sign-outs told of that the sign-in service has not heard of yet.
+/// Reports the sign-outs that the sign-in service has not heard of yet.
 pub(super) fn settle_on_one_core(cores: &Cores, gateway: &Gateway, stop: &Stop) {
     let (gateway, stop) = (gateway.clone(), stop.clone());
     cores.spawn_each(move |core| {

@@ -55,7 +55,7 @@ fn what_asks_for_no_token_listens_on_the_loopback_alone() {
 fn port_0_frees_every_port() {
     let mut plan = load(Base::Mall, None, None).unwrap_or_else(|list| panic!("{}", list[0]));
     let listen = Some(loopback(0));
-    plan.place(&PlaceArgs { data: None, listen, admin: None, json: false });
+    plan.override_by(&ProcessArgs { data: None, listen, admin: None, json: false });
     assert_eq!(plan.admin.port(), 0);
     let mall = plan.mall.expect("the mall");
     assert!(mall.services.values().all(|service| service.listen.port() == 0));

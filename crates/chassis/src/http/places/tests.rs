@@ -10,7 +10,7 @@ use super::*;
 
 /// A connection in a place, and its other end.
 struct Guest {
-    held: Held,
+    held: Claim,
     far: TcpStream,
     _near: Rc<RefCell<TcpStream>>,
 }
@@ -104,7 +104,7 @@ async fn one_address_holds_half_of_the_places_unless_it_is_trusted() {
         three.held.works();
         assert!(enter(&places, address(1)).await.is_none(), "it works on all it may have");
         drop((one, two, three, other));
-        assert!(places.held.borrow().is_empty(), "what is given back is not counted");
+        assert!(places.taken.borrow().is_empty(), "what is given back is not counted");
 
         let mut trusted = Vec::new();
         for _ in 0..4 {
@@ -118,7 +118,7 @@ async fn one_address_holds_half_of_the_places_unless_it_is_trusted() {
 #[test]
 fn an_address_of_ipv6_is_the_network_that_a_customer_gets() {
     let same = |one: &str, other: &str| {
-        household(one.parse().expect("one")) == household(other.parse().expect("one"))
+        network(one.parse().expect("one")) == network(other.parse().expect("one"))
     };
     assert!(same("2001:db8::1", "2001:db8::ffff:1"));
     assert!(!same("2001:db8::1", "2001:db8:0:1::1"));

@@ -2,8 +2,8 @@
 //!
 //! The most exact pattern that takes the method answers. Looking up costs the same for one route as
 //! for a thousand: entries lie under their first literal segment, those that begin with a name lie
-//! under every one. One table serves a listener, whether its rows are constants of the program
-//! ([`Table::of`]) or compiled from settings ([`Table::new`]).
+//! under every one. One router serves a listener, whether its rows are constants of the program
+//! ([`Router::of`]) or compiled from settings ([`Router::new`]).
 //!
 //! It does not know who asks: what is open to whom, the entry's action knows.
 
@@ -15,7 +15,7 @@ use http::Method;
 use super::method;
 use super::path::{Params, Path, Pattern};
 
-/// One row of a table.
+/// One row of a router.
 #[derive(Clone, Debug)]
 pub struct Entry<A> {
     /// Where it is.
@@ -26,7 +26,7 @@ pub struct Entry<A> {
     pub action: A,
 }
 
-/// What a table says of a path and a method.
+/// What a router says of a path and a method.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found<A> {
     /// The most exact entry that takes the method, and what its pattern's names stand for.
@@ -42,7 +42,7 @@ pub enum Found<A> {
 
 /// A listener's paths.
 #[derive(Clone, Debug)]
-pub struct Table<A> {
+pub struct Router<A> {
     by_first: HashMap<Box<str>, Vec<Entry<A>>>,
     /// Those that begin with a name or with nothing.
     rest: Vec<Entry<A>>,
@@ -84,15 +84,15 @@ impl<A> Entry<A> {
     }
 }
 
-impl<A> Default for Table<A> {
-    fn default() -> Table<A> {
-        Table { by_first: HashMap::new(), rest: Vec::new(), named: Vec::new() }
+impl<A> Default for Router<A> {
+    fn default() -> Router<A> {
+        Router { by_first: HashMap::new(), rest: Vec::new(), named: Vec::new() }
     }
 }
 
-impl<A: Copy> Table<A> {
-    /// A table of these entries; their order is of no meaning.
-    pub fn new(mut entries: Vec<Entry<A>>) -> Table<A> {
+impl<A: Copy> Router<A> {
+    /// A router over these entries; their order is of no meaning.
+    pub fn new(mut entries: Vec<Entry<A>>) -> Router<A> {
         entries.sort_by_key(|entry| Reverse(entry.pattern.rank()));
         let under = |key: Option<&str>| -> Vec<Entry<A>> {
             let fits =
@@ -102,20 +102,20 @@ impl<A: Copy> Table<A> {
         let firsts = entries.iter().filter_map(|entry| entry.pattern.first());
         let by_first = firsts.map(|key| (key.into(), under(Some(key)))).collect();
         let named = entries.iter().filter_map(|entry| entry.methods.clone()).flatten().collect();
-        Table { by_first, rest: under(None), named }
+        Router { by_first, rest: under(None), named }
     }
 
-    /// A table of rows that are constants of the program.
+    /// A router over rows that are constants of the program.
     ///
     /// # Panics
     /// If a pattern is wrong.
-    pub fn of(rows: &[(&str, Method, A)]) -> Table<A> {
+    pub fn of(rows: &[(&str, Method, A)]) -> Router<A> {
         let entry = |(text, method, action): &(&str, Method, A)| Entry {
             pattern: Pattern::parse(text).expect("a pattern of the program"),
             methods: Some(vec![method.clone()]),
             action: *action,
         };
-        Table::new(rows.iter().map(entry).collect())
+        Router::new(rows.iter().map(entry).collect())
     }
 
     /// Every entry once, those that begin with a name first, the others by their first segment.
@@ -184,17 +184,17 @@ pub fn allow(allowed: &mut Vec<Method>, methods: &[Method]) {
 mod tests {
     use super::*;
 
-    fn table(rows: &[(&str, Option<&[Method]>)]) -> Table<usize> {
+    fn router(rows: &[(&str, Option<&[Method]>)]) -> Router<usize> {
         let entry = |(at, (text, methods)): (usize, &(&str, Option<&[Method]>))| {
             let pattern = Pattern::parse(text).expect("a pattern");
             let methods = methods.map(<[Method]>::to_vec);
             Entry { pattern, methods, action: at }
         };
-        Table::new(rows.iter().enumerate().map(entry).collect())
+        Router::new(rows.iter().enumerate().map(entry).collect())
     }
 
-    fn find(table: &Table<usize>, method: &Method, raw: &str) -> String {
-        match table.find(&Path::parse(raw).expect("a path"), method) {
+    fn find(router: &Router<usize>, method: &Method, raw: &str) -> String {
+        match router.find(&Path::parse(raw).expect("a path"), method) {
             Found::Action(at, _) => at.to_string(),
             Found::WrongMethod(_, allowed) => format!("{allowed:?}"),
             Found::Slashed(_) => "slashed".to_owned(),
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_most_exact_entry_that_takes_the_method_answers() {
-        let table = table(&[
+        let router = router(&[
             ("/orders/**", None),
             ("/orders/{id}", Some(&[Method::GET])),
             ("/orders/search", Some(&[Method::POST])),
@@ -227,14 +227,14 @@ mod tests {
             (Method::GET, "/ORDERS", "nothing"),
         ];
         for (method, raw, expected) in cases {
-            assert_eq!(find(&table, &method, raw), expected, "{method} {raw}");
+            assert_eq!(find(&router, &method, raw), expected, "{method} {raw}");
         }
     }
 
     #[test]
     fn a_trailing_slash_leads_past_no_more_exact_entry() {
         let (get, post) = ([Method::GET], [Method::POST]);
-        let table = table(&[
+        let router = router(&[
             ("/x/**", None),
             ("/x/admin", None),
             ("/x/items", Some(&post)),
@@ -269,15 +269,15 @@ mod tests {
             (Method::GET, "/", "8"),
         ];
         for (method, raw, expected) in cases {
-            assert_eq!(find(&table, &method, raw), expected, "{method} {raw}");
+            assert_eq!(find(&router, &method, raw), expected, "{method} {raw}");
         }
     }
 
     #[test]
     fn every_entry_is_listed_once() {
         let rows = [("/{any}/x", None), ("/b/{id}", None), ("/b", None), ("/a", None), ("/", None)];
-        let table = table(&rows);
-        let mut texts: Vec<String> = table.entries().map(|it| it.pattern.to_string()).collect();
+        let router = router(&rows);
+        let mut texts: Vec<String> = router.entries().map(|it| it.pattern.to_string()).collect();
         texts.sort();
         assert_eq!(texts, ["/", "/a", "/b", "/b/{id}", "/{any}/x"]);
     }
@@ -285,9 +285,10 @@ mod tests {
     #[test]
     fn a_method_that_is_named_is_known_in_its_own_case_alone() {
         let purge = Method::from_bytes(b"PURGE").expect("a method");
-        let table = table(&[("/x", Some(&[purge])), ("/**", None)]);
-        let miscased =
-            |text: &str| table.is_miscased(&Method::from_bytes(text.as_bytes()).expect("a method"));
+        let router = router(&[("/x", Some(&[purge])), ("/**", None)]);
+        let miscased = |text: &str| {
+            router.is_miscased(&Method::from_bytes(text.as_bytes()).expect("a method"))
+        };
         assert!(miscased("purge") && miscased("Purge"));
         assert!(!miscased("PURGE") && !miscased("report") && !miscased("REPORT"));
     }
@@ -314,13 +315,13 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_the_program_prefers_the_exact_and_tells_405_from_404() {
-        let table = Table::of(&[
+    fn a_router_of_the_program_prefers_the_exact_and_tells_405_from_404() {
+        let router = Router::of(&[
             ("/orders/{id}", Method::GET, "read"),
             ("/orders/search", Method::GET, "search"),
             ("/orders", Method::POST, "place"),
         ]);
-        let find = |raw: &str, method: Method| match table
+        let find = |raw: &str, method: Method| match router
             .find(&Path::parse(raw).expect("a path"), &method)
         {
             Found::Action(action, _) => action.to_owned(),
