@@ -171,7 +171,8 @@ pub struct Topic(Arc<str>);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offset(pub u64);
 
-/// An event with the place it has.
+/// An event with the place it has. The place is the broker's and not the event's: a copy elsewhere, or
+/// the same event in a topic that was restored, may have another.
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// Its place.

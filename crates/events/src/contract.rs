@@ -117,6 +117,7 @@ fn stamped(source: &str, number: u64) -> Event {
     Event { outbox_sequence: Some(number), ..event(source, "key", number) }
 }
 
+/// Publishes and is acknowledged; anything else breaks the promise under test.
 async fn publish(broker: &dyn Broker, topic: &Topic, batch: Vec<Event>) -> Offset {
     broker.publish(topic, batch).await.expect("a publish that is acknowledged")
 }
@@ -137,6 +138,7 @@ async fn everything(broker: &dyn Broker, topic: &Topic) -> Vec<Event> {
     }
 }
 
+/// What is stored, in order, by the number that each event names itself by.
 async fn numbers(broker: &dyn Broker, topic: &Topic) -> Vec<u64> {
     everything(broker, topic).await.iter().map(|event| event.sequence).collect()
 }

@@ -5,6 +5,39 @@
 //!
 //! It does not check data against a schema and does not decide where an event goes.
 //!
+//! # Changing an event
+//!
+//! A log keeps its events for good, and readers of today meet those of years ago. So fields are added and
+//! never renamed, never given another meaning; a reader says what an absent one means:
+//!
+//! ```
+//! use serde::Deserialize;
+//! use yeoul_events::Event;
+//!
+//! #[derive(Deserialize)]
+//! struct OrderPlaced {
+//!     quantity: u32,
+//!     /// Came later; orders of before went to whoever placed them.
+//!     #[serde(default)]
+//!     gift_to: Option<String>,
+//! }
+//!
+//! for (data, gift) in [(r#"{"quantity":1}"#, false), (r#"{"quantity":1, "gift_to":"k"}"#, true)] {
+//!     let text = format!(
+//!         r#"{{"specversion":"1.0", "id":"1", "source":"order", "type":"OrderPlaced",
+//!         "time":"2024-05-01T12:00:00Z", "data":{data}}}"#
+//!     );
+//!     let order: OrderPlaced = Event::from_json(text.as_bytes())?.decode()?;
+//!     assert_eq!((order.quantity, order.gift_to.is_some()), (1, gift));
+//! }
+//! # Ok::<(), yeoul_events::Error>(())
+//! ```
+//!
+//! What cannot be an added field is an event of a new type, published beside the old one until nobody reads
+//! that any more.
+//!
+//! # What each attribute is
+//!
 //! | CloudEvents attribute | here | given by |
 //! |---|---|---|
 //! | `id` | [`Event::id`] | the outbox: its file's own name and the number |

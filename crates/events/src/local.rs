@@ -4,6 +4,25 @@
 //! file, its chain of checksums and its thread are the engine's (`store::log`); this module
 //! turns events into records and keeps the promises of [`Broker`].
 //!
+//! A publish, from the call to the answer:
+//!
+//! 1. *Records.* Every event becomes its JSON, every limit is checked; what is refused here has touched
+//!    nothing.
+//! 2. *The queue* of the file's writer, bounded. A full one is environment trouble: nothing was done.
+//! 3. *A group*: whatever came while the last sync ran. Second copies are recognised by number; each new
+//!    record gets the next offset and a checksum that hangs on the one before.
+//! 4. *One sync* for all of them. Only now are the topic's followers woken and the publishers answered.
+//!
+//! What hurts a file is met where it is met, and never served as if it were sound:
+//!
+//! | damage | found | then |
+//! |---|---|---|
+//! | bytes of a record changed, or a row moved | at the read that passes it | [`Error::Damaged`] with its offsets; sound ones before it are served first |
+//! | rows are missing in between | at the read that passes them | the same |
+//! | the newest rows vanished | when the file is opened, by what publishers were noted to have | they are asked of the outboxes again |
+//! | the newest rows vanished, and were read | by the subscription that read them | it reads from the beginning |
+//! | the file is no log | when it is opened | [`Error::Damaged`]; restore a backup |
+//!
 //! It does not remember consumers, and nothing is ever removed from it.
 
 #[cfg(test)]
@@ -57,7 +76,8 @@ pub struct Log {
     file: File,
 }
 
-/// What a full check found.
+/// What a full check found. Events that are hurt are not among the sound ones; each stretch is one
+/// entry, so that a hole of a million rows is one line.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Events that are sound.

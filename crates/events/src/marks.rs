@@ -90,11 +90,13 @@ pub(crate) fn follows(
 }
 
 impl Publisher {
+    /// Whether its outbox still has all of these, so that the relay can bring them back.
     fn keeps(&self, from: u64, to: u64) -> bool {
         self.newest >= to && self.oldest.is_some_and(|oldest| oldest <= from)
     }
 }
 
+/// Files that do not belong together: the numbers that one has and the other does not.
 fn torn(topic: &str, from: u64, to: u64, what: &str) -> Error {
     Error::Damaged { topic: topic.to_owned(), from, to, what: what.to_owned() }
 }

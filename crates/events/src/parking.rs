@@ -62,6 +62,34 @@ pub struct Retry {
 /// then redrive it, and what waits behind it follows in order. If its effect is not wanted any more,
 /// drop it: that is written down with the name of whoever did it. There is nothing to do in a hurry
 /// for other keys, which went on all the time.
+///
+/// ```
+/// use yeoul_events::DeadLetter;
+///
+/// /// A line for whoever is called: what stands still, why, and what to type.
+/// fn alarm(letter: &DeadLetter) -> String {
+///     let DeadLetter { id, subscription, key, reason, waiting, .. } = letter;
+///     // Of one whose row is hurt there is no event to look at: it is skipped, not redriven.
+///     let remedy = match &letter.event {
+///         Some(_) => format!("yeoul dead redrive {id}"),
+///         None => format!("yeoul events skip {subscription}"),
+///     };
+///     format!("{key} stands still with {waiting} behind it: {reason}. Once it is mended: {remedy}")
+/// }
+/// # let letter = DeadLetter {
+/// #     id: "product.order.17".into(),
+/// #     subscription: "product.order".into(),
+/// #     topic: yeoul_events::Topic::parse("order").unwrap(),
+/// #     key: "9".into(),
+/// #     kind: String::new(),
+/// #     attempts: 3,
+/// #     reason: "hurt".into(),
+/// #     since: jiff::Timestamp::UNIX_EPOCH,
+/// #     waiting: 2,
+/// #     event: None,
+/// # };
+/// # assert!(alarm(&letter).ends_with("yeoul events skip product.order"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
     /// Subscription and offset: `product.order.17`; relay and number: `outbox.order.17`.

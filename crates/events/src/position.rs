@@ -89,6 +89,37 @@ impl WritePosition {
 
 /// A place in a topic: what reading events over HTTP goes on from. Exclusive: reading goes on with the
 /// event after it, and [`Offset::BEGINNING`] reads all.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use yeoul_events::{Broker, Clock, Error, Event, Log, Offset, Topic, TopicPosition};
+/// /// One page for a client, and the token by which it asks for the next one.
+/// async fn page(log: &Log, topic: &Topic, from: Option<&str>) -> Result<(usize, String), Error> {
+///     let after = match from {
+///         Some(token) => token.parse::<TopicPosition>()?,
+///         None => TopicPosition { topic: topic.clone(), offset: Offset::BEGINNING },
+///     };
+///     let events = log.read(topic, after.offset, 2).await?;
+///     let offset = events.last().map_or(after.offset, |stored| stored.offset);
+///     Ok((events.len(), TopicPosition { topic: topic.clone(), offset }.to_string()))
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+/// # let topic = Topic::parse("order")?;
+/// # let log = Log::open(folder.path(), std::slice::from_ref(&topic), clock)?;
+/// # let event = Event::from_json(
+/// #     br#"{"specversion":"1.0","id":"1","source":"a","type":"A","time":"2024-05-01T12:00:00Z"}"#,
+/// # )?;
+/// # log.publish(&topic, vec![event; 3]).await?;
+/// assert_eq!(page(&log, &topic, None).await?, (2, "t2.order".to_owned()));
+/// assert_eq!(page(&log, &topic, Some("t2.order")).await?, (1, "t3.order".to_owned()));
+/// // At the end the same token comes back: ask again with it later.
+/// assert_eq!(page(&log, &topic, Some("t3.order")).await?, (0, "t3.order".to_owned()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TopicPosition {
     /// The topic.
@@ -214,10 +245,12 @@ fn read_token(token: &str, kind: char) -> Result<ReadToken, Error> {
     Ok(ReadToken { number, name, second })
 }
 
+/// A name as it was before it was escaped; an empty one is none.
 fn read_name(text: &str) -> Result<String, Error> {
     unescape(text).filter(|name| !name.is_empty()).ok_or_else(|| refused("the name is malformed"))
 }
 
+/// `None` where an escape is cut off or is no hexadecimal, or where the bytes are no UTF-8.
 fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -228,6 +261,7 @@ fn unescape(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Lower case alone: upper case would be a second spelling of the same token.
 fn hex(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -236,6 +270,7 @@ fn hex(digit: u8) -> Option<u8> {
     }
 }
 
+/// Never with the token itself: what a client sent is not repeated to it.
 fn refused(what: &str) -> Error {
     Error::Token { what: what.to_owned() }
 }

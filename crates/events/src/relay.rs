@@ -20,6 +20,22 @@
 //! stops it: that is damage, and only an operator may step over it.
 //!
 //! It does not decide what is published, and there is one relay per outbox.
+//!
+//! # The life of a relay
+//!
+//! | moment | what happens |
+//! |---|---|
+//! | it runs | asks the broker how far this source is, and goes on behind that |
+//! | a commit with events | wakes it; what was committed while it published goes with the next batch |
+//! | nothing to do | it sleeps; after a second it saves how far it got |
+//! | paused | it finishes its publish and rests; events wait in the outbox |
+//! | the broker is away | it tries again after 50 ms, doubling to 2 s; its status shows since when |
+//! | no broker takes an event | a dead letter of the outbox; the others go on |
+//! | a row is hurt, or rows are missing | it stops there, and its status names the command that steps over |
+//! | the log lost its tail | it publishes again what the outbox keeps, and reports what it does not |
+//! | the service's file lost its tail | numbering goes on above what the log has, and the loss is reported |
+//! | `stop` resolves | it finishes its publish and returns |
+//! | a crash | what was published stays so; a second copy is recognised by its number |
 
 mod control;
 pub(crate) mod status;
@@ -237,6 +253,7 @@ impl Relay {
         Ok(*gone.end())
     }
 
+    /// What is gone stays in the status until the next start: nobody is to overlook it.
     fn record_lost(&self, source: &str, lost: &RangeInclusive<u64>, what: &str) {
         let (topic, what) = (source.to_owned(), what.to_owned());
         let lost = Error::Damaged { topic, from: *lost.start(), to: *lost.end(), what }.to_string();
@@ -244,6 +261,7 @@ impl Relay {
         self.status.send_modify(|status| status.lost = Some(lost));
     }
 
+    /// Why it does not go on, and since when.
     fn record_trouble(&self, publishes: &Publishes, trouble: &Error) {
         let stuck = match trouble {
             // Nothing but an operator ends this one, so it names the command.

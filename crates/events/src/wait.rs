@@ -14,16 +14,19 @@ pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(2);
 pub(crate) struct Backoff(Duration);
 
 impl Backoff {
+    /// As if there had been no trouble yet.
     pub(crate) fn new() -> Backoff {
         Backoff(BACKOFF_MIN)
     }
 
+    /// The pause to make now; the one after it is twice as long.
     pub(crate) fn next(&mut self) -> Duration {
         let pause = self.0;
         self.0 = BACKOFF_MAX.min(pause * 2);
         pause
     }
 
+    /// The trouble is over: the next one begins with the shortest pause again.
     pub(crate) fn reset(&mut self) {
         self.0 = BACKOFF_MIN;
     }

@@ -62,6 +62,7 @@ struct Outgoing<'a> {
 }
 
 impl<'a> Outgoing<'a> {
+    /// Borrows everything: encoding allocates the text and nothing else.
     fn of(event: &'a Event) -> Outgoing<'a> {
         Outgoing {
             specversion: SPECVERSION,
@@ -107,6 +108,7 @@ struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
+    /// The event, if what is required is there and is what it should be.
     fn into_event(self) -> Result<Event, Error> {
         if self.specversion != SPECVERSION {
             return Err(Error::decode(format_args!("specversion is {}", self.specversion)));
@@ -136,6 +138,7 @@ impl Incoming<'_> {
     }
 }
 
+/// Digits in quotes, and an instant by its own spelling.
 fn as_text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
@@ -148,10 +151,12 @@ fn as_some_text<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::
     }
 }
 
+/// A counter that is there, whichever way it was written.
 fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     deserializer.deserialize_any(CountVisitor).map(Some)
 }
 
+/// Reads a counter from a number or from digits; signs, fractions and spaces are refused.
 struct CountVisitor;
 
 impl serde::de::Visitor<'_> for CountVisitor {

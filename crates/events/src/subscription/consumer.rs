@@ -31,7 +31,9 @@ use crate::store::inbox::{self, Place};
 use crate::store::parked;
 use crate::wait::{BACKOFF_MAX, Backoff, resumed};
 
+/// A subscription while it runs.
 pub(super) struct Consumer<H: Handler> {
+    /// Shared with the pieces of work that run on the database's own thread.
     dispatcher: Arc<Dispatcher<H>>,
     context: Context,
 }
@@ -51,6 +53,7 @@ impl<H: Handler> Consumer<H> {
         Consumer { dispatcher: Arc::new(dispatcher), context }
     }
 
+    /// Run after run, until `stop` resolves; see above for what a run is.
     pub(super) async fn run(mut self, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
         let mut backoff = Backoff::new();

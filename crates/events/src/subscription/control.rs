@@ -142,6 +142,7 @@ impl Context {
         }
     }
 
+    /// Where it reads on, as the tables have it now.
     pub(super) fn place(&self) -> Result<Place, Error> {
         self.database.read(|sql| Place::load(sql, &self.name))
     }

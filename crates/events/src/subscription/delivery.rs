@@ -265,6 +265,7 @@ impl<H: Handler> Dispatcher<H> {
         }
     }
 
+    /// A failure that is tried again is a warning; one that needs an operator is an error.
     fn log_failure(&self, event: &Event, attempts: u32, wait: Wait, reason: &str) {
         let (subscription, id, key) = (&self.name, &event.id, &event.key);
         if wait == Wait::Operator {
@@ -335,6 +336,7 @@ impl<H: Handler> Run<'_, H> {
         Ok(attempt)
     }
 
+    /// Parks an event behind whatever of its key is parked, and counts it.
     fn park(
         &mut self,
         write: &mut Write<'_>,

@@ -67,6 +67,7 @@ pub(super) fn step(
     Ok(Some(skipped))
 }
 
+/// Moves the place behind the stretch; what the record claims to be goes into the note.
 fn over_record(write: &Write<'_>, name: &str, record: HurtRecord) -> Result<Skipped, Error> {
     let HurtRecord { behind, last, reason, claimed } = record;
     if Place::load(write.sql(), name)? != behind {
@@ -79,6 +80,7 @@ fn over_record(write: &Write<'_>, name: &str, record: HurtRecord) -> Result<Skip
     Ok(Skipped { first, last: last.0, event, key, reason, ..blank(write, name, "record") })
 }
 
+/// Takes the row out; the next of its key is due at once.
 fn over_parked(write: &Write<'_>, name: &str, hurt: Hurt) -> Result<Skipped, Error> {
     parked::handled(write.sql(), name, hurt.place, &hurt.key, write.now())?;
     let (first, last, key) = (hurt.offset, hurt.offset, Some(hurt.key));

@@ -136,6 +136,7 @@ fn hold_all(gates: &[Connection]) -> Result<bool, Error> {
     Ok(true)
 }
 
+/// Takes one lock; `false` where a writer had it each time it was asked for.
 fn hold(gate: &Connection) -> Result<bool, Error> {
     for _ in 0..ASKED_MAX {
         match gate.execute_batch("BEGIN IMMEDIATE") {
@@ -149,6 +150,7 @@ fn hold(gate: &Connection) -> Result<bool, Error> {
     Ok(false)
 }
 
+/// Gives back every lock that was had.
 fn release(gates: &[Connection]) -> Result<(), Error> {
     for gate in gates.iter().filter(|gate| !gate.is_autocommit()) {
         gate.execute_batch("ROLLBACK")?;

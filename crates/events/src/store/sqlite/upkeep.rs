@@ -1,5 +1,38 @@
 //! What is done to files that no writer has open: looking into them, checking them, leaving out numbers,
 //! whatever service made them.
+//!
+//! A restored copy is brought into use like this, file by file, before anything runs on it:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! use yeoul_events::store::{Database, Options, Publishes, upkeep};
+//! # use yeoul_events::{Cause, Clock, Draft, Error, Topic};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! # let folder = tempfile::tempdir().expect("a folder");
+//! # let path = folder.path().join("order.db");
+//! # let open = || {
+//! #     let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+//! #     let publishes = Some(Publishes { source: "order".into(), topic: Topic::parse("order")? });
+//! #     Database::open(Options { path: path.clone(), schema: &[], publishes, clock })
+//! # };
+//! # let event = || Draft::new("OrderPlaced", 7, 1, &(), &Cause::default());
+//! # let order = open()?;
+//! # order.write::<_, Error>(move |write| write.publish(event())).await?;
+//! # order.close().await;
+//! # drop(order);
+//! // Every page, every index, every number that waits: a hurt copy is refused here.
+//! upkeep::check(&path)?;
+//! // What was acknowledged after the copy may have had the next numbers. None of them is given again.
+//! upkeep::jump(&path, 1_000_000)?;
+//! assert!(upkeep::publishes(&path)?);
+//!
+//! let order = open()?;
+//! let next = order.write::<_, Error>(move |write| write.publish(event())).await?;
+//! assert_eq!(next, 1_000_002);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::collections::BTreeSet;
 use std::path::Path;

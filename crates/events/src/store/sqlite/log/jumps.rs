@@ -31,6 +31,7 @@ struct Marked {
 pub(super) struct Jumps(Box<[Marked]>);
 
 impl Jumps {
+    /// Marks that are none any more are left out: rows are missing there then, and that is damage.
     pub(super) fn load(sql: &Connection, topic: i64) -> Result<Jumps, Error> {
         let select = "SELECT base, floor, crc FROM jump WHERE topic = ?1 ORDER BY base";
         let mut select = sql.prepare(select)?;
@@ -92,10 +93,12 @@ impl Jumps {
         self.0.last().map(|marked| marked.jump).filter(|jump| jump.base >= offset)
     }
 
+    /// The jump that begins right behind this offset.
     fn at(&self, offset: u64) -> Option<Marked> {
         self.0.iter().find(|marked| marked.jump.base == offset).copied()
     }
 
+    /// The jump that this offset is in, or right before.
     fn over(&self, offset: u64) -> Option<&Marked> {
         self.0.iter().find(|it| (it.jump.base..it.jump.floor).contains(&offset))
     }

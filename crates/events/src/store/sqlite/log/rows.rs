@@ -22,10 +22,12 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// The chain before the first row: it hangs on the topic's name.
     pub(super) fn chain(&self) -> Chain {
         Chain::of(&self.topic)
     }
 
+    /// Damage of this topic, from one offset to another.
     pub(super) fn damaged(&self, from: u64, to: u64, what: String) -> Error {
         Error::Damaged { topic: self.topic.to_string(), from, to, what }
     }
@@ -172,6 +174,7 @@ pub(super) fn all(sql: &Connection, topics: &[Topic], clock: &Clock) -> Result<V
     known(sql)
 }
 
+/// Every topic that the file has, by name.
 fn known(sql: &Connection) -> Result<Vec<Rows>, Error> {
     let mut select = sql.prepare("SELECT id, name FROM topic ORDER BY name")?;
     let topics = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
@@ -180,6 +183,7 @@ fn known(sql: &Connection) -> Result<Vec<Rows>, Error> {
     topics.into_iter().map(|(id, name)| open(sql, id, &name)).collect()
 }
 
+/// A topic's rows; their table is made where it is not.
 fn open(sql: &Connection, id: i64, name: &str) -> Result<Rows, Error> {
     sql.execute_batch(&format!(
         "CREATE TABLE IF NOT EXISTS t{id} (

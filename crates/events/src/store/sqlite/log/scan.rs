@@ -14,6 +14,7 @@ pub(super) const PAGE: usize = 1000;
 /// Stretches noted; past it a log is hurt all over and more lines help nobody.
 const STRETCHES_MAX: usize = 100;
 
+/// A check on its way: where it is, and what it found so far.
 pub(super) struct Scan<'t> {
     walk: Walk<'t>,
     exhausted: bool,
@@ -43,6 +44,7 @@ impl<'t> Scan<'t> {
         if self.exhausted { u64::MAX } else { self.walk.at() }
     }
 
+    /// Looks at the row that comes next.
     pub(super) fn row(&mut self, row: &Row<'_>) {
         let step = self.walk.step(row);
         self.sound += u64::from(step.row.is_none());
@@ -74,6 +76,7 @@ impl<'t> Scan<'t> {
         self.add(Stretch { from, to, what: what.to_owned() });
     }
 
+    /// Joins a neighbour that is hurt in the same way; past the limit it is only not listed.
     fn add(&mut self, next: Stretch) {
         if let Some(last) = self.hurt.last_mut()
             && last.to + 1 == next.from

@@ -1,4 +1,10 @@
-//! Where a topic goes on: its last offset, its chain, and what it holds of every source.
+//! Where a topic goes on: its last offset, its chain, and what it has of every source.
+//!
+//! It is read from the file when the log is opened and after every transaction that failed, and kept in
+//! memory between: an offset costs no query. What must stay true: what is noted of a publisher is never
+//! more than what the rows have of it, or events would be taken for second copies of rows that are gone.
+//! A batch is checked before its first row; so one that is refused leaves nothing behind, and needs no
+//! savepoint of its own.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -15,6 +21,7 @@ use crate::event::Event;
 /// Sources with an outbox that one topic remembers.
 pub(crate) const SOURCES_MAX: usize = 10_000;
 
+/// A topic's end, while its log is open.
 pub(super) struct Tail {
     pub(super) last: u64,
     /// The offset that is given next.
@@ -50,6 +57,7 @@ pub(super) fn settle(sql: &Connection, rows: &Rows) -> Result<(), Error> {
 }
 
 impl Tail {
+    /// As the file has it: of its newest row, of a jump behind it, and of the notes on publishers.
     pub(super) fn load(sql: &Connection, rows: &Rows) -> Result<Tail, Error> {
         let Newest { offset: last, mut chain } = rows.newest(sql)?;
         let jump = rows.jumps.last_from(last);
@@ -100,6 +108,7 @@ impl Tail {
         Ok(())
     }
 
+    /// Refuses a batch that would bring the topic more sources than it remembers.
     fn check_sources(&self, records: &[Record]) -> Result<(), Error> {
         let sources = records.iter().filter_map(|it| it.stamp.as_ref().map(|(source, _)| source));
         let unknown: BTreeSet<_> =

@@ -64,6 +64,7 @@ pub(crate) fn open_beside(path: &Path) -> Result<Connection, Error> {
     open(path, OpenFlags::empty())
 }
 
+/// What all connections have in common: they wait for other processes' locks, and remember statements.
 fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;

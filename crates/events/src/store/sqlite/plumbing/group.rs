@@ -44,6 +44,7 @@ impl<'q, M> Group<'q, M> {
         self.queue.close();
     }
 
+    /// One more who is there already, or who comes while those of the group before are still coming.
     fn wait_for_one_more(&mut self) -> Option<M> {
         for _ in 0..LOOKS_MAX {
             if let Ok(message) = self.queue.try_recv() {

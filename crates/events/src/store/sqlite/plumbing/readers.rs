@@ -19,6 +19,7 @@ use crate::error::Error;
 /// Reads of one database that run at the same time; more wait their turn.
 pub const READERS_MAX: usize = 4;
 
+/// The connections to one file that read; see above.
 pub(crate) struct Readers {
     path: PathBuf,
     slots: [Mutex<Option<Connection>>; READERS_MAX],
@@ -26,6 +27,7 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
+    /// Opens nothing yet: a service that never reads has no connection for it.
     pub(crate) fn new(path: PathBuf) -> Readers {
         Readers { path, slots: Default::default(), turn: AtomicUsize::new(0) }
     }

@@ -68,6 +68,7 @@ impl Place {
         Ok(place.optional()?.unwrap_or_default())
     }
 
+    /// Stores it as the subscription's one place.
     pub(crate) fn save(&self, sql: &Connection, subscription: &str) -> Result<(), Error> {
         let upsert = "INSERT OR REPLACE INTO inbox VALUES (?1, ?2, ?3, ?4)";
         let mut upsert = sql.prepare_cached(upsert)?;
@@ -77,6 +78,7 @@ impl Place {
 }
 
 impl<'n> Marks<'n> {
+    /// None touched yet; each is read when its first event comes.
     pub(crate) fn new(subscription: &'n str) -> Marks<'n> {
         Marks { subscription, marks: HashMap::new() }
     }
@@ -147,6 +149,7 @@ fn highest(sql: &Connection, subscription: &str, source: &str) -> Result<u64, Er
     Ok(highest.optional()?.unwrap_or(0))
 }
 
+/// Stores a mark, whether it is higher than before or not: that is the caller's to know.
 fn save_mark(sql: &Connection, subscription: &str, source: &str, to: u64) -> Result<(), Error> {
     let upsert = "INSERT OR REPLACE INTO inbox_mark VALUES (?1, ?2, ?3)";
     sql.prepare_cached(upsert)?.execute(params![subscription, source, to])?;

@@ -95,6 +95,7 @@ pub(crate) struct Reconciled {
 }
 
 impl Outbox {
+    /// Makes the tables where they are not, and goes on from what is committed there.
     pub(super) fn open(
         connection: &Connection,
         publishes: &Publishes,
@@ -112,10 +113,12 @@ impl Outbox {
         Ok(Outbox { counted, opened_at: last, relayed, jump })
     }
 
+    /// The numbers that a restore has left out.
     pub(super) fn jump(&self) -> Jump {
         self.jump
     }
 
+    /// The newest number, that of a row which is not yet committed included.
     pub(super) fn last(&self) -> u64 {
         self.counted.last
     }
@@ -185,6 +188,7 @@ impl Outbox {
         self.save_as(connection, self.relayed.load(Ordering::Acquire))
     }
 
+    /// Saves that the relay got to `relayed`, and prunes a bounded number of rows.
     fn save_as(&mut self, connection: &Connection, relayed: u64) -> Result<(), Error> {
         connection.prepare_cached("UPDATE outbox_state SET relayed = ?1")?.execute([relayed])?;
         self.counted.saved = relayed;

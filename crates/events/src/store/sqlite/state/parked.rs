@@ -20,6 +20,8 @@ use crate::event::Event;
 use crate::parking::{self, DeadLetter, Standing, Wait};
 use crate::position::WritePosition;
 
+/// An index for each question: what of this key, what of this source up to here, what is due, what is
+/// dead. The last two have only the rows that are: they stay small however many wait.
 pub(super) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS parked (
         place INTEGER PRIMARY KEY, subscription TEXT NOT NULL, offset INTEGER NOT NULL,
@@ -257,6 +259,7 @@ pub(crate) fn dead(
     Ok(letters)
 }
 
+/// A row as the letter that is shown; one whose event is hurt is a letter without it.
 fn letter(row: &Row<'_>, subscription: &str, topic: &Topic) -> Result<DeadLetter, Error> {
     let event = event(row, 4).ok();
     Ok(DeadLetter {
@@ -273,6 +276,7 @@ fn letter(row: &Row<'_>, subscription: &str, topic: &Topic) -> Result<DeadLetter
     })
 }
 
+/// A row as it is tried.
 fn parked(row: &Row<'_>) -> Result<Parked, Error> {
     let (place, key) = (row.get(0)?, text(row, 3)?);
     Ok(Parked { place, key, attempts: count_of(row, 1)?, event: event(row, 2) })
@@ -295,6 +299,7 @@ fn text(row: &Row<'_>, column: usize) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes().unwrap_or_default()).into_owned())
 }
 
+/// The event of a row, or why it is none any more.
 fn event(row: &Row<'_>, column: usize) -> Result<Event, Error> {
     Event::from_json(row.get_ref(column)?.as_blob().unwrap_or_default())
 }

@@ -61,6 +61,7 @@ struct Note<'r> {
     dead: bool,
 }
 
+/// Writes down why the relay steps over a number, in place of what was noted there before.
 fn note(sql: &Connection, sequence: u64, note: Note<'_>, now: Timestamp) -> Result<(), Error> {
     let insert = "INSERT OR REPLACE INTO outbox_stepped VALUES (?1, ?2, ?3, ?4)";
     let Note { reason, dead } = note;
@@ -100,6 +101,7 @@ pub(crate) fn dead(
     Ok(letters)
 }
 
+/// A note that is dead as the letter that is shown.
 fn letter(
     sql: &Connection,
     row: &Row<'_>,

@@ -39,8 +39,11 @@ where
     Box::new(Queued { work: Some(work), answer: None, reply })
 }
 
+/// A piece of work on its way: queued, then run, then answered.
 struct Queued<T, E, F> {
+    /// Until it runs.
     work: Option<F>,
+    /// From then on, until the commit is through.
     answer: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
 }

@@ -62,6 +62,7 @@ pub(super) struct File {
     pub(super) clock: Clock,
 }
 
+/// What can be queued.
 enum Input {
     Work(Box<dyn Work>),
     Close(oneshot::Sender<()>),
@@ -127,6 +128,7 @@ impl File {
         })
     }
 
+    /// Resolves once everything that was queued before is done and answered.
     pub(super) async fn close(&self) {
         let (reply, closed) = oneshot::channel();
         if self.queue.send(Input::Close(reply)).await.is_ok() {
@@ -137,6 +139,7 @@ impl File {
 }
 
 impl Writer {
+    /// Group after group, until nobody can send any more or somebody closed it.
     fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         let mut closing = Vec::new();
         let mut size = 0;
@@ -222,6 +225,7 @@ impl Writer {
         }
     }
 
+    /// Wakes who follows the outbox, if there is more in it than before.
     fn notify_committed(&self) {
         let Some(outbox) = &self.outbox else { return };
         self.committed.send_if_modified(|last| {

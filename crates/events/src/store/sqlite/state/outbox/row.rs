@@ -42,6 +42,7 @@ pub(super) fn event(row: &Row<'_>, origin: Origin<'_>) -> Result<Event, Error> {
     })
 }
 
+/// Every column by the type that it was written as; anything else is damage.
 fn decoded(row: &Row<'_>, origin: Origin<'_>, sequence: u64) -> Result<Event, Error> {
     let subject: String = row.get(2)?;
     Ok(Event {
