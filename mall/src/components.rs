@@ -57,10 +57,11 @@ impl Components {
         let folder = self.folder(name)?;
         let source = name.as_str().to_owned();
         let topic = topic(name);
+        let partitions = self.broker.partitions(&topic)?;
         let options = Options {
             path: folder.join("service.db"),
             schema,
-            publishes: Some(Publishes { source, topic }),
+            publishes: Some(Publishes { source, topic, partitions }),
             clock: self.clock.clone(),
         };
         Ok(Database::open(options)?)

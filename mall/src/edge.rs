@@ -21,7 +21,7 @@ use chassis::http::{
     Body, Inbound, Path, Problem, Request, Response, Trace, json, loopback, whole,
 };
 use chassis::identity::{Principal, Verifier, bearer};
-use events::{Cause, Clock, WritePosition};
+use events::{Cause, Clock, Numbered, WritePosition};
 use http::header::{AUTHORIZATION, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -276,7 +276,7 @@ impl Call {
 }
 
 /// Where a write of `source` to what `key` names got, as its answer carries it.
-pub(crate) fn position(source: Name, key: &impl ToString, sequence: u64) -> String {
+pub(crate) fn position(source: Name, key: &impl ToString, sequence: Numbered) -> String {
     WritePosition::new(source.as_str(), sequence).for_key(key.to_string()).to_string()
 }
 

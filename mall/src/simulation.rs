@@ -12,7 +12,10 @@ use std::time::Duration;
 use chassis::http::Stop;
 use events::broker::Pending;
 use events::store::{Options, Publishes};
-use events::{Broker, Database, Error, Event, Failure, Handler, Offset, Relay, Stored, Topic};
+use events::{
+    Broker, Database, Error, Event, Failure, Handler, Offset, Partitions, Relay, Stored, Topic,
+    TopicPartition,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -61,20 +64,20 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 /// Topics in memory.
 #[derive(Default)]
 struct Memory {
-    topics: Mutex<BTreeMap<Topic, Vec<Event>>>,
+    topics: Mutex<BTreeMap<TopicPartition, Vec<Event>>>,
 }
 
 impl Memory {
-    fn events(&self, topic: &Topic) -> Vec<Event> {
+    fn events(&self, at: &TopicPartition) -> Vec<Event> {
         let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        topics.get(topic).cloned().unwrap_or_default()
+        topics.get(at).cloned().unwrap_or_default()
     }
 }
 
 impl Broker for Memory {
-    fn publish<'a>(&'a self, topic: &'a Topic, batch: Vec<Event>) -> Pending<'a, Offset> {
+    fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        let events = topics.entry(topic.clone()).or_default();
+        let events = topics.entry(at.clone()).or_default();
         events.extend(batch);
         let end = Offset(events.len() as u64);
         Box::pin(async move { Ok(end) })
@@ -82,31 +85,35 @@ impl Broker for Memory {
 
     fn read<'a>(
         &'a self,
-        topic: &'a Topic,
+        at: &'a TopicPartition,
         after: Offset,
         limit: usize,
     ) -> Pending<'a, Vec<Stored>> {
-        let events = self.events(topic).into_iter().zip(1..).skip(after.0 as usize).take(limit);
+        let events = self.events(at).into_iter().zip(1..).skip(after.0 as usize).take(limit);
         let stored =
             events.map(|(event, offset)| Stored { offset: Offset(offset), event }).collect();
         Box::pin(async move { Ok(stored) })
     }
 
-    fn end(&self, topic: &Topic) -> Result<Offset, Error> {
-        Ok(Offset(self.events(topic).len() as u64))
+    fn end(&self, at: &TopicPartition) -> Result<Offset, Error> {
+        Ok(Offset(self.events(at).len() as u64))
     }
 
-    fn watch(&self, topic: &Topic) -> Result<watch::Receiver<Offset>, Error> {
-        Ok(watch::Sender::new(self.end(topic)?).subscribe())
+    fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error> {
+        Ok(watch::Sender::new(self.end(at)?).subscribe())
     }
 
-    fn published<'a>(&'a self, topic: &'a Topic, _source: &'a str) -> Pending<'a, u64> {
-        let end = self.end(topic).map(|end| end.0);
+    fn published<'a>(&'a self, at: &'a TopicPartition, _source: &'a str) -> Pending<'a, u64> {
+        let end = self.end(at).map(|end| end.0);
         Box::pin(async move { end })
     }
 
     fn topics(&self) -> Vec<Topic> {
         SUBSCRIPTIONS.iter().map(|(_, from)| topic(*from)).collect()
+    }
+
+    fn partitions(&self, _topic: &Topic) -> Result<Partitions, Error> {
+        Ok(Partitions::ONE)
     }
 
     fn promise(&self) -> String {
@@ -137,7 +144,11 @@ impl Shop {
             let database = Database::open(Options {
                 path: folder.path().join(name.as_str()),
                 schema,
-                publishes: Some(Publishes { source: name.as_str().to_owned(), topic: topic(name) }),
+                publishes: Some(Publishes {
+                    source: name.as_str().to_owned(),
+                    topic: topic(name),
+                    partitions: Partitions::ONE,
+                }),
                 clock: Arc::new(|| jiff::Timestamp::UNIX_EPOCH),
             });
             let database = database.expect("a database");
@@ -164,8 +175,9 @@ impl Shop {
     async fn relayed(&self) {
         let all = async {
             for (name, database) in &self.databases {
-                let topic = topic(*name);
-                while (self.broker.events(&topic).len() as u64) < *database.committed().borrow() {
+                let at = topic(*name).first();
+                let committed = || database.committed().borrow().of(at.partition);
+                while (self.broker.events(&at).len() as u64) < committed() {
                     tokio::task::yield_now().await;
                     tokio::time::sleep(Duration::from_micros(100)).await;
                 }
@@ -216,7 +228,7 @@ impl Shop {
     /// Delivers the next event; whether there was one.
     async fn deliver_next(&mut self, subscription: usize) -> bool {
         let next = self.received[subscription];
-        let there = next < self.broker.events(&topic(SUBSCRIPTIONS[subscription].1)).len();
+        let there = next < self.broker.events(&topic(SUBSCRIPTIONS[subscription].1).first()).len();
         if there {
             self.deliver(subscription, next).await;
             self.received[subscription] += 1;
@@ -226,7 +238,7 @@ impl Shop {
 
     async fn deliver(&self, subscription: usize, index: usize) {
         let (name, from) = SUBSCRIPTIONS[subscription];
-        let event = self.broker.events(&topic(from))[index].clone();
+        let event = self.broker.events(&topic(from).first())[index].clone();
         let handled = self.of(name).write(move |write| {
             let handled = match (name, from) {
                 (Name::Product, Name::Order) => {

@@ -47,13 +47,13 @@ async fn measure(
     let until = began + Duration::from_secs(seconds);
     let mut tasks = tokio::task::JoinSet::new();
     for publisher in 0..publishers {
-        let (log, topic, count) = (Arc::clone(&log), topic.clone(), Arc::clone(&count));
+        let (log, at, count) = (Arc::clone(&log), topic.first(), Arc::clone(&count));
         tasks.spawn(async move {
             let mut taken = Vec::new();
             let template = event(publisher as u64);
             while now() < until {
                 let sent = now();
-                let published = log.publish(&topic, vec![template.clone()]).await;
+                let published = log.publish(&at, vec![template.clone()]).await;
                 published.expect("an acknowledgement");
                 taken.push(sent.elapsed());
                 count.fetch_add(1, Ordering::Relaxed);

@@ -30,7 +30,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use yeoul_events::store::{Database, Options, Publishes};
 use yeoul_events::{
-    Broker, Cause, Clock, Draft, Error, Log, Offset, Relay, Stored, Topic, WritePosition,
+    Broker, Cause, Clock, Draft, Error, Log, Offset, Partitions, Relay, Stored, Topic,
+    WritePosition,
 };
 
 /// Migrations, each applied once; more are only ever appended.
@@ -142,7 +143,7 @@ async fn note(
 
 /// The first hundred events of the topic, each as CloudEvents 1.0, one a line.
 async fn events(State(service): State<Service>) -> Result<String, Refusal> {
-    let page = service.log.read(&service.topic, Offset::BEGINNING, 100).await?;
+    let page = service.log.read(&service.topic.first(), Offset::BEGINNING, 100).await?;
     let line = |stored: &Stored| String::from_utf8_lossy(&stored.event.to_json()).into_owned();
     Ok(page.iter().map(line).fold(String::new(), |lines, line| lines + &line + "\n"))
 }
@@ -156,7 +157,11 @@ async fn serve(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let topic = Topic::parse("note")?;
     let log = Arc::new(Log::open(folder, std::slice::from_ref(&topic), clock.clone())?);
-    let publishes = Some(Publishes { source: "note".into(), topic: topic.clone() });
+    let publishes = Some(Publishes {
+        source: "note".into(),
+        topic: topic.clone(),
+        partitions: Partitions::ONE,
+    });
     let path = folder.join("note.db");
     let database = Database::open(Options { path, schema: SCHEMA, publishes, clock })?;
 

@@ -3,7 +3,7 @@
 //! Files that were copied one after the other while a process wrote them are each sound and do not fit:
 //! a log that knows events which their service never published gives new orders numbers that everybody
 //! takes for second copies. So this must hold, and does after a kill at any moment, because each of
-//! these was on disk before the next could see it:
+//! these was on disk before the next could see it, in every partition:
 //!
 //! | of each | must hold | or else |
 //! |---|---|---|
@@ -13,8 +13,6 @@
 //! | subscription | what it read and received is not past the log's end, but for the above | the log is older |
 //!
 //! It reads and decides; it mends nothing.
-
-use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::marks::{fits, follows};
@@ -39,7 +37,8 @@ use crate::subscription;
 /// #     let path = folder.path().join(name);
 /// #     Database::open(Options { path, schema: &[], publishes, clock: clock.clone() })
 /// # };
-/// # let publishes = Publishes { source: "order".into(), topic: topic.clone() };
+/// # let partitions = yeoul_events::Partitions::ONE;
+/// # let publishes = Publishes { source: "order".into(), topic: topic.clone(), partitions };
 /// # let (order, product) = (open("order.db", Some(publishes))?, open("product.db", None)?);
 /// let running = tokio::sync::watch::Sender::new(false).subscribe();
 /// let relay = relay::Control::of(order, log.clone(), running).expect("order publishes");
@@ -56,14 +55,15 @@ pub async fn check(
     subscriptions: &[subscription::Control],
     relays: &[relay::Control],
 ) -> Result<(), Error> {
-    let mut publishers = BTreeMap::new();
+    let mut publishers = Vec::new();
     for relay in relays {
-        let publisher = relay.publisher().await?;
-        publishers.insert(publisher.source.clone(), publisher);
+        publishers.extend(relay.publishers().await?);
     }
-    publishers.values().try_for_each(fits)?;
+    publishers.iter().try_for_each(fits)?;
     for subscription in subscriptions {
-        follows(&subscription.subscriber().await?, &publishers)?;
+        for subscriber in subscription.subscribers().await? {
+            follows(&subscriber, &publishers)?;
+        }
     }
     Ok(())
 }

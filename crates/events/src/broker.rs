@@ -19,7 +19,9 @@
 //! use yeoul_events::broker::{PUBLISH_MAX, Pending, READ_MAX};
 //! use yeoul_events::contract::{self, Fixture};
 //! use yeoul_events::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
-//! use yeoul_events::{Broker, Error, Event, Offset, Stored, Topic};
+//! use yeoul_events::{
+//!     Broker, Declared, Error, Event, Offset, Partitions, Stored, Topic, TopicPartition,
+//! };
 //!
 //! struct Stream {
 //!     events: Mutex<Vec<Event>>,
@@ -27,16 +29,20 @@
 //! }
 //!
 //! #[derive(Clone)]
-//! struct Memory(Arc<BTreeMap<Topic, Stream>>);
+//! struct Memory(Arc<BTreeMap<TopicPartition, Stream>>);
 //!
 //! impl Memory {
-//!     fn of(topics: impl IntoIterator<Item = Topic>) -> Memory {
+//!     fn of(topics: impl IntoIterator<Item = Declared>) -> Memory {
 //!         let stream = || Stream { events: Mutex::default(), end: watch::Sender::default() };
-//!         Memory(Arc::new(topics.into_iter().map(|topic| (topic, stream())).collect()))
+//!         let of_topic = |Declared { topic, partitions }: Declared| {
+//!             let all: Vec<_> = partitions.each().map(|it| (topic.at(it), stream())).collect();
+//!             all
+//!         };
+//!         Memory(Arc::new(topics.into_iter().flat_map(of_topic).collect()))
 //!     }
 //!
-//!     fn stream(&self, topic: &Topic) -> Result<&Stream, Error> {
-//!         self.0.get(topic).ok_or(Error::UnknownTopic)
+//!     fn stream(&self, at: &TopicPartition) -> Result<&Stream, Error> {
+//!         self.0.get(at).ok_or(Error::UnknownTopic)
 //!     }
 //! }
 //!
@@ -52,9 +58,13 @@
 //! }
 //!
 //! impl Broker for Memory {
-//!     fn publish<'a>(&'a self, topic: &'a Topic, batch: Vec<Event>) -> Pending<'a, Offset> {
+//!     fn publish<'a>(
+//!         &'a self,
+//!         at: &'a TopicPartition,
+//!         batch: Vec<Event>,
+//!     ) -> Pending<'a, Offset> {
 //!         Box::pin(async move {
-//!             let stream = self.stream(topic)?;
+//!             let stream = self.stream(at)?;
 //!             // Everything that can be refused is refused before anything is stored.
 //!             within("events", batch.len(), PUBLISH_MAX)?;
 //!             for event in &batch {
@@ -77,13 +87,13 @@
 //!
 //!     fn read<'a>(
 //!         &'a self,
-//!         topic: &'a Topic,
+//!         at: &'a TopicPartition,
 //!         after: Offset,
 //!         limit: usize,
 //!     ) -> Pending<'a, Vec<Stored>> {
 //!         Box::pin(async move {
 //!             within("limit", limit, READ_MAX)?;
-//!             let events = self.stream(topic)?.events.lock().expect("nobody panics with it");
+//!             let events = self.stream(at)?.events.lock().expect("nobody panics with it");
 //!             let stored = (1..).zip(events.iter()).map(|(offset, event)| Stored {
 //!                 offset: Offset(offset),
 //!                 event: event.clone(),
@@ -92,23 +102,29 @@
 //!         })
 //!     }
 //!
-//!     fn end(&self, topic: &Topic) -> Result<Offset, Error> {
-//!         Ok(*self.stream(topic)?.end.borrow())
+//!     fn end(&self, at: &TopicPartition) -> Result<Offset, Error> {
+//!         Ok(*self.stream(at)?.end.borrow())
 //!     }
 //!
-//!     fn watch(&self, topic: &Topic) -> Result<watch::Receiver<Offset>, Error> {
-//!         Ok(self.stream(topic)?.end.subscribe())
+//!     fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error> {
+//!         Ok(self.stream(at)?.end.subscribe())
 //!     }
 //!
-//!     fn published<'a>(&'a self, topic: &'a Topic, source: &'a str) -> Pending<'a, u64> {
+//!     fn published<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64> {
 //!         Box::pin(async move {
-//!             let events = self.stream(topic)?.events.lock().expect("nobody panics with it");
+//!             let events = self.stream(at)?.events.lock().expect("nobody panics with it");
 //!             Ok(highest(&events, source))
 //!         })
 //!     }
 //!
 //!     fn topics(&self) -> Vec<Topic> {
-//!         self.0.keys().cloned().collect()
+//!         let firsts = self.0.keys().filter(|at| at.partition.index() == 0);
+//!         firsts.map(|at| at.topic.clone()).collect()
+//!     }
+//!
+//!     fn partitions(&self, topic: &Topic) -> Result<Partitions, Error> {
+//!         let count = self.0.keys().filter(|at| at.topic == *topic).count();
+//!         Partitions::new(count as u16).map_err(|_| Error::UnknownTopic)
 //!     }
 //!
 //!     fn promise(&self) -> String {
@@ -143,6 +159,7 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::event::Event;
+use crate::partition::{Partition, Partitions};
 
 /// Events one [`Broker::read`] returns at most.
 pub const READ_MAX: usize = 1000;
@@ -167,7 +184,26 @@ pub const TOPIC_CHARS_MAX: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Topic(Arc<str>);
 
-/// An event's place in its topic: the first is 1, and there is no gap but what a restore has left out.
+/// One partition of a topic: where order is promised, and what places count in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: Topic,
+    /// Which of its partitions.
+    pub partition: Partition,
+}
+
+/// A topic as it is declared: where there is none yet, one is made of so many partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// Its name.
+    pub topic: Topic,
+    /// How many partitions it has.
+    pub partitions: Partitions,
+}
+
+/// An event's place in its partition of a topic: the first is 1, and there is no gap but what a restore has
+/// left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offset(pub u64);
 
@@ -201,17 +237,19 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send +
 /// let topic = Topic::parse("reading")?;
 /// let broker: Arc<dyn Broker> =
 ///     Arc::new(Log::open(folder.path(), std::slice::from_ref(&topic), clock)?);
-/// let mut end = broker.watch(&topic)?;
+/// // One partition: the whole of the topic.
+/// let at = topic.first();
+/// let mut end = broker.watch(&at)?;
 ///
 /// let reading = Event::from_json(
 ///     br#"{"specversion":"1.0", "id":"1", "source":"sensor-7", "type":"Measured",
 ///     "subject":"sensor-7", "time":"2024-05-01T12:00:00Z", "data":21.5}"#,
 /// )?;
 /// // Resolves once it is durable as the engine's `promise` puts it.
-/// let offset = broker.publish(&topic, vec![reading]).await?;
+/// let offset = broker.publish(&at, vec![reading]).await?;
 ///
 /// end.wait_for(|end| *end >= offset).await.map_err(|_| Error::Closed)?;
-/// let page = broker.read(&topic, Offset::BEGINNING, 100).await?;
+/// let page = broker.read(&at, Offset::BEGINNING, 100).await?;
 /// assert_eq!(page[0].event.decode::<f64>()?, 21.5);
 /// # Ok(())
 /// # }
@@ -227,7 +265,7 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Environment`]: nothing is acknowledged, publish again. [`Error::Limit`],
     /// [`Error::UnknownTopic`]: fix the input.
-    fn publish<'a>(&'a self, topic: &'a Topic, batch: Vec<Event>) -> Pending<'a, Offset>;
+    fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset>;
 
     /// At most `limit` (itself at most [`READ_MAX`]) events after `after`, in order, every checksum
     /// on the way checked.
@@ -237,7 +275,7 @@ pub trait Broker: Send + Sync + 'static {
     /// first); [`Error::Environment`]: read again.
     fn read<'a>(
         &'a self,
-        topic: &'a Topic,
+        at: &'a TopicPartition,
         after: Offset,
         limit: usize,
     ) -> Pending<'a, Vec<Stored>>;
@@ -245,38 +283,44 @@ pub trait Broker: Send + Sync + 'static {
     /// What stands at a place whose checksum does not fit, as far as it still is an event: for the note
     /// of an operator who steps over it, never to be handled. An engine that cannot tell returns
     /// nothing, and the note names only the place.
-    fn unverified(&self, _topic: &Topic, _at: Offset) -> Option<Event> {
+    fn unverified(&self, _in: &TopicPartition, _at: Offset) -> Option<Event> {
         None
     }
 
-    /// The offset of the newest event, [`Offset::BEGINNING`] if there is none.
+    /// The offset of the partition's newest event, [`Offset::BEGINNING`] if there is none.
     ///
     /// # Errors
     /// [`Error::UnknownTopic`].
-    fn end(&self, topic: &Topic) -> Result<Offset, Error>;
+    fn end(&self, at: &TopicPartition) -> Result<Offset, Error>;
 
     /// How many events there are after one place up to another: places may have gaps.
     ///
     /// # Errors
     /// [`Error::UnknownTopic`].
-    fn between(&self, _topic: &Topic, before: Offset, last: Offset) -> Result<u64, Error> {
+    fn between(&self, _in: &TopicPartition, before: Offset, last: Offset) -> Result<u64, Error> {
         Ok(last.0.saturating_sub(before.0))
     }
 
-    /// Follows the topic's end; wakes when more is on disk.
+    /// Follows the partition's end; wakes when more is on disk.
     ///
     /// # Errors
     /// [`Error::UnknownTopic`].
-    fn watch(&self, topic: &Topic) -> Result<watch::Receiver<Offset>, Error>;
+    fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error>;
 
     /// The highest outbox sequence stored of this source, 0 if none: where a relay goes on.
     ///
     /// # Errors
     /// [`Error::UnknownTopic`], [`Error::Environment`].
-    fn published<'a>(&'a self, topic: &'a Topic, source: &'a str) -> Pending<'a, u64>;
+    fn published<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64>;
 
     /// Every topic there is, in order.
     fn topics(&self) -> Vec<Topic>;
+
+    /// How many partitions a topic has: their number does not change while anybody reads or publishes.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`].
+    fn partitions(&self, topic: &Topic) -> Result<Partitions, Error>;
 
     /// What an acknowledgement means here, in one sentence, for start-up and doctor: which disks an
     /// event is on before the answer, and what its loss would take.
@@ -311,6 +355,29 @@ impl Topic {
 impl fmt::Display for Topic {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
+    }
+}
+
+impl Topic {
+    /// One of its partitions.
+    pub fn at(&self, partition: Partition) -> TopicPartition {
+        TopicPartition { topic: self.clone(), partition }
+    }
+
+    /// Its first partition, which is the whole of it unless it was declared with more.
+    pub fn first(&self) -> TopicPartition {
+        self.at(Partition::FIRST)
+    }
+}
+
+/// `order`; `order/3` for a partition after the first.
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.topic.fmt(formatter)?;
+        if self.partition == Partition::FIRST {
+            return Ok(());
+        }
+        write!(formatter, "/{}", self.partition)
     }
 }
 

@@ -10,7 +10,8 @@
 //! * A second copy by outbox sequence is recognised, also after opening again and among others.
 //! * A reader beside publishers sees each event once, in its place, and is woken when there is more.
 //! * Limits are kept at themselves and refused one past, with nothing stored of what was refused.
-//! * A topic that does not exist is [`Error::UnknownTopic`](crate::error::Error::UnknownTopic)
+//! * Partitions of a topic have nothing of each other.
+//! * A topic, or a partition of one, that does not exist is [`Error::UnknownTopic`](crate::error::Error::UnknownTopic)
 //!   everywhere.
 //!
 //! An engine's own test is a dozen lines: make a fixture, run the suite.
@@ -25,7 +26,7 @@
 //!     let folder = Arc::new(tempfile::tempdir().expect("a folder"));
 //!     let open = move || -> Arc<dyn Broker> {
 //!         let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
-//!         Arc::new(Log::open(folder.path(), &topics(), clock).expect("it opens"))
+//!         Arc::new(Log::open_declared(folder.path(), &topics(), clock).expect("it opens"))
 //!     };
 //!     let broker = open();
 //!     Fixture { broker, reopen: Box::new(move || -> Opening { Box::pin(std::future::ready(open())) }) }
@@ -48,8 +49,9 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::broker::READ_MAX;
-use crate::broker::{Broker, Offset, Stored, Topic};
+use crate::broker::{Broker, Declared, Offset, Stored, Topic, TopicPartition};
 use crate::event::{Cause, Event};
+use crate::partition::{Partition, Partitions};
 
 /// A broker that is being opened; a future, because one in a cluster takes its time.
 pub type Opening = Pin<Box<dyn Future<Output = Arc<dyn Broker>> + Send>>;
@@ -62,12 +64,24 @@ pub struct Fixture {
     pub reopen: Box<dyn Fn() -> Opening + Send + Sync>,
 }
 
-/// The two topics every fixture has: `alpha` and `beta`.
-pub fn topics() -> [Topic; 2] {
-    ["alpha", "beta"].map(|name| Topic::parse(name).expect("a topic"))
+/// The two topics every fixture has: `alpha` of one partition and `beta` of three.
+pub fn topics() -> [Declared; 2] {
+    [("alpha", 1), ("beta", 3)].map(|(name, partitions)| Declared {
+        topic: Topic::parse(name).expect("a topic"),
+        partitions: Partitions::new(partitions).expect("a count"),
+    })
 }
 
-/// Runs every case, one after the other, each on a fixture of its own from `make`.
+/// A fixture with the places that a case is about: its own, and one that must notice nothing of it.
+struct Case {
+    broker: Arc<dyn Broker>,
+    reopen: Box<dyn Fn() -> Opening + Send + Sync>,
+    at: TopicPartition,
+    other: TopicPartition,
+}
+
+/// Runs every case, one after the other, each on a fixture of its own from `make`: on the one partition of a
+/// topic beside another topic, and on a later partition beside an earlier one of the same topic.
 ///
 /// # Panics
 /// At the first promise the engine does not keep.
@@ -76,8 +90,24 @@ where
     F: Fn() -> R,
     R: Future<Output = Fixture>,
 {
+    let [alpha, beta] = topics().map(|declared| declared.topic);
+    let [second, third] = [1, 2].map(|index| beta.at(Partition::new(index).expect("in range")));
+    for (at, other) in [(alpha.first(), third.clone()), (third, second)] {
+        let case = || async {
+            let Fixture { broker, reopen } = make().await;
+            Case { broker, reopen, at: at.clone(), other: other.clone() }
+        };
+        every(case).await;
+    }
+}
+
+async fn every<F, R>(make: F)
+where
+    F: Fn() -> R,
+    R: Future<Output = Case>,
+{
     order::a_batch_gets_gapless_offsets_and_reads_back_as_it_was(make().await).await;
-    order::topics_do_not_mix(make().await).await;
+    order::partitions_and_topics_do_not_mix(make().await).await;
     order::an_acknowledged_event_is_there_after_reopening(make().await).await;
     order::a_second_copy_is_recognised_by_its_outbox_sequence(make().await).await;
     order::an_event_without_outbox_sequence_is_stored_each_time(make().await).await;
@@ -118,16 +148,16 @@ fn stamped(source: &str, number: u64) -> Event {
 }
 
 /// Publishes and is acknowledged; anything else breaks the promise under test.
-async fn publish(broker: &dyn Broker, topic: &Topic, batch: Vec<Event>) -> Offset {
-    broker.publish(topic, batch).await.expect("a publish that is acknowledged")
+async fn publish(broker: &dyn Broker, at: &TopicPartition, batch: Vec<Event>) -> Offset {
+    broker.publish(at, batch).await.expect("a publish that is acknowledged")
 }
 
-/// Everything in a topic, checked for gaps.
-async fn everything(broker: &dyn Broker, topic: &Topic) -> Vec<Event> {
+/// Everything in a partition, checked for gaps.
+async fn everything(broker: &dyn Broker, at: &TopicPartition) -> Vec<Event> {
     let mut events = Vec::new();
     loop {
         let after = Offset(events.len() as u64);
-        let page = broker.read(topic, after, READ_MAX).await.expect("a read");
+        let page = broker.read(at, after, READ_MAX).await.expect("a read");
         if page.is_empty() {
             return events;
         }
@@ -139,6 +169,6 @@ async fn everything(broker: &dyn Broker, topic: &Topic) -> Vec<Event> {
 }
 
 /// What is stored, in order, by the number that each event names itself by.
-async fn numbers(broker: &dyn Broker, topic: &Topic) -> Vec<u64> {
-    everything(broker, topic).await.iter().map(|event| event.sequence).collect()
+async fn numbers(broker: &dyn Broker, at: &TopicPartition) -> Vec<u64> {
+    everything(broker, at).await.iter().map(|event| event.sequence).collect()
 }

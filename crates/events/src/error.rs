@@ -74,6 +74,17 @@ pub enum Error {
     /// The broker has no such topic. Fix the name.
     #[error("unknown topic")]
     UnknownTopic,
+    /// A topic has another number of partitions than it is used with. Nothing is numbered; use it as it is,
+    /// or repartition it.
+    #[error("another number of partitions. topic=`{topic}`, has=`{has}`, asked=`{asked}`")]
+    Partitions {
+        /// The topic.
+        topic: String,
+        /// How many it has.
+        has: u16,
+        /// How many were asked for.
+        asked: u16,
+    },
     /// Text that is not what it should be. Fix the input.
     #[error("cannot be decoded. what=`{what}`")]
     Decode {

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::Clock;
 use crate::broker::Topic;
 use crate::event::{Cause, Event};
+use crate::partition::{Numbered, Partition};
 
 /// How long a test waits for what must happen.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -36,6 +37,11 @@ pub(crate) fn clock() -> Clock {
 
 pub(crate) fn topic(name: &str) -> Topic {
     Topic::parse(name).unwrap()
+}
+
+/// A number of the first partition.
+pub(crate) fn first(number: u64) -> Numbered {
+    Numbered { partition: Partition::FIRST, number }
 }
 
 /// An event with `number` as its sequence, outbox sequence and data.

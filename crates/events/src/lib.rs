@@ -41,7 +41,12 @@
 //!     let schema: &[&str] = &["CREATE TABLE greeted (name TEXT NOT NULL)"];
 //!     Database::open(Options { path: folder.join(name), schema, publishes, clock: clock.clone() })
 //! };
-//! let account = open("account.db", Some(Publishes { source: "account".into(), topic: topic.clone() }))?;
+//! let publishes = Publishes {
+//!     source: "account".into(),
+//!     topic: topic.clone(),
+//!     partitions: Partitions::ONE,
+//! };
+//! let account = open("account.db", Some(publishes))?;
 //! let mail = open("mail.db", None)?;
 //!
 //! // State and event, one transaction; the answer comes after the sync.
@@ -106,6 +111,7 @@ pub mod contract;
 pub mod event;
 pub mod local;
 pub mod parking;
+pub mod partition;
 pub mod position;
 pub mod relay;
 pub mod store;
@@ -115,16 +121,18 @@ mod error;
 mod failure;
 #[cfg(test)]
 mod fixture;
+mod lanes;
 mod marks;
 mod stillness;
 mod wait;
 
-pub use broker::{Broker, Offset, Stored, Topic};
+pub use broker::{Broker, Declared, Offset, Stored, Topic, TopicPartition};
 pub use error::{Error, Source};
 pub use event::{Cause, Draft, Event};
 pub use failure::Failure;
 pub use local::Log;
 pub use parking::{DeadLetter, Retry};
+pub use partition::{Numbered, Numbers, Partition, Partitions};
 pub use position::{FeedPosition, TopicPosition, WritePosition};
 pub use relay::Relay;
 pub use store::Database;

@@ -35,11 +35,14 @@ use std::path::Path;
 use tokio::sync::watch;
 
 use crate::Clock;
-use crate::broker::{Broker, Offset, PUBLISH_MAX, Pending, READ_MAX, Stored, Topic};
+use crate::broker::{
+    Broker, Declared, Offset, PUBLISH_MAX, Pending, READ_MAX, Stored, Topic, TopicPartition,
+};
 use crate::error::Error;
 use crate::event::Event;
 use crate::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
-use crate::store::log::{File, Record, Stamp};
+use crate::partition::{Partition, Partitions};
+use crate::store::log::{File, Record, Topics};
 
 /// Bytes the events of one batch may have together, in their JSON form.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -62,7 +65,7 @@ pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
 /// let topics = [Topic::parse("order")?, Topic::parse("product")?];
 /// let log = Log::open(folder, &topics, clock)?;
-/// assert_eq!(log.end(&topics[0])?, Offset::BEGINNING);
+/// assert_eq!(log.end(&topics[0].first())?, Offset::BEGINNING);
 ///
 /// let report = log.check();
 /// assert_eq!((report.events, report.damage.len()), (0, 0));
@@ -88,20 +91,35 @@ pub struct Report {
 
 impl Log {
     /// Opens or creates `log.db` in `folder` with at least `topics`; those the file has already
-    /// stay. Checks the newest events of every topic and logs what is hurt. Blocks for the disk.
+    /// stay, with the partitions they have, and new ones have one. Checks the newest events of every topic
+    /// and logs what is hurt. Blocks for the disk.
     ///
     /// # Errors
     /// [`Error::Environment`]: cure the disk and open again. [`Error::Damaged`]: the file is no log.
     /// [`Error::Limit`]: too many topics.
     #[expect(clippy::needless_pass_by_value, reason = "components are handed over")]
     pub fn open(folder: &Path, topics: &[Topic], clock: Clock) -> Result<Log, Error> {
-        File::open(&folder.join("log.db"), topics, &clock).map(|file| Log { file })
+        Log::open_for(folder, Topics::Named(topics), &clock)
+    }
+
+    /// The same with so many partitions for each topic.
+    ///
+    /// # Errors
+    /// As for [`Log::open`]; and [`Error::Partitions`]: the file has another number for one of them. Events
+    /// of a key would change their partition and overtake each other, so that is an operator's decision.
+    #[expect(clippy::needless_pass_by_value, reason = "components are handed over")]
+    pub fn open_declared(folder: &Path, topics: &[Declared], clock: Clock) -> Result<Log, Error> {
+        Log::open_for(folder, Topics::Declared(topics), &clock)
+    }
+
+    fn open_for(folder: &Path, topics: Topics<'_>, clock: &Clock) -> Result<Log, Error> {
+        File::open(&folder.join("log.db"), topics, clock).map(|file| Log { file })
     }
 
     /// Reads everything and checks every checksum.
     pub fn check(&self) -> Report {
         let mut report = Report::default();
-        for rows in self.file.topics() {
+        for rows in self.file.partitions() {
             let (events, damage) = self.file.check(rows);
             report.events += events;
             report.damage.extend(damage);
@@ -117,47 +135,57 @@ impl Log {
 }
 
 impl Broker for Log {
-    fn publish<'a>(&'a self, topic: &'a Topic, batch: Vec<Event>) -> Pending<'a, Offset> {
+    fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
         Box::pin(async move {
-            let answer = self.file.publish(topic, records(&batch)?)?;
+            let answer = self.file.publish(at, records(&batch)?)?;
             answer.await.unwrap_or(Err(Error::Closed))
         })
     }
 
     fn read<'a>(
         &'a self,
-        topic: &'a Topic,
+        at: &'a TopicPartition,
         after: Offset,
         limit: usize,
     ) -> Pending<'a, Vec<Stored>> {
         Box::pin(async move {
             Error::check("limit", limit, READ_MAX)?;
-            self.file.read(topic, after, limit)
+            self.file.read(at, after, limit)
         })
     }
 
-    fn unverified(&self, topic: &Topic, at: Offset) -> Option<Event> {
-        self.file.unverified(topic, at).ok().flatten()
+    fn unverified(&self, of: &TopicPartition, at: Offset) -> Option<Event> {
+        self.file.unverified(of, at).ok().flatten()
     }
 
-    fn end(&self, topic: &Topic) -> Result<Offset, Error> {
-        self.file.end(topic)
+    fn end(&self, at: &TopicPartition) -> Result<Offset, Error> {
+        self.file.end(at)
     }
 
-    fn between(&self, topic: &Topic, before: Offset, last: Offset) -> Result<u64, Error> {
-        self.file.between(topic, before, last)
+    fn between(&self, at: &TopicPartition, before: Offset, last: Offset) -> Result<u64, Error> {
+        self.file.between(at, before, last)
     }
 
-    fn watch(&self, topic: &Topic) -> Result<watch::Receiver<Offset>, Error> {
-        self.file.watch(topic)
+    fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error> {
+        self.file.watch(at)
     }
 
-    fn published<'a>(&'a self, topic: &'a Topic, source: &'a str) -> Pending<'a, u64> {
-        Box::pin(async move { self.file.published(topic, source) })
+    fn published<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64> {
+        Box::pin(async move { self.file.published(at, source) })
     }
 
     fn topics(&self) -> Vec<Topic> {
-        self.file.topics().iter().map(|rows| rows.topic.clone()).collect()
+        let firsts =
+            self.file.partitions().iter().filter(|rows| rows.at.partition == Partition::FIRST);
+        firsts.map(|rows| rows.at.topic.clone()).collect()
+    }
+
+    fn partitions(&self, topic: &Topic) -> Result<Partitions, Error> {
+        let its = self.file.partitions().iter().filter(|rows| rows.at.topic == *topic);
+        u16::try_from(its.count())
+            .ok()
+            .filter(|count| *count > 0)
+            .map_or(Err(Error::UnknownTopic), Partitions::new)
     }
 
     fn promise(&self) -> String {
@@ -178,8 +206,7 @@ fn records(batch: &[Event]) -> Result<Vec<Record>, Error> {
         Error::check("event", bytes.len(), EVENT_BYTES_MAX)?;
         total += bytes.len();
         Error::check("batch", total, BATCH_BYTES_MAX)?;
-        let source = || event.source.clone();
-        let stamp = event.outbox_sequence.map(|sequence| Stamp { source: source(), sequence });
+        let stamp = event.outbox_sequence.map(|sequence| (event.source.clone(), sequence));
         records.push(Record { bytes, stamp });
     }
     Ok(records)

@@ -5,14 +5,14 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use crate::error::Error;
+use crate::partition::Partition;
 
-/// A publisher, as its own store and the log know it.
+/// A publisher in one partition, as its own store and the log know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Publisher {
     pub(crate) source: String,
+    pub(crate) partition: Partition,
     /// The highest sequence that its store holds.
     pub(crate) newest: u64,
     /// The lowest that its outbox keeps; `None` if it keeps none.
@@ -23,10 +23,11 @@ pub(crate) struct Publisher {
     pub(crate) published: u64,
 }
 
-/// A subscription, as its inbox and the log know it.
+/// A subscription in one partition, as its inbox and the log know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Subscriber {
     pub(crate) name: String,
+    pub(crate) partition: Partition,
     /// The last offset taken, and the log's last.
     pub(crate) position: u64,
     pub(crate) end: u64,
@@ -48,7 +49,8 @@ pub(crate) struct Receipt {
 
 /// The log holds nothing that the store does not, and what it lost the outbox still keeps.
 pub(crate) fn fits(publisher: &Publisher) -> Result<(), Error> {
-    let Publisher { source, newest, relayed, published, .. } = publisher;
+    let Publisher { source, partition, newest, relayed, published, .. } = publisher;
+    let source = &partition.of(source);
     if published > newest {
         let what = "the log holds events that their service's store does not";
         return Err(torn(source, newest + 1, *published, what));
@@ -61,30 +63,29 @@ pub(crate) fn fits(publisher: &Publisher) -> Result<(), Error> {
 }
 
 /// Nothing was received that is neither in the log nor kept by its publisher.
-pub(crate) fn follows(
-    subscriber: &Subscriber,
-    publishers: &BTreeMap<String, Publisher>,
-) -> Result<(), Error> {
-    let Subscriber { name, position, end, unstamped, receipts } = subscriber;
+pub(crate) fn follows(subscriber: &Subscriber, publishers: &[Publisher]) -> Result<(), Error> {
+    let Subscriber { name, partition, position, end, unstamped, receipts } = subscriber;
+    let torn = |from, to, what: &str| torn(&partition.of(name), from, to, what);
     let mut mended = false;
     for Receipt { source, received, published } in receipts {
         if received <= published {
             continue;
         }
         // The log lost what was received. That is well as long as the relay can bring it back.
-        let kept = publishers.get(source).is_some_and(|it| it.keeps(published + 1, *received));
-        if !kept {
+        let is_its = |it: &&Publisher| it.source == *source && it.partition == *partition;
+        let publisher = publishers.iter().find(is_its);
+        if !publisher.is_some_and(|it| it.keeps(published + 1, *received)) {
             let what = format!("`{name}` received events of `{source}` that are nowhere any more");
-            return Err(torn(name, published + 1, *received, &what));
+            return Err(torn(published + 1, *received, &what));
         }
         mended = true;
     }
     if unstamped > end {
-        return Err(torn(name, end + 1, *unstamped, "the log ends before what was received of it"));
+        return Err(torn(end + 1, *unstamped, "the log ends before what was received of it"));
     }
     // Behind events that come back there is nothing to compare with: the offsets are theirs.
     if position > end && !mended {
-        return Err(torn(name, end + 1, *position, "the log ends before what was read of it"));
+        return Err(torn(end + 1, *position, "the log ends before what was read of it"));
     }
     Ok(())
 }

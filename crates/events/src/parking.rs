@@ -25,8 +25,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::broker::{Offset, Topic};
+use crate::broker::Topic;
 use crate::event::Event;
+use crate::partition::Numbered;
 
 /// Events one subscription parks; at the limit it takes no new events, and its status shows why.
 pub const PARKED_MAX: u64 = 10_000;
@@ -92,7 +93,8 @@ pub struct Retry {
 /// ```
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
-    /// Subscription and offset: `product.order.17`; relay and number: `outbox.order.17`.
+    /// Subscription and offset: `product.order.17`, with its partition if it is not the first
+    /// (`product.order.3-17`); relay and number: `outbox.order.17`.
     pub id: String,
     /// Whose handler failed, or which relay passed it: whose `Control` redrives it.
     pub subscription: String,
@@ -147,16 +149,14 @@ impl Retry {
     }
 }
 
-/// The id of what a subscription parked from an offset.
-pub(crate) fn id(subscription: &str, offset: Offset) -> String {
-    format!("{subscription}.{offset}")
+/// The id of what a subscription parked from there.
+pub(crate) fn id(subscription: &str, at: Numbered) -> String {
+    format!("{subscription}.{at}")
 }
 
-/// The offset in an id of this subscription.
-pub(crate) fn offset_of(id: &str, subscription: &str) -> Option<Offset> {
-    let digits = id.strip_prefix(subscription)?.strip_prefix('.')?;
-    let offset = Offset(digits.parse().ok()?);
-    (offset.to_string() == digits).then_some(offset)
+/// Partition and offset in an id of this subscription.
+pub(crate) fn number_in(id: &str, subscription: &str) -> Option<Numbered> {
+    id.strip_prefix(subscription)?.strip_prefix('.')?.parse().ok()
 }
 
 /// How to step over what is hurt, for a status or a reason.
@@ -172,6 +172,7 @@ pub(crate) fn shortened(reason: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::partition::Partition;
 
     #[test]
     fn the_last_attempt_is_followed_by_an_operator_and_none_before_it() {
@@ -187,17 +188,23 @@ mod tests {
 
     #[test]
     fn an_id_reads_back_only_for_its_own_subscription() {
-        assert_eq!(id("product.order", Offset(17)), "product.order.17");
-        for (id, offset) in [
-            ("product.order.17", Some(Offset(17))),
-            ("product.order.017", None),
-            ("product.order.", None),
-            ("product.order", None),
-            ("product.order.x", None),
-            ("delivery.order.17", None),
-            ("product.orders.17", None),
+        let third = Partition::new(3).expect("a partition");
+        for (number, text) in [
+            (Numbered { partition: Partition::FIRST, number: 17 }, "product.order.17"),
+            (Numbered { partition: third, number: 17 }, "product.order.3-17"),
         ] {
-            assert_eq!(offset_of(id, "product.order"), offset, "{id}");
+            assert_eq!(id("product.order", number), text);
+            assert_eq!(number_in(text, "product.order"), Some(number));
+        }
+        for id in [
+            "product.order.017",
+            "product.order.",
+            "product.order",
+            "product.order.x",
+            "delivery.order.17",
+            "product.orders.17",
+        ] {
+            assert_eq!(number_in(id, "product.order"), None, "{id}");
         }
     }
 

@@ -1,8 +1,9 @@
 //! The three kinds of position a client may hold, as tokens that cannot be taken for one another.
 //!
-//! A token is a letter for its kind, the number and the names it counts in, all of it URL-safe. It
-//! is opaque to clients; only its own text is accepted back (no leading zeros, no other spelling),
-//! so that two tokens are the same position exactly when they are the same text.
+//! A token is a letter for its kind, the numbers and the names they count in, all of it URL-safe:
+//! `w17.order` for the first partition's number 17, `w17_3-20.order` with the fourth's number 20 beside it.
+//! It is opaque to clients; only its own text is accepted back (no leading zeros, no other spelling), so
+//! that two tokens are the same position exactly when they are the same text.
 //!
 //! | kind | counts | whoever has it may ask |
 //! |---|---|---|
@@ -28,28 +29,30 @@ use std::fmt;
 use std::iter;
 use std::str::FromStr;
 
-use crate::broker::{Offset, Topic};
+use crate::broker::Topic;
 use crate::error::Error;
+use crate::partition::Numbers;
 
-/// Characters a token has at most, all of them of one byte; longer ones are refused unread.
-pub const TOKEN_CHARS_MAX: usize = 1024;
+/// Characters a token has at most, all of them of one byte; longer ones are refused unread. Room for a number
+/// of sixteen digits in each of [`PARTITIONS_MAX`](crate::partition::PARTITIONS_MAX) partitions, and names.
+pub const TOKEN_CHARS_MAX: usize = 4096;
 
-/// Up to which outbox sequence a write got: what `Yeoul-Position` carries.
+/// Up to which outbox sequences a write got: what `Yeoul-Position` carries.
 ///
 /// Known when the write is acknowledged, before anything was relayed. A reader that is given it
 /// answers with something at least as new, or not at all. Positions of one publisher are ordered by
-/// their sequence; those of two say nothing about each other, so a client that wrote to both keeps
+/// their sequences; those of two say nothing about each other, so a client that wrote to both keeps
 /// both.
 ///
 /// ```
 /// # use std::sync::Arc;
 /// # use yeoul_events::store::{Database, Options, Publishes};
-/// # use yeoul_events::{Cause, Clock, Draft, Error, Topic, WritePosition};
+/// # use yeoul_events::{Cause, Clock, Draft, Error, Partitions, Topic, WritePosition};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Error> {
 /// # let folder = tempfile::tempdir().expect("a folder");
 /// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
-/// # let publishes = Some(Publishes { source: "order".into(), topic: Topic::parse("order")? });
+/// # let publishes = Some(Publishes { source: "order".into(), topic: Topic::parse("order")?, partitions: Partitions::ONE });
 /// # let path = folder.path().join("order.db");
 /// # let order = Database::open(Options { path, schema: &[], publishes, clock })?;
 /// let placed = Draft::new("OrderPlaced", 9, 1, &(), &Cause::default());
@@ -64,44 +67,29 @@ pub const TOKEN_CHARS_MAX: usize = 1024;
 pub struct WritePosition {
     /// The publisher.
     pub source: String,
-    /// The outbox sequence of its newest event.
-    pub sequence: u64,
+    /// The outbox sequence of its newest event, in each partition that it wrote to.
+    pub sequences: Numbers,
     /// The partition key of its events: what is parked under other keys is not waited for. Without
     /// one it is everything of the source.
     pub key: Option<String>,
 }
 
-impl WritePosition {
-    /// Everything that `source` published up to `sequence`.
-    pub fn new(source: impl Into<String>, sequence: u64) -> WritePosition {
-        WritePosition { source: source.into(), sequence, key: None }
-    }
-
-    /// Only what was published under this key; as before where the token would grow past
-    /// [`TOKEN_CHARS_MAX`].
-    #[must_use]
-    pub fn for_key(self, key: impl Into<String>) -> WritePosition {
-        let narrowed = WritePosition { key: Some(key.into()), ..self };
-        let fits = narrowed.to_string().len() <= TOKEN_CHARS_MAX;
-        WritePosition { key: narrowed.key.filter(|key| fits && !key.is_empty()), ..narrowed }
-    }
-}
-
 /// A place in a topic: what reading events over HTTP goes on from. Exclusive: reading goes on with the
-/// event after it, and [`Offset::BEGINNING`] reads all.
+/// events after it, and without an offset reads all.
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use yeoul_events::{Broker, Clock, Error, Event, Log, Offset, Topic, TopicPosition};
+/// # use yeoul_events::{Broker, Clock, Error, Event, Log, Numbers, Offset, Partition, Topic, TopicPosition};
 /// /// One page for a client, and the token by which it asks for the next one.
 /// async fn page(log: &Log, topic: &Topic, from: Option<&str>) -> Result<(usize, String), Error> {
 ///     let after = match from {
-///         Some(token) => token.parse::<TopicPosition>()?,
-///         None => TopicPosition { topic: topic.clone(), offset: Offset::BEGINNING },
+///         Some(token) => token.parse::<TopicPosition>()?.offsets.of(Partition::FIRST),
+///         None => 0,
 ///     };
-///     let events = log.read(topic, after.offset, 2).await?;
-///     let offset = events.last().map_or(after.offset, |stored| stored.offset);
-///     Ok((events.len(), TopicPosition { topic: topic.clone(), offset }.to_string()))
+///     let events = log.read(&topic.first(), Offset(after), 2).await?;
+///     let last = events.last().map_or(after, |stored| stored.offset.0);
+///     let next = TopicPosition { topic: topic.clone(), offsets: Numbers::from(last) };
+///     Ok((events.len(), next.to_string()))
 /// }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Error> {
@@ -112,7 +100,7 @@ impl WritePosition {
 /// # let event = Event::from_json(
 /// #     br#"{"specversion":"1.0","id":"1","source":"a","type":"A","time":"2024-05-01T12:00:00Z"}"#,
 /// # )?;
-/// # log.publish(&topic, vec![event; 3]).await?;
+/// # log.publish(&topic.first(), vec![event; 3]).await?;
 /// assert_eq!(page(&log, &topic, None).await?, (2, "t2.order".to_owned()));
 /// assert_eq!(page(&log, &topic, Some("t2.order")).await?, (1, "t3.order".to_owned()));
 /// // At the end the same token comes back: ask again with it later.
@@ -124,8 +112,8 @@ impl WritePosition {
 pub struct TopicPosition {
     /// The topic.
     pub topic: Topic,
-    /// The place.
-    pub offset: Offset,
+    /// The offset in each partition that was read from; the others are at their beginning.
+    pub offsets: Numbers,
 }
 
 /// A place in a feed of changes: a page's position and the id of a live update. Exclusive, as a
@@ -138,24 +126,39 @@ pub struct FeedPosition {
     pub sequence: u64,
 }
 
+impl WritePosition {
+    /// Everything that `source` published up to `sequences`.
+    pub fn new(source: impl Into<String>, sequences: impl Into<Numbers>) -> WritePosition {
+        WritePosition { source: source.into(), sequences: sequences.into(), key: None }
+    }
+
+    /// Only what was published under this key; as before where the token would grow past
+    /// [`TOKEN_CHARS_MAX`].
+    #[must_use]
+    pub fn for_key(self, key: impl Into<String>) -> WritePosition {
+        let narrowed = WritePosition { key: Some(key.into()), ..self };
+        let fits = narrowed.to_string().len() <= TOKEN_CHARS_MAX;
+        WritePosition { key: narrowed.key.filter(|key| fits && !key.is_empty()), ..narrowed }
+    }
+}
+
 impl fmt::Display for WritePosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, second) = (&*self.source, self.key.as_deref());
-        Token { kind: 'w', number: self.sequence, name, second }.fmt(formatter)
+        Token { kind: 'w', numbers: &self.sequences, name, second }.fmt(formatter)
     }
 }
 
 impl fmt::Display for TopicPosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (number, name) = (self.offset.0, self.topic.as_str());
-        Token { kind: 't', number, name, second: None }.fmt(formatter)
+        let name = self.topic.as_str();
+        Token { kind: 't', numbers: &self.offsets, name, second: None }.fmt(formatter)
     }
 }
 
 impl fmt::Display for FeedPosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (number, name) = (self.sequence, &*self.feed);
-        Token { kind: 'f', number, name, second: None }.fmt(formatter)
+        Token { kind: 'f', numbers: self.sequence, name: &self.feed, second: None }.fmt(formatter)
     }
 }
 
@@ -163,8 +166,8 @@ impl FromStr for WritePosition {
     type Err = Error;
 
     fn from_str(token: &str) -> Result<WritePosition, Error> {
-        let ReadToken { number, name, second } = read_token(token, 'w')?;
-        Ok(WritePosition { source: name, sequence: number, key: second })
+        let Read { numbers, name, second } = Read::token(token, 'w')?;
+        Ok(WritePosition { source: name, sequences: numbers, key: second })
     }
 }
 
@@ -172,9 +175,9 @@ impl FromStr for TopicPosition {
     type Err = Error;
 
     fn from_str(token: &str) -> Result<TopicPosition, Error> {
-        let ReadToken { number, name, .. } = read_one_name(token, 't')?;
+        let Read { numbers, name, .. } = Read::token(token, 't')?.of_one_name()?;
         let topic = Topic::parse(&name).map_err(|_| refused("the name is no topic"))?;
-        Ok(TopicPosition { topic, offset: Offset(number) })
+        Ok(TopicPosition { topic, offsets: numbers })
     }
 }
 
@@ -182,27 +185,58 @@ impl FromStr for FeedPosition {
     type Err = Error;
 
     fn from_str(token: &str) -> Result<FeedPosition, Error> {
-        let ReadToken { number, name, .. } = read_one_name(token, 'f')?;
-        Ok(FeedPosition { feed: name, sequence: number })
+        let Read { numbers, name, .. } = Read::token(token, 'f')?.of_one_name()?;
+        Ok(FeedPosition { feed: name, sequence: numbers })
     }
 }
 
 /// A token taken apart; its `Display` is the one spelling there is.
-struct Token<'a> {
+struct Token<'a, N> {
     kind: char,
-    number: u64,
+    numbers: N,
     name: &'a str,
     second: Option<&'a str>,
 }
 
-impl fmt::Display for Token<'_> {
+impl<N: fmt::Display> fmt::Display for Token<'_, N> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}{}", self.kind, self.number)?;
+        write!(formatter, "{}{}", self.kind, self.numbers)?;
         for name in iter::once(self.name).chain(self.second) {
             formatter.write_str(".")?;
             name.bytes().try_for_each(|byte| escape(formatter, byte))?;
         }
         Ok(())
+    }
+}
+
+/// What a token was found to have, in the order of its text.
+struct Read<N> {
+    numbers: N,
+    name: String,
+    second: Option<String>,
+}
+
+impl<N: fmt::Display + FromStr> Read<N> {
+    /// Takes a token apart. What it found is put together again and compared: the one sure way to accept
+    /// nothing but the spelling that was given out.
+    fn token(token: &str, kind: char) -> Result<Read<N>, Error> {
+        if token.len() > TOKEN_CHARS_MAX {
+            return Err(refused("too long"));
+        }
+        let rest = token.strip_prefix(kind).ok_or_else(|| refused("another kind"))?;
+        let (numbers, names) = rest.split_once('.').ok_or_else(|| refused("no name"))?;
+        let numbers: N = numbers.parse().map_err(|_| refused("no whole number"))?;
+        let (name, second) = names.split_once('.').map_or((names, None), |(a, b)| (a, Some(b)));
+        let (name, second) = (read_name(name)?, second.map(read_name).transpose()?);
+        let again = Token { kind, numbers: &numbers, name: &name, second: second.as_deref() };
+        if again.to_string() != token {
+            return Err(refused("not the spelling it was given out in"));
+        }
+        Ok(Read { numbers, name, second })
+    }
+
+    fn of_one_name(self) -> Result<Read<N>, Error> {
+        if self.second.is_some() { Err(refused("more than one name")) } else { Ok(self) }
     }
 }
 
@@ -213,36 +247,6 @@ fn escape(formatter: &mut fmt::Formatter<'_>, byte: u8) -> fmt::Result {
     } else {
         write!(formatter, "~{byte:02x}")
     }
-}
-
-/// What a token was found to have, in the order of its text.
-struct ReadToken {
-    number: u64,
-    name: String,
-    second: Option<String>,
-}
-
-/// A token of a kind that has one name.
-fn read_one_name(token: &str, kind: char) -> Result<ReadToken, Error> {
-    let read = read_token(token, kind)?;
-    if read.second.is_some() { Err(refused("more than one name")) } else { Ok(read) }
-}
-
-/// Takes a token apart. What it found is put together again and compared: the one sure way to accept
-/// nothing but the spelling that was given out.
-fn read_token(token: &str, kind: char) -> Result<ReadToken, Error> {
-    if token.len() > TOKEN_CHARS_MAX {
-        return Err(refused("too long"));
-    }
-    let rest = token.strip_prefix(kind).ok_or_else(|| refused("another kind"))?;
-    let (digits, names) = rest.split_once('.').ok_or_else(|| refused("no name"))?;
-    let number = digits.parse().map_err(|_| refused("no whole number"))?;
-    let (name, second) = names.split_once('.').map_or((names, None), |(a, b)| (a, Some(b)));
-    let (name, second) = (read_name(name)?, second.map(read_name).transpose()?);
-    if (Token { kind, number, name: &name, second: second.as_deref() }).to_string() != token {
-        return Err(refused("not the spelling it was given out in"));
-    }
-    Ok(ReadToken { number, name, second })
 }
 
 /// A name as it was before it was escaped; an empty one is none.
@@ -280,11 +284,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::partition::{Numbered, PARTITIONS_MAX, Partition};
 
     #[test]
     fn the_three_kinds_are_never_interchangeable() {
         let write = WritePosition::new("order", 7).to_string();
-        let topic = TopicPosition { topic: "order".parse().expect("a topic"), offset: Offset(7) }
+        let topic = TopicPosition { topic: "order".parse().expect("a topic"), offsets: 7.into() }
             .to_string();
         let feed = FeedPosition { feed: "order".into(), sequence: 7 }.to_string();
         for (token, kinds) in [
@@ -329,6 +334,15 @@ mod tests {
             "w7.order.1.2",
             "w7.order.a~2",
             "t7.order.1",
+            "w0-7.order",
+            "w7_0-8.order",
+            "w3-7_2-8.order",
+            "w3-7_3-8.order",
+            "w7_3-0.order",
+            "w0_3-7.order",
+            "w7_.order",
+            "w_7.order",
+            "w7_128-1.order",
         ];
         for token in wrong {
             assert!(token.parse::<WritePosition>().is_err(), "{token:?}");
@@ -351,10 +365,12 @@ mod tests {
         #[test]
         fn a_token_reads_back_as_itself_and_is_url_safe(
             source in ".{1,40}",
-            sequence: u64,
+            sequences in proptest::collection::vec((0..PARTITIONS_MAX, 0..u64::MAX), 0..200),
             key in proptest::option::of(".{1,40}"),
         ) {
-            let position = WritePosition { source, sequence, key };
+            let numbered = |(at, number)| Numbered { partition: Partition::new(at).unwrap(), number };
+            let sequences: Numbers = sequences.into_iter().map(numbered).collect();
+            let position = WritePosition { source, sequences, key };
             let token = position.to_string();
             prop_assert!(token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b)));
             prop_assert_eq!(token.parse::<WritePosition>().expect("its own text"), position);

@@ -1,6 +1,7 @@
 //! From a service's outbox to the broker: in sequence, woken by the commit, nothing left out.
 //!
-//! A run begins at the start and after every trouble:
+//! Each partition of the outbox is relayed by itself, to the partition of the topic that has its number. A
+//! run begins at the start and after every trouble:
 //!
 //! 1. *Reconcile.* It keeps no position of its own that could be wrong: it asks the broker how far
 //!    this source is stored and goes on there. That makes a crash between publish and note harmless,
@@ -51,9 +52,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, TopicPartition};
 use crate::error::Error;
+use crate::lanes::run_each;
 use crate::parking::how_to_skip;
+use crate::partition::{Numbered, Numbers, Partition, Partitions};
 use crate::store::{Database, Publishes, stepped};
 use crate::wait::{Backoff, resumed};
 
@@ -72,7 +75,7 @@ const SAVED_AFTER: Duration = Duration::from_secs(1);
 /// ```
 /// # use std::sync::Arc;
 /// # use yeoul_events::store::{Database, Options, Publishes};
-/// # use yeoul_events::{Broker, Cause, Clock, Draft, Error, Log, Offset, Relay, Topic};
+/// # use yeoul_events::{Broker, Cause, Clock, Draft, Error, Log, Offset, Partition, Partitions, Relay, Topic};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Error> {
 /// # let folder = tempfile::tempdir().expect("a folder");
@@ -80,20 +83,24 @@ const SAVED_AFTER: Duration = Duration::from_secs(1);
 /// # let topic = Topic::parse("order")?;
 /// # let log: Arc<dyn Broker> =
 /// #     Arc::new(Log::open(folder.path(), std::slice::from_ref(&topic), clock.clone())?);
-/// let publishes = Some(Publishes { source: "order".into(), topic: topic.clone() });
+/// let publishes = Some(Publishes {
+///     source: "order".into(),
+///     topic: topic.clone(),
+///     partitions: Partitions::ONE,
+/// });
 /// let path = folder.path().join("order.db");
 /// let order = Database::open(Options { path, schema: &[], publishes, clock })?;
 ///
 /// let relay = Relay::new(order.clone(), log.clone());
-/// let mut status = relay.status();
+/// let mut status = relay.status(Partition::FIRST);
 /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
 /// let running = tokio::spawn(relay.run(async { _ = stopped.await }));
 ///
 /// let placed = Draft::new("OrderPlaced", 7, 1, &(), &Cause::default());
-/// let sequence = order.write::<_, Error>(|write| write.publish(placed)).await?;
+/// let at = order.write::<_, Error>(|write| write.publish(placed)).await?;
 /// // Woken by the commit; no timer is involved.
-/// status.wait_for(|status| status.relayed >= sequence).await.expect("it runs");
-/// assert_eq!(log.end(&topic)?, Offset(1));
+/// status.wait_for(|status| status.relayed >= at.number).await.expect("it runs");
+/// assert_eq!(log.end(&topic.first())?, Offset(1));
 ///
 /// drop(stop);
 /// running.await.expect("a relay does not panic");
@@ -104,7 +111,15 @@ pub struct Relay {
     database: Database,
     broker: Arc<dyn Broker>,
     paused: watch::Receiver<bool>,
-    status: watch::Sender<Status>,
+}
+
+/// Carries one partition of it.
+struct Lane {
+    database: Database,
+    broker: Arc<dyn Broker>,
+    paused: watch::Receiver<bool>,
+    publishes: Publishes,
+    at: TopicPartition,
 }
 
 impl Relay {
@@ -112,9 +127,11 @@ impl Relay {
     pub fn new(database: Database, broker: Arc<dyn Broker>) -> Relay {
         let never = watch::Sender::new(false).subscribe();
         // One relay per outbox: its status is the database's, for whoever has a handle on that.
-        let status = database.relay_status().clone();
-        status.send_replace(Status::default());
-        Relay { database, broker, paused: never, status }
+        let partitions = database.publishes().map(|publishes| publishes.partitions);
+        for partition in partitions.into_iter().flat_map(Partitions::each) {
+            database.relay_status(partition).send_replace(Status::default());
+        }
+        Relay { database, broker, paused: never }
     }
 
     /// Rests while `paused` has `true`; what is committed meanwhile waits in the outbox, up to
@@ -125,9 +142,13 @@ impl Relay {
         self
     }
 
-    /// Follows how it is doing: what it recorded last, and every change from here on.
-    pub fn status(&self) -> watch::Receiver<Status> {
-        self.status.subscribe()
+    /// Follows how it is doing in one of its topic's partitions: what it recorded last, and every change
+    /// from here on.
+    ///
+    /// # Panics
+    /// If the database publishes nothing, or its topic has no such partition: a mistake of the program.
+    pub fn status(&self, partition: Partition) -> watch::Receiver<Status> {
+        self.database.relay_status(partition).subscribe()
     }
 
     /// Relays until `stop` resolves; a publish under way is finished first. Trouble does not end it:
@@ -136,30 +157,44 @@ impl Relay {
     ///
     /// Dropping the future is like a crash: what was published stays so, and the next run asks the
     /// broker how far it is.
-    pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let Some(publishes) = self.database.publishes().cloned() else { return };
+        let lane = |partition| Lane {
+            database: self.database.clone(),
+            broker: Arc::clone(&self.broker),
+            paused: self.paused.clone(),
+            publishes: publishes.clone(),
+            at: publishes.topic.at(partition),
+        };
+        let lanes = publishes.partitions.each().map(lane);
+        run_each(lanes, Lane::run, stop).await;
+        // Only a hint is lost with this: the broker is asked at the next start anyway.
+        let _ = self.database.save_relayed().await;
+    }
+}
+
+impl Lane {
+    async fn run(mut self, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
         let mut backoff = Backoff::new();
         loop {
-            let trouble = match self.relay(&publishes, stop.as_mut(), &mut backoff).await {
-                Ok(()) => break,
+            let trouble = match self.relay(stop.as_mut(), &mut backoff).await {
+                Ok(()) => return,
                 Err(error) => error,
             };
-            tracing::warn!(source = publishes.source, error = %trouble, "the relay waits");
-            self.record_trouble(&publishes, &trouble);
+            let (source, at) = (&self.publishes.source, &self.at);
+            tracing::warn!(source, %at, error = %trouble, "the relay waits");
+            self.record_trouble(&trouble);
             tokio::select! {
-                () = stop.as_mut() => break,
+                () = stop.as_mut() => return,
                 () = tokio::time::sleep(backoff.next()) => {}
             }
         }
-        // Only a hint is lost with this: the broker is asked at the next start anyway.
-        let _ = self.database.save_relayed().await;
     }
 
     /// One run: relays until it is stopped or meets trouble.
     async fn relay(
         &mut self,
-        publishes: &Publishes,
         mut stop: std::pin::Pin<&mut (impl Future<Output = ()> + Send)>,
         backoff: &mut Backoff,
     ) -> Result<(), Error> {
@@ -175,11 +210,11 @@ impl Relay {
             }
             let after = match last {
                 Some(after) => after,
-                None => self.reconcile(publishes).await?,
+                None => self.reconcile().await?,
             };
             // Before the read: what is committed from here on wakes the rest below.
-            committed.mark_unchanged();
-            let relayed = self.step(publishes, after).await?;
+            let seen = committed.borrow().of(self.at.partition);
+            let relayed = self.step(seen, after).await?;
             backoff.reset();
             self.record(relayed);
             last = Some(relayed);
@@ -187,34 +222,33 @@ impl Relay {
             if relayed == after {
                 tokio::select! {
                     () = stop.as_mut() => return Ok(()),
-                    more = self.rest(&mut committed) => more?,
+                    more = self.rest(&mut committed, seen) => more?,
                 }
             }
         }
     }
 
-    /// Publishes one batch after `after`; the sequence up to which all is dealt with.
-    async fn step(&self, publishes: &Publishes, after: u64) -> Result<u64, Error> {
-        // Read first: what is committed from here on will be looked at again.
-        let committed = *self.database.committed().borrow();
+    /// Publishes one batch after `after`; the sequence up to which all is dealt with. `committed` was noted
+    /// before: what came since will be looked at again.
+    async fn step(&self, committed: u64, after: u64) -> Result<u64, Error> {
         let mut limit = RELAY_BATCH_MAX;
         loop {
-            let events = self.database.waiting_whole(after, limit)?;
+            let events = self.database.waiting_whole(self.number(after), limit)?;
             // Nothing waits: all that was committed before the read is dealt with.
             let Some(last) = events.last().and_then(|event| event.outbox_sequence) else {
-                self.status.send_if_modified(|it| {
+                self.status().send_if_modified(|it| {
                     std::mem::replace(&mut it.settled, committed) != committed
                 });
                 return Ok(after);
             };
             let count = events.len();
-            match self.broker.publish(&publishes.topic, events).await {
+            match self.broker.publish(&self.at, events).await {
                 Ok(_) => return Ok(last),
                 // Half as many, from the same place: the one that is refused comes to stand alone.
                 Err(refused) if refused.is_of_the_event() && count > 1 => limit = count / 2,
                 // It stands alone and is refused for what it is, today and for ever.
                 Err(refused) if refused.is_of_the_event() => {
-                    self.bury(publishes, last, &refused).await?;
+                    self.bury(last, &refused).await?;
                     return Ok(last);
                 }
                 // The broker's trouble and not the event's: the run ends, and asks the broker anew.
@@ -224,27 +258,27 @@ impl Relay {
     }
 
     /// Makes an event that no broker takes a dead letter of the outbox.
-    async fn bury(&self, publishes: &Publishes, sequence: u64, why: &Error) -> Result<(), Error> {
-        let (source, reason) = (&publishes.source, why.to_string());
-        tracing::error!(source, sequence, reason, "an event that no broker takes is a dead letter");
-        let work = self.database.write::<_, Error>(move |write| {
-            stepped::bury(write.sql(), sequence, &reason, write.now())
-        });
+    async fn bury(&self, sequence: u64, why: &Error) -> Result<(), Error> {
+        let (source, at, reason) = (&self.publishes.source, self.number(sequence), why.to_string());
+        tracing::error!(source, %at, reason, "an event that no broker takes is a dead letter");
+        let work = self
+            .database
+            .write::<_, Error>(move |write| stepped::bury(write.sql(), at, &reason, write.now()));
         work.await
     }
 
     /// Asks the broker how far it is, and reports what does not fit.
-    async fn reconcile(&self, publishes: &Publishes) -> Result<u64, Error> {
-        let published = self.broker.published(&publishes.topic, &publishes.source).await?;
-        let found = self.database.reconcile(published).await?;
-        let source = &publishes.source;
+    async fn reconcile(&self) -> Result<u64, Error> {
+        let published = self.broker.published(&self.at, &self.publishes.source).await?;
+        let found = self.database.reconcile(self.number(published)).await?;
+        let source = &self.at.partition.of(&self.publishes.source);
         // The service's file is older than the log: numbering went on above what the log has.
         if let Some(lost) = found.outbox_lost {
             self.record_lost(source, &lost, "the outbox ends before what the log holds of it");
         }
         // The log is older than the outbox: what is kept is published again, from `published` on.
         if let Some(lost) = found.log_lost {
-            let (topic, from, to) = (&publishes.topic, lost.start(), lost.end());
+            let (topic, from, to) = (&self.at, lost.start(), lost.end());
             tracing::error!(%topic, source, from, to, "the log lost events; mending from the outbox");
         }
         let Some(gone) = found.unmendable else { return Ok(published) };
@@ -258,20 +292,20 @@ impl Relay {
         let (topic, what) = (source.to_owned(), what.to_owned());
         let lost = Error::Damaged { topic, from: *lost.start(), to: *lost.end(), what }.to_string();
         tracing::error!(lost, "events are lost");
-        self.status.send_modify(|status| status.lost = Some(lost));
+        self.status().send_modify(|status| status.lost = Some(lost));
     }
 
     /// Why it does not go on, and since when.
-    fn record_trouble(&self, publishes: &Publishes, trouble: &Error) {
+    fn record_trouble(&self, trouble: &Error) {
         let stuck = match trouble {
             // Nothing but an operator ends this one, so it names the command.
             Error::Damaged { .. } => {
-                format!("{trouble}; {}", how_to_skip(&control::name(publishes)))
+                format!("{trouble}; {}", how_to_skip(&control::name(&self.publishes)))
             }
             _ => trouble.to_string(),
         };
         let now = self.database.now();
-        self.status.send_modify(|status| {
+        self.status().send_modify(|status| {
             status.stuck = Some(stuck);
             // The first trouble since all was well, however it changed its words meanwhile.
             status.since.get_or_insert(now);
@@ -280,21 +314,31 @@ impl Relay {
 
     /// How far it is, and that all is well. Followers wake only if that is news.
     fn record(&self, relayed: u64) {
-        self.database.relayed(relayed);
-        self.status.send_if_modified(|status| {
+        self.database.relayed(self.number(relayed));
+        self.status().send_if_modified(|status| {
             let changed = status.relayed != relayed || status.stuck.is_some();
             (status.relayed, status.stuck, status.since) = (relayed, None, None);
             changed
         });
     }
 
-    /// Waits for a commit; saves how far it got if none comes for a while.
-    async fn rest(&self, committed: &mut watch::Receiver<u64>) -> Result<(), Error> {
+    /// Waits for a commit in its partition after `seen`; saves how far it got if none comes for a while.
+    async fn rest(&self, committed: &mut watch::Receiver<Numbers>, seen: u64) -> Result<(), Error> {
+        let partition = self.at.partition;
+        let more = |committed: &Numbers| committed.of(partition) != seen;
         tokio::select! {
-            more = committed.changed() => return more.map_err(|_| Error::Closed),
+            more = committed.wait_for(more) => return more.map(drop).map_err(|_| Error::Closed),
             () = tokio::time::sleep(SAVED_AFTER) => {}
         }
         self.database.save_relayed().await?;
-        committed.changed().await.map_err(|_| Error::Closed)
+        committed.wait_for(more).await.map(drop).map_err(|_| Error::Closed)
+    }
+
+    fn number(&self, number: u64) -> Numbered {
+        Numbered { partition: self.at.partition, number }
+    }
+
+    fn status(&self) -> &watch::Sender<Status> {
+        self.database.relay_status(self.at.partition)
     }
 }

@@ -68,8 +68,8 @@ pub use sqlite::cut;
 pub use sqlite::keep_private;
 pub use sqlite::state::skipped;
 pub use sqlite::state::{
-    DATA_BYTES_MAX, Database, GROUP_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX, Options, PARTS_DEEP_MAX,
-    Part, Publishes, WAITING_BYTES_MAX, WRITE_QUEUE_MAX, Write,
+    DATA_BYTES_MAX, Database, GROUP_MAX, LeftOut, OUTBOX_KEPT, OUTBOX_WAITING_MAX, Options,
+    PARTS_DEEP_MAX, Part, Publishes, WAITING_BYTES_MAX, WRITE_QUEUE_MAX, Write,
 };
 pub use sqlite::upkeep;
 pub use sqlite::{COUNTED, READERS_MAX, count_base};

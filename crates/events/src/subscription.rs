@@ -84,6 +84,7 @@
 //! and stay correct: the place is checked in every transaction.
 
 mod consumer;
+mod context;
 mod control;
 mod delivery;
 mod skip;
@@ -101,14 +102,16 @@ use crate::broker::{Broker, Topic};
 use crate::error::Error;
 use crate::event::Event;
 use crate::failure::Failure;
+use crate::lanes::run_each;
 use crate::store::{Database, Write};
 use consumer::Consumer;
-use control::Context;
+use context::Context;
 use delivery::Dispatcher;
 
 pub use crate::parking::Retry;
 pub use crate::stillness::STUCK_AFTER;
-pub use control::{Control, Status};
+pub use crate::store::inbox::Received;
+pub use control::{Control, PartitionStatus, Status};
 
 /// Events one transaction of a subscription takes at most.
 ///
@@ -193,6 +196,11 @@ pub trait Handler: Send + Sync + 'static {
     /// Called after the sync, once per batch that stands: the moment to wake whoever waits for it.
     /// It may not come at all (a crash right after the commit), so nothing may depend on it.
     fn committed(&self, _batch: Self::Batch) {}
+
+    /// Called after the sync and after [`committed`](Self::committed): up to where its publishers' events
+    /// have been received here, handled or parked. For readers who wait for their own write. It may not
+    /// come at all, like that one; [`Database::received`] says the same at any time.
+    fn received(&self, _received: &[Received]) {}
 }
 
 /// Asked before the handler; an `Err` is a handler failure with that reason. For tests and drills:
@@ -284,6 +292,8 @@ impl<H: Handler> Subscription<H> {
     /// Dropping the future is like a crash: a batch that was queued is committed or not, with its
     /// place, and the next run goes on from what stands.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        Consumer::new(self.dispatcher, self.context).run(stop).await;
+        let dispatcher = Arc::new(self.dispatcher);
+        let consumer = |lane| Consumer::new(Arc::clone(&dispatcher), lane);
+        run_each(self.context.lanes().map(consumer), Consumer::run, stop).await;
     }
 }

@@ -1,11 +1,19 @@
 //! Topics over HTTP: a batch of events after a position, as CloudEvents.
 //!
+//! A position is a place in every partition. Order is promised within a partition; between them events come
+//! by their times, as far as that goes.
+//!
 //! Who may read, the caller has decided: at the gateway administrators, on the admin listener
 //! whoever reaches it.
 
+use std::collections::VecDeque;
+
 use chassis::http::query::Query;
 use chassis::http::{Body, Problem, Response};
-use events::{Broker, Error, Offset, Stored, Topic, TopicPosition};
+use events::Numbers;
+use events::{
+    Broker, Error, Numbered, Offset, Partition, Partitions, Stored, Topic, TopicPosition,
+};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tracing::error;
@@ -14,6 +22,9 @@ use tracing::error;
 pub const LIMIT_MAX: u64 = 1000;
 /// Events that one answer carries where the query does not say.
 pub const LIMIT_DEFAULT: u64 = 100;
+
+/// Bytes of data after which no further partition is read.
+const BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How a batch is said to be written.
 pub(crate) const BATCH_TYPE: &str = "application/cloudevents-batch+json";
@@ -28,17 +39,18 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// 400 for a wrong query, 404 for an unknown topic, 503 where the log cannot be read just now.
 pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<Response, Problem> {
     let Batch { limit, from } = batch(&mut query);
-    if let Some(position) = &from
-        && position.topic.as_str() != topic
-        && is_known(broker, topic)
+    let known = Topic::parse(topic).ok().and_then(|it| Some((broker.partitions(&it).ok()?, it)));
+    if let (Some(position), Some((partitions, _))) = (&from, &known)
+        && (position.topic.as_str() != topic || !partitions.have(&position.offsets))
     {
         query.note("from", "is a position of another topic");
     }
     query.finish()?;
-    let topic = Topic::parse(topic).map_err(|_| Problem::not_found())?;
-    let after = from.map_or(Offset::BEGINNING, |position| position.offset);
-    let batch = broker.read(&topic, after, limit).await.map_err(|error| refused(&error))?;
-    let mut response = Response::new(Body::full(batch_of(&topic, &batch)));
+    let Some((partitions, topic)) = known else { return Err(Problem::not_found()) };
+    let after = from.map(|position| position.offsets).unwrap_or_default();
+    let reading = Reading { broker, topic: &topic, partitions };
+    let runs = reading.after(&after, limit).await.map_err(|error| refused(&error))?;
+    let mut response = Response::new(Body::full(batch_of(&topic, runs, after)));
     response.headers_mut().insert(CONTENT_TYPE, BATCH);
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     Ok(response)
@@ -67,21 +79,94 @@ fn from(query: &mut Query) -> Option<TopicPosition> {
     position
 }
 
-fn is_known(broker: &dyn Broker, topic: &str) -> bool {
-    Topic::parse(topic).is_ok_and(|topic| broker.end(&topic).is_ok())
+/// One read over all partitions of a topic.
+struct Reading<'r> {
+    broker: &'r dyn Broker,
+    topic: &'r Topic,
+    partitions: Partitions,
+}
+
+/// What was read of one partition, in its order.
+struct Run {
+    partition: Partition,
+    events: VecDeque<Stored>,
+}
+
+impl Reading<'_> {
+    /// Up to `limit` events: each partition's share first, so that none waits behind a busy one, then what
+    /// there is. Where it begins moves with the position, because bytes may end a read before its last
+    /// partition.
+    async fn after(&self, after: &Numbers, limit: usize) -> Result<Vec<Run>, Error> {
+        let count = self.partitions.count();
+        let sum = after.iter().fold(0_u64, |sum, at| sum.wrapping_add(at.number));
+        let begin = sum % u64::from(count);
+        let (later, sooner): (Vec<_>, Vec<_>) =
+            self.partitions.each().partition(|it| u64::from(it.index()) >= begin);
+        let (mut runs, mut left, mut bytes) = (Vec::new(), limit, 0);
+        let mut hurt = None;
+        let order: Vec<Partition> = later.into_iter().chain(sooner).collect();
+        for share in [limit.div_ceil(usize::from(count)), limit] {
+            for &partition in &order {
+                let reached = reached(&runs, partition).unwrap_or(after.of(partition));
+                let most = share.min(left);
+                if most == 0 || bytes >= BYTES_MAX {
+                    break;
+                }
+                let at = self.topic.at(partition);
+                match self.broker.read(&at, Offset(reached), most).await {
+                    Ok(events) => {
+                        left -= events.len();
+                        bytes += events.iter().map(|it| it.event.data.get().len()).sum::<usize>();
+                        add(&mut runs, partition, events);
+                    }
+                    Err(error) => hurt = Some(error),
+                }
+            }
+            if count == 1 {
+                break;
+            }
+        }
+        match hurt {
+            // What can be read comes first; whoever goes on from there is told of the rest.
+            Some(error) if runs.iter().all(|run| run.events.is_empty()) => Err(error),
+            _ => Ok(runs),
+        }
+    }
+}
+
+fn reached(runs: &[Run], partition: Partition) -> Option<u64> {
+    let run = runs.iter().find(|run| run.partition == partition)?;
+    run.events.back().map(|last| last.offset.0)
+}
+
+fn add(runs: &mut Vec<Run>, partition: Partition, events: Vec<Stored>) {
+    match runs.iter_mut().find(|run| run.partition == partition) {
+        Some(run) => run.events.extend(events),
+        None => runs.push(Run { partition, events: events.into() }),
+    }
+}
+
+/// Takes the events out, by their times where partitions meet; each partition stays in its order.
+fn next(runs: &mut [Run]) -> Option<(Partition, Stored)> {
+    let heads = runs.iter().enumerate();
+    let heads = heads.filter_map(|(at, run)| Some((run.events.front()?.event.time, at)));
+    let (_, at) = heads.min()?;
+    let run = &mut runs[at];
+    Some((run.partition, run.events.pop_front()?))
 }
 
 /// The events as a JSON array, each with its position. Their own text is not parsed again.
-fn batch_of(topic: &Topic, batch: &[Stored]) -> Vec<u8> {
+fn batch_of(topic: &Topic, mut runs: Vec<Run>, after: Numbers) -> Vec<u8> {
+    let mut position = TopicPosition { topic: topic.clone(), offsets: after };
     let mut text = vec![b'['];
-    for (at, stored) in batch.iter().enumerate() {
-        if at > 0 {
+    while let Some((partition, stored)) = next(&mut runs) {
+        if text.len() > 1 {
             text.push(b',');
         }
         let event = stored.event.to_json();
         let open = event.strip_suffix(b"}").expect("an event is an object");
         text.extend_from_slice(open);
-        let position = TopicPosition { topic: topic.clone(), offset: stored.offset };
+        position.offsets.raise(Numbered { partition, number: stored.offset.0 });
         // A token is URL-safe, so it needs no escape.
         text.extend_from_slice(format!(",\"position\":\"{position}\"}}").as_bytes());
     }

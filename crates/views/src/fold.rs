@@ -3,7 +3,8 @@
 //! 1. Each event is applied to the rows that the batch has buffered, in the order they came
 //!    ([`batch`]); the store is written for a join alone, whose rows may be any number.
 //! 2. At the batch's end sums, rows, versions and the feed are written ([`flush`]).
-//! 3. After the sync the stamps move and waiting readers are let go ([`Handler::committed`]).
+//! 3. After the sync the stamps move ([`Handler::committed`]) and waiting readers are let go
+//!    ([`Handler::received`]).
 //!
 //! Rows, sums, page versions and the feed change in the subscription's own transaction, beside its
 //! inbox, so that an event counts exactly once. The stamps move only after the sync: a reader who
@@ -21,6 +22,7 @@ mod flush;
 use std::sync::Arc;
 
 use events::store::Write;
+use events::subscription::Received;
 use events::{Event, Failure, Handler};
 
 use crate::expression::{Expression, Fields};
@@ -64,8 +66,6 @@ impl Handler for Fold {
         write: &mut Write<'_>,
         event: &Event,
     ) -> Result<(), Failure> {
-        // An event that no rule knows counts too: who waits for it must not wait forever.
-        batch.note(event);
         let generation = &self.side.generation;
         let Some(kind) = generation.kinds.get(&event.kind) else { return Ok(()) };
         let fields = Fields::decode(event, &kind.wanted).map_err(Failure::Handler)?;
@@ -77,9 +77,13 @@ impl Handler for Fold {
     }
 
     fn committed(&self, mut batch: Batch) {
-        // Stamps before progress: a reader who is let go must not find the page from before.
         batch.move_stamps();
-        self.side.progress.advance(batch.take_progress());
+    }
+
+    /// Told after [`committed`](Handler::committed): who is let go must not find the page from before. An
+    /// event that no rule knows counts too: who waits for it must not wait forever.
+    fn received(&self, received: &[Received]) {
+        self.side.progress.advance(received);
     }
 }
 

@@ -4,16 +4,17 @@
 //! publisher's events in order, so the highest sequence it saw says that everything before was
 //! folded, or parked; who waits can tell which, and only of the key in question.
 //!
-//! The highest sequences live in memory and come from the subscriptions' inbox marks, at start and
-//! where a failing event moved on without a batch being written.
+//! The highest sequences live in memory. They are the subscriptions' inbox marks: read at the start, and
+//! told by the subscriptions after every commit.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use events::{Clock, Control, Database, Topic, WritePosition};
+use events::store::LeftOut;
+use events::subscription::Received;
+use events::{Clock, Control, Database, Numbered, Numbers, Topic, WritePosition};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -24,9 +25,6 @@ pub const WAITERS_MAX: usize = 4096;
 
 /// Publishers whose progress is kept.
 const SOURCES_MAX: usize = 4096;
-
-/// How often waiting readers look at the inbox marks, all of them together.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Why a position was not waited for to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,13 +43,12 @@ pub enum Waited {
 
 pub(crate) struct Progress {
     topics: BTreeSet<String>,
-    reached: Mutex<HashMap<String, u64>>,
+    reached: Mutex<HashMap<String, Numbers>>,
     publishers: RwLock<HashMap<String, Topic>>,
-    left_out: RwLock<HashMap<String, RangeInclusive<u64>>>,
+    left_out: RwLock<HashMap<String, Vec<LeftOut>>>,
     controls: RwLock<Vec<Control>>,
     moved: watch::Sender<()>,
     waiting: AtomicUsize,
-    looked: AtomicI64,
     clock: Clock,
     stamps: Arc<Stamps>,
 }
@@ -75,7 +72,6 @@ impl Progress {
             controls: RwLock::default(),
             moved: watch::Sender::new(()),
             waiting: AtomicUsize::new(0),
-            looked: AtomicI64::new(i64::MIN),
             clock,
             stamps,
         }
@@ -88,7 +84,7 @@ impl Progress {
     }
 
     /// Says which numbers of a source were never given.
-    pub(crate) fn left_out(&self, source: &str, numbers: RangeInclusive<u64>) {
+    pub(crate) fn left_out(&self, source: &str, numbers: Vec<LeftOut>) {
         let mut left_out = self.left_out.write().unwrap_or_else(PoisonError::into_inner);
         left_out.insert(source.to_owned(), numbers);
     }
@@ -97,11 +93,15 @@ impl Progress {
     /// restore took back, and waiting for it would never end.
     fn existing(&self, position: &WritePosition) -> WritePosition {
         let left_out = self.left_out.read().unwrap_or_else(PoisonError::into_inner);
-        let numbers = left_out.get(&position.source);
-        match numbers.filter(|numbers| numbers.contains(&position.sequence)) {
-            Some(numbers) => WritePosition { sequence: numbers.start() - 1, ..position.clone() },
-            None => position.clone(),
-        }
+        let Some(left_out) = left_out.get(&position.source) else { return position.clone() };
+        let given = |at: Numbered| {
+            let its =
+                |it: &&LeftOut| it.partition == at.partition && it.numbers.contains(&at.number);
+            let before = left_out.iter().find(its).map(|it| it.numbers.start() - 1);
+            Numbered { number: before.unwrap_or(at.number), ..at }
+        };
+        let sequences = position.sequences.iter().map(given).collect();
+        WritePosition { sequences, ..position.clone() }
     }
 
     /// Asks this subscription too, and takes over what it has received.
@@ -119,18 +119,15 @@ impl Progress {
         (self.clock)()
     }
 
-    /// After the sync: this much is folded.
-    pub(crate) fn advance(&self, sequences: impl IntoIterator<Item = (String, u64)>) {
+    /// After the sync: this much is folded, or parked.
+    pub(crate) fn advance<'r>(&self, received: impl IntoIterator<Item = &'r Received>) {
         let mut moved = false;
         let mut reached = self.reached();
-        for (source, sequence) in sequences {
-            let room = reached.len() < SOURCES_MAX;
-            match reached.get_mut(&source) {
-                Some(highest) if *highest < sequence => *highest = sequence,
-                None if room => drop(reached.insert(source, sequence)),
-                _ => continue,
+        for Received { source, up_to } in received {
+            if !reached.contains_key(source) && reached.len() < SOURCES_MAX {
+                reached.insert(source.clone(), Numbers::default());
             }
-            moved = true;
+            moved |= reached.get_mut(source).is_some_and(|numbers| numbers.raise(*up_to));
         }
         drop(reached);
         if moved {
@@ -144,7 +141,6 @@ impl Progress {
         topics: Option<&BTreeSet<String>>,
         position: &WritePosition,
         at_most: Duration,
-        database: &Database,
     ) -> Result<(), Waited> {
         let mut moved = self.moved.subscribe();
         if !self.is_read(topics.unwrap_or(&self.topics), &position.source) {
@@ -157,18 +153,17 @@ impl Progress {
         let _seat = self.sit()?;
         let wait = async {
             loop {
-                self.look(database);
                 if let Some(outcome) = self.outcome(position) {
                     return outcome;
                 }
-                // Either way there is something to look at.
-                let _ = tokio::time::timeout(LOOK_EVERY, moved.changed()).await;
+                // It lives as long as this: there is always somebody who may tell.
+                let _ = moved.changed().await;
             }
         };
         tokio::time::timeout(at_most, wait).await.unwrap_or(Err(Waited::TooLate))
     }
 
-    fn reached(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+    fn reached(&self) -> MutexGuard<'_, HashMap<String, Numbers>> {
         self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -185,8 +180,8 @@ impl Progress {
 
     /// `None` while the position is ahead.
     fn outcome(&self, position: &WritePosition) -> Option<Result<(), Waited>> {
-        let reached = self.reached().get(&position.source).copied().unwrap_or(0);
-        if reached < position.sequence {
+        let nothing = Numbers::default();
+        if !self.reached().get(&position.source).unwrap_or(&nothing).cover(&position.sequences) {
             return None;
         }
         Some(if self.is_parked(position) { Err(Waited::Parked) } else { Ok(()) })
@@ -211,39 +206,23 @@ impl Progress {
         }
     }
 
-    /// Reads the inbox marks, unless somebody has just done so.
-    fn look(&self, database: &Database) {
-        let now = (self.clock)().as_millisecond();
-        let looked = self.looked.load(Ordering::Relaxed);
-        let every = LOOK_EVERY.as_millis() as i64;
-        // A clock set back must not keep anybody from looking.
-        if (looked..looked.saturating_add(every)).contains(&now) {
-            return;
-        }
-        let won = self.looked.compare_exchange(looked, now, Ordering::Relaxed, Ordering::Relaxed);
-        if won.is_ok() {
-            let controls = self.controls.read().unwrap_or_else(PoisonError::into_inner);
-            controls.iter().for_each(|control| self.learn(control, database));
-        }
-    }
-
-    fn is_ahead(&self, received: &BTreeMap<String, u64>) -> bool {
-        let reached = self.reached();
-        let known = |source: &String| reached.get(source).copied().unwrap_or(0);
-        received.iter().any(|(source, sequence)| *sequence > known(source))
-    }
-
+    /// Takes over what a subscription has received before anybody listened to it.
     fn learn(&self, control: &Control, database: &Database) {
         match database.received(control.name()) {
             Ok(received) => {
-                // The store shows a commit a moment before its fold moves the stamps, and whoever
-                // waits is let go by what stands here: no page from before may still be good then.
-                if self.is_ahead(&received) {
-                    self.stamps.bump_all();
-                }
-                self.advance(received);
+                // Pages may have been rendered meanwhile: none from before may still be good.
+                self.stamps.bump_all();
+                self.advance(&each(received));
             }
             Err(error) => tracing::warn!(%error, "how far the views got could not be read"),
         }
     }
+}
+
+fn each(received: BTreeMap<String, Numbers>) -> Vec<Received> {
+    let numbers = received.into_iter().flat_map(|(source, numbers)| {
+        let numbers: Vec<_> = numbers.iter().collect();
+        numbers.into_iter().map(move |up_to| Received { source: source.clone(), up_to })
+    });
+    numbers.collect()
 }

@@ -7,13 +7,12 @@
 
 mod rendering;
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::store::Publishes;
-use events::{Clock, Control, Database, FeedPosition, WritePosition};
+use events::store::LeftOut;
+use events::{Clock, Control, Database, FeedPosition, Topic, WritePosition};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -99,13 +98,13 @@ impl Views {
     /// Records which topic a source publishes to, before anybody waits for it: a position of a source
     /// whose topic no view folds is met at once. A source that nothing is known of is taken to publish to
     /// the topic of its own name.
-    pub fn publisher(&self, publishes: &Publishes) {
-        self.side.progress.publisher(&publishes.source, &publishes.topic);
+    pub fn publisher(&self, source: &str, topic: &Topic) {
+        self.side.progress.publisher(source, topic);
     }
 
     /// Says which numbers of a source a restore left out: a position among them is of a write that is
     /// gone, and met by what was there before it.
-    pub fn left_out(&self, source: &str, numbers: RangeInclusive<u64>) {
+    pub fn left_out(&self, source: &str, numbers: Vec<LeftOut>) {
         self.side.progress.left_out(source, numbers);
     }
 
@@ -199,7 +198,7 @@ impl Views {
     /// # Errors
     /// [`Waited`], per variant.
     pub async fn wait(&self, position: &WritePosition, at_most: Duration) -> Result<(), Waited> {
-        self.side.progress.wait(None, position, at_most, &self.side.database).await
+        self.side.progress.wait(None, position, at_most).await
     }
 
     /// The same for what one page shows: a position of a topic that it does not show is met at once.
@@ -213,7 +212,7 @@ impl Views {
         at_most: Duration,
     ) -> Result<(), Waited> {
         let topics = Some(&page.topics);
-        self.side.progress.wait(topics, position, at_most, &self.side.database).await
+        self.side.progress.wait(topics, position, at_most).await
     }
 
     /// The page's first rows as HTML, from memory while nothing changed.

@@ -17,7 +17,7 @@ use chassis::http::query::Query;
 use chassis::http::router::{Found, Router};
 use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, json, loopback, whole};
 use chassis::telemetry::{METRICS_TYPE, Metrics};
-use events::subscription::Control;
+use events::subscription::{Control, PartitionStatus};
 use events::{Broker, relay};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -225,12 +225,22 @@ fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
         list.push(json!({
             "name": status.name,
             "topic": status.topic.as_str(),
-            "position": status.position.0,
+            "position": status.partitions.iter().map(|one| one.position.0).sum::<u64>(),
             "lag": status.lag,
             "stuck": status.stuck,
+            "partitions": status.partitions.iter().map(in_partition).collect::<Vec<_>>(),
         }));
     }
     Ok(json(StatusCode::OK, &list))
+}
+
+fn in_partition(status: &PartitionStatus) -> Value {
+    json!({
+        "partition": status.partition.index(),
+        "position": status.position.0,
+        "lag": status.lag,
+        "stuck": status.stuck,
+    })
 }
 
 fn relays(relays: &[relay::Control]) -> Response {
@@ -239,7 +249,7 @@ fn relays(relays: &[relay::Control]) -> Response {
         json!({
             "name": report.name,
             "topic": report.topic.as_str(),
-            "relayed": report.relayed,
+            "relayed": report.relayed.iter().map(|one| one.number).sum::<u64>(),
             "lag": report.lag,
             "stuck": report.stuck,
             "since": report.since.map(|since| since.to_string()),

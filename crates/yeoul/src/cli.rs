@@ -125,6 +125,15 @@ pub(crate) enum EventsCommand {
         #[command(flatten)]
         place: DataArgs,
     },
+    /// Give a topic of a resting folder more partitions, once everything in it has been taken by everybody.
+    Partitions {
+        /// The topic.
+        topic: String,
+        /// How many it is to have.
+        count: u16,
+        #[command(flatten)]
+        place: DataArgs,
+    },
     /// Step over the one hurt thing that stops a subscription or a relay, and write that down.
     Skip {
         /// Whose: a subscription (`product.order`) or a relay (`outbox.order`), as its status names it.

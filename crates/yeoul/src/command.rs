@@ -7,6 +7,7 @@ mod dead;
 mod doctor;
 mod events;
 mod mall;
+mod partitions;
 mod serve;
 mod skip;
 

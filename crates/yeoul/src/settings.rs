@@ -3,13 +3,15 @@
 //! The mall's own file is embedded and read by the same code as anybody's; `-c FILE` is laid over it,
 //! variables over both. What comes out is a [`Checked`]: everything validated, nothing started.
 
+mod topics;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use chassis::http::Networks;
 use chassis::settings::Tree;
-use events::Topic;
+use events::Declared;
 use mistakes::{Line, Mistake};
 use serde::Deserialize;
 use serde_json::Value;
@@ -18,8 +20,6 @@ use views::Definitions;
 use crate::cli::ProcessArgs;
 use crate::exit::Failure;
 
-/// Files of a folder that are looked at for the name that was meant.
-const NAMES_MAX: usize = 1_000;
 /// How mistakes name the mall's own file.
 const EMBEDDED: &str = "mall/yeoul.yaml";
 
@@ -36,7 +36,7 @@ pub(crate) struct Checked {
     pub(crate) inner: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) data: PathBuf,
-    pub(crate) topics: Vec<Topic>,
+    pub(crate) topics: Vec<Declared>,
     pub(crate) definitions: Definitions,
     pub(crate) gateway: gateway::Plan,
     pub(crate) mall: Option<mall::Settings>,
@@ -78,7 +78,8 @@ struct File {
     routes: BTreeMap<String, gateway::settings::Route>,
     app: Option<gateway::settings::App>,
     session: Option<gateway::settings::Session>,
-    events: Option<gateway::settings::Events>,
+    #[serde(default)]
+    events: topics::Events,
     #[serde(default)]
     lists: BTreeMap<String, gateway::settings::List>,
     #[serde(default)]
@@ -182,7 +183,7 @@ fn compile(
         routes: file.routes,
         app: file.app,
         session: file.session,
-        events: file.events,
+        events: file.events.gateway(),
         lists: file.lists,
         heads: file.heads,
     };
@@ -193,12 +194,11 @@ fn compile(
         }
     }
     let heard = settings.session.as_ref().and_then(|session| session.topic.as_deref());
-    let topics = topics(&definitions, file.mall.is_some(), heard);
-    mistakes.extend(topics.wrong.into_iter().map(|name| {
-        let path =
-            if Some(name.as_str()) == heard { &["session", "topic"][..] } else { &["views"] };
-        tree.mistake(path, format!("`{name}` is no name of a topic"))
-    }));
+    let named = named_topics(&definitions, file.mall.is_some(), heard);
+    let topics = file.events.declared(&named).unwrap_or_else(|list| {
+        mistakes.extend(list.into_iter().map(|m| tree.mistake(&m.path, m.says)));
+        Vec::new()
+    });
     let gateway = match gateway::compile(&settings, &definitions) {
         Ok(gateway) => gateway,
         Err(list) => {
@@ -217,7 +217,7 @@ fn compile(
         inner: file.inner,
         admin: file.admin,
         data: file.data,
-        topics: topics.known,
+        topics,
         definitions,
         gateway,
         mall: file.mall,
@@ -264,48 +264,27 @@ fn located(tree: &Tree, mistakes: impl IntoIterator<Item = Mistake>) -> Vec<Mist
     mistakes.into_iter().map(|mistake| tree.locate(mistake)).collect()
 }
 
-/// The topics that there are to be.
-struct Topics {
-    known: Vec<Topic>,
-    /// Names that are no topic's.
-    wrong: Vec<String>,
-}
-
-/// The topics of the mall, those that views read, and the one on which sign-ins end.
-fn topics(definitions: &Definitions, mall: bool, heard: Option<&str>) -> Topics {
-    let mut names = definitions.topics();
-    names.extend(heard.map(str::to_owned));
+/// The topics of the mall, those that views read, and the one on which sign-ins end, each with the path of
+/// who names it.
+fn named_topics(
+    definitions: &Definitions,
+    mall: bool,
+    heard: Option<&str>,
+) -> BTreeMap<String, Vec<&'static str>> {
+    let mut named: BTreeMap<String, Vec<&str>> =
+        definitions.topics().into_iter().map(|name| (name, vec!["views"])).collect();
+    named.extend(heard.map(|name| (name.to_owned(), vec!["session", "topic"])));
     if mall {
-        names.extend(mall::TOPICS.map(str::to_owned));
+        named.extend(mall::TOPICS.map(|name| (name.to_owned(), vec!["mall"])));
     }
-    let mut topics = Topics { known: Vec::new(), wrong: Vec::new() };
-    for name in names {
-        match Topic::parse(&name) {
-            Ok(topic) => topics.known.push(topic),
-            Err(_) => topics.wrong.push(name),
-        }
-    }
-    topics
+    named
 }
 
 /// A template: beside the settings file if one was given, else the mall's own.
-fn template(config: Option<&Path>, name: &str) -> Result<String, String> {
-    let folder = config.and_then(Path::parent);
-    let own = folder.and_then(|folder| std::fs::read_to_string(folder.join(name)).ok());
-    let text = own.or_else(|| mall::templates::template(name).map(str::to_owned));
-    text.ok_or_else(|| {
-        let beside = folder.map(beside).unwrap_or_default();
-        let known = mall::templates::all().map(|(name, _)| name);
-        mistakes::unknown("template", name, known.chain(beside.iter().map(String::as_str)))
-    })
-}
-
-/// What lies in a folder that may be a template.
-fn beside(folder: &Path) -> Vec<String> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|name| name.ends_with(".html")).take(NAMES_MAX).collect()
+fn template(config: Option<&Path>, name: &str) -> Option<String> {
+    let beside = config.and_then(Path::parent).map(|folder| folder.join(name));
+    let own = beside.and_then(|path| std::fs::read_to_string(path).ok());
+    own.or_else(|| mall::templates::template(name).map(str::to_owned))
 }
 
 impl Checked {

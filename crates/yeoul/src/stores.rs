@@ -11,7 +11,7 @@ use std::sync::Arc;
 use chassis::clock;
 use events::local::Log;
 use events::store::{Options, Publishes, upkeep};
-use events::{Database, Topic, relay, subscription};
+use events::{Broker, Database, Topic, relay, subscription};
 use tokio::sync::watch;
 use views::Views;
 
@@ -80,42 +80,81 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     listed.into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path()).collect()
 }
 
-/// Opens every store of a folder that nobody runs on, and looks whether they tell one story.
-///
-/// # Errors
-/// What does not fit, or cannot be opened.
-pub(crate) async fn check_agreement(data: &Path) -> Result<(), events::Error> {
-    let log = Arc::new(Log::open(&data.join(LOG), &[], clock::component())?);
-    let (mut subscriptions, mut relays, mut open) = (Vec::new(), Vec::new(), Vec::new());
-    for path in databases(data).into_iter().filter(|path| !is_log(data, path)) {
-        let service = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
-        let topic = service.and_then(|name| Topic::parse(name).ok());
-        let publishes = match topic {
-            Some(topic) if upkeep::publishes(&path)? => {
-                Some(Publishes { source: topic.to_string(), topic })
-            }
-            _ => None,
-        };
+/// Every store of a folder that nobody runs on, open.
+pub(crate) struct Resting {
+    log: Arc<Log>,
+    databases: Vec<Database>,
+    pub(crate) subscriptions: Vec<subscription::Control>,
+    pub(crate) relays: Vec<relay::Control>,
+}
+
+impl Resting {
+    /// Opens them all.
+    ///
+    /// # Errors
+    /// What cannot be opened.
+    pub(crate) fn open(data: &Path) -> Result<Resting, events::Error> {
+        let log = Arc::new(Log::open(&data.join(LOG), &[], clock::component())?);
+        let (databases, subscriptions, relays) = (Vec::new(), Vec::new(), Vec::new());
+        let mut resting = Resting { log, databases, subscriptions, relays };
+        for path in beside_the_log(data) {
+            resting.add(path)?;
+        }
+        Ok(resting)
+    }
+
+    fn add(&mut self, path: PathBuf) -> Result<(), events::Error> {
+        let publishes = self.publishes(&path)?;
         let names = upkeep::subscriptions(&path)?;
         let options = Options { path, schema: &[], publishes, clock: clock::component() };
         let database = Database::open_as_it_is(options)?;
         for name in names {
             let Some((_, topic)) = name.split_once('.') else { continue };
-            let (topic, broker) = (Topic::parse(topic)?, log.clone());
+            let (topic, broker) = (Topic::parse(topic)?, self.log.clone());
             let (database, clock) = (database.clone(), clock::component());
-            subscriptions
+            self.subscriptions
                 .push(subscription::Control::resting(&name, topic, database, broker, clock));
         }
         let (_, never) = watch::channel(false);
-        relays.extend(relay::Control::of(database.clone(), log.clone(), never));
-        open.push(database);
+        self.relays.extend(relay::Control::of(database.clone(), self.log.clone(), never));
+        self.databases.push(database);
+        Ok(())
     }
-    let verdict = events::agreement::check(&subscriptions, &relays).await;
-    for database in open {
-        database.close().await;
+
+    /// A service publishes under the name of its folder.
+    fn publishes(&self, path: &Path) -> Result<Option<Publishes>, events::Error> {
+        let service = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+        let Some(topic) = service.and_then(|name| Topic::parse(name).ok()) else {
+            return Ok(None);
+        };
+        if !upkeep::publishes(path)? {
+            return Ok(None);
+        }
+        let partitions = self.log.partitions(&topic)?;
+        Ok(Some(Publishes { source: topic.to_string(), topic, partitions }))
     }
-    log.close().await;
+
+    pub(crate) async fn close(self) {
+        for database in self.databases {
+            database.close().await;
+        }
+        self.log.close().await;
+    }
+}
+
+/// Opens every store of a folder that nobody runs on, and looks whether they tell one story.
+///
+/// # Errors
+/// What does not fit, or cannot be opened.
+pub(crate) async fn check_agreement(data: &Path) -> Result<(), events::Error> {
+    let resting = Resting::open(data)?;
+    let verdict = events::agreement::check(&resting.subscriptions, &resting.relays).await;
+    resting.close().await;
     verdict
+}
+
+fn beside_the_log(data: &Path) -> Vec<PathBuf> {
+    databases(data).into_iter().filter(|path| !is_log(data, path)).collect()
 }
 
 /// Reads whole stores whose pages may be of different moments, the log's chain of checksums too.

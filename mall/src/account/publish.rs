@@ -1,13 +1,17 @@
 //! What account publishes of its users.
 
 use events::store::Write;
-use events::{Cause, Draft, Error};
+use events::{Cause, Draft, Error, Numbered};
 
 use super::user::User;
 use super::wire::UserEvent;
 
 /// Publishes that a user is there; the outbox sequence.
-pub(super) fn registered(write: &mut Write<'_>, user: &User, cause: &Cause) -> Result<u64, Error> {
+pub(super) fn registered(
+    write: &mut Write<'_>,
+    user: &User,
+    cause: &Cause,
+) -> Result<Numbered, Error> {
     let data = UserEvent::of(user);
     write.publish(Draft::new("UserRegistered", &user.username, user.sequence, &data, cause))
 }

@@ -117,7 +117,7 @@ impl Server {
                     let cause = correlated(base, &delivery);
                     advance(write, &mut delivery, wanted, &cause)?
                 }
-                Transition::Unchanged => write.last_sequence(),
+                Transition::Unchanged => write.last_sequence(&delivery.order_id.to_string()),
                 Transition::Refused(reason) => return Err(Problem::conflict(reason).into()),
             };
             let position = edge::position(Name::Delivery, &delivery.order_id, sequence);

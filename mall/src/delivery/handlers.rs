@@ -1,7 +1,7 @@
 //! What delivery does about order's events, and the one way a delivery's state changes.
 
 use events::store::Write;
-use events::{Cause, Draft, Error, Event, Failure, Handler};
+use events::{Cause, Draft, Error, Event, Failure, Handler, Numbered};
 
 use super::decide::{Have, Input, State, Step, step};
 use super::model::Delivery;
@@ -68,14 +68,14 @@ pub(super) fn advance(
     delivery: &mut Delivery,
     state: State,
     cause: &Cause,
-) -> Result<u64, Error> {
+) -> Result<Numbered, Error> {
     delivery.state = state;
     delivery.sequence += 1;
     store::update(write.sql(), delivery)?;
     publish(write, delivery, cause)
 }
 
-fn publish(write: &mut Write<'_>, delivery: &Delivery, cause: &Cause) -> Result<u64, Error> {
+fn publish(write: &mut Write<'_>, delivery: &Delivery, cause: &Cause) -> Result<Numbered, Error> {
     let data = DeliveryBody::of(delivery);
     write.publish(Draft::new(
         delivery.state.as_str(),

@@ -207,7 +207,7 @@ impl Server {
             let cause = events::Cause { correlation_id, ..base };
             let sequence = match advance(write, &mut order, Input::Cancel, &cause)? {
                 Advanced::Published(sequence) => sequence,
-                Advanced::Unchanged => write.last_sequence(),
+                Advanced::Unchanged => write.last_sequence(&order.id.to_string()),
                 Advanced::Refused(reason) => return Err(Problem::conflict(reason).into()),
             };
             let position = edge::position(Name::Order, &order.id, sequence);

@@ -1,7 +1,7 @@
 //! What order does about events, and the one way an order's state changes.
 
 use events::store::Write;
-use events::{Cause, Draft, Error, Event, Failure, Handler};
+use events::{Cause, Draft, Error, Event, Failure, Handler, Numbered};
 
 use super::decide::{Input, State, Step, step};
 use super::model::Order;
@@ -86,7 +86,7 @@ pub(super) fn advance(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Advanced {
     /// The outbox sequence of the event that says so.
-    Published(u64),
+    Published(Numbered),
     /// Nothing that others have to know.
     Unchanged,
     /// It may not be, for this reason.
@@ -99,7 +99,7 @@ pub(super) fn publish(
     kind: &'static str,
     order: &Order,
     cause: &Cause,
-) -> Result<u64, Error> {
+) -> Result<Numbered, Error> {
     let data = OrderEvent::of(order);
     write.publish(Draft::new(kind, order.id, order.sequence, &data, cause))
 }

@@ -7,8 +7,8 @@ use chassis::http::hal::Slice;
 use chassis::http::query::Query;
 use chassis::http::router::Router;
 use chassis::http::{Problem, Request, Response, Serve, empty};
-use events::Database;
 use events::store::Write;
+use events::{Database, Numbered};
 use http::request::Parts;
 use http::{Method, StatusCode};
 
@@ -230,7 +230,7 @@ impl Server {
             conditions.check(|| wire::ProductBody::shown(&before))?;
             let mut product = to(&before);
             let sequence = if product == before {
-                write.last_sequence()
+                write.last_sequence(&product.id.to_string())
             } else {
                 change(write, &mut product, &cause)?
             };
@@ -295,7 +295,7 @@ struct Done {
     /// Where it is, if it is new; empty otherwise.
     location: String,
     /// Of the outbox.
-    sequence: u64,
+    sequence: Numbered,
 }
 
 fn register(

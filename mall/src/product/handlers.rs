@@ -1,7 +1,7 @@
 //! What product does about events: one decision an order, in one transaction with the stock.
 
 use events::store::Write;
-use events::{Cause, Draft, Error, Event, Failure, Handler};
+use events::{Cause, Draft, Error, Event, Failure, Handler, Numbered};
 
 use super::decide::{Input, Step, step};
 use super::model::Product;
@@ -111,7 +111,7 @@ pub(super) fn change(
     write: &mut Write<'_>,
     product: &mut Product,
     cause: &Cause,
-) -> Result<u64, Error> {
+) -> Result<Numbered, Error> {
     product.version += 1;
     store::update(write.sql(), product)?;
     publish(write, product, cause)
@@ -123,7 +123,7 @@ pub(super) fn restock(
     product: &mut Product,
     added: u64,
     cause: &Cause,
-) -> Result<u64, Error> {
+) -> Result<Numbered, Error> {
     product.stock += added;
     let restocked = ProductRestocked { product_id: product.id, stock: product.stock, added };
     let sequence = store::next_sequence(write, product.id)?;
@@ -136,7 +136,7 @@ pub(super) fn publish(
     write: &mut Write<'_>,
     product: &Product,
     cause: &Cause,
-) -> Result<u64, Error> {
+) -> Result<Numbered, Error> {
     let sequence = store::next_sequence(write, product.id)?;
     let data = ProductChanged::of(product);
     write.publish(Draft::new("ProductChanged", product.id, sequence, &data, cause))

@@ -81,13 +81,13 @@ fn an_administrator_registers_changes_and_deletes_a_product() {
         made.body["options"],
         json!([{"id": 1, "name": "colour", "optionName": "", "desc": ""}])
     );
-    assert_eq!(made.header("yeoul-position"), "w6.product.6");
+    assert_eq!(made.header("yeoul-position"), "w1-2.product.6");
 
     let patch = |body: &Value| mall.patch(Name::Product, "/products/6", body);
     let changed = patch(&json!({"stock": 8})).by(ADMIN).send().is(200);
     assert_eq!((&changed.body["stock"], &changed.body["version"]), (&json!(8), &json!(2)));
     let same = patch(&json!({"stock": 8})).send().is(200);
-    assert_eq!((&same.body, same.header("yeoul-position")), (&changed.body, "w7.product.6"));
+    assert_eq!((&same.body, same.header("yeoul-position")), (&changed.body, "w1-3.product.6"));
     patch(&json!({})).send().is(400);
     assert_eq!(
         patch(&json!({"stockPolicy": "backorder"})).send().is(400).fields(),

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use chassis::cores::Cores;
 use chassis::http::{Listener, Stop};
 use chassis::identity::{Ended, Role, Signer, Verifier};
-use events::{Broker, Control, Database, Event, Log, Offset, Retry, Topic};
+use events::{
+    Broker, Control, Database, Declared, Event, Log, Numbers, Offset, Partitions, Retry, Topic,
+    TopicPartition,
+};
 use jiff::Timestamp;
 use mall::endpoint::{Listen, serving};
 use mall::{Components, Endpoint, Faults, Name, account, delivery, order, product};
@@ -159,9 +162,13 @@ impl Mall {
     pub(crate) fn start_in(folder: TempDir) -> Mall {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let cores = Arc::new(Cores::start(2).expect("threads start"));
-        let topics = mall::TOPICS.map(|name| Topic::parse(name).expect("a topic"));
+        // More than one: nothing may depend on an order between keys.
+        let topics = mall::TOPICS.map(|name| Declared {
+            topic: Topic::parse(name).expect("a topic"),
+            partitions: Partitions::new(3).expect("a count"),
+        });
         let clock = chassis::clock::component();
-        let log = Log::open(folder.path(), &topics, clock).expect("the log opens");
+        let log = Log::open_declared(folder.path(), &topics, clock).expect("the log opens");
         let log = Arc::new(log);
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let listeners = SERVED.map(|name| (name, Listener::bind(any).expect("a port")));
@@ -291,14 +298,21 @@ impl Mall {
         self.patch(Name::Delivery, &path, &json!({ "deliveryState": state })).send()
     }
 
-    /// Every event of a topic.
+    /// Every event of a topic, by their times: between partitions there is no other order.
     pub(crate) fn events(&self, topic: Name) -> Vec<Event> {
         let topic = Topic::parse(topic.as_str()).expect("a topic");
+        let partitions = self.log.partitions(&topic).expect("a topic of the mall");
+        let each = partitions.each().flat_map(|partition| self.events_in(&topic.at(partition)));
+        let mut events: Vec<Event> = each.collect();
+        events.sort_by_key(|event| event.time);
+        events
+    }
+
+    fn events_in(&self, at: &TopicPartition) -> Vec<Event> {
         let mut events: Vec<Event> = Vec::new();
         loop {
             let after = Offset(events.len() as u64);
-            let more =
-                self.runtime.block_on(self.log.read(&topic, after, events::broker::READ_MAX));
+            let more = self.runtime.block_on(self.log.read(at, after, events::broker::READ_MAX));
             let more = more.expect("the log reads");
             if more.is_empty() {
                 return events;
@@ -343,8 +357,11 @@ impl Mall {
             let before = self.committed();
             let relayed = self.databases.iter().zip(&before).all(|((name, _), committed)| {
                 let topic = Topic::parse(name.as_str()).expect("a topic");
-                let published = self.wait(self.log.published(&topic, name.as_str()));
-                published.is_ok_and(|published| published >= *committed)
+                committed.iter().all(|committed| {
+                    let at = topic.at(committed.partition);
+                    let published = self.wait(self.log.published(&at, name.as_str()));
+                    published.is_ok_and(|published| published >= committed.number)
+                })
             });
             // By the log's rows: where it ends is announced a moment after they can be read.
             let handled =
@@ -355,12 +372,12 @@ impl Mall {
     }
 
     /// The newest outbox sequences, in which every transaction that began before is counted.
-    fn committed(&self) -> Vec<u64> {
+    fn committed(&self) -> Vec<Numbers> {
         let newest = self.databases.iter().map(|(_, database)| {
             // Writes are carried out in turn: behind this one nothing earlier is under way.
             let turn = database.write(|_| Ok::<_, events::Error>(()));
             self.wait(turn).expect("it can be written");
-            *database.committed().borrow()
+            database.committed().borrow().clone()
         });
         newest.collect()
     }

@@ -1,17 +1,17 @@
 //! Every limit at itself and one past it.
 
-use super::{Fixture, event, everything, numbers, publish, topics};
-use crate::broker::{Broker, Offset, Topic};
+use super::{Case, event, everything, numbers, publish};
+use crate::broker::{Broker, Offset, Topic, TopicPartition};
 use crate::broker::{PUBLISH_MAX, READ_MAX};
 use crate::error::Error;
 use crate::event::Event;
 use crate::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
+use crate::partition::Partition;
 
 /// From any place: at most as many as were asked for, nothing past the end, and more than
 /// [`READ_MAX`] is no wish but a mistake.
-pub(super) async fn a_read_returns_at_most_its_limit(fixture: Fixture) {
-    let [topic, _] = topics();
-    let broker = &*fixture.broker;
+pub(super) async fn a_read_returns_at_most_its_limit(case: Case) {
+    let (broker, topic) = (&*case.broker, case.at);
     let batch = (1..=10).map(|number| event("order", "k", number)).collect();
     publish(broker, &topic, batch).await;
     let cases: [(u64, usize, &[u64]); 7] = [
@@ -33,9 +33,8 @@ pub(super) async fn a_read_returns_at_most_its_limit(fixture: Fixture) {
 }
 
 /// The refused batch leaves nothing: what comes after it begins at the first offset.
-pub(super) async fn a_batch_is_stored_at_the_limit_and_refused_past_it(fixture: Fixture) {
-    let [topic, _] = topics();
-    let broker = &*fixture.broker;
+pub(super) async fn a_batch_is_stored_at_the_limit_and_refused_past_it(case: Case) {
+    let (broker, topic) = (&*case.broker, case.at);
     let batch = |size| (1..=size as u64).map(|number| event("order", "k", number)).collect();
     refused(broker, &topic, batch(PUBLISH_MAX + 1)).await;
     assert_eq!(publish(broker, &topic, batch(PUBLISH_MAX)).await, Offset(PUBLISH_MAX as u64));
@@ -43,9 +42,8 @@ pub(super) async fn a_batch_is_stored_at_the_limit_and_refused_past_it(fixture: 
 }
 
 /// By bytes, not characters.
-pub(super) async fn a_key_is_stored_at_the_limit_and_refused_past_it(fixture: Fixture) {
-    let [topic, _] = topics();
-    let broker = &*fixture.broker;
+pub(super) async fn a_key_is_stored_at_the_limit_and_refused_past_it(case: Case) {
+    let (broker, topic) = (&*case.broker, case.at);
     let key = "k".repeat(KEY_BYTES_MAX);
     refused(broker, &topic, vec![event("order", &format!("{key}k"), 1)]).await;
     publish(broker, &topic, vec![event("order", &key, 2)]).await;
@@ -53,9 +51,8 @@ pub(super) async fn a_key_is_stored_at_the_limit_and_refused_past_it(fixture: Fi
 }
 
 /// Neither what stood before it in the batch nor what stood behind it.
-pub(super) async fn a_batch_with_one_event_too_large_stores_nothing(fixture: Fixture) {
-    let [topic, _] = topics();
-    let broker = &*fixture.broker;
+pub(super) async fn a_batch_with_one_event_too_large_stores_nothing(case: Case) {
+    let (broker, topic) = (&*case.broker, case.at);
     let sized = |bytes: usize| {
         let mut large = event("order", "k", 1);
         let envelope = large.to_json().len() - large.data.get().len();
@@ -72,24 +69,28 @@ pub(super) async fn a_batch_with_one_event_too_large_stores_nothing(fixture: Fix
 }
 
 /// A topic is never made by being asked for.
-pub(super) async fn an_unknown_topic_is_refused_everywhere(fixture: Fixture) {
-    let unknown = Topic::parse("unknown").expect("a topic");
-    let broker = &*fixture.broker;
-    let refusals = [
-        broker.publish(&unknown, vec![event("order", "k", 1)]).await.err(),
-        broker.read(&unknown, Offset::BEGINNING, 1).await.err(),
-        broker.published(&unknown, "order").await.err(),
-        broker.end(&unknown).err(),
-        broker.watch(&unknown).err(),
-    ];
-    for refusal in refusals {
-        assert!(matches!(refusal, Some(Error::UnknownTopic)), "{refusal:?}");
+pub(super) async fn an_unknown_topic_is_refused_everywhere(case: Case) {
+    let broker = &*case.broker;
+    let topic = Topic::parse("unknown").expect("a topic");
+    let past = Partition::new(broker.partitions(&case.at.topic).expect("a count").count());
+    for unknown in [topic.first(), case.at.topic.at(past.expect("in range"))] {
+        let refusals = [
+            broker.publish(&unknown, vec![event("order", "k", 1)]).await.err(),
+            broker.read(&unknown, Offset::BEGINNING, 1).await.err(),
+            broker.published(&unknown, "order").await.err(),
+            broker.end(&unknown).err(),
+            broker.watch(&unknown).err(),
+        ];
+        for refusal in refusals {
+            assert!(matches!(refusal, Some(Error::UnknownTopic)), "{unknown}: {refusal:?}");
+        }
     }
-    assert!(!broker.topics().contains(&unknown));
+    assert!(matches!(broker.partitions(&topic), Err(Error::UnknownTopic)));
+    assert!(!broker.topics().contains(&topic));
 }
 
 /// The batch is refused by a limit and leaves nothing behind.
-async fn refused(broker: &dyn Broker, topic: &Topic, batch: Vec<Event>) {
+async fn refused(broker: &dyn Broker, topic: &TopicPartition, batch: Vec<Event>) {
     let refusal = broker.publish(topic, batch).await;
     assert!(matches!(refusal, Err(Error::Limit { .. })), "{refusal:?}");
     assert_eq!(broker.end(topic).expect("an end"), Offset::BEGINNING);

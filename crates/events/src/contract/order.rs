@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Fixture, event, everything, numbers, publish, stamped, topics};
+use super::{Case, event, everything, numbers, publish, stamped};
 use crate::broker::Offset;
 
 /// An empty batch is acknowledged too, and stores nothing; what is read is byte for byte what was sent.
-pub(super) async fn a_batch_gets_gapless_offsets_and_reads_back_as_it_was(fixture: Fixture) {
-    let [topic, _] = topics();
-    let broker = &*fixture.broker;
+pub(super) async fn a_batch_gets_gapless_offsets_and_reads_back_as_it_was(case: Case) {
+    let (broker, topic) = (&*case.broker, case.at);
     assert_eq!(broker.end(&topic).expect("an end"), Offset::BEGINNING);
     assert!(everything(broker, &topic).await.is_empty());
     let sent: Vec<_> = (1..=5).map(|number| event("order", "k", number)).collect();
@@ -24,11 +23,11 @@ pub(super) async fn a_batch_gets_gapless_offsets_and_reads_back_as_it_was(fixtur
 }
 
 /// Neither their events nor what they know of a source.
-pub(super) async fn topics_do_not_mix(fixture: Fixture) {
-    let [alpha, beta] = topics();
-    let broker = &*fixture.broker;
+pub(super) async fn partitions_and_topics_do_not_mix(case: Case) {
+    let Case { broker, at: alpha, other: beta, .. } = case;
+    let broker = &*broker;
     let listed = broker.topics();
-    assert!(listed.is_sorted() && listed.contains(&alpha) && listed.contains(&beta));
+    assert!(listed.is_sorted() && listed.contains(&alpha.topic) && listed.contains(&beta.topic));
     publish(broker, &alpha, vec![stamped("order", 1)]).await;
     publish(broker, &beta, vec![stamped("order", 1), stamped("order", 2)]).await;
     assert_eq!(numbers(broker, &alpha).await, [1]);
@@ -39,9 +38,8 @@ pub(super) async fn topics_do_not_mix(fixture: Fixture) {
 }
 
 /// Again and again: also what was stored after it was opened a second time.
-pub(super) async fn an_acknowledged_event_is_there_after_reopening(fixture: Fixture) {
-    let [topic, _] = topics();
-    let Fixture { mut broker, reopen } = fixture;
+pub(super) async fn an_acknowledged_event_is_there_after_reopening(case: Case) {
+    let Case { mut broker, reopen, at: topic, .. } = case;
     for round in 0..3 {
         for number in 1..=10 {
             let number = round * 10 + number;
@@ -57,9 +55,8 @@ pub(super) async fn an_acknowledged_event_is_there_after_reopening(fixture: Fixt
 
 /// In the same batch, in a later one, and by a broker that was opened again: a relay that crashed
 /// between publishing and noting it publishes once more.
-pub(super) async fn a_second_copy_is_recognised_by_its_outbox_sequence(fixture: Fixture) {
-    let [topic, _] = topics();
-    let Fixture { mut broker, reopen } = fixture;
+pub(super) async fn a_second_copy_is_recognised_by_its_outbox_sequence(case: Case) {
+    let Case { mut broker, reopen, at: topic, .. } = case;
     assert_eq!(broker.published(&topic, "order").await.expect("a mark"), 0);
     let batch = vec![stamped("order", 1), stamped("order", 2), stamped("order", 2)];
     assert_eq!(publish(&*broker, &topic, batch.clone()).await, Offset(2));
@@ -78,9 +75,8 @@ pub(super) async fn a_second_copy_is_recognised_by_its_outbox_sequence(fixture: 
 }
 
 /// Without a number nothing says that it is a copy.
-pub(super) async fn an_event_without_outbox_sequence_is_stored_each_time(fixture: Fixture) {
-    let [topic, _] = topics();
-    let broker = &*fixture.broker;
+pub(super) async fn an_event_without_outbox_sequence_is_stored_each_time(case: Case) {
+    let (broker, topic) = (&*case.broker, case.at);
     for _ in 0..2 {
         publish(broker, &topic, vec![event("sensor", "k", 5)]).await;
     }
@@ -89,13 +85,13 @@ pub(super) async fn an_event_without_outbox_sequence_is_stored_each_time(fixture
 }
 
 /// Each publisher's later event has the higher offset, and nothing is lost between them.
-pub(super) async fn concurrent_publishers_keep_their_own_order(fixture: Fixture) {
+pub(super) async fn concurrent_publishers_keep_their_own_order(case: Case) {
     const PUBLISHERS: u64 = 8;
     const EVENTS: u64 = 50;
-    let [topic, _] = topics();
+    let topic = case.at.clone();
     let mut tasks = tokio::task::JoinSet::new();
     for publisher in 0..PUBLISHERS {
-        let (broker, topic) = (Arc::clone(&fixture.broker), topic.clone());
+        let (broker, topic) = (Arc::clone(&case.broker), topic.clone());
         tasks.spawn(async move {
             let mut last = Offset::BEGINNING;
             for number in 1..=EVENTS {
@@ -111,7 +107,7 @@ pub(super) async fn concurrent_publishers_keep_their_own_order(fixture: Fixture)
         done.expect("a publisher that keeps its order");
     }
     let mut seen: HashMap<String, u64> = HashMap::new();
-    for event in everything(&*fixture.broker, &topic).await {
+    for event in everything(&*case.broker, &topic).await {
         let last = seen.entry(event.key).or_default();
         assert_eq!(event.sequence, *last + 1, "order per key");
         *last = event.sequence;
@@ -120,20 +116,20 @@ pub(super) async fn concurrent_publishers_keep_their_own_order(fixture: Fixture)
 }
 
 /// What is read is final: no event appears later before one that was read.
-pub(super) async fn a_reader_beside_a_publisher_sees_no_gap(fixture: Fixture) {
+pub(super) async fn a_reader_beside_a_publisher_sees_no_gap(case: Case) {
     const EVENTS: u64 = 200;
-    let [topic, _] = topics();
-    let (broker, to) = (Arc::clone(&fixture.broker), topic.clone());
+    let topic = case.at.clone();
+    let (broker, to) = (Arc::clone(&case.broker), topic.clone());
     let publisher = tokio::spawn(async move {
         for number in 1..=EVENTS {
             publish(&*broker, &to, vec![event("order", "k", number)]).await;
         }
     });
     let mut after = Offset::BEGINNING;
-    let mut end = fixture.broker.watch(&topic).expect("a watch");
+    let mut end = case.broker.watch(&topic).expect("a watch");
     while after < Offset(EVENTS) {
         end.wait_for(|end| *end > after).await.expect("a broker that is open");
-        for stored in fixture.broker.read(&topic, after, 7).await.expect("a read") {
+        for stored in case.broker.read(&topic, after, 7).await.expect("a read") {
             assert_eq!(stored.offset, after.next());
             assert_eq!(stored.event.sequence, stored.offset.0);
             after = stored.offset;
@@ -143,9 +139,9 @@ pub(super) async fn a_reader_beside_a_publisher_sees_no_gap(fixture: Fixture) {
 }
 
 /// And not for what another topic got.
-pub(super) async fn a_watch_wakes_when_more_is_on_disk(fixture: Fixture) {
-    let [topic, other] = topics();
-    let broker = &*fixture.broker;
+pub(super) async fn a_watch_wakes_when_more_is_on_disk(case: Case) {
+    let Case { broker, at: topic, other, .. } = case;
+    let broker = &*broker;
     let mut end = broker.watch(&topic).expect("a watch");
     let elsewhere = broker.watch(&other).expect("a watch");
     assert_eq!(*end.borrow_and_update(), Offset::BEGINNING);

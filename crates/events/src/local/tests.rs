@@ -14,12 +14,12 @@ use crate::store::tests::{execute, limit_pages};
 use crate::store::upkeep;
 
 fn open(folder: &TempDir) -> Log {
-    Log::open(folder.path(), &contract::topics(), clock()).expect("a log")
+    Log::open_declared(folder.path(), &contract::topics(), clock()).expect("a log")
 }
 
-fn alpha() -> Topic {
+fn alpha() -> TopicPartition {
     let [alpha, _] = contract::topics();
-    alpha
+    alpha.topic.first()
 }
 
 async fn fill(log: &Log, numbers: std::ops::RangeInclusive<u64>) {
@@ -190,9 +190,10 @@ async fn a_file_that_is_no_log_is_refused() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("log.db"), "not a database, however long".repeat(100))
         .unwrap();
-    let refused = Log::open(folder.path(), &contract::topics(), clock()).err();
+    let refused = Log::open_declared(folder.path(), &contract::topics(), clock()).err();
     assert!(matches!(refused, Some(Error::Damaged { .. })), "{refused:?}");
-    let missing = Log::open(&folder.path().join("missing"), &contract::topics(), clock()).err();
+    let missing =
+        Log::open_declared(&folder.path().join("missing"), &contract::topics(), clock()).err();
     assert!(missing.is_some_and(|error| error.is_environment()));
 }
 

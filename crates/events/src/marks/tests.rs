@@ -3,7 +3,8 @@
 use super::*;
 
 fn publisher(newest: u64, oldest: Option<u64>, relayed: u64, published: u64) -> Publisher {
-    Publisher { source: "order".to_owned(), newest, oldest, relayed, published }
+    let (source, partition) = ("order".to_owned(), Partition::FIRST);
+    Publisher { source, partition, newest, oldest, relayed, published }
 }
 
 fn subscriber(
@@ -16,6 +17,7 @@ fn subscriber(
     let receipt = Receipt { source: "order".to_owned(), received, published };
     Subscriber {
         name: "product.order".to_owned(),
+        partition: Partition::FIRST,
         position,
         end,
         unstamped,
@@ -58,8 +60,16 @@ fn an_inbox_that_received_what_is_nowhere_does_not_fit() {
         (subscriber(4, 4, 5, 4, 4), true, false),
         (subscriber(4, 4, 4, 4, 4), true, true),
     ] {
-        let publishers: BTreeMap<String, Publisher> =
-            kept.then(|| ("order".to_owned(), keeping.clone())).into_iter().collect();
+        let publishers: Vec<Publisher> = kept.then(|| keeping.clone()).into_iter().collect();
         assert_eq!(follows(&it, &publishers).is_ok(), sound, "{it:?}");
     }
+}
+
+#[test]
+fn what_another_partition_keeps_mends_nothing() {
+    let elsewhere = Partition::new(1).unwrap();
+    let keeping = Publisher { partition: elsewhere, ..publisher(9, Some(5), 9, 4) };
+    let reading = subscriber(7, 4, 0, 7, 4);
+    assert!(follows(&reading, std::slice::from_ref(&keeping)).is_err());
+    assert!(follows(&Subscriber { partition: elsewhere, ..reading }, &[keeping]).is_ok());
 }

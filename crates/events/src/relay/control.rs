@@ -15,10 +15,11 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::status::Status;
-use crate::broker::{Broker, Offset, Topic};
+use crate::broker::{Broker, Topic};
 use crate::error::Error;
 use crate::marks::Publisher;
 use crate::parking::{self, DeadLetter};
+use crate::partition::{Numbered, Numbers, Partition};
 use crate::stillness::Stillness;
 use crate::store::skipped::{self, Skipped};
 use crate::store::{Database, Publishes, stepped};
@@ -29,7 +30,7 @@ use crate::store::{Database, Publishes, stepped};
 /// ```
 /// # use std::sync::Arc;
 /// # use yeoul_events::store::{Database, Options, Publishes};
-/// # use yeoul_events::{Broker, Cause, Clock, Draft, Error, Log, Topic, relay};
+/// # use yeoul_events::{Broker, Cause, Clock, Draft, Error, Log, Partition, Partitions, Topic, relay};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Error> {
 /// # let folder = tempfile::tempdir().expect("a folder");
@@ -37,7 +38,8 @@ use crate::store::{Database, Publishes, stepped};
 /// # let topic = Topic::parse("order")?;
 /// # let log: Arc<dyn Broker> =
 /// #     Arc::new(Log::open(folder.path(), std::slice::from_ref(&topic), clock.clone())?);
-/// # let publishes = Some(Publishes { source: "order".into(), topic: topic.clone() });
+/// # let partitions = Partitions::ONE;
+/// # let publishes = Some(Publishes { source: "order".into(), topic: topic.clone(), partitions });
 /// # let path = folder.path().join("order.db");
 /// # let order = Database::open(Options { path, schema: &[], publishes, clock })?;
 /// let running = tokio::sync::watch::Sender::new(false).subscribe();
@@ -48,7 +50,8 @@ use crate::store::{Database, Publishes, stepped};
 ///
 /// // No relay runs, so it waits: committed, and not lost.
 /// let report = control.status();
-/// assert_eq!((report.name.as_str(), report.lag, report.relayed), ("outbox.order", 1, 0));
+/// assert_eq!((report.name.as_str(), report.lag), ("outbox.order", 1));
+/// assert_eq!(report.relayed.of(Partition::FIRST), 0);
 /// assert_eq!(report.stuck, None, "not for so short a time");
 /// assert!(control.dead(100)?.is_empty());
 /// # Ok(())
@@ -61,9 +64,8 @@ pub struct Control {
     publishes: Publishes,
     broker: Arc<dyn Broker>,
     paused: watch::Receiver<bool>,
-    status: watch::Receiver<Status>,
-    /// What the looks so far found; clones of one handle are one watcher.
-    stillness: Arc<Mutex<Stillness>>,
+    /// What the looks so far found in each partition; clones of one handle are one watcher.
+    stillness: Arc<Mutex<Vec<Stillness>>>,
 }
 
 /// How a relay is doing, at the moment it was asked.
@@ -73,10 +75,10 @@ pub struct Report {
     pub name: String,
     /// The topic it publishes to.
     pub topic: Topic,
-    /// The highest outbox sequence that the broker has, or that was stepped over.
-    pub relayed: u64,
-    /// Everything committed up to this sequence has been dealt with.
-    pub settled: u64,
+    /// The highest outbox sequences that the broker has, or that were stepped over.
+    pub relayed: Numbers,
+    /// Everything committed up to these sequences has been dealt with.
+    pub settled: Numbers,
     /// Events that wait in the outbox, at most
     /// [`OUTBOX_WAITING_MAX`](crate::store::OUTBOX_WAITING_MAX).
     pub lag: u64,
@@ -102,9 +104,10 @@ impl Control {
         paused: watch::Receiver<bool>,
     ) -> Option<Control> {
         let publishes = database.publishes()?.clone();
-        let (name, status) = (name(&publishes).into(), database.relay_status().subscribe());
-        let stillness = Arc::default();
-        Some(Control { name, database, publishes, broker, paused, status, stillness })
+        let name = name(&publishes).into();
+        let looks = publishes.partitions.each().map(|_| Stillness::default());
+        let stillness = Arc::new(Mutex::new(looks.collect()));
+        Some(Control { name, database, publishes, broker, paused, stillness })
     }
 
     /// `outbox.order`.
@@ -115,32 +118,57 @@ impl Control {
     /// How it is doing. No progress is noticed between two looks
     /// [`STUCK_AFTER`](crate::subscription::STUCK_AFTER) apart.
     pub fn status(&self) -> Report {
-        let Status { relayed, settled, stuck, since, lost } = self.status.borrow().clone();
-        let lag = self.database.lag(relayed);
-        let still = self.still(relayed, lag);
+        let mut report = Report {
+            name: self.name.to_string(),
+            topic: self.publishes.topic.clone(),
+            relayed: Numbers::default(),
+            settled: Numbers::default(),
+            lag: 0,
+            stuck: None,
+            since: None,
+            lost: None,
+        };
+        for partition in self.publishes.partitions.each() {
+            self.look_at(partition, &mut report);
+        }
+        report
+    }
+
+    /// Adds what stands in one partition; the first trouble is the report's.
+    fn look_at(&self, partition: Partition, report: &mut Report) {
+        let status = self.database.relay_status(partition).borrow().clone();
+        let Status { relayed, settled, stuck, since, lost } = status;
+        let at = Numbered { partition, number: relayed };
+        let lag = self.database.lag(at);
+        let still = self.still(at, lag);
         let (stuck, since) = match (stuck, still) {
             // Its own words are the better ones: they name what is wrong.
             (Some(stuck), _) => (Some(stuck), since),
             (None, Some(since)) => {
-                (Some(format!("no progress at number {relayed} since {since}")), Some(since))
+                (Some(format!("no progress at number {at} since {since}")), Some(since))
             }
             (None, None) => (None, None),
         };
-        let (name, topic) = (self.name.to_string(), self.publishes.topic.clone());
+        report.relayed.raise(at);
         // Under load it may never find nothing: what it has relayed is dealt with all the same.
-        let settled = settled.max(relayed);
-        Report { name, topic, relayed, settled, lag, stuck, since, lost }
+        report.settled.raise(Numbered { partition, number: settled.max(relayed) });
+        report.lag += lag;
+        if report.stuck.is_none() {
+            (report.stuck, report.since) = (stuck, since);
+        }
+        report.lost = report.lost.take().or(lost);
     }
 
     /// Since when it has not moved, if that is too long; one that rests on purpose may.
-    fn still(&self, relayed: u64, lag: u64) -> Option<Timestamp> {
+    fn still(&self, at: Numbered, lag: u64) -> Option<Timestamp> {
         let now = self.database.now();
-        let mut stillness = self.stillness.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looks = self.stillness.lock().unwrap_or_else(PoisonError::into_inner);
+        let stillness = &mut looks[usize::from(at.partition.index())];
         if lag == 0 || *self.paused.borrow() {
             stillness.idle();
             return None;
         }
-        stillness.behind(relayed, now)
+        stillness.behind(at.number, now)
     }
 
     /// Up to `limit` dead letters of the outbox, oldest first: events that no broker takes, because
@@ -160,12 +188,12 @@ impl Control {
     /// # Errors
     /// [`Error::Environment`]: nothing was done, ask again later.
     pub async fn redrive(&self, id: &str) -> Result<bool, Error> {
-        let Some(Offset(sequence)) = parking::offset_of(id, self.name()) else { return Ok(false) };
+        let Some(at) = parking::number_in(id, self.name()) else { return Ok(false) };
         // The letter ends and its copy begins in one transaction: never both, never neither.
         let work = self.database.write::<_, Error>(move |write| {
-            let known = stepped::end(write.sql(), sequence)?;
+            let known = stepped::end(write.sql(), at)?;
             if known {
-                write.publish_again(sequence)?;
+                write.publish_again(at)?;
             }
             Ok(known)
         });
@@ -181,14 +209,14 @@ impl Control {
         let Some(letter) = letter.into_iter().find(|letter| letter.id == id) else {
             return Ok(false);
         };
-        let Some(Offset(sequence)) = parking::offset_of(id, self.name()) else { return Ok(false) };
+        let Some(at) = parking::number_in(id, self.name()) else { return Ok(false) };
         let skipped = Skipped {
             event: letter.event.map(|event| event.id),
             key: Some(letter.key),
-            ..self.skipped_from("letter", sequence, letter.reason, by)
+            ..self.skipped_from("letter", at, letter.reason, by)
         };
         let work = self.database.write::<_, Error>(move |write| {
-            let known = stepped::end(write.sql(), sequence)?;
+            let known = stepped::end(write.sql(), at)?;
             if known {
                 skipped::note(write.sql(), &skipped)?;
             }
@@ -204,17 +232,29 @@ impl Control {
     /// # Errors
     /// [`Error::Limit`]: no room for the note. [`Error::Environment`]: nothing was done, ask again.
     pub async fn skip(&self, by: &str) -> Result<Option<Skipped>, Error> {
-        let published = self.broker.published(&self.publishes.topic, &self.publishes.source);
+        for partition in self.publishes.partitions.each() {
+            if let Some(skipped) = self.skip_in(partition, by).await? {
+                return Ok(Some(skipped));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn skip_in(&self, partition: Partition, by: &str) -> Result<Option<Skipped>, Error> {
+        let at = self.publishes.topic.at(partition);
+        let published = self.broker.published(&at, &self.publishes.source).await?;
         // What is lost for good the relay has passed already.
-        let after = published.await?.max(self.status.borrow().relayed);
-        let (first, last, reason) = match self.database.waiting_whole(after, 1) {
+        let relayed = self.database.relay_status(partition).borrow().relayed;
+        let after = Numbered { partition, number: published.max(relayed) };
+        let (from, last, reason) = match self.database.waiting_whole(after, 1) {
             Ok(_) => return Ok(None),
             // A page that cannot be read names no row: no row can be stepped over.
             Err(Error::Damaged { from, to, what, .. }) if from > 0 => (from, to, what),
             Err(error) => return Err(error),
         };
+        let first = Numbered { partition, number: from };
         // One row has one id; of a stretch of missing ones nobody knows which were events.
-        let origin = self.database.origin().filter(|_| first == last);
+        let origin = self.database.origin().filter(|_| from == last);
         let skipped = Skipped {
             last,
             event: origin.map(|origin| origin.id(first)),
@@ -222,18 +262,37 @@ impl Control {
         };
         let note = skipped.clone();
         let work = self.database.write::<_, Error>(move |write| {
-            stepped::pass(write.sql(), first..=last, &note.reason, write.now())?;
+            stepped::pass(write.sql(), first, last, &note.reason, write.now())?;
             skipped::note(write.sql(), &note)
         });
         work.await?;
         Ok(Some(skipped))
     }
 
-    /// What it has to do with, for [`agreement`](crate::agreement).
-    pub(crate) async fn publisher(&self) -> Result<Publisher, Error> {
-        let Publishes { source, topic } = &self.publishes;
-        let published = self.broker.published(topic, source).await?;
-        Ok(self.database.publisher(published)?.expect("a relay's database publishes"))
+    /// How many events of the outbox the broker does not have, dead letters not counted: asked now, whether
+    /// or not the relay runs.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    pub async fn unrelayed(&self) -> Result<u64, Error> {
+        let mut unrelayed = 0;
+        for Publisher { partition, relayed, published, .. } in self.publishers().await? {
+            // What it passed at the end as a letter, the broker has not.
+            let number = published.max(relayed);
+            unrelayed += self.database.lag(Numbered { partition, number });
+        }
+        Ok(unrelayed)
+    }
+
+    /// What it has to do with in each partition, for [`agreement`](crate::agreement).
+    pub(crate) async fn publishers(&self) -> Result<Vec<Publisher>, Error> {
+        let Publishes { source, topic, partitions } = &self.publishes;
+        let mut publishers = Vec::new();
+        for partition in partitions.each() {
+            let published = self.broker.published(&topic.at(partition), source).await?;
+            publishers.extend(self.database.publisher(Numbered { partition, number: published })?);
+        }
+        Ok(publishers)
     }
 
     /// Everything that was stepped over or dropped, oldest first.
@@ -245,12 +304,13 @@ impl Control {
     }
 
     /// A note on the row of this number, as yet without event and key.
-    fn skipped_from(&self, kind: &str, first: u64, reason: String, by: &str) -> Skipped {
+    fn skipped_from(&self, kind: &str, at: Numbered, reason: String, by: &str) -> Skipped {
         Skipped {
             name: self.name().to_owned(),
             kind: kind.to_owned(),
-            first,
-            last: first,
+            partition: at.partition,
+            first: at.number,
+            last: at.number,
             event: None,
             key: None,
             reason,

@@ -7,7 +7,7 @@ use super::*;
 use crate::broker::{Offset, Stored, Topic};
 use crate::broker::{Pending, READ_MAX};
 use crate::event::{Cause, Draft, Event};
-use crate::fixture::{clock, topic, until};
+use crate::fixture::{clock, first, topic, until};
 use crate::local::Log;
 use crate::store::tests::execute;
 use crate::store::{OUTBOX_KEPT, Options, upkeep};
@@ -27,7 +27,11 @@ impl Running {
 }
 
 fn database(folder: &TempDir) -> Database {
-    let publishes = Some(Publishes { source: "order".to_owned(), topic: topic("order") });
+    let publishes = Some(Publishes {
+        source: "order".to_owned(),
+        topic: topic("order"),
+        partitions: Partitions::ONE,
+    });
     let path = folder.path().join("order.db");
     Database::open(Options { path, schema: &[], publishes, clock: clock() }).unwrap()
 }
@@ -37,7 +41,7 @@ fn log(folder: &TempDir) -> Arc<Log> {
 }
 
 fn start(relay: Relay) -> Running {
-    let status = relay.status();
+    let status = relay.status(Partition::FIRST);
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(relay.run(async move { drop(stopped.await) }));
     Running { status, stop, task }
@@ -54,7 +58,7 @@ async fn commit(database: &Database, numbers: std::ops::RangeInclusive<u64>) {
 }
 
 async fn numbers(broker: &dyn Broker) -> Vec<u64> {
-    let events = broker.read(&topic("order"), Offset::BEGINNING, READ_MAX).await.unwrap();
+    let events = broker.read(&topic("order").first(), Offset::BEGINNING, READ_MAX).await.unwrap();
     events.iter().map(|stored| stored.event.decode().unwrap()).collect()
 }
 
@@ -95,8 +99,8 @@ async fn a_crash_between_commit_and_publish_loses_and_doubles_nothing() {
         // The service dies with events committed: some were published, nobody noted it.
         let service = database(&data);
         commit(&service, round * 10 + 1..=round * 10 + 10).await;
-        let half = service.waiting(round * 10, 5).unwrap();
-        log.publish(&topic("order"), half).await.unwrap();
+        let half = service.waiting(first(round * 10), 5).unwrap();
+        log.publish(&topic("order").first(), half).await.unwrap();
         drop(service);
         let service = database(&data);
         let running = start(Relay::new(service, log.clone()));
@@ -161,7 +165,7 @@ async fn what_the_outbox_keeps_no_more_is_reported_with_its_sequences() {
     let lost = status.wait_for(|status| status.relayed == OUTBOX_KEPT + 5).await.unwrap().clone();
     let lost = lost.lost.unwrap();
     assert!(lost.contains("from=`1`, to=`5`"), "{lost}");
-    assert_eq!(events.end(&topic("order")).unwrap(), Offset(OUTBOX_KEPT));
+    assert_eq!(events.end(&topic("order").first()).unwrap(), Offset(OUTBOX_KEPT));
     running.stop().await;
 }
 
@@ -178,34 +182,43 @@ impl Away {
 }
 
 impl Broker for Away {
-    fn publish<'a>(&'a self, topic: &'a Topic, batch: Vec<Event>) -> Pending<'a, Offset> {
+    fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
         Box::pin(async move {
             self.there()?;
-            self.log.publish(topic, batch).await
+            self.log.publish(at, batch).await
         })
     }
 
-    fn read<'a>(&'a self, topic: &'a Topic, at: Offset, limit: usize) -> Pending<'a, Vec<Stored>> {
-        self.log.read(topic, at, limit)
+    fn read<'a>(
+        &'a self,
+        of: &'a TopicPartition,
+        at: Offset,
+        limit: usize,
+    ) -> Pending<'a, Vec<Stored>> {
+        self.log.read(of, at, limit)
     }
 
-    fn end(&self, topic: &Topic) -> Result<Offset, Error> {
-        self.log.end(topic)
+    fn end(&self, at: &TopicPartition) -> Result<Offset, Error> {
+        self.log.end(at)
     }
 
-    fn watch(&self, topic: &Topic) -> Result<watch::Receiver<Offset>, Error> {
-        self.log.watch(topic)
+    fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error> {
+        self.log.watch(at)
     }
 
-    fn published<'a>(&'a self, topic: &'a Topic, source: &'a str) -> Pending<'a, u64> {
+    fn published<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64> {
         Box::pin(async move {
             self.there()?;
-            self.log.published(topic, source).await
+            self.log.published(at, source).await
         })
     }
 
     fn topics(&self) -> Vec<Topic> {
         self.log.topics()
+    }
+
+    fn partitions(&self, topic: &Topic) -> Result<Partitions, Error> {
+        self.log.partitions(topic)
     }
 
     fn promise(&self) -> String {
@@ -268,10 +281,10 @@ async fn events_of_the_largest_size_are_relayed_however_many_wait() {
     let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (database, log) = (database(&data), log(&place));
     commit_sized(&database, 9, crate::store::DATA_BYTES_MAX).await;
-    assert_eq!(database.waiting(0, RELAY_BATCH_MAX).unwrap().len(), 4, "bounded by bytes");
+    assert_eq!(database.waiting(first(0), RELAY_BATCH_MAX).unwrap().len(), 4, "bounded by bytes");
     let running = start(Relay::new(database.clone(), log.clone()));
     settled(&running, 9).await;
-    assert_eq!(log.end(&topic("order")).unwrap(), Offset(9));
+    assert_eq!(log.end(&topic("order").first()).unwrap(), Offset(9));
     running.stop().await;
 }
 
@@ -282,34 +295,43 @@ struct Picky {
 }
 
 impl Broker for Picky {
-    fn publish<'a>(&'a self, topic: &'a Topic, batch: Vec<Event>) -> Pending<'a, Offset> {
+    fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
         Box::pin(async move {
             Error::check("batch", batch.len(), 2)?;
             if batch.iter().any(|event| event.outbox_sequence == Some(self.never)) {
                 return Err(Error::Limit { field: "event", value: 2, limit: 1 });
             }
-            self.log.publish(topic, batch).await
+            self.log.publish(at, batch).await
         })
     }
 
-    fn read<'a>(&'a self, topic: &'a Topic, at: Offset, limit: usize) -> Pending<'a, Vec<Stored>> {
-        self.log.read(topic, at, limit)
+    fn read<'a>(
+        &'a self,
+        of: &'a TopicPartition,
+        at: Offset,
+        limit: usize,
+    ) -> Pending<'a, Vec<Stored>> {
+        self.log.read(of, at, limit)
     }
 
-    fn end(&self, topic: &Topic) -> Result<Offset, Error> {
-        self.log.end(topic)
+    fn end(&self, at: &TopicPartition) -> Result<Offset, Error> {
+        self.log.end(at)
     }
 
-    fn watch(&self, topic: &Topic) -> Result<watch::Receiver<Offset>, Error> {
-        self.log.watch(topic)
+    fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error> {
+        self.log.watch(at)
     }
 
-    fn published<'a>(&'a self, topic: &'a Topic, source: &'a str) -> Pending<'a, u64> {
-        self.log.published(topic, source)
+    fn published<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64> {
+        self.log.published(at, source)
     }
 
     fn topics(&self) -> Vec<Topic> {
         self.log.topics()
+    }
+
+    fn partitions(&self, topic: &Topic) -> Result<Partitions, Error> {
+        self.log.partitions(topic)
     }
 
     fn promise(&self) -> String {
@@ -435,17 +457,22 @@ async fn what_was_relayed_is_dealt_with_before_the_relay_comes_to_rest() {
     let (service, log) = (database(&data), log(&place));
     let control = handle_on(&service, &log);
     commit(&service, 1..=3).await;
-    service.relay_status().send_modify(|status| status.relayed = 2);
-    assert_eq!((control.status().settled, control.status().lag), (2, 1));
-    service.relay_status().send_modify(|status| status.settled = 3);
-    assert_eq!(control.status().settled, 3);
+    service.relay_status(Partition::FIRST).send_modify(|status| status.relayed = 2);
+    let report = control.status();
+    assert_eq!((report.settled, report.lag), (Numbers::from(2), 1));
+    service.relay_status(Partition::FIRST).send_modify(|status| status.settled = 3);
+    assert_eq!(control.status().settled, Numbers::from(3));
 }
 
 #[tokio::test]
 async fn a_relay_without_progress_is_stuck_after_a_while_and_one_that_rests_is_not() {
     let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let clock = crate::fixture::ManualClock::default();
-    let publishes = Some(Publishes { source: "order".to_owned(), topic: topic("order") });
+    let publishes = Some(Publishes {
+        source: "order".to_owned(),
+        topic: topic("order"),
+        partitions: Partitions::ONE,
+    });
     let path = data.path().join("order.db");
     let options = Options { path, schema: &[], publishes, clock: clock.component() };
     let service = Database::open(options).unwrap();

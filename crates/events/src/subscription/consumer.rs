@@ -1,4 +1,4 @@
-//! The loop of a running subscription: retry what is due, take what is new, wait for either.
+//! The loop of a running subscription in one partition: retry what is due, take what is new, wait for either.
 //!
 //! A run begins at the start and after every trouble:
 //!
@@ -21,7 +21,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::control::Context;
+use super::context::Lane;
 use super::delivery::Dispatcher;
 use super::{BATCH_MAX, Handler};
 use crate::broker::Offset;
@@ -31,11 +31,11 @@ use crate::store::inbox::{self, Place};
 use crate::store::parked;
 use crate::wait::{BACKOFF_MAX, Backoff, resumed};
 
-/// A subscription while it runs.
+/// A subscription while it runs, in one partition.
 pub(super) struct Consumer<H: Handler> {
     /// Shared with the pieces of work that run on the database's own thread.
     dispatcher: Arc<Dispatcher<H>>,
-    context: Context,
+    lane: Lane,
 }
 
 /// What one look at the topic came to.
@@ -49,8 +49,8 @@ enum Look {
 }
 
 impl<H: Handler> Consumer<H> {
-    pub(super) fn new(dispatcher: Dispatcher<H>, context: Context) -> Consumer<H> {
-        Consumer { dispatcher: Arc::new(dispatcher), context }
+    pub(super) fn new(dispatcher: Arc<Dispatcher<H>>, lane: Lane) -> Consumer<H> {
+        Consumer { dispatcher, lane }
     }
 
     /// Run after run, until `stop` resolves; see above for what a run is.
@@ -62,8 +62,8 @@ impl<H: Handler> Consumer<H> {
                 Ok(()) => return,
                 Err(error) => error,
             };
-            tracing::warn!(subscription = &*self.context.name, error = %trouble, "waiting");
-            self.context.set_trouble(Some(self.with_remedy(&trouble)));
+            tracing::warn!(subscription = &*self.lane.context.name, error = %trouble, "waiting");
+            self.lane.set_trouble(Some(self.with_remedy(&trouble)));
             tokio::select! {
                 () = stop.as_mut() => return,
                 () = tokio::time::sleep(backoff.next()) => {}
@@ -74,7 +74,7 @@ impl<H: Handler> Consumer<H> {
     /// The trouble in words, with the command that steps over it where one does.
     fn with_remedy(&self, trouble: &Error) -> String {
         match trouble {
-            Error::Damaged { .. } => format!("{trouble}; {}", how_to_skip(&self.context.name)),
+            Error::Damaged { .. } => format!("{trouble}; {}", how_to_skip(&self.lane.context.name)),
             _ => trouble.to_string(),
         }
     }
@@ -85,7 +85,7 @@ impl<H: Handler> Consumer<H> {
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
         backoff: &mut Backoff,
     ) -> Result<(), Error> {
-        let mut end = self.context.broker.watch(&self.context.topic)?;
+        let mut end = self.lane.context.broker.watch(&self.lane.at)?;
         let mut position = self.recover().await?;
         self.mend_parked().await?;
         loop {
@@ -93,7 +93,7 @@ impl<H: Handler> Consumer<H> {
             tokio::select! {
                 biased;
                 () = stop.as_mut() => return Ok(()),
-                () = resumed(&mut self.context.paused) => {}
+                () = resumed(&mut self.lane.context.paused) => {}
             }
             // Before the read: what is stored from here on wakes the wait below.
             end.mark_unchanged();
@@ -111,44 +111,43 @@ impl<H: Handler> Consumer<H> {
                 more = end.changed(), if matches!(look, Look::Idle) => {
                     more.map_err(|_| Error::Closed)?;
                 }
-                () = self.context.poked.notified() => {}
+                () = self.lane.poked() => {}
                 () = tokio::time::sleep(pause) => {}
             }
             // Whoever poked may have moved it: a rewind, a skip.
-            position = self.context.place()?.position;
+            position = self.lane.place()?.position;
         }
     }
 
     /// The stored place, if the log still is what was read of it. Otherwise the beginning: the
     /// marks keep every effect from happening twice, and nothing genuinely new is passed over.
     async fn recover(&self) -> Result<Offset, Error> {
-        let place = self.context.place()?;
-        let end = self.context.broker.end(&self.context.topic)?;
+        let place = self.lane.place()?;
+        let end = self.lane.context.broker.end(&self.lane.at)?;
         let Some(damage) = self.damage(&place, end).await? else { return Ok(place.position) };
-        let (subscription, what) = (&*self.context.name, damage.to_string());
+        let (subscription, what) = (&*self.lane.context.name, damage.to_string());
         tracing::error!(subscription, what, "the log is not what was read of it; reading it again");
         // Shown until it is past what it had read: only then is it known that nothing is missing.
-        self.context.set_damage(place.position, what);
-        let name = Arc::clone(&self.context.name);
-        let work = self
-            .context
-            .database
-            .write::<_, Error>(move |write| inbox::rewind_shortened(write.sql(), &name, end));
+        self.lane.set_damage(place.position, what);
+        let lane = self.lane.clone();
+        let work = self.lane.context.database.write::<_, Error>(move |write| {
+            inbox::rewind_shortened(write.sql(), lane.assigned(), end)
+        });
         work.await?;
         Ok(Offset::BEGINNING)
     }
 
     /// Has every parked key go on that waits for nothing a pause could bring.
     async fn mend_parked(&self) -> Result<(), Error> {
-        let (name, pause) = (Arc::clone(&self.context.name), self.dispatcher.retry.backoff);
-        let work = self.context.database.write::<_, Error>(move |write| {
+        let (lane, pause) = (self.lane.clone(), self.dispatcher.retry.backoff);
+        let work = self.lane.context.database.write::<_, Error>(move |write| {
             let now = write.now();
             let latest = now.checked_add(pause).unwrap_or(jiff::Timestamp::MAX);
-            parked::mend(write.sql(), &name, now, latest)
+            parked::mend(write.sql(), lane.assigned(), now, latest)
         });
         let mended = work.await?;
         if mended > 0 {
-            let subscription = &*self.context.name;
+            let subscription = &*self.lane.context.name;
             tracing::warn!(subscription, mended, "parked keys waited for nothing: tried again");
         }
         Ok(())
@@ -157,7 +156,7 @@ impl<H: Handler> Consumer<H> {
     /// What does not fit between the place and a log that ends at `end`.
     async fn damage(&self, place: &Place, end: Offset) -> Result<Option<Error>, Error> {
         let damaged = |from, what: &str| Error::Damaged {
-            topic: self.context.topic.to_string(),
+            topic: self.lane.at.to_string(),
             from,
             to: place.position.0,
             what: what.to_owned(),
@@ -169,7 +168,7 @@ impl<H: Handler> Consumer<H> {
         let Some(before) = place.position.0.checked_sub(1) else { return Ok(None) };
         // The place remembers which event it saw there. A log that was cut and has grown again is
         // long enough and still another one.
-        let there = self.context.broker.read(&self.context.topic, Offset(before), 1).await;
+        let there = self.lane.context.broker.read(&self.lane.at, Offset(before), 1).await;
         match there {
             Err(error) if error.is_environment() => Err(error),
             // Hurt, but it was read once: whoever comes next will find out.
@@ -185,12 +184,18 @@ impl<H: Handler> Consumer<H> {
     /// Tries what is due; whether more may be.
     async fn retry(&self) -> Result<bool, Error> {
         // A read first: nearly always there is nothing, and that costs no transaction.
-        let due = self.context.database.read(|sql| parked::next_due(sql, &self.context.name))?;
-        if due.is_none_or(|due| due > (self.context.clock)()) {
+        let due =
+            self.lane.context.database.read(|sql| parked::next_due(sql, self.lane.assigned()))?;
+        if due.is_none_or(|due| due > (self.lane.context.clock)()) {
             return Ok(false);
         }
-        let dispatcher = Arc::clone(&self.dispatcher);
-        let retried = self.context.database.write(move |write| dispatcher.retry(write)).await?;
+        let (dispatcher, partition) = (Arc::clone(&self.dispatcher), self.lane.at.partition);
+        let retried = self
+            .lane
+            .context
+            .database
+            .write(move |write| dispatcher.retry(write, partition))
+            .await?;
         self.dispatcher.committed(retried.batches);
         Ok(retried.more)
     }
@@ -198,16 +203,20 @@ impl<H: Handler> Consumer<H> {
     /// Takes the next batch.
     async fn look(&self, position: &mut Offset) -> Result<Look, Error> {
         let after = *position;
-        let events = self.context.broker.read(&self.context.topic, after, BATCH_MAX).await?;
+        let events = self.lane.context.broker.read(&self.lane.at, after, BATCH_MAX).await?;
         if events.is_empty() {
             return Ok(Look::Idle);
         }
-        let dispatcher = Arc::clone(&self.dispatcher);
-        let work =
-            self.context.database.write(move |write| dispatcher.deliver(write, after, &events));
+        let (dispatcher, partition) = (Arc::clone(&self.dispatcher), self.lane.at.partition);
+        let work = self
+            .lane
+            .context
+            .database
+            .write(move |write| dispatcher.deliver(write, partition, after, &events));
         let delivered = work.await?;
         // Past this line it is on disk: handlers hear of it, and the loop goes on behind it.
         self.dispatcher.committed(delivered.batches);
+        self.dispatcher.received(&delivered.received);
         *position = delivered.position;
         Ok(if delivered.full { Look::Full } else { Look::Moved })
     }
@@ -215,18 +224,19 @@ impl<H: Handler> Consumer<H> {
     /// Records a round without trouble, or with the one that is no error: no room.
     fn record(&self, look: &Look, position: Offset, backoff: &mut Backoff) {
         backoff.reset();
-        self.context.arrived(position);
+        self.lane.arrived(position);
         let full = matches!(look, Look::Full);
-        self.context.set_trouble(full.then(|| {
+        self.lane.set_trouble(full.then(|| {
             format!("no new events are taken: {} are parked", crate::parking::PARKED_MAX)
         }));
     }
 
     /// How long until an event is due, at most [`BACKOFF_MAX`]: the clock may be set meanwhile.
     fn until_due(&self) -> Result<Duration, Error> {
-        let due = self.context.database.read(|sql| parked::next_due(sql, &self.context.name))?;
+        let due =
+            self.lane.context.database.read(|sql| parked::next_due(sql, self.lane.assigned()))?;
         let Some(due) = due else { return Ok(BACKOFF_MAX) };
-        let left = due.duration_since((self.context.clock)());
+        let left = due.duration_since((self.lane.context.clock)());
         Ok(Duration::try_from(left).unwrap_or(Duration::ZERO).min(BACKOFF_MAX))
     }
 }

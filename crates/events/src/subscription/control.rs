@@ -14,20 +14,21 @@
 //! here has to stop it before moving the place. A skip checks that what it found hurt is still what
 //! comes next, for the same reason.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, watch};
 
+use super::context::{Context, Lane};
 use super::skip;
 use crate::Clock;
 use crate::broker::{Broker, Offset, Topic};
 use crate::error::Error;
 use crate::marks::{Receipt, Subscriber};
 use crate::parking::{self, DeadLetter};
+use crate::partition::{Numbers, Partition};
 use crate::position::WritePosition;
-use crate::stillness::Stillness;
-use crate::store::inbox::{self, Place};
+use crate::store::inbox;
 use crate::store::skipped::{self, Skipped};
 use crate::store::{Database, parked};
 
@@ -83,110 +84,29 @@ pub struct Status {
     pub name: String,
     /// The topic.
     pub topic: Topic,
+    /// Events not taken yet, in all partitions. Parked ones are not among them: [`Control::parked`] counts
+    /// those.
+    pub lag: u64,
+    /// Trouble, or no progress, in words; `None` while all is well, and while it is paused. The first
+    /// partition's that has any.
+    pub stuck: Option<String>,
+    /// Each partition of the topic, in order.
+    pub partitions: Vec<PartitionStatus>,
+}
+
+/// How it is doing in one partition.
+#[derive(Clone, Debug)]
+pub struct PartitionStatus {
+    /// Which.
+    pub partition: Partition,
     /// The last offset taken: handled, parked or recognised as a second copy.
     pub position: Offset,
-    /// The topic's end.
+    /// The partition's end.
     pub end: Offset,
-    /// Events between the two. Parked ones are not among them: [`Control::parked`] counts those.
+    /// Events between the two.
     pub lag: u64,
-    /// Trouble, or no progress, in words; `None` while all is well, and while it is paused.
+    /// Trouble, or no progress, in words.
     pub stuck: Option<String>,
-}
-
-/// What the running consumer and its handles have in common.
-#[derive(Clone)]
-pub(super) struct Context {
-    pub(super) name: Arc<str>,
-    pub(super) topic: Topic,
-    pub(super) database: Database,
-    pub(super) broker: Arc<dyn Broker>,
-    pub(super) clock: Clock,
-    pub(super) paused: watch::Receiver<bool>,
-    /// Somebody changed the tables: look again.
-    pub(super) poked: Arc<Notify>,
-    board: Arc<Mutex<Board>>,
-}
-
-/// What the consumer wrote down for those who ask, and what those who asked before found.
-#[derive(Default)]
-struct Board {
-    trouble: Option<String>,
-    damage: Option<Damage>,
-    stillness: Stillness,
-}
-
-/// The log was found shorter than, or other than, what was read of it.
-struct Damage {
-    /// Up to here it had been read.
-    until: Offset,
-    what: String,
-}
-
-impl Context {
-    pub(super) fn new(
-        name: &str,
-        topic: Topic,
-        database: Database,
-        broker: Arc<dyn Broker>,
-        clock: Clock,
-    ) -> Context {
-        Context {
-            name: name.into(),
-            topic,
-            database,
-            broker,
-            clock,
-            paused: watch::Sender::new(false).subscribe(),
-            poked: Arc::default(),
-            board: Arc::default(),
-        }
-    }
-
-    /// Where it reads on, as the tables have it now.
-    pub(super) fn place(&self) -> Result<Place, Error> {
-        self.database.read(|sql| Place::load(sql, &self.name))
-    }
-
-    /// Notes trouble, or that it is over.
-    pub(super) fn set_trouble(&self, trouble: Option<String>) {
-        self.board().trouble = trouble;
-    }
-
-    /// Notes that the log is not what was read of it up to `until`.
-    pub(super) fn set_damage(&self, until: Offset, what: String) {
-        self.board().damage = Some(Damage { until, what });
-    }
-
-    /// Past what was damaged there is nothing missing any more.
-    pub(super) fn arrived(&self, position: Offset) {
-        let mut board = self.board();
-        if board.damage.as_ref().is_some_and(|damage| damage.until <= position) {
-            board.damage = None;
-        }
-    }
-
-    /// Nothing panics while it has the lock, and what is written there is whole at every moment.
-    fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What is wrong, in words: the consumer's own trouble first, then damage, then no progress.
-    fn stuck(&self, position: Offset, lag: u64) -> Option<String> {
-        let paused = *self.paused.borrow();
-        let now = (self.clock)();
-        let mut board = self.board();
-        let damage = board.damage.as_ref().map(|damage| damage.what.clone());
-        let reported = board.trouble.clone().or(damage);
-        // Who has nothing to do or rests on purpose stands still and is well.
-        if lag == 0 || paused {
-            board.stillness.idle();
-            return reported;
-        }
-        // Looked at even where trouble is reported: what counts is how long it has not moved.
-        let still = board.stillness.behind(position.0, now);
-        let since = |since| format!("no progress at offset {position} since {since}");
-        reported.or_else(|| still.map(since))
-    }
 }
 
 impl Control {
@@ -222,16 +142,14 @@ impl Control {
     /// # Errors
     /// [`Error::Environment`]: ask again later.
     pub fn status(&self) -> Result<Status, Error> {
-        let position = self.context.place()?.position;
-        let end = self.context.broker.end(&self.context.topic)?;
-        let lag = self.context.broker.between(&self.context.topic, position, end)?;
+        let partitions: Vec<PartitionStatus> =
+            self.context.lanes().map(|lane| status_of(&lane)).collect::<Result<_, _>>()?;
         Ok(Status {
             name: self.name().to_owned(),
             topic: self.topic().clone(),
-            position,
-            end,
-            lag,
-            stuck: self.context.stuck(position, lag),
+            lag: partitions.iter().map(|one| one.lag).sum(),
+            stuck: partitions.iter().find_map(|one| one.stuck.clone()),
+            partitions,
         })
     }
 
@@ -242,9 +160,14 @@ impl Control {
     /// [`Error::Environment`]: ask again later. [`Error::Damaged`]: it cannot be read there; the
     /// consumer is stuck at the same place and its status says how to go on.
     pub async fn first_missing(&self) -> Result<Option<Timestamp>, Error> {
-        let position = self.context.place()?.position;
-        let next = self.context.broker.read(&self.context.topic, position, 1).await?;
-        Ok(next.first().map(|stored| stored.event.time))
+        let mut first = None;
+        for lane in self.context.lanes() {
+            let position = lane.place()?.position;
+            let next = self.context.broker.read(&lane.at, position, 1).await?;
+            let time = next.first().map(|stored| stored.event.time);
+            first = first.into_iter().chain(time).min();
+        }
+        Ok(first)
     }
 
     /// Up to `limit` dead letters, longest parked first. At most
@@ -264,14 +187,15 @@ impl Control {
     /// # Errors
     /// [`Error::Environment`]: nothing was done, ask again later.
     pub async fn redrive(&self, id: &str) -> Result<bool, Error> {
-        let Some(offset) = parking::offset_of(id, self.name()) else { return Ok(false) };
+        let Some(at) = parking::number_in(id, self.name()) else { return Ok(false) };
         let name = Arc::clone(&self.context.name);
         // dead -> due now, with no attempt behind it. It never leaves the head of its key's queue.
-        let work = self.context.database.write::<_, Error>(move |write| {
-            parked::redrive(write.sql(), &name, offset, write.now())
-        });
+        let work = self
+            .context
+            .database
+            .write::<_, Error>(move |write| parked::redrive(write.sql(), &name, at, write.now()));
         let known = work.await?;
-        self.context.poked.notify_one();
+        self.context.poke();
         Ok(known)
     }
 
@@ -282,15 +206,15 @@ impl Control {
     /// # Errors
     /// [`Error::Limit`]: no room for the note. [`Error::Environment`]: nothing was done, ask again.
     pub async fn discard(&self, id: &str, by: &str) -> Result<bool, Error> {
-        let Some(offset) = parking::offset_of(id, self.name()) else { return Ok(false) };
+        let Some(at) = parking::number_in(id, self.name()) else { return Ok(false) };
         let (name, by) = (self.name().to_owned(), by.to_owned());
         // dead -> gone, the next of its key -> due now, and the note: one transaction.
         let work = self
             .context
             .database
-            .write::<_, Error>(move |write| skip::discard(write, &name, offset, &by));
+            .write::<_, Error>(move |write| skip::discard(write, &name, at, &by));
         let known = work.await?;
-        self.context.poked.notify_one();
+        self.context.poke();
         Ok(known)
     }
 
@@ -301,32 +225,58 @@ impl Control {
     /// # Errors
     /// [`Error::Limit`]: no room for the note. [`Error::Environment`]: nothing was done, ask again.
     pub async fn skip(&self, by: &str) -> Result<Option<Skipped>, Error> {
-        let (name, by) = (self.name().to_owned(), by.to_owned());
         // Found out here, where the broker may be waited for; the transaction then steps over exactly
         // this, or refuses because the place is another one by now.
-        let place = self.context.place()?;
-        let hurt = skip::hurt_record(&*self.context.broker, &self.context.topic, place).await?;
+        let mut hurt = None;
+        for lane in self.context.lanes() {
+            hurt = skip::hurt_record(&*self.context.broker, &lane.at, lane.place()?).await?;
+            if hurt.is_some() {
+                break;
+            }
+        }
+        let (name, by) = (self.name().to_owned(), by.to_owned());
         let work = self
             .context
             .database
             .write::<_, Error>(move |write| skip::step(write, &name, hurt, &by));
         let skipped = work.await?;
-        self.context.poked.notify_one();
+        self.context.poke();
         Ok(skipped)
     }
 
-    /// What it has to do with, for [`agreement`](crate::agreement).
-    pub(crate) async fn subscriber(&self) -> Result<Subscriber, Error> {
-        let Context { topic, database, broker, .. } = &self.context;
-        let (name, position) = (self.name().to_owned(), self.context.place()?.position.0);
-        let end = broker.end(topic)?.0;
-        let unstamped = database.read(|sql| inbox::unstamped(sql, &name))?;
-        let mut receipts = Vec::new();
-        for (source, received) in database.received(&name)? {
-            let published = broker.published(topic, &source).await?;
-            receipts.push(Receipt { source, received, published });
+    /// What it has to do with in each partition, for [`agreement`](crate::agreement).
+    pub(crate) async fn subscribers(&self) -> Result<Vec<Subscriber>, Error> {
+        let received = self.context.database.received(self.name())?;
+        let mut subscribers = Vec::new();
+        for lane in self.context.lanes() {
+            subscribers.push(self.subscriber(&lane, &received).await?);
         }
-        Ok(Subscriber { name, position, end, unstamped, receipts })
+        Ok(subscribers)
+    }
+
+    async fn subscriber(
+        &self,
+        lane: &Lane,
+        received: &BTreeMap<String, Numbers>,
+    ) -> Result<Subscriber, Error> {
+        let Context { database, broker, .. } = &self.context;
+        let partition = lane.at.partition;
+        let mut receipts = Vec::new();
+        for (source, numbers) in received {
+            let received = numbers.of(partition);
+            if received > 0 {
+                let published = broker.published(&lane.at, source).await?;
+                receipts.push(Receipt { source: source.clone(), received, published });
+            }
+        }
+        Ok(Subscriber {
+            name: self.name().to_owned(),
+            partition,
+            position: lane.place()?.position.0,
+            end: broker.end(&lane.at)?.0,
+            unstamped: database.read(|sql| inbox::unstamped(sql, lane.assigned()))?,
+            receipts,
+        })
     }
 
     /// Everything that was stepped over or dropped here, oldest first.
@@ -343,12 +293,13 @@ impl Control {
     /// # Errors
     /// [`Error::Environment`]: nothing was done, ask again later.
     pub async fn rewind(&self) -> Result<(), Error> {
-        let name = Arc::clone(&self.context.name);
-        // The place alone: the marks stay, and they are what keeps effects from happening again.
-        let work =
-            self.context.database.write::<_, Error>(move |write| inbox::rewind(write.sql(), &name));
+        let context = self.context.clone();
+        // The places alone: the marks stay, and they are what keeps effects from happening again.
+        let work = self.context.database.write::<_, Error>(move |write| {
+            context.lanes().try_for_each(|lane| inbox::rewind(write.sql(), lane.assigned()))
+        });
         work.await?;
-        self.context.poked.notify_one();
+        self.context.poke();
         Ok(())
     }
 
@@ -369,4 +320,13 @@ impl Control {
     pub fn parked(&self) -> Result<u64, Error> {
         self.context.database.read(|sql| parked::count(sql, self.name()))
     }
+}
+
+fn status_of(lane: &Lane) -> Result<PartitionStatus, Error> {
+    let broker = &lane.context.broker;
+    let position = lane.place()?.position;
+    let end = broker.end(&lane.at)?;
+    let lag = broker.between(&lane.at, position, end)?;
+    let stuck = lane.stuck(position, lag);
+    Ok(PartitionStatus { partition: lane.at.partition, position, end, lag, stuck })
 }

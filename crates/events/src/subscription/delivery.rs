@@ -30,7 +30,8 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::failure::Failure;
 use crate::parking::{PARKED_MAX, Retry, Standing, Wait, how_to_skip};
-use crate::store::inbox::{Marks, Place};
+use crate::partition::Partition;
+use crate::store::inbox::{Assigned, Marks, Place, Received};
 use crate::store::{Part, Write, panic_message, parked};
 
 /// What a subscription does with an event; the same for every batch.
@@ -43,6 +44,8 @@ pub(super) struct Dispatcher<H> {
 
 /// What became of a batch.
 pub(super) struct Delivered<B> {
+    /// What was received, by source.
+    pub(super) received: Vec<Received>,
     /// Where to read on: after the batch, or where somebody else put the place meanwhile.
     pub(super) position: Offset,
     /// Scratch whose handler is to be notified of the commit.
@@ -86,6 +89,12 @@ impl From<Error> for Trouble {
     }
 }
 
+/// What a run has written.
+struct Finished<B> {
+    received: Vec<Received>,
+    batches: Vec<B>,
+}
+
 /// How a run treats scratch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scratch {
@@ -98,6 +107,7 @@ enum Scratch {
 /// The state of one run over a batch.
 struct Run<'d, H: Handler> {
     dispatcher: &'d Dispatcher<H>,
+    of: Assigned<'d>,
     scratch: Scratch,
     known: Option<KnownFailure>,
     marks: Marks<'d>,
@@ -114,26 +124,35 @@ impl<H: Handler> Dispatcher<H> {
     pub(super) fn deliver(
         &self,
         write: &mut Write<'_>,
+        partition: Partition,
         after: Offset,
         events: &[Stored],
     ) -> Result<Delivered<H::Batch>, Error> {
+        let of = self.assigned(partition);
         // 1. Between the read and this transaction an operator may have moved the place.
-        let position = Place::load(write.sql(), &self.name)?.position;
+        let position = Place::load(write.sql(), of)?.position;
         if position != after {
-            return Ok(Delivered { position, batches: Vec::new(), full: false });
+            return Ok(Delivered {
+                received: Vec::new(),
+                position,
+                batches: Vec::new(),
+                full: false,
+            });
         }
         // 2. The savepoint around the whole run is what step 3 goes back to.
         let shared =
-            write.attempt(|write| self.run(write, after, events, Scratch::Shared, None))?;
+            write.attempt(|write| self.run(write, of, (after, events), (Scratch::Shared, None)))?;
         let known = match shared {
             Part::Stands(delivered) => return Ok(delivered),
             Part::TakenBack(Trouble::Whole(error)) => return Err(error),
             Part::TakenBack(Trouble::Apart(known)) => known,
         };
         // 3. Nothing of the first run is left but the knowledge of who failed.
-        self.run(write, after, events, Scratch::Apart, known).map_err(|trouble| match trouble {
-            Trouble::Whole(error) => error,
-            Trouble::Apart(_) => unreachable!("events apart share nothing"),
+        self.run(write, of, (after, events), (Scratch::Apart, known)).map_err(|trouble| {
+            match trouble {
+                Trouble::Whole(error) => error,
+                Trouble::Apart(_) => unreachable!("events apart share nothing"),
+            }
         })
     }
 
@@ -141,12 +160,17 @@ impl<H: Handler> Dispatcher<H> {
     ///
     /// Always apart: an event that failed once is likely to fail again, and its neighbours here are
     /// of other keys that have waited long enough.
-    pub(super) fn retry(&self, write: &mut Write<'_>) -> Result<Retried<H::Batch>, Error> {
+    pub(super) fn retry(
+        &self,
+        write: &mut Write<'_>,
+        partition: Partition,
+    ) -> Result<Retried<H::Batch>, Error> {
+        let of = self.assigned(partition);
         // One moment for all of them: who fails is due after it, and gives way to the others.
         let now = write.now();
         let mut batches = Vec::new();
         for _ in 0..BATCH_MAX {
-            let Some(due) = parked::due(write.sql(), &self.name, now)? else {
+            let Some(due) = parked::due(write.sql(), of, now)? else {
                 return Ok(Retried { batches, more: false });
             };
             let event = match due.event {
@@ -177,19 +201,19 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     /// One run over the batch: all of it, or as much as there is room to park.
-    fn run(
-        &self,
+    fn run<'d>(
+        &'d self,
         write: &mut Write<'_>,
-        after: Offset,
-        events: &[Stored],
-        scratch: Scratch,
-        known: Option<KnownFailure>,
+        of: Assigned<'d>,
+        (after, events): (Offset, &[Stored]),
+        (scratch, known): (Scratch, Option<KnownFailure>),
     ) -> Result<Delivered<H::Batch>, Trouble> {
         let mut run = Run {
             dispatcher: self,
             scratch,
             known,
-            marks: Marks::new(&self.name),
+            of,
+            marks: Marks::new(of),
             parked: parked::count(write.sql(), &self.name)?,
             batch: H::Batch::default(),
             batches: Vec::new(),
@@ -205,8 +229,8 @@ impl<H: Handler> Dispatcher<H> {
         }
         let full = last.map(|it| it.offset) != events.last().map(|it| it.offset);
         let position = last.map_or(after, |it| it.offset);
-        let batches = run.finish(write, last)?;
-        Ok(Delivered { position, batches, full })
+        let Finished { received, batches } = run.finish(write, last)?;
+        Ok(Delivered { received, position, batches, full })
     }
 
     /// Runs fault and handler, and the flush if the event is alone, in one savepoint: what failed
@@ -257,12 +281,27 @@ impl<H: Handler> Dispatcher<H> {
     /// mistake of the program, logged once, and the subscription goes on.
     pub(super) fn committed(&self, batches: Vec<H::Batch>) {
         for batch in batches {
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.handler.committed(batch)));
-            if let Err(panic) = outcome {
-                let (subscription, what) = (&self.name, panic_message(panic.as_ref()));
-                tracing::error!(subscription, what, "what follows a commit panicked");
-            }
+            self.notify(|handler| handler.committed(batch));
         }
+    }
+
+    /// Notifies it of what was received, once whatever came of that is committed.
+    pub(super) fn received(&self, received: &[Received]) {
+        if !received.is_empty() {
+            self.notify(|handler| handler.received(received));
+        }
+    }
+
+    fn notify(&self, tell: impl FnOnce(&H)) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| tell(&self.handler)));
+        if let Err(panic) = outcome {
+            let (subscription, what) = (&self.name, panic_message(panic.as_ref()));
+            tracing::error!(subscription, what, "what follows a commit panicked");
+        }
+    }
+
+    fn assigned(&self, partition: Partition) -> Assigned<'_> {
+        Assigned { subscription: &self.name, partition }
     }
 
     /// A failure that is tried again is a warning; one that needs an operator is an error.
@@ -343,7 +382,7 @@ impl<H: Handler> Run<'_, H> {
         stored: &Stored,
         standing: Standing<'_>,
     ) -> Result<(), Trouble> {
-        parked::park(write.sql(), &self.dispatcher.name, stored, standing, write.now())?;
+        parked::park(write.sql(), self.of, stored, standing, write.now())?;
         self.parked += 1;
         Ok(())
     }
@@ -353,7 +392,7 @@ impl<H: Handler> Run<'_, H> {
         mut self,
         write: &mut Write<'_>,
         last: Option<&Stored>,
-    ) -> Result<Vec<H::Batch>, Trouble> {
+    ) -> Result<Finished<H::Batch>, Trouble> {
         if self.scratch == Scratch::Shared {
             let (handler, batch) = (&self.dispatcher.handler, &mut self.batch);
             match caught(|| handler.flush(batch, write).map_err(Failure::from)) {
@@ -366,11 +405,11 @@ impl<H: Handler> Run<'_, H> {
                 }
             }
         }
-        self.marks.save(write.sql())?;
+        let received = self.marks.save(write.sql())?;
         // Without a last one there was no room for even the first: the place stays.
         if let Some(last) = last {
-            Place::of(last).save(write.sql(), &self.dispatcher.name)?;
+            Place::of(last).save(write.sql(), self.of)?;
         }
-        Ok(self.batches)
+        Ok(Finished { received, batches: self.batches })
     }
 }

@@ -7,16 +7,18 @@
 //! The log is looked at before the transaction, because a broker may have to be waited for. So what
 //! was found carries the place that it was found behind, and is stepped over only from there.
 
-use crate::broker::{Broker, Offset, Topic};
+use crate::broker::{Broker, Offset, TopicPartition};
 use crate::error::Error;
 use crate::event::Event;
+use crate::partition::{Numbered, Partition};
 use crate::store::Write;
-use crate::store::inbox::Place;
+use crate::store::inbox::{Assigned, Place};
 use crate::store::parked::{self, Hurt};
 use crate::store::skipped::{Skipped, moment, note};
 
 /// A stretch of the log that cannot be read.
 pub(super) struct HurtRecord {
+    partition: Partition,
     /// The subscription's place when it was found: the stretch begins right after.
     behind: Place,
     last: Offset,
@@ -28,21 +30,22 @@ pub(super) struct HurtRecord {
 /// What is hurt right after `place`, if anything is.
 pub(super) async fn hurt_record(
     broker: &dyn Broker,
-    topic: &Topic,
+    at: &TopicPartition,
     place: Place,
 ) -> Result<Option<HurtRecord>, Error> {
-    let Offset(end) = broker.end(topic)?;
+    let Offset(end) = broker.end(at)?;
     if place.position.0 >= end {
         return Ok(None);
     }
-    match broker.read(topic, place.position, 1).await {
+    match broker.read(at, place.position, 1).await {
         Ok(_) => Ok(None),
         Err(Error::Damaged { to, what, .. }) => {
             // At least one record, or nothing would be stepped over; never past the end, or events
             // to come would be.
             let last = Offset(to.max(place.position.0 + 1).min(end));
-            let claimed = broker.unverified(topic, last);
-            Ok(Some(HurtRecord { behind: place, last, reason: what, claimed }))
+            let claimed = broker.unverified(at, last);
+            let partition = at.partition;
+            Ok(Some(HurtRecord { partition, behind: place, last, reason: what, claimed }))
         }
         Err(error) => Err(error),
     }
@@ -69,54 +72,53 @@ pub(super) fn step(
 
 /// Moves the place behind the stretch; what the record claims to be goes into the note.
 fn over_record(write: &Write<'_>, name: &str, record: HurtRecord) -> Result<Skipped, Error> {
-    let HurtRecord { behind, last, reason, claimed } = record;
-    if Place::load(write.sql(), name)? != behind {
+    let HurtRecord { partition, behind, last, reason, claimed } = record;
+    let of = Assigned { subscription: name, partition };
+    if Place::load(write.sql(), of)? != behind {
         return Err(Error::environment("the subscription moved meanwhile; look again"));
     }
     // Which event stood there nobody can say, so the place remembers none.
-    Place { position: last, ..Place::default() }.save(write.sql(), name)?;
+    Place { position: last, ..Place::default() }.save(write.sql(), of)?;
     let (event, key) = claimed.map(|event| (event.id, event.key)).unzip();
-    let first = behind.position.0 + 1;
-    Ok(Skipped { first, last: last.0, event, key, reason, ..blank(write, name, "record") })
+    let first = Numbered { partition, number: behind.position.0 + 1 };
+    Ok(Skipped { last: last.0, event, key, reason, ..blank(write, name, "record", first) })
 }
 
 /// Takes the row out; the next of its key is due at once.
 fn over_parked(write: &Write<'_>, name: &str, hurt: Hurt) -> Result<Skipped, Error> {
     parked::handled(write.sql(), name, hurt.place, &hurt.key, write.now())?;
-    let (first, last, key) = (hurt.offset, hurt.offset, Some(hurt.key));
-    let reason = hurt.error.to_string();
-    Ok(Skipped { first, last, key, reason, ..blank(write, name, "parked") })
+    let (key, reason) = (Some(hurt.key), hurt.error.to_string());
+    Ok(Skipped { key, reason, ..blank(write, name, "parked", hurt.at) })
 }
 
 /// Drops a dead letter.
 pub(super) fn discard(
     write: &Write<'_>,
     name: &str,
-    offset: Offset,
+    at: Numbered,
     by: &str,
 ) -> Result<bool, Error> {
-    let letter = parked::discard(write.sql(), name, offset, write.now())?;
+    let letter = parked::discard(write.sql(), name, at, write.now())?;
     let Some(letter) = letter else { return Ok(false) };
     let dropped = Skipped {
-        first: offset.0,
-        last: offset.0,
         event: letter.event,
         key: Some(letter.key),
         reason: letter.reason,
         by: by.to_owned(),
-        ..blank(write, name, "letter")
+        ..blank(write, name, "letter", at)
     };
     note(write.sql(), &dropped)?;
     Ok(true)
 }
 
 /// A note of this kind, made in this transaction, with nothing else in it yet.
-fn blank(write: &Write<'_>, name: &str, kind: &str) -> Skipped {
+fn blank(write: &Write<'_>, name: &str, kind: &str, at: Numbered) -> Skipped {
     Skipped {
         name: name.to_owned(),
         kind: kind.to_owned(),
-        first: 0,
-        last: 0,
+        partition: at.partition,
+        first: at.number,
+        last: at.number,
         event: None,
         key: None,
         reason: String::new(),

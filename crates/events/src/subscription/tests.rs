@@ -126,7 +126,7 @@ impl Bench {
     /// Stores events numbered on from `first`, one per key given.
     async fn publish(&self, first: u64, keys: &[&str]) {
         let batch = (first..).zip(keys).map(|(number, key)| stamped("order", key, number));
-        self.log.publish(&topic("order"), batch.collect()).await.unwrap();
+        self.log.publish(&topic("order").first(), batch.collect()).await.unwrap();
     }
 
     fn effects(&self) -> Vec<(String, u64)> {
@@ -146,7 +146,7 @@ impl Bench {
     async fn caught_up(&self, control: &Control) {
         until(async || {
             let status = control.status().unwrap();
-            if status.lag == 0 && status.end > Offset(0) {
+            if status.lag == 0 && status.partitions.iter().any(|one| one.end > Offset(0)) {
                 Ok(())
             } else {
                 Err(format!("{status:?}"))
@@ -175,7 +175,11 @@ impl Bench {
 }
 
 fn open(folder: &TempDir, clock: &ManualClock) -> Database {
-    let publishes = Some(Publishes { source: "product".to_owned(), topic: topic("product") });
+    let publishes = Some(Publishes {
+        source: "product".to_owned(),
+        topic: topic("product"),
+        partitions: crate::partition::Partitions::ONE,
+    });
     let path = folder.path().join("product.db");
     Database::open(Options { path, schema: SCHEMA, publishes, clock: clock.component() }).unwrap()
 }

@@ -109,11 +109,11 @@ mod tests {
         let read = |given: &[&str]| {
             let pairs = given.iter().map(|value| (POSITION, value.parse().expect("a value")));
             position(&pairs.collect())
-                .map(|found| found.map(|it| it.sequence))
+                .map(|found| found.map(|it| it.sequences.to_string()))
                 .map_err(|it| it.status())
         };
         assert_eq!(read(&[]), Ok(None));
-        assert_eq!(read(&["w7.order"]), Ok(Some(7)));
+        assert_eq!(read(&["w7.order"]), Ok(Some("7".to_owned())));
         for bad in
             [&["nonsense"][..], &[""], &["f7.order"], &["t7.order"], &["w7.order", "w8.order"]]
         {

@@ -193,7 +193,11 @@ fn an_event_of_a_service_is_remembered_by_everybody_who_subscribes() {
     let (topic, clock) = (Topic::parse("account").expect("a topic"), clock::component());
     let log = Log::open(place.path(), std::slice::from_ref(&topic), clock.clone());
     let log: Arc<dyn Broker> = Arc::new(log.expect("a log"));
-    let publishes = events::store::Publishes { source: "account".into(), topic };
+    let publishes = events::store::Publishes {
+        source: "account".into(),
+        topic,
+        partitions: events::Partitions::ONE,
+    };
     let topic = publishes.topic.clone();
     let path = place.path().join("account.db");
     let options = Options { path, schema: &[], publishes: Some(publishes), clock: clock.clone() };

@@ -1,4 +1,4 @@
-//! What one delivery batch has buffered: rows, what joins set, and how far each source got.
+//! What one delivery batch has buffered: rows, and what joins set.
 //!
 //! Where a batch ends is chance, and must not show. So a buffered row is the newest there is of it,
 //! and what the store has of it is known all the time. It is up to three rows:
@@ -17,7 +17,6 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use events::Event;
 use events::store::Write;
 
 use crate::generation::Generation;
@@ -40,8 +39,6 @@ pub struct Batch {
     pub(super) rows: Vec<Buffered>,
     joins: HashMap<Match, Remembered>,
     pub(super) spread: Spread,
-    /// The highest sequence of each source.
-    progress: HashMap<String, u64>,
     /// What moves after the sync.
     touched: Option<Touched>,
 }
@@ -123,15 +120,6 @@ impl Buffered {
 }
 
 impl Batch {
-    /// Counts an event as seen, whatever it does.
-    pub(super) fn note(&mut self, event: &Event) {
-        let Some(sequence) = event.outbox_sequence else { return };
-        match self.progress.get_mut(&event.source) {
-            Some(highest) => *highest = sequence.max(*highest),
-            None => drop(self.progress.insert(event.source.clone(), sequence)),
-        }
-    }
-
     /// The place of a row in the buffer, where it is put if it is not there: as it is stored, or
     /// begun.
     pub(super) fn buffer(
@@ -282,10 +270,6 @@ impl Batch {
         if let Some(Touched { stamps, indexes }) = self.touched.take() {
             indexes.into_iter().for_each(|index| stamps.bump(index));
         }
-    }
-
-    pub(super) fn take_progress(&mut self) -> HashMap<String, u64> {
-        std::mem::take(&mut self.progress)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::store::Publishes;
-use events::{Broker, Event, Log, Retry, Subscription, Topic, WritePosition};
+use events::store::LeftOut;
+use events::subscription::Received;
+use events::{Broker, Event, Log, Numbered, Partition, Retry, Subscription, Topic, WritePosition};
 use serde_json::json;
 use yeoul_views::{WAITERS_MAX, Waited};
 
@@ -22,6 +23,10 @@ struct Running {
 
 fn topic(name: &str) -> Topic {
     Topic::parse(name).expect("a topic")
+}
+
+fn left_out() -> Vec<LeftOut> {
+    vec![LeftOut { partition: Partition::FIRST, numbers: 3..=1002 }]
 }
 
 fn at(source: &str, sequence: u64) -> WritePosition {
@@ -53,7 +58,7 @@ impl Running {
 
     async fn publish(&self, events: Vec<Event>) {
         let topic = topic(&events[0].source);
-        self.log.publish(&topic, events).await.expect("published");
+        self.log.publish(&topic.first(), events).await.expect("published");
     }
 
     async fn wait(&self, source: &str, sequence: u64, at_most: Duration) -> Result<(), Waited> {
@@ -92,10 +97,8 @@ async fn an_event_without_a_rule_is_passed_and_counts_as_reached() {
 async fn a_source_that_is_not_read_here_is_met_at_once() {
     let running = Running::start();
     assert_eq!(running.wait("elsewhere", 9, LONG).await, Ok(()));
-    let publishes =
-        |source: &str, name: &str| Publishes { source: source.into(), topic: topic(name) };
-    running.mall.views.publisher(&publishes("shop/order", "order"));
-    running.mall.views.publisher(&publishes("shop/mail", "mail"));
+    running.mall.views.publisher("shop/order", &topic("order"));
+    running.mall.views.publisher("shop/mail", &topic("mail"));
     assert_eq!(running.wait("shop/order", 1, SOON).await, Err(Waited::TooLate));
     assert_eq!(running.wait("shop/mail", 1, LONG).await, Ok(()));
 }
@@ -162,6 +165,9 @@ async fn as_many_wait_as_may_and_one_more_is_turned_away() {
     let placed = event("order", 1, "OrderPlaced", order(1, "a@b", 1, 1));
     let batch = mall.fold(vec![placed]).await.expect("folded");
     events::Handler::committed(&mall.views.fold(), batch);
+    let up_to = Numbered { partition: Partition::FIRST, number: 1 };
+    let received = Received { source: "order".to_owned(), up_to };
+    events::Handler::received(&mall.views.fold(), &[received]);
     for waiting in waiting {
         assert_eq!(waiting.await.expect("no panic"), Ok(()));
     }
@@ -175,13 +181,13 @@ async fn a_write_that_a_restore_took_back_is_not_waited_for() {
     running.publish(vec![order(1), order(2)]).await;
     assert_eq!(running.wait("order", 2, LONG).await, Ok(()));
     assert_eq!(running.wait("order", 3, SOON).await, Err(Waited::TooLate));
-    running.mall.views.left_out("order", 3..=1002);
+    running.mall.views.left_out("order", left_out());
     for gone in [3, 500, 1002] {
         assert_eq!(running.wait("order", gone, LONG).await, Ok(()), "{gone}");
     }
     assert_eq!(running.wait("order", 1003, SOON).await, Err(Waited::TooLate));
     assert_eq!(running.wait("delivery", 3, SOON).await, Err(Waited::TooLate));
     // What was there before has to be seen all the same.
-    running.mall.views.left_out("delivery", 3..=1002);
+    running.mall.views.left_out("delivery", left_out());
     assert_eq!(running.wait("delivery", 500, SOON).await, Err(Waited::TooLate));
 }

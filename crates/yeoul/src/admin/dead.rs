@@ -121,6 +121,7 @@ pub(crate) fn skipped_shown(skipped: &Skipped) -> Value {
     json!({
         "name": skipped.name,
         "kind": skipped.kind,
+        "partition": skipped.partition.index(),
         "first": skipped.first,
         "last": skipped.last,
         "event": skipped.event,

@@ -1,4 +1,5 @@
-//! `yeoul events`: `tail`, a topic's events as they are, beside a running process; `skip`, see there.
+//! `yeoul events`: `tail`, a topic's events as they are, beside a running process; `skip` and
+//! `partitions`, see there.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::ask::Process;
-use super::skip;
+use super::{partitions, skip};
 use crate::cli::EventsCommand;
 use crate::exit::Failure;
 
@@ -20,6 +21,9 @@ pub(super) fn run(command: EventsCommand) -> Result<(), Failure> {
     match command {
         EventsCommand::Tail { topic, from_beginning, no_follow, place } => {
             tail(&topic, from_beginning, no_follow, &place.data)
+        }
+        EventsCommand::Partitions { topic, count, place } => {
+            partitions::run(&topic, count, &place.data)
         }
         EventsCommand::Skip { name, place } => skip::run(&name, &place.data),
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use chassis::clock;
 use events::local::Log;
 use events::store::{Options, Publishes, skipped::Skipped};
-use events::{Database, Topic, relay, subscription};
+use events::{Broker, Database, Topic, relay, subscription};
 use http::{Method, StatusCode};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -81,7 +81,8 @@ fn alone(name: &str, data: &Path) -> Result<Value, Failure> {
     process::runtime()?.block_on(async {
         let skipped = if service == "outbox" {
             let file = stores::of_service(data, topic).ok_or_else(|| unknown(name))?;
-            let publishes = Publishes { source: topic.to_owned(), topic: parsed };
+            let partitions = log.partitions(&parsed).map_err(|_| unknown(name))?;
+            let publishes = Publishes { source: topic.to_owned(), topic: parsed, partitions };
             let database = open(&file, Some(publishes))?;
             let (_, never) = watch::channel(false);
             let control = relay::Control::of(database.clone(), log.clone(), never);

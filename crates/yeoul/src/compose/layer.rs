@@ -1,7 +1,6 @@
 //! The layer: log, views and gateway on their cores; the whole of `yeoul serve`, the base of the mall.
 
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,9 +12,9 @@ use chassis::http::{Listener, Stop};
 use chassis::identity::Verifier;
 use chassis::telemetry::Metrics;
 use events::local::Log;
-use events::store::Publishes;
+use events::store::LeftOut;
 use events::subscription::{Control, Fault};
-use events::{Broker, Retry, Subscription, Topic};
+use events::{Broker, Declared, Error, Retry, Subscription};
 use gateway::{Components, Gateway};
 use mall::Loop;
 use serde_json::{Value, json};
@@ -108,7 +107,7 @@ impl Stores {
     /// Opens log and views below `data`.
     pub(crate) fn open(
         data: &Path,
-        topics: &[Topic],
+        topics: &[Declared],
         definitions: Definitions,
         app_head: String,
     ) -> Result<Stores, Failure> {
@@ -117,8 +116,8 @@ impl Stores {
             folder::make_private(folder)
                 .map_err(|error| process::damaged("the data folder", &error))?;
         }
-        let log = Log::open(&log, topics, clock::component())
-            .map_err(|error| process::damaged("the log", &error))?;
+        let log =
+            Log::open_declared(&log, topics, clock::component()).map_err(|error| opened(&error))?;
         info!("an acknowledgement means: {}", log.promise());
         let locales = LOCALES.map(str::to_owned).to_vec();
         let look = Look { app_head, locales };
@@ -208,14 +207,13 @@ impl Layer {
     pub(crate) fn folds(
         &self,
         name: &str,
-        topics: &[Topic],
+        topics: &[Declared],
         retry: Retry,
         interruptions: &Interruptions,
     ) -> (Vec<Loop>, Vec<Control>) {
         let (mut loops, mut controls): (Vec<Loop>, _) = (Vec::new(), Vec::new());
-        for topic in topics {
-            let source = topic.as_str().to_owned();
-            self.views.publisher(&Publishes { source, topic: topic.clone() });
+        for Declared { topic, .. } in topics {
+            self.views.publisher(topic.as_str(), topic);
             let subscription = Subscription::new(
                 &format!("{name}.{topic}"),
                 topic.clone(),
@@ -244,7 +242,7 @@ impl Layer {
     }
 
     /// Says which numbers of a source's outbox a restore left out.
-    pub(crate) fn left_out(&self, source: &str, numbers: RangeInclusive<u64>) {
+    pub(crate) fn left_out(&self, source: &str, numbers: Vec<LeftOut>) {
         self.views.left_out(source, numbers);
     }
 
@@ -334,6 +332,20 @@ impl Layer {
         self.log.close().await;
         vouch::after_closing(self.data());
     }
+}
+
+/// Why the log was not opened, and what to do.
+fn opened(error: &Error) -> Failure {
+    let Error::Partitions { topic, has, asked } = error else {
+        return process::damaged("the log", error);
+    };
+    let says = format!(
+        "a topic has another number of partitions. topic=`{topic}`, has=`{has}`, settings=`{asked}`"
+    );
+    let remedy = format!(
+        "set `events.topics.{topic}.partitions: {has}`, or give it more by `yeoul events partitions {topic} {asked}`"
+    );
+    Failure::environment(says, &remedy)
 }
 
 fn shown(views: &Views) -> Value {

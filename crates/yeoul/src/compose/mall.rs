@@ -14,7 +14,7 @@ use chassis::folder::Folder;
 use chassis::http::{HeadLimits, Listener, Path, Problem, Request, Response, Serve, Trace};
 use chassis::identity::Verifier;
 use events::subscription::Control;
-use events::{Database, Topic, relay};
+use events::{Database, Declared, Numbers, relay};
 use http::request::Parts;
 use mall::endpoint::{Listen, serving};
 use mall::{Components, Endpoint, Faults, Loop, Name, account, delivery, order, product};
@@ -107,9 +107,7 @@ impl Mall {
         layer.readiness.missing("views", "catching up");
         let databases = open.databases();
         for (name, database) in &databases {
-            if let Some(numbers) = database.left_out() {
-                layer.left_out(name.as_str(), numbers);
-            }
+            layer.left_out(name.as_str(), database.left_out());
         }
         let loops = Loops { subscriptions: controls.clone(), relays: relays.clone() };
         let admin = layer.admin_of(plan.shown, loops, switches);
@@ -131,8 +129,9 @@ impl Mall {
 
     async fn has_caught_up(&self) -> bool {
         let Ok(before) = self.committed().await else { return false };
-        let dealt_with =
-            |(relay, committed): (&relay::Control, &u64)| relay.status().settled >= *committed;
+        let dealt_with = |(relay, committed): (&relay::Control, &Numbers)| {
+            relay.status().settled.cover(committed)
+        };
         if !self.relays.iter().zip(&before).all(dealt_with) {
             return false;
         }
@@ -144,11 +143,11 @@ impl Mall {
 
     /// The newest outbox sequences. Writes are carried out in turn: behind one that does nothing,
     /// nothing earlier is under way.
-    async fn committed(&self) -> Result<Vec<u64>, events::Error> {
+    async fn committed(&self) -> Result<Vec<Numbers>, events::Error> {
         let mut newest = Vec::with_capacity(self.databases.len());
         for (_, database) in &self.databases {
-            newest
-                .push(database.write(|write| Ok::<_, events::Error>(write.last_sequence())).await?);
+            let read = database.write(|write| Ok::<_, events::Error>(write.last_sequences()));
+            newest.push(read.await?);
         }
         Ok(newest)
     }
@@ -241,7 +240,7 @@ impl Services {
         &self,
         layer: &Layer,
         components: &Components,
-        topics: &[Topic],
+        topics: &[Declared],
     ) -> (Vec<Loop>, Vec<Control>) {
         let parts = [
             self.order.loops(&layer.loops),

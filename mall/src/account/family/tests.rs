@@ -65,7 +65,11 @@ impl Accounts {
         let options = Options {
             path: folder.path().join("service.db"),
             schema: store::SCHEMA,
-            publishes: Some(Publishes { source: "account".into(), topic: topic(Name::Account) }),
+            publishes: Some(Publishes {
+                source: "account".into(),
+                topic: topic(Name::Account),
+                partitions: events::Partitions::ONE,
+            }),
             clock: chassis::clock::component(),
         };
         let database = Database::open(options).expect("it opens");
@@ -102,7 +106,7 @@ impl Accounts {
 
     /// How many SessionEnded were published.
     fn published(&self) -> u64 {
-        *self.database.committed().borrow()
+        self.database.committed().borrow().iter().map(|it| it.number).sum()
     }
 }
 

@@ -16,7 +16,7 @@ async fn restored(folder: &TempDir) -> Log {
     log
 }
 
-async fn offsets(log: &Log, topic: &Topic, after: u64) -> Vec<u64> {
+async fn offsets(log: &Log, topic: &TopicPartition, after: u64) -> Vec<u64> {
     let read = log.read(topic, Offset(after), READ_MAX).await.unwrap();
     read.iter().map(|stored| stored.offset.0).collect()
 }
@@ -41,10 +41,10 @@ async fn topics_without_events_and_topics_to_come_go_on_as_far_as_the_others() {
     drop(restored(&folder).await);
     // Twice, as when a restored folder is backed up and restored before anything is published.
     (0..2).for_each(|_| upkeep::jump(&folder.path().join("log.db"), BY).unwrap());
-    let topics = [alpha(), topic("beta"), topic("gamma")];
+    let topics = [alpha().topic, topic("beta"), topic("gamma")];
     let log = Log::open(folder.path(), &topics, clock()).unwrap();
     for (topic, first) in [("alpha", 313), ("beta", 301), ("gamma", 301)] {
-        let topic = Topic::parse(topic).unwrap();
+        let topic = Topic::parse(topic).unwrap().first();
         let event = Event { outbox_sequence: None, ..stamped("order", "k", 1) };
         let stored = log.publish(&topic, vec![event]).await.unwrap();
         assert_eq!(stored.0, first, "{topic}");

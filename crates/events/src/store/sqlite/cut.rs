@@ -45,7 +45,8 @@ const ROUNDS_MAX: u32 = 20;
 /// # async fn main() -> Result<(), Error> {
 /// # let folder = tempfile::tempdir().expect("a folder");
 /// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
-/// # let publishes = Some(Publishes { source: "order".into(), topic: Topic::parse("order")? });
+/// # let (topic, partitions) = (Topic::parse("order")?, yeoul_events::Partitions::ONE);
+/// # let publishes = Some(Publishes { source: "order".into(), topic, partitions });
 /// # let path = folder.path().join("order.db");
 /// # let options = Options { path: path.clone(), schema: &[], publishes, clock: clock.clone() };
 /// # let order = Database::open(options)?;
@@ -60,18 +61,12 @@ const ROUNDS_MAX: u32 = 20;
 /// # let publishes = order.publishes().cloned();
 /// # let options = Options { path: copy, schema: &[], publishes, clock };
 /// let restored = Database::open(options)?;
-/// assert_eq!(restored.position().expect("it publishes").sequence, 1);
+/// assert_eq!(restored.position().expect("it publishes").to_string(), "w1.order");
 /// # Ok(())
 /// # }
 /// ```
 pub struct Cut {
-    files: Vec<Pinned>,
-}
-
-/// One file, and the connection that reads it as it was at the moment.
-struct Pinned {
-    path: PathBuf,
-    reader: Connection,
+    files: Vec<(PathBuf, Connection)>,
 }
 
 impl Cut {
@@ -83,9 +78,7 @@ impl Cut {
     pub fn take(paths: &[PathBuf]) -> Result<Cut, Error> {
         let gates: Vec<Connection> =
             paths.iter().map(|path| gate(path)).collect::<Result<_, _>>()?;
-        let open = |path: &PathBuf| {
-            Ok(Pinned { path: path.clone(), reader: connection::open_reader(path)? })
-        };
+        let open = |path: &PathBuf| Ok((path.clone(), connection::open_reader(path)?));
         let files = paths.iter().map(open).collect::<Result<_, Error>>()?;
         let cut = Cut { files };
         for _ in 0..ROUNDS_MAX {
@@ -107,19 +100,19 @@ impl Cut {
     /// # Errors
     /// [`Error::Environment`]: no room; [`Error::Damaged`]: the file is hurt.
     pub fn copy(&self, path: &Path, to: &Path) -> Result<(), Error> {
-        let file = self.files.iter().find(|file| file.path == path);
-        let file = file.ok_or_else(|| Error::environment("no file of this cut"))?;
+        let source = self.files.iter().find(|(of, _)| of == path);
+        let (_, source) = source.ok_or_else(|| Error::environment("no file of this cut"))?;
         keep_private(to);
         let mut copy = Connection::open(to)?;
         // Nobody needs it to survive a crash before it is whole.
         copy.pragma_update(None, "synchronous", "OFF")?;
-        Backup::new(&file.reader, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
+        Backup::new(source, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
         Ok(())
     }
 
     /// Begins to read each file: what is read from here on is of now.
     fn pin(&self) -> Result<(), Error> {
-        for Pinned { reader, .. } in &self.files {
+        for (_, reader) in &self.files {
             reader.execute_batch("BEGIN")?;
             reader.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         }

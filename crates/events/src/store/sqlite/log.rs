@@ -1,4 +1,4 @@
-//! The local log's file: a table per topic, offsets without a gap but where a restore marked one, a
+//! The local log's file: a table per partition of a topic, offsets without a gap but where a restore marked one, a
 //! checksum chained from row to row and over such marks.
 //!
 //! The engine's own checks find a broken page, not a record whose bytes changed inside a sound page
@@ -23,18 +23,21 @@ use super::plumbing::connection;
 use super::plumbing::numbering;
 use super::plumbing::readers::Readers;
 use super::plumbing::thread::Thread;
+use super::plumbing::versions::{self, Tables};
 use crate::Clock;
-use crate::broker::{Offset, Stored, Topic};
+use crate::broker::{Offset, Stored, TopicPartition};
 use crate::error::Error;
 use crate::event::Event;
 use rows::Rows;
 
-pub(super) use rows::leave_out;
+pub(crate) use rows::Topics;
+
+pub(super) use rows::{grow, leave_out};
 #[cfg(test)]
 pub(crate) use tail::SOURCES_MAX;
 pub(crate) use writer::PUBLISH_QUEUE_MAX;
 
-/// Topics one log holds.
+/// Topics one log holds, each partition counted.
 pub(crate) const TOPICS_MAX: usize = 1000;
 
 /// Bytes of records one read returns before it stops early.
@@ -43,12 +46,24 @@ pub(crate) const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Rows of every topic whose chain is checked when the log is opened, counted from its end.
 pub(crate) const TAIL_CHECKED: u64 = 10_000;
 
-const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS topic (
-        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL) STRICT;
-    CREATE TABLE IF NOT EXISTS publisher (
-        topic INTEGER NOT NULL, source TEXT NOT NULL, sequence INTEGER NOT NULL,
-        PRIMARY KEY (topic, source)) STRICT, WITHOUT ROWID;";
+/// A `topic` here is one partition of one.
+pub(super) const TABLES: Tables = Tables {
+    name: "log",
+    steps: &[
+        "CREATE TABLE IF NOT EXISTS topic (
+            id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL) STRICT;
+        CREATE TABLE IF NOT EXISTS publisher (
+            topic INTEGER NOT NULL, source TEXT NOT NULL, sequence INTEGER NOT NULL,
+            PRIMARY KEY (topic, source)) STRICT, WITHOUT ROWID;",
+        jumps::TABLES,
+        "ALTER TABLE topic RENAME TO topic_of_one_partition;
+        CREATE TABLE topic (
+            id INTEGER PRIMARY KEY, name TEXT NOT NULL, partition INTEGER NOT NULL,
+            created INTEGER NOT NULL, UNIQUE (name, partition)) STRICT;
+        INSERT INTO topic SELECT id, name, 0, created FROM topic_of_one_partition;
+        DROP TABLE topic_of_one_partition;",
+    ],
+};
 
 /// The open file.
 pub(crate) struct File {
@@ -56,58 +71,51 @@ pub(crate) struct File {
     queue: mpsc::Sender<writer::Input>,
     _thread: Thread,
     readers: Readers,
-    topics: Arc<[Rows]>,
+    partitions: Arc<[Rows]>,
 }
 
 /// An event as it is stored, with what recognises a second copy.
 pub(crate) struct Record {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) stamp: Option<Stamp>,
-}
-
-/// Which of its publisher's events it is.
-pub(crate) struct Stamp {
-    pub(crate) source: String,
-    pub(crate) sequence: u64,
+    pub(crate) stamp: Option<(String, u64)>,
 }
 
 impl File {
-    pub(crate) fn open(path: &Path, topics: &[Topic], clock: &Clock) -> Result<File, Error> {
+    pub(crate) fn open(path: &Path, topics: Topics<'_>, clock: &Clock) -> Result<File, Error> {
         let writing = connection::open_writer(path, connection::APPENDED_PAGE_BYTES)?;
+        versions::upgrade(&writing, &[&TABLES])?;
         let creating = writing.unchecked_transaction()?;
-        creating.execute_batch(TABLES)?;
-        creating.execute_batch(jumps::TABLES)?;
         creating.execute_batch(numbering::NUMBERING)?;
-        let topics: Arc<[Rows]> = rows::all(&creating, topics, clock)?.into();
-        topics.iter().try_for_each(|rows| tail::settle(&creating, rows))?;
+        let partitions: Arc<[Rows]> = rows::all(&creating, topics, clock)?.into();
+        partitions.iter().try_for_each(|rows| tail::settle(&creating, rows))?;
         creating.commit()?;
-        for rows in &*topics {
+        for rows in &*partitions {
             rows.check_tail(&writing);
         }
         let (queue, inputs) = mpsc::channel(PUBLISH_QUEUE_MAX);
-        let writer = writer::Writer::new(writing, Arc::clone(&topics));
+        let writer = writer::Writer::new(writing, Arc::clone(&partitions));
         Ok(File {
             queue,
             _thread: Thread::start("log", move || writer.run(inputs))?,
             readers: Readers::new(path.to_owned()),
-            topics,
+            partitions,
         })
     }
 
-    /// The topics, by name.
-    pub(crate) fn topics(&self) -> &[Rows] {
-        &self.topics
+    /// Every partition of every topic, by name and number.
+    pub(crate) fn partitions(&self) -> &[Rows] {
+        &self.partitions
     }
 
     /// Queues a batch; the answer comes after the sync.
     pub(crate) fn publish(
         &self,
-        topic: &Topic,
+        at: &TopicPartition,
         records: Vec<Record>,
     ) -> Result<oneshot::Receiver<Result<Offset, Error>>, Error> {
         let (reply, answer) = oneshot::channel();
-        let topic = self.index(topic)?;
-        let publish = writer::Input::Publish(writer::Publish { topic, records, reply });
+        let partition = self.index(at)?;
+        let publish = writer::Input::Publish(writer::Publish { partition, records, reply });
         self.queue.try_send(publish).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => {
                 Error::environment(format!("{PUBLISH_QUEUE_MAX} batches wait already"))
@@ -119,11 +127,11 @@ impl File {
 
     pub(crate) fn read(
         &self,
-        topic: &Topic,
+        at: &TopicPartition,
         after: Offset,
         limit: usize,
     ) -> Result<Vec<Stored>, Error> {
-        let rows = self.rows(topic)?;
+        let rows = self.rows(at)?;
         self.readers.read(|sql| rows.read(sql, after, limit)).map_err(|error| match error {
             // The engine met a broken page and cannot know whose it is.
             Error::Damaged { topic, what, .. } if topic.is_empty() => {
@@ -134,8 +142,12 @@ impl File {
     }
 
     /// The record at a place, its checksum unlooked at.
-    pub(crate) fn unverified(&self, topic: &Topic, at: Offset) -> Result<Option<Event>, Error> {
-        let select = format!("SELECT record FROM t{} WHERE offset = ?1", self.rows(topic)?.id);
+    pub(crate) fn unverified(
+        &self,
+        of: &TopicPartition,
+        at: Offset,
+    ) -> Result<Option<Event>, Error> {
+        let select = format!("SELECT record FROM t{} WHERE offset = ?1", self.rows(of)?.id);
         self.readers.read(|sql| {
             let mut select = sql.prepare(&select)?;
             let mut rows = select.query([at.0])?;
@@ -144,26 +156,26 @@ impl File {
         })
     }
 
-    pub(crate) fn end(&self, topic: &Topic) -> Result<Offset, Error> {
-        Ok(*self.rows(topic)?.end.borrow())
+    pub(crate) fn end(&self, at: &TopicPartition) -> Result<Offset, Error> {
+        Ok(*self.rows(at)?.end.borrow())
     }
 
     /// How many events there are after one place up to another.
     pub(crate) fn between(
         &self,
-        topic: &Topic,
+        at: &TopicPartition,
         before: Offset,
         last: Offset,
     ) -> Result<u64, Error> {
-        Ok(self.rows(topic)?.jumps.between(before.0, last.0))
+        Ok(self.rows(at)?.jumps.between(before.0, last.0))
     }
 
-    pub(crate) fn watch(&self, topic: &Topic) -> Result<watch::Receiver<Offset>, Error> {
-        Ok(self.rows(topic)?.end.subscribe())
+    pub(crate) fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error> {
+        Ok(self.rows(at)?.end.subscribe())
     }
 
-    pub(crate) fn published(&self, topic: &Topic, source: &str) -> Result<u64, Error> {
-        let rows = self.rows(topic)?;
+    pub(crate) fn published(&self, at: &TopicPartition, source: &str) -> Result<u64, Error> {
+        let rows = self.rows(at)?;
         let select = "SELECT sequence FROM publisher WHERE topic = ?1 AND source = ?2";
         self.readers.read(|sql| {
             let mut select = sql.prepare_cached(select)?;
@@ -172,7 +184,7 @@ impl File {
         })
     }
 
-    /// Checks every row of one topic, page by page: how many are there, and what is hurt.
+    /// Checks every row of one partition, page by page: how many are there, and what is hurt.
     pub(crate) fn check(&self, rows: &Rows) -> (u64, Vec<Error>) {
         let end = rows.end.borrow().0;
         let mut scan = scan::Scan::new(&rows.jumps, rows.chain(), 0, rows.chain());
@@ -206,11 +218,11 @@ impl File {
         done.await.unwrap();
     }
 
-    fn index(&self, topic: &Topic) -> Result<usize, Error> {
-        self.topics.binary_search_by(|rows| rows.topic.cmp(topic)).map_err(|_| Error::UnknownTopic)
+    fn index(&self, at: &TopicPartition) -> Result<usize, Error> {
+        self.partitions.binary_search_by(|rows| rows.at.cmp(at)).map_err(|_| Error::UnknownTopic)
     }
 
-    fn rows(&self, topic: &Topic) -> Result<&Rows, Error> {
-        Ok(&self.topics[self.index(topic)?])
+    fn rows(&self, at: &TopicPartition) -> Result<&Rows, Error> {
+        Ok(&self.partitions[self.index(at)?])
     }
 }

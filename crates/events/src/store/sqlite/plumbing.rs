@@ -5,6 +5,8 @@ pub(super) mod connection;
 pub(super) mod group;
 pub(super) mod jump;
 pub(super) mod numbering;
+pub(super) mod packed;
 pub(super) mod private;
 pub(super) mod readers;
 pub(super) mod thread;
+pub(super) mod versions;

@@ -45,6 +45,8 @@ use crate::broker::Topic;
 use crate::error::Error;
 use crate::event::Event;
 use crate::marks::Publisher;
+use crate::partition::Numbers;
+use crate::partition::{Numbered, Partition, Partitions};
 use crate::position::WritePosition;
 use crate::relay::status::Status;
 
@@ -78,6 +80,17 @@ pub struct Publishes {
     pub source: String,
     /// The topic they are relayed to.
     pub topic: Topic,
+    /// How many partitions that has: what an event is numbered in is where it is published.
+    pub partitions: Partitions,
+}
+
+/// Numbers of a partition of an outbox that were never given to anything that is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The partition.
+    pub partition: Partition,
+    /// The numbers.
+    pub numbers: RangeInclusive<u64>,
 }
 
 /// A handle on the file; clones share it. The last one to go finishes what is queued.
@@ -218,23 +231,27 @@ impl Database {
         self.file.readers.read(work)
     }
 
-    /// Follows the highest outbox sequence on disk; wakes after each sync that raised it.
-    pub fn committed(&self) -> watch::Receiver<u64> {
+    /// Follows the highest outbox sequences on disk; wakes after each sync that raised one.
+    pub fn committed(&self) -> watch::Receiver<Numbers> {
         self.file.committed.clone()
     }
 
-    /// The position of the newest committed outbox row; sequence 0 before the first, `None` for a
+    /// The position of the newest committed outbox rows; sequence 0 before the first, `None` for a
     /// database that publishes nothing.
     pub fn position(&self) -> Option<WritePosition> {
         let source = self.file.publishes.as_ref()?.source.clone();
-        Some(WritePosition::new(source, *self.file.committed.borrow()))
+        Some(WritePosition::new(source, self.file.committed.borrow().clone()))
     }
 
     /// The outbox's newest numbers that a restore left out, if it did: whoever has one of them was
     /// acknowledged a write that is gone.
-    pub fn left_out(&self) -> Option<RangeInclusive<u64>> {
-        let jump = self.file.jump;
-        (jump.width() > 0).then(|| jump.base + 1..=jump.floor)
+    pub fn left_out(&self) -> Vec<LeftOut> {
+        let publishes = self.file.publishes.as_ref();
+        let partitions = publishes.into_iter().flat_map(|it| it.partitions.each());
+        let jumps = partitions.zip(&self.file.jumps).filter(|(_, jump)| jump.width() > 0);
+        jumps
+            .map(|(partition, jump)| LeftOut { partition, numbers: jump.base + 1..=jump.floor })
+            .collect()
     }
 
     /// Finishes what is queued, folds the write-ahead file in and stops the writer. Later writes
@@ -245,36 +262,36 @@ impl Database {
         async move { file.close().await }
     }
 
-    /// Up to `limit` events of the outbox after `after`, and no more than [`WAITING_BYTES_MAX`] of
+    /// Up to `limit` events of a partition of the outbox after `after`, and no more than [`WAITING_BYTES_MAX`] of
     /// data unless it is one; committed ones only, and none that the relay steps over.
     ///
     /// # Errors
     /// [`Error::Damaged`] when the very next row is hurt (sound ones before it are returned first);
     /// [`Error::Environment`]: read again later.
-    pub(crate) fn waiting(&self, after: u64, limit: usize) -> Result<Vec<Event>, Error> {
+    pub(crate) fn waiting(&self, after: Numbered, limit: usize) -> Result<Vec<Event>, Error> {
         let Some(origin) = self.origin() else { return Ok(Vec::new()) };
         self.read(|sql| outbox::waiting(sql, origin, after, limit))
     }
 
     /// As [`waiting`](Self::waiting), up to the first number that is lost; the damage, if that is the
     /// very next.
-    pub(crate) fn waiting_whole(&self, after: u64, limit: usize) -> Result<Vec<Event>, Error> {
+    pub(crate) fn waiting_whole(&self, after: Numbered, limit: usize) -> Result<Vec<Event>, Error> {
         let events = self.waiting(after, limit)?;
         let Some(origin) = self.origin() else { return Ok(events) };
         self.read(|sql| gaps::whole(sql, origin, after, events))
     }
 
-    /// Compares the outbox with the highest sequence the broker holds of it.
+    /// Compares a partition of the outbox with the highest sequence the broker holds of it.
     pub(crate) fn reconcile(
         &self,
-        published: u64,
+        published: Numbered,
     ) -> impl Future<Output = Result<Reconciled, Error>> + Send + 'static {
         let compared = self.write(move |write| write.reconcile(published));
-        let file = Arc::clone(&self.file);
+        let database = self.clone();
         async move {
             let found = compared.await?;
             // Only now: a comparison that was not committed has to find the same again.
-            file.relayed.store(published, Ordering::Release);
+            database.relayed(published);
             Ok(found)
         }
     }
@@ -285,30 +302,33 @@ impl Database {
         Some(outbox::row::Origin { source: &publishes.source, epoch: &self.file.epoch })
     }
 
-    /// Events of the outbox after `relayed`, by its numbers.
-    pub(crate) fn lag(&self, relayed: u64) -> u64 {
-        self.file.jump.between(relayed, *self.file.committed.borrow())
+    /// Events of a partition of the outbox after `relayed`, by its numbers.
+    pub(crate) fn lag(&self, relayed: Numbered) -> u64 {
+        let newest = self.file.committed.borrow().of(relayed.partition);
+        self.file.jumps[usize::from(relayed.partition.index())].between(relayed.number, newest)
     }
 
-    /// How the outbox stands, for a comparison with a log that holds up to `published` of it.
-    pub(crate) fn publisher(&self, published: u64) -> Result<Option<Publisher>, Error> {
+    /// How a partition of the outbox stands, for a comparison with a log that holds it up to `published`.
+    pub(crate) fn publisher(&self, published: Numbered) -> Result<Option<Publisher>, Error> {
         let Some(origin) = self.origin() else { return Ok(None) };
-        let relayed = self.file.relayed.load(Ordering::Acquire);
-        let newest = *self.file.committed.borrow();
+        let Numbered { partition, number: published } = published;
+        let relayed = self.file.relayed[usize::from(partition.index())].load(Ordering::Acquire);
+        let newest = self.file.committed.borrow().of(partition);
         self.read(|sql| {
             Ok(Some(Publisher {
                 source: origin.source.to_owned(),
+                partition,
                 newest,
-                oldest: outbox::oldest(sql)?,
-                relayed: stepped::newest_published(sql, relayed)?,
+                oldest: outbox::oldest(sql, partition)?,
+                relayed: stepped::newest_published(sql, Numbered { partition, number: relayed })?,
                 published,
             }))
         })
     }
 
-    /// Where the relay of this outbox records how it is doing.
-    pub(crate) fn relay_status(&self) -> &watch::Sender<Status> {
-        &self.file.relay_status
+    /// Where the relay of this partition of the outbox records how it is doing.
+    pub(crate) fn relay_status(&self, partition: Partition) -> &watch::Sender<Status> {
+        &self.file.relay_status[usize::from(partition.index())]
     }
 
     /// What time it is, by the clock it was opened with.
@@ -317,8 +337,9 @@ impl Database {
     }
 
     /// Notes how far the relay got; saved with one of the next transactions.
-    pub(crate) fn relayed(&self, sequence: u64) {
-        self.file.relayed.store(sequence, Ordering::Release);
+    pub(crate) fn relayed(&self, up_to: Numbered) {
+        let Numbered { partition, number } = up_to;
+        self.file.relayed[usize::from(partition.index())].store(number, Ordering::Release);
     }
 
     /// Saves how far the relay got, now.
@@ -326,11 +347,11 @@ impl Database {
         self.write(write::save_relayed)
     }
 
-    /// Per source, up to which outbox sequence `subscription` received events into this file.
+    /// Per source, up to which outbox sequences `subscription` received events into this file.
     ///
     /// # Errors
     /// [`Error::Environment`]: read again later.
-    pub fn received(&self, subscription: &str) -> Result<BTreeMap<String, u64>, Error> {
+    pub fn received(&self, subscription: &str) -> Result<BTreeMap<String, Numbers>, Error> {
         self.read(|sql| inbox::marks(sql, subscription))
     }
 

@@ -13,7 +13,8 @@
 //! # let path = folder.path().join("order.db");
 //! # let open = || {
 //! #     let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
-//! #     let publishes = Some(Publishes { source: "order".into(), topic: Topic::parse("order")? });
+//! #     let (topic, partitions) = (Topic::parse("order")?, yeoul_events::Partitions::ONE);
+//! #     let publishes = Some(Publishes { source: "order".into(), topic, partitions });
 //! #     Database::open(Options { path: path.clone(), schema: &[], publishes, clock })
 //! # };
 //! # let event = || Draft::new("OrderPlaced", 7, 1, &(), &Cause::default());
@@ -29,7 +30,7 @@
 //!
 //! let order = open()?;
 //! let next = order.write::<_, Error>(move |write| write.publish(event())).await?;
-//! assert_eq!(next, 1_000_002);
+//! assert_eq!(next.number, 1_000_002);
 //! # Ok(())
 //! # }
 //! ```
@@ -37,15 +38,19 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use jiff::Timestamp;
 use rusqlite::params;
 
 use super::log;
 use super::plumbing::connection::{self, has_table};
 use super::plumbing::numbering;
+use super::plumbing::versions;
 use super::state::gaps;
 use super::state::outbox;
 use super::state::skipped::{self, Skipped};
+use crate::broker::Topic;
 use crate::error::Error;
+use crate::partition::Partitions;
 
 /// The subscriptions whose places or parked events this file keeps.
 ///
@@ -135,6 +140,7 @@ pub fn jump(path: &Path, by: u64) -> Result<(), Error> {
         }
     }
     if has_table(&jumping, "outbox")? {
+        versions::upgrade_within(&jumping, &[&outbox::TABLES])?;
         outbox::jump(&jumping, by)?;
     }
     if has_table(&jumping, "topic")? && has_table(&jumping, "publisher")? {
@@ -144,4 +150,29 @@ pub fn jump(path: &Path, by: u64) -> Result<(), Error> {
     }
     jumping.commit()?;
     Ok(())
+}
+
+/// Gives a topic of a log more partitions. Its keys change theirs: to be done while every subscription has
+/// taken, and handled, all that there is.
+///
+/// # Errors
+/// [`Error::UnknownTopic`]; [`Error::Partitions`]: it has more already, and none is ever taken away;
+/// [`Error::Environment`]: nothing can be written there.
+pub fn grow_topic(path: &Path, topic: &Topic, to: Partitions, now: Timestamp) -> Result<(), Error> {
+    let mut sql = connection::open_beside(path)?;
+    let growing = sql.transaction()?;
+    log::grow(&growing, topic, to, now.as_microsecond())?;
+    Ok(growing.commit()?)
+}
+
+/// Has an outbox number its events for so many partitions, once every event in it is relayed.
+///
+/// # Errors
+/// As for [`grow_topic`].
+pub fn grow_outbox(path: &Path, topic: &Topic, to: Partitions) -> Result<(), Error> {
+    let mut sql = connection::open_beside(path)?;
+    let growing = sql.transaction()?;
+    versions::upgrade_within(&growing, &[&outbox::TABLES])?;
+    outbox::grow(&growing, topic, to)?;
+    Ok(growing.commit()?)
 }

@@ -1,6 +1,8 @@
 //! Once, in order, in one transaction; trouble of the environment is no attempt.
 
 use super::*;
+use crate::fixture::first;
+use crate::partition::Partition;
 
 #[tokio::test]
 async fn every_event_has_its_effect_once_and_its_outbox_row_beside_it() {
@@ -12,12 +14,16 @@ async fn every_event_has_its_effect_once_and_its_outbox_row_beside_it() {
     bench.caught_up(&running.control).await;
     let expected = [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("a", 5)];
     assert_eq!(bench.effects(), expected.map(|(key, number)| (key.to_owned(), number)));
-    let published = bench.database.waiting(0, 100).unwrap();
+    let published = bench.database.waiting(first(0), 100).unwrap();
     assert_eq!(published.len(), 5);
     assert_eq!(published[4].cause.causation_id.as_deref(), Some("order/id-5"));
-    assert_eq!(bench.database.received("product.order").unwrap(), [("order".to_owned(), 5)].into());
+    assert_eq!(
+        bench.database.received("product.order").unwrap(),
+        [("order".to_owned(), 5.into())].into()
+    );
     let status = running.control.status().unwrap();
-    assert_eq!((status.position, status.end, status.stuck), (Offset(5), Offset(5), None));
+    let [only] = &status.partitions[..] else { panic!("one partition") };
+    assert_eq!((only.position, only.end, &status.stuck), (Offset(5), Offset(5), &None));
     running.stop().await;
 }
 
@@ -55,7 +61,7 @@ async fn a_rewind_delivers_everything_again_and_changes_nothing() {
     // While nothing runs, too.
     let resting = bench.subscription(bench.orders.clone());
     resting.control().rewind().await.unwrap();
-    assert_eq!(resting.control().status().unwrap().position, Offset(0));
+    assert_eq!(resting.control().status().unwrap().partitions[0].position, Offset(0));
     let running = start(resting);
     bench.caught_up(&running.control).await;
     assert_eq!(bench.effects().len(), before.len() + 1);
@@ -74,7 +80,9 @@ async fn a_second_copy_at_another_offset_changes_nothing() {
     let dispatcher = Dispatcher { name: "p".to_owned(), handler, retry: RETRY, fault: None };
     let work = bench.database.write::<_, Error>(move |write| {
         let events = [copy(1, 1), copy(2, 2), copy(1, 3), copy(2, 4), copy(3, 5)];
-        dispatcher.deliver(write, Offset(0), &events).map(|delivered| delivered.position)
+        dispatcher
+            .deliver(write, Partition::FIRST, Offset(0), &events)
+            .map(|delivered| delivered.position)
     });
     assert_eq!(work.await.unwrap(), Offset(5));
     assert_eq!(bench.of_key("a"), [1, 2, 3]);
@@ -85,7 +93,7 @@ async fn an_event_without_an_outbox_sequence_is_known_by_its_offset() {
     let bench = Bench::new();
     let plain = |number| Event { outbox_sequence: None, ..stamped("sensor", "a", number) };
     for number in [7, 7, 8] {
-        bench.log.publish(&topic("order"), vec![plain(number)]).await.unwrap();
+        bench.log.publish(&topic("order").first(), vec![plain(number)]).await.unwrap();
     }
     let running = bench.start();
     bench.caught_up(&running.control).await;
@@ -109,7 +117,7 @@ async fn environment_trouble_takes_the_batch_back_is_no_attempt_and_says_stuck()
     let status = running.control.status().unwrap();
     assert!(status.stuck.is_some_and(|why| why.contains("disk full")));
     assert!(bench.effects().is_empty());
-    assert_eq!(bench.database.waiting(0, 10).unwrap().len(), 0);
+    assert_eq!(bench.database.waiting(first(0), 10).unwrap().len(), 0);
     assert_eq!(running.control.parked().unwrap(), 0);
     bench.orders.repair("b");
     bench.caught_up(&running.control).await;
@@ -321,6 +329,6 @@ async fn a_panic_inside_a_part_takes_the_whole_handler_back() {
     bench.dead(&running.control, 1).await;
     let keys: Vec<String> = bench.effects().into_iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["a", "part", "part of a part"]);
-    assert_eq!(bench.database.waiting(0, 10).unwrap().len(), 1);
+    assert_eq!(bench.database.waiting(first(0), 10).unwrap().len(), 1);
     running.stop().await;
 }

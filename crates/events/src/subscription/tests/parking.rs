@@ -117,7 +117,7 @@ async fn parking_is_bounded_and_a_full_lot_stops_new_events_until_there_is_room(
         other => Err(format!("{other:?}")),
     })
     .await;
-    assert_eq!(running.control.status().unwrap().position, Offset(PARKED_MAX));
+    assert_eq!(running.control.status().unwrap().partitions[0].position, Offset(PARKED_MAX));
     bench.dead(&running.control, 1).await;
     assert!(bench.of_key("a").is_empty());
     bench.orders.repair("bad");

@@ -3,7 +3,7 @@
 //! A row that changed, moved, or was put in another's place no longer fits its neighbours. The
 //! first row hangs on the topic's name. It guards against accidents, not against an attacker.
 
-use crate::broker::Topic;
+use crate::broker::TopicPartition;
 
 /// So that no record can be taken for a jump.
 const JUMP: &[u8] = b"jump";
@@ -20,9 +20,9 @@ pub(super) struct Newest {
 }
 
 impl Chain {
-    /// Before the first row of a topic.
-    pub(super) fn of(topic: &Topic) -> Chain {
-        Chain(crc32fast::hash(topic.as_str().as_bytes()))
+    /// Before the first row of a partition.
+    pub(super) fn of(at: &TopicPartition) -> Chain {
+        Chain(crc32fast::hash(at.to_string().as_bytes()))
     }
 
     /// After a row whose stored checksum is `crc`.
@@ -56,9 +56,11 @@ impl Chain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::topic;
+    use crate::partition::Partition;
 
-    fn order() -> Topic {
-        Topic::parse("order").expect("a topic")
+    fn order() -> TopicPartition {
+        topic("order").first()
     }
 
     #[test]
@@ -68,7 +70,9 @@ mod tests {
         assert_ne!(right, Chain::of(&order()).link(2, b"record"));
         assert_ne!(right, Chain::of(&order()).link(1, b"recorD"));
         assert_ne!(right, Chain::resumed(right).link(1, b"record"));
-        assert_ne!(right, Chain::of(&Topic::parse("product").expect("a topic")).link(1, b"record"));
+        assert_ne!(right, Chain::of(&topic("product").first()).link(1, b"record"));
+        let second = Partition::new(1).expect("a partition");
+        assert_ne!(right, Chain::of(&topic("order").at(second)).link(1, b"record"));
     }
 
     #[test]

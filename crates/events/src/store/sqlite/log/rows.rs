@@ -1,4 +1,4 @@
-//! One topic's rows: read in order, each checked against the chain; scanned whole; created.
+//! The rows of one partition of a topic: read in order, each checked against the chain; scanned whole; created.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::watch;
@@ -6,16 +6,17 @@ use tokio::sync::watch;
 use super::chain::{Chain, Newest};
 use super::jumps::{self, Jumps};
 use super::walk::{COLUMNS, Hurt, Row, Step, Walk};
-use super::{READ_BYTES_MAX, TAIL_CHECKED, TOPICS_MAX, scan};
+use super::{READ_BYTES_MAX, TABLES, TAIL_CHECKED, TOPICS_MAX, scan};
 use crate::Clock;
-use crate::broker::{Offset, Stored, Topic};
+use crate::broker::{Declared, Offset, Stored, Topic, TopicPartition};
 use crate::error::Error;
 use crate::event::Event;
-use crate::store::sqlite::plumbing::numbering;
+use crate::partition::{Partition, Partitions};
+use crate::store::sqlite::plumbing::{numbering, versions};
 
-/// One topic's rows.
+/// The rows of one partition of a topic.
 pub(crate) struct Rows {
-    pub(crate) topic: Topic,
+    pub(crate) at: TopicPartition,
     pub(super) id: i64,
     pub(super) end: watch::Sender<Offset>,
     pub(super) jumps: Jumps,
@@ -24,12 +25,12 @@ pub(crate) struct Rows {
 impl Rows {
     /// The chain before the first row: it hangs on the topic's name.
     pub(super) fn chain(&self) -> Chain {
-        Chain::of(&self.topic)
+        Chain::of(&self.at)
     }
 
     /// Damage of this topic, from one offset to another.
     pub(super) fn damaged(&self, from: u64, to: u64, what: String) -> Error {
-        Error::Damaged { topic: self.topic.to_string(), from, to, what }
+        Error::Damaged { topic: self.at.to_string(), from, to, what }
     }
 
     /// Sound events up to the first hurt one; the hurt one itself if it is the very next.
@@ -152,39 +153,105 @@ impl Rows {
 
 /// Leaves out the next `by` offsets of every topic, and of those to come.
 pub(in crate::store::sqlite) fn leave_out(sql: &Connection, by: u64) -> Result<(), Error> {
-    sql.execute_batch(jumps::TABLES)?;
+    versions::upgrade_within(sql, &[&TABLES])?;
     for rows in known(sql)? {
         jumps::mark(sql, rows.id, rows.newest(sql)?, by)?;
     }
     numbering::leave_out(sql, by)
 }
 
+/// The topics that a log is opened for; what else the file has stays as it is.
+#[derive(Clone, Copy)]
+pub(crate) enum Topics<'t> {
+    /// These exactly: one that has another number of partitions is an error.
+    Declared(&'t [Declared]),
+    /// Those of these names that the file has, however many partitions they have; else they have one.
+    Named(&'t [Topic]),
+}
+
 /// The rows of the given topics and of those the file has already, by name.
-pub(super) fn all(sql: &Connection, topics: &[Topic], clock: &Clock) -> Result<Vec<Rows>, Error> {
-    let base = numbering::base(sql)?;
-    for topic in topics {
-        let insert = "INSERT OR IGNORE INTO topic (name, created) VALUES (?1, ?2)";
-        let is_new = sql.execute(insert, params![topic.as_str(), clock().as_microsecond()])? > 0;
-        if is_new && base > 0 {
-            // It may have been there once, after the moment that was restored.
-            let nothing = Newest { offset: 0, chain: Chain::of(topic) };
-            jumps::mark(sql, sql.last_insert_rowid(), nothing, base)?;
+pub(super) fn all(sql: &Connection, topics: Topics<'_>, clock: &Clock) -> Result<Vec<Rows>, Error> {
+    match topics {
+        Topics::Declared(all) => all.iter().try_for_each(|it| declare(sql, it, clock))?,
+        Topics::Named(all) => {
+            for topic in all {
+                let has = count(sql, topic)?.max(1);
+                let declared = Declared { topic: topic.clone(), partitions: Partitions::new(has)? };
+                declare(sql, &declared, clock)?;
+            }
         }
     }
     known(sql)
 }
 
-/// Every topic that the file has, by name.
-fn known(sql: &Connection) -> Result<Vec<Rows>, Error> {
-    let mut select = sql.prepare("SELECT id, name FROM topic ORDER BY name")?;
-    let topics = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-    let topics: Vec<(i64, String)> = topics.collect::<Result<_, _>>()?;
-    Error::check("topics", topics.len(), TOPICS_MAX)?;
-    topics.into_iter().map(|(id, name)| open(sql, id, &name)).collect()
+/// Makes a topic that is not there; one that is must have as many partitions.
+fn declare(sql: &Connection, declared: &Declared, clock: &Clock) -> Result<(), Error> {
+    let Declared { topic, partitions } = declared;
+    let (has, asked) = (count(sql, topic)?, partitions.count());
+    if has == asked {
+        return Ok(());
+    }
+    if has > 0 {
+        return Err(Error::Partitions { topic: topic.to_string(), has, asked });
+    }
+    add(sql, topic, *partitions, clock().as_microsecond())
 }
 
-/// A topic's rows; their table is made where it is not.
-fn open(sql: &Connection, id: i64, name: &str) -> Result<Rows, Error> {
+/// Makes those of a topic's partitions that are not there.
+fn add(sql: &Connection, topic: &Topic, all: Partitions, now: i64) -> Result<(), Error> {
+    let base = numbering::base(sql)?;
+    for partition in all.each() {
+        let insert = "INSERT OR IGNORE INTO topic (name, partition, created) VALUES (?1, ?2, ?3)";
+        let row = params![topic.as_str(), partition.index(), now];
+        let is_new = sql.execute(insert, row)? > 0;
+        if is_new && base > 0 {
+            // It may have been there once, after the moment that was restored.
+            let nothing = Newest { offset: 0, chain: Chain::of(&topic.at(partition)) };
+            jumps::mark(sql, sql.last_insert_rowid(), nothing, base)?;
+        }
+    }
+    Ok(())
+}
+
+/// How many partitions of a topic there are.
+pub(in crate::store::sqlite) fn count(sql: &Connection, topic: &Topic) -> Result<u16, Error> {
+    let select = "SELECT count(*) FROM topic WHERE name = ?1";
+    Ok(sql.query_row(select, [topic.as_str()], |row| row.get(0))?)
+}
+
+/// Gives a topic that nobody reads or publishes to more partitions.
+pub(in crate::store::sqlite) fn grow(
+    sql: &Connection,
+    topic: &Topic,
+    to: Partitions,
+    now: i64,
+) -> Result<(), Error> {
+    versions::upgrade_within(sql, &[&TABLES])?;
+    let (has, asked) = (count(sql, topic)?, to.count());
+    match has {
+        0 => Err(Error::UnknownTopic),
+        has if has > asked => Err(Error::Partitions { topic: topic.to_string(), has, asked }),
+        _ => add(sql, topic, to, now),
+    }
+}
+
+/// Every partition that the file has, by topic and number.
+fn known(sql: &Connection) -> Result<Vec<Rows>, Error> {
+    let mut select =
+        sql.prepare("SELECT id, name, partition FROM topic ORDER BY name, partition")?;
+    let mut rows = select.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        Error::check("topics", all.len() + 1, TOPICS_MAX)?;
+        let (topic, partition) = (Topic::parse(&row.get::<_, String>(1)?)?, row.get(2)?);
+        let partition = Partition::new(partition).ok_or(Error::UnknownTopic)?;
+        all.push(open(sql, row.get(0)?, topic.at(partition))?);
+    }
+    Ok(all)
+}
+
+/// A partition's rows; their table is made where it is not.
+fn open(sql: &Connection, id: i64, at: TopicPartition) -> Result<Rows, Error> {
     sql.execute_batch(&format!(
         "CREATE TABLE IF NOT EXISTS t{id} (
             offset INTEGER PRIMARY KEY, crc INTEGER NOT NULL, record BLOB NOT NULL, own INTEGER)
@@ -197,6 +264,5 @@ fn open(sql: &Connection, id: i64, name: &str) -> Result<Rows, Error> {
     }
     let newest = format!("SELECT coalesce(max(offset), 0) FROM t{id}");
     let end = sql.query_row(&newest, [], |row| row.get(0))?;
-    let (topic, jumps) = (Topic::parse(name)?, Jumps::load(sql, id)?);
-    Ok(Rows { topic, id, end: watch::Sender::new(Offset(end)), jumps })
+    Ok(Rows { at, id, end: watch::Sender::new(Offset(end)), jumps: Jumps::load(sql, id)? })
 }

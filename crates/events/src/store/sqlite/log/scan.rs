@@ -92,7 +92,6 @@ impl<'t> Scan<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::Topic;
     use crate::store::sqlite::log::walk::own;
 
     /// A row that a test may hurt.
@@ -106,7 +105,7 @@ mod tests {
 
     /// How many of nine rows are sound after a change, and what is hurt.
     fn check(change: impl Fn(&mut Vec<Stored>), sound: u64, hurt: &[(u64, u64, &str)]) {
-        let seed = Chain::of(&Topic::parse("order").expect("a topic"));
+        let seed = Chain::of(&crate::fixture::topic("order").first());
         let mut chain = seed;
         let row = |offset| Stored {
             offset,
@@ -141,7 +140,7 @@ mod tests {
         check(both, 6, &[(3, 4, MISSING), (5, 5, CHECKSUM)]);
         // Rows of another story fit themselves, and nothing before them is hurt.
         let other = |rows: &mut Vec<Stored>| {
-            let seed = Chain::of(&Topic::parse("order").expect("a topic"));
+            let seed = Chain::of(&crate::fixture::topic("order").first());
             rows[4].record = vec![9];
             rows[4].own = Some(own(seed, 5, &[9]));
         };

@@ -30,8 +30,8 @@ pub(super) enum Input {
 }
 
 pub(super) struct Publish {
-    /// Its place among the topics.
-    pub(super) topic: usize,
+    /// Its place among the partitions.
+    pub(super) partition: usize,
     pub(super) records: Vec<Record>,
     pub(super) reply: oneshot::Sender<Result<Offset, Error>>,
 }
@@ -41,14 +41,14 @@ type Answer = (oneshot::Sender<Result<Offset, Error>>, Result<Offset, Error>);
 
 pub(super) struct Writer {
     connection: Connection,
-    topics: Arc<[Rows]>,
+    partitions: Arc<[Rows]>,
     /// `None` until read from the file: at the start, and after a transaction failed.
     tails: Option<Vec<Tail>>,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, topics: Arc<[Rows]>) -> Writer {
-        Writer { connection, topics, tails: None }
+    pub(super) fn new(connection: Connection, partitions: Arc<[Rows]>) -> Writer {
+        Writer { connection, partitions, tails: None }
     }
 
     pub(super) fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
@@ -83,25 +83,25 @@ impl Writer {
         let touched = self.fill(group, begun, answers, closing)?;
         let tails = self.tails.as_mut().expect("loaded when the transaction began");
         for &index in &touched {
-            tails[index].save_highest(&self.connection, &self.topics[index])?;
+            tails[index].save_highest(&self.connection, &self.partitions[index])?;
         }
         run(&self.connection, "COMMIT")?;
         for index in touched {
             let last = Offset(tails[index].last);
-            self.topics[index].end.send_if_modified(|end| std::mem::replace(end, last) != last);
+            self.partitions[index].end.send_if_modified(|end| std::mem::replace(end, last) != last);
         }
         Ok(())
     }
 
     fn begin(&mut self) -> Result<(), Error> {
         if self.tails.is_none() {
-            let tails = self.topics.iter().map(|rows| Tail::load(&self.connection, rows));
+            let tails = self.partitions.iter().map(|rows| Tail::load(&self.connection, rows));
             self.tails = Some(tails.collect::<Result<_, _>>()?);
         }
         run(&self.connection, "BEGIN IMMEDIATE")
     }
 
-    /// Appends a group; the topics it touched. Once something failed for everybody, the rest of it
+    /// Appends a group; the partitions it touched. Once something failed for everybody, the rest of it
     /// is taken out to be told so.
     fn fill(
         &mut self,
@@ -111,10 +111,10 @@ impl Writer {
         closing: &mut Vec<oneshot::Sender<()>>,
     ) -> Result<BTreeSet<usize>, Error> {
         let mut touched = BTreeSet::new();
-        // The statement of the topic before: looked up once for a run of batches of one topic.
+        // The statement of the partition before: looked up once for a run of batches of one.
         let mut prepared = None;
         while let Some(input) = group.next() {
-            let Publish { topic, records, reply } = match input {
+            let Publish { partition, records, reply } = match input {
                 Input::Publish(batch) => batch,
                 Input::Close(reply) => {
                     group.close_queue();
@@ -130,9 +130,9 @@ impl Writer {
             };
             let appended = match (&state, &mut self.tails) {
                 (Ok(()), Some(tails)) => {
-                    touched.insert(topic);
-                    prepare(&self.connection, &mut prepared, &self.topics, topic)
-                        .and_then(|insert| tails[topic].append(insert, records))
+                    touched.insert(partition);
+                    prepare(&self.connection, &mut prepared, &self.partitions, partition)
+                        .and_then(|insert| tails[partition].append(insert, records))
                 }
                 _ => Ok(Offset::BEGINNING),
             };
@@ -169,15 +169,15 @@ type Prepared<'c> = Option<(usize, rusqlite::CachedStatement<'c>)>;
 fn prepare<'p, 'c>(
     connection: &'c Connection,
     prepared: &'p mut Prepared<'c>,
-    topics: &[Rows],
-    topic: usize,
+    partitions: &[Rows],
+    partition: usize,
 ) -> Result<&'p mut rusqlite::CachedStatement<'c>, Error> {
-    if prepared.as_ref().is_none_or(|(before, _)| *before != topic) {
+    if prepared.as_ref().is_none_or(|(before, _)| *before != partition) {
         let insert = format!(
             "INSERT INTO t{} (offset, crc, record, own) VALUES (?1, ?2, ?3, ?4)",
-            topics[topic].id
+            partitions[partition].id
         );
-        *prepared = Some((topic, connection.prepare_cached(&insert)?));
+        *prepared = Some((partition, connection.prepare_cached(&insert)?));
     }
     let (_, insert) = prepared.as_mut().expect("just prepared");
     Ok(insert)

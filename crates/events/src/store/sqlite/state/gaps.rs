@@ -4,48 +4,75 @@
 //! is missing before one that waits is damage, reported like a hurt one and stepped over like one. What is
 //! missing behind the last row nobody can know.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
-use super::outbox::newest_jump;
 use super::outbox::row::Origin;
+use super::outbox::{lane, newest_jump};
 use crate::error::Error;
 use crate::event::Event;
+use crate::partition::{Numbered, Partition, Partitions};
 use crate::store::sqlite::plumbing::connection::has_table;
 use crate::store::sqlite::plumbing::jump::Jump;
+use crate::store::sqlite::plumbing::packed;
 
 /// Rows after what was relayed that should be there and are not: numbers have no gap but a jump, and
-/// what was stepped over.
+/// what was stepped over. Of a file that an earlier program wrote and nobody opened since, too.
 pub(in crate::store::sqlite) fn missing(connection: &Connection) -> Result<u64, Error> {
-    let relayed: u64 =
-        connection.query_row("SELECT relayed FROM outbox_state", [], |row| row.get(0))?;
-    let jump = if has_table(connection, "outbox_jump")? {
-        newest_jump(connection)?
+    let partitions = if has_table(connection, "outbox_relayed")? {
+        let count = "SELECT partitions FROM outbox_state";
+        Partitions::new(connection.query_row(count, [], |row| row.get(0))?)?
     } else {
-        Jump::default()
+        Partitions::ONE
     };
-    let waiting = "SELECT coalesce(max(sequence), 0), count(*) FROM outbox WHERE sequence > ?1";
+    partitions.each().map(|partition| missing_of(connection, partition)).sum()
+}
+
+fn missing_of(connection: &Connection, partition: Partition) -> Result<u64, Error> {
+    let (relayed, jump) = known(connection, partition)?;
+    let after = packed::pack(Numbered { partition, number: relayed });
+    let waiting = "SELECT coalesce(max(sequence), 0), count(*) FROM outbox
+        WHERE sequence > ?1 AND sequence <= ?2";
+    let span = [after, packed::end(partition)];
     let (last, mut there): (u64, u64) =
-        connection.query_row(waiting, [relayed], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        connection.query_row(waiting, span, |row| Ok((row.get(0)?, row.get(1)?)))?;
     if has_table(connection, "outbox_stepped")? {
         let passed = "SELECT count(*) FROM outbox_stepped WHERE sequence > ?1 AND sequence < ?2
             AND sequence NOT IN (SELECT sequence FROM outbox)";
-        there += connection.query_row(passed, [relayed, last], |row| row.get::<_, u64>(0))?;
+        there += connection.query_row(passed, [after, last], |row| row.get::<_, u64>(0))?;
     }
+    let last = if last == 0 { relayed } else { packed::unpack(last).number };
     Ok(jump.between(relayed, last).saturating_sub(there))
+}
+
+/// How far the relay got in a partition, and what its numbers jumped over.
+fn known(connection: &Connection, partition: Partition) -> Result<(u64, Jump), Error> {
+    if has_table(connection, "outbox_relayed")? {
+        let relayed = lane::relayed(connection, partition)?;
+        return Ok((relayed, newest_jump(connection, partition)?));
+    }
+    let relayed = "SELECT relayed FROM outbox_state";
+    let relayed = connection.query_row(relayed, [], |row| row.get(0))?;
+    if !has_table(connection, "outbox_jump")? {
+        return Ok((relayed, Jump::default()));
+    }
+    let jump = connection.query_row("SELECT base, floor FROM outbox_jump", [], |row| {
+        Ok(Jump { base: row.get(0)?, floor: row.get(1)? })
+    });
+    Ok((relayed, jump.optional()?.unwrap_or_default()))
 }
 
 /// The events of consecutive numbers after `after`; what is missing, if that is the very next.
 pub(super) fn whole(
     sql: &Connection,
     origin: Origin<'_>,
-    after: u64,
+    after: Numbered,
     mut events: Vec<Event>,
 ) -> Result<Vec<Event>, Error> {
     let mut before = after;
     for at in 0..events.len() {
         let Some(sequence) = events[at].outbox_sequence else { continue };
         match first(sql, origin, before, sequence)? {
-            None => before = sequence,
+            None => before.number = sequence,
             Some(gap) if at == 0 => return Err(gap),
             Some(_) => {
                 events.truncate(at);
@@ -61,21 +88,22 @@ pub(super) fn whole(
 fn first(
     sql: &Connection,
     origin: Origin<'_>,
-    before: u64,
+    before: Numbered,
     sequence: u64,
 ) -> Result<Option<Error>, Error> {
-    if sequence == before + 1 {
+    if sequence == before.number + 1 {
         return Ok(None);
     }
-    let jump = newest_jump(sql)?;
+    let at = |number| Numbered { number, ..before };
+    let jump = newest_jump(sql, before.partition)?;
     let select = "SELECT sequence FROM outbox_stepped WHERE sequence > ?1 AND sequence < ?2
         ORDER BY sequence";
     let mut select = sql.prepare_cached(select)?;
-    let mut stepped = select.query([before, sequence])?;
-    let mut from = jump.after(before);
+    let mut stepped = select.query([packed::pack(before), packed::pack(at(sequence))])?;
+    let mut from = jump.after(before.number);
     let mut to = sequence - 1;
     while let Some(row) = stepped.next()? {
-        let passed: u64 = row.get(0)?;
+        let passed = packed::unpack(row.get(0)?).number;
         if passed > from {
             to = passed - 1;
             break;
@@ -87,6 +115,5 @@ fn first(
     }
     // Numbers that were never given are not lost.
     let to = if from <= jump.base { to.min(jump.base) } else { to };
-    let what = "rows of the outbox are missing".to_owned();
-    Ok(Some(Error::Damaged { topic: origin.source.to_owned(), from, to, what }))
+    Ok(Some(origin.damaged(at(from), to, "rows of the outbox are missing".to_owned())))
 }

@@ -1,10 +1,11 @@
 //! The outbox table: events that are committed with the state that caused them.
 //!
-//! Rows are numbered by the writer, which is alone, so that the order of sequences is the order of
-//! commits; a relay reads them in that order and nothing is updated per event. Rows stay for
-//! [`OUTBOX_KEPT`] more events after they were relayed: a log that lost its tail is mended from them.
+//! Rows are numbered by the writer, which is alone, each partition by itself, so that the order of a
+//! partition's sequences is the order of its commits; a relay reads them in that order and nothing is
+//! updated per event. Rows stay for [`OUTBOX_KEPT`] more events of their partition after they were relayed:
+//! a log that lost its tail is mended from them.
 //!
-//! What must stay true:
+//! What must stay true, in each partition:
 //!
 //! 1. A number is given once. It goes up by one from commit to commit, but for a jump; a transaction
 //!    that is rolled back gives its numbers back, because nobody has seen them.
@@ -15,7 +16,11 @@
 //!
 //! How far the relay got is a number in memory, saved with some later transaction. If that is lost, the
 //! relay asks the broker, as it does at every start.
+//!
+//! A row's key is its partition and its number in one ([`packed`]): rows from before there were partitions
+//! are those of the first.
 
+pub(super) mod lane;
 pub(super) mod row;
 
 use std::ops::RangeInclusive;
@@ -25,24 +30,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Publishes, stepped};
+use super::Publishes;
+use crate::broker::Topic;
 use crate::error::Error;
 use crate::event::{CAUSE_BYTES_MAX, Draft, EVENT_BYTES_MAX, Event, KEY_BYTES_MAX};
+use crate::partition::{Numbered, Partition, Partitions};
 use crate::store::sqlite::plumbing::jump::Jump;
+use crate::store::sqlite::plumbing::packed;
+use crate::store::sqlite::plumbing::versions::Tables;
+use lane::{Lane, State};
 use row::{COLUMNS, Origin, event};
 
-/// Relayed rows kept for mending a log: how much of its tail a log may lose and get back.
+pub(super) use lane::oldest;
+
+/// Relayed rows of a partition kept for mending a log: how much of its tail a log may lose and get back.
 pub const OUTBOX_KEPT: u64 = 10_000;
 
-/// Committed events that may wait for the broker; past it the service refuses to publish, and with that
-/// the write that wanted to.
+/// Committed events of a partition that may wait for the broker; past it the service refuses to publish,
+/// and with that the write that wanted to.
 pub const OUTBOX_WAITING_MAX: u64 = 1_000_000;
-
-/// Rows removed in one transaction at most, so that a long outage is not paid for by one caller.
-const PRUNED_MAX: u64 = 1000;
-
-/// How far the relay may be ahead of what is saved about it while others write anyway.
-const SAVED_EVERY: u64 = 256;
 
 /// Bytes of data that one read of waiting rows gathers, unless the first row alone has more.
 ///
@@ -53,37 +59,54 @@ pub const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of data an outbox takes: what an event may have, less ample room for its envelope.
 pub const DATA_BYTES_MAX: usize = EVENT_BYTES_MAX - 64 * 1024;
 
-const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS outbox (
-        sequence INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL,
-        number INTEGER NOT NULL, time INTEGER NOT NULL, correlation TEXT, causation TEXT,
-        traceparent TEXT, data TEXT NOT NULL) STRICT;
-    CREATE TABLE IF NOT EXISTS outbox_state (
-        one INTEGER PRIMARY KEY CHECK (one = 1), epoch TEXT NOT NULL,
-        relayed INTEGER NOT NULL) STRICT;
-    CREATE TABLE IF NOT EXISTS outbox_jump (
-        one INTEGER PRIMARY KEY CHECK (one = 1), base INTEGER NOT NULL,
-        floor INTEGER NOT NULL) STRICT;
-    INSERT OR IGNORE INTO outbox_state VALUES (1, lower(hex(randomblob(8))), 0);";
+pub(in crate::store::sqlite) const TABLES: Tables = Tables {
+    name: "outbox",
+    steps: &[
+        "CREATE TABLE IF NOT EXISTS outbox (
+            sequence INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL,
+            number INTEGER NOT NULL, time INTEGER NOT NULL, correlation TEXT, causation TEXT,
+            traceparent TEXT, data TEXT NOT NULL) STRICT;
+        CREATE TABLE IF NOT EXISTS outbox_state (
+            one INTEGER PRIMARY KEY CHECK (one = 1), epoch TEXT NOT NULL,
+            relayed INTEGER NOT NULL) STRICT;
+        CREATE TABLE IF NOT EXISTS outbox_jump (
+            one INTEGER PRIMARY KEY CHECK (one = 1), base INTEGER NOT NULL,
+            floor INTEGER NOT NULL) STRICT;
+        INSERT OR IGNORE INTO outbox_state VALUES (1, lower(hex(randomblob(8))), 0);",
+        // How many partitions there are is the topic's to say, when the file is opened.
+        "CREATE TABLE outbox_relayed (
+            partition INTEGER PRIMARY KEY, relayed INTEGER NOT NULL) STRICT;
+        INSERT INTO outbox_relayed SELECT 0, relayed FROM outbox_state;
+        ALTER TABLE outbox_state DROP COLUMN relayed;
+        ALTER TABLE outbox_state ADD COLUMN partitions INTEGER NOT NULL DEFAULT 1;
+        ALTER TABLE outbox_jump RENAME TO outbox_jump_of_one_partition;
+        CREATE TABLE outbox_jump (
+            partition INTEGER PRIMARY KEY, base INTEGER NOT NULL, floor INTEGER NOT NULL) STRICT;
+        INSERT INTO outbox_jump SELECT 0, base, floor FROM outbox_jump_of_one_partition;
+        DROP TABLE outbox_jump_of_one_partition;",
+    ],
+};
 
-/// The writer's side: where the next row goes.
+/// The writer's side: where the next row of each partition goes.
 pub(super) struct Outbox {
-    counted: Counted,
-    /// The newest row when the file was opened.
-    opened_at: u64,
-    relayed: Arc<AtomicU64>,
-    jump: Jump,
+    partitions: Partitions,
+    lanes: Vec<Lane>,
+    /// What this transaction changed, newest last.
+    changes: Vec<Change>,
+    relayed: Arc<[AtomicU64]>,
 }
 
-/// How far was counted: what a transaction or a part of it that is rolled back takes back.
+/// What a partition was before one change.
+struct Change {
+    partition: Partition,
+    before: State,
+}
+
+/// A moment of a transaction, for going back to it: how many changes there were.
 #[derive(Clone, Copy)]
-pub(super) struct Counted {
-    last: u64,
-    saved: u64,
-    reconciled: bool,
-}
+pub(super) struct Counted(usize);
 
-/// What comparing the outbox with the broker found, each as the sequences that are lost.
+/// What comparing a partition with the broker found, each as the sequences that are lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reconciled {
     /// In the log and not here any more: the service's file lost its tail.
@@ -95,42 +118,59 @@ pub(crate) struct Reconciled {
 }
 
 impl Outbox {
-    /// Makes the tables where they are not, and goes on from what is committed there.
+    /// Reads where each partition goes on; `relayed` has a place for each.
+    ///
+    /// # Errors
+    /// [`Error::Partitions`]: the file was numbered for another count.
     pub(super) fn open(
         connection: &Connection,
         publishes: &Publishes,
-        relayed: Arc<AtomicU64>,
+        relayed: Arc<[AtomicU64]>,
     ) -> Result<Outbox, Error> {
         Error::check("source", publishes.source.len(), KEY_BYTES_MAX)?;
-        connection.execute_batch(TABLES)?;
-        connection.execute_batch(stepped::TABLES)?;
-        let jump = newest_jump(connection)?;
-        let saved = connection.query_row("SELECT relayed FROM outbox_state", [], |r| r.get(0))?;
-        let newest = "SELECT coalesce(max(sequence), 0) FROM outbox";
-        let last = connection.query_row(newest, [], |row| row.get(0))?;
-        relayed.store(saved, Ordering::Release);
-        let counted = Counted { last, saved, reconciled: false };
-        Ok(Outbox { counted, opened_at: last, relayed, jump })
+        let partitions = publishes.partitions;
+        agree(connection, publishes)?;
+        let lanes = partitions.each().map(|partition| Lane::load(connection, partition));
+        let lanes = lanes.collect::<Result<Vec<_>, _>>()?;
+        for (lane, relayed) in lanes.iter().zip(&*relayed) {
+            relayed.store(lane.state.saved, Ordering::Release);
+        }
+        Ok(Outbox { partitions, lanes, changes: Vec::new(), relayed })
     }
 
-    /// The numbers that a restore has left out.
-    pub(super) fn jump(&self) -> Jump {
-        self.jump
+    /// The jump of each partition.
+    pub(super) fn jumps(&self) -> Vec<Jump> {
+        self.lanes.iter().map(Lane::jump).collect()
     }
 
-    /// The newest number, that of a row which is not yet committed included.
-    pub(super) fn last(&self) -> u64 {
-        self.counted.last
+    /// The newest number of each partition.
+    pub(super) fn last(&self) -> impl Iterator<Item = Numbered> {
+        self.lanes.iter().map(|lane| lane.number(lane.state.last))
+    }
+
+    /// The newest number in this key's partition.
+    pub(super) fn last_for(&self, key: &str) -> Numbered {
+        let lane = self.lane(self.partitions.of(key));
+        lane.number(lane.state.last)
     }
 
     /// For [`reset`](Self::reset), before anything that may be rolled back.
     pub(super) fn counted(&self) -> Counted {
-        self.counted
+        Counted(self.changes.len())
     }
 
     /// As it was when `counted` was taken; the rows are taken back by whoever rolls back.
-    pub(super) fn reset(&mut self, counted: Counted) {
-        self.counted = counted;
+    pub(super) fn reset(&mut self, Counted(to): Counted) {
+        for Change { partition, before } in self.changes.drain(to..).rev() {
+            self.lanes[usize::from(partition.index())].state = before;
+        }
+    }
+
+    /// The transaction stands: nothing of it can be taken back any more. Whether it numbered anything.
+    pub(super) fn settle(&mut self) -> bool {
+        let changed = !self.changes.is_empty();
+        self.changes.clear();
+        changed
     }
 
     /// Stores an event under the next number, which it returns.
@@ -139,12 +179,12 @@ impl Outbox {
         connection: &Connection,
         draft: &Draft,
         now: Timestamp,
-    ) -> Result<u64, Error> {
+    ) -> Result<Numbered, Error> {
         check(draft)?;
-        let sequence = self.next()?;
+        let at = self.next(self.partitions.of(&draft.subject))?;
         let insert = "INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         connection.prepare_cached(insert)?.execute(params![
-            sequence,
+            packed::pack(at),
             draft.kind,
             draft.subject,
             draft.sequence,
@@ -154,107 +194,130 @@ impl Outbox {
             draft.cause.traceparent,
             draft.data.get(),
         ])?;
-        self.counted.last = sequence;
-        Ok(sequence)
+        Ok(at)
     }
 
-    /// Stores what an old row says once more, as the newest.
-    pub(super) fn insert_again(&mut self, connection: &Connection, old: u64) -> Result<u64, Error> {
-        let sequence = self.next()?;
+    /// Stores what an old row says once more, as the newest of its partition.
+    pub(super) fn insert_again(
+        &mut self,
+        connection: &Connection,
+        old: Numbered,
+    ) -> Result<Numbered, Error> {
+        let at = self.next(old.partition)?;
         let insert = "INSERT INTO outbox SELECT ?1, kind, subject, number, time, correlation,
             causation, traceparent, data FROM outbox WHERE sequence = ?2";
-        connection.prepare_cached(insert)?.execute([sequence, old])?;
-        self.counted.last = sequence;
-        Ok(sequence)
+        connection.prepare_cached(insert)?.execute([packed::pack(at), packed::pack(old)])?;
+        Ok(at)
     }
 
-    /// The number of the next row.
-    fn next(&self) -> Result<u64, Error> {
-        let waiting = self.jump.between(self.relayed.load(Ordering::Acquire), self.counted.last);
+    /// The number of the next row. A statement that fails afterwards takes its work back, and this.
+    fn next(&mut self, partition: Partition) -> Result<Numbered, Error> {
+        let waiting = self.lane(partition).waiting(self.relayed(partition));
         if waiting >= OUTBOX_WAITING_MAX {
             return Err(Error::environment(format!("{waiting} events wait for the broker")));
         }
-        Ok(self.counted.last.max(self.jump.floor) + 1)
+        Ok(self.change(partition).take())
     }
 
     /// Saves how far the relay got, once that is worth a statement.
     pub(super) fn save_if_due(&mut self, connection: &Connection) -> Result<(), Error> {
-        let due = self.relayed.load(Ordering::Acquire) >= self.counted.saved + SAVED_EVERY;
-        if due { self.save(connection) } else { Ok(()) }
+        for partition in self.partitions.each() {
+            let relayed = self.relayed(partition);
+            if self.lane(partition).is_due(relayed) {
+                self.change(partition).save(connection, relayed)?;
+            }
+        }
+        Ok(())
     }
 
     /// Saves how far the relay got and removes rows that nobody will ask for again.
     pub(super) fn save(&mut self, connection: &Connection) -> Result<(), Error> {
-        self.save_as(connection, self.relayed.load(Ordering::Acquire))
+        for partition in self.partitions.each() {
+            let relayed = self.relayed(partition);
+            if relayed != self.lane(partition).state.saved {
+                self.change(partition).save(connection, relayed)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Saves that the relay got to `relayed`, and prunes a bounded number of rows.
-    fn save_as(&mut self, connection: &Connection, relayed: u64) -> Result<(), Error> {
-        connection.prepare_cached("UPDATE outbox_state SET relayed = ?1")?.execute([relayed])?;
-        self.counted.saved = relayed;
-        let prune = "DELETE FROM outbox WHERE sequence IN
-            (SELECT sequence FROM outbox WHERE sequence <= ?1 AND sequence NOT IN
-                (SELECT sequence FROM outbox_stepped WHERE dead = 1)
-            ORDER BY sequence LIMIT ?2)";
-        let until = self.jump.back(relayed.min(self.counted.last), OUTBOX_KEPT);
-        connection.prepare_cached(prune)?.execute([until, PRUNED_MAX])?;
-        stepped::prune(connection, until)
-    }
-
-    /// Compares with what the broker holds and makes both fit again.
-    ///
-    /// Sequences that the broker already knows would be taken for second copies: if this file lost
-    /// its tail, numbering goes on above them, and rows written since the start move up.
+    /// Compares a partition with what the broker holds of it and makes both fit again.
     pub(super) fn reconcile(
         &mut self,
         connection: &Connection,
-        published: u64,
+        published: Numbered,
     ) -> Result<Reconciled, Error> {
-        let mut found = Reconciled::default();
-        if !self.counted.reconciled && self.opened_at < published {
-            // Only the first time: later the broker cannot have more than this file ever held.
-            found.outbox_lost = Some(self.opened_at + 1..=published);
-            self.move_up(connection, published)?;
-        }
-        // What was relayed once, without what was stepped over: the broker never had that.
-        let relayed = self.relayed.load(Ordering::Acquire).max(self.counted.saved);
-        let relayed = stepped::newest_published(connection, relayed)?;
-        if published < relayed {
-            found.log_lost = Some(published + 1..=relayed);
-            found.unmendable = unmendable(connection, published, relayed)?;
-        }
-        self.counted.reconciled = true;
-        self.save_as(connection, published)?;
-        Ok(found)
+        let relayed = self.relayed(published.partition);
+        self.change(published.partition).reconcile(connection, relayed, published.number)
     }
 
-    /// Gives the rows that were written since the file was opened numbers above `published`. Nobody has
-    /// seen their old ones: the relay has not run yet.
-    fn move_up(&mut self, connection: &Connection, published: u64) -> Result<(), Error> {
-        let shift = published - self.opened_at;
-        // Twice, over the negative numbers: a row must not land on one that has yet to move.
-        let away = "UPDATE outbox SET sequence = -(sequence + ?1) WHERE sequence > ?2";
-        connection.execute(away, [shift, self.opened_at])?;
-        connection.execute("UPDATE outbox SET sequence = -sequence WHERE sequence < 0", [])?;
-        self.counted.last += shift;
-        Ok(())
+    fn relayed(&self, partition: Partition) -> u64 {
+        self.relayed[usize::from(partition.index())].load(Ordering::Acquire)
+    }
+
+    fn lane(&self, partition: Partition) -> &Lane {
+        &self.lanes[usize::from(partition.index())]
+    }
+
+    /// The partition, to be changed; what it is now is kept until the transaction stands.
+    fn change(&mut self, partition: Partition) -> &mut Lane {
+        let lane = &mut self.lanes[usize::from(partition.index())];
+        self.changes.push(Change { partition, before: lane.state });
+        lane
     }
 }
 
-/// Leaves out the next `by` numbers.
+/// Sees to it that the file numbers for as many partitions as its topic has: the first time it takes their
+/// count, later it has to be the same.
+fn agree(connection: &Connection, publishes: &Publishes) -> Result<(), Error> {
+    let known: u16 =
+        connection.query_row("SELECT partitions FROM outbox_state", [], |row| row.get(0))?;
+    let count = publishes.partitions.count();
+    if known == count {
+        return Ok(());
+    }
+    let numbered = connection.prepare("SELECT 1 FROM outbox LIMIT 1")?.exists([])?
+        || connection.prepare("SELECT 1 FROM outbox_relayed WHERE relayed > 0")?.exists([])?;
+    if numbered {
+        let topic = publishes.topic.to_string();
+        return Err(Error::Partitions { topic, has: known, asked: count });
+    }
+    connection.execute("UPDATE outbox_state SET partitions = ?1", [count])?;
+    Ok(())
+}
+
+/// Numbers for so many partitions from here on; those there are go on where they are.
+pub(in crate::store::sqlite) fn grow(
+    connection: &Connection,
+    topic: &Topic,
+    to: Partitions,
+) -> Result<(), Error> {
+    let has: u16 =
+        connection.query_row("SELECT partitions FROM outbox_state", [], |row| row.get(0))?;
+    let asked = to.count();
+    if has > asked {
+        return Err(Error::Partitions { topic: topic.to_string(), has, asked });
+    }
+    connection.execute("UPDATE outbox_state SET partitions = ?1", [asked])?;
+    Ok(())
+}
+
+/// Leaves out the next `by` numbers of every partition.
 pub(in crate::store::sqlite) fn jump(connection: &Connection, by: u64) -> Result<(), Error> {
-    connection.execute_batch(TABLES)?;
-    let newest = "SELECT max((SELECT coalesce(max(sequence), 0) FROM outbox), relayed)
-        FROM outbox_state";
-    let newest: u64 = connection.query_row(newest, [], |row| row.get(0))?;
-    let before = newest_jump(connection)?;
-    let jump = if before.floor > newest {
-        Jump { floor: before.floor + by, ..before }
-    } else {
-        Jump { base: newest, floor: newest + by }
-    };
-    let replace = "INSERT OR REPLACE INTO outbox_jump VALUES (1, ?1, ?2)";
-    connection.execute(replace, [jump.base, jump.floor])?;
+    let count: u16 =
+        connection.query_row("SELECT partitions FROM outbox_state", [], |row| row.get(0))?;
+    for partition in Partitions::new(count)?.each() {
+        let stored = lane::newest(connection, partition)?.unwrap_or(0);
+        let newest = stored.max(lane::relayed(connection, partition)?);
+        let before = newest_jump(connection, partition)?;
+        let jump = if before.floor > newest {
+            Jump { floor: before.floor + by, ..before }
+        } else {
+            Jump { base: newest, floor: newest + by }
+        };
+        let replace = "INSERT OR REPLACE INTO outbox_jump VALUES (?1, ?2, ?3)";
+        connection.execute(replace, params![partition.index(), jump.base, jump.floor])?;
+    }
     Ok(())
 }
 
@@ -263,48 +326,33 @@ pub(super) fn epoch(connection: &Connection) -> Result<String, Error> {
     Ok(connection.query_row("SELECT epoch FROM outbox_state", [], |row| row.get(0))?)
 }
 
-/// The oldest row that is kept.
-pub(super) fn oldest(connection: &Connection) -> Result<Option<u64>, Error> {
-    Ok(connection.query_row("SELECT min(sequence) FROM outbox", [], |row| row.get(0))?)
-}
-
-/// The sequences after `published` up to `relayed` whose rows are not kept any more.
-fn unmendable(
-    connection: &Connection,
-    published: u64,
-    relayed: u64,
-) -> Result<Option<RangeInclusive<u64>>, Error> {
-    let oldest = oldest(connection)?.unwrap_or(relayed + 1);
-    let gone = published + 1..=relayed.min(oldest - 1);
-    Ok((!gone.is_empty()).then_some(gone))
-}
-
-/// The newest jump over numbers of this outbox; without one it is over none.
-pub(super) fn newest_jump(connection: &Connection) -> Result<Jump, Error> {
-    let select = "SELECT base, floor FROM outbox_jump";
-    let jump =
-        connection.query_row(select, [], |row| Ok(Jump { base: row.get(0)?, floor: row.get(1)? }));
+/// The newest jump over numbers of a partition; without one it is over none.
+pub(super) fn newest_jump(connection: &Connection, partition: Partition) -> Result<Jump, Error> {
+    let select = "SELECT base, floor FROM outbox_jump WHERE partition = ?1";
+    let jump = connection.query_row(select, [partition.index()], |row| {
+        Ok(Jump { base: row.get(0)?, floor: row.get(1)? })
+    });
     Ok(jump.optional()?.unwrap_or_default())
 }
 
-/// Up to `limit` committed rows after `after`, as the events they become.
+/// Up to `limit` committed rows of a partition after `after`, as the events they become.
 pub(super) fn waiting(
     connection: &Connection,
     origin: Origin<'_>,
-    after: u64,
+    after: Numbered,
     limit: usize,
 ) -> Result<Vec<Event>, Error> {
     let select = format!(
-        "SELECT {COLUMNS} FROM outbox WHERE sequence > ?1 AND sequence NOT IN
-        (SELECT sequence FROM outbox_stepped) ORDER BY sequence LIMIT ?2"
+        "SELECT {COLUMNS} FROM outbox WHERE sequence > ?1 AND sequence <= ?2 AND sequence NOT IN
+        (SELECT sequence FROM outbox_stepped) ORDER BY sequence LIMIT ?3"
     );
     let mut select = connection.prepare_cached(&select)?;
-    let mut rows = select.query(params![after, limit])?;
+    let (after, end) = (packed::pack(after), packed::end(after.partition));
+    let mut rows = select.query(params![after, end, limit])?;
     let (mut events, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let event = match event(row, origin) {
             Ok(event) => event,
-            // Sound ones go first; then the hurt one is the very next, and stops the relay.
             Err(error) if events.is_empty() => return Err(error),
             Err(_) => break,
         };
@@ -317,7 +365,7 @@ pub(super) fn waiting(
     Ok(events)
 }
 
-/// Refuses here what the broker would refuse later, when nobody is left to answer to.
+/// Refuses here what the broker would refuse later, when nobody is left to be told.
 fn check(draft: &Draft) -> Result<(), Error> {
     Error::check("subject", draft.subject.len(), KEY_BYTES_MAX)?;
     let cause = &draft.cause;
@@ -331,20 +379,27 @@ fn check(draft: &Draft) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::event::Cause;
+    use crate::store::sqlite::plumbing::versions;
+    use crate::store::sqlite::state::stepped;
 
     #[test]
     fn so_many_events_may_wait_for_the_broker_and_no_more() {
         let connection = Connection::open_in_memory().unwrap();
-        let topic = crate::fixture::topic("order");
-        let publishes = Publishes { source: "order".to_owned(), topic };
-        let mut outbox = Outbox::open(&connection, &publishes, Arc::default()).unwrap();
-        outbox.counted.last = OUTBOX_WAITING_MAX - 1;
+        versions::upgrade(&connection, &[&TABLES, &stepped::TABLES]).unwrap();
+        let publishes = Publishes {
+            source: "order".to_owned(),
+            topic: crate::fixture::topic("order"),
+            partitions: Partitions::ONE,
+        };
+        let relayed = [AtomicU64::new(0)].into();
+        let mut outbox = Outbox::open(&connection, &publishes, relayed).unwrap();
+        outbox.lanes[0].state.last = OUTBOX_WAITING_MAX - 1;
         let draft = Draft::new("Placed", 1, 1, &(), &Cause::default());
         let insert =
             |outbox: &mut Outbox| outbox.insert(&connection, &draft, Timestamp::UNIX_EPOCH);
-        assert_eq!(insert(&mut outbox).unwrap(), OUTBOX_WAITING_MAX);
+        assert_eq!(insert(&mut outbox).unwrap().number, OUTBOX_WAITING_MAX);
         assert!(insert(&mut outbox).unwrap_err().is_environment());
-        outbox.relayed.store(1, Ordering::Release);
-        assert_eq!(insert(&mut outbox).unwrap(), OUTBOX_WAITING_MAX + 1);
+        outbox.relayed[0].store(1, Ordering::Release);
+        assert_eq!(insert(&mut outbox).unwrap().number, OUTBOX_WAITING_MAX + 1);
     }
 }

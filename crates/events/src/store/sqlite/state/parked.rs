@@ -14,25 +14,39 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::broker::{Offset, Stored, Topic};
+use crate::broker::{Stored, Topic};
 use crate::error::Error;
 use crate::event::Event;
 use crate::parking::{self, DeadLetter, Standing, Wait};
+use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
+use crate::store::sqlite::plumbing::versions::Tables;
+
+use super::inbox::Assigned;
 
 /// An index for each question: what of this key, what of this source up to here, what is due, what is
 /// dead. The last two have only the rows that are: they stay small however many wait.
-pub(super) const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS parked (
-        place INTEGER PRIMARY KEY, subscription TEXT NOT NULL, offset INTEGER NOT NULL,
-        key TEXT NOT NULL, source TEXT NOT NULL, sequence INTEGER, event BLOB NOT NULL,
-        attempts INTEGER NOT NULL, next_at INTEGER, dead INTEGER NOT NULL,
-        reason TEXT NOT NULL, since INTEGER NOT NULL) STRICT;
-    CREATE INDEX IF NOT EXISTS parked_key ON parked (subscription, key, place);
-    CREATE INDEX IF NOT EXISTS parked_source ON parked (subscription, source, sequence);
-    CREATE INDEX IF NOT EXISTS parked_due ON parked (subscription, next_at, place)
-        WHERE next_at IS NOT NULL;
-    CREATE INDEX IF NOT EXISTS parked_dead ON parked (subscription, place) WHERE dead = 1;";
+pub(super) const TABLES: Tables = Tables {
+    name: "parked",
+    steps: &[
+        "CREATE TABLE IF NOT EXISTS parked (
+            place INTEGER PRIMARY KEY, subscription TEXT NOT NULL, offset INTEGER NOT NULL,
+            key TEXT NOT NULL, source TEXT NOT NULL, sequence INTEGER, event BLOB NOT NULL,
+            attempts INTEGER NOT NULL, next_at INTEGER, dead INTEGER NOT NULL,
+            reason TEXT NOT NULL, since INTEGER NOT NULL) STRICT;
+        CREATE INDEX IF NOT EXISTS parked_key ON parked (subscription, key, place);
+        CREATE INDEX IF NOT EXISTS parked_source ON parked (subscription, source, sequence);
+        CREATE INDEX IF NOT EXISTS parked_due ON parked (subscription, next_at, place)
+            WHERE next_at IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS parked_dead ON parked (subscription, place) WHERE dead = 1;",
+        "ALTER TABLE parked ADD COLUMN partition INTEGER NOT NULL DEFAULT 0;
+        DROP INDEX parked_source;
+        CREATE INDEX parked_source ON parked (subscription, source, partition, sequence);
+        DROP INDEX parked_due;
+        CREATE INDEX parked_due ON parked (subscription, partition, next_at, place)
+            WHERE next_at IS NOT NULL;",
+    ],
+};
 
 /// A parked event that is due.
 pub(crate) struct Parked {
@@ -47,7 +61,7 @@ pub(crate) struct Parked {
 /// A parked row that is no event any more.
 pub(crate) struct Hurt {
     pub(crate) place: i64,
-    pub(crate) offset: u64,
+    pub(crate) at: Numbered,
     pub(crate) key: String,
     pub(crate) error: Error,
 }
@@ -71,36 +85,49 @@ pub(crate) fn through(
     subscription: &str,
     position: &WritePosition,
 ) -> Result<bool, Error> {
-    // Sequences past the engine's range are past every stored one.
-    let sequence = i64::try_from(position.sequence).unwrap_or(i64::MAX);
-    let parked = "SELECT 1 FROM parked WHERE subscription = ?1 AND source = ?2 AND sequence <= ?3";
-    Ok(match &position.key {
-        None => {
-            sql.prepare_cached(parked)?.exists(params![subscription, position.source, sequence])
+    let parked = "SELECT 1 FROM parked
+        WHERE subscription = ?1 AND source = ?2 AND partition = ?3 AND sequence <= ?4";
+    for upto in position.sequences.iter() {
+        let partition = upto.partition.index();
+        // Sequences past the engine's range are past every stored one.
+        let sequence = i64::try_from(upto.number).unwrap_or(i64::MAX);
+        let WritePosition { source, key, .. } = position;
+        let found =
+            match key {
+                None => sql.prepare_cached(parked)?.exists(params![
+                    subscription,
+                    source,
+                    partition,
+                    sequence
+                ]),
+                Some(key) => sql
+                    .prepare_cached(&format!("{parked} AND key = ?5"))?
+                    .exists(params![subscription, source, partition, sequence, key]),
+            };
+        if found? {
+            return Ok(true);
         }
-        Some(key) => sql.prepare_cached(&format!("{parked} AND key = ?4"))?.exists(params![
-            subscription,
-            position.source,
-            sequence,
-            key
-        ]),
-    }?)
+    }
+    Ok(false)
 }
 
 /// Parks an event behind whatever of its key is parked.
 pub(crate) fn park(
     sql: &Connection,
-    subscription: &str,
+    of: Assigned<'_>,
     stored: &Stored,
     standing: Standing<'_>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let Columns { next_at, dead } = Columns::of(standing.wait);
     let event = &stored.event;
-    let insert = "INSERT INTO parked (subscription, offset, key, source, sequence, event,
-        attempts, next_at, dead, reason, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    let insert =
+        "INSERT INTO parked (subscription, partition, offset, key, source, sequence, event,
+        attempts, next_at, dead, reason, since)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     sql.prepare_cached(insert)?.execute(params![
-        subscription,
+        of.subscription,
+        of.partition.index(),
         stored.offset.0,
         event.key,
         event.source,
@@ -119,37 +146,45 @@ pub(crate) fn park(
 /// reaches (after `latest`): a hurt row, or a clock that was set back, must not stop a key for ever.
 pub(crate) fn mend(
     sql: &Connection,
-    subscription: &str,
+    of: Assigned<'_>,
     now: Timestamp,
     latest: Timestamp,
 ) -> Result<usize, Error> {
-    let update = "UPDATE parked SET next_at = ?2, dead = 0 WHERE subscription = ?1 AND dead <> 1
-        AND (next_at IS NULL OR next_at > ?3) AND place IN
-            (SELECT min(place) FROM parked WHERE subscription = ?1 GROUP BY key)";
-    let mut update = sql.prepare_cached(update)?;
-    Ok(update.execute(params![subscription, now.as_microsecond(), latest.as_microsecond()])?)
+    let update = "UPDATE parked SET next_at = ?3, dead = 0
+        WHERE subscription = ?1 AND partition = ?2 AND dead <> 1
+        AND (next_at IS NULL OR next_at > ?4) AND place IN
+            (SELECT min(place) FROM parked WHERE subscription = ?1 AND partition = ?2 GROUP BY key)";
+    Ok(sql.prepare_cached(update)?.execute(params![
+        of.subscription,
+        of.partition.index(),
+        now.as_microsecond(),
+        latest.as_microsecond()
+    ])?)
 }
 
 /// When the next attempt is due; `None` if nothing waits for a time.
-pub(crate) fn next_due(sql: &Connection, subscription: &str) -> Result<Option<Timestamp>, Error> {
-    let select = "SELECT next_at FROM parked WHERE subscription = ?1 AND next_at IS NOT NULL
+pub(crate) fn next_due(sql: &Connection, of: Assigned<'_>) -> Result<Option<Timestamp>, Error> {
+    let select = "SELECT next_at FROM parked
+        WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL
         ORDER BY next_at LIMIT 1";
     let mut select = sql.prepare_cached(select)?;
-    let due = select.query_row([subscription], |row| row.get(0)).optional()?;
+    let whose = params![of.subscription, of.partition.index()];
+    let due = select.query_row(whose, |row| row.get(0)).optional()?;
     Ok(due.map(time))
 }
 
 /// The first event that is due by `now`, longest due first.
 pub(crate) fn due(
     sql: &Connection,
-    subscription: &str,
+    of: Assigned<'_>,
     now: Timestamp,
 ) -> Result<Option<Parked>, Error> {
     let select = "SELECT place, attempts, event, key FROM parked
-        WHERE subscription = ?1 AND next_at IS NOT NULL AND next_at <= ?2
+        WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL AND next_at <= ?3
         ORDER BY next_at, place LIMIT 1";
     let mut select = sql.prepare_cached(select)?;
-    let mut rows = select.query(params![subscription, now.as_microsecond()])?;
+    let whose = params![of.subscription, of.partition.index(), now.as_microsecond()];
+    let mut rows = select.query(whose)?;
     rows.next()?.map(parked).transpose()
 }
 
@@ -189,13 +224,14 @@ pub(crate) fn handled(
 pub(crate) fn redrive(
     sql: &Connection,
     subscription: &str,
-    offset: Offset,
+    at: Numbered,
     now: Timestamp,
 ) -> Result<bool, Error> {
     let update = "UPDATE parked SET attempts = 0, dead = 0, next_at = ?3
-        WHERE subscription = ?1 AND offset & 0x7fffffffffffffff = ?2 AND dead = 1";
+        WHERE subscription = ?1 AND partition = ?4 AND offset & 0x7fffffffffffffff = ?2 AND dead = 1";
     let mut update = sql.prepare_cached(update)?;
-    Ok(update.execute(params![subscription, offset.0, now.as_microsecond()])? > 0)
+    let whose = params![subscription, at.number, now.as_microsecond(), at.partition.index()];
+    Ok(update.execute(whose)? > 0)
 }
 
 /// A dead letter that was taken out.
@@ -209,13 +245,13 @@ pub(crate) struct Discarded {
 pub(crate) fn discard(
     sql: &Connection,
     subscription: &str,
-    offset: Offset,
+    at: Numbered,
     now: Timestamp,
 ) -> Result<Option<Discarded>, Error> {
     let select = "SELECT place, key, reason, event FROM parked
-        WHERE subscription = ?1 AND offset & 0x7fffffffffffffff = ?2 AND dead = 1";
+        WHERE subscription = ?1 AND offset & 0x7fffffffffffffff = ?2 AND dead = 1 AND partition = ?3";
     let mut select = sql.prepare_cached(select)?;
-    let mut rows = select.query(params![subscription, offset.0])?;
+    let mut rows = select.query(params![subscription, at.number, at.partition.index()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let (place, event) = (row.get(0)?, event(row, 3).ok());
     let letter =
@@ -226,14 +262,14 @@ pub(crate) fn discard(
 
 /// The first of the dead letters that is no event any more.
 pub(crate) fn first_hurt(sql: &Connection, subscription: &str) -> Result<Option<Hurt>, Error> {
-    let select = "SELECT place, offset, key, event FROM parked
+    let select = "SELECT place, offset, key, event, partition FROM parked
         WHERE subscription = ?1 AND dead = 1 ORDER BY place";
     let mut select = sql.prepare_cached(select)?;
     let mut rows = select.query([subscription])?;
     while let Some(row) = rows.next()? {
         if let Err(error) = event(row, 3) {
-            let (place, offset, key) = (row.get(0)?, offset_of(row, 1)?, text(row, 2)?);
-            return Ok(Some(Hurt { place, offset, key, error }));
+            let (place, at, key) = (row.get(0)?, number_of(row, 4, 1)?, text(row, 2)?);
+            return Ok(Some(Hurt { place, at, key, error }));
         }
     }
     Ok(None)
@@ -248,7 +284,8 @@ pub(crate) fn dead(
 ) -> Result<Vec<DeadLetter>, Error> {
     let select = "SELECT offset, attempts, reason, since, event,
             (SELECT count(*) FROM parked behind WHERE behind.subscription = parked.subscription
-                AND behind.key = parked.key AND behind.place > parked.place), key
+                AND behind.key = parked.key AND behind.place > parked.place), key,
+            partition
         FROM parked WHERE subscription = ?1 AND dead = 1 ORDER BY place LIMIT ?2";
     let mut select = sql.prepare_cached(select)?;
     let mut rows = select.query(params![subscription, limit])?;
@@ -263,7 +300,7 @@ pub(crate) fn dead(
 fn letter(row: &Row<'_>, subscription: &str, topic: &Topic) -> Result<DeadLetter, Error> {
     let event = event(row, 4).ok();
     Ok(DeadLetter {
-        id: parking::id(subscription, Offset(offset_of(row, 0)?)),
+        id: parking::id(subscription, number_of(row, 7, 0)?),
         subscription: subscription.to_owned(),
         topic: topic.clone(),
         key: text(row, 6)?,
@@ -288,10 +325,12 @@ fn count_of(row: &Row<'_>, column: usize) -> Result<u32, Error> {
     Ok(u32::try_from(count.max(0)).unwrap_or(u32::MAX))
 }
 
-/// An offset without its sign, which only a hurt one has: its letter needs a name to be dropped by.
-fn offset_of(row: &Row<'_>, column: usize) -> Result<u64, Error> {
-    let offset: i64 = row.get(column)?;
-    Ok((offset & i64::MAX).unsigned_abs())
+/// Where it came from, the offset without its sign, which only a hurt one has: its letter needs a name to
+/// be dropped by.
+fn number_of(row: &Row<'_>, partition: usize, offset: usize) -> Result<Numbered, Error> {
+    let (partition, offset): (u16, i64) = (row.get(partition)?, row.get(offset)?);
+    let partition = Partition::new(partition).unwrap_or_default();
+    Ok(Numbered { partition, number: (offset & i64::MAX).unsigned_abs() })
 }
 
 /// Text as far as it is text, for the same reason.

@@ -9,6 +9,8 @@ use rusqlite::{Connection, params};
 
 use crate::error::Error;
 use crate::parking;
+use crate::partition::Partition;
+use crate::store::sqlite::plumbing::versions::Tables;
 
 /// Notes one database keeps; past it nothing more is skipped: a store that is hurt so often needs a
 /// backup and not another note.
@@ -17,11 +19,16 @@ pub const SKIPPED_MAX: u64 = 10_000;
 /// Characters of the name of whoever asked that are kept.
 pub const BY_CHARS_MAX: usize = 200;
 
-pub(super) const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS skipped (
-        number INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, first INTEGER NOT NULL,
-        last INTEGER NOT NULL, event TEXT, key TEXT, reason TEXT NOT NULL, at INTEGER NOT NULL,
-        by TEXT NOT NULL) STRICT;";
+pub(super) const TABLES: Tables = Tables {
+    name: "skipped",
+    steps: &[
+        "CREATE TABLE IF NOT EXISTS skipped (
+            number INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL,
+            first INTEGER NOT NULL, last INTEGER NOT NULL, event TEXT, key TEXT,
+            reason TEXT NOT NULL, at INTEGER NOT NULL, by TEXT NOT NULL) STRICT;",
+        "ALTER TABLE skipped ADD COLUMN partition INTEGER NOT NULL DEFAULT 0;",
+    ],
+};
 
 /// One note: what was stepped over, why, when and on whose word.
 ///
@@ -37,6 +44,7 @@ pub(super) const TABLES: &str = "
 /// let note = Skipped {
 ///     name: "product.order".into(),
 ///     kind: "record".into(),
+///     partition: Default::default(),
 ///     first: 7,
 ///     last: 7,
 ///     event: None,
@@ -53,6 +61,8 @@ pub struct Skipped {
     pub name: String,
     /// What it was: a `record` of the log, a `parked` event, an `outbox` row, a `letter` (dropped).
     pub kind: String,
+    /// The partition of its topic.
+    pub partition: Partition,
     /// Its offset or number, or the first of a stretch.
     pub first: u64,
     /// The last of the stretch.
@@ -80,8 +90,9 @@ pub(crate) fn note(sql: &Connection, one: &Skipped) -> Result<(), Error> {
     if notes >= SKIPPED_MAX {
         return Err(Error::Limit { field: "skipped", value: notes + 1, limit: SKIPPED_MAX });
     }
-    let insert = "INSERT INTO skipped (name, kind, first, last, event, key, reason, at, by)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let insert =
+        "INSERT INTO skipped (name, kind, first, last, event, key, reason, at, by, partition)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     let by: String = one.by.chars().take(BY_CHARS_MAX).collect();
     let reason = parking::shortened(&one.reason);
     sql.execute(
@@ -95,7 +106,8 @@ pub(crate) fn note(sql: &Connection, one: &Skipped) -> Result<(), Error> {
             one.key,
             reason,
             one.at.as_microsecond(),
-            by
+            by,
+            one.partition.index(),
         ],
     )?;
     Ok(())
@@ -106,15 +118,20 @@ pub(crate) fn all(sql: &Connection, name: &str) -> Result<Vec<Skipped>, Error> {
     Ok(everything(sql)?.into_iter().filter(|one| one.name == name).collect())
 }
 
-/// Every note, oldest first.
+/// Every note, oldest first. Of a file that an earlier program wrote and nobody opened since, too.
 pub(crate) fn everything(sql: &Connection) -> Result<Vec<Skipped>, Error> {
-    let select = "SELECT name, kind, first, last, event, key, reason, at, by FROM skipped
-        ORDER BY number";
-    let mut select = sql.prepare_cached(select)?;
+    let known = "SELECT 1 FROM pragma_table_info('skipped') WHERE name = 'partition'";
+    let partition = if sql.prepare(known)?.exists([])? { "partition" } else { "0" };
+    let select = format!(
+        "SELECT name, kind, first, last, event, key, reason, at, by, {partition} FROM skipped
+        ORDER BY number"
+    );
+    let mut select = sql.prepare_cached(&select)?;
     let rows = select.query_map([], |row| {
         Ok(Skipped {
             name: row.get(0)?,
             kind: row.get(1)?,
+            partition: Partition::new(row.get(9)?).unwrap_or_default(),
             first: row.get(2)?,
             last: row.get(3)?,
             event: row.get(4)?,

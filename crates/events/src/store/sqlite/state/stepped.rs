@@ -8,28 +8,31 @@
 //! So a number of the outbox is in one of three states: it has a row and no note (published, or still
 //! to be), a note that is dead (a letter, whose row is never pruned), or a note that is not (passed).
 
-use std::ops::RangeInclusive;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
 use super::outbox::row::{self, Origin};
-use crate::broker::{Offset, Topic};
+use crate::broker::Topic;
 use crate::error::Error;
 use crate::parking::{self, DeadLetter};
+use crate::partition::Numbered;
+use crate::store::sqlite::plumbing::packed;
+use crate::store::sqlite::plumbing::versions::Tables;
 
 /// Dead letters one outbox has at most; at the limit its relay stops, and its status shows why.
 pub(crate) const OUTBOX_DEAD_MAX: u64 = 1_000;
 
-pub(super) const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS outbox_stepped (
+pub(super) const TABLES: Tables = Tables {
+    name: "outbox_stepped",
+    steps: &["CREATE TABLE IF NOT EXISTS outbox_stepped (
         sequence INTEGER PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL,
-        dead INTEGER NOT NULL) STRICT;";
+        dead INTEGER NOT NULL) STRICT;"],
+};
 
 /// Makes the row a dead letter.
 pub(crate) fn bury(
     sql: &Connection,
-    sequence: u64,
+    at: Numbered,
     reason: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
@@ -39,18 +42,21 @@ pub(crate) fn bury(
         let what = format!("{dead} dead letters of the outbox already: redrive or drop some");
         return Err(Error::environment(what));
     }
-    note(sql, sequence, Note { reason, dead: true }, now)
+    note(sql, at, Note { reason, dead: true }, now)
 }
 
 /// Has the relay pass the rows of these numbers, which are no letters: an operator skipped them.
 pub(crate) fn pass(
     sql: &Connection,
-    numbers: RangeInclusive<u64>,
+    first: Numbered,
+    last: u64,
     reason: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let mut numbers = numbers;
-    numbers.try_for_each(|sequence| note(sql, sequence, Note { reason, dead: false }, now))
+    let mut numbers = first.number..=last;
+    numbers.try_for_each(|number| {
+        note(sql, Numbered { number, ..first }, Note { reason, dead: false }, now)
+    })
 }
 
 /// Why the relay steps over a number.
@@ -62,18 +68,18 @@ struct Note<'r> {
 }
 
 /// Writes down why the relay steps over a number, in place of what was noted there before.
-fn note(sql: &Connection, sequence: u64, note: Note<'_>, now: Timestamp) -> Result<(), Error> {
+fn note(sql: &Connection, at: Numbered, note: Note<'_>, now: Timestamp) -> Result<(), Error> {
     let insert = "INSERT OR REPLACE INTO outbox_stepped VALUES (?1, ?2, ?3, ?4)";
     let Note { reason, dead } = note;
     let (reason, since) = (parking::shortened(reason), now.as_microsecond());
-    sql.prepare_cached(insert)?.execute(params![sequence, reason, since, dead])?;
+    sql.prepare_cached(insert)?.execute(params![packed::pack(at), reason, since, dead])?;
     Ok(())
 }
 
 /// Ends a letter: it was redriven or dropped. Whether there was one.
-pub(crate) fn end(sql: &Connection, sequence: u64) -> Result<bool, Error> {
+pub(crate) fn end(sql: &Connection, at: Numbered) -> Result<bool, Error> {
     let update = "UPDATE outbox_stepped SET dead = 0 WHERE sequence = ?1 AND dead = 1";
-    Ok(sql.execute(update, [sequence])? > 0)
+    Ok(sql.execute(update, [packed::pack(at)])? > 0)
 }
 
 /// Whose letters they are: what their ids begin with, and where they would have gone.
@@ -108,9 +114,9 @@ fn letter(
     origin: Origin<'_>,
     Addressed { relay, topic }: Addressed<'_>,
 ) -> Result<DeadLetter, Error> {
-    let sequence: u64 = row.get(0)?;
+    let at = packed::unpack(row.get(0)?);
     Ok(DeadLetter {
-        id: parking::id(relay, Offset(sequence)),
+        id: parking::id(relay, at),
         subscription: relay.to_owned(),
         topic: topic.clone(),
         key: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
@@ -120,26 +126,27 @@ fn letter(
         since: Timestamp::from_microsecond(row.get(2)?).unwrap_or(Timestamp::UNIX_EPOCH),
         waiting: 0,
         // A row that is no event any more is a letter without one.
-        event: row::find(sql, origin, sequence).ok().flatten(),
+        event: row::find(sql, origin, at).ok().flatten(),
     })
 }
 
-/// The newest row up to `relayed` that a broker was given.
-pub(super) fn newest_published(sql: &Connection, relayed: u64) -> Result<u64, Error> {
-    let select = "SELECT max(sequence) FROM outbox WHERE sequence <= ?1
+/// The newest row of a partition up to `relayed` that a broker was given.
+pub(super) fn newest_published(sql: &Connection, relayed: Numbered) -> Result<u64, Error> {
+    let span = [packed::base(relayed.partition), packed::pack(relayed)];
+    let select = "SELECT max(sequence) FROM outbox WHERE sequence BETWEEN ?1 AND ?2
         AND sequence NOT IN (SELECT sequence FROM outbox_stepped)";
-    let newest: Option<u64> = sql.query_row(select, [relayed], |row| row.get(0))?;
+    let newest: Option<u64> = sql.query_row(select, span, |row| row.get(0))?;
     if let Some(newest) = newest {
-        return Ok(newest);
+        return Ok(packed::unpack(newest).number);
     }
-    let passed = "SELECT 1 FROM outbox_stepped WHERE sequence <= ?1";
-    let all_passed = sql.prepare_cached(passed)?.exists([relayed])?;
-    Ok(if all_passed { 0 } else { relayed })
+    let passed = "SELECT 1 FROM outbox_stepped WHERE sequence BETWEEN ?1 AND ?2";
+    let all_passed = sql.prepare_cached(passed)?.exists(span)?;
+    Ok(if all_passed { 0 } else { relayed.number })
 }
 
-/// Forgets notes of rows that are gone.
-pub(super) fn prune(sql: &Connection, until: u64) -> Result<(), Error> {
-    let prune = "DELETE FROM outbox_stepped WHERE sequence <= ?1 AND dead = 0";
-    sql.prepare_cached(prune)?.execute([until])?;
+/// Forgets notes of rows that are gone, by their keys.
+pub(super) fn prune(sql: &Connection, first: u64, until: u64) -> Result<(), Error> {
+    let prune = "DELETE FROM outbox_stepped WHERE sequence BETWEEN ?1 AND ?2 AND dead = 0";
+    sql.prepare_cached(prune)?.execute([first, until])?;
     Ok(())
 }

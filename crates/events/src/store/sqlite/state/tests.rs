@@ -31,7 +31,11 @@ fn options(folder: &TempDir) -> Options {
     Options {
         path: folder.path().join("service.db"),
         schema: SCHEMA,
-        publishes: Some(Publishes { source: "order".to_owned(), topic }),
+        publishes: Some(Publishes {
+            source: "order".to_owned(),
+            topic,
+            partitions: Partitions::ONE,
+        }),
         clock: clock(),
     }
 }

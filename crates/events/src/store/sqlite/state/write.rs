@@ -11,6 +11,8 @@ use rusqlite::Connection;
 use super::outbox::{Outbox, Reconciled};
 use crate::error::Error;
 use crate::event::Draft;
+use crate::partition::Numbered;
+use crate::partition::Numbers;
 
 /// A piece of work's share of the writer's transaction: what it writes and publishes by this stands or
 /// falls together.
@@ -113,17 +115,17 @@ impl Write<'_> {
     }
 
     /// Puts an event into the outbox; it is published if and only if this work commits. Returns its
-    /// number, which counts the commits' order from 1: with it a
+    /// number, which counts its partition's commits from 1 in their order: with it a
     /// [`WritePosition`](crate::position::WritePosition) is known before anything was relayed.
     ///
     /// # Errors
     /// [`Error::Limit`]: the event is too large. [`Error::Environment`]: the store refused, or
-    /// [`OUTBOX_WAITING_MAX`](crate::store::OUTBOX_WAITING_MAX) events wait for the broker.
+    /// [`OUTBOX_WAITING_MAX`] events wait for the broker.
     ///
     /// # Panics
-    /// If the database was opened without [`Options::publishes`](crate::store::Options::publishes): a mistake of the program.
+    /// If the database was opened without [`Options::publishes`]: a mistake of the program.
     #[expect(clippy::needless_pass_by_value, reason = "a draft is spent on one event")]
-    pub fn publish(&mut self, draft: Draft) -> Result<u64, Error> {
+    pub fn publish(&mut self, draft: Draft) -> Result<Numbered, Error> {
         let outbox = self.outbox.as_deref_mut().expect("a database that publishes has an outbox");
         outbox.insert(self.connection, &draft, self.now)
     }
@@ -189,22 +191,28 @@ impl Write<'_> {
     }
 
     /// Puts an event into the outbox again under a new number, from the row of an old one.
-    pub(crate) fn publish_again(&mut self, sequence: u64) -> Result<u64, Error> {
+    pub(crate) fn publish_again(&mut self, old: Numbered) -> Result<Numbered, Error> {
         let outbox = self.outbox.as_deref_mut().expect("a database that publishes has an outbox");
-        outbox.insert_again(self.connection, sequence)
+        outbox.insert_again(self.connection, old)
     }
 
-    /// Compares the outbox, if there is one, with what the broker holds of it.
-    pub(super) fn reconcile(&mut self, published: u64) -> Result<Reconciled, Error> {
+    /// Compares a partition of the outbox, if there is one, with what the broker holds of it.
+    pub(super) fn reconcile(&mut self, published: Numbered) -> Result<Reconciled, Error> {
         match self.outbox.as_deref_mut() {
             Some(outbox) => outbox.reconcile(self.connection, published),
             None => Ok(Reconciled::default()),
         }
     }
 
-    /// The newest outbox sequence, this work's own included; 0 if there is none.
-    pub fn last_sequence(&self) -> u64 {
-        self.outbox.as_ref().map_or(0, |outbox| outbox.last())
+    /// The newest outbox sequence in the partition of this key, this work's own included; 0 if there is
+    /// none.
+    pub fn last_sequence(&self, key: &str) -> Numbered {
+        self.outbox.as_ref().map_or_else(Numbered::default, |outbox| outbox.last_for(key))
+    }
+
+    /// The newest outbox sequence of every partition, this work's own included.
+    pub fn last_sequences(&self) -> Numbers {
+        self.outbox.iter().flat_map(|outbox| outbox.last()).collect()
     }
 }
 

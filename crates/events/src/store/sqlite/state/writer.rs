@@ -30,9 +30,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::outbox::{self, Outbox};
 use super::work::Work;
-use super::{Options, Publishes, Write, inbox, parked, skipped};
+use super::{Options, Publishes, Write, inbox, parked, skipped, stepped};
 use crate::Clock;
 use crate::error::Error;
+use crate::partition::Numbers;
 use crate::relay::status::Status;
 use crate::store::sqlite::plumbing::connection;
 use crate::store::sqlite::plumbing::group::Group;
@@ -40,6 +41,7 @@ use crate::store::sqlite::plumbing::jump::Jump;
 use crate::store::sqlite::plumbing::numbering;
 use crate::store::sqlite::plumbing::readers::Readers;
 use crate::store::sqlite::plumbing::thread::Thread;
+use crate::store::sqlite::plumbing::versions;
 
 /// Pieces of work that may wait for the writer; one more is refused as environment trouble.
 pub const WRITE_QUEUE_MAX: usize = 8192;
@@ -53,12 +55,13 @@ pub(super) struct File {
     queue: mpsc::Sender<Input>,
     _thread: Thread,
     pub(super) readers: Readers,
-    pub(super) committed: watch::Receiver<u64>,
+    pub(super) committed: watch::Receiver<Numbers>,
     pub(super) publishes: Option<Publishes>,
     pub(super) epoch: String,
-    pub(super) relayed: Arc<AtomicU64>,
-    pub(super) jump: Jump,
-    pub(super) relay_status: watch::Sender<Status>,
+    /// These three have a place for each partition.
+    pub(super) relayed: Arc<[AtomicU64]>,
+    pub(super) jumps: Vec<Jump>,
+    pub(super) relay_status: Vec<watch::Sender<Status>>,
     pub(super) clock: Clock,
 }
 
@@ -72,7 +75,7 @@ enum Input {
 struct Writer {
     connection: Connection,
     outbox: Option<Outbox>,
-    committed: watch::Sender<u64>,
+    committed: watch::Sender<Numbers>,
     clock: Clock,
     /// After which number new counts begin.
     base: u64,
@@ -84,21 +87,25 @@ pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<File>, Error>
     if migrate {
         connection::migrate(&mut connection, options.schema)?;
     }
-    connection.execute_batch(inbox::TABLES)?;
-    connection.execute_batch(parked::TABLES)?;
-    connection.execute_batch(skipped::TABLES)?;
+    let tables = [&inbox::TABLES, &parked::TABLES, &skipped::TABLES];
+    versions::upgrade(&connection, &tables)?;
     let base = if migrate {
         numbering::raise(&mut connection)?
     } else {
         connection.execute_batch(numbering::NUMBERING)?;
         numbering::base(&connection)?
     };
-    let relayed = Arc::new(AtomicU64::new(0));
-    let open_outbox = |of: &Publishes| Outbox::open(&connection, of, Arc::clone(&relayed));
+    let partitions = options.publishes.as_ref().map_or(0, |of| of.partitions.count());
+    let relayed: Arc<[AtomicU64]> = (0..partitions).map(|_| AtomicU64::new(0)).collect();
+    let open_outbox = |of: &Publishes| {
+        versions::upgrade(&connection, &[&outbox::TABLES, &stepped::TABLES])?;
+        Outbox::open(&connection, of, Arc::clone(&relayed))
+    };
     let outbox = options.publishes.as_ref().map(open_outbox).transpose()?;
     let epoch = if outbox.is_some() { outbox::epoch(&connection)? } else { String::new() };
-    let (committed, follow) = watch::channel(outbox.as_ref().map_or(0, Outbox::last));
-    let jump = outbox.as_ref().map(Outbox::jump).unwrap_or_default();
+    let newest = outbox.iter().flat_map(Outbox::last).collect();
+    let (committed, follow) = watch::channel(newest);
+    let jumps = outbox.as_ref().map(Outbox::jumps).unwrap_or_default();
     let clock = Arc::clone(&options.clock);
     let writer = Writer { connection, outbox, committed, clock, base };
     let (queue, inputs) = mpsc::channel(WRITE_QUEUE_MAX);
@@ -110,8 +117,8 @@ pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<File>, Error>
         publishes: options.publishes.clone(),
         epoch,
         relayed,
-        jump,
-        relay_status: watch::Sender::default(),
+        jumps,
+        relay_status: (0..partitions).map(|_| watch::Sender::default()).collect(),
         clock: Arc::clone(&options.clock),
     }))
 }
@@ -226,12 +233,14 @@ impl Writer {
     }
 
     /// Wakes who follows the outbox, if there is more in it than before.
-    fn notify_committed(&self) {
-        let Some(outbox) = &self.outbox else { return };
-        self.committed.send_if_modified(|last| {
-            let changed = *last != outbox.last();
-            *last = outbox.last();
-            changed
+    fn notify_committed(&mut self) {
+        let Some(outbox) = &mut self.outbox else { return };
+        if !outbox.settle() {
+            return;
+        }
+        self.committed.send_if_modified(|committed| {
+            // Each of them is raised, and whether any was is asked after.
+            outbox.last().filter(|last| committed.raise(*last)).count() > 0
         });
     }
 

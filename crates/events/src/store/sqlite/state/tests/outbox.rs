@@ -2,33 +2,35 @@
 
 use super::*;
 use crate::event::{Cause, Draft};
+use crate::fixture::first;
 use crate::store::upkeep;
 
 fn draft(number: u64) -> Draft {
     Draft::new("Placed", number, 1, &number, &Cause::default())
 }
 
+/// Publishes these; the newest number then.
 async fn publish(database: &Database, numbers: std::ops::RangeInclusive<u64>) -> u64 {
     let work = database.write::<_, Error>(|write| {
         for number in numbers {
             write.publish(draft(number))?;
         }
-        Ok(write.last_sequence())
+        Ok(write.last_sequence("any"))
     });
-    work.await.unwrap()
+    work.await.unwrap().number
 }
 
 fn subjects(database: &Database) -> Vec<String> {
-    database.waiting(0, 100_000).unwrap().into_iter().map(|event| event.subject).collect()
+    database.waiting(first(0), 100_000).unwrap().into_iter().map(|event| event.subject).collect()
 }
 
 #[tokio::test]
 async fn a_row_is_numbered_without_gaps_and_only_if_its_work_commits() {
     let folder = TempDir::new().unwrap();
     let database = open(&folder);
-    assert_eq!(database.position().unwrap().sequence, 0);
+    assert_eq!(database.position().unwrap().sequences, Numbers::from(0));
     let release = busy(&database);
-    let first = database.write::<_, Error>(|write| write.publish(draft(1)));
+    let one = database.write::<_, Error>(|write| write.publish(draft(1)));
     let refused = database.write::<(), Error>(|write| {
         write.publish(draft(2))?;
         Err(Error::UnknownTopic)
@@ -40,15 +42,15 @@ async fn a_row_is_numbered_without_gaps_and_only_if_its_work_commits() {
             Err::<(), _>(Error::UnknownTopic)
         });
         assert!(matches!(part?, Part::TakenBack(Error::UnknownTopic)));
-        assert_eq!(write.last_sequence(), 2);
+        assert_eq!(write.last_sequence("4"), first(2));
         write.publish(draft(5))
     });
     drop(release);
-    assert_eq!(first.await.unwrap(), 1);
+    assert_eq!(one.await.unwrap(), first(1));
     assert!(refused.await.is_err());
-    assert_eq!(parts.await.unwrap(), 3);
+    assert_eq!(parts.await.unwrap(), first(3));
     assert_eq!(subjects(&database), ["1", "3", "5"]);
-    assert_eq!(*database.committed().borrow(), 3);
+    assert_eq!(*database.committed().borrow(), Numbers::from(3));
     assert_eq!(database.position().unwrap().to_string(), "w3.order");
     drop(database);
     assert_eq!(publish(&open(&folder), 6..=6).await, 4);
@@ -65,7 +67,7 @@ async fn a_row_becomes_the_event_that_was_drafted() {
     };
     let whole = Draft::new("Placed", 7, 3, &serde_json::json!({"a": "가"}), &cause);
     database.write::<_, Error>(move |write| write.publish(whole)).await.unwrap();
-    let [event] = &database.waiting(0, 10).unwrap()[..] else { panic!("one event") };
+    let [event] = &database.waiting(first(0), 10).unwrap()[..] else { panic!("one event") };
     assert_eq!((event.source.as_str(), event.kind.as_str()), ("order", "Placed"));
     assert_eq!((event.subject.as_str(), event.key.as_str(), event.sequence), ("7", "7", 3));
     assert_eq!((event.outbox_sequence, event.data.get()), (Some(1), r#"{"a":"가"}"#));
@@ -73,11 +75,15 @@ async fn a_row_becomes_the_event_that_was_drafted() {
     let id = event.id.clone();
     assert!(id.ends_with("-1"));
     drop(database);
-    assert_eq!(open(&folder).waiting(0, 10).unwrap()[0].id, id, "an id stays through a restart");
+    assert_eq!(
+        open(&folder).waiting(first(0), 10).unwrap()[0].id,
+        id,
+        "an id stays through a restart"
+    );
     let other = TempDir::new().unwrap();
     let other = open(&other);
     publish(&other, 1..=1).await;
-    assert_ne!(other.waiting(0, 10).unwrap()[0].id, id, "a new file gives new ids");
+    assert_ne!(other.waiting(first(0), 10).unwrap()[0].id, id, "a new file gives new ids");
 }
 
 #[tokio::test]
@@ -88,13 +94,13 @@ async fn relayed_rows_are_kept_up_to_the_limit_and_no_longer() {
     publish(&database, 1..=all).await;
     database.save_relayed().await.unwrap();
     assert_eq!(subjects(&database).len() as u64, all, "what waits is never removed");
-    database.relayed(OUTBOX_KEPT);
+    database.relayed(first(OUTBOX_KEPT));
     database.save_relayed().await.unwrap();
     assert_eq!(subjects(&database).len() as u64, all);
-    database.relayed(OUTBOX_KEPT + 1);
+    database.relayed(first(OUTBOX_KEPT + 1));
     database.save_relayed().await.unwrap();
     assert_eq!(subjects(&database)[0], "2");
-    database.relayed(all);
+    database.relayed(first(all));
     // Nobody asks for it: the next writes carry it along.
     publish(&database, 1..=1).await;
     assert_eq!(subjects(&database)[0], "301");
@@ -120,7 +126,7 @@ async fn parts_of_a_draft_are_taken_at_their_limit_and_refused_past_it() {
             assert_eq!(outcome.is_ok(), accepted, "{outcome:?}");
         }
     }
-    for event in database.waiting(0, 10).unwrap() {
+    for event in database.waiting(first(0), 10).unwrap() {
         assert!(event.to_json().len() <= crate::event::EVENT_BYTES_MAX);
     }
 }
@@ -134,13 +140,13 @@ async fn a_broker_that_knows_more_than_the_outbox_makes_numbering_go_on_above_it
     // The file lost its tail: the broker has seen up to 9.
     let database = open(&folder);
     publish(&database, 4..=12).await;
-    let found = database.reconcile(9).await.unwrap();
+    let found = database.reconcile(first(9)).await.unwrap();
     assert_eq!(found.outbox_lost, Some(4..=9));
-    let sequences: Vec<_> =
-        database.waiting(0, 100).unwrap().iter().filter_map(|it| it.outbox_sequence).collect();
+    let waiting = database.waiting(first(0), 100).unwrap();
+    let sequences: Vec<_> = waiting.iter().filter_map(|it| it.outbox_sequence).collect();
     assert_eq!(sequences, [1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18]);
     assert_eq!(publish(&database, 13..=13).await, 19);
-    assert_eq!(database.reconcile(19).await.unwrap(), Reconciled::default());
+    assert_eq!(database.reconcile(first(19)).await.unwrap(), Reconciled::default());
 }
 
 #[tokio::test]
@@ -148,18 +154,18 @@ async fn a_broker_that_knows_less_than_was_relayed_is_told_what_is_lost_and_what
     let folder = TempDir::new().unwrap();
     let database = open(&folder);
     publish(&database, 1..=20).await;
-    assert_eq!(database.reconcile(0).await.unwrap(), Reconciled::default());
-    database.relayed(20);
+    assert_eq!(database.reconcile(first(0)).await.unwrap(), Reconciled::default());
+    database.relayed(first(20));
     database.save_relayed().await.unwrap();
     database.close().await;
     drop(database);
     execute(&folder.path().join("service.db"), "DELETE FROM outbox WHERE sequence <= 7");
     let database = open(&folder);
-    let found = database.reconcile(4).await.unwrap();
+    let found = database.reconcile(first(4)).await.unwrap();
     assert_eq!(found.log_lost, Some(5..=20));
     assert_eq!(found.unmendable, Some(5..=7));
-    assert_eq!(database.waiting(4, 100).unwrap().len(), 13);
-    let again = database.reconcile(10).await.unwrap();
+    assert_eq!(database.waiting(first(4), 100).unwrap().len(), 13);
+    let again = database.reconcile(first(10)).await.unwrap();
     assert_eq!(again, Reconciled::default(), "what was mended meanwhile is not lost");
 }
 
@@ -169,13 +175,13 @@ async fn a_comparison_that_was_not_committed_finds_the_same_again() {
         let folder = TempDir::new().unwrap();
         let database = open(&folder);
         publish(&database, 1..=3).await;
-        database.relayed(relayed);
+        database.relayed(first(relayed));
         database.save_relayed().await.unwrap();
         drop(database);
         let database = open(&folder);
         publish(&database, 4..=5).await;
         let release = busy(&database);
-        let compared = database.reconcile(published);
+        let compared = database.reconcile(first(published));
         // A broken constraint that the commit finds: everybody in the group is told.
         drop(database.write::<(), Error>(|write| {
             write.sql().execute("INSERT INTO item VALUES ('orphan', 'nobody')", [])?;
@@ -183,7 +189,7 @@ async fn a_comparison_that_was_not_committed_finds_the_same_again() {
         }));
         drop(release);
         assert!(compared.await.unwrap_err().is_environment());
-        let found = database.reconcile(published).await.unwrap();
+        let found = database.reconcile(first(published)).await.unwrap();
         if published == 9 {
             assert_eq!(found.outbox_lost, Some(4..=9));
             assert_eq!(publish(&database, 6..=6).await, 12, "numbering goes on above it");
@@ -212,25 +218,32 @@ async fn a_jump_leaves_numbers_out_and_changes_nothing_else() {
     let database = open();
     assert_eq!((add(&database, "one").await, add(&database, "one").await), (1, 2));
     publish(&database, 1..=20).await;
-    database.relayed(20);
+    database.relayed(first(20));
     database.close().await;
     drop(database);
     // Twice, as when a restored folder is backed up and restored before anything was published.
     for times in 1..=2 {
         upkeep::jump(&folder.path().join("service.db"), BY).unwrap();
         let database = open();
-        assert_eq!(database.position().unwrap().sequence, 20, "the newest is what there is");
-        assert_eq!(database.lag(20), 0);
+        assert_eq!(
+            database.position().unwrap().sequences,
+            Numbers::from(20),
+            "the newest is what there is"
+        );
+        assert_eq!(database.lag(first(20)), 0);
         assert_eq!(subjects(&database).len(), 20);
-        assert_eq!(database.reconcile(20).await.unwrap(), Reconciled::default());
+        assert_eq!(database.reconcile(first(20)).await.unwrap(), Reconciled::default());
         if times == 2 {
             assert_eq!(publish(&database, 21..=21).await, 2 * BY + 21);
-            assert_eq!((database.lag(20), database.lag(18)), (1, 3));
+            assert_eq!((database.lag(first(20)), database.lag(first(18))), (1, 3));
             assert_eq!(publish(&database, 22..=23).await, 2 * BY + 23, "the jump is no backlog");
             assert_eq!(add(&database, "one").await, 2 * 1_000_000 + 3);
             assert_eq!(add(&database, "none").await, 2 * 1_000_000 + 1);
-            database.relayed(2 * BY + 23);
-            assert_eq!(database.reconcile(2 * BY + 23).await.unwrap(), Reconciled::default());
+            database.relayed(first(2 * BY + 23));
+            assert_eq!(
+                database.reconcile(first(2 * BY + 23)).await.unwrap(),
+                Reconciled::default()
+            );
             assert_eq!(subjects(&database).len(), 23, "what was kept is kept over the jump");
         }
         database.close().await;

@@ -1,0 +1,36 @@
+//! One loop for each partition, all of them started and stopped as one.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Resolves when a loop is to end.
+pub(crate) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Runs one loop for each of `lanes` until `stop` resolves; every loop is told, and waited for.
+///
+/// A loop that panics is logged and stays away; the others go on. Dropping the future ends them all where
+/// they stand.
+pub(crate) async fn run_each<L, F>(
+    lanes: impl Iterator<Item = L>,
+    run: impl Fn(L, Stop) -> F,
+    stop: impl Future<Output = ()>,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let stopping = watch::Sender::new(false);
+    let mut running = JoinSet::new();
+    for lane in lanes {
+        let mut stopped = stopping.subscribe();
+        running.spawn(run(lane, Box::pin(async move { _ = stopped.wait_for(|it| *it).await })));
+    }
+    stop.await;
+    stopping.send_replace(true);
+    while let Some(ended) = running.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a loop ended before its time");
+        }
+    }
+}

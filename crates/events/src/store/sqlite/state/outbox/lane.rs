@@ -1,0 +1,182 @@
+//! One partition of an outbox: where its next row goes, and what was made of those before.
+//!
+//! Rows of all partitions share a table; here a number is always one within this partition, and only the
+//! statements know the keys.
+
+use std::ops::RangeInclusive;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{OUTBOX_KEPT, Reconciled};
+use crate::error::Error;
+use crate::partition::{Numbered, Partition};
+use crate::store::sqlite::plumbing::jump::Jump;
+use crate::store::sqlite::plumbing::packed;
+use crate::store::sqlite::state::stepped;
+
+/// Rows removed in one transaction at most, so that a long outage is not paid for by one caller.
+const PRUNED_MAX: u64 = 1000;
+
+/// How far the relay may be ahead of what is saved about it while others write anyway.
+const SAVED_EVERY: u64 = 256;
+
+/// One partition, on the writer's side.
+pub(super) struct Lane {
+    partition: Partition,
+    pub(super) state: State,
+    /// The newest row when the file was opened.
+    opened_at: u64,
+    jump: Jump,
+}
+
+/// What a rolled back transaction takes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) last: u64,
+    pub(super) saved: u64,
+    reconciled: bool,
+}
+
+impl Lane {
+    pub(super) fn load(connection: &Connection, partition: Partition) -> Result<Lane, Error> {
+        let last = newest(connection, partition)?.unwrap_or(0);
+        let saved = relayed(connection, partition)?;
+        Ok(Lane {
+            partition,
+            state: State { last, saved, reconciled: false },
+            opened_at: last,
+            jump: super::newest_jump(connection, partition)?,
+        })
+    }
+
+    pub(super) fn jump(&self) -> Jump {
+        self.jump
+    }
+
+    /// Events that wait for the broker, which has `relayed`.
+    pub(super) fn waiting(&self, relayed: u64) -> u64 {
+        self.jump.between(relayed, self.state.last)
+    }
+
+    /// The next number, taken.
+    pub(super) fn take(&mut self) -> Numbered {
+        self.state.last = self.state.last.max(self.jump.floor) + 1;
+        self.number(self.state.last)
+    }
+
+    pub(super) fn number(&self, number: u64) -> Numbered {
+        Numbered { partition: self.partition, number }
+    }
+
+    /// Whether how far the relay got is worth a statement.
+    pub(super) fn is_due(&self, relayed: u64) -> bool {
+        relayed >= self.state.saved + SAVED_EVERY
+    }
+
+    /// Saves how far the relay got and removes rows that nobody will ask for again.
+    pub(super) fn save(&mut self, connection: &Connection, relayed: u64) -> Result<(), Error> {
+        let upsert = "INSERT OR REPLACE INTO outbox_relayed VALUES (?1, ?2)";
+        connection.prepare_cached(upsert)?.execute(params![self.partition.index(), relayed])?;
+        self.state.saved = relayed;
+        let prune = "DELETE FROM outbox WHERE sequence IN
+            (SELECT sequence FROM outbox WHERE sequence BETWEEN ?1 AND ?2 AND sequence NOT IN
+                (SELECT sequence FROM outbox_stepped WHERE dead = 1)
+            ORDER BY sequence LIMIT ?3)";
+        let until = self.jump.back(relayed.min(self.state.last), OUTBOX_KEPT);
+        let (first, last) = (packed::base(self.partition), packed::pack(self.number(until)));
+        connection.prepare_cached(prune)?.execute([first, last, PRUNED_MAX])?;
+        stepped::prune(connection, first, last)
+    }
+
+    /// Compares with what the broker holds and makes both fit again.
+    ///
+    /// Sequences that the broker already knows would be taken for second copies: if this file lost
+    /// its tail, numbering goes on above them, and rows written since the start move up.
+    pub(super) fn reconcile(
+        &mut self,
+        connection: &Connection,
+        relayed: u64,
+        published: u64,
+    ) -> Result<Reconciled, Error> {
+        let mut found = Reconciled::default();
+        if !self.state.reconciled && self.opened_at < published {
+            // Only the first time: later the broker cannot have more than this file ever held.
+            found.outbox_lost = Some(self.opened_at + 1..=published);
+            self.move_up(connection, published)?;
+        }
+        // What was relayed once, without what was stepped over: the broker never had that.
+        let relayed = self.number(relayed.max(self.state.saved));
+        let relayed = stepped::newest_published(connection, relayed)?;
+        if published < relayed {
+            found.log_lost = Some(published + 1..=relayed);
+            found.unmendable = self.unmendable(connection, published, relayed)?;
+        }
+        self.state.reconciled = true;
+        self.save(connection, published)?;
+        Ok(found)
+    }
+
+    /// Gives the rows that were written since the file was opened numbers above `published`. Nobody has
+    /// seen their old ones: the relay has not run yet.
+    fn move_up(&mut self, connection: &Connection, published: u64) -> Result<(), Error> {
+        let shift = published - self.opened_at;
+        let (after, end) = (packed::pack(self.number(self.opened_at)), packed::end(self.partition));
+        // Twice, over the negative numbers: a row must not land on one that has yet to move.
+        let away = "UPDATE outbox SET sequence = -(sequence + ?1)
+            WHERE sequence > ?2 AND sequence <= ?3";
+        connection.execute(away, [shift, after, end])?;
+        connection.execute("UPDATE outbox SET sequence = -sequence WHERE sequence < 0", [])?;
+        self.state.last += shift;
+        Ok(())
+    }
+
+    /// The sequences after `published` up to `relayed` whose rows are not kept any more.
+    fn unmendable(
+        &self,
+        connection: &Connection,
+        published: u64,
+        relayed: u64,
+    ) -> Result<Option<RangeInclusive<u64>>, Error> {
+        let oldest = oldest(connection, self.partition)?.unwrap_or(relayed + 1);
+        let gone = published + 1..=relayed.min(oldest - 1);
+        Ok((!gone.is_empty()).then_some(gone))
+    }
+}
+
+/// The oldest row of a partition that is kept.
+pub(in crate::store::sqlite::state) fn oldest(
+    connection: &Connection,
+    partition: Partition,
+) -> Result<Option<u64>, Error> {
+    row_at(connection, partition, "ASC")
+}
+
+/// The newest row of a partition.
+pub(super) fn newest(connection: &Connection, partition: Partition) -> Result<Option<u64>, Error> {
+    row_at(connection, partition, "DESC")
+}
+
+fn row_at(
+    connection: &Connection,
+    partition: Partition,
+    order: &str,
+) -> Result<Option<u64>, Error> {
+    let select = format!(
+        "SELECT sequence FROM outbox WHERE sequence BETWEEN ?1 AND ?2
+        ORDER BY sequence {order} LIMIT 1"
+    );
+    let mut select = connection.prepare_cached(&select)?;
+    let span = [packed::base(partition), packed::end(partition)];
+    let key: Option<u64> = select.query_row(span, |row| row.get(0)).optional()?;
+    Ok(key.map(|key| packed::unpack(key).number))
+}
+
+/// How far the relay got in a partition, as it was saved last.
+pub(in crate::store::sqlite::state) fn relayed(
+    connection: &Connection,
+    partition: Partition,
+) -> Result<u64, Error> {
+    let select = "SELECT relayed FROM outbox_relayed WHERE partition = ?1";
+    let saved = connection.query_row(select, [partition.index()], |row| row.get(0));
+    Ok(saved.optional()?.unwrap_or(0))
+}

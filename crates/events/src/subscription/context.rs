@@ -1,0 +1,158 @@
+//! What a running subscription and its handles have in common: who it is, what it stands on, and a notice
+//! board for each partition.
+//!
+//! The consumer of a partition writes to its board what it met; a status is that board beside what the
+//! tables and the broker have at the moment.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+
+use crate::Clock;
+use crate::broker::{Broker, Offset, Topic, TopicPartition};
+use crate::error::Error;
+use crate::partition::{Partition, Partitions};
+use crate::stillness::Stillness;
+use crate::store::Database;
+use crate::store::inbox::{Assigned, Place};
+
+/// All of a subscription.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) name: Arc<str>,
+    pub(super) topic: Topic,
+    pub(super) partitions: Partitions,
+    pub(super) database: Database,
+    pub(super) broker: Arc<dyn Broker>,
+    pub(super) clock: Clock,
+    pub(super) paused: watch::Receiver<bool>,
+    /// One for each partition.
+    boards: Arc<[Board]>,
+}
+
+/// One partition of it.
+#[derive(Clone)]
+pub(super) struct Lane {
+    pub(super) context: Context,
+    pub(super) at: TopicPartition,
+}
+
+/// Where the consumer of a partition and those who ask about it meet.
+#[derive(Default)]
+struct Board {
+    /// Somebody changed the tables: look again.
+    poked: Notify,
+    notes: Mutex<Notes>,
+}
+
+/// What the consumer wrote down for those who ask, and what those who asked before found.
+#[derive(Default)]
+struct Notes {
+    trouble: Option<String>,
+    damage: Option<Damage>,
+    stillness: Stillness,
+}
+
+/// The log was found shorter than, or other than, what was read of it.
+struct Damage {
+    /// Up to here it had been read.
+    until: Offset,
+    what: String,
+}
+
+impl Context {
+    pub(super) fn new(
+        name: &str,
+        topic: Topic,
+        database: Database,
+        broker: Arc<dyn Broker>,
+        clock: Clock,
+    ) -> Context {
+        // A topic that is not there is found out, and said, by whoever reads its first partition.
+        let partitions = broker.partitions(&topic).unwrap_or(Partitions::ONE);
+        Context {
+            name: name.into(),
+            topic,
+            partitions,
+            database,
+            broker,
+            clock,
+            paused: watch::Sender::new(false).subscribe(),
+            boards: partitions.each().map(|_| Board::default()).collect(),
+        }
+    }
+
+    pub(super) fn lane(&self, partition: Partition) -> Lane {
+        Lane { context: self.clone(), at: self.topic.at(partition) }
+    }
+
+    pub(super) fn lanes(&self) -> impl Iterator<Item = Lane> {
+        self.partitions.each().map(|partition| self.lane(partition))
+    }
+
+    /// Has every consumer look at the tables again.
+    pub(super) fn poke(&self) {
+        self.boards.iter().for_each(|board| board.poked.notify_one());
+    }
+}
+
+impl Lane {
+    pub(super) fn assigned(&self) -> Assigned<'_> {
+        Assigned { subscription: &self.context.name, partition: self.at.partition }
+    }
+
+    pub(super) fn place(&self) -> Result<Place, Error> {
+        self.context.database.read(|sql| Place::load(sql, self.assigned()))
+    }
+
+    /// Resolves when somebody changed the tables.
+    pub(super) async fn poked(&self) {
+        self.board().poked.notified().await;
+    }
+
+    /// Notes trouble, or that it is over.
+    pub(super) fn set_trouble(&self, trouble: Option<String>) {
+        self.notes().trouble = trouble;
+    }
+
+    /// Notes that the log is not what was read of it up to `until`.
+    pub(super) fn set_damage(&self, until: Offset, what: String) {
+        self.notes().damage = Some(Damage { until, what });
+    }
+
+    /// Past what was damaged there is nothing missing any more.
+    pub(super) fn arrived(&self, position: Offset) {
+        let mut notes = self.notes();
+        if notes.damage.as_ref().is_some_and(|damage| damage.until <= position) {
+            notes.damage = None;
+        }
+    }
+
+    /// What is wrong, in words: the consumer's own trouble first, then damage, then no progress.
+    pub(super) fn stuck(&self, position: Offset, lag: u64) -> Option<String> {
+        let paused = *self.context.paused.borrow();
+        let now = (self.context.clock)();
+        let mut notes = self.notes();
+        let damage = notes.damage.as_ref().map(|damage| damage.what.clone());
+        let reported = notes.trouble.clone().or(damage);
+        // Who has nothing to do or rests on purpose stands still and is well.
+        if lag == 0 || paused {
+            notes.stillness.idle();
+            return reported;
+        }
+        // Looked at even where trouble is reported: what counts is how long it has not moved.
+        let still = notes.stillness.behind(position.0, now);
+        let at = &self.at;
+        let since = |since| format!("no progress in {at} at offset {position} since {since}");
+        reported.or_else(|| still.map(since))
+    }
+
+    fn board(&self) -> &Board {
+        &self.context.boards[usize::from(self.at.partition.index())]
+    }
+
+    /// Nothing panics while it has the lock, and what is written there is whole at every moment.
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.board().notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,94 @@
+//! The topics of a process: who names them, and how many partitions each has.
+//!
+//! A topic is there because the mall publishes to it, a view reads it, sign-ins end on it, or the settings
+//! declare it. Where they say nothing of partitions it has one: order over the whole topic.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::partition::PARTITIONS_MAX;
+use events::{Declared, Partitions, Topic};
+use mistakes::Mistake;
+use serde::Deserialize;
+
+/// `events`, as it is written.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Events {
+    /// Where topics are read over HTTP.
+    path: Option<String>,
+    #[serde(default)]
+    topics: BTreeMap<String, Declaration>,
+}
+
+/// What is said of one topic.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Declaration {
+    /// How many; order is promised within each, and events of a key share one.
+    #[serde(default = "one")]
+    partitions: u16,
+}
+
+fn one() -> u16 {
+    Partitions::ONE.count()
+}
+
+/// What is wrong with one topic; with its name, unless a field is named.
+struct Wrong {
+    field: Option<&'static str>,
+    says: String,
+}
+
+impl Events {
+    /// The gateway's part.
+    pub(super) fn gateway(&self) -> Option<gateway::settings::Events> {
+        self.path.clone().map(|path| gateway::settings::Events { path })
+    }
+
+    /// The topics that are declared and those of these names, each with the path of who names it.
+    ///
+    /// # Errors
+    /// Every mistake.
+    pub(super) fn declared(
+        &self,
+        named: &BTreeMap<String, Vec<&str>>,
+    ) -> Result<Vec<Declared>, Vec<Mistake>> {
+        let (mut all, mut mistakes) = (Vec::new(), Vec::new());
+        let names: BTreeSet<&String> = named.keys().chain(self.topics.keys()).collect();
+        for name in names {
+            match self.one(name) {
+                Ok(declared) => all.push(declared),
+                Err(wrong) => {
+                    let path = self.path_of(name, wrong.field, named.get(name));
+                    mistakes.push(Mistake::new(&path, wrong.says));
+                }
+            }
+        }
+        if mistakes.is_empty() { Ok(all) } else { Err(mistakes) }
+    }
+
+    fn one(&self, name: &str) -> Result<Declared, Wrong> {
+        let topic = Topic::parse(name).map_err(|_| {
+            let says = format!("`{name}` is no name of a topic");
+            Wrong { field: None, says }
+        })?;
+        let count = self.topics.get(name).map_or(1, |it| it.partitions);
+        let partitions = Partitions::new(count).map_err(|_| {
+            let says = format!("must be 1 to {PARTITIONS_MAX}. value=`{count}`");
+            Wrong { field: Some("partitions"), says }
+        })?;
+        Ok(Declared { topic, partitions })
+    }
+
+    fn path_of<'p>(
+        &self,
+        name: &'p str,
+        field: Option<&'p str>,
+        by: Option<&Vec<&'p str>>,
+    ) -> Vec<&'p str> {
+        match by {
+            Some(by) if !self.topics.contains_key(name) => by.clone(),
+            _ => ["events", "topics", name].into_iter().chain(field).collect(),
+        }
+    }
+}
