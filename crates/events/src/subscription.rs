@@ -149,7 +149,8 @@ pub const BATCH_MAX: usize = 256;
 ///         let taken = write.sql().execute(take, (order.product_id, order.quantity))?;
 ///         // "No" is an answer, not a failure: a failure would be tried again with the same result.
 ///         let kind = if taken == 1 { "StockDecreased" } else { "ProductOutOfStock" };
-///         // The key is the order, so that who follows orders sees this in its place.
+///         // The key is the order, so that who follows orders sees this in its place; there is one
+///         // answer for each event of the order, so its count serves for ours.
 ///         let answer = Draft::new(kind, &event.subject, event.sequence, &(), &Cause::of(event));
 ///         write.publish(answer)?;
 ///         Ok(())
