@@ -23,6 +23,7 @@ pub mod problem;
 pub mod query;
 pub mod router;
 pub mod stall;
+pub mod stop;
 pub mod trace;
 pub mod whole;
 
@@ -46,10 +47,11 @@ pub use body::Body;
 pub use client::Client;
 pub use connection::Inbound;
 pub use framing::HeadLimits;
-pub use listener::{BindError, Listener, Stop};
+pub use listener::{BindError, Listener};
 pub use networks::Networks;
 pub use path::{Path, Pattern};
 pub use problem::Problem;
+pub use stop::Stop;
 pub use trace::Trace;
 
 /// A request as it came in.

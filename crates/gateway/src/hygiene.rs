@@ -17,7 +17,8 @@ use chassis::http::client::{
     X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO,
 };
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, FORWARDED, HOST, LOCATION, ORIGIN,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, ORIGIN, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
@@ -73,13 +74,12 @@ impl Hygiene {
     /// Makes a client's headers those of a request of ours.
     pub(crate) fn to_upstream(&self, headers: &mut HeaderMap, forwarded: Forwarded) {
         let kept = |name: &HeaderName| forwarded.by_trusted && ORIGINS.contains(name);
-        let wrong = |name: &HeaderName| {
-            is_hop(name.as_str()) || (self.withheld.has(name.as_str()) && !kept(name))
-        };
-        drop_all(headers, wrong);
-        crumbs::take_ours(headers);
+        let seen = drop_all(headers, |name| self.withheld.has(name.as_str()) && !kept(name));
+        if seen.cookie {
+            crumbs::take_ours(headers);
+        }
         // A page of our own origin is no foreign one to the service, whose name is another.
-        if !forwarded.keeps_host && headers.contains_key(ORIGIN) && origin::is_host(headers) {
+        if seen.origin && !forwarded.keeps_host && origin::is_host(headers) {
             headers.remove(ORIGIN);
         }
         say_origin(headers, &forwarded);
@@ -97,8 +97,8 @@ impl Hygiene {
         version: Version,
         endpoints: &(impl Iterator<Item = &'e Endpoint> + Clone),
     ) {
-        drop_all(headers, |name| is_hop(name.as_str()));
-        if headers.contains_key(LOCATION) || headers.contains_key(CONTENT_LOCATION) {
+        let seen = drop_all(headers, |_| false);
+        if seen.location {
             location::localise(headers, endpoints);
         }
         self.via.add(headers, version);
@@ -144,20 +144,82 @@ pub(crate) fn to_host(headers: &mut HeaderMap, authority: &HeaderValue) {
     headers.insert(HOST, authority.clone());
 }
 
-/// Drops what `wrong` says, and what `Connection` names.
-fn drop_all(headers: &mut HeaderMap, wrong: impl Fn(&HeaderName) -> bool) {
-    let mut gone = Vec::new();
+const HOPS_COUNT: usize = 11;
+/// Fields of one connection. `expect` is answered by our own edge.
+const HOPS: [HeaderName; HOPS_COUNT] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("http2-settings"),
+    EXPECT,
+];
+
+/// Fields that need a look of their own, where they are there at all.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    cookie: bool,
+    origin: bool,
+    location: bool,
+}
+
+/// Drops what belongs to one connection, what `wrong` says, and what `Connection` names.
+///
+/// The names are walked once, and what is found is noted: to look a field up costs more than to pass
+/// over it, and most heads have next to none of these.
+fn drop_all(headers: &mut HeaderMap, wrong: impl Fn(&HeaderName) -> bool) -> Seen {
+    let (mut seen, mut hops, mut gone) = (Seen::default(), [false; HOPS_COUNT], Vec::new());
     for name in headers.keys() {
+        let text = name.as_str();
+        if let Some(at) = hop(text) {
+            hops[at] = true;
+            continue;
+        }
+        match text {
+            "cookie" => seen.cookie = true,
+            "origin" => seen.origin = true,
+            "location" | "content-location" => seen.location = true,
+            _ => {}
+        }
         if wrong(name) {
             gone.push(name.clone());
         }
     }
-    if gone.contains(&CONNECTION) {
+    if hops[0] {
         name_others(headers, &mut gone);
+    }
+    for (name, is_there) in HOPS.iter().zip(hops) {
+        if is_there {
+            headers.remove(name);
+        }
     }
     for name in gone {
         headers.remove(name);
     }
+    seen
+}
+
+/// The place of a name in [`HOPS`].
+fn hop(name: &str) -> Option<usize> {
+    Some(match name {
+        "connection" => 0,
+        "keep-alive" => 1,
+        "proxy-connection" => 2,
+        "proxy-authenticate" => 3,
+        "proxy-authorization" => 4,
+        "te" => 5,
+        "trailer" => 6,
+        "transfer-encoding" => 7,
+        "upgrade" => 8,
+        "http2-settings" => 9,
+        "expect" => 10,
+        _ => return None,
+    })
 }
 
 /// Adds the headers that `Connection` names, but for those that nobody may take away.
@@ -186,24 +248,6 @@ fn meant(member: &[u8]) -> &[u8] {
 /// Whether `Connection` may take a header away.
 fn may_be_named(name: &HeaderName) -> bool {
     ![HOST, AUTHORIZATION, CONTENT_LENGTH].contains(name) && !ORIGINS.contains(name)
-}
-
-/// Headers of one connection. `expect` is answered by our own edge.
-fn is_hop(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "http2-settings"
-            | "expect"
-    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! it.
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use views::Encoding;
 
 /// How many parts of one header are looked at.
@@ -25,9 +25,9 @@ pub(crate) fn wants_html(headers: &HeaderMap) -> bool {
     html > 0 && html >= json
 }
 
-/// Whether `Accept` names `text/html` at all: then a refusal is a page.
-pub(crate) fn names_html(headers: &HeaderMap) -> bool {
-    parts(headers, &ACCEPT)
+/// Whether lines of `Accept` name `text/html` at all: then a refusal is a page.
+pub(crate) fn names_html<'v>(accept: impl IntoIterator<Item = &'v HeaderValue>) -> bool {
+    weighed(accept.into_iter())
         .any(|(name, weight)| weight > 0 && name.eq_ignore_ascii_case("text/html"))
 }
 
@@ -72,7 +72,12 @@ fn parts<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
 ) -> impl Iterator<Item = (&'h str, u16)> + use<'h> {
-    let values = headers.get_all(name).into_iter();
+    weighed(headers.get_all(name).into_iter())
+}
+
+fn weighed<'v>(
+    values: impl Iterator<Item = &'v HeaderValue>,
+) -> impl Iterator<Item = (&'v str, u16)> {
     values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|list| list.split(','))
@@ -141,7 +146,7 @@ mod tests {
             (&["application/json", "image/*, text/html;q=0.001"], true),
         ];
         for (accept, expected) in cases {
-            assert_eq!(names_html(&headers(&ACCEPT, accept)), expected, "{accept:?}");
+            assert_eq!(names_html(headers(&ACCEPT, accept).values()), expected, "{accept:?}");
         }
     }
 

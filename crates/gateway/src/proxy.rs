@@ -12,6 +12,7 @@
 //!
 //! Routes, principals and what is open to whom have been decided before.
 
+mod again;
 mod attempt;
 mod deadlines;
 mod download;
@@ -147,22 +148,25 @@ impl Core {
         };
         let shared_with_app = call.shared_with_app;
         let answer = match upload::begin(body).await {
+            // A probe goes to a request that is whole: a slow client would else decide.
             Ok(upload) if upload.is_whole() || !leave.as_ref().is_some_and(Leave::is_probe) => {
-                let request = self.request(route, call, client, (upload, &trace));
+                let request = self.request(route, call, client, Outgoing { upload, trace: &trace });
                 self.forward(route, request, leave, now).await
             }
             Ok(upload) => {
+                // Given back while the body is waited for, so that a whole request may probe.
                 drop(leave);
                 match Box::pin(self.probe(route, upload)).await {
-                    Ok(Ok((upload, leave))) => {
-                        let request = self.request(route, call, client, (upload, &trace));
+                    Probing::Admitted { upload, leave } => {
+                        let outgoing = Outgoing { upload, trace: &trace };
+                        let request = self.request(route, call, client, outgoing);
                         self.forward(route, request, leave, clock::now()).await
                     }
-                    Ok(Err(problem)) => {
+                    Probing::Refused(problem) => {
                         timing.end(Ended::CircuitOpen, clock::now());
                         return problem.into_response(&trace);
                     }
-                    Err(failure) => Err(failure),
+                    Probing::Unreadable => Err(Failure::Unreadable),
                 }
             }
             Err(_) => Err(Failure::Unreadable),
@@ -196,7 +200,8 @@ impl Core {
         let trace = Trace::take(&call.parts.headers);
         let client = Client::of(&call.parts.headers, call.peer.ip(), &self.hygiene.trusted);
         let (timing, leave) = route.enter(&call, client, now)?;
-        let request = self.request(route, call, client, (Upload::Whole(Some(body)), &trace));
+        let outgoing = Outgoing { upload: Upload::Whole(Some(body)), trace: &trace };
+        let request = self.request(route, call, client, outgoing);
         let answer = self.forward(route, request, leave, now).await;
         let ended =
             answer.as_ref().map_or_else(|failure| failure.ended(), |it| Ended::of(it.status()));
@@ -210,24 +215,26 @@ impl Core {
 
     /// Leave to probe the service with a request whose body had not come whole: waits for it a while,
     /// so that no slow client decides whether the service is back.
-    async fn probe(&self, route: &Route, mut upload: Upload) -> Result<Probing, Failure> {
+    async fn probe(&self, route: &Route, mut upload: Upload) -> Probing {
         if self.gathering.get() >= GATHERING_MAX {
-            return Ok(Err(route.guards.refuse(clock::now())));
+            return Probing::Refused(route.guards.refuse(clock::now()));
         }
         self.gathering.set(self.gathering.get() + 1);
         let _one_less = Counted(&self.gathering);
         let gathered = tokio::time::timeout(PROBE_BODY_FOR, upload.gather(PROBE_BYTES_MAX)).await;
         if let Ok(Err(_)) = gathered {
-            return Err(Failure::Unreadable);
+            return Probing::Unreadable;
         }
+        // Asked anew: the circuit may have closed, or another request may probe by now.
         let now = clock::now();
-        Ok(match route.guards.admit(now) {
+        match route.guards.admit(now) {
             Ok(Some(leave)) if leave.is_probe() && !upload.is_whole() => {
                 drop(leave);
-                Err(route.guards.refuse(now))
+                Probing::Refused(route.guards.refuse(now))
             }
-            admitted => admitted.map(|leave| (upload, leave)),
-        })
+            Ok(leave) => Probing::Admitted { upload, leave },
+            Err(problem) => Probing::Refused(problem),
+        }
     }
 
     async fn forward(
@@ -244,15 +251,17 @@ impl Core {
         let keeps_host = route.plan.host == Host::Keep;
         match attempt::send(pool, request, keeps_host, &mut patience, now).await {
             Ok(Sent { response, link, seat }) => {
-                let (lane, keep) = (seat.lane.clone(), seat.lane.keep(response.headers()));
+                let summary = head::summarise(response.headers(), response.body());
+                let (lane, keep) = (seat.lane.clone(), seat.lane.keep(summary.keep_alive));
                 let verdict = Some(Verdict::new(leave, Some(seat)));
                 let held = Held { link, lane, keep, verdict };
-                let answered = answer(response, held, patience.into_alarm(), timeouts.idle).await;
-                answered.map(|response| self.answer(response, pool))
+                let time = BodyTime { alarm: patience.into_alarm(), idle: timeouts.idle };
+                let begun = begin(response, summary, held, time).await;
+                begun.map(|response| self.to_client(response, pool))
             }
             Err(Unanswered { failure, seat }) => {
                 if failure.is_the_services() {
-                    Verdict::new(leave, seat).tell(Outcome::Failure, clock::now());
+                    Verdict::new(leave, seat).record(Outcome::Failure, clock::now());
                 }
                 Err(failure)
             }
@@ -265,7 +274,7 @@ impl Core {
         route: &Route,
         call: Call,
         client: Client,
-        (upload, trace): (Upload, &Trace),
+        Outgoing { upload, trace }: Outgoing<'_>,
     ) -> Box<Request<Upload>> {
         let mut parts = call.parts;
         let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
@@ -285,7 +294,7 @@ impl Core {
     }
 
     /// A service's answer as the client gets it.
-    fn answer(&self, mut response: Response, pool: &Pool) -> Response {
+    fn to_client(&self, mut response: Response, pool: &Pool) -> Response {
         let version = response.version();
         self.hygiene.to_client(response.headers_mut(), version, &pool.endpoints());
         *response.version_mut() = Version::HTTP_11;
@@ -314,8 +323,31 @@ pub(crate) fn pools<'u>(
     upstreams.map(|(upstream, shared)| Pool::new(upstream, shared)).collect()
 }
 
-/// A request that may probe, or the refusal that it gets.
-type Probing = Result<(Upload, Option<Leave>), Problem>;
+/// What is made of a request before it is sent, beside its head.
+struct Outgoing<'t> {
+    upload: Upload,
+    trace: &'t Trace,
+}
+
+/// What became of a request that wanted to probe before its body was whole.
+enum Probing {
+    /// It may go; without leave where there is no circuit.
+    Admitted {
+        upload: Upload,
+        leave: Option<Leave>,
+    },
+    Refused(Problem),
+    /// Its client broke off.
+    Unreadable,
+}
+
+/// The time of an answer's body.
+struct BodyTime {
+    /// Set to the call's deadline until now; moved by whoever waits from here on.
+    alarm: Alarm,
+    /// How long it may stand still.
+    idle: Duration,
+}
 
 /// One of those who are counted.
 struct Counted<'c>(&'c Cell<usize>);
@@ -326,31 +358,35 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// An answer and its body, as far as it has come.
-async fn answer(
+/// Takes an answer and its body, as far as it has come, and records what its head says of the call.
+///
+/// 1. What cannot be passed on as it is counts as a failure, and nothing of it is passed on.
+/// 2. A failure, a stream without an end and a probe are decided by the head.
+/// 3. Everything else is decided when its body ends, which for most is here.
+async fn begin(
     response: http::Response<Incoming>,
+    summary: head::Summary,
     mut held: Held,
-    alarm: Alarm,
-    idle: Duration,
+    time: BodyTime,
 ) -> Result<Response, Failure> {
     let (parts, body) = response.into_parts();
     // Protocols are switched for nobody.
-    if parts.status == StatusCode::SWITCHING_PROTOCOLS || !head::is_framed(&parts.headers, &body) {
-        held.verdict.take().into_iter().for_each(|it| it.tell(Outcome::Failure, clock::now()));
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS || !summary.is_framed {
+        held.verdict.take().into_iter().for_each(|it| it.record(Outcome::Failure, clock::now()));
         return Err(Failure::Nonsense);
     }
     let failed = parts.status.is_server_error() && !head::is_passed_on(&parts.headers);
-    let endless = head::is_endless(&parts.headers);
     // What the body will do changes nothing of a failure, and is not waited for where others wait.
-    let at_head = |verdict: &mut Verdict| failed || endless || verdict.is_probe();
+    let at_head = |verdict: &mut Verdict| failed || summary.is_endless || verdict.is_probe();
     if let Some(verdict) = held.verdict.take_if(at_head) {
-        verdict.tell(if failed { Outcome::Failure } else { Outcome::Success }, clock::now());
+        verdict.record(if failed { Outcome::Failure } else { Outcome::Success }, clock::now());
     }
-    let alarm = (!endless).then_some(alarm);
-    let begun = Download::new(body, held, alarm, idle).begin().await;
+    // A stream of events may be silent for as long as it likes.
+    let alarm = (!summary.is_endless).then_some(time.alarm);
+    let begun = Download::new(body, held, alarm, time.idle).begin().await;
     let body = match begun.map_err(|error| Failure::of(&error))? {
         Begun::Whole(bytes) => Body::full(bytes),
-        Begun::Part(download) if endless => Body::live(*download),
+        Begun::Part(download) if summary.is_endless => Body::live(*download),
         Begun::Part(download) => Body::stream(*download),
     };
     Ok(Response::from_parts(parts, body))

@@ -227,7 +227,7 @@ impl Serve for Server {
         let (parts, body) = request.into_parts();
         let shown = self.shown_refused(&parts);
         let response = self.answer(Box::new(parts), body, peer).await;
-        self.show(shown, response)
+        self.show(&shown, response)
     }
 
     /// A listener for this machine alone speaks to nobody else.
@@ -237,7 +237,7 @@ impl Serve for Server {
 
     fn refuse(&self, problem: Problem, head: &Parts) -> Response {
         let refused = problem.into_response(&Trace::take(&head.headers));
-        self.show(self.shown_refused(head), refused)
+        self.show(&self.shown_refused(head), refused)
     }
 
     fn head_limits(&self) -> HeadLimits {

@@ -5,6 +5,13 @@
 //! are whole; a head whose framing could be read in two ways never gets further. It costs one look at
 //! each line of a head (record 0019) and nothing for a body.
 //!
+//! 1. A head is looked at line by line as it comes, and passes when it is whole: with its end it has said
+//!    how long its body is.
+//! 2. A body passes as it comes, counted down by its length or followed chunk by chunk, and is looked at
+//!    no further than its end.
+//! 3. Behind it the next head begins. What is refused or broken has no end that anybody could know: from
+//!    there on nothing passes any more.
+//!
 //! It reads no meaning into a request: method, path and fields are looked at later, by others. Time
 //! and sockets are the [`wire`](super::wire)'s.
 
@@ -121,11 +128,13 @@ impl Framing {
             let rest = &mut bytes[at..];
             match &mut self.state {
                 State::Head(scan) => match scan.read(rest, self.limits) {
+                    // Head → Bytes, Chunks, or Head where there is no body.
                     Ok(Some(head)) => {
                         at += head.bytes;
                         self.heads += 1;
                         self.state = State::of(head.body);
                     }
+                    // All of it is needed again, with what comes next.
                     Ok(None) => break,
                     Err(refusal) => then = Then::Refuse(refusal),
                 },
@@ -133,6 +142,7 @@ impl Framing {
                     let taken = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     at += taken;
                     *left -= taken as u64;
+                    // Bytes → Head.
                     if *left == 0 {
                         self.state = State::default();
                     }
@@ -142,6 +152,7 @@ impl Framing {
                     at += fed.bytes;
                     match fed.then {
                         chunks::Then::More => {}
+                        // Chunks → Head.
                         chunks::Then::Ended => self.state = State::default(),
                         chunks::Then::Broken => then = Then::Break,
                     }
@@ -149,6 +160,7 @@ impl Framing {
                 State::Lost => then = Then::Break,
             }
         }
+        // Any → Lost: whatever follows could be read in two ways.
         if then != Then::Wait {
             self.state = State::Lost;
         }
@@ -171,62 +183,87 @@ impl State {
     }
 }
 
+/// Something past its limit.
+struct Past {
+    status: StatusCode,
+    slug: &'static str,
+    title: &'static str,
+    field: &'static str,
+    limit: usize,
+}
+
+impl Past {
+    fn problem(self) -> Problem {
+        let Past { status, slug, title, field, limit } = self;
+        Problem::new(status, slug, title)
+            .detail(format!("the {field} is past its limit of {limit}"))
+            .field(field, "is past its limit", Some(limit.into()))
+    }
+}
+
 impl Refusal {
     /// What the client is told.
     pub(super) fn problem(self, limits: HeadLimits) -> Problem {
-        let limited = |status, slug, title, (field, limit): (&str, usize)| {
-            Problem::new(status, slug, title)
-                .detail(format!("the {field} is past its limit of {limit}"))
-                .field(field, "is past its limit", Some(limit.into()))
-        };
-        match self {
-            Refusal::BareLineFeed => Problem::bad_request("a line ends in CR LF"),
-            Refusal::RequestLine => Problem::bad_request("the first line is no request line"),
-            Refusal::Target => Problem::bad_path(),
-            Refusal::MethodTooLong => limited(
-                StatusCode::NOT_IMPLEMENTED,
-                "method-too-long",
-                "There is no such method",
-                ("method", METHOD_BYTES_MAX),
-            ),
-            Refusal::TargetTooLong => limited(
-                StatusCode::URI_TOO_LONG,
-                "target-too-long",
-                "The address is too long",
-                ("target", TARGET_BYTES_MAX),
-            ),
-            Refusal::HeadTooLarge => limited(
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "head-too-large",
-                "The head is too large",
-                ("head", limits.bytes),
-            ),
-            Refusal::TooManyFields => limited(
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "too-many-fields",
-                "The head has too many fields",
-                ("number of fields", limits.fields),
-            ),
-            Refusal::NameTooLong => limited(
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "name-too-long",
-                "The name of a field is too long",
-                ("name of a field", NAME_BYTES_MAX),
-            ),
-            Refusal::Field => Problem::bad_request("a line of the head is no field"),
-            Refusal::Twice(name) => Problem::bad_field(name, "comes more than once"),
-            Refusal::Length => Problem::bad_request("Content-Length is one whole number"),
-            Refusal::Ambiguous => {
-                Problem::bad_request("a body has either Content-Length or Transfer-Encoding")
+        let large = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        let past = match self {
+            Refusal::BareLineFeed => return Problem::bad_request("a line ends in CR LF"),
+            Refusal::RequestLine => {
+                return Problem::bad_request("the first line is no request line");
             }
-            Refusal::Coding => Problem::new(
-                StatusCode::NOT_IMPLEMENTED,
-                "transfer-coding",
-                "The transfer coding is not known",
-            )
-            .detail("Transfer-Encoding is chunked, once, or absent"),
-        }
+            Refusal::Target => return Problem::bad_path(),
+            Refusal::Field => return Problem::bad_request("a line of the head is no field"),
+            Refusal::Twice(name) => return Problem::bad_field(name, "comes more than once"),
+            Refusal::Length => return Problem::bad_request("Content-Length is one whole number"),
+            Refusal::Ambiguous => {
+                return Problem::bad_request(
+                    "a body has either Content-Length or Transfer-Encoding",
+                );
+            }
+            Refusal::Coding => return unknown_coding(),
+            Refusal::MethodTooLong => Past {
+                status: StatusCode::NOT_IMPLEMENTED,
+                slug: "method-too-long",
+                title: "There is no such method",
+                field: "method",
+                limit: METHOD_BYTES_MAX,
+            },
+            Refusal::TargetTooLong => Past {
+                status: StatusCode::URI_TOO_LONG,
+                slug: "target-too-long",
+                title: "The address is too long",
+                field: "target",
+                limit: TARGET_BYTES_MAX,
+            },
+            Refusal::HeadTooLarge => Past {
+                status: large,
+                slug: "head-too-large",
+                title: "The head is too large",
+                field: "head",
+                limit: limits.bytes,
+            },
+            Refusal::TooManyFields => Past {
+                status: large,
+                slug: "too-many-fields",
+                title: "The head has too many fields",
+                field: "number of fields",
+                limit: limits.fields,
+            },
+            Refusal::NameTooLong => Past {
+                status: large,
+                slug: "name-too-long",
+                title: "The name of a field is too long",
+                field: "name of a field",
+                limit: NAME_BYTES_MAX,
+            },
+        };
+        past.problem()
     }
+}
+
+fn unknown_coding() -> Problem {
+    let (slug, title) = ("transfer-coding", "The transfer coding is not known");
+    Problem::new(StatusCode::NOT_IMPLEMENTED, slug, title)
+        .detail("Transfer-Encoding is chunked, once, or absent")
 }
 
 #[cfg(test)]

@@ -6,14 +6,12 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use http::request::Parts;
@@ -25,12 +23,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::connection::Connection;
 use super::places::{Claim, Places, Room};
+use super::stop::Stop;
 use super::target::{self, Checked};
 use super::wire::Wire;
 use super::{HeadLimits, Networks, Problem, Request, Response, Serve};
@@ -139,7 +136,7 @@ impl Listener {
             let socket = socket.expect("one socket for each core");
             // Tracked too: a drained address is free to be bound again.
             let places = Rc::new(Places::new(room.clone()));
-            stop.tracker.track_future(accept(socket, places, Rc::new(make(core)), stop.clone()))
+            stop.track(accept(socket, places, Rc::new(make(core)), stop.clone()))
         });
         Ok(())
     }
@@ -196,14 +193,21 @@ async fn accept<S: Serve>(socket: Socket, places: Rc<Places>, serve: Rc<S>, stop
             debug!(%peer, "refused: its address works on all the connections it may have");
             continue;
         };
-        let connection = connection((stream, peer), place, serve.clone(), stop.clone());
-        tokio::task::spawn_local(stop.tracker.track_future(connection));
+        let accepted = Accepted { stream, peer, place };
+        let connection = connection(accepted, serve.clone(), stop.clone());
+        tokio::task::spawn_local(stop.track(connection));
     }
 }
 
-async fn connection<S: Serve>(
-    (stream, peer): (Rc<RefCell<TcpStream>>, SocketAddr),
+/// A connection that has its place.
+struct Accepted {
+    stream: Rc<RefCell<TcpStream>>,
+    peer: SocketAddr,
     place: Claim,
+}
+
+async fn connection<S: Serve>(
+    Accepted { stream, peer, place }: Accepted,
     serve: Rc<S>,
     stop: Stop,
 ) {
@@ -212,7 +216,8 @@ async fn connection<S: Serve>(
     let limits = serve.head_limits();
     let connection = Rc::new(Connection::new(place, limits));
     let wire = Wire::new(stream.clone(), connection.clone(), limits, serve.write_idle());
-    if let Err(error) = exchange(wire, peer, (serve, &connection), &stop).await {
+    let served = Served { serve, connection: connection.clone(), peer };
+    if let Err(error) = exchange(wire, served, &stop).await {
         debug!(%peer, %error, "a connection broke");
     }
     if connection.is_cut_short()
@@ -223,13 +228,16 @@ async fn connection<S: Serve>(
     }
 }
 
-/// Answers a connection's requests one after the other until either side ends it.
-async fn exchange<S: Serve>(
-    wire: Wire,
+/// Who answers on a connection, and whom.
+struct Served<S> {
+    serve: Rc<S>,
+    connection: Rc<Connection>,
     peer: SocketAddr,
-    (serve, connection): (Rc<S>, &Rc<Connection>),
-    stop: &Stop,
-) -> hyper::Result<()> {
+}
+
+/// Answers a connection's requests one after the other until either side ends it.
+async fn exchange<S: Serve>(wire: Wire, served: Served<S>, stop: &Stop) -> hyper::Result<()> {
+    let Served { serve, connection, peer } = served;
     let limits = serve.head_limits();
     let service = service_fn(|request: http::Request<Incoming>| {
         let (serve, connection) = (serve.clone(), connection.clone());
@@ -247,7 +255,7 @@ async fn exchange<S: Serve>(
         Some(ended) => ended,
         None => {
             served.as_mut().graceful_shutdown();
-            wind_up(served, connection).await
+            wind_up(served, &connection).await
         }
     }
 }
@@ -335,65 +343,6 @@ async fn drop_rest(mut stream: TcpStream) {
         }
     };
     let _ = tokio::time::timeout(DROPPED_FOR, reading).await;
-}
-
-/// Stops listeners and waits for their connections; clones are handles of the same stop.
-#[derive(Clone, Debug, Default)]
-pub struct Stop {
-    token: CancellationToken,
-    tracker: TaskTracker,
-    /// What the token says, to be read without its lock.
-    pressed: Arc<AtomicBool>,
-}
-
-impl Stop {
-    /// A stop that nobody has pressed.
-    pub fn new() -> Stop {
-        Stop::default()
-    }
-
-    /// Resolves once stopped.
-    pub async fn stopped(&self) {
-        self.token.cancelled().await;
-    }
-
-    /// Whether it has been stopped.
-    pub fn is_stopped(&self) -> bool {
-        self.pressed.load(Ordering::Acquire)
-    }
-
-    /// No further connection is accepted; each open one ends after the request it is in.
-    pub fn stop(&self) {
-        self.pressed.store(true, Ordering::Release);
-        self.token.cancel();
-    }
-
-    /// Polls `work` until it is done, or until stopped: then `None`.
-    ///
-    /// A connection is polled several times per request, so the token is asked only when a new
-    /// task waits; the waker it was left stays good.
-    async fn or<F: Future>(&self, mut work: std::pin::Pin<&mut F>) -> Option<F::Output> {
-        let mut stopped = pin!(self.stopped());
-        let mut left: Option<Waker> = None;
-        poll_fn(|context| {
-            if let Poll::Ready(done) = work.as_mut().poll(context) {
-                return Poll::Ready(Some(done));
-            }
-            let known = left.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
-            if known && !self.is_stopped() {
-                return Poll::Pending;
-            }
-            left = Some(context.waker().clone());
-            stopped.as_mut().poll(context).map(|()| None)
-        })
-        .await
-    }
-
-    /// Waits until every connection has ended, at most `at_most`; whether they had.
-    pub async fn drain(&self, at_most: Duration) -> bool {
-        self.tracker.close();
-        tokio::time::timeout(at_most, self.tracker.wait()).await.is_ok()
-    }
 }
 
 #[cfg(test)]

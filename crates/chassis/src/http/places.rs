@@ -83,6 +83,7 @@ impl Places {
         stream: &Rc<RefCell<TcpStream>>,
     ) -> Option<Claim> {
         let address = network(address);
+        // Its own first: whoever has much makes room for himself, not at the cost of others.
         if self.has_its_share(address) && !self.make_room(|seat| seat.address == address) {
             return None;
         }
@@ -136,6 +137,7 @@ impl Places {
     fn leave(&self, seat: &Seat) {
         let Some(at) = seat.at.take() else { return };
         let mut seats = self.seats.borrow_mut();
+        // The last one takes its seat, and has to know.
         seats.swap_remove(at);
         if let Some(moved) = seats.get(at) {
             moved.at.set(Some(at));

@@ -9,6 +9,7 @@ use http::header::{ALLOW, HOST};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+use memchr::memchr;
 
 use super::{Problem, Response, empty, method};
 
@@ -48,6 +49,7 @@ pub(super) fn check(head: &mut Parts) -> Result<Checked, Problem> {
         return Err(Problem::method_not_allowed(&METHODS));
     }
     let old = head.version == Version::HTTP_10;
+    // The absolute form: from here on the request is as if it had come in origin form.
     if let Some(authority) = head.uri.authority() {
         absolute(&head.uri)?;
         agree(&head.headers, authority)?;
@@ -55,6 +57,7 @@ pub(super) fn check(head: &mut Parts) -> Result<Checked, Problem> {
             let host = HeaderValue::try_from(authority.as_str()).map_err(|_| one_host())?;
             head.headers.insert(HOST, host);
         }
+        // `http://a` and `http://a/` are the same.
         let path = head.uri.path_and_query().filter(|path| path.as_str() != "/").cloned();
         head.uri = path.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
     }
@@ -101,25 +104,29 @@ fn host(headers: &HeaderMap, old: bool) -> Result<(), Problem> {
     match (hosts.next(), hosts.next()) {
         (None, _) if old => Ok(()),
         (Some(host), None) if host.len() > HOST_BYTES_MAX => Err(long_host()),
-        (Some(host), None) if host.to_str().is_ok_and(is_host) => Ok(()),
+        (Some(host), None) if is_host(host.as_bytes()) => Ok(()),
         _ => Err(one_host()),
     }
 }
 
-/// Whether a text can be a host, with or without a port.
-fn is_host(text: &str) -> bool {
-    let (name, rest) = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
-        Some((six, rest)) => (six, rest),
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
+/// Whether bytes can be a host, with or without a port.
+fn is_host(bytes: &[u8]) -> bool {
+    let is_six = bytes.first() == Some(&b'[');
+    let (name, rest) = if is_six {
+        let Some(end) = memchr(b']', bytes) else { return false };
+        (&bytes[1..end], &bytes[end + 1..])
+    } else {
+        bytes.split_at(memchr(b':', bytes).unwrap_or(bytes.len()))
     };
-    let is_six = text.starts_with('[');
-    let fits = |byte: u8| {
-        byte.is_ascii_alphanumeric() || b".-_~%".contains(&byte) || (is_six && byte == b':')
+    let fits = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'.' | b'-' | b'_' | b'~' | b'%')
+            || (is_six && *byte == b':')
     };
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_port = |port: &[u8]| port.iter().all(u8::is_ascii_digit);
     !name.is_empty()
-        && name.bytes().all(fits)
-        && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
+        && name.iter().all(fits)
+        && (rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port))
 }
 
 fn one_host() -> Problem {

@@ -110,6 +110,7 @@ impl Wire {
 
     /// Looks at a piece, hands over what may pass and keeps the rest.
     fn take(&mut self, piece: &mut [u8], into: &mut ReadBufCursor<'_>) {
+        // Nearly always a head comes whole, and is copied once: from the core's buffer to the parser's.
         if self.buffered.is_empty() {
             let passed = self.framing.advance(piece);
             into.put_slice(&piece[..passed.bytes]);
@@ -197,6 +198,7 @@ impl Read for Wire {
     ) -> Poll<io::Result<()>> {
         let room = into.remaining();
         loop {
+            // In their order: what has passed, then the end that was found behind it, then the socket.
             if self.hand_over(&mut into) {
                 return Poll::Ready(Ok(()));
             }

@@ -18,9 +18,10 @@ use chassis::clock;
 use guard::breaker::Outcome;
 use guard::outlier::Ticket;
 use http::header::HOST;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 
+use super::again;
 use super::failure::Failure;
 use super::link::{Failed, Link};
 use super::patience::Patience;
@@ -46,6 +47,15 @@ pub(super) struct Seat {
 pub(super) struct Unanswered {
     pub(super) failure: Failure,
     pub(super) seat: Option<Seat>,
+}
+
+/// Where a call stands among the addresses that it tries.
+#[derive(Clone, Copy)]
+struct Turn {
+    /// How many are still to be tried, this one included.
+    left: usize,
+    /// When the call began.
+    now: Instant,
 }
 
 /// What became of a request at one address.
@@ -76,16 +86,17 @@ pub(super) async fn send(
 ) -> Result<Sent, Unanswered> {
     let keeps_host = keeps_host && request.headers().contains_key(HOST);
     let mut last = Unanswered { failure: Failure::Refused, seat: None };
-    let mut left = pool.count();
+    let mut turn = Turn { left: pool.count(), now };
     for (lane, ticket) in pool.lanes(now) {
         let seat = Seat { lane: lane.clone(), ticket };
+        // Another address is asked: the one before did not even take the request.
         if let Some(before) = last.seat.take() {
             before.record(Outcome::Failure, clock::now());
         }
         if !keeps_host {
             hygiene::to_host(request.headers_mut(), &lane.endpoint().authority);
         }
-        let failure = match attempt(lane, request, patience, (left, now)).await {
+        let failure = match attempt(lane, request, patience, turn).await {
             Tried::Answered(response, link) => return Ok(Sent { response, link, seat }),
             Tried::Failed(failure) => return Err(Unanswered { failure, seat: Some(seat) }),
             Tried::Unsent(unsent, failure) => {
@@ -93,7 +104,7 @@ pub(super) async fn send(
                 failure
             }
         };
-        left = left.saturating_sub(1);
+        turn.left = turn.left.saturating_sub(1);
         last = Unanswered { failure, seat: Some(seat) };
         match failure {
             // The time of the whole call is over, and no other address has any left.
@@ -101,6 +112,7 @@ pub(super) async fn send(
                 last.failure = Failure::ConnectedLate;
                 break;
             }
+            // It is the client who is late, wherever its request would go.
             Failure::Client => break,
             _ => {}
         }
@@ -108,52 +120,38 @@ pub(super) async fn send(
     Err(last)
 }
 
+/// Asks one address: on an idle connection if there is one, else on a fresh one.
 async fn attempt(
     lane: &Lane,
     mut request: Box<Request<Upload>>,
     patience: &mut Patience,
-    (left, now): (usize, Instant),
+    turn: Turn,
 ) -> Tried {
-    if let Some(mut link) = lane.take(now).await {
-        let spare = again(&request);
-        match link.exchange(request, patience).await {
+    if let Some(mut link) = lane.take(turn.now).await {
+        let spare = again::spare(&request);
+        match link.exchange(request, spare.is_some(), patience).await {
             Ok(response) => return Tried::Answered(response, link),
             // The service closed it while it lay idle; a fresh one will tell.
             Err(Failed::NotSent(unsent)) => request = unsent,
-            Err(Failed::Broken(error)) if is_closed(&error) && spare.is_some() => {
-                request = spare.expect("looked at just now");
+            Err(failed) => {
+                let spare = spare.filter(|_| failed.is_closed());
+                match spare.and_then(|body| link.sent(body)) {
+                    Some(once_more) => request = once_more,
+                    None => return Tried::Failed(failed.into()),
+                }
             }
-            Err(failed) => return Tried::Failed(failed.into()),
         }
     }
-    let mut link = match Box::pin(connect(lane, patience, left)).await {
+    let mut link = match Box::pin(connect(lane, patience, turn.left)).await {
         Ok(link) => link,
         Err(failure) => return Tried::Unsent(request, failure),
     };
-    match link.exchange(request, patience).await {
+    // Whatever becomes of it here, it is not sent again: nothing of it is kept.
+    match link.exchange(request, false, patience).await {
         Ok(response) => Tried::Answered(response, link),
         Err(Failed::NotSent(unsent)) => Tried::Unsent(unsent, Failure::Broken),
         Err(failed) => Tried::Failed(failed.into()),
     }
-}
-
-/// A copy of a request that may be sent once more, if it may.
-fn again(request: &Request<Upload>) -> Option<Box<Request<Upload>>> {
-    let safe = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
-    );
-    let body = if safe { request.body().again() } else { None }?;
-    let mut copy = Box::new(Request::new(body));
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    Some(copy)
-}
-
-/// Whether a connection ended before any answer could be understood.
-fn is_closed(error: &hyper::Error) -> bool {
-    !error.is_parse() && !error.is_parse_too_large() && !error.is_user()
 }
 
 /// A fresh connection, or [`Failure::ConnectedLate`] where this address took too long and

@@ -52,6 +52,7 @@ impl Deadlines {
             slots.entries.len() - 1
         });
         slots.entries[slot].at = Some(at);
+        // One task for all, and none while there is nothing to watch.
         if !slots.ticking {
             slots.ticking = true;
             tokio::task::spawn_local(tick(self.clone()));
@@ -63,6 +64,7 @@ impl Deadlines {
     fn look(&self, now: Instant) -> bool {
         let slots = &mut *self.slots.borrow_mut();
         for entry in &mut slots.entries {
+            // Each is woken once; who asks later finds it over.
             if !entry.over && entry.at.is_some_and(|at| at <= now) {
                 entry.over = true;
                 entry.waker.take().into_iter().for_each(Waker::wake);
@@ -89,6 +91,7 @@ impl Alarm {
         if entry.over {
             return Poll::Ready(());
         }
+        // A call stays in its task: the waker that was left is good nearly always.
         let known = entry.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
         if !known {
             entry.waker = Some(context.waker().clone());

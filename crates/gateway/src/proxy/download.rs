@@ -1,9 +1,16 @@
 //! An answer's body on its way to the client: whole where it has come with its head, else piece by
 //! piece, holding its connection and its permit until the end.
 //!
-//! A body that ends is a success, one that breaks off or stands still a failure; one whose client
-//! went away is neither, and its connection is not used again. The route's timeout is over with the
-//! head: a body may take as long as it likes, as long as something comes within the idle limit.
+//! 1. [`Download::begin`] takes what lies behind the head already, without waiting. Most bodies end there:
+//!    they leave in one piece, and their connection is free before the answer is on its way.
+//! 2. Of any other the first piece or two are kept and handed out first; then each frame is asked of the
+//!    connection, which nobody else drives ([`link`](super::link)).
+//! 3. The outcome is recorded once, by whoever sees the end: a body that ends is a success, and its connection can be
+//!    used again; one that breaks off or stands still is a failure. One whose client went away is dropped
+//!    where it stands: it is neither, and its connection is closed with what is still in it.
+//!
+//! The route's timeout is over with the head: a body may take as long as it likes, as long as something
+//! comes within the idle limit. That limit runs only while the service is waited for.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -30,15 +37,18 @@ pub(crate) struct Held {
     pub(crate) lane: Rc<Lane>,
     /// How long the connection may be kept afterwards.
     pub(crate) keep: Duration,
-    /// What is still to be told of the call.
+    /// What is still to be recorded of the call.
     pub(crate) verdict: Option<Verdict>,
 }
 
 /// An answer's body that is still coming.
 pub(crate) struct Download {
+    /// What came with the head.
     first: Option<Bytes>,
+    /// What came right behind: looking for the end brought it up. Trailers stand here too.
     second: Option<Frame<Bytes>>,
     rest: Incoming,
+    /// There until the outcome has been recorded; then nothing more is asked of the connection.
     held: Option<Held>,
     /// None where the body may stand still: a stream of events.
     alarm: Option<Alarm>,
@@ -57,11 +67,14 @@ pub(crate) enum Begun {
 
 impl Held {
     fn end(mut self, outcome: Outcome, context: &mut Context<'_>) {
+        let now = clock::now();
+        // A call that was decided at its head has nothing left to record.
         if let Some(verdict) = self.verdict.take() {
-            verdict.tell(outcome, clock::now());
+            verdict.record(outcome, now);
         }
-        if outcome == Outcome::Success {
-            self.lane.put(self.link, self.keep, context);
+        // After anything but an end, what is still to come would be taken for the next answer.
+        if outcome == Outcome::Success && !self.keep.is_zero() {
+            self.lane.put(self.link, now + self.keep, context);
         }
     }
 }
@@ -93,16 +106,20 @@ impl Download {
 
     /// Reads what is there already; whether that was all.
     fn look(&mut self, context: &mut Context<'_>) -> Result<bool, hyper::Error> {
+        // No body at all, as its head says: there is nothing to ask for.
         if self.rest.is_end_stream() {
             self.end(Outcome::Success, context);
             return Ok(true);
         }
         let Poll::Ready(frame) = self.pull(context) else { return Ok(false) };
+        // A chunked body may be empty.
         let Some(frame) = frame else { return Ok(true) };
         match frame?.into_data() {
             Ok(bytes) => self.first = Some(bytes),
             Err(trailers) => self.second = Some(trailers),
         }
+        // The first piece was the last one, as a length said; behind trailers nothing follows either, but
+        // they have to be passed on as they are.
         if self.held.is_none() {
             return Ok(self.second.is_none());
         }
@@ -126,12 +143,14 @@ impl Download {
             return Poll::Ready(None);
         }
         let mut polled = Pin::new(&mut self.rest).poll_frame(context);
+        // Nothing comes up by itself: the connection reads when it is driven, and may have brought it now.
         if let (Poll::Pending, Some(held)) = (&polled, &mut self.held) {
             held.link.drive(context);
             polled = Pin::new(&mut self.rest).poll_frame(context);
         }
         match ready!(polled) {
             Some(Ok(frame)) => {
+                // Recorded with the last piece and not behind it: nobody may ask any more.
                 if self.rest.is_end_stream() {
                     self.end(Outcome::Success, context);
                 }
@@ -157,6 +176,7 @@ impl Download {
     /// Whether the service has sent nothing for too long.
     fn stands_still(&mut self, context: &mut Context<'_>) -> bool {
         let Some(alarm) = &mut self.alarm else { return false };
+        // From here on the service is waited for; the alarm still stands where the last wait left it.
         if !self.waiting {
             self.waiting = true;
             alarm.reset(clock::now() + self.idle);
@@ -185,6 +205,7 @@ impl Body for Download {
         }
         match self.pull(context) {
             Poll::Ready(frame) => {
+                // While the client takes this, no time of the service runs.
                 self.waiting = false;
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }

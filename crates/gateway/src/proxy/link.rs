@@ -17,9 +17,10 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::again;
 use super::failure::Failure;
 use super::patience::Patience;
-use super::socket::{Seen, Socket};
+use super::socket::{Passing, Socket};
 use super::upload::Upload;
 use crate::plan::Endpoint;
 
@@ -30,8 +31,8 @@ pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 pub(crate) struct Link {
     sender: SendRequest<Upload>,
     connection: Connection<TokioIo<Socket>, Upload>,
-    /// How much of the present answer's version has been seen.
-    seen: Seen,
+    /// What passes by on the socket.
+    passing: Passing,
     ended: bool,
     open: Level,
 }
@@ -57,11 +58,11 @@ impl Link {
         stream.set_nodelay(true)?;
         let mut settings = Builder::new();
         settings.max_buf_size(HEAD_BYTES_MAX).writev(false);
-        let (socket, seen) = Socket::new(stream);
+        let (socket, passing) = Socket::new(stream);
         let handshake = settings.handshake(TokioIo::new(socket));
         let (sender, connection) = handshake.await.map_err(io::Error::other)?;
         open.inc();
-        Ok(Box::new(Link { sender, connection, seen, ended: false, open }))
+        Ok(Box::new(Link { sender, connection, passing, ended: false, open }))
     }
 
     /// Lets the connection read and write.
@@ -82,32 +83,50 @@ impl Link {
         !self.ended && self.sender.is_ready()
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its answer; `keeps` says whether it may be needed again
+    /// ([`Link::sent`]).
     pub(crate) fn exchange(
         &mut self,
         request: Box<Request<Upload>>,
+        keeps: bool,
         patience: &mut Patience,
     ) -> impl Future<Output = Result<Response<Incoming>, Failed>> {
-        self.seen.begin();
+        self.passing.begin(keeps);
         let answer = self.sender.try_send_request(*request);
-        let (connection, ended) = (&mut self.connection, &mut self.ended);
+        let (connection, ended, passing) = (&mut self.connection, &mut self.ended, &self.passing);
         async move {
             let mut answer = pin!(answer);
             poll_fn(|context| {
+                // The connection is driven first: what it reads is the answer that is looked for next.
                 if !*ended {
                     *ended = Pin::new(&mut *connection).poll(context).is_ready();
                 }
                 match answer.as_mut().poll(context) {
-                    Poll::Ready(answer) => Poll::Ready(answer.map_err(Failed::of)),
+                    Poll::Ready(Ok(answer)) => {
+                        passing.forget();
+                        Poll::Ready(Ok(answer))
+                    }
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(Failed::of(error))),
                     Poll::Pending => patience.poll(context).map(|late| Err(Failed::Late(late))),
                 }
             })
             .await
         }
     }
+
+    /// The request that was sent last, with this body; nothing where it was not kept.
+    pub(crate) fn sent(&self, body: Upload) -> Option<Box<Request<Upload>>> {
+        again::read(&self.passing.sent(), body)
+    }
 }
 
 impl Failed {
+    /// Whether the connection ended before any answer could be understood.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self, Failed::Broken(error)
+            if !error.is_parse() && !error.is_parse_too_large() && !error.is_user())
+    }
+
     fn of(mut error: TrySendError<Request<Upload>>) -> Failed {
         match error.take_message() {
             Some(request) => Failed::NotSent(Box::new(request)),

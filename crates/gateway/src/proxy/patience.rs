@@ -4,6 +4,7 @@
 //! that time stands; then the client has the idle limit for each piece, and a limit for all of them.
 //! What is decided is pure ([`judge`]); the one alarm of a call is set to whichever comes first.
 
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,6 @@ use super::deadlines::{Alarm, Deadlines};
 use super::failure::Failure;
 use super::upload::{Sending, Stand};
 use crate::plan::Timeouts;
-
-use std::rc::Rc;
 
 /// The time of one call, until its head.
 pub(crate) struct Patience {
@@ -40,6 +39,7 @@ impl Patience {
 
     /// Ready once somebody took too long: with [`Failure::Late`] or [`Failure::Client`].
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Failure> {
+        // Most bodies had come whole before anything was sent: one alarm, and it is the service's.
         let Some(stand) = self.sending.stand() else {
             return self.alarm.poll(context).map(|()| Failure::Late);
         };
@@ -49,6 +49,8 @@ impl Patience {
             self.alarm.reset(self.started + self.timeouts.answer + stand.stood);
         }
         loop {
+            // An alarm that went off was set before the client stood still, or sent again: who is late is
+            // judged by how things stand now, and the alarm moved if it is nobody.
             ready!(self.alarm.poll(context));
             match judge(stand, self.started, self.timeouts, clock::now()) {
                 Ok(at) => {
@@ -64,6 +66,7 @@ impl Patience {
     /// share of the service's time, so that one that swallows everything leaves some to the next.
     pub(crate) fn connect_for(&self, left: usize, now: Instant) -> Duration {
         let over = self.started + self.timeouts.answer;
+        // The last one has its own timeout whole: there is nobody to leave time to.
         let share = over.saturating_duration_since(now) / u32::try_from(left.max(1)).unwrap_or(1);
         if left > 1 { share.min(self.timeouts.connect) } else { self.timeouts.connect }
     }

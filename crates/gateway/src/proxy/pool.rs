@@ -17,7 +17,6 @@ use chassis::clock;
 use chassis::telemetry::Level;
 use guard::breaker::Outcome;
 use guard::outlier::{Outliers, Ticket};
-use http::{HeaderMap, HeaderName};
 
 use super::link::Link;
 use crate::plan::{Endpoint, Upstream};
@@ -30,8 +29,6 @@ pub const KEPT_MAX: Duration = Duration::from_secs(60);
 const KEPT_MARGIN: Duration = Duration::from_millis(500);
 /// The time between two looks for connections that are too old.
 const SWEEP: Duration = Duration::from_millis(250);
-
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// What all cores know together of one upstream.
 pub(crate) struct Shared {
@@ -115,6 +112,7 @@ impl<'p> Iterator for Lanes<'p> {
     fn next(&mut self) -> Option<Self::Item> {
         let count = self.lanes.len();
         while self.step < 2 * count {
+            // Twice around: first those that are in, then whoever was passed over.
             let (at, again) = ((self.turn % count + self.step) % count, self.step >= count);
             self.step += 1;
             let (lane, bit) = (&self.lanes[at], 1 << at);
@@ -163,10 +161,9 @@ impl Lane {
         &self.endpoint
     }
 
-    /// How long a connection may be kept after an answer with these headers.
-    pub(crate) fn keep(&self, headers: &HeaderMap) -> Duration {
-        let said = headers.get(KEEP_ALIVE).and_then(|value| timeout(value.to_str().ok()?));
-        said.map_or(self.keep, |said| said.saturating_sub(KEPT_MARGIN).min(KEPT_MAX))
+    /// How long a connection may be kept after an answer whose service states this.
+    pub(crate) fn keep(&self, stated: Option<Duration>) -> Duration {
+        stated.map_or(self.keep, |stated| stated.saturating_sub(KEPT_MARGIN).min(KEPT_MAX))
     }
 
     /// The newest idle connection that is still open.
@@ -180,6 +177,7 @@ impl Lane {
     fn take_now(&self, context: &mut Context<'_>, now: Instant) -> Option<Box<Link>> {
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { mut link, until }) = idle.pop() {
+            // Dropped, it is closed; its service may be about to do the same.
             if until < now {
                 continue;
             }
@@ -197,20 +195,21 @@ impl Lane {
         Link::connect(&self.endpoint, self.open.clone()).await
     }
 
-    /// Keeps a connection whose answer has been read to the end for a while, if it can take another
+    /// Keeps a connection whose answer has been read to the end until then, if it can take another
     /// request; needs the `LocalSet` of a core.
     pub(crate) fn put(
         self: &Rc<Self>,
         mut link: Box<Link>,
-        keep: Duration,
+        until: Instant,
         context: &mut Context<'_>,
     ) {
-        if keep.is_zero() || !(link.is_ready() || link.is_idle(context)) {
+        if !(link.is_ready() || link.is_idle(context)) {
             return;
         }
         let mut idle = self.idle.borrow_mut();
+        // Past the limit it is closed: enough others wait.
         if idle.len() < IDLE_MAX {
-            idle.push(Idle { link, until: clock::now() + keep });
+            idle.push(Idle { link, until });
             if !self.swept.replace(true) {
                 tokio::task::spawn_local(sweep(self.clone()));
             }
@@ -231,14 +230,6 @@ async fn sweep(lane: Rc<Lane>) {
         tokio::time::sleep(SWEEP).await;
     }
     lane.swept.set(false);
-}
-
-/// The `timeout` of a `Keep-Alive`: whole seconds.
-fn timeout(value: &str) -> Option<Duration> {
-    let parameters = value.split(',').filter_map(|it| it.trim().split_once('='));
-    let mut timeouts = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
-    let seconds = timeouts.next()?.1.trim().trim_matches('"').parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -271,7 +262,7 @@ mod tests {
     }
 
     fn put(lane: &Rc<Lane>, link: Box<Link>, keep: Duration) {
-        lane.put(link, keep, &mut Context::from_waker(Waker::noop()));
+        lane.put(link, clock::now() + keep, &mut Context::from_waker(Waker::noop()));
     }
 
     #[test]
@@ -349,24 +340,17 @@ mod tests {
     #[test]
     fn a_service_says_itself_how_long_it_keeps_a_connection() {
         let (_listener, lane, _) = lane();
-        let keep = |value: &str| {
-            lane.keep(&[(KEEP_ALIVE, value.parse().expect("a value"))].into_iter().collect())
-        };
-        let (half, max) = (Duration::from_millis(500), KEPT_MAX);
+        let keep = |seconds: u64| lane.keep(Some(Duration::from_secs(seconds)));
+        let half = Duration::from_millis(500);
         let cases = [
-            ("timeout=5", Duration::from_secs(5) - half),
-            ("max=100, Timeout = \"2\"", Duration::from_secs(2) - half),
-            ("timeout=1", half),
-            ("timeout=0", Duration::ZERO),
-            ("timeout=99999", max),
-            ("timeout=-1", KEEP),
-            ("timeout=x", KEEP),
-            ("max=5", KEEP),
-            ("", KEEP),
+            (5, Duration::from_secs(5) - half),
+            (1, half),
+            (0, Duration::ZERO),
+            (99_999, KEPT_MAX),
         ];
-        for (value, expected) in cases {
-            assert_eq!(keep(value), expected, "{value}");
+        for (stated, expected) in cases {
+            assert_eq!(keep(stated), expected, "{stated}");
         }
-        assert_eq!(lane.keep(&HeaderMap::new()), KEEP);
+        assert_eq!(lane.keep(None), KEEP);
     }
 }

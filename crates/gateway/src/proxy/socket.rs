@@ -1,11 +1,15 @@
-//! A service's socket, in whose answers a later minor version is read as 1.1.
+//! A service's socket: what passes by here is looked at as it is read and as it is written.
 //!
-//! The parser behind takes `HTTP/1.0` and `HTTP/1.1` and nothing else, though an answer of another minor
-//! version is to be read as one of the highest that is known (RFC 9112, section 2.3). So the first bytes
-//! of each answer are looked at as they come in. It does not follow where an answer ends: whoever sends a
-//! request says that the next bytes begin one. Behind an informational answer nothing is looked at.
+//! *Read.* The parser behind takes `HTTP/1.0` and `HTTP/1.1` and nothing else, though an answer of another
+//! minor version is to be read as one of the highest that is known (RFC 9112, section 2.3). So the first
+//! bytes of each answer are looked at. It does not follow where an answer ends: whoever sends a request
+//! says that the next bytes begin one. Behind an informational answer nothing is looked at.
+//!
+//! *Written.* A request that may be sent once more would need a copy of its head, for each request and
+//! mostly for nothing. Its bytes pass by here anyway: they are kept until the answer is there, and read back
+//! ([`again`](super::again)) in the rare case.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -16,26 +20,56 @@ use tokio::net::TcpStream;
 
 /// What an answer begins with; its minor version follows.
 const MAJOR: &[u8] = b"HTTP/1.";
+/// A request's first bytes that are kept: the largest head there can be.
+const KEPT_BYTES_MAX: usize = chassis::http::HeadLimits::BEHIND.bytes;
+/// The room for them that stays between two requests.
+const ROOM_BYTES_MAX: usize = 4 * 1024;
 
 /// The socket.
 pub(super) struct Socket {
     stream: TcpStream,
-    seen: Seen,
+    passing: Passing,
 }
 
-/// How much has been seen of an answer's version.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Seen(Rc<Cell<usize>>);
+/// What is known of the exchange that passes by; clones are handles.
+#[derive(Clone, Default)]
+pub(super) struct Passing(Rc<Exchange>);
 
-impl Seen {
-    /// What is read next begins an answer.
-    pub(super) fn begin(&self) {
-        self.0.set(0);
+#[derive(Default)]
+struct Exchange {
+    /// How much has been seen of the answer's version.
+    seen: Cell<usize>,
+    /// Whether the next bytes that are written are to be kept.
+    keeps: Cell<bool>,
+    /// The request's first bytes.
+    sent: RefCell<Vec<u8>>,
+}
+
+impl Passing {
+    /// A request is sent; `keeps` says whether its head may be needed again.
+    pub(super) fn begin(&self, keeps: bool) {
+        self.0.seen.set(0);
+        self.0.keeps.set(keeps);
+        self.0.sent.borrow_mut().clear();
+    }
+
+    /// What was sent of the request, its whole head at least; nothing where it was not kept.
+    pub(super) fn sent(&self) -> Vec<u8> {
+        self.0.sent.take()
+    }
+
+    /// The answer is there: what was sent is not needed any more.
+    pub(super) fn forget(&self) {
+        // The room of a usual head stays, so that the next one costs no allocation.
+        let mut sent = self.0.sent.borrow_mut();
+        if sent.capacity() > ROOM_BYTES_MAX {
+            *sent = Vec::new();
+        }
     }
 
     /// Looks at bytes as they come in.
     fn read(&self, bytes: &mut [u8]) {
-        let mut seen = self.0.get();
+        let mut seen = self.0.seen.get();
         for byte in bytes {
             match MAJOR.get(seen) {
                 Some(expected) if byte == expected => seen += 1,
@@ -50,15 +84,24 @@ impl Seen {
                 None => break,
             }
         }
-        self.0.set(seen);
+        self.0.seen.set(seen);
+    }
+
+    /// Looks at bytes as they go out, whether or not they get there. The parser writes a head at once,
+    /// so that the first of them have all of it.
+    fn write(&self, bytes: &[u8]) {
+        if self.0.keeps.replace(false) {
+            let head = &bytes[..bytes.len().min(KEPT_BYTES_MAX)];
+            self.0.sent.borrow_mut().extend_from_slice(head);
+        }
     }
 }
 
 impl Socket {
-    /// A socket, and the handle by which answers begin.
-    pub(super) fn new(stream: TcpStream) -> (Socket, Seen) {
-        let seen = Seen::default();
-        (Socket { stream, seen: seen.clone() }, seen)
+    /// A socket, and the handle to what passes by.
+    pub(super) fn new(stream: TcpStream) -> (Socket, Passing) {
+        let passing = Passing::default();
+        (Socket { stream, passing: passing.clone() }, passing)
     }
 }
 
@@ -70,7 +113,7 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
-        self.seen.read(&mut into.filled_mut()[before..]);
+        self.passing.read(&mut into.filled_mut()[before..]);
         Poll::Ready(Ok(()))
     }
 }
@@ -81,6 +124,7 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.passing.write(bytes);
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -99,10 +143,10 @@ mod tests {
 
     /// What is read of an answer that comes in pieces of this length.
     fn read(text: &str, piece: usize) -> String {
-        let seen = Seen::default();
-        seen.begin();
+        let passing = Passing::default();
+        passing.begin(false);
         let mut bytes = text.as_bytes().to_vec();
-        bytes.chunks_mut(piece).for_each(|piece| seen.read(piece));
+        bytes.chunks_mut(piece).for_each(|piece| passing.read(piece));
         String::from_utf8(bytes).expect("text")
     }
 
@@ -123,5 +167,22 @@ mod tests {
                 assert_eq!(read(text, piece), expected, "{text} by {piece}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_sent_first_is_kept_where_it_may_be_needed_and_no_more_than_a_head() {
+        let passing = Passing::default();
+        passing.begin(true);
+        passing.write(b"GET");
+        passing.write(b"more");
+        assert_eq!(passing.sent(), b"GET");
+        passing.begin(false);
+        passing.write(b"POST");
+        assert_eq!(passing.sent(), b"");
+        passing.begin(true);
+        passing.write(&vec![b'x'; 2 * KEPT_BYTES_MAX]);
+        assert_eq!(passing.0.sent.borrow().len(), KEPT_BYTES_MAX);
+        passing.forget();
+        assert_eq!(passing.0.sent.borrow().capacity(), 0, "no idle connection keeps that much");
     }
 }

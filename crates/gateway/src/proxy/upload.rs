@@ -92,6 +92,7 @@ impl Source {
             && let Some(bytes) = frame.data_ref()
         {
             self.bytes.set(self.bytes.get() + bytes.len());
+            // Also past the limit: what reads lets go of it, and until then it may be all there is.
             self.kept.borrow_mut().push(bytes.clone());
         }
         polled
@@ -205,6 +206,7 @@ impl Body for Upload {
         match &mut *self {
             Upload::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Upload::Stream { source, next } => {
+                // What has come before, on its way for the first time or once more.
                 if let Some(piece) = source.kept.borrow().get(*next) {
                     *next += 1;
                     return Poll::Ready(Some(Ok(Frame::data(piece.clone()))));
@@ -214,6 +216,7 @@ impl Body for Upload {
                     source.kept.take();
                 }
                 let polled = source.poll(context);
+                // A piece that came now is handed out now; kept, it is behind us.
                 *next = source.kept.borrow().len();
                 source.waits(polled.is_pending());
                 polled
@@ -227,6 +230,7 @@ impl Body for Upload {
             Upload::Stream { source, next } => {
                 let read = *next >= source.kept.borrow().len();
                 let ended = read && source.rest.borrow().is_end_stream();
+                // Nobody asks once more behind the end: from here on the service is waited for.
                 if ended {
                     source.waits(false);
                 }

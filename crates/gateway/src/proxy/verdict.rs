@@ -1,4 +1,4 @@
-//! How a call went, told once to those who count: its route's circuit, and the address it went to.
+//! How a call went, recorded once with those who count: its route's circuit, and the address it went to.
 //!
 //! A failure of one address does not move the circuit while another one is good: the address is left
 //! out soon, and the service is not down. A probe, of a circuit or of an address, is decided by its
@@ -12,7 +12,7 @@ use guard::outlier::Ticket;
 use super::attempt::Seat;
 use crate::guards::Leave;
 
-/// A call whose outcome is still to be told; dropped, it counts nothing.
+/// A call whose outcome is still to be recorded; dropped, it counts nothing.
 pub(super) struct Verdict {
     leave: Option<Leave>,
     seat: Option<Seat>,
@@ -30,10 +30,11 @@ impl Verdict {
             || self.seat.as_ref().is_some_and(|seat| seat.ticket == Ticket::Probe)
     }
 
-    /// Tells it.
-    pub(super) fn tell(self, outcome: Outcome, now: Instant) {
+    /// Records it, with whoever counts.
+    pub(super) fn record(self, outcome: Outcome, now: Instant) {
         let mut elsewhere = false;
         if let Some(seat) = &self.seat {
+            // With the address first: whether another one is good depends on what it has counted.
             seat.record(outcome, now);
             elsewhere = outcome == Outcome::Failure && seat.lane.is_another_good();
         }

@@ -14,7 +14,6 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
-use super::shown::Shown;
 use super::{Face, Server, wants_html};
 use crate::app::AppFiles;
 use crate::negotiation;
@@ -238,9 +237,7 @@ impl Server {
                 Ok(Admitted::Answer(app.refused(refusal)))
             }
             // Who is shown pages is not asked to sign in for what nobody is shown.
-            Found::Nothing | Found::Slashed(_)
-                if self.shown_refused(asked.parts) == Shown::Page =>
-            {
+            Found::Nothing | Found::Slashed(_) if self.shown_refused(asked.parts).is_page() => {
                 Err(Problem::not_found())
             }
             _ => Err(problem),

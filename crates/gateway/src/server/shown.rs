@@ -28,15 +28,39 @@ const KNOWN_WITHIN: Duration = Duration::from_millis(250);
 /// How a problem document says what it is.
 const PROBLEM: &[u8] = b"application/problem+json";
 
-/// How a refusal is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a refusal is shown, should there be one. What is accepted is read then and not before: hardly any
+/// answer is a refusal.
+#[derive(Clone, Debug)]
 pub(super) enum Shown {
     /// Whatever it is.
     AsItIs,
-    /// As it is; another client would be shown a page.
-    Problem,
-    /// As a page.
-    Page,
+    /// As a page to whom these lines of `Accept` name HTML for; as it is to others.
+    ByAccept(Accept),
+}
+
+/// The lines of a request's `Accept`; nearly always there is one at most.
+#[derive(Clone, Debug)]
+pub(super) struct Accept {
+    first: Option<HeaderValue>,
+    more: Vec<HeaderValue>,
+}
+
+impl Accept {
+    fn of(headers: &HeaderMap) -> Accept {
+        let mut lines = headers.get_all(ACCEPT).iter().cloned();
+        Accept { first: lines.next(), more: lines.collect() }
+    }
+
+    fn names_html(&self) -> bool {
+        negotiation::names_html(self.first.iter().chain(&self.more))
+    }
+}
+
+impl Shown {
+    /// Whether it is a page.
+    pub(super) fn is_page(&self) -> bool {
+        matches!(self, Shown::ByAccept(accept) if accept.names_html())
+    }
 }
 
 impl Server {
@@ -64,22 +88,21 @@ impl Server {
     /// How a refusal of this request is shown.
     pub(super) fn shown_refused(&self, parts: &Parts) -> Shown {
         let pages = self.face == Face::Outer && self.shared.plan.error_pages;
-        if !pages || !origin::is_safe(&parts.method) {
-            Shown::AsItIs
-        } else if negotiation::names_html(&parts.headers) {
-            Shown::Page
+        if pages && origin::is_safe(&parts.method) {
+            Shown::ByAccept(Accept::of(&parts.headers))
         } else {
-            Shown::Problem
+            Shown::AsItIs
         }
     }
 
     /// The answer as it is shown: a problem document is a page to whom asks for one.
-    pub(super) fn show(&self, shown: Shown, mut response: Response) -> Response {
+    pub(super) fn show(&self, shown: &Shown, mut response: Response) -> Response {
         let status = response.status();
-        if shown == Shown::AsItIs || !(status.is_client_error() || status.is_server_error()) {
+        let Shown::ByAccept(accept) = shown else { return response };
+        if !(status.is_client_error() || status.is_server_error()) {
             return response;
         }
-        if shown == Shown::Page && is_problem(response.headers()) {
+        if is_problem(response.headers()) && accept.names_html() {
             return self.shared.app.refused(response);
         }
         error_page::vary_by_accept(response.headers_mut());

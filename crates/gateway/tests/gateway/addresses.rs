@@ -8,7 +8,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::support::client::request;
 use crate::support::odd::{odd, swallow};
-use crate::support::{Client, Service, World, eventually, get};
+use crate::support::{Client, SOON, Service, USUAL, World, eventually, get};
 
 /// A route to these addresses, with a circuit that few failures open.
 fn to(addresses: &[SocketAddr]) -> World {
@@ -170,6 +170,30 @@ routes: { service: { path: /s/**, to: service, open: true, guard: { breaker: { c
             assert_eq!(answer.body, "1");
         }
     }
+}
+
+#[test]
+fn what_is_sent_once_more_is_what_was_sent() {
+    let (sender, asked) = std::sync::mpsc::sync_channel(2);
+    let service = odd(move |mut stream, count| {
+        let first = swallow(&mut stream);
+        let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 204 No Content\r\n\r\n");
+        let told = if count == 0 { swallow(&mut stream) } else { first };
+        let _ = sender.send(told);
+    });
+    let world = World::at(USUAL, service);
+    let mut client = Client::connect(world.address);
+    client.write(request("GET", "/s/x", &[], "").as_bytes());
+    assert_eq!(client.read(true).expect("an answer").status, 204);
+    let fields = [("x-one", "a"), ("x-one", "b"), ("x-two", "\u{c720}"), ("if-match", "\"e\"")];
+    client.write(request("PUT", "/s/y?a=b%20c", &fields, "body").as_bytes());
+    assert_eq!(client.read(true).expect("an answer").status, 204);
+    let [first, second] = [0, 1].map(|_| asked.recv_timeout(SOON).expect("a request"));
+    assert!(
+        first.starts_with("PUT /s/y?a=b%20c HTTP/1.1\r\n") && first.ends_with("body"),
+        "{first}"
+    );
+    assert_eq!(first, second);
 }
 
 #[test]

@@ -58,6 +58,7 @@ impl Chunks {
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Fed {
         let mut at = 0;
         while at < bytes.len() {
+            // Data is passed over at one step, whatever it holds; only lines are read byte by byte.
             if let Chunks::Data { left } = self {
                 let taken = (bytes.len() - at).min(usize::try_from(*left).unwrap_or(usize::MAX));
                 *left -= taken as u64;
@@ -67,6 +68,7 @@ impl Chunks {
                 }
                 continue;
             }
+            // The empty line behind the trailers: what follows is the next message's.
             if *self == Chunks::LastEnd && bytes[at] == b'\n' {
                 return Fed { bytes: at + 1, then: Then::Ended };
             }
@@ -85,6 +87,7 @@ impl Chunks {
             (Chunks::Size { digits, size }, _) => size_step(digits, size, byte),
             (Chunks::Extension { size }, b'\r') => Some(Chunks::SizeEnd { size }),
             (Chunks::Extension { size }, _) if byte != b'\n' => Some(Chunks::Extension { size }),
+            // A size of nothing is the last one; trailers may follow.
             (Chunks::SizeEnd { size: 0 }, b'\n') => Some(Chunks::Line),
             (Chunks::SizeEnd { size }, b'\n') => Some(Chunks::Data { left: size }),
             (Chunks::DataEnd, b'\r') => Some(Chunks::DataEndLine),
