@@ -1,5 +1,6 @@
 //! What passes and what does not, in both directions.
 
+use chassis::http::framing::{ADDED_BYTES_MAX, ADDED_FIELDS_MAX, FIELDS_MAX};
 use http::header::{COOKIE, VIA};
 
 use super::*;
@@ -215,5 +216,44 @@ fn a_service_that_is_asked_by_the_clients_name_sees_its_origin_too() {
         let mut given = headers(&said);
         to_upstream(&mut given, Forwarded { keeps_host, ..forwarded(None) });
         assert_eq!(given.contains_key(ORIGIN), stays);
+    }
+}
+
+/// What a head grows by is what a service of ours allows for: at each worst case, and all at once.
+#[test]
+fn no_head_grows_by_more_than_a_service_behind_allows_for() {
+    let host = "h".repeat(512);
+    let lists = [
+        vec![("host", host.as_str())],
+        vec![("host", &host), ("cookie", "a=b; yeoul_session_x=t")],
+        vec![("host", &host), ("via", "1.1 a"), ("x-forwarded-for", "a"), ("forwarded", "for=a")],
+    ];
+    let peer = "2001:db8:1111:2222:3333:4444:5555:6666";
+    let size = |headers: &HeaderMap| {
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
+    };
+    for fields in lists {
+        for by_trusted in [false, true] {
+            let mut given = headers(&fields);
+            // As it came in, without the blanks that are written behind each colon.
+            let (count, bytes) = (given.len(), size(&given) - given.len());
+            let said = Forwarded {
+                by_trusted,
+                peer: peer.parse().expect("an address"),
+                peer_value: HeaderValue::from_static(peer),
+                traceparent: HeaderValue::from_static(
+                    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                ),
+                ..forwarded(Some("Bearer t"))
+            };
+            to_upstream(&mut given, said);
+            to_host(&mut given, &HeaderValue::try_from("s".repeat(259)).expect("a host"));
+            // A length, which the parser adds where there is a body.
+            given.insert(CONTENT_LENGTH, u64::MAX.into());
+            let more = (given.len() - count, size(&given).saturating_sub(bytes));
+            assert!(more.0 <= ADDED_FIELDS_MAX, "{} more fields: {given:?}", more.0);
+            // A blank for each of the other fields that a head may have.
+            assert!(more.1 + FIELDS_MAX <= ADDED_BYTES_MAX, "{} more bytes: {given:?}", more.1);
+        }
     }
 }
