@@ -42,7 +42,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
 use crate::partition::{Partition, Partitions};
-use crate::store::log::{File, Record, Topics};
+use crate::store::log::{File, Record, Stamp, Topics};
 
 /// Bytes the events of one batch may have together, in their JSON form.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -206,7 +206,8 @@ fn records(batch: &[Event]) -> Result<Vec<Record>, Error> {
         Error::check("event", bytes.len(), EVENT_BYTES_MAX)?;
         total += bytes.len();
         Error::check("batch", total, BATCH_BYTES_MAX)?;
-        let stamp = event.outbox_sequence.map(|sequence| (event.source.clone(), sequence));
+        let source = || event.source.clone();
+        let stamp = event.outbox_sequence.map(|sequence| Stamp { source: source(), sequence });
         records.push(Record { bytes, stamp });
     }
     Ok(records)

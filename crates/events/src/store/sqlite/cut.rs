@@ -66,7 +66,13 @@ const ROUNDS_MAX: u32 = 20;
 /// # }
 /// ```
 pub struct Cut {
-    files: Vec<(PathBuf, Connection)>,
+    files: Vec<Pinned>,
+}
+
+/// One file, and the connection that reads it as it was at the moment.
+struct Pinned {
+    path: PathBuf,
+    reader: Connection,
 }
 
 impl Cut {
@@ -78,7 +84,9 @@ impl Cut {
     pub fn take(paths: &[PathBuf]) -> Result<Cut, Error> {
         let gates: Vec<Connection> =
             paths.iter().map(|path| gate(path)).collect::<Result<_, _>>()?;
-        let open = |path: &PathBuf| Ok((path.clone(), connection::open_reader(path)?));
+        let open = |path: &PathBuf| {
+            Ok(Pinned { path: path.clone(), reader: connection::open_reader(path)? })
+        };
         let files = paths.iter().map(open).collect::<Result<_, Error>>()?;
         let cut = Cut { files };
         for _ in 0..ROUNDS_MAX {
@@ -100,19 +108,19 @@ impl Cut {
     /// # Errors
     /// [`Error::Environment`]: no room; [`Error::Damaged`]: the file is hurt.
     pub fn copy(&self, path: &Path, to: &Path) -> Result<(), Error> {
-        let source = self.files.iter().find(|(of, _)| of == path);
-        let (_, source) = source.ok_or_else(|| Error::environment("no file of this cut"))?;
+        let file = self.files.iter().find(|file| file.path == path);
+        let file = file.ok_or_else(|| Error::environment("no file of this cut"))?;
         keep_private(to);
         let mut copy = Connection::open(to)?;
         // Nobody needs it to survive a crash before it is whole.
         copy.pragma_update(None, "synchronous", "OFF")?;
-        Backup::new(source, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
+        Backup::new(&file.reader, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
         Ok(())
     }
 
     /// Begins to read each file: what is read from here on is of now.
     fn pin(&self) -> Result<(), Error> {
-        for (_, reader) in &self.files {
+        for Pinned { reader, .. } in &self.files {
             reader.execute_batch("BEGIN")?;
             reader.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         }

@@ -77,7 +77,13 @@ pub(crate) struct File {
 /// An event as it is stored, with what recognises a second copy.
 pub(crate) struct Record {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) stamp: Option<(String, u64)>,
+    pub(crate) stamp: Option<Stamp>,
+}
+
+/// Which of its publisher's events it is.
+pub(crate) struct Stamp {
+    pub(crate) source: String,
+    pub(crate) sequence: u64,
 }
 
 impl File {

@@ -10,10 +10,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use super::Record;
 use super::chain::{Chain, Newest};
 use super::rows::Rows;
 use super::walk;
+use super::{Record, Stamp};
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::event::Event;
@@ -87,7 +87,7 @@ impl Tail {
     ) -> Result<Offset, Error> {
         self.check_sources(&records)?;
         for Record { bytes, stamp } in records {
-            if stamp.is_some_and(|(source, sequence)| self.knows(source, sequence)) {
+            if stamp.is_some_and(|stamp| self.knows(stamp)) {
                 continue;
             }
             let offset = self.next;
@@ -110,14 +110,15 @@ impl Tail {
 
     /// Refuses a batch that would bring the topic more sources than it remembers.
     fn check_sources(&self, records: &[Record]) -> Result<(), Error> {
-        let sources = records.iter().filter_map(|it| it.stamp.as_ref().map(|(source, _)| source));
+        let stamps = records.iter().filter_map(|record| record.stamp.as_ref());
+        let sources = stamps.map(|stamp| &stamp.source);
         let unknown: BTreeSet<_> =
             sources.filter(|source| !self.highest.contains_key(*source)).collect();
         Error::check("sources", self.highest.len() + unknown.len(), SOURCES_MAX)
     }
 
     /// Whether this event was stored before; if not, it counts as stored from now on.
-    fn knows(&mut self, source: String, sequence: u64) -> bool {
+    fn knows(&mut self, Stamp { source, sequence }: Stamp) -> bool {
         let highest = self.highest.entry(source.clone()).or_default();
         if sequence <= *highest {
             return true;

@@ -120,10 +120,10 @@ impl Write<'_> {
     ///
     /// # Errors
     /// [`Error::Limit`]: the event is too large. [`Error::Environment`]: the store refused, or
-    /// [`OUTBOX_WAITING_MAX`] events wait for the broker.
+    /// [`OUTBOX_WAITING_MAX`](crate::store::OUTBOX_WAITING_MAX) events wait for the broker.
     ///
     /// # Panics
-    /// If the database was opened without [`Options::publishes`]: a mistake of the program.
+    /// If the database was opened without [`Options::publishes`](crate::store::Options::publishes): a mistake of the program.
     #[expect(clippy::needless_pass_by_value, reason = "a draft is spent on one event")]
     pub fn publish(&mut self, draft: Draft) -> Result<Numbered, Error> {
         let outbox = self.outbox.as_deref_mut().expect("a database that publishes has an outbox");
