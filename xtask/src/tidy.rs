@@ -47,8 +47,9 @@ impl fmt::Display for Finding {
     }
 }
 
-const RULES: [fn(&Tree) -> Vec<Finding>; 7] = [
+const RULES: [fn(&Tree) -> Vec<Finding>; 8] = [
     circles::check,
+    floors::check,
     links::check,
     modules::check,
     places::check,

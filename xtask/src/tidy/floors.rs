@@ -2,12 +2,100 @@
 //!
 //! A module's floor is one above the highest that it uses; a folder counts as one module with its
 //! whole. Modules that need each other as wholes, though no two of their files do, share a floor. It is
-//! what ARCHITECTURE.md says in a line a member, printed, so that the line can be held against it.
+//! what ARCHITECTURE.md says in a line a member, and those lines are held against it: what is named
+//! there has to be a module, and none may use one of a higher floor. Not every module has to be named.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Finding;
 use super::circles::{self, Arrows};
-use super::tree::Tree;
+use super::tree::{File, Tree};
+
+const DOCUMENT: &str = "ARCHITECTURE.md";
+/// What stands above the lines.
+const HEAD: &str = "### Floors";
+const UP: &str = "→";
+
+/// Which modules of a member use which, as wholes.
+type Uses = BTreeMap<String, BTreeSet<String>>;
+
+/// Holds the document's lines against the code.
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    let Some(document) = tree.find(DOCUMENT) else { return Vec::new() };
+    let members: BTreeMap<String, Uses> = circles::arrows(tree)
+        .iter()
+        .map(|(member, arrows)| (name_of(member).to_owned(), uses(arrows)))
+        .collect();
+    lines(document).iter().flat_map(|line| wrong(line, &members)).collect()
+}
+
+fn name_of(member: &str) -> &str {
+    member.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+}
+
+/// A member's floors as the document has them.
+struct Line<'d> {
+    number: usize,
+    member: &'d str,
+    floors: Vec<Vec<String>>,
+}
+
+/// The same before it is taken apart.
+struct Raw<'d> {
+    number: usize,
+    member: &'d str,
+    text: String,
+}
+
+/// `- member: a, b → c`, over several lines where they are indented; what stands in parentheses or
+/// behind a semicolon is a remark.
+fn lines(document: &File) -> Vec<Line<'_>> {
+    let mut lines: Vec<Raw<'_>> = Vec::new();
+    let texts = (1..).zip(document.text.lines()).skip_while(|(_, text)| *text != HEAD).skip(1);
+    for (number, text) in texts.take_while(|(_, text)| !text.starts_with('#')) {
+        if let Some((member, floors)) = text.strip_prefix("- ").and_then(|it| it.split_once(':')) {
+            lines.push(Raw { number, member, text: floors.to_owned() });
+        } else if let Some(line) = lines.last_mut().filter(|_| text.starts_with("  ")) {
+            line.text.push_str(text);
+        }
+    }
+    lines
+        .into_iter()
+        .filter(|line| line.text.contains(UP))
+        .map(|Raw { number, member, text }| Line { number, member, floors: floors_of(&text) })
+        .collect()
+}
+
+fn floors_of(text: &str) -> Vec<Vec<String>> {
+    let text = text.split(';').next().unwrap_or_default();
+    let bare = |name: &str| name.split('(').next().unwrap_or_default().trim().to_owned();
+    text.split(UP).map(|floor| floor.split(',').map(bare).collect()).collect()
+}
+
+fn wrong(line: &Line<'_>, members: &BTreeMap<String, Uses>) -> Vec<Finding> {
+    let finding = |says: String| Finding::new(DOCUMENT, line.number, says);
+    let Some(uses) = members.get(line.member) else {
+        return vec![finding(format!("no such member. name=`{}`", line.member))];
+    };
+    let mut findings = Vec::new();
+    for (at, name) in line
+        .floors
+        .iter()
+        .enumerate()
+        .flat_map(|(at, floor)| floor.iter().map(move |name| (at, name)))
+    {
+        if !uses.contains_key(name) {
+            findings.push(finding(format!("no such module. name=`{name}`")));
+        }
+        let above: BTreeSet<String> = line.floors[at + 1..].iter().flatten().cloned().collect();
+        for higher in reached(name, uses).intersection(&above) {
+            findings.push(finding(format!(
+                "a module uses one above it. name=`{name}`, uses=`{higher}`"
+            )));
+        }
+    }
+    findings
+}
 
 /// The floors of each member, from the ground up, each with its modules by name.
 pub(super) fn floors(tree: &Tree) -> BTreeMap<String, Vec<BTreeSet<String>>> {
@@ -15,14 +103,19 @@ pub(super) fn floors(tree: &Tree) -> BTreeMap<String, Vec<BTreeSet<String>>> {
     members.map(|(member, arrows)| (member, of_member(&arrows))).collect()
 }
 
-fn of_member(arrows: &Arrows) -> Vec<BTreeSet<String>> {
-    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+fn uses(arrows: &Arrows) -> Uses {
+    let mut uses = Uses::new();
     for (from, targets) in arrows.iter().filter(|(from, _)| !from.is_empty()) {
         let own = uses.entry(from[0].clone()).or_default();
         own.extend(
             targets.keys().filter_map(|to| to.first()).filter(|to| **to != from[0]).cloned(),
         );
     }
+    uses
+}
+
+fn of_member(arrows: &Arrows) -> Vec<BTreeSet<String>> {
+    let uses = uses(arrows);
     let mut floors: Vec<BTreeSet<String>> = Vec::new();
     let mut settled = BTreeSet::new();
     while settled.len() < uses.len() {
@@ -42,7 +135,7 @@ fn of_member(arrows: &Arrows) -> Vec<BTreeSet<String>> {
 }
 
 /// What a module uses, directly or by others.
-fn reached(name: &str, uses: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+fn reached(name: &str, uses: &Uses) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
     let mut open = vec![name.to_owned()];
     while let Some(at) = open.pop() {
@@ -55,10 +148,7 @@ fn reached(name: &str, uses: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<St
     reached
 }
 
-fn lowest_group(
-    uses: &BTreeMap<String, BTreeSet<String>>,
-    settled: &BTreeSet<String>,
-) -> BTreeSet<String> {
+fn lowest_group(uses: &Uses, settled: &BTreeSet<String>) -> BTreeSet<String> {
     let left = uses.keys().filter(|name| !settled.contains(*name));
     let groups = left.map(|name| &reached(name, uses) - settled);
     groups.min_by_key(BTreeSet::len).unwrap_or_default()
@@ -66,7 +156,32 @@ fn lowest_group(
 
 #[cfg(test)]
 mod tests {
+    use super::super::found;
     use super::*;
+
+    #[test]
+    fn a_line_of_the_document_is_held_against_the_code() {
+        let with = |line: &str| {
+            let document =
+                format!("# A\n\n### Floors\n\nWords.\n\n{line}\n\n## More\n- x: c → a\n");
+            let files = [
+                (DOCUMENT, document.as_str()),
+                ("crates/x/src/a.rs", "//! A.\n"),
+                ("crates/x/src/b.rs", "use crate::a::A;\n"),
+                ("crates/x/src/c.rs", "use crate::b::B;\n"),
+            ];
+            found(check, &files)
+        };
+        for fine in
+            ["- x: a → b → c", "- x: a →\n  b → c (the handle)", "- x: a → c", "- x: one file"]
+        {
+            assert_eq!(with(fine), [""; 0], "{fine}");
+        }
+        for wrong in ["- x: b → a", "- x: c → b", "- x: a →\n  d", "- y: a → b"] {
+            assert_eq!(with(wrong), ["ARCHITECTURE.md:7"], "{wrong}");
+        }
+        assert_eq!(with("- x: a → c; c → a"), [""; 0], "a remark");
+    }
 
     #[test]
     fn a_module_stands_one_above_the_highest_that_it_uses() {
