@@ -135,7 +135,13 @@ fn a_letter_is_dropped_beside_the_process_and_written_down() {
     mall.order(&who, product, 1);
     let letter = eventually("a dead letter", || mall.dead().into_iter().next());
     let id = letter["id"].as_str().expect("an id");
-    run(&["dead", "drop", "nosuch.letter.1", "--data", text(&data)]).expect(1);
+    // Whatever is typed is a name that nothing has, and no other path.
+    for odd in ["nosuch.letter.1", "no such letter", "a/b", "a?by=somebody", "..", "가", "%"] {
+        for verb in ["show", "redrive", "drop"] {
+            run(&["dead", verb, odd, "--data", text(&data)]).expect(1);
+        }
+        run(&["events", "tail", odd, "--no-follow", "--data", text(&data)]).expect(1);
+    }
     run(&["dead", "drop", id, "--data", text(&data)]).expect(0);
     assert!(mall.dead().is_empty());
     let listed = run(&["dead", "list", "--data", text(&data)]).expect(0).stdout;

@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
@@ -19,6 +20,10 @@ use crate::exit::Failure;
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How long a process may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// What is escaped in a segment of a path.
+const IN_SEGMENTS: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A running process, by its data folder.
 pub(crate) struct Process {
@@ -67,6 +72,11 @@ impl Process {
             (status, problem) => Err(refused(status, &problem)),
         }
     }
+}
+
+/// What somebody typed, as one segment of a path, whatever it holds.
+pub(crate) fn segment(typed: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(typed, IN_SEGMENTS)
 }
 
 /// A refusal of the process, as a failure of the command.

@@ -22,11 +22,12 @@ pub(super) fn run(command: DeadCommand) -> Result<(), Failure> {
             print(each(&letters, line).into_iter().chain(each(&skipped, skip::line)))
         }
         DeadCommand::Show { id, place } => {
-            let letter = Process::holding(&place.data)?.get(&format!("/admin/dead/{id}"))?;
+            let letter = Process::holding(&place.data)?
+                .get(&format!("/admin/dead/{}", ask::segment(&id)))?;
             print([format!("{letter:#}")])
         }
         DeadCommand::Redrive { id, place } => {
-            let path = format!("/admin/dead/{id}/redrive");
+            let path = format!("/admin/dead/{}/redrive", ask::segment(&id));
             let (status, problem) = Process::holding(&place.data)?.ask(&Method::POST, &path)?;
             if !status.is_success() {
                 return Err(ask::refused(status, &problem));
@@ -34,7 +35,7 @@ pub(super) fn run(command: DeadCommand) -> Result<(), Failure> {
             print([format!("{id} is tried again, and what waits behind it follows in order")])
         }
         DeadCommand::Drop { id, place } => {
-            let path = format!("/admin/dead/{id}/drop?by={}", skip::who());
+            let path = format!("/admin/dead/{}/drop?by={}", ask::segment(&id), skip::who());
             let (status, problem) = Process::holding(&place.data)?.ask(&Method::POST, &path)?;
             if !status.is_success() {
                 return Err(ask::refused(status, &problem));

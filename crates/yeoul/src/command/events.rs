@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::ask::Process;
+use super::ask::{self, Process};
 use super::{partitions, skip};
 use crate::cli::EventsCommand;
 use crate::exit::Failure;
@@ -34,6 +34,7 @@ fn tail(topic: &str, from_beginning: bool, no_follow: bool, data: &Path) -> Resu
     let mut from = "beginning".to_owned();
     let mut print = from_beginning || no_follow;
     loop {
+        let topic = ask::segment(topic);
         let path = format!("/admin/events/{topic}?from={from}&limit={BATCH}");
         let events = process.get(&path)?;
         let events = events.as_array().map_or(&[][..], Vec::as_slice);
