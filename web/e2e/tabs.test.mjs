@@ -73,6 +73,53 @@ visitor('a form of another person is never sent, even by a tab that heard nothin
   assert.equal(orders.length, 0);
 });
 
+visitor('an order that waits is not sent by whoever comes next', { expected: ['503'] }, async ({ page, context }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.goto('/products/2');
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value === '유엔진');
+  let posts = 0;
+  await page.route('**/orders', (route) => {
+    posts += 1;
+    return route.fulfill({ status: 503, headers: { 'Retry-After': '3' }, contentType: 'application/problem+json', body: '{}' });
+  });
+  await page.click('form .primary');
+  await page.getByText('초 뒤 다시').waitFor(LIVE);
+  const other = await context.newPage();
+  await signIn(other, ...SECOND_CUSTOMER);
+  await page.waitForFunction(() => ['', '여울'].includes(document.querySelector('#customerName')?.value));
+  await page.getByText('다른 탭에서').waitFor(LIVE);
+  await page.getByText('초 뒤 다시').waitFor({ state: 'detached' });
+  await page.waitForTimeout(4_000);
+  assert.equal(posts, 1);
+  assert.equal(await page.getByText('무언가 잘못됐어요').count(), 0);
+});
+
+visitor('an answer that comes after one has signed out does not end the session a second time', { expected: ['401'] }, async ({ page, context }) => {
+  await signIn(page, ...CUSTOMER);
+  await page.goto('/products/2');
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value === '유엔진');
+  let release;
+  const gone = new Promise((resolve) => (release = resolve));
+  await page.route('**/orders', async (route) => {
+    await gone;
+    await route.continue();
+  });
+  const other = await context.newPage();
+  await other.goto('/');
+  await page.click('form .primary');
+  await other.getByRole('button', { name: '로그아웃' }).click();
+  await other.getByRole('link', { name: '로그인' }).waitFor(LIVE);
+  await page.waitForURL((url) => url.pathname === '/');
+  const answered = page.waitForResponse((it) => it.url().endsWith('/orders'));
+  release();
+  assert.equal((await answered).status(), 401);
+  await page.waitForTimeout(1_000);
+  assert.equal(new URL(page.url()).pathname, '/', 'nobody is asked to sign in');
+  assert.equal(await page.evaluate(() => localStorage.getItem('signedIn')), null);
+  await page.goto('/signin');
+  assert.equal(await page.getByText('오래 쉬어서').count(), 0);
+});
+
 visitor('an order is refused where the cookies are another’s', { expected: ['403'] }, async ({ page, context }) => {
   await signIn(page, ...CUSTOMER);
   await page.goto('/products/2');

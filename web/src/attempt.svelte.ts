@@ -74,7 +74,8 @@ export class Attempt {
         this.late = wait !== undefined && (wait > WAIT_SECONDS_MAX || !repeats(this.refusal));
         const mayWait = wait !== undefined && !this.late && tries < TRIES_MAX;
         if (!mayWait || !(await this.#countDown(wait))) {
-          this.phase = 'refused';
+          // One that was cleared meanwhile was about something that is not there any more.
+          this.phase = this.refusal ? 'refused' : 'idle';
           return undefined;
         }
       }

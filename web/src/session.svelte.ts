@@ -60,12 +60,15 @@ export function onLeave(forget: () => void): void {
 /** Finds out who is signed in; `island` says that the server has just shown a private page. */
 export async function startSession(island: boolean): Promise<void> {
   onSignedOut((method) => {
+    // Whoever has left did so before the answer came; their session did not end by itself.
+    if (mark === null) return;
     drop('');
     // Private screens ask by themselves; only what was about to be done needs to be asked here.
     if (method !== 'GET') askToSignIn();
   });
-  onWrite(() => {
-    if (meet()) throw new Refused(ANOTHER_PERSON, {}, undefined);
+  onWrite((as) => {
+    if (meet() || (as !== undefined && as !== mark)) throw new Refused(ANOTHER_PERSON, {}, undefined);
+    return mark;
   });
   addEventListener('storage', meet);
   addEventListener('pageshow', meet);
@@ -102,6 +105,22 @@ export async function stillSignedIn(): Promise<boolean> {
   const renewed = await renewSession();
   if (!renewed) drop('');
   return renewed;
+}
+
+/**
+ * `act` as long as whoever is signed in now still is: what they wanted and waited for is not sent by
+ * whoever comes after them.
+ */
+export function forThem<A extends unknown[], T>(act: (...of: A) => Promise<T>): (...of: A) => Promise<T> {
+  const [as, who] = [mark, user?.username];
+  return async (...of) => {
+    let another = meet();
+    // The same person may have signed in again.
+    if (mark && mark !== as && !user) await know();
+    another ||= mark !== as && user?.username !== who;
+    if (another) throw new Refused(ANOTHER_PERSON, {}, undefined);
+    return act(...of);
+  };
 }
 
 /** A path that was asked for by somebody who has to sign in first. */

@@ -66,23 +66,31 @@ export interface Answer<T> {
 }
 
 let signedOut: (method: string) => void = () => {};
-let admit: () => void = () => {};
+let admit: (as?: unknown) => unknown = () => undefined;
 let renewing: Promise<boolean> | undefined;
 
 export function onSignedOut(handler: (method: string) => void): void {
   signedOut = handler;
 }
 
-/** `check` throws where what is about to be sent is no longer the signed-in person's. */
-export function onWrite(check: () => void): void {
+/**
+ * `check` names who is about to send something, and throws where that is no longer the signed-in
+ * person, or is another than it had named (`as`).
+ */
+export function onWrite(check: (as?: unknown) => unknown): void {
   admit = check;
 }
 
 export async function call<T>(method: string, path: string, how: Call = {}): Promise<Answer<T>> {
   const sentAt = Date.now();
+  const isWrite = method !== 'GET' && !how.bare;
+  const as = isWrite && admit();
   let response = await send(method, path, how);
   if (response.status === 401 && !how.bare) {
-    if (await renewSession(sentAt)) response = await send(method, path, how);
+    if (await renewSession(sentAt)) {
+      if (isWrite) admit(as);
+      response = await send(method, path, how);
+    }
     if (response.status === 401) signedOut(method);
   }
   if (!response.ok) throw await refusal(response);
@@ -126,7 +134,6 @@ async function isSignedIn(): Promise<boolean> {
 }
 
 async function send(method: string, path: string, how: Call): Promise<Response> {
-  if (method !== 'GET' && !how.bare) admit();
   const headers = new Headers({ Accept: 'application/json', ...how.headers });
   const request: RequestInit = { method, headers, cache: 'no-store' };
   if (how.json !== undefined) {
