@@ -185,6 +185,19 @@ pub const TOPIC_CHARS_MAX: usize = 64;
 pub struct Topic(Arc<str>);
 
 /// One partition of a topic: where order is promised, and what places count in.
+///
+/// As text it is the topic's name for the first partition, and else `TOPIC/PARTITION`.
+///
+/// ```
+/// use yeoul_events::{Partitions, Topic};
+///
+/// let topic = Topic::parse("order")?;
+/// assert_eq!(topic.first().to_string(), "order");
+/// // Where the events of one order are, in a topic of four partitions.
+/// let at = topic.at(Partitions::new(4)?.of("order-17"));
+/// assert_eq!(at.topic, topic);
+/// # Ok::<(), yeoul_events::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicPartition {
     /// The topic.

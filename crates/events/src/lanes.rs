@@ -1,4 +1,9 @@
 //! One loop for each partition, all of them started and stopped as one.
+//!
+//! A relay and a subscription are each a loop per partition, and nothing orders what two of them do: that is
+//! what lets a stuck partition hold up no other. They are separate tasks, so that one which waits for its
+//! broker or for a retry takes no time from its neighbours. Each ends by itself, after what it has under
+//! way, and only when all have ended has the whole.
 
 use std::future::Future;
 use std::pin::Pin;

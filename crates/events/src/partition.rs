@@ -4,6 +4,26 @@
 //! rule is Kafka's own (murmur2 of the key's bytes, its sign taken away), so that a producer in any
 //! language that leaves the choice to its client library chooses as we do.
 //!
+//! ```
+//! use yeoul_events::partition::{Partition, Partitions};
+//!
+//! let four = Partitions::new(4)?;
+//! // The same for every event of an order, in every process, whoever wrote the producer.
+//! assert_eq!(four.of("order-17"), four.of("order-17"));
+//! assert!(four.has(four.of("order-18")));
+//! // With one partition there is nothing to choose.
+//! assert_eq!(Partitions::ONE.of("order-17"), Partition::FIRST);
+//! # Ok::<(), yeoul_events::Error>(())
+//! ```
+//!
+//! # How many
+//!
+//! A partition is the unit of everything that is done in order: numbered, relayed, read, parked, stepped
+//! over. More of them let a stuck one hold up less, and let engines that sync each by itself do more at
+//! once; the local log has one sync for all of them, so there one is as fast as many. A topic keeps the
+//! number it was made with, because the rule above sends a key elsewhere when it changes: more can be
+//! given only while nothing of the topic is under way, and fewer never.
+//!
 //! It does not know what a topic is called, nor where events are kept.
 
 mod numbers;
@@ -19,16 +39,50 @@ pub use numbers::Numbers;
 pub const PARTITIONS_MAX: u16 = 128;
 
 /// One of a topic's partitions, counted from 0.
+///
+/// A topic always has the first, and what was kept before there were partitions is in it. In words it is
+/// left out: `order` is the first partition of that topic, `order/3` the fourth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition(u16);
 
 /// How many partitions a topic has: 1 to [`PARTITIONS_MAX`], and never fewer than it had.
+///
+/// ```
+/// use yeoul_events::Error;
+/// use yeoul_events::partition::{PARTITIONS_MAX, Partition, Partitions};
+///
+/// assert!(matches!(Partitions::new(PARTITIONS_MAX + 1), Err(Error::Limit { limit: 128, .. })));
+/// assert!(Partitions::new(0).is_err(), "a topic has at least one");
+///
+/// let three = Partitions::new(3)?;
+/// assert_eq!(three.each().map(Partition::index).collect::<Vec<_>>(), [0, 1, 2]);
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partitions(u16);
 
 /// A number that was given within a partition: an outbox sequence, an offset.
 ///
 /// Its text is the number alone for the first partition (`17`), and else `PARTITION-NUMBER` (`3-17`).
+/// Only its own text is read, so two are the same exactly when their texts are.
+///
+/// ```
+/// use yeoul_events::partition::{Numbered, Partition};
+///
+/// let fourth = Partition::new(3).expect("an index that a topic can have");
+/// let number = Numbered { partition: fourth, number: 17 };
+/// assert_eq!(number.to_string(), "3-17");
+/// assert_eq!("3-17".parse::<Numbered>()?, number);
+/// // As it was written before there were partitions.
+/// assert_eq!("17".parse::<Numbered>()?.partition, Partition::FIRST);
+/// for refused in ["0-17", "3-017", "3-"] {
+///     assert!(refused.parse::<Numbered>().is_err(), "{refused}");
+/// }
+/// # Ok::<(), yeoul_events::Error>(())
+/// ```
+///
+/// Numbers of two partitions say nothing about each other: the order of this type, by partition first, is
+/// for tables and not for time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Numbered {
     /// Where it counts.
@@ -41,7 +95,7 @@ impl Partition {
     /// The one that every topic has.
     pub const FIRST: Partition = Partition(0);
 
-    /// The partition of this index, if a topic can have one.
+    /// The partition of this index, if a topic can have one: below [`PARTITIONS_MAX`].
     pub fn new(index: u16) -> Option<Partition> {
         (index < PARTITIONS_MAX).then_some(Partition(index))
     }
@@ -93,7 +147,7 @@ impl Partitions {
         numbers.iter().all(|number| self.has(number.partition))
     }
 
-    /// Where events of this key go.
+    /// Where events of this key go. It costs a pass over the key's bytes, and nothing for one partition.
     pub fn of(self, key: &str) -> Partition {
         if self.0 == 1 {
             return Partition::FIRST;

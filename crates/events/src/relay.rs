@@ -26,13 +26,13 @@
 //!
 //! | moment | what happens |
 //! |---|---|
-//! | it runs | asks the broker how far this source is, and goes on behind that |
+//! | it runs | a loop for each partition asks the broker how far this source is there, and goes on behind that |
 //! | a commit with events | wakes it; what was committed while it published goes with the next batch |
 //! | nothing to do | it sleeps; after a second it saves how far it got |
 //! | paused | it finishes its publish and rests; events wait in the outbox |
 //! | the broker is away | it tries again after 50 ms, doubling to 2 s; its status shows since when |
 //! | no broker takes an event | a dead letter of the outbox; the others go on |
-//! | a row is hurt, or rows are missing | it stops there, and its status names the command that steps over |
+//! | a row is hurt, or rows are missing | its partition stops there, and the status names the command that steps over; the other partitions go on |
 //! | the log lost its tail | it publishes again what the outbox keeps, and reports what it does not |
 //! | the service's file lost its tail | numbering goes on above what the log has, and the loss is reported |
 //! | `stop` resolves | it finishes its publish and returns |

@@ -13,13 +13,18 @@
 //! |---|---|---|
 //! | the service's own | whatever its schema makes it | its commands and handlers |
 //! | `outbox` | an event that is committed; [`OUTBOX_KEPT`] stay after they were relayed | [`Write::publish`] |
-//! | `outbox_state`, `outbox_jump` | how far it was relayed; numbers that a restore left out | relay, restore |
+//! | `outbox_state` | the file's own name, which the ids of its events begin with | opening |
+//! | `outbox_relayed`, `outbox_jump` | how far a partition was relayed; numbers that a restore left out of it | relay, restore |
 //! | `outbox_stepped` | why the relay passes a number: a dead letter, or skipped | relay, operator |
-//! | `inbox` | where a subscription reads on, with the event that it saw there | subscription |
-//! | `inbox_mark` | the highest number that a subscription received of a source | subscription |
+//! | `inbox` | where a subscription reads on in a partition, with the event that it saw there | subscription |
+//! | `inbox_mark` | the highest number that it received of a source by that partition | subscription |
 //! | `parked` | an event that failed, or waits behind one of its key | subscription |
 //! | `skipped` | a note on what an operator stepped over | operator |
 //! | `numbering`, `counted` | what restores have left out, and which columns count | restore, schema |
+//! | `yeoul_version` | the version of one set of these tables | opening |
+//!
+//! A number of a partition after the first is kept with its partition in the high bits, so keys of `outbox`
+//! and `outbox_stepped` are to be read by the crate and not by eye.
 //!
 //! Any of them may be read by a service, for a page of its own about itself; only its own are its to
 //! write. They are the crate's to change: a newer program brings a file up to date when it opens it, and

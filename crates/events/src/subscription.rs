@@ -18,6 +18,7 @@
 //! | [`run`](Subscription::run), the first time under its name | it begins at the topic's first event |
 //! | `run`, any later time | it goes on behind the last batch that stands |
 //! | an event | handled, parked or recognised as a second copy; see [`Handler::handle`] |
+//! | several partitions | a loop for each, with a place and trouble of its own; handlers run one after the other all the same, in the database's one writer |
 //! | nothing new | it sleeps until the broker wakes it or a parked event is due |
 //! | paused | it finishes its batch and rests; it is not stuck |
 //! | trouble | it begins again after 50 ms, doubling to 2 s, for as long as it lasts |

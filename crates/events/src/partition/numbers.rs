@@ -11,6 +11,24 @@ use super::{Numbered, Partition};
 use crate::error::Error;
 
 /// Numbers of several partitions: one a partition, partitions ascending; what is not there is 0.
+///
+/// What a reader has, and what a position asks for, are both of this shape; one is reached when the other
+/// covers it, each partition by itself:
+///
+/// ```
+/// use yeoul_events::partition::Numbers;
+///
+/// let wanted: Numbers = "17_3-20".parse()?;
+/// let mut read: Numbers = "18_3-19".parse()?;
+/// assert!(!read.cover(&wanted), "ahead in the first, behind in the fourth");
+///
+/// assert!(read.raise("3-21".parse()?));
+/// assert!(read.cover(&wanted));
+/// // A number never goes down.
+/// assert!(!read.raise("3-2".parse()?));
+/// assert_eq!(read.to_string(), "18_3-21");
+/// # Ok::<(), yeoul_events::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Numbers(Vec<Numbered>);
 
@@ -41,6 +59,7 @@ impl Numbers {
         others.iter().all(|other| other.number <= self.of(other.partition))
     }
 
+    /// Where the partition's number is, or would have to go.
     fn at(&self, partition: Partition) -> Result<usize, usize> {
         self.0.binary_search_by_key(&partition, |known| known.partition)
     }

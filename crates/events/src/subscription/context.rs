@@ -2,7 +2,9 @@
 //! board for each partition.
 //!
 //! The consumer of a partition writes to its board what it met; a status is that board beside what the
-//! tables and the broker have at the moment.
+//! tables and the broker have at the moment. Nobody waits for anybody here: the board's lock is held for as
+//! long as it takes to write a line, and a poke that comes while its consumer is at work is kept until it
+//! looks for one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,7 +32,7 @@ pub(super) struct Context {
     boards: Arc<[Board]>,
 }
 
-/// One partition of it.
+/// One partition of it: the unit that has a place, a loop, a board and trouble of its own.
 #[derive(Clone)]
 pub(super) struct Lane {
     pub(super) context: Context,
@@ -82,10 +84,12 @@ impl Context {
         }
     }
 
+    /// One of its partitions.
     pub(super) fn lane(&self, partition: Partition) -> Lane {
         Lane { context: self.clone(), at: self.topic.at(partition) }
     }
 
+    /// All of its partitions, in order.
     pub(super) fn lanes(&self) -> impl Iterator<Item = Lane> {
         self.partitions.each().map(|partition| self.lane(partition))
     }
@@ -97,10 +101,12 @@ impl Context {
 }
 
 impl Lane {
+    /// Under which key the tables have what is this partition's.
     pub(super) fn assigned(&self) -> Assigned<'_> {
         Assigned { subscription: &self.context.name, partition: self.at.partition }
     }
 
+    /// Where it reads on, as the tables have it now.
     pub(super) fn place(&self) -> Result<Place, Error> {
         self.context.database.read(|sql| Place::load(sql, self.assigned()))
     }

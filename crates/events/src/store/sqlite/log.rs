@@ -87,6 +87,8 @@ pub(crate) struct Stamp {
 }
 
 impl File {
+    /// Opens or creates the file, brings its tables up to date, takes back what is noted of publishers past
+    /// the newest rows, and looks at the newest rows of every partition.
     pub(crate) fn open(path: &Path, topics: Topics<'_>, clock: &Clock) -> Result<File, Error> {
         let writing = connection::open_writer(path, connection::APPENDED_PAGE_BYTES)?;
         versions::upgrade(&writing, &[&TABLES])?;
@@ -162,6 +164,7 @@ impl File {
         })
     }
 
+    /// The newest offset of a partition; from memory, after the sync that it came with.
     pub(crate) fn end(&self, at: &TopicPartition) -> Result<Offset, Error> {
         Ok(*self.rows(at)?.end.borrow())
     }
@@ -176,10 +179,12 @@ impl File {
         Ok(self.rows(at)?.jumps.between(before.0, last.0))
     }
 
+    /// Follows that; wakes after each sync that raised it.
     pub(crate) fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error> {
         Ok(self.rows(at)?.end.subscribe())
     }
 
+    /// The highest number stored of this source in a partition; 0 if there is none.
     pub(crate) fn published(&self, at: &TopicPartition, source: &str) -> Result<u64, Error> {
         let rows = self.rows(at)?;
         let select = "SELECT sequence FROM publisher WHERE topic = ?1 AND source = ?2";
@@ -224,6 +229,7 @@ impl File {
         done.await.unwrap();
     }
 
+    /// Which of the partitions it is, if there is such a one.
     fn index(&self, at: &TopicPartition) -> Result<usize, Error> {
         self.partitions.binary_search_by(|rows| rows.at.cmp(at)).map_err(|_| Error::UnknownTopic)
     }

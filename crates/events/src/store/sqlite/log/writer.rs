@@ -1,5 +1,14 @@
 //! The log's writing thread: whatever came during the last sync goes into one transaction.
 //!
+//! 1. *A group* opens with the first batch that comes, of whichever topic, and takes what else comes while it
+//!    is filled.
+//! 2. *Each batch* is appended to its partition: limits are checked before its first row, second copies are
+//!    passed over, and every new record gets the next offset and a link of the chain.
+//! 3. *Who published* is noted for the partitions that the group touched: once each, not once an event.
+//! 4. *The commit* is the one sync of all of them. Then followers wake, then publishers are answered.
+//! 5. *If it fails*, what is in memory of the ends of partitions is thrown away and read from the file
+//!    before the next group: it is of a transaction that never was.
+//!
 //! A batch needs no savepoint of its own: all that can be wrong with it is checked before its first
 //! row, and what fails afterwards is the disk, which fails everybody.
 
@@ -22,6 +31,7 @@ pub(crate) const PUBLISH_QUEUE_MAX: usize = 8192;
 /// Batches one transaction carries at most.
 const GROUP_MAX: usize = 1024;
 
+/// What can be queued.
 pub(super) enum Input {
     Publish(Publish),
     Close(oneshot::Sender<()>),
@@ -29,6 +39,7 @@ pub(super) enum Input {
     Test(Box<dyn FnOnce(&Connection) + Send>, oneshot::Sender<()>),
 }
 
+/// One batch on its way, and where its answer goes.
 pub(super) struct Publish {
     /// Its place among the partitions.
     pub(super) partition: usize,
@@ -39,6 +50,7 @@ pub(super) struct Publish {
 /// A batch that ran, and what it will be answered once the sync is through.
 type Answer = (oneshot::Sender<Result<Offset, Error>>, Result<Offset, Error>);
 
+/// What the thread owns.
 pub(super) struct Writer {
     connection: Connection,
     partitions: Arc<[Rows]>,
@@ -51,6 +63,7 @@ impl Writer {
         Writer { connection, partitions, tails: None }
     }
 
+    /// Group after group, until nobody can send any more or somebody closed it.
     pub(super) fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         let mut closing = Vec::new();
         let mut size = 0;
@@ -73,6 +86,7 @@ impl Writer {
         }
     }
 
+    /// One group, from its first batch to the sync; what it was answered is the caller's to send.
     fn transaction(
         &mut self,
         group: &mut Group<'_, Input>,
@@ -93,6 +107,7 @@ impl Writer {
         Ok(())
     }
 
+    /// Reads the ends of partitions where they are not known, and begins.
     fn begin(&mut self) -> Result<(), Error> {
         if self.tails.is_none() {
             let tails = self.partitions.iter().map(|rows| Tail::load(&self.connection, rows));
@@ -146,6 +161,7 @@ impl Writer {
         state.map(|()| touched)
     }
 
+    /// Back to before the group, in memory and in the file; the engine may have rolled back already.
     fn undo(&mut self) {
         self.tails = None;
         if !self.connection.is_autocommit()

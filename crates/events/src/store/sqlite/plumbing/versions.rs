@@ -45,6 +45,7 @@ pub(in crate::store::sqlite) fn upgrade_within(
     all.iter().try_for_each(|tables| step_up(transaction, tables))
 }
 
+/// Takes the steps that a set lacks, in order, and notes its version.
 fn step_up(connection: &Connection, tables: &Tables) -> Result<(), Error> {
     let Tables { name, steps } = tables;
     let select = "SELECT version FROM yeoul_version WHERE tables = ?1";

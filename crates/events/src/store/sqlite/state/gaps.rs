@@ -3,6 +3,9 @@
 //! Numbers are given without a gap, but for a jump, and rows leave only behind the relay. So a row that
 //! is missing before one that waits is damage, reported like a hurt one and stepped over like one. What is
 //! missing behind the last row nobody can know.
+//!
+//! Looked for by the relay between the rows that it reads, which costs nothing where numbers follow one
+//! another, and by a check of a resting file over everything that waits.
 
 use rusqlite::{Connection, OptionalExtension};
 

@@ -2,6 +2,15 @@
 //!
 //! Rows of all partitions share a table; here a number is always one within this partition, and only the
 //! statements know the keys.
+//!
+//! Reconciling, once a start and after every trouble of the relay:
+//!
+//! 1. *The broker has more than this file ever held*: the file lost its tail. Numbering goes on above what
+//!    the broker has, and what was written since the start moves up there. Only the first time after the file
+//!    was opened can this be so.
+//! 2. *The broker has less than was relayed*: the log lost its tail. What is kept is published again by the
+//!    relay, which goes on from what the broker has; what is not kept is reported.
+//! 3. *What the broker has* is saved as relayed: it is the one that knows.
 
 use std::ops::RangeInclusive;
 
@@ -38,6 +47,7 @@ pub(super) struct State {
 }
 
 impl Lane {
+    /// As its committed rows have it.
     pub(super) fn load(connection: &Connection, partition: Partition) -> Result<Lane, Error> {
         let last = newest(connection, partition)?.unwrap_or(0);
         let saved = relayed(connection, partition)?;
@@ -64,6 +74,7 @@ impl Lane {
         self.number(self.state.last)
     }
 
+    /// A number of this partition.
     pub(super) fn number(&self, number: u64) -> Numbered {
         Numbered { partition: self.partition, number }
     }
@@ -156,6 +167,7 @@ pub(super) fn newest(connection: &Connection, partition: Partition) -> Result<Op
     row_at(connection, partition, "DESC")
 }
 
+/// The first or the last number of the partition's rows.
 fn row_at(
     connection: &Connection,
     partition: Partition,

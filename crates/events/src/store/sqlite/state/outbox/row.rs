@@ -1,4 +1,8 @@
 //! A row of the outbox as the event that it becomes.
+//!
+//! The event is made when it is relayed and not when it is written: a row has what is its own, and what all
+//! events of the file have in common (source, the beginning of their ids) is added here. So a row costs what
+//! its data costs and little more.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
