@@ -45,13 +45,14 @@ pub struct Definitions {
 }
 
 impl Definitions {
-    /// Checks settings; `templates` gives a template's text by its name.
+    /// Checks settings; `templates` gives a template's text by its name, or says in words what is wrong
+    /// with the name (see [`mistakes::unknown`]).
     ///
     /// # Errors
     /// Every mistake there is, each with its path and, for a name, the nearest valid one.
     pub fn compile(
         settings: &Settings,
-        templates: &dyn Fn(&str) -> Option<String>,
+        templates: &dyn Fn(&str) -> Result<String, String>,
     ) -> Result<Definitions, Vec<Mistake>> {
         compile::compile(settings, templates)
     }

@@ -20,6 +20,8 @@ use views::Definitions;
 use crate::cli::ProcessArgs;
 use crate::exit::Failure;
 
+/// Files of a folder that are looked at for the name that was meant.
+const NAMES_MAX: usize = 1_000;
 /// How mistakes name the mall's own file.
 const EMBEDDED: &str = "mall/yeoul.yaml";
 
@@ -281,10 +283,23 @@ fn named_topics(
 }
 
 /// A template: beside the settings file if one was given, else the mall's own.
-fn template(config: Option<&Path>, name: &str) -> Option<String> {
-    let beside = config.and_then(Path::parent).map(|folder| folder.join(name));
-    let own = beside.and_then(|path| std::fs::read_to_string(path).ok());
-    own.or_else(|| mall::templates::template(name).map(str::to_owned))
+fn template(config: Option<&Path>, name: &str) -> Result<String, String> {
+    let folder = config.and_then(Path::parent);
+    let own = folder.and_then(|folder| std::fs::read_to_string(folder.join(name)).ok());
+    let text = own.or_else(|| mall::templates::template(name).map(str::to_owned));
+    text.ok_or_else(|| {
+        let beside = folder.map(beside).unwrap_or_default();
+        let known = mall::templates::all().map(|(name, _)| name);
+        mistakes::unknown("template", name, known.chain(beside.iter().map(String::as_str)))
+    })
+}
+
+/// What lies in a folder that may be a template.
+fn beside(folder: &Path) -> Vec<String> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.ends_with(".html")).take(NAMES_MAX).collect()
 }
 
 impl Checked {

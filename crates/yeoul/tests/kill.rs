@@ -54,18 +54,8 @@ fn nothing_answered_is_lost_and_the_books_balance_after_every_kill() {
     let kills: u64 = setting("YEOUL_KILLS")
         .map_or(KILLS, |text| text.parse().expect("YEOUL_KILLS is a whole number"));
     let Some(mut mall) = Mall::owned(&["--faults"]) else { return };
-    let shelves: Vec<Shelf> = [(1_000_000, "cancel"), (150, "cancel"), (1_000_000, "reject")]
-        .into_iter()
-        .map(|(stock, policy)| Shelf { product: mall.product(stock, policy), stock })
-        .collect();
+    let (shelves, mut clients) = (shelves(&mall), clients(&mall, &mut random));
     let admin = mall.admin().to_owned();
-    let mut clients: Vec<Client> = (0..CLIENTS)
-        .map(|_| Client {
-            who: mall.customer(),
-            book: Book::default(),
-            random: Random::new(random.next()),
-        })
-        .collect();
 
     for _ in 0..kills {
         let life = Duration::from_millis(random.between(LIFE_MS.0, LIFE_MS.1));
@@ -79,6 +69,21 @@ fn nothing_answered_is_lost_and_the_books_balance_after_every_kill() {
     assert!(taken as u64 >= kills, "there was load");
     assert!(unanswered > 0, "something was in flight");
     audit(&mall, &clients, &shelves, 0);
+}
+
+/// Plenty, little, and what is asked for first.
+fn shelves(mall: &Mall) -> Vec<Shelf> {
+    [(1_000_000, "cancel"), (150, "cancel"), (1_000_000, "reject")]
+        .into_iter()
+        .map(|(stock, policy)| Shelf { product: mall.product(stock, policy), stock })
+        .collect()
+}
+
+fn clients(mall: &Mall, random: &mut Random) -> Vec<Client> {
+    let book = Book::default;
+    (0..CLIENTS)
+        .map(|_| Client { who: mall.customer(), book: book(), random: Random::new(random.next()) })
+        .collect()
 }
 
 /// Runs the load for `life`, then kills.
@@ -365,18 +370,8 @@ fn each_order_has_one_story(mall: &Mall, orders: &BTreeMap<u64, Value>) {
 fn a_backup_under_load_restores_to_books_that_balance() {
     let mut random = Random::announced();
     let Some(mall) = Mall::owned(&["--faults"]) else { return };
-    let shelves: Vec<Shelf> = [(1_000_000, "cancel"), (150, "cancel"), (1_000_000, "reject")]
-        .into_iter()
-        .map(|(stock, policy)| Shelf { product: mall.product(stock, policy), stock })
-        .collect();
+    let (shelves, mut clients) = (shelves(&mall), clients(&mall, &mut random));
     let admin = mall.admin().to_owned();
-    let mut clients: Vec<Client> = (0..CLIENTS)
-        .map(|_| Client {
-            who: mall.customer(),
-            book: Book::default(),
-            random: Random::new(random.next()),
-        })
-        .collect();
     let folder = support::Folder::new();
     let (copy, data) = (folder.path().join("copy"), mall.folder().data());
     let (over, counted) = (AtomicBool::new(false), Barrier::new(CLIENTS + 1));

@@ -22,7 +22,7 @@ struct File {
 fn definitions() -> Definitions {
     let tree = Tree::parse("mall/yeoul.yaml", mall::SETTINGS).expect("sound YAML");
     let File { views, pages } = tree.read().expect("sound views and pages");
-    let template = |_: &str| Some("{{ nickname }}".to_owned());
+    let template = |_: &str| Ok("{{ nickname }}".to_owned());
     match Definitions::compile(&Settings { views, pages }, &template) {
         Ok(definitions) => definitions,
         Err(mistakes) => panic!("{mistakes:?}"),

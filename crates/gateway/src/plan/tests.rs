@@ -22,7 +22,7 @@ fn read<T: serde::de::DeserializeOwned>(text: &str) -> T {
 }
 
 fn compiled(text: &str) -> Result<Plan, Vec<Mistake>> {
-    let definitions = Definitions::compile(&read(READ_SIDE), &|_| Some(String::new()));
+    let definitions = Definitions::compile(&read(READ_SIDE), &|_| Ok(String::new()));
     let definitions = definitions.unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
     compile(&read(text), &definitions)
 }

@@ -329,9 +329,9 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 
 fn definitions() -> Definitions {
     let templates = |name: &str| match name {
-        "page.html" => Some(TEMPLATE.to_owned()),
-        "names.html" => Some("<p>{{ page.name }} {{ page.customers }}</p>".to_owned()),
-        _ => None,
+        "page.html" => Ok(TEMPLATE.to_owned()),
+        "names.html" => Ok("<p>{{ page.name }} {{ page.customers }}</p>".to_owned()),
+        _ => Err("there is none".to_owned()),
     };
     Definitions::compile(&read(READ_SIDE), &templates).expect("good definitions")
 }

@@ -16,7 +16,7 @@ use crate::view::{Assignment, Feeds, View};
 
 pub(super) fn compile(
     settings: &Settings,
-    texts: &dyn Fn(&str) -> Option<String>,
+    texts: &dyn Fn(&str) -> Result<String, String>,
 ) -> Result<Definitions, Vec<Mistake>> {
     let mut mistakes = Mistakes::default();
     names_apart("views", settings.views.keys(), &mut mistakes);

@@ -16,14 +16,14 @@ pub(super) fn compile(
     settings: &Settings,
     views: &mut [View],
     templates: &mut Templates,
-    texts: &dyn Fn(&str) -> Option<String>,
+    texts: &dyn Fn(&str) -> Result<String, String>,
     mistakes: &mut Mistakes,
 ) -> Vec<Page> {
     let mut pages = Vec::new();
     for (name, settings) in &settings.pages {
         mistakes.under(name, |mistakes| {
             let page = one(name, pages.len(), settings, views, mistakes);
-            let text = mistakes.under("template", |it| text(&settings.template, texts, it));
+            let text = mistakes.under("template", |it| it.take(texts(&settings.template)));
             let (Some(page), Some(text)) = (page, text) else { return };
             let tried = templates
                 .add(&page, text)
@@ -33,18 +33,6 @@ pub(super) fn compile(
         });
     }
     pages
-}
-
-fn text(
-    name: &str,
-    texts: &dyn Fn(&str) -> Option<String>,
-    mistakes: &mut Mistakes,
-) -> Option<String> {
-    let text = texts(name);
-    if text.is_none() {
-        mistakes.note(format!("there is no such template. name=`{name}`"));
-    }
-    text
 }
 
 fn one(

@@ -1,6 +1,6 @@
 //! Settings that hold, and every mistake with its path and the nearest valid name.
 
-use mistakes::Mistake;
+use mistakes::{Mistake, unknown};
 use serde_json::{Value, json};
 use yeoul_views::{COLUMNS_MAX, Definitions, PAGE_SIZE_MAX, Settings};
 
@@ -9,10 +9,10 @@ use crate::mall;
 fn compile(settings: Value) -> Result<Definitions, Vec<Mistake>> {
     let settings: Settings = serde_json::from_value(settings).expect("well-formed settings");
     Definitions::compile(&settings, &|name| match name {
-        "mypage.html" => Some(mall::TEMPLATE.to_owned()),
-        "broken.html" => Some("{% for %}".to_owned()),
-        "filter.html" => Some("{{ page.mileage | mony }}".to_owned()),
-        _ => None,
+        "mypage.html" => Ok(mall::TEMPLATE.to_owned()),
+        "broken.html" => Ok("{% for %}".to_owned()),
+        "filter.html" => Ok("{{ page.mileage | mony }}".to_owned()),
+        _ => Err(unknown("template", name, ["mypage.html"])),
     })
 }
 
@@ -191,7 +191,7 @@ fn every_mistake_names_its_place_and_the_nearest_name() {
         (
             "/pages/my-page/template",
             json!("mypag.html"),
-            "pages.my-page.template: there is no such template. name=`mypag.html`",
+            "pages.my-page.template: unknown template. name=`mypag.html`, nearest=`mypage.html`",
         ),
     ];
     for (pointer, value, says) in cases {

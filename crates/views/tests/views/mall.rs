@@ -75,7 +75,7 @@ pub(crate) fn settings() -> Value {
 
 pub(crate) fn definitions(settings: &Value) -> Definitions {
     let settings: Settings = serde_json::from_value(settings.clone()).expect("settings");
-    Definitions::compile(&settings, &|_| Some(TEMPLATE.to_owned())).expect("no mistakes")
+    Definitions::compile(&settings, &|_| Ok(TEMPLATE.to_owned())).expect("no mistakes")
 }
 
 /// A read side in a folder of its own.

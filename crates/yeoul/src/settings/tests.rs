@@ -40,6 +40,37 @@ fn an_unknown_name_is_refused_with_its_line() {
     assert!(found[0].starts_with("3: routes.order.gard: unknown name"), "{found:?}");
 }
 
+/// Wherever a name stands: of a setting, a value, a service, an upstream, a page, a column, a template.
+#[test]
+fn an_unknown_name_comes_with_the_one_that_was_meant() {
+    let cases = [
+        ("routez: {}\n", "routez", "routes"),
+        ("routes:\n  order: { guard: { timeuot: 1s } }\n", "timeuot", "timeout"),
+        ("routes:\n  order: { listener: iner }\n", "iner", "inner"),
+        ("mall: { services: { ordr: { listen: 127.0.0.1:0 } } }\n", "ordr", "order"),
+        ("routes:\n  order: { to: odrer }\n", "odrer", "order"),
+        ("session: { upstream: acount }\n", "acount", "account"),
+        ("lists: { my-pages: { page: my-pgae } }\n", "my-pgae", "my-page"),
+        ("pages: { my-page: { view: ordres } }\n", "ordres", "orders"),
+        ("pages: { my-page: { order: ordrId desc } }\n", "ordrId", "orderId"),
+        ("pages: { my-page: { template: mypagee.html } }\n", "mypagee.html", "mypage.html"),
+    ];
+    for (over, wrong, meant) in cases {
+        let found = mistakes(over, Base::Mall);
+        let named = format!("name=`{wrong}`, nearest=`{meant}`");
+        assert!(found.iter().any(|it| it.contains(&named)), "{over}: {found:?}");
+        let line = over.lines().count();
+        assert!(found.iter().all(|it| it.starts_with(&format!("{line}: "))), "{over}: {found:?}");
+    }
+    // A template that lies beside the file is known as well.
+    let place = tempfile::tempdir().expect("a place");
+    let file = place.path().join("yeoul.yaml");
+    fs::write(place.path().join("shelf.html"), "").expect("written");
+    fs::write(&file, "pages: { my-page: { template: shelv.html } }\n").expect("written");
+    let found = load(Base::Mall, Some(&file), None).err().expect("an unknown name");
+    assert!(found[0].says.contains("nearest=`shelf.html`"), "{found:?}");
+}
+
 #[test]
 fn what_asks_for_no_token_listens_on_the_loopback_alone() {
     let over = "inner: 0.0.0.0:0\nadmin: 10.0.0.1:9088\n";

@@ -72,6 +72,14 @@ pub(super) fn check(sent: &Sent<'_>, answer: &Answer) {
     }
 }
 
+/// Holds the head of a stream against the description; a refusal's body is its reader's to look at.
+#[track_caller]
+pub(super) fn check_stream(url: &str, answer: &Answer) {
+    if answer.status < 400 {
+        check(&Sent { method: "GET", url, wants_html: false }, answer);
+    }
+}
+
 /// What is wrong with an answer of the gateway to the call of this method and path.
 pub(crate) fn compare_at(
     document: &Value,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::raw::authority;
-use super::{SOON, connect, now};
+use super::{Answer, SOON, connect, described, now};
 
 /// A live stream.
 pub(crate) struct Stream {
@@ -52,7 +52,14 @@ impl Stream {
             ready: VecDeque::new(),
         };
         stream.read_head();
+        let answer = Answer::made(stream.status, stream.kind(), "");
+        described::check_stream(&format!("{base}{path}"), &answer);
         stream
+    }
+
+    fn kind(&self) -> &str {
+        let mut lines = self.head.lines().filter_map(|line| line.strip_prefix("content-type:"));
+        lines.next().unwrap_or_default().trim()
     }
 
     /// The next event, or `None` if the stream ended or nothing came by the deadline.

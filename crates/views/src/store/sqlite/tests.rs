@@ -27,7 +27,7 @@ fn definitions() -> Definitions {
             "template": "t"}},
     });
     let settings: Settings = serde_json::from_value(settings).expect("settings");
-    Definitions::compile(&settings, &|_| Some(String::new())).expect("no mistakes")
+    Definitions::compile(&settings, &|_| Ok(String::new())).expect("no mistakes")
 }
 
 fn plan(store: &Store, statement: &str) -> String {
