@@ -204,17 +204,18 @@ impl Scan {
 /// The first control character, looked for by sixteen bytes at once: every byte of every head is looked at
 /// here, and at hardly any other place.
 fn control(bytes: &[u8]) -> Option<usize> {
-    let (pairs, rest) = bytes.as_chunks::<16>();
-    for (at, pair) in pairs.iter().enumerate() {
-        let found = u128::from_le_bytes(*pair);
-        let found = controls(found);
-        if found != 0 {
-            // The lowest is exact; a borrow may have marked others above it.
+    let (blocks, rest) = bytes.as_chunks::<16>();
+    for (at, block) in blocks.iter().enumerate() {
+        // Without a way out, and as whole bytes: so the compiler makes a few vector instructions of it.
+        let is_control = |byte: &u8| if *byte < b' ' || *byte == 0x7f { 0xff } else { 0 };
+        if block.iter().fold(0u8, |found, byte| found | is_control(byte)) != 0 {
+            // Of those found the lowest is exact; a borrow may have marked others above it.
+            let found = controls(u128::from_le_bytes(*block));
             return Some(16 * at + found.trailing_zeros() as usize / 8);
         }
     }
     let found = rest.iter().position(u8::is_ascii_control);
-    found.map(|found| 16 * pairs.len() + found)
+    found.map(|found| 16 * blocks.len() + found)
 }
 
 /// A bit for each byte that is a control character (below 0x20, or 0x7f), and none below the first.
