@@ -89,20 +89,7 @@ fn a_start_that_is_stuck_is_not_ready_and_names_the_command_that_makes_it_so() {
     let healthy = run(&["doctor", "--data", text(&data)]).expect(3).stdout;
     assert!(healthy.contains("ok    agreement") && healthy.contains("WRONG log"), "{healthy}");
 
-    let mut child = yeoul()
-        .args(["mall", "--data", text(&data), "--listen", "127.0.0.1:0", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let mut line = String::new();
-    let mut pipe = BufReader::new(child.stdout.take().expect("a pipe"));
-    let checked = catch_unwind(AssertUnwindSafe(|| {
-        let admin = eventually("its admin listener", || {
-            let held: Value =
-                serde_json::from_slice(&std::fs::read(data.join("lock")).ok()?).ok()?;
-            held["admin"].as_str().map(|admin| format!("http://{admin}"))
-        });
+    while_starting(&data, |admin, ready| {
         let readyz = || Call::new("GET", format!("{admin}/readyz")).send();
         eventually("it says what is stuck", || {
             let answer = readyz();
@@ -113,10 +100,85 @@ fn a_start_that_is_stuck_is_not_ready_and_names_the_command_that_makes_it_so() {
         });
         let skipped = run(&["events", "skip", "product.order", "--data", text(&data)]).expect(0);
         assert!(!skipped.stdout.contains("event unknown"), "{}", skipped.stdout);
-        pipe.read_line(&mut line).expect("a line");
-        assert!(line.contains("\"ready\":true"), "{line}");
+        ready();
         assert_eq!(readyz().status, 200);
         run(&["events", "skip", "product.order", "--data", text(&data)]).expect(1);
+    });
+}
+
+#[test]
+fn pages_are_stale_while_their_fold_is_stuck_on_an_event_and_no_longer() {
+    let Some(mall) = Mall::owned(&["--faults"]) else { return };
+    let (who, other) = (mall.customer(), mall.customer());
+    let product = mall.product(10, "cancel");
+    let kept = mall.delivered(&other, product, 1);
+    mall.settle();
+    mall.stop("mypage");
+    let placed = mall.order(&who, product, 1);
+    mall.await_delivery(placed.id, "DeliveryStarted");
+    // Whoever else reads the order's events has done so before they are hurt.
+    eventually("only my page is behind", || {
+        let behind = |one: &&Value| one["lag"] != 0;
+        let all = mall.subscriptions();
+        let pages = |one: &Value| one["name"].as_str().is_some_and(|it| it.starts_with("mypage."));
+        all.iter().filter(behind).all(pages).then_some(())
+    });
+    let (code, folder) = mall.stop_by("TERM", 2 * SOON);
+    assert_eq!(code, 0);
+    let data = folder.data();
+    hurt(&data.join("log/log.db"), &format!("\"customerId\":\"{}\"", who.id));
+    while_starting(&data, |admin, ready| {
+        let since = || Call::new("GET", format!("{admin}/admin/views")).send().value();
+        // Nobody has switched my page off: it is the fold that stands still.
+        let said =
+            eventually("the pages are stale", || since()["staleSince"].as_str().map(str::to_owned));
+        assert!(said.contains('T') && said.len() >= 20, "RFC 3339: {said}");
+        // Every event that names the customer is hurt: they are stepped over one at a time.
+        eventually("it is ready", || {
+            for name in ["mypage.order", "mypage.delivery"] {
+                let skipped = run(&["events", "skip", name, "--data", text(&data)]);
+                assert!([0, 1].contains(&skipped.code), "{skipped:?}");
+            }
+            let readyz = Call::new("GET", format!("{admin}/readyz")).send();
+            (readyz.status == 200).then_some(())
+        });
+        let line = ready();
+        eventually("the pages follow again", || since()["staleSince"].is_null().then_some(()));
+        let gateway = line["gateway"].as_str().expect("a gateway");
+        let page = Call::new("GET", format!("{gateway}/mypages/{}", other.id)).bearer(&other.token);
+        let page = page.header("accept", "application/json").send().expect(200);
+        assert_eq!(page.header("yeoul-stale-since"), None);
+        assert_eq!(page.value()["orders"][0]["orderId"], kept.id);
+    });
+}
+
+/// A mall that starts on `data`, and may have to be helped before it is ready: `act` is given its admin
+/// listener and what waits for its ready line.
+fn while_starting(data: &Path, act: impl FnOnce(&str, &mut dyn FnMut() -> Value)) {
+    let mut child = yeoul()
+        .args(["mall", "--data", text(data), "--listen", "127.0.0.1:0", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let pid = child.id();
+    let mut pipe = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut ready = || {
+        let mut line = String::new();
+        pipe.read_line(&mut line).expect("a line");
+        let ready: Value = serde_json::from_str(&line).expect("a ready line");
+        assert_eq!(ready["ready"], true);
+        ready
+    };
+    let checked = catch_unwind(AssertUnwindSafe(|| {
+        let admin = eventually("its admin listener", || {
+            let held: Value =
+                serde_json::from_slice(&std::fs::read(data.join("lock")).ok()?).ok()?;
+            // The one before has left its own there.
+            let admin = held["admin"].as_str().filter(|_| held["pid"] == pid)?;
+            Some(format!("http://{admin}"))
+        });
+        act(&admin, &mut ready);
     }));
     child.kill().expect("it is killed");
     child.wait().expect("it ends");
