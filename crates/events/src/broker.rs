@@ -160,6 +160,7 @@ use tokio::sync::watch;
 use crate::error::Error;
 use crate::event::Event;
 use crate::partition::{Partition, Partitions};
+use crate::skipped::Skipped;
 
 /// Events one [`Broker::read`] returns at most.
 pub const READ_MAX: usize = 1000;
@@ -298,6 +299,39 @@ pub trait Broker: Send + Sync + 'static {
     /// nothing, and the note names only the place.
     fn unverified(&self, _in: &TopicPartition, _at: Offset) -> Option<Event> {
         None
+    }
+
+    /// Steps over the first stretch of a topic that is hurt and was not stepped over, for readers from
+    /// outside; a subscription steps for itself. `None` if nothing is hurt.
+    ///
+    /// # Errors
+    /// [`Error::Limit`]: no room for the note. [`Error::UnknownTopic`]; [`Error::Environment`].
+    fn skip<'a>(&'a self, _topic: &'a Topic, _by: &'a str) -> Pending<'a, Option<Skipped>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Has readers from outside pass what a subscription stepped over.
+    ///
+    /// # Errors
+    /// As for [`skip`](Self::skip).
+    fn pass<'a>(&'a self, _at: &'a TopicPartition, _skipped: Skipped) -> Pending<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Where a reader from outside goes on who met damage at this place, if it was stepped over.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`]; [`Error::Environment`].
+    fn passed(&self, _of: &TopicPartition, _at: Offset) -> Result<Option<Offset>, Error> {
+        Ok(None)
+    }
+
+    /// What readers from outside pass, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Environment`].
+    fn skipped(&self) -> Result<Vec<Skipped>, Error> {
+        Ok(Vec::new())
     }
 
     /// The offset of the partition's newest event, [`Offset::BEGINNING`] if there is none.

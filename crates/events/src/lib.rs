@@ -123,6 +123,7 @@ mod failure;
 mod fixture;
 mod lanes;
 mod marks;
+mod skipped;
 mod stillness;
 mod wait;
 

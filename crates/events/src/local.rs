@@ -42,6 +42,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
 use crate::partition::{Partition, Partitions};
+use crate::skipped::{Skipped, moment};
 use crate::store::log::{File, Record, Stamp, Topics};
 
 /// Bytes the events of one batch may have together, in their JSON form.
@@ -77,6 +78,7 @@ pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// ```
 pub struct Log {
     file: File,
+    clock: Clock,
 }
 
 /// What a full check found. Events that are hurt are not among the sound ones; each stretch is one
@@ -97,9 +99,8 @@ impl Log {
     /// # Errors
     /// [`Error::Environment`]: cure the disk and open again. [`Error::Damaged`]: the file is no log.
     /// [`Error::Limit`]: too many topics.
-    #[expect(clippy::needless_pass_by_value, reason = "components are handed over")]
     pub fn open(folder: &Path, topics: &[Topic], clock: Clock) -> Result<Log, Error> {
-        Log::open_for(folder, Topics::Named(topics), &clock)
+        Log::open_for(folder, Topics::Named(topics), clock)
     }
 
     /// The same with so many partitions for each topic.
@@ -107,13 +108,12 @@ impl Log {
     /// # Errors
     /// As for [`Log::open`]; and [`Error::Partitions`]: the file has another number for one of them. Events
     /// of a key would change their partition and overtake each other, so that is an operator's decision.
-    #[expect(clippy::needless_pass_by_value, reason = "components are handed over")]
     pub fn open_declared(folder: &Path, topics: &[Declared], clock: Clock) -> Result<Log, Error> {
-        Log::open_for(folder, Topics::Declared(topics), &clock)
+        Log::open_for(folder, Topics::Declared(topics), clock)
     }
 
-    fn open_for(folder: &Path, topics: Topics<'_>, clock: &Clock) -> Result<Log, Error> {
-        File::open(&folder.join("log.db"), topics, clock).map(|file| Log { file })
+    fn open_for(folder: &Path, topics: Topics<'_>, clock: Clock) -> Result<Log, Error> {
+        File::open(&folder.join("log.db"), topics, &clock).map(|file| Log { file, clock })
     }
 
     /// Reads everything and checks every checksum.
@@ -156,6 +156,35 @@ impl Broker for Log {
 
     fn unverified(&self, of: &TopicPartition, at: Offset) -> Option<Event> {
         self.file.unverified(of, at).ok().flatten()
+    }
+
+    fn skip<'a>(&'a self, topic: &'a Topic, by: &'a str) -> Pending<'a, Option<Skipped>> {
+        Box::pin(async move {
+            let Some(hurt) = self.file.first_hurt(topic)? else { return Ok(None) };
+            let claimed = self.unverified(&topic.at(hurt.partition), Offset(hurt.last));
+            let (event, key) = claimed.map(|event| (event.id, event.key)).unzip();
+            let (at, by) = (moment((self.clock)()), by.to_owned());
+            let skipped = Skipped { event, key, at, by, ..hurt };
+            self.file.note(skipped.clone()).await?;
+            Ok(Some(skipped))
+        })
+    }
+
+    fn pass<'a>(&'a self, of: &'a TopicPartition, skipped: Skipped) -> Pending<'a, ()> {
+        Box::pin(async move {
+            if self.passed(of, Offset(skipped.first))? >= Some(Offset(skipped.last)) {
+                return Ok(());
+            }
+            self.file.note(Skipped { name: File::name(&of.topic), ..skipped }).await
+        })
+    }
+
+    fn passed(&self, of: &TopicPartition, at: Offset) -> Result<Option<Offset>, Error> {
+        self.file.passed(of, at)
+    }
+
+    fn skipped(&self) -> Result<Vec<Skipped>, Error> {
+        self.file.skipped()
     }
 
     fn end(&self, at: &TopicPartition) -> Result<Offset, Error> {

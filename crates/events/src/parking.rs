@@ -26,7 +26,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::broker::Topic;
-use crate::event::Event;
 use crate::partition::Numbered;
 
 /// Events one subscription parks; at the limit it takes no new events, and its status shows why.
@@ -64,16 +63,19 @@ pub struct Retry {
 /// drop it: that is written down with the name of whoever did it. There is nothing to do in a hurry
 /// for other keys, which went on all the time.
 ///
+/// It goes without the event, which may be large: whoever wants that asks for one at a time.
+///
 /// ```
 /// use yeoul_events::DeadLetter;
 ///
 /// /// A line for whoever is called: what stands still, why, and what to type.
 /// fn alarm(letter: &DeadLetter) -> String {
-///     let DeadLetter { id, subscription, key, reason, waiting, .. } = letter;
-///     // Of one whose row is hurt there is no event to look at: it is skipped, not redriven.
-///     let remedy = match &letter.event {
-///         Some(_) => format!("yeoul dead redrive {id}"),
-///         None => format!("yeoul events skip {subscription}"),
+///     let DeadLetter { id, subscription, key, kind, reason, waiting, .. } = letter;
+///     // One whose row is hurt has no type any more: it is skipped, not redriven.
+///     let remedy = if kind.is_empty() {
+///         format!("yeoul events skip {subscription}")
+///     } else {
+///         format!("yeoul dead redrive {id}")
 ///     };
 ///     format!("{key} stands still with {waiting} behind it: {reason}. Once it is mended: {remedy}")
 /// }
@@ -87,7 +89,6 @@ pub struct Retry {
 /// #     reason: "hurt".into(),
 /// #     since: jiff::Timestamp::UNIX_EPOCH,
 /// #     waiting: 2,
-/// #     event: None,
 /// # };
 /// # assert!(alarm(&letter).ends_with("yeoul events skip product.order"));
 /// ```
@@ -112,8 +113,6 @@ pub struct DeadLetter {
     pub since: Timestamp,
     /// Later events of the key that wait behind it.
     pub waiting: u64,
-    /// The event itself, unless the row is none any more.
-    pub event: Option<Event>,
 }
 
 /// What a parked event waits for. Exactly the first of a key waits for a time or an operator.

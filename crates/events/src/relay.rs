@@ -210,7 +210,14 @@ impl Lane {
             }
             let after = match last {
                 Some(after) => after,
-                None => self.reconcile().await?,
+                None => {
+                    let after = self.reconcile().await?;
+                    // Known before the first batch, which may be what it gets stuck at.
+                    self.status().send_if_modified(|status| {
+                        std::mem::replace(&mut status.relayed, after) != after
+                    });
+                    after
+                }
             };
             // Before the read: what is committed from here on wakes the rest below.
             let seen = committed.borrow().of(self.at.partition);

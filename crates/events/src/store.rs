@@ -71,7 +71,7 @@ mod sqlite;
 
 pub use sqlite::cut;
 pub use sqlite::keep_private;
-pub use sqlite::state::skipped;
+pub use sqlite::skipped;
 pub use sqlite::state::{
     DATA_BYTES_MAX, Database, GROUP_MAX, LeftOut, OUTBOX_KEPT, OUTBOX_WAITING_MAX, Options,
     PARTS_DEEP_MAX, Part, Publishes, WAITING_BYTES_MAX, WRITE_QUEUE_MAX, Write,

@@ -12,10 +12,11 @@ use chassis::http::query::Query;
 use chassis::http::{Body, Problem, Response};
 use events::Numbers;
 use events::{
-    Broker, Error, Numbered, Offset, Partition, Partitions, Stored, Topic, TopicPosition,
+    Broker, Error, Numbered, Offset, Partition, Partitions, Stored, Topic, TopicPartition,
+    TopicPosition,
 };
-use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
 use tracing::error;
 
 /// Events that one answer carries at most.
@@ -36,7 +37,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// [`LIMIT_MAX`].
 ///
 /// # Errors
-/// 400 for a wrong query, 404 for an unknown topic, 503 where the log cannot be read just now.
+/// 400 for a wrong query, 404 for an unknown topic, 503 where the log cannot be read just now; 500 where
+/// the very next event is hurt, with the place to go on from and the command that steps over it.
 pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<Response, Problem> {
     let Batch { limit, from } = batch(&mut query);
     let known = Topic::parse(topic).ok().and_then(|it| Some((broker.partitions(&it).ok()?, it)));
@@ -49,7 +51,7 @@ pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<
     let Some((partitions, topic)) = known else { return Err(Problem::not_found()) };
     let after = from.map(|position| position.offsets).unwrap_or_default();
     let reading = Reading { broker, topic: &topic, partitions };
-    let runs = reading.after(&after, limit).await.map_err(|error| refused(&error))?;
+    let runs = reading.after(&after, limit).await.map_err(|hurt| hurt.problem(&topic, &after))?;
     let mut response = Response::new(Body::full(batch_of(&topic, runs, after)));
     response.headers_mut().insert(CONTENT_TYPE, BATCH);
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
@@ -93,10 +95,32 @@ struct Run {
 }
 
 impl Reading<'_> {
+    /// The events of a partition after a place, past what an operator has stepped over.
+    async fn read(
+        &self,
+        of: &TopicPartition,
+        after: Offset,
+        limit: usize,
+    ) -> Result<Vec<Stored>, Error> {
+        let mut after = after;
+        loop {
+            let damage = match self.broker.read(of, after, limit).await {
+                Err(damage @ Error::Damaged { .. }) => damage,
+                other => return other,
+            };
+            let Error::Damaged { from, .. } = &damage else { return Err(damage) };
+            match self.broker.passed(of, Offset(*from))? {
+                // Each pass is further on: stretches that were stepped over are limited.
+                Some(passed) if passed > after => after = passed,
+                _ => return Err(damage),
+            }
+        }
+    }
+
     /// Up to `limit` events: each partition's share first, so that none waits behind a busy one, then what
     /// there is. Where it begins moves with the position, because bytes may end a read before its last
     /// partition.
-    async fn after(&self, after: &Numbers, limit: usize) -> Result<Vec<Run>, Error> {
+    async fn after(&self, after: &Numbers, limit: usize) -> Result<Vec<Run>, Hurt> {
         let count = self.partitions.count();
         let sum = after.iter().fold(0_u64, |sum, at| sum.wrapping_add(at.number));
         let begin = sum % u64::from(count);
@@ -113,13 +137,13 @@ impl Reading<'_> {
                     break;
                 }
                 let at = self.topic.at(partition);
-                match self.broker.read(&at, Offset(reached), most).await {
+                match self.read(&at, Offset(reached), most).await {
                     Ok(events) => {
                         left -= events.len();
                         bytes += events.iter().map(|it| it.event.data.get().len()).sum::<usize>();
                         add(&mut runs, partition, events);
                     }
-                    Err(error) => hurt = Some(error),
+                    Err(error) => hurt = Some(Hurt { partition, error }),
                 }
             }
             if count == 1 {
@@ -128,9 +152,33 @@ impl Reading<'_> {
         }
         match hurt {
             // What can be read comes first; whoever goes on from there is told of the rest.
-            Some(error) if runs.iter().all(|run| run.events.is_empty()) => Err(error),
+            Some(hurt) if runs.iter().all(|run| run.events.is_empty()) => Err(hurt),
             _ => Ok(runs),
         }
+    }
+}
+
+/// What kept a partition from being read.
+struct Hurt {
+    partition: Partition,
+    error: Error,
+}
+
+impl Hurt {
+    /// As a problem; of what is damaged it names the place behind it, and the command that steps over it.
+    fn problem(self, topic: &Topic, after: &Numbers) -> Problem {
+        let Error::Damaged { from, to, .. } = self.error else { return refused(&self.error) };
+        let mut behind = TopicPosition { topic: topic.clone(), offsets: after.clone() };
+        behind.offsets.raise(Numbered { partition: self.partition, number: to });
+        let which = if from == to { from.to_string() } else { format!("{from} to {to}") };
+        let partition = self.partition;
+        error!(%topic, %partition, from, to, "a reader met an event that is damaged");
+        let title = "What is stored is damaged";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", title).detail(format!(
+            "the event at offset {which} of partition {partition} is not what was written and is not \
+             given; go on behind it with from={behind}, or have an operator step over it: \
+             `yeoul events skip log.{topic}`"
+        ))
     }
 }
 

@@ -114,12 +114,14 @@ fn is_late(seen: Seen, noticed: Timestamp, now: Timestamp) -> bool {
 
 /// Whose pages miss an event that was given up. What cannot be read now is looked at again.
 fn given_up(side: &ReadSide, control: &Control, owned: &mut Owned) {
-    let dead = control.dead(DEAD_LOOKED_MAX).unwrap_or_default();
-    for event in dead.iter().filter_map(|letter| letter.event.as_ref()) {
-        for whose in pages_of(side, event) {
+    let looked = control.each_dead(DEAD_LOOKED_MAX, |event| {
+        for whose in pages_of(side, &event) {
             let since = owned.entry(whose).or_insert(event.time);
             *since = event.time.min(*since);
         }
+    });
+    if let Err(error) = looked {
+        tracing::warn!(%error, "dead letters could not be read");
     }
 }
 

@@ -135,8 +135,10 @@ impl Server {
             Action::ShowDead => admin.loops.show(params.get(0)),
             Action::Redrive => admin.loops.redrive(params.get(0)).await,
             Action::Drop => admin.loops.discard(params.get(0), &by(&request)?).await,
-            Action::Skip => admin.loops.skip(params.get(0), &by(&request)?).await,
-            Action::Skipped => admin.loops.skipped(),
+            Action::Skip => {
+                admin.loops.skip(admin.broker.as_ref(), params.get(0), &by(&request)?).await
+            }
+            Action::Skipped => admin.loops.skipped(admin.broker.as_ref()),
             Action::Rewind => {
                 let given = (request.headers().clone(), request.into_body());
                 let bytes = whole::read(given.1, whole::BODY_BYTES_MAX).await?;

@@ -134,7 +134,8 @@ pub(crate) enum EventsCommand {
         #[command(flatten)]
         place: DataArgs,
     },
-    /// Step over the one hurt thing that stops a subscription or a relay, and write that down.
+    /// Step over the one hurt thing that stops a subscription (`product.order`), a relay (`outbox.order`)
+    /// or readers of a topic from outside (`log.order`), and write that down.
     Skip {
         /// Whose: a subscription (`product.order`) or a relay (`outbox.order`), as its status names it.
         name: String,

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use support::{Call, Mall, SOON, eventually, eventually_is, run, yeoul};
+use support::{Answer, Call, Mall, SOON, eventually, eventually_is, run, yeoul};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("the path is UTF-8")
@@ -69,9 +69,68 @@ fn a_hurt_record_is_skipped_in_a_resting_folder_and_the_mall_starts_and_tells() 
     mall.at("admin", "POST", "/admin/skip/product.order").send().problem(409);
     mall.at("admin", "POST", "/admin/skip/nosuch").send().problem(404);
     run(&["events", "skip", "product.order", "--data", text(&data)]).expect(1);
+    // Who reads the topic from outside passes what a subscription was made to step over.
+    let given = mall.events("order");
+    assert!(given.iter().all(|event| event["data"]["orderId"] != placed.id), "it is not given");
     // Only the order that was skipped is untouched; others go on.
     let next = mall.order(&who, product, 1);
     mall.await_order(next.id, "OrderPlaced");
+}
+
+#[test]
+fn a_reader_from_outside_is_told_where_a_record_is_hurt_and_goes_on_behind_it() {
+    let Some(mall) = Mall::owned(&["--faults"]) else { return };
+    let (who, product) = (mall.customer(), mall.product(10, "cancel"));
+    mall.settle();
+    let early = mall.events("order").len();
+    let placed = mall.delivered(&who, product, 1);
+    mall.settle();
+    let all = mall.events("order");
+    let (code, folder) = mall.stop_by("TERM", 2 * SOON);
+    assert_eq!(code, 0);
+    let data = folder.data();
+    hurt(&data.join("log/log.db"), &format!("\"customerId\":\"{}\"", who.id));
+    let is_hurt = |event: &Value| event["data"]["customerId"] == who.id.as_str();
+    let hurt = all.iter().filter(|event| is_hurt(event)).count();
+    assert!(hurt >= 2, "placed and confirmed");
+    // Neighbours that are hurt in the same way are one damage.
+    let damages = all.chunk_by(|one, next| is_hurt(one) == is_hurt(next));
+    let damages = damages.filter(|chunk| is_hurt(&chunk[0])).count();
+    let skip = |name: &str| run(&["events", "skip", name, "--data", text(&data)]);
+    skip("log.delivery").expect(0);
+    skip("log.nosuch").expect(1);
+
+    // Everybody here has read it already: the mall is ready, and outsiders are told.
+    let mall = Mall::on(folder, &["--faults"]);
+    let before = mall.batch("order", "?limit=1000").expect(200).value();
+    let before = before.as_array().expect("a batch").clone();
+    assert_eq!(before.len(), early, "everything before it is given");
+    let from = before.last().map_or("beginning", |event| event["position"].as_str().expect("it"));
+    let read = |from: &str| mall.batch("order", &format!("?from={from}&limit=1000"));
+    let told = read(from).problem(500)["detail"].as_str().expect("a detail").to_owned();
+    let first = format!("offset {} ", early + 1);
+    assert!(told.contains(&first), "{told}");
+    assert!(told.contains("`yeoul events skip log.order`"), "{told}");
+    let behind = told.split("from=").nth(1).and_then(|rest| rest.split(',').next()).expect("it");
+    let asked = read(behind);
+    let goes_on = |answer: &Answer| answer.status == 200 || !answer.text().contains(&first);
+    assert!(goes_on(&asked), "behind it");
+
+    for _ in 0..damages {
+        let skipped = skip("log.order").expect(0).stdout;
+        assert!(skipped.contains("log.order record"), "{skipped}");
+        assert!(goes_on(&read(from)), "past it");
+    }
+    skip("log.order").expect(1);
+    let given = mall.events("order");
+    assert_eq!(given.len(), all.len() - hurt, "all but what is hurt");
+    assert!(!given.iter().any(|event| event["data"]["orderId"] == placed.id));
+    for event in mall.events("delivery") {
+        assert_ne!(event["data"]["orderId"], placed.id, "stepped over while it rested");
+    }
+    let listed = run(&["dead", "list", "--data", text(&data)]).expect(0).stdout;
+    assert_eq!(listed.matches("skipped  log.order record").count(), damages, "{listed}");
+    assert_eq!(listed.matches("skipped  log.delivery record").count(), 1, "{listed}");
 }
 
 #[test]
@@ -185,6 +244,55 @@ fn while_starting(data: &Path, act: impl FnOnce(&str, &mut dyn FnMut() -> Value)
     if let Err(failed) = checked {
         resume_unwind(failed);
     }
+}
+
+#[test]
+fn a_relay_that_is_stuck_is_told_by_readiness_metric_and_doctor_until_it_is_stepped_over() {
+    let Some(mall) = Mall::owned(&["--faults"]) else { return };
+    let (who, product) = (mall.customer(), mall.product(100, "cancel"));
+    mall.settle();
+    mall.fault("order", &json!({"relay": "off"}));
+    mall.order(&who, product, 77);
+    let next = mall.order(&who, product, 1);
+    let (code, folder) = mall.stop_by("TERM", 2 * SOON);
+    assert_eq!(code, 0);
+    let data = folder.data();
+    // The colon: what is left is no JSON.
+    hurt(&data.join("order/service.db"), "\"quantity\":7");
+    while_starting(&data, |admin, ready| {
+        let get = |path: &str| Call::new("GET", format!("{admin}{path}")).send();
+        let metric = |value: u8| {
+            let metrics = get("/metrics").expect(200).text();
+            metrics.contains(&format!("yeoul_relay_stuck{{relay=\"outbox.order\"}} {value}"))
+        };
+        let why = eventually("it says what is stuck", || {
+            let answer = get("/readyz");
+            let missing = answer.value()["missing"]["outbox.order"].as_str()?.to_owned();
+            assert_eq!(answer.status, 503);
+            Some(missing)
+        });
+        assert!(why.contains("`yeoul events skip outbox.order`"), "{why}");
+        assert!(metric(1));
+        let relays = get("/admin/relays").expect(200).value();
+        let told = (&relays[0]["stuck"], &relays[0]["lag"]);
+        assert_eq!(told, (&json!(why), &json!(2)), "{relays}");
+        let told = run(&["doctor", "--data", text(&data)]).expect(3).stdout;
+        let line = told.lines().find(|line| line.contains("WRONG outbox.order: stuck since"));
+        assert!(
+            line.is_some_and(|line| line.contains("`yeoul events skip outbox.order`")),
+            "{told}"
+        );
+
+        let skipped = run(&["events", "skip", "outbox.order", "--data", text(&data)]).expect(0);
+        assert!(skipped.stdout.contains("outbox.order outbox"), "{}", skipped.stdout);
+        ready();
+        assert_eq!(get("/readyz").status, 200);
+        eventually("all of it is relayed", || metric(0).then_some(()));
+        let told = run(&["doctor", "--data", text(&data)]).expect(0).stdout;
+        assert!(told.contains("ok    outbox.order: 0 events wait"), "{told}");
+    });
+    let mall = Mall::on(folder, &["--faults"]);
+    mall.await_order(next.id, "OrderPlaced");
 }
 
 #[test]

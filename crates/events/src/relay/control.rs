@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::status::Status;
 use crate::broker::{Broker, Topic};
 use crate::error::Error;
+use crate::event::Event;
 use crate::marks::Publisher;
 use crate::parking::{self, DeadLetter};
 use crate::partition::{Numbered, Numbers, Partition};
@@ -177,9 +178,18 @@ impl Control {
     /// # Errors
     /// [`Error::Environment`]: ask again later.
     pub fn dead(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
-        let Some(origin) = self.database.origin() else { return Ok(Vec::new()) };
         let addressed = stepped::Addressed { relay: self.name(), topic: &self.publishes.topic };
-        self.database.read(|sql| stepped::dead(sql, origin, addressed, limit))
+        self.database.read(|sql| stepped::dead(sql, addressed, limit))
+    }
+
+    /// The event of a dead letter; `None` if there is none of that id, or its row is no event any more.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    pub fn dead_event(&self, id: &str) -> Result<Option<Event>, Error> {
+        let Some(at) = parking::number_in(id, self.name()) else { return Ok(None) };
+        let Some(origin) = self.database.origin() else { return Ok(None) };
+        self.database.read(|sql| stepped::dead_event(sql, origin, at))
     }
 
     /// Has a dead letter published after all, as a new event: the newest of its key. `false` if
@@ -211,7 +221,7 @@ impl Control {
         };
         let Some(at) = parking::number_in(id, self.name()) else { return Ok(false) };
         let skipped = Skipped {
-            event: letter.event.map(|event| event.id),
+            event: self.dead_event(id)?.map(|event| event.id),
             key: Some(letter.key),
             ..self.skipped_from("letter", at, letter.reason, by)
         };

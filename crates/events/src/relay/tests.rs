@@ -351,7 +351,8 @@ async fn an_event_that_no_broker_takes_is_a_dead_letter_and_the_rest_goes_on() {
     assert_eq!(numbers(&*log).await, [1, 2, 3, 4, 6, 7, 8, 9]);
     let [letter] = &control.dead(10).unwrap()[..] else { panic!("one letter") };
     assert_eq!((letter.id.as_str(), letter.kind.as_str()), ("outbox.order.5", "Numbered"));
-    assert_eq!((letter.key.as_str(), letter.event.as_ref().unwrap().data.get()), ("5", "5"));
+    let event = control.dead_event(&letter.id).unwrap().expect("its event");
+    assert_eq!((letter.key.as_str(), event.data.get()), ("5", "5"));
     assert!(letter.reason.contains("over the limit"), "{}", letter.reason);
     assert_eq!((control.status().lag, control.status().stuck), (0, None));
     running.stop().await;

@@ -11,6 +11,7 @@
 pub mod cut;
 pub(crate) mod log;
 mod plumbing;
+pub mod skipped;
 pub(crate) mod state;
 pub mod upkeep;
 

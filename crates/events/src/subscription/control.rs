@@ -24,6 +24,7 @@ use super::skip;
 use crate::Clock;
 use crate::broker::{Broker, Offset, Topic};
 use crate::error::Error;
+use crate::event::Event;
 use crate::marks::{Receipt, Subscriber};
 use crate::parking::{self, DeadLetter};
 use crate::partition::{Numbers, Partition};
@@ -180,6 +181,24 @@ impl Control {
         self.context.database.read(|sql| parked::dead(sql, name, topic, limit))
     }
 
+    /// The event of a dead letter; `None` if there is none of that id, or its row is no event any more.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    pub fn dead_event(&self, id: &str) -> Result<Option<Event>, Error> {
+        let Some(at) = parking::number_in(id, self.name()) else { return Ok(None) };
+        self.context.database.read(|sql| parked::dead_event(sql, self.name(), at))
+    }
+
+    /// Shows the events of up to `limit` dead letters, longest parked first, one at a time: all of them
+    /// together may be a gigabyte.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    pub fn each_dead(&self, limit: usize, show: impl FnMut(Event)) -> Result<(), Error> {
+        self.context.database.read(|sql| parked::each_dead(sql, self.name(), limit, show))
+    }
+
     /// Has a dead letter tried again at once, with all its attempts before it, and then what waits
     /// behind it; `false` if there is none of that id. If it fails again as often, it is a dead
     /// letter again.
@@ -240,6 +259,15 @@ impl Control {
             .database
             .write::<_, Error>(move |write| skip::step(write, &name, hurt, &by));
         let skipped = work.await?;
+        if let Some(record) = skipped.iter().find(|it| it.kind == "record") {
+            // Whoever reads the topic from outside passes it, too; if that cannot be noted now, an
+            // operator may still say so there.
+            let at = self.context.topic.at(record.partition);
+            let passed = self.context.broker.pass(&at, record.clone()).await;
+            if let Err(error) = passed {
+                tracing::warn!(%error, "readers from outside do not pass it yet");
+            }
+        }
         self.context.poke();
         Ok(skipped)
     }

@@ -4,11 +4,14 @@
 use chassis::http::{Problem, Response, empty, json};
 use events::parking::DeadLetter;
 use events::store::skipped::Skipped;
-use events::{relay, subscription};
+use events::{Broker, Event, Topic, relay, subscription};
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::problem;
+
+/// What stands before a topic's name for its readers from outside.
+const OUTSIDE: &str = "log.";
 
 /// How many dead letters of one subscription or outbox are listed.
 const LISTED_MAX: usize = 1_000;
@@ -30,7 +33,7 @@ impl Loops {
         let letter =
             letters.iter().find(|letter| letter.id == id).ok_or_else(Problem::not_found)?;
         let mut value = shown(letter);
-        let event = letter.event.as_ref().map(events::Event::to_json);
+        let event = self.event(id)?.map(|event| event.to_json());
         value["event"] =
             event.and_then(|event| serde_json::from_slice(&event).ok()).unwrap_or(Value::Null);
         Ok(json(StatusCode::OK, &value))
@@ -65,22 +68,33 @@ impl Loops {
     }
 
     /// Steps over the one thing that stops `name`; 409 where nothing does.
-    pub(super) async fn skip(&self, name: &str, by: &str) -> Result<Response, Problem> {
+    pub(super) async fn skip(
+        &self,
+        broker: &dyn Broker,
+        name: &str,
+        by: &str,
+    ) -> Result<Response, Problem> {
         let subscription = self.subscriptions.iter().find(|control| control.name() == name);
         let relay = self.relays.iter().find(|relay| relay.name() == name);
         let skipped = match (subscription, relay) {
             (Some(control), _) => control.skip(by).await,
             (None, Some(relay)) => relay.skip(by).await,
-            (None, None) => return Err(Problem::not_found()),
+            (None, None) => match name.strip_prefix(OUTSIDE).map(Topic::parse) {
+                Some(Ok(topic)) => broker.skip(&topic, by).await,
+                _ => return Err(Problem::not_found()),
+            },
         };
+        if let Err(events::Error::UnknownTopic) = skipped {
+            return Err(Problem::not_found());
+        }
         match skipped.map_err(|error| problem(&error))? {
             Some(skipped) => Ok(json(StatusCode::OK, &skipped_shown(&skipped))),
             None => Err(Problem::conflict("nothing is stuck there that can be stepped over")),
         }
     }
 
-    pub(super) fn skipped(&self) -> Result<Response, Problem> {
-        let mut notes = Vec::new();
+    pub(super) fn skipped(&self, broker: &dyn Broker) -> Result<Response, Problem> {
+        let mut notes = broker.skipped().map_err(|error| problem(&error))?;
         for control in &self.subscriptions {
             notes.extend(control.skipped().map_err(|error| problem(&error))?);
         }
@@ -88,6 +102,20 @@ impl Loops {
             notes.extend(relay.skipped().map_err(|error| problem(&error))?);
         }
         Ok(json(StatusCode::OK, &notes.iter().map(skipped_shown).collect::<Vec<_>>()))
+    }
+
+    fn event(&self, id: &str) -> Result<Option<Event>, Problem> {
+        for control in &self.subscriptions {
+            if let Some(event) = control.dead_event(id).map_err(|error| problem(&error))? {
+                return Ok(Some(event));
+            }
+        }
+        for relay in &self.relays {
+            if let Some(event) = relay.dead_event(id).map_err(|error| problem(&error))? {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
     }
 
     fn letters(&self) -> Result<Vec<DeadLetter>, Problem> {

@@ -1,4 +1,5 @@
-//! `yeoul events skip`: stepping over the one hurt thing that stops a subscription or a relay.
+//! `yeoul events skip`: stepping over the one hurt thing that stops a subscription, a relay or whoever
+//! reads a topic from outside.
 //!
 //! Beside a running process it asks that process; otherwise it takes the data folder for itself and
 //! steps there. Either way a note is written in the same transaction, and nothing sound is skipped.
@@ -79,7 +80,9 @@ fn alone(name: &str, data: &Path) -> Result<Value, Failure> {
     let log = Log::open(&data.join("log"), &[], clock::component()).map_err(disk)?;
     let log = Arc::new(log);
     process::runtime()?.block_on(async {
-        let skipped = if service == "outbox" {
+        let skipped = if service == "log" {
+            log.skip(&parsed, &who()).await
+        } else if service == "outbox" {
             let file = stores::of_service(data, topic).ok_or_else(|| unknown(name))?;
             let partitions = log.partitions(&parsed).map_err(|_| unknown(name))?;
             let publishes = Publishes { source: topic.to_owned(), topic: parsed, partitions };
@@ -131,7 +134,10 @@ fn nothing(name: &str) -> Failure {
 
 fn unknown(name: &str) -> Failure {
     let says = format!("no subscription and no relay is called `{name}`");
-    Failure::input(says, "name one as its status does: `product.order`, `outbox.order`")
+    Failure::input(
+        says,
+        "name one as its status does: `product.order`, `outbox.order`; or a topic's readers: `log.order`",
+    )
 }
 
 fn disk(error: events::Error) -> Failure {

@@ -16,6 +16,7 @@ mod writer;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -24,8 +25,9 @@ use super::plumbing::numbering;
 use super::plumbing::readers::Readers;
 use super::plumbing::thread::Thread;
 use super::plumbing::versions::{self, Tables};
+use super::skipped::{self, Skipped};
 use crate::Clock;
-use crate::broker::{Offset, Stored, TopicPartition};
+use crate::broker::{Offset, Stored, Topic, TopicPartition};
 use crate::error::Error;
 use crate::event::Event;
 use rows::Rows;
@@ -91,7 +93,7 @@ impl File {
     /// the newest rows, and looks at the newest rows of every partition.
     pub(crate) fn open(path: &Path, topics: Topics<'_>, clock: &Clock) -> Result<File, Error> {
         let writing = connection::open_writer(path, connection::APPENDED_PAGE_BYTES)?;
-        versions::upgrade(&writing, &[&TABLES])?;
+        versions::upgrade(&writing, &[&TABLES, &skipped::TABLES])?;
         let creating = writing.unchecked_transaction()?;
         creating.execute_batch(numbering::NUMBERING)?;
         let partitions: Arc<[Rows]> = rows::all(&creating, topics, clock)?.into();
@@ -206,6 +208,60 @@ impl File {
             }
         }
         scan.finish(end, |from, to, what| rows.damaged(from, to, what))
+    }
+
+    /// Under which name readers from outside pass what is hurt in a topic.
+    pub(crate) fn name(topic: &Topic) -> String {
+        format!("log.{topic}")
+    }
+
+    /// Writes down what readers from outside pass from now on.
+    pub(crate) async fn note(&self, note: Skipped) -> Result<(), Error> {
+        let (reply, noted) = oneshot::channel();
+        let input = writer::Input::Note(Box::new(note), reply);
+        self.queue.send(input).await.map_err(|_| Error::Closed)?;
+        noted.await.unwrap_or(Err(Error::Closed)).map(drop)
+    }
+
+    /// Up to where the stretch with this place in it is passed.
+    pub(crate) fn passed(&self, of: &TopicPartition, at: Offset) -> Result<Option<Offset>, Error> {
+        self.rows(of)?;
+        let name = File::name(&of.topic);
+        let passed = |sql: &_| skipped::passed(sql, &name, of.partition, at.0);
+        self.readers.read(|sql| Ok(passed(sql)?.map(Offset)))
+    }
+
+    /// Everything that is passed, oldest first.
+    pub(crate) fn skipped(&self) -> Result<Vec<Skipped>, Error> {
+        self.readers.read(skipped::everything)
+    }
+
+    /// The first stretch that is hurt and not passed, as a note that nobody has put his name to. Beyond
+    /// as many stretches as a check names, a log needs a backup.
+    pub(crate) fn first_hurt(&self, topic: &Topic) -> Result<Option<Skipped>, Error> {
+        let of_topic = self.partitions.iter().filter(|rows| rows.at.topic == *topic);
+        let mut of_topic = of_topic.peekable();
+        of_topic.peek().ok_or(Error::UnknownTopic)?;
+        for rows in of_topic {
+            for damage in self.check(rows).1 {
+                let Error::Damaged { from, to, what, .. } = damage else { continue };
+                if self.passed(&rows.at, Offset(from))?.is_none() {
+                    return Ok(Some(Skipped {
+                        name: File::name(topic),
+                        kind: "record".to_owned(),
+                        partition: rows.at.partition,
+                        first: from,
+                        last: to,
+                        event: None,
+                        key: None,
+                        reason: what,
+                        at: Timestamp::UNIX_EPOCH,
+                        by: String::new(),
+                    }));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Finishes what is queued and stops the writer.

@@ -20,7 +20,6 @@ pub(super) mod gaps;
 pub(crate) mod inbox;
 pub(super) mod outbox;
 pub(crate) mod parked;
-pub mod skipped;
 pub(crate) mod stepped;
 mod work;
 mod write;

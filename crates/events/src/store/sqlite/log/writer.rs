@@ -24,6 +24,7 @@ use super::tail::Tail;
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::store::sqlite::plumbing::group::Group;
+use crate::store::sqlite::skipped::{self, Skipped};
 
 /// Batches that may wait for the writer; one more is refused as environment trouble.
 pub(crate) const PUBLISH_QUEUE_MAX: usize = 8192;
@@ -34,6 +35,7 @@ const GROUP_MAX: usize = 1024;
 /// What can be queued.
 pub(super) enum Input {
     Publish(Publish),
+    Note(Box<Skipped>, oneshot::Sender<Result<Offset, Error>>),
     Close(oneshot::Sender<()>),
     #[cfg(test)]
     Test(Box<dyn FnOnce(&Connection) + Send>, oneshot::Sender<()>),
@@ -128,9 +130,22 @@ impl Writer {
         let mut touched = BTreeSet::new();
         // The statement of the partition before: looked up once for a run of batches of one.
         let mut prepared = None;
+        // A limit is refused before the first row; anything else leaves some behind.
+        let is_fatal = |error: &&Error| !matches!(error, Error::Limit { .. });
         while let Some(input) = group.next() {
             let Publish { partition, records, reply } = match input {
                 Input::Publish(batch) => batch,
+                Input::Note(note, reply) => {
+                    let noted = match &state {
+                        Ok(()) => skipped::note(&self.connection, &note),
+                        Err(_) => Ok(()),
+                    };
+                    if let Some(error) = noted.as_ref().err().filter(is_fatal) {
+                        state = Err(error.clone());
+                    }
+                    answers.push((reply, noted.map(|()| Offset(note.last))));
+                    continue;
+                }
                 Input::Close(reply) => {
                     group.close_queue();
                     closing.push(reply);
@@ -151,9 +166,7 @@ impl Writer {
                 }
                 _ => Ok(Offset::BEGINNING),
             };
-            // A limit is refused before the batch's first row; anything else leaves some behind.
-            let fatal = |error: &&Error| !matches!(error, Error::Limit { .. });
-            if let Some(error) = appended.as_ref().err().filter(fatal) {
+            if let Some(error) = appended.as_ref().err().filter(is_fatal) {
                 state = Err(error.clone());
             }
             answers.push((reply, appended));

@@ -296,20 +296,51 @@ pub(crate) fn dead(
     Ok(letters)
 }
 
+/// The event of the dead letter of this number; `None` if there is none, or the row is none any more.
+pub(crate) fn dead_event(
+    sql: &Connection,
+    subscription: &str,
+    at: Numbered,
+) -> Result<Option<Event>, Error> {
+    let select = "SELECT event FROM parked
+        WHERE subscription = ?1 AND partition = ?3
+            AND offset & 0x7fffffffffffffff = ?2 AND dead = 1";
+    let mut select = sql.prepare_cached(select)?;
+    let mut rows = select.query(params![subscription, at.number, at.partition.index()])?;
+    Ok(rows.next()?.and_then(|row| event(row, 0).ok()))
+}
+
+/// Shows the events of up to `limit` dead letters, longest parked first, one at a time.
+pub(crate) fn each_dead(
+    sql: &Connection,
+    subscription: &str,
+    limit: usize,
+    mut show: impl FnMut(Event),
+) -> Result<(), Error> {
+    let select = "SELECT event FROM parked WHERE subscription = ?1 AND dead = 1
+        ORDER BY place LIMIT ?2";
+    let mut select = sql.prepare_cached(select)?;
+    let mut rows = select.query(params![subscription, limit])?;
+    while let Some(row) = rows.next()? {
+        event(row, 0).into_iter().for_each(&mut show);
+    }
+    Ok(())
+}
+
 /// A row as the letter that is shown; one whose event is hurt is a letter without it.
 fn letter(row: &Row<'_>, subscription: &str, topic: &Topic) -> Result<DeadLetter, Error> {
-    let event = event(row, 4).ok();
+    // One at a time, and let go: it is looked at for its type alone.
+    let kind = event(row, 4).map(|event| event.kind).unwrap_or_default();
     Ok(DeadLetter {
         id: parking::id(subscription, number_of(row, 7, 0)?),
         subscription: subscription.to_owned(),
         topic: topic.clone(),
         key: text(row, 6)?,
-        kind: event.as_ref().map(|event| event.kind.clone()).unwrap_or_default(),
+        kind,
         attempts: count_of(row, 1)?,
         reason: text(row, 2)?,
         since: time(row.get(3)?),
         waiting: row.get(5)?,
-        event,
     })
 }
 

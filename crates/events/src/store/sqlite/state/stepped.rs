@@ -14,6 +14,7 @@ use rusqlite::{Connection, Row, params};
 use super::outbox::row::{self, Origin};
 use crate::broker::Topic;
 use crate::error::Error;
+use crate::event::Event;
 use crate::parking::{self, DeadLetter};
 use crate::partition::Numbered;
 use crate::store::sqlite::plumbing::packed;
@@ -92,7 +93,6 @@ pub(crate) struct Addressed<'a> {
 /// Up to `limit` dead letters of the outbox, oldest first.
 pub(crate) fn dead(
     sql: &Connection,
-    origin: Origin<'_>,
     addressed: Addressed<'_>,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, Error> {
@@ -102,18 +102,24 @@ pub(crate) fn dead(
     let mut rows = select.query([limit])?;
     let mut letters = Vec::new();
     while let Some(row) = rows.next()? {
-        letters.push(letter(sql, row, origin, addressed)?);
+        letters.push(letter(row, addressed)?);
     }
     Ok(letters)
 }
 
-/// A note that is dead as the letter that is shown.
-fn letter(
+/// The event of the dead letter of this number; `None` if there is none, or the row is none any more.
+pub(crate) fn dead_event(
     sql: &Connection,
-    row: &Row<'_>,
     origin: Origin<'_>,
-    Addressed { relay, topic }: Addressed<'_>,
-) -> Result<DeadLetter, Error> {
+    at: Numbered,
+) -> Result<Option<Event>, Error> {
+    let select = "SELECT 1 FROM outbox_stepped WHERE sequence = ?1 AND dead = 1";
+    let known = sql.prepare_cached(select)?.exists([packed::pack(at)])?;
+    Ok(if known { row::find(sql, origin, at).ok().flatten() } else { None })
+}
+
+/// A note that is dead as the letter that is shown.
+fn letter(row: &Row<'_>, Addressed { relay, topic }: Addressed<'_>) -> Result<DeadLetter, Error> {
     let at = packed::unpack(row.get(0)?);
     Ok(DeadLetter {
         id: parking::id(relay, at),
@@ -125,8 +131,6 @@ fn letter(
         reason: row.get(1)?,
         since: Timestamp::from_microsecond(row.get(2)?).unwrap_or(Timestamp::UNIX_EPOCH),
         waiting: 0,
-        // A row that is no event any more is a letter without one.
-        event: row::find(sql, origin, at).ok().flatten(),
     })
 }
 

@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::outbox::{self, Outbox};
 use super::work::Work;
-use super::{Options, Publishes, Write, inbox, parked, skipped, stepped};
+use super::{Options, Publishes, Write, inbox, parked, stepped};
 use crate::Clock;
 use crate::error::Error;
 use crate::partition::Numbers;
@@ -42,6 +42,7 @@ use crate::store::sqlite::plumbing::numbering;
 use crate::store::sqlite::plumbing::readers::Readers;
 use crate::store::sqlite::plumbing::thread::Thread;
 use crate::store::sqlite::plumbing::versions;
+use crate::store::sqlite::skipped;
 
 /// Pieces of work that may wait for the writer; one more is refused as environment trouble.
 pub const WRITE_QUEUE_MAX: usize = 8192;

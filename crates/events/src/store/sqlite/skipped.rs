@@ -12,6 +12,9 @@ use crate::parking;
 use crate::partition::Partition;
 use crate::store::sqlite::plumbing::versions::Tables;
 
+pub use crate::skipped::Skipped;
+pub(crate) use crate::skipped::moment;
+
 /// Notes one database keeps; past it nothing more is skipped: a store that is hurt so often needs a
 /// backup and not another note.
 pub const SKIPPED_MAX: u64 = 10_000;
@@ -29,60 +32,6 @@ pub(super) const TABLES: Tables = Tables {
         "ALTER TABLE skipped ADD COLUMN partition INTEGER NOT NULL DEFAULT 0;",
     ],
 };
-
-/// One note: what was stepped over, why, when and on whose word.
-///
-/// ```
-/// use yeoul_events::store::skipped::Skipped;
-///
-/// /// A line for whoever audits.
-/// fn line(note: &Skipped) -> String {
-///     let Skipped { name, kind, first, last, reason, at, by, .. } = note;
-///     let which = if first == last { first.to_string() } else { format!("{first} to {last}") };
-///     format!("{at}  {name}: {kind} {which} was stepped over by {by}: {reason}")
-/// }
-/// let note = Skipped {
-///     name: "product.order".into(),
-///     kind: "record".into(),
-///     partition: Default::default(),
-///     first: 7,
-///     last: 7,
-///     event: None,
-///     key: None,
-///     reason: "its checksum does not fit".into(),
-///     at: jiff::Timestamp::UNIX_EPOCH,
-///     by: "operator".into(),
-/// };
-/// assert!(line(&note).ends_with("record 7 was stepped over by operator: its checksum does not fit"));
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skipped {
-    /// Who would have handled or relayed it: `product.order`, `outbox.order`.
-    pub name: String,
-    /// What it was: a `record` of the log, a `parked` event, an `outbox` row, a `letter` (dropped).
-    pub kind: String,
-    /// The partition of its topic.
-    pub partition: Partition,
-    /// Its offset or number, or the first of a stretch.
-    pub first: u64,
-    /// The last of the stretch.
-    pub last: u64,
-    /// Its id, if that is known; of a record it is what the record claims to be.
-    pub event: Option<String>,
-    /// Its key, if that is known.
-    pub key: Option<String>,
-    /// What was wrong with it.
-    pub reason: String,
-    /// When.
-    pub at: Timestamp,
-    /// On whose word.
-    pub by: String,
-}
-
-/// The moment as a note keeps it: to the microsecond.
-pub(crate) fn moment(now: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
-}
 
 /// Writes one down.
 pub(crate) fn note(sql: &Connection, one: &Skipped) -> Result<(), Error> {
@@ -142,4 +91,18 @@ pub(crate) fn everything(sql: &Connection) -> Result<Vec<Skipped>, Error> {
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Up to where the stretch with this place in it was stepped over under this name.
+pub(super) fn passed(
+    sql: &Connection,
+    name: &str,
+    partition: Partition,
+    at: u64,
+) -> Result<Option<u64>, Error> {
+    let select = "SELECT max(last) FROM skipped WHERE name = ?1 AND first <= ?2 AND last >= ?2
+        AND partition = ?3";
+    Ok(sql
+        .prepare_cached(select)?
+        .query_row(params![name, at, partition.index()], |row| row.get(0))?)
 }
