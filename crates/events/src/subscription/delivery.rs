@@ -176,7 +176,7 @@ impl<H: Handler> Dispatcher<H> {
             let event = match due.event {
                 Ok(event) => event,
                 Err(error) => {
-                    self.give_up(write, due.place, due.attempts, &error)?;
+                    self.give_up(write, due.turn, due.attempts, &error)?;
                     continue;
                 }
             };
@@ -184,7 +184,7 @@ impl<H: Handler> Dispatcher<H> {
             match self.attempt(write, &mut batch, &event, Scratch::Apart)? {
                 // parked -> gone, and the next of its key is due at once, in this very loop.
                 Attempt::Handled => {
-                    parked::handled(write.sql(), &self.name, due.place, &due.key, now)?;
+                    parked::handled(write.sql(), &self.name, due.turn, &due.key, now)?;
                     batches.push(batch);
                 }
                 // parked -> parked with one attempt more, or a dead letter; still first of its key.
@@ -193,7 +193,7 @@ impl<H: Handler> Dispatcher<H> {
                     let wait = self.retry.after_failure(attempts, now);
                     self.log_failure(&event, attempts, wait, &reason);
                     let standing = Standing { attempts, wait, reason: &reason };
-                    parked::failed(write.sql(), due.place, standing)?;
+                    parked::failed(write.sql(), due.turn, standing)?;
                 }
             }
         }

@@ -86,7 +86,7 @@ fn over_record(write: &Write<'_>, name: &str, record: HurtRecord) -> Result<Skip
 
 /// Takes the row out; the next of its key is due at once.
 fn over_parked(write: &Write<'_>, name: &str, hurt: Hurt) -> Result<Skipped, Error> {
-    parked::handled(write.sql(), name, hurt.place, &hurt.key, write.now())?;
+    parked::handled(write.sql(), name, hurt.turn, &hurt.key, write.now())?;
     let (key, reason) = (Some(hurt.key), hurt.error.to_string());
     Ok(Skipped { key, reason, ..blank(write, name, "parked", hurt.at) })
 }

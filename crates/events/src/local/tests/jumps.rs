@@ -98,5 +98,5 @@ async fn a_log_that_lost_its_end_before_a_jump_goes_on_behind_it() {
     fill(&log, 8..=10).await;
     let lost = log.read(&alpha(), Offset(7), READ_MAX).await.unwrap_err();
     assert!(matches!(lost, Error::Damaged { from: 8, to: 9, .. }), "{lost}");
-    assert_eq!(offsets(&log, &alpha(), 9).await, [110, 111, 112], "the mark vouches for itself");
+    assert_eq!(offsets(&log, &alpha(), 9).await, [110, 111, 112], "the link vouches for itself");
 }

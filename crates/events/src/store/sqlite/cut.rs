@@ -91,7 +91,7 @@ impl Cut {
         let cut = Cut { files };
         for _ in 0..ROUNDS_MAX {
             // All or none: what was had of an incomplete round goes back below.
-            if hold_all(&gates)? {
+            if lock_all(&gates)? {
                 let pinned = cut.pin();
                 release(&gates)?;
                 return pinned.map(|()| cut);
@@ -136,9 +136,9 @@ fn gate(path: &Path) -> Result<Connection, Error> {
 }
 
 /// Takes every lock; `false` where one could not be had.
-fn hold_all(gates: &[Connection]) -> Result<bool, Error> {
+fn lock_all(gates: &[Connection]) -> Result<bool, Error> {
     for gate in gates {
-        if !hold(gate)? {
+        if !lock(gate)? {
             return Ok(false);
         }
     }
@@ -146,7 +146,7 @@ fn hold_all(gates: &[Connection]) -> Result<bool, Error> {
 }
 
 /// Takes one lock; `false` where a writer had it each time it was asked for.
-fn hold(gate: &Connection) -> Result<bool, Error> {
+fn lock(gate: &Connection) -> Result<bool, Error> {
     for _ in 0..ASKED_MAX {
         match gate.execute_batch("BEGIN IMMEDIATE") {
             Ok(()) => return Ok(true),

@@ -1,9 +1,9 @@
 //! Offsets of a topic that are never given: a restore left them out, so that no reader from outside who
 //! kept a place after the restored moment passes over what is new.
 //!
-//! A jump is a mark beside the rows, in the chain of checksums like a record: it hangs on the row before
-//! it, and the row behind it hangs on it. Rows that are missing anywhere else, and a mark that changed,
-//! moved or was put in another's place, stay damage.
+//! A jump is written beside the rows, a link in the chain of checksums like a record: it hangs on the row
+//! before it, and the row behind it hangs on it. Rows that are missing anywhere else, and a link that
+//! changed, moved or stands where another was, stay damage.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -21,48 +21,48 @@ pub(super) const TABLES: &str = "
 
 /// A jump with the chain as it stands behind it.
 #[derive(Clone, Copy)]
-struct Marked {
+struct Linked {
     jump: Jump,
     crc: u32,
 }
 
 /// The jumps of one topic, in order; nearly always there is none.
 #[derive(Default)]
-pub(super) struct Jumps(Box<[Marked]>);
+pub(super) struct Jumps(Box<[Linked]>);
 
 impl Jumps {
-    /// Marks that are none any more are left out: rows are missing there then, and that is damage.
+    /// Links that are none any more are left out: rows are missing there then, and that is damage.
     pub(super) fn load(sql: &Connection, topic: i64) -> Result<Jumps, Error> {
         let select = "SELECT base, floor, crc FROM jump WHERE topic = ?1 ORDER BY base";
         let mut select = sql.prepare(select)?;
         let rows =
-            select.query_map([topic], |row| Ok(marked([row.get(0)?, row.get(1)?, row.get(2)?])))?;
-        let marked: Vec<Option<Marked>> = rows.collect::<Result<_, _>>()?;
-        Ok(Jumps(marked.into_iter().flatten().collect()))
+            select.query_map([topic], |row| Ok(linked([row.get(0)?, row.get(1)?, row.get(2)?])))?;
+        let linked: Vec<Option<Linked>> = rows.collect::<Result<_, _>>()?;
+        Ok(Jumps(linked.into_iter().flatten().collect()))
     }
 
     /// The offset that is given after `offset`.
     pub(super) fn after(&self, offset: u64) -> u64 {
-        self.over(offset).map_or(offset + 1, |marked| marked.jump.after(offset))
+        self.over(offset).map_or(offset + 1, |linked| linked.jump.after(offset))
     }
 
     /// The newest offset up to `offset` that can have been given.
     pub(super) fn given(&self, offset: u64) -> u64 {
-        self.0.iter().fold(offset, |offset, marked| marked.jump.given(offset))
+        self.0.iter().fold(offset, |offset, linked| linked.jump.given(offset))
     }
 
     /// How many offsets were given after `before` up to `last`.
     pub(super) fn between(&self, before: u64, last: u64) -> u64 {
         let (before, last) = (self.given(before), self.given(last));
         let over = |jump: &Jump| before <= jump.base && jump.floor < last;
-        let jumps = self.0.iter().map(|marked| marked.jump).filter(over);
+        let jumps = self.0.iter().map(|linked| linked.jump).filter(over);
         last.saturating_sub(before).saturating_sub(jumps.map(Jump::width).sum())
     }
 
     /// The offset that was given `count` offsets before `offset`; 0 where there were not so many.
     pub(super) fn back(&self, offset: u64, count: u64) -> u64 {
         let (mut offset, mut count) = (offset, count);
-        for Marked { jump, .. } in self.0.iter().rev() {
+        for Linked { jump, .. } in self.0.iter().rev() {
             if jump.floor >= offset {
                 continue;
             }
@@ -76,43 +76,48 @@ impl Jumps {
     }
 
     /// Takes the chain, as it stands after `offset`, over the jump that begins there, if one does.
-    /// Whether its mark fits.
+    /// Whether its link fits.
     pub(super) fn leap(&self, offset: u64, chain: &mut Chain) -> bool {
-        let Some(Marked { jump, crc }) = self.at(offset) else { return true };
+        let Some(Linked { jump, crc }) = self.at(offset) else { return true };
         chain.leap(jump.base, jump.floor) == crc
     }
 
-    /// The chain behind the jump that begins at `offset`, by its own mark: for where the row there is
+    /// The chain behind the jump that begins at `offset`, by its own link: for where the row there is
     /// lost.
     pub(super) fn resumed(&self, offset: u64) -> Option<Chain> {
-        self.at(offset).map(|marked| Chain::resumed(marked.crc))
+        self.at(offset).map(|linked| Chain::resumed(linked.crc))
     }
 
     /// The newest jump that begins at `offset` or behind it.
     pub(super) fn last_from(&self, offset: u64) -> Option<Jump> {
-        self.0.last().map(|marked| marked.jump).filter(|jump| jump.base >= offset)
+        self.0.last().map(|linked| linked.jump).filter(|jump| jump.base >= offset)
     }
 
     /// The jump that begins right behind this offset.
-    fn at(&self, offset: u64) -> Option<Marked> {
-        self.0.iter().find(|marked| marked.jump.base == offset).copied()
+    fn at(&self, offset: u64) -> Option<Linked> {
+        self.0.iter().find(|linked| linked.jump.base == offset).copied()
     }
 
     /// The jump that this offset is in, or right before.
-    fn over(&self, offset: u64) -> Option<&Marked> {
+    fn over(&self, offset: u64) -> Option<&Linked> {
         self.0.iter().find(|it| (it.jump.base..it.jump.floor).contains(&offset))
     }
 }
 
-/// A mark as it was read; `None` if it is none any more: then rows are missing where it was.
-fn marked([base, floor, crc]: [i64; 3]) -> Option<Marked> {
+/// A link as it was read; `None` if it is none any more: then rows are missing where it was.
+fn linked([base, floor, crc]: [i64; 3]) -> Option<Linked> {
     let jump = Jump { base: base.try_into().ok()?, floor: floor.try_into().ok()? };
-    (jump.base < jump.floor).then_some(Marked { jump, crc: crc.try_into().ok()? })
+    (jump.base < jump.floor).then_some(Linked { jump, crc: crc.try_into().ok()? })
 }
 
-/// Marks that the next `by` offsets after the newest are left out; more of them if that was said before
+/// Writes down that the next `by` offsets after the newest are left out; more of them if that was written before
 /// and nothing has come since.
-pub(super) fn mark(sql: &Connection, topic: i64, newest: Newest, by: u64) -> Result<(), Error> {
+pub(super) fn leave_out(
+    sql: &Connection,
+    topic: i64,
+    newest: Newest,
+    by: u64,
+) -> Result<(), Error> {
     let Newest { offset: newest, mut chain } = newest;
     let select = "SELECT floor FROM jump WHERE topic = ?1 AND base = ?2";
     let before = sql.query_row(select, params![topic, newest], |row| row.get(0)).optional()?;
@@ -134,8 +139,8 @@ mod tests {
     const GIVEN: [u64; 9] = [1, 2, 3, 14, 15, 16, 27, 28, 29];
 
     fn two() -> Jumps {
-        let marked = |base, floor| Marked { jump: Jump { base, floor }, crc: 0 };
-        Jumps(Box::new([marked(3, 13), marked(16, 26)]))
+        let linked = |base, floor| Linked { jump: Jump { base, floor }, crc: 0 };
+        Jumps(Box::new([linked(3, 13), linked(16, 26)]))
     }
 
     #[test]

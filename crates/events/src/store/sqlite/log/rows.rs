@@ -155,7 +155,7 @@ impl Rows {
 pub(in crate::store::sqlite) fn leave_out(sql: &Connection, by: u64) -> Result<(), Error> {
     versions::upgrade_within(sql, &[&TABLES])?;
     for rows in known(sql)? {
-        jumps::mark(sql, rows.id, rows.newest(sql)?, by)?;
+        jumps::leave_out(sql, rows.id, rows.newest(sql)?, by)?;
     }
     numbering::leave_out(sql, by)
 }
@@ -207,7 +207,7 @@ fn add(sql: &Connection, topic: &Topic, all: Partitions, now: i64) -> Result<(),
         if is_new && base > 0 {
             // It may have been there once, after the moment that was restored.
             let nothing = Newest { offset: 0, chain: Chain::of(&topic.at(partition)) };
-            jumps::mark(sql, sql.last_insert_rowid(), nothing, base)?;
+            jumps::leave_out(sql, sql.last_insert_rowid(), nothing, base)?;
         }
     }
     Ok(())

@@ -33,9 +33,9 @@ struct Stretch {
 impl<'t> Scan<'t> {
     /// Goes on after the row `at`, whose chain is `chain`.
     pub(super) fn new(jumps: &'t Jumps, seed: Chain, at: u64, chain: Chain) -> Scan<'t> {
-        let (walk, mark) = Walk::from(jumps, seed, at, Some(chain));
+        let (walk, jump) = Walk::from(jumps, seed, at, Some(chain));
         let mut scan = Scan { walk, exhausted: false, sound: 0, hurt: Vec::new() };
-        mark.into_iter().for_each(|hurt| scan.note(hurt));
+        jump.into_iter().for_each(|hurt| scan.note(hurt));
         scan
     }
 
@@ -48,7 +48,7 @@ impl<'t> Scan<'t> {
     pub(super) fn row(&mut self, row: &Row<'_>) {
         let step = self.walk.step(row);
         self.sound += u64::from(step.row.is_none());
-        [step.gap, step.row, step.mark].into_iter().flatten().for_each(|hurt| self.note(hurt));
+        [step.gap, step.row, step.jump].into_iter().flatten().for_each(|hurt| self.note(hurt));
     }
 
     /// There are no rows after this one.

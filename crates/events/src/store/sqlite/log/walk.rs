@@ -15,7 +15,7 @@ use super::jumps::Jumps;
 const CHECKSUM: &str = "a checksum does not fit";
 const MISSING: &str = "rows are missing";
 const NEVER_GIVEN: &str = "a row is where no offset was given";
-const JUMP: &str = "the mark of a jump does not fit";
+const JUMP: &str = "the link of a jump does not fit";
 
 /// A row as it is stored.
 pub(super) struct Row<'r> {
@@ -41,8 +41,8 @@ pub(super) struct Step {
     pub(super) gap: Option<Hurt>,
     /// The row itself.
     pub(super) row: Option<Hurt>,
-    /// The mark of a jump behind it; rows stay readable without.
-    pub(super) mark: Option<Hurt>,
+    /// The link of a jump behind it; rows stay readable without.
+    pub(super) jump: Option<Hurt>,
 }
 
 /// Where one is.
@@ -89,8 +89,8 @@ impl<'t> Walk<'t> {
     ) -> (Walk<'t>, Option<Hurt>) {
         let broken = chain.is_none();
         let mut walk = Walk { jumps, seed, chain: chain.unwrap_or(seed), at, broken };
-        let mark = walk.leap();
-        (walk, mark)
+        let jump = walk.leap();
+        (walk, jump)
     }
 
     /// The last offset walked over.
@@ -112,7 +112,7 @@ impl<'t> Walk<'t> {
         (self.at, self.broken, self.chain) =
             (row.offset, is_hurt.is_some(), Chain::resumed(row.crc));
         let row = is_hurt.map(|what| Hurt { from: row.offset, to: row.offset, what });
-        Step { gap, row, mark: self.leap() }
+        Step { gap, row, jump: self.leap() }
     }
 
     /// What is missing before the row of this offset.
@@ -123,13 +123,13 @@ impl<'t> Walk<'t> {
         }
         let to = self.jumps.given(offset - 1);
         (self.at, self.broken) = (to, true);
-        // The row that a mark hangs on is lost with the others.
+        // The row that a jump hangs on is lost with the others.
         self.leap();
         Some(Hurt { from, to, what: MISSING })
     }
 
-    /// Goes over the jump that begins here, if one does; what is wrong with its mark. Where nothing
-    /// vouches for the chain before it, the mark vouches for itself.
+    /// Goes over the jump that begins here, if one does; what is wrong with its link. Where nothing
+    /// vouches for the chain before it, the link vouches for itself.
     fn leap(&mut self) -> Option<Hurt> {
         if self.broken {
             if let Some(chain) = self.jumps.resumed(self.at) {

@@ -1,6 +1,6 @@
 //! The table of parked events: a queue per key, the first of each either due, or dead.
 //!
-//! `place` orders a key's queue and not the offset, which may come again in a log that lost its
+//! The column `place`, in Rust a row's *turn*, orders a key's queue and not the offset, which may come again in a log that lost its
 //! tail. What must stay true between any two transactions:
 //!
 //! 1. Exactly the first of a key has `next_at` (it will be tried) or `dead` (an operator is needed);
@@ -50,7 +50,7 @@ pub(super) const TABLES: Tables = Tables {
 
 /// A parked event that is due.
 pub(crate) struct Parked {
-    pub(crate) place: i64,
+    pub(crate) turn: i64,
     /// The key it waits under, whatever the event says.
     pub(crate) key: String,
     pub(crate) attempts: u32,
@@ -60,7 +60,7 @@ pub(crate) struct Parked {
 
 /// A parked row that is no event any more.
 pub(crate) struct Hurt {
-    pub(crate) place: i64,
+    pub(crate) turn: i64,
     pub(crate) at: Numbered,
     pub(crate) key: String,
     pub(crate) error: Error,
@@ -189,18 +189,12 @@ pub(crate) fn due(
 }
 
 /// Notes a failed attempt; the event stays the first of its key.
-pub(crate) fn failed(sql: &Connection, place: i64, standing: Standing<'_>) -> Result<(), Error> {
+pub(crate) fn failed(sql: &Connection, turn: i64, standing: Standing<'_>) -> Result<(), Error> {
     let Columns { next_at, dead } = Columns::of(standing.wait);
     let update = "UPDATE parked SET attempts = ?2, next_at = ?3, dead = ?4, reason = ?5
         WHERE place = ?1";
     let reason = parking::shortened(standing.reason);
-    sql.prepare_cached(update)?.execute(params![
-        place,
-        standing.attempts,
-        next_at,
-        dead,
-        reason
-    ])?;
+    sql.prepare_cached(update)?.execute(params![turn, standing.attempts, next_at, dead, reason])?;
     Ok(())
 }
 
@@ -208,11 +202,11 @@ pub(crate) fn failed(sql: &Connection, place: i64, standing: Standing<'_>) -> Re
 pub(crate) fn handled(
     sql: &Connection,
     subscription: &str,
-    place: i64,
+    turn: i64,
     key: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    sql.prepare_cached("DELETE FROM parked WHERE place = ?1")?.execute([place])?;
+    sql.prepare_cached("DELETE FROM parked WHERE place = ?1")?.execute([turn])?;
     // Whatever it waited for: with this it is the first of its key, and rule 1 holds again.
     let next = "UPDATE parked SET next_at = ?3 WHERE place =
         (SELECT min(place) FROM parked WHERE subscription = ?1 AND key = ?2)";
@@ -253,10 +247,10 @@ pub(crate) fn discard(
     let mut select = sql.prepare_cached(select)?;
     let mut rows = select.query(params![subscription, at.number, at.partition.index()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let (place, event) = (row.get(0)?, event(row, 3).ok());
+    let (turn, event) = (row.get(0)?, event(row, 3).ok());
     let letter =
         Discarded { key: text(row, 1)?, reason: text(row, 2)?, event: event.map(|event| event.id) };
-    handled(sql, subscription, place, &letter.key, now)?;
+    handled(sql, subscription, turn, &letter.key, now)?;
     Ok(Some(letter))
 }
 
@@ -268,8 +262,8 @@ pub(crate) fn first_hurt(sql: &Connection, subscription: &str) -> Result<Option<
     let mut rows = select.query([subscription])?;
     while let Some(row) = rows.next()? {
         if let Err(error) = event(row, 3) {
-            let (place, at, key) = (row.get(0)?, number_of(row, 4, 1)?, text(row, 2)?);
-            return Ok(Some(Hurt { place, at, key, error }));
+            let (turn, at, key) = (row.get(0)?, number_of(row, 4, 1)?, text(row, 2)?);
+            return Ok(Some(Hurt { turn, at, key, error }));
         }
     }
     Ok(None)
@@ -346,8 +340,8 @@ fn letter(row: &Row<'_>, subscription: &str, topic: &Topic) -> Result<DeadLetter
 
 /// A row as it is tried.
 fn parked(row: &Row<'_>) -> Result<Parked, Error> {
-    let (place, key) = (row.get(0)?, text(row, 3)?);
-    Ok(Parked { place, key, attempts: count_of(row, 1)?, event: event(row, 2) })
+    let (turn, key) = (row.get(0)?, text(row, 3)?);
+    Ok(Parked { turn, key, attempts: count_of(row, 1)?, event: event(row, 2) })
 }
 
 /// Attempts as far as they are a count: a hurt one must not stop a queue.
