@@ -64,7 +64,7 @@ impl Service {
     pub fn open(components: Components) -> Result<Service, Error> {
         let database = components.database(Name::Account, store::SCHEMA)?;
         let folder = components.folder(Name::Account)?;
-        let signer = Signer::open(&folder.join(KEY_FILE));
+        let signer = Signer::open(&folder.join(KEY_FILE), components.verifier.issuer());
         let signer = signer.map_err(Error::folder("the signing key"))?;
         let chain = identity::secret(&folder.join(CHAIN_FILE));
         let chain = chain.map_err(Error::folder("the key of refresh tokens"))?;

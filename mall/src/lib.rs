@@ -34,6 +34,7 @@ mod error;
 mod idempotency;
 mod listed;
 mod named;
+mod role;
 
 #[cfg(test)]
 mod simulation;
@@ -42,6 +43,7 @@ pub use components::{Components, Loop, Loops};
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use faults::Faults;
+pub use role::Role;
 pub use settings::{Name, Settings};
 
 /// The mall's settings file: routes, guards, views, pages and the services' own section.

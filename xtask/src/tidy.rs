@@ -10,6 +10,7 @@ mod circles;
 mod floors;
 mod idle;
 mod imports;
+mod layer;
 mod links;
 mod masking;
 mod members;
@@ -47,9 +48,10 @@ impl fmt::Display for Finding {
     }
 }
 
-const RULES: [fn(&Tree) -> Vec<Finding>; 8] = [
+const RULES: [fn(&Tree) -> Vec<Finding>; 9] = [
     circles::check,
     floors::check,
+    layer::check,
     links::check,
     modules::check,
     places::check,

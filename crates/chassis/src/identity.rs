@@ -4,10 +4,11 @@
 //! remembered by its whole bytes; a key change forgets all. The algorithm is pinned: what the token's
 //! header says of it is never believed.
 //!
-//! It does not know users or passwords: the account service asks [`Signer`] for a token.
+//! It does not know users, passwords, or what a role may do: who has users asks [`Signer`] for a token.
 
 mod ended;
 pub mod issuer;
+mod role;
 mod signer;
 
 use std::collections::HashMap;
@@ -24,10 +25,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use ended::{ENDED_MAX, Ended};
-pub use signer::{Signer, secret};
+pub use role::{NoRole, ROLE_BYTES_MAX, Role};
+pub use signer::{Life, Signer, secret};
 
-/// The issuer of our tokens: fixed, so that a token survives a restart on another port.
-pub const ISSUER: &str = "yeoul";
+/// The issuer of our tokens where settings name no other: a name and no address, so that a token
+/// survives a restart on another port.
+pub const ISSUER_DEFAULT: &str = "yeoul";
 /// How many verified tokens are remembered; past it the whole memory is forgotten at once.
 pub const REMEMBERED_MAX: usize = 10_000;
 /// The longest token that is looked at.
@@ -38,7 +41,7 @@ pub const TOKEN_BYTES_MAX: usize = 4 * 1024;
 pub struct Principal {
     /// The username, or the client's name for `client_credentials`.
     pub subject: String,
-    /// What it may do.
+    /// What it may do, as settings and services understand it.
     pub role: Role,
     /// The sign-in it belongs to (`sid`), which renewals carry on; the token's own id in one that
     /// names none.
@@ -47,20 +50,6 @@ pub struct Principal {
     pub issued: Timestamp,
     /// When the token ends.
     pub expires: Timestamp,
-}
-
-/// The roles of the mall's account service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Role {
-    /// Signed up, nothing more.
-    User,
-    /// May order.
-    OrderCustomer,
-    /// May change products and deliveries, and read events.
-    OrderAdmin,
-    /// May change users.
-    UserAdmin,
 }
 
 /// The claims of our tokens.
@@ -93,6 +82,7 @@ pub enum Refused {
 /// Verifies tokens against the present keys; clones share keys and memory.
 #[derive(Clone)]
 pub struct Verifier {
+    issuer: Arc<str>,
     shared: Arc<RwLock<Known>>,
     ended: Ended,
 }
@@ -131,35 +121,30 @@ impl Hasher for Tail {
     }
 }
 
-impl Role {
-    /// The role's name in tokens and in the domain.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Role::User => "USER",
-            Role::OrderCustomer => "ORDER_CUSTOMER",
-            Role::OrderAdmin => "ORDER_ADMIN",
-            Role::UserAdmin => "USER_ADMIN",
-        }
-    }
-
-    /// Whether this is ORDER_ADMIN.
-    pub fn is_administrator(self) -> bool {
-        self == Role::OrderAdmin
-    }
-}
-
 impl Verifier {
-    /// A verifier of these keys; no sign-in has ended yet, and [`ENDED_MAX`] are remembered.
+    /// A verifier of what [`ISSUER_DEFAULT`] signs with these keys; no sign-in has ended yet, and
+    /// [`ENDED_MAX`] are remembered.
     pub fn new(keys: &JwkSet) -> Verifier {
         Verifier::with(keys, Ended::new(ENDED_MAX))
     }
 
-    /// A verifier of these keys that refuses what `ended` names.
+    /// The same, but for what `ended` names.
     pub fn with(keys: &JwkSet, ended: Ended) -> Verifier {
-        let known = Known { keys: HashMap::new(), remembered: HashMap::default() };
-        let verifier = Verifier { shared: Arc::new(RwLock::new(known)), ended };
+        let verifier = Verifier { ended, ..Verifier::of(ISSUER_DEFAULT) };
         verifier.replace_keys(keys);
         verifier
+    }
+
+    /// A verifier of what `issuer` signs; it has no key yet.
+    pub fn of(issuer: &str) -> Verifier {
+        let known = Known { keys: HashMap::new(), remembered: HashMap::default() };
+        let ended = Ended::new(ENDED_MAX);
+        Verifier { issuer: issuer.into(), shared: Arc::new(RwLock::new(known)), ended }
+    }
+
+    /// Whose tokens it takes.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
     }
 
     /// Takes other keys and forgets every token seen. Keys without an id, or not for EdDSA, are
@@ -218,7 +203,7 @@ impl Verifier {
             known.keys.get(&id).cloned().ok_or(Refused::Invalid)?
         };
         let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&[ISSUER]);
+        validation.set_issuer(&[&*self.issuer]);
         // Expiry is judged at every use, by the caller's clock.
         validation.validate_exp = false;
         let claims =

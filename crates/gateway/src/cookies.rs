@@ -8,8 +8,6 @@
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-use crate::plan::SESSION_PATH;
-
 /// How the name of the access token's cookie begins.
 pub(crate) const SESSION: &str = "yeoul_session";
 /// How the name of the refresh token's cookie begins.
@@ -40,6 +38,8 @@ pub(crate) struct Jar {
 pub(crate) struct Cookies {
     session: String,
     refresh: String,
+    /// The one path that the refresh token goes to.
+    refresh_path: String,
     secure: bool,
 }
 
@@ -54,11 +54,13 @@ pub(crate) enum Brought<'h> {
 }
 
 impl Jar {
-    /// Cookies whose names end in `identity`, letters and digits.
-    pub(crate) fn new(identity: &str, always_secure: bool) -> Jar {
+    /// Cookies whose names end in `identity`, letters and digits; the refresh token's is for
+    /// `refresh_path`.
+    pub(crate) fn new(identity: &str, always_secure: bool, refresh_path: &str) -> Jar {
         let cookies = |host: &str, elsewhere: &str, secure| Cookies {
             session: format!("{host}{SESSION}_{identity}"),
             refresh: format!("{elsewhere}{REFRESH}_{identity}"),
+            refresh_path: refresh_path.to_owned(),
             secure,
         };
         let (plain, secure) = (cookies("", "", false), cookies(HOST_PREFIX, SECURE_PREFIX, true));
@@ -130,8 +132,11 @@ impl Cookies {
 
     fn written(&self, name: &str, token: &str, seconds: u64) -> HeaderValue {
         let secure = if self.secure { " Secure;" } else { "" };
-        let (site, path) =
-            if *name == self.refresh { ("Strict", SESSION_PATH) } else { ("Lax", "/") };
+        let (site, path) = if *name == self.refresh {
+            ("Strict", self.refresh_path.as_str())
+        } else {
+            ("Lax", "/")
+        };
         let text = format!(
             "{name}={token}; HttpOnly;{secure} SameSite={site}; Path={path}; Max-Age={seconds}"
         );
@@ -214,7 +219,7 @@ mod tests {
 
     #[test]
     fn cookies_are_written_as_promised() {
-        let jar = Jar::new("x7", false);
+        let jar = Jar::new("x7", false, "/oauth/session");
         let written = |secure| {
             let cookies = jar.of(secure);
             let session = cookies.carry_session("a.b.c", 900).expect("a token");
@@ -235,7 +240,7 @@ mod tests {
                  Path=/oauth/session; Max-Age=1209600",
             ]
         );
-        assert!(Jar::new("x7", true).of(false).secure);
+        assert!(Jar::new("x7", true, "/oauth/session").of(false).secure);
         let cookies = jar.of(false);
         let long = |bytes: usize| "a".repeat(bytes);
         assert!(cookies.carry_session(&long(TOKEN_BYTES_MAX), 1).is_some());
@@ -247,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_cookies_of_one_scheme_are_not_read_by_the_other() {
-        let jar = Jar::new("x7", false);
+        let jar = Jar::new("x7", false, "/oauth/session");
         let plain = headers(&[b"yeoul_session_x7=t; yeoul_refresh_x7=r"]);
         let secure = headers(&[b"__Host-yeoul_session_x7=t; __Secure-yeoul_refresh_x7=r"]);
         for (given, is_secure) in [(&plain, false), (&secure, true)] {
@@ -260,7 +265,7 @@ mod tests {
 
     #[test]
     fn another_gateways_cookies_are_neither_read_nor_taken_back() {
-        let jar = Jar::new("x7", false);
+        let jar = Jar::new("x7", false, "/oauth/session");
         let cookies = jar.of(false);
         let theirs = headers(&[b"yeoul_session_y8=t; yeoul_refresh_y8=r; yeoul_session_x77=u"]);
         assert_eq!((cookies.session(&theirs), cookies.refresh(&theirs)), (None, None));

@@ -93,14 +93,18 @@ fn who(plan: &Plan, action: Action, method: &Method) -> Who {
             match route.open.to(method) {
                 true => Who::Everybody,
                 false => {
-                    Who::SignedIn(route.role.filter(|_| !free).map(|it| it.as_str().to_owned()))
+                    let role = route.role.as_ref().filter(|_| !free);
+                    Who::SignedIn(role.map(|it| it.as_str().to_owned()))
                 }
             }
         }
         Action::Page(at) | Action::Live(at) => page(at),
         Action::Head(at) => page(plan.heads[at].page),
         Action::List(at) if plan.lists[at].named => page(plan.lists[at].page),
-        Action::List(_) | Action::Own(_) | Action::Events => Who::SignedIn(None),
+        Action::List(_) | Action::Own(_) => Who::SignedIn(None),
+        Action::Events => {
+            Who::SignedIn(plan.reads_topics.as_ref().map(|it| it.as_str().to_owned()))
+        }
         Action::Session => Who::Everybody,
     }
 }

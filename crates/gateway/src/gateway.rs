@@ -91,8 +91,10 @@ impl Gateway {
         let upstreams = plan.upstreams.iter().map(upstream).collect();
         let withheld = std::mem::take(&mut plan.withheld);
         let hygiene = Hygiene::new(plan.trusted.clone(), withheld, chance::spread());
-        let secure = plan.session.as_ref().is_some_and(|session| session.secure);
-        let jar = Jar::new(&components.identity, secure);
+        let session = plan.session.as_ref();
+        let secure = session.is_some_and(|session| session.secure);
+        let path = session.map_or("/", |session| session.path.as_str());
+        let jar = Jar::new(&components.identity, secure, path);
         let streams = Streams::default();
         let open_streams = streams.clone();
         components.verifier.ended().on_end(move |session| open_streams.end(session));

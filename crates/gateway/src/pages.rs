@@ -31,8 +31,6 @@ use crate::negotiation;
 
 /// The ending that asks for HTML whatever `Accept` says.
 pub(crate) const HTML_ENDING: &str = ".html";
-/// The language of whoever names none that there is.
-const LOCALE_DEFAULT: &str = "ko";
 
 /// `Yeoul-Stale-Since`: since when what is answered has not followed the events.
 const STALE_SINCE: HeaderName = HeaderName::from_static("yeoul-stale-since");
@@ -81,7 +79,7 @@ pub(crate) fn html(
     owner: &str,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let locale = locale(views, headers)?;
+    let locale = locale(views, headers);
     let encoding = negotiation::encoding(headers);
     let rendered = views.html(page, owner, locale, encoding).map_err(|error| problem(&error))?;
     let mut response =
@@ -169,13 +167,9 @@ pub(crate) fn slice_of(page: &Page, mut query: Query) -> Result<Slice, Problem> 
 }
 
 /// The cookie's language, else the browser's, else the usual one.
-fn locale(views: &Views, headers: &HeaderMap) -> Result<Locale, Problem> {
+fn locale(views: &Views, headers: &HeaderMap) -> Locale {
     let chosen = cookies::get(headers, cookies::LANGUAGE).and_then(|name| views.locale(name));
     chosen
         .or_else(|| negotiation::language(headers, |name| views.locale(name)))
-        .or_else(|| views.locale(LOCALE_DEFAULT))
-        .ok_or_else(|| {
-            error!(locale = LOCALE_DEFAULT, "pages are not rendered in the usual language");
-            Problem::internal()
-        })
+        .unwrap_or_else(|| views.usual_locale())
 }

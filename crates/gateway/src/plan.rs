@@ -8,6 +8,7 @@
 mod endpoint;
 mod guards;
 mod places;
+mod roles;
 mod routes;
 mod warnings;
 
@@ -30,7 +31,6 @@ use crate::settings::{
 };
 
 pub(crate) use endpoint::Endpoint;
-pub(crate) use routes::SESSION_PATH;
 pub use warnings::Loop;
 
 /// A checked gateway, ready to be built: see [`Gateway::new`](crate::Gateway::new).
@@ -47,6 +47,8 @@ pub struct Plan {
     pub(crate) lists: Vec<List>,
     pub(crate) heads: Vec<Head>,
     pub(crate) session: Option<Session>,
+    /// Who may read topics; nobody where there is none.
+    pub(crate) reads_topics: Option<Role>,
     pub(crate) app: bool,
     /// Whether a refusal is shown as a page.
     pub(crate) error_pages: bool,
@@ -114,9 +116,14 @@ impl Default for Timeouts {
 /// Sign-in by cookie.
 #[derive(Debug)]
 pub(crate) struct Session {
+    /// Where browsers sign in and out.
+    pub(crate) path: String,
+    /// Where tokens are given, and taken back.
+    pub(crate) token: String,
+    pub(crate) revoke: String,
     /// The route to the token endpoint.
     pub(crate) sign_in: usize,
-    /// The same, for telling of a sign-out: nothing refuses that.
+    /// The same, for notifying it of a sign-out: nothing refuses that.
     pub(crate) sign_out: usize,
     pub(crate) secure: bool,
     pub(crate) topic: Option<String>,
@@ -176,6 +183,7 @@ pub fn compile(settings: &Settings, definitions: &Definitions) -> Result<Plan, V
         }
     }
     draft.plan.upstreams = endpoint::upstreams(&settings.upstreams, &mut mistakes);
+    roles::check(settings, &mut mistakes);
     routes::compile(settings, &mut draft, &mut mistakes);
     places::compile(settings, definitions, &mut draft, &mut mistakes);
     twins(settings, &mut mistakes);

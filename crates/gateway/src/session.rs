@@ -34,8 +34,6 @@ use endpoint::Endpoint;
 const INVALID_GRANT: &str = "invalid_grant";
 /// The largest form of a sign-in.
 const FORM_BYTES_MAX: usize = 8 * 1024;
-/// Where tokens are given.
-const TOKEN_PATH: &str = "/oauth/token";
 /// When it is worth coming back to a memory of ended sign-ins that was full.
 const FULL_RETRY_SECONDS: u64 = 60;
 /// Random bytes of a sign-in's id, where its tokens name none that we can read.
@@ -172,7 +170,7 @@ impl Ask<'_> {
     /// Asks the token endpoint for tokens.
     async fn token(&self, pairs: &[(&str, &str)]) -> Result<Answer, Problem> {
         let endpoint = self.endpoint(self.session.sign_in);
-        let (status, headers, text) = endpoint.ask(TOKEN_PATH, pairs).await?;
+        let (status, headers, text) = endpoint.ask(&self.session.token, pairs).await?;
         if status.is_success() {
             return serde_json::from_slice(&text).map(Answer::Granted).map_err(|error| {
                 warn!(%error, "the token endpoint's answer is no token");
@@ -286,7 +284,7 @@ mod tests {
             expires_in: 900,
             refresh_token: refresh.map(str::to_owned),
         };
-        let jar = Jar::new("x", false);
+        let jar = Jar::new("x", false, "/session");
         let signed_in = |granted: &Granted| {
             super::signed_in(jar.of(false), granted, |token| format!("{token}.sealed"))
         };

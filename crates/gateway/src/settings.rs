@@ -46,6 +46,9 @@ pub struct Settings {
     /// nothing of an answer; [`IDLE_TIMEOUT`] without it.
     #[serde(default)]
     pub idle_timeout: Option<Span>,
+    /// The roles that there are; where it is empty, any that an entry names.
+    #[serde(default)]
+    pub roles: Vec<Role>,
     /// What becomes of a bearer that another issuer gave, where no token is needed.
     #[serde(default)]
     pub foreign_tokens: ForeignTokens,
@@ -245,8 +248,14 @@ pub struct App {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Session {
-    /// The upstream that has `/oauth/token`.
+    /// The service that gives tokens and takes them back.
     pub upstream: String,
+    /// Where browsers sign in (POST), renew (PUT) and sign out (DELETE).
+    pub path: String,
+    /// Where the service gives tokens (RFC 6749).
+    pub token: String,
+    /// Where it takes them back (RFC 7009).
+    pub revoke: String,
     /// The topic on which that service says which sign-ins have ended; sign-ins end here alone
     /// without it.
     #[serde(default)]
@@ -264,8 +273,12 @@ pub struct Session {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Events {
-    /// Where; the topic's name follows.
+    /// Where; the topic's name follows. [`EVENTS_PATH`] without it.
+    #[serde(default = "events_path")]
     pub path: String,
+    /// Who may read; nobody without it.
+    #[serde(default)]
+    pub role: Option<Role>,
 }
 
 /// A page's rows as a HAL list.
@@ -457,6 +470,10 @@ impl<'de, T: FromMixed> Visitor<'de> for Mixed<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
         Vec::deserialize(SeqAccessDeserializer::new(list)).map(T::list)
     }
+}
+
+fn events_path() -> String {
+    EVENTS_PATH.to_owned()
 }
 
 fn guarded() -> Guard {

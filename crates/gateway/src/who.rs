@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_is_presented_is_found_in_its_order() {
-        let jar = Jar::new("x", false);
+        let jar = Jar::new("x", false, "/session");
         let cases: [(&[&str], &str, Result<Presented<'_>, Refused>); 12] = [
             (&[], "", Ok(Presented::Nothing)),
             (&["Bearer t"], "", Ok(Presented::Bearer("t"))),
@@ -144,10 +144,11 @@ mod tests {
 
     #[test]
     fn a_good_token_names_its_principal_until_its_sign_in_ends() {
-        let (signer, jar) = (Signer::ephemeral(), Jar::new("x", false));
+        let (signer, jar) = (Signer::ephemeral(), Jar::new("x", false, "/session"));
         let verifier = Verifier::new(&signer.public_keys());
         let now = Timestamp::from_second(1_000).expect("a second");
-        let token = signer.mint("a@b", Role::OrderCustomer, now, Duration::from_secs(60));
+        let role = Role::parse("CUSTOMER").expect("a role");
+        let token = signer.mint("a@b", &role, now, Duration::from_secs(60));
         let who_at = |headers: &HeaderMap, now| Who::of(headers, &verifier, jar.of(false), now);
         let (mut cookie, mut bearer) = (HeaderMap::new(), HeaderMap::new());
         let pair = format!("yeoul_session_x={}", token.text);

@@ -2,7 +2,7 @@
 //! app takes up without a second request.
 //!
 //! A template sees `page` (the page's JSON), `locale`, `app_head`, `island` and `stale_since`; the
-//! filter `money` writes won. What it makes depends on nothing else, so that a page's tag can be
+//! filter `money` writes an amount as settings say ([`Money`]). What it makes depends on nothing else, so that a page's tag can be
 //! told from its version.
 
 mod island;
@@ -19,6 +19,8 @@ use crate::encoding::Encoding;
 use crate::page::{Page, PageJson};
 use crate::value;
 
+pub use money::{DECIMALS_MAX, Money, SIGN_LETTERS_MAX};
+
 /// What templates are given beside their page.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
@@ -26,6 +28,8 @@ pub struct Look {
     pub app_head: String,
     /// Languages pages are rendered in; the first is the usual one.
     pub locales: Vec<String>,
+    /// How they write amounts of money.
+    pub money: Money,
 }
 
 /// One of [`Look::locales`], by its place; from [`Views::locale`](crate::Views::locale).
@@ -60,8 +64,14 @@ impl Templates {
     pub(crate) fn new() -> Templates {
         let mut engine = Environment::new();
         engine.set_auto_escape_callback(|_| AutoEscape::Html);
-        engine.add_filter("money", money::money);
-        Templates { engine }
+        let mut templates = Templates { engine };
+        templates.write_money_as(Money::default());
+        templates
+    }
+
+    /// Has the filter `money` write amounts so.
+    pub(crate) fn write_money_as(&mut self, money: Money) {
+        self.engine.add_filter("money", move |value: &Value| money.write(value));
     }
 
     /// Parses a page's template.

@@ -2,4 +2,5 @@
 
 mod sqlite;
 
+pub use sqlite::STORE_FILE;
 pub(crate) use sqlite::{feed, joined, open, read, renew_feed, rows};

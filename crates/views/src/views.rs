@@ -57,6 +57,8 @@ impl Views {
         look: Look,
         clock: Clock,
     ) -> Result<Views, Error> {
+        let mut definitions = definitions;
+        definitions.templates.write_money_as(look.money.clone());
         let store = store::open(folder, &definitions, Arc::clone(&clock))?;
         let stamps = Arc::new(Stamps::new());
         let progress = Progress::new(definitions.topics(), clock, Arc::clone(&stamps));
@@ -118,6 +120,11 @@ impl Views {
     pub fn locale(&self, name: &str) -> Option<Locale> {
         let place = self.side.look.locales.iter().position(|known| known == name)?;
         u8::try_from(place).ok().map(Locale)
+    }
+
+    /// The locale of whoever names none that there is: the first.
+    pub fn usual_locale(&self) -> Locale {
+        Locale(0)
     }
 
     /// A locale's name.

@@ -3,6 +3,8 @@
 //! The mall's own file is embedded and read by the same code as anybody's; `-c FILE` is laid over it,
 //! variables over both. What comes out is a [`Checked`]: everything validated, nothing started.
 
+mod look;
+mod templates;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -10,20 +12,24 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use chassis::http::Networks;
+use chassis::identity::{ISSUER_DEFAULT, Role};
 use chassis::settings::Tree;
 use events::Declared;
-use mistakes::{Line, Mistake};
+use mistakes::{Line, Mistake, Mistakes};
 use serde::Deserialize;
 use serde_json::Value;
-use views::Definitions;
+use views::{Definitions, Look, Money};
 
 use crate::cli::ProcessArgs;
 use crate::exit::Failure;
 
-/// Files of a folder that are looked at for the name that was meant.
-const NAMES_MAX: usize = 1_000;
 /// How mistakes name the mall's own file.
 const EMBEDDED: &str = "mall/yeoul.yaml";
+/// What is laid below a file that has a session, and how mistakes name it.
+const SESSION: (&str, &str) =
+    ("crates/yeoul/src/settings/session.yaml", include_str!("settings/session.yaml"));
+/// The longest name of an issuer of tokens.
+const ISSUER_BYTES_MAX: usize = 255;
 
 /// What a file is laid over.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,10 @@ pub(crate) struct Checked {
     pub(crate) inner: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) data: PathBuf,
+    /// Who signs the tokens that are believed.
+    pub(crate) issuer: String,
+    /// What pages look like, before there is an app.
+    pub(crate) look: Look,
     pub(crate) topics: Vec<Declared>,
     pub(crate) definitions: Definitions,
     pub(crate) gateway: gateway::Plan,
@@ -72,6 +82,18 @@ struct File {
     identity_headers: Vec<String>,
     /// How long a body may stand still where a route does not say.
     idle_timeout: Option<chassis::settings::text::Span>,
+    /// Who signs the tokens that are believed, and ours.
+    #[serde(default = "default_issuer")]
+    issuer: String,
+    /// The roles that there are.
+    #[serde(default)]
+    roles: Vec<Role>,
+    /// The languages of pages, the usual one first.
+    #[serde(default)]
+    locales: look::Locales,
+    /// How pages write amounts of money.
+    #[serde(default)]
+    money: Money,
     #[serde(default)]
     foreign_tokens: gateway::settings::ForeignTokens,
     #[serde(default)]
@@ -107,6 +129,10 @@ fn default_inner() -> SocketAddr {
 
 fn default_admin() -> SocketAddr {
     loopback(9088)
+}
+
+fn default_issuer() -> String {
+    ISSUER_DEFAULT.to_owned()
 }
 
 fn default_data() -> PathBuf {
@@ -153,6 +179,8 @@ pub(crate) fn load(
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => Tree::parse("nothing", "")?,
     };
+    let tree =
+        if tree.has("session") { Tree::parse(SESSION.0, SESSION.1)?.overlay(tree) } else { tree };
     let tree = tree.override_by(chassis::settings::environment())?;
     compile(&tree, config, listen)
 }
@@ -174,11 +202,13 @@ fn compile(
     let file: File = tree.read()?;
     let listen = listen.unwrap_or(file.listen);
     let views = views::Settings { views: file.views, pages: file.pages };
-    let definitions = Definitions::compile(&views, &|name| template(config, name))
+    let own = file.mall.is_some();
+    let definitions = Definitions::compile(&views, &|name| templates::find(config, own, name))
         .map_err(|list| located(tree, list))?;
     let settings = gateway::Settings {
         trusted: file.trusted,
         identity_headers: file.identity_headers,
+        roles: file.roles,
         foreign_tokens: file.foreign_tokens,
         idle_timeout: file.idle_timeout,
         upstreams: file.upstreams,
@@ -190,11 +220,11 @@ fn compile(
         heads: file.heads,
     };
     let mut mistakes = located(tree, file.mall.iter().flat_map(mall::Settings::mistakes));
-    for (name, address) in [("inner", file.inner), ("admin", file.admin)] {
-        if !address.ip().is_loopback() {
-            mistakes.push(tree.mistake(&[name], "must be a loopback address"));
-        }
-    }
+    let mut found = Mistakes::default();
+    let look = look::compile(file.locales, file.money, &mut found);
+    check_issuer(&file.issuer, &mut found);
+    check_loopback(&[("inner", file.inner), ("admin", file.admin)], &mut found);
+    mistakes.extend(located(tree, found.found()));
     let heard = settings.session.as_ref().and_then(|session| session.topic.as_deref());
     let named = named_topics(&definitions, file.mall.is_some(), heard);
     let topics = file.events.declared(&named).unwrap_or_else(|list| {
@@ -219,6 +249,8 @@ fn compile(
         inner: file.inner,
         admin: file.admin,
         data: file.data,
+        issuer: file.issuer,
+        look,
         topics,
         definitions,
         gateway,
@@ -282,24 +314,20 @@ fn named_topics(
     named
 }
 
-/// A template: beside the settings file if one was given, else the mall's own.
-fn template(config: Option<&Path>, name: &str) -> Result<String, String> {
-    let folder = config.and_then(Path::parent);
-    let own = folder.and_then(|folder| std::fs::read_to_string(folder.join(name)).ok());
-    let text = own.or_else(|| mall::templates::template(name).map(str::to_owned));
-    text.ok_or_else(|| {
-        let beside = folder.map(beside).unwrap_or_default();
-        let known = mall::templates::all().map(|(name, _)| name);
-        mistakes::unknown("template", name, known.chain(beside.iter().map(String::as_str)))
-    })
+/// What asks for no token is for this machine.
+fn check_loopback(listeners: &[(&str, SocketAddr)], mistakes: &mut Mistakes) {
+    for (name, _) in listeners.iter().filter(|(_, address)| !address.ip().is_loopback()) {
+        mistakes.at(&[name]).note("must be a loopback address");
+    }
 }
 
-/// What lies in a folder that may be a template.
-fn beside(folder: &Path) -> Vec<String> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|name| name.ends_with(".html")).take(NAMES_MAX).collect()
+/// An issuer is named in every token, and compared letter by letter.
+fn check_issuer(issuer: &str, mistakes: &mut Mistakes) {
+    let fits = (1..=ISSUER_BYTES_MAX).contains(&issuer.len());
+    if !fits || !issuer.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let says = format!("1 to {ISSUER_BYTES_MAX} visible ASCII characters. issuer=`{issuer}`");
+        mistakes.at(&["issuer"]).note(says);
+    }
 }
 
 impl Checked {

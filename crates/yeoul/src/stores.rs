@@ -13,14 +13,12 @@ use events::local::Log;
 use events::store::{Options, Publishes, upkeep};
 use events::{Broker, Database, Topic, relay, subscription};
 use tokio::sync::watch;
-use views::Views;
+use views::{STORE_FILE, Views};
 
 use crate::exit::Failure;
 
 /// The log's folder.
 pub(crate) const LOG: &str = "log";
-/// The views' folder.
-pub(crate) const VIEWS: &str = "mypage";
 /// What describes a backup; without it there is none.
 pub(crate) const MANIFEST: &str = "backup.json";
 /// How deep stores may lie.
@@ -44,12 +42,18 @@ fn gather(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The folder of the views, whatever it is called: where their store is.
+pub(crate) fn views(data: &Path) -> Option<PathBuf> {
+    let is_theirs = |path: &PathBuf| path.file_name().is_some_and(|name| name == STORE_FILE);
+    databases(data).into_iter().find(is_theirs)?.parent().map(Path::to_owned)
+}
+
 /// Gives the views' feed another name.
 ///
 /// # Errors
 /// The file cannot be written.
 pub(crate) fn renew_feed(data: &Path) -> Result<(), views::Error> {
-    Views::renew_feed(&data.join(VIEWS), clock::wall())
+    views(data).map_or(Ok(()), |folder| Views::renew_feed(&folder, clock::wall()))
 }
 
 /// The database of the service of that name.
@@ -176,4 +180,21 @@ pub(crate) async fn check_pages(data: &Path) -> Result<(), events::Error> {
 
 fn is_log(data: &Path, path: &Path) -> bool {
     path.parent() == Some(&data.join(LOG))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_views_are_where_their_store_is_whatever_the_folder_is_called() {
+        let place = tempfile::tempdir().expect("a place");
+        let data = place.path();
+        assert_eq!(views(data), None);
+        for (folder, file) in [("order", "service.db"), ("of-old", STORE_FILE)] {
+            std::fs::create_dir(data.join(folder)).expect("a folder");
+            std::fs::write(data.join(folder).join(file), "").expect("a store");
+        }
+        assert_eq!(views(data), Some(data.join("of-old")));
+    }
 }

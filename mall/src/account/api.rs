@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chassis::http::router::Router;
 use chassis::http::{Networks, Problem, Request, Response, Serve, json};
-use chassis::identity::Role;
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
@@ -23,6 +22,7 @@ use super::user::User;
 use super::wire::Profile;
 use crate::components::Components;
 use crate::edge::{self, Call, Edge, Refusal, Written};
+use crate::role::Role;
 use crate::settings::Name;
 
 /// How long a verifier may keep the public keys.

@@ -3,7 +3,6 @@
 //! Their passwords are shorter than sign-up allows, and known to everybody; they are here as ready
 //! PHC strings so that a start spends no time on hashing.
 
-use chassis::identity::Role;
 use events::Cause;
 use events::store::Write;
 
@@ -11,6 +10,7 @@ use super::issuer::Client;
 use super::publish;
 use super::store;
 use super::user::User;
+use crate::role::Role;
 
 /// The client that may sign in as itself.
 pub(super) const CLIENT: Client = Client { name: "uengine-client", secret: "uengine-secret" };

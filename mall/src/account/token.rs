@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chassis::http::fields::Form;
 use chassis::http::{Problem, Response, json};
-use chassis::identity::Role;
+use chassis::identity::Life;
 use events::Cause;
 use http::header::{AUTHORIZATION, PRAGMA, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -22,6 +22,7 @@ use super::refresh;
 use super::store::{self, known};
 use super::wire::Tokens;
 use crate::edge::{self, Call, Refusal};
+use crate::role::Role;
 
 /// Bytes of a sign-in's id, before they become text.
 const SESSION_BYTES: usize = 16;
@@ -184,7 +185,8 @@ async fn by_refresh(issuer: &Issuer, token: String, cause: Cause) -> Result<Gran
 
 fn tokens(issuer: &Issuer, granted: &Granted) -> Response {
     let Granted { session, subject, role, .. } = granted;
-    let token = issuer.signer.mint_in(session, subject, *role, ((issuer.clock)(), ACCESS_LIFE));
+    let life = Life { from: (issuer.clock)(), lasts: ACCESS_LIFE };
+    let token = issuer.signer.mint_in(session, subject, &(*role).into(), life);
     let tokens = Tokens {
         access_token: &token.text,
         token_type: "Bearer",

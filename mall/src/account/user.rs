@@ -1,6 +1,6 @@
 //! A user as this service keeps it.
 
-use chassis::identity::Role;
+use crate::role::Role;
 
 /// One user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +13,4 @@ pub(super) struct User {
     pub(super) role: Role,
     /// Events published of it.
     pub(super) sequence: u64,
-}
-
-/// The role of that name.
-pub(super) fn role(text: &str) -> Option<Role> {
-    [Role::User, Role::OrderCustomer, Role::OrderAdmin, Role::UserAdmin]
-        .into_iter()
-        .find(|role| role.as_str() == text)
 }

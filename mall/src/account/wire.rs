@@ -21,7 +21,7 @@ wire! {
         username: &'a str,
         nickname: &'a str,
         address: &'a str,
-        role: &'static str,
+        role: &'a str,
     }
 }
 
@@ -55,7 +55,7 @@ impl<'a> Profile<'a> {
     }
 
     /// What there is to say of a client that signed in as itself.
-    pub(super) fn of_client(name: &'a str, role: &'static str) -> Profile<'a> {
+    pub(super) fn of_client(name: &'a str, role: &'a str) -> Profile<'a> {
         Profile { id: name, username: name, nickname: "", address: "", role }
     }
 }

@@ -232,7 +232,7 @@ fn of_many_that_change_one_state_one_does() {
     const ROUNDS: u64 = 5;
     let mall = Mall::start();
     let address = mall.endpoint(Name::Product).address();
-    let token = mall.token(ADMIN, chassis::identity::Role::OrderAdmin);
+    let token = mall.token(ADMIN, mall::Role::OrderAdmin);
     for round in 0..ROUNDS {
         let tag = etag(&mall.get(Name::Product, "/products/1").send());
         let (done, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));

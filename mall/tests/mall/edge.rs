@@ -32,7 +32,7 @@ fn a_path_is_refused_before_a_token_and_a_token_before_a_route() {
     let stranger = Signer::ephemeral();
     let forged = stranger.mint(
         CUSTOMER,
-        chassis::identity::Role::OrderAdmin,
+        &mall::Role::OrderAdmin.into(),
         chassis::clock::wall(),
         Duration::from_secs(60),
     );

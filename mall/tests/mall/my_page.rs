@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use mall::Name;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use views::{Batch, Definitions, Look, Settings, Slice, Views};
+use views::{Batch, Definitions, Look, Money, Settings, Slice, Views};
 
 use crate::support::{CUSTOMER, Mall, OTHER};
 
@@ -32,7 +32,11 @@ fn definitions() -> Definitions {
 /// The page of `owner`, folded from the mall's topics one after the other in this order.
 fn page(mall: &Mall, topics: &[Name], owner: &str) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
-    let look = Look { app_head: String::new(), locales: vec!["ko".into(), "en".into()] };
+    let look = Look {
+        locales: vec!["ko".into(), "en".into()],
+        money: Money { sign: "₩".into(), decimals: 0 },
+        ..Look::default()
+    };
     let clock: events::Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
     let views = Views::open(folder.path(), definitions(), look, clock).expect("views open");
     for topic in topics {

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use chassis::cores::Cores;
 use chassis::http::{Listener, Stop};
-use chassis::identity::{Ended, Role, Signer, Verifier};
+use chassis::identity::{Ended, ISSUER_DEFAULT, Signer, Verifier};
 use events::{
     Broker, Control, Database, Declared, Event, Log, Numbers, Offset, Partitions, Retry, Topic,
     TopicPartition,
 };
 use jiff::Timestamp;
 use mall::endpoint::{Listen, serving};
-use mall::{Components, Endpoint, Faults, Name, account, delivery, order, product};
+use mall::{Components, Endpoint, Faults, Name, Role, account, delivery, order, product};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -176,7 +176,8 @@ impl Mall {
         let stock_check = product.expect("one of them").1.address();
         let components = components(folder.path(), log.clone(), stock_check);
         let open = Services::open(&components);
-        let signer = Signer::open(&folder.path().join("account/signing.key")).expect("a key");
+        let signer = Signer::open(&folder.path().join("account/signing.key"), ISSUER_DEFAULT)
+            .expect("a key");
         let loops = Stop::new();
         let controls = open.run(&cores, &loops);
         let endpoints = listeners.map(|(name, listener)| {
@@ -223,12 +224,12 @@ impl Mall {
     /// A token for `subject`, signed with the mall's own key.
     pub(crate) fn token(&self, subject: &str, role: Role) -> String {
         let now = chassis::clock::wall();
-        self.signer.mint(subject, role, now, Duration::from_secs(60)).text
+        self.signer.mint(subject, &role.into(), now, Duration::from_secs(60)).text
     }
 
     pub(crate) fn expired_token(&self, subject: &str) -> String {
         let then = Timestamp::UNIX_EPOCH;
-        self.signer.mint(subject, Role::OrderCustomer, then, Duration::from_secs(60)).text
+        self.signer.mint(subject, &Role::OrderCustomer.into(), then, Duration::from_secs(60)).text
     }
 
     pub(crate) fn get(&self, name: Name, path: &str) -> Ask<'_> {

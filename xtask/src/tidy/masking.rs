@@ -1,13 +1,15 @@
-//! Rust's code and its comments, told apart without a parser.
+//! Rust's code, its comments and its texts, told apart without a parser.
 //!
 //! A mask has as many lines as the text and everything else blanked, so that a finding's line is the
-//! file's. Strings and characters are blanked in both: what a program says is not how it is written.
+//! file's. Strings and characters are a mask of their own: what a program says is not how it is written.
 //! It knows nested comments, raw strings and lifetimes, and nothing of macros.
 
-/// A text's two masks.
+/// A text's three masks.
 pub(super) struct Masked {
     pub(super) code: String,
     pub(super) comments: String,
+    /// Strings and characters, with what encloses them.
+    pub(super) texts: String,
 }
 
 impl Masked {
@@ -24,7 +26,8 @@ impl Masked {
 
 /// Tells code and comments apart.
 pub(super) fn mask(text: &str) -> Masked {
-    let mut masked = Masked { code: String::new(), comments: String::new() };
+    let (code, comments, texts) = (String::new(), String::new(), String::new());
+    let mut masked = Masked { code, comments, texts };
     let mut rest = text;
     let mut before = ' ';
     while let Some(first) = rest.chars().next() {
@@ -33,6 +36,7 @@ pub(super) fn mask(text: &str) -> Masked {
         for c in piece.chars() {
             masked.code.push(if kind == Kind::Code || c == '\n' { c } else { ' ' });
             masked.comments.push(if kind == Kind::Comment || c == '\n' { c } else { ' ' });
+            masked.texts.push(if kind == Kind::Text || c == '\n' { c } else { ' ' });
         }
         before = if kind == Kind::Code { piece.chars().next_back().unwrap_or(' ') } else { ' ' };
         rest = after;
@@ -141,6 +145,14 @@ mod tests {
         check("br\"raw\\\" + x", "+ x", "");
         check("var\"x\" y", "var y", "");
         check("\"unclosed", "", "");
+    }
+
+    #[test]
+    fn texts_are_a_mask_of_their_own() {
+        let masked = mask("let a = \"x \\\" y\"; // \"z\"\nf('q', r#\"w\"#);");
+        let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(squeeze(&masked.texts), r##""x \" y" 'q' r#"w"#"##);
+        assert_eq!(masked.texts.lines().count(), 2);
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn marks(text: &str) -> impl Iterator<Item = (usize, String)> {
 }
 
 /// Whether the word stands in the text with no letter or digit beside it.
-fn is_word_in(text: &str, word: &str) -> bool {
+pub(super) fn is_word_in(text: &str, word: &str) -> bool {
     let letter = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(at, _)| {
         !text[..at].ends_with(letter) && !text[at + word.len()..].starts_with(letter)

@@ -9,14 +9,12 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use serde::Deserialize;
 
-use super::ISSUER;
-
-/// Whether a bearer of these headers says that it is a token of ours.
-pub fn names_us(headers: &HeaderMap) -> bool {
+/// Whether a bearer of these headers says that it is a token of `issuer`'s.
+pub fn is_named(issuer: &str, headers: &HeaderMap) -> bool {
     headers.get_all(AUTHORIZATION).iter().any(|value| {
         let text = value.as_bytes();
         let token = text.iter().position(|byte| *byte == b' ').map(|at| text[at..].trim_ascii());
-        token.is_some_and(is_ours)
+        token.is_some_and(|token| is_of(issuer, token))
     })
 }
 
@@ -25,11 +23,11 @@ struct Issuer {
     iss: String,
 }
 
-fn is_ours(token: &[u8]) -> bool {
+fn is_of(issuer: &str, token: &[u8]) -> bool {
     let claims = token.split(|byte| *byte == b'.').nth(1);
     let claims = claims.and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
-    let issuer = claims.and_then(|claims| serde_json::from_slice::<Issuer>(&claims).ok());
-    issuer.is_some_and(|issuer| issuer.iss == ISSUER)
+    let named = claims.and_then(|claims| serde_json::from_slice::<Issuer>(&claims).ok());
+    named.is_some_and(|named| named.iss == issuer)
 }
 
 #[cfg(test)]
@@ -52,8 +50,9 @@ mod tests {
         ];
         for (value, expected) in cases {
             let headers = [(AUTHORIZATION, value.parse().expect("a value"))].into_iter().collect();
-            assert_eq!(names_us(&headers), expected, "{value}");
+            assert_eq!(is_named("yeoul", &headers), expected, "{value}");
+            assert!(!is_named("elsewhere", &headers), "{value}");
         }
-        assert!(!names_us(&HeaderMap::new()));
+        assert!(!is_named("yeoul", &HeaderMap::new()));
     }
 }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{Jwk, JwkSet, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 
-use super::{Claims, ISSUER, Role};
+use super::{Claims, ISSUER_DEFAULT, Role};
 use crate::chance;
 
 /// PKCS #8 (RFC 8410) puts these bytes before the 32 of an Ed25519 key.
@@ -20,24 +20,25 @@ const SEED_BYTES: usize = 32;
 
 /// Mints tokens.
 pub struct Signer {
+    issuer: String,
     key: EncodingKey,
     public: Jwk,
 }
 
 impl Signer {
-    /// The key of `file`, made there if absent: see [`secret`].
+    /// What signs as `issuer`, with the key of `file`, made there if absent: see [`secret`].
     ///
     /// # Errors
     /// The file cannot be read or written, or holds no key: the environment.
-    pub fn open(file: &Path) -> io::Result<Signer> {
-        secret(file).map(|seed| Signer::from_seed(&seed))
+    pub fn open(file: &Path, issuer: &str) -> io::Result<Signer> {
+        secret(file).map(|seed| Signer::from_seed(&seed, issuer))
     }
 
-    /// A signer of a key that is kept nowhere.
+    /// What signs as [`ISSUER_DEFAULT`], with a key that is kept nowhere.
     pub fn ephemeral() -> Signer {
         let mut seed = [0; SEED_BYTES];
         chance::fill(&mut seed);
-        Signer::from_seed(&seed)
+        Signer::from_seed(&seed, ISSUER_DEFAULT)
     }
 
     /// The public keys, as served at `/.well-known/jwks.json`.
@@ -46,27 +47,21 @@ impl Signer {
     }
 
     /// The first token of a new sign-in: for `subject`, living for `life` from `now` on.
-    pub fn mint(&self, subject: &str, role: Role, now: Timestamp, life: Duration) -> Token {
-        self.mint_in(&new_session(), subject, role, (now, life))
+    pub fn mint(&self, subject: &str, role: &Role, now: Timestamp, life: Duration) -> Token {
+        self.mint_in(&new_session(), subject, role, Life { from: now, lasts: life })
     }
 
     /// One more token of the sign-in `session`.
-    pub fn mint_in(
-        &self,
-        session: &str,
-        subject: &str,
-        role: Role,
-        (now, life): (Timestamp, Duration),
-    ) -> Token {
-        let life = SignedDuration::try_from(life).expect("a life of hours");
+    pub fn mint_in(&self, session: &str, subject: &str, role: &Role, life: Life) -> Token {
+        let lasts = SignedDuration::try_from(life.lasts).expect("a life of hours");
         let claims = Claims {
-            iss: ISSUER.to_owned(),
+            iss: self.issuer.clone(),
             sub: subject.to_owned(),
-            role,
+            role: role.clone(),
             jti: new_session(),
             sid: Some(session.to_owned()),
-            iat: now.as_second(),
-            exp: (now + life).as_second(),
+            iat: life.from.as_second(),
+            exp: (life.from + lasts).as_second(),
         };
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid.clone_from(&self.public.common.key_id);
@@ -74,12 +69,12 @@ impl Signer {
         Token { text, session: session.to_owned() }
     }
 
-    fn from_seed(seed: &[u8; SEED_BYTES]) -> Signer {
+    fn from_seed(seed: &[u8; SEED_BYTES], issuer: &str) -> Signer {
         let key = EncodingKey::from_ed_der(&[&PKCS8_PREFIX[..], &seed[..]].concat());
         let mut public =
             Jwk::from_encoding_key(&key, Algorithm::EdDSA).expect("32 bytes are a key");
         public.common.key_id = public.thumbprint(ThumbprintHash::SHA256).ok();
-        Signer { key, public }
+        Signer { issuer: issuer.to_owned(), key, public }
     }
 }
 
@@ -87,6 +82,15 @@ impl std::fmt::Debug for Signer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Signer").finish_non_exhaustive()
     }
+}
+
+/// How long a token is good.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    /// When it is made.
+    pub from: Timestamp,
+    /// For how long from then on: hours.
+    pub lasts: Duration,
 }
 
 /// A minted token.

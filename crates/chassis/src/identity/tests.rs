@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use super::*;
 
+fn role(name: &str) -> Role {
+    Role::parse(name).expect("a role")
+}
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn at(second: i64) -> Timestamp {
@@ -14,11 +18,11 @@ fn at(second: i64) -> Timestamp {
 fn a_token_opens_until_it_expires() {
     let signer = Signer::ephemeral();
     let verifier = Verifier::new(&signer.public_keys());
-    let token = signer.mint("1@uengine.org", Role::OrderCustomer, at(1_000), HOUR).text;
+    let token = signer.mint("1@uengine.org", &role("ORDER_CUSTOMER"), at(1_000), HOUR).text;
     for _ in 0..2 {
         let principal = verifier.verify(&token, at(4_599)).expect("valid");
         assert_eq!(principal.subject, "1@uengine.org");
-        assert_eq!(principal.role, Role::OrderCustomer);
+        assert_eq!(principal.role.as_str(), "ORDER_CUSTOMER");
     }
     assert_eq!(verifier.verify(&token, at(4_600)), Err(Refused::Expired));
 }
@@ -27,8 +31,8 @@ fn a_token_opens_until_it_expires() {
 fn a_changed_or_foreign_token_opens_nothing() {
     let signer = Signer::ephemeral();
     let verifier = Verifier::new(&signer.public_keys());
-    let good = signer.mint("a@b", Role::OrderAdmin, at(0), HOUR).text;
-    let foreign = Signer::ephemeral().mint("a@b", Role::OrderAdmin, at(0), HOUR).text;
+    let good = signer.mint("a@b", &role("ORDER_ADMIN"), at(0), HOUR).text;
+    let foreign = Signer::ephemeral().mint("a@b", &role("ORDER_ADMIN"), at(0), HOUR).text;
     let (head, rest) = good.split_once('.').expect("three parts");
     let (claims, signature) = rest.split_once('.').expect("three parts");
     // {"alg":"none"} and {"alg":"HS256"}, with the good token's claims.
@@ -47,6 +51,20 @@ fn a_changed_or_foreign_token_opens_nothing() {
 }
 
 #[test]
+fn a_token_of_another_issuer_opens_nothing_though_the_key_is_ours() {
+    let place = tempfile::tempdir().expect("a place");
+    let signer = |issuer| Signer::open(&place.path().join("key"), issuer).expect("a key");
+    let (ours, theirs) = (signer("shop"), signer("other-shop"));
+    let verifier = Verifier::of("shop");
+    verifier.replace_keys(&ours.public_keys());
+    let opens = |signer: &Signer| {
+        let token = signer.mint("a@b", &role("USER"), at(0), HOUR).text;
+        verifier.verify(&token, at(1)).is_ok()
+    };
+    assert_eq!((opens(&ours), opens(&theirs), verifier.issuer()), (true, false, "shop"));
+}
+
+#[test]
 fn a_key_of_another_family_is_passed_over() {
     let keys = serde_json::json!({ "keys": [
         { "kty": "RSA", "kid": "r", "alg": "RS256", "e": "AQAB", "n": "AL64zn8_QnHYMeZ0LncoXaEde1fiLm1jHjmQsF_449IYALM9if6amFtPDy2yvz3YlRij66s5gyLCyO7ANuVRJx1NbgizcAblIgjtdf_u3WG7K-IiZhtELto_A7Fck9Ws6SQvzRvOE8uSirYbgmj6He4iO8NCyvaK0jIQRMMGQwsU1quGmFgHIXPLfnpnfajr1rVTAwtgV5LEZ4Iel-W1GC8ugMhyr4_p1MtcIM42EA8BzE6ZQqC7VPqPvEjZ2dbZkaBhPbiZAS3YeYBRDWm1p1OZtWamT3cEvqqPpnjL1XyW-oyVVkaZdklLQp2Btgt9qr21m42f4wTw-Xrp6rCKNb0" },
@@ -62,7 +80,7 @@ fn a_key_of_another_family_is_passed_over() {
 fn a_key_change_forgets_what_was_verified() {
     let (old, new) = (Signer::ephemeral(), Signer::ephemeral());
     let verifier = Verifier::new(&old.public_keys());
-    let token = old.mint("a@b", Role::User, at(0), HOUR).text;
+    let token = old.mint("a@b", &role("USER"), at(0), HOUR).text;
     assert!(verifier.verify(&token, at(1)).is_ok());
     verifier.replace_keys(&new.public_keys());
     assert_eq!(verifier.verify(&token, at(1)), Err(Refused::Invalid));
@@ -74,15 +92,15 @@ fn the_key_file_is_private_and_survives() {
 
     let place = tempfile::tempdir().expect("a place");
     let file = place.path().join("key");
-    let first = Signer::open(&file).expect("made");
+    let first = Signer::open(&file, ISSUER_DEFAULT).expect("made");
     let mode = std::fs::metadata(&file).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let token = first.mint("a@b", Role::User, at(0), HOUR).text;
-    let again = Signer::open(&file).expect("read");
+    let token = first.mint("a@b", &role("USER"), at(0), HOUR).text;
+    let again = Signer::open(&file, ISSUER_DEFAULT).expect("read");
     assert!(Verifier::new(&again.public_keys()).verify(&token, at(1)).is_ok());
 
     std::fs::write(&file, b"short").expect("written");
-    assert!(Signer::open(&file).is_err(), "a damaged key is refused, not replaced");
+    assert!(Signer::open(&file, ISSUER_DEFAULT).is_err(), "a damaged key is refused, not replaced");
 }
 
 #[test]
@@ -93,7 +111,7 @@ fn the_memory_is_bounded() {
         let mut known = verifier.shared.write().expect("not poisoned");
         let principal = Arc::new(Principal {
             subject: String::new(),
-            role: Role::User,
+            role: role("USER"),
             session: String::new(),
             issued: at(0),
             expires: at(9),
@@ -102,7 +120,7 @@ fn the_memory_is_bounded() {
             known.remembered.insert(number.to_string().into(), principal.clone());
         }
     }
-    let token = signer.mint("a@b", Role::User, at(0), HOUR).text;
+    let token = signer.mint("a@b", &role("USER"), at(0), HOUR).text;
     assert!(verifier.verify(&token, at(1)).is_ok());
     assert_eq!(verifier.shared.read().expect("not poisoned").remembered.len(), 1);
 }
@@ -111,9 +129,10 @@ fn the_memory_is_bounded() {
 fn every_token_of_a_sign_in_that_ended_is_refused_and_no_other() {
     let signer = Signer::ephemeral();
     let verifier = Verifier::new(&signer.public_keys());
-    let first = signer.mint("a@b", Role::User, at(0), HOUR);
-    let renewed = signer.mint_in(&first.session, "a@b", Role::User, (at(1_000), HOUR));
-    let other = signer.mint("a@b", Role::User, at(0), HOUR).text;
+    let first = signer.mint("a@b", &role("USER"), at(0), HOUR);
+    let renewed =
+        signer.mint_in(&first.session, "a@b", &role("USER"), Life { from: at(1_000), lasts: HOUR });
+    let other = signer.mint("a@b", &role("USER"), at(0), HOUR).text;
     let principal = verifier.verify(&first.text, at(1_001)).expect("good");
     let until = principal.family_ends(at(1_001));
     assert_eq!(until, at(4_601), "as long as a token made at this moment would live");

@@ -138,6 +138,12 @@ impl Tree {
         self.root.json()
     }
 
+    /// Whether there is something under a top-level name.
+    pub fn has(&self, name: &str) -> bool {
+        let Value::Map(entries) = &self.root.value else { return false };
+        entries.iter().any(|entry| entry.name == name)
+    }
+
     /// Takes the subtree under a top-level name out.
     #[must_use]
     pub fn take(&mut self, name: &str) -> Option<Tree> {

@@ -21,6 +21,7 @@ pub(super) fn compile(
     lists(settings, draft, mistakes);
     heads(settings, draft, mistakes);
     let events = settings.events.as_ref().map_or(EVENTS_PATH, |events| events.path.as_str());
+    draft.plan.reads_topics = settings.events.as_ref().and_then(|events| events.role.clone());
     let path = format!("{}/{{topic}}", events.trim_end_matches('/'));
     draft.place(On::Outer, &path, get(Action::Events), &["events", "path"], mistakes);
     if let Some(app) = &settings.app {

@@ -1,14 +1,12 @@
 //! Guarded ways to services, and the one that sign-in by cookie asks.
 
+use chassis::http::Path;
 use http::Method;
 use mistakes::Mistakes;
 
 use super::{Draft, On, Open, Route, Session, Upstream, endpoint, guards};
 use crate::paths::Action;
 use crate::settings::{self, Host, KEEP_ALIVE, SESSION_TIMEOUT, Settings, Side};
-
-/// Where the browser signs in and out.
-pub(crate) const SESSION_PATH: &str = "/oauth/session";
 
 pub(super) fn compile(settings: &Settings, draft: &mut Draft, mistakes: &mut Mistakes) {
     for (name, route) in &settings.routes {
@@ -47,7 +45,7 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
         host: host.unwrap_or_default(),
         open,
         signed_in,
-        role: settings.role,
+        role: settings.role.clone(),
         timeouts: guards.timeouts,
         breaker: guards.breaker,
         limits: guards.limits,
@@ -86,9 +84,19 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
     let guards = guards::compile(&guard, draft.plan.idle, &["session", "guard"], mistakes);
     let methods = vec![Method::POST, Method::PUT, Method::DELETE];
     let entry = (Some(methods), Action::Session);
-    draft.place(On::Outer, SESSION_PATH, entry, &["session"], mistakes);
+    let settings::Session { path, token, revoke, .. } = settings;
+    for (step, text) in [("path", path), ("token", token), ("revoke", revoke)] {
+        if !is_plain(text) {
+            let says = format!("one path, without parameters. path=`{text}`");
+            mistakes.at(&["session", step]).note(says);
+        }
+    }
+    draft.place(On::Outer, path, entry, &["session", "path"], mistakes);
     let sign_in = draft.plan.routes.len();
     draft.plan.session = Some(Session {
+        path: path.clone(),
+        token: token.clone(),
+        revoke: revoke.clone(),
         sign_in,
         sign_out: sign_in + 1,
         secure: settings.secure,
@@ -107,6 +115,13 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
     };
     let sign_out = route("sign-out", None, Vec::new());
     draft.plan.routes.extend([route("session", guards.breaker, guards.limits), sign_out]);
+}
+
+/// Whether a text is one path: what a request can be sent to, and a cookie can be for.
+fn is_plain(text: &str) -> bool {
+    text.starts_with('/')
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}*?#;,\"%".contains(&byte))
+        && Path::parse(text).is_ok()
 }
 
 fn methods(list: &[String], path: &[&str], mistakes: &mut Mistakes) -> Vec<Method> {

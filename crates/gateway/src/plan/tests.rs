@@ -85,9 +85,26 @@ fn an_upstream_is_put_where_it_is_after_all() {
 }
 
 #[test]
+fn a_role_is_held_against_those_that_there_are_where_the_settings_say_which() {
+    let route = |roles: &str, role: &str| {
+        format!("{UPSTREAMS}{roles}\nroutes: {{ r: {{ path: /o, to: order, role: {role} }} }}")
+    };
+    for (roles, role) in [("", "ANY"), ("roles: [BUYER, SELLER]", "SELLER"), ("roles: []", "ANY")] {
+        let plan = compiled(&route(roles, role)).expect(role);
+        assert_eq!(plan.routes[0].role.as_ref().map(chassis::identity::Role::as_str), Some(role));
+    }
+    let mistakes = compiled(&route("roles: [BUYER, SELLER]", "SELER")).expect_err("no such role");
+    assert_eq!(mistakes[0].says, "unknown role. name=`SELER`, nearest=`SELLER`");
+    let reads = |text: &str| compiled(text).expect(text).reads_topics.map(String::from);
+    assert_eq!(reads("events: { role: SELLER }"), Some("SELLER".to_owned()));
+    assert_eq!((reads(""), reads("events: { path: /topics }")), (None, None));
+}
+
+#[test]
 fn every_mistake_is_named_with_its_path() {
     let route =
         |rest: &str| format!("{UPSTREAMS}routes: {{ r: {{ path: /o, to: order, {rest} }} }}");
+    let session = |rest: &str| format!("{}\nsession: {{ {rest} }}", route("open: true"));
     let table = [
         ("routes: { r: { path: /o, to: nobody } }".to_owned(), "routes.r.to"),
         ("routes: { r: { path: /o, to: [order] } }".to_owned(), "routes.r.to"),
@@ -115,7 +132,16 @@ fn every_mistake_is_named_with_its_path() {
             route("guard: { rate_limit: [{ per: route, rate: 1/s, burst: 0 }] }"),
             "routes.r.guard.rate_limit",
         ),
-        ("session: { upstream: nobody }".to_owned(), "session.upstream"),
+        (session("upstream: nobody, path: /s, token: /t, revoke: /r"), "session.upstream"),
+        (session("upstream: order, path: s, token: /t, revoke: /r"), "session.path"),
+        (session("upstream: order, path: '/{s}', token: /t, revoke: /r"), "session.path"),
+        (session("upstream: order, path: /s;x, token: /t, revoke: /r"), "session.path"),
+        (session("upstream: order, path: /s, token: '', revoke: /r"), "session.token"),
+        (session("upstream: order, path: /s, token: /t, revoke: /r/../t"), "session.revoke"),
+        (session("upstream: order, path: /o, token: /t, revoke: /r"), "session.path"),
+        ("roles: [A, B, A]".to_owned(), "roles"),
+        (format!("roles: [A]\n{}", route("role: B")), "routes.r.role"),
+        ("roles: [A]\nevents: { role: B }".to_owned(), "events.role"),
         ("app: { paths: [x] }".to_owned(), "app.paths"),
         ("events: { path: events }".to_owned(), "events.path"),
         ("lists: { l: { path: /l, page: nothing, name: n } }".to_owned(), "lists.l.page"),

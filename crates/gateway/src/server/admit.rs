@@ -9,7 +9,7 @@ use chassis::clock;
 use chassis::http::path::Params;
 use chassis::http::router::{self, Found};
 use chassis::http::{Path, Problem, Response, Trace};
-use chassis::identity::{Principal, issuer};
+use chassis::identity::{Principal, Role, issuer};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method};
@@ -184,7 +184,7 @@ impl Server {
         self.shared.plan.foreign_tokens == ForeignTokens::Pass
             && headers.contains_key(AUTHORIZATION)
             && self.shared.routes[*route].plan.open.to(&parts.method)
-            && !issuer::names_us(headers)
+            && !issuer::is_named(self.shared.verifier.issuer(), headers)
     }
 
     /// Whether the app's page takes a cookie back that is no good; its files are kept by browsers and
@@ -268,9 +268,7 @@ impl Server {
             }
             Action::Session => unreachable!("a session is admitted before anybody is asked for"),
             Action::Events => {
-                if !principal.is_some_and(|principal| principal.role.is_administrator()) {
-                    return Err(Problem::forbidden("topics are for administrators"));
-                }
+                require(plan.reads_topics.as_ref(), principal)?;
                 let owner = Some(params.get(0).to_owned());
                 return Ok(Admitted::Local(Local { action, owner, html: false, who }));
             }
@@ -307,12 +305,20 @@ impl Server {
         principal: Option<&Principal>,
     ) -> Result<(), Problem> {
         let route = &self.shared.routes[route].plan;
-        let Some(role) = route.role else { return Ok(()) };
         let anybody = route.open.to(method) || route.signed_in.contains(method);
-        let asked = self.face == Face::Outer && !anybody;
-        if !asked || principal.is_some_and(|principal| principal.role == role) {
-            return Ok(());
+        match &route.role {
+            Some(role) if self.face == Face::Outer && !anybody => require(Some(role), principal),
+            _ => Ok(()),
         }
-        Err(Problem::forbidden(format!("this needs the role {}", role.as_str())))
+    }
+}
+
+/// 403 without this role; without a role to have, for everybody.
+fn require(role: Option<&Role>, principal: Option<&Principal>) -> Result<(), Problem> {
+    let has = |role: &Role| principal.is_some_and(|principal| principal.role == *role);
+    match role {
+        Some(role) if has(role) => Ok(()),
+        Some(role) => Err(Problem::forbidden(format!("this needs the role {role}"))),
+        None => Err(Problem::forbidden("nobody may do this here")),
     }
 }

@@ -27,7 +27,7 @@ impl Endpoint<'_> {
     /// As a proxied request is refused.
     pub(super) async fn ask(
         &self,
-        path: &'static str,
+        path: &str,
         pairs: &[(&str, &str)],
     ) -> Result<(StatusCode, HeaderMap, Bytes), Problem> {
         let form = encoded(pairs);
@@ -42,8 +42,8 @@ impl Endpoint<'_> {
     }
 }
 
-fn request(path: &'static str, asked_by: &HeaderMap, length: usize) -> Parts {
-    let mut request = Request::post(path).body(()).expect("a constant path");
+fn request(path: &str, asked_by: &HeaderMap, length: usize) -> Parts {
+    let mut request = Request::post(path).body(()).expect("a path that was checked");
     let headers = request.headers_mut();
     let form = HeaderValue::from_static("application/x-www-form-urlencoded");
     headers.insert(CONTENT_TYPE, form);

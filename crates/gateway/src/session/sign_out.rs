@@ -28,8 +28,6 @@ use crate::proxy::Core;
 use crate::seal::{Family, Refresh};
 use crate::shared::Shared;
 
-/// Where a token is taken back (RFC 7009).
-const REVOKE_PATH: &str = "/oauth/revoke";
 /// How long a sign-out waits for the token endpoint to hear of it.
 pub(crate) const NOTIFIED_WITHIN: Duration = Duration::from_secs(1);
 /// How often it is notified again.
@@ -140,7 +138,8 @@ impl Ask<'_> {
         let notified = async {
             for token in tokens {
                 let endpoint = self.endpoint(self.session.sign_out);
-                if !notify(&endpoint, self.shared.sessions(), token).await {
+                let path = &self.session.revoke;
+                if !notify(&endpoint, path, self.shared.sessions(), token).await {
                     return false;
                 }
             }
@@ -158,9 +157,9 @@ impl Family {
     }
 }
 
-/// Notifies of one token; whether that is settled.
-async fn notify(endpoint: &Endpoint<'_>, memory: &Memory, token: &str) -> bool {
-    let Ok((status, ..)) = endpoint.ask(REVOKE_PATH, &[("token", token)]).await else {
+/// Notifies of one token, at this path; whether that is settled.
+async fn notify(endpoint: &Endpoint<'_>, path: &str, memory: &Memory, token: &str) -> bool {
+    let Ok((status, ..)) = endpoint.ask(path, &[("token", token)]).await else {
         return false;
     };
     let later = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
@@ -206,7 +205,7 @@ async fn pay_all(shared: &Shared, session: &Session, core: &Core) -> bool {
         let Some(last) = debts.last() else { return true };
         after = last.number;
         for debt in &debts {
-            if !notify(&endpoint, memory, &debt.token).await {
+            if !notify(&endpoint, &session.revoke, memory, &debt.token).await {
                 return false;
             }
             info!("the token endpoint has heard of a sign-out");

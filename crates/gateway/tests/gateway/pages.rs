@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use chassis::clock;
-use chassis::identity::Role;
 use serde_json::json;
 
 use crate::support::gateway::HEARTBEAT;
-use crate::support::{Answer, SOON, Stream, World, get, send};
+use crate::support::{ADMIN, Answer, CUSTOMER, SOON, Stream, World, get, send};
 
 const HTML: (&str, &str) = ("accept", "text/html");
 const PAGE: &str = "/mypages/a@b";
@@ -22,11 +21,11 @@ fn a_page_is_its_owners_alone() {
     let world = World::new();
     world.place(1, "a@b");
     let tokens = [
-        ("a@b", Role::OrderCustomer, 200),
-        ("c@d", Role::OrderCustomer, 404),
-        ("admin", Role::OrderAdmin, 404),
-        ("A@B", Role::OrderCustomer, 404),
-        ("a@b.html", Role::OrderCustomer, 404),
+        ("a@b", CUSTOMER, 200),
+        ("c@d", CUSTOMER, 404),
+        ("admin", ADMIN, 404),
+        ("A@B", CUSTOMER, 404),
+        ("a@b.html", CUSTOMER, 404),
     ];
     let targets = [
         "/mypages/a@b",

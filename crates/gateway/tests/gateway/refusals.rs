@@ -3,9 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use chassis::identity::Role;
-
-use crate::support::{Answer, Client, USUAL, World, get, pause, send};
+use crate::support::{ADMIN, Answer, Client, USUAL, World, get, pause, send};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 const HTML: (&str, &str) = ("accept", BROWSER);
@@ -37,7 +35,7 @@ fn is_problem(answer: &Answer, status: u16) {
 #[test]
 fn a_refusal_is_a_page_of_its_status_to_whom_names_html() {
     let world = World::with(&settings());
-    let admin = format!("Bearer {}", world.token_of("a", Role::OrderAdmin));
+    let admin = format!("Bearer {}", world.token_of("a", ADMIN));
     let customer = format!("Bearer {}", world.token("a@b"));
     let (admin, customer) = (("authorization", &*admin), ("authorization", &*customer));
     let bad = ("authorization", "Bearer x");

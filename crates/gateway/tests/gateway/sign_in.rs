@@ -1,9 +1,8 @@
 //! Who may do what, in which order refusals come, and the browser's session.
 
-use chassis::identity::Role;
 use serde_json::json;
 
-use crate::support::{Answer, ENDED_MAX, Stream, World, eventually, get, send};
+use crate::support::{ADMIN, Answer, ENDED_MAX, Stream, World, eventually, get, named, send};
 
 const HTML: (&str, &str) = ("accept", "text/html");
 
@@ -14,8 +13,7 @@ fn bearer(token: &str) -> String {
 #[test]
 fn refusals_come_in_their_order() {
     let world = World::new();
-    let (customer, admin) =
-        (bearer(&world.token("a@b")), bearer(&world.token_of("x", Role::OrderAdmin)));
+    let (customer, admin) = (bearer(&world.token("a@b")), bearer(&world.token_of("x", ADMIN)));
     let (nobody, bad) = (None, Some("Bearer nonsense"));
     let (customer, admin) = (Some(customer.as_str()), Some(admin.as_str()));
     let table = [
@@ -425,7 +423,7 @@ fn a_cookie_that_is_no_good_is_nobody_and_is_taken_back() {
     send(world.address, "DELETE", "/oauth/session", &[("cookie", &cookie)], "");
     let other = chassis::identity::Signer::ephemeral();
     let life = std::time::Duration::from_secs(60);
-    let foreign = other.mint("a@b", Role::OrderAdmin, chassis::clock::wall(), life).text;
+    let foreign = other.mint("a@b", &named(ADMIN), chassis::clock::wall(), life).text;
     for token in ["junk", "", "유엔진", &ended, &foreign] {
         let cookie = format!("a=b; yeoul_session_x={token}; yeoul_refresh_x=good");
         let with = |method: &str, target: &str| {

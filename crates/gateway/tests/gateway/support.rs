@@ -10,7 +10,7 @@ use std::time::Duration;
 use chassis::clock;
 use chassis::cores::Cores;
 use chassis::http::{Listener, Serve, Stop};
-use chassis::identity::{Ended, Role, Signer, Verifier};
+use chassis::identity::{Ended, Life, Role, Signer, Verifier};
 use chassis::settings::Tree;
 use chassis::telemetry::Metrics;
 use events::{Broker, Cause, Event, Log, Retry, Subscription, Topic};
@@ -30,6 +30,10 @@ mod service;
 
 /// Ended sign-ins that are remembered before new ones are refused.
 pub(crate) const ENDED_MAX: usize = 3;
+
+/// The roles of the settings, and of whoever is nothing else.
+pub(crate) const ADMIN: &str = "ORDER_ADMIN";
+pub(crate) const CUSTOMER: &str = "ORDER_CUSTOMER";
 
 /// What refresh cookies are sealed with.
 const SEAL_KEY: [u8; gateway::SEAL_KEY_BYTES] = [7; gateway::SEAL_KEY_BYTES];
@@ -89,7 +93,8 @@ routes:
   check: { path: \"/check/{id}\", methods: [GET], listener: inner, to: service, open: true }
   token: { path: /oauth/token, to: service, open: [POST] }
 app: { paths: [/, \"/products/{id}\", /mypage, /signin] }
-session: { upstream: service }
+session: { upstream: service, path: /oauth/session, token: /oauth/token, revoke: /oauth/revoke }
+events: { role: ORDER_ADMIN }
 lists:
   mine: { path: /myPages, page: my-page, name: mypages }
   theirs: { path: \"/mypage/order/{userId}\", page: my-page, name: mypages }
@@ -153,6 +158,7 @@ impl World {
         let look = Look {
             app_head: app.head().to_owned(),
             locales: ["ko", "en"].map(str::to_owned).to_vec(),
+            ..Look::default()
         };
         let views =
             Views::open(&folder.path().join("views"), definitions, look, clock::component());
@@ -222,19 +228,19 @@ impl World {
 
     /// A token of a customer.
     pub(crate) fn token(&self, subject: &str) -> String {
-        self.token_of(subject, Role::OrderCustomer)
+        self.token_of(subject, CUSTOMER)
     }
 
     /// A token of this role.
-    pub(crate) fn token_of(&self, subject: &str, role: Role) -> String {
-        self.signer.mint(subject, role, clock::wall(), Duration::from_secs(600)).text
+    pub(crate) fn token_of(&self, subject: &str, role: &str) -> String {
+        self.signer.mint(subject, &named(role), clock::wall(), Duration::from_secs(600)).text
     }
 
     /// Two tokens of one sign-in, the second made by a renewal.
     pub(crate) fn family(&self, subject: &str) -> [String; 2] {
-        let life = (clock::wall(), Duration::from_secs(600));
-        let first = self.signer.mint(subject, Role::OrderCustomer, life.0, life.1);
-        let second = self.signer.mint_in(&first.session, subject, Role::OrderCustomer, life);
+        let life = Life { from: clock::wall(), lasts: Duration::from_secs(600) };
+        let first = self.signer.mint(subject, &named(CUSTOMER), life.from, life.lasts);
+        let second = self.signer.mint_in(&first.session, subject, &named(CUSTOMER), life);
         [first.text, second.text]
     }
 
@@ -242,15 +248,15 @@ impl World {
     pub(crate) fn expired_family(&self, subject: &str) -> [String; 2] {
         let hour = Duration::from_secs(3600);
         let then = clock::wall() - 2 * hour;
-        let first = self.signer.mint(subject, Role::OrderCustomer, then, hour);
-        let now = (clock::wall(), hour);
-        let second = self.signer.mint_in(&first.session, subject, Role::OrderCustomer, now);
+        let first = self.signer.mint(subject, &named(CUSTOMER), then, hour);
+        let now = Life { from: clock::wall(), lasts: hour };
+        let second = self.signer.mint_in(&first.session, subject, &named(CUSTOMER), now);
         [first.text, second.text]
     }
 
     /// A token that ends soon.
     pub(crate) fn short_token(&self, subject: &str, life: Duration) -> String {
-        self.signer.mint(subject, Role::OrderCustomer, clock::wall(), life).text
+        self.signer.mint(subject, &named(CUSTOMER), clock::wall(), life).text
     }
 
     /// Publishes an event and waits until the views have it; its `Yeoul-Position`.
@@ -306,6 +312,11 @@ impl Drop for World {
 pub(crate) fn read<T: serde::de::DeserializeOwned>(text: &str) -> T {
     let tree = Tree::parse("test", text).expect("YAML");
     tree.read().unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+}
+
+/// The role of that name.
+pub(crate) fn named(role: &str) -> Role {
+    Role::parse(role).expect("a role")
 }
 
 /// Waits where the passing of time itself is what a client does.

@@ -47,13 +47,16 @@ pub(crate) struct Store {
     pub(crate) statements: Vec<Statements>,
 }
 
+/// The file's name, whatever its folder is called.
+pub const STORE_FILE: &str = "views.db";
+
 /// Opens `views.db` in `folder`, made anew if its rows were folded under other definitions.
 pub(crate) fn open(
     folder: &Path,
     definitions: &Definitions,
     clock: events::Clock,
 ) -> Result<Store, Error> {
-    let path = folder.join("views.db");
+    let path = folder.join(STORE_FILE);
     let epoch = schema::prepare(&path, definitions, clock())?;
     let options = Options { path, schema: SCHEMA, publishes: None, clock };
     let database = Database::open(options)?;
@@ -67,7 +70,7 @@ pub(crate) fn open(
 
 /// Gives the feed of `views.db` in `folder` another name, if there is one.
 pub(crate) fn renew_feed(folder: &Path, now: jiff::Timestamp) -> Result<(), Error> {
-    schema::renew(&folder.join("views.db"), now)
+    schema::renew(&folder.join(STORE_FILE), now)
 }
 
 impl From<rusqlite::Error> for Error {

@@ -84,7 +84,8 @@ fn tag(views: &Views, page: &Page, asked: &Asked<'_>, shown: &PageJson, made: Ma
     (&generation.epoch, &page.name, page.size, asked, made.stale_since).hash(&mut hash);
     (&page.owner, &page.list, page.owners, page.view, page.head, page.order).hash(&mut hash);
     if asked.form != Form::Json {
-        (generation.templates.source(page), &look.app_head, &look.locales).hash(&mut hash);
+        let source = generation.templates.source(page);
+        (source, &look.app_head, &look.locales, &look.money).hash(&mut hash);
     }
     format!("{:016x}-{}", hash.finish(), shown.version)
 }

@@ -125,7 +125,7 @@ impl Running {
 }
 
 fn open(folder: &Path, clock: &events::Clock) -> Views {
-    let look = Look { app_head: String::new(), locales: vec!["ko".to_owned()] };
+    let look = Look { locales: vec!["ko".to_owned()], ..Look::default() };
     Views::open(folder, definitions(&settings()), look, clock.clone()).expect("views open")
 }
 

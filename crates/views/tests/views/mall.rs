@@ -5,7 +5,7 @@ use std::sync::Arc;
 use events::{Cause, Event, Handler};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use views::{Batch, Definitions, Look, Page, Settings, Slice, Views};
+use views::{Batch, Definitions, Look, Money, Page, Settings, Slice, Views};
 use yeoul_views as views;
 
 /// What the template shows of a page.
@@ -145,6 +145,7 @@ pub(crate) fn open(folder: &std::path::Path, settings: &Value) -> Views {
     let look = Look {
         app_head: "<script src=\"/app.js\"></script>".to_owned(),
         locales: vec!["ko".to_owned(), "en".to_owned()],
+        money: Money { sign: "₩".to_owned(), decimals: 0 },
     };
     Views::open(folder, definitions(settings), look, clock()).expect("views open")
 }

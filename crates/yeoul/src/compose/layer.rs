@@ -15,7 +15,7 @@ use events::local::Log;
 use events::store::LeftOut;
 use events::subscription::{Control, Fault};
 use events::{Broker, Declared, Error, Retry, Subscription};
-use gateway::{Components, Gateway};
+use gateway::{AppFiles, Components, Gateway};
 use mall::Loop;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -29,10 +29,10 @@ use crate::app;
 use crate::exit::Failure;
 use crate::process::{self, DRAIN};
 use crate::settings::Checked;
-use crate::stores::{LOG, VIEWS};
+use crate::stores::{self, LOG};
 
-/// The languages that pages are rendered in; the first is the usual one.
-const LOCALES: [&str; 2] = ["ko", "en"];
+/// The views' folder of `yeoul serve`, and what their subscriptions' names begin with.
+const VIEWS: &str = "views";
 
 /// A running layer.
 pub(crate) struct Layer {
@@ -103,15 +103,29 @@ pub(crate) struct Stores {
     pub(crate) views: Views,
 }
 
+/// What the views show, and how it looks.
+pub(crate) struct Shown {
+    pub(crate) definitions: Definitions,
+    pub(crate) look: Look,
+}
+
+impl Shown {
+    /// With the app's part of every page's head.
+    pub(crate) fn with_app(definitions: Definitions, look: Look, app: &AppFiles) -> Shown {
+        Shown { definitions, look: Look { app_head: app.head().to_owned(), ..look } }
+    }
+}
+
 impl Stores {
-    /// Opens log and views below `data`.
+    /// Opens log and views below `data`; the views where they are, or in a new folder of this name.
     pub(crate) fn open(
         data: &Path,
+        views: &str,
         topics: &[Declared],
-        definitions: Definitions,
-        app_head: String,
+        shown: Shown,
     ) -> Result<Stores, Failure> {
-        let (log, pages) = (data.join(LOG), data.join(VIEWS));
+        let pages = stores::views(data).unwrap_or_else(|| data.join(views));
+        let log = data.join(LOG);
         for folder in [&log, &pages] {
             folder::make_private(folder)
                 .map_err(|error| process::damaged("the data folder", &error))?;
@@ -119,8 +133,7 @@ impl Stores {
         let log =
             Log::open_declared(&log, topics, clock::component()).map_err(|error| opened(&error))?;
         info!("an acknowledgement means: {}", log.promise());
-        let locales = LOCALES.map(str::to_owned).to_vec();
-        let look = Look { app_head, locales };
+        let Shown { definitions, look } = shown;
         let views = Views::open(&pages, definitions, look, clock::component())
             .map_err(|error| process::damaged("the views", &error))?;
         Ok(Stores { log: Arc::new(log), views })
@@ -136,17 +149,17 @@ impl Layer {
         let ports = Ports::bind(&plan)?;
         let app = app::files();
         vouch::before_opening(folder.path()).await?;
-        let stores =
-            Stores::open(folder.path(), &plan.topics, plan.definitions, app.head().to_owned())?;
+        let shown = Shown::with_app(plan.definitions, plan.look, &app);
+        let stores = Stores::open(folder.path(), VIEWS, &plan.topics, shown)?;
         let announced = folder.announce(Some(ports.admin.address()));
         announced.map_err(|error| Failure::environment(error, "free some disk space"))?;
-        let verifier = Verifier::new(&Default::default());
+        let verifier = Verifier::of(&plan.issuer);
         let identity = Identity::open(&folder, &plan.gateway, verifier)?;
         let shown = plan.shown.clone();
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
         let retry = Retry { attempts: 3, backoff: std::time::Duration::from_secs(1) };
         let (mut loops, mut folds) =
-            layer.folds("views", &plan.topics, retry, &Interruptions::none());
+            layer.folds(VIEWS, &plan.topics, retry, &Interruptions::none());
         if let Some((hears, control)) = layer.remember(retry) {
             loops.push(hears);
             folds.push(control);
@@ -166,7 +179,7 @@ impl Layer {
         stores: Stores,
         identity: Identity,
         folder: Folder,
-        app: gateway::AppFiles,
+        app: AppFiles,
     ) -> Result<Layer, Failure> {
         let cores = Cores::start(Cores::available())
             .map_err(|error| Failure::environment(error, "free some threads"))?;

@@ -21,7 +21,7 @@ use mall::{Components, Endpoint, Faults, Loop, Name, account, delivery, order, p
 use serde_json::{Value, json};
 
 use super::described;
-use super::layer::{Interruptions, Layer, Ports, Stores};
+use super::layer::{Interruptions, Layer, Ports, Shown, Stores};
 use super::sessions::Identity;
 use super::vouch;
 use crate::admin::{Admin, Loops, Switches};
@@ -67,12 +67,12 @@ impl Mall {
 
         let app = described::with_description(&plan, app::files());
         vouch::before_opening(folder.path()).await?;
-        let stores =
-            Stores::open(folder.path(), &plan.topics, plan.definitions, app.head().to_owned())?;
+        let shown = Shown::with_app(plan.definitions, plan.look, &app);
+        let stores = Stores::open(folder.path(), Name::Mypage.as_str(), &plan.topics, shown)?;
         let announced = folder.announce(Some(ports.admin()));
         announced.map_err(|error| Failure::environment(error, "free some disk space"))?;
 
-        let verifier = Verifier::new(&Default::default());
+        let verifier = Verifier::of(&plan.issuer);
         let faults = Faults::new(faults);
         let components = Components {
             data: folder.path().to_owned(),

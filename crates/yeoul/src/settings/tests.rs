@@ -221,6 +221,81 @@ fn an_upstream_that_is_the_gateway_is_a_mistake_where_a_route_leads_there() {
 }
 
 #[test]
+fn a_role_that_is_not_there_is_a_mistake_with_its_line_and_the_nearest_name() {
+    let route = "routes:\n  product:\n    role: ORDER_ADMINS\n";
+    let says = "unknown role. name=`ORDER_ADMINS`, nearest=`ORDER_ADMIN`";
+    assert_eq!(mistakes(route, Base::Mall), [format!("3: routes.product.role: {says}")]);
+    let events = "events:\n  role: ORDER_ADMINS\n";
+    assert_eq!(mistakes(events, Base::Mall), [format!("2: events.role: {says}")]);
+    let own = "roles: [SELLER]\nupstreams: { a: [http://10.0.0.1:80] }\nroutes:\n  r: { path: /r, to: a, role: SELER }\n";
+    names(&mistakes(own, Base::Nothing), &["4: routes.r.role: unknown role. name=`SELER`"]);
+    assert_eq!(mistakes(&own.replace("SELER", "SELLER"), Base::Nothing), [""; 0]);
+    let unsaid = own.replace("roles: [SELLER]\n", "");
+    assert_eq!(mistakes(&unsaid, Base::Nothing), [""; 0], "nobody says which there are");
+    names(&mistakes("roles:\n  - A B\n", Base::Nothing), &["2: roles"]);
+    let plan = load(Base::Mall, None, None).unwrap_or_else(|list| panic!("{}", list[0]));
+    let roles = plan.shown["roles"].as_array().expect("roles").iter();
+    let known = mall::Role::ALL.map(mall::Role::as_str);
+    assert!(roles.eq(known.iter()), "those of account");
+}
+
+#[test]
+fn what_a_shop_may_choose_has_its_limits() {
+    for (text, start) in [
+        ("locales: []\n", "1: locales: "),
+        ("locales: [ko, en_US]\n", "1: locales: "),
+        ("locales: [en, en]\n", "1: locales: "),
+        ("money: { decimals: 5 }\n", "1: money.decimals: "),
+        ("money: { sign: 123456789 }\n", "1: money.sign: "),
+        ("issuer: ''\n", "1: issuer: "),
+        ("issuer: my shop\n", "1: issuer: "),
+        ("session: { upstream: account, token: oauth }\n", "1: session.token: "),
+        ("session: { upstream: account, path: '/o/{x}' }\n", "1: session.path: "),
+    ] {
+        let found = mistakes(text, Base::Mall);
+        assert!(found[0].starts_with(start), "{text}: {found:?}");
+    }
+    let own = "issuer: shop\nlocales: [de]\nmoney: { sign: €, decimals: 2 }\n";
+    assert_eq!(mistakes(own, Base::Nothing), [""; 0]);
+    let plan = load(Base::Nothing, None, None).unwrap_or_else(|list| panic!("{}", list[0]));
+    assert_eq!((plan.look.locales, plan.look.money), (vec!["en".to_owned()], Money::default()));
+}
+
+#[test]
+fn a_session_is_where_the_settings_say_and_else_where_it_always_was() {
+    let session = |rest: &str| {
+        let text = format!("upstreams: {{ a: [http://b] }}\nsession: {{ upstream: a{rest} }}\n");
+        let place = tempfile::tempdir().expect("a place");
+        let file = place.path().join("yeoul.yaml");
+        fs::write(&file, text).expect("written");
+        let plan = load(Base::Nothing, Some(&file), None);
+        plan.unwrap_or_else(|list| panic!("{list:?}")).shown["session"].clone()
+    };
+    let usual = session("");
+    assert_eq!(
+        (&usual["path"], &usual["token"], &usual["revoke"]),
+        (&"/oauth/session".into(), &"/oauth/token".into(), &"/oauth/revoke".into())
+    );
+    let other = session(", path: /session, token: /token");
+    assert_eq!(
+        (&other["path"], &other["token"], &other["revoke"]),
+        (&"/session".into(), &"/token".into(), &"/oauth/revoke".into())
+    );
+    let none = load(Base::Nothing, None, None).unwrap_or_else(|list| panic!("{}", list[0]));
+    assert_eq!(none.shown.get("session"), None);
+}
+
+#[test]
+fn the_malls_template_is_for_the_malls_pages_alone() {
+    let page = "p: { path: '/p/{o}', view: v, by: o, private: false, template: mypage.html }";
+    let own = format!("{PAGES}  {page}\n");
+    names(&mistakes(&own, Base::Nothing), &["4: pages.p.template: "]);
+    let mall =
+        "pages:\n  p: { path: '/p/{o}', view: orders, by: customerId, template: mypage.html }\n";
+    assert_eq!(mistakes(mall, Base::Mall), [""; 0]);
+}
+
+#[test]
 fn names_of_routes_and_upstreams_that_differ_in_case_only_are_mistakes() {
     let text = "upstreams:\n  a: [http://b]\n  A: [http://b]\nroutes:\n  r: { path: /r, to: a }\n  R: { path: /s, to: a }\n";
     let found = mistakes(text, Base::Nothing);

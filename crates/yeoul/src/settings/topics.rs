@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chassis::identity::Role;
 use events::partition::PARTITIONS_MAX;
 use events::{Declared, Partitions, Topic};
+use gateway::settings::EVENTS_PATH;
 use mistakes::Mistake;
 use serde::Deserialize;
 
@@ -16,6 +18,8 @@ use serde::Deserialize;
 pub(super) struct Events {
     /// Where topics are read over HTTP.
     path: Option<String>,
+    /// Who may read them there.
+    role: Option<Role>,
     #[serde(default)]
     topics: BTreeMap<String, Declaration>,
 }
@@ -42,7 +46,11 @@ struct Wrong {
 impl Events {
     /// The gateway's part.
     pub(super) fn gateway(&self) -> Option<gateway::settings::Events> {
-        self.path.clone().map(|path| gateway::settings::Events { path })
+        if self.path.is_none() && self.role.is_none() {
+            return None;
+        }
+        let path = self.path.clone().unwrap_or_else(|| EVENTS_PATH.to_owned());
+        Some(gateway::settings::Events { path, role: self.role.clone() })
     }
 
     /// The topics that are declared and those of these names, each with the path of who names it.

@@ -1,6 +1,5 @@
 //! What each refresh token is good for, by hand-set time, in a database of its own.
 
-use chassis::identity::Role;
 use events::Database;
 use events::store::{Options, Publishes};
 use tempfile::TempDir;
@@ -9,6 +8,7 @@ use super::*;
 use crate::account::refresh::first;
 use crate::blocking::wait;
 use crate::components::topic;
+use crate::role::Role;
 use crate::settings::Name;
 
 const KEY: ChainKey = [7; 32];

@@ -7,7 +7,8 @@ use events::Error;
 use events::store::COUNTED;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::account::user::{User, role};
+use crate::account::user::User;
+use crate::role::Role;
 
 /// The schema, one migration after the other.
 pub(in crate::account) const SCHEMA: &[&str] = &[
@@ -41,7 +42,7 @@ pub(in crate::account) fn find(
             phc: row.get(1)?,
             nickname: row.get(2)?,
             address: row.get(3)?,
-            role: role(&name).ok_or(rusqlite::Error::InvalidQuery)?,
+            role: Role::parse(&name).ok_or(rusqlite::Error::InvalidQuery)?,
             sequence: row.get(5)?,
         })
     });

@@ -1,0 +1,33 @@
+//! Roles: every one that an entry names is one that there is, where the settings say which there are.
+//!
+//! It does not know what a role may do beyond the entry that names it: a service says that of its own
+//! commands.
+
+use chassis::identity::Role;
+use mistakes::Mistakes;
+
+use crate::settings::Settings;
+
+/// Names every role that is named and not there, or is there twice.
+pub(super) fn check(settings: &Settings, mistakes: &mut Mistakes) {
+    let known = &settings.roles;
+    for (at, role) in known.iter().enumerate() {
+        if known[..at].contains(role) {
+            mistakes.at(&["roles"]).note(format!("a role is named twice. role=`{role}`"));
+        }
+    }
+    if known.is_empty() {
+        return;
+    }
+    let mut hold = |role: Option<&Role>, path: &[&str]| {
+        if let Some(role) = role.filter(|role| !known.contains(role)) {
+            let names = known.iter().map(Role::as_str);
+            mistakes.at(path).unknown("role", role.as_str(), names);
+        }
+    };
+    for (name, route) in &settings.routes {
+        hold(route.role.as_ref(), &["routes", name, "role"]);
+    }
+    let events = settings.events.as_ref().and_then(|events| events.role.as_ref());
+    hold(events, &["events", "role"]);
+}

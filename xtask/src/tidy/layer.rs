@@ -1,0 +1,165 @@
+//! The layer knows no mall: what one shop calls its roles, paths, folders and money is not written in
+//! the crates that serve any shop.
+//!
+//! Code and the texts in it are looked at, and whole words alone: `won` and not `wonder`. Comments may
+//! take an example from the mall. What composes the mall into one program is the mall's too, and tests
+//! need some shop.
+
+use super::Finding;
+use super::tree::{File, Tree};
+use super::words::is_word_in;
+
+/// Where the layer is.
+const LAYER: &str = "crates/";
+/// What of it is the mall's: its composition and its command, and what is below them.
+const THE_MALL_S: [&str; 2] = ["crates/yeoul/src/compose/mall", "crates/yeoul/src/command/mall"];
+/// Words that stand nowhere: roles, events, columns, names of the first mall.
+const WORDS: [&str; 37] = [
+    "ORDER_ADMIN",
+    "ORDER_CUSTOMER",
+    "USER_ADMIN",
+    "OrderAdmin",
+    "OrderCustomer",
+    "UserAdmin",
+    "is_administrator",
+    "OrderPlaced",
+    "OrderConfirmed",
+    "OrderCancelled",
+    "OrderRejected",
+    "StockDecreased",
+    "ProductChanged",
+    "ProductRestocked",
+    "DeliveryStarted",
+    "DeliveryCompleted",
+    "DeliveryCancelled",
+    "DeliveryReturned",
+    "UserRegistered",
+    "orderId",
+    "productId",
+    "customerId",
+    "deliveryState",
+    "mileage",
+    "mypage",
+    "mypages",
+    "myPage",
+    "myPages",
+    "MyPage",
+    "my_page",
+    "inventories",
+    "uengine",
+    "12st",
+    "KRW",
+    "won",
+    "Won",
+    "₩",
+];
+/// Texts that are nothing else.
+const WHOLE: [&str; 4] = ["ko", "my-page", "원", "order_admin"];
+/// Paths that stand in no text, neither at its beginning nor behind a host.
+const PATHS: [&str; 3] = ["/oauth/", "/orders", "/products"];
+
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    tree.rust().filter(|(file, _)| is_layer(file)).flat_map(|(file, _)| of_file(file)).collect()
+}
+
+fn is_layer(file: &File) -> bool {
+    let below = |at: &str| {
+        file.path.strip_prefix(at).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+    };
+    file.path.starts_with(LAYER) && !file.is_apart() && !THE_MALL_S.into_iter().any(below)
+}
+
+fn of_file(file: &File) -> Vec<Finding> {
+    let Some(masked) = &file.rust else { return Vec::new() };
+    let lines = masked.lines_without_tests();
+    let each = (1..).zip(masked.code.lines().zip(masked.texts.lines())).take(lines);
+    each.filter_map(|(line, (code, texts))| {
+        let word = found(code, texts)?;
+        let says = format!("the layer knows no mall: a setting, or the mall's own. word=`{word}`");
+        Some(Finding::new(&file.path, line, says))
+    })
+    .collect()
+}
+
+/// The first word of the mall's in a line's code, or in its texts.
+fn found(code: &str, texts: &str) -> Option<&'static str> {
+    let word = |word: &&&str| is_word_in(code, word) || is_word_in(texts, word);
+    let whole = |word: &&&str| texts.contains(&format!("\"{word}\""));
+    let path = |path: &&&str| has_path(texts, path);
+    let words = WORDS.iter().find(word);
+    words.or_else(|| WHOLE.iter().find(whole)).or_else(|| PATHS.iter().find(path)).copied()
+}
+
+/// Whether a path stands in a text that is no part of a longer one.
+fn has_path(texts: &str, path: &str) -> bool {
+    let inside = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+    texts.match_indices(path).any(|(at, _)| !texts[..at].ends_with(inside))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::found as findings;
+    use super::*;
+
+    fn finds(path: &str, line: &str) -> bool {
+        !findings(check, &[(path, &format!("//! A.\n{line}\n"))]).is_empty()
+    }
+
+    const GATEWAY: &str = "crates/gateway/src/session.rs";
+
+    #[test]
+    fn a_word_of_the_malls_is_found_in_code_and_in_texts_and_is_not_in_comments() {
+        for word in WORDS {
+            let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if plain && !word.starts_with(|c: char| c.is_ascii_digit()) {
+                assert!(finds(GATEWAY, &format!("let {word} = 1;")), "{word}");
+            }
+            for text in [format!("\"{word}\""), format!("\"a {word}-b\""), format!("r#\"{word}\"#")]
+            {
+                assert!(finds(GATEWAY, &format!("f({text});")), "{text}");
+            }
+            assert!(!finds(GATEWAY, &format!("// such as {word}")), "{word}");
+            assert!(!finds(GATEWAY, &format!("f(\"x{word}\", \"{word}x\");")), "{word}");
+        }
+        for line in ["let wonder = 1;", "let order_id = 1;", "let swon = \"mypaged\";"] {
+            assert!(!finds(GATEWAY, line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_found_that_is_the_malls_as_a_whole_or_has_one_of_its_paths() {
+        for word in WHOLE {
+            assert!(finds(GATEWAY, &format!("f(\"{word}\");")), "{word}");
+            assert!(!finds(GATEWAY, &format!("f(\"x {word}\", \"{word} x\");")), "{word}");
+        }
+        for path in PATHS {
+            for text in [format!("{path}/1"), format!("{{base}}{path}"), format!("GET {path}")] {
+                assert!(finds(GATEWAY, &format!("f(\"{text}\");")), "{text}");
+            }
+            assert!(!finds(GATEWAY, &format!("f(\"/x{path}\");")), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_mall_its_composition_and_tests_may_say_them() {
+        let line = "f(\"ORDER_ADMIN\");";
+        for (path, refused) in [
+            ("crates/chassis/src/identity.rs", true),
+            ("crates/yeoul/src/compose/layer.rs", true),
+            ("crates/yeoul/src/compose/mallet.rs", true),
+            ("crates/yeoul/src/compose/mall.rs", false),
+            ("crates/yeoul/src/compose/mall/faulty.rs", false),
+            ("crates/yeoul/src/command/mall.rs", false),
+            ("crates/gateway/tests/gateway/sign_in.rs", false),
+            ("crates/chassis/src/identity/tests.rs", false),
+            ("crates/events/examples/publish.rs", false),
+            ("mall/src/order.rs", false),
+            ("lab/src/bench.rs", false),
+        ] {
+            assert_eq!(finds(path, line), refused, "{path}");
+        }
+        let tests = format!("fn a() {{}}\n#[cfg(test)]\nmod tests {{\n{line}\n}}");
+        assert!(!finds(GATEWAY, &tests));
+        assert!(finds(GATEWAY, &format!("{line}\n{tests}")));
+    }
+}
