@@ -37,8 +37,10 @@ pub struct Components {
     pub verifier: Verifier,
     /// How a failed event is retried.
     pub retry: Retry,
-    /// Proxies that are believed about where a request comes from, beside this machine.
+    /// Proxies that are believed about where a request comes from.
     pub trusted: Networks,
+    /// What the gateway shows to be believed about it too; nobody is one where there is none.
+    pub gateway: Option<String>,
     /// How often a sign-in may fail.
     pub sign_in: SignIn,
     /// How often one may sign up.

@@ -74,6 +74,11 @@ impl Jar {
 }
 
 impl Cookies {
+    /// Whether the browser speaks HTTPS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
     /// What a request brings for an access token, found in one walk over its cookies.
     pub(crate) fn brought<'h>(&self, headers: &'h HeaderMap) -> Brought<'h> {
         let mut brought = Brought::Nothing;

@@ -231,6 +231,7 @@ mod tests {
             open: plan::Open::Everything,
             signed_in: Vec::new(),
             role: None,
+            proof: None,
             timeouts: Timeouts::default(),
             breaker: None,
             limits: vec![plan::Limit { per, quota }],

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 use chassis::http::Networks;
 use chassis::http::client::{
-    X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO,
+    X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO, X_YEOUL_GATEWAY,
 };
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, ORIGIN, PROXY_AUTHENTICATE,
@@ -55,6 +55,8 @@ pub(crate) struct Forwarded {
     pub(crate) version: Version,
     /// Whether the service is asked by the client's name for it.
     pub(crate) keeps_host: bool,
+    /// What the service knows us by, where it does.
+    pub(crate) proof: Option<HeaderValue>,
     /// The token, where it came by cookie.
     pub(crate) bearer: Option<HeaderValue>,
     pub(crate) traceparent: HeaderValue,
@@ -79,12 +81,15 @@ impl Hygiene {
             crumbs::take_ours(headers);
         }
         // A page of our own origin is no foreign one to the service, whose name is another.
-        if seen.origin && !forwarded.keeps_host && origin::is_host(headers) {
+        if seen.origin && !forwarded.keeps_host && origin::is_host(headers, false) {
             headers.remove(ORIGIN);
         }
         say_origin(headers, &forwarded);
         self.via.add(headers, forwarded.version);
         headers.insert(TRACEPARENT, forwarded.traceparent);
+        if let Some(proof) = forwarded.proof {
+            headers.insert(X_YEOUL_GATEWAY, proof);
+        }
         if let Some(bearer) = forwarded.bearer {
             headers.insert(AUTHORIZATION, bearer);
         }

@@ -19,7 +19,7 @@ use chassis::http::router::Entry;
 use chassis::http::{Networks, Pattern};
 use chassis::identity::Role;
 use guard::{breaker, rate::Quota};
-use http::Method;
+use http::{HeaderValue, Method};
 use mistakes::{Mistake, Mistakes};
 use views::{Definitions, Page};
 
@@ -84,6 +84,8 @@ pub(crate) struct Route {
     /// Methods for which any role will do.
     pub(crate) signed_in: Vec<Method>,
     pub(crate) role: Option<Role>,
+    /// What the service knows this gateway by.
+    pub(crate) proof: Option<HeaderValue>,
     pub(crate) timeouts: Timeouts,
     pub(crate) breaker: Option<breaker::Settings>,
     pub(crate) limits: Vec<Limit>,
@@ -236,6 +238,22 @@ impl Plan {
     /// The topic on which the sign-in service says which sign-ins have ended.
     pub fn session_topic(&self) -> Option<&str> {
         self.session.as_ref()?.topic.as_deref()
+    }
+
+    /// Shows the upstream `name` a secret with every request, so that it believes this gateway about
+    /// where one comes from ([`X_YEOUL_GATEWAY`](chassis::http::client::X_YEOUL_GATEWAY)); a name that
+    /// no route leads to is passed over.
+    ///
+    /// # Panics
+    /// The secret is no text for a header: a mistake of the composition.
+    pub fn prove_to(&mut self, name: &str, secret: &str) {
+        let proof = HeaderValue::try_from(secret).expect("letters and digits");
+        let upstreams = &self.upstreams;
+        let lead_there = |route: &&mut Route| {
+            upstreams.get(route.upstream).is_some_and(|upstream| upstream.name == name)
+        };
+        let routes = self.routes.iter_mut().filter(lead_there);
+        routes.for_each(|route| route.proof = Some(proof.clone()));
     }
 
     /// Says where the upstream `name` is after all; a name that no route leads to is passed over.

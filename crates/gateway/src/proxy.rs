@@ -286,6 +286,7 @@ impl Core {
             by_trusted: client.by_trusted,
             version,
             keeps_host: route.plan.host == Host::Keep,
+            proof: route.plan.proof.clone(),
             bearer: call.who.into_bearer(),
             traceparent: trace.header(),
         };

@@ -77,7 +77,7 @@ impl Ask<'_> {
     /// # Errors
     /// 403 for another site's page; what the form or the token endpoint is wrong about.
     pub(crate) async fn answer(self, body: Inbound) -> Result<Response, Problem> {
-        if !origin::is_own(&self.parts.headers) {
+        if !origin::is_own(&self.parts.headers, self.cookies.is_secure()) {
             return Err(Problem::forbidden("another site's page may not use the session"));
         }
         match self.parts.method {

@@ -94,6 +94,22 @@ fn a_client_cannot_say_that_it_is_another_one() {
 }
 
 #[test]
+fn at_accounts_own_port_nobody_can_say_that_he_is_another_one_either() {
+    let Some(mall) = Mall::owned(&[]) else { return };
+    let user = sign_up(&mall);
+    let guess = |from: &str, password: &str| {
+        let form =
+            [("grant_type", "password"), ("username", user.as_str()), ("password", password)];
+        let call = mall.at("account", "POST", "/oauth/token").header("x-forwarded-for", from);
+        call.header("x-yeoul-gateway", "guessed").form(&form).send()
+    };
+    for number in 0..10 {
+        assert_eq!(guess(&format!("192.0.2.{number}"), "wrong").status, 400);
+    }
+    is_too_many(&guess("192.0.2.99", PASSWORD), 10);
+}
+
+#[test]
 fn sign_ups_have_a_burst_by_address() {
     let Some((mall, _place)) = behind_a_proxy() else { return };
     let sign_up = |from: &str| {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chassis::http::router::Router;
-use chassis::http::{Networks, Problem, Request, Response, Serve, json};
+use chassis::http::{Problem, Request, Response, Serve, json};
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, StatusCode};
 use super::attempts::SignUps;
 use super::decide::SignUp;
 use super::issuer::Issuer;
-use super::limits::{self, Origin};
+use super::limits::{self, Believed, Origin};
 use super::publish;
 use super::revocation;
 use super::store;
@@ -33,7 +33,7 @@ pub struct Server {
     edge: Edge,
     table: Router<Action>,
     issuer: Issuer,
-    trusted: Networks,
+    believed: Believed,
     sign_ups: Arc<Mutex<SignUps>>,
 }
 
@@ -69,13 +69,13 @@ impl Server {
             edge: Edge::new(Name::Account, components, address),
             table: Router::of(&rows()),
             issuer,
-            trusted: components.trusted.clone().and_loopback(),
+            believed: Believed::new(&components.trusted, components.gateway.as_deref()),
             sign_ups,
         }
     }
 
     async fn act(&self, action: Action, call: Call, peer: IpAddr) -> Result<Response, Refusal> {
-        let from = Origin::of(&call.headers, peer, &self.trusted, &self.issuer.chain);
+        let from = Origin::of(&call.headers, peer, &self.believed, &self.issuer.chain);
         match action {
             Action::Token => Ok(token::answer(&self.issuer, call, &from).await),
             Action::Revoke => Ok(revocation::answer(&self.issuer, call, &from).await),

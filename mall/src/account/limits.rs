@@ -1,21 +1,48 @@
 //! Where a sign-in comes from, and how it is refused when too many were wrong.
 //!
 //! Account's port sees the gateway's address. The gateway overwrites what a client says of where it
-//! comes from, so its word is believed: that of the loopback, and of the proxies that settings trust.
+//! comes from, so its word is believed: it shows a secret that both were given. So are the proxies that
+//! settings trust. Whoever else is on this machine may say what he likes and is the loopback.
 
 use std::net::IpAddr;
 
 use chassis::chance;
+use chassis::http::client::X_YEOUL_GATEWAY;
 use chassis::http::limited::{self, whole_seconds};
 use chassis::http::networks::network;
 use chassis::http::{Client, Networks, Problem};
 use hmac::{Hmac, Mac};
 use http::HeaderMap;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use super::attempts::Exceeded;
 use super::password::NotNow;
 use super::refresh::ChainKey;
+
+/// Who is believed about where a request comes from.
+#[derive(Clone)]
+pub(super) struct Believed {
+    proxies: Networks,
+    /// The same, behind a gateway that is beside this service.
+    behind_gateway: Networks,
+    /// A digest of what the gateway shows; nobody is one where there is none.
+    proof: Option<[u8; 32]>,
+}
+
+impl Believed {
+    /// The proxies that settings trust, and who shows `proof`.
+    pub(super) fn new(proxies: &Networks, proof: Option<&str>) -> Believed {
+        let behind_gateway = proxies.clone().and_loopback();
+        let proof = proof.map(|proof| Sha256::digest(proof).into());
+        Believed { proxies: proxies.clone(), behind_gateway, proof }
+    }
+
+    fn by(&self, headers: &HeaderMap) -> &Networks {
+        let shown = headers.get(&X_YEOUL_GATEWAY).map(|shown| Sha256::digest(shown).into());
+        // Digests are compared, so that how far two texts agree cannot be read from the time it takes.
+        if shown.is_some() && shown == self.proof { &self.behind_gateway } else { &self.proxies }
+    }
+}
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +57,10 @@ impl Origin {
     pub(super) fn of(
         headers: &HeaderMap,
         peer: IpAddr,
-        trusted: &Networks,
+        believed: &Believed,
         key: &ChainKey,
     ) -> Origin {
-        let network = network(Client::of(headers, peer, trusted).address);
+        let network = network(Client::of(headers, peer, believed.by(headers)).address);
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length is a key");
         mac.update(network.to_string().as_bytes());
         let mut digest = [0; 16];
@@ -63,25 +90,39 @@ pub(super) fn too_many(exceeded: &Exceeded) -> Problem {
 mod tests {
     use super::*;
 
+    /// What is taken for the client's, of a request that shows this proof.
+    fn from(believed: &Believed, peer: &str, said: &str, proof: &str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", said.parse().expect("a value"));
+        headers.insert("x-yeoul-gateway", proof.parse().expect("a value"));
+        let peer = peer.parse().expect("an ip");
+        Origin::of(&headers, peer, believed, &[0; 32]).network.to_string()
+    }
+
     #[test]
     fn the_gateways_word_is_believed_and_a_strangers_is_not() {
-        let from = |peer: &str, said: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("x-forwarded-for", said.parse().expect("a value"));
-            let trusted = Networks::default().and_loopback();
-            Origin::of(&headers, peer.parse().expect("an ip"), &trusted, &[0; 32])
-                .network
-                .to_string()
-        };
-        let cases = [
+        let believed = Believed::new(&Networks::default(), Some("secret"));
+        for (peer, said, expected) in [
             ("127.0.0.1", "192.0.2.7", "192.0.2.7"),
             ("127.0.0.1", "10.9.9.9, 192.0.2.7", "192.0.2.7"),
             ("192.0.2.1", "10.9.9.9", "192.0.2.1"),
             ("127.0.0.1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
             ("127.0.0.1", "127.0.0.2", "127.0.0.2"),
-        ];
-        for (peer, said, expected) in cases {
-            assert_eq!(from(peer, said), expected, "{peer} {said}");
+        ] {
+            assert_eq!(from(&believed, peer, said, "secret"), expected, "{peer} {said}");
         }
+        for proof in ["", "other", "secre", "secrets"] {
+            assert_eq!(from(&believed, "127.0.0.1", "192.0.2.7", proof), "127.0.0.1", "{proof}");
+        }
+        let nobody = Believed::new(&Networks::default(), None);
+        assert_eq!(from(&nobody, "127.0.0.1", "192.0.2.7", ""), "127.0.0.1");
+        let proxies: Networks = serde_json::from_str("[\"10.0.0.0/8\"]").expect("networks");
+        let believed = Believed::new(&proxies, Some("secret"));
+        assert_eq!(
+            from(&believed, "10.1.1.1", "192.0.2.7", ""),
+            "192.0.2.7",
+            "a proxy in settings"
+        );
+        assert_eq!(from(&believed, "127.0.0.1", "192.0.2.7, 10.1.1.1", "secret"), "192.0.2.7");
     }
 }

@@ -89,6 +89,7 @@ pub(crate) fn components(data: &Path, log: Arc<Log>, stock_check: SocketAddr) ->
         verifier: Verifier::new(&Signer::ephemeral().public_keys()),
         retry: Retry { attempts: 3, backoff: BACKOFF },
         trusted: Default::default(),
+        gateway: None,
         sign_in: Default::default(),
         sign_up: Default::default(),
         seed: true,

@@ -23,6 +23,10 @@ pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-ho
 /// The port that the client asked.
 pub const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
+/// What a gateway shows a service that should believe it about where a request comes from: a secret of
+/// both. No client's reaches a service.
+pub const X_YEOUL_GATEWAY: HeaderName = HeaderName::from_static("x-yeoul-gateway");
+
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Uri};
 
 use super::Problem;
 
-/// Lets a request through whose `Host` is loopback and whose `Origin`, if any, is too. No host at all
+/// Lets a request through whose `Host` is loopback and whose `Origin`, if any, is a page's from there. No host at all
 /// only HTTP/1.0 may name (the listener sees to it), which no browser speaks.
 ///
 /// # Errors
@@ -24,7 +24,8 @@ pub fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     }
     if headers.contains_key(ORIGIN) {
         let origin = single(headers, &ORIGIN).and_then(|origin| origin.parse::<Uri>().ok());
-        if !origin.as_ref().and_then(Uri::host).is_some_and(is_loopback) {
+        let page = origin.filter(|it| matches!(it.scheme_str(), Some("http" | "https")));
+        if !page.as_ref().and_then(Uri::host).is_some_and(is_loopback) {
             return Err(Problem::forbidden("a foreign origin may not speak to this listener"));
         }
     }
@@ -72,7 +73,15 @@ mod tests {
             assert!(!passes(host, None), "{host}");
         }
         assert!(passes("localhost", Some("http://127.0.0.1:8088")));
-        for origin in ["http://evil.example", "null", "http://127.0.0.1.evil.example"] {
+        for origin in [
+            "http://evil.example",
+            "null",
+            "http://127.0.0.1.evil.example",
+            // A browser's extension, or a program's page, is no page of this machine's servers.
+            "chrome-extension://localhost",
+            "app://127.0.0.1",
+            "localhost",
+        ] {
             assert!(!passes("localhost", Some(origin)), "{origin}");
         }
         assert!(check(&Uri::from_static("/"), &HeaderMap::new()).is_ok(), "HTTP/1.0 needs no host");

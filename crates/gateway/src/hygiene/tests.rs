@@ -29,8 +29,20 @@ fn forwarded(bearer: Option<&'static str>) -> Forwarded {
         by_trusted: false,
         version: Version::HTTP_11,
         keeps_host: false,
+        proof: None,
         bearer: bearer.map(HeaderValue::from_static),
         traceparent: HeaderValue::from_static("trace"),
+    }
+}
+
+#[test]
+fn a_service_that_knows_the_gateway_is_shown_the_gateways_secret_and_never_a_clients() {
+    for proof in [None, Some("ours")] {
+        let mut given = headers(&[("host", "a"), ("x-yeoul-gateway", "theirs"), ("x-own", "1")]);
+        let proof = proof.map(HeaderValue::from_static);
+        to_upstream(&mut given, Forwarded { proof: proof.clone(), ..forwarded(None) });
+        assert_eq!(given.get_all("x-yeoul-gateway").iter().next(), proof.as_ref());
+        assert_eq!(given.get_all("x-yeoul-gateway").iter().count(), usize::from(proof.is_some()));
     }
 }
 

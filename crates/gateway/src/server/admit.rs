@@ -119,11 +119,16 @@ impl Server {
             }
             Found::Slashed(_) | Found::Nothing => return Err(Problem::not_found()),
         };
-        if who.is_by_cookie() && !origin::is_safe(&parts.method) && !origin::is_own(&parts.headers)
-        {
+        if who.is_by_cookie() && !self.may_use_a_session(parts, peer) {
             return Err(Problem::forbidden("another site's page may not use the session"));
         }
         self.enter(action, &params, (parts, asked.app), who)
+    }
+
+    /// Whether a browser's session may be used for this: to look, or by a page of ours.
+    fn may_use_a_session(&self, parts: &Parts, peer: SocketAddr) -> bool {
+        let secure = || self.cookies(&parts.headers, peer).is_secure();
+        origin::is_safe(&parts.method) || origin::is_own(&parts.headers, secure())
     }
 
     fn paths(&self) -> &Paths {

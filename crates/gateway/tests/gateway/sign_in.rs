@@ -521,6 +521,18 @@ fn cookies_are_for_https_alone_where_a_trusted_proxy_ends_it_or_the_settings_say
             send(world.address, method, target, &[&own[..], headers].concat(), "")
         };
         assert_eq!(with("GET", "/orders", &cookies).status, 200, "case {at}");
+        // A page that came by plain HTTP may be anybody's where the browser speaks HTTPS.
+        for (origin, own) in
+            [("https://shop.localhost", true), ("http://shop.localhost", !is_secure)]
+        {
+            let own_headers = [("cookie", cookies.as_str()), ("origin", origin)];
+            let all = [&own_headers[..], headers].concat();
+            let answer = send(world.address, "POST", "/orders", &all, "");
+            assert_eq!(answer.status == 200, own, "case {at} {origin}: {answer:?}");
+            assert_eq!(answer.status == 403, !own, "case {at} {origin}: {answer:?}");
+            let renewal = send(world.address, "PUT", "/oauth/session", &all, "");
+            assert_eq!(renewal.status == 403, !own, "case {at} {origin}");
+        }
         let other = if is_secure { plain } else { prefixed };
         let foreign = format!("{}={token}; {}=good", other[0], other[1]);
         assert_eq!(with("GET", "/orders", &foreign).status, 401, "case {at}");

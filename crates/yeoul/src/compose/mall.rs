@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chassis::chance;
 use chassis::clock;
 use chassis::folder::Folder;
 use chassis::http::{HeadLimits, Listener, Path, Problem, Request, Response, Serve, Trace};
@@ -29,6 +30,9 @@ use crate::app;
 use crate::exit::Failure;
 use crate::process;
 use crate::settings::Checked;
+
+/// Random bytes of what the gateway shows account.
+const PROOF_BYTES: usize = 32;
 
 /// How often it is looked whether everything has caught up.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -74,6 +78,9 @@ impl Mall {
 
         let verifier = Verifier::of(&plan.issuer);
         let faults = Faults::new(faults);
+        // Drawn anew at each start: whoever shows it has it from this process.
+        let proof = chance::token(PROOF_BYTES);
+        plan.gateway.prove_to(Name::Account.as_str(), &proof);
         let components = Components {
             data: folder.path().to_owned(),
             broker: stores.log.clone(),
@@ -83,6 +90,7 @@ impl Mall {
             verifier: verifier.clone(),
             retry: settings.retry(),
             trusted: plan.gateway.trusted().clone(),
+            gateway: Some(proof.clone()),
             sign_in: settings.sign_in,
             sign_up: settings.sign_up,
             seed: settings.seed,
