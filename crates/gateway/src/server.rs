@@ -82,7 +82,7 @@ impl Server {
         let done = match admitted {
             Ok(Admitted::Answer(response)) => return without(response, gone),
             Ok(Admitted::App { route, page }) => {
-                let page = Box::pin(self.app_if_known(route, page, (&parts, peer))).await;
+                let page = Box::pin(self.app_if_known(route, page, &parts, peer)).await;
                 return without(page, gone);
             }
             Ok(Admitted::Proxy { route, who, shared_with_app }) => {
@@ -96,7 +96,7 @@ impl Server {
                 return without(response, gone);
             }
             Ok(Admitted::Session) => {
-                return Box::pin(self.session(parts, (body, peer))).await;
+                return Box::pin(self.session(parts, body, peer)).await;
             }
             Ok(Admitted::Local(local)) => self.local(local, &parts).await,
             Err(problem) => Err(problem),
@@ -114,11 +114,7 @@ impl Server {
         self.shared.jar.of(client.secure)
     }
 
-    async fn session(
-        &self,
-        mut parts: Box<Parts>,
-        (body, peer): (Inbound, SocketAddr),
-    ) -> Response {
+    async fn session(&self, mut parts: Box<Parts>, body: Inbound, peer: SocketAddr) -> Response {
         let trace = Trace::take(&parts.headers);
         let (shared, core) = (&*self.shared, &self.core);
         parts.extensions.clear();

@@ -28,7 +28,7 @@ use crate::plan::Session;
 use crate::proxy::Core;
 use crate::seal::{Family, Refresh};
 use crate::shared::Shared;
-use endpoint::Endpoint;
+use endpoint::{AskedBy, Endpoint};
 
 /// The word for a name, a password or a refresh token that is no good (RFC 6749, 5.2).
 const INVALID_GRANT: &str = "invalid_grant";
@@ -186,7 +186,8 @@ impl Ask<'_> {
 
     fn endpoint(&self, route: usize) -> Endpoint<'_> {
         let route = &self.shared.routes[route];
-        Endpoint { core: self.core, route, asked_by: (&self.parts.headers, self.peer) }
+        let asked_by = AskedBy { headers: &self.parts.headers, peer: self.peer };
+        Endpoint { core: self.core, route, asked_by }
     }
 }
 

@@ -50,7 +50,7 @@ impl Ended {
     }
 
     /// Ends a sign-in whose last token expires at `until`; the later of two ends counts. Everybody
-    /// who asked for it by [`Ended::on_end`] is told before this returns.
+    /// who asked for it by [`Ended::on_end`] is notified before this returns.
     pub fn end(&self, session: &str, until: Timestamp, now: Timestamp) {
         {
             let mut known = self.known();
@@ -59,7 +59,7 @@ impl Ended {
             self.shared.count.store(known.until.len(), Ordering::Release);
         }
         let listeners = self.shared.listeners.read().unwrap_or_else(PoisonError::into_inner);
-        listeners.iter().for_each(|tell| tell(session));
+        listeners.iter().for_each(|notify| notify(session));
     }
 
     /// Whether a sign-in has ended.
@@ -92,10 +92,10 @@ impl Ended {
         self.len() == 0
     }
 
-    /// Has `tell` called with every sign-in that ends from now on.
-    pub fn on_end(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+    /// Has `notify` called with every sign-in that ends from now on.
+    pub fn on_end(&self, notify: impl Fn(&str) + Send + Sync + 'static) {
         let mut listeners = self.shared.listeners.write().unwrap_or_else(PoisonError::into_inner);
-        listeners.push(Box::new(tell));
+        listeners.push(Box::new(notify));
     }
 
     fn known(&self) -> RwLockWriteGuard<'_, Known> {

@@ -60,6 +60,14 @@ struct Asked<'r> {
     app: bool,
 }
 
+/// How a request that is let in goes on.
+#[derive(Clone, Copy)]
+struct Way<'r> {
+    parts: &'r Parts,
+    /// Whether the app's page has this address too.
+    app: bool,
+}
+
 impl Server {
     /// Lets a request in, or answers it; `stale` says whether its cookie is to be taken back with
     /// whatever it is answered.
@@ -122,7 +130,7 @@ impl Server {
         if who.is_by_cookie() && !self.may_use_a_session(parts, peer) {
             return Err(Problem::forbidden("another site's page may not use the session"));
         }
-        self.enter(action, &params, (parts, asked.app), who)
+        self.enter(action, &params, Way { parts, app: asked.app }, who)
     }
 
     /// Whether a browser's session may be used for this: to look, or by a page of ours.
@@ -261,9 +269,10 @@ impl Server {
         &self,
         action: Action,
         params: &Params,
-        (parts, app): (&Parts, bool),
+        way: Way<'_>,
         who: Who,
     ) -> Result<Admitted, Problem> {
+        let Way { parts, app } = way;
         let plan = &self.shared.plan;
         let principal = who.principal.as_deref();
         let (owner, page) = match action {

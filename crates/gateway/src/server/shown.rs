@@ -70,7 +70,8 @@ impl Server {
         &self,
         route: usize,
         page: Response,
-        (parts, peer): (&Parts, SocketAddr),
+        parts: &Parts,
+        peer: SocketAddr,
     ) -> Response {
         let route = &self.shared.routes[route];
         let parts = Box::new(question(parts));

@@ -16,8 +16,16 @@ use crate::who::Who;
 pub(super) struct Endpoint<'g> {
     pub(super) core: &'g Core,
     pub(super) route: &'g Route,
-    /// What the client said of itself, and where it is.
-    pub(super) asked_by: (&'g HeaderMap, SocketAddr),
+    pub(super) asked_by: AskedBy<'g>,
+}
+
+/// Whose request it is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct AskedBy<'g> {
+    /// What the client said of itself.
+    pub(super) headers: &'g HeaderMap,
+    /// Where it is.
+    pub(super) peer: SocketAddr,
 }
 
 impl Endpoint<'_> {
@@ -31,7 +39,7 @@ impl Endpoint<'_> {
         pairs: &[(&str, &str)],
     ) -> Result<(StatusCode, HeaderMap, Bytes), Problem> {
         let form = encoded(pairs);
-        let (headers, peer) = self.asked_by;
+        let AskedBy { headers, peer } = self.asked_by;
         let call = Call {
             parts: Box::new(request(path, headers, form.len())),
             who: Who::default(),

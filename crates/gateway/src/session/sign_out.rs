@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use sessions::{Ending, Memory, Owed, Taken};
 use tracing::{info, warn};
 
-use super::endpoint::Endpoint;
+use super::endpoint::{AskedBy, Endpoint};
 use super::{Ask, CLEAR_SITE_DATA, cleared};
 use crate::plan::Session;
 use crate::proxy::Core;
@@ -192,7 +192,8 @@ async fn pay_all(shared: &Shared, session: &Session, core: &Core) -> bool {
     let (memory, headers) = (shared.sessions(), HeaderMap::new());
     let route = &shared.routes[session.sign_out];
     let ourselves = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let endpoint = Endpoint { core, route, asked_by: (&headers, ourselves) };
+    let endpoint =
+        Endpoint { core, route, asked_by: AskedBy { headers: &headers, peer: ourselves } };
     let mut after = 0;
     loop {
         let debts = match memory.debts(after, DEBTS_AT_ONCE) {
