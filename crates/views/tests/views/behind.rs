@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use events::store::Write;
-use events::subscription::Control;
+use events::subscription::{Control, Received};
 use events::{Broker, Error, Event, Failure, Handler, Log, Retry, Subscription, Topic};
 use jiff::Timestamp;
 use serde_json::json;
@@ -58,6 +58,10 @@ impl Handler for OnDisk {
 
     fn committed(&self, batch: Self::Batch) {
         self.fold.committed(batch);
+    }
+
+    fn received(&self, received: &[Received]) {
+        self.fold.received(received);
     }
 }
 
@@ -118,6 +122,16 @@ impl Running {
         assert!(reached.is_ok(), "{owner:?} says {:?}, not {expected:?}", self.since(owner));
     }
 
+    /// Waits until everything that is there was taken.
+    async fn takes_all(&self) {
+        let until = async {
+            while self.control.status().expect("a status").lag > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(SOON, until).await.expect("taken in time");
+    }
+
     fn set_clock(&self, time: Timestamp, late: Duration) {
         let seconds = time.as_second() + late.as_secs().cast_signed();
         self.clock.store(seconds, Ordering::SeqCst);
@@ -170,7 +184,7 @@ async fn a_fold_that_is_stuck_on_an_event_is_as_old_as_that_event_at_once_and_go
     let running = Running::start();
     running.paused.send_replace(false);
     running.publish(1, "c@b").await;
-    running.says(None, None).await;
+    running.takes_all().await;
     running.no_room.store(true, Ordering::SeqCst);
     let time = running.publish(2, "a@b").await;
     // By the clock nothing is late: it is the standing still that is said, to whoever reads.

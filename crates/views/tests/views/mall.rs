@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use events::{Cause, Event, Handler};
+use events::subscription::Received;
+use events::{Cause, Event, Handler, Numbered, Partition};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use views::{Batch, Definitions, Look, Money, Page, Settings, Slice, Views};
@@ -104,6 +105,11 @@ impl Mall {
     pub(crate) fn give(&self, events: &[Event]) {
         let batch = self.write(events).expect("folded");
         self.views.fold().committed(batch);
+        let received = events.iter().filter_map(|event| {
+            let up_to = Numbered { partition: Partition::FIRST, number: event.outbox_sequence? };
+            Some(Received { source: event.source.clone(), up_to })
+        });
+        self.views.fold().received(&received.collect::<Vec<_>>());
     }
 
     /// Folds events and commits, without telling anybody.
