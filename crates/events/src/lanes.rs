@@ -1,5 +1,10 @@
 //! One loop for each partition, all of them started and stopped as one.
 //!
+//! Partitions share nothing but the broker and the database, so their loops are tasks of their own: one that
+//! waits for a hurt record, or for a broker that refuses it, holds up no other, and none has to be asked
+//! whether another has something to do. They are tasks of the runtime that runs the whole: whoever is run on
+//! one core stays there.
+//!
 //! A relay and a subscription are each a loop per partition, and nothing orders what two of them do: that is
 //! what lets a stuck partition hold up no other. They are separate tasks, so that one which waits for its
 //! broker or for a retry takes no time from its neighbours. Each ends by itself, after what it has under

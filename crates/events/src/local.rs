@@ -105,6 +105,28 @@ impl Log {
 
     /// The same with so many partitions for each topic.
     ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use yeoul_events::{Broker, Clock, Declared, Error, Log, Partitions, Topic};
+    ///
+    /// # fn main() -> Result<(), Error> {
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let folder = folder.path();
+    /// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+    /// let topic = Topic::parse("order")?;
+    /// let four = Declared { topic: topic.clone(), partitions: Partitions::new(4)? };
+    /// let log = Log::open_declared(folder, std::slice::from_ref(&four), clock.clone())?;
+    /// assert_eq!(log.partitions(&topic)?.count(), 4);
+    /// # drop(log);
+    ///
+    /// // What a topic was made with it keeps: another number is never taken in silence.
+    /// let two = Declared { partitions: Partitions::new(2)?, ..four };
+    /// let refused = Log::open_declared(folder, &[two], clock).err();
+    /// assert!(matches!(refused, Some(Error::Partitions { has: 4, asked: 2, .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As for [`Log::open`]; and [`Error::Partitions`]: the file has another number for one of them. Events
     /// of a key would change their partition and overtake each other, so that is an operator's decision.

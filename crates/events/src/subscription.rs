@@ -202,6 +202,36 @@ pub trait Handler: Send + Sync + 'static {
     /// Called after the sync and after [`committed`](Self::committed): up to where its publishers' events
     /// have been received here, handled or parked. For readers who wait for their own write. It may not
     /// come at all, like that one; [`Database::received`] says the same at any time.
+    ///
+    /// ```
+    /// # use yeoul_events::store::Write;
+    /// # use yeoul_events::{Event, Failure, Handler, Numbers};
+    /// use tokio::sync::watch;
+    /// use yeoul_events::subscription::Received;
+    ///
+    /// /// Keeps a list of orders, and has those wait who wrote one.
+    /// struct Orders {
+    ///     seen: watch::Sender<Numbers>,
+    /// }
+    ///
+    /// impl Handler for Orders {
+    ///     # type Batch = ();
+    ///     # fn handle(&self, (): &mut (), _: &mut Write<'_>, _: &Event) -> Result<(), Failure> { Ok(()) }
+    ///     fn received(&self, received: &[Received]) {
+    ///         let of_orders = received.iter().filter(|it| it.source == "order");
+    ///         self.seen.send_modify(|seen| of_orders.for_each(|it| _ = seen.raise(it.up_to)));
+    ///     }
+    /// }
+    ///
+    /// /// Resolves once the list has all that a position covers.
+    /// async fn caught_up(mut seen: watch::Receiver<Numbers>, wanted: &Numbers) {
+    ///     // An error means that nobody tells any more.
+    ///     _ = seen.wait_for(|seen| seen.cover(wanted)).await;
+    /// }
+    /// # let orders = Orders { seen: watch::Sender::default() };
+    /// # orders.received(&[Received { source: "order".into(), up_to: "3-2".parse().unwrap() }]);
+    /// # assert!(orders.seen.borrow().cover(&"3-2".parse().unwrap()));
+    /// ```
     fn received(&self, _received: &[Received]) {}
 }
 

@@ -96,6 +96,21 @@ pub struct Status {
 }
 
 /// How it is doing in one partition.
+///
+/// Partitions are read, retried and stuck by themselves, so this is where to look first: a lag in one of
+/// them is one busy key or one hurt record, a lag in all of them is the database or the handler.
+///
+/// ```
+/// # use yeoul_events::{Control, Error};
+/// /// The partitions that do not go on, each with its reason.
+/// fn stuck(control: &Control) -> Result<Vec<String>, Error> {
+///     let partitions = control.status()?.partitions.into_iter();
+///     let line = |it: yeoul_events::subscription::PartitionStatus| {
+///         it.stuck.map(|why| format!("{} behind by {}: {why}", it.partition, it.lag))
+///     };
+///     Ok(partitions.filter_map(line).collect())
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct PartitionStatus {
     /// Which.

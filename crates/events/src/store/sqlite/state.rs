@@ -84,6 +84,10 @@ pub struct Publishes {
 }
 
 /// Numbers of a partition of an outbox that were never given to anything that is here.
+///
+/// A restore leaves them out, because writes that are gone may have been acknowledged with them. A client
+/// may still have one of them in a position: waiting for it would never end, and what was there before the
+/// first of them is what there is of that write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
     /// The partition.

@@ -155,6 +155,35 @@ pub fn jump(path: &Path, by: u64) -> Result<(), Error> {
 /// Gives a topic of a log more partitions. Its keys change theirs: to be done while every subscription has
 /// taken, and handled, all that there is.
 ///
+/// The outbox that publishes to it numbers for as many partitions, so it goes along
+/// ([`grow_outbox`]). Whoever is broken off between the two opens neither until both agree: the same two
+/// calls again do what is left.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use jiff::Timestamp;
+/// use yeoul_events::store::upkeep;
+/// # use yeoul_events::{Broker, Clock, Error, Log, Partitions, Topic};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let clock: Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
+/// let topic = Topic::parse("order")?;
+/// let log = Log::open(folder.path(), std::slice::from_ref(&topic), clock.clone())?;
+/// log.close().await;
+/// drop(log);
+///
+/// let file = folder.path().join("log.db");
+/// upkeep::grow_topic(&file, &topic, Partitions::new(3)?, Timestamp::UNIX_EPOCH)?;
+/// // Never fewer: what is in a partition stays there.
+/// let fewer = upkeep::grow_topic(&file, &topic, Partitions::ONE, Timestamp::UNIX_EPOCH);
+/// assert!(matches!(fewer, Err(Error::Partitions { has: 3, asked: 1, .. })));
+/// assert_eq!(Log::open(folder.path(), &[], clock)?.partitions(&topic)?.count(), 3);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// [`Error::UnknownTopic`]; [`Error::Partitions`]: it has more already, and none is ever taken away;
 /// [`Error::Environment`]: nothing can be written there.

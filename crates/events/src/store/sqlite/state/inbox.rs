@@ -69,6 +69,10 @@ pub(crate) struct Place {
 }
 
 /// What a subscription has received of one publisher: everything up to this number, in its partition.
+///
+/// Received is handled, or parked behind a failure: whether a reader can see it is asked of
+/// [`Control::parked_through`](crate::Control::parked_through). Numbers that were never given, because a
+/// transaction was taken back or a restore left them out, count as received with the one behind them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     /// The publisher.
