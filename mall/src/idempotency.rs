@@ -14,6 +14,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chassis::chance;
 use chassis::http::{Body, Problem, Response};
 use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -158,7 +159,7 @@ impl Running {
             return Err(Problem::conflict("a command with this Idempotency-Key is running"));
         }
         if running.len() >= RUNNING_MAX {
-            return Err(Problem::unavailable("connection_limit_reached", 1));
+            return Err(Problem::unavailable("connection_limit_reached", chance::seconds(1)));
         }
         running.insert(identity.clone());
         Ok(Claim { running: self.clone(), identity: identity.clone() })

@@ -40,6 +40,13 @@ pub fn jitter() -> f64 {
     (spread() >> 11) as f64 / (1u64 << 53) as f64
 }
 
+/// `least` seconds and up to a quarter more (a second at least), drawn: who was refused together
+/// does not come back together.
+pub fn seconds(least: u64) -> u64 {
+    let more = (least / 4).max(1);
+    least.saturating_add(spread() % (more + 1))
+}
+
 /// 64 spread bits, never all zero; no secret.
 pub fn spread() -> u64 {
     SPREAD.with(|state| {
@@ -61,6 +68,8 @@ fn seed() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -69,6 +78,15 @@ mod tests {
         assert!(drawn.iter().all(|value| (0.0..1.0).contains(value)));
         let low = drawn.iter().filter(|value| **value < 0.5).count();
         assert!((300..700).contains(&low), "{low} of 1000 below one half");
+    }
+
+    #[test]
+    fn seconds_are_never_fewer_and_spread_over_a_quarter_more() {
+        for (least, most) in [(1, 2), (5, 6), (60, 75)] {
+            let drawn: BTreeSet<u64> = (0..2_000).map(|_| seconds(least)).collect();
+            assert!(drawn.into_iter().eq(least..=most), "not all of {least}..={most}");
+        }
+        assert_eq!(seconds(u64::MAX), u64::MAX);
     }
 
     #[test]

@@ -106,25 +106,26 @@ impl Cookies {
         get(headers, &self.refresh)
     }
 
-    /// The cookie that carries the access token; `None` if it is no text for a cookie.
-    pub(crate) fn carry_session(&self, token: &str, seconds: u64) -> Option<HeaderValue> {
-        checked(token).map(|token| self.written(&self.session, token, seconds))
+    /// The cookie that carries the access token, for as long as the token is good or, where that is
+    /// not known, until the browser is closed; `None` if it is no text for a cookie.
+    pub(crate) fn carry_session(&self, token: &str, life: Option<u64>) -> Option<HeaderValue> {
+        checked(token).map(|token| self.written(&self.session, token, life))
     }
 
     /// The cookie that carries the refresh token; `None` if it is no text for a cookie.
     pub(crate) fn carry_refresh(&self, token: &str) -> Option<HeaderValue> {
-        checked(token).map(|token| self.written(&self.refresh, token, REFRESH_SECONDS))
+        checked(token).map(|token| self.written(&self.refresh, token, Some(REFRESH_SECONDS)))
     }
 
     /// What takes both back.
     pub(crate) fn cleared(&self) -> [HeaderValue; 2] {
-        [&self.session, &self.refresh].map(|name| self.written(name, "", 0))
+        [&self.session, &self.refresh].map(|name| self.written(name, "", Some(0)))
     }
 
     /// What takes back an access token that is no good, under its name of today and of before.
     pub(crate) fn without_session(&self, headers: &HeaderMap) -> Vec<HeaderValue> {
         let names = [self.own(headers), self.old(headers)].into_iter().flatten();
-        names.map(|name| self.written(name, "", 0)).collect()
+        names.map(|name| self.written(name, "", Some(0))).collect()
     }
 
     fn own(&self, headers: &HeaderMap) -> Option<&str> {
@@ -135,16 +136,15 @@ impl Cookies {
         find(headers, SESSION).filter(|_| !self.secure).map(|_| SESSION)
     }
 
-    fn written(&self, name: &str, token: &str, seconds: u64) -> HeaderValue {
+    fn written(&self, name: &str, token: &str, seconds: Option<u64>) -> HeaderValue {
         let secure = if self.secure { " Secure;" } else { "" };
         let (site, path) = if *name == self.refresh {
             ("Strict", self.refresh_path.as_str())
         } else {
             ("Lax", "/")
         };
-        let text = format!(
-            "{name}={token}; HttpOnly;{secure} SameSite={site}; Path={path}; Max-Age={seconds}"
-        );
+        let age = seconds.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
+        let text = format!("{name}={token}; HttpOnly;{secure} SameSite={site}; Path={path}{age}");
         HeaderValue::try_from(text).expect("a checked token and plain words")
     }
 }
@@ -227,7 +227,7 @@ mod tests {
         let jar = Jar::new("x7", false, "/oauth/session");
         let written = |secure| {
             let cookies = jar.of(secure);
-            let session = cookies.carry_session("a.b.c", 900).expect("a token");
+            let session = cookies.carry_session("a.b.c", Some(900)).expect("a token");
             [session, cookies.carry_refresh("r-1").expect("a token")]
         };
         assert_eq!(
@@ -245,12 +245,14 @@ mod tests {
                  Path=/oauth/session; Max-Age=1209600",
             ]
         );
+        let endless = jar.of(false).carry_session("a.b.c", None).expect("a token");
+        assert_eq!(endless, "yeoul_session_x7=a.b.c; HttpOnly; SameSite=Lax; Path=/");
         assert!(Jar::new("x7", true, "/oauth/session").of(false).secure);
         let cookies = jar.of(false);
         let long = |bytes: usize| "a".repeat(bytes);
-        assert!(cookies.carry_session(&long(TOKEN_BYTES_MAX), 1).is_some());
+        assert!(cookies.carry_session(&long(TOKEN_BYTES_MAX), Some(1)).is_some());
         for bad in ["", "a b", "a;b", "a\r\nb", "a,b", "\"a\"", &long(TOKEN_BYTES_MAX + 1)] {
-            assert_eq!(cookies.carry_session(bad, 1), None, "{bad:?}");
+            assert_eq!(cookies.carry_session(bad, Some(1)), None, "{bad:?}");
             assert_eq!(cookies.carry_refresh(bad), None, "{bad:?}");
         }
     }

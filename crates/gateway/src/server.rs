@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chassis::chance;
 use chassis::http::problem::CHALLENGE;
 use chassis::http::query::Query;
 use chassis::http::{
@@ -191,14 +192,14 @@ impl Server {
             return Ok(live::head());
         }
         let session = who.principal.as_ref().map(|principal| principal.session.as_str());
-        let full = || Problem::unavailable("connection_limit_reached", 1);
+        let full = || Problem::unavailable("connection_limit_reached", chance::seconds(1));
         let seat = shared.streams.sit(session).ok_or_else(full)?;
         // The sign-in may have ended between its check and the seat.
         if session.is_some_and(|session| shared.verifier.ended().contains(session)) {
             return Err(Problem::unauthorized());
         }
         if shared.is_stopped() {
-            return Err(Problem::unavailable("destination_unavailable", 1));
+            return Err(Problem::unavailable("destination_unavailable", chance::seconds(1)));
         }
         let source = live::Source {
             views: shared.views.clone(),

@@ -48,8 +48,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
-    #[serde(default)]
-    expires_in: u64,
+    /// Recommended and no more (RFC 6749, 5.1).
+    expires_in: Option<u64>,
     #[serde(default)]
     refresh_token: Option<String>,
 }
@@ -94,7 +94,10 @@ impl Ask<'_> {
             return Err(incomplete(&form));
         };
         if self.is_full()? {
-            let full = Problem::unavailable("connection_limit_reached", FULL_RETRY_SECONDS);
+            let full = Problem::unavailable(
+                "connection_limit_reached",
+                chance::seconds(FULL_RETRY_SECONDS),
+            );
             return Err(full.detail("too many sign-ins have ended of late"));
         }
         let pairs = [("grant_type", "password"), ("username", username), ("password", password)];
@@ -151,7 +154,7 @@ impl Ask<'_> {
         if let Ok(principal) = self.shared.verifier.inspect(&granted.access_token) {
             return Family { id: principal.session.clone(), life: principal.life() };
         }
-        let life = Duration::from_secs(granted.expires_in);
+        let life = Duration::from_secs(granted.expires_in.unwrap_or_default());
         let id = renewed.map_or_else(|| chance::token(FAMILY_BYTES), |family| family.id);
         Family { id, life }
     }
@@ -257,7 +260,7 @@ fn passed_on(status: StatusCode, headers: &HeaderMap) -> Problem {
     let seconds = headers
         .get(http::header::RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.parse().ok())
-        .unwrap_or(1);
+        .unwrap_or_else(|| chance::seconds(1));
     if status == StatusCode::TOO_MANY_REQUESTS {
         let fields = RATE_LIMIT.into_iter().filter_map(|name| Some((headers.get(&name)?, name)));
         return fields.fold(Problem::too_many(seconds), |problem, (value, name)| {
@@ -282,7 +285,7 @@ mod tests {
     fn a_grant_becomes_two_cookies_and_nothing_else() {
         let granted = |token: &str, refresh: Option<&str>| Granted {
             access_token: token.to_owned(),
-            expires_in: 900,
+            expires_in: Some(900),
             refresh_token: refresh.map(str::to_owned),
         };
         let jar = Jar::new("x", false, "/session");

@@ -72,7 +72,7 @@ impl Origin {
 /// The refusal of a password that was not looked at.
 pub(super) fn refusal(not_now: NotNow) -> Problem {
     match not_now {
-        NotNow::Busy => Problem::unavailable("connection_limit_reached", 1),
+        NotNow::Busy => Problem::unavailable("connection_limit_reached", chance::seconds(1)),
         NotNow::TooMany(exceeded) => too_many(&exceeded),
     }
 }

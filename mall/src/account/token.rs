@@ -5,6 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use chassis::chance;
 use chassis::http::fields::Form;
 use chassis::http::{Problem, Response, json};
 use chassis::identity::Life;
@@ -162,10 +163,11 @@ async fn by_password(
 /// The id of a sign-in that begins now.
 fn new_session(issuer: &Issuer) -> Result<String, Denied> {
     if issuer.verifier.ended().is_full((issuer.clock)()) {
-        let refused = Problem::unavailable("connection_limit_reached", FULL_RETRY_SECONDS);
+        let refused =
+            Problem::unavailable("connection_limit_reached", chance::seconds(FULL_RETRY_SECONDS));
         return Err(refused.detail("too many sign-ins have ended of late").into());
     }
-    Ok(chassis::chance::token(SESSION_BYTES))
+    Ok(chance::token(SESSION_BYTES))
 }
 
 async fn by_refresh(issuer: &Issuer, token: String, cause: Cause) -> Result<Granted, Denied> {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Body, Response, Trace};
+use crate::chance;
 
 /// How many field errors one problem lists.
 pub const FIELD_ERRORS_MAX: usize = 100;
@@ -259,11 +260,11 @@ impl Problem {
             .proxy_status(error)
     }
 
-    /// 503: the disk refused a write; nothing was done.
+    /// 503: the disk refused a write; nothing was done. Back after 5 s and a little more.
     pub fn storage_unavailable() -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "storage", "Cannot be stored just now")
             .detail("nothing was stored; try again later")
-            .retry_after(STORAGE_RETRY_SECONDS)
+            .retry_after(chance::seconds(STORAGE_RETRY_SECONDS))
             .proxy_status("destination_unavailable")
     }
 
@@ -273,4 +274,5 @@ impl Problem {
     }
 }
 
+/// The shortest wait for a disk that refused a write.
 const STORAGE_RETRY_SECONDS: u64 = 5;

@@ -13,6 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chassis::chance;
 use chassis::clock;
 use chassis::http::{Problem, Response, Stop, empty};
 use chassis::identity::{Principal, bearer};
@@ -95,7 +96,10 @@ impl Ask<'_> {
             Taken::Noted => Ok(tokens),
             Taken::TooMany => {
                 warn!(limit = sessions::OWED_MAX, "too many sign-outs wait: one was refused");
-                Err(Problem::unavailable("connection_limit_reached", RETRY_SECONDS))
+                Err(Problem::unavailable(
+                    "connection_limit_reached",
+                    chance::seconds(RETRY_SECONDS),
+                ))
             }
         }
     }
