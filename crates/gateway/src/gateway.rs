@@ -84,7 +84,7 @@ impl Gateway {
         let routes = std::mem::take(&mut plan.routes).into_iter().map(route).collect();
         let page = |page: &views::Page| Meters::new(metrics, &format!("page {}", page.name));
         let pages = plan.pages.iter().map(page).collect();
-        let upstream = |upstream: &Upstream| proxy::Shared {
+        let upstream = |upstream: &Upstream| proxy::AcrossCores {
             open: level(metrics, upstream),
             outliers: Arc::new(Outliers::new(upstream.endpoints.len(), now)),
         };

@@ -37,7 +37,7 @@ use chassis::http::{Body, Client, Inbound, Problem, Response, Trace};
 use guard::breaker::Outcome;
 use http::header::VARY;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
+use http::{HeaderValue, Request, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
@@ -56,7 +56,7 @@ use pool::Pool;
 use upload::Upload;
 use verdict::Verdict;
 
-pub(crate) use pool::Shared;
+pub(crate) use pool::AcrossCores;
 pub use pool::{IDLE_MAX, KEPT_MAX};
 pub use upload::WHOLE_BYTES_MAX;
 
@@ -195,7 +195,7 @@ impl Core {
         route: &Route,
         call: Call,
         body: Bytes,
-    ) -> Result<(StatusCode, HeaderMap, Bytes), Problem> {
+    ) -> Result<http::Response<Bytes>, Problem> {
         let now = clock::now();
         let trace = Trace::take(&call.parts.headers);
         let client = Client::of(&call.parts.headers, call.peer.ip(), &self.hygiene.trusted);
@@ -210,7 +210,7 @@ impl Core {
         let (parts, body) = response.into_parts();
         let whole = Limited::new(body, ASKED_BYTES_MAX).collect().await;
         let whole = whole.map_err(|_| Failure::Nonsense.problem())?;
-        Ok((parts.status, parts.headers, whole.to_bytes()))
+        Ok(http::Response::from_parts(parts, whole.to_bytes()))
     }
 
     /// Leave to probe the service with a request whose body had not come whole: waits for it a while,
@@ -250,18 +250,18 @@ impl Core {
         let pool = &self.pools[route.plan.upstream];
         let keeps_host = route.plan.host == Host::Keep;
         match attempt::send(pool, request, keeps_host, &mut patience, now).await {
-            Ok(Sent { response, link, seat }) => {
+            Ok(Sent { response, link, visit }) => {
                 let summary = head::summarise(response.headers(), response.body());
-                let (lane, keep) = (seat.lane.clone(), seat.lane.keep(summary.keep_alive));
-                let verdict = Some(Verdict::new(leave, Some(seat)));
+                let (lane, keep) = (visit.lane.clone(), visit.lane.keep(summary.keep_alive));
+                let verdict = Some(Verdict::new(leave, Some(visit)));
                 let held = Held { link, lane, keep, verdict };
                 let time = BodyTime { alarm: patience.into_alarm(), idle: timeouts.idle };
                 let begun = begin(response, summary, held, time).await;
                 begun.map(|response| self.to_client(response, pool))
             }
-            Err(Unanswered { failure, seat }) => {
+            Err(Unanswered { failure, visit }) => {
                 if failure.is_the_services() {
-                    Verdict::new(leave, seat).record(Outcome::Failure, clock::now());
+                    Verdict::new(leave, visit).record(Outcome::Failure, clock::now());
                 }
                 Err(failure)
             }
@@ -319,7 +319,7 @@ impl Core {
 
 /// The pools of a core, one for each upstream.
 pub(crate) fn pools<'u>(
-    upstreams: impl Iterator<Item = (&'u plan::Upstream, &'u Shared)>,
+    upstreams: impl Iterator<Item = (&'u plan::Upstream, &'u AcrossCores)>,
 ) -> Vec<Pool> {
     upstreams.map(|(upstream, shared)| Pool::new(upstream, shared)).collect()
 }

@@ -173,18 +173,19 @@ impl Ask<'_> {
     /// Asks the token endpoint for tokens.
     async fn token(&self, pairs: &[(&str, &str)]) -> Result<Answer, Problem> {
         let endpoint = self.endpoint(self.session.sign_in);
-        let (status, headers, text) = endpoint.ask(&self.session.token, pairs).await?;
+        let answer = endpoint.ask(&self.session.token, pairs).await?;
+        let (status, headers, text) = (answer.status(), answer.headers(), answer.body());
         if status.is_success() {
-            return serde_json::from_slice(&text).map(Answer::Granted).map_err(|error| {
+            return serde_json::from_slice(text).map(Answer::Granted).map_err(|error| {
                 warn!(%error, "the token endpoint's answer is no token");
                 nonsense()
             });
         }
         let worded = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
-        if worded && is_json(&headers) {
-            return Ok(Answer::Refused(status, word_of(&text)));
+        if worded && is_json(headers) {
+            return Ok(Answer::Refused(status, word_of(text)));
         }
-        Err(passed_on(status, &headers))
+        Err(passed_on(status, headers))
     }
 
     fn endpoint(&self, route: usize) -> Endpoint<'_> {

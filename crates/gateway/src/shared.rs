@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) streams: Streams,
     pub(crate) stop: Stop,
     /// What is known together of each upstream.
-    pub(crate) upstreams: Vec<proxy::Shared>,
+    pub(crate) upstreams: Vec<proxy::AcrossCores>,
 }
 
 impl Shared {

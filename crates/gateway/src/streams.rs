@@ -15,13 +15,20 @@ pub const STREAMS_MAX: usize = 20_000;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Streams {
     all: CancellationToken,
-    open: Arc<Mutex<Open>>,
+    open: Arc<Mutex<Counts>>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct Counts {
     count: usize,
-    sessions: HashMap<Box<str>, (usize, CancellationToken)>,
+    sessions: HashMap<Box<str>, Session>,
+}
+
+/// The streams of one sign-in.
+#[derive(Debug)]
+struct Session {
+    count: usize,
+    ended: CancellationToken,
 }
 
 /// A stream's place, given back when it is dropped.
@@ -43,10 +50,10 @@ impl Streams {
         let ended = session.map_or_else(
             || self.all.child_token(),
             |session| {
-                let make = || (0, self.all.child_token());
-                let (count, token) = open.sessions.entry(session.into()).or_insert_with(make);
-                *count += 1;
-                token.clone()
+                let make = || Session { count: 0, ended: self.all.child_token() };
+                let session = open.sessions.entry(session.into()).or_insert_with(make);
+                session.count += 1;
+                session.ended.clone()
             },
         );
         Some(Seat { streams: self.clone(), session: session.map(Into::into), ended })
@@ -59,8 +66,8 @@ impl Streams {
 
     /// Ends the streams of one sign-in.
     pub(crate) fn end(&self, session: &str) {
-        if let Some((_, token)) = self.open().sessions.get(session) {
-            token.cancel();
+        if let Some(session) = self.open().sessions.get(session) {
+            session.ended.cancel();
         }
     }
 
@@ -69,7 +76,7 @@ impl Streams {
         self.all.cancel();
     }
 
-    fn open(&self) -> MutexGuard<'_, Open> {
+    fn open(&self) -> MutexGuard<'_, Counts> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -85,11 +92,11 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut open = self.streams.open();
         open.count -= 1;
-        let Some(session) = &self.session else { return };
-        if let Some((count, _)) = open.sessions.get_mut(session) {
-            *count -= 1;
-            if *count == 0 {
-                open.sessions.remove(session);
+        let Some(id) = &self.session else { return };
+        if let Some(session) = open.sessions.get_mut(id) {
+            session.count -= 1;
+            if session.count == 0 {
+                open.sessions.remove(id);
             }
         }
     }

@@ -53,10 +53,10 @@ pub(crate) struct Progress {
     stamps: Arc<Stamps>,
 }
 
-/// A place among those who wait, given back when it is dropped.
-struct Seat<'p>(&'p AtomicUsize);
+/// One of those who wait, until it is dropped.
+struct Waiter<'p>(&'p AtomicUsize);
 
-impl Drop for Seat<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -150,7 +150,7 @@ impl Progress {
             return outcome;
         }
         let position = &self.existing(position);
-        let _seat = self.sit()?;
+        let _waiter = self.join()?;
         let wait = async {
             loop {
                 if let Some(outcome) = self.outcome(position) {
@@ -197,10 +197,10 @@ impl Progress {
         parked.any(|parked| parked.unwrap_or(true))
     }
 
-    fn sit(&self) -> Result<Seat<'_>, Waited> {
-        let seat = Seat(&self.waiting);
+    fn join(&self) -> Result<Waiter<'_>, Waited> {
+        let waiter = Waiter(&self.waiting);
         if self.waiting.fetch_add(1, Ordering::Relaxed) < WAITERS_MAX {
-            Ok(seat)
+            Ok(waiter)
         } else {
             Err(Waited::Crowded)
         }

@@ -24,10 +24,10 @@ type Listener = Box<dyn Fn(&str) + Send + Sync>;
 /// Sign-ins that have ended; clones share the memory.
 #[derive(Clone)]
 pub struct Ended {
-    shared: Arc<Shared>,
+    shared: Arc<Memory>,
 }
 
-struct Shared {
+struct Memory {
     limit: usize,
     /// Nearly always 0: then nobody has to look.
     count: AtomicUsize,
@@ -46,7 +46,7 @@ impl Ended {
     /// An empty memory that is full at `limit` entries.
     pub fn new(limit: usize) -> Ended {
         let (count, known, listeners) = Default::default();
-        Ended { shared: Arc::new(Shared { limit, count, known, listeners }) }
+        Ended { shared: Arc::new(Memory { limit, count, known, listeners }) }
     }
 
     /// Ends a sign-in whose last token expires at `until`; the later of two ends counts. Everybody

@@ -143,12 +143,15 @@ fn covered(draft: &Draft) -> Vec<Mistake> {
     let mut found = Vec::new();
     for around in outer().filter(|placed| placed.text.ends_with("/**")) {
         let Action::Proxy(route) = around.entry.action else { continue };
+        let open = &draft.plan.routes[route].open;
         for inside in outer().filter(|inside| is_around(around, inside)) {
-            if let Some(method) = escapes(draft, (around, &draft.plan.routes[route]), inside) {
-                let (open, closed) = (&around.text, &inside.text);
+            let takes = |method: &Method| around.entry.takes(method) && open.to(method);
+            if let Some(method) = escapes(&draft.plan, takes, inside) {
                 let says = format!(
-                    "`{open}` is open and covers `{closed}`, which is closed by `{}`: what misses \
+                    "`{}` is open and covers `{}`, which is closed by `{}`: what misses \
                      that path by a little reaches the service without a token. method=`{method}`",
+                    around.text,
+                    inside.text,
                     inside.setting.join("."),
                 );
                 found.push(Mistake::new(&around.setting, says));
@@ -165,15 +168,14 @@ fn is_around(around: &Placed, inside: &Placed) -> bool {
         && one.pattern.overlaps(&other.pattern)
 }
 
-/// A method that the pattern lets through to anybody and what it covers does not.
-fn escapes(draft: &Draft, (around, route): (&Placed, &Route), inside: &Placed) -> Option<Method> {
+/// A method that the pattern around `is_open` to anybody by and what it covers is not.
+fn escapes(plan: &Plan, is_open: impl Fn(&Method) -> bool, inside: &Placed) -> Option<Method> {
     let named = inside.entry.methods.iter().flatten();
     let mut methods = USUAL.iter().chain(named);
     let closed = |method: &Method| {
-        inside.entry.takes(method) && is_closed(&draft.plan, inside.entry.action, method)
+        inside.entry.takes(method) && is_closed(plan, inside.entry.action, method)
     };
-    let open = |method: &Method| around.entry.takes(method) && route.open.to(method);
-    methods.find(|method| open(method) && closed(method)).cloned()
+    methods.find(|method| is_open(method) && closed(method)).cloned()
 }
 
 /// Whether an entry's action needs a token. Sign-in and topics are not among them: nobody has

@@ -33,20 +33,20 @@ use crate::hygiene;
 pub(super) struct Sent {
     pub(super) response: Response<Incoming>,
     pub(super) link: Box<Link>,
-    pub(super) seat: Seat,
+    pub(super) visit: Visit,
 }
 
-/// A call's place at an address.
+/// One address that a call was sent to, and what it was let in with there.
 #[derive(Clone)]
-pub(super) struct Seat {
+pub(super) struct Visit {
     pub(super) lane: Rc<Lane>,
     pub(super) ticket: Ticket,
 }
 
-/// A request without an answer; the seat is the last address's that was asked.
+/// A request without an answer; the visit is to the last address that was asked.
 pub(super) struct Unanswered {
     pub(super) failure: Failure,
-    pub(super) seat: Option<Seat>,
+    pub(super) visit: Option<Visit>,
 }
 
 /// Where a call stands among the addresses that it tries.
@@ -66,7 +66,7 @@ enum Tried {
     Failed(Failure),
 }
 
-impl Seat {
+impl Visit {
     /// Says how the call went at its address.
     pub(super) fn record(&self, outcome: Outcome, now: Instant) {
         self.lane.record(self.ticket, outcome, now);
@@ -85,27 +85,27 @@ pub(super) async fn send(
     now: Instant,
 ) -> Result<Sent, Unanswered> {
     let keeps_host = keeps_host && request.headers().contains_key(HOST);
-    let mut last = Unanswered { failure: Failure::Refused, seat: None };
+    let mut last = Unanswered { failure: Failure::Refused, visit: None };
     let mut turn = Turn { left: pool.count(), now };
     for (lane, ticket) in pool.lanes(now) {
-        let seat = Seat { lane: lane.clone(), ticket };
+        let visit = Visit { lane: lane.clone(), ticket };
         // Another address is asked: the one before did not even take the request.
-        if let Some(before) = last.seat.take() {
+        if let Some(before) = last.visit.take() {
             before.record(Outcome::Failure, clock::now());
         }
         if !keeps_host {
             hygiene::to_host(request.headers_mut(), &lane.endpoint().authority);
         }
         let failure = match attempt(lane, request, patience, turn).await {
-            Tried::Answered(response, link) => return Ok(Sent { response, link, seat }),
-            Tried::Failed(failure) => return Err(Unanswered { failure, seat: Some(seat) }),
+            Tried::Answered(response, link) => return Ok(Sent { response, link, visit }),
+            Tried::Failed(failure) => return Err(Unanswered { failure, visit: Some(visit) }),
             Tried::Unsent(unsent, failure) => {
                 request = unsent;
                 failure
             }
         };
         turn.left = turn.left.saturating_sub(1);
-        last = Unanswered { failure, seat: Some(seat) };
+        last = Unanswered { failure, visit: Some(visit) };
         match failure {
             // The time of the whole call is over, and no other address has any left.
             Failure::Late => {

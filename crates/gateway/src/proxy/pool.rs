@@ -31,7 +31,7 @@ const KEPT_MARGIN: Duration = Duration::from_millis(500);
 const SWEEP: Duration = Duration::from_millis(250);
 
 /// What all cores know together of one upstream.
-pub(crate) struct Shared {
+pub(crate) struct AcrossCores {
     /// How many connections to it are open.
     pub(crate) open: Level,
     /// Which of its addresses are left out.
@@ -66,7 +66,7 @@ struct Idle {
 
 impl Pool {
     /// No connections yet.
-    pub(crate) fn new(upstream: &Upstream, shared: &Shared) -> Pool {
+    pub(crate) fn new(upstream: &Upstream, shared: &AcrossCores) -> Pool {
         let lane = |(at, endpoint): (usize, &Endpoint)| {
             let mut lane = Lane::new(endpoint.clone(), upstream.keep_alive, shared.open.clone());
             // One alone is never left out.

@@ -9,34 +9,34 @@ use std::time::Instant;
 use guard::breaker::Outcome;
 use guard::outlier::Ticket;
 
-use super::attempt::Seat;
+use super::attempt::Visit;
 use crate::guards::Leave;
 
 /// A call whose outcome is still to be recorded; dropped, it counts nothing.
 pub(super) struct Verdict {
     leave: Option<Leave>,
-    seat: Option<Seat>,
+    visit: Option<Visit>,
 }
 
 impl Verdict {
     /// Of a call with this leave at this address.
-    pub(super) fn new(leave: Option<Leave>, seat: Option<Seat>) -> Verdict {
-        Verdict { leave, seat }
+    pub(super) fn new(leave: Option<Leave>, visit: Option<Visit>) -> Verdict {
+        Verdict { leave, visit }
     }
 
     /// Whether something waits for it.
     pub(super) fn is_probe(&self) -> bool {
         self.leave.as_ref().is_some_and(Leave::is_probe)
-            || self.seat.as_ref().is_some_and(|seat| seat.ticket == Ticket::Probe)
+            || self.visit.as_ref().is_some_and(|visit| visit.ticket == Ticket::Probe)
     }
 
     /// Records it, with whoever counts.
     pub(super) fn record(self, outcome: Outcome, now: Instant) {
         let mut elsewhere = false;
-        if let Some(seat) = &self.seat {
+        if let Some(visit) = &self.visit {
             // With the address first: whether another one is good depends on what it has counted.
-            seat.record(outcome, now);
-            elsewhere = outcome == Outcome::Failure && seat.lane.is_another_good();
+            visit.record(outcome, now);
+            elsewhere = outcome == Outcome::Failure && visit.lane.is_another_good();
         }
         match self.leave {
             // Given back, it counts nothing.

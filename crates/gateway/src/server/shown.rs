@@ -79,7 +79,7 @@ impl Server {
         let call = Call { parts, who: Who::default(), peer, shared_with_app: false };
         let asked = self.core.ask(route, call, Bytes::new());
         match tokio::time::timeout(KNOWN_WITHIN, asked).await {
-            Ok(Ok((StatusCode::NOT_FOUND, ..))) => {
+            Ok(Ok(answer)) if answer.status() == StatusCode::NOT_FOUND => {
                 self.shared.app.refused(Problem::not_found().into_response(&trace))
             }
             _ => page,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chassis::http::Problem;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 
 use crate::hygiene;
 use crate::proxy::{Call, Core, Route};
@@ -37,7 +37,7 @@ impl Endpoint<'_> {
         &self,
         path: &str,
         pairs: &[(&str, &str)],
-    ) -> Result<(StatusCode, HeaderMap, Bytes), Problem> {
+    ) -> Result<http::Response<Bytes>, Problem> {
         let form = encoded(pairs);
         let AskedBy { headers, peer } = self.asked_by;
         let call = Call {

@@ -163,9 +163,10 @@ impl Family {
 
 /// Notifies of one token, at this path; whether that is settled.
 async fn notify(endpoint: &Endpoint<'_>, path: &str, memory: &Memory, token: &str) -> bool {
-    let Ok((status, ..)) = endpoint.ask(path, &[("token", token)]).await else {
+    let Ok(answer) = endpoint.ask(path, &[("token", token)]).await else {
         return false;
     };
+    let status = answer.status();
     let later = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
     if status.is_server_error() || later.contains(&status) {
         return false;

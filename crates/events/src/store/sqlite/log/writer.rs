@@ -49,8 +49,11 @@ pub(super) struct Publish {
     pub(super) reply: oneshot::Sender<Result<Offset, Error>>,
 }
 
-/// A batch that ran, and what it will be answered once the sync is through.
-type Answer = (oneshot::Sender<Result<Offset, Error>>, Result<Offset, Error>);
+/// What a batch that ran will be answered once the sync is through.
+struct Answer {
+    reply: oneshot::Sender<Result<Offset, Error>>,
+    ran: Result<Offset, Error>,
+}
 
 /// What the thread owns.
 pub(super) struct Writer {
@@ -77,9 +80,9 @@ impl Writer {
                 tracing::error!(%error, batches = answers.len(), "a publish failed");
                 self.undo();
             }
-            for (reply, answer) in answers {
+            for Answer { reply, ran } in answers {
                 // A publisher that went away wants no answer; the events stand all the same.
-                let _ = reply.send(outcome.clone().and(answer));
+                let _ = reply.send(outcome.clone().and(ran));
             }
         }
         self.finish();
@@ -143,7 +146,7 @@ impl Writer {
                     if let Some(error) = noted.as_ref().err().filter(is_fatal) {
                         state = Err(error.clone());
                     }
-                    answers.push((reply, noted.map(|()| Offset(note.last))));
+                    answers.push(Answer { reply, ran: noted.map(|()| Offset(note.last)) });
                     continue;
                 }
                 Input::Close(reply) => {
@@ -169,7 +172,7 @@ impl Writer {
             if let Some(error) = appended.as_ref().err().filter(is_fatal) {
                 state = Err(error.clone());
             }
-            answers.push((reply, appended));
+            answers.push(Answer { reply, ran: appended });
         }
         state.map(|()| touched)
     }
@@ -193,23 +196,27 @@ impl Writer {
     }
 }
 
-type Prepared<'c> = Option<(usize, rusqlite::CachedStatement<'c>)>;
+/// The statement that appends to one partition.
+struct Prepared<'c> {
+    partition: usize,
+    insert: rusqlite::CachedStatement<'c>,
+}
 
 fn prepare<'p, 'c>(
     connection: &'c Connection,
-    prepared: &'p mut Prepared<'c>,
+    prepared: &'p mut Option<Prepared<'c>>,
     partitions: &[Rows],
     partition: usize,
 ) -> Result<&'p mut rusqlite::CachedStatement<'c>, Error> {
-    if prepared.as_ref().is_none_or(|(before, _)| *before != partition) {
+    if prepared.as_ref().is_none_or(|before| before.partition != partition) {
         let insert = format!(
             "INSERT INTO t{} (offset, crc, record, own) VALUES (?1, ?2, ?3, ?4)",
             partitions[partition].id
         );
-        *prepared = Some((partition, connection.prepare_cached(&insert)?));
+        let insert = connection.prepare_cached(&insert)?;
+        *prepared = Some(Prepared { partition, insert });
     }
-    let (_, insert) = prepared.as_mut().expect("just prepared");
-    Ok(insert)
+    Ok(&mut prepared.as_mut().expect("just prepared").insert)
 }
 
 fn run(connection: &Connection, statement: &str) -> Result<(), Error> {
