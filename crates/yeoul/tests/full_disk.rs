@@ -40,9 +40,10 @@ fn a_full_disk_refuses_orders_and_takes_them_again_once_there_is_room() {
     assert!(taken.len() > 10, "{} orders", taken.len());
     mall.get("/products").send().expect(200);
     mall.page(&who);
-    // Which files are full is chance: where a handler is held up by it, the process says so.
-    within(SOON, "readiness and subscriptions tell the same", || {
-        let stuck = mall.subscriptions().iter().any(|one| !one["stuck"].is_null());
+    // Which files are full is chance: where a handler or a relay is held up by it, the process says so.
+    within(SOON, "readiness, subscriptions and relays tell the same", || {
+        let held_up = |list: &[Value]| list.iter().any(|one| !one["stuck"].is_null());
+        let stuck = held_up(&mall.subscriptions()) || held_up(&mall.relays());
         let readiness = mall.at("admin", "GET", "/readyz").send();
         (readiness.value()["ready"] == !stuck && (readiness.status == 503) == stuck).then_some(())
     });

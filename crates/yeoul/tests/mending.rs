@@ -321,11 +321,10 @@ fn a_letter_is_dropped_beside_the_process_and_written_down() {
 #[test]
 fn every_relay_tells_how_it_is() {
     let Some(mall) = Mall::owned(&["--faults"]) else { return };
-    let relays = mall.at("admin", "GET", "/admin/relays").send().expect(200).value();
-    let names: Vec<&str> =
-        relays.as_array().expect("a list").iter().filter_map(|it| it["name"].as_str()).collect();
+    let relays = mall.relays();
+    let names: Vec<&str> = relays.iter().filter_map(|it| it["name"].as_str()).collect();
     assert_eq!(names, ["outbox.order", "outbox.product", "outbox.delivery", "outbox.account"]);
-    for relay in relays.as_array().expect("a list") {
+    for relay in relays {
         assert_eq!((&relay["lag"], relay["stuck"].is_null()), (&json!(0), true), "{relay}");
     }
     let metrics = mall.at("admin", "GET", "/metrics").send().expect(200).text();
@@ -338,9 +337,6 @@ fn every_relay_tells_how_it_is() {
     let (who, product) = (mall.customer(), mall.product(10, "cancel"));
     mall.fault("order", &json!({"relay": "off"}));
     mall.order(&who, product, 1);
-    eventually_is("it waits", &json!(1), || {
-        let relays = mall.at("admin", "GET", "/admin/relays").send().expect(200).value();
-        relays[0]["lag"].clone()
-    });
+    eventually_is("it waits", &json!(1), || mall.relays()[0]["lag"].clone());
     mall.at("admin", "GET", "/readyz").send().expect(200);
 }

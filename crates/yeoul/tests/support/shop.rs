@@ -285,6 +285,12 @@ impl Mall {
         answer.as_array().expect("a list of subscriptions").clone()
     }
 
+    #[track_caller]
+    pub(crate) fn relays(&self) -> Vec<Value> {
+        let answer = self.at("admin", "GET", "/admin/relays").send().expect(200).value();
+        answer.as_array().expect("a list of relays").clone()
+    }
+
     /// Waits until every subscription is at the end of its topic.
     #[track_caller]
     pub(crate) fn await_caught_up(&self) {
