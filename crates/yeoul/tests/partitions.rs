@@ -120,6 +120,11 @@ fn orders_spread_over_partitions_and_every_reader_sees_each_key_in_order_once() 
     // A place in a partition that the topic does not have is none of it.
     mall.batch("delivery", "?from=t3_3-1.delivery").refuses_field("from");
     mall.batch("delivery", "?from=t3_1-0.delivery").refuses_field("from");
+    // Behind all that there will ever be, there is nothing.
+    for huge in [i64::MAX.unsigned_abs(), i64::MAX.unsigned_abs() + 1, u64::MAX] {
+        let behind = mall.batch("delivery", &format!("?from=t{huge}_1-{huge}.delivery"));
+        assert_eq!(behind.expect(200).value(), json!([]), "{huge}");
+    }
 }
 
 #[test]

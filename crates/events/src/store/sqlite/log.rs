@@ -294,3 +294,55 @@ impl File {
         Ok(&self.partitions[self.index(at)?])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::slice;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::fixture::{clock, stamped, topic};
+
+    /// A log of three events.
+    async fn three(folder: &TempDir) -> File {
+        let path = folder.path().join("log.db");
+        let order = topic("order");
+        let file = File::open(&path, Topics::Named(slice::from_ref(&order)), &clock()).unwrap();
+        for number in 1..=3 {
+            let bytes = stamped("order", "k", number).to_json();
+            let record = Record { bytes, stamp: None };
+            file.publish(&order.first(), vec![record]).unwrap().await.unwrap().unwrap();
+        }
+        file
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_is_before_the_end_in_memory_finds_no_damage() {
+        let folder = TempDir::new().unwrap();
+        let file = three(&folder).await;
+        let at = topic("order").first();
+        // A reader saw what was committed before the writer came to say so.
+        for said in 0..=3 {
+            file.rows(&at).unwrap().end.send_replace(Offset(said));
+            for after in 0..=3 {
+                let read = file.read(&at, Offset(after), 10).unwrap();
+                let offsets: Vec<u64> = read.iter().map(|it| it.offset.0).collect();
+                assert_eq!(offsets, (after + 1..=3).collect::<Vec<_>>(), "{said} {after}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn behind_every_offset_that_can_be_given_there_is_nothing() {
+        let folder = TempDir::new().unwrap();
+        let file = three(&folder).await;
+        let at = topic("order").first();
+        let engine = u64::try_from(i64::MAX).unwrap();
+        for after in [4, engine - 1, engine, engine + 1, u64::MAX - 1, u64::MAX] {
+            let read = file.read(&at, Offset(after), 10).unwrap();
+            assert_eq!(read.len(), 0, "{after}");
+            assert_eq!(file.between(&at, Offset(after), Offset(3)).unwrap(), 0, "{after}");
+        }
+    }
+}

@@ -40,6 +40,10 @@ impl Rows {
         after: Offset,
         limit: usize,
     ) -> Result<Vec<Stored>, Error> {
+        // No row can be behind what the engine counts to.
+        if i64::try_from(after.0).is_err() {
+            return Ok(Vec::new());
+        }
         // A place that was left out is one of a moment that is gone: all after the jump is new to it.
         let last = self.jumps.given(after.0);
         let (mut walk, _) = Walk::from(&self.jumps, self.chain(), last, self.chain_at(sql, last)?);
@@ -94,10 +98,10 @@ impl Rows {
         Ok(walk.step(&row).row.is_some())
     }
 
-    /// The chain as it is stored behind `offset`; `None` if that row is missing. Past the end there is
-    /// nothing to check, and nothing to read.
+    /// The chain as it is stored behind `offset`; `None` if that row is missing. The file decides that, not
+    /// what is in memory of the end: readers see what was committed a moment before it is raised.
     fn chain_at(&self, sql: &Connection, offset: u64) -> Result<Option<Chain>, Error> {
-        if offset == 0 || offset > self.end.borrow().0 {
+        if offset == 0 {
             return Ok(Some(self.chain()));
         }
         let select = format!("SELECT crc FROM t{} WHERE offset = ?1", self.id);
