@@ -10,7 +10,9 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use support::{Answer, Call, Mall, SOON, eventually, eventually_is, run, yeoul};
+use support::{
+    Answer, Call, Folder, Mall, SOON, eventually, eventually_is, overlay, run, setting, yeoul,
+};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("the path is UTF-8")
@@ -73,6 +75,40 @@ fn a_hurt_record_is_skipped_in_a_resting_folder_and_the_mall_starts_and_tells() 
     let given = mall.events("order");
     assert!(given.iter().all(|event| event["data"]["orderId"] != placed.id), "it is not given");
     // Only the order that was skipped is untouched; others go on.
+    let next = mall.order(&who, product, 1);
+    mall.await_order(next.id, "OrderPlaced");
+}
+
+#[test]
+fn what_is_skipped_in_a_later_partition_is_named_with_it() {
+    if setting("YEOUL_BASE").is_some() {
+        eprintln!("passed over: needs a process of its own");
+        return;
+    }
+    let folder = Folder::new();
+    let settings = "events:\n  topics:\n    order: { partitions: 4 }\n";
+    let settings = overlay(folder.path(), "partitions.yaml", settings);
+    let data = folder.data();
+    let mall = Mall::on(folder, &["--faults", "-c", text(&settings)]);
+    let product = mall.product(100, "cancel");
+    mall.settle();
+    mall.stop("product");
+    let later = (0..16).find_map(|_| {
+        let who = mall.customer();
+        let placed = mall.order(&who, product, 1);
+        let partition = placed.position.strip_prefix('w')?.split_once('-')?.0.to_owned();
+        Some((who, placed, partition))
+    });
+    let (who, placed, partition) = later.expect("one of them is in a later partition");
+    eventually("my page has the order", || mall.row(&who, placed.id));
+    let (_, folder) = mall.stop_by("TERM", 2 * SOON);
+    hurt(&data.join("log/log.db"), &format!("\"customerId\":\"{}\"", who.id));
+    let skipped = run(&["events", "skip", "product.order", "--data", text(&data)]).expect(0).stdout;
+    assert!(skipped.contains(&format!(" of partition {partition}  event ")), "{skipped}");
+
+    let mall = Mall::on(folder, &["--faults", "-c", text(&settings)]);
+    let told = run(&["doctor", "--data", text(&data)]);
+    assert!(told.stdout.contains(skipped.trim()), "{told:?}");
     let next = mall.order(&who, product, 1);
     mall.await_order(next.id, "OrderPlaced");
 }

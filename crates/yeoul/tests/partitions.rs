@@ -208,7 +208,10 @@ fn a_topic_gets_more_partitions_when_it_rests_and_never_in_silence() {
     }
     partitions("order", "4").expect(0);
     partitions("order", "3").expect(1);
-    run(&["mall", "--data", text(&data), "--listen", "127.0.0.1:0"]).expect(3);
+    // Fewer is no way: the last line names only what helps.
+    let fewer = run(&["mall", "--data", text(&data), "--listen", "127.0.0.1:0"]).expect(3);
+    assert!(fewer.last_word().contains("events.topics.account.partitions: 2"), "{}", fewer.stderr);
+    assert!(!fewer.last_word().contains("yeoul events partitions"), "{}", fewer.stderr);
 
     let mall = Mall::on(folder, &["--faults", "-c", text(&settings)]);
     mall.at("admin", "GET", "/readyz").send().expect(200);

@@ -43,8 +43,11 @@ pub(super) fn line(skipped: &Value) -> String {
         (first, last) if first == last => first.to_string(),
         (first, last) => format!("{first} to {last}"),
     };
+    // Numbers count within a partition; the first needs no word, as in ids and positions.
+    let partition = skipped["partition"].as_u64().filter(|it| *it > 0);
+    let partition = partition.map_or(String::new(), |it| format!(" of partition {it}"));
     format!(
-        "skipped  {} {} {place}  event {}  key {}  at {} by {}  {}",
+        "skipped  {} {} {place}{partition}  event {}  key {}  at {} by {}  {}",
         text("name"),
         text("kind"),
         text("event"),

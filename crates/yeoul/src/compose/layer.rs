@@ -355,9 +355,11 @@ fn opened(error: &Error) -> Failure {
     let says = format!(
         "a topic has another number of partitions. topic=`{topic}`, has=`{has}`, settings=`{asked}`"
     );
-    let remedy = format!(
-        "set `events.topics.{topic}.partitions: {has}`, or give it more by `yeoul events partitions {topic} {asked}`"
-    );
+    let mut remedy = format!("set `events.topics.{topic}.partitions: {has}`");
+    if asked > has {
+        // Never fewer, so that command is no way there.
+        remedy += &format!(", or give it more by `yeoul events partitions {topic} {asked}`");
+    }
     Failure::environment(says, &remedy)
 }
 
