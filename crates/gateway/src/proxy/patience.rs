@@ -47,6 +47,14 @@ impl Patience {
             // The client has sent: from here on the service's time runs again.
             self.for_client = false;
             self.alarm.reset(self.started + self.timeouts.answer + stand.stood);
+        } else if !self.for_client
+            && let Some(since) = stand.since
+            && let end = clients_end(since, self.started, self.timeouts)
+            && end < self.started + self.timeouts.answer
+        {
+            // The client's limit is the nearer one; a farther one is set when the service's has gone off.
+            self.for_client = true;
+            self.alarm.reset(end);
         }
         loop {
             // An alarm that went off was set before the client stood still, or sent again: who is late is
@@ -85,13 +93,15 @@ fn judge(
     now: Instant,
 ) -> Result<Instant, Failure> {
     let (at, failure) = match stand.since {
-        Some(since) => {
-            let end = (since + timeouts.idle).min(started + timeouts.upload);
-            (end, Failure::Client)
-        }
+        Some(since) => (clients_end(since, started, timeouts), Failure::Client),
         None => (started + timeouts.answer + stand.stood, Failure::Late),
     };
     if at > now { Ok(at) } else { Err(failure) }
+}
+
+/// Until when a client that stands still since then is waited for.
+fn clients_end(since: Instant, started: Instant, timeouts: Timeouts) -> Instant {
+    (since + timeouts.idle).min(started + timeouts.upload)
 }
 
 #[cfg(test)]

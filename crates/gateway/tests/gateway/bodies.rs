@@ -58,6 +58,27 @@ fn a_client_that_stands_still_or_never_ends_is_let_go_and_the_service_not_blamed
     }
 }
 
+/// A service that may take its time gives none of it to a client that stands still, nor to one that never
+/// ends.
+#[test]
+fn a_clients_limits_hold_also_where_the_service_has_more_time() {
+    let still = PATIENT.replace("timeout: 300ms", "timeout: 20s, idle_timeout: 300ms");
+    let endless = PATIENT.replace("timeout: 300ms", "timeout: 20s");
+    for (settings, pieces, at_most) in [(&still, 0, 3), (&still, 3, 3), (&endless, 30, 6)] {
+        let world = World::with(settings);
+        let start = clock::now();
+        let answer = upload(&world, "/s/x", pieces, 1_000).read(true).expect("an answer");
+        let took = clock::now() - start;
+        assert_eq!(answer.status, 408, "{pieces}");
+        assert!(took < Duration::from_secs(at_most), "{pieces}: {took:?}");
+    }
+    let world = World::with(&still);
+    let answer = upload(&world, "/s/x", 10, 10).read(true).expect("an answer");
+    assert_eq!(answer.status, 200, "who goes on sending is waited for");
+    let late = get(world.address, "/s/slow/600", &[]);
+    assert_eq!(late.status, 200, "the service's time is its own");
+}
+
 #[test]
 fn an_answer_may_take_longer_than_the_timeout_as_long_as_it_comes() {
     let upstream = odd(|mut stream, _| {

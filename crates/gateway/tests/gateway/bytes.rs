@@ -388,6 +388,9 @@ fn an_answer_of_another_coding_or_length_is_no_answer() {
         format!("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"),
         "Transfer-Encoding: gzip\r\n\r\nok".to_owned(),
         "Content-Length: 2, 2\r\n\r\nok".to_owned(),
+        format!("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"),
+        format!("Transfer-Encoding: chunked\r\nContent-Length: 50\r\n\r\n{chunks}"),
+        format!("Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n{chunks}"),
         "Transfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n".to_owned(),
     ];
     for rest in odd {
