@@ -5,6 +5,7 @@ use http::Method;
 use mistakes::Mistakes;
 use views::{Definitions, Page};
 
+use super::routes::is_plain;
 use super::{Draft, Head, List, On};
 use crate::paths::Action;
 use crate::settings::{EVENTS_PATH, Settings};
@@ -22,6 +23,10 @@ pub(super) fn compile(
     heads(settings, draft, mistakes);
     let events = settings.events.as_ref().map_or(EVENTS_PATH, |events| events.path.as_str());
     draft.plan.reads_topics = settings.events.as_ref().and_then(|events| events.role.clone());
+    if !is_plain(events) {
+        let says = format!("one path, without parameters. path=`{events}`");
+        mistakes.at(&["events", "path"]).note(says);
+    }
     let path = format!("{}/{{topic}}", events.trim_end_matches('/'));
     draft.place(On::Outer, &path, get(Action::Events), &["events", "path"], mistakes);
     if let Some(app) = &settings.app {

@@ -120,7 +120,7 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
 }
 
 /// Whether a text is one path: what a request can be sent to, and a cookie can be for.
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     text.starts_with('/')
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}*?#;,\"%".contains(&byte))
         && Path::parse(text).is_ok()

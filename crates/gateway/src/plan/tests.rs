@@ -144,6 +144,9 @@ fn every_mistake_is_named_with_its_path() {
         ("roles: [A]\nevents: { role: B }".to_owned(), "events.role"),
         ("app: { paths: [x] }".to_owned(), "app.paths"),
         ("events: { path: events }".to_owned(), "events.path"),
+        ("events: { path: '/{kind}' }".to_owned(), "events.path"),
+        ("events: { path: /events/** }".to_owned(), "events.path"),
+        ("events: { path: '/events?of' }".to_owned(), "events.path"),
         ("lists: { l: { path: /l, page: nothing, name: n } }".to_owned(), "lists.l.page"),
         ("lists: { l: { path: \"/{a}/{b}\", page: my-page, name: n } }".to_owned(), "lists.l.path"),
         (

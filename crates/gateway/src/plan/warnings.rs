@@ -141,7 +141,7 @@ fn leads(draft: &Draft) -> Vec<(On, usize)> {
 fn covered(draft: &Draft) -> Vec<Mistake> {
     let outer = || draft.entries.iter().filter(|placed| placed.on != On::Inner);
     let mut found = Vec::new();
-    for around in outer().filter(|placed| placed.text.ends_with("/**")) {
+    for around in outer().filter(|placed| is_pattern(&placed.text)) {
         let Action::Proxy(route) = around.entry.action else { continue };
         let open = &draft.plan.routes[route].open;
         for inside in outer().filter(|inside| is_around(around, inside)) {
@@ -159,6 +159,11 @@ fn covered(draft: &Draft) -> Vec<Mistake> {
         }
     }
     found
+}
+
+/// Whether a path has a part that more than one text is: what misses another path may be it.
+fn is_pattern(text: &str) -> bool {
+    text.ends_with("/**") || text.contains('{')
 }
 
 fn is_around(around: &Placed, inside: &Placed) -> bool {

@@ -34,6 +34,10 @@ impl Money {
             let says = format!("at most {SIGN_LETTERS_MAX} letters. sign=`{}`", self.sign);
             mistakes.at(&["sign"]).note(says);
         }
+        if self.sign.chars().any(char::is_control) {
+            let says = format!("no control characters. sign=`{}`", self.sign.escape_debug());
+            mistakes.at(&["sign"]).note(says);
+        }
     }
 
     /// A number as `₩10,000`, nothing as nothing.
@@ -130,6 +134,7 @@ mod tests {
         };
         assert_eq!((count("CHF 1234", DECIMALS_MAX), count("", 0)), (0, 0));
         assert_eq!((count("CHF 12345", 0), count("", DECIMALS_MAX + 1)), (1, 1));
+        assert_eq!((count("\0", 0), count("$\n", 0), count("\u{85}", 0)), (1, 1, 1));
     }
 
     #[test]
