@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 /// Resolves when a loop is to end.
 pub(crate) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs one loop for each of `lanes` until `stop` resolves; every loop is told, and waited for.
+/// Runs one loop for each of `lanes` until `stop` resolves; every loop is stopped, and waited for.
 ///
 /// A loop that panics is logged and stays away; the others go on. Dropping the future ends them all where
 /// they stand.

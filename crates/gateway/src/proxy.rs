@@ -6,6 +6,9 @@
 //!                                                            502 nonsense
 //! ```
 //!
+//! Before them a request that came from here is refused (508). Who is sent a request once more, and when,
+//! is decided in [`attempt`]: never for an answer, which is the client's to judge.
+//!
 //! Everything happens in the task of the client's connection, on its core: no other task is woken,
 //! nothing is locked but what the guards share. If the client goes away, all of this is dropped
 //! where it waits: the leave counts nothing, the connection is closed.

@@ -151,7 +151,7 @@ impl Reading<'_> {
             }
         }
         match hurt {
-            // What can be read comes first; whoever goes on from there is told of the rest.
+            // What can be read comes first; whoever goes on from there meets the rest.
             Some(hurt) if runs.iter().all(|run| run.events.is_empty()) => Err(hurt),
             _ => Ok(runs),
         }

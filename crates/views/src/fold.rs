@@ -80,7 +80,7 @@ impl Handler for Fold {
         batch.move_stamps();
     }
 
-    /// Told after [`committed`](Handler::committed): who is let go must not find the page from before. An
+    /// Called after [`committed`](Handler::committed): who is let go must not find the page from before. An
     /// event that no rule knows counts too: who waits for it must not wait forever.
     fn received(&self, received: &[Received]) {
         self.side.progress.advance(received);

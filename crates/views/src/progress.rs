@@ -5,7 +5,7 @@
 //! folded, or parked; who waits can tell which, and only of the key in question.
 //!
 //! The highest sequences live in memory. They are the subscriptions' inbox marks: read at the start, and
-//! told by the subscriptions after every commit.
+//! brought by the subscriptions after every commit.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};

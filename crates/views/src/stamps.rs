@@ -1,6 +1,9 @@
 //! Which pages may have changed for whom: a fixed number of counters that pages and owners share by
 //! their hash.
 //!
+//! Moving a counter is what invalidates pages: `fold::batch` does it for what a batch touched, once that
+//! is committed, and `progress` for all at once when it takes over what was received before it listened.
+//!
 //! A cached page remembers its counter from *before* its rows were read and is good while the
 //! counter stands. Owners that share a counter cost each other a render now and then, never a
 //! stale page; memory does not grow with owners.

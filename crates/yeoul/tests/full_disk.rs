@@ -1,4 +1,4 @@
-//! A disk that is full, as far as the program can tell: clear refusals, nothing lost, no hand needed.
+//! A disk that is full, as far as the program can tell: clear refusals, nothing lost, nobody has to help.
 
 #![cfg(target_os = "linux")]
 

@@ -1,4 +1,4 @@
-//! What a hand does when something is hurt or was given up: named by the status, done by a command,
+//! What an operator does when something is hurt or was given up: named by the status, done by a command,
 //! written down.
 
 #[path = "support/lib.rs"]

@@ -133,6 +133,8 @@ impl Intake {
 
 fn take(write: &mut Write<'_>, taken: Taken) -> Result<Remembered, Refusal> {
     let Taken { mut order, news, once, cause } = taken;
+    // Asked once more, now that nobody else can write: the same key may have been used since the first
+    // look, by a call that took as long as this one.
     if let Some(once) = &once {
         match once.seen(idempotency::store::recall(write.sql(), &once.identity)?) {
             Seen::Answered(before) => return Ok(before),
@@ -140,6 +142,7 @@ fn take(write: &mut Write<'_>, taken: Taken) -> Result<Remembered, Refusal> {
             Seen::Nothing => {}
         }
     }
+    // What product answered stands with the order that was taken on the strength of it.
     if let Some(news) = &news {
         store::keep_newest(write.sql(), news)?;
     }
@@ -148,6 +151,7 @@ fn take(write: &mut Write<'_>, taken: Taken) -> Result<Remembered, Refusal> {
     let location = format!("/orders/{}", order.id);
     let position = edge::position(Name::Order, &order.id, sequence);
     let answer = Remembered::of(OrderBody::shown(&order), location, position, once.as_ref());
+    // Last, because it keeps the answer: state, outbox and key are committed together or not at all.
     if let Some(once) = once {
         idempotency::store::remember(write.sql(), &once, &answer)?;
     }

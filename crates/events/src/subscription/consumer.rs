@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Lane;
-use super::delivery::Dispatcher;
+use super::delivery::{Dispatcher, Read};
 use super::{BATCH_MAX, Handler};
 use crate::broker::Offset;
 use crate::error::Error;
@@ -208,11 +208,9 @@ impl<H: Handler> Consumer<H> {
             return Ok(Look::Idle);
         }
         let (dispatcher, partition) = (Arc::clone(&self.dispatcher), self.lane.at.partition);
-        let work = self
-            .lane
-            .context
-            .database
-            .write(move |write| dispatcher.deliver(write, partition, after, &events));
+        let work = self.lane.context.database.write(move |write| {
+            dispatcher.deliver(write, partition, Read { after, events: &events })
+        });
         let delivered = work.await?;
         // Past this line it is on disk: handlers hear of it, and the loop goes on behind it.
         self.dispatcher.committed(delivered.batches);

@@ -62,6 +62,13 @@ pub(super) struct Retried<B> {
     pub(super) more: bool,
 }
 
+/// Events, and the place that they were read after.
+#[derive(Clone, Copy)]
+pub(super) struct Read<'e> {
+    pub(super) after: Offset,
+    pub(super) events: &'e [Stored],
+}
+
 /// What one attempt at one event came to. Trouble of the environment is no attempt.
 enum Attempt {
     Handled,
@@ -120,18 +127,17 @@ struct Run<'d, H: Handler> {
 }
 
 impl<H: Handler> Dispatcher<H> {
-    /// Takes what is new of `events`, which were read after `after`.
+    /// Takes what is new of what was read.
     pub(super) fn deliver(
         &self,
         write: &mut Write<'_>,
         partition: Partition,
-        after: Offset,
-        events: &[Stored],
+        read: Read<'_>,
     ) -> Result<Delivered<H::Batch>, Error> {
         let of = self.assigned(partition);
         // 1. Between the read and this transaction an operator may have moved the place.
         let position = Place::load(write.sql(), of)?.position;
-        if position != after {
+        if position != read.after {
             return Ok(Delivered {
                 received: Vec::new(),
                 position,
@@ -140,19 +146,16 @@ impl<H: Handler> Dispatcher<H> {
             });
         }
         // 2. The savepoint around the whole run is what step 3 goes back to.
-        let shared =
-            write.attempt(|write| self.run(write, of, (after, events), (Scratch::Shared, None)))?;
+        let shared = write.attempt(|write| self.run(write, of, read, Scratch::Shared, None))?;
         let known = match shared {
             Part::Stands(delivered) => return Ok(delivered),
             Part::TakenBack(Trouble::Whole(error)) => return Err(error),
             Part::TakenBack(Trouble::Apart(known)) => known,
         };
         // 3. Nothing of the first run is left but the knowledge of who failed.
-        self.run(write, of, (after, events), (Scratch::Apart, known)).map_err(|trouble| {
-            match trouble {
-                Trouble::Whole(error) => error,
-                Trouble::Apart(_) => unreachable!("events apart share nothing"),
-            }
+        self.run(write, of, read, Scratch::Apart, known).map_err(|trouble| match trouble {
+            Trouble::Whole(error) => error,
+            Trouble::Apart(_) => unreachable!("events apart share nothing"),
         })
     }
 
@@ -205,8 +208,9 @@ impl<H: Handler> Dispatcher<H> {
         &'d self,
         write: &mut Write<'_>,
         of: Assigned<'d>,
-        (after, events): (Offset, &[Stored]),
-        (scratch, known): (Scratch, Option<KnownFailure>),
+        Read { after, events }: Read<'_>,
+        scratch: Scratch,
+        known: Option<KnownFailure>,
     ) -> Result<Delivered<H::Batch>, Trouble> {
         let mut run = Run {
             dispatcher: self,
@@ -266,7 +270,7 @@ impl<H: Handler> Dispatcher<H> {
     fn give_up(
         &self,
         write: &Write<'_>,
-        place: i64,
+        turn: i64,
         attempts: u32,
         error: &Error,
     ) -> Result<(), Error> {
@@ -274,7 +278,7 @@ impl<H: Handler> Dispatcher<H> {
         let reason = format!("the parked row is no event any more: {error}; {skip}");
         tracing::error!(subscription, reason, "a parked event is hurt");
         let standing = Standing { attempts, wait: Wait::Operator, reason: &reason };
-        parked::failed(write.sql(), place, standing)
+        parked::failed(write.sql(), turn, standing)
     }
 
     /// Notifies the handler of what stands. It is too late to take anything back: a panic here is a
@@ -292,8 +296,8 @@ impl<H: Handler> Dispatcher<H> {
         }
     }
 
-    fn notify(&self, tell: impl FnOnce(&H)) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| tell(&self.handler)));
+    fn notify(&self, call: impl FnOnce(&H)) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| call(&self.handler)));
         if let Err(panic) = outcome {
             let (subscription, what) = (&self.name, panic_message(panic.as_ref()));
             tracing::error!(subscription, what, "what follows a commit panicked");

@@ -196,6 +196,8 @@ impl Batch {
     ) -> Result<&mut Remembered, events::Error> {
         match self.joins.entry(of) {
             Entry::Occupied(known) => Ok(known.into_mut()),
+            // Before the first event of the batch that needs it: from here on memory is ahead of the table
+            // until the flush, so nobody may read the row again.
             Entry::Vacant(vacant) => {
                 let Match { join, values } = vacant.key();
                 let width = join.of(generation).sets.len();

@@ -3,6 +3,7 @@
 use super::*;
 use crate::fixture::first;
 use crate::partition::Partition;
+use crate::subscription::delivery::Read;
 
 #[tokio::test]
 async fn every_event_has_its_effect_once_and_its_outbox_row_beside_it() {
@@ -80,9 +81,8 @@ async fn a_second_copy_at_another_offset_changes_nothing() {
     let dispatcher = Dispatcher { name: "p".to_owned(), handler, retry: RETRY, fault: None };
     let work = bench.database.write::<_, Error>(move |write| {
         let events = [copy(1, 1), copy(2, 2), copy(1, 3), copy(2, 4), copy(3, 5)];
-        dispatcher
-            .deliver(write, Partition::FIRST, Offset(0), &events)
-            .map(|delivered| delivered.position)
+        let read = Read { after: Offset(0), events: &events };
+        dispatcher.deliver(write, Partition::FIRST, read).map(|delivered| delivered.position)
     });
     assert_eq!(work.await.unwrap(), Offset(5));
     assert_eq!(bench.of_key("a"), [1, 2, 3]);

@@ -47,7 +47,7 @@ pub(super) fn settle(sql: &Connection, rows: &Rows) -> Result<(), Error> {
                 WHERE topic = ?1 AND source = ?2 AND sequence > ?3";
             sql.execute(lower, params![rows.id, source, sequence])?
         }
-        // No publisher is told by it.
+        // It names no publisher.
         Some(_) => 0,
     };
     if taken > 0 {

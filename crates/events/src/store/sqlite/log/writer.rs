@@ -122,7 +122,7 @@ impl Writer {
     }
 
     /// Appends a group; the partitions it touched. Once something failed for everybody, the rest of it
-    /// is taken out to be told so.
+    /// is taken out to be refused.
     fn fill(
         &mut self,
         group: &mut Group<'_, Input>,

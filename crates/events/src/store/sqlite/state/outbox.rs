@@ -365,7 +365,7 @@ pub(super) fn waiting(
     Ok(events)
 }
 
-/// Refuses here what the broker would refuse later, when nobody is left to be told.
+/// Refuses here what the broker would refuse later, when nobody is left to answer.
 fn check(draft: &Draft) -> Result<(), Error> {
     Error::check("subject", draft.subject.len(), KEY_BYTES_MAX)?;
     let cause = &draft.cause;
