@@ -79,6 +79,13 @@ pub(crate) fn must_be_no_backup(data: &Path) -> Result<(), Failure> {
     Err(Failure::environment(says, "make one of it: `yeoul restore DIR --data NEW`"))
 }
 
+/// Refuses a folder whose log and outbox have different numbers of partitions of a topic, as a change that
+/// was broken off between the two files leaves it.
+pub(crate) fn broken_off(topic: &str, count: u16, error: &dyn std::fmt::Display) -> Failure {
+    let says = format!("partitions were being added, and that did not end: {error}");
+    Failure::environment(says, format!("do the rest by `yeoul events partitions {topic} {count}`"))
+}
+
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let listed = std::fs::read_dir(folder);
     listed.into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path()).collect()

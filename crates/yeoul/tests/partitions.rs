@@ -230,6 +230,54 @@ fn a_topic_gets_more_partitions_when_it_rests_and_never_in_silence() {
 }
 
 #[test]
+fn a_change_that_was_broken_off_says_how_it_ends_and_vouches_for_no_other_topic() {
+    let Some(folder) = alone() else { return };
+    let settings =
+        "events:\n  topics:\n    order: { partitions: 4 }\n    product: { partitions: 3 }\n";
+    let settings = overlay(folder.path(), "partitions.yaml", settings);
+    let only_order = "events:\n  topics:\n    order: { partitions: 4 }\n";
+    let only_order = overlay(folder.path(), "order.yaml", only_order);
+    let mall = Mall::on(folder, &["--faults"]);
+    let (who, product) = (mall.customer(), mall.product(100, "cancel"));
+    mall.delivered(&who, product, 1);
+    mall.settle();
+    mall.stop("order");
+    let more = mall.at("product", "POST", &format!("/products/{product}/restock"));
+    more.json(&json!({"quantity": 5})).send().expect(200);
+    let (_, folder) = mall.stop_by("TERM", 2 * SOON);
+    let data = folder.data();
+    let partitions = |topic: &str, count: &str| {
+        run(&["events", "partitions", topic, count, "--data", text(&data)])
+    };
+    // The log has them and the outbox has not: killed between the two.
+    let outbox = data.join("order/service.db");
+    let before = std::fs::read(&outbox).expect("a store");
+    partitions("order", "4").expect(0);
+    std::fs::write(&outbox, before).expect("as it was");
+
+    let start = ["mall", "--data", text(&data), "--listen", "127.0.0.1:0"];
+    let start = run(&[&start[..], &["-c", text(&only_order)]].concat()).expect(3);
+    let command = "yeoul events partitions order 4";
+    assert!(start.last_word().contains(command), "{}", start.stderr);
+    // A change of another topic does not hide that something of this one is under way.
+    let other = partitions("product", "3").expect(3);
+    assert!(other.last_word().contains(command), "{}", other.stderr);
+
+    partitions("order", "4").expect(0);
+    let busy = partitions("product", "3").expect(3);
+    assert!(busy.stderr.contains("order.product"), "{}", busy.stderr);
+    let mall = Mall::on(folder, &["--faults", "-c", text(&only_order)]);
+    mall.settle();
+    let (_, folder) = mall.stop_by("TERM", 2 * SOON);
+    partitions("product", "3").expect(0);
+    let mall = Mall::on(folder, &["--faults", "-c", text(&settings)]);
+    for order in (0..4).map(|_| mall.order(&who, product, 1)).collect::<Vec<_>>() {
+        mall.await_row(&who, order.id, ("OrderPlaced", Some("DeliveryStarted")));
+    }
+    mall.await_stock(product, 100);
+}
+
+#[test]
 fn a_wrong_number_of_partitions_is_a_mistake_with_its_line() {
     let folder = Folder::new();
     for (wrong, line) in [

@@ -45,8 +45,11 @@ pub(super) fn run(topic: &str, count: u16, data: &Path) -> Result<(), Failure> {
 /// Nothing of this topic is under way in this folder.
 async fn must_rest(data: &Path, topic: &Topic) -> Result<(), Failure> {
     let resting = match Resting::open(data) {
-        // It was broken off between the two files: what is under way was looked at then.
-        Err(Error::Partitions { .. }) => return Ok(()),
+        // It was broken off between the two files: what is under way of it was looked at then.
+        Err(Error::Partitions { topic: of, .. }) if of == topic.as_str() => return Ok(()),
+        Err(ref error @ Error::Partitions { topic: ref of, has, asked }) => {
+            return Err(stores::broken_off(of, has.max(asked), error));
+        }
         other => other.map_err(disk)?,
     };
     let busy = busy(&resting, topic).await;

@@ -30,6 +30,7 @@ use crate::app;
 use crate::exit::Failure;
 use crate::process;
 use crate::settings::Checked;
+use crate::stores;
 
 /// Random bytes of what the gateway shows account.
 const PROOF_BYTES: usize = 32;
@@ -184,9 +185,18 @@ impl Mall {
     }
 }
 
+/// Why a service's store was not opened, and what to do. The log has as many partitions as the settings ask
+/// for, or it would have refused before: then a change of them was broken off between the two files.
+fn unopened(what: &str, error: &mall::Error) -> Failure {
+    let mall::Error::Store(events::Error::Partitions { topic, has, asked }) = error else {
+        return process::damaged(what, error);
+    };
+    stores::broken_off(topic, *has.max(asked), error)
+}
+
 impl Services {
     fn open(components: &Components) -> Result<Services, Failure> {
-        let refuse = |what: &'static str| move |error: mall::Error| process::damaged(what, &error);
+        let refuse = |what: &'static str| move |error: mall::Error| unopened(what, &error);
         Ok(Services {
             account: account::Service::open(components.clone()).map_err(refuse("account"))?,
             product: product::Service::open(components.clone()).map_err(refuse("product"))?,
