@@ -29,6 +29,7 @@ pub mod templates;
 mod blocking;
 mod components;
 mod condition;
+mod described;
 mod edge;
 mod error;
 mod idempotency;

@@ -4,12 +4,9 @@
 //! [`chassis::openapi`]). Which of the paths are let in from outside, and to whom, is the settings'
 //! business: whoever has compiled them asks here for what a route's service does.
 
-pub(crate) mod row;
-
 use chassis::openapi::About;
 
-pub use row::Described;
-
+pub use crate::described::Described;
 use crate::{account, delivery, order, product};
 
 /// Where the gateway shows it.

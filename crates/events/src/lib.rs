@@ -123,6 +123,7 @@ mod failure;
 mod fixture;
 mod lanes;
 mod marks;
+mod relay_status;
 mod skipped;
 mod stillness;
 mod wait;

@@ -39,7 +39,6 @@
 //! | a crash | what was published stays so; a second copy is recognised by its number |
 
 mod control;
-pub(crate) mod status;
 
 #[cfg(test)]
 mod tests;
@@ -60,8 +59,8 @@ use crate::partition::{Numbered, Numbers, Partition, Partitions};
 use crate::store::{Database, Publishes, stepped};
 use crate::wait::{Backoff, resumed};
 
+pub use crate::relay_status::Status;
 pub use control::{Control, Report};
-pub use status::Status;
 
 /// Events relayed in one publish at most; their data together is bounded by
 /// [`WAITING_BYTES_MAX`](crate::store::WAITING_BYTES_MAX).

@@ -20,10 +20,11 @@ use views::Views;
 
 use crate::app::AppFiles;
 use crate::cookies::Jar;
+use crate::endpoint::Endpoint;
 use crate::guards::{Guards, millis, state_name};
 use crate::hygiene::Hygiene;
 use crate::meters::Meters;
-use crate::plan::{Endpoint, Plan, Upstream};
+use crate::plan::{Plan, Upstream};
 use crate::proxy::{self, Core, Route};
 use crate::seal::{SEAL_KEY_BYTES, Seal};
 use crate::server::{Face, Server};

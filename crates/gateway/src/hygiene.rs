@@ -22,8 +22,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
+use crate::endpoint::Endpoint;
 use crate::origin;
-use crate::plan::Endpoint;
 use via::Via;
 pub(crate) use withheld::Withheld;
 pub use withheld::{IDENTITY_HEADERS_MAX, WITHHELD};

@@ -20,6 +20,7 @@ pub mod topics;
 mod app;
 mod cookies;
 pub mod described;
+mod endpoint;
 mod error_page;
 mod gateway;
 mod guards;

@@ -5,11 +5,11 @@
 //! is started. Paths are refused where two entries could answer one request, so that the order of
 //! the file never matters.
 
-mod endpoint;
 mod guards;
 mod places;
 mod roles;
 mod routes;
+mod upstreams;
 mod warnings;
 
 use std::net::SocketAddr;
@@ -23,6 +23,7 @@ use http::{HeaderValue, Method};
 use mistakes::{Mistake, Mistakes};
 use views::{Definitions, Page};
 
+use crate::endpoint::Endpoint;
 use crate::hygiene::Withheld;
 use crate::paths::{Action, Paths};
 use crate::settings::{
@@ -30,7 +31,6 @@ use crate::settings::{
     UPLOAD_TIMEOUT,
 };
 
-pub(crate) use endpoint::Endpoint;
 pub use warnings::Loop;
 
 /// A checked gateway, ready to be built: see [`Gateway::new`](crate::Gateway::new).
@@ -184,7 +184,7 @@ pub fn compile(settings: &Settings, definitions: &Definitions) -> Result<Plan, V
             list.into_iter().for_each(|it| mistakes.note(it));
         }
     }
-    draft.plan.upstreams = endpoint::upstreams(&settings.upstreams, &mut mistakes);
+    draft.plan.upstreams = upstreams::upstreams(&settings.upstreams, &mut mistakes);
     roles::check(settings, &mut mistakes);
     routes::compile(settings, &mut draft, &mut mistakes);
     places::compile(settings, definitions, &mut draft, &mut mistakes);

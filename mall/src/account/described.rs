@@ -7,7 +7,7 @@ use serde_json::json;
 use super::api::{Action, rows};
 use super::decide::SignUp;
 use super::wire::{Profile, Tokens};
-use crate::openapi::row::Described;
+use crate::described::Described;
 use crate::settings::Name;
 
 /// Every row of the port's table.

@@ -6,8 +6,8 @@ use chassis::openapi::operation::{Operation, Shape};
 
 use super::api::{Action, rows, search, wanted};
 use super::wire::DeliveryBody;
+use crate::described::Described;
 use crate::edge;
-use crate::openapi::row::Described;
 use crate::settings::Name;
 
 /// Every row of the port's table.

@@ -8,8 +8,8 @@ use chassis::openapi::operation::{Operation, Shape};
 use super::api::{Action, rows, search, why_no_change};
 use super::command::Command;
 use super::wire::{OrderBody, ProductBody};
+use crate::described::Described;
 use crate::edge;
-use crate::openapi::row::Described;
 use crate::settings::Name;
 
 /// Every row of the port's table.

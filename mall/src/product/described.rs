@@ -7,8 +7,8 @@ use chassis::openapi::operation::{Operation, Shape};
 use super::api::{Action, rows, search};
 use super::command::{self, Edit};
 use super::wire::ProductBody;
+use crate::described::Described;
 use crate::edge;
-use crate::openapi::row::Described;
 use crate::settings::Name;
 
 /// Every row of the port's table.

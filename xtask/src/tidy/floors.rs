@@ -1,9 +1,10 @@
 //! The floors of each member: which of its modules stand on which.
 //!
 //! A module's floor is one above the highest that it uses; a folder counts as one module with its
-//! whole. Modules that need each other as wholes, though no two of their files do, share a floor. It is
-//! what ARCHITECTURE.md says in a line a member, and those lines are held against it: what is named
-//! there has to be a module, and none may use one of a higher floor. Not every module has to be named.
+//! whole. Wholes that need each other, though no two of their files do, are refused: none of them could be
+//! read first. It is what ARCHITECTURE.md says in a line a member, and those lines are held against it:
+//! what is named there has to be a module, and none may use one of a higher floor. Not every module has
+//! to be named.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,14 +20,28 @@ const UP: &str = "→";
 /// Which modules of a member use which, as wholes.
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
-/// Holds the document's lines against the code.
+/// Looks for wholes that need each other, and holds the document's lines against the code.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let Some(document) = tree.find(DOCUMENT) else { return Vec::new() };
     let members: BTreeMap<String, Uses> = circles::arrows(tree)
         .iter()
-        .map(|(member, arrows)| (name_of(member).to_owned(), uses(arrows)))
+        .map(|(member, arrows)| (member.clone(), uses(arrows)))
         .collect();
-    lines(document).iter().flat_map(|line| wrong(line, &members)).collect()
+    let mut findings: Vec<Finding> =
+        members.iter().filter_map(|(member, uses)| circle(member, uses)).collect();
+    if let Some(document) = tree.find(DOCUMENT) {
+        let named = members.into_iter().map(|(member, uses)| (name_of(&member).to_owned(), uses));
+        let members = named.collect();
+        findings.extend(lines(document).iter().flat_map(|line| wrong(line, &members)));
+    }
+    findings
+}
+
+/// The modules of a member that need each other as wholes.
+fn circle(member: &str, uses: &Uses) -> Option<Finding> {
+    let around = |name: &&String| reached(name, uses).contains(*name);
+    let names: Vec<&str> = uses.keys().filter(around).map(String::as_str).collect();
+    let says = || format!("folders that need each other. modules=`{}`", names.join(", "));
+    (!names.is_empty()).then(|| Finding::new(&format!("{member}src"), 1, says()))
 }
 
 fn name_of(member: &str) -> &str {
@@ -202,15 +217,17 @@ mod tests {
     }
 
     #[test]
-    fn wholes_that_need_each_other_share_a_floor() {
-        let tree = Tree::of(&[
+    fn wholes_that_need_each_other_are_refused_and_share_a_floor() {
+        let files = [
             ("crates/x/src/a.rs", "use crate::b::g::G;\n"),
             ("crates/x/src/b.rs", "use crate::a::f::F;\n"),
             ("crates/x/src/a/f.rs", "//! F.\n"),
             ("crates/x/src/b/g.rs", "//! G.\n"),
             ("crates/x/src/c.rs", "use crate::a;\n"),
-        ]);
-        let floors = &floors(&tree)["crates/x/"];
+        ];
+        assert_eq!(found(check, &files), ["crates/x/src:1"]);
+        assert_eq!(found(check, &files[1..]), [""; 0], "one way");
+        let floors = &floors(&Tree::of(&files))["crates/x/"];
         assert_eq!(floors.len(), 2, "{floors:?}");
         assert_eq!(floors[0], BTreeSet::from(["a".to_owned(), "b".to_owned()]));
     }

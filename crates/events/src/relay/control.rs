@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::status::Status;
 use crate::broker::{Broker, Topic};
 use crate::error::Error;
 use crate::event::Event;
 use crate::marks::Publisher;
 use crate::parking::{self, DeadLetter};
 use crate::partition::{Numbered, Numbers, Partition};
+use crate::relay_status::Status;
 use crate::stillness::Stillness;
 use crate::store::skipped::{self, Skipped};
 use crate::store::{Database, Publishes, stepped};

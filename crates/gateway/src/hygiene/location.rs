@@ -8,7 +8,7 @@
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderValue};
 
-use crate::plan::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// Rewrites addresses of any of `endpoints`.
 pub(super) fn localise<'e>(

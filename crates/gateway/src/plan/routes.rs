@@ -4,7 +4,7 @@ use chassis::http::Path;
 use http::Method;
 use mistakes::Mistakes;
 
-use super::{Draft, On, Open, Route, Session, Upstream, endpoint, guards};
+use super::{Draft, On, Open, Route, Session, Upstream, guards, upstreams};
 use crate::paths::Action;
 use crate::settings::{self, Host, KEEP_ALIVE, SESSION_TIMEOUT, Settings, Side};
 
@@ -61,7 +61,7 @@ fn upstream(route: &str, to: &[String], draft: &mut Draft, mistakes: &mut Mistak
     {
         return named(name, &path, draft, mistakes);
     }
-    let endpoints = endpoint::endpoints(to, &path, mistakes);
+    let endpoints = upstreams::endpoints(to, &path, mistakes);
     let (name, host, keep_alive) = (format!("route {route}"), Host::Own, KEEP_ALIVE.0);
     let setting = path.map(str::to_owned).to_vec();
     draft.plan.upstreams.push(Upstream { name, setting, endpoints, host, keep_alive });

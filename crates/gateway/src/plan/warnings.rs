@@ -9,8 +9,8 @@ use chassis::http::router::USUAL;
 use http::Method;
 use mistakes::Mistake;
 
-use super::endpoint::Endpoint;
 use super::{Draft, On, Open, Placed, Plan, Route};
+use crate::endpoint::Endpoint;
 use crate::paths::Action;
 use crate::settings::Settings;
 

@@ -22,7 +22,7 @@ use super::failure::Failure;
 use super::patience::Patience;
 use super::socket::{Passing, Socket};
 use super::upload::Upload;
-use crate::plan::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// The largest head of an answer, and the most that is read ahead of it.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;

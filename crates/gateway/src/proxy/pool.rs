@@ -19,7 +19,8 @@ use guard::breaker::Outcome;
 use guard::outlier::{Outliers, Ticket};
 
 use super::link::Link;
-use crate::plan::{Endpoint, Upstream};
+use crate::endpoint::Endpoint;
+use crate::plan::Upstream;
 
 /// Idle connections kept per address and core.
 pub const IDLE_MAX: usize = 256;

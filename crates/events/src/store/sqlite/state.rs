@@ -47,7 +47,7 @@ use crate::marks::Publisher;
 use crate::partition::Numbers;
 use crate::partition::{Numbered, Partition, Partitions};
 use crate::position::WritePosition;
-use crate::relay::status::Status;
+use crate::relay_status::Status;
 
 pub(crate) use outbox::Reconciled;
 pub use outbox::{DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX, WAITING_BYTES_MAX};

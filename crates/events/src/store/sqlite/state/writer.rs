@@ -34,7 +34,7 @@ use super::{Options, Publishes, Write, inbox, parked, stepped};
 use crate::Clock;
 use crate::error::Error;
 use crate::partition::Numbers;
-use crate::relay::status::Status;
+use crate::relay_status::Status;
 use crate::store::sqlite::plumbing::connection;
 use crate::store::sqlite::plumbing::group::Group;
 use crate::store::sqlite::plumbing::jump::Jump;

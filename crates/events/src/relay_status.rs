@@ -2,11 +2,11 @@
 //!
 //! It is the database's and not the loop's, so that a handle that was made earlier, or outlives the
 //! loop, sees the same. What only a comparison over time can tell is the
-//! [`Report`](super::Report)'s.
+//! [`Report`](crate::relay::Report)'s.
 
 use jiff::Timestamp;
 
-/// How a relay is doing, as it recorded it itself; follow it by [`Relay::status`](super::Relay::status).
+/// How a relay is doing, as it recorded it itself; follow it by [`Relay::status`](crate::relay::Relay::status).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// The highest outbox sequence that the broker has, or that was stepped over; 0 before the first.

@@ -1,16 +1,8 @@
 //! Where services are: `http://HOST:PORT`, taken apart once.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use http::{HeaderValue, Uri};
-use mistakes::Mistakes;
-
-use super::Upstream;
-use crate::settings::{self, KEEP_ALIVE};
-
-/// How many addresses one upstream may have.
-pub(crate) const ENDPOINTS_MAX: usize = 64;
 
 /// One address of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,32 +53,6 @@ impl Endpoint {
             .map_err(|_| refuse("its host is plain text"))?;
         Ok(Endpoint { host, port, authority, address })
     }
-}
-
-/// Every upstream that has a name.
-pub(super) fn upstreams(
-    settings: &BTreeMap<String, settings::Upstream>,
-    mistakes: &mut Mistakes,
-) -> Vec<Upstream> {
-    let mut upstreams = Vec::new();
-    for (name, upstream) in settings {
-        let endpoints = endpoints(&upstream.to.0, &["upstreams", name], mistakes);
-        let keep_alive = upstream.keep_alive.unwrap_or(KEEP_ALIVE).0;
-        let (host, setting) = (upstream.host, vec!["upstreams".to_owned(), name.clone()]);
-        upstreams.push(Upstream { name: name.clone(), setting, endpoints, host, keep_alive });
-    }
-    upstreams
-}
-
-/// The endpoints that a list of URLs names.
-pub(super) fn endpoints(urls: &[String], path: &[&str], mistakes: &mut Mistakes) -> Vec<Endpoint> {
-    if !(1..=ENDPOINTS_MAX).contains(&urls.len()) {
-        let count = urls.len();
-        mistakes
-            .at(path)
-            .note(format!("an upstream has 1 to {ENDPOINTS_MAX} addresses. addresses=`{count}`"));
-    }
-    urls.iter().filter_map(|url| mistakes.at(path).take(Endpoint::parse(url))).collect()
 }
 
 #[cfg(test)]
