@@ -224,8 +224,11 @@ fn compile(
     let look = look::compile(file.locales, file.money, &mut found);
     check_issuer(&file.issuer, &mut found);
     check_loopback(&[("inner", file.inner), ("admin", file.admin)], &mut found);
-    mistakes.extend(located(tree, found.found()));
     let heard = settings.session.as_ref().and_then(|session| session.topic.as_deref());
+    if file.mall.is_some() {
+        check_heard(heard, &mut found);
+    }
+    mistakes.extend(located(tree, found.found()));
     let named = named_topics(&definitions, file.mall.is_some(), heard);
     let topics = file.events.declared(&named).unwrap_or_else(|list| {
         mistakes.extend(list.into_iter().map(|m| tree.mistake(&m.path, m.says)));
@@ -312,6 +315,13 @@ fn named_topics(
         named.extend(mall::TOPICS.map(|name| (name.to_owned(), vec!["mall"])));
     }
     named
+}
+
+/// Sign-ins of the mall end on a topic of the mall: on another one nobody would ever hear of it.
+fn check_heard(heard: Option<&str>, mistakes: &mut Mistakes) {
+    if let Some(name) = heard.filter(|name| !mall::TOPICS.contains(name)) {
+        mistakes.at(&["session", "topic"]).unknown("topic", name, mall::TOPICS);
+    }
 }
 
 /// What asks for no token is for this machine.

@@ -304,3 +304,16 @@ fn names_of_routes_and_upstreams_that_differ_in_case_only_are_mistakes() {
     let found = mistakes(text, Base::Nothing);
     names(&found, &["2: upstreams.a: two names differ", "5: routes.r: two names differ"]);
 }
+
+#[test]
+fn sign_ins_of_the_mall_end_on_a_topic_of_the_mall() {
+    let on = |topic: &str| mistakes(&format!("session:\n  topic: {topic}\n"), Base::Mall);
+    names(&on("acount"), &["2: session.topic: unknown topic. name=`acount`, nearest=`account`"]);
+    assert_eq!(on("account"), [""; 0]);
+    let own = "upstreams: { a: [http://10.0.0.1:80] }\nsession: { upstream: a, topic: ended }\n";
+    assert_eq!(
+        mistakes(own, Base::Nothing),
+        [""; 0],
+        "naming a topic makes it, in one's own layer"
+    );
+}
