@@ -12,6 +12,8 @@ use std::io::{self, Read, Seek, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -28,6 +30,9 @@ const FILE_MODE: u32 = 0o600;
 const OTHERS: u32 = 0o077;
 /// Set where everybody may put files and nobody take another's away.
 const STICKY: u32 = 0o1000;
+/// How often a lock is looked at that nobody alive says to hold, and how long after one another.
+const LOOKS_MAX: u32 = 50;
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// The lock's file.
 const LOCK: &str = "lock";
 
@@ -88,13 +93,8 @@ impl Folder {
             .mode(FILE_MODE)
             .open(path.join(LOCK))
             .map_err(refuse)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = read_holder(&lock).unwrap_or(Holder { pid: 0, admin: None });
-                return Err(FolderError::InUse { path: path.to_owned(), holder });
-            }
-            Err(TryLockError::Error(source)) => return Err(refuse(source)),
+        if let Some(holder) = taken(&lock, File::try_lock).map_err(refuse)? {
+            return Err(FolderError::InUse { path: path.to_owned(), holder });
         }
         close(&path.join(LOCK), FILE_MODE).map_err(refuse)?;
         let mut folder = Folder { path: path.to_owned(), lock };
@@ -148,11 +148,43 @@ impl Folder {
     /// Who holds `path` now, if a living process does.
     pub fn holder(path: &Path) -> Option<Holder> {
         let lock = File::open(path.join(LOCK)).ok()?;
-        match lock.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => read_holder(&lock),
-            _ => None,
-        }
+        let holder = taken(&lock, File::try_lock_shared).ok().flatten()?;
+        (holder != Holder::UNKNOWN).then_some(holder)
     }
+}
+
+impl Holder {
+    /// It has not written who it is.
+    const UNKNOWN: Holder = Holder { pid: 0, admin: None };
+
+    /// Whether such a process is there, as far as can be seen from here.
+    fn lives(&self) -> bool {
+        Path::new("/proc").join(self.pid.to_string()).exists()
+    }
+}
+
+/// Takes the lock, or says who has it. Who takes it writes his name right after that, and until then the
+/// file is empty or names somebody who is gone; and somebody may only look whether it is free. So it is
+/// looked again for a moment where nobody who lives is named.
+fn taken(lock: &File, take: fn(&File) -> Result<(), TryLockError>) -> io::Result<Option<Holder>> {
+    for look in 1.. {
+        match take(lock) {
+            Ok(()) => break,
+            Err(TryLockError::Error(source)) => return Err(source),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let holder = read_holder(lock);
+        if look == LOOKS_MAX || holder.as_ref().is_some_and(Holder::lives) {
+            return Ok(Some(holder.unwrap_or(Holder::UNKNOWN)));
+        }
+        pause();
+    }
+    Ok(None)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a lock of the operating system wakes nobody here")]
+fn pause() {
+    thread::sleep(LOOK_AGAIN);
 }
 
 /// Makes a folder, and those above it, that its owner alone can enter, or makes one of that kind of one
@@ -220,6 +252,51 @@ mod tests {
         drop(first);
         assert_eq!(Folder::holder(place.path()), None);
         Folder::open(place.path()).expect("free again");
+    }
+
+    #[test]
+    fn who_takes_the_lock_is_named_also_before_he_has_written_who_he_is() {
+        let place = tempfile::tempdir().expect("a place");
+        let own = Holder { pid: std::process::id(), admin: None };
+        let gone = serde_json::to_vec(&Holder { pid: u32::MAX, admin: None }).expect("JSON");
+        // As the file is between the lock and the name: of who held it before, or empty.
+        for before in [gone, Vec::new()] {
+            for asked in [true, false] {
+                fs::write(place.path().join(LOCK), &before).expect("written");
+                let lock = OpenOptions::new().read(true).write(true).open(place.path().join(LOCK));
+                let lock = lock.expect("there");
+                lock.try_lock().expect("free");
+                let mut holding = Folder { path: place.path().to_owned(), lock };
+                thread::scope(|scope| {
+                    let second = scope.spawn(|| match asked {
+                        true => Folder::holder(place.path()),
+                        false => match Folder::open(place.path()) {
+                            Err(FolderError::InUse { holder, .. }) => Some(holder),
+                            other => panic!("{other:?}"),
+                        },
+                    });
+                    (0..4).for_each(|_| pause());
+                    holding.announce(None).expect("written");
+                    assert_eq!(second.join().expect("an answer"), Some(own.clone()));
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_at_the_lock_keeps_nobody_out() {
+        let place = tempfile::tempdir().expect("a place");
+        drop(Folder::open(place.path()).expect("free"));
+        let gone = serde_json::to_vec(&Holder { pid: u32::MAX, admin: None }).expect("JSON");
+        fs::write(place.path().join(LOCK), gone).expect("written");
+        let look = File::open(place.path().join(LOCK)).expect("there");
+        look.try_lock_shared().expect("free");
+        thread::scope(|scope| {
+            let opening = scope.spawn(|| Folder::open(place.path()).map(drop));
+            (0..4).for_each(|_| pause());
+            drop(look);
+            opening.join().expect("an answer").expect("free");
+        });
     }
 
     #[test]
