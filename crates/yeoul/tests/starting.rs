@@ -510,6 +510,28 @@ fn commands_beside_no_process_say_so() {
 }
 
 #[test]
+fn commands_beside_a_process_that_does_not_answer_yet_name_it() {
+    let folder = Folder::new();
+    let data = folder.data();
+    std::fs::create_dir_all(&data).expect("a folder");
+    let own = std::process::id();
+    std::fs::write(data.join("lock"), json!({"pid": own, "admin": null}).to_string())
+        .expect("written");
+    let lock = std::fs::File::open(data.join("lock")).expect("there");
+    lock.try_lock().expect("free");
+    for arguments in [
+        vec!["dead", "list"],
+        vec!["events", "tail", "order"],
+        vec!["events", "skip", "product.order"],
+        vec!["doctor"],
+    ] {
+        let refused = run(&[arguments.as_slice(), &["--data", text(&data)]].concat());
+        assert_eq!(refused.code, 3, "{arguments:?}: {refused:?}");
+        assert!(refused.stderr.contains(&format!("process {own}")), "{arguments:?}: {refused:?}");
+    }
+}
+
+#[test]
 fn the_doctor_says_what_an_acknowledgement_means_here() {
     let Some(mall) = &*MALL else { return };
     let told = run(&["doctor", "--data", text(&mall.folder().data())]).expect(0);

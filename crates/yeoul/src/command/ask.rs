@@ -34,13 +34,21 @@ pub(crate) struct Process {
 impl Process {
     /// The process that holds `data`.
     pub(crate) fn holding(data: &Path) -> Result<Process, Failure> {
-        let holder = Folder::holder(data);
-        let Some(admin) = holder.and_then(|holder| holder.admin) else {
-            let says =
-                format!("no running process holds the data folder. folder=`{}`", data.display());
+        let folder = data.display();
+        let Some(holder) = Folder::holder(data) else {
+            let says = format!("no running process holds the data folder. folder=`{folder}`");
+            let todo = "start `yeoul mall`, or name its folder with --data";
+            return Err(Failure::environment(says, todo));
+        };
+        let Some(admin) = holder.admin else {
+            // It starts, or is a command that works on a folder that rests.
+            let pid = holder.pid;
+            let says = format!(
+                "process {pid} holds the data folder and answers nobody. folder=`{folder}`"
+            );
             return Err(Failure::environment(
                 says,
-                "start `yeoul mall`, or name its folder with --data",
+                "wait until it is ready or has ended, and try again",
             ));
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
