@@ -23,6 +23,8 @@ pub(crate) const LANGUAGE: &str = "lang";
 const REFRESH_SECONDS: u64 = 1_209_600;
 /// The largest token that fits into a cookie beside its attributes (RFC 6265 asks for 4096 in all).
 const TOKEN_BYTES_MAX: usize = 3_800;
+/// Cookies of one name that a sign-out looks at: more than paths and hosts of one site are likely to set.
+const SAME_NAME_MAX: usize = 8;
 
 /// The cookies of one gateway.
 #[derive(Clone, Debug)]
@@ -93,12 +95,14 @@ impl Cookies {
         brought
     }
 
-    /// The access token that a request brings.
-    pub(crate) fn session<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
-        match self.brought(headers) {
-            Brought::Token(token) => Some(token),
-            Brought::Stale | Brought::Nothing => None,
-        }
+    /// Every access token that a request brings, at most [`SAME_NAME_MAX`].
+    pub(crate) fn sessions<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h str> {
+        all(headers, &self.session)
+    }
+
+    /// Every refresh token that a request brings, at most [`SAME_NAME_MAX`].
+    pub(crate) fn refreshes<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h str> {
+        all(headers, &self.refresh)
     }
 
     /// The refresh token that a request brings.
@@ -156,6 +160,13 @@ pub(crate) fn get<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 fn text(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(value).ok().filter(|value| !value.is_empty())
+}
+
+/// The cookies of that name as text. A browser sends several where another path or another host of
+/// the same site has set one, in no order to rely on (RFC 6265, 5.4).
+fn all<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> {
+    let same = pairs(headers).filter(move |(key, _)| *key == name.as_bytes());
+    same.filter_map(|(_, value)| text(value)).take(SAME_NAME_MAX)
 }
 
 /// The bytes of the first cookie of that name.
@@ -264,8 +275,11 @@ mod tests {
         let secure = headers(&[b"__Host-yeoul_session_x7=t; __Secure-yeoul_refresh_x7=r"]);
         for (given, is_secure) in [(&plain, false), (&secure, true)] {
             let (right, wrong) = (jar.of(is_secure), jar.of(!is_secure));
-            assert_eq!((right.session(given), right.refresh(given)), (Some("t"), Some("r")));
-            assert_eq!((wrong.session(given), wrong.refresh(given)), (None, None));
+            assert_eq!(
+                (right.sessions(given).next(), right.refresh(given)),
+                (Some("t"), Some("r"))
+            );
+            assert_eq!((wrong.sessions(given).next(), wrong.refresh(given)), (None, None));
             assert_eq!(wrong.brought(given), Brought::Nothing);
         }
     }
@@ -275,7 +289,7 @@ mod tests {
         let jar = Jar::new("x7", false, "/oauth/session");
         let cookies = jar.of(false);
         let theirs = headers(&[b"yeoul_session_y8=t; yeoul_refresh_y8=r; yeoul_session_x77=u"]);
-        assert_eq!((cookies.session(&theirs), cookies.refresh(&theirs)), (None, None));
+        assert_eq!((cookies.sessions(&theirs).next(), cookies.refresh(&theirs)), (None, None));
         assert_eq!(cookies.brought(&theirs), Brought::Nothing);
         assert!(cookies.without_session(&theirs).is_empty());
         let both = headers(&[b"yeoul_session=old; yeoul_session_x7=junk"]);
@@ -286,6 +300,6 @@ mod tests {
                 "yeoul_session=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0",
             ]
         );
-        assert_eq!(cookies.session(&both), Some("junk"));
+        assert_eq!(cookies.brought(&both), Brought::Token("junk"));
     }
 }

@@ -43,8 +43,8 @@ const RETRY_SECONDS: u64 = 5;
 struct Named {
     endings: Vec<Ending>,
     owed: Vec<Owed>,
-    /// A refresh token whose sign-in nobody here knows.
-    unknown: Option<String>,
+    /// Refresh tokens whose sign-in nobody here knows.
+    unknown: Vec<String>,
 }
 
 /// An access token, and whose it is or was.
@@ -90,31 +90,29 @@ impl Ask<'_> {
         if !owed.is_empty() {
             memory.end(endings, owed).await.map_err(stored)?;
         }
-        let Some(token) = unknown else { return Ok(tokens) };
-        tokens.push(token.clone());
-        match memory.owe(token).await.map_err(stored)? {
-            Taken::Noted => Ok(tokens),
-            Taken::TooMany => {
+        for token in unknown {
+            tokens.push(token.clone());
+            if let Taken::TooMany = memory.owe(token).await.map_err(stored)? {
                 warn!(limit = sessions::OWED_MAX, "too many sign-outs wait: one was refused");
-                Err(Problem::unavailable(
-                    "connection_limit_reached",
-                    chance::seconds(RETRY_SECONDS),
-                ))
+                let seconds = chance::seconds(RETRY_SECONDS);
+                return Err(Problem::unavailable("connection_limit_reached", seconds));
             }
         }
+        Ok(tokens)
     }
 
-    /// Which sign-ins the request names, by either of its tokens.
+    /// Which sign-ins the request names, by all of its tokens: one that was planted before the right one
+    /// keeps no sign-in alive.
     fn named(&self) -> Named {
         let now = clock::wall();
         let ended = self.shared.verifier.ended();
         let access = self.access().filter(|it| !ended.contains(&it.principal.session));
         let mut named = Named::default();
-        if let Some(Refresh { token, family }) = self.refresh() {
+        for Refresh { token, family } in self.refreshes() {
             let by_access = access.as_ref().map(|it| it.principal.session.clone());
             let token = token.to_owned();
             match family.as_ref().map(|family| family.id.clone()).or(by_access) {
-                None => named.unknown = Some(token),
+                None => named.unknown.push(token),
                 session => named.owed.push(Owed { token, session, renews: true }),
             }
             let live = family.filter(|family| !ended.contains(&family.id));
@@ -132,9 +130,17 @@ impl Ask<'_> {
     /// The access token that the request brings, if it ever was one.
     fn access(&self) -> Option<Access<'_>> {
         let headers = &self.parts.headers;
-        let token = bearer(headers).or_else(|| self.cookies.session(headers))?;
-        let principal = self.shared.verifier.inspect(token).ok()?;
-        Some(Access { token, principal })
+        let mut tokens = bearer(headers).into_iter().chain(self.cookies.sessions(headers));
+        tokens.find_map(|token| {
+            let principal = self.shared.verifier.inspect(token).ok()?;
+            Some(Access { token, principal })
+        })
+    }
+
+    /// The refresh tokens that the request brings, and what our seal says of them.
+    fn refreshes(&self) -> impl Iterator<Item = Refresh<'_>> {
+        let cookies = self.cookies.refreshes(&self.parts.headers);
+        cookies.map(|cookie| self.shared.seal().open(cookie))
     }
 
     /// Notifies the token endpoint of all of these, in time; whether it heard.

@@ -304,6 +304,28 @@ fn signing_out_with_any_token_ends_the_whole_family_and_its_streams() {
 }
 
 #[test]
+fn a_cookie_planted_before_the_right_one_keeps_no_sign_in_alive() {
+    let world = World::new();
+    let ask = |method: &str, cookie: &str| {
+        send(world.address, method, "/oauth/session", &[("cookie", cookie)], "").status
+    };
+    let signed_in = || {
+        let token = world.token("a@b");
+        let cookies = pairs(&signs_in(&world, &token, "right", &[]));
+        let (session, refresh) = cookies.split_once("; ").expect("two cookies");
+        (token, session.to_owned(), refresh.to_owned())
+    };
+    let orders =
+        |token: &str| get(world.address, "/orders", &[("authorization", &bearer(token))]).status;
+    let (token, _, refresh) = signed_in();
+    assert_eq!(ask("DELETE", &format!("yeoul_refresh_x=planted; {refresh}")), 204);
+    assert_eq!((orders(&token), ask("PUT", &refresh)), (401, 401), "by the refresh cookie");
+    let (token, session, refresh) = signed_in();
+    assert_eq!(ask("DELETE", &format!("yeoul_session_x=planted; {session}")), 204);
+    assert_eq!((orders(&token), ask("PUT", &refresh)), (401, 401), "by the session's");
+}
+
+#[test]
 fn an_expired_token_still_ends_its_sign_in() {
     let world = World::new();
     let [old, new] = world.expired_family("a@b");
