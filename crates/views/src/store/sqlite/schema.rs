@@ -44,11 +44,11 @@ pub(super) fn prepare(
         Some(meta) if meta.definition == definition => Ok(meta.epoch),
         Some(_) => {
             tracing::warn!("the views are defined anew: their rows are folded again from the log");
-            let left_out = upkeep::left_out(path)?;
+            let highest = highest_version(path)?;
             remove(path)?;
             let epoch = create(path, definitions, &definition, now)?;
-            // Versions go on past what was given before a restore, in this file too.
-            upkeep::jump(path, left_out)?;
+            // How many versions the log makes depends on where batches end: fewer this time, perhaps.
+            upkeep::jump(path, highest)?;
             Ok(epoch)
         }
         // A file without its one row was never finished.
@@ -57,6 +57,14 @@ pub(super) fn prepare(
             create(path, definitions, &definition, now)
         }
     }
+}
+
+/// The highest version that a page of the file has had, or that a restore left out.
+fn highest_version(path: &Path) -> Result<u64, Error> {
+    let sql = Connection::open(path)?;
+    let given: Option<u64> =
+        sql.query_row("SELECT max(version) FROM owner", [], |row| row.get(0))?;
+    Ok(upkeep::left_out(path)?.max(given.unwrap_or(0)))
 }
 
 /// Gives the feed another name: places in the old one mean nothing here.
