@@ -134,7 +134,8 @@ async fn attempt(
             // The service closed it while it lay idle; a fresh one will tell.
             Err(Failed::NotSent(unsent)) => request = unsent,
             Err(failed) => {
-                let spare = spare.filter(|_| failed.is_closed());
+                // Of a body that went on coming the beginning may have gone.
+                let spare = spare.filter(|body| failed.is_closed() && body.is_kept());
                 match spare.and_then(|body| link.sent(body)) {
                     Some(once_more) => request = once_more,
                     None => return Tried::Failed(failed.into()),

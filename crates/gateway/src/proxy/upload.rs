@@ -132,18 +132,22 @@ impl Upload {
         matches!(self, Upload::Whole(_))
     }
 
-    /// The same once more, from its beginning, while all that has come of it is kept. Of two that
-    /// have one source one has to be dropped before the other is read.
-    pub(crate) fn again(&self) -> Option<Upload> {
+    /// Whether it can be sent from its beginning: all that has come of it is kept.
+    pub(crate) fn is_kept(&self) -> bool {
         match self {
-            Upload::Whole(bytes) if bytes.as_ref().is_none_or(|it| it.len() <= WHOLE_BYTES_MAX) => {
-                Some(Upload::Whole(bytes.clone()))
-            }
-            Upload::Stream { source, .. } if source.is_kept() => {
-                Some(Upload::Stream { source: source.clone(), next: 0 })
-            }
-            _ => None,
+            Upload::Whole(bytes) => bytes.as_ref().is_none_or(|it| it.len() <= WHOLE_BYTES_MAX),
+            Upload::Stream { source, .. } => source.is_kept(),
         }
+    }
+
+    /// The same once more, from its beginning, if it is kept. Of two that have one source one has to be
+    /// dropped before the other is read; and what the first has read is gone where that was too much, so
+    /// that [`Upload::is_kept`] is asked again before.
+    pub(crate) fn again(&self) -> Option<Upload> {
+        self.is_kept().then(|| match self {
+            Upload::Whole(bytes) => Upload::Whole(bytes.clone()),
+            Upload::Stream { source, .. } => Upload::Stream { source: source.clone(), next: 0 },
+        })
     }
 
     /// How the client's sending goes.

@@ -8,7 +8,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::support::client::request;
 use crate::support::odd::{odd, swallow};
-use crate::support::{Client, SOON, Service, USUAL, World, eventually, get};
+use crate::support::{Client, SOON, Service, USUAL, World, eventually, get, pause};
 
 /// A route to these addresses, with a circuit that few failures open.
 fn to(addresses: &[SocketAddr]) -> World {
@@ -194,6 +194,38 @@ fn what_is_sent_once_more_is_what_was_sent() {
         "{first}"
     );
     assert_eq!(first, second);
+}
+
+/// A body that grows past what is kept of it while it is on its way cannot be sent from its beginning.
+#[test]
+fn a_body_of_which_the_beginning_has_gone_is_not_sent_once_more() {
+    const PIECE: usize = 16 * 1024;
+    const PIECES: usize = 10;
+    let (sender, asked) = std::sync::mpsc::sync_channel(1);
+    let service = odd(move |mut stream, count| {
+        swallow(&mut stream);
+        if count > 0 {
+            let _ = sender.try_send(());
+        }
+        let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 204 No Content\r\n\r\n");
+        let mut taken = 0;
+        while count == 0 && taken < PIECES * PIECE {
+            taken += swallow(&mut stream).len();
+        }
+    });
+    let world = World::at(USUAL, service);
+    let mut client = Client::connect(world.address);
+    client.write(request("GET", "/s/x", &[], "").as_bytes());
+    assert_eq!(client.read(true).expect("an answer").status, 204);
+    client.write(request("PUT", "/s/y", &[("transfer-encoding", "chunked")], "").as_bytes());
+    let piece = format!("{PIECE:x}\r\n{}\r\n", "x".repeat(PIECE));
+    for _ in 0..PIECES {
+        client.write(piece.as_bytes());
+        pause(Duration::from_millis(5));
+    }
+    client.write(b"0\r\n\r\n");
+    assert_eq!(client.read(true).expect("an answer").status, 503);
+    assert!(asked.try_recv().is_err(), "a part of the body went out as all of it");
 }
 
 #[test]
