@@ -37,6 +37,10 @@ pub(crate) fn recall(
 }
 
 /// Remembers an answer, and forgets the one that is too many.
+///
+/// Answers are numbered by those that are there and not by the engine's count, which a restore raises for
+/// what outsiders have seen: nobody sees these numbers, and behind a gap all that was remembered before
+/// would be too old.
 pub(crate) fn remember(
     connection: &Connection,
     once: &Once,
@@ -44,8 +48,8 @@ pub(crate) fn remember(
 ) -> Result<(), Error> {
     let Identity { principal, route, key } = &once.identity;
     let insert = "INSERT INTO remembered
-        (principal, route, key, fingerprint, location, position, body, etag)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        (number, principal, route, key, fingerprint, location, position, body, etag)
+        SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM remembered";
     connection.prepare_cached(insert)?.execute(params![
         principal,
         route,
@@ -59,4 +63,58 @@ pub(crate) fn remember(
     let oldest = connection.last_insert_rowid() - REMEMBERED_MAX as i64;
     connection.prepare_cached("DELETE FROM remembered WHERE number <= ?1")?.execute([oldest])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Connection {
+        let connection = Connection::open_in_memory().expect("memory");
+        connection.execute_batch(TABLE).expect("the table");
+        connection.execute_batch(WITH_ETAG).expect("its other column");
+        connection
+    }
+
+    fn once(key: &str) -> Once {
+        let (principal, key) = ("c1".to_owned(), key.to_owned());
+        Once { identity: Identity { principal, route: "/orders", key }, fingerprint: [1; 32] }
+    }
+
+    fn keep(connection: &Connection, key: &str) {
+        let [location, position, etag, body] = ["/orders/1", "p", "\"e\"", "{}"].map(str::to_owned);
+        let answer = Remembered { fingerprint: [1; 32], location, position, etag, body };
+        remember(connection, &once(key), &answer).expect("remembered");
+    }
+
+    fn is_known(connection: &Connection, key: &str) -> bool {
+        recall(connection, &once(key).identity).expect("read").is_some()
+    }
+
+    #[test]
+    fn what_was_remembered_before_a_restore_is_remembered_after_it() {
+        let table = table();
+        keep(&table, "before");
+        let jump = "UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'remembered'";
+        assert_eq!(table.execute(jump, []).expect("raised"), 1);
+        for key in ["after", "later"] {
+            keep(&table, key);
+            assert!(is_known(&table, key) && is_known(&table, "before"), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_answer_is_forgotten_past_the_limit_and_not_at_it() {
+        let table = table();
+        keep(&table, "oldest");
+        // As if there had been all but one of those that fit.
+        let skip = "UPDATE remembered SET number = ?1 WHERE key = 'next'";
+        keep(&table, "next");
+        table.execute(skip, [REMEMBERED_MAX - 1]).expect("moved");
+        keep(&table, "last");
+        assert!(is_known(&table, "oldest"), "at the limit");
+        keep(&table, "one more");
+        assert!(!is_known(&table, "oldest"), "past it");
+        assert!(["next", "last", "one more"].iter().all(|key| is_known(&table, key)));
+    }
 }
