@@ -16,7 +16,7 @@ pub(crate) fn load(
     value: &str,
     width: usize,
 ) -> Result<JoinedValues, events::Error> {
-    let select = "SELECT said FROM joined WHERE place = ?1 AND value = ?2";
+    let select = "SELECT set_columns FROM joined WHERE place = ?1 AND value = ?2";
     let mut select = sql.prepare_cached(select)?;
     let text = select.query_row([place, value], |row| row.get::<_, String>(0)).optional()?;
     let stored = text.and_then(|text| serde_json::from_str::<Vec<Vec<_>>>(&text).ok());

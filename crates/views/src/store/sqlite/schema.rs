@@ -15,7 +15,10 @@ use crate::error::Error;
 use crate::view::View;
 
 /// Counts changes of the tables' shape.
-const SHAPE: u32 = 2;
+const SHAPE: u32 = 3;
+/// The shape from which rows are kept, and the step from it; from any other they are folded again.
+const KEPT_FROM: u32 = 2;
+const STEP: &str = "ALTER TABLE joined RENAME COLUMN said TO set_columns;";
 
 /// An owner is a whole number or text, and comes back as it was written.
 const TABLES: &str = "
@@ -30,8 +33,8 @@ const TABLES: &str = "
         sequence INTEGER PRIMARY KEY, before INTEGER NOT NULL, page INTEGER NOT NULL,
         bytes INTEGER NOT NULL, owner ANY NOT NULL, kind TEXT NOT NULL, row TEXT NOT NULL) STRICT;
     CREATE TABLE joined (
-        place TEXT NOT NULL, value TEXT NOT NULL, said TEXT NOT NULL, PRIMARY KEY (place, value))
-        STRICT, WITHOUT ROWID;";
+        place TEXT NOT NULL, value TEXT NOT NULL, set_columns TEXT NOT NULL,
+        PRIMARY KEY (place, value)) STRICT, WITHOUT ROWID;";
 
 /// Sees to it that the file holds tables of these definitions; the feed's name.
 pub(super) fn prepare(
@@ -39,9 +42,14 @@ pub(super) fn prepare(
     definitions: &Definitions,
     now: Timestamp,
 ) -> Result<String, Error> {
-    let definition = format!("{SHAPE} {}", definitions.text);
+    let of_shape = |shape: u32| format!("{shape} {}", definitions.text);
+    let definition = of_shape(SHAPE);
     match stored(path)? {
         Some(meta) if meta.definition == definition => Ok(meta.epoch),
+        Some(meta) if meta.definition == of_shape(KEPT_FROM) => {
+            step(path, &definition)?;
+            Ok(meta.epoch)
+        }
         Some(_) => {
             tracing::warn!("the views are defined anew: their rows are folded again from the log");
             let highest = highest_version(path)?;
@@ -57,6 +65,16 @@ pub(super) fn prepare(
             create(path, definitions, &definition, now)
         }
     }
+}
+
+/// Brings the tables to the present shape with what they hold.
+fn step(path: &Path, definition: &str) -> Result<(), Error> {
+    let mut sql = Connection::open(path)?;
+    let transaction = sql.transaction()?;
+    transaction.execute_batch(STEP)?;
+    transaction.execute("UPDATE meta SET definition = ?1", [definition])?;
+    transaction.commit()?;
+    Ok(())
 }
 
 /// The highest version that a page of the file has had, or that a restore left out.

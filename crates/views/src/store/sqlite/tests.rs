@@ -9,6 +9,7 @@ use super::*;
 use crate::feed::CHANGE_BYTES;
 use crate::owner::{Owner, Owners, Whose};
 use crate::settings::Settings;
+use crate::value::Value;
 use crate::view::SortOrder;
 
 /// A view with a key, a list sorted by another column, and a join.
@@ -96,6 +97,30 @@ fn a_file_of_an_earlier_shape_is_made_anew() {
         feed::known(sql, whose)
     });
     assert_eq!(nobody.expect("the present tables"), None);
+}
+
+#[test]
+fn a_file_of_the_shape_before_keeps_its_rows_and_its_feed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("views.db");
+    let clock = |seconds| -> events::Clock {
+        Arc::new(move || jiff::Timestamp::from_second(seconds).expect("a time"))
+    };
+    let epoch = open(folder.path(), &definitions(), clock(1)).expect("it opens").epoch;
+    let sql = Connection::open(&file).expect("it opens");
+    sql.execute_batch(
+        "ALTER TABLE joined RENAME COLUMN set_columns TO said;
+         UPDATE meta SET definition = '2' || substr(definition, 2);
+         INSERT INTO joined VALUES ('place', 'value', '[[7]]');",
+    )
+    .expect("a file of shape 2");
+    drop(sql);
+    for seconds in [2, 3] {
+        let store = open(folder.path(), &definitions(), clock(seconds)).expect("it opens");
+        assert_eq!(store.epoch, epoch, "the feed goes on");
+        let kept = store.database.read(|sql| joined::load(sql, "place", "value", 1));
+        assert_eq!(kept.expect("readable"), [Some(Value::Int(7))]);
+    }
 }
 
 /// A feed of its own, with so small a bound that a test reaches it.
