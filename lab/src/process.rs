@@ -103,7 +103,7 @@ impl Server {
         while !words.is_char_boundary(from) {
             from += 1;
         }
-        environment(format!("{} {says}. it said=`{}`", self.name, &words[from..]))
+        environment(format!("{} {says}. its output=`{}`", self.name, &words[from..]))
     }
 
     /// Ends it by this signal and waits until it is gone.

@@ -260,11 +260,11 @@ mod tests {
     async fn the_table_is_right_in_every_chapter() {
         let folder = tempfile::tempdir().unwrap();
         let deadline = Duration::from_secs(60);
-        let told = tokio::time::timeout(deadline, story(folder.path(), wall())).await;
-        let told = told.expect("in time").unwrap();
+        let chapters = tokio::time::timeout(deadline, story(folder.path(), wall())).await;
+        let chapters = chapters.expect("in time").unwrap();
         let expected = [(1, 5), (1, 2), (1, 2), (5, 2), (5, 11), (5, 2)]
             .map(|(radio, tv)| Pieces::from([("radio".to_owned(), radio), ("tv".to_owned(), tv)]));
-        let tables: Vec<&Pieces> = told.iter().map(|chapter| &chapter.pieces).collect();
-        assert_eq!(tables, expected.iter().collect::<Vec<_>>(), "{told:?}");
+        let tables: Vec<&Pieces> = chapters.iter().map(|chapter| &chapter.pieces).collect();
+        assert_eq!(tables, expected.iter().collect::<Vec<_>>(), "{chapters:?}");
     }
 }

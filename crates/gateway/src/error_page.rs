@@ -103,10 +103,10 @@ impl ErrorPage {
 /// Says that an answer depends on `Accept`, if nothing has said so.
 pub(crate) fn vary_by_accept(headers: &mut HeaderMap) {
     let values = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
-    let said = values
+    let varies = values
         .flat_map(|list| list.split(','))
         .any(|name| matches!(name.trim(), "*") || name.trim().eq_ignore_ascii_case("accept"));
-    if !said {
+    if !varies {
         headers.append(VARY, ACCEPT);
     }
 }
@@ -210,15 +210,15 @@ mod tests {
 
     #[test]
     fn what_an_answer_depends_on_is_said_once() {
-        for (said, expected) in [
+        for (before, expected) in [
             (None, vec!["Accept"]),
             (Some("Accept-Encoding"), vec!["Accept-Encoding", "Accept"]),
             (Some("Cookie, accept"), vec!["Cookie, accept"]),
             (Some("*"), vec!["*"]),
         ] {
             let mut headers = HeaderMap::new();
-            if let Some(said) = said {
-                headers.insert(VARY, HeaderValue::from_static(said));
+            if let Some(before) = before {
+                headers.insert(VARY, HeaderValue::from_static(before));
             }
             vary_by_accept(&mut headers);
             let seen: Vec<_> = headers.get_all(VARY).iter().collect();

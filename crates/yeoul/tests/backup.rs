@@ -196,8 +196,8 @@ fn a_backup_is_restored_with_everything_and_no_number_is_given_twice() {
 
     run(&["restore", text(&copy), "--data", text(&old.data())]).expect(3);
     let new = Folder::new();
-    let told = run(&["restore", text(&copy), "--data", text(&new.data())]).expect(0).stdout;
-    assert!(told.contains("sign-outs") && told.contains("forgotten"), "{told}");
+    let printed = run(&["restore", text(&copy), "--data", text(&new.data())]).expect(0).stdout;
+    assert!(printed.contains("sign-outs") && printed.contains("forgotten"), "{printed}");
     let mode = fs::metadata(new.data().join("account/signing.key")).expect("the key");
     assert_eq!(mode.permissions().mode() & 0o777, 0o600);
     let mall = Mall::on(new, &["--faults"]);

@@ -33,10 +33,10 @@ const LISTENERS: [(&str, &str); 7] = [
 fn status(listener: &str, request: &str, ends: bool) -> u16 {
     let answer = raw(MALL.base(listener), request.as_bytes());
     if ends {
-        let said = &request[..request.len().min(80)];
-        assert_eq!(answer.header("connection"), Some("close"), "{listener}: {said}: {answer:?}");
+        let start = &request[..request.len().min(80)];
+        assert_eq!(answer.header("connection"), Some("close"), "{listener}: {start}: {answer:?}");
         let problem: Value = serde_json::from_str(&answer.body).expect("a problem");
-        assert_eq!(problem["status"], answer.status, "{listener}: {said}");
+        assert_eq!(problem["status"], answer.status, "{listener}: {start}");
     }
     answer.status
 }
@@ -64,8 +64,8 @@ fn bytes_that_could_be_read_in_two_ways_are_refused_alike_everywhere() {
             ("GET / HTTP/1.1\nHost: HOST\n\n".to_owned(), 400),
         ];
         for (request, expected) in refused {
-            let said = &request[..request.len().min(80)];
-            assert_eq!(status(listener, &request, true), expected, "{listener}: {said}");
+            let start = &request[..request.len().min(80)];
+            assert_eq!(status(listener, &request, true), expected, "{listener}: {start}");
         }
         let closing = "Connection: close\r\n";
         let others = [

@@ -175,8 +175,11 @@ fn a_sign_in_that_was_ended_is_renewed_by_nobody_whatever_the_service_says_of_re
             assert_eq!(served.ask("PUT", by).status, 401, "{revocation}");
         }
         assert_eq!(served.ask("PUT", &first).status, 401, "{revocation}: one renewed before");
-        let said = service.revocations();
-        assert!(said.contains(&"/oauth/revoke token=r.2".to_owned()), "{revocation}: {said:?}");
+        let revocations = service.revocations();
+        assert!(
+            revocations.contains(&"/oauth/revoke token=r.2".to_owned()),
+            "{revocation}: {revocations:?}"
+        );
         let stays = served.signs_in();
         // At once: nothing may be left to be written when the answer is there.
         drop(served);

@@ -402,10 +402,10 @@ fn a_backup_under_load_restores_to_books_that_balance() {
         over.store(true, Ordering::Relaxed);
         running.into_iter().map(|one| one.join().expect("a client")).collect()
     });
-    let told: BTreeSet<u64> =
+    let acknowledged: BTreeSet<u64> =
         clients.iter().flat_map(|client| client.book.taken.keys().copied()).collect();
     let early: usize = before.iter().map(|book| book.taken.len()).sum();
-    assert!(told.len() > early, "there was load while the cut was made");
+    assert!(acknowledged.len() > early, "there was load while the cut was made");
     drop(mall);
 
     let text = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
@@ -416,7 +416,7 @@ fn a_backup_under_load_restores_to_books_that_balance() {
         client.book = book;
     }
     audit(&mall, &clients, &shelves, LEFT_OUT);
-    let newest = told.last().expect("an order");
+    let newest = acknowledged.last().expect("an order");
     for _ in 0..3 {
         let placed = mall.order(&clients[0].who, shelves[0].product, 1);
         assert!(placed.id > *newest, "order {} was given out before", placed.id);

@@ -66,8 +66,8 @@ fn a_hurt_record_is_skipped_in_a_resting_folder_and_the_mall_starts_and_tells() 
     let mall = Mall::on(folder, &["--faults"]);
     let listed = run(&["dead", "list", "--data", text(&data)]).expect(0).stdout;
     assert!(listed.contains(skipped.trim()), "{listed}");
-    let told = run(&["doctor", "--data", text(&data)]);
-    assert!(told.stdout.contains(skipped.trim()), "{told:?}");
+    let report = run(&["doctor", "--data", text(&data)]);
+    assert!(report.stdout.contains(skipped.trim()), "{report:?}");
     mall.at("admin", "POST", "/admin/skip/product.order").send().problem(409);
     mall.at("admin", "POST", "/admin/skip/nosuch").send().problem(404);
     run(&["events", "skip", "product.order", "--data", text(&data)]).expect(1);
@@ -107,8 +107,8 @@ fn what_is_skipped_in_a_later_partition_is_named_with_it() {
     assert!(skipped.contains(&format!(" of partition {partition}  event ")), "{skipped}");
 
     let mall = Mall::on(folder, &["--faults", "-c", text(&settings)]);
-    let told = run(&["doctor", "--data", text(&data)]);
-    assert!(told.stdout.contains(skipped.trim()), "{told:?}");
+    let report = run(&["doctor", "--data", text(&data)]);
+    assert!(report.stdout.contains(skipped.trim()), "{report:?}");
     let next = mall.order(&who, product, 1);
     mall.await_order(next.id, "OrderPlaced");
 }
@@ -136,18 +136,18 @@ fn a_reader_from_outside_is_told_where_a_record_is_hurt_and_goes_on_behind_it() 
     skip("log.delivery").expect(0);
     skip("log.nosuch").expect(1);
 
-    // Everybody here has read it already: the mall is ready, and outsiders are told.
+    // Everybody here has read it already: the mall is ready, and outsiders are report.
     let mall = Mall::on(folder, &["--faults"]);
     let before = mall.batch("order", "?limit=1000").expect(200).value();
     let before = before.as_array().expect("a batch").clone();
     assert_eq!(before.len(), early, "everything before it is given");
     let from = before.last().map_or("beginning", |event| event["position"].as_str().expect("it"));
     let read = |from: &str| mall.batch("order", &format!("?from={from}&limit=1000"));
-    let told = read(from).problem(500)["detail"].as_str().expect("a detail").to_owned();
+    let detail = read(from).problem(500)["detail"].as_str().expect("a detail").to_owned();
     let first = format!("offset {} ", early + 1);
-    assert!(told.contains(&first), "{told}");
-    assert!(told.contains("`yeoul events skip log.order`"), "{told}");
-    let behind = told.split("from=").nth(1).and_then(|rest| rest.split(',').next()).expect("it");
+    assert!(detail.contains(&first), "{detail}");
+    assert!(detail.contains("`yeoul events skip log.order`"), "{detail}");
+    let behind = detail.split("from=").nth(1).and_then(|rest| rest.split(',').next()).expect("it");
     let asked = read(behind);
     let goes_on = |answer: &Answer| answer.status == 200 || !answer.text().contains(&first);
     assert!(goes_on(&asked), "behind it");
@@ -225,9 +225,9 @@ fn pages_are_stale_while_their_fold_is_stuck_on_an_event_and_no_longer() {
     while_starting(&data, |admin, ready| {
         let since = || Call::new("GET", format!("{admin}/admin/views")).send().value();
         // Nobody has switched my page off: it is the fold that stands still.
-        let said =
+        let stale_since =
             eventually("the pages are stale", || since()["staleSince"].as_str().map(str::to_owned));
-        assert!(said.contains('T') && said.len() >= 20, "RFC 3339: {said}");
+        assert!(stale_since.contains('T') && stale_since.len() >= 20, "RFC 3339: {stale_since}");
         // Every event that names the customer is hurt: they are stepped over one at a time.
         eventually("it is ready", || {
             for name in ["mypage.order", "mypage.delivery"] {
@@ -310,13 +310,13 @@ fn a_relay_that_is_stuck_is_told_by_readiness_metric_and_doctor_until_it_is_step
         assert!(why.contains("`yeoul events skip outbox.order`"), "{why}");
         assert!(metric(1));
         let relays = get("/admin/relays").expect(200).value();
-        let told = (&relays[0]["stuck"], &relays[0]["lag"]);
-        assert_eq!(told, (&json!(why), &json!(2)), "{relays}");
-        let told = run(&["doctor", "--data", text(&data)]).expect(3).stdout;
-        let line = told.lines().find(|line| line.contains("WRONG outbox.order: stuck since"));
+        let status = (&relays[0]["stuck"], &relays[0]["lag"]);
+        assert_eq!(status, (&json!(why), &json!(2)), "{relays}");
+        let report = run(&["doctor", "--data", text(&data)]).expect(3).stdout;
+        let line = report.lines().find(|line| line.contains("WRONG outbox.order: stuck since"));
         assert!(
             line.is_some_and(|line| line.contains("`yeoul events skip outbox.order`")),
-            "{told}"
+            "{report}"
         );
 
         let skipped = run(&["events", "skip", "outbox.order", "--data", text(&data)]).expect(0);
@@ -324,8 +324,8 @@ fn a_relay_that_is_stuck_is_told_by_readiness_metric_and_doctor_until_it_is_step
         ready();
         assert_eq!(get("/readyz").status, 200);
         eventually("all of it is relayed", || metric(0).then_some(()));
-        let told = run(&["doctor", "--data", text(&data)]).expect(0).stdout;
-        assert!(told.contains("ok    outbox.order: 0 events wait"), "{told}");
+        let report = run(&["doctor", "--data", text(&data)]).expect(0).stdout;
+        assert!(report.contains("ok    outbox.order: 0 events wait"), "{report}");
     });
     let mall = Mall::on(folder, &["--faults"]);
     mall.await_order(next.id, "OrderPlaced");
@@ -367,8 +367,8 @@ fn every_relay_tells_how_it_is() {
     for metric in ["yeoul_relay_lag_events", "yeoul_relay_stuck"] {
         assert!(metrics.contains(&format!("{metric}{{relay=\"outbox.order\"}} 0")), "{metrics}");
     }
-    let told = run(&["doctor", "--data", text(&mall.folder().data())]).expect(0);
-    assert!(told.stdout.contains("ok    outbox.order: 0 events wait"), "{}", told.stdout);
+    let report = run(&["doctor", "--data", text(&mall.folder().data())]).expect(0);
+    assert!(report.stdout.contains("ok    outbox.order: 0 events wait"), "{}", report.stdout);
     // One that rests on purpose is behind, and not stuck.
     let (who, product) = (mall.customer(), mall.product(10, "cancel"));
     mall.fault("order", &json!({"relay": "off"}));

@@ -473,9 +473,9 @@ fn a_page_that_misses_an_event_given_up_says_since_when_until_it_is_done() {
     mall.fault("mypage", &fault);
     let missed = mall.order(&who, product, 1);
     let since = |call: Call| call.send().expect(200).header("yeoul-stale-since").map(str::to_owned);
-    let said = eventually("the page says since when", || since(json_page(&mall, &who)));
-    assert!(said.contains('T') && said.len() >= 20, "RFC 3339: {said}");
-    assert_eq!(since(html_page(&mall, &who)), Some(said));
+    let stamp = eventually("the page says since when", || since(json_page(&mall, &who)));
+    assert!(stamp.contains('T') && stamp.len() >= 20, "RFC 3339: {stamp}");
+    assert_eq!(since(html_page(&mall, &who)), Some(stamp));
     assert_eq!(since(json_page(&mall, &other)), None, "who misses nothing");
     mall.mend("mypage");
     let key = json!(missed.id.to_string());

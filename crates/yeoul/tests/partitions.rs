@@ -203,8 +203,11 @@ fn a_topic_gets_more_partitions_when_it_rests_and_never_in_silence() {
     mall.settle();
     let (_, folder) = mall.stop_by("TERM", 2 * SOON);
     for (topic, count) in [("order", "4"), ("product", "3"), ("delivery", "2"), ("account", "2")] {
-        let said = partitions(topic, count).expect(0).stdout;
-        assert!(said.contains(&format!("events.topics.{topic}.partitions: {count}")), "{said}");
+        let printed = partitions(topic, count).expect(0).stdout;
+        assert!(
+            printed.contains(&format!("events.topics.{topic}.partitions: {count}")),
+            "{printed}"
+        );
     }
     partitions("order", "4").expect(0);
     partitions("order", "3").expect(1);

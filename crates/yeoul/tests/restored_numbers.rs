@@ -194,8 +194,8 @@ fn nothing_that_was_given_after_the_restored_moment_is_given_again() {
     }
     old_conditions(&mall, &start, &lost);
     mall.await_caught_up();
-    let told = run(&["doctor", "--data", text(&mall.folder().data())]);
-    assert!(!told.stdout.contains("damaged"), "{told:?}");
+    let report = run(&["doctor", "--data", text(&mall.folder().data())]);
+    assert!(!report.stdout.contains("damaged"), "{report:?}");
     mall.at("admin", "GET", "/readyz").send().expect(200);
 
     // And at the next start it is a folder like any other.

@@ -258,7 +258,7 @@ fn a_sign_out_while_account_is_away_holds_at_once_and_is_told_by_itself() {
     let switch = |mall: &Mall, what: &str| {
         mall.at("admin", "POST", &format!("/admin/services/account/{what}")).send().expect(204);
     };
-    let told = |mall: &Mall, browser: &Browser| {
+    let account_hears = |mall: &Mall, browser: &Browser| {
         eventually("account hears of it", || (browser.refreshes(mall) == 400).then_some(()));
         browser.is_dead(mall);
     };
@@ -276,7 +276,7 @@ fn a_sign_out_while_account_is_away_holds_at_once_and_is_told_by_itself() {
     assert_eq!(orders(&mall, &two), 200);
     assert_eq!(one.ask(&mall, "PUT").send().status, 401, "known without asking");
     switch(&mall, "start");
-    told(&mall, &one);
+    account_hears(&mall, &one);
     renewed.is_dead(&mall);
 
     // The same, and the process dies before account is back.
@@ -304,7 +304,7 @@ fn a_sign_out_while_account_is_away_holds_at_once_and_is_told_by_itself() {
         assert_eq!(browser.opens(&mall), [401; 8]);
     }
     stays.renewed(&mall);
-    told(&mall, &four);
-    told(&mall, &two);
-    told(&mall, &three);
+    account_hears(&mall, &four);
+    account_hears(&mall, &two);
+    account_hears(&mall, &three);
 }

@@ -35,9 +35,9 @@ fn a_ready_mall_prints_one_line_and_answers_everywhere() {
     let mut members: Vec<&str> = names.to_vec();
     members.extend(["ready", "pid"]);
     members.sort_unstable();
-    let told: Vec<&String> = ready.as_object().expect("an object").keys().collect();
+    let printed: Vec<&String> = ready.as_object().expect("an object").keys().collect();
     assert_eq!(
-        told.iter().map(|name| name.as_str()).collect::<BTreeSet<_>>(),
+        printed.iter().map(|name| name.as_str()).collect::<BTreeSet<_>>(),
         members.into_iter().collect()
     );
     let bases: BTreeSet<&str> = names.iter().map(|name| mall.base(name)).collect();
@@ -78,7 +78,7 @@ fn the_folder_says_who_holds_it_and_keeps_its_keys_to_itself() {
             .expect("the lock is JSON");
     assert_eq!(lock["pid"], mall.pid());
     let admin = mall.base("admin").trim_start_matches("http://");
-    assert!(lock["admin"].as_str().is_some_and(|told| told.contains(admin)), "{lock}");
+    assert!(lock["admin"].as_str().is_some_and(|noted| noted.contains(admin)), "{lock}");
 
     let mut secrets = Vec::new();
     files(&data, &mut |path| {
@@ -231,8 +231,8 @@ fn every_mistake_in_the_settings_is_named_with_its_line() {
         let file = overlay(folder.path(), &format!("bad{number}.yaml"), yaml);
         let checked = run(&["check", "--mall", "-c", text(&file)]);
         let at = format!("bad{number}.yaml:{line}:");
-        let told = checked.stdout.lines().any(|told| told.contains(&at) && told.contains(names));
-        if checked.code != 1 || !told {
+        let named = checked.stdout.lines().any(|line| line.contains(&at) && line.contains(names));
+        if checked.code != 1 || !named {
             unnamed.push(format!("no `{at}` naming `{names}` for\n{yaml}in {checked:?}"));
         }
     }
@@ -363,7 +363,7 @@ fn the_admin_listener_tells_how_the_process_is() {
     );
     assert!(metrics.text().contains("# TYPE "), "{}", metrics.text());
     let settings = get("/admin/settings").expect(200);
-    assert!(!settings.text().contains("uengine-secret"), "a secret is told");
+    assert!(!settings.text().contains("uengine-secret"), "a secret is shown");
     assert_eq!(settings.value()["routes"]["stock-check"]["guard"]["timeout"], "610ms");
     for path in ["/admin/guards", "/admin/views"] {
         let value = get(path).expect(200).value();
@@ -534,12 +534,12 @@ fn commands_beside_a_process_that_does_not_answer_yet_name_it() {
 #[test]
 fn the_doctor_says_what_an_acknowledgement_means_here() {
     let Some(mall) = &*MALL else { return };
-    let told = run(&["doctor", "--data", text(&mall.folder().data())]).expect(0);
-    let words = told.stdout.to_lowercase();
+    let report = run(&["doctor", "--data", text(&mall.folder().data())]).expect(0);
+    let words = report.stdout.to_lowercase();
     for word in ["acknowledge", "disk", "sync"] {
-        assert!(words.contains(word), "`{word}` in {}", told.stdout);
+        assert!(words.contains(word), "`{word}` in {}", report.stdout);
     }
-    assert!(!told.stdout.contains("uengine-secret"));
+    assert!(!report.stdout.contains("uengine-secret"));
 }
 
 /// One route of one's own.

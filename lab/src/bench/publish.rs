@@ -104,7 +104,7 @@ fn publish(bench: &Bench, built: &Built, peers: u64, folder: &Path) -> Result<Ve
             parse(&says).ok_or_else(|| {
                 let error = String::from_utf8_lossy(&output.stderr);
                 environment(format!(
-                    "the publishing program gave no figures. it said=`{says}{error}`"
+                    "the publishing program gave no figures. its output=`{says}{error}`"
                 ))
             })
         })
@@ -140,7 +140,7 @@ fn tool(mut command: Command) -> Result<String, Error> {
         return Ok(text(&output.stdout));
     }
     Err(environment(format!(
-        "a peer's tool failed. command=`{command:?}`, it said=`{}{}`",
+        "a peer's tool failed. command=`{command:?}`, its output=`{}{}`",
         text(&output.stdout),
         text(&output.stderr)
     )))

@@ -41,7 +41,7 @@ fn parse(report: &str) -> Option<Outcome> {
     Some(Outcome {
         requests: requests.parse().ok()?,
         time: time(rest.split(',').next()?)?,
-        refused: refused(report),
+        refused: refusals(report),
         p50: percentile(report, "50%")?,
         p99: percentile(report, "99%")?,
     })
@@ -55,7 +55,7 @@ fn percentile(report: &str, name: &str) -> Option<Duration> {
     })
 }
 
-fn refused(report: &str) -> u64 {
+fn refusals(report: &str) -> u64 {
     let errors = report.lines().filter_map(|line| line.trim().split_once("errors: "));
     let broken: u64 = errors
         .flat_map(|(_, kinds)| kinds.split(", "))

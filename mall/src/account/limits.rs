@@ -91,9 +91,9 @@ mod tests {
     use super::*;
 
     /// What is taken for the client's, of a request that shows this proof.
-    fn from(believed: &Believed, peer: &str, said: &str, proof: &str) -> String {
+    fn from(believed: &Believed, peer: &str, forwarded: &str, proof: &str) -> String {
         let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", said.parse().expect("a value"));
+        headers.insert("x-forwarded-for", forwarded.parse().expect("a value"));
         headers.insert("x-yeoul-gateway", proof.parse().expect("a value"));
         let peer = peer.parse().expect("an ip");
         Origin::of(&headers, peer, believed, &[0; 32]).network.to_string()
@@ -102,14 +102,14 @@ mod tests {
     #[test]
     fn the_gateways_word_is_believed_and_a_strangers_is_not() {
         let believed = Believed::new(&Networks::default(), Some("secret"));
-        for (peer, said, expected) in [
+        for (peer, forwarded, expected) in [
             ("127.0.0.1", "192.0.2.7", "192.0.2.7"),
             ("127.0.0.1", "10.9.9.9, 192.0.2.7", "192.0.2.7"),
             ("192.0.2.1", "10.9.9.9", "192.0.2.1"),
             ("127.0.0.1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
             ("127.0.0.1", "127.0.0.2", "127.0.0.2"),
         ] {
-            assert_eq!(from(&believed, peer, said, "secret"), expected, "{peer} {said}");
+            assert_eq!(from(&believed, peer, forwarded, "secret"), expected, "{peer} {forwarded}");
         }
         for proof in ["", "other", "secre", "secrets"] {
             assert_eq!(from(&believed, "127.0.0.1", "192.0.2.7", proof), "127.0.0.1", "{proof}");

@@ -54,8 +54,8 @@ fn walk(headers: &HeaderMap, peer: IpAddr, trusted: &Networks) -> (IpAddr, usize
     let (mut address, mut steps) = (peer.to_canonical(), 0);
     for text in from_the_right(headers, &X_FORWARDED_FOR) {
         // Who is trusted and says nothing that can be read is the last that is known.
-        let Some(said) = text.and_then(parse) else { break };
-        address = said.to_canonical();
+        let Some(hop) = text.and_then(parse) else { break };
+        address = hop.to_canonical();
         if !trusted.contains(address) {
             break;
         }
@@ -67,8 +67,8 @@ fn walk(headers: &HeaderMap, peer: IpAddr, trusted: &Networks) -> (IpAddr, usize
 /// What the proxy said of the scheme that said the client's address; where all overwrite the one
 /// value, that.
 fn is_https(headers: &HeaderMap, steps: usize) -> bool {
-    let said = from_the_right(headers, &X_FORWARDED_PROTO).take(steps + 1).last().flatten();
-    said.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+    let scheme = from_the_right(headers, &X_FORWARDED_PROTO).take(steps + 1).last().flatten();
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
 /// The members of a list, the last one first; `None` in the place of one that is no text.

@@ -271,8 +271,8 @@ async fn settled(running: &Running, at: u64) {
 
 async fn stuck(running: &Running, words: &str) {
     let mut status = running.status.clone();
-    let said = |status: &Status| status.stuck.as_ref().is_some_and(|why| why.contains(words));
-    let waited = status.wait_for(said);
+    let names_it = |status: &Status| status.stuck.as_ref().is_some_and(|why| why.contains(words));
+    let waited = status.wait_for(names_it);
     tokio::time::timeout(std::time::Duration::from_secs(30), waited).await.unwrap().unwrap();
 }
 

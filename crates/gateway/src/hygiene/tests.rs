@@ -104,7 +104,7 @@ fn what_belongs_to_a_connection_or_a_principal_does_not_pass() {
 
 #[test]
 fn what_a_trusted_proxy_says_of_where_a_request_comes_from_is_kept_and_extended() {
-    let said = [
+    let received = [
         ("host", "inside.example"),
         ("connection", "x-forwarded-for"),
         ("x-forwarded-for", "203.0.113.9"),
@@ -116,7 +116,7 @@ fn what_a_trusted_proxy_says_of_where_a_request_comes_from_is_kept_and_extended(
         ("x-forwarded-user", "admin"),
     ];
     let sent = |by_trusted| {
-        let mut given = headers(&said);
+        let mut given = headers(&received);
         to_upstream(&mut given, Forwarded { by_trusted, ..forwarded(None) });
         given.remove(HOST);
         given.remove(TRACEPARENT);
@@ -143,15 +143,15 @@ fn what_a_trusted_proxy_says_of_where_a_request_comes_from_is_kept_and_extended(
 fn a_trusted_proxy_that_says_nothing_is_itself_the_client() {
     let mut given = headers(&[("host", "shop.example")]);
     let peer = "2001:db8::7".parse().expect("an address");
-    let said = Forwarded { by_trusted: true, peer, ..forwarded(None) };
-    to_upstream(&mut given, said);
+    let by_proxy = Forwarded { by_trusted: true, peer, ..forwarded(None) };
+    to_upstream(&mut given, by_proxy);
     assert_eq!(given[X_FORWARDED_FOR], "192.0.2.7");
     assert_eq!(given[X_FORWARDED_PROTO], "http");
     assert_eq!(given[X_FORWARDED_HOST], "shop.example");
     assert!(!given.contains_key(FORWARDED));
     let mut given = headers(&[("forwarded", "for=a")]);
-    let said = Forwarded { by_trusted: true, peer, ..forwarded(None) };
-    to_upstream(&mut given, said);
+    let by_proxy = Forwarded { by_trusted: true, peer, ..forwarded(None) };
+    to_upstream(&mut given, by_proxy);
     assert_eq!(given[FORWARDED], "for=a, for=\"[2001:db8::7]\"");
 }
 
@@ -223,9 +223,9 @@ fn whatever_connection_names_ends_here_however_much_it_is() {
 
 #[test]
 fn a_service_that_is_asked_by_the_clients_name_sees_its_origin_too() {
-    let said = [("host", "shop.example"), ("origin", "http://shop.example")];
+    let received = [("host", "shop.example"), ("origin", "http://shop.example")];
     for (keeps_host, stays) in [(true, true), (false, false)] {
-        let mut given = headers(&said);
+        let mut given = headers(&received);
         to_upstream(&mut given, Forwarded { keeps_host, ..forwarded(None) });
         assert_eq!(given.contains_key(ORIGIN), stays);
     }
@@ -249,7 +249,7 @@ fn no_head_grows_by_more_than_a_service_behind_allows_for() {
             let mut given = headers(&fields);
             // As it came in, without the blanks that are written behind each colon.
             let (count, bytes) = (given.len(), size(&given) - given.len());
-            let said = Forwarded {
+            let by_proxy = Forwarded {
                 by_trusted,
                 peer: peer.parse().expect("an address"),
                 peer_value: HeaderValue::from_static(peer),
@@ -258,7 +258,7 @@ fn no_head_grows_by_more_than_a_service_behind_allows_for() {
                 ),
                 ..forwarded(Some("Bearer t"))
             };
-            to_upstream(&mut given, said);
+            to_upstream(&mut given, by_proxy);
             to_host(&mut given, &HeaderValue::try_from("s".repeat(259)).expect("a host"));
             // A length, which the parser adds where there is a body.
             given.insert(CONTENT_LENGTH, u64::MAX.into());

@@ -178,8 +178,8 @@ fn what_is_sent_once_more_is_what_was_sent() {
     let service = odd(move |mut stream, count| {
         let first = swallow(&mut stream);
         let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 204 No Content\r\n\r\n");
-        let told = if count == 0 { swallow(&mut stream) } else { first };
-        let _ = sender.send(told);
+        let request = if count == 0 { swallow(&mut stream) } else { first };
+        let _ = sender.send(request);
     });
     let world = World::at(USUAL, service);
     let mut client = Client::connect(world.address);

@@ -38,7 +38,7 @@ fn upload(world: &World, target: &str, pieces: usize, announced: usize) -> Clien
 fn the_services_time_stands_while_the_client_sends() {
     let world = World::with(PATIENT);
     let answer = upload(&world, "/s/x", 10, 10).read(true).expect("an answer");
-    assert_eq!((answer.status, answer.json()["said"].as_str().map(str::len)), (200, Some(100)));
+    assert_eq!((answer.status, answer.json()["body"].as_str().map(str::len)), (200, Some(100)));
     // When all of it is there, the service has no more time than it would have had.
     let late = upload(&world, "/s/slow/5000", 10, 10).read(true).expect("an answer");
     assert_eq!(late.status, 504);

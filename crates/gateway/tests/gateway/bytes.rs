@@ -140,15 +140,15 @@ fn a_head_past_a_limit_or_of_another_coding_is_refused_on_every_listener_and_the
             let mut client = Client::connect(listener);
             client.write(text.as_bytes());
             let answer = client.read(true).expect("an answer");
-            let said = &text[..text.len().min(90)];
+            let sent = &text[..text.len().min(90)];
             assert_eq!(
                 (answer.status, answer.header("connection")),
                 (*status, Some("close")),
-                "{said}"
+                "{sent}"
             );
-            assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{said}");
-            assert_eq!(answer.json()["status"], *status, "{said}");
-            assert!(client.read(true).is_none(), "{said}: the connection ends");
+            assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{sent}");
+            assert_eq!(answer.json()["status"], *status, "{sent}");
+            assert!(client.read(true).is_none(), "{sent}: the connection ends");
         }
     }
     assert_eq!(world.service.seen().len(), 0, "{:?}", world.service.seen());
@@ -397,8 +397,8 @@ fn an_answer_of_another_coding_or_length_is_no_answer() {
         let (upstream, _asked) = answering(format!("HTTP/1.1 200 OK\r\n{rest}"));
         let answer = get(World::at(USUAL, upstream).address, "/s/x", &[]);
         assert_eq!(answer.status, 502, "{rest:?}: {answer:?}");
-        let said = answer.header("proxy-status");
-        assert_eq!(said, Some("yeoul; error=http_protocol_error"), "{rest:?}");
+        let sent = answer.header("proxy-status");
+        assert_eq!(sent, Some("yeoul; error=http_protocol_error"), "{rest:?}");
     }
     for rest in [format!("Transfer-Encoding: Chunked\r\n\r\n{chunks}"), "\r\nok".to_owned()] {
         let (upstream, _asked) = answering(format!("HTTP/1.1 200 OK\r\n{rest}"));

@@ -30,20 +30,20 @@ fn a_call_reaches_the_service_with_its_own_words_and_ours() {
         ("origin", "http://shop.localhost"),
     ];
     let answer = send(world.address, "POST", "/orders/7?x=%20y", &headers, "{\"a\":1}");
-    assert_eq!((answer.status, answer.json()["said"].as_str()), (200, Some("{\"a\":1}")));
+    assert_eq!((answer.status, answer.json()["body"].as_str()), (200, Some("{\"a\":1}")));
     let seen = world.service.seen().pop().expect("a call");
     assert_eq!((seen.method.as_str(), seen.target.as_str()), ("POST", "/orders/7?x=%20y"));
-    let said = |name: &str| seen.headers.get(name).map(|value| value.to_str().expect("text"));
+    let received = |name: &str| seen.headers.get(name).map(|value| value.to_str().expect("text"));
     let service = world.service.address().to_string();
-    assert_eq!(said("host"), Some(service.as_str()));
-    assert_eq!(said("authorization"), Some(bearer.as_str()));
-    assert_eq!(said("idempotency-key"), Some("k"));
-    assert_eq!(said("x-forwarded-for"), Some("127.0.0.1"));
-    assert_eq!(said("x-forwarded-host"), Some("shop.localhost"));
-    assert_eq!(said("x-forwarded-proto"), Some("http"));
-    assert!(said("traceparent").is_some_and(|it| it[3..35] == trace[3..35] && it != trace));
+    assert_eq!(received("host"), Some(service.as_str()));
+    assert_eq!(received("authorization"), Some(bearer.as_str()));
+    assert_eq!(received("idempotency-key"), Some("k"));
+    assert_eq!(received("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(received("x-forwarded-host"), Some("shop.localhost"));
+    assert_eq!(received("x-forwarded-proto"), Some("http"));
+    assert!(received("traceparent").is_some_and(|it| it[3..35] == trace[3..35] && it != trace));
     for gone in ["x-yeoul-principal", "cookie", "origin"] {
-        assert_eq!(said(gone), None, "{gone}");
+        assert_eq!(received(gone), None, "{gone}");
     }
 }
 
@@ -62,13 +62,13 @@ fn bodies_of_every_size_pass_in_both_directions() {
         let body = "y".repeat(size);
         let answer = send(world.address, "POST", "/s/echo", &[], &body);
         assert_eq!(answer.status, 200, "{size}");
-        assert_eq!(answer.json()["said"].as_str().map(str::len), Some(size));
+        assert_eq!(answer.json()["body"].as_str().map(str::len), Some(size));
         let answer = get(world.address, &format!("/s/large/{size}"), &[]);
         assert_eq!((answer.status, answer.body.len()), (200, size));
     }
     let chunked = "POST /s/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n";
     let answer = raw(world.address, chunked.as_bytes()).expect("an answer");
-    assert_eq!(answer.json()["said"], "abcdefg");
+    assert_eq!(answer.json()["body"], "abcdefg");
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_client_that_waits_to_be_told_to_send_is_told_or_refused() {
     let (status, mut client) = ask("/s/echo");
     assert_eq!(status, 100);
     client.write(b"body");
-    assert_eq!(client.read(true).expect("an answer").json()["said"], "body");
+    assert_eq!(client.read(true).expect("an answer").json()["body"], "body");
     let (status, _) = ask("/orders");
     assert_eq!(status, 401, "refused before anything was sent");
 }

@@ -136,7 +136,7 @@ fn a_request_whose_body_is_still_coming_is_no_probe() {
     assert_eq!(get(world.address, "/s/x", &[]).status, 200, "the probe");
     assert_eq!(state(&world), "closed");
     upload.write(b"secret");
-    assert_eq!(upload.read(true).expect("an answer").json()["said"], "halfsecret");
+    assert_eq!(upload.read(true).expect("an answer").json()["body"], "halfsecret");
     // One that does not come whole in a while is told to come back.
     half_open(&world);
     let mut upload = Client::connect(world.address);

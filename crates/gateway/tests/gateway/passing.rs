@@ -102,9 +102,9 @@ fn an_address_of_the_service_becomes_a_path_and_others_stay() {
 
 #[test]
 fn a_request_that_comes_back_is_refused_instead_of_going_round() {
-    let (between, told) = relay();
+    let (between, target) = relay();
     let world = World::at(OPEN, between);
-    told.send(world.address).expect("the relay waits");
+    target.send(world.address).expect("the relay waits");
     let answer = get(world.address, "/s/x", &[]);
     assert_eq!(answer.status, 508);
     assert_eq!(answer.header("proxy-status"), Some("yeoul; error=proxy_loop_detected"));

@@ -106,7 +106,7 @@ fn a_refusals_headers_stay() {
 #[test]
 fn what_is_no_refusal_and_what_is_no_problem_document_stays_what_it_is() {
     let world = World::with(&settings());
-    assert_eq!(get(world.address, "/s/x", &[HTML]).json()["said"], "");
+    assert_eq!(get(world.address, "/s/x", &[HTML]).json()["body"], "");
     let own = get(world.address, "/s/html", &[HTML]);
     assert_eq!((own.status, own.body.as_str()), (404, "<p>its own</p>"));
     assert_eq!(get(world.address, "/s/fail", &[HTML]).body, "text of the service");

@@ -340,10 +340,10 @@ fn an_expired_token_still_ends_its_sign_in() {
 #[test]
 fn the_token_endpoint_hears_of_a_sign_out_at_once_or_when_it_can() {
     let world = World::new();
-    let told = || {
+    let revoked = || {
         let seen = world.service.seen().into_iter();
-        let told = seen.filter(|seen| seen.target == "/oauth/revoke");
-        told.map(|seen| seen.body).collect::<Vec<_>>()
+        let revoked = seen.filter(|seen| seen.target == "/oauth/revoke");
+        revoked.map(|seen| seen.body).collect::<Vec<_>>()
     };
     let sign_out = |token: &str| {
         let cookie = format!("yeoul_session_x={token}; yeoul_refresh_x=r.{token}");
@@ -354,7 +354,7 @@ fn the_token_endpoint_hears_of_a_sign_out_at_once_or_when_it_can() {
     let first = world.token("a@b");
     assert_eq!(sign_out(&first), 401);
     let expected = [format!("token=r.{first}"), format!("token={first}")];
-    assert_eq!(told(), expected, "both are told of before the answer");
+    assert_eq!(revoked(), expected, "both are told of before the answer");
 
     world.service.is_sick(true);
     let second = world.token("a@b");
@@ -364,9 +364,9 @@ fn the_token_endpoint_hears_of_a_sign_out_at_once_or_when_it_can() {
     let renewed = send(world.address, "PUT", "/oauth/session", &renewal, "");
     assert_eq!((renewed.status, renewed.all("set-cookie").len()), (401, 2), "it is owed");
     world.service.is_sick(false);
-    let before = told().len();
+    let before = revoked().len();
     eventually("the endpoint hears of it by itself", || {
-        let later = told().split_off(before);
+        let later = revoked().split_off(before);
         later.contains(&format!("token={second}")).then_some(())
     });
     eventually("nothing is owed", || {
@@ -375,7 +375,7 @@ fn the_token_endpoint_hears_of_a_sign_out_at_once_or_when_it_can() {
     // Without an access token the endpoint alone knows what ends.
     let alone = [("cookie", "yeoul_refresh_x=alone")];
     assert_eq!(send(world.address, "DELETE", "/oauth/session", &alone, "").status, 204);
-    assert_eq!(told().last().map(String::as_str), Some("token=alone"));
+    assert_eq!(revoked().last().map(String::as_str), Some("token=alone"));
 }
 
 #[test]
@@ -404,9 +404,10 @@ fn signing_out_by_the_refresh_cookie_alone_ends_the_family_whatever_its_giver_do
         };
         assert_eq!((orders(&token), orders(&other)), (401, 200), "{status}");
         assert_eq!(ask("PUT", mine), 401, "{status}");
-        let told = world.service.seen().into_iter().rev();
-        let told = told.filter(|seen| seen.target == "/oauth/revoke").map(|seen| seen.body).next();
-        assert_eq!(told.as_deref(), Some("token=good"), "{status}: what its giver knows");
+        let revoked = world.service.seen().into_iter().rev();
+        let revoked =
+            revoked.filter(|seen| seen.target == "/oauth/revoke").map(|seen| seen.body).next();
+        assert_eq!(revoked.as_deref(), Some("token=good"), "{status}: what its giver knows");
         world.service.answers_revocations_with(200);
         eventually("nothing is owed", || {
             world.memory.debts(0, 1).expect("read").is_empty().then_some(())

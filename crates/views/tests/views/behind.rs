@@ -81,7 +81,7 @@ impl Running {
         let fails = Arc::clone(&failing);
         let fault = Arc::new(move |event: &Event| {
             let hit = fails.load(Ordering::SeqCst) && event.key == "1";
-            if hit { Err("told to".to_owned()) } else { Ok(()) }
+            if hit { Err("on purpose".to_owned()) } else { Ok(()) }
         });
         let no_room = Arc::new(AtomicBool::new(false));
         let fold = OnDisk { fold: views.fold(), no_room: Arc::clone(&no_room) };

@@ -270,7 +270,7 @@ fn two_joins_do_not_set_one_column_and_a_join_sets_nothing_others_hang_on() {
 
 #[test]
 fn names_that_differ_in_case_only_are_a_mistake() {
-    let told = |change: &dyn Fn(&mut Value)| {
+    let mistake_of = |change: &dyn Fn(&mut Value)| {
         let mut settings = mall::settings();
         change(&mut settings);
         let found = compile(settings).err().unwrap_or_default();
@@ -318,10 +318,10 @@ fn names_that_differ_in_case_only_are_a_mistake() {
         ),
     ];
     for (change, expected) in cases {
-        assert_eq!(told(&*change), Some(expected));
+        assert_eq!(mistake_of(&*change), Some(expected));
     }
     let apart: Change = Box::new(|it| it["views"]["orders_"] = it["views"]["orders"].clone());
-    assert_eq!(told(&*apart), None);
+    assert_eq!(mistake_of(&*apart), None);
 }
 
 #[test]

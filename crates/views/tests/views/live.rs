@@ -34,12 +34,13 @@ fn the_feed_goes_on_from_a_page_without_a_gap() {
     mall.give(&[placed(2, "a@b"), placed(3, "other@b")]);
     mall.give(&[event("order", 4, "OrderConfirmed", order(2, "a@b", 1, 1))]);
     let seen = changes(&mall, "a@b", &start).expect("not too old");
-    let told: Vec<(&str, &Value)> = seen.iter().map(|(kind, row)| (kind.as_str(), row)).collect();
+    let recorded: Vec<(&str, &Value)> =
+        seen.iter().map(|(kind, row)| (kind.as_str(), row)).collect();
     let shown = mall.json("a@b")["orders"][0].clone();
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert_eq!((told[0].0, &told[0].1["orderState"]), ("order", &json!("PENDING")));
-    assert_eq!(told[1], ("order", &shown));
-    assert_eq!(told[2], ("customer", &json!({"nickname": "", "address": "", "mileage": 1000})));
+    assert_eq!(recorded.len(), 3, "{recorded:?}");
+    assert_eq!((recorded[0].0, &recorded[0].1["orderState"]), ("order", &json!("PENDING")));
+    assert_eq!(recorded[1], ("order", &shown));
+    assert_eq!(recorded[2], ("customer", &json!({"nickname": "", "address": "", "mileage": 1000})));
     assert_eq!(changes(&mall, "a@b", &position(&mall, "a@b")), Some(vec![]));
 }
 
@@ -151,7 +152,7 @@ fn a_join_tells_its_rows_up_to_a_limit_and_starts_the_feed_anew_past_it() {
     let changed = |sequence, url: &str| {
         event("product", sequence, "ProductChanged", json!({"productId": 1, "imageUrl": url}))
     };
-    for (rows, told) in [(1000, true), (1001, false)] {
+    for (rows, kept) in [(1000, true), (1001, false)] {
         let mall = Mall::new();
         let many: Vec<_> = (1..=rows).map(|id| placed(id, "a@b")).collect();
         mall.give(&many);
@@ -164,7 +165,7 @@ fn a_join_tells_its_rows_up_to_a_limit_and_starts_the_feed_anew_past_it() {
         assert_eq!(page["version"], json!(version + 1));
         assert_eq!(page["orders"][99]["imageUrl"], json!("/new.png"));
         let seen = changes(&mall, "a@b", &start);
-        assert_eq!(seen.as_ref().map(Vec::len), told.then_some(100), "{rows}");
+        assert_eq!(seen.as_ref().map(Vec::len), kept.then_some(100), "{rows}");
         let others = changes(&mall, "other@b", &other).expect("another owner's feed goes on");
         assert_eq!(others.len(), 1);
         assert_eq!(changes(&mall, "a@b", &position(&mall, "a@b")), Some(vec![]));
@@ -181,12 +182,12 @@ fn a_commit_wakes_its_owner_and_is_never_missed() {
             tokio::time::timeout(Duration::from_millis(50), watch.changed()).await.is_ok()
         })
     };
-    assert!(woken(&mut watch), "told before it was asked");
+    assert!(woken(&mut watch), "woken before it was asked");
     assert!(!woken(&mut watch), "nothing since");
     let later = std::thread::scope(|scope| {
         scope.spawn(|| mall.give(&[placed(2, "a@b")]));
         let limit = Duration::from_secs(30);
         block_on(async { tokio::time::timeout(limit, watch.changed()).await.is_ok() })
     });
-    assert!(later, "told while it waited");
+    assert!(later, "woken while it waited");
 }

@@ -211,17 +211,17 @@ fn a_batch_nobody_is_told_of_still_makes_its_pages_anew() {
 /// Readers and the fold at once: once a commit was told, no reader sees a page from before it, and
 /// nobody sees another's.
 #[test]
-fn under_load_no_page_is_older_than_what_was_told() {
+fn under_load_no_page_is_older_than_what_was_committed() {
     let mall = Mall::new();
     let (page, ko) = (mall.my_page(), ko(&mall));
     let owners = ["a@b", "b@b", "c@b"];
-    let told: Vec<std::sync::atomic::AtomicU64> = owners.iter().map(|_| 0.into()).collect();
+    let committed: Vec<std::sync::atomic::AtomicU64> = owners.iter().map(|_| 0.into()).collect();
     let done = AtomicBool::new(false);
     let read = || {
         let mut seen = [0; 3];
         while !done.load(Ordering::Acquire) {
             for (at, owner) in owners.iter().enumerate() {
-                let least = told[at].load(Ordering::Acquire);
+                let least = committed[at].load(Ordering::Acquire);
                 let body = mall.views.html(&page, owner, ko, Encoding::Identity).expect("a page");
                 let shown = text(&body);
                 assert!(body.version >= least.max(seen[at]), "an older page");
@@ -240,7 +240,7 @@ fn under_load_no_page_is_older_than_what_was_told() {
                 let placed = event("order", id, "OrderPlaced", order(id, owner, 1, 1));
                 let batch = mall.write(&[placed]).expect("folded");
                 mall.views.fold().committed(batch);
-                told[at].store(round, Ordering::Release);
+                committed[at].store(round, Ordering::Release);
             }
         }
         done.store(true, Ordering::Release);

@@ -35,11 +35,11 @@ pub(super) fn run(topic: &str, count: u16, data: &Path) -> Result<(), Failure> {
         // The same files still: they do not become doubtful by this.
         note::write(data, state).map_err(|error| Failure::environment(error, "make room"))?;
     }
-    let said = writeln!(
+    let written = writeln!(
         io::stdout(),
         "{topic} has {count} partitions; set `events.topics.{topic}.partitions: {count}`"
     );
-    said.map_err(|error| Failure::environment(error, "give it a standard output"))
+    written.map_err(|error| Failure::environment(error, "give it a standard output"))
 }
 
 /// Nothing of this topic is under way in this folder.

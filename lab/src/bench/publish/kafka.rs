@@ -74,8 +74,9 @@ fn publish(
     perf.args(["--throughput", "-1", "--producer-props", "acks=all"]);
     perf.arg(format!("bootstrap.servers={address}"));
     let says = tool(perf)?;
-    figure_before(&says, "records/sec")
-        .ok_or_else(|| Error::Environment(format!("kafka's tool gave no figure. it said=`{says}`")))
+    figure_before(&says, "records/sec").ok_or_else(|| {
+        Error::Environment(format!("kafka's tool gave no figure. its output=`{says}`"))
+    })
 }
 
 fn with(mut command: Command, arguments: &[&str]) -> Command {

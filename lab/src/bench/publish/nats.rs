@@ -58,6 +58,7 @@ fn measure(
     command.args(["--storage", "file", "--size", "256", "--no-progress", "--msgs", events]);
     command.args(["--clients", &CONNECTIONS.to_string()]);
     let says = tool(command)?;
-    figure_before(&says, "msgs/sec")
-        .ok_or_else(|| Error::Environment(format!("nats' tool gave no figure. it said=`{says}`")))
+    figure_before(&says, "msgs/sec").ok_or_else(|| {
+        Error::Environment(format!("nats' tool gave no figure. its output=`{says}`"))
+    })
 }

@@ -177,8 +177,8 @@ mod tests {
         for (text, done, expected) in cases {
             let text = text.replace("{long}", &long);
             for piece in [usize::MAX, 1, 7] {
-                let said = &text[..text.len().min(60)];
-                assert_eq!(seen(&text, piece), (done, expected.to_owned()), "{said:?} by {piece}");
+                let start = &text[..text.len().min(60)];
+                assert_eq!(seen(&text, piece), (done, expected.to_owned()), "{start:?} by {piece}");
             }
         }
     }

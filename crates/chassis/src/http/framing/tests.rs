@@ -38,9 +38,9 @@ fn whole(text: &str) -> (Vec<u8>, u64, Then) {
 fn refuses(text: &str, refusal: Refusal) {
     for pieces in [&[usize::MAX][..], &[1], &[7, 1, 64]] {
         let (out, _, then) = passed(text.as_bytes(), pieces);
-        let said = &text[..text.len().min(120)];
-        assert_eq!(then, Then::Refuse(refusal), "{said:?} in pieces of {pieces:?}");
-        assert_eq!(out.len(), 0, "{said:?}: nothing of a refused head passes");
+        let start = &text[..text.len().min(120)];
+        assert_eq!(then, Then::Refuse(refusal), "{start:?} in pieces of {pieces:?}");
+        assert_eq!(out.len(), 0, "{start:?}: nothing of a refused head passes");
     }
 }
 
@@ -48,9 +48,9 @@ fn refuses(text: &str, refusal: Refusal) {
 fn passes(text: &str, heads: u64) {
     for pieces in [&[usize::MAX][..], &[1], &[7, 1, 64]] {
         let (out, seen, then) = passed(text.as_bytes(), pieces);
-        let said = &text[..text.len().min(120)];
-        assert_eq!((seen, then), (heads, Then::Wait), "{said:?} in pieces of {pieces:?}");
-        assert!(out == text.as_bytes(), "{said:?}: all of it passes as it is");
+        let start = &text[..text.len().min(120)];
+        assert_eq!((seen, then), (heads, Then::Wait), "{start:?} in pieces of {pieces:?}");
+        assert!(out == text.as_bytes(), "{start:?}: all of it passes as it is");
     }
 }
 

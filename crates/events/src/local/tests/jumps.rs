@@ -80,8 +80,8 @@ async fn nothing_but_a_whole_mark_makes_a_gap_sound() {
         drop(log);
         execute(&folder.path().join("log.db"), statement);
         let found = open(&folder).check().damage;
-        let told = found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        assert!(told.contains(damaged), "{statement}: {told}");
+        let damages = found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        assert!(damages.contains(damaged), "{statement}: {damages}");
     }
 }
 

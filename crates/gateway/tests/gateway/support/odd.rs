@@ -39,11 +39,11 @@ pub(crate) fn swallow(stream: &mut TcpStream) -> String {
 
 /// Passes every connection on to the address that it is told; before, connections wait.
 pub(crate) fn relay() -> (SocketAddr, mpsc::SyncSender<SocketAddr>) {
-    let (sender, told) = mpsc::sync_channel::<SocketAddr>(1);
+    let (sender, target) = mpsc::sync_channel::<SocketAddr>(1);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {
-        let Ok(to) = told.recv() else { return };
+        let Ok(to) = target.recv() else { return };
         for stream in listener.incoming().flatten() {
             let onward = TcpStream::connect(to).expect("connected");
             pipe(&stream, &onward);

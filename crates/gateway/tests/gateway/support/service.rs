@@ -155,7 +155,7 @@ impl Serve for Answers {
                 Some(0) => std::future::pending().await,
                 other => status(other.unwrap_or(200)),
             },
-            _ => json(StatusCode::OK, &value!({ "said": text })),
+            _ => json(StatusCode::OK, &value!({ "body": text })),
         }
     }
 
