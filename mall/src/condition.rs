@@ -22,7 +22,7 @@ const DIGEST_BYTES: usize = 8;
 
 /// A row as it is shown, with its tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Shown {
+pub(crate) struct Representation {
     pub(crate) body: String,
     /// Strong, quotes included.
     pub(crate) etag: String,
@@ -57,16 +57,16 @@ struct Named {
     opaque: Vec<u8>,
 }
 
-impl Shown {
+impl Representation {
     /// `value`, the row's `version`-th state.
-    pub(crate) fn of(value: &impl Serialize, version: u64) -> Shown {
+    pub(crate) fn of(value: &impl Serialize, version: u64) -> Representation {
         let body = serde_json::to_string(value).expect("our own types serialise");
         let mut etag = format!("\"{version}-");
         for byte in &Sha256::digest(&body)[..DIGEST_BYTES] {
             write!(etag, "{byte:02x}").expect("a string takes any text");
         }
         etag.push('"');
-        Shown { body, etag }
+        Representation { body, etag }
     }
 
     /// The answer to a GET with these headers: whole, or 304 where the client has it.
@@ -133,7 +133,7 @@ impl Conditions {
     ///
     /// # Errors
     /// 412 where a condition is false.
-    pub(crate) fn check(&self, shown: impl FnOnce() -> Shown) -> Result<(), Problem> {
+    pub(crate) fn check(&self, shown: impl FnOnce() -> Representation) -> Result<(), Problem> {
         if self.if_match.is_none() && self.if_none_match.is_none() {
             return Ok(());
         }
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_the_client_has_is_not_sent_again() {
-        let shown = Shown::of(&"x", 3);
+        let shown = Representation::of(&"x", 3);
         let get = |pairs: Pairs<'_>| {
             shown.clone().answer(&headers(pairs), Keep::Oneself).map_err(|it| it.status())
         };
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_tag_differs_by_version_and_by_content() {
-        let tag = |text: &str, version| Shown::of(&text, version).etag;
+        let tag = |text: &str, version| Representation::of(&text, version).etag;
         assert_eq!(tag("x", 1), tag("x", 1));
         assert_ne!(tag("x", 1), tag("x", 2));
         assert_ne!(tag("x", 1), tag("y", 1));

@@ -30,7 +30,7 @@ use serde_json::Value;
 use tracing::error;
 
 use crate::components::Components;
-use crate::condition::Shown;
+use crate::condition::Representation;
 use crate::faults::Faults;
 use crate::listed::Listed;
 use crate::role::Role;
@@ -291,7 +291,7 @@ pub(crate) fn written(mut response: Response, position: &str) -> Response {
 }
 
 /// 200 with a write's outcome.
-pub(crate) fn changed(shown: Shown, position: &str) -> Response {
+pub(crate) fn changed(shown: Representation, position: &str) -> Response {
     written(shown.changed(), position)
 }
 

@@ -20,7 +20,7 @@ use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
-use crate::condition::Shown;
+use crate::condition::Representation;
 use crate::edge::POSITION;
 
 pub(crate) mod store;
@@ -127,7 +127,7 @@ pub(crate) fn spent() -> Problem {
 impl Remembered {
     /// The answer that shows a row: to a new one where `location` is not empty.
     pub(crate) fn of(
-        shown: Shown,
+        shown: Representation,
         location: String,
         position: String,
         once: Option<&Once>,

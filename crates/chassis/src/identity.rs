@@ -67,7 +67,7 @@ struct Claims {
 
 /// Why a token opens nothing: 401, sign in again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Refused {
+pub enum TokenRefusal {
     /// Not a token of ours, or changed on its way.
     #[error("not a valid token")]
     Invalid,
@@ -83,11 +83,11 @@ pub enum Refused {
 #[derive(Clone)]
 pub struct Verifier {
     issuer: Arc<str>,
-    shared: Arc<RwLock<Known>>,
+    shared: Arc<RwLock<KeyRing>>,
     ended: Ended,
 }
 
-struct Known {
+struct KeyRing {
     keys: HashMap<String, DecodingKey>,
     remembered: HashMap<Box<str>, Arc<Principal>, ByTail>,
 }
@@ -137,7 +137,7 @@ impl Verifier {
 
     /// A verifier of what `issuer` signs; it has no key yet.
     pub fn of(issuer: &str) -> Verifier {
-        let known = Known { keys: HashMap::new(), remembered: HashMap::default() };
+        let known = KeyRing { keys: HashMap::new(), remembered: HashMap::default() };
         let ended = Ended::new(ENDED_MAX);
         Verifier { issuer: issuer.into(), shared: Arc::new(RwLock::new(known)), ended }
     }
@@ -168,14 +168,14 @@ impl Verifier {
     /// Who holds `token` at `now`.
     ///
     /// # Errors
-    /// See [`Refused`]: 401.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Principal>, Refused> {
+    /// See [`TokenRefusal`]: 401.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Principal>, TokenRefusal> {
         let principal = self.inspect(token)?;
         if principal.expires <= now {
-            return Err(Refused::Expired);
+            return Err(TokenRefusal::Expired);
         }
         if self.ended.contains(&principal.session) {
-            return Err(Refused::Ended);
+            return Err(TokenRefusal::Ended);
         }
         Ok(principal)
     }
@@ -183,8 +183,8 @@ impl Verifier {
     /// Whose token it was, whether or not it opens anything still: for ending its sign-in.
     ///
     /// # Errors
-    /// [`Refused::Invalid`]: it never was one.
-    pub fn inspect(&self, token: &str) -> Result<Arc<Principal>, Refused> {
+    /// [`TokenRefusal::Invalid`]: it never was one.
+    pub fn inspect(&self, token: &str) -> Result<Arc<Principal>, TokenRefusal> {
         let seen = {
             let known = self.shared.read().unwrap_or_else(PoisonError::into_inner);
             known.remembered.get(token).cloned()
@@ -192,23 +192,23 @@ impl Verifier {
         seen.map_or_else(|| self.check(token), Ok)
     }
 
-    fn check(&self, token: &str) -> Result<Arc<Principal>, Refused> {
+    fn check(&self, token: &str) -> Result<Arc<Principal>, TokenRefusal> {
         if token.len() > TOKEN_BYTES_MAX {
-            return Err(Refused::Invalid);
+            return Err(TokenRefusal::Invalid);
         }
-        let header = decode_header(token).map_err(|_| Refused::Invalid)?;
-        let id = header.kid.ok_or(Refused::Invalid)?;
+        let header = decode_header(token).map_err(|_| TokenRefusal::Invalid)?;
+        let id = header.kid.ok_or(TokenRefusal::Invalid)?;
         let key = {
             let known = self.shared.read().unwrap_or_else(PoisonError::into_inner);
-            known.keys.get(&id).cloned().ok_or(Refused::Invalid)?
+            known.keys.get(&id).cloned().ok_or(TokenRefusal::Invalid)?
         };
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[&*self.issuer]);
         // Expiry is judged at every use, by the caller's clock.
         validation.validate_exp = false;
         let claims =
-            decode::<Claims>(token, &key, &validation).map_err(|_| Refused::Invalid)?.claims;
-        let second = |second| Timestamp::from_second(second).map_err(|_| Refused::Invalid);
+            decode::<Claims>(token, &key, &validation).map_err(|_| TokenRefusal::Invalid)?.claims;
+        let second = |second| Timestamp::from_second(second).map_err(|_| TokenRefusal::Invalid);
         let principal = Arc::new(Principal {
             subject: claims.sub,
             role: claims.role,

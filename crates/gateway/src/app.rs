@@ -123,7 +123,7 @@ impl AppFiles {
     }
 
     /// The app's page for a refusal, with its status and headers.
-    pub(crate) fn refused(&self, refusal: Response) -> Response {
+    pub(crate) fn error_page(&self, refusal: Response) -> Response {
         self.errors.of(refusal)
     }
 
@@ -277,7 +277,7 @@ mod tests {
         ])
     }
 
-    fn said(response: &Response, name: &str) -> Option<String> {
+    fn header(response: &Response, name: &str) -> Option<String> {
         response.headers().get(name).map(|value| value.to_str().expect("text").to_owned())
     }
 
@@ -286,17 +286,20 @@ mod tests {
         let files = files();
         let asset = files.file("/assets/a-1.js", &asking("br", "\"x\"")).expect("a file");
         assert_eq!(
-            said(&asset, "cache-control").as_deref(),
+            header(&asset, "cache-control").as_deref(),
             Some("public, max-age=31536000, immutable")
         );
-        assert_eq!(said(&asset, "content-encoding").as_deref(), Some("br"));
-        assert_eq!(said(&asset, "content-type").as_deref(), Some("text/javascript; charset=utf-8"));
-        assert_eq!(said(&asset, "x-content-type-options").as_deref(), Some("nosniff"));
+        assert_eq!(header(&asset, "content-encoding").as_deref(), Some("br"));
+        assert_eq!(
+            header(&asset, "content-type").as_deref(),
+            Some("text/javascript; charset=utf-8")
+        );
+        assert_eq!(header(&asset, "x-content-type-options").as_deref(), Some("nosniff"));
         let gzip = files.file("/assets/a-1.js", &asking("gzip", "\"x\"")).expect("a file");
-        assert_eq!(said(&gzip, "content-encoding"), None, "there is no gzip of it");
-        assert_ne!(said(&gzip, "etag"), said(&asset, "etag"));
+        assert_eq!(header(&gzip, "content-encoding"), None, "there is no gzip of it");
+        assert_ne!(header(&gzip, "etag"), header(&asset, "etag"));
         let theme = files.file("/theme.js", &HeaderMap::new()).expect("a file");
-        assert_eq!(said(&theme, "cache-control").as_deref(), Some("no-cache"));
+        assert_eq!(header(&theme, "cache-control").as_deref(), Some("no-cache"));
         assert!(files.file("/assets/other.js", &HeaderMap::new()).is_none());
         assert!(files.has("/theme.js") && !files.has("/index.html"));
     }
@@ -306,19 +309,19 @@ mod tests {
         let files = files();
         let page = files.page(&asking("br", "\"x\""));
         assert_eq!(page.status(), 200);
-        let policy = said(&page, "content-security-policy").unwrap_or_default();
+        let policy = header(&page, "content-security-policy").unwrap_or_default();
         assert!(policy.starts_with("default-src 'self'; img-src 'self' data: https:;"), "{policy}");
-        assert_eq!(said(&page, "vary").as_deref(), Some("Accept, Accept-Encoding"));
-        let tag = said(&page, "etag").expect("a tag");
+        assert_eq!(header(&page, "vary").as_deref(), Some("Accept, Accept-Encoding"));
+        let tag = header(&page, "etag").expect("a tag");
         let again = files.page(&asking("br", &tag));
         assert_eq!(
-            (again.status(), said(&again, "etag")),
+            (again.status(), header(&again, "etag")),
             (StatusCode::NOT_MODIFIED, Some(tag.clone()))
         );
         let refusal = Problem::unauthorized().into_response(&Trace::start());
-        let sign_in = files.refused(refusal);
-        assert_eq!((sign_in.status(), said(&sign_in, "etag")), (StatusCode::UNAUTHORIZED, None));
-        assert_eq!(said(&sign_in, "cache-control").as_deref(), Some("no-store"));
+        let sign_in = files.error_page(refusal);
+        assert_eq!((sign_in.status(), header(&sign_in, "etag")), (StatusCode::UNAUTHORIZED, None));
+        assert_eq!(header(&sign_in, "cache-control").as_deref(), Some("no-store"));
     }
 
     #[test]

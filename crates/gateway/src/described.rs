@@ -22,14 +22,14 @@ const TAG: &str = "gateway";
 const HTML: &str = "text/html";
 
 /// What the service behind the upstream `name` does there, if anybody knows.
-pub type Known<'k> = dyn Fn(&str, &Method, &str) -> Option<Operation> + 'k;
+pub type OperationLookup<'k> = dyn Fn(&str, &Method, &str) -> Option<Operation> + 'k;
 
 /// Everything that the outer listener answers, by path.
 pub fn items(
     plan: &Plan,
     definitions: &Definitions,
     app: &AppFiles,
-    known: &Known<'_>,
+    known: &OperationLookup<'_>,
 ) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     for entry in plan.outer.entries() {
@@ -115,9 +115,10 @@ fn operation(
     action: Action,
     method: &Method,
     path: &str,
-    known: &Known<'_>,
+    known: &OperationLookup<'_>,
 ) -> Operation {
-    let columns = |page: &Page| Shown { columns: definitions.shown(page), page: page.clone() };
+    let columns =
+        |page: &Page| PageSchema { columns: definitions.columns(page), page: page.clone() };
     match action {
         Action::Proxy(_) => {
             let service = tag(plan, action);
@@ -184,12 +185,12 @@ fn file(path: &str, kind: &str) -> Item {
 }
 
 /// A page's columns.
-struct Shown<'d> {
+struct PageSchema<'d> {
     columns: Columns<'d>,
     page: Page,
 }
 
-impl Shown<'_> {
+impl PageSchema<'_> {
     /// The page as JSON.
     fn page(&self) -> Shape {
         let Page { name, owner, list, .. } = &self.page;

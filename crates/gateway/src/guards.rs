@@ -228,7 +228,7 @@ mod tests {
             name: "r".to_owned(),
             upstream: 0,
             host: crate::settings::Host::Own,
-            open: plan::Open::Everything,
+            open: plan::Anonymous::Everything,
             signed_in: Vec::new(),
             role: None,
             proof: None,

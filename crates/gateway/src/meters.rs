@@ -22,7 +22,7 @@ pub(crate) enum Ended {
     RateLimited,
     CircuitOpen,
     TimedOut,
-    Refused,
+    ConnectionRefused,
     Broken,
     Nonsense,
 }
@@ -131,7 +131,7 @@ mod tests {
             (Ended::RateLimited, "rate_limited"),
             (Ended::CircuitOpen, "circuit_open"),
             (Ended::TimedOut, "timeout"),
-            (Ended::Refused, "connection_refused"),
+            (Ended::ConnectionRefused, "connection_refused"),
             (Ended::Broken, "connection_terminated"),
             (Ended::Nonsense, "protocol_error"),
         ] {

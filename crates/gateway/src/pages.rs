@@ -57,7 +57,7 @@ pub(crate) fn json(
         return Ok(answer(
             views.stale_since(page, Some(owner)),
             &parts.headers,
-            &Shown::of(&rendered, JSON),
+            &Representation::of(&rendered, JSON),
         ));
     }
     let shown = views.page(page, owner, slice).map_err(|error| problem(&error))?;
@@ -65,7 +65,7 @@ pub(crate) fn json(
     let mut hash = DefaultHasher::new();
     hash.write(&body);
     let etag = format!("\"{:016x}-slice\"", hash.finish());
-    let shown = Shown { etag: &etag, body, encoding: Encoding::Identity, kind: JSON };
+    let shown = Representation { etag: &etag, body, encoding: Encoding::Identity, kind: JSON };
     Ok(answer(views.stale_since(page, Some(owner)), &parts.headers, &shown))
 }
 
@@ -83,11 +83,11 @@ pub(crate) fn html(
     let encoding = negotiation::encoding(headers);
     let rendered = views.html(page, owner, locale, encoding).map_err(|error| problem(&error))?;
     let mut response =
-        answer(views.stale_since(page, Some(owner)), headers, &Shown::of(&rendered, HTML));
-    let said = response.headers_mut();
-    html::guard(said);
+        answer(views.stale_since(page, Some(owner)), headers, &Representation::of(&rendered, HTML));
+    let fields = response.headers_mut();
+    html::guard(fields);
     if let Ok(language) = HeaderValue::from_str(views.locale_name(locale)) {
-        said.insert(CONTENT_LANGUAGE, language);
+        fields.insert(CONTENT_LANGUAGE, language);
     }
     Ok(response)
 }
@@ -117,21 +117,21 @@ pub(crate) fn say_stale(since: Option<Timestamp>, headers: &mut HeaderMap) {
 }
 
 /// Bytes and what is said of them.
-struct Shown<'r> {
+struct Representation<'r> {
     etag: &'r str,
     body: Bytes,
     encoding: Encoding,
     kind: HeaderValue,
 }
 
-impl<'r> Shown<'r> {
-    fn of(rendered: &'r Arc<Rendered>, kind: HeaderValue) -> Shown<'r> {
+impl<'r> Representation<'r> {
+    fn of(rendered: &'r Arc<Rendered>, kind: HeaderValue) -> Representation<'r> {
         let (etag, body) = (rendered.etag.as_str(), rendered.body.clone());
-        Shown { etag, body, encoding: rendered.encoding, kind }
+        Representation { etag, body, encoding: rendered.encoding, kind }
     }
 }
 
-fn answer(since: Option<Timestamp>, asked: &HeaderMap, shown: &Shown<'_>) -> Response {
+fn answer(since: Option<Timestamp>, asked: &HeaderMap, shown: &Representation<'_>) -> Response {
     let known = etag::names(asked, IF_NONE_MATCH, shown.etag);
     let mut response =
         Response::new(if known { Body::empty() } else { Body::full(shown.body.clone()) });

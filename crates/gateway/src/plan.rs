@@ -46,7 +46,7 @@ pub struct Plan {
     pub(crate) pages: Vec<Page>,
     pub(crate) lists: Vec<List>,
     pub(crate) heads: Vec<Head>,
-    pub(crate) session: Option<Session>,
+    pub(crate) session: Option<SignIn>,
     /// Who may read topics; nobody where there is none.
     pub(crate) reads_topics: Option<Role>,
     pub(crate) app: bool,
@@ -80,7 +80,7 @@ pub(crate) struct Route {
     pub(crate) name: String,
     pub(crate) upstream: usize,
     pub(crate) host: Host,
-    pub(crate) open: Open,
+    pub(crate) open: Anonymous,
     /// Methods for which any role will do.
     pub(crate) signed_in: Vec<Method>,
     pub(crate) role: Option<Role>,
@@ -117,7 +117,7 @@ impl Default for Timeouts {
 
 /// Sign-in by cookie.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct SignIn {
     /// Where browsers sign in and out.
     pub(crate) path: String,
     /// Where tokens are given, and taken back.
@@ -133,7 +133,7 @@ pub(crate) struct Session {
 
 /// What of a route needs no token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Open {
+pub(crate) enum Anonymous {
     Nothing,
     Everything,
     Methods(Vec<Method>),
@@ -264,13 +264,13 @@ impl Plan {
     }
 }
 
-impl Open {
+impl Anonymous {
     /// Whether a request of this method needs no token.
     pub(crate) fn to(&self, method: &Method) -> bool {
         match self {
-            Open::Nothing => false,
-            Open::Everything => true,
-            Open::Methods(methods) => methods.contains(method),
+            Anonymous::Nothing => false,
+            Anonymous::Everything => true,
+            Anonymous::Methods(methods) => methods.contains(method),
         }
     }
 }

@@ -255,9 +255,10 @@ impl Core {
         match attempt::send(pool, request, keeps_host, &mut patience, now).await {
             Ok(Sent { response, link, visit }) => {
                 let summary = head::summarise(response.headers(), response.body());
-                let (lane, keep) = (visit.lane.clone(), visit.lane.keep(summary.keep_alive));
+                let (address, keep) =
+                    (visit.address.clone(), visit.address.keep(summary.keep_alive));
                 let verdict = Some(Verdict::new(leave, Some(visit)));
-                let held = Held { link, lane, keep, verdict };
+                let held = Held { link, address, keep, verdict };
                 let time = BodyTime { alarm: patience.into_alarm(), idle: timeouts.idle };
                 let begun = begin(response, summary, held, time).await;
                 begun.map(|response| self.to_client(response, pool))

@@ -11,7 +11,7 @@
 //! should not be as large as the largest branch (record 0010).
 
 mod admit;
-mod shown;
+mod error_format;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -222,9 +222,9 @@ impl Server {
 impl Serve for Server {
     async fn serve(self: Rc<Self>, request: Request, peer: SocketAddr) -> Response {
         let (parts, body) = request.into_parts();
-        let shown = self.shown_refused(&parts);
+        let format = self.error_format(&parts);
         let response = self.answer(Box::new(parts), body, peer).await;
-        self.show(&shown, response)
+        self.show(&format, response)
     }
 
     /// A listener for this machine alone speaks to nobody else.
@@ -234,7 +234,7 @@ impl Serve for Server {
 
     fn refuse(&self, problem: Problem, head: &Parts) -> Response {
         let refused = problem.into_response(&Trace::take(&head.headers));
-        self.show(&self.shown_refused(head), refused)
+        self.show(&self.error_format(head), refused)
     }
 
     fn head_limits(&self) -> HeadLimits {

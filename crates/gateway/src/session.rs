@@ -5,8 +5,8 @@
 //! in or out, and that a sign-in that was ended opens nothing here any more, whatever becomes of the
 //! service that gave it (see [`sign_out`]). Whose a refresh token is, it writes beside it ([`seal`](crate::seal)).
 
-mod endpoint;
 pub(crate) mod sign_out;
+mod token_endpoint;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,11 +24,11 @@ use tracing::warn;
 
 use crate::cookies::Cookies;
 use crate::origin;
-use crate::plan::Session;
+use crate::plan::SignIn;
 use crate::proxy::Core;
 use crate::seal::{Family, Refresh};
 use crate::shared::Shared;
-use endpoint::{AskedBy, Endpoint};
+use token_endpoint::{AskedBy, TokenEndpoint};
 
 /// The word for a name, a password or a refresh token that is no good (RFC 6749, 5.2).
 const INVALID_GRANT: &str = "invalid_grant";
@@ -58,14 +58,14 @@ struct Granted {
 enum Answer {
     Granted(Granted),
     /// It refused, with this word (RFC 6749, 5.2).
-    Refused(StatusCode, String),
+    Denied(StatusCode, String),
 }
 
 /// A request about the session.
 pub(crate) struct Ask<'g> {
     pub(crate) shared: &'g Shared,
     pub(crate) core: &'g Core,
-    pub(crate) session: &'g Session,
+    pub(crate) session: &'g SignIn,
     pub(crate) cookies: &'g Cookies,
     pub(crate) parts: Box<Parts>,
     pub(crate) peer: SocketAddr,
@@ -103,7 +103,7 @@ impl Ask<'_> {
         let pairs = [("grant_type", "password"), ("username", username), ("password", password)];
         match self.token(&pairs).await? {
             Answer::Granted(granted) => self.signed_in(&granted, &self.family_of(&granted, None)),
-            Answer::Refused(status, word) => Err(refused(status, word)),
+            Answer::Denied(status, word) => Err(denied(status, word)),
         }
     }
 
@@ -122,8 +122,8 @@ impl Ask<'_> {
                 }
                 self.signed_in(&granted, &family)
             }
-            Answer::Refused(_, word) if word == INVALID_GRANT => Ok(self.over()),
-            Answer::Refused(status, word) => Err(refused(status, word)),
+            Answer::Denied(_, word) if word == INVALID_GRANT => Ok(self.over()),
+            Answer::Denied(status, word) => Err(denied(status, word)),
         }
     }
 
@@ -183,15 +183,15 @@ impl Ask<'_> {
         }
         let worded = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
         if worded && is_json(headers) {
-            return Ok(Answer::Refused(status, word_of(text)));
+            return Ok(Answer::Denied(status, word_of(text)));
         }
         Err(passed_on(status, headers))
     }
 
-    fn endpoint(&self, route: usize) -> Endpoint<'_> {
+    fn endpoint(&self, route: usize) -> TokenEndpoint<'_> {
         let route = &self.shared.routes[route];
         let asked_by = AskedBy { headers: &self.parts.headers, peer: self.peer };
-        Endpoint { core: self.core, route, asked_by }
+        TokenEndpoint { core: self.core, route, asked_by }
     }
 }
 
@@ -228,7 +228,7 @@ fn incomplete(form: &Form) -> Problem {
 
 /// The token endpoint's own refusal. Its words are for programs that ask it themselves; here it is a
 /// problem as everywhere, which keeps the word.
-fn refused(status: StatusCode, word: String) -> Problem {
+fn denied(status: StatusCode, word: String) -> Problem {
     let detail = match word.as_str() {
         INVALID_GRANT => "no user has this name and this password",
         _ => "the sign-in service does not accept this",

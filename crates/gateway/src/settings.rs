@@ -128,7 +128,7 @@ pub struct Route {
     pub host: Option<Host>,
     /// For whom no token is needed.
     #[serde(default)]
-    pub open: Open,
+    pub open: OpenMethods,
     /// Methods for which any role will do.
     #[serde(default)]
     pub signed_in: Vec<String>,
@@ -153,7 +153,7 @@ pub enum Side {
 
 /// What of a route needs no token: nothing, everything, or these methods.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Open {
+pub enum OpenMethods {
     /// `true` or `false`.
     All(bool),
     /// A list of methods.
@@ -329,9 +329,9 @@ impl From<&str> for OneOrMany {
     }
 }
 
-impl Default for Open {
-    fn default() -> Open {
-        Open::All(false)
+impl Default for OpenMethods {
+    fn default() -> OpenMethods {
+        OpenMethods::All(false)
     }
 }
 
@@ -365,8 +365,8 @@ impl<'de> Deserialize<'de> for Paths {
     }
 }
 
-impl<'de> Deserialize<'de> for Open {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Open, D::Error> {
+impl<'de> Deserialize<'de> for OpenMethods {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<OpenMethods, D::Error> {
         from.deserialize_any(Mixed(PhantomData))
     }
 }
@@ -434,13 +434,13 @@ impl FromMixed for Paths {
     }
 }
 
-impl FromMixed for Open {
+impl FromMixed for OpenMethods {
     const EXPECTED: &'static str = "true, false or a list of methods";
-    fn list(list: Vec<String>) -> Open {
-        Open::Methods(list)
+    fn list(list: Vec<String>) -> OpenMethods {
+        OpenMethods::Methods(list)
     }
-    fn flag(flag: bool) -> Option<Open> {
-        Some(Open::All(flag))
+    fn flag(flag: bool) -> Option<OpenMethods> {
+        Some(OpenMethods::All(flag))
     }
 }
 

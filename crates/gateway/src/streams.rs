@@ -21,12 +21,12 @@ pub(crate) struct Streams {
 #[derive(Debug, Default)]
 struct Counts {
     count: usize,
-    sessions: HashMap<Box<str>, Session>,
+    sessions: HashMap<Box<str>, SignInStreams>,
 }
 
 /// The streams of one sign-in.
 #[derive(Debug)]
-struct Session {
+struct SignInStreams {
     count: usize,
     ended: CancellationToken,
 }
@@ -50,7 +50,7 @@ impl Streams {
         let ended = session.map_or_else(
             || self.all.child_token(),
             |session| {
-                let make = || Session { count: 0, ended: self.all.child_token() };
+                let make = || SignInStreams { count: 0, ended: self.all.child_token() };
                 let session = open.sessions.entry(session.into()).or_insert_with(make);
                 session.count += 1;
                 session.ended.clone()

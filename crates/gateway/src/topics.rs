@@ -38,7 +38,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 ///
 /// # Errors
 /// 400 for a wrong query, 404 for an unknown topic, 503 where the log cannot be read just now; 500 where
-/// the very next event is hurt, with the place to go on from and the command that steps over it.
+/// the very next event is failed, with the place to go on from and the command that steps over it.
 pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<Response, Problem> {
     let Batch { limit, from } = batch(&mut query);
     let known = Topic::parse(topic).ok().and_then(|it| Some((broker.partitions(&it).ok()?, it)));
@@ -51,7 +51,8 @@ pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<
     let Some((partitions, topic)) = known else { return Err(Problem::not_found()) };
     let after = from.map(|position| position.offsets).unwrap_or_default();
     let reading = Reading { broker, topic: &topic, partitions };
-    let runs = reading.after(&after, limit).await.map_err(|hurt| hurt.problem(&topic, &after))?;
+    let runs =
+        reading.after(&after, limit).await.map_err(|failed| failed.problem(&topic, &after))?;
     let mut response = Response::new(Body::full(batch_of(&topic, runs, after)));
     response.headers_mut().insert(CONTENT_TYPE, BATCH);
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
@@ -120,14 +121,14 @@ impl Reading<'_> {
     /// Up to `limit` events: each partition's share first, so that none waits behind a busy one, then what
     /// there is. Where it begins moves with the position, because bytes may end a read before its last
     /// partition.
-    async fn after(&self, after: &Numbers, limit: usize) -> Result<Vec<Run>, Hurt> {
+    async fn after(&self, after: &Numbers, limit: usize) -> Result<Vec<Run>, ReadFailure> {
         let count = self.partitions.count();
         let sum = after.iter().fold(0_u64, |sum, at| sum.wrapping_add(at.number));
         let begin = sum % u64::from(count);
         let (later, sooner): (Vec<_>, Vec<_>) =
             self.partitions.each().partition(|it| u64::from(it.index()) >= begin);
         let (mut runs, mut left, mut bytes) = (Vec::new(), limit, 0);
-        let mut hurt = None;
+        let mut failed = None;
         let order: Vec<Partition> = later.into_iter().chain(sooner).collect();
         for share in [limit.div_ceil(usize::from(count)), limit] {
             for &partition in &order {
@@ -143,31 +144,31 @@ impl Reading<'_> {
                         bytes += events.iter().map(|it| it.event.data.get().len()).sum::<usize>();
                         add(&mut runs, partition, events);
                     }
-                    Err(error) => hurt = Some(Hurt { partition, error }),
+                    Err(error) => failed = Some(ReadFailure { partition, error }),
                 }
             }
             if count == 1 {
                 break;
             }
         }
-        match hurt {
+        match failed {
             // What can be read comes first; whoever goes on from there meets the rest.
-            Some(hurt) if runs.iter().all(|run| run.events.is_empty()) => Err(hurt),
+            Some(failed) if runs.iter().all(|run| run.events.is_empty()) => Err(failed),
             _ => Ok(runs),
         }
     }
 }
 
 /// What kept a partition from being read.
-struct Hurt {
+struct ReadFailure {
     partition: Partition,
     error: Error,
 }
 
-impl Hurt {
+impl ReadFailure {
     /// As a problem; of what is damaged it names the place behind it, and the command that steps over it.
     fn problem(self, topic: &Topic, after: &Numbers) -> Problem {
-        let Error::Damaged { from, to, .. } = self.error else { return refused(&self.error) };
+        let Error::Damaged { from, to, .. } = self.error else { return problem(&self.error) };
         let mut behind = TopicPosition { topic: topic.clone(), offsets: after.clone() };
         behind.offsets.raise(Numbered { partition: self.partition, number: to });
         let which = if from == to { from.to_string() } else { format!("{from} to {to}") };
@@ -222,7 +223,7 @@ fn batch_of(topic: &Topic, mut runs: Vec<Run>, after: Numbers) -> Vec<u8> {
     text
 }
 
-fn refused(refusal: &Error) -> Problem {
+fn problem(refusal: &Error) -> Problem {
     match refusal {
         Error::UnknownTopic => Problem::not_found(),
         environment if environment.is_environment() => Problem::storage_unavailable(),

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use chassis::identity::{Principal, Refused, Verifier};
+use chassis::identity::{Principal, TokenRefusal, Verifier};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
@@ -54,7 +54,7 @@ impl Who {
         verifier: &Verifier,
         cookies: &Cookies,
         now: Timestamp,
-    ) -> Result<Who, Refused> {
+    ) -> Result<Who, TokenRefusal> {
         match presented(headers, cookies)? {
             Presented::Nothing => Ok(Who::default()),
             Presented::Bearer(token) => {
@@ -85,7 +85,7 @@ enum Presented<'h> {
     StaleCookie,
 }
 
-fn presented<'h>(headers: &'h HeaderMap, cookies: &Cookies) -> Result<Presented<'h>, Refused> {
+fn presented<'h>(headers: &'h HeaderMap, cookies: &Cookies) -> Result<Presented<'h>, TokenRefusal> {
     // There is one at most: two are refused with their head.
     let Some(value) = headers.get(AUTHORIZATION) else {
         return Ok(match cookies.brought(headers) {
@@ -94,13 +94,13 @@ fn presented<'h>(headers: &'h HeaderMap, cookies: &Cookies) -> Result<Presented<
             Brought::Stale => Presented::StaleCookie,
         });
     };
-    let text = value.to_str().map_err(|_| Refused::Invalid)?;
+    let text = value.to_str().map_err(|_| TokenRefusal::Invalid)?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Ok(Presented::Nothing);
     }
     match token.trim() {
-        "" => Err(Refused::Invalid),
+        "" => Err(TokenRefusal::Invalid),
         token => Ok(Presented::Bearer(token)),
     }
 }
@@ -118,12 +118,12 @@ mod tests {
     #[test]
     fn what_is_presented_is_found_in_its_order() {
         let jar = Jar::new("x", false, "/session");
-        let cases: [(&[&str], &str, Result<Presented<'_>, Refused>); 12] = [
+        let cases: [(&[&str], &str, Result<Presented<'_>, TokenRefusal>); 12] = [
             (&[], "", Ok(Presented::Nothing)),
             (&["Bearer t"], "", Ok(Presented::Bearer("t"))),
             (&["bearer  t "], "", Ok(Presented::Bearer("t"))),
-            (&["Bearer"], "", Err(Refused::Invalid)),
-            (&["Bearer "], "", Err(Refused::Invalid)),
+            (&["Bearer"], "", Err(TokenRefusal::Invalid)),
+            (&["Bearer "], "", Err(TokenRefusal::Invalid)),
             (&["Basic x"], "", Ok(Presented::Nothing)),
             (&[], "yeoul_session_x=c", Ok(Presented::Cookie("c"))),
             (&["Bearer t"], "yeoul_session_x=c", Ok(Presented::Bearer("t"))),

@@ -63,7 +63,7 @@ impl Definitions {
     }
 
     /// What a page shows, by the names that it has in JSON.
-    pub fn shown(&self, page: &Page) -> Columns<'_> {
+    pub fn columns(&self, page: &Page) -> Columns<'_> {
         let of = |view: usize| {
             let view = &self.views[view];
             view.shown.iter().map(|&at| view.columns[at].as_str()).collect()

@@ -32,7 +32,7 @@ pub(crate) struct Row {
 pub(crate) enum State {
     /// Updated, not yet created.
     Waiting,
-    Shown,
+    Visible,
     /// Deleted by this source.
     Gone(Arc<str>),
 }
@@ -47,8 +47,8 @@ impl Row {
         Row { values, set: 0, state: State::Waiting }
     }
 
-    pub(crate) fn is_shown(&self) -> bool {
-        self.state == State::Shown
+    pub(crate) fn is_visible(&self) -> bool {
+        self.state == State::Visible
     }
 
     /// Whose row it is, once that is known.
@@ -68,7 +68,7 @@ impl Row {
     pub(crate) fn create(&mut self, sets: Vec<Assignment<Value>>, source: &str) {
         match &self.state {
             // shown → shown: a second create changes nothing.
-            State::Shown => return,
+            State::Visible => return,
             // gone → gone: what another source created may be older than the delete.
             State::Gone(by) if **by != *source => return,
             // waiting → shown; gone → shown, for this source created it after it had deleted it.
@@ -79,7 +79,7 @@ impl Row {
                 self.values[column] = value;
             }
         }
-        self.state = State::Shown;
+        self.state = State::Visible;
     }
 
     pub(crate) fn update(&mut self, sets: Vec<Assignment<Value>>) {
@@ -118,12 +118,12 @@ impl Row {
 
     /// Works the computed columns out, those that read a column that differs from `before`.
     pub(crate) fn compute(&mut self, view: &View, before: Option<&Row>) -> Result<(), String> {
-        if !self.is_shown() {
+        if !self.is_visible() {
             return Ok(());
         }
         for Assignment { column, value: computed } in &view.computed {
             let same = |&at: &usize| before.is_some_and(|row| row.values[at] == self.values[at]);
-            if before.is_some_and(Row::is_shown) && computed.columns.iter().all(same) {
+            if before.is_some_and(Row::is_visible) && computed.columns.iter().all(same) {
                 continue;
             }
             let failed = |says| {
@@ -136,7 +136,7 @@ impl Row {
 
     /// What the row adds to a sum by `part`: nothing unless it is shown.
     pub(crate) fn part(&self, part: usize) -> Result<i64, String> {
-        if self.is_shown() { self.values[part].as_part() } else { Ok(0) }
+        if self.is_visible() { self.values[part].as_part() } else { Ok(0) }
     }
 
     /// Whether the two differ in a way an owner can see, as a row of a list or as a head.
@@ -146,7 +146,7 @@ impl Row {
         }
         let same = |&at: &usize| self.values[at] == other.values[at];
         match self.state {
-            State::Shown => view.shown.iter().all(same),
+            State::Visible => view.shown.iter().all(same),
             State::Waiting | State::Gone(_) => view.sums.iter().all(same),
         }
     }
@@ -167,7 +167,7 @@ impl Row {
 /// A row as a page's head: sums stand even before the row is created, the rest is empty text until
 /// then.
 pub(crate) fn show_head(view: &View, row: Option<&Row>) -> Map<String, Json> {
-    let created = row.filter(|row| row.is_shown());
+    let created = row.filter(|row| row.is_visible());
     let column = |&at: &usize| {
         let summed = view.sums.contains(&at);
         let value = if summed { row } else { created }.map(|row| row.values[at].to_json());

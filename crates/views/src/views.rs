@@ -31,7 +31,7 @@ use crate::read_side::ReadSide;
 use crate::render::{Locale, Look, Rendered};
 use crate::row::Row;
 use crate::stamps::{Stamps, Watch};
-use crate::store::feed::Known;
+use crate::store::feed::OwnerVersion;
 use crate::store::rows::Stored;
 use crate::store::{self, feed, read};
 use crate::view::{SortOrder, View};
@@ -195,7 +195,7 @@ impl Views {
     pub fn row(&self, view: &str, key: &str) -> Result<Option<Value>, Error> {
         let list = self.stored(view)?;
         let row = self.side.database.read(|sql| read::named(sql, list, key));
-        let row = row.map_err(Error::Store)?.filter(Row::is_shown);
+        let row = row.map_err(Error::Store)?.filter(Row::is_visible);
         Ok(row.map(|row| Value::Object(row.show(list.view))))
     }
 
@@ -266,8 +266,8 @@ impl Views {
         }
         self.side.database.read(|sql| {
             let found = feed::find(sql, page.index, page.owners.meant(owner))?;
-            let nobody = Known { owner: Owner::Text(""), version: feed::Version::default() };
-            let Known { owner, version: known } = found.unwrap_or(nobody);
+            let nobody = OwnerVersion { owner: Owner::Text(""), version: feed::Version::default() };
+            let OwnerVersion { owner, version: known } = found.unwrap_or(nobody);
             let extent = feed::extent(sql)?;
             // The feed was set back since, with the folder it is in: what came then is not known.
             if after.sequence > extent.sequence {

@@ -24,7 +24,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
-pub(crate) use dead::{Loops, skipped_shown};
+pub(crate) use dead::{Loops, skipped_json};
 pub(crate) use switches::Switches;
 
 /// What the admin listener reports on and repairs; shared by the cores.

@@ -44,7 +44,7 @@ pub(super) enum Renewed {
     /// Another access token for this user and sign-in, and the refresh token to go on with.
     Granted { user: User, session: String, refresh: String },
     /// There is no such family, or not any more.
-    Refused,
+    NoFamily,
 }
 
 /// Keeps a new family with its first token; the families a user has too many of lose their refresh
@@ -69,16 +69,16 @@ pub(super) fn renew(
 ) -> Result<Renewed, Error> {
     let token = bare(token);
     let Some(kept) = families::find(write.sql(), &digest(token))? else {
-        return Ok(Renewed::Refused);
+        return Ok(Renewed::NoFamily);
     };
     let refresh = match judge(&kept, now) {
-        Use::Nothing => return Ok(Renewed::Refused),
+        Use::Nothing => return Ok(Renewed::NoFamily),
         Use::Rotate if families::count(write.sql(), &kept.session)? < TOKENS_MAX => {
             rotate(write, token, &kept, keys.chain, now)?
         }
         Use::Rotate | Use::Reused => {
             end(write, &kept.session, keys.ended, cause, now)?;
-            return Ok(Renewed::Refused);
+            return Ok(Renewed::NoFamily);
         }
         Use::Newest => {
             let newest = families::newest(write.sql(), &kept.session)?;
@@ -91,7 +91,7 @@ pub(super) fn renew(
         .flatten();
     Ok(match user {
         Some(user) => Renewed::Granted { user, session: kept.session, refresh },
-        None => Renewed::Refused,
+        None => Renewed::NoFamily,
     })
 }
 

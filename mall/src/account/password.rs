@@ -9,7 +9,7 @@
 //! under the lock that picks it: however many guess at once, no more are wrong than may be.
 
 mod argon;
-mod lanes;
+mod fair;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use self::argon::{Blocks, hash, verify};
-use self::lanes::{Lanes, Waiting};
+use self::fair::{FairQueue, Waiting};
 use super::attempts::{Attempts, Exceeded, Guess, Verdict};
 use crate::settings::SignIn;
 
@@ -47,7 +47,7 @@ struct Queue {
 
 struct State {
     attempts: Attempts,
-    lanes: Lanes<Job>,
+    queue: FairQueue<Job>,
     closed: bool,
 }
 
@@ -79,7 +79,7 @@ struct Job {
 }
 
 impl Waiting for Job {
-    fn lane(&self) -> u64 {
+    fn flow(&self) -> u64 {
         self.guess.address
     }
 
@@ -92,7 +92,7 @@ impl Passwords {
     /// Starts the threads; they end with the last handle.
     pub(super) fn start(limits: &SignIn) -> io::Result<Passwords> {
         let attempts = Attempts::new(limits);
-        let state = State { attempts, lanes: Lanes::new(WAITING_MAX), closed: false };
+        let state = State { attempts, queue: FairQueue::new(WAITING_MAX), closed: false };
         let queue = Arc::new(Queue { state: Mutex::new(state), changed: Condvar::new() });
         for number in 0..THREADS {
             let queue = queue.clone();
@@ -142,7 +142,7 @@ impl Passwords {
 
     async fn ask(&self, guess: Guess, work: Work, password: String) -> Result<Done, NotNow> {
         let (reply, answer) = oneshot::channel();
-        let pushed = self.handle.0.state().lanes.push(Job { guess, work, password, reply });
+        let pushed = self.handle.0.state().queue.push(Job { guess, work, password, reply });
         if let Some(displaced) = pushed {
             let _ = displaced.reply.send(Err(NotNow::Busy));
         }
@@ -170,7 +170,7 @@ impl State {
         let attempts = &mut self.attempts;
         loop {
             let mut refused = None;
-            let job = self.lanes.pop(|job: &Job| match job.work {
+            let job = self.queue.pop(|job: &Job| match job.work {
                 // Nobody waits any more for what a client that went away had asked.
                 _ if job.reply.is_closed() => {
                     refused = Some(NotNow::Busy);
@@ -233,7 +233,7 @@ fn next(queue: &Queue, blocks: &mut Blocks) -> Option<Job> {
         if let Some(job) = state.next(clock::now()) {
             return Some(job);
         }
-        if !blocks.is_empty() && state.lanes.is_empty() {
+        if !blocks.is_empty() && state.queue.is_empty() {
             drop(state);
             blocks.give_back();
             state = queue.state();

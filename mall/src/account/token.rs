@@ -181,7 +181,7 @@ async fn by_refresh(issuer: &Issuer, token: String, cause: Cause) -> Result<Gran
             let refresh = Some(refresh);
             Ok(Granted { subject: user.username, role: user.role, session, refresh })
         }
-        Renewed::Refused => Err(Denied::Word("invalid_grant")),
+        Renewed::NoFamily => Err(Denied::Word("invalid_grant")),
     }
 }
 

@@ -97,7 +97,8 @@ impl Server {
             let found = store::find(rows, id)?;
             let visible = found.filter(|delivery| call.sees(&delivery.customer_id));
             let delivery = visible.ok_or_else(Problem::not_found)?;
-            Ok(wire::DeliveryBody::shown(&delivery).answer(&call.headers, Keep::Oneself)?)
+            Ok(wire::DeliveryBody::representation(&delivery)
+                .answer(&call.headers, Keep::Oneself)?)
         })
     }
 
@@ -111,7 +112,7 @@ impl Server {
         let patched = self.database.write(move |write| {
             let found = store::find(write.sql(), id)?;
             let mut delivery = found.ok_or_else(Problem::not_found)?;
-            conditions.check(|| wire::DeliveryBody::shown(&delivery))?;
+            conditions.check(|| wire::DeliveryBody::representation(&delivery))?;
             let sequence = match transition(delivery.state, wanted) {
                 Transition::Allowed => {
                     let cause = correlated(base, &delivery);
@@ -124,7 +125,7 @@ impl Server {
             Ok::<_, Refusal>(Written { row: delivery, position })
         });
         let Written { row, position } = patched.await?;
-        Ok(edge::changed(wire::DeliveryBody::shown(&row), &position))
+        Ok(edge::changed(wire::DeliveryBody::representation(&row), &position))
     }
 }
 

@@ -4,7 +4,7 @@ use chassis::wire;
 use serde::Deserialize;
 
 use super::model::Delivery;
-use crate::condition::Shown;
+use crate::condition::Representation;
 
 wire! {
     Camel "camelCase":
@@ -52,7 +52,7 @@ impl<'a> DeliveryBody<'a> {
 
     /// The delivery with its tag. What is shown of it changes with an event of it and in no other
     /// way.
-    pub(super) fn shown(delivery: &'a Delivery) -> Shown {
-        Shown::of(&DeliveryBody::of(delivery), delivery.sequence)
+    pub(super) fn representation(delivery: &'a Delivery) -> Representation {
+        Representation::of(&DeliveryBody::of(delivery), delivery.sequence)
     }
 }

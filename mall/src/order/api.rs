@@ -139,16 +139,15 @@ impl Server {
 
     fn read(&self, call: &Call) -> Result<Response, Refusal> {
         let order = self.find(call, call.id()?)?;
-        Ok(wire::OrderBody::shown(&order).answer(&call.headers, Keep::Oneself)?)
+        Ok(wire::OrderBody::representation(&order).answer(&call.headers, Keep::Oneself)?)
     }
 
     fn product(&self, call: &Call) -> Result<Response, Refusal> {
         let id = call.id()?;
         let replica: Result<_, Refusal> = self.database.read(|rows| Ok(store::replica(rows, id)?));
         match replica?.filter(|replica| !replica.deleted) {
-            Some(replica) => {
-                Ok(wire::ProductBody::shown(&replica).answer(&call.headers, Keep::Everybody)?)
-            }
+            Some(replica) => Ok(wire::ProductBody::representation(&replica)
+                .answer(&call.headers, Keep::Everybody)?),
             None => Err(Problem::not_found().into()),
         }
     }
@@ -166,7 +165,7 @@ impl Server {
         let (fields, _) = call.fields().await?;
         let asked = Cancellation { conditions, refused: why_no_change(fields)? };
         let Written { row, position } = self.cancel(&call, id, asked).await?;
-        Ok(edge::changed(wire::OrderBody::shown(&row), &position))
+        Ok(edge::changed(wire::OrderBody::representation(&row), &position))
     }
 
     async fn delete(&self, call: &Call) -> Result<Response, Refusal> {
@@ -174,7 +173,7 @@ impl Server {
         let asked = Cancellation { conditions: Conditions::read(&call.headers)?, refused: None };
         let Written { row, position } = self.cancel(call, id, asked).await?;
         let mut response = edge::written(empty(StatusCode::NO_CONTENT), &position);
-        let etag = condition::tag(&wire::OrderBody::shown(&row).etag);
+        let etag = condition::tag(&wire::OrderBody::representation(&row).etag);
         response.headers_mut().insert(ETAG, etag);
         Ok(response)
     }
@@ -199,7 +198,7 @@ impl Server {
             let found = store::find(write.sql(), id)?;
             let is_seen = |it: &Order| owner.as_ref().is_none_or(|own| *own == it.customer_id);
             let mut order = found.filter(is_seen).ok_or_else(Problem::not_found)?;
-            asked.conditions.check(|| wire::OrderBody::shown(&order))?;
+            asked.conditions.check(|| wire::OrderBody::representation(&order))?;
             if let Some(reason) = asked.refused {
                 return Err(Problem::conflict(reason).into());
             }

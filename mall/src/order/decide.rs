@@ -74,9 +74,9 @@ pub(super) fn step(state: State, delivered: bool, input: Input) -> Step {
 
 /// What is known of a product before an order is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum ProductState {
     /// The replica has no such product.
-    Nothing,
+    Missing,
     /// It was deleted.
     Deleted,
     /// Its policy is `reject`: whether it has enough is asked first.
@@ -96,12 +96,12 @@ pub(super) enum Beginning {
     Unknown,
 }
 
-/// How an order of a product of which this is `known` begins.
-pub(super) fn begin(known: Known) -> Beginning {
-    match known {
-        Known::Nothing | Known::AskFirst => Beginning::Ask,
-        Known::TakeFirst => Beginning::Take,
-        Known::Deleted => Beginning::Unknown,
+/// How an order of a product in this state begins.
+pub(super) fn begin(product: ProductState) -> Beginning {
+    match product {
+        ProductState::Missing | ProductState::AskFirst => Beginning::Ask,
+        ProductState::TakeFirst => Beginning::Take,
+        ProductState::Deleted => Beginning::Unknown,
     }
 }
 
@@ -157,10 +157,10 @@ mod tests {
     #[test]
     fn an_order_begins_by_what_is_known_of_its_product() {
         let table = [
-            (Known::Nothing, Beginning::Ask),
-            (Known::Deleted, Beginning::Unknown),
-            (Known::AskFirst, Beginning::Ask),
-            (Known::TakeFirst, Beginning::Take),
+            (ProductState::Missing, Beginning::Ask),
+            (ProductState::Deleted, Beginning::Unknown),
+            (ProductState::AskFirst, Beginning::Ask),
+            (ProductState::TakeFirst, Beginning::Take),
         ];
         for (known, beginning) in table {
             assert_eq!(begin(known), beginning, "{known:?}");

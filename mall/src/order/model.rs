@@ -1,6 +1,6 @@
 //! An order as this service keeps it, and its copy of a product.
 
-use super::decide::{Known, State};
+use super::decide::{ProductState, State};
 
 /// One order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,12 +45,12 @@ impl Replica {
     }
 
     /// What an order has to know of it.
-    pub(super) fn known(replica: Option<&Replica>) -> Known {
+    pub(super) fn state(replica: Option<&Replica>) -> ProductState {
         match replica {
-            None => Known::Nothing,
-            Some(replica) if replica.deleted => Known::Deleted,
-            Some(replica) if replica.asks_first() => Known::AskFirst,
-            Some(_) => Known::TakeFirst,
+            None => ProductState::Missing,
+            Some(replica) if replica.deleted => ProductState::Deleted,
+            Some(replica) if replica.asks_first() => ProductState::AskFirst,
+            Some(_) => ProductState::TakeFirst,
         }
     }
 }

@@ -100,7 +100,7 @@ impl Intake {
     /// The product as it is ordered, asked for where the replica cannot tell.
     async fn offer(&self, call: &Call, command: &Command) -> Result<Offer, Refusal> {
         let replica = self.database.read(|rows| store::replica(rows, command.product_id))?;
-        match (begin(Replica::known(replica.as_ref())), replica) {
+        match (begin(Replica::state(replica.as_ref())), replica) {
             (Beginning::Take, Some(product)) => return Ok(Offer { product, news: None }),
             (Beginning::Unknown, _) => return Err(Problem::not_found().into()),
             (Beginning::Ask | Beginning::Take, _) => {}
@@ -150,7 +150,8 @@ fn take(write: &mut Write<'_>, taken: Taken) -> Result<Remembered, Refusal> {
     let sequence = publish(write, "OrderPlaced", &order, &cause)?;
     let location = format!("/orders/{}", order.id);
     let position = edge::position(Name::Order, &order.id, sequence);
-    let answer = Remembered::of(OrderBody::shown(&order), location, position, once.as_ref());
+    let answer =
+        Remembered::of(OrderBody::representation(&order), location, position, once.as_ref());
     // Last, because it keeps the answer: state, outbox and key are committed together or not at all.
     if let Some(once) = once {
         idempotency::store::remember(write.sql(), &once, &answer)?;

@@ -4,7 +4,7 @@ use chassis::wire;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Order, Replica};
-use crate::condition::Shown;
+use crate::condition::Representation;
 
 /// The data of every event of order's own.
 #[derive(Serialize)]
@@ -119,8 +119,8 @@ impl<'a> OrderBody<'a> {
     }
 
     /// The order with its tag. What is shown of it changes with an event of it and in no other way.
-    pub(super) fn shown(order: &'a Order) -> Shown {
-        Shown::of(&OrderBody::of(order), order.sequence)
+    pub(super) fn representation(order: &'a Order) -> Representation {
+        Representation::of(&OrderBody::of(order), order.sequence)
     }
 }
 
@@ -138,8 +138,8 @@ impl<'a> ProductBody<'a> {
     }
 
     /// The product with its tag.
-    pub(super) fn shown(replica: &'a Replica) -> Shown {
-        Shown::of(&ProductBody::of(replica), replica.version)
+    pub(super) fn representation(replica: &'a Replica) -> Representation {
+        Representation::of(&ProductBody::of(replica), replica.version)
     }
 }
 

@@ -125,7 +125,8 @@ impl Server {
         let id = call.id()?;
         self.database.read(|rows| {
             let product = present(store::find(rows, id)?)?;
-            Ok(wire::ProductBody::shown(&product).answer(&call.headers, Keep::Everybody)?)
+            Ok(wire::ProductBody::representation(&product)
+                .answer(&call.headers, Keep::Everybody)?)
         })
     }
 
@@ -157,7 +158,7 @@ impl Server {
         let cause = call.cause(None);
         self.once(once, move |write, key| {
             let product = present(store::find(write.sql(), id)?)?;
-            conditions.check(|| wire::ProductBody::shown(&product))?;
+            conditions.check(|| wire::ProductBody::representation(&product))?;
             key.check()?;
             restock(write, Arrival { product, added }, key.once, &cause)
         })
@@ -213,7 +214,7 @@ impl Server {
         to: impl FnOnce(&Product) -> Product + Send + 'static,
     ) -> Result<Response, Refusal> {
         let Written { row, position } = self.store(call, to).await?;
-        Ok(edge::changed(wire::ProductBody::shown(&row), &position))
+        Ok(edge::changed(wire::ProductBody::representation(&row), &position))
     }
 
     /// Stores what `to` makes of the product and publishes it; what is as it was publishes nothing.
@@ -227,7 +228,7 @@ impl Server {
         let cause = call.cause(None);
         let stored = self.database.write(move |write| {
             let before = present(store::find(write.sql(), id)?)?;
-            conditions.check(|| wire::ProductBody::shown(&before))?;
+            conditions.check(|| wire::ProductBody::representation(&before))?;
             let mut product = to(&before);
             let sequence = if product == before {
                 write.last_sequence(&product.id.to_string())
@@ -329,7 +330,8 @@ fn restock(
 fn answer(write: &mut Write<'_>, done: Done, once: Option<&Once>) -> Result<Remembered, Refusal> {
     let Done { product, location, sequence } = done;
     let position = edge::position(Name::Product, &product.id, sequence);
-    let answer = Remembered::of(wire::ProductBody::shown(&product), location, position, once);
+    let answer =
+        Remembered::of(wire::ProductBody::representation(&product), location, position, once);
     if let Some(once) = once {
         remembered::remember(write.sql(), once, &answer)?;
     }

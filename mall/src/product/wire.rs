@@ -4,7 +4,7 @@ use chassis::wire;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Choice, Product};
-use crate::condition::Shown;
+use crate::condition::Representation;
 
 /// The data of ProductChanged.
 #[derive(Serialize)]
@@ -92,7 +92,7 @@ impl<'a> ProductBody<'a> {
     }
 
     /// The product with its tag.
-    pub(super) fn shown(product: &'a Product) -> Shown {
-        Shown::of(&ProductBody::of(product), product.version)
+    pub(super) fn representation(product: &'a Product) -> Representation {
+        Representation::of(&ProductBody::of(product), product.version)
     }
 }

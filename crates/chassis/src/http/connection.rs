@@ -39,7 +39,7 @@ pub(super) struct Connection {
     /// Requests handed to whoever answers.
     requests: Cell<u64>,
     /// The head that is refused instead of being passed on.
-    refused: Cell<Option<Refused>>,
+    refused: Cell<Option<NumberedRefusal>>,
     /// Whether the request's body has not come whole.
     owed: Cell<bool>,
     /// Whether the client waits to be told to send it, and nobody has.
@@ -60,7 +60,7 @@ pub(super) struct Connection {
 
 /// A head that a plain one stands for.
 #[derive(Clone, Copy, Debug)]
-struct Refused {
+struct NumberedRefusal {
     /// Which it is, counted from 1.
     number: u64,
     refusal: Refusal,
@@ -115,7 +115,7 @@ impl Connection {
 
     /// Notes that the head with this number, counted from 1, is one that stands for a refused one.
     pub(super) fn refuse(&self, number: u64, refusal: Refusal) {
-        self.refused.set(Some(Refused { number, refusal }));
+        self.refused.set(Some(NumberedRefusal { number, refusal }));
     }
 
     /// Counts a request, and says whether it stands for a refused one.

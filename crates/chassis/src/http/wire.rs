@@ -57,15 +57,15 @@ pub(super) struct Wire {
 /// What follows after what may pass.
 enum End {
     /// A head that is refused, and looked through.
-    Glimpsed(Box<Refused>),
+    Glimpsed(Box<PendingRefusal>),
     /// Nothing: the refusal ends the connection.
-    Refused,
+    AfterRefusal,
     /// An error, for whoever reads the body.
     Broken,
 }
 
 /// A head that is refused, until it is known how its refusal is to be shown.
-struct Refused {
+struct PendingRefusal {
     refusal: Refusal,
     glimpse: Glimpse,
     until: Pin<Box<Sleep>>,
@@ -135,7 +135,8 @@ impl Wire {
                     return self.refuse(refusal, &glimpse);
                 }
                 let until = Box::pin(tokio::time::sleep(GLIMPSED_FOR));
-                self.end = Some(End::Glimpsed(Box::new(Refused { refusal, glimpse, until })));
+                self.end =
+                    Some(End::Glimpsed(Box::new(PendingRefusal { refusal, glimpse, until })));
             }
             Then::Break => self.end = Some(End::Broken),
         }
@@ -145,13 +146,17 @@ impl Wire {
     fn refuse(&mut self, refusal: Refusal, glimpse: &Glimpse) {
         self.connection.refuse(self.framing.heads() + 1, refusal);
         self.ready.extend_from_slice(&glimpse.stand_in());
-        self.end = Some(End::Refused);
+        self.end = Some(End::AfterRefusal);
     }
 
     /// Looks through what follows a refused head's beginning; ready once a head stands in its place.
-    fn poll_glimpse(&mut self, mut refused: Box<Refused>, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_glimpse(
+        &mut self,
+        mut refused: Box<PendingRefusal>,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
         loop {
-            let Refused { refusal, glimpse, until } = &mut *refused;
+            let PendingRefusal { refusal, glimpse, until } = &mut *refused;
             let more = self.poll_socket(context, PIECE_BYTES_MAX, |_, piece| {
                 piece.is_empty() || glimpse.read(piece)
             });
@@ -207,8 +212,8 @@ impl Read for Wire {
                     ready!(self.poll_glimpse(refused, context));
                     continue;
                 }
-                Some(End::Refused) => {
-                    self.end = Some(End::Refused);
+                Some(End::AfterRefusal) => {
+                    self.end = Some(End::AfterRefusal);
                     // The answer ends the connection: nobody has to be woken for this.
                     return Poll::Pending;
                 }

@@ -31,13 +31,13 @@ struct Memory {
     limit: usize,
     /// Nearly always 0: then nobody has to look.
     count: AtomicUsize,
-    known: RwLock<Known>,
+    entries: RwLock<Entries>,
     listeners: RwLock<Vec<Listener>>,
 }
 
 /// Both hold the same entries.
 #[derive(Default)]
-struct Known {
+struct Entries {
     until: HashMap<Arc<str>, Timestamp>,
     soonest: BTreeSet<(Timestamp, Arc<str>)>,
 }
@@ -45,18 +45,18 @@ struct Known {
 impl Ended {
     /// An empty memory that is full at `limit` entries.
     pub fn new(limit: usize) -> Ended {
-        let (count, known, listeners) = Default::default();
-        Ended { shared: Arc::new(Memory { limit, count, known, listeners }) }
+        let (count, entries, listeners) = Default::default();
+        Ended { shared: Arc::new(Memory { limit, count, entries, listeners }) }
     }
 
     /// Ends a sign-in whose last token expires at `until`; the later of two ends counts. Everybody
     /// who asked for it by [`Ended::on_end`] is notified before this returns.
     pub fn end(&self, session: &str, until: Timestamp, now: Timestamp) {
         {
-            let mut known = self.known();
-            known.sweep(now);
-            known.insert(session, until, now);
-            self.shared.count.store(known.until.len(), Ordering::Release);
+            let mut entries = self.entries();
+            entries.sweep(now);
+            entries.insert(session, until, now);
+            self.shared.count.store(entries.until.len(), Ordering::Release);
         }
         let listeners = self.shared.listeners.read().unwrap_or_else(PoisonError::into_inner);
         listeners.iter().for_each(|notify| notify(session));
@@ -67,8 +67,8 @@ impl Ended {
         if self.shared.count.load(Ordering::Acquire) == 0 {
             return false;
         }
-        let known = self.shared.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.until.contains_key(session)
+        let entries = self.shared.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.until.contains_key(session)
     }
 
     /// Whether no new sign-in should be taken: one more could not be ended within the limit.
@@ -76,10 +76,10 @@ impl Ended {
         if self.len() < self.shared.limit {
             return false;
         }
-        let mut known = self.known();
-        known.sweep(now);
-        self.shared.count.store(known.until.len(), Ordering::Release);
-        known.until.len() >= self.shared.limit
+        let mut entries = self.entries();
+        entries.sweep(now);
+        self.shared.count.store(entries.until.len(), Ordering::Release);
+        entries.until.len() >= self.shared.limit
     }
 
     /// How many are remembered.
@@ -98,12 +98,12 @@ impl Ended {
         listeners.push(Box::new(notify));
     }
 
-    fn known(&self) -> RwLockWriteGuard<'_, Known> {
-        self.shared.known.write().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> RwLockWriteGuard<'_, Entries> {
+        self.shared.entries.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl Entries {
     fn insert(&mut self, session: &str, until: Timestamp, now: Timestamp) {
         if until <= now {
             return;

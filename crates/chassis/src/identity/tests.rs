@@ -24,7 +24,7 @@ fn a_token_opens_until_it_expires() {
         assert_eq!(principal.subject, "1@uengine.org");
         assert_eq!(principal.role.as_str(), "ORDER_CUSTOMER");
     }
-    assert_eq!(verifier.verify(&token, at(4_600)), Err(Refused::Expired));
+    assert_eq!(verifier.verify(&token, at(4_600)), Err(TokenRefusal::Expired));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_changed_or_foreign_token_opens_nothing() {
         format!("eyJhbGciOiJIUzI1NiJ9.{claims}.{signature}"),
     ];
     for token in cases {
-        assert_eq!(verifier.verify(&token, at(1)), Err(Refused::Invalid), "{token}");
+        assert_eq!(verifier.verify(&token, at(1)), Err(TokenRefusal::Invalid), "{token}");
     }
 }
 
@@ -83,7 +83,7 @@ fn a_key_change_forgets_what_was_verified() {
     let token = old.mint("a@b", &role("USER"), at(0), HOUR).text;
     assert!(verifier.verify(&token, at(1)).is_ok());
     verifier.replace_keys(&new.public_keys());
-    assert_eq!(verifier.verify(&token, at(1)), Err(Refused::Invalid));
+    assert_eq!(verifier.verify(&token, at(1)), Err(TokenRefusal::Invalid));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn every_token_of_a_sign_in_that_ended_is_refused_and_no_other() {
     assert_eq!(until, at(4_601), "as long as a token made at this moment would live");
     verifier.ended().end(&principal.session, until, at(1_001));
     for token in [&first.text, &renewed.text] {
-        assert_eq!(verifier.verify(token, at(1_002)), Err(Refused::Ended));
+        assert_eq!(verifier.verify(token, at(1_002)), Err(TokenRefusal::Ended));
         assert_eq!(verifier.inspect(token).expect("it was one").session, first.session);
     }
     assert!(verifier.verify(&other, at(1_002)).is_ok());

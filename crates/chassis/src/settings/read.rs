@@ -20,7 +20,7 @@ pub(super) struct Reader<'t> {
 
 /// What serde refused; the path grows from the inside out.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct ReadError {
     path: Vec<String>,
     says: String,
 }
@@ -31,8 +31,8 @@ impl<'t> Reader<'t> {
     }
 }
 
-impl Refused {
-    fn under(mut self, name: &str) -> Refused {
+impl ReadError {
+    fn under(mut self, name: &str) -> ReadError {
         self.path.insert(0, name.to_owned());
         self
     }
@@ -43,37 +43,37 @@ impl Refused {
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.says)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for ReadError {}
 
-impl de::Error for Refused {
+impl de::Error for ReadError {
     fn custom<T: fmt::Display>(says: T) -> Self {
-        Refused { path: Vec::new(), says: says.to_string() }
+        ReadError { path: Vec::new(), says: says.to_string() }
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let says = unknown_of("name", field, expected);
-        Refused { path: vec![field.to_owned()], says }
+        ReadError { path: vec![field.to_owned()], says }
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Refused { path: Vec::new(), says: unknown_of("value", variant, expected) }
+        ReadError { path: Vec::new(), says: unknown_of("value", variant, expected) }
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Refused { path: vec![field.to_owned()], says: "is missing".to_owned() }
+        ReadError { path: vec![field.to_owned()], says: "is missing".to_owned() }
     }
 }
 
 impl<'de> de::Deserializer<'de> for Reader<'_> {
-    type Error = Refused;
+    type Error = ReadError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match &self.node.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
@@ -86,7 +86,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match self.node.value {
             Value::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
@@ -97,7 +97,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Refused> {
+    ) -> Result<V::Value, ReadError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -106,7 +106,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         _name: &'static str,
         _variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Refused> {
+    ) -> Result<V::Value, ReadError> {
         match &self.node.value {
             Value::Text(name) => visitor.visit_enum(name.as_str().into_deserializer()),
             Value::Map(entries) if entries.len() == 1 => {
@@ -117,7 +117,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     }
 
     /// A scalar where a text is wanted is taken as it was most likely meant (`nickname: 12`).
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match &self.node.value {
             Value::Int(value) => visitor.visit_string(value.to_string()),
             _ => self.deserialize_any(visitor),
@@ -136,12 +136,12 @@ struct Items<'t> {
 }
 
 impl<'de> SeqAccess<'de> for Items<'_> {
-    type Error = Refused;
+    type Error = ReadError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, Refused> {
+    ) -> Result<Option<T::Value>, ReadError> {
         let Some(node) = self.items.get(self.at) else { return Ok(None) };
         let name = self.at.to_string();
         self.at += 1;
@@ -155,20 +155,20 @@ struct Entries<'t> {
 }
 
 impl<'de> MapAccess<'de> for Entries<'_> {
-    type Error = Refused;
+    type Error = ReadError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, Refused> {
+    ) -> Result<Option<K::Value>, ReadError> {
         let Some(entry) = self.entries.get(self.at) else { return Ok(None) };
         let read = seed.deserialize(entry.name.as_str().into_deserializer());
         // A struct's unknown field is named already; a key that its type refuses is not.
-        let named = |it: Refused| if it.path.is_empty() { it.under(&entry.name) } else { it };
+        let named = |it: ReadError| if it.path.is_empty() { it.under(&entry.name) } else { it };
         read.map(Some).map_err(named)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
         let Entry { name, node, .. } = &self.entries[self.at];
         self.at += 1;
         seed.deserialize(Reader { node }).map_err(|refused| refused.under(name))
@@ -181,27 +181,27 @@ struct Variant<'t> {
 }
 
 impl<'de> EnumAccess<'de> for Variant<'_> {
-    type Error = Refused;
+    type Error = ReadError;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Refused> {
-        let name: de::value::StrDeserializer<'_, Refused> = self.name.into_deserializer();
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), ReadError> {
+        let name: de::value::StrDeserializer<'_, ReadError> = self.name.into_deserializer();
         Ok((seed.deserialize(name)?, self))
     }
 }
 
 impl<'de> VariantAccess<'de> for Variant<'_> {
-    type Error = Refused;
+    type Error = ReadError;
 
-    fn unit_variant(self) -> Result<(), Refused> {
+    fn unit_variant(self) -> Result<(), ReadError> {
         Err(de::Error::custom("takes no settings"))
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Refused> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ReadError> {
         seed.deserialize(Reader { node: self.node }).map_err(|refused| refused.under(self.name))
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Refused> {
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, ReadError> {
         de::Deserializer::deserialize_any(Reader { node: self.node }, visitor)
     }
 
@@ -209,7 +209,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
         self,
         _fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Refused> {
+    ) -> Result<V::Value, ReadError> {
         de::Deserializer::deserialize_any(Reader { node: self.node }, visitor)
             .map_err(|refused| refused.under(self.name))
     }

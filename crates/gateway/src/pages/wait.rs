@@ -38,7 +38,7 @@ pub(crate) async fn for_position(
         Some(page) => views.wait_page(page, &position, at_most).await,
         None => views.wait(&position, at_most).await,
     };
-    waited.map_err(refused)
+    waited.map_err(problem)
 }
 
 fn position(headers: &HeaderMap) -> Result<Option<WritePosition>, Problem> {
@@ -69,7 +69,7 @@ pub(crate) fn too_late() -> Problem {
         .proxy_status("http_response_timeout")
 }
 
-fn refused(waited: Waited) -> Problem {
+fn problem(waited: Waited) -> Problem {
     match waited {
         Waited::Crowded => Problem::unavailable("connection_limit_reached", seconds())
             .detail("too many readers wait already"),

@@ -4,7 +4,7 @@ use chassis::http::Path;
 use http::Method;
 use mistakes::Mistakes;
 
-use super::{Draft, On, Open, Route, Session, Upstream, guards, upstreams};
+use super::{Anonymous, Draft, On, Route, SignIn, Upstream, guards, upstreams};
 use crate::paths::Action;
 use crate::settings::{self, Host, KEEP_ALIVE, SESSION_TIMEOUT, Settings, Side};
 
@@ -21,9 +21,11 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
     let at = |step: &'static str| ["routes", name, step];
     let methods = settings.methods.as_ref().map(|list| methods(list, &at("methods"), mistakes));
     let open = match &settings.open {
-        settings::Open::All(true) => Open::Everything,
-        settings::Open::All(false) => Open::Nothing,
-        settings::Open::Methods(list) => Open::Methods(self::methods(list, &at("open"), mistakes)),
+        settings::OpenMethods::All(true) => Anonymous::Everything,
+        settings::OpenMethods::All(false) => Anonymous::Nothing,
+        settings::OpenMethods::Methods(list) => {
+            Anonymous::Methods(self::methods(list, &at("open"), mistakes))
+        }
     };
     let signed_in = self::methods(&settings.signed_in, &at("signed_in"), mistakes);
     let upstream = upstream(name, &settings.to.0, draft, mistakes);
@@ -94,7 +96,7 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
     }
     draft.place(On::Outer, path, entry, &["session", "path"], mistakes);
     let sign_in = draft.plan.routes.len();
-    draft.plan.session = Some(Session {
+    draft.plan.session = Some(SignIn {
         path: path.clone(),
         token: token.clone(),
         revoke: revoke.clone(),
@@ -107,7 +109,7 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
         name: name.to_owned(),
         upstream,
         host: draft.plan.upstreams.get(upstream).map(|it| it.host).unwrap_or_default(),
-        open: Open::Everything,
+        open: Anonymous::Everything,
         signed_in: Vec::new(),
         role: None,
         proof: None,

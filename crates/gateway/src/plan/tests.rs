@@ -38,7 +38,7 @@ fn what_is_left_out_has_its_default() {
     let route = &plan.routes[0];
     assert_eq!(route.timeouts, Timeouts::default());
     assert_eq!(route.timeouts.answer, Duration::from_secs(30));
-    assert_eq!(route.open, Open::Nothing);
+    assert_eq!(route.open, Anonymous::Nothing);
     let breaker = route.breaker.expect("a breaker");
     let half = guard::share::Share::of_percent(50).expect("a share");
     assert_eq!((breaker.failure_rate, breaker.window_calls, breaker.probes), (half, 10, 1));
@@ -184,10 +184,10 @@ fn of_two_entries_for_one_path_both_are_named() {
         "{UPSTREAMS}routes: {{ a: {{ path: /o, to: order }}, b: {{ path: /o, to: order }} }}"
     );
     let mistakes = compiled(&text).expect_err("twins");
-    let said: Vec<String> =
+    let listed: Vec<String> =
         mistakes.iter().map(|it| format!("{}: {}", it.path.join("."), it.says)).collect();
     assert_eq!(
-        said,
+        listed,
         [
             "routes.b.path: `routes.a.path` takes this path and method too. path=`/o`",
             "routes.a.path: `routes.b.path` takes this path and method too. path=`/o`",

@@ -9,7 +9,7 @@ use chassis::http::router::USUAL;
 use http::Method;
 use mistakes::Mistake;
 
-use super::{Draft, On, Open, Placed, Plan, Route};
+use super::{Anonymous, Draft, On, Placed, Plan, Route};
 use crate::endpoint::Endpoint;
 use crate::paths::Action;
 use crate::settings::Settings;
@@ -213,7 +213,7 @@ fn without_keys(settings: &Settings, draft: &Draft) -> Vec<Mistake> {
         } else if !signed_in.is_empty() {
             say(&["routes", name, "signed_in"], "nobody can be signed in");
         } else if !methods.iter().all(|method| open.to(method)) {
-            let step = if *open == Open::Nothing { "path" } else { "open" };
+            let step = if *open == Anonymous::Nothing { "path" } else { "open" };
             say(&["routes", name, step], "what is not open is closed to everybody");
         }
     }

@@ -25,7 +25,7 @@ use super::again;
 use super::failure::Failure;
 use super::link::{Failed, Link};
 use super::patience::Patience;
-use super::pool::{Lane, Pool};
+use super::pool::{AddressPool, Pool};
 use super::upload::Upload;
 use crate::hygiene;
 
@@ -39,7 +39,7 @@ pub(super) struct Sent {
 /// One address that a call was sent to, and what it was let in with there.
 #[derive(Clone)]
 pub(super) struct Visit {
-    pub(super) lane: Rc<Lane>,
+    pub(super) address: Rc<AddressPool>,
     pub(super) ticket: Ticket,
 }
 
@@ -69,7 +69,7 @@ enum Tried {
 impl Visit {
     /// Says how the call went at its address.
     pub(super) fn record(&self, outcome: Outcome, now: Instant) {
-        self.lane.record(self.ticket, outcome, now);
+        self.address.record(self.ticket, outcome, now);
     }
 }
 
@@ -85,18 +85,18 @@ pub(super) async fn send(
     now: Instant,
 ) -> Result<Sent, Unanswered> {
     let keeps_host = keeps_host && request.headers().contains_key(HOST);
-    let mut last = Unanswered { failure: Failure::Refused, visit: None };
+    let mut last = Unanswered { failure: Failure::ConnectionRefused, visit: None };
     let mut turn = Turn { left: pool.count(), now };
-    for (lane, ticket) in pool.lanes(now) {
-        let visit = Visit { lane: lane.clone(), ticket };
+    for (address, ticket) in pool.by_turns(now) {
+        let visit = Visit { address: address.clone(), ticket };
         // Another address is asked: the one before did not even take the request.
         if let Some(before) = last.visit.take() {
             before.record(Outcome::Failure, clock::now());
         }
         if !keeps_host {
-            hygiene::to_host(request.headers_mut(), &lane.endpoint().authority);
+            hygiene::to_host(request.headers_mut(), &address.endpoint().authority);
         }
-        let failure = match attempt(lane, request, patience, turn).await {
+        let failure = match attempt(address, request, patience, turn).await {
             Tried::Answered(response, link) => return Ok(Sent { response, link, visit }),
             Tried::Failed(failure) => return Err(Unanswered { failure, visit: Some(visit) }),
             Tried::Unsent(unsent, failure) => {
@@ -122,12 +122,12 @@ pub(super) async fn send(
 
 /// Asks one address: on an idle connection if there is one, else on a fresh one.
 async fn attempt(
-    lane: &Lane,
+    address: &AddressPool,
     mut request: Box<Request<Upload>>,
     patience: &mut Patience,
     turn: Turn,
 ) -> Tried {
-    if let Some(mut link) = lane.take(turn.now).await {
+    if let Some(mut link) = address.take(turn.now).await {
         let spare = again::spare(&request);
         match link.exchange(request, spare.is_some(), patience).await {
             Ok(response) => return Tried::Answered(response, link),
@@ -143,7 +143,7 @@ async fn attempt(
             }
         }
     }
-    let mut link = match Box::pin(connect(lane, patience, turn.left)).await {
+    let mut link = match Box::pin(connect(address, patience, turn.left)).await {
         Ok(link) => link,
         Err(failure) => return Tried::Unsent(request, failure),
     };
@@ -157,13 +157,17 @@ async fn attempt(
 
 /// A fresh connection, or [`Failure::ConnectedLate`] where this address took too long and
 /// [`Failure::Late`] where the whole call did; on the heap where it is awaited, since it is seldom needed.
-async fn connect(lane: &Lane, patience: &mut Patience, left: usize) -> Result<Box<Link>, Failure> {
+async fn connect(
+    address: &AddressPool,
+    patience: &mut Patience,
+    left: usize,
+) -> Result<Box<Link>, Failure> {
     let limit = patience.connect_for(left, clock::now());
-    let connecting = tokio::time::timeout(limit, lane.connect());
+    let connecting = tokio::time::timeout(limit, address.connect());
     tokio::select! {
         biased;
         connected = connecting => match connected {
-            Ok(connected) => connected.map_err(|_| Failure::Refused),
+            Ok(connected) => connected.map_err(|_| Failure::ConnectionRefused),
             Err(_) => Err(Failure::ConnectedLate),
         },
         late = poll_fn(|context| patience.poll(context)) => Err(late),

@@ -27,14 +27,14 @@ use hyper::body::Incoming;
 
 use super::deadlines::Alarm;
 use super::link::Link;
-use super::pool::Lane;
+use super::pool::AddressPool;
 use super::upload::plus;
 use super::verdict::Verdict;
 
 /// What a body holds while it is under way.
 pub(crate) struct Held {
     pub(crate) link: Box<Link>,
-    pub(crate) lane: Rc<Lane>,
+    pub(crate) address: Rc<AddressPool>,
     /// How long the connection may be kept afterwards.
     pub(crate) keep: Duration,
     /// What is still to be recorded of the call.
@@ -74,7 +74,7 @@ impl Held {
         }
         // After anything but an end, what is still to come would be taken for the next answer.
         if outcome == Outcome::Success && !self.keep.is_zero() {
-            self.lane.put(self.link, now + self.keep, context);
+            self.address.put(self.link, now + self.keep, context);
         }
     }
 }

@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// Nobody listens there.
-    Refused,
+    ConnectionRefused,
     /// The connection did not come about in time.
     ConnectedLate,
     /// The answer's head did not come in time.
@@ -53,7 +53,7 @@ impl Failure {
     /// How the request is counted.
     pub(crate) fn ended(self) -> Ended {
         match self {
-            Failure::Refused => Ended::Refused,
+            Failure::ConnectionRefused => Ended::ConnectionRefused,
             Failure::ConnectedLate | Failure::Late => Ended::TimedOut,
             Failure::Broken => Ended::Broken,
             Failure::Nonsense => Ended::Nonsense,
@@ -75,7 +75,7 @@ impl Failure {
             .proxy_status(error)
         };
         match self {
-            Failure::Refused => Problem::unavailable("connection_refused", seconds())
+            Failure::ConnectionRefused => Problem::unavailable("connection_refused", seconds())
                 .detail("the service takes no connections"),
             Failure::Broken => Problem::unavailable("connection_terminated", seconds())
                 .detail("the service broke off before it had answered"),
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn every_failure_has_its_status_and_its_blame() {
         let table = [
-            (Failure::Refused, 503, "connection_refused", true),
+            (Failure::ConnectionRefused, 503, "connection_refused", true),
             (Failure::ConnectedLate, 504, "connection_timeout", true),
             (Failure::Late, 504, "http_response_timeout", true),
             (Failure::Broken, 503, "connection_terminated", true),
@@ -120,9 +120,9 @@ mod tests {
             let response = failure.problem().into_response(&chassis::http::Trace::start());
             assert_eq!(response.status(), status, "{failure:?}");
             assert_eq!(failure.is_the_services(), blamed, "{failure:?}");
-            let said = response.headers().get("proxy-status").map(|value| value.to_str());
+            let status_field = response.headers().get("proxy-status").map(|value| value.to_str());
             let expected = format!("yeoul; error={error}");
-            assert_eq!(said.and_then(Result::ok), blamed.then_some(expected.as_str()));
+            assert_eq!(status_field.and_then(Result::ok), blamed.then_some(expected.as_str()));
             let again = response.headers().contains_key("retry-after");
             assert_eq!(again, matches!(status, 503 | 504), "{failure:?}");
         }

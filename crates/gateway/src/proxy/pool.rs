@@ -41,12 +41,12 @@ pub(crate) struct AcrossCores {
 
 /// The connections to one upstream.
 pub(crate) struct Pool {
-    lanes: Vec<Rc<Lane>>,
+    addresses: Vec<Rc<AddressPool>>,
     turn: Cell<usize>,
 }
 
 /// The connections to one address.
-pub(crate) struct Lane {
+pub(crate) struct AddressPool {
     endpoint: Endpoint,
     /// How long a connection is kept where the service does not say.
     keep: Duration,
@@ -68,38 +68,39 @@ struct Idle {
 impl Pool {
     /// No connections yet.
     pub(crate) fn new(upstream: &Upstream, shared: &AcrossCores) -> Pool {
-        let lane = |(at, endpoint): (usize, &Endpoint)| {
-            let mut lane = Lane::new(endpoint.clone(), upstream.keep_alive, shared.open.clone());
+        let address = |(at, endpoint): (usize, &Endpoint)| {
+            let mut address =
+                AddressPool::new(endpoint.clone(), upstream.keep_alive, shared.open.clone());
             // One alone is never left out.
-            lane.among = (upstream.endpoints.len() > 1).then(|| (shared.outliers.clone(), at));
-            Rc::new(lane)
+            address.among = (upstream.endpoints.len() > 1).then(|| (shared.outliers.clone(), at));
+            Rc::new(address)
         };
-        let lanes = upstream.endpoints.iter().enumerate().map(lane).collect();
-        Pool { lanes, turn: Cell::new(0) }
+        let addresses = upstream.endpoints.iter().enumerate().map(address).collect();
+        Pool { addresses, turn: Cell::new(0) }
     }
 
     /// Where they lead.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Endpoint> + Clone {
-        self.lanes.iter().map(|lane| &lane.endpoint)
+        self.addresses.iter().map(|address| &address.endpoint)
     }
 
     /// How many addresses there are.
     pub(crate) fn count(&self) -> usize {
-        self.lanes.len()
+        self.addresses.len()
     }
 
-    /// The lanes in the order in which this call should try them, each with leave to do so: by turns,
+    /// The addresses in the order in which this call should try them, each with leave to do so: by turns,
     /// then those that are left out.
-    pub(crate) fn lanes(&self, now: Instant) -> Lanes<'_> {
+    pub(crate) fn by_turns(&self, now: Instant) -> ByTurns<'_> {
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
-        Lanes { lanes: &self.lanes, turn, step: 0, passed_over: 0, now }
+        ByTurns { addresses: &self.addresses, turn, step: 0, passed_over: 0, now }
     }
 }
 
-/// See [`Pool::lanes`].
-pub(crate) struct Lanes<'p> {
-    lanes: &'p [Rc<Lane>],
+/// See [`Pool::by_turns`].
+pub(crate) struct ByTurns<'p> {
+    addresses: &'p [Rc<AddressPool>],
     turn: usize,
     step: usize,
     /// A bit for each that is left out.
@@ -107,22 +108,22 @@ pub(crate) struct Lanes<'p> {
     now: Instant,
 }
 
-impl<'p> Iterator for Lanes<'p> {
-    type Item = (&'p Rc<Lane>, Ticket);
+impl<'p> Iterator for ByTurns<'p> {
+    type Item = (&'p Rc<AddressPool>, Ticket);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let count = self.lanes.len();
+        let count = self.addresses.len();
         while self.step < 2 * count {
             // Twice around: first those that are in, then whoever was passed over.
             let (at, again) = ((self.turn % count + self.step) % count, self.step >= count);
             self.step += 1;
-            let (lane, bit) = (&self.lanes[at], 1 << at);
+            let (address, bit) = (&self.addresses[at], 1 << at);
             if again && self.passed_over & bit != 0 {
-                return Some((lane, Ticket::Probe));
+                return Some((address, Ticket::Probe));
             }
             if !again {
-                match lane.admit(self.now) {
-                    Some(ticket) => return Some((lane, ticket)),
+                match address.admit(self.now) {
+                    Some(ticket) => return Some((address, ticket)),
                     None => self.passed_over |= bit,
                 }
             }
@@ -131,10 +132,10 @@ impl<'p> Iterator for Lanes<'p> {
     }
 }
 
-impl Lane {
-    fn new(endpoint: Endpoint, keep: Duration, open: Level) -> Lane {
+impl AddressPool {
+    fn new(endpoint: Endpoint, keep: Duration, open: Level) -> AddressPool {
         let (idle, swept) = (RefCell::default(), Cell::new(false));
-        Lane { endpoint, keep, idle, swept, open, among: None }
+        AddressPool { endpoint, keep, idle, swept, open, among: None }
     }
 
     /// Leave to make a call; nothing while the address is left out.
@@ -226,11 +227,11 @@ impl Lane {
 }
 
 /// Closes idle connections soon after their time is over, until there is none.
-async fn sweep(lane: Rc<Lane>) {
-    while lane.drop_old(clock::now()) {
+async fn sweep(address: Rc<AddressPool>) {
+    while address.drop_old(clock::now()) {
         tokio::time::sleep(SWEEP).await;
     }
-    lane.swept.set(false);
+    address.swept.set(false);
 }
 
 #[cfg(test)]
@@ -250,34 +251,34 @@ mod tests {
         LocalSet::new().block_on(&runtime, test);
     }
 
-    /// A lane to a listener, and the gauge of what is open.
-    fn lane() -> (TcpListener, Rc<Lane>, Level) {
+    /// An address to a listener, and the gauge of what is open.
+    fn address() -> (TcpListener, Rc<AddressPool>, Level) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let open = Level::default();
-        (listener, Rc::new(Lane::new(Endpoint::at(address), KEEP, open.clone())), open)
+        (listener, Rc::new(AddressPool::new(Endpoint::at(address), KEEP, open.clone())), open)
     }
 
-    async fn keep(lane: &Rc<Lane>) {
-        put(lane, lane.connect().await.expect("connected"), KEEP);
+    async fn keep(address: &Rc<AddressPool>) {
+        put(address, address.connect().await.expect("connected"), KEEP);
     }
 
-    fn put(lane: &Rc<Lane>, link: Box<Link>, keep: Duration) {
-        lane.put(link, clock::now() + keep, &mut Context::from_waker(Waker::noop()));
+    fn put(address: &Rc<AddressPool>, link: Box<Link>, keep: Duration) {
+        address.put(link, clock::now() + keep, &mut Context::from_waker(Waker::noop()));
     }
 
     #[test]
     fn an_idle_connection_is_taken_up_again_until_it_is_too_old() {
         on_a_core(async {
-            let (_listener, lane, open) = lane();
+            let (_listener, address, open) = address();
             let before = clock::now();
-            keep(&lane).await;
-            let link = lane.take(before + KEEP).await.expect("young enough");
-            assert!(lane.take(before).await.is_none(), "it is in use");
-            put(&lane, link, KEEP);
-            keep(&lane).await;
+            keep(&address).await;
+            let link = address.take(before + KEEP).await.expect("young enough");
+            assert!(address.take(before).await.is_none(), "it is in use");
+            put(&address, link, KEEP);
+            keep(&address).await;
             let late = clock::now() + KEEP + Duration::from_nanos(1);
-            assert!(lane.take(late).await.is_none());
+            assert!(address.take(late).await.is_none());
             assert!(open.get().abs() < f64::EPSILON, "those that are too old are closed");
         });
     }
@@ -285,18 +286,18 @@ mod tests {
     #[test]
     fn connections_that_the_service_closed_are_given_up_together() {
         on_a_core(async {
-            let (listener, lane, open) = lane();
+            let (listener, address, open) = address();
             let now = clock::now();
             for _ in 0..3 {
-                keep(&lane).await;
+                keep(&address).await;
             }
             for _ in 0..3 {
                 drop(listener.accept().expect("accepted"));
             }
             let looking = async {
                 // The operating system may not have told of it yet.
-                while let Some(link) = lane.take(now).await {
-                    put(&lane, link, KEEP);
+                while let Some(link) = address.take(now).await {
+                    put(&address, link, KEEP);
                     tokio::task::yield_now().await;
                 }
             };
@@ -310,13 +311,13 @@ mod tests {
     #[test]
     fn no_more_idle_connections_are_kept_than_the_limit() {
         on_a_core(async {
-            let (listener, lane, open) = lane();
+            let (listener, address, open) = address();
             let mut accepted = Vec::new();
             for _ in 0..=IDLE_MAX {
-                keep(&lane).await;
+                keep(&address).await;
                 accepted.push(listener.accept().expect("accepted"));
             }
-            assert_eq!(lane.idle.borrow().len(), IDLE_MAX);
+            assert_eq!(address.idle.borrow().len(), IDLE_MAX);
             assert!((open.get() - IDLE_MAX as f64).abs() < f64::EPSILON);
         });
     }
@@ -324,24 +325,24 @@ mod tests {
     #[test]
     fn a_connection_that_nobody_takes_is_closed_when_its_time_is_over() {
         on_a_core(async {
-            let (_listener, lane, open) = lane();
-            keep(&lane).await;
-            put(&lane, lane.connect().await.expect("connected"), Duration::from_millis(50));
-            put(&lane, lane.connect().await.expect("connected"), Duration::ZERO);
+            let (_listener, address, open) = address();
+            keep(&address).await;
+            put(&address, address.connect().await.expect("connected"), Duration::from_millis(50));
+            put(&address, address.connect().await.expect("connected"), Duration::ZERO);
             let closing = async {
                 while open.get() > 1.0 {
                     tokio::task::yield_now().await;
                 }
             };
             tokio::time::timeout(Duration::from_secs(10), closing).await.expect("closed");
-            assert_eq!(lane.idle.borrow().len(), 1, "the other one is young");
+            assert_eq!(address.idle.borrow().len(), 1, "the other one is young");
         });
     }
 
     #[test]
     fn a_service_says_itself_how_long_it_keeps_a_connection() {
-        let (_listener, lane, _) = lane();
-        let keep = |seconds: u64| lane.keep(Some(Duration::from_secs(seconds)));
+        let (_listener, address, _) = address();
+        let keep = |seconds: u64| address.keep(Some(Duration::from_secs(seconds)));
         let half = Duration::from_millis(500);
         let cases = [
             (5, Duration::from_secs(5) - half),
@@ -352,6 +353,6 @@ mod tests {
         for (stated, expected) in cases {
             assert_eq!(keep(stated), expected, "{stated}");
         }
-        assert_eq!(lane.keep(None), KEEP);
+        assert_eq!(address.keep(None), KEEP);
     }
 }

@@ -36,7 +36,7 @@ impl Verdict {
         if let Some(visit) = &self.visit {
             // With the address first: whether another one is good depends on what it has counted.
             visit.record(outcome, now);
-            elsewhere = outcome == Outcome::Failure && visit.lane.is_another_good();
+            elsewhere = outcome == Outcome::Failure && visit.address.is_another_good();
         }
         match self.leave {
             // Given back, it counts nothing.

@@ -31,7 +31,7 @@ const PROBLEM: &[u8] = b"application/problem+json";
 /// How a refusal is shown, should there be one. What is accepted is read then and not before: hardly any
 /// answer is a refusal.
 #[derive(Clone, Debug)]
-pub(super) enum Shown {
+pub(super) enum ErrorFormat {
     /// Whatever it is.
     AsItIs,
     /// As a page to whom these lines of `Accept` name HTML for; as it is to others.
@@ -56,10 +56,10 @@ impl Accept {
     }
 }
 
-impl Shown {
+impl ErrorFormat {
     /// Whether it is a page.
     pub(super) fn is_page(&self) -> bool {
-        matches!(self, Shown::ByAccept(accept) if accept.names_html())
+        matches!(self, ErrorFormat::ByAccept(accept) if accept.names_html())
     }
 }
 
@@ -80,31 +80,31 @@ impl Server {
         let asked = self.core.ask(route, call, Bytes::new());
         match tokio::time::timeout(KNOWN_WITHIN, asked).await {
             Ok(Ok(answer)) if answer.status() == StatusCode::NOT_FOUND => {
-                self.shared.app.refused(Problem::not_found().into_response(&trace))
+                self.shared.app.error_page(Problem::not_found().into_response(&trace))
             }
             _ => page,
         }
     }
 
     /// How a refusal of this request is shown.
-    pub(super) fn shown_refused(&self, parts: &Parts) -> Shown {
+    pub(super) fn error_format(&self, parts: &Parts) -> ErrorFormat {
         let pages = self.face == Face::Outer && self.shared.plan.error_pages;
         if pages && origin::is_safe(&parts.method) {
-            Shown::ByAccept(Accept::of(&parts.headers))
+            ErrorFormat::ByAccept(Accept::of(&parts.headers))
         } else {
-            Shown::AsItIs
+            ErrorFormat::AsItIs
         }
     }
 
     /// The answer as it is shown: a problem document is a page to whom asks for one.
-    pub(super) fn show(&self, shown: &Shown, mut response: Response) -> Response {
+    pub(super) fn show(&self, format: &ErrorFormat, mut response: Response) -> Response {
         let status = response.status();
-        let Shown::ByAccept(accept) = shown else { return response };
+        let ErrorFormat::ByAccept(accept) = format else { return response };
         if !(status.is_client_error() || status.is_server_error()) {
             return response;
         }
         if is_problem(response.headers()) && accept.names_html() {
-            return self.shared.app.refused(response);
+            return self.shared.app.error_page(response);
         }
         error_page::vary_by_accept(response.headers_mut());
         response

@@ -22,9 +22,9 @@ use jiff::Timestamp;
 use sessions::{Ending, Memory, Owed, Taken};
 use tracing::{info, warn};
 
-use super::endpoint::{AskedBy, Endpoint};
+use super::token_endpoint::{AskedBy, TokenEndpoint};
 use super::{Ask, CLEAR_SITE_DATA, cleared};
-use crate::plan::Session;
+use crate::plan::SignIn;
 use crate::proxy::Core;
 use crate::seal::{Family, Refresh};
 use crate::shared::Shared;
@@ -168,7 +168,7 @@ impl Family {
 }
 
 /// Notifies of one token, at this path; whether that is settled.
-async fn notify(endpoint: &Endpoint<'_>, path: &str, memory: &Memory, token: &str) -> bool {
+async fn notify(endpoint: &TokenEndpoint<'_>, path: &str, memory: &Memory, token: &str) -> bool {
     let Ok(answer) = endpoint.ask(path, &[("token", token)]).await else {
         return false;
     };
@@ -186,7 +186,7 @@ async fn notify(endpoint: &Endpoint<'_>, path: &str, memory: &Memory, token: &st
 }
 
 /// Notifies the token endpoint of what is owed, until the stop; runs on one core.
-pub(crate) async fn settle(shared: &Shared, session: &Session, core: Core, stop: Stop) {
+pub(crate) async fn settle(shared: &Shared, session: &SignIn, core: Core, stop: Stop) {
     let memory = shared.sessions();
     loop {
         let all = pay_all(shared, session, &core).await;
@@ -199,12 +199,12 @@ pub(crate) async fn settle(shared: &Shared, session: &Session, core: Core, stop:
 }
 
 /// Whether nothing is owed any more.
-async fn pay_all(shared: &Shared, session: &Session, core: &Core) -> bool {
+async fn pay_all(shared: &Shared, session: &SignIn, core: &Core) -> bool {
     let (memory, headers) = (shared.sessions(), HeaderMap::new());
     let route = &shared.routes[session.sign_out];
     let ourselves = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let endpoint =
-        Endpoint { core, route, asked_by: AskedBy { headers: &headers, peer: ourselves } };
+        TokenEndpoint { core, route, asked_by: AskedBy { headers: &headers, peer: ourselves } };
     let mut after = 0;
     loop {
         let debts = match memory.debts(after, DEBTS_AT_ONCE) {

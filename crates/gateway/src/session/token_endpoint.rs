@@ -13,7 +13,7 @@ use crate::proxy::{Call, Core, Route};
 use crate::who::Who;
 
 /// The way to it, for one request of a client's.
-pub(super) struct Endpoint<'g> {
+pub(super) struct TokenEndpoint<'g> {
     pub(super) core: &'g Core,
     pub(super) route: &'g Route,
     pub(super) asked_by: AskedBy<'g>,
@@ -28,7 +28,7 @@ pub(super) struct AskedBy<'g> {
     pub(super) peer: SocketAddr,
 }
 
-impl Endpoint<'_> {
+impl TokenEndpoint<'_> {
     /// Posts a form of `pairs` to `path`.
     ///
     /// # Errors

@@ -243,7 +243,7 @@ impl Batch {
             return;
         }
         // Nobody sees a row that is not shown or nobody's.
-        let Some(owner) = row.owner(definition).filter(|_| row.state == State::Shown) else {
+        let Some(owner) = row.owner(definition).filter(|_| row.state == State::Visible) else {
             return;
         };
         let page = |shows: &Shows| OwnersPage { page: shows.page, owner: owner.clone() };

@@ -196,7 +196,7 @@ struct VisibleChange<'b> {
 impl VisibleChange<'_> {
     /// Those that show it. A head is there before its row is created, a row of a list is not.
     fn shows(&self) -> impl Iterator<Item = &Shows> {
-        let there = self.deleted || self.row.is_shown();
+        let there = self.deleted || self.row.is_visible();
         self.view.shows.iter().filter(move |shows| shows.head || there)
     }
 
@@ -217,7 +217,7 @@ impl VisibleChange<'_> {
 fn see<'b>(view: &'b View, buffered: &'b Buffered, changes: &mut Vec<VisibleChange<'b>>) {
     let (before, now) = (buffered.before.as_ref(), &buffered.now);
     // A row with sums is seen before it is created: as a head.
-    let sees = |row: &Row| row.is_shown() || !view.sums.is_empty();
+    let sees = |row: &Row| row.is_visible() || !view.sums.is_empty();
     let owner_before = before.filter(|row| sees(row)).and_then(|row| row.owner(view));
     let owner = Some(now).filter(|row| sees(row)).and_then(|row| row.owner(view));
     let same = owner == owner_before && before.is_some_and(|row| row.looks_like(now, view));

@@ -124,12 +124,12 @@ impl Mall {
             let mut batch = Batch::default();
             for event in &events {
                 let handled = fold.handle(&mut batch, write, event);
-                handled.map_err(|failure| Refused(format!("{failure:?}")))?;
+                handled.map_err(|failure| TestFailure(format!("{failure:?}")))?;
             }
             fold.flush(&mut batch, write)?;
-            Ok::<_, Refused>(batch)
+            Ok::<_, TestFailure>(batch)
         });
-        work.await.map_err(|Refused(reason)| reason)
+        work.await.map_err(|TestFailure(reason)| reason)
     }
 
     pub(crate) fn json(&self, owner: &str) -> Value {
@@ -139,11 +139,11 @@ impl Mall {
 }
 
 /// Why a piece of work was taken back.
-struct Refused(String);
+struct TestFailure(String);
 
-impl From<events::Error> for Refused {
-    fn from(error: events::Error) -> Refused {
-        Refused(error.to_string())
+impl From<events::Error> for TestFailure {
+    fn from(error: events::Error) -> TestFailure {
+        TestFailure(error.to_string())
     }
 }
 

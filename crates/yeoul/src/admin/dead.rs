@@ -25,14 +25,14 @@ pub(crate) struct Loops {
 impl Loops {
     pub(super) fn list(&self) -> Result<Response, Problem> {
         let letters = self.letters()?;
-        Ok(json(StatusCode::OK, &letters.iter().map(shown).collect::<Vec<_>>()))
+        Ok(json(StatusCode::OK, &letters.iter().map(letter_json).collect::<Vec<_>>()))
     }
 
     pub(super) fn show(&self, id: &str) -> Result<Response, Problem> {
         let letters = self.letters()?;
         let letter =
             letters.iter().find(|letter| letter.id == id).ok_or_else(Problem::not_found)?;
-        let mut value = shown(letter);
+        let mut value = letter_json(letter);
         let event = self.event(id)?.map(|event| event.to_json());
         value["event"] =
             event.and_then(|event| serde_json::from_slice(&event).ok()).unwrap_or(Value::Null);
@@ -88,7 +88,7 @@ impl Loops {
             return Err(Problem::not_found());
         }
         match skipped.map_err(|error| problem(&error))? {
-            Some(skipped) => Ok(json(StatusCode::OK, &skipped_shown(&skipped))),
+            Some(skipped) => Ok(json(StatusCode::OK, &skipped_json(&skipped))),
             None => Err(Problem::conflict("nothing is stuck there that can be stepped over")),
         }
     }
@@ -101,7 +101,7 @@ impl Loops {
         for relay in &self.relays {
             notes.extend(relay.skipped().map_err(|error| problem(&error))?);
         }
-        Ok(json(StatusCode::OK, &notes.iter().map(skipped_shown).collect::<Vec<_>>()))
+        Ok(json(StatusCode::OK, &notes.iter().map(skipped_json).collect::<Vec<_>>()))
     }
 
     fn event(&self, id: &str) -> Result<Option<Event>, Problem> {
@@ -130,7 +130,7 @@ impl Loops {
     }
 }
 
-fn shown(letter: &DeadLetter) -> Value {
+fn letter_json(letter: &DeadLetter) -> Value {
     json!({
         "id": letter.id,
         "subscription": letter.subscription,
@@ -145,7 +145,7 @@ fn shown(letter: &DeadLetter) -> Value {
 }
 
 /// A note of something stepped over, as it is printed.
-pub(crate) fn skipped_shown(skipped: &Skipped) -> Value {
+pub(crate) fn skipped_json(skipped: &Skipped) -> Value {
     json!({
         "name": skipped.name,
         "kind": skipped.kind,

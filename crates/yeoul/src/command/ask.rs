@@ -77,7 +77,7 @@ impl Process {
     pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
         match self.ask(&Method::GET, path)? {
             (status, value) if status.is_success() => Ok(value),
-            (status, problem) => Err(refused(status, &problem)),
+            (status, problem) => Err(failure(status, &problem)),
         }
     }
 }
@@ -88,7 +88,7 @@ pub(crate) fn segment(typed: &str) -> impl std::fmt::Display {
 }
 
 /// A refusal of the process, as a failure of the command.
-pub(crate) fn refused(status: StatusCode, problem: &Value) -> Failure {
+pub(crate) fn failure(status: StatusCode, problem: &Value) -> Failure {
     let detail = problem["detail"].as_str().unwrap_or("no reason given").to_owned();
     let todo = "check the argument with the matching list command";
     if status.is_client_error() {

@@ -30,7 +30,7 @@ pub(super) fn run(command: DeadCommand) -> Result<(), Failure> {
             let path = format!("/admin/dead/{}/redrive", ask::segment(&id));
             let (status, problem) = Process::holding(&place.data)?.ask(&Method::POST, &path)?;
             if !status.is_success() {
-                return Err(ask::refused(status, &problem));
+                return Err(ask::failure(status, &problem));
             }
             print([format!("{id} is tried again, and what waits behind it follows in order")])
         }
@@ -38,7 +38,7 @@ pub(super) fn run(command: DeadCommand) -> Result<(), Failure> {
             let path = format!("/admin/dead/{}/drop?by={}", ask::segment(&id), skip::who());
             let (status, problem) = Process::holding(&place.data)?.ask(&Method::POST, &path)?;
             if !status.is_success() {
-                return Err(ask::refused(status, &problem));
+                return Err(ask::failure(status, &problem));
             }
             print([format!("{id} is given up; what waits behind it follows in order")])
         }

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::ask::Process;
 use super::skip;
-use crate::admin::skipped_shown;
+use crate::admin::skipped_json;
 use crate::cli::DataArgs;
 use crate::exit::Failure;
 use crate::process;
@@ -149,7 +149,7 @@ fn stores_alone(data: &Path, findings: &mut Findings) -> Result<(), Failure> {
             Err(error) => findings.bad(&name, error.to_string()),
         }
         for skipped in upkeep::skipped(&store).unwrap_or_default() {
-            findings.good("note", skip::line(&skipped_shown(&skipped)));
+            findings.good("note", skip::line(&skipped_json(&skipped)));
         }
     }
     match process::runtime()?.block_on(stores::check_agreement(data)) {

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::ask::{self, Process};
-use crate::admin::skipped_shown;
+use crate::admin::skipped_json;
 use crate::exit::Failure;
 use crate::process;
 use crate::stores::{self, note};
@@ -67,7 +67,7 @@ fn beside(name: &str, data: &Path) -> Result<Value, Failure> {
         (status, skipped) if status.is_success() => Ok(skipped),
         (StatusCode::CONFLICT, _) => Err(nothing(name)),
         (StatusCode::NOT_FOUND, _) => Err(unknown(name)),
-        (status, problem) => Err(ask::refused(status, &problem)),
+        (status, problem) => Err(ask::failure(status, &problem)),
     }
 }
 
@@ -118,7 +118,7 @@ fn alone(name: &str, data: &Path) -> Result<Value, Failure> {
 
 fn report(name: &str, skipped: Result<Option<Skipped>, events::Error>) -> Result<Value, Failure> {
     match skipped {
-        Ok(Some(skipped)) => Ok(skipped_shown(&skipped)),
+        Ok(Some(skipped)) => Ok(skipped_json(&skipped)),
         Ok(None) => Err(nothing(name)),
         Err(events::Error::UnknownTopic) => Err(unknown(name)),
         Err(error) => Err(disk(error)),

@@ -104,15 +104,15 @@ pub(crate) struct Stores {
 }
 
 /// What the views show, and how it looks.
-pub(crate) struct Shown {
+pub(crate) struct Presentation {
     pub(crate) definitions: Definitions,
     pub(crate) look: Look,
 }
 
-impl Shown {
+impl Presentation {
     /// With the app's part of every page's head.
-    pub(crate) fn with_app(definitions: Definitions, look: Look, app: &AppFiles) -> Shown {
-        Shown { definitions, look: Look { app_head: app.head().to_owned(), ..look } }
+    pub(crate) fn with_app(definitions: Definitions, look: Look, app: &AppFiles) -> Presentation {
+        Presentation { definitions, look: Look { app_head: app.head().to_owned(), ..look } }
     }
 }
 
@@ -122,7 +122,7 @@ impl Stores {
         data: &Path,
         views: &str,
         topics: &[Declared],
-        shown: Shown,
+        presentation: Presentation,
     ) -> Result<Stores, Failure> {
         let pages = stores::views(data).unwrap_or_else(|| data.join(views));
         let log = data.join(LOG);
@@ -133,7 +133,7 @@ impl Stores {
         let log =
             Log::open_declared(&log, topics, clock::component()).map_err(|error| opened(&error))?;
         info!("an acknowledgement means: {}", log.promise());
-        let Shown { definitions, look } = shown;
+        let Presentation { definitions, look } = presentation;
         let views = Views::open(&pages, definitions, look, clock::component())
             .map_err(|error| process::damaged("the views", &error))?;
         Ok(Stores { log: Arc::new(log), views })
@@ -149,8 +149,8 @@ impl Layer {
         let ports = Ports::bind(&plan)?;
         let app = app::files();
         vouch::before_opening(folder.path()).await?;
-        let shown = Shown::with_app(plan.definitions, plan.look, &app);
-        let stores = Stores::open(folder.path(), VIEWS, &plan.topics, shown)?;
+        let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
+        let stores = Stores::open(folder.path(), VIEWS, &plan.topics, presentation)?;
         let announced = folder.announce(Some(ports.admin.address()));
         announced.map_err(|error| Failure::environment(error, "free some disk space"))?;
         let verifier = Verifier::of(&plan.issuer);
@@ -293,7 +293,7 @@ impl Layer {
             broker: self.log.clone(),
             loops,
             guards: Box::new(move || gateway.guards()),
-            views: Box::new(move || shown(&views)),
+            views: Box::new(move || views_json(&views)),
             switches,
         })
     }
@@ -363,7 +363,7 @@ fn opened(error: &Error) -> Failure {
     Failure::environment(says, &remedy)
 }
 
-fn shown(views: &Views) -> Value {
+fn views_json(views: &Views) -> Value {
     json!({
         "pages": views.pages().map(|page| page.name.clone()).collect::<Vec<_>>(),
         "staleSince": views.pages().filter_map(|page| views.stale_since(page, None)).min()

@@ -22,7 +22,7 @@ use mall::{Components, Endpoint, Faults, Loop, Name, account, delivery, order, p
 use serde_json::{Value, json};
 
 use super::described;
-use super::layer::{Interruptions, Layer, Ports, Shown, Stores};
+use super::layer::{Interruptions, Layer, Ports, Presentation, Stores};
 use super::sessions::Identity;
 use super::vouch;
 use crate::admin::{Admin, Loops, Switches};
@@ -72,8 +72,9 @@ impl Mall {
 
         let app = described::with_description(&plan, app::files());
         vouch::before_opening(folder.path()).await?;
-        let shown = Shown::with_app(plan.definitions, plan.look, &app);
-        let stores = Stores::open(folder.path(), Name::Mypage.as_str(), &plan.topics, shown)?;
+        let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
+        let stores =
+            Stores::open(folder.path(), Name::Mypage.as_str(), &plan.topics, presentation)?;
         let announced = folder.announce(Some(ports.admin()));
         announced.map_err(|error| Failure::environment(error, "free some disk space"))?;
 

@@ -40,7 +40,7 @@ pub(crate) async fn before_running(
     relays: &[relay::Control],
 ) -> Result<(), Failure> {
     agreement::check(subscriptions, relays).await.map_err(|error| torn(&error))?;
-    note::write(data, note::State::Open)
+    note::write(data, note::State::InUse)
         .map_err(|error| Failure::environment(error, "free some disk space"))
 }
 

@@ -233,8 +233,8 @@ fn a_role_that_is_not_there_is_a_mistake_with_its_line_and_the_nearest_name() {
     let own = "roles: [SELLER]\nupstreams: { a: [http://10.0.0.1:80] }\nroutes:\n  r: { path: /r, to: a, role: SELER }\n";
     names(&mistakes(own, Base::Nothing), &["4: routes.r.role: unknown role. name=`SELER`"]);
     assert_eq!(mistakes(&own.replace("SELER", "SELLER"), Base::Nothing), [""; 0]);
-    let unsaid = own.replace("roles: [SELLER]\n", "");
-    assert_eq!(mistakes(&unsaid, Base::Nothing), [""; 0], "nobody says which there are");
+    let without_roles = own.replace("roles: [SELLER]\n", "");
+    assert_eq!(mistakes(&without_roles, Base::Nothing), [""; 0], "nobody says which there are");
     names(&mistakes("roles:\n  - A B\n", Base::Nothing), &["2: roles"]);
     let plan = load(Base::Mall, None, None).unwrap_or_else(|list| panic!("{}", list[0]));
     let roles = plan.shown["roles"].as_array().expect("roles").iter();

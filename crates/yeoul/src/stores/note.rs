@@ -24,7 +24,8 @@ pub(crate) const NOTE: &str = "stores.json";
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     /// Stores are being written.
-    Open,
+    #[serde(rename = "open")]
+    InUse,
     /// Every store was closed: each is one file.
     Closed,
 }
@@ -53,7 +54,7 @@ pub(crate) fn is_doubtful(data: &Path) -> bool {
     let same = |one: &Store| {
         let noted = note.stores.iter().find(|noted| noted.path == one.path);
         noted.is_some_and(|noted| match note.state {
-            State::Open => (noted.device, noted.inode) == (one.device, one.inode),
+            State::InUse => (noted.device, noted.inode) == (one.device, one.inode),
             State::Closed => noted.bytes == one.bytes && !has_write_ahead(&data.join(&one.path)),
         })
     };
@@ -118,7 +119,7 @@ mod tests {
         make(&data, 10);
         assert!(is_doubtful(&data), "never noted");
 
-        write(&data, State::Open).expect("noted");
+        write(&data, State::InUse).expect("noted");
         make(&data, 20);
         assert!(!is_doubtful(&data), "the same file, written on");
         copied(&data, &copy);

@@ -100,7 +100,7 @@ impl Accounts {
         });
         match wait(renewed).expect("decided") {
             Renewed::Granted { session, refresh, .. } => Some((refresh, session)),
-            Renewed::Refused => None,
+            Renewed::NoFamily => None,
         }
     }
 

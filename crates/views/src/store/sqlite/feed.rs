@@ -45,7 +45,7 @@ pub(crate) struct Version {
 }
 
 /// An owner who can be meant, and the version of his page.
-pub(crate) struct Known<'a> {
+pub(crate) struct OwnerVersion<'a> {
     pub(crate) owner: Owner<'a>,
     pub(crate) version: Version,
 }
@@ -248,15 +248,15 @@ pub(crate) fn find<'a>(
     sql: &Connection,
     page: usize,
     meant: Meant<'a>,
-) -> Result<Option<Known<'a>>, events::Error> {
+) -> Result<Option<OwnerVersion<'a>>, events::Error> {
     let mut first = None;
     for owner in meant.all() {
         if let Some(version) = known(sql, Whose { page, owner })? {
-            return Ok(Some(Known { owner, version }));
+            return Ok(Some(OwnerVersion { owner, version }));
         }
         first = first.or(Some(owner));
     }
-    first.map(|owner| Ok(Known { owner, version: Version::first(sql)? })).transpose()
+    first.map(|owner| Ok(OwnerVersion { owner, version: Version::first(sql)? })).transpose()
 }
 
 /// Changes after a place, which must be above the floor: the oldest `limit`, in order.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::feed::{self, Known};
+use super::feed::{self, OwnerVersion};
 use super::rows::{Stored, from_sql};
 use crate::owner::{Meant, Owner};
 use crate::page::{Listed, Page, Parts, Slice, Window};
@@ -97,7 +97,7 @@ pub(crate) fn of_page(
     let owner = match named {
         None => None,
         Some(named) => match feed::find(sql, page.index, page.owners.meant(named))? {
-            Some(Known { owner, .. }) => Some(owner),
+            Some(OwnerVersion { owner, .. }) => Some(owner),
             // Nobody can be meant: that is not everybody.
             None => return Ok(Listed::none()),
         },

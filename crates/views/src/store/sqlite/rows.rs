@@ -152,7 +152,7 @@ pub(super) fn from_sql(view: &View, row: &rusqlite::Row<'_>) -> rusqlite::Result
     let values = (0..width).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?;
     let deleted_by: Option<Arc<str>> = row.get(width + 2)?;
     let state = match (row.get(width)?, deleted_by) {
-        (true, _) => State::Shown,
+        (true, _) => State::Visible,
         (false, None) => State::Waiting,
         (false, Some(by)) => State::Gone(by),
     };
@@ -171,9 +171,9 @@ impl StateColumns<'_> {
     fn of(row: &Row) -> StateColumns<'_> {
         let deleted_by = match &row.state {
             State::Gone(by) => Some(&**by),
-            State::Waiting | State::Shown => None,
+            State::Waiting | State::Visible => None,
         };
-        StateColumns { created: row.is_shown(), set: row.set.cast_signed(), deleted_by }
+        StateColumns { created: row.is_visible(), set: row.set.cast_signed(), deleted_by }
     }
 }
 
