@@ -95,17 +95,21 @@ impl Broker for Memory {
         Box::pin(async move { Ok(stored) })
     }
 
-    fn end(&self, at: &TopicPartition) -> Result<Offset, Error> {
-        Ok(Offset(self.events(at).len() as u64))
+    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
+        let end = Offset(self.events(at).len() as u64);
+        Box::pin(async move { Ok(end) })
     }
 
-    fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error> {
-        Ok(watch::Sender::new(self.end(at)?).subscribe())
+    fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
+        Box::pin(async move { Ok(watch::Sender::new(self.end(at).await?).subscribe()) })
     }
 
-    fn published<'a>(&'a self, at: &'a TopicPartition, _source: &'a str) -> Pending<'a, u64> {
-        let end = self.end(at).map(|end| end.0);
-        Box::pin(async move { end })
+    fn published<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        _source: &'a str,
+    ) -> Pending<'a, Option<u64>> {
+        Box::pin(async move { Ok(Some(self.end(at).await?.0)) })
     }
 
     fn topics(&self) -> Vec<Topic> {

@@ -122,8 +122,11 @@ impl Running {
     }
 
     /// Until `is_so` of its control.
-    async fn until(&self, is_so: impl Fn(&Control) -> Result<bool, Error>) -> Result<(), Error> {
-        while !is_so(&self.control)? {
+    async fn until(
+        &self,
+        is_so: impl AsyncFn(&Control) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        while !is_so(&self.control).await? {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Ok(())
@@ -135,15 +138,15 @@ impl Running {
     }
 }
 
-fn caught_up(control: &Control) -> Result<bool, Error> {
-    Ok(control.status()?.lag == 0)
+async fn caught_up(control: &Control) -> Result<bool, Error> {
+    Ok(control.status().await?.lag == 0)
 }
 
-fn has_a_dead_letter(control: &Control) -> Result<bool, Error> {
+async fn has_a_dead_letter(control: &Control) -> Result<bool, Error> {
     Ok(!control.dead(1)?.is_empty())
 }
 
-fn has_nothing_parked(control: &Control) -> Result<bool, Error> {
+async fn has_nothing_parked(control: &Control) -> Result<bool, Error> {
     Ok(control.parked()? == 0)
 }
 

@@ -2,7 +2,9 @@
 //!
 //! One trait for a log in a file beside the program and for a cluster: who publishes or subscribes
 //! does not know which it is. The promises are checked by one suite, [`contract`](crate::contract),
-//! that every engine runs unchanged.
+//! that every engine runs unchanged. They are what every engine can keep: stored at least once, in order
+//! within a partition, all acknowledged or an error. That a copy is a second one is told by the inbox of
+//! whoever reads; an engine may notice it as well, and needs not.
 //!
 //! It does not retry, remember consumers or know handlers: a position belongs to the consumer.
 //!
@@ -46,12 +48,6 @@
 //!     }
 //! }
 //!
-//! /// The highest number of this source: what is not above it is a second copy.
-//! fn highest(events: &[Event], source: &str) -> u64 {
-//!     let of_source = events.iter().filter(|event| event.source == source);
-//!     of_source.filter_map(|event| event.outbox_sequence).max().unwrap_or(0)
-//! }
-//!
 //! fn within(field: &'static str, value: usize, limit: usize) -> Result<(), Error> {
 //!     let (value, limit) = (value as u64, limit as u64);
 //!     if value <= limit { Ok(()) } else { Err(Error::Limit { field, value, limit }) }
@@ -72,12 +68,7 @@
 //!                 within("event", event.to_json().len(), EVENT_BYTES_MAX)?;
 //!             }
 //!             let mut events = stream.events.lock().expect("nobody panics with it");
-//!             for event in batch {
-//!                 let number = event.outbox_sequence;
-//!                 if number.is_none_or(|number| number > highest(&events, &event.source)) {
-//!                     events.push(event);
-//!                 }
-//!             }
+//!             events.extend(batch);
 //!             let end = Offset(events.len() as u64);
 //!             // Readers wake only if there is more.
 //!             stream.end.send_if_modified(|before| std::mem::replace(before, end) != end);
@@ -102,19 +93,12 @@
 //!         })
 //!     }
 //!
-//!     fn end(&self, at: &TopicPartition) -> Result<Offset, Error> {
-//!         Ok(*self.stream(at)?.end.borrow())
+//!     fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
+//!         Box::pin(async move { Ok(*self.stream(at)?.end.borrow()) })
 //!     }
 //!
-//!     fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error> {
-//!         Ok(self.stream(at)?.end.subscribe())
-//!     }
-//!
-//!     fn published<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64> {
-//!         Box::pin(async move {
-//!             let events = self.stream(at)?.events.lock().expect("nobody panics with it");
-//!             Ok(highest(&events, source))
-//!         })
+//!     fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
+//!         Box::pin(async move { Ok(self.stream(at)?.end.subscribe()) })
 //!     }
 //!
 //!     fn topics(&self) -> Vec<Topic> {
@@ -155,6 +139,7 @@ use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::error::Error;
@@ -216,8 +201,12 @@ pub struct Declared {
     pub partitions: Partitions,
 }
 
-/// An event's place in its partition of a topic: the first is 1, and there is no gap but what a restore has
-/// left out.
+/// An event's place in its partition of a topic: an engine's own count, for comparing with another place of
+/// the same partition and for reading on from.
+///
+/// Later events have higher ones, and that is all that can be told from them: there may be gaps (an engine
+/// removes or skips records), and the next event's place is known when it is read. Before the first of them
+/// all is [`BEGINNING`](Offset::BEGINNING).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offset(pub u64);
 
@@ -253,7 +242,7 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send +
 ///     Arc::new(Log::open(folder.path(), std::slice::from_ref(&topic), clock)?);
 /// // One partition: the whole of the topic.
 /// let at = topic.first();
-/// let mut end = broker.watch(&at)?;
+/// let mut end = broker.watch(&at).await?;
 ///
 /// let reading = Event::from_json(
 ///     br#"{"specversion":"1.0", "id":"1", "source":"sensor-7", "type":"Measured",
@@ -269,24 +258,27 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send +
 /// # }
 /// ```
 pub trait Broker: Send + Sync + 'static {
-    /// Resolves once every event of the batch (at most [`PUBLISH_MAX`]) is on disk, with the offset
-    /// of the last one. All of a batch is stored or nothing.
+    /// Resolves once every event of the batch (at most [`PUBLISH_MAX`]) is stored as
+    /// [`promise`](Self::promise) puts it, in the batch's order, with the place of the last one or one after
+    /// it; for an empty batch, with the end.
     ///
-    /// An event whose outbox sequence is not above the highest already stored for its source is
-    /// recognised and not stored again; if it is the last, the answer is an offset at or after it.
     /// Dropping the future does not take the batch back.
     ///
     /// # Errors
-    /// [`Error::Environment`]: nothing is acknowledged, publish again. [`Error::Limit`],
-    /// [`Error::UnknownTopic`]: fix the input.
+    /// [`Error::Environment`]: nothing is acknowledged, publish the whole batch again; some of it may be
+    /// stored already, and is stored once more then, unless the engine recognises it. [`Error::Limit`],
+    /// [`Error::UnknownTopic`]: fix the input; nothing of it is stored.
     fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset>;
 
     /// At most `limit` (itself at most [`READ_MAX`]) events after `after`, in order, every checksum
-    /// on the way checked.
+    /// on the way checked. Fewer do not mean that there are no more; none at all does, as far as
+    /// [`end`](Self::end) and [`watch`](Self::watch) have told and [`publish`](Self::publish) has
+    /// acknowledged by now.
     ///
     /// # Errors
     /// [`Error::Damaged`] when the very next event is hurt (sound ones before it are returned
-    /// first); [`Error::Environment`]: read again.
+    /// first); [`Error::Gone`] when the topic has the place no more, so that events may have been missed;
+    /// [`Error::Environment`]: read again.
     fn read<'a>(
         &'a self,
         at: &'a TopicPartition,
@@ -334,13 +326,45 @@ pub trait Broker: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// The offset of the partition's newest event, [`Offset::BEGINNING`] if there is none.
+    /// After which place one reads on to have every event whose time is not before `time`: events come in
+    /// the order of their publishing, so earlier ones may be among them.
+    ///
+    /// An engine without an index of times looks through the events from the beginning.
     ///
     /// # Errors
-    /// [`Error::UnknownTopic`].
-    fn end(&self, at: &TopicPartition) -> Result<Offset, Error>;
+    /// As for [`read`](Self::read).
+    fn since<'a>(&'a self, at: &'a TopicPartition, time: Timestamp) -> Pending<'a, Offset> {
+        Box::pin(async move {
+            let mut before = Offset::BEGINNING;
+            loop {
+                let page = self.read(at, before, READ_MAX).await?;
+                if page.is_empty() {
+                    return Ok(before);
+                }
+                for Stored { offset, event } in page {
+                    if event.time >= time {
+                        return Ok(before);
+                    }
+                    before = offset;
+                }
+            }
+        })
+    }
 
-    /// How many events there are after one place up to another: places may have gaps.
+    /// Whether nothing is ever removed here, so that reading again from the beginning misses nothing: what a
+    /// subscription does whose place is not there any more. Elsewhere it stops and an operator decides.
+    fn keeps_all(&self) -> bool {
+        false
+    }
+
+    /// The place of the partition's newest event, [`Offset::BEGINNING`] if there was none yet.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`]; [`Error::Environment`]: ask again.
+    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset>;
+
+    /// How many events there are after one place up to another, at most: an engine that does not count gaps
+    /// says how many places there are.
     ///
     /// # Errors
     /// [`Error::UnknownTopic`].
@@ -348,22 +372,31 @@ pub trait Broker: Send + Sync + 'static {
         Ok(last.0.saturating_sub(before.0))
     }
 
-    /// Follows the partition's end; wakes when more is on disk.
+    /// Follows the partition's end from where it is now; wakes when there is more to read.
     ///
     /// # Errors
-    /// [`Error::UnknownTopic`].
-    fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error>;
+    /// [`Error::UnknownTopic`]; [`Error::Environment`]: ask again.
+    fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>>;
 
-    /// The highest outbox sequence stored of this source, 0 if none: where a relay goes on.
+    /// The highest outbox sequence stored of this source, 0 if there is none: where a relay goes on. `None`
+    /// of an engine that does not count them, where it goes on from what it noted itself: what it publishes
+    /// a second time then, inboxes recognise.
     ///
     /// # Errors
     /// [`Error::UnknownTopic`], [`Error::Environment`].
-    fn published<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64>;
+    fn published<'a>(
+        &'a self,
+        _at: &'a TopicPartition,
+        _source: &'a str,
+    ) -> Pending<'a, Option<u64>> {
+        Box::pin(async { Ok(None) })
+    }
 
-    /// Every topic there is, in order.
+    /// Every topic that it was opened with or found then, in order.
     fn topics(&self) -> Vec<Topic>;
 
-    /// How many partitions a topic has: their number does not change while anybody reads or publishes.
+    /// How many partitions a topic has. It is known since the engine was opened: their number does not
+    /// change while anybody reads or publishes.
     ///
     /// # Errors
     /// [`Error::UnknownTopic`].
@@ -439,11 +472,6 @@ impl FromStr for Topic {
 impl Offset {
     /// Before the first event.
     pub const BEGINNING: Offset = Offset(0);
-
-    /// The place after this one.
-    pub(crate) fn next(self) -> Offset {
-        Offset(self.0 + 1)
-    }
 }
 
 impl fmt::Display for Offset {

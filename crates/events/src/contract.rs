@@ -1,24 +1,33 @@
-//! The promises every broker keeps, as one suite that any engine's tests call unchanged.
+//! The promises every broker keeps, as one suite that any engine's tests call unchanged, and a second one
+//! of what a log keeps beyond.
 //!
 //! Every case gets a fresh, empty broker and panics at the first broken promise with the case's
 //! name in its backtrace. It does not test speed, damage or a full disk: those are each engine's.
 //!
-//! What it holds an engine to, in words:
+//! What [`suite`] holds an engine to, in words:
 //!
-//! * A batch is stored whole or not at all, in order, behind everything acknowledged before it.
+//! * A batch that is acknowledged is stored whole, in order, behind everything acknowledged before it.
 //! * What is acknowledged is there after the storage was opened again.
-//! * A second copy by outbox sequence is recognised, also after opening again and among others.
-//! * A reader beside publishers sees each event once, in its place, and is woken when there is more.
+//! * Places go up within a partition; one reads on from any of them, from a time and from the beginning.
+//! * A reader beside publishers sees every event, each publisher's in its order, and is woken when there is
+//!   more.
 //! * Limits are kept at themselves and refused one past, with nothing stored of what was refused.
 //! * Partitions of a topic have nothing of each other.
 //! * A topic, or a partition of one, that does not exist is [`Error::UnknownTopic`](crate::error::Error::UnknownTopic)
 //!   everywhere.
 //!
+//! That a copy is a second one is recognised by the inbox of whoever reads, so no engine has to. What
+//! [`log_suite`] adds is the local log's:
+//!
+//! * Places are counted from 1 without a gap, and a page is as long as was asked for.
+//! * A second copy by outbox sequence is recognised, also after opening again and among others.
+//! * Nothing is ever removed.
+//!
 //! An engine's own test is a dozen lines: make a fixture, run the suite.
 //!
 //! ```
 //! use std::sync::Arc;
-//! use yeoul_events::contract::{Fixture, Opening, suite, topics};
+//! use yeoul_events::contract::{Fixture, Opening, log_suite, suite, topics};
 //! use yeoul_events::{Broker, Clock, Log};
 //!
 //! /// The local log in a folder of its own for every case.
@@ -35,10 +44,12 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! suite(fresh).await;
+//! log_suite(fresh).await;
 //! # }
 //! ```
 
 mod limits;
+mod log;
 mod order;
 
 use std::future::Future;
@@ -80,8 +91,9 @@ struct Case {
     other: TopicPartition,
 }
 
-/// Runs every case, one after the other, each on a fixture of its own from `make`: on the one partition of a
-/// topic beside another topic, and on a later partition beside an earlier one of the same topic.
+/// Runs every case of what all engines keep, one after the other, each on a fixture of its own from `make`:
+/// on the one partition of a topic beside another topic, and on a later partition beside an earlier one of
+/// the same topic.
 ///
 /// # Panics
 /// At the first promise the engine does not keep.
@@ -90,35 +102,58 @@ where
     F: Fn() -> R,
     R: Future<Output = Fixture>,
 {
-    let [alpha, beta] = topics().map(|declared| declared.topic);
-    let [second, third] = [1, 2].map(|index| beta.at(Partition::new(index).expect("in range")));
-    for (at, other) in [(alpha.first(), third.clone()), (third, second)] {
-        let case = || async {
-            let Fixture { broker, reopen } = make().await;
-            Case { broker, reopen, at: at.clone(), other: other.clone() }
-        };
-        every(case).await;
+    for places in places() {
+        let case = async || Case::new(&make, &places).await;
+        order::a_batch_is_stored_in_order_and_reads_back_as_it_was(case().await).await;
+        order::partitions_and_topics_do_not_mix(case().await).await;
+        order::an_acknowledged_event_is_there_after_reopening(case().await).await;
+        order::an_event_without_outbox_sequence_is_stored_each_time(case().await).await;
+        order::concurrent_publishers_keep_their_own_order(case().await).await;
+        order::a_reader_beside_a_publisher_misses_nothing(case().await).await;
+        order::a_watch_wakes_when_there_is_more(case().await).await;
+        order::a_time_is_a_place_to_read_from(case().await).await;
+        limits::a_read_returns_at_most_its_limit_from_any_place(case().await).await;
+        limits::a_batch_is_stored_at_the_limit_and_refused_past_it(case().await).await;
+        limits::a_key_is_stored_at_the_limit_and_refused_past_it(case().await).await;
+        limits::a_batch_with_one_event_too_large_stores_nothing(case().await).await;
+        limits::an_unknown_topic_is_refused_everywhere(case().await).await;
     }
 }
 
-async fn every<F, R>(make: F)
+/// The same for what a log keeps beyond.
+///
+/// # Panics
+/// At the first promise the engine does not keep.
+pub async fn log_suite<F, R>(make: F)
 where
     F: Fn() -> R,
-    R: Future<Output = Case>,
+    R: Future<Output = Fixture>,
 {
-    order::a_batch_gets_gapless_offsets_and_reads_back_as_it_was(make().await).await;
-    order::partitions_and_topics_do_not_mix(make().await).await;
-    order::an_acknowledged_event_is_there_after_reopening(make().await).await;
-    order::a_second_copy_is_recognised_by_its_outbox_sequence(make().await).await;
-    order::an_event_without_outbox_sequence_is_stored_each_time(make().await).await;
-    order::concurrent_publishers_keep_their_own_order(make().await).await;
-    order::a_reader_beside_a_publisher_sees_no_gap(make().await).await;
-    order::a_watch_wakes_when_more_is_on_disk(make().await).await;
-    limits::a_read_returns_at_most_its_limit(make().await).await;
-    limits::a_batch_is_stored_at_the_limit_and_refused_past_it(make().await).await;
-    limits::a_key_is_stored_at_the_limit_and_refused_past_it(make().await).await;
-    limits::a_batch_with_one_event_too_large_stores_nothing(make().await).await;
-    limits::an_unknown_topic_is_refused_everywhere(make().await).await;
+    for places in places() {
+        let case = async || Case::new(&make, &places).await;
+        log::places_are_counted_without_a_gap(case().await).await;
+        log::a_page_is_as_long_as_was_asked_for(case().await).await;
+        log::a_second_copy_is_recognised_by_its_outbox_sequence(case().await).await;
+        log::what_was_published_is_counted_by_source_and_partition(case().await).await;
+        log::nothing_is_ever_removed(case().await).await;
+    }
+}
+
+/// The places of a case, and of what must notice nothing of it.
+fn places() -> [(TopicPartition, TopicPartition); 2] {
+    let [alpha, beta] = topics().map(|declared| declared.topic);
+    let [second, third] = [1, 2].map(|index| beta.at(Partition::new(index).expect("in range")));
+    [(alpha.first(), third.clone()), (third, second)]
+}
+
+impl Case {
+    async fn new<R: Future<Output = Fixture>>(
+        make: &impl Fn() -> R,
+        (at, other): &(TopicPartition, TopicPartition),
+    ) -> Case {
+        let Fixture { broker, reopen } = make().await;
+        Case { broker, reopen, at: at.clone(), other: other.clone() }
+    }
 }
 
 /// An event of `source` that names itself by `number`, without an outbox sequence.
@@ -152,23 +187,28 @@ async fn publish(broker: &dyn Broker, at: &TopicPartition, batch: Vec<Event>) ->
     broker.publish(at, batch).await.expect("a publish that is acknowledged")
 }
 
-/// Everything in a partition, checked for gaps.
-async fn everything(broker: &dyn Broker, at: &TopicPartition) -> Vec<Event> {
-    let mut events = Vec::new();
+/// Everything in a partition, each place higher than the one before.
+async fn stored(broker: &dyn Broker, at: &TopicPartition) -> Vec<Stored> {
+    let mut all: Vec<Stored> = Vec::new();
     loop {
-        let after = Offset(events.len() as u64);
+        let after = all.last().map_or(Offset::BEGINNING, |last| last.offset);
         let page = broker.read(at, after, READ_MAX).await.expect("a read");
         if page.is_empty() {
-            return events;
+            return all;
         }
-        for Stored { offset, event } in page {
-            events.push(event);
-            assert_eq!(offset, Offset(events.len() as u64), "offsets are gapless");
+        for one in page {
+            assert!(all.last().is_none_or(|last| last.offset < one.offset), "places go up");
+            all.push(one);
         }
     }
 }
 
 /// What is stored, in order, by the number that each event names itself by.
 async fn numbers(broker: &dyn Broker, at: &TopicPartition) -> Vec<u64> {
-    everything(broker, at).await.iter().map(|event| event.sequence).collect()
+    stored(broker, at).await.iter().map(|one| one.event.sequence).collect()
+}
+
+/// The partition's end.
+async fn end(broker: &dyn Broker, at: &TopicPartition) -> Offset {
+    broker.end(at).await.expect("an end")
 }

@@ -8,7 +8,7 @@
 //! | [`Error::Environment`] | yes, later | 503 | takes the batch back, no attempt |
 //! | [`Error::Limit`], [`Error::Decode`], [`Error::Token`], [`Error::UnknownTopic`] | no, fix the input | 400, 413, 422 | an attempt of this event |
 //! | [`Error::Statement`], [`Error::Panicked`] | no, fix the program | 500 | an attempt of this event |
-//! | [`Error::Damaged`] | no, call an operator | 503 | an attempt of this event |
+//! | [`Error::Damaged`], [`Error::Gone`] | no, call an operator | 503 | an attempt of this event |
 //! | [`Error::Closed`] | no, the process is stopping | 503 | an attempt of this event |
 //!
 //! ```
@@ -59,6 +59,17 @@ pub enum Error {
         /// Last position hurt.
         to: u64,
         /// What was seen.
+        what: String,
+    },
+    /// A place that the topic has no more: it was removed there, or the topic is another one. Whoever read
+    /// up to there may have missed events, and goes on elsewhere only on an operator's word.
+    #[error("the topic has this place no more: {what}. topic=`{topic}`, place=`{place}`")]
+    Gone {
+        /// The topic, with its partition.
+        topic: String,
+        /// The place that was read after.
+        place: u64,
+        /// What the topic has instead.
         what: String,
     },
     /// More than a named limit allows. Send less.

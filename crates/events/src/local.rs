@@ -2,7 +2,9 @@
 //!
 //! Publishers of all topics share one sync; what came while it ran goes with the next one. The
 //! file, its chain of checksums and its thread are the engine's (`store::log`); this module
-//! turns events into records and keeps the promises of [`Broker`].
+//! turns events into records and keeps the promises of [`Broker`], and more than those: second copies are
+//! recognised by number, a batch is stored whole or not at all, places are counted without a gap but a
+//! restore's, and nothing is ever removed ([`contract::log_suite`](crate::contract::log_suite)).
 //!
 //! A publish, from the call to the answer:
 //!
@@ -66,7 +68,7 @@ pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
 /// let topics = [Topic::parse("order")?, Topic::parse("product")?];
 /// let log = Log::open(folder, &topics, clock)?;
-/// assert_eq!(log.end(&topics[0].first())?, Offset::BEGINNING);
+/// assert_eq!(log.end(&topics[0].first()).await?, Offset::BEGINNING);
 ///
 /// let report = log.check();
 /// assert_eq!((report.events, report.damage.len()), (0, 0));
@@ -209,20 +211,28 @@ impl Broker for Log {
         self.file.skipped()
     }
 
-    fn end(&self, at: &TopicPartition) -> Result<Offset, Error> {
-        self.file.end(at)
+    fn keeps_all(&self) -> bool {
+        true
+    }
+
+    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
+        Box::pin(async move { self.file.end(at) })
     }
 
     fn between(&self, at: &TopicPartition, before: Offset, last: Offset) -> Result<u64, Error> {
         self.file.between(at, before, last)
     }
 
-    fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error> {
-        self.file.watch(at)
+    fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
+        Box::pin(async move { self.file.watch(at) })
     }
 
-    fn published<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64> {
-        Box::pin(async move { self.file.published(at, source) })
+    fn published<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        source: &'a str,
+    ) -> Pending<'a, Option<u64>> {
+        Box::pin(async move { self.file.published(at, source).map(Some) })
     }
 
     fn topics(&self) -> Vec<Topic> {

@@ -3,20 +3,21 @@
 //! Each partition of the outbox is relayed by itself, to the partition of the topic that has its number. A
 //! run begins at the start and after every trouble:
 //!
-//! 1. *Reconcile.* It keeps no position of its own that could be wrong: it asks the broker how far
-//!    this source is stored and goes on there. That makes a crash between publish and note harmless,
-//!    and a log that lost its tail is filled again from the rows the outbox keeps. What cannot be
-//!    filled again is reported with its sequences, and passed.
+//! 1. *Reconcile.* It asks a broker that knows it how far this source is stored and goes on there, and
+//!    trusts no position of its own that could be wrong. That makes a crash between publish and note
+//!    harmless, and a log that lost its tail is filled again from the rows the outbox keeps. What cannot
+//!    be filled again is reported with its sequences, and passed. With a broker that does not count
+//!    numbers it goes on from what it noted itself; what it publishes again then, inboxes recognise.
 //! 2. *Batch after batch*: rest while paused; note what is committed; read what comes after the last
 //!    one, bounded by count and by bytes; publish it; record how far that got.
 //! 3. *A batch that the broker refuses for what is in it* is halved, from the same place, until the
 //!    event is found that no broker takes: that becomes a dead letter of the outbox, and the relay
 //!    goes on.
 //! 4. *Nothing left*: wait for the next commit. If none comes for a second, save how far it got; that
-//!    is a hint for whoever prunes, never what it goes on from.
+//!    is a hint for whoever prunes, and what it goes on from only where the broker cannot say.
 //!
-//! What must stay true: the sequence only ever goes up, because a broker takes a lower one for a second
-//! copy. A number is passed only when the broker has it, or a note in the outbox says why not. Commits
+//! What must stay true: the sequence only ever goes up, because an inbox takes a lower one for a second
+//! copy, and so does a log. A number is passed only when the broker has it, or a note in the outbox says why not. Commits
 //! are noted before rows are read, so that none is slept through. A row that is no event any more
 //! stops it: that is damage, and only an operator may step over it.
 //!
@@ -99,7 +100,7 @@ const SAVED_AFTER: Duration = Duration::from_secs(1);
 /// let at = order.write::<_, Error>(|write| write.publish(placed)).await?;
 /// // Woken by the commit; no timer is involved.
 /// status.wait_for(|status| status.relayed >= at.number).await.expect("it runs");
-/// assert_eq!(log.end(&topic.first())?, Offset(1));
+/// assert_eq!(log.end(&topic.first()).await?, Offset(1));
 ///
 /// drop(stop);
 /// running.await.expect("a relay does not panic");
@@ -276,6 +277,7 @@ impl Lane {
     /// Asks the broker how far it is, and reports what does not fit.
     async fn reconcile(&self) -> Result<u64, Error> {
         let published = self.broker.published(&self.at, &self.publishes.source).await?;
+        let published = published.unwrap_or_else(|| self.database.relayed_up_to(self.at.partition));
         let found = self.database.reconcile(self.number(published)).await?;
         let source = &self.at.partition.of(&self.publishes.source);
         // The service's file is older than the log: numbering went on above what the log has.

@@ -270,7 +270,7 @@ pub type Fault = Arc<dyn Fn(&Event) -> Result<(), String> + Send + Sync>;
 /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
 /// let running = tokio::spawn(subscription.run(async { _ = stopped.await }));
 ///
-/// assert_eq!(control.status()?.stuck, None);
+/// assert_eq!(control.status().await?.stuck, None);
 /// drop(stop);
 /// // It has finished its batch: nothing of it writes any more.
 /// running.await.expect("a subscription does not panic");

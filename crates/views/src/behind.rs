@@ -92,7 +92,7 @@ async fn look(side: &ReadSide, noticed: &mut HashMap<String, Noticed>) {
 }
 
 async fn see(control: &Control) -> Seen {
-    let Ok(status) = control.status() else {
+    let Ok(status) = control.status().await else {
         return Seen { missing: true, stuck: true, first: None };
     };
     if status.lag == 0 {

@@ -120,12 +120,12 @@ impl Server {
         let admin = &self.admin;
         match action {
             Action::Health => Ok(json(StatusCode::OK, &json!({ "alive": true }))),
-            Action::Ready => Ok(ready(admin)),
-            Action::Metrics => Ok(metrics(&admin.metrics)),
+            Action::Ready => Ok(ready(admin).await),
+            Action::Metrics => Ok(metrics(admin).await),
             Action::Settings => Ok(json(StatusCode::OK, &admin.settings)),
             Action::Guards => Ok(json(StatusCode::OK, &(admin.guards)())),
             Action::Views => Ok(json(StatusCode::OK, &(admin.views)())),
-            Action::Subscriptions => subscriptions(&admin.loops.subscriptions),
+            Action::Subscriptions => subscriptions(&admin.loops.subscriptions).await,
             Action::Relays => Ok(relays(&admin.loops.relays)),
             Action::Events => {
                 let query = Query::parse(request.uri().query())?;
@@ -189,15 +189,16 @@ fn by(request: &Request) -> Result<String, Problem> {
 impl Admin {
     /// Whether the process can do its work, and the report: nothing of the start is missing, and no
     /// subscription and no relay is stuck.
-    pub(crate) fn report(&self) -> Report {
+    pub(crate) async fn report(&self) -> Report {
         let Report { mut ready, mut shown } = self.readiness.report();
-        let subscriptions = self.loops.subscriptions.iter().map(|control| {
-            let stuck =
-                control.status().map_or_else(|error| Some(error.to_string()), |it| it.stuck);
-            (control.name(), stuck)
-        });
-        let relays = self.loops.relays.iter().map(|relay| (relay.name(), relay.status().stuck));
-        for (name, stuck) in subscriptions.chain(relays) {
+        let mut loops = Vec::new();
+        for control in &self.loops.subscriptions {
+            let status = control.status().await;
+            let stuck = status.map_or_else(|error| Some(error.to_string()), |it| it.stuck);
+            loops.push((control.name(), stuck));
+        }
+        loops.extend(self.loops.relays.iter().map(|relay| (relay.name(), relay.status().stuck)));
+        for (name, stuck) in loops {
             if let Some(reason) = stuck {
                 ready = false;
                 shown["missing"][name] = reason.into();
@@ -209,21 +210,22 @@ impl Admin {
     }
 }
 
-fn ready(admin: &Admin) -> Response {
-    let Report { ready, shown } = admin.report();
+async fn ready(admin: &Admin) -> Response {
+    let Report { ready, shown } = admin.report().await;
     json(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &shown)
 }
 
-fn metrics(metrics: &Metrics) -> Response {
-    let mut response = Response::new(Body::full(metrics.text()));
+async fn metrics(admin: &Admin) -> Response {
+    set_subscriptions(&admin.metrics, &admin.loops.subscriptions).await;
+    let mut response = Response::new(Body::full(admin.metrics.text()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
     response
 }
 
-fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
+async fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
     let mut list = Vec::with_capacity(controls.len());
     for control in controls {
-        let status = control.status().map_err(|error| problem(&error))?;
+        let status = control.status().await.map_err(|error| problem(&error))?;
         list.push(json!({
             "name": status.name,
             "topic": status.topic.as_str(),
@@ -276,21 +278,24 @@ pub(crate) fn watch_relays(metrics: &Metrics, relays: Vec<relay::Control>) {
     });
 }
 
-/// Sets lag and stuck gauges before each scrape.
-pub(crate) fn watch_subscriptions(metrics: &Metrics, controls: Vec<Control>) {
-    let shown = metrics.clone();
+/// Sets the gauge of how long it has been up before each scrape.
+pub(crate) fn watch_process(metrics: &Metrics) {
     let started = clock::now();
     let up = metrics.level("yeoul_up_seconds", "Time since the process was started", &[]);
     metrics.before_scrape(move || {
         up.set(clock::now().duration_since(started).as_secs_f64());
-        for control in &controls {
-            let labels = [("subscription", control.name())];
-            let Ok(status) = control.status() else { continue };
-            let lag = "Events that a subscription has not handled yet";
-            shown.level("yeoul_subscription_lag_events", lag, &labels).set(status.lag as f64);
-            let stuck = "1 while a subscription makes no progress";
-            let value = f64::from(u8::from(status.stuck.is_some()));
-            shown.level("yeoul_subscription_stuck", stuck, &labels).set(value);
-        }
     });
+}
+
+/// Sets the subscriptions' gauges: now, because a broker may have to be asked.
+async fn set_subscriptions(metrics: &Metrics, controls: &[Control]) {
+    for control in controls {
+        let labels = [("subscription", control.name())];
+        let Ok(status) = control.status().await else { continue };
+        let lag = "Events that a subscription has not handled yet";
+        metrics.level("yeoul_subscription_lag_events", lag, &labels).set(status.lag as f64);
+        let stuck = "1 while a subscription makes no progress";
+        let value = f64::from(u8::from(status.stuck.is_some()));
+        metrics.level("yeoul_subscription_stuck", stuck, &labels).set(value);
+    }
 }

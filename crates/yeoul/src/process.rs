@@ -106,7 +106,7 @@ pub(crate) async fn until_ready(admin: &Admin) {
     let started = clock::now();
     let mut reported = false;
     loop {
-        let report = admin.report();
+        let report = admin.report().await;
         if report.ready {
             return;
         }

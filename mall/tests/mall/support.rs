@@ -362,7 +362,7 @@ impl Mall {
                 committed.iter().all(|committed| {
                     let at = topic.at(committed.partition);
                     let published = self.wait(self.log.published(&at, name.as_str()));
-                    published.is_ok_and(|published| published >= committed.number)
+                    published.is_ok_and(|published| published >= Some(committed.number))
                 })
             });
             // By the log's rows: where it ends is announced a moment after they can be read.

@@ -1,28 +1,34 @@
-//! Order, durability, recognition and waking.
+//! Order, durability, places and waking.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Case, event, everything, numbers, publish, stamped};
-use crate::broker::Offset;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Case, end, event, numbers, publish, stamped, stored};
+use crate::broker::{Broker, Offset, TopicPartition};
+use crate::event::Event;
 
 /// An empty batch is acknowledged too, and stores nothing; what is read is byte for byte what was sent.
-pub(super) async fn a_batch_gets_gapless_offsets_and_reads_back_as_it_was(case: Case) {
+pub(super) async fn a_batch_is_stored_in_order_and_reads_back_as_it_was(case: Case) {
     let (broker, topic) = (&*case.broker, case.at);
-    assert_eq!(broker.end(&topic).expect("an end"), Offset::BEGINNING);
-    assert!(everything(broker, &topic).await.is_empty());
+    assert_eq!(end(broker, &topic).await, Offset::BEGINNING);
+    assert!(stored(broker, &topic).await.is_empty());
     let sent: Vec<_> = (1..=5).map(|number| event("order", "k", number)).collect();
-    assert_eq!(publish(broker, &topic, sent[..2].to_vec()).await, Offset(2));
-    assert_eq!(publish(broker, &topic, sent[2..].to_vec()).await, Offset(5));
-    assert_eq!(publish(broker, &topic, Vec::new()).await, Offset(5));
-    assert_eq!(broker.end(&topic).expect("an end"), Offset(5));
-    let texts =
-        |events: &[crate::event::Event]| events.iter().map(crate::event::Event::to_json).collect();
-    let (sent, stored): (Vec<_>, Vec<_>) = (texts(&sent), texts(&everything(broker, &topic).await));
-    assert_eq!(sent, stored);
+    let first = publish(broker, &topic, sent[..2].to_vec()).await;
+    let second = publish(broker, &topic, sent[2..].to_vec()).await;
+    assert!(Offset::BEGINNING < first && first < second, "{first} {second}");
+    assert_eq!(publish(broker, &topic, Vec::new()).await, second);
+    assert_eq!(end(broker, &topic).await, second);
+    let read = stored(broker, &topic).await;
+    assert_eq!(read[4].offset, second);
+    let text = |event: &Event| String::from_utf8(event.to_json()).expect("text");
+    let (sent, read): (Vec<_>, Vec<_>) =
+        (sent.iter().map(text).collect(), read.iter().map(|one| text(&one.event)).collect());
+    assert_eq!(sent, read);
 }
 
-/// Neither their events nor what they know of a source.
+/// Nothing of one is in another.
 pub(super) async fn partitions_and_topics_do_not_mix(case: Case) {
     let Case { broker, at: alpha, other: beta, .. } = case;
     let broker = &*broker;
@@ -32,8 +38,6 @@ pub(super) async fn partitions_and_topics_do_not_mix(case: Case) {
     publish(broker, &beta, vec![stamped("order", 1), stamped("order", 2)]).await;
     assert_eq!(numbers(broker, &alpha).await, [1]);
     assert_eq!(numbers(broker, &beta).await, [1, 2]);
-    assert_eq!(broker.published(&alpha, "order").await.expect("a mark"), 1);
-    assert_eq!(broker.published(&beta, "order").await.expect("a mark"), 2);
     assert!(!broker.promise().is_empty());
 }
 
@@ -41,37 +45,19 @@ pub(super) async fn partitions_and_topics_do_not_mix(case: Case) {
 pub(super) async fn an_acknowledged_event_is_there_after_reopening(case: Case) {
     let Case { mut broker, reopen, at: topic, .. } = case;
     for round in 0..3 {
+        let mut last = end(&*broker, &topic).await;
         for number in 1..=10 {
-            let number = round * 10 + number;
-            assert_eq!(publish(&*broker, &topic, vec![stamped("order", number)]).await.0, number);
+            let offset =
+                publish(&*broker, &topic, vec![stamped("order", round * 10 + number)]).await;
+            assert!(offset > last, "later publishes have higher places");
+            last = offset;
         }
         drop(broker);
         broker = reopen().await;
         let expected: Vec<u64> = (1..=(round + 1) * 10).collect();
         assert_eq!(numbers(&*broker, &topic).await, expected);
-        assert_eq!(broker.end(&topic).expect("an end").0, (round + 1) * 10);
+        assert_eq!(end(&*broker, &topic).await, last);
     }
-}
-
-/// In the same batch, in a later one, and by a broker that was opened again: a relay that crashed
-/// between publishing and noting it publishes once more.
-pub(super) async fn a_second_copy_is_recognised_by_its_outbox_sequence(case: Case) {
-    let Case { mut broker, reopen, at: topic, .. } = case;
-    assert_eq!(broker.published(&topic, "order").await.expect("a mark"), 0);
-    let batch = vec![stamped("order", 1), stamped("order", 2), stamped("order", 2)];
-    assert_eq!(publish(&*broker, &topic, batch.clone()).await, Offset(2));
-    let again = publish(&*broker, &topic, batch.clone()).await;
-    assert_eq!(again, Offset(2), "the answer is at or after the first copy");
-    // Another source counts for itself; a gap in the sequence is no reason to wait.
-    let more = vec![stamped("product", 1), stamped("order", 2), stamped("order", 7)];
-    assert_eq!(publish(&*broker, &topic, more).await, Offset(4));
-    drop(broker);
-    broker = reopen().await;
-    publish(&*broker, &topic, batch).await;
-    publish(&*broker, &topic, vec![stamped("order", 6)]).await;
-    assert_eq!(numbers(&*broker, &topic).await, [1, 2, 1, 7]);
-    assert_eq!(broker.published(&topic, "order").await.expect("a mark"), 7);
-    assert_eq!(broker.published(&topic, "product").await.expect("a mark"), 1);
 }
 
 /// Without a number nothing says that it is a copy.
@@ -81,10 +67,9 @@ pub(super) async fn an_event_without_outbox_sequence_is_stored_each_time(case: C
         publish(broker, &topic, vec![event("sensor", "k", 5)]).await;
     }
     assert_eq!(numbers(broker, &topic).await, [5, 5]);
-    assert_eq!(broker.published(&topic, "sensor").await.expect("a mark"), 0);
 }
 
-/// Each publisher's later event has the higher offset, and nothing is lost between them.
+/// Each publisher's later event has the higher place, and nothing is lost between them.
 pub(super) async fn concurrent_publishers_keep_their_own_order(case: Case) {
     const PUBLISHERS: u64 = 8;
     const EVENTS: u64 = 50;
@@ -97,8 +82,8 @@ pub(super) async fn concurrent_publishers_keep_their_own_order(case: Case) {
             for number in 1..=EVENTS {
                 let event = event(&publisher.to_string(), &publisher.to_string(), number);
                 let offset = publish(&*broker, &topic, vec![event]).await;
-                assert!(offset > last, "later publishes have higher offsets");
-                assert!(broker.end(&topic).expect("an end") >= offset);
+                assert!(offset > last, "later publishes have higher places");
+                assert!(end(&*broker, &topic).await >= offset);
                 last = offset;
             }
         });
@@ -107,16 +92,16 @@ pub(super) async fn concurrent_publishers_keep_their_own_order(case: Case) {
         done.expect("a publisher that keeps its order");
     }
     let mut seen: HashMap<String, u64> = HashMap::new();
-    for event in everything(&*case.broker, &topic).await {
-        let last = seen.entry(event.key).or_default();
-        assert_eq!(event.sequence, *last + 1, "order per key");
-        *last = event.sequence;
+    for one in stored(&*case.broker, &topic).await {
+        let last = seen.entry(one.event.key).or_default();
+        assert_eq!(one.event.sequence, *last + 1, "order per key");
+        *last = one.event.sequence;
     }
     assert_eq!(seen.values().sum::<u64>(), PUBLISHERS * EVENTS);
 }
 
 /// What is read is final: no event appears later before one that was read.
-pub(super) async fn a_reader_beside_a_publisher_sees_no_gap(case: Case) {
+pub(super) async fn a_reader_beside_a_publisher_misses_nothing(case: Case) {
     const EVENTS: u64 = 200;
     let topic = case.at.clone();
     let (broker, to) = (Arc::clone(&case.broker), topic.clone());
@@ -125,28 +110,57 @@ pub(super) async fn a_reader_beside_a_publisher_sees_no_gap(case: Case) {
             publish(&*broker, &to, vec![event("order", "k", number)]).await;
         }
     });
-    let mut after = Offset::BEGINNING;
-    let mut end = case.broker.watch(&topic).expect("a watch");
-    while after < Offset(EVENTS) {
+    let (mut after, mut seen) = (Offset::BEGINNING, 0);
+    let mut end = case.broker.watch(&topic).await.expect("a watch");
+    while seen < EVENTS {
         end.wait_for(|end| *end > after).await.expect("a broker that is open");
         for stored in case.broker.read(&topic, after, 7).await.expect("a read") {
-            assert_eq!(stored.offset, after.next());
-            assert_eq!(stored.event.sequence, stored.offset.0);
-            after = stored.offset;
+            assert!(stored.offset > after);
+            assert_eq!(stored.event.sequence, seen + 1);
+            (after, seen) = (stored.offset, seen + 1);
         }
     }
     publisher.await.expect("a publisher that is acknowledged");
 }
 
 /// And not for what another topic got.
-pub(super) async fn a_watch_wakes_when_more_is_on_disk(case: Case) {
+pub(super) async fn a_watch_wakes_when_there_is_more(case: Case) {
     let Case { broker, at: topic, other, .. } = case;
     let broker = &*broker;
-    let mut end = broker.watch(&topic).expect("a watch");
-    let elsewhere = broker.watch(&other).expect("a watch");
+    let mut end = broker.watch(&topic).await.expect("a watch");
+    let elsewhere = broker.watch(&other).await.expect("a watch");
     assert_eq!(*end.borrow_and_update(), Offset::BEGINNING);
     let offset = publish(broker, &topic, vec![event("order", "k", 1)]).await;
     end.changed().await.expect("a broker that is open");
     assert_eq!(*end.borrow_and_update(), offset);
     assert!(!elsewhere.has_changed().expect("a broker that is open"));
+}
+
+/// From there everything is read whose time is not before it; a later one than all is the end.
+pub(super) async fn a_time_is_a_place_to_read_from(case: Case) {
+    let (broker, topic) = (&*case.broker, case.at);
+    assert_eq!(since(broker, &topic, Timestamp::UNIX_EPOCH).await, [0; 0]);
+    let at = |minute: i64| event("", "", 0).time + SignedDuration::from_mins(minute);
+    for number in [1, 2, 3, 4_u64] {
+        let time = at(number.cast_signed());
+        publish(broker, &topic, vec![Event { time, ..event("order", "k", number) }]).await;
+    }
+    let before = SignedDuration::from_millis(1);
+    for (time, expected) in [
+        (Timestamp::UNIX_EPOCH, &[1, 2, 3, 4_u64] as &[u64]),
+        (at(1), &[1, 2, 3, 4]),
+        (at(3) - before, &[3, 4]),
+        (at(3), &[3, 4]),
+        (at(3) + before, &[4]),
+        (at(4) + before, &[]),
+    ] {
+        assert_eq!(since(broker, &topic, time).await, expected, "{time}");
+    }
+}
+
+/// What is read from a time on.
+async fn since(broker: &dyn Broker, at: &TopicPartition, time: Timestamp) -> Vec<u64> {
+    let after = broker.since(at, time).await.expect("a place");
+    let all = stored(broker, at).await;
+    all.iter().filter(|one| one.offset > after).map(|one| one.event.sequence).collect()
 }

@@ -1,4 +1,4 @@
-//! The contract suite on the local log, and what only this engine promises: damage is told.
+//! The contract suites on the local log, and what only this engine promises: damage is told.
 
 mod jumps;
 
@@ -38,19 +38,25 @@ async fn hurt(folder: &TempDir, statement: &str) -> Log {
     open(folder)
 }
 
+async fn fresh() -> Fixture {
+    let folder = Arc::new(TempDir::new().unwrap());
+    let broker = Arc::new(open(&folder));
+    let reopen = move || {
+        let folder = Arc::clone(&folder);
+        let opening = async move { Arc::new(open(&folder)) as Arc<dyn Broker> };
+        Box::pin(opening) as contract::Opening
+    };
+    Fixture { broker, reopen: Box::new(reopen) }
+}
+
 #[tokio::test]
 async fn the_local_log_keeps_every_promise() {
-    contract::suite(|| async {
-        let folder = Arc::new(TempDir::new().unwrap());
-        let broker = Arc::new(open(&folder));
-        let reopen = move || {
-            let folder = Arc::clone(&folder);
-            let opening = async move { Arc::new(open(&folder)) as Arc<dyn Broker> };
-            Box::pin(opening) as contract::Opening
-        };
-        Fixture { broker, reopen: Box::new(reopen) }
-    })
-    .await;
+    contract::suite(fresh).await;
+}
+
+#[tokio::test]
+async fn the_local_log_keeps_what_a_log_keeps_beyond() {
+    contract::log_suite(fresh).await;
 }
 
 #[tokio::test]
@@ -66,8 +72,8 @@ async fn a_log_that_was_not_closed_holds_all_that_was_acknowledged() {
         }
         let _ = std::fs::remove_file(copy.path().join("log.db-shm"));
         let reopened = open(&copy);
-        assert_eq!(reopened.end(&alpha()).unwrap(), Offset(number));
-        assert_eq!(reopened.published(&alpha(), "order").await.unwrap(), number);
+        assert_eq!(reopened.end(&alpha()).await.unwrap(), Offset(number));
+        assert_eq!(reopened.published(&alpha(), "order").await.unwrap(), Some(number));
         let report = reopened.check();
         assert_eq!((report.events, report.damage.len()), (number, 0));
         drop(reopened);
@@ -104,9 +110,9 @@ async fn rows_that_vanished_from_the_end_are_taken_again_and_are_no_second_copie
     for (gone, left) in [("= 9", 8), ("> 5", 5), ("> 0", 0)] {
         let folder = TempDir::new().unwrap();
         let log = hurt(&folder, &format!("DELETE FROM t1 WHERE offset {gone}")).await;
-        assert_eq!(log.published(&alpha(), "order").await.unwrap(), left, "{gone}");
+        assert_eq!(log.published(&alpha(), "order").await.unwrap(), Some(left), "{gone}");
         fill(&log, left + 1..=9).await;
-        assert_eq!(log.end(&alpha()).unwrap(), Offset(9), "{gone}");
+        assert_eq!(log.end(&alpha()).await.unwrap(), Offset(9), "{gone}");
         assert_eq!(log.check().damage.len(), 0, "{gone}");
     }
 }
@@ -212,11 +218,11 @@ async fn a_full_disk_refuses_without_acknowledging_and_works_again_once_there_is
         }
     };
     assert!(refusal.is_environment(), "{refusal:?}");
-    assert_eq!(log.end(&alpha()).unwrap(), Offset(stored));
-    assert_eq!(log.published(&alpha(), "order").await.unwrap(), stored);
+    assert_eq!(log.end(&alpha()).await.unwrap(), Offset(stored));
+    assert_eq!(log.published(&alpha(), "order").await.unwrap(), Some(stored));
     log.file.on_writer(|connection| limit_pages(connection, 1_000_000)).await;
     fill(&log, stored + 1..=stored + 3).await;
-    assert_eq!(log.end(&alpha()).unwrap(), Offset(stored + 3));
+    assert_eq!(log.end(&alpha()).await.unwrap(), Offset(stored + 3));
     assert!(log.check().damage.is_empty());
 }
 
@@ -229,7 +235,7 @@ async fn topics_that_the_file_has_stay_when_others_are_asked_for() {
     let log = Log::open(folder.path(), &[topic("zeta"), topic("aaa")], clock()).unwrap();
     let names: Vec<String> = log.topics().iter().map(ToString::to_string).collect();
     assert_eq!(names, ["aaa", "alpha", "beta", "zeta"]);
-    assert_eq!(log.end(&alpha()).unwrap(), Offset(2));
+    assert_eq!(log.end(&alpha()).await.unwrap(), Offset(2));
 }
 
 #[tokio::test]
@@ -313,7 +319,7 @@ proptest! {
                 let rest: Vec<u64> = model.iter().map(|it| it.0).filter(|at| *at > after).collect();
                 let read = log.read(&alpha(), Offset(after), READ_MAX).await.unwrap();
                 assert_eq!(read.iter().map(|it| it.offset.0).collect::<Vec<_>>(), rest);
-                let end = log.end(&alpha()).unwrap();
+                let end = log.end(&alpha()).await.unwrap();
                 assert_eq!(log.between(&alpha(), Offset(after), end).unwrap(), rest.len() as u64);
             }
             assert!(log.check().damage.is_empty());

@@ -251,8 +251,7 @@ impl Control {
     }
 
     async fn skip_in(&self, partition: Partition, by: &str) -> Result<Option<Skipped>, Error> {
-        let at = self.publishes.topic.at(partition);
-        let published = self.broker.published(&at, &self.publishes.source).await?;
+        let published = self.published(partition).await?;
         // What is lost for good the relay has passed already.
         let relayed = self.database.relay_status(partition).borrow().relayed;
         let after = Numbered { partition, number: published.max(relayed) };
@@ -296,13 +295,19 @@ impl Control {
 
     /// What it has to do with in each partition, for [`agreement`](crate::agreement).
     pub(crate) async fn publishers(&self) -> Result<Vec<Publisher>, Error> {
-        let Publishes { source, topic, partitions } = &self.publishes;
         let mut publishers = Vec::new();
-        for partition in partitions.each() {
-            let published = self.broker.published(&topic.at(partition), source).await?;
+        for partition in self.publishes.partitions.each() {
+            let published = self.published(partition).await?;
             publishers.extend(self.database.publisher(Numbered { partition, number: published })?);
         }
         Ok(publishers)
+    }
+
+    /// How far the broker has this source; what the relay noted, where it does not count.
+    async fn published(&self, partition: Partition) -> Result<u64, Error> {
+        let Publishes { source, topic, .. } = &self.publishes;
+        let published = self.broker.published(&topic.at(partition), source).await?;
+        Ok(published.unwrap_or_else(|| self.database.relayed_up_to(partition)))
     }
 
     /// Everything that was stepped over or dropped, oldest first.

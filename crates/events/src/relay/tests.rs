@@ -165,7 +165,7 @@ async fn what_the_outbox_keeps_no_more_is_reported_with_its_sequences() {
     let lost = status.wait_for(|status| status.relayed == OUTBOX_KEPT + 5).await.unwrap().clone();
     let lost = lost.lost.unwrap();
     assert!(lost.contains("from=`1`, to=`5`"), "{lost}");
-    assert_eq!(events.end(&topic("order").first()).unwrap(), Offset(OUTBOX_KEPT));
+    assert_eq!(events.end(&topic("order").first()).await.unwrap(), Offset(OUTBOX_KEPT));
     running.stop().await;
 }
 
@@ -198,15 +198,19 @@ impl Broker for Away {
         self.log.read(of, at, limit)
     }
 
-    fn end(&self, at: &TopicPartition) -> Result<Offset, Error> {
+    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
         self.log.end(at)
     }
 
-    fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error> {
+    fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
         self.log.watch(at)
     }
 
-    fn published<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64> {
+    fn published<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        source: &'a str,
+    ) -> Pending<'a, Option<u64>> {
         Box::pin(async move {
             self.there()?;
             self.log.published(at, source).await
@@ -284,7 +288,7 @@ async fn events_of_the_largest_size_are_relayed_however_many_wait() {
     assert_eq!(database.waiting(first(0), RELAY_BATCH_MAX).unwrap().len(), 4, "bounded by bytes");
     let running = start(Relay::new(database.clone(), log.clone()));
     settled(&running, 9).await;
-    assert_eq!(log.end(&topic("order").first()).unwrap(), Offset(9));
+    assert_eq!(log.end(&topic("order").first()).await.unwrap(), Offset(9));
     running.stop().await;
 }
 
@@ -314,15 +318,19 @@ impl Broker for Picky {
         self.log.read(of, at, limit)
     }
 
-    fn end(&self, at: &TopicPartition) -> Result<Offset, Error> {
+    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
         self.log.end(at)
     }
 
-    fn watch(&self, at: &TopicPartition) -> Result<watch::Receiver<Offset>, Error> {
+    fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
         self.log.watch(at)
     }
 
-    fn published<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64> {
+    fn published<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        source: &'a str,
+    ) -> Pending<'a, Option<u64>> {
         self.log.published(at, source)
     }
 

@@ -85,7 +85,7 @@ impl<H: Handler> Consumer<H> {
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
         backoff: &mut Backoff,
     ) -> Result<(), Error> {
-        let mut end = self.lane.context.broker.watch(&self.lane.at)?;
+        let mut end = self.lane.context.broker.watch(&self.lane.at).await?;
         let mut position = self.recover().await?;
         self.mend_parked().await?;
         loop {
@@ -119,12 +119,18 @@ impl<H: Handler> Consumer<H> {
         }
     }
 
-    /// The stored place, if the log still is what was read of it. Otherwise the beginning: the
-    /// marks keep every effect from happening twice, and nothing genuinely new is passed over.
+    /// The stored place, if the log still is what was read of it. Otherwise the beginning, if the broker
+    /// has everything from there: the marks keep every effect from happening twice, and nothing genuinely
+    /// new is passed over.
     async fn recover(&self) -> Result<Offset, Error> {
         let place = self.lane.place()?;
-        let end = self.lane.context.broker.end(&self.lane.at)?;
+        let end = self.lane.context.broker.end(&self.lane.at).await?;
         let Some(damage) = self.damage(&place, end).await? else { return Ok(place.position) };
+        if !self.lane.context.broker.keeps_all() {
+            // From the beginning it would miss what was removed: where it goes on, an operator says.
+            let (topic, what) = (self.lane.at.to_string(), damage.to_string());
+            return Err(Error::Gone { topic, place: place.position.0, what });
+        }
         let (subscription, what) = (&*self.lane.context.name, damage.to_string());
         tracing::error!(subscription, what, "the log is not what was read of it; reading it again");
         // Shown until it is past what it had read: only then is it known that nothing is missing.
@@ -174,7 +180,10 @@ impl<H: Handler> Consumer<H> {
             // Hurt, but it was read once: whoever comes next will find out.
             Err(_) => Ok(None),
             Ok(events) => {
-                let same = |it: &crate::broker::Stored| Place::of(it) == *place;
+                // A later one may be there: the engine removed the one that was read, not another's.
+                let same = |it: &crate::broker::Stored| {
+                    it.offset > place.position || Place::of(it) == *place
+                };
                 let other = !events.first().is_some_and(same);
                 Ok(other.then(|| damaged(place.position.0, "another event is where it was read")))
             }

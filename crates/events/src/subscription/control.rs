@@ -46,7 +46,7 @@ use crate::store::{Database, parked};
 /// # use yeoul_events::{Broker, Clock, Control, Error, Log, Topic};
 /// /// What a team looks at when a page stops changing.
 /// async fn look(control: &Control) -> Result<(), Error> {
-///     let status = control.status()?;
+///     let status = control.status().await?;
 ///     if let Some(why) = &status.stuck {
 ///         // Damage names the command that steps over it; anything else is tried again by itself.
 ///         eprintln!("{} is stuck, {} events behind: {why}", status.name, status.lag);
@@ -103,8 +103,8 @@ pub struct Status {
 /// ```
 /// # use yeoul_events::{Control, Error};
 /// /// The partitions that do not go on, each with its reason.
-/// fn stuck(control: &Control) -> Result<Vec<String>, Error> {
-///     let partitions = control.status()?.partitions.into_iter();
+/// async fn stuck(control: &Control) -> Result<Vec<String>, Error> {
+///     let partitions = control.status().await?.partitions.into_iter();
 ///     let line = |it: yeoul_events::subscription::PartitionStatus| {
 ///         it.stuck.map(|why| format!("{} behind by {}: {why}", it.partition, it.lag))
 ///     };
@@ -157,9 +157,11 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
-    pub fn status(&self) -> Result<Status, Error> {
-        let partitions: Vec<PartitionStatus> =
-            self.context.lanes().map(|lane| status_of(&lane)).collect::<Result<_, _>>()?;
+    pub async fn status(&self) -> Result<Status, Error> {
+        let mut partitions = Vec::with_capacity(usize::from(self.context.partitions.count()));
+        for lane in self.context.lanes() {
+            partitions.push(status_of(&lane).await?);
+        }
         Ok(Status {
             name: self.name().to_owned(),
             topic: self.topic().clone(),
@@ -308,7 +310,8 @@ impl Control {
         for (source, numbers) in received {
             let received = numbers.of(partition);
             if received > 0 {
-                let published = broker.published(&lane.at, source).await?;
+                // Where the broker does not count them there is nothing to compare with.
+                let Some(published) = broker.published(&lane.at, source).await? else { continue };
                 receipts.push(Receipt { source: source.clone(), received, published });
             }
         }
@@ -316,7 +319,7 @@ impl Control {
             name: self.name().to_owned(),
             partition,
             position: lane.place()?.position.0,
-            end: broker.end(&lane.at)?.0,
+            end: broker.end(&lane.at).await?.0,
             unstamped: database.read(|sql| inbox::unstamped(sql, lane.assigned()))?,
             receipts,
         })
@@ -365,10 +368,10 @@ impl Control {
     }
 }
 
-fn status_of(lane: &Lane) -> Result<PartitionStatus, Error> {
+async fn status_of(lane: &Lane) -> Result<PartitionStatus, Error> {
     let broker = &lane.context.broker;
     let position = lane.place()?.position;
-    let end = broker.end(&lane.at)?;
+    let end = broker.end(&lane.at).await?;
     let lag = broker.between(&lane.at, position, end)?;
     let stuck = lane.stuck(position, lag);
     Ok(PartitionStatus { partition: lane.at.partition, position, end, lag, stuck })

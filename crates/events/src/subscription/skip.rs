@@ -33,7 +33,7 @@ pub(super) async fn hurt_record(
     at: &TopicPartition,
     place: Place,
 ) -> Result<Option<HurtRecord>, Error> {
-    let Offset(end) = broker.end(at)?;
+    let Offset(end) = broker.end(at).await?;
     if place.position.0 >= end {
         return Ok(None);
     }

@@ -145,7 +145,7 @@ impl Bench {
     /// Waits until everything stored is taken.
     async fn caught_up(&self, control: &Control) {
         until(async || {
-            let status = control.status().unwrap();
+            let status = control.status().await.unwrap();
             if status.lag == 0 && status.partitions.iter().any(|one| one.end > Offset(0)) {
                 Ok(())
             } else {

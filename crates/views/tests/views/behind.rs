@@ -125,7 +125,7 @@ impl Running {
     /// Waits until everything that is there was taken.
     async fn takes_all(&self) {
         let until = async {
-            while self.control.status().expect("a status").lag > 0 {
+            while self.control.status().await.expect("a status").lag > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -192,7 +192,7 @@ async fn a_fold_that_is_stuck_on_an_event_is_as_old_as_that_event_at_once_and_go
     for owner in [Some("a@b"), Some("c@b"), None] {
         running.says(owner, Some(time)).await;
     }
-    let stuck = running.control.status().expect("a status").stuck;
+    let stuck = running.control.status().await.expect("a status").stuck;
     assert!(stuck.is_some_and(|why| why.contains("disk full")));
     running.no_room.store(false, Ordering::SeqCst);
     for owner in [Some("a@b"), Some("c@b"), None] {

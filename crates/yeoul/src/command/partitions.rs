@@ -72,7 +72,7 @@ async fn busy(resting: &Resting, topic: &Topic) -> Result<Option<String>, Error>
         }
     }
     for subscription in resting.subscriptions.iter().filter(|it| it.topic() == topic) {
-        let (status, parked) = (subscription.status()?, subscription.parked()?);
+        let (status, parked) = (subscription.status().await?, subscription.parked()?);
         if status.lag > 0 || parked > 0 {
             let (name, lag) = (status.name, status.lag);
             return Ok(Some(format!("`{name}` is {lag} events behind, {parked} are parked")));

@@ -283,7 +283,7 @@ impl Layer {
         loops: Loops,
         switches: Option<admin::Switches>,
     ) -> Arc<Admin> {
-        admin::watch_subscriptions(&self.metrics, loops.subscriptions.clone());
+        admin::watch_process(&self.metrics);
         admin::watch_relays(&self.metrics, loops.relays.clone());
         let (gateway, views) = (self.gateway.clone(), self.views.clone());
         Arc::new(Admin {

@@ -145,10 +145,13 @@ impl Mall {
         if !self.relays.iter().zip(&before).all(dealt_with) {
             return false;
         }
-        let handled =
-            self.controls.iter().all(|control| control.status().is_ok_and(|it| it.lag == 0));
+        for control in &self.controls {
+            if control.status().await.map_or(true, |it| it.lag > 0) {
+                return false;
+            }
+        }
         // What was handled may have committed more to relay.
-        handled && self.committed().await.is_ok_and(|after| after == before)
+        self.committed().await.is_ok_and(|after| after == before)
     }
 
     /// The newest outbox sequences. Writes are carried out in turn: behind one that does nothing,

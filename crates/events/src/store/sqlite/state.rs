@@ -315,7 +315,7 @@ impl Database {
     pub(crate) fn publisher(&self, published: Numbered) -> Result<Option<Publisher>, Error> {
         let Some(origin) = self.origin() else { return Ok(None) };
         let Numbered { partition, number: published } = published;
-        let relayed = self.file.relayed[usize::from(partition.index())].load(Ordering::Acquire);
+        let relayed = self.relayed_up_to(partition);
         let newest = self.file.committed.borrow().of(partition);
         self.read(|sql| {
             Ok(Some(Publisher {
@@ -343,6 +343,11 @@ impl Database {
     pub(crate) fn relayed(&self, up_to: Numbered) {
         let Numbered { partition, number } = up_to;
         self.file.relayed[usize::from(partition.index())].store(number, Ordering::Release);
+    }
+
+    /// How far the relay got, as it was noted last; at the start, as it was saved.
+    pub(crate) fn relayed_up_to(&self, partition: Partition) -> u64 {
+        self.file.relayed[usize::from(partition.index())].load(Ordering::Acquire)
     }
 
     /// Saves how far the relay got, now.

@@ -39,7 +39,7 @@ async fn a_log_that_ends_before_what_was_read_is_told_with_its_offsets_until_it_
     cut(&place, 4);
     let bench = bench(&place, &data, &clock, &orders);
     let running = bench.start();
-    until(async || match running.control.status().unwrap().stuck {
+    until(async || match running.control.status().await.unwrap().stuck {
         Some(why) if why.contains("from=`5`, to=`6`") => Ok(()),
         other => Err(format!("{other:?}")),
     })
@@ -52,7 +52,7 @@ async fn a_log_that_ends_before_what_was_read_is_told_with_its_offsets_until_it_
     assert_eq!(bench.of_key("b"), [2, 4, 6]);
     assert_eq!(bench.of_key("c"), [8]);
     // The commit is seen before its consumer has said that it arrived.
-    until(async || running.control.status().unwrap().stuck.map_or(Ok(()), Err)).await;
+    until(async || running.control.status().await.unwrap().stuck.map_or(Ok(()), Err)).await;
     running.stop().await;
 }
 
@@ -88,7 +88,7 @@ async fn an_event_hurt_in_the_log_is_told_and_not_handled_and_parked_keys_still_
     execute(&place.path().join("log.db"), hurt);
     let bench = bench(&place, &data, &clock, &orders);
     let running = bench.start();
-    until(async || match running.control.status().unwrap().stuck {
+    until(async || match running.control.status().await.unwrap().stuck {
         Some(why) if why.contains("topic=`order`, from=`3`, to=`3`") => Ok(()),
         other => Err(format!("{other:?}")),
     })
@@ -123,10 +123,10 @@ async fn a_hurt_record_is_stepped_over_by_hand_one_at_a_time_and_written_down() 
         let running = bench.start();
         let skips = stretches.len();
         for (from, to) in stretches {
-            until(async || match running.control.status().unwrap().stuck {
+            until(async || match running.control.status().await.unwrap().stuck {
                 Some(why)
                     if why.contains("`yeoul events skip product.order`")
-                        && running.control.status().unwrap().partitions[0].position
+                        && running.control.status().await.unwrap().partitions[0].position
                             == Offset(from - 1) =>
                 {
                     Ok(())

@@ -22,7 +22,7 @@ async fn every_event_has_its_effect_once_and_its_outbox_row_beside_it() {
         bench.database.received("product.order").unwrap(),
         [("order".to_owned(), 5.into())].into()
     );
-    let status = running.control.status().unwrap();
+    let status = running.control.status().await.unwrap();
     let [only] = &status.partitions[..] else { panic!("one partition") };
     assert_eq!((only.position, only.end, &status.stuck), (Offset(5), Offset(5), &None));
     running.stop().await;
@@ -62,7 +62,7 @@ async fn a_rewind_delivers_everything_again_and_changes_nothing() {
     // While nothing runs, too.
     let resting = bench.subscription(bench.orders.clone());
     resting.control().rewind().await.unwrap();
-    assert_eq!(resting.control().status().unwrap().partitions[0].position, Offset(0));
+    assert_eq!(resting.control().status().await.unwrap().partitions[0].position, Offset(0));
     let running = start(resting);
     bench.caught_up(&running.control).await;
     assert_eq!(bench.effects().len(), before.len() + 1);
@@ -114,7 +114,7 @@ async fn environment_trouble_takes_the_batch_back_is_no_attempt_and_says_stuck()
         if tried > RETRY.attempts { Ok(()) } else { Err(format!("tried {tried} times")) }
     })
     .await;
-    let status = running.control.status().unwrap();
+    let status = running.control.status().await.unwrap();
     assert!(status.stuck.is_some_and(|why| why.contains("disk full")));
     assert!(bench.effects().is_empty());
     assert_eq!(bench.database.waiting(first(0), 10).unwrap().len(), 0);
@@ -122,7 +122,7 @@ async fn environment_trouble_takes_the_batch_back_is_no_attempt_and_says_stuck()
     bench.orders.repair("b");
     bench.caught_up(&running.control).await;
     assert_eq!(bench.effects().len(), 3);
-    until(async || running.control.status().unwrap().stuck.map_or(Ok(()), Err)).await;
+    until(async || running.control.status().await.unwrap().stuck.map_or(Ok(()), Err)).await;
     running.stop().await;
 }
 
@@ -137,7 +137,7 @@ async fn a_paused_subscription_rests_and_is_not_stuck() {
         tokio::task::yield_now().await;
     }
     for _ in 0..2 {
-        let status = running.control.status().unwrap();
+        let status = running.control.status().await.unwrap();
         assert_eq!((status.lag, status.stuck), (1, None));
         bench.clock.advance(STUCK_AFTER);
     }
@@ -151,11 +151,11 @@ async fn lag_without_progress_is_stuck_after_a_while_and_not_before() {
     let bench = Bench::new();
     let control = bench.subscription(bench.orders.clone()).control();
     bench.publish(1, &["a"]).await;
-    assert_eq!(control.status().unwrap().stuck, None);
+    assert_eq!(control.status().await.unwrap().stuck, None);
     bench.clock.advance(STUCK_AFTER - Duration::from_micros(1));
-    assert_eq!(control.status().unwrap().stuck, None);
+    assert_eq!(control.status().await.unwrap().stuck, None);
     bench.clock.advance(Duration::from_micros(1));
-    assert!(control.status().unwrap().stuck.is_some());
+    assert!(control.status().await.unwrap().stuck.is_some());
 }
 
 #[tokio::test]
@@ -276,7 +276,7 @@ async fn a_panic_in_a_flush_parks_its_key_and_one_after_the_commit_stops_nothing
     bench.effects_are("c", &[5]).await;
     let effects = [("a".to_owned(), 1), ("b".to_owned(), 3), ("c".to_owned(), 5)];
     assert_eq!(bench.effects(), effects);
-    assert_eq!(running.control.status().unwrap().stuck, None);
+    assert_eq!(running.control.status().await.unwrap().stuck, None);
     running.stop().await;
 }
 

@@ -113,12 +113,12 @@ async fn parking_is_bounded_and_a_full_lot_stops_new_events_until_there_is_room(
         if parked == PARKED_MAX { Ok(()) } else { Err(format!("{parked} parked")) }
     })
     .await;
-    until(async || match running.control.status().unwrap().stuck {
+    until(async || match running.control.status().await.unwrap().stuck {
         Some(why) if why.contains("parked") => Ok(()),
         other => Err(format!("{other:?}")),
     })
     .await;
-    assert_eq!(running.control.status().unwrap().partitions[0].position, Offset(PARKED_MAX));
+    assert_eq!(running.control.status().await.unwrap().partitions[0].position, Offset(PARKED_MAX));
     bench.dead(&running.control, 1).await;
     assert!(bench.of_key("a").is_empty());
     bench.orders.repair("bad");
