@@ -1,5 +1,6 @@
 //! One row of a service's table, with what it does.
 
+use chassis::http::router::Row;
 use chassis::openapi::operation::Operation;
 use http::Method;
 
@@ -21,12 +22,12 @@ impl Described {
     /// Every row of a service's table.
     pub(crate) fn all<A>(
         service: Name,
-        rows: Vec<(&'static str, Method, A)>,
+        rows: Vec<Row<A>>,
         operation: fn(A) -> Operation,
     ) -> Vec<Described> {
-        let described = |(path, method, action)| {
-            let operation = operation(action);
-            Described { service, path, method, operation }
+        let described = |row: Row<A>| {
+            let Row { path, method, action } = row;
+            Described { service, path, method, operation: operation(action) }
         };
         rows.into_iter().map(described).collect()
     }

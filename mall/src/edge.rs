@@ -345,8 +345,8 @@ mod tests {
     use std::time::Duration;
 
     use chassis::clock::{component, wall};
+    use chassis::http::router::Row;
     use chassis::identity::Signer;
-    use http::Method;
     use http_body_util::BodyExt;
 
     use super::*;
@@ -372,11 +372,16 @@ mod tests {
     fn a_port_beyond_loopback_demands_a_token_and_asks_for_no_host_of_its_own() {
         let signer = Signer::ephemeral();
         let token = signer.mint("1@uengine.org", &Role::OrderCustomer.into(), wall(), LIFE).text;
-        let table = Router::of(&[("/orders", Method::GET, ())]);
+        let table = Router::of(vec![Row::get("/orders", ())]);
         let verifier = Verifier::new(&signer.public_keys());
         let status = |name, loopback, host: &str, authorization: Option<&str>| {
-            let (verifier, clock, faults) = (verifier.clone(), component(), Faults::new(false));
-            let edge = Edge { name, verifier, clock, faults, loopback };
+            let edge = Edge {
+                name,
+                verifier: verifier.clone(),
+                clock: component(),
+                faults: Faults::new(false),
+                loopback,
+            };
             let mut request = http::Request::get("/orders").header("host", host);
             if let Some(value) = authorization {
                 request = request.header(AUTHORIZATION, value);

@@ -47,7 +47,9 @@ async fn measure(
     let until = began + Duration::from_secs(seconds);
     let mut tasks = tokio::task::JoinSet::new();
     for publisher in 0..publishers {
-        let (log, at, count) = (Arc::clone(&log), topic.first(), Arc::clone(&count));
+        let log = Arc::clone(&log);
+        let at = topic.first();
+        let count = Arc::clone(&count);
         tasks.spawn(async move {
             let mut taken = Vec::new();
             let template = event(publisher as u64);

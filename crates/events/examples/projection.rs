@@ -105,7 +105,9 @@ impl Running {
     fn start(name: &str, database: &Database, log: &Arc<Log>, clock: &Clock) -> Running {
         let counted = watch::Sender::new(0);
         let seen = counted.subscribe();
-        let (database, log, clock) = (database.clone(), Arc::clone(log), Arc::clone(clock));
+        let database = database.clone();
+        let log = Arc::clone(log);
+        let clock = Arc::clone(clock);
         let retry = Retry { attempts: 2, backoff: Duration::from_millis(10) };
         let handler = OnOrder { counted };
         let subscription = Subscription::new(name, orders(), database, log, handler, retry, clock);

@@ -266,7 +266,9 @@ impl Lane {
 
     /// Makes an event that no broker takes a dead letter of the outbox.
     async fn bury(&self, sequence: u64, why: &Error) -> Result<(), Error> {
-        let (source, at, reason) = (&self.publishes.source, self.number(sequence), why.to_string());
+        let source = &self.publishes.source;
+        let at = self.number(sequence);
+        let reason = why.to_string();
         tracing::error!(source, %at, reason, "an event that no broker takes is a dead letter");
         let work = self
             .database
@@ -286,7 +288,9 @@ impl Lane {
         }
         // The log is older than the outbox: what is kept is published again, from `published` on.
         if let Some(lost) = found.log_lost {
-            let (topic, from, to) = (&self.at, lost.start(), lost.end());
+            let topic = &self.at;
+            let from = lost.start();
+            let to = lost.end();
             tracing::error!(%topic, source, from, to, "the log lost events; mending from the outbox");
         }
         let Some(gone) = found.unmendable else { return Ok(published) };

@@ -178,7 +178,9 @@ struct Seen {
 /// The names are walked once, and what is found is noted: to look a field up costs more than to pass
 /// over it, and most heads have next to none of these.
 fn drop_all(headers: &mut HeaderMap, wrong: impl Fn(&HeaderName) -> bool) -> Seen {
-    let (mut seen, mut hops, mut gone) = (Seen::default(), [false; HOPS_COUNT], Vec::new());
+    let mut seen = Seen::default();
+    let mut hops = [false; HOPS_COUNT];
+    let mut gone = Vec::new();
     for name in headers.keys() {
         let text = name.as_str();
         if let Some(at) = hop(text) {

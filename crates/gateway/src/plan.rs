@@ -291,6 +291,12 @@ struct Placed {
     setting: Vec<String>,
 }
 
+/// Which methods an entry takes, the usual ones where it names none, and what they do.
+struct Takes {
+    methods: Option<Vec<Method>>,
+    action: Action,
+}
+
 /// On which listeners an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum On {
@@ -306,12 +312,12 @@ impl Draft {
         &mut self,
         on: On,
         text: &str,
-        (methods, action): (Option<Vec<Method>>, Action),
+        takes: Takes,
         setting: &[&str],
         mistakes: &mut Mistakes,
     ) {
         let Some(pattern) = mistakes.at(setting).take(Pattern::parse(text)) else { return };
-        let entry = Entry { pattern, methods, action };
+        let entry = Entry { pattern, methods: takes.methods, action: takes.action };
         let inner = on == On::Inner;
         let twin = self
             .entries

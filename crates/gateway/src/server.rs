@@ -160,7 +160,7 @@ impl Server {
         if let Action::List(at) = action {
             let list = &shared.plan.lists[at];
             let owner = owner.as_deref();
-            return lists::rows(views, (list, &shared.plan.pages[list.page]), owner, parts);
+            return lists::rows(views, list, &shared.plan.pages[list.page], owner, parts);
         }
         let owner = owner.expect("only a list may be of everybody");
         match action {
@@ -171,7 +171,7 @@ impl Server {
             Action::Live(at) => self.live(at, parts, owner, &who),
             Action::Head(at) => {
                 let head = &shared.plan.heads[at];
-                lists::head(views, (head, &shared.plan.pages[head.page]), &owner)
+                lists::head(views, head, &shared.plan.pages[head.page], &owner)
             }
             Action::List(_) | Action::Events | Action::Proxy(_) | Action::Session => {
                 unreachable!("these are answered before")

@@ -174,7 +174,8 @@ impl Ask<'_> {
     async fn token(&self, pairs: &[(&str, &str)]) -> Result<Answer, Problem> {
         let endpoint = self.endpoint(self.session.sign_in);
         let answer = endpoint.ask(&self.session.token, pairs).await?;
-        let (status, headers, text) = (answer.status(), answer.headers(), answer.body());
+        let status = answer.status();
+        let text = answer.body();
         if status.is_success() {
             return serde_json::from_slice(text).map(Answer::Granted).map_err(|error| {
                 warn!(%error, "the token endpoint's answer is no token");
@@ -182,10 +183,10 @@ impl Ask<'_> {
             });
         }
         let worded = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
-        if worded && is_json(headers) {
+        if worded && is_json(answer.headers()) {
             return Ok(Answer::Denied(status, word_of(text)));
         }
-        Err(passed_on(status, headers))
+        Err(passed_on(status, answer.headers()))
     }
 
     fn endpoint(&self, route: usize) -> TokenEndpoint<'_> {

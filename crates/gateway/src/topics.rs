@@ -127,7 +127,9 @@ impl Reading<'_> {
         let begin = sum % u64::from(count);
         let (later, sooner): (Vec<_>, Vec<_>) =
             self.partitions.each().partition(|it| u64::from(it.index()) >= begin);
-        let (mut runs, mut left, mut bytes) = (Vec::new(), limit, 0);
+        let mut runs = Vec::new();
+        let mut left = limit;
+        let mut bytes = 0;
         let mut failed = None;
         let order: Vec<Partition> = later.into_iter().chain(sooner).collect();
         for share in [limit.div_ceil(usize::from(count)), limit] {

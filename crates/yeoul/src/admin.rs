@@ -14,14 +14,14 @@ use chassis::clock;
 use chassis::health::{Readiness, Report};
 use chassis::http::path::Params;
 use chassis::http::query::Query;
-use chassis::http::router::{Found, Router};
+use chassis::http::router::{Found, Router, Row};
 use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, json, loopback, whole};
 use chassis::telemetry::{METRICS_TYPE, Metrics};
 use events::subscription::{Control, PartitionStatus};
 use events::{Broker, relay};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 pub(crate) use dead::{Loops, skipped_json};
@@ -73,32 +73,32 @@ impl Server {
     /// What answers on one core.
     pub(crate) fn new(admin: Arc<Admin>) -> Server {
         let mut rows = vec![
-            ("/healthz", Method::GET, Action::Health),
-            ("/readyz", Method::GET, Action::Ready),
-            ("/metrics", Method::GET, Action::Metrics),
-            ("/admin/settings", Method::GET, Action::Settings),
-            ("/admin/guards", Method::GET, Action::Guards),
-            ("/admin/views", Method::GET, Action::Views),
-            ("/admin/subscriptions", Method::GET, Action::Subscriptions),
-            ("/admin/relays", Method::GET, Action::Relays),
-            ("/admin/events/{topic}", Method::GET, Action::Events),
-            ("/admin/dead", Method::GET, Action::Dead),
-            ("/admin/dead/{id}", Method::GET, Action::ShowDead),
-            ("/admin/dead/{id}/redrive", Method::POST, Action::Redrive),
-            ("/admin/dead/{id}/drop", Method::POST, Action::Drop),
-            ("/admin/skip/{name}", Method::POST, Action::Skip),
-            ("/admin/skipped", Method::GET, Action::Skipped),
+            Row::get("/healthz", Action::Health),
+            Row::get("/readyz", Action::Ready),
+            Row::get("/metrics", Action::Metrics),
+            Row::get("/admin/settings", Action::Settings),
+            Row::get("/admin/guards", Action::Guards),
+            Row::get("/admin/views", Action::Views),
+            Row::get("/admin/subscriptions", Action::Subscriptions),
+            Row::get("/admin/relays", Action::Relays),
+            Row::get("/admin/events/{topic}", Action::Events),
+            Row::get("/admin/dead", Action::Dead),
+            Row::get("/admin/dead/{id}", Action::ShowDead),
+            Row::post("/admin/dead/{id}/redrive", Action::Redrive),
+            Row::post("/admin/dead/{id}/drop", Action::Drop),
+            Row::post("/admin/skip/{name}", Action::Skip),
+            Row::get("/admin/skipped", Action::Skipped),
         ];
         if admin.switches.is_some() {
             rows.extend([
-                ("/admin/subscriptions/{name}/rewind", Method::POST, Action::Rewind),
-                ("/admin/services/{name}/stop", Method::POST, Action::StopService),
-                ("/admin/services/{name}/start", Method::POST, Action::StartService),
-                ("/admin/faults/{service}", Method::PUT, Action::PutFault),
-                ("/admin/faults/{service}", Method::DELETE, Action::EndFaults),
+                Row::post("/admin/subscriptions/{name}/rewind", Action::Rewind),
+                Row::post("/admin/services/{name}/stop", Action::StopService),
+                Row::post("/admin/services/{name}/start", Action::StartService),
+                Row::put("/admin/faults/{service}", Action::PutFault),
+                Row::delete("/admin/faults/{service}", Action::EndFaults),
             ]);
         }
-        Server { admin, router: Router::of(&rows) }
+        Server { admin, router: Router::of(rows) }
     }
 
     async fn answer(&self, request: Request) -> Result<Response, Problem> {

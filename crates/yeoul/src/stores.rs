@@ -106,8 +106,8 @@ impl Resting {
     /// What cannot be opened.
     pub(crate) fn open(data: &Path) -> Result<Resting, events::Error> {
         let log = Arc::new(Log::open(&data.join(LOG), &[], clock::component())?);
-        let (databases, subscriptions, relays) = (Vec::new(), Vec::new(), Vec::new());
-        let mut resting = Resting { log, databases, subscriptions, relays };
+        let mut resting =
+            Resting { log, databases: Vec::new(), subscriptions: Vec::new(), relays: Vec::new() };
         for path in beside_the_log(data) {
             resting.add(path)?;
         }

@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chassis::http::router::Router;
+use chassis::http::router::{Router, Row};
 use chassis::http::{Problem, Request, Response, Serve, json};
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, StatusCode};
 
 use super::attempts::SignUps;
 use super::decide::SignUp;
@@ -48,13 +48,13 @@ pub(super) enum Action {
 }
 
 /// Every path, method and action of the port.
-pub(super) fn rows() -> Vec<(&'static str, Method, Action)> {
+pub(super) fn rows() -> Vec<Row<Action>> {
     vec![
-        ("/oauth/token", Method::POST, Action::Token),
-        ("/oauth/revoke", Method::POST, Action::Revoke),
-        ("/oauth/users", Method::POST, Action::SignUp),
-        ("/oauth/me", Method::GET, Action::Me),
-        ("/.well-known/jwks.json", Method::GET, Action::Keys),
+        Row::post("/oauth/token", Action::Token),
+        Row::post("/oauth/revoke", Action::Revoke),
+        Row::post("/oauth/users", Action::SignUp),
+        Row::get("/oauth/me", Action::Me),
+        Row::get("/.well-known/jwks.json", Action::Keys),
     ]
 }
 
@@ -67,7 +67,7 @@ impl Server {
     ) -> Server {
         Server {
             edge: Edge::new(Name::Account, components, address),
-            table: Router::of(&rows()),
+            table: Router::of(rows()),
             issuer,
             believed: Believed::new(&components.trusted, components.gateway.as_deref()),
             sign_ups,

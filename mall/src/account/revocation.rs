@@ -32,7 +32,9 @@ async fn end(issuer: &Issuer, call: &mut Call, from: &Origin) -> Result<(), Deni
     let body = call.bytes().await?;
     let form = Form::parse(&call.headers, &body).map_err(|_| Denied::Word("invalid_request"))?;
     let token = form.get("token").ok_or(Denied::Word("invalid_request"))?.to_owned();
-    let (now, cause, verifier) = ((issuer.clock)(), call.cause(None), issuer.verifier.clone());
+    let now = (issuer.clock)();
+    let cause = call.cause(None);
+    let verifier = issuer.verifier.clone();
     let ended = issuer.database.write(move |write| {
         let Some(session) = session_of(write, &token, &verifier, now)? else { return Ok(()) };
         family::end(write, &session, verifier.ended(), &cause, now)

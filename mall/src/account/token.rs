@@ -171,7 +171,9 @@ fn new_session(issuer: &Issuer) -> Result<String, Denied> {
 }
 
 async fn by_refresh(issuer: &Issuer, token: String, cause: Cause) -> Result<Granted, Denied> {
-    let (now, chain, ended) = ((issuer.clock)(), issuer.chain, issuer.verifier.ended().clone());
+    let now = (issuer.clock)();
+    let chain = issuer.chain;
+    let ended = issuer.verifier.ended().clone();
     let renewed = issuer.database.write(move |write| {
         let keys = Keys { chain: &chain, ended: &ended };
         family::renew(write, &token, &keys, &cause, now)

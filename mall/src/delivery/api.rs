@@ -6,10 +6,9 @@ use std::rc::Rc;
 use chassis::http::fields::Fields;
 use chassis::http::hal::Slice;
 use chassis::http::query::Query;
-use chassis::http::router::Router;
+use chassis::http::router::{Router, Row};
 use chassis::http::{Problem, Request, Response, Serve};
 use events::{Cause, Database};
-use http::Method;
 use http::request::Parts;
 
 use super::decide::{State, Transition, transition};
@@ -45,18 +44,18 @@ pub(super) enum Action {
 }
 
 /// Every path, method and action of the port.
-pub(super) fn rows() -> Vec<(&'static str, Method, Action)> {
+pub(super) fn rows() -> Vec<Row<Action>> {
     vec![
-        ("/deliveries", Method::GET, Action::List),
-        ("/deliveries/{id}", Method::GET, Action::Read),
-        ("/deliveries/{id}", Method::PATCH, Action::Patch),
-        (SEARCH, Method::GET, Action::FindByOrder),
+        Row::get("/deliveries", Action::List),
+        Row::get("/deliveries/{id}", Action::Read),
+        Row::patch("/deliveries/{id}", Action::Patch),
+        Row::get(SEARCH, Action::FindByOrder),
     ]
 }
 
 impl Server {
     pub(super) fn new(components: &Components, database: Database, address: SocketAddr) -> Server {
-        let table = Router::of(&rows());
+        let table = Router::of(rows());
         Server { edge: Edge::new(Name::Delivery, components, address), table, database }
     }
 

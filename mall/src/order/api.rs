@@ -6,12 +6,12 @@ use std::rc::Rc;
 use chassis::http::fields::Fields;
 use chassis::http::hal::Slice;
 use chassis::http::query::Query;
-use chassis::http::router::Router;
+use chassis::http::router::{Router, Row};
 use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::Database;
+use http::StatusCode;
 use http::header::ETAG;
 use http::request::Parts;
-use http::{Method, StatusCode};
 
 use super::command::Command;
 use super::decide::{Input, State};
@@ -66,15 +66,15 @@ pub(super) enum Action {
 }
 
 /// Every path, method and action of the port.
-pub(super) fn rows() -> Vec<(&'static str, Method, Action)> {
+pub(super) fn rows() -> Vec<Row<Action>> {
     vec![
-        ("/orders", Method::GET, Action::List),
-        ("/orders", Method::POST, Action::Place),
-        ("/orders/{id}", Method::GET, Action::Read),
-        ("/orders/{id}", Method::PATCH, Action::Patch),
-        ("/orders/{id}", Method::DELETE, Action::Delete),
-        (SEARCH, Method::GET, Action::FindByCustomer),
-        ("/products/{id}", Method::GET, Action::Product),
+        Row::get("/orders", Action::List),
+        Row::post("/orders", Action::Place),
+        Row::get("/orders/{id}", Action::Read),
+        Row::patch("/orders/{id}", Action::Patch),
+        Row::delete("/orders/{id}", Action::Delete),
+        Row::get(SEARCH, Action::FindByCustomer),
+        Row::get("/products/{id}", Action::Product),
     ]
 }
 
@@ -87,7 +87,7 @@ impl Server {
     ) -> Server {
         Server {
             edge: Edge::new(Name::Order, components, address),
-            table: Router::of(&rows()),
+            table: Router::of(rows()),
             intake: Intake {
                 database: database.clone(),
                 running,

@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use chassis::http::hal::Slice;
 use chassis::http::query::Query;
-use chassis::http::router::Router;
+use chassis::http::router::{Router, Row};
 use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::store::Write;
 use events::{Database, Numbered};
+use http::StatusCode;
 use http::request::Parts;
-use http::{Method, StatusCode};
 
 use super::command::{self, Edit};
 use super::handlers::{self, change, publish};
@@ -59,21 +59,21 @@ const COLLECTIONS: [[&str; 4]; 2] = [
 ];
 
 /// Every path, method and action of the port.
-pub(super) fn rows() -> Vec<(&'static str, Method, Action)> {
+pub(super) fn rows() -> Vec<Row<Action>> {
     let mut rows = vec![
-        ("/product/{id}", Method::GET, Action::Read),
-        ("/goods/img/{name}", Method::GET, Action::Picture),
+        Row::get("/product/{id}", Action::Read),
+        Row::get("/goods/img/{name}", Action::Picture),
     ];
     for [all, one, restock, search] in COLLECTIONS {
         rows.extend([
-            (all, Method::GET, Action::List),
-            (all, Method::POST, Action::Register),
-            (one, Method::GET, Action::Read),
-            (one, Method::PUT, Action::Replace),
-            (one, Method::PATCH, Action::Patch),
-            (one, Method::DELETE, Action::Delete),
-            (restock, Method::POST, Action::Restock),
-            (search, Method::GET, Action::FindByName),
+            Row::get(all, Action::List),
+            Row::post(all, Action::Register),
+            Row::get(one, Action::Read),
+            Row::put(one, Action::Replace),
+            Row::patch(one, Action::Patch),
+            Row::delete(one, Action::Delete),
+            Row::post(restock, Action::Restock),
+            Row::get(search, Action::FindByName),
         ]);
     }
     rows
@@ -87,7 +87,7 @@ impl Server {
         address: SocketAddr,
     ) -> Server {
         let edge = Edge::new(Name::Product, components, address);
-        Server { edge, table: Router::of(&rows()), database, running }
+        Server { edge, table: Router::of(rows()), database, running }
     }
 
     async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {

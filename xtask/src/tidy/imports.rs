@@ -76,7 +76,9 @@ fn multiplied_out(tree: &str) -> Vec<(Path, String)> {
 
 /// The parts between the commas that stand in no inner braces.
 fn branches(inside: &str) -> Vec<&str> {
-    let (mut parts, mut depth, mut begin) = (Vec::new(), 0_usize, 0);
+    let mut parts = Vec::new();
+    let mut depth = 0_usize;
+    let mut begin = 0;
     for (at, c) in inside.char_indices() {
         match c {
             '{' => depth += 1,

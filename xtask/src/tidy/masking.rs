@@ -5,6 +5,7 @@
 //! It knows nested comments, raw strings and lifetimes, and nothing of macros.
 
 /// A text's three masks.
+#[derive(Default)]
 pub(super) struct Masked {
     pub(super) code: String,
     pub(super) comments: String,
@@ -26,8 +27,7 @@ impl Masked {
 
 /// Tells code and comments apart.
 pub(super) fn mask(text: &str) -> Masked {
-    let (code, comments, texts) = (String::new(), String::new(), String::new());
-    let mut masked = Masked { code, comments, texts };
+    let mut masked = Masked::default();
     let mut rest = text;
     let mut before = ' ';
     while let Some(first) = rest.chars().next() {

@@ -58,9 +58,15 @@ struct Document<'a> {
 impl Problem {
     /// A problem of the type `/problems/{slug}`.
     pub fn new(status: StatusCode, slug: &'static str, title: &'static str) -> Problem {
-        let (detail, errors, headers) = (String::new(), Vec::new(), HeaderMap::new());
-        let error = None;
-        Problem(Box::new(Parts { status, slug, title, detail, errors, error, headers }))
+        Problem(Box::new(Parts {
+            status,
+            slug,
+            title,
+            detail: String::new(),
+            errors: Vec::new(),
+            error: None,
+            headers: HeaderMap::new(),
+        }))
     }
 
     /// With a sentence about this very case.

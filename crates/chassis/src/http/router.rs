@@ -15,13 +15,24 @@ use http::Method;
 use super::method;
 use super::path::{Params, Path, Pattern};
 
-/// One row of a router.
+/// One entry of a router.
 #[derive(Clone, Debug)]
 pub struct Entry<A> {
     /// Where it is.
     pub pattern: Pattern,
     /// What it answers, HEAD with GET; [`USUAL`] where there is none.
     pub methods: Option<Vec<Method>>,
+    /// What is done there.
+    pub action: A,
+}
+
+/// One row of a table that is a constant of the program: what is done at a path for one method.
+#[derive(Clone, Debug)]
+pub struct Row<A> {
+    /// Its pattern, names in braces.
+    pub path: &'static str,
+    /// The method, HEAD with GET.
+    pub method: Method,
     /// What is done there.
     pub action: A,
 }
@@ -84,6 +95,33 @@ impl<A> Entry<A> {
     }
 }
 
+impl<A> Row<A> {
+    /// What a GET of `path` does.
+    pub const fn get(path: &'static str, action: A) -> Row<A> {
+        Row { path, method: Method::GET, action }
+    }
+
+    /// What a POST to `path` does.
+    pub const fn post(path: &'static str, action: A) -> Row<A> {
+        Row { path, method: Method::POST, action }
+    }
+
+    /// What a PUT of `path` does.
+    pub const fn put(path: &'static str, action: A) -> Row<A> {
+        Row { path, method: Method::PUT, action }
+    }
+
+    /// What a PATCH of `path` does.
+    pub const fn patch(path: &'static str, action: A) -> Row<A> {
+        Row { path, method: Method::PATCH, action }
+    }
+
+    /// What a DELETE of `path` does.
+    pub const fn delete(path: &'static str, action: A) -> Row<A> {
+        Row { path, method: Method::DELETE, action }
+    }
+}
+
 impl<A> Default for Router<A> {
     fn default() -> Router<A> {
         Router { by_first: HashMap::new(), rest: Vec::new(), named: Vec::new() }
@@ -109,13 +147,13 @@ impl<A: Copy> Router<A> {
     ///
     /// # Panics
     /// If a pattern is wrong.
-    pub fn of(rows: &[(&str, Method, A)]) -> Router<A> {
-        let entry = |(text, method, action): &(&str, Method, A)| Entry {
-            pattern: Pattern::parse(text).expect("a pattern of the program"),
-            methods: Some(vec![method.clone()]),
-            action: *action,
+    pub fn of(rows: Vec<Row<A>>) -> Router<A> {
+        let entry = |row: Row<A>| Entry {
+            pattern: Pattern::parse(row.path).expect("a pattern of the program"),
+            methods: Some(vec![row.method]),
+            action: row.action,
         };
-        Router::new(rows.iter().map(entry).collect())
+        Router::new(rows.into_iter().map(entry).collect())
     }
 
     /// Every entry once, those that begin with a name first, the others by their first segment.
@@ -316,10 +354,10 @@ mod tests {
 
     #[test]
     fn a_router_of_the_program_prefers_the_exact_and_tells_405_from_404() {
-        let router = Router::of(&[
-            ("/orders/{id}", Method::GET, "read"),
-            ("/orders/search", Method::GET, "search"),
-            ("/orders", Method::POST, "place"),
+        let router = Router::of(vec![
+            Row::get("/orders/{id}", "read"),
+            Row::get("/orders/search", "search"),
+            Row::post("/orders", "place"),
         ]);
         let find = |raw: &str, method: Method| match router
             .find(&Path::parse(raw).expect("a path"), &method)

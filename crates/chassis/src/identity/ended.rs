@@ -45,8 +45,14 @@ struct Entries {
 impl Ended {
     /// An empty memory that is full at `limit` entries.
     pub fn new(limit: usize) -> Ended {
-        let (count, entries, listeners) = Default::default();
-        Ended { shared: Arc::new(Memory { limit, count, entries, listeners }) }
+        Ended {
+            shared: Arc::new(Memory {
+                limit,
+                count: AtomicUsize::default(),
+                entries: RwLock::default(),
+                listeners: RwLock::default(),
+            }),
+        }
     }
 
     /// Ends a sign-in whose last token expires at `until`; the later of two ends counts. Everybody

@@ -22,7 +22,8 @@ const BY_TOKEN: HeaderValue = HeaderValue::from_static("Authorization, Cookie");
 /// 400 for a wrong query, 503 where the store cannot be read just now.
 pub(crate) fn rows(
     views: &Views,
-    (list, page): (&List, &Page),
+    list: &List,
+    page: &Page,
     owner: Option<&str>,
     parts: &Parts,
 ) -> Result<Response, Problem> {
@@ -49,7 +50,8 @@ pub(crate) fn slice(mut query: Query) -> Result<Slice, Problem> {
 /// 503 where the store cannot be read just now.
 pub(crate) fn head(
     views: &Views,
-    (head, page): (&Head, &Page),
+    head: &Head,
+    page: &Page,
     owner: &str,
 ) -> Result<Response, Problem> {
     let shown = views.page(page, owner, views::Slice::first(1)).map_err(|error| problem(&error))?;

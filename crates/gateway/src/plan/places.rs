@@ -6,7 +6,7 @@ use mistakes::Mistakes;
 use views::{Definitions, Page};
 
 use super::routes::is_plain;
-use super::{Draft, Head, List, On};
+use super::{Draft, Head, List, On, Takes};
 use crate::paths::Action;
 use crate::settings::{EVENTS_PATH, Settings};
 
@@ -94,6 +94,6 @@ fn params(path: &str) -> Vec<&str> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect()
 }
 
-fn get(action: Action) -> (Option<Vec<Method>>, Action) {
-    (Some(vec![Method::GET]), action)
+fn get(action: Action) -> Takes {
+    Takes { methods: Some(vec![Method::GET]), action }
 }

@@ -4,7 +4,7 @@ use chassis::http::Path;
 use http::Method;
 use mistakes::Mistakes;
 
-use super::{Anonymous, Draft, On, Route, SignIn, Upstream, guards, upstreams};
+use super::{Anonymous, Draft, On, Route, SignIn, Takes, Upstream, guards, upstreams};
 use crate::paths::Action;
 use crate::settings::{self, Host, KEEP_ALIVE, SESSION_TIMEOUT, Settings, Side};
 
@@ -38,7 +38,8 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
         let action = Action::Proxy(draft.plan.routes.len());
         let own =
             own.as_ref().map(|list| self::methods(list, &["routes", name, "path", text], mistakes));
-        draft.place(on, text, (own.or(methods.clone()), action), &at("path"), mistakes);
+        let takes = Takes { methods: own.or_else(|| methods.clone()), action };
+        draft.place(on, text, takes, &at("path"), mistakes);
     }
     let host = settings.host.or_else(|| Some(draft.plan.upstreams.get(upstream)?.host));
     draft.plan.routes.push(Route {
@@ -64,9 +65,13 @@ fn upstream(route: &str, to: &[String], draft: &mut Draft, mistakes: &mut Mistak
         return named(name, &path, draft, mistakes);
     }
     let endpoints = upstreams::endpoints(to, &path, mistakes);
-    let (name, host, keep_alive) = (format!("route {route}"), Host::Own, KEEP_ALIVE.0);
-    let setting = path.map(str::to_owned).to_vec();
-    draft.plan.upstreams.push(Upstream { name, setting, endpoints, host, keep_alive });
+    draft.plan.upstreams.push(Upstream {
+        name: format!("route {route}"),
+        setting: path.map(str::to_owned).to_vec(),
+        endpoints,
+        host: Host::Own,
+        keep_alive: KEEP_ALIVE.0,
+    });
     draft.plan.upstreams.len() - 1
 }
 
@@ -86,7 +91,7 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
     guard.timeout.get_or_insert(SESSION_TIMEOUT);
     let guards = guards::compile(&guard, draft.plan.idle, &["session", "guard"], mistakes);
     let methods = vec![Method::POST, Method::PUT, Method::DELETE];
-    let entry = (Some(methods), Action::Session);
+    let takes = Takes { methods: Some(methods), action: Action::Session };
     let settings::Session { path, token, revoke, .. } = settings;
     for (step, text) in [("path", path), ("token", token), ("revoke", revoke)] {
         if !is_plain(text) {
@@ -94,7 +99,7 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
             mistakes.at(&["session", step]).note(says);
         }
     }
-    draft.place(On::Outer, path, entry, &["session", "path"], mistakes);
+    draft.place(On::Outer, path, takes, &["session", "path"], mistakes);
     let sign_in = draft.plan.routes.len();
     draft.plan.session = Some(SignIn {
         path: path.clone(),

@@ -87,8 +87,7 @@ impl Download {
         alarm: Option<Alarm>,
         idle: Duration,
     ) -> Download {
-        let (first, second, held, waiting) = (None, None, Some(held), false);
-        Download { first, second, rest, held, alarm, idle, waiting }
+        Download { first: None, second: None, rest, held: Some(held), alarm, idle, waiting: false }
     }
 
     /// Takes what has come of the body without waiting for more.

@@ -93,7 +93,8 @@ impl Link {
     ) -> impl Future<Output = Result<Response<Incoming>, Failed>> {
         self.passing.begin(keeps);
         let answer = self.sender.try_send_request(*request);
-        let (connection, ended, passing) = (&mut self.connection, &mut self.ended, &self.passing);
+        // Borrowed apart: the answer is waited for beside the connection that brings it.
+        let Link { connection, ended, passing, .. } = self;
         async move {
             let mut answer = pin!(answer);
             poll_fn(|context| {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mistakes::{Mistake, Mistakes};
+use serde_json::{Value, json};
 
 use super::names::{check_name, find, find_view, names_apart, twins};
 use super::{COLUMNS_MAX, Definitions, pages, rules};
@@ -102,11 +103,14 @@ fn place_of<'s>(settings: &'s settings::View, column: &'s str) -> Vec<&'s str> {
     if settings.sums.contains_key(column) {
         return vec!["sums", column];
     }
-    let mut parts = settings.on.iter().flat_map(|(kind, rule)| {
-        [("create", &rule.create), ("update", &rule.update)].map(|(part, sets)| (kind, part, sets))
-    });
-    let set = parts.find(|(_, _, sets)| sets.as_ref().is_some_and(|it| it.contains_key(column)));
-    set.map_or_else(Vec::new, |(kind, part, _)| vec!["on", kind.as_str(), part, column])
+    for (kind, rule) in &settings.on {
+        for (part, sets) in [("create", &rule.create), ("update", &rule.update)] {
+            if sets.as_ref().is_some_and(|it| it.contains_key(column)) {
+                return vec!["on", kind.as_str(), part, column];
+            }
+        }
+    }
+    Vec::new()
 }
 
 fn set_columns(settings: &settings::View) -> BTreeSet<&str> {
@@ -257,10 +261,10 @@ fn via(
 fn text(settings: &Settings, views: &[View]) -> String {
     let sorted: Vec<&[usize]> = views.iter().map(|view| view.sorted.as_slice()).collect();
     let names: Vec<&String> = settings.pages.keys().collect();
-    // Lists, as JSON knows them: another shape here would be another text of the same definitions.
-    let shown = |view: &View| -> Vec<(usize, bool, Option<String>)> {
-        view.shows.iter().map(|it| (it.page, it.head, it.live.clone())).collect()
+    // A list each, as JSON knows them: another shape here would be another text of the same definitions.
+    let places = |view: &View| -> Vec<Value> {
+        view.shows.iter().map(|it| json!([it.page, it.head, it.live])).collect()
     };
-    let shows: Vec<_> = views.iter().map(shown).collect();
+    let shows: Vec<_> = views.iter().map(places).collect();
     serde_json::to_string(&(&settings.views, sorted, names, shows)).expect("settings are JSON")
 }

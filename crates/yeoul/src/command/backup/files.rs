@@ -260,7 +260,9 @@ fn relative(folder: &Path, file: &Path) -> io::Result<String> {
 }
 
 fn digest(path: &Path) -> io::Result<(u64, String)> {
-    let (mut file, mut hash, mut bytes) = (File::open(path)?, Sha256::new(), 0);
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut bytes = 0;
     let mut part = vec![0; 1 << 20];
     loop {
         let count = file.read(&mut part)?;
