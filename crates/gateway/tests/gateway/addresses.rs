@@ -196,6 +196,33 @@ fn what_is_sent_once_more_is_what_was_sent() {
     assert_eq!(first, second);
 }
 
+/// Closes each connection as the second request on it comes.
+fn closing_each() -> SocketAddr {
+    odd(|mut stream, _| {
+        swallow(&mut stream);
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nodd";
+        let _ = std::io::Write::write_all(&mut stream, answer);
+        swallow(&mut stream);
+    })
+}
+
+#[test]
+fn a_first_try_that_goes_once_more_counts_nowhere_for_its_address_either() {
+    let service = Service::start();
+    let world = to(&[closing_each(), service.address()]);
+    // By one connection, so by one core: each takes its own turns.
+    let mut client = Client::connect(world.address);
+    let mut ask = || {
+        client.write(request("GET", "/s/x", &[], "").as_bytes());
+        client.read(true).expect("an answer")
+    };
+    let answers: Vec<_> = (0..16).map(|_| ask()).collect();
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    let odd = answers.iter().filter(|answer| answer.body == "odd").count();
+    assert_eq!(odd, 8, "it takes its turns as the other does");
+    assert_eq!(address(&world, 0)["failures"], 0);
+}
+
 /// A body that grows past what is kept of it while it is on its way cannot be sent from its beginning.
 #[test]
 fn a_body_of_which_the_beginning_has_gone_is_not_sent_once_more() {
@@ -230,7 +257,12 @@ fn a_body_of_which_the_beginning_has_gone_is_not_sent_once_more() {
 
 #[test]
 fn an_idle_connection_is_kept_as_long_as_the_service_says() {
-    let cases = [("", 1_500), ("keep-alive: timeout=1\r\n", 500), ("keep-alive: timeout=0\r\n", 0)];
+    let cases = [
+        ("", 1_500),
+        ("keep-alive: timeout=3\r\n", 2_500),
+        ("keep-alive: timeout=1\r\n", 500),
+        ("keep-alive: timeout=0\r\n", 0),
+    ];
     for (header, millis) in cases {
         let bytes = format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{header}\r\n");
         let upstream = odd(move |mut stream, _| {
