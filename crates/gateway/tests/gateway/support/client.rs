@@ -1,6 +1,6 @@
 //! A client that sends exactly the bytes it is given and reads exactly one answer.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -103,16 +103,28 @@ impl Client {
         body
     }
 
-    /// One chunk; `None` at the end, or where the connection broke.
+    /// One chunk; `None` at the end, or where the connection broke. Where nothing comes in time it is
+    /// neither, and the test fails: silence would pass for an end.
+    #[track_caller]
     pub(crate) fn chunk(&mut self) -> Option<Vec<u8>> {
         let mut line = String::new();
-        self.stream.read_line(&mut line).ok()?;
+        came(self.stream.read_line(&mut line))?;
         let size = usize::from_str_radix(line.trim(), 16).ok()?;
         let mut piece = vec![0; size + 2];
-        self.stream.read_exact(&mut piece).ok()?;
+        came(self.stream.read_exact(&mut piece))?;
         piece.truncate(size);
         (size > 0).then_some(piece)
     }
+}
+
+/// What was read; `None` where the connection broke.
+#[track_caller]
+fn came<T>(read: io::Result<T>) -> Option<T> {
+    let silent = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+    };
+    assert!(!read.as_ref().is_err_and(silent), "nothing comes, and nothing ends");
+    read.ok()
 }
 
 /// A request with a body of its own, as text.
@@ -191,6 +203,7 @@ impl Stream {
     }
 
     /// The next event; `None` once the stream has ended.
+    #[track_caller]
     pub(crate) fn next(&mut self) -> Option<Message> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
