@@ -23,7 +23,7 @@ pub(crate) const LANGUAGE: &str = "lang";
 const REFRESH_SECONDS: u64 = 1_209_600;
 /// The largest token that fits into a cookie beside its attributes (RFC 6265 asks for 4096 in all).
 const TOKEN_BYTES_MAX: usize = 3_800;
-/// Cookies of one name that a sign-out looks at: more than paths and hosts of one site are likely to set.
+/// Cookies of one name that are looked at: more than paths and hosts of one site are likely to set.
 const SAME_NAME_MAX: usize = 8;
 
 /// The cookies of one gateway.
@@ -43,16 +43,6 @@ pub(crate) struct Cookies {
     /// The one path that the refresh token goes to.
     refresh_path: String,
     secure: bool,
-}
-
-/// What stands in a request's cookies for an access token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Brought<'h> {
-    Nothing,
-    /// What may be one.
-    Token(&'h str),
-    /// One that is empty or no text, or of a program from before names had an ending.
-    Stale,
 }
 
 impl Jar {
@@ -81,18 +71,10 @@ impl Cookies {
         self.secure
     }
 
-    /// What a request brings for an access token, found in one walk over its cookies.
-    pub(crate) fn brought<'h>(&self, headers: &'h HeaderMap) -> Brought<'h> {
-        let mut brought = Brought::Nothing;
-        for (name, value) in pairs(headers) {
-            if name == self.session.as_bytes() {
-                return text(value).map_or(Brought::Stale, Brought::Token);
-            }
-            if name == SESSION.as_bytes() && !self.secure {
-                brought = Brought::Stale;
-            }
-        }
-        brought
+    /// Whether a request brings what stands for an access token, under its name of today or of before,
+    /// whatever it is worth.
+    pub(crate) fn has_session(&self, headers: &HeaderMap) -> bool {
+        self.own(headers).or_else(|| self.old(headers)).is_some()
     }
 
     /// Every access token that a request brings, at most [`SAME_NAME_MAX`].
@@ -103,11 +85,6 @@ impl Cookies {
     /// Every refresh token that a request brings, at most [`SAME_NAME_MAX`].
     pub(crate) fn refreshes<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h str> {
         all(headers, &self.refresh)
-    }
-
-    /// The refresh token that a request brings.
-    pub(crate) fn refresh<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
-        get(headers, &self.refresh)
     }
 
     /// The cookie that carries the access token, for as long as the token is good or, where that is
@@ -188,10 +165,13 @@ fn pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((name, quoted.unwrap_or(value)))
 }
 
+/// Whether a cookie can hold this text as it is.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~+/=-".contains(&byte))
+}
+
 fn checked(token: &str) -> Option<&str> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._~+/=-".contains(&byte);
-    (!token.is_empty() && token.len() <= TOKEN_BYTES_MAX && token.bytes().all(fits))
-        .then_some(token)
+    (!token.is_empty() && token.len() <= TOKEN_BYTES_MAX && is_plain(token)).then_some(token)
 }
 
 #[cfg(test)]
@@ -276,11 +256,12 @@ mod tests {
         for (given, is_secure) in [(&plain, false), (&secure, true)] {
             let (right, wrong) = (jar.of(is_secure), jar.of(!is_secure));
             assert_eq!(
-                (right.sessions(given).next(), right.refresh(given)),
+                (right.sessions(given).next(), right.refreshes(given).next()),
                 (Some("t"), Some("r"))
             );
-            assert_eq!((wrong.sessions(given).next(), wrong.refresh(given)), (None, None));
-            assert_eq!(wrong.brought(given), Brought::Nothing);
+            let of_the_other = (wrong.sessions(given).next(), wrong.refreshes(given).next());
+            assert_eq!(of_the_other, (None, None));
+            assert!(right.has_session(given) && !wrong.has_session(given));
         }
     }
 
@@ -289,8 +270,11 @@ mod tests {
         let jar = Jar::new("x7", false, "/oauth/session");
         let cookies = jar.of(false);
         let theirs = headers(&[b"yeoul_session_y8=t; yeoul_refresh_y8=r; yeoul_session_x77=u"]);
-        assert_eq!((cookies.sessions(&theirs).next(), cookies.refresh(&theirs)), (None, None));
-        assert_eq!(cookies.brought(&theirs), Brought::Nothing);
+        assert_eq!(
+            (cookies.sessions(&theirs).next(), cookies.refreshes(&theirs).next()),
+            (None, None)
+        );
+        assert!(!cookies.has_session(&theirs));
         assert!(cookies.without_session(&theirs).is_empty());
         let both = headers(&[b"yeoul_session=old; yeoul_session_x7=junk"]);
         assert_eq!(
@@ -300,6 +284,7 @@ mod tests {
                 "yeoul_session=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0",
             ]
         );
-        assert_eq!(cookies.brought(&both), Brought::Token("junk"));
+        assert!(cookies.has_session(&both));
+        assert_eq!(cookies.sessions(&both).collect::<Vec<_>>(), ["junk"]);
     }
 }

@@ -11,7 +11,11 @@
 //! beside a token of his own, or guesses one, has a text whose seal does not fit. That is then taken for
 //! a refresh token as a whole, as cookies from before the seal are, and its giver alone says what it is
 //! good for. It does not hide anything: what it says, an access token says too.
+//!
+//! A token may be any visible characters and blanks (RFC 6749, A.17), a cookie not. One that a cookie cannot
+//! hold as it is stands there in base64url, and `~` before the seconds says so.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine;
@@ -19,8 +23,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use crate::cookies;
+
 /// Bytes of the key.
 pub const SEAL_KEY_BYTES: usize = 32;
+/// What stands before the seconds where the token is in base64url.
+const ENCODED: &str = "~";
 
 /// A sign-in: every token that it was given, from the first to the last renewal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +43,17 @@ pub(crate) struct Family {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refresh<'c> {
     /// What its giver knows.
-    pub(crate) token: &'c str,
+    pub(crate) token: Cow<'c, str>,
     /// What we know: nothing of a cookie without our seal.
     pub(crate) family: Option<Family>,
+}
+
+impl Refresh<'_> {
+    /// Whether both are known to be of the same sign-in.
+    pub(crate) fn is_of_one_sign_in_with(&self, other: &Refresh<'_>) -> bool {
+        let id = |family: &Option<Family>| family.as_ref().map(|family| family.id.clone());
+        id(&self.family).is_some_and(|own| id(&other.family) == Some(own))
+    }
 }
 
 /// Seals refresh tokens, and knows its own seals again.
@@ -52,15 +68,19 @@ impl Seal {
 
     /// The token with its family, sealed.
     pub(crate) fn close(&self, token: &str, family: &Family) -> String {
-        let says = format!("{}:{}", family.life.as_secs(), family.id);
-        let text = format!("{token}.{}", URL_SAFE_NO_PAD.encode(says));
+        let (mark, carried) = match token {
+            plain if cookies::is_plain(plain) => ("", Cow::Borrowed(plain)),
+            odd => (ENCODED, URL_SAFE_NO_PAD.encode(odd).into()),
+        };
+        let says = format!("{mark}{}:{}", family.life.as_secs(), family.id);
+        let text = format!("{carried}.{}", URL_SAFE_NO_PAD.encode(says));
         let seal = self.mac(&text).finalize().into_bytes();
         format!("{text}.{}", URL_SAFE_NO_PAD.encode(seal))
     }
 
     /// Takes apart what a cookie holds.
     pub(crate) fn open<'c>(&self, cookie: &'c str) -> Refresh<'c> {
-        self.sealed(cookie).unwrap_or(Refresh { token: cookie, family: None })
+        self.sealed(cookie).unwrap_or(Refresh { token: cookie.into(), family: None })
     }
 
     fn sealed<'c>(&self, cookie: &'c str) -> Option<Refresh<'c>> {
@@ -70,6 +90,12 @@ impl Seal {
         // In a time that does not tell how much of it was right.
         self.mac(text).verify_slice(&seal).ok()?;
         let says = String::from_utf8(URL_SAFE_NO_PAD.decode(says).ok()?).ok()?;
+        let (token, says) = match says.strip_prefix(ENCODED) {
+            Some(says) => {
+                (String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?.into(), says)
+            }
+            None => (token.into(), says.as_str()),
+        };
         let (seconds, id) = says.split_once(':')?;
         let life = Duration::from_secs(seconds.parse().ok()?);
         Some(Refresh { token, family: Some(Family { id: id.to_owned(), life }) })
@@ -93,12 +119,21 @@ mod tests {
     #[test]
     fn what_was_sealed_is_known_again_whatever_token_and_family_look_like() {
         let seal = Seal::new([7; SEAL_KEY_BYTES]);
-        for token in ["r", "a.b.c", "r.", ".", "~._-+/=", ""] {
-            for id in ["s", "", "a:b.c:1", "유엔진"] {
+        let plain = ["r", "a.b.c", "r.", ".", "~._-+/=", ""];
+        let odd = ["a b", "a;b", "a,b", "\"a\"", "~\\", " ", "유엔진"];
+        for token in plain.into_iter().chain(odd) {
+            for id in ["s", "", "a:b.c:1", "~", "유엔진"] {
                 let text = seal.close(token, &family(id));
+                assert!(cookies::is_plain(&text), "a cookie holds it: {text}");
+                assert_eq!(
+                    text.starts_with(&format!("{token}.")),
+                    plain.contains(&token),
+                    "{text}"
+                );
                 assert_eq!(text, seal.close(token, &family(id)), "the same each time");
                 let opened = seal.open(&text);
-                assert_eq!(opened, Refresh { token, family: Some(family(id)) }, "{text}");
+                let expected = Refresh { token: token.into(), family: Some(family(id)) };
+                assert_eq!(opened, expected, "{text}");
             }
         }
     }
@@ -126,7 +161,8 @@ mod tests {
             Seal::new([8; SEAL_KEY_BYTES]).close("r", &family("victim")),
         ];
         for text in cases {
-            assert_eq!(seal.open(&text), Refresh { token: &text, family: None }, "{text}");
+            let whole = Refresh { token: text.as_str().into(), family: None };
+            assert_eq!(seal.open(&text), whole, "{text}");
         }
     }
 }

@@ -48,6 +48,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
+    /// Required (RFC 6749, 5.1); where it is left out, nothing says that it is another one.
+    token_type: Option<String>,
     /// Recommended and no more (RFC 6749, 5.1).
     expires_in: Option<u64>,
     #[serde(default)]
@@ -108,16 +110,16 @@ impl Ask<'_> {
     }
 
     async fn renew(&self) -> Result<Response, Problem> {
-        let Some(refresh) = self.refresh() else { return Err(Problem::unauthorized()) };
-        if self.is_over(refresh.token, refresh.family.as_ref())? {
+        let Refresh { token, family } = self.refresh()?;
+        if self.is_over(&token, family.as_ref())? {
             return Ok(self.over());
         }
-        let pairs = [("grant_type", "refresh_token"), ("refresh_token", refresh.token)];
+        let pairs = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
         match self.token(&pairs).await? {
             Answer::Granted(granted) => {
-                let family = self.family_of(&granted, refresh.family);
+                let family = self.family_of(&granted, family);
                 // It may have ended here meanwhile, and who gave it need not have heard.
-                if self.is_over(refresh.token, Some(&family))? {
+                if self.is_over(&token, Some(&family))? {
                     return Ok(self.over());
                 }
                 self.signed_in(&granted, &family)
@@ -127,9 +129,32 @@ impl Ask<'_> {
         }
     }
 
-    /// The refresh token that the request brings, and what our seal says of it.
-    fn refresh(&self) -> Option<Refresh<'_>> {
-        self.cookies.refresh(&self.parts.headers).map(|cookie| self.shared.seal().open(cookie))
+    /// The refresh token to renew by. One under our seal, whose sign-in goes on, goes before any other: what
+    /// a page of the same site has planted has no seal, or one of another sign-in.
+    ///
+    /// # Errors
+    /// 401: none, or of two sign-ins; nobody can say which of them sits there, and no cookie is taken back.
+    fn refresh(&self) -> Result<Refresh<'_>, Problem> {
+        let ended = self.shared.verifier.ended();
+        let (mut sealed, mut first): (Option<Refresh<'_>>, _) = (None, None);
+        for refresh in self.refreshes() {
+            let lives = refresh.family.as_ref().is_some_and(|it| !ended.contains(&it.id));
+            match &sealed {
+                Some(known) if lives && !known.is_of_one_sign_in_with(&refresh) => {
+                    let two = "the cookies of two sign-ins came; sign out, and in again";
+                    return Err(Problem::unauthorized().detail(two));
+                }
+                None if lives => sealed = Some(refresh),
+                _ => first = first.or(Some(refresh)),
+            }
+        }
+        sealed.or(first).ok_or_else(Problem::unauthorized)
+    }
+
+    /// The refresh tokens that the request brings, and what our seal says of them.
+    fn refreshes(&self) -> impl Iterator<Item = Refresh<'_>> {
+        let cookies = self.cookies.refreshes(&self.parts.headers);
+        cookies.map(|cookie| self.shared.seal().open(cookie))
     }
 
     /// Whether one more sign-in could not be ended within the limits.
@@ -177,10 +202,11 @@ impl Ask<'_> {
         let status = answer.status();
         let text = answer.body();
         if status.is_success() {
-            return serde_json::from_slice(text).map(Answer::Granted).map_err(|error| {
+            let granted: Granted = serde_json::from_slice(text).map_err(|error| {
                 warn!(%error, "the token endpoint's answer is no token");
                 nonsense()
-            });
+            })?;
+            return granted.of_a_known_type().map(Answer::Granted);
         }
         let worded = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
         if worded && is_json(answer.headers()) {
@@ -197,6 +223,19 @@ impl Ask<'_> {
 }
 
 /// The word of a refusal (RFC 6749, 5.2); empty where there is none.
+impl Granted {
+    /// Nobody uses a token of a type he does not understand (RFC 6749, 7.1).
+    fn of_a_known_type(self) -> Result<Granted, Problem> {
+        match &self.token_type {
+            Some(other) if !other.eq_ignore_ascii_case("bearer") => {
+                warn!(token_type = %other.escape_debug(), "the token endpoint's token is no bearer's");
+                Err(nonsense())
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
 fn word_of(text: &[u8]) -> String {
     let body: Value = serde_json::from_slice(text).unwrap_or_default();
     body["error"].as_str().unwrap_or_default().to_owned()
@@ -208,11 +247,18 @@ fn signed_in(
     sealed: impl Fn(&str) -> String,
 ) -> Result<Response, Problem> {
     let session = cookies.carry_session(&granted.access_token, granted.expires_in);
-    // Without our seal where there is no room for it: better than no way to go on.
+    // Without our seal where there is no room for it: better than no way to go on. Where there is no room
+    // even so, a sign-in that ends by itself before long would be a surprise.
     let carry = |token: &str| {
-        cookies.carry_refresh(&sealed(token)).or_else(|| cookies.carry_refresh(token))
+        let carried =
+            cookies.carry_refresh(&sealed(token)).or_else(|| cookies.carry_refresh(token));
+        carried.ok_or_else(|| {
+            warn!(bytes = token.len(), "the token endpoint's refresh token fits into no cookie");
+            nonsense()
+        })
     };
-    let refresh = granted.refresh_token.as_deref().and_then(carry);
+    let given = granted.refresh_token.as_deref().filter(|token| !token.is_empty());
+    let refresh = given.map(carry).transpose()?;
     let mut response = quiet(empty(StatusCode::NO_CONTENT));
     for cookie in [Some(session.ok_or_else(nonsense)?), refresh].into_iter().flatten() {
         response.headers_mut().append(SET_COOKIE, cookie);
@@ -287,6 +333,7 @@ mod tests {
     fn a_grant_becomes_two_cookies_and_nothing_else() {
         let granted = |token: &str, refresh: Option<&str>| Granted {
             access_token: token.to_owned(),
+            token_type: None,
             expires_in: Some(900),
             refresh_token: refresh.map(str::to_owned),
         };
@@ -304,9 +351,39 @@ mod tests {
         let long = "r".repeat(3_800);
         let response = signed_in(&granted("a.b.c", Some(&long))).expect("cookies");
         assert_eq!(cookies(&response, &format!("={long};")), 1, "no room for a seal");
+        let longer = format!("{long}r");
+        let past = signed_in(&granted("a.b.c", Some(&longer))).expect_err("no room at all");
+        assert_eq!(past.status(), 502, "a sign-in that cannot be renewed is said to be one");
+        let response = signed_in(&granted("a.b.c", Some(""))).expect("a cookie");
+        assert_eq!(cookies(&response, ""), 1, "an empty one is none");
         let response = signed_in(&granted("a.b.c", None)).expect("a cookie");
         assert_eq!(response.headers().get_all(SET_COOKIE).iter().count(), 1);
         let refused = signed_in(&granted("a; Domain=evil.example", None)).expect_err("no token");
         assert_eq!(refused.status(), 502);
+    }
+
+    #[test]
+    fn a_token_of_another_type_is_used_by_nobody() {
+        let types = [
+            (None, true),
+            (Some("Bearer"), true),
+            (Some("bearer"), true),
+            (Some("BEARER"), true),
+            (Some("mac"), false),
+            (Some("N_A"), false),
+            (Some("DPoP"), false),
+            (Some(""), false),
+            (Some("bearer "), false),
+        ];
+        for (given, taken) in types {
+            let granted = Granted {
+                access_token: "a.b.c".to_owned(),
+                token_type: given.map(str::to_owned),
+                expires_in: None,
+                refresh_token: None,
+            };
+            let status = granted.of_a_known_type().err().map(|problem| problem.status().as_u16());
+            assert_eq!(status, (!taken).then_some(502), "{given:?}");
+        }
     }
 }

@@ -3,15 +3,20 @@
 //! `Authorization` wins where there is one, whatever its scheme: a client that speaks for itself is
 //! not taken for a browser, and a token it presents must be good, even where none is needed. A cookie
 //! is what a browser adds by itself: one that is no good is nobody's, and is taken back.
+//!
+//! A browser may bring several of one name, and their order says nothing (RFC 6265, 5.4): a page of another
+//! host of the same site can set one that comes before ours. One that is no good is passed over. Where good
+//! ones name two people nobody can say which of them sits there, so it is neither: to act for whoever has
+//! planted his own cookie would be worse than to ask for a sign-in.
 
 use std::sync::Arc;
 
 use chassis::identity::{Principal, TokenRefusal, Verifier};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
-use crate::cookies::{Brought, Cookies};
+use crate::cookies::Cookies;
 
 /// The sender of a request.
 #[derive(Clone, Debug, Default)]
@@ -55,24 +60,51 @@ impl Who {
         cookies: &Cookies,
         now: Timestamp,
     ) -> Result<Who, TokenRefusal> {
-        match presented(headers, cookies)? {
+        match presented(headers)? {
             Presented::Nothing => Ok(Who::default()),
             Presented::Bearer(token) => {
                 let principal = Some(verifier.verify(token, now)?);
                 Ok(Who { principal, ..Who::default() })
             }
-            Presented::Cookie(token) => {
-                let stale = Who { stale: true, ..Who::default() };
-                Ok(Who::by_cookie(token, verifier, now).unwrap_or(stale))
-            }
-            Presented::StaleCookie => Ok(Who { stale: true, ..Who::default() }),
+            Presented::Cookies => Ok(Who::by_cookies(headers, verifier, cookies, now)),
         }
     }
 
-    fn by_cookie(token: &str, verifier: &Verifier, now: Timestamp) -> Option<Who> {
-        let principal = verifier.verify(token, now).ok()?;
-        let bearer = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
-        Some(Who { principal: Some(principal), bearer: Some(bearer), stale: false })
+    fn by_cookies(
+        headers: &HeaderMap,
+        verifier: &Verifier,
+        cookies: &Cookies,
+        now: Timestamp,
+    ) -> Who {
+        let mut good: Option<Good<'_>> = None;
+        for token in cookies.sessions(headers) {
+            let Ok(principal) = verifier.verify(token, now) else { continue };
+            match &good {
+                // None of them is taken back either: what is left could be the planted one.
+                Some(first) if first.principal.subject != principal.subject => {
+                    return Who::default();
+                }
+                Some(_) => {}
+                None => good = Some(Good { token, principal }),
+            }
+        }
+        match good.and_then(Good::into_who) {
+            Some(who) => who,
+            None => Who { stale: cookies.has_session(headers), ..Who::default() },
+        }
+    }
+}
+
+/// A cookie whose token names somebody.
+struct Good<'h> {
+    token: &'h str,
+    principal: Arc<Principal>,
+}
+
+impl Good<'_> {
+    fn into_who(self) -> Option<Who> {
+        let bearer = HeaderValue::try_from(format!("Bearer {}", self.token)).ok()?;
+        Some(Who { principal: Some(self.principal), bearer: Some(bearer), stale: false })
     }
 }
 
@@ -80,19 +112,15 @@ impl Who {
 enum Presented<'h> {
     Nothing,
     Bearer(&'h str),
-    Cookie(&'h str),
-    /// One that is no good as it stands.
-    StaleCookie,
+    /// Whatever they are: nothing else speaks for it.
+    Cookies,
 }
 
-fn presented<'h>(headers: &'h HeaderMap, cookies: &Cookies) -> Result<Presented<'h>, TokenRefusal> {
+fn presented(headers: &HeaderMap) -> Result<Presented<'_>, TokenRefusal> {
     // There is one at most: two are refused with their head.
     let Some(value) = headers.get(AUTHORIZATION) else {
-        return Ok(match cookies.brought(headers) {
-            Brought::Nothing => Presented::Nothing,
-            Brought::Token(token) => Presented::Cookie(token),
-            Brought::Stale => Presented::StaleCookie,
-        });
+        let any = headers.contains_key(COOKIE);
+        return Ok(if any { Presented::Cookies } else { Presented::Nothing });
     };
     let text = value.to_str().map_err(|_| TokenRefusal::Invalid)?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
@@ -110,35 +138,76 @@ mod tests {
     use std::time::Duration;
 
     use chassis::identity::{Role, Signer};
-    use http::header::COOKIE;
 
     use super::*;
     use crate::cookies::Jar;
 
     #[test]
     fn what_is_presented_is_found_in_its_order() {
-        let jar = Jar::new("x", false, "/session");
-        let cases: [(&[&str], &str, Result<Presented<'_>, TokenRefusal>); 12] = [
+        let cases: [(&[&str], &str, Result<Presented<'_>, TokenRefusal>); 9] = [
             (&[], "", Ok(Presented::Nothing)),
             (&["Bearer t"], "", Ok(Presented::Bearer("t"))),
             (&["bearer  t "], "", Ok(Presented::Bearer("t"))),
             (&["Bearer"], "", Err(TokenRefusal::Invalid)),
             (&["Bearer "], "", Err(TokenRefusal::Invalid)),
             (&["Basic x"], "", Ok(Presented::Nothing)),
-            (&[], "yeoul_session_x=c", Ok(Presented::Cookie("c"))),
+            (&[], "yeoul_session_x=c", Ok(Presented::Cookies)),
             (&["Bearer t"], "yeoul_session_x=c", Ok(Presented::Bearer("t"))),
             (&["Basic x"], "yeoul_session_x=c", Ok(Presented::Nothing)),
-            (&[], "yeoul_session_x=", Ok(Presented::StaleCookie)),
-            (&[], "yeoul_session=c", Ok(Presented::StaleCookie)),
-            (&[], "yeoul_session_y=c", Ok(Presented::Nothing)),
         ];
         for (authorization, cookie, expected) in cases {
-            let mut headers = HeaderMap::new();
-            headers.insert(COOKIE, cookie.parse().expect("a value"));
-            for value in authorization {
-                headers.append(AUTHORIZATION, value.parse().expect("a value"));
-            }
-            assert_eq!(presented(&headers, jar.of(false)), expected, "{authorization:?} {cookie}");
+            let headers = request(authorization, cookie);
+            assert_eq!(presented(&headers), expected, "{authorization:?} {cookie}");
+        }
+    }
+
+    fn request(authorization: &[&str], cookie: &str) -> HeaderMap {
+        let value = |text: &str| text.parse::<HeaderValue>().expect("a value");
+        let cookie = (!cookie.is_empty()).then(|| (COOKIE, value(cookie)));
+        let bearer = authorization.iter().map(|text| (AUTHORIZATION, value(text)));
+        bearer.chain(cookie).collect()
+    }
+
+    #[test]
+    fn of_several_cookies_the_first_good_one_counts_and_none_where_they_name_two_people() {
+        let (signer, jar) = (Signer::ephemeral(), Jar::new("x", false, "/session"));
+        let verifier = Verifier::new(&signer.public_keys());
+        let now = Timestamp::from_second(1_000).expect("a second");
+        let role = Role::parse("CUSTOMER").expect("a role");
+        let mint =
+            |subject: &str, life| signer.mint(subject, &role, now, Duration::from_secs(life)).text;
+        let [own, again, other, late] =
+            [mint("a@b", 60), mint("a@b", 90), mint("x@y", 60), mint("x@y", 0)];
+        // Which of them counts, and whether all of them are taken back.
+        let cases: [(&[&str], Option<usize>, bool); 12] = [
+            (&[&own], Some(0), false),
+            (&["junk", &own], Some(1), false),
+            (&["", &own], Some(1), false),
+            (&[&late, &own], Some(1), false),
+            (&[&own, "junk"], Some(0), false),
+            (&[&again, &own], Some(0), false),
+            (&[&other, &own], None, false),
+            (&[&own, "junk", &other], None, false),
+            (&["junk"], None, true),
+            (&["junk", &late], None, true),
+            (&[""], None, true),
+            (&[], None, false),
+        ];
+        for (tokens, counts, stale) in cases {
+            let pairs: Vec<_> =
+                tokens.iter().map(|token| format!("yeoul_session_x={token}")).collect();
+            let headers = request(&[], &pairs.join("; "));
+            let who = Who::of(&headers, &verifier, jar.of(false), now).expect("no Authorization");
+            let subject = counts.map(|_| "a@b");
+            assert_eq!((who.subject(), who.is_stale()), (subject, stale), "{pairs:?}");
+            let bearer = counts.map(|at| format!("Bearer {}", tokens[at]));
+            let sent = who.into_bearer().map(|it| it.to_str().expect("text").to_owned());
+            assert_eq!(sent, bearer, "{pairs:?}");
+        }
+        // What a program from before names had an ending has left is nobody's, and another's is not ours.
+        for (cookie, stale) in [("yeoul_session=c", true), ("yeoul_session_y=c", false)] {
+            let who = Who::of(&request(&[], cookie), &verifier, jar.of(false), now).expect(cookie);
+            assert_eq!((who.subject(), who.is_stale()), (None, stale), "{cookie}");
         }
     }
 

@@ -106,11 +106,12 @@ impl Ask<'_> {
     fn named(&self) -> Named {
         let now = clock::wall();
         let ended = self.shared.verifier.ended();
-        let access = self.access().filter(|it| !ended.contains(&it.principal.session));
+        let is_live = |it: &Access<'_>| !ended.contains(&it.principal.session);
+        let accesses: Vec<_> = self.accesses().filter(is_live).collect();
         let mut named = Named::default();
         for Refresh { token, family } in self.refreshes() {
-            let by_access = access.as_ref().map(|it| it.principal.session.clone());
-            let token = token.to_owned();
+            let by_access = accesses.first().map(|it| it.principal.session.clone());
+            let token = token.into_owned();
             match family.as_ref().map(|family| family.id.clone()).or(by_access) {
                 None => named.unknown.push(token),
                 session => named.owed.push(Owed { token, session, renews: true }),
@@ -118,7 +119,7 @@ impl Ask<'_> {
             let live = family.filter(|family| !ended.contains(&family.id));
             named.endings.extend(live.map(|family| family.ending(now)));
         }
-        if let Some(Access { token, principal }) = access {
+        for Access { token, principal } in accesses {
             let (session, until) = (principal.session.clone(), principal.family_ends(now));
             named.endings.push(Ending { session: session.clone(), until });
             let (token, session) = (token.to_owned(), Some(session));
@@ -127,20 +128,14 @@ impl Ask<'_> {
         named
     }
 
-    /// The access token that the request brings, if it ever was one.
-    fn access(&self) -> Option<Access<'_>> {
+    /// The access tokens that the request brings, whatever they are good for by now.
+    fn accesses(&self) -> impl Iterator<Item = Access<'_>> {
         let headers = &self.parts.headers;
-        let mut tokens = bearer(headers).into_iter().chain(self.cookies.sessions(headers));
-        tokens.find_map(|token| {
+        let tokens = bearer(headers).into_iter().chain(self.cookies.sessions(headers));
+        tokens.filter_map(|token| {
             let principal = self.shared.verifier.inspect(token).ok()?;
             Some(Access { token, principal })
         })
-    }
-
-    /// The refresh tokens that the request brings, and what our seal says of them.
-    fn refreshes(&self) -> impl Iterator<Item = Refresh<'_>> {
-        let cookies = self.cookies.refreshes(&self.parts.headers);
-        cookies.map(|cookie| self.shared.seal().open(cookie))
     }
 
     /// Notifies the token endpoint of all of these, in time; whether it heard.

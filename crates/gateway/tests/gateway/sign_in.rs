@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::{ADMIN, Answer, ENDED_MAX, Stream, World, eventually, get, named, send};
+use crate::support::{
+    ADMIN, Answer, ENDED_MAX, SPACED_IN_FORMS, Stream, World, eventually, get, named, send,
+};
 
 const HTML: (&str, &str) = ("accept", "text/html");
 
@@ -323,6 +325,76 @@ fn a_cookie_planted_before_the_right_one_keeps_no_sign_in_alive() {
     let (token, session, refresh) = signed_in();
     assert_eq!(ask("DELETE", &format!("yeoul_session_x=planted; {session}")), 204);
     assert_eq!((orders(&token), ask("PUT", &refresh)), (401, 401), "by the session's");
+}
+
+#[test]
+fn a_planted_cookie_makes_neither_nobody_nor_somebody_else_of_its_browser() {
+    let world = World::new();
+    let signed_in = |name: &str| {
+        let token = world.token(name);
+        let cookies = pairs(&signs_in(&world, &token, "right", &[]));
+        let (session, refresh) = cookies.split_once("; ").expect("two cookies");
+        (token, session.to_owned(), refresh.to_owned())
+    };
+    let orders = |cookie: &str| get(world.address, "/orders", &[("cookie", cookie)]);
+    let renew =
+        |cookie: &str| send(world.address, "PUT", "/oauth/session", &[("cookie", cookie)], "");
+    let cookies = |answer: &Answer| answer.all("set-cookie").len();
+    let bearer_sent =
+        || world.service.seen().pop().expect("a call").headers.remove("authorization");
+    let (token, session, refresh) = signed_in("a@b");
+    // One that is no good is passed over, and nothing is taken back: by name and path it is ours too.
+    let answer = orders(&format!("yeoul_session_x=junk; {session}"));
+    assert_eq!((answer.status, cookies(&answer)), (200, 0));
+    assert_eq!(bearer_sent().expect("a token"), bearer(&token).as_str());
+    let answer = renew(&format!("yeoul_refresh_x=bad; {refresh}"));
+    assert_eq!((answer.status, cookies(&answer)), (204, 2), "the sealed one goes first");
+    // Where somebody has planted his own, the browser acts for neither.
+    let (other, other_session, other_refresh) = signed_in("x@y");
+    for both in [format!("{other_session}; {session}"), format!("{session}; {other_session}")] {
+        let answer = orders(&both);
+        assert_eq!((answer.status, cookies(&answer)), (401, 0), "{both}");
+        let open = get(world.address, "/products/1", &[("cookie", &both)]);
+        assert_eq!((open.status, cookies(&open), bearer_sent()), (200, 0, None), "{both}");
+    }
+    let answer = renew(&format!("{other_refresh}; {refresh}"));
+    assert_eq!((answer.status, cookies(&answer)), (401, 0));
+    // A sign-out ends all that it brings, and then it is the browser of whoever signs in.
+    let out = [("cookie", format!("{other_session}; {session}"))];
+    let out = out.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(send(world.address, "DELETE", "/oauth/session", &out, "").status, 204);
+    for ended in [&token, &other] {
+        assert_eq!(get(world.address, "/orders", &[("authorization", &bearer(ended))]).status, 401);
+    }
+    let (_, session, refresh) = signed_in("a@b");
+    assert_eq!(orders(&format!("{other_session}; {session}")).status, 200);
+    assert_eq!(renew(&format!("{other_refresh}; {refresh}")).status, 204);
+}
+
+#[test]
+fn a_refresh_token_that_no_cookie_can_hold_comes_back_as_it_was() {
+    let world = World::new();
+    let answer = signs_in(&world, "a", "spaced", &[]);
+    assert_eq!((answer.status, answer.all("set-cookie").len()), (204, 2), "{answer:?}");
+    let cookies = pairs(&answer);
+    let refresh = cookies.split("; ").nth(1).expect("a refresh cookie");
+    let ask = |method: &str| {
+        let answer =
+            send(world.address, method, "/oauth/session", &[("cookie", refresh)], "").status;
+        (answer, world.service.seen().pop().expect("a call").body)
+    };
+    let renewal = format!("grant_type=refresh_token&refresh_{SPACED_IN_FORMS}");
+    assert_eq!(ask("PUT"), (204, renewal));
+    assert_eq!(ask("DELETE"), (204, SPACED_IN_FORMS.to_owned()));
+}
+
+#[test]
+fn a_token_of_a_type_that_nobody_here_uses_signs_nobody_in() {
+    let world = World::new();
+    let answer = signs_in(&world, "a", "mac", &[]);
+    assert_eq!((answer.status, answer.all("set-cookie").len()), (502, 0), "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert_eq!(answer.header("proxy-status"), Some("yeoul; error=http_protocol_error"));
 }
 
 #[test]

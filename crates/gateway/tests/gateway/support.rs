@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use views::{Definitions, Look, Views};
 
 pub(crate) use client::{Answer, Client, Stream, get, raw, send};
-pub(crate) use service::Service;
+pub(crate) use service::{SPACED_IN_FORMS, Service};
 pub(crate) use yeoul_gateway as gateway;
 
 pub(crate) mod client;

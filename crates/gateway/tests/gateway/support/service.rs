@@ -207,6 +207,10 @@ impl http_body::Body for Pieces {
     }
 }
 
+/// A refresh token such as no cookie can hold (RFC 6749, A.17), and as a form has it.
+pub(crate) const SPACED: &str = "a b;c,\"d\"";
+pub(crate) const SPACED_IN_FORMS: &str = "token=a+b%3Bc%2C%22d%22";
+
 fn token(form: &str) -> Response {
     let answer = match form {
         _ if form.contains("password=right") || form.contains("refresh_token=good") => {
@@ -215,6 +219,19 @@ fn token(form: &str) -> Response {
             return json(
                 StatusCode::OK,
                 &value!({ "access_token": token, "token_type": "Bearer", "expires_in": 900, "refresh_token": "good" }),
+            );
+        }
+        _ if form.contains("password=spaced") || form.contains(SPACED_IN_FORMS) => {
+            let refresh = SPACED;
+            return json(
+                StatusCode::OK,
+                &value!({ "access_token": "opaque", "expires_in": 900, "refresh_token": refresh }),
+            );
+        }
+        _ if form.contains("password=mac") => {
+            return json(
+                StatusCode::OK,
+                &value!({ "access_token": "opaque", "token_type": "mac", "refresh_token": "good" }),
             );
         }
         _ if form.contains("refresh_token=odd") => value!({ "error": "invalid_request" }),
