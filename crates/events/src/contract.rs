@@ -158,7 +158,7 @@ impl Case {
 
 /// An event of `source` that names itself by `number`, without an outbox sequence.
 fn event(source: &str, key: &str, number: u64) -> Event {
-    let data = format!("{{\"number\":{number},\"text\":\"십이번가 \\\"몰\\\"\"}}");
+    let data = format!("{{\"number\":{number},\"text\":\"Ξάνθη \\\"μῆλον\\\"\"}}");
     Event {
         id: format!("id-{number}"),
         source: source.to_owned(),

@@ -17,7 +17,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use views::Encoding;
 
-use crate::error_page::ErrorPage;
+use crate::error_page::{ErrorPage, Texts};
 use crate::html;
 use crate::negotiation;
 
@@ -123,8 +123,8 @@ impl AppFiles {
     }
 
     /// The app's page for a refusal, with its status and headers.
-    pub(crate) fn error_page(&self, refusal: Response) -> Response {
-        self.errors.of(refusal)
+    pub(crate) fn error_page(&self, refusal: Response, texts: Option<&Texts>) -> Response {
+        self.errors.of(refusal, texts)
     }
 
     /// Whether a file of another build may have been there.
@@ -319,7 +319,7 @@ mod tests {
             (StatusCode::NOT_MODIFIED, Some(tag.clone()))
         );
         let refusal = Problem::unauthorized().into_response(&Trace::start());
-        let sign_in = files.error_page(refusal);
+        let sign_in = files.error_page(refusal, None);
         assert_eq!((sign_in.status(), header(&sign_in, "etag")), (StatusCode::UNAUTHORIZED, None));
         assert_eq!(header(&sign_in, "cache-control").as_deref(), Some("no-store"));
     }

@@ -3,10 +3,13 @@
 //!
 //! It is the app's own page, so that the app says in its own words what is wrong: it reads
 //! `<meta name="yeoul-status" content="404">`, and `yeoul-retry-after` (whole seconds) where the answer
-//! has that header. Without scripts a sentence for the status stands there, and a way on. What the
-//! refusal said of itself in its headers stays; what it said of its document goes with it.
+//! has that header. Without scripts a sentence for the status stands there, and a way on: in English, and
+//! before it in the language that the settings give words for ([`Texts`]). What the refusal said of itself
+//! in its headers stays; what it said of its document goes with it.
 //!
-//! Nothing of the request is in it, so nothing has to be escaped.
+//! Nothing of the request is in it and no text of the settings has markup, so nothing has to be escaped.
+
+mod texts;
 
 use std::fmt::Write;
 
@@ -18,7 +21,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::html;
-
+pub(crate) use texts::Texts;
 /// What a document says of itself, and no other document may say for it.
 const OF_THE_DOCUMENT: [HeaderName; 7] = [
     CONTENT_TYPE,
@@ -34,7 +37,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const ACCEPT: HeaderValue = HeaderValue::from_static("Accept");
 
 /// The page where the app has none.
-const PLAIN: &str = "<!doctype html><html lang=\"ko\"><head><meta charset=\"utf-8\">\
+const PLAIN: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
     <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Yeoul</title></head>\
     <body></body></html>\n";
 
@@ -61,10 +64,11 @@ impl ErrorPage {
         }
     }
 
-    /// The answer with a page in the place of its body.
-    pub(crate) fn of(&self, mut response: Response) -> Response {
+    /// The answer with a page in the place of its body, in English and in these texts' language.
+    pub(crate) fn of(&self, mut response: Response, texts: Option<&Texts>) -> Response {
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|it| it.to_str().ok());
-        let page = self.text(response.status(), retry_after.and_then(|it| it.parse().ok()));
+        let retry_after = retry_after.and_then(|it| it.parse().ok());
+        let page = self.text(response.status(), retry_after, texts);
         *response.body_mut() = Body::full(page);
         let headers = response.headers_mut();
         for name in OF_THE_DOCUMENT {
@@ -77,8 +81,7 @@ impl ErrorPage {
         response
     }
 
-    fn text(&self, status: StatusCode, retry_after: Option<u32>) -> String {
-        let (korean, english) = sentence(status);
+    fn text(&self, status: StatusCode, retry_after: Option<u32>, texts: Option<&Texts>) -> String {
         let code = status.as_u16();
         let mut text =
             String::with_capacity(self.start.len() + self.head.len() + self.rest.len() + 512);
@@ -89,10 +92,13 @@ impl ErrorPage {
                 .expect("text grows");
         }
         text.push_str(&self.head);
+        let own = texts.map_or_else(String::new, |texts| texts.sentence(code));
+        let home = texts.map_or_else(String::new, Texts::home);
+        let english = sentence(status);
         write!(
             text,
-            "<noscript><div class=\"page\"><p>{korean} · <span lang=\"en\">{english}</span> ({code})</p>\
-             <p><a href=\"/\">처음으로 · <span lang=\"en\">To the start</span></a></p></div></noscript>"
+            "<noscript><div class=\"page\"><p>{own}<span lang=\"en\">{english}</span> ({code})</p>\
+             <p><a href=\"/\">{home}<span lang=\"en\">To the start</span></a></p></div></noscript>"
         )
         .expect("text grows");
         text.push_str(&self.rest);
@@ -122,23 +128,17 @@ fn cuts(html: &str) -> Option<(usize, usize)> {
     Some((head, body.unwrap_or(end)))
 }
 
-/// What is said of a status, in Korean and in English.
-fn sentence(status: StatusCode) -> (&'static str, &'static str) {
+/// What is said of a status.
+fn sentence(status: StatusCode) -> &'static str {
     match status.as_u16() {
-        401 => ("먼저 로그인해 주세요.", "Sign in first."),
-        403 => ("볼 수 없는 페이지예요.", "You may not see this page."),
-        404 | 410 => ("찾는 페이지가 없어요.", "There is no such page."),
-        405 => ("여기서는 볼 것이 없어요.", "There is nothing to see here."),
-        429 => (
-            "요청이 너무 많아요. 잠시 뒤에 다시 와 주세요.",
-            "Too many requests. Come back in a moment.",
-        ),
-        400..500 => ("요청을 이해할 수 없어요.", "The request is not acceptable."),
-        502..505 => (
-            "지금은 보여 드릴 수 없어요. 잠시 뒤에 다시 와 주세요.",
-            "Not available just now. Come back in a moment.",
-        ),
-        _ => ("문제가 생겼어요.", "Something went wrong here."),
+        401 => "Sign in first.",
+        403 => "You may not see this page.",
+        404 | 410 => "There is no such page.",
+        405 => "There is nothing to see here.",
+        429 => "Too many requests. Come back in a moment.",
+        400..500 => "The request is not acceptable.",
+        502..505 => "Not available just now. Come back in a moment.",
+        _ => "Something went wrong here.",
     }
 }
 
@@ -153,7 +153,7 @@ mod tests {
         let mut response = problem.into_response(&Trace::start());
         response.headers_mut().insert(CONTENT_LENGTH, 7.into());
         response.headers_mut().insert(ETAG, HeaderValue::from_static("\"x\""));
-        let (parts, body) = page.of(response).into_parts();
+        let (parts, body) = page.of(response, None).into_parts();
         let body = body.collect().await.expect("a full body").to_bytes();
         (parts.headers, String::from_utf8(body.to_vec()).expect("text"))
     }
@@ -201,10 +201,31 @@ mod tests {
     }
 
     #[test]
+    fn the_shops_own_language_stands_before_the_english() {
+        let settings = crate::settings::ErrorTexts {
+            language: "de".to_owned(),
+            home: "Zum Anfang".to_owned(),
+            statuses: [("4xx", "Nein."), ("5xx", "Bald.")]
+                .map(|(status, text)| (status.to_owned(), text.to_owned()))
+                .into(),
+        };
+        let texts = Texts::compile(&settings, &mut mistakes::Mistakes::default());
+        let page = ErrorPage::new("");
+        let text = |texts| page.text(StatusCode::NOT_FOUND, None, texts);
+        let english = "<span lang=\"en\">There is no such page.</span> (404)</p>";
+        assert!(text(None).contains(&format!("<p>{english}")));
+        let both = text(Some(&texts));
+        assert!(both.contains(&format!("<p><span lang=\"de\">Nein.</span> · {english}")), "{both}");
+        let start =
+            "<a href=\"/\"><span lang=\"de\">Zum Anfang</span> · <span lang=\"en\">To the start";
+        assert!(both.contains(start), "{both}");
+    }
+
+    #[test]
     fn every_status_of_a_refusal_has_a_sentence() {
         for code in 400..600 {
-            let (korean, english) = sentence(StatusCode::from_u16(code).expect("a status"));
-            assert!(!korean.is_empty() && english.is_ascii(), "{code}");
+            let english = sentence(StatusCode::from_u16(code).expect("a status"));
+            assert!(!english.is_empty() && english.is_ascii(), "{code}");
         }
     }
 

@@ -24,6 +24,7 @@ use mistakes::{Mistake, Mistakes};
 use views::{Definitions, Page};
 
 use crate::endpoint::Endpoint;
+use crate::error_page::Texts;
 use crate::hygiene::Withheld;
 use crate::paths::{Action, Paths};
 use crate::settings::{
@@ -52,6 +53,8 @@ pub struct Plan {
     pub(crate) app: bool,
     /// Whether a refusal is shown as a page.
     pub(crate) error_pages: bool,
+    /// What such a page says beside English.
+    pub(crate) error_texts: Option<Texts>,
     pub(crate) outer: Paths,
     pub(crate) inner: Paths,
     pub(crate) pages_only: Paths,

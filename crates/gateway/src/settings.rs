@@ -242,6 +242,22 @@ pub struct App {
     /// refusal: the app's, that says which. Without it a refusal stays as it is.
     #[serde(default)]
     pub error_pages: bool,
+    /// What such a page says without scripts in the shop's own language, before the English that it says
+    /// in any case; English alone without it.
+    #[serde(default)]
+    pub error_texts: Option<ErrorTexts>,
+}
+
+/// What a refusal's page says without scripts in one language.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorTexts {
+    /// The language (BCP 47).
+    pub language: String,
+    /// The words of the link to the start.
+    pub home: String,
+    /// A sentence by status: `404`, and `4xx` and `5xx` for those that have none of their own.
+    pub statuses: BTreeMap<String, String>,
 }
 
 /// Sign-in by cookie.

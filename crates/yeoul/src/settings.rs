@@ -25,9 +25,8 @@ use crate::exit::Failure;
 
 /// How mistakes name the mall's own file.
 const EMBEDDED: &str = "mall/yeoul.yaml";
-/// What is laid below a file that has a session, and how mistakes name it.
-const SESSION: (&str, &str) =
-    ("crates/yeoul/src/settings/session.yaml", include_str!("settings/session.yaml"));
+/// How they name what is laid below a file that has a session.
+const SESSION: &str = "mall/session.yaml";
 /// The longest name of an issuer of tokens.
 const ISSUER_BYTES_MAX: usize = 255;
 
@@ -180,7 +179,7 @@ pub(crate) fn load(
         (None, None) => Tree::parse("nothing", "")?,
     };
     let tree =
-        if tree.has("session") { Tree::parse(SESSION.0, SESSION.1)?.overlay(tree) } else { tree };
+        if tree.has("session") { Tree::parse(SESSION, mall::SESSION)?.overlay(tree) } else { tree };
     let tree = tree.override_by(chassis::settings::environment())?;
     compile(&tree, config, listen)
 }

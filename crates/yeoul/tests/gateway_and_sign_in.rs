@@ -757,7 +757,8 @@ fn is_error_page(answer: &Answer, status: u16) {
     assert!(answer.must("content-type").starts_with("text/html"), "{}", answer.text());
     let meta = format!("<meta name=\"yeoul-status\" content=\"{status}\">");
     assert!(answer.text().contains(&meta), "{}", answer.text());
-    assert!(answer.text().contains("<noscript>"));
+    let both = "<span lang=\"ko\">처음으로</span> · <span lang=\"en\">To the start</span>";
+    assert!(answer.text().contains("<noscript>") && answer.text().contains(both));
     assert_eq!(answer.must("cache-control"), "no-store");
     assert!(answer.must("vary").to_lowercase().contains("accept"));
 }

@@ -1,9 +1,12 @@
 //! The layer knows no mall: what one shop calls its roles, paths, folders and money is not written in
 //! the crates that serve any shop.
 //!
-//! Code and the texts in it are looked at, and whole words alone: `won` and not `wonder`. Comments may
-//! take an example from the mall. What composes the mall into one program is the mall's too, and tests
+//! Code and the texts in it are looked at, and whole words alone: `won` and not `wonder`; of what is not Rust,
+//! every line. Comments may take an example from the mall. No text is in the mall's language: what a page says
+//! in one is a setting. What composes the mall into one program is the mall's too, and tests
 //! need some shop.
+
+use std::ops::RangeInclusive;
 
 use super::Finding;
 use super::tree::{File, Tree};
@@ -54,31 +57,40 @@ const WORDS: [&str; 37] = [
     "₩",
 ];
 /// Texts that are nothing else.
-const WHOLE: [&str; 4] = ["ko", "my-page", "원", "order_admin"];
+const WHOLE: [&str; 3] = ["ko", "my-page", "order_admin"];
 /// Paths that stand in no text, neither at its beginning nor behind a host.
 const PATHS: [&str; 3] = ["/oauth/", "/orders", "/products"];
 
+/// The syllables of the mall's language.
+const HANGUL: RangeInclusive<char> = '\u{ac00}'..='\u{d7a3}';
+
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    tree.rust().filter(|(file, _)| is_layer(file)).flat_map(|(file, _)| of_file(file)).collect()
+    tree.files().iter().filter(|file| is_layer(file)).flat_map(of_file).collect()
 }
 
 fn is_layer(file: &File) -> bool {
     let below = |at: &str| {
         file.path.strip_prefix(at).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
     };
-    file.path.starts_with(LAYER) && !file.is_apart() && !THE_MALL_S.into_iter().any(below)
+    file.path.starts_with(LAYER)
+        && file.path.contains("/src/")
+        && !file.is_apart()
+        && !THE_MALL_S.into_iter().any(below)
 }
 
 fn of_file(file: &File) -> Vec<Finding> {
-    let Some(masked) = &file.rust else { return Vec::new() };
-    let lines = masked.lines_without_tests();
-    let each = (1..).zip(masked.code.lines().zip(masked.texts.lines())).take(lines);
-    each.filter_map(|(line, (code, texts))| {
+    let note = |(line, (code, texts)): (usize, (&str, &str))| {
         let word = found(code, texts)?;
         let says = format!("the layer knows no mall: a setting, or the mall's own. word=`{word}`");
         Some(Finding::new(&file.path, line, says))
-    })
-    .collect()
+    };
+    match &file.rust {
+        Some(masked) => {
+            let each = (1..).zip(masked.code.lines().zip(masked.texts.lines()));
+            each.take(masked.lines_without_tests()).filter_map(note).collect()
+        }
+        None => (1..).zip(file.text.lines().map(|line| (line, line))).filter_map(note).collect(),
+    }
 }
 
 /// The first word of the mall's in a line's code, or in its texts.
@@ -87,7 +99,8 @@ fn found(code: &str, texts: &str) -> Option<&'static str> {
     let whole = |word: &&&str| texts.contains(&format!("\"{word}\""));
     let path = |path: &&&str| has_path(texts, path);
     let words = WORDS.iter().find(word);
-    words.or_else(|| WHOLE.iter().find(whole)).or_else(|| PATHS.iter().find(path)).copied()
+    let word = words.or_else(|| WHOLE.iter().find(whole)).or_else(|| PATHS.iter().find(path));
+    word.copied().or_else(|| texts.contains(|c| HANGUL.contains(&c)).then_some("Hangul"))
 }
 
 /// Whether a path stands in a text that is no part of a longer one.
@@ -138,6 +151,19 @@ mod tests {
             }
             assert!(!finds(GATEWAY, &format!("f(\"/x{path}\");")), "{path}");
         }
+    }
+
+    #[test]
+    fn a_text_in_the_malls_language_and_a_file_that_is_not_rust_are_found() {
+        assert!(finds(GATEWAY, "f(\"처음으로\");"));
+        assert!(!finds(GATEWAY, "// 처음으로"));
+        let yaml = |path: &str, line: &str| !findings(check, &[(path, line)]).is_empty();
+        for line in ["path: /oauth/session", "role: ORDER_ADMIN", "home: 처음으로"] {
+            assert!(yaml("crates/yeoul/src/settings/session.yaml", line), "{line}");
+            assert!(!yaml("crates/yeoul/tests/fixtures/a.yaml", line), "{line}");
+            assert!(!yaml("mall/session.yaml", line), "{line}");
+        }
+        assert!(!yaml("crates/yeoul/src/settings/session.yaml", "path: /session"));
     }
 
     #[test]

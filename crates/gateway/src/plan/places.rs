@@ -7,6 +7,7 @@ use views::{Definitions, Page};
 
 use super::routes::is_plain;
 use super::{Draft, Head, List, On, Takes};
+use crate::error_page::Texts;
 use crate::paths::Action;
 use crate::settings::{EVENTS_PATH, Settings};
 
@@ -32,6 +33,10 @@ pub(super) fn compile(
     if let Some(app) = &settings.app {
         draft.plan.app = true;
         draft.plan.error_pages = app.error_pages;
+        draft.plan.error_texts = app
+            .error_texts
+            .as_ref()
+            .map(|texts| Texts::compile(texts, &mut mistakes.at(&["app", "error_texts"])));
         for text in &app.paths {
             draft.app.extend(mistakes.at(&["app", "paths"]).take(Pattern::parse(text)));
         }

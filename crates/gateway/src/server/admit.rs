@@ -247,7 +247,7 @@ impl Server {
                 if self.shared.plan.app && wants_html(headers, &mut params.get(0).to_owned()) =>
             {
                 let refusal = problem.into_response(&Trace::take(headers));
-                Ok(Admitted::Answer(app.error_page(refusal)))
+                Ok(Admitted::Answer(self.error_page(refusal)))
             }
             // Who is shown pages is not asked to sign in for what nobody is shown.
             Found::Nothing | Found::Slashed(_) if self.error_format(asked.parts).is_page() => {

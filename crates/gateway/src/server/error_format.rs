@@ -80,10 +80,15 @@ impl Server {
         let asked = self.core.ask(route, call, Bytes::new());
         match tokio::time::timeout(KNOWN_WITHIN, asked).await {
             Ok(Ok(answer)) if answer.status() == StatusCode::NOT_FOUND => {
-                self.shared.app.error_page(Problem::not_found().into_response(&trace))
+                self.error_page(Problem::not_found().into_response(&trace))
             }
             _ => page,
         }
+    }
+
+    /// The app's page for a refusal.
+    pub(super) fn error_page(&self, refusal: Response) -> Response {
+        self.shared.app.error_page(refusal, self.shared.plan.error_texts.as_ref())
     }
 
     /// How a refusal of this request is shown.
@@ -104,7 +109,7 @@ impl Server {
             return response;
         }
         if is_problem(response.headers()) && accept.names_html() {
-            return self.shared.app.error_page(response);
+            return self.error_page(response);
         }
         error_page::vary_by_accept(response.headers_mut());
         response
