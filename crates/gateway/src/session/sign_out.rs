@@ -5,7 +5,8 @@
 //!    beside the refresh token. A refresh token without a seal alone is owed: its giver knows what it
 //!    belongs to.
 //! 2. The token endpoint is notified (RFC 7009), within [`NOTIFIED_WITHIN`].
-//! 3. Where it did not hear, [`settle`] notifies it until it does: after its return, after our restart.
+//! 3. Where it did not hear, [`settle`] notifies it until it does: after its return, after our restart;
+//!    one that it never takes holds up no other.
 //!    Until then what it gives for a sign-in that is owed opens nothing here; and where it takes no
 //!    token back at all, for as long as a browser keeps one.
 
@@ -181,39 +182,49 @@ async fn notify(endpoint: &TokenEndpoint<'_>, path: &str, memory: &Memory, token
 }
 
 /// Notifies the token endpoint of what is owed, until the stop; runs on one core.
+///
+/// Each look goes on behind the debt that the last one failed at, and round: one that the token endpoint
+/// stumbles over each time holds up none of the others, and an endpoint that is away is asked once a look.
 pub(crate) async fn settle(shared: &Shared, session: &SignIn, core: Core, stop: Stop) {
     let memory = shared.sessions();
+    let mut failed = None;
     loop {
-        let all = pay_all(shared, session, &core).await;
+        if let Some(number) = failed {
+            failed = pay_after(shared, session, &core, number).await;
+        }
+        if failed.is_none() {
+            failed = pay_after(shared, session, &core, 0).await;
+        }
         tokio::select! {
             () = stop.stopped() => return,
             () = memory.grew() => {}
-            () = tokio::time::sleep(NOTIFIED_EVERY), if !all => {}
+            () = tokio::time::sleep(NOTIFIED_EVERY), if failed.is_some() => {}
         }
     }
 }
 
-/// Whether nothing is owed any more.
-async fn pay_all(shared: &Shared, session: &SignIn, core: &Core) -> bool {
+/// Pays what is owed from behind this debt on; the one that could not be paid, if there was one.
+async fn pay_after(shared: &Shared, session: &SignIn, core: &Core, mut number: i64) -> Option<i64> {
     let (memory, headers) = (shared.sessions(), HeaderMap::new());
     let route = &shared.routes[session.sign_out];
     let ourselves = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let endpoint =
         TokenEndpoint { core, route, asked_by: AskedBy { headers: &headers, peer: ourselves } };
-    let mut after = 0;
     loop {
-        let debts = match memory.debts(after, DEBTS_AT_ONCE) {
+        let debts = match memory.debts(number, DEBTS_AT_ONCE) {
             Ok(debts) => debts,
             Err(error) => {
                 warn!(%error, "what is owed to the token endpoint cannot be read");
-                return false;
+                return Some(number);
             }
         };
-        let Some(last) = debts.last() else { return true };
-        after = last.number;
-        for debt in &debts {
+        if debts.is_empty() {
+            return None;
+        }
+        for debt in debts {
+            number = debt.number;
             if !notify(&endpoint, &session.revoke, memory, &debt.token).await {
-                return false;
+                return Some(number);
             }
             info!("the token endpoint has heard of a sign-out");
         }

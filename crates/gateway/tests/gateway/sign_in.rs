@@ -451,6 +451,24 @@ fn the_token_endpoint_hears_of_a_sign_out_at_once_or_when_it_can() {
 }
 
 #[test]
+fn a_sign_out_that_the_endpoint_stumbles_over_holds_up_no_other() {
+    let world = World::new();
+    let sign_out = |refresh: &str| {
+        let cookie = format!("yeoul_refresh_x={refresh}");
+        send(world.address, "DELETE", "/oauth/session", &[("cookie", &cookie)], "").status
+    };
+    assert_eq!(sign_out("poison"), 204);
+    world.service.is_sick(true);
+    assert_eq!([sign_out("one"), sign_out("two")], [204; 2]);
+    world.service.is_sick(false);
+    eventually("the others are heard of", || {
+        let debts = world.memory.debts(0, 10).expect("read");
+        let left: Vec<&str> = debts.iter().map(|debt| debt.token.as_str()).collect();
+        (left == ["poison"]).then_some(())
+    });
+}
+
+#[test]
 fn signing_out_by_the_refresh_cookie_alone_ends_the_family_whatever_its_giver_does() {
     // Whoever never answers is asked again once this time is over.
     let session = "upstream: service, guard: { timeout: 500ms }";
