@@ -73,7 +73,36 @@ impl Stop {
 
     /// Waits until every connection has ended, at most `at_most`; whether they had.
     pub async fn drain(&self, at_most: Duration) -> bool {
-        self.tracker.close();
-        tokio::time::timeout(at_most, self.tracker.wait()).await.is_ok()
+        Stop::drain_all(std::slice::from_ref(self), at_most).await
+    }
+
+    /// The same for several, which have this time together and not one after the other.
+    pub async fn drain_all(stops: &[Stop], at_most: Duration) -> bool {
+        let all = async {
+            for stop in stops {
+                stop.tracker.close();
+                stop.tracker.wait().await;
+            }
+        };
+        tokio::time::timeout(at_most, all).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn several_that_do_not_end_are_waited_for_as_long_as_one() {
+        let stops = [Stop::new(), Stop::new(), Stop::new()];
+        let works: Vec<_> = stops.iter().map(|stop| stop.track(pending::<()>())).collect();
+        let within = tokio::time::timeout(LIMIT + LIMIT / 2, Stop::drain_all(&stops, LIMIT)).await;
+        assert_eq!(within.ok(), Some(false));
+        drop(works);
+        assert!(Stop::drain_all(&stops, LIMIT).await);
     }
 }

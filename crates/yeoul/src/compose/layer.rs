@@ -322,15 +322,16 @@ impl Layer {
 
     /// Ends it in order; see `process`.
     pub(crate) async fn end(self) {
-        self.end_connections().await;
+        self.end_connections(Vec::new()).await;
         self.end_loops().await;
     }
 
-    /// No new request, no stream; those in flight finish.
-    pub(crate) async fn end_connections(&self) {
+    /// No new request, no stream; those in flight finish, those of listeners that are stopped already too.
+    pub(crate) async fn end_connections(&self, mut stopped: Vec<Stop>) {
         self.connections.stop();
         self.gateway.end_streams();
-        if !self.connections.drain(DRAIN).await {
+        stopped.push(self.connections.clone());
+        if !Stop::drain_all(&stopped, DRAIN).await {
             warn!(limit = ?DRAIN, "some requests did not finish in time");
         }
     }

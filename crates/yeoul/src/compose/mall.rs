@@ -176,11 +176,8 @@ impl Mall {
 
     /// Ends it in order; see `process`.
     pub(crate) async fn end(self) {
-        let closing: Vec<_> = self.endpoints.iter().filter_map(Endpoint::close).collect();
-        self.layer.end_connections().await;
-        for stop in closing {
-            stop.drain(process::DRAIN).await;
-        }
+        let stopped = self.endpoints.iter().filter_map(Endpoint::close).collect();
+        self.layer.end_connections(stopped).await;
         self.layer.loops.stop();
         for (_, database) in &self.databases {
             database.close().await;
