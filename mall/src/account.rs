@@ -9,7 +9,7 @@
 mod api;
 mod attempts;
 mod decide;
-mod described;
+pub(crate) mod described;
 mod family;
 mod issuer;
 mod limits;
@@ -32,7 +32,6 @@ use events::Database;
 use tracing::info;
 
 pub use api::Server;
-pub(crate) use described::operations;
 
 use self::attempts::SignUps;
 use self::issuer::Issuer;

@@ -5,8 +5,8 @@
 
 mod api;
 mod decide;
-mod described;
-mod handlers;
+pub(crate) mod described;
+pub(crate) mod handlers;
 mod model;
 mod store;
 mod wire;
@@ -17,7 +17,6 @@ use chassis::http::Stop;
 use events::Database;
 
 pub use api::Server;
-pub(crate) use described::operations;
 
 use self::handlers::OnOrder;
 use crate::components::{Components, Composed, Loops};

@@ -22,9 +22,9 @@ pub const ABOUT: About = About {
 
 /// What every service's port does.
 pub fn services() -> Vec<Described> {
-    let mut all = order::operations();
-    all.extend(product::operations());
-    all.extend(delivery::operations());
-    all.extend(account::operations());
+    let mut all = order::described::operations();
+    all.extend(product::described::operations());
+    all.extend(delivery::described::operations());
+    all.extend(account::described::operations());
     all
 }

@@ -10,8 +10,8 @@
 mod api;
 mod command;
 mod decide;
-mod described;
-mod handlers;
+pub(crate) mod described;
+pub(crate) mod handlers;
 mod model;
 mod place;
 mod stock_check;
@@ -24,7 +24,6 @@ use chassis::http::Stop;
 use events::Database;
 
 pub use api::Server;
-pub(crate) use described::operations;
 
 use self::handlers::{OnDelivery, OnProduct};
 use crate::components::{Components, Composed, Loops};

@@ -10,8 +10,8 @@
 mod api;
 mod command;
 mod decide;
-mod described;
-mod handlers;
+pub(crate) mod described;
+pub(crate) mod handlers;
 mod model;
 mod seed;
 mod store;
@@ -24,7 +24,6 @@ use events::Database;
 use tracing::info;
 
 pub use api::Server;
-pub(crate) use described::operations;
 
 use self::handlers::{OnDelivery, OnOrder};
 use crate::blocking;

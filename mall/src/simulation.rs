@@ -246,14 +246,14 @@ impl Shop {
         let handled = self.of(name).write(move |write| {
             let handled = match (name, from) {
                 (Name::Product, Name::Order) => {
-                    product::simulated::OnOrder.handle(&mut (), write, &event)
+                    product::handlers::OnOrder.handle(&mut (), write, &event)
                 }
-                (Name::Product, _) => product::simulated::OnDelivery.handle(&mut (), write, &event),
+                (Name::Product, _) => product::handlers::OnDelivery.handle(&mut (), write, &event),
                 (Name::Order, Name::Product) => {
-                    order::simulated::OnProduct.handle(&mut (), write, &event)
+                    order::handlers::OnProduct.handle(&mut (), write, &event)
                 }
-                (Name::Order, _) => order::simulated::OnDelivery.handle(&mut (), write, &event),
-                _ => delivery::simulated::OnOrder.handle(&mut (), write, &event),
+                (Name::Order, _) => order::handlers::OnDelivery.handle(&mut (), write, &event),
+                _ => delivery::handlers::OnOrder.handle(&mut (), write, &event),
             };
             handled.map_err(|failure| match failure {
                 Failure::Handler(reason) => Error::Decode { what: reason },

@@ -46,7 +46,7 @@ use serde::Serialize;
 pub use body::Body;
 pub use client::Client;
 pub use connection::Inbound;
-pub use framing::HeadLimits;
+pub use framing::head::HeadLimits;
 pub use listener::{BindError, Listener};
 pub use networks::Networks;
 pub use path::{Path, Pattern};

@@ -26,7 +26,7 @@
 //!
 //! It does not know what a topic is called, nor where events are kept.
 
-mod numbers;
+pub(crate) mod numbers;
 
 use std::fmt;
 use std::str::FromStr;

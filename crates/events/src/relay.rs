@@ -56,7 +56,8 @@ use crate::broker::{Broker, TopicPartition};
 use crate::error::Error;
 use crate::lanes::run_each;
 use crate::parking::how_to_skip;
-use crate::partition::{Numbered, Numbers, Partition, Partitions};
+use crate::partition::numbers::Numbers;
+use crate::partition::{Numbered, Partition, Partitions};
 use crate::store::{Database, Publishes, stepped};
 use crate::wait::{Backoff, resumed};
 

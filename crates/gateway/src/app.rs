@@ -17,7 +17,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use views::Encoding;
 
-use crate::error_page::{ErrorPage, Texts};
+use crate::error_page::ErrorPage;
+use crate::error_page::texts::Texts;
 use crate::html;
 use crate::negotiation;
 

@@ -9,7 +9,7 @@
 //!
 //! Nothing of the request is in it and no text of the settings has markup, so nothing has to be escaped.
 
-mod texts;
+pub(crate) mod texts;
 
 use std::fmt::Write;
 
@@ -21,7 +21,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::html;
-pub(crate) use texts::Texts;
+use texts::Texts;
 /// What a document says of itself, and no other document may say for it.
 const OF_THE_DOCUMENT: [HeaderName; 7] = [
     CONTENT_TYPE,

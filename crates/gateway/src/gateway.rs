@@ -25,6 +25,7 @@ use crate::guards::{Guards, millis, state_name};
 use crate::hygiene::Hygiene;
 use crate::meters::Meters;
 use crate::plan::{Plan, Upstream};
+use crate::proxy::pool::AcrossCores;
 use crate::proxy::{self, Core, Route};
 use crate::seal::{SEAL_KEY_BYTES, Seal};
 use crate::server::{Face, Server};
@@ -85,7 +86,7 @@ impl Gateway {
         let routes = std::mem::take(&mut plan.routes).into_iter().map(route).collect();
         let page = |page: &views::Page| Meters::new(metrics, &format!("page {}", page.name));
         let pages = plan.pages.iter().map(page).collect();
-        let upstream = |upstream: &Upstream| proxy::AcrossCores {
+        let upstream = |upstream: &Upstream| AcrossCores {
             open: level(metrics, upstream),
             outliers: Arc::new(Outliers::new(upstream.endpoints.len(), now)),
         };

@@ -8,7 +8,7 @@
 mod crumbs;
 mod location;
 mod via;
-mod withheld;
+pub(crate) mod withheld;
 
 use std::net::IpAddr;
 
@@ -25,7 +25,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use crate::endpoint::Endpoint;
 use crate::origin;
 use via::Via;
-pub(crate) use withheld::Withheld;
+use withheld::Withheld;
+
 pub use withheld::{IDENTITY_HEADERS_MAX, WITHHELD};
 
 /// The fields that say where a request comes from.

@@ -24,8 +24,8 @@ use mistakes::{Mistake, Mistakes};
 use views::{Definitions, Page};
 
 use crate::endpoint::Endpoint;
-use crate::error_page::Texts;
-use crate::hygiene::Withheld;
+use crate::error_page::texts::Texts;
+use crate::hygiene::withheld::Withheld;
 use crate::paths::{Action, Paths};
 use crate::settings::{
     CONNECT_TIMEOUT, ForeignTokens, Host, IDLE_TIMEOUT, Per, Settings, TIMEOUT_DEFAULT,

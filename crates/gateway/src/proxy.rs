@@ -23,7 +23,7 @@ mod failure;
 mod head;
 mod link;
 mod patience;
-mod pool;
+pub(crate) mod pool;
 mod socket;
 mod upload;
 mod verdict;
@@ -55,11 +55,10 @@ use deadlines::{Alarm, Deadlines};
 use download::{Begun, Download, Held};
 use failure::Failure;
 use patience::Patience;
-use pool::Pool;
+use pool::{AcrossCores, Pool};
 use upload::Upload;
 use verdict::Verdict;
 
-pub(crate) use pool::AcrossCores;
 pub use pool::{IDLE_MAX, KEPT_MAX};
 pub use upload::WHOLE_BYTES_MAX;
 

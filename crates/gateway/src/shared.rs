@@ -15,7 +15,8 @@ use crate::cookies::Jar;
 use crate::hygiene::Hygiene;
 use crate::meters::Meters;
 use crate::plan::Plan;
-use crate::proxy::{self, Route};
+use crate::proxy::Route;
+use crate::proxy::pool::AcrossCores;
 use crate::seal::Seal;
 use crate::streams::Streams;
 
@@ -41,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) streams: Streams,
     pub(crate) stop: Stop,
     /// What is known together of each upstream.
-    pub(crate) upstreams: Vec<proxy::AcrossCores>,
+    pub(crate) upstreams: Vec<AcrossCores>,
 }
 
 impl Shared {

@@ -15,7 +15,8 @@ use std::time::Duration;
 use events::{Control, Event};
 use jiff::Timestamp;
 
-use crate::expression::{Expression, Fields};
+use crate::expression::Expression;
+use crate::expression::fields::Fields;
 use crate::owner::OwnersPage;
 use crate::read_side::ReadSide;
 use crate::rule::Action;

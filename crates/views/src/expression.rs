@@ -6,7 +6,7 @@
 //!
 //! Pure: no clock, no store; the event's time is its own.
 
-mod fields;
+pub(crate) mod fields;
 mod scope;
 
 use std::sync::{Arc, LazyLock};
@@ -15,7 +15,7 @@ use minijinja::Environment;
 
 use crate::value::Value;
 
-pub(crate) use fields::{Fields, Wanted};
+use fields::{Fields, Wanted};
 use scope::Scope;
 
 /// Expressions need no settings of their own, so that one engine serves all and outlives them.

@@ -25,7 +25,8 @@ use events::store::Write;
 use events::subscription::Received;
 use events::{Event, Failure, Handler};
 
-use crate::expression::{Expression, Fields};
+use crate::expression::Expression;
+use crate::expression::fields::Fields;
 use crate::generation::Generation;
 use crate::read_side::ReadSide;
 use crate::row::Row;

@@ -2,7 +2,8 @@
 //!
 //! What a rule may not do was refused when it was compiled; what is here can be applied.
 
-use crate::expression::{Expression, Wanted};
+use crate::expression::Expression;
+use crate::expression::fields::Wanted;
 use crate::view::Assignment;
 
 /// What one event type does, in all views.

@@ -3,8 +3,8 @@
 //! It reports and repairs. The switches that make things fail are a part of their own
 //! ([`switches`]) that only exists with `--faults`: without it their paths are no routes at all.
 
-mod dead;
-mod switches;
+pub(crate) mod dead;
+pub(crate) mod switches;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -24,8 +24,8 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-pub(crate) use dead::{Loops, skipped_json};
-pub(crate) use switches::Switches;
+use dead::Loops;
+use switches::Switches;
 
 /// What the admin listener reports on and repairs; shared by the cores.
 pub(crate) struct Admin {

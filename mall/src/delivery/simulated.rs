@@ -4,8 +4,6 @@ use chassis::http::hal::Slice;
 use events::store::Write;
 use events::{Cause, Database, Error};
 
-pub(crate) use super::handlers::OnOrder;
-
 use super::decide::{State, Transition, transition};
 use super::handlers::advance;
 use super::store;

@@ -6,8 +6,6 @@ use chassis::http::hal::Slice;
 use events::store::Write;
 use events::{Cause, Database, Error};
 
-pub(crate) use super::handlers::{OnDelivery, OnProduct};
-
 use super::decide::{Input, State};
 use super::handlers::{advance, publish};
 use super::model::Order;

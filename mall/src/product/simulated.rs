@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use events::store::Write;
 use events::{Cause, Database, Error};
 
-pub(crate) use super::handlers::{OnDelivery, OnOrder};
-
 use super::decide::Decision;
 use super::handlers::publish;
 use super::model::{Policy, Product};

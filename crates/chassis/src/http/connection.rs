@@ -22,9 +22,11 @@ use http::{HeaderMap, HeaderValue, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::framing::{HeadLimits, Refusal};
+use super::Response;
+use super::framing::Refusal;
+use super::framing::head::HeadLimits;
 use super::places::{Claim, Working};
-use super::{Problem, Response};
+use super::problem::Problem;
 
 /// How much of an unread body is taken before the answer, if it is there already.
 pub const TAKEN_BYTES_MAX: usize = 64 * 1024;

@@ -16,19 +16,18 @@
 //! and sockets are the [`wire`](super::wire)'s.
 
 mod chunks;
-mod glimpse;
-mod head;
+pub(super) mod glimpse;
+pub(super) mod head;
 
 use http::StatusCode;
 
-use super::Problem;
+use super::problem::Problem;
 use chunks::Chunks;
-use head::Scan;
+use head::{HeadLimits, Scan};
 
 pub use glimpse::GLIMPSE_BYTES_MAX;
-pub(super) use glimpse::Glimpse;
 pub use head::{
-    ADDED_BYTES_MAX, ADDED_FIELDS_MAX, FIELDS_MAX, HEAD_BYTES_MAX, HeadLimits, METHOD_BYTES_MAX,
+    ADDED_BYTES_MAX, ADDED_FIELDS_MAX, FIELDS_MAX, HEAD_BYTES_MAX, METHOD_BYTES_MAX,
     NAME_BYTES_MAX, TARGET_BYTES_MAX,
 };
 

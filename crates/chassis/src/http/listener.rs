@@ -26,11 +26,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, warn};
 
 use super::connection::Connection;
+use super::framing::head::HeadLimits;
+use super::networks::Networks;
 use super::places::{Claim, Places, Room};
+use super::problem::Problem;
 use super::stop::Stop;
 use super::target::{self, Checked};
 use super::wire::Wire;
-use super::{HeadLimits, Networks, Problem, Request, Response, Serve};
+use super::{Request, Response, Serve};
 use crate::cores::Cores;
 use crate::descriptors;
 

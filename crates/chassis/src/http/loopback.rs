@@ -6,7 +6,7 @@
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, Uri};
 
-use super::Problem;
+use super::problem::Problem;
 
 /// Lets a request through whose `Host` is loopback and whose `Origin`, if any, is a page's from there. No host at all
 /// only HTTP/1.0 may name (the listener sees to it), which no browser speaks.

@@ -17,8 +17,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::Networks;
-use super::networks::network;
+use super::networks::{Networks, network};
 
 /// Places of one listener on one core, and whose they are.
 #[derive(Clone, Debug)]

@@ -9,7 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Body, Response, Trace};
+use super::Response;
+use super::body::Body;
+use super::trace::Trace;
 use crate::chance;
 
 /// How many field errors one problem lists.

@@ -11,7 +11,8 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use memchr::memchr;
 
-use super::{Problem, Response, empty, method};
+use super::problem::Problem;
+use super::{Response, empty, method};
 
 /// The longest host with its port: of a name (253 bytes, RFC 1035) with all that stands beside it.
 const HOST_BYTES_MAX: usize = 512;

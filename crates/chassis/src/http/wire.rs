@@ -28,7 +28,9 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::connection::Connection;
-use super::framing::{Framing, Glimpse, HeadLimits, Passed, Refusal, Then};
+use super::framing::glimpse::Glimpse;
+use super::framing::head::HeadLimits;
+use super::framing::{Framing, Passed, Refusal, Then};
 use super::stall::Stall;
 
 /// How much is read at once.

@@ -10,7 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{Jwk, JwkSet, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 
-use super::{Claims, ISSUER_DEFAULT, Role};
+use super::role::Role;
+use super::{Claims, ISSUER_DEFAULT};
 use crate::chance;
 
 /// PKCS #8 (RFC 8410) puts these bytes before the 32 of an Ed25519 key.

@@ -7,7 +7,7 @@ use views::{Definitions, Page};
 
 use super::routes::is_plain;
 use super::{Draft, Head, List, On, Takes};
-use crate::error_page::Texts;
+use crate::error_page::texts::Texts;
 use crate::paths::Action;
 use crate::settings::{EVENTS_PATH, Settings};
 

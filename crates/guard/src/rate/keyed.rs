@@ -25,8 +25,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use super::limiter::Cell;
-use super::quota::{Decided, nanos_since};
-use super::{Allowed, NotUntil, Quota};
+use super::quota::{Decided, Quota, nanos_since};
+use super::{Allowed, NotUntil};
 
 /// Most keys a table can hold; each costs at most about 100 bytes.
 pub const KEYS_MAX: usize = 1 << 20;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::quota::{Decided, nanos_since};
-use super::{Allowed, NotUntil, Quota};
+use super::quota::{Decided, Quota, nanos_since};
+use super::{Allowed, NotUntil};
 
 /// Admits calls within one quota, from any number of threads.
 ///

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use mistakes::Mistakes;
 
 use super::names::find;
-use crate::expression::{Expression, Wanted};
+use crate::expression::Expression;
+use crate::expression::fields::Wanted;
 use crate::rule::{Action, Kind, Rule};
 use crate::settings::{self, Formula};
 use crate::view::{Assignment, Join, View};

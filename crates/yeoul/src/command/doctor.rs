@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::ask::Process;
 use super::skip;
-use crate::admin::skipped_json;
+use crate::admin::dead::skipped_json;
 use crate::cli::DataArgs;
 use crate::exit::Failure;
 use crate::process;

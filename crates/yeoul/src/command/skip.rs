@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::ask::{self, Process};
-use crate::admin::skipped_json;
+use crate::admin::dead::skipped_json;
 use crate::exit::Failure;
 use crate::process;
 use crate::stores::{self, note};

@@ -24,7 +24,9 @@ use views::{Definitions, Look, Views};
 
 use super::sessions::{self, Identity, Remembering};
 use super::vouch;
-use crate::admin::{self, Admin, Loops};
+use crate::admin::dead::Loops;
+use crate::admin::switches::Switches;
+use crate::admin::{self, Admin};
 use crate::app;
 use crate::exit::Failure;
 use crate::process::{self, DRAIN};
@@ -281,7 +283,7 @@ impl Layer {
         &self,
         settings: Value,
         loops: Loops,
-        switches: Option<admin::Switches>,
+        switches: Option<Switches>,
     ) -> Arc<Admin> {
         admin::watch_process(&self.metrics);
         admin::watch_relays(&self.metrics, loops.relays.clone());

@@ -5,12 +5,14 @@
 
 use std::collections::VecDeque;
 
+use crate::account::attempts::Guess;
+
 /// What can wait in flows.
 pub(super) trait Waiting {
     /// What takes turns.
     fn flow(&self) -> u64;
     /// What shares a flow: equal for those that count together.
-    fn share(&self) -> super::Guess;
+    fn share(&self) -> Guess;
 }
 
 /// The queue.
@@ -73,7 +75,6 @@ impl<T: Waiting> FairQueue<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Guess;
     use super::*;
     use crate::account::attempts::Attempts;
     use crate::settings::SignIn;
