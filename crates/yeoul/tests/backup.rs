@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use support::{Customer, Folder, Mall, Placed, SOON, eventually_is, pause, run, yeoul};
 
+/// Bytes of a page of a store.
+const PAGE: usize = 4096;
+
 fn text(path: &Path) -> &str {
     path.to_str().expect("the path is UTF-8")
 }
@@ -251,6 +254,12 @@ fn a_backup_that_is_not_whole_is_restored_by_nobody() {
             described["files"].as_array_mut().expect("files").pop();
             fs::write(file, described.to_string())
         }),
+        ("a bit of a key is another", |copy| {
+            let file = copy.join("gateway/seal.key");
+            let mut bytes = fs::read(&file)?;
+            bytes[0] ^= 1;
+            fs::write(file, bytes)
+        }),
         ("cut short", |copy| {
             let file = copy.join("mypage/views.db");
             let bytes = fs::read(&file)?;
@@ -267,7 +276,51 @@ fn a_backup_that_is_not_whole_is_restored_by_nobody() {
     let inside = copy.join("new");
     run(&["restore", text(&copy), "--data", text(&inside)]).expect(1);
     restore(&copy).expect(0);
-    restore(&copy).expect(3);
+    let taken = "not an absent or empty folder";
+    let again = restore(&copy).expect(3);
+    assert!(again.stderr.contains(taken), "{again:?}");
+    let again = run(&["backup", text(&copy), "--data", text(&new)]).expect(3);
+    assert!(again.stderr.contains(taken), "{again:?}");
+}
+
+/// Every page of a store that holds this text, by its place in the file.
+fn pages_with(file: &Path, needle: &str) -> Vec<usize> {
+    let bytes = fs::read(file).expect("a store");
+    let pages = bytes.chunks(PAGE).enumerate();
+    let holds = |page: &[u8]| page.windows(needle.len()).any(|it| it == needle.as_bytes());
+    pages.filter(|(_, page)| holds(page)).map(|(at, _)| at * PAGE).collect()
+}
+
+/// What nothing reads at a start is looked at all the same where nobody vouches for the files, and before
+/// a copy is called a backup.
+#[test]
+fn a_page_that_is_none_is_found_wherever_it_is() {
+    const ADDRESS: &str = "Seoul, behind the seventh bridge";
+    let Some(mall) = Mall::owned(&["--faults"]) else { return };
+    let order = serde_json::json!({ "productId": 1, "quantity": 1, "customerAddr": ADDRESS });
+    mall.ordering(&mall.customer(), &order).send().expect(201);
+    let (code, folder) = mall.stop_by("TERM", SOON);
+    assert_eq!(code, 0);
+    let pages = pages_with(&folder.data().join("order/service.db"), ADDRESS);
+    assert!(!pages.is_empty(), "the order and its event are in the file");
+    for at in pages {
+        let torn = Folder::new();
+        copy_all(&folder.data(), &torn.data());
+        let file = torn.data().join("order/service.db");
+        let mut bytes = fs::read(&file).expect("a store");
+        // Of no kind that there is (https://sqlite.org/fileformat2.html#b_tree_pages).
+        bytes[at] = 0x5a;
+        fs::write(&file, bytes).expect("written");
+        let copy = torn.path().join("copy");
+        run(&["backup", text(&copy), "--data", text(&torn.data())]).expect(3);
+        assert!(!copy.exists(), "page at {at}: nothing was kept of it");
+        // As a copy of what was being written is: of files that nobody has noted.
+        fs::remove_file(torn.data().join("stores.json")).expect("a note");
+        let data = torn.data();
+        let outcome =
+            run(&["mall", "--data", text(&data), "--listen", "127.0.0.1:0", "--json"]).expect(3);
+        assert_eq!(outcome.stdout, "", "page at {at}");
+    }
 }
 
 #[test]
