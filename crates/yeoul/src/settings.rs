@@ -224,10 +224,10 @@ fn compile(
     check_issuer(&file.issuer, &mut found);
     check_loopback(&[("inner", file.inner), ("admin", file.admin)], &mut found);
     let heard = settings.session.as_ref().and_then(|session| session.topic.as_deref());
-    if file.mall.is_some() {
-        check_heard(heard, &mut found);
-    }
-    mistakes.extend(located(tree, found.found()));
+    check_heard(heard.filter(|_| own), &mut found);
+    let strays = file.events.strays(&views.views, heard, if own { &mall::TOPICS } else { &[] });
+    let (wrong, stray) = if own { (strays, Vec::new()) } else { (Vec::new(), strays) };
+    mistakes.extend(located(tree, found.found().into_iter().chain(wrong)));
     let named = named_topics(&definitions, file.mall.is_some(), heard);
     let topics = file.events.declared(&named).unwrap_or_else(|list| {
         mistakes.extend(list.into_iter().map(|m| tree.mistake(&m.path, m.says)));
@@ -244,8 +244,9 @@ fn compile(
         return Err(mistakes);
     }
     let listeners = Listeners { outer: listen, inner: file.inner };
-    let HardlyMeant { loops, warnings } =
+    let HardlyMeant { loops, mut warnings } =
         hardly_meant(tree, &gateway, &listeners, file.mall.is_some());
+    warnings.extend(located(tree, stray));
     Ok(Checked {
         listen: file.listen,
         inner: file.inner,

@@ -8,9 +8,16 @@ use mistakes::Mistakes;
 
 use crate::settings::Settings;
 
+/// Roles that the settings may name at most.
+const ROLES_MAX: usize = 256;
+
 /// Names every role that is named and not there, or is there twice.
 pub(super) fn check(settings: &Settings, mistakes: &mut Mistakes) {
     let known = &settings.roles;
+    if known.len() > ROLES_MAX {
+        let count = known.len();
+        mistakes.at(&["roles"]).note(format!("at most {ROLES_MAX} roles. roles=`{count}`"));
+    }
     for (at, role) in known.iter().enumerate() {
         if known[..at].contains(role) {
             mistakes.at(&["roles"]).note(format!("a role is named twice. role=`{role}`"));

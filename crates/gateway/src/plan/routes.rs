@@ -1,6 +1,7 @@
 //! Guarded ways to services, and the one that sign-in by cookie asks.
 
 use chassis::http::Path;
+use chassis::http::router::{self, USUAL};
 use http::Method;
 use mistakes::Mistakes;
 
@@ -34,13 +35,19 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
     if settings.path.0.is_empty() {
         mistakes.at(&at("path")).note("a route has at least one path");
     }
+    let mut taken = Vec::new();
     for (text, own) in &settings.path.0 {
         let action = Action::Proxy(draft.plan.routes.len());
         let own =
             own.as_ref().map(|list| self::methods(list, &["routes", name, "path", text], mistakes));
         let takes = Takes { methods: own.or_else(|| methods.clone()), action };
+        router::allow(&mut taken, takes.methods.as_deref().unwrap_or(&USUAL));
         draft.place(on, text, takes, &at("path"), mistakes);
     }
+    if let Anonymous::Methods(open) = &open {
+        hold(open, &taken, &at("open"), mistakes);
+    }
+    hold(&signed_in, &taken, &at("signed_in"), mistakes);
     let host = settings.host.or_else(|| Some(draft.plan.upstreams.get(upstream)?.host));
     draft.plan.routes.push(Route {
         name: name.to_owned(),
@@ -131,6 +138,16 @@ pub(super) fn is_plain(text: &str) -> bool {
     text.starts_with('/')
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}*?#;,\"%".contains(&byte))
         && Path::parse(text).is_ok()
+}
+
+/// Notes every method that an entry opens and no path of its route takes: nobody would be let in by it. A path
+/// that names none takes any, and what is opened to then is one of the usual: another is more likely mistyped,
+/// and can be named by the path.
+fn hold(opened: &[Method], taken: &[Method], path: &[&str], mistakes: &mut Mistakes) {
+    for method in opened.iter().filter(|method| !taken.contains(method)) {
+        let names = taken.iter().map(Method::as_str);
+        mistakes.at(path).unknown("method of this route", method.as_str(), names);
+    }
 }
 
 fn methods(list: &[String], path: &[&str], mistakes: &mut Mistakes) -> Vec<Method> {

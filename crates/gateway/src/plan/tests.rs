@@ -101,6 +101,41 @@ fn a_role_is_held_against_those_that_there_are_where_the_settings_say_which() {
 }
 
 #[test]
+fn a_route_is_opened_to_methods_that_one_of_its_paths_takes() {
+    let route =
+        |rest: &str| format!("{UPSTREAMS}routes: {{ r: {{ to: order, role: ANY, {rest} }} }}");
+    for good in [
+        "path: /o, open: [GET, OPTIONS], signed_in: [PATCH]",
+        "path: /o, methods: [GET], open: [HEAD]",
+        "path: /o, methods: [PROPFIND], open: [PROPFIND]",
+        "path: { /o: [GET], /p: [POST] }, open: [POST], signed_in: [GET]",
+    ] {
+        compiled(&route(good)).expect(good);
+    }
+    let says = |rest: &str| compiled(&route(rest)).expect_err(rest)[0].says.clone();
+    assert_eq!(
+        says("path: /o, signed_in: [GETT]"),
+        "unknown method of this route. name=`GETT`, nearest=`GET`"
+    );
+    // The path's own are all that it takes.
+    assert_eq!(
+        says("path: { /o: [GET] }, methods: [PUT], open: [PUT]"),
+        "unknown method of this route. name=`PUT`, nearest=`GET`"
+    );
+}
+
+#[test]
+fn so_many_roles_may_be_named_and_no_more() {
+    let roles = |count: usize| {
+        let names: Vec<_> = (0..count).map(|at| format!("R{at}")).collect();
+        compiled(&format!("roles: [{}]", names.join(", ")))
+    };
+    assert!(roles(256).is_ok(), "at the limit");
+    let past = roles(257).expect_err("one past it");
+    assert_eq!(past[0].says, "at most 256 roles. roles=`257`");
+}
+
+#[test]
 fn every_mistake_is_named_with_its_path() {
     let route =
         |rest: &str| format!("{UPSTREAMS}routes: {{ r: {{ path: /o, to: order, {rest} }} }}");
@@ -139,6 +174,10 @@ fn every_mistake_is_named_with_its_path() {
         (session("upstream: order, path: /s, token: '', revoke: /r"), "session.token"),
         (session("upstream: order, path: /s, token: /t, revoke: /r/../t"), "session.revoke"),
         (session("upstream: order, path: /o, token: /t, revoke: /r"), "session.path"),
+        (route("methods: [GET], open: [POST]"), "routes.r.open"),
+        (route("methods: [GET], signed_in: [POST]"), "routes.r.signed_in"),
+        (route("signed_in: [GETT]"), "routes.r.signed_in"),
+        (route("open: [PROPFIND]"), "routes.r.open"),
         ("roles: [A, B, A]".to_owned(), "roles"),
         (format!("roles: [A]\n{}", route("role: B")), "routes.r.role"),
         ("roles: [A]\nevents: { role: B }".to_owned(), "events.role"),

@@ -305,6 +305,44 @@ fn names_of_routes_and_upstreams_that_differ_in_case_only_are_mistakes() {
     names(&found, &["2: upstreams.a: two names differ", "5: routes.r: two names differ"]);
 }
 
+/// A view of a mistyped topic would wait for ever for what nobody publishes.
+#[test]
+fn a_view_reads_a_topic_that_there_is() {
+    let mall = |topics: &str| format!("views:\n  orders:\n    topics: [{topics}]\n");
+    names(
+        &mistakes(&mall("ordr, delivery"), Base::Mall),
+        &["3: views.orders.topics: unknown topic. name=`ordr`, nearest=`order`"],
+    );
+    assert_eq!(mistakes(&mall("order, delivery"), Base::Mall), [""; 0]);
+    let declared = format!("{}events: {{ topics: {{ gifts: {{ }} }} }}\n", mall("order, gifts"));
+    assert_eq!(mistakes(&declared, Base::Mall), [""; 0], "who declares one means it");
+
+    let own = |topics: &str| {
+        let views = "views: { v: { topics: [parcel], key: id, owner: id, on: { X: { create: { id: event.id } } } } }";
+        format!(
+            "upstreams: {{ a: [http://10.0.0.1:80] }}\nsession: {{ upstream: a, topic: ended }}\n{views}\n{topics}\n"
+        )
+    };
+    let warned = |text: &str| {
+        let place = tempfile::tempdir().expect("a place");
+        let file = place.path().join("yeoul.yaml");
+        fs::write(&file, text).expect("written");
+        let plan =
+            load(Base::Nothing, Some(&file), None).unwrap_or_else(|list| panic!("{}", list[0]));
+        let topics = plan.warnings.iter().filter(|it| it.says.contains("topic. name="));
+        topics.map(shown).collect::<Vec<_>>()
+    };
+    assert_eq!(warned(&own("")), [""; 0], "to name a topic makes it where none is declared");
+    assert_eq!(warned(&own("events: { topics: { parcel: {}, ended: {} } }")), [""; 0]);
+    assert_eq!(
+        warned(&own("events: { topics: { parcels: {}, end: {} } }")),
+        [
+            "3: views.v.topics: unknown topic. name=`parcel`, nearest=`parcels`",
+            "2: session.topic: unknown topic. name=`ended`, nearest=`end`",
+        ]
+    );
+}
+
 #[test]
 fn sign_ins_of_the_mall_end_on_a_topic_of_the_mall() {
     let on = |topic: &str| mistakes(&format!("session:\n  topic: {topic}\n"), Base::Mall);

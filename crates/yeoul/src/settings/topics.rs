@@ -9,8 +9,9 @@ use chassis::identity::Role;
 use events::partition::PARTITIONS_MAX;
 use events::{Declared, Partitions, Topic};
 use gateway::settings::EVENTS_PATH;
-use mistakes::Mistake;
+use mistakes::{Mistake, Mistakes};
 use serde::Deserialize;
+use views::settings::View;
 
 /// `events`, as it is written.
 #[derive(Default, Deserialize)]
@@ -73,6 +74,31 @@ impl Events {
             }
         }
         if mistakes.is_empty() { Ok(all) } else { Err(mistakes) }
+    }
+
+    /// What reads a topic that is none of those that are known: of the composition's outboxes, and of those that
+    /// the settings declare. Where none is known, to name one is what makes it.
+    pub(super) fn strays(
+        &self,
+        views: &BTreeMap<String, View>,
+        heard: Option<&str>,
+        composed: &[&str],
+    ) -> Vec<Mistake> {
+        let declared = self.topics.keys().map(String::as_str);
+        let known: BTreeSet<&str> = composed.iter().copied().chain(declared).collect();
+        let mut found = Mistakes::default();
+        let mut hold = |topic: &str, path: &[&str]| {
+            if !known.is_empty() && !known.contains(topic) {
+                found.at(path).unknown("topic", topic, known.iter().copied());
+            }
+        };
+        for (name, view) in views {
+            view.topics.iter().for_each(|topic| hold(topic, &["views", name, "topics"]));
+        }
+        if composed.is_empty() {
+            heard.into_iter().for_each(|topic| hold(topic, &["session", "topic"]));
+        }
+        found.found()
     }
 
     fn one(&self, name: &str) -> Result<Declared, Wrong> {
