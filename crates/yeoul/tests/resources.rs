@@ -7,7 +7,9 @@ mod support;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use support::{Answer, Call, Mall, Placed, described, eventually, eventually_is, kinds, unique};
+use support::{
+    Answer, Call, Mall, Placed, described, eventually, eventually_is, kinds, sent, unique,
+};
 
 static MALL: LazyLock<Mall> = LazyLock::new(Mall::fresh);
 
@@ -694,5 +696,42 @@ fn an_answer_that_the_description_does_not_know_fails_its_test() {
         let answer = Answer::made(status, kind, &body);
         let seen = described::compare_at(&document, ("GET", path), &answer);
         assert_eq!(seen.is_ok(), fits, "{status} {path} {kind} {body}: {seen:?}");
+    }
+}
+
+#[test]
+fn an_answer_in_bytes_that_the_description_does_not_know_fails_its_test_too() {
+    let product = MALL.get("/products/1").send().expect(200).text();
+    let get = "GET /products/1 HTTP/1.1\r\nHost: x\r\n\r\n";
+    let head = "HEAD /products/1 HTTP/1.1\r\nHost: x\r\n\r\n";
+    let changed = product.replace("\"price\":", "\"cost\":");
+    let sized = |body: &str| {
+        let length = body.len();
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    let chunked = |body: &str| {
+        let (one, two) = body.split_at(7);
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n\
+             7\r\n{one}\r\n{:x};x\r\n{two}\r\n0\r\n\r\n",
+            two.len()
+        )
+    };
+    for (request, answer, fits) in [
+        (get, sized(&product), true),
+        (get, sized(&changed), false),
+        (get, chunked(&product), true),
+        (get, chunked(&changed), false),
+        (get, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_owned(), false),
+        (get, "HTTP/1.1 100 Continue\r\n\r\n".to_owned(), true),
+        (head, sized(&product), true),
+        ("no request\r\n\r\n", sized(&changed), true),
+    ] {
+        let next = format!("{request}GET /");
+        let seen = sent::compare(MALL.base("gateway"), next.as_bytes(), answer.as_bytes());
+        assert_eq!(seen.is_ok(), fits, "{request}{answer}: {seen:?}");
+        assert!(seen.is_err() || seen == Ok(request.len()), "{request}: {seen:?}");
     }
 }

@@ -133,6 +133,11 @@ impl Call {
 }
 
 impl Answer {
+    /// One that was read as bytes.
+    pub(super) fn read(status: u16, headers: HeaderMap, body: Vec<u8>) -> Answer {
+        Answer { status, headers, body, took: Duration::ZERO, call: "bytes".to_owned() }
+    }
+
     /// An answer that nobody gave.
     pub(crate) fn made(status: u16, kind: &str, body: &str) -> Answer {
         let kind = kind.parse().expect("a header's value");

@@ -15,6 +15,7 @@ mod mall;
 mod program;
 mod random;
 mod raw;
+pub(crate) mod sent;
 mod shop;
 mod stream;
 mod time;

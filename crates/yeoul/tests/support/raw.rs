@@ -1,8 +1,11 @@
-//! Requests as bytes, for what a well-behaved client library would never send.
+//! Requests as bytes, for what a well-behaved client library would never send. Their answers are held
+//! against the mall's description as all others ([`sent`](super::sent)).
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
+
+use super::sent;
 
 /// What came back, as far as it came.
 #[derive(Debug)]
@@ -43,7 +46,8 @@ pub(crate) fn connect(base: &str) -> TcpStream {
 #[track_caller]
 pub(crate) fn raw(base: &str, request: &[u8]) -> RawAnswer {
     let mut socket = connect(base);
-    let written = socket.write_all(&filled(base, request));
+    let request = filled(base, request);
+    let written = socket.write_all(&request);
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -54,12 +58,16 @@ pub(crate) fn raw(base: &str, request: &[u8]) -> RawAnswer {
             Err(_) => break,
         }
     }
+    sent::check(base, &request, &bytes);
     parse(&bytes)
 }
 
 /// A connection that stays, and what has come on it and was not read.
 pub(crate) struct Talk {
+    base: String,
     socket: TcpStream,
+    /// What was sent and is not answered yet.
+    sent: Vec<u8>,
     come: Vec<u8>,
 }
 
@@ -67,13 +75,15 @@ impl Talk {
     /// One on which these bytes are sent; `HOST` as in [`raw`].
     #[track_caller]
     pub(crate) fn begin(base: &str, request: &[u8]) -> Talk {
-        let mut talk = Talk { socket: connect(base), come: Vec::new() };
+        let (sent, come) = (Vec::new(), Vec::new());
+        let mut talk = Talk { base: base.to_owned(), socket: connect(base), sent, come };
         talk.send(&filled(base, request));
         talk
     }
 
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.sent.extend_from_slice(bytes);
         self.socket.write_all(bytes).expect("it is sent");
     }
 
@@ -88,6 +98,11 @@ impl Talk {
                 let length: usize = length.map_or(0, |it| it.parse().expect("a length"));
                 if self.come.len() >= at + 4 + length {
                     let whole: Vec<u8> = self.come.drain(..at + 4 + length).collect();
+                    // The word before an answer leaves its request open.
+                    if head.status >= 200 {
+                        let answered = sent::check(&self.base, &self.sent, &whole);
+                        self.sent.drain(..answered);
+                    }
                     return parse(&whole);
                 }
             }
