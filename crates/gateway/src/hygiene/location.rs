@@ -59,9 +59,10 @@ fn is_at(endpoint: &Endpoint, authority: &str, usual: u16) -> bool {
     port == Some(endpoint.port) && host.eq_ignore_ascii_case(&endpoint.host)
 }
 
-/// A reference that no client can take for another host.
+/// A reference that no client can take for another host: browsers read it as if its tabs were not there.
 fn relative(path: &str) -> String {
-    let dotted = path.starts_with('/') && path[1..].starts_with(['/', '\\']);
+    let dotted =
+        path.starts_with('/') && path[1..].trim_start_matches('\t').starts_with(['/', '\\']);
     match path.chars().next() {
         Some('/') if dotted => format!("/.{path}"),
         Some('/') => path.to_owned(),
@@ -96,6 +97,8 @@ mod tests {
             ("http://127.0.0.1:8085//evil.example/", Some("/.//evil.example/")),
             ("http://127.0.0.1:8085/\\evil.example/", Some("/./\\evil.example/")),
             ("http://127.0.0.1:8085\\\\evil.example/", Some("/.\\\\evil.example/")),
+            ("http://127.0.0.1:8085/\t/evil.example/", Some("/./\t/evil.example/")),
+            ("http://127.0.0.1:8085/\t\t\\evil.example/", Some("/./\t\t\\evil.example/")),
             ("/next", None),
             ("next", None),
             ("/next//127.0.0.1:8085/x", None),
