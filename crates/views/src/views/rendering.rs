@@ -23,10 +23,9 @@ pub(super) fn html(
     encoding: Encoding,
 ) -> Result<Arc<Rendered>, Error> {
     let asked = Asked { owner, page: page.index, form: Form::Html(locale) };
-    let body = |shown: &PageJson| {
+    let body = |shown: &PageJson, since| {
         let (templates, look) = (&views.side.generation.templates, &views.side.look);
         let locale = views.locale_name(locale);
-        let since = views.stale_since(page, Some(owner));
         let rendered = templates.render(page, shown, look, locale, since);
         let failed = |what| Error::Template { page: page.name.clone(), what };
         rendered.map(Bytes::from).map_err(failed)
@@ -41,7 +40,7 @@ pub(super) fn json(
     encoding: Encoding,
 ) -> Result<Arc<Rendered>, Error> {
     let asked = Asked { owner, page: page.index, form: Form::Json };
-    let body = |shown: &PageJson| Ok(Bytes::from(shown.json.to_string()));
+    let body = |shown: &PageJson, _| Ok(Bytes::from(shown.json.to_string()));
     find(views, page, &asked, body).map(|entry| entry.coded(encoding))
 }
 
@@ -49,7 +48,7 @@ fn find(
     views: &Views,
     page: &Page,
     asked: &Asked<'_>,
-    body: impl FnOnce(&PageJson) -> Result<Bytes, Error>,
+    body: impl FnOnce(&PageJson, Option<Timestamp>) -> Result<Bytes, Error>,
 ) -> Result<Arc<Entry>, Error> {
     let cache = &views.side.cache;
     if let Some(entry) = cache.get(asked, made(views, page, asked)) {
@@ -62,7 +61,9 @@ fn find(
     }
     let shown = views.page(page, asked.owner, Slice::first(page.size))?;
     let tag = tag(views, page, asked, &shown, made);
-    let entry = Arc::new(Entry::new(made, tag, shown.version, body(&shown)?));
+    // The very moment that the tag is of: the fold may rest, or go on, since it was read.
+    let since = made.stale_since.and_then(|since| Timestamp::from_microsecond(since).ok());
+    let entry = Arc::new(Entry::new(made, tag, shown.version, body(&shown, since)?));
     cache.insert(asked, Arc::clone(&entry));
     Ok(entry)
 }

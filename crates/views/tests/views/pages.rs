@@ -187,6 +187,26 @@ fn a_resting_fold_is_said_on_the_page_and_changes_its_tag() {
 }
 
 #[test]
+fn a_fold_that_comes_to_rest_while_a_page_is_made_is_said_by_its_tag_too() {
+    const PAGES: usize = 2000;
+    let mall = with_orders("a@b", 1);
+    let since = "2026-11-23T00:00:00Z".parse().expect("a time");
+    let show = || html(&mall, "a@b", ko(&mall), Encoding::Identity);
+    let fresh = show().etag.clone();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            for page in (0..PAGES).map(|_| show()) {
+                assert_eq!(text(&page).contains("2026-11-23T00:00:00Z"), page.etag != fresh);
+            }
+        });
+        while !reader.is_finished() {
+            mall.views.set_stale(Some(since));
+            mall.views.set_stale(None);
+        }
+    });
+}
+
+#[test]
 fn a_page_is_rendered_once_however_many_ask() {
     let mall = with_orders("a@b", 20);
     let (page, ko) = (mall.my_page(), ko(&mall));
