@@ -20,6 +20,10 @@ const SHAPE: u32 = 3;
 const KEPT_FROM: u32 = 2;
 const STEP: &str = "ALTER TABLE joined RENAME COLUMN said TO set_columns;";
 
+/// What the name of a file that is being made anew ends with, and of what the engine keeps beside one.
+const ANEW: &str = "-new";
+const JOURNALS: [&str; 3] = ["-journal", "-wal", "-shm"];
+
 /// An owner is a whole number or text, and comes back as it was written.
 const TABLES: &str = "
     CREATE TABLE meta (
@@ -42,6 +46,8 @@ pub(super) fn prepare(
     definitions: &Definitions,
     now: Timestamp,
 ) -> Result<String, Error> {
+    // Of a process that was ended while it made the file anew.
+    remove(&beside(path, ANEW))?;
     let of_shape = |shape: u32| format!("{shape} {}", definitions.text);
     let definition = of_shape(SHAPE);
     match stored(path)? {
@@ -52,12 +58,7 @@ pub(super) fn prepare(
         }
         Some(_) => {
             tracing::warn!("the views are defined anew: their rows are folded again from the log");
-            let highest = highest_version(path)?;
-            remove(path)?;
-            let epoch = create(path, definitions, &definition, now)?;
-            // How many versions the log makes depends on where batches end: fewer this time, perhaps.
-            upkeep::jump(path, highest)?;
-            Ok(epoch)
+            replace(path, definitions, &definition, now)
         }
         // A file without its one row was never finished.
         None => {
@@ -65,6 +66,26 @@ pub(super) fn prepare(
             create(path, definitions, &definition, now)
         }
     }
+}
+
+/// Makes the file anew. It stands beside the old one until it knows which versions that gave: whenever the
+/// process ends, one of the two is there, and whole.
+fn replace(
+    path: &Path,
+    definitions: &Definitions,
+    definition: &str,
+    now: Timestamp,
+) -> Result<String, Error> {
+    let highest = highest_version(path)?;
+    let anew = beside(path, ANEW);
+    let epoch = create(&anew, definitions, definition, now)?;
+    // How many versions the log makes depends on where batches end: fewer this time, perhaps.
+    upkeep::jump(&anew, highest)?;
+    for end in JOURNALS {
+        remove_file(&beside(path, end))?;
+    }
+    std::fs::rename(&anew, path).map_err(|error| old_rows("replaced", &error))?;
+    Ok(epoch)
 }
 
 /// Brings the tables to the present shape with what they hold.
@@ -119,19 +140,32 @@ fn stored(path: &Path) -> Result<Option<Meta>, Error> {
     Ok(sql.query_row(select, [], meta).optional()?)
 }
 
+/// Removes a database with its journals.
 fn remove(path: &Path) -> Result<(), Error> {
-    for end in ["-wal", "-shm", ""] {
-        let mut file = path.as_os_str().to_owned();
-        file.push(end);
-        match std::fs::remove_file(PathBuf::from(file)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                let what = format!("old rows cannot be removed: {error}");
-                return Err(events::Error::environment(what).into());
-            }
-            _ => {}
-        }
+    for end in JOURNALS {
+        remove_file(&beside(path, end))?;
     }
-    Ok(())
+    remove_file(path)
+}
+
+fn remove_file(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(old_rows("removed", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn old_rows(not: &str, error: &std::io::Error) -> Error {
+    events::Error::environment(format!("old rows cannot be {not}: {error}")).into()
+}
+
+/// The file of that ending beside a database.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut file = path.as_os_str().to_owned();
+    file.push(end);
+    PathBuf::from(file)
 }
 
 fn create(

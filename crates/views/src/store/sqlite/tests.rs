@@ -259,3 +259,22 @@ fn a_restored_file_counts_on_past_what_was_left_out_and_so_does_one_made_anew() 
         "folded again from the log: no version is shown twice"
     );
 }
+
+#[test]
+fn a_making_anew_that_was_ended_half_way_is_begun_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let half = ["views.db-new", "views.db-new-journal", "views.db-new-wal"]
+        .map(|name| folder.path().join(name));
+    let clock: events::Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+    for definition in ["the same", "another"] {
+        drop(open(folder.path(), &definitions(), clock.clone()).expect("it opens"));
+        let sql = Connection::open(folder.path().join("views.db")).expect("it opens");
+        if definition == "another" {
+            sql.execute("UPDATE meta SET definition = 'another'", []).expect("redefined");
+        }
+        drop(sql);
+        half.iter().for_each(|path| std::fs::write(path, "half").expect("written"));
+        drop(open(folder.path(), &definitions(), clock.clone()).expect("it opens"));
+        assert!(half.iter().all(|path| !path.exists()), "{definition}");
+    }
+}
