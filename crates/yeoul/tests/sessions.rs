@@ -263,7 +263,7 @@ fn a_sign_out_while_account_is_away_holds_at_once_and_is_told_by_itself() {
         browser.is_dead(mall);
     };
     let (one, two, three) = (Browser::new(&mall), Browser::new(&mall), Browser::new(&mall));
-    let (four, stays) = (Browser::new(&mall), Browser::new(&mall));
+    let (four, stays, revoked) = (Browser::new(&mall), Browser::new(&mall), Browser::new(&mall));
     let renewed = one.renewed(&mall);
     switch(&mall, "stop");
     one.signs_out(&mall);
@@ -273,11 +273,24 @@ fn a_sign_out_while_account_is_away_holds_at_once_and_is_told_by_itself() {
     for browser in [&one, &renewed] {
         assert_eq!(orders(&mall, browser), 401, "ended at the gateway");
     }
+    // Who asks account itself is to come back: until then the token is as good as it was (RFC 7009, 2.2.1).
+    let revoke =
+        || mall.call("POST", "/oauth/revoke").form(&[("token", &revoked.session.1)]).send();
+    let away = revoke().expect(503);
+    assert!(
+        away.header("retry-after")
+            .unwrap_or_default()
+            .parse::<u64>()
+            .is_ok_and(|seconds| seconds >= 1)
+    );
+    assert_eq!(orders(&mall, &revoked), 200);
     assert_eq!(orders(&mall, &two), 200);
     assert_eq!(one.ask(&mall, "PUT").send().status, 401, "known without asking");
     switch(&mall, "start");
     account_hears(&mall, &one);
     renewed.is_dead(&mall);
+    revoke().expect(200);
+    revoked.is_dead(&mall);
 
     // The same, and the process dies before account is back.
     switch(&mall, "stop");

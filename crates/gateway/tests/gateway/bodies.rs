@@ -109,6 +109,33 @@ fn a_reader_that_never_reads_is_let_go() {
     assert_eq!(get(world.address, "/s/x", &[]).status, 200, "the service is not blamed");
 }
 
+/// An answer that goes on and says nowhere that it has no end is in flight: all of it comes, stop or no stop.
+#[test]
+fn an_answer_that_may_end_is_finished_after_the_listener_stops() {
+    let upstream = odd(|mut stream, _| {
+        swallow(&mut stream);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n\
+                    transfer-encoding: chunked\r\n\r\n";
+        let _ = stream.write_all(head.as_bytes());
+        for _ in 0..20 {
+            let _ = stream.write_all(b"3\r\n{}\n\r\n");
+            std::thread::park_timeout(PIECE);
+        }
+        let _ = stream.write_all(b"0\r\n\r\n");
+    });
+    let world = World::at(PATIENT, upstream);
+    let mut client = Client::connect(world.address);
+    client.write(request("GET", "/s/lines", &[], "").as_bytes());
+    assert_eq!(client.read(false).expect("a head").status, 200);
+    let mut lines = client.chunk().expect("a line");
+    // The end of live streams, and of clients that stand still, is long over before the last line.
+    world.stop();
+    while let Some(more) = client.chunk() {
+        lines.extend(more);
+    }
+    assert_eq!(lines, b"{}\n".repeat(20));
+}
+
 /// A stream of events has no end to wait for; what has one is finished.
 #[test]
 fn a_services_live_stream_ends_at_once_when_the_listener_stops() {
