@@ -9,13 +9,13 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{
-    Call, Customer, Mall, Random, data_of, eventually, kinds, pause, run, setting, unique, within,
+    Call, Customer, Done, Mall, Random, SOON, data_of, eventually, kinds, pause, run, setting,
+    unique, within,
 };
 
 const KILLS: u64 = 20;
@@ -108,10 +108,9 @@ fn live_and_die(
                 }
             });
         }
+        let _done = Done(&over);
         pause(life);
-        let folder = mall.kill();
-        over.store(true, Ordering::Relaxed);
-        folder
+        mall.kill()
     })
 }
 
@@ -374,7 +373,7 @@ fn a_backup_under_load_restores_to_books_that_balance() {
     let admin = mall.admin().to_owned();
     let folder = support::Folder::new();
     let (copy, data) = (folder.path().join("copy"), mall.folder().data());
-    let (over, counted) = (AtomicBool::new(false), Barrier::new(CLIENTS + 1));
+    let (over, counted) = (AtomicBool::new(false), AtomicUsize::new(0));
     let gateway = mall.base("gateway").to_owned();
     let before: Vec<Book> = std::thread::scope(|scope| {
         let running: Vec<_> = clients
@@ -387,7 +386,7 @@ fn a_backup_under_load_restores_to_books_that_balance() {
                         client.act(gateway, shelves, admin).expect("it is answered");
                     }
                     let before = client.book.clone();
-                    counted.wait();
+                    counted.fetch_add(1, Ordering::SeqCst);
                     while !over.load(Ordering::Relaxed) {
                         client.act(gateway, shelves, admin).expect("it is answered");
                     }
@@ -395,11 +394,14 @@ fn a_backup_under_load_restores_to_books_that_balance() {
                 })
             })
             .collect();
-        counted.wait();
+        let done = Done(&over);
+        within(3 * SOON, "every client has counted", || {
+            (counted.load(Ordering::SeqCst) == CLIENTS).then_some(())
+        });
         let text = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
         run(&["backup", &text(&copy), "--data", &text(&data)]).expect(0);
         pause(Duration::from_millis(200));
-        over.store(true, Ordering::Relaxed);
+        drop(done);
         running.into_iter().map(|one| one.join().expect("a client")).collect()
     });
     let acknowledged: BTreeSet<u64> =

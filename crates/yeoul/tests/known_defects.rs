@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
-use support::{Customer, Mall, eventually, eventually_is, kinds, within};
+use support::{Customer, Done, Mall, eventually, eventually_is, kinds, within};
 
 static MALL: LazyLock<Mall> = LazyLock::new(Mall::fresh);
 
@@ -184,15 +184,6 @@ fn what_an_event_reports_is_there_when_the_event_is() {
         });
         scope.spawn(|| watch(&who, product, &over));
     });
-}
-
-/// Raises its flag even when its thread fails, so that the other thread ends too.
-struct Done<'f>(&'f AtomicBool);
-
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 /// Reads the order topic as it grows: each event's order must be there, and as far as it says.

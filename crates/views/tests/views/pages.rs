@@ -228,6 +228,15 @@ fn a_batch_nobody_is_told_of_still_makes_its_pages_anew() {
     assert!(after.version > before.version && after.etag != before.etag);
 }
 
+/// Ends the readers also where what they read fails.
+struct Over<'f>(&'f AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// Readers and the fold at once: once a commit was told, no reader sees a page from before it, and
 /// nobody sees another's.
 #[test]
@@ -253,6 +262,7 @@ fn under_load_no_page_is_older_than_what_was_committed() {
         }
     };
     std::thread::scope(|scope| {
+        let over = Over(&done);
         let readers = [scope.spawn(read), scope.spawn(read)];
         for round in 1..=60_u64 {
             for (at, owner) in owners.iter().enumerate() {
@@ -263,7 +273,7 @@ fn under_load_no_page_is_older_than_what_was_committed() {
                 committed[at].store(round, Ordering::Release);
             }
         }
-        done.store(true, Ordering::Release);
+        drop(over);
         for reader in readers {
             reader.join().expect("a reader's assertion");
         }

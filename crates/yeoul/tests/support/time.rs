@@ -1,6 +1,7 @@
 //! Waiting for what comes, with a deadline; the suite's only reader of the clock.
 
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long the suite waits for what the contract says comes "within 10 s" or merely soon.
@@ -18,6 +19,15 @@ pub(crate) fn now() -> Instant {
 #[allow(clippy::disallowed_methods, reason = "a test thread has nothing else to do")]
 pub(crate) fn pause(span: Duration) {
     std::thread::sleep(span);
+}
+
+/// Raises its flag when it is dropped, so that what runs until then ends also where a test fails.
+pub(crate) struct Done<'f>(pub(crate) &'f AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// What `look` finds, as soon as it finds it; a failure named `what` after `limit`.

@@ -177,6 +177,15 @@ mod tests {
 
     const FILES: usize = 3;
 
+    /// Ends the writer also where what it writes was not copied well.
+    struct Over<'f>(&'f AtomicBool);
+
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn count(path: &Path) -> i64 {
         let sql = Connection::open(path).unwrap();
         let verdict = sql.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0));
@@ -198,6 +207,7 @@ mod tests {
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
             let over = &over;
+            let _ends = Over(over);
             scope.spawn(move || {
                 while !over.load(Ordering::Relaxed) {
                     // Whoever reads the later ones may rely on the earlier ones.
@@ -221,7 +231,6 @@ mod tests {
                     && counts[0] - counts[FILES - 1] <= 1;
                 assert!(fits, "{counts:?}");
             }
-            over.store(true, Ordering::Relaxed);
         });
         let nowhere = Cut::take(&[folder.path().join("nosuch.db")]).err();
         assert!(nowhere.is_some_and(|error| error.is_environment()));
