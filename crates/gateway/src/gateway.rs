@@ -83,6 +83,7 @@ impl Gateway {
             meters: Meters::new(metrics, &plan.name),
             plan,
         };
+        // The plan keeps what is looked up by place; routes move out of it, since each gets its guards.
         let routes = std::mem::take(&mut plan.routes).into_iter().map(route).collect();
         let page = |page: &views::Page| Meters::new(metrics, &format!("page {}", page.name));
         let pages = plan.pages.iter().map(page).collect();
@@ -97,8 +98,10 @@ impl Gateway {
         let secure = session.is_some_and(|session| session.secure);
         let path = session.map_or("/", |session| session.path.as_str());
         let jar = Jar::new(&components.identity, secure, path);
+        // Asked for before the first stream can open, so that no sign-in ends between the two.
         let streams = Streams::default();
         let open_streams = streams.clone();
+        // Whoever ends a sign-in, by sign-out or by an event of the service: its streams end with it.
         components.verifier.ended().on_end(move |session| open_streams.end(session));
         let shared = Arc::new(Shared {
             plan,
@@ -167,6 +170,7 @@ impl Gateway {
 
     /// A core's part of the data plane; made on the core it works on.
     fn core(&self) -> Core {
+        // Connections stay with their core; only counts and outliers are shared.
         let upstreams = self.shared.plan.upstreams.iter().zip(&self.shared.upstreams);
         Core::new(proxy::pools(upstreams), self.shared.hygiene.clone())
     }

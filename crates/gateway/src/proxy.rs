@@ -112,6 +112,7 @@ impl Route {
         now: Instant,
     ) -> Result<(Timing<'_>, Option<Leave>), Problem> {
         let timing = self.meters.start(now);
+        // A call over its limit is none that the circuit hears of: it says nothing of the service.
         if let Err(problem) = self.guards.check(call.who.subject(), client.address, now) {
             timing.end(Ended::RateLimited, now);
             return Err(problem);
@@ -138,12 +139,14 @@ impl Core {
         let now = clock::now();
         let trace = Trace::take(&call.parts.headers);
         let client = Client::of(&call.parts.headers, call.peer.ip(), &self.hygiene.trusted);
+        // One that has been here before would go round until some timeout ends it; no limit counts it.
         let entered = if self.hygiene.has_seen(&call.parts.headers) {
             route.meters.start(now).end(Ended::Failed, now);
             Err(came_back())
         } else {
             route.enter(&call, client, now)
         };
+        // From here on each way out ends `timing`; dropped without an end, it counts the client as gone.
         let (timing, leave) = match entered {
             Ok(entered) => entered,
             Err(problem) => return problem.into_response(&trace),
@@ -210,6 +213,7 @@ impl Core {
         timing.end(ended, clock::now());
         let response = answer.map_err(Failure::problem)?;
         let (parts, body) = response.into_parts();
+        // Ours to read, so ours to bound: a service that never ends its answer must not fill this process.
         let whole = Limited::new(body, ASKED_BYTES_MAX).collect().await;
         let whole = whole.map_err(|_| Failure::Nonsense.problem())?;
         Ok(http::Response::from_parts(parts, whole.to_bytes()))
@@ -218,6 +222,7 @@ impl Core {
     /// Leave to probe the service with a request whose body had not come whole: waits for it a while,
     /// so that no slow client decides whether the service is back.
     async fn probe(&self, route: &Route, mut upload: Upload) -> Probing {
+        // Bodies that are waited for are kept in memory: past so many the open circuit answers for itself.
         if self.gathering.get() >= GATHERING_MAX {
             return Probing::Refused(route.guards.refuse(clock::now()));
         }
@@ -263,6 +268,7 @@ impl Core {
                 begun.map(|response| self.to_client(response, pool))
             }
             Err(Unanswered { failure, visit }) => {
+                // Where the client is to blame, the leave is dropped unused: that counts neither way.
                 if failure.is_the_services() {
                     Verdict::new(leave, visit).record(Outcome::Failure, clock::now());
                 }

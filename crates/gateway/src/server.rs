@@ -75,6 +75,7 @@ impl Server {
     async fn answer(&self, parts: Box<Parts>, body: Inbound, peer: SocketAddr) -> Response {
         let mut stale = false;
         let admitted = self.admit(&parts, peer, &mut stale);
+        // Made before the head moves on into the call; taken back with whatever is answered in the end.
         let gone = if stale {
             self.cookies(&parts.headers, peer).without_session(&parts.headers)
         } else {
@@ -124,6 +125,7 @@ impl Server {
         let ask = session::Ask { shared, core, session, cookies, parts, peer };
         let answered = ask.answer(body).await;
         let mut response = answered.unwrap_or_else(|problem| problem.into_response(&trace));
+        // A challenge on each 401, also on those that the token endpoint's refusal became.
         if response.status() == StatusCode::UNAUTHORIZED {
             response.headers_mut().entry(WWW_AUTHENTICATE).or_insert(CHALLENGE);
         }
@@ -134,6 +136,7 @@ impl Server {
     async fn local(&self, local: Local, parts: &Parts) -> Result<Response, Problem> {
         let action = local.action;
         let mut ready = Ok(());
+        // On the heap: hardly any read names a write, and its state would be part of every request's.
         if parts.headers.contains_key(wait::POSITION) {
             let page = self.shared.plan.page_of(action);
             ready = Box::pin(wait::for_position(&self.shared.views, page, &parts.headers)).await;

@@ -95,6 +95,7 @@ impl Ask<'_> {
         let (Some(username), Some(password)) = (form.get("username"), form.get("password")) else {
             return Err(incomplete(&form));
         };
+        // Before the password is tried: a sign-in that nobody could end any more is not begun.
         if self.is_full()? {
             let full = Problem::unavailable(
                 "connection_limit_reached",
@@ -111,6 +112,7 @@ impl Ask<'_> {
 
     async fn renew(&self) -> Result<Response, Problem> {
         let Refresh { token, family } = self.refresh()?;
+        // Known here before the giver is asked: it may be away, and need not have heard.
         if self.is_over(&token, family.as_ref())? {
             return Ok(self.over());
         }
@@ -124,6 +126,7 @@ impl Ask<'_> {
                 }
                 self.signed_in(&granted, &family)
             }
+            // The giver knows it no more. Its cookies go too, so that the browser does not ask for ever.
             Answer::Denied(_, word) if word == INVALID_GRANT => Ok(self.over()),
             Answer::Denied(status, word) => Err(denied(status, word)),
         }
@@ -176,10 +179,12 @@ impl Ask<'_> {
     /// Whose the tokens are: what the access token says, else the sign-in that was renewed, else a
     /// new one.
     fn family_of(&self, granted: &Granted, renewed: Option<Family>) -> Family {
+        // Our own tokens say it themselves, whether or not they still open anything.
         if let Ok(principal) = self.shared.verifier.inspect(&granted.access_token) {
             return Family { id: principal.session.clone(), life: principal.life() };
         }
         let life = Duration::from_secs(granted.expires_in.unwrap_or_default());
+        // A foreign token names no sign-in that we can read: it stays that of the cookie that was renewed.
         let id = renewed.map_or_else(|| chance::token(FAMILY_BYTES), |family| family.id);
         Family { id, life }
     }
@@ -208,6 +213,7 @@ impl Ask<'_> {
             })?;
             return granted.of_a_known_type().map(Answer::Granted);
         }
+        // 429 is no word about these tokens: it is passed on with its `Retry-After`.
         let worded = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
         if worded && is_json(answer.headers()) {
             return Ok(Answer::Denied(status, word_of(text)));
@@ -222,7 +228,6 @@ impl Ask<'_> {
     }
 }
 
-/// The word of a refusal (RFC 6749, 5.2); empty where there is none.
 impl Granted {
     /// Nobody uses a token of a type he does not understand (RFC 6749, 7.1).
     fn of_a_known_type(self) -> Result<Granted, Problem> {
@@ -236,6 +241,7 @@ impl Granted {
     }
 }
 
+/// The word of a refusal (RFC 6749, 5.2); empty where there is none.
 fn word_of(text: &[u8]) -> String {
     let body: Value = serde_json::from_slice(text).unwrap_or_default();
     body["error"].as_str().unwrap_or_default().to_owned()

@@ -89,7 +89,9 @@ impl Memory {
         let schema = const { &[store::TABLE, store::OWED, store::OWED_BY_SESSION] };
         let database =
             Database::open(Options { path, schema, publishes: None, clock: clock.clone() })?;
+        // Before anybody verifies a token: what ended before the restart is refused from the first request on.
         store::load(&database, ended, clock())?;
+        // A bound of one tells "some" from "none" without counting them.
         let any = AtomicBool::new(database.read(|rows| store::count(rows, 1))? > 0);
         let debts = Arc::new(Debts { any, grew: Notify::new() });
         Ok(Memory { database, ended: ended.clone(), clock, debts })
@@ -111,11 +113,16 @@ impl Memory {
     /// [`Error::Environment`]: nothing was stored; try again later.
     pub async fn end(&self, endings: Vec<Ending>, owed: Vec<Owed>) -> Result<(), Error> {
         let now = (self.clock)();
+        // Raised before the write and never lowered: who renews meanwhile looks into the file rather than not
+        // at all, and no debt is overlooked between its commit and the flag.
         self.expect_debts();
         let ended = self.ended.clone();
         let written = self.database.write(move |write| {
+            // Room is made first, in the same transaction: a full disk takes neither.
             store::sweep(write.sql(), kept_since(now))?;
             for Ending { session, until } in &endings {
+                // The verifier first. Should the commit fail, it refuses what the file does not know: too much for a
+                // while, where the other order would let a token pass that its owner was told is ended.
                 ended.end(session, *until, now);
                 store::remember(write, session, *until)?;
             }
@@ -135,9 +142,11 @@ impl Memory {
         let written = self.database.write(move |write| {
             store::sweep(write.sql(), kept_since(now))?;
             let rows = write.sql();
+            // Counted where it is written: writes go one after the other, so that no two take the last place.
             if store::count_unknown(rows)? >= OWED_MAX && !store::forget_unknown(rows)? {
                 return Ok(Taken::TooMany);
             }
+            // No sign-in is named: whose it is, its giver knows alone.
             let owed = Owed { session: None, renews: true, token };
             store::owe(rows, &owed, digest(&owed.token), now)?;
             Ok::<_, Error>(Taken::Noted)

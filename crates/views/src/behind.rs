@@ -75,6 +75,7 @@ async fn look(side: &ReadSide, noticed: &mut HashMap<String, Noticed>) {
     }
     for control in &side.progress.controls() {
         let topic = control.topic().as_str();
+        // Also while the fold rests: what was given up before is missing all the same.
         given_up(side, control, &mut owned);
         let seen = if stale.rests() { Seen::default() } else { see(control).await };
         if !seen.missing {
@@ -82,12 +83,16 @@ async fn look(side: &ReadSide, noticed: &mut HashMap<String, Noticed>) {
             continue;
         }
         let now = side.progress.now();
+        // An event that cannot be read has no time: then it counts from when it was first missed.
         let known = noticed.entry(topic.to_owned()).or_insert(Noticed { since: now, late: 0 });
+        // In a row: one look that finds it in time begins anew, since a busy fold is late for a moment now and then.
         known.late = if is_late(seen, known.since, now) { known.late.saturating_add(1) } else { 0 };
+        // What says itself that it is stuck needs no second look.
         if seen.stuck || known.late >= LATE_LOOKS {
             behind.insert(topic.to_owned(), seen.first.unwrap_or(known.since));
         }
     }
+    // Both at once per look and whole: what is not named any more has caught up.
     stale.set_behind(behind, &side.generation.pages);
     stale.set_owned(owned);
 }
@@ -129,6 +134,7 @@ fn given_up(side: &ReadSide, control: &Control, owned: &mut Owned) {
 /// The pages that would show what an event does, as far as it says whose they are.
 fn pages_of(side: &ReadSide, event: &Event) -> Vec<OwnersPage> {
     let Some(kind) = side.generation.kinds.get(&event.kind) else { return Vec::new() };
+    // What cannot be decoded names nobody; that the fold is stuck on it, all pages of the topic say.
     let Ok(fields) = Fields::decode(event, &kind.wanted) else { return Vec::new() };
     let mut found = Vec::new();
     for rule in &kind.rules {
@@ -138,6 +144,7 @@ fn pages_of(side: &ReadSide, event: &Event) -> Vec<OwnersPage> {
                 [named(view, key, sets, &fields), stored(side, rule.view, key, &fields)]
             }
             Action::Delete { key } => [None, stored(side, rule.view, key, &fields)],
+            // A join's event names no owner: it touches rows of many, who are not looked for one by one.
             Action::Join { .. } => [None, None],
         };
         for owner in owners.into_iter().flatten() {

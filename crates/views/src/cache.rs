@@ -97,6 +97,7 @@ impl Entry {
                 version: self.version,
             })
         };
+        // Who comes second waits for the first: packing one page twice costs more than the wait.
         Arc::clone(self.coded[encoding as usize].get_or_init(make))
     }
 }
@@ -112,6 +113,7 @@ impl Cache {
 
     /// The page, if it was made under what stands now.
     pub(crate) fn get(&self, asked: &Asked<'_>, now: Made) -> Option<Arc<Entry>> {
+        // An entry of before stays until it is written over: to remove it here would take the lock of writers.
         self.entries.get(asked).filter(|entry| entry.made == now)
     }
 
@@ -122,6 +124,7 @@ impl Cache {
 
     /// Held while a page is rendered: who comes meanwhile looks again instead.
     pub(crate) fn flight(&self, asked: &Asked<'_>) -> MutexGuard<'_, ()> {
+        // Strangers that share a lock wait for one another now and then, and each finds its own page.
         let at = self.hasher.hash_one(asked) as usize % FLIGHTS;
         self.flights[at].lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -63,6 +63,7 @@ pub(crate) struct Templates {
 impl Templates {
     pub(crate) fn new() -> Templates {
         let mut engine = Environment::new();
+        // Whatever a template is called: a page is HTML, and what customers wrote stays text in it.
         engine.set_auto_escape_callback(|_| AutoEscape::Html);
         let mut templates = Templates { engine };
         templates.write_money_as(Money::default());
@@ -93,11 +94,14 @@ impl Templates {
         locale: &str,
         stale_since: Option<Timestamp>,
     ) -> Result<String, String> {
+        // Parsed when the settings were compiled; a page without one is a mistake that was refused there.
         let template = self.engine.get_template(&page.template).map_err(|error| says(&error))?;
         let context = context! {
             page => value::json_to_scope(&shown.json),
             locale,
+            // Ours, from the files of the app: it is markup.
             app_head => Value::from_safe_string(look.app_head.clone()),
+            // Escaped for a script element by `island`; escaped again for HTML, no script could read it.
             island => Value::from_safe_string(island::island(&shown.json)),
             stale_since => stale_since.map(|since| since.to_string()),
         };

@@ -89,6 +89,7 @@ impl Server {
             found: self.paths().find(&path, &parts.method),
             app: origin::is_safe(&parts.method) && self.paths().is_app(&path),
         };
+        // The app is everybody's: its page and files are answered before anybody is asked who he is.
         if let Some(page) = self.app_answer(&asked) {
             *stale = asked.app && self.brings_a_stale_cookie(parts, peer);
             return Ok(match self.who_knows(&asked) {
@@ -103,6 +104,7 @@ impl Server {
             // A token that has run out must not keep anybody from signing in again.
             return Ok(Admitted::Session);
         }
+        // 401 before 404 for programs: which paths there are is not told to whoever asks.
         let who = match self.who(&parts.headers, peer) {
             Ok(who) => who,
             Err(_) if self.is_the_services(&asked) => Who::default(),
@@ -127,6 +129,7 @@ impl Server {
             }
             Found::Slashed(_) | Found::Nothing => return Err(Problem::not_found()),
         };
+        // Behind the look-up: what is refused here is a call that its cookie would have let in.
         if who.is_by_cookie() && !self.may_use_a_session(parts, peer) {
             return Err(Problem::forbidden("another site's page may not use the session"));
         }
@@ -154,6 +157,7 @@ impl Server {
         let routed = matches!(asked.found, Found::Action(..));
         // Who is signed in sees a page of his own there.
         let own = matches!(asked.found, Found::Action(Action::Own(_), _));
+        // The listeners of this machine serve no app.
         if self.face != Face::Outer || !shared.plan.app || own {
             return None;
         }

@@ -70,7 +70,9 @@ impl Drop for Notice<'_> {
 
 impl Ask<'_> {
     pub(super) async fn sign_out(&self) -> Result<Response, Problem> {
+        // Ended here before anybody else is asked: whatever the giver does, nothing opens any more.
         let owed = self.end().await?;
+        // From here on a client that leaves drops the notice, and `settle` looks for what it left undone.
         let mut notice = Notice { memory: self.shared.sessions(), finished: false };
         notice.finished = self.notify(&owed).await;
         let mut response = cleared(self.cookies, empty(StatusCode::NO_CONTENT));
@@ -88,11 +90,13 @@ impl Ask<'_> {
             Problem::storage_unavailable()
         };
         let mut tokens: Vec<String> = owed.iter().map(|owed| owed.token.clone()).collect();
+        // One transaction for all that is known of them: after it the sign-ins are over for good.
         if !owed.is_empty() {
             memory.end(endings, owed).await.map_err(stored)?;
         }
         for token in unknown {
             tokens.push(token.clone());
+            // Each by itself: of these nobody here knows the sign-in, and their number alone is bounded.
             if let Taken::TooMany = memory.owe(token).await.map_err(stored)? {
                 warn!(limit = sessions::OWED_MAX, "too many sign-outs wait: one was refused");
                 let seconds = chance::seconds(RETRY_SECONDS);
@@ -107,16 +111,19 @@ impl Ask<'_> {
     fn named(&self) -> Named {
         let now = clock::wall();
         let ended = self.shared.verifier.ended();
+        // What has ended already owes nothing more: a second sign-out changes nothing.
         let is_live = |it: &Access<'_>| !ended.contains(&it.principal.session);
         let accesses: Vec<_> = self.accesses().filter(is_live).collect();
         let mut named = Named::default();
         for Refresh { token, family } in self.refreshes() {
+            // Without a seal it is taken for the sign-in that the access token beside it names.
             let by_access = accesses.first().map(|it| it.principal.session.clone());
             let token = token.into_owned();
             match family.as_ref().map(|family| family.id.clone()).or(by_access) {
                 None => named.unknown.push(token),
                 session => named.owed.push(Owed { token, session, renews: true }),
             }
+            // Owed also where its family has ended here: its giver need not have heard.
             let live = family.filter(|family| !ended.contains(&family.id));
             named.endings.extend(live.map(|family| family.ending(now)));
         }
@@ -145,6 +152,7 @@ impl Ask<'_> {
             for token in tokens {
                 let endpoint = self.endpoint(self.session.sign_out);
                 let path = &self.session.revoke;
+                // The first that fails leaves the others to `settle`: the giver is away, and the client waits.
                 if !notify(&endpoint, path, self.shared.sessions(), token).await {
                     return false;
                 }
@@ -187,17 +195,20 @@ async fn notify(endpoint: &TokenEndpoint<'_>, path: &str, memory: &Memory, token
 /// stumbles over each time holds up none of the others, and an endpoint that is away is asked once a look.
 pub(crate) async fn settle(shared: &Shared, session: &SignIn, core: Core, stop: Stop) {
     let memory = shared.sessions();
+    // At the start nothing is known: an earlier process may have left debts, so that it looks at once.
     let mut failed = None;
     loop {
         if let Some(number) = failed {
             failed = pay_after(shared, session, &core, number).await;
         }
+        // Round once more from the front: what lies before the one that failed comes after it.
         if failed.is_none() {
             failed = pay_after(shared, session, &core, 0).await;
         }
         tokio::select! {
             () = stop.stopped() => return,
             () = memory.grew() => {}
+            // Only what has failed is tried again by time; new debts say so themselves.
             () = tokio::time::sleep(NOTIFIED_EVERY), if failed.is_some() => {}
         }
     }
@@ -213,6 +224,7 @@ async fn pay_after(shared: &Shared, session: &SignIn, core: &Core, mut number: i
     loop {
         let debts = match memory.debts(number, DEBTS_AT_ONCE) {
             Ok(debts) => debts,
+            // The disk's trouble ends no debt: the same place is read again after the pause.
             Err(error) => {
                 warn!(%error, "what is owed to the token endpoint cannot be read");
                 return Some(number);

@@ -51,10 +51,13 @@ fn find(
     body: impl FnOnce(&PageJson, Option<Timestamp>) -> Result<Bytes, Error>,
 ) -> Result<Arc<Entry>, Error> {
     let cache = &views.side.cache;
+    // The way of nearly all requests: two look-ups in memory and no lock that a writer holds.
     if let Some(entry) = cache.get(asked, made(views, page, asked)) {
         return Ok(entry);
     }
     let _flight = cache.flight(asked);
+    // Read again behind the lock, and before the rows: whoever held it has made the page meanwhile, or the
+    // rows have moved, and then the older stamp makes this entry worth nothing at once.
     let made = made(views, page, asked);
     if let Some(entry) = cache.get(asked, made) {
         return Ok(entry);
@@ -84,6 +87,7 @@ fn tag(views: &Views, page: &Page, asked: &Asked<'_>, shown: &PageJson, made: Ma
     let mut hash = DefaultHasher::new();
     (&generation.epoch, &page.name, page.size, asked, made.stale_since).hash(&mut hash);
     (&page.owner, &page.list, page.owners, page.view, page.head, page.order).hash(&mut hash);
+    // JSON depends on none of these, and stays the same under another template.
     if asked.form != Form::Json {
         let source = generation.templates.source(page);
         (source, &look.app_head, &look.locales, &look.money).hash(&mut hash);

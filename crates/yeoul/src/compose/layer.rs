@@ -132,6 +132,8 @@ impl Stores {
             folder::make_private(folder)
                 .map_err(|error| process::damaged("the data folder", &error))?;
         }
+        // The log before the views: it knows how many partitions each topic has, and refuses another number
+        // before anything was changed.
         let log =
             Log::open_declared(&log, topics, clock::component()).map_err(|error| opened(&error))?;
         info!("an acknowledgement means: {}", log.promise());
@@ -148,8 +150,10 @@ impl Layer {
         plan: Checked,
         mut folder: Folder,
     ) -> Result<(Layer, Arc<Admin>), Failure> {
+        // Ports first: one that is taken ends the start before a store is opened.
         let ports = Ports::bind(&plan)?;
         let app = app::files();
+        // Files that nobody can vouch for are read whole before the engine writes to them.
         vouch::before_opening(folder.path()).await?;
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
         let stores = Stores::open(folder.path(), VIEWS, &plan.topics, presentation)?;
@@ -166,7 +170,9 @@ impl Layer {
             loops.push(hears);
             folds.push(control);
         }
+        // On what does not fit nothing may run: the loops would carry on from a wrong place.
         vouch::before_running(layer.data(), &folds, &[]).await?;
+        // Events before requests: a page that is asked for first is already being caught up.
         layer.run(loops);
         let loops = Loops { subscriptions: folds, relays: Vec::new() };
         let admin = layer.admin_of(shown, loops, None);
@@ -186,6 +192,7 @@ impl Layer {
         let cores = Cores::start(Cores::available())
             .map_err(|error| Failure::environment(error, "free some threads"))?;
         let metrics = Metrics::new();
+        // Two stops, because requests end first: what is under way still needs the loops and the stores.
         let connections = Stop::new();
         let broker: Arc<dyn Broker> = stores.log.clone();
         let remembering = Remembering::of(&identity);
@@ -228,6 +235,7 @@ impl Layer {
     ) -> (Vec<Loop>, Vec<Control>) {
         let (mut loops, mut controls): (Vec<Loop>, _) = (Vec::new(), Vec::new());
         for Declared { topic, .. } in topics {
+            // A topic's publisher is called as the topic is; a position names it.
             self.views.publisher(topic.as_str(), topic);
             let subscription = Subscription::new(
                 &format!("{name}.{topic}"),
@@ -241,9 +249,11 @@ impl Layer {
             .paused(interruptions.resting.clone())
             .fault(interruptions.fault.clone());
             let control = subscription.control();
+            // The views ask the handle how far the fold is, so it is theirs before the loop runs.
             self.views.attach(control.clone());
             controls.push(control);
             let stop = self.loops.clone();
+            // The stop is handed in as a future: a loop finishes the event in its hands before it ends.
             loops.push(Box::pin(subscription.run(async move { stop.stopped().await })));
         }
         let (views, stop) = (self.views.clone(), self.loops.clone());
@@ -302,12 +312,14 @@ impl Layer {
 
     /// Opens the three listeners.
     pub(crate) fn open(&self, ports: Ports, admin: Arc<Admin>) -> Result<(), Failure> {
+        // Before the first sign-out can come: what an earlier process still owed is paid from here on.
         sessions::settle_on_one_core(&self.cores, &self.gateway, &self.loops);
         let (outer, inner) = (self.gateway.clone(), self.gateway.clone());
         let stop = &self.connections;
         let cores = &self.cores;
         ports.outer.serve_on(cores, move |core| outer.outer(core), stop).map_err(process::port)?;
         ports.inner.serve_on(cores, move |core| inner.inner(core), stop).map_err(process::port)?;
+        // The admin listener last: `/readyz` answers only where everything that it reports on is served.
         let answers = move |_| admin::Server::new(admin.clone());
         ports.admin.serve_on(cores, answers, stop).map_err(process::port)
     }
@@ -330,6 +342,7 @@ impl Layer {
 
     /// No new request, no stream; those in flight finish, those of listeners that are stopped already too.
     pub(crate) async fn end_connections(&self, mut stopped: Vec<Stop>) {
+        // No listener accepts from here on. Streams would outlast any drain: they are ended, not waited for.
         self.connections.stop();
         self.gateway.end_streams();
         stopped.push(self.connections.clone());
@@ -340,11 +353,14 @@ impl Layer {
 
     /// The loops, then the stores.
     pub(crate) async fn end_loops(&self) {
+        // Loops let go of their databases before these are closed: closing waits for the last write.
         self.loops.stop();
         if let Some(remembering) = &self.remembering {
             remembering.close().await;
         }
         self.views.database().close().await;
+        // The log last, since the databases' relays wrote to it. Only now may the note say `closed`: with it the
+        // next start trusts the files unread.
         self.log.close().await;
         vouch::after_closing(self.data());
     }

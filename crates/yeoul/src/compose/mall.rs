@@ -67,12 +67,14 @@ impl Mall {
         faults: bool,
     ) -> Result<Mall, Failure> {
         let settings = plan.mall.clone().expect("the mall's settings hold a mall");
+        // Every port before the first store: one that is taken leaves the data as it was.
         let ports = Ports::bind(&plan)?;
         let mut listeners = bind(&settings)?;
         let addresses: BTreeMap<Name, SocketAddr> =
             listeners.iter().map(|(name, listener)| (*name, listener.address())).collect();
 
         let app = described::with_description(&plan, app::files());
+        // Files that nobody can vouch for are read whole before the engine writes to them.
         vouch::before_opening(folder.path()).await?;
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
         let stores =
@@ -99,6 +101,7 @@ impl Mall {
             sign_up: settings.sign_up,
             seed: settings.seed,
         };
+        // Behind the log, which refuses a wrong number of partitions before a service's file was changed.
         let open = Services::open(&components)?;
         for (name, address) in &addresses {
             plan.gateway.set_upstream(name.as_str(), *address);
@@ -109,6 +112,7 @@ impl Mall {
         let relays = open.relays(&layer, &components);
         // Before the first request and the first event: on what does not fit nothing may run.
         vouch::before_running(layer.data(), &controls, &relays).await?;
+        // Services answer before the gateway does, so that no route leads to a port that refuses.
         let endpoints = open.listen(&layer, &faults, &mut listeners)?;
         layer.run(loops);
         open.rest_views(&layer, &components);
@@ -140,6 +144,8 @@ impl Mall {
     }
 
     async fn has_caught_up(&self) -> bool {
+        // The order of these is the argument: what was committed, then that it was relayed, then that all of the
+        // log was handled, then that nothing was committed meanwhile.
         let Ok(before) = self.committed().await else { return false };
         let dealt_with = |(relay, committed): (&relay::Control, &Numbers)| {
             relay.status().settled.cover(committed)
@@ -178,6 +184,7 @@ impl Mall {
 
     /// Ends it in order; see `process`.
     pub(crate) async fn end(self) {
+        // Requests, then loops, then stores: each needs those behind it until it has ended.
         let stopped = self.endpoints.iter().filter_map(Endpoint::close).collect();
         self.layer.end_connections(stopped).await;
         self.layer.loops.stop();
@@ -217,6 +224,7 @@ impl Services {
     ) -> Result<Vec<Endpoint>, Failure> {
         let mut endpoints = Vec::new();
         for name in Name::ALL {
+            // Taken out one by one: each is bound once, and served once.
             let listener = listeners.remove(&name).expect("every service has a listener");
             let address = listener.address();
             let listen = self.listen_of(name, address, layer, faults);
@@ -275,6 +283,7 @@ impl Services {
             loops.extend(part.run);
             controls.extend(part.controls);
         }
+        // My page is no service of its own: its switches reach into the layer's folds.
         let interruptions = Interruptions {
             resting: components.faults.pause(Name::Mypage).handlers(),
             fault: components.faults.events(Name::Mypage),
@@ -305,6 +314,7 @@ impl Services {
 
     /// The relays' handles, one for each of the databases.
     fn relays(&self, layer: &Layer, components: &Components) -> Vec<relay::Control> {
+        // A database without an outbox has none.
         let relay = |(name, database): (Name, Database)| {
             let paused = components.faults.pause(name).relay();
             relay::Control::of(database, layer.log.clone(), paused)
@@ -337,6 +347,7 @@ impl<S: Serve> Faulty<S> {
 impl<S: Serve> Serve for Faulty<S> {
     async fn serve(self: Rc<Self>, request: Request, peer: SocketAddr) -> Response {
         let path = Path::parse(request.uri().path());
+        // A path that cannot be read is the edge's to refuse, with or without a fault.
         let hit = path.ok().and_then(|path| self.faults.hit(Name::Mypage, &path));
         if let Some(hit) = hit {
             tokio::time::sleep(hit.delay).await;
