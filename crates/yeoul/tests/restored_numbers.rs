@@ -68,6 +68,11 @@ fn before(mall: &Mall) -> Before {
         let all = mall.subscriptions();
         all.iter().find(|one| one["name"] == name).expect("a subscription")["lag"].clone()
     };
+    // Nobody lags behind an order that the log does not have yet.
+    eventually("the order in the log", || {
+        let subject = json!(waiting.to_string());
+        mall.events("order").iter().any(|event| event["subject"] == subject).then_some(())
+    });
     for name in ["delivery.order", "mypage.order"] {
         eventually_is("caught up", &json!(0), || lag(name));
     }
