@@ -1,6 +1,7 @@
 //! The files of a backup: what they are, what they were, and a folder that is not there until it is
 //! whole.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -98,8 +99,9 @@ impl Unfinished {
     /// Gives it its name, once all of it is on disk.
     pub(super) fn finish(mut self, target: &Path) -> Result<(), Failure> {
         let name = || -> io::Result<()> {
-            for file in all(&self.path)? {
-                File::open(file)?.sync_all()?;
+            let files = all(&self.path)?;
+            for path in files.iter().map(PathBuf::as_path).chain(folders(&self.path, &files)) {
+                File::open(path)?.sync_all()?;
             }
             let target = std::path::absolute(target)?;
             fs::rename(&self.path, &target)?;
@@ -254,6 +256,12 @@ fn gather(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<(
     Ok(())
 }
 
+/// The folders that these files are in, from `folder` on down: a file's name is on disk when its folder is.
+fn folders<'f>(folder: &Path, files: &'f [PathBuf]) -> BTreeSet<&'f Path> {
+    let inside = |path: &&Path| path.starts_with(folder);
+    files.iter().flat_map(|file| file.ancestors().skip(1).take_while(inside)).collect()
+}
+
 fn relative(folder: &Path, file: &Path) -> io::Result<String> {
     let path = file.strip_prefix(folder).map_err(io::Error::other)?;
     path.to_str().map(str::to_owned).ok_or_else(|| io::Error::other("a name that is not UTF-8"))
@@ -304,4 +312,17 @@ pub(super) fn say(line: &str) -> Result<(), Failure> {
 
 fn unusable(says: &str) -> Failure {
     Failure::environment(format!("the backup cannot be used: {says}"), "restore another backup")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_folder_that_a_file_is_in_goes_to_disk_with_it() {
+        let files = ["/backup/backup.json", "/backup/gateway/tls/key.pem", "/backup/log/log.db"];
+        let files = files.map(PathBuf::from);
+        let names = ["/backup", "/backup/gateway", "/backup/gateway/tls", "/backup/log"];
+        assert!(folders(Path::new("/backup"), &files).into_iter().eq(names.map(Path::new)));
+    }
 }
