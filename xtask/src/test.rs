@@ -39,7 +39,7 @@ const PARTS: [Part; 7] = [
     }),
     ("licences, sources, advisories", licences),
     ("web: check, lint, test, build", web_app),
-    ("rust", |run| run.command(run.cargo_test())),
+    ("rust", rust),
     ("the mall in a browser", browser),
 ];
 /// What `--fast` leaves out.
@@ -118,6 +118,11 @@ impl Run {
     }
 }
 
+fn rust(run: &mut Run) -> Result<(), Failure> {
+    services::install_for_tests()?;
+    run.command(run.cargo_test())
+}
+
 fn licences(run: &mut Run) -> Result<(), Failure> {
     if shell::find("cargo-deny").is_none() {
         if workspace::variable("CI").is_none() {
@@ -156,7 +161,7 @@ fn web_app(run: &mut Run) -> Result<(), Failure> {
 
 /// The program that the Rust tests have just built, in a real browser.
 fn browser(run: &mut Run) -> Result<(), Failure> {
-    services::install_for_tests()?;
+    services::install_for_browser()?;
     let mut command = web::npm(&["run", "e2e"]);
     command.env("YEOUL_BIN", workspace::target().join("debug/yeoul"));
     command.env("ARTEFACTS", workspace::root().join("test-artefacts"));

@@ -1,0 +1,177 @@
+//! Apache Kafka as a broker: what the contract of `yeoul-events` asks of an engine, in Kafka's words.
+//!
+//! | the contract | here |
+//! |---|---|
+//! | stored at least once, in order, all acknowledged or an error | an idempotent producer, `acks=all`, one partition named for each record, no record given up before those behind it (`publish`) |
+//! | a place | Kafka's offset and one: places begin at 1, so that 0 is before all of them; there are gaps |
+//! | read on from a place | a consumer that is assigned the partition from there (`readers`); Kafka's committed offsets are not used |
+//! | from a time, the beginning | the topic's index of times, its oldest record |
+//! | an end that is followed | a consumer of its own at the ends of what is watched (`tails`) |
+//! | a place that the topic has no more | asked of the partition's watermarks, and [`Error::Gone`] |
+//! | what an acknowledgement means | the topics' own settings, read when it connects (`terms`) |
+//!
+//! On the wire an event is a CloudEvent in binary mode (`record`), so that other languages read it with
+//! their own libraries, and its partition is chosen by Kafka's own rule.
+//!
+//! A record's time is its event's: retention counts from when something happened, also for what is
+//! published late.
+//!
+//! It makes no topic by being asked for one; [`create`] does, where somebody wants it. It recognises no
+//! second copy: inboxes do.
+
+mod address;
+mod client;
+mod publish;
+mod readers;
+mod record;
+mod tails;
+mod terms;
+mod topics;
+mod trouble;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use events::broker::{Pending, READ_MAX};
+use events::{Broker, Declared, Error, Event, Offset, Partitions, Stored, Topic, TopicPartition};
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use client::{Asker, Client};
+use publish::Publisher;
+use readers::Readers;
+use tails::Tails;
+use topics::Topics;
+
+pub use address::{SERVERS_MAX, Servers};
+pub use publish::QUEUE_BYTES_MAX;
+pub use readers::{READ_BYTES_MAX, READERS_MAX};
+pub use topics::{PREFIX_CHARS_MAX, create};
+
+/// How long one waits for Kafka, where settings do not say: for an acknowledgement, an answer, a record.
+pub const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Where the events are, and which.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to ask first.
+    pub servers: Servers,
+    /// What every topic's name begins with there, at most [`PREFIX_CHARS_MAX`] characters: two that share a
+    /// cluster do not meet.
+    pub prefix: String,
+    /// The topics, with the partitions that they are used with.
+    pub topics: Vec<Declared>,
+    /// How long to wait for an acknowledgement, an answer or a record before that is trouble.
+    pub patience: Duration,
+}
+
+/// A connection to Kafka.
+struct Kafka {
+    topics: Topics,
+    promise: String,
+    asker: Asker,
+    publisher: Publisher,
+    readers: Readers,
+    tails: Tails,
+}
+
+/// Connects, and reads what there is of the topics. Needs a runtime, and keeps threads of its own.
+///
+/// ```no_run
+/// use brokers::kafka::{PATIENCE_DEFAULT, Settings, connect};
+/// use events::{Declared, Partitions, Topic};
+/// # use yeoul_brokers as brokers;
+///
+/// # async fn run() -> Result<(), events::Error> {
+/// let orders = Declared { topic: Topic::parse("order")?, partitions: Partitions::new(8)? };
+/// let settings = Settings {
+///     servers: "kafka://10.0.0.5:9092,10.0.0.6:9092".parse()?,
+///     prefix: "mall.".to_owned(),
+///     topics: vec![orders],
+///     patience: PATIENCE_DEFAULT,
+/// };
+/// let broker = connect(settings).await?;
+/// println!("{}", broker.promise());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Environment`]: no server answers; connect again. [`Error::UnknownTopic`]: one of the topics is
+/// not there. [`Error::Partitions`]: it has another number of partitions. [`Error::Decode`]: a prefix that
+/// no topic can have.
+pub async fn connect(settings: Settings) -> Result<Arc<dyn Broker>, Error> {
+    let Settings { servers, prefix, topics, patience } = settings;
+    let client = Client::new(&servers, patience);
+    let asker = client.asker()?;
+    let topics = Topics::find(&asker, &prefix, topics).await?;
+    let terms = terms::read(&client, &topics).await?;
+    let promise = terms.promise();
+    let publisher = Publisher::new(&client, terms)?;
+    let tails = Tails::new(&client, &asker)?;
+    let readers = Readers::new(&client, &asker);
+    Ok(Arc::new(Kafka { topics, promise, asker, publisher, readers, tails }))
+}
+
+impl Broker for Kafka {
+    fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
+        Box::pin(async move {
+            let name = self.topics.name(at)?;
+            publish::check(&batch)?;
+            let last = self.publisher.publish(name, at, &batch).await?;
+            let end = match last {
+                Some(last) => last,
+                // Nothing was sent, or Kafka had it already and does not say where.
+                None => self.asker.end(name, at).await?,
+            };
+            self.tails.raise(at, end);
+            Ok(end)
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        after: Offset,
+        limit: usize,
+    ) -> Pending<'a, Vec<Stored>> {
+        Box::pin(async move {
+            let name = self.topics.name(at)?;
+            trouble::within("limit", limit, READ_MAX)?;
+            if limit == 0 {
+                return Ok(Vec::new());
+            }
+            self.readers.read(name, at, after, limit).await
+        })
+    }
+
+    fn since<'a>(&'a self, at: &'a TopicPartition, time: Timestamp) -> Pending<'a, Offset> {
+        Box::pin(async move {
+            let name = self.topics.name(at)?;
+            match self.asker.first_since(name, at, time).await? {
+                Some(before) => Ok(before),
+                None => self.asker.end(name, at).await,
+            }
+        })
+    }
+
+    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
+        Box::pin(async move { self.asker.end(self.topics.name(at)?, at).await })
+    }
+
+    fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
+        Box::pin(async move { self.tails.watch(self.topics.name(at)?, at).await })
+    }
+
+    fn topics(&self) -> Vec<Topic> {
+        self.topics.all()
+    }
+
+    fn partitions(&self, topic: &Topic) -> Result<Partitions, Error> {
+        self.topics.partitions(topic)
+    }
+
+    fn promise(&self) -> String {
+        self.promise.clone()
+    }
+}

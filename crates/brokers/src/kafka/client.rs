@@ -1,0 +1,193 @@
+//! Kafka's client library, as it is used here: one set of settings, one way to hear of trouble, and the
+//! questions that are asked beside publishing and reading.
+//!
+//! Its questions block, so they are asked on threads that may. What it says by itself (a connection that
+//! broke, one that is back) is told as debugging: whoever publishes or reads meets the trouble and says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use events::{Error, Offset, TopicPartition};
+use jiff::Timestamp;
+use rdkafka::admin::AdminClient;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::metadata::Metadata;
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::address::Servers;
+use super::trouble;
+
+/// The longest pause before a connection is tried again.
+const RECONNECT_MS_MAX: u64 = 1_000;
+/// Events of the library's own that are taken from a client before each question.
+const OWN_EVENTS_MAX: usize = 100;
+
+/// What all clients have in common.
+pub(super) struct Client {
+    config: ClientConfig,
+    pub(super) patience: Duration,
+}
+
+/// Asks what is neither published nor read. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Asker {
+    consumer: Arc<BaseConsumer<Told>>,
+    patience: Duration,
+}
+
+/// Hears what the library says by itself.
+#[derive(Clone)]
+pub(super) struct Told;
+
+impl Client {
+    pub(super) fn new(servers: &Servers, patience: Duration) -> Client {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", servers.bootstrap())
+            .set("client.id", "yeoul")
+            // Nothing is made by being asked for.
+            .set("allow.auto.create.topics", "false")
+            .set("reconnect.backoff.max.ms", RECONNECT_MS_MAX.to_string())
+            .set_log_level(RDKafkaLogLevel::Warning);
+        Client { config, patience }
+    }
+
+    /// Settings for one client more.
+    pub(super) fn config(&self) -> ClientConfig {
+        self.config.clone()
+    }
+
+    pub(super) fn admin(&self) -> Result<AdminClient<Told>, Error> {
+        self.config.create_with_context(Told).map_err(trouble::of)
+    }
+
+    pub(super) fn asker(&self) -> Result<Asker, Error> {
+        let consumer = self.config.create_with_context(Told).map_err(trouble::of)?;
+        Ok(Asker { consumer: Arc::new(consumer), patience: self.patience })
+    }
+}
+
+impl Asker {
+    /// How long it waits for an answer, and whoever has one for a record.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Where the partition ends.
+    pub(super) async fn end(&self, name: &str, at: &TopicPartition) -> Result<Offset, Error> {
+        self.watermarks(name, at).await.map(|(_, end)| end)
+    }
+
+    /// The place before the oldest record there still is, and the end.
+    pub(super) async fn watermarks(
+        &self,
+        name: &str,
+        at: &TopicPartition,
+    ) -> Result<(Offset, Offset), Error> {
+        let (name, partition) = (name.to_owned(), index(at));
+        let (low, high) =
+            self.ask(move |it, patience| it.fetch_watermarks(&name, partition, patience)).await?;
+        Ok((place_before(low), place_before(high)))
+    }
+
+    /// The place before the first record whose time is not before `time`; `None` if all are older.
+    pub(super) async fn first_since(
+        &self,
+        name: &str,
+        at: &TopicPartition,
+        time: Timestamp,
+    ) -> Result<Option<Offset>, Error> {
+        let (name, partition) = (name.to_owned(), index(at));
+        // Of a time within a millisecond nothing of that millisecond is passed over.
+        let from = rdkafka::Offset::Offset(time.as_millisecond().max(0));
+        let found = self
+            .ask(move |it, patience| {
+                let mut asked = TopicPartitionList::new();
+                asked.add_partition_offset(&name, partition, from)?;
+                it.offsets_for_times(asked, patience)
+            })
+            .await?;
+        let found = found.elements();
+        let one = found.first().ok_or_else(|| Error::environment("kafka: no answer for a time"))?;
+        one.error().map_err(trouble::of)?;
+        Ok(match one.offset() {
+            rdkafka::Offset::Offset(first) => Some(place_before(first)),
+            _ => None,
+        })
+    }
+
+    /// What there is of a topic.
+    pub(super) async fn metadata(&self, name: String) -> Result<Metadata, Error> {
+        self.ask(move |it, patience| it.fetch_metadata(Some(&name), patience)).await
+    }
+
+    /// Asks on a thread that may wait.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&BaseConsumer<Told>, Duration) -> KafkaResult<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let Asker { consumer, patience } = self.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            // Nobody reads from it: what it says by itself would gather.
+            for _ in 0..OWN_EVENTS_MAX {
+                if consumer.poll(Duration::ZERO).is_none() {
+                    break;
+                }
+            }
+            question(&consumer, patience)
+        });
+        asked.await.map_err(|_| Error::Closed)?.map_err(trouble::of)
+    }
+}
+
+impl ClientContext for Told {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(?level, facility, message, "kafka's client");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka's client");
+    }
+}
+
+impl ConsumerContext for Told {}
+
+/// A partition's number in Kafka's type.
+pub(super) fn index(at: &TopicPartition) -> i32 {
+    i32::from(at.partition.index())
+}
+
+/// The place of the record that Kafka has at this offset.
+pub(super) fn place_of(offset: i64) -> Offset {
+    Offset(u64::try_from(offset).map_or(0, |offset| offset + 1))
+}
+
+/// The place before the record that Kafka has at this offset, or will have.
+pub(super) fn place_before(offset: i64) -> Offset {
+    Offset(u64::try_from(offset).unwrap_or(0))
+}
+
+/// The offset that the next record after a place has at least.
+pub(super) fn offset_after(place: Offset) -> i64 {
+    i64::try_from(place.0).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_kafkas_offsets_and_one() {
+        assert_eq!(place_before(0), Offset::BEGINNING);
+        assert_eq!(place_of(0), Offset(1));
+        for offset in [0, 1, 41, i64::MAX - 1] {
+            assert_eq!(offset_after(place_of(offset)), offset + 1);
+            assert_eq!(offset_after(place_before(offset)), offset);
+        }
+        // What Kafka's client says where it knows none.
+        assert_eq!(place_before(-1001), Offset::BEGINNING);
+    }
+}

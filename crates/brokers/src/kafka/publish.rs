@@ -1,0 +1,240 @@
+//! Publishing: in order, acknowledged by all that must have it, and nothing given up that others follow.
+//!
+//! Order is what an inbox's marks hang on: an event that were stored before an earlier one of its partition
+//! would have the earlier one taken for a second copy. So:
+//!
+//! * One producer for all, idempotent: what it sends again by itself is stored once, and in its place.
+//! * It gives up no record by time (`message.timeout.ms` 0). Whoever waits does, after the patience, and is
+//!   told that nothing is acknowledged; the records stay in the queue, before whatever is published next.
+//! * Where a record is refused for good, what was sent behind it must not be stored. Then the producer ends
+//!   (`enable.gapless.guarantee`) and sends nothing more: all that it still had is refused, and another one
+//!   takes its place.
+//! * After a publish that was not waited for to its end, the next one on that partition waits for it first: a
+//!   Kafka that is away does not gather a copy of a batch for each attempt.
+//!
+//! So at most what was in one batch is stored twice for each time that waiting ended too early; inboxes
+//! recognise it.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use events::broker::PUBLISH_MAX;
+use events::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
+use events::{Error, Event, Offset, TopicPartition};
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::future_producer::DeliveryFuture;
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer, PurgeConfig};
+use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::client::{Client, Told, index, place_of};
+use super::record::Record;
+use super::terms::Terms;
+use super::trouble;
+
+/// Bytes that wait in the producer at most; more is trouble of the environment.
+pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of records that are sent as one batch at most, where the topics take as many.
+const BATCH_BYTES_MAX: usize = 1_000_000;
+/// Beside the largest record, in the client's own limit: the topic's is the one that counts.
+const SLACK_BYTES: usize = 64 * 1024;
+
+/// How often it is looked whether the producer has ended, while one waits for it.
+const ENDED_LOOKED_EVERY: Duration = Duration::from_millis(100);
+
+/// What publishes.
+pub(super) struct Publisher {
+    config: ClientConfig,
+    producer: Mutex<FutureProducer<Told>>,
+    terms: Terms,
+    lines: Mutex<HashMap<TopicPartition, Line>>,
+    patience: Duration,
+}
+
+/// How many publishes on a partition were not waited for to their end.
+type Line = Arc<watch::Sender<usize>>;
+
+/// What Kafka said of a batch: where its last record is, where it says so.
+type Answer = Result<Option<i64>, KafkaError>;
+
+/// What the contract limits, whatever the engine.
+pub(super) fn check(batch: &[Event]) -> Result<(), Error> {
+    trouble::within("events", batch.len(), PUBLISH_MAX)?;
+    for event in batch {
+        trouble::within("partitionkey", event.key.len(), KEY_BYTES_MAX)?;
+        trouble::within("event", event.to_json().len(), EVENT_BYTES_MAX)?;
+    }
+    Ok(())
+}
+
+impl Publisher {
+    pub(super) fn new(client: &Client, terms: Terms) -> Result<Publisher, Error> {
+        let (most, fewest) = terms.message_bytes();
+        let mut config = client.config();
+        config
+            .set("enable.idempotence", "true")
+            .set("enable.gapless.guarantee", "true")
+            .set("acks", "all")
+            .set("message.timeout.ms", "0")
+            // Whoever publishes has gathered already.
+            .set("linger.ms", "0")
+            .set("batch.size", BATCH_BYTES_MAX.min(fewest).to_string())
+            .set("message.max.bytes", (most + SLACK_BYTES).to_string())
+            .set("queue.buffering.max.kbytes", (QUEUE_BYTES_MAX / 1024).to_string());
+        let producer = Mutex::new(make(&config)?);
+        let (lines, patience) = (Mutex::default(), client.patience);
+        Ok(Publisher { config, producer, terms, lines, patience })
+    }
+
+    /// Resolves once Kafka has acknowledged every record, with the place of the last one where it says so.
+    pub(super) async fn publish(
+        &self,
+        name: &str,
+        at: &TopicPartition,
+        batch: &[Event],
+    ) -> Result<Option<Offset>, Error> {
+        let records: Vec<Record<'_>> = batch.iter().map(Record::of).collect();
+        let limit = self.terms.message_bytes_max(name);
+        for record in &records {
+            trouble::within("max.message.bytes", record.bytes(), limit)?;
+        }
+        let largest = records.iter().map(Record::bytes).max().unwrap_or(0);
+        let line = self.line(at);
+        self.wait_for_earlier(&line).await?;
+        let producer = self.producer();
+        let sent = send(&producer, name, index(at), &records);
+        if sent.is_err() {
+            self.mend(&producer)?;
+        }
+        let mut answering = tokio::spawn(answers(sent?));
+        let Some(answer) = self.wait(&producer, &mut answering).await else {
+            leave(line, answering);
+            return Err(Error::environment("kafka: no acknowledgement in time"));
+        };
+        let answer = answer.map_err(|_| Error::Closed)?;
+        self.mend(&producer)?;
+        match answer {
+            Ok(last) => Ok(last.filter(|last| *last >= 0).map(place_of)),
+            Err(error) => Err(refusal(error, largest, limit)),
+        }
+    }
+
+    /// What `future` gives within the patience. A producer that has ended gives no answer by itself.
+    async fn wait<F: Future + Unpin>(
+        &self,
+        producer: &FutureProducer<Told>,
+        mut future: F,
+    ) -> Option<F::Output> {
+        let waiting = async {
+            loop {
+                tokio::select! {
+                    output = &mut future => return output,
+                    () = tokio::time::sleep(ENDED_LOOKED_EVERY) => {
+                        if let Err(error) = self.mend(producer) {
+                            tracing::warn!(%error, "kafka's producer has ended, and there is no other");
+                        }
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(self.patience, waiting).await.ok()
+    }
+
+    /// Resolves when nothing is under way on the partition that its publisher has stopped waiting for.
+    async fn wait_for_earlier(&self, line: &Line) -> Result<(), Error> {
+        let mut left = line.subscribe();
+        let earlier = pin!(left.wait_for(|left| *left == 0));
+        let waited = self.wait(&self.producer(), earlier).await.map(drop);
+        let unanswered = "kafka: what was published before is not acknowledged";
+        waited.ok_or_else(|| Error::environment(unanswered))
+    }
+
+    /// Puts another producer in the place of one that has ended, and has that one answer.
+    fn mend(&self, ended: &FutureProducer<Told>) -> Result<(), Error> {
+        if ended.client().fatal_error().is_none() {
+            return Ok(());
+        }
+        ended.purge(PurgeConfig::default().queue().inflight().non_blocking());
+        let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another publish may have met the same end.
+        if producer.client().fatal_error().is_some() {
+            tracing::warn!("kafka's producer has ended; another one takes its place");
+            *producer = make(&self.config)?;
+        }
+        Ok(())
+    }
+
+    fn producer(&self) -> FutureProducer<Told> {
+        self.producer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn line(&self, at: &TopicPartition) -> Line {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(lines.entry(at.clone()).or_default())
+    }
+}
+
+fn make(config: &ClientConfig) -> Result<FutureProducer<Told>, Error> {
+    config.create_with_context(Told).map_err(trouble::of)
+}
+
+/// Puts all records into the producer's queue, in order. Where it takes one no more, what it took stays.
+fn send(
+    producer: &FutureProducer<Told>,
+    name: &str,
+    partition: i32,
+    records: &[Record<'_>],
+) -> Result<Vec<DeliveryFuture>, Error> {
+    let mut sent = Vec::with_capacity(records.len());
+    for record in records {
+        let of_it = FutureRecord::to(name)
+            .partition(partition)
+            .key(record.key)
+            .payload(record.value)
+            .timestamp(record.time)
+            .headers(record.headers());
+        sent.push(producer.send_result(of_it).map_err(|(error, _)| trouble::of(error))?);
+    }
+    Ok(sent)
+}
+
+/// What Kafka says of all of them: the first refusal, or where the last one is.
+async fn answers(sent: Vec<DeliveryFuture>) -> Answer {
+    let mut answer = Ok(None);
+    for one in sent {
+        let one = match one.await {
+            Ok(Ok(delivery)) => Ok(Some(delivery.offset)),
+            Ok(Err((error, _))) => Err(error),
+            Err(_) => Err(KafkaError::Canceled),
+        };
+        if answer.is_ok() {
+            answer = one;
+        }
+    }
+    answer
+}
+
+/// Has the next publish on the partition wait until these answers are there.
+fn leave(line: Line, answering: JoinHandle<Answer>) {
+    line.send_modify(|left| *left += 1);
+    tokio::spawn(async move {
+        _ = answering.await;
+        line.send_modify(|left| *left = left.saturating_sub(1));
+    });
+}
+
+/// A refusal for size names the topic's limit, as it was when we connected.
+fn refusal(error: KafkaError, bytes: usize, limit: usize) -> Error {
+    match trouble::code(&error) {
+        Some(Code::MessageSizeTooLarge) => {
+            let (value, limit) = (bytes as u64, limit as u64);
+            Error::Limit { field: "max.message.bytes", value, limit }
+        }
+        _ => trouble::of(error),
+    }
+}

@@ -1,0 +1,146 @@
+//! Following where partitions end: one consumer that reads the ends of all that are watched.
+//!
+//! It takes every record of them once more, for nothing but their places: what that costs in bytes it saves
+//! in time, since Kafka tells it at once, where asking would be late or often. What is published here raises
+//! the ends as well, and sooner.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use events::{Error, Offset, TopicPartition};
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::client::{Asker, Client, Told, index, offset_after, place_of};
+use super::readers;
+use super::trouble;
+
+/// The pause before it begins again after trouble.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Whoever follows ends.
+pub(super) struct Tails {
+    shared: Arc<Shared>,
+    following: AbortHandle,
+}
+
+struct Shared {
+    consumer: StreamConsumer<Told>,
+    asker: Asker,
+    /// By Kafka's name and number of the partition.
+    watched: Mutex<HashMap<(String, i32), Watched>>,
+}
+
+struct Watched {
+    at: TopicPartition,
+    end: watch::Sender<Offset>,
+}
+
+impl Tails {
+    pub(super) fn new(client: &Client, asker: &Asker) -> Result<Tails, Error> {
+        let consumer = readers::config(client).create_with_context(Told).map_err(trouble::of)?;
+        let shared = Arc::new(Shared { consumer, asker: asker.clone(), watched: Mutex::default() });
+        let following = tokio::spawn(follow(Arc::clone(&shared))).abort_handle();
+        Ok(Tails { shared, following })
+    }
+
+    /// Follows the end from where it is now.
+    pub(super) async fn watch(
+        &self,
+        name: &str,
+        at: &TopicPartition,
+    ) -> Result<watch::Receiver<Offset>, Error> {
+        let end = self.shared.asker.end(name, at).await?;
+        let mut watched = self.shared.watched();
+        let place = (name.to_owned(), index(at));
+        if let Some(known) = watched.get(&place) {
+            known.raise(end);
+            return Ok(known.end.subscribe());
+        }
+        let mut more = TopicPartitionList::new();
+        more.add_partition_offset(name, index(at), from(end)).map_err(trouble::of)?;
+        self.shared.consumer.incremental_assign(&more).map_err(trouble::of)?;
+        let (sender, receiver) = watch::channel(end);
+        watched.insert(place, Watched { at: at.clone(), end: sender });
+        Ok(receiver)
+    }
+
+    /// The partition ends there, or further.
+    pub(super) fn raise(&self, at: &TopicPartition, end: Offset) {
+        if let Some(watched) = self.shared.watched().values().find(|watched| watched.at == *at) {
+            watched.raise(end);
+        }
+    }
+}
+
+impl Drop for Tails {
+    fn drop(&mut self) {
+        self.following.abort();
+    }
+}
+
+impl Watched {
+    fn raise(&self, to: Offset) {
+        self.end.send_if_modified(|end| {
+            let is_news = *end < to;
+            *end = to.max(*end);
+            is_news
+        });
+    }
+}
+
+/// Raises ends for as long as anybody may watch them.
+async fn follow(shared: Arc<Shared>) {
+    loop {
+        match shared.consumer.recv().await {
+            Ok(record) => {
+                let place = (record.topic().to_owned(), record.partition());
+                if let Some(watched) = shared.watched().get(&place) {
+                    watched.raise(place_of(record.offset()));
+                }
+            }
+            Err(KafkaError::PartitionEOF(_)) => {}
+            Err(error) if readers::passes(&error) => {}
+            Err(error) => {
+                tracing::debug!(%error, "the ends of partitions are looked for again");
+                tokio::time::sleep(PAUSE).await;
+                shared.look_again().await;
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Goes on from where the partitions end now, also where that is before where they ended: a topic may
+    /// have been made anew.
+    async fn look_again(&self) {
+        let all: Vec<_> = {
+            let watched = self.watched();
+            watched.iter().map(|(place, it)| (place.clone(), it.at.clone())).collect()
+        };
+        let mut assigned = TopicPartitionList::new();
+        for ((name, partition), at) in all {
+            let Ok(end) = self.asker.end(&name, &at).await else { continue };
+            if let Some(watched) = self.watched().get(&(name.clone(), partition)) {
+                watched.end.send_if_modified(|known| std::mem::replace(known, end) != end);
+            }
+            _ = assigned.add_partition_offset(&name, partition, from(end));
+        }
+        if let Err(error) = self.consumer.assign(&assigned) {
+            tracing::warn!(%error, "the ends of partitions are not followed");
+        }
+    }
+
+    fn watched(&self) -> MutexGuard<'_, HashMap<(String, i32), Watched>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn from(end: Offset) -> rdkafka::Offset {
+    rdkafka::Offset::Offset(offset_after(end))
+}

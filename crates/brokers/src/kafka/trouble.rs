@@ -1,0 +1,33 @@
+//! Kafka's errors as the contract's: what does a caller do next?
+
+use std::sync::Arc;
+
+use events::Error;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+/// What a caller does about it. What is not known to be the input's fault is Kafka's, and tried again.
+pub(super) fn of(error: KafkaError) -> Error {
+    match code(&error) {
+        Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition) => {
+            Error::UnknownTopic
+        }
+        _ => Error::Environment { what: format!("kafka: {error}"), source: Some(Arc::new(error)) },
+    }
+}
+
+/// Which of Kafka's errors it is.
+pub(super) fn code(error: &KafkaError) -> Option<Code> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
+}
+
+/// `Ok` at the limit, [`Error::Limit`] one past it.
+pub(super) fn within(field: &'static str, value: usize, limit: usize) -> Result<(), Error> {
+    if value <= limit {
+        return Ok(());
+    }
+    Err(Error::Limit { field, value: value as u64, limit: limit as u64 })
+}

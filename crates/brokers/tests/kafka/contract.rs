@@ -1,0 +1,131 @@
+//! The suite that every broker passes, unchanged, and how it is on the wire.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use events::contract::{self, Fixture, Opening};
+use events::{Declared, Error, Offset, Partition, Partitions};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use crate::server;
+use crate::support::{
+    KEPT, PATIENCE, Place, at, client, events, numbers_after, prefix, sized, topic,
+};
+
+async fn fresh() -> Fixture {
+    let topics = contract::topics().to_vec();
+    let place = Arc::new(Place { servers: server::shared(), prefix: prefix(), topics });
+    place.create(&KEPT).await;
+    let broker = place.connect().await;
+    let reopen = move || -> Opening {
+        let place = Arc::clone(&place);
+        Box::pin(async move { place.connect().await })
+    };
+    Fixture { broker, reopen: Box::new(reopen) }
+}
+
+#[tokio::test]
+async fn kafka_keeps_what_every_broker_keeps() {
+    contract::suite(fresh).await;
+}
+
+#[tokio::test]
+async fn what_an_acknowledgement_means_is_the_topics_own_settings() {
+    for (settings, words) in [
+        (
+            &[("flush.messages", "1"), ("retention.ms", "-1")],
+            "disks of at least 1 of 1 servers, and is never",
+        ),
+        (
+            &[("flush.messages", "9"), ("retention.ms", "7000")],
+            "in the memory of at least 1 of 1 servers",
+        ),
+    ] {
+        let (place, broker) = Place::fresh(server::shared(), settings).await;
+        let promise = broker.promise();
+        assert!(promise.contains(words) && promise.contains(&place.prefix), "{promise}");
+    }
+}
+
+/// As any other language's library reads it.
+#[tokio::test]
+async fn an_event_on_the_wire_is_a_cloud_event_in_binary_mode() {
+    let (place, broker) = Place::fresh(server::shared(), &KEPT).await;
+    broker.publish(&at(), vec![sized(7, 3)]).await.expect("stored");
+    let mut config = client(&place.servers);
+    let consumer: BaseConsumer = config.set("group.id", "raw").create().expect("a client");
+    let mut all = TopicPartitionList::new();
+    let name = format!("{}order", place.prefix);
+    all.add_partition_offset(&name, 0, rdkafka::Offset::Offset(0)).expect("a place");
+    consumer.assign(&all).expect("assigned");
+    let record = tokio::task::spawn_blocking(move || {
+        consumer.poll(PATIENCE).expect("in time").expect("a record").detach()
+    });
+    let record = record.await.expect("read");
+    let text =
+        |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).expect("text");
+    assert_eq!(text(record.key()), "k");
+    assert_eq!(text(record.payload()), "\"xxx\"");
+    assert_eq!(record.timestamp().to_millis(), Some(1_714_564_800_000), "the event's own time");
+    let headers = record.headers().expect("headers");
+    let headers: BTreeMap<&str, String> =
+        headers.iter().map(|header| (header.key, text(header.value))).collect();
+    let expected = [
+        ("ce_id", "id-7"),
+        ("ce_outboxsequence", "7"),
+        ("ce_partitionkey", "k"),
+        ("ce_sequence", "7"),
+        ("ce_source", "order"),
+        ("ce_specversion", "1.0"),
+        ("ce_subject", "k"),
+        ("ce_time", "2024-05-01T12:00:00Z"),
+        ("ce_type", "Numbered"),
+        ("content-type", "application/json"),
+    ];
+    assert_eq!(headers, expected.map(|(name, value)| (name, value.to_owned())).into());
+}
+
+/// What other producers do by themselves.
+async fn produce(place: &Place, settings: &[(&str, &str)], key: &str, value: &str) -> i32 {
+    let mut config = client(&place.servers);
+    settings.iter().for_each(|(name, value)| _ = config.set(*name, *value));
+    let producer: FutureProducer = config.create().expect("a client");
+    let name = format!("{}order", place.prefix);
+    let record = FutureRecord::to(&name).key(key).payload(value);
+    producer.send(record, Duration::from_secs(20)).await.expect("stored").partition
+}
+
+#[tokio::test]
+async fn a_key_goes_where_kafkas_own_rule_sends_it() {
+    let eight = Partitions::new(8).expect("a count");
+    let topics = vec![Declared { topic: topic(), partitions: eight }];
+    let place = Place { servers: server::shared(), prefix: prefix(), topics };
+    place.create(&KEPT).await;
+    for key in ["1", "order-17", "주문", "a-little-bit-long-string"] {
+        let chosen = produce(&place, &[("partitioner", "murmur2")], key, "x").await;
+        let ours = eight.of(key);
+        assert_eq!(Partition::new(u16::try_from(chosen).expect("an index")), Some(ours), "{key}");
+    }
+}
+
+/// It is named with its place, once what is before it was read, and what is behind it stays readable.
+#[tokio::test]
+async fn a_record_that_is_no_event_is_damage_at_its_place() {
+    let (place, broker) = Place::fresh(server::shared(), &KEPT).await;
+    broker.publish(&at(), events(1..=2)).await.expect("stored");
+    produce(&place, &[], "k", "no event").await;
+    broker.publish(&at(), events(3..=4)).await.expect("stored");
+    let page = broker.read(&at(), Offset::BEGINNING, 100).await.expect("what is before it");
+    assert!((1..=2).contains(&page.len()));
+    for _ in 0..2 {
+        match broker.read(&at(), Offset(2), 100).await {
+            Err(Error::Damaged { topic, from: 3, to: 3, .. }) => assert_eq!(topic, "order"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(numbers_after(&*broker, Offset(3)).await, [3, 4]);
+}

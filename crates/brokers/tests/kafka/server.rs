@@ -1,0 +1,208 @@
+//! A Kafka of the tests' own: one process, on free ports, with its files in a folder that goes with it.
+//!
+//! It ends with the process that started it, however that ends: a shell beside it waits for the end of a
+//! pipe whose other end only this process has.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use brokers::kafka::Servers;
+use tempfile::TempDir;
+use yeoul_brokers as brokers;
+
+/// What installs it.
+const INSTALL: &str = "cargo xtask services install java maven kafka";
+/// Any valid one; a server is formatted with it.
+const CLUSTER: &str = "MkU3OEVBNTcwNTJENDM2Qg";
+/// Heap of one server.
+const HEAP: &str = "-Xmx256m";
+/// Starts that are tried: a port that was free may have been taken meanwhile.
+const STARTS_MAX: usize = 3;
+
+/// Says the server's pid, and has it end when its own input does.
+const BESIDE: &str = r#""$@" </dev/null >server.log 2>&1 & echo $!; read -r _; kill -9 $!"#;
+
+/// A running server.
+pub(crate) struct Server {
+    port: u16,
+    controller: u16,
+    /// Of the server itself.
+    pid: u32,
+    folder: TempDir,
+    beside: Child,
+    /// Its end is the server's.
+    input: Option<ChildStdin>,
+}
+
+impl Server {
+    /// A fresh one.
+    pub(crate) fn start() -> Server {
+        (0..STARTS_MAX).find_map(|_| Server::try_start(None)).expect("a server that starts")
+    }
+
+    /// Another one of the same cluster.
+    pub(crate) fn start_beside(&self) -> Server {
+        let start = |_| Server::try_start(Some(self.controller));
+        (0..STARTS_MAX).find_map(start).expect("a server that starts")
+    }
+
+    fn try_start(first: Option<u16>) -> Option<Server> {
+        let folder = TempDir::new().expect("a folder");
+        let [port, free] = free_ports();
+        let controller = first.unwrap_or(free);
+        let file = folder.path().join("server.properties");
+        let role = if first.is_none() { leads(port, controller) } else { follows(port) };
+        fs::write(&file, role + &settings(folder.path(), controller)).expect("written");
+        format(folder.path(), &file);
+        let (beside, input, pid) = run(folder.path(), &file);
+        let server = Server { port, controller, pid, folder, beside, input: Some(input) };
+        server.is_up().then_some(server)
+    }
+
+    pub(crate) fn servers(&self) -> Servers {
+        format!("kafka://127.0.0.1:{}", self.port).parse().expect("an address")
+    }
+
+    /// Stops it where it stands, and lets it go on.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.pid.to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "{signal}");
+    }
+
+    /// Kills it; its files stay.
+    pub(crate) fn kill(&mut self) {
+        self.input = None;
+        self.beside.wait().expect("the shell beside it");
+    }
+
+    /// Starts it again on its files.
+    pub(crate) fn start_again(&mut self) {
+        let file = self.folder.path().join("server.properties");
+        let (beside, input, pid) = run(self.folder.path(), &file);
+        (self.beside, self.input, self.pid) = (beside, Some(input), pid);
+        assert!(self.is_up(), "it starts again");
+    }
+
+    /// Whether it answers; `false` where it ended instead.
+    fn is_up(&self) -> bool {
+        for _ in 0..600 {
+            let log = fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default();
+            if log.contains("Kafka Server started") {
+                return TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+            }
+            if !Path::new("/proc").join(self.pid.to_string()).exists() {
+                return false;
+            }
+            pause();
+        }
+        false
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The one that most tests share.
+pub(crate) fn shared() -> Servers {
+    static SHARED: Mutex<Option<Server>> = Mutex::new(None);
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.get_or_insert_with(Server::start).servers()
+}
+
+fn leads(port: u16, controller: u16) -> String {
+    format!(
+        "process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+"
+    )
+}
+
+fn follows(port: u16) -> String {
+    format!(
+        "process.roles=broker
+node.id=2
+listeners=PLAINTEXT://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+"
+    )
+}
+
+fn settings(folder: &Path, controller: u16) -> String {
+    format!(
+        "controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+group.initial.rebalance.delay.ms=0
+log.cleaner.dedupe.buffer.size=2097152
+num.network.threads=2
+num.io.threads=2
+",
+        folder.join("log").display()
+    )
+}
+
+fn java(folder: &Path) -> Vec<String> {
+    let jars = jars();
+    let words = ["java", HEAP, "-cp", &format!("{}/*", jars.display())];
+    assert!(folder.is_dir());
+    words.map(str::to_owned).to_vec()
+}
+
+/// The jars, below the target folder; without them there is nothing to test with.
+fn jars() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
+    let jars = target.join("peers/kafka");
+    let has_java = Command::new("java").arg("-version").output().is_ok();
+    assert!(jars.is_dir() && has_java, "Kafka is not installed. Install it with:\n{INSTALL}");
+    jars
+}
+
+fn format(folder: &Path, file: &Path) {
+    let line = java(folder);
+    let mut command = Command::new(&line[0]);
+    command.args(&line[1..]).args(["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c"]);
+    let formatted = command.arg(file).current_dir(folder).output().expect("java runs");
+    assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
+}
+
+fn run(folder: &Path, file: &Path) -> (Child, ChildStdin, u32) {
+    let mut command = Command::new("sh");
+    command.args(["-c", BESIDE, "sh"]).args(java(folder)).arg("kafka.Kafka").arg(file);
+    command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut beside = command.spawn().expect("a shell");
+    let input = beside.stdin.take().expect("piped");
+    let mut line = String::new();
+    let output = beside.stdout.take().expect("piped");
+    BufReader::new(output).read_line(&mut line).expect("a pid");
+    (beside, input, line.trim().parse().expect("a pid"))
+}
+
+fn free_ports() -> [u16; 2] {
+    let free = || TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    [free(), free()].map(|one| one.local_addr().expect("an address").port())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "between two looks at a file that another process writes"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(50));
+}

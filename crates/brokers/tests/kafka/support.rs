@@ -1,0 +1,145 @@
+//! Topics of a test's own, events, and a wait with a deadline.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use brokers::kafka::{self, Servers, Settings};
+use events::{Broker, Cause, Declared, Error, Event, Offset, Partitions, Topic, TopicPartition};
+use rdkafka::ClientConfig;
+use yeoul_brokers as brokers;
+
+/// How long to wait for Kafka where it is there.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits for what must happen.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Kafka's settings of a topic whose events stay.
+pub(crate) const KEPT: [(&str, &str); 2] =
+    [("retention.ms", "-1"), ("max.message.bytes", "2097152")];
+
+/// A prefix that no other test has.
+pub(crate) fn prefix() -> String {
+    static TESTS: AtomicU32 = AtomicU32::new(0);
+    format!("t{}.", TESTS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Topics as they are in Kafka.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) servers: Servers,
+    pub(crate) prefix: String,
+    pub(crate) topics: Vec<Declared>,
+}
+
+impl Place {
+    /// One topic, `order`, of one partition, that does not exist yet.
+    pub(crate) fn of_order(servers: Servers) -> Place {
+        let order = Declared { topic: topic(), partitions: Partitions::ONE };
+        Place { servers, prefix: prefix(), topics: vec![order] }
+    }
+
+    pub(crate) async fn create(&self, settings: &[(&str, &str)]) {
+        self.create_on(1, settings).await.expect("topics");
+    }
+
+    pub(crate) async fn create_on(
+        &self,
+        servers: u16,
+        settings: &[(&str, &str)],
+    ) -> Result<(), Error> {
+        kafka::create(&self.servers, &self.prefix, &self.topics, servers, settings, PATIENCE).await
+    }
+
+    pub(crate) async fn connect(&self) -> Arc<dyn Broker> {
+        self.connect_for(PATIENCE).await.expect("a connection")
+    }
+
+    pub(crate) async fn connect_for(&self, patience: Duration) -> Result<Arc<dyn Broker>, Error> {
+        let Place { servers, prefix, topics } = self.clone();
+        kafka::connect(Settings { servers, prefix, topics, patience }).await
+    }
+
+    /// A topic of these settings, connected.
+    pub(crate) async fn fresh(
+        servers: Servers,
+        settings: &[(&str, &str)],
+    ) -> (Place, Arc<dyn Broker>) {
+        let place = Place::of_order(servers);
+        place.create(settings).await;
+        let broker = place.connect().await;
+        (place, broker)
+    }
+}
+
+/// A client of Kafka's own, for what the broker does not do.
+pub(crate) fn client(servers: &Servers) -> ClientConfig {
+    let address = servers.to_string().replace("kafka://", "");
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", address);
+    config
+}
+
+pub(crate) fn topic() -> Topic {
+    Topic::parse("order").expect("a topic")
+}
+
+pub(crate) fn at() -> TopicPartition {
+    topic().first()
+}
+
+/// An event that names itself by `number`, with data of about so many bytes.
+pub(crate) fn sized(number: u64, bytes: usize) -> Event {
+    let text = format!(
+        r#"{{"specversion":"1.0","id":"id-{number}","source":"order","type":"Numbered",
+        "subject":"k","time":"2024-05-01T12:00:00Z","sequence":"{number}",
+        "outboxsequence":"{number}","data":"{}"}}"#,
+        "x".repeat(bytes)
+    );
+    let event = Event::from_json(text.as_bytes()).expect("an event");
+    Event { cause: Cause::default(), ..event }
+}
+
+pub(crate) fn events(numbers: std::ops::RangeInclusive<u64>) -> Vec<Event> {
+    numbers.map(|number| sized(number, 1)).collect()
+}
+
+/// What is stored after a place, by the number that each event names itself by.
+pub(crate) async fn numbers_after(broker: &dyn Broker, place: Offset) -> Vec<u64> {
+    let (mut after, mut numbers) = (place, Vec::new());
+    loop {
+        let page = broker.read(&at(), after, 100).await.expect("a read");
+        let Some(last) = page.last() else { return numbers };
+        after = last.offset;
+        numbers.extend(page.iter().map(|one| one.event.sequence));
+    }
+}
+
+/// Tries until it is done, or the test's time is over.
+pub(crate) async fn until<T>(mut done: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let mut missing = String::new();
+    let trying = async {
+        loop {
+            match done().await {
+                Ok(value) => return value,
+                Err(still) => missing = still,
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    match tokio::time::timeout(DEADLINE, trying).await {
+        Ok(value) => value,
+        Err(_) => panic!("not in time: {missing}"),
+    }
+}
+
+/// What a reader of an inbox keeps: each number once, as its mark says.
+pub(crate) fn first_copies(numbers: &[u64]) -> Vec<u64> {
+    let mut mark = 0;
+    let is_new = |number: &&u64| {
+        let is_new = **number > mark;
+        mark = mark.max(**number);
+        is_new
+    };
+    numbers.iter().filter(is_new).copied().collect()
+}
