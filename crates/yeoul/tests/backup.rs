@@ -10,14 +10,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use support::{Customer, Folder, Mall, Placed, SOON, eventually_is, pause, run, yeoul};
+use support::{Customer, Folder, Mall, Placed, SOON, eventually_is, pause, run, text, yeoul};
 
 /// Bytes of a page of a store.
 const PAGE: usize = 4096;
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("the path is UTF-8")
-}
 
 fn copy_all(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");

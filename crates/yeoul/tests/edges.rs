@@ -4,16 +4,16 @@
 #[path = "support/lib.rs"]
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Folder, Mall, SOON, Stream, Talk, connect, overlay, raw, signal, timed, yeoul};
+use support::{
+    Folder, Mall, SOON, Started, Stream, Talk, connect, overlay, raw, signal, text, timed,
+};
 
 static MALL: LazyLock<Mall> = LazyLock::new(Mall::fresh);
 
@@ -371,17 +371,10 @@ fn a_signal_waits_for_no_stream_that_nobody_reads() {
          routes: {{ feed: {{ path: /feed, to: feed, open: true }} }}\n"
     );
     let file = overlay(folder.path(), "feed.yaml", &settings);
-    let mut child = yeoul()
-        .args(["serve", "--json", "--listen", "127.0.0.1:0", "-c"])
-        .args([file.as_path(), Path::new("--data"), &folder.data()])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let mut line = String::new();
-    let mut pipe = BufReader::new(child.stdout.take().expect("a pipe"));
-    pipe.read_line(&mut line).expect("a line");
-    let ready: Value = serde_json::from_str(&line).expect("a ready line");
+    let data = folder.data();
+    let serve = ["serve", "--json", "--listen", "127.0.0.1:0", "-c", text(&file), "--data"];
+    let mut program = Started::new(&[serve.as_slice(), &[text(&data)]].concat());
+    let ready = program.ready();
     let mut reader = connect(ready["gateway"].as_str().expect("a gateway"));
     reader.write_all(b"GET /feed HTTP/1.1\r\nHost: a\r\n\r\n").expect("asked");
     let mut before = 0;
@@ -392,9 +385,8 @@ fn a_signal_waits_for_no_stream_that_nobody_reads() {
         support::pause(Duration::from_millis(300));
         full.then_some(())
     });
-    signal("TERM", child.id());
-    let (took, ended) = timed(|| child.wait().expect("it ends"));
-    assert_eq!(ended.code(), Some(0));
+    let (took, code) = timed(|| program.stop_by("TERM"));
+    assert_eq!(code, Some(0));
     assert!(took < Duration::from_secs(5), "{took:?}");
     drop(reader);
 }

@@ -6,12 +6,10 @@ mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
-use support::{Answer, Call, Folder, eventually, overlay, signal, yeoul};
+use support::{Answer, Call, Folder, Started, eventually, overlay, signal, text};
 
 /// How a token service answers a revocation: with this status, or never.
 const NEVER: u32 = 0;
@@ -100,7 +98,7 @@ fn answer(
 
 /// A running `yeoul serve`; killed when dropped.
 struct Served {
-    child: Child,
+    program: Started,
     gateway: String,
 }
 
@@ -111,21 +109,11 @@ impl Served {
             service.address
         );
         let file = overlay(folder.path(), "own.yaml", &settings);
-        let mut child = yeoul()
-            .args(["serve", "--listen", "127.0.0.1:0", "--json", "--data"])
-            .arg(folder.data())
-            .arg("-c")
-            .arg(file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        let mut line = String::new();
-        let mut pipe = BufReader::new(child.stdout.take().expect("a pipe"));
-        pipe.read_line(&mut line).expect("a line");
-        let ready: Value = serde_json::from_str(&line).expect("a ready line");
-        Served { child, gateway: ready["gateway"].as_str().expect("a gateway").to_owned() }
+        let data = folder.data();
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--json", "-c", text(&file), "--data"];
+        let mut program = Started::new(&[serve.as_slice(), &[text(&data)]].concat());
+        let gateway = program.ready()["gateway"].as_str().expect("a gateway").to_owned();
+        Served { program, gateway }
     }
 
     fn ask(&self, method: &str, cookies: &str) -> Answer {
@@ -137,13 +125,6 @@ impl Served {
         let call = Call::new("POST", format!("{}/oauth/session", self.gateway));
         let form = [("username", "a"), ("password", "right")];
         cookies(&call.header("origin", self.gateway.as_str()).form(&form).send().expect(204))
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -191,7 +172,7 @@ fn a_sign_in_that_was_ended_is_renewed_by_nobody_whatever_the_service_says_of_re
         }
         let stays = cookies(&served.ask("PUT", &stays).expect(204));
         assert_eq!(served.ask("PUT", &stays).status, 204, "{revocation}: nobody signed this out");
-        signal("TERM", served.child.id());
+        signal("TERM", served.program.pid());
     }
 }
 

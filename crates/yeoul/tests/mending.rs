@@ -4,19 +4,13 @@
 #[path = "support/lib.rs"]
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
-use std::process::Stdio;
 
 use serde_json::{Value, json};
 use support::{
-    Answer, Call, Folder, Mall, SOON, eventually, eventually_is, overlay, run, setting, yeoul,
+    Answer, Call, Folder, Mall, SOON, Started, eventually, eventually_is, overlay, run, setting,
+    text,
 };
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("the path is UTF-8")
-}
 
 /// Changes one byte of the record that holds `needle`, in a file that nobody has open.
 fn hurt(file: &Path, needle: &str) {
@@ -250,36 +244,16 @@ fn pages_are_stale_while_their_fold_is_stuck_on_an_event_and_no_longer() {
 /// A mall that starts on `data`, and may have to be helped before it is ready: `act` is given its admin
 /// listener and what waits for its ready line.
 fn while_starting(data: &Path, act: impl FnOnce(&str, &mut dyn FnMut() -> Value)) {
-    let mut child = yeoul()
-        .args(["mall", "--data", text(data), "--listen", "127.0.0.1:0", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let pid = child.id();
-    let mut pipe = BufReader::new(child.stdout.take().expect("a pipe"));
-    let mut ready = || {
-        let mut line = String::new();
-        pipe.read_line(&mut line).expect("a line");
-        let ready: Value = serde_json::from_str(&line).expect("a ready line");
-        assert_eq!(ready["ready"], true);
-        ready
-    };
-    let checked = catch_unwind(AssertUnwindSafe(|| {
-        let admin = eventually("its admin listener", || {
-            let held: Value =
-                serde_json::from_slice(&std::fs::read(data.join("lock")).ok()?).ok()?;
-            // The one before has left its own there.
-            let admin = held["admin"].as_str().filter(|_| held["pid"] == pid)?;
-            Some(format!("http://{admin}"))
-        });
-        act(&admin, &mut ready);
-    }));
-    child.kill().expect("it is killed");
-    child.wait().expect("it ends");
-    if let Err(failed) = checked {
-        resume_unwind(failed);
-    }
+    let mut program =
+        Started::new(&["mall", "--data", text(data), "--listen", "127.0.0.1:0", "--json"]);
+    let pid = program.pid();
+    let admin = eventually("its admin listener", || {
+        let held: Value = serde_json::from_slice(&std::fs::read(data.join("lock")).ok()?).ok()?;
+        // The one before has left its own there.
+        let admin = held["admin"].as_str().filter(|_| held["pid"] == pid)?;
+        Some(format!("http://{admin}"))
+    });
+    act(&admin, &mut || program.ready());
 }
 
 #[test]

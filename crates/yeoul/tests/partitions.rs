@@ -4,10 +4,10 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use support::{Folder, Mall, SOON, eventually, overlay, run, setting};
+use support::{Folder, Mall, SOON, eventually, overlay, run, setting, text};
 
 const PARTITIONS: &str = "events:
   topics:
@@ -16,10 +16,6 @@ const PARTITIONS: &str = "events:
     delivery: { partitions: 2 }
     account: { partitions: 2 }
 ";
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("the path is UTF-8")
-}
 
 /// A mall whose topics have several partitions, and the settings that say so.
 fn partitioned(folder: Folder) -> (Mall, PathBuf) {

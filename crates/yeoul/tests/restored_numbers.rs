@@ -5,18 +5,13 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde_json::{Value, json};
-use support::{Answer, Customer, Folder, Mall, Stream, eventually, eventually_is, run};
+use support::{Answer, Customer, Folder, Mall, Stream, eventually, eventually_is, run, text};
 
 const TOPICS: [&str; 4] = ["order", "product", "delivery", "account"];
 /// Signs up after the restored moment, in both of its futures.
 const NEWCOMER: &str = "newcomer@test.example";
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("the path is UTF-8")
-}
 
 /// What is there at the moment that is backed up.
 struct Before {

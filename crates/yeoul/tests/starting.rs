@@ -5,26 +5,21 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{
-    Call, Folder, Mall, SOON, Stream, eventually, eventually_is, overlay, run, run_in, signal,
-    within,
+    Call, Folder, Mall, SOON, Started, Stream, eventually, eventually_is, overlay, run, run_in,
+    signal, text, within,
 };
 
 static MALL: LazyLock<Option<Mall>> = LazyLock::new(|| Mall::owned(&["--faults"]));
 
 const DRAINED_BY: Duration = Duration::from_secs(15);
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path in UTF-8")
-}
 
 #[test]
 fn a_ready_mall_prints_one_line_and_answers_everywhere() {
@@ -442,15 +437,9 @@ fn switches_refuse_what_they_do_not_know() {
 fn events_tail_shows_events_as_they_come() {
     let Some(mall) = &*MALL else { return };
     let data = mall.folder().data();
-    let mut tail = Command::new(env!("CARGO_BIN_EXE_yeoul"))
-        .args(["events", "tail", "order", "--data", text(&data)])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let pipe = BufReader::new(tail.stdout.take().expect("a pipe"));
+    let mut tail = Started::new(&["events", "tail", "order", "--data", text(&data)]);
     let (send, lines) = std::sync::mpsc::sync_channel(1024);
+    let pipe = tail.output();
     std::thread::spawn(move || {
         for line in pipe.lines().map_while(Result::ok) {
             let _ = send.try_send(line);
@@ -464,8 +453,7 @@ fn events_tail_shows_events_as_they_come() {
     });
     let event: Value = serde_json::from_str(&line).expect("a line is an event");
     assert!(event["type"].as_str().is_some_and(|kind| kind.starts_with("Order")), "{event}");
-    tail.kill().expect("it still runs");
-    tail.wait().expect("it ends");
+    drop(tail);
     let nothing = run(&["events", "tail", "nosuchtopic", "--data", text(&data)]);
     assert_eq!(nothing.code, 1, "{nothing:?}");
 }
@@ -572,32 +560,16 @@ fn the_layer_serves_ones_own_services() {
     let data = folder.data();
     let arguments =
         ["serve", "-c", text(&file), "--data", text(&data), "--listen", "127.0.0.1:0", "--json"];
-    let mut child = Command::new(env!("CARGO_BIN_EXE_yeoul"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let mut line = String::new();
-    let mut pipe = BufReader::new(child.stdout.take().expect("a pipe"));
-    pipe.read_line(&mut line).expect("a line");
-    let checked = std::panic::catch_unwind(|| {
-        let ready: Value = serde_json::from_str(&line).expect("a ready line");
-        assert_eq!((&ready["ready"], ready["pid"].is_u64()), (&json!(true), true));
-        let gateway = ready["gateway"].as_str().expect("a gateway");
-        let answer = Call::new("GET", format!("{gateway}/echo/hello")).send().expect(200);
-        assert_eq!(answer.text(), "GET /echo/hello HTTP/1.1");
-        Call::new("GET", format!("{gateway}/elsewhere")).send().problem(401);
-        let admin = ready["admin"].as_str().expect("an admin");
-        Call::new("GET", format!("{admin}/readyz")).send().expect(200);
-    });
-    signal("TERM", child.id());
-    let ended = child.wait().expect("it ends");
-    if let Err(failed) = checked {
-        std::panic::resume_unwind(failed);
-    }
-    assert_eq!(ended.code(), Some(0));
+    let mut program = Started::new(&arguments);
+    let ready = program.ready();
+    assert_eq!((&ready["ready"], ready["pid"].is_u64()), (&json!(true), true));
+    let gateway = ready["gateway"].as_str().expect("a gateway");
+    let answer = Call::new("GET", format!("{gateway}/echo/hello")).send().expect(200);
+    assert_eq!(answer.text(), "GET /echo/hello HTTP/1.1");
+    Call::new("GET", format!("{gateway}/elsewhere")).send().problem(401);
+    let admin = ready["admin"].as_str().expect("an admin");
+    Call::new("GET", format!("{admin}/readyz")).send().expect(200);
+    assert_eq!(program.stop_by("TERM"), Some(0));
 }
 
 fn files(folder: &Path, visit: &mut impl FnMut(&Path)) {

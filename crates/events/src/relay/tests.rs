@@ -169,22 +169,22 @@ async fn what_the_outbox_keeps_no_more_is_reported_with_its_sequences() {
     running.stop().await;
 }
 
-/// A broker that is away while the switch is on.
-struct Away {
+/// A broker that hands on to a log what it does not refuse: a batch, or being asked at all.
+struct Refusing<R> {
     log: Arc<Log>,
-    away: watch::Receiver<bool>,
+    refuses: R,
 }
 
-impl Away {
-    fn there(&self) -> Result<(), Error> {
-        if *self.away.borrow() { Err(Error::environment("the broker is away")) } else { Ok(()) }
-    }
-}
+/// What a broker is asked to take; nothing where it is only asked how far it is.
+type Asked<'a> = Option<&'a [Event]>;
 
-impl Broker for Away {
+impl<R> Broker for Refusing<R>
+where
+    R: Fn(Asked<'_>) -> Result<(), Error> + Send + Sync + 'static,
+{
     fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
         Box::pin(async move {
-            self.there()?;
+            (self.refuses)(Some(&batch))?;
             self.log.publish(at, batch).await
         })
     }
@@ -212,7 +212,7 @@ impl Broker for Away {
         source: &'a str,
     ) -> Pending<'a, Option<u64>> {
         Box::pin(async move {
-            self.there()?;
+            (self.refuses)(None)?;
             self.log.published(at, source).await
         })
     }
@@ -230,12 +230,21 @@ impl Broker for Away {
     }
 }
 
+/// A broker that is away while the switch is on.
+fn away(log: &Arc<Log>, away: watch::Receiver<bool>) -> Arc<dyn Broker> {
+    let refuses = move |_: Asked<'_>| match *away.borrow() {
+        true => Err(Error::environment("the broker is away")),
+        false => Ok(()),
+    };
+    Arc::new(Refusing { log: log.clone(), refuses })
+}
+
 #[tokio::test]
 async fn a_broker_that_is_away_is_waited_for_and_the_relay_says_so() {
     let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (database, log) = (database(&data), log(&place));
     let away = watch::Sender::new(false);
-    let broker = Arc::new(Away { log: log.clone(), away: away.subscribe() });
+    let broker = self::away(&log, away.subscribe());
     let running = start(Relay::new(database.clone(), broker));
     commit(&database, 1..=1).await;
     published(&*log, 1..=1).await;
@@ -293,58 +302,16 @@ async fn events_of_the_largest_size_are_relayed_however_many_wait() {
 }
 
 /// A broker that takes no batch of more than two, and no event of this number.
-struct Picky {
-    log: Arc<Log>,
-    never: u64,
-}
-
-impl Broker for Picky {
-    fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
-        Box::pin(async move {
-            Error::check("batch", batch.len(), 2)?;
-            if batch.iter().any(|event| event.outbox_sequence == Some(self.never)) {
-                return Err(Error::Limit { field: "event", value: 2, limit: 1 });
-            }
-            self.log.publish(at, batch).await
-        })
-    }
-
-    fn read<'a>(
-        &'a self,
-        of: &'a TopicPartition,
-        at: Offset,
-        limit: usize,
-    ) -> Pending<'a, Vec<Stored>> {
-        self.log.read(of, at, limit)
-    }
-
-    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
-        self.log.end(at)
-    }
-
-    fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
-        self.log.watch(at)
-    }
-
-    fn published<'a>(
-        &'a self,
-        at: &'a TopicPartition,
-        source: &'a str,
-    ) -> Pending<'a, Option<u64>> {
-        self.log.published(at, source)
-    }
-
-    fn topics(&self) -> Vec<Topic> {
-        self.log.topics()
-    }
-
-    fn partitions(&self, topic: &Topic) -> Result<Partitions, Error> {
-        self.log.partitions(topic)
-    }
-
-    fn promise(&self) -> String {
-        self.log.promise()
-    }
+fn picky(log: &Arc<Log>, never: u64) -> Arc<dyn Broker> {
+    let refuses = move |batch: Asked<'_>| {
+        let Some(batch) = batch else { return Ok(()) };
+        Error::check("batch", batch.len(), 2)?;
+        if batch.iter().any(|event| event.outbox_sequence == Some(never)) {
+            return Err(Error::Limit { field: "event", value: 2, limit: 1 });
+        }
+        Ok(())
+    };
+    Arc::new(Refusing { log: log.clone(), refuses })
 }
 
 #[tokio::test]
@@ -352,7 +319,7 @@ async fn an_event_that_no_broker_takes_is_a_dead_letter_and_the_rest_goes_on() {
     let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (service, log) = (database(&data), log(&place));
     commit(&service, 1..=9).await;
-    let relay = Relay::new(service.clone(), Arc::new(Picky { log: log.clone(), never: 5 }));
+    let relay = Relay::new(service.clone(), picky(&log, 5));
     let control = handle_on(&service, &log);
     let running = start(relay);
     settled(&running, 9).await;
@@ -366,7 +333,7 @@ async fn an_event_that_no_broker_takes_is_a_dead_letter_and_the_rest_goes_on() {
     running.stop().await;
 
     // The last event of an outbox, too: nothing is missed in the broker at the next start.
-    let relay = Relay::new(service.clone(), Arc::new(Picky { log: log.clone(), never: 10 }));
+    let relay = Relay::new(service.clone(), picky(&log, 10));
     commit(&service, 10..=10).await;
     let running = start(relay);
     settled(&running, 10).await;

@@ -1,8 +1,11 @@
 //! The program as a command: what it prints and how it ends.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
+
+use serde_json::Value;
 
 use super::{now, pause};
 
@@ -63,6 +66,62 @@ pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Outcome {
     outcome
 }
 
+/// The program at work, killed when dropped.
+pub(crate) struct Started {
+    child: Child,
+    stdout: Option<BufReader<ChildStdout>>,
+}
+
+impl Started {
+    /// `yeoul` with these arguments.
+    #[track_caller]
+    pub(crate) fn new(arguments: &[&str]) -> Started {
+        let mut child = yeoul()
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let stdout = child.stdout.take().map(BufReader::new);
+        Started { child, stdout }
+    }
+
+    /// Its ready line, waited for.
+    #[track_caller]
+    pub(crate) fn ready(&mut self) -> Value {
+        let mut line = String::new();
+        self.stdout.as_mut().expect("a pipe").read_line(&mut line).expect("a line");
+        let ready: Value = serde_json::from_str(&line).expect("a ready line");
+        assert_eq!(ready["ready"], true, "{ready}");
+        ready
+    }
+
+    /// What it prints from now on, for a thread that reads it.
+    pub(crate) fn output(&mut self) -> BufReader<ChildStdout> {
+        self.stdout.take().expect("a pipe")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends this signal and waits for the exit code.
+    #[track_caller]
+    pub(crate) fn stop_by(mut self, name: &str) -> Option<i32> {
+        signal(name, self.pid());
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed, and need not be.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// The program, not yet started.
 pub(crate) fn yeoul() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_yeoul"));
@@ -91,6 +150,12 @@ pub(crate) fn wait_at_most(child: &mut Child, limit: Duration) -> Option<i32> {
 pub(crate) fn signal(name: &str, pid: u32) {
     let sent = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status();
     assert!(sent.expect("a shell").success(), "no process {pid} to signal");
+}
+
+/// A path as an argument.
+#[track_caller]
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("the path is UTF-8")
 }
 
 /// Writes a settings file beside the test's data and gives its path.
