@@ -114,6 +114,7 @@ impl Refusal {
             Refusal::Problem(problem) => problem,
             Refusal::Store(cause) => {
                 error!(%cause, trace = trace.id(), "a request could not be carried out");
+                // A store that closes is a process that ends: its client may come again.
                 let passes = cause.is_environment() || matches!(cause, events::Error::Closed);
                 if passes { Problem::storage_unavailable() } else { Problem::internal() }
             }
@@ -169,6 +170,7 @@ impl Edge {
     ) -> Result<(A, Call), Problem> {
         let (parts, body) = request.into_parts();
         let Admitted { action, params, principal, path } = self.check(table, &parts)?;
+        // Behind the checks: a fault is the service's trouble, and what it would refuse anyway stays refused.
         if let Some(hit) = self.faults.hit(self.name, &path) {
             tokio::time::sleep(hit.delay).await;
             if hit.fails {
@@ -187,6 +189,7 @@ impl Edge {
         parts: &'r http::request::Parts,
     ) -> Result<Admitted<'r, A>, Problem> {
         let path = Path::parse(parts.uri.path()).map_err(|_| Problem::bad_path())?;
+        // 401 before 404, as at the gateway: which paths there are is not told to whoever asks.
         let principal = self.principal(&parts.headers)?;
         match table.find(&path, &parts.method) {
             Found::Action(action, params) => Ok(Admitted { action, params, principal, path }),

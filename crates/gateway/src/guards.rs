@@ -63,6 +63,7 @@ impl Guards {
         address: IpAddr,
         now: Instant,
     ) -> Result<(), Problem> {
+        // The first that is over refuses: what a later one would have counted stays uncounted.
         for limit in &self.limits {
             limit.check(subject, address, now).map_err(|until| limit.refuse(until))?;
         }
@@ -81,6 +82,7 @@ impl Guards {
 
     /// The refusal of a call that may not be the one that probes.
     pub(crate) fn refuse(&self, now: Instant) -> Problem {
+        // Asked without a permit: whoever is refused here must not become the probe.
         let at = self.breaker.as_ref().and_then(|breaker| breaker.snapshot(now).retry_at);
         circuit_open(at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now)))
     }

@@ -319,8 +319,10 @@ impl Draft {
         setting: &[&str],
         mistakes: &mut Mistakes,
     ) {
+        // What is no pattern collides with nobody: it is noted once, for what it is.
         let Some(pattern) = mistakes.at(setting).take(Pattern::parse(text)) else { return };
         let entry = Entry { pattern, methods: takes.methods, action: takes.action };
+        // The listeners' paths are apart: the same one may be on either.
         let inner = on == On::Inner;
         let twin = self
             .entries

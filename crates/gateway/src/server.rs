@@ -120,6 +120,7 @@ impl Server {
         let trace = Trace::take(&parts.headers);
         let (shared, core) = (&*self.shared, &self.core);
         parts.extensions.clear();
+        // Only a plan that has a session puts its action on a path.
         let session = shared.plan.session.as_ref().expect("its path has been found");
         let cookies = self.cookies(&parts.headers, peer);
         let ask = session::Ask { shared, core, session, cookies, parts, peer };

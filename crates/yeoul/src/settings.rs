@@ -172,6 +172,7 @@ pub(crate) fn load(
         Base::Mall => Some(Tree::parse(EMBEDDED, mall::SETTINGS)?),
         Base::Nothing => None,
     };
+    // The mall's own file is read by the same code as anybody's; only what it is laid over differs.
     let given = config.map(parse).transpose()?;
     let tree = match (embedded, given) {
         (Some(embedded), Some(given)) => embedded.overlay(given),
@@ -180,6 +181,7 @@ pub(crate) fn load(
     };
     let tree =
         if tree.has("session") { Tree::parse(SESSION, mall::SESSION)?.overlay(tree) } else { tree };
+    // Last, so that a variable has the word over any file.
     let tree = tree.override_by(chassis::settings::environment())?;
     compile(&tree, config, listen)
 }

@@ -131,6 +131,7 @@ impl<A> Default for Router<A> {
 impl<A: Copy> Router<A> {
     /// A router over these entries; their order is of no meaning.
     pub fn new(mut entries: Vec<Entry<A>>) -> Router<A> {
+        // The most exact first: looking up takes the first that fits and compares no ranks.
         entries.sort_by_key(|entry| Reverse(entry.pattern.rank()));
         let under = |key: Option<&str>| -> Vec<Entry<A>> {
             let fits =
@@ -176,6 +177,8 @@ impl<A: Copy> Router<A> {
     pub fn find(&self, path: &Path<'_>, method: &Method) -> Found<A> {
         let first = path.segments().first();
         let entries = first.and_then(|first| self.by_first.get(first.as_ref()));
+        // A first segment that no literal has: only patterns that begin with a name are left, and they lie in
+        // every other list as well.
         let entries = entries.unwrap_or(&self.rest);
         let mut wrong: Option<(&Entry<A>, Vec<Method>)> = None;
         for entry in entries {
@@ -187,6 +190,7 @@ impl<A: Copy> Router<A> {
                     Found::Action(entry.action, params)
                 };
             }
+            // The methods of all that have the path, and the action of the most exact: it says who may be told.
             let (_, allowed) = wrong.get_or_insert_with(|| (entry, Vec::new()));
             allow(allowed, entry.methods.as_deref().unwrap_or(&USUAL));
         }

@@ -12,21 +12,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use memchr::memchr;
 
 use super::problem::Problem;
+use super::router::USUAL;
 use super::{Response, empty, method};
 
 /// The longest host with its port: of a name (253 bytes, RFC 1035) with all that stands beside it.
 const HOST_BYTES_MAX: usize = 512;
-
-/// What the listeners' resources understand between them.
-const METHODS: [Method; 7] = [
-    Method::GET,
-    Method::HEAD,
-    Method::POST,
-    Method::PUT,
-    Method::PATCH,
-    Method::DELETE,
-    Method::OPTIONS,
-];
 
 /// What becomes of a request before anybody looks it up.
 #[derive(Debug)]
@@ -47,7 +37,7 @@ pub(super) fn check(head: &mut Parts) -> Result<Checked, Problem> {
         return Err(Problem::bad_request("a method is upper-case letters"));
     }
     if matches!(head.method, Method::TRACE | Method::CONNECT) {
-        return Err(Problem::method_not_allowed(&METHODS));
+        return Err(Problem::method_not_allowed(&USUAL));
     }
     let old = head.version == Version::HTTP_10;
     // The absolute form: from here on the request is as if it had come in origin form.
@@ -72,7 +62,7 @@ pub(super) fn check(head: &mut Parts) -> Result<Checked, Problem> {
 
 fn options() -> Response {
     let mut response = empty(StatusCode::NO_CONTENT);
-    let list = METHODS.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let list = USUAL.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
     let list = HeaderValue::try_from(list).expect("methods are plain words");
     response.headers_mut().insert(ALLOW, list);
     response
@@ -88,6 +78,7 @@ fn absolute(uri: &Uri) -> Result<(), Problem> {
 
 /// Checks that a `Host` beside an absolute target says the same.
 fn agree(headers: &HeaderMap, authority: &Authority) -> Result<(), Problem> {
+    // A port that goes without saying makes no other host of it.
     let same = |host: &HeaderValue| {
         host.to_str().is_ok_and(|host| plain(host).eq_ignore_ascii_case(plain(authority.as_str())))
     };

@@ -67,6 +67,7 @@ pub(crate) fn after(parts: &Parts) -> Result<Option<FeedPosition>, Problem> {
 
 /// The answer, and its task on this core.
 pub(crate) fn open(source: Source, after: Option<FeedPosition>) -> Response {
+    // Room for one piece: a client that reads nothing holds up its own stream and keeps no more in memory.
     let (sender, pieces) = mpsc::channel(1);
     tokio::task::spawn_local(run(source, after, sender));
     stream(Body::live(Pieces(pieces)))
@@ -108,6 +109,7 @@ async fn run(source: Source, after: Option<FeedPosition>, sender: mpsc::Sender<B
         None => LIFE_MAX,
     };
     tokio::select! {
+        // Whichever comes first ends it; the seat goes with `source`.
         () = follow(&source, after, &sender) => {}
         () = source.seat.ended() => {}
         () = tokio::time::sleep(life.min(LIFE_MAX)) => {}
@@ -125,6 +127,7 @@ async fn follow(source: &Source, mut after: Option<FeedPosition>, sender: &mpsc:
     }
     let mut beat_at = clock::now() + HEARTBEAT;
     loop {
+        // Room first and then the look: what is read is the newest at the moment it is sent.
         let Ok(room) = sender.reserve().await else { return };
         if clock::now() >= beat_at {
             beat_at = clock::now() + HEARTBEAT;
@@ -156,6 +159,7 @@ impl Source {
         &self,
         after: Option<&FeedPosition>,
     ) -> Result<Option<(Bytes, FeedPosition)>, views::Error> {
+        // Whoever comes without a place, or from one that was forgotten, begins with the page itself.
         let Some(after) = after else { return self.reset().map(Some) };
         match self.views.changes(&self.page, &self.owner, after, CHANGES_AT_ONCE)? {
             Changes::TooOld => self.reset().map(Some),

@@ -139,6 +139,7 @@ fn leads(draft: &Draft) -> Vec<(On, usize)> {
 
 /// Every open pattern around something that is closed.
 fn covered(draft: &Draft) -> Vec<Mistake> {
+    // Services call one another without a token on the inner listener: nothing is closed there.
     let outer = || draft.entries.iter().filter(|placed| placed.on != On::Inner);
     let mut found = Vec::new();
     for around in outer().filter(|placed| is_pattern(&placed.text)) {
@@ -168,6 +169,7 @@ fn is_pattern(text: &str) -> bool {
 
 fn is_around(around: &Placed, inside: &Placed) -> bool {
     let (one, other) = (&around.entry, &inside.entry);
+    // Two patterns of one route guard nothing from each other.
     one.action != other.action
         && one.pattern.rank() < other.pattern.rank()
         && one.pattern.overlaps(&other.pattern)
@@ -175,6 +177,7 @@ fn is_around(around: &Placed, inside: &Placed) -> bool {
 
 /// A method that the pattern around `is_open` to anybody by and what it covers is not.
 fn escapes(plan: &Plan, is_open: impl Fn(&Method) -> bool, inside: &Placed) -> Option<Method> {
+    // Also the methods of its own that nobody knows: they are closed like the others.
     let named = inside.entry.methods.iter().flatten();
     let mut methods = USUAL.iter().chain(named);
     let closed = |method: &Method| {
@@ -208,6 +211,7 @@ fn without_keys(settings: &Settings, draft: &Draft) -> Vec<Mistake> {
         let Action::Proxy(at) = placed.entry.action else { continue };
         let Route { name, role, signed_in, open, .. } = &plan.routes[at];
         let methods = placed.entry.methods.as_deref().unwrap_or(&USUAL);
+        // One line for each route, the strongest: the others follow from it.
         if role.is_some() {
             say(&["routes", name, "role"], "nobody can have this role");
         } else if !signed_in.is_empty() {
@@ -235,6 +239,7 @@ fn without_keys(settings: &Settings, draft: &Draft) -> Vec<Mistake> {
     if settings.events.is_some() {
         say(&["events"], "topics are closed to everybody");
     }
+    // A route with several paths was found once for each.
     found.dedup();
     found
 }

@@ -44,6 +44,7 @@ pub(super) fn compile(
     let mut templates = Templates::new();
     let pages = mistakes
         .under("pages", |it| pages::compile(settings, &mut views, &mut templates, texts, it));
+    // All of them or none: what is half compiled is of no use to anybody.
     let found = mistakes.found();
     if !found.is_empty() {
         return Err(found);

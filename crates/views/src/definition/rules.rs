@@ -22,11 +22,14 @@ pub(super) fn compile(
 ) {
     mistakes.under("on", |mistakes| {
         for (name, rule) in &settings.on {
+            // One event type may have a rule in each view; what any of them reads of it is decoded once.
             let kind = kinds.entry(name.clone()).or_default();
             let action = mistakes.under(name, |it| action(view, rule, &mut kind.wanted, it));
             kind.rules.extend(action.map(|action| Rule { view: index, action }));
         }
     });
+    // After all rules, because a column's join may stand behind the update in the file: with both, the order
+    // of two events would decide what the column holds.
     let by_key = settings.on.values().filter(|rule| rule.r#where.contains_key(&settings.key));
     for column in by_key.filter_map(|rule| rule.update.as_ref()).flat_map(Formulas::keys) {
         if view.column(column).is_some_and(|at| view.is_joined(at)) {
@@ -63,6 +66,7 @@ fn create(
         mistakes.under("where", |it| it.note("a create has no where: it sets the key"));
     }
     let mut sets = mistakes.under("create", |it| sets(view, columns, wanted, it));
+    // A formula of the key that could not be compiled has said so itself.
     let Some(at) = sets.iter().position(|set| set.column == view.key) else {
         let key = &view.columns[view.key];
         if !columns.contains_key(key) {
@@ -139,6 +143,7 @@ fn join(
     let conditions = mistakes.under("where", |it| self::sets(view, &rule.r#where, wanted, it));
     let on: Vec<usize> = conditions.iter().map(|condition| condition.column).collect();
     let matches = conditions.into_iter().map(|condition| condition.value).collect();
+    // Rules on the same columns are one join: they share its index and what it remembers.
     let known = view.joins.iter().position(|join| join.on == on);
     let join = known.unwrap_or_else(|| {
         view.joins.push(Join { on, sets: Vec::new() });
