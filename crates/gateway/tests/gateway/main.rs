@@ -12,5 +12,6 @@ mod pages;
 mod passing;
 mod refusals;
 mod sign_in;
+mod sign_out;
 mod support;
 mod topics;
