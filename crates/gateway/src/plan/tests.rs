@@ -124,6 +124,28 @@ fn a_route_is_opened_to_methods_that_one_of_its_paths_takes() {
     );
 }
 
+/// Whoever writes a role means something to be closed.
+#[test]
+fn a_role_that_nobody_is_asked_for_is_a_warning() {
+    let cases = [
+        ("path: /o, open: true", true),
+        ("path: /o, methods: [GET], open: [GET]", true),
+        ("path: /o, methods: [GET, POST], open: [GET], signed_in: [POST]", true),
+        ("path: { /o: [GET], /p: [PUT] }, signed_in: [GET, PUT]", true),
+        ("path: /o, listener: inner", true),
+        ("path: /o", false),
+        ("path: /o, open: [GET]", false),
+        ("path: /o, methods: [GET, POST], open: [GET]", false),
+        ("path: { /o: [GET], /p: [PUT] }, open: [GET]", false),
+    ];
+    for (rest, expected) in cases {
+        let text = format!("{UPSTREAMS}routes: {{ r: {{ to: order, role: BUYER, {rest} }} }}");
+        let plan = compiled(&text).expect(rest);
+        let said: Vec<_> = plan.warnings().iter().map(|it| it.path.join(".")).collect();
+        assert_eq!(said, if expected { &["routes.r.role"][..] } else { &[] }, "{rest}");
+    }
+}
+
 #[test]
 fn so_many_roles_may_be_named_and_no_more() {
     let roles = |count: usize| {

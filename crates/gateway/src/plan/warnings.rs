@@ -120,7 +120,7 @@ fn number(text: &str) -> Option<u32> {
 
 /// Fills in what is to be said of a finished draft.
 pub(super) fn note(settings: &Settings, draft: &mut Draft) {
-    draft.plan.warnings = covered(draft);
+    draft.plan.warnings = covered(draft).into_iter().chain(unasked(draft)).collect();
     draft.plan.without_keys = without_keys(settings, draft);
     draft.plan.leads = leads(draft);
 }
@@ -135,6 +135,27 @@ fn leads(draft: &Draft) -> Vec<(On, usize)> {
         _ => None,
     };
     draft.entries.iter().filter_map(to).collect()
+}
+
+/// Every role that nobody is asked for: its route is open to everybody or whoever is signed in by all methods
+/// that it takes, or stands on the inner listener, which asks for none.
+fn unasked(draft: &Draft) -> Vec<Mistake> {
+    let mut found = Vec::new();
+    for (at, route) in draft.plan.routes.iter().enumerate() {
+        let anybody = |method: &Method| route.open.to(method) || route.signed_in.contains(method);
+        let asks = |placed: &Placed| match &placed.entry.methods {
+            _ if placed.on == On::Inner => false,
+            None => route.open != Anonymous::Everything,
+            Some(methods) => !methods.iter().all(anybody),
+        };
+        let mut placed = draft.entries.iter().filter(|it| it.entry.action == Action::Proxy(at));
+        if let Some(role) = route.role.as_ref().filter(|_| !placed.any(asks)) {
+            let says =
+                format!("nobody is asked for this role: nothing here needs it. role=`{role}`");
+            found.push(Mistake::new(&["routes", &route.name, "role"], says));
+        }
+    }
+    found
 }
 
 /// Every open pattern around something that is closed.

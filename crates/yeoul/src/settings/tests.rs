@@ -133,10 +133,8 @@ fn what_needs_a_token_is_named_where_nobody_can_have_one() {
     let route = |rest: &str| format!("{SERVICE}  r: {{ path: /r, to: a{rest} }}\n");
     let cases = [
         (route(", open: true"), None),
-        (route(", listener: inner, role: ORDER_ADMIN"), None),
         (route(", open: [GET, HEAD], methods: [GET]"), None),
         (route(", role: ORDER_ADMIN"), Some("3: routes.r.role: ")),
-        (route(", open: true, role: ORDER_ADMIN"), Some("3: routes.r.role: ")),
         (route(", signed_in: [GET]"), Some("3: routes.r.signed_in: ")),
         (route(""), Some("3: routes.r.path: ")),
         (route(", open: [GET]"), Some("3: routes.r.open: ")),
@@ -156,6 +154,14 @@ fn what_needs_a_token_is_named_where_nobody_can_have_one() {
         names(&found, expected.as_slice());
         assert!(found.iter().all(|it| it.contains("no keys here")), "{found:?}");
     }
+    // A role that nobody is asked for is named with keys or without.
+    let (unasked, nobody) = (
+        "3: routes.r.role: nobody is asked for this role",
+        "3: routes.r.role: nobody can have this role",
+    );
+    let said = |rest: &str| warnings(&route(rest), Base::Nothing);
+    names(&said(", listener: inner, role: ORDER_ADMIN"), &[unasked]);
+    names(&said(", open: true, role: ORDER_ADMIN"), &[unasked, nobody]);
     let over = "routes: { r: { path: /r, to: order, role: ORDER_ADMIN } }\n";
     assert_eq!(warnings(over, Base::Mall), [""; 0], "the mall has keys");
 }
