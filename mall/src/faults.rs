@@ -176,6 +176,7 @@ impl Faults {
 
     /// What a subscription of the service asks before its handler.
     pub fn events(&self, service: Name) -> EventCheck {
+        // Shared and not copied: a fault that is put later hits the subscriptions that run already.
         let present = self.of(service).present.clone();
         Arc::new(move |event| {
             let present = present.read().unwrap_or_else(PoisonError::into_inner);
@@ -220,6 +221,7 @@ impl EventFault {
         if self.r#match.is_empty() {
             return true;
         }
+        // Data that is no object has no member to match.
         let Ok(data) = event.decode::<Map<String, Value>>() else { return false };
         self.r#match.iter().all(|(name, wanted)| data.get(name).is_some_and(|it| same(it, wanted)))
     }

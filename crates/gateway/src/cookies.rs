@@ -55,6 +55,7 @@ impl Jar {
             refresh_path: refresh_path.to_owned(),
             secure,
         };
+        // By HTTPS with a prefix, so that none by plain HTTP can set one; the session's no other host either.
         let (plain, secure) = (cookies("", "", false), cookies(HOST_PREFIX, SECURE_PREFIX, true));
         Jar { plain, secure, always_secure }
     }

@@ -92,6 +92,7 @@ fn who(plan: &Plan, action: Action, method: &Method) -> Who {
             let free = route.signed_in.contains(method);
             match route.open.to(method) {
                 true => Who::Everybody,
+                // Methods for which any role will do need a token all the same.
                 false => {
                     let role = route.role.as_ref().filter(|_| !free);
                     Who::SignedIn(role.map(|it| it.as_str().to_owned()))
@@ -147,6 +148,7 @@ fn operation(
             Operation::new("A page's head")
                 .shows("200", columns.head(&head.owner, head.fields.as_deref()))
         }
+        // Its reader itself says what it looks for: given an empty query, it notes the names.
         Action::Events => Operation::new("The events of a topic after a position (CloudEvents)")
             .query(Query::asked(|mut query| drop(topics::batch(&mut query))))
             .shows_as("200", topics::BATCH_TYPE, event()),

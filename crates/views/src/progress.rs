@@ -129,6 +129,7 @@ impl Progress {
             }
             moved |= reached.get_mut(source).is_some_and(|numbers| numbers.raise(*up_to));
         }
+        // Let go before anybody is woken: they look into it at once.
         drop(reached);
         if moved {
             self.moved.send_replace(());
@@ -142,6 +143,7 @@ impl Progress {
         position: &WritePosition,
         at_most: Duration,
     ) -> Result<(), Waited> {
+        // Before the first look, so that what comes between the look and the wait wakes it.
         let mut moved = self.moved.subscribe();
         if !self.is_read(topics.unwrap_or(&self.topics), &position.source) {
             return Ok(());
@@ -150,6 +152,7 @@ impl Progress {
             return outcome;
         }
         let position = &self.existing(position);
+        // Counted only where it has to wait: a position that is met costs nobody a place.
         let _waiter = self.join()?;
         let wait = async {
             loop {

@@ -113,6 +113,8 @@ impl Attempts {
         if let Some(exceeded) = self.refused(guess, now) {
             return Verdict::Refuse(exceeded);
         }
+        // As many are under way as could still fail: whether one more fits, their ends decide. It waits, because a
+        // refusal might be of somebody whose password is right.
         if self.windows.iter().any(|window| window.is_undecided(guess)) {
             return Verdict::Wait;
         }
@@ -131,6 +133,8 @@ impl Attempts {
             window.ends(key);
             match right {
                 Some(false) => window.fail(key, now),
+                // A right password clears its own pair alone: who has one account must not wash the address of guesses at
+                // others.
                 Some(true) if window.per == Per::AccountAndAddress => {
                     window.failures.remove(&key);
                 }
@@ -182,6 +186,7 @@ impl Window {
     fn is_undecided(&self, guess: &Guess) -> bool {
         let Some(key) = self.key(guess) else { return false };
         let under_way = self.under_way.get(&key).copied().unwrap_or_default();
+        // Nothing under way decides nothing: such a one is refused or goes.
         under_way > 0 && self.failures(key) + under_way >= self.limit
     }
 
@@ -195,6 +200,7 @@ impl Window {
     }
 
     fn fail(&mut self, key: u64, now: Instant) {
+        // The oldest goes first: it would leave the window before all others anyway.
         if self.order.len() >= FAILURES_MAX {
             self.forget_oldest();
         }

@@ -172,6 +172,7 @@ pub fn limited(value: &Value, chars_max: usize) -> Result<String, Wrong> {
         reason: format!("must have at most {chars_max} characters"),
         limit: Some(chars_max.into()),
     };
+    // Looked at before it is composed: that costs time by its length, and nothing can make this one fit.
     if text::is_hopelessly_long(text, chars_max) {
         return Err(too_long());
     }

@@ -120,6 +120,7 @@ fn list(value: &Value) -> &[Value] {
 }
 
 fn alone(data: &Path, findings: &mut Findings) -> Result<(), Failure> {
+    // Held to the end: no process may start on files that are being read.
     let _held = process::folder(data)?;
     let opened = Log::open(&data.join("log"), &[], clock::component());
     let log = match opened {
@@ -135,12 +136,15 @@ fn alone(data: &Path, findings: &mut Findings) -> Result<(), Failure> {
     for damage in report.damage {
         findings.bad("log", damage.to_string());
     }
+    // Closed before the stores are looked at: their agreement opens it once more.
     drop(log);
     stores_alone(data, findings)
 }
 
 /// Whether the stores are whole and tell one story, and what was stepped over in them.
 fn stores_alone(data: &Path, findings: &mut Findings) -> Result<(), Failure> {
+    // Opening the stores changes their files, so that the note is written again as it stood; one that nobody can
+    // vouch for stays so.
     let left = note::state(data).filter(|_| !note::is_doubtful(data));
     for store in stores::databases(data) {
         let name = store.strip_prefix(data).unwrap_or(&store).display().to_string();
@@ -181,6 +185,7 @@ fn disk(data: &Path, findings: &mut Findings) {
 
 fn sync_times(place: &Path) -> io::Result<Vec<Duration>> {
     let path = place.join(format!(".doctor-{}", std::process::id()));
+    // Removed also where it could not be measured.
     let measured = OpenOptions::new().write(true).create_new(true).open(&path).and_then(sync_file);
     std::fs::remove_file(&path)?;
     let mut times = measured?;
