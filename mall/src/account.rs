@@ -36,7 +36,6 @@ pub use api::Server;
 use self::attempts::SignUps;
 use self::issuer::Issuer;
 use self::password::Passwords;
-use crate::blocking;
 use crate::components::{Components, Composed, Loops};
 use crate::error::Error;
 use crate::settings::Name;
@@ -60,18 +59,18 @@ impl Service {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn open(components: Components) -> Result<Service, Error> {
+    pub async fn open(components: Components) -> Result<Service, Error> {
         let database = components.database(Name::Account, store::SCHEMA)?;
         let folder = components.folder(Name::Account)?;
         let signer = Signer::open(&folder.join(KEY_FILE), components.verifier.issuer());
         let signer = signer.map_err(Error::folder("the signing key"))?;
         let chain = identity::secret(&folder.join(CHAIN_FILE));
         let chain = chain.map_err(Error::folder("the key of refresh tokens"))?;
-        components.remember_ended(&database)?;
+        components.remember_ended(&database).await?;
         components.verifier.replace_keys(&signer.public_keys());
         let passwords =
             Passwords::start(&components.sign_in).map_err(Error::folder("the password threads"))?;
-        if components.seed && blocking::wait(database.write(seed::sow))? {
+        if components.seed && database.write((), |(), tx| Box::pin(seed::sow(tx))).await? {
             info!("the demo's users were written");
         }
         let sign_ups = Arc::new(Mutex::new(SignUps::new(&components.sign_up)));

@@ -70,8 +70,8 @@ impl Components {
     }
 
     /// Fills the verifier's memory with the sign-ins that `database` remembers as ended.
-    pub(crate) fn remember_ended(&self, database: &Database) -> Result<(), Error> {
-        Ok(sessions::load(database, self.verifier.ended(), (self.clock)())?)
+    pub(crate) async fn remember_ended(&self, database: &Database) -> Result<(), Error> {
+        Ok(sessions::load(database, self.verifier.ended(), (self.clock)()).await?)
     }
 
     /// What remembers them in a service's own database, whose schema has [`sessions::TABLE`].

@@ -35,9 +35,9 @@ impl Service {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn open(components: Components) -> Result<Service, Error> {
+    pub async fn open(components: Components) -> Result<Service, Error> {
         let database = components.database(Name::Delivery, store::SCHEMA)?;
-        components.remember_ended(&database)?;
+        components.remember_ended(&database).await?;
         Ok(Service { components, database })
     }
 

@@ -18,6 +18,8 @@ pub mod account;
 pub mod delivery;
 pub mod endpoint;
 pub mod faults;
+#[cfg(test)]
+mod fixture;
 pub mod openapi;
 pub mod order;
 pub mod pause;
@@ -26,7 +28,6 @@ pub mod product;
 pub mod settings;
 pub mod templates;
 
-mod blocking;
 mod components;
 mod condition;
 mod described;

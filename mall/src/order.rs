@@ -44,9 +44,9 @@ impl Service {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn open(components: Components) -> Result<Service, Error> {
+    pub async fn open(components: Components) -> Result<Service, Error> {
         let database = components.database(Name::Order, store::SCHEMA)?;
-        components.remember_ended(&database)?;
+        components.remember_ended(&database).await?;
         Ok(Service { components, database, running: Running::default() })
     }
 

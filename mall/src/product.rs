@@ -26,7 +26,6 @@ use tracing::info;
 pub use api::Server;
 
 use self::handlers::{OnDelivery, OnOrder};
-use crate::blocking;
 use crate::components::{Components, Composed, Loops};
 use crate::error::Error;
 use crate::idempotency::Running;
@@ -45,10 +44,10 @@ impl Service {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn open(components: Components) -> Result<Service, Error> {
+    pub async fn open(components: Components) -> Result<Service, Error> {
         let database = components.database(Name::Product, store::SCHEMA)?;
-        components.remember_ended(&database)?;
-        if components.seed && blocking::wait(database.write(seed::sow))? {
+        components.remember_ended(&database).await?;
+        if components.seed && database.write((), |(), tx| Box::pin(seed::sow(tx))).await? {
             info!("the demo's products were written");
         }
         Ok(Service { components, database, running: Running::default() })

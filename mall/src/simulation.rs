@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chassis::http::Stop;
 use events::broker::Pending;
-use events::store::{Options, Publishes};
+use events::store::{Options, Publishes, Tx};
 use events::{
     Broker, Database, Error, Event, Failure, Handler, Offset, Partitions, Relay, Stored, Topic,
     TopicPartition,
@@ -163,8 +163,9 @@ impl Shop {
         let shop =
             Shop { databases, broker, received: [0; SUBSCRIPTIONS.len()], relays, _folder: folder };
         for _ in 0..PRODUCTS {
-            let register =
-                shop.of(Name::Product).write(|write| product::simulated::register(write, STOCK));
+            let register = shop
+                .of(Name::Product)
+                .write((), |(), tx| Box::pin(product::simulated::register(tx, STOCK)));
             register.await.expect("registered");
         }
         shop.relayed().await;
@@ -192,17 +193,20 @@ impl Shop {
 
     async fn play(&mut self, step: Move) {
         let order = |number: u64, known: u64| number % known.max(1) + 1;
-        let known = order::simulated::count(self.of(Name::Order)).expect("a count");
+        let known = order::simulated::count(self.of(Name::Order)).await.expect("a count");
         let write = self.of(Name::Order);
         match step {
             Move::Place { product, quantity } => {
                 let product = product % PRODUCTS + 1;
-                let place = write.write(move |it| order::simulated::place(it, product, quantity));
+                let place = write.write((product, quantity), |&(product, quantity), tx| {
+                    Box::pin(order::simulated::place(tx, product, quantity))
+                });
                 place.await.expect("placed");
             }
             Move::Cancel { order: number } => {
                 let id = order(number, known);
-                write.write(move |it| order::simulated::cancel(it, id)).await.expect("decided");
+                let cancel = write.write(id, |&id, tx| Box::pin(order::simulated::cancel(tx, id)));
+                cancel.await.expect("decided");
             }
             Move::Complete { order: number } => {
                 self.change(order(number, known), "DeliveryCompleted").await;
@@ -224,8 +228,9 @@ impl Shop {
     }
 
     async fn change(&self, order: u64, state: &'static str) {
-        let change =
-            self.of(Name::Delivery).write(move |it| delivery::simulated::change(it, order, state));
+        let change = self.of(Name::Delivery).write((order, state), |&(order, state), tx| {
+            Box::pin(delivery::simulated::change(tx, order, state))
+        });
         change.await.expect("decided");
     }
 
@@ -243,23 +248,10 @@ impl Shop {
     async fn deliver(&self, subscription: usize, index: usize) {
         let (name, from) = SUBSCRIPTIONS[subscription];
         let event = self.broker.events(&topic(from).first())[index].clone();
-        let handled = self.of(name).write(move |write| {
-            let handled = match (name, from) {
-                (Name::Product, Name::Order) => {
-                    product::handlers::OnOrder.handle(&mut (), write, &event)
-                }
-                (Name::Product, _) => product::handlers::OnDelivery.handle(&mut (), write, &event),
-                (Name::Order, Name::Product) => {
-                    order::handlers::OnProduct.handle(&mut (), write, &event)
-                }
-                (Name::Order, _) => order::handlers::OnDelivery.handle(&mut (), write, &event),
-                _ => delivery::handlers::OnOrder.handle(&mut (), write, &event),
-            };
-            handled.map_err(|failure| match failure {
-                Failure::Handler(reason) => Error::Decode { what: reason },
-                Failure::Environment(error) => error,
-            })
-        });
+        let given = (name, from, event);
+        let handled = self
+            .of(name)
+            .write(given, |(name, from, event), tx| Box::pin(handle(tx, *name, *from, event)));
         handled.await.expect("no handler fails");
     }
 
@@ -279,13 +271,13 @@ impl Shop {
     }
 
     /// Stock + taken is what ever came in, and every order ended as its goods did.
-    fn audit(&self) {
-        let orders = order::simulated::orders(self.of(Name::Order)).expect("orders");
-        let taken = product::simulated::taken(self.of(Name::Product)).expect("decisions");
-        let stock = product::simulated::stock(self.of(Name::Product)).expect("stock");
-        let replica = order::simulated::replica(self.of(Name::Order)).expect("a replica");
+    async fn audit(&self) {
+        let orders = order::simulated::orders(self.of(Name::Order)).await.expect("orders");
+        let taken = product::simulated::taken(self.of(Name::Product)).await.expect("decisions");
+        let stock = product::simulated::stock(self.of(Name::Product)).await.expect("stock");
+        let replica = order::simulated::replica(self.of(Name::Order)).await.expect("a replica");
         let deliveries =
-            delivery::simulated::deliveries(self.of(Name::Delivery)).expect("deliveries");
+            delivery::simulated::deliveries(self.of(Name::Delivery)).await.expect("deliveries");
         for (product, stock) in &stock {
             let taken: u64 =
                 taken.iter().filter(|it| it.product == *product).map(|it| it.quantity).sum();
@@ -313,6 +305,21 @@ impl Shop {
     }
 }
 
+/// Has `name` handle an event of `from`.
+async fn handle(tx: &mut Tx<'_>, name: Name, from: Name, event: &Event) -> Result<(), Error> {
+    let handled = match (name, from) {
+        (Name::Product, Name::Order) => product::handlers::OnOrder.handle(&mut (), tx, event).await,
+        (Name::Product, _) => product::handlers::OnDelivery.handle(&mut (), tx, event).await,
+        (Name::Order, Name::Product) => order::handlers::OnProduct.handle(&mut (), tx, event).await,
+        (Name::Order, _) => order::handlers::OnDelivery.handle(&mut (), tx, event).await,
+        _ => delivery::handlers::OnOrder.handle(&mut (), tx, event).await,
+    };
+    handled.map_err(|failure| match failure {
+        Failure::Handler(reason) => Error::Decode { what: reason },
+        Failure::Environment(error) => error,
+    })
+}
+
 impl Drop for Shop {
     fn drop(&mut self) {
         self.relays.stop();
@@ -331,14 +338,14 @@ proptest! {
                 shop.play(step).await;
             }
             shop.settle().await;
-            shop.audit();
+            shop.audit().await;
             for subscription in 0..SUBSCRIPTIONS.len() {
                 for event in 0..shop.received[subscription] {
                     shop.deliver(subscription, event).await;
                 }
             }
             shop.settle().await;
-            shop.audit();
+            shop.audit().await;
         });
     }
 }

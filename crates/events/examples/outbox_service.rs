@@ -28,9 +28,9 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use yeoul_events::store::{Database, Options, Publishes};
+use yeoul_events::store::{Database, Options, Publishes, Row, Rows, Tx};
 use yeoul_events::{
-    Broker, Cause, Clock, Draft, Error, Log, Offset, Partitions, Relay, Stored, Topic,
+    Broker, Cause, Clock, Draft, Error, Log, Numbered, Offset, Partitions, Relay, Stored, Topic,
     WritePosition,
 };
 
@@ -106,23 +106,26 @@ async fn take_note(
     if chars > TEXT_CHARS_MAX {
         return Err(Refusal::TooLong { chars });
     }
-    let work = service.database.write::<_, Error>(move |write| {
-        let insert = "INSERT INTO note (text, version) VALUES (?1, 1) RETURNING id";
-        let id = write.sql().query_row(insert, [&new.text], |row| row.get(0))?;
-        let note = Note { id, text: new.text, version: 1 };
-        // The subject is the key: whatever happens to this note is read in this order.
-        let taken = Draft::new("NoteTaken", note.id, note.version, &note, &Cause::default());
-        let sequence = write.publish(taken)?;
-        Ok((note, sequence))
-    });
+    let work = service.database.write(new.text, |text, tx| Box::pin(insert(tx, text)));
     // Past this await both are on disk, or neither is. If the client goes away before it, the work
     // is done all the same: it was queued by the call.
-    let (note, sequence) = work.await?;
+    let (note, number) = work.await?;
     // A reader that is given this back answers with something at least as new.
-    let position = WritePosition::new("note", sequence).for_key(note.id.to_string());
+    let position = WritePosition::new("note", number).for_key(note.id.to_string());
     let token = HeaderValue::from_str(&position.to_string()).expect("a token is URL-safe");
     let headers = HeaderMap::from_iter([("yeoul-position".parse().expect("a name"), token)]);
     Ok((StatusCode::CREATED, headers, Json(note)).into_response())
+}
+
+/// The row, and the event that says so.
+async fn insert(tx: &mut Tx<'_>, text: &str) -> Result<(Note, Numbered), Error> {
+    let insert = "INSERT INTO note (text, version) VALUES (?1, 1) RETURNING id";
+    let id = tx.one(insert, &[&text], |row| row.get(0)).await?;
+    let note = Note { id, text: text.to_owned(), version: 1 };
+    // The subject is the key: whatever happens to this note is read in this order.
+    let taken = Draft::new("NoteTaken", note.id, note.version, &note, &Cause::default());
+    let number = tx.publish(taken).await?;
+    Ok((note, number))
 }
 
 /// A read runs on this thread: an indexed look-up is shorter than a hop to another.
@@ -130,15 +133,16 @@ async fn note(
     State(service): State<Service>,
     Segment(id): Segment<i64>,
 ) -> Result<Json<Note>, Refusal> {
-    let note = service.database.read::<_, Error>(|sql| {
-        let mut select = sql.prepare_cached("SELECT id, text, version FROM note WHERE id = ?1")?;
-        let mut rows = select.query_map([id], |row| {
-            Ok(Note { id: row.get(0)?, text: row.get(1)?, version: row.get(2)? })
-        })?;
-        let note = rows.next().transpose()?;
-        Ok(note)
-    })?;
+    let note = service.database.read(&id, |&id, rows| Box::pin(find(rows, id))).await?;
     note.map(Json).ok_or(Refusal::Unknown)
+}
+
+async fn find(rows: &mut Rows<'_>, id: i64) -> Result<Option<Note>, Error> {
+    let select = "SELECT id, text, version FROM note WHERE id = ?1";
+    let note = |row: &Row<'_>| {
+        Ok(Note { id: row.get("id")?, text: row.get("text")?, version: row.get("version")? })
+    };
+    rows.find(select, &[&id], note).await
 }
 
 /// The first hundred events of the topic, each as CloudEvents 1.0, one a line.

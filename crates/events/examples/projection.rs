@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use yeoul_events::store::{Database, Options, Write};
+use yeoul_events::store::{Database, Options, Tx};
 use yeoul_events::{
     Broker, Clock, Control, Error, Event, Failure, Handler, Log, Retry, Subscription, Topic,
 };
@@ -55,10 +55,10 @@ struct Gathered {
 impl Handler for OnOrder {
     type Batch = Gathered;
 
-    fn handle(
+    async fn handle(
         &self,
         batch: &mut Gathered,
-        _write: &mut Write<'_>,
+        _tx: &mut Tx<'_>,
         event: &Event,
     ) -> Result<(), Failure> {
         let sign = match event.kind.as_str() {
@@ -76,12 +76,11 @@ impl Handler for OnOrder {
         Ok(())
     }
 
-    fn flush(&self, batch: &mut Gathered, write: &mut Write<'_>) -> Result<(), Error> {
+    async fn flush(&self, batch: &mut Gathered, tx: &mut Tx<'_>) -> Result<(), Error> {
         let upsert = "INSERT INTO on_order VALUES (?1, ?2)
             ON CONFLICT (product) DO UPDATE SET pieces = pieces + excluded.pieces";
-        let mut upsert = write.sql().prepare_cached(upsert)?;
         for (product, pieces) in &batch.pieces {
-            upsert.execute((product, pieces))?;
+            tx.execute(upsert, &[product, pieces]).await?;
         }
         Ok(())
     }
@@ -145,11 +144,11 @@ async fn caught_up(control: &Control) -> Result<bool, Error> {
 }
 
 async fn has_a_dead_letter(control: &Control) -> Result<bool, Error> {
-    Ok(!control.dead(1)?.is_empty())
+    Ok(!control.dead(1).await?.is_empty())
 }
 
 async fn has_nothing_parked(control: &Control) -> Result<bool, Error> {
-    Ok(control.parked()? == 0)
+    Ok(control.parked().await? == 0)
 }
 
 fn orders() -> Topic {
@@ -157,12 +156,12 @@ fn orders() -> Topic {
 }
 
 /// The question that the table is for.
-fn on_order(database: &Database) -> Result<Pieces, Error> {
-    database.read(|sql| {
-        let mut select = sql.prepare_cached("SELECT product, pieces FROM on_order")?;
-        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    })
+async fn on_order(database: &Database) -> Result<Pieces, Error> {
+    let select = "SELECT product, pieces FROM on_order";
+    let read = database.read(&(), |(), rows| {
+        Box::pin(rows.all(select, &[], |row| Ok::<_, Error>((row.get(0)?, row.get(1)?))))
+    });
+    Ok(read.await?.into_iter().collect())
 }
 
 /// An event as a publisher's outbox would stamp it. Here there is no publisher, only its log.
@@ -190,8 +189,8 @@ async fn story(folder: &Path, clock: Clock) -> Result<Vec<Chapter>, Error> {
     };
     let placed = |number, order, data| event(number, "OrderPlaced", order, data);
     let mut chapters = Vec::new();
-    let mut tell = |what, database: &Database| -> Result<(), Error> {
-        chapters.push(Chapter { what, pieces: on_order(database)? });
+    let mut tell = async |what, database: &Database| -> Result<(), Error> {
+        chapters.push(Chapter { what, pieces: on_order(database).await? });
         Ok(())
     };
 
@@ -204,18 +203,18 @@ async fn story(folder: &Path, clock: Clock) -> Result<Vec<Chapter>, Error> {
     let database = open("on-order.db")?;
     let mut running = Running::start("on-order.order", &database, &log, &clock);
     running.counted(3).await?;
-    tell("three orders are counted", &database)?;
+    tell("three orders are counted", &database).await?;
 
     running.stop().await;
     let cancelled = event(4, "OrderCancelled", "o-1", r#"{"product":"tv", "pieces":3}"#)?;
     log.publish(&orders().first(), vec![cancelled]).await?;
     let mut running = Running::start("on-order.order", &database, &log, &clock);
     running.counted(1).await?;
-    tell("one was cancelled while nobody counted", &database)?;
+    tell("one was cancelled while nobody counted", &database).await?;
 
     running.control.rewind().await?;
     running.until(caught_up).await?;
-    tell("everything is delivered once more", &database)?;
+    tell("everything is delivered once more", &database).await?;
 
     let with_a_wrong_one = vec![
         placed(5, "o-4", r#"{"product":"tv", "pieces":0}"#)?,
@@ -225,19 +224,19 @@ async fn story(folder: &Path, clock: Clock) -> Result<Vec<Chapter>, Error> {
     log.publish(&orders().first(), with_a_wrong_one).await?;
     running.until(has_a_dead_letter).await?;
     // What follows of its order waits behind it; another order does not.
-    tell("one makes no sense and holds up its own order", &database)?;
+    tell("one makes no sense and holds up its own order", &database).await?;
 
     // It was read, and there is nothing to mend: its effect is not wanted.
-    let letter = running.control.dead(1)?.remove(0);
+    let letter = running.control.dead(1).await?.remove(0);
     running.control.discard(&letter.id, "the story").await?;
     running.until(has_nothing_parked).await?;
-    tell("it is dropped, and what waited behind it follows", &database)?;
+    tell("it is dropped, and what waited behind it follows", &database).await?;
     running.stop().await;
 
     let second = open("second.db")?;
     let running = Running::start("second.order", &second, &log, &clock);
     running.until(has_a_dead_letter).await?;
-    tell("a second reader has its own table, and its own dead letter", &second)?;
+    tell("a second reader has its own table, and its own dead letter", &second).await?;
     running.stop().await;
     Ok(chapters)
 }

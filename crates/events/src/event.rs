@@ -145,7 +145,7 @@ pub struct Cause {
 
 /// An event that is about to be published: everything the outbox cannot know by itself.
 ///
-/// Give it to [`Write::publish`](crate::store::Write::publish) in the transaction that makes it true.
+/// Give it to [`Tx::publish`](crate::store::Tx::publish) in the transaction that makes it true.
 /// Its limits are checked there: subject [`KEY_BYTES_MAX`], data
 /// [`DATA_BYTES_MAX`](crate::store::DATA_BYTES_MAX), each part of the cause [`CAUSE_BYTES_MAX`].
 ///

@@ -4,7 +4,7 @@
 //! The road of an event, with the module that owns each step:
 //!
 //! ```text
-//!  service: state + outbox row, one transaction ── store              (Write::publish)
+//!  service: state + outbox row, one transaction ── store              (Tx::publish)
 //!     └─ woken by the commit ── relay                               (Relay)
 //!          └─ durable, ordered log ── broker (trait), local (one file)
 //!               └─ woken by the commit ── subscription               (Subscription)
@@ -18,14 +18,19 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use yeoul_events::store::{Database, Options, Publishes, Write};
+//! use yeoul_events::store::{Database, Options, Publishes, Tx};
 //! use yeoul_events::*;
 //!
 //! struct Greet;
 //! impl Handler for Greet {
 //!     type Batch = ();
-//!     fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
-//!         write.sql().execute("INSERT INTO greeted VALUES (?1)", [&event.subject])?;
+//!     async fn handle(
+//!         &self,
+//!         (): &mut (),
+//!         tx: &mut Tx<'_>,
+//!         event: &Event,
+//!     ) -> Result<(), Failure> {
+//!         tx.execute("INSERT INTO greeted VALUES (?1)", &[&event.subject]).await?;
 //!         Ok(())
 //!     }
 //! }
@@ -51,16 +56,16 @@
 //!
 //! // State and event, one transaction; the answer comes after the sync.
 //! let registered = Draft::new("UserRegistered", "yeoul", 1, &"hello", &Cause::default());
-//! account.write::<_, Error>(|write| write.publish(registered)).await?;
+//! account.write(registered, |draft, tx| Box::pin(tx.publish(draft.clone()))).await?;
 //!
 //! tokio::spawn(Relay::new(account, log.clone()).run(std::future::pending()));
 //! let retry = Retry { attempts: 3, backoff: std::time::Duration::from_secs(1) };
 //! let greet = Subscription::new("mail.account", topic, mail.clone(), log, Greet, retry, clock);
 //! tokio::spawn(greet.run(std::future::pending()));
-//! let greeted = || mail.read::<bool, Error>(|sql| {
-//!     Ok(sql.query_row("SELECT count(*) > 0 FROM greeted", [], |row| row.get(0))?)
+//! let greeted = || mail.read(&(), |(), rows| {
+//!     Box::pin(rows.one("SELECT count(*) FROM greeted", &[], |row| row.get::<u64>(0)))
 //! });
-//! while !greeted()? {
+//! while greeted().await? == 0 {
 //!     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
 //! }
 //! # Ok(())

@@ -98,7 +98,7 @@ const SAVED_AFTER: Duration = Duration::from_secs(1);
 /// let running = tokio::spawn(relay.run(async { _ = stopped.await }));
 ///
 /// let placed = Draft::new("OrderPlaced", 7, 1, &(), &Cause::default());
-/// let at = order.write::<_, Error>(|write| write.publish(placed)).await?;
+/// let at = order.write(placed, |placed, tx| Box::pin(tx.publish(placed.clone()))).await?;
 /// // Woken by the commit; no timer is involved.
 /// status.wait_for(|status| status.relayed >= at.number).await.expect("it runs");
 /// assert_eq!(log.end(&topic.first()).await?, Offset(1));
@@ -271,9 +271,10 @@ impl Lane {
         let at = self.number(sequence);
         let reason = why.to_string();
         tracing::error!(source, %at, reason, "an event that no broker takes is a dead letter");
-        let work = self
-            .database
-            .write::<_, Error>(move |write| stepped::bury(write.sql(), at, &reason, write.now()));
+        let work = self.database.write((at, reason), |(at, reason), tx| {
+            let now = tx.now();
+            Box::pin(stepped::bury(tx, *at, reason, now))
+        });
         work.await
     }
 

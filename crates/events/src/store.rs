@@ -1,6 +1,6 @@
 //! Where a service keeps its state beside its inbox and outbox, and where the local log keeps events.
 //!
-//! A service speaks of a [`Database`], of a [`Write`] of it and of rows; the crate speaks of inbox,
+//! A service speaks of a [`Database`], of a [`Tx`] of it and of [`Rows`]; the crate speaks of inbox,
 //! outbox, parked events and the log. Which engine does it is named below this module alone, so that
 //! another can stand behind the same words: each name here becomes what all engines have in common.
 //!
@@ -12,7 +12,7 @@
 //! | table | a row is | written by |
 //! |---|---|---|
 //! | the service's own | whatever its schema makes it | its commands and handlers |
-//! | `outbox` | an event that is committed; [`OUTBOX_KEPT`] stay after they were relayed | [`Write::publish`] |
+//! | `outbox` | an event that is committed; [`OUTBOX_KEPT`] stay after they were relayed | [`Tx::publish`] |
 //! | `outbox_state` | the file's own name, which the ids of its events begin with | opening |
 //! | `outbox_relayed`, `outbox_jump` | how far a partition was relayed; numbers that a restore left out of it | relay, restore |
 //! | `outbox_stepped` | why the relay passes a number: a dead letter, or skipped | relay, operator |
@@ -67,21 +67,26 @@
 //! leaves out the numbers that were given after a copy, and [`agreement`](crate::agreement) refuses what
 //! does not fit.
 
+pub(crate) mod inbox;
+pub(crate) mod parked;
 mod sqlite;
+mod value;
 
 pub use sqlite::cut;
 pub use sqlite::keep_private;
 pub use sqlite::skipped;
 pub use sqlite::state::{
-    DATA_BYTES_MAX, Database, GROUP_MAX, LeftOut, OUTBOX_KEPT, OUTBOX_WAITING_MAX, Options,
-    PARTS_DEEP_MAX, Part, Publishes, WAITING_BYTES_MAX, WRITE_QUEUE_MAX, Write,
+    At, DATA_BYTES_MAX, Database, GROUP_MAX, LeftOut, OUTBOX_KEPT, OUTBOX_WAITING_MAX, Options,
+    Publishes, Row, Rows, SAVEPOINTS_DEEP_MAX, Savepoint, Tx, WAITING_BYTES_MAX, WRITE_QUEUE_MAX,
+    Working,
 };
 pub use sqlite::upkeep;
 pub use sqlite::{COUNTED, READERS_MAX, count_base};
+pub use value::{Bind, Column, Value};
 
 pub(crate) use sqlite::log;
 pub(crate) use sqlite::panic_message;
-pub(crate) use sqlite::state::{inbox, parked, stepped};
+pub(crate) use sqlite::state::stepped;
 
 #[cfg(test)]
 pub(crate) use sqlite::state::tests;

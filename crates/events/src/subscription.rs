@@ -32,16 +32,21 @@
 //!
 //! ```
 //! # use std::sync::Arc;
-//! use yeoul_events::store::{Database, Options, Write};
+//! use yeoul_events::store::{Database, Options, Tx};
 //! use yeoul_events::{Clock, Error, Event, Failure, Handler};
 //!
 //! struct Stock;
 //! impl Handler for Stock {
 //!     type Batch = ();
-//!     fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+//!     async fn handle(
+//!         &self,
+//!         (): &mut (),
+//!         tx: &mut Tx<'_>,
+//!         event: &Event,
+//!     ) -> Result<(), Failure> {
 //!         let pieces: u32 = event.decode()?;
 //!         let take = "UPDATE product SET stock = stock - ?2 WHERE name = ?1 AND stock >= ?2";
-//!         match write.sql().execute(take, (&event.subject, pieces))? {
+//!         match tx.execute(take, &[&event.subject, &pieces]).await? {
 //!             0 => Err(Failure::Handler("not enough".to_owned())),
 //!             _ => Ok(()),
 //!         }
@@ -67,12 +72,14 @@
 //! for (pieces, left, is_done) in [(2, 1, true), (2, 1, false), (1, 0, true)] {
 //!     let event = ordered("tv", pieces);
 //!     // A failure takes its rows back, as it does in a subscription.
-//!     let work = database.write::<(), Failure>(move |write| Stock.handle(&mut (), write, &event));
-//!     assert_eq!(work.await.is_ok(), is_done);
-//!     let stock = database.read::<u32, Error>(|sql| {
-//!         Ok(sql.query_row("SELECT stock FROM product", [], |row| row.get(0))?)
+//!     let work = database.write(event, |event, tx| {
+//!         Box::pin(async move { Stock.handle(&mut (), tx, event).await })
 //!     });
-//!     assert_eq!(stock?, left);
+//!     assert_eq!(work.await.is_ok(), is_done);
+//!     let stock = database.read(&(), |(), rows| {
+//!         Box::pin(rows.one("SELECT stock FROM product", &[], |row| row.get::<u32>(0)))
+//!     });
+//!     assert_eq!(stock.await?, left);
 //! }
 //! # Ok(())
 //! # }
@@ -93,7 +100,7 @@ mod skip;
 #[cfg(test)]
 mod tests;
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -104,7 +111,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::failure::Failure;
 use crate::lanes::run_each;
-use crate::store::{Database, Write};
+use crate::store::{Database, Tx};
 use consumer::Consumer;
 use context::Context;
 use delivery::Dispatcher;
@@ -123,7 +130,7 @@ pub const BATCH_MAX: usize = 256;
 ///
 /// ```
 /// use serde::Deserialize;
-/// use yeoul_events::store::Write;
+/// use yeoul_events::store::Tx;
 /// use yeoul_events::{Cause, Draft, Event, Failure, Handler};
 ///
 /// /// The fields that this service reads of another one's event; others may come and go.
@@ -139,7 +146,12 @@ pub const BATCH_MAX: usize = 256;
 /// impl Handler for Stock {
 ///     type Batch = ();
 ///
-///     fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+///     async fn handle(
+///         &self,
+///         (): &mut (),
+///         tx: &mut Tx<'_>,
+///         event: &Event,
+///     ) -> Result<(), Failure> {
 ///         // A kind that it does not know is another reader's business, not a failure.
 ///         if event.kind != "OrderPlaced" {
 ///             return Ok(());
@@ -147,13 +159,13 @@ pub const BATCH_MAX: usize = 256;
 ///         // Data of another shape is an error that becomes a failure of this event.
 ///         let order: OrderPlaced = event.decode()?;
 ///         let take = "UPDATE product SET stock = stock - ?2 WHERE id = ?1 AND stock >= ?2";
-///         let taken = write.sql().execute(take, (order.product_id, order.quantity))?;
+///         let taken = tx.execute(take, &[&order.product_id, &order.quantity]).await?;
 ///         // "No" is an answer, not a failure: a failure would be tried again with the same result.
 ///         let kind = if taken == 1 { "StockDecreased" } else { "ProductOutOfStock" };
 ///         // The key is the order, so that who follows orders sees this in its place; there is one
 ///         // answer for each event of the order, so its count serves for ours.
 ///         let answer = Draft::new(kind, &event.subject, event.sequence, &(), &Cause::of(event));
-///         write.publish(answer)?;
+///         tx.publish(answer).await?;
 ///         Ok(())
 ///     }
 /// }
@@ -169,11 +181,11 @@ pub trait Handler: Send + Sync + 'static {
     /// Runs in the consumer's transaction, in a savepoint of its own. May run again for an event
     /// whose effects were taken back with its batch, never for one whose effects stand.
     ///
-    /// So everything it does goes through `write`: rows and events stand or fall together, and
+    /// So everything it does goes through `tx`: rows and events stand or fall together, and
     /// nothing else (a mail, a call) may happen here, because nothing else is taken back. It runs on
-    /// the database's writer thread: milliseconds, no waiting, and no lock that somebody who waits for
+    /// the database's writer thread: milliseconds, no waiting but for `tx`, and no lock that somebody who waits for
     /// a write may have. Events of one key come in order, those of different keys in any order. A
-    /// panic is a failure of this event.
+    /// panic is a failure of this event, and so is waiting for anything but `tx`.
     ///
     /// # Errors
     /// [`Failure::Handler`] counts as an attempt, and the event is parked with its key;
@@ -182,17 +194,21 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(
         &self,
         batch: &mut Self::Batch,
-        write: &mut Write<'_>,
+        tx: &mut Tx<'_>,
         event: &Event,
-    ) -> Result<(), Failure>;
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Writes what the batch gathered, before the place is stored.
     ///
     /// # Errors
     /// Anything but [`Error::Environment`] has the batch delivered event by event, to find whose
     /// failure it is.
-    fn flush(&self, _batch: &mut Self::Batch, _write: &mut Write<'_>) -> Result<(), Error> {
-        Ok(())
+    fn flush(
+        &self,
+        _batch: &mut Self::Batch,
+        _tx: &mut Tx<'_>,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        ready(Ok(()))
     }
 
     /// Called after the sync, once per batch that stands: the moment to wake whoever waits for it.
@@ -204,7 +220,7 @@ pub trait Handler: Send + Sync + 'static {
     /// come at all, like that one; [`Database::received`] says the same at any time.
     ///
     /// ```
-    /// # use yeoul_events::store::Write;
+    /// # use yeoul_events::store::Tx;
     /// # use yeoul_events::{Event, Failure, Handler, Numbers};
     /// use tokio::sync::watch;
     /// use yeoul_events::subscription::Received;
@@ -216,7 +232,7 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// impl Handler for Orders {
     ///     # type Batch = ();
-    ///     # fn handle(&self, (): &mut (), _: &mut Write<'_>, _: &Event) -> Result<(), Failure> { Ok(()) }
+    ///     # async fn handle(&self, (): &mut (), _: &mut Tx<'_>, _: &Event) -> Result<(), Failure> { Ok(()) }
     ///     fn received(&self, received: &[Received]) {
     ///         let of_orders = received.iter().filter(|it| it.source == "order");
     ///         self.seen.send_modify(|seen| of_orders.for_each(|it| _ = seen.raise(it.up_to)));
@@ -244,12 +260,12 @@ pub type Fault = Arc<dyn Fn(&Event) -> Result<(), String> + Send + Sync>;
 /// ```
 /// # use std::sync::Arc;
 /// # use std::time::Duration;
-/// # use yeoul_events::store::{Database, Options, Write};
+/// # use yeoul_events::store::{Database, Options, Tx};
 /// # use yeoul_events::{Broker, Clock, Error, Event, Failure, Handler, Log, Retry, Subscription, Topic};
 /// # struct Ignore;
 /// # impl Handler for Ignore {
 /// #     type Batch = ();
-/// #     fn handle(&self, (): &mut (), _: &mut Write<'_>, _: &Event) -> Result<(), Failure> { Ok(()) }
+/// #     async fn handle(&self, (): &mut (), _: &mut Tx<'_>, _: &Event) -> Result<(), Failure> { Ok(()) }
 /// # }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Error> {

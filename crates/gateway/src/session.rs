@@ -96,7 +96,7 @@ impl Ask<'_> {
             return Err(incomplete(&form));
         };
         // Before the password is tried: a sign-in that nobody could end any more is not begun.
-        if self.is_full()? {
+        if self.is_full().await? {
             let full = Problem::unavailable(
                 "connection_limit_reached",
                 chance::seconds(FULL_RETRY_SECONDS),
@@ -113,7 +113,7 @@ impl Ask<'_> {
     async fn renew(&self) -> Result<Response, Problem> {
         let Refresh { token, family } = self.refresh()?;
         // Known here before the giver is asked: it may be away, and need not have heard.
-        if self.is_over(&token, family.as_ref())? {
+        if self.is_over(&token, family.as_ref()).await? {
             return Ok(self.over());
         }
         let pairs = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
@@ -121,7 +121,7 @@ impl Ask<'_> {
             Answer::Granted(granted) => {
                 let family = self.family_of(&granted, family);
                 // It may have ended here meanwhile, and who gave it need not have heard.
-                if self.is_over(&token, Some(&family))? {
+                if self.is_over(&token, Some(&family)).await? {
                     return Ok(self.over());
                 }
                 self.signed_in(&granted, &family)
@@ -161,18 +161,19 @@ impl Ask<'_> {
     }
 
     /// Whether one more sign-in could not be ended within the limits.
-    fn is_full(&self) -> Result<bool, Problem> {
-        let debts = self.shared.sessions().is_full().map_err(|_| Problem::storage_unavailable())?;
+    async fn is_full(&self) -> Result<bool, Problem> {
+        let debts = self.shared.sessions().is_full().await;
+        let debts = debts.map_err(|_| Problem::storage_unavailable())?;
         Ok(debts || self.shared.verifier.ended().is_full(clock::wall()))
     }
 
     /// Whether the sign-in of a refresh token has ended here.
-    fn is_over(&self, token: &str, family: Option<&Family>) -> Result<bool, Problem> {
+    async fn is_over(&self, token: &str, family: Option<&Family>) -> Result<bool, Problem> {
         let id = family.map(|family| family.id.as_str());
         if id.is_some_and(|id| self.shared.verifier.ended().contains(id)) {
             return Ok(true);
         }
-        let owed = self.shared.sessions().is_owed(token, id);
+        let owed = self.shared.sessions().is_owed(token, id).await;
         owed.map_err(|_| Problem::storage_unavailable())
     }
 

@@ -13,3 +13,12 @@ pub struct Owed {
     /// no place here when it cannot be taken back.
     pub renews: bool,
 }
+
+/// Somebody has still to be notified that this token's sign-in has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Debt {
+    /// Its place in the order in which debts were made.
+    pub number: i64,
+    /// The token.
+    pub token: String,
+}

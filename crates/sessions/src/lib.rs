@@ -20,7 +20,7 @@ mod on_ended;
 mod store;
 
 pub use chassis::identity::Ended;
-pub use debt::Owed;
-pub use memory::{DEBTS_MAX, Debt, Ending, Memory, OWED_FOR, OWED_MAX, Taken};
+pub use debt::{Debt, Owed};
+pub use memory::{DEBTS_MAX, Ending, Memory, OWED_FOR, OWED_MAX, Taken};
 pub use on_ended::{OnEnded, SESSION_ENDED, SessionEnded};
 pub use store::{TABLE, load, remember};

@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chassis::folder;
 use chassis::identity::Ended;
-use events::store::Options;
+use events::store::{Options, Rows, Tx};
 use events::{Clock, Database, Error};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-use crate::debt::Owed;
+use crate::debt::{Debt, Owed};
 use crate::on_ended::OnEnded;
 use crate::store;
 
@@ -59,15 +59,6 @@ pub struct Ending {
     pub until: Timestamp,
 }
 
-/// Somebody has still to be notified that this token's sign-in has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Debt {
-    /// Its place in the order in which debts were made.
-    pub number: i64,
-    /// The token.
-    pub token: String,
-}
-
 /// What became of a debt for a token that nobody here knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -82,7 +73,7 @@ impl Memory {
     ///
     /// # Errors
     /// As [`Database::open`]: the disk, or a damaged file.
-    pub fn open(folder: &Path, ended: &Ended, clock: Clock) -> Result<Memory, Error> {
+    pub async fn open(folder: &Path, ended: &Ended, clock: Clock) -> Result<Memory, Error> {
         let trouble = |error: std::io::Error| Error::environment(error.to_string());
         folder::make_private(folder).map_err(trouble)?;
         let path = folder.join("sessions.db");
@@ -90,9 +81,10 @@ impl Memory {
         let database =
             Database::open(Options { path, schema, publishes: None, clock: clock.clone() })?;
         // Before anybody verifies a token: what ended before the restart is refused from the first request on.
-        store::load(&database, ended, clock())?;
+        store::load(&database, ended, clock()).await?;
         // A bound of one tells "some" from "none" without counting them.
-        let any = AtomicBool::new(database.read(|rows| store::count(rows, 1))? > 0);
+        let debts = database.read(&1, |&limit, rows| Box::pin(store::count(rows, limit))).await?;
+        let any = AtomicBool::new(debts > 0);
         let debts = Arc::new(Debts { any, grew: Notify::new() });
         Ok(Memory { database, ended: ended.clone(), clock, debts })
     }
@@ -116,19 +108,8 @@ impl Memory {
         // Raised before the write and never lowered: who renews meanwhile looks into the file rather than not
         // at all, and no debt is overlooked between its commit and the flag.
         self.expect_debts();
-        let ended = self.ended.clone();
-        let written = self.database.write(move |write| {
-            // Room is made first, in the same transaction: a full disk takes neither.
-            store::sweep(write.sql(), kept_since(now))?;
-            for Ending { session, until } in &endings {
-                // The verifier first. Should the commit fail, it refuses what the file does not know: too much for a
-                // while, where the other order would let a token pass that its owner was told is ended.
-                ended.end(session, *until, now);
-                store::remember(write, session, *until)?;
-            }
-            owed.iter().try_for_each(|it| store::owe(write.sql(), it, digest(&it.token), now))
-        });
-        written.await
+        let ends = Ends { ended: self.ended.clone(), endings, owed, now };
+        self.database.write(ends, |ends, tx| Box::pin(ends.write(tx))).await
     }
 
     /// Owes a token whose sign-in nobody here knows. The first of these that its giver would not take
@@ -139,19 +120,9 @@ impl Memory {
     pub async fn owe(&self, token: String) -> Result<Taken, Error> {
         let now = (self.clock)();
         self.expect_debts();
-        let written = self.database.write(move |write| {
-            store::sweep(write.sql(), kept_since(now))?;
-            let rows = write.sql();
-            // Counted where it is written: writes go one after the other, so that no two take the last place.
-            if store::count_unknown(rows)? >= OWED_MAX && !store::forget_unknown(rows)? {
-                return Ok(Taken::TooMany);
-            }
-            // No sign-in is named: whose it is, its giver knows alone.
-            let owed = Owed { session: None, renews: true, token };
-            store::owe(rows, &owed, digest(&owed.token), now)?;
-            Ok::<_, Error>(Taken::Noted)
-        });
-        written.await
+        // No sign-in is named: whose it is, its giver knows alone.
+        let owed = Owed { session: None, renews: true, token };
+        self.database.write((owed, now), |(owed, now), tx| Box::pin(take(tx, owed, *now))).await
     }
 
     /// Whether a refresh token is of a sign-in that ended here and that its giver may still renew:
@@ -159,30 +130,38 @@ impl Memory {
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
-    pub fn is_owed(&self, token: &str, session: Option<&str>) -> Result<bool, Error> {
+    pub async fn is_owed(&self, token: &str, session: Option<&str>) -> Result<bool, Error> {
         if !self.debts.any.load(Ordering::Acquire) {
             return Ok(false);
         }
-        self.database.read(|rows| store::is_owed(rows, digest(token), session))
+        let given = (digest(token), session);
+        let read = self.database.read(&given, |(digest, session), rows| {
+            Box::pin(store::is_owed(rows, *digest, *session))
+        });
+        read.await
     }
 
     /// Whether no new sign-in should be taken: there are [`DEBTS_MAX`] debts.
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
-    pub fn is_full(&self) -> Result<bool, Error> {
+    pub async fn is_full(&self) -> Result<bool, Error> {
         if !self.debts.any.load(Ordering::Acquire) {
             return Ok(false);
         }
-        Ok(self.database.read(|rows| store::count(rows, DEBTS_MAX))? >= DEBTS_MAX)
+        let count = self.database.read(&(), |(), rows| Box::pin(store::count(rows, DEBTS_MAX)));
+        Ok(count.await? >= DEBTS_MAX)
     }
 
     /// The oldest debts after the one of that number (0 for all), at most `limit`.
     ///
     /// # Errors
     /// [`Error::Environment`]: read again later.
-    pub fn debts(&self, after: i64, limit: usize) -> Result<Vec<Debt>, Error> {
-        Memory::oldest(&self.database, after, limit)
+    pub async fn debts(&self, after: i64, limit: usize) -> Result<Vec<Debt>, Error> {
+        let given = (after, limit);
+        self.database
+            .read(&given, |&(after, limit), rows| Box::pin(store::owed(rows, after, limit)))
+            .await
     }
 
     /// Strikes out what is owed for `token`: its giver has heard.
@@ -190,8 +169,7 @@ impl Memory {
     /// # Errors
     /// [`Error::Environment`]: it will be owed again.
     pub async fn pay(&self, token: &str) -> Result<(), Error> {
-        let digest = digest(token);
-        self.database.write(move |write| store::pay(write.sql(), digest)).await
+        self.database.write(digest(token), |&digest, tx| Box::pin(store::pay(tx, digest))).await
     }
 
     /// Its giver takes no token back: it is not asked again, and a token that renews a sign-in stays
@@ -200,8 +178,7 @@ impl Memory {
     /// # Errors
     /// [`Error::Environment`]: its giver will be asked again.
     pub async fn give_up(&self, token: &str) -> Result<(), Error> {
-        let digest = digest(token);
-        self.database.write(move |write| store::give_up(write.sql(), digest)).await
+        self.database.write(digest(token), |&digest, tx| Box::pin(store::give_up(tx, digest))).await
     }
 
     /// Resolves once there may be more debts than before.
@@ -217,17 +194,48 @@ impl Memory {
     fn expect_debts(&self) {
         self.debts.any.store(true, Ordering::Release);
     }
-
-    fn oldest(database: &Database, after: i64, limit: usize) -> Result<Vec<Debt>, Error> {
-        let rows = database.read(|sql| store::owed(sql, after, limit))?;
-        Ok(rows.into_iter().map(|(number, token)| Debt { number, token }).collect())
-    }
 }
 
 impl std::fmt::Debug for Memory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Memory").field("ended", &self.ended).finish_non_exhaustive()
     }
+}
+
+/// Sign-ins that end at one moment, and what is owed for them.
+struct Ends {
+    ended: Ended,
+    endings: Vec<Ending>,
+    owed: Vec<Owed>,
+    now: Timestamp,
+}
+
+impl Ends {
+    async fn write(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        // Room is made first, in the same transaction: a full disk takes neither.
+        store::sweep(tx, kept_since(self.now)).await?;
+        for Ending { session, until } in &self.endings {
+            // The verifier first. Should the commit fail, it refuses what the file does not know: too much
+            // for a while, where the other order would let a token pass that its owner was told is ended.
+            self.ended.end(session, *until, self.now);
+            store::remember(tx, session, *until).await?;
+        }
+        for owed in &self.owed {
+            store::owe(tx, owed, digest(&owed.token), self.now).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn take(rows: &mut Rows<'_>, owed: &Owed, now: Timestamp) -> Result<Taken, Error> {
+    store::sweep(rows, kept_since(now)).await?;
+    // Counted where it is written: writes go one after the other, so that no two take the last place.
+    let is_full = store::count_unknown(rows).await? >= OWED_MAX;
+    if is_full && !store::forget_unknown(rows).await? {
+        return Ok(Taken::TooMany);
+    }
+    store::owe(rows, owed, digest(&owed.token), now).await?;
+    Ok(Taken::Noted)
 }
 
 /// Since when debts are kept.

@@ -1,7 +1,7 @@
 //! What an ended sign-in is as an event, and what everybody does about it.
 
 use chassis::identity::Ended;
-use events::store::Write;
+use events::store::Tx;
 use events::{Clock, Event, Failure, Handler};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -53,10 +53,10 @@ impl OnEnded {
 impl Handler for OnEnded {
     type Batch = Vec<(String, Timestamp)>;
 
-    fn handle(
+    async fn handle(
         &self,
         batch: &mut Self::Batch,
-        write: &mut Write<'_>,
+        tx: &mut Tx<'_>,
         event: &Event,
     ) -> Result<(), Failure> {
         if event.kind != SESSION_ENDED {
@@ -64,7 +64,7 @@ impl Handler for OnEnded {
         }
         let ended: SessionEnded = event.decode()?;
         let until = ended.until()?;
-        store::remember(write, &ended.sid, until)?;
+        store::remember(tx, &ended.sid, until).await?;
         batch.push((ended.sid, until));
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::owner::OwnersPage;
 use crate::read_side::ReadSide;
 use crate::rule::Action;
 use crate::stale::Owned;
+use crate::store::Tables;
 use crate::value::Key;
 use crate::view::{Assignment, Shows, View};
 
@@ -76,7 +77,7 @@ async fn look(side: &ReadSide, noticed: &mut HashMap<String, Noticed>) {
     for control in &side.progress.controls() {
         let topic = control.topic().as_str();
         // Also while the fold rests: what was given up before is missing all the same.
-        given_up(side, control, &mut owned);
+        given_up(side, control, &mut owned).await;
         let seen = if stale.rests() { Seen::default() } else { see(control).await };
         if !seen.missing {
             noticed.remove(topic);
@@ -119,14 +120,14 @@ fn is_late(seen: Seen, noticed: Timestamp, now: Timestamp) -> bool {
 }
 
 /// Whose pages miss an event that was given up. What cannot be read now is looked at again.
-fn given_up(side: &ReadSide, control: &Control, owned: &mut Owned) {
-    let looked = control.each_dead(DEAD_LOOKED_MAX, |event| {
+async fn given_up(side: &ReadSide, control: &Control, owned: &mut Owned) {
+    let note = |event: Event| {
         for whose in pages_of(side, &event) {
             let since = owned.entry(whose).or_insert(event.time);
             *since = event.time.min(*since);
         }
-    });
-    if let Err(error) = looked {
+    };
+    if let Err(error) = control.each_dead(DEAD_LOOKED_MAX, note).await {
         tracing::warn!(%error, "dead letters could not be read");
     }
 }
@@ -171,7 +172,7 @@ fn named(
 fn stored(side: &ReadSide, at: usize, key: &Expression, fields: &Fields<'_>) -> Option<Key> {
     let rows = side.generation.stored(at);
     let key = Key::from_value(&key.eval(fields).ok()?).ok()?;
-    let row = side.database.read(|sql| rows.load(sql, &key)).ok()??;
+    let row = Tables::read(&side.database, |sql| rows.load(sql, &key)).ok()??;
     row.owner(rows.view)
 }
 

@@ -21,7 +21,7 @@ mod flush;
 
 use std::sync::Arc;
 
-use events::store::Write;
+use events::store::Tx;
 use events::subscription::Received;
 use events::{Event, Failure, Handler};
 
@@ -31,6 +31,7 @@ use crate::generation::Generation;
 use crate::read_side::ReadSide;
 use crate::row::Row;
 use crate::rule::{Action, Kind};
+use crate::store::Tables;
 use crate::value::{Key, Value};
 use crate::view::{Assignment, Join, View};
 
@@ -44,10 +45,10 @@ pub struct Fold {
 }
 
 /// One event on its way into the rows.
-struct Folding<'f, 'w> {
+struct Folding<'f> {
     generation: &'f Generation,
     batch: &'f mut Batch,
-    write: &'f Write<'w>,
+    tables: Tables<'f>,
     event: &'f Event,
     fields: Fields<'f>,
 }
@@ -61,20 +62,21 @@ impl Fold {
 impl Handler for Fold {
     type Batch = Batch;
 
-    fn handle(
+    async fn handle(
         &self,
         batch: &mut Batch,
-        write: &mut Write<'_>,
+        tx: &mut Tx<'_>,
         event: &Event,
     ) -> Result<(), Failure> {
+        let tables = Tables::of(tx);
         let generation = &self.side.generation;
         let Some(kind) = generation.kinds.get(&event.kind) else { return Ok(()) };
         let fields = Fields::decode(event, &kind.wanted).map_err(Failure::Handler)?;
-        Folding { generation, batch, write, event, fields }.apply(kind)
+        Folding { generation, batch, tables, event, fields }.apply(kind)
     }
 
-    fn flush(&self, batch: &mut Batch, write: &mut Write<'_>) -> Result<(), events::Error> {
-        flush::flush(&self.side.generation, &self.side.stamps, batch, write)
+    async fn flush(&self, batch: &mut Batch, tx: &mut Tx<'_>) -> Result<(), events::Error> {
+        flush::flush(&self.side.generation, &self.side.stamps, batch, Tables::of(tx))
     }
 
     fn committed(&self, mut batch: Batch) {
@@ -88,7 +90,7 @@ impl Handler for Fold {
     }
 }
 
-impl Folding<'_, '_> {
+impl Folding<'_> {
     fn apply(mut self, kind: &Kind) -> Result<(), Failure> {
         for rule in &kind.rules {
             match &rule.action {
@@ -140,7 +142,7 @@ impl Folding<'_, '_> {
     ) -> Result<(), Failure> {
         let view = &self.generation.views[index];
         let key = Key::from_value(&self.value(key)?).map_err(Failure::Handler)?;
-        let at = self.batch.buffer(self.generation, self.write, index, &key)?;
+        let at = self.batch.buffer(self.generation, self.tables, index, &key)?;
         let before = self.batch.now(at).clone();
         let mut row = before.clone();
         change(view, &mut row);
@@ -177,7 +179,7 @@ impl Folding<'_, '_> {
             return Ok(());
         }
         let matches = on.iter().map(|&at| &row.values[at]);
-        let joined = self.batch.joined(self.generation, self.write, join, matches)?;
+        let joined = self.batch.joined(self.generation, self.tables, join, matches)?;
         // Columns and values stand in one order; a column that the join never set keeps its own.
         let known = sets.iter().zip(joined).filter_map(|(&column, value)| {
             let value = value.as_ref()?;
@@ -202,7 +204,7 @@ impl Folding<'_, '_> {
         let sets = self.values(sets)?;
         // Remembered first, for rows that are created later; rows that are there have what was
         // remembered before, so that only a difference is worth a look at them.
-        if self.batch.remember(self.generation, self.write, join, &matches, &sets)? {
+        if self.batch.remember(self.generation, self.tables, join, &matches, &sets)? {
             self.spread(join, &matches, &sets)?;
         }
         Ok(())
@@ -222,7 +224,7 @@ impl Folding<'_, '_> {
         self.batch.spread_buffered(join.view, &definition.on, matches, sets);
         let batch = &mut *self.batch;
         let seen = |row| batch.spread_stored(self.generation, join.view, row);
-        rows.spread(self.write.sql(), definition, matches, sets, seen)?;
+        rows.spread(self.tables, definition, matches, sets, seen)?;
         Ok(())
     }
 

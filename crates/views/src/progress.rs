@@ -105,8 +105,8 @@ impl Progress {
     }
 
     /// Asks this subscription too, and takes over what it has received.
-    pub(crate) fn attach(&self, control: Control, database: &Database) {
-        self.learn(&control, database);
+    pub(crate) async fn attach(&self, control: Control, database: &Database) {
+        self.learn(&control, database).await;
         self.controls.write().unwrap_or_else(PoisonError::into_inner).push(control);
     }
 
@@ -148,7 +148,7 @@ impl Progress {
         if !self.is_read(topics.unwrap_or(&self.topics), &position.source) {
             return Ok(());
         }
-        if let Some(outcome) = self.outcome(position) {
+        if let Some(outcome) = self.outcome(position).await {
             return outcome;
         }
         let position = &self.existing(position);
@@ -156,7 +156,7 @@ impl Progress {
         let _waiter = self.join()?;
         let wait = async {
             loop {
-                if let Some(outcome) = self.outcome(position) {
+                if let Some(outcome) = self.outcome(position).await {
                     return outcome;
                 }
                 // It lives as long as this: there is always somebody who may tell.
@@ -182,22 +182,35 @@ impl Progress {
     }
 
     /// `None` while the position is ahead.
-    fn outcome(&self, position: &WritePosition) -> Option<Result<(), Waited>> {
-        let nothing = Numbers::default();
-        if !self.reached().get(&position.source).unwrap_or(&nothing).cover(&position.sequences) {
+    async fn outcome(&self, position: &WritePosition) -> Option<Result<(), Waited>> {
+        if !self.covers(position) {
             return None;
         }
-        Some(if self.is_parked(position) { Err(Waited::Parked) } else { Ok(()) })
+        Some(if self.is_parked(position).await { Err(Waited::Parked) } else { Ok(()) })
+    }
+
+    fn covers(&self, position: &WritePosition) -> bool {
+        let nothing = Numbers::default();
+        self.reached().get(&position.source).unwrap_or(&nothing).cover(&position.sequences)
     }
 
     /// A store that cannot say counts as parked: nothing older is served.
-    fn is_parked(&self, position: &WritePosition) -> bool {
-        let controls = self.controls.read().unwrap_or_else(PoisonError::into_inner);
+    async fn is_parked(&self, position: &WritePosition) -> bool {
+        for control in self.folding(&position.source) {
+            if control.parked_through(position).await.unwrap_or(true) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The subscriptions by which events of a source may come: all, where its topic is not known.
+    fn folding(&self, source: &str) -> Vec<Control> {
         let publishers = self.publishers.read().unwrap_or_else(PoisonError::into_inner);
-        let topic = publishers.get(&position.source);
-        let asked = controls.iter().filter(|it| topic.is_none_or(|topic| it.topic() == topic));
-        let mut parked = asked.map(|control| control.parked_through(position));
-        parked.any(|parked| parked.unwrap_or(true))
+        let topic = publishers.get(source);
+        let controls = self.controls.read().unwrap_or_else(PoisonError::into_inner);
+        let may = |control: &&Control| topic.is_none_or(|topic| control.topic() == topic);
+        controls.iter().filter(may).cloned().collect()
     }
 
     fn join(&self) -> Result<Waiter<'_>, Waited> {
@@ -210,8 +223,8 @@ impl Progress {
     }
 
     /// Takes over what a subscription has received before anybody listened to it.
-    fn learn(&self, control: &Control, database: &Database) {
-        match database.received(control.name()) {
+    async fn learn(&self, control: &Control, database: &Database) {
+        match database.received(control.name()).await {
             Ok(received) => {
                 // Pages may have been rendered meanwhile: none from before may still be good.
                 self.stamps.bump_all();

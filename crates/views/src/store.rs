@@ -3,4 +3,4 @@
 mod sqlite;
 
 pub use sqlite::STORE_FILE;
-pub(crate) use sqlite::{feed, joined, open, read, renew_feed, rows};
+pub(crate) use sqlite::{Tables, feed, joined, open, read, renew_feed, rows};

@@ -33,7 +33,7 @@ use crate::row::Row;
 use crate::stamps::{Stamps, Watch};
 use crate::store::feed::OwnerVersion;
 use crate::store::rows::Stored;
-use crate::store::{self, feed, read};
+use crate::store::{self, Tables, feed, read};
 use crate::view::{SortOrder, View};
 
 /// The read side; clones share it.
@@ -112,8 +112,8 @@ impl Views {
 
     /// Makes one of the fold's subscriptions known, before anybody waits: how far it got, and
     /// whether events of it are parked.
-    pub fn attach(&self, control: Control) {
-        self.side.progress.attach(control, &self.side.database);
+    pub async fn attach(&self, control: Control) {
+        self.side.progress.attach(control, &self.side.database).await;
     }
 
     /// The locale of that name, if pages are rendered in it.
@@ -141,7 +141,7 @@ impl Views {
         let generation = &self.side.generation;
         let list = generation.stored(page.view);
         let head = page.head.map(|head| generation.stored(head));
-        self.side.database.read(|sql| {
+        Tables::read(&self.side.database, |sql| {
             let parts = read::parts(sql, page, list, head, owner, slice)?;
             Ok(page::assemble(page, &generation.views, &generation.epoch, &parts))
         })
@@ -154,7 +154,7 @@ impl Views {
     pub fn list(&self, page: &Page, owner: Option<&str>, at: Slice) -> Result<Listed, Error> {
         let slice = at.checked()?;
         let list = self.side.generation.stored(page.view);
-        self.side.database.read(|sql| {
+        Tables::read(&self.side.database, |sql| {
             let listed = read::of_page(sql, list, page, owner, slice)?;
             Ok(listed.show(list.view))
         })
@@ -181,7 +181,7 @@ impl Views {
             },
             None => SortOrder { column: list.view.key, descending: false },
         };
-        self.side.database.read(|sql| {
+        Tables::read(&self.side.database, |sql| {
             let meant = Owners::Either.meant(owner);
             let listed = read::of_view(sql, list, meant, Window { slice, order })?;
             Ok(listed.show(list.view))
@@ -194,7 +194,7 @@ impl Views {
     /// As for [`Views::rows`].
     pub fn row(&self, view: &str, key: &str) -> Result<Option<Value>, Error> {
         let list = self.stored(view)?;
-        let row = self.side.database.read(|sql| read::named(sql, list, key));
+        let row = Tables::read(&self.side.database, |sql| read::named(sql, list, key));
         let row = row.map_err(Error::Store)?.filter(Row::is_visible);
         Ok(row.map(|row| Value::Object(row.show(list.view))))
     }
@@ -264,7 +264,7 @@ impl Views {
         if after.feed != self.side.generation.epoch {
             return Ok(Changes::TooOld);
         }
-        self.side.database.read(|sql| {
+        Tables::read(&self.side.database, |sql| {
             let found = feed::find(sql, page.index, page.owners.meant(owner))?;
             let nobody = OwnerVersion { owner: Owner::Text(""), version: feed::Version::default() };
             let OwnerVersion { owner, version: known } = found.unwrap_or(nobody);

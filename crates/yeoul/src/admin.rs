@@ -131,14 +131,14 @@ impl Server {
                 let query = Query::parse(request.uri().query())?;
                 gateway::topics::read(admin.broker.as_ref(), params.get(0), query).await
             }
-            Action::Dead => admin.loops.list(),
-            Action::ShowDead => admin.loops.show(params.get(0)),
+            Action::Dead => admin.loops.list().await,
+            Action::ShowDead => admin.loops.show(params.get(0)).await,
             Action::Redrive => admin.loops.redrive(params.get(0)).await,
             Action::Drop => admin.loops.discard(params.get(0), &by(&request)?).await,
             Action::Skip => {
                 admin.loops.skip(admin.broker.as_ref(), params.get(0), &by(&request)?).await
             }
-            Action::Skipped => admin.loops.skipped(admin.broker.as_ref()),
+            Action::Skipped => admin.loops.skipped(admin.broker.as_ref()).await,
             Action::Rewind => {
                 let given = (request.headers().clone(), request.into_body());
                 let bytes = whole::read(given.1, whole::BODY_BYTES_MAX).await?;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use support::{Folder, Mall, SOON, eventually, overlay, run, setting, text};
+use support::{Folder, Mall, SOON, eventually, overlay, run, setting, text, within};
 
 const PARTITIONS: &str = "events:
   topics:
@@ -243,6 +243,12 @@ fn a_change_that_was_broken_off_says_how_it_ends_and_vouches_for_no_other_topic(
     mall.stop("order");
     let more = mall.at("product", "POST", &format!("/products/{product}/restock"));
     more.json(&json!({"quantity": 5})).send().expect(200);
+    // Order rests and nobody else does: whoever else is behind would be named in its place.
+    within(3 * SOON, "order alone is behind", || {
+        let all = mall.subscriptions().into_iter();
+        let mut behind = all.filter(|one| one["lag"] != 0);
+        (behind.next()?["name"] == "order.product" && behind.next().is_none()).then_some(())
+    });
     let (_, folder) = mall.stop_by("TERM", 2 * SOON);
     let data = folder.data();
     let partitions = |topic: &str, count: &str| {

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chassis::http::router::{Router, Row};
 use chassis::http::{Problem, Request, Response, Serve, json};
+use events::store::Tx;
+use events::{Cause, Error};
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
@@ -80,7 +82,7 @@ impl Server {
             Action::Token => Ok(token::answer(&self.issuer, call, &from).await),
             Action::Revoke => Ok(revocation::answer(&self.issuer, call, &from).await),
             Action::SignUp => self.sign_up(call, &from).await,
-            Action::Me => self.me(&call),
+            Action::Me => self.me(&call).await,
             Action::Keys => Ok(self.keys()),
         }
     }
@@ -91,11 +93,9 @@ impl Server {
         response
     }
 
-    fn me(&self, call: &Call) -> Result<Response, Refusal> {
+    async fn me(&self, call: &Call) -> Result<Response, Refusal> {
         let principal = call.principal.as_ref().ok_or_else(Problem::unauthorized)?;
-        let user: Result<_, Refusal> =
-            self.issuer.database.read(|rows| Ok(store::find(rows, &principal.subject)?));
-        let user = user?;
+        let user = self.find(&principal.subject).await?;
         let profile = match &user {
             Some(user) => Profile::of(user),
             None => Profile::of_client(&principal.subject, principal.role.as_str()),
@@ -107,9 +107,7 @@ impl Server {
         let (fields, _) = call.fields().await?;
         let asked = SignUp::read(fields)?;
         self.take_sign_up(from)?;
-        let taken: Result<_, Refusal> =
-            self.issuer.database.read(|rows| Ok(store::find(rows, &asked.username)?));
-        if taken?.is_some() {
+        if self.find(&asked.username).await?.is_some() {
             return Err(name_taken().into());
         }
         let guess = self.issuer.passwords.guess(&asked.username, from.network, true);
@@ -123,25 +121,35 @@ impl Server {
             role: Role::OrderCustomer,
             sequence: 1,
         };
-        let cause = call.cause(None);
-        let registered = self.issuer.database.write(move |write| {
-            // A name that was taken before may be free again: its events are counted on.
-            let user = User { sequence: write.first_count(), ..user };
-            // Another sign-up may have been faster while this one was hashed.
-            if !store::insert(write.sql(), &user)? {
-                return Err(name_taken().into());
-            }
-            let sequence = publish::registered(write, &user, &cause)?;
-            let position = edge::position(Name::Account, &user.username, sequence);
-            Ok::<_, Refusal>(Written { row: user, position })
-        });
+        let given = (user, call.cause(None));
+        let registered = self
+            .issuer
+            .database
+            .write(given, |(user, cause), tx| Box::pin(register(tx, user, cause)));
         let Written { row, position } = registered.await?;
         let location = format!("/users/{}", row.username);
         Ok(edge::private(edge::created(&Profile::of(&row), &location, &position)))
     }
 }
 
+async fn register(tx: &mut Tx<'_>, user: &User, cause: &Cause) -> Result<Written<User>, Refusal> {
+    // A name that was taken before may be free again: its events are counted on.
+    let user = User { sequence: tx.first_count(), ..user.clone() };
+    // Another sign-up may have been faster while this one was hashed.
+    if !store::insert(tx, &user).await? {
+        return Err(name_taken().into());
+    }
+    let sequence = publish::registered(tx, &user, cause).await?;
+    let position = edge::position(Name::Account, &user.username, sequence);
+    Ok(Written { row: user, position })
+}
+
 impl Server {
+    async fn find(&self, username: &str) -> Result<Option<User>, Error> {
+        let database = &self.issuer.database;
+        database.read(username, |name, rows| Box::pin(store::find(rows, name))).await
+    }
+
     /// Counts one sign-up of this address.
     fn take_sign_up(&self, from: &Origin) -> Result<(), Problem> {
         let mut sign_ups = self.sign_ups.lock().unwrap_or_else(PoisonError::into_inner);

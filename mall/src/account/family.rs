@@ -11,7 +11,7 @@
 //! access token expires, and SessionEnded tells everybody else.
 
 use chassis::identity::Ended;
-use events::store::Write;
+use events::store::Tx;
 use events::{Cause, Draft, Error};
 use jiff::Timestamp;
 use sessions::{SESSION_ENDED, SessionEnded};
@@ -34,9 +34,9 @@ pub(super) struct Begun<'s> {
 }
 
 /// What a renewal is judged by beside the rows.
-pub(super) struct Keys<'k> {
-    pub(super) chain: &'k ChainKey,
-    pub(super) ended: &'k Ended,
+pub(super) struct Keys {
+    pub(super) chain: ChainKey,
+    pub(super) ended: Ended,
 }
 
 /// What became of a renewal.
@@ -49,54 +49,54 @@ pub(super) enum Renewed {
 
 /// Keeps a new family with its first token; the families a user has too many of lose their refresh
 /// tokens, the longest unused first.
-pub(super) fn begin(write: &mut Write<'_>, begun: &Begun<'_>, now: Timestamp) -> Result<(), Error> {
+pub(super) async fn begin(tx: &mut Tx<'_>, begun: &Begun<'_>, now: Timestamp) -> Result<(), Error> {
     let Begun { session, username, refresh } = *begun;
-    families::sweep(write.sql(), now)?;
-    families::add(write.sql(), session, username, now + REFRESH_LIFE, now)?;
+    families::sweep(tx, now).await?;
+    families::add(tx, session, username, now + REFRESH_LIFE, now).await?;
     let kept =
         Kept { session: session.to_owned(), place: 0, expires: now + REFRESH_LIFE, rotated: None };
-    families::keep(write.sql(), &digest(refresh), &kept)?;
-    families::bound(write.sql(), username)
+    families::keep(tx, &digest(refresh), &kept).await?;
+    families::bound(tx, username).await
 }
 
 /// Uses a refresh token.
-pub(super) fn renew(
-    write: &mut Write<'_>,
+pub(super) async fn renew(
+    tx: &mut Tx<'_>,
     token: &str,
-    keys: &Keys<'_>,
+    keys: &Keys,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<Renewed, Error> {
     let token = bare(token);
-    let Some(kept) = families::find(write.sql(), &digest(token))? else {
+    let Some(kept) = families::find(tx, &digest(token)).await? else {
         return Ok(Renewed::NoFamily);
     };
     let refresh = match judge(&kept, now) {
         Use::Nothing => return Ok(Renewed::NoFamily),
-        Use::Rotate if families::count(write.sql(), &kept.session)? < TOKENS_MAX => {
-            rotate(write, token, &kept, keys.chain, now)?
+        Use::Rotate if families::count(tx, &kept.session).await? < TOKENS_MAX => {
+            rotate(tx, token, &kept, &keys.chain, now).await?
         }
         Use::Rotate | Use::Reused => {
-            end(write, &kept.session, keys.ended, cause, now)?;
+            end(tx, &kept.session, &keys.ended, cause, now).await?;
             return Ok(Renewed::NoFamily);
         }
         Use::Newest => {
-            let newest = families::newest(write.sql(), &kept.session)?;
-            (kept.place..newest).fold(token.to_owned(), |token, _| successor(keys.chain, &token))
+            let newest = families::newest(tx, &kept.session).await?;
+            (kept.place..newest).fold(token.to_owned(), |token, _| successor(&keys.chain, &token))
         }
     };
-    let user = families::user(write.sql(), &kept.session)?
-        .map(|username| store::find(write.sql(), &username))
-        .transpose()?
-        .flatten();
+    let user = match families::user(tx, &kept.session).await? {
+        Some(username) => store::find(tx, &username).await?,
+        None => None,
+    };
     Ok(match user {
         Some(user) => Renewed::Granted { user, session: kept.session, refresh },
         None => Renewed::NoFamily,
     })
 }
 
-fn rotate(
-    write: &mut Write<'_>,
+async fn rotate(
+    tx: &mut Tx<'_>,
     token: &str,
     kept: &Kept,
     key: &ChainKey,
@@ -105,38 +105,30 @@ fn rotate(
     let next = successor(key, token);
     let expires = now + REFRESH_LIFE;
     let hash = digest(token);
-    families::used(
-        write.sql(),
-        &families::Used { hash: &hash, session: &kept.session, expires },
-        now,
-    )?;
+    let used = families::Used { hash: &hash, session: &kept.session, expires };
+    families::used(tx, &used, now).await?;
     let place = kept.place + 1;
     let successor = Kept { session: kept.session.clone(), place, expires, rotated: None };
-    families::keep(write.sql(), &digest(&next), &successor)?;
+    families::keep(tx, &digest(&next), &successor).await?;
     Ok(next)
 }
 
 /// Ends a sign-in: nothing of it opens anything any more, here at once.
-pub(super) fn end(
-    write: &mut Write<'_>,
+pub(super) async fn end(
+    tx: &mut Tx<'_>,
     session: &str,
     ended: &Ended,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if ended.contains(session) && !families::exists(write.sql(), session)? {
+    if ended.contains(session) && !families::exists(tx, session).await? {
         return Ok(());
     }
     let until = now + ACCESS_LIFE;
-    families::remove(write.sql(), session)?;
-    sessions::remember(write, session, until)?;
-    write.publish(Draft::new(
-        SESSION_ENDED,
-        session,
-        1,
-        &SessionEnded::new(session, until),
-        cause,
-    ))?;
+    families::remove(tx, session).await?;
+    sessions::remember(tx, session, until).await?;
+    let data = SessionEnded::new(session, until);
+    tx.publish(Draft::new(SESSION_ENDED, session, 1, &data, cause)).await?;
     // Before the commit, so that a caller who leaves changes nothing: should it fail, the sign-in is
     // ended until the next start, which is what was asked for.
     ended.end(session, until, now);

@@ -6,7 +6,8 @@
 use chassis::http::fields::Form;
 use chassis::http::{Response, empty};
 use chassis::identity::Verifier;
-use events::store::Write;
+use events::store::Tx;
+use events::{Cause, Error};
 use http::StatusCode;
 use jiff::Timestamp;
 
@@ -32,27 +33,40 @@ async fn end(issuer: &Issuer, call: &mut Call, from: &Origin) -> Result<(), Deni
     let body = call.bytes().await?;
     let form = Form::parse(&call.headers, &body).map_err(|_| Denied::Word("invalid_request"))?;
     let token = form.get("token").ok_or(Denied::Word("invalid_request"))?.to_owned();
-    let now = (issuer.clock)();
-    let cause = call.cause(None);
-    let verifier = issuer.verifier.clone();
-    let ended = issuer.database.write(move |write| {
-        let Some(session) = session_of(write, &token, &verifier, now)? else { return Ok(()) };
-        family::end(write, &session, verifier.ended(), &cause, now)
-    });
-    Ok(ended.await?)
+    let asked = Asked {
+        token,
+        now: (issuer.clock)(),
+        cause: call.cause(None),
+        verifier: issuer.verifier.clone(),
+    };
+    Ok(issuer.database.write(asked, |asked, tx| Box::pin(revoke(tx, asked))).await?)
+}
+
+/// What is revoked, and when.
+struct Asked {
+    token: String,
+    now: Timestamp,
+    cause: Cause,
+    verifier: Verifier,
+}
+
+async fn revoke(tx: &mut Tx<'_>, asked: &Asked) -> Result<(), Error> {
+    let Asked { token, now, cause, verifier } = asked;
+    let Some(session) = session_of(tx, token, verifier, *now).await? else { return Ok(()) };
+    family::end(tx, &session, verifier.ended(), cause, *now).await
 }
 
 /// Which sign-in a token is of, if any of it may still open something.
-fn session_of(
-    write: &Write<'_>,
+async fn session_of(
+    tx: &mut Tx<'_>,
     token: &str,
     verifier: &Verifier,
     now: Timestamp,
-) -> Result<Option<String>, events::Error> {
-    if let Some(kept) = families::find(write.sql(), &refresh::digest(refresh::bare(token)))? {
+) -> Result<Option<String>, Error> {
+    if let Some(kept) = families::find(tx, &refresh::digest(refresh::bare(token))).await? {
         return Ok(Some(kept.session));
     }
     let Ok(principal) = verifier.inspect(token) else { return Ok(None) };
-    let lives = principal.expires > now || families::exists(write.sql(), &principal.session)?;
+    let lives = principal.expires > now || families::exists(tx, &principal.session).await?;
     Ok(lives.then(|| principal.session.clone()))
 }

@@ -4,7 +4,7 @@
 //! PHC strings so that a start spends no time on hashing.
 
 use events::Cause;
-use events::store::Write;
+use events::store::Tx;
 
 use super::issuer::Client;
 use super::publish;
@@ -49,8 +49,8 @@ const USERS: [Seed; 3] = [
 ];
 
 /// Writes the users where that was never done; whether it was done now.
-pub(super) fn sow(write: &mut Write<'_>) -> Result<bool, events::Error> {
-    if !store::claim_seeding(write.sql())? {
+pub(super) async fn sow(tx: &mut Tx<'_>) -> Result<bool, events::Error> {
+    if !store::claim_seeding(tx).await? {
         return Ok(false);
     }
     for Seed { username, phc, nickname, address, role } in USERS {
@@ -60,10 +60,10 @@ pub(super) fn sow(write: &mut Write<'_>) -> Result<bool, events::Error> {
             nickname: nickname.to_owned(),
             address: address.to_owned(),
             role,
-            sequence: write.first_count(),
+            sequence: tx.first_count(),
         };
-        if store::insert(write.sql(), &user)? {
-            publish::registered(write, &user, &Cause::default())?;
+        if store::insert(tx, &user).await? {
+            publish::registered(tx, &user, &Cause::default()).await?;
         }
     }
     Ok(true)

@@ -9,9 +9,11 @@ use chassis::chance;
 use chassis::http::fields::Form;
 use chassis::http::{Problem, Response, json};
 use chassis::identity::Life;
-use events::Cause;
+use events::store::Tx;
+use events::{Cause, Error};
 use http::header::{AUTHORIZATION, PRAGMA, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use jiff::Timestamp;
 use serde_json::json as value;
 use sha2::{Digest, Sha256};
 
@@ -132,11 +134,14 @@ async fn by_password(
     from: &Origin,
 ) -> Result<Granted, Denied> {
     let username = username.to_lowercase();
-    let read: Result<_, Refusal> = issuer.database.read(|connection| {
-        let known = known::is_known(connection, &username, &from.digest)?;
-        Ok((store::find(connection, &username)?, known))
+    let given = (username, from.digest);
+    let known = issuer.database.read(&given, |(username, network), rows| {
+        Box::pin(known::is_known(rows, username, network))
     });
-    let (user, known) = read?;
+    let known = known.await?;
+    let (username, network) = given;
+    let user = issuer.database.read(&username, |name, rows| Box::pin(store::find(rows, name)));
+    let user = user.await?;
     let guess = issuer.passwords.guess(&username, from.network, known);
     let phc = user.as_ref().map(|user| user.phc.clone());
     let matches = issuer.passwords.matches(guess, password, phc).await;
@@ -149,15 +154,31 @@ async fn by_password(
         session,
         refresh: Some(refresh.clone()),
     };
-    let (session, username) = (granted.session.clone(), granted.subject.clone());
-    let (now, digest) = ((issuer.clock)(), from.digest);
-    let kept = issuer.database.write(move |write| {
-        known::note(write.sql(), &username, &digest, now.as_second())?;
-        let begun = Begun { session: &session, username: &username, refresh: &refresh };
-        family::begin(write, &begun, now)
-    });
-    kept.await?;
+    let signed_in = SignedIn {
+        session: granted.session.clone(),
+        username: granted.subject.clone(),
+        refresh,
+        network,
+        now: (issuer.clock)(),
+    };
+    issuer.database.write(signed_in, |it, tx| Box::pin(keep(tx, it))).await?;
     Ok(granted)
+}
+
+/// A sign-in that was granted.
+struct SignedIn {
+    session: String,
+    username: String,
+    refresh: String,
+    /// From where, as it is kept.
+    network: [u8; 16],
+    now: Timestamp,
+}
+
+async fn keep(tx: &mut Tx<'_>, signed_in: &SignedIn) -> Result<(), Error> {
+    let SignedIn { session, username, refresh, network, now } = signed_in;
+    known::note(tx, username, network, now.as_second()).await?;
+    family::begin(tx, &Begun { session, username, refresh }, *now).await
 }
 
 /// The id of a sign-in that begins now.
@@ -171,12 +192,11 @@ fn new_session(issuer: &Issuer) -> Result<String, Denied> {
 }
 
 async fn by_refresh(issuer: &Issuer, token: String, cause: Cause) -> Result<Granted, Denied> {
-    let now = (issuer.clock)();
-    let chain = issuer.chain;
-    let ended = issuer.verifier.ended().clone();
-    let renewed = issuer.database.write(move |write| {
-        let keys = Keys { chain: &chain, ended: &ended };
-        family::renew(write, &token, &keys, &cause, now)
+    let keys = Keys { chain: issuer.chain, ended: issuer.verifier.ended().clone() };
+    let shown = Shown { token, cause, now: (issuer.clock)(), keys };
+    let renewed = issuer.database.write(shown, |shown, tx| {
+        let Shown { token, cause, now, keys } = shown;
+        Box::pin(family::renew(tx, token, keys, cause, *now))
     });
     match renewed.await? {
         Renewed::Granted { user, session, refresh } => {
@@ -185,6 +205,14 @@ async fn by_refresh(issuer: &Issuer, token: String, cause: Cause) -> Result<Gran
         }
         Renewed::NoFamily => Err(Denied::Word("invalid_grant")),
     }
+}
+
+/// A refresh token that is used.
+struct Shown {
+    token: String,
+    cause: Cause,
+    now: Timestamp,
+    keys: Keys,
 }
 
 fn tokens(issuer: &Issuer, granted: &Granted) -> Response {

@@ -8,6 +8,7 @@ use chassis::http::hal::Slice;
 use chassis::http::query::Query;
 use chassis::http::router::{Router, Row};
 use chassis::http::{Problem, Request, Response, Serve};
+use events::store::Tx;
 use events::{Cause, Database};
 use http::request::Parts;
 
@@ -61,44 +62,41 @@ impl Server {
 
     async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {
         match action {
-            Action::List => self.list(&call),
-            Action::FindByOrder => self.find_by_order(&call),
-            Action::Read => self.read(&call),
+            Action::List => self.list(&call).await,
+            Action::FindByOrder => self.find_by_order(&call).await,
+            Action::Read => self.read(&call).await,
             Action::Patch => self.patch(call).await,
         }
     }
 
-    fn list(&self, call: &Call) -> Result<Response, Refusal> {
+    async fn list(&self, call: &Call) -> Result<Response, Refusal> {
         let slice = edge::slice(call.query()?)?;
-        self.database.read(|rows| {
-            let deliveries = store::list(rows, call.narrowed_to(), slice)?;
-            let bodies = deliveries.map(wire::DeliveryBody::of);
-            Ok(edge::list("deliveries", &bodies, slice, "/deliveries", None))
-        })
+        let given = (call.narrowed_to(), slice);
+        let deliveries = self
+            .database
+            .read(&given, |(customer, slice), rows| Box::pin(store::list(rows, *customer, *slice)));
+        let deliveries = deliveries.await?;
+        let bodies = deliveries.map(wire::DeliveryBody::of);
+        Ok(edge::list("deliveries", &bodies, slice, "/deliveries", None))
     }
 
-    fn find_by_order(&self, call: &Call) -> Result<Response, Refusal> {
+    async fn find_by_order(&self, call: &Call) -> Result<Response, Refusal> {
         let Search { order_id, slice } = search(call.query()?)?;
-        self.database.read(|rows| {
-            let found = store::of_order(rows, order_id)?;
-            let visible = found.filter(|delivery| call.sees(&delivery.customer_id));
-            let total = u64::from(visible.is_some());
-            let items: Vec<_> =
-                visible.iter().filter(|_| slice.page == 0).map(wire::DeliveryBody::of).collect();
-            let filter = Filter { name: "orderId", value: &order_id.to_string() };
-            Ok(edge::list("deliveries", &Listed { items, total }, slice, SEARCH, Some(filter)))
-        })
+        let found = self.database.read(&order_id, |&id, rows| Box::pin(store::of_order(rows, id)));
+        let visible = found.await?.filter(|delivery| call.sees(&delivery.customer_id));
+        let total = u64::from(visible.is_some());
+        let items: Vec<_> =
+            visible.iter().filter(|_| slice.page == 0).map(wire::DeliveryBody::of).collect();
+        let filter = Filter { name: "orderId", value: &order_id.to_string() };
+        Ok(edge::list("deliveries", &Listed { items, total }, slice, SEARCH, Some(filter)))
     }
 
-    fn read(&self, call: &Call) -> Result<Response, Refusal> {
+    async fn read(&self, call: &Call) -> Result<Response, Refusal> {
         let id = call.id()?;
-        self.database.read(|rows| {
-            let found = store::find(rows, id)?;
-            let visible = found.filter(|delivery| call.sees(&delivery.customer_id));
-            let delivery = visible.ok_or_else(Problem::not_found)?;
-            Ok(wire::DeliveryBody::representation(&delivery)
-                .answer(&call.headers, Keep::Oneself)?)
-        })
+        let found = self.database.read(&id, |&id, rows| Box::pin(store::find(rows, id)));
+        let visible = found.await?.filter(|delivery| call.sees(&delivery.customer_id));
+        let delivery = visible.ok_or_else(Problem::not_found)?;
+        Ok(wire::DeliveryBody::representation(&delivery).answer(&call.headers, Keep::Oneself)?)
     }
 
     async fn patch(&self, mut call: Call) -> Result<Response, Refusal> {
@@ -106,26 +104,35 @@ impl Server {
         let id = call.id()?;
         let conditions = Conditions::read(&call.headers)?;
         let (fields, _) = call.fields().await?;
-        let wanted = wanted(fields)?;
-        let base = call.cause(None);
-        let patched = self.database.write(move |write| {
-            let found = store::find(write.sql(), id)?;
-            let mut delivery = found.ok_or_else(Problem::not_found)?;
-            conditions.check(|| wire::DeliveryBody::representation(&delivery))?;
-            let sequence = match transition(delivery.state, wanted) {
-                Transition::Allowed => {
-                    let cause = correlated(base, &delivery);
-                    advance(write, &mut delivery, wanted, &cause)?
-                }
-                Transition::Unchanged => write.last_sequence(&delivery.order_id.to_string()),
-                Transition::Refused(reason) => return Err(Problem::conflict(reason).into()),
-            };
-            let position = edge::position(Name::Delivery, &delivery.order_id, sequence);
-            Ok::<_, Refusal>(Written { row: delivery, position })
-        });
+        let asked = Asked { id, conditions, wanted: wanted(fields)?, base: call.cause(None) };
+        let patched = self.database.write(asked, |asked, tx| Box::pin(patch(tx, asked)));
         let Written { row, position } = patched.await?;
         Ok(edge::changed(wire::DeliveryBody::representation(&row), &position))
     }
+}
+
+/// A change that an administrator asks for.
+struct Asked {
+    id: u64,
+    conditions: Conditions,
+    wanted: State,
+    base: Cause,
+}
+
+async fn patch(tx: &mut Tx<'_>, asked: &Asked) -> Result<Written<Delivery>, Refusal> {
+    let Asked { id, conditions, wanted, base } = asked;
+    let mut delivery = store::find(tx, *id).await?.ok_or_else(Problem::not_found)?;
+    conditions.check(|| wire::DeliveryBody::representation(&delivery))?;
+    let sequence = match transition(delivery.state, *wanted) {
+        Transition::Allowed => {
+            let cause = correlated(base.clone(), &delivery);
+            advance(tx, &mut delivery, *wanted, &cause).await?
+        }
+        Transition::Unchanged => tx.last_sequence(&delivery.order_id.to_string()),
+        Transition::Refused(reason) => return Err(Problem::conflict(reason).into()),
+    };
+    let position = edge::position(Name::Delivery, &delivery.order_id, sequence);
+    Ok(Written { row: delivery, position })
 }
 
 /// The order whose delivery is searched for.

@@ -1,6 +1,6 @@
 //! What delivery does about order's events, and the one way a delivery's state changes.
 
-use events::store::Write;
+use events::store::Tx;
 use events::{Cause, Draft, Error, Event, Failure, Handler, Numbered};
 
 use super::decide::{Have, Input, State, Step, step};
@@ -14,36 +14,36 @@ pub(crate) struct OnOrder;
 impl Handler for OnOrder {
     type Batch = ();
 
-    fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+    async fn handle(&self, (): &mut (), tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
         match event.kind.as_str() {
-            "OrderConfirmed" => on_order(write, event, Input::Confirmed),
-            "OrderCancelled" | "OrderRejected" => on_order(write, event, Input::Ended),
+            "OrderConfirmed" => on_order(tx, event, Input::Confirmed).await,
+            "OrderCancelled" | "OrderRejected" => on_order(tx, event, Input::Ended).await,
             _ => Ok(()),
         }
     }
 }
 
-fn on_order(write: &mut Write<'_>, event: &Event, input: Input) -> Result<(), Failure> {
+async fn on_order(tx: &mut Tx<'_>, event: &Event, input: Input) -> Result<(), Failure> {
     let order: OfOrder = event.decode()?;
     let cause = Cause::of(event);
-    let delivery = store::of_order(write.sql(), order.order_id)?;
+    let delivery = store::of_order(tx, order.order_id).await?;
     let have = match &delivery {
         Some(delivery) => Have::Delivery(delivery.state),
-        None if store::is_buried(write.sql(), order.order_id)? => Have::Tombstone,
+        None if store::is_buried(tx, order.order_id).await? => Have::Tombstone,
         None => Have::Nothing,
     };
     match (step(have, input), delivery) {
-        (Step::Start, _) => start(write, order, &cause)?,
-        (Step::Bury, _) => store::bury(write.sql(), order.order_id)?,
+        (Step::Start, _) => start(tx, order, &cause).await?,
+        (Step::Bury, _) => store::bury(tx, order.order_id).await?,
         (Step::Cancel, Some(mut delivery)) => {
-            advance(write, &mut delivery, State::Cancelled, &cause)?;
+            advance(tx, &mut delivery, State::Cancelled, &cause).await?;
         }
         _ => {}
     }
     Ok(())
 }
 
-fn start(write: &mut Write<'_>, order: OfOrder, cause: &Cause) -> Result<(), Error> {
+async fn start(tx: &mut Tx<'_>, order: OfOrder, cause: &Cause) -> Result<(), Error> {
     let mut delivery = Delivery {
         id: 0,
         order_id: order.order_id,
@@ -54,34 +54,30 @@ fn start(write: &mut Write<'_>, order: OfOrder, cause: &Cause) -> Result<(), Err
         customer_name: order.customer_name,
         address: order.customer_addr,
         state: State::Started,
-        sequence: write.first_count(),
+        sequence: tx.first_count(),
         correlation: cause.correlation_id.clone(),
     };
-    delivery.id = store::insert(write.sql(), &delivery)?;
-    publish(write, &delivery, cause)?;
+    delivery.id = store::insert(tx, &delivery).await?;
+    publish(tx, &delivery, cause).await?;
     Ok(())
 }
 
 /// Makes a delivery `state` and publishes the event of that name; the outbox sequence.
-pub(super) fn advance(
-    write: &mut Write<'_>,
+pub(super) async fn advance(
+    tx: &mut Tx<'_>,
     delivery: &mut Delivery,
     state: State,
     cause: &Cause,
 ) -> Result<Numbered, Error> {
     delivery.state = state;
     delivery.sequence += 1;
-    store::update(write.sql(), delivery)?;
-    publish(write, delivery, cause)
+    store::update(tx, delivery).await?;
+    publish(tx, delivery, cause).await
 }
 
-fn publish(write: &mut Write<'_>, delivery: &Delivery, cause: &Cause) -> Result<Numbered, Error> {
+async fn publish(tx: &mut Tx<'_>, delivery: &Delivery, cause: &Cause) -> Result<Numbered, Error> {
     let data = DeliveryBody::of(delivery);
-    write.publish(Draft::new(
-        delivery.state.as_str(),
-        delivery.order_id,
-        delivery.sequence,
-        &data,
-        cause,
-    ))
+    let draft =
+        Draft::new(delivery.state.as_str(), delivery.order_id, delivery.sequence, &data, cause);
+    tx.publish(draft).await
 }

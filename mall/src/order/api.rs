@@ -8,7 +8,8 @@ use chassis::http::hal::Slice;
 use chassis::http::query::Query;
 use chassis::http::router::{Router, Row};
 use chassis::http::{Problem, Request, Response, Serve, empty};
-use events::Database;
+use events::store::Tx;
+use events::{Cause, Database};
 use http::StatusCode;
 use http::header::ETAG;
 use http::request::Parts;
@@ -99,53 +100,55 @@ impl Server {
 
     async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {
         match action {
-            Action::List => self.list(&call),
-            Action::FindByCustomer => self.find_by_customer(&call),
-            Action::Read => self.read(&call),
+            Action::List => self.list(&call).await,
+            Action::FindByCustomer => self.find_by_customer(&call).await,
+            Action::Read => self.read(&call).await,
             Action::Place => self.place(call).await,
             Action::Patch => self.patch(call).await,
             Action::Delete => self.delete(&call).await,
-            Action::Product => self.product(&call),
+            Action::Product => self.product(&call).await,
         }
     }
 
-    fn list(&self, call: &Call) -> Result<Response, Refusal> {
+    async fn list(&self, call: &Call) -> Result<Response, Refusal> {
         let slice = edge::slice(call.query()?)?;
-        self.listed(call.narrowed_to(), slice, "/orders", None)
+        self.listed(call.narrowed_to(), slice, "/orders", None).await
     }
 
-    fn find_by_customer(&self, call: &Call) -> Result<Response, Refusal> {
+    async fn find_by_customer(&self, call: &Call) -> Result<Response, Refusal> {
         let Search { customer, slice } = search(call.query()?)?;
         let filter = Some(Filter { name: "customerId", value: &customer });
         if !call.sees(&customer) {
             let nothing = Listed { items: Vec::<()>::new(), total: 0 };
             return Ok(edge::list("orders", &nothing, slice, SEARCH, filter));
         }
-        self.listed(Some(&customer), slice, SEARCH, filter)
+        self.listed(Some(&customer), slice, SEARCH, filter).await
     }
 
-    fn listed(
+    async fn listed(
         &self,
         customer: Option<&str>,
         slice: Slice,
         path: &str,
         filter: Option<Filter<'_>>,
     ) -> Result<Response, Refusal> {
-        self.database.read(|rows| {
-            let orders = store::list(rows, customer, slice)?;
-            Ok(edge::list("orders", &orders.map(wire::OrderBody::of), slice, path, filter))
-        })
+        let given = (customer, slice);
+        let orders = self
+            .database
+            .read(&given, |(customer, slice), rows| Box::pin(store::list(rows, *customer, *slice)));
+        let orders = orders.await?;
+        Ok(edge::list("orders", &orders.map(wire::OrderBody::of), slice, path, filter))
     }
 
-    fn read(&self, call: &Call) -> Result<Response, Refusal> {
-        let order = self.find(call, call.id()?)?;
+    async fn read(&self, call: &Call) -> Result<Response, Refusal> {
+        let order = self.find(call, call.id()?).await?;
         Ok(wire::OrderBody::representation(&order).answer(&call.headers, Keep::Oneself)?)
     }
 
-    fn product(&self, call: &Call) -> Result<Response, Refusal> {
+    async fn product(&self, call: &Call) -> Result<Response, Refusal> {
         let id = call.id()?;
-        let replica: Result<_, Refusal> = self.database.read(|rows| Ok(store::replica(rows, id)?));
-        match replica?.filter(|replica| !replica.deleted) {
+        let replica = self.database.read(&id, |&id, rows| Box::pin(store::replica(rows, id)));
+        match replica.await?.filter(|replica| !replica.deleted) {
             Some(replica) => Ok(wire::ProductBody::representation(&replica)
                 .answer(&call.headers, Keep::Everybody)?),
             None => Err(Problem::not_found().into()),
@@ -179,9 +182,9 @@ impl Server {
     }
 
     /// The order, for whoever may see it; another's is not there.
-    fn find(&self, call: &Call, id: u64) -> Result<Order, Refusal> {
-        let found: Result<_, Refusal> = self.database.read(|rows| Ok(store::find(rows, id)?));
-        let visible = found?.filter(|order| call.sees(&order.customer_id));
+    async fn find(&self, call: &Call, id: u64) -> Result<Order, Refusal> {
+        let found = self.database.read(&id, |&id, rows| Box::pin(store::find(rows, id)));
+        let visible = found.await?.filter(|order| call.sees(&order.customer_id));
         visible.ok_or_else(|| Problem::not_found().into())
     }
 
@@ -192,28 +195,43 @@ impl Server {
         id: u64,
         asked: Cancellation,
     ) -> Result<Written<Order>, Refusal> {
-        let base = call.cause(None);
-        let owner = call.narrowed_to().map(str::to_owned);
-        let cancelled = self.database.write(move |write| {
-            let found = store::find(write.sql(), id)?;
-            let is_seen = |it: &Order| owner.as_ref().is_none_or(|own| *own == it.customer_id);
-            let mut order = found.filter(is_seen).ok_or_else(Problem::not_found)?;
-            asked.conditions.check(|| wire::OrderBody::representation(&order))?;
-            if let Some(reason) = asked.refused {
-                return Err(Problem::conflict(reason).into());
-            }
-            let correlation_id = Some(order.correlation.clone());
-            let cause = events::Cause { correlation_id, ..base };
-            let sequence = match advance(write, &mut order, Input::Cancel, &cause)? {
-                Advanced::Published(sequence) => sequence,
-                Advanced::Unchanged => write.last_sequence(&order.id.to_string()),
-                Advanced::Refused(reason) => return Err(Problem::conflict(reason).into()),
-            };
-            let position = edge::position(Name::Order, &order.id, sequence);
-            Ok::<_, Refusal>(Written { row: order, position })
-        });
-        cancelled.await
+        let cancelling = Cancelling {
+            id,
+            owner: call.narrowed_to().map(str::to_owned),
+            asked,
+            base: call.cause(None),
+        };
+        self.database.write(cancelling, |it, tx| Box::pin(cancel(tx, it))).await
     }
+}
+
+/// An order on its way to being cancelled.
+struct Cancelling {
+    id: u64,
+    /// Whose it has to be; anybody's where it is an administrator who asks.
+    owner: Option<String>,
+    asked: Cancellation,
+    base: Cause,
+}
+
+async fn cancel(tx: &mut Tx<'_>, cancelling: &Cancelling) -> Result<Written<Order>, Refusal> {
+    let Cancelling { id, owner, asked, base } = cancelling;
+    let found = store::find(tx, *id).await?;
+    let is_seen = |it: &Order| owner.as_ref().is_none_or(|own| *own == it.customer_id);
+    let mut order = found.filter(is_seen).ok_or_else(Problem::not_found)?;
+    asked.conditions.check(|| wire::OrderBody::representation(&order))?;
+    if let Some(reason) = asked.refused {
+        return Err(Problem::conflict(reason).into());
+    }
+    let correlation_id = Some(order.correlation.clone());
+    let cause = Cause { correlation_id, ..base.clone() };
+    let sequence = match advance(tx, &mut order, Input::Cancel, &cause).await? {
+        Advanced::Published(sequence) => sequence,
+        Advanced::Unchanged => tx.last_sequence(&order.id.to_string()),
+        Advanced::Refused(reason) => return Err(Problem::conflict(reason).into()),
+    };
+    let position = edge::position(Name::Order, &order.id, sequence);
+    Ok(Written { row: order, position })
 }
 
 /// What comes with the request to cancel an order.

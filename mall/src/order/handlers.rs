@@ -1,6 +1,6 @@
 //! What order does about events, and the one way an order's state changes.
 
-use events::store::Write;
+use events::store::Tx;
 use events::{Cause, Draft, Error, Event, Failure, Handler, Numbered};
 
 use super::decide::{Input, State, Step, step};
@@ -17,14 +17,14 @@ pub(crate) struct OnDelivery;
 impl Handler for OnProduct {
     type Batch = ();
 
-    fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+    async fn handle(&self, (): &mut (), tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
         match event.kind.as_str() {
             "ProductChanged" => {
                 let changed: ProductChanged = event.decode()?;
-                Ok(store::keep_newest(write.sql(), &changed.into())?)
+                Ok(store::keep_newest(tx, &changed.into()).await?)
             }
-            "StockDecreased" => on_order(write, event, Input::StockDecreased),
-            "ProductOutOfStock" => on_order(write, event, Input::ProductOutOfStock),
+            "StockDecreased" => on_order(tx, event, Input::StockDecreased).await,
+            "ProductOutOfStock" => on_order(tx, event, Input::ProductOutOfStock).await,
             _ => Ok(()),
         }
     }
@@ -33,28 +33,28 @@ impl Handler for OnProduct {
 impl Handler for OnDelivery {
     type Batch = ();
 
-    fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+    async fn handle(&self, (): &mut (), tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
         match event.kind.as_str() {
-            "DeliveryCompleted" | "DeliveryReturned" => on_order(write, event, Input::Delivered),
+            "DeliveryCompleted" | "DeliveryReturned" => on_order(tx, event, Input::Delivered).await,
             _ => Ok(()),
         }
     }
 }
 
-fn on_order(write: &mut Write<'_>, event: &Event, input: Input) -> Result<(), Failure> {
+async fn on_order(tx: &mut Tx<'_>, event: &Event, input: Input) -> Result<(), Failure> {
     let OfOrder { order_id } = event.decode()?;
-    let Some(mut order) = store::find(write.sql(), order_id)? else {
+    let Some(mut order) = store::find(tx, order_id).await? else {
         // Never passed over: an answer to an order that is not here says that something is lost.
         return Err(Failure::Handler(format!("no such order. order=`{order_id}`")));
     };
-    advance(write, &mut order, input, &Cause::of(event))?;
+    advance(tx, &mut order, input, &Cause::of(event)).await?;
     Ok(())
 }
 
 /// Decides about `input`, stores what changed and publishes it; the outbox sequence of what was
 /// published, if anything was.
-pub(super) fn advance(
-    write: &mut Write<'_>,
+pub(super) async fn advance(
+    tx: &mut Tx<'_>,
     order: &mut Order,
     input: Input,
     cause: &Cause,
@@ -64,7 +64,7 @@ pub(super) fn advance(
         Step::Refuse(reason) => return Ok(Advanced::Refused(reason)),
         Step::RememberDelivery => {
             order.delivered = true;
-            store::update(write.sql(), order)?;
+            store::update(tx, order).await?;
             return Ok(Advanced::Unchanged);
         }
         Step::Confirm => {
@@ -78,8 +78,8 @@ pub(super) fn advance(
         }
     };
     order.sequence += 1;
-    store::update(write.sql(), order)?;
-    publish(write, kind, order, cause).map(Advanced::Published)
+    store::update(tx, order).await?;
+    publish(tx, kind, order, cause).await.map(Advanced::Published)
 }
 
 /// What became of an input.
@@ -94,12 +94,12 @@ pub(super) enum Advanced {
 }
 
 /// Publishes an event of the order as it is now.
-pub(super) fn publish(
-    write: &mut Write<'_>,
+pub(super) async fn publish(
+    tx: &mut Tx<'_>,
     kind: &'static str,
     order: &Order,
     cause: &Cause,
 ) -> Result<Numbered, Error> {
     let data = OrderEvent::of(order);
-    write.publish(Draft::new(kind, order.id, order.sequence, &data, cause))
+    tx.publish(Draft::new(kind, order.id, order.sequence, &data, cause)).await
 }

@@ -11,7 +11,7 @@
 //! It reserves no stock: that is product's, and comes as an event.
 
 use chassis::http::{Problem, Response};
-use events::store::Write;
+use events::store::Tx;
 use events::{Cause, Database};
 use http::StatusCode;
 
@@ -66,7 +66,7 @@ impl Intake {
         // Dropped with this future: a client that goes away leaves its key free for the next try.
         let claim = once.as_ref().map(|once| self.running.claim(&once.identity)).transpose()?;
         if let Some(once) = &once {
-            match self.seen(once)? {
+            match self.seen(once).await? {
                 Seen::Answered(before) => return Ok(before.into_response()),
                 // 412 goes before 422.
                 Seen::Spent => {
@@ -85,21 +85,24 @@ impl Intake {
         command.check_price(product.price)?;
         let order = command.into_order(product, call.trace.id().to_owned());
         let taken = Taken { order, news, once, cause: call.cause(None) };
-        let answer: Result<Remembered, Refusal> =
-            self.database.write(move |write| take(write, taken)).await;
+        let answer = self.database.write(taken, |taken, tx| Box::pin(take(tx, taken))).await;
         // From here on the row answers for the key.
         drop(claim);
         Ok(answer?.into_response())
     }
 
-    fn seen(&self, once: &Once) -> Result<Seen, Refusal> {
-        let before = self.database.read(|rows| idempotency::store::recall(rows, &once.identity));
-        Ok(once.seen(before?))
+    async fn seen(&self, once: &Once) -> Result<Seen, Refusal> {
+        let before = self.database.read(&once.identity, |identity, rows| {
+            Box::pin(idempotency::store::recall(rows, identity))
+        });
+        Ok(once.seen(before.await?))
     }
 
     /// The product as it is ordered, asked for where the replica cannot tell.
     async fn offer(&self, call: &Call, command: &Command) -> Result<Offer, Refusal> {
-        let replica = self.database.read(|rows| store::replica(rows, command.product_id))?;
+        let id = command.product_id;
+        let replica = self.database.read(&id, |&id, rows| Box::pin(store::replica(rows, id)));
+        let replica = replica.await?;
         match (begin(Replica::state(replica.as_ref())), replica) {
             (Beginning::Take, Some(product)) => return Ok(Offer { product, news: None }),
             (Beginning::Unknown, _) => return Err(Problem::not_found().into()),
@@ -123,7 +126,7 @@ impl Intake {
         // The answer is newer than the replica even where the order ends here: the next customer is
         // shown it.
         let stock = product.stock;
-        self.database.write(move |write| store::keep_newest(write.sql(), &product)).await?;
+        self.database.write(product, |it, tx| Box::pin(store::keep_newest(tx, it))).await?;
         let problem = Problem::new(StatusCode::CONFLICT, "out-of-stock", "Not enough in stock");
         let detail = format!("{} ordered, {stock} in stock", command.quantity);
         let problem = problem.detail(detail);
@@ -131,30 +134,30 @@ impl Intake {
     }
 }
 
-fn take(write: &mut Write<'_>, taken: Taken) -> Result<Remembered, Refusal> {
-    let Taken { mut order, news, once, cause } = taken;
+async fn take(tx: &mut Tx<'_>, taken: &Taken) -> Result<Remembered, Refusal> {
+    let Taken { order, news, once, cause } = taken;
     // Asked once more, now that nobody else can write: the same key may have been used since the first
     // look, by a call that took as long as this one.
-    if let Some(once) = &once {
-        match once.seen(idempotency::store::recall(write.sql(), &once.identity)?) {
+    if let Some(once) = once {
+        match once.seen(idempotency::store::recall(tx, &once.identity).await?) {
             Seen::Answered(before) => return Ok(before),
             Seen::Spent => return Err(idempotency::spent().into()),
             Seen::Nothing => {}
         }
     }
     // What product answered stands with the order that was taken on the strength of it.
-    if let Some(news) = &news {
-        store::keep_newest(write.sql(), news)?;
+    if let Some(news) = news {
+        store::keep_newest(tx, news).await?;
     }
-    order.id = store::insert(write.sql(), &order)?;
-    let sequence = publish(write, "OrderPlaced", &order, &cause)?;
+    let order = Order { id: store::insert(tx, order).await?, ..order.clone() };
+    let sequence = publish(tx, "OrderPlaced", &order, cause).await?;
     let location = format!("/orders/{}", order.id);
     let position = edge::position(Name::Order, &order.id, sequence);
     let answer =
         Remembered::of(OrderBody::representation(&order), location, position, once.as_ref());
     // Last, because it keeps the answer: state, outbox and key are committed together or not at all.
     if let Some(once) = once {
-        idempotency::store::remember(write.sql(), &once, &answer)?;
+        idempotency::store::remember(tx, once, &answer).await?;
     }
     Ok(answer)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chassis::http::hal::Slice;
-use events::store::Write;
+use events::store::Tx;
 use events::{Cause, Database, Error};
 
 use super::decide::{Input, State};
@@ -15,7 +15,7 @@ pub(crate) const SCHEMA: &[&str] = store::SCHEMA;
 
 const ALL: Slice = Slice { page: 0, size: 100 };
 
-pub(crate) fn place(write: &mut Write<'_>, product: u64, quantity: u64) -> Result<(), Error> {
+pub(crate) async fn place(tx: &mut Tx<'_>, product: u64, quantity: u64) -> Result<(), Error> {
     let mut order = Order {
         id: 0,
         product_id: product,
@@ -32,30 +32,35 @@ pub(crate) fn place(write: &mut Write<'_>, product: u64, quantity: u64) -> Resul
         sequence: 1,
         correlation: String::new(),
     };
-    order.id = store::insert(write.sql(), &order)?;
-    publish(write, "OrderPlaced", &order, &Cause::default())?;
+    order.id = store::insert(tx, &order).await?;
+    publish(tx, "OrderPlaced", &order, &Cause::default()).await?;
     Ok(())
 }
 
-pub(crate) fn cancel(write: &mut Write<'_>, id: u64) -> Result<(), Error> {
-    if let Some(mut order) = store::find(write.sql(), id)? {
-        advance(write, &mut order, Input::Cancel, &Cause::default())?;
+pub(crate) async fn cancel(tx: &mut Tx<'_>, id: u64) -> Result<(), Error> {
+    if let Some(mut order) = store::find(tx, id).await? {
+        advance(tx, &mut order, Input::Cancel, &Cause::default()).await?;
     }
     Ok(())
 }
 
-pub(crate) fn count(database: &Database) -> Result<u64, Error> {
-    database.read(|rows| Ok(store::list(rows, None, ALL)?.total))
+pub(crate) async fn count(database: &Database) -> Result<u64, Error> {
+    let all = database.read(&(), |(), rows| Box::pin(store::list(rows, None, ALL)));
+    Ok(all.await?.total)
 }
 
-pub(crate) fn orders(database: &Database) -> Result<Vec<(u64, String)>, Error> {
-    let orders = database.read(|rows| store::list(rows, None, ALL))?;
-    Ok(orders.items.into_iter().map(|it| (it.id, it.state.as_str().to_owned())).collect())
+pub(crate) async fn orders(database: &Database) -> Result<Vec<(u64, String)>, Error> {
+    let all = database.read(&(), |(), rows| Box::pin(store::list(rows, None, ALL)));
+    let all = all.await?.items.into_iter();
+    Ok(all.map(|it| (it.id, it.state.as_str().to_owned())).collect())
 }
 
-pub(crate) fn replica(database: &Database) -> Result<BTreeMap<u64, u64>, Error> {
-    database.read(|rows| {
-        let products = (1..).map_while(|id| store::replica(rows, id).transpose());
-        products.map(|it| it.map(|it| (it.id, it.stock))).collect()
-    })
+pub(crate) async fn replica(database: &Database) -> Result<BTreeMap<u64, u64>, Error> {
+    let mut stock = BTreeMap::new();
+    for id in 1.. {
+        let replica = database.read(&id, |&id, rows| Box::pin(store::replica(rows, id)));
+        let Some(replica) = replica.await? else { break };
+        stock.insert(id, replica.stock);
+    }
+    Ok(stock)
 }

@@ -1,5 +1,116 @@
-//! Where order keeps its rows, under names that no engine owns.
+//! Orders and the product replica as rows.
 
 mod sqlite;
 
-pub(super) use sqlite::{SCHEMA, find, insert, keep_newest, list, replica, update};
+use chassis::http::hal::Slice;
+use events::Error;
+use events::store::{Bind, Row, Rows};
+
+use crate::listed::Listed;
+use crate::listed::store::Source;
+use crate::order::decide::State;
+use crate::order::model::{Order, Replica};
+
+pub(super) use sqlite::SCHEMA;
+
+/// The order of that id.
+pub(super) async fn find(rows: &mut Rows<'_>, id: u64) -> Result<Option<Order>, Error> {
+    rows.find("SELECT * FROM orders WHERE id = ?1", &[&id], order).await
+}
+
+/// One slice of the orders, by id, of `customer` or of all; and how many there are.
+pub(super) async fn list(
+    rows: &mut Rows<'_>,
+    customer: Option<&str>,
+    slice: Slice,
+) -> Result<Listed<Order>, Error> {
+    let narrowed = if customer.is_some() { "customer_id = ?1" } else { "?1 IS NULL" };
+    Source { table: "orders", narrowed, value: customer }.list(rows, slice, order).await
+}
+
+/// Stores a new order; its id.
+pub(super) async fn insert(rows: &mut Rows<'_>, order: &Order) -> Result<u64, Error> {
+    let insert = "INSERT INTO orders (product_id, product_name, image_url, quantity, price,
+        customer_id, customer_name, customer_addr, state, reason, delivered, sequence, correlation)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) RETURNING id";
+    let row: [&dyn Bind; 13] = [
+        &order.product_id,
+        &order.product_name,
+        &order.image_url,
+        &order.quantity,
+        &order.price,
+        &order.customer_id,
+        &order.customer_name,
+        &order.customer_addr,
+        &order.state.as_str(),
+        &order.reason,
+        &order.delivered,
+        &order.sequence,
+        &order.correlation,
+    ];
+    rows.one(insert, &row, |row| row.get(0)).await
+}
+
+/// Stores what may change of an order.
+pub(super) async fn update(rows: &mut Rows<'_>, order: &Order) -> Result<(), Error> {
+    let update = "UPDATE orders SET state = ?2, reason = ?3, delivered = ?4, sequence = ?5
+        WHERE id = ?1";
+    let Order { id, reason, delivered, sequence, .. } = order;
+    let row: [&dyn Bind; 5] = [id, &order.state.as_str(), reason, delivered, sequence];
+    rows.execute(update, &row).await?;
+    Ok(())
+}
+
+/// The copy of the product of that id.
+pub(super) async fn replica(rows: &mut Rows<'_>, id: u64) -> Result<Option<Replica>, Error> {
+    let select = "SELECT id, name, price, stock, image_url, stock_policy, version, deleted
+        FROM replica WHERE id = ?1";
+    rows.find(select, &[&id], copy).await
+}
+
+fn copy(row: &Row<'_>) -> Result<Replica, Error> {
+    Ok(Replica {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        price: row.get(2)?,
+        stock: row.get(3)?,
+        image_url: row.get(4)?,
+        stock_policy: row.get(5)?,
+        version: row.get(6)?,
+        deleted: row.get(7)?,
+    })
+}
+
+/// Keeps the newer of what is stored and what is given.
+pub(super) async fn keep_newest(rows: &mut Rows<'_>, replica: &Replica) -> Result<(), Error> {
+    let upsert = "INSERT INTO replica
+        (id, name, price, stock, image_url, stock_policy, version, deleted)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        ON CONFLICT (id) DO UPDATE SET name = excluded.name, price = excluded.price,
+        stock = excluded.stock, image_url = excluded.image_url,
+        stock_policy = excluded.stock_policy, version = excluded.version,
+        deleted = excluded.deleted WHERE excluded.version > replica.version";
+    let Replica { id, name, price, stock, image_url, stock_policy, version, deleted } = replica;
+    let row: [&dyn Bind; 8] = [id, name, price, stock, image_url, stock_policy, version, deleted];
+    rows.execute(upsert, &row).await?;
+    Ok(())
+}
+
+fn order(row: &Row<'_>) -> Result<Order, Error> {
+    Ok(Order {
+        id: row.get("id")?,
+        product_id: row.get("product_id")?,
+        product_name: row.get("product_name")?,
+        image_url: row.get("image_url")?,
+        quantity: row.get("quantity")?,
+        price: row.get("price")?,
+        customer_id: row.get("customer_id")?,
+        customer_name: row.get("customer_name")?,
+        customer_addr: row.get("customer_addr")?,
+        state: row.parse("state", State::parse)?,
+        reason: row.get("reason")?,
+        delivered: row.get("delivered")?,
+        sequence: row.get("sequence")?,
+        correlation: row.get("correlation")?,
+    })
+}

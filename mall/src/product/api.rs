@@ -7,13 +7,13 @@ use chassis::http::hal::Slice;
 use chassis::http::query::Query;
 use chassis::http::router::{Router, Row};
 use chassis::http::{Problem, Request, Response, Serve, empty};
-use events::store::Write;
-use events::{Database, Numbered};
+use events::store::Tx;
+use events::{Cause, Database, Numbered};
 use http::StatusCode;
 use http::request::Parts;
 
 use super::command::{self, Edit};
-use super::handlers::{self, change, publish};
+use super::handlers::{self, publish};
 use super::model::Product;
 use super::store;
 use super::wire;
@@ -92,9 +92,9 @@ impl Server {
 
     async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {
         match action {
-            Action::List => self.list(&call),
-            Action::FindByName => self.find_by_name(&call),
-            Action::Read => self.read(&call),
+            Action::List => self.list(&call).await,
+            Action::FindByName => self.find_by_name(&call).await,
+            Action::Read => self.read(&call).await,
             Action::Picture => picture(&call),
             Action::Register => self.register(call).await,
             Action::Replace => self.replace(call).await,
@@ -104,30 +104,35 @@ impl Server {
         }
     }
 
-    fn list(&self, call: &Call) -> Result<Response, Refusal> {
-        self.listed(None, edge::slice(call.query()?)?, "/products")
+    async fn list(&self, call: &Call) -> Result<Response, Refusal> {
+        self.listed(None, edge::slice(call.query()?)?, "/products").await
     }
 
-    fn find_by_name(&self, call: &Call) -> Result<Response, Refusal> {
+    async fn find_by_name(&self, call: &Call) -> Result<Response, Refusal> {
         let Search { name, slice } = search(call.query()?)?;
-        self.listed(name.as_deref(), slice, "/products/search/findByName")
+        self.listed(name.as_deref(), slice, "/products/search/findByName").await
     }
 
-    fn listed(&self, name: Option<&str>, slice: Slice, path: &str) -> Result<Response, Refusal> {
-        self.database.read(|rows| {
-            let products = store::list(rows, name, slice)?;
-            let filter = name.map(|value| Filter { name: "name", value });
-            Ok(edge::list("products", &products.map(wire::ProductBody::of), slice, path, filter))
-        })
+    async fn listed(
+        &self,
+        name: Option<&str>,
+        slice: Slice,
+        path: &str,
+    ) -> Result<Response, Refusal> {
+        let given = (name, slice);
+        let products = self
+            .database
+            .read(&given, |(name, slice), rows| Box::pin(store::list(rows, *name, *slice)));
+        let products = products.await?;
+        let filter = name.map(|value| Filter { name: "name", value });
+        Ok(edge::list("products", &products.map(wire::ProductBody::of), slice, path, filter))
     }
 
-    fn read(&self, call: &Call) -> Result<Response, Refusal> {
+    async fn read(&self, call: &Call) -> Result<Response, Refusal> {
         let id = call.id()?;
-        self.database.read(|rows| {
-            let product = present(store::find(rows, id)?)?;
-            Ok(wire::ProductBody::representation(&product)
-                .answer(&call.headers, Keep::Everybody)?)
-        })
+        let found = self.database.read(&id, |&id, rows| Box::pin(store::find(rows, id)));
+        let product = present(found.await?)?;
+        Ok(wire::ProductBody::representation(&product).answer(&call.headers, Keep::Everybody)?)
     }
 
     async fn register(&self, mut call: Call) -> Result<Response, Refusal> {
@@ -136,13 +141,8 @@ impl Server {
         let product = Edit::whole(fields, &[])?.into_product();
         let once = Once::of(&call.headers, call.subject(), "/products", &body)?;
         let conditions = Conditions::read(&call.headers)?;
-        let cause = call.cause(None);
-        self.once(once, move |write, key| {
-            conditions.check_collection()?;
-            key.check()?;
-            register(write, product, key.once, &cause)
-        })
-        .await
+        let task = Task::Register { product };
+        self.once(Command { task, once, conditions, cause: call.cause(None) }).await
     }
 
     async fn restock(&self, mut call: Call) -> Result<Response, Refusal> {
@@ -155,34 +155,16 @@ impl Server {
         let route = "/products/{id}/restock";
         let once = Once::of(&call.headers, call.subject(), route, command.as_bytes())?;
         let conditions = Conditions::read(&call.headers)?;
-        let cause = call.cause(None);
-        self.once(once, move |write, key| {
-            let product = present(store::find(write.sql(), id)?)?;
-            conditions.check(|| wire::ProductBody::representation(&product))?;
-            key.check()?;
-            restock(write, Arrival { product, added }, key.once, &cause)
-        })
-        .await
+        let task = Task::Restock { id, added };
+        self.once(Command { task, once, conditions, cause: call.cause(None) }).await
     }
 
     /// Carries `command` out once for its key, or every time without one.
-    async fn once(
-        &self,
-        once: Option<Once>,
-        command: impl FnOnce(&mut Write<'_>, Key<'_>) -> Result<Remembered, Refusal> + Send + 'static,
-    ) -> Result<Response, Refusal> {
-        let claim = once.as_ref().map(|once| self.running.claim(&once.identity)).transpose()?;
-        let done = self.database.write(move |write| {
-            let Some(once) = &once else { return command(write, Key::default()) };
-            match once.seen(remembered::recall(write.sql(), &once.identity)?) {
-                Seen::Answered(before) => Ok(before),
-                seen => {
-                    let spent = matches!(seen, Seen::Spent);
-                    command(write, Key { once: Some(once), spent })
-                }
-            }
-        });
-        let answer: Result<Remembered, Refusal> = done.await;
+    async fn once(&self, command: Command) -> Result<Response, Refusal> {
+        let key = command.once.as_ref();
+        let claim = key.map(|once| self.running.claim(&once.identity)).transpose()?;
+        let done = self.database.write(command, |command, tx| Box::pin(carry_out(tx, command)));
+        let answer = done.await;
         drop(claim);
         Ok(answer?.into_response())
     }
@@ -191,55 +173,76 @@ impl Server {
         call.require_administrator()?;
         let (fields, _) = call.fields().await?;
         let edit = Edit::whole(fields, &["stock"])?;
-        self.change(&call, move |product| edit.in_place_of(product)).await
+        self.change(&call, Change::Replaced(edit)).await
     }
 
     async fn patch(&self, mut call: Call) -> Result<Response, Refusal> {
         call.require_administrator()?;
         let (fields, _) = call.fields().await?;
         let edit = Edit::part(fields)?;
-        self.change(&call, move |product| edit.laid_over(product.clone())).await
+        self.change(&call, Change::Patched(edit)).await
     }
 
     async fn delete(&self, call: &Call) -> Result<Response, Refusal> {
         call.require_administrator()?;
-        let deleted = |product: &Product| Product { deleted: true, ..product.clone() };
-        let written = self.store(call, deleted).await?;
+        let written = self.store(call, Change::Deleted).await?;
         Ok(edge::written(empty(StatusCode::NO_CONTENT), &written.position))
     }
 
-    async fn change(
-        &self,
-        call: &Call,
-        to: impl FnOnce(&Product) -> Product + Send + 'static,
-    ) -> Result<Response, Refusal> {
-        let Written { row, position } = self.store(call, to).await?;
+    async fn change(&self, call: &Call, change: Change) -> Result<Response, Refusal> {
+        let Written { row, position } = self.store(call, change).await?;
         Ok(edge::changed(wire::ProductBody::representation(&row), &position))
     }
 
-    /// Stores what `to` makes of the product and publishes it; what is as it was publishes nothing.
-    async fn store(
-        &self,
-        call: &Call,
-        to: impl FnOnce(&Product) -> Product + Send + 'static,
-    ) -> Result<Written<Product>, Refusal> {
-        let id = call.id()?;
-        let conditions = Conditions::read(&call.headers)?;
-        let cause = call.cause(None);
-        let stored = self.database.write(move |write| {
-            let before = present(store::find(write.sql(), id)?)?;
-            conditions.check(|| wire::ProductBody::representation(&before))?;
-            let mut product = to(&before);
-            let sequence = if product == before {
-                write.last_sequence(&product.id.to_string())
-            } else {
-                change(write, &mut product, &cause)?
-            };
-            let position = edge::position(Name::Product, &product.id, sequence);
-            Ok::<_, Refusal>(Written { row: product, position })
-        });
-        stored.await
+    /// Stores what a change makes of the product and publishes it; what is as it was publishes nothing.
+    async fn store(&self, call: &Call, change: Change) -> Result<Written<Product>, Refusal> {
+        let changing = Changing {
+            id: call.id()?,
+            conditions: Conditions::read(&call.headers)?,
+            change,
+            cause: call.cause(None),
+        };
+        self.database.write(changing, |changing, tx| Box::pin(store_changed(tx, changing))).await
     }
+}
+
+/// What becomes of a product.
+enum Change {
+    Replaced(Edit),
+    Patched(Edit),
+    Deleted,
+}
+
+/// A product on its way to being changed.
+struct Changing {
+    id: u64,
+    conditions: Conditions,
+    change: Change,
+    cause: Cause,
+}
+
+impl Change {
+    fn of(&self, product: &Product) -> Product {
+        match self {
+            Change::Replaced(edit) => edit.clone().in_place_of(product),
+            Change::Patched(edit) => edit.clone().laid_over(product.clone()),
+            Change::Deleted => Product { deleted: true, ..product.clone() },
+        }
+    }
+}
+
+async fn store_changed(tx: &mut Tx<'_>, changing: &Changing) -> Result<Written<Product>, Refusal> {
+    let Changing { id, conditions, change, cause } = changing;
+    let before = present(store::find(tx, *id).await?)?;
+    conditions.check(|| wire::ProductBody::representation(&before))?;
+    let mut product = change.of(&before);
+    let sequence = if product == before {
+        tx.last_sequence(&product.id.to_string())
+    } else {
+        handlers::change(tx, &mut product, cause).await?
+    };
+    let position = edge::position(Name::Product, &product.id, sequence);
+    Ok(Written { row: product, position })
 }
 
 /// What is searched for.
@@ -259,18 +262,47 @@ pub(super) fn search(mut query: Query) -> Result<Search, Problem> {
     Ok(Search { name, slice })
 }
 
-/// The key that a command is carried out under, if any.
-#[derive(Default)]
-struct Key<'o> {
-    once: Option<&'o Once>,
-    /// Whether it belongs to another command already.
-    spent: bool,
+/// A command, under a key or without one.
+struct Command {
+    task: Task,
+    once: Option<Once>,
+    conditions: Conditions,
+    cause: Cause,
 }
 
-impl Key<'_> {
+/// What is to be done once.
+enum Task {
+    Register { product: Product },
+    Restock { id: u64, added: u64 },
+}
+
+/// Looks the key up, in the transaction that carries the command out.
+async fn carry_out(tx: &mut Tx<'_>, command: &Command) -> Result<Remembered, Refusal> {
+    let mut key = Key::Free;
+    if let Some(once) = &command.once {
+        match once.seen(remembered::recall(tx, &once.identity).await?) {
+            Seen::Answered(before) => return Ok(before),
+            Seen::Spent => key = Key::Spent,
+            Seen::Nothing => {}
+        }
+    }
+    match &command.task {
+        Task::Register { product } => register(tx, command, product, key).await,
+        Task::Restock { id, added } => restock(tx, command, *id, *added, key).await,
+    }
+}
+
+/// Whether a command's key belongs to another command already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Free,
+    Spent,
+}
+
+impl Key {
     /// 422 where the key is spent.
-    fn check(&self) -> Result<(), Problem> {
-        if self.spent { Err(idempotency::spent()) } else { Ok(()) }
+    fn check(self) -> Result<(), Problem> {
+        if self == Key::Spent { Err(idempotency::spent()) } else { Ok(()) }
     }
 }
 
@@ -284,12 +316,6 @@ impl Serve for Server {
     }
 }
 
-/// Pieces that arrived of a product.
-struct Arrival {
-    product: Product,
-    added: u64,
-}
-
 /// What a command made of a product.
 struct Done {
     product: Product,
@@ -299,41 +325,47 @@ struct Done {
     sequence: Numbered,
 }
 
-fn register(
-    write: &mut Write<'_>,
-    mut product: Product,
-    once: Option<&Once>,
-    cause: &events::Cause,
+async fn register(
+    tx: &mut Tx<'_>,
+    command: &Command,
+    product: &Product,
+    key: Key,
 ) -> Result<Remembered, Refusal> {
-    product.id = store::insert(write.sql(), &product)?;
-    let sequence = publish(write, &product, cause)?;
+    command.conditions.check_collection()?;
+    key.check()?;
+    let product = Product { id: store::insert(tx, product).await?, ..product.clone() };
+    let sequence = publish(tx, &product, &command.cause).await?;
     let location = format!("/products/{}", product.id);
-    answer(write, Done { product, location, sequence }, once)
+    answer(tx, Done { product, location, sequence }, command.once.as_ref()).await
 }
 
-fn restock(
-    write: &mut Write<'_>,
-    arrival: Arrival,
-    once: Option<&Once>,
-    cause: &events::Cause,
+async fn restock(
+    tx: &mut Tx<'_>,
+    command: &Command,
+    id: u64,
+    added: u64,
+    key: Key,
 ) -> Result<Remembered, Refusal> {
-    let Arrival { mut product, added } = arrival;
+    let mut product = present(store::find(tx, id).await?)?;
+    command.conditions.check(|| wire::ProductBody::representation(&product))?;
+    key.check()?;
     if product.stock + added > command::STOCK_MAX {
         let reason = format!("would raise the stock above {}", command::STOCK_MAX);
         return Err(Problem::bad_field("quantity", reason).into());
     }
-    let sequence = handlers::restock(write, &mut product, added, cause)?;
-    answer(write, Done { product, location: String::new(), sequence }, once)
+    let sequence = handlers::restock(tx, &mut product, added, &command.cause).await?;
+    let done = Done { product, location: String::new(), sequence };
+    answer(tx, done, command.once.as_ref()).await
 }
 
 /// The answer to a command, remembered where it has a key.
-fn answer(write: &mut Write<'_>, done: Done, once: Option<&Once>) -> Result<Remembered, Refusal> {
+async fn answer(tx: &mut Tx<'_>, done: Done, once: Option<&Once>) -> Result<Remembered, Refusal> {
     let Done { product, location, sequence } = done;
     let position = edge::position(Name::Product, &product.id, sequence);
     let answer =
         Remembered::of(wire::ProductBody::representation(&product), location, position, once);
     if let Some(once) = once {
-        remembered::remember(write.sql(), once, &answer)?;
+        remembered::remember(tx, once, &answer).await?;
     }
     Ok(answer)
 }

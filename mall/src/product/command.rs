@@ -25,7 +25,7 @@ const OPTION_CHARS_MAX: usize = 200;
 const MEMBERS: [&str; 6] = ["name", "price", "stock", "imageUrl", "options", "stockPolicy"];
 
 /// The members that a body named, each sound.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Edit {
     name: Option<String>,
     price: Option<u64>,

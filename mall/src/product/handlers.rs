@@ -1,6 +1,6 @@
 //! What product does about events: one decision an order, in one transaction with the stock.
 
-use events::store::Write;
+use events::store::Tx;
 use events::{Cause, Draft, Error, Event, Failure, Handler, Numbered};
 
 use super::decide::{Input, Step, step};
@@ -25,10 +25,10 @@ enum Report {
 impl Handler for OnOrder {
     type Batch = ();
 
-    fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+    async fn handle(&self, (): &mut (), tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
         match event.kind.as_str() {
-            "OrderPlaced" => on_order(write, event, Report::Placed),
-            "OrderCancelled" | "OrderRejected" => on_order(write, event, Report::Ended),
+            "OrderPlaced" => on_order(tx, event, Report::Placed).await,
+            "OrderCancelled" | "OrderRejected" => on_order(tx, event, Report::Ended).await,
             _ => Ok(()),
         }
     }
@@ -37,9 +37,9 @@ impl Handler for OnOrder {
 impl Handler for OnDelivery {
     type Batch = ();
 
-    fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+    async fn handle(&self, (): &mut (), tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
         match event.kind.as_str() {
-            "DeliveryReturned" => on_order(write, event, Report::Returned),
+            "DeliveryReturned" => on_order(tx, event, Report::Returned).await,
             _ => Ok(()),
         }
     }
@@ -51,13 +51,13 @@ impl Handler for OnDelivery {
 /// 2. The stock is looked at only for a placement; what comes back is what the row says was taken.
 /// 3. The decision's row is written before the stock changes and the events go out, all of it in the
 ///    transaction of the inbox: the decision, its effect and its report are one.
-fn on_order(write: &mut Write<'_>, event: &Event, report: Report) -> Result<(), Failure> {
+async fn on_order(tx: &mut Tx<'_>, event: &Event, report: Report) -> Result<(), Failure> {
     let order: OfOrder = event.decode()?;
-    let before = store::decided(write.sql(), order.order_id)?;
+    let before = store::decided(tx, order.order_id).await?;
     // What is given back is what was taken, whatever a later event names.
     let (product_id, quantity) =
         before.map_or((order.product_id, order.quantity), |it| (it.product_id, it.quantity));
-    let mut product = store::find(write.sql(), product_id)?;
+    let mut product = store::find(tx, product_id).await?;
     let input = match report {
         Report::Placed => {
             Input::Placed { enough: product.as_ref().is_some_and(|it| it.has(quantity)) }
@@ -71,14 +71,14 @@ fn on_order(write: &mut Write<'_>, event: &Event, report: Report) -> Result<(), 
         return Err(Failure::Handler(format!("not placed here yet. order=`{}`", order.order_id)));
     }
     let Some(decision) = step.decides() else { return Ok(()) };
-    store::decide(write.sql(), order.order_id, Decided { product_id, quantity, decision })?;
+    store::decide(tx, order.order_id, Decided { product_id, quantity, decision }).await?;
     let stock = Stock { product_id, order_id: order.order_id, quantity };
     let cause = Cause::of(event);
-    Ok(apply(write, step, product.as_mut(), &stock, &cause)?)
+    Ok(apply(tx, step, product.as_mut(), &stock, &cause).await?)
 }
 
-fn apply(
-    write: &mut Write<'_>,
+async fn apply(
+    tx: &mut Tx<'_>,
     step: Step,
     product: Option<&mut Product>,
     stock: &Stock,
@@ -98,46 +98,46 @@ fn apply(
         _ => return Ok(()),
     };
     // The order's event goes out first: whoever follows both sees the reason before its effect.
-    let sequence = store::next_sequence(write, stock.order_id)?;
-    write.publish(Draft::new(kind, stock.order_id, sequence, stock, cause))?;
+    let sequence = store::next_sequence(tx, stock.order_id).await?;
+    tx.publish(Draft::new(kind, stock.order_id, sequence, stock, cause)).await?;
     if let Some(product) = changed {
-        change(write, product, cause)?;
+        change(tx, product, cause).await?;
     }
     Ok(())
 }
 
 /// Stores a product as its next version and publishes it; the outbox sequence.
-pub(super) fn change(
-    write: &mut Write<'_>,
+pub(super) async fn change(
+    tx: &mut Tx<'_>,
     product: &mut Product,
     cause: &Cause,
 ) -> Result<Numbered, Error> {
     product.version += 1;
-    store::update(write.sql(), product)?;
-    publish(write, product, cause)
+    store::update(tx, product).await?;
+    publish(tx, product, cause).await
 }
 
 /// Adds pieces that arrived: the product's next version, and what was added.
-pub(super) fn restock(
-    write: &mut Write<'_>,
+pub(super) async fn restock(
+    tx: &mut Tx<'_>,
     product: &mut Product,
     added: u64,
     cause: &Cause,
 ) -> Result<Numbered, Error> {
     product.stock += added;
     let restocked = ProductRestocked { product_id: product.id, stock: product.stock, added };
-    let sequence = store::next_sequence(write, product.id)?;
-    write.publish(Draft::new("ProductRestocked", product.id, sequence, &restocked, cause))?;
-    change(write, product, cause)
+    let sequence = store::next_sequence(tx, product.id).await?;
+    tx.publish(Draft::new("ProductRestocked", product.id, sequence, &restocked, cause)).await?;
+    change(tx, product, cause).await
 }
 
 /// Publishes a product as it is.
-pub(super) fn publish(
-    write: &mut Write<'_>,
+pub(super) async fn publish(
+    tx: &mut Tx<'_>,
     product: &Product,
     cause: &Cause,
 ) -> Result<Numbered, Error> {
-    let sequence = store::next_sequence(write, product.id)?;
+    let sequence = store::next_sequence(tx, product.id).await?;
     let data = ProductChanged::of(product);
-    write.publish(Draft::new("ProductChanged", product.id, sequence, &data, cause))
+    tx.publish(Draft::new("ProductChanged", product.id, sequence, &data, cause)).await
 }

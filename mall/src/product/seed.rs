@@ -1,7 +1,7 @@
 //! The curriculum's five products, written once into an empty service.
 
 use events::Cause;
-use events::store::Write;
+use events::store::Tx;
 
 use super::handlers::publish;
 use super::model::{Choice, Policy, Product};
@@ -47,8 +47,8 @@ const PRICE_STEP: u64 = 10_000;
 const STOCK_STEP: u64 = 10;
 
 /// Writes the seeds where that was never done; whether it was done now.
-pub(super) fn sow(write: &mut Write<'_>) -> Result<bool, events::Error> {
-    if !store::claim_seeding(write.sql())? {
+pub(super) async fn sow(tx: &mut Tx<'_>) -> Result<bool, events::Error> {
+    if !store::claim_seeding(tx).await? {
         return Ok(false);
     }
     for (number, Seed { name, policy, choices }) in (1..).zip(SEEDS) {
@@ -63,8 +63,8 @@ pub(super) fn sow(write: &mut Write<'_>) -> Result<bool, events::Error> {
             version: 1,
             deleted: false,
         };
-        product.id = store::insert(write.sql(), &product)?;
-        publish(write, &product, &Cause::default())?;
+        product.id = store::insert(tx, &product).await?;
+        publish(tx, &product, &Cause::default()).await?;
     }
     Ok(true)
 }

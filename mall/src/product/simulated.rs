@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use events::store::Write;
+use events::store::Tx;
 use events::{Cause, Database, Error};
 
 use super::decide::Decision;
@@ -15,7 +15,7 @@ pub(crate) const SCHEMA: &[&str] = store::SCHEMA;
 /// Orders the simulation never gets beyond.
 const ORDERS_MAX: u64 = 100;
 
-pub(crate) fn register(write: &mut Write<'_>, stock: u64) -> Result<(), Error> {
+pub(crate) async fn register(tx: &mut Tx<'_>, stock: u64) -> Result<(), Error> {
     let mut product = Product {
         id: 0,
         name: "X".to_owned(),
@@ -27,8 +27,8 @@ pub(crate) fn register(write: &mut Write<'_>, stock: u64) -> Result<(), Error> {
         version: 1,
         deleted: false,
     };
-    product.id = store::insert(write.sql(), &product)?;
-    publish(write, &product, &Cause::default())?;
+    product.id = store::insert(tx, &product).await?;
+    publish(tx, &product, &Cause::default()).await?;
     Ok(())
 }
 
@@ -40,11 +40,11 @@ pub(crate) struct Taken {
 }
 
 /// Everything that is taken.
-pub(crate) fn taken(database: &Database) -> Result<Vec<Taken>, Error> {
+pub(crate) async fn taken(database: &Database) -> Result<Vec<Taken>, Error> {
     let mut taken = Vec::new();
     for order in 1..=ORDERS_MAX {
-        let decided = database.read(|rows| store::decided(rows, order))?;
-        if let Some(decided) = decided.filter(|it| it.decision == Decision::Taken) {
+        let decided = database.read(&order, |&it, rows| Box::pin(store::decided(rows, it)));
+        if let Some(decided) = decided.await?.filter(|it| it.decision == Decision::Taken) {
             let (product, quantity) = (decided.product_id, decided.quantity);
             taken.push(Taken { order, product, quantity });
         }
@@ -52,9 +52,12 @@ pub(crate) fn taken(database: &Database) -> Result<Vec<Taken>, Error> {
     Ok(taken)
 }
 
-pub(crate) fn stock(database: &Database) -> Result<BTreeMap<u64, u64>, Error> {
-    database.read(|rows| {
-        let products = (1..).map_while(|id| store::find(rows, id).transpose());
-        products.map(|it| it.map(|it| (it.id, it.stock))).collect()
-    })
+pub(crate) async fn stock(database: &Database) -> Result<BTreeMap<u64, u64>, Error> {
+    let mut stock = BTreeMap::new();
+    for id in 1.. {
+        let product = database.read(&id, |&id, rows| Box::pin(store::find(rows, id)));
+        let Some(product) = product.await? else { break };
+        stock.insert(id, product.stock);
+    }
+    Ok(stock)
 }

@@ -52,10 +52,10 @@ fn a_failing_handler_loses_no_event_and_holds_up_no_other_order() {
 
     let control = mall.control("product.order");
     mall.until("three attempts were made", || {
-        !control.dead(10).expect("it can be read").is_empty()
+        !mall.wait(control.dead(10)).expect("it can be read").is_empty()
     });
     mall.settle();
-    let dead = control.dead(10).expect("it can be read");
+    let dead = mall.wait(control.dead(10)).expect("it can be read");
     assert_eq!((dead.len(), dead[0].attempts, dead[0].waiting), (1, 3, 1));
     assert_eq!((dead[0].kind.as_str(), &dead[0].key), ("OrderPlaced", &poisoned.to_string()));
     assert_eq!((mall.state(served).as_str(), mall.stock(1)), ("OrderPlaced", 7));
@@ -65,7 +65,7 @@ fn a_failing_handler_loses_no_event_and_holds_up_no_other_order() {
     mall.until("what waited is done", || {
         mall.kinds(Name::Product, poisoned).iter().any(|kind| kind == "StockIncreased")
     });
-    assert!(control.dead(10).expect("it can be read").is_empty());
+    assert!(mall.wait(control.dead(10)).expect("it can be read").is_empty());
     assert_eq!(mall.stock(1), 7);
 }
 

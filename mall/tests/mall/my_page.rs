@@ -40,13 +40,16 @@ fn page(mall: &Mall, topics: &[Name], owner: &str) -> Value {
     let clock: events::Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
     let views = Views::open(folder.path(), definitions(), look, clock).expect("views open");
     for topic in topics {
-        let (events, fold) = (mall.events(*topic), views.fold());
-        let folded = views.database().write(move |write| {
-            let mut batch = Batch::default();
-            for event in &events {
-                fold.handle(&mut batch, write, event).expect("the rules fit the event");
-            }
-            fold.flush(&mut batch, write)
+        let given = (mall.events(*topic), views.fold());
+        let folded = views.database().write(given, |(events, fold), tx| {
+            Box::pin(async move {
+                let mut batch = Batch::default();
+                for event in events {
+                    let handled = fold.handle(&mut batch, tx, event).await;
+                    handled.expect("the rules fit the event");
+                }
+                fold.flush(&mut batch, tx).await
+            })
         });
         mall.wait(folded).expect("folded");
     }

@@ -247,11 +247,13 @@ fn a_cancellation_that_crosses_the_delivery_gives_the_stock_back_once() {
     mall.deliver(order, "DeliveryReturned").is(200);
     mall.cancel(order).is(200);
     let control = mall.control("delivery.order");
-    mall.until("it is a dead letter", || !control.dead(1).expect("it can be read").is_empty());
+    mall.until("it is a dead letter", || {
+        !mall.wait(control.dead(1)).expect("it can be read").is_empty()
+    });
     mall.faults.clear(Name::Delivery);
-    let dead = control.dead(1).expect("it can be read");
+    let dead = mall.wait(control.dead(1)).expect("it can be read");
     assert!(mall.wait(control.redrive(&dead[0].id)).expect("it can be written"));
-    mall.until("nothing is parked", || control.parked().expect("it can be read") == 0);
+    mall.until("nothing is parked", || mall.wait(control.parked()).expect("it can be read") == 0);
     mall.settle();
     assert_eq!((mall.state(order).as_str(), mall.stock(1)), ("OrderCancelled", 10));
     assert_eq!(mall.delivery_of(order).expect("kept")["deliveryState"], "DeliveryReturned");

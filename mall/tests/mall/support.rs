@@ -97,12 +97,12 @@ pub(crate) fn components(data: &Path, log: Arc<Log>, stock_check: SocketAddr) ->
 }
 
 impl Services {
-    fn open(components: &Components) -> Services {
+    async fn open(components: &Components) -> Services {
         Services {
-            account: account::Service::open(components.clone()).expect("account opens"),
-            order: order::Service::open(components.clone()).expect("order opens"),
-            product: product::Service::open(components.clone()).expect("product opens"),
-            delivery: delivery::Service::open(components.clone()).expect("delivery opens"),
+            account: account::Service::open(components.clone()).await.expect("account opens"),
+            order: order::Service::open(components.clone()).await.expect("order opens"),
+            product: product::Service::open(components.clone()).await.expect("product opens"),
+            delivery: delivery::Service::open(components.clone()).await.expect("delivery opens"),
         }
     }
 
@@ -162,6 +162,7 @@ impl Mall {
 
     pub(crate) fn start_in(folder: TempDir) -> Mall {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
         let cores = Arc::new(Cores::start(2).expect("threads start"));
         // More than one: nothing may depend on an order between keys.
         let topics = mall::TOPICS.map(|name| Declared {
@@ -176,7 +177,7 @@ impl Mall {
         let product = listeners.iter().find(|(name, _)| *name == Name::Product);
         let stock_check = product.expect("one of them").1.address();
         let components = components(folder.path(), log.clone(), stock_check);
-        let open = Services::open(&components);
+        let open = runtime.block_on(Services::open(&components));
         let signer = Signer::open(&folder.path().join("account/signing.key"), ISSUER_DEFAULT)
             .expect("a key");
         let loops = Stop::new();
@@ -191,7 +192,7 @@ impl Mall {
             faults: components.faults,
             log,
             controls,
-            runtime: runtime.expect("a runtime"),
+            runtime,
             endpoints: endpoints.into(),
             signer: Arc::new(signer),
             databases: open.databases(),
@@ -349,7 +350,8 @@ impl Mall {
             .iter()
             .find(|(name, _)| name.as_str() == service)
             .expect("a service with a database");
-        sessions::load(database, &ended, chassis::clock::wall()).expect("it can be read");
+        self.wait(sessions::load(database, &ended, chassis::clock::wall()))
+            .expect("it can be read");
         ended.len()
     }
 
@@ -377,7 +379,8 @@ impl Mall {
     fn committed(&self) -> Vec<Numbers> {
         let newest = self.databases.iter().map(|(_, database)| {
             // Writes are carried out in turn: behind this one nothing earlier is under way.
-            let turn = database.write(|_| Ok::<_, events::Error>(()));
+            let turn = database
+                .write((), |(), _| Box::pin(std::future::ready(Ok::<_, events::Error>(()))));
             self.wait(turn).expect("it can be written");
             database.committed().borrow().clone()
         });

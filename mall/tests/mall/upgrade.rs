@@ -97,8 +97,13 @@ async fn write(data: &Path, name: Name, schema: &'static [&str], rows: &'static 
     let clock = chassis::clock::component();
     let database = Database::open(Options { path, schema, publishes: None, clock });
     let database = database.expect("it opens");
-    let written = database.write(|write| Ok::<_, events::Error>(write.sql().execute_batch(rows)?));
-    written.await.expect("written");
+    for statement in rows.split_terminator(';') {
+        let written = database.write(statement, |statement, tx| {
+            Box::pin(async move { tx.execute(statement, &[]).await })
+        });
+        let written: Result<u64, events::Error> = written.await;
+        written.expect("written");
+    }
     database.close().await;
 }
 
@@ -120,7 +125,8 @@ fn an_upgrade_that_fails_half_way_leaves_the_folder_as_it_was() {
     let log = Log::open(folder.path(), &[], chassis::clock::component()).expect("the log opens");
     let any = "127.0.0.1:0".parse().expect("an address");
     let components = components(folder.path(), Arc::new(log), any);
-    mall::order::Service::open(components).err().expect("it cannot be upgraded");
+    let opened = runtime.block_on(mall::order::Service::open(components));
+    opened.err().expect("it cannot be upgraded");
 
     let still_there =
         "INSERT INTO purchase SELECT 3, product_id, product_name, image_url, quantity, price,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use events::store::{Options, Write};
+use events::store::{Options, Tx};
 use events::{
     Broker, Clock, Control, Database, Error, Event, Failure, Handler, Offset, Retry, Stored,
     Subscription,
@@ -70,7 +70,7 @@ impl Seen {
 impl Handler for Seen {
     type Batch = ();
 
-    fn handle(&self, (): &mut (), _: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+    async fn handle(&self, (): &mut (), _: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
         self.0.lock().expect("nobody panics with it").push(event.sequence);
         Ok(())
     }

@@ -24,7 +24,7 @@ use crate::partition::{Numbered, Partition};
 use crate::relay_status::Status;
 use crate::stillness::Stillness;
 use crate::store::skipped::{self, Skipped};
-use crate::store::{Database, Publishes, stepped};
+use crate::store::{Database, Publishes, Tx, stepped};
 
 /// A handle on a relay; [`Control::of`] its database. Cheap to clone, good whether or not the relay
 /// runs.
@@ -48,14 +48,14 @@ use crate::store::{Database, Publishes, stepped};
 /// let control = relay::Control::of(order.clone(), log, running).expect("order publishes");
 ///
 /// let placed = Draft::new("OrderPlaced", 7, 1, &(), &Cause::default());
-/// order.write::<_, Error>(|write| write.publish(placed)).await?;
+/// order.write(placed, |placed, tx| Box::pin(tx.publish(placed.clone()))).await?;
 ///
 /// // No relay runs, so it waits: committed, and not lost.
 /// let report = control.status();
 /// assert_eq!((report.name.as_str(), report.lag), ("outbox.order", 1));
 /// assert_eq!(report.relayed.of(Partition::FIRST), 0);
 /// assert_eq!(report.stuck, None, "not for so short a time");
-/// assert!(control.dead(100)?.is_empty());
+/// assert!(control.dead(100).await?.is_empty());
 /// # Ok(())
 /// # }
 /// ```
@@ -178,19 +178,27 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
-    pub fn dead(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
+    pub async fn dead(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
         let addressed = stepped::Addressed { relay: self.name(), topic: &self.publishes.topic };
-        self.database.read(|sql| stepped::dead(sql, addressed, limit))
+        let given = (addressed, limit);
+        let read = self.database.read(&given, |(addressed, limit), rows| {
+            Box::pin(stepped::dead(rows, *addressed, *limit))
+        });
+        read.await
     }
 
     /// The event of a dead letter; `None` if there is none of that id, or its row is no event any more.
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
-    pub fn dead_event(&self, id: &str) -> Result<Option<Event>, Error> {
+    pub async fn dead_event(&self, id: &str) -> Result<Option<Event>, Error> {
         let Some(at) = parking::number_in(id, self.name()) else { return Ok(None) };
         let Some(origin) = self.database.origin() else { return Ok(None) };
-        self.database.read(|sql| stepped::dead_event(sql, origin, at))
+        let given = (origin, at);
+        let read = self
+            .database
+            .read(&given, |(origin, at), rows| Box::pin(stepped::dead_event(rows, *origin, *at)));
+        read.await
     }
 
     /// Has a dead letter published after all, as a new event: the newest of its key. `false` if
@@ -200,15 +208,7 @@ impl Control {
     /// [`Error::Environment`]: nothing was done, ask again later.
     pub async fn redrive(&self, id: &str) -> Result<bool, Error> {
         let Some(at) = parking::number_in(id, self.name()) else { return Ok(false) };
-        // The letter ends and its copy begins in one transaction: never both, never neither.
-        let work = self.database.write::<_, Error>(move |write| {
-            let known = stepped::end(write.sql(), at)?;
-            if known {
-                write.publish_again(at)?;
-            }
-            Ok(known)
-        });
-        work.await
+        self.database.write(at, |at, tx| Box::pin(redrive(tx, *at))).await
     }
 
     /// Drops a dead letter, with a note that it was; `false` if there is none of that id.
@@ -216,23 +216,20 @@ impl Control {
     /// # Errors
     /// [`Error::Limit`]: no room for the note. [`Error::Environment`]: nothing was done, ask again.
     pub async fn discard(&self, id: &str, by: &str) -> Result<bool, Error> {
-        let letter = self.dead(usize::try_from(stepped::OUTBOX_DEAD_MAX).unwrap_or(usize::MAX))?;
+        let all = usize::try_from(stepped::OUTBOX_DEAD_MAX).unwrap_or(usize::MAX);
+        let letter = self.dead(all).await?;
         let Some(letter) = letter.into_iter().find(|letter| letter.id == id) else {
             return Ok(false);
         };
         let Some(at) = parking::number_in(id, self.name()) else { return Ok(false) };
         let skipped = Skipped {
-            event: self.dead_event(id)?.map(|event| event.id),
+            event: self.dead_event(id).await?.map(|event| event.id),
             key: Some(letter.key),
             ..self.skipped_from("letter", at, letter.reason, by)
         };
-        let work = self.database.write::<_, Error>(move |write| {
-            let known = stepped::end(write.sql(), at)?;
-            if known {
-                skipped::note(write.sql(), &skipped)?;
-            }
-            Ok(known)
-        });
+        let work = self
+            .database
+            .write((at, skipped), |(at, skipped), tx| Box::pin(discard(tx, *at, skipped)));
         work.await
     }
 
@@ -270,11 +267,9 @@ impl Control {
             event: origin.map(|origin| origin.id(first)),
             ..self.skipped_from("outbox", first, reason, by)
         };
-        let note = skipped.clone();
-        let work = self.database.write::<_, Error>(move |write| {
-            stepped::pass(write.sql(), first, last, &note.reason, write.now())?;
-            skipped::note(write.sql(), &note)
-        });
+        let given = (first, skipped.clone());
+        let work =
+            self.database.write(given, |(first, skipped), tx| Box::pin(pass(tx, *first, skipped)));
         work.await?;
         Ok(Some(skipped))
     }
@@ -315,8 +310,8 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
-    pub fn skipped(&self) -> Result<Vec<Skipped>, Error> {
-        self.database.read(|sql| skipped::all(sql, self.name()))
+    pub async fn skipped(&self) -> Result<Vec<Skipped>, Error> {
+        self.database.read(self.name(), |name, rows| Box::pin(rows.notes(name))).await
     }
 
     /// A note on the row of this number, as yet without event and key.
@@ -334,4 +329,27 @@ impl Control {
             by: by.to_owned(),
         }
     }
+}
+
+/// The letter ends and its copy begins in one transaction: never both, never neither.
+async fn redrive(tx: &mut Tx<'_>, at: Numbered) -> Result<bool, Error> {
+    let known = stepped::end(tx, at).await?;
+    if known {
+        tx.publish_again(at).await?;
+    }
+    Ok(known)
+}
+
+async fn discard(tx: &mut Tx<'_>, at: Numbered, skipped: &Skipped) -> Result<bool, Error> {
+    let known = stepped::end(tx, at).await?;
+    if known {
+        tx.note(skipped).await?;
+    }
+    Ok(known)
+}
+
+async fn pass(tx: &mut Tx<'_>, first: Numbered, skipped: &Skipped) -> Result<(), Error> {
+    let now = tx.now();
+    stepped::pass(tx, first, skipped.last, &skipped.reason, now).await?;
+    tx.note(skipped).await
 }

@@ -48,11 +48,14 @@ fn start(relay: Relay) -> Running {
 }
 
 async fn commit(database: &Database, numbers: std::ops::RangeInclusive<u64>) {
-    let work = database.write::<_, Error>(|write| {
-        for number in numbers {
-            write.publish(Draft::new("Numbered", number, 1, &number, &Cause::default()))?;
-        }
-        Ok(())
+    let work = database.write(numbers, |numbers, tx| {
+        Box::pin(async move {
+            for number in numbers.clone() {
+                let draft = Draft::new("Numbered", number, 1, &number, &Cause::default());
+                tx.publish(draft).await?;
+            }
+            Ok::<_, Error>(())
+        })
     });
     work.await.unwrap();
 }
@@ -262,7 +265,8 @@ async fn a_broker_that_is_away_is_waited_for_and_the_relay_says_so() {
 async fn commit_sized(database: &Database, events: u64, bytes: usize) {
     for number in 1..=events {
         let draft = Draft::new("Sized", number, 1, &"x".repeat(bytes - 2), &Cause::default());
-        database.write::<_, Error>(move |write| write.publish(draft)).await.unwrap();
+        let work = database.write(draft, |draft, tx| Box::pin(tx.publish(draft.clone())));
+        work.await.unwrap();
     }
 }
 
@@ -324,9 +328,9 @@ async fn an_event_that_no_broker_takes_is_a_dead_letter_and_the_rest_goes_on() {
     let running = start(relay);
     settled(&running, 9).await;
     assert_eq!(numbers(&*log).await, [1, 2, 3, 4, 6, 7, 8, 9]);
-    let [letter] = &control.dead(10).unwrap()[..] else { panic!("one letter") };
+    let [letter] = &control.dead(10).await.unwrap()[..] else { panic!("one letter") };
     assert_eq!((letter.id.as_str(), letter.kind.as_str()), ("outbox.order.5", "Numbered"));
-    let event = control.dead_event(&letter.id).unwrap().expect("its event");
+    let event = control.dead_event(&letter.id).await.unwrap().expect("its event");
     assert_eq!((letter.key.as_str(), event.data.get()), ("5", "5"));
     assert!(letter.reason.contains("over the limit"), "{}", letter.reason);
     assert_eq!((control.status().lag, control.status().stuck), (0, None));
@@ -354,8 +358,8 @@ async fn an_event_that_no_broker_takes_is_a_dead_letter_and_the_rest_goes_on() {
     assert_eq!(numbers(&*log).await, [1, 2, 3, 4, 6, 7, 8, 9, 5]);
     assert!(control.discard("outbox.order.10", "a test").await.unwrap());
     assert!(!control.discard("outbox.order.10", "a test").await.unwrap());
-    assert!(control.dead(10).unwrap().is_empty());
-    let [note] = &control.skipped().unwrap()[..] else { panic!("one note") };
+    assert!(control.dead(10).await.unwrap().is_empty());
+    let [note] = &control.skipped().await.unwrap()[..] else { panic!("one note") };
     assert_eq!((note.kind.as_str(), note.first, note.by.as_str()), ("letter", 10, "a test"));
     assert!(note.event.as_ref().is_some_and(|id| id.ends_with("-10")));
     running.stop().await;
@@ -386,7 +390,7 @@ async fn a_row_that_is_no_event_any_more_stops_the_relay_until_a_hand_steps_over
         settled(&running, 9).await;
         assert_eq!(numbers(&*log).await, [1, 2, 3, 5, 7, 8, 9]);
         assert_eq!(control.skip("a test").await.unwrap(), None, "nothing is stuck");
-        assert_eq!(control.skipped().unwrap().len(), 2);
+        assert_eq!(control.skipped().await.unwrap().len(), 2);
         running.stop().await;
     }
 }

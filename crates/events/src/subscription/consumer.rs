@@ -21,12 +21,15 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::context::Lane;
 use super::delivery::{Dispatcher, Read};
 use super::{BATCH_MAX, Handler};
-use crate::broker::Offset;
+use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::parking::how_to_skip;
+use crate::partition::Partition;
 use crate::store::inbox::{self, Place};
 use crate::store::parked;
 use crate::wait::{BACKOFF_MAX, Backoff, resumed};
@@ -36,6 +39,15 @@ pub(super) struct Consumer<H: Handler> {
     /// Shared with the pieces of work that run on the database's own thread.
     dispatcher: Arc<Dispatcher<H>>,
     lane: Lane,
+}
+
+/// Events on their way into the consumer's transaction.
+struct Batch<H> {
+    dispatcher: Arc<Dispatcher<H>>,
+    partition: Partition,
+    /// The place that they were read after.
+    after: Offset,
+    events: Vec<Stored>,
 }
 
 /// What one look at the topic came to.
@@ -104,7 +116,7 @@ impl<H: Handler> Consumer<H> {
             if more || matches!(look, Look::Moved) {
                 continue;
             }
-            let pause = self.until_due()?;
+            let pause = self.until_due().await?;
             tokio::select! {
                 () = stop.as_mut() => return Ok(()),
                 // Without room a new event is no reason to look: a parked one has to go first.
@@ -115,7 +127,7 @@ impl<H: Handler> Consumer<H> {
                 () = tokio::time::sleep(pause) => {}
             }
             // Whoever poked may have moved it: a rewind, a skip.
-            position = self.lane.place()?.position;
+            position = self.lane.place().await?.position;
         }
     }
 
@@ -123,7 +135,7 @@ impl<H: Handler> Consumer<H> {
     /// has everything from there: the marks keep every effect from happening twice, and nothing genuinely
     /// new is passed over.
     async fn recover(&self) -> Result<Offset, Error> {
-        let place = self.lane.place()?;
+        let place = self.lane.place().await?;
         let end = self.lane.context.broker.end(&self.lane.at).await?;
         let Some(damage) = self.damage(&place, end).await? else { return Ok(place.position) };
         if !self.lane.context.broker.keeps_all() {
@@ -135,9 +147,8 @@ impl<H: Handler> Consumer<H> {
         tracing::error!(subscription, what, "the log is not what was read of it; reading it again");
         // Shown until it is past what it had read: only then is it known that nothing is missing.
         self.lane.set_damage(place.position, what);
-        let lane = self.lane.clone();
-        let work = self.lane.context.database.write::<_, Error>(move |write| {
-            inbox::rewind_shortened(write.sql(), lane.assigned(), end)
+        let work = self.lane.context.database.write((self.lane.clone(), end), |(lane, end), tx| {
+            Box::pin(inbox::rewind_shortened(tx, lane.assigned(), *end))
         });
         work.await?;
         Ok(Offset::BEGINNING)
@@ -145,11 +156,11 @@ impl<H: Handler> Consumer<H> {
 
     /// Has every parked key go on that waits for nothing a pause could bring.
     async fn mend_parked(&self) -> Result<(), Error> {
-        let (lane, pause) = (self.lane.clone(), self.dispatcher.retry.backoff);
-        let work = self.lane.context.database.write::<_, Error>(move |write| {
-            let now = write.now();
-            let latest = now.checked_add(pause).unwrap_or(jiff::Timestamp::MAX);
-            parked::mend(write.sql(), lane.assigned(), now, latest)
+        let given = (self.lane.clone(), self.dispatcher.retry.backoff);
+        let work = self.lane.context.database.write(given, |(lane, pause), tx| {
+            let now = tx.now();
+            let latest = now.checked_add(*pause).unwrap_or(Timestamp::MAX);
+            Box::pin(parked::mend(tx, lane.assigned(), now, latest))
         });
         let mended = work.await?;
         if mended > 0 {
@@ -181,9 +192,7 @@ impl<H: Handler> Consumer<H> {
             Err(_) => Ok(None),
             Ok(events) => {
                 // A later one may be there: the engine removed the one that was read, not another's.
-                let same = |it: &crate::broker::Stored| {
-                    it.offset > place.position || Place::of(it) == *place
-                };
+                let same = |it: &Stored| it.offset > place.position || Place::of(it) == *place;
                 let other = !events.first().is_some_and(same);
                 Ok(other.then(|| damaged(place.position.0, "another event is where it was read")))
             }
@@ -193,18 +202,16 @@ impl<H: Handler> Consumer<H> {
     /// Tries what is due; whether more may be.
     async fn retry(&self) -> Result<bool, Error> {
         // A read first: nearly always there is nothing, and that costs no transaction.
-        let due =
-            self.lane.context.database.read(|sql| parked::next_due(sql, self.lane.assigned()))?;
+        let due = self.next_due().await?;
         if due.is_none_or(|due| due > (self.lane.context.clock)()) {
             return Ok(false);
         }
-        let (dispatcher, partition) = (Arc::clone(&self.dispatcher), self.lane.at.partition);
-        let retried = self
-            .lane
-            .context
-            .database
-            .write(move |write| dispatcher.retry(write, partition))
-            .await?;
+        let given = (Arc::clone(&self.dispatcher), self.lane.at.partition);
+        let work =
+            self.lane.context.database.write(given, |(dispatcher, partition), tx| {
+                Box::pin(dispatcher.retry(tx, *partition))
+            });
+        let retried = work.await?;
         self.dispatcher.committed(retried.batches);
         Ok(retried.more)
     }
@@ -216,9 +223,15 @@ impl<H: Handler> Consumer<H> {
         if events.is_empty() {
             return Ok(Look::Idle);
         }
-        let (dispatcher, partition) = (Arc::clone(&self.dispatcher), self.lane.at.partition);
-        let work = self.lane.context.database.write(move |write| {
-            dispatcher.deliver(write, partition, Read { after, events: &events })
+        let batch = Batch {
+            dispatcher: Arc::clone(&self.dispatcher),
+            partition: self.lane.at.partition,
+            after,
+            events,
+        };
+        let work = self.lane.context.database.write(batch, |batch, tx| {
+            let Batch { dispatcher, partition, after, events } = batch;
+            Box::pin(dispatcher.deliver(tx, *partition, Read { after: *after, events }))
         });
         let delivered = work.await?;
         // Past this line it is on disk: handlers hear of it, and the loop goes on behind it.
@@ -239,11 +252,16 @@ impl<H: Handler> Consumer<H> {
     }
 
     /// How long until an event is due, at most [`BACKOFF_MAX`]: the clock may be set meanwhile.
-    fn until_due(&self) -> Result<Duration, Error> {
-        let due =
-            self.lane.context.database.read(|sql| parked::next_due(sql, self.lane.assigned()))?;
-        let Some(due) = due else { return Ok(BACKOFF_MAX) };
+    async fn until_due(&self) -> Result<Duration, Error> {
+        let Some(due) = self.next_due().await? else { return Ok(BACKOFF_MAX) };
         let left = due.duration_since((self.lane.context.clock)());
         Ok(Duration::try_from(left).unwrap_or(Duration::ZERO).min(BACKOFF_MAX))
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        let database = &self.lane.context.database;
+        database
+            .read(&self.lane, |lane, rows| Box::pin(parked::next_due(rows, lane.assigned())))
+            .await
     }
 }

@@ -107,8 +107,9 @@ impl Lane {
     }
 
     /// Where it reads on, as the tables have it now.
-    pub(super) fn place(&self) -> Result<Place, Error> {
-        self.context.database.read(|sql| Place::load(sql, self.assigned()))
+    pub(super) async fn place(&self) -> Result<Place, Error> {
+        let database = &self.context.database;
+        database.read(self, |lane, rows| Box::pin(Place::load(rows, lane.assigned()))).await
     }
 
     /// Resolves when somebody changed the tables.

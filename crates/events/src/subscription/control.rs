@@ -15,7 +15,7 @@
 //! comes next, for the same reason.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
@@ -30,8 +30,8 @@ use crate::parking::{self, DeadLetter};
 use crate::partition::{Numbers, Partition};
 use crate::position::WritePosition;
 use crate::store::inbox;
-use crate::store::skipped::{self, Skipped};
-use crate::store::{Database, parked};
+use crate::store::skipped::Skipped;
+use crate::store::{Database, Tx, parked};
 
 /// A handle on a subscription: cheap to clone, good for as long as anybody has it, whether or not
 /// the subscription runs.
@@ -41,7 +41,7 @@ use crate::store::{Database, parked};
 /// by way of the admin listener where a process runs and on the files themselves where none does.
 ///
 /// ```
-/// # use std::sync::Arc;
+/// # use std::sync::{Arc, Mutex, PoisonError};
 /// # use yeoul_events::store::{Database, Options};
 /// # use yeoul_events::{Broker, Clock, Control, Error, Log, Topic};
 /// /// What a team looks at when a page stops changing.
@@ -51,7 +51,7 @@ use crate::store::{Database, parked};
 ///         // Damage names the command that steps over it; anything else is tried again by itself.
 ///         eprintln!("{} is stuck, {} events behind: {why}", status.name, status.lag);
 ///     }
-///     for letter in control.dead(100)? {
+///     for letter in control.dead(100).await? {
 ///         eprintln!("{}: {} ({} wait behind it)", letter.id, letter.reason, letter.waiting);
 ///         // The cause is mended: from here on it is tried as if it had never failed.
 ///         control.redrive(&letter.id).await?;
@@ -180,7 +180,7 @@ impl Control {
     pub async fn first_missing(&self) -> Result<Option<Timestamp>, Error> {
         let mut first = None;
         for lane in self.context.lanes() {
-            let position = lane.place()?.position;
+            let position = lane.place().await?.position;
             let next = self.context.broker.read(&lane.at, position, 1).await?;
             let time = next.first().map(|stored| stored.event.time);
             first = first.into_iter().chain(time).min();
@@ -193,18 +193,26 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
-    pub fn dead(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
-        let (name, topic) = (self.name(), self.topic());
-        self.context.database.read(|sql| parked::dead(sql, name, topic, limit))
+    pub async fn dead(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
+        let given = (self, limit);
+        let read = self.context.database.read(&given, |(of, limit), rows| {
+            Box::pin(parked::dead(rows, of.name(), of.topic(), *limit))
+        });
+        read.await
     }
 
     /// The event of a dead letter; `None` if there is none of that id, or its row is no event any more.
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
-    pub fn dead_event(&self, id: &str) -> Result<Option<Event>, Error> {
+    pub async fn dead_event(&self, id: &str) -> Result<Option<Event>, Error> {
         let Some(at) = parking::number_in(id, self.name()) else { return Ok(None) };
-        self.context.database.read(|sql| parked::dead_event(sql, self.name(), at))
+        let given = (self, at);
+        let read = self
+            .context
+            .database
+            .read(&given, |(of, at), rows| Box::pin(parked::dead_event(rows, of.name(), *at)));
+        read.await
     }
 
     /// Shows the events of up to `limit` dead letters, longest parked first, one at a time: all of them
@@ -212,8 +220,17 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
-    pub fn each_dead(&self, limit: usize, show: impl FnMut(Event)) -> Result<(), Error> {
-        self.context.database.read(|sql| parked::each_dead(sql, self.name(), limit, show))
+    pub async fn each_dead(
+        &self,
+        limit: usize,
+        show: impl FnMut(Event) + Send,
+    ) -> Result<(), Error> {
+        let given = (self, limit, Mutex::new(show));
+        let read = self.context.database.read(&given, |(of, limit, show), rows| {
+            let show = |event| show.lock().unwrap_or_else(PoisonError::into_inner)(event);
+            Box::pin(parked::each_dead(rows, of.name(), *limit, show))
+        });
+        read.await
     }
 
     /// Has a dead letter tried again at once, with all its attempts before it, and then what waits
@@ -224,31 +241,31 @@ impl Control {
     /// [`Error::Environment`]: nothing was done, ask again later.
     pub async fn redrive(&self, id: &str) -> Result<bool, Error> {
         let Some(at) = parking::number_in(id, self.name()) else { return Ok(false) };
-        let name = Arc::clone(&self.context.name);
+        let given = (Arc::clone(&self.context.name), at);
         // dead -> due now, with no attempt behind it. It never leaves the head of its key's queue.
-        let work = self
-            .context
-            .database
-            .write::<_, Error>(move |write| parked::redrive(write.sql(), &name, at, write.now()));
+        let work = self.context.database.write(given, |(name, at), tx| {
+            let now = tx.now();
+            Box::pin(parked::redrive(tx, name, *at, now))
+        });
         let known = work.await?;
         self.context.poke();
         Ok(known)
     }
 
     /// Drops a dead letter, with a note that it was and on whose word (`by`, at most
-    /// [`BY_CHARS_MAX`](skipped::BY_CHARS_MAX) characters are kept); what waits behind it follows.
+    /// [`BY_CHARS_MAX`](crate::store::skipped::BY_CHARS_MAX) characters are kept); what waits behind it follows.
     /// `false` if there is none of that id. Its effect never happens here.
     ///
     /// # Errors
     /// [`Error::Limit`]: no room for the note. [`Error::Environment`]: nothing was done, ask again.
     pub async fn discard(&self, id: &str, by: &str) -> Result<bool, Error> {
         let Some(at) = parking::number_in(id, self.name()) else { return Ok(false) };
-        let (name, by) = (self.name().to_owned(), by.to_owned());
+        let given = (Arc::clone(&self.context.name), at, by.to_owned());
         // dead -> gone, the next of its key -> due now, and the note: one transaction.
         let work = self
             .context
             .database
-            .write::<_, Error>(move |write| skip::discard(write, &name, at, &by));
+            .write(given, |(name, at, by), tx| Box::pin(skip::discard(tx, name, *at, by)));
         let known = work.await?;
         self.context.poke();
         Ok(known)
@@ -265,16 +282,16 @@ impl Control {
         // this, or refuses because the place is another one by now.
         let mut hurt = None;
         for lane in self.context.lanes() {
-            hurt = skip::hurt_record(&*self.context.broker, &lane.at, lane.place()?).await?;
+            hurt = skip::hurt_record(&*self.context.broker, &lane.at, lane.place().await?).await?;
             if hurt.is_some() {
                 break;
             }
         }
-        let (name, by) = (self.name().to_owned(), by.to_owned());
+        let given = (Arc::clone(&self.context.name), hurt, by.to_owned());
         let work = self
             .context
             .database
-            .write::<_, Error>(move |write| skip::step(write, &name, hurt, &by));
+            .write(given, |(name, hurt, by), tx| Box::pin(skip::step(tx, name, hurt.as_ref(), by)));
         let skipped = work.await?;
         if let Some(record) = skipped.iter().find(|it| it.kind == "record") {
             // Whoever reads the topic from outside passes it, too; if that cannot be noted now, an
@@ -291,7 +308,7 @@ impl Control {
 
     /// What it has to do with in each partition, for [`agreement`](crate::agreement).
     pub(crate) async fn subscribers(&self) -> Result<Vec<Subscriber>, Error> {
-        let received = self.context.database.received(self.name())?;
+        let received = self.context.database.received(self.name()).await?;
         let mut subscribers = Vec::new();
         for lane in self.context.lanes() {
             subscribers.push(self.subscriber(&lane, &received).await?);
@@ -318,9 +335,11 @@ impl Control {
         Ok(Subscriber {
             name: self.name().to_owned(),
             partition,
-            position: lane.place()?.position.0,
+            position: lane.place().await?.position.0,
             end: broker.end(&lane.at).await?.0,
-            unstamped: database.read(|sql| inbox::unstamped(sql, lane.assigned()))?,
+            unstamped: database
+                .read(lane, |lane, rows| Box::pin(inbox::unstamped(rows, lane.assigned())))
+                .await?,
             receipts,
         })
     }
@@ -329,8 +348,9 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
-    pub fn skipped(&self) -> Result<Vec<Skipped>, Error> {
-        self.context.database.read(|sql| skipped::all(sql, self.name()))
+    pub async fn skipped(&self) -> Result<Vec<Skipped>, Error> {
+        let read = self.context.database.read(self.name(), |name, rows| Box::pin(rows.notes(name)));
+        read.await
     }
 
     /// Has everything delivered again from the beginning. What was received once changes nothing, so
@@ -339,11 +359,11 @@ impl Control {
     /// # Errors
     /// [`Error::Environment`]: nothing was done, ask again later.
     pub async fn rewind(&self) -> Result<(), Error> {
-        let context = self.context.clone();
         // The places alone: the marks stay, and they are what keeps effects from happening again.
-        let work = self.context.database.write::<_, Error>(move |write| {
-            context.lanes().try_for_each(|lane| inbox::rewind(write.sql(), lane.assigned()))
-        });
+        let work = self
+            .context
+            .database
+            .write(self.context.clone(), |context, tx| Box::pin(rewind(tx, context)));
         work.await?;
         self.context.poke();
         Ok(())
@@ -354,8 +374,12 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
-    pub fn parked_through(&self, position: &WritePosition) -> Result<bool, Error> {
-        self.context.database.read(|sql| parked::through(sql, self.name(), position))
+    pub async fn parked_through(&self, position: &WritePosition) -> Result<bool, Error> {
+        let given = (self, position);
+        let read = self.context.database.read(&given, |(of, position), rows| {
+            Box::pin(parked::through(rows, of.name(), position))
+        });
+        read.await
     }
 
     /// How many events wait, dead letters included; at most
@@ -363,14 +387,25 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.
-    pub fn parked(&self) -> Result<u64, Error> {
-        self.context.database.read(|sql| parked::count(sql, self.name()))
+    pub async fn parked(&self) -> Result<u64, Error> {
+        let read = self
+            .context
+            .database
+            .read(self.name(), |name, rows| Box::pin(parked::count(rows, name)));
+        read.await
     }
+}
+
+async fn rewind(tx: &mut Tx<'_>, context: &Context) -> Result<(), Error> {
+    for lane in context.lanes() {
+        inbox::rewind(tx, lane.assigned()).await?;
+    }
+    Ok(())
 }
 
 async fn status_of(lane: &Lane) -> Result<PartitionStatus, Error> {
     let broker = &lane.context.broker;
-    let position = lane.place()?.position;
+    let position = lane.place().await?.position;
     let end = broker.end(&lane.at).await?;
     let lag = broker.between(&lane.at, position, end)?;
     let stuck = lane.stuck(position, lag);

@@ -22,7 +22,10 @@
 //!
 //! It reads no broker and waits for nothing: the loop around it is the consumer's.
 
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 
 use super::{BATCH_MAX, Fault, Handler};
 use crate::broker::{Offset, Stored};
@@ -32,7 +35,7 @@ use crate::failure::Failure;
 use crate::parking::{PARKED_MAX, Retry, Standing, Wait, how_to_skip};
 use crate::partition::Partition;
 use crate::store::inbox::{Assigned, Marks, Place, Received};
-use crate::store::{Part, Write, panic_message, parked};
+use crate::store::{Tx, panic_message, parked};
 
 /// What a subscription does with an event; the same for every batch.
 pub(super) struct Dispatcher<H> {
@@ -128,15 +131,15 @@ struct Run<'d, H: Handler> {
 
 impl<H: Handler> Dispatcher<H> {
     /// Takes what is new of what was read.
-    pub(super) fn deliver(
+    pub(super) async fn deliver(
         &self,
-        write: &mut Write<'_>,
+        tx: &mut Tx<'_>,
         partition: Partition,
         read: Read<'_>,
     ) -> Result<Delivered<H::Batch>, Error> {
         let of = self.assigned(partition);
         // 1. Between the read and this transaction an operator may have moved the place.
-        let position = Place::load(write.sql(), of)?.position;
+        let position = Place::load(tx, of).await?.position;
         if position != read.after {
             return Ok(Delivered {
                 received: Vec::new(),
@@ -146,14 +149,16 @@ impl<H: Handler> Dispatcher<H> {
             });
         }
         // 2. The savepoint around the whole run is what step 3 goes back to.
-        let shared = write.attempt(|write| self.run(write, of, read, Scratch::Shared, None))?;
+        let savepoint = tx.savepoint().await?;
+        let shared = self.run(tx, of, read, Scratch::Shared, None).await;
+        tx.settle(savepoint, shared.is_ok()).await?;
         let known = match shared {
-            Part::Stands(delivered) => return Ok(delivered),
-            Part::TakenBack(Trouble::Whole(error)) => return Err(error),
-            Part::TakenBack(Trouble::Apart(known)) => known,
+            Ok(delivered) => return Ok(delivered),
+            Err(Trouble::Whole(error)) => return Err(error),
+            Err(Trouble::Apart(known)) => known,
         };
         // 3. Nothing of the first run is left but the knowledge of who failed.
-        self.run(write, of, read, Scratch::Apart, known).map_err(|trouble| match trouble {
+        self.run(tx, of, read, Scratch::Apart, known).await.map_err(|trouble| match trouble {
             Trouble::Whole(error) => error,
             Trouble::Apart(_) => unreachable!("events apart share nothing"),
         })
@@ -163,31 +168,31 @@ impl<H: Handler> Dispatcher<H> {
     ///
     /// Always apart: an event that failed once is likely to fail again, and its neighbours here are
     /// of other keys that have waited long enough.
-    pub(super) fn retry(
+    pub(super) async fn retry(
         &self,
-        write: &mut Write<'_>,
+        tx: &mut Tx<'_>,
         partition: Partition,
     ) -> Result<Retried<H::Batch>, Error> {
         let of = self.assigned(partition);
         // One moment for all of them: who fails is due after it, and gives way to the others.
-        let now = write.now();
+        let now = tx.now();
         let mut batches = Vec::new();
         for _ in 0..BATCH_MAX {
-            let Some(due) = parked::due(write.sql(), of, now)? else {
+            let Some(due) = parked::due(tx, of, now).await? else {
                 return Ok(Retried { batches, more: false });
             };
             let event = match due.event {
                 Ok(event) => event,
                 Err(error) => {
-                    self.give_up(write, due.turn, due.attempts, &error)?;
+                    self.give_up(tx, due.turn, due.attempts, &error).await?;
                     continue;
                 }
             };
             let mut batch = H::Batch::default();
-            match self.attempt(write, &mut batch, &event, Scratch::Apart)? {
+            match self.attempt(tx, &mut batch, &event, Scratch::Apart).await? {
                 // parked -> gone, and the next of its key is due at once, in this very loop.
                 Attempt::Handled => {
-                    parked::handled(write.sql(), &self.name, due.turn, &due.key, now)?;
+                    parked::handled(tx, &self.name, due.turn, &due.key, now).await?;
                     batches.push(batch);
                 }
                 // parked -> parked with one attempt more, or a dead letter; still first of its key.
@@ -196,7 +201,7 @@ impl<H: Handler> Dispatcher<H> {
                     let wait = self.retry.after_failure(attempts, now);
                     self.log_failure(&event, attempts, wait, &reason);
                     let standing = Standing { attempts, wait, reason: &reason };
-                    parked::failed(write.sql(), due.turn, standing)?;
+                    parked::failed(tx, due.turn, standing).await?;
                 }
             }
         }
@@ -204,9 +209,9 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     /// One run over the batch: all of it, or as much as there is room to park.
-    fn run<'d>(
+    async fn run<'d>(
         &'d self,
-        write: &mut Write<'_>,
+        tx: &mut Tx<'_>,
         of: Assigned<'d>,
         Read { after, events }: Read<'_>,
         scratch: Scratch,
@@ -218,7 +223,7 @@ impl<H: Handler> Dispatcher<H> {
             known,
             of,
             marks: Marks::new(of),
-            parked: parked::count(write.sql(), &self.name)?,
+            parked: parked::count(tx, &self.name).await?,
             batch: H::Batch::default(),
             batches: Vec::new(),
         };
@@ -228,48 +233,57 @@ impl<H: Handler> Dispatcher<H> {
             if run.parked >= PARKED_MAX {
                 break;
             }
-            run.take(write, stored)?;
+            run.take(tx, stored).await?;
             last = Some(stored);
         }
         let full = last.map(|it| it.offset) != events.last().map(|it| it.offset);
         let position = last.map_or(after, |it| it.offset);
-        let Finished { received, batches } = run.finish(write, last)?;
+        let Finished { received, batches } = run.finish(tx, last).await?;
         Ok(Delivered { received, position, batches, full })
     }
 
     /// Runs fault and handler, and the flush if the event is alone, in one savepoint: what failed
     /// leaves no row and no event behind.
-    fn attempt(
+    async fn attempt(
         &self,
-        write: &mut Write<'_>,
+        tx: &mut Tx<'_>,
         batch: &mut H::Batch,
         event: &Event,
         scratch: Scratch,
     ) -> Result<Attempt, Error> {
-        let outcome = write.attempt(|write| {
-            // Caught inside of the savepoint: a panic is a failure of this event and of no other.
-            caught(|| {
-                if let Some(fault) = &self.fault {
-                    fault(event).map_err(Failure::Handler)?;
-                }
-                self.handler.handle(batch, write, event)?;
-                match scratch {
-                    Scratch::Shared => Ok(()),
-                    Scratch::Apart => self.handler.flush(batch, write).map_err(Failure::from),
-                }
-            })
-        })?;
+        let savepoint = tx.savepoint().await?;
+        // Caught inside of the savepoint: a panic is a failure of this event and of no other.
+        let at_once = tx.is_at_once();
+        let outcome = caught(at_once, self.handle(tx, batch, event, scratch)).await;
+        tx.settle(savepoint, outcome.is_ok()).await?;
         match outcome {
-            Part::Stands(()) => Ok(Attempt::Handled),
-            Part::TakenBack(Failure::Handler(reason)) => Ok(Attempt::Failed(reason)),
-            Part::TakenBack(Failure::Environment(error)) => Err(error),
+            Ok(()) => Ok(Attempt::Handled),
+            Err(Failure::Handler(reason)) => Ok(Attempt::Failed(reason)),
+            Err(Failure::Environment(error)) => Err(error),
+        }
+    }
+
+    async fn handle(
+        &self,
+        tx: &mut Tx<'_>,
+        batch: &mut H::Batch,
+        event: &Event,
+        scratch: Scratch,
+    ) -> Result<(), Failure> {
+        if let Some(fault) = &self.fault {
+            fault(event).map_err(Failure::Handler)?;
+        }
+        self.handler.handle(batch, tx, event).await?;
+        match scratch {
+            Scratch::Shared => Ok(()),
+            Scratch::Apart => Ok(self.handler.flush(batch, tx).await?),
         }
     }
 
     /// A row that is no event any more is a dead letter at once: it holds up its own key alone.
-    fn give_up(
+    async fn give_up(
         &self,
-        write: &Write<'_>,
+        tx: &mut Tx<'_>,
         turn: i64,
         attempts: u32,
         error: &Error,
@@ -278,7 +292,7 @@ impl<H: Handler> Dispatcher<H> {
         let reason = format!("the parked row is no event any more: {error}; {skip}");
         tracing::error!(subscription, reason, "a parked event is hurt");
         let standing = Standing { attempts, wait: Wait::Operator, reason: &reason };
-        parked::failed(write.sql(), turn, standing)
+        parked::failed(tx, turn, standing).await
     }
 
     /// Notifies the handler of what stands. It is too late to take anything back: a panic here is a
@@ -319,48 +333,56 @@ impl<H: Handler> Dispatcher<H> {
     }
 }
 
-/// A handler's panic is its own failure, like any other.
-fn caught(work: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        Err(Failure::Handler(format!("panicked: {}", panic_message(panic.as_ref()))))
+/// A handler's panic is its own failure, like any other; so is waiting for something else than its
+/// transaction, where that answers `at_once`.
+async fn caught(
+    at_once: bool,
+    work: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let failed = |reason| Poll::Ready(Err(Failure::Handler(reason)));
+    let mut work = pin!(work);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(Poll::Pending) if at_once => {
+            failed("it waited for something else than its transaction".to_owned())
+        }
+        Ok(polled) => polled,
+        Err(panic) => failed(format!("panicked: {}", panic_message(panic.as_ref()))),
     })
+    .await
 }
 
 impl<H: Handler> Run<'_, H> {
     /// One event: three ways to go, and the first that fits is taken.
-    fn take(&mut self, write: &mut Write<'_>, stored: &Stored) -> Result<(), Trouble> {
+    async fn take(&mut self, tx: &mut Tx<'_>, stored: &Stored) -> Result<(), Trouble> {
         // new -> received, or it is a second copy. The mark is raised whatever follows: from here on
         // the event is either handled or parked in this transaction.
-        if !self.marks.receive(write.sql(), stored)? {
+        if !self.marks.receive(tx, stored).await? {
             return Ok(());
         }
         // received -> parked behind its key. The count spares a look-up where nothing is parked.
         let key = &stored.event.key;
-        if self.parked > 0 && parked::has_key(write.sql(), &self.dispatcher.name, key)? {
-            return self.park(
-                write,
-                stored,
-                Standing { attempts: 0, wait: Wait::Turn, reason: "" },
-            );
+        if self.parked > 0 && parked::has_key(tx, &self.dispatcher.name, key).await? {
+            let standing = Standing { attempts: 0, wait: Wait::Turn, reason: "" };
+            return self.park(tx, stored, standing).await;
         }
         // received -> handled, or parked as the first of its key.
-        match self.attempt(write, stored)? {
+        match self.attempt(tx, stored).await? {
             Attempt::Handled => Ok(()),
             Attempt::Failed(reason) => {
-                let wait = self.dispatcher.retry.after_failure(1, write.now());
+                let wait = self.dispatcher.retry.after_failure(1, tx.now());
                 self.dispatcher.log_failure(&stored.event, 1, wait, &reason);
-                self.park(write, stored, Standing { attempts: 1, wait, reason: &reason })
+                self.park(tx, stored, Standing { attempts: 1, wait, reason: &reason }).await
             }
         }
     }
 
     /// As the dispatcher's, and keeps scratch clean of what failed.
-    fn attempt(&mut self, write: &mut Write<'_>, stored: &Stored) -> Result<Attempt, Trouble> {
+    async fn attempt(&mut self, tx: &mut Tx<'_>, stored: &Stored) -> Result<Attempt, Trouble> {
         if let Some(known) = self.known.take_if(|known| known.offset == stored.offset) {
             return Ok(Attempt::Failed(known.reason));
         }
         let attempt =
-            self.dispatcher.attempt(write, &mut self.batch, &stored.event, self.scratch)?;
+            self.dispatcher.attempt(tx, &mut self.batch, &stored.event, self.scratch).await?;
         match (self.scratch, &attempt) {
             // Gathered, and flushed with the others at the end.
             (Scratch::Shared, Attempt::Handled) => {}
@@ -380,26 +402,28 @@ impl<H: Handler> Run<'_, H> {
     }
 
     /// Parks an event behind whatever of its key is parked, and counts it.
-    fn park(
+    async fn park(
         &mut self,
-        write: &mut Write<'_>,
+        tx: &mut Tx<'_>,
         stored: &Stored,
         standing: Standing<'_>,
     ) -> Result<(), Trouble> {
-        parked::park(write.sql(), self.of, stored, standing, write.now())?;
+        let now = tx.now();
+        parked::park(tx, self.of, stored, standing, now).await?;
         self.parked += 1;
         Ok(())
     }
 
     /// Flushes what was gathered, then writes marks and place: step 4, and nothing comes after it.
-    fn finish(
+    async fn finish(
         mut self,
-        write: &mut Write<'_>,
+        tx: &mut Tx<'_>,
         last: Option<&Stored>,
     ) -> Result<Finished<H::Batch>, Trouble> {
         if self.scratch == Scratch::Shared {
-            let (handler, batch) = (&self.dispatcher.handler, &mut self.batch);
-            match caught(|| handler.flush(batch, write).map_err(Failure::from)) {
+            let at_once = tx.is_at_once();
+            let flushed = self.dispatcher.handler.flush(&mut self.batch, tx);
+            match caught(at_once, async { Ok(flushed.await?) }).await {
                 Ok(()) => self.batches.push(self.batch),
                 Err(Failure::Environment(error)) => return Err(error.into()),
                 Err(Failure::Handler(reason)) => {
@@ -409,10 +433,10 @@ impl<H: Handler> Run<'_, H> {
                 }
             }
         }
-        let received = self.marks.save(write.sql())?;
+        let received = self.marks.save(tx).await?;
         // Without a last one there was no room for even the first: the place stays.
         if let Some(last) = last {
-            Place::of(last).save(write.sql(), self.of)?;
+            Place::of(last).save(tx, self.of).await?;
         }
         Ok(Finished { received, batches: self.batches })
     }

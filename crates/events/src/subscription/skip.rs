@@ -11,10 +11,10 @@ use crate::broker::{Broker, Offset, TopicPartition};
 use crate::error::Error;
 use crate::event::Event;
 use crate::partition::{Numbered, Partition};
-use crate::store::Write;
+use crate::store::Tx;
 use crate::store::inbox::{Assigned, Place};
 use crate::store::parked::{self, Hurt};
-use crate::store::skipped::{Skipped, moment, note};
+use crate::store::skipped::{Skipped, moment};
 
 /// A stretch of the log that cannot be read.
 pub(super) struct HurtRecord {
@@ -52,67 +52,71 @@ pub(super) async fn hurt_record(
 }
 
 /// Steps over `record`, or over the first hurt row that is parked.
-pub(super) fn step(
-    write: &Write<'_>,
+pub(super) async fn step(
+    tx: &mut Tx<'_>,
     name: &str,
-    record: Option<HurtRecord>,
+    record: Option<&HurtRecord>,
     by: &str,
 ) -> Result<Option<Skipped>, Error> {
     let skipped = match record {
-        Some(record) => over_record(write, name, record)?,
-        None => match parked::first_hurt(write.sql(), name)? {
-            Some(hurt) => over_parked(write, name, hurt)?,
+        Some(record) => over_record(tx, name, record).await?,
+        None => match parked::first_hurt(tx, name).await? {
+            Some(hurt) => over_parked(tx, name, hurt).await?,
             None => return Ok(None),
         },
     };
     let skipped = Skipped { by: by.to_owned(), ..skipped };
-    note(write.sql(), &skipped)?;
+    tx.note(&skipped).await?;
     Ok(Some(skipped))
 }
 
 /// Moves the place behind the stretch; what the record claims to be goes into the note.
-fn over_record(write: &Write<'_>, name: &str, record: HurtRecord) -> Result<Skipped, Error> {
+async fn over_record(tx: &mut Tx<'_>, name: &str, record: &HurtRecord) -> Result<Skipped, Error> {
     let HurtRecord { partition, behind, last, reason, claimed } = record;
+    let (partition, last, reason) = (*partition, *last, reason.clone());
     let of = Assigned { subscription: name, partition };
-    if Place::load(write.sql(), of)? != behind {
+    if Place::load(tx, of).await? != *behind {
         return Err(Error::environment("the subscription moved meanwhile; look again"));
     }
     // Which event stood there nobody can say, so the place remembers none.
-    Place { position: last, ..Place::default() }.save(write.sql(), of)?;
-    let (event, key) = claimed.map(|event| (event.id, event.key)).unzip();
+    Place { position: last, ..Place::default() }.save(tx, of).await?;
+    let claimed = claimed.as_ref();
+    let (event, key) = claimed.map(|event| (event.id.clone(), event.key.clone())).unzip();
     let first = Numbered { partition, number: behind.position.0 + 1 };
-    Ok(Skipped { last: last.0, event, key, reason, ..blank(write, name, "record", first) })
+    Ok(Skipped { last: last.0, event, key, reason, ..blank(tx, name, "record", first) })
 }
 
 /// Takes the row out; the next of its key is due at once.
-fn over_parked(write: &Write<'_>, name: &str, hurt: Hurt) -> Result<Skipped, Error> {
-    parked::handled(write.sql(), name, hurt.turn, &hurt.key, write.now())?;
+async fn over_parked(tx: &mut Tx<'_>, name: &str, hurt: Hurt) -> Result<Skipped, Error> {
+    let now = tx.now();
+    parked::handled(tx, name, hurt.turn, &hurt.key, now).await?;
     let (key, reason) = (Some(hurt.key), hurt.error.to_string());
-    Ok(Skipped { key, reason, ..blank(write, name, "parked", hurt.at) })
+    Ok(Skipped { key, reason, ..blank(tx, name, "parked", hurt.at) })
 }
 
 /// Drops a dead letter.
-pub(super) fn discard(
-    write: &Write<'_>,
+pub(super) async fn discard(
+    tx: &mut Tx<'_>,
     name: &str,
     at: Numbered,
     by: &str,
 ) -> Result<bool, Error> {
-    let letter = parked::discard(write.sql(), name, at, write.now())?;
+    let now = tx.now();
+    let letter = parked::discard(tx, name, at, now).await?;
     let Some(letter) = letter else { return Ok(false) };
     let dropped = Skipped {
         event: letter.event,
         key: Some(letter.key),
         reason: letter.reason,
         by: by.to_owned(),
-        ..blank(write, name, "letter", at)
+        ..blank(tx, name, "letter", at)
     };
-    note(write.sql(), &dropped)?;
+    tx.note(&dropped).await?;
     Ok(true)
 }
 
 /// A note of this kind, made in this transaction, with nothing else in it yet.
-fn blank(write: &Write<'_>, name: &str, kind: &str, at: Numbered) -> Skipped {
+fn blank(tx: &Tx<'_>, name: &str, kind: &str, at: Numbered) -> Skipped {
     Skipped {
         name: name.to_owned(),
         kind: kind.to_owned(),
@@ -122,7 +126,7 @@ fn blank(write: &Write<'_>, name: &str, kind: &str, at: Numbered) -> Skipped {
         event: None,
         key: None,
         reason: String::new(),
-        at: moment(write.now()),
+        at: moment(tx.now()),
         by: String::new(),
     }
 }

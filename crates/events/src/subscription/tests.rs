@@ -55,14 +55,11 @@ impl Orders {
     }
 
     /// Stores the effect first, so that only a roll-back keeps it from standing.
-    fn apply(&self, write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
+    async fn apply(&self, tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
         *self.calls.lock().unwrap().entry(event.sequence).or_default() += 1;
-        let insert = "INSERT INTO effect (key, number) VALUES (?1, ?2)";
-        let mut insert = write.sql().prepare_cached(insert)?;
-        insert.execute((&event.key, event.sequence))?;
-        drop(insert);
+        effect(tx, &event.key, event.sequence).await?;
         let cause = Cause::of(event);
-        write.publish(Draft::new("Handled", &event.key, event.sequence, &(), &cause))?;
+        tx.publish(Draft::new("Handled", &event.key, event.sequence, &(), &cause)).await?;
         let wrong = self.wrong.lock().unwrap().get(&event.key).copied();
         match wrong {
             None => Ok(()),
@@ -76,9 +73,15 @@ impl Orders {
 impl Handler for Orders {
     type Batch = ();
 
-    fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
-        self.apply(write, event)
+    async fn handle(&self, (): &mut (), tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
+        self.apply(tx, event).await
     }
+}
+
+/// Stores an effect.
+async fn effect(tx: &mut Tx<'_>, key: &str, number: u64) -> Result<(), Error> {
+    tx.execute("INSERT INTO effect (key, number) VALUES (?1, ?2)", &[&key, &number]).await?;
+    Ok(())
 }
 
 /// A log, a consumer's database and what its handler is told to do.
@@ -129,17 +132,24 @@ impl Bench {
         self.log.publish(&topic("order").first(), batch.collect()).await.unwrap();
     }
 
-    fn effects(&self) -> Vec<(String, u64)> {
-        let read = self.database.read::<_, Error>(|sql| {
-            let mut select = sql.prepare("SELECT key, number FROM effect ORDER BY place")?;
-            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(rows.collect::<Result<_, _>>()?)
+    async fn effects(&self) -> Vec<(String, u64)> {
+        let select = "SELECT key, number FROM effect ORDER BY place";
+        let read = self.database.read(&(), |(), rows| {
+            Box::pin(rows.all(select, &[], |row| Ok::<_, Error>((row.get(0)?, row.get(1)?))))
         });
-        read.unwrap()
+        read.await.unwrap()
     }
 
-    fn of_key(&self, key: &str) -> Vec<u64> {
-        self.effects().into_iter().filter(|it| it.0 == key).map(|it| it.1).collect()
+    async fn of_key(&self, key: &str) -> Vec<u64> {
+        self.effects().await.into_iter().filter(|it| it.0 == key).map(|it| it.1).collect()
+    }
+
+    /// Changes rows as nothing of the crate would; how many.
+    async fn hurt(&self, statement: &str) -> u64 {
+        let work = self
+            .database
+            .write(statement.to_owned(), |statement, tx| Box::pin(tx.execute(statement, &[])));
+        work.await.unwrap()
     }
 
     /// Waits until everything stored is taken.
@@ -159,7 +169,7 @@ impl Bench {
     async fn dead(&self, control: &Control, letters: usize) {
         until(async || {
             self.clock.advance(RETRY.backoff);
-            let dead = control.dead(100).unwrap();
+            let dead = control.dead(100).await.unwrap();
             if dead.len() == letters { Ok(()) } else { Err(format!("{dead:?}")) }
         })
         .await;
@@ -167,7 +177,7 @@ impl Bench {
 
     async fn effects_are(&self, key: &str, expected: &[u64]) {
         until(async || {
-            let there = self.of_key(key);
+            let there = self.of_key(key).await;
             if there == expected { Ok(()) } else { Err(format!("{key}: {there:?}")) }
         })
         .await;

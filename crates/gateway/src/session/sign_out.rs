@@ -222,7 +222,7 @@ async fn pay_after(shared: &Shared, session: &SignIn, core: &Core, mut number: i
     let endpoint =
         TokenEndpoint { core, route, asked_by: AskedBy { headers: &headers, peer: ourselves } };
     loop {
-        let debts = match memory.debts(number, DEBTS_AT_ONCE) {
+        let debts = match memory.debts(number, DEBTS_AT_ONCE).await {
             Ok(debts) => debts,
             // The disk's trouble ends no debt: the same place is read again after the pause.
             Err(error) => {

@@ -1,7 +1,7 @@
 //! Signing out: what ends with it, for whom, and how the token endpoint hears of it.
 
 use crate::sign_in::{bearer, pairs, signs_in};
-use crate::support::{ENDED_MAX, Stream, World, eventually, get, send};
+use crate::support::{ENDED_MAX, Stream, World, block_on, eventually, get, send};
 
 #[test]
 fn signing_out_ends_streams_and_the_token_opens_nothing_any_more() {
@@ -121,7 +121,7 @@ fn the_token_endpoint_hears_of_a_sign_out_at_once_or_when_it_can() {
         later.contains(&format!("token={second}")).then_some(())
     });
     eventually("nothing is owed", || {
-        world.memory.debts(0, 1).expect("read").is_empty().then_some(())
+        block_on(world.memory.debts(0, 1)).expect("read").is_empty().then_some(())
     });
     // Without an access token the endpoint alone knows what ends.
     let alone = [("cookie", "yeoul_refresh_x=alone")];
@@ -141,7 +141,7 @@ fn a_sign_out_that_the_endpoint_stumbles_over_holds_up_no_other() {
     assert_eq!([sign_out("one"), sign_out("two")], [204; 2]);
     world.service.is_sick(false);
     eventually("the others are heard of", || {
-        let debts = world.memory.debts(0, 10).expect("read");
+        let debts = block_on(world.memory.debts(0, 10)).expect("read");
         let left: Vec<&str> = debts.iter().map(|debt| debt.token.as_str()).collect();
         (left == ["poison"]).then_some(())
     });
@@ -179,7 +179,7 @@ fn signing_out_by_the_refresh_cookie_alone_ends_the_family_whatever_its_giver_do
         assert_eq!(revoked.as_deref(), Some("token=good"), "{status}: what its giver knows");
         world.service.answers_revocations_with(200);
         eventually("nothing is owed", || {
-            world.memory.debts(0, 1).expect("read").is_empty().then_some(())
+            block_on(world.memory.debts(0, 1)).expect("read").is_empty().then_some(())
         });
     }
 }

@@ -166,7 +166,7 @@ impl World {
         let signer = Signer::ephemeral();
         let verifier = Verifier::with(&signer.public_keys(), Ended::new(ENDED_MAX));
         let memory = folder.path().join("gateway");
-        let memory = Memory::open(&memory, verifier.ended(), clock::component());
+        let memory = block_on(Memory::open(&memory, verifier.ended(), clock::component()));
         let memory = memory.expect("a memory");
         let (metrics, stop) = (Metrics::new(), Stop::new());
         let components = Components {
@@ -377,7 +377,7 @@ fn fold(cores: &Cores, views: &Views, log: &Arc<Log>, topic: Topic, stop: Stop) 
     let (database, broker) = (views.database().clone(), log.clone());
     let subscription =
         Subscription::new(&name, topic, database, broker, views.fold(), retry, clock::component());
-    views.attach(subscription.control());
+    block_on(views.attach(subscription.control()));
     cores.spawn_on(0, subscription.run(async move { stop.stopped().await }));
 }
 

@@ -42,7 +42,7 @@ fn wait<F: Future>(future: F) -> F::Output {
 
 fn open(folder: &Path, hand: &Hand) -> (Memory, Ended) {
     let ended = Ended::new(LIMIT);
-    (Memory::open(folder, &ended, hand.clock()).expect("it opens"), ended)
+    (wait(Memory::open(folder, &ended, hand.clock())).expect("it opens"), ended)
 }
 
 fn ending(session: &str, until: i64) -> Vec<Ending> {
@@ -58,17 +58,18 @@ fn opening(token: &str, session: &str) -> Owed {
 }
 
 fn is_owed(memory: &Memory, token: &str) -> bool {
-    memory.is_owed(token, None).expect("read")
+    wait(memory.is_owed(token, None)).expect("read")
 }
 
 fn rows(memory: &Memory) -> u64 {
     let count = "SELECT count(*) FROM ended_session";
-    let count = |sql: &rusqlite::Connection| Ok(sql.query_row(count, [], |row| row.get(0))?);
-    memory.database.read::<u64, Error>(count).expect("a count")
+    let read =
+        memory.database.read(&(), |(), rows| Box::pin(rows.one(count, &[], |row| row.get(0))));
+    wait(read).map_err(|error: Error| error).expect("a count")
 }
 
 fn tokens(memory: &Memory) -> Vec<String> {
-    memory.debts(0, 10).expect("read").into_iter().map(|debt| debt.token).collect()
+    wait(memory.debts(0, 10)).expect("read").into_iter().map(|debt| debt.token).collect()
 }
 
 #[test]
@@ -112,12 +113,14 @@ fn the_file_is_its_owners_alone() {
 fn debts_for_unknown_tokens_are_bounded_and_those_for_known_ones_are_not() {
     let (place, hand) = (tempfile::tempdir().expect("a place"), Hand::default());
     let (memory, _) = open(place.path(), &hand);
-    let fill = memory.database.write(|write| {
-        for number in 0..OWED_MAX {
-            let owed = Owed { token: number.to_string(), session: None, renews: true };
-            store::owe(write.sql(), &owed, digest(&owed.token), at(0))?;
-        }
-        Ok::<_, Error>(())
+    let fill = memory.database.write((), |(), tx| {
+        Box::pin(async move {
+            for number in 0..OWED_MAX {
+                let owed = Owed { token: number.to_string(), session: None, renews: true };
+                store::owe(tx, &owed, digest(&owed.token), at(0)).await?;
+            }
+            Ok::<_, Error>(())
+        })
     });
     wait(fill).expect("written");
     let owe = |token: &str| wait(memory.owe(token.to_owned())).expect("decided");
@@ -141,7 +144,7 @@ fn a_renewal_is_refused_by_its_token_or_by_its_sign_in_until_the_giver_has_heard
     let (place, hand) = (tempfile::tempdir().expect("a place"), Hand::default());
     let (memory, _) = open(place.path(), &hand);
     let owed = || vec![renewing("second", "a"), opening("access", "a")];
-    let renews = |memory: &Memory, token: &str, of| !memory.is_owed(token, of).expect("read");
+    let renews = |memory: &Memory, token: &str, of| !wait(memory.is_owed(token, of)).expect("read");
     wait(memory.end(ending("a", 10), owed())).expect("written");
     assert!(!renews(&memory, "second", None) && !renews(&memory, "first", Some("a")));
     assert!(renews(&memory, "first", None) && renews(&memory, "first", Some("b")));
@@ -155,7 +158,8 @@ fn a_renewal_is_refused_by_its_token_or_by_its_sign_in_until_the_giver_has_heard
     for token in ["second", "access"] {
         wait(memory.give_up(token)).expect("written");
     }
-    let kept = memory.database.read(|rows| store::count(rows, 9)).expect("read");
+    let kept = memory.database.read(&9, |&limit, rows| Box::pin(store::count(rows, limit)));
+    let kept = wait(kept).expect("read");
     assert_eq!((tokens(&memory), kept), (Vec::new(), 1));
     std::mem::forget(memory);
     let (memory, _) = open(place.path(), &hand);
@@ -169,20 +173,22 @@ fn a_renewal_is_refused_by_its_token_or_by_its_sign_in_until_the_giver_has_heard
 fn past_so_many_debts_no_sign_in_should_be_taken_and_none_is_forgotten() {
     let (place, hand) = (tempfile::tempdir().expect("a place"), Hand::default());
     let (memory, _) = open(place.path(), &hand);
-    assert!(!memory.is_full().expect("read"));
-    let fill = memory.database.write(|write| {
-        let mut digest = [0; 32];
-        for number in 1..DEBTS_MAX {
-            digest[..8].copy_from_slice(&number.to_be_bytes());
-            store::owe(write.sql(), &renewing("x", "s"), digest, at(0))?;
-        }
-        Ok::<_, Error>(())
+    assert!(!wait(memory.is_full()).expect("read"));
+    let fill = memory.database.write((), |(), tx| {
+        Box::pin(async move {
+            let mut digest = [0; 32];
+            for number in 1..DEBTS_MAX {
+                digest[..8].copy_from_slice(&number.to_be_bytes());
+                store::owe(tx, &renewing("x", "s"), digest, at(0)).await?;
+            }
+            Ok::<_, Error>(())
+        })
     });
     wait(fill).expect("written");
     memory.expect_debts();
-    assert!(!memory.is_full().expect("read"));
+    assert!(!wait(memory.is_full()).expect("read"));
     wait(memory.end(ending("a", 10), vec![renewing("last", "a")])).expect("written");
-    assert!(memory.is_full().expect("read"));
+    assert!(wait(memory.is_full()).expect("read"));
     wait(memory.end(ending("b", 10), vec![renewing("one more", "b")])).expect("written");
     assert!(is_owed(&memory, "last") && is_owed(&memory, "one more"));
 }
@@ -203,8 +209,8 @@ fn an_event_of_a_service_is_remembered_by_everybody_who_subscribes() {
     let options = Options { path, schema: &[], publishes: Some(publishes), clock: clock.clone() };
     let account = Database::open(options).expect("it opens");
     let ended = Ended::new(LIMIT);
-    let memory = Memory::open(&place.path().join("gateway"), &ended, clock.clone());
-    let memory = memory.expect("it opens");
+    let folder = place.path().join("gateway");
+    let memory = wait(Memory::open(&folder, &ended, clock.clone())).expect("it opens");
     let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
     let subscription = Subscription::new(
         "gateway.account",
@@ -220,9 +226,13 @@ fn an_event_of_a_service_is_remembered_by_everybody_who_subscribes() {
         let data = SessionEnded::new(sid, until);
         let other = Draft::new("UserRegistered", "a@b", 1, &1, &Cause::default());
         let draft = Draft::new(SESSION_ENDED, sid, 1, &data, &Cause::default());
-        let publish = account.write(move |write| {
-            write.publish(other)?;
-            write.publish(draft)
+        let publish = account.write([other, draft], |drafts, tx| {
+            Box::pin(async move {
+                for draft in drafts {
+                    tx.publish(draft.clone()).await?;
+                }
+                Ok::<_, Error>(())
+            })
         });
         publish.await.expect("committed");
         let heard = async {
@@ -240,6 +250,6 @@ fn an_event_of_a_service_is_remembered_by_everybody_who_subscribes() {
         }
     });
     let again = Ended::new(LIMIT);
-    crate::load(memory.database(), &again, clock()).expect("read");
+    wait(crate::load(memory.database(), &again, clock())).expect("read");
     assert!(again.contains(sid), "on disk before it was told");
 }

@@ -17,12 +17,11 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use events::store::Write;
-
 use crate::generation::Generation;
 use crate::owner::OwnersPage;
 use crate::row::{Row, State};
 use crate::stamps::Stamps;
+use crate::store::Tables;
 use crate::store::joined::{self, JoinedValues};
 use crate::value::{Key, Value};
 use crate::view::{Assignment, Join, Shows};
@@ -125,7 +124,7 @@ impl Batch {
     pub(super) fn buffer(
         &mut self,
         generation: &Generation,
-        write: &Write<'_>,
+        tables: Tables<'_>,
         view: usize,
         key: &Key,
     ) -> Result<usize, events::Error> {
@@ -135,7 +134,7 @@ impl Batch {
         }
         let rows = generation.stored(view);
         // What readers know of the row; from here on the store is not asked again in this batch.
-        let before = rows.load(write.sql(), key)?;
+        let before = rows.load(tables, key)?;
         let now = before.clone().unwrap_or_else(|| Row::new(rows.view, key));
         self.rows.push(Buffered { view, before, now, spread: None });
         self.places.insert(id, self.rows.len() - 1);
@@ -154,26 +153,26 @@ impl Batch {
     pub(super) fn joined<'v>(
         &mut self,
         generation: &Generation,
-        write: &Write<'_>,
+        tables: Tables<'_>,
         join: JoinId,
         matches: impl Iterator<Item = &'v Value>,
     ) -> Result<&JoinedValues, events::Error> {
         let of = Match { join, values: matching(matches) };
-        Ok(&self.remembered(generation, write, of)?.values)
+        Ok(&self.remembered(generation, tables, of)?.values)
     }
 
     /// Remembers what a join sets; whether that is another value than before.
     pub(super) fn remember(
         &mut self,
         generation: &Generation,
-        write: &Write<'_>,
+        tables: Tables<'_>,
         join: JoinId,
         matches: &[Value],
         sets: &[Assignment<Value>],
     ) -> Result<bool, events::Error> {
         let columns = &join.of(generation).sets;
         let of = Match { join, values: matching(matches.iter()) };
-        let remembered = self.remembered(generation, write, of)?;
+        let remembered = self.remembered(generation, tables, of)?;
         let mut news = false;
         for Assignment { column, value } in sets {
             let at = columns.iter().position(|known| known == column);
@@ -191,7 +190,7 @@ impl Batch {
     fn remembered(
         &mut self,
         generation: &Generation,
-        write: &Write<'_>,
+        tables: Tables<'_>,
         of: Match,
     ) -> Result<&mut Remembered, events::Error> {
         match self.joins.entry(of) {
@@ -201,7 +200,7 @@ impl Batch {
             Entry::Vacant(vacant) => {
                 let Match { join, values } = vacant.key();
                 let width = join.of(generation).sets.len();
-                let values = joined::load(write.sql(), &join.name(generation), values, width)?;
+                let values = joined::load(tables, &join.name(generation), values, width)?;
                 Ok(vacant.insert(Remembered { values, changed: false }))
             }
         }

@@ -12,7 +12,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use events::store::Write;
 use serde_json::{Map, Value as Json};
 
 use super::batch::{Batch, Buffered, Spread};
@@ -21,6 +20,7 @@ use crate::generation::Generation;
 use crate::owner::{OwnersPage, Whose};
 use crate::row::{self, Row};
 use crate::stamps::Stamps;
+use crate::store::Tables;
 use crate::store::feed::{self, Version, Written};
 use crate::store::joined;
 use crate::value::{Key, Value};
@@ -30,22 +30,22 @@ pub(super) fn flush(
     generation: &Generation,
     stamps: &Arc<Stamps>,
     batch: &mut Batch,
-    write: &mut Write<'_>,
+    tables: Tables<'_>,
 ) -> Result<(), events::Error> {
     let nothing = batch.rows.is_empty() && batch.spread.rows.is_empty() && !batch.spread.too_many;
     if nothing && batch.changed_joins().next().is_none() {
         return Ok(());
     }
-    add_sums(generation, batch, write)?;
+    add_sums(generation, batch, tables)?;
     for changed in batch.changed_joins() {
         let name = changed.join.name(generation);
-        joined::save(write.sql(), &name, changed.matching, changed.values)?;
+        joined::save(tables, &name, changed.matching, changed.values)?;
     }
     // Against the store, not against what readers know: a join may have written the row already.
     for buffered in batch.rows.iter().filter(|row| row.stored() != Some(&row.now)) {
-        save(generation, buffered, write)?;
+        save(generation, buffered, tables)?;
     }
-    let touched = publish(generation, batch, write)?;
+    let touched = publish(generation, batch, tables)?;
     batch.written(stamps, touched);
     Ok(())
 }
@@ -53,12 +53,12 @@ pub(super) fn flush(
 fn save(
     generation: &Generation,
     buffered: &Buffered,
-    write: &Write<'_>,
+    tables: Tables<'_>,
 ) -> Result<(), events::Error> {
     let rows = generation.stored(buffered.view);
     match buffered.stored() {
-        None => rows.insert(write.sql(), &buffered.now),
-        Some(stored) => rows.update(write.sql(), stored, &buffered.now),
+        None => rows.insert(tables, &buffered.now),
+        Some(stored) => rows.update(tables, stored, &buffered.now),
     }
 }
 
@@ -80,7 +80,7 @@ type Differences = BTreeMap<SumId, i64>;
 fn add_sums(
     generation: &Generation,
     batch: &mut Batch,
-    write: &Write<'_>,
+    tables: Tables<'_>,
 ) -> Result<(), events::Error> {
     let mut differences = Differences::new();
     for buffered in &batch.rows {
@@ -96,7 +96,7 @@ fn add_sums(
             continue;
         }
         // Of a row that is not created yet too: it waits, and its sum with it.
-        let at = batch.buffer(generation, write, view, &key)?;
+        let at = batch.buffer(generation, tables, view, &key)?;
         let sum = &mut batch.rows[at].now.values[column];
         let total = if let Value::Int(total) = sum { *total } else { 0 };
         *sum = Value::Int(total.wrapping_add(difference));
@@ -120,7 +120,7 @@ fn add(differences: &mut Differences, feeds: &Feeds, row: &Row, how: fn(i64, i64
 fn publish(
     generation: &Generation,
     batch: &Batch,
-    write: &Write<'_>,
+    tables: Tables<'_>,
 ) -> Result<BTreeSet<usize>, events::Error> {
     let mut changes = Vec::new();
     for spread in &batch.spread.rows {
@@ -140,7 +140,7 @@ fn publish(
     let pages: BTreeSet<Whose<'_>> =
         spread.chain(changes.iter().flat_map(VisibleChange::pages)).collect();
     if !pages.is_empty() {
-        feed_all(generation, &batch.spread, &pages, &changes, write)?;
+        feed_all(generation, &batch.spread, &pages, &changes, tables)?;
     }
     Ok(pages.into_iter().map(|whose| Stamps::index(whose.page, whose.owner)).collect())
 }
@@ -150,16 +150,15 @@ fn feed_all<'b>(
     spread: &'b Spread,
     pages: &BTreeSet<Whose<'b>>,
     changes: &'b [VisibleChange<'_>],
-    write: &Write<'_>,
+    tables: Tables<'_>,
 ) -> Result<(), events::Error> {
-    let sql = write.sql();
-    let mut extent = feed::extent(sql)?;
+    let mut extent = feed::extent(tables)?;
     // All versions are read before the first change is added: what a page takes over from another is
     // judged by where the feed stood when the batch began.
     let mut versions: BTreeMap<Whose<'_>, Version> = BTreeMap::new();
     for &whose in pages {
         let owners = generation.pages[whose.page].owners;
-        versions.insert(whose, feed::version(sql, whose, owners, &extent)?);
+        versions.insert(whose, feed::version(tables, whose, owners, &extent)?);
     }
     // Before the changes: those of the same batch come after the gap and can be followed.
     if spread.too_many {
@@ -174,15 +173,15 @@ fn feed_all<'b>(
             let whose = Whose { page: shows.page, owner: change.owner.as_owner() };
             let version = versions.entry(whose).or_default();
             let row = Json::Object(change.show(shows)).to_string();
-            extent.append(sql, whose, version, Written { kind, row: &row })?;
+            extent.append(tables, whose, version, Written { kind, row: &row })?;
         }
     }
     // Once a batch, however many changes: a version counts what a reader can tell apart.
     for (whose, mut version) in versions {
         version.version += 1;
-        version.save(sql, whose, &mut extent)?;
+        version.save(tables, whose, &mut extent)?;
     }
-    extent.save(sql, FEED_BYTES_MAX)
+    extent.save(tables, FEED_BYTES_MAX)
 }
 
 /// A change that an owner sees.

@@ -20,10 +20,12 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+use std::future::ready;
+use std::ops::Deref;
 use std::path::Path;
 
 use events::Database;
-use events::store::{COUNTED, Options};
+use events::store::{COUNTED, Options, Tx};
 use rusqlite::Connection;
 
 use crate::definition::Definitions;
@@ -61,8 +63,9 @@ pub(crate) fn open(
     let options = Options { path, schema: SCHEMA, publishes: None, clock };
     let database = Database::open(options)?;
     // Queued by the call itself, before anything else; a smaller cache is no reason to stop.
-    drop(database.write(|write| -> Result<(), events::Error> {
-        Ok(write.sql().pragma_update(None, "cache_size", -CACHE_KIB)?)
+    drop(database.write((), |(), tx| {
+        let set = tx.sqlite().pragma_update(None, "cache_size", -CACHE_KIB);
+        Box::pin(ready(set.map_err(events::Error::from)))
     }));
     let statements = definitions.views.iter().map(Statements::new).collect();
     Ok(Store { database, epoch, statements })
@@ -79,9 +82,36 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
+/// The views' tables as one transaction sees them.
+#[derive(Clone, Copy)]
+pub(crate) struct Tables<'c>(&'c Connection);
+
+impl<'c> Tables<'c> {
+    /// As the fold's transaction sees and changes them.
+    pub(crate) fn of(tx: &'c Tx<'_>) -> Tables<'c> {
+        Tables(tx.sqlite())
+    }
+
+    /// Has `work` read one moment of them, on the caller's thread: see [`Database::read`].
+    pub(crate) fn read<T, E: From<events::Error>>(
+        database: &Database,
+        work: impl FnOnce(Tables<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        database.read_sqlite(|connection| work(Tables(connection)))
+    }
+}
+
+impl Deref for Tables<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.0
+    }
+}
+
 /// Runs a statement that is prepared once a connection.
 fn execute(
-    sql: &Connection,
+    sql: Tables<'_>,
     statement: &str,
     parameters: impl rusqlite::Params,
 ) -> Result<usize, events::Error> {

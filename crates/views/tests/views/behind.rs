@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use events::store::Write;
+use events::store::Tx;
 use events::subscription::{Control, Received};
 use events::{Broker, Error, Event, Failure, Handler, Log, Retry, Subscription, Topic};
 use jiff::Timestamp;
@@ -40,20 +40,20 @@ struct OnDisk {
 impl Handler for OnDisk {
     type Batch = <Fold as Handler>::Batch;
 
-    fn handle(
+    async fn handle(
         &self,
         batch: &mut Self::Batch,
-        write: &mut Write<'_>,
+        tx: &mut Tx<'_>,
         event: &Event,
     ) -> Result<(), Failure> {
         if self.no_room.load(Ordering::SeqCst) && event.key == "2" {
             return Err(Failure::Environment(Error::environment("disk full")));
         }
-        self.fold.handle(batch, write, event)
+        self.fold.handle(batch, tx, event).await
     }
 
-    fn flush(&self, batch: &mut Self::Batch, write: &mut Write<'_>) -> Result<(), Error> {
-        self.fold.flush(batch, write)
+    async fn flush(&self, batch: &mut Self::Batch, tx: &mut Tx<'_>) -> Result<(), Error> {
+        self.fold.flush(batch, tx).await
     }
 
     fn committed(&self, batch: Self::Batch) {
@@ -66,7 +66,7 @@ impl Handler for OnDisk {
 }
 
 impl Running {
-    fn start() -> Running {
+    async fn start() -> Running {
         let folder = tempfile::tempdir().expect("a folder");
         let seconds = Arc::new(AtomicI64::new(event("order", 1, "x", json!({})).time.as_second()));
         let read = Arc::clone(&seconds);
@@ -92,7 +92,7 @@ impl Running {
                 .paused(resting)
                 .fault(fault);
         let control = subscription.control();
-        views.attach(control.clone());
+        views.attach(control.clone()).await;
         tokio::spawn(subscription.run(std::future::pending()));
         let watched = views.clone();
         tokio::spawn(async move { watched.watch_folds().await });
@@ -145,7 +145,7 @@ fn open(folder: &Path, clock: &events::Clock) -> Views {
 
 #[tokio::test]
 async fn a_page_says_that_it_is_behind_once_its_first_missing_event_is_old_and_clears() {
-    let running = Running::start();
+    let running = Running::start().await;
     let time = running.publish(1, "a@b").await;
     let second = Duration::from_secs(1);
     for _ in 0..2 {
@@ -164,7 +164,7 @@ async fn a_page_says_that_it_is_behind_once_its_first_missing_event_is_old_and_c
 
 #[tokio::test]
 async fn an_event_that_was_given_up_is_said_to_its_owner_alone_until_it_is_done_after_all() {
-    let running = Running::start();
+    let running = Running::start().await;
     running.failing.store(true, Ordering::SeqCst);
     running.paused.send_replace(false);
     let time = running.publish(1, "a@b").await;
@@ -174,14 +174,14 @@ async fn an_event_that_was_given_up_is_said_to_its_owner_alone_until_it_is_done_
     running.says(Some("c@b"), None).await;
     running.says(None, None).await;
     running.failing.store(false, Ordering::SeqCst);
-    let dead = running.control.dead(9).expect("a read");
+    let dead = running.control.dead(9).await.expect("a read");
     assert!(running.control.redrive(&dead[0].id).await.expect("redriven"));
     running.says(Some("a@b"), None).await;
 }
 
 #[tokio::test]
 async fn a_fold_that_is_stuck_on_an_event_is_as_old_as_that_event_at_once_and_goes_on_by_itself() {
-    let running = Running::start();
+    let running = Running::start().await;
     running.paused.send_replace(false);
     running.publish(1, "c@b").await;
     running.takes_all().await;
@@ -198,12 +198,12 @@ async fn a_fold_that_is_stuck_on_an_event_is_as_old_as_that_event_at_once_and_go
     for owner in [Some("a@b"), Some("c@b"), None] {
         running.says(owner, None).await;
     }
-    assert!(running.control.dead(9).expect("a read").is_empty(), "nothing was given up");
+    assert!(running.control.dead(9).await.expect("a read").is_empty(), "nothing was given up");
 }
 
 #[tokio::test]
 async fn a_missing_event_as_old_as_the_limit_is_not_late_and_one_that_is_older_is() {
-    let running = Running::start();
+    let running = Running::start().await;
     let time = running.publish(1, "a@b").await;
     running.set_clock(time, BEHIND_MAX);
     // It is looked several times before it counts: nothing may be said in any of them.

@@ -119,16 +119,18 @@ impl Mall {
 
     /// The same, in a runtime that is there.
     pub(crate) async fn fold(&self, events: Vec<Event>) -> Result<Batch, String> {
-        let fold = self.views.fold();
-        let work = self.views.database().write(move |write| {
-            let mut batch = Batch::default();
-            for event in &events {
-                let handled = fold.handle(&mut batch, write, event);
-                handled.map_err(|failure| TestFailure(format!("{failure:?}")))?;
-            }
-            fold.flush(&mut batch, write)?;
-            Ok::<_, TestFailure>(batch)
-        });
+        let work =
+            self.views.database().write((self.views.fold(), events), |(fold, events), tx| {
+                Box::pin(async move {
+                    let mut batch = Batch::default();
+                    for event in events {
+                        let handled = fold.handle(&mut batch, tx, event).await;
+                        handled.map_err(|failure| TestFailure(format!("{failure:?}")))?;
+                    }
+                    fold.flush(&mut batch, tx).await?;
+                    Ok::<_, TestFailure>(batch)
+                })
+            });
         work.await.map_err(|TestFailure(reason)| reason)
     }
 

@@ -34,7 +34,7 @@ fn at(source: &str, sequence: u64) -> WritePosition {
 }
 
 impl Running {
-    fn start() -> Running {
+    async fn start() -> Running {
         let mall = Mall::new();
         let topics = ["order", "delivery"].map(topic);
         let log = Arc::new(Log::open(mall.folder.path(), &topics, clock()).expect("a log"));
@@ -47,7 +47,7 @@ impl Running {
             let fold = mall.views.fold();
             let subscription =
                 Subscription::new(&name, topic, database, broker, fold, retry, clock());
-            mall.views.attach(subscription.control());
+            mall.views.attach(subscription.control()).await;
             let mut stopped = stopped.clone();
             tokio::spawn(subscription.run(async move {
                 let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -74,7 +74,7 @@ impl Drop for Running {
 
 #[tokio::test]
 async fn a_reader_who_waits_sees_what_was_written() {
-    let running = Running::start();
+    let running = Running::start().await;
     assert_eq!(running.wait("order", 1, SOON).await, Err(Waited::TooLate));
     for id in 1..=20 {
         let (waiting, ()) = tokio::join!(
@@ -88,14 +88,14 @@ async fn a_reader_who_waits_sees_what_was_written() {
 
 #[tokio::test]
 async fn an_event_without_a_rule_is_passed_and_counts_as_reached() {
-    let running = Running::start();
+    let running = Running::start().await;
     running.publish(vec![event("order", 1, "SurveyCompleted", json!({"orderId": 1}))]).await;
     assert_eq!(running.wait("order", 1, LONG).await, Ok(()));
 }
 
 #[tokio::test]
 async fn a_source_that_is_not_read_here_is_met_at_once() {
-    let running = Running::start();
+    let running = Running::start().await;
     assert_eq!(running.wait("elsewhere", 9, LONG).await, Ok(()));
     running.mall.views.publisher("shop/order", &topic("order"));
     running.mall.views.publisher("shop/mail", &topic("mail"));
@@ -105,7 +105,7 @@ async fn a_source_that_is_not_read_here_is_met_at_once() {
 
 #[tokio::test]
 async fn a_parked_event_is_told_at_once_and_other_keys_go_on() {
-    let running = Running::start();
+    let running = Running::start().await;
     let mut broken = order(1, "a@b", 1, 1);
     broken["price"] = json!(null);
     running
@@ -128,7 +128,7 @@ async fn a_parked_event_is_told_at_once_and_other_keys_go_on() {
 
 #[tokio::test]
 async fn what_was_reached_is_known_after_opening_again() {
-    let running = Running::start();
+    let running = Running::start().await;
     running.publish(vec![event("order", 1, "OrderPlaced", order(1, "a@b", 1, 1))]).await;
     assert_eq!(running.wait("order", 1, LONG).await, Ok(()));
     running.stop.send_replace(true);
@@ -145,7 +145,7 @@ async fn what_was_reached_is_known_after_opening_again() {
         retry,
         clock(),
     );
-    views.attach(subscription.control());
+    views.attach(subscription.control()).await;
     assert_eq!(views.wait(&at("order", 1), SOON).await, Ok(()));
 }
 
@@ -176,7 +176,7 @@ async fn as_many_wait_as_may_and_one_more_is_turned_away() {
 
 #[tokio::test]
 async fn a_write_that_a_restore_took_back_is_not_waited_for() {
-    let running = Running::start();
+    let running = Running::start().await;
     let order = |id| event("order", id, "OrderPlaced", order(id, "a@b", 1, 1));
     running.publish(vec![order(1), order(2)]).await;
     assert_eq!(running.wait("order", 2, LONG).await, Ok(()));

@@ -23,17 +23,17 @@ pub(crate) struct Loops {
 }
 
 impl Loops {
-    pub(super) fn list(&self) -> Result<Response, Problem> {
-        let letters = self.letters()?;
+    pub(super) async fn list(&self) -> Result<Response, Problem> {
+        let letters = self.letters().await?;
         Ok(json(StatusCode::OK, &letters.iter().map(letter_json).collect::<Vec<_>>()))
     }
 
-    pub(super) fn show(&self, id: &str) -> Result<Response, Problem> {
-        let letters = self.letters()?;
+    pub(super) async fn show(&self, id: &str) -> Result<Response, Problem> {
+        let letters = self.letters().await?;
         let letter =
             letters.iter().find(|letter| letter.id == id).ok_or_else(Problem::not_found)?;
         let mut value = letter_json(letter);
-        let event = self.event(id)?.map(|event| event.to_json());
+        let event = self.event(id).await?.map(|event| event.to_json());
         value["event"] =
             event.and_then(|event| serde_json::from_slice(&event).ok()).unwrap_or(Value::Null);
         Ok(json(StatusCode::OK, &value))
@@ -93,38 +93,38 @@ impl Loops {
         }
     }
 
-    pub(super) fn skipped(&self, broker: &dyn Broker) -> Result<Response, Problem> {
+    pub(super) async fn skipped(&self, broker: &dyn Broker) -> Result<Response, Problem> {
         let mut notes = broker.skipped().map_err(|error| problem(&error))?;
         for control in &self.subscriptions {
-            notes.extend(control.skipped().map_err(|error| problem(&error))?);
+            notes.extend(control.skipped().await.map_err(|error| problem(&error))?);
         }
         for relay in &self.relays {
-            notes.extend(relay.skipped().map_err(|error| problem(&error))?);
+            notes.extend(relay.skipped().await.map_err(|error| problem(&error))?);
         }
         Ok(json(StatusCode::OK, &notes.iter().map(skipped_json).collect::<Vec<_>>()))
     }
 
-    fn event(&self, id: &str) -> Result<Option<Event>, Problem> {
+    async fn event(&self, id: &str) -> Result<Option<Event>, Problem> {
         for control in &self.subscriptions {
-            if let Some(event) = control.dead_event(id).map_err(|error| problem(&error))? {
+            if let Some(event) = control.dead_event(id).await.map_err(|error| problem(&error))? {
                 return Ok(Some(event));
             }
         }
         for relay in &self.relays {
-            if let Some(event) = relay.dead_event(id).map_err(|error| problem(&error))? {
+            if let Some(event) = relay.dead_event(id).await.map_err(|error| problem(&error))? {
                 return Ok(Some(event));
             }
         }
         Ok(None)
     }
 
-    fn letters(&self) -> Result<Vec<DeadLetter>, Problem> {
+    async fn letters(&self) -> Result<Vec<DeadLetter>, Problem> {
         let mut letters = Vec::new();
         for control in &self.subscriptions {
-            letters.extend(control.dead(LISTED_MAX).map_err(|error| problem(&error))?);
+            letters.extend(control.dead(LISTED_MAX).await.map_err(|error| problem(&error))?);
         }
         for relay in &self.relays {
-            letters.extend(relay.dead(LISTED_MAX).map_err(|error| problem(&error))?);
+            letters.extend(relay.dead(LISTED_MAX).await.map_err(|error| problem(&error))?);
         }
         Ok(letters)
     }

@@ -67,12 +67,12 @@ async fn must_rest(data: &Path, topic: &Topic) -> Result<(), Failure> {
 async fn busy(resting: &Resting, topic: &Topic) -> Result<Option<String>, Error> {
     for relay in &resting.relays {
         let of_it = relay.status().topic == *topic;
-        if of_it && (relay.unrelayed().await? > 0 || !relay.dead(1)?.is_empty()) {
+        if of_it && (relay.unrelayed().await? > 0 || !relay.dead(1).await?.is_empty()) {
             return Ok(Some(format!("`{}` has events to relay", relay.name())));
         }
     }
     for subscription in resting.subscriptions.iter().filter(|it| it.topic() == topic) {
-        let (status, parked) = (subscription.status().await?, subscription.parked()?);
+        let (status, parked) = (subscription.status().await?, subscription.parked().await?);
         if status.lag > 0 || parked > 0 {
             let (name, lag) = (status.name, status.lag);
             return Ok(Some(format!("`{name}` is {lag} events behind, {parked} are parked")));

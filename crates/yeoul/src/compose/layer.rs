@@ -160,12 +160,12 @@ impl Layer {
         let announced = folder.announce(Some(ports.admin.address()));
         announced.map_err(|error| Failure::environment(error, "free some disk space"))?;
         let verifier = Verifier::of(&plan.issuer);
-        let identity = Identity::open(&folder, &plan.gateway, verifier)?;
+        let identity = Identity::open(&folder, &plan.gateway, verifier).await?;
         let shown = plan.shown.clone();
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
         let retry = Retry { attempts: 3, backoff: std::time::Duration::from_secs(1) };
         let (mut loops, mut folds) =
-            layer.folds(VIEWS, &plan.topics, retry, &Interruptions::none());
+            layer.folds(VIEWS, &plan.topics, retry, &Interruptions::none()).await;
         if let Some((hears, control)) = layer.remember(retry) {
             loops.push(hears);
             folds.push(control);
@@ -226,7 +226,7 @@ impl Layer {
     }
 
     /// One subscription of the views for each of `topics`, to be run; `name` stands before the topic's.
-    pub(crate) fn folds(
+    pub(crate) async fn folds(
         &self,
         name: &str,
         topics: &[Declared],
@@ -250,7 +250,7 @@ impl Layer {
             .fault(interruptions.fault.clone());
             let control = subscription.control();
             // The views ask the handle how far the fold is, so it is theirs before the loop runs.
-            self.views.attach(control.clone());
+            self.views.attach(control.clone()).await;
             controls.push(control);
             let stop = self.loops.clone();
             // The stop is handed in as a future: a loop finishes the event in its hands before it ends.

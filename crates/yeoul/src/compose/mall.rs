@@ -102,13 +102,13 @@ impl Mall {
             seed: settings.seed,
         };
         // Behind the log, which refuses a wrong number of partitions before a service's file was changed.
-        let open = Services::open(&components)?;
+        let open = Services::open(&components).await?;
         for (name, address) in &addresses {
             plan.gateway.set_upstream(name.as_str(), *address);
         }
-        let identity = Identity::open(&folder, &plan.gateway, verifier)?;
+        let identity = Identity::open(&folder, &plan.gateway, verifier).await?;
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
-        let (loops, controls) = open.loops(&layer, &components, &plan.topics);
+        let (loops, controls) = open.loops(&layer, &components, &plan.topics).await;
         let relays = open.relays(&layer, &components);
         // Before the first request and the first event: on what does not fit nothing may run.
         vouch::before_running(layer.data(), &controls, &relays).await?;
@@ -167,7 +167,10 @@ impl Mall {
     async fn committed(&self) -> Result<Vec<Numbers>, events::Error> {
         let mut newest = Vec::with_capacity(self.databases.len());
         for (_, database) in &self.databases {
-            let read = database.write(|write| Ok::<_, events::Error>(write.last_sequences()));
+            let read = database.write((), |(), tx| {
+                let newest = tx.last_sequences();
+                Box::pin(std::future::ready(Ok::<_, events::Error>(newest)))
+            });
             newest.push(read.await?);
         }
         Ok(newest)
@@ -205,13 +208,15 @@ fn unopened(what: &str, error: &mall::Error) -> Failure {
 }
 
 impl Services {
-    fn open(components: &Components) -> Result<Services, Failure> {
+    async fn open(components: &Components) -> Result<Services, Failure> {
         let refuse = |what: &'static str| move |error: mall::Error| unopened(what, &error);
         Ok(Services {
-            account: account::Service::open(components.clone()).map_err(refuse("account"))?,
-            product: product::Service::open(components.clone()).map_err(refuse("product"))?,
-            order: order::Service::open(components.clone()).map_err(refuse("order"))?,
-            delivery: delivery::Service::open(components.clone()).map_err(refuse("delivery"))?,
+            account: account::Service::open(components.clone()).await.map_err(refuse("account"))?,
+            product: product::Service::open(components.clone()).await.map_err(refuse("product"))?,
+            order: order::Service::open(components.clone()).await.map_err(refuse("order"))?,
+            delivery: delivery::Service::open(components.clone())
+                .await
+                .map_err(refuse("delivery"))?,
         })
     }
 
@@ -265,7 +270,7 @@ impl Services {
     }
 
     /// Every loop, to be run: relays, handlers and the views' folds.
-    fn loops(
+    async fn loops(
         &self,
         layer: &Layer,
         components: &Components,
@@ -289,7 +294,7 @@ impl Services {
             fault: components.faults.events(Name::Mypage),
         };
         let name = Name::Mypage.as_str();
-        let (folds, handles) = layer.folds(name, topics, components.retry, &interruptions);
+        let (folds, handles) = layer.folds(name, topics, components.retry, &interruptions).await;
         loops.extend(folds);
         controls.extend(handles);
         if let Some((hears, control)) = layer.remember(components.retry) {

@@ -36,23 +36,26 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// Opens the memory, if `plan` needs one, and fills the verifier's from it.
-    pub(crate) fn open(
+    pub(crate) async fn open(
         folder: &Folder,
         plan: &Plan,
         verifier: Verifier,
     ) -> Result<Identity, Failure> {
         let name = folder.identity();
         let name = name.map_err(|error| damaged("the data folder's identity", &error))?;
-        let open = || open(&folder.path().join(NAME), &verifier);
-        let sessions = plan.has_session().then(open).transpose()?;
+        let sessions = if plan.has_session() {
+            Some(open(&folder.path().join(NAME), &verifier).await?)
+        } else {
+            None
+        };
         let topic = plan.session_topic().and_then(|topic| Topic::parse(topic).ok());
         Ok(Identity { verifier, sessions, name, topic })
     }
 }
 
 /// Opens the memory below its folder, and the key beside it.
-fn open(folder: &Path, verifier: &Verifier) -> Result<Sessions, Failure> {
-    let memory = Memory::open(folder, verifier.ended(), clock::component());
+async fn open(folder: &Path, verifier: &Verifier) -> Result<Sessions, Failure> {
+    let memory = Memory::open(folder, verifier.ended(), clock::component()).await;
     let memory = memory.map_err(|error| damaged("the memory of sign-ins", &error))?;
     let key = identity::secret(&folder.join(KEY_FILE));
     let key = key.map_err(|error| damaged("the key of sign-ins", &error))?;

@@ -6,7 +6,6 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::account::refresh::first;
-use crate::blocking::wait;
 use crate::components::topic;
 use crate::role::Role;
 use crate::settings::Name;
@@ -60,7 +59,7 @@ struct Accounts {
 }
 
 impl Accounts {
-    fn new() -> Accounts {
+    async fn new() -> Accounts {
         let folder = tempfile::tempdir().expect("a folder");
         let options = Options {
             path: folder.path().join("service.db"),
@@ -81,24 +80,27 @@ impl Accounts {
             role: Role::OrderCustomer,
             sequence: 1,
         };
-        wait(database.write(move |write| store::insert(write.sql(), &user))).expect("inserted");
+        let inserted = database.write(user, |user, tx| Box::pin(store::insert(tx, user)));
+        assert!(inserted.await.expect("inserted"));
         Accounts { database, ended: Ended::new(100), _folder: folder }
     }
 
-    fn begin(&self, session: &'static str, refresh: &'static str, now: i64) {
-        let work = move |write: &mut Write<'_>| {
-            begin(write, &Begun { session, username: "a@b", refresh }, at(now))
-        };
-        wait(self.database.write(work)).expect("begun");
+    async fn begin(&self, session: &'static str, refresh: &'static str, now: i64) {
+        let begun = Begun { session, username: "a@b", refresh };
+        let work = self
+            .database
+            .write((begun, at(now)), |(begun, now), tx| Box::pin(begin(tx, begun, *now)));
+        work.await.expect("begun");
     }
 
     /// The refresh token to go on with, and the sign-in.
-    fn renew(&self, token: &str, now: i64) -> Option<(String, String)> {
-        let (token, ended) = (token.to_owned(), self.ended.clone());
-        let renewed = self.database.write(move |write| {
-            renew(write, &token, &Keys { chain: &KEY, ended: &ended }, &Cause::default(), at(now))
+    async fn renew(&self, token: &str, now: i64) -> Option<(String, String)> {
+        let keys = Keys { chain: KEY, ended: self.ended.clone() };
+        let given = (token.to_owned(), keys, Cause::default());
+        let renewed = self.database.write(given, move |(token, keys, cause), tx| {
+            Box::pin(renew(tx, token, keys, cause, at(now)))
         });
-        match wait(renewed).expect("decided") {
+        match renewed.await.expect("decided") {
             Renewed::Granted { session, refresh, .. } => Some((refresh, session)),
             Renewed::NoFamily => None,
         }
@@ -110,74 +112,76 @@ impl Accounts {
     }
 }
 
-#[test]
-fn every_use_within_the_grace_yields_the_newest_of_the_chain() {
-    let place = Accounts::new();
+#[tokio::test]
+async fn every_use_within_the_grace_yields_the_newest_of_the_chain() {
+    let place = Accounts::new().await;
     // Now, so that what is remembered as ended is not past already.
     let now = chassis::clock::wall().as_millisecond();
-    place.begin("s", "first", now);
-    let (second, session) = place.renew("first", now).expect("granted");
+    place.begin("s", "first", now).await;
+    let (second, session) = place.renew("first", now).await.expect("granted");
     assert_eq!((second.as_str(), session.as_str()), (successor(&KEY, "first").as_str(), "s"));
-    assert_eq!(place.renew("first", now).expect("the other tab").0, second);
-    let (third, _) = place.renew(&second, now + 10_000).expect("granted");
-    let (fourth, _) = place.renew(&third, now + 20_000).expect("granted");
+    assert_eq!(place.renew("first", now).await.expect("the other tab").0, second);
+    let (third, _) = place.renew(&second, now + 10_000).await.expect("granted");
+    let (fourth, _) = place.renew(&third, now + 20_000).await.expect("granted");
     for token in ["first", &second, &third] {
-        assert_eq!(place.renew(token, now + 30_000).expect("in time").0, fourth, "{token}");
+        assert_eq!(place.renew(token, now + 30_000).await.expect("in time").0, fourth, "{token}");
     }
     assert_eq!(place.published(), 0);
 }
 
-#[test]
-fn a_use_after_the_grace_ends_the_family_and_no_other() {
-    let place = Accounts::new();
+#[tokio::test]
+async fn a_use_after_the_grace_ends_the_family_and_no_other() {
+    let place = Accounts::new().await;
     let now = chassis::clock::wall().as_millisecond();
-    place.begin("s", "first", now);
-    place.begin("other", "theirs", now);
-    let (second, _) = place.renew("first", now).expect("granted");
-    let (third, _) = place.renew(&second, now + 25_000).expect("granted");
-    assert_eq!(place.renew("first", now + 30_001), None, "a copy in somebody's hands");
+    place.begin("s", "first", now).await;
+    place.begin("other", "theirs", now).await;
+    let (second, _) = place.renew("first", now).await.expect("granted");
+    let (third, _) = place.renew(&second, now + 25_000).await.expect("granted");
+    assert_eq!(place.renew("first", now + 30_001).await, None, "a copy in somebody's hands");
     assert!(place.ended.contains("s") && !place.ended.contains("other"));
     assert_eq!(place.published(), 1);
     for token in ["first", &second, &third] {
-        assert_eq!(place.renew(token, now + 30_002), None, "{token}");
+        assert_eq!(place.renew(token, now + 30_002).await, None, "{token}");
     }
     assert_eq!(place.published(), 1, "it ends once");
-    assert!(place.renew("theirs", now + 30_002).is_some());
+    assert!(place.renew("theirs", now + 30_002).await.is_some());
     let again = Ended::new(100);
-    sessions::load(&place.database, &again, at(now)).expect("read");
+    sessions::load(&place.database, &again, at(now)).await.expect("read");
     assert!(again.contains("s"), "it is on disk");
 }
 
-#[test]
-fn an_unknown_or_an_expired_token_is_nothing_and_ends_nothing() {
-    let place = Accounts::new();
+#[tokio::test]
+async fn an_unknown_or_an_expired_token_is_nothing_and_ends_nothing() {
+    let place = Accounts::new().await;
     let now = chassis::clock::wall().as_millisecond();
-    place.begin("s", "first", now);
-    assert_eq!(place.renew("unknown", now), None);
+    place.begin("s", "first", now).await;
+    assert_eq!(place.renew("unknown", now).await, None);
     let later = now + i64::try_from(REFRESH_LIFE.as_millis()).expect("fits");
-    assert_eq!(place.renew("first", later), None);
+    assert_eq!(place.renew("first", later).await, None);
     assert!(place.ended.is_empty());
     assert_eq!(place.published(), 0);
 }
 
-#[test]
-fn a_family_that_is_renewed_without_end_ends() {
-    let place = Accounts::new();
+#[tokio::test]
+async fn a_family_that_is_renewed_without_end_ends() {
+    let place = Accounts::new().await;
     let now = chassis::clock::wall().as_millisecond();
-    place.begin("s", "first", now);
-    let fill = place.database.write(move |write| {
-        for number in 1..TOKENS_MAX {
-            let kept = Kept {
-                session: "s".to_owned(),
-                place: number,
-                expires: at(now + 1_000_000),
-                rotated: None,
-            };
-            families::keep(write.sql(), &digest(&number.to_string()), &kept)?;
-        }
-        Ok::<_, Error>(())
+    place.begin("s", "first", now).await;
+    let fill = place.database.write(now, |&now, tx| {
+        Box::pin(async move {
+            for number in 1..TOKENS_MAX {
+                let kept = Kept {
+                    session: "s".to_owned(),
+                    place: number,
+                    expires: at(now + 1_000_000),
+                    rotated: None,
+                };
+                families::keep(tx, &digest(&number.to_string()), &kept).await?;
+            }
+            Ok::<_, Error>(())
+        })
     });
-    wait(fill).expect("kept");
-    assert_eq!(place.renew(&(TOKENS_MAX - 1).to_string(), now), None);
+    fill.await.expect("kept");
+    assert_eq!(place.renew(&(TOKENS_MAX - 1).to_string(), now).await, None);
     assert!(place.ended.contains("s"));
 }

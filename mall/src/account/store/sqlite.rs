@@ -1,14 +1,6 @@
-//! Users as a table, and the schema of all of account.
+//! The schema of all of account on this engine.
 
-pub(in crate::account) mod families;
-pub(in crate::account) mod known;
-
-use events::Error;
 use events::store::COUNTED;
-use rusqlite::{Connection, OptionalExtension, params};
-
-use crate::account::user::User;
-use crate::role::Role;
 
 /// The schema, one migration after the other.
 pub(in crate::account) const SCHEMA: &[&str] = &[
@@ -21,49 +13,29 @@ pub(in crate::account) const SCHEMA: &[&str] = &[
      CREATE INDEX refresh_by_user ON refresh (username, number);
      CREATE INDEX refresh_by_end ON refresh (expires);
      CREATE TABLE seeded (one INTEGER PRIMARY KEY CHECK (one = 1)) STRICT;",
-    families::SCHEMA,
+    FAMILIES,
     sessions::TABLE,
-    known::SCHEMA,
+    KNOWN,
     COUNTED,
     "INSERT INTO counted VALUES ('user', 'sequence', 0)",
 ];
 
-/// The user of that name.
-pub(in crate::account) fn find(
-    connection: &Connection,
-    username: &str,
-) -> Result<Option<User>, Error> {
-    let select = "SELECT username, phc, nickname, address, role, sequence FROM user
-        WHERE username = ?1";
-    let row = connection.prepare_cached(select)?.query_row([username], |row| {
-        let name: String = row.get(4)?;
-        Ok(User {
-            username: row.get(0)?,
-            phc: row.get(1)?,
-            nickname: row.get(2)?,
-            address: row.get(3)?,
-            role: Role::parse(&name).ok_or(rusqlite::Error::InvalidQuery)?,
-            sequence: row.get(5)?,
-        })
-    });
-    Ok(row.optional()?)
-}
+/// The migration from refresh tokens that each stood alone; each becomes a family.
+const FAMILIES: &str = "CREATE TABLE family (
+        sid TEXT PRIMARY KEY, username TEXT NOT NULL, used INTEGER NOT NULL,
+        expires INTEGER NOT NULL) STRICT;
+     CREATE INDEX family_by_user ON family (username, used);
+     CREATE INDEX family_by_end ON family (expires);
+     CREATE TABLE token (
+        hash BLOB PRIMARY KEY, sid TEXT NOT NULL, place INTEGER NOT NULL,
+        expires INTEGER NOT NULL, rotated INTEGER) STRICT, WITHOUT ROWID;
+     CREATE UNIQUE INDEX token_by_family ON token (sid, place);
+     CREATE INDEX token_by_end ON token (expires);
+     INSERT INTO family SELECT lower(hex(substr(hash, 1, 16))), username, number, expires FROM refresh;
+     INSERT INTO token SELECT hash, lower(hex(substr(hash, 1, 16))), 0, expires, NULL FROM refresh;
+     DROP TABLE refresh;";
 
-/// Stores a new user; `false` where the name is taken.
-pub(in crate::account) fn insert(connection: &Connection, user: &User) -> Result<bool, Error> {
-    let insert = "INSERT OR IGNORE INTO user VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let inserted = connection.prepare_cached(insert)?.execute(params![
-        user.username,
-        user.phc,
-        user.nickname,
-        user.address,
-        user.role.as_str(),
-        user.sequence,
-    ])?;
-    Ok(inserted == 1)
-}
-
-/// Claims the writing of the seeds: `true` once in the life of the file.
-pub(in crate::account) fn claim_seeding(connection: &Connection) -> Result<bool, Error> {
-    Ok(connection.execute("INSERT OR IGNORE INTO seeded VALUES (1)", [])? == 1)
-}
+/// The migration. A network is kept as a keyed digest: no address is.
+const KNOWN: &str = "CREATE TABLE known (
+        username TEXT NOT NULL, network BLOB NOT NULL, used INTEGER NOT NULL,
+        PRIMARY KEY (username, network)) STRICT, WITHOUT ROWID;";

@@ -51,10 +51,10 @@ const ROUNDS_MAX: u32 = 20;
 /// # let options = Options { path: path.clone(), schema: &[], publishes, clock: clock.clone() };
 /// # let order = Database::open(options)?;
 /// # let event = || Draft::new("OrderPlaced", 7, 1, &(), &Cause::default());
-/// order.write::<_, Error>(move |write| write.publish(event())).await?;
+/// order.write(event(), |event, tx| Box::pin(tx.publish(event.clone()))).await?;
 /// let cut = Cut::take(&[path.clone()])?;
 /// // The service goes on meanwhile; this is after the moment.
-/// order.write::<_, Error>(move |write| write.publish(event())).await?;
+/// order.write(event(), |event, tx| Box::pin(tx.publish(event.clone()))).await?;
 ///
 /// let copy = folder.path().join("copy.db");
 /// cut.copy(&path, &copy)?;

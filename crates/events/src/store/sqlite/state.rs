@@ -17,12 +17,12 @@
 //! [`Subscription`](crate::subscription::Subscription) do.
 
 pub(super) mod gaps;
-pub(crate) mod inbox;
 pub(super) mod outbox;
-pub(crate) mod parked;
+mod rows;
 pub(crate) mod stepped;
+mod tables;
+mod tx;
 mod work;
-mod write;
 mod writer;
 
 #[cfg(test)]
@@ -48,10 +48,13 @@ use crate::partition::Numbers;
 use crate::partition::{Numbered, Partition, Partitions};
 use crate::position::WritePosition;
 use crate::relay_status::Status;
+use crate::store::inbox;
 
 pub(crate) use outbox::Reconciled;
 pub use outbox::{DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX, WAITING_BYTES_MAX};
-pub use write::{PARTS_DEEP_MAX, Part, Write};
+pub use rows::{At, Row, Rows};
+pub use tx::{SAVEPOINTS_DEEP_MAX, Savepoint, Tx};
+pub use work::Working;
 pub use writer::{GROUP_MAX, WRITE_QUEUE_MAX};
 
 /// What a database is opened with.
@@ -100,7 +103,7 @@ pub struct LeftOut {
 ///
 /// ```
 /// # use std::sync::Arc;
-/// use yeoul_events::store::{Database, Options};
+/// use yeoul_events::store::{Database, Options, Rows};
 /// use yeoul_events::{Clock, Error};
 ///
 /// const SCHEMA: &[&str] = &[
@@ -115,20 +118,23 @@ pub struct LeftOut {
 /// # let path = folder.path().join("product.db");
 /// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
 /// let product = Database::open(Options { path, schema: SCHEMA, publishes: None, clock })?;
-/// let stored = product.write::<_, Error>(|write| {
-///     let insert = "INSERT INTO product (stock, name) VALUES (?1, ?2) RETURNING id";
-///     Ok(write.sql().query_row(insert, (10, "tv"), |row| row.get::<_, i64>(0))?)
-/// });
-/// // Resolves once it is on disk.
-/// let id = stored.await?;
 ///
-/// let stock = product.read::<i64, Error>(|sql| {
-///     Ok(sql.query_row("SELECT stock FROM product WHERE id = ?1", [id], |row| row.get(0))?)
-/// })?;
-/// assert_eq!(stock, 10);
+/// async fn insert(rows: &mut Rows<'_>, name: &str, stock: u32) -> Result<u64, Error> {
+///     let insert = "INSERT INTO product (name, stock) VALUES (?1, ?2) RETURNING id";
+///     rows.one(insert, &[&name, &stock], |row| row.get(0)).await
+/// }
+///
+/// async fn stock(rows: &mut Rows<'_>, id: u64) -> Result<Option<u32>, Error> {
+///     rows.find("SELECT stock FROM product WHERE id = ?1", &[&id], |row| row.get(0)).await
+/// }
+///
+/// // Resolves once it is on disk.
+/// let id = product.write("tv", |name, tx| Box::pin(insert(tx, name, 10))).await?;
+/// assert_eq!(product.read(&id, |&id, rows| Box::pin(stock(rows, id))).await?, Some(10));
 ///
 /// product.close().await;
-/// assert!(matches!(product.write::<_, Error>(|_| Ok(())).await, Err(Error::Closed)));
+/// let late = product.write("radio", |name, tx| Box::pin(insert(tx, name, 10)));
+/// assert!(matches!(late.await, Err(Error::Closed)));
 /// # Ok(())
 /// # }
 /// ```
@@ -158,18 +164,20 @@ impl Database {
         writer::open(&options, false).map(|file| Database { file })
     }
 
-    /// Runs `work` in the writer's transaction, inside its own savepoint; resolves after the sync.
-    /// An `Err` rolls back this work alone.
+    /// Runs `work` with what it is `given` in the writer's transaction, inside its own savepoint; resolves
+    /// after the sync. An `Err` rolls back this work alone.
     ///
     /// The work is queued by the call itself, in call order; dropping the future does not take it
-    /// back. It runs once. Other work of the same group may stand or be rolled back beside it; if the
-    /// group's transaction fails, nobody's stands, and nothing was done.
+    /// back. Other work of the same group may stand or be rolled back beside it; if the group's transaction
+    /// fails, nobody's stands, and nothing was done. It takes what it is given by reference, because an
+    /// engine may have to run it again where another transaction was in its way, and it waits for nothing
+    /// but its database.
     ///
     /// A refusal of one's own is an error type of one's own:
     ///
     /// ```
     /// # use std::sync::Arc;
-    /// # use yeoul_events::store::{Database, Options};
+    /// use yeoul_events::store::{Database, Options, Tx};
     /// # use yeoul_events::{Clock, Error};
     /// #[derive(Debug, PartialEq)]
     /// enum Refusal {
@@ -182,6 +190,12 @@ impl Database {
     ///     }
     /// }
     ///
+    /// async fn take(tx: &mut Tx<'_>, pieces: u32) -> Result<(), Refusal> {
+    ///     let take = "UPDATE product SET stock = stock - ?1 WHERE stock >= ?1";
+    ///     let taken = tx.execute(take, &[&pieces]).await?;
+    ///     if taken == 1 { Ok(()) } else { Err(Refusal::OutOfStock) }
+    /// }
+    ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Error> {
     /// # let folder = tempfile::tempdir().expect("a folder");
@@ -189,15 +203,9 @@ impl Database {
     /// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
     /// # let schema = &["CREATE TABLE product (stock INTEGER NOT NULL); INSERT INTO product VALUES (1)"];
     /// # let product = Database::open(Options { path, schema, publishes: None, clock })?;
-    /// let take = |pieces: u32| {
-    ///     product.write(move |write| {
-    ///         let take = "UPDATE product SET stock = stock - ?1 WHERE stock >= ?1";
-    ///         let taken = write.sql().execute(take, [pieces]).map_err(Error::from)?;
-    ///         if taken == 1 { Ok(()) } else { Err(Refusal::OutOfStock) }
-    ///     })
-    /// };
-    /// assert_eq!(take(2).await, Err(Refusal::OutOfStock));
-    /// assert_eq!(take(1).await, Ok(()));
+    /// let taken = |pieces: u32| product.write(pieces, |&pieces, tx| Box::pin(take(tx, pieces)));
+    /// assert_eq!(taken(2).await, Err(Refusal::OutOfStock));
+    /// assert_eq!(taken(1).await, Ok(()));
     /// # Ok(())
     /// # }
     /// ```
@@ -205,33 +213,58 @@ impl Database {
     /// # Errors
     /// The work's own; or [`Error::Environment`] (also when [`WRITE_QUEUE_MAX`] is reached): nothing
     /// was done, try later; [`Error::Panicked`]; [`Error::Closed`].
-    pub fn write<T, E>(
+    pub fn write<C, T, E>(
         &self,
-        work: impl FnOnce(&mut Write<'_>) -> Result<T, E> + Send + 'static,
+        given: C,
+        work: impl for<'a> Fn(&'a C, &'a mut Tx<'_>) -> Working<'a, T, E> + Send + 'static,
     ) -> impl Future<Output = Result<T, E>> + Send + 'static
     where
+        C: Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let queued = self.file.queue(work::boxed(work, reply));
+        let queued = self.file.queue(work::boxed(given, work, reply));
         async move {
             queued.map_err(E::from)?;
             answer.await.unwrap_or_else(|_| Err(E::from(Error::Closed)))
         }
     }
 
-    /// A bounded read on the caller's thread, of one snapshot, through a small pool of read-only
-    /// connections. It blocks for as long as it takes, so it reads by an index and has a limit: in an
-    /// asynchronous program that is shorter than a hop to another thread and back.
+    /// A bounded read of one snapshot, which waits for nothing but its database.
+    ///
+    /// It runs on the caller's thread, through a small pool of read-only connections, and blocks for as
+    /// long as it takes, so it reads by an index and has a limit: in an asynchronous program that is shorter
+    /// than a hop to another thread and back.
     ///
     /// # Errors
-    /// The work's own; or [`Error::Environment`]: read again later.
-    pub fn read<T, E: From<Error>>(
+    /// The work's own; or [`Error::Environment`]: read again later; [`Error::Panicked`], also where it
+    /// waited for something else.
+    pub async fn read<C, T, E>(
+        &self,
+        given: &C,
+        work: impl for<'a> FnOnce(&'a C, &'a mut Rows<'_>) -> Working<'a, T, E> + Send,
+    ) -> Result<T, E>
+    where
+        C: Sync + ?Sized,
+        T: Send,
+        E: From<Error> + Send,
+    {
+        self.file.readers.read(|connection| {
+            let mut rows = Rows::new(connection);
+            work::ready(|| work(given, &mut rows))
+        })
+    }
+
+    /// A read in this engine's own words, for a `store` that has some.
+    ///
+    /// # Errors
+    /// As of [`read`](Self::read).
+    pub fn read_sqlite<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.file.readers.read(work)
+        self.file.readers.read(|connection| work(connection))
     }
 
     /// Follows the highest outbox sequences on disk; wakes after each sync that raised one.
@@ -273,7 +306,7 @@ impl Database {
     /// [`Error::Environment`]: read again later.
     pub(crate) fn waiting(&self, after: Numbered, limit: usize) -> Result<Vec<Event>, Error> {
         let Some(origin) = self.origin() else { return Ok(Vec::new()) };
-        self.read(|sql| outbox::waiting(sql, origin, after, limit))
+        self.read_sqlite(|sql| outbox::waiting(sql, origin, after, limit))
     }
 
     /// As [`waiting`](Self::waiting), up to the first number that is lost; the damage, if that is the
@@ -281,7 +314,7 @@ impl Database {
     pub(crate) fn waiting_whole(&self, after: Numbered, limit: usize) -> Result<Vec<Event>, Error> {
         let events = self.waiting(after, limit)?;
         let Some(origin) = self.origin() else { return Ok(events) };
-        self.read(|sql| gaps::whole(sql, origin, after, events))
+        self.read_sqlite(|sql| gaps::whole(sql, origin, after, events))
     }
 
     /// Compares a partition of the outbox with the highest sequence the broker holds of it.
@@ -289,7 +322,9 @@ impl Database {
         &self,
         published: Numbered,
     ) -> impl Future<Output = Result<Reconciled, Error>> + Send + 'static {
-        let compared = self.write(move |write| write.reconcile(published));
+        let compared = self.write(published, |&published, tx| {
+            Box::pin(std::future::ready(tx.reconcile(published)))
+        });
         let database = self.clone();
         async move {
             let found = compared.await?;
@@ -317,7 +352,7 @@ impl Database {
         let Numbered { partition, number: published } = published;
         let relayed = self.relayed_up_to(partition);
         let newest = self.file.committed.borrow().of(partition);
-        self.read(|sql| {
+        self.read_sqlite(|sql| {
             Ok(Some(Publisher {
                 source: origin.source.to_owned(),
                 partition,
@@ -352,15 +387,15 @@ impl Database {
 
     /// Saves how far the relay got, now.
     pub(crate) fn save_relayed(&self) -> impl Future<Output = Result<(), Error>> + Send + 'static {
-        self.write(write::save_relayed)
+        self.write((), |(), tx| Box::pin(std::future::ready(tx.save_relayed())))
     }
 
     /// Per source, up to which outbox sequences `subscription` received events into this file.
     ///
     /// # Errors
     /// [`Error::Environment`]: read again later.
-    pub fn received(&self, subscription: &str) -> Result<BTreeMap<String, Numbers>, Error> {
-        self.read(|sql| inbox::marks(sql, subscription))
+    pub async fn received(&self, subscription: &str) -> Result<BTreeMap<String, Numbers>, Error> {
+        self.read(subscription, |name, rows| Box::pin(inbox::marks(rows, name))).await
     }
 
     /// Whose outbox this is.

@@ -19,7 +19,7 @@
 //! # };
 //! # let event = || Draft::new("OrderPlaced", 7, 1, &(), &Cause::default());
 //! # let order = open()?;
-//! # order.write::<_, Error>(move |write| write.publish(event())).await?;
+//! # order.write(event(), |event, tx| Box::pin(tx.publish(event.clone()))).await?;
 //! # order.close().await;
 //! # drop(order);
 //! // Every page, every index, every number that waits: a hurt copy is refused here.
@@ -29,7 +29,7 @@
 //! assert!(upkeep::publishes(&path)?);
 //!
 //! let order = open()?;
-//! let next = order.write::<_, Error>(move |write| write.publish(event())).await?;
+//! let next = order.write(event(), |event, tx| Box::pin(tx.publish(event.clone()))).await?;
 //! assert_eq!(next.number, 1_000_002);
 //! # Ok(())
 //! # }

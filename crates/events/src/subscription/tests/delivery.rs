@@ -14,12 +14,12 @@ async fn every_event_has_its_effect_once_and_its_outbox_row_beside_it() {
     bench.publish(3, &["a", "c", "a"]).await;
     bench.caught_up(&running.control).await;
     let expected = [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("a", 5)];
-    assert_eq!(bench.effects(), expected.map(|(key, number)| (key.to_owned(), number)));
+    assert_eq!(bench.effects().await, expected.map(|(key, number)| (key.to_owned(), number)));
     let published = bench.database.waiting(first(0), 100).unwrap();
     assert_eq!(published.len(), 5);
     assert_eq!(published[4].cause.causation_id.as_deref(), Some("order/id-5"));
     assert_eq!(
-        bench.database.received("product.order").unwrap(),
+        bench.database.received("product.order").await.unwrap(),
         [("order".to_owned(), 5.into())].into()
     );
     let status = running.control.status().await.unwrap();
@@ -37,8 +37,8 @@ async fn a_restart_goes_on_where_the_transaction_got_to() {
         bench.caught_up(&running.control).await;
         running.task.abort();
     }
-    assert_eq!(bench.of_key("a"), [1, 3, 5, 7, 9]);
-    assert_eq!(bench.of_key("b"), [2, 4, 6, 8, 10]);
+    assert_eq!(bench.of_key("a").await, [1, 3, 5, 7, 9]);
+    assert_eq!(bench.of_key("b").await, [2, 4, 6, 8, 10]);
     assert!((1..=10).all(|number| bench.orders.calls(number) == 1));
 }
 
@@ -50,14 +50,14 @@ async fn a_rewind_delivers_everything_again_and_changes_nothing() {
     let running = bench.start();
     bench.caught_up(&running.control).await;
     bench.dead(&running.control, 1).await;
-    let before = bench.effects();
+    let before = bench.effects().await;
     running.control.rewind().await.unwrap();
     bench.caught_up(&running.control).await;
     bench.publish(5, &["c"]).await;
     bench.effects_are("c", &[5]).await;
-    assert_eq!(bench.effects()[..before.len()], before);
-    assert_eq!(bench.effects().len(), before.len() + 1);
-    assert_eq!(running.control.parked().unwrap(), 2, "what is parked is not parked twice");
+    assert_eq!(bench.effects().await[..before.len()], before);
+    assert_eq!(bench.effects().await.len(), before.len() + 1);
+    assert_eq!(running.control.parked().await.unwrap(), 2, "what is parked is not parked twice");
     running.stop().await;
     // While nothing runs, too.
     let resting = bench.subscription(bench.orders.clone());
@@ -65,7 +65,7 @@ async fn a_rewind_delivers_everything_again_and_changes_nothing() {
     assert_eq!(resting.control().status().await.unwrap().partitions[0].position, Offset(0));
     let running = start(resting);
     bench.caught_up(&running.control).await;
-    assert_eq!(bench.effects().len(), before.len() + 1);
+    assert_eq!(bench.effects().await.len(), before.len() + 1);
     running.stop().await;
 }
 
@@ -79,13 +79,13 @@ async fn a_second_copy_at_another_offset_changes_nothing() {
     };
     let handler = bench.orders.clone();
     let dispatcher = Dispatcher { name: "p".to_owned(), handler, retry: RETRY, fault: None };
-    let work = bench.database.write::<_, Error>(move |write| {
-        let events = [copy(1, 1), copy(2, 2), copy(1, 3), copy(2, 4), copy(3, 5)];
-        let read = Read { after: Offset(0), events: &events };
-        dispatcher.deliver(write, Partition::FIRST, read).map(|delivered| delivered.position)
+    let events = [copy(1, 1), copy(2, 2), copy(1, 3), copy(2, 4), copy(3, 5)];
+    let work = bench.database.write((dispatcher, events), |(dispatcher, events), tx| {
+        let read = Read { after: Offset(0), events };
+        Box::pin(dispatcher.deliver(tx, Partition::FIRST, read))
     });
-    assert_eq!(work.await.unwrap(), Offset(5));
-    assert_eq!(bench.of_key("a"), [1, 2, 3]);
+    assert_eq!(work.await.unwrap().position, Offset(5));
+    assert_eq!(bench.of_key("a").await, [1, 2, 3]);
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn an_event_without_an_outbox_sequence_is_known_by_its_offset() {
     bench.caught_up(&running.control).await;
     running.control.rewind().await.unwrap();
     bench.caught_up(&running.control).await;
-    assert_eq!(bench.of_key("a"), [7, 7, 8]);
+    assert_eq!(bench.of_key("a").await, [7, 7, 8]);
     running.stop().await;
 }
 
@@ -116,12 +116,12 @@ async fn environment_trouble_takes_the_batch_back_is_no_attempt_and_says_stuck()
     .await;
     let status = running.control.status().await.unwrap();
     assert!(status.stuck.is_some_and(|why| why.contains("disk full")));
-    assert!(bench.effects().is_empty());
+    assert!(bench.effects().await.is_empty());
     assert_eq!(bench.database.waiting(first(0), 10).unwrap().len(), 0);
-    assert_eq!(running.control.parked().unwrap(), 0);
+    assert_eq!(running.control.parked().await.unwrap(), 0);
     bench.orders.repair("b");
     bench.caught_up(&running.control).await;
-    assert_eq!(bench.effects().len(), 3);
+    assert_eq!(bench.effects().await.len(), 3);
     until(async || running.control.status().await.unwrap().stuck.map_or(Ok(()), Err)).await;
     running.stop().await;
 }
@@ -166,9 +166,9 @@ async fn a_fault_is_asked_first_and_counts_as_the_handlers_failure() {
     bench.publish(1, &["a", "b"]).await;
     let running = start(bench.subscription(bench.orders.clone()).fault(fault));
     bench.dead(&running.control, 1).await;
-    assert_eq!(running.control.dead(1).unwrap()[0].reason, "on purpose");
+    assert_eq!(running.control.dead(1).await.unwrap()[0].reason, "on purpose");
     assert_eq!(bench.orders.calls(2), 0);
-    assert_eq!(bench.of_key("a"), [1]);
+    assert_eq!(bench.of_key("a").await, [1]);
     running.stop().await;
 }
 
@@ -179,10 +179,10 @@ struct Gathering(Orders);
 impl Handler for Gathering {
     type Batch = Vec<(String, u64)>;
 
-    fn handle(
+    async fn handle(
         &self,
         batch: &mut Self::Batch,
-        _: &mut Write<'_>,
+        _: &mut Tx<'_>,
         event: &Event,
     ) -> Result<(), Failure> {
         *self.0.calls.lock().unwrap().entry(event.sequence).or_default() += 1;
@@ -190,14 +190,12 @@ impl Handler for Gathering {
         if event.key == "late" { Err(Failure::Handler("late".to_owned())) } else { Ok(()) }
     }
 
-    fn flush(&self, batch: &mut Self::Batch, write: &mut Write<'_>) -> Result<(), Error> {
+    async fn flush(&self, batch: &mut Self::Batch, tx: &mut Tx<'_>) -> Result<(), Error> {
         for (key, number) in &*batch {
             if key == "poison" {
                 return Err(Error::Statement { what: "poisoned".to_owned() });
             }
-            write
-                .sql()
-                .execute("INSERT INTO effect (key, number) VALUES (?1, ?2)", (key, number))?;
+            effect(tx, key, *number).await?;
         }
         Ok(())
     }
@@ -214,7 +212,7 @@ async fn scratch_of_a_failed_event_is_thrown_away_and_it_is_tried_exactly_as_oft
     bench.publish(1, &["a", "late", "b"]).await;
     let running = start(bench.subscription(gathering));
     bench.dead(&running.control, 1).await;
-    assert_eq!(bench.effects(), [("a".to_owned(), 1), ("b".to_owned(), 3)]);
+    assert_eq!(bench.effects().await, [("a".to_owned(), 1), ("b".to_owned(), 3)]);
     assert_eq!(bench.orders.calls(2), RETRY.attempts);
     assert_eq!(*bench.orders.committed.lock().unwrap(), [1, 3]);
     running.stop().await;
@@ -226,10 +224,40 @@ async fn an_event_that_poisons_the_flush_is_found_and_parked_alone() {
     bench.publish(1, &["a", "poison", "b", "poison"]).await;
     let running = start(bench.subscription(Gathering(bench.orders.clone())));
     bench.dead(&running.control, 1).await;
-    let letter = &running.control.dead(1).unwrap()[0];
+    let letter = &running.control.dead(1).await.unwrap()[0];
     assert_eq!((letter.key.as_str(), letter.waiting), ("poison", 1));
     assert!(letter.reason.contains("poisoned"));
-    assert_eq!(bench.effects(), [("a".to_owned(), 1), ("b".to_owned(), 3)]);
+    assert_eq!(bench.effects().await, [("a".to_owned(), 1), ("b".to_owned(), 3)]);
+    running.stop().await;
+}
+
+/// Waits for what nobody sends, on an event of this key.
+struct Waiting;
+
+impl Handler for Waiting {
+    type Batch = ();
+
+    async fn handle(&self, (): &mut (), tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
+        effect(tx, &event.key, event.sequence).await?;
+        if event.key == "waits" {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_waits_for_something_else_parks_its_key_alone() {
+    let bench = Bench::new();
+    bench.publish(1, &["a", "waits", "b"]).await;
+    let running = start(bench.subscription(Waiting));
+    bench.dead(&running.control, 1).await;
+    let letter = &running.control.dead(1).await.unwrap()[0];
+    assert_eq!(letter.key, "waits");
+    assert!(letter.reason.contains("waited for something else"), "{}", letter.reason);
+    let effects = [("a".to_owned(), 1), ("b".to_owned(), 3)];
+    assert_eq!(bench.effects().await, effects, "its own were taken back");
+    assert_eq!(running.control.status().await.unwrap().stuck, None);
     running.stop().await;
 }
 
@@ -239,20 +267,19 @@ struct Panicking;
 impl Handler for Panicking {
     type Batch = Vec<(String, u64)>;
 
-    fn handle(
+    async fn handle(
         &self,
         batch: &mut Self::Batch,
-        _: &mut Write<'_>,
+        _: &mut Tx<'_>,
         event: &Event,
     ) -> Result<(), Failure> {
         batch.push((event.key.clone(), event.sequence));
         Ok(())
     }
 
-    fn flush(&self, batch: &mut Self::Batch, write: &mut Write<'_>) -> Result<(), Error> {
+    async fn flush(&self, batch: &mut Self::Batch, tx: &mut Tx<'_>) -> Result<(), Error> {
         for (key, number) in &*batch {
-            let insert = "INSERT INTO effect (key, number) VALUES (?1, ?2)";
-            write.sql().execute(insert, (key, number))?;
+            effect(tx, key, *number).await?;
             assert!(key != "poison", "a poisoned flush");
         }
         Ok(())
@@ -269,13 +296,13 @@ async fn a_panic_in_a_flush_parks_its_key_and_one_after_the_commit_stops_nothing
     bench.publish(1, &["a", "poison", "b", "poison"]).await;
     let running = start(bench.subscription(Panicking));
     bench.dead(&running.control, 1).await;
-    let letter = &running.control.dead(1).unwrap()[0];
+    let letter = &running.control.dead(1).await.unwrap()[0];
     assert_eq!((letter.key.as_str(), letter.waiting), ("poison", 1));
     assert!(letter.reason.contains("a poisoned flush"), "{}", letter.reason);
     bench.publish(5, &["c"]).await;
     bench.effects_are("c", &[5]).await;
     let effects = [("a".to_owned(), 1), ("b".to_owned(), 3), ("c".to_owned(), 5)];
-    assert_eq!(bench.effects(), effects);
+    assert_eq!(bench.effects().await, effects);
     assert_eq!(running.control.status().await.unwrap().stuck, None);
     running.stop().await;
 }
@@ -290,8 +317,8 @@ async fn a_fault_that_panics_is_a_failure_like_any_other() {
     bench.publish(1, &["a", "b"]).await;
     let running = start(bench.subscription(bench.orders.clone()).fault(fault));
     bench.dead(&running.control, 1).await;
-    assert!(running.control.dead(1).unwrap()[0].reason.contains("a fault's own"));
-    assert_eq!(bench.of_key("a"), [1]);
+    assert!(running.control.dead(1).await.unwrap()[0].reason.contains("a fault's own"));
+    assert_eq!(bench.of_key("a").await, [1]);
     running.stop().await;
 }
 
@@ -301,23 +328,18 @@ struct Half;
 impl Handler for Half {
     type Batch = ();
 
-    fn handle(&self, (): &mut (), write: &mut Write<'_>, event: &Event) -> Result<(), Failure> {
-        let insert = "INSERT INTO effect (key, number) VALUES (?1, ?2)";
-        write.sql().execute(insert, (&event.key, event.sequence))?;
+    async fn handle(&self, (): &mut (), tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
+        effect(tx, &event.key, event.sequence).await?;
         let draft = Draft::new("Handled", &event.key, event.sequence, &(), &Cause::of(event));
-        write.publish(draft)?;
-        write
-            .attempt(|write| {
-                write.sql().execute(insert, ("part", event.sequence))?;
-                write
-                    .attempt(|write| {
-                        write.sql().execute(insert, ("part of a part", event.sequence))?;
-                        assert!(event.key != "bad", "in the middle");
-                        Ok::<_, Failure>(())
-                    })?
-                    .into_result()
-            })?
-            .into_result()
+        tx.publish(draft).await?;
+        let part = tx.savepoint().await?;
+        effect(tx, "part", event.sequence).await?;
+        let part_of_it = tx.savepoint().await?;
+        effect(tx, "part of a part", event.sequence).await?;
+        assert!(event.key != "bad", "in the middle");
+        tx.settle(part_of_it, true).await?;
+        tx.settle(part, true).await?;
+        Ok(())
     }
 }
 
@@ -327,7 +349,7 @@ async fn a_panic_inside_a_part_takes_the_whole_handler_back() {
     bench.publish(1, &["bad", "a"]).await;
     let running = start(bench.subscription(Half));
     bench.dead(&running.control, 1).await;
-    let keys: Vec<String> = bench.effects().into_iter().map(|(key, _)| key).collect();
+    let keys: Vec<String> = bench.effects().await.into_iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["a", "part", "part of a part"]);
     assert_eq!(bench.database.waiting(first(0), 10).unwrap().len(), 1);
     running.stop().await;

@@ -32,7 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 async fn redrive_all(control: &Control) {
-    for letter in control.dead(100).unwrap() {
+    for letter in control.dead(100).await.unwrap() {
         assert!(control.redrive(&letter.id).await.unwrap());
     }
 }
@@ -70,7 +70,7 @@ async fn play(steps: Vec<Step>) {
     until(async || {
         bench.clock.advance(RETRY.backoff);
         redrive_all(&running.control).await;
-        let (there, all) = (bench.effects().len(), sent.len());
+        let (there, all) = (bench.effects().await.len(), sent.len());
         if there == all { Ok(()) } else { Err(format!("{there} of {all}")) }
     })
     .await;
@@ -80,9 +80,9 @@ async fn play(steps: Vec<Step>) {
     }
     for key in sent.iter().map(|it| it.0.as_str()).collect::<HashSet<_>>() {
         let expected: Vec<u64> = sent.iter().filter(|it| it.0 == key).map(|it| it.1).collect();
-        assert_eq!(bench.of_key(key), expected, "key {key}");
+        assert_eq!(bench.of_key(key).await, expected, "key {key}");
     }
-    assert_eq!(running.control.parked().unwrap(), 0);
+    assert_eq!(running.control.parked().await.unwrap(), 0);
     assert_eq!(bench.database.waiting(crate::fixture::first(0), 10_000).unwrap().len(), sent.len());
     running.stop().await;
 }

@@ -11,24 +11,24 @@ async fn a_failing_event_is_tried_exactly_three_times_while_other_keys_go_on() {
     bench.publish(1, &["a", "bad", "b", "bad", "a"]).await;
     let running = bench.start();
     bench.caught_up(&running.control).await;
-    assert_eq!(bench.of_key("a"), [1, 5]);
-    assert_eq!(bench.of_key("b"), [3]);
+    assert_eq!(bench.of_key("a").await, [1, 5]);
+    assert_eq!(bench.of_key("b").await, [3]);
     assert_eq!(bench.orders.calls(2), 1, "the second attempt waits for its time");
-    assert!(running.control.dead(10).unwrap().is_empty());
+    assert!(running.control.dead(10).await.unwrap().is_empty());
     bench.dead(&running.control, 1).await;
     bench.clock.advance(RETRY.backoff * 10);
     bench.publish(6, &["bad", "b"]).await;
     bench.effects_are("b", &[3, 7]).await;
     assert_eq!(bench.orders.calls(2), RETRY.attempts);
     assert_eq!((bench.orders.calls(4), bench.orders.calls(6)), (0, 0), "later ones wait unseen");
-    let letters = running.control.dead(10).unwrap();
+    let letters = running.control.dead(10).await.unwrap();
     let [letter] = &letters[..] else { panic!("{letters:?}") };
     assert_eq!(letter.id, "product.order.2");
     assert_eq!((letter.subscription.as_str(), letter.topic.as_str()), ("product.order", "order"));
     assert_eq!((letter.key.as_str(), letter.kind.as_str()), ("bad", "Numbered"));
     assert_eq!((letter.attempts, letter.waiting), (3, 2));
     assert_eq!(letter.reason, "bad is broken");
-    let event = running.control.dead_event(&letter.id).unwrap().expect("its event");
+    let event = running.control.dead_event(&letter.id).await.unwrap().expect("its event");
     assert_eq!(event.sequence, 2);
     running.stop().await;
 }
@@ -40,21 +40,21 @@ async fn an_event_that_recovers_is_handled_before_the_later_ones_of_its_key() {
     bench.publish(1, &["bad", "bad", "a", "bad"]).await;
     let running = bench.start();
     bench.caught_up(&running.control).await;
-    let parked = |position| running.control.parked_through(&position).unwrap();
-    let of_key = |key| parked(WritePosition::new("order", u64::MAX).for_key(key));
-    assert!(of_key("bad"));
-    assert!(!of_key("a"));
-    assert!(parked(WritePosition::new("order", 1)));
-    assert!(parked(WritePosition::new("order", 4).for_key("bad")));
-    assert!(!parked(WritePosition::new("order", 4).for_key("a")), "another key");
-    assert!(!parked(WritePosition::new("order", 0)));
-    assert!(!parked(WritePosition::new("delivery", 9)), "another source");
+    let parked = async |position| running.control.parked_through(&position).await.unwrap();
+    let of_key = async |key| parked(WritePosition::new("order", u64::MAX).for_key(key)).await;
+    assert!(of_key("bad").await);
+    assert!(!of_key("a").await);
+    assert!(parked(WritePosition::new("order", 1)).await);
+    assert!(parked(WritePosition::new("order", 4).for_key("bad")).await);
+    assert!(!parked(WritePosition::new("order", 4).for_key("a")).await, "another key");
+    assert!(!parked(WritePosition::new("order", 0)).await);
+    assert!(!parked(WritePosition::new("delivery", 9)).await, "another source");
     bench.orders.repair("bad");
     bench.clock.advance(RETRY.backoff);
     bench.effects_are("bad", &[1, 2, 4]).await;
     bench.publish(5, &["bad"]).await;
     bench.effects_are("bad", &[1, 2, 4, 5]).await;
-    assert!(!of_key("bad"));
+    assert!(!of_key("bad").await);
     assert_eq!(bench.orders.calls(1), 2);
     running.stop().await;
 }
@@ -66,7 +66,7 @@ async fn a_redriven_dead_letter_is_applied_once_and_in_order_with_what_waited_be
     bench.publish(1, &["bad", "a", "bad", "bad"]).await;
     let running = bench.start();
     bench.dead(&running.control, 1).await;
-    assert_eq!(running.control.dead(1).unwrap()[0].reason, "panicked: bad panics");
+    assert_eq!(running.control.dead(1).await.unwrap()[0].reason, "panicked: bad panics");
     for unknown in ["product.order.2", "product.order.3", "product.order.99", "x", ""] {
         assert!(!running.control.redrive(unknown).await.unwrap(), "{unknown:?}");
     }
@@ -77,7 +77,7 @@ async fn a_redriven_dead_letter_is_applied_once_and_in_order_with_what_waited_be
     bench.orders.repair("bad");
     assert!(running.control.redrive("product.order.1").await.unwrap());
     bench.effects_are("bad", &[1, 3, 4]).await;
-    assert!(running.control.dead(10).unwrap().is_empty());
+    assert!(running.control.dead(10).await.unwrap().is_empty());
     assert!(!running.control.redrive("product.order.1").await.unwrap());
     running.stop().await;
 }
@@ -109,7 +109,7 @@ async fn parking_is_bounded_and_a_full_lot_stops_new_events_until_there_is_room(
     bench.publish(all + 1, &["a"]).await;
     let running = bench.start();
     until(async || {
-        let parked = running.control.parked().unwrap();
+        let parked = running.control.parked().await.unwrap();
         if parked == PARKED_MAX { Ok(()) } else { Err(format!("{parked} parked")) }
     })
     .await;
@@ -120,16 +120,16 @@ async fn parking_is_bounded_and_a_full_lot_stops_new_events_until_there_is_room(
     .await;
     assert_eq!(running.control.status().await.unwrap().partitions[0].position, Offset(PARKED_MAX));
     bench.dead(&running.control, 1).await;
-    assert!(bench.of_key("a").is_empty());
+    assert!(bench.of_key("a").await.is_empty());
     bench.orders.repair("bad");
     assert!(running.control.redrive("product.order.1").await.unwrap());
     bench.effects_are("a", &[all + 1]).await;
     until(async || {
-        let parked = running.control.parked().unwrap();
+        let parked = running.control.parked().await.unwrap();
         if parked == 0 { Ok(()) } else { Err(format!("{parked} parked")) }
     })
     .await;
-    assert_eq!(bench.of_key("bad"), (1..=all).collect::<Vec<_>>());
+    assert_eq!(bench.of_key("bad").await, (1..=all).collect::<Vec<_>>());
     running.stop().await;
 }
 
@@ -141,26 +141,23 @@ async fn a_parked_row_that_is_no_event_any_more_holds_up_its_own_key_until_it_is
     bench.publish(1, &["bad", "other", "bad", "a"]).await;
     let running = bench.start();
     bench.caught_up(&running.control).await;
-    let hurt = bench.database.write::<_, Error>(|write| {
-        Ok(write.sql().execute("UPDATE parked SET event = x'00' WHERE offset = 1", [])?)
-    });
-    assert_eq!(hurt.await.unwrap(), 1);
+    assert_eq!(bench.hurt("UPDATE parked SET event = x'00' WHERE offset = 1").await, 1);
     bench.orders.repair("other");
     bench.orders.repair("bad");
     bench.clock.advance(RETRY.backoff);
     bench.effects_are("other", &[2]).await;
-    let letters = running.control.dead(10).unwrap();
+    let letters = running.control.dead(10).await.unwrap();
     let [letter] = &letters[..] else { panic!("one letter: {letters:?}") };
     assert_eq!((letter.id.as_str(), letter.key.as_str()), ("product.order.1", "bad"));
     assert!(letter.reason.contains("`yeoul events skip product.order`"), "{}", letter.reason);
-    assert!(running.control.dead_event(&letter.id).unwrap().is_none() && letter.waiting == 1);
-    assert!(bench.of_key("bad").is_empty());
+    assert!(running.control.dead_event(&letter.id).await.unwrap().is_none() && letter.waiting == 1);
+    assert!(bench.of_key("bad").await.is_empty());
     let skipped = running.control.skip("a test").await.unwrap().expect("it is stuck");
     assert_eq!((skipped.kind.as_str(), skipped.first), ("parked", 1));
     assert_eq!((skipped.key.as_deref(), skipped.by.as_str()), (Some("bad"), "a test"));
     bench.effects_are("bad", &[3]).await;
     assert_eq!(running.control.skip("a test").await.unwrap(), None, "nothing is stuck");
-    assert_eq!(running.control.skipped().unwrap(), [skipped]);
+    assert_eq!(running.control.skipped().await.unwrap(), [skipped]);
     running.stop().await;
 }
 
@@ -179,18 +176,15 @@ async fn a_parked_row_that_is_hurt_elsewhere_stops_nobody() {
         let running = bench.start();
         bench.caught_up(&running.control).await;
         let statement = format!("UPDATE parked SET {hurt} WHERE offset = 1");
-        let work = bench
-            .database
-            .write::<_, Error>(move |write| Ok(write.sql().execute(&statement, [])?));
-        assert_eq!(work.await.unwrap(), 1);
+        assert_eq!(bench.hurt(&statement).await, 1);
         bench.orders.repair("bad");
         bench.clock.advance(RETRY.backoff);
-        until(async || match running.control.parked().unwrap() {
+        until(async || match running.control.parked().await.unwrap() {
             0 => Ok(()),
-            some => Err(format!("{hurt}: {some} wait: {:?}", running.control.dead(10))),
+            some => Err(format!("{hurt}: {some} wait: {:?}", running.control.dead(10).await)),
         })
         .await;
-        assert_eq!(bench.effects().len(), 3, "{hurt}");
+        assert_eq!(bench.effects().await.len(), 3, "{hurt}");
         running.stop().await;
     }
 }
@@ -205,10 +199,7 @@ async fn a_key_that_waits_for_nothing_is_tried_again_at_the_next_start() {
         bench.caught_up(&running.control).await;
         running.stop().await;
         let statement = format!("UPDATE parked SET {hurt} WHERE offset = 1");
-        let work = bench
-            .database
-            .write::<_, Error>(move |write| Ok(write.sql().execute(&statement, [])?));
-        assert_eq!(work.await.unwrap(), 1);
+        assert_eq!(bench.hurt(&statement).await, 1);
         bench.orders.repair("bad");
         let running = bench.start();
         bench.effects_are("bad", &[1, 2]).await;
@@ -225,12 +216,9 @@ async fn a_dead_letter_whose_offset_is_hurt_is_listed_and_dropped_like_any_other
         let running = bench.start();
         bench.dead(&running.control, 1).await;
         let statement = format!("UPDATE parked SET offset = {offset} WHERE dead = 1");
-        let work = bench
-            .database
-            .write::<_, Error>(move |write| Ok(write.sql().execute(&statement, [])?));
-        assert_eq!(work.await.unwrap(), 1);
+        assert_eq!(bench.hurt(&statement).await, 1);
         bench.orders.repair("bad");
-        let letters = running.control.dead(10).unwrap();
+        let letters = running.control.dead(10).await.unwrap();
         let [letter] = &letters[..] else { panic!("one letter: {letters:?}") };
         assert!(running.control.discard(&letter.id, "a test").await.unwrap(), "{}", letter.id);
         bench.effects_are("bad", &[2]).await;
@@ -249,7 +237,7 @@ async fn a_dropped_letter_is_written_down_and_what_waits_behind_it_follows() {
     assert!(!running.control.discard("product.order.2", "a test").await.unwrap(), "no letter");
     assert!(running.control.discard("product.order.1", "a test").await.unwrap());
     bench.effects_are("bad", &[2]).await;
-    let notes = running.control.skipped().unwrap();
+    let notes = running.control.skipped().await.unwrap();
     let [note] = &notes[..] else { panic!("one note: {notes:?}") };
     assert_eq!((note.kind.as_str(), note.event.as_deref()), ("letter", Some("id-1")));
     running.stop().await;

@@ -11,10 +11,10 @@
 use std::collections::VecDeque;
 
 use events::store::count_base;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use serde_json::Value as Json;
 
-use super::execute;
+use super::{Tables, execute};
 use crate::feed::{CHANGE_BYTES, OWNER_BYTES_KEPT, OWNER_CHANGES_KEPT};
 use crate::owner::{Meant, Owner, Owners, Whose};
 
@@ -72,7 +72,7 @@ struct Link {
     bytes: u64,
 }
 
-pub(crate) fn extent(sql: &Connection) -> Result<Extent, events::Error> {
+pub(crate) fn extent(sql: Tables<'_>) -> Result<Extent, events::Error> {
     let mut select = sql.prepare_cached("SELECT sequence, floor, bytes FROM meta")?;
     Ok(select.query_row([], |row| {
         let [sequence, floor, bytes]: [i64; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
@@ -85,7 +85,7 @@ impl Extent {
     /// Adds a change.
     pub(crate) fn append(
         &mut self,
-        sql: &Connection,
+        sql: Tables<'_>,
         whose: Whose<'_>,
         version: &mut Version,
         change: Written<'_>,
@@ -112,7 +112,7 @@ impl Extent {
     }
 
     /// Forgets the oldest past `bytes_max`, and is kept itself.
-    pub(crate) fn save(mut self, sql: &Connection, bytes_max: u64) -> Result<(), events::Error> {
+    pub(crate) fn save(mut self, sql: Tables<'_>, bytes_max: u64) -> Result<(), events::Error> {
         while self.bytes > bytes_max {
             let before = self.bytes;
             self.forget(sql, bytes_max)?;
@@ -129,7 +129,7 @@ impl Extent {
     }
 
     /// One step of it: the oldest, as few as bring what is kept to `bytes_max`.
-    fn forget(&mut self, sql: &Connection, bytes_max: u64) -> Result<(), events::Error> {
+    fn forget(&mut self, sql: Tables<'_>, bytes_max: u64) -> Result<(), events::Error> {
         let select = "SELECT sequence, bytes FROM change ORDER BY sequence LIMIT ?1";
         let mut select = sql.prepare_cached(select)?;
         let mut oldest = select.query([FORGET_STEP])?;
@@ -147,8 +147,8 @@ impl Extent {
 
 impl Version {
     /// Of a page that nothing has changed yet.
-    fn first(sql: &Connection) -> Result<Version, events::Error> {
-        Ok(Version { version: count_base(sql)?, ..Version::default() })
+    fn first(sql: Tables<'_>) -> Result<Version, events::Error> {
+        Ok(Version { version: count_base(&sql)?, ..Version::default() })
     }
 
     /// Everything up to `sequence` is forgotten: it was too much to be recorded one by one.
@@ -159,7 +159,7 @@ impl Version {
     /// Keeps it, and of its changes what is to be kept.
     pub(crate) fn save(
         mut self,
-        sql: &Connection,
+        sql: Tables<'_>,
         whose: Whose<'_>,
         extent: &mut Extent,
     ) -> Result<(), events::Error> {
@@ -177,7 +177,7 @@ impl Version {
     }
 
     /// Walks the changes from the newest back: the first are kept, all others forgotten.
-    fn cut(&mut self, sql: &Connection, extent: &mut Extent) -> Result<(), events::Error> {
+    fn cut(&mut self, sql: Tables<'_>, extent: &mut Extent) -> Result<(), events::Error> {
         let mut at = self.position;
         let mut gone = false;
         (self.kept, self.bytes) = (0, 0);
@@ -197,7 +197,7 @@ impl Version {
     }
 }
 
-fn link(sql: &Connection, sequence: u64) -> Result<Option<Link>, events::Error> {
+fn link(sql: Tables<'_>, sequence: u64) -> Result<Option<Link>, events::Error> {
     let mut select = sql.prepare_cached("SELECT before, bytes FROM change WHERE sequence = ?1")?;
     let found = select.query_row([sequence.cast_signed()], |row| {
         let [before, bytes]: [i64; 2] = [row.get(0)?, row.get(1)?];
@@ -207,7 +207,7 @@ fn link(sql: &Connection, sequence: u64) -> Result<Option<Link>, events::Error> 
 }
 
 /// The version of an owner's page; `None` for one nothing is known of.
-pub(crate) fn known(sql: &Connection, whose: Whose<'_>) -> Result<Option<Version>, events::Error> {
+pub(crate) fn known(sql: Tables<'_>, whose: Whose<'_>) -> Result<Option<Version>, events::Error> {
     let select = "SELECT version, position, floor, kept, bytes FROM owner
         WHERE page = ?1 AND owner = ?2";
     let mut select = sql.prepare_cached(select)?;
@@ -224,7 +224,7 @@ pub(crate) fn known(sql: &Connection, whose: Whose<'_>) -> Result<Option<Version
 /// A text that a known number was meant by until now takes the page over: whoever followed the
 /// number's has to read it again.
 pub(crate) fn version(
-    sql: &Connection,
+    sql: Tables<'_>,
     whose: Whose<'_>,
     owners: Owners,
     extent: &Extent,
@@ -245,7 +245,7 @@ pub(crate) fn version(
 
 /// The one of those a path can mean that is known on the page; the likeliest where none is.
 pub(crate) fn find<'a>(
-    sql: &Connection,
+    sql: Tables<'_>,
     page: usize,
     meant: Meant<'a>,
 ) -> Result<Option<OwnerVersion<'a>>, events::Error> {
@@ -261,7 +261,7 @@ pub(crate) fn find<'a>(
 
 /// Changes after a place, which must be above the floor: the oldest `limit`, in order.
 pub(crate) fn changes(
-    sql: &Connection,
+    sql: Tables<'_>,
     whose: Whose<'_>,
     newest: u64,
     after: u64,
@@ -283,7 +283,7 @@ pub(crate) fn changes(
     found.into_iter().map(|sequence| kept(sql, sequence)).collect()
 }
 
-fn kept(sql: &Connection, sequence: u64) -> Result<Kept, events::Error> {
+fn kept(sql: Tables<'_>, sequence: u64) -> Result<Kept, events::Error> {
     let mut select = sql.prepare_cached("SELECT kind, row FROM change WHERE sequence = ?1")?;
     let (kind, text): (String, String) =
         select.query_row([sequence.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?;

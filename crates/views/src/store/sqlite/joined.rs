@@ -1,9 +1,9 @@
 //! What each join set last, by the values it is on: for rows that are created later, and to see at a
 //! glance that an event changes nothing.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::OptionalExtension;
 
-use super::execute;
+use super::{Tables, execute};
 use crate::value::Value;
 
 /// What a join has set, by the columns' places in its list; `None` for those it never set.
@@ -11,7 +11,7 @@ pub(crate) type JoinedValues = Vec<Option<Value>>;
 
 /// What was set on rows whose columns match `value`.
 pub(crate) fn load(
-    sql: &Connection,
+    sql: Tables<'_>,
     place: &str,
     value: &str,
     width: usize,
@@ -27,7 +27,7 @@ pub(crate) fn load(
 }
 
 pub(crate) fn save(
-    sql: &Connection,
+    sql: Tables<'_>,
     place: &str,
     value: &str,
     joined: &JoinedValues,

@@ -1,7 +1,8 @@
 //! Lists and pages: each read in one moment, bounded by its slice.
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
+use super::Tables;
 use super::feed::{self, OwnerVersion};
 use super::rows::{Stored, from_sql};
 use crate::owner::{Meant, Owner};
@@ -12,7 +13,7 @@ use crate::view::SortOrder;
 
 /// Shown rows, of one owner or of all.
 fn rows(
-    sql: &Connection,
+    sql: Tables<'_>,
     list: Stored<'_>,
     owner: Option<Owner<'_>>,
     window: Window,
@@ -50,7 +51,7 @@ fn shown(owned: bool) -> &'static str {
 
 /// How many rows are shown, of one owner or of all.
 fn total(
-    sql: &Connection,
+    sql: Tables<'_>,
     list: Stored<'_>,
     owner: Option<Owner<'_>>,
 ) -> Result<u64, events::Error> {
@@ -62,7 +63,7 @@ fn total(
 
 /// All that a page shows: a slice of `list`, and of `head` the owner's one row.
 pub(crate) fn parts<'p>(
-    sql: &Connection,
+    sql: Tables<'_>,
     page: &Page,
     list: Stored<'_>,
     head: Option<Stored<'_>>,
@@ -88,7 +89,7 @@ pub(crate) fn parts<'p>(
 
 /// A page's rows, of whom a text means there or of everybody.
 pub(crate) fn of_page(
-    sql: &Connection,
+    sql: Tables<'_>,
     list: Stored<'_>,
     page: &Page,
     named: Option<&str>,
@@ -108,7 +109,7 @@ pub(crate) fn of_page(
 
 /// A view's rows of the first of those meant who has any.
 pub(crate) fn of_view(
-    sql: &Connection,
+    sql: Tables<'_>,
     list: Stored<'_>,
     meant: Meant<'_>,
     window: Window,
@@ -124,7 +125,7 @@ pub(crate) fn of_view(
 
 /// The row whose key is written so: as text, or as the whole number it is.
 pub(crate) fn named(
-    sql: &Connection,
+    sql: Tables<'_>,
     list: Stored<'_>,
     key: &str,
 ) -> Result<Option<Row>, events::Error> {

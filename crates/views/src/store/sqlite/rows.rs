@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rusqlite::{OptionalExtension, params_from_iter};
 
-use super::execute;
+use super::{Tables, execute};
 use crate::row::{Row, State};
 use crate::value::{Key, Value};
 use crate::view::{Assignment, Join, View};
@@ -45,12 +45,12 @@ impl Statements {
 }
 
 impl Stored<'_> {
-    pub(crate) fn load(self, sql: &Connection, key: &Key) -> Result<Option<Row>, events::Error> {
+    pub(crate) fn load(self, sql: Tables<'_>, key: &Key) -> Result<Option<Row>, events::Error> {
         let mut select = sql.prepare_cached(&self.statements.select)?;
         Ok(select.query_row([key], |row| from_sql(self.view, row)).optional()?)
     }
 
-    pub(crate) fn insert(self, sql: &Connection, row: &Row) -> Result<(), events::Error> {
+    pub(crate) fn insert(self, sql: Tables<'_>, row: &Row) -> Result<(), events::Error> {
         let owner = row.owner(self.view);
         let StateColumns { created, set, deleted_by } = StateColumns::of(row);
         let rest: [&dyn ToSql; 4] = [&created, &set, &deleted_by, &owner];
@@ -62,7 +62,7 @@ impl Stored<'_> {
     /// Writes the columns that differ and no others, so that only their indexes are touched.
     pub(crate) fn update(
         self,
-        sql: &Connection,
+        sql: Tables<'_>,
         before: &Row,
         now: &Row,
     ) -> Result<(), events::Error> {
@@ -96,7 +96,7 @@ impl Stored<'_> {
     /// is then.
     pub(crate) fn spread(
         self,
-        sql: &Connection,
+        sql: Tables<'_>,
         join: &Join,
         matches: &[Value],
         sets: &[Assignment<Value>],

@@ -32,7 +32,7 @@ fn definitions() -> Definitions {
 }
 
 fn plan(store: &Store, statement: &str) -> String {
-    let plan = store.database.read(|sql| {
+    let plan = Tables::read(&store.database, |sql| {
         let mut explain = sql.prepare(&format!("EXPLAIN QUERY PLAN {statement}"))?;
         let mut rows = explain.raw_query();
         let mut plan = Vec::new();
@@ -92,7 +92,7 @@ fn a_file_of_an_earlier_shape_is_made_anew() {
     drop(sql);
     let anew = open(folder.path(), &definitions, clock(3)).expect("it opens");
     assert_ne!(anew.epoch, epoch);
-    let nobody = anew.database.read(|sql| {
+    let nobody = Tables::read(&anew.database, |sql| {
         let whose = Whose { page: 0, owner: Owner::Text("a") };
         feed::known(sql, whose)
     });
@@ -118,7 +118,7 @@ fn a_file_of_the_shape_before_keeps_its_rows_and_its_feed() {
     for seconds in [2, 3] {
         let store = open(folder.path(), &definitions(), clock(seconds)).expect("it opens");
         assert_eq!(store.epoch, epoch, "the feed goes on");
-        let kept = store.database.read(|sql| joined::load(sql, "place", "value", 1));
+        let kept = Tables::read(&store.database, |sql| joined::load(sql, "place", "value", 1));
         assert_eq!(kept.expect("readable"), [Some(Value::Int(7))]);
     }
 }
@@ -142,13 +142,13 @@ impl Feed {
     /// Adds one change of `owner`, as the end of a batch does; what it takes.
     fn add(&self, owner: &str, row: &str) -> u64 {
         let whose = Whose { page: 0, owner: Owner::Text(owner) };
-        let mut extent = feed::extent(&self.sql).expect("an extent");
-        let known = feed::version(&self.sql, whose, Owners::Text, &extent);
+        let mut extent = feed::extent(Tables(&self.sql)).expect("an extent");
+        let known = feed::version(Tables(&self.sql), whose, Owners::Text, &extent);
         let mut version = known.expect("a version");
         let change = feed::Written { kind: "row", row };
-        extent.append(&self.sql, whose, &mut version, change).expect("it is added");
-        version.save(&self.sql, whose, &mut extent).expect("it is kept");
-        extent.save(&self.sql, self.bytes_max).expect("it is kept");
+        extent.append(Tables(&self.sql), whose, &mut version, change).expect("it is added");
+        version.save(Tables(&self.sql), whose, &mut extent).expect("it is kept");
+        extent.save(Tables(&self.sql), self.bytes_max).expect("it is kept");
         ("row".len() + row.len() + whose.owner.weight() + CHANGE_BYTES) as u64
     }
 
@@ -166,9 +166,11 @@ impl Feed {
     /// The places of an owner's changes that can still be followed.
     fn of(&self, owner: &str) -> Vec<u64> {
         let whose = Whose { page: 0, owner: Owner::Text(owner) };
-        let newest = feed::known(&self.sql, whose).expect("a read").expect("known").position;
-        let floor = feed::extent(&self.sql).expect("an extent").floor;
-        let changes = feed::changes(&self.sql, whose, newest, floor, 1_000).expect("a read");
+        let newest =
+            feed::known(Tables(&self.sql), whose).expect("a read").expect("known").position;
+        let floor = feed::extent(Tables(&self.sql)).expect("an extent").floor;
+        let changes =
+            feed::changes(Tables(&self.sql), whose, newest, floor, 1_000).expect("a read");
         changes.into_iter().map(|kept| kept.sequence).collect()
     }
 }
@@ -183,13 +185,13 @@ fn all_owners_together_keep_so_many_bytes_and_the_oldest_go_first() {
     assert_eq!(feed.kept(), ((1..=10).collect(), 10 * one), "at the limit");
     feed.add("b", "0123456789");
     assert_eq!(feed.kept(), ((2..=11).collect(), 10 * one), "one past it");
-    assert_eq!(feed::extent(&feed.sql).expect("an extent").floor, 1);
+    assert_eq!(feed::extent(Tables(&feed.sql)).expect("an extent").floor, 1);
     // A larger one makes as much room as it needs, and no more; nobody's place in between is lost.
     feed.add("a", &"x".repeat(usize::try_from(3 * one).expect("small")));
     let (places, bytes) = feed.kept();
     assert!(bytes <= feed.bytes_max && bytes > feed.bytes_max - one, "{bytes}");
     assert_eq!(places.last(), Some(&12));
-    let floor = feed::extent(&feed.sql).expect("an extent").floor;
+    let floor = feed::extent(Tables(&feed.sql)).expect("an extent").floor;
     assert_eq!(places.first(), Some(&(floor + 1)));
     let (of_a, of_b) = (feed.of("a"), feed.of("b"));
     assert!(of_a.iter().all(|place| place % 2 == 0) && of_a.last() == Some(&12), "{of_a:?}");
@@ -206,7 +208,7 @@ fn a_flood_of_any_owners_never_keeps_more_than_the_bound() {
         feed.add(&format!("owner{}", round % 7), &row);
         assert!(feed.kept().1 <= feed.bytes_max, "round {round}");
     }
-    let extent = feed::extent(&feed.sql).expect("an extent");
+    let extent = feed::extent(Tables(&feed.sql)).expect("an extent");
     assert_eq!(extent.sequence, 2_000);
     assert!(extent.floor > 1_900, "{extent:?}");
 }
@@ -217,7 +219,7 @@ fn a_change_larger_than_the_bound_is_forgotten_itself_and_stops_nothing() {
     feed.add("a", &"x".repeat(1_000));
     assert_eq!(feed.kept(), (Vec::new(), 0));
     assert_eq!(
-        feed::extent(&feed.sql).expect("an extent").floor,
+        feed::extent(Tables(&feed.sql)).expect("an extent").floor,
         1,
         "who was before it reads the page"
     );
@@ -233,7 +235,7 @@ fn a_restored_file_counts_on_past_what_was_left_out_and_so_does_one_made_anew() 
     let clock: events::Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
     let versions = || {
         let store = open(folder.path(), &definitions(), clock.clone()).expect("it opens");
-        let read = store.database.read(|sql| {
+        let read = Tables::read(&store.database, |sql| {
             let extent = feed::extent(sql)?;
             let version = |name| {
                 let whose = Whose { page: 0, owner: Owner::Text(name) };

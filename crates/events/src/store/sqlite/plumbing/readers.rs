@@ -35,7 +35,7 @@ impl Readers {
     /// Runs `work` in a read transaction: all it reads is of one moment.
     pub(crate) fn read<T, E: From<Error>>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, E>,
+        work: impl FnOnce(&mut Connection) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut slot = self.slot();
         let connection = self.ready(&mut slot).map_err(E::from)?;
@@ -60,7 +60,7 @@ impl Readers {
     }
 
     /// The slot's connection, opened if there is none that can be used.
-    fn ready<'s>(&self, slot: &'s mut Option<Connection>) -> Result<&'s Connection, Error> {
+    fn ready<'s>(&self, slot: &'s mut Option<Connection>) -> Result<&'s mut Connection, Error> {
         // A read that panicked left its transaction open: that connection is not used again.
         if slot.as_ref().is_some_and(|connection| !connection.is_autocommit()) {
             *slot = None;
@@ -68,7 +68,7 @@ impl Readers {
         if slot.is_none() {
             *slot = Some(connection::open_reader(&self.path)?);
         }
-        Ok(slot.as_ref().expect("just opened"))
+        Ok(slot.as_mut().expect("just opened"))
     }
 }
 

@@ -103,7 +103,7 @@ struct Change {
 }
 
 /// A moment of a transaction, for going back to it: how many changes there were.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Counted(usize);
 
 /// What comparing a partition with the broker found, each as the sequences that are lost.

@@ -9,9 +9,10 @@
 //! to be), a note that is dead (a letter, whose row is never pruned), or a note that is not (passed).
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
 use super::outbox::row::{self, Origin};
+use super::rows::{Row, Rows};
 use crate::broker::Topic;
 use crate::error::Error;
 use crate::event::Event;
@@ -31,12 +32,13 @@ pub(super) const TABLES: Tables = Tables {
 };
 
 /// Makes the row a dead letter.
-pub(crate) fn bury(
-    sql: &Connection,
+pub(crate) async fn bury(
+    rows: &mut Rows<'_>,
     at: Numbered,
     reason: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
+    let sql = rows.sqlite();
     let dead: u64 =
         sql.query_row("SELECT count(*) FROM outbox_stepped WHERE dead = 1", [], |row| row.get(0))?;
     if dead >= OUTBOX_DEAD_MAX {
@@ -47,13 +49,14 @@ pub(crate) fn bury(
 }
 
 /// Has the relay pass the rows of these numbers, which are no letters: an operator skipped them.
-pub(crate) fn pass(
-    sql: &Connection,
+pub(crate) async fn pass(
+    rows: &mut Rows<'_>,
     first: Numbered,
     last: u64,
     reason: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
+    let sql = rows.sqlite();
     let mut numbers = first.number..=last;
     numbers.try_for_each(|number| {
         note(sql, Numbered { number, ..first }, Note { reason, dead: false }, now)
@@ -78,9 +81,9 @@ fn note(sql: &Connection, at: Numbered, note: Note<'_>, now: Timestamp) -> Resul
 }
 
 /// Ends a letter: it was redriven or dropped. Whether there was one.
-pub(crate) fn end(sql: &Connection, at: Numbered) -> Result<bool, Error> {
+pub(crate) async fn end(rows: &mut Rows<'_>, at: Numbered) -> Result<bool, Error> {
     let update = "UPDATE outbox_stepped SET dead = 0 WHERE sequence = ?1 AND dead = 1";
-    Ok(sql.execute(update, [packed::pack(at)])? > 0)
+    Ok(rows.execute(update, &[&packed::pack(at)]).await? > 0)
 }
 
 /// Whose letters they are: what their ids begin with, and where they would have gone.
@@ -91,29 +94,24 @@ pub(crate) struct Addressed<'a> {
 }
 
 /// Up to `limit` dead letters of the outbox, oldest first.
-pub(crate) fn dead(
-    sql: &Connection,
+pub(crate) async fn dead(
+    rows: &mut Rows<'_>,
     addressed: Addressed<'_>,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, Error> {
     let select = "SELECT stepped.sequence, reason, since, kind, subject FROM outbox_stepped stepped
         LEFT JOIN outbox USING (sequence) WHERE dead = 1 ORDER BY stepped.sequence LIMIT ?1";
-    let mut select = sql.prepare_cached(select)?;
-    let mut rows = select.query([limit])?;
-    let mut letters = Vec::new();
-    while let Some(row) = rows.next()? {
-        letters.push(letter(row, addressed)?);
-    }
-    Ok(letters)
+    rows.all(select, &[&limit], |row| letter(row, addressed)).await
 }
 
 /// The event of the dead letter of this number; `None` if there is none, or the row is none any more.
-pub(crate) fn dead_event(
-    sql: &Connection,
+pub(crate) async fn dead_event(
+    rows: &mut Rows<'_>,
     origin: Origin<'_>,
     at: Numbered,
 ) -> Result<Option<Event>, Error> {
     let select = "SELECT 1 FROM outbox_stepped WHERE sequence = ?1 AND dead = 1";
+    let sql = rows.sqlite();
     let known = sql.prepare_cached(select)?.exists([packed::pack(at)])?;
     Ok(if known { row::find(sql, origin, at).ok().flatten() } else { None })
 }
@@ -125,8 +123,8 @@ fn letter(row: &Row<'_>, Addressed { relay, topic }: Addressed<'_>) -> Result<De
         id: parking::id(relay, at),
         subscription: relay.to_owned(),
         topic: topic.clone(),
-        key: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
-        kind: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+        key: row.get::<Option<String>>(4)?.unwrap_or_default(),
+        kind: row.get::<Option<String>>(3)?.unwrap_or_default(),
         attempts: 1,
         reason: row.get(1)?,
         since: Timestamp::from_microsecond(row.get(2)?).unwrap_or(Timestamp::UNIX_EPOCH),

@@ -1,4 +1,9 @@
-//! A caller's closure as something a queue can hold, and the three ways it can end.
+//! A caller's work as something a queue can hold, and the ways it can end.
+//!
+//! Work is written as a future, because on an engine across a wire every statement is waited for. Here
+//! every statement is done when its call returns, so a future is polled once and is ready; one that is not
+//! waits for something else than its database, which is a mistake of the program: it is dropped, and
+//! its rows are taken back.
 //!
 //! The answer is kept until the commit is through: an acknowledgement, and a refusal that may rest
 //! on what the same group wrote, are both sent only after the sync.
@@ -7,21 +12,27 @@
 //! |---|---|---|
 //! | answers | stand | the answer |
 //! | refuses | are taken back alone | its refusal |
-//! | panics | are taken back alone | [`Error::Panicked`] |
+//! | panics, or waits for something else | are taken back alone | [`Error::Panicked`] |
 //! | is in a group whose transaction fails | nobody's stand | environment trouble: nothing was done |
 
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use tokio::sync::oneshot;
 
-use super::Write;
+use super::Tx;
 use crate::error::Error;
 use crate::store::sqlite::plumbing::thread::panic_message;
+
+/// A piece of work under way, in a shape that every engine can hold: `Box::pin` of it.
+pub type Working<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
 
 /// One queued piece of work.
 pub(super) trait Work: Send {
     /// Runs it once; `Err` asks for its savepoint to be rolled back.
-    fn run(&mut self, write: &mut Write<'_>) -> Result<(), Refused>;
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Refused>;
     /// Answers after the commit, or with what kept it from happening.
     fn finish(self: Box<Self>, committed: Result<(), Error>);
 }
@@ -29,38 +40,39 @@ pub(super) trait Work: Send {
 /// The work's own answer is an error.
 pub(super) struct Refused;
 
-/// A closure and where its answer goes, as one thing that a queue can hold.
-pub(super) fn boxed<T, E, F>(work: F, reply: oneshot::Sender<Result<T, E>>) -> Box<dyn Work>
+/// A closure, what it is given and where its answer goes, as one thing that a queue can hold.
+pub(super) fn boxed<C, T, E, F>(
+    given: C,
+    work: F,
+    reply: oneshot::Sender<Result<T, E>>,
+) -> Box<dyn Work>
 where
+    C: Send + 'static,
     T: Send + 'static,
     E: From<Error> + Send + 'static,
-    F: FnOnce(&mut Write<'_>) -> Result<T, E> + Send + 'static,
+    F: for<'a> Fn(&'a C, &'a mut Tx<'_>) -> Working<'a, T, E> + Send + 'static,
 {
-    Box::new(Queued { work: Some(work), answer: None, reply })
+    Box::new(Queued { given, work, answer: None, reply })
 }
 
 /// A piece of work on its way: queued, then run, then answered.
-struct Queued<T, E, F> {
-    /// Until it runs.
-    work: Option<F>,
-    /// From then on, until the commit is through.
+struct Queued<C, T, E, F> {
+    given: C,
+    work: F,
+    /// From the run on, until the commit is through.
     answer: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
 }
 
-impl<T, E, F> Work for Queued<T, E, F>
+impl<C, T, E, F> Work for Queued<C, T, E, F>
 where
+    C: Send,
     T: Send,
     E: From<Error> + Send,
-    F: FnOnce(&mut Write<'_>) -> Result<T, E> + Send,
+    F: for<'a> Fn(&'a C, &'a mut Tx<'_>) -> Working<'a, T, E> + Send,
 {
-    fn run(&mut self, write: &mut Write<'_>) -> Result<(), Refused> {
-        let work = self.work.take().expect("work runs once");
-        let answer = catch_unwind(AssertUnwindSafe(|| work(write))).unwrap_or_else(|panic| {
-            let what = panic_message(panic.as_ref());
-            tracing::error!(what, "a piece of work panicked and was rolled back");
-            Err(E::from(Error::Panicked { what }))
-        });
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Refused> {
+        let answer = ready(|| (self.work)(&self.given, tx));
         // Kept, not sent: see above.
         self.answer.insert(answer).as_ref().map(drop).map_err(|_| Refused)
     }
@@ -73,4 +85,20 @@ where
         // A caller that went away does not want its answer; the work stands all the same.
         let _ = self.reply.send(answer);
     }
+}
+
+/// The answer of work that needs nothing but this engine; see above.
+pub(super) fn ready<'a, T, E: From<Error>>(
+    work: impl FnOnce() -> Working<'a, T, E>,
+) -> Result<T, E> {
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        work().as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    }));
+    let what = match polled {
+        Ok(Poll::Ready(answer)) => return answer,
+        Ok(Poll::Pending) => "it waited for something else than its database".to_owned(),
+        Err(panic) => panic_message(panic.as_ref()),
+    };
+    tracing::error!(what, "a piece of work panicked and was rolled back");
+    Err(E::from(Error::Panicked { what }))
 }

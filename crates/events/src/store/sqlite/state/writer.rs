@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::outbox::{self, Outbox};
 use super::work::Work;
-use super::{Options, Publishes, Write, inbox, parked, stepped};
+use super::{Options, Publishes, Tx, stepped, tables};
 use crate::Clock;
 use crate::error::Error;
 use crate::partition::Numbers;
@@ -88,7 +88,7 @@ pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<File>, Error>
     if migrate {
         connection::migrate(&mut connection, options.schema)?;
     }
-    let tables = [&inbox::TABLES, &parked::TABLES, &skipped::TABLES];
+    let tables = [&tables::INBOX, &tables::PARKED, &skipped::TABLES];
     versions::upgrade(&connection, &tables)?;
     let base = if migrate {
         numbering::raise(&mut connection)?
@@ -212,8 +212,10 @@ impl Writer {
     fn work(&mut self, ran: &mut [Box<dyn Work>], now: Timestamp) -> Result<(), Error> {
         let Some(work) = ran.last_mut() else { return Ok(()) };
         let outbox = self.outbox.as_mut();
-        let mut write = Write::new(&self.connection, outbox, now, self.base);
-        write.attempt(|write| work.run(write)).map(drop)
+        let mut tx = Tx::new(&mut self.connection, outbox, now, self.base);
+        let savepoint = tx.set_savepoint()?;
+        let outcome = work.run(&mut tx);
+        tx.end_savepoint(savepoint, outcome.is_ok())
     }
 
     fn sql(&self, statement: &str) -> Result<(), Error> {

@@ -1,7 +1,6 @@
 //! Events are there if and only if the work that published them is.
 
 use super::*;
-use crate::event::{Cause, Draft};
 use crate::fixture::first;
 use crate::store::upkeep;
 
@@ -11,13 +10,22 @@ fn draft(number: u64) -> Draft {
 
 /// Publishes these; the newest number then.
 async fn publish(database: &Database, numbers: std::ops::RangeInclusive<u64>) -> u64 {
-    let work = database.write::<_, Error>(|write| {
-        for number in numbers {
-            write.publish(draft(number))?;
-        }
-        Ok(write.last_sequence("any"))
+    let work = database.write(numbers, |numbers, tx| {
+        Box::pin(async move {
+            for number in numbers.clone() {
+                tx.publish(draft(number)).await?;
+            }
+            Ok::<_, Error>(tx.last_sequence("any"))
+        })
     });
     work.await.unwrap().number
+}
+
+fn give(
+    database: &Database,
+    draft: Draft,
+) -> impl Future<Output = Result<Numbered, Error>> + 'static {
+    database.write(draft, |draft, tx| Box::pin(tx.publish(draft.clone())))
 }
 
 fn subjects(database: &Database) -> Vec<String> {
@@ -30,25 +38,27 @@ async fn a_row_is_numbered_without_gaps_and_only_if_its_work_commits() {
     let database = open(&folder);
     assert_eq!(database.position().unwrap().sequences, Numbers::from(0));
     let release = busy(&database);
-    let one = database.write::<_, Error>(|write| write.publish(draft(1)));
-    let refused = database.write::<(), Error>(|write| {
-        write.publish(draft(2))?;
-        Err(Error::UnknownTopic)
-    });
-    let parts = database.write::<_, Error>(|write| {
-        write.publish(draft(3))?;
-        let part = write.attempt(|write| {
-            write.publish(draft(4))?;
+    let one = database.write((), |(), tx| Box::pin(tx.publish(draft(1))));
+    let refused = database.write((), |(), tx| {
+        Box::pin(async move {
+            tx.publish(draft(2)).await?;
             Err::<(), _>(Error::UnknownTopic)
-        });
-        assert!(matches!(part?, Part::TakenBack(Error::UnknownTopic)));
-        assert_eq!(write.last_sequence("4"), first(2));
-        write.publish(draft(5))
+        })
+    });
+    let savepoints = database.write((), |(), tx| {
+        Box::pin(async move {
+            tx.publish(draft(3)).await?;
+            let savepoint = tx.savepoint().await?;
+            tx.publish(draft(4)).await?;
+            tx.settle(savepoint, false).await?;
+            assert_eq!(tx.last_sequence("4"), first(2));
+            tx.publish(draft(5)).await
+        })
     });
     drop(release);
     assert_eq!(one.await.unwrap(), first(1));
     assert!(refused.await.is_err());
-    assert_eq!(parts.await.unwrap(), first(3));
+    assert_eq!(savepoints.await.unwrap(), first(3));
     assert_eq!(subjects(&database), ["1", "3", "5"]);
     assert_eq!(*database.committed().borrow(), Numbers::from(3));
     assert_eq!(database.position().unwrap().to_string(), "w3.order");
@@ -66,7 +76,7 @@ async fn a_row_becomes_the_event_that_was_drafted() {
         traceparent: Some("00-1-2-01".to_owned()),
     };
     let whole = Draft::new("Placed", 7, 3, &serde_json::json!({"a": "가"}), &cause);
-    database.write::<_, Error>(move |write| write.publish(whole)).await.unwrap();
+    give(&database, whole).await.unwrap();
     let [event] = &database.waiting(first(0), 10).unwrap()[..] else { panic!("one event") };
     assert_eq!((event.source.as_str(), event.kind.as_str()), ("order", "Placed"));
     assert_eq!((event.subject.as_str(), event.key.as_str(), event.sequence), ("7", "7", 3));
@@ -114,7 +124,7 @@ async fn parts_of_a_draft_are_taken_at_their_limit_and_refused_past_it() {
     let sized = |subject: usize, data: usize, cause: usize| {
         let cause = Cause { correlation_id: Some("c".repeat(cause)), ..Cause::default() };
         let draft = Draft::new("Placed", "s".repeat(subject), 1, &"d".repeat(data - 2), &cause);
-        database.write::<_, Error>(move |write| write.publish(draft))
+        give(&database, draft)
     };
     for (more, accepted) in [(0, true), (1, false)] {
         for work in [
@@ -183,9 +193,8 @@ async fn a_comparison_that_was_not_committed_finds_the_same_again() {
         let release = busy(&database);
         let compared = database.reconcile(first(published));
         // A broken constraint that the commit finds: everybody in the group is told.
-        drop(database.write::<(), Error>(|write| {
-            write.sql().execute("INSERT INTO item VALUES ('orphan', 'nobody')", [])?;
-            Ok(())
+        drop(database.write((), |(), tx| {
+            Box::pin(tx.execute("INSERT INTO item VALUES ('orphan', 'nobody')", &[]))
         }));
         drop(release);
         assert!(compared.await.unwrap_err().is_environment());
@@ -208,10 +217,9 @@ async fn a_jump_leaves_numbers_out_and_changes_nothing_else() {
     let folder = TempDir::new().unwrap();
     let open = || Database::open(Options { schema: COUNTING, ..options(&folder) }).unwrap();
     let add = async |database: &Database, table: &'static str| {
-        let work = database.write::<i64, Error>(move |write| {
-            let insert = format!("INSERT INTO {table} (what) VALUES ('it')");
-            write.sql().execute(&insert, [])?;
-            Ok(write.sql().last_insert_rowid())
+        let insert = format!("INSERT INTO {table} (what) VALUES ('it') RETURNING id");
+        let work = database.write(insert, |insert, tx| {
+            Box::pin(async move { tx.one(insert, &[], |row| row.get::<i64>(0)).await })
         });
         work.await.unwrap()
     };

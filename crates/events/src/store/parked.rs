@@ -11,42 +11,15 @@
 //!
 //! When an event is parked and for how long is not decided here: see [`parking`].
 
-use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
 use crate::broker::{Stored, Topic};
 use crate::error::Error;
 use crate::event::Event;
 use crate::parking::{self, DeadLetter, Standing, Wait};
 use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
-use crate::store::sqlite::plumbing::versions::Tables;
-
-use super::inbox::Assigned;
-
-/// An index for each question: what of this key, what of this source up to here, what is due, what is
-/// dead. The last two have only the rows that are: they stay small however many wait.
-pub(super) const TABLES: Tables = Tables {
-    name: "parked",
-    steps: &[
-        "CREATE TABLE IF NOT EXISTS parked (
-            place INTEGER PRIMARY KEY, subscription TEXT NOT NULL, offset INTEGER NOT NULL,
-            key TEXT NOT NULL, source TEXT NOT NULL, sequence INTEGER, event BLOB NOT NULL,
-            attempts INTEGER NOT NULL, next_at INTEGER, dead INTEGER NOT NULL,
-            reason TEXT NOT NULL, since INTEGER NOT NULL) STRICT;
-        CREATE INDEX IF NOT EXISTS parked_key ON parked (subscription, key, place);
-        CREATE INDEX IF NOT EXISTS parked_source ON parked (subscription, source, sequence);
-        CREATE INDEX IF NOT EXISTS parked_due ON parked (subscription, next_at, place)
-            WHERE next_at IS NOT NULL;
-        CREATE INDEX IF NOT EXISTS parked_dead ON parked (subscription, place) WHERE dead = 1;",
-        "ALTER TABLE parked ADD COLUMN partition INTEGER NOT NULL DEFAULT 0;
-        DROP INDEX parked_source;
-        CREATE INDEX parked_source ON parked (subscription, source, partition, sequence);
-        DROP INDEX parked_due;
-        CREATE INDEX parked_due ON parked (subscription, partition, next_at, place)
-            WHERE next_at IS NOT NULL;",
-    ],
-};
+use crate::store::inbox::Assigned;
+use crate::store::{Bind, Row, Rows, Value};
+use jiff::Timestamp;
 
 /// A parked event that is due.
 pub(crate) struct Parked {
@@ -67,43 +40,48 @@ pub(crate) struct Hurt {
 }
 
 /// How many events a subscription has parked.
-pub(crate) fn count(sql: &Connection, subscription: &str) -> Result<u64, Error> {
+pub(crate) async fn count(rows: &mut Rows<'_>, subscription: &str) -> Result<u64, Error> {
     let select = "SELECT count(*) FROM parked WHERE subscription = ?1";
-    Ok(sql.prepare_cached(select)?.query_row([subscription], |row| row.get(0))?)
+    rows.one(select, &[&subscription], |row| row.get(0)).await
 }
 
 /// Whether anything of this key is parked. One look-up in an index; asked for each new event while
 /// anything at all is parked.
-pub(crate) fn has_key(sql: &Connection, subscription: &str, key: &str) -> Result<bool, Error> {
-    let select = "SELECT 1 FROM parked WHERE subscription = ?1 AND key = ?2";
-    Ok(sql.prepare_cached(select)?.exists([subscription, key])?)
+pub(crate) async fn has_key(
+    rows: &mut Rows<'_>,
+    subscription: &str,
+    key: &str,
+) -> Result<bool, Error> {
+    let select = "SELECT 1 FROM parked WHERE subscription = ?1 AND key = ?2 LIMIT 1";
+    is_any(rows, select, &[&subscription, &key]).await
+}
+
+async fn is_any(rows: &mut Rows<'_>, select: &str, values: &[&dyn Bind]) -> Result<bool, Error> {
+    Ok(rows.find(select, values, |_| Ok::<_, Error>(())).await?.is_some())
 }
 
 /// Whether anything up to `position` is parked: of its key where it names one, else of its source.
-pub(crate) fn through(
-    sql: &Connection,
+pub(crate) async fn through(
+    rows: &mut Rows<'_>,
     subscription: &str,
     position: &WritePosition,
 ) -> Result<bool, Error> {
-    let parked = "SELECT 1 FROM parked
-        WHERE subscription = ?1 AND source = ?2 AND partition = ?3 AND sequence <= ?4";
+    let of_key = "SELECT 1 FROM parked WHERE subscription = ?1 AND source = ?2
+        AND partition = ?3 AND sequence <= ?4 AND key = ?5 LIMIT 1";
+    let of_any = "SELECT 1 FROM parked WHERE subscription = ?1 AND source = ?2
+        AND partition = ?3 AND sequence <= ?4 LIMIT 1";
+    let WritePosition { source, key, .. } = position;
     for upto in position.sequences.iter() {
         let partition = upto.partition.index();
         // Sequences past the engine's range are past every stored one.
         let sequence = i64::try_from(upto.number).unwrap_or(i64::MAX);
-        let WritePosition { source, key, .. } = position;
-        let found =
-            match key {
-                None => sql.prepare_cached(parked)?.exists(params![
-                    subscription,
-                    source,
-                    partition,
-                    sequence
-                ]),
-                Some(key) => sql
-                    .prepare_cached(&format!("{parked} AND key = ?5"))?
-                    .exists(params![subscription, source, partition, sequence, key]),
-            };
+        let found = match key {
+            None => is_any(rows, of_any, &[&subscription, source, &partition, &sequence]).await,
+            Some(key) => {
+                let whose: [&dyn Bind; 5] = [&subscription, source, &partition, &sequence, key];
+                is_any(rows, of_key, &whose).await
+            }
+        };
         if found? {
             return Ok(true);
         }
@@ -112,8 +90,8 @@ pub(crate) fn through(
 }
 
 /// Parks an event behind whatever of its key is parked.
-pub(crate) fn park(
-    sql: &Connection,
+pub(crate) async fn park(
+    rows: &mut Rows<'_>,
     of: Assigned<'_>,
     stored: &Stored,
     standing: Standing<'_>,
@@ -122,203 +100,202 @@ pub(crate) fn park(
     let Columns { next_at, dead } = Columns::of(standing.wait);
     let event = &stored.event;
     let insert =
-        "INSERT INTO parked (subscription, partition, offset, key, source, sequence, event,
+        "INSERT INTO parked (subscription, partition, \"offset\", key, source, sequence, event,
         attempts, next_at, dead, reason, since)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    sql.prepare_cached(insert)?.execute(params![
-        of.subscription,
-        of.partition.index(),
-        stored.offset.0,
-        event.key,
-        event.source,
-        event.outbox_sequence,
-        event.to_json(),
-        standing.attempts,
-        next_at,
-        dead,
-        parking::shortened(standing.reason),
-        now.as_microsecond(),
-    ])?;
+    let row: [&dyn Bind; 12] = [
+        &of.subscription,
+        &of.partition.index(),
+        &stored.offset.0,
+        &event.key,
+        &event.source,
+        &event.outbox_sequence,
+        &event.to_json(),
+        &standing.attempts,
+        &next_at,
+        &dead,
+        &parking::shortened(standing.reason),
+        &now.as_microsecond(),
+    ];
+    rows.execute(insert, &row).await?;
     Ok(())
 }
 
 /// Makes the first of every key due again where it waits for nothing, or for a time that no pause
 /// reaches (after `latest`): a hurt row, or a clock that was set back, must not stop a key for ever.
-pub(crate) fn mend(
-    sql: &Connection,
+pub(crate) async fn mend(
+    rows: &mut Rows<'_>,
     of: Assigned<'_>,
     now: Timestamp,
     latest: Timestamp,
-) -> Result<usize, Error> {
+) -> Result<u64, Error> {
     let update = "UPDATE parked SET next_at = ?3, dead = 0
         WHERE subscription = ?1 AND partition = ?2 AND dead <> 1
         AND (next_at IS NULL OR next_at > ?4) AND place IN
             (SELECT min(place) FROM parked WHERE subscription = ?1 AND partition = ?2 GROUP BY key)";
-    Ok(sql.prepare_cached(update)?.execute(params![
-        of.subscription,
-        of.partition.index(),
-        now.as_microsecond(),
-        latest.as_microsecond()
-    ])?)
+    let (now, latest) = (now.as_microsecond(), latest.as_microsecond());
+    rows.execute(update, &[&of.subscription, &of.partition.index(), &now, &latest]).await
 }
 
 /// When the next attempt is due; `None` if nothing waits for a time.
-pub(crate) fn next_due(sql: &Connection, of: Assigned<'_>) -> Result<Option<Timestamp>, Error> {
+pub(crate) async fn next_due(
+    rows: &mut Rows<'_>,
+    of: Assigned<'_>,
+) -> Result<Option<Timestamp>, Error> {
     let select = "SELECT next_at FROM parked
         WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL
         ORDER BY next_at LIMIT 1";
-    let mut select = sql.prepare_cached(select)?;
-    let whose = params![of.subscription, of.partition.index()];
-    let due = select.query_row(whose, |row| row.get(0)).optional()?;
-    Ok(due.map(time))
+    let whose: [&dyn Bind; 2] = [&of.subscription, &of.partition.index()];
+    rows.find(select, &whose, |row| row.get(0).map(time)).await
 }
 
 /// The first event that is due by `now`, longest due first.
-pub(crate) fn due(
-    sql: &Connection,
+pub(crate) async fn due(
+    rows: &mut Rows<'_>,
     of: Assigned<'_>,
     now: Timestamp,
 ) -> Result<Option<Parked>, Error> {
     let select = "SELECT place, attempts, event, key FROM parked
         WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL AND next_at <= ?3
         ORDER BY next_at, place LIMIT 1";
-    let mut select = sql.prepare_cached(select)?;
-    let whose = params![of.subscription, of.partition.index(), now.as_microsecond()];
-    let mut rows = select.query(whose)?;
-    rows.next()?.map(parked).transpose()
+    let whose: [&dyn Bind; 3] = [&of.subscription, &of.partition.index(), &now.as_microsecond()];
+    rows.find(select, &whose, parked).await
 }
 
 /// Notes a failed attempt; the event stays the first of its key.
-pub(crate) fn failed(sql: &Connection, turn: i64, standing: Standing<'_>) -> Result<(), Error> {
+pub(crate) async fn failed(
+    rows: &mut Rows<'_>,
+    turn: i64,
+    standing: Standing<'_>,
+) -> Result<(), Error> {
     let Columns { next_at, dead } = Columns::of(standing.wait);
     let update = "UPDATE parked SET attempts = ?2, next_at = ?3, dead = ?4, reason = ?5
         WHERE place = ?1";
     let reason = parking::shortened(standing.reason);
-    sql.prepare_cached(update)?.execute(params![turn, standing.attempts, next_at, dead, reason])?;
+    rows.execute(update, &[&turn, &standing.attempts, &next_at, &dead, &reason]).await?;
     Ok(())
 }
 
 /// Takes a handled event out; the next of its key is due at once.
-pub(crate) fn handled(
-    sql: &Connection,
+pub(crate) async fn handled(
+    rows: &mut Rows<'_>,
     subscription: &str,
     turn: i64,
     key: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    sql.prepare_cached("DELETE FROM parked WHERE place = ?1")?.execute([turn])?;
+    rows.execute("DELETE FROM parked WHERE place = ?1", &[&turn]).await?;
     // Whatever it waited for: with this it is the first of its key, and rule 1 holds again.
     let next = "UPDATE parked SET next_at = ?3 WHERE place =
         (SELECT min(place) FROM parked WHERE subscription = ?1 AND key = ?2)";
-    sql.prepare_cached(next)?.execute(params![subscription, key, now.as_microsecond()])?;
+    rows.execute(next, &[&subscription, &key, &now.as_microsecond()]).await?;
     Ok(())
 }
 
 /// Makes the dead letter from this offset due now, as if it had never been tried.
-pub(crate) fn redrive(
-    sql: &Connection,
+pub(crate) async fn redrive(
+    rows: &mut Rows<'_>,
     subscription: &str,
     at: Numbered,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    let update = "UPDATE parked SET attempts = 0, dead = 0, next_at = ?3
-        WHERE subscription = ?1 AND partition = ?4 AND offset & 0x7fffffffffffffff = ?2 AND dead = 1";
-    let mut update = sql.prepare_cached(update)?;
-    let whose = params![subscription, at.number, now.as_microsecond(), at.partition.index()];
-    Ok(update.execute(whose)? > 0)
+    let update = "UPDATE parked SET attempts = 0, dead = 0, next_at = ?4 WHERE subscription = ?1
+        AND partition = ?2 AND \"offset\" & 9223372036854775807 = ?3 AND dead = 1";
+    let (partition, now) = (at.partition.index(), now.as_microsecond());
+    Ok(rows.execute(update, &[&subscription, &partition, &at.number, &now]).await? > 0)
 }
 
 /// A dead letter that was taken out.
 pub(crate) struct Discarded {
+    turn: i64,
     pub(crate) key: String,
     pub(crate) event: Option<String>,
     pub(crate) reason: String,
 }
 
 /// Takes the dead letter from this offset out; the next of its key is due at once.
-pub(crate) fn discard(
-    sql: &Connection,
+pub(crate) async fn discard(
+    rows: &mut Rows<'_>,
     subscription: &str,
     at: Numbered,
     now: Timestamp,
 ) -> Result<Option<Discarded>, Error> {
-    let select = "SELECT place, key, reason, event FROM parked
-        WHERE subscription = ?1 AND offset & 0x7fffffffffffffff = ?2 AND dead = 1 AND partition = ?3";
-    let mut select = sql.prepare_cached(select)?;
-    let mut rows = select.query(params![subscription, at.number, at.partition.index()])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let (turn, event) = (row.get(0)?, event(row, 3).ok());
-    let letter =
-        Discarded { key: text(row, 1)?, reason: text(row, 2)?, event: event.map(|event| event.id) };
-    handled(sql, subscription, turn, &letter.key, now)?;
+    let select = "SELECT place, key, reason, event FROM parked WHERE subscription = ?1
+        AND partition = ?2 AND \"offset\" & 9223372036854775807 = ?3 AND dead = 1";
+    let whose: [&dyn Bind; 3] = [&subscription, &at.partition.index(), &at.number];
+    let found = rows.find(select, &whose, |row| {
+        let event = event(row, 3).ok().map(|event| event.id);
+        let (turn, key, reason) = (row.get(0)?, text(row, 1)?, text(row, 2)?);
+        Ok::<_, Error>(Discarded { turn, key, reason, event })
+    });
+    let Some(letter) = found.await? else { return Ok(None) };
+    handled(rows, subscription, letter.turn, &letter.key, now).await?;
     Ok(Some(letter))
 }
 
 /// The first of the dead letters that is no event any more.
-pub(crate) fn first_hurt(sql: &Connection, subscription: &str) -> Result<Option<Hurt>, Error> {
-    let select = "SELECT place, offset, key, event, partition FROM parked
+pub(crate) async fn first_hurt(
+    rows: &mut Rows<'_>,
+    subscription: &str,
+) -> Result<Option<Hurt>, Error> {
+    let select = "SELECT place, \"offset\", key, event, partition FROM parked
         WHERE subscription = ?1 AND dead = 1 ORDER BY place";
-    let mut select = sql.prepare_cached(select)?;
-    let mut rows = select.query([subscription])?;
-    while let Some(row) = rows.next()? {
-        if let Err(error) = event(row, 3) {
+    let mut first = None;
+    let look = |row: &Row<'_>| {
+        if first.is_none()
+            && let Err(error) = event(row, 3)
+        {
             let (turn, at, key) = (row.get(0)?, number_of(row, 4, 1)?, text(row, 2)?);
-            return Ok(Some(Hurt { turn, at, key, error }));
+            first = Some(Hurt { turn, at, key, error });
         }
-    }
-    Ok(None)
+        Ok::<_, Error>(())
+    };
+    rows.each(select, &[&subscription], look).await?;
+    Ok(first)
 }
 
 /// Up to `limit` dead letters, longest parked first.
-pub(crate) fn dead(
-    sql: &Connection,
+pub(crate) async fn dead(
+    rows: &mut Rows<'_>,
     subscription: &str,
     topic: &Topic,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, Error> {
-    let select = "SELECT offset, attempts, reason, since, event,
+    let select = "SELECT \"offset\", attempts, reason, since, event,
             (SELECT count(*) FROM parked behind WHERE behind.subscription = parked.subscription
                 AND behind.key = parked.key AND behind.place > parked.place), key,
             partition
         FROM parked WHERE subscription = ?1 AND dead = 1 ORDER BY place LIMIT ?2";
-    let mut select = sql.prepare_cached(select)?;
-    let mut rows = select.query(params![subscription, limit])?;
-    let mut letters = Vec::new();
-    while let Some(row) = rows.next()? {
-        letters.push(letter(row, subscription, topic)?);
-    }
-    Ok(letters)
+    rows.all(select, &[&subscription, &limit], |row| letter(row, subscription, topic)).await
 }
 
 /// The event of the dead letter of this number; `None` if there is none, or the row is none any more.
-pub(crate) fn dead_event(
-    sql: &Connection,
+pub(crate) async fn dead_event(
+    rows: &mut Rows<'_>,
     subscription: &str,
     at: Numbered,
 ) -> Result<Option<Event>, Error> {
-    let select = "SELECT event FROM parked
-        WHERE subscription = ?1 AND partition = ?3
-            AND offset & 0x7fffffffffffffff = ?2 AND dead = 1";
-    let mut select = sql.prepare_cached(select)?;
-    let mut rows = select.query(params![subscription, at.number, at.partition.index()])?;
-    Ok(rows.next()?.and_then(|row| event(row, 0).ok()))
+    let select = "SELECT event FROM parked WHERE subscription = ?1
+        AND partition = ?2 AND \"offset\" & 9223372036854775807 = ?3 AND dead = 1";
+    let whose: [&dyn Bind; 3] = [&subscription, &at.partition.index(), &at.number];
+    let found = rows.find(select, &whose, |row| Ok::<_, Error>(event(row, 0).ok()));
+    Ok(found.await?.flatten())
 }
 
 /// Shows the events of up to `limit` dead letters, longest parked first, one at a time.
-pub(crate) fn each_dead(
-    sql: &Connection,
+pub(crate) async fn each_dead(
+    rows: &mut Rows<'_>,
     subscription: &str,
     limit: usize,
-    mut show: impl FnMut(Event),
+    mut show: impl FnMut(Event) + Send,
 ) -> Result<(), Error> {
     let select = "SELECT event FROM parked WHERE subscription = ?1 AND dead = 1
         ORDER BY place LIMIT ?2";
-    let mut select = sql.prepare_cached(select)?;
-    let mut rows = select.query(params![subscription, limit])?;
-    while let Some(row) = rows.next()? {
+    let show = |row: &Row<'_>| {
         event(row, 0).into_iter().for_each(&mut show);
-    }
-    Ok(())
+        Ok(())
+    };
+    rows.each(select, &[&subscription, &limit], show).await
 }
 
 /// A row as the letter that is shown; one whose event is hurt is a letter without it.
@@ -360,12 +337,15 @@ fn number_of(row: &Row<'_>, partition: usize, offset: usize) -> Result<Numbered,
 
 /// Text as far as it is text, for the same reason.
 fn text(row: &Row<'_>, column: usize) -> Result<String, Error> {
-    Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes().unwrap_or_default()).into_owned())
+    Ok(String::from_utf8_lossy(row.bytes(column)?).into_owned())
 }
 
 /// The event of a row, or why it is none any more.
 fn event(row: &Row<'_>, column: usize) -> Result<Event, Error> {
-    Event::from_json(row.get_ref(column)?.as_blob().unwrap_or_default())
+    match row.value(column)? {
+        Value::Blob(json) => Event::from_json(json),
+        _ => Event::from_json(&[]),
+    }
 }
 
 /// What an event waits for, as the table has it.

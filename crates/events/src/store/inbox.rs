@@ -12,43 +12,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{Connection, OptionalExtension, params};
-
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::partition::Numbers;
 use crate::partition::{Numbered, Partition};
-use crate::store::sqlite::plumbing::versions::Tables;
-
-pub(super) const TABLES: Tables = Tables {
-    name: "inbox",
-    steps: &[
-        "CREATE TABLE IF NOT EXISTS inbox (
-            subscription TEXT PRIMARY KEY, position INTEGER NOT NULL, source TEXT NOT NULL,
-            event TEXT NOT NULL) STRICT, WITHOUT ROWID;
-         CREATE TABLE IF NOT EXISTS inbox_mark (
-            subscription TEXT NOT NULL, source TEXT NOT NULL, sequence INTEGER NOT NULL,
-            PRIMARY KEY (subscription, source)) STRICT, WITHOUT ROWID;",
-        // All that was received came by the one partition there was.
-        "ALTER TABLE inbox RENAME TO inbox_of_one_partition;
-         CREATE TABLE inbox (
-            subscription TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL,
-            source TEXT NOT NULL, event TEXT NOT NULL,
-            PRIMARY KEY (subscription, partition)) STRICT, WITHOUT ROWID;
-         INSERT INTO inbox SELECT subscription, 0, position, source, event
-            FROM inbox_of_one_partition;
-         DROP TABLE inbox_of_one_partition;
-         ALTER TABLE inbox_mark RENAME TO inbox_mark_of_one_partition;
-         CREATE TABLE inbox_mark (
-            subscription TEXT NOT NULL, partition INTEGER NOT NULL, source TEXT NOT NULL,
-            sequence INTEGER NOT NULL,
-            PRIMARY KEY (subscription, partition, source)) STRICT, WITHOUT ROWID;
-         INSERT INTO inbox_mark SELECT subscription, 0, source, sequence
-            FROM inbox_mark_of_one_partition;
-         DROP TABLE inbox_mark_of_one_partition;",
-    ],
-};
+use crate::store::{Bind, Row, Rows};
 
 /// Whose mark counts offsets: events that came without an outbox sequence.
 const UNSTAMPED: &str = "";
@@ -102,28 +71,27 @@ impl Place {
     }
 
     /// The stored place; the beginning for a subscription that never ran.
-    pub(crate) fn load(sql: &Connection, of: Assigned<'_>) -> Result<Place, Error> {
+    pub(crate) async fn load(rows: &mut Rows<'_>, of: Assigned<'_>) -> Result<Place, Error> {
         let select = "SELECT position, source, event FROM inbox
             WHERE subscription = ?1 AND partition = ?2";
-        let mut select = sql.prepare_cached(select)?;
-        let whose = params![of.subscription, of.partition.index()];
-        let place = select.query_row(whose, |row| {
+        let whose: [&dyn Bind; 2] = [&of.subscription, &of.partition.index()];
+        let place = rows.find(select, &whose, |row| {
             let position = Offset(row.get(0)?);
-            Ok(Place { position, source: row.get(1)?, event: row.get(2)? })
+            Ok::<_, Error>(Place { position, source: row.get(1)?, event: row.get(2)? })
         });
-        Ok(place.optional()?.unwrap_or_default())
+        Ok(place.await?.unwrap_or_default())
     }
 
     /// Stores it as the subscription's one place in its partition.
-    pub(crate) fn save(&self, sql: &Connection, of: Assigned<'_>) -> Result<(), Error> {
-        let upsert = "INSERT OR REPLACE INTO inbox VALUES (?1, ?2, ?3, ?4, ?5)";
-        sql.prepare_cached(upsert)?.execute(params![
-            of.subscription,
-            of.partition.index(),
-            self.position.0,
-            self.source,
-            self.event
-        ])?;
+    pub(crate) async fn save(&self, rows: &mut Rows<'_>, of: Assigned<'_>) -> Result<(), Error> {
+        let upsert = "INSERT INTO inbox (subscription, partition, position, source, event)
+            VALUES (?1, ?2, ?3, ?4, ?5)
+            ON CONFLICT (subscription, partition) DO UPDATE SET position = excluded.position,
+                source = excluded.source, event = excluded.event";
+        let Place { position, source, event } = self;
+        let row: [&dyn Bind; 5] =
+            [&of.subscription, &of.partition.index(), &position.0, source, event];
+        rows.execute(upsert, &row).await?;
         Ok(())
     }
 }
@@ -135,14 +103,18 @@ impl<'n> Marks<'n> {
     }
 
     /// Whether this event was not received before; it counts as received from now on.
-    pub(crate) fn receive(&mut self, sql: &Connection, stored: &Stored) -> Result<bool, Error> {
+    pub(crate) async fn receive(
+        &mut self,
+        rows: &mut Rows<'_>,
+        stored: &Stored,
+    ) -> Result<bool, Error> {
         let (source, sequence) = match stored.event.outbox_sequence {
             Some(sequence) => (stored.event.source.as_str(), sequence),
             None => (UNSTAMPED, stored.offset.0),
         };
         let highest = match self.marks.get(source) {
             Some(mark) => mark.highest,
-            None => highest(sql, self.of, source)?,
+            None => highest(rows, self.of, source).await?,
         };
         let fresh = sequence > highest;
         // Also where it is no news: the next event of this source finds the mark in memory.
@@ -155,10 +127,10 @@ impl<'n> Marks<'n> {
 
     /// Writes what was raised; what that is of publishers that number their events. A batch of second
     /// copies writes nothing.
-    pub(crate) fn save(self, sql: &Connection) -> Result<Vec<Received>, Error> {
+    pub(crate) async fn save(self, rows: &mut Rows<'_>) -> Result<Vec<Received>, Error> {
         let mut received = Vec::new();
         for (source, mark) in self.marks.into_iter().filter(|(_, mark)| mark.raised) {
-            save_mark(sql, self.of, &source, mark.highest)?;
+            save_mark(rows, self.of, &source, mark.highest).await?;
             let up_to = Numbered { partition: self.of.partition, number: mark.highest };
             received.extend((source != UNSTAMPED).then_some(Received { source, up_to }));
         }
@@ -167,59 +139,65 @@ impl<'n> Marks<'n> {
 }
 
 /// Every mark of a subscription, by source.
-pub(crate) fn marks(
-    sql: &Connection,
+pub(crate) async fn marks(
+    rows: &mut Rows<'_>,
     subscription: &str,
 ) -> Result<BTreeMap<String, Numbers>, Error> {
     let select = "SELECT source, partition, sequence FROM inbox_mark
         WHERE subscription = ?1 AND source <> ''";
-    let mut select = sql.prepare_cached(select)?;
-    let mut rows = select.query([subscription])?;
     let mut marks: BTreeMap<String, Numbers> = BTreeMap::new();
-    while let Some(row) = rows.next()? {
+    let add = |row: &Row<'_>| {
         let partition = Partition::new(row.get(1)?).unwrap_or_default();
         let received = Numbered { partition, number: row.get(2)? };
         marks.entry(row.get(0)?).or_default().raise(received);
-    }
+        Ok::<_, Error>(())
+    };
+    rows.each(select, &[&subscription], add).await?;
     Ok(marks)
 }
 
 /// The highest offset received of events that have no outbox sequence.
-pub(crate) fn unstamped(sql: &Connection, of: Assigned<'_>) -> Result<u64, Error> {
-    highest(sql, of, UNSTAMPED)
+pub(crate) async fn unstamped(rows: &mut Rows<'_>, of: Assigned<'_>) -> Result<u64, Error> {
+    highest(rows, of, UNSTAMPED).await
 }
 
 /// Back to the beginning: the marks keep every effect from happening again.
-pub(crate) fn rewind(sql: &Connection, of: Assigned<'_>) -> Result<(), Error> {
-    Place::default().save(sql, of)
+pub(crate) async fn rewind(rows: &mut Rows<'_>, of: Assigned<'_>) -> Result<(), Error> {
+    Place::default().save(rows, of).await
 }
 
 /// Back to the beginning of a log that ends at `end` now, before where it once ended: what has no
 /// outbox sequence is known by its offset alone, and those after `end` are free to be new events.
-pub(crate) fn rewind_shortened(
-    sql: &Connection,
+pub(crate) async fn rewind_shortened(
+    rows: &mut Rows<'_>,
     of: Assigned<'_>,
     end: Offset,
 ) -> Result<(), Error> {
-    let known = highest(sql, of, UNSTAMPED)?.min(end.0);
-    save_mark(sql, of, UNSTAMPED, known)?;
-    rewind(sql, of)
+    let known = highest(rows, of, UNSTAMPED).await?.min(end.0);
+    save_mark(rows, of, UNSTAMPED, known).await?;
+    rewind(rows, of).await
 }
 
 /// The stored mark of a source; 0 for one of which nothing was received.
-fn highest(sql: &Connection, of: Assigned<'_>, source: &str) -> Result<u64, Error> {
+async fn highest(rows: &mut Rows<'_>, of: Assigned<'_>, source: &str) -> Result<u64, Error> {
     let select = "SELECT sequence FROM inbox_mark
         WHERE subscription = ?1 AND partition = ?2 AND source = ?3";
-    let mut select = sql.prepare_cached(select)?;
-    let whose = params![of.subscription, of.partition.index(), source];
-    let highest = select.query_row(whose, |row| row.get(0));
-    Ok(highest.optional()?.unwrap_or(0))
+    let whose: [&dyn Bind; 3] = [&of.subscription, &of.partition.index(), &source];
+    let highest: Result<_, Error> = rows.find(select, &whose, |row| row.get(0)).await;
+    Ok(highest?.unwrap_or(0))
 }
 
 /// Stores a mark, whether it is higher than before or not: that is the caller's to know.
-fn save_mark(sql: &Connection, of: Assigned<'_>, source: &str, to: u64) -> Result<(), Error> {
-    let upsert = "INSERT OR REPLACE INTO inbox_mark VALUES (?1, ?2, ?3, ?4)";
-    let row = params![of.subscription, of.partition.index(), source, to];
-    sql.prepare_cached(upsert)?.execute(row)?;
+async fn save_mark(
+    rows: &mut Rows<'_>,
+    of: Assigned<'_>,
+    source: &str,
+    to: u64,
+) -> Result<(), Error> {
+    let upsert = "INSERT INTO inbox_mark (subscription, partition, source, sequence)
+        VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (subscription, partition, source) DO UPDATE SET sequence = excluded.sequence";
+    let row: [&dyn Bind; 4] = [&of.subscription, &of.partition.index(), &source, &to];
+    rows.execute(upsert, &row).await?;
     Ok(())
 }

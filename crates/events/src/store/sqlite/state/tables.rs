@@ -1,0 +1,58 @@
+//! The tables of the crate's own beside a service's, on this engine; what is in them is said where they are
+//! written, in words that every engine speaks: [`inbox`](crate::store::inbox),
+//! [`parked`](crate::store::parked).
+
+use crate::store::sqlite::plumbing::versions::Tables;
+
+pub(super) const INBOX: Tables = Tables {
+    name: "inbox",
+    steps: &[
+        "CREATE TABLE IF NOT EXISTS inbox (
+            subscription TEXT PRIMARY KEY, position INTEGER NOT NULL, source TEXT NOT NULL,
+            event TEXT NOT NULL) STRICT, WITHOUT ROWID;
+         CREATE TABLE IF NOT EXISTS inbox_mark (
+            subscription TEXT NOT NULL, source TEXT NOT NULL, sequence INTEGER NOT NULL,
+            PRIMARY KEY (subscription, source)) STRICT, WITHOUT ROWID;",
+        // All that was received came by the one partition there was.
+        "ALTER TABLE inbox RENAME TO inbox_of_one_partition;
+         CREATE TABLE inbox (
+            subscription TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL,
+            source TEXT NOT NULL, event TEXT NOT NULL,
+            PRIMARY KEY (subscription, partition)) STRICT, WITHOUT ROWID;
+         INSERT INTO inbox SELECT subscription, 0, position, source, event
+            FROM inbox_of_one_partition;
+         DROP TABLE inbox_of_one_partition;
+         ALTER TABLE inbox_mark RENAME TO inbox_mark_of_one_partition;
+         CREATE TABLE inbox_mark (
+            subscription TEXT NOT NULL, partition INTEGER NOT NULL, source TEXT NOT NULL,
+            sequence INTEGER NOT NULL,
+            PRIMARY KEY (subscription, partition, source)) STRICT, WITHOUT ROWID;
+         INSERT INTO inbox_mark SELECT subscription, 0, source, sequence
+            FROM inbox_mark_of_one_partition;
+         DROP TABLE inbox_mark_of_one_partition;",
+    ],
+};
+
+/// An index for each question: what of this key, what of this source up to here, what is due, what is
+/// dead. The last two have only the rows that are: they stay small however many wait.
+pub(super) const PARKED: Tables = Tables {
+    name: "parked",
+    steps: &[
+        "CREATE TABLE IF NOT EXISTS parked (
+            place INTEGER PRIMARY KEY, subscription TEXT NOT NULL, offset INTEGER NOT NULL,
+            key TEXT NOT NULL, source TEXT NOT NULL, sequence INTEGER, event BLOB NOT NULL,
+            attempts INTEGER NOT NULL, next_at INTEGER, dead INTEGER NOT NULL,
+            reason TEXT NOT NULL, since INTEGER NOT NULL) STRICT;
+        CREATE INDEX IF NOT EXISTS parked_key ON parked (subscription, key, place);
+        CREATE INDEX IF NOT EXISTS parked_source ON parked (subscription, source, sequence);
+        CREATE INDEX IF NOT EXISTS parked_due ON parked (subscription, next_at, place)
+            WHERE next_at IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS parked_dead ON parked (subscription, place) WHERE dead = 1;",
+        "ALTER TABLE parked ADD COLUMN partition INTEGER NOT NULL DEFAULT 0;
+        DROP INDEX parked_source;
+        CREATE INDEX parked_source ON parked (subscription, source, partition, sequence);
+        DROP INDEX parked_due;
+        CREATE INDEX parked_due ON parked (subscription, partition, next_at, place)
+            WHERE next_at IS NOT NULL;",
+    ],
+};
