@@ -16,8 +16,8 @@
 
 use crate::error::Error;
 use crate::marks::{fits, follows};
-use crate::relay;
-use crate::subscription;
+use crate::relay::control::Control as Relay;
+use crate::subscription::control::Control as Subscribed;
 
 /// Compares everything that is there: all subscriptions and relays of one folder, before any of them
 /// runs. It costs a few indexed reads for each.
@@ -51,10 +51,7 @@ use crate::subscription;
 /// # Errors
 /// The first thing that does not fit, [`Error::Damaged`] with the publisher or subscription and the
 /// stretch of numbers: do not run on these files, restore a backup. Anything else: look again later.
-pub async fn check(
-    subscriptions: &[subscription::Control],
-    relays: &[relay::Control],
-) -> Result<(), Error> {
+pub async fn check(subscriptions: &[Subscribed], relays: &[Relay]) -> Result<(), Error> {
     let mut publishers = Vec::new();
     for relay in relays {
         publishers.extend(relay.publishers().await?);

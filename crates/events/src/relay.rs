@@ -39,7 +39,7 @@
 //! | `stop` resolves | it finishes its publish and returns |
 //! | a crash | what was published stays so; a second copy is recognised by its number |
 
-mod control;
+pub(crate) mod control;
 
 #[cfg(test)]
 mod tests;

@@ -93,7 +93,7 @@
 
 mod consumer;
 mod context;
-mod control;
+pub(crate) mod control;
 mod delivery;
 mod skip;
 

@@ -38,7 +38,7 @@ fn members(tree: &Tree) -> BTreeMap<&str, House<'_>> {
 
 fn of_member(house: &House<'_>) -> Vec<Finding> {
     let arrows = house.arrows();
-    let mut findings = house.past_the_root();
+    let mut findings = house.handed_around();
     for circle in circles(&arrows) {
         let first = &house.modules[&circle[0]];
         let names = circle.iter().map(|it| it.join("::")).collect::<Vec<_>>().join(", ");
@@ -67,6 +67,15 @@ impl<'t> Source<'t> {
     }
 }
 
+/// What is named where it is not defined.
+struct Hop {
+    name: String,
+    definer: Module,
+}
+
+/// The room of a storage engine, whose name its `store` alone knows.
+const ENGINE: &str = "sqlite";
+
 /// The modules of a member.
 #[derive(Default)]
 struct House<'t> {
@@ -82,7 +91,8 @@ impl House<'_> {
         for (from, source) in &self.modules {
             let targets = arrows.entry(from.clone()).or_default();
             for import in &source.imports {
-                let Some(to) = self.whole(from, &import.path).and_then(|path| self.definer(&path))
+                let Some(to) =
+                    self.whole(from, &import.path).and_then(|path| self.definer(from, &path))
                 else {
                     continue;
                 };
@@ -95,25 +105,36 @@ impl House<'_> {
         arrows
     }
 
-    /// What is imported from the crate's root although another module defines it.
-    fn past_the_root(&self) -> Vec<Finding> {
+    /// What is taken from a module that only hands it on, although another one of the member defines it.
+    /// The root may take its public names from wherever they are; what an engine's room keeps, its `store`
+    /// hands on, and nobody names the room.
+    fn handed_around(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (from, source) in self.modules.iter().filter(|(from, _)| !from.is_empty()) {
             for import in &source.imports {
-                let path = self.whole(from, &import.path).filter(|path| path.len() == 1);
-                if let Some(to) = path.filter(|it| !self.modules.contains_key(it))
-                    && let Some(definer) = self.definer(&to).filter(|it| !it.is_empty())
-                {
-                    let says = format!(
-                        "imported from the root and not from where it is defined. name=`{}`, module=`{}`",
-                        to[0],
-                        definer.join("::")
-                    );
-                    findings.push(Finding::new(&source.file.path, import.line, says));
+                let Some(path) = self.whole(from, &import.path) else { continue };
+                let Some(hop) = self.hop(from, &path) else { continue };
+                if hop.definer.iter().any(|name| name == ENGINE) {
+                    continue;
                 }
+                let says = format!(
+                    "taken from a module that hands it on, and not from where it is defined. name=`{}`, \
+                     module=`{}`",
+                    hop.name,
+                    hop.definer.join("::")
+                );
+                findings.push(Finding::new(&source.file.path, import.line, says));
             }
         }
         findings
+    }
+
+    /// The name that a path takes from a module which only hands it on.
+    fn hop(&self, from: &Module, path: &[String]) -> Option<Hop> {
+        let (module, rest) = self.module_of(path)?;
+        let name = rest.first()?;
+        let definer = self.brought(from, module, name)?;
+        Some(Hop { name: name.clone(), definer }).filter(|hop| hop.definer != module)
     }
 
     /// A path from the crate's root on, if it is one of this crate.
@@ -132,37 +153,57 @@ impl House<'_> {
                     rest = &rest[1..];
                 }
             }
-            // A part of one's own, or another crate.
             first => {
                 base.push(first.to_owned());
+                // A part of one's own, a module that was imported, or another crate.
                 if !self.modules.contains_key(&base) {
-                    return None;
+                    base = self.imported(from, first)?;
+                    rest = &rest[1..];
+                } else {
+                    base.pop();
                 }
-                base.pop();
             }
         }
         base.extend(rest.iter().cloned());
         Some(base)
     }
 
-    /// The module that defines what a whole path names, through those that hand it on.
-    fn definer(&self, path: &[String]) -> Option<Module> {
-        let depth = (0..=path.len()).rev().find(|at| self.modules.contains_key(&path[..*at]))?;
-        let (module, rest) = path.split_at(depth);
-        let handed_on = rest.first().and_then(|name| self.handed_on(module, name));
-        Some(handed_on.unwrap_or_else(|| module.to_vec()))
-    }
-
-    /// The definer of a name that a module only hands on.
-    fn handed_on(&self, module: &[String], name: &str) -> Option<Module> {
-        let imports = &self.modules.get(module)?.imports;
-        let import = imports.iter().find(|it| it.handed_on.as_deref() == Some(name))?;
-        let path = self.whole(&module.to_vec(), &import.path)?;
-        // A name that is handed on under itself would be looked for without an end.
-        if path.len() == module.len() + 1 && path.last().is_some_and(|last| last == name) {
+    /// The module of this member that a file knows under this name because it imported it.
+    fn imported(&self, from: &Module, name: &str) -> Option<Module> {
+        let imports = &self.modules.get(from)?.imports;
+        let import = imports.iter().find(|it| it.name.as_deref() == Some(name))?;
+        if !["crate", "self", "super"].contains(&import.path.first()?.as_str()) {
             return None;
         }
-        self.definer(&path)
+        self.whole(from, &import.path).filter(|module| self.modules.contains_key(module))
+    }
+
+    /// The innermost module that a whole path goes through, and what it names there.
+    fn module_of<'p>(&self, path: &'p [String]) -> Option<(&'p [String], &'p [String])> {
+        let depth = (0..=path.len()).rev().find(|at| self.modules.contains_key(&path[..*at]))?;
+        Some(path.split_at(depth))
+    }
+
+    /// The module that defines what a whole path names, through those that hand it on.
+    fn definer(&self, from: &[String], path: &[String]) -> Option<Module> {
+        let (module, rest) = self.module_of(path)?;
+        let brought = rest.first().and_then(|name| self.brought(from, module, name));
+        Some(brought.unwrap_or_else(|| module.to_vec()))
+    }
+
+    /// The definer of a name that a module has by a declaration alone: handed on to all, or lent to its
+    /// parts, which see what it imports for itself.
+    fn brought(&self, from: &[String], module: &[String], name: &str) -> Option<Module> {
+        let imports = &self.modules.get(module)?.imports;
+        let is_part = from.starts_with(module);
+        let is_seen = |it: &&Import| it.is_handed_on || is_part;
+        let import = imports.iter().filter(is_seen).find(|it| it.name.as_deref() == Some(name))?;
+        let path = self.whole(&module.to_vec(), &import.path)?;
+        // A name that is handed on under itself would be looked for without an end.
+        if path.starts_with(module) && path[module.len()..] == [name] {
+            return None;
+        }
+        self.definer(module, &path)
     }
 }
 
@@ -246,6 +287,46 @@ mod tests {
         ];
         let expected = ["crates/x/src/a.rs:1", "crates/x/src/a.rs:1"];
         assert_eq!(found(check, &files), expected, "the import from the root, and the circle");
+    }
+
+    #[test]
+    fn a_name_is_taken_from_where_it_is_defined() {
+        const A: &str = "mod b;\nuse crate::c::C;\npub use b::B;\npub fn d() {}\nuse crate::d;\n";
+        let tidy = |user: (&str, &str), refused: bool| {
+            let files = [
+                ("crates/x/src/lib.rs", "mod a;\nmod c;\nmod d;\nmod e;\npub use a::B;\n"),
+                ("crates/x/src/a.rs", A),
+                ("crates/x/src/a/b.rs", "pub struct B;\n"),
+                ("crates/x/src/c.rs", "pub struct C;\n"),
+                ("crates/x/src/d.rs", ""),
+                user,
+            ];
+            assert_eq!(!found(check, &files).is_empty(), refused, "{user:?}");
+        };
+        for (text, refused) in [
+            ("use crate::a::b::B;\n", false),
+            ("use crate::a::B;\n", true),
+            ("use crate::B;\n", true),
+            ("use super::a::{self, d};\n", false),
+            ("use crate::a;\nfn f(b: a::B) {}\n", true),
+            ("use crate::a;\nfn f(b: a::b::B) { a::d() }\n", false),
+        ] {
+            tidy(("crates/x/src/e.rs", text), refused);
+        }
+        // A part sees what its whole imports, and takes it from there no more than others do.
+        tidy(("crates/x/src/a/e.rs", "use super::C;\n"), true);
+        tidy(("crates/x/src/a/e.rs", "use crate::c::C;\n"), false);
+    }
+
+    #[test]
+    fn what_an_engines_room_keeps_is_taken_from_its_store() {
+        let files = [
+            ("crates/x/src/store.rs", "mod sqlite;\npub use sqlite::rows;\npub use sqlite::Row;\n"),
+            ("crates/x/src/store/sqlite.rs", "pub mod rows;\npub struct Row;\n"),
+            ("crates/x/src/store/sqlite/rows.rs", ""),
+            ("crates/x/src/a.rs", "use crate::store::{Row, rows};\n"),
+        ];
+        assert_eq!(found(check, &files), [""; 0]);
     }
 
     #[test]

@@ -13,8 +13,17 @@ pub(super) struct Import {
     /// From 1.
     pub(super) line: usize,
     pub(super) path: Path,
-    /// The name it has in the file, where it is handed on to others (`pub use`).
-    pub(super) handed_on: Option<String>,
+    /// The name that a declaration gives it in the file.
+    pub(super) name: Option<String>,
+    /// Whether others may take it from there (`pub use`).
+    pub(super) is_handed_on: bool,
+}
+
+impl Import {
+    /// A path in a body, which gives no name.
+    fn in_body(line: usize, path: Path) -> Import {
+        Import { line, path, name: None, is_handed_on: false }
+    }
 }
 
 /// All paths that `code` names, tests at its end left out by the caller.
@@ -31,7 +40,7 @@ pub(super) fn imports(code: &str) -> Vec<Import> {
         line += before.matches('\n').count();
         let public = before.trim_end().ends_with("pub") || before.trim_end().ends_with(')');
         for (path, name) in multiplied_out(text.trim_start_matches("use")) {
-            found.push(Import { line, path, handed_on: public.then_some(name) });
+            found.push(Import { line, path, name: Some(name), is_handed_on: public });
         }
         bodies.push_str(before);
         bodies.extend(text.chars().filter(|c| *c == '\n'));
@@ -40,8 +49,7 @@ pub(super) fn imports(code: &str) -> Vec<Import> {
     }
     bodies.push_str(rest);
     for (line, text) in (1..).zip(bodies.lines()) {
-        let path = |path| Import { line, path, handed_on: None };
-        found.extend(paths(&without_visibility(text)).map(path));
+        found.extend(paths(&without_visibility(text)).map(|path| Import::in_body(line, path)));
     }
     found
 }
@@ -123,7 +131,8 @@ mod tests {
     fn check(code: &str, expected: &[&str]) {
         let shown = imports(code).into_iter().map(|import| {
             let path = import.path.join("::");
-            let handed_on = import.handed_on.map(|name| format!(" -> {name}")).unwrap_or_default();
+            let handed_on = import.name.filter(|_| import.is_handed_on);
+            let handed_on = handed_on.map(|name| format!(" -> {name}")).unwrap_or_default();
             format!("{}: {path}{handed_on}", import.line)
         });
         assert_eq!(shown.collect::<Vec<_>>(), expected, "{code}");

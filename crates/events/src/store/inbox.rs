@@ -15,9 +15,10 @@ use std::collections::{BTreeMap, HashMap};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
-use crate::partition::Numbers;
+use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
-use crate::store::{Bind, Row, Rows};
+use crate::store::value::Bind;
+use crate::store::{Row, Rows};
 
 /// Whose mark counts offsets: events that came without an outbox sequence.
 const UNSTAMPED: &str = "";

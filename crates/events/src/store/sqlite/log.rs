@@ -25,11 +25,12 @@ use super::plumbing::numbering;
 use super::plumbing::readers::Readers;
 use super::plumbing::thread::Thread;
 use super::plumbing::versions::{self, Tables};
-use super::skipped::{self, Skipped};
+use super::skipped;
 use crate::Clock;
 use crate::broker::{Offset, Stored, Topic, TopicPartition};
 use crate::error::Error;
 use crate::event::Event;
+use crate::skipped::Skipped;
 use rows::Rows;
 
 pub(crate) use rows::Topics;

@@ -44,7 +44,7 @@ use crate::broker::Topic;
 use crate::error::Error;
 use crate::event::Event;
 use crate::marks::Publisher;
-use crate::partition::Numbers;
+use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition, Partitions};
 use crate::position::WritePosition;
 use crate::relay_status::Status;

@@ -45,12 +45,13 @@ use super::log;
 use super::plumbing::connection::{self, has_table};
 use super::plumbing::numbering;
 use super::plumbing::versions;
-use super::skipped::{self, Skipped};
+use super::skipped;
 use super::state::gaps;
 use super::state::outbox;
 use crate::broker::Topic;
 use crate::error::Error;
 use crate::partition::Partitions;
+use crate::skipped::Skipped;
 
 /// The subscriptions whose places or parked events this file keeps.
 ///

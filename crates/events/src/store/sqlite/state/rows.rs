@@ -7,7 +7,8 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Params, ToSql, params_from_iter};
 
 use crate::error::Error;
-use crate::store::sqlite::skipped::{self, Skipped};
+use crate::skipped::Skipped;
+use crate::store::sqlite::skipped;
 use crate::store::value::{Bind, Column, Value};
 
 /// The rows of a database as one transaction sees them: what a read and a write have in common.

@@ -12,8 +12,10 @@ use super::outbox::{Counted, Outbox, Reconciled};
 use super::rows::Rows;
 use crate::error::Error;
 use crate::event::Draft;
-use crate::partition::{Numbered, Numbers};
-use crate::store::sqlite::skipped::{self, Skipped};
+use crate::partition::Numbered;
+use crate::partition::numbers::Numbers;
+use crate::skipped::Skipped;
+use crate::store::sqlite::skipped;
 
 /// A piece of work's share of the writer's transaction: what it writes and publishes by this stands or
 /// falls together. It is [`Rows`] that can be changed, and an outbox.

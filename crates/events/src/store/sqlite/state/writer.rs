@@ -33,7 +33,7 @@ use super::work::Work;
 use super::{Options, Publishes, Tx, stepped, tables};
 use crate::Clock;
 use crate::error::Error;
-use crate::partition::Numbers;
+use crate::partition::numbers::Numbers;
 use crate::relay_status::Status;
 use crate::store::sqlite::plumbing::connection;
 use crate::store::sqlite::plumbing::group::Group;
