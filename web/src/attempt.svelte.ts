@@ -2,7 +2,7 @@
  * One thing a customer asked for: sent, told about when refused, and sent again by itself while
  * the mall is too busy, each time under the same key, so that it happens once.
  */
-import { Refused } from './api/http';
+import { LEFT, Refused } from './api/http';
 import { newKey } from './keys';
 
 /** How often a busy mall is asked again before the customer decides. */
@@ -31,6 +31,8 @@ export class Attempt {
   stopped = $state(false);
   /** Whether the mall asked for more patience than is waited out here. */
   late = $state(false);
+  /** Which run it is that is shown: one that was cleared goes on unseen. */
+  #turn = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #wake: ((goOn: boolean) => void) | undefined;
   readonly #keys: Keys;
@@ -49,7 +51,7 @@ export class Attempt {
    *
    * `about` is what is asked for: the same again, after an answer that never came, is still the
    * same wish and keeps its key: only an answer that refuses it (4xx, and no passing trouble) says
-   * that nothing was done. `repeats` says whether a refusal that passes is waited out.
+   * that nothing was done. Nothing is said to who has not asked. `repeats` says whether a refusal that passes is waited out.
    */
   async run<T>(
     about: unknown,
@@ -59,23 +61,27 @@ export class Attempt {
     if (this.busy) return undefined;
     const wish = JSON.stringify(about);
     const key = this.#keys.of(wish);
+    const turn = (this.#turn += 1);
     this.stopped = this.late = false;
     for (let tries = 1; ; tries += 1) {
       this.phase = 'running';
       try {
         const answer = await send(key);
         this.#keys.settle(wish);
-        this.clear();
+        if (turn === this.#turn) this.clear();
         return answer;
       } catch (error) {
-        this.refusal = error instanceof Refused ? error : new Refused(-1, {}, undefined);
-        const wait = this.refusal.retrySeconds;
-        if (wait === undefined && isNo(this.refusal.status)) this.#keys.settle(wish);
-        this.late = wait !== undefined && (wait > WAIT_SECONDS_MAX || !repeats(this.refusal));
+        const refusal = error instanceof Refused ? error : new Refused(-1, {}, undefined);
+        const wait = refusal.retrySeconds;
+        if (wait === undefined && isNo(refusal.status)) this.#keys.settle(wish);
+        if (turn !== this.#turn) return undefined;
+        if (refusal.status === LEFT) return this.clear();
+        this.refusal = refusal;
+        this.late = wait !== undefined && (wait > WAIT_SECONDS_MAX || !repeats(refusal));
         const mayWait = wait !== undefined && !this.late && tries < TRIES_MAX;
         if (!mayWait || !(await this.#countDown(wait))) {
           // One that was cleared meanwhile was about something that is not there any more.
-          this.phase = this.refusal ? 'refused' : 'idle';
+          if (turn === this.#turn) this.phase = 'refused';
           return undefined;
         }
       }
@@ -88,7 +94,8 @@ export class Attempt {
     this.#finish(false);
   }
 
-  clear(): void {
+  clear(): undefined {
+    this.#turn += 1;
     this.#finish(false);
     this.phase = 'idle';
     this.refusal = undefined;

@@ -5,9 +5,9 @@
  * connections to one address, and goes on from the last position without a gap. What one has done
  * oneself stands over it until it is told here too.
  */
-import { Refused } from './api/http';
+import { LEFT, Refused } from './api/http';
 import { eventsOf, mall } from './api/mall';
-import type { Customer, MyPage, Order, OrderRow } from './api/wire';
+import type { Customer, MyPage, OrderRow } from './api/wire';
 import { refreshKnownProducts } from './catalogue.svelte';
 import { t } from './locale.svelte';
 import { Heartbeat } from './heartbeat';
@@ -56,7 +56,7 @@ onLeave(() => {
 
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'hidden') close();
-  else if (live.page) open(live.page.customerId);
+  else open();
 });
 // A network that comes back does not say what was lost with it.
 addEventListener('offline', broken);
@@ -68,7 +68,7 @@ export const shownOrders = (): readonly OrderRow[] => live.page?.orders ?? ownRo
 /** Begins from the page the server rendered. */
 export function startFrom(page: MyPage, staleSince: string | null): void {
   show(page, staleSince);
-  open(page.customerId);
+  open();
   stale(page.customerId, staleSince);
 }
 
@@ -77,7 +77,7 @@ export async function ensureLive(after?: string | null): Promise<void> {
   const owner = live.page?.customerId ?? currentUser()?.username;
   if (!owner) return;
   if (live.page && (live.connected || !after)) {
-    open(owner);
+    open();
     // A stream that does not bring what was just done is alive, but may not be of now.
     if (after) again(() => ownRows().length > 0 && void read(owner));
   } else {
@@ -85,41 +85,11 @@ export async function ensureLive(after?: string | null): Promise<void> {
   }
 }
 
-/** The rows below those shown. */
-export async function olderOrders(): Promise<boolean> {
-  const page = live.page;
-  if (!page) return false;
-  const shown = page.orders.length;
-  const { body } = await mall.myPage(page.customerId, null, Math.floor(shown / ROWS_PER_PAGE));
-  page.orders = withRows(body.orders, page.orders);
-  return page.orders.length > shown && body.orders.length === ROWS_PER_PAGE;
-}
-
 export const rowOf = (orderId: number): OrderRow | undefined =>
   shownOrders().find((row) => row.orderId === orderId);
 
-/** An order as it was just taken, unless an event has brought it already. */
-export function showTaken(order: Order, imageUrl: string | null, now: string): void {
-  if (rowOf(order.id)) return;
-  showOwn({
-    orderId: order.id,
-    productId: order.productId,
-    productName: order.productName,
-    imageUrl,
-    quantity: order.quantity,
-    payment: order.price * order.quantity,
-    orderState: order.state,
-    deliveryState: null,
-    placedAt: now,
-  });
-}
-
-export function showCancelled(orderId: number): void {
-  const row = rowOf(orderId);
-  if (row) showOwn({ ...row, orderState: 'OrderCancelled' });
-}
-
-function showOwn(row: OrderRow): void {
+/** What one has just done oneself. */
+export function showOwn(row: OrderRow): void {
   remember(row);
   if (live.page) changeRow(row);
 }
@@ -129,9 +99,11 @@ async function read(owner: string, after?: string | null): Promise<void> {
     const { body, staleSince } = await mall.myPage(owner, after);
     live.failure = undefined;
     show(body, staleSince);
-    open(owner);
+    open();
     stale(owner, staleSince);
   } catch (failure) {
+    // Whoever is here instead is told nothing of it.
+    if (failure instanceof Refused && failure.status === LEFT) return;
     live.failure = failure;
     // Whoever looks is told; what has happened meanwhile is brought without being asked for.
     if (failure instanceof Refused && failure.trouble) again(() => void read(owner));
@@ -152,8 +124,10 @@ function show(page: MyPage, staleSince: string | null): void {
   if (!staleSince) settle(page.orders);
 }
 
-function open(owner: string): void {
-  if (stream || document.visibilityState === 'hidden') return;
+/** Opens the stream of whoever's page is shown. */
+function open(): void {
+  const owner = live.page?.customerId;
+  if (!owner || stream || document.visibilityState === 'hidden') return;
   clearTimeout(retry);
   stream = new EventSource(eventsOf(owner, position));
   stream.onopen = () => Object.assign(live, { connected: true, lost: false });
@@ -163,7 +137,7 @@ function open(owner: string): void {
     // The browser tries again by itself, but not after a refusal: the session may have run out.
     if (stream?.readyState === EventSource.CLOSED) {
       close();
-      again(() => void stillSignedIn().then((signedIn) => signedIn && open(owner), () => open(owner)));
+      again(() => void stillSignedIn().then((signedIn) => signedIn && open(), open));
     }
   };
   listen(stream, 'order', (row: OrderRow) => {
@@ -178,11 +152,10 @@ function open(owner: string): void {
 
 /** The stream is no more, or may be no more: it is opened anew where there is a network. */
 function broken(): void {
-  const owner = live.page?.customerId;
-  if (!owner) return;
+  if (!live.page) return;
   close();
   live.lost = true;
-  if (navigator.onLine) open(owner);
+  if (navigator.onLine) open();
 }
 
 function listen<T>(source: EventSource, name: string, take: (news: T) => void): void {

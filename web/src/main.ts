@@ -45,7 +45,7 @@ async function start(): Promise<void> {
     startFrom(island, prerendered?.dataset.staleSince || null);
     await load('my-page').catch(() => undefined);
   }
-  void startSession(island !== undefined);
+  void startSession(island?.customerId);
   takeOver(prerendered);
 }
 

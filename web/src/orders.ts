@@ -89,7 +89,7 @@ export function tells(page: readonly OrderRow[], own: OrderRow): boolean {
 /**
  * A page read again, over what was already shown: the older rows below it, and of its own rows
  * whatever is newer. What is shown and missing from its midst is not there any more, unless it is
- * one of `own`.
+ * one of `own`. Of another owner's page nothing is kept.
  */
 export function withPage(
   shown: MyPage | undefined,
@@ -98,6 +98,7 @@ export function withPage(
 ): MyPage {
   const oldest = page.orders.at(-1)?.orderId ?? Infinity;
   const listed = new Set(page.orders.map((row) => row.orderId));
-  const kept = shown?.orders.filter((row) => row.orderId < oldest || listed.has(row.orderId)) ?? [];
+  const before = shown?.customerId === page.customerId ? shown.orders : [];
+  const kept = before.filter((row) => row.orderId < oldest || listed.has(row.orderId));
   return { ...page, orders: withRows(withRows(own, kept), page.orders) };
 }

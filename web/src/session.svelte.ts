@@ -8,7 +8,7 @@
  * A sign-out counts at once here and is carried out as soon as the mall can be reached: until then
  * it is kept, said, and comes before whoever signs in next.
  */
-import { alone, onSignedOut, onWrite, Refused, renewSession } from './api/http';
+import { alone, onAnswer, onSignedOut, onWrite, Refused, renewSession } from './api/http';
 import { mall } from './api/mall';
 import type { User } from './api/wire';
 import { local } from './kept';
@@ -34,6 +34,8 @@ let user = $state<User>();
 let failure = $state<unknown>();
 let unfinished = $state(local.get(LEAVING_AS) !== null);
 let replaced = $state(false);
+/** Whose page is shown, before it is known who is here. */
+let owner: string | undefined;
 let knownAt = 0;
 let retry: ReturnType<typeof setTimeout> | undefined;
 const leaving: (() => void)[] = [];
@@ -57,8 +59,9 @@ export function onLeave(forget: () => void): void {
   leaving.push(forget);
 }
 
-/** Finds out who is signed in; `island` says that the server has just shown a private page. */
-export async function startSession(island: boolean): Promise<void> {
+/** Finds out who is signed in; `shown` is whose private page the server has just shown. */
+export async function startSession(shown?: string): Promise<void> {
+  owner = shown;
   onSignedOut((method) => {
     // Whoever has left did so before the answer came; their session did not end by itself.
     if (mark === null) return;
@@ -70,6 +73,7 @@ export async function startSession(island: boolean): Promise<void> {
     if (meet() || (as !== undefined && as !== mark)) throw new Refused(ANOTHER_PERSON, {}, undefined);
     return mark;
   });
+  onAnswer(stays);
   addEventListener('storage', meet);
   addEventListener('pageshow', meet);
   addEventListener('online', finish);
@@ -78,7 +82,7 @@ export async function startSession(island: boolean): Promise<void> {
     if (mark && Date.now() - knownAt > KNOWN_MS) void know();
   });
   if (unfinished) finish();
-  else if (island && !mark) keep();
+  else if (shown && !mark) keep(shown);
   if (mark) await know();
 }
 
@@ -101,9 +105,10 @@ export async function signOut(): Promise<void> {
 
 /** Renews the session, or forgets it here too. */
 export async function stillSignedIn(): Promise<boolean> {
-  if (!mark) return false;
+  const asked = mark;
+  if (!asked) return false;
   const renewed = await renewSession();
-  if (!renewed) drop('');
+  if (!renewed && mark === asked) drop('');
   return renewed;
 }
 
@@ -123,6 +128,16 @@ export function forThem<A extends unknown[], T>(act: (...of: A) => Promise<T>): 
   };
 }
 
+/** Says later whether whoever is here now still is: the same person may have signed in again. */
+function stays(): () => Promise<boolean> {
+  const [as, who] = [mark, user?.username];
+  return async () => {
+    meet();
+    if (mark && mark !== as && !user) await know();
+    return who && user ? user.username === who : mark === as;
+  };
+}
+
 /** A path that was asked for by somebody who has to sign in first. */
 export function askToSignIn(): void {
   go(signPath('signin', ownPath(location.pathname + location.search)), { replace: true });
@@ -135,7 +150,8 @@ export async function know(): Promise<void> {
     const found = await mall.me();
     if (mark !== asked) return;
     // Whoever signed in past this page is not who it has shown.
-    if (user && user.username !== found.username) drop(mark, true);
+    if (owner && owner !== found.username) drop(mark, true);
+    owner = found.username;
     user = found;
     failure = undefined;
     knownAt = Date.now();
@@ -164,8 +180,9 @@ function meet(): boolean {
   return before;
 }
 
-function keep(): void {
+function keep(shown?: string): void {
   drop(newKey());
+  owner = shown;
 }
 
 function leave(): void {
@@ -176,7 +193,7 @@ function leave(): void {
 /** Forgets who was here; `next` is the mark of whoever is instead. */
 function drop(next: string | null, told = false): void {
   mark = next;
-  user = undefined;
+  user = owner = undefined;
   failure = undefined;
   replaced = told;
   if (local.get(KEPT_AS) !== next) local.set(KEPT_AS, next);

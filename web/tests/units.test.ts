@@ -1,6 +1,6 @@
 import { describe, expect, it, test, vi } from 'vitest';
 import { changeSeen } from '../src/api/changes';
-import { Refused, troubleOf, type Answer } from '../src/api/http';
+import { LEFT, Refused, troubleOf, type Answer } from '../src/api/http';
 import type { MyPage, OrderRow } from '../src/api/wire';
 import { Attempt, type Keys } from '../src/attempt.svelte';
 import { isPicture, isUsername } from '../src/credentials';
@@ -273,6 +273,8 @@ test('a page read again keeps only the older rows below it', () => {
   });
   const merged = withPage(page([row(4), row(2), row(1)]), page([row(5), row(3)]));
   expect(merged.orders.map((it) => it.orderId)).toEqual([5, 3, 2, 1]);
+  const others = withPage(page([row(4), row(2), row(1)]), { ...page([row(5), row(3)]), customerId: 'c@d' });
+  expect(others.orders.map((it) => it.orderId)).toEqual([5, 3]);
 });
 
 const states = (it: OrderRow): string => `${it.orderState} ${it.deliveryState}`;
@@ -453,6 +455,27 @@ describe('an attempt', () => {
     const send = vi.fn(() => Promise.reject(refused(409)));
     expect(await attempt.run('wish', send)).toBeUndefined();
     expect([attempt.phase, attempt.refusal?.status, send.mock.calls.length]).toEqual(['refused', 409, 1]);
+  });
+
+  it('says nothing of an answer to somebody who has left', async () => {
+    const attempt = new Attempt();
+    expect(await attempt.run('wish', () => Promise.reject(refused(LEFT)))).toBeUndefined();
+    expect([attempt.phase, attempt.refusal]).toEqual(['idle', undefined]);
+  });
+
+  it('goes on unseen once it was cleared, and leaves the next one alone', async () => {
+    const attempt = new Attempt();
+    const ends: ((refusal: Refused) => void)[] = [];
+    const send = (): Promise<never> => new Promise((_, reject) => ends.push(reject));
+    const first = attempt.run('first', send);
+    attempt.clear();
+    const second = attempt.run('second', send);
+    ends[0]?.(refused(409));
+    expect(await first).toBeUndefined();
+    expect([attempt.phase, attempt.refusal]).toEqual(['running', undefined]);
+    ends[1]?.(refused(404));
+    await second;
+    expect([attempt.phase, attempt.refusal?.status]).toEqual(['refused', 404]);
   });
 
   it('keeps the key of an unanswered wish, and of no other', async () => {

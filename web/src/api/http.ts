@@ -53,6 +53,8 @@ export interface Call {
   headers?: Record<string, string>;
   /** The call is itself about the session: a 401 is its answer, not a reason to renew. */
   bare?: boolean;
+  /** What is answered is nobody's own: it is for whoever is here by then. */
+  open?: boolean;
 }
 
 export interface Answer<T> {
@@ -65,8 +67,12 @@ export interface Answer<T> {
   etag: string | null;
 }
 
+/** What a call is refused with whose answer came when who had asked was gone. */
+export const LEFT = -4;
+
 let signedOut: (method: string) => void = () => {};
 let admit: (as?: unknown) => unknown = () => undefined;
+let stayed: () => () => Promise<boolean> = () => async () => true;
 let renewing: Promise<boolean> | undefined;
 
 export function onSignedOut(handler: (method: string) => void): void {
@@ -81,7 +87,22 @@ export function onWrite(check: (as?: unknown) => unknown): void {
   admit = check;
 }
 
+/** `begin` names who asks; what it gives back says whether they are still the one who is here. */
+export function onAnswer(begin: typeof stayed): void {
+  stayed = begin;
+}
+
+/** An answer or a refusal is for who asked: nobody else is shown it, or what it leads to. */
 export async function call<T>(method: string, path: string, how: Call = {}): Promise<Answer<T>> {
+  const still = stayed();
+  const asked = ask<T>(method, path, how);
+  if (how.bare || how.open) return asked;
+  await asked.catch(() => undefined);
+  if (!(await still())) throw new Refused(LEFT, {}, undefined);
+  return asked;
+}
+
+async function ask<T>(method: string, path: string, how: Call): Promise<Answer<T>> {
   const sentAt = Date.now();
   const isWrite = method !== 'GET' && !how.bare;
   const as = isWrite && admit();

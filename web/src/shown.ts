@@ -1,0 +1,36 @@
+/** What one does oneself to one's orders, as my page shows it before it is told there; loaded with the screens that do so. */
+import { mall } from './api/mall';
+import type { Order } from './api/wire';
+import { live, rowOf, ROWS_PER_PAGE, showOwn } from './live.svelte';
+import { withRows } from './orders';
+
+/** The rows below those shown. */
+export async function olderOrders(): Promise<boolean> {
+  const page = live.page;
+  if (!page) return false;
+  const shown = page.orders.length;
+  const { body } = await mall.myPage(page.customerId, null, Math.floor(shown / ROWS_PER_PAGE));
+  page.orders = withRows(body.orders, page.orders);
+  return page.orders.length > shown && body.orders.length === ROWS_PER_PAGE;
+}
+
+/** An order as it was just taken, unless an event has brought it already. */
+export function showTaken(order: Order, imageUrl: string | null, now: string): void {
+  if (rowOf(order.id)) return;
+  showOwn({
+    orderId: order.id,
+    productId: order.productId,
+    productName: order.productName,
+    imageUrl,
+    quantity: order.quantity,
+    payment: order.price * order.quantity,
+    orderState: order.state,
+    deliveryState: null,
+    placedAt: now,
+  });
+}
+
+export function showCancelled(orderId: number): void {
+  const row = rowOf(orderId);
+  if (row) showOwn({ ...row, orderState: 'OrderCancelled' });
+}
