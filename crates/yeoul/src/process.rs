@@ -2,7 +2,8 @@
 //!
 //! The end is in the order of what depends on what: no new request is taken and live streams end;
 //! requests in flight finish, at most [`DRAIN`]; then the loops behind them stop and every store is
-//! synced and closed. A second signal ends it at once: whatever was acknowledged is on disk already.
+//! synced and closed. A second signal ends it at once: whatever was acknowledged is on disk already. So does
+//! the first while it starts.
 
 use std::future::Future;
 use std::io::Write;
@@ -53,6 +54,21 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Runs `start` to its end, unless a signal comes first: then the process exits at once. Nothing was
+    /// acknowledged yet, and the files are as after a kill.
+    pub(crate) async fn begin<T>(&mut self, start: impl Future<Output = T>) -> T {
+        let first = async {
+            self.next().await;
+            info!("stopped before it had started");
+            // In here as below: behind the select the runtime would wait for what is still being read.
+            std::process::exit(0)
+        };
+        tokio::select! {
+            started = start => started,
+            never = first => never,
         }
     }
 

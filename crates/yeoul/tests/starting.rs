@@ -9,21 +9,26 @@ mod settings;
 mod support;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{BufRead, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{
     Call, Folder, Mall, SOON, Started, Stream, eventually, eventually_is, overlay, run, run_in,
-    signal, text, within,
+    signal, text, wait_at_most, within, yeoul,
 };
 
 static MALL: LazyLock<Option<Mall>> = LazyLock::new(|| Mall::owned(&["--faults"]));
 
 const DRAINED_BY: Duration = Duration::from_secs(15);
+/// Opening a pipe that nobody reads fails instead of waiting.
+const O_NONBLOCK: i32 = 0o4000;
 
 #[test]
 fn a_ready_mall_prints_one_line_and_answers_everywhere() {
@@ -167,6 +172,29 @@ fn a_polite_signal_ends_streams_finishes_what_is_in_flight_and_exits_with_zero()
         let mall = Mall::on(folder, &[]);
         mall.sign_in(&who.id, "correct horse");
     }
+}
+
+#[test]
+fn a_signal_while_the_files_are_still_read_exits_at_once() {
+    let folder = Folder::new();
+    let data = folder.data();
+    std::fs::create_dir_all(data.join("order")).expect("a folder");
+    std::fs::write(data.join("order/service.db"), "").expect("a store");
+    // Read before anything is opened, and never at its end.
+    let endless = data.join("stores.json");
+    assert!(Command::new("mkfifo").arg(&endless).status().expect("mkfifo").success());
+    let arguments = ["mall", "--data", text(&data), "--listen", "127.0.0.1:0"];
+    let mut child = yeoul();
+    let child = child.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = child.spawn().expect("the program starts");
+    let _open = eventually("it reads", || {
+        File::options().write(true).custom_flags(O_NONBLOCK).open(&endless).ok()
+    });
+    signal("TERM", child.id());
+    let ended = wait_at_most(&mut child, DRAINED_BY);
+    // One that has ended already cannot be killed, and need not be.
+    let _ = child.kill();
+    assert_eq!(ended, Some(0));
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(super) fn run(args: &MallArgs) -> Result<(), Failure> {
     let folder = process::folder(&plan.data)?;
     process::runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        let mall = Mall::start(plan, folder, args.faults).await?;
+        let mall = signals.begin(Box::pin(Mall::start(plan, folder, args.faults))).await?;
         tokio::select! {
             () = mall.caught_up() => {
                 process::announce(args.process.json, &json!(mall.addresses()));

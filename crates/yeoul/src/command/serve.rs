@@ -14,7 +14,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let folder = process::folder(&plan.data)?;
     process::runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        let (layer, admin) = Layer::serve(plan, folder).await?;
+        let (layer, admin) = signals.begin(Box::pin(Layer::serve(plan, folder))).await?;
         tokio::select! {
             () = process::until_ready(&admin) => {
                 process::announce(args.process.json, &json!(layer.addresses()));

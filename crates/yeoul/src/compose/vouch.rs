@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use events::{Error, agreement, relay, subscription};
+use tokio::runtime::Handle;
 use tracing::{info, warn};
 
 use crate::exit::Failure;
@@ -23,11 +24,19 @@ const ADVICE: &str = "these files do not belong together, as when a folder is co
 /// What is hurt in them, or that they are a backup's: the environment.
 pub(crate) async fn before_opening(data: &Path) -> Result<(), Failure> {
     stores::must_be_no_backup(data)?;
+    let (data, here) = (data.to_owned(), Handle::current());
+    // As long as the files are large: signals are heard meanwhile.
+    let read = tokio::task::spawn_blocking(move || here.block_on(read_if_doubtful(&data)));
+    let read = read.await.unwrap_or_else(|ended| Err(Error::environment(ended.to_string())));
+    read.map_err(|error| torn(&error))
+}
+
+async fn read_if_doubtful(data: &Path) -> Result<(), Error> {
     if !note::is_doubtful(data) {
         return Ok(());
     }
     info!("these are not the files that were noted here: they are read whole before they are used");
-    stores::check_pages(data).await.map_err(|error| torn(&error))
+    stores::check_pages(data).await
 }
 
 /// Looks whether everything that was opened tells one story, and notes which files these are.

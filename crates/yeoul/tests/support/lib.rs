@@ -22,7 +22,9 @@ mod time;
 
 pub(crate) use client::{Answer, Call};
 pub(crate) use mall::{Folder, Mall, setting};
-pub(crate) use program::{Outcome, Started, overlay, run, run_in, signal, text, yeoul};
+pub(crate) use program::{
+    Outcome, Started, overlay, run, run_in, signal, text, wait_at_most, yeoul,
+};
 pub(crate) use random::Random;
 pub(crate) use raw::{RawAnswer, Talk, connect, raw};
 pub(crate) use shop::{Customer, Placed, data_of, kinds, unique};
