@@ -27,6 +27,8 @@ pub(crate) enum Command {
     /// See and repair dead letters.
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// List the pages, and say whether they follow the events.
+    Views(DataArgs),
     /// Copy one moment of everything in a data folder, while it is run on or rests.
     Backup(BackupArgs),
     /// Make a data folder of a backup.

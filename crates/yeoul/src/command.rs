@@ -10,6 +10,9 @@ mod mall;
 mod partitions;
 mod serve;
 mod skip;
+mod views;
+
+use std::io::{self, Write};
 
 use crate::cli::Command;
 use crate::exit::Failure;
@@ -22,8 +25,19 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(args) => check::run(&args),
         Command::Events(command) => events::run(command),
         Command::Dead(command) => dead::run(command),
+        Command::Views(place) => views::run(&place),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
+}
+
+/// Prints what was asked for, line by line.
+fn print(lines: impl IntoIterator<Item = String>) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    for line in lines {
+        writeln!(out, "{line}")
+            .map_err(|error| Failure::environment(error, "see where stdout goes"))?;
+    }
+    Ok(())
 }

@@ -1,13 +1,11 @@
 //! `yeoul dead`: what was given up or stepped over, trying it again and dropping it, beside a running
 //! process.
 
-use std::io::{self, Write};
-
 use http::Method;
 use serde_json::Value;
 
 use super::ask::{self, Process};
-use super::skip;
+use super::{print, skip};
 use crate::cli::DeadCommand;
 use crate::exit::Failure;
 
@@ -58,13 +56,4 @@ fn line(letter: &Value) -> String {
         text("since"),
         text("reason"),
     )
-}
-
-fn print(lines: impl IntoIterator<Item = String>) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    for line in lines {
-        writeln!(out, "{line}")
-            .map_err(|error| Failure::environment(error, "see where stdout goes"))?;
-    }
-    Ok(())
 }

@@ -143,10 +143,18 @@ fn dead_letters_are_listed_shown_and_redriven_beside_the_process() {
 }
 
 #[test]
+fn the_pages_are_listed_beside_the_process() {
+    let Some(mall) = &*MALL else { return };
+    let listed = run(&["views", "--data", text(&mall.folder().data())]).expect(0);
+    assert!(listed.stdout.starts_with("page my-page\n"), "{listed:?}");
+    assert!(listed.stdout.contains("every page follows the events"), "{listed:?}");
+}
+
+#[test]
 fn commands_beside_no_process_say_so() {
     let folder = Folder::new();
     let data = folder.data();
-    for arguments in [vec!["dead", "list"], vec!["events", "tail", "order"]] {
+    for arguments in [vec!["dead", "list"], vec!["events", "tail", "order"], vec!["views"]] {
         let refused = run(&[arguments.as_slice(), &["--data", text(&data)]].concat());
         assert_eq!(refused.code, 3, "{arguments:?}: {refused:?}");
     }
@@ -166,6 +174,7 @@ fn commands_beside_a_process_that_does_not_answer_yet_name_it() {
         vec!["dead", "list"],
         vec!["events", "tail", "order"],
         vec!["events", "skip", "product.order"],
+        vec!["views"],
         vec!["doctor"],
     ] {
         let refused = run(&[arguments.as_slice(), &["--data", text(&data)]].concat());
