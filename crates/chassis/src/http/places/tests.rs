@@ -42,7 +42,14 @@ async fn enter(places: &Rc<Places>, address: IpAddr) -> Option<Guest> {
 }
 
 async fn seated(places: &Rc<Places>, last: u8) -> Guest {
-    enter(places, address(last)).await.expect("a place")
+    in_time(enter(places, address(last))).await
+}
+
+/// A wait that nobody ends is a failure and no test that hangs.
+async fn in_time(enters: impl Future<Output = Option<Guest>>) -> Guest {
+    let limit = std::time::Duration::from_secs(10);
+    let entered = tokio::time::timeout(limit, enters).await;
+    entered.expect("somebody makes room").expect("a place")
 }
 
 async fn local(test: impl Future<Output = ()>) {
@@ -80,13 +87,13 @@ async fn where_all_are_at_work_a_new_one_waits_until_one_rests_or_leaves() {
         let soon = std::time::Duration::from_millis(50);
         assert!(tokio::time::timeout(soon, &mut waiting).await.is_err(), "nobody makes room");
         first.held.rests();
-        let second = waiting.await.expect("a place");
+        let second = in_time(waiting).await;
         second.held.works();
         let waiting = enter(&places, address(3));
         tokio::pin!(waiting);
         assert!(tokio::time::timeout(soon, &mut waiting).await.is_err());
         drop(second);
-        assert!(waiting.await.is_some());
+        in_time(waiting).await;
     })
     .await;
 }
