@@ -46,10 +46,14 @@ use topics::Topics;
 pub use address::{SERVERS_MAX, Servers};
 pub use publish::QUEUE_BYTES_MAX;
 pub use readers::{READ_BYTES_MAX, READERS_MAX};
-pub use topics::{PREFIX_CHARS_MAX, create};
+pub use topics::{PREFIX_CHARS_MAX, check_prefix, create};
 
 /// How long one waits for Kafka, where settings do not say: for an acknowledgement, an answer, a record.
 pub const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Settings of a topic that is made: nothing is removed, so that what is derived from it can be derived
+/// again, and the largest event fits.
+pub const KEPT: [(&str, &str); 2] = [("retention.ms", "-1"), ("max.message.bytes", "2097152")];
 
 /// Where the events are, and which.
 #[derive(Clone, Debug)]

@@ -8,3 +8,70 @@
 //! given its settings as values.
 
 pub mod kafka;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use events::{Broker, Declared, Error};
+
+/// Where a broker is, and so which engine it is: `kafka://host:port[,host:port]`.
+///
+/// ```
+/// use yeoul_brokers::Address;
+///
+/// let address: Address = "kafka://10.0.0.5:9092".parse()?;
+/// assert_eq!(address.to_string(), "kafka://10.0.0.5:9092");
+/// assert!("nobody://10.0.0.5:9092".parse::<Address>().is_err());
+/// # Ok::<(), events::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address(kafka::Servers);
+
+/// A broker, and the topics that are used there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where it is.
+    pub address: Address,
+    /// What the topics' names begin with there.
+    pub prefix: String,
+    /// On how many servers topics are made that are not there; `None` if they must be.
+    pub replicas: Option<u16>,
+}
+
+/// Connects to it.
+///
+/// # Errors
+/// As for [`kafka::connect`] and, where topics may be made, [`kafka::create`].
+pub async fn connect(settings: Settings, topics: &[Declared]) -> Result<Arc<dyn Broker>, Error> {
+    let Settings { address: Address(servers), prefix, replicas } = settings;
+    let (topics, patience) = (topics.to_vec(), kafka::PATIENCE_DEFAULT);
+    if let Some(replicas) = replicas {
+        kafka::create(&servers, &prefix, &topics, replicas, &kafka::KEPT, patience).await?;
+    }
+    kafka::connect(kafka::Settings { servers, prefix, topics, patience }).await
+}
+
+impl Settings {
+    /// Whether the names that the topics get are names that it takes.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] with what is wrong.
+    pub fn check(&self) -> Result<(), Error> {
+        kafka::check_prefix(&self.prefix)
+    }
+}
+
+impl FromStr for Address {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Address, Error> {
+        text.parse().map(Address)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}

@@ -12,6 +12,9 @@
 //! | subscription | what it received is in the log, or kept by its publisher's outbox, from which the relay brings it back | its store is newer than everything else |
 //! | subscription | what it read and received is not past the log's end, but for the above | the log is older |
 //!
+//! With a broker that removes by itself, places are not compared: that what was read is not there any more is
+//! usual there, and the subscription's own loop tells it.
+//!
 //! It reads and decides; it mends nothing.
 
 use crate::error::Error;

@@ -37,7 +37,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// [`LIMIT_MAX`].
 ///
 /// # Errors
-/// 400 for a wrong query, 404 for an unknown topic, 503 where the log cannot be read just now; 500 where
+/// 400 for a wrong query, 404 for an unknown topic, 410 for a position that its broker has no more, 503 where the log cannot be read just now; 500 where
 /// the very next event is failed, with the place to go on from and the command that steps over it.
 pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<Response, Problem> {
     let Batch { limit, from } = batch(&mut query);
@@ -228,6 +228,11 @@ fn batch_of(topic: &Topic, mut runs: Vec<Run>, after: Numbers) -> Vec<u8> {
 fn problem(refusal: &Error) -> Problem {
     match refusal {
         Error::UnknownTopic => Problem::not_found(),
+        Error::Gone { what, .. } => {
+            let title = "The position is there no more";
+            let detail = format!("events behind it may be missing: the topic {what}");
+            Problem::new(StatusCode::GONE, "gone", title).detail(detail)
+        }
         environment if environment.is_environment() => Problem::storage_unavailable(),
         other => {
             error!(error = %other, "a topic cannot be read");

@@ -48,6 +48,8 @@ pub(crate) struct Checked {
     /// What pages look like, before there is an app.
     pub(crate) look: Look,
     pub(crate) topics: Vec<Declared>,
+    /// The broker, where it is not the data folder's own log.
+    pub(crate) broker: Option<brokers::Settings>,
     pub(crate) definitions: Definitions,
     pub(crate) gateway: gateway::Plan,
     pub(crate) mall: Option<mall::Settings>,
@@ -231,10 +233,8 @@ fn compile(
     let (wrong, stray) = if own { (strays, Vec::new()) } else { (Vec::new(), strays) };
     mistakes.extend(located(tree, found.found().into_iter().chain(wrong)));
     let named = named_topics(&definitions, file.mall.is_some(), heard);
-    let topics = file.events.declared(&named).unwrap_or_else(|list| {
-        mistakes.extend(list.into_iter().map(|m| tree.mistake(&m.path, m.says)));
-        Vec::new()
-    });
+    let topics = or_noted(tree, &mut mistakes, file.events.declared(&named));
+    let broker = or_noted(tree, &mut mistakes, file.events.broker());
     let gateway = match gateway::compile(&settings, &definitions) {
         Ok(gateway) => gateway,
         Err(list) => {
@@ -257,6 +257,7 @@ fn compile(
         issuer: file.issuer,
         look,
         topics,
+        broker,
         definitions,
         gateway,
         mall: file.mall,
@@ -296,6 +297,18 @@ fn hardly_meant(
     let warnings = maybe.into_iter().map(|found| found.mistake).chain(listed);
     let loops = certain.into_iter().map(|found| found.mistake);
     HardlyMeant { loops: located(tree, loops), warnings: located(tree, warnings) }
+}
+
+/// What was compiled; nothing where mistakes were found instead, which are noted.
+fn or_noted<T: Default>(
+    tree: &Tree,
+    mistakes: &mut Vec<Mistake>,
+    compiled: Result<T, Vec<Mistake>>,
+) -> T {
+    compiled.unwrap_or_else(|list| {
+        mistakes.extend(located(tree, list));
+        T::default()
+    })
 }
 
 /// The same mistakes, each with its line.

@@ -158,6 +158,10 @@ impl Resting {
 /// # Errors
 /// What does not fit, or cannot be opened.
 pub(crate) async fn check_agreement(data: &Path) -> Result<(), events::Error> {
+    // Where events are with a broker elsewhere, there is nothing here to compare with.
+    if !data.join(LOG).is_dir() {
+        return Ok(());
+    }
     let resting = Resting::open(data)?;
     let verdict = events::agreement::check(&resting.subscriptions, &resting.relays).await;
     resting.close().await;

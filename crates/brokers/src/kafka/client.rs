@@ -5,6 +5,7 @@
 //! broke, one that is back) is told as debugging: whoever publishes or reads meets the trouble and says so.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use events::{Error, Offset, TopicPartition};
@@ -22,6 +23,10 @@ use super::trouble;
 
 /// The longest pause before a connection is tried again.
 const RECONNECT_MS_MAX: u64 = 1_000;
+/// How long it counts as away after it gave no answer: who asks meanwhile is told at once.
+const AWAY: Duration = Duration::from_secs(1);
+/// How long an answer is waited for at most: whoever asks for many is not to wait for each.
+const ANSWER_WITHIN_MAX: Duration = Duration::from_secs(5);
 /// Events of the library's own that are taken from a client before each question.
 const OWN_EVENTS_MAX: usize = 100;
 
@@ -36,6 +41,7 @@ pub(super) struct Client {
 pub(super) struct Asker {
     consumer: Arc<BaseConsumer<Told>>,
     patience: Duration,
+    away: Arc<AtomicBool>,
 }
 
 /// Hears what the library says by itself.
@@ -66,7 +72,8 @@ impl Client {
 
     pub(super) fn asker(&self) -> Result<Asker, Error> {
         let consumer = self.config.create_with_context(Told).map_err(trouble::of)?;
-        Ok(Asker { consumer: Arc::new(consumer), patience: self.patience })
+        let (consumer, away) = (Arc::new(consumer), Arc::default());
+        Ok(Asker { consumer, patience: self.patience, away })
     }
 }
 
@@ -129,7 +136,10 @@ impl Asker {
         &self,
         question: impl FnOnce(&BaseConsumer<Told>, Duration) -> KafkaResult<T> + Send + 'static,
     ) -> Result<T, Error> {
-        let Asker { consumer, patience } = self.clone();
+        if self.away.load(Ordering::Acquire) {
+            return Err(Error::environment("kafka: it gave no answer a moment ago"));
+        }
+        let (consumer, patience) = (Arc::clone(&self.consumer), self.patience);
         let asked = tokio::task::spawn_blocking(move || {
             // Nobody reads from it: what it says by itself would gather.
             for _ in 0..OWN_EVENTS_MAX {
@@ -137,9 +147,22 @@ impl Asker {
                     break;
                 }
             }
-            question(&consumer, patience)
+            question(&consumer, patience.min(ANSWER_WITHIN_MAX))
         });
-        asked.await.map_err(|_| Error::Closed)?.map_err(trouble::of)
+        let answer = asked.await.map_err(|_| Error::Closed)?.map_err(trouble::of);
+        if answer.as_ref().is_err_and(Error::is_environment) {
+            self.count_as_away();
+        }
+        answer
+    }
+
+    fn count_as_away(&self) {
+        let away = Arc::clone(&self.away);
+        away.store(true, Ordering::Release);
+        tokio::spawn(async move {
+            tokio::time::sleep(AWAY).await;
+            away.store(false, Ordering::Release);
+        });
     }
 }
 

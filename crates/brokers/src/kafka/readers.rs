@@ -75,6 +75,7 @@ pub(super) fn config(client: &Client) -> ClientConfig {
         // A place that is not there is an error.
         .set("auto.offset.reset", "error")
         .set("enable.partition.eof", "true")
+        .set("check.crcs", "true")
         .set("queued.max.messages.kbytes", AHEAD_KBYTES_MAX.to_string())
         // A consumer that has fetched enough looks again soon.
         .set("fetch.queue.backoff.ms", "10")
@@ -90,6 +91,9 @@ pub(super) fn passes(error: &KafkaError) -> bool {
         Code::UnknownTopic,
         Code::UnknownTopicOrPartition,
         Code::UnknownPartition,
+        Code::BadMessage,
+        Code::BadCompression,
+        Code::NotImplemented,
         Code::Fatal,
     ];
     trouble::code(error).is_some_and(|code| !stays.contains(&code))
@@ -191,6 +195,7 @@ impl Readers {
                     _ => Err(page.gone(oldest, end)),
                 }
             }
+            Some(Code::BadMessage | Code::BadCompression) => Err(page.damaged(error.to_string())),
             _ if matches!(error, KafkaError::PartitionEOF(_)) || passes(&error) => Ok(()),
             _ => Err(trouble::of(error)),
         }
@@ -316,6 +321,12 @@ impl Page<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is next cannot be read: its checksum does not fit, or it cannot be unpacked.
+    fn damaged(&self, what: String) -> Error {
+        let next = self.stored.last().map_or(self.after, |last| last.offset).0 + 1;
+        Error::Damaged { topic: self.at.to_string(), from: next, to: next, what }
     }
 
     /// Where its consumer goes on.

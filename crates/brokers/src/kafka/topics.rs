@@ -136,8 +136,11 @@ async fn until_found(asker: &Asker, prefix: &str, topics: &[Declared]) -> Result
     }
 }
 
-/// With a topic's name behind it, a name that Kafka takes.
-fn check_prefix(prefix: &str) -> Result<(), Error> {
+/// Whether it is, with a topic's name behind it, a name that Kafka takes.
+///
+/// # Errors
+/// [`Error::Decode`] with what is wrong.
+pub fn check_prefix(prefix: &str) -> Result<(), Error> {
     let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if prefix.len() <= PREFIX_CHARS_MAX && prefix.bytes().all(is_sound) {
         return Ok(());

@@ -11,14 +11,13 @@ use rdkafka::message::{Headers, Message};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use crate::server;
 use crate::support::{
-    KEPT, PATIENCE, Place, at, client, events, numbers_after, prefix, sized, topic,
+    KEPT, PATIENCE, Place, at, client, events, numbers_after, prefix, shared, sized, topic,
 };
 
 async fn fresh() -> Fixture {
     let topics = contract::topics().to_vec();
-    let place = Arc::new(Place { servers: server::shared(), prefix: prefix(), topics });
+    let place = Arc::new(Place { servers: shared(), prefix: prefix(), topics });
     place.create(&KEPT).await;
     let broker = place.connect().await;
     let reopen = move || -> Opening {
@@ -45,7 +44,7 @@ async fn what_an_acknowledgement_means_is_the_topics_own_settings() {
             "in the memory of at least 1 of 1 servers",
         ),
     ] {
-        let (place, broker) = Place::fresh(server::shared(), settings).await;
+        let (place, broker) = Place::fresh(shared(), settings).await;
         let promise = broker.promise();
         assert!(promise.contains(words) && promise.contains(&place.prefix), "{promise}");
     }
@@ -54,7 +53,7 @@ async fn what_an_acknowledgement_means_is_the_topics_own_settings() {
 /// As any other language's library reads it.
 #[tokio::test]
 async fn an_event_on_the_wire_is_a_cloud_event_in_binary_mode() {
-    let (place, broker) = Place::fresh(server::shared(), &KEPT).await;
+    let (place, broker) = Place::fresh(shared(), &KEPT).await;
     broker.publish(&at(), vec![sized(7, 3)]).await.expect("stored");
     let mut config = client(&place.servers);
     let consumer: BaseConsumer = config.set("group.id", "raw").create().expect("a client");
@@ -103,7 +102,7 @@ async fn produce(place: &Place, settings: &[(&str, &str)], key: &str, value: &st
 async fn a_key_goes_where_kafkas_own_rule_sends_it() {
     let eight = Partitions::new(8).expect("a count");
     let topics = vec![Declared { topic: topic(), partitions: eight }];
-    let place = Place { servers: server::shared(), prefix: prefix(), topics };
+    let place = Place { servers: shared(), prefix: prefix(), topics };
     place.create(&KEPT).await;
     for key in ["1", "order-17", "주문", "a-little-bit-long-string"] {
         let chosen = produce(&place, &[("partitioner", "murmur2")], key, "x").await;
@@ -115,7 +114,7 @@ async fn a_key_goes_where_kafkas_own_rule_sends_it() {
 /// It is named with its place, once what is before it was read, and what is behind it stays readable.
 #[tokio::test]
 async fn a_record_that_is_no_event_is_damage_at_its_place() {
-    let (place, broker) = Place::fresh(server::shared(), &KEPT).await;
+    let (place, broker) = Place::fresh(shared(), &KEPT).await;
     broker.publish(&at(), events(1..=2)).await.expect("stored");
     produce(&place, &[], "k", "no event").await;
     broker.publish(&at(), events(3..=4)).await.expect("stored");

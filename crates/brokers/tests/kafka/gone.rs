@@ -13,8 +13,7 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use crate::server;
-use crate::support::{KEPT, Place, at, client, events, numbers_after, topic, until};
+use crate::support::{KEPT, Place, at, client, events, numbers_after, shared, topic, until};
 
 fn admin(place: &Place) -> AdminClient<DefaultClientContext> {
     client(&place.servers).create().expect("a client")
@@ -32,7 +31,7 @@ fn assert_gone(read: Result<Vec<Stored>, Error>, expected: u64) {
 
 #[tokio::test]
 async fn a_place_past_the_end_is_gone_and_the_end_itself_is_not() {
-    let (_, broker) = Place::fresh(server::shared(), &KEPT).await;
+    let (_, broker) = Place::fresh(shared(), &KEPT).await;
     assert_gone(broker.read(&at(), Offset(1), 10).await, 1);
     broker.publish(&at(), events(1..=3)).await.expect("stored");
     assert!(broker.read(&at(), Offset(3), 10).await.expect("the end").is_empty());
@@ -41,7 +40,7 @@ async fn a_place_past_the_end_is_gone_and_the_end_itself_is_not() {
 
 #[tokio::test]
 async fn what_was_removed_unread_is_gone_and_what_was_read_is_not_missed() {
-    let (place, broker) = Place::fresh(server::shared(), &KEPT).await;
+    let (place, broker) = Place::fresh(shared(), &KEPT).await;
     broker.publish(&at(), events(1..=9)).await.expect("stored");
     assert_eq!(broker.read(&at(), Offset(2), 1).await.expect("a read").len(), 1);
     let mut before = TopicPartitionList::new();
@@ -136,7 +135,7 @@ async fn make_anew(place: &Place, events: Vec<Event>) {
 #[tokio::test]
 async fn a_topic_that_was_made_anew_stops_who_read_the_old_one() {
     for events_anew in [3, 5, 12] {
-        let (place, broker) = Place::fresh(server::shared(), &KEPT).await;
+        let (place, broker) = Place::fresh(shared(), &KEPT).await;
         broker.publish(&at(), events(1..=5)).await.expect("stored");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("product.db");

@@ -8,12 +8,9 @@ use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use brokers::kafka::Servers;
 use tempfile::TempDir;
-use yeoul_brokers as brokers;
 
 /// What installs it.
 const INSTALL: &str = "cargo xtask services install java maven kafka";
@@ -64,8 +61,9 @@ impl Server {
         server.is_up().then_some(server)
     }
 
-    pub(crate) fn servers(&self) -> Servers {
-        format!("kafka://127.0.0.1:{}", self.port).parse().expect("an address")
+    /// As settings name it.
+    pub(crate) fn address(&self) -> String {
+        format!("kafka://127.0.0.1:{}", self.port)
     }
 
     /// Stops it where it stands, and lets it go on.
@@ -92,8 +90,10 @@ impl Server {
     fn is_up(&self) -> bool {
         for _ in 0..600 {
             let log = fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default();
-            if log.contains("Kafka Server started") {
-                return TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+            // The log may still be that of the life before.
+            let is_open = || TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+            if log.contains("Kafka Server started") && is_open() {
+                return true;
             }
             if !Path::new("/proc").join(self.pid.to_string()).exists() {
                 return false;
@@ -108,13 +108,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// The one that most tests share.
-pub(crate) fn shared() -> Servers {
-    static SHARED: Mutex<Option<Server>> = Mutex::new(None);
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    shared.get_or_insert_with(Server::start).servers()
 }
 
 fn leads(port: u16, controller: u16) -> String {

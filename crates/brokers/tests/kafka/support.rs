@@ -1,7 +1,7 @@
 //! Topics of a test's own, events, and a wait with a deadline.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use brokers::kafka::{self, Servers, Settings};
@@ -9,14 +9,25 @@ use events::{Broker, Cause, Declared, Error, Event, Offset, Partitions, Topic, T
 use rdkafka::ClientConfig;
 use yeoul_brokers as brokers;
 
+use crate::server::Server;
+
 /// How long to wait for Kafka where it is there.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a test waits for what must happen.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Kafka's settings of a topic whose events stay.
-pub(crate) const KEPT: [(&str, &str); 2] =
-    [("retention.ms", "-1"), ("max.message.bytes", "2097152")];
+pub(crate) use brokers::kafka::KEPT;
+
+/// The server that most tests share.
+pub(crate) fn shared() -> Servers {
+    static SHARED: Mutex<Option<Server>> = Mutex::new(None);
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    servers(shared.get_or_insert_with(Server::start))
+}
+
+pub(crate) fn servers(server: &Server) -> Servers {
+    server.address().parse().expect("an address")
+}
 
 /// A prefix that no other test has.
 pub(crate) fn prefix() -> String {
@@ -104,11 +115,16 @@ pub(crate) fn events(numbers: std::ops::RangeInclusive<u64>) -> Vec<Event> {
     numbers.map(|number| sized(number, 1)).collect()
 }
 
-/// What is stored after a place, by the number that each event names itself by.
+/// What is stored after a place, by the number that each event names itself by. Who meets trouble of the
+/// environment reads again.
 pub(crate) async fn numbers_after(broker: &dyn Broker, place: Offset) -> Vec<u64> {
     let (mut after, mut numbers) = (place, Vec::new());
     loop {
-        let page = broker.read(&at(), after, 100).await.expect("a read");
+        let page = until(async || match broker.read(&at(), after, 100).await {
+            Err(error) if error.is_environment() => Err(error.to_string()),
+            other => Ok(other.expect("a read")),
+        });
+        let page = page.await;
         let Some(last) = page.last() else { return numbers };
         after = last.offset;
         numbers.extend(page.iter().map(|one| one.event.sequence));

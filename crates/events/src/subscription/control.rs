@@ -307,8 +307,12 @@ impl Control {
         Ok(skipped)
     }
 
-    /// What it has to do with in each partition, for [`agreement`](crate::agreement).
+    /// What it has to do with in each partition, for [`agreement`](crate::agreement). Nothing with a broker
+    /// that removes by itself: there its own loop tells, and stops that partition alone.
     pub(crate) async fn subscribers(&self) -> Result<Vec<Subscriber>, Error> {
+        if !self.context.broker.keeps_all() {
+            return Ok(Vec::new());
+        }
         let received = self.context.database.received(self.name()).await?;
         let mut subscribers = Vec::new();
         for lane in self.context.lanes() {

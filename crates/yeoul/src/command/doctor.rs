@@ -43,6 +43,10 @@ pub(super) fn run(args: &DataArgs) -> Result<(), Failure> {
         beside(&Process::holding(&args.data)?, &mut findings)?;
     } else if args.data.join("log").exists() {
         alone(&args.data, &mut findings)?;
+    } else if !stores::databases(&args.data).is_empty() {
+        let _held = process::folder(&args.data)?;
+        findings.good("acknowledgement", "as its broker says, which is asked when it runs");
+        stores_alone(&args.data, &mut findings)?;
     } else {
         findings.good("data", format!("`{}` holds nothing yet", args.data.display()));
     }

@@ -39,7 +39,9 @@ const VIEWS: &str = "views";
 /// A running layer.
 pub(crate) struct Layer {
     pub(crate) cores: Arc<Cores>,
-    pub(crate) log: Arc<Log>,
+    pub(crate) broker: Arc<dyn Broker>,
+    /// The folder's own log, where that is the broker.
+    log: Option<Arc<Log>>,
     pub(crate) views: Views,
     pub(crate) gateway: Gateway,
     remembering: Option<Remembering>,
@@ -101,8 +103,16 @@ impl Interruptions {
 
 /// What the layer's own part of the data folder holds when it is open.
 pub(crate) struct Stores {
-    pub(crate) log: Arc<Log>,
+    pub(crate) broker: Arc<dyn Broker>,
+    log: Option<Arc<Log>>,
     pub(crate) views: Views,
+}
+
+/// Where events are.
+pub(crate) struct Events<'e> {
+    pub(crate) topics: &'e [Declared],
+    /// The broker, where it is not the folder's own log.
+    pub(crate) broker: Option<brokers::Settings>,
 }
 
 /// What the views show, and how it looks.
@@ -119,29 +129,53 @@ impl Presentation {
 }
 
 impl Stores {
-    /// Opens log and views below `data`; the views where they are, or in a new folder of this name.
-    pub(crate) fn open(
+    /// Opens the broker and the views below `data`; the views where they are, or in a new folder of this name.
+    pub(crate) async fn open(
         data: &Path,
         views: &str,
-        topics: &[Declared],
+        events: Events<'_>,
         presentation: Presentation,
     ) -> Result<Stores, Failure> {
         let pages = stores::views(data).unwrap_or_else(|| data.join(views));
-        let log = data.join(LOG);
-        for folder in [&log, &pages] {
-            folder::make_private(folder)
-                .map_err(|error| process::damaged("the data folder", &error))?;
-        }
-        // The log before the views: it knows how many partitions each topic has, and refuses another number
+        // The broker before the views: it knows how many partitions each topic has, and refuses another number
         // before anything was changed.
-        let log =
-            Log::open_declared(&log, topics, clock::component()).map_err(|error| opened(&error))?;
-        info!("an acknowledgement means: {}", log.promise());
+        let (broker, log) = open_broker(data, events).await?;
+        make_private(&pages)?;
+        info!("an acknowledgement means: {}", broker.promise());
         let Presentation { definitions, look } = presentation;
         let views = Views::open(&pages, definitions, look, clock::component())
             .map_err(|error| process::damaged("the views", &error))?;
-        Ok(Stores { log: Arc::new(log), views })
+        Ok(Stores { broker, log, views })
     }
+}
+
+/// The folder's own log, or a connection.
+async fn open_broker(
+    data: &Path,
+    Events { topics, broker }: Events<'_>,
+) -> Result<(Arc<dyn Broker>, Option<Arc<Log>>), Failure> {
+    let log = data.join(LOG);
+    let Some(settings) = broker else {
+        make_private(&log)?;
+        let log = Log::open_declared(&log, topics, clock::component());
+        let log = Arc::new(log.map_err(|error| opened(&error))?);
+        return Ok((log.clone(), Some(log)));
+    };
+    if log.exists() {
+        let says =
+            "the data folder has its events in a log of its own, and the settings name a broker";
+        return Err(Failure::environment(
+            says,
+            "set `events.broker: local`, or begin with a new folder",
+        ));
+    }
+    let address = settings.address.to_string();
+    let connected = brokers::connect(settings, topics).await;
+    Ok((connected.map_err(|error| not_connected(&address, &error))?, None))
+}
+
+fn make_private(folder: &Path) -> Result<(), Failure> {
+    folder::make_private(folder).map_err(|error| process::damaged("the data folder", &error))
 }
 
 impl Layer {
@@ -156,7 +190,8 @@ impl Layer {
         // Files that nobody can vouch for are read whole before the engine writes to them.
         vouch::before_opening(folder.path()).await?;
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
-        let stores = Stores::open(folder.path(), VIEWS, &plan.topics, presentation)?;
+        let events = Events { topics: &plan.topics, broker: plan.broker };
+        let stores = Stores::open(folder.path(), VIEWS, events, presentation).await?;
         let announced = folder.announce(Some(ports.admin.address()));
         announced.map_err(|error| Failure::environment(error, "free some disk space"))?;
         let verifier = Verifier::of(&plan.issuer);
@@ -194,7 +229,7 @@ impl Layer {
         let metrics = Metrics::new();
         // Two stops, because requests end first: what is under way still needs the loops and the stores.
         let connections = Stop::new();
-        let broker: Arc<dyn Broker> = stores.log.clone();
+        let broker = stores.broker.clone();
         let remembering = Remembering::of(&identity);
         let gateway = Gateway::new(
             plan,
@@ -211,6 +246,7 @@ impl Layer {
         );
         Ok(Layer {
             cores: Arc::new(cores),
+            broker: stores.broker,
             log: stores.log,
             views: stores.views,
             gateway,
@@ -241,7 +277,7 @@ impl Layer {
                 &format!("{name}.{topic}"),
                 topic.clone(),
                 self.views.database().clone(),
-                self.log.clone(),
+                self.broker.clone(),
                 self.views.fold(),
                 retry,
                 clock::component(),
@@ -285,7 +321,7 @@ impl Layer {
 
     /// What hears of ended sign-ins, where browsers sign in, and its handle.
     pub(crate) fn remember(&self, retry: Retry) -> Option<(Loop, Control)> {
-        self.remembering.as_ref()?.hear(self.log.clone(), self.loops.clone(), retry)
+        self.remembering.as_ref()?.hear(self.broker.clone(), self.loops.clone(), retry)
     }
 
     /// What the admin listener answers with.
@@ -302,7 +338,7 @@ impl Layer {
             readiness: self.readiness.clone(),
             metrics: self.metrics.clone(),
             settings,
-            broker: self.log.clone(),
+            broker: self.broker.clone(),
             loops,
             guards: Box::new(move || gateway.guards()),
             views: Box::new(move || views_json(&views)),
@@ -361,9 +397,22 @@ impl Layer {
         self.views.database().close().await;
         // The log last, since the databases' relays wrote to it. Only now may the note say `closed`: with it the
         // next start trusts the files unread.
-        self.log.close().await;
+        if let Some(log) = &self.log {
+            log.close().await;
+        }
         vouch::after_closing(self.data());
     }
+}
+
+/// Why there is no connection, and what to do.
+fn not_connected(address: &str, error: &Error) -> Failure {
+    let says = format!("the broker cannot be used. address=`{address}`, why=`{error}`");
+    let remedy = match error {
+        Error::UnknownTopic => "make the topics there, or set `events.replicas` to have them made",
+        Error::Partitions { .. } => "set `events.topics.TOPIC.partitions` to what the topic has",
+        _ => "see whether it runs there",
+    };
+    Failure::environment(says, remedy)
 }
 
 /// Why the log was not opened, and what to do.

@@ -22,7 +22,7 @@ use mall::{Components, Endpoint, Faults, Loop, Name, account, delivery, order, p
 use serde_json::{Value, json};
 
 use super::described;
-use super::layer::{Interruptions, Layer, Ports, Presentation, Stores};
+use super::layer::{Events, Interruptions, Layer, Ports, Presentation, Stores};
 use super::sessions::Identity;
 use super::vouch;
 use crate::admin::Admin;
@@ -77,8 +77,9 @@ impl Mall {
         // Files that nobody can vouch for are read whole before the engine writes to them.
         vouch::before_opening(folder.path()).await?;
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
+        let events = Events { topics: &plan.topics, broker: plan.broker };
         let stores =
-            Stores::open(folder.path(), Name::Mypage.as_str(), &plan.topics, presentation)?;
+            Stores::open(folder.path(), Name::Mypage.as_str(), events, presentation).await?;
         let announced = folder.announce(Some(ports.admin()));
         announced.map_err(|error| Failure::environment(error, "free some disk space"))?;
 
@@ -89,7 +90,7 @@ impl Mall {
         plan.gateway.prove_to(Name::Account.as_str(), &proof);
         let components = Components {
             data: folder.path().to_owned(),
-            broker: stores.log.clone(),
+            broker: stores.broker.clone(),
             clock: clock::component(),
             faults: faults.clone(),
             stock_check: ports.inner(),
@@ -322,7 +323,7 @@ impl Services {
         // A database without an outbox has none.
         let relay = |(name, database): (Name, Database)| {
             let paused = components.faults.pause(name).relay();
-            relay::Control::of(database, layer.log.clone(), paused)
+            relay::Control::of(database, layer.broker.clone(), paused)
         };
         self.databases().into_iter().filter_map(relay).collect()
     }

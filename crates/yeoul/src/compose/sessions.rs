@@ -11,8 +11,7 @@ use chassis::cores::Cores;
 use chassis::folder::Folder;
 use chassis::http::Stop;
 use chassis::identity::{self, Verifier};
-use events::local::Log;
-use events::{Control, Retry, Subscription, Topic};
+use events::{Broker, Control, Retry, Subscription, Topic};
 use gateway::{Gateway, Plan, Sessions};
 use mall::Loop;
 use sessions::Memory;
@@ -75,13 +74,18 @@ impl Remembering {
     }
 
     /// What hears of ended sign-ins, where a topic says so, and its handle.
-    pub(super) fn hear(&self, log: Arc<Log>, stop: Stop, retry: Retry) -> Option<(Loop, Control)> {
+    pub(super) fn hear(
+        &self,
+        broker: Arc<dyn Broker>,
+        stop: Stop,
+        retry: Retry,
+    ) -> Option<(Loop, Control)> {
         let topic = self.topic.clone()?;
         let subscription = Subscription::new(
             &format!("{NAME}.{topic}"),
             topic,
             self.memory.database().clone(),
-            log,
+            broker,
             self.memory.handler(),
             retry,
             clock::component(),

@@ -40,6 +40,27 @@ fn an_unknown_name_is_refused_with_its_line() {
     assert!(found[0].starts_with("3: routes.order.gard: unknown name"), "{found:?}");
 }
 
+#[test]
+fn a_broker_is_local_or_an_address_and_what_is_its_own_goes_with_it() {
+    for (events, wrong) in [
+        ("broker: local", None),
+        ("broker: kafka://10.0.0.5:9092, prefix: shop., replicas: 3", None),
+        ("broker: nobody://10.0.0.5:9092", Some("events.broker: must be `local` or an address")),
+        ("broker: kafka://10.0.0.5", Some("events.broker: must be `local` or an address")),
+        ("broker: kafka://a:1, prefix: a b", Some("events.prefix: ")),
+        ("broker: kafka://a:1, replicas: 0", Some("events.replicas: must be at least 1")),
+        ("prefix: shop.", Some("events.prefix: is of a broker in a process of its own")),
+        ("broker: local, replicas: 1", Some("events.replicas: is of a broker in a process")),
+    ] {
+        let found = mistakes(&format!("events: {{ {events} }}\n"), Base::Mall);
+        let holds = match wrong {
+            None => found.is_empty(),
+            Some(says) => found.len() == 1 && found[0].contains(says),
+        };
+        assert!(holds, "{events}: {found:?}");
+    }
+}
+
 /// Wherever a name stands: of a setting, a value, a service, an upstream, a page, a column, a template.
 #[test]
 fn an_unknown_name_comes_with_the_one_that_was_meant() {

@@ -21,9 +21,18 @@ pub(super) struct Events {
     path: Option<String>,
     /// Who may read them there.
     role: Option<Role>,
+    /// The engine: `local`, or where one is.
+    broker: Option<String>,
+    /// What topics' names begin with there.
+    prefix: Option<String>,
+    /// On how many servers topics are made there that are missing.
+    replicas: Option<u16>,
     #[serde(default)]
     topics: BTreeMap<String, Declaration>,
 }
+
+/// The engine that a folder's own log is.
+const LOCAL: &str = "local";
 
 /// What is said of one topic.
 #[derive(Deserialize)]
@@ -52,6 +61,32 @@ impl Events {
         }
         let path = self.path.clone().unwrap_or_else(|| EVENTS_PATH.to_owned());
         Some(gateway::settings::Events { path, role: self.role.clone() })
+    }
+
+    /// The broker that is not the folder's own log, if there is one.
+    ///
+    /// # Errors
+    /// Every mistake.
+    pub(super) fn broker(&self) -> Result<Option<brokers::Settings>, Vec<Mistake>> {
+        let wrong = |field, says: String| vec![Mistake::new(&["events", field], says)];
+        let Some(text) = self.broker.as_deref().filter(|text| *text != LOCAL) else {
+            let local = "is of a broker in a process of its own: name one in `events.broker`";
+            let given = [("prefix", self.prefix.is_some()), ("replicas", self.replicas.is_some())];
+            let stray = given.into_iter().filter(|(_, is_given)| *is_given);
+            let stray: Vec<Mistake> =
+                stray.map(|(field, _)| Mistake::new(&["events", field], local)).collect();
+            return if stray.is_empty() { Ok(None) } else { Err(stray) };
+        };
+        let address = text.parse().map_err(|error: events::Error| {
+            wrong("broker", format!("must be `{LOCAL}` or an address: {error}"))
+        })?;
+        if self.replicas == Some(0) {
+            return Err(wrong("replicas", "must be at least 1".to_owned()));
+        }
+        let prefix = self.prefix.clone().unwrap_or_default();
+        let settings = brokers::Settings { address, prefix, replicas: self.replicas };
+        settings.check().map_err(|error| wrong("prefix", error.to_string()))?;
+        Ok(Some(settings))
     }
 
     /// The topics that are declared and those of these names, each with the path of who names it.
