@@ -10,6 +10,8 @@ const TRIES_MAX = 5;
 /** Who is told to come back later than this is not kept waiting, but told so. */
 const WAIT_SECONDS_MAX = 30;
 const SECOND_MS = 1_000;
+/** After so long without an answer it is said that it takes long. */
+const SLOW_MS = 4_000;
 
 /** Which key a wish is sent under, while it is not known what became of it. */
 export interface Keys {
@@ -23,6 +25,8 @@ export type Phase = 'idle' | 'running' | 'waiting' | 'refused';
 
 export class Attempt {
   phase = $state<Phase>('idle');
+  /** Whether what runs has had no answer for longer than one waits without a word. */
+  slow = $state(false);
   /** Seconds until the next try, while waiting. */
   seconds = $state(0);
   /** Why it did not go through, while waiting or refused. */
@@ -65,12 +69,14 @@ export class Attempt {
     this.stopped = this.late = false;
     for (let tries = 1; ; tries += 1) {
       this.phase = 'running';
+      const slow = setTimeout(() => (this.slow = turn === this.#turn), SLOW_MS);
       try {
         const answer = await send(key);
         this.#keys.settle(wish);
         if (turn === this.#turn) this.clear();
         return answer;
       } catch (error) {
+        if (turn === this.#turn) this.slow = false;
         const refusal = error instanceof Refused ? error : new Refused(-1, {}, undefined);
         const wait = refusal.retrySeconds;
         if (wait === undefined && isNo(refusal.status)) this.#keys.settle(wish);
@@ -84,6 +90,8 @@ export class Attempt {
           if (turn === this.#turn) this.phase = 'refused';
           return undefined;
         }
+      } finally {
+        clearTimeout(slow);
       }
     }
   }
@@ -97,6 +105,7 @@ export class Attempt {
   clear(): undefined {
     this.#turn += 1;
     this.#finish(false);
+    this.slow = false;
     this.phase = 'idle';
     this.refusal = undefined;
   }

@@ -10,6 +10,8 @@ import { local, readJson } from './kept';
 const REFRESH_MS = 10_000;
 /** How long what was read still counts as now, when a screen is entered. */
 const FRESH_MS = 1_000;
+/** How long a first list is waited for before what was kept is shown. */
+const SLOW_MS = 1_000;
 /** What the next visit shows where nothing can be read. */
 const KEPT_AS = 'catalogue';
 /** A catalogue larger than this is kept for this page alone. */
@@ -38,13 +40,13 @@ export const productOf = (id: number): Product | undefined =>
   catalogue.products?.find((it) => it.id === id);
 
 export function refreshProducts(): Promise<void> {
-  refreshing ??= mall
+  if (refreshing) return refreshing;
+  const slow = setTimeout(late, SLOW_MS);
+  refreshing = mall
     .products()
-    .then(read, (failure: unknown) => {
-      catalogue.failure = failure;
-      if (!catalogue.at) recall();
-    })
+    .then(read, failed)
     .finally(() => {
+      clearTimeout(slow);
       refreshedAt = Date.now();
       refreshing = undefined;
     });
@@ -87,9 +89,22 @@ export function dropProduct(id: number): void {
   catalogue.products = (catalogue.products ?? []).filter((it) => it.id !== id);
 }
 
-function recall(): void {
+/** Shows what was kept, marked with its time, until the list comes. */
+function late(): void {
+  if (!catalogue.at && recall()) catalogue.failure = late;
+}
+
+function failed(failure: unknown): void {
+  catalogue.failure = failure;
+  if (!catalogue.at) recall();
+}
+
+/** Whether anything was kept. */
+function recall(): boolean {
   const seen = readJson<Seen>(local, KEPT_AS);
-  if (seen && Array.isArray(seen.products)) Object.assign(catalogue, seen);
+  if (!Array.isArray(seen?.products)) return false;
+  Object.assign(catalogue, seen);
+  return true;
 }
 
 function read(products: Product[]): void {

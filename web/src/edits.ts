@@ -47,7 +47,7 @@ export function changedByOthers(base: Written, now: Written, typed: Written): Ch
     .map((it) => ({ member: it, theirs: now[it], yours: typed[it] === base[it] ? undefined : typed[it] }));
 }
 
-const members = (of: Written): Member[] => Object.keys(of) as Member[];
+export const members = (of: Partial<Written> = {}): Member[] => Object.keys(of) as Member[];
 
 const pick = (from: Written, which: (member: Member) => boolean): Partial<Written> =>
   Object.fromEntries(members(from).filter(which).map((it) => [it, from[it]]));

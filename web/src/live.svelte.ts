@@ -23,6 +23,8 @@ const RETRY_MS = 3_000;
 
 interface Live {
   page: MyPage | undefined;
+  /** There may be older orders than the page has. */
+  more: boolean;
   connected: boolean;
   /** The stream broke off and is being opened again. */
   lost: boolean;
@@ -34,6 +36,7 @@ interface Live {
 
 const nothing = (): Live => ({
   page: undefined,
+  more: false,
   connected: false,
   lost: false,
   staleSince: null,
@@ -120,6 +123,7 @@ function show(page: MyPage, staleSince: string | null): void {
   position = page.position;
   // A page of the past knows nothing of what has come since.
   const own = staleSince ? withRows(ownRows(), live.page?.orders ?? []) : ownRows();
+  if (!live.page) live.more = page.orders.length === ROWS_PER_PAGE;
   live.page = withPage(live.page, page, own);
   if (!staleSince) settle(page.orders);
 }
@@ -131,7 +135,8 @@ function open(): void {
   clearTimeout(retry);
   stream = new EventSource(eventsOf(owner, position));
   stream.onopen = () => Object.assign(live, { connected: true, lost: false });
-  stream.addEventListener('alive', () => heartbeat.beat());
+  stream.addEventListener('alive', () => heartbeat.heard());
+  heartbeat.heard();
   stream.onerror = () => {
     Object.assign(live, { connected: false, lost: true });
     // The browser tries again by itself, but not after a refusal: the session may have run out.

@@ -5,13 +5,13 @@ import { live, rowOf, ROWS_PER_PAGE, showOwn } from './live.svelte';
 import { withRows } from './orders';
 
 /** The rows below those shown. */
-export async function olderOrders(): Promise<boolean> {
+export async function olderOrders(): Promise<void> {
   const page = live.page;
-  if (!page) return false;
+  if (!page) return;
   const shown = page.orders.length;
   const { body } = await mall.myPage(page.customerId, null, Math.floor(shown / ROWS_PER_PAGE));
   page.orders = withRows(body.orders, page.orders);
-  return page.orders.length > shown && body.orders.length === ROWS_PER_PAGE;
+  live.more = page.orders.length > shown && body.orders.length === ROWS_PER_PAGE;
 }
 
 /** An order as it was just taken, unless an event has brought it already. */

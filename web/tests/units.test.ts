@@ -402,7 +402,7 @@ describe('a heartbeat', () => {
     vi.useFakeTimers();
     const dead = vi.fn();
     const heartbeat = new Heartbeat(dead);
-    heartbeat.beat();
+    heartbeat.heard();
     vi.advanceTimersByTime(SILENCE_MS_MAX - 1);
     heartbeat.heard();
     vi.advanceTimersByTime(SILENCE_MS_MAX - 1);
@@ -414,17 +414,17 @@ describe('a heartbeat', () => {
     vi.useRealTimers();
   });
 
-  it('is not expected from a server that has none, nor from a stream that was closed', () => {
+  it('is expected from the opening on, and of no stream that was closed', () => {
     vi.useFakeTimers();
     const dead = vi.fn();
     const heartbeat = new Heartbeat(dead);
     heartbeat.heard();
-    vi.advanceTimersByTime(10 * SILENCE_MS_MAX);
-    heartbeat.beat();
     heartbeat.stop();
-    heartbeat.heard();
     vi.advanceTimersByTime(10 * SILENCE_MS_MAX);
     expect(dead).not.toHaveBeenCalled();
+    heartbeat.heard();
+    vi.advanceTimersByTime(SILENCE_MS_MAX);
+    expect(dead).toHaveBeenCalledTimes(1);
     vi.useRealTimers();
   });
 });
@@ -461,6 +461,20 @@ describe('an attempt', () => {
     const attempt = new Attempt();
     expect(await attempt.run('wish', () => Promise.reject(refused(LEFT)))).toBeUndefined();
     expect([attempt.phase, attempt.refusal]).toEqual(['idle', undefined]);
+  });
+
+  it('says that it takes long until there is an answer', async () => {
+    vi.useFakeTimers();
+    const attempt = new Attempt();
+    let answer = (): void => undefined;
+    const done = attempt.run('wish', () => new Promise<void>((resolve) => (answer = resolve)));
+    expect(attempt.slow).toBe(false);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(attempt.slow).toBe(true);
+    answer();
+    await done;
+    expect(attempt.slow).toBe(false);
+    vi.useRealTimers();
   });
 
   it('goes on unseen once it was cleared, and leaves the next one alone', async () => {

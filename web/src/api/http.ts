@@ -11,8 +11,8 @@ import type { FieldError, Problem } from './wire';
 
 /** How long a refusal lasts when it does not say so itself. */
 const RETRY_SECONDS = 3;
-/** How long a renewal may hold up the other tabs. */
-const RENEWAL_MS_MAX = 15_000;
+/** How long an answer is waited for: a mall that takes what is sent and says nothing has not been reached. */
+const ANSWER_MS_MAX = 15_000;
 /** When the session was last renewed, in milliseconds, over all tabs. */
 const RENEWED_AS = 'renewedAt';
 /** What changes the session happens in one tab at a time. */
@@ -156,18 +156,15 @@ async function isSignedIn(): Promise<boolean> {
 
 async function send(method: string, path: string, how: Call): Promise<Response> {
   const headers = new Headers({ Accept: 'application/json', ...how.headers });
-  const request: RequestInit = { method, headers, cache: 'no-store' };
+  const request: RequestInit = { method, headers, cache: 'no-store', signal: AbortSignal.timeout(ANSWER_MS_MAX) };
   if (how.json !== undefined) {
     headers.set('Content-Type', 'application/json');
     request.body = JSON.stringify(how.json);
   } else if (how.form) {
     request.body = new URLSearchParams(how.form);
   }
-  if (how.bare) {
-    // Whoever waits behind the lock is not held up for ever; who leaves is heard out.
-    if (method === 'PUT') request.signal = AbortSignal.timeout(RENEWAL_MS_MAX);
-    request.keepalive = method === 'DELETE';
-  }
+  // Who leaves is heard out.
+  if (how.bare) request.keepalive = method === 'DELETE';
   try {
     return await fetch(path, request);
   } catch {

@@ -10,7 +10,7 @@ export const en: Texts = {
   toDark: 'Switch to dark',
   toLight: 'Switch to light',
   myPage: 'My page',
-  underWay: (n) => `${n} ${n === 1 ? 'order' : 'orders'} under way`,
+  underWay: (n, more) => `${n} ${more ? 'or more orders' : n === 1 ? 'order' : 'orders'} under way`,
   signIn: 'Sign in',
   signOut: 'Sign out',
   signOutUnfinished: 'You are not quite signed out yet. It will be done as soon as the shop can be reached.',

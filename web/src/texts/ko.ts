@@ -8,7 +8,7 @@ export const ko = {
   toDark: '어두운 화면으로',
   toLight: '밝은 화면으로',
   myPage: '마이페이지',
-  underWay: (n: number) => `진행 중인 주문 ${n}건`,
+  underWay: (n: number, more: boolean) => `진행 중인 주문 ${n}건${more ? ' 이상' : ''}`,
   signIn: '로그인',
   signOut: '로그아웃',
   signOutUnfinished: '로그아웃을 아직 마치지 못했어요. 가게에 다시 닿으면 바로 마칠게요.',
