@@ -62,6 +62,7 @@ enum Action {
     Drop,
     Skip,
     Skipped,
+    Place,
     Rewind,
     StopService,
     StartService,
@@ -87,6 +88,7 @@ impl Server {
             Row::post("/admin/dead/{id}/redrive", Action::Redrive),
             Row::post("/admin/dead/{id}/drop", Action::Drop),
             Row::post("/admin/skip/{name}", Action::Skip),
+            Row::post("/admin/place/{name}", Action::Place),
             Row::get("/admin/skipped", Action::Skipped),
         ];
         if admin.switches.is_some() {
@@ -139,6 +141,10 @@ impl Server {
                 admin.loops.skip(admin.broker.as_ref(), params.get(0), &by(&request)?).await
             }
             Action::Skipped => admin.loops.skipped(admin.broker.as_ref()).await,
+            Action::Place => {
+                let query = Query::parse(request.uri().query())?;
+                admin.loops.place(params.get(0), query).await
+            }
             Action::Rewind => {
                 let given = (request.headers().clone(), request.into_body());
                 let bytes = whole::read(given.1, whole::BODY_BYTES_MAX).await?;

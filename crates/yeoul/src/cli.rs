@@ -136,6 +136,17 @@ pub(crate) enum EventsCommand {
         #[command(flatten)]
         place: DataArgs,
     },
+    /// Have a subscription (`product.order`) read on from elsewhere: what it does whose topic has its place no
+    /// more. What it received once changes nothing.
+    Place {
+        /// Whose, as its status names it.
+        name: String,
+        /// From where.
+        #[arg(long, value_parser = ["beginning"])]
+        to: String,
+        #[command(flatten)]
+        place: DataArgs,
+    },
     /// Step over the one hurt thing that stops a subscription (`product.order`), a relay (`outbox.order`)
     /// or readers of a topic from outside (`log.order`), and write that down.
     Skip {

@@ -68,6 +68,15 @@ fn orders_stock_deliveries_and_pages_go_on_through_outages_of_broker_and_mall() 
     mall.await_caught_up();
     mall.await_stock(product, 100 - 2 - 3 - 1);
     assert_eq!(mall.dead(), Vec::<serde_json::Value>::new());
+
+    // On an operator's word all is read again, and changes nothing.
+    let data = mall.folder().data();
+    let place =
+        |name: &str| run(&["events", "place", name, "--to", "beginning", "--data", text(&data)]);
+    assert!(place("product.order").expect(0).stdout.contains("reads on from the beginning"));
+    place("product.nobody").expect(1);
+    mall.await_caught_up();
+    mall.await_stock(product, 100 - 2 - 3 - 1);
     let (code, folder) = mall.stop_by("TERM", SOON);
     assert_eq!(code, 0);
     assert!(!folder.data().join("log").exists(), "no event is beside the program");

@@ -105,7 +105,12 @@ async fn is_gone(control: &Control) {
     until(async || {
         let stuck = control.status().await.map_err(|error| error.to_string())?.stuck;
         match stuck {
-            Some(why) if why.contains("has this place no more") => Ok(()),
+            Some(why)
+                if why.contains("has this place no more")
+                    && why.contains("events place product.order") =>
+            {
+                Ok(())
+            }
             other => Err(format!("{other:?}")),
         }
     })

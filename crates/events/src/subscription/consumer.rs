@@ -87,6 +87,10 @@ impl<H: Handler> Consumer<H> {
     fn with_remedy(&self, trouble: &Error) -> String {
         match trouble {
             Error::Damaged { .. } => format!("{trouble}; {}", how_to_skip(&self.lane.context.name)),
+            Error::Gone { .. } => {
+                let name = &self.lane.context.name;
+                format!("{trouble}; read it again: `yeoul events place {name} --to beginning`")
+            }
             _ => trouble.to_string(),
         }
     }

@@ -1,6 +1,7 @@
 //! Dead letters of every subscription and of every outbox: what was given up, trying it again, dropping
 //! it; and what was stepped over.
 
+use chassis::http::query::Query;
 use chassis::http::{Problem, Response, empty, json};
 use events::parking::DeadLetter;
 use events::store::skipped::Skipped;
@@ -91,6 +92,18 @@ impl Loops {
             Some(skipped) => Ok(json(StatusCode::OK, &skipped_json(&skipped))),
             None => Err(Problem::conflict("nothing is stuck there that can be stepped over")),
         }
+    }
+
+    /// Has a subscription read on from where an operator says: `to` is `beginning`.
+    pub(super) async fn place(&self, name: &str, mut query: Query) -> Result<Response, Problem> {
+        if query.text("to").is_none_or(|to| to != "beginning") {
+            query.note("to", "must be `beginning`");
+        }
+        query.finish()?;
+        let named = self.subscriptions.iter().find(|control| control.name() == name);
+        let control = named.ok_or_else(Problem::not_found)?;
+        control.rewind().await.map_err(|error| problem(&error))?;
+        Ok(empty(StatusCode::NO_CONTENT))
     }
 
     pub(super) async fn skipped(&self, broker: &dyn Broker) -> Result<Response, Problem> {

@@ -1,14 +1,15 @@
-//! `yeoul events`: `tail`, a topic's events as they are, beside a running process; `skip` and
-//! `partitions`, see there.
+//! `yeoul events`: `tail`, a topic's events as they are, and `place`, from where a subscription reads on,
+//! both beside a running process; `skip` and `partitions`, see there.
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use http::Method;
 use serde_json::Value;
 
 use super::ask::{self, Process};
-use super::{partitions, skip};
+use super::{partitions, print, skip};
 use crate::cli::EventsCommand;
 use crate::exit::Failure;
 
@@ -25,6 +26,7 @@ pub(super) fn run(command: EventsCommand) -> Result<(), Failure> {
         EventsCommand::Partitions { topic, count, place } => {
             partitions::run(&topic, count, &place.data)
         }
+        EventsCommand::Place { name, to, place } => move_place(&name, &to, &place.data),
         EventsCommand::Skip { name, place } => skip::run(&name, &place.data),
     }
 }
@@ -54,6 +56,16 @@ fn tail(topic: &str, from_beginning: bool, no_follow: bool, data: &Path) -> Resu
             pause();
         }
     }
+}
+
+/// Beside a running process: where a topic begins, only its broker knows.
+fn move_place(name: &str, to: &str, data: &Path) -> Result<(), Failure> {
+    let path = format!("/admin/place/{}?to={}", ask::segment(name), ask::segment(to));
+    let (status, problem) = Process::holding(data)?.ask(&Method::POST, &path)?;
+    if !status.is_success() {
+        return Err(ask::failure(status, &problem));
+    }
+    print([format!("{name} reads on from the {to}")])
 }
 
 fn write(events: &[Value]) -> io::Result<()> {
