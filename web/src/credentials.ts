@@ -4,11 +4,12 @@ export const PASSWORD_MAX = 128;
 
 /**
  * Whether a product's picture may lie there: nothing, a path of this shop, or an https address. The
- * pages' policy (`img-src`) lets exactly these be shown; `mall/src/product/command.rs` says the same.
+ * pages' policy (`img-src`) lets exactly these be shown, and browsers ask for none with a name and a
+ * password in it; `mall/src/product/command.rs` says the same.
  */
 export function isPicture(address: string): boolean {
   if (/[\s\\\p{Cc}]/u.test(address)) return false;
-  return /^($|\/(?!\/)|https:\/\/[^/?#])/.test(address);
+  return /^($|\/(?!\/)|https:\/\/[^/?#@]+([/?#]|$))/.test(address);
 }
 
 export function isUsername(text: string): boolean {

@@ -129,13 +129,17 @@ fn image_url(fields: &mut Fields) -> Option<String> {
     Some(url)
 }
 
-/// Browsers read `\` as `/` and drop blanks: an address with either is not what it seems.
+/// Browsers read `\` as `/` and drop blanks: an address with either is not what it seems. They ask for
+/// no picture whose address has a name and a password in it.
 fn is_picture(url: &str) -> bool {
     if url.contains(|it: char| it.is_whitespace() || it.is_control() || it == '\\') {
         return false;
     }
     match url.strip_prefix("https://") {
-        Some(rest) => !matches!(rest.bytes().next(), None | Some(b'/' | b'?' | b'#')),
+        Some(rest) => {
+            let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            !host.is_empty() && !host.contains('@')
+        }
         None => url.is_empty() || (url.starts_with('/') && !url.starts_with("//")),
     }
 }
@@ -230,6 +234,9 @@ mod tests {
             ("imageUrl", json!("/y?z=1#a"), json!("/\\x/y.png")),
             ("imageUrl", json!("https://x"), json!("https:///y.png")),
             ("imageUrl", json!("https://x/그림.png"), json!("https://x/y z.png")),
+            ("imageUrl", json!("https://x/@y.png"), json!("https://user:pw@x/y.svg")),
+            ("imageUrl", json!("https://x?@"), json!("https://user@x")),
+            ("imageUrl", json!("https://x#@"), json!("https://@x/y.svg")),
             ("imageUrl", json!("/그림.svg"), json!("data:image/png;base64,AAAA")),
             ("stockPolicy", json!("reject"), json!("backorder")),
             ("stockPolicy", json!(null), json!("")),
