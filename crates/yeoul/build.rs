@@ -1,19 +1,42 @@
 //! Embeds `web/dist` if it has been built; without it the program serves one page that says how.
 //!
+//! An app that is older than what it is made of is refused rather than embedded: `git pull` and
+//! `cargo build` would give a program whose pages are those of before. It is not built here, because
+//! who builds the program needs no Node.
+//!
 //! Only files are listed here; what they mean is the gateway's matter.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use std::{env, fs, io};
+
+/// What the app is built from, in `web`: `xtask/src/web.rs` says the same.
+pub(crate) const SOURCES: &[&str] = &[
+    "src",
+    "public",
+    "scripts",
+    "index.html",
+    "package.json",
+    "package-lock.json",
+    "vite.config.ts",
+    "svelte.config.js",
+    "tsconfig.json",
+];
 
 #[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts by the environment")]
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("set by cargo"));
-    let dist = root.join("../../web/dist");
+    let web = root.join("../../web");
+    let dist = web.join("dist");
     println!("cargo::rerun-if-changed={}", dist.display());
 
     let mut files = Vec::new();
     if dist.is_dir() {
+        if let Some(source) = newer_source(&web)? {
+            let name = source.strip_prefix(&web).expect("below web").display();
+            println!("cargo::error=web/dist is older than web/{name}: npm --prefix web run build");
+        }
         list(&dist, &mut files)?;
         files.sort();
     }
@@ -28,6 +51,30 @@ fn main() -> io::Result<()> {
     text.push(']');
     let out = PathBuf::from(env::var("OUT_DIR").expect("set by cargo"));
     fs::write(out.join("app_files.rs"), text)
+}
+
+/// The first source that is newer than the app that was built of it.
+pub(crate) fn newer_source(web: &Path) -> io::Result<Option<PathBuf>> {
+    let built = modified(&web.join("dist/index.html"))?;
+    let mut sources = Vec::new();
+    for source in SOURCES.iter().map(|name| web.join(name)) {
+        println!("cargo::rerun-if-changed={}", source.display());
+        if source.is_dir() {
+            list(&source, &mut sources)?;
+        } else {
+            sources.push(source);
+        }
+    }
+    for source in sources {
+        if modified(&source)? > built {
+            return Ok(Some(source));
+        }
+    }
+    Ok(None)
+}
+
+fn modified(path: &Path) -> io::Result<SystemTime> {
+    fs::metadata(path)?.modified()
 }
 
 fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
