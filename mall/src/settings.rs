@@ -20,7 +20,7 @@ pub struct Settings {
     /// Where each service listens; every service is named.
     pub services: BTreeMap<Name, Service>,
     /// How often and how soon a failed event is tried again.
-    pub handlers: Handler,
+    pub handlers: Retries,
     /// How often a sign-in may fail.
     #[serde(default)]
     pub sign_in: SignIn,
@@ -84,7 +84,7 @@ pub struct Service {
 /// Retries of event handlers.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Handler {
+pub struct Retries {
     /// Attempts in all before an event becomes a dead letter; at least 1.
     pub attempts: u32,
     /// Time between two attempts.

@@ -166,7 +166,7 @@ impl FromStr for WritePosition {
     type Err = Error;
 
     fn from_str(token: &str) -> Result<WritePosition, Error> {
-        let Read { numbers, name, second } = Read::token(token, 'w')?;
+        let Parsed { numbers, name, second } = Parsed::token(token, 'w')?;
         Ok(WritePosition { source: name, sequences: numbers, key: second })
     }
 }
@@ -175,7 +175,7 @@ impl FromStr for TopicPosition {
     type Err = Error;
 
     fn from_str(token: &str) -> Result<TopicPosition, Error> {
-        let Read { numbers, name, .. } = Read::token(token, 't')?.of_one_name()?;
+        let Parsed { numbers, name, .. } = Parsed::token(token, 't')?.of_one_name()?;
         let topic = Topic::parse(&name).map_err(|_| refused("the name is no topic"))?;
         Ok(TopicPosition { topic, offsets: numbers })
     }
@@ -185,7 +185,7 @@ impl FromStr for FeedPosition {
     type Err = Error;
 
     fn from_str(token: &str) -> Result<FeedPosition, Error> {
-        let Read { numbers, name, .. } = Read::token(token, 'f')?.of_one_name()?;
+        let Parsed { numbers, name, .. } = Parsed::token(token, 'f')?.of_one_name()?;
         Ok(FeedPosition { feed: name, sequence: numbers })
     }
 }
@@ -210,16 +210,16 @@ impl<N: fmt::Display> fmt::Display for Token<'_, N> {
 }
 
 /// What a token was found to have, in the order of its text.
-struct Read<N> {
+struct Parsed<N> {
     numbers: N,
     name: String,
     second: Option<String>,
 }
 
-impl<N: fmt::Display + FromStr> Read<N> {
+impl<N: fmt::Display + FromStr> Parsed<N> {
     /// Takes a token apart. What it found is put together again and compared: the one sure way to accept
     /// nothing but the spelling that was given out.
-    fn token(token: &str, kind: char) -> Result<Read<N>, Error> {
+    fn token(token: &str, kind: char) -> Result<Parsed<N>, Error> {
         if token.len() > TOKEN_CHARS_MAX {
             return Err(refused("too long"));
         }
@@ -232,10 +232,10 @@ impl<N: fmt::Display + FromStr> Read<N> {
         if again.to_string() != token {
             return Err(refused("not the spelling it was given out in"));
         }
-        Ok(Read { numbers, name, second })
+        Ok(Parsed { numbers, name, second })
     }
 
-    fn of_one_name(self) -> Result<Read<N>, Error> {
+    fn of_one_name(self) -> Result<Parsed<N>, Error> {
         if self.second.is_some() { Err(refused("more than one name")) } else { Ok(self) }
     }
 }

@@ -52,7 +52,7 @@ use crate::settings::Host;
 use crate::who::Who;
 use attempt::{Sent, Unanswered};
 use deadlines::{Alarm, Deadlines};
-use download::{Begun, Download, Held};
+use download::{Begun, Download, Underway};
 use failure::Failure;
 use patience::Patience;
 use pool::{AcrossCores, Pool};
@@ -262,7 +262,7 @@ impl Core {
                 let (address, keep) =
                     (visit.address.clone(), visit.address.keep(summary.keep_alive));
                 let verdict = Some(Verdict::new(leave, Some(visit)));
-                let held = Held { link, address, keep, verdict };
+                let held = Underway { link, address, keep, verdict };
                 let time = BodyTime { alarm: patience.into_alarm(), idle: timeouts.idle };
                 let begun = begin(response, summary, held, time).await;
                 begun.map(|response| self.to_client(response, pool))
@@ -376,7 +376,7 @@ impl Drop for Counted<'_> {
 async fn begin(
     response: http::Response<Incoming>,
     summary: head::Summary,
-    mut held: Held,
+    mut held: Underway,
     time: BodyTime,
 ) -> Result<Response, Failure> {
     let (parts, body) = response.into_parts();

@@ -1,11 +1,31 @@
-//! Links between the documents: what they name exists.
+//! Links between the documents: what they name exists, and a number names one record.
+
+use std::collections::BTreeMap;
 
 use super::Finding;
 use super::tree::{File, Tree};
 
+/// Where the decision records are.
+const RECORDS: &str = "docs/decisions/";
+
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let documents = tree.files().iter().filter(|file| file.path.ends_with(".md"));
-    documents.flat_map(|file| broken(tree, file)).collect()
+    documents.flat_map(|file| broken(tree, file)).chain(numbered_twice(tree)).collect()
+}
+
+/// Records are spoken of by their numbers: one that two have names neither.
+fn numbered_twice(tree: &Tree) -> Vec<Finding> {
+    let records = tree.files().iter().filter(|file| file.path.starts_with(RECORDS));
+    let number = |file: &File| file.name().split('-').next().unwrap_or_default().to_owned();
+    let mut before: BTreeMap<String, &str> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for file in records.filter(|file| file.name().starts_with(|c: char| c.is_ascii_digit())) {
+        if let Some(other) = before.insert(number(file), &file.path) {
+            let says = format!("another record has its number. record=`{other}`");
+            findings.push(Finding::new(&file.path, 1, says));
+        }
+    }
+    findings
 }
 
 fn broken(tree: &Tree, file: &File) -> Vec<Finding> {
@@ -64,6 +84,14 @@ fn resolve(folder: &str, path: &str) -> Option<String> {
 mod tests {
     use super::super::found;
     use super::*;
+
+    #[test]
+    fn two_records_have_two_numbers() {
+        let records = |names: [&'static str; 2]| found(check, &names.map(|name| (name, "# A")));
+        let twice = records(["docs/decisions/0001-a.md", "docs/decisions/0001-b.md"]);
+        assert_eq!(twice, ["docs/decisions/0001-b.md:1"]);
+        assert!(records(["docs/decisions/0001-a.md", "docs/decisions/0002-a.md"]).is_empty());
+    }
 
     const PLACES: [(&str, &str); 2] = [("docs/decisions/0001.md", ""), ("LICENSE", "")];
 

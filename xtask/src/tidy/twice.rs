@@ -33,7 +33,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     for file in &files {
         // One finding for a run, however much longer than the limit it is.
-        let mut said_until = 0;
+        let mut reported_until = 0;
         for (at, window) in file.windows(SHARED_LINES).enumerate() {
             let first = &window[0];
             let texts = window.iter().map(|line| line.text.as_str()).collect();
@@ -41,12 +41,12 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
                 known.insert(texts, first);
                 continue;
             };
-            if at >= said_until {
+            if at >= reported_until {
                 let other = format!("{}:{}", other.path, other.number);
                 let says = format!("{SHARED_LINES} lines or more stand twice. other=`{other}`");
                 findings.push(Finding::new(first.path, first.number, says));
             }
-            said_until = at + SHARED_LINES;
+            reported_until = at + SHARED_LINES;
         }
     }
     findings

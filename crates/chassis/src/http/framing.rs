@@ -203,61 +203,63 @@ impl Past {
 impl Refusal {
     /// What the client is told.
     pub(super) fn problem(self, limits: HeadLimits) -> Problem {
-        let large = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        let past = match self {
-            Refusal::BareLineFeed => return Problem::bad_request("a line ends in CR LF"),
-            Refusal::RequestLine => {
-                return Problem::bad_request("the first line is no request line");
-            }
-            Refusal::Target => return Problem::bad_path(),
-            Refusal::Field => return Problem::bad_request("a line of the head is no field"),
-            Refusal::Twice(name) => return Problem::bad_field(name, "comes more than once"),
-            Refusal::Length => return Problem::bad_request("Content-Length is one whole number"),
+        match self {
+            Refusal::BareLineFeed => Problem::bad_request("a line ends in CR LF"),
+            Refusal::RequestLine => Problem::bad_request("the first line is no request line"),
+            Refusal::Target => Problem::bad_path(),
+            Refusal::Field => Problem::bad_request("a line of the head is no field"),
+            Refusal::Twice(name) => Problem::bad_field(name, "comes more than once"),
+            Refusal::Length => Problem::bad_request("Content-Length is one whole number"),
             Refusal::Ambiguous => {
-                return Problem::bad_request(
-                    "a body has either Content-Length or Transfer-Encoding",
-                );
+                Problem::bad_request("a body has either Content-Length or Transfer-Encoding")
             }
-            Refusal::Coding => return unknown_coding(),
-            Refusal::MethodTooLong => Past {
-                status: StatusCode::NOT_IMPLEMENTED,
-                slug: "method-too-long",
-                title: "There is no such method",
-                field: "method",
-                limit: METHOD_BYTES_MAX,
-            },
-            Refusal::TargetTooLong => Past {
-                status: StatusCode::URI_TOO_LONG,
-                slug: "target-too-long",
-                title: "The address is too long",
-                field: "target",
-                limit: TARGET_BYTES_MAX,
-            },
-            Refusal::HeadTooLarge => Past {
-                status: large,
-                slug: "head-too-large",
-                title: "The head is too large",
-                field: "head",
-                limit: limits.bytes,
-            },
-            Refusal::TooManyFields => Past {
-                status: large,
-                slug: "too-many-fields",
-                title: "The head has too many fields",
-                field: "number of fields",
-                limit: limits.fields,
-            },
-            Refusal::NameTooLong => Past {
-                status: large,
-                slug: "name-too-long",
-                title: "The name of a field is too long",
-                field: "name of a field",
-                limit: NAME_BYTES_MAX,
-            },
-        };
-        past.problem()
+            Refusal::Coding => unknown_coding(),
+            Refusal::MethodTooLong => METHOD_TOO_LONG.problem(),
+            Refusal::TargetTooLong => TARGET_TOO_LONG.problem(),
+            Refusal::HeadTooLarge => Past { limit: limits.bytes, ..HEAD_TOO_LARGE }.problem(),
+            Refusal::TooManyFields => Past { limit: limits.fields, ..TOO_MANY_FIELDS }.problem(),
+            Refusal::NameTooLong => NAME_TOO_LONG.problem(),
+        }
     }
 }
+
+const METHOD_TOO_LONG: Past = Past {
+    status: StatusCode::NOT_IMPLEMENTED,
+    slug: "method-too-long",
+    title: "There is no such method",
+    field: "method",
+    limit: METHOD_BYTES_MAX,
+};
+const TARGET_TOO_LONG: Past = Past {
+    status: StatusCode::URI_TOO_LONG,
+    slug: "target-too-long",
+    title: "The address is too long",
+    field: "target",
+    limit: TARGET_BYTES_MAX,
+};
+/// Its limit is the listener's.
+const HEAD_TOO_LARGE: Past = Past {
+    status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    slug: "head-too-large",
+    title: "The head is too large",
+    field: "head",
+    limit: 0,
+};
+/// Its limit is the listener's.
+const TOO_MANY_FIELDS: Past = Past {
+    status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    slug: "too-many-fields",
+    title: "The head has too many fields",
+    field: "number of fields",
+    limit: 0,
+};
+const NAME_TOO_LONG: Past = Past {
+    status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    slug: "name-too-long",
+    title: "The name of a field is too long",
+    field: "name of a field",
+    limit: NAME_BYTES_MAX,
+};
 
 fn unknown_coding() -> Problem {
     let (slug, title) = ("transfer-coding", "The transfer coding is not known");

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 /// in the hour that a token lives.
 pub const ENDED_MAX: usize = 250_000;
 
-type Listener = Box<dyn Fn(&str) + Send + Sync>;
+type OnEnd = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Sign-ins that have ended; clones share the memory.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ struct Memory {
     /// Nearly always 0: then nobody has to look.
     count: AtomicUsize,
     entries: RwLock<Entries>,
-    listeners: RwLock<Vec<Listener>>,
+    listeners: RwLock<Vec<OnEnd>>,
 }
 
 /// Both hold the same entries.

@@ -26,15 +26,15 @@ pub(super) fn check(settings: &Settings, mistakes: &mut Mistakes) {
     if known.is_empty() {
         return;
     }
-    let mut hold = |role: Option<&Role>, path: &[&str]| {
+    let mut check = |role: Option<&Role>, path: &[&str]| {
         if let Some(role) = role.filter(|role| !known.contains(role)) {
             let names = known.iter().map(Role::as_str);
             mistakes.at(path).unknown("role", role.as_str(), names);
         }
     };
     for (name, route) in &settings.routes {
-        hold(route.role.as_ref(), &["routes", name, "role"]);
+        check(route.role.as_ref(), &["routes", name, "role"]);
     }
     let events = settings.events.as_ref().and_then(|events| events.role.as_ref());
-    hold(events, &["events", "role"]);
+    check(events, &["events", "role"]);
 }

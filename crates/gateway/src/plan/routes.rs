@@ -45,9 +45,9 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
         draft.place(on, text, takes, &at("path"), mistakes);
     }
     if let Anonymous::Methods(open) = &open {
-        hold(open, &taken, &at("open"), mistakes);
+        check_takes(open, &taken, &at("open"), mistakes);
     }
-    hold(&signed_in, &taken, &at("signed_in"), mistakes);
+    check_takes(&signed_in, &taken, &at("signed_in"), mistakes);
     let host = settings.host.or_else(|| Some(draft.plan.upstreams.get(upstream)?.host));
     draft.plan.routes.push(Route {
         name: name.to_owned(),
@@ -143,7 +143,7 @@ pub(super) fn is_plain(text: &str) -> bool {
 /// Notes every method that an entry opens and no path of its route takes: nobody would be let in by it. A path
 /// that names none takes any, and what is opened to then is one of the usual: another is more likely mistyped,
 /// and can be named by the path.
-fn hold(opened: &[Method], taken: &[Method], path: &[&str], mistakes: &mut Mistakes) {
+fn check_takes(opened: &[Method], taken: &[Method], path: &[&str], mistakes: &mut Mistakes) {
     for method in opened.iter().filter(|method| !taken.contains(method)) {
         let names = taken.iter().map(Method::as_str);
         mistakes.at(path).unknown("method of this route", method.as_str(), names);

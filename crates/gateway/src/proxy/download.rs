@@ -32,7 +32,7 @@ use super::upload::plus;
 use super::verdict::Verdict;
 
 /// What a body holds while it is under way.
-pub(crate) struct Held {
+pub(crate) struct Underway {
     pub(crate) link: Box<Link>,
     pub(crate) address: Rc<AddressPool>,
     /// How long the connection may be kept afterwards.
@@ -49,7 +49,7 @@ pub(crate) struct Download {
     second: Option<Frame<Bytes>>,
     rest: Incoming,
     /// There until the outcome has been recorded; then nothing more is asked of the connection.
-    held: Option<Held>,
+    held: Option<Underway>,
     /// None where the body may stand still: a stream of events.
     alarm: Option<Alarm>,
     idle: Duration,
@@ -65,7 +65,7 @@ pub(crate) enum Begun {
     Part(Box<Download>),
 }
 
-impl Held {
+impl Underway {
     fn end(mut self, outcome: Outcome, context: &mut Context<'_>) {
         let now = clock::now();
         // A call that was decided at its head has nothing left to record.
@@ -83,7 +83,7 @@ impl Download {
     /// A body of which nothing has been looked at; `idle` is how long it may stand still.
     pub(crate) fn new(
         rest: Incoming,
-        held: Held,
+        held: Underway,
         alarm: Option<Alarm>,
         idle: Duration,
     ) -> Download {

@@ -117,19 +117,8 @@ impl Mall {
         let endpoints = open.listen(&layer, &faults, &mut listeners)?;
         layer.run(loops);
         open.rest_views(&layer, &components);
-        let endpoints = Arc::new(endpoints);
-        let switches = faults
-            .enabled()
-            .then(|| Switches { endpoints: endpoints.clone(), faults: faults.clone() });
-        layer.readiness.missing("views", "catching up");
-        let databases = open.databases();
-        for (name, database) in &databases {
-            layer.left_out(name.as_str(), database.left_out());
-        }
-        let loops = Loops { subscriptions: controls.clone(), relays: relays.clone() };
-        let admin = layer.admin_of(plan.shown, loops, switches);
-        layer.open(ports, admin.clone())?;
-        Ok(Mall { databases, layer, endpoints, controls, relays, admin })
+        let mall = Running { layer, endpoints: Arc::new(endpoints), controls, relays };
+        mall.open(open.databases(), &faults, plan.shown, ports)
     }
 
     /// Resolves once everything committed has been relayed, handled and folded, and nothing is in
@@ -196,6 +185,38 @@ impl Mall {
             database.close().await;
         }
         self.layer.end_loops().await;
+    }
+}
+
+/// A mall whose services and loops run, and whose gateway does not answer yet.
+struct Running {
+    layer: Layer,
+    endpoints: Arc<Vec<Endpoint>>,
+    controls: Vec<Control>,
+    relays: Vec<relay::Control>,
+}
+
+impl Running {
+    /// Opens the gateway and the admin listener.
+    fn open(
+        self,
+        databases: Vec<(Name, Database)>,
+        faults: &Faults,
+        shown: Value,
+        ports: Ports,
+    ) -> Result<Mall, Failure> {
+        let Running { layer, endpoints, controls, relays } = self;
+        let switches = faults
+            .enabled()
+            .then(|| Switches { endpoints: endpoints.clone(), faults: faults.clone() });
+        layer.readiness.missing("views", "catching up");
+        for (name, database) in &databases {
+            layer.left_out(name.as_str(), database.left_out());
+        }
+        let loops = Loops { subscriptions: controls.clone(), relays: relays.clone() };
+        let admin = layer.admin_of(shown, loops, switches);
+        layer.open(ports, admin.clone())?;
+        Ok(Mall { databases, layer, endpoints, controls, relays, admin })
     }
 }
 

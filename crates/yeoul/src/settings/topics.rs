@@ -122,16 +122,16 @@ impl Events {
         let declared = self.topics.keys().map(String::as_str);
         let known: BTreeSet<&str> = composed.iter().copied().chain(declared).collect();
         let mut found = Mistakes::default();
-        let mut hold = |topic: &str, path: &[&str]| {
+        let mut check = |topic: &str, path: &[&str]| {
             if !known.is_empty() && !known.contains(topic) {
                 found.at(path).unknown("topic", topic, known.iter().copied());
             }
         };
         for (name, view) in views {
-            view.topics.iter().for_each(|topic| hold(topic, &["views", name, "topics"]));
+            view.topics.iter().for_each(|topic| check(topic, &["views", name, "topics"]));
         }
         if composed.is_empty() {
-            heard.into_iter().for_each(|topic| hold(topic, &["session", "topic"]));
+            heard.into_iter().for_each(|topic| check(topic, &["session", "topic"]));
         }
         found.found()
     }

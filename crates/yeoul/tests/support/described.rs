@@ -7,13 +7,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use percent_encoding::percent_decode_str;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Answer;
 
 /// What a service answers on its own port alone: order's copy of a product.
 const INSIDE: (&str, &str) = ("order", "/products/");
 const LISTENERS: [&str; 6] = ["gateway", "order", "product", "delivery", "account", "mypage"];
+const PROBLEM: &str = "application/problem+json";
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 static BASES: Mutex<Vec<Base>> = Mutex::new(Vec::new());
@@ -113,10 +114,12 @@ fn compare(
     let method = if sent.method == "HEAD" { "get" } else { sent.method };
     let operation = item(document, &decoded).map(|item| &item[method.to_ascii_lowercase()]);
     let Some(operation) = operation.filter(|operation| operation.is_object()) else {
-        let refused = answer.status >= 400;
-        return refused
-            .then_some(())
-            .ok_or_else(|| "what is done here is not described".to_owned());
+        // What nobody describes is refused, and by a document that is described.
+        return match (answer.status >= 400, kind) {
+            (true, PROBLEM) if sent.method != "HEAD" => a_problem(document, &answer.body),
+            (true, _) => Ok(()),
+            (false, _) => Err("what is done here is not described".to_owned()),
+        };
     };
     let (status, range) = (answer.status.to_string(), format!("{}XX", answer.status / 100));
     let response =
@@ -139,6 +142,12 @@ fn compare(
     }
     let body: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
     fit(document, &declared["schema"], &body, "the body")
+}
+
+/// Whether a body is a problem document as it is described.
+fn a_problem(document: &Value, body: &[u8]) -> Result<(), String> {
+    let body: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    fit(document, &json!({ "$ref": "#/components/schemas/Problem" }), &body, "the body")
 }
 
 /// The most exact of the described paths that this is one of.
@@ -166,9 +175,10 @@ fn fit(document: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), 
         return fits.then_some(()).ok_or_else(|| format!("{at} is none of {any:?}"));
     }
     let least = schema["minimum"].as_u64().unwrap_or_default();
+    let most = schema["maximum"].as_u64().unwrap_or(u64::MAX);
     let of_type = match schema["type"].as_str() {
         None => return Ok(()),
-        Some("integer") => value.as_u64().is_some_and(|number| number >= least),
+        Some("integer") => value.as_u64().is_some_and(|number| (least..=most).contains(&number)),
         Some("string") => value.is_string(),
         Some("boolean") => value.is_boolean(),
         Some("null") => value.is_null(),

@@ -31,7 +31,7 @@ use crate::broker::{Offset, Stored, Topic, TopicPartition};
 use crate::error::Error;
 use crate::event::Event;
 use crate::skipped::Skipped;
-use rows::Rows;
+use rows::PartitionRows;
 
 pub(crate) use rows::Topics;
 
@@ -46,7 +46,7 @@ pub(crate) const TOPICS_MAX: usize = 1000;
 /// Bytes of records one read returns before it stops early.
 pub(crate) const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Rows of every topic whose chain is checked when the log is opened, counted from its end.
+/// PartitionRows of every topic whose chain is checked when the log is opened, counted from its end.
 pub(crate) const TAIL_CHECKED: u64 = 10_000;
 
 /// A `topic` here is one partition of one.
@@ -74,7 +74,7 @@ pub(crate) struct File {
     queue: mpsc::Sender<writer::Input>,
     _thread: Thread,
     readers: Readers,
-    partitions: Arc<[Rows]>,
+    partitions: Arc<[PartitionRows]>,
 }
 
 /// An event as it is stored, with what recognises a second copy.
@@ -97,7 +97,7 @@ impl File {
         versions::upgrade(&writing, &[&TABLES, &skipped::TABLES])?;
         let creating = writing.unchecked_transaction()?;
         creating.execute_batch(numbering::NUMBERING)?;
-        let partitions: Arc<[Rows]> = rows::all(&creating, topics, clock)?.into();
+        let partitions: Arc<[PartitionRows]> = rows::all(&creating, topics, clock)?.into();
         partitions.iter().try_for_each(|rows| tail::settle(&creating, rows))?;
         creating.commit()?;
         for rows in &*partitions {
@@ -114,7 +114,7 @@ impl File {
     }
 
     /// Every partition of every topic, by name and number.
-    pub(crate) fn partitions(&self) -> &[Rows] {
+    pub(crate) fn partitions(&self) -> &[PartitionRows] {
         &self.partitions
     }
 
@@ -199,7 +199,7 @@ impl File {
     }
 
     /// Checks every row of one partition, page by page: how many are there, and what is hurt.
-    pub(crate) fn check(&self, rows: &Rows) -> (u64, Vec<Error>) {
+    pub(crate) fn check(&self, rows: &PartitionRows) -> (u64, Vec<Error>) {
         let end = rows.end.borrow().0;
         let mut scan = scan::Scan::new(&rows.jumps, rows.chain(), 0, rows.chain());
         while scan.at() < end {
@@ -291,7 +291,7 @@ impl File {
         self.partitions.binary_search_by(|rows| rows.at.cmp(at)).map_err(|_| Error::UnknownTopic)
     }
 
-    fn rows(&self, at: &TopicPartition) -> Result<&Rows, Error> {
+    fn rows(&self, at: &TopicPartition) -> Result<&PartitionRows, Error> {
         Ok(&self.partitions[self.index(at)?])
     }
 }

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use super::chain::{Chain, Newest};
 use super::jumps::{self, Jumps};
-use super::walk::{COLUMNS, Hurt, Row, Step, Walk};
+use super::walk::{COLUMNS, Hurt, Step, StoredRow, Walk};
 use super::{READ_BYTES_MAX, TABLES, TAIL_CHECKED, TOPICS_MAX, scan};
 use crate::Clock;
 use crate::broker::{Declared, Offset, Stored, Topic, TopicPartition};
@@ -15,14 +15,14 @@ use crate::partition::{Partition, Partitions};
 use crate::store::sqlite::plumbing::{numbering, versions};
 
 /// The rows of one partition of a topic.
-pub(crate) struct Rows {
+pub(crate) struct PartitionRows {
     pub(crate) at: TopicPartition,
     pub(super) id: i64,
     pub(super) end: watch::Sender<Offset>,
     pub(super) jumps: Jumps,
 }
 
-impl Rows {
+impl PartitionRows {
     /// The chain before the first row: it hangs on the topic's name.
     pub(super) fn chain(&self) -> Chain {
         Chain::of(&self.at)
@@ -51,7 +51,7 @@ impl Rows {
         let mut rows = select.query(params![last, limit])?;
         let (mut events, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
-            let row = Row::read(row)?;
+            let row = StoredRow::read(row)?;
             match self.sound(sql, &mut walk, &row) {
                 Ok(event) => events.push(Stored { offset: Offset(row.offset), event }),
                 Err(error) if events.is_empty() => return Err(error),
@@ -66,7 +66,12 @@ impl Rows {
     }
 
     /// The event of the row that comes next, or what is hurt there.
-    fn sound(&self, sql: &Connection, walk: &mut Walk<'_>, row: &Row<'_>) -> Result<Event, Error> {
+    fn sound(
+        &self,
+        sql: &Connection,
+        walk: &mut Walk<'_>,
+        row: &StoredRow<'_>,
+    ) -> Result<Event, Error> {
         let before = walk.at();
         let Step { gap, row: of_row, .. } = walk.step(row);
         if let Some(Hurt { from, to, what }) = gap {
@@ -91,7 +96,7 @@ impl Rows {
         let mut select = sql.prepare(&select)?;
         let mut rows = select.query([offset])?;
         let Some(row) = rows.next()? else { return Ok(true) };
-        let row = Row::read(row)?;
+        let row = StoredRow::read(row)?;
         let before = self.jumps.back(offset, 1);
         let (mut walk, _) =
             Walk::from(&self.jumps, self.chain(), before, self.chain_at(sql, before)?);
@@ -121,7 +126,7 @@ impl Rows {
         let mut none = true;
         while let Some(row) = rows.next()? {
             none = false;
-            scan.row(&Row::read(row)?);
+            scan.row(&StoredRow::read(row)?);
         }
         if none {
             scan.exhausted();
@@ -174,7 +179,11 @@ pub(crate) enum Topics<'t> {
 }
 
 /// The rows of the given topics and of those the file has already, by name.
-pub(super) fn all(sql: &Connection, topics: Topics<'_>, clock: &Clock) -> Result<Vec<Rows>, Error> {
+pub(super) fn all(
+    sql: &Connection,
+    topics: Topics<'_>,
+    clock: &Clock,
+) -> Result<Vec<PartitionRows>, Error> {
     match topics {
         Topics::Declared(all) => all.iter().try_for_each(|it| declare(sql, it, clock))?,
         Topics::Named(all) => {
@@ -240,7 +249,7 @@ pub(in crate::store::sqlite) fn grow(
 }
 
 /// Every partition that the file has, by topic and number.
-fn known(sql: &Connection) -> Result<Vec<Rows>, Error> {
+fn known(sql: &Connection) -> Result<Vec<PartitionRows>, Error> {
     let mut select =
         sql.prepare("SELECT id, name, partition FROM topic ORDER BY name, partition")?;
     let mut rows = select.query([])?;
@@ -255,7 +264,7 @@ fn known(sql: &Connection) -> Result<Vec<Rows>, Error> {
 }
 
 /// A partition's rows; their table is made where it is not.
-fn open(sql: &Connection, id: i64, at: TopicPartition) -> Result<Rows, Error> {
+fn open(sql: &Connection, id: i64, at: TopicPartition) -> Result<PartitionRows, Error> {
     sql.execute_batch(&format!(
         "CREATE TABLE IF NOT EXISTS t{id} (
             offset INTEGER PRIMARY KEY, crc INTEGER NOT NULL, record BLOB NOT NULL, own INTEGER)
@@ -268,5 +277,5 @@ fn open(sql: &Connection, id: i64, at: TopicPartition) -> Result<Rows, Error> {
     }
     let newest = format!("SELECT coalesce(max(offset), 0) FROM t{id}");
     let end = sql.query_row(&newest, [], |row| row.get(0))?;
-    Ok(Rows { at, id, end: watch::Sender::new(Offset(end)), jumps: Jumps::load(sql, id)? })
+    Ok(PartitionRows { at, id, end: watch::Sender::new(Offset(end)), jumps: Jumps::load(sql, id)? })
 }

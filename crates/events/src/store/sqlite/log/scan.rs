@@ -5,10 +5,10 @@
 
 use super::chain::Chain;
 use super::jumps::Jumps;
-use super::walk::{Hurt, Row, Walk};
+use super::walk::{Hurt, StoredRow, Walk};
 use crate::error::Error;
 
-/// Rows per read transaction of a long check.
+/// PartitionRows per read transaction of a long check.
 pub(super) const PAGE: usize = 1000;
 
 /// Stretches noted; past it a log is hurt all over and more lines help nobody.
@@ -22,7 +22,7 @@ pub(super) struct Scan<'t> {
     hurt: Vec<Stretch>,
 }
 
-/// Rows that are hurt in the same way.
+/// PartitionRows that are hurt in the same way.
 #[derive(Debug, PartialEq, Eq)]
 struct Stretch {
     from: u64,
@@ -45,7 +45,7 @@ impl<'t> Scan<'t> {
     }
 
     /// Looks at the row that comes next.
-    pub(super) fn row(&mut self, row: &Row<'_>) {
+    pub(super) fn row(&mut self, row: &StoredRow<'_>) {
         let step = self.walk.step(row);
         self.sound += u64::from(step.row.is_none());
         [step.gap, step.row, step.jump].into_iter().flatten().for_each(|hurt| self.note(hurt));
@@ -118,7 +118,7 @@ mod tests {
         let none = Jumps::default();
         let mut scan = Scan::new(&none, seed, 0, seed);
         for Stored { offset, crc, own, record } in &rows {
-            scan.row(&Row { offset: *offset, crc: *crc, own: *own, record });
+            scan.row(&StoredRow { offset: *offset, crc: *crc, own: *own, record });
         }
         let found: Vec<_> = scan.hurt.iter().map(|it| (it.from, it.to, &*it.what)).collect();
         assert_eq!((scan.sound, &*found), (sound, hurt));
@@ -138,7 +138,7 @@ mod tests {
             rows.drain(2..4);
         };
         check(both, 6, &[(3, 4, MISSING), (5, 5, CHECKSUM)]);
-        // Rows of another story fit themselves, and nothing before them is hurt.
+        // PartitionRows of another story fit themselves, and nothing before them is hurt.
         let other = |rows: &mut Vec<Stored>| {
             let seed = Chain::of(&crate::fixture::topic("order").first());
             rows[4].record = vec![9];

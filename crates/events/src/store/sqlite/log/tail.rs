@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::chain::{Chain, Newest};
-use super::rows::Rows;
+use super::rows::PartitionRows;
 use super::walk;
 use super::{Record, Stamp};
 use crate::broker::Offset;
@@ -37,7 +37,7 @@ pub(super) struct Tail {
 
 /// Takes back what is noted of publishers beyond the topic's newest record: rows that vanished from
 /// the end are asked for again, and nobody takes what comes for a second copy.
-pub(super) fn settle(sql: &Connection, rows: &Rows) -> Result<(), Error> {
+pub(super) fn settle(sql: &Connection, rows: &PartitionRows) -> Result<(), Error> {
     let newest = format!("SELECT record FROM t{} ORDER BY offset DESC LIMIT 1", rows.id);
     let newest = sql.query_row(&newest, [], |row| row.get::<_, Vec<u8>>(0)).optional()?;
     let taken = match newest.as_deref().map(Event::from_json) {
@@ -58,7 +58,7 @@ pub(super) fn settle(sql: &Connection, rows: &Rows) -> Result<(), Error> {
 
 impl Tail {
     /// As the file has it: of its newest row, of a jump behind it, and of the notes on publishers.
-    pub(super) fn load(sql: &Connection, rows: &Rows) -> Result<Tail, Error> {
+    pub(super) fn load(sql: &Connection, rows: &PartitionRows) -> Result<Tail, Error> {
         let Newest { offset: last, mut chain } = rows.newest(sql)?;
         let jump = rows.jumps.last_from(last);
         match jump {
@@ -99,7 +99,11 @@ impl Tail {
     }
 
     /// Saves the highest sequences that were raised since the last time.
-    pub(super) fn save_highest(&mut self, sql: &Connection, rows: &Rows) -> Result<(), Error> {
+    pub(super) fn save_highest(
+        &mut self,
+        sql: &Connection,
+        rows: &PartitionRows,
+    ) -> Result<(), Error> {
         let upsert = "INSERT OR REPLACE INTO publisher VALUES (?1, ?2, ?3)";
         for source in std::mem::take(&mut self.raised) {
             let highest = self.highest[&source];

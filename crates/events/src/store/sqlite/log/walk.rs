@@ -3,7 +3,7 @@
 //! A row is sound if it fits the chain, which hangs it on the row before. Where that one is hurt or
 //! missing there is nothing to hang it on, and the row's own checksum decides: so one damage is one
 //! stretch, and the intact row behind it stays readable. A row that fits only its own checksum although
-//! the one before is sound is of another story (an old page, say), and hurt. Rows of older programs have
+//! the one before is sound is of another story (an old page, say), and hurt. PartitionRows of older programs have
 //! no checksum of their own: behind a damage they stay unproven.
 
 use rusqlite::types::Type;
@@ -18,7 +18,7 @@ const NEVER_GIVEN: &str = "a row is where no offset was given";
 const JUMP: &str = "the link of a jump does not fit";
 
 /// A row as it is stored.
-pub(super) struct Row<'r> {
+pub(super) struct StoredRow<'r> {
     pub(super) offset: u64,
     /// The chain behind it.
     pub(super) crc: u32,
@@ -56,15 +56,15 @@ pub(super) struct Walk<'t> {
     broken: bool,
 }
 
-/// The columns of a row, in the order that [`Row::read`] takes them.
+/// The columns of a row, in the order that [`StoredRow::read`] takes them.
 pub(super) const COLUMNS: &str = "offset, crc, own, record";
 
-impl<'r> Row<'r> {
-    pub(super) fn read(row: &'r rusqlite::Row<'_>) -> rusqlite::Result<Row<'r>> {
+impl<'r> StoredRow<'r> {
+    pub(super) fn read(row: &'r rusqlite::Row<'_>) -> rusqlite::Result<StoredRow<'r>> {
         let record = row.get_ref(3)?;
         // What is no blob any more fits no checksum.
         let record = if record.data_type() == Type::Blob { record.as_blob()? } else { &[] };
-        Ok(Row { offset: row.get(0)?, crc: row.get(1)?, own: row.get(2)?, record })
+        Ok(StoredRow { offset: row.get(0)?, crc: row.get(1)?, own: row.get(2)?, record })
     }
 
     /// Whether it fits its own checksum.
@@ -99,7 +99,7 @@ impl<'t> Walk<'t> {
     }
 
     /// Walks over the row that comes next.
-    pub(super) fn step(&mut self, row: &Row<'_>) -> Step {
+    pub(super) fn step(&mut self, row: &StoredRow<'_>) -> Step {
         let gap = self.gap(row.offset);
         let is_hurt = match row.offset < self.jumps.after(self.at) {
             true => Some(NEVER_GIVEN),

@@ -19,7 +19,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Record;
-use super::rows::Rows;
+use super::rows::PartitionRows;
 use super::tail::Tail;
 use crate::broker::Offset;
 use crate::error::Error;
@@ -59,13 +59,13 @@ struct Answer {
 /// What the thread owns.
 pub(super) struct Writer {
     connection: Connection,
-    partitions: Arc<[Rows]>,
+    partitions: Arc<[PartitionRows]>,
     /// `None` until read from the file: at the start, and after a transaction failed.
     tails: Option<Vec<Tail>>,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, partitions: Arc<[Rows]>) -> Writer {
+    pub(super) fn new(connection: Connection, partitions: Arc<[PartitionRows]>) -> Writer {
         Writer { connection, partitions, tails: None }
     }
 
@@ -206,7 +206,7 @@ struct Prepared<'c> {
 fn prepare<'p, 'c>(
     connection: &'c Connection,
     prepared: &'p mut Option<Prepared<'c>>,
-    partitions: &[Rows],
+    partitions: &[PartitionRows],
     partition: usize,
 ) -> Result<&'p mut rusqlite::CachedStatement<'c>, Error> {
     if prepared.as_ref().is_none_or(|before| before.partition != partition) {
