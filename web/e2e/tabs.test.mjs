@@ -117,7 +117,7 @@ visitor('an answer that comes after one has signed out does not end the session 
   assert.equal(new URL(page.url()).pathname, '/', 'nobody is asked to sign in');
   assert.equal(await page.evaluate(() => localStorage.getItem('signedIn')), null);
   await page.goto('/signin');
-  assert.equal(await page.getByText('오래 쉬어서').count(), 0);
+  assert.equal(await page.getByText('로그인이 끝났어요').count(), 0);
 });
 
 visitor('an order is refused where the cookies are another’s', { expected: ['403'] }, async ({ page, context }) => {

@@ -5,5 +5,8 @@ import { tick } from 'svelte';
 export async function focusWrong(within: Element | undefined, otherwise = '.told'): Promise<void> {
   await tick();
   const found = ['[aria-invalid="true"]', '.told', otherwise].map((it) => within?.querySelector<HTMLElement>(it));
-  found.find(Boolean)?.focus();
+  const first = found.find(Boolean);
+  // Where it has the focus already, what is wrong is read once more only on coming back to it.
+  if (first === document.activeElement) first?.blur();
+  first?.focus();
 }

@@ -1,11 +1,15 @@
 /** What is wrong with what was written into a field, in words; undefined where nothing is. */
 import { currentLocale } from './locale.svelte';
-import { charsOf } from './limits';
+import { charsOf, hasControls } from './limits';
 import { wholeOf } from './numbers';
 import { fieldWords } from './texts/fields';
 
-/** A text of more than `max` characters. It is said rather than cut off: the end may be what matters. */
-export function tooLong(text: string, max: number): string | undefined {
+/**
+ * A text of more than `max` characters, which is said rather than cut off (the end may be what
+ * matters), or one with a control character, which nobody sees who pasted it.
+ */
+export function badText(text: string, max: number): string | undefined {
+  if (hasControls(text)) return fieldWords.controls;
   const chars = charsOf(text);
   return chars > max ? fieldWords.tooLong(max, chars) : undefined;
 }

@@ -8,6 +8,11 @@ export function announce(news: string): void {
   text = text === news ? `${news}\u00a0` : news;
 }
 
+/** Where the focus was on something that is gone. */
+export function focusIfLost(): void {
+  if (document.activeElement === document.body) focusHeading();
+}
+
 export function focusHeading(): void {
   document.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
 }

@@ -7,8 +7,8 @@ import { isPicture, isUsername } from '../src/credentials';
 import { patience, when } from '../src/dates';
 import { changedByOthers, edited, typedOver, type Written } from '../src/edits';
 import { Heartbeat, SILENCE_MS_MAX } from '../src/heartbeat';
-import { charsOf } from '../src/limits';
-import { mileageOf, money } from '../src/money';
+import { charsOf, hasControls } from '../src/limits';
+import { figure, mileageOf, money } from '../src/money';
 import { wholeOf } from '../src/numbers';
 import { optionsOf } from '../src/options';
 import { deliveryBadge, isUnderWay, newer, tells, withPage, withRow } from '../src/orders';
@@ -572,4 +572,20 @@ describe('an attempt', () => {
     expect([send.mock.calls.length, attempt.phase]).toEqual([5, 'refused']);
     vi.useRealTimers();
   });
+});
+
+test.each([
+  ['', false],
+  ['서울시 강남구', false],
+  ['  서울시\n', false],
+  ['서울\u0001시', true],
+  ['서울시\n강남구', true],
+  ['a\u007f', true],
+  ['a\u200b', false],
+])('%j has a control character that would be sent: %s', (text, has) => {
+  expect(hasControls(text)).toBe(has);
+});
+
+test('a number of pieces is separated as its reader separates it', () => {
+  expect([figure(999, 'ko'), figure(1_000, 'ko'), figure(1_234_567, 'en')]).toEqual(['999', '1,000', '1,234,567']);
 });
