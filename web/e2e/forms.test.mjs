@@ -309,6 +309,33 @@ visitor('a reload or Back after an order shows the order, and a new look an empt
   assert.equal(await steps.count(), 0);
 });
 
+visitor('a reload before the answer to an order says that it may be taken, and the same again is the same order', { expected: ['ERR_FAILED'] }, async ({ page }) => {
+  await signIn(page, ...CUSTOMER);
+  const unknown = page.getByText('답을 받지 못했어요');
+  await page.goto('/products/2');
+  await page.locator('#quantity').waitFor(LIVE);
+  assert.equal(await unknown.count(), 0, 'nothing was sent');
+  const taken = new Promise((resolve) => {
+    void page.route('**/orders', async (route) => {
+      // Taken, and the answer is lost on its way.
+      const answer = await route.fetch();
+      resolve([answer.status(), route.request().headers()['idempotency-key']]);
+    });
+  });
+  await page.getByRole('button', { name: '주문하기' }).click();
+  const [status, sent] = await taken;
+  assert.equal(status, 201);
+  await page.reload();
+  await unknown.waitFor(LIVE);
+  await page.unroute('**/orders');
+  const asked = page.waitForRequest((request) => request.method() === 'POST' && request.url().endsWith('/orders'));
+  await page.getByRole('button', { name: '주문하기' }).click();
+  assert.equal((await asked).headers()['idempotency-key'], sent, 'the same order');
+  await page.locator('.steps').waitFor(LIVE);
+  await page.reload();
+  assert.equal(await unknown.count(), 0, 'it is known now');
+});
+
 visitor('an order that one has cancelled oneself says so on coming back, and not that stock was short', {}, async ({ page }) => {
   await signIn(page, ...CUSTOMER);
   const id = await order(page, 2, 1);

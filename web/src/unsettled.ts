@@ -27,16 +27,18 @@ onLeave(() => {
 /** Says itself what it is about: one person's wish is never another's. */
 export const unsettled: Keys = {
   of(about) {
-    const at = Date.now();
-    const found = wishes().find((it) => it.about === about && at - it.at < KEPT_MS_MAX);
-    const key = found?.key ?? newKey();
-    put([...others(about), { about, key, at }]);
+    const key = known((it) => it === about)?.key ?? newKey();
+    put([...others(about), { about, key, at: Date.now() }]);
     return key;
   },
   settle(about) {
     put(others(about));
   },
 };
+
+/** What was sent from this tab, such as `is` says, and has no answer. */
+export const known = (is: (about: string) => boolean): Wish | undefined =>
+  wishes().find((it) => is(it.about) && Date.now() - it.at < KEPT_MS_MAX);
 
 const wishes = (): Wish[] => readJson<Wish[]>(tab, KEPT_AS) ?? [];
 const others = (about: string): Wish[] => wishes().filter((it) => it.about !== about);
