@@ -31,6 +31,8 @@ enum Purpose {
 enum Proof {
     /// A program on the path.
     Program(&'static str),
+    /// A program on the path, or in the folder that Debian has for each version of it.
+    Versioned { program: &'static str, versions: &'static str },
     /// A Debian package.
     Package(&'static str),
     /// A file below the target folder.
@@ -45,7 +47,7 @@ enum Source {
     Commands(&'static [&'static [&'static str]]),
 }
 
-const SERVICES: [Service; 12] = [
+const SERVICES: [Service; 13] = [
     Service {
         // The allocator's own build; a C compiler is there, for Rust links with it.
         name: "make",
@@ -64,6 +66,12 @@ const SERVICES: [Service; 12] = [
         purpose: Purpose::Tests,
         proof: Proof::Program("mvn"),
         source: Source::Debian("maven"),
+    },
+    Service {
+        name: "postgres",
+        purpose: Purpose::Tests,
+        proof: Proof::Versioned { program: "postgres", versions: "/usr/lib/postgresql" },
+        source: Source::Debian("postgresql"),
     },
     Service {
         name: "chromium",
@@ -261,6 +269,9 @@ fn absolute(path: PathBuf) -> String {
 fn is_there(service: &Service) -> bool {
     match service.proof {
         Proof::Program(name) => shell::find(name).is_some(),
+        Proof::Versioned { program, versions } => {
+            shell::find(program).is_some() || is_in_a_version(versions, program)
+        }
         Proof::Built(path) => workspace::target().join(path).exists(),
         Proof::Package(name) => {
             let line = ["dpkg-query", "-W", "-f=${Status}", name];
@@ -268,6 +279,11 @@ fn is_there(service: &Service) -> bool {
                 .is_some_and(|status| status.ends_with(" installed"))
         }
     }
+}
+
+fn is_in_a_version(versions: &str, program: &str) -> bool {
+    let folders = std::fs::read_dir(versions).into_iter().flatten().flatten();
+    folders.map(|version| version.path().join("bin").join(program)).any(|file| file.is_file())
 }
 
 #[cfg(test)]
@@ -293,16 +309,27 @@ mod tests {
     }
 
     #[test]
-    fn tests_against_a_broker_need_what_starts_it() {
+    fn tests_against_a_broker_and_a_store_need_what_starts_them() {
         let tests = of(Purpose::Tests);
         assert!(tests.iter().any(|one| one.name == "kafka"));
-        assert_eq!(packages(&tests), ["default-jre-headless", "maven"]);
+        assert_eq!(packages(&tests), ["default-jre-headless", "maven", "postgresql"]);
     }
 
     #[test]
     fn named_ones_are_chosen_and_unknown_ones_refused() {
         assert_eq!(named(&["nats"]).unwrap()[0].name, "nats");
         assert!(matches!(named(&["nats", "postfix"]), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn a_program_of_some_version_is_found() {
+        let place = tempfile::tempdir().unwrap();
+        let (versions, bin) = (place.path().to_str().unwrap(), place.path().join("15/bin"));
+        assert!(!is_in_a_version(versions, "server"));
+        std::fs::create_dir_all(&bin).unwrap();
+        assert!(!is_in_a_version(versions, "server"));
+        std::fs::write(bin.join("server"), "").unwrap();
+        assert!(is_in_a_version(versions, "server"));
     }
 
     #[test]

@@ -1,0 +1,6 @@
+//! PostgreSQL, on a real server that the tests start.
+//!
+//! Where it is not installed they fail and say what installs it.
+
+mod server;
+mod starting;
