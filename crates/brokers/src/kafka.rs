@@ -33,7 +33,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::broker::{Pending, READ_MAX};
-use events::{Broker, Declared, Error, Event, Offset, Partitions, Stored, Topic, TopicPartition};
+use events::{
+    Broker, Clock, Declared, Error, Event, Offset, Partitions, Stored, Topic, TopicPartition,
+};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -79,14 +81,15 @@ struct Kafka {
     tails: Tails,
 }
 
-/// Connects, and reads what there is of the topics. Needs a runtime, and keeps threads of its own.
+/// Connects, and reads what there is of the topics. Needs a runtime, and keeps threads of its own; the clock
+/// says how long ago a record was acknowledged.
 ///
 /// ```no_run
 /// use brokers::kafka::{PATIENCE_DEFAULT, Settings, connect};
 /// use events::{Declared, Partitions, Topic};
 /// # use yeoul_brokers as brokers;
 ///
-/// # async fn run() -> Result<(), events::Error> {
+/// # async fn run(clock: events::Clock) -> Result<(), events::Error> {
 /// let orders = Declared { topic: Topic::parse("order")?, partitions: Partitions::new(8)? };
 /// let settings = Settings {
 ///     servers: "kafka://10.0.0.5:9092,10.0.0.6:9092".parse()?,
@@ -94,7 +97,7 @@ struct Kafka {
 ///     topics: vec![orders],
 ///     patience: PATIENCE_DEFAULT,
 /// };
-/// let broker = connect(settings).await?;
+/// let broker = connect(settings, clock).await?;
 /// println!("{}", broker.promise());
 /// # Ok(())
 /// # }
@@ -104,14 +107,14 @@ struct Kafka {
 /// [`Error::Environment`]: no server answers; connect again. [`Error::UnknownTopic`]: one of the topics is
 /// not there. [`Error::Partitions`]: it has another number of partitions. [`Error::Decode`]: a prefix that
 /// no topic can have.
-pub async fn connect(settings: Settings) -> Result<Arc<dyn Broker>, Error> {
+pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>, Error> {
     let Settings { servers, prefix, topics, patience } = settings;
     let client = Client::new(&servers, patience);
     let asker = client.asker()?;
     let topics = Topics::find(&asker, &prefix, topics).await?;
     let terms = terms::read(&client, &topics).await?;
     let promise = terms.promise();
-    let publisher = Publisher::new(&client, terms)?;
+    let publisher = Publisher::new(&client, terms, clock)?;
     let tails = Tails::new(&client, &asker)?;
     let readers = Readers::new(&client, &asker);
     Ok(Arc::new(Kafka { topics, promise, asker, publisher, readers, tails }))

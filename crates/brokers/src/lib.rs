@@ -13,7 +13,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use events::{Broker, Declared, Error};
+use events::{Broker, Clock, Declared, Error};
 
 /// Where a broker is, and so which engine it is: `kafka://host:port[,host:port]`.
 ///
@@ -39,17 +39,21 @@ pub struct Settings {
     pub replicas: Option<u16>,
 }
 
-/// Connects to it.
+/// Connects to it. The clock says how long ago something was acknowledged.
 ///
 /// # Errors
 /// As for [`kafka::connect`] and, where topics may be made, [`kafka::create`].
-pub async fn connect(settings: Settings, topics: &[Declared]) -> Result<Arc<dyn Broker>, Error> {
+pub async fn connect(
+    settings: Settings,
+    topics: &[Declared],
+    clock: Clock,
+) -> Result<Arc<dyn Broker>, Error> {
     let Settings { address: Address(servers), prefix, replicas } = settings;
     let (topics, patience) = (topics.to_vec(), kafka::PATIENCE_DEFAULT);
     if let Some(replicas) = replicas {
         kafka::create(&servers, &prefix, &topics, replicas, &kafka::KEPT, patience).await?;
     }
-    kafka::connect(kafka::Settings { servers, prefix, topics, patience }).await
+    kafka::connect(kafka::Settings { servers, prefix, topics, patience }, clock).await
 }
 
 impl Settings {

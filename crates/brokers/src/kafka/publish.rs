@@ -9,6 +9,9 @@
 //! * Where a record is refused for good, what was sent behind it must not be stored. Then the producer ends
 //!   (`enable.gapless.guarantee`) and sends nothing more: all that it still had is refused, and another one
 //!   takes its place.
+//! * What was under way meanwhile is refused by the server, because it knows what came last from a producer.
+//!   Of one that it does not know yet it takes anything, so the first record of a producer on a partition
+//!   goes alone, and the others once that is acknowledged.
 //! * After a publish that was not waited for to its end, the next one on that partition waits for it first: a
 //!   Kafka that is away does not gather a copy of a batch for each attempt.
 //!
@@ -23,7 +26,8 @@ use std::time::Duration;
 
 use events::broker::PUBLISH_MAX;
 use events::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
-use events::{Error, Event, Offset, TopicPartition};
+use events::{Clock, Error, Event, Offset, TopicPartition};
+use jiff::{SignedDuration, Timestamp};
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::future_producer::DeliveryFuture;
@@ -47,17 +51,41 @@ const SLACK_BYTES: usize = 64 * 1024;
 /// How often it is looked whether the producer has ended, while one waits for it.
 const ENDED_LOOKED_EVERY: Duration = Duration::from_millis(100);
 
+/// How long after its last acknowledgement a producer counts as known to the server: a small part of the day
+/// that those keep it (`producer.id.expiration.ms`).
+const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(1);
+
 /// What publishes.
 pub(super) struct Publisher {
     config: ClientConfig,
-    producer: Mutex<FutureProducer<Told>>,
+    producer: Mutex<Numbered>,
     terms: Terms,
-    lines: Mutex<HashMap<TopicPartition, Line>>,
+    clock: Clock,
+    lines: Mutex<HashMap<TopicPartition, Arc<Line>>>,
     patience: Duration,
 }
 
-/// How many publishes on a partition were not waited for to their end.
-type Line = Arc<watch::Sender<usize>>;
+/// A producer, and which of those that there were it is.
+#[derive(Clone)]
+struct Numbered {
+    number: u64,
+    producer: FutureProducer<Told>,
+}
+
+/// What there is to know of a partition before the next publish on it.
+#[derive(Default)]
+struct Line {
+    /// How many publishes were not waited for to their end.
+    left: watch::Sender<usize>,
+    /// Whose records were acknowledged last, and when.
+    acknowledged: Mutex<Option<Acknowledged>>,
+}
+
+/// The last acknowledgement on a partition.
+struct Acknowledged {
+    number: u64,
+    at: Timestamp,
+}
 
 /// What Kafka said of a batch: where its last record is, where it says so.
 type Answer = Result<Option<i64>, KafkaError>;
@@ -73,7 +101,7 @@ pub(super) fn check(batch: &[Event]) -> Result<(), Error> {
 }
 
 impl Publisher {
-    pub(super) fn new(client: &Client, terms: Terms) -> Result<Publisher, Error> {
+    pub(super) fn new(client: &Client, terms: Terms, clock: Clock) -> Result<Publisher, Error> {
         let (most, fewest) = terms.message_bytes();
         let mut config = client.config();
         config
@@ -86,9 +114,9 @@ impl Publisher {
             .set("batch.size", BATCH_BYTES_MAX.min(fewest).to_string())
             .set("message.max.bytes", (most + SLACK_BYTES).to_string())
             .set("queue.buffering.max.kbytes", (QUEUE_BYTES_MAX / 1024).to_string());
-        let producer = Mutex::new(make(&config)?);
+        let producer = Mutex::new(Numbered { number: 0, producer: make(&config)? });
         let (lines, patience) = (Mutex::default(), client.patience);
-        Ok(Publisher { config, producer, terms, lines, patience })
+        Ok(Publisher { config, producer, terms, clock, lines, patience })
     }
 
     /// Resolves once Kafka has acknowledged every record, with the place of the last one where it says so.
@@ -106,22 +134,38 @@ impl Publisher {
         let largest = records.iter().map(Record::bytes).max().unwrap_or(0);
         let line = self.line(at);
         self.wait_for_earlier(&line).await?;
-        let producer = self.producer();
-        let sent = send(&producer, name, index(at), &records);
+        let by = self.producer();
+        // Nothing goes behind a record whose refusal would not keep it from being stored.
+        let alone = if line.knows(by.number, (self.clock)()) { 0 } else { records.len().min(1) };
+        let (first, others) = records.split_at(alone);
+        let mut last = None;
+        for part in [first, others].into_iter().filter(|part| !part.is_empty()) {
+            let sent = send(&by.producer, name, index(at), part);
+            let answer = self.answer(&by.producer, &line, sent).await?;
+            last = answer.map_err(|error| refusal(error, largest, limit))?;
+            line.acknowledged(by.number, (self.clock)());
+        }
+        Ok(last.filter(|last| *last >= 0).map(place_of))
+    }
+
+    /// What Kafka says of records that were sent, within the patience.
+    async fn answer(
+        &self,
+        producer: &FutureProducer<Told>,
+        line: &Arc<Line>,
+        sent: Result<Vec<DeliveryFuture>, Error>,
+    ) -> Result<Answer, Error> {
         if sent.is_err() {
-            self.mend(&producer)?;
+            self.mend(producer)?;
         }
         let mut answering = tokio::spawn(answers(sent?));
-        let Some(answer) = self.wait(&producer, &mut answering).await else {
-            leave(line, answering);
+        let Some(answer) = self.wait(producer, &mut answering).await else {
+            leave(Arc::clone(line), answering);
             return Err(Error::environment("kafka: no acknowledgement in time"));
         };
         let answer = answer.map_err(|_| Error::Closed)?;
-        self.mend(&producer)?;
-        match answer {
-            Ok(last) => Ok(last.filter(|last| *last >= 0).map(place_of)),
-            Err(error) => Err(refusal(error, largest, limit)),
-        }
+        self.mend(producer)?;
+        Ok(answer)
     }
 
     /// What `future` gives within the patience. A producer that has ended gives no answer by itself.
@@ -147,9 +191,9 @@ impl Publisher {
 
     /// Resolves when nothing is under way on the partition that its publisher has stopped waiting for.
     async fn wait_for_earlier(&self, line: &Line) -> Result<(), Error> {
-        let mut left = line.subscribe();
+        let mut left = line.left.subscribe();
         let earlier = pin!(left.wait_for(|left| *left == 0));
-        let waited = self.wait(&self.producer(), earlier).await.map(drop);
+        let waited = self.wait(&self.producer().producer, earlier).await.map(drop);
         let unanswered = "kafka: what was published before is not acknowledged";
         waited.ok_or_else(|| Error::environment(unanswered))
     }
@@ -160,22 +204,38 @@ impl Publisher {
             return Ok(());
         }
         ended.purge(PurgeConfig::default().queue().inflight().non_blocking());
-        let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
         // Another publish may have met the same end.
-        if producer.client().fatal_error().is_some() {
+        if current.producer.client().fatal_error().is_some() {
             tracing::warn!("kafka's producer has ended; another one takes its place");
-            *producer = make(&self.config)?;
+            let number = current.number + 1;
+            *current = Numbered { number, producer: make(&self.config)? };
         }
         Ok(())
     }
 
-    fn producer(&self) -> FutureProducer<Told> {
+    fn producer(&self) -> Numbered {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn line(&self, at: &TopicPartition) -> Line {
+    fn line(&self, at: &TopicPartition) -> Arc<Line> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(lines.entry(at.clone()).or_default())
+    }
+}
+
+impl Line {
+    /// Whether the server knows this producer on the partition, and what came last from it.
+    fn knows(&self, number: u64, now: Timestamp) -> bool {
+        let acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back has it asked once more than is needed.
+        let lately = |at| (SignedDuration::ZERO..KNOWN_FOR).contains(&now.duration_since(at));
+        acknowledged.as_ref().is_some_and(|last| last.number == number && lately(last.at))
+    }
+
+    fn acknowledged(&self, number: u64, at: Timestamp) {
+        let mut acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
+        *acknowledged = Some(Acknowledged { number, at });
     }
 }
 
@@ -220,11 +280,11 @@ async fn answers(sent: Vec<DeliveryFuture>) -> Answer {
 }
 
 /// Has the next publish on the partition wait until these answers are there.
-fn leave(line: Line, answering: JoinHandle<Answer>) {
-    line.send_modify(|left| *left += 1);
+fn leave(line: Arc<Line>, answering: JoinHandle<Answer>) {
+    line.left.send_modify(|left| *left += 1);
     tokio::spawn(async move {
         _ = answering.await;
-        line.send_modify(|left| *left = left.saturating_sub(1));
+        line.left.send_modify(|left| *left = left.saturating_sub(1));
     });
 }
 
@@ -236,5 +296,23 @@ fn refusal(error: KafkaError, bytes: usize, limit: usize) -> Error {
             Error::Limit { field: "max.message.bytes", value, limit }
         }
         _ => trouble::of(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_producer_is_known_where_it_was_acknowledged_lately() {
+        let (line, then) = (Line::default(), Timestamp::UNIX_EPOCH);
+        assert!(!line.knows(0, then));
+        line.acknowledged(0, then);
+        assert!(line.knows(0, then));
+        assert!(!line.knows(1, then), "the one that took its place is not");
+        let almost = SignedDuration::from_nanos(1);
+        assert!(line.knows(0, then + (KNOWN_FOR - almost)));
+        assert!(!line.knows(0, then + KNOWN_FOR));
+        assert!(!line.knows(0, then - almost), "the clock was set back");
     }
 }

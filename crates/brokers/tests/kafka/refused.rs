@@ -21,6 +21,9 @@ async fn alter(place: &Place, settings: &[(&str, &str)]) {
     assert!(done.iter().all(Result::is_ok), "{done:?}");
 }
 
+/// How often something is done that goes wrong by chance.
+const ROUNDS: u32 = 5;
+
 fn is_of_size(refused: &Result<Offset, Error>) -> bool {
     matches!(refused, Err(Error::Limit { field: "max.message.bytes", .. }))
 }
@@ -62,6 +65,33 @@ async fn a_limit_that_was_lowered_meanwhile_is_named_and_nothing_is_overtaken() 
     let expected: Vec<u64> = (1..=30).filter(|number| *number != 4).collect();
     let first = first_copies(&stored);
     assert_eq!(first.into_iter().filter(|number| *number != 4).collect::<Vec<_>>(), expected);
+}
+
+/// A server that knows nothing of a producer takes whatever comes from it first, so what is sent behind its
+/// very first record could be stored without it.
+#[tokio::test]
+async fn nothing_is_stored_behind_the_first_record_of_all_when_that_is_refused() {
+    let settings = [("max.message.bytes", "100000"), ("retention.ms", "-1")];
+    let (place, first) = Place::fresh(shared(), &settings).await;
+    for round in 0..ROUNDS {
+        alter(&place, &[("max.message.bytes", "100000"), ("retention.ms", "-1")]).await;
+        let broker = place.connect().await;
+        alter(&place, &[("max.message.bytes", "10000"), ("retention.ms", "-1")]).await;
+        // In force for others; those who come later find it so too.
+        until(async || match first.publish(&at(), vec![sized(1, 50_000)]).await {
+            Err(error) if is_of_size(&Err(error.clone())) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+        let before = numbers_after(&*broker, Offset::BEGINNING).await.len();
+        // As large as the client puts into one batch, so that others follow in a batch of their own.
+        let mut batch = vec![sized(2, 99_500)];
+        batch.extend(events(3..=30));
+        let refused = broker.publish(&at(), batch).await;
+        assert!(is_of_size(&refused), "{refused:?}");
+        let stored = numbers_after(&*broker, Offset::BEGINNING).await;
+        assert_eq!(stored.len(), before, "round {round}: {:?}", stored.get(before..));
+    }
 }
 
 #[tokio::test]

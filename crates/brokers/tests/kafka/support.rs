@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use brokers::kafka::{self, Servers, Settings};
-use events::{Broker, Cause, Declared, Error, Event, Offset, Partitions, Topic, TopicPartition};
+use events::{
+    Broker, Cause, Clock, Declared, Error, Event, Offset, Partitions, Topic, TopicPartition,
+};
 use rdkafka::ClientConfig;
 use yeoul_brokers as brokers;
 
@@ -68,7 +70,7 @@ impl Place {
 
     pub(crate) async fn connect_for(&self, patience: Duration) -> Result<Arc<dyn Broker>, Error> {
         let Place { servers, prefix, topics } = self.clone();
-        kafka::connect(Settings { servers, prefix, topics, patience }).await
+        kafka::connect(Settings { servers, prefix, topics, patience }, clock()).await
     }
 
     /// A topic of these settings, connected.
@@ -89,6 +91,11 @@ pub(crate) fn client(servers: &Servers) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", address);
     config
+}
+
+/// Stands still: no test is about how long ago something was.
+fn clock() -> Clock {
+    Arc::new(|| jiff::Timestamp::UNIX_EPOCH)
 }
 
 pub(crate) fn topic() -> Topic {

@@ -170,7 +170,7 @@ async fn open_broker(
         ));
     }
     let address = settings.address.to_string();
-    let connected = brokers::connect(settings, topics).await;
+    let connected = brokers::connect(settings, topics, clock::component()).await;
     Ok((connected.map_err(|error| not_connected(&address, &error))?, None))
 }
 
