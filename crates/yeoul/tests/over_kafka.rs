@@ -50,6 +50,12 @@ fn orders_stock_deliveries_and_pages_go_on_through_outages_of_broker_and_mall() 
     let found = run(&["doctor", "--data", text(&data)]).expect(0).stdout;
     assert!(found.contains("memory of at least 1 of 1 servers"), "{found}");
 
+    // One moment of the folder is none of the topics.
+    let copy = mall.folder().path().join("copy");
+    let refused = run(&["backup", text(&copy), "--data", text(&data)]).expect(3);
+    assert!(refused.stderr.contains("pg_dump"), "{}", refused.stderr);
+    assert!(!copy.exists(), "nothing is begun");
+
     // The broker stands still: orders are taken all the same, and go on when it does.
     server.signal("-STOP");
     let waiting: Vec<_> = (0..3).map(|_| mall.order(&who, product, 1)).collect();

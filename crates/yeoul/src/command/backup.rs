@@ -29,6 +29,7 @@ pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     files::must_be_free(target)?;
     files::must_be_outside(data, target)?;
     stores::must_be_no_backup(data)?;
+    must_have_its_events(data)?;
     // Beside a running process its lock is its own; a resting folder is held meanwhile.
     let running = Folder::holder(data).is_some();
     let stores = stores::databases(data);
@@ -49,6 +50,21 @@ pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
         "backed up {count} files, {bytes} bytes, as of {made}: {}",
         target.display()
     ))
+}
+
+/// Refuses a folder whose events are with a broker in processes of its own: no moment here is one there.
+fn must_have_its_events(data: &Path) -> Result<(), Failure> {
+    if data.join(stores::LOG).exists() {
+        return Ok(());
+    }
+    let says = format!(
+        "the events are with a broker of their own, and a copy of the folder is no moment of both. \
+         folder=`{}`",
+        data.display()
+    );
+    let remedy = "keep topics by their broker's own means (replicas, a mirror), and what is in PostgreSQL by \
+                  `pg_dump`: it covers neither the topics nor this folder";
+    Err(Failure::environment(says, remedy))
 }
 
 pub(super) fn restore(args: &RestoreArgs) -> Result<(), Failure> {
