@@ -58,7 +58,9 @@ use crate::lanes::run_each;
 use crate::parking::how_to_skip;
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition, Partitions};
-use crate::store::{Database, Publishes, stepped};
+use crate::store::database::Database;
+use crate::store::options::Publishes;
+use crate::store::stepped;
 use crate::wait::{Backoff, resumed};
 
 pub use crate::relay_status::Status;
@@ -241,7 +243,7 @@ impl Lane {
     async fn step(&self, committed: u64, after: u64) -> Result<u64, Error> {
         let mut limit = RELAY_BATCH_MAX;
         loop {
-            let events = self.database.waiting_whole(self.number(after), limit)?;
+            let events = self.database.waiting_whole(self.number(after), limit).await?;
             // Nothing waits: all that was committed before the read is dealt with.
             let Some(last) = events.last().and_then(|event| event.outbox_sequence) else {
                 self.status().send_if_modified(|it| {

@@ -6,6 +6,13 @@ use jiff::Timestamp;
 
 use crate::partition::Partition;
 
+/// Notes one database keeps; past it nothing more is skipped: a store that is hurt so often needs a
+/// backup and not another note.
+pub const SKIPPED_MAX: u64 = 10_000;
+
+/// Characters of the name of whoever asked that are kept.
+pub const BY_CHARS_MAX: usize = 200;
+
 /// One note: what was stepped over, why, when and on whose word.
 ///
 /// ```

@@ -2,7 +2,8 @@
 //!
 //! A service speaks of a [`Database`], of a [`Tx`] of it and of [`Rows`]; the crate speaks of inbox,
 //! outbox, parked events and the log. Which engine does it is named below this module alone, so that
-//! another can stand behind the same words: each name here becomes what all engines have in common.
+//! another can stand behind the same words: each of these is what engines have in common over the one that it
+//! is on.
 //!
 //! # A service's file
 //!
@@ -67,26 +68,43 @@
 //! leaves out the numbers that were given after a copy, and [`agreement`](crate::agreement) refuses what
 //! does not fit.
 
+pub(crate) mod bounds;
+pub(crate) mod database;
 pub(crate) mod inbox;
+pub(crate) mod kept;
+pub(crate) mod notes;
+pub(crate) mod options;
+pub(crate) mod origin;
+pub(crate) mod outbox;
+pub(crate) mod packed;
 pub(crate) mod parked;
+pub(crate) mod rows;
 mod sqlite;
-mod value;
+pub(crate) mod stepped;
+pub(crate) mod tx;
+pub(crate) mod value;
 
+pub use bounds::{
+    DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX, SAVEPOINTS_DEEP_MAX, WAITING_BYTES_MAX,
+};
+pub use database::Database;
+pub use options::{LeftOut, Options, Publishes};
+pub use rows::{At, Row, Rows};
 pub use sqlite::cut;
 pub use sqlite::keep_private;
 pub use sqlite::skipped;
-pub use sqlite::state::{
-    At, DATA_BYTES_MAX, Database, GROUP_MAX, LeftOut, OUTBOX_KEPT, OUTBOX_WAITING_MAX, Options,
-    Publishes, Row, Rows, SAVEPOINTS_DEEP_MAX, Savepoint, Tx, WAITING_BYTES_MAX, WRITE_QUEUE_MAX,
-    Working,
-};
+pub use sqlite::state::{GROUP_MAX, WRITE_QUEUE_MAX};
 pub use sqlite::upkeep;
 pub use sqlite::{COUNTED, READERS_MAX, count_base};
+pub use tx::{Savepoint, Tx, Working};
 pub use value::{Bind, Column, Value};
 
 pub(crate) use sqlite::log;
 pub(crate) use sqlite::panic_message;
-pub(crate) use sqlite::state::stepped;
+
+use sqlite::state::State as Embedded;
+use sqlite::state::rows::{Row as EmbeddedRow, Rows as EmbeddedRows};
+use sqlite::state::tx::Savepoint as EmbeddedSavepoint;
 
 #[cfg(test)]
 pub(crate) use sqlite::state::tests;

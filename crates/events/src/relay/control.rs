@@ -23,8 +23,11 @@ use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
 use crate::relay_status::Status;
 use crate::stillness::Stillness;
+use crate::store::database::Database;
+use crate::store::options::Publishes;
 use crate::store::skipped::{self, Skipped};
-use crate::store::{Database, Publishes, Tx, stepped};
+use crate::store::tx::Tx;
+use crate::store::{notes, stepped};
 
 /// A handle on a relay; [`Control::of`] its database. Cheap to clone, good whether or not the relay
 /// runs.
@@ -253,7 +256,7 @@ impl Control {
         // What is lost for good the relay has passed already.
         let relayed = self.database.relay_status(partition).borrow().relayed;
         let after = Numbered { partition, number: published.max(relayed) };
-        let (from, last, reason) = match self.database.waiting_whole(after, 1) {
+        let (from, last, reason) = match self.database.waiting_whole(after, 1).await {
             Ok(_) => return Ok(None),
             // A page that cannot be read names no row: no row can be stepped over.
             Err(Error::Damaged { from, to, what, .. }) if from > 0 => (from, to, what),
@@ -294,7 +297,8 @@ impl Control {
         let mut publishers = Vec::new();
         for partition in self.publishes.partitions.each() {
             let published = self.published(partition).await?;
-            publishers.extend(self.database.publisher(Numbered { partition, number: published })?);
+            publishers
+                .extend(self.database.publisher(Numbered { partition, number: published }).await?);
         }
         Ok(publishers)
     }
@@ -311,7 +315,7 @@ impl Control {
     /// # Errors
     /// [`Error::Environment`]: ask again later.
     pub async fn skipped(&self) -> Result<Vec<Skipped>, Error> {
-        self.database.read(self.name(), |name, rows| Box::pin(rows.notes(name))).await
+        self.database.read(self.name(), |name, rows| Box::pin(notes::all(rows, name))).await
     }
 
     /// A note on the row of this number, as yet without event and key.

@@ -102,7 +102,7 @@ async fn a_crash_between_commit_and_publish_loses_and_doubles_nothing() {
         // The service dies with events committed: some were published, nobody noted it.
         let service = database(&data);
         commit(&service, round * 10 + 1..=round * 10 + 10).await;
-        let half = service.waiting(first(round * 10), 5).unwrap();
+        let half = service.waiting(first(round * 10), 5).await.unwrap();
         log.publish(&topic("order").first(), half).await.unwrap();
         drop(service);
         let service = database(&data);
@@ -298,7 +298,11 @@ async fn events_of_the_largest_size_are_relayed_however_many_wait() {
     let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (database, log) = (database(&data), log(&place));
     commit_sized(&database, 9, crate::store::DATA_BYTES_MAX).await;
-    assert_eq!(database.waiting(first(0), RELAY_BATCH_MAX).unwrap().len(), 4, "bounded by bytes");
+    assert_eq!(
+        database.waiting(first(0), RELAY_BATCH_MAX).await.unwrap().len(),
+        4,
+        "bounded by bytes"
+    );
     let running = start(Relay::new(database.clone(), log.clone()));
     settled(&running, 9).await;
     assert_eq!(log.end(&topic("order").first()).await.unwrap(), Offset(9));

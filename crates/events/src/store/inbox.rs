@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
+use crate::store::rows::{Row, Rows};
 use crate::store::value::Bind;
-use crate::store::{Row, Rows};
 
 /// Whose mark counts offsets: events that came without an outbox sequence.
 const UNSTAMPED: &str = "";

@@ -18,8 +18,8 @@ use crate::parking::{self, DeadLetter, Standing, Wait};
 use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
 use crate::store::inbox::Assigned;
+use crate::store::rows::{Row, Rows};
 use crate::store::value::{Bind, Value};
-use crate::store::{Row, Rows};
 use jiff::Timestamp;
 
 /// A parked event that is due.

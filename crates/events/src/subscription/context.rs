@@ -15,7 +15,7 @@ use crate::broker::{Broker, Offset, Topic, TopicPartition};
 use crate::error::Error;
 use crate::partition::{Partition, Partitions};
 use crate::stillness::Stillness;
-use crate::store::Database;
+use crate::store::database::Database;
 use crate::store::inbox::{Assigned, Place};
 
 /// All of a subscription.

@@ -30,9 +30,11 @@ use crate::parking::{self, DeadLetter};
 use crate::partition::Partition;
 use crate::partition::numbers::Numbers;
 use crate::position::WritePosition;
+use crate::store::database::Database;
 use crate::store::inbox;
 use crate::store::skipped::Skipped;
-use crate::store::{Database, Tx, parked};
+use crate::store::tx::Tx;
+use crate::store::{notes, parked};
 
 /// A handle on a subscription: cheap to clone, good for as long as anybody has it, whether or not
 /// the subscription runs.
@@ -354,7 +356,8 @@ impl Control {
     /// # Errors
     /// [`Error::Environment`]: ask again later.
     pub async fn skipped(&self) -> Result<Vec<Skipped>, Error> {
-        let read = self.context.database.read(self.name(), |name, rows| Box::pin(rows.notes(name)));
+        let read =
+            self.context.database.read(self.name(), |name, rows| Box::pin(notes::all(rows, name)));
         read.await
     }
 

@@ -35,7 +35,8 @@ use crate::failure::Failure;
 use crate::parking::{PARKED_MAX, Retry, Standing, Wait, how_to_skip};
 use crate::partition::Partition;
 use crate::store::inbox::{Assigned, Marks, Place, Received};
-use crate::store::{Tx, panic_message, parked};
+use crate::store::tx::Tx;
+use crate::store::{panic_message, parked};
 
 /// What a subscription does with an event; the same for every batch.
 pub(super) struct Dispatcher<H> {

@@ -11,10 +11,10 @@ use crate::broker::{Broker, Offset, TopicPartition};
 use crate::error::Error;
 use crate::event::Event;
 use crate::partition::{Numbered, Partition};
-use crate::store::Tx;
 use crate::store::inbox::{Assigned, Place};
 use crate::store::parked::{self, Hurt};
 use crate::store::skipped::{Skipped, moment};
+use crate::store::tx::Tx;
 
 /// A stretch of the log that cannot be read.
 pub(super) struct HurtRecord {

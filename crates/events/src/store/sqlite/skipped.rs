@@ -8,19 +8,15 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use crate::error::Error;
-use crate::parking;
 use crate::partition::Partition;
+use crate::store::notes;
+use crate::store::rows::Rows;
+use crate::store::sqlite::plumbing::ready::ready;
 use crate::store::sqlite::plumbing::versions::Tables;
+use crate::store::sqlite::state::rows::Rows as EmbeddedRows;
 
-pub use crate::skipped::Skipped;
 pub(crate) use crate::skipped::moment;
-
-/// Notes one database keeps; past it nothing more is skipped: a store that is hurt so often needs a
-/// backup and not another note.
-pub const SKIPPED_MAX: u64 = 10_000;
-
-/// Characters of the name of whoever asked that are kept.
-pub const BY_CHARS_MAX: usize = 200;
+pub use crate::skipped::{BY_CHARS_MAX, SKIPPED_MAX, Skipped};
 
 pub(super) const TABLES: Tables = Tables {
     name: "skipped",
@@ -33,38 +29,10 @@ pub(super) const TABLES: Tables = Tables {
     ],
 };
 
-/// Writes one down.
-pub(crate) fn note(sql: &Connection, one: &Skipped) -> Result<(), Error> {
-    let notes: u64 = sql.query_row("SELECT count(*) FROM skipped", [], |row| row.get(0))?;
-    if notes >= SKIPPED_MAX {
-        return Err(Error::Limit { field: "skipped", value: notes + 1, limit: SKIPPED_MAX });
-    }
-    let insert =
-        "INSERT INTO skipped (name, kind, first, last, event, key, reason, at, by, partition)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    let by: String = one.by.chars().take(BY_CHARS_MAX).collect();
-    let reason = parking::shortened(&one.reason);
-    sql.execute(
-        insert,
-        params![
-            one.name,
-            one.kind,
-            one.first,
-            one.last,
-            one.event,
-            one.key,
-            reason,
-            one.at.as_microsecond(),
-            by,
-            one.partition.index(),
-        ],
-    )?;
-    Ok(())
-}
-
-/// Every note of this name, oldest first.
-pub(crate) fn all(sql: &Connection, name: &str) -> Result<Vec<Skipped>, Error> {
-    Ok(everything(sql)?.into_iter().filter(|one| one.name == name).collect())
+/// Writes one down in a file that has no service's transactions.
+pub(super) fn note(connection: &mut Connection, one: &Skipped) -> Result<(), Error> {
+    let mut rows = Rows::embedded(EmbeddedRows::of_read(connection));
+    ready(|| Box::pin(notes::note(&mut rows, one)))
 }
 
 /// Every note, oldest first. Of a file that an earlier program wrote and nobody opened since, too.

@@ -15,7 +15,7 @@ async fn every_event_has_its_effect_once_and_its_outbox_row_beside_it() {
     bench.caught_up(&running.control).await;
     let expected = [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("a", 5)];
     assert_eq!(bench.effects().await, expected.map(|(key, number)| (key.to_owned(), number)));
-    let published = bench.database.waiting(first(0), 100).unwrap();
+    let published = bench.database.waiting(first(0), 100).await.unwrap();
     assert_eq!(published.len(), 5);
     assert_eq!(published[4].cause.causation_id.as_deref(), Some("order/id-5"));
     assert_eq!(
@@ -117,7 +117,7 @@ async fn environment_trouble_takes_the_batch_back_is_no_attempt_and_says_stuck()
     let status = running.control.status().await.unwrap();
     assert!(status.stuck.is_some_and(|why| why.contains("disk full")));
     assert!(bench.effects().await.is_empty());
-    assert_eq!(bench.database.waiting(first(0), 10).unwrap().len(), 0);
+    assert_eq!(bench.database.waiting(first(0), 10).await.unwrap().len(), 0);
     assert_eq!(running.control.parked().await.unwrap(), 0);
     bench.orders.repair("b");
     bench.caught_up(&running.control).await;
@@ -351,6 +351,6 @@ async fn a_panic_inside_a_part_takes_the_whole_handler_back() {
     bench.dead(&running.control, 1).await;
     let keys: Vec<String> = bench.effects().await.into_iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["a", "part", "part of a part"]);
-    assert_eq!(bench.database.waiting(first(0), 10).unwrap().len(), 1);
+    assert_eq!(bench.database.waiting(first(0), 10).await.unwrap().len(), 1);
     running.stop().await;
 }

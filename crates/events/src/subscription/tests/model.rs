@@ -83,7 +83,10 @@ async fn play(steps: Vec<Step>) {
         assert_eq!(bench.of_key(key).await, expected, "key {key}");
     }
     assert_eq!(running.control.parked().await.unwrap(), 0);
-    assert_eq!(bench.database.waiting(crate::fixture::first(0), 10_000).unwrap().len(), sent.len());
+    assert_eq!(
+        bench.database.waiting(crate::fixture::first(0), 10_000).await.unwrap().len(),
+        sent.len()
+    );
     running.stop().await;
 }
 

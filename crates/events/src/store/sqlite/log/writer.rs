@@ -140,8 +140,10 @@ impl Writer {
             let Publish { partition, records, reply } = match input {
                 Input::Publish(batch) => batch,
                 Input::Note(note, reply) => {
+                    // Its statement is of the connection that the note needs for itself.
+                    prepared = None;
                     let noted = match &state {
-                        Ok(()) => skipped::note(&self.connection, &note),
+                        Ok(()) => skipped::note(&mut self.connection, &note),
                         Err(_) => Ok(()),
                     };
                     if let Some(error) = noted.as_ref().err().filter(is_fatal) {

@@ -9,14 +9,14 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::outbox::row::Origin;
 use super::outbox::{lane, newest_jump};
 use crate::error::Error;
 use crate::event::Event;
 use crate::partition::{Numbered, Partition, Partitions};
+use crate::store::origin::Origin;
+use crate::store::packed;
 use crate::store::sqlite::plumbing::connection::has_table;
 use crate::store::sqlite::plumbing::jump::Jump;
-use crate::store::sqlite::plumbing::packed;
 
 /// Rows after what was relayed that should be there and are not: numbers have no gap but a jump, and
 /// what was stepped over. Of a file that an earlier program wrote and nobody opened since, too.

@@ -2,7 +2,7 @@
 //!
 //! Rows are numbered by the writer, which is alone, each partition by itself, so that the order of a
 //! partition's sequences is the order of its commits; a relay reads them in that order and nothing is
-//! updated per event. Rows stay for [`OUTBOX_KEPT`] more events of their partition after they were relayed:
+//! updated per event. Rows stay for [`OUTBOX_KEPT`](crate::store::OUTBOX_KEPT) more events of their partition after they were relayed:
 //! a log that lost its tail is mended from them.
 //!
 //! What must stay true, in each partition:
@@ -21,43 +21,23 @@
 //! are those of the first.
 
 pub(super) mod lane;
-pub(super) mod row;
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::Publishes;
 use crate::broker::Topic;
 use crate::error::Error;
-use crate::event::{CAUSE_BYTES_MAX, Draft, EVENT_BYTES_MAX, Event, KEY_BYTES_MAX};
+use crate::event::{Draft, KEY_BYTES_MAX};
 use crate::partition::{Numbered, Partition, Partitions};
+use crate::store::bounds::{Reconciled, check_room};
+use crate::store::options::Publishes;
+use crate::store::packed;
 use crate::store::sqlite::plumbing::jump::Jump;
-use crate::store::sqlite::plumbing::packed;
 use crate::store::sqlite::plumbing::versions::Tables;
 use lane::{Lane, State};
-use row::{COLUMNS, Origin, event};
-
-pub(super) use lane::oldest;
-
-/// Relayed rows of a partition kept for mending a log: how much of its tail a log may lose and get back.
-pub const OUTBOX_KEPT: u64 = 10_000;
-
-/// Committed events of a partition that may wait for the broker; past it the service refuses to publish,
-/// and with that the write that wanted to.
-pub const OUTBOX_WAITING_MAX: u64 = 1_000_000;
-
-/// Bytes of data that one read of waiting rows gathers, unless the first row alone has more.
-///
-/// Half of what the local broker takes in a batch: ample room for every envelope, and a memory
-/// that does not grow with what waits.
-pub const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// Bytes of data an outbox takes: what an event may have, less ample room for its envelope.
-pub const DATA_BYTES_MAX: usize = EVENT_BYTES_MAX - 64 * 1024;
 
 pub(in crate::store::sqlite) const TABLES: Tables = Tables {
     name: "outbox",
@@ -105,17 +85,6 @@ struct Change {
 /// A moment of a transaction, for going back to it: how many changes there were.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counted(usize);
-
-/// What comparing a partition with the broker found, each as the sequences that are lost.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Reconciled {
-    /// In the log and not here any more: the service's file lost its tail.
-    pub(crate) outbox_lost: Option<RangeInclusive<u64>>,
-    /// Relayed once and not in the log any more: the log lost its tail.
-    pub(crate) log_lost: Option<RangeInclusive<u64>>,
-    /// The part of `log_lost` whose rows are not kept any more.
-    pub(crate) unmendable: Option<RangeInclusive<u64>>,
-}
 
 impl Outbox {
     /// Reads where each partition goes on; `relayed` has a place for each.
@@ -180,7 +149,6 @@ impl Outbox {
         draft: &Draft,
         now: Timestamp,
     ) -> Result<Numbered, Error> {
-        check(draft)?;
         let at = self.next(self.partitions.of(&draft.subject))?;
         let insert = "INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         connection.prepare_cached(insert)?.execute(params![
@@ -213,9 +181,7 @@ impl Outbox {
     /// The number of the next row. A statement that fails afterwards takes its work back, and this.
     fn next(&mut self, partition: Partition) -> Result<Numbered, Error> {
         let waiting = self.lane(partition).waiting(self.relayed(partition));
-        if waiting >= OUTBOX_WAITING_MAX {
-            return Err(Error::environment(format!("{waiting} events wait for the broker")));
-        }
+        check_room(waiting)?;
         Ok(self.change(partition).take())
     }
 
@@ -241,14 +207,21 @@ impl Outbox {
         Ok(())
     }
 
-    /// Compares a partition with what the broker holds of it and makes both fit again.
+    /// Compares a partition with what the broker holds of it, which was given `relayed`, and makes both fit
+    /// again.
     pub(super) fn reconcile(
         &mut self,
         connection: &Connection,
         published: Numbered,
+        relayed: u64,
     ) -> Result<Reconciled, Error> {
-        let relayed = self.relayed(published.partition);
         self.change(published.partition).reconcile(connection, relayed, published.number)
+    }
+
+    /// How far the relay once got in a partition.
+    pub(super) fn once_relayed(&self, partition: Partition) -> Numbered {
+        let lane = self.lane(partition);
+        lane.number(self.relayed(partition).max(lane.state.saved))
     }
 
     fn relayed(&self, partition: Partition) -> u64 {
@@ -335,50 +308,11 @@ pub(super) fn newest_jump(connection: &Connection, partition: Partition) -> Resu
     Ok(jump.optional()?.unwrap_or_default())
 }
 
-/// Up to `limit` committed rows of a partition after `after`, as the events they become.
-pub(super) fn waiting(
-    connection: &Connection,
-    origin: Origin<'_>,
-    after: Numbered,
-    limit: usize,
-) -> Result<Vec<Event>, Error> {
-    let select = format!(
-        "SELECT {COLUMNS} FROM outbox WHERE sequence > ?1 AND sequence <= ?2 AND sequence NOT IN
-        (SELECT sequence FROM outbox_stepped) ORDER BY sequence LIMIT ?3"
-    );
-    let mut select = connection.prepare_cached(&select)?;
-    let (after, end) = (packed::pack(after), packed::end(after.partition));
-    let mut rows = select.query(params![after, end, limit])?;
-    let (mut events, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = rows.next()? {
-        let event = match event(row, origin) {
-            Ok(event) => event,
-            Err(error) if events.is_empty() => return Err(error),
-            Err(_) => break,
-        };
-        bytes += event.data.get().len();
-        if bytes > WAITING_BYTES_MAX && !events.is_empty() {
-            break;
-        }
-        events.push(event);
-    }
-    Ok(events)
-}
-
-/// Refuses here what the broker would refuse later, when nobody is left to answer.
-fn check(draft: &Draft) -> Result<(), Error> {
-    Error::check("subject", draft.subject.len(), KEY_BYTES_MAX)?;
-    let cause = &draft.cause;
-    for id in [&cause.correlation_id, &cause.causation_id, &cause.traceparent] {
-        Error::check("cause", id.as_ref().map_or(0, String::len), CAUSE_BYTES_MAX)?;
-    }
-    Error::check("data", draft.data.get().len(), DATA_BYTES_MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::Cause;
+    use crate::store::OUTBOX_WAITING_MAX;
     use crate::store::sqlite::plumbing::versions;
     use crate::store::sqlite::state::stepped;
 

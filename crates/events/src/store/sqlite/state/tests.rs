@@ -12,7 +12,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::event::{Cause, Draft};
 use crate::fixture::clock;
-use crate::store::READERS_MAX;
+use crate::partition::{Numbers, Partitions};
+use crate::store::sqlite::plumbing::ready::ready as settled;
+use crate::store::{Database, Publishes, READERS_MAX, Row, Rows, SAVEPOINTS_DEEP_MAX};
 
 const SCHEMA: &[&str] =
     &["CREATE TABLE item (name TEXT PRIMARY KEY, parent TEXT REFERENCES item (name)
@@ -130,7 +132,7 @@ async fn savepoints_in_savepoints_are_taken_back_alone_and_so_is_one_that_panics
         assert!(matches!(refused, Err(Error::UnknownTopic)));
         insert(tx, "after inner").await?;
         let inner = tx.savepoint().await?;
-        let panicked = work::ready(|| Box::pin(panics(tx, "panics")));
+        let panicked = settled(|| Box::pin(panics(tx, "panics")));
         tx.settle(inner, panicked.is_ok()).await?;
         assert!(matches!(panicked, Err(Error::Panicked { .. })));
         insert(tx, "after panics").await?;
@@ -155,7 +157,7 @@ async fn a_savepoint_that_a_panic_left_unsettled_ends_with_the_one_around_it() {
         for round in 0..=SAVEPOINTS_DEEP_MAX {
             let outer = tx.savepoint().await?;
             insert(tx, "outer").await?;
-            let panicked = work::ready(|| Box::pin(leaves_it(tx)));
+            let panicked = settled(|| Box::pin(leaves_it(tx)));
             assert!(matches!(panicked, Err(Error::Panicked { .. })), "{panicked:?}");
             tx.settle(outer, stands && round == SAVEPOINTS_DEEP_MAX).await?;
         }

@@ -15,22 +15,14 @@
 //! | panics, or waits for something else | are taken back alone | [`Error::Panicked`] |
 //! | is in a group whose transaction fails | nobody's stand | environment trouble: nothing was done |
 
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
-
 use tokio::sync::oneshot;
 
-use super::Tx;
 use crate::error::Error;
-use crate::store::sqlite::plumbing::thread::panic_message;
-
-/// A piece of work under way, in a shape that every engine can hold: `Box::pin` of it.
-pub type Working<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+use crate::store::sqlite::plumbing::ready::ready;
+use crate::store::tx::{Tx, Working};
 
 /// One queued piece of work.
-pub(super) trait Work: Send {
+pub(crate) trait Work: Send {
     /// Runs it once; `Err` asks for its savepoint to be rolled back.
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Refused>;
     /// Answers after the commit, or with what kept it from happening.
@@ -38,10 +30,10 @@ pub(super) trait Work: Send {
 }
 
 /// The work's own answer is an error.
-pub(super) struct Refused;
+pub(crate) struct Refused;
 
 /// A closure, what it is given and where its answer goes, as one thing that a queue can hold.
-pub(super) fn boxed<C, T, E, F>(
+pub(crate) fn boxed<C, T, E, F>(
     given: C,
     work: F,
     reply: oneshot::Sender<Result<T, E>>,
@@ -85,20 +77,4 @@ where
         // A caller that went away does not want its answer; the work stands all the same.
         let _ = self.reply.send(answer);
     }
-}
-
-/// The answer of work that needs nothing but this engine; see above.
-pub(super) fn ready<'a, T, E: From<Error>>(
-    work: impl FnOnce() -> Working<'a, T, E>,
-) -> Result<T, E> {
-    let polled = catch_unwind(AssertUnwindSafe(|| {
-        work().as_mut().poll(&mut Context::from_waker(Waker::noop()))
-    }));
-    let what = match polled {
-        Ok(Poll::Ready(answer)) => return answer,
-        Ok(Poll::Pending) => "it waited for something else than its database".to_owned(),
-        Err(panic) => panic_message(panic.as_ref()),
-    };
-    tracing::error!(what, "a piece of work panicked and was rolled back");
-    Err(E::from(Error::Panicked { what }))
 }

@@ -21,7 +21,6 @@
 //! every later write into [`Error::Closed`].
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -29,12 +28,14 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::outbox::{self, Outbox};
+use super::rows::Rows;
 use super::work::Work;
-use super::{Options, Publishes, Tx, stepped, tables};
+use super::{stepped, tables};
 use crate::Clock;
 use crate::error::Error;
 use crate::partition::numbers::Numbers;
-use crate::relay_status::Status;
+use crate::store::kept::Kept;
+use crate::store::options::{Options, Publishes};
 use crate::store::sqlite::plumbing::connection;
 use crate::store::sqlite::plumbing::group::Group;
 use crate::store::sqlite::plumbing::jump::Jump;
@@ -43,6 +44,7 @@ use crate::store::sqlite::plumbing::readers::Readers;
 use crate::store::sqlite::plumbing::thread::Thread;
 use crate::store::sqlite::plumbing::versions;
 use crate::store::sqlite::skipped;
+use crate::store::tx::Tx;
 
 /// Pieces of work that may wait for the writer; one more is refused as environment trouble.
 pub const WRITE_QUEUE_MAX: usize = 8192;
@@ -56,14 +58,9 @@ pub(super) struct File {
     queue: mpsc::Sender<Input>,
     _thread: Thread,
     pub(super) readers: Readers,
-    pub(super) committed: watch::Receiver<Numbers>,
-    pub(super) publishes: Option<Publishes>,
-    pub(super) epoch: String,
-    /// These three have a place for each partition.
-    pub(super) relayed: Arc<[AtomicU64]>,
+    /// One for each partition.
     pub(super) jumps: Vec<Jump>,
-    pub(super) relay_status: Vec<watch::Sender<Status>>,
-    pub(super) clock: Clock,
+    pub(super) kept: Kept,
 }
 
 /// What can be queued.
@@ -96,8 +93,7 @@ pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<File>, Error>
         connection.execute_batch(numbering::NUMBERING)?;
         numbering::base(&connection)?
     };
-    let partitions = options.publishes.as_ref().map_or(0, |of| of.partitions.count());
-    let relayed: Arc<[AtomicU64]> = (0..partitions).map(|_| AtomicU64::new(0)).collect();
+    let relayed = Kept::places(options.publishes.as_ref());
     let open_outbox = |of: &Publishes| {
         versions::upgrade(&connection, &[&outbox::TABLES, &stepped::TABLES])?;
         Outbox::open(&connection, of, Arc::clone(&relayed))
@@ -114,13 +110,14 @@ pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<File>, Error>
         queue,
         _thread: Thread::start("writer", move || writer.run(inputs))?,
         readers: Readers::new(options.path.clone()),
-        committed: follow,
-        publishes: options.publishes.clone(),
-        epoch,
-        relayed,
         jumps,
-        relay_status: (0..partitions).map(|_| watch::Sender::default()).collect(),
-        clock: Arc::clone(&options.clock),
+        kept: Kept::new(
+            options.publishes.clone(),
+            epoch,
+            follow,
+            relayed,
+            Arc::clone(&options.clock),
+        ),
     }))
 }
 
@@ -211,11 +208,11 @@ impl Writer {
     /// Runs the newest piece of work; it keeps its own answer for after the commit.
     fn work(&mut self, ran: &mut [Box<dyn Work>], now: Timestamp) -> Result<(), Error> {
         let Some(work) = ran.last_mut() else { return Ok(()) };
-        let outbox = self.outbox.as_mut();
-        let mut tx = Tx::new(&mut self.connection, outbox, now, self.base);
-        let savepoint = tx.set_savepoint()?;
+        let mut rows = Rows::of_work(&mut self.connection, self.outbox.as_mut());
+        let savepoint = rows.set_savepoint()?;
+        let mut tx = Tx::embedded(rows, now, self.base);
         let outcome = work.run(&mut tx);
-        tx.end_savepoint(savepoint, outcome.is_ok())
+        tx.into_embedded().end_savepoint(savepoint, outcome.is_ok())
     }
 
     fn sql(&self, statement: &str) -> Result<(), Error> {

@@ -16,11 +16,11 @@ use std::ops::RangeInclusive;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{OUTBOX_KEPT, Reconciled};
 use crate::error::Error;
 use crate::partition::{Numbered, Partition};
+use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
+use crate::store::packed;
 use crate::store::sqlite::plumbing::jump::Jump;
-use crate::store::sqlite::plumbing::packed;
 use crate::store::sqlite::state::stepped;
 
 /// Rows removed in one transaction at most, so that a long outage is not paid for by one caller.
@@ -99,7 +99,8 @@ impl Lane {
         stepped::prune(connection, first, last)
     }
 
-    /// Compares with what the broker holds and makes both fit again.
+    /// Compares with what the broker holds and makes both fit again; `relayed` is what was relayed once, without
+    /// what was stepped over, which the broker never had.
     ///
     /// Sequences that the broker already knows would be taken for second copies: if this file lost
     /// its tail, numbering goes on above them, and rows written since the start move up.
@@ -115,9 +116,6 @@ impl Lane {
             found.outbox_lost = Some(self.opened_at + 1..=published);
             self.move_up(connection, published)?;
         }
-        // What was relayed once, without what was stepped over: the broker never had that.
-        let relayed = self.number(relayed.max(self.state.saved));
-        let relayed = stepped::newest_published(connection, relayed)?;
         if published < relayed {
             found.log_lost = Some(published + 1..=relayed);
             found.unmendable = self.unmendable(connection, published, relayed)?;
@@ -155,10 +153,7 @@ impl Lane {
 }
 
 /// The oldest row of a partition that is kept.
-pub(in crate::store::sqlite::state) fn oldest(
-    connection: &Connection,
-    partition: Partition,
-) -> Result<Option<u64>, Error> {
+fn oldest(connection: &Connection, partition: Partition) -> Result<Option<u64>, Error> {
     row_at(connection, partition, "ASC")
 }
 

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::fixture::first;
-use crate::store::upkeep;
+use crate::store::bounds::Reconciled;
+use crate::store::{DATA_BYTES_MAX, OUTBOX_KEPT, upkeep};
 
 fn draft(number: u64) -> Draft {
     Draft::new("Placed", number, 1, &number, &Cause::default())
@@ -28,8 +29,14 @@ fn give(
     database.write(draft, |draft, tx| Box::pin(tx.publish(draft.clone())))
 }
 
-fn subjects(database: &Database) -> Vec<String> {
-    database.waiting(first(0), 100_000).unwrap().into_iter().map(|event| event.subject).collect()
+async fn subjects(database: &Database) -> Vec<String> {
+    database
+        .waiting(first(0), 100_000)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|event| event.subject)
+        .collect()
 }
 
 #[tokio::test]
@@ -59,7 +66,7 @@ async fn a_row_is_numbered_without_gaps_and_only_if_its_work_commits() {
     assert_eq!(one.await.unwrap(), first(1));
     assert!(refused.await.is_err());
     assert_eq!(savepoints.await.unwrap(), first(3));
-    assert_eq!(subjects(&database), ["1", "3", "5"]);
+    assert_eq!(subjects(&database).await, ["1", "3", "5"]);
     assert_eq!(*database.committed().borrow(), Numbers::from(3));
     assert_eq!(database.position().unwrap().to_string(), "w3.order");
     drop(database);
@@ -77,7 +84,7 @@ async fn a_row_becomes_the_event_that_was_drafted() {
     };
     let whole = Draft::new("Placed", 7, 3, &serde_json::json!({"a": "가"}), &cause);
     give(&database, whole).await.unwrap();
-    let [event] = &database.waiting(first(0), 10).unwrap()[..] else { panic!("one event") };
+    let [event] = &database.waiting(first(0), 10).await.unwrap()[..] else { panic!("one event") };
     assert_eq!((event.source.as_str(), event.kind.as_str()), ("order", "Placed"));
     assert_eq!((event.subject.as_str(), event.key.as_str(), event.sequence), ("7", "7", 3));
     assert_eq!((event.outbox_sequence, event.data.get()), (Some(1), r#"{"a":"가"}"#));
@@ -86,14 +93,14 @@ async fn a_row_becomes_the_event_that_was_drafted() {
     assert!(id.ends_with("-1"));
     drop(database);
     assert_eq!(
-        open(&folder).waiting(first(0), 10).unwrap()[0].id,
+        open(&folder).waiting(first(0), 10).await.unwrap()[0].id,
         id,
         "an id stays through a restart"
     );
     let other = TempDir::new().unwrap();
     let other = open(&other);
     publish(&other, 1..=1).await;
-    assert_ne!(other.waiting(first(0), 10).unwrap()[0].id, id, "a new file gives new ids");
+    assert_ne!(other.waiting(first(0), 10).await.unwrap()[0].id, id, "a new file gives new ids");
 }
 
 #[tokio::test]
@@ -103,17 +110,17 @@ async fn relayed_rows_are_kept_up_to_the_limit_and_no_longer() {
     let all = OUTBOX_KEPT + 300;
     publish(&database, 1..=all).await;
     database.save_relayed().await.unwrap();
-    assert_eq!(subjects(&database).len() as u64, all, "what waits is never removed");
+    assert_eq!(subjects(&database).await.len() as u64, all, "what waits is never removed");
     database.relayed(first(OUTBOX_KEPT));
     database.save_relayed().await.unwrap();
-    assert_eq!(subjects(&database).len() as u64, all);
+    assert_eq!(subjects(&database).await.len() as u64, all);
     database.relayed(first(OUTBOX_KEPT + 1));
     database.save_relayed().await.unwrap();
-    assert_eq!(subjects(&database)[0], "2");
+    assert_eq!(subjects(&database).await[0], "2");
     database.relayed(first(all));
     // Nobody asks for it: the next writes carry it along.
     publish(&database, 1..=1).await;
-    assert_eq!(subjects(&database)[0], "301");
+    assert_eq!(subjects(&database).await[0], "301");
 }
 
 #[tokio::test]
@@ -136,7 +143,7 @@ async fn parts_of_a_draft_are_taken_at_their_limit_and_refused_past_it() {
             assert_eq!(outcome.is_ok(), accepted, "{outcome:?}");
         }
     }
-    for event in database.waiting(first(0), 10).unwrap() {
+    for event in database.waiting(first(0), 10).await.unwrap() {
         assert!(event.to_json().len() <= crate::event::EVENT_BYTES_MAX);
     }
 }
@@ -152,7 +159,7 @@ async fn a_broker_that_knows_more_than_the_outbox_makes_numbering_go_on_above_it
     publish(&database, 4..=12).await;
     let found = database.reconcile(first(9)).await.unwrap();
     assert_eq!(found.outbox_lost, Some(4..=9));
-    let waiting = database.waiting(first(0), 100).unwrap();
+    let waiting = database.waiting(first(0), 100).await.unwrap();
     let sequences: Vec<_> = waiting.iter().filter_map(|it| it.outbox_sequence).collect();
     assert_eq!(sequences, [1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18]);
     assert_eq!(publish(&database, 13..=13).await, 19);
@@ -174,7 +181,7 @@ async fn a_broker_that_knows_less_than_was_relayed_is_told_what_is_lost_and_what
     let found = database.reconcile(first(4)).await.unwrap();
     assert_eq!(found.log_lost, Some(5..=20));
     assert_eq!(found.unmendable, Some(5..=7));
-    assert_eq!(database.waiting(first(4), 100).unwrap().len(), 13);
+    assert_eq!(database.waiting(first(4), 100).await.unwrap().len(), 13);
     let again = database.reconcile(first(10)).await.unwrap();
     assert_eq!(again, Reconciled::default(), "what was mended meanwhile is not lost");
 }
@@ -239,7 +246,7 @@ async fn a_jump_leaves_numbers_out_and_changes_nothing_else() {
             "the newest is what there is"
         );
         assert_eq!(database.lag(first(20)), 0);
-        assert_eq!(subjects(&database).len(), 20);
+        assert_eq!(subjects(&database).await.len(), 20);
         assert_eq!(database.reconcile(first(20)).await.unwrap(), Reconciled::default());
         if times == 2 {
             assert_eq!(publish(&database, 21..=21).await, 2 * BY + 21);
@@ -252,7 +259,7 @@ async fn a_jump_leaves_numbers_out_and_changes_nothing_else() {
                 database.reconcile(first(2 * BY + 23)).await.unwrap(),
                 Reconciled::default()
             );
-            assert_eq!(subjects(&database).len(), 23, "what was kept is kept over the jump");
+            assert_eq!(subjects(&database).await.len(), 23, "what was kept is kept over the jump");
         }
         database.close().await;
         drop(database);

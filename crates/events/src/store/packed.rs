@@ -10,25 +10,25 @@ use crate::partition::{Numbered, Partition};
 const NUMBER_BITS: u32 = 48;
 
 /// Numbers given within one partition at most: nine years at a million a second.
-pub(in crate::store::sqlite) const NUMBER_MAX: u64 = (1 << NUMBER_BITS) - 1;
+pub(crate) const NUMBER_MAX: u64 = (1 << NUMBER_BITS) - 1;
 
 /// The key of this number's row.
-pub(in crate::store::sqlite) fn pack(of: Numbered) -> u64 {
+pub(crate) fn pack(of: Numbered) -> u64 {
     base(of.partition) | of.number.min(NUMBER_MAX)
 }
 
 /// What is added to a number of this partition.
-pub(in crate::store::sqlite) fn base(partition: Partition) -> u64 {
+pub(crate) fn base(partition: Partition) -> u64 {
     u64::from(partition.index()) << NUMBER_BITS
 }
 
 /// The last key that a row of this partition may have.
-pub(in crate::store::sqlite) fn end(partition: Partition) -> u64 {
+pub(crate) fn end(partition: Partition) -> u64 {
     base(partition) | NUMBER_MAX
 }
 
 /// The number of a row; of a hurt key, one that no row of its partition has.
-pub(in crate::store::sqlite) fn unpack(key: u64) -> Numbered {
+pub(crate) fn unpack(key: u64) -> Numbered {
     let partition = u16::try_from(key >> NUMBER_BITS).ok().and_then(Partition::new);
     Numbered { partition: partition.unwrap_or_default(), number: key & NUMBER_MAX }
 }

@@ -1,0 +1,55 @@
+//! What an outbox and a piece of work may have at most, and what a comparison with the broker finds: the same
+//! on every engine.
+
+use std::ops::RangeInclusive;
+
+use crate::error::Error;
+use crate::event::{CAUSE_BYTES_MAX, Draft, EVENT_BYTES_MAX, KEY_BYTES_MAX};
+
+/// Relayed rows of a partition kept for mending a log: how much of its tail a log may lose and get back.
+pub const OUTBOX_KEPT: u64 = 10_000;
+
+/// Committed events of a partition that may wait for the broker; past it the service refuses to publish,
+/// and with that the write that wanted to.
+pub const OUTBOX_WAITING_MAX: u64 = 1_000_000;
+
+/// Bytes of data that one read of waiting rows gathers, unless the first row alone has more.
+///
+/// Half of what the local broker takes in a batch: ample room for every envelope, and a memory
+/// that does not grow with what waits.
+pub const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of data an outbox takes: what an event may have, less ample room for its envelope.
+pub const DATA_BYTES_MAX: usize = EVENT_BYTES_MAX - 64 * 1024;
+
+/// Savepoints within savepoints of one piece of work, its own included.
+pub const SAVEPOINTS_DEEP_MAX: usize = 8;
+
+/// What comparing a partition with the broker found, each as the sequences that are lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reconciled {
+    /// In the log and not here any more: the service's file lost its tail.
+    pub(crate) outbox_lost: Option<RangeInclusive<u64>>,
+    /// Relayed once and not in the log any more: the log lost its tail.
+    pub(crate) log_lost: Option<RangeInclusive<u64>>,
+    /// The part of `log_lost` whose rows are not kept any more.
+    pub(crate) unmendable: Option<RangeInclusive<u64>>,
+}
+
+/// Refuses here what the broker would refuse later, when nobody is left to answer.
+pub(crate) fn check(draft: &Draft) -> Result<(), Error> {
+    Error::check("subject", draft.subject.len(), KEY_BYTES_MAX)?;
+    let cause = &draft.cause;
+    for id in [&cause.correlation_id, &cause.causation_id, &cause.traceparent] {
+        Error::check("cause", id.as_ref().map_or(0, String::len), CAUSE_BYTES_MAX)?;
+    }
+    Error::check("data", draft.data.get().len(), DATA_BYTES_MAX)
+}
+
+/// Refuses where as many wait already as may.
+pub(crate) fn check_room(waiting: u64) -> Result<(), Error> {
+    if waiting >= OUTBOX_WAITING_MAX {
+        return Err(Error::environment(format!("{waiting} events wait for the broker")));
+    }
+    Ok(())
+}

@@ -1,0 +1,345 @@
+//! A service's own state, inbox and outbox, whichever engine they are on.
+//!
+//! | | [`Database::write`] | [`Database::read`] |
+//! |---|---|---|
+//! | sees | all that is committed, and what its own transaction wrote before it | one moment |
+//! | resolves | when it is on disk | at once |
+//! | past what may wait | [`Error::Environment`]: nothing was done | waits its turn |
+//!
+//! What an embedded engine adds: all writes go through one thread, in call order, and what arrives while a
+//! sync runs shares the next transaction, [`GROUP_MAX`](crate::store::GROUP_MAX) pieces of work at most, each in a savepoint of its own; reads
+//! run on the caller's thread.
+//!
+//! It does not decide what an event means: [`Relay`](crate::relay::Relay) and
+//! [`Subscription`](crate::subscription::Subscription) do.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::error::Error;
+use crate::event::Event;
+use crate::marks::Publisher;
+use crate::partition::numbers::Numbers;
+use crate::partition::{Numbered, Partition};
+use crate::position::WritePosition;
+use crate::relay_status::Status;
+use crate::store::bounds::Reconciled;
+use crate::store::kept::Kept;
+use crate::store::options::{LeftOut, Options, Publishes};
+use crate::store::origin::Origin;
+use crate::store::rows::Rows;
+use crate::store::tx::{Tx, Working};
+use crate::store::{Embedded, inbox, outbox};
+
+/// A handle on the file; clones share it. The last one to go finishes what is queued.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use yeoul_events::store::{Database, Options, Rows};
+/// use yeoul_events::{Clock, Error};
+///
+/// const SCHEMA: &[&str] = &[
+///     "CREATE TABLE product (id INTEGER PRIMARY KEY, stock INTEGER NOT NULL) STRICT",
+///     // Came later; the first stays as it was, for files that have it already.
+///     "ALTER TABLE product ADD COLUMN name TEXT NOT NULL DEFAULT ''",
+/// ];
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let path = folder.path().join("product.db");
+/// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+/// let product = Database::open(Options { path, schema: SCHEMA, publishes: None, clock })?;
+///
+/// async fn insert(rows: &mut Rows<'_>, name: &str, stock: u32) -> Result<u64, Error> {
+///     let insert = "INSERT INTO product (name, stock) VALUES (?1, ?2) RETURNING id";
+///     rows.one(insert, &[&name, &stock], |row| row.get(0)).await
+/// }
+///
+/// async fn stock(rows: &mut Rows<'_>, id: u64) -> Result<Option<u32>, Error> {
+///     rows.find("SELECT stock FROM product WHERE id = ?1", &[&id], |row| row.get(0)).await
+/// }
+///
+/// // Resolves once it is on disk.
+/// let id = product.write("tv", |name, tx| Box::pin(insert(tx, name, 10))).await?;
+/// assert_eq!(product.read(&id, |&id, rows| Box::pin(stock(rows, id))).await?, Some(10));
+///
+/// product.close().await;
+/// let late = product.write("radio", |name, tx| Box::pin(insert(tx, name, 10)));
+/// assert!(matches!(late.await, Err(Error::Closed)));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Database {
+    pub(super) engine: Engine,
+}
+
+#[derive(Clone)]
+pub(super) enum Engine {
+    Embedded(Embedded),
+}
+
+impl Database {
+    /// Opens the file, creates or migrates it, and starts its writer. Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: cure the disk and open again. [`Error::Damaged`]: the file is hurt or
+    /// not a database. [`Error::Statement`]: a migration is wrong, or the file is of a newer
+    /// program.
+    #[expect(clippy::needless_pass_by_value, reason = "options are spent on one database")]
+    pub fn open(options: Options) -> Result<Database, Error> {
+        Embedded::open(&options, true).map(Database::embedded)
+    }
+
+    /// Opens a file to mend it, whatever its own tables are: no migration is looked at.
+    ///
+    /// # Errors
+    /// As for [`Database::open`], but for migrations.
+    #[expect(clippy::needless_pass_by_value, reason = "options are spent on one database")]
+    pub fn open_as_it_is(options: Options) -> Result<Database, Error> {
+        Embedded::open(&options, false).map(Database::embedded)
+    }
+
+    /// Runs `work` with what it is `given` in the writer's transaction, inside its own savepoint; resolves
+    /// after the sync. An `Err` rolls back this work alone.
+    ///
+    /// The work is queued by the call itself, in call order; dropping the future does not take it
+    /// back. Other work of the same group may stand or be rolled back beside it; if the group's transaction
+    /// fails, nobody's stands, and nothing was done. It takes what it is given by reference, because an
+    /// engine may have to run it again where another transaction was in its way, and it waits for nothing
+    /// but its database.
+    ///
+    /// A refusal of one's own is an error type of one's own:
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use yeoul_events::store::{Database, Options, Tx};
+    /// # use yeoul_events::{Clock, Error};
+    /// #[derive(Debug, PartialEq)]
+    /// enum Refusal {
+    ///     OutOfStock,
+    ///     Engine(String),
+    /// }
+    /// impl From<Error> for Refusal {
+    ///     fn from(error: Error) -> Refusal {
+    ///         Refusal::Engine(error.to_string())
+    ///     }
+    /// }
+    ///
+    /// async fn take(tx: &mut Tx<'_>, pieces: u32) -> Result<(), Refusal> {
+    ///     let take = "UPDATE product SET stock = stock - ?1 WHERE stock >= ?1";
+    ///     let taken = tx.execute(take, &[&pieces]).await?;
+    ///     if taken == 1 { Ok(()) } else { Err(Refusal::OutOfStock) }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let path = folder.path().join("product.db");
+    /// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+    /// # let schema = &["CREATE TABLE product (stock INTEGER NOT NULL); INSERT INTO product VALUES (1)"];
+    /// # let product = Database::open(Options { path, schema, publishes: None, clock })?;
+    /// let taken = |pieces: u32| product.write(pieces, |&pieces, tx| Box::pin(take(tx, pieces)));
+    /// assert_eq!(taken(2).await, Err(Refusal::OutOfStock));
+    /// assert_eq!(taken(1).await, Ok(()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The work's own; or [`Error::Environment`] (also when [`WRITE_QUEUE_MAX`] is reached): nothing
+    /// was done, try later; [`Error::Panicked`]; [`Error::Closed`].
+    pub fn write<C, T, E>(
+        &self,
+        given: C,
+        work: impl for<'a> Fn(&'a C, &'a mut Tx<'_>) -> Working<'a, T, E> + Send + 'static,
+    ) -> impl Future<Output = Result<T, E>> + Send + 'static
+    where
+        C: Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Embedded(file) => file.write(given, work),
+        }
+    }
+
+    /// A bounded read of one snapshot, which waits for nothing but its database.
+    ///
+    /// It runs on the caller's thread, through a small pool of read-only connections, and blocks for as
+    /// long as it takes, so it reads by an index and has a limit: in an asynchronous program that is shorter
+    /// than a hop to another thread and back.
+    ///
+    /// # Errors
+    /// The work's own; or [`Error::Environment`]: read again later; [`Error::Panicked`], also where it
+    /// waited for something else.
+    pub async fn read<C, T, E>(
+        &self,
+        given: &C,
+        work: impl for<'a> FnOnce(&'a C, &'a mut Rows<'_>) -> Working<'a, T, E> + Send,
+    ) -> Result<T, E>
+    where
+        C: Sync + ?Sized,
+        T: Send,
+        E: From<Error> + Send,
+    {
+        match &self.engine {
+            Engine::Embedded(file) => file.read(given, work),
+        }
+    }
+
+    /// Follows the highest outbox sequences on disk; wakes after each sync that raised one.
+    pub fn committed(&self) -> watch::Receiver<Numbers> {
+        self.kept().committed.clone()
+    }
+
+    /// The position of the newest committed outbox rows; sequence 0 before the first, `None` for a
+    /// database that publishes nothing.
+    pub fn position(&self) -> Option<WritePosition> {
+        let source = self.publishes()?.source.clone();
+        Some(WritePosition::new(source, self.kept().committed.borrow().clone()))
+    }
+
+    /// The outbox's newest numbers that a restore left out, if it did: whoever has one of them was
+    /// acknowledged a write that is gone.
+    pub fn left_out(&self) -> Vec<LeftOut> {
+        match &self.engine {
+            Engine::Embedded(file) => file.left_out(),
+        }
+    }
+
+    /// Finishes what is queued, folds the write-ahead file in and stops the writer. Later writes
+    /// are [`Error::Closed`]; reads go on. Not needed for anything that was acknowledged: it spares the
+    /// next start a look at the write-ahead file.
+    pub fn close(&self) -> impl Future<Output = ()> + use<> {
+        let engine = self.engine.clone();
+        async move {
+            match engine {
+                Engine::Embedded(file) => file.close().await,
+            }
+        }
+    }
+
+    /// Up to `limit` events of a partition of the outbox after `after`, and no more than [`WAITING_BYTES_MAX`] of
+    /// data unless it is one; committed ones only, and none that the relay steps over.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the very next row is hurt (sound ones before it are returned first);
+    /// [`Error::Environment`]: read again later.
+    pub(crate) async fn waiting(&self, after: Numbered, limit: usize) -> Result<Vec<Event>, Error> {
+        let Some(origin) = self.origin() else { return Ok(Vec::new()) };
+        let given = (origin, after, limit);
+        let read = self.read(&given, |(origin, after, limit), rows| {
+            Box::pin(outbox::waiting(rows, *origin, *after, *limit))
+        });
+        read.await
+    }
+
+    /// As [`waiting`](Self::waiting), up to the first number that is lost; the damage, if that is the
+    /// very next.
+    pub(crate) async fn waiting_whole(
+        &self,
+        after: Numbered,
+        limit: usize,
+    ) -> Result<Vec<Event>, Error> {
+        let events = self.waiting(after, limit).await?;
+        match &self.engine {
+            Engine::Embedded(file) => file.whole(after, events),
+        }
+    }
+
+    /// Compares a partition of the outbox with the highest sequence the broker holds of it.
+    pub(crate) fn reconcile(
+        &self,
+        published: Numbered,
+    ) -> impl Future<Output = Result<Reconciled, Error>> + Send + 'static {
+        let compared = self.write(published, |&published, tx| Box::pin(tx.reconcile(published)));
+        let database = self.clone();
+        async move {
+            let found = compared.await?;
+            // Only now: a comparison that was not committed has to find the same again.
+            database.relayed(published);
+            Ok(found)
+        }
+    }
+
+    /// Whose rows the outbox's are, and what their ids begin with.
+    pub(crate) fn origin(&self) -> Option<Origin<'_>> {
+        self.kept().origin()
+    }
+
+    /// Events of a partition of the outbox after `relayed`, by its numbers.
+    pub(crate) fn lag(&self, relayed: Numbered) -> u64 {
+        match &self.engine {
+            Engine::Embedded(file) => file.lag(relayed),
+        }
+    }
+
+    /// How a partition of the outbox stands, for a comparison with a log that holds it up to `published`.
+    pub(crate) async fn publisher(&self, published: Numbered) -> Result<Option<Publisher>, Error> {
+        let Some(origin) = self.origin() else { return Ok(None) };
+        let Numbered { partition, number: published } = published;
+        let once = Numbered { partition, number: self.relayed_up_to(partition) };
+        let read = self.read(&once, |once, rows| {
+            Box::pin(async move {
+                let oldest = outbox::oldest(rows, once.partition).await?;
+                Ok::<_, Error>((oldest, outbox::newest_published(rows, *once).await?))
+            })
+        });
+        let (oldest, relayed) = read.await?;
+        let (source, newest) = (origin.source.to_owned(), self.kept().newest(partition));
+        Ok(Some(Publisher { source, partition, newest, oldest, relayed, published }))
+    }
+
+    /// Where the relay of this partition of the outbox records how it is doing.
+    pub(crate) fn relay_status(&self, partition: Partition) -> &watch::Sender<Status> {
+        &self.kept().relay_status[usize::from(partition.index())]
+    }
+
+    /// What time it is, by the clock it was opened with.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.kept().clock)()
+    }
+
+    /// Notes how far the relay got; saved with one of the next transactions.
+    pub(crate) fn relayed(&self, up_to: Numbered) {
+        self.kept().note_relayed(up_to);
+    }
+
+    /// How far the relay got, as it was noted last; at the start, as it was saved.
+    pub(crate) fn relayed_up_to(&self, partition: Partition) -> u64 {
+        self.kept().relayed(partition)
+    }
+
+    /// Saves how far the relay got, now.
+    pub(crate) fn save_relayed(&self) -> impl Future<Output = Result<(), Error>> + Send + 'static {
+        self.write((), |(), tx| Box::pin(tx.save_relayed()))
+    }
+
+    /// Per source, up to which outbox sequences `subscription` received events into this file.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: read again later.
+    pub async fn received(&self, subscription: &str) -> Result<BTreeMap<String, Numbers>, Error> {
+        self.read(subscription, |name, rows| Box::pin(inbox::marks(rows, name))).await
+    }
+
+    /// Whose outbox this is.
+    pub fn publishes(&self) -> Option<&Publishes> {
+        self.kept().publishes.as_ref()
+    }
+
+    fn embedded(file: Embedded) -> Database {
+        Database { engine: Engine::Embedded(file) }
+    }
+
+    fn kept(&self) -> &Kept {
+        match &self.engine {
+            Engine::Embedded(file) => file.kept(),
+        }
+    }
+}

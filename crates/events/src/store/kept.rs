@@ -1,0 +1,72 @@
+//! What a database keeps in memory beside its rows, whichever engine it is on: whose outbox it has, how far
+//! that was committed and relayed.
+//!
+//! It is the database's and not a loop's, so that every handle sees the same. Where there are places, there is one for
+//! each partition.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::watch;
+
+use crate::Clock;
+use crate::partition::numbers::Numbers;
+use crate::partition::{Numbered, Partition};
+use crate::relay_status::Status;
+use crate::store::options::Publishes;
+use crate::store::origin::Origin;
+
+/// See above.
+pub(crate) struct Kept {
+    pub(crate) publishes: Option<Publishes>,
+    /// What ids of events begin with that have none of their own.
+    pub(crate) epoch: String,
+    /// The newest number that is committed.
+    pub(crate) committed: watch::Receiver<Numbers>,
+    /// How far the relay got.
+    pub(crate) relayed: Arc<[AtomicU64]>,
+    pub(crate) relay_status: Vec<watch::Sender<Status>>,
+    pub(crate) clock: Clock,
+}
+
+impl Kept {
+    /// A place for each partition of what is published.
+    pub(crate) fn places(publishes: Option<&Publishes>) -> Arc<[AtomicU64]> {
+        let partitions = publishes.map_or(0, |of| of.partitions.count());
+        (0..partitions).map(|_| AtomicU64::new(0)).collect()
+    }
+
+    /// Of an outbox whose places are these; its relay has recorded nothing yet.
+    pub(crate) fn new(
+        publishes: Option<Publishes>,
+        epoch: String,
+        committed: watch::Receiver<Numbers>,
+        relayed: Arc<[AtomicU64]>,
+        clock: Clock,
+    ) -> Kept {
+        let relay_status = relayed.iter().map(|_| watch::Sender::default()).collect();
+        Kept { publishes, epoch, committed, relayed, relay_status, clock }
+    }
+
+    /// Whose rows the outbox's are, and what their ids begin with.
+    pub(crate) fn origin(&self) -> Option<Origin<'_>> {
+        let publishes = self.publishes.as_ref()?;
+        Some(Origin { source: &publishes.source, epoch: &self.epoch })
+    }
+
+    /// How far the relay got in a partition.
+    pub(crate) fn relayed(&self, partition: Partition) -> u64 {
+        self.relayed[usize::from(partition.index())].load(Ordering::Acquire)
+    }
+
+    /// Notes how far it got.
+    pub(crate) fn note_relayed(&self, up_to: Numbered) {
+        let Numbered { partition, number } = up_to;
+        self.relayed[usize::from(partition.index())].store(number, Ordering::Release);
+    }
+
+    /// The newest number of a partition that is committed.
+    pub(crate) fn newest(&self, partition: Partition) -> u64 {
+        self.committed.borrow().of(partition)
+    }
+}

@@ -1,0 +1,141 @@
+//! The outbox as it is read: rows as the events that they become, in words that every engine speaks.
+//!
+//! The event is made when it is relayed and not when it is written: a row has what is its own, and what all
+//! events of an outbox have in common (source, the beginning of their ids) is added here. So a row costs what
+//! its data costs and little more.
+//!
+//! How rows are written and numbered is the engine's: one has a single writer, another a lock for each
+//! partition.
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+use crate::event::{Cause, Event};
+use crate::partition::{Numbered, Partition};
+use crate::store::bounds::WAITING_BYTES_MAX;
+use crate::store::origin::Origin;
+use crate::store::packed;
+use crate::store::rows::{Row, Rows};
+use crate::store::value::Bind;
+
+/// Up to `limit` committed rows of a partition after `after`, as the events they become; none that the relay
+/// steps over. The damage, if the very next row is hurt.
+pub(crate) async fn waiting(
+    rows: &mut Rows<'_>,
+    origin: Origin<'_>,
+    after: Numbered,
+    limit: usize,
+) -> Result<Vec<Event>, Error> {
+    let select =
+        "SELECT sequence, kind, subject, number, time, correlation, causation, traceparent, data
+        FROM outbox WHERE sequence > ?1 AND sequence <= ?2 AND sequence NOT IN
+        (SELECT sequence FROM outbox_stepped) ORDER BY sequence LIMIT ?3";
+    let span: [&dyn Bind; 3] = [&packed::pack(after), &packed::end(after.partition), &limit];
+    let mut gathered = Gathered::default();
+    let taken = rows.each(select, &span, |row| gathered.take(event(row, origin)?)).await;
+    match taken {
+        // Sound ones before it are relayed first.
+        Ok(()) | Err(Taken::Enough) => Ok(gathered.events),
+        Err(Taken::Failed(_)) if !gathered.events.is_empty() => Ok(gathered.events),
+        Err(Taken::Failed(error)) => Err(error),
+    }
+}
+
+/// What one read of waiting rows has so far.
+#[derive(Default)]
+struct Gathered {
+    events: Vec<Event>,
+    bytes: usize,
+}
+
+/// Why a read of waiting rows ended before its last.
+enum Taken {
+    Enough,
+    Failed(Error),
+}
+
+impl From<Error> for Taken {
+    fn from(error: Error) -> Taken {
+        Taken::Failed(error)
+    }
+}
+
+impl Gathered {
+    fn take(&mut self, event: Event) -> Result<(), Taken> {
+        self.bytes += event.data.get().len();
+        if self.bytes > WAITING_BYTES_MAX && !self.events.is_empty() {
+            return Err(Taken::Enough);
+        }
+        self.events.push(event);
+        Ok(())
+    }
+}
+
+/// The row of this number as the event it becomes; `None` if it is kept no more.
+pub(crate) async fn find(
+    rows: &mut Rows<'_>,
+    origin: Origin<'_>,
+    at: Numbered,
+) -> Result<Option<Event>, Error> {
+    let select =
+        "SELECT sequence, kind, subject, number, time, correlation, causation, traceparent, data
+        FROM outbox WHERE sequence = ?1";
+    rows.find(select, &[&packed::pack(at)], |row| event(row, origin)).await
+}
+
+/// The number of the oldest row of a partition that is kept.
+pub(crate) async fn oldest(
+    rows: &mut Rows<'_>,
+    partition: Partition,
+) -> Result<Option<u64>, Error> {
+    let select = "SELECT sequence FROM outbox WHERE sequence BETWEEN ?1 AND ?2
+        ORDER BY sequence LIMIT 1";
+    let span: [&dyn Bind; 2] = [&packed::base(partition), &packed::end(partition)];
+    let key: Option<u64> = rows.find(select, &span, |row| row.get::<u64>(0)).await?;
+    Ok(key.map(|key| packed::unpack(key).number))
+}
+
+/// The newest row of a partition up to `relayed` that a broker was given.
+pub(crate) async fn newest_published(rows: &mut Rows<'_>, relayed: Numbered) -> Result<u64, Error> {
+    let span: [&dyn Bind; 2] = [&packed::base(relayed.partition), &packed::pack(relayed)];
+    let select = "SELECT max(sequence) FROM outbox WHERE sequence BETWEEN ?1 AND ?2
+        AND sequence NOT IN (SELECT sequence FROM outbox_stepped)";
+    let newest: Option<u64> = rows.one(select, &span, |row| row.get::<Option<u64>>(0)).await?;
+    if let Some(newest) = newest {
+        return Ok(packed::unpack(newest).number);
+    }
+    let passed = "SELECT 1 FROM outbox_stepped WHERE sequence BETWEEN ?1 AND ?2 LIMIT 1";
+    let passed = rows.find(passed, &span, |_| Ok::<_, Error>(())).await?;
+    Ok(if passed.is_some() { 0 } else { relayed.number })
+}
+
+/// A row that no longer is an event is damage, reported with its number.
+fn event(row: &Row<'_>, origin: Origin<'_>) -> Result<Event, Error> {
+    let at = packed::unpack(row.get(0)?);
+    decoded(row, origin, at).map_err(|error| {
+        let what = format!("an outbox row is no event any more: {error}");
+        origin.damaged(at, at.number, what)
+    })
+}
+
+/// Every column by the type that it was written as; anything else is damage.
+fn decoded(row: &Row<'_>, origin: Origin<'_>, at: Numbered) -> Result<Event, Error> {
+    let subject: String = row.get(2)?;
+    Ok(Event {
+        id: origin.id(at),
+        source: origin.source.to_owned(),
+        kind: row.get(1)?,
+        key: subject.clone(),
+        subject,
+        time: Timestamp::from_microsecond(row.get(4)?).map_err(Error::decode)?,
+        sequence: row.get(3)?,
+        outbox_sequence: Some(at.number),
+        cause: Cause {
+            correlation_id: row.get(5)?,
+            causation_id: row.get(6)?,
+            traceparent: row.get(7)?,
+        },
+        data: RawValue::from_string(row.get(8)?).map_err(Error::decode)?,
+    })
+}

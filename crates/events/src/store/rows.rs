@@ -1,0 +1,194 @@
+//! A transaction's rows: statements with values, rows with columns, the same on every engine.
+
+use crate::error::Error;
+use crate::store::value::{Bind, Column, Value};
+use crate::store::{EmbeddedRow, EmbeddedRows};
+
+/// The rows of a database as one transaction sees them: what a read and a write have in common.
+///
+/// Statements are SQL that every engine speaks (`ON CONFLICT`, `RETURNING`), with `?1`, `?2` … for values.
+///
+/// ```
+/// use yeoul_events::Error;
+/// use yeoul_events::store::Rows;
+///
+/// /// What is left of a product; `None` if there is none of that name.
+/// async fn stock(rows: &mut Rows<'_>, name: &str) -> Result<Option<u32>, Error> {
+///     rows.find("SELECT stock FROM product WHERE name = ?1", &[&name], |row| row.get(0)).await
+/// }
+/// ```
+pub struct Rows<'t>(pub(super) Engine<'t>);
+
+/// Whose rows they are.
+pub(super) enum Engine<'t> {
+    Embedded(EmbeddedRows<'t>),
+}
+
+/// One row of an answer.
+pub struct Row<'r>(Found<'r>);
+
+enum Found<'r> {
+    Embedded(EmbeddedRow<'r>),
+}
+
+/// Which column of a row: its number from 0, or its name.
+pub trait At: Copy {
+    /// The column's number in this row.
+    #[doc(hidden)]
+    fn number(self, row: &Row<'_>) -> Result<usize, Error>;
+}
+
+impl At for usize {
+    fn number(self, _: &Row<'_>) -> Result<usize, Error> {
+        Ok(self)
+    }
+}
+
+impl At for &str {
+    fn number(self, row: &Row<'_>) -> Result<usize, Error> {
+        match &row.0 {
+            Found::Embedded(row) => row.number(self),
+        }
+    }
+}
+
+impl Row<'_> {
+    /// A column of it.
+    ///
+    /// # Errors
+    /// [`Error::Statement`]: there is no such column, or what it holds is no `T`. [`Error::Decode`]: it is
+    /// text and not UTF-8.
+    pub fn get<T: Column>(&self, at: impl At) -> Result<T, Error> {
+        let number = at.number(self)?;
+        T::read(self.value(number)?).map_err(|what| Error::Statement {
+            what: format!("{what} in column {}", self.name(number)),
+        })
+    }
+
+    /// A column of text as what it stands for: one of a few words, a document.
+    ///
+    /// # Errors
+    /// [`Error::Statement`]: there is no such column, or its text stands for nothing. [`Error::Decode`]: it
+    /// is not UTF-8.
+    pub fn parse<T>(&self, at: impl At, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, Error> {
+        let number = at.number(self)?;
+        let parsed = match self.value(number)? {
+            Value::Text(text) => parse(text),
+            _ => None,
+        };
+        parsed.ok_or_else(|| {
+            let name = self.name(number);
+            Error::Statement { what: format!("an unknown word in column {name}") }
+        })
+    }
+
+    /// A column as it is stored: for whoever reads what may be hurt.
+    ///
+    /// # Errors
+    /// [`Error::Statement`]: there is no such column. [`Error::Decode`]: it is text and not UTF-8.
+    pub fn value(&self, number: usize) -> Result<Value<'_>, Error> {
+        match &self.0 {
+            Found::Embedded(row) => row.value(number),
+        }
+    }
+
+    /// A column's bytes, whether they are text or not; none of a number.
+    pub(crate) fn bytes(&self, number: usize) -> Result<&[u8], Error> {
+        match &self.0 {
+            Found::Embedded(row) => row.bytes(number),
+        }
+    }
+
+    fn name(&self, number: usize) -> &str {
+        match &self.0 {
+            Found::Embedded(row) => row.name(number),
+        }
+    }
+}
+
+impl<'t> Rows<'t> {
+    /// What a read of the embedded engine sees.
+    pub(super) fn embedded(rows: EmbeddedRows<'t>) -> Rows<'t> {
+        Rows(Engine::Embedded(rows))
+    }
+}
+
+impl Rows<'_> {
+    /// Runs a statement; how many rows it changed.
+    ///
+    /// # Errors
+    /// [`Error::Statement`]: a broken constraint, or a mistake in it. [`Error::Environment`].
+    pub async fn execute(&mut self, statement: &str, values: &[&dyn Bind]) -> Result<u64, Error> {
+        match &mut self.0 {
+            Engine::Embedded(rows) => rows.execute(statement, values),
+        }
+    }
+
+    /// The first row of an answer, if there is any.
+    ///
+    /// # Errors
+    /// As of [`execute`](Self::execute), and what `read` refuses.
+    pub async fn find<T, E: From<Error>>(
+        &mut self,
+        select: &str,
+        values: &[&dyn Bind],
+        read: impl FnOnce(&Row<'_>) -> Result<T, E> + Send,
+    ) -> Result<Option<T>, E> {
+        match &mut self.0 {
+            Engine::Embedded(rows) => {
+                rows.find(select, values, |row| read(&Row(Found::Embedded(row))))
+            }
+        }
+    }
+
+    /// The one row of an answer that always has one: a count, an insert that returns its id.
+    ///
+    /// # Errors
+    /// As of [`find`](Self::find); [`Error::Statement`] where there is none.
+    pub async fn one<T, E: From<Error>>(
+        &mut self,
+        select: &str,
+        values: &[&dyn Bind],
+        read: impl FnOnce(&Row<'_>) -> Result<T, E> + Send,
+    ) -> Result<T, E> {
+        let found = self.find(select, values, read).await?;
+        let none = || Error::Statement { what: format!("no row: {select}") };
+        found.ok_or_else(|| E::from(none()))
+    }
+
+    /// Every row of an answer, in its order: give the statement a `LIMIT`.
+    ///
+    /// # Errors
+    /// As of [`find`](Self::find).
+    pub async fn all<T: Send, E: From<Error>>(
+        &mut self,
+        select: &str,
+        values: &[&dyn Bind],
+        mut read: impl FnMut(&Row<'_>) -> Result<T, E> + Send,
+    ) -> Result<Vec<T>, E> {
+        let mut all = Vec::new();
+        let push = |row: &Row<'_>| {
+            all.push(read(row)?);
+            Ok::<_, E>(())
+        };
+        self.each(select, values, push).await?;
+        Ok(all)
+    }
+
+    /// Shows every row of an answer, one at a time, until `show` refuses one.
+    ///
+    /// # Errors
+    /// As of [`find`](Self::find).
+    pub async fn each<E: From<Error>>(
+        &mut self,
+        select: &str,
+        values: &[&dyn Bind],
+        mut show: impl FnMut(&Row<'_>) -> Result<(), E> + Send,
+    ) -> Result<(), E> {
+        match &mut self.0 {
+            Engine::Embedded(rows) => {
+                rows.each(select, values, |row| show(&Row(Found::Embedded(row))))
+            }
+        }
+    }
+}

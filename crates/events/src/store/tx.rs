@@ -1,0 +1,203 @@
+//! What a piece of work can do: rows, events, and parts that are taken back alone.
+//!
+//! Transactions are the engine's; here none begins and none ends.
+
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+
+use jiff::Timestamp;
+
+use crate::error::Error;
+use crate::event::Draft;
+use crate::partition::Numbered;
+use crate::partition::numbers::Numbers;
+use crate::skipped::Skipped;
+use crate::store::bounds::{self, Reconciled};
+use crate::store::notes;
+use crate::store::outbox;
+use crate::store::rows::{Engine, Rows};
+use crate::store::{EmbeddedRows, EmbeddedSavepoint};
+
+/// A piece of work under way, in a shape that every engine can hold: `Box::pin` of it.
+pub type Working<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+
+/// A piece of work's share of the writer's transaction: what it writes and publishes by this stands or
+/// falls together. It is [`Rows`] that can be changed, and an outbox.
+///
+/// ```
+/// use yeoul_events::store::Tx;
+/// use yeoul_events::{Cause, Draft, Error};
+///
+/// /// Takes what it can of a basket, and publishes what was taken.
+/// async fn take_all(tx: &mut Tx<'_>, basket: &[(&str, u32)]) -> Result<u32, Error> {
+///     let mut taken = 0;
+///     for (product, pieces) in basket {
+///         let part = tx.savepoint().await?;
+///         let outcome = take(tx, product, *pieces).await;
+///         // What was refused leaves no row and no event behind; what other parts did is untouched.
+///         tx.settle(part, outcome.is_ok()).await?;
+///         taken += outcome.map_or(0, |()| *pieces);
+///     }
+///     Ok(taken)
+/// }
+///
+/// async fn take(tx: &mut Tx<'_>, product: &str, pieces: u32) -> Result<(), Error> {
+///     // The event is in the outbox before the stock is looked at; no harm is done by that.
+///     tx.publish(Draft::new("Taken", product, 1, &pieces, &Cause::default())).await?;
+///     let take = "UPDATE product SET stock = stock - ?2 WHERE name = ?1 AND stock >= ?2";
+///     let rows = tx.execute(take, &[&product, &pieces]).await?;
+///     if rows == 1 { Ok(()) } else { Err(Error::environment("not enough")) }
+/// }
+/// ```
+pub struct Tx<'t> {
+    rows: Rows<'t>,
+    now: Timestamp,
+    base: u64,
+}
+
+/// Where a transaction can go back to, until it is [settled](Tx::settle).
+#[must_use = "what follows it is taken back only where it is settled"]
+#[derive(Debug)]
+pub struct Savepoint(Mark);
+
+#[derive(Debug)]
+enum Mark {
+    Embedded(EmbeddedSavepoint),
+}
+
+impl<'t> Deref for Tx<'t> {
+    type Target = Rows<'t>;
+
+    fn deref(&self) -> &Rows<'t> {
+        &self.rows
+    }
+}
+
+impl<'t> DerefMut for Tx<'t> {
+    fn deref_mut(&mut self) -> &mut Rows<'t> {
+        &mut self.rows
+    }
+}
+
+impl<'t> Tx<'t> {
+    /// Of a piece of work in the embedded engine's transaction; counts that are new begin after `base`.
+    pub(super) fn embedded(rows: EmbeddedRows<'t>, now: Timestamp, base: u64) -> Tx<'t> {
+        Tx { rows: Rows::embedded(rows), now, base }
+    }
+
+    /// The rows again, when the work is over.
+    pub(super) fn into_embedded(self) -> EmbeddedRows<'t> {
+        let Engine::Embedded(rows) = self.rows.0;
+        rows
+    }
+}
+
+impl Tx<'_> {
+    /// Puts an event into the outbox; it is published if and only if this work commits. Returns its
+    /// number, which counts its partition's commits from 1 in their order: with it a
+    /// [`WritePosition`](crate::position::WritePosition) is known before anything was relayed.
+    ///
+    /// # Errors
+    /// [`Error::Limit`]: the event is too large. [`Error::Environment`]: the store refused, or
+    /// [`OUTBOX_WAITING_MAX`](crate::store::OUTBOX_WAITING_MAX) events wait for the broker.
+    ///
+    /// # Panics
+    /// If the database was opened without [`Options::publishes`](crate::store::Options::publishes): a mistake of the program.
+    pub async fn publish(&mut self, draft: Draft) -> Result<Numbered, Error> {
+        bounds::check(&draft)?;
+        match &mut self.rows.0 {
+            Engine::Embedded(rows) => rows.publish(&draft, self.now),
+        }
+    }
+
+    /// Sets a savepoint: the beginning of a part of the work that can be taken back alone. Parts may have
+    /// parts, up to [`SAVEPOINTS_DEEP_MAX`](crate::store::SAVEPOINTS_DEEP_MAX).
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: the store refused; give the whole work up with it. [`Error::Limit`]: too
+    /// deep.
+    pub async fn savepoint(&mut self) -> Result<Savepoint, Error> {
+        match &mut self.rows.0 {
+            Engine::Embedded(rows) => Ok(Savepoint(Mark::Embedded(rows.set_savepoint()?))),
+        }
+    }
+
+    /// Ends the part that began at a savepoint: what it wrote and published since `stands`, as far as the
+    /// whole work does, or is taken back. A savepoint that was set within it and not settled (its part
+    /// panicked) ends with it.
+    ///
+    /// In memory nothing is taken back: what the part changed there is the caller's to mend.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: the store refused, and nobody knows what stands; give the whole work up
+    /// with it.
+    pub async fn settle(&mut self, at: Savepoint, stands: bool) -> Result<(), Error> {
+        match (&mut self.rows.0, at.0) {
+            (Engine::Embedded(rows), Mark::Embedded(at)) => rows.end_savepoint(at, stands),
+        }
+    }
+
+    /// Whether every statement is done when its call returns: then whoever is not ready waits for something
+    /// else, and would wait for ever.
+    pub(crate) fn is_at_once(&self) -> bool {
+        true
+    }
+
+    /// The time of this transaction: the same for all work of a group, and what its events say.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// What a count begins with that is new in this file: an aggregate's events, a row's versions. It is
+    /// 1, or past what restores have left out; those that go on are named in the schema
+    /// ([`COUNTED`](crate::store::COUNTED)).
+    pub fn first_count(&self) -> u64 {
+        self.base + 1
+    }
+
+    /// Puts an event into the outbox again under a new number, from the row of an old one.
+    pub(crate) async fn publish_again(&mut self, old: Numbered) -> Result<Numbered, Error> {
+        match &mut self.rows.0 {
+            Engine::Embedded(rows) => rows.publish_again(old),
+        }
+    }
+
+    /// Writes down what an operator stepped over.
+    pub(crate) async fn note(&mut self, skipped: &Skipped) -> Result<(), Error> {
+        notes::note(self, skipped).await
+    }
+
+    /// Compares a partition of the outbox, if there is one, with what the broker holds of it.
+    pub(super) async fn reconcile(&mut self, published: Numbered) -> Result<Reconciled, Error> {
+        let Engine::Embedded(rows) = &mut self.rows.0;
+        let Some(relayed) = rows.once_relayed(published.partition) else {
+            return Ok(Reconciled::default());
+        };
+        let relayed = outbox::newest_published(self, relayed).await?;
+        let Engine::Embedded(rows) = &mut self.rows.0;
+        rows.reconcile(published, relayed)
+    }
+
+    /// Saves how far the relay got.
+    pub(super) async fn save_relayed(&mut self) -> Result<(), Error> {
+        match &mut self.rows.0 {
+            Engine::Embedded(rows) => rows.save_relayed(),
+        }
+    }
+
+    /// The newest outbox sequence in the partition of this key, this work's own included; 0 if there is
+    /// none.
+    pub fn last_sequence(&self, key: &str) -> Numbered {
+        match &self.rows.0 {
+            Engine::Embedded(rows) => rows.last_sequence(key),
+        }
+    }
+
+    /// The newest outbox sequence of every partition, this work's own included.
+    pub fn last_sequences(&self) -> Numbers {
+        match &self.rows.0 {
+            Engine::Embedded(rows) => rows.last_sequences(),
+        }
+    }
+}
