@@ -1,12 +1,11 @@
 //! What a service is given when it is opened (its surroundings, as components), and what it gives
 //! to be run.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 
+use chassis::cores::Loop;
 use chassis::http::{Networks, Stop};
 use chassis::identity::Verifier;
 use events::store::{Options, Publishes};
@@ -16,9 +15,6 @@ use sessions::OnEnded;
 use crate::error::Error;
 use crate::faults::Faults;
 use crate::settings::{Name, SignIn, SignUp};
-
-/// A part of a service that runs until the process stops: a subscription or a relay.
-pub type Loop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A service's surroundings.
 #[derive(Clone)]

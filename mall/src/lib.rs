@@ -41,7 +41,7 @@ mod role;
 #[cfg(test)]
 mod simulation;
 
-pub use components::{Components, Loop, Loops};
+pub use components::{Components, Loops};
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use faults::Faults;
@@ -50,10 +50,6 @@ pub use settings::{Name, Settings};
 
 /// The mall's settings file: routes, guards, views, pages and the services' own section.
 pub const SETTINGS: &str = include_str!("../yeoul.yaml");
-
-/// Where sign-in by cookie is with a token service like [`account`]'s, as a settings file: the paths that
-/// stand where a file with a `session` names none.
-pub const SESSION: &str = include_str!("../session.yaml");
 
 /// The topics that the mall's services own; nobody else may publish to them.
 pub const TOPICS: [&str; 4] = ["order", "product", "delivery", "account"];

@@ -22,6 +22,10 @@ const STARTS_MAX: usize = 256;
 
 type Start = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
+/// A part of a process that runs until it is stopped: a subscription, a relay. It is `Send`, because which
+/// core it runs on is chosen after it was made.
+pub type Loop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The cores of a process; see the module.
 pub struct Cores {
     starts: Vec<mpsc::Sender<Start>>,

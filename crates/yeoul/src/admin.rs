@@ -15,7 +15,7 @@ use chassis::health::{Readiness, Report};
 use chassis::http::path::Params;
 use chassis::http::query::Query;
 use chassis::http::router::{Found, Router, Row};
-use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, json, loopback, whole};
+use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, json, loopback};
 use chassis::telemetry::{METRICS_TYPE, Metrics};
 use events::subscription::{Control, PartitionStatus};
 use events::{Broker, relay};
@@ -25,7 +25,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use dead::Loops;
-use switches::Switches;
+use switches::{Given, Switches, turned};
 
 /// What the admin listener reports on and repairs; shared by the cores.
 pub(crate) struct Admin {
@@ -36,7 +36,7 @@ pub(crate) struct Admin {
     pub(crate) loops: Loops,
     pub(crate) guards: Box<dyn Fn() -> Value + Send + Sync>,
     pub(crate) views: Box<dyn Fn() -> Value + Send + Sync>,
-    pub(crate) switches: Option<Switches>,
+    pub(crate) switches: Option<Box<dyn Switches>>,
 }
 
 /// The listener's answers on one core.
@@ -146,23 +146,21 @@ impl Server {
                 admin.loops.place(params.get(0), query).await
             }
             Action::Rewind => {
-                let given = (request.headers().clone(), request.into_body());
-                let bytes = whole::read(given.1, whole::BODY_BYTES_MAX).await?;
-                switches::rewind(&admin.loops.subscriptions, params.get(0), &given.0, &bytes).await
+                let given = Given::read(request).await?;
+                switches::rewind(&admin.loops.subscriptions, params.get(0), &given).await
             }
-            Action::StopService => self.switches()?.stop(params.get(0)).await,
-            Action::StartService => self.switches()?.start(params.get(0)).await,
+            Action::StopService => turned(self.switches()?.stop(params.get(0)).await),
+            Action::StartService => turned(self.switches()?.start(params.get(0))),
             Action::PutFault => {
-                let given = (request.headers().clone(), request.into_body());
-                let bytes = whole::read(given.1, whole::BODY_BYTES_MAX).await?;
-                self.switches()?.put_fault(params.get(0), &given.0, &bytes)
+                let given = Given::read(request).await?;
+                switches::put_fault(self.switches()?, params.get(0), &given)
             }
-            Action::EndFaults => self.switches()?.end_faults(params.get(0)),
+            Action::EndFaults => turned(self.switches()?.end_faults(params.get(0))),
         }
     }
 
-    fn switches(&self) -> Result<&Switches, Problem> {
-        self.admin.switches.as_ref().ok_or_else(Problem::not_found)
+    fn switches(&self) -> Result<&dyn Switches, Problem> {
+        self.admin.switches.as_deref().ok_or_else(Problem::not_found)
     }
 }
 

@@ -3,30 +3,29 @@
 //! The mall's own file is embedded and read by the same code as anybody's; `-c FILE` is laid over it,
 //! variables over both. What comes out is a [`Checked`]: everything validated, nothing started.
 
+mod composition;
+mod file;
 mod look;
+mod mall;
+mod session;
 mod templates;
 mod topics;
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::mem;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use chassis::http::Networks;
-use chassis::identity::{ISSUER_DEFAULT, Role};
 use chassis::settings::Tree;
 use events::Declared;
 use mistakes::{Line, Mistake, Mistakes};
-use serde::Deserialize;
 use serde_json::Value;
-use views::{Definitions, Look, Money};
+use views::{Definitions, Look};
 
 use crate::cli::ProcessArgs;
 use crate::exit::Failure;
+use composition::Composition;
+use file::File;
 
-/// How mistakes name the mall's own file.
-const EMBEDDED: &str = "mall/yeoul.yaml";
-/// How they name what is laid below a file that has a session.
-const SESSION: &str = "mall/session.yaml";
 /// The longest name of an issuer of tokens.
 const ISSUER_BYTES_MAX: usize = 255;
 
@@ -52,7 +51,7 @@ pub(crate) struct Checked {
     pub(crate) broker: Option<brokers::Settings>,
     pub(crate) definitions: Definitions,
     pub(crate) gateway: gateway::Plan,
-    pub(crate) mall: Option<mall::Settings>,
+    pub(crate) mall: Option<mall::Section>,
     /// What holds and is hardly meant, with its line.
     pub(crate) warnings: Vec<Mistake>,
     /// Routes that lead to the gateway itself: a mistake to `check`, while a gateway that runs refuses
@@ -60,84 +59,6 @@ pub(crate) struct Checked {
     pub(crate) loops: Vec<Mistake>,
     /// The settings in force, for `/admin/settings`.
     pub(crate) shown: Value,
-}
-
-/// The file, as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default = "default_listen", deserialize_with = "chassis::http::address::deserialize")]
-    listen: SocketAddr,
-    /// Where routes with `listener: inner` are served.
-    #[serde(default = "default_inner", deserialize_with = "chassis::http::address::deserialize")]
-    inner: SocketAddr,
-    #[serde(default = "default_admin", deserialize_with = "chassis::http::address::deserialize")]
-    admin: SocketAddr,
-    #[serde(default = "default_data")]
-    data: PathBuf,
-    /// Proxies that are believed about where a request comes from.
-    #[serde(default)]
-    trusted: Networks,
-    /// Headers that clients may not send, beside those that never pass.
-    #[serde(default)]
-    identity_headers: Vec<String>,
-    /// How long a body may stand still where a route does not say.
-    idle_timeout: Option<chassis::settings::text::Span>,
-    /// Who signs the tokens that are believed, and ours.
-    #[serde(default = "default_issuer")]
-    issuer: String,
-    /// The roles that there are.
-    #[serde(default)]
-    roles: Vec<Role>,
-    /// The languages of pages, the usual one first.
-    #[serde(default)]
-    locales: look::Locales,
-    /// How pages write amounts of money.
-    #[serde(default)]
-    money: Money,
-    #[serde(default)]
-    foreign_tokens: gateway::settings::ForeignTokens,
-    #[serde(default)]
-    upstreams: BTreeMap<String, gateway::settings::Upstream>,
-    #[serde(default)]
-    routes: BTreeMap<String, gateway::settings::Route>,
-    app: Option<gateway::settings::App>,
-    session: Option<gateway::settings::Session>,
-    #[serde(default)]
-    events: topics::Events,
-    #[serde(default)]
-    lists: BTreeMap<String, gateway::settings::List>,
-    #[serde(default)]
-    heads: BTreeMap<String, gateway::settings::Head>,
-    #[serde(default)]
-    views: BTreeMap<String, views::settings::View>,
-    #[serde(default)]
-    pages: BTreeMap<String, views::settings::Page>,
-    mall: Option<mall::Settings>,
-}
-
-fn loopback(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
-}
-
-fn default_listen() -> SocketAddr {
-    loopback(8088)
-}
-
-fn default_inner() -> SocketAddr {
-    loopback(0)
-}
-
-fn default_admin() -> SocketAddr {
-    loopback(9088)
-}
-
-fn default_issuer() -> String {
-    ISSUER_DEFAULT.to_owned()
-}
-
-fn default_data() -> PathBuf {
-    "data".into()
 }
 
 /// Reads, checks and compiles; the arguments of the command line have the last word.
@@ -171,7 +92,7 @@ pub(crate) fn load(
     listen: Option<SocketAddr>,
 ) -> Result<Checked, Vec<Mistake>> {
     let embedded = match base {
-        Base::Mall => Some(Tree::parse(EMBEDDED, mall::SETTINGS)?),
+        Base::Mall => Some(mall::embedded()?),
         Base::Nothing => None,
     };
     // The mall's own file is read by the same code as anybody's; only what it is laid over differs.
@@ -181,8 +102,7 @@ pub(crate) fn load(
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => Tree::parse("nothing", "")?,
     };
-    let tree =
-        if tree.has("session") { Tree::parse(SESSION, mall::SESSION)?.overlay(tree) } else { tree };
+    let tree = session::over_usual(tree)?;
     // Last, so that a variable has the word over any file.
     let tree = tree.override_by(chassis::settings::environment())?;
     compile(&tree, config, listen)
@@ -202,53 +122,29 @@ fn compile(
     config: Option<&Path>,
     listen: Option<SocketAddr>,
 ) -> Result<Checked, Vec<Mistake>> {
-    let file: File = tree.read()?;
-    let listen = listen.unwrap_or(file.listen);
-    let views = views::Settings { views: file.views, pages: file.pages };
-    let own = file.mall.is_some();
-    let definitions = Definitions::compile(&views, &|name| templates::find(config, own, name))
-        .map_err(|list| located(tree, list))?;
-    let settings = gateway::Settings {
-        trusted: file.trusted,
-        identity_headers: file.identity_headers,
-        roles: file.roles,
-        foreign_tokens: file.foreign_tokens,
-        idle_timeout: file.idle_timeout,
-        upstreams: file.upstreams,
-        routes: file.routes,
-        app: file.app,
-        session: file.session,
-        events: file.events.gateway(),
-        lists: file.lists,
-        heads: file.heads,
-    };
-    let mut mistakes = located(tree, file.mall.iter().flat_map(mall::Settings::mistakes));
-    let mut found = Mistakes::default();
-    let look = look::compile(file.locales, file.money, &mut found);
-    check_issuer(&file.issuer, &mut found);
-    check_loopback(&[("inner", file.inner), ("admin", file.admin)], &mut found);
+    let mut file: File = tree.read()?;
+    let composition = file.composition();
+    let views = file.take_views();
+    let definitions =
+        Definitions::compile(&views, &|name| templates::find(config, composition.templates, name))
+            .map_err(|list| located(tree, list))?;
+    let settings = file.take_gateway();
     let heard = settings.session.as_ref().and_then(|session| session.topic.as_deref());
-    check_heard(heard.filter(|_| own), &mut found);
-    let strays = file.events.strays(&views.views, heard, if own { &mall::TOPICS } else { &[] });
-    let (wrong, stray) = if own { (strays, Vec::new()) } else { (Vec::new(), strays) };
-    mistakes.extend(located(tree, found.found().into_iter().chain(wrong)));
-    let named = named_topics(&definitions, file.mall.is_some(), heard);
-    let topics = or_noted(tree, &mut mistakes, file.events.declared(&named));
-    let broker = or_noted(tree, &mut mistakes, file.events.broker());
-    let gateway = match gateway::compile(&settings, &definitions) {
-        Ok(gateway) => gateway,
-        Err(list) => {
-            mistakes.extend(located(tree, list));
-            return Err(mistakes);
-        }
-    };
-    if !mistakes.is_empty() {
-        return Err(mistakes);
-    }
-    let listeners = Listeners { outer: listen, inner: file.inner };
-    let HardlyMeant { loops, mut warnings } =
-        hardly_meant(tree, &gateway, &listeners, file.mall.is_some());
-    warnings.extend(located(tree, stray));
+
+    let mut found = Found { tree, mistakes: Vec::new() };
+    found.note(file.mall.iter().flat_map(|section| section.settings().mistakes()));
+    let look = found.note_of(|mistakes| checked_alone(&mut file, &composition, heard, mistakes));
+    let Strays { mistakes, warnings } = strays(&file.events, &views, heard, &composition);
+    found.note(mistakes);
+    let named = topics::Named { definitions: &definitions, heard, published: composition.topics };
+    let topics = found.or_default(file.events.declared(&named.by()));
+    let broker = found.or_default(file.events.broker());
+    // Last, and even where mistakes were found: all are shown at once.
+    let gateway = found.finish(gateway::compile(&settings, &definitions))?;
+
+    let listeners = Listeners { outer: listen.unwrap_or(file.listen), inner: file.inner };
+    let mut meant = hardly_meant(tree, &gateway, &listeners, composition.has_keys);
+    meant.warnings.extend(located(tree, warnings));
     Ok(Checked {
         listen: file.listen,
         inner: file.inner,
@@ -261,10 +157,88 @@ fn compile(
         definitions,
         gateway,
         mall: file.mall,
-        warnings,
-        loops,
+        warnings: meant.warnings,
+        loops: meant.loops,
         shown: tree.json(),
     })
+}
+
+/// What can be said of the file without looking into its large sections.
+fn checked_alone(
+    file: &mut File,
+    composition: &Composition,
+    heard: Option<&str>,
+    mistakes: &mut Mistakes,
+) -> Look {
+    let look = look::compile(mem::take(&mut file.locales), mem::take(&mut file.money), mistakes);
+    check_issuer(&file.issuer, mistakes);
+    check_loopback(&[("inner", file.inner), ("admin", file.admin)], mistakes);
+    check_heard(heard, composition.topics, mistakes);
+    look
+}
+
+/// The mistakes of the parts, each with its line.
+struct Found<'t> {
+    tree: &'t Tree,
+    mistakes: Vec<Mistake>,
+}
+
+impl Found<'_> {
+    fn note(&mut self, list: impl IntoIterator<Item = Mistake>) {
+        self.mistakes.extend(located(self.tree, list));
+    }
+
+    /// What `work` makes, with what it finds wrong.
+    fn note_of<T>(&mut self, work: impl FnOnce(&mut Mistakes) -> T) -> T {
+        let mut mistakes = Mistakes::default();
+        let made = work(&mut mistakes);
+        self.note(mistakes.found());
+        made
+    }
+
+    /// What was compiled; nothing where mistakes were found instead.
+    fn or_default<T: Default>(&mut self, compiled: Result<T, Vec<Mistake>>) -> T {
+        compiled.unwrap_or_else(|list| {
+            self.note(list);
+            T::default()
+        })
+    }
+
+    /// The last part.
+    ///
+    /// # Errors
+    /// Every mistake of any part.
+    fn finish<T>(mut self, compiled: Result<T, Vec<Mistake>>) -> Result<T, Vec<Mistake>> {
+        match compiled {
+            Ok(made) if self.mistakes.is_empty() => Ok(made),
+            Ok(_) => Err(self.mistakes),
+            Err(list) => {
+                self.note(list);
+                Err(self.mistakes)
+            }
+        }
+    }
+}
+
+/// What reads topics that nobody is known to publish to.
+struct Strays {
+    mistakes: Vec<Mistake>,
+    warnings: Vec<Mistake>,
+}
+
+/// Where the composition has the publishers, a topic of nobody is mistyped; in one's own layer to name one
+/// makes it, and it is hardly meant.
+fn strays(
+    events: &topics::Events,
+    views: &views::Settings,
+    heard: Option<&str>,
+    composition: &Composition,
+) -> Strays {
+    let found = events.strays(&views.views, heard, composition.topics);
+    if composition.topics.is_empty() {
+        return Strays { mistakes: Vec::new(), warnings: found };
+    }
+    Strays { mistakes: found, warnings: Vec::new() }
 }
 
 /// Where the gateway listens.
@@ -281,7 +255,7 @@ struct HardlyMeant {
     warnings: Vec<Mistake>,
 }
 
-/// Only the mall has an account service, and with it keys to verify tokens with.
+/// `keys` where the composition verifies tokens.
 fn hardly_meant(
     tree: &Tree,
     gateway: &gateway::Plan,
@@ -299,43 +273,15 @@ fn hardly_meant(
     HardlyMeant { loops: located(tree, loops), warnings: located(tree, warnings) }
 }
 
-/// What was compiled; nothing where mistakes were found instead, which are noted.
-fn or_noted<T: Default>(
-    tree: &Tree,
-    mistakes: &mut Vec<Mistake>,
-    compiled: Result<T, Vec<Mistake>>,
-) -> T {
-    compiled.unwrap_or_else(|list| {
-        mistakes.extend(located(tree, list));
-        T::default()
-    })
-}
-
 /// The same mistakes, each with its line.
 fn located(tree: &Tree, mistakes: impl IntoIterator<Item = Mistake>) -> Vec<Mistake> {
     mistakes.into_iter().map(|mistake| tree.locate(mistake)).collect()
 }
 
-/// The topics of the mall, those that views read, and the one on which sign-ins end, each with the path of
-/// who names it.
-fn named_topics(
-    definitions: &Definitions,
-    mall: bool,
-    heard: Option<&str>,
-) -> BTreeMap<String, Vec<&'static str>> {
-    let mut named: BTreeMap<String, Vec<&str>> =
-        definitions.topics().into_iter().map(|name| (name, vec!["views"])).collect();
-    named.extend(heard.map(|name| (name.to_owned(), vec!["session", "topic"])));
-    if mall {
-        named.extend(mall::TOPICS.map(|name| (name.to_owned(), vec!["mall"])));
-    }
-    named
-}
-
-/// Sign-ins of the mall end on a topic of the mall: on another one nobody would ever hear of it.
-fn check_heard(heard: Option<&str>, mistakes: &mut Mistakes) {
-    if let Some(name) = heard.filter(|name| !mall::TOPICS.contains(name)) {
-        mistakes.at(&["session", "topic"]).unknown("topic", name, mall::TOPICS);
+/// Where a composition has topics, sign-ins end on one of them: on another one nobody would ever hear of it.
+fn check_heard(heard: Option<&str>, topics: &[&str], mistakes: &mut Mistakes) {
+    if let Some(name) = heard.filter(|name| !topics.is_empty() && !topics.contains(name)) {
+        mistakes.at(&["session", "topic"]).unknown("topic", name, topics.iter().copied());
     }
 }
 
@@ -377,7 +323,7 @@ impl Checked {
         self.admin.set_port(0);
         self.inner.set_port(0);
         if let Some(mall) = &mut self.mall {
-            mall.services.values_mut().for_each(|service| service.listen.set_port(0));
+            mall.free_every_port();
         }
     }
 }

@@ -1,74 +1,89 @@
 //! The switches of `--faults`: services off and on, delays, failures, redelivery.
 //!
-//! They change what a running mall does, not what it has stored, and every one can be repeated.
+//! They change what a running process does, not what it has stored, and every one can be repeated. Which
+//! services there are, their composition knows.
 
-use std::sync::Arc;
+use std::future::Future;
+use std::pin::Pin;
 
 use chassis::http::fields::Fields;
-use chassis::http::{Problem, Response, empty};
+use chassis::http::{Problem, Request, Response, empty, whole};
 use events::subscription::Control;
 use http::{HeaderMap, StatusCode};
-use mall::{Endpoint, Faults, Name};
-use tracing::error;
+use hyper::body::Bytes;
+use serde_json::Value;
 
 use super::problem;
 
-/// Where the mall's services are served, and their faults.
-pub(crate) struct Switches {
-    pub(crate) endpoints: Arc<Vec<Endpoint>>,
-    pub(crate) faults: Faults,
+/// What can be switched, service by service; a service that there is none of is 404.
+pub(crate) trait Switches: Send + Sync {
+    /// Closes a service's listener, its handlers and its relay.
+    fn stop<'s>(
+        &'s self,
+        service: &'s str,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Problem>> + 's>>;
+
+    /// Serves it again, at the same address.
+    ///
+    /// # Errors
+    /// 409: another process took the address.
+    fn start(&self, service: &str) -> Result<(), Problem>;
+
+    /// Puts a fault in the place of the service's fault of the same kind.
+    ///
+    /// # Errors
+    /// 400: it is none.
+    fn put_fault(&self, service: &str, fault: &Value) -> Result<(), Problem>;
+
+    /// Ends every fault of it.
+    fn end_faults(&self, service: &str) -> Result<(), Problem>;
 }
 
-impl Switches {
-    pub(super) async fn stop(&self, name: &str) -> Result<Response, Problem> {
-        self.endpoint(name)?.stop().await;
-        Ok(empty(StatusCode::NO_CONTENT))
-    }
+/// A request whose body is read.
+pub(super) struct Given {
+    headers: HeaderMap,
+    body: Bytes,
+}
 
-    pub(super) async fn start(&self, name: &str) -> Result<Response, Problem> {
-        let started = self.endpoint(name)?.start();
-        started.map_err(|cause| {
-            error!(%cause, name, "a service could not be started again");
-            Problem::conflict("its address has been taken by another process")
-        })?;
-        Ok(empty(StatusCode::NO_CONTENT))
+impl Given {
+    /// Reads it to its end.
+    ///
+    /// # Errors
+    /// 413, and a body that broke off.
+    pub(super) async fn read(request: Request) -> Result<Given, Problem> {
+        let headers = request.headers().clone();
+        let body = whole::read(request.into_body(), whole::BODY_BYTES_MAX).await?;
+        Ok(Given { headers, body })
     }
+}
 
-    pub(super) fn put_fault(
-        &self,
-        service: &str,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Result<Response, Problem> {
-        let name = parse(service)?;
-        // The fault is a document of its own shape; Fields says whether it is JSON at all.
-        Fields::parse(headers, body)?;
-        let fault = serde_json::from_slice(body).map_err(|_| Problem::bad_request("not JSON"))?;
-        self.faults.put(name, &fault)?;
-        Ok(empty(StatusCode::NO_CONTENT))
-    }
+/// The answer of a switch that was turned.
+pub(super) fn turned(done: Result<(), Problem>) -> Result<Response, Problem> {
+    done.map(|()| empty(StatusCode::NO_CONTENT))
+}
 
-    pub(super) fn end_faults(&self, service: &str) -> Result<Response, Problem> {
-        self.faults.clear(parse(service)?);
-        Ok(empty(StatusCode::NO_CONTENT))
-    }
-
-    fn endpoint(&self, name: &str) -> Result<&Endpoint, Problem> {
-        let name = parse(name)?;
-        self.endpoints.iter().find(|it| it.name() == name).ok_or_else(Problem::not_found)
-    }
+/// Reads the fault of a request and puts it.
+pub(super) fn put_fault(
+    switches: &dyn Switches,
+    service: &str,
+    given: &Given,
+) -> Result<Response, Problem> {
+    // The fault is a document of its own shape; Fields says whether it is JSON at all.
+    Fields::parse(&given.headers, &given.body)?;
+    let fault =
+        serde_json::from_slice(&given.body).map_err(|_| Problem::bad_request("not JSON"))?;
+    turned(switches.put_fault(service, &fault))
 }
 
 /// Delivers a subscription's topic again from its beginning.
 pub(super) async fn rewind(
     controls: &[Control],
     name: &str,
-    headers: &HeaderMap,
-    body: &[u8],
+    given: &Given,
 ) -> Result<Response, Problem> {
     let control =
         controls.iter().find(|control| control.name() == name).ok_or_else(Problem::not_found)?;
-    let mut fields = Fields::parse(headers, body)?;
+    let mut fields = Fields::parse(&given.headers, &given.body)?;
     fields.require("to");
     let to = fields.text("to", 64);
     if to.as_deref().is_some_and(|to| to != "beginning") {
@@ -77,8 +92,4 @@ pub(super) async fn rewind(
     fields.finish()?;
     control.rewind().await.map_err(|error| problem(&error))?;
     Ok(empty(StatusCode::NO_CONTENT))
-}
-
-fn parse(name: &str) -> Result<Name, Problem> {
-    name.parse().map_err(|_| Problem::not_found())
 }

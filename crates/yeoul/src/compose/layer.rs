@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chassis::clock;
-use chassis::cores::Cores;
+use chassis::cores::{Cores, Loop};
 use chassis::folder::{self, Folder};
 use chassis::health::Readiness;
 use chassis::http::{Listener, Stop};
@@ -16,7 +16,6 @@ use events::store::LeftOut;
 use events::subscription::{Control, Fault};
 use events::{Broker, Declared, Error, Retry, Subscription};
 use gateway::{AppFiles, Components, Gateway};
-use mall::Loop;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -329,7 +328,7 @@ impl Layer {
         &self,
         settings: Value,
         loops: Loops,
-        switches: Option<Switches>,
+        switches: Option<Box<dyn Switches>>,
     ) -> Arc<Admin> {
         admin::watch_process(&self.metrics);
         admin::watch_relays(&self.metrics, loops.relays.clone());

@@ -3,36 +3,39 @@
 //! The services are composed as if each were a process: they know the gateway's address and the
 //! broker, not each other.
 
+mod described;
+mod faulty;
+mod switches;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::chance;
 use chassis::clock;
+use chassis::cores::Loop;
 use chassis::folder::Folder;
-use chassis::http::{HeadLimits, Listener, Path, Problem, Request, Response, Serve, Trace};
+use chassis::http::Listener;
 use chassis::identity::Verifier;
 use events::subscription::Control;
 use events::{Database, Declared, Numbers, relay};
-use http::request::Parts;
 use mall::endpoint::{Listen, serving};
-use mall::{Components, Endpoint, Faults, Loop, Name, account, delivery, order, product};
+use mall::{Components, Endpoint, Faults, Name, account, delivery, order, product};
 use serde_json::{Value, json};
 
-use super::described;
 use super::layer::{Events, Interruptions, Layer, Ports, Presentation, Stores};
 use super::sessions::Identity;
 use super::vouch;
 use crate::admin::Admin;
 use crate::admin::dead::Loops;
-use crate::admin::switches::Switches;
 use crate::app;
 use crate::exit::Failure;
 use crate::process;
 use crate::settings::Checked;
 use crate::stores;
+use faulty::Faulty;
+use switches::MallSwitches;
 
 /// Random bytes of what the gateway shows account.
 const PROOF_BYTES: usize = 32;
@@ -66,10 +69,11 @@ impl Mall {
         mut folder: Folder,
         faults: bool,
     ) -> Result<Mall, Failure> {
-        let settings = plan.mall.clone().expect("the mall's settings hold a mall");
+        let section = plan.mall.take().expect("the mall's settings hold a mall");
+        let settings = section.settings();
         // Every port before the first store: one that is taken leaves the data as it was.
         let ports = Ports::bind(&plan)?;
-        let mut listeners = bind(&settings)?;
+        let mut listeners = bind(settings)?;
         let addresses: BTreeMap<Name, SocketAddr> =
             listeners.iter().map(|(name, listener)| (*name, listener.address())).collect();
 
@@ -206,9 +210,8 @@ impl Running {
         ports: Ports,
     ) -> Result<Mall, Failure> {
         let Running { layer, endpoints, controls, relays } = self;
-        let switches = faults
-            .enabled()
-            .then(|| Switches { endpoints: endpoints.clone(), faults: faults.clone() });
+        let switches =
+            faults.enabled().then(|| MallSwitches::new(endpoints.clone(), faults.clone()));
         layer.readiness.missing("views", "catching up");
         for (name, database) in &databases {
             layer.left_out(name.as_str(), database.left_out());
@@ -356,49 +359,6 @@ impl Services {
             (Name::Delivery, self.delivery.database().clone()),
             (Name::Account, self.account.database().clone()),
         ]
-    }
-}
-
-/// My page's own port with the fault switches that the services have in their edges.
-struct Faulty<S> {
-    pages: Rc<S>,
-    faults: Faults,
-}
-
-impl<S: Serve> Faulty<S> {
-    fn new(pages: S, faults: Faults) -> Faulty<S> {
-        Faulty { pages: Rc::new(pages), faults }
-    }
-}
-
-impl<S: Serve> Serve for Faulty<S> {
-    async fn serve(self: Rc<Self>, request: Request, peer: SocketAddr) -> Response {
-        let path = Path::parse(request.uri().path());
-        // A path that cannot be read is the edge's to refuse, with or without a fault.
-        let hit = path.ok().and_then(|path| self.faults.hit(Name::Mypage, &path));
-        if let Some(hit) = hit {
-            tokio::time::sleep(hit.delay).await;
-            if hit.fails {
-                return Problem::internal().into_response(&Trace::take(request.headers()));
-            }
-        }
-        self.pages.clone().serve(request, peer).await
-    }
-
-    fn admits(&self, head: &Parts) -> Result<(), Problem> {
-        self.pages.admits(head)
-    }
-
-    fn refuse(&self, problem: Problem, head: &Parts) -> Response {
-        self.pages.refuse(problem, head)
-    }
-
-    fn head_limits(&self) -> HeadLimits {
-        self.pages.head_limits()
-    }
-
-    fn write_idle(&self) -> Duration {
-        self.pages.write_idle()
     }
 }
 

@@ -7,13 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chassis::clock;
-use chassis::cores::Cores;
+use chassis::cores::{Cores, Loop};
 use chassis::folder::Folder;
 use chassis::http::Stop;
 use chassis::identity::{self, Verifier};
 use events::{Broker, Control, Retry, Subscription, Topic};
 use gateway::{Gateway, Plan, Sessions};
-use mall::Loop;
 use sessions::Memory;
 
 use crate::exit::Failure;

@@ -1,22 +1,25 @@
-//! Where a page's template is found: beside the settings, or with the mall.
+//! Where a page's template is found: beside the settings, or embedded in the program.
 
 use std::path::Path;
 
 /// Files of a folder that are looked at for the name that was meant.
 const NAMES_MAX: usize = 1_000;
 
-/// A template: beside the settings file if one was given, else, where the settings are the mall's, the
-/// mall's own.
+/// A template: beside the settings file if one was given, else one of those that are embedded.
 ///
 /// # Errors
 /// There is none of that name; the nearest one that there is, in words.
-pub(super) fn find(config: Option<&Path>, of_mall: bool, name: &str) -> Result<String, String> {
+pub(super) fn find(
+    config: Option<&Path>,
+    embedded: &[(&str, &str)],
+    name: &str,
+) -> Result<String, String> {
     let folder = config.and_then(Path::parent);
     let written = folder.and_then(|folder| std::fs::read_to_string(folder.join(name)).ok());
-    let own = || mall::templates::template(name).filter(|_| of_mall).map(str::to_owned);
+    let own = || embedded.iter().find(|(own, _)| *own == name).map(|(_, text)| (*text).to_owned());
     written.or_else(own).ok_or_else(|| {
         let beside = folder.map(beside).unwrap_or_default();
-        let own = mall::templates::all().filter(|_| of_mall).map(|(name, _)| name);
+        let own = embedded.iter().map(|(name, _)| *name);
         mistakes::unknown("template", name, own.chain(beside.iter().map(String::as_str)))
     })
 }

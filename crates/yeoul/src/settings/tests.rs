@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use views::Money;
+
+use super::file::loopback;
 use super::*;
 
 fn shown(mistake: &Mistake) -> String {
@@ -110,7 +113,7 @@ fn port_0_frees_every_port() {
     plan.override_by(&ProcessArgs { data: None, listen, admin: None, json: false });
     assert_eq!(plan.admin.port(), 0);
     let mall = plan.mall.expect("the mall");
-    assert!(mall.services.values().all(|service| service.listen.port() == 0));
+    assert!(mall.settings().services.values().all(|service| service.listen.port() == 0));
 }
 
 #[test]
@@ -265,7 +268,7 @@ fn a_role_that_is_not_there_is_a_mistake_with_its_line_and_the_nearest_name() {
     names(&mistakes("roles:\n  - A B\n", Base::Nothing), &["2: roles"]);
     let plan = load(Base::Mall, None, None).unwrap_or_else(|list| panic!("{}", list[0]));
     let roles = plan.shown["roles"].as_array().expect("roles").iter();
-    let known = mall::Role::ALL.map(mall::Role::as_str);
+    let known = ::mall::Role::ALL.map(::mall::Role::as_str);
     assert!(roles.eq(known.iter()), "those of account");
 }
 

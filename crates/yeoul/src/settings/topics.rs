@@ -11,6 +11,7 @@ use events::{Declared, Partitions, Topic};
 use gateway::settings::EVENTS_PATH;
 use mistakes::{Mistake, Mistakes};
 use serde::Deserialize;
+use views::Definitions;
 use views::settings::View;
 
 /// `events`, as it is written.
@@ -45,6 +46,26 @@ struct Declaration {
 
 fn one() -> u16 {
     Partitions::ONE.count()
+}
+
+/// Who names topics, beside who declares them.
+pub(super) struct Named<'n> {
+    /// What views read.
+    pub(super) definitions: &'n Definitions,
+    /// Where sign-ins end.
+    pub(super) heard: Option<&'n str>,
+    /// What the composition's outboxes publish to.
+    pub(super) published: &'n [&'n str],
+}
+
+impl Named<'_> {
+    /// Each topic with the path of who names it; of several the last.
+    pub(super) fn by(&self) -> BTreeMap<String, Vec<&'static str>> {
+        let read = self.definitions.topics().into_iter().map(|name| (name, vec!["views"]));
+        let heard = self.heard.map(|name| (name.to_owned(), vec!["session", "topic"]));
+        let published = self.published.iter().map(|name| ((*name).to_owned(), vec!["mall"]));
+        read.chain(heard).chain(published).collect()
+    }
 }
 
 /// What is wrong with one topic; with its name, unless a field is named.

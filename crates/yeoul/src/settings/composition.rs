@@ -1,0 +1,17 @@
+//! What a program brings along besides the layer: nothing, or a shop with topics and templates of its own.
+
+/// What is there without being named in the settings.
+pub(super) struct Composition {
+    /// The topics that its outboxes publish to.
+    pub(super) topics: &'static [&'static str],
+    /// The page templates that it has embedded, by file name.
+    pub(super) templates: &'static [(&'static str, &'static str)],
+    /// Whether it has keys to verify tokens with.
+    pub(super) has_keys: bool,
+}
+
+impl Composition {
+    /// `yeoul serve`: the services are somebody's own.
+    pub(super) const LAYER_ALONE: Composition =
+        Composition { topics: &[], templates: &[], has_keys: false };
+}
