@@ -61,9 +61,7 @@ struct Source<'t> {
 impl<'t> Source<'t> {
     fn read(file: &'t File) -> Source<'t> {
         let masked = file.rust.as_ref().expect("the tree's Rust files are masked");
-        let lines = masked.code.lines().take(masked.lines_without_tests());
-        let code: String = lines.flat_map(|line| [line, "\n"]).collect();
-        Source { file, imports: imports::imports(&code) }
+        Source { file, imports: imports::imports(&masked.code_without_tests()) }
     }
 }
 

@@ -3,19 +3,28 @@
 //!
 //! Code and the texts in it are looked at, and whole words alone: `won` and not `wonder`; of what is not Rust,
 //! every line. Comments may take an example from the mall. No text is in the mall's language: what a page says
-//! in one is a setting. What composes the mall into one program is the mall's too, and tests
-//! need some shop.
+//! in one is a setting. What composes the mall into one program is the mall's too, and it alone names the
+//! mall's member; tests need some shop.
 
 use std::ops::RangeInclusive;
 
 use super::Finding;
+use super::imports::{Import, imports};
+use super::masking::Masked;
 use super::tree::{File, Tree};
 use super::words::is_word_in;
 
 /// Where the layer is.
 const LAYER: &str = "crates/";
-/// What of it is the mall's: its composition and its command, and what is below them.
-const THE_MALL_S: [&str; 2] = ["crates/yeoul/src/compose/mall", "crates/yeoul/src/command/mall"];
+/// What of it is the mall's: its composition, its command and its settings, and what is below them.
+const THE_MALL_S: [&str; 3] = [
+    "crates/yeoul/src/compose/mall",
+    "crates/yeoul/src/command/mall",
+    "crates/yeoul/src/settings/mall",
+];
+/// The member that only they may name, and a module of that name in a file of its own.
+const MEMBER: &str = "mall";
+const MODULE: &str = "mod mall;";
 /// Words that stand nowhere: roles, events, columns, names of the first mall.
 const WORDS: [&str; 37] = [
     "ORDER_ADMIN",
@@ -87,10 +96,27 @@ fn of_file(file: &File) -> Vec<Finding> {
     match &file.rust {
         Some(masked) => {
             let each = (1..).zip(masked.code.lines().zip(masked.texts.lines()));
-            each.take(masked.lines_without_tests()).filter_map(note).collect()
+            let each = each.take(masked.lines_without_tests()).filter_map(note);
+            each.chain(of_member(file, masked)).collect()
         }
         None => (1..).zip(file.text.lines().map(|line| (line, line))).filter_map(note).collect(),
     }
+}
+
+/// What names the mall's member. Where a file has or imports a module of that name, the name is the module's.
+fn of_member(file: &File, masked: &Masked) -> Vec<Finding> {
+    let code = masked.code_without_tests();
+    let named = imports(&code);
+    let is_member = |import: &Import| import.path.first().is_some_and(|name| name == MEMBER);
+    let is_module = |import: &Import| {
+        import.name.as_deref() == Some(MEMBER) && import.path.len() > 1 && !is_member(import)
+    };
+    if code.lines().any(|line| is_word_in(line, MODULE)) || named.iter().any(is_module) {
+        return Vec::new();
+    }
+    let says = "the layer knows no mall: only what composes `yeoul mall` names it";
+    let found = named.iter().filter(|import| is_member(import));
+    found.map(|import| Finding::new(&file.path, import.line, says)).collect()
 }
 
 /// The first word of the mall's in a line's code, or in its texts.
@@ -164,6 +190,36 @@ mod tests {
             assert!(!yaml("mall/session.yaml", line), "{line}");
         }
         assert!(!yaml("crates/yeoul/src/settings/session.yaml", "path: /session"));
+    }
+
+    #[test]
+    fn the_malls_member_is_named_by_what_composes_it_alone() {
+        let layer = "crates/yeoul/src/compose/layer.rs";
+        for line in ["use mall::Loop;", "use mall::{A, B};", "let a: mall::A = b;", "f(::mall::a);"]
+        {
+            assert!(finds(layer, line), "{line}");
+            for path in ["crates/yeoul/src/settings/mall.rs", "crates/yeoul/src/compose/mall/a.rs"]
+            {
+                assert!(!finds(path, line), "{path}: {line}");
+            }
+        }
+        for line in
+            ["use super::mall::Mall;", "let a = crate::mall::a;", "// mall::A", "let mall = 1;"]
+        {
+            assert!(!finds(layer, line), "{line}");
+        }
+        for (before, refused) in [
+            ("mod mall;", false),
+            ("use super::{look, mall};", false),
+            ("mod small;", true),
+            ("use super::{look, mall as shop};", true),
+        ] {
+            assert_eq!(
+                finds(layer, &format!("{before}\nlet a = mall::run();")),
+                refused,
+                "{before}"
+            );
+        }
     }
 
     #[test]

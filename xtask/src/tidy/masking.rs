@@ -23,6 +23,12 @@ impl Masked {
         };
         lines.windows(2).position(begins).unwrap_or(lines.len())
     }
+
+    /// Its code before them, line by line.
+    pub(super) fn code_without_tests(&self) -> String {
+        let lines = self.code.lines().take(self.lines_without_tests());
+        lines.flat_map(|line| [line, "\n"]).collect()
+    }
 }
 
 /// Tells code and comments apart.
