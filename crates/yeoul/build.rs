@@ -11,18 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use std::{env, fs, io};
 
-/// What the app is built from, in `web`: `xtask/src/web.rs` says the same.
-pub(crate) const SOURCES: &[&str] = &[
-    "src",
-    "public",
-    "scripts",
-    "index.html",
-    "package.json",
-    "package-lock.json",
-    "vite.config.ts",
-    "svelte.config.js",
-    "tsconfig.json",
-];
+/// What the app is built from, in `web`: folders with all below them, and files, one a line.
+const SOURCES: &str = include_str!("../../web/sources.txt");
 
 #[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts by the environment")]
 fn main() -> io::Result<()> {
@@ -53,19 +43,24 @@ fn main() -> io::Result<()> {
     fs::write(out.join("app_files.rs"), text)
 }
 
+/// The names of what the app is built from.
+pub(crate) fn sources() -> impl Iterator<Item = &'static str> {
+    SOURCES.lines()
+}
+
 /// The first source that is newer than the app that was built of it.
 pub(crate) fn newer_source(web: &Path) -> io::Result<Option<PathBuf>> {
     let built = modified(&web.join("dist/index.html"))?;
-    let mut sources = Vec::new();
-    for source in SOURCES.iter().map(|name| web.join(name)) {
+    let mut files = Vec::new();
+    for source in sources().map(|name| web.join(name)) {
         println!("cargo::rerun-if-changed={}", source.display());
         if source.is_dir() {
-            list(&source, &mut sources)?;
+            list(&source, &mut files)?;
         } else {
-            sources.push(source);
+            files.push(source);
         }
     }
-    for source in sources {
+    for source in files {
         if modified(&source)? > built {
             return Ok(Some(source));
         }

@@ -10,23 +10,15 @@ use crate::{shell, workspace};
 
 /// Node's releases that the build runs on, from here.
 const NODE_MIN: (u32, u32) = (20, 19);
-/// What the build reads: folders with all below them, and files.
-const SOURCES: [&str; 9] = [
-    "src",
-    "public",
-    "scripts",
-    "index.html",
-    "package.json",
-    "package-lock.json",
-    "vite.config.ts",
-    "svelte.config.js",
-    "tsconfig.json",
-];
+/// What the build reads: folders with all below them, and files, one a line. The program's build holds the
+/// app that it embeds against the same.
+const SOURCES: &str = include_str!("../../web/sources.txt");
 
 /// Builds `web/dist`, unless it is newer than everything it is made of.
 pub(crate) fn build() -> Result<(), Failure> {
     let web = workspace::root().join("web");
-    let sources = newest(&SOURCES.map(|name| web.join(name)))?;
+    let sources: Vec<PathBuf> = SOURCES.lines().map(|name| web.join(name)).collect();
+    let sources = newest(&sources)?;
     let built = modified(&web.join("dist/index.html"));
     if built.is_some_and(|built| Some(built) >= sources) {
         return Ok(());

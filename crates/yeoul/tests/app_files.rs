@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 /// A `web` folder whose files are of `now`, but for those of `later`.
 fn web(folder: &Path, later: &[&str]) {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-    for name in build::SOURCES.iter().copied().chain(["dist/index.html", "src/parts/Bar.svelte"]) {
+    for name in build::sources().chain(["dist/index.html", "src/parts/Bar.svelte"]) {
         let path = folder.join(name);
         if ["src", "public", "scripts"].contains(&name) {
             fs::create_dir_all(&path).expect("made");
