@@ -36,7 +36,7 @@ fn gather(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     for path in entries(folder) {
         if path.is_dir() && depth > 0 {
             gather(&path, depth - 1, found);
-        } else if path.extension().is_some_and(|end| end == "db") && path.is_file() {
+        } else if upkeep::is_store(&path) && path.is_file() {
             found.push(path);
         }
     }

@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use chassis::folder::create_private;
+use events::store::upkeep;
 use serde::{Deserialize, Serialize};
 
 use super::databases;
@@ -55,7 +56,9 @@ pub(crate) fn is_doubtful(data: &Path) -> bool {
         let noted = note.stores.iter().find(|noted| noted.path == one.path);
         noted.is_some_and(|noted| match note.state {
             State::InUse => (noted.device, noted.inode) == (one.device, one.inode),
-            State::Closed => noted.bytes == one.bytes && !has_write_ahead(&data.join(&one.path)),
+            State::Closed => {
+                noted.bytes == one.bytes && !upkeep::is_unclosed(&data.join(&one.path))
+            }
         })
     };
     !now.iter().all(same)
@@ -87,12 +90,6 @@ fn stores(data: &Path) -> Vec<Store> {
         Some(Store { path, device: meta.dev(), inode: meta.ino(), bytes: meta.len() })
     };
     databases(data).into_iter().filter_map(one).collect()
-}
-
-fn has_write_ahead(store: &Path) -> bool {
-    let mut path = store.as_os_str().to_owned();
-    path.push("-wal");
-    fs::metadata(path).is_ok_and(|meta| meta.len() > 0)
 }
 
 #[cfg(test)]

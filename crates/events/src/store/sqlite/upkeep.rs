@@ -36,6 +36,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -44,6 +45,7 @@ use rusqlite::params;
 use super::log;
 use super::plumbing::connection::{self, has_table};
 use super::plumbing::numbering;
+use super::plumbing::private::{ENDS, WRITE_AHEAD, beside};
 use super::plumbing::versions;
 use super::skipped;
 use super::state::gaps;
@@ -52,6 +54,30 @@ use crate::broker::Topic;
 use crate::error::Error;
 use crate::partition::Partitions;
 use crate::skipped::Skipped;
+
+/// How a store's name ends.
+const STORE: &str = ".db";
+
+/// Whether a file is a store, by its name.
+pub fn is_store(path: &Path) -> bool {
+    is_named(path, STORE)
+}
+
+/// Whether a file is a store or was laid beside one by the engine: who copies stores by [`Cut`](super::cut::Cut)
+/// copies none of them as a file.
+pub fn is_of_a_store(path: &Path) -> bool {
+    ENDS.iter().any(|end| is_named(path, &format!("{STORE}{end}")))
+}
+
+/// Whether something was written that stands beside the store and not in it, as whoever does not close one
+/// leaves it: the file alone is not all of it.
+pub fn is_unclosed(store: &Path) -> bool {
+    fs::metadata(beside(store, WRITE_AHEAD)).is_ok_and(|meta| meta.len() > 0)
+}
+
+fn is_named(path: &Path, end: &str) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(end.as_bytes()))
+}
 
 /// The subscriptions whose places or parked events this file keeps.
 ///
@@ -205,4 +231,38 @@ pub fn grow_outbox(path: &Path, topic: &Topic, to: Partitions) -> Result<(), Err
     versions::upgrade_within(&growing, &[&outbox::TABLES])?;
     outbox::grow(&growing, topic, to)?;
     Ok(growing.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_and_what_lies_beside_it_are_known_by_their_names() {
+        for (name, store, of_one) in [
+            ("a/service.db", true, true),
+            ("a/service.db-wal", false, true),
+            ("a/service.db-shm", false, true),
+            ("a/service.db-old", false, false),
+            ("a/service.db.txt", false, false),
+            ("a.db/key", false, false),
+            ("a/db", false, false),
+        ] {
+            let path = Path::new(name);
+            assert_eq!((is_store(path), is_of_a_store(path)), (store, of_one), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_store_that_was_not_closed_is_known_by_what_lies_beside_it() {
+        let place = tempfile::tempdir().unwrap();
+        let store = place.path().join("a.db");
+        let sql = connection::open_writer(&store, connection::PAGE_BYTES).unwrap();
+        sql.execute_batch("CREATE TABLE a (b); INSERT INTO a VALUES (1)").unwrap();
+        assert!(is_unclosed(&store));
+        drop(sql);
+        assert!(!is_unclosed(&store));
+        fs::write(beside(&store, WRITE_AHEAD), "").unwrap();
+        assert!(!is_unclosed(&store), "an empty one holds nothing");
+    }
 }

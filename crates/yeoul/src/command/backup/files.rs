@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use chassis::folder;
+use events::store::upkeep;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -17,8 +18,6 @@ use crate::stores::note::NOTE;
 
 /// The shape of the description.
 const FORMAT: u32 = 1;
-/// The engine's files beside a store, which a copy of the store does not need.
-const ENGINES: [&str; 3] = [".db", ".db-wal", ".db-shm"];
 /// How deep folders are looked into.
 const DEPTH_MAX: usize = 8;
 
@@ -230,7 +229,7 @@ pub(super) fn beside_stores(data: &Path) -> io::Result<Vec<PathBuf>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let top = path.parent() == Some(data);
         let passing = top && (name == "lock" || name.starts_with(NOTE) || name.starts_with('.'));
-        !passing && !ENGINES.iter().any(|end| name.ends_with(end))
+        !passing && !upkeep::is_of_a_store(path)
     };
     Ok(all(data)?.into_iter().filter(is_ours).collect())
 }

@@ -16,8 +16,10 @@ use tracing::warn;
 const OWNERS: u32 = 0o600;
 /// What others may be allowed.
 const OTHERS: u32 = 0o077;
-/// The ends of the names of a store's files.
-const ENDS: [&str; 3] = ["", "-wal", "-shm"];
+/// What the name of the write-ahead log goes on with after a store's.
+pub(crate) const WRITE_AHEAD: &str = "-wal";
+/// The ends of the names of a store's files: itself, and what the engine lays beside it.
+pub(crate) const ENDS: [&str; 3] = ["", WRITE_AHEAD, "-shm"];
 
 /// Makes the store's file if it is absent, and takes from everybody but its owner what they may do
 /// with it. What cannot be done is said in the log: whoever opens the file next meets the cause.
@@ -30,7 +32,8 @@ pub fn keep_private(store: &Path) {
     }
 }
 
-fn beside(store: &Path, end: &str) -> PathBuf {
+/// The file of that end.
+pub(crate) fn beside(store: &Path, end: &str) -> PathBuf {
     let mut path = store.as_os_str().to_owned();
     path.push(end);
     path.into()
