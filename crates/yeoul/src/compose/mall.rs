@@ -35,7 +35,6 @@ use crate::process;
 use crate::settings::Checked;
 use crate::stores;
 use faulty::Faulty;
-use switches::MallSwitches;
 
 /// Random bytes of what the gateway shows account.
 const PROOF_BYTES: usize = 32;
@@ -210,8 +209,7 @@ impl Running {
         ports: Ports,
     ) -> Result<Mall, Failure> {
         let Running { layer, endpoints, controls, relays } = self;
-        let switches =
-            faults.enabled().then(|| MallSwitches::new(endpoints.clone(), faults.clone()));
+        let switches = faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone()));
         layer.readiness.missing("views", "catching up");
         for (name, database) in &databases {
             layer.left_out(name.as_str(), database.left_out());

@@ -12,17 +12,17 @@ use tracing::error;
 use crate::admin::switches::Switches;
 
 /// Where the mall's services are served, and their faults.
-pub(super) struct MallSwitches {
+struct MallSwitches {
     endpoints: Arc<Vec<Endpoint>>,
     faults: Faults,
 }
 
-impl MallSwitches {
-    /// As the admin listener takes them.
-    pub(super) fn new(endpoints: Arc<Vec<Endpoint>>, faults: Faults) -> Box<dyn Switches> {
-        Box::new(MallSwitches { endpoints, faults })
-    }
+/// As the admin listener takes them.
+pub(super) fn of(endpoints: Arc<Vec<Endpoint>>, faults: Faults) -> Box<dyn Switches> {
+    Box::new(MallSwitches { endpoints, faults })
+}
 
+impl MallSwitches {
     fn endpoint(&self, name: &str) -> Result<&Endpoint, Problem> {
         let name = parse(name)?;
         self.endpoints.iter().find(|it| it.name() == name).ok_or_else(Problem::not_found)
