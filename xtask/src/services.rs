@@ -35,6 +35,8 @@ enum Proof {
     Versioned { program: &'static str, versions: &'static str },
     /// A Debian package.
     Package(&'static str),
+    /// A file in the project, that it does not keep.
+    Placed(&'static str),
     /// A file below the target folder.
     Built(&'static str),
 }
@@ -47,7 +49,7 @@ enum Source {
     Commands(&'static [&'static [&'static str]]),
 }
 
-const SERVICES: [Service; 13] = [
+const SERVICES: [Service; 15] = [
     Service {
         // The allocator's own build; a C compiler is there, for Rust links with it.
         name: "make",
@@ -72,6 +74,27 @@ const SERVICES: [Service; 13] = [
         purpose: Purpose::Tests,
         proof: Proof::Versioned { program: "postgres", versions: "/usr/lib/postgresql" },
         source: Source::Debian("postgresql"),
+    },
+    Service {
+        // A writer of the outbox in Python.
+        name: "psycopg",
+        purpose: Purpose::Tests,
+        proof: Proof::Package("python3-psycopg"),
+        source: Source::Debian("python3-psycopg"),
+    },
+    Service {
+        // And in Node.
+        name: "pg",
+        purpose: Purpose::Tests,
+        proof: Proof::Placed("crates/events/tests/postgres/node/node_modules/pg"),
+        source: Source::Commands(&[&[
+            "npm",
+            "ci",
+            "--no-audit",
+            "--no-fund",
+            "--prefix",
+            "ROOT/crates/events/tests/postgres/node",
+        ]]),
     },
     Service {
         name: "chromium",
@@ -272,6 +295,7 @@ fn is_there(service: &Service) -> bool {
         Proof::Versioned { program, versions } => {
             shell::find(program).is_some() || is_in_a_version(versions, program)
         }
+        Proof::Placed(path) => workspace::root().join(path).exists(),
         Proof::Built(path) => workspace::target().join(path).exists(),
         Proof::Package(name) => {
             let line = ["dpkg-query", "-W", "-f=${Status}", name];
@@ -312,7 +336,8 @@ mod tests {
     fn tests_against_a_broker_and_a_store_need_what_starts_them() {
         let tests = of(Purpose::Tests);
         assert!(tests.iter().any(|one| one.name == "kafka"));
-        assert_eq!(packages(&tests), ["default-jre-headless", "maven", "postgresql"]);
+        let tools = ["default-jre-headless", "maven", "postgresql", "python3-psycopg"];
+        assert_eq!(packages(&tests), tools);
     }
 
     #[test]

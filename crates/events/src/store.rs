@@ -78,6 +78,7 @@ pub(crate) mod origin;
 pub(crate) mod outbox;
 pub(crate) mod packed;
 pub(crate) mod parked;
+mod postgres;
 pub(crate) mod rows;
 mod sqlite;
 pub(crate) mod stepped;
@@ -89,6 +90,7 @@ pub use bounds::{
 };
 pub use database::Database;
 pub use options::{LeftOut, Options, Publishes};
+pub use postgres::schema::outbox_schema;
 pub use rows::{At, Row, Rows};
 pub use sqlite::cut;
 pub use sqlite::keep_private;

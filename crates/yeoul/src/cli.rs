@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use events::{Partitions, Topic};
 
 /// The performance layer for microservices.
 #[derive(Debug, Parser)]
@@ -27,6 +28,9 @@ pub(crate) enum Command {
     /// See and repair dead letters.
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// The outbox as a table, for writers in any language.
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// List the pages, and say whether they follow the events.
     Views(DataArgs),
     /// Copy one moment of everything in a data folder, while it is run on or rests.
@@ -182,6 +186,34 @@ pub(crate) enum DeadCommand {
         #[command(flatten)]
         place: DataArgs,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OutboxCommand {
+    /// Print the statements that make it; run again they change nothing.
+    Schema(SchemaArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// For PostgreSQL, the one engine that others write to.
+    #[arg(long, required = true)]
+    postgres: bool,
+    /// A topic that is to be known there.
+    #[arg(long, value_name = "NAME", requires = "partitions", value_parser = topic)]
+    pub(crate) topic: Option<Topic>,
+    /// How many partitions the topic has.
+    #[arg(long, value_name = "N", requires = "topic", value_parser = partitions)]
+    pub(crate) partitions: Option<Partitions>,
+}
+
+fn topic(text: &str) -> Result<Topic, events::Error> {
+    Topic::parse(text)
+}
+
+fn partitions(text: &str) -> Result<Partitions, String> {
+    let count = text.parse().map_err(|_| "a whole number".to_owned())?;
+    Partitions::new(count).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

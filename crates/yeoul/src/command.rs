@@ -7,6 +7,7 @@ mod dead;
 mod doctor;
 mod events;
 mod mall;
+mod outbox;
 mod partitions;
 mod serve;
 mod skip;
@@ -14,7 +15,7 @@ mod views;
 
 use std::io::{self, Write};
 
-use crate::cli::Command;
+use crate::cli::{Command, OutboxCommand};
 use crate::exit::Failure;
 
 /// Runs one command to its end.
@@ -25,6 +26,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(args) => check::run(&args),
         Command::Events(command) => events::run(command),
         Command::Dead(command) => dead::run(command),
+        Command::Outbox(OutboxCommand::Schema(args)) => outbox::schema(&args),
         Command::Views(place) => views::run(&place),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),

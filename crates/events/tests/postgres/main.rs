@@ -2,5 +2,8 @@
 //!
 //! Where it is not installed they fail and say what installs it.
 
+mod languages;
+mod outbox;
 mod server;
+mod session;
 mod starting;

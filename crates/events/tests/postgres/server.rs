@@ -36,8 +36,8 @@ shared_buffers = 32MB
 max_connections = 200
 ";
 
-/// What a server of several tests need not do: their data outlives no power cut.
-const UNSAFE: &[&str] = &["fsync = off"];
+/// What a server of several tests need not do: their data outlives no power cut. A deadlock is found at once.
+const UNSAFE: &[&str] = &["fsync = off", "deadlock_timeout = 50ms"];
 
 /// Says the server's pid; when its own input ends, so do the server, its children, and its files.
 const BESIDE: &str = r#"folder=$1; shift; exec 2>/dev/null

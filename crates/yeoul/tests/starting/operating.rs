@@ -193,3 +193,22 @@ fn the_doctor_says_what_an_acknowledgement_means_here() {
     }
     assert!(!report.stdout.contains("uengine-secret"));
 }
+
+#[test]
+fn the_outbox_as_a_table_is_printed_for_an_engine_and_a_topic() {
+    let schema = ["outbox", "schema", "--postgres"];
+    let plain = run(&schema).expect(0).stdout;
+    assert!(plain.starts_with("BEGIN;\n") && plain.ends_with("\nCOMMIT;\n"), "{plain}");
+    let declare = "yeoul_outbox_declare('order', 8);";
+    assert!(!plain.contains(declare));
+    let with = |topic, partitions| {
+        run(&[&schema[..], &["--topic", topic, "--partitions", partitions]].concat())
+    };
+    assert!(with("order", "8").expect(0).stdout.contains(declare));
+    for (topic, partitions) in [("Order", "8"), ("order", "0"), ("order", "129"), ("order", "x")] {
+        with(topic, partitions).expect(1);
+    }
+    run(&["outbox", "schema"]).expect(2);
+    run(&["outbox", "schema", "--postgres", "--topic", "order"]).expect(2);
+    run(&["outbox", "schema", "--postgres", "--partitions", "8"]).expect(2);
+}

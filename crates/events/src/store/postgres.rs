@@ -1,0 +1,3 @@
+//! PostgreSQL: what stands there, in words of its own.
+
+pub(super) mod schema;

@@ -1,0 +1,235 @@
+-- The outbox of one service, for writers in any language: what is inserted in a transaction is published if and
+-- only if that transaction commits.
+--
+--   INSERT INTO yeoul_outbox (topic, key, type, data)
+--   VALUES ('order', '17', 'Placed', '{"product":3}');
+--
+-- Everything is made in the first schema of the search path, and running this again changes nothing. A reader asks
+-- for `number > last` of one partition. That has no holes, and this is why: a number is taken from the partition's
+-- sequence while its lock is held, and the lock is let go when the transaction is over and visible. So whoever sees
+-- a number sees every lower one that will ever be there; a transaction that is rolled back leaves a gap for good.
+
+-- Two of these at once would make the same things.
+DO $alone$ BEGIN PERFORM pg_advisory_xact_lock(hashtext('yeoul_outbox')); END $alone$;
+
+CREATE TABLE IF NOT EXISTS yeoul_version (tables TEXT PRIMARY KEY, version INTEGER NOT NULL);
+
+DO $version$
+DECLARE
+    has INTEGER := (SELECT version FROM yeoul_version WHERE tables = 'yeoul_outbox');
+BEGIN
+    IF has > 1 THEN
+        RAISE EXCEPTION 'the outbox is of a newer program: version % > 1', has
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    IF pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'an outbox needs a database whose encoding is UTF8. encoding=%',
+            pg_catalog.current_setting('server_encoding')
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+END
+$version$;
+
+-- The topics that are published to, and how many partitions each has; made by yeoul_outbox_declare.
+CREATE TABLE IF NOT EXISTS yeoul_outbox_topic (
+    topic TEXT PRIMARY KEY,
+    -- What its sequences and its locks are called by: a topic's name may be longer than a sequence's.
+    id INTEGER NOT NULL GENERATED ALWAYS AS IDENTITY UNIQUE,
+    partitions INTEGER NOT NULL CHECK (partitions BETWEEN 1 AND 128));
+
+-- A UUID of version 7 (RFC 9562): ids of later rows are higher, to the millisecond.
+CREATE OR REPLACE FUNCTION yeoul_outbox_id() RETURNS UUID
+    LANGUAGE sql VOLATILE PARALLEL SAFE AS $id$
+    SELECT encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
+        PLACING substring(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::BIGINT) FROM 3)
+        FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::UUID
+$id$;
+
+CREATE TABLE IF NOT EXISTS yeoul_outbox (
+    topic TEXT NOT NULL,
+    -- Given by the trigger: where the key's events go, and the count of this partition's rows.
+    partition INTEGER NOT NULL,
+    number BIGINT NOT NULL CHECK (number > 0),
+    -- Unique within the source; one's own may be brought, and is refused the second time.
+    id UUID NOT NULL DEFAULT yeoul_outbox_id() UNIQUE,
+    -- Events of one key are handled in order.
+    key TEXT NOT NULL,
+    -- What happened, in the past tense.
+    type TEXT NOT NULL,
+    -- What it happened to: the key, where nothing else is said.
+    subject TEXT NOT NULL,
+    -- The subject's own count of its events; 0 where nobody counts.
+    sequence BIGINT NOT NULL DEFAULT 0 CHECK (sequence >= 0),
+    time TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
+        CHECK (time >= '0001-01-01 00:00:00Z' AND time < '9999-01-01 00:00:00Z'),
+    correlation TEXT,
+    causation TEXT,
+    traceparent TEXT,
+    -- JSON, kept as it was written.
+    data TEXT NOT NULL DEFAULT 'null',
+    PRIMARY KEY (topic, partition, number));
+
+-- Kafka's hash of a key (murmur2, with the seed of its default partitioner), its sign taken away. 32 bits are
+-- counted in 64: a product of two such numbers stays below 2^63, because one of them is below 2^31.
+CREATE OR REPLACE FUNCTION yeoul_outbox_hash(key TEXT) RETURNS INTEGER
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $hash$
+DECLARE
+    m CONSTANT BIGINT := 1540483477;
+    low CONSTANT BIGINT := 4294967295;
+    bytes BYTEA := convert_to(key, 'UTF8');
+    length INTEGER := octet_length(bytes);
+    whole INTEGER := length - length % 4;
+    hash BIGINT := 2538058380 # length;
+    mixed BIGINT;
+    at INTEGER := 0;
+BEGIN
+    WHILE at < whole LOOP
+        mixed := get_byte(bytes, at) | (get_byte(bytes, at + 1) << 8) | (get_byte(bytes, at + 2) << 16)
+            | (get_byte(bytes, at + 3)::BIGINT << 24);
+        mixed := (mixed * m) & low;
+        mixed := ((mixed # (mixed >> 24)) * m) & low;
+        hash := ((hash * m) & low) # mixed;
+        at := at + 4;
+    END LOOP;
+    IF whole < length THEN
+        WHILE at < length LOOP
+            hash := hash # (get_byte(bytes, at)::BIGINT << (8 * (at - whole)));
+            at := at + 1;
+        END LOOP;
+        hash := (hash * m) & low;
+    END IF;
+    hash := ((hash # (hash >> 13)) * m) & low;
+    RETURN (hash # (hash >> 15)) & 2147483647;
+END
+$hash$;
+
+CREATE OR REPLACE FUNCTION yeoul_outbox_within(field TEXT, bytes INTEGER, most INTEGER) RETURNS VOID
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $within$
+BEGIN
+    IF bytes > most THEN
+        RAISE EXCEPTION '% is too large. bytes=%, limit=%', field, bytes, most
+            USING ERRCODE = 'check_violation';
+    END IF;
+END
+$within$;
+
+-- Refuses here what the broker would refuse later, when nobody is left to answer, and numbers the rest. A row with a
+-- partition goes there, and one with a number keeps it: writers may give neither.
+CREATE OR REPLACE FUNCTION yeoul_outbox_number() RETURNS TRIGGER
+    LANGUAGE plpgsql SECURITY DEFINER AS $number$
+DECLARE
+    known yeoul_outbox_topic;
+    why TEXT;
+BEGIN
+    IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
+        RAISE EXCEPTION 'an event must be on disk when its transaction has committed. synchronous_commit=%, least=on',
+            current_setting('synchronous_commit') USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    SELECT * INTO known FROM yeoul_outbox_topic WHERE topic = NEW.topic;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no such topic. topic=%', NEW.topic USING ERRCODE = 'foreign_key_violation',
+            HINT = 'declare it: yeoul outbox schema --postgres --topic NAME --partitions N';
+    END IF;
+    NEW.subject := coalesce(NEW.subject, NEW.key);
+    -- What must be there and is not, the columns say.
+    IF NEW.key IS NULL OR NEW.type IS NULL OR NEW.data IS NULL THEN
+        NEW.partition := 0;
+        NEW.number := 1;
+        RETURN NEW;
+    END IF;
+    IF NEW.type = '' THEN
+        RAISE EXCEPTION 'type is empty' USING ERRCODE = 'check_violation';
+    END IF;
+    IF octet_length(NEW.key) > 1024 OR octet_length(NEW.subject) > 1024 OR octet_length(NEW.type) > 1024
+        OR octet_length(NEW.correlation) > 1024 OR octet_length(NEW.causation) > 1024
+        OR octet_length(NEW.traceparent) > 1024 OR octet_length(NEW.data) > 983040 THEN
+        PERFORM yeoul_outbox_within('key', octet_length(NEW.key), 1024);
+        PERFORM yeoul_outbox_within('subject', octet_length(NEW.subject), 1024);
+        PERFORM yeoul_outbox_within('type', octet_length(NEW.type), 1024);
+        PERFORM yeoul_outbox_within('correlation', octet_length(NEW.correlation), 1024);
+        PERFORM yeoul_outbox_within('causation', octet_length(NEW.causation), 1024);
+        PERFORM yeoul_outbox_within('traceparent', octet_length(NEW.traceparent), 1024);
+        PERFORM yeoul_outbox_within('data', octet_length(NEW.data), 983040);
+    END IF;
+    BEGIN
+        PERFORM NEW.data::JSON;
+    EXCEPTION WHEN invalid_text_representation THEN
+        GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
+        RAISE EXCEPTION 'data is not JSON: %', why USING ERRCODE = 'check_violation';
+    END;
+    NEW.partition := coalesce(NEW.partition,
+        CASE known.partitions WHEN 1 THEN 0 ELSE yeoul_outbox_hash(NEW.key) % known.partitions END);
+    IF NEW.partition NOT BETWEEN 0 AND known.partitions - 1 THEN
+        RAISE EXCEPTION 'the topic has no such partition. topic=%, partition=%, partitions=%',
+            NEW.topic, NEW.partition, known.partitions USING ERRCODE = 'check_violation';
+    END IF;
+    IF NEW.number IS NULL THEN
+        -- Until the transaction is over and visible; an outbox's own locks, each partition's apart.
+        PERFORM pg_advisory_xact_lock(TG_RELID::INTEGER, known.id * 128 + NEW.partition);
+        NEW.number := nextval(format('yeoul_outbox_%s_%s', known.id, NEW.partition)::REGCLASS);
+    END IF;
+    RETURN NEW;
+END
+$number$;
+
+CREATE OR REPLACE TRIGGER yeoul_outbox_number BEFORE INSERT ON yeoul_outbox
+    FOR EACH ROW EXECUTE FUNCTION yeoul_outbox_number();
+
+-- Makes a topic known. Its number of partitions is what the broker has of it: with another one a key's events would
+-- go elsewhere, so it is given once.
+CREATE OR REPLACE FUNCTION yeoul_outbox_declare(name TEXT, count INTEGER) RETURNS VOID
+    LANGUAGE plpgsql AS $declare$
+DECLARE
+    known yeoul_outbox_topic;
+BEGIN
+    IF name IS NULL OR name !~ '^[a-z][a-z0-9._-]{0,63}$' THEN
+        RAISE EXCEPTION 'no name of a topic. topic=%', name USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF count IS NULL OR count NOT BETWEEN 1 AND 128 THEN
+        RAISE EXCEPTION 'a topic has 1 to 128 partitions. partitions=%', count
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO yeoul_outbox_topic (topic, partitions)
+        SELECT name, count WHERE NOT EXISTS (SELECT FROM yeoul_outbox_topic WHERE topic = name)
+        ON CONFLICT DO NOTHING;
+    SELECT * INTO known FROM yeoul_outbox_topic WHERE topic = name;
+    IF known.partitions <> count THEN
+        RAISE EXCEPTION 'the topic has another number of partitions. topic=%, has=%, asked=%',
+            name, known.partitions, count USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    FOR at IN 0 .. count - 1 LOOP
+        -- Numbers that a connection keeps ahead would be given behind higher ones.
+        EXECUTE format('CREATE SEQUENCE IF NOT EXISTS %I AS BIGINT CACHE 1',
+            format('yeoul_outbox_%s_%s', known.id, at));
+    END LOOP;
+END
+$declare$;
+
+DO $rights$
+DECLARE
+    here TEXT := current_schema();
+BEGIN
+    -- The trigger has its owner's rights, so nothing that it names may be taken from elsewhere.
+    EXECUTE format('ALTER FUNCTION yeoul_outbox_number() SET search_path = %I, pg_temp', here);
+    EXECUTE format('ALTER FUNCTION yeoul_outbox_declare(TEXT, INTEGER) SET search_path = %I, pg_temp', here);
+    REVOKE ALL ON yeoul_version, yeoul_outbox, yeoul_outbox_topic FROM PUBLIC;
+    REVOKE ALL ON FUNCTION yeoul_outbox_number(), yeoul_outbox_declare(TEXT, INTEGER) FROM PUBLIC;
+    -- Who inserts and does nothing else. Roles are the whole server's, and not everybody may make one.
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'yeoul_outbox_writer') THEN
+        BEGIN
+            CREATE ROLE yeoul_outbox_writer NOLOGIN;
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN NULL;
+            WHEN insufficient_privilege THEN
+                RAISE WARNING 'the role yeoul_outbox_writer is missing, and % may not make one', current_user;
+        END;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'yeoul_outbox_writer') THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO yeoul_outbox_writer', here);
+        GRANT INSERT (topic, id, key, type, subject, sequence, time, correlation, causation, traceparent, data)
+            ON yeoul_outbox TO yeoul_outbox_writer;
+    END IF;
+END
+$rights$;
+
+INSERT INTO yeoul_version VALUES ('yeoul_outbox', 1) ON CONFLICT DO NOTHING;

@@ -1,0 +1,320 @@
+//! The outbox as a table: what a plain `INSERT` may say, where its row goes, and which number it has.
+
+use std::process::Stdio;
+
+use yeoul_events::event::{CAUSE_BYTES_MAX, KEY_BYTES_MAX};
+use yeoul_events::store::{DATA_BYTES_MAX, outbox_schema};
+use yeoul_events::{Declared, Partitions, Topic};
+
+use super::server::{Server, program, psql, said, sql};
+use super::session::Session;
+
+/// Partitions of the topic of these tests.
+const COUNT: u16 = 8;
+
+/// Looks for a writer that waits for another one.
+const LOOKS_MAX: usize = 10_000;
+
+pub(super) fn declared(topic: &str, count: u16) -> Declared {
+    let topic = Topic::parse(topic).expect("a topic");
+    Declared { topic, partitions: Partitions::new(count).expect("a count") }
+}
+
+/// What the statements do in a database.
+pub(super) fn make(address: &str, declared: &[Declared]) -> Result<String, String> {
+    let mut command = psql(address);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("psql runs");
+    let mut input = child.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut input, outbox_schema(declared).as_bytes()).expect("it reads");
+    drop(input);
+    said(&child.wait_with_output().expect("psql ends"))
+}
+
+/// A database with an outbox that knows `order`.
+pub(super) fn outbox() -> String {
+    let address = Server::shared().database("outbox");
+    assert_eq!(make(&address, &[declared("order", COUNT)]), Ok(String::new()));
+    address
+}
+
+fn insert(columns: &str, values: &str) -> String {
+    format!("INSERT INTO yeoul_outbox ({columns}) VALUES ({values})")
+}
+
+fn plain(key: &str) -> String {
+    insert("topic, key, type, data", &format!("'order', '{key}', 'OrderPlaced', '{{}}'"))
+}
+
+/// Where Kafka's rule and ours send a key.
+fn partition(key: &str) -> u16 {
+    Partitions::new(COUNT).expect("a count").of(key).index()
+}
+
+#[test]
+fn the_statements_run_again_change_nothing() {
+    let address = outbox();
+    sql(&address, &plain("17")).expect("a row");
+    let dump = || {
+        let dump = std::process::Command::new(program("pg_dump")).args(["-d", &address]).output();
+        let text = said(&dump.expect("pg_dump runs")).expect("a dump");
+        // Newer ones write a word that is drawn anew each time.
+        let lines = text.lines().filter(|line| !line.starts_with("\\restrict"));
+        let lines = lines.filter(|line| !line.starts_with("\\unrestrict"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = dump();
+    make(&address, &[declared("order", COUNT)]).expect("again");
+    let after = dump();
+    let changed: Vec<_> = before.iter().zip(&after).filter(|(was, is)| was != is).collect();
+    assert_eq!((changed, after.len()), (vec![], before.len()));
+    assert!(before.iter().any(|line| line.contains("OrderPlaced")), "the row is in it");
+}
+
+#[test]
+fn what_was_made_otherwise_is_refused_and_left_as_it_is() {
+    let address = outbox();
+    let refused = make(&address, &[declared("sooner", 1), declared("order", COUNT + 1)]);
+    let words = "another number of partitions. topic=order, has=8, asked=9";
+    assert!(refused.is_err_and(|why| why.contains(words)));
+    let topics = sql(&address, "SELECT topic, partitions FROM yeoul_outbox_topic").expect("read");
+    assert_eq!(topics, "order|8");
+    sql(&address, "UPDATE yeoul_version SET version = 2").expect("a newer program was here");
+    assert!(make(&address, &[]).is_err_and(|why| why.contains("of a newer program")));
+}
+
+#[test]
+fn what_is_committed_is_there_and_what_is_rolled_back_is_not() {
+    let address = outbox();
+    let statements = [
+        format!("BEGIN; {}; COMMIT", plain("17")),
+        format!("BEGIN; {}; ROLLBACK", plain("17")),
+        format!("BEGIN; {}; {}; COMMIT", plain("17"), plain("17")),
+    ];
+    statements.iter().for_each(|one| assert_eq!(sql(&address, one), Ok(String::new()), "{one}"));
+    let rows = "SELECT topic, partition, number, key, type, subject, sequence, data,
+        substring(id::TEXT FROM 15 FOR 1), abs(extract(epoch FROM time - now())) < 600
+        FROM yeoul_outbox ORDER BY number";
+    // The second number was given and nobody will ever see it.
+    let row = |number| format!("order|{}|{number}|17|OrderPlaced|17|0|{{}}|7|t", partition("17"));
+    assert_eq!(sql(&address, rows).expect("read"), [1, 3, 4].map(row).join("\n"));
+}
+
+#[test]
+fn a_key_goes_where_kafka_sends_it() {
+    let address = outbox();
+    let words =
+        ["", "21", "foobar", "a-little-bit-longer-string", "abc", "여울", "🛶", "ab🛶", "é"];
+    let keys =
+        words.iter().map(|word| (*word).to_owned()).chain((0..400).map(|at| format!("k{at}")));
+    let keys: Vec<String> = keys.collect();
+    let rows: Vec<String> = keys.iter().map(|key| format!("('order', '{key}', 'T')")).collect();
+    let insert = format!("INSERT INTO yeoul_outbox (topic, key, type) VALUES {}", rows.join(","));
+    sql(&address, &insert).expect("rows");
+    let read = sql(&address, "SELECT partition, key FROM yeoul_outbox").expect("read");
+    let mut read: Vec<&str> = read.lines().collect();
+    let wanted = keys.iter().map(|key| format!("{}|{key}", partition(key)));
+    let mut wanted: Vec<String> = wanted.collect();
+    read.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(read, wanted);
+    // Of Kafka's own `UtilsTest.testMurmur2`, without their signs.
+    let hashes = "SELECT yeoul_outbox_hash('21'), yeoul_outbox_hash('foobar'),
+        yeoul_outbox_hash('a-little-bit-long-string'), yeoul_outbox_hash('abc')";
+    let positive = |hash: i32| (hash & i32::MAX).to_string();
+    let known = [-973_932_308, -790_332_482, -985_981_536, 479_470_107].map(positive);
+    assert_eq!(sql(&address, hashes).expect("read"), known.join("|"));
+}
+
+#[test]
+fn what_no_broker_would_take_is_refused_with_the_limit() {
+    let address = outbox();
+    let long = |letters: usize| format!("repeat('a', {letters})");
+    let data = |bytes: usize| format!("'\"' || {} || '\"'", long(bytes - 2));
+    for (column, at, past, limit) in [
+        ("key", long(KEY_BYTES_MAX), long(KEY_BYTES_MAX + 1), KEY_BYTES_MAX),
+        ("type", long(KEY_BYTES_MAX), long(KEY_BYTES_MAX + 1), KEY_BYTES_MAX),
+        ("subject", long(KEY_BYTES_MAX), long(KEY_BYTES_MAX + 1), KEY_BYTES_MAX),
+        ("correlation", long(CAUSE_BYTES_MAX), long(CAUSE_BYTES_MAX + 1), CAUSE_BYTES_MAX),
+        ("causation", long(CAUSE_BYTES_MAX), long(CAUSE_BYTES_MAX + 1), CAUSE_BYTES_MAX),
+        ("traceparent", long(CAUSE_BYTES_MAX), long(CAUSE_BYTES_MAX + 1), CAUSE_BYTES_MAX),
+        ("data", data(DATA_BYTES_MAX), data(DATA_BYTES_MAX + 1), DATA_BYTES_MAX),
+    ] {
+        let row = |value: &str| {
+            let others = [("key", "'1'"), ("type", "'T'")];
+            let others: Vec<_> = others.into_iter().filter(|(name, _)| *name != column).collect();
+            let names = others.iter().map(|(name, _)| *name).chain(["topic", column]);
+            let values = others.iter().map(|(_, value)| *value).chain(["'order'", value]);
+            insert(&names.collect::<Vec<_>>().join(","), &values.collect::<Vec<_>>().join(","))
+        };
+        assert_eq!(sql(&address, &row(&at)), Ok(String::new()), "{column}");
+        let words = format!("{column} is too large. bytes={}, limit={limit}", limit + 1);
+        let refused = sql(&address, &row(&past)).expect_err("too large");
+        assert!(refused.contains(&words), "{refused}");
+    }
+}
+
+#[test]
+fn what_is_no_event_is_refused_in_words() {
+    let address = outbox();
+    let row = |topic: &str, key: &str, kind: &str, data: &str| {
+        insert("topic, key, type, data", &format!("{topic}, {key}, {kind}, {data}"))
+    };
+    for (statement, words) in [
+        (row("'ordr'", "'1'", "'T'", "'{}'"), "no such topic. topic=ordr"),
+        (row("NULL", "'1'", "'T'", "'{}'"), "no such topic"),
+        (row("'order'", "NULL", "'T'", "'{}'"), "column \"key\""),
+        (row("'order'", "'1'", "NULL", "'{}'"), "column \"type\""),
+        (row("'order'", "'1'", "'T'", "NULL"), "column \"data\""),
+        (row("'order'", "'1'", "''", "'{}'"), "type is empty"),
+        (row("'order'", "'1'", "'T'", "'{\"a\":'"), "data is not JSON"),
+        (row("'order'", "'1'", "'T'", "''"), "data is not JSON"),
+        (
+            insert("topic, key, type, time", "'order', '1', 'T', 'infinity'"),
+            "violates check constraint",
+        ),
+        (insert("topic, key, type, sequence", "'order', '1', 'T', -1"), "check constraint"),
+        (
+            insert("topic, key, type, partition", "'order', '1', 'T', 8"),
+            "no such partition. topic=order, partition=8, partitions=8",
+        ),
+        ("SELECT yeoul_outbox_declare('Order', 1)".to_owned(), "no name of a topic"),
+        ("SELECT yeoul_outbox_declare('more', 129)".to_owned(), "1 to 128 partitions"),
+    ] {
+        let refused = sql(&address, &statement).expect_err(&statement);
+        assert!(refused.contains(words), "{statement}: {refused}");
+    }
+    assert_eq!(sql(&address, "SELECT count(*) FROM yeoul_outbox").expect("read"), "0");
+}
+
+#[test]
+fn a_commit_that_is_not_on_disk_publishes_nothing() {
+    let address = outbox();
+    for (level, taken) in [
+        ("off", false),
+        ("local", false),
+        ("remote_write", false),
+        ("on", true),
+        ("remote_apply", true),
+    ] {
+        let set = format!("SET synchronous_commit = {level}");
+        let told = psql(&address).args(["-c", &set, "-c", &plain("1")]).output();
+        let told = said(&told.expect("psql runs"));
+        assert_eq!(told.is_ok(), taken, "{level}: {told:?}");
+        let words = format!("synchronous_commit={level}, least=on");
+        assert!(taken || told.is_err_and(|why| why.contains(&words)), "{level}");
+    }
+}
+
+#[test]
+fn a_writer_inserts_and_does_nothing_else() {
+    let address = outbox();
+    let mut writer = Session::open(&address);
+    writer.ask("SET ROLE yeoul_outbox_writer").expect("a role");
+    writer.ask(&plain("1")).expect("a row");
+    for statement in [
+        "SELECT data FROM yeoul_outbox",
+        "UPDATE yeoul_outbox SET data = '1'",
+        "DELETE FROM yeoul_outbox",
+        "TRUNCATE yeoul_outbox",
+        "INSERT INTO yeoul_outbox (topic, partition, key, type) VALUES ('order', 1, '1', 'T')",
+        "INSERT INTO yeoul_outbox (topic, number, key, type) VALUES ('order', 1, '1', 'T')",
+        "INSERT INTO yeoul_outbox_topic (topic, partitions) VALUES ('mine', 1)",
+        "SELECT yeoul_outbox_declare('mine', 1)",
+        "SELECT nextval('yeoul_outbox_1_0')",
+        "CREATE TABLE public.mine (n INT)",
+    ] {
+        assert_eq!(writer.ask(statement), Err("42501".to_owned()), "{statement}");
+    }
+    // What the trigger names cannot be put in its way.
+    writer
+        .ask("CREATE TEMP TABLE yeoul_outbox_topic (topic TEXT, id INT, partitions INT)")
+        .expect("own");
+    writer.ask("INSERT INTO yeoul_outbox_topic VALUES ('mine', 1, 1)").expect("own");
+    writer.ask("SET search_path = pg_temp, public").expect("own");
+    assert_eq!(
+        writer.ask(&insert("topic, key, type", "'mine', '1', 'T'")),
+        Err("23503".to_owned())
+    );
+    writer.ask(&plain("1")).expect("a row");
+    assert_eq!(sql(&address, "SELECT count(*) FROM yeoul_outbox").expect("read"), "2");
+}
+
+#[test]
+fn rows_that_bring_their_partition_are_numbered_there_in_one_statement() {
+    let address = outbox();
+    let rows = "INSERT INTO yeoul_outbox (topic, partition, key, type)
+        SELECT 'order', p, k, 'T' FROM unnest(ARRAY[0, 0, 5, 7], ARRAY['a', 'b', 'c', 'd']) AS t(p, k)
+        RETURNING partition, number, key";
+    assert_eq!(sql(&address, rows).expect("rows"), "0|1|a\n0|2|b\n5|1|c\n7|1|d");
+    // One that was numbered elsewhere keeps what it has.
+    let kept = insert("topic, partition, number, key, type", "'order', 3, 41, 'e', 'T'");
+    sql(&address, &kept).expect("a row");
+    let read = sql(&address, "SELECT number FROM yeoul_outbox WHERE key = 'e'").expect("read");
+    assert_eq!(read, "41");
+}
+
+#[test]
+fn an_id_is_taken_once_and_later_ones_are_higher() {
+    let address = outbox();
+    sql(&address, &format!("{}; {}", plain("1"), plain("1"))).expect("rows");
+    let ids = "SELECT array_agg(id ORDER BY id) = array_agg(id ORDER BY number), count(DISTINCT id)
+        FROM (SELECT yeoul_outbox_id() AS id, number FROM generate_series(1, 3) AS number,
+        LATERAL pg_sleep(0.002 + number * 0)) AS drawn";
+    assert_eq!(sql(&address, ids).expect("read"), "t|3");
+    let own = insert("topic, id, key, type", "'order', gen_random_uuid(), '1', 'T'");
+    sql(&address, &own).expect("one's own");
+    let again = "INSERT INTO yeoul_outbox (topic, id, key, type)
+        SELECT topic, id, key, type FROM yeoul_outbox LIMIT 1";
+    assert!(sql(&address, again).is_err_and(|why| why.contains("duplicate key")));
+}
+
+#[test]
+fn a_number_waits_for_the_commit_of_the_one_before() {
+    let address = outbox();
+    let (mut first, mut second) = (Session::open(&address), Session::open(&address));
+    let mut other = Session::open(&address);
+    first.ask("BEGIN").expect("begun");
+    first.ask(&plain("17")).expect("a row");
+    // The same partition waits, another does not.
+    second.say(&plain("17"));
+    let elsewhere = (0..).map(|at| at.to_string()).find(|key| partition(key) != partition("17"));
+    other.ask(&plain(&elsewhere.expect("a key"))).expect("a row");
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'
+        AND datname = current_database()";
+    let looks = (0..LOOKS_MAX).find(|_| other.ask(waiting).expect("read") == ["1"]);
+    assert!(looks.is_some(), "it does not wait");
+    let seen = format!("SELECT number FROM yeoul_outbox WHERE partition = {}", partition("17"));
+    assert_eq!(
+        other.ask(&seen).expect("read"),
+        [""; 0],
+        "neither is there before the lower one is"
+    );
+    first.ask("COMMIT").expect("committed");
+    second.answer().expect("a row");
+    assert_eq!(other.ask(&seen).expect("read"), ["1", "2"]);
+}
+
+#[test]
+fn of_two_writers_that_cross_one_is_told_to_do_it_again() {
+    let address = outbox();
+    let key = |at: u16| (0..).map(|it| it.to_string()).find(|key| partition(key) == at);
+    let (a, b) = (key(0).expect("a key"), key(1).expect("a key"));
+    let (mut one, mut other) = (Session::open(&address), Session::open(&address));
+    for (writer, key) in [(&mut one, &a), (&mut other, &b)] {
+        writer.ask("BEGIN").expect("begun");
+        writer.ask(&plain(key)).expect("a row");
+    }
+    one.say(&plain(&b));
+    other.say(&plain(&a));
+    let answers = [one.answer(), other.answer()];
+    let told = |answer: &Result<Vec<String>, String>| answer.clone().err();
+    let mut codes: Vec<String> = answers.iter().filter_map(told).collect();
+    assert_eq!(codes.pop().as_deref(), Some("40P01"));
+    assert_eq!(codes, [""; 0], "the other goes on");
+    for writer in [&mut one, &mut other] {
+        // What was ended is rolled back by this.
+        writer.ask("COMMIT").expect("over");
+    }
+    assert_eq!(sql(&address, "SELECT count(*) FROM yeoul_outbox").expect("read"), "2");
+}
