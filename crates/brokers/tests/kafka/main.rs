@@ -4,6 +4,7 @@
 
 mod contract;
 mod gone;
+mod languages;
 mod outage;
 mod refused;
 mod server;
