@@ -49,7 +49,7 @@ enum Source {
     Commands(&'static [&'static [&'static str]]),
 }
 
-const SERVICES: [Service; 15] = [
+const SERVICES: [Service; 17] = [
     Service {
         // The allocator's own build; a C compiler is there, for Rust links with it.
         name: "make",
@@ -94,6 +94,37 @@ const SERVICES: [Service; 15] = [
             "--no-fund",
             "--prefix",
             "ROOT/crates/events/tests/postgres/node",
+        ]]),
+    },
+    Service {
+        // Readers and writers of events in Kafka, in Python.
+        name: "cloudevents",
+        purpose: Purpose::Tests,
+        proof: Proof::Built("peers/python/cloudevents"),
+        source: Source::Commands(&[&[
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--root-user-action=ignore",
+            "--target",
+            "TARGET/peers/python",
+            "cloudevents==2.2.0",
+            "kafka-python==3.0.12",
+        ]]),
+    },
+    Service {
+        // And in Node.
+        name: "kafkajs",
+        purpose: Purpose::Tests,
+        proof: Proof::Placed("crates/brokers/tests/kafka/languages/node/node_modules/kafkajs"),
+        source: Source::Commands(&[&[
+            "npm",
+            "ci",
+            "--no-audit",
+            "--no-fund",
+            "--prefix",
+            "ROOT/crates/brokers/tests/kafka/languages/node",
         ]]),
     },
     Service {
@@ -212,7 +243,7 @@ fn list() -> Result<(), Failure> {
             Purpose::Browser => "browser",
             Purpose::Benches => "benches",
         };
-        shell::say(&format!("{:<9} {:<8} {there}", service.name, purpose))?;
+        shell::say(&format!("{:<11} {:<8} {there}", service.name, purpose))?;
     }
     Ok(())
 }
