@@ -21,7 +21,8 @@ use chassis::http::{
     Body, Inbound, Path, Problem, Request, Response, Trace, json, loopback, whole,
 };
 use chassis::identity::{Principal, Verifier, bearer};
-use events::{Cause, Clock, Numbered, WritePosition};
+use events::store::Published;
+use events::{Cause, Clock, Database, Error, Numbered, WritePosition};
 use http::header::{AUTHORIZATION, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -73,7 +74,15 @@ struct Admitted<'r, A> {
 /// What a write left in its row, and up to where it got.
 pub(crate) struct Written<T> {
     pub(crate) row: T,
-    pub(crate) position: String,
+    pub(crate) wrote: Wrote,
+}
+
+/// Where a write got, as it is said inside of its transaction: numbers are given by the commit.
+#[derive(Debug)]
+pub(crate) struct Wrote {
+    key: String,
+    /// The event that says so; without one everything was as it is wanted before.
+    published: Option<Published>,
 }
 
 /// A search's own parameter.
@@ -281,9 +290,39 @@ impl Call {
     }
 }
 
-/// Where a write of `source` to what `key` names got, as its answer carries it.
-pub(crate) fn position(source: Name, key: &impl ToString, sequence: Numbered) -> String {
-    WritePosition::new(source.as_str(), sequence).for_key(key.to_string()).to_string()
+impl Wrote {
+    /// A write to what `key` names.
+    pub(crate) fn new(key: &impl ToString, published: Option<Published>) -> Wrote {
+        Wrote { key: key.to_string(), published }
+    }
+
+    /// Where it got, as its answer carries it; once it is committed.
+    pub(crate) fn position(&self, source: Name, database: &Database) -> String {
+        let number = self.published.as_ref().map(Published::number);
+        position(source, &self.key, number.unwrap_or_else(|| database.newest(&self.key)))
+    }
+
+    /// What is remembered of it: the event's id and its key, with a blank between, which a position has none of.
+    pub(crate) fn remembered(&self) -> String {
+        let id = self.published.as_ref().map(|published| published.id().to_string());
+        id.map(|id| format!("{id} {}", self.key)).unwrap_or_default()
+    }
+}
+
+/// The position of an answer that was remembered, from what [`Wrote::remembered`] kept of it. Where the event's row
+/// is kept no more, it is the newest of its partition: at least as new. Answers of before kept the position itself.
+pub(crate) async fn recalled(
+    kept: &str,
+    source: Name,
+    database: &Database,
+) -> Result<String, Error> {
+    let Some((id, key)) = kept.split_once(' ') else { return Ok(kept.to_owned()) };
+    let number = database.number_of(id.parse()?, key).await?;
+    Ok(position(source, key, number.unwrap_or_else(|| database.newest(key))))
+}
+
+fn position(source: Name, key: &str, number: Numbered) -> String {
+    WritePosition::new(source.as_str(), number).for_key(key).to_string()
 }
 
 /// An answer to a write.

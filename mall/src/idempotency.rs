@@ -16,12 +16,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chassis::chance;
 use chassis::http::{Body, Problem, Response};
+use events::{Database, Error};
 use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
 use crate::condition::Representation;
-use crate::edge::POSITION;
+use crate::edge::{self, POSITION, Wrote};
+use crate::settings::Name;
 
 pub(crate) mod store;
 
@@ -57,10 +59,19 @@ pub(crate) struct Remembered {
     pub(crate) fingerprint: [u8; 32],
     /// Empty for a command that creates nothing.
     pub(crate) location: String,
+    /// What finds its position again, which is not known before the commit: see [`Wrote::remembered`].
     pub(crate) position: String,
     /// The tag of what is shown.
     pub(crate) etag: String,
     pub(crate) body: String,
+}
+
+/// An answer on its way: of this command, or the one that its key had before.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) answer: Remembered,
+    /// Where this command got; `None` where it was carried out before.
+    pub(crate) wrote: Option<Wrote>,
 }
 
 /// What is known of a key.
@@ -129,25 +140,47 @@ impl Remembered {
     pub(crate) fn of(
         shown: Representation,
         location: String,
-        position: String,
+        wrote: &Wrote,
         once: Option<&Once>,
     ) -> Self {
         let fingerprint = once.map_or([0; 32], |once| once.fingerprint);
+        let position = wrote.remembered();
         Remembered { fingerprint, location, position, etag: shown.etag, body: shown.body }
     }
 
     /// As it was sent the first time: 201 for what was created, 200 for what has no place of its own.
-    pub(crate) fn into_response(self) -> Response {
+    pub(crate) fn into_response(self, position: String) -> Response {
         let created = !self.location.is_empty();
         let mut response = Response::new(Body::full(self.body));
         *response.status_mut() = if created { StatusCode::CREATED } else { StatusCode::OK };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let named = [(LOCATION, self.location), (POSITION, self.position), (ETAG, self.etag)];
+        let named = [(LOCATION, self.location), (POSITION, position), (ETAG, self.etag)];
         for (name, value) in named.into_iter().filter(|(_, value)| !value.is_empty()) {
             headers.insert(name, HeaderValue::try_from(value).expect("a path, a token and a tag"));
         }
         response
+    }
+}
+
+impl Answered {
+    /// One that was given before.
+    pub(crate) fn before(answer: Remembered) -> Answered {
+        Answered { answer, wrote: None }
+    }
+
+    /// As it is sent, once what it answers is committed.
+    pub(crate) async fn into_response(
+        self,
+        source: Name,
+        database: &Database,
+    ) -> Result<Response, Error> {
+        let Answered { answer, wrote } = self;
+        let position = match wrote {
+            Some(wrote) => wrote.position(source, database),
+            None => edge::recalled(&answer.position, source, database).await?,
+        };
+        Ok(answer.into_response(position))
     }
 }
 

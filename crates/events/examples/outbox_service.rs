@@ -28,9 +28,9 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use yeoul_events::store::{Database, Options, Publishes, Row, Rows, Tx};
+use yeoul_events::store::{Database, Options, Published, Publishes, Row, Rows, Tx};
 use yeoul_events::{
-    Broker, Cause, Clock, Draft, Error, Log, Numbered, Offset, Partitions, Relay, Stored, Topic,
+    Broker, Cause, Clock, Draft, Error, Log, Offset, Partitions, Relay, Stored, Topic,
     WritePosition,
 };
 
@@ -109,23 +109,23 @@ async fn take_note(
     let work = service.database.write(new.text, |text, tx| Box::pin(insert(tx, text)));
     // Past this await both are on disk, or neither is. If the client goes away before it, the work
     // is done all the same: it was queued by the call.
-    let (note, number) = work.await?;
+    let (note, taken) = work.await?;
     // A reader that is given this back answers with something at least as new.
-    let position = WritePosition::new("note", number).for_key(note.id.to_string());
+    let position = WritePosition::new("note", taken.number()).for_key(note.id.to_string());
     let token = HeaderValue::from_str(&position.to_string()).expect("a token is URL-safe");
     let headers = HeaderMap::from_iter([("yeoul-position".parse().expect("a name"), token)]);
     Ok((StatusCode::CREATED, headers, Json(note)).into_response())
 }
 
 /// The row, and the event that says so.
-async fn insert(tx: &mut Tx<'_>, text: &str) -> Result<(Note, Numbered), Error> {
+async fn insert(tx: &mut Tx<'_>, text: &str) -> Result<(Note, Published), Error> {
     let insert = "INSERT INTO note (text, version) VALUES (?1, 1) RETURNING id";
     let id = tx.one(insert, &[&text], |row| row.get(0)).await?;
     let note = Note { id, text: text.to_owned(), version: 1 };
     // The subject is the key: whatever happens to this note is read in this order.
     let taken = Draft::new("NoteTaken", note.id, note.version, &note, &Cause::default());
-    let number = tx.publish(taken).await?;
-    Ok((note, number))
+    let taken = tx.publish(taken).await?;
+    Ok((note, taken))
 }
 
 /// A read runs on this thread: an indexed look-up is shorter than a hop to another.

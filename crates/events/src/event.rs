@@ -40,7 +40,7 @@
 //!
 //! | CloudEvents attribute | here | given by |
 //! |---|---|---|
-//! | `id` | [`Event::id`] | the outbox: its file's own name and the number |
+//! | `id` | [`Event::id`] | the outbox: a UUID of version 7; events of before there were any have their file's own name and the number |
 //! | `source` | [`Event::source`] | the database's [`Publishes`](crate::store::Publishes) |
 //! | `type` | [`Event::kind`] | the draft |
 //! | `subject`, `partitionkey` | [`Event::subject`], [`Event::key`] | the draft; the key is the subject |
@@ -50,6 +50,7 @@
 //! | `correlationid`, `causationid`, `traceparent` | [`Event::cause`] | the draft, by [`Cause::of`] |
 //! | `data` | [`Event::data`] | the draft |
 
+pub(crate) mod id;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -135,6 +135,7 @@ mod wait;
 
 pub use broker::{Broker, Declared, Offset, Stored, Topic, TopicPartition};
 pub use error::{Error, Source};
+pub use event::id::EventId;
 pub use event::{Cause, Draft, Event};
 pub use failure::Failure;
 pub use local::Log;

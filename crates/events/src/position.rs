@@ -56,9 +56,9 @@ pub const TOKEN_CHARS_MAX: usize = 4096;
 /// # let path = folder.path().join("order.db");
 /// # let order = Database::open(Options { path, schema: &[], publishes, clock })?;
 /// let placed = Draft::new("OrderPlaced", 9, 1, &(), &Cause::default());
-/// let sequence = order.write(placed, |placed, tx| Box::pin(tx.publish(placed.clone()))).await?;
+/// let placed = order.write(placed, |placed, tx| Box::pin(tx.publish(placed.clone()))).await?;
 /// // Only what is parked under this order's own key can keep a reader from getting there.
-/// let position = WritePosition::new("order", sequence).for_key("9");
+/// let position = WritePosition::new("order", placed.number()).for_key("9");
 /// assert_eq!(position.to_string(), "w1.order.9");
 /// # Ok(())
 /// # }

@@ -100,9 +100,9 @@ const SAVED_AFTER: Duration = Duration::from_secs(1);
 /// let running = tokio::spawn(relay.run(async { _ = stopped.await }));
 ///
 /// let placed = Draft::new("OrderPlaced", 7, 1, &(), &Cause::default());
-/// let at = order.write(placed, |placed, tx| Box::pin(tx.publish(placed.clone()))).await?;
+/// let placed = order.write(placed, |placed, tx| Box::pin(tx.publish(placed.clone()))).await?;
 /// // Woken by the commit; no timer is involved.
-/// status.wait_for(|status| status.relayed >= at.number).await.expect("it runs");
+/// status.wait_for(|status| status.relayed >= placed.number().number).await.expect("it runs");
 /// assert_eq!(log.end(&topic.first()).await?, Offset(1));
 ///
 /// drop(stop);

@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | the service's own | whatever its schema makes it | its commands and handlers |
 //! | `outbox` | an event that is committed; [`OUTBOX_KEPT`] stay after they were relayed | [`Tx::publish`] |
-//! | `outbox_state` | the file's own name, which the ids of its events begin with | opening |
+//! | `outbox_state` | the file's own name, which the ids of its events begin with that have none of their own | opening |
 //! | `outbox_relayed`, `outbox_jump` | how far a partition was relayed; numbers that a restore left out of it | relay, restore |
 //! | `outbox_stepped` | why the relay passes a number: a dead letter, or skipped | relay, operator |
 //! | `inbox` | where a subscription reads on in a partition, with the event that it saw there | subscription |
@@ -79,6 +79,7 @@ pub(crate) mod outbox;
 pub(crate) mod packed;
 pub(crate) mod parked;
 mod postgres;
+pub(crate) mod published;
 pub(crate) mod rows;
 mod sqlite;
 pub(crate) mod stepped;
@@ -91,6 +92,7 @@ pub use bounds::{
 pub use database::Database;
 pub use options::{LeftOut, Options, Publishes};
 pub use postgres::schema::outbox_schema;
+pub use published::Published;
 pub use rows::{At, Row, Rows};
 pub use sqlite::cut;
 pub use sqlite::keep_private;

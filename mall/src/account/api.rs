@@ -23,7 +23,7 @@ use super::token;
 use super::user::User;
 use super::wire::Profile;
 use crate::components::Components;
-use crate::edge::{self, Call, Edge, Refusal, Written};
+use crate::edge::{self, Call, Edge, Refusal, Written, Wrote};
 use crate::role::Role;
 use crate::settings::Name;
 
@@ -126,7 +126,8 @@ impl Server {
             .issuer
             .database
             .write(given, |(user, cause), tx| Box::pin(register(tx, user, cause)));
-        let Written { row, position } = registered.await?;
+        let Written { row, wrote } = registered.await?;
+        let position = wrote.position(Name::Account, &self.issuer.database);
         let location = format!("/users/{}", row.username);
         Ok(edge::private(edge::created(&Profile::of(&row), &location, &position)))
     }
@@ -139,9 +140,9 @@ async fn register(tx: &mut Tx<'_>, user: &User, cause: &Cause) -> Result<Written
     if !store::insert(tx, &user).await? {
         return Err(name_taken().into());
     }
-    let sequence = publish::registered(tx, &user, cause).await?;
-    let position = edge::position(Name::Account, &user.username, sequence);
-    Ok(Written { row: user, position })
+    let published = publish::registered(tx, &user, cause).await?;
+    let wrote = Wrote::new(&user.username, Some(published));
+    Ok(Written { row: user, wrote })
 }
 
 impl Server {

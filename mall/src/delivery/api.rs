@@ -19,7 +19,7 @@ use super::store;
 use super::wire;
 use crate::components::Components;
 use crate::condition::{Conditions, Keep};
-use crate::edge::{self, Call, Edge, Filter, ID_MAX, Refusal, Written};
+use crate::edge::{self, Call, Edge, Filter, ID_MAX, Refusal, Written, Wrote};
 use crate::listed::Listed;
 use crate::settings::Name;
 
@@ -106,7 +106,8 @@ impl Server {
         let (fields, _) = call.fields().await?;
         let asked = Asked { id, conditions, wanted: wanted(fields)?, base: call.cause(None) };
         let patched = self.database.write(asked, |asked, tx| Box::pin(patch(tx, asked)));
-        let Written { row, position } = patched.await?;
+        let Written { row, wrote } = patched.await?;
+        let position = wrote.position(Name::Delivery, &self.database);
         Ok(edge::changed(wire::DeliveryBody::representation(&row), &position))
     }
 }
@@ -123,16 +124,16 @@ async fn patch(tx: &mut Tx<'_>, asked: &Asked) -> Result<Written<Delivery>, Refu
     let Asked { id, conditions, wanted, base } = asked;
     let mut delivery = store::find(tx, *id).await?.ok_or_else(Problem::not_found)?;
     conditions.check(|| wire::DeliveryBody::representation(&delivery))?;
-    let sequence = match transition(delivery.state, *wanted) {
+    let published = match transition(delivery.state, *wanted) {
         Transition::Allowed => {
             let cause = correlated(base.clone(), &delivery);
-            advance(tx, &mut delivery, *wanted, &cause).await?
+            Some(advance(tx, &mut delivery, *wanted, &cause).await?)
         }
-        Transition::Unchanged => tx.last_sequence(&delivery.order_id.to_string()),
+        Transition::Unchanged => None,
         Transition::Refused(reason) => return Err(Problem::conflict(reason).into()),
     };
-    let position = edge::position(Name::Delivery, &delivery.order_id, sequence);
-    Ok(Written { row: delivery, position })
+    let wrote = Wrote::new(&delivery.order_id, published);
+    Ok(Written { row: delivery, wrote })
 }
 
 /// The order whose delivery is searched for.

@@ -1,7 +1,7 @@
 //! What delivery does about order's events, and the one way a delivery's state changes.
 
-use events::store::Tx;
-use events::{Cause, Draft, Error, Event, Failure, Handler, Numbered};
+use events::store::{Published, Tx};
+use events::{Cause, Draft, Error, Event, Failure, Handler};
 
 use super::decide::{Have, Input, State, Step, step};
 use super::model::Delivery;
@@ -62,20 +62,20 @@ async fn start(tx: &mut Tx<'_>, order: OfOrder, cause: &Cause) -> Result<(), Err
     Ok(())
 }
 
-/// Makes a delivery `state` and publishes the event of that name; the outbox sequence.
+/// Makes a delivery `state` and publishes the event of that name.
 pub(super) async fn advance(
     tx: &mut Tx<'_>,
     delivery: &mut Delivery,
     state: State,
     cause: &Cause,
-) -> Result<Numbered, Error> {
+) -> Result<Published, Error> {
     delivery.state = state;
     delivery.sequence += 1;
     store::update(tx, delivery).await?;
     publish(tx, delivery, cause).await
 }
 
-async fn publish(tx: &mut Tx<'_>, delivery: &Delivery, cause: &Cause) -> Result<Numbered, Error> {
+async fn publish(tx: &mut Tx<'_>, delivery: &Delivery, cause: &Cause) -> Result<Published, Error> {
     let data = DeliveryBody::of(delivery);
     let draft =
         Draft::new(delivery.state.as_str(), delivery.order_id, delivery.sequence, &data, cause);

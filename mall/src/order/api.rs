@@ -24,7 +24,7 @@ use super::store;
 use super::wire;
 use crate::components::Components;
 use crate::condition::{self, Conditions, Keep};
-use crate::edge::{self, Call, Edge, Filter, Refusal, Written};
+use crate::edge::{self, Call, Edge, Filter, Refusal, Written, Wrote};
 use crate::idempotency::Running;
 use crate::listed::Listed;
 use crate::settings::Name;
@@ -167,14 +167,16 @@ impl Server {
         let conditions = Conditions::read(&call.headers)?;
         let (fields, _) = call.fields().await?;
         let asked = Cancellation { conditions, refused: why_no_change(fields)? };
-        let Written { row, position } = self.cancel(&call, id, asked).await?;
+        let Written { row, wrote } = self.cancel(&call, id, asked).await?;
+        let position = wrote.position(Name::Order, &self.database);
         Ok(edge::changed(wire::OrderBody::representation(&row), &position))
     }
 
     async fn delete(&self, call: &Call) -> Result<Response, Refusal> {
         let id = call.id()?;
         let asked = Cancellation { conditions: Conditions::read(&call.headers)?, refused: None };
-        let Written { row, position } = self.cancel(call, id, asked).await?;
+        let Written { row, wrote } = self.cancel(call, id, asked).await?;
+        let position = wrote.position(Name::Order, &self.database);
         let mut response = edge::written(empty(StatusCode::NO_CONTENT), &position);
         let etag = condition::tag(&wire::OrderBody::representation(&row).etag);
         response.headers_mut().insert(ETAG, etag);
@@ -225,13 +227,13 @@ async fn cancel(tx: &mut Tx<'_>, cancelling: &Cancelling) -> Result<Written<Orde
     }
     let correlation_id = Some(order.correlation.clone());
     let cause = Cause { correlation_id, ..base.clone() };
-    let sequence = match advance(tx, &mut order, Input::Cancel, &cause).await? {
-        Advanced::Published(sequence) => sequence,
-        Advanced::Unchanged => tx.last_sequence(&order.id.to_string()),
+    let published = match advance(tx, &mut order, Input::Cancel, &cause).await? {
+        Advanced::Published(published) => Some(published),
+        Advanced::Unchanged => None,
         Advanced::Refused(reason) => return Err(Problem::conflict(reason).into()),
     };
-    let position = edge::position(Name::Order, &order.id, sequence);
-    Ok(Written { row: order, position })
+    let wrote = Wrote::new(&order.id, published);
+    Ok(Written { row: order, wrote })
 }
 
 /// What comes with the request to cancel an order.

@@ -1,7 +1,7 @@
 //! What order does about events, and the one way an order's state changes.
 
-use events::store::Tx;
-use events::{Cause, Draft, Error, Event, Failure, Handler, Numbered};
+use events::store::{Published, Tx};
+use events::{Cause, Draft, Error, Event, Failure, Handler};
 
 use super::decide::{Input, State, Step, step};
 use super::model::Order;
@@ -51,8 +51,7 @@ async fn on_order(tx: &mut Tx<'_>, event: &Event, input: Input) -> Result<(), Fa
     Ok(())
 }
 
-/// Decides about `input`, stores what changed and publishes it; the outbox sequence of what was
-/// published, if anything was.
+/// Decides about `input`, stores what changed and publishes it; what was published, if anything was.
 pub(super) async fn advance(
     tx: &mut Tx<'_>,
     order: &mut Order,
@@ -83,10 +82,10 @@ pub(super) async fn advance(
 }
 
 /// What became of an input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Advanced {
-    /// The outbox sequence of the event that says so.
-    Published(Numbered),
+    /// The event that says so.
+    Published(Published),
     /// Nothing that others have to know.
     Unchanged,
     /// It may not be, for this reason.
@@ -99,7 +98,7 @@ pub(super) async fn publish(
     kind: &'static str,
     order: &Order,
     cause: &Cause,
-) -> Result<Numbered, Error> {
+) -> Result<Published, Error> {
     let data = OrderEvent::of(order);
     tx.publish(Draft::new(kind, order.id, order.sequence, &data, cause)).await
 }

@@ -23,8 +23,8 @@ use super::stock_check::{Answer, StockCheck};
 use super::store;
 use super::wire::OrderBody;
 use crate::condition::Conditions;
-use crate::edge::{self, Call, Refusal};
-use crate::idempotency::{self, Once, Remembered, Running, Seen};
+use crate::edge::{Call, Refusal, Wrote};
+use crate::idempotency::{self, Answered, Once, Remembered, Running, Seen};
 use crate::settings::Name;
 
 /// What orders are taken with.
@@ -67,7 +67,10 @@ impl Intake {
         let claim = once.as_ref().map(|once| self.running.claim(&once.identity)).transpose()?;
         if let Some(once) = &once {
             match self.seen(once).await? {
-                Seen::Answered(before) => return Ok(before.into_response()),
+                Seen::Answered(before) => {
+                    let before = Answered::before(before);
+                    return Ok(before.into_response(Name::Order, &self.database).await?);
+                }
                 // 412 goes before 422.
                 Seen::Spent => {
                     conditions.check_collection()?;
@@ -88,7 +91,7 @@ impl Intake {
         let answer = self.database.write(taken, |taken, tx| Box::pin(take(tx, taken))).await;
         // From here on the row answers for the key.
         drop(claim);
-        Ok(answer?.into_response())
+        Ok(answer?.into_response(Name::Order, &self.database).await?)
     }
 
     async fn seen(&self, once: &Once) -> Result<Seen, Refusal> {
@@ -134,13 +137,13 @@ impl Intake {
     }
 }
 
-async fn take(tx: &mut Tx<'_>, taken: &Taken) -> Result<Remembered, Refusal> {
+async fn take(tx: &mut Tx<'_>, taken: &Taken) -> Result<Answered, Refusal> {
     let Taken { order, news, once, cause } = taken;
     // Asked once more, now that nobody else can write: the same key may have been used since the first
     // look, by a call that took as long as this one.
     if let Some(once) = once {
         match once.seen(idempotency::store::recall(tx, &once.identity).await?) {
-            Seen::Answered(before) => return Ok(before),
+            Seen::Answered(before) => return Ok(Answered::before(before)),
             Seen::Spent => return Err(idempotency::spent().into()),
             Seen::Nothing => {}
         }
@@ -150,14 +153,13 @@ async fn take(tx: &mut Tx<'_>, taken: &Taken) -> Result<Remembered, Refusal> {
         store::keep_newest(tx, news).await?;
     }
     let order = Order { id: store::insert(tx, order).await?, ..order.clone() };
-    let sequence = publish(tx, "OrderPlaced", &order, cause).await?;
+    let published = publish(tx, "OrderPlaced", &order, cause).await?;
     let location = format!("/orders/{}", order.id);
-    let position = edge::position(Name::Order, &order.id, sequence);
-    let answer =
-        Remembered::of(OrderBody::representation(&order), location, position, once.as_ref());
+    let wrote = Wrote::new(&order.id, Some(published));
+    let answer = Remembered::of(OrderBody::representation(&order), location, &wrote, once.as_ref());
     // Last, because it keeps the answer: state, outbox and key are committed together or not at all.
     if let Some(once) = once {
         idempotency::store::remember(tx, once, &answer).await?;
     }
-    Ok(answer)
+    Ok(Answered { answer, wrote: Some(wrote) })
 }

@@ -7,8 +7,8 @@ use chassis::http::hal::Slice;
 use chassis::http::query::Query;
 use chassis::http::router::{Router, Row};
 use chassis::http::{Problem, Request, Response, Serve, empty};
-use events::store::Tx;
-use events::{Cause, Database, Numbered};
+use events::store::{Published, Tx};
+use events::{Cause, Database};
 use http::StatusCode;
 use http::request::Parts;
 
@@ -19,9 +19,9 @@ use super::store;
 use super::wire;
 use crate::components::Components;
 use crate::condition::{Conditions, Keep};
-use crate::edge::{self, Call, Edge, Filter, Refusal, Written};
+use crate::edge::{self, Call, Edge, Filter, Refusal, Written, Wrote};
 use crate::idempotency::store as remembered;
-use crate::idempotency::{self, Once, Remembered, Running, Seen};
+use crate::idempotency::{self, Answered, Once, Remembered, Running, Seen};
 use crate::pictures;
 use crate::settings::Name;
 
@@ -166,7 +166,7 @@ impl Server {
         let done = self.database.write(command, |command, tx| Box::pin(carry_out(tx, command)));
         let answer = done.await;
         drop(claim);
-        Ok(answer?.into_response())
+        Ok(answer?.into_response(Name::Product, &self.database).await?)
     }
 
     async fn replace(&self, mut call: Call) -> Result<Response, Refusal> {
@@ -186,11 +186,13 @@ impl Server {
     async fn delete(&self, call: &Call) -> Result<Response, Refusal> {
         call.require_administrator()?;
         let written = self.store(call, Change::Deleted).await?;
-        Ok(edge::written(empty(StatusCode::NO_CONTENT), &written.position))
+        let position = written.wrote.position(Name::Product, &self.database);
+        Ok(edge::written(empty(StatusCode::NO_CONTENT), &position))
     }
 
     async fn change(&self, call: &Call, change: Change) -> Result<Response, Refusal> {
-        let Written { row, position } = self.store(call, change).await?;
+        let Written { row, wrote } = self.store(call, change).await?;
+        let position = wrote.position(Name::Product, &self.database);
         Ok(edge::changed(wire::ProductBody::representation(&row), &position))
     }
 
@@ -236,13 +238,12 @@ async fn store_changed(tx: &mut Tx<'_>, changing: &Changing) -> Result<Written<P
     let before = present(store::find(tx, *id).await?)?;
     conditions.check(|| wire::ProductBody::representation(&before))?;
     let mut product = change.of(&before);
-    let sequence = if product == before {
-        tx.last_sequence(&product.id.to_string())
-    } else {
-        handlers::change(tx, &mut product, cause).await?
+    let published = match product == before {
+        true => None,
+        false => Some(handlers::change(tx, &mut product, cause).await?),
     };
-    let position = edge::position(Name::Product, &product.id, sequence);
-    Ok(Written { row: product, position })
+    let wrote = Wrote::new(&product.id, published);
+    Ok(Written { row: product, wrote })
 }
 
 /// What is searched for.
@@ -277,11 +278,11 @@ enum Task {
 }
 
 /// Looks the key up, in the transaction that carries the command out.
-async fn carry_out(tx: &mut Tx<'_>, command: &Command) -> Result<Remembered, Refusal> {
+async fn carry_out(tx: &mut Tx<'_>, command: &Command) -> Result<Answered, Refusal> {
     let mut key = Key::Free;
     if let Some(once) = &command.once {
         match once.seen(remembered::recall(tx, &once.identity).await?) {
-            Seen::Answered(before) => return Ok(before),
+            Seen::Answered(before) => return Ok(Answered::before(before)),
             Seen::Spent => key = Key::Spent,
             Seen::Nothing => {}
         }
@@ -321,8 +322,8 @@ struct Done {
     product: Product,
     /// Where it is, if it is new; empty otherwise.
     location: String,
-    /// Of the outbox.
-    sequence: Numbered,
+    /// What says so.
+    published: Published,
 }
 
 async fn register(
@@ -330,13 +331,13 @@ async fn register(
     command: &Command,
     product: &Product,
     key: Key,
-) -> Result<Remembered, Refusal> {
+) -> Result<Answered, Refusal> {
     command.conditions.check_collection()?;
     key.check()?;
     let product = Product { id: store::insert(tx, product).await?, ..product.clone() };
-    let sequence = publish(tx, &product, &command.cause).await?;
+    let published = publish(tx, &product, &command.cause).await?;
     let location = format!("/products/{}", product.id);
-    answer(tx, Done { product, location, sequence }, command.once.as_ref()).await
+    answer(tx, Done { product, location, published }, command.once.as_ref()).await
 }
 
 async fn restock(
@@ -345,7 +346,7 @@ async fn restock(
     id: u64,
     added: u64,
     key: Key,
-) -> Result<Remembered, Refusal> {
+) -> Result<Answered, Refusal> {
     let mut product = present(store::find(tx, id).await?)?;
     command.conditions.check(|| wire::ProductBody::representation(&product))?;
     key.check()?;
@@ -353,21 +354,21 @@ async fn restock(
         let reason = format!("would raise the stock above {}", command::STOCK_MAX);
         return Err(Problem::bad_field("quantity", reason).into());
     }
-    let sequence = handlers::restock(tx, &mut product, added, &command.cause).await?;
-    let done = Done { product, location: String::new(), sequence };
+    let published = handlers::restock(tx, &mut product, added, &command.cause).await?;
+    let done = Done { product, location: String::new(), published };
     answer(tx, done, command.once.as_ref()).await
 }
 
 /// The answer to a command, remembered where it has a key.
-async fn answer(tx: &mut Tx<'_>, done: Done, once: Option<&Once>) -> Result<Remembered, Refusal> {
-    let Done { product, location, sequence } = done;
-    let position = edge::position(Name::Product, &product.id, sequence);
+async fn answer(tx: &mut Tx<'_>, done: Done, once: Option<&Once>) -> Result<Answered, Refusal> {
+    let Done { product, location, published } = done;
+    let wrote = Wrote::new(&product.id, Some(published));
     let answer =
-        Remembered::of(wire::ProductBody::representation(&product), location, position, once);
+        Remembered::of(wire::ProductBody::representation(&product), location, &wrote, once);
     if let Some(once) = once {
         remembered::remember(tx, once, &answer).await?;
     }
-    Ok(answer)
+    Ok(Answered { answer, wrote: Some(wrote) })
 }
 
 /// A product that is not deleted.

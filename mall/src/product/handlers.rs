@@ -1,7 +1,7 @@
 //! What product does about events: one decision an order, in one transaction with the stock.
 
-use events::store::Tx;
-use events::{Cause, Draft, Error, Event, Failure, Handler, Numbered};
+use events::store::{Published, Tx};
+use events::{Cause, Draft, Error, Event, Failure, Handler};
 
 use super::decide::{Input, Step, step};
 use super::model::Product;
@@ -106,12 +106,12 @@ async fn apply(
     Ok(())
 }
 
-/// Stores a product as its next version and publishes it; the outbox sequence.
+/// Stores a product as its next version and publishes it.
 pub(super) async fn change(
     tx: &mut Tx<'_>,
     product: &mut Product,
     cause: &Cause,
-) -> Result<Numbered, Error> {
+) -> Result<Published, Error> {
     product.version += 1;
     store::update(tx, product).await?;
     publish(tx, product, cause).await
@@ -123,7 +123,7 @@ pub(super) async fn restock(
     product: &mut Product,
     added: u64,
     cause: &Cause,
-) -> Result<Numbered, Error> {
+) -> Result<Published, Error> {
     product.stock += added;
     let restocked = ProductRestocked { product_id: product.id, stock: product.stock, added };
     let sequence = store::next_sequence(tx, product.id).await?;
@@ -136,7 +136,7 @@ pub(super) async fn publish(
     tx: &mut Tx<'_>,
     product: &Product,
     cause: &Cause,
-) -> Result<Numbered, Error> {
+) -> Result<Published, Error> {
     let sequence = store::next_sequence(tx, product.id).await?;
     let data = ProductChanged::of(product);
     tx.publish(Draft::new("ProductChanged", product.id, sequence, &data, cause)).await

@@ -264,12 +264,8 @@ impl Control {
         };
         let first = Numbered { partition, number: from };
         // One row has one id; of a stretch of missing ones nobody knows which were events.
-        let origin = self.database.origin().filter(|_| from == last);
-        let skipped = Skipped {
-            last,
-            event: origin.map(|origin| origin.id(first)),
-            ..self.skipped_from("outbox", first, reason, by)
-        };
+        let event = if from == last { Some(self.database.id_of(first).await?) } else { None };
+        let skipped = Skipped { last, event, ..self.skipped_from("outbox", first, reason, by) };
         let given = (first, skipped.clone());
         let work =
             self.database.write(given, |(first, skipped), tx| Box::pin(pass(tx, *first, skipped)));

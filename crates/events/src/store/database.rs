@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::event::Event;
+use crate::event::id::EventId;
 use crate::marks::Publisher;
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
@@ -204,6 +205,35 @@ impl Database {
         Some(WritePosition::new(source, self.kept().committed.borrow().clone()))
     }
 
+    /// The newest number that is committed in the partition of this key; 0 before the first.
+    ///
+    /// # Panics
+    /// If the database publishes nothing: a mistake of the program.
+    pub fn newest(&self, key: &str) -> Numbered {
+        let partition = self.partition_of(key);
+        Numbered { partition, number: self.kept().newest(partition) }
+    }
+
+    /// The number of a committed event, by its id and its key; `None` where its row is kept no more, and then
+    /// what it says has long been relayed.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    ///
+    /// # Panics
+    /// If the database publishes nothing: a mistake of the program.
+    pub async fn number_of(&self, id: EventId, key: &str) -> Result<Option<Numbered>, Error> {
+        let given = (id, self.partition_of(key));
+        let read = self.read(&given, |(id, partition), rows| {
+            Box::pin(outbox::number_of(rows, *id, *partition))
+        });
+        read.await
+    }
+
+    fn partition_of(&self, key: &str) -> Partition {
+        self.publishes().expect("a database that publishes").partitions.of(key)
+    }
+
     /// The outbox's newest numbers that a restore left out, if it did: whoever has one of them was
     /// acknowledged a write that is gone.
     pub fn left_out(&self) -> Vec<LeftOut> {
@@ -270,6 +300,13 @@ impl Database {
     /// Whose rows the outbox's are, and what their ids begin with.
     pub(crate) fn origin(&self) -> Option<Origin<'_>> {
         self.kept().origin()
+    }
+
+    /// The id that the event of a number has, or would have if its row were sound.
+    pub(crate) async fn id_of(&self, at: Numbered) -> Result<String, Error> {
+        let origin = self.origin().expect("a database that publishes");
+        let given = (origin, at);
+        self.read(&given, |(origin, at), rows| Box::pin(outbox::id_of(rows, *origin, *at))).await
     }
 
     /// Events of a partition of the outbox after `relayed`, by its numbers.

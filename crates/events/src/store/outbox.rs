@@ -11,13 +11,14 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::error::Error;
+use crate::event::id::EventId;
 use crate::event::{Cause, Event};
 use crate::partition::{Numbered, Partition};
-use crate::store::bounds::WAITING_BYTES_MAX;
+use crate::store::bounds::{OUTBOX_KEPT, WAITING_BYTES_MAX};
 use crate::store::origin::Origin;
 use crate::store::packed;
 use crate::store::rows::{Row, Rows};
-use crate::store::value::Bind;
+use crate::store::value::{Bind, Column, Value};
 
 /// Up to `limit` committed rows of a partition after `after`, as the events they become; none that the relay
 /// steps over. The damage, if the very next row is hurt.
@@ -28,8 +29,8 @@ pub(crate) async fn waiting(
     limit: usize,
 ) -> Result<Vec<Event>, Error> {
     let select =
-        "SELECT sequence, kind, subject, number, time, correlation, causation, traceparent, data
-        FROM outbox WHERE sequence > ?1 AND sequence <= ?2 AND sequence NOT IN
+        "SELECT sequence, kind, subject, number, time, correlation, causation, traceparent, data,
+        id FROM outbox WHERE sequence > ?1 AND sequence <= ?2 AND sequence NOT IN
         (SELECT sequence FROM outbox_stepped) ORDER BY sequence LIMIT ?3";
     let span: [&dyn Bind; 3] = [&packed::pack(after), &packed::end(after.partition), &limit];
     let mut gathered = Gathered::default();
@@ -79,9 +80,38 @@ pub(crate) async fn find(
     at: Numbered,
 ) -> Result<Option<Event>, Error> {
     let select =
-        "SELECT sequence, kind, subject, number, time, correlation, causation, traceparent, data
-        FROM outbox WHERE sequence = ?1";
+        "SELECT sequence, kind, subject, number, time, correlation, causation, traceparent, data,
+        id FROM outbox WHERE sequence = ?1";
     rows.find(select, &[&packed::pack(at)], |row| event(row, origin)).await
+}
+
+/// The number of the event of this id, among the newest rows of the partition.
+pub(crate) async fn number_of(
+    rows: &mut Rows<'_>,
+    id: EventId,
+    partition: Partition,
+) -> Result<Option<Numbered>, Error> {
+    let select = "SELECT sequence FROM (SELECT sequence, id FROM outbox
+            WHERE sequence BETWEEN ?1 AND ?2 ORDER BY sequence DESC LIMIT ?3) AS newest
+        WHERE id = ?4";
+    let (first, last) = (packed::base(partition), packed::end(partition));
+    let span: [&dyn Bind; 4] = [&first, &last, &OUTBOX_KEPT, id.as_bytes()];
+    rows.find(select, &span, |row| Ok(packed::unpack(row.get(0)?))).await
+}
+
+/// The id that the event of this number has or would have, whether its row is sound or not.
+pub(crate) async fn id_of(
+    rows: &mut Rows<'_>,
+    origin: Origin<'_>,
+    at: Numbered,
+) -> Result<String, Error> {
+    let select = "SELECT id FROM outbox WHERE sequence = ?1";
+    let stored = rows
+        .find(select, &[&packed::pack(at)], |row| {
+            Ok::<_, Error>(id(row.value(0)?, origin, at).ok())
+        })
+        .await?;
+    Ok(stored.flatten().unwrap_or_else(|| origin.id(at)))
 }
 
 /// The number of the oldest row of a partition that is kept.
@@ -119,11 +149,22 @@ fn event(row: &Row<'_>, origin: Origin<'_>) -> Result<Event, Error> {
     })
 }
 
+/// The id of a row: its own, or of one of before there were any, its number's.
+fn id(stored: Value<'_>, origin: Origin<'_>, at: Numbered) -> Result<String, Error> {
+    match stored {
+        Value::Null => Ok(origin.id(at)),
+        stored => {
+            let bytes = <[u8; 16]>::read(stored).map_err(Error::decode)?;
+            Ok(EventId::from_bytes(bytes).to_string())
+        }
+    }
+}
+
 /// Every column by the type that it was written as; anything else is damage.
 fn decoded(row: &Row<'_>, origin: Origin<'_>, at: Numbered) -> Result<Event, Error> {
     let subject: String = row.get(2)?;
     Ok(Event {
-        id: origin.id(at),
+        id: id(row.value(9)?, origin, at)?,
         source: origin.source.to_owned(),
         kind: row.get(1)?,
         key: subject.clone(),

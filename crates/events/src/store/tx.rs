@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use crate::error::Error;
 use crate::event::Draft;
 use crate::partition::Numbered;
-use crate::partition::numbers::Numbers;
 use crate::skipped::Skipped;
 use crate::store::bounds::{self, Reconciled};
 use crate::store::notes;
 use crate::store::outbox;
+use crate::store::published::Published;
 use crate::store::rows::{Engine, Rows};
 use crate::store::{EmbeddedRows, EmbeddedSavepoint};
 
@@ -94,8 +94,8 @@ impl<'t> Tx<'t> {
 }
 
 impl Tx<'_> {
-    /// Puts an event into the outbox; it is published if and only if this work commits. Returns its
-    /// number, which counts its partition's commits from 1 in their order: with it a
+    /// Puts an event into the outbox; it is published if and only if this work commits. Once it
+    /// has, what is returned knows its number, which counts its partition's commits in their order: with it a
     /// [`WritePosition`](crate::position::WritePosition) is known before anything was relayed.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ impl Tx<'_> {
     ///
     /// # Panics
     /// If the database was opened without [`Options::publishes`](crate::store::Options::publishes): a mistake of the program.
-    pub async fn publish(&mut self, draft: Draft) -> Result<Numbered, Error> {
+    pub async fn publish(&mut self, draft: Draft) -> Result<Published, Error> {
         bounds::check(&draft)?;
         match &mut self.rows.0 {
             Engine::Embedded(rows) => rows.publish(&draft, self.now),
@@ -157,9 +157,9 @@ impl Tx<'_> {
     }
 
     /// Puts an event into the outbox again under a new number, from the row of an old one.
-    pub(crate) async fn publish_again(&mut self, old: Numbered) -> Result<Numbered, Error> {
+    pub(crate) async fn publish_again(&mut self, old: Numbered) -> Result<(), Error> {
         match &mut self.rows.0 {
-            Engine::Embedded(rows) => rows.publish_again(old),
+            Engine::Embedded(rows) => rows.publish_again(old, self.now),
         }
     }
 
@@ -183,21 +183,6 @@ impl Tx<'_> {
     pub(super) async fn save_relayed(&mut self) -> Result<(), Error> {
         match &mut self.rows.0 {
             Engine::Embedded(rows) => rows.save_relayed(),
-        }
-    }
-
-    /// The newest outbox sequence in the partition of this key, this work's own included; 0 if there is
-    /// none.
-    pub fn last_sequence(&self, key: &str) -> Numbered {
-        match &self.rows.0 {
-            Engine::Embedded(rows) => rows.last_sequence(key),
-        }
-    }
-
-    /// The newest outbox sequence of every partition, this work's own included.
-    pub fn last_sequences(&self) -> Numbers {
-        match &self.rows.0 {
-            Engine::Embedded(rows) => rows.last_sequences(),
         }
     }
 }

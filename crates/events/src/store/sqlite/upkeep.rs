@@ -30,7 +30,7 @@
 //!
 //! let order = open()?;
 //! let next = order.write(event(), |event, tx| Box::pin(tx.publish(event.clone()))).await?;
-//! assert_eq!(next.number, 1_000_002);
+//! assert_eq!(next.number().number, 1_000_002);
 //! # Ok(())
 //! # }
 //! ```

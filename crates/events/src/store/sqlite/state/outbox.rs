@@ -20,6 +20,7 @@
 //! A row's key is its partition and its number in one ([`packed`]): rows from before there were partitions
 //! are those of the first.
 
+mod ids;
 pub(super) mod lane;
 
 use std::sync::Arc;
@@ -35,8 +36,10 @@ use crate::partition::{Numbered, Partition, Partitions};
 use crate::store::bounds::{Reconciled, check_room};
 use crate::store::options::Publishes;
 use crate::store::packed;
+use crate::store::published::Published;
 use crate::store::sqlite::plumbing::jump::Jump;
 use crate::store::sqlite::plumbing::versions::Tables;
+use ids::Ids;
 use lane::{Lane, State};
 
 pub(in crate::store::sqlite) const TABLES: Tables = Tables {
@@ -64,6 +67,8 @@ pub(in crate::store::sqlite) const TABLES: Tables = Tables {
             partition INTEGER PRIMARY KEY, base INTEGER NOT NULL, floor INTEGER NOT NULL) STRICT;
         INSERT INTO outbox_jump SELECT 0, base, floor FROM outbox_jump_of_one_partition;
         DROP TABLE outbox_jump_of_one_partition;",
+        // Rows of before have the id that their number makes.
+        "ALTER TABLE outbox ADD COLUMN id BLOB;",
     ],
 };
 
@@ -74,6 +79,7 @@ pub(super) struct Outbox {
     /// What this transaction changed, newest last.
     changes: Vec<Change>,
     relayed: Arc<[AtomicU64]>,
+    ids: Ids,
 }
 
 /// What a partition was before one change.
@@ -104,7 +110,7 @@ impl Outbox {
         for (lane, relayed) in lanes.iter().zip(&*relayed) {
             relayed.store(lane.state.saved, Ordering::Release);
         }
-        Ok(Outbox { partitions, lanes, changes: Vec::new(), relayed })
+        Ok(Outbox { partitions, lanes, changes: Vec::new(), relayed, ids: Ids::default() })
     }
 
     /// The jump of each partition.
@@ -115,12 +121,6 @@ impl Outbox {
     /// The newest number of each partition.
     pub(super) fn last(&self) -> impl Iterator<Item = Numbered> {
         self.lanes.iter().map(|lane| lane.number(lane.state.last))
-    }
-
-    /// The newest number in this key's partition.
-    pub(super) fn last_for(&self, key: &str) -> Numbered {
-        let lane = self.lane(self.partitions.of(key));
-        lane.number(lane.state.last)
     }
 
     /// For [`reset`](Self::reset), before anything that may be rolled back.
@@ -142,15 +142,16 @@ impl Outbox {
         changed
     }
 
-    /// Stores an event under the next number, which it returns.
+    /// Stores an event under the next number.
     pub(super) fn insert(
         &mut self,
         connection: &Connection,
         draft: &Draft,
         now: Timestamp,
-    ) -> Result<Numbered, Error> {
+    ) -> Result<Published, Error> {
         let at = self.next(self.partitions.of(&draft.subject))?;
-        let insert = "INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let id = self.ids.next(connection, now)?;
+        let insert = "INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         connection.prepare_cached(insert)?.execute(params![
             packed::pack(at),
             draft.kind,
@@ -161,8 +162,9 @@ impl Outbox {
             draft.cause.causation_id,
             draft.cause.traceparent,
             draft.data.get(),
+            id.as_bytes(),
         ])?;
-        Ok(at)
+        Ok(Published::numbered(id, at))
     }
 
     /// Stores what an old row says once more, as the newest of its partition.
@@ -170,12 +172,15 @@ impl Outbox {
         &mut self,
         connection: &Connection,
         old: Numbered,
-    ) -> Result<Numbered, Error> {
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let at = self.next(old.partition)?;
+        let id = self.ids.next(connection, now)?;
         let insert = "INSERT INTO outbox SELECT ?1, kind, subject, number, time, correlation,
-            causation, traceparent, data FROM outbox WHERE sequence = ?2";
-        connection.prepare_cached(insert)?.execute([packed::pack(at), packed::pack(old)])?;
-        Ok(at)
+            causation, traceparent, data, ?3 FROM outbox WHERE sequence = ?2";
+        let row = params![packed::pack(at), packed::pack(old), id.as_bytes()];
+        connection.prepare_cached(insert)?.execute(row)?;
+        Ok(())
     }
 
     /// The number of the next row. A statement that fails afterwards takes its work back, and this.
@@ -331,9 +336,9 @@ mod tests {
         let draft = Draft::new("Placed", 1, 1, &(), &Cause::default());
         let insert =
             |outbox: &mut Outbox| outbox.insert(&connection, &draft, Timestamp::UNIX_EPOCH);
-        assert_eq!(insert(&mut outbox).unwrap().number, OUTBOX_WAITING_MAX);
+        assert_eq!(insert(&mut outbox).unwrap().number().number, OUTBOX_WAITING_MAX);
         assert!(insert(&mut outbox).unwrap_err().is_environment());
         outbox.relayed[0].store(1, Ordering::Release);
-        assert_eq!(insert(&mut outbox).unwrap().number, OUTBOX_WAITING_MAX + 1);
+        assert_eq!(insert(&mut outbox).unwrap().number().number, OUTBOX_WAITING_MAX + 1);
     }
 }

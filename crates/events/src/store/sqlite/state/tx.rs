@@ -10,9 +10,9 @@ use super::outbox::{Counted, Outbox};
 use super::rows::{Rows, Share};
 use crate::error::Error;
 use crate::event::Draft;
-use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
 use crate::store::bounds::{Reconciled, SAVEPOINTS_DEEP_MAX};
+use crate::store::published::Published;
 
 /// Where the transaction can go back to.
 #[derive(Debug)]
@@ -63,15 +63,15 @@ impl<'t> Rows<'t> {
     }
 
     /// Puts an event into the outbox.
-    pub(crate) fn publish(&mut self, draft: &Draft, now: Timestamp) -> Result<Numbered, Error> {
+    pub(crate) fn publish(&mut self, draft: &Draft, now: Timestamp) -> Result<Published, Error> {
         let (connection, outbox) = self.own_outbox();
         outbox.insert(connection, draft, now)
     }
 
     /// Puts one into it again.
-    pub(crate) fn publish_again(&mut self, old: Numbered) -> Result<Numbered, Error> {
+    pub(crate) fn publish_again(&mut self, old: Numbered, now: Timestamp) -> Result<(), Error> {
         let (connection, outbox) = self.own_outbox();
-        outbox.insert_again(connection, old)
+        outbox.insert_again(connection, old, now)
     }
 
     /// Sets a savepoint within those that are open.
@@ -128,18 +128,6 @@ impl<'t> Rows<'t> {
             (connection, Some(outbox)) => outbox.save(connection),
             (_, None) => Ok(()),
         }
-    }
-
-    /// The newest number in the partition of this key.
-    pub(crate) fn last_sequence(&self, key: &str) -> Numbered {
-        let outbox = self.share.as_ref().and_then(|share| share.outbox.as_ref());
-        outbox.map_or_else(Numbered::default, |outbox| outbox.last_for(key))
-    }
-
-    /// The newest number of every partition.
-    pub(crate) fn last_sequences(&self) -> Numbers {
-        let outbox = self.share.as_ref().and_then(|share| share.outbox.as_ref());
-        outbox.iter().flat_map(|outbox| outbox.last()).collect()
     }
 }
 
