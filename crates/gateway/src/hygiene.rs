@@ -77,12 +77,12 @@ impl Hygiene {
     /// Makes a client's headers those of a request of ours.
     pub(crate) fn to_upstream(&self, headers: &mut HeaderMap, forwarded: Forwarded) {
         let kept = |name: &HeaderName| forwarded.by_trusted && ORIGINS.contains(name);
-        let seen = drop_all(headers, |name| self.withheld.has(name.as_str()) && !kept(name));
-        if seen.cookie {
+        let present = drop_all(headers, |name| self.withheld.has(name.as_str()) && !kept(name));
+        if present.cookie {
             crumbs::take_ours(headers);
         }
         // A page of our own origin is no foreign one to the service, whose name is another.
-        if seen.origin && !forwarded.keeps_host && origin::is_host(headers, false) {
+        if present.origin && !forwarded.keeps_host && origin::is_host(headers, false) {
             headers.remove(ORIGIN);
         }
         say_origin(headers, &forwarded);
@@ -103,8 +103,8 @@ impl Hygiene {
         version: Version,
         endpoints: &(impl Iterator<Item = &'e Endpoint> + Clone),
     ) {
-        let seen = drop_all(headers, |_| false);
-        if seen.location {
+        let present = drop_all(headers, |_| false);
+        if present.location {
             location::localise(headers, endpoints);
         }
         self.via.add(headers, version);
@@ -166,9 +166,9 @@ const HOPS: [HeaderName; HOPS_COUNT] = [
     EXPECT,
 ];
 
-/// Fields that need a look of their own, where they are there at all.
+/// Fields that need a look of their own: whether they are there at all.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
+struct Present {
     cookie: bool,
     origin: bool,
     location: bool,
@@ -178,8 +178,8 @@ struct Seen {
 ///
 /// The names are walked once, and what is found is noted: to look a field up costs more than to pass
 /// over it, and most heads have next to none of these.
-fn drop_all(headers: &mut HeaderMap, wrong: impl Fn(&HeaderName) -> bool) -> Seen {
-    let mut seen = Seen::default();
+fn drop_all(headers: &mut HeaderMap, wrong: impl Fn(&HeaderName) -> bool) -> Present {
+    let mut present = Present::default();
     let mut hops = [false; HOPS_COUNT];
     let mut gone = Vec::new();
     for name in headers.keys() {
@@ -189,9 +189,9 @@ fn drop_all(headers: &mut HeaderMap, wrong: impl Fn(&HeaderName) -> bool) -> See
             continue;
         }
         match text {
-            "cookie" => seen.cookie = true,
-            "origin" => seen.origin = true,
-            "location" | "content-location" => seen.location = true,
+            "cookie" => present.cookie = true,
+            "origin" => present.origin = true,
+            "location" | "content-location" => present.location = true,
             _ => {}
         }
         if wrong(name) {
@@ -209,7 +209,7 @@ fn drop_all(headers: &mut HeaderMap, wrong: impl Fn(&HeaderName) -> bool) -> See
     for name in gone {
         headers.remove(name);
     }
-    seen
+    present
 }
 
 /// The place of a name in [`HOPS`].

@@ -46,7 +46,7 @@ pub use guards::KEYS_MAX;
 pub use hygiene::{IDENTITY_HEADERS_MAX, WITHHELD};
 pub use pages::live::HEARTBEAT;
 pub use pages::wait::{WAIT_DEFAULT, WAIT_MAX};
-pub use plan::{Loop, Plan, compile};
+pub use plan::{ForwardingLoop, Plan, compile};
 pub use proxy::{IDLE_MAX, KEPT_MAX, WHOLE_BYTES_MAX};
 pub use seal::SEAL_KEY_BYTES;
 pub use server::Server;

@@ -32,7 +32,7 @@ use crate::settings::{
     UPLOAD_TIMEOUT,
 };
 
-pub use warnings::Loop;
+pub use warnings::ForwardingLoop;
 
 /// A checked gateway, ready to be built: see [`Gateway::new`](crate::Gateway::new).
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ pub struct Plan {
     pub(crate) inner: Paths,
     pub(crate) pages_only: Paths,
     /// Which listeners' routes lead to which upstreams.
-    leads: Vec<(On, usize)>,
+    leads: Vec<warnings::Lead>,
     warnings: Vec<Mistake>,
     without_keys: Vec<Mistake>,
 }

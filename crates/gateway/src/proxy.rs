@@ -17,6 +17,7 @@
 
 mod again;
 mod attempt;
+mod beginning;
 mod deadlines;
 mod download;
 mod failure;
@@ -24,6 +25,7 @@ mod head;
 mod link;
 mod patience;
 pub(crate) mod pool;
+mod probing;
 mod socket;
 mod upload;
 mod verdict;
@@ -32,17 +34,16 @@ use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use chassis::clock;
-use chassis::http::{Body, Client, Inbound, Problem, Response, Trace};
+use chassis::http::{Client, Inbound, Problem, Response, Trace};
 use guard::breaker::Outcome;
 use http::header::VARY;
 use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 
 use crate::guards::{Guards, Leave};
 use crate::hygiene::{Forwarded, Hygiene};
@@ -51,11 +52,13 @@ use crate::plan;
 use crate::settings::Host;
 use crate::who::Who;
 use attempt::{Sent, Unanswered};
-use deadlines::{Alarm, Deadlines};
-use download::{Begun, Download, Underway};
+use beginning::{BodyTime, begin};
+use deadlines::Deadlines;
+use download::Underway;
 use failure::Failure;
 use patience::Patience;
 use pool::{AcrossCores, Pool};
+use probing::Probing;
 use upload::Upload;
 use verdict::Verdict;
 
@@ -64,13 +67,6 @@ pub use upload::WHOLE_BYTES_MAX;
 
 /// The largest answer that is read whole (a token endpoint's).
 const ASKED_BYTES_MAX: usize = 64 * 1024;
-
-/// The largest body that is waited for so that a request may probe.
-const PROBE_BYTES_MAX: usize = 1024 * 1024;
-/// How long it is waited for.
-const PROBE_BODY_FOR: Duration = Duration::from_secs(1);
-/// How many bodies are waited for at once, on each core.
-const GATHERING_MAX: usize = 16;
 
 /// A route at work; shared by all cores.
 pub(crate) struct Route {
@@ -100,17 +96,20 @@ pub(crate) struct Call {
     pub(crate) shared_with_app: bool,
 }
 
+/// A call that has passed the guards.
+struct Entered<'r> {
+    /// Whoever ends the call ends it too; dropped without an end, it counts the client as gone.
+    timing: Timing<'r>,
+    /// None where there is no circuit.
+    leave: Option<Leave>,
+}
+
 impl Route {
     /// Lets a call pass the guards, cheapest refusal first; from here on its time is taken.
     ///
     /// # Errors
     /// 429 or 503, counted.
-    fn enter(
-        &self,
-        call: &Call,
-        client: Client,
-        now: Instant,
-    ) -> Result<(Timing<'_>, Option<Leave>), Problem> {
+    fn enter(&self, call: &Call, client: Client, now: Instant) -> Result<Entered<'_>, Problem> {
         let timing = self.meters.start(now);
         // A call over its limit is none that the circuit hears of: it says nothing of the service.
         if let Err(problem) = self.guards.check(call.who.subject(), client.address, now) {
@@ -118,7 +117,7 @@ impl Route {
             return Err(problem);
         }
         match self.guards.admit(now) {
-            Ok(leave) => Ok((timing, leave)),
+            Ok(leave) => Ok(Entered { timing, leave }),
             Err(problem) => {
                 timing.end(Ended::CircuitOpen, now);
                 Err(problem)
@@ -139,15 +138,7 @@ impl Core {
         let now = clock::now();
         let trace = Trace::take(&call.parts.headers);
         let client = Client::of(&call.parts.headers, call.peer.ip(), &self.hygiene.trusted);
-        // One that has been here before would go round until some timeout ends it; no limit counts it.
-        let entered = if self.hygiene.has_seen(&call.parts.headers) {
-            route.meters.start(now).end(Ended::Failed, now);
-            Err(came_back())
-        } else {
-            route.enter(&call, client, now)
-        };
-        // From here on each way out ends `timing`; dropped without an end, it counts the client as gone.
-        let (timing, leave) = match entered {
+        let Entered { timing, leave } = match self.enter(route, &call, client, now) {
             Ok(entered) => entered,
             Err(problem) => return problem.into_response(&trace),
         };
@@ -176,19 +167,25 @@ impl Core {
             }
             Err(_) => Err(Failure::Unreadable),
         };
-        match answer {
-            Ok(mut response) => {
-                if shared_with_app {
-                    response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
-                }
-                timing.end(Ended::of(response.status()), clock::now());
-                response
-            }
-            Err(failure) => {
-                timing.end(failure.ended(), clock::now());
-                failure.problem().into_response(&trace)
-            }
+        let answer = answer.map(|response| varied(response, shared_with_app));
+        timing.end(how_it_ended(&answer), clock::now());
+        answer.unwrap_or_else(|failure| failure.problem().into_response(&trace))
+    }
+
+    /// Lets a call in that has not been here before: such a one would go round until some timeout ends it,
+    /// and no limit counts it.
+    fn enter<'r>(
+        &self,
+        route: &'r Route,
+        call: &Call,
+        client: Client,
+        now: Instant,
+    ) -> Result<Entered<'r>, Problem> {
+        if self.hygiene.has_seen(&call.parts.headers) {
+            route.meters.start(now).end(Ended::Failed, now);
+            return Err(came_back());
         }
+        route.enter(call, client, now)
     }
 
     /// Asks a service on our own behalf and reads its whole answer.
@@ -204,44 +201,17 @@ impl Core {
         let now = clock::now();
         let trace = Trace::take(&call.parts.headers);
         let client = Client::of(&call.parts.headers, call.peer.ip(), &self.hygiene.trusted);
-        let (timing, leave) = route.enter(&call, client, now)?;
+        let Entered { timing, leave } = route.enter(&call, client, now)?;
         let outgoing = Outgoing { upload: Upload::Whole(Some(body)), trace: &trace };
         let request = self.request(route, call, client, outgoing);
         let answer = self.forward(route, request, leave, now).await;
-        let ended =
-            answer.as_ref().map_or_else(|failure| failure.ended(), |it| Ended::of(it.status()));
-        timing.end(ended, clock::now());
+        timing.end(how_it_ended(&answer), clock::now());
         let response = answer.map_err(Failure::problem)?;
         let (parts, body) = response.into_parts();
         // Ours to read, so ours to bound: a service that never ends its answer must not fill this process.
         let whole = Limited::new(body, ASKED_BYTES_MAX).collect().await;
         let whole = whole.map_err(|_| Failure::Nonsense.problem())?;
         Ok(http::Response::from_parts(parts, whole.to_bytes()))
-    }
-
-    /// Leave to probe the service with a request whose body had not come whole: waits for it a while,
-    /// so that no slow client decides whether the service is back.
-    async fn probe(&self, route: &Route, mut upload: Upload) -> Probing {
-        // Bodies that are waited for are kept in memory: past so many the open circuit answers for itself.
-        if self.gathering.get() >= GATHERING_MAX {
-            return Probing::Refused(route.guards.refuse(clock::now()));
-        }
-        self.gathering.set(self.gathering.get() + 1);
-        let _one_less = Counted(&self.gathering);
-        let gathered = tokio::time::timeout(PROBE_BODY_FOR, upload.gather(PROBE_BYTES_MAX)).await;
-        if let Ok(Err(_)) = gathered {
-            return Probing::Unreadable;
-        }
-        // Asked anew: the circuit may have closed, or another request may probe by now.
-        let now = clock::now();
-        match route.guards.admit(now) {
-            Ok(Some(leave)) if leave.is_probe() && !upload.is_whole() => {
-                drop(leave);
-                Probing::Refused(route.guards.refuse(now))
-            }
-            Ok(leave) => Probing::Admitted { upload, leave },
-            Err(problem) => Probing::Refused(problem),
-        }
     }
 
     async fn forward(
@@ -339,67 +309,16 @@ struct Outgoing<'t> {
     trace: &'t Trace,
 }
 
-/// What became of a request that wanted to probe before its body was whole.
-enum Probing {
-    /// It may go; without leave where there is no circuit.
-    Admitted {
-        upload: Upload,
-        leave: Option<Leave>,
-    },
-    Refused(Problem),
-    /// Its client broke off.
-    Unreadable,
+fn how_it_ended(answer: &Result<Response, Failure>) -> Ended {
+    answer.as_ref().map_or_else(|failure| failure.ended(), |it| Ended::of(it.status()))
 }
 
-/// The time of an answer's body.
-struct BodyTime {
-    /// Set to the call's deadline until now; moved by whoever waits from here on.
-    alarm: Alarm,
-    /// How long it may stand still.
-    idle: Duration,
-}
-
-/// One of those who are counted.
-struct Counted<'c>(&'c Cell<usize>);
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+/// What depends on `Accept` where the app's page has the address too says so.
+fn varied(mut response: Response, shared_with_app: bool) -> Response {
+    if shared_with_app {
+        response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
     }
-}
-
-/// Takes an answer and its body, as far as it has come, and records what its head says of the call.
-///
-/// 1. What cannot be passed on as it is counts as a failure, and nothing of it is passed on.
-/// 2. A failure, a stream without an end and a probe are decided by the head.
-/// 3. Everything else is decided when its body ends, which for most is here.
-async fn begin(
-    response: http::Response<Incoming>,
-    summary: head::Summary,
-    mut held: Underway,
-    time: BodyTime,
-) -> Result<Response, Failure> {
-    let (parts, body) = response.into_parts();
-    // Protocols are switched for nobody.
-    if parts.status == StatusCode::SWITCHING_PROTOCOLS || !summary.is_framed {
-        held.verdict.take().into_iter().for_each(|it| it.record(Outcome::Failure, clock::now()));
-        return Err(Failure::Nonsense);
-    }
-    let failed = parts.status.is_server_error() && !head::is_passed_on(&parts.headers);
-    // What the body will do changes nothing of a failure, and is not waited for where others wait.
-    let at_head = |verdict: &mut Verdict| failed || summary.is_endless || verdict.is_probe();
-    if let Some(verdict) = held.verdict.take_if(at_head) {
-        verdict.record(if failed { Outcome::Failure } else { Outcome::Success }, clock::now());
-    }
-    // A stream of events may be silent for as long as it likes.
-    let alarm = (!summary.is_endless).then_some(time.alarm);
-    let begun = Download::new(body, held, alarm, time.idle).begin().await;
-    let body = match begun.map_err(|error| Failure::of(&error))? {
-        Begun::Whole(bytes) => Body::full(bytes),
-        Begun::Part(download) if summary.is_endless => Body::live(*download),
-        Begun::Part(download) => Body::stream(*download),
-    };
-    Ok(Response::from_parts(parts, body))
+    response
 }
 
 /// The refusal of a request that has been here before.

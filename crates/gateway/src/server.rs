@@ -205,14 +205,14 @@ impl Server {
         if shared.is_stopped() {
             return Err(Problem::unavailable("destination_unavailable", chance::seconds(1)));
         }
-        let source = live::Source {
+        let subscriber = live::Subscriber {
             views: shared.views.clone(),
             page: shared.plan.pages[at].clone(),
             owner,
             expires: who.principal.as_ref().map(|principal| principal.expires),
             seat,
         };
-        Ok(live::open(source, after))
+        Ok(live::open(subscriber, after))
     }
 
     fn count(&self, action: Action, done: &Result<Response, Problem>) {

@@ -41,8 +41,8 @@ const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// One stream's source.
-pub(crate) struct Source {
+/// Whom one stream is for, and of what.
+pub(crate) struct Subscriber {
     pub(crate) views: Views,
     pub(crate) page: Page,
     pub(crate) owner: String,
@@ -66,10 +66,10 @@ pub(crate) fn after(parts: &Parts) -> Result<Option<FeedPosition>, Problem> {
 }
 
 /// The answer, and its task on this core.
-pub(crate) fn open(source: Source, after: Option<FeedPosition>) -> Response {
+pub(crate) fn open(subscriber: Subscriber, after: Option<FeedPosition>) -> Response {
     // Room for one piece: a client that reads nothing holds up its own stream and keeps no more in memory.
     let (sender, pieces) = mpsc::channel(1);
-    tokio::task::spawn_local(run(source, after, sender));
+    tokio::task::spawn_local(run(subscriber, after, sender));
     stream(Body::live(Pieces(pieces)))
 }
 
@@ -87,6 +87,13 @@ fn stream(body: Body) -> Response {
     response
 }
 
+/// What is sent at once.
+struct Piece {
+    text: Bytes,
+    /// Where the client is when it has it.
+    up_to: FeedPosition,
+}
+
 struct Pieces(mpsc::Receiver<Bytes>);
 
 impl http_body::Body for Pieces {
@@ -101,26 +108,30 @@ impl http_body::Body for Pieces {
     }
 }
 
-async fn run(source: Source, after: Option<FeedPosition>, sender: mpsc::Sender<Bytes>) {
-    let life = match source.expires {
+async fn run(subscriber: Subscriber, after: Option<FeedPosition>, sender: mpsc::Sender<Bytes>) {
+    let life = match subscriber.expires {
         Some(expires) => {
             Duration::try_from(expires.duration_since(clock::wall())).unwrap_or_default()
         }
         None => LIFE_MAX,
     };
     tokio::select! {
-        // Whichever comes first ends it; the seat goes with `source`.
-        () = follow(&source, after, &sender) => {}
-        () = source.seat.ended() => {}
+        // Whichever comes first ends it; the seat goes with `subscriber`.
+        () = follow(&subscriber, after, &sender) => {}
+        () = subscriber.seat.ended() => {}
         () = tokio::time::sleep(life.min(LIFE_MAX)) => {}
         () = sender.closed() => {}
     }
 }
 
 /// Sends changes until the client has gone or the store fails.
-async fn follow(source: &Source, mut after: Option<FeedPosition>, sender: &mpsc::Sender<Bytes>) {
+async fn follow(
+    subscriber: &Subscriber,
+    mut after: Option<FeedPosition>,
+    sender: &mpsc::Sender<Bytes>,
+) {
     // Before the first read, so that no change falls between reading and waiting.
-    let mut watch = source.views.watch(&source.page, &source.owner);
+    let mut watch = subscriber.views.watch(&subscriber.page, &subscriber.owner);
     // At once, so that whoever is on the way passes the answer on.
     if sender.send(Bytes::from(format!("retry: {}\n\n", RETRY.as_millis()))).await.is_err() {
         return;
@@ -134,10 +145,10 @@ async fn follow(source: &Source, mut after: Option<FeedPosition>, sender: &mpsc:
             room.send(Bytes::from_static(ALIVE));
             continue;
         }
-        match source.next(after.as_ref()) {
-            Ok(Some((piece, position))) => {
-                after = Some(position);
-                room.send(piece);
+        match subscriber.next(after.as_ref()) {
+            Ok(Some(Piece { text, up_to })) => {
+                after = Some(up_to);
+                room.send(text);
             }
             Ok(None) => {
                 drop(room);
@@ -153,12 +164,9 @@ async fn follow(source: &Source, mut after: Option<FeedPosition>, sender: &mpsc:
     }
 }
 
-impl Source {
+impl Subscriber {
     /// What to send next, if there is anything.
-    fn next(
-        &self,
-        after: Option<&FeedPosition>,
-    ) -> Result<Option<(Bytes, FeedPosition)>, views::Error> {
+    fn next(&self, after: Option<&FeedPosition>) -> Result<Option<Piece>, views::Error> {
         // Whoever comes without a place, or from one that was forgotten, begins with the page itself.
         let Some(after) = after else { return self.reset().map(Some) };
         match self.views.changes(&self.page, &self.owner, after, CHANGES_AT_ONCE)? {
@@ -167,21 +175,21 @@ impl Source {
         }
     }
 
-    fn reset(&self) -> Result<(Bytes, FeedPosition), views::Error> {
+    fn reset(&self) -> Result<Piece, views::Error> {
         let shown = self.views.page(&self.page, &self.owner, Slice::first(self.page.size))?;
         let mut text = String::new();
         event(&mut text, "reset", &shown.position, &shown.json);
-        Ok((text.into(), shown.position))
+        Ok(Piece { text: text.into(), up_to: shown.position })
     }
 }
 
-fn piece(changes: &[Change]) -> Option<(Bytes, FeedPosition)> {
-    let last = changes.last()?.position.clone();
+fn piece(changes: &[Change]) -> Option<Piece> {
+    let up_to = changes.last()?.position.clone();
     let mut text = String::new();
     for change in changes {
         event(&mut text, &change.kind, &change.position, &change.row);
     }
-    Some((text.into(), last))
+    Some(Piece { text: text.into(), up_to })
 }
 
 /// One event; JSON has no line breaks of its own.

@@ -19,11 +19,25 @@ const NO_KEYS: &str = "there are no keys here to verify a token with";
 
 /// An upstream that is one of the gateway's own listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loop {
+pub struct ForwardingLoop {
     /// Where it is named, and what it is.
     pub mistake: Mistake,
     /// Whether a route of that very listener leads there: what it passes on comes back for ever.
     pub certain: bool,
+}
+
+/// Where a request may go: from a listener to an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lead {
+    from: On,
+    upstream: usize,
+}
+
+/// One of the gateway's own listeners.
+struct Listener {
+    setting: &'static str,
+    on: On,
+    address: SocketAddr,
 }
 
 impl Plan {
@@ -38,23 +52,30 @@ impl Plan {
     }
 
     /// The upstreams that are the gateway, listening at these addresses.
-    pub fn loops(&self, outer: SocketAddr, inner: SocketAddr) -> Vec<Loop> {
-        let mut found = Vec::new();
-        for (at, upstream) in self.upstreams.iter().enumerate() {
-            for (listener, on, address) in
-                [("listen", On::Outer, outer), ("inner", On::Inner, inner)]
-            {
-                if upstream.endpoints.iter().any(|endpoint| endpoint.is_at(address)) {
-                    let certain = self.leads.contains(&(on, at));
-                    let says = format!(
-                        "the upstream is this gateway itself, `{listener}` of these settings. address=`{address}`"
-                    );
-                    let mistake = Mistake::new(&upstream.setting, says);
-                    found.push(Loop { mistake, certain });
-                }
-            }
+    pub fn loops(&self, outer: SocketAddr, inner: SocketAddr) -> Vec<ForwardingLoop> {
+        let listeners = [
+            Listener { setting: "listen", on: On::Outer, address: outer },
+            Listener { setting: "inner", on: On::Inner, address: inner },
+        ];
+        let at_itself = |upstream: usize| {
+            let listeners = listeners.iter();
+            listeners.filter_map(move |listener| self.at_itself(upstream, listener))
+        };
+        (0..self.upstreams.len()).flat_map(at_itself).collect()
+    }
+
+    /// The loop that an upstream closes if this listener is one of its addresses.
+    fn at_itself(&self, at: usize, listener: &Listener) -> Option<ForwardingLoop> {
+        let upstream = &self.upstreams[at];
+        let Listener { setting, on, address } = *listener;
+        if !upstream.endpoints.iter().any(|endpoint| endpoint.is_at(address)) {
+            return None;
         }
-        found
+        let says = format!(
+            "the upstream is this gateway itself, `{setting}` of these settings. address=`{address}`"
+        );
+        let certain = self.leads.contains(&Lead { from: on, upstream: at });
+        Some(ForwardingLoop { mistake: Mistake::new(&upstream.setting, says), certain })
     }
 }
 
@@ -125,14 +146,14 @@ pub(super) fn note(settings: &Settings, draft: &mut Draft) {
     draft.plan.leads = leads(draft);
 }
 
-fn leads(draft: &Draft) -> Vec<(On, usize)> {
-    let to = |placed: &Placed| match placed.entry.action {
-        Action::Proxy(route) => Some((placed.on, draft.plan.routes[route].upstream)),
-        Action::Session => {
-            let session = draft.plan.session.as_ref()?;
-            Some((placed.on, draft.plan.routes[session.sign_in].upstream))
-        }
-        _ => None,
+fn leads(draft: &Draft) -> Vec<Lead> {
+    let to = |placed: &Placed| {
+        let route = match placed.entry.action {
+            Action::Proxy(route) => route,
+            Action::Session => draft.plan.session.as_ref()?.sign_in,
+            _ => return None,
+        };
+        Some(Lead { from: placed.on, upstream: draft.plan.routes[route].upstream })
     };
     draft.entries.iter().filter_map(to).collect()
 }

@@ -25,13 +25,13 @@ pub(crate) struct Deadlines {
 
 #[derive(Default)]
 struct Slots {
-    entries: Vec<Entry>,
+    entries: Vec<Deadline>,
     free: Vec<usize>,
     ticking: bool,
 }
 
 #[derive(Default)]
-struct Entry {
+struct Deadline {
     at: Option<Instant>,
     over: bool,
     waker: Option<Waker>,
@@ -48,7 +48,7 @@ impl Deadlines {
     pub(crate) fn alarm(self: &Rc<Self>, at: Instant) -> Alarm {
         let slots = &mut *self.slots.borrow_mut();
         let slot = slots.free.pop().unwrap_or_else(|| {
-            slots.entries.push(Entry::default());
+            slots.entries.push(Deadline::default());
             slots.entries.len() - 1
         });
         slots.entries[slot].at = Some(at);
@@ -110,7 +110,7 @@ impl Alarm {
 impl Drop for Alarm {
     fn drop(&mut self) {
         let slots = &mut *self.deadlines.slots.borrow_mut();
-        slots.entries[self.slot] = Entry::default();
+        slots.entries[self.slot] = Deadline::default();
         slots.free.push(self.slot);
     }
 }

@@ -27,11 +27,11 @@ pub(crate) enum Upload {
     /// All of it; most are this.
     Whole(Option<Bytes>),
     /// What has come, from the piece `next` on, and the rest.
-    Stream { source: Rc<Source>, next: usize },
+    Stream { inflow: Rc<Inflow>, next: usize },
 }
 
 /// Where a body comes from that has not come whole.
-pub(crate) struct Source {
+pub(crate) struct Inflow {
     rest: RefCell<Inbound>,
     /// What has come, until it is too much.
     kept: RefCell<Vec<Bytes>>,
@@ -45,7 +45,7 @@ pub(crate) struct Source {
 
 /// How a client's sending goes; nothing where all of it has come.
 #[derive(Clone, Default)]
-pub(crate) struct Sending(Option<Rc<Source>>);
+pub(crate) struct Sending(Option<Rc<Inflow>>);
 
 /// The time that a service waits for a client, at one instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,14 +59,14 @@ pub(crate) struct Stand {
 impl Sending {
     /// How it stands; nothing where all of it had come from the start.
     pub(crate) fn stand(&self) -> Option<Stand> {
-        let source = self.0.as_ref()?;
-        Some(Stand { since: source.since.get(), stood: source.stood.get() })
+        let inflow = self.0.as_ref()?;
+        Some(Stand { since: inflow.since.get(), stood: inflow.stood.get() })
     }
 }
 
-impl Source {
-    fn new(rest: Inbound) -> Source {
-        Source {
+impl Inflow {
+    fn new(rest: Inbound) -> Inflow {
+        Inflow {
             rest: RefCell::new(rest),
             kept: RefCell::default(),
             bytes: Cell::new(0),
@@ -136,17 +136,17 @@ impl Upload {
     pub(crate) fn is_kept(&self) -> bool {
         match self {
             Upload::Whole(bytes) => bytes.as_ref().is_none_or(|it| it.len() <= WHOLE_BYTES_MAX),
-            Upload::Stream { source, .. } => source.is_kept(),
+            Upload::Stream { inflow, .. } => inflow.is_kept(),
         }
     }
 
-    /// The same once more, from its beginning, if it is kept. Of two that have one source one has to be
+    /// The same once more, from its beginning, if it is kept. Of two that have one inflow one has to be
     /// dropped before the other is read; and what the first has read is gone where that was too much, so
     /// that [`Upload::is_kept`] is asked again before.
     pub(crate) fn again(&self) -> Option<Upload> {
         self.is_kept().then(|| match self {
             Upload::Whole(bytes) => Upload::Whole(bytes.clone()),
-            Upload::Stream { source, .. } => Upload::Stream { source: source.clone(), next: 0 },
+            Upload::Stream { inflow, .. } => Upload::Stream { inflow: inflow.clone(), next: 0 },
         })
     }
 
@@ -154,7 +154,7 @@ impl Upload {
     pub(crate) fn sending(&self) -> Sending {
         match self {
             Upload::Whole(_) => Sending::default(),
-            Upload::Stream { source, .. } => Sending(Some(source.clone())),
+            Upload::Stream { inflow, .. } => Sending(Some(inflow.clone())),
         }
     }
 
@@ -163,12 +163,12 @@ impl Upload {
     /// # Errors
     /// The client broke off.
     pub(crate) async fn gather(&mut self, bytes_max: usize) -> Result<(), hyper::Error> {
-        while let Upload::Stream { source, .. } = self
-            && source.bytes.get() <= bytes_max
+        while let Upload::Stream { inflow, .. } = self
+            && inflow.bytes.get() <= bytes_max
         {
-            match poll_fn(|context| source.poll(context)).await {
+            match poll_fn(|context| inflow.poll(context)).await {
                 Some(frame) => drop(frame?),
-                None => *self = Upload::Whole(source.join()),
+                None => *self = Upload::Whole(inflow.join()),
             }
         }
         Ok(())
@@ -185,18 +185,18 @@ pub(crate) async fn begin(body: Inbound) -> Result<Upload, hyper::Error> {
     if body.is_end_stream() {
         return Ok(Upload::Whole(None));
     }
-    let source = Source::new(body);
-    while source.is_kept() {
-        match poll_fn(|context| Poll::Ready(source.poll_come(context))).await {
+    let inflow = Inflow::new(body);
+    while inflow.is_kept() {
+        match poll_fn(|context| Poll::Ready(inflow.poll_come(context))).await {
             Poll::Ready(Some(frame)) => drop(frame?),
-            Poll::Ready(None) => return Ok(Upload::Whole(source.join())),
+            Poll::Ready(None) => return Ok(Upload::Whole(inflow.join())),
             Poll::Pending => break,
         }
-        if source.rest.borrow().is_end_stream() {
-            return Ok(Upload::Whole(source.join()));
+        if inflow.rest.borrow().is_end_stream() {
+            return Ok(Upload::Whole(inflow.join()));
         }
     }
-    Ok(Upload::Stream { source: Rc::new(source), next: 0 })
+    Ok(Upload::Stream { inflow: Rc::new(inflow), next: 0 })
 }
 
 impl Body for Upload {
@@ -209,20 +209,20 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut *self {
             Upload::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Upload::Stream { source, next } => {
+            Upload::Stream { inflow, next } => {
                 // What has come before, on its way for the first time or once more.
-                if let Some(piece) = source.kept.borrow().get(*next) {
+                if let Some(piece) = inflow.kept.borrow().get(*next) {
                     *next += 1;
                     return Poll::Ready(Some(Ok(Frame::data(piece.clone()))));
                 }
-                if !source.is_kept() && !source.kept.borrow().is_empty() {
+                if !inflow.is_kept() && !inflow.kept.borrow().is_empty() {
                     // Too much to be sent once more, and all of it has been read.
-                    source.kept.take();
+                    inflow.kept.take();
                 }
-                let polled = source.poll(context);
+                let polled = inflow.poll(context);
                 // A piece that came now is handed out now; kept, it is behind us.
-                *next = source.kept.borrow().len();
-                source.waits(polled.is_pending());
+                *next = inflow.kept.borrow().len();
+                inflow.waits(polled.is_pending());
                 polled
             }
         }
@@ -231,12 +231,12 @@ impl Body for Upload {
     fn is_end_stream(&self) -> bool {
         match self {
             Upload::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Upload::Stream { source, next } => {
-                let read = *next >= source.kept.borrow().len();
-                let ended = read && source.rest.borrow().is_end_stream();
+            Upload::Stream { inflow, next } => {
+                let read = *next >= inflow.kept.borrow().len();
+                let ended = read && inflow.rest.borrow().is_end_stream();
                 // Nobody asks once more behind the end: from here on the service is waited for.
                 if ended {
-                    source.waits(false);
+                    inflow.waits(false);
                 }
                 ended
             }
@@ -248,8 +248,8 @@ impl Body for Upload {
             Upload::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Upload::Stream { source, next } => {
-                let (rest, kept) = (source.rest.borrow().size_hint(), source.kept.borrow());
+            Upload::Stream { inflow, next } => {
+                let (rest, kept) = (inflow.rest.borrow().size_hint(), inflow.kept.borrow());
                 kept.iter().skip(*next).fold(rest, |hint, piece| plus(hint, Some(piece)))
             }
         }

@@ -53,11 +53,17 @@ pub(super) struct Local {
 }
 
 /// A request as it was read and looked up.
-struct Asked<'r> {
+struct Routed<'r> {
     parts: &'r Parts,
     found: Found<Action>,
     /// Whether the app's page has this address too.
     app: bool,
+}
+
+/// What a request that is let in is for.
+struct Target {
+    action: Action,
+    params: Params,
 }
 
 /// How a request that is let in goes on.
@@ -84,56 +90,81 @@ impl Server {
         if self.paths().is_miscased(&parts.method) {
             return Err(Problem::bad_request("a method is upper-case letters"));
         }
-        let asked = Asked {
+        let routed = Routed {
             parts,
             found: self.paths().find(&path, &parts.method),
             app: origin::is_safe(&parts.method) && self.paths().is_app(&path),
         };
-        // The app is everybody's: its page and files are answered before anybody is asked who he is.
-        if let Some(page) = self.app_answer(&asked) {
-            *stale = asked.app && self.brings_a_stale_cookie(parts, peer);
-            return Ok(match self.who_knows(&asked) {
-                Some(route) => Admitted::App { route, page },
-                None => Admitted::Answer(page),
-            });
-        }
-        if self.is_lost_file(&asked) {
-            return Err(Problem::not_found());
-        }
-        if let Found::Action(Action::Session, _) = asked.found {
-            // A token that has run out must not keep anybody from signing in again.
-            return Ok(Admitted::Session);
+        if let Some(answered) = self.open_to_all(&routed, peer, stale)? {
+            return Ok(answered);
         }
         // 401 before 404 for programs: which paths there are is not told to whoever asks.
         let who = match self.who(&parts.headers, peer) {
             Ok(who) => who,
-            Err(_) if self.is_the_services(&asked) => Who::default(),
-            Err(problem) => return self.sign_in_first(&asked, problem),
+            Err(_) if self.is_the_services(&routed) => Who::default(),
+            Err(problem) => return self.sign_in_first(&routed, problem),
         };
         *stale = who.is_stale();
-        if who.principal.is_none() && self.is_unread(&asked) {
+        if who.principal.is_none() && self.is_unread(&routed) {
             return Err(Problem::invalid_token());
         }
-        if who.principal.is_none() && !self.is_open(&asked) {
+        if who.principal.is_none() && !self.is_open(&routed) {
             let refused = if *stale { Problem::invalid_token() } else { Problem::unauthorized() };
-            return self.sign_in_first(&asked, refused);
+            return self.sign_in_first(&routed, refused);
         }
-        let (action, params) = match asked.found {
-            Found::Action(action, params) => (action, params),
-            Found::WrongMethod(_, allowed) => return Err(self.wrong_method(&path, allowed)),
-            Found::Nothing if self.shared.plan.app && self.shared.app.has(parts.uri.path()) => {
-                return Err(self.wrong_method(&path, vec![Method::GET, Method::HEAD]));
-            }
-            Found::Nothing if self.paths().is_app(&path) => {
-                return Err(self.wrong_method(&path, Vec::new()));
-            }
-            Found::Slashed(_) | Found::Nothing => return Err(Problem::not_found()),
-        };
+        let Routed { found, app, .. } = routed;
+        let target = self.target(found, &path, parts)?;
         // Behind the look-up: what is refused here is a call that its cookie would have let in.
         if who.is_by_cookie() && !self.may_use_a_session(parts, peer) {
             return Err(Problem::forbidden("another site's page may not use the session"));
         }
-        self.enter(action, &params, Way { parts, app: asked.app }, who)
+        self.enter(&target, Way { parts, app }, who)
+    }
+
+    /// What is answered before anybody is asked who he is: the app, which is everybody's, and sign-in.
+    ///
+    /// # Errors
+    /// 404: a file of the app that is gone.
+    fn open_to_all(
+        &self,
+        routed: &Routed<'_>,
+        peer: SocketAddr,
+        stale: &mut bool,
+    ) -> Result<Option<Admitted>, Problem> {
+        if let Some(page) = self.app_answer(routed) {
+            *stale = routed.app && self.brings_a_stale_cookie(routed.parts, peer);
+            return Ok(Some(match self.who_knows(routed) {
+                Some(route) => Admitted::App { route, page },
+                None => Admitted::Answer(page),
+            }));
+        }
+        if self.is_lost_file(routed) {
+            return Err(Problem::not_found());
+        }
+        // A token that has run out must not keep anybody from signing in again.
+        let signs_in = matches!(routed.found, Found::Action(Action::Session, _));
+        Ok(signs_in.then_some(Admitted::Session))
+    }
+
+    /// What is to be done.
+    ///
+    /// # Errors
+    /// 404 and 405, for who may know that.
+    fn target(
+        &self,
+        found: Found<Action>,
+        path: &Path<'_>,
+        parts: &Parts,
+    ) -> Result<Target, Problem> {
+        match found {
+            Found::Action(action, params) => Ok(Target { action, params }),
+            Found::WrongMethod(_, allowed) => Err(self.wrong_method(path, allowed)),
+            Found::Nothing if self.shared.plan.app && self.shared.app.has(parts.uri.path()) => {
+                Err(self.wrong_method(path, vec![Method::GET, Method::HEAD]))
+            }
+            Found::Nothing if self.paths().is_app(path) => Err(self.wrong_method(path, Vec::new())),
+            Found::Slashed(_) | Found::Nothing => Err(Problem::not_found()),
+        }
     }
 
     /// Whether a browser's session may be used for this: to look, or by a page of ours.
@@ -151,41 +182,41 @@ impl Server {
     }
 
     /// The app's page or one of its files, whoever asks.
-    fn app_answer(&self, asked: &Asked<'_>) -> Option<Response> {
+    fn app_answer(&self, routed: &Routed<'_>) -> Option<Response> {
         let shared = &*self.shared;
-        let headers = &asked.parts.headers;
-        let routed = matches!(asked.found, Found::Action(..));
+        let headers = &routed.parts.headers;
+        let has_route = matches!(routed.found, Found::Action(..));
         // Who is signed in sees a page of his own there.
-        let own = matches!(asked.found, Found::Action(Action::Own(_), _));
+        let own = matches!(routed.found, Found::Action(Action::Own(_), _));
         // The listeners of this machine serve no app.
         if self.face != Face::Outer || !shared.plan.app || own {
             return None;
         }
-        if asked.app && (!routed || negotiation::wants_html(headers)) {
+        if routed.app && (!has_route || negotiation::wants_html(headers)) {
             return Some(shared.app.page(headers));
         }
-        if routed || !origin::is_safe(&asked.parts.method) {
+        if has_route || !origin::is_safe(&routed.parts.method) {
             return None;
         }
-        shared.app.file(asked.parts.uri.path(), headers)
+        shared.app.file(routed.parts.uri.path(), headers)
     }
 
     /// The route that says whether there is what a page of the app is about: one that has the page's
     /// address too and answers whoever asks.
-    fn who_knows(&self, asked: &Asked<'_>) -> Option<usize> {
-        let Found::Action(Action::Proxy(route), _) = asked.found else { return None };
+    fn who_knows(&self, routed: &Routed<'_>) -> Option<usize> {
+        let Found::Action(Action::Proxy(route), _) = routed.found else { return None };
         let open = self.shared.routes[route].plan.open.to(&Method::GET);
         (self.shared.plan.error_pages && open).then_some(route)
     }
 
     /// Whether it asks for a file of another build of the app: nobody has to sign in to hear that it
     /// is gone.
-    fn is_lost_file(&self, asked: &Asked<'_>) -> bool {
+    fn is_lost_file(&self, routed: &Routed<'_>) -> bool {
         self.face == Face::Outer
             && self.shared.plan.app
-            && asked.found == Found::Nothing
-            && origin::is_safe(&asked.parts.method)
-            && AppFiles::is_of_a_build(asked.parts.uri.path())
+            && routed.found == Found::Nothing
+            && origin::is_safe(&routed.parts.method)
+            && AppFiles::is_of_a_build(routed.parts.uri.path())
     }
 
     /// Who asks; on the listeners of this machine nobody has to say.
@@ -195,9 +226,9 @@ impl Server {
     }
 
     /// Whether what a request presents is between the client and the service of an open route.
-    fn is_the_services(&self, asked: &Asked<'_>) -> bool {
-        let Found::Action(Action::Proxy(route), _) = &asked.found else { return false };
-        let (parts, headers) = (asked.parts, &asked.parts.headers);
+    fn is_the_services(&self, routed: &Routed<'_>) -> bool {
+        let Found::Action(Action::Proxy(route), _) = &routed.found else { return false };
+        let (parts, headers) = (routed.parts, &routed.parts.headers);
         self.shared.plan.foreign_tokens == ForeignTokens::Pass
             && headers.contains_key(AUTHORIZATION)
             && self.shared.routes[*route].plan.open.to(&parts.method)
@@ -211,15 +242,15 @@ impl Server {
     }
 
     /// Whether it says who it is in a way that nobody reads here; what is passed on, its service reads.
-    fn is_unread(&self, asked: &Asked<'_>) -> bool {
+    fn is_unread(&self, routed: &Routed<'_>) -> bool {
         self.shared.plan.foreign_tokens == ForeignTokens::Refuse
-            && asked.parts.headers.contains_key(AUTHORIZATION)
-            && !matches!(asked.found, Found::Action(Action::Proxy(_), _))
+            && routed.parts.headers.contains_key(AUTHORIZATION)
+            && !matches!(routed.found, Found::Action(Action::Proxy(_), _))
     }
 
     /// Whether a request needs no token.
-    fn is_open(&self, asked: &Asked<'_>) -> bool {
-        let action = match &asked.found {
+    fn is_open(&self, routed: &Routed<'_>) -> bool {
+        let action = match &routed.found {
             Found::Action(action, _) | Found::WrongMethod(action, _) | Found::Slashed(action) => {
                 *action
             }
@@ -229,7 +260,9 @@ impl Server {
         let public = |page: usize| !pages[page].private;
         self.face.is_local()
             || match action {
-                Action::Proxy(route) => self.shared.routes[route].plan.open.to(&asked.parts.method),
+                Action::Proxy(route) => {
+                    self.shared.routes[route].plan.open.to(&routed.parts.method)
+                }
                 Action::Page(page) | Action::Live(page) => public(page),
                 Action::List(at) => public(self.shared.plan.lists[at].page),
                 Action::Head(at) => public(self.shared.plan.heads[at].page),
@@ -238,10 +271,10 @@ impl Server {
     }
 
     /// The refusal of who is not signed in; where a page was asked for, a page to sign in with.
-    fn sign_in_first(&self, asked: &Asked<'_>, problem: Problem) -> Result<Admitted, Problem> {
-        let headers = &asked.parts.headers;
+    fn sign_in_first(&self, routed: &Routed<'_>, problem: Problem) -> Result<Admitted, Problem> {
+        let headers = &routed.parts.headers;
         let app = &self.shared.app;
-        match &asked.found {
+        match &routed.found {
             Found::Action(Action::Own(_), _) if self.shared.plan.app => {
                 let mut response = app.page(headers);
                 pages::vary_by_session(&mut response);
@@ -254,7 +287,7 @@ impl Server {
                 Ok(Admitted::Answer(self.error_page(refusal)))
             }
             // Who is shown pages is not asked to sign in for what nobody is shown.
-            Found::Nothing | Found::Slashed(_) if self.error_format(asked.parts).is_page() => {
+            Found::Nothing | Found::Slashed(_) if self.error_format(routed.parts).is_page() => {
                 Err(Problem::not_found())
             }
             _ => Err(problem),
@@ -269,14 +302,10 @@ impl Server {
     }
 
     /// Checks role and owner.
-    fn enter(
-        &self,
-        action: Action,
-        params: &Params,
-        way: Way<'_>,
-        who: Who,
-    ) -> Result<Admitted, Problem> {
+    fn enter(&self, target: &Target, way: Way<'_>, who: Who) -> Result<Admitted, Problem> {
         let Way { parts, app } = way;
+        let Target { action, params } = target;
+        let action = *action;
         let plan = &self.shared.plan;
         let principal = who.principal.as_deref();
         let (owner, page) = match action {
