@@ -36,6 +36,9 @@ pub const REMEMBERED_MAX: usize = 10_000;
 /// The longest token that is looked at.
 pub const TOKEN_BYTES_MAX: usize = 4 * 1024;
 
+/// How long an Ed25519 signature of 64 bytes is in base64url.
+const SIGNATURE_LETTERS: usize = 86;
+
 /// Who a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
@@ -65,6 +68,17 @@ struct Claims {
     exp: i64,
 }
 
+/// What is known of a token without the work of a signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recalled {
+    /// It was verified before. Whether it opens anything still, [`Verifier::allows`] says.
+    Known(Arc<Principal>),
+    /// It may be one of ours: its signature has to be checked.
+    Unchecked,
+    /// It is none of ours, by its shape, its length, or the key that it names.
+    Foreign,
+}
+
 /// Why a token opens nothing: 401, sign in again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TokenRefusal {
@@ -90,6 +104,12 @@ pub struct Verifier {
 struct KeyRing {
     keys: HashMap<String, DecodingKey>,
     remembered: HashMap<Box<str>, Arc<Principal>, ByTail>,
+}
+
+/// A key, and what tokens call it.
+struct NamedKey {
+    id: String,
+    key: DecodingKey,
 }
 
 /// Hashes a token by its last bytes: they are of its signature, which nobody can choose, and of all of it
@@ -171,13 +191,21 @@ impl Verifier {
     /// See [`TokenRefusal`]: 401.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Principal>, TokenRefusal> {
         let principal = self.inspect(token)?;
+        self.allows(&principal, now).map(|()| principal)
+    }
+
+    /// Whether a token that was verified opens anything at `now`.
+    ///
+    /// # Errors
+    /// [`TokenRefusal::Expired`], [`TokenRefusal::Ended`]: 401.
+    pub fn allows(&self, principal: &Principal, now: Timestamp) -> Result<(), TokenRefusal> {
         if principal.expires <= now {
             return Err(TokenRefusal::Expired);
         }
         if self.ended.contains(&principal.session) {
             return Err(TokenRefusal::Ended);
         }
-        Ok(principal)
+        Ok(())
     }
 
     /// Whose token it was, whether or not it opens anything still: for ending its sign-in.
@@ -185,23 +213,40 @@ impl Verifier {
     /// # Errors
     /// [`TokenRefusal::Invalid`]: it never was one.
     pub fn inspect(&self, token: &str) -> Result<Arc<Principal>, TokenRefusal> {
-        let seen = {
-            let known = self.shared.read().unwrap_or_else(PoisonError::into_inner);
-            known.remembered.get(token).cloned()
-        };
-        seen.map_or_else(|| self.check(token), Ok)
+        self.remembered(token).map_or_else(|| self.check(token), Ok)
+    }
+
+    /// The same as far as it costs next to nothing, for who is brought many texts that may be tokens.
+    pub fn recall(&self, token: &str) -> Recalled {
+        // The cheapest first: most of what is no token has not its shape.
+        if !is_shaped(token) {
+            return Recalled::Foreign;
+        }
+        match self.remembered(token) {
+            Some(principal) => Recalled::Known(principal),
+            None if self.key_of(token).is_some() => Recalled::Unchecked,
+            None => Recalled::Foreign,
+        }
+    }
+
+    fn remembered(&self, token: &str) -> Option<Arc<Principal>> {
+        let known = self.shared.read().unwrap_or_else(PoisonError::into_inner);
+        known.remembered.get(token).cloned()
+    }
+
+    /// The key that a token names, if it is one of ours.
+    fn key_of(&self, token: &str) -> Option<NamedKey> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return None;
+        }
+        let id = decode_header(token).ok()?.kid?;
+        let known = self.shared.read().unwrap_or_else(PoisonError::into_inner);
+        let key = known.keys.get(&id)?.clone();
+        Some(NamedKey { id, key })
     }
 
     fn check(&self, token: &str) -> Result<Arc<Principal>, TokenRefusal> {
-        if token.len() > TOKEN_BYTES_MAX {
-            return Err(TokenRefusal::Invalid);
-        }
-        let header = decode_header(token).map_err(|_| TokenRefusal::Invalid)?;
-        let id = header.kid.ok_or(TokenRefusal::Invalid)?;
-        let key = {
-            let known = self.shared.read().unwrap_or_else(PoisonError::into_inner);
-            known.keys.get(&id).cloned().ok_or(TokenRefusal::Invalid)?
-        };
+        let NamedKey { id, key } = self.key_of(token).ok_or(TokenRefusal::Invalid)?;
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[&*self.issuer]);
         // Expiry is judged at every use, by the caller's clock.
@@ -231,6 +276,19 @@ impl Verifier {
         }
         known.remembered.insert(token.into(), principal.clone());
     }
+}
+
+/// Whether a text has the shape of our tokens: three parts in base64url, the last one a signature.
+fn is_shaped(token: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let mut parts = token.split('.');
+    let mut part = || parts.next().filter(|part| part.bytes().all(letter)).map_or(0, str::len);
+    let (header, claims, signature) = (part(), part(), part());
+    token.len() <= TOKEN_BYTES_MAX
+        && header > 0
+        && claims > 0
+        && signature == SIGNATURE_LETTERS
+        && parts.next().is_none()
 }
 
 impl Principal {

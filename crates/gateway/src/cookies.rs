@@ -23,8 +23,6 @@ pub(crate) const LANGUAGE: &str = "lang";
 const REFRESH_SECONDS: u64 = 1_209_600;
 /// The largest token that fits into a cookie beside its attributes (RFC 6265 asks for 4096 in all).
 const TOKEN_BYTES_MAX: usize = 3_800;
-/// Cookies of one name that are looked at: more than paths and hosts of one site are likely to set.
-const SAME_NAME_MAX: usize = 8;
 
 /// The cookies of one gateway.
 #[derive(Clone, Debug)]
@@ -78,12 +76,12 @@ impl Cookies {
         self.own(headers).or_else(|| self.old(headers)).is_some()
     }
 
-    /// Every access token that a request brings, at most [`SAME_NAME_MAX`].
+    /// Every access token that a request brings: as many as a head holds.
     pub(crate) fn sessions<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h str> {
         all(headers, &self.session)
     }
 
-    /// Every refresh token that a request brings, at most [`SAME_NAME_MAX`].
+    /// Every refresh token that a request brings: as many as a head holds.
     pub(crate) fn refreshes<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h str> {
         all(headers, &self.refresh)
     }
@@ -144,7 +142,7 @@ fn text(value: &[u8]) -> Option<&str> {
 /// the same site has set one, in no order to rely on (RFC 6265, 5.4).
 fn all<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> {
     let same = pairs(headers).filter(move |(key, _)| *key == name.as_bytes());
-    same.filter_map(|(_, value)| text(value)).take(SAME_NAME_MAX)
+    same.filter_map(|(_, value)| text(value))
 }
 
 /// The bytes of the first cookie of that name.

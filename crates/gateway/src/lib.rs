@@ -17,6 +17,7 @@
 pub mod settings;
 pub mod topics;
 
+mod access;
 mod app;
 mod cookies;
 pub mod described;

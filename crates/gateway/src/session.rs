@@ -36,6 +36,8 @@ const INVALID_GRANT: &str = "invalid_grant";
 const FORM_BYTES_MAX: usize = 8 * 1024;
 /// When it is worth coming back to a memory of ended sign-ins that was full.
 const FULL_RETRY_SECONDS: u64 = 60;
+/// Refresh tokens of one request that something is done for, of those under our seal and of the others.
+const REFRESHES_MAX: usize = 8;
 /// Random bytes of a sign-in's id, where its tokens name none that we can read.
 const FAMILY_BYTES: usize = 16;
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
@@ -56,8 +58,8 @@ struct Granted {
     refresh_token: Option<String>,
 }
 
-/// How the token endpoint answered.
-enum Answer {
+/// How the token endpoint answered (RFC 6749, 5).
+enum TokenResponse {
     Granted(Granted),
     /// It refused, with this word (RFC 6749, 5.2).
     Denied(StatusCode, String),
@@ -105,8 +107,10 @@ impl Ask<'_> {
         }
         let pairs = [("grant_type", "password"), ("username", username), ("password", password)];
         match self.token(&pairs).await? {
-            Answer::Granted(granted) => self.signed_in(&granted, &self.family_of(&granted, None)),
-            Answer::Denied(status, word) => Err(denied(status, word)),
+            TokenResponse::Granted(granted) => {
+                self.signed_in(&granted, &self.family_of(&granted, None))
+            }
+            TokenResponse::Denied(status, word) => Err(denied(status, word)),
         }
     }
 
@@ -118,7 +122,7 @@ impl Ask<'_> {
         }
         let pairs = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
         match self.token(&pairs).await? {
-            Answer::Granted(granted) => {
+            TokenResponse::Granted(granted) => {
                 let family = self.family_of(&granted, family);
                 // It may have ended here meanwhile, and who gave it need not have heard.
                 if self.is_over(&token, Some(&family)).await? {
@@ -127,8 +131,8 @@ impl Ask<'_> {
                 self.signed_in(&granted, &family)
             }
             // The giver knows it no more. Its cookies go too, so that the browser does not ask for ever.
-            Answer::Denied(_, word) if word == INVALID_GRANT => Ok(self.over()),
-            Answer::Denied(status, word) => Err(denied(status, word)),
+            TokenResponse::Denied(_, word) if word == INVALID_GRANT => Ok(self.over()),
+            TokenResponse::Denied(status, word) => Err(denied(status, word)),
         }
     }
 
@@ -154,10 +158,16 @@ impl Ask<'_> {
         sealed.or(first).ok_or_else(Problem::unauthorized)
     }
 
-    /// The refresh tokens that the request brings, and what our seal says of them.
+    /// The refresh tokens that the request brings, and what our seal says of them: [`REFRESHES_MAX`] under it,
+    /// and as many others, so that none of those comes in the way of one of ours.
     fn refreshes(&self) -> impl Iterator<Item = Refresh<'_>> {
         let cookies = self.cookies.refreshes(&self.parts.headers);
-        cookies.map(|cookie| self.shared.seal().open(cookie))
+        let (mut sealed, mut others) = (0, 0);
+        cookies.map(|cookie| self.shared.seal().open(cookie)).filter(move |refresh| {
+            let count = if refresh.family.is_some() { &mut sealed } else { &mut others };
+            *count += 1;
+            *count <= REFRESHES_MAX
+        })
     }
 
     /// Whether one more sign-in could not be ended within the limits.
@@ -202,7 +212,7 @@ impl Ask<'_> {
     }
 
     /// Asks the token endpoint for tokens.
-    async fn token(&self, pairs: &[(&str, &str)]) -> Result<Answer, Problem> {
+    async fn token(&self, pairs: &[(&str, &str)]) -> Result<TokenResponse, Problem> {
         let endpoint = self.endpoint(self.session.sign_in);
         let answer = endpoint.ask(&self.session.token, pairs).await?;
         let status = answer.status();
@@ -212,12 +222,12 @@ impl Ask<'_> {
                 warn!(%error, "the token endpoint's answer is no token");
                 nonsense()
             })?;
-            return granted.of_a_known_type().map(Answer::Granted);
+            return granted.of_a_known_type().map(TokenResponse::Granted);
         }
         // 429 is no word about these tokens: it is passed on with its `Retry-After`.
         let worded = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
         if worded && is_json(answer.headers()) {
-            return Ok(Answer::Denied(status, word_of(text)));
+            return Ok(TokenResponse::Denied(status, word_of(text)));
         }
         Err(passed_on(status, answer.headers()))
     }

@@ -16,6 +16,7 @@ use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
+use crate::access::{self, Access};
 use crate::cookies::Cookies;
 
 /// The sender of a request.
@@ -76,35 +77,29 @@ impl Who {
         cookies: &Cookies,
         now: Timestamp,
     ) -> Who {
-        let mut good: Option<Good<'_>> = None;
-        for token in cookies.sessions(headers) {
-            let Ok(principal) = verifier.verify(token, now) else { continue };
+        let mut good: Option<Access<'_>> = None;
+        for access in access::ours(cookies.sessions(headers), verifier) {
+            if verifier.allows(&access.principal, now).is_err() {
+                continue;
+            }
             match &good {
                 // None of them is taken back either: what is left could be the planted one.
-                Some(first) if first.principal.subject != principal.subject => {
+                Some(first) if first.principal.subject != access.principal.subject => {
                     return Who::default();
                 }
                 Some(_) => {}
-                None => good = Some(Good { token, principal }),
+                None => good = Some(access),
             }
         }
-        match good.and_then(Good::into_who) {
+        match good.and_then(Who::by_cookie) {
             Some(who) => who,
             None => Who { stale: cookies.has_session(headers), ..Who::default() },
         }
     }
-}
 
-/// A cookie whose token names somebody.
-struct Good<'h> {
-    token: &'h str,
-    principal: Arc<Principal>,
-}
-
-impl Good<'_> {
-    fn into_who(self) -> Option<Who> {
-        let bearer = HeaderValue::try_from(format!("Bearer {}", self.token)).ok()?;
-        Some(Who { principal: Some(self.principal), bearer: Some(bearer), stale: false })
+    fn by_cookie(access: Access<'_>) -> Option<Who> {
+        let bearer = HeaderValue::try_from(format!("Bearer {}", access.token)).ok()?;
+        Some(Who { principal: Some(access.principal), bearer: Some(bearer), stale: false })
     }
 }
 
@@ -179,7 +174,12 @@ mod tests {
         let [own, again, other, late] =
             [mint("a@b", 60), mint("a@b", 90), mint("x@y", 60), mint("x@y", 0)];
         // Which of them counts, and whether all of them are taken back.
-        let cases: [(&[&str], Option<usize>, bool); 12] = [
+        let junk = |many: usize| [vec!["junk"; many], vec![own.as_str()]].concat();
+        let (eight, twenty, hundred) = (junk(8), junk(20), junk(100));
+        let cases: [(&[&str], Option<usize>, bool); 15] = [
+            (&eight, Some(8), false),
+            (&twenty, Some(20), false),
+            (&hundred, Some(100), false),
             (&[&own], Some(0), false),
             (&["junk", &own], Some(1), false),
             (&["", &own], Some(1), false),

@@ -143,3 +143,37 @@ fn every_token_of_a_sign_in_that_ended_is_refused_and_no_other() {
     }
     assert!(verifier.verify(&other, at(1_002)).is_ok());
 }
+
+#[test]
+fn what_is_no_token_of_ours_is_known_without_its_signature() {
+    let signer = Signer::ephemeral();
+    let verifier = Verifier::new(&signer.public_keys());
+    let mint = |signer: &Signer| signer.mint("a@b", &role("ORDER_ADMIN"), at(0), HOUR).text;
+    let (good, foreign) = (mint(&signer), mint(&Signer::ephemeral()));
+    let (text, signature) = good.rsplit_once('.').expect("three parts");
+    let (head, claims) = text.split_once('.').expect("three parts");
+    let forged = format!("{text}.{}", "A".repeat(signature.len()));
+    assert_eq!(verifier.recall(&good), Recalled::Unchecked);
+    let principal = verifier.verify(&good, at(1)).expect("good");
+    assert_eq!(verifier.recall(&good), Recalled::Known(principal));
+    // What was found to be forged is not remembered: only checking it tells.
+    assert_eq!(verifier.verify(&forged, at(1)), Err(TokenRefusal::Invalid));
+    assert_eq!(verifier.recall(&forged), Recalled::Unchecked);
+    let long = "A".repeat(TOKEN_BYTES_MAX);
+    for other in [
+        "",
+        "junk",
+        "a.b.c",
+        &foreign,
+        &format!("{text}.{signature}A"),
+        &format!("{text}.{}", &signature[1..]),
+        &format!("{good}."),
+        &format!("{head}..{signature}"),
+        &format!(".{claims}.{signature}"),
+        &format!("{head}.{claims}+.{signature}"),
+        &format!("{head}.{long}.{signature}"),
+        &format!("A{head}.{claims}.{signature}"),
+    ] {
+        assert_eq!(verifier.recall(other), Recalled::Foreign, "{other}");
+    }
+}

@@ -11,13 +11,12 @@
 //!    token back at all, for as long as a browser keeps one.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::chance;
 use chassis::clock;
 use chassis::http::{Problem, Response, Stop, empty};
-use chassis::identity::{Principal, bearer};
+use chassis::identity::bearer;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use sessions::{Ending, Memory, Owed, Taken};
@@ -25,6 +24,7 @@ use tracing::{info, warn};
 
 use super::token_endpoint::{AskedBy, TokenEndpoint};
 use super::{Ask, CLEAR_SITE_DATA, cleared};
+use crate::access::{self, Access};
 use crate::plan::SignIn;
 use crate::proxy::Core;
 use crate::seal::{Family, Refresh};
@@ -36,6 +36,8 @@ pub(crate) const NOTIFIED_WITHIN: Duration = Duration::from_secs(1);
 const NOTIFIED_EVERY: Duration = Duration::from_millis(250);
 /// Debts read at once.
 const DEBTS_AT_ONCE: usize = 100;
+/// Sign-ins that one sign-out ends by their access tokens.
+const ACCESSES_MAX: usize = 8;
 /// When a sign-out that there was no room to note is worth repeating.
 const RETRY_SECONDS: u64 = 5;
 
@@ -46,12 +48,6 @@ struct Named {
     owed: Vec<Owed>,
     /// Refresh tokens whose sign-in nobody here knows.
     unknown: Vec<String>,
-}
-
-/// An access token, and whose it is or was.
-struct Access<'t> {
-    token: &'t str,
-    principal: Arc<Principal>,
 }
 
 /// A notice; where it is not finished, also because its client left, the debts are looked for.
@@ -113,7 +109,7 @@ impl Ask<'_> {
         let ended = self.shared.verifier.ended();
         // What has ended already owes nothing more: a second sign-out changes nothing.
         let is_live = |it: &Access<'_>| !ended.contains(&it.principal.session);
-        let accesses: Vec<_> = self.accesses().filter(is_live).collect();
+        let accesses: Vec<_> = self.accesses().filter(is_live).take(ACCESSES_MAX).collect();
         let mut named = Named::default();
         for Refresh { token, family } in self.refreshes() {
             // Without a seal it is taken for the sign-in that the access token beside it names.
@@ -140,10 +136,7 @@ impl Ask<'_> {
     fn accesses(&self) -> impl Iterator<Item = Access<'_>> {
         let headers = &self.parts.headers;
         let tokens = bearer(headers).into_iter().chain(self.cookies.sessions(headers));
-        tokens.filter_map(|token| {
-            let principal = self.shared.verifier.inspect(token).ok()?;
-            Some(Access { token, principal })
-        })
+        access::ours(tokens, &self.shared.verifier)
     }
 
     /// Notifies the token endpoint of all of these, in time; whether it heard.

@@ -279,6 +279,14 @@ fn a_planted_cookie_makes_neither_nobody_nor_somebody_else_of_its_browser() {
     assert_eq!(bearer_sent().expect("a token"), bearer(&token).as_str());
     let answer = renew(&format!("yeoul_refresh_x=bad; {refresh}"));
     assert_eq!((answer.status, cookies(&answer)), (204, 2), "the sealed one goes first");
+    // Nor is there a number of them that makes a nobody of it, but what a head holds.
+    for many in [8, 20, 100] {
+        let junk = |name: &str| format!("{name}=junk; ").repeat(many);
+        let answer = orders(&(junk("yeoul_session_x") + &session));
+        assert_eq!((answer.status, cookies(&answer)), (200, 0), "{many}");
+        let answer = renew(&(junk("yeoul_refresh_x") + &refresh));
+        assert_eq!((answer.status, cookies(&answer)), (204, 2), "{many}");
+    }
     // Where somebody has planted his own, the browser acts for neither.
     let (other, other_session, other_refresh) = signed_in("x@y");
     for both in [format!("{other_session}; {session}"), format!("{session}; {other_session}")] {

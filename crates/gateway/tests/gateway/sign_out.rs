@@ -74,6 +74,10 @@ fn a_cookie_planted_before_the_right_one_keeps_no_sign_in_alive() {
     let (token, session, refresh) = signed_in();
     assert_eq!(ask("DELETE", &format!("yeoul_session_x=planted; {session}")), 204);
     assert_eq!((orders(&token), ask("PUT", &refresh)), (401, 401), "by the session's");
+    let (token, session, refresh) = signed_in();
+    let junk = "yeoul_session_x=planted; ".repeat(100);
+    assert_eq!(ask("DELETE", &(junk + &session)), 204);
+    assert_eq!((orders(&token), ask("PUT", &refresh)), (401, 401), "behind a hundred");
 }
 
 #[test]
