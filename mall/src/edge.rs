@@ -63,6 +63,20 @@ pub(crate) struct Call {
     body: Option<Inbound>,
 }
 
+/// A request that the service is to act on.
+struct Entered<A> {
+    action: A,
+    call: Call,
+}
+
+/// A body as it was read.
+pub(crate) struct Content {
+    /// Its members.
+    pub(crate) fields: Fields,
+    /// All of it, to know it again by.
+    pub(crate) bytes: bytes::Bytes,
+}
+
 /// What the checks of the edge make of a request.
 struct Admitted<'r, A> {
     action: A,
@@ -165,7 +179,7 @@ impl Edge {
     {
         let trace = Trace::take(request.headers());
         let outcome = match self.admit(table, request, trace.clone()).await {
-            Ok((action, call)) => act(action, call).await,
+            Ok(Entered { action, call }) => act(action, call).await,
             Err(problem) => Err(problem.into()),
         };
         outcome.unwrap_or_else(|refusal| refusal.into_problem(&trace).into_response(&trace))
@@ -176,7 +190,7 @@ impl Edge {
         table: &Router<A>,
         request: Request,
         trace: Trace,
-    ) -> Result<(A, Call), Problem> {
+    ) -> Result<Entered<A>, Problem> {
         let (parts, body) = request.into_parts();
         let Admitted { action, params, principal, path } = self.check(table, &parts)?;
         // Behind the checks: a fault is the service's trouble, and what it would refuse anyway stays refused.
@@ -189,7 +203,7 @@ impl Edge {
         let query = parts.uri.query().map(str::to_owned);
         let call =
             Call { trace, principal, headers: parts.headers, params, query, body: Some(body) };
-        Ok((action, call))
+        Ok(Entered { action, call })
     }
 
     fn check<'r, A: Copy>(
@@ -212,6 +226,7 @@ impl Edge {
     fn principal(&self, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Problem> {
         let is_basic =
             |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"basic ");
+        // Read here, checked there: a wrong secret has to be answered in the words of RFC 6749.
         let basic = self.name == Name::Account && headers.get(AUTHORIZATION).is_some_and(is_basic);
         match bearer(headers) {
             Some(token) => {
@@ -219,6 +234,7 @@ impl Edge {
                 verified.map(Some).map_err(|_| Problem::invalid_token())
             }
             None if headers.contains_key(AUTHORIZATION) && !basic => Err(Problem::invalid_token()),
+            // Signing in cannot need what it gives, and on a loopback port nobody has to sign in.
             None if self.loopback || self.name == Name::Account => Ok(None),
             None => Err(Problem::unauthorized()),
         }
@@ -266,13 +282,18 @@ impl Call {
         Query::parse(self.query.as_deref())
     }
 
+    /// The body's members.
+    pub(crate) async fn fields(&mut self) -> Result<Fields, Problem> {
+        Ok(self.content().await?.fields)
+    }
+
     /// The body's members and its bytes.
-    pub(crate) async fn fields(&mut self) -> Result<(Fields, bytes::Bytes), Problem> {
+    pub(crate) async fn content(&mut self) -> Result<Content, Problem> {
         let rest = self.body.take().expect("a body is read once");
         // The media type is refused before the size, and without waiting for the body.
         Fields::parse(&self.headers, b"{}")?;
         let bytes = whole::read(rest, whole::BODY_BYTES_MAX).await?;
-        Ok((Fields::parse(&self.headers, &bytes)?, bytes))
+        Ok(Content { fields: Fields::parse(&self.headers, &bytes)?, bytes })
     }
 
     /// The body's bytes, of whatever media type.

@@ -76,7 +76,7 @@ pub(crate) struct Answered {
 
 /// What is known of a key.
 #[derive(Debug)]
-pub(crate) enum Seen {
+pub(crate) enum Lookup {
     /// Nothing: the command may be carried out.
     Nothing,
     /// The command was answered so.
@@ -121,11 +121,11 @@ impl Once {
     }
 
     /// What `remembered` under this key means for this command.
-    pub(crate) fn seen(&self, remembered: Option<Remembered>) -> Seen {
+    pub(crate) fn look_up(&self, remembered: Option<Remembered>) -> Lookup {
         match remembered {
-            None => Seen::Nothing,
-            Some(it) if it.fingerprint == self.fingerprint => Seen::Answered(it),
-            Some(_) => Seen::Spent,
+            None => Lookup::Nothing,
+            Some(it) if it.fingerprint == self.fingerprint => Lookup::Answered(it),
+            Some(_) => Lookup::Spent,
         }
     }
 }

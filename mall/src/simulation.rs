@@ -63,20 +63,21 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 
 /// Topics in memory.
 #[derive(Default)]
-struct Memory {
+struct MemoryBroker {
     topics: Mutex<BTreeMap<TopicPartition, Vec<Event>>>,
 }
 
-impl Memory {
+impl MemoryBroker {
     fn events(&self, at: &TopicPartition) -> Vec<Event> {
         let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         topics.get(at).cloned().unwrap_or_default()
     }
 }
 
-impl Broker for Memory {
+impl Broker for MemoryBroker {
     fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whatever comes is kept, second copies too: recognising them is not this broker's promise.
         let events = topics.entry(at.clone()).or_default();
         events.extend(batch);
         let end = Offset(events.len() as u64);
@@ -127,7 +128,7 @@ impl Broker for Memory {
 
 struct Shop {
     databases: BTreeMap<Name, Database>,
-    broker: Arc<Memory>,
+    broker: Arc<MemoryBroker>,
     /// Events each subscription has received.
     received: [usize; SUBSCRIPTIONS.len()],
     relays: Stop,
@@ -137,7 +138,7 @@ struct Shop {
 impl Shop {
     async fn open() -> Shop {
         let folder = tempfile::tempdir().expect("a folder");
-        let broker = Arc::new(Memory::default());
+        let broker = Arc::new(MemoryBroker::default());
         let relays = Stop::new();
         let mut databases = BTreeMap::new();
         for (name, schema) in [
@@ -162,6 +163,7 @@ impl Shop {
         }
         let shop =
             Shop { databases, broker, received: [0; SUBSCRIPTIONS.len()], relays, _folder: folder };
+        // As the catalogue is there before the first order, but its events are delivered like any others.
         for _ in 0..PRODUCTS {
             let register = shop
                 .of(Name::Product)
@@ -192,6 +194,7 @@ impl Shop {
     }
 
     async fn play(&mut self, step: Move) {
+        // One of those that there are; before the first it is that one, and then it is not there yet.
         let order = |number: u64, known: u64| number % known.max(1) + 1;
         let known = order::simulated::count(self.of(Name::Order)).await.expect("a count");
         let write = self.of(Name::Order);
@@ -224,6 +227,8 @@ impl Shop {
                 }
             }
         }
+        // After each move, so that what can be delivered next depends on the moves alone and a failing case is
+        // the same again.
         self.relayed().await;
     }
 
@@ -248,6 +253,8 @@ impl Shop {
     async fn deliver(&self, subscription: usize, index: usize) {
         let (name, from) = SUBSCRIPTIONS[subscription];
         let event = self.broker.events(&topic(from).first())[index].clone();
+        // In a transaction of its own, as the subscription does it, but past the inbox: the handler's own
+        // decision has to make the second time harmless.
         let given = (name, from, event);
         let handled = self
             .of(name)
@@ -256,6 +263,7 @@ impl Shop {
     }
 
     async fn settle(&mut self) {
+        // Until a whole round delivers nothing: what one handler publishes is another's next event.
         loop {
             let mut moved = false;
             for subscription in 0..SUBSCRIPTIONS.len() {
@@ -288,6 +296,7 @@ impl Shop {
             let has_goods = taken.iter().any(|it| it.order == order);
             let mine: Vec<&str> =
                 deliveries.iter().filter(|it| it.0 == order).map(|it| it.1.as_str()).collect();
+            // After settling nothing is pending: an order is placed and on its way, or over and its goods are back.
             let sound = match (state.as_str(), &mine[..]) {
                 ("OrderPlaced", ["DeliveryStarted" | "DeliveryCompleted"]) => has_goods,
                 ("OrderPlaced", ["DeliveryReturned"]) => !has_goods,
@@ -339,6 +348,7 @@ proptest! {
             }
             shop.settle().await;
             shop.audit().await;
+            // And all of it once more, in its order: a rewind of every subscription changes nothing.
             for subscription in 0..SUBSCRIPTIONS.len() {
                 for event in 0..shop.received[subscription] {
                     shop.deliver(subscription, event).await;

@@ -15,7 +15,7 @@ use http::{HeaderValue, StatusCode};
 use super::attempts::SignUps;
 use super::decide::SignUp;
 use super::issuer::Issuer;
-use super::limits::{self, Believed, Origin};
+use super::limits::{self, Believed, ClientNetwork};
 use super::publish;
 use super::revocation;
 use super::store;
@@ -77,7 +77,7 @@ impl Server {
     }
 
     async fn act(&self, action: Action, call: Call, peer: IpAddr) -> Result<Response, Refusal> {
-        let from = Origin::of(&call.headers, peer, &self.believed, &self.issuer.chain);
+        let from = ClientNetwork::of(&call.headers, peer, &self.believed, &self.issuer.chain);
         match action {
             Action::Token => Ok(token::answer(&self.issuer, call, &from).await),
             Action::Revoke => Ok(revocation::answer(&self.issuer, call, &from).await),
@@ -96,6 +96,7 @@ impl Server {
     async fn me(&self, call: &Call) -> Result<Response, Refusal> {
         let principal = call.principal.as_ref().ok_or_else(Problem::unauthorized)?;
         let user = self.find(&principal.subject).await?;
+        // A client that signed in as itself is no user: it has a name and a role and nothing else.
         let profile = match &user {
             Some(user) => Profile::of(user),
             None => Profile::of_client(&principal.subject, principal.role.as_str()),
@@ -103,13 +104,15 @@ impl Server {
         Ok(edge::private(json(StatusCode::OK, &profile)))
     }
 
-    async fn sign_up(&self, mut call: Call, from: &Origin) -> Result<Response, Refusal> {
-        let (fields, _) = call.fields().await?;
+    async fn sign_up(&self, mut call: Call, from: &ClientNetwork) -> Result<Response, Refusal> {
+        let fields = call.fields().await?;
         let asked = SignUp::read(fields)?;
+        // Behind the body's mistakes, which cost nothing, and before the look-up, by which names could be tried.
         self.take_sign_up(from)?;
         if self.find(&asked.username).await?.is_some() {
             return Err(name_taken().into());
         }
+        // Hashing is what costs, so it comes last of what can refuse, and waits its turn with those who sign in.
         let guess = self.issuer.passwords.guess(&asked.username, from.network, true);
         let phc =
             self.issuer.passwords.hash(guess, asked.password).await.map_err(limits::refusal)?;
@@ -152,7 +155,7 @@ impl Server {
     }
 
     /// Counts one sign-up of this address.
-    fn take_sign_up(&self, from: &Origin) -> Result<(), Problem> {
+    fn take_sign_up(&self, from: &ClientNetwork) -> Result<(), Problem> {
         let mut sign_ups = self.sign_ups.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = sign_ups.take(from.network, chassis::clock::now());
         taken.map_err(|exceeded| limits::too_many(&exceeded))

@@ -51,6 +51,7 @@ pub(super) enum Renewed {
 /// tokens, the longest unused first.
 pub(super) async fn begin(tx: &mut Tx<'_>, begun: &Begun<'_>, now: Timestamp) -> Result<(), Error> {
     let Begun { session, username, refresh } = *begun;
+    // Who signs in pays for the sweep: there is no task of its own that could stand still unnoticed.
     families::sweep(tx, now).await?;
     families::add(tx, session, username, now + REFRESH_LIFE, now).await?;
     let kept =
@@ -73,6 +74,7 @@ pub(super) async fn renew(
     };
     let refresh = match judge(&kept, now) {
         Use::Nothing => return Ok(Renewed::NoFamily),
+        // The chain's length is what a family may cost; at its end it is over like one that was stolen.
         Use::Rotate if families::count(tx, &kept.session).await? < TOKENS_MAX => {
             rotate(tx, token, &kept, &keys.chain, now).await?
         }
@@ -81,10 +83,12 @@ pub(super) async fn renew(
             return Ok(Renewed::NoFamily);
         }
         Use::Newest => {
+            // Nobody keeps tokens: each is made of the one before, so the newest is so many steps from this one.
             let newest = families::newest(tx, &kept.session).await?;
             (kept.place..newest).fold(token.to_owned(), |token, _| successor(&keys.chain, &token))
         }
     };
+    // Looked up anew at each renewal: a role that changed, or a user who went, is so from the next token on.
     let user = match families::user(tx, &kept.session).await? {
         Some(username) => store::find(tx, &username).await?,
         None => None,
@@ -124,6 +128,7 @@ pub(super) async fn end(
     if ended.contains(session) && !families::exists(tx, session).await? {
         return Ok(());
     }
+    // From here on no token of it is made, so that the last one ends a whole life from now.
     let until = now + ACCESS_LIFE;
     families::remove(tx, session).await?;
     sessions::remember(tx, session, until).await?;

@@ -44,28 +44,28 @@ impl Believed {
     }
 }
 
-/// Where a request comes from.
+/// The network that a request comes from, as far as one client has it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Origin {
-    /// The part of its address that one client has.
+pub(super) struct ClientNetwork {
+    /// The client's part of its address.
     pub(super) network: IpAddr,
     /// The same, for keeping.
     pub(super) digest: [u8; 16],
 }
 
-impl Origin {
+impl ClientNetwork {
     pub(super) fn of(
         headers: &HeaderMap,
         peer: IpAddr,
         believed: &Believed,
         key: &ChainKey,
-    ) -> Origin {
+    ) -> ClientNetwork {
         let network = network(Client::of(headers, peer, believed.by(headers)).address);
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length is a key");
         mac.update(network.to_string().as_bytes());
         let mut digest = [0; 16];
         digest.copy_from_slice(&mac.finalize().into_bytes()[..16]);
-        Origin { network, digest }
+        ClientNetwork { network, digest }
     }
 }
 
@@ -96,7 +96,7 @@ mod tests {
         headers.insert("x-forwarded-for", forwarded.parse().expect("a value"));
         headers.insert("x-yeoul-gateway", proof.parse().expect("a value"));
         let peer = peer.parse().expect("an ip");
-        Origin::of(&headers, peer, believed, &[0; 32]).network.to_string()
+        ClientNetwork::of(&headers, peer, believed, &[0; 32]).network.to_string()
     }
 
     #[test]

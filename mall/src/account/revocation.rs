@@ -1,6 +1,6 @@
 //! Revocation (RFC 7009): whichever of its tokens is shown, the whole sign-in ends.
 //!
-//! A token that is nobody's, or not any more, is no mistake: what was asked for is so already. One that
+//! A token that is nobody's, or not any more, is no mistake: what was revocation for is so already. One that
 //! has expired still names its sign-in, so that a sign-out can come late.
 
 use chassis::http::fields::Form;
@@ -13,14 +13,14 @@ use jiff::Timestamp;
 
 use super::family;
 use super::issuer::Issuer;
-use super::limits::Origin;
+use super::limits::ClientNetwork;
 use super::refresh;
 use super::store::families;
 use super::token::{self, Denied};
 use crate::edge::{self, Call};
 
 /// Answers a revocation.
-pub(super) async fn answer(issuer: &Issuer, mut call: Call, from: &Origin) -> Response {
+pub(super) async fn answer(issuer: &Issuer, mut call: Call, from: &ClientNetwork) -> Response {
     let response = match end(issuer, &mut call, from).await {
         Ok(()) => empty(StatusCode::OK),
         Err(denied) => denied.answer(&call),
@@ -28,30 +28,31 @@ pub(super) async fn answer(issuer: &Issuer, mut call: Call, from: &Origin) -> Re
     edge::private(response)
 }
 
-async fn end(issuer: &Issuer, call: &mut Call, from: &Origin) -> Result<(), Denied> {
+async fn end(issuer: &Issuer, call: &mut Call, from: &ClientNetwork) -> Result<(), Denied> {
     token::client(issuer, &call.headers, from)?;
     let body = call.bytes().await?;
     let form = Form::parse(&call.headers, &body).map_err(|_| Denied::Word("invalid_request"))?;
     let token = form.get("token").ok_or(Denied::Word("invalid_request"))?.to_owned();
-    let asked = Asked {
+    let revocation = Revocation {
         token,
         now: (issuer.clock)(),
         cause: call.cause(None),
         verifier: issuer.verifier.clone(),
     };
-    Ok(issuer.database.write(asked, |asked, tx| Box::pin(revoke(tx, asked))).await?)
+    Ok(issuer.database.write(revocation, |revocation, tx| Box::pin(revoke(tx, revocation))).await?)
 }
 
 /// What is revoked, and when.
-struct Asked {
+struct Revocation {
     token: String,
     now: Timestamp,
     cause: Cause,
     verifier: Verifier,
 }
 
-async fn revoke(tx: &mut Tx<'_>, asked: &Asked) -> Result<(), Error> {
-    let Asked { token, now, cause, verifier } = asked;
+async fn revoke(tx: &mut Tx<'_>, revocation: &Revocation) -> Result<(), Error> {
+    let Revocation { token, now, cause, verifier } = revocation;
+    // A token that nobody knows is answered as one that was taken back (RFC 7009, 2.2).
     let Some(session) = session_of(tx, token, verifier, *now).await? else { return Ok(()) };
     family::end(tx, &session, verifier.ended(), cause, *now).await
 }
@@ -63,10 +64,12 @@ async fn session_of(
     verifier: &Verifier,
     now: Timestamp,
 ) -> Result<Option<String>, Error> {
+    // A refresh token is looked up, whatever became of it: one that was used long ago still names its family.
     if let Some(kept) = families::find(tx, &refresh::digest(refresh::bare(token))).await? {
         return Ok(Some(kept.session));
     }
     let Ok(principal) = verifier.inspect(token) else { return Ok(None) };
+    // An access token that has run out opens nothing, but its family may go on renewing.
     let lives = principal.expires > now || families::exists(tx, &principal.session).await?;
     Ok(lives.then(|| principal.session.clone()))
 }

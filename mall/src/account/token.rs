@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use super::decide::Grant;
 use super::family::{self, Begun, Keys, Renewed};
 use super::issuer::{ACCESS_LIFE, Client, Issuer};
-use super::limits::{self, Origin};
+use super::limits::{self, ClientNetwork};
 use super::refresh;
 use super::store::{self, known};
 use super::wire::Tokens;
@@ -73,7 +73,7 @@ impl Denied {
 }
 
 /// Answers a token request.
-pub(super) async fn answer(issuer: &Issuer, mut call: Call, from: &Origin) -> Response {
+pub(super) async fn answer(issuer: &Issuer, mut call: Call, from: &ClientNetwork) -> Response {
     let response = match grant(issuer, &mut call, from).await {
         Ok(granted) => tokens(issuer, &granted),
         Err(denied) => denied.answer(&call),
@@ -83,7 +83,7 @@ pub(super) async fn answer(issuer: &Issuer, mut call: Call, from: &Origin) -> Re
     response
 }
 
-async fn grant(issuer: &Issuer, call: &mut Call, from: &Origin) -> Result<Granted, Denied> {
+async fn grant(issuer: &Issuer, call: &mut Call, from: &ClientNetwork) -> Result<Granted, Denied> {
     let client = client(issuer, &call.headers, from)?;
     let body = call.bytes().await?;
     let form = Form::parse(&call.headers, &body).map_err(|_| Denied::Word("invalid_request"))?;
@@ -93,6 +93,7 @@ async fn grant(issuer: &Issuer, call: &mut Call, from: &Origin) -> Result<Grante
         }
         Grant::Refresh { token } => by_refresh(issuer, token, call.cause(None)).await,
         Grant::Client => {
+            // No refresh token: who has the secret asks again, and there is no family to end.
             let subject = client.ok_or(Denied::Client)?.to_owned();
             let session = new_session(issuer)?;
             Ok(Granted { subject, role: Role::OrderAdmin, session, refresh: None })
@@ -104,7 +105,7 @@ async fn grant(issuer: &Issuer, call: &mut Call, from: &Origin) -> Result<Grante
 pub(super) fn client(
     issuer: &Issuer,
     headers: &HeaderMap,
-    from: &Origin,
+    from: &ClientNetwork,
 ) -> Result<Option<&'static str>, Denied> {
     let Some(header) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) else {
         return Ok(None);
@@ -131,9 +132,11 @@ async fn by_password(
     issuer: &Issuer,
     username: &str,
     password: String,
-    from: &Origin,
+    from: &ClientNetwork,
 ) -> Result<Granted, Denied> {
     let username = username.to_lowercase();
+    // Whether this network has signed in to the account before decides which limits its failures count against:
+    // strangers must not lock a user out.
     let given = (username, from.digest);
     let known = issuer.database.read(&given, |(username, network), rows| {
         Box::pin(known::is_known(rows, username, network))
@@ -143,6 +146,7 @@ async fn by_password(
     let user = issuer.database.read(&username, |name, rows| Box::pin(store::find(rows, name)));
     let user = user.await?;
     let guess = issuer.passwords.guess(&username, from.network, known);
+    // Without a user the same work is done on a hash that nobody's password has: time tells no names.
     let phc = user.as_ref().map(|user| user.phc.clone());
     let matches = issuer.passwords.matches(guess, password, phc).await;
     let matches = matches.map_err(limits::refusal)?;
@@ -161,6 +165,7 @@ async fn by_password(
         network,
         now: (issuer.clock)(),
     };
+    // The tokens leave when the family is on disk, and not before: they must be there to be ended.
     issuer.database.write(signed_in, |it, tx| Box::pin(keep(tx, it))).await?;
     Ok(granted)
 }
@@ -183,6 +188,7 @@ async fn keep(tx: &mut Tx<'_>, signed_in: &SignedIn) -> Result<(), Error> {
 
 /// The id of a sign-in that begins now.
 fn new_session(issuer: &Issuer) -> Result<String, Denied> {
+    // A sign-in that could not be ended any more is not begun.
     if issuer.verifier.ended().is_full((issuer.clock)()) {
         let refused =
             Problem::unavailable("connection_limit_reached", chance::seconds(FULL_RETRY_SECONDS));

@@ -84,6 +84,7 @@ impl Server {
         let Search { order_id, slice } = search(call.query()?)?;
         let found = self.database.read(&order_id, |&id, rows| Box::pin(store::of_order(rows, id)));
         let visible = found.await?.filter(|delivery| call.sees(&delivery.customer_id));
+        // An order has one delivery at most; that of another's order is as none.
         let total = u64::from(visible.is_some());
         let items: Vec<_> =
             visible.iter().filter(|_| slice.page == 0).map(wire::DeliveryBody::of).collect();
@@ -103,9 +104,9 @@ impl Server {
         call.require_administrator()?;
         let id = call.id()?;
         let conditions = Conditions::read(&call.headers)?;
-        let (fields, _) = call.fields().await?;
-        let asked = Asked { id, conditions, wanted: wanted(fields)?, base: call.cause(None) };
-        let patched = self.database.write(asked, |asked, tx| Box::pin(patch(tx, asked)));
+        let fields = call.fields().await?;
+        let command = Command { id, conditions, wanted: wanted(fields)?, base: call.cause(None) };
+        let patched = self.database.write(command, |command, tx| Box::pin(patch(tx, command)));
         let Written { row, wrote } = patched.await?;
         let position = wrote.position(Name::Delivery, &self.database);
         Ok(edge::changed(wire::DeliveryBody::representation(&row), &position))
@@ -113,15 +114,16 @@ impl Server {
 }
 
 /// A change that an administrator asks for.
-struct Asked {
+struct Command {
     id: u64,
     conditions: Conditions,
     wanted: State,
     base: Cause,
 }
 
-async fn patch(tx: &mut Tx<'_>, asked: &Asked) -> Result<Written<Delivery>, Refusal> {
-    let Asked { id, conditions, wanted, base } = asked;
+async fn patch(tx: &mut Tx<'_>, command: &Command) -> Result<Written<Delivery>, Refusal> {
+    let Command { id, conditions, wanted, base } = command;
+    // Decided by the row as this transaction sees it: the order may have been cancelled meanwhile.
     let mut delivery = store::find(tx, *id).await?.ok_or_else(Problem::not_found)?;
     conditions.check(|| wire::DeliveryBody::representation(&delivery))?;
     let published = match transition(delivery.state, *wanted) {
@@ -132,6 +134,7 @@ async fn patch(tx: &mut Tx<'_>, asked: &Asked) -> Result<Written<Delivery>, Refu
         Transition::Unchanged => None,
         Transition::Refused(reason) => return Err(Problem::conflict(reason).into()),
     };
+    // Its events are keyed by the order, so a reader waits for that key and not for the delivery's own id.
     let wrote = Wrote::new(&delivery.order_id, published);
     Ok(Written { row: delivery, wrote })
 }
@@ -161,12 +164,14 @@ pub(super) fn wanted(mut fields: Fields) -> Result<State, Problem> {
     if wanted.is_none() {
         fields.note("deliveryState", "must be DeliveryCompleted or DeliveryReturned", None);
     }
+    // Past this line there is one: whatever is none was noted.
     fields.finish()?;
     wanted.ok_or_else(Problem::internal)
 }
 
 /// The request as a cause within the order's business transaction.
 fn correlated(request: Cause, delivery: &Delivery) -> Cause {
+    // One that began without a correlation has none to go on with: then this request begins a story of its own.
     let correlation_id = delivery.correlation.clone().or(request.correlation_id);
     Cause { correlation_id, ..request }
 }

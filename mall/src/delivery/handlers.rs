@@ -27,6 +27,7 @@ async fn on_order(tx: &mut Tx<'_>, event: &Event, input: Input) -> Result<(), Fa
     let order: OfOrder = event.decode()?;
     let cause = Cause::of(event);
     let delivery = store::of_order(tx, order.order_id).await?;
+    // A tombstone is looked for only where there is no delivery: of one order there is never both.
     let have = match &delivery {
         Some(delivery) => Have::Delivery(delivery.state),
         None if store::is_buried(tx, order.order_id).await? => Have::Tombstone,
@@ -35,6 +36,7 @@ async fn on_order(tx: &mut Tx<'_>, event: &Event, input: Input) -> Result<(), Fa
     match (step(have, input), delivery) {
         (Step::Start, _) => start(tx, order, &cause).await?,
         (Step::Bury, _) => store::bury(tx, order.order_id).await?,
+        // The table cancels only what there is, so that the second half is never missing.
         (Step::Cancel, Some(mut delivery)) => {
             advance(tx, &mut delivery, State::Cancelled, &cause).await?;
         }
@@ -54,6 +56,7 @@ async fn start(tx: &mut Tx<'_>, order: OfOrder, cause: &Cause) -> Result<(), Err
         customer_name: order.customer_name,
         address: order.customer_addr,
         state: State::Started,
+        // Not 1: after a restore, counts of what was lost must not come again with other contents.
         sequence: tx.first_count(),
         correlation: cause.correlation_id.clone(),
     };
@@ -69,6 +72,7 @@ pub(super) async fn advance(
     state: State,
     cause: &Cause,
 ) -> Result<Published, Error> {
+    // One more with every change of state, and with nothing else: who reads the events sees whether one is missing.
     delivery.state = state;
     delivery.sequence += 1;
     store::update(tx, delivery).await?;

@@ -9,7 +9,7 @@ use events::store::{Bind, Row, Rows};
 use crate::delivery::decide::State;
 use crate::delivery::model::Delivery;
 use crate::listed::Listed;
-use crate::listed::store::Source;
+use crate::listed::store::Selection;
 
 pub(super) use sqlite::SCHEMA;
 
@@ -45,7 +45,7 @@ pub(super) async fn list(
     slice: Slice,
 ) -> Result<Listed<Delivery>, Error> {
     let narrowed = if customer.is_some() { "customer_id = ?1" } else { "?1 IS NULL" };
-    Source { table: "deliveries", narrowed, value: customer }.list(rows, slice, delivery).await
+    Selection { table: "deliveries", narrowed, value: customer }.list(rows, slice, delivery).await
 }
 
 /// Stores a new delivery; its id.

@@ -7,14 +7,14 @@ use events::store::{Row, Rows};
 use crate::listed::Listed;
 
 /// Where the rows of a list come from.
-pub(crate) struct Source<'q> {
+pub(crate) struct Selection<'q> {
     pub(crate) table: &'static str,
     /// The condition on a row, with `value` as `?1`.
     pub(crate) narrowed: &'static str,
     pub(crate) value: Option<&'q str>,
 }
 
-impl Source<'_> {
+impl Selection<'_> {
     /// The slice, by id.
     pub(crate) async fn list<T: Send>(
         &self,
@@ -22,7 +22,7 @@ impl Source<'_> {
         slice: Slice,
         read: fn(&Row<'_>) -> Result<T, Error>,
     ) -> Result<Listed<T>, Error> {
-        let Source { table, narrowed, value } = self;
+        let Selection { table, narrowed, value } = self;
         let count = format!("SELECT count(*) FROM {table} WHERE {narrowed}");
         let total = rows.one(&count, &[value], |row| row.get::<u64>(0)).await?;
         let select =

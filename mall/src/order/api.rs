@@ -24,7 +24,7 @@ use super::store;
 use super::wire;
 use crate::components::Components;
 use crate::condition::{self, Conditions, Keep};
-use crate::edge::{self, Call, Edge, Filter, Refusal, Written, Wrote};
+use crate::edge::{self, Call, Content, Edge, Filter, Refusal, Written, Wrote};
 use crate::idempotency::Running;
 use crate::listed::Listed;
 use crate::settings::Name;
@@ -118,6 +118,7 @@ impl Server {
     async fn find_by_customer(&self, call: &Call) -> Result<Response, Refusal> {
         let Search { customer, slice } = search(call.query()?)?;
         let filter = Some(Filter { name: "customerId", value: &customer });
+        // Not 403: a search without a hit is an empty list, and nobody is told that another has orders.
         if !call.sees(&customer) {
             let nothing = Listed { items: Vec::<()>::new(), total: 0 };
             return Ok(edge::list("orders", &nothing, slice, SEARCH, filter));
@@ -148,6 +149,7 @@ impl Server {
     async fn product(&self, call: &Call) -> Result<Response, Refusal> {
         let id = call.id()?;
         let replica = self.database.read(&id, |&id, rows| Box::pin(store::replica(rows, id)));
+        // Order's own copy, as old as the last event of the product that has arrived.
         match replica.await?.filter(|replica| !replica.deleted) {
             Some(replica) => Ok(wire::ProductBody::representation(&replica)
                 .answer(&call.headers, Keep::Everybody)?),
@@ -156,16 +158,18 @@ impl Server {
     }
 
     async fn place(&self, mut call: Call) -> Result<Response, Refusal> {
-        let (fields, body) = call.fields().await?;
+        let Content { fields, bytes } = call.content().await?;
         let command = Command::read(fields, |wanted| whose(&call, wanted))?;
         let conditions = Conditions::read(&call.headers)?;
-        self.intake.place(place::Request { call: &call, command, conditions, body: &body }).await
+        self.intake.place(place::Request { call: &call, command, conditions, body: &bytes }).await
     }
 
     async fn patch(&self, mut call: Call) -> Result<Response, Refusal> {
         let id = call.id()?;
         let conditions = Conditions::read(&call.headers)?;
-        let (fields, _) = call.fields().await?;
+        let fields = call.fields().await?;
+        // A body that can never be is 400 at once. One that an order only does not allow waits for the row: who
+        // may not see the order gets 404, and a false condition 412 before it.
         let asked = Cancellation { conditions, refused: why_no_change(fields)? };
         let Written { row, wrote } = self.cancel(&call, id, asked).await?;
         let position = wrote.position(Name::Order, &self.database);
@@ -178,6 +182,7 @@ impl Server {
         let Written { row, wrote } = self.cancel(call, id, asked).await?;
         let position = wrote.position(Name::Order, &self.database);
         let mut response = edge::written(empty(StatusCode::NO_CONTENT), &position);
+        // The row stays, as a cancelled order: who goes on changing it needs its new tag.
         let etag = condition::tag(&wire::OrderBody::representation(&row).etag);
         response.headers_mut().insert(ETAG, etag);
         Ok(response)
@@ -218,6 +223,7 @@ struct Cancelling {
 
 async fn cancel(tx: &mut Tx<'_>, cancelling: &Cancelling) -> Result<Written<Order>, Refusal> {
     let Cancelling { id, owner, asked, base } = cancelling;
+    // Looked up anew: what was read before this transaction may have changed, and its owner is decided by this row.
     let found = store::find(tx, *id).await?;
     let is_seen = |it: &Order| owner.as_ref().is_none_or(|own| *own == it.customer_id);
     let mut order = found.filter(is_seen).ok_or_else(Problem::not_found)?;
@@ -225,10 +231,12 @@ async fn cancel(tx: &mut Tx<'_>, cancelling: &Cancelling) -> Result<Written<Orde
     if let Some(reason) = asked.refused {
         return Err(Problem::conflict(reason).into());
     }
+    // The end is told under the id of the placing, so that all that ever became of an order is one story.
     let correlation_id = Some(order.correlation.clone());
     let cause = Cause { correlation_id, ..base.clone() };
     let published = match advance(tx, &mut order, Input::Cancel, &cause).await? {
         Advanced::Published(published) => Some(published),
+        // Cancelled before: the same again is 200, and its position is that of the newest write to this order.
         Advanced::Unchanged => None,
         Advanced::Refused(reason) => return Err(Problem::conflict(reason).into()),
     };
@@ -263,6 +271,7 @@ pub(super) fn search(mut query: Query) -> Result<Search, Problem> {
 /// Whose order it is: a token's subject orders for itself, an administrator and whoever needs no token
 /// for anybody.
 fn whose(call: &Call, wanted: Option<String>) -> Result<String, Problem> {
+    // Without a token and a name it is nobody's order; that is allowed on the service's own loopback port alone.
     let customer = wanted.unwrap_or_else(|| call.subject().to_owned());
     if call.sees(&customer) {
         return Ok(customer);
@@ -278,6 +287,7 @@ pub(super) fn why_no_change(mut fields: Fields) -> Result<Option<&'static str>, 
         let problem = Problem::bad_request("the body names no field of an order");
         return Err(problem.field("state", "is missing", None));
     }
+    // Mistakes in what is named are told first, although nothing but the state would be taken of it.
     for member in &named {
         fields.check_text(member);
     }

@@ -58,9 +58,11 @@ pub(super) async fn advance(
     input: Input,
     cause: &Cause,
 ) -> Result<Advanced, Error> {
+    // What the table says becomes the row first, and then the event shows the row as it is from now on.
     let kind = match step(order.state, order.delivered, input) {
         Step::Nothing => return Ok(Advanced::Unchanged),
         Step::Refuse(reason) => return Ok(Advanced::Refused(reason)),
+        // Nobody outside sees it, so it is no event and no new version: it only forbids a later cancellation.
         Step::RememberDelivery => {
             order.delivered = true;
             store::update(tx, order).await?;

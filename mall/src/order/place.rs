@@ -19,12 +19,12 @@ use super::command::Command;
 use super::decide::{Beginning, begin, is_refused};
 use super::handlers::publish;
 use super::model::{Order, Replica};
-use super::stock_check::{Answer, StockCheck};
+use super::stock_check::{Availability, StockCheck};
 use super::store;
 use super::wire::OrderBody;
 use crate::condition::Conditions;
 use crate::edge::{Call, Refusal, Wrote};
-use crate::idempotency::{self, Answered, Once, Remembered, Running, Seen};
+use crate::idempotency::{self, Answered, Lookup, Once, Remembered, Running};
 use crate::settings::Name;
 
 /// What orders are taken with.
@@ -51,7 +51,7 @@ struct Offer {
 }
 
 /// What one transaction writes.
-struct Taken {
+struct Placement {
     order: Order,
     news: Option<Replica>,
     once: Option<Once>,
@@ -66,17 +66,17 @@ impl Intake {
         // Dropped with this future: a client that goes away leaves its key free for the next try.
         let claim = once.as_ref().map(|once| self.running.claim(&once.identity)).transpose()?;
         if let Some(once) = &once {
-            match self.seen(once).await? {
-                Seen::Answered(before) => {
+            match self.look_up(once).await? {
+                Lookup::Answered(before) => {
                     let before = Answered::before(before);
                     return Ok(before.into_response(Name::Order, &self.database).await?);
                 }
                 // 412 goes before 422.
-                Seen::Spent => {
+                Lookup::Spent => {
                     conditions.check_collection()?;
                     return Err(idempotency::spent().into());
                 }
-                Seen::Nothing => {}
+                Lookup::Nothing => {}
             }
         }
         let offer = self.offer(call, &command).await;
@@ -87,18 +87,19 @@ impl Intake {
         let Offer { product, news } = offer?;
         command.check_price(product.price)?;
         let order = command.into_order(product, call.trace.id().to_owned());
-        let taken = Taken { order, news, once, cause: call.cause(None) };
-        let answer = self.database.write(taken, |taken, tx| Box::pin(take(tx, taken))).await;
+        let placement = Placement { order, news, once, cause: call.cause(None) };
+        let answer =
+            self.database.write(placement, |placement, tx| Box::pin(take(tx, placement))).await;
         // From here on the row answers for the key.
         drop(claim);
         Ok(answer?.into_response(Name::Order, &self.database).await?)
     }
 
-    async fn seen(&self, once: &Once) -> Result<Seen, Refusal> {
+    async fn look_up(&self, once: &Once) -> Result<Lookup, Refusal> {
         let before = self.database.read(&once.identity, |identity, rows| {
             Box::pin(idempotency::store::recall(rows, identity))
         });
-        Ok(once.seen(before.await?))
+        Ok(once.look_up(before.await?))
     }
 
     /// The product as it is ordered, asked for where the replica cannot tell.
@@ -109,12 +110,13 @@ impl Intake {
         match (begin(Replica::state(replica.as_ref())), replica) {
             (Beginning::Take, Some(product)) => return Ok(Offer { product, news: None }),
             (Beginning::Unknown, _) => return Err(Problem::not_found().into()),
+            // The guarded call, and no write is open while it is on its way: product may take its time.
             (Beginning::Ask | Beginning::Take, _) => {}
         }
         match self.stock_check.ask(command.product_id, &call.trace).await {
-            Answer::Product(product) => self.checked(product, command).await,
-            Answer::Unknown => Err(Problem::not_found().into()),
-            Answer::Unavailable { retry_after, error } => {
+            Availability::Product(product) => self.checked(product, command).await,
+            Availability::Unknown => Err(Problem::not_found().into()),
+            Availability::Unavailable { retry_after, error } => {
                 let detail = "whether the product is in stock cannot be asked just now";
                 Err(Problem::unavailable(&error, retry_after).detail(detail).into())
             }
@@ -137,15 +139,15 @@ impl Intake {
     }
 }
 
-async fn take(tx: &mut Tx<'_>, taken: &Taken) -> Result<Answered, Refusal> {
-    let Taken { order, news, once, cause } = taken;
+async fn take(tx: &mut Tx<'_>, placement: &Placement) -> Result<Answered, Refusal> {
+    let Placement { order, news, once, cause } = placement;
     // Asked once more, now that nobody else can write: the same key may have been used since the first
     // look, by a call that took as long as this one.
     if let Some(once) = once {
-        match once.seen(idempotency::store::recall(tx, &once.identity).await?) {
-            Seen::Answered(before) => return Ok(Answered::before(before)),
-            Seen::Spent => return Err(idempotency::spent().into()),
-            Seen::Nothing => {}
+        match once.look_up(idempotency::store::recall(tx, &once.identity).await?) {
+            Lookup::Answered(before) => return Ok(Answered::before(before)),
+            Lookup::Spent => return Err(idempotency::spent().into()),
+            Lookup::Nothing => {}
         }
     }
     // What product answered stands with the order that was taken on the strength of it.

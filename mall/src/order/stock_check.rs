@@ -48,7 +48,7 @@ pub(super) struct StockCheck {
 
 /// What came of asking.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum Availability {
     /// The product as it is now.
     Product(Replica),
     /// Product knows no such product.
@@ -71,18 +71,18 @@ impl StockCheck {
     }
 
     /// Asks for the product `id`.
-    pub(super) async fn ask(&self, id: u64, trace: &Trace) -> Answer {
+    pub(super) async fn ask(&self, id: u64, trace: &Trace) -> Availability {
         match tokio::time::timeout(ASK_FOR, self.answer(id, trace)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 warn!(error, trace = trace.id(), "the stock check was not answered");
-                Answer::unavailable(&HeaderMap::new())
+                Availability::unavailable(&HeaderMap::new())
             }
-            Err(_) => Answer::unavailable(&HeaderMap::new()),
+            Err(_) => Availability::unavailable(&HeaderMap::new()),
         }
     }
 
-    async fn answer(&self, id: u64, trace: &Trace) -> Result<Answer, String> {
+    async fn answer(&self, id: u64, trace: &Trace) -> Result<Availability, String> {
         let response = self.send(id, trace).await.map_err(|error| error.to_string())?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
@@ -91,10 +91,10 @@ impl StockCheck {
             StatusCode::OK => {
                 let answer: ProductAnswer = serde_json::from_slice(&body)
                     .map_err(|error| format!("not a product: {error}"))?;
-                Ok(Answer::Product(answer.into()))
+                Ok(Availability::Product(answer.into()))
             }
-            StatusCode::NOT_FOUND => Ok(Answer::Unknown),
-            _ => Ok(Answer::unavailable(&head.headers)),
+            StatusCode::NOT_FOUND => Ok(Availability::Unknown),
+            _ => Ok(Availability::unavailable(&head.headers)),
         }
     }
 
@@ -118,13 +118,13 @@ impl StockCheck {
     }
 }
 
-impl Answer {
-    fn unavailable(headers: &HeaderMap) -> Answer {
+impl Availability {
+    fn unavailable(headers: &HeaderMap) -> Availability {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let named = text(RETRY_AFTER).and_then(|text| text.parse().ok());
         let error = text(PROXY_STATUS).and_then(error_named).unwrap_or(NO_ERROR_NAMED);
         let retry_after = named.unwrap_or_else(|| chance::seconds(1));
-        Answer::Unavailable { retry_after, error: error.to_owned() }
+        Availability::Unavailable { retry_after, error: error.to_owned() }
     }
 }
 
@@ -147,12 +147,14 @@ mod tests {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("4"));
         let status = HeaderValue::from_static("yeoul; error=http_response_timeout; details=\"x\"");
         headers.insert(PROXY_STATUS, status);
-        let Answer::Unavailable { retry_after, error } = Answer::unavailable(&headers) else {
+        let Availability::Unavailable { retry_after, error } = Availability::unavailable(&headers)
+        else {
             panic!("a refusal");
         };
         assert_eq!((retry_after, error.as_str()), (4, "http_response_timeout"));
 
-        let Answer::Unavailable { retry_after, error } = Answer::unavailable(&HeaderMap::new())
+        let Availability::Unavailable { retry_after, error } =
+            Availability::unavailable(&HeaderMap::new())
         else {
             panic!("a refusal");
         };

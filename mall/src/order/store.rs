@@ -7,7 +7,7 @@ use events::Error;
 use events::store::{Bind, Row, Rows};
 
 use crate::listed::Listed;
-use crate::listed::store::Source;
+use crate::listed::store::Selection;
 use crate::order::decide::State;
 use crate::order::model::{Order, Replica};
 
@@ -25,7 +25,7 @@ pub(super) async fn list(
     slice: Slice,
 ) -> Result<Listed<Order>, Error> {
     let narrowed = if customer.is_some() { "customer_id = ?1" } else { "?1 IS NULL" };
-    Source { table: "orders", narrowed, value: customer }.list(rows, slice, order).await
+    Selection { table: "orders", narrowed, value: customer }.list(rows, slice, order).await
 }
 
 /// Stores a new order; its id.

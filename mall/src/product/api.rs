@@ -19,9 +19,9 @@ use super::store;
 use super::wire;
 use crate::components::Components;
 use crate::condition::{Conditions, Keep};
-use crate::edge::{self, Call, Edge, Filter, Refusal, Written, Wrote};
+use crate::edge::{self, Call, Content, Edge, Filter, Refusal, Written, Wrote};
 use crate::idempotency::store as remembered;
-use crate::idempotency::{self, Answered, Once, Remembered, Running, Seen};
+use crate::idempotency::{self, Answered, Lookup, Once, Remembered, Running};
 use crate::pictures;
 use crate::settings::Name;
 
@@ -136,10 +136,11 @@ impl Server {
     }
 
     async fn register(&self, mut call: Call) -> Result<Response, Refusal> {
+        // Before the body: who may not write is not told what is wrong with what he sends.
         call.require_administrator()?;
-        let (fields, body) = call.fields().await?;
+        let Content { fields, bytes } = call.content().await?;
         let product = Edit::whole(fields, &[])?.into_product();
-        let once = Once::of(&call.headers, call.subject(), "/products", &body)?;
+        let once = Once::of(&call.headers, call.subject(), "/products", &bytes)?;
         let conditions = Conditions::read(&call.headers)?;
         let task = Task::Register { product };
         self.once(Command { task, once, conditions, cause: call.cause(None) }).await
@@ -148,7 +149,7 @@ impl Server {
     async fn restock(&self, mut call: Call) -> Result<Response, Refusal> {
         call.require_administrator()?;
         let id = call.id()?;
-        let (fields, _) = call.fields().await?;
+        let fields = call.fields().await?;
         let added = command::restocked(fields)?;
         // The same key for another product is another command.
         let command = format!(r#"{{"id":{id},"quantity":{added}}}"#);
@@ -162,42 +163,46 @@ impl Server {
     /// Carries `command` out once for its key, or every time without one.
     async fn once(&self, command: Command) -> Result<Response, Refusal> {
         let key = command.once.as_ref();
+        // Claimed for as long as the write waits in its queue: a second call with the key meanwhile is 409, and not
+        // a second product.
         let claim = key.map(|once| self.running.claim(&once.identity)).transpose()?;
         let done = self.database.write(command, |command, tx| Box::pin(carry_out(tx, command)));
         let answer = done.await;
+        // From here on the row answers for the key.
         drop(claim);
         Ok(answer?.into_response(Name::Product, &self.database).await?)
     }
 
     async fn replace(&self, mut call: Call) -> Result<Response, Refusal> {
         call.require_administrator()?;
-        let (fields, _) = call.fields().await?;
+        let fields = call.fields().await?;
+        // What a PUT leaves out is empty. Of the stock that would be 0, and forgetting it must not sell a product out.
         let edit = Edit::whole(fields, &["stock"])?;
-        self.change(&call, Change::Replaced(edit)).await
+        self.change(&call, Revision::Replaced(edit)).await
     }
 
     async fn patch(&self, mut call: Call) -> Result<Response, Refusal> {
         call.require_administrator()?;
-        let (fields, _) = call.fields().await?;
+        let fields = call.fields().await?;
         let edit = Edit::part(fields)?;
-        self.change(&call, Change::Patched(edit)).await
+        self.change(&call, Revision::Patched(edit)).await
     }
 
     async fn delete(&self, call: &Call) -> Result<Response, Refusal> {
         call.require_administrator()?;
-        let written = self.store(call, Change::Deleted).await?;
+        let written = self.store(call, Revision::Deleted).await?;
         let position = written.wrote.position(Name::Product, &self.database);
         Ok(edge::written(empty(StatusCode::NO_CONTENT), &position))
     }
 
-    async fn change(&self, call: &Call, change: Change) -> Result<Response, Refusal> {
+    async fn change(&self, call: &Call, change: Revision) -> Result<Response, Refusal> {
         let Written { row, wrote } = self.store(call, change).await?;
         let position = wrote.position(Name::Product, &self.database);
         Ok(edge::changed(wire::ProductBody::representation(&row), &position))
     }
 
     /// Stores what a change makes of the product and publishes it; what is as it was publishes nothing.
-    async fn store(&self, call: &Call, change: Change) -> Result<Written<Product>, Refusal> {
+    async fn store(&self, call: &Call, change: Revision) -> Result<Written<Product>, Refusal> {
         let changing = Changing {
             id: call.id()?,
             conditions: Conditions::read(&call.headers)?,
@@ -209,7 +214,7 @@ impl Server {
 }
 
 /// What becomes of a product.
-enum Change {
+enum Revision {
     Replaced(Edit),
     Patched(Edit),
     Deleted,
@@ -219,16 +224,17 @@ enum Change {
 struct Changing {
     id: u64,
     conditions: Conditions,
-    change: Change,
+    change: Revision,
     cause: Cause,
 }
 
-impl Change {
+impl Revision {
     fn of(&self, product: &Product) -> Product {
         match self {
-            Change::Replaced(edit) => edit.clone().in_place_of(product),
-            Change::Patched(edit) => edit.clone().laid_over(product.clone()),
-            Change::Deleted => Product { deleted: true, ..product.clone() },
+            Revision::Replaced(edit) => edit.clone().in_place_of(product),
+            Revision::Patched(edit) => edit.clone().laid_over(product.clone()),
+            // The row stays: orders go on naming it, and what it publishes is still counted on.
+            Revision::Deleted => Product { deleted: true, ..product.clone() },
         }
     }
 }
@@ -238,6 +244,7 @@ async fn store_changed(tx: &mut Tx<'_>, changing: &Changing) -> Result<Written<P
     let before = present(store::find(tx, *id).await?)?;
     conditions.check(|| wire::ProductBody::representation(&before))?;
     let mut product = change.of(&before);
+    // The same once more is no new version: its tag stays, and no page is made anew for it.
     let published = match product == before {
         true => None,
         false => Some(handlers::change(tx, &mut product, cause).await?),
@@ -279,12 +286,14 @@ enum Task {
 
 /// Looks the key up, in the transaction that carries the command out.
 async fn carry_out(tx: &mut Tx<'_>, command: &Command) -> Result<Answered, Refusal> {
-    let mut key = Key::Free;
+    // A key that is spent refuses only where nothing else does: 404 and 412 go before its 422, so that it is
+    // noted here and looked at behind them.
+    let mut key = KeyState::Free;
     if let Some(once) = &command.once {
-        match once.seen(remembered::recall(tx, &once.identity).await?) {
-            Seen::Answered(before) => return Ok(Answered::before(before)),
-            Seen::Spent => key = Key::Spent,
-            Seen::Nothing => {}
+        match once.look_up(remembered::recall(tx, &once.identity).await?) {
+            Lookup::Answered(before) => return Ok(Answered::before(before)),
+            Lookup::Spent => key = KeyState::Spent,
+            Lookup::Nothing => {}
         }
     }
     match &command.task {
@@ -295,15 +304,15 @@ async fn carry_out(tx: &mut Tx<'_>, command: &Command) -> Result<Answered, Refus
 
 /// Whether a command's key belongs to another command already.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Key {
+enum KeyState {
     Free,
     Spent,
 }
 
-impl Key {
+impl KeyState {
     /// 422 where the key is spent.
     fn check(self) -> Result<(), Problem> {
-        if self == Key::Spent { Err(idempotency::spent()) } else { Ok(()) }
+        if self == KeyState::Spent { Err(idempotency::spent()) } else { Ok(()) }
     }
 }
 
@@ -330,10 +339,11 @@ async fn register(
     tx: &mut Tx<'_>,
     command: &Command,
     product: &Product,
-    key: Key,
+    key: KeyState,
 ) -> Result<Answered, Refusal> {
     command.conditions.check_collection()?;
     key.check()?;
+    // Its id is given by the insert; the event that names it goes into the outbox of the same transaction.
     let product = Product { id: store::insert(tx, product).await?, ..product.clone() };
     let published = publish(tx, &product, &command.cause).await?;
     let location = format!("/products/{}", product.id);
@@ -345,11 +355,12 @@ async fn restock(
     command: &Command,
     id: u64,
     added: u64,
-    key: Key,
+    key: KeyState,
 ) -> Result<Answered, Refusal> {
     let mut product = present(store::find(tx, id).await?)?;
     command.conditions.check(|| wire::ProductBody::representation(&product))?;
     key.check()?;
+    // Here and not where the body is read: how much there is, this transaction alone knows.
     if product.stock + added > command::STOCK_MAX {
         let reason = format!("would raise the stock above {}", command::STOCK_MAX);
         return Err(Problem::bad_field("quantity", reason).into());

@@ -16,7 +16,7 @@ pub(crate) struct OnDelivery;
 
 /// What an event reports of an order, before the stock was looked at.
 #[derive(Clone, Copy)]
-enum Report {
+enum Occurrence {
     Placed,
     Ended,
     Returned,
@@ -27,8 +27,8 @@ impl Handler for OnOrder {
 
     async fn handle(&self, (): &mut (), tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
         match event.kind.as_str() {
-            "OrderPlaced" => on_order(tx, event, Report::Placed).await,
-            "OrderCancelled" | "OrderRejected" => on_order(tx, event, Report::Ended).await,
+            "OrderPlaced" => on_order(tx, event, Occurrence::Placed).await,
+            "OrderCancelled" | "OrderRejected" => on_order(tx, event, Occurrence::Ended).await,
             _ => Ok(()),
         }
     }
@@ -39,31 +39,31 @@ impl Handler for OnDelivery {
 
     async fn handle(&self, (): &mut (), tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
         match event.kind.as_str() {
-            "DeliveryReturned" => on_order(tx, event, Report::Returned).await,
+            "DeliveryReturned" => on_order(tx, event, Occurrence::Returned).await,
             _ => Ok(()),
         }
     }
 }
 
-/// Decides about an order by one report of it.
+/// Decides about an order by one occurrence.
 ///
 /// 1. What was decided before is read: it is the one thing that makes a second delivery harmless.
 /// 2. The stock is looked at only for a placement; what comes back is what the row says was taken.
 /// 3. The decision's row is written before the stock changes and the events go out, all of it in the
 ///    transaction of the inbox: the decision, its effect and its report are one.
-async fn on_order(tx: &mut Tx<'_>, event: &Event, report: Report) -> Result<(), Failure> {
+async fn on_order(tx: &mut Tx<'_>, event: &Event, occurrence: Occurrence) -> Result<(), Failure> {
     let order: OfOrder = event.decode()?;
     let before = store::decided(tx, order.order_id).await?;
     // What is given back is what was taken, whatever a later event names.
     let (product_id, quantity) =
         before.map_or((order.product_id, order.quantity), |it| (it.product_id, it.quantity));
     let mut product = store::find(tx, product_id).await?;
-    let input = match report {
-        Report::Placed => {
+    let input = match occurrence {
+        Occurrence::Placed => {
             Input::Placed { enough: product.as_ref().is_some_and(|it| it.has(quantity)) }
         }
-        Report::Ended => Input::Ended,
-        Report::Returned => Input::Returned,
+        Occurrence::Ended => Input::Ended,
+        Occurrence::Returned => Input::Returned,
     };
     let step = step(before.map(|it| it.decision), input);
     // Refused, so that it is parked with what follows of this order, and tried again after it.

@@ -33,20 +33,20 @@ pub(crate) async fn register(tx: &mut Tx<'_>, stock: u64) -> Result<(), Error> {
 }
 
 /// Goods that are taken for an order.
-pub(crate) struct Taken {
+pub(crate) struct Reservation {
     pub(crate) order: u64,
     pub(crate) product: u64,
     pub(crate) quantity: u64,
 }
 
 /// Everything that is taken.
-pub(crate) async fn taken(database: &Database) -> Result<Vec<Taken>, Error> {
+pub(crate) async fn taken(database: &Database) -> Result<Vec<Reservation>, Error> {
     let mut taken = Vec::new();
     for order in 1..=ORDERS_MAX {
         let decided = database.read(&order, |&it, rows| Box::pin(store::decided(rows, it)));
         if let Some(decided) = decided.await?.filter(|it| it.decision == Decision::Taken) {
             let (product, quantity) = (decided.product_id, decided.quantity);
-            taken.push(Taken { order, product, quantity });
+            taken.push(Reservation { order, product, quantity });
         }
     }
     Ok(taken)

@@ -7,7 +7,7 @@ use events::Error;
 use events::store::{Bind, Row, Rows, Tx};
 
 use crate::listed::Listed;
-use crate::listed::store::Source;
+use crate::listed::store::Selection;
 use crate::product::decide::Decision;
 use crate::product::model::{Policy, Product};
 
@@ -36,7 +36,7 @@ pub(super) async fn list(
         Some(_) => "deleted = 0 AND name = ?1",
         None => "deleted = 0 AND ?1 IS NULL",
     };
-    Source { table: "products", narrowed, value: name }.list(rows, slice, product).await
+    Selection { table: "products", narrowed, value: name }.list(rows, slice, product).await
 }
 
 /// Stores a new product; its id.
