@@ -44,7 +44,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 ///
 /// # Errors
 /// 400 for a wrong query, 503 where the store cannot be read just now.
-pub(crate) fn json(
+pub(crate) async fn json(
     views: &Views,
     page: &Page,
     owner: &str,
@@ -53,14 +53,14 @@ pub(crate) fn json(
     let slice = slice(page, parts.uri.query())?;
     if slice == Slice::first(page.size) {
         let encoding = negotiation::encoding(&parts.headers);
-        let rendered = views.json(page, owner, encoding).map_err(|error| problem(&error))?;
+        let rendered = views.json(page, owner, encoding).await.map_err(|error| problem(&error))?;
         return Ok(answer(
             views.stale_since(page, Some(owner)),
             &parts.headers,
             &Representation::of(&rendered, JSON),
         ));
     }
-    let shown = views.page(page, owner, slice).map_err(|error| problem(&error))?;
+    let shown = views.page(page, owner, slice).await.map_err(|error| problem(&error))?;
     let body = Bytes::from(shown.json.to_string());
     let mut hash = DefaultHasher::new();
     hash.write(&body);
@@ -73,7 +73,7 @@ pub(crate) fn json(
 ///
 /// # Errors
 /// 503 where the store cannot be read just now; 500 where the template fails.
-pub(crate) fn html(
+pub(crate) async fn html(
     views: &Views,
     page: &Page,
     owner: &str,
@@ -81,7 +81,8 @@ pub(crate) fn html(
 ) -> Result<Response, Problem> {
     let locale = locale(views, headers);
     let encoding = negotiation::encoding(headers);
-    let rendered = views.html(page, owner, locale, encoding).map_err(|error| problem(&error))?;
+    let rendered =
+        views.html(page, owner, locale, encoding).await.map_err(|error| problem(&error))?;
     let mut response =
         answer(views.stale_since(page, Some(owner)), headers, &Representation::of(&rendered, HTML));
     let fields = response.headers_mut();

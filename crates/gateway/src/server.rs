@@ -144,7 +144,7 @@ impl Server {
         }
         let done = match ready {
             Ok(()) if action == Action::Events => Box::pin(self.events(&local, parts)).await,
-            Ok(()) => self.act(local, parts),
+            Ok(()) => self.act(local, parts).await,
             Err(problem) => Err(problem),
         };
         self.count(action, &done);
@@ -157,25 +157,29 @@ impl Server {
         topics::read(self.shared.broker.as_ref(), topic, query).await
     }
 
-    /// Answers from memory or from the views' store, without waiting.
-    fn act(&self, local: Local, parts: &Parts) -> Result<Response, Problem> {
+    /// Answers from memory or from the views' store. What is not asked for all the time is on the heap.
+    async fn act(&self, local: Local, parts: &Parts) -> Result<Response, Problem> {
         let (shared, views) = (&*self.shared, &self.shared.views);
         let Local { action, owner, html, who } = local;
         if let Action::List(at) = action {
             let list = &shared.plan.lists[at];
             let owner = owner.as_deref();
-            return lists::rows(views, list, &shared.plan.pages[list.page], owner, parts);
+            let page = &shared.plan.pages[list.page];
+            return Box::pin(lists::rows(views, list, page, owner, parts)).await;
         }
         let owner = owner.expect("only a list may be of everybody");
         match action {
-            Action::Page(at) if !html => pages::json(views, &shared.plan.pages[at], &owner, parts),
+            Action::Page(at) if !html => {
+                pages::json(views, &shared.plan.pages[at], &owner, parts).await
+            }
             Action::Page(at) | Action::Own(at) => {
-                pages::html(views, &shared.plan.pages[at], &owner, &parts.headers)
+                pages::html(views, &shared.plan.pages[at], &owner, &parts.headers).await
             }
             Action::Live(at) => self.live(at, parts, owner, &who),
             Action::Head(at) => {
                 let head = &shared.plan.heads[at];
-                lists::head(views, head, &shared.plan.pages[head.page], &owner)
+                let page = &shared.plan.pages[head.page];
+                Box::pin(lists::head(views, head, page, &owner)).await
             }
             Action::List(_) | Action::Events | Action::Proxy(_) | Action::Session => {
                 unreachable!("these are answered before")

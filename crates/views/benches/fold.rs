@@ -90,15 +90,20 @@ fn fold(mall: &Mall, batches: Vec<Vec<Event>>) -> Duration {
 
 fn lookups(mall: &Mall, times: u32) {
     let (page, locale) = (mall.my_page(), mall.views.locale("ko").expect("a locale"));
-    let get = || mall.views.html(&page, "c1@uengine.org", locale, Encoding::Br).expect("a page");
-    let start = Instant::now();
-    let body = get();
-    println!("html, rendered: {:?} ({} bytes)", start.elapsed(), body.body.len());
-    let start = Instant::now();
-    for _ in 0..times {
-        std::hint::black_box(get());
-    }
-    println!("html, cached: {:?} a look-up", start.elapsed() / times);
+    mall::block_on(async {
+        let get = async || {
+            let page = mall.views.html(&page, "c1@uengine.org", locale, Encoding::Br).await;
+            page.expect("a page")
+        };
+        let start = Instant::now();
+        let body = get().await;
+        println!("html, rendered: {:?} ({} bytes)", start.elapsed(), body.body.len());
+        let start = Instant::now();
+        for _ in 0..times {
+            std::hint::black_box(get().await);
+        }
+        println!("html, cached: {:?} a look-up", start.elapsed() / times);
+    });
 }
 
 /// Seconds this process has had of a processor.

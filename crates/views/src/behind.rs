@@ -9,7 +9,7 @@
 //! Whose event it is, its rule says; of one that no rule gives an owner (a join's, or one that cannot
 //! be read at all) nobody's page is known to miss it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use events::{Control, Event};
@@ -19,11 +19,10 @@ use crate::expression::Expression;
 use crate::expression::fields::Fields;
 use crate::owner::OwnersPage;
 use crate::read_side::ReadSide;
-use crate::rule::Action;
+use crate::rule::{Action, Rule};
 use crate::stale::Owned;
-use crate::store::Tables;
 use crate::value::Key;
-use crate::view::{Assignment, Shows, View};
+use crate::view::{Assignment, View};
 
 /// How old the first event may be that is not folded, before pages say that they are as old.
 pub const BEHIND_MAX: Duration = Duration::from_secs(5);
@@ -119,41 +118,57 @@ fn is_late(seen: Seen, noticed: Timestamp, now: Timestamp) -> bool {
     Duration::try_from(late).is_ok_and(|late| late > BEHIND_MAX)
 }
 
+/// A row that an event given up was about, and whose it says it is.
+struct Missed {
+    view: usize,
+    key: Option<Key>,
+    named: Option<Key>,
+    since: Timestamp,
+}
+
 /// Whose pages miss an event that was given up. What cannot be read now is looked at again.
 async fn given_up(side: &ReadSide, control: &Control, owned: &mut Owned) {
-    let note = |event: Event| {
-        for whose in pages_of(side, &event) {
-            let since = owned.entry(whose).or_insert(event.time);
-            *since = event.time.min(*since);
-        }
-    };
+    let mut missed = Vec::new();
+    // The events are looked at one at a time and let go: they are large, what they are about is not.
+    let note = |event: Event| missed.extend(about(side, &event));
     if let Err(error) = control.each_dead(DEAD_LOOKED_MAX, note).await {
         tracing::warn!(%error, "dead letters could not be read");
     }
+    for Missed { view, key, named, since } in missed {
+        let stored = match &key {
+            Some(key) => stored(side, view, key).await,
+            None => None,
+        };
+        let owners: BTreeSet<Key> = named.into_iter().chain(stored).collect();
+        for owner in owners {
+            for shows in &side.generation.views[view].shows {
+                let page = OwnersPage { page: shows.page, owner: owner.clone() };
+                let oldest = owned.entry(page).or_insert(since);
+                *oldest = since.min(*oldest);
+            }
+        }
+    }
 }
 
-/// The pages that would show what an event does, as far as it says whose they are.
-fn pages_of(side: &ReadSide, event: &Event) -> Vec<OwnersPage> {
+/// What an event is about, as far as it says so.
+fn about(side: &ReadSide, event: &Event) -> Vec<Missed> {
     let Some(kind) = side.generation.kinds.get(&event.kind) else { return Vec::new() };
     // What cannot be decoded names nobody; that the fold is stuck on it, all pages of the topic say.
     let Ok(fields) = Fields::decode(event, &kind.wanted) else { return Vec::new() };
-    let mut found = Vec::new();
-    for rule in &kind.rules {
-        let view = &side.generation.views[rule.view];
-        let owners = match &rule.action {
+    let missed = |rule: &Rule| {
+        let definition = &side.generation.views[rule.view];
+        let (key, named) = match &rule.action {
             Action::Create { key, sets } | Action::Update { key, sets } => {
-                [named(view, key, sets, &fields), stored(side, rule.view, key, &fields)]
+                (key, named(definition, key, sets, &fields))
             }
-            Action::Delete { key } => [None, stored(side, rule.view, key, &fields)],
+            Action::Delete { key } => (key, None),
             // A join's event names no owner: it touches rows of many, who are not looked for one by one.
-            Action::Join { .. } => [None, None],
+            Action::Join { .. } => return None,
         };
-        for owner in owners.into_iter().flatten() {
-            let page = |shows: &Shows| OwnersPage { page: shows.page, owner: owner.clone() };
-            found.extend(view.shows.iter().map(page));
-        }
-    }
-    found
+        let key = key.eval(&fields).ok().and_then(|key| Key::from_value(&key).ok());
+        Some(Missed { view: rule.view, key, named, since: event.time })
+    };
+    kind.rules.iter().filter_map(missed).collect()
 }
 
 /// The owner that the event itself names.
@@ -168,12 +183,13 @@ fn named(
     Key::owner(&named.eval(fields).ok()?).ok().flatten()
 }
 
-/// The owner of the row that the event is about, where it is known.
-fn stored(side: &ReadSide, at: usize, key: &Expression, fields: &Fields<'_>) -> Option<Key> {
-    let rows = side.generation.stored(at);
-    let key = Key::from_value(&key.eval(fields).ok()?).ok()?;
-    let row = Tables::read(&side.database, |sql| rows.load(sql, &key)).ok()??;
-    row.owner(rows.view)
+/// The owner of the row of that key, where it is known.
+async fn stored(side: &ReadSide, view: usize, key: &Key) -> Option<Key> {
+    let list = side.generation.stored(view);
+    let given = (list, key);
+    let read = side.database.read(&given, |&(list, key), rows| Box::pin(list.load(rows, key)));
+    let row = read.await.ok()??;
+    row.owner(list.view)
 }
 
 #[cfg(test)]

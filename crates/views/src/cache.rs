@@ -10,11 +10,12 @@
 //! goes first.
 
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use quick_cache::sync::Cache as Entries;
 use quick_cache::{DefaultHashBuilder, Equivalent, Weighter};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::encoding::Encoding;
 use crate::render::{Locale, Rendered};
@@ -123,10 +124,10 @@ impl Cache {
     }
 
     /// Held while a page is rendered: who comes meanwhile looks again instead.
-    pub(crate) fn flight(&self, asked: &Asked<'_>) -> MutexGuard<'_, ()> {
+    pub(crate) async fn flight(&self, asked: &Asked<'_>) -> MutexGuard<'_, ()> {
         // Strangers that share a lock wait for one another now and then, and each finds its own page.
         let at = self.hasher.hash_one(asked) as usize % FLIGHTS;
-        self.flights[at].lock().unwrap_or_else(PoisonError::into_inner)
+        self.flights[at].lock().await
     }
 
     #[cfg(test)]
@@ -246,11 +247,11 @@ mod tests {
         assert!(cache.weight() > limit / 4);
     }
 
-    #[test]
-    fn a_flight_is_of_one_owner_page_and_form() {
+    #[tokio::test]
+    async fn a_flight_is_of_one_owner_page_and_form() {
         let cache = Cache::new(CACHE_BYTES_MAX);
         let own = asked("7", 0, Form::Json);
-        let held = cache.flight(&own);
+        let held = cache.flight(&own).await;
         let another = |other: Asked<'_>| {
             // Flights share locks now and then: one of a few owners is surely not behind this one.
             let at = |asked: &Asked<'_>| cache.hasher.hash_one(asked) as usize % FLIGHTS;

@@ -21,7 +21,7 @@ mod flush;
 
 use std::sync::Arc;
 
-use events::store::Tx;
+use events::store::{Rows, Tx};
 use events::subscription::Received;
 use events::{Event, Failure, Handler};
 
@@ -31,7 +31,6 @@ use crate::generation::Generation;
 use crate::read_side::ReadSide;
 use crate::row::Row;
 use crate::rule::{Action, Kind};
-use crate::store::Tables;
 use crate::value::{Key, Value};
 use crate::view::{Assignment, Join, View};
 
@@ -45,10 +44,10 @@ pub struct Fold {
 }
 
 /// One event on its way into the rows.
-struct Folding<'f> {
+struct Folding<'f, 't> {
     generation: &'f Generation,
     batch: &'f mut Batch,
-    tables: Tables<'f>,
+    rows: &'f mut Rows<'t>,
     event: &'f Event,
     fields: Fields<'f>,
 }
@@ -68,15 +67,14 @@ impl Handler for Fold {
         tx: &mut Tx<'_>,
         event: &Event,
     ) -> Result<(), Failure> {
-        let tables = Tables::of(tx);
         let generation = &self.side.generation;
         let Some(kind) = generation.kinds.get(&event.kind) else { return Ok(()) };
         let fields = Fields::decode(event, &kind.wanted).map_err(Failure::Handler)?;
-        Folding { generation, batch, tables, event, fields }.apply(kind)
+        Folding { generation, batch, rows: tx, event, fields }.apply(kind).await
     }
 
     async fn flush(&self, batch: &mut Batch, tx: &mut Tx<'_>) -> Result<(), events::Error> {
-        flush::flush(&self.side.generation, &self.side.stamps, batch, Tables::of(tx))
+        flush::flush(&self.side.generation, &self.side.stamps, batch, tx).await
     }
 
     fn committed(&self, mut batch: Batch) {
@@ -90,22 +88,22 @@ impl Handler for Fold {
     }
 }
 
-impl Folding<'_> {
-    fn apply(mut self, kind: &Kind) -> Result<(), Failure> {
+impl Folding<'_, '_> {
+    async fn apply(mut self, kind: &Kind) -> Result<(), Failure> {
         for rule in &kind.rules {
             match &rule.action {
-                Action::Create { key, sets } => self.create(rule.view, key, sets),
-                Action::Update { key, sets } => self.update(rule.view, key, sets),
-                Action::Delete { key } => self.delete(rule.view, key),
+                Action::Create { key, sets } => self.create(rule.view, key, sets).await,
+                Action::Update { key, sets } => self.update(rule.view, key, sets).await,
+                Action::Delete { key } => self.delete(rule.view, key).await,
                 Action::Join { join, matches, sets } => {
-                    self.join(JoinId { view: rule.view, join: *join }, matches, sets)
+                    self.join(JoinId { view: rule.view, join: *join }, matches, sets).await
                 }
             }?;
         }
         Ok(())
     }
 
-    fn create(
+    async fn create(
         &mut self,
         view: usize,
         key: &Expression,
@@ -113,36 +111,36 @@ impl Folding<'_> {
     ) -> Result<(), Failure> {
         let sets = self.values(sets)?;
         let source = &self.event.source;
-        self.change(view, key, |_, row| row.create(sets, source))
+        self.change(view, key, |_, row| row.create(sets, source)).await
     }
 
-    fn update(
+    async fn update(
         &mut self,
         view: usize,
         key: &Expression,
         sets: &[Assignment<Expression>],
     ) -> Result<(), Failure> {
         let sets = self.values(sets)?;
-        self.change(view, key, |_, row| row.update(sets))
+        self.change(view, key, |_, row| row.update(sets)).await
     }
 
-    fn delete(&mut self, view: usize, key: &Expression) -> Result<(), Failure> {
+    async fn delete(&mut self, view: usize, key: &Expression) -> Result<(), Failure> {
         let source = &self.event.source;
-        self.change(view, key, |view, row| row.delete(view, source))
+        self.change(view, key, |view, row| row.delete(view, source)).await
     }
 
     /// Does `change` to one row and what follows from it: joins, then computed columns.
     ///
     /// Everything that can fail happens to a copy: an event that fails leaves its row as it was.
-    fn change(
+    async fn change(
         &mut self,
         index: usize,
         key: &Expression,
-        change: impl FnOnce(&View, &mut Row),
+        change: impl FnOnce(&View, &mut Row) + Send,
     ) -> Result<(), Failure> {
         let view = &self.generation.views[index];
         let key = Key::from_value(&self.value(key)?).map_err(Failure::Handler)?;
-        let at = self.batch.buffer(self.generation, self.tables, index, &key)?;
+        let at = self.batch.buffer(self.generation, self.rows, index, &key).await?;
         let before = self.batch.now(at).clone();
         let mut row = before.clone();
         change(view, &mut row);
@@ -152,7 +150,7 @@ impl Folding<'_> {
         // A row may come to match by what was just set. Joins and computed columns do not read each
         // other (the definitions refuse it), so that either may come first.
         for join in 0..view.joins.len() {
-            self.take_joined(JoinId { view: index, join }, &before, &mut row)?;
+            self.take_joined(JoinId { view: index, join }, &before, &mut row).await?;
         }
         row.check_owner(view).map_err(Failure::Handler)?;
         row.compute(view, Some(&before)).map_err(Failure::Handler)?;
@@ -165,7 +163,12 @@ impl Folding<'_> {
     }
 
     /// Gives a row that has just come to match what the join set on those that match.
-    fn take_joined(&mut self, join: JoinId, before: &Row, row: &mut Row) -> Result<(), Failure> {
+    async fn take_joined(
+        &mut self,
+        join: JoinId,
+        before: &Row,
+        row: &mut Row,
+    ) -> Result<(), Failure> {
         let Join { on, sets } = join.of(self.generation);
         // A row that matched before has these values since the join's own event. One whose state
         // changed has just had its columns set or emptied.
@@ -179,7 +182,7 @@ impl Folding<'_> {
             return Ok(());
         }
         let matches = on.iter().map(|&at| &row.values[at]);
-        let joined = self.batch.joined(self.generation, self.tables, join, matches)?;
+        let joined = self.batch.joined(self.generation, self.rows, join, matches).await?;
         // Columns and values stand in one order; a column that the join never set keeps its own.
         let known = sets.iter().zip(joined).filter_map(|(&column, value)| {
             let value = value.as_ref()?;
@@ -190,7 +193,7 @@ impl Folding<'_> {
     }
 
     /// Sets a join's columns on all rows that match, unless they are set so already.
-    fn join(
+    async fn join(
         &mut self,
         join: JoinId,
         matches: &[Expression],
@@ -204,8 +207,8 @@ impl Folding<'_> {
         let sets = self.values(sets)?;
         // Remembered first, for rows that are created later; rows that are there have what was
         // remembered before, so that only a difference is worth a look at them.
-        if self.batch.remember(self.generation, self.tables, join, &matches, &sets)? {
-            self.spread(join, &matches, &sets)?;
+        if self.batch.remember(self.generation, self.rows, join, &matches, &sets).await? {
+            self.spread(join, &matches, &sets).await?;
         }
         Ok(())
     }
@@ -213,7 +216,7 @@ impl Folding<'_> {
     /// Sets a join's columns on the rows that match: those that are buffered, in memory, and those in
     /// the store by one statement. A row that is both changes in either by itself: what the batch has
     /// of it may match where what the store has does not, and the other way round.
-    fn spread(
+    async fn spread(
         &mut self,
         join: JoinId,
         matches: &[Value],
@@ -224,7 +227,7 @@ impl Folding<'_> {
         self.batch.spread_buffered(join.view, &definition.on, matches, sets);
         let batch = &mut *self.batch;
         let seen = |row| batch.spread_stored(self.generation, join.view, row);
-        rows.spread(self.tables, definition, matches, sets, seen)?;
+        rows.spread(self.rows, definition, matches, sets, seen).await?;
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! The read side as one handle: what the program opens, the subscriptions fold through and the
 //! gateway reads.
 //!
-//! Reads run on the caller's thread: a page that is cached costs two look-ups in memory, one that is
-//! not an indexed read and a rendering. Nothing here looks at who asks; the caller does, before it
-//! names an owner.
+//! A page that is cached costs two look-ups in memory, one that is not an indexed read and a rendering; where
+//! the store is embedded, both run on the caller's thread and wait for nobody. Nothing here looks at who asks;
+//! the caller does, before it names an owner.
 
 mod rendering;
 
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::store::LeftOut;
+use events::store::{LeftOut, Rows};
 use events::{Clock, Control, Database, FeedPosition, Topic, WritePosition};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -33,7 +33,7 @@ use crate::row::Row;
 use crate::stamps::{Stamps, Watch};
 use crate::store::feed::OwnerVersion;
 use crate::store::rows::Stored;
-use crate::store::{self, Tables, feed, read};
+use crate::store::{self, feed, read};
 use crate::view::{SortOrder, View};
 
 /// The read side; clones share it.
@@ -136,28 +136,32 @@ impl Views {
     ///
     /// # Errors
     /// [`Error::Limit`]: ask for a smaller slice. [`Error::Store`]: see there.
-    pub fn page(&self, page: &Page, owner: &str, at: Slice) -> Result<PageJson, Error> {
-        let slice = at.checked()?;
-        let generation = &self.side.generation;
-        let list = generation.stored(page.view);
-        let head = page.head.map(|head| generation.stored(head));
-        Tables::read(&self.side.database, |sql| {
-            let parts = read::parts(sql, page, list, head, owner, slice)?;
-            Ok(page::assemble(page, &generation.views, &generation.epoch, &parts))
-        })
+    pub async fn page(&self, page: &Page, owner: &str, at: Slice) -> Result<PageJson, Error> {
+        let given = (&self.side.generation, page, owner, at.checked()?);
+        let read = self.side.database.read(&given, |&(generation, page, owner, slice), rows| {
+            Box::pin(async move {
+                let list = generation.stored(page.view);
+                let head = page.head.map(|head| generation.stored(head));
+                let parts = read::parts(rows, page, list, head, owner, slice).await?;
+                Ok(page::assemble(page, &generation.views, &generation.epoch, &parts))
+            })
+        });
+        read.await
     }
 
     /// A page's rows alone, of one owner or of everybody; who may see them is for the caller to know.
     ///
     /// # Errors
     /// As for [`Views::page`].
-    pub fn list(&self, page: &Page, owner: Option<&str>, at: Slice) -> Result<Listed, Error> {
-        let slice = at.checked()?;
-        let list = self.side.generation.stored(page.view);
-        Tables::read(&self.side.database, |sql| {
-            let listed = read::of_page(sql, list, page, owner, slice)?;
-            Ok(listed.show(list.view))
-        })
+    pub async fn list(&self, page: &Page, owner: Option<&str>, at: Slice) -> Result<Listed, Error> {
+        let given = (self.side.generation.stored(page.view), page, owner, at.checked()?);
+        let read = self.side.database.read(&given, |&(list, page, owner, slice), rows| {
+            Box::pin(async move {
+                let listed = read::of_page(rows, list, page, owner, slice).await?;
+                Ok(listed.show(list.view))
+            })
+        });
+        read.await
     }
 
     /// The shown rows of one view of the text `owner`, else of the number written so, by key unless
@@ -165,7 +169,7 @@ impl Views {
     ///
     /// # Errors
     /// [`Error::Unknown`]: no such view or column. Otherwise as for [`Views::page`].
-    pub fn rows(
+    pub async fn rows(
         &self,
         view: &str,
         owner: &str,
@@ -181,21 +185,28 @@ impl Views {
             },
             None => SortOrder { column: list.view.key, descending: false },
         };
-        Tables::read(&self.side.database, |sql| {
-            let meant = Owners::Either.meant(owner);
-            let listed = read::of_view(sql, list, meant, Window { slice, order })?;
-            Ok(listed.show(list.view))
-        })
+        let given = (list, Owners::Either.meant(owner), Window { slice, order });
+        let read = self.side.database.read(&given, |&(list, meant, window), rows| {
+            Box::pin(async move {
+                let listed = read::of_view(rows, list, meant, window).await?;
+                Ok(listed.show(list.view))
+            })
+        });
+        read.await
     }
 
     /// One shown row by its key; who may see it is for the caller to know.
     ///
     /// # Errors
     /// As for [`Views::rows`].
-    pub fn row(&self, view: &str, key: &str) -> Result<Option<Value>, Error> {
+    pub async fn row(&self, view: &str, key: &str) -> Result<Option<Value>, Error> {
         let list = self.stored(view)?;
-        let row = Tables::read(&self.side.database, |sql| read::named(sql, list, key));
-        let row = row.map_err(Error::Store)?.filter(Row::is_visible);
+        let given = (list, key);
+        let read = self
+            .side
+            .database
+            .read(&given, |&(list, key), rows| Box::pin(read::named(rows, list, key)));
+        let row = read.await.map_err(Error::Store)?.filter(Row::is_visible);
         Ok(row.map(|row| Value::Object(row.show(list.view))))
     }
 
@@ -226,27 +237,27 @@ impl Views {
     ///
     /// # Errors
     /// [`Error::Template`]: mend the template. [`Error::Store`]: see there.
-    pub fn html(
+    pub async fn html(
         &self,
         page: &Page,
         owner: &str,
         locale: Locale,
         encoding: Encoding,
     ) -> Result<Arc<Rendered>, Error> {
-        rendering::html(self, page, owner, locale, encoding)
+        rendering::html(self, page, owner, locale, encoding).await
     }
 
     /// The page's first rows as JSON, from memory while nothing changed.
     ///
     /// # Errors
     /// [`Error::Store`]: see there.
-    pub fn json(
+    pub async fn json(
         &self,
         page: &Page,
         owner: &str,
         encoding: Encoding,
     ) -> Result<Arc<Rendered>, Error> {
-        rendering::json(self, page, owner, encoding)
+        rendering::json(self, page, owner, encoding).await
     }
 
     /// The changes of an owner's page after a position, the oldest first, at most `limit` (itself at
@@ -254,7 +265,7 @@ impl Views {
     ///
     /// # Errors
     /// [`Error::Store`]: see there.
-    pub fn changes(
+    pub async fn changes(
         &self,
         page: &Page,
         owner: &str,
@@ -264,27 +275,39 @@ impl Views {
         if after.feed != self.side.generation.epoch {
             return Ok(Changes::TooOld);
         }
-        Tables::read(&self.side.database, |sql| {
-            let found = feed::find(sql, page.index, page.owners.meant(owner))?;
-            let nobody = OwnerVersion { owner: Owner::Text(""), version: feed::Version::default() };
-            let OwnerVersion { owner, version: known } = found.unwrap_or(nobody);
-            let extent = feed::extent(sql)?;
-            // The feed was set back since, with the folder it is in: what came then is not known.
-            if after.sequence > extent.sequence {
-                return Ok(Changes::TooOld);
-            }
-            // Nothing is missed by who has the newest there is, however long ago that was.
-            if after.sequence >= known.position {
-                return Ok(Changes::Some(Vec::new()));
-            }
-            if after.sequence < extent.floor.max(known.floor) {
-                return Ok(Changes::TooOld);
-            }
-            let whose = Whose { page: page.index, owner };
-            let limit = limit.min(CHANGES_MAX);
-            let kept = feed::changes(sql, whose, known.position, after.sequence, limit)?;
-            Ok(Changes::Some(kept.into_iter().map(|kept| self.change(kept)).collect()))
-        })
+        let given = (self, page, owner, after.sequence, limit.min(CHANGES_MAX));
+        let read = self.side.database.read(&given, |&(views, page, owner, after, limit), rows| {
+            Box::pin(views.changes_after(rows, page, owner, after, limit))
+        });
+        read.await
+    }
+
+    async fn changes_after(
+        &self,
+        rows: &mut Rows<'_>,
+        page: &Page,
+        owner: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Changes, Error> {
+        let found = feed::find(rows, page.index, page.owners.meant(owner)).await?;
+        let nobody = OwnerVersion { owner: Owner::Text(""), version: feed::Version::default() };
+        let OwnerVersion { owner, version: known } = found.unwrap_or(nobody);
+        let extent = feed::extent(rows).await?;
+        // The feed was set back since, with the folder it is in: what came then is not known.
+        if after > extent.sequence {
+            return Ok(Changes::TooOld);
+        }
+        // Nothing is missed by who has the newest there is, however long ago that was.
+        if after >= known.position {
+            return Ok(Changes::Some(Vec::new()));
+        }
+        if after < extent.floor.max(known.floor) {
+            return Ok(Changes::TooOld);
+        }
+        let whose = Whose { page: page.index, owner };
+        let kept = feed::changes(rows, whose, known.position, after, limit).await?;
+        Ok(Changes::Some(kept.into_iter().map(|kept| self.change(kept)).collect()))
     }
 
     /// Follows the changes of an owner's page: what is read after this call and before

@@ -54,7 +54,7 @@ fn page(mall: &Mall, topics: &[Name], owner: &str) -> Value {
         mall.wait(folded).expect("folded");
     }
     let page = views.pages().find(|page| page.name == "my-page").expect("my page").clone();
-    let mut json = views.page(&page, owner, Slice::first(20)).expect("read").json;
+    let mut json = mall.wait(views.page(&page, owner, Slice::first(20))).expect("read").json;
     for moving in ["version", "position"] {
         json.as_object_mut().expect("an object").remove(moving).expect("it is there");
     }

@@ -114,6 +114,15 @@ impl<'t> Rows<'t> {
 }
 
 impl Rows<'_> {
+    /// After which number a count begins that is new in this database; 0 where nothing was ever restored.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: read again later.
+    pub async fn count_base(&mut self) -> Result<u64, Error> {
+        let base = self.find("SELECT base FROM numbering", &[], |row| row.get(0)).await?;
+        Ok(base.unwrap_or(0))
+    }
+
     /// Runs a statement; how many rows it changed.
     ///
     /// # Errors

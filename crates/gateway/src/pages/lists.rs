@@ -20,7 +20,7 @@ const BY_TOKEN: HeaderValue = HeaderValue::from_static("Authorization, Cookie");
 ///
 /// # Errors
 /// 400 for a wrong query, 503 where the store cannot be read just now.
-pub(crate) fn rows(
+pub(crate) async fn rows(
     views: &Views,
     list: &List,
     page: &Page,
@@ -32,7 +32,7 @@ pub(crate) fn rows(
         page: usize::try_from(slice.page).unwrap_or(usize::MAX),
         size: usize::try_from(slice.size).unwrap_or(usize::MAX),
     };
-    let shown = views.list(page, owner, at).map_err(|error| problem(&error))?;
+    let shown = views.list(page, owner, at).await.map_err(|error| problem(&error))?;
     let all = hal::collection(&list.name, &shown.rows, slice, shown.total, parts.uri.path());
     Ok(private(views.stale_since(page, owner), json(StatusCode::OK, &all)))
 }
@@ -48,13 +48,14 @@ pub(crate) fn slice(mut query: Query) -> Result<Slice, Problem> {
 ///
 /// # Errors
 /// 503 where the store cannot be read just now.
-pub(crate) fn head(
+pub(crate) async fn head(
     views: &Views,
     head: &Head,
     page: &Page,
     owner: &str,
 ) -> Result<Response, Problem> {
-    let shown = views.page(page, owner, views::Slice::first(1)).map_err(|error| problem(&error))?;
+    let shown =
+        views.page(page, owner, views::Slice::first(1)).await.map_err(|error| problem(&error))?;
     let mut columns = Map::from_iter([(head.owner.clone(), Value::from(owner))]);
     let own = [page.owner.as_str(), page.list.as_str(), "version", "position"];
     if let Value::Object(members) = shown.json {

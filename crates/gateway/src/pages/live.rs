@@ -145,7 +145,7 @@ async fn follow(
             room.send(Bytes::from_static(ALIVE));
             continue;
         }
-        match subscriber.next(after.as_ref()) {
+        match subscriber.next(after.as_ref()).await {
             Ok(Some(Piece { text, up_to })) => {
                 after = Some(up_to);
                 room.send(text);
@@ -166,17 +166,17 @@ async fn follow(
 
 impl Subscriber {
     /// What to send next, if there is anything.
-    fn next(&self, after: Option<&FeedPosition>) -> Result<Option<Piece>, views::Error> {
+    async fn next(&self, after: Option<&FeedPosition>) -> Result<Option<Piece>, views::Error> {
         // Whoever comes without a place, or from one that was forgotten, begins with the page itself.
-        let Some(after) = after else { return self.reset().map(Some) };
-        match self.views.changes(&self.page, &self.owner, after, CHANGES_AT_ONCE)? {
-            Changes::TooOld => self.reset().map(Some),
+        let Some(after) = after else { return self.reset().await.map(Some) };
+        match self.views.changes(&self.page, &self.owner, after, CHANGES_AT_ONCE).await? {
+            Changes::TooOld => self.reset().await.map(Some),
             Changes::Some(changes) => Ok(piece(&changes)),
         }
     }
 
-    fn reset(&self) -> Result<Piece, views::Error> {
-        let shown = self.views.page(&self.page, &self.owner, Slice::first(self.page.size))?;
+    async fn reset(&self) -> Result<Piece, views::Error> {
+        let shown = self.views.page(&self.page, &self.owner, Slice::first(self.page.size)).await?;
         let mut text = String::new();
         event(&mut text, "reset", &shown.position, &shown.json);
         Ok(Piece { text: text.into(), up_to: shown.position })

@@ -17,11 +17,12 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use events::store::Rows;
+
 use crate::generation::Generation;
 use crate::owner::OwnersPage;
 use crate::row::{Row, State};
 use crate::stamps::Stamps;
-use crate::store::Tables;
 use crate::store::joined::{self, JoinedValues};
 use crate::value::{Key, Value};
 use crate::view::{Assignment, Join, Shows};
@@ -121,10 +122,10 @@ impl Buffered {
 impl Batch {
     /// The place of a row in the buffer, where it is put if it is not there: as it is stored, or
     /// begun.
-    pub(super) fn buffer(
+    pub(super) async fn buffer(
         &mut self,
         generation: &Generation,
-        tables: Tables<'_>,
+        rows: &mut Rows<'_>,
         view: usize,
         key: &Key,
     ) -> Result<usize, events::Error> {
@@ -132,10 +133,10 @@ impl Batch {
         if let Some(&at) = self.places.get(&id) {
             return Ok(at);
         }
-        let rows = generation.stored(view);
+        let stored = generation.stored(view);
         // What readers know of the row; from here on the store is not asked again in this batch.
-        let before = rows.load(tables, key)?;
-        let now = before.clone().unwrap_or_else(|| Row::new(rows.view, key));
+        let before = stored.load(rows, key).await?;
+        let now = before.clone().unwrap_or_else(|| Row::new(stored.view, key));
         self.rows.push(Buffered { view, before, now, spread: None });
         self.places.insert(id, self.rows.len() - 1);
         Ok(self.rows.len() - 1)
@@ -150,29 +151,29 @@ impl Batch {
     }
 
     /// What a join set on rows that match.
-    pub(super) fn joined<'v>(
+    pub(super) async fn joined<'v>(
         &mut self,
         generation: &Generation,
-        tables: Tables<'_>,
+        rows: &mut Rows<'_>,
         join: JoinId,
         matches: impl Iterator<Item = &'v Value>,
     ) -> Result<&JoinedValues, events::Error> {
         let of = Match { join, values: matching(matches) };
-        Ok(&self.remembered(generation, tables, of)?.values)
+        Ok(&self.remembered(generation, rows, of).await?.values)
     }
 
     /// Remembers what a join sets; whether that is another value than before.
-    pub(super) fn remember(
+    pub(super) async fn remember(
         &mut self,
         generation: &Generation,
-        tables: Tables<'_>,
+        rows: &mut Rows<'_>,
         join: JoinId,
         matches: &[Value],
         sets: &[Assignment<Value>],
     ) -> Result<bool, events::Error> {
         let columns = &join.of(generation).sets;
         let of = Match { join, values: matching(matches.iter()) };
-        let remembered = self.remembered(generation, tables, of)?;
+        let remembered = self.remembered(generation, rows, of).await?;
         let mut news = false;
         for Assignment { column, value } in sets {
             let at = columns.iter().position(|known| known == column);
@@ -187,10 +188,10 @@ impl Batch {
         Ok(news)
     }
 
-    fn remembered(
+    async fn remembered(
         &mut self,
         generation: &Generation,
-        tables: Tables<'_>,
+        rows: &mut Rows<'_>,
         of: Match,
     ) -> Result<&mut Remembered, events::Error> {
         match self.joins.entry(of) {
@@ -200,7 +201,7 @@ impl Batch {
             Entry::Vacant(vacant) => {
                 let Match { join, values } = vacant.key();
                 let width = join.of(generation).sets.len();
-                let values = joined::load(tables, &join.name(generation), values, width)?;
+                let values = joined::load(rows, &join.name(generation), values, width).await?;
                 Ok(vacant.insert(Remembered { values, changed: false }))
             }
         }

@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use events::store::Rows;
 use serde_json::{Map, Value as Json};
 
 use super::batch::{Batch, Buffered, Spread};
@@ -20,45 +21,44 @@ use crate::generation::Generation;
 use crate::owner::{OwnersPage, Whose};
 use crate::row::{self, Row};
 use crate::stamps::Stamps;
-use crate::store::Tables;
 use crate::store::feed::{self, Version, Written};
 use crate::store::joined;
 use crate::value::{Key, Value};
 use crate::view::{Feeds, Shows, View};
 
-pub(super) fn flush(
+pub(super) async fn flush(
     generation: &Generation,
     stamps: &Arc<Stamps>,
     batch: &mut Batch,
-    tables: Tables<'_>,
+    rows: &mut Rows<'_>,
 ) -> Result<(), events::Error> {
     let nothing = batch.rows.is_empty() && batch.spread.rows.is_empty() && !batch.spread.too_many;
     if nothing && batch.changed_joins().next().is_none() {
         return Ok(());
     }
-    add_sums(generation, batch, tables)?;
+    add_sums(generation, batch, rows).await?;
     for changed in batch.changed_joins() {
         let name = changed.join.name(generation);
-        joined::save(tables, &name, changed.matching, changed.values)?;
+        joined::save(rows, &name, changed.matching, changed.values).await?;
     }
     // Against the store, not against what readers know: a join may have written the row already.
     for buffered in batch.rows.iter().filter(|row| row.stored() != Some(&row.now)) {
-        save(generation, buffered, tables)?;
+        save(generation, buffered, rows).await?;
     }
-    let touched = publish(generation, batch, tables)?;
+    let touched = publish(generation, batch, rows).await?;
     batch.written(stamps, touched);
     Ok(())
 }
 
-fn save(
+async fn save(
     generation: &Generation,
     buffered: &Buffered,
-    tables: Tables<'_>,
+    rows: &mut Rows<'_>,
 ) -> Result<(), events::Error> {
-    let rows = generation.stored(buffered.view);
+    let view = generation.stored(buffered.view);
     match buffered.stored() {
-        None => rows.insert(tables, &buffered.now),
-        Some(stored) => rows.update(tables, stored, &buffered.now),
+        None => view.insert(rows, &buffered.now).await,
+        Some(stored) => view.update(rows, stored, &buffered.now).await,
     }
 }
 
@@ -77,10 +77,10 @@ type Differences = BTreeMap<SumId, i64>;
 ///
 /// A row that moved from one sum to another is taken from the one and added to the other; one that
 /// changed and changed back adds nothing, and its sum's row is not even loaded.
-fn add_sums(
+async fn add_sums(
     generation: &Generation,
     batch: &mut Batch,
-    tables: Tables<'_>,
+    rows: &mut Rows<'_>,
 ) -> Result<(), events::Error> {
     let mut differences = Differences::new();
     for buffered in &batch.rows {
@@ -96,7 +96,7 @@ fn add_sums(
             continue;
         }
         // Of a row that is not created yet too: it waits, and its sum with it.
-        let at = batch.buffer(generation, tables, view, &key)?;
+        let at = batch.buffer(generation, rows, view, &key).await?;
         let sum = &mut batch.rows[at].now.values[column];
         let total = if let Value::Int(total) = sum { *total } else { 0 };
         *sum = Value::Int(total.wrapping_add(difference));
@@ -117,10 +117,10 @@ fn add(differences: &mut Differences, feeds: &Feeds, row: &Row, how: fn(i64, i64
 ///
 /// What a join changed in the store comes first: such a row may have been buffered after that, and
 /// the last word on it is what it is now.
-fn publish(
+async fn publish(
     generation: &Generation,
     batch: &Batch,
-    tables: Tables<'_>,
+    rows: &mut Rows<'_>,
 ) -> Result<BTreeSet<usize>, events::Error> {
     let mut changes = Vec::new();
     for spread in &batch.spread.rows {
@@ -140,25 +140,25 @@ fn publish(
     let pages: BTreeSet<Whose<'_>> =
         spread.chain(changes.iter().flat_map(VisibleChange::pages)).collect();
     if !pages.is_empty() {
-        feed_all(generation, &batch.spread, &pages, &changes, tables)?;
+        feed_all(generation, &batch.spread, &pages, &changes, rows).await?;
     }
     Ok(pages.into_iter().map(|whose| Stamps::index(whose.page, whose.owner)).collect())
 }
 
-fn feed_all<'b>(
+async fn feed_all<'b>(
     generation: &Generation,
     spread: &'b Spread,
     pages: &BTreeSet<Whose<'b>>,
     changes: &'b [VisibleChange<'_>],
-    tables: Tables<'_>,
+    rows: &mut Rows<'_>,
 ) -> Result<(), events::Error> {
-    let mut extent = feed::extent(tables)?;
+    let mut extent = feed::extent(rows).await?;
     // All versions are read before the first change is added: what a page takes over from another is
     // judged by where the feed stood when the batch began.
     let mut versions: BTreeMap<Whose<'_>, Version> = BTreeMap::new();
     for &whose in pages {
         let owners = generation.pages[whose.page].owners;
-        versions.insert(whose, feed::version(tables, whose, owners, &extent)?);
+        versions.insert(whose, feed::version(rows, whose, owners, &extent).await?);
     }
     // Before the changes: those of the same batch come after the gap and can be followed.
     if spread.too_many {
@@ -173,15 +173,15 @@ fn feed_all<'b>(
             let whose = Whose { page: shows.page, owner: change.owner.as_owner() };
             let version = versions.entry(whose).or_default();
             let row = Json::Object(change.show(shows)).to_string();
-            extent.append(tables, whose, version, Written { kind, row: &row })?;
+            extent.append(rows, whose, version, Written { kind, row: &row }).await?;
         }
     }
     // Once a batch, however many changes: a version counts what a reader can tell apart.
     for (whose, mut version) in versions {
         version.version += 1;
-        version.save(tables, whose, &mut extent)?;
+        version.save(rows, whose, &mut extent).await?;
     }
-    extent.save(tables, FEED_BYTES_MAX)
+    extent.save(rows, FEED_BYTES_MAX).await
 }
 
 /// A change that an owner sees.

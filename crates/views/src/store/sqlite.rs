@@ -10,28 +10,19 @@
 //!
 //! This module and its children are the only place of this crate that names the engine.
 
-pub(crate) mod feed;
-pub(crate) mod joined;
-pub(crate) mod read;
-pub(crate) mod rows;
 mod schema;
-mod values;
 
 #[cfg(test)]
 mod tests;
 
-use std::future::ready;
-use std::ops::Deref;
 use std::path::Path;
 
 use events::Database;
-use events::store::{COUNTED, Options, Tx};
-use rusqlite::Connection;
+use events::store::{COUNTED, Options};
 
+use super::rows::Statements;
 use crate::definition::Definitions;
 use crate::error::Error;
-
-use rows::Statements;
 
 /// Memory the writer keeps of the file, in KiB: tables and indexes are written all over.
 const CACHE_KIB: i64 = 16 * 1024;
@@ -63,9 +54,9 @@ pub(crate) fn open(
     let options = Options { path, schema: SCHEMA, publishes: None, clock };
     let database = Database::open(options)?;
     // Queued by the call itself, before anything else; a smaller cache is no reason to stop.
-    drop(database.write((), |(), tx| {
-        let set = tx.sqlite().pragma_update(None, "cache_size", -CACHE_KIB);
-        Box::pin(ready(set.map_err(events::Error::from)))
+    let set = format!("PRAGMA cache_size = -{CACHE_KIB}");
+    drop(database.write(set, |set, tx| {
+        Box::pin(async move { tx.find(set, &[], |_| Ok::<_, events::Error>(())).await })
     }));
     let statements = definitions.views.iter().map(Statements::new).collect();
     Ok(Store { database, epoch, statements })
@@ -82,38 +73,14 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
-/// The views' tables as one transaction sees them.
-#[derive(Clone, Copy)]
-pub(crate) struct Tables<'c>(&'c Connection);
-
-impl<'c> Tables<'c> {
-    /// As the fold's transaction sees and changes them.
-    pub(crate) fn of(tx: &'c Tx<'_>) -> Tables<'c> {
-        Tables(tx.sqlite())
-    }
-
-    /// Has `work` read one moment of them, on the caller's thread: see [`Database::read`].
-    pub(crate) fn read<T, E: From<events::Error>>(
-        database: &Database,
-        work: impl FnOnce(Tables<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        database.read_sqlite(|connection| work(Tables(connection)))
-    }
+/// That a column has the value of this number.
+///
+/// The engine takes 1 and 1.0 for equal; rows in hand, whose values are compared in the program, do not.
+pub(super) fn same(name: &str, number: usize) -> String {
+    format!("\"{name}\" = ?{number} AND typeof(\"{name}\") = typeof(?{number})")
 }
 
-impl Deref for Tables<'_> {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        self.0
-    }
-}
-
-/// Runs a statement that is prepared once a connection.
-fn execute(
-    sql: Tables<'_>,
-    statement: &str,
-    parameters: impl rusqlite::Params,
-) -> Result<usize, events::Error> {
-    Ok(sql.prepare_cached(statement)?.execute(parameters)?)
+/// That a column has another value than the one of this number.
+pub(super) fn differs(name: &str, number: usize) -> String {
+    format!("\"{name}\" IS NOT ?{number} OR typeof(\"{name}\") <> typeof(?{number})")
 }

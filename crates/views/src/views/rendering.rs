@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::page::{Page, PageJson, Slice};
 use crate::render::{Locale, Rendered};
 
-pub(super) fn html(
+pub(super) async fn html(
     views: &Views,
     page: &Page,
     owner: &str,
@@ -30,10 +30,10 @@ pub(super) fn html(
         let failed = |what| Error::Template { page: page.name.clone(), what };
         rendered.map(Bytes::from).map_err(failed)
     };
-    find(views, page, &asked, body).map(|entry| entry.coded(encoding))
+    Ok(find(views, page, &asked, body).await?.coded(encoding))
 }
 
-pub(super) fn json(
+pub(super) async fn json(
     views: &Views,
     page: &Page,
     owner: &str,
@@ -41,28 +41,38 @@ pub(super) fn json(
 ) -> Result<Arc<Rendered>, Error> {
     let asked = Asked { owner, page: page.index, form: Form::Json };
     let body = |shown: &PageJson, _| Ok(Bytes::from(shown.json.to_string()));
-    find(views, page, &asked, body).map(|entry| entry.coded(encoding))
+    Ok(find(views, page, &asked, body).await?.coded(encoding))
 }
 
-fn find(
+async fn find(
     views: &Views,
     page: &Page,
     asked: &Asked<'_>,
-    body: impl FnOnce(&PageJson, Option<Timestamp>) -> Result<Bytes, Error>,
+    body: impl FnOnce(&PageJson, Option<Timestamp>) -> Result<Bytes, Error> + Send,
 ) -> Result<Arc<Entry>, Error> {
-    let cache = &views.side.cache;
     // The way of nearly all requests: two look-ups in memory and no lock that a writer holds.
-    if let Some(entry) = cache.get(asked, made(views, page, asked)) {
+    if let Some(entry) = views.side.cache.get(asked, made(views, page, asked)) {
         return Ok(entry);
     }
-    let _flight = cache.flight(asked);
+    // On the heap: its state would be part of every request's.
+    Box::pin(make(views, page, asked, body)).await
+}
+
+async fn make(
+    views: &Views,
+    page: &Page,
+    asked: &Asked<'_>,
+    body: impl FnOnce(&PageJson, Option<Timestamp>) -> Result<Bytes, Error> + Send,
+) -> Result<Arc<Entry>, Error> {
+    let cache = &views.side.cache;
+    let _flight = cache.flight(asked).await;
     // Read again behind the lock, and before the rows: whoever held it has made the page meanwhile, or the
     // rows have moved, and then the older stamp makes this entry worth nothing at once.
     let made = made(views, page, asked);
     if let Some(entry) = cache.get(asked, made) {
         return Ok(entry);
     }
-    let shown = views.page(page, asked.owner, Slice::first(page.size))?;
+    let shown = views.page(page, asked.owner, Slice::first(page.size)).await?;
     let tag = tag(views, page, asked, &shown, made);
     // The very moment that the tag is of: the fold may rest, or go on, since it was read.
     let since = made.stale_since.and_then(|since| Timestamp::from_microsecond(since).ok());

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use yeoul_views::{Changes, Slice};
 
-use crate::mall::{Mall, event, open};
+use crate::mall::{Mall, block_on, event, open};
 
 const OWNERS: [&str; 3] = ["a", "b", "7"];
 
@@ -99,7 +99,8 @@ fn shown(mall: &Mall) -> Vec<Value> {
     let mut all = Vec::new();
     for page in mall.views.pages() {
         for owner in OWNERS {
-            let shown = mall.views.page(page, owner, Slice { page: 0, size: 100 }).expect("a page");
+            let shown = block_on(mall.views.page(page, owner, Slice { page: 0, size: 100 }))
+                .expect("a page");
             let Value::Object(mut members) = shown.json else { panic!("a page is a map") };
             members.remove("version");
             members.remove("position");
@@ -114,9 +115,10 @@ fn followed(mall: &Mall) -> Vec<BTreeMap<String, Value>> {
     let mut all = Vec::new();
     for page in mall.views.pages() {
         for owner in OWNERS {
-            let at = mall.views.page(page, owner, Slice::first(1)).expect("a page").position;
+            let at =
+                block_on(mall.views.page(page, owner, Slice::first(1))).expect("a page").position;
             let start = FeedPosition { sequence: 0, ..at };
-            let changes = mall.views.changes(page, owner, &start, 1000).expect("a read");
+            let changes = block_on(mall.views.changes(page, owner, &start, 1000)).expect("a read");
             let Changes::Some(changes) = changes else { panic!("too old") };
             let mut rows = BTreeMap::new();
             for change in changes.into_iter().filter(|change| change.kind == "row") {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use yeoul_views::{Changes, Error, Look, Slice, Views};
 
-use crate::mall::{Mall, Publisher, delivery, event, order};
+use crate::mall::{Mall, Publisher, block_on, delivery, event, order};
 
 /// The orders' number, state and delivery, newest first, and the mileage.
 fn seen(mall: &Mall, owner: &str) -> (Vec<(u64, String, Value)>, i64) {
@@ -160,12 +160,14 @@ fn a_row_that_changes_hands_leaves_its_old_page_and_sum() {
     let order = order(1, "a@b", 1, 1);
     let mut orders = Publisher::new("order");
     mall.give(&[orders.say("OrderPlaced", order.clone()), orders.say("OrderConfirmed", order)]);
-    let place = mall.views.page(&mall.my_page(), "a@b", Slice::first(1)).expect("a page").position;
+    let place = block_on(mall.views.page(&mall.my_page(), "a@b", Slice::first(1)))
+        .expect("a page")
+        .position;
     mall.give(&[orders.say("OrderGiven", json!({"orderId": 1, "to": "b@b"}))]);
     assert_eq!(seen(&mall, "a@b"), (vec![], 0));
     assert_eq!(seen(&mall, "b@b"), (vec![(1, "OrderPlaced".to_owned(), Value::Null)], 1000));
     let Changes::Some(changes) =
-        mall.views.changes(&mall.my_page(), "a@b", &place, 9).expect("a read")
+        block_on(mall.views.changes(&mall.my_page(), "a@b", &place, 9)).expect("a read")
     else {
         panic!("too old");
     };
@@ -185,11 +187,11 @@ fn a_sum_stands_before_its_head_is_created() {
         (page["nickname"].clone(), page["mileage"].clone())
     };
     assert_eq!(head(&mall), (json!(""), json!(1000)));
-    assert_eq!(mall.views.row("customers", "a@b").expect("a read"), None);
+    assert_eq!(block_on(mall.views.row("customers", "a@b")).expect("a read"), None);
     let user = json!({"username": "a@b", "nickname": "에이", "address": ""});
     mall.give(&[event("account", 1, "UserRegistered", user)]);
     assert_eq!(head(&mall), (json!("에이"), json!(1000)));
-    let row = mall.views.row("customers", "a@b").expect("a read");
+    let row = block_on(mall.views.row("customers", "a@b")).expect("a read");
     assert_eq!(row, Some(json!({"nickname": "에이", "address": "", "mileage": 1000})));
 }
 

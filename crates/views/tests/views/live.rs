@@ -9,11 +9,11 @@ use yeoul_views::{Changes, OWNER_BYTES_KEPT, OWNER_CHANGES_KEPT, Slice};
 use crate::mall::{Mall, block_on, event, order};
 
 fn position(mall: &Mall, owner: &str) -> FeedPosition {
-    mall.views.page(&mall.my_page(), owner, Slice::first(1)).expect("a page").position
+    block_on(mall.views.page(&mall.my_page(), owner, Slice::first(1))).expect("a page").position
 }
 
 fn changes(mall: &Mall, owner: &str, after: &FeedPosition) -> Option<Vec<(String, Value)>> {
-    match mall.views.changes(&mall.my_page(), owner, after, 100).expect("a read") {
+    match block_on(mall.views.changes(&mall.my_page(), owner, after, 100)).expect("a read") {
         Changes::TooOld => None,
         Changes::Some(changes) => {
             Some(changes.into_iter().map(|change| (change.kind, change.row)).collect())
@@ -51,7 +51,9 @@ fn each_change_is_a_place_to_go_on_from() {
     mall.give(&[placed(1, "a@b"), placed(2, "a@b"), placed(3, "a@b")]);
     let (page, mut after) = (mall.my_page(), start);
     let mut seen = Vec::new();
-    while let Changes::Some(one) = mall.views.changes(&page, "a@b", &after, 1).expect("a read") {
+    while let Changes::Some(one) =
+        block_on(mall.views.changes(&page, "a@b", &after, 1)).expect("a read")
+    {
         let Some(change) = one.into_iter().next() else { break };
         assert!(change.position.sequence > after.sequence);
         after = change.position;

@@ -135,7 +135,12 @@ impl Mall {
     }
 
     pub(crate) fn json(&self, owner: &str) -> Value {
-        let page = self.views.page(&self.my_page(), owner, Slice { page: 0, size: 100 });
+        block_on(self.read(owner))
+    }
+
+    /// The same, in a runtime that is there.
+    pub(crate) async fn read(&self, owner: &str) -> Value {
+        let page = self.views.page(&self.my_page(), owner, Slice { page: 0, size: 100 }).await;
         page.expect("a page").json
     }
 }

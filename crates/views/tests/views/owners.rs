@@ -55,8 +55,9 @@ impl World {
 
     /// The ids on a page, whatever its rows are keyed by.
     fn rows(&self, name: &str, owner: &str) -> Vec<Value> {
-        let shown = self.0.views.page(&self.page(name), owner, Slice::first(20)).expect("a page");
-        let listed = self.0.views.list(&self.page(name), Some(owner), Slice::first(20));
+        let shown =
+            block_on(self.0.views.page(&self.page(name), owner, Slice::first(20))).expect("a page");
+        let listed = block_on(self.0.views.list(&self.page(name), Some(owner), Slice::first(20)));
         let Listed { rows, total } = listed.expect("a list");
         assert_eq!(shown.json["rows"], json!(rows), "page and list");
         assert_eq!(rows.len() as u64, total);
@@ -64,11 +65,13 @@ impl World {
     }
 
     fn position(&self, name: &str, owner: &str) -> FeedPosition {
-        self.0.views.page(&self.page(name), owner, Slice::first(1)).expect("a page").position
+        block_on(self.0.views.page(&self.page(name), owner, Slice::first(1)))
+            .expect("a page")
+            .position
     }
 
     fn after(&self, name: &str, owner: &str, after: &FeedPosition) -> Option<Vec<(String, Value)>> {
-        match self.0.views.changes(&self.page(name), owner, after, 100).expect("a read") {
+        match block_on(self.0.views.changes(&self.page(name), owner, after, 100)).expect("a read") {
             Changes::TooOld => None,
             Changes::Some(all) => {
                 Some(all.into_iter().map(|one| (one.kind, key(&one.row))).collect())
@@ -120,7 +123,8 @@ fn a_page_shows_and_counts_its_own_rows_alone() {
     assert_eq!(world.rows("product", "7"), [json!(7)]);
     assert_eq!(world.rows("customer", "7"), [json!(1), json!(2)]);
     let version = |name: &str| {
-        let page = world.0.views.page(&world.page(name), "7", Slice::first(1)).expect("a page");
+        let page =
+            block_on(world.0.views.page(&world.page(name), "7", Slice::first(1))).expect("a page");
         page.version
     };
     assert_eq!((version("product"), version("customer")), (1, 1));
@@ -133,7 +137,7 @@ fn the_cache_keeps_pages_of_one_id_apart_and_renders_again_what_changed() {
     let world = World::new();
     world.0.give(&[product(1, 7, "TV"), placed(1, json!("7"))]);
     let get = |name: &str| {
-        let rendered = world.0.views.json(&world.page(name), "7", Encoding::Identity);
+        let rendered = block_on(world.0.views.json(&world.page(name), "7", Encoding::Identity));
         rendered.expect("a page")
     };
     let (public, private) = (get("product"), get("customer"));
@@ -146,7 +150,8 @@ fn the_cache_keeps_pages_of_one_id_apart_and_renders_again_what_changed() {
     assert_ne!(get("customer").etag, private.etag);
     let locale = world.0.views.locale("ko").expect("a locale");
     let html = |name: &str| {
-        let rendered = world.0.views.html(&world.page(name), "7", locale, Encoding::Identity);
+        let rendered =
+            block_on(world.0.views.html(&world.page(name), "7", locale, Encoding::Identity));
         rendered.expect("a page").etag.clone()
     };
     assert_ne!(html("product"), html("customer"));
@@ -231,7 +236,7 @@ fn a_number_and_the_text_of_its_digits_are_two_owners() {
     });
     assert!(slept, "the text's change woke the number's reader");
     let get = |name: &str| {
-        let rendered = world.0.views.json(&world.page(name), "7", Encoding::Identity);
+        let rendered = block_on(world.0.views.json(&world.page(name), "7", Encoding::Identity));
         rendered.expect("a page").etag.clone()
     };
     let before = (get("numbered"), get("thing-of-text"));
@@ -253,7 +258,7 @@ fn nobody_is_not_everybody() {
         assert_eq!(world.rows("numbered", name), NONE, "{name:?}");
     }
     assert_eq!(world.rows("thing", ""), NONE);
-    let everybody = world.0.views.list(&world.page("thing"), None, Slice::first(20));
+    let everybody = block_on(world.0.views.list(&world.page("thing"), None, Slice::first(20)));
     assert_eq!(everybody.expect("a list").total, 4);
 }
 

@@ -10,7 +10,7 @@ use events::Handler;
 use serde_json::json;
 use yeoul_views::{Encoding, Error, Locale, Order, PAGE_SIZE_MAX, Rendered, Slice};
 
-use crate::mall::{Mall, event, order};
+use crate::mall::{Mall, block_on, event, order};
 
 fn with_orders(owner: &str, count: u64) -> Mall {
     let mall = Mall::new();
@@ -25,7 +25,7 @@ fn ko(mall: &Mall) -> Locale {
 }
 
 fn html(mall: &Mall, owner: &str, locale: Locale, encoding: Encoding) -> Arc<Rendered> {
-    mall.views.html(&mall.my_page(), owner, locale, encoding).expect("a page")
+    block_on(mall.views.html(&mall.my_page(), owner, locale, encoding)).expect("a page")
 }
 
 fn text(rendered: &Rendered) -> String {
@@ -50,11 +50,11 @@ fn a_page_is_cut_into_slices_newest_first() {
     let mall = with_orders("a@b", 7);
     let page = mall.my_page();
     let ids = |slice| {
-        let shown = mall.views.page(&page, "a@b", slice).expect("a page");
+        let shown = block_on(mall.views.page(&page, "a@b", slice)).expect("a page");
         let rows = shown.json["orders"].as_array().expect("a list");
         let ids: Vec<u64> =
             rows.iter().map(|row| row["orderId"].as_u64().expect("an id")).collect();
-        let listed = mall.views.list(&page, Some("a@b"), slice).expect("a list");
+        let listed = block_on(mall.views.list(&page, Some("a@b"), slice)).expect("a list");
         assert_eq!(rows, &listed.rows, "page and list");
         (ids, listed.total)
     };
@@ -67,7 +67,7 @@ fn a_page_is_cut_into_slices_newest_first() {
 #[test]
 fn a_slice_is_refused_one_past_its_limit() {
     let mall = with_orders("a@b", 1);
-    let read = |size| mall.views.page(&mall.my_page(), "a@b", Slice { page: 0, size });
+    let read = |size| block_on(mall.views.page(&mall.my_page(), "a@b", Slice { page: 0, size }));
     assert!(read(PAGE_SIZE_MAX).is_ok());
     assert!(matches!(read(PAGE_SIZE_MAX + 1), Err(Error::Limit { field: "size", .. })));
 }
@@ -76,25 +76,26 @@ fn a_slice_is_refused_one_past_its_limit() {
 fn rows_are_listed_by_any_column_with_their_total() {
     let mall = with_orders("a@b", 3);
     let listed = |order: Option<&Order>| {
-        let listed = mall.views.rows("orders", "a@b", Slice::first(2), order).expect("rows");
+        let listed =
+            block_on(mall.views.rows("orders", "a@b", Slice::first(2), order)).expect("rows");
         let ids = listed.rows.iter().map(|row| row["orderId"].clone());
         (ids.collect::<Vec<_>>(), listed.total)
     };
     assert_eq!(listed(None), (vec![json!(1), json!(2)], 3));
     let newest = Order { column: "placedAt".to_owned(), descending: true };
     assert_eq!(listed(Some(&newest)), (vec![json!(3), json!(2)], 3));
-    let unknown = mall.views.rows("order", "a@b", Slice::first(2), None);
+    let unknown = block_on(mall.views.rows("order", "a@b", Slice::first(2), None));
     assert!(matches!(unknown, Err(Error::Unknown(says)) if says.contains("nearest=`orders`")));
     let unknown = Order { column: "placed".to_owned(), descending: true };
-    assert!(mall.views.rows("orders", "a@b", Slice::first(2), Some(&unknown)).is_err());
+    assert!(block_on(mall.views.rows("orders", "a@b", Slice::first(2), Some(&unknown))).is_err());
 }
 
 #[test]
 fn a_row_is_found_by_its_key_as_it_stands_in_a_path() {
     let mall = with_orders("a@b", 1);
-    assert!(mall.views.row("orders", "1").expect("a read").is_some());
+    assert!(block_on(mall.views.row("orders", "1")).expect("a read").is_some());
     for key in ["01", "+1", "2", "", "x"] {
-        assert_eq!(mall.views.row("orders", key).expect("a read"), None, "{key:?}");
+        assert_eq!(block_on(mall.views.row("orders", key)).expect("a read"), None, "{key:?}");
     }
 }
 
@@ -108,7 +109,8 @@ fn html_shows_the_page_and_carries_it_as_data() {
     let (_, island) = shown.split_once("id=\"page\">").expect("an island");
     let island = island.split_once("</script>").expect("its end").0;
     let island: serde_json::Value = serde_json::from_str(island).expect("JSON");
-    let slice = mall.views.page(&mall.my_page(), "a@b", Slice::first(20)).expect("a page");
+    let slice =
+        block_on(mall.views.page(&mall.my_page(), "a@b", Slice::first(20))).expect("a page");
     assert_eq!(island, slice.json);
 }
 
@@ -133,7 +135,9 @@ fn every_coding_is_the_same_page_under_a_tag_of_its_own() {
         assert_eq!(text(&page), expected);
         assert!(page.etag.starts_with('"') && page.etag.ends_with('"') && !page.etag.contains(' '));
         tags.insert(page.etag.clone());
-        tags.insert(mall.views.json(&mall.my_page(), "a@b", encoding).expect("JSON").etag.clone());
+        tags.insert(
+            block_on(mall.views.json(&mall.my_page(), "a@b", encoding)).expect("JSON").etag.clone(),
+        );
     }
     tags.insert(
         html(&mall, "a@b", mall.views.locale("en").expect("en"), Encoding::Br).etag.clone(),
@@ -147,7 +151,13 @@ fn a_tag_stands_until_the_page_changes() {
     let mall = with_orders("a@b", 1);
     let tags = |mall: &Mall, owner: &str| {
         let html = html(mall, owner, ko(mall), Encoding::Br).etag.clone();
-        (html, mall.views.json(&mall.my_page(), owner, Encoding::Br).expect("JSON").etag.clone())
+        (
+            html,
+            block_on(mall.views.json(&mall.my_page(), owner, Encoding::Br))
+                .expect("JSON")
+                .etag
+                .clone(),
+        )
     };
     let before = tags(&mall, "a@b");
     mall.give(&[event("order", 2, "OrderPlaced", order(2, "other@b", 1, 1))]);
@@ -162,12 +172,12 @@ fn a_tag_stands_until_the_page_changes() {
 fn bytes_under_one_tag_are_the_same_after_opening_again() {
     let mall = with_orders("a@b", 3);
     mall.give(&[event("order", 9, "OrderPlaced", order(9, "other@b", 1, 1))]);
-    let before = mall.views.json(&mall.my_page(), "a@b", Encoding::Br).expect("JSON");
+    let before = block_on(mall.views.json(&mall.my_page(), "a@b", Encoding::Br)).expect("JSON");
     let Mall { views, folder } = mall;
     drop(views);
     let views = crate::mall::open(folder.path(), &crate::mall::settings());
     let mall = Mall { views, folder };
-    let after = mall.views.json(&mall.my_page(), "a@b", Encoding::Br).expect("JSON");
+    let after = block_on(mall.views.json(&mall.my_page(), "a@b", Encoding::Br)).expect("JSON");
     assert_eq!(*after, *before);
 }
 
@@ -210,7 +220,7 @@ fn a_fold_that_comes_to_rest_while_a_page_is_made_is_said_by_its_tag_too() {
 fn a_page_is_rendered_once_however_many_ask() {
     let mall = with_orders("a@b", 20);
     let (page, ko) = (mall.my_page(), ko(&mall));
-    let asked = || mall.views.html(&page, "a@b", ko, Encoding::Br).expect("a page");
+    let asked = || block_on(mall.views.html(&page, "a@b", ko, Encoding::Br)).expect("a page");
     let pages: Vec<Arc<Rendered>> = std::thread::scope(|scope| {
         let asking: Vec<_> = (0..8).map(|_| scope.spawn(asked)).collect();
         asking.into_iter().map(|one| one.join().expect("no panic")).collect()
@@ -251,7 +261,8 @@ fn under_load_no_page_is_older_than_what_was_committed() {
         while !done.load(Ordering::Acquire) {
             for (at, owner) in owners.iter().enumerate() {
                 let least = committed[at].load(Ordering::Acquire);
-                let body = mall.views.html(&page, owner, ko, Encoding::Identity).expect("a page");
+                let body = block_on(mall.views.html(&page, owner, ko, Encoding::Identity))
+                    .expect("a page");
                 let shown = text(&body);
                 assert!(body.version >= least.max(seen[at]), "an older page");
                 seen[at] = body.version;

@@ -82,7 +82,7 @@ async fn a_reader_who_waits_sees_what_was_written() {
             running.publish(vec![event("order", id, "OrderPlaced", order(id, "a@b", 1, 1))]),
         );
         assert_eq!(waiting, Ok(()));
-        assert_eq!(running.mall.json("a@b")["orders"][0]["orderId"], json!(id));
+        assert_eq!(running.mall.read("a@b").await["orders"][0]["orderId"], json!(id));
     }
 }
 
@@ -119,7 +119,7 @@ async fn a_parked_event_is_told_at_once_and_other_keys_go_on() {
     let views = &running.mall.views;
     assert_eq!(views.wait(&at("order", 2).for_key("1"), LONG).await, Err(Waited::Parked));
     assert_eq!(views.wait(&at("order", 2).for_key("2"), LONG).await, Ok(()), "another key");
-    assert_eq!(running.mall.json("a@b")["orders"][0]["orderId"], json!(2));
+    assert_eq!(running.mall.read("a@b").await["orders"][0]["orderId"], json!(2));
     running
         .publish(vec![event("delivery", 1, "DeliveryStarted", delivery(2, "DeliveryStarted"))])
         .await;

@@ -3,10 +3,9 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use rusqlite::types::ToSql;
-use rusqlite::{OptionalExtension, params_from_iter};
+use events::store::{Bind, Row as Found, Rows};
 
-use super::{Tables, execute};
+use super::sqlite::{differs, same};
 use crate::row::{Row, State};
 use crate::value::{Key, Value};
 use crate::view::{Assignment, Join, View};
@@ -34,7 +33,8 @@ impl Statements {
         let quoted: Vec<String> = view.names().map(|column| format!("\"{column}\"")).collect();
         let columns = format!("{}, _created, _set, _deleted_by", quoted.join(", "));
         let key = &quoted[view.key];
-        let places = vec!["?"; view.columns.len() + 4].join(", ");
+        let places: Vec<String> = (1..=view.columns.len() + 4).map(|at| format!("?{at}")).collect();
+        let places = places.join(", ");
         Statements {
             select: format!("SELECT {columns} FROM {table} WHERE {key} = ?1"),
             insert: format!("INSERT INTO {table} ({columns}, _owner) VALUES ({places})"),
@@ -45,30 +45,34 @@ impl Statements {
 }
 
 impl Stored<'_> {
-    pub(crate) fn load(self, sql: Tables<'_>, key: &Key) -> Result<Option<Row>, events::Error> {
-        let mut select = sql.prepare_cached(&self.statements.select)?;
-        Ok(select.query_row([key], |row| from_sql(self.view, row)).optional()?)
+    pub(crate) async fn load(
+        self,
+        rows: &mut Rows<'_>,
+        key: &Key,
+    ) -> Result<Option<Row>, events::Error> {
+        rows.find(&self.statements.select, &[key], |row| read(self.view, row)).await
     }
 
-    pub(crate) fn insert(self, sql: Tables<'_>, row: &Row) -> Result<(), events::Error> {
+    pub(crate) async fn insert(self, rows: &mut Rows<'_>, row: &Row) -> Result<(), events::Error> {
         let owner = row.owner(self.view);
         let StateColumns { created, set, deleted_by } = StateColumns::of(row);
-        let rest: [&dyn ToSql; 4] = [&created, &set, &deleted_by, &owner];
-        let values = row.values.iter().map(|value| value as &dyn ToSql).chain(rest);
-        execute(sql, &self.statements.insert, params_from_iter(values))?;
+        let rest: [&dyn Bind; 4] = [&created, &set, &deleted_by, &owner];
+        let values = row.values.iter().map(|value| value as &dyn Bind);
+        let values: Vec<&dyn Bind> = values.chain(rest).collect();
+        rows.execute(&self.statements.insert, &values).await?;
         Ok(())
     }
 
     /// Writes the columns that differ and no others, so that only their indexes are touched.
-    pub(crate) fn update(
+    pub(crate) async fn update(
         self,
-        sql: Tables<'_>,
+        rows: &mut Rows<'_>,
         before: &Row,
         now: &Row,
     ) -> Result<(), events::Error> {
         let Stored { view, statements } = self;
         let mut statement = format!("UPDATE {} SET ", statements.table);
-        let mut values: Vec<&dyn ToSql> = Vec::with_capacity(now.values.len() + 5);
+        let mut values: Vec<&dyn Bind> = Vec::with_capacity(now.values.len() + 5);
         for (at, value) in now.values.iter().enumerate() {
             if *value != before.values[at] {
                 push(&mut statement, &mut values, &view.columns[at], value);
@@ -86,75 +90,64 @@ impl Stored<'_> {
         if before.set != now.set {
             push(&mut statement, &mut values, "_set", &set);
         }
-        write!(statement, " WHERE \"{}\" = ?", view.columns[view.key]).expect("a string takes it");
         values.push(&now.values[view.key]);
-        execute(sql, &statement, values.as_slice())?;
+        let key = &view.columns[view.key];
+        write!(statement, " WHERE \"{key}\" = ?{}", values.len()).expect("a string takes it");
+        rows.execute(&statement, &values).await?;
         Ok(())
     }
 
     /// Sets a join's columns on every row that matches and has others; each is given to `seen` as it
     /// is then.
-    pub(crate) fn spread(
+    pub(crate) async fn spread(
         self,
-        sql: Tables<'_>,
+        rows: &mut Rows<'_>,
         join: &Join,
         matches: &[Value],
         sets: &[Assignment<Value>],
-        mut seen: impl FnMut(Row),
+        mut seen: impl FnMut(Row) + Send,
     ) -> Result<(), events::Error> {
         let columns: Vec<usize> = sets.iter().map(|set| set.column).collect();
         let statement = self.spread_statement(join, &columns);
-        // In the statement's order: SET, then what must match, then what must differ.
-        let set = || sets.iter().map(|set| &set.value);
-        let values = set().chain(twice(matches)).chain(twice(set()));
-        let mut statement = sql.prepare_cached(&statement)?;
-        let mut rows = statement.query(params_from_iter(values))?;
-        while let Some(row) = rows.next()? {
-            seen(from_sql(self.view, row)?);
-        }
-        Ok(())
+        // In the statement's order: what is set, then what must match.
+        let values = sets.iter().map(|set| &set.value).chain(matches);
+        let values: Vec<&dyn Bind> = values.map(|value| value as &dyn Bind).collect();
+        let show = |row: &Found<'_>| {
+            seen(read(self.view, row)?);
+            Ok::<_, events::Error>(())
+        };
+        rows.each(&statement, &values, show).await
     }
 
+    /// Values are numbered: those that are set from 1, then those that must match.
     pub(super) fn spread_statement(self, join: &Join, sets: &[usize]) -> String {
         let Stored { view, statements } = self;
-        let list = |columns: &[usize], one: fn(&str) -> String, between: &str| {
-            let all = columns.iter().map(|&at| one(&view.columns[at]));
-            all.collect::<Vec<String>>().join(between)
-        };
-        // The engine takes 1 and 1.0 for equal; rows in hand, whose values are compared here, do not.
+        let list =
+            |columns: &[usize], first: usize, one: fn(&str, usize) -> String, between: &str| {
+                let numbered = columns.iter().zip(first..);
+                let all = numbered.map(|(&at, number)| one(&view.columns[at], number));
+                all.collect::<Vec<String>>().join(between)
+            };
         format!(
             "UPDATE {} SET {} WHERE {} AND _deleted_by IS NULL AND ({}) RETURNING {}",
             statements.table,
-            list(sets, |name| format!("\"{name}\" = ?"), ", "),
-            list(
-                &join.on,
-                |name| format!("\"{name}\" = ? AND typeof(\"{name}\") = typeof(?)"),
-                " AND "
-            ),
-            list(
-                sets,
-                |name| format!("\"{name}\" IS NOT ? OR typeof(\"{name}\") <> typeof(?)"),
-                " OR "
-            ),
+            list(sets, 1, |name, number| format!("\"{name}\" = ?{number}"), ", "),
+            list(&join.on, sets.len() + 1, same, " AND "),
+            list(sets, 1, differs, " OR "),
             statements.columns,
         )
     }
 }
 
-/// Each value two times: to be compared, and for its type.
-fn twice<'v>(values: impl IntoIterator<Item = &'v Value>) -> impl Iterator<Item = &'v Value> {
-    values.into_iter().flat_map(|value| [value, value])
-}
-
-/// A row read in [`Statements::columns`]' order.
-pub(super) fn from_sql(view: &View, row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+/// A row in [`Statements::columns`]' order.
+pub(super) fn read(view: &View, row: &Found<'_>) -> Result<Row, events::Error> {
     let width = view.columns.len();
-    let values = (0..width).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?;
-    let deleted_by: Option<Arc<str>> = row.get(width + 2)?;
+    let values = (0..width).map(|at| row.get(at)).collect::<Result<_, _>>()?;
+    let deleted_by: Option<String> = row.get(width + 2)?;
     let state = match (row.get(width)?, deleted_by) {
         (true, _) => State::Visible,
         (false, None) => State::Waiting,
-        (false, Some(by)) => State::Gone(by),
+        (false, Some(by)) => State::Gone(Arc::from(by)),
     };
     let set: i64 = row.get(width + 1)?;
     Ok(Row { values, set: set.cast_unsigned(), state })
@@ -179,11 +172,12 @@ impl StateColumns<'_> {
 
 fn push<'v>(
     statement: &mut String,
-    values: &mut Vec<&'v dyn ToSql>,
+    values: &mut Vec<&'v dyn Bind>,
     column: &str,
-    value: &'v dyn ToSql,
+    value: &'v dyn Bind,
 ) {
     let comma = if values.is_empty() { "" } else { ", " };
-    write!(statement, "{comma}\"{column}\" = ?").expect("a string takes every character");
     values.push(value);
+    let number = values.len();
+    write!(statement, "{comma}\"{column}\" = ?{number}").expect("a string takes every character");
 }

@@ -10,16 +10,14 @@
 
 use std::collections::VecDeque;
 
-use events::store::count_base;
-use rusqlite::{OptionalExtension, params};
+use events::store::{Bind, Row, Rows};
 use serde_json::Value as Json;
 
-use super::{Tables, execute};
 use crate::feed::{CHANGE_BYTES, OWNER_BYTES_KEPT, OWNER_CHANGES_KEPT};
 use crate::owner::{Meant, Owner, Owners, Whose};
 
 /// Changes looked at in one go when the oldest are forgotten.
-const FORGET_STEP: i64 = 256;
+const FORGET_STEP: u64 = 256;
 
 /// From where to where the feed reaches, and how much that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,20 +70,19 @@ struct Link {
     bytes: u64,
 }
 
-pub(crate) fn extent(sql: Tables<'_>) -> Result<Extent, events::Error> {
-    let mut select = sql.prepare_cached("SELECT sequence, floor, bytes FROM meta")?;
-    Ok(select.query_row([], |row| {
-        let [sequence, floor, bytes]: [i64; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
-        let [sequence, floor, bytes] = [sequence, floor, bytes].map(i64::cast_unsigned);
-        Ok(Extent { sequence, floor, bytes })
-    })?)
+pub(crate) async fn extent(rows: &mut Rows<'_>) -> Result<Extent, events::Error> {
+    let select = "SELECT sequence, floor, bytes FROM meta";
+    rows.one(select, &[], |row| {
+        Ok(Extent { sequence: row.get(0)?, floor: row.get(1)?, bytes: row.get(2)? })
+    })
+    .await
 }
 
 impl Extent {
     /// Adds a change.
-    pub(crate) fn append(
+    pub(crate) async fn append(
         &mut self,
-        sql: Tables<'_>,
+        rows: &mut Rows<'_>,
         whose: Whose<'_>,
         version: &mut Version,
         change: Written<'_>,
@@ -94,14 +91,14 @@ impl Extent {
         let bytes = (kind.len() + row.len() + whose.owner.weight() + CHANGE_BYTES) as u64;
         self.sequence += 1;
         self.bytes += bytes;
-        let [sequence, before] = [self.sequence, version.position].map(u64::cast_signed);
+        let before = version.position;
         version.position = self.sequence;
         version.kept += 1;
         version.bytes += bytes;
         let insert = "INSERT INTO change VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let Whose { page, owner } = whose;
-        let bytes = bytes.cast_signed();
-        execute(sql, insert, params![sequence, before, page as i64, bytes, owner, kind, row])?;
+        let change: [&dyn Bind; 7] = [&self.sequence, &before, &page, &bytes, &owner, &kind, &row];
+        rows.execute(insert, &change).await?;
         Ok(())
     }
 
@@ -112,43 +109,44 @@ impl Extent {
     }
 
     /// Forgets the oldest past `bytes_max`, and is kept itself.
-    pub(crate) fn save(mut self, sql: Tables<'_>, bytes_max: u64) -> Result<(), events::Error> {
+    pub(crate) async fn save(
+        mut self,
+        rows: &mut Rows<'_>,
+        bytes_max: u64,
+    ) -> Result<(), events::Error> {
         while self.bytes > bytes_max {
             let before = self.bytes;
-            self.forget(sql, bytes_max)?;
+            self.forget(rows, bytes_max).await?;
             // Nothing is left that could go: what was counted and is not there ends no loop.
             if self.bytes == before {
                 break;
             }
         }
-        let [sequence, floor, bytes] =
-            [self.sequence, self.floor, self.bytes].map(u64::cast_signed);
         let update = "UPDATE meta SET sequence = ?1, floor = ?2, bytes = ?3";
-        execute(sql, update, [sequence, floor, bytes])?;
+        rows.execute(update, &[&self.sequence, &self.floor, &self.bytes]).await?;
         Ok(())
     }
 
     /// One step of it: the oldest, as few as bring what is kept to `bytes_max`.
-    fn forget(&mut self, sql: Tables<'_>, bytes_max: u64) -> Result<(), events::Error> {
+    async fn forget(&mut self, rows: &mut Rows<'_>, bytes_max: u64) -> Result<(), events::Error> {
         let select = "SELECT sequence, bytes FROM change ORDER BY sequence LIMIT ?1";
-        let mut select = sql.prepare_cached(select)?;
-        let mut oldest = select.query([FORGET_STEP])?;
-        while self.bytes > bytes_max
-            && let Some(row) = oldest.next()?
-        {
-            let [sequence, bytes]: [i64; 2] = [row.get(0)?, row.get(1)?];
-            self.floor = sequence.cast_unsigned();
-            self.bytes = self.bytes.saturating_sub(bytes.cast_unsigned());
-        }
-        execute(sql, "DELETE FROM change WHERE sequence <= ?1", [self.floor.cast_signed()])?;
+        let oldest = |row: &Row<'_>| {
+            if self.bytes > bytes_max {
+                self.floor = row.get(0)?;
+                self.bytes = self.bytes.saturating_sub(row.get(1)?);
+            }
+            Ok::<_, events::Error>(())
+        };
+        rows.each(select, &[&FORGET_STEP], oldest).await?;
+        rows.execute("DELETE FROM change WHERE sequence <= ?1", &[&self.floor]).await?;
         Ok(())
     }
 }
 
 impl Version {
     /// Of a page that nothing has changed yet.
-    fn first(sql: Tables<'_>) -> Result<Version, events::Error> {
-        Ok(Version { version: count_base(&sql)?, ..Version::default() })
+    async fn first(rows: &mut Rows<'_>) -> Result<Version, events::Error> {
+        Ok(Version { version: rows.count_base().await?, ..Version::default() })
     }
 
     /// Everything up to `sequence` is forgotten: it was too much to be recorded one by one.
@@ -157,31 +155,32 @@ impl Version {
     }
 
     /// Keeps it, and of its changes what is to be kept.
-    pub(crate) fn save(
+    pub(crate) async fn save(
         mut self,
-        sql: Tables<'_>,
+        rows: &mut Rows<'_>,
         whose: Whose<'_>,
         extent: &mut Extent,
     ) -> Result<(), events::Error> {
         if self.kept > 2 * OWNER_CHANGES_KEPT || self.bytes > 2 * OWNER_BYTES_KEPT {
-            self.cut(sql, extent)?;
+            self.cut(rows, extent).await?;
         }
-        let Version { version, position, floor, kept, bytes } = self;
-        let numbers = [version, position, floor, kept, bytes].map(u64::cast_signed);
-        let [version, position, floor, kept, bytes] = numbers;
-        let replace = "INSERT OR REPLACE INTO owner VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let page = whose.page as i64;
-        let row = params![page, whose.owner, version, position, floor, kept, bytes];
-        execute(sql, replace, row)?;
+        let Version { version, position, floor, kept, bytes } = &self;
+        let upsert = "INSERT INTO owner VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            ON CONFLICT (page, owner) DO UPDATE SET version = excluded.version,
+                position = excluded.position, floor = excluded.floor, kept = excluded.kept,
+                bytes = excluded.bytes";
+        let Whose { page, owner } = &whose;
+        let row: [&dyn Bind; 7] = [page, owner, version, position, floor, kept, bytes];
+        rows.execute(upsert, &row).await?;
         Ok(())
     }
 
     /// Walks the changes from the newest back: the first are kept, all others forgotten.
-    fn cut(&mut self, sql: Tables<'_>, extent: &mut Extent) -> Result<(), events::Error> {
+    async fn cut(&mut self, rows: &mut Rows<'_>, extent: &mut Extent) -> Result<(), events::Error> {
         let mut at = self.position;
         let mut gone = false;
         (self.kept, self.bytes) = (0, 0);
-        while let Some(link) = link(sql, at)? {
+        while let Some(link) = link(rows, at).await? {
             let bytes = self.bytes + link.bytes;
             if !gone && self.kept < OWNER_CHANGES_KEPT && bytes <= OWNER_BYTES_KEPT {
                 (self.kept, self.bytes) = (self.kept + 1, bytes);
@@ -189,7 +188,7 @@ impl Version {
                 self.floor = if gone { self.floor } else { at };
                 gone = true;
                 extent.bytes = extent.bytes.saturating_sub(link.bytes);
-                execute(sql, "DELETE FROM change WHERE sequence = ?1", [at.cast_signed()])?;
+                rows.execute("DELETE FROM change WHERE sequence = ?1", &[&at]).await?;
             }
             at = link.before;
         }
@@ -197,39 +196,42 @@ impl Version {
     }
 }
 
-fn link(sql: Tables<'_>, sequence: u64) -> Result<Option<Link>, events::Error> {
-    let mut select = sql.prepare_cached("SELECT before, bytes FROM change WHERE sequence = ?1")?;
-    let found = select.query_row([sequence.cast_signed()], |row| {
-        let [before, bytes]: [i64; 2] = [row.get(0)?, row.get(1)?];
-        Ok(Link { before: before.cast_unsigned(), bytes: bytes.cast_unsigned() })
-    });
-    Ok(found.optional()?)
+async fn link(rows: &mut Rows<'_>, sequence: u64) -> Result<Option<Link>, events::Error> {
+    let select = "SELECT before, bytes FROM change WHERE sequence = ?1";
+    let link = |row: &Row<'_>| Ok(Link { before: row.get(0)?, bytes: row.get(1)? });
+    rows.find(select, &[&sequence], link).await
 }
 
 /// The version of an owner's page; `None` for one nothing is known of.
-pub(crate) fn known(sql: Tables<'_>, whose: Whose<'_>) -> Result<Option<Version>, events::Error> {
+pub(crate) async fn known(
+    rows: &mut Rows<'_>,
+    whose: Whose<'_>,
+) -> Result<Option<Version>, events::Error> {
     let select = "SELECT version, position, floor, kept, bytes FROM owner
         WHERE page = ?1 AND owner = ?2";
-    let mut select = sql.prepare_cached(select)?;
-    let found = select.query_row(params![whose.page as i64, whose.owner], |row| {
-        let numbers: [i64; 5] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
-        let [version, position, floor, kept, bytes] = numbers.map(i64::cast_unsigned);
-        Ok(Version { version, position, floor, kept, bytes })
-    });
-    Ok(found.optional()?)
+    rows.find(select, &[&whose.page, &whose.owner], |row| {
+        Ok(Version {
+            version: row.get(0)?,
+            position: row.get(1)?,
+            floor: row.get(2)?,
+            kept: row.get(3)?,
+            bytes: row.get(4)?,
+        })
+    })
+    .await
 }
 
 /// The version of an owner's page, known or not.
 ///
 /// A text that a known number was meant by until now takes the page over: whoever followed the
 /// number's has to read it again.
-pub(crate) fn version(
-    sql: Tables<'_>,
+pub(crate) async fn version(
+    rows: &mut Rows<'_>,
     whose: Whose<'_>,
     owners: Owners,
     extent: &Extent,
 ) -> Result<Version, events::Error> {
-    if let Some(version) = known(sql, whose)? {
+    if let Some(version) = known(rows, whose).await? {
         return Ok(version);
     }
     let number = match whose.owner {
@@ -237,56 +239,62 @@ pub(crate) fn version(
         Owner::Number(_) => None,
     };
     let taken = match number {
-        Some(owner) => known(sql, Whose { owner, ..whose })?.is_some(),
+        Some(owner) => known(rows, Whose { owner, ..whose }).await?.is_some(),
         None => false,
     };
-    Ok(Version { floor: if taken { extent.sequence } else { 0 }, ..Version::first(sql)? })
+    let first = Version::first(rows).await?;
+    Ok(Version { floor: if taken { extent.sequence } else { 0 }, ..first })
 }
 
 /// The one of those a path can mean that is known on the page; the likeliest where none is.
-pub(crate) fn find<'a>(
-    sql: Tables<'_>,
+pub(crate) async fn find<'a>(
+    rows: &mut Rows<'_>,
     page: usize,
     meant: Meant<'a>,
 ) -> Result<Option<OwnerVersion<'a>>, events::Error> {
     let mut first = None;
     for owner in meant.all() {
-        if let Some(version) = known(sql, Whose { page, owner })? {
+        if let Some(version) = known(rows, Whose { page, owner }).await? {
             return Ok(Some(OwnerVersion { owner, version }));
         }
         first = first.or(Some(owner));
     }
-    first.map(|owner| Ok(OwnerVersion { owner, version: Version::first(sql)? })).transpose()
+    let Some(owner) = first else { return Ok(None) };
+    Ok(Some(OwnerVersion { owner, version: Version::first(rows).await? }))
 }
 
 /// Changes after a place, which must be above the floor: the oldest `limit`, in order.
-pub(crate) fn changes(
-    sql: Tables<'_>,
+pub(crate) async fn changes(
+    rows: &mut Rows<'_>,
     whose: Whose<'_>,
     newest: u64,
     after: u64,
     limit: usize,
 ) -> Result<Vec<Kept>, events::Error> {
     let select = "SELECT before FROM change WHERE sequence = ?1 AND page = ?2 AND owner = ?3";
-    let mut select = sql.prepare_cached(select)?;
     let mut found = VecDeque::new();
     let mut at = newest;
     while at > after {
         // The newest is no change where too much changed at once to be recorded.
-        let place = params![at.cast_signed(), whose.page as i64, whose.owner];
-        let before = select.query_row(place, |row| row.get::<_, i64>(0));
-        let Some(before) = before.optional()? else { break };
+        let place: [&dyn Bind; 3] = [&at, &whose.page, &whose.owner];
+        let before: Option<u64> = rows.find(select, &place, |row| row.get(0)).await?;
+        let Some(before) = before else { break };
         found.truncate(limit.saturating_sub(1));
         found.push_front(at);
-        at = before.cast_unsigned();
+        at = before;
     }
-    found.into_iter().map(|sequence| kept(sql, sequence)).collect()
+    let mut changes = Vec::with_capacity(found.len());
+    for sequence in found {
+        changes.push(kept(rows, sequence).await?);
+    }
+    Ok(changes)
 }
 
-fn kept(sql: Tables<'_>, sequence: u64) -> Result<Kept, events::Error> {
-    let mut select = sql.prepare_cached("SELECT kind, row FROM change WHERE sequence = ?1")?;
-    let (kind, text): (String, String) =
-        select.query_row([sequence.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let row = serde_json::from_str(&text).unwrap_or_default();
-    Ok(Kept { sequence, kind, row })
+async fn kept(rows: &mut Rows<'_>, sequence: u64) -> Result<Kept, events::Error> {
+    let select = "SELECT kind, row FROM change WHERE sequence = ?1";
+    rows.one(select, &[&sequence], |row| {
+        let row_of = |text: &str| serde_json::from_str(text).ok();
+        Ok(Kept { sequence, kind: row.get(0)?, row: row.parse(1, row_of).unwrap_or_default() })
+    })
+    .await
 }

@@ -1,10 +1,9 @@
 //! Lists and pages: each read in one moment, bounded by its slice.
 
-use rusqlite::params;
+use events::store::Rows;
 
-use super::Tables;
 use super::feed::{self, OwnerVersion};
-use super::rows::{Stored, from_sql};
+use super::rows::{self, Stored};
 use crate::owner::{Meant, Owner};
 use crate::page::{Listed, Page, Parts, Slice, Window};
 use crate::row::Row;
@@ -12,18 +11,16 @@ use crate::value::Key;
 use crate::view::SortOrder;
 
 /// Shown rows, of one owner or of all.
-fn rows(
-    sql: Tables<'_>,
+async fn shown(
+    rows: &mut Rows<'_>,
     list: Stored<'_>,
     owner: Option<Owner<'_>>,
     window: Window,
 ) -> Result<Vec<Row>, events::Error> {
     let Window { slice, order } = window;
-    let mut select = sql.prepare_cached(&list_statement(list, owner.is_some(), order))?;
-    let size = i64::try_from(slice.size).unwrap_or(i64::MAX);
-    let found =
-        select.query_map(params![owner, size, slice.offset()], |row| from_sql(list.view, row))?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
+    let select = list_statement(list, owner.is_some(), order);
+    let (size, offset) = (slice.size, slice.offset());
+    rows.all(&select, &[&owner, &size, &offset], |row| rows::read(list.view, row)).await
 }
 
 /// The statement of a list; one of a page's order is read through its index without sorting.
@@ -40,41 +37,40 @@ pub(super) fn list_statement(list: Stored<'_>, owned: bool, order: SortOrder) ->
         "SELECT {} FROM {} WHERE {} ORDER BY {first}\"{}\" {direction} LIMIT ?2 OFFSET ?3",
         statements.columns,
         statements.table,
-        shown(owned),
+        narrowed(owned),
         view.columns[view.key],
     )
 }
 
-fn shown(owned: bool) -> &'static str {
+fn narrowed(owned: bool) -> &'static str {
     if owned { "_owner = ?1 AND _created = 1" } else { "?1 IS NULL AND _created = 1" }
 }
 
 /// How many rows are shown, of one owner or of all.
-fn total(
-    sql: Tables<'_>,
+async fn total(
+    rows: &mut Rows<'_>,
     list: Stored<'_>,
     owner: Option<Owner<'_>>,
 ) -> Result<u64, events::Error> {
-    let (table, shown) = (&list.statements.table, shown(owner.is_some()));
-    let statement = format!("SELECT count(*) FROM {table} WHERE {shown}");
-    let total: i64 = sql.prepare_cached(&statement)?.query_row([owner], |row| row.get(0))?;
-    Ok(total.cast_unsigned())
+    let (table, narrowed) = (&list.statements.table, narrowed(owner.is_some()));
+    let select = format!("SELECT count(*) FROM {table} WHERE {narrowed}");
+    rows.one(&select, &[&owner], |row| row.get(0)).await
 }
 
 /// All that a page shows: a slice of `list`, and of `head` the owner's one row.
-pub(crate) fn parts<'p>(
-    sql: Tables<'_>,
+pub(crate) async fn parts<'p>(
+    rows: &mut Rows<'_>,
     page: &Page,
     list: Stored<'_>,
     head: Option<Stored<'_>>,
     named: &'p str,
     slice: Slice,
 ) -> Result<Parts<'p>, events::Error> {
-    let Some(known) = feed::find(sql, page.index, page.owners.meant(named))? else {
+    let Some(known) = feed::find(rows, page.index, page.owners.meant(named)).await? else {
         return Ok(Parts { owner: named, version: 0, sequence: 0, head: None, rows: Vec::new() });
     };
     let head = match head {
-        Some(head) => head.load(sql, &Key::from_owner(known.owner))?,
+        Some(head) => head.load(rows, &Key::from_owner(known.owner)).await?,
         None => None,
     };
     let window = Window { slice, order: page.order };
@@ -83,13 +79,13 @@ pub(crate) fn parts<'p>(
         version: known.version.version,
         sequence: known.version.position,
         head,
-        rows: rows(sql, list, Some(known.owner), window)?,
+        rows: shown(rows, list, Some(known.owner), window).await?,
     })
 }
 
 /// A page's rows, of whom a text means there or of everybody.
-pub(crate) fn of_page(
-    sql: Tables<'_>,
+pub(crate) async fn of_page(
+    rows: &mut Rows<'_>,
     list: Stored<'_>,
     page: &Page,
     named: Option<&str>,
@@ -97,43 +93,43 @@ pub(crate) fn of_page(
 ) -> Result<Listed<Row>, events::Error> {
     let owner = match named {
         None => None,
-        Some(named) => match feed::find(sql, page.index, page.owners.meant(named))? {
+        Some(named) => match feed::find(rows, page.index, page.owners.meant(named)).await? {
             Some(OwnerVersion { owner, .. }) => Some(owner),
             // Nobody can be meant: that is not everybody.
             None => return Ok(Listed::none()),
         },
     };
-    let rows = rows(sql, list, owner, Window { slice, order: page.order })?;
-    Ok(Listed { rows, total: total(sql, list, owner)? })
+    let shown = shown(rows, list, owner, Window { slice, order: page.order }).await?;
+    Ok(Listed { rows: shown, total: total(rows, list, owner).await? })
 }
 
 /// A view's rows of the first of those meant who has any.
-pub(crate) fn of_view(
-    sql: Tables<'_>,
+pub(crate) async fn of_view(
+    rows: &mut Rows<'_>,
     list: Stored<'_>,
     meant: Meant<'_>,
     window: Window,
 ) -> Result<Listed<Row>, events::Error> {
     for owner in meant.all() {
-        let total = total(sql, list, Some(owner))?;
+        let total = total(rows, list, Some(owner)).await?;
         if total > 0 {
-            return Ok(Listed { rows: rows(sql, list, Some(owner), window)?, total });
+            return Ok(Listed { rows: shown(rows, list, Some(owner), window).await?, total });
         }
     }
     Ok(Listed::none())
 }
 
 /// The row whose key is written so: as text, or as the whole number it is.
-pub(crate) fn named(
-    sql: Tables<'_>,
+pub(crate) async fn named(
+    rows: &mut Rows<'_>,
     list: Stored<'_>,
     key: &str,
 ) -> Result<Option<Row>, events::Error> {
-    if let Some(row) = list.load(sql, &Key::Text(key.into()))? {
+    if let Some(row) = list.load(rows, &Key::Text(key.into())).await? {
         return Ok(Some(row));
     }
     match key.parse::<i64>() {
-        Ok(number) if number.to_string() == key => list.load(sql, &Key::Int(number)),
+        Ok(number) if number.to_string() == key => list.load(rows, &Key::Int(number)).await,
         _ => Ok(None),
     }
 }

@@ -1,24 +1,22 @@
 //! What each join set last, by the values it is on: for rows that are created later, and to see at a
 //! glance that an event changes nothing.
 
-use rusqlite::OptionalExtension;
+use events::store::Rows;
 
-use super::{Tables, execute};
 use crate::value::Value;
 
 /// What a join has set, by the columns' places in its list; `None` for those it never set.
 pub(crate) type JoinedValues = Vec<Option<Value>>;
 
 /// What was set on rows whose columns match `value`.
-pub(crate) fn load(
-    sql: Tables<'_>,
+pub(crate) async fn load(
+    rows: &mut Rows<'_>,
     place: &str,
     value: &str,
     width: usize,
 ) -> Result<JoinedValues, events::Error> {
     let select = "SELECT set_columns FROM joined WHERE place = ?1 AND value = ?2";
-    let mut select = sql.prepare_cached(select)?;
-    let text = select.query_row([place, value], |row| row.get::<_, String>(0)).optional()?;
+    let text: Option<String> = rows.find(select, &[&place, &value], |row| row.get(0)).await?;
     let stored = text.and_then(|text| serde_json::from_str::<Vec<Vec<_>>>(&text).ok());
     let mut joined: JoinedValues =
         stored.unwrap_or_default().iter().map(|one| from_json(one)).collect();
@@ -26,15 +24,17 @@ pub(crate) fn load(
     Ok(joined)
 }
 
-pub(crate) fn save(
-    sql: Tables<'_>,
+pub(crate) async fn save(
+    rows: &mut Rows<'_>,
     place: &str,
     value: &str,
     joined: &JoinedValues,
 ) -> Result<(), events::Error> {
     let json: Vec<Vec<_>> = joined.iter().map(to_json).collect();
     let text = serde_json::to_string(&json).expect("values are JSON");
-    execute(sql, "INSERT OR REPLACE INTO joined VALUES (?1, ?2, ?3)", [place, value, &text])?;
+    let upsert = "INSERT INTO joined VALUES (?1, ?2, ?3)
+        ON CONFLICT (place, value) DO UPDATE SET set_columns = excluded.set_columns";
+    rows.execute(upsert, &[&place, &value, &text]).await?;
     Ok(())
 }
 
