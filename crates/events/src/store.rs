@@ -99,7 +99,7 @@ pub use sqlite::keep_private;
 pub use sqlite::skipped;
 pub use sqlite::state::{GROUP_MAX, WRITE_QUEUE_MAX};
 pub use sqlite::upkeep;
-pub use sqlite::{COUNTED, READERS_MAX, count_base};
+pub use sqlite::{COUNTED, READERS_MAX};
 pub use tx::{Savepoint, Tx, Working};
 pub use value::{Bind, Column, Value};
 

@@ -16,7 +16,7 @@ pub mod skipped;
 pub(crate) mod state;
 pub mod upkeep;
 
-pub use plumbing::numbering::{COUNTED, base as count_base};
+pub use plumbing::numbering::COUNTED;
 pub use plumbing::private::keep_private;
 pub use plumbing::readers::READERS_MAX;
 pub(crate) use plumbing::thread::panic_message;

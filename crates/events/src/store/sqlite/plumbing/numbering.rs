@@ -34,7 +34,7 @@ struct Counted {
 ///
 /// # Errors
 /// [`Error::Environment`]: read again later.
-pub fn base(sql: &Connection) -> Result<u64, Error> {
+pub(crate) fn base(sql: &Connection) -> Result<u64, Error> {
     let base = sql.query_row("SELECT base FROM numbering", [], |row| row.get(0));
     Ok(base.optional()?.unwrap_or(0))
 }
