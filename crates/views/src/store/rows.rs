@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use events::store::{Bind, Row as Found, Rows};
 
-use super::sqlite::{differs, same};
 use crate::row::{Row, State};
 use crate::value::{Key, Value};
 use crate::view::{Assignment, Join, View};
@@ -18,6 +17,15 @@ pub(crate) struct Statements {
     pub(super) columns: String,
     select: String,
     insert: String,
+    compared: Comparison,
+}
+
+/// How an engine says that a column has the value of a number, and that it has another: as values are
+/// compared in the program, where 1 and 1.0 are two and nothing equals nothing.
+#[derive(Clone, Copy)]
+pub(super) struct Comparison {
+    pub(super) same: fn(&str, usize) -> String,
+    pub(super) differs: fn(&str, usize) -> String,
 }
 
 /// A view beside its statements: the rows of one view.
@@ -28,7 +36,7 @@ pub(crate) struct Stored<'d> {
 }
 
 impl Statements {
-    pub(super) fn new(view: &View) -> Statements {
+    pub(super) fn new(view: &View, compared: Comparison) -> Statements {
         let table = format!("\"view_{}\"", view.name);
         let quoted: Vec<String> = view.names().map(|column| format!("\"{column}\"")).collect();
         let columns = format!("{}, _created, _set, _deleted_by", quoted.join(", "));
@@ -40,6 +48,7 @@ impl Statements {
             insert: format!("INSERT INTO {table} ({columns}, _owner) VALUES ({places})"),
             table,
             columns,
+            compared,
         }
     }
 }
@@ -122,6 +131,7 @@ impl Stored<'_> {
     /// Values are numbered: those that are set from 1, then those that must match.
     pub(super) fn spread_statement(self, join: &Join, sets: &[usize]) -> String {
         let Stored { view, statements } = self;
+        let Comparison { same, differs } = statements.compared;
         let list =
             |columns: &[usize], first: usize, one: fn(&str, usize) -> String, between: &str| {
                 let numbered = columns.iter().zip(first..);

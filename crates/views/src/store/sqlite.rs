@@ -20,7 +20,7 @@ use std::path::Path;
 use events::Database;
 use events::store::{COUNTED, Options};
 
-use super::rows::Statements;
+use super::rows::{Comparison, Statements};
 use crate::definition::Definitions;
 use crate::error::Error;
 
@@ -58,7 +58,7 @@ pub(crate) fn open(
     drop(database.write(set, |set, tx| {
         Box::pin(async move { tx.find(set, &[], |_| Ok::<_, events::Error>(())).await })
     }));
-    let statements = definitions.views.iter().map(Statements::new).collect();
+    let statements = definitions.views.iter().map(|view| Statements::new(view, COMPARED)).collect();
     Ok(Store { database, epoch, statements })
 }
 
@@ -73,14 +73,13 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
-/// That a column has the value of this number.
-///
-/// The engine takes 1 and 1.0 for equal; rows in hand, whose values are compared in the program, do not.
-pub(super) fn same(name: &str, number: usize) -> String {
+/// The engine takes 1 and 1.0 for equal, so types are compared too.
+const COMPARED: Comparison = Comparison { same, differs };
+
+fn same(name: &str, number: usize) -> String {
     format!("\"{name}\" = ?{number} AND typeof(\"{name}\") = typeof(?{number})")
 }
 
-/// That a column has another value than the one of this number.
-pub(super) fn differs(name: &str, number: usize) -> String {
+fn differs(name: &str, number: usize) -> String {
     format!("\"{name}\" IS NOT ?{number} OR typeof(\"{name}\") <> typeof(?{number})")
 }
