@@ -6,11 +6,11 @@ const MALL = 'http://127.0.0.1:8088';
 
 // What is said about trouble, and what forms are made of: a file each, rather than one for each part
 // that screens share, so that a screen waits for no more than one answer after its own.
-const TOLD = /src\/(api\/changes|parts\/Told\.|texts\/trouble\.|attempt|dates|focus|shown)/;
+const TOLD = /src\/(api\/changes|parts\/Told\.|texts\/trouble\.|attempt|dates|focus|shown|theirs)/;
 const FORMS = /src\/(parts\/Field\.|texts\/fields\.|credentials|drafts|limits|mistakes|numbers)/;
 // Loaded when they are needed, not with the first page; `npm run build` counts the rest.
 const ON_DEMAND =
-  /src\/(api\/changes|screens\/(MyPage|NotFound|Product|SignIn|SignUp)\.|parts\/(Field|OrderDone|OrderLine|ProductForm|Stepper|Timeline|Told|Unreachable)\.|texts\/(en|fields|manage|mine|order|sign|trouble)\.|attempt|credentials|dates|drafts|edits|focus|limits|mistakes|numbers|options|prices|shown)/;
+  /src\/(api\/changes|screens\/(MyPage|NotFound|Product|SignIn|SignUp)\.|parts\/(Field|OrderDone|OrderLine|ProductForm|Stepper|Timeline|Told|Unreachable)\.|texts\/(en|fields|manage|mine|order|sign|trouble)\.|attempt|credentials|dates|drafts|edits|focus|limits|mistakes|numbers|options|prices|shown|theirs)/;
 
 // Paths that are an API and a page at once go to the mall unless a browser navigates to them.
 const page = (request: { headers: { accept?: string | undefined } }): string | undefined =>

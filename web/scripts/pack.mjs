@@ -3,11 +3,16 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { minify } from 'terser';
 
 const DIST = new URL('../dist', import.meta.url).pathname;
 const COMPRESSIBLE = /\.(html|js|css|svg|json|txt|webmanifest)$/;
 const JS_BYTES_MAX = 25_000;
 const CSS_BYTES_MAX = 6_000;
+
+// It is copied past the bundler, and a browser has no use for its comments.
+const THEME = join(DIST, 'theme.js');
+writeFileSync(THEME, (await minify(readFileSync(THEME, 'utf8'), { ecma: 2020 })).code);
 
 const files = readdirSync(DIST, { recursive: true })
   .map((name) => join(DIST, name))

@@ -79,16 +79,6 @@ export function watchProducts(): () => void {
   };
 }
 
-/** What a write answered, before the list is asked again. */
-export function putProduct(product: Product): void {
-  const others = (catalogue.products ?? []).filter((it) => it.id !== product.id);
-  catalogue.products = [...others, product].sort((a, b) => a.id - b.id);
-}
-
-export function dropProduct(id: number): void {
-  catalogue.products = (catalogue.products ?? []).filter((it) => it.id !== id);
-}
-
 /** Shows what was kept, marked with its time, until the list comes. */
 function late(): void {
   if (!catalogue.at && recall()) catalogue.failure = late;

@@ -112,22 +112,6 @@ export async function stillSignedIn(): Promise<boolean> {
   return renewed;
 }
 
-/**
- * `act` as long as whoever is signed in now still is: what they wanted and waited for is not sent by
- * whoever comes after them.
- */
-export function forThem<A extends unknown[], T>(act: (...of: A) => Promise<T>): (...of: A) => Promise<T> {
-  const [as, who] = [mark, user?.username];
-  return async (...of) => {
-    let another = meet();
-    // The same person may have signed in again.
-    if (mark && mark !== as && !user) await know();
-    another ||= mark !== as && user?.username !== who;
-    if (another) throw new Refused(ANOTHER_PERSON, {}, undefined);
-    return act(...of);
-  };
-}
-
 /** Says later whether whoever is here now still is: the same person may have signed in again. */
 function stays(): () => Promise<boolean> {
   const [as, who] = [mark, user?.username];
@@ -164,7 +148,7 @@ export async function know(): Promise<void> {
 }
 
 /** Follows what other tabs have done; whether somebody else is signed in now than was here. */
-function meet(): boolean {
+export function meet(): boolean {
   unfinished = local.get(LEAVING_AS) !== null;
   const now = local.get(KEPT_AS);
   if (now === mark) return false;

@@ -1,6 +1,10 @@
-/** What one does oneself to one's orders, as my page shows it before it is told there; loaded with the screens that do so. */
+/**
+ * What one does oneself to one's orders, as my page shows it before it is told there, and to products,
+ * as the list does; loaded with the screens that do so.
+ */
 import { mall } from './api/mall';
-import type { Order } from './api/wire';
+import type { Order, Product } from './api/wire';
+import { catalogue } from './catalogue.svelte';
 import { live, rowOf, ROWS_PER_PAGE, showOwn } from './live.svelte';
 import { withRows } from './orders';
 
@@ -33,4 +37,14 @@ export function showTaken(order: Order, imageUrl: string | null, now: string): v
 export function showCancelled(orderId: number): void {
   const row = rowOf(orderId);
   if (row) showOwn({ ...row, orderState: 'OrderCancelled' });
+}
+
+/** What a write answered, before the list is asked again. */
+export function putProduct(product: Product): void {
+  const others = (catalogue.products ?? []).filter((it) => it.id !== product.id);
+  catalogue.products = [...others, product].sort((a, b) => a.id - b.id);
+}
+
+export function dropProduct(id: number): void {
+  catalogue.products = (catalogue.products ?? []).filter((it) => it.id !== id);
 }

@@ -1,5 +1,5 @@
 /**
- * The calls that register, and those that change what was read before: each of these is of one state
+ * The calls that order, sign up and register, and those that change what was read before: each of these is of one state
  * alone (`If-Match`), so that what somebody else has changed meanwhile is never written over unseen.
  */
 import { call, Refused, type Answer } from './http';
@@ -16,6 +16,30 @@ export interface ProductFields {
   stockPolicy: StockPolicy;
   imageUrl?: string;
 }
+
+export interface NewOrder {
+  productId: number;
+  quantity: number;
+  /** Who orders: refused where the cookies are another's. */
+  customerId?: string | undefined;
+  customerName: string;
+  customerAddr: string;
+  /** KRW for one piece, as it was seen: another price is refused rather than charged. */
+  expectedPrice?: number | undefined;
+}
+
+export interface NewUser {
+  username: string;
+  password: string;
+  nickname: string;
+  address: string;
+}
+
+export const placeOrder = (order: NewOrder, key: string): Promise<Answer<Order>> =>
+  call('POST', '/orders', { json: order, headers: { 'Idempotency-Key': key } });
+
+export const signUp = (user: NewUser): Promise<Answer<unknown>> =>
+  call('POST', '/oauth/users', { json: user, bare: true });
 
 export const readProduct = (id: number): Promise<Answer<Product>> => call('GET', `/products/${id}`);
 

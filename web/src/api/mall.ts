@@ -1,6 +1,6 @@
 /** The mall's calls that the first screens need, one function each; `changes.ts` has the others. */
 import { call, type Answer } from './http';
-import type { MyPage, Order, Page, Product, User } from './wire';
+import type { MyPage, Page, Product, User } from './wire';
 
 /** The most one list answers. */
 const PAGE_SIZE = 100;
@@ -21,9 +21,6 @@ export const mall = {
   product: async (id: number): Promise<Product> =>
     (await call<Product>('GET', `/products/${id}`, { open: true })).body,
 
-  order: (order: NewOrder, key: string): Promise<Answer<Order>> =>
-    call('POST', '/orders', { json: order, headers: { 'Idempotency-Key': key } }),
-
   /** The owner's page, waiting for the write at `position` where one is given. */
   myPage: (owner: string, position?: string | null, page = 0): Promise<Answer<MyPage>> =>
     call('GET', `${ownPage(owner)}${page ? `?page=${page}` : ''}`, {
@@ -33,30 +30,10 @@ export const mall = {
   signIn: (username: string, password: string): Promise<Answer<void>> =>
     call('POST', '/oauth/session', { form: { username, password }, bare: true }),
   signOut: (): Promise<Answer<void>> => call('DELETE', '/oauth/session', { bare: true }),
-  signUp: (user: NewUser): Promise<Answer<unknown>> =>
-    call('POST', '/oauth/users', { json: user, bare: true }),
   me: async (): Promise<User> => (await call<User>('GET', '/oauth/me', { open: true })).body,
 };
 
 export const eventsOf = (owner: string, after: string): string =>
   `${ownPage(owner)}/events?after=${encodeURIComponent(after)}`;
-
-export interface NewOrder {
-  productId: number;
-  quantity: number;
-  /** Who orders: refused where the cookies are another's. */
-  customerId?: string | undefined;
-  customerName: string;
-  customerAddr: string;
-  /** KRW for one piece, as it was seen: another price is refused rather than charged. */
-  expectedPrice?: number | undefined;
-}
-
-export interface NewUser {
-  username: string;
-  password: string;
-  nickname: string;
-  address: string;
-}
 
 const ownPage = (owner: string): string => `/mypages/${encodeURIComponent(owner)}`;
