@@ -3,24 +3,12 @@ import assert from 'node:assert/strict';
 import { ADMINISTRATOR, CUSTOMER, LIVE, order, row, SECOND_CUSTOMER, shop, signIn } from './start.mjs';
 
 const here = shop({ faults: true });
-const { visitor, without } = here;
+const { asAdministrator, visitor, without } = here;
 const STOPPED = ['503', '502', '504', 'ERR_'];
 /** What the browser says of an answer that a test provokes. */
 const REFUSED = ['400', '401', '404', '409'];
 
 const focused = (page, selector) => page.waitForFunction((it) => document.activeElement?.matches(it), selector);
-
-/** Changes the product as the administrator does, past every page. */
-async function asAdministrator(method, path, json) {
-  const [username, password] = ADMINISTRATOR;
-  const form = new URLSearchParams({ grant_type: 'password', username, password });
-  const answer = await fetch(`${here.mall.url}/oauth/token`, { method: 'POST', body: form });
-  const { access_token } = await answer.json();
-  const headers = { authorization: `Bearer ${access_token}`, 'content-type': 'application/json' };
-  const done = await fetch(here.mall.url + path, { method, headers, body: json && JSON.stringify(json) });
-  assert.ok(done.ok, `${method} ${path}: ${done.status}`);
-  return done.status === 204 ? undefined : done.json();
-}
 
 const added = (more) => asAdministrator('POST', '/products', { name: 'LAMP', price: 1000, stock: 5, stockPolicy: 'reject', ...more });
 
@@ -80,7 +68,7 @@ visitor('questions name what they ask about, and whoever is signed in is told so
   const id = await order(page, 2, 1);
   await page.goto('/mypage');
   await row(page, id).getByRole('button', { name: '취소' }).click();
-  await page.getByRole('group', { name: `주문 ${id}번(MASK)을 취소할까요?` }).waitFor();
+  await page.getByRole('group', { name: `MASK 주문 ${id}번을 취소할까요?` }).waitFor();
   await focused(page, '.answer .danger');
   for (const path of ['/signin?from=%2Fmypage', '/signup?from=%2Fmypage']) {
     await page.goto(path);

@@ -51,6 +51,17 @@ export function shop(settings) {
     const answer = await fetch(`${it.mall.admin}/admin/services/${name}/${what}`, { method: 'POST' });
     assert.equal(answer.status, 204, `${name} ${what}`);
   };
+  /** Does as the administrator does, past every page. */
+  it.asAdministrator = async (method, path, json) => {
+    const [username, password] = ADMINISTRATOR;
+    const form = new URLSearchParams({ grant_type: 'password', username, password });
+    const answer = await fetch(`${it.mall.url}/oauth/token`, { method: 'POST', body: form });
+    const { access_token } = await answer.json();
+    const headers = { authorization: `Bearer ${access_token}`, 'content-type': 'application/json' };
+    const done = await fetch(it.mall.url + path, { method, headers, body: json && JSON.stringify(json) });
+    assert.ok(done.ok, `${method} ${path}: ${done.status}`);
+    return done.status === 204 ? undefined : done.json();
+  };
   /** `act` while the service is stopped. */
   it.without = async (name, act) => {
     await it.service(name, 'stop');

@@ -27,7 +27,7 @@ export const manageWords = speak({
     theirs: (value: string) => `지금: ${value}`,
     yours: (value: string) => `적으신 것: ${value}`,
     nothing: '비어 있음',
-    pictureShape: '이 가게의 경로(/로 시작)나 https:// 주소로 적어 주세요.',
+    pictureShape: '/로 시작하는 이 가게의 경로나 https:// 주소로 적어 주세요.',
     saved: (name: string) => `${name} 저장했어요`,
     removed: (name: string) => `${name} 삭제했어요`,
   },

@@ -18,7 +18,7 @@ export const mineWords = speak({
     delivery: '배송',
     action: '관리',
     cancel: '취소',
-    cancelAsk: (order: number, product: string) => `주문 ${order}번(${product})을 취소할까요?`,
+    cancelAsk: (order: number, product: string) => `${product} 주문 ${order}번을 취소할까요?`,
     cancelYes: '주문 취소',
     cancelling: '취소하는 중',
     cancelTooLate: '이미 배송이 끝나 취소할 수 없어요. 반품은 판매자에게 말씀해 주세요.',
