@@ -10,7 +10,7 @@ const TOLD = /src\/(api\/changes|parts\/Told\.|texts\/trouble\.|attempt|dates|fo
 const FORMS = /src\/(parts\/Field\.|texts\/fields\.|credentials|drafts|limits|mistakes|numbers)/;
 // Loaded when they are needed, not with the first page; `npm run build` counts the rest.
 const ON_DEMAND =
-  /src\/(api\/changes|screens\/(MyPage|NotFound|Product|SignIn|SignUp)\.|parts\/(Field|OrderDone|OrderLine|ProductForm|Stepper|Timeline|Told|Unreachable)\.|texts\/(en|fields|manage|mine|order|sign|trouble)\.|attempt|credentials|dates|drafts|edits|focus|limits|mistakes|numbers|options|prices|shown|theirs)/;
+  /src\/(api\/changes|screens\/(MyPage|NotFound|Product|SignIn|SignUp)\.|parts\/(Field|OrderDone|OrderLine|ProductDialog|ProductForm|Stepper|Timeline|Told|Unreachable)\.|texts\/(en|fields|manage|mine|order|sign|trouble)\.|attempt|credentials|dates|drafts|edits|focus|limits|mistakes|numbers|opened|options|prices|shown|theirs)/;
 
 // Paths that are an API and a page at once go to the mall unless a browser navigates to them.
 const page = (request: { headers: { accept?: string | undefined } }): string | undefined =>

@@ -241,7 +241,6 @@ visitor('what was typed before a session ended meets what was changed until it i
   await page.fill('#username', ADMINISTRATOR[0]);
   await page.fill('#password', ADMINISTRATOR[1]);
   await page.press('#password', 'Enter');
-  await open(page, 4);
   await page.locator('dialog .told').getByText(`지금: ${price + 20}`).waitFor(LIVE);
   assert.equal(await page.inputValue('#price'), String(price + 10));
   assert.equal((await productNow(page, 4)).price, price + 20);

@@ -523,6 +523,6 @@ visitor('an administrator saves without a change, and pictures are shown or refu
   await page.fill('#username', ADMINISTRATOR[0]);
   await page.fill('#password', ADMINISTRATOR[1]);
   await page.press('#password', 'Enter');
-  await edit.click();
+  await page.locator('dialog #name').waitFor(LIVE);
   assert.equal(await page.inputValue('#name'), 'CLOCK 2');
 });

@@ -47,7 +47,7 @@ visitor('what is filled in again after a reload says so, beside what is there, a
   const price = await page.inputValue('#price');
   await page.fill('#price', '1');
   await page.reload();
-  await open(page, 1);
+  await page.locator('dialog #price').waitFor(LIVE);
   assert.equal(await page.inputValue('#price'), '1');
   const said = page.locator('dialog .told', { hasText: '적다 만 것' });
   await said.getByText(`지금: ${price}`).waitFor(LIVE);
@@ -56,7 +56,7 @@ visitor('what is filled in again after a reload says so, beside what is there, a
   assert.equal(await page.inputValue('#price'), price);
   assert.equal(await page.evaluate(() => document.activeElement?.id), 'name');
   await page.reload();
-  await open(page, 1);
+  await page.locator('dialog #price').waitFor(LIVE);
   assert.equal(await page.inputValue('#price'), price);
   assert.equal(await said.count(), 0);
 });
