@@ -264,3 +264,46 @@ visitor('too many wrong passwords are told in words and not tried again', { expe
   await picture(page, 'sign-in-too-often', { dark: false });
   assert.equal(tries, 1);
 });
+
+/** The words and the colours of a page, as it says and shows them. */
+const choices = (page) => page.evaluate(() => [document.documentElement.lang, getComputedStyle(document.documentElement).colorScheme, document.querySelector('.bar input').placeholder]);
+const chosen = (page, expected) => page.waitForFunction((expected) => JSON.stringify([document.documentElement.lang, getComputedStyle(document.documentElement).colorScheme, document.querySelector('.bar input').placeholder]) === expected, JSON.stringify(expected), LIVE);
+
+visitor('a language and a theme that are chosen in one tab are those of every tab, and what is typed there stays', {}, async ({ page, context }) => {
+  await signIn(page, ...ADMINISTRATOR);
+  await page.locator('.card[data-product-id="5"]').getByRole('button', { name: '수정' }).click();
+  await page.fill('#name', 'HALF A NAME');
+  const [typing, printed, choosing] = [await context.newPage(), await context.newPage(), await context.newPage()];
+  await typing.goto('/products/2');
+  await typing.waitForFunction(() => document.querySelector('#customerName')?.value);
+  await typing.fill('#quantity', '1.5');
+  await typing.fill('#customerAddr', '적다 만 주소');
+  await printed.goto('/mypage');
+  await printed.locator('#app .orders-head').waitFor(LIVE);
+  await choosing.goto('/');
+  await choosing.locator('.card').nth(4).waitFor(LIVE);
+  const others = [page, typing, printed];
+  for (const [button, expected] of [['English', ['en', 'light', 'Search products']], ['Switch to dark', ['en', 'dark', 'Search products']], ['한국어', ['ko', 'dark', '상품 찾기']], ['밝은 화면으로', ['ko', 'light', '상품 찾기']]]) {
+    await choosing.getByRole('button', { name: button }).click();
+    for (const tab of [choosing, ...others]) await chosen(tab, expected);
+  }
+  assert.deepEqual(await choices(page), ['ko', 'light', '상품 찾기']);
+  assert.equal(await page.inputValue('#name'), 'HALF A NAME');
+  assert.deepEqual([await typing.inputValue('#quantity'), await typing.inputValue('#customerAddr')], ['1.5', '적다 만 주소']);
+  assert.equal(await typing.evaluate(() => document.activeElement.id), 'customerAddr', 'the focus stays too');
+  assert.equal(await typing.title(), 'MASK · 12 STREET');
+});
+
+visitor('a tab that heard nothing of a choice follows it when it is shown again', {}, async ({ page, context }) => {
+  await page.goto('/');
+  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.fill('.bar input', 'mask');
+  // A tab is never told of what it writes itself: as if it had been frozen meanwhile.
+  await context.addCookies([{ name: 'lang', value: 'en', url: here.mall.url }]);
+  await page.evaluate(() => {
+    localStorage.setItem('theme', 'dark');
+    dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));
+  });
+  await chosen(page, ['en', 'dark', 'Search products']);
+  assert.equal(await page.inputValue('.bar input'), 'mask');
+});

@@ -2,9 +2,10 @@
  * Which language the shop speaks, kept in the cookie `lang` so that prerendered pages follow.
  *
  * A prerendered page was rendered in a locale chosen by the server; the app believes the page, so
- * that taking over changes no word.
+ * that taking over changes no word. Other tabs hear of a switch through local storage.
  */
 import { part } from './fresh';
+import { local, onKept } from './kept';
 import { chooseLocale, type Locale } from './texts/choose';
 import { ko, type Texts } from './texts/ko';
 
@@ -34,11 +35,14 @@ export async function startLocale(prerendered: boolean): Promise<void> {
       ? chooseLocale(`lang=${document.documentElement.lang}`, [])
       : chooseLocale(document.cookie, navigator.languages),
   );
+  // Whoever has chosen nothing goes on reading what they read.
+  onKept(() => void show(chooseLocale(document.cookie, [locale])));
 }
 
 export async function switchLocale(): Promise<void> {
   const chosen = locale === 'ko' ? 'en' : 'ko';
   document.cookie = `lang=${chosen}; Path=/; SameSite=Lax; Max-Age=${YEAR_SECONDS}`;
+  local.set('lang', chosen);
   await show(chosen);
 }
 
