@@ -106,6 +106,62 @@ visitor('a page that was printed for somebody else goes as soon as it is known w
   await expectSecond(page);
 });
 
+const BUSY = { status: 503, headers: { 'Retry-After': '2', 'Proxy-Status': 'yeoul; error=http_request_denied' }, body: '{}' };
+const DOWN = { status: 503, headers: { 'Retry-After': '2', 'Proxy-Status': 'yeoul; error=connection_refused' }, body: '{}' };
+
+for (const [how, locale, answer, said] of [
+  ['busy', 'ko', (route) => route.fulfill(BUSY), '지금 찾는 분이 많아요'],
+  ['busy', 'en', (route) => route.fulfill(BUSY), 'The shop is busy'],
+  ['down', 'ko', (route) => route.fulfill(DOWN), '가게 한쪽이 잠시 멈춰'],
+  ['down', 'en', (route) => route.fulfill(DOWN), 'has stopped for the moment'],
+  ['offline', 'ko', (route) => route.abort('internetdisconnected'), '인터넷 연결이 끊겼어요'],
+  ['offline', 'en', (route) => route.abort('internetdisconnected'), 'You are offline'],
+]) {
+  visitor(`a page that was printed for somebody else is not shown while it cannot be asked who is here: ${how} ${locale}`, { locale, expected: ['503', 'ERR_'] }, async ({ page, context }) => {
+    await signIn(page, ...CUSTOMER);
+    await order(page, 1, 1);
+    const other = await context.newPage();
+    await other.goto('/signin');
+    const { release, sent } = await held(page, '**/mypage', (it) => it.resourceType() === 'document');
+    await page.addInitScript(() => {
+      window.seen = new Set();
+      const look = () => {
+        for (const tr of document.querySelectorAll('tr[data-order-id]')) if (tr.checkVisibility()) window.seen.add(tr.dataset.orderId);
+        requestAnimationFrame(look);
+      };
+      requestAnimationFrame(look);
+    });
+    if (how === 'offline') await page.addInitScript(() => Object.defineProperty(navigator, 'onLine', { get: () => window.online ?? false }));
+    const loaded = page.goto('/mypage');
+    await sent;
+    await signInAs(other, SECOND_CUSTOMER);
+    await other.waitForURL((url) => url.pathname === '/');
+    let away = true;
+    await page.route('**/oauth/me', (route) => (away ? answer(route) : route.fallback()));
+    release();
+    await loaded;
+    await page.getByText(said).waitFor(LIVE);
+    assert.equal(await page.getByText(FIRST).count(), 0, 'nor a name');
+    await page.waitForTimeout(LATE_MS);
+    assert.equal(await page.locator('tr[data-order-id]').count(), 0);
+    assert.deepEqual(await page.evaluate(() => [...window.seen]), [], 'not for a frame');
+    away = false;
+    await page.evaluate(() => (window.online = true));
+    await page.locator('h1', { hasText: '여울' }).waitFor({ timeout: 20_000 });
+    assert.equal(await page.locator('tr[data-order-id]').count(), 0);
+  });
+}
+
+visitor('one’s own printed page is shown though it cannot be asked who is here', { expected: ['503'] }, async ({ page }) => {
+  await signIn(page, ...CUSTOMER);
+  const id = await order(page, 1, 1);
+  await page.locator('.steps[data-delivery="DeliveryStarted"]').waitFor(LIVE);
+  await page.route('**/oauth/me', (route) => route.fulfill(BUSY));
+  await page.goto('/mypage');
+  await page.locator('#app h1', { hasText: FIRST }).waitFor(LIVE);
+  assert.equal(await row(page, id).count(), 1);
+});
+
 for (const how of ['late', 'refused']) {
   visitor(`a read of my page that comes ${how} is nothing of who has come instead`, { expected: ['503'] }, async ({ page, context }) => {
     await signIn(page, ...CUSTOMER);

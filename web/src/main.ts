@@ -15,7 +15,7 @@ import { startLocale } from './locale.svelte';
 import { arrival, currentRoute, go, startRouter } from './router.svelte';
 import { noteFailed } from './pictures';
 import { load, loadAhead } from './screens';
-import { isSignedIn, isSignOutUnfinished, startSession } from './session.svelte';
+import { isSignedIn, isSignOutUnfinished, isTheirs, startSession } from './session.svelte';
 import { surviveTranslation } from './translation';
 import './styles/index.css';
 
@@ -29,6 +29,10 @@ async function start(): Promise<void> {
     prerendered?.remove();
     island = undefined;
     go('/', { replace: true });
+  } else if (island && isSignedIn() && !isTheirs(island.customerId)) {
+    // Printed for somebody else than is here now: nothing of it is shown, whether the mall can be asked or not.
+    prerendered?.remove();
+    island = undefined;
   } else if (island && revived()) {
     // The browser brought a private page back after its owner had left.
     prerendered?.remove();

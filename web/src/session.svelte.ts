@@ -11,13 +11,15 @@
 import { alone, onAnswer, onSignedOut, onWrite, Refused, renewSession } from './api/http';
 import { mall } from './api/mall';
 import type { User } from './api/wire';
-import { local } from './kept';
+import { local, onKept } from './kept';
 import { newKey } from './keys';
 import { go } from './router.svelte';
 import { ownPath, signPath } from './routes';
 
-/** What local storage keeps while somebody is signed in; empty where a session ended by itself. */
+/** What local storage keeps while somebody is signed in, a key and their name (also read by `public/theme.js`); empty where a session ended by itself. */
 const KEPT_AS = 'signedIn';
+/** Where the name begins. */
+const NAME_AT = 33;
 /** And while a sign-out waits to be carried out; also read by `public/theme.js`. */
 const LEAVING_AS = 'signingOut';
 const ADMINISTRATOR = 'ORDER_ADMIN';
@@ -34,8 +36,6 @@ let user = $state<User>();
 let failure = $state<unknown>();
 let unfinished = $state(local.get(LEAVING_AS) !== null);
 let replaced = $state(false);
-/** Whose page is shown, before it is known who is here. */
-let owner: string | undefined;
 let knownAt = 0;
 let retry: ReturnType<typeof setTimeout> | undefined;
 const leaving: (() => void)[] = [];
@@ -43,6 +43,8 @@ const leaving: (() => void)[] = [];
 export const isSignedIn = (): boolean => Boolean(mark);
 /** Names this sign-in and no other; empty where it ended by itself, null for who left. */
 export const signInMark = (): string | null => mark;
+/** Whether whoever is signed in is called `name`; that is known before they are. */
+export const isTheirs = (name: string): boolean => mark?.slice(NAME_AT) === name;
 /** The signed-in user, once known. */
 export const currentUser = (): User | undefined => user;
 export const isAdministrator = (): boolean => user?.role === ADMINISTRATOR;
@@ -61,7 +63,6 @@ export function onLeave(forget: () => void): void {
 
 /** Finds out who is signed in; `shown` is whose private page the server has just shown. */
 export async function startSession(shown?: string): Promise<void> {
-  owner = shown;
   onSignedOut((method) => {
     // Whoever has left did so before the answer came; their session did not end by itself.
     if (mark === null) return;
@@ -74,8 +75,7 @@ export async function startSession(shown?: string): Promise<void> {
     return mark;
   });
   onAnswer(stays);
-  addEventListener('storage', meet);
-  addEventListener('pageshow', meet);
+  onKept(meet);
   addEventListener('online', finish);
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState !== 'visible' || meet()) return;
@@ -90,7 +90,7 @@ export async function signIn(username: string, password: string): Promise<void> 
   await alone(async () => {
     await carryOut();
     await mall.signIn(username, password);
-    keep();
+    keep(username.trim().toLowerCase());
   });
   await know();
 }
@@ -133,9 +133,8 @@ export async function know(): Promise<void> {
   try {
     const found = await mall.me();
     if (mark !== asked) return;
-    // Whoever signed in past this page is not who it has shown.
-    if (owner && owner !== found.username) drop(mark, true);
-    owner = found.username;
+    // Whoever signed in past this app is not who it has shown.
+    if (!isTheirs(found.username)) keep(found.username, true);
     user = found;
     failure = undefined;
     knownAt = Date.now();
@@ -164,9 +163,8 @@ export function meet(): boolean {
   return before;
 }
 
-function keep(shown?: string): void {
-  drop(newKey());
-  owner = shown;
+function keep(name: string, told?: boolean): void {
+  drop(`${newKey()} ${name}`, told);
 }
 
 function leave(): void {
@@ -177,7 +175,7 @@ function leave(): void {
 /** Forgets who was here; `next` is the mark of whoever is instead. */
 function drop(next: string | null, told = false): void {
   mark = next;
-  user = owner = undefined;
+  user = undefined;
   failure = undefined;
   replaced = told;
   if (local.get(KEPT_AS) !== next) local.set(KEPT_AS, next);
