@@ -11,7 +11,7 @@ pub mod operation;
 pub mod schema;
 
 use http::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use self::operation::{Operation, Shapes};
 
@@ -55,6 +55,15 @@ impl Item {
     pub fn is(&self, method: &Method, path: &str) -> bool {
         self.method == *method && self.path == path
     }
+
+    /// Adds it to these paths.
+    fn describe_in(self, paths: &mut Value, shapes: &mut Shapes) {
+        let Item { path, method, tag, who, operation } = self;
+        let mut described = operation.describe(&path, shapes);
+        described["tags"] = json!([tag]);
+        described["security"] = who.security();
+        paths[path][method.as_str().to_ascii_lowercase()] = described;
+    }
 }
 
 impl Who {
@@ -66,25 +75,28 @@ impl Who {
     }
 }
 
-/// The document. Of two items for one method and path the later one stands.
-pub fn document(about: About, items: Vec<Item>) -> Value {
+/// The document; of two items for one method and path the later one stands. `inside` is what services answer
+/// on ports of their own alone: it stands apart, by service, because its paths may mean something else outside.
+pub fn document(about: About, items: Vec<Item>, inside: Vec<Item>) -> Value {
     let mut shapes = Shapes::from_iter([
         ("Problem".to_owned(), problem()),
         ("OAuthError".to_owned(), oauth_error()),
     ]);
-    let mut paths = Map::new();
-    for Item { path, method, tag, who, operation } in items {
-        let mut described = operation.describe(&path, &mut shapes);
-        described["tags"] = json!([tag]);
-        described["security"] = who.security();
-        let methods = paths.entry(path).or_insert_with(|| json!({}));
-        methods[method.as_str().to_ascii_lowercase()] = described;
+    let mut paths = json!({});
+    for item in items {
+        item.describe_in(&mut paths, &mut shapes);
+    }
+    let mut ports = json!({});
+    for item in inside {
+        let tag = item.tag.clone();
+        item.describe_in(&mut ports[tag], &mut shapes);
     }
     let About { title, version, description } = about;
     json!({
         "openapi": "3.1.0",
         "info": { "title": title, "version": version, "description": description },
         "paths": paths,
+        "x-ports": ports,
         "components": {
             "schemas": shapes,
             "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
@@ -132,6 +144,7 @@ mod tests {
         };
         let shown = || Shape::foreign("Thing", json!({ "type": "object" }));
         let read = Operation::new("Reads").read(shown()).bytes("text/html");
+        let inner = Shape::foreign("Inner", json!({ "type": "object" }));
         let about = About { title: "T", version: "1", description: "D" };
         let document = document(
             about,
@@ -144,6 +157,7 @@ mod tests {
                     Operation::new("Writes").anything(),
                 ),
             ],
+            vec![item(Method::GET, "/inner", Who::Everybody, Operation::new("Reads").read(inner))],
         );
         let things = &document["paths"]["/things/{id}"];
         assert_eq!(things["get"]["security"], json!([]));
@@ -158,5 +172,9 @@ mod tests {
         assert_eq!(things["put"]["security"], json!([{ "bearer": ["ADMIN"] }]));
         assert!(things["put"]["responses"]["default"].is_object());
         assert_eq!(document["components"]["schemas"]["Thing"]["type"], "object");
+        // What a service answers on its own port alone stands apart, with its shapes beside all others.
+        assert!(document["x-ports"]["t"]["/inner"]["get"].is_object(), "{document}");
+        assert!(document["paths"]["/inner"].is_null(), "{document}");
+        assert_eq!(document["components"]["schemas"]["Inner"]["type"], "object");
     }
 }

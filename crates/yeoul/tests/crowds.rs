@@ -4,13 +4,13 @@
 #[path = "support/lib.rs"]
 mod support;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use support::{Folder, Mall, connect, overlay, setting, timed, within};
+use support::{Folder, Mall, Talk, connect, overlay, setting, timed, within};
 
 /// How many come where nobody says otherwise.
 const CROWD: usize = 1_500;
@@ -69,7 +69,7 @@ fn clients_that_come_and_go_leave_no_memory_behind() {
     let Some(before) = mall.resident() else { return };
     // Some only connect, some have been answered: both are let go with all that was made for them.
     for ask in [false, true] {
-        let clients: Vec<TcpStream> = (0..crowd).map(|_| come(&mall, ask)).collect();
+        let clients: Vec<Talk> = (0..crowd).map(|_| come(&mall, ask)).collect();
         mall.get("/products").send().expect(200);
         let held = mall.resident().expect("it runs");
         assert!(held <= HELD_MAX, "{held} bytes for {crowd} clients, asked={ask}");
@@ -83,15 +83,13 @@ fn clients_that_come_and_go_leave_no_memory_behind() {
 }
 
 /// A client that stays, with an answer or without.
-fn come(mall: &Mall, ask: bool) -> TcpStream {
-    let mut client = connect(mall.base("gateway"));
+fn come(mall: &Mall, ask: bool) -> Talk {
+    let request: &[u8] =
+        if ask { b"GET /products?size=20 HTTP/1.1\r\nHost: a\r\n\r\n" } else { b"" };
+    let mut client = Talk::begin(mall.base("gateway"), request);
     if ask {
-        let request = b"GET /products?size=20 HTTP/1.1\r\nHost: a\r\n\r\n";
-        client.write_all(request).expect("a request");
-        let mut piece = [0; 4096];
-        let count = client.read(&mut piece).expect("an answer");
-        let text = String::from_utf8_lossy(&piece[..count]);
-        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        let answer = client.answer();
+        assert_eq!(answer.status, 200, "{answer:?}");
     }
     client
 }

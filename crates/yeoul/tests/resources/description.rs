@@ -39,8 +39,35 @@ fn an_answer_that_the_description_does_not_know_fails_its_test() {
         ("/products", 200, json, order.to_string(), false),
     ] {
         let answer = Answer::made(status, kind, &body);
-        let seen = described::compare_at(&document, ("GET", path), &answer);
+        let seen = described::compare_at(&document, "gateway", ("GET", path), &answer);
         assert_eq!(seen.is_ok(), fits, "{status} {path} {kind} {body}: {seen:?}");
+    }
+}
+
+#[test]
+fn whatever_the_method_and_the_port_an_answer_is_held_against_what_is_described() {
+    let document = MALL.get("/openapi.json").send().expect(200).value();
+    let (json, problem) = ("application/json", "application/problem+json");
+    let replica = MALL.at("order", "GET", "/products/1").send().expect(200).text();
+    let product = MALL.at("product", "GET", "/products/1").send().expect(200).text();
+    let refused = MALL.call("TRACE", "/products/1").send().problem(405).to_string();
+    let plain = json!({ "status": 405 }).to_string();
+    for (listener, method, path, status, kind, body, fits) in [
+        ("gateway", "TRACE", "/products/1", 405, problem, &refused, true),
+        ("gateway", "TRACE", "/products/1", 405, problem, &plain, false),
+        ("gateway", "TRACE", "/products/1", 405, "text/plain", &refused, false),
+        ("gateway", "TRACE", "/products/1", 200, json, &product, false),
+        ("gateway", "OPTIONS", "/orders", 204, "", &String::new(), false),
+        ("gateway", "get", "/products/1", 200, json, &product, false),
+        ("gateway", "GET", "/products/1", 200, json, &product, true),
+        ("order", "GET", "/products/1", 200, json, &replica, true),
+        ("order", "GET", "/products/1", 200, json, &product, false),
+        ("order", "GET", "/products/1", 202, json, &replica, false),
+        ("gateway", "GET", "/products/1", 200, json, &replica, false),
+    ] {
+        let answer = Answer::made(status, kind, body);
+        let seen = described::compare_at(&document, listener, (method, path), &answer);
+        assert_eq!(seen.is_ok(), fits, "{listener} {method} {path} {status} {body}: {seen:?}");
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::described::Sent;
 use super::raw::authority;
 use super::{Answer, SOON, connect, described, now};
 
@@ -52,14 +53,30 @@ impl Stream {
             ready: VecDeque::new(),
         };
         stream.read_head();
-        let answer = Answer::made(stream.status, stream.kind(), "");
-        described::check_stream(&format!("{base}{path}"), &answer);
+        if stream.status >= 400 {
+            stream.read_refusal();
+        }
+        let refusal = String::from_utf8_lossy(&stream.text).into_owned();
+        let body = if stream.status >= 400 { refusal.as_str() } else { "" };
+        let answer = Answer::made(stream.status, stream.field("content-type"), body);
+        let url = format!("{base}{path}");
+        described::check(&Sent { method: "GET", url: &url, wants_html: false }, &answer);
         stream
     }
 
-    fn kind(&self) -> &str {
-        let mut lines = self.head.lines().filter_map(|line| line.strip_prefix("content-type:"));
-        lines.next().unwrap_or_default().trim()
+    /// The value of a field of the answer's head; empty without it.
+    fn field(&self, name: &str) -> &str {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(':'));
+        fields.find(|(field, _)| *field == name).map_or("", |(_, value)| value.trim())
+    }
+
+    /// Reads what is answered in place of a stream, which has an end.
+    fn read_refusal(&mut self) {
+        let length = self.field("content-length").parse().unwrap_or(usize::MAX);
+        let end = now() + SOON;
+        while self.text.len() < length && self.fill(end) {
+            self.decode();
+        }
     }
 
     /// The next event, or `None` if the stream ended or nothing came by the deadline.

@@ -31,7 +31,15 @@ fn describe(plan: &Checked, app: &AppFiles) -> Value {
     };
     let mut items = gateway::described::items(&plan.gateway, &plan.definitions, app, &known);
     items.push(own());
-    document(ABOUT, items)
+    // Whatever no route has asked for: a client of a service's own port is told too.
+    let inside = services.into_inner().into_iter().map(|it| Item {
+        path: it.path.to_owned(),
+        method: it.method,
+        tag: it.service.as_str().to_owned(),
+        who: Who::Everybody,
+        operation: it.operation,
+    });
+    document(ABOUT, items, inside.collect())
 }
 
 /// The description itself.
@@ -72,6 +80,9 @@ mod tests {
     #[test]
     fn everything_that_a_service_does_is_in_the_document_and_every_route_is_somebodys() {
         let document = under("");
+        let ports = document["x-ports"].as_object().expect("an object");
+        assert_eq!(Vec::from_iter(ports.keys()), ["order"]);
+        assert!(document["x-ports"]["order"]["/products/{id}"]["get"].is_object(), "{document}");
         for it in services() {
             let (service, inside) = (it.service.as_str(), (it.service.as_str(), it.path));
             let described = operation(&document, &it.method, it.path);
