@@ -114,6 +114,13 @@ impl<'t> Rows<'t> {
 }
 
 impl Rows<'_> {
+    /// Whether a column is of one type, as its table says, or takes any value and gives it back as it was.
+    pub fn columns_are_typed(&self) -> bool {
+        match &self.0 {
+            Engine::Embedded(_) => false,
+        }
+    }
+
     /// After which number a count begins that is new in this database; 0 where nothing was ever restored.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use events::store::{Bind, Row, Rows};
 use serde_json::Value as Json;
 
+use super::values::Cell;
 use crate::feed::{CHANGE_BYTES, OWNER_BYTES_KEPT, OWNER_CHANGES_KEPT};
 use crate::owner::{Meant, Owner, Owners, Whose};
 
@@ -97,6 +98,7 @@ impl Extent {
         version.bytes += bytes;
         let insert = "INSERT INTO change VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let Whose { page, owner } = whose;
+        let owner = Cell::of(rows, owner);
         let change: [&dyn Bind; 7] = [&self.sequence, &before, &page, &bytes, &owner, &kind, &row];
         rows.execute(insert, &change).await?;
         Ok(())
@@ -169,8 +171,8 @@ impl Version {
             ON CONFLICT (page, owner) DO UPDATE SET version = excluded.version,
                 position = excluded.position, floor = excluded.floor, kept = excluded.kept,
                 bytes = excluded.bytes";
-        let Whose { page, owner } = &whose;
-        let row: [&dyn Bind; 7] = [page, owner, version, position, floor, kept, bytes];
+        let owner = Cell::of(rows, whose.owner);
+        let row: [&dyn Bind; 7] = [&whose.page, &owner, version, position, floor, kept, bytes];
         rows.execute(upsert, &row).await?;
         Ok(())
     }
@@ -209,7 +211,8 @@ pub(crate) async fn known(
 ) -> Result<Option<Version>, events::Error> {
     let select = "SELECT version, position, floor, kept, bytes FROM owner
         WHERE page = ?1 AND owner = ?2";
-    rows.find(select, &[&whose.page, &whose.owner], |row| {
+    let owner = Cell::of(rows, whose.owner);
+    rows.find(select, &[&whose.page, &owner], |row| {
         Ok(Version {
             version: row.get(0)?,
             position: row.get(1)?,
@@ -272,11 +275,12 @@ pub(crate) async fn changes(
     limit: usize,
 ) -> Result<Vec<Kept>, events::Error> {
     let select = "SELECT before FROM change WHERE sequence = ?1 AND page = ?2 AND owner = ?3";
+    let owner = Cell::of(rows, whose.owner);
     let mut found = VecDeque::new();
     let mut at = newest;
     while at > after {
         // The newest is no change where too much changed at once to be recorded.
-        let place: [&dyn Bind; 3] = [&at, &whose.page, &whose.owner];
+        let place: [&dyn Bind; 3] = [&at, &whose.page, &owner];
         let before: Option<u64> = rows.find(select, &place, |row| row.get(0)).await?;
         let Some(before) = before else { break };
         found.truncate(limit.saturating_sub(1));

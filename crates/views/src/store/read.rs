@@ -1,9 +1,10 @@
 //! Lists and pages: each read in one moment, bounded by its slice.
 
-use events::store::Rows;
+use events::store::{Bind, Rows};
 
 use super::feed::{self, OwnerVersion};
 use super::rows::{self, Stored};
+use super::values::Cell;
 use crate::owner::{Meant, Owner};
 use crate::page::{Listed, Page, Parts, Slice, Window};
 use crate::row::Row;
@@ -20,7 +21,10 @@ async fn shown(
     let Window { slice, order } = window;
     let select = list_statement(list, owner.is_some(), order);
     let (size, offset) = (slice.size, slice.offset());
-    rows.all(&select, &[&owner, &size, &offset], |row| rows::read(list.view, row)).await
+    let owner = owner.map(|owner| Cell::of(rows, owner));
+    let mut values: Vec<&dyn Bind> = vec![&size, &offset];
+    values.extend(owner.iter().map(|owner| owner as &dyn Bind));
+    rows.all(&select, &values, |row| rows::read(list.view, row)).await
 }
 
 /// The statement of a list; one of a page's order is read through its index without sorting.
@@ -34,16 +38,18 @@ pub(super) fn list_statement(list: Stored<'_>, owned: bool, order: SortOrder) ->
         format!("\"{}\" {direction}, ", view.columns[order.column])
     };
     format!(
-        "SELECT {} FROM {} WHERE {} ORDER BY {first}\"{}\" {direction} LIMIT ?2 OFFSET ?3",
+        "SELECT {} FROM {} WHERE {} ORDER BY {first}\"{}\" {direction} LIMIT ?1 OFFSET ?2",
         statements.columns,
         statements.table,
-        narrowed(owned),
+        narrowed(owned, 3),
         view.columns[view.key],
     )
 }
 
-fn narrowed(owned: bool) -> &'static str {
-    if owned { "_owner = ?1 AND _created = 1" } else { "?1 IS NULL AND _created = 1" }
+/// That a row is shown, and whose it is, where that is the value of this number.
+fn narrowed(owned: bool, number: usize) -> String {
+    let whose = if owned { format!("_owner = ?{number} AND ") } else { String::new() };
+    format!("{whose}_created = 1")
 }
 
 /// How many rows are shown, of one owner or of all.
@@ -52,9 +58,11 @@ async fn total(
     list: Stored<'_>,
     owner: Option<Owner<'_>>,
 ) -> Result<u64, events::Error> {
-    let (table, narrowed) = (&list.statements.table, narrowed(owner.is_some()));
+    let (table, narrowed) = (&list.statements.table, narrowed(owner.is_some(), 1));
     let select = format!("SELECT count(*) FROM {table} WHERE {narrowed}");
-    rows.one(&select, &[&owner], |row| row.get(0)).await
+    let owner = owner.map(|owner| Cell::of(rows, owner));
+    let values: Vec<&dyn Bind> = owner.iter().map(|owner| owner as &dyn Bind).collect();
+    rows.one(&select, &values, |row| row.get(0)).await
 }
 
 /// All that a page shows: a slice of `list`, and of `head` the owner's one row.

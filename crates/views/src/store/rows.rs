@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use events::store::{Bind, Row as Found, Rows};
 
+use super::values::Cell;
 use crate::row::{Row, State};
 use crate::value::{Key, Value};
 use crate::view::{Assignment, Join, View};
@@ -59,15 +60,18 @@ impl Stored<'_> {
         rows: &mut Rows<'_>,
         key: &Key,
     ) -> Result<Option<Row>, events::Error> {
-        rows.find(&self.statements.select, &[key], |row| read(self.view, row)).await
+        let key = Cell::of(rows, key);
+        rows.find(&self.statements.select, &[&key], |row| read(self.view, row)).await
     }
 
     pub(crate) async fn insert(self, rows: &mut Rows<'_>, row: &Row) -> Result<(), events::Error> {
         let owner = row.owner(self.view);
+        let owner = owner.as_ref().map(|owner| Cell::of(rows, owner));
         let StateColumns { created, set, deleted_by } = StateColumns::of(row);
+        let cells: Vec<Cell<'_>> = row.values.iter().map(|value| Cell::of(rows, value)).collect();
         let rest: [&dyn Bind; 4] = [&created, &set, &deleted_by, &owner];
-        let values = row.values.iter().map(|value| value as &dyn Bind);
-        let values: Vec<&dyn Bind> = values.chain(rest).collect();
+        let values: Vec<&dyn Bind> =
+            cells.iter().map(|cell| cell as &dyn Bind).chain(rest).collect();
         rows.execute(&self.statements.insert, &values).await?;
         Ok(())
     }
@@ -81,15 +85,18 @@ impl Stored<'_> {
     ) -> Result<(), events::Error> {
         let Stored { view, statements } = self;
         let mut statement = format!("UPDATE {} SET ", statements.table);
-        let mut values: Vec<&dyn Bind> = Vec::with_capacity(now.values.len() + 5);
-        for (at, value) in now.values.iter().enumerate() {
-            if *value != before.values[at] {
-                push(&mut statement, &mut values, &view.columns[at], value);
-            }
+        let differ = |at: &usize| now.values[*at] != before.values[*at];
+        let changed: Vec<usize> = (0..now.values.len()).filter(differ).collect();
+        let cells: Vec<Cell<'_>> =
+            changed.iter().map(|&at| Cell::of(rows, &now.values[at])).collect();
+        let mut values: Vec<&dyn Bind> = Vec::with_capacity(cells.len() + 5);
+        for (&at, cell) in changed.iter().zip(&cells) {
+            push(&mut statement, &mut values, &view.columns[at], cell);
         }
         let (owner, owner_before) = (now.owner(view), before.owner(view));
+        let owner_cell = owner.as_ref().map(|owner| Cell::of(rows, owner));
         if owner != owner_before {
-            push(&mut statement, &mut values, "_owner", &owner);
+            push(&mut statement, &mut values, "_owner", &owner_cell);
         }
         let StateColumns { created, set, deleted_by } = StateColumns::of(now);
         if before.state != now.state {
@@ -99,7 +106,8 @@ impl Stored<'_> {
         if before.set != now.set {
             push(&mut statement, &mut values, "_set", &set);
         }
-        values.push(&now.values[view.key]);
+        let key_cell = Cell::of(rows, &now.values[view.key]);
+        values.push(&key_cell);
         let key = &view.columns[view.key];
         write!(statement, " WHERE \"{key}\" = ?{}", values.len()).expect("a string takes it");
         rows.execute(&statement, &values).await?;
@@ -120,7 +128,8 @@ impl Stored<'_> {
         let statement = self.spread_statement(join, &columns);
         // In the statement's order: what is set, then what must match.
         let values = sets.iter().map(|set| &set.value).chain(matches);
-        let values: Vec<&dyn Bind> = values.map(|value| value as &dyn Bind).collect();
+        let cells: Vec<Cell<'_>> = values.map(|value| Cell::of(rows, value)).collect();
+        let values: Vec<&dyn Bind> = cells.iter().map(|cell| cell as &dyn Bind).collect();
         let show = |row: &Found<'_>| {
             seen(read(self.view, row)?);
             Ok::<_, events::Error>(())
