@@ -4,7 +4,8 @@
 //! The order is the contract's: the machine's gate, the path, the token, the route, the method, a
 //! fault on purpose; then the service's own checks. A request without a token may do everything on
 //! a loopback port, as in the curriculum; with one, the gateway's rules hold here too, so that a
-//! mistake in a route table opens nothing.
+//! mistake in a route table opens nothing. On any other port one is needed, but by a gateway that shows the secret
+//! of both: its routes say what is open.
 //!
 //! It knows no service: routes and answers are given to it.
 
@@ -34,6 +35,7 @@ use crate::components::Components;
 use crate::condition::Representation;
 use crate::faults::Faults;
 use crate::listed::Listed;
+use crate::proof::Proof;
 use crate::role::Role;
 use crate::settings::Name;
 
@@ -51,6 +53,7 @@ pub(crate) struct Edge {
     clock: Clock,
     faults: Faults,
     loopback: bool,
+    gateway: Proof,
 }
 
 /// A request that has passed the edge.
@@ -146,7 +149,8 @@ impl Refusal {
 }
 
 impl Edge {
-    /// The edge of `name` listening at `address`; anything but loopback demands a token.
+    /// The edge of `name` listening at `address`; anything but loopback demands a token, but of the gateway, whose
+    /// routes say who needs one.
     pub(crate) fn new(name: Name, components: &Components, address: SocketAddr) -> Edge {
         Edge {
             name,
@@ -154,6 +158,7 @@ impl Edge {
             clock: components.clock.clone(),
             faults: components.faults.clone(),
             loopback: address.ip().is_loopback(),
+            gateway: Proof::of(components.gateway.as_deref()),
         }
     }
 
@@ -236,6 +241,7 @@ impl Edge {
             None if headers.contains_key(AUTHORIZATION) && !basic => Err(Problem::invalid_token()),
             // Signing in cannot need what it gives, and on a loopback port nobody has to sign in.
             None if self.loopback || self.name == Name::Account => Ok(None),
+            None if self.gateway.is_shown(headers) => Ok(None),
             None => Err(Problem::unauthorized()),
         }
     }
@@ -444,8 +450,14 @@ mod tests {
                 clock: component(),
                 faults: Faults::new(false),
                 loopback,
+                gateway: Proof::of(Some("secret")),
             };
             let mut request = http::Request::get("/orders").header("host", host);
+            let shows = authorization.and_then(|value| value.strip_prefix("shows "));
+            if let Some(secret) = shows {
+                request = request.header("x-yeoul-gateway", secret);
+            }
+            let authorization = authorization.filter(|_| shows.is_none());
             if let Some(value) = authorization {
                 request = request.header(AUTHORIZATION, value);
             }
@@ -466,6 +478,8 @@ mod tests {
             (Name::Order, false, "shop.example", None, 401),
             (Name::Order, false, "shop.example", Some("Basic eDp5"), 401),
             (Name::Order, false, "shop.example", Some(bearer.as_str()), 200),
+            (Name::Order, false, "shop.example", Some("shows secret"), 200),
+            (Name::Order, false, "shop.example", Some("shows secre"), 401),
             // Signing in cannot need what signing in gives.
             (Name::Account, false, "shop.example", None, 200),
         ];

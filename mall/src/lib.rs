@@ -36,6 +36,7 @@ mod error;
 mod idempotency;
 mod listed;
 mod named;
+mod proof;
 mod role;
 
 #[cfg(test)]

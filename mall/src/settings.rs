@@ -29,6 +29,14 @@ pub struct Settings {
     pub sign_up: SignUp,
     /// Whether the demo's users and products are written into an empty data folder.
     pub seed: bool,
+    /// Where a process of its own finds the keys that tokens are verified with: `http://HOST:PORT/PATH`.
+    #[serde(default = "keys_of_this_machine")]
+    pub keys: String,
+}
+
+/// Where account has them.
+fn keys_of_this_machine() -> String {
+    "http://127.0.0.1:8090/.well-known/jwks.json".to_owned()
 }
 
 /// Failed sign-ins within a sliding window; one more is refused with 429. At least 1 of each.
@@ -122,6 +130,10 @@ impl Settings {
         if self.handlers.attempts == 0 {
             mistakes.at(&["handlers", "attempts"]).note("must be at least 1");
         }
+        if self.keys_at().is_none() {
+            let says = format!("must be `http://HOST:PORT/PATH`. keys=`{}`", self.keys);
+            mistakes.at(&["keys"]).note(says);
+        }
         for (path, value) in self.limits() {
             if !(1..=LIMIT_MAX).contains(&value) {
                 mistakes.at(&path).note(format!("must be from 1 to {LIMIT_MAX}"));
@@ -141,6 +153,16 @@ impl Settings {
             (["sign_up", "per_minute"], sign_up.per_minute),
             (["sign_up", "burst"], sign_up.burst),
         ]
+    }
+
+    /// Where the keys are: host and port, and the path there.
+    pub fn keys_at(&self) -> Option<(&str, &str)> {
+        let rest = self.keys.strip_prefix("http://")?;
+        let (authority, path) = rest.split_at(rest.find('/')?);
+        let (host, port) = authority.rsplit_once(':')?;
+        let is_there = !host.is_empty() && !host.contains('@') && port.parse::<u16>().is_ok();
+        let is_path = path.bytes().all(|byte| byte.is_ascii_graphic());
+        (is_there && is_path).then_some((authority, path))
     }
 
     /// How a subscription of the mall retries.
@@ -235,6 +257,24 @@ mod tests {
         assert!(says("{ per_address: 0 }").contains(&"mall.sign_in.per_address".to_owned()));
         assert!(says("{ per_account: 60001 }").contains(&"mall.sign_in.per_account".to_owned()));
         assert!(says("{ within: 0s }").contains(&"mall.sign_in.within".to_owned()));
+    }
+
+    #[test]
+    fn keys_are_at_a_host_a_port_and_a_path() {
+        let settings = |keys: &str| {
+            let text =
+                crate::SETTINGS.replace("seed: true", &format!("seed: true\n  keys: {keys}"));
+            read(&text).expect("it can be read")
+        };
+        let shop = settings("http://account.shop:8090/.well-known/jwks.json");
+        assert_eq!(shop.keys_at(), Some(("account.shop:8090", "/.well-known/jwks.json")));
+        assert_eq!(shop.mistakes(), []);
+        for wrong in
+            ["account:8090/k", "https://a:1/k", "http://a/k", "http://a:1", "http://u@a:x/k"]
+        {
+            let paths: Vec<_> = settings(wrong).mistakes().into_iter().map(|it| it.path).collect();
+            assert_eq!(paths, [["mall", "keys"]], "{wrong}");
+        }
     }
 
     #[test]

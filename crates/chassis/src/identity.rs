@@ -93,6 +93,11 @@ pub enum TokenRefusal {
     Ended,
 }
 
+/// No set of keys that tokens are verified with: ask again, or look where it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("no keys that tokens are verified with")]
+pub struct NoKeys;
+
 /// Verifies tokens against the present keys; clones share keys and memory.
 #[derive(Clone)]
 pub struct Verifier {
@@ -170,14 +175,27 @@ impl Verifier {
     /// Takes other keys and forgets every token seen. Keys without an id, or not for EdDSA, are
     /// passed over.
     pub fn replace_keys(&self, keys: &JwkSet) {
-        let usable = keys.keys.iter().filter_map(|jwk| {
-            let id = jwk.common.key_id.clone()?;
-            let key = DecodingKey::from_jwk(jwk).ok()?;
-            (key.family() == jsonwebtoken::AlgorithmFamily::Ed).then_some((id, key))
-        });
+        self.take(usable(keys));
+    }
+
+    fn take(&self, keys: HashMap<String, DecodingKey>) {
         let mut known = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-        known.keys = usable.collect();
+        known.keys = keys;
         known.remembered.clear();
+    }
+
+    /// Takes the keys of a JWK Set (RFC 7517) in place of those it has.
+    ///
+    /// # Errors
+    /// The text is none, or has no key that tokens are verified with: then nothing was changed.
+    pub fn learn(&self, text: &[u8]) -> Result<(), NoKeys> {
+        let keys: JwkSet = serde_json::from_slice(text).map_err(|_| NoKeys)?;
+        let usable = usable(&keys);
+        if usable.is_empty() {
+            return Err(NoKeys);
+        }
+        self.take(usable);
+        Ok(())
     }
 
     /// The sign-ins that have ended, whose tokens are refused.
@@ -289,6 +307,16 @@ fn is_shaped(token: &str) -> bool {
         && claims > 0
         && signature == SIGNATURE_LETTERS
         && parts.next().is_none()
+}
+
+/// Those that tokens of ours are signed with.
+fn usable(keys: &JwkSet) -> HashMap<String, DecodingKey> {
+    let usable = keys.keys.iter().filter_map(|jwk| {
+        let id = jwk.common.key_id.clone()?;
+        let key = DecodingKey::from_jwk(jwk).ok()?;
+        (key.family() == jsonwebtoken::AlgorithmFamily::Ed).then_some((id, key))
+    });
+    usable.collect()
 }
 
 impl Principal {

@@ -35,8 +35,8 @@ use crate::streams::Streams;
 
 /// What a gateway works with.
 pub struct Components {
-    /// The read side that pages come from.
-    pub views: Views,
+    /// The read side that pages come from; not needed where there are none ([`Plan::inner_alone`]).
+    pub views: Option<Views>,
     /// Who verifies tokens.
     pub verifier: Verifier,
     /// What ends browsers' sign-ins; needed where they sign in ([`Plan::has_session`]).
@@ -73,9 +73,11 @@ impl Gateway {
     /// A gateway of `plan`; its circuits are closed, its limits whole.
     ///
     /// # Panics
-    /// Browsers sign in and there is no memory of ended sign-ins: a mistake of the composition.
+    /// Browsers sign in and there is no memory of ended sign-ins, or there are pages and no views: a mistake
+    /// of the composition.
     pub fn new(mut plan: Plan, components: Components) -> Gateway {
         assert!(plan.session.is_none() || components.sessions.is_some(), "no memory of sessions");
+        assert!(plan.pages.is_empty() || components.views.is_some(), "no views of pages");
         let now = clock::now();
         let metrics = &components.metrics;
         let route = |plan: crate::plan::Route| Route {

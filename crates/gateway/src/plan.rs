@@ -233,6 +233,14 @@ impl Plan {
         Some(&self.pages[at])
     }
 
+    /// The inner listener's routes and their guards alone: for a guard beside a service in a process of its own,
+    /// where no client comes in.
+    #[must_use]
+    pub fn inner_alone(self) -> Plan {
+        let Plan { trusted, withheld, idle, upstreams, routes, inner, leads, .. } = self;
+        Plan { trusted, withheld, idle, upstreams, routes, inner, leads, ..Plan::default() }
+    }
+
     /// Whether browsers sign in here, so that the gateway needs a memory of ended sign-ins.
     pub fn has_session(&self) -> bool {
         self.session.is_some()

@@ -140,7 +140,7 @@ impl Server {
         // On the heap: hardly any read names a write, and its state would be part of every request's.
         if parts.headers.contains_key(wait::POSITION) {
             let page = self.shared.plan.page_of(action);
-            ready = Box::pin(wait::for_position(&self.shared.views, page, &parts.headers)).await;
+            ready = Box::pin(wait::for_position(self.shared.views(), page, &parts.headers)).await;
         }
         let done = match ready {
             Ok(()) if action == Action::Events => Box::pin(self.events(&local, parts)).await,
@@ -159,7 +159,7 @@ impl Server {
 
     /// Answers from memory or from the views' store. What is not asked for all the time is on the heap.
     async fn act(&self, local: Local, parts: &Parts) -> Result<Response, Problem> {
-        let (shared, views) = (&*self.shared, &self.shared.views);
+        let (shared, views) = (&*self.shared, self.shared.views());
         let Local { action, owner, html, who } = local;
         if let Action::List(at) = action {
             let list = &shared.plan.lists[at];
@@ -210,7 +210,7 @@ impl Server {
             return Err(Problem::unavailable("destination_unavailable", chance::seconds(1)));
         }
         let subscriber = live::Subscriber {
-            views: shared.views.clone(),
+            views: shared.views().clone(),
             page: shared.plan.pages[at].clone(),
             owner,
             expires: who.principal.as_ref().map(|principal| principal.expires),

@@ -33,7 +33,8 @@ pub(crate) struct Shared {
     pub(crate) routes: Vec<Route>,
     /// One for each page: requests that never leave the gateway.
     pub(crate) pages: Vec<Meters>,
-    pub(crate) views: Views,
+    /// Where there are pages.
+    pub(crate) views: Option<Views>,
     pub(crate) verifier: Verifier,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) app: AppFiles,
@@ -46,6 +47,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// The read side, where there are pages.
+    pub(crate) fn views(&self) -> &Views {
+        self.views.as_ref().expect("checked when the gateway was made")
+    }
+
     /// The memory of ended sign-ins, where browsers sign in.
     pub(crate) fn sessions(&self) -> &Memory {
         &self.known_sessions().memory

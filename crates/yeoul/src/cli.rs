@@ -16,7 +16,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the whole of 12st Mall in this process.
+    /// Run 12st Mall: the whole of it in this process, or one part.
     Mall(MallArgs),
     /// Run the layer for your own services.
     Serve(ServeArgs),
@@ -62,6 +62,9 @@ pub(crate) struct RestoreArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct MallArgs {
+    /// One part of it alone, over a broker that all parts share; without it the whole mall.
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
     /// A settings file laid over the mall's own.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -82,7 +85,7 @@ pub(crate) struct ServeArgs {
 }
 
 /// Where a process lives.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ProcessArgs {
     /// Where everything is kept.
     #[arg(long, value_name = "DIR")]

@@ -21,6 +21,11 @@ impl Failure {
         Failure { code: 1, says: vec![says.to_string()], todo: todo.into() }
     }
 
+    /// The command was not meant so (a name that there is none of).
+    pub(crate) fn usage(says: impl Display, todo: impl Into<String>) -> Failure {
+        Failure { code: 2, says: vec![says.to_string()], todo: todo.into() }
+    }
+
     /// The environment was wrong (port taken, data in use, disk, engine gone).
     pub(crate) fn environment(says: impl Display, todo: impl Into<String>) -> Failure {
         Failure { code: 3, says: vec![says.to_string()], todo: todo.into() }

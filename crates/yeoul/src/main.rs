@@ -11,6 +11,7 @@ mod app;
 mod cli;
 mod command;
 mod compose;
+mod exchange;
 mod exit;
 mod process;
 mod settings;

@@ -134,13 +134,14 @@ pub(crate) async fn until_ready(admin: &Admin) {
     }
 }
 
-/// Says that everything answers: the address to open, or one line of JSON.
-pub(crate) fn announce(json: bool, ready: &Value) {
+/// Says that everything answers: the address to open, which the ready line has under this name, or that line as
+/// JSON.
+pub(crate) fn announce(json: bool, open: &str, ready: &Value) {
     let mut out = std::io::stdout().lock();
     let written = if json {
         writeln!(out, "{ready}")
     } else {
-        writeln!(out, "{}", ready["gateway"].as_str().unwrap_or_default())
+        writeln!(out, "{}", ready[open].as_str().unwrap_or_default())
     };
     // Whoever started us may have closed its end: that is no reason to stop serving.
     if written.and_then(|()| out.flush()).is_err() {

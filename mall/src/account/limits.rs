@@ -7,17 +7,17 @@
 use std::net::IpAddr;
 
 use chassis::chance;
-use chassis::http::client::X_YEOUL_GATEWAY;
 use chassis::http::limited::{self, whole_seconds};
 use chassis::http::networks::network;
 use chassis::http::{Client, Networks, Problem};
 use hmac::{Hmac, Mac};
 use http::HeaderMap;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 use super::attempts::Exceeded;
 use super::password::NotNow;
 use super::refresh::ChainKey;
+use crate::proof::Proof;
 
 /// Who is believed about where a request comes from.
 #[derive(Clone)]
@@ -25,22 +25,19 @@ pub(super) struct Believed {
     proxies: Networks,
     /// The same, behind a gateway that is beside this service.
     behind_gateway: Networks,
-    /// A digest of what the gateway shows; nobody is one where there is none.
-    proof: Option<[u8; 32]>,
+    /// What the gateway shows.
+    proof: Proof,
 }
 
 impl Believed {
     /// The proxies that settings trust, and who shows `proof`.
     pub(super) fn new(proxies: &Networks, proof: Option<&str>) -> Believed {
         let behind_gateway = proxies.clone().and_loopback();
-        let proof = proof.map(|proof| Sha256::digest(proof).into());
-        Believed { proxies: proxies.clone(), behind_gateway, proof }
+        Believed { proxies: proxies.clone(), behind_gateway, proof: Proof::of(proof) }
     }
 
     fn by(&self, headers: &HeaderMap) -> &Networks {
-        let shown = headers.get(&X_YEOUL_GATEWAY).map(|shown| Sha256::digest(shown).into());
-        // Digests are compared, so that how far two texts agree cannot be read from the time it takes.
-        if shown.is_some() && shown == self.proof { &self.behind_gateway } else { &self.proxies }
+        if self.proof.is_shown(headers) { &self.behind_gateway } else { &self.proxies }
     }
 }
 

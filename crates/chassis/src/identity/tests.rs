@@ -177,3 +177,21 @@ fn what_is_no_token_of_ours_is_known_without_its_signature() {
         assert_eq!(verifier.recall(other), Recalled::Foreign, "{other}");
     }
 }
+
+#[test]
+fn keys_are_learned_from_a_set_that_has_some_and_from_no_other() {
+    let signer = Signer::ephemeral();
+    let token = signer.mint("a@b", &role("ORDER_ADMIN"), at(0), HOUR).text;
+    let verifier = Verifier::of(ISSUER_DEFAULT);
+    let opens = |verifier: &Verifier| verifier.verify(&token, at(1)).is_ok();
+    for nothing in ["", "{}", "[]", r#"{"keys":[]}"#] {
+        assert_eq!(verifier.learn(nothing.as_bytes()), Err(NoKeys), "{nothing}");
+        assert!(!opens(&verifier));
+    }
+    let set = serde_json::to_vec(&signer.public_keys()).expect("JSON");
+    assert_eq!(verifier.learn(&set), Ok(()));
+    assert!(opens(&verifier));
+    // What it knows it keeps.
+    assert_eq!(verifier.learn(br#"{"keys":[]}"#), Err(NoKeys));
+    assert!(opens(&verifier));
+}

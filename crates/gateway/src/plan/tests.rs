@@ -280,3 +280,27 @@ fn a_path_may_have_methods_of_its_own() {
     assert_eq!(find(&Method::GET, "/orders/7/x"), "nothing");
     assert_eq!(find(&Method::GET, "/orders/"), "nothing");
 }
+
+#[test]
+fn a_guard_beside_a_service_has_the_inner_routes_and_nothing_of_clients() {
+    let text = format!(
+        "{UPSTREAMS}
+routes:
+  order: {{ path: /orders, to: order }}
+  asked: {{ listener: inner, path: \"/order/{{id}}\", to: order, guard: {{ timeout: 1s }} }}
+session: {{ upstream: order, path: /session, token: /token, revoke: /revoke }}
+events: {{ path: /events, role: ADMIN }}
+roles: [ADMIN]"
+    );
+    let plan = compiled(&text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    let find = |paths: &Paths, path: &str| {
+        let path = chassis::http::Path::parse(path).expect("a path");
+        matches!(paths.find(&path, &Method::GET), Found::Action(..))
+    };
+    assert!(plan.has_session() && find(&plan.outer, "/orders") && !plan.pages.is_empty());
+    let guard = plan.inner_alone();
+    assert!(!guard.has_session() && !find(&guard.outer, "/orders") && guard.pages.is_empty());
+    assert!(find(&guard.inner, "/order/7"));
+    let route = guard.routes.iter().find(|route| route.name == "asked").expect("a route");
+    assert_eq!(route.timeouts.answer, Duration::from_secs(1));
+}

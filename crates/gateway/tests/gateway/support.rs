@@ -170,7 +170,7 @@ impl World {
         let memory = memory.expect("a memory");
         let (metrics, stop) = (Metrics::new(), Stop::new());
         let components = Components {
-            views: views.clone(),
+            views: Some(views.clone()),
             verifier,
             sessions: Some(gateway::Sessions { memory: memory.clone(), key: SEAL_KEY }),
             identity: "x".to_owned(),

@@ -5,19 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use chassis::folder::Folder;
-use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
-use tokio::net::TcpStream;
 
+use crate::exchange::exchange;
 use crate::exit::Failure;
 
-/// The longest answer that is taken.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How long a process may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
@@ -60,9 +54,11 @@ impl Process {
 
     /// One question, answered as JSON (null where there is no body).
     pub(crate) fn ask(&self, method: &Method, path: &str) -> Result<(StatusCode, Value), Failure> {
+        let admin = self.admin.to_string();
         // A timer is made inside the runtime or not at all.
         let asked = self.runtime.block_on(async {
-            tokio::time::timeout(ANSWER_WITHIN, exchange(self.admin, method, path)).await
+            let asked = exchange(&admin, method, path);
+            tokio::time::timeout(ANSWER_WITHIN, asked).await
         });
         match asked {
             Ok(Ok((status, body))) => {
@@ -101,24 +97,4 @@ pub(crate) fn failure(status: StatusCode, problem: &Value) -> Failure {
 fn gone(admin: SocketAddr, cause: &dyn std::fmt::Display) -> Failure {
     let says = format!("the process does not answer. admin=`{admin}`, cause=`{cause}`");
     Failure::environment(says, "see whether it still runs")
-}
-
-async fn exchange(
-    admin: SocketAddr,
-    method: &Method,
-    path: &str,
-) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
-    let stream = TcpStream::connect(admin).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let driving = tokio::spawn(connection);
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", admin.to_string())
-        .body(Empty::<Bytes>::new())?;
-    let response = sender.send_request(request).await?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?.to_bytes();
-    driving.abort();
-    Ok((status, body))
 }

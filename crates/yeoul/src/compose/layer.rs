@@ -14,13 +14,14 @@ use chassis::telemetry::Metrics;
 use events::local::Log;
 use events::store::LeftOut;
 use events::subscription::{Control, Fault};
-use events::{Broker, Declared, Error, Retry, Subscription};
+use events::{Broker, Declared, Retry, Subscription};
 use gateway::{AppFiles, Components, Gateway};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tracing::{info, warn};
 use views::{Definitions, Look, Views};
 
+use super::broker::{self, Events};
 use super::sessions::{self, Identity, Remembering};
 use super::vouch;
 use crate::admin::dead::Loops;
@@ -30,10 +31,10 @@ use crate::app;
 use crate::exit::Failure;
 use crate::process::{self, DRAIN};
 use crate::settings::Checked;
-use crate::stores::{self, LOG};
+use crate::stores;
 
 /// The views' folder of `yeoul serve`, and what their subscriptions' names begin with.
-const VIEWS: &str = "views";
+pub(crate) const VIEWS: &str = "views";
 
 /// A running layer.
 pub(crate) struct Layer {
@@ -79,6 +80,16 @@ impl Ports {
         self.admin.address()
     }
 
+    /// Where clients will be answered.
+    pub(crate) fn outer(&self) -> SocketAddr {
+        self.outer.address()
+    }
+
+    /// The listener for clients and the admin listener, where nothing is served inside.
+    pub(crate) fn without_inner(self) -> (Listener, Listener) {
+        (self.outer, self.admin)
+    }
+
     /// Where the inner listener will answer.
     pub(crate) fn inner(&self) -> SocketAddr {
         self.inner.address()
@@ -107,13 +118,6 @@ pub(crate) struct Stores {
     pub(crate) views: Views,
 }
 
-/// Where events are.
-pub(crate) struct Events<'e> {
-    pub(crate) topics: &'e [Declared],
-    /// The broker, where it is not the folder's own log.
-    pub(crate) broker: Option<brokers::Settings>,
-}
-
 /// What the views show, and how it looks.
 pub(crate) struct Presentation {
     pub(crate) definitions: Definitions,
@@ -138,7 +142,7 @@ impl Stores {
         let pages = stores::views(data).unwrap_or_else(|| data.join(views));
         // The broker before the views: it knows how many partitions each topic has, and refuses another number
         // before anything was changed.
-        let (broker, log) = open_broker(data, events).await?;
+        let (broker, log) = broker::open(data, events).await?;
         make_private(&pages)?;
         info!("an acknowledgement means: {}", broker.promise());
         let Presentation { definitions, look } = presentation;
@@ -148,29 +152,22 @@ impl Stores {
     }
 }
 
-/// The folder's own log, or a connection.
-async fn open_broker(
-    data: &Path,
-    Events { topics, broker }: Events<'_>,
-) -> Result<(Arc<dyn Broker>, Option<Arc<Log>>), Failure> {
-    let log = data.join(LOG);
-    let Some(settings) = broker else {
-        make_private(&log)?;
-        let log = Log::open_declared(&log, topics, clock::component());
-        let log = Arc::new(log.map_err(|error| opened(&error))?);
-        return Ok((log.clone(), Some(log)));
-    };
-    if log.exists() {
-        let says =
-            "the data folder has its events in a log of its own, and the settings name a broker";
-        return Err(Failure::environment(
-            says,
-            "set `events.broker: local`, or begin with a new folder",
-        ));
-    }
-    let address = settings.address.to_string();
-    let connected = brokers::connect(settings, topics, clock::component()).await;
-    Ok((connected.map_err(|error| not_connected(&address, &error))?, None))
+/// Says in the data folder where the admin listener is.
+pub(crate) fn announce(folder: &mut Folder, admin: SocketAddr) -> Result<(), Failure> {
+    let announced = folder.announce(Some(admin));
+    announced.map_err(|error| Failure::environment(error, "free some disk space"))
+}
+
+/// Serves the admin listener: the last one, since `/readyz` answers only where everything that it reports on is
+/// served.
+pub(crate) fn serve_admin(
+    listener: Listener,
+    cores: &Cores,
+    admin: Arc<Admin>,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let answers = move |_| admin::Server::new(admin.clone());
+    listener.serve_on(cores, answers, stop).map_err(process::port)
 }
 
 fn make_private(folder: &Path) -> Result<(), Failure> {
@@ -191,8 +188,7 @@ impl Layer {
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
         let events = Events { topics: &plan.topics, broker: plan.broker };
         let stores = Stores::open(folder.path(), VIEWS, events, presentation).await?;
-        let announced = folder.announce(Some(ports.admin.address()));
-        announced.map_err(|error| Failure::environment(error, "free some disk space"))?;
+        announce(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);
         let identity = Identity::open(&folder, &plan.gateway, verifier).await?;
         let shown = plan.shown.clone();
@@ -233,7 +229,7 @@ impl Layer {
         let gateway = Gateway::new(
             plan,
             Components {
-                views: stores.views.clone(),
+                views: Some(stores.views.clone()),
                 verifier: identity.verifier,
                 sessions: identity.sessions,
                 identity: identity.name,
@@ -354,9 +350,7 @@ impl Layer {
         let cores = &self.cores;
         ports.outer.serve_on(cores, move |core| outer.outer(core), stop).map_err(process::port)?;
         ports.inner.serve_on(cores, move |core| inner.inner(core), stop).map_err(process::port)?;
-        // The admin listener last: `/readyz` answers only where everything that it reports on is served.
-        let answers = move |_| admin::Server::new(admin.clone());
-        ports.admin.serve_on(cores, answers, stop).map_err(process::port)
+        serve_admin(ports.admin, cores, admin, stop)
     }
 
     /// The ready line.
@@ -401,33 +395,6 @@ impl Layer {
         }
         vouch::after_closing(self.data());
     }
-}
-
-/// Why there is no connection, and what to do.
-fn not_connected(address: &str, error: &Error) -> Failure {
-    let says = format!("the broker cannot be used. address=`{address}`, why=`{error}`");
-    let remedy = match error {
-        Error::UnknownTopic => "make the topics there, or set `events.replicas` to have them made",
-        Error::Partitions { .. } => "set `events.topics.TOPIC.partitions` to what the topic has",
-        _ => "see whether it runs there",
-    };
-    Failure::environment(says, remedy)
-}
-
-/// Why the log was not opened, and what to do.
-fn opened(error: &Error) -> Failure {
-    let Error::Partitions { topic, has, asked } = error else {
-        return process::damaged("the log", error);
-    };
-    let says = format!(
-        "a topic has another number of partitions. topic=`{topic}`, has=`{has}`, settings=`{asked}`"
-    );
-    let mut remedy = format!("set `events.topics.{topic}.partitions: {has}`");
-    if asked > has {
-        // Never fewer, so that command is no way there.
-        remedy += &format!(", or give it more by `yeoul events partitions {topic} {asked}`");
-    }
-    Failure::environment(says, &remedy)
 }
 
 fn views_json(views: &Views) -> Value {

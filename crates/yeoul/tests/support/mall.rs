@@ -171,6 +171,11 @@ impl Mall {
         }
     }
 
+    /// One that others started, at the addresses of this ready line.
+    pub(crate) fn of(ready: Value) -> Mall {
+        Mall::known(ready, None)
+    }
+
     fn known(ready: Value, process: Option<Process>) -> Mall {
         let url = format!("{}/openapi.json", ready["gateway"].as_str().expect("a gateway"));
         let description = Call::new("GET", url).try_send_unseen().expect("an answer");

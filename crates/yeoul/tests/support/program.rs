@@ -76,13 +76,16 @@ impl Started {
     /// `yeoul` with these arguments.
     #[track_caller]
     pub(crate) fn new(arguments: &[&str]) -> Started {
-        let mut child = yeoul()
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
+        let mut command = yeoul();
+        command.args(arguments);
+        Started::of(command)
+    }
+
+    /// What this command starts.
+    #[track_caller]
+    pub(crate) fn of(mut command: Command) -> Started {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the program starts");
         let stdout = child.stdout.take().map(BufReader::new);
         Started { child, stdout }
     }

@@ -1,0 +1,77 @@
+//! The broker that the settings name: the log in the data folder, or a connection to one elsewhere.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chassis::clock;
+use chassis::folder;
+use events::local::Log;
+use events::{Broker, Declared, Error};
+
+use crate::exit::Failure;
+use crate::process;
+use crate::stores::LOG;
+
+/// Where events are.
+pub(crate) struct Events<'e> {
+    pub(crate) topics: &'e [Declared],
+    /// The broker, where it is not the folder's own log.
+    pub(crate) broker: Option<brokers::Settings>,
+}
+
+/// A connection to the broker that the settings name.
+pub(crate) async fn connect(data: &Path, events: Events<'_>) -> Result<Arc<dyn Broker>, Failure> {
+    Ok(open(data, events).await?.0)
+}
+
+/// The folder's own log, or a connection.
+pub(super) async fn open(
+    data: &Path,
+    Events { topics, broker }: Events<'_>,
+) -> Result<(Arc<dyn Broker>, Option<Arc<Log>>), Failure> {
+    let log = data.join(LOG);
+    let Some(settings) = broker else {
+        folder::make_private(&log).map_err(|error| process::damaged("the data folder", &error))?;
+        let log = Log::open_declared(&log, topics, clock::component());
+        let log = Arc::new(log.map_err(|error| opened(&error))?);
+        return Ok((log.clone(), Some(log)));
+    };
+    if log.exists() {
+        let says =
+            "the data folder has its events in a log of its own, and the settings name a broker";
+        return Err(Failure::environment(
+            says,
+            "set `events.broker: local`, or begin with a new folder",
+        ));
+    }
+    let address = settings.address.to_string();
+    let connected = brokers::connect(settings, topics, clock::component()).await;
+    Ok((connected.map_err(|error| not_connected(&address, &error))?, None))
+}
+
+/// Why there is no connection, and what to do.
+fn not_connected(address: &str, error: &Error) -> Failure {
+    let says = format!("the broker cannot be used. address=`{address}`, why=`{error}`");
+    let remedy = match error {
+        Error::UnknownTopic => "make the topics there, or set `events.replicas` to have them made",
+        Error::Partitions { .. } => "set `events.topics.TOPIC.partitions` to what the topic has",
+        _ => "see whether it runs there",
+    };
+    Failure::environment(says, remedy)
+}
+
+/// Why the log was not opened, and what to do.
+fn opened(error: &Error) -> Failure {
+    let Error::Partitions { topic, has, asked } = error else {
+        return process::damaged("the log", error);
+    };
+    let says = format!(
+        "a topic has another number of partitions. topic=`{topic}`, has=`{has}`, settings=`{asked}`"
+    );
+    let mut remedy = format!("set `events.topics.{topic}.partitions: {has}`");
+    if asked > has {
+        // Never fewer, so that command is no way there.
+        remedy += &format!(", or give it more by `yeoul events partitions {topic} {asked}`");
+    }
+    Failure::environment(says, &remedy)
+}

@@ -1,0 +1,255 @@
+//! A service that keeps state, in a process of its own: its port, its store, its loops, an admin listener.
+//!
+//! What it asks of another service before it answers goes through a guard of its own beside it, since the
+//! gateway is elsewhere: the inner routes of the same settings, on a listener of this machine.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use chassis::clock;
+use chassis::cores::Cores;
+use chassis::folder::Folder;
+use chassis::health::Readiness;
+use chassis::http::{Listener, Stop};
+use chassis::identity::Verifier;
+use chassis::telemetry::Metrics;
+use events::subscription::Control;
+use events::{Broker, relay};
+use gateway::{AppFiles, Gateway};
+use mall::{Components, Endpoint, Faults, Name};
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use super::catching_up;
+use super::keys::Keys;
+use super::prove;
+use super::secret;
+use super::service::Service;
+use super::switches;
+use crate::admin::dead::Loops;
+use crate::admin::{self, Admin};
+use crate::compose::broker::{self, Events};
+use crate::compose::layer;
+use crate::compose::vouch;
+use crate::exit::Failure;
+use crate::process::{self, DRAIN};
+use crate::settings::Checked;
+
+/// What is missing until it has caught up.
+const EVENTS: &str = "events";
+
+/// A running service.
+pub(crate) struct Alone {
+    service: Service,
+    endpoints: Arc<Vec<Endpoint>>,
+    controls: Vec<Control>,
+    relays: Vec<relay::Control>,
+    readiness: Readiness,
+    admin: Arc<Admin>,
+    admin_at: SocketAddr,
+    /// Ends listeners.
+    connections: Stop,
+    /// Ends subscriptions and relay, after the connections.
+    loops: Stop,
+    folder: Folder,
+}
+
+/// Its addresses, bound before anything is opened.
+struct Ports {
+    service: Listener,
+    guard: Listener,
+    admin: Listener,
+}
+
+impl Ports {
+    fn bind(plan: &Checked) -> Result<Ports, Failure> {
+        let bind = |address| Listener::bind(address).map_err(process::port);
+        Ok(Ports {
+            service: bind(plan.listen)?,
+            guard: bind(plan.inner)?,
+            admin: bind(plan.admin)?,
+        })
+    }
+}
+
+/// What the process is made of, before it serves.
+struct Parts {
+    cores: Arc<Cores>,
+    metrics: Metrics,
+    guard: Gateway,
+    connections: Stop,
+}
+
+impl Alone {
+    /// Opens everything and starts to serve at `plan.listen`; catching up goes on.
+    pub(crate) async fn start(
+        mut plan: Checked,
+        mut folder: Folder,
+        name: Name,
+        faults: bool,
+    ) -> Result<Alone, Failure> {
+        let ports = Ports::bind(&plan)?;
+        vouch::before_opening(folder.path()).await?;
+        let events = Events { topics: &plan.topics, broker: plan.broker.take() };
+        let broker = broker::connect(folder.path(), events).await?;
+        layer::announce(&mut folder, ports.admin.address())?;
+        let verifier = Verifier::of(&plan.issuer);
+        let faults = Faults::new(faults);
+        let components = components(&plan, &folder, &broker, &verifier, &faults, &ports)?;
+        if let Some(secret) = &components.gateway {
+            prove(&mut plan.gateway, secret);
+        }
+        let service = Service::open(name, &components).await?;
+        let keys = keys(&service, &plan, &verifier, &folder).await?;
+
+        let parts = Parts::new(plan.gateway, broker.clone(), verifier)?;
+        let loops = Stop::new();
+        let mall::Loops { mut run, controls } = service.loops(&loops);
+        run.extend(keys.map(|keys| keys.follow(loops.clone())));
+        let relays: Vec<_> = service.relay(&broker, &faults).into_iter().collect();
+        vouch::before_running(folder.path(), &controls, &relays).await?;
+
+        let listen = service.listen(parts.cores.clone(), ports.service.address());
+        let endpoint = Endpoint::start_on(name, ports.service, faults.pause(name), listen);
+        let endpoints = Arc::new(vec![endpoint.map_err(process::port)?]);
+        let readiness = Readiness::new();
+        readiness.missing(EVENTS, "catching up");
+        let guard = parts.guard.clone();
+        let admin = Arc::new(Admin {
+            readiness: readiness.clone(),
+            metrics: parts.metrics.clone(),
+            settings: plan.shown,
+            broker,
+            loops: Loops { subscriptions: controls.clone(), relays: relays.clone() },
+            guards: Box::new(move || guard.guards()),
+            views: Box::new(|| json!({ "pages": [], "staleSince": null })),
+            switches: faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone())),
+        });
+        let admin_at = ports.admin.address();
+        parts.serve(ports.guard, ports.admin, &admin)?;
+        run.into_iter().enumerate().for_each(|(at, part)| parts.cores.spawn_on(at, part));
+        let Parts { connections, .. } = parts;
+        Ok(Alone {
+            service,
+            endpoints,
+            controls,
+            relays,
+            readiness,
+            admin,
+            admin_at,
+            connections,
+            loops,
+            folder,
+        })
+    }
+
+    /// Resolves once what was committed has been relayed and its topics were read to their ends.
+    pub(crate) async fn caught_up(&self) {
+        let databases = [self.service.database().clone()];
+        catching_up::once(&databases, &self.relays, &self.controls).await;
+        self.readiness.ready(EVENTS);
+        process::until_ready(&self.admin).await;
+    }
+
+    /// The ready line.
+    pub(crate) fn addresses(&self) -> Value {
+        let mut ready = json!({
+            "ready": true,
+            "pid": std::process::id(),
+            "admin": format!("http://{}", self.admin_at),
+        });
+        for endpoint in self.endpoints.iter() {
+            ready[endpoint.name().as_str()] = json!(format!("http://{}", endpoint.address()));
+        }
+        ready
+    }
+
+    /// Ends it in order; see `process`.
+    pub(crate) async fn end(self) {
+        self.connections.stop();
+        let mut stopped: Vec<Stop> = self.endpoints.iter().filter_map(Endpoint::close).collect();
+        stopped.push(self.connections);
+        if !Stop::drain_all(&stopped, DRAIN).await {
+            warn!(limit = ?DRAIN, "some requests did not finish in time");
+        }
+        self.loops.stop();
+        self.service.database().close().await;
+        vouch::after_closing(self.folder.path());
+    }
+}
+
+impl Parts {
+    fn new(
+        plan: gateway::Plan,
+        broker: Arc<dyn Broker>,
+        verifier: Verifier,
+    ) -> Result<Parts, Failure> {
+        let cores = Cores::start(Cores::available())
+            .map_err(|error| Failure::environment(error, "free some threads"))?;
+        let (metrics, connections) = (Metrics::new(), Stop::new());
+        let guard = gateway::Components {
+            views: None,
+            verifier,
+            sessions: None,
+            // It sets no cookie.
+            identity: String::new(),
+            broker,
+            app: AppFiles::new(Vec::new()),
+            metrics: metrics.clone(),
+            stop: connections.clone(),
+        };
+        let guard = Gateway::new(plan.inner_alone(), guard);
+        Ok(Parts { cores: Arc::new(cores), metrics, guard, connections })
+    }
+
+    /// The guard, and the admin listener behind it.
+    fn serve(&self, guard: Listener, admin: Listener, answers: &Arc<Admin>) -> Result<(), Failure> {
+        admin::watch_process(&self.metrics);
+        admin::watch_relays(&self.metrics, answers.loops.relays.clone());
+        let (gateway, stop) = (self.guard.clone(), &self.connections);
+        guard
+            .serve_on(&self.cores, move |core| gateway.inner(core), stop)
+            .map_err(process::port)?;
+        layer::serve_admin(admin, &self.cores, answers.clone(), stop)
+    }
+}
+
+/// A service's surroundings, where the gateway is elsewhere.
+fn components(
+    plan: &Checked,
+    folder: &Folder,
+    broker: &Arc<dyn Broker>,
+    verifier: &Verifier,
+    faults: &Faults,
+    ports: &Ports,
+) -> Result<Components, Failure> {
+    let settings = plan.mall.as_ref().expect("the mall's settings hold a mall").settings();
+    info!("an acknowledgement means: {}", broker.promise());
+    Ok(Components {
+        data: folder.path().to_owned(),
+        broker: broker.clone(),
+        clock: clock::component(),
+        faults: faults.clone(),
+        stock_check: ports.guard.address(),
+        verifier: verifier.clone(),
+        retry: settings.retry(),
+        trusted: plan.gateway.trusted().clone(),
+        gateway: secret::shared()?,
+        sign_in: settings.sign_in,
+        sign_up: settings.sign_up,
+        seed: settings.seed,
+    })
+}
+
+/// The keys that tokens are verified with, unless this service signs them.
+async fn keys(
+    service: &Service,
+    plan: &Checked,
+    verifier: &Verifier,
+    folder: &Folder,
+) -> Result<Option<Keys>, Failure> {
+    if service.name() == Name::Account {
+        return Ok(None);
+    }
+    Keys::of(plan, verifier, folder.path()).await.map(Some)
+}

@@ -1,0 +1,48 @@
+//! Whether everything that was committed has been relayed, handled and folded.
+
+use std::time::Duration;
+
+use events::subscription::Control;
+use events::{Database, Numbers, relay};
+
+/// How often it is looked.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// The newest outbox sequences of each. Writes are carried out in turn: behind one that does nothing,
+/// nothing earlier is under way.
+pub(super) async fn committed(databases: &[Database]) -> Result<Vec<Numbers>, events::Error> {
+    let mut newest = Vec::with_capacity(databases.len());
+    for database in databases {
+        let behind =
+            database.write((), |(), _| Box::pin(std::future::ready(Ok::<_, events::Error>(()))));
+        behind.await?;
+        newest.push(database.committed().borrow().clone());
+    }
+    Ok(newest)
+}
+
+/// Whether all of these are relayed, each by the relay in its place.
+pub(super) fn are_relayed(relays: &[relay::Control], committed: &[Numbers]) -> bool {
+    let dealt_with =
+        |(relay, committed): (&relay::Control, &Numbers)| relay.status().settled.cover(committed);
+    relays.iter().zip(committed).all(dealt_with)
+}
+
+/// Resolves when what was committed by now has been relayed, and each subscription was once at the end of its
+/// topic. What others publish meanwhile is no reason to wait longer.
+pub(super) async fn once(databases: &[Database], relays: &[relay::Control], controls: &[Control]) {
+    let before = loop {
+        match committed(databases).await {
+            Ok(numbers) => break numbers,
+            Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+        }
+    };
+    while !are_relayed(relays, &before) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    for control in controls {
+        while control.status().await.map_or(true, |it| it.lag > 0) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}

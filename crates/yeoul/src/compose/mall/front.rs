@@ -1,0 +1,143 @@
+//! A part of the mall that shows pages, in a process of its own: the gateway, or my page's port.
+//!
+//! Each folds views of its own from the topics, so that a page is answered from memory beside whoever asks; what
+//! it has is as new as it has read, and a position is waited for here as in one process.
+
+use std::sync::Arc;
+
+use chassis::folder::Folder;
+use chassis::identity::Verifier;
+use events::subscription::Control;
+use mall::{Endpoint, Faults, Name};
+use serde_json::Value;
+
+use super::keys::Keys;
+use super::{catching_up, described, interruptions, pages, prove, rest_views, secret, switches};
+use crate::admin::Admin;
+use crate::admin::dead::Loops;
+use crate::app;
+use crate::compose::broker::Events;
+use crate::compose::layer::{self, Layer, Ports, Presentation, Stores, VIEWS};
+use crate::compose::sessions::Identity;
+use crate::compose::vouch;
+use crate::exit::Failure;
+use crate::process;
+use crate::settings::Checked;
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// All that clients ask for.
+    Gateway,
+    /// The pages alone, on a port of their own.
+    Pages,
+}
+
+/// A running one.
+pub(crate) struct Front {
+    face: Face,
+    layer: Layer,
+    endpoints: Arc<Vec<Endpoint>>,
+    controls: Vec<Control>,
+    admin: Arc<Admin>,
+}
+
+impl Face {
+    /// Where its views are, and what their subscriptions' names begin with.
+    fn views(self) -> &'static str {
+        match self {
+            Face::Gateway => VIEWS,
+            Face::Pages => Name::Mypage.as_str(),
+        }
+    }
+}
+
+impl Front {
+    /// Opens everything and starts to serve at `plan.listen`; catching up goes on.
+    pub(crate) async fn start(
+        mut plan: Checked,
+        mut folder: Folder,
+        face: Face,
+        faults: bool,
+    ) -> Result<Front, Failure> {
+        let ports = Ports::bind(&plan)?;
+        let app = described::with_description(&plan, app::files());
+        vouch::before_opening(folder.path()).await?;
+        let verifier = Verifier::of(&plan.issuer);
+        let keys = Keys::of(&plan, &verifier, folder.path()).await?;
+        let retry = plan.mall.as_ref().expect("the mall's settings hold a mall").settings().retry();
+        if let Some(secret) = secret::shared()? {
+            prove(&mut plan.gateway, &secret);
+        }
+        let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
+        let events = Events { topics: &plan.topics, broker: plan.broker };
+        let stores = Stores::open(folder.path(), face.views(), events, presentation).await?;
+        layer::announce(&mut folder, ports.admin())?;
+        let identity = Identity::open(&folder, &plan.gateway, verifier).await?;
+        let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
+
+        let faults = Faults::new(faults);
+        let stops = interruptions(&faults);
+        let (mut run, mut controls) = layer.folds(face.views(), &plan.topics, retry, &stops).await;
+        if let Some((hears, control)) = layer.remember(retry) {
+            run.push(hears);
+            controls.push(control);
+        }
+        run.push(keys.follow(layer.loops.clone()));
+        vouch::before_running(layer.data(), &controls, &[]).await?;
+        layer.run(run);
+        rest_views(&layer, &faults);
+        layer.readiness.missing(VIEWS, "catching up");
+        Front::open(face, layer, ports, controls, &faults, plan.shown)
+    }
+
+    fn open(
+        face: Face,
+        layer: Layer,
+        ports: Ports,
+        controls: Vec<Control>,
+        faults: &Faults,
+        shown: Value,
+    ) -> Result<Front, Failure> {
+        let loops = || Loops { subscriptions: controls.clone(), relays: Vec::new() };
+        if face == Face::Gateway {
+            let admin = layer.admin_of(shown, loops(), None);
+            layer.open(ports, admin.clone())?;
+            return Ok(Front { face, layer, endpoints: Arc::new(Vec::new()), controls, admin });
+        }
+        let listen = pages(&layer, faults, ports.outer());
+        let (port, admin_port) = ports.without_inner();
+        let pause = faults.pause(Name::Mypage);
+        let endpoint = Endpoint::start_on(Name::Mypage, port, pause, listen);
+        let endpoints = Arc::new(vec![endpoint.map_err(process::port)?]);
+        let switches = faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone()));
+        let admin = layer.admin_of(shown, loops(), switches);
+        layer::serve_admin(admin_port, &layer.cores, admin.clone(), &layer.connections)?;
+        Ok(Front { face, layer, endpoints, controls, admin })
+    }
+
+    /// Resolves once its topics were read to their ends.
+    pub(crate) async fn caught_up(&self) {
+        catching_up::once(&[], &[], &self.controls).await;
+        self.layer.readiness.ready(VIEWS);
+        process::until_ready(&self.admin).await;
+    }
+
+    /// The ready line.
+    pub(crate) fn addresses(&self) -> Value {
+        let mut ready = self.layer.addresses();
+        if self.face == Face::Pages {
+            let url = ready["gateway"].take();
+            ready.as_object_mut().expect("a ready line").remove("gateway");
+            ready[Name::Mypage.as_str()] = url;
+        }
+        ready
+    }
+
+    /// Ends it in order; see `process`.
+    pub(crate) async fn end(self) {
+        let stopped = self.endpoints.iter().filter_map(Endpoint::close).collect();
+        self.layer.end_connections(stopped).await;
+        self.layer.end_loops().await;
+    }
+}

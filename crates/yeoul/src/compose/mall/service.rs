@@ -1,0 +1,99 @@
+//! One of the services that keep state, whichever it is: opened, served and run by its name.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use chassis::cores::Cores;
+use chassis::http::Stop;
+use events::{Broker, Database, relay};
+use mall::endpoint::{Listen, serving};
+use mall::{Components, Faults, Loops, Name, account, delivery, order, product};
+
+use crate::exit::Failure;
+use crate::process;
+use crate::stores;
+
+/// Those that keep state, in the order in which they are opened: who signs tokens is the first.
+pub(super) const STATEFUL: [Name; 4] = [Name::Account, Name::Product, Name::Order, Name::Delivery];
+
+/// A service, open.
+#[derive(Clone)]
+pub(super) enum Service {
+    Account(account::Service),
+    Product(product::Service),
+    Order(order::Service),
+    Delivery(delivery::Service),
+}
+
+impl Service {
+    /// Opens the one of this name, which is one of [`STATEFUL`].
+    pub(super) async fn open(name: Name, components: &Components) -> Result<Service, Failure> {
+        let given = components.clone();
+        let opened = match name {
+            Name::Account => account::Service::open(given).await.map(Service::Account),
+            Name::Product => product::Service::open(given).await.map(Service::Product),
+            Name::Order => order::Service::open(given).await.map(Service::Order),
+            Name::Delivery => delivery::Service::open(given).await.map(Service::Delivery),
+            Name::Mypage => unreachable!("my page keeps nothing but views"),
+        };
+        opened.map_err(|error| unopened(name.as_str(), &error))
+    }
+
+    pub(super) fn name(&self) -> Name {
+        match self {
+            Service::Account(_) => Name::Account,
+            Service::Product(_) => Name::Product,
+            Service::Order(_) => Name::Order,
+            Service::Delivery(_) => Name::Delivery,
+        }
+    }
+
+    /// Where it keeps its state.
+    pub(super) fn database(&self) -> &Database {
+        match self {
+            Service::Account(it) => it.database(),
+            Service::Product(it) => it.database(),
+            Service::Order(it) => it.database(),
+            Service::Delivery(it) => it.database(),
+        }
+    }
+
+    /// Its relay and its subscriptions, to be run.
+    pub(super) fn loops(&self, stop: &Stop) -> Loops {
+        match self {
+            Service::Account(it) => it.loops(stop),
+            Service::Product(it) => it.loops(stop),
+            Service::Order(it) => it.loops(stop),
+            Service::Delivery(it) => it.loops(stop),
+        }
+    }
+
+    /// How its port at `address` is served.
+    pub(super) fn listen(&self, cores: Arc<Cores>, address: SocketAddr) -> Listen {
+        match self.clone() {
+            Service::Account(it) => serving(cores, move |_| it.server(address)),
+            Service::Product(it) => serving(cores, move |_| it.server(address)),
+            Service::Order(it) => serving(cores, move |_| it.server(address)),
+            Service::Delivery(it) => serving(cores, move |_| it.server(address)),
+        }
+    }
+
+    /// Its relay's handle.
+    pub(super) fn relay(
+        &self,
+        broker: &Arc<dyn Broker>,
+        faults: &Faults,
+    ) -> Option<relay::Control> {
+        let paused = faults.pause(self.name()).relay();
+        relay::Control::of(self.database().clone(), broker.clone(), paused)
+    }
+}
+
+/// Why a service's store was not opened, and what to do. The log has as many partitions as the settings ask
+/// for, or it would have refused before: then a change of them was broken off between the two files.
+fn unopened(what: &str, error: &mall::Error) -> Failure {
+    let mall::Error::Store(events::Error::Partitions { topic, has, asked }) = error else {
+        return process::damaged(what, error);
+    };
+    stores::broken_off(topic, *has.max(asked), error)
+}

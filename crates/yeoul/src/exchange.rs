@@ -1,0 +1,35 @@
+//! One question over HTTP on a connection of its own: to an admin listener, or for another process's keys.
+
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// The longest answer that is taken.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// What `authority` (host and port) answers. How long one waits is the caller's.
+///
+/// # Errors
+/// Nobody answers there, or what is no HTTP.
+pub(crate) async fn exchange(
+    authority: &str,
+    method: &Method,
+    path: &str,
+) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+    let stream = TcpStream::connect(authority).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let driving = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", authority)
+        .body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?.to_bytes();
+    driving.abort();
+    Ok((status, body))
+}

@@ -1,0 +1,291 @@
+//! The mall in six processes over Kafka, each with a folder of its own: what goes through all of them, what a
+//! sign-out ends in all of them, and what is left of it when each is killed in turn.
+//!
+//! Against a real server: `cargo xtask services install java maven kafka` puts it where it is found.
+
+#[path = "../../brokers/tests/kafka/server.rs"]
+#[allow(dead_code, reason = "the broker's own tests use the rest")]
+mod server;
+#[path = "support/lib.rs"]
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use server::Server;
+use support::{
+    Customer, Done, Folder, Mall, SOON, Started, eventually, overlay, pause, run, setting, text,
+    within, yeoul,
+};
+
+/// In an order in which each finds those that it asks.
+const PARTS: [&str; 6] = ["account", "product", "delivery", "order", "mypage", "gateway"];
+/// What they know one another by.
+const SECRET: &str = "a-secret-of-all-parts";
+/// How long one is away.
+const AWAY: Duration = Duration::from_millis(300);
+/// How soon a sign-out is heard of everywhere.
+const HEARD_BY: Duration = Duration::from_secs(10);
+
+/// The processes, and what they share: a broker and a settings file.
+struct Cluster {
+    parts: BTreeMap<&'static str, Started>,
+    ready: BTreeMap<&'static str, Value>,
+    folder: Folder,
+    kafka: Server,
+}
+
+impl Cluster {
+    fn start() -> Option<Cluster> {
+        if setting("YEOUL_BASE").is_some() {
+            eprintln!("passed over: needs processes of its own");
+            return None;
+        }
+        let (parts, ready) = (BTreeMap::new(), BTreeMap::new());
+        let mut cluster = Cluster { parts, ready, folder: Folder::new(), kafka: Server::start() };
+        PARTS.into_iter().for_each(|part| cluster.run(part));
+        Some(cluster)
+    }
+
+    /// Starts one: at its address if it had one, else at a free one.
+    #[track_caller]
+    fn run(&mut self, part: &'static str) {
+        let had = self.url(part).map(|url| url.replace("http://", ""));
+        let listen = had.unwrap_or_else(|| "127.0.0.1:0".to_owned());
+        let data = self.data(part);
+        let settings = self.settings(part);
+        let admin = ["--admin", "127.0.0.1:0"];
+        let arguments = ["mall", part, "--listen", &listen, "-c", text(&settings), "--json"];
+        let arguments = [&arguments[..], &admin, &["--data", text(&data)]].concat();
+        let mut command = yeoul();
+        command.args(arguments).env("YEOUL_GATEWAY_SECRET", SECRET);
+        let mut started = Started::of(command);
+        self.ready.insert(part, started.ready());
+        self.parts.insert(part, started);
+    }
+
+    /// `kill -9`.
+    fn kill(&mut self, part: &str) {
+        drop(self.parts.remove(part).expect("it runs"));
+    }
+
+    /// Where the parts are that run already. The gateway alone believes what a request says of its client.
+    fn settings(&self, part: &str) -> std::path::PathBuf {
+        let address = self.kafka.address();
+        let mut file = format!(
+            "events: {{ broker: \"{address}\", prefix: shop., replicas: 1, topics: {{ order: {{ partitions: 3 }} }} }}\n"
+        );
+        if let Some(account) = self.url("account") {
+            file += &format!("mall: {{ keys: \"{account}/.well-known/jwks.json\" }}\n");
+        }
+        let upstreams = PARTS.into_iter().filter(|part| *part != "gateway");
+        let known = upstreams.filter_map(|part| Some(format!("{part}: [\"{}\"]", self.url(part)?)));
+        if part == "gateway" {
+            file += "trusted: [127.0.0.0/8]\n";
+        }
+        file += &format!("upstreams: {{ {} }}\n", known.collect::<Vec<_>>().join(", "));
+        overlay(self.folder.path(), &format!("{part}.yaml"), &file)
+    }
+
+    fn url(&self, part: &str) -> Option<&str> {
+        self.ready.get(part)?[part].as_str()
+    }
+
+    fn data(&self, part: &str) -> std::path::PathBuf {
+        self.folder.path().join(part)
+    }
+
+    /// What clients see of all of them.
+    fn mall(&self) -> Mall {
+        let urls = PARTS.map(|part| (part.to_owned(), json!(self.url(part))));
+        let mut ready: Map<String, Value> = urls.into_iter().collect();
+        ready.insert("ready".to_owned(), json!(true));
+        Mall::of(Value::Object(ready))
+    }
+
+    /// What a part's admin listener answers.
+    #[track_caller]
+    fn admin(&self, part: &str, path: &str) -> Value {
+        let at = self.ready[part]["admin"].as_str().expect("an admin listener");
+        support::Call::new("GET", format!("{at}{path}")).send().expect(200).value()
+    }
+}
+
+#[test]
+fn an_order_and_a_sign_out_go_through_every_process() {
+    let Some(cluster) = Cluster::start() else { return };
+    let mall = cluster.mall();
+    let (who, product) = (mall.customer(), mall.product(100, "cancel"));
+    let placed = mall.delivered(&who, product, 2);
+    mall.await_row(&who, placed.id, ("OrderPlaced", Some("DeliveryStarted")));
+    mall.await_stock(product, 98);
+    // A read that has to include one's write does.
+    let written = mall.order(&who, product, 1);
+    let page = mall.get(&format!("/mypages/{}", who.id)).bearer(&who.token);
+    let page =
+        page.header("accept", "application/json").header("yeoul-position", &written.position);
+    assert_eq!(page.send().expect(200).value()["orders"][0]["orderId"], written.id);
+    // Stock is asked for through order's own guard.
+    let asked = mall.product(3, "reject");
+    mall.delivered(&who, asked, 1);
+    let over = json!({"productId": asked, "quantity": 9, "customerName": "S", "customerAddr": "W"});
+    let refused = mall.ordering(&who, &over).send();
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    let guards = cluster.admin("order", "/admin/guards");
+    let calls = &guards["routes"]["stock-check"]["breaker"]["calls"];
+    assert!(calls.as_u64().is_some_and(|calls| calls >= 2), "{guards}");
+    // Each is ready, says what an acknowledgement means there, and has nothing stuck.
+    for part in PARTS {
+        assert_eq!(cluster.admin(part, "/readyz")["ready"], true, "{part}");
+        let found = run(&["doctor", "--data", text(&cluster.data(part))]).expect(0).stdout;
+        assert!(found.contains("memory of at least 1 of 1 servers"), "{part}: {found}");
+        assert!(!cluster.data(part).join("log").exists(), "{part}");
+    }
+
+    // Account counts wrong passwords by the client, whom the gateway names, and not by the gateway.
+    let wrong = |from: &str| {
+        let form = [("grant_type", "password"), ("username", "1@uengine.org"), ("password", "x")];
+        mall.call("POST", "/oauth/token").header("x-forwarded-for", from).form(&form).send().status
+    };
+    (0..10).for_each(|_| assert_eq!(wrong("203.0.113.1"), 400));
+    assert_eq!((wrong("203.0.113.1"), wrong("203.0.113.2")), (429, 400));
+
+    // A sign-out ends the token wherever it opened something.
+    let page = format!("/mypages/{}", who.id);
+    let doors = [
+        ("gateway", "/orders"),
+        ("order", "/orders"),
+        ("product", "/products"),
+        ("delivery", "/deliveries"),
+        ("account", "/oauth/me"),
+        ("gateway", page.as_str()),
+        ("mypage", page.as_str()),
+    ];
+    let ask =
+        |(part, path): (&str, &str)| mall.at(part, "GET", path).bearer(&who.token).send().status;
+    assert_eq!(doors.map(ask), [200; 7]);
+    let form = [("token", who.token.as_str())];
+    mall.call("POST", "/oauth/revoke").form(&form).send().expect(200);
+    within(HEARD_BY, "it opens nothing", || (doors.map(ask) == [401; 7]).then_some(()));
+    // And it stays so where a process starts anew.
+    let mut cluster = cluster;
+    for part in ["product", "gateway"] {
+        cluster.kill(part);
+        cluster.run(part);
+    }
+    assert_eq!(doors.map(ask), [401; 7]);
+    for part in PARTS {
+        let started = cluster.parts.remove(part).expect("it runs");
+        assert_eq!(started.stop_by("TERM"), Some(0), "{part}");
+    }
+}
+
+#[test]
+fn each_is_killed_in_turn_and_the_books_balance() {
+    const STOCK: u64 = 1_000_000;
+    let Some(mut cluster) = Cluster::start() else { return };
+    let mall = cluster.mall();
+    let (who, product) = (mall.customer(), mall.product(STOCK, "cancel"));
+    let over = AtomicBool::new(false);
+    let taken = std::thread::scope(|scope| {
+        let load = scope.spawn(|| orders_until(&over, &mall, &who, product));
+        let done = Done(&over);
+        for part in PARTS {
+            cluster.kill(part);
+            pause(AWAY);
+            cluster.run(part);
+        }
+        drop(done);
+        load.join().expect("the load")
+    });
+    assert!(!taken.is_empty(), "there was load");
+    let last = mall.delivered(&who, product, 1);
+    mall.await_row(&who, last.id, ("OrderPlaced", Some("DeliveryStarted")));
+
+    let orders = orders_of(&mall, &who);
+    let ids: BTreeSet<u64> = orders.keys().copied().collect();
+    assert!(taken.is_subset(&ids), "an order that was answered is gone");
+    ids.iter().for_each(|id| mall.await_order(*id, "OrderPlaced"));
+    mall.await_stock(product, STOCK - orders.values().sum::<u64>());
+    for id in &ids {
+        eventually("a delivery", || mall.delivery_of(*id));
+    }
+    for door in ["gateway", "mypage"] {
+        within(2 * SOON, "all of them are on my page", || {
+            (on_page(&mall, door, &who) == ids).then_some(())
+        });
+    }
+    for part in PARTS {
+        assert_eq!(cluster.admin(part, "/admin/dead"), json!([]), "{part}");
+    }
+}
+
+/// Places orders whatever is away, and gives those that were taken.
+fn orders_until(over: &AtomicBool, mall: &Mall, who: &Customer, product: u64) -> BTreeSet<u64> {
+    let body =
+        json!({"productId": product, "quantity": 2, "customerName": "S", "customerAddr": "W"});
+    let mut taken = BTreeSet::new();
+    while !over.load(Ordering::Relaxed) {
+        let answer = mall.ordering(who, &body).try_send();
+        if let Some(answer) = answer.ok().filter(|answer| answer.status == 201) {
+            taken.insert(support::Placed::of(&answer).id);
+        }
+        pause(Duration::from_millis(20));
+    }
+    taken
+}
+
+/// Every order of theirs as order has it, and how much of it.
+fn orders_of(mall: &Mall, who: &Customer) -> BTreeMap<u64, u64> {
+    let page = |page: u64| {
+        let path =
+            format!("/orders/search/findByCustomerId?customerId={}&size=100&page={page}", who.id);
+        let found = mall.at("order", "GET", &path).send().embedded("orders");
+        let number = |order: &Value, member: &str| order[member].as_u64().expect("a number");
+        let pairs = found.into_iter().map(move |it| (number(&it, "id"), number(&it, "quantity")));
+        pairs.collect::<Vec<_>>()
+    };
+    (0..).map(page).take_while(|found| !found.is_empty()).flatten().collect()
+}
+
+/// The orders that this part's page has, each with its delivery.
+fn on_page(mall: &Mall, part: &str, who: &Customer) -> BTreeSet<u64> {
+    let page = |page: u64| {
+        let path = format!("/mypages/{}?size=100&page={page}", who.id);
+        let call = mall.at(part, "GET", &path).bearer(&who.token);
+        let shown = call.header("accept", "application/json").send().expect(200).value();
+        shown["orders"].as_array().expect("orders").clone()
+    };
+    let rows = (0..).map(page).take_while(|rows| !rows.is_empty()).flatten();
+    let done = rows.filter(|row| row["deliveryState"] == "DeliveryStarted");
+    done.map(|row| row["orderId"].as_u64().expect("an id")).collect()
+}
+
+#[test]
+fn a_part_alone_is_refused_where_it_could_not_work() {
+    let folder = Folder::new();
+    let data = folder.data();
+    let refused = run(&["mall", "order", "--data", text(&data)]).expect(1);
+    assert!(refused.stderr.contains("events.broker=`local`"), "{}", refused.stderr);
+    assert!(refused.last_word().contains("events.broker: kafka://"), "{}", refused.stderr);
+    let refused = run(&["mall", "orders", "--data", text(&data)]).expect(2);
+    let all = "order, product, delivery, account, mypage, gateway";
+    assert!(refused.last_word().contains(all), "{}", refused.stderr);
+    let wrong = overlay(folder.path(), "keys.yaml", "mall: { keys: account }\n");
+    let refused = run(&["mall", "order", "--data", text(&data), "-c", text(&wrong)]).expect(1);
+    assert!(refused.stderr.contains("keys.yaml:1"), "{}", refused.stderr);
+    // A secret that anybody could guess is none.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let broker = format!("events: {{ broker: \"kafka://{}\" }}\n", free.local_addr().expect("one"));
+    let settings = overlay(folder.path(), "kafka.yaml", &broker);
+    let mut part = yeoul();
+    part.args(["mall", "gateway", "--listen", "127.0.0.1:0", "--data", text(&data)]);
+    part.args(["-c", text(&settings)]).env("YEOUL_GATEWAY_SECRET", "short");
+    let refused = part.output().expect("the program starts");
+    let says = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{says}");
+    assert!(says.contains("YEOUL_GATEWAY_SECRET is 16 to 255"), "{says}");
+    assert!(!data.exists(), "nothing was begun");
+}
