@@ -16,7 +16,7 @@ pub struct Readiness {
 
 /// Whether a process is ready, and what is shown of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Report {
+pub struct Health {
     /// Whether it misses nothing.
     pub ready: bool,
     /// The same as JSON, with what is missing by name.
@@ -40,10 +40,10 @@ impl Readiness {
     }
 
     /// Whether nothing is missing, and the report for `/readyz`.
-    pub fn report(&self) -> Report {
+    pub fn report(&self) -> Health {
         let list = self.list();
         let ready = list.is_empty();
-        Report { ready, shown: json!({ "ready": ready, "missing": *list }) }
+        Health { ready, shown: json!({ "ready": ready, "missing": *list }) }
     }
 
     fn list(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
@@ -61,7 +61,7 @@ mod tests {
         readiness.missing("views", "catching up");
         assert_eq!(
             readiness.report(),
-            Report {
+            Health {
                 ready: false,
                 shown: json!({"ready": false, "missing": {"views": "catching up"}}),
             }

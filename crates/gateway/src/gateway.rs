@@ -186,7 +186,7 @@ impl std::fmt::Debug for Gateway {
 
 fn addresses(upstream: &Upstream, outliers: &Outliers, now: Instant) -> Value {
     let address = |(at, endpoint): (usize, &Endpoint)| {
-        let seen = outliers.seen(at, now);
+        let seen = outliers.snapshot(at, now);
         json!({
             "address": endpoint.authority.to_str().unwrap_or_default(),
             "failures": seen.failures,

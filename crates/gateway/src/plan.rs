@@ -46,7 +46,7 @@ pub struct Plan {
     pub(crate) routes: Vec<Route>,
     pub(crate) pages: Vec<Page>,
     pub(crate) lists: Vec<List>,
-    pub(crate) heads: Vec<Head>,
+    pub(crate) heads: Vec<PageHead>,
     pub(crate) session: Option<SignIn>,
     /// Who may read topics; nobody where there is none.
     pub(crate) reads_topics: Option<Role>,
@@ -160,7 +160,7 @@ pub(crate) struct List {
 
 /// A page's head.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub(crate) struct PageHead {
     pub(crate) page: usize,
     /// What the owner is called in it.
     pub(crate) owner: String,

@@ -70,7 +70,7 @@ pub struct Settings {
     pub lists: BTreeMap<String, List>,
     /// A page's head alone, by name.
     #[serde(default)]
-    pub heads: BTreeMap<String, Head>,
+    pub heads: BTreeMap<String, PageHead>,
 }
 
 /// One service.
@@ -310,7 +310,7 @@ pub struct List {
 /// A page's head alone.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Head {
+pub struct PageHead {
     /// Where, with one parameter that is the owner; its name is the owner's member.
     pub path: String,
     /// The page whose head it shows.

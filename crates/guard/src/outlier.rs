@@ -79,7 +79,7 @@ pub const OUT_FOR_MAX: Duration = Duration::from_secs(30);
 /// for _ in 0..5 {
 ///     assert_eq!(ask(&addresses, 2, 0, now, |at| at == 1), Some(1));
 /// }
-/// assert_eq!(addresses.seen(0, now).failures, 3, "after three, it was not asked again");
+/// assert_eq!(addresses.snapshot(0, now).failures, 3, "after three, it was not asked again");
 /// ```
 #[derive(Debug)]
 pub struct Outliers {
@@ -97,10 +97,10 @@ pub enum Ticket {
     Probe,
 }
 
-/// An address at one instant, for people and metrics. [`Seen::out_for`] is nothing for one that is
+/// An address at one instant, for people and metrics. [`Snapshot::out_for`] is nothing for one that is
 /// in and for one that may be probed now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct Snapshot {
     /// Failures in a row; once it is left out, how often its probes failed is added.
     pub failures: u16,
     /// How long it is still left out.
@@ -164,10 +164,10 @@ impl Outliers {
 
     /// The address `at` at `now`.
     #[must_use]
-    pub fn seen(&self, at: usize, now: Instant) -> Seen {
+    pub fn snapshot(&self, at: usize, now: Instant) -> Snapshot {
         let address = self.address(at);
         let left = address.until.checked_sub(self.millis(now)).filter(|left| *left > 0);
-        Seen { failures: address.failures, out_for: left.map(Duration::from_millis) }
+        Snapshot { failures: address.failures, out_for: left.map(Duration::from_millis) }
     }
 
     fn address(&self, at: usize) -> Address {
@@ -262,14 +262,14 @@ mod tests {
             assert_eq!(addresses.admit(0, now), Some(Ticket::Call));
             addresses.record(0, Ticket::Call, Outcome::Failure, now);
         }
-        assert_eq!(addresses.seen(0, now), Seen { failures: 3, out_for: Some(SECOND) });
+        assert_eq!(addresses.snapshot(0, now), Snapshot { failures: 3, out_for: Some(SECOND) });
         assert_eq!(addresses.admit(0, now + SECOND - tick), None);
         assert_eq!(addresses.admit(0, now + SECOND), Some(Ticket::Probe));
         assert_eq!(addresses.admit(0, now + SECOND), None, "one probe");
         assert_eq!(addresses.admit(0, now + SECOND * 2), Some(Ticket::Probe), "it was lost");
         addresses.record(0, Ticket::Probe, Outcome::Success, now + SECOND * 2);
         assert_eq!(addresses.admit(0, now + SECOND * 2), Some(Ticket::Call));
-        assert_eq!(addresses.seen(0, now).failures, 0);
+        assert_eq!(addresses.snapshot(0, now).failures, 0);
     }
 
     #[test]
@@ -280,7 +280,7 @@ mod tests {
             fail(&addresses, 1, now);
         }
         for seconds in [1, 2, 4, 8, 16, 30, 30, 30] {
-            let out_for = addresses.seen(1, now).out_for;
+            let out_for = addresses.snapshot(1, now).out_for;
             assert_eq!(out_for, Some(SECOND * seconds));
             now += SECOND * seconds;
             fail(&addresses, 1, now);
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(both.admit(0, now + SECOND), Some(Ticket::Probe));
         both.record(0, Ticket::Probe, Outcome::Success, now + SECOND);
         fail(&both, 1, now + SECOND);
-        let seen = both.seen(1, now + SECOND);
+        let seen = both.snapshot(1, now + SECOND);
         assert_eq!(seen.out_for, Some(SECOND));
     }
 
@@ -321,7 +321,7 @@ mod tests {
         for outcome in [Outcome::Failure, Outcome::Success, Outcome::Failure] {
             addresses.record(0, Ticket::Call, outcome, now);
         }
-        assert_eq!(addresses.seen(0, now), Seen { failures: 3, out_for: Some(SECOND) });
+        assert_eq!(addresses.snapshot(0, now), Snapshot { failures: 3, out_for: Some(SECOND) });
     }
 
     #[test]
@@ -347,7 +347,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!(addresses.seen(0, now), Seen { failures: 3, out_for: Some(SECOND) });
+        assert_eq!(addresses.snapshot(0, now), Snapshot { failures: 3, out_for: Some(SECOND) });
         // Of all who come when the time is over, one is the probe.
         let probes = std::sync::atomic::AtomicU64::new(0);
         std::thread::scope(|scope| {

@@ -19,7 +19,7 @@
 //! |---|---|
 //! | [`rate::NotUntil`](crate::rate::NotUntil) | `retry_after`, exact: one call is admitted then if no other comes first |
 //! | [`breaker::Open`](crate::breaker::Open) | `retry_at - now`; then a probe may go, not everybody |
-//! | no address left by [`outlier`](crate::outlier) | [`Seen::out_for`](crate::outlier::Seen::out_for), the shortest of the addresses |
+//! | no address left by [`outlier`](crate::outlier) | [`Snapshot::out_for`](crate::outlier::Snapshot::out_for), the shortest of the addresses |
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use chassis::clock;
-use chassis::health::{Readiness, Report};
+use chassis::health::{Health, Readiness};
 use chassis::http::path::Params;
 use chassis::http::query::Query;
 use chassis::http::router::{Found, Router, Row};
@@ -91,6 +91,7 @@ impl Server {
             Row::post("/admin/place/{name}", Action::Place),
             Row::get("/admin/skipped", Action::Skipped),
         ];
+        // Without `--faults` they are 404 like any path that is none, and nothing below can be reached.
         if admin.switches.is_some() {
             rows.extend([
                 Row::post("/admin/subscriptions/{name}/rewind", Action::Rewind),
@@ -129,6 +130,7 @@ impl Server {
             Action::Views => Ok(json(StatusCode::OK, &(admin.views)())),
             Action::Subscriptions => subscriptions(&admin.loops.subscriptions).await,
             Action::Relays => Ok(relays(&admin.loops.relays)),
+            // Read by the same code as at the gateway, but for the role: who reaches this port owns the machine.
             Action::Events => {
                 let query = Query::parse(request.uri().query())?;
                 gateway::topics::read(admin.broker.as_ref(), params.get(0), query).await
@@ -193,11 +195,13 @@ fn by(request: &Request) -> Result<String, Problem> {
 impl Admin {
     /// Whether the process can do its work, and the report: nothing of the start is missing, and no
     /// subscription and no relay is stuck.
-    pub(crate) async fn report(&self) -> Report {
-        let Report { mut ready, mut shown } = self.readiness.report();
+    pub(crate) async fn report(&self) -> Health {
+        let Health { mut ready, mut shown } = self.readiness.report();
+        // Asked for at each report and kept nowhere: a loop that is stuck now may go on by itself.
         let mut loops = Vec::new();
         for control in &self.loops.subscriptions {
             let status = control.status().await;
+            // Whoever cannot say how he is does not do his work either.
             let stuck = status.map_or_else(|error| Some(error.to_string()), |it| it.stuck);
             loops.push((control.name(), stuck));
         }
@@ -210,16 +214,17 @@ impl Admin {
         }
         shown["ready"] = ready.into();
         shown["acknowledgement"] = self.broker.promise().into();
-        Report { ready, shown }
+        Health { ready, shown }
     }
 }
 
 async fn ready(admin: &Admin) -> Response {
-    let Report { ready, shown } = admin.report().await;
+    let Health { ready, shown } = admin.report().await;
     json(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &shown)
 }
 
 async fn metrics(admin: &Admin) -> Response {
+    // Before the text and not by a hook of the scrape: a hook cannot wait, and a broker may have to be asked.
     set_subscriptions(&admin.metrics, &admin.loops.subscriptions).await;
     let mut response = Response::new(Body::full(admin.metrics.text()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
@@ -233,6 +238,7 @@ async fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
         list.push(json!({
             "name": status.name,
             "topic": status.topic.as_str(),
+            // One number over all partitions, for people: a place to go on from is each partition's own.
             "position": status.partitions.iter().map(|one| one.position.0).sum::<u64>(),
             "lag": status.lag,
             "stuck": status.stuck,
@@ -295,6 +301,7 @@ pub(crate) fn watch_process(metrics: &Metrics) {
 async fn set_subscriptions(metrics: &Metrics, controls: &[Control]) {
     for control in controls {
         let labels = [("subscription", control.name())];
+        // What cannot be asked keeps its last figures; `/readyz` names it.
         let Ok(status) = control.status().await else { continue };
         let lag = "Events that a subscription has not handled yet";
         metrics.level("yeoul_subscription_lag_events", lag, &labels).set(status.lag as f64);

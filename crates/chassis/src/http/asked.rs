@@ -16,14 +16,14 @@ pub struct Asked {
     /// Its name.
     pub name: String,
     /// What it may be.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// Whether it is a mistake that it is not there.
     pub required: bool,
 }
 
 /// What a member may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// A whole number within these bounds.
     Whole(RangeInclusive<u64>),
     /// Text of at most so many characters, if the reader says how many.
@@ -52,7 +52,7 @@ impl Notes {
     }
 
     /// The reader asks for a member; the first bounds that it sets stand.
-    pub(super) fn ask(&self, name: &str, kind: impl FnOnce() -> Kind) {
+    pub(super) fn ask(&self, name: &str, kind: impl FnOnce() -> ValueKind) {
         self.change(|noted| {
             if !noted.asked.iter().any(|known| known.name == name) {
                 let asked = Asked { name: name.to_owned(), kind: kind(), required: false };

@@ -44,13 +44,20 @@ impl Client {
         if trusted.is_empty() || !trusted.contains(peer) {
             return Client { address: peer.to_canonical(), secure: false, by_trusted: false };
         }
-        let (address, steps) = walk(headers, peer, trusted);
+        let Walked { address, steps } = walk(headers, peer, trusted);
         Client { address, secure: is_https(headers, steps), by_trusted: true }
     }
 }
 
-/// The first address from the right that is not trusted, and how many trusted ones it took.
-fn walk(headers: &HeaderMap, peer: IpAddr, trusted: &Networks) -> (IpAddr, usize) {
+/// How far back a request was followed.
+struct Walked {
+    /// The first address from the right that is not trusted, or the last that is known.
+    address: IpAddr,
+    /// How many trusted ones it took.
+    steps: usize,
+}
+
+fn walk(headers: &HeaderMap, peer: IpAddr, trusted: &Networks) -> Walked {
     let (mut address, mut steps) = (peer.to_canonical(), 0);
     for text in from_the_right(headers, &X_FORWARDED_FOR) {
         // Who is trusted and says nothing that can be read is the last that is known.
@@ -61,7 +68,7 @@ fn walk(headers: &HeaderMap, peer: IpAddr, trusted: &Networks) -> (IpAddr, usize
         }
         steps += 1;
     }
-    (address, steps)
+    Walked { address, steps }
 }
 
 /// What the proxy said of the scheme that said the client's address; where all overwrite the one

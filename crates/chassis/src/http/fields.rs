@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
 
-use super::asked::{Asked, Kind, Notes};
+use super::asked::{Asked, Notes, ValueKind};
 use super::noted::{NO_CONTROLS, Noted};
 use super::problem::Problem;
 use super::urlencoded::pairs;
@@ -55,7 +55,7 @@ impl Fields {
 
     /// The member as it came.
     pub fn raw(&self, name: &str) -> Option<&Value> {
-        self.notes.ask(name, || Kind::Any);
+        self.notes.ask(name, || ValueKind::Any);
         self.value(name)
     }
 
@@ -70,7 +70,7 @@ impl Fields {
 
     /// As [`Fields::whole`], with the mistake under another `field`'s name.
     pub fn whole_as(&mut self, name: &str, field: &str, range: RangeInclusive<u64>) -> Option<u64> {
-        self.notes.ask(name, || Kind::Whole(range.clone()));
+        self.notes.ask(name, || ValueKind::Whole(range.clone()));
         let value = self.value(name)?;
         let Some(number) = whole(value) else {
             self.note(field, "must be a whole number", None);
@@ -94,7 +94,7 @@ impl Fields {
     /// A text of at most `chars_max` characters once it is composed ([`text::clean`]); absent is
     /// `None`, anything else is noted.
     pub fn text(&mut self, name: &str, chars_max: usize) -> Option<String> {
-        self.notes.ask(name, || Kind::Text { chars_max: Some(chars_max) });
+        self.notes.ask(name, || ValueKind::Text { chars_max: Some(chars_max) });
         match limited(self.value(name)?, chars_max) {
             Ok(text) => Some(text),
             Err(Wrong { reason, limit }) => {
@@ -117,7 +117,7 @@ impl Fields {
     /// A text as it was typed, for what has a rule of its own; absent is `None`, what is no text is
     /// noted.
     pub fn typed(&mut self, name: &str) -> Option<String> {
-        self.notes.ask(name, || Kind::Text { chars_max: None });
+        self.notes.ask(name, || ValueKind::Text { chars_max: None });
         if let Value::String(text) = self.value(name)? {
             return Some(text.clone());
         }
@@ -299,10 +299,10 @@ mod tests {
             fields.finish()
         });
         let expected = [
-            ("a", Kind::Whole(1..=9), true),
-            ("b", Kind::Text { chars_max: Some(4) }, false),
-            ("c", Kind::Text { chars_max: None }, false),
-            ("d", Kind::Any, false),
+            ("a", ValueKind::Whole(1..=9), true),
+            ("b", ValueKind::Text { chars_max: Some(4) }, false),
+            ("c", ValueKind::Text { chars_max: None }, false),
+            ("d", ValueKind::Any, false),
         ];
         let expected = expected.map(|(name, kind, required)| {
             let name = name.to_owned();

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::asked::{Asked, Kind, Notes};
+use super::asked::{Asked, Notes, ValueKind};
 use super::noted::{NO_CONTROLS, Noted};
 use super::problem::Problem;
 use super::urlencoded::pairs;
@@ -42,7 +42,7 @@ impl Query {
     /// The text that `name` is searched with, by the rule of [`text::clean`]; absent is `None`, a
     /// control character is noted.
     pub fn text(&mut self, name: &str) -> Option<String> {
-        self.notes.ask(name, || Kind::Text { chars_max: None });
+        self.notes.ask(name, || ValueKind::Text { chars_max: None });
         let clean = text::clean(self.get(name)?).map(std::borrow::Cow::into_owned);
         if clean.is_err() {
             self.note(name, NO_CONTROLS);
@@ -52,7 +52,7 @@ impl Query {
 
     /// A whole number in `range`, `default` when absent; anything else is noted.
     pub fn whole(&mut self, name: &str, range: RangeInclusive<u64>, default: u64) -> u64 {
-        self.notes.ask(name, || Kind::Whole(range.clone()));
+        self.notes.ask(name, || ValueKind::Whole(range.clone()));
         let Some(text) = self.get(name) else { return default };
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         match text.parse() {

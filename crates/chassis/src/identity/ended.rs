@@ -24,10 +24,10 @@ type OnEnd = Box<dyn Fn(&str) + Send + Sync>;
 /// Sign-ins that have ended; clones share the memory.
 #[derive(Clone)]
 pub struct Ended {
-    shared: Arc<Memory>,
+    shared: Arc<Register>,
 }
 
-struct Memory {
+struct Register {
     limit: usize,
     /// Nearly always 0: then nobody has to look.
     count: AtomicUsize,
@@ -46,7 +46,7 @@ impl Ended {
     /// An empty memory that is full at `limit` entries.
     pub fn new(limit: usize) -> Ended {
         Ended {
-            shared: Arc::new(Memory {
+            shared: Arc::new(Register {
                 limit,
                 count: AtomicUsize::default(),
                 entries: RwLock::default(),

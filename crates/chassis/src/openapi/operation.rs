@@ -3,22 +3,22 @@
 use serde_json::{Map, Value, json};
 
 use super::schema::Schema;
-use crate::http::asked::{Asked, Kind};
+use crate::http::asked::{Asked, ValueKind};
 
 /// What is done at a path.
 #[derive(Clone, Debug)]
 pub struct Operation {
     summary: String,
     query: Vec<Asked>,
-    body: Taken,
-    answers: Vec<Answer>,
+    body: RequestBody,
+    answers: Vec<Success>,
     /// Whether refusals are RFC 6749's.
     oauth: bool,
 }
 
 /// The body that is taken.
 #[derive(Clone, Debug)]
-enum Taken {
+enum RequestBody {
     Nothing,
     Json(Vec<Asked>),
     Form,
@@ -26,7 +26,7 @@ enum Taken {
 
 /// What is answered where the operation is carried out.
 #[derive(Clone, Debug)]
-struct Answer {
+struct Success {
     status: &'static str,
     media_type: String,
     /// What is said of an answer without a shape.
@@ -100,7 +100,7 @@ impl Operation {
     pub fn new(summary: impl Into<String>) -> Operation {
         let summary = summary.into();
         let (query, answers) = (Vec::new(), Vec::new());
-        Operation { summary, query, body: Taken::Nothing, answers, oauth: false }
+        Operation { summary, query, body: RequestBody::Nothing, answers, oauth: false }
     }
 
     /// It reads these parameters of the query.
@@ -116,13 +116,13 @@ impl Operation {
 
     /// It reads these members of a JSON object.
     pub fn json(mut self, asked: Vec<Asked>) -> Operation {
-        self.body = Taken::Json(asked);
+        self.body = RequestBody::Json(asked);
         self
     }
 
     /// It reads a form.
     pub fn form(mut self) -> Operation {
-        self.body = Taken::Form;
+        self.body = RequestBody::Form;
         self
     }
 
@@ -144,7 +144,7 @@ impl Operation {
         media_type: impl Into<String>,
         shape: Shape,
     ) -> Operation {
-        self.answers.push(Answer {
+        self.answers.push(Success {
             status,
             media_type: media_type.into(),
             says: "",
@@ -161,14 +161,14 @@ impl Operation {
     /// It answers `status` without a body.
     pub fn empty(mut self, status: &'static str) -> Operation {
         let says = "Done; there is nothing to show.";
-        self.answers.push(Answer { status, media_type: String::new(), says, shape: None });
+        self.answers.push(Success { status, media_type: String::new(), says, shape: None });
         self
     }
 
     /// Nobody here knows what it answers.
     pub fn anything(mut self) -> Operation {
         let says = "Whatever the service answers.";
-        self.answers.push(Answer {
+        self.answers.push(Success {
             status: "default",
             media_type: String::new(),
             says,
@@ -212,7 +212,7 @@ impl Operation {
     }
 }
 
-impl Answer {
+impl Success {
     /// Adds what is answered to a status, which may be answered in several media types.
     fn describe(self, status: &mut Value, shapes: &mut Shapes) {
         let Some(Shape { name, schema }) = self.shape else {
@@ -225,16 +225,16 @@ impl Answer {
     }
 }
 
-impl Taken {
+impl RequestBody {
     fn describe(self) -> Option<Value> {
         let (media_type, schema) = match self {
-            Taken::Nothing => return None,
-            Taken::Form => {
+            RequestBody::Nothing => return None,
+            RequestBody::Form => {
                 let text = json!({ "type": "string" });
                 let form = json!({ "type": "object", "additionalProperties": text });
                 ("application/x-www-form-urlencoded", form)
             }
-            Taken::Json(asked) => (JSON, members(&asked)),
+            RequestBody::Json(asked) => (JSON, members(&asked)),
         };
         Some(json!({ "required": true, "content": { media_type: { "schema": schema } } }))
     }
@@ -249,14 +249,14 @@ fn members(asked: &[Asked]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
-fn kind(kind: &Kind) -> Value {
+fn kind(kind: &ValueKind) -> Value {
     match kind {
-        Kind::Whole(range) => {
+        ValueKind::Whole(range) => {
             json!({ "type": "integer", "minimum": range.start(), "maximum": range.end() })
         }
-        Kind::Text { chars_max: Some(max) } => json!({ "type": "string", "maxLength": max }),
-        Kind::Text { chars_max: None } => json!({ "type": "string" }),
-        Kind::Any => json!({}),
+        ValueKind::Text { chars_max: Some(max) } => json!({ "type": "string", "maxLength": max }),
+        ValueKind::Text { chars_max: None } => json!({ "type": "string" }),
+        ValueKind::Any => json!({}),
     }
 }
 

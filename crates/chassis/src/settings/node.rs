@@ -13,18 +13,18 @@ pub(super) const DEPTH_MAX: usize = 64;
 
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    pub(super) origin: Origin,
+    pub(super) origin: Provenance,
     pub(super) value: Value,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Origin {
+pub(super) struct Provenance {
     pub(super) file: Rc<str>,
     pub(super) line: usize,
 }
 
-impl From<Origin> for Line {
-    fn from(origin: Origin) -> Line {
+impl From<Provenance> for Line {
+    fn from(origin: Provenance) -> Line {
         Line { file: origin.file.to_string(), number: origin.line }
     }
 }
@@ -38,15 +38,15 @@ pub(super) enum Value {
     Text(String),
     List(Vec<Node>),
     /// In the order of the file.
-    Map(Vec<Entry>),
+    Map(Vec<NamedNode>),
 }
 
 /// A named node of a map.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct NamedNode {
     pub(super) name: String,
     /// Where the name stands.
-    pub(super) origin: Origin,
+    pub(super) origin: Provenance,
     pub(super) node: Node,
 }
 
@@ -58,11 +58,11 @@ pub(super) struct Misplaced {
 
 impl Node {
     pub(super) fn empty(file: &Rc<str>) -> Node {
-        let origin = Origin { file: file.clone(), line: 1 };
+        let origin = Provenance { file: file.clone(), line: 1 };
         Node { origin, value: Value::Map(Vec::new()) }
     }
 
-    pub(super) fn scalar(origin: Origin, text: &str) -> Node {
+    pub(super) fn scalar(origin: Provenance, text: &str) -> Node {
         Node { origin, value: Value::from_scalar(&Scalar::parse_from_cow(text.into())) }
     }
 
@@ -93,7 +93,7 @@ impl Node {
             ),
             _ => return Err(Misplaced { line, says: "not a value" }),
         };
-        Ok(Node { origin: Origin { file: file.clone(), line }, value })
+        Ok(Node { origin: Provenance { file: file.clone(), line }, value })
     }
 
     fn entry(
@@ -101,15 +101,15 @@ impl Node {
         key: &MarkedYaml<'_>,
         value: &MarkedYaml<'_>,
         depth: usize,
-    ) -> Result<Entry, Misplaced> {
+    ) -> Result<NamedNode, Misplaced> {
         let line = key.span.start.line();
         let name = match &key.data {
             YamlData::Value(Scalar::String(name)) => name.to_string(),
             YamlData::Value(Scalar::Integer(number)) => number.to_string(),
             _ => return Err(Misplaced { line, says: "a name must be text" }),
         };
-        let origin = Origin { file: file.clone(), line };
-        Ok(Entry { name, origin, node: Node::from_yaml(file, value, depth)? })
+        let origin = Provenance { file: file.clone(), line };
+        Ok(NamedNode { name, origin, node: Node::from_yaml(file, value, depth)? })
     }
 
     pub(super) fn overlay(self, over: Node) -> Node {
@@ -145,13 +145,13 @@ impl Node {
         }
     }
 
-    pub(super) fn origin_of(&self, path: &[&str]) -> Origin {
+    pub(super) fn origin_of(&self, path: &[&str]) -> Provenance {
         let Some((name, rest)) = path.split_first() else { return self.origin.clone() };
         match &self.value {
             Value::Map(entries) => match entries.iter().find(|entry| entry.name == *name) {
                 // The last name is best shown where its key stands, not where its value begins.
                 Some(entry) if rest.is_empty() => entry.origin.clone(),
-                Some(Entry { origin, node, .. }) => match &node.value {
+                Some(NamedNode { origin, node, .. }) => match &node.value {
                     Value::Map(_) | Value::List(_) => node.origin_of_or(rest, origin),
                     _ => origin.clone(),
                 },
@@ -167,7 +167,7 @@ impl Node {
 
     /// As `origin_of`, but a name that is missing below is shown at `key`, the line of this node's
     /// own name, where the missing one would be written.
-    fn origin_of_or(&self, path: &[&str], key: &Origin) -> Origin {
+    fn origin_of_or(&self, path: &[&str], key: &Provenance) -> Provenance {
         match (&self.value, path.first()) {
             (Value::Map(entries), Some(name)) if !entries.iter().any(|it| it.name == *name) => {
                 key.clone()

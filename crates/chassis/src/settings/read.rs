@@ -12,7 +12,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::node::{Entry, Node, Value};
+use super::node::{NamedNode, Node, Value};
 
 pub(super) struct Reader<'t> {
     node: &'t Node,
@@ -150,7 +150,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 }
 
 struct Entries<'t> {
-    entries: &'t [Entry],
+    entries: &'t [NamedNode],
     at: usize,
 }
 
@@ -169,7 +169,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
-        let Entry { name, node, .. } = &self.entries[self.at];
+        let NamedNode { name, node, .. } = &self.entries[self.at];
         self.at += 1;
         seed.deserialize(Reader { node }).map_err(|refused| refused.under(name))
     }

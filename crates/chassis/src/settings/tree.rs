@@ -10,7 +10,7 @@ use mistakes::{Line, Mistake};
 use saphyr::{LoadableYamlNode, MarkedYaml};
 use serde::de::DeserializeOwned;
 
-use super::node::{Node, Origin, Value};
+use super::node::{Node, Provenance, Value};
 use super::read::Reader;
 
 /// The largest settings file that is read.
@@ -75,7 +75,7 @@ impl Tree {
         let mut mistakes = Vec::new();
         for (name, value) in variables {
             let Some(path) = name.strip_prefix("YEOUL_") else { continue };
-            let origin = Origin { file: format!("${name}").into(), line: 0 };
+            let origin = Provenance { file: format!("${name}").into(), line: 0 };
             match self.root.find_spelled(&path.split("__").collect::<Vec<_>>()) {
                 Ok(node) => *node = Node::scalar(origin, &value),
                 Err(_) if !path.contains("__") => {}

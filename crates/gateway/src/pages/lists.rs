@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use views::{Page, Views};
 
 use super::{problem, say_stale};
-use crate::plan::{Head, List};
+use crate::plan::{List, PageHead};
 
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 const BY_TOKEN: HeaderValue = HeaderValue::from_static("Authorization, Cookie");
@@ -50,7 +50,7 @@ pub(crate) fn slice(mut query: Query) -> Result<Slice, Problem> {
 /// 503 where the store cannot be read just now.
 pub(crate) async fn head(
     views: &Views,
-    head: &Head,
+    head: &PageHead,
     page: &Page,
     owner: &str,
 ) -> Result<Response, Problem> {

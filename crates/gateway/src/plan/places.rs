@@ -6,7 +6,7 @@ use mistakes::Mistakes;
 use views::{Definitions, Page};
 
 use super::routes::is_plain;
-use super::{Draft, Head, List, On, Takes};
+use super::{Draft, List, On, PageHead, Takes};
 use crate::error_page::texts::Texts;
 use crate::paths::Action;
 use crate::settings::{EVENTS_PATH, Settings};
@@ -82,7 +82,7 @@ fn heads(settings: &Settings, draft: &mut Draft, mistakes: &mut Mistakes) {
         let action = Action::Head(draft.plan.heads.len());
         draft.place(On::OuterAndPages, &head.path, get(action), &at, mistakes);
         let owner = params.first().copied().unwrap_or_default().to_owned();
-        draft.plan.heads.push(Head { page, owner, fields: head.fields.clone() });
+        draft.plan.heads.push(PageHead { page, owner, fields: head.fields.clone() });
     }
 }
 

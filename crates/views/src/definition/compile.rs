@@ -22,25 +22,30 @@ pub(super) fn compile(
     let mut mistakes = Mistakes::default();
     names_apart("views", settings.views.keys(), &mut mistakes);
     names_apart("pages", settings.pages.keys(), &mut mistakes);
+    // First every view's columns: a sum names another view's, and a page any view's, wherever they stand.
     let mut views: Vec<View> = mistakes.under("views", |mistakes| {
         let outlines = settings.views.iter();
         outlines
             .map(|(name, view)| mistakes.under(name, |mistakes| outline(name, view, mistakes)))
             .collect()
     });
+    // Filled by all views together: an event goes by its type to the rules of every view that has some for it.
     let mut kinds = HashMap::new();
     mistakes.under("views", |mistakes| {
         for (index, (name, view)) in settings.views.iter().enumerate() {
             mistakes.under(name, |mistakes| {
+                // Rules before joins and computed columns, which are checked against what the rules set.
                 rules::compile(index, &mut views[index], view, &mut kinds, mistakes);
                 check_joins(&views[index], mistakes);
                 compute(&mut views[index], view, mistakes);
             });
         }
+        // Only now: what a join sets is known for every view, and a sum may be of none of that.
         for (index, (name, view)) in settings.views.iter().enumerate() {
             mistakes.under(name, |mistakes| sum(index, &mut views, view, mistakes));
         }
     });
+    // Last, since a page notes in its views what of them it shows and by what it sorts.
     let mut templates = Templates::new();
     let pages = mistakes
         .under("pages", |it| pages::compile(settings, &mut views, &mut templates, texts, it));
@@ -56,6 +61,8 @@ pub(super) fn compile(
 fn outline(name: &str, settings: &settings::View, mistakes: &mut Mistakes) -> View {
     check_name("view", name, mistakes);
     mistakes.under("topics", |it| check_topics(&settings.topics, it));
+    // A column's place is its number everywhere from here on: those that rules set stand first, in the order of
+    // their names, then what is computed, then the sums.
     let mut columns: Vec<String> = set_columns(settings).into_iter().map(str::to_owned).collect();
     let settable = columns.len();
     if settable > COLUMNS_MAX {
@@ -73,10 +80,12 @@ fn outline(name: &str, settings: &settings::View, mistakes: &mut Mistakes) -> Vi
     for twin in twins(columns.iter()) {
         mistakes.at(&place_of(settings, twin.other)).note(twin.to_string());
     }
+    // A key or an owner that is computed or summed would change under its own row.
     let set = &columns[..settable];
     let key = mistakes.under("key", |it| find(&settings.key, set, it));
     let owner = mistakes.under("owner", |it| find(&settings.owner, set, it));
     let sums = (columns.len() - settings.sums.len()..columns.len()).collect();
+    // What is hidden is a column like any other; it is only never shown.
     let hidden = mistakes.under("hidden", |it| hidden(&settings.hidden, &columns, it));
     let shown = (0..columns.len()).filter(|at| !hidden.contains(at)).collect();
     View {
@@ -125,6 +134,7 @@ fn set_columns(settings: &settings::View) -> BTreeSet<&str> {
 
 fn add_columns(columns: &mut Vec<String>, names: &[&String], mistakes: &mut Mistakes) {
     for name in names {
+        // Noted and added all the same: places have to be those of the settings for what is checked after it.
         if columns.contains(name) {
             mistakes.under(name, |it| it.note("the column is set elsewhere too"));
         }
@@ -176,6 +186,7 @@ fn check_joins(view: &View, mistakes: &mut Mistakes) {
 
 fn compute(view: &mut View, settings: &settings::View, mistakes: &mut Mistakes) {
     for (name, formula) in &settings.computed {
+        // Over what rules set alone, so that no computed column waits for another and their order says nothing.
         let computed = Computed::compile(&formula.0, &view.columns[..view.settable]);
         mistakes.under("computed", |mistakes| {
             mistakes.under(name, |mistakes| {
@@ -202,6 +213,7 @@ fn sum(index: usize, views: &mut [View], settings: &settings::View, mistakes: &m
                 else {
                     return;
                 };
+                // Kept with the view that is summed: its rows are what changes the sum.
                 let key = &views[index].columns[views[index].key];
                 let via = mistakes.under("where", |it| via(&sum.r#where, key, &views[of], it));
                 let Some(via) = via else { return };

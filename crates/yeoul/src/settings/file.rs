@@ -59,7 +59,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) lists: BTreeMap<String, gateway::settings::List>,
     #[serde(default)]
-    pub(super) heads: BTreeMap<String, gateway::settings::Head>,
+    pub(super) heads: BTreeMap<String, gateway::settings::PageHead>,
     #[serde(default)]
     pub(super) views: BTreeMap<String, views::settings::View>,
     #[serde(default)]
