@@ -5,6 +5,7 @@
 //! of the program: it builds, runs and reads what others made.
 
 mod bench;
+mod cluster;
 mod failure;
 mod fixture;
 mod services;
@@ -23,6 +24,8 @@ const USAGE: &str = "\
 usage: cargo xtask NAME
 
   up [ARGUMENTS]            build what is needed, then run the mall; arguments go to `yeoul mall`
+  cluster [--data DIR] [--free-ports] [--json]
+                            the mall in processes of its own parts, on Kafka; Ctrl-C ends them all
   test [--fast] [--long]    everything that must pass; --fast leaves out the browser and licences,
                             --long tries random inputs far longer
   tidy                      arrows, shapes, words and dead files
@@ -48,6 +51,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     let (name, rest) = arguments.split_first().ok_or_else(|| Failure::usage(USAGE))?;
     match name.as_str() {
         "up" => up::run(rest),
+        "cluster" => cluster::run(rest),
         "test" => test::run(rest),
         "tidy" if rest.is_empty() => tidy::run(),
         "floors" if rest.is_empty() => tidy::floors(),
@@ -70,9 +74,15 @@ mod tests {
 
     #[test]
     fn what_is_no_chore_is_usage() {
-        for arguments in
-            [&[][..], &["run"], &["tidy", "all"], &["test", "--slow"], &["bench"], &["fixture"]]
-        {
+        for arguments in [
+            &[][..],
+            &["run"],
+            &["tidy", "all"],
+            &["test", "--slow"],
+            &["bench"],
+            &["fixture"],
+            &["cluster", "2"],
+        ] {
             assert_eq!(code(arguments), Some(ExitCode::from(2)), "{arguments:?}");
         }
     }

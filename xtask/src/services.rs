@@ -225,6 +225,11 @@ pub(crate) fn install_for_tests() -> Result<(), Failure> {
     install(&of(Purpose::Tests))
 }
 
+/// Installs what a broker lacks.
+pub(crate) fn install_broker() -> Result<(), Failure> {
+    install(&chosen(&["java", "maven", "kafka"].map(str::to_owned))?)
+}
+
 /// Installs what tests in a browser lack.
 pub(crate) fn install_for_browser() -> Result<(), Failure> {
     install(&of(Purpose::Browser))

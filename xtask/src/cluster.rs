@@ -1,0 +1,289 @@
+//! `cargo xtask cluster`: the mall in processes of its own parts, on Kafka, on this machine, with one command.
+//!
+//! Parts are started one after the other, each told by a settings file where those are that it asks. One that ends
+//! is started again at its addresses. Ctrl-C ends them all, those first that ask others. Everything is kept in one
+//! folder, and goes on from there the next time.
+
+mod kafka;
+mod process;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::failure::Failure;
+use crate::{services, shell, web, workspace};
+use kafka::Kafka;
+use process::Process;
+
+/// In an order in which each finds those that it asks.
+const PARTS: [&str; 6] = ["account", "product", "delivery", "order", "mypage", "gateway"];
+/// The part that clients ask, and that nobody else does.
+const GATEWAY: &str = "gateway";
+/// Where Kafka listens, and its controller, unless free ports are wanted.
+const KAFKA_PORTS: [u16; 2] = [9092, 9093];
+/// Where everything is kept.
+const DATA: &str = "data-cluster";
+/// Between two looks at the processes.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Bytes of what the parts know one another by.
+const SECRET_BYTES: usize = 24;
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    data: PathBuf,
+    free_ports: bool,
+    json: bool,
+}
+
+/// Whether the end is wanted.
+struct Stop(Arc<AtomicBool>);
+
+/// All that runs; dropped in this order.
+struct Cluster {
+    parts: Vec<Part>,
+    kafka: Kafka,
+    folder: PathBuf,
+    secret: String,
+}
+
+/// A running part.
+struct Part {
+    name: &'static str,
+    process: Process,
+    ready: Value,
+}
+
+pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    let wanted = parse(arguments)?;
+    services::install_for_builds()?;
+    services::install_broker()?;
+    web::build()?;
+    shell::run(shell::command(&["cargo", "build", "--package", "yeoul"]))?;
+    let stop = Stop::listen()?;
+    let mut cluster = Cluster::start(&wanted, &stop)?;
+    if !stop.is_wanted() {
+        let ready = cluster.ready();
+        let address = ready[GATEWAY].as_str().unwrap_or_default().to_owned();
+        shell::say(&if wanted.json { ready.to_string() } else { address })?;
+    }
+    cluster.keep(&stop)?;
+    cluster.end();
+    Ok(())
+}
+
+fn parse(arguments: &[String]) -> Result<Wanted, Failure> {
+    let mut wanted = Wanted { data: DATA.into(), free_ports: false, json: false };
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match (argument.as_str(), arguments.as_slice().first()) {
+            ("--free-ports", _) => wanted.free_ports = true,
+            ("--json", _) => wanted.json = true,
+            ("--data", Some(folder)) => {
+                wanted.data = folder.into();
+                arguments.next();
+            }
+            _ => return Err(Failure::usage(format!("no such argument. argument=`{argument}`"))),
+        }
+    }
+    Ok(wanted)
+}
+
+impl Stop {
+    /// From now on SIGINT and SIGTERM are wishes.
+    fn listen() -> Result<Stop, Failure> {
+        let wanted = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register(signal, wanted.clone())?;
+        }
+        Ok(Stop(wanted))
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Cluster {
+    /// Starts Kafka and the parts; where the end is wanted meanwhile, some of them.
+    fn start(wanted: &Wanted, stop: &Stop) -> Result<Cluster, Failure> {
+        let folder = workspace::root().join(&wanted.data);
+        fs::create_dir_all(&folder)?;
+        let ports = if wanted.free_ports { free_ports()? } else { KAFKA_PORTS };
+        let kafka = Kafka::start(&folder, ports, stop)?;
+        let mut cluster = Cluster { parts: Vec::new(), kafka, folder, secret: secret()? };
+        for name in PARTS {
+            if stop.is_wanted() {
+                break;
+            }
+            let listen = wanted.free_ports.then_some("127.0.0.1:0");
+            let command = cluster.command(name, listen, None)?;
+            let process = Process::start(name, &command, &cluster.folder)?;
+            let mut part = Part { name, process, ready: Value::Null };
+            part.wait(stop)?;
+            cluster.parts.push(part);
+        }
+        Ok(cluster)
+    }
+
+    /// Starts again what ends, until the end is wanted.
+    fn keep(&mut self, stop: &Stop) -> Result<(), Failure> {
+        while !stop.is_wanted() {
+            pause();
+            self.kafka.keep()?;
+            for at in 0..self.parts.len() {
+                if self.parts[at].process.has_ended() {
+                    let (name, ready) = (self.parts[at].name, &self.parts[at].ready);
+                    eprintln!("{name} has ended and is started again");
+                    let address =
+                        |key: &str| Some(ready[key].as_str()?.trim_start_matches("http://"));
+                    let command = self.command(name, address(name), address("admin"))?;
+                    // Not waited for: it may wait for another one that has ended too.
+                    self.parts[at].process = Process::start(name, &command, &self.folder)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends those first that ask others.
+    fn end(mut self) {
+        while let Some(part) = self.parts.pop() {
+            drop(part);
+        }
+    }
+
+    fn command(
+        &self,
+        name: &str,
+        listen: Option<&str>,
+        admin: Option<&str>,
+    ) -> Result<Command, Failure> {
+        let file = self.folder.join(format!("{name}.yaml"));
+        let urls = self.parts.iter().filter_map(|part| Some((part.name, part.url()?)));
+        fs::write(&file, settings(&self.kafka.address(), &urls.collect()))?;
+        let mut command = Command::new(workspace::target().join("debug/yeoul"));
+        command.args(["mall", name, "--json", "-c"]).arg(file);
+        command.arg("--data").arg(self.folder.join(name));
+        command.args(listen.iter().flat_map(|address| ["--listen", address]));
+        command.args(admin.iter().flat_map(|address| ["--admin", address]));
+        command.env("YEOUL_GATEWAY_SECRET", &self.secret);
+        Ok(command)
+    }
+
+    /// The line that says where everything is.
+    fn ready(&self) -> Value {
+        let mut ready: Map<String, Value> = Map::new();
+        ready.insert("ready".to_owned(), json!(true));
+        ready.insert("pid".to_owned(), json!(std::process::id()));
+        for part in &self.parts {
+            ready.insert(part.name.to_owned(), json!(part.url()));
+        }
+        let process = |part: &Part| {
+            let (pid, admin) = (&part.ready["pid"], &part.ready["admin"]);
+            json!({ "service": part.name, "pid": pid, "url": part.url(), "admin": admin })
+        };
+        ready.insert("processes".to_owned(), self.parts.iter().map(process).collect());
+        Value::Object(ready)
+    }
+}
+
+impl Part {
+    /// Waits for its ready line, or until the end is wanted.
+    fn wait(&mut self, stop: &Stop) -> Result<(), Failure> {
+        while !stop.is_wanted() {
+            if let Some(line) = self.process.first_line() {
+                self.ready = serde_json::from_str(&line).map_err(|error| {
+                    Failure::found(format!("{} is not ready: {error}. line=`{line}`", self.name))
+                })?;
+                return Ok(());
+            }
+            if self.process.has_ended() {
+                let says = format!("{} does not start:\n{}", self.name, self.process.words());
+                return Err(Failure::environment(says));
+            }
+            pause();
+        }
+        Ok(())
+    }
+
+    fn url(&self) -> Option<&str> {
+        self.ready[self.name].as_str()
+    }
+}
+
+/// What is laid over the mall's own settings: the broker, and where the parts are that run already.
+fn settings(kafka: &str, urls: &BTreeMap<&str, &str>) -> String {
+    let mut text = format!("events: {{ broker: \"{kafka}\", replicas: 1 }}\n");
+    if let Some(account) = urls.get("account") {
+        text += &format!("mall: {{ keys: \"{account}/.well-known/jwks.json\" }}\n");
+    }
+    let upstreams = urls.iter().filter(|(name, _)| **name != GATEWAY);
+    let upstreams: Vec<_> = upstreams.map(|(name, url)| format!("{name}: [\"{url}\"]")).collect();
+    text + &format!("upstreams: {{ {} }}\n", upstreams.join(", "))
+}
+
+/// Two ports that are free now.
+fn free_ports() -> Result<[u16; 2], Failure> {
+    let both = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    Ok([both[0].local_addr()?.port(), both[1].local_addr()?.port()])
+}
+
+/// Drawn anew each time: all that know it are started here.
+fn secret() -> Result<String, Failure> {
+    let mut bytes = [0; SECRET_BYTES];
+    std::io::Read::read_exact(&mut fs::File::open(Path::new("/dev/urandom"))?, &mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[expect(clippy::disallowed_methods, reason = "between two looks at other processes")]
+fn pause() {
+    std::thread::sleep(LOOK_EVERY);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_is_read_and_the_rest_refused() {
+        let parse = |words: &[&str]| {
+            parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).ok()
+        };
+        let usual = || Wanted { data: DATA.into(), free_ports: false, json: false };
+        assert_eq!(parse(&[]), Some(usual()));
+        let all = Wanted { data: "d".into(), free_ports: true, json: true };
+        assert_eq!(parse(&["--json", "--data", "d", "--free-ports"]), Some(all));
+        for refused in [&["--data"][..], &["--instances", "2"], &["order"]] {
+            assert_eq!(parse(refused), None, "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_told_where_those_are_that_run_already() {
+        let urls = [("account", "http://a:1"), ("order", "http://a:2"), ("gateway", "http://a:3")];
+        assert_eq!(
+            settings("kafka://k:9", &urls.into()),
+            "events: { broker: \"kafka://k:9\", replicas: 1 }\n\
+             mall: { keys: \"http://a:1/.well-known/jwks.json\" }\n\
+             upstreams: { account: [\"http://a:1\"], order: [\"http://a:2\"] }\n"
+        );
+        assert!(!settings("kafka://k:9", &BTreeMap::new()).contains("keys"));
+    }
+
+    #[test]
+    fn a_secret_is_long_and_another_one_each_time() {
+        let (one, other) = (secret().unwrap(), secret().unwrap());
+        assert_eq!((one.len(), other.len()), (2 * SECRET_BYTES, 2 * SECRET_BYTES));
+        assert_ne!(one, other);
+    }
+}
