@@ -24,7 +24,7 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use dead::Loops;
+use dead::Controls;
 use switches::{Given, Switches, turned};
 
 /// What the admin listener reports on and repairs; shared by the cores.
@@ -33,7 +33,7 @@ pub(crate) struct Admin {
     pub(crate) metrics: Metrics,
     pub(crate) settings: Value,
     pub(crate) broker: Arc<dyn Broker>,
-    pub(crate) loops: Loops,
+    pub(crate) controls: Controls,
     pub(crate) guards: Box<dyn Fn() -> Value + Send + Sync>,
     pub(crate) views: Box<dyn Fn() -> Value + Send + Sync>,
     pub(crate) switches: Option<Box<dyn Switches>>,
@@ -128,28 +128,28 @@ impl Server {
             Action::Settings => Ok(json(StatusCode::OK, &admin.settings)),
             Action::Guards => Ok(json(StatusCode::OK, &(admin.guards)())),
             Action::Views => Ok(json(StatusCode::OK, &(admin.views)())),
-            Action::Subscriptions => subscriptions(&admin.loops.subscriptions).await,
-            Action::Relays => Ok(relays(&admin.loops.relays)),
+            Action::Subscriptions => subscriptions(&admin.controls.subscriptions).await,
+            Action::Relays => Ok(relays(&admin.controls.relays)),
             // Read by the same code as at the gateway, but for the role: who reaches this port owns the machine.
             Action::Events => {
                 let query = Query::parse(request.uri().query())?;
                 gateway::topics::read(admin.broker.as_ref(), params.get(0), query).await
             }
-            Action::Dead => admin.loops.list().await,
-            Action::ShowDead => admin.loops.show(params.get(0)).await,
-            Action::Redrive => admin.loops.redrive(params.get(0)).await,
-            Action::Drop => admin.loops.discard(params.get(0), &by(&request)?).await,
+            Action::Dead => admin.controls.list().await,
+            Action::ShowDead => admin.controls.show(params.get(0)).await,
+            Action::Redrive => admin.controls.redrive(params.get(0)).await,
+            Action::Drop => admin.controls.discard(params.get(0), &by(&request)?).await,
             Action::Skip => {
-                admin.loops.skip(admin.broker.as_ref(), params.get(0), &by(&request)?).await
+                admin.controls.skip(admin.broker.as_ref(), params.get(0), &by(&request)?).await
             }
-            Action::Skipped => admin.loops.skipped(admin.broker.as_ref()).await,
+            Action::Skipped => admin.controls.skipped(admin.broker.as_ref()).await,
             Action::Place => {
                 let query = Query::parse(request.uri().query())?;
-                admin.loops.place(params.get(0), query).await
+                admin.controls.place(params.get(0), query).await
             }
             Action::Rewind => {
                 let given = Given::read(request).await?;
-                switches::rewind(&admin.loops.subscriptions, params.get(0), &given).await
+                switches::rewind(&admin.controls.subscriptions, params.get(0), &given).await
             }
             Action::StopService => turned(self.switches()?.stop(params.get(0)).await),
             Action::StartService => turned(self.switches()?.start(params.get(0))),
@@ -199,13 +199,13 @@ impl Admin {
         let Health { mut ready, mut shown } = self.readiness.report();
         // Asked for at each report and kept nowhere: a loop that is stuck now may go on by itself.
         let mut loops = Vec::new();
-        for control in &self.loops.subscriptions {
+        for control in &self.controls.subscriptions {
             let status = control.status().await;
             // Whoever cannot say how he is does not do his work either.
             let stuck = status.map_or_else(|error| Some(error.to_string()), |it| it.stuck);
             loops.push((control.name(), stuck));
         }
-        loops.extend(self.loops.relays.iter().map(|relay| (relay.name(), relay.status().stuck)));
+        loops.extend(self.controls.relays.iter().map(|relay| (relay.name(), relay.status().stuck)));
         for (name, stuck) in loops {
             if let Some(reason) = stuck {
                 ready = false;
@@ -225,7 +225,7 @@ async fn ready(admin: &Admin) -> Response {
 
 async fn metrics(admin: &Admin) -> Response {
     // Before the text and not by a hook of the scrape: a hook cannot wait, and a broker may have to be asked.
-    set_subscriptions(&admin.metrics, &admin.loops.subscriptions).await;
+    set_subscriptions(&admin.metrics, &admin.controls.subscriptions).await;
     let mut response = Response::new(Body::full(admin.metrics.text()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
     response

@@ -5,6 +5,8 @@
 
 mod broker;
 pub(crate) mod layer;
+pub(crate) mod loops;
 pub(crate) mod mall;
+pub(crate) mod ports;
 mod sessions;
 mod vouch;

@@ -17,13 +17,13 @@ const OUTSIDE: &str = "log.";
 /// How many dead letters of one subscription or outbox are listed.
 const LISTED_MAX: usize = 1_000;
 
-/// What a process runs that can be stuck.
-pub(crate) struct Loops {
+/// The handles of what a process runs that can be stuck.
+pub(crate) struct Controls {
     pub(crate) subscriptions: Vec<subscription::Control>,
     pub(crate) relays: Vec<relay::Control>,
 }
 
-impl Loops {
+impl Controls {
     pub(super) async fn list(&self) -> Result<Response, Problem> {
         let letters = self.letters().await?;
         Ok(json(StatusCode::OK, &letters.iter().map(letter_json).collect::<Vec<_>>()))

@@ -13,7 +13,7 @@ use chassis::identity::Verifier;
 use chassis::telemetry::Metrics;
 use events::local::Log;
 use events::store::LeftOut;
-use events::subscription::{Control, Fault};
+use events::subscription::Fault;
 use events::{Broker, Declared, Retry, Subscription};
 use gateway::{AppFiles, Components, Gateway};
 use serde_json::{Value, json};
@@ -22,9 +22,11 @@ use tracing::{info, warn};
 use views::{Definitions, Look, Views};
 
 use super::broker::{self, Events};
+use super::loops::Loops;
+use super::ports::Ports;
 use super::sessions::{self, Identity, Remembering};
 use super::vouch;
-use crate::admin::dead::Loops;
+use crate::admin::dead::Controls;
 use crate::admin::switches::Switches;
 use crate::admin::{self, Admin};
 use crate::app;
@@ -54,46 +56,6 @@ pub(crate) struct Layer {
     /// Ends subscriptions and relays, after the connections.
     pub(crate) loops: Stop,
     folder: Folder,
-}
-
-/// The addresses of a layer, bound before anything is opened.
-pub(crate) struct Ports {
-    outer: Listener,
-    inner: Listener,
-    admin: Listener,
-}
-
-impl Ports {
-    /// Binds them all: a taken port is found before anything is done.
-    pub(crate) fn bind(plan: &Checked) -> Result<Ports, Failure> {
-        Ok(Ports {
-            outer: Listener::bind(plan.listen)
-                .map_err(process::port)?
-                .for_clients(plan.gateway.trusted().clone()),
-            inner: Listener::bind(plan.inner).map_err(process::port)?,
-            admin: Listener::bind(plan.admin).map_err(process::port)?,
-        })
-    }
-
-    /// Where the admin listener will answer.
-    pub(crate) fn admin(&self) -> SocketAddr {
-        self.admin.address()
-    }
-
-    /// Where clients will be answered.
-    pub(crate) fn outer(&self) -> SocketAddr {
-        self.outer.address()
-    }
-
-    /// The listener for clients and the admin listener, where nothing is served inside.
-    pub(crate) fn without_inner(self) -> (Listener, Listener) {
-        (self.outer, self.admin)
-    }
-
-    /// Where the inner listener will answer.
-    pub(crate) fn inner(&self) -> SocketAddr {
-        self.inner.address()
-    }
 }
 
 /// What may keep the views from folding, on purpose.
@@ -194,18 +156,14 @@ impl Layer {
         let shown = plan.shown.clone();
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
         let retry = Retry { attempts: 3, backoff: std::time::Duration::from_secs(1) };
-        let (mut loops, mut folds) =
-            layer.folds(VIEWS, &plan.topics, retry, &Interruptions::none()).await;
-        if let Some((hears, control)) = layer.remember(retry) {
-            loops.push(hears);
-            folds.push(control);
-        }
+        let folds = layer.folds(VIEWS, &plan.topics, retry, &Interruptions::none()).await;
+        let Loops { run, controls } = folds.and(layer.remember(retry));
         // On what does not fit nothing may run: the loops would carry on from a wrong place.
-        vouch::before_running(layer.data(), &folds, &[]).await?;
+        vouch::before_running(layer.data(), &controls, &[]).await?;
         // Events before requests: a page that is asked for first is already being caught up.
-        layer.run(loops);
-        let loops = Loops { subscriptions: folds, relays: Vec::new() };
-        let admin = layer.admin_of(shown, loops, None);
+        layer.run(run);
+        let controls = Controls { subscriptions: controls, relays: Vec::new() };
+        let admin = layer.admin_of(shown, controls, None);
         layer.open(ports, admin.clone())?;
         Ok((layer, admin))
     }
@@ -263,8 +221,8 @@ impl Layer {
         topics: &[Declared],
         retry: Retry,
         interruptions: &Interruptions,
-    ) -> (Vec<Loop>, Vec<Control>) {
-        let (mut loops, mut controls): (Vec<Loop>, _) = (Vec::new(), Vec::new());
+    ) -> Loops {
+        let Loops { mut run, mut controls } = Loops::default();
         for Declared { topic, .. } in topics {
             // A topic's publisher is called as the topic is; a position names it.
             self.views.publisher(topic.as_str(), topic);
@@ -285,16 +243,16 @@ impl Layer {
             controls.push(control);
             let stop = self.loops.clone();
             // The stop is handed in as a future: a loop finishes the event in its hands before it ends.
-            loops.push(Box::pin(subscription.run(async move { stop.stopped().await })));
+            run.push(Box::pin(subscription.run(async move { stop.stopped().await })));
         }
         let (views, stop) = (self.views.clone(), self.loops.clone());
-        loops.push(Box::pin(async move {
+        run.push(Box::pin(async move {
             tokio::select! {
                 () = views.watch_folds() => {}
                 () = stop.stopped() => {}
             }
         }));
-        (loops, controls)
+        Loops { run, controls }
     }
 
     /// Says which numbers of a source's outbox a restore left out.
@@ -314,8 +272,8 @@ impl Layer {
         self.folder.path()
     }
 
-    /// What hears of ended sign-ins, where browsers sign in, and its handle.
-    pub(crate) fn remember(&self, retry: Retry) -> Option<(Loop, Control)> {
+    /// What hears of ended sign-ins, where browsers sign in.
+    pub(crate) fn remember(&self, retry: Retry) -> Option<Loops> {
         self.remembering.as_ref()?.hear(self.broker.clone(), self.loops.clone(), retry)
     }
 
@@ -323,18 +281,18 @@ impl Layer {
     pub(crate) fn admin_of(
         &self,
         settings: Value,
-        loops: Loops,
+        controls: Controls,
         switches: Option<Box<dyn Switches>>,
     ) -> Arc<Admin> {
         admin::watch_process(&self.metrics);
-        admin::watch_relays(&self.metrics, loops.relays.clone());
+        admin::watch_relays(&self.metrics, controls.relays.clone());
         let (gateway, views) = (self.gateway.clone(), self.views.clone());
         Arc::new(Admin {
             readiness: self.readiness.clone(),
             metrics: self.metrics.clone(),
             settings,
             broker: self.broker.clone(),
-            loops,
+            controls,
             guards: Box::new(move || gateway.guards()),
             views: Box::new(move || views_json(&views)),
             switches,

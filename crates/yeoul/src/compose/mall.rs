@@ -19,7 +19,6 @@ use std::sync::Arc;
 
 use chassis::chance;
 use chassis::clock;
-use chassis::cores::Loop;
 use chassis::folder::Folder;
 use chassis::http::Listener;
 use chassis::identity::Verifier;
@@ -30,18 +29,20 @@ use mall::{Components, Endpoint, Faults, Name};
 use serde_json::{Value, json};
 
 use super::broker::Events;
-use super::layer::{self, Interruptions, Layer, Ports, Presentation, Stores};
+use super::layer::{self, Interruptions, Layer, Presentation, Stores};
+use super::loops::Loops;
+use super::ports::Ports;
 use super::sessions::Identity;
 use super::vouch;
 use crate::admin::Admin;
-use crate::admin::dead::Loops;
+use crate::admin::dead::Controls;
 use crate::app;
 use crate::exit::Failure;
 use crate::process;
 use crate::settings::Checked;
 use catching_up::LOOK_EVERY;
 use faulty::Faulty;
-use service::{STATEFUL, Service};
+use service::{STATEFUL, Service, Surroundings};
 
 /// Random bytes of what the gateway shows account.
 const PROOF_BYTES: usize = 32;
@@ -69,9 +70,6 @@ impl Mall {
         // Every port before the first store: one that is taken leaves the data as it was.
         let ports = Ports::bind(&plan)?;
         let listeners = bind(settings)?;
-        let addresses: BTreeMap<Name, SocketAddr> =
-            listeners.iter().map(|(name, listener)| (*name, listener.address())).collect();
-
         let app = described::with_description(&plan, app::files());
         // Files that nobody can vouch for are read whole before the engine writes to them.
         vouch::before_opening(folder.path()).await?;
@@ -79,47 +77,35 @@ impl Mall {
         let events = Events { topics: &plan.topics, broker: plan.broker };
         let stores =
             Stores::open(folder.path(), Name::Mypage.as_str(), events, presentation).await?;
-        layer::announce(&mut folder, ports.admin())?;
+        layer::announce(&mut folder, ports.admin.address())?;
 
         let verifier = Verifier::of(&plan.issuer);
         let faults = Faults::new(faults);
         // Drawn anew at each start: whoever shows it has it from this process.
         let proof = chance::token(PROOF_BYTES);
         prove(&mut plan.gateway, &proof);
-        let components = Components {
-            data: folder.path().to_owned(),
-            broker: stores.broker.clone(),
-            clock: clock::component(),
-            faults: faults.clone(),
-            stock_check: ports.inner(),
-            verifier: verifier.clone(),
-            retry: settings.retry(),
-            trusted: plan.gateway.trusted().clone(),
-            gateway: Some(proof.clone()),
-            sign_in: settings.sign_in,
-            sign_up: settings.sign_up,
-            seed: settings.seed,
+        let surroundings = Surroundings {
+            data: folder.path(),
+            broker: &stores.broker,
+            faults: &faults,
+            verifier: &verifier,
+            stock_check: ports.inner.address(),
+            trusted: plan.gateway.trusted(),
+            gateway: Some(proof),
         };
+        let components = surroundings.components(settings);
         // Behind the log, which refuses a wrong number of partitions before a service's file was changed.
         let mut services = Vec::new();
         for name in STATEFUL {
             services.push(Service::open(name, &components).await?);
         }
-        for (name, address) in &addresses {
-            plan.gateway.set_upstream(name.as_str(), *address);
+        for (name, listener) in &listeners {
+            plan.gateway.set_upstream(name.as_str(), listener.address());
         }
         let identity = Identity::open(&folder, &plan.gateway, verifier).await?;
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
-        let (loops, controls) = loops(&services, &layer, &components, &plan.topics).await;
-        let relay = |service: &Service| service.relay(&layer.broker, &faults);
-        let relays: Vec<_> = services.iter().filter_map(relay).collect();
-        // Before the first request and the first event: on what does not fit nothing may run.
-        vouch::before_running(layer.data(), &controls, &relays).await?;
-        // Services answer before the gateway does, so that no route leads to a port that refuses.
-        let endpoints = Arc::new(listen(&services, &layer, &faults, listeners)?);
-        layer.run(loops);
-        rest_views(&layer, &faults);
-        Running { layer, services, endpoints, controls, relays }.open(&faults, plan.shown, ports)
+        let open = Open { layer, services, faults: &faults };
+        open.run(&components, &plan.topics, listeners).await?.open(&faults, plan.shown, ports)
     }
 
     /// Resolves once everything committed has been relayed, handled and folded, and nothing is in
@@ -177,6 +163,35 @@ impl Mall {
     }
 }
 
+/// A mall that is open, of which nothing runs yet.
+struct Open<'f> {
+    layer: Layer,
+    services: Vec<Service>,
+    faults: &'f Faults,
+}
+
+impl Open<'_> {
+    /// Runs the services and every loop.
+    async fn run(
+        self,
+        components: &Components,
+        topics: &[Declared],
+        listeners: BTreeMap<Name, Listener>,
+    ) -> Result<Running, Failure> {
+        let Open { layer, services, faults } = self;
+        let Loops { run, controls } = loops(&services, &layer, components, topics).await;
+        let relay = |service: &Service| service.relay(&layer.broker, faults);
+        let relays: Vec<_> = services.iter().filter_map(relay).collect();
+        // Before the first request and the first event: on what does not fit nothing may run.
+        vouch::before_running(layer.data(), &controls, &relays).await?;
+        // Services answer before the gateway does, so that no route leads to a port that refuses.
+        let endpoints = Arc::new(listen(&services, &layer, faults, listeners)?);
+        layer.run(run);
+        rest_views(&layer, faults);
+        Ok(Running { layer, services, endpoints, controls, relays })
+    }
+}
+
 /// A mall whose services and loops run, and whose gateway does not answer yet.
 struct Running {
     layer: Layer,
@@ -195,8 +210,8 @@ impl Running {
         for service in &services {
             layer.left_out(service.name().as_str(), service.database().left_out());
         }
-        let loops = Loops { subscriptions: controls.clone(), relays: relays.clone() };
-        let admin = layer.admin_of(shown, loops, switches);
+        let stuck = Controls { subscriptions: controls.clone(), relays: relays.clone() };
+        let admin = layer.admin_of(shown, stuck, switches);
         layer.open(ports, admin.clone())?;
         Ok(Mall { services, layer, endpoints, controls, relays, admin })
     }
@@ -236,23 +251,12 @@ async fn loops(
     layer: &Layer,
     components: &Components,
     topics: &[Declared],
-) -> (Vec<Loop>, Vec<Control>) {
-    let mut controls = Vec::new();
-    let mut loops: Vec<Loop> = Vec::new();
-    for part in services.iter().map(|service| service.loops(&layer.loops)) {
-        loops.extend(part.run);
-        controls.extend(part.controls);
-    }
+) -> Loops {
     let name = Name::Mypage.as_str();
     let interruptions = interruptions(&components.faults);
-    let (folds, handles) = layer.folds(name, topics, components.retry, &interruptions).await;
-    loops.extend(folds);
-    controls.extend(handles);
-    if let Some((hears, control)) = layer.remember(components.retry) {
-        loops.push(hears);
-        controls.push(control);
-    }
-    (loops, controls)
+    let own: Vec<_> = services.iter().map(|service| service.loops(&layer.loops)).collect();
+    let folds = layer.folds(name, topics, components.retry, &interruptions).await;
+    Loops::default().and(own).and([folds]).and(layer.remember(components.retry))
 }
 
 /// Shows every service the secret of the gateway.

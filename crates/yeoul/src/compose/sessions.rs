@@ -7,14 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chassis::clock;
-use chassis::cores::{Cores, Loop};
+use chassis::cores::Cores;
 use chassis::folder::Folder;
 use chassis::http::Stop;
 use chassis::identity::{self, Verifier};
-use events::{Broker, Control, Retry, Subscription, Topic};
+use events::{Broker, Retry, Subscription, Topic};
 use gateway::{Gateway, Plan, Sessions};
 use sessions::Memory;
 
+use super::loops::Loops;
 use crate::exit::Failure;
 use crate::process::damaged;
 
@@ -72,13 +73,8 @@ impl Remembering {
         Some(Remembering { memory, topic: identity.topic.clone() })
     }
 
-    /// What hears of ended sign-ins, where a topic says so, and its handle.
-    pub(super) fn hear(
-        &self,
-        broker: Arc<dyn Broker>,
-        stop: Stop,
-        retry: Retry,
-    ) -> Option<(Loop, Control)> {
+    /// What hears of ended sign-ins, where a topic says so.
+    pub(super) fn hear(&self, broker: Arc<dyn Broker>, stop: Stop, retry: Retry) -> Option<Loops> {
         let topic = self.topic.clone()?;
         let subscription = Subscription::new(
             &format!("{NAME}.{topic}"),
@@ -89,9 +85,9 @@ impl Remembering {
             retry,
             clock::component(),
         );
-        let control = subscription.control();
+        let controls = vec![subscription.control()];
         let hears = Box::pin(subscription.run(async move { stop.stopped().await }));
-        Some((hears, control))
+        Some(Loops { run: vec![hears], controls })
     }
 
     /// Syncs and closes it.

@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chassis::clock;
 use chassis::cores::Cores;
 use chassis::folder::Folder;
 use chassis::health::Readiness;
@@ -16,7 +15,7 @@ use chassis::telemetry::Metrics;
 use events::subscription::Control;
 use events::{Broker, relay};
 use gateway::{AppFiles, Gateway};
-use mall::{Components, Endpoint, Faults, Name};
+use mall::{Endpoint, Faults, Name};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
@@ -24,12 +23,14 @@ use super::catching_up;
 use super::keys::Keys;
 use super::prove;
 use super::secret;
-use super::service::Service;
+use super::service::{Service, Surroundings};
 use super::switches;
-use crate::admin::dead::Loops;
+use crate::admin::dead::Controls;
+use crate::admin::switches::Switches;
 use crate::admin::{self, Admin};
 use crate::compose::broker::{self, Events};
 use crate::compose::layer;
+use crate::compose::loops::Loops;
 use crate::compose::vouch;
 use crate::exit::Failure;
 use crate::process::{self, DRAIN};
@@ -44,7 +45,6 @@ pub(crate) struct Alone {
     endpoints: Arc<Vec<Endpoint>>,
     controls: Vec<Control>,
     relays: Vec<relay::Control>,
-    readiness: Readiness,
     admin: Arc<Admin>,
     admin_at: SocketAddr,
     /// Ends listeners.
@@ -95,59 +95,31 @@ impl Alone {
         layer::announce(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);
         let faults = Faults::new(faults);
-        let components = components(&plan, &folder, &broker, &verifier, &faults, &ports)?;
+        let settings = plan.mall.as_ref().expect("the mall's settings hold a mall").settings();
+        info!("an acknowledgement means: {}", broker.promise());
+        let surroundings = Surroundings {
+            data: folder.path(),
+            broker: &broker,
+            faults: &faults,
+            verifier: &verifier,
+            stock_check: ports.guard.address(),
+            trusted: plan.gateway.trusted(),
+            gateway: secret::shared()?,
+        };
+        let components = surroundings.components(settings);
         if let Some(secret) = &components.gateway {
             prove(&mut plan.gateway, secret);
         }
         let service = Service::open(name, &components).await?;
         let keys = keys(&service, &plan, &verifier, &folder).await?;
-
-        let parts = Parts::new(plan.gateway, broker.clone(), verifier)?;
-        let loops = Stop::new();
-        let mall::Loops { mut run, controls } = service.loops(&loops);
-        run.extend(keys.map(|keys| keys.follow(loops.clone())));
-        let relays: Vec<_> = service.relay(&broker, &faults).into_iter().collect();
-        vouch::before_running(folder.path(), &controls, &relays).await?;
-
-        let listen = service.listen(parts.cores.clone(), ports.service.address());
-        let endpoint = Endpoint::start_on(name, ports.service, faults.pause(name), listen);
-        let endpoints = Arc::new(vec![endpoint.map_err(process::port)?]);
-        let readiness = Readiness::new();
-        readiness.missing(EVENTS, "catching up");
-        let guard = parts.guard.clone();
-        let admin = Arc::new(Admin {
-            readiness: readiness.clone(),
-            metrics: parts.metrics.clone(),
-            settings: plan.shown,
-            broker,
-            loops: Loops { subscriptions: controls.clone(), relays: relays.clone() },
-            guards: Box::new(move || guard.guards()),
-            views: Box::new(|| json!({ "pages": [], "staleSince": null })),
-            switches: faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone())),
-        });
-        let admin_at = ports.admin.address();
-        parts.serve(ports.guard, ports.admin, &admin)?;
-        run.into_iter().enumerate().for_each(|(at, part)| parts.cores.spawn_on(at, part));
-        let Parts { connections, .. } = parts;
-        Ok(Alone {
-            service,
-            endpoints,
-            controls,
-            relays,
-            readiness,
-            admin,
-            admin_at,
-            connections,
-            loops,
-            folder,
-        })
+        Open { service, keys, broker, faults, folder }.serve(plan, verifier, ports).await
     }
 
     /// Resolves once what was committed has been relayed and its topics were read to their ends.
     pub(crate) async fn caught_up(&self) {
         let databases = [self.service.database().clone()];
         catching_up::once(&databases, &self.relays, &self.controls).await;
-        self.readiness.ready(EVENTS);
+        self.admin.readiness.ready(EVENTS);
         process::until_ready(&self.admin).await;
     }
 
@@ -178,6 +150,56 @@ impl Alone {
     }
 }
 
+/// A service that is open and does not answer yet.
+struct Open {
+    service: Service,
+    keys: Option<Keys>,
+    broker: Arc<dyn Broker>,
+    faults: Faults,
+    folder: Folder,
+}
+
+impl Open {
+    /// Runs its loops and answers on its ports.
+    async fn serve(
+        self,
+        plan: Checked,
+        verifier: Verifier,
+        ports: Ports,
+    ) -> Result<Alone, Failure> {
+        let Open { service, keys, broker, faults, folder } = self;
+        let name = service.name();
+        let parts = Parts::new(plan.gateway, broker.clone(), verifier)?;
+        let loops = Stop::new();
+        let Loops { mut run, controls } = service.loops(&loops);
+        run.extend(keys.map(|keys| keys.follow(loops.clone())));
+        let relays: Vec<_> = service.relay(&broker, &faults).into_iter().collect();
+        vouch::before_running(folder.path(), &controls, &relays).await?;
+
+        let listen = service.listen(parts.cores.clone(), ports.service.address());
+        let endpoint = Endpoint::start_on(name, ports.service, faults.pause(name), listen);
+        let endpoints = Arc::new(vec![endpoint.map_err(process::port)?]);
+        let admin_at = ports.admin.address();
+        let switches = faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone()));
+        let stuck = Controls { subscriptions: controls.clone(), relays: relays.clone() };
+        let admin = parts.admin(plan.shown, broker, stuck, switches);
+        parts.serve(ports.guard, ports.admin, &admin)?;
+        run.into_iter().enumerate().for_each(|(at, part)| parts.cores.spawn_on(at, part));
+        let Parts { connections, .. } = parts;
+        Ok(Alone {
+            service,
+            endpoints,
+            controls,
+            relays,
+            admin,
+            admin_at,
+            connections,
+            loops,
+            folder,
+        })
+    }
+}
+
 impl Parts {
     fn new(
         plan: gateway::Plan,
@@ -202,43 +224,39 @@ impl Parts {
         Ok(Parts { cores: Arc::new(cores), metrics, guard, connections })
     }
 
+    /// What the admin listener answers with; something is missing until all has caught up.
+    fn admin(
+        &self,
+        settings: Value,
+        broker: Arc<dyn Broker>,
+        controls: Controls,
+        switches: Option<Box<dyn Switches>>,
+    ) -> Arc<Admin> {
+        let readiness = Readiness::new();
+        readiness.missing(EVENTS, "catching up");
+        let guard = self.guard.clone();
+        Arc::new(Admin {
+            readiness,
+            metrics: self.metrics.clone(),
+            settings,
+            broker,
+            controls,
+            guards: Box::new(move || guard.guards()),
+            views: Box::new(|| json!({ "pages": [], "staleSince": null })),
+            switches,
+        })
+    }
+
     /// The guard, and the admin listener behind it.
     fn serve(&self, guard: Listener, admin: Listener, answers: &Arc<Admin>) -> Result<(), Failure> {
         admin::watch_process(&self.metrics);
-        admin::watch_relays(&self.metrics, answers.loops.relays.clone());
+        admin::watch_relays(&self.metrics, answers.controls.relays.clone());
         let (gateway, stop) = (self.guard.clone(), &self.connections);
         guard
             .serve_on(&self.cores, move |core| gateway.inner(core), stop)
             .map_err(process::port)?;
         layer::serve_admin(admin, &self.cores, answers.clone(), stop)
     }
-}
-
-/// A service's surroundings, where the gateway is elsewhere.
-fn components(
-    plan: &Checked,
-    folder: &Folder,
-    broker: &Arc<dyn Broker>,
-    verifier: &Verifier,
-    faults: &Faults,
-    ports: &Ports,
-) -> Result<Components, Failure> {
-    let settings = plan.mall.as_ref().expect("the mall's settings hold a mall").settings();
-    info!("an acknowledgement means: {}", broker.promise());
-    Ok(Components {
-        data: folder.path().to_owned(),
-        broker: broker.clone(),
-        clock: clock::component(),
-        faults: faults.clone(),
-        stock_check: ports.guard.address(),
-        verifier: verifier.clone(),
-        retry: settings.retry(),
-        trusted: plan.gateway.trusted().clone(),
-        gateway: secret::shared()?,
-        sign_in: settings.sign_in,
-        sign_up: settings.sign_up,
-        seed: settings.seed,
-    })
 }
 
 /// The keys that tokens are verified with, unless this service signs them.

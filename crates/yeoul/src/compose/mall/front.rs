@@ -14,10 +14,12 @@ use serde_json::Value;
 use super::keys::Keys;
 use super::{catching_up, described, interruptions, pages, prove, rest_views, secret, switches};
 use crate::admin::Admin;
-use crate::admin::dead::Loops;
+use crate::admin::dead::Controls;
 use crate::app;
 use crate::compose::broker::Events;
-use crate::compose::layer::{self, Layer, Ports, Presentation, Stores, VIEWS};
+use crate::compose::layer::{self, Layer, Presentation, Stores, VIEWS};
+use crate::compose::loops::Loops;
+use crate::compose::ports::Ports;
 use crate::compose::sessions::Identity;
 use crate::compose::vouch;
 use crate::exit::Failure;
@@ -72,17 +74,14 @@ impl Front {
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
         let events = Events { topics: &plan.topics, broker: plan.broker };
         let stores = Stores::open(folder.path(), face.views(), events, presentation).await?;
-        layer::announce(&mut folder, ports.admin())?;
+        layer::announce(&mut folder, ports.admin.address())?;
         let identity = Identity::open(&folder, &plan.gateway, verifier).await?;
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
 
         let faults = Faults::new(faults);
         let stops = interruptions(&faults);
-        let (mut run, mut controls) = layer.folds(face.views(), &plan.topics, retry, &stops).await;
-        if let Some((hears, control)) = layer.remember(retry) {
-            run.push(hears);
-            controls.push(control);
-        }
+        let folds = layer.folds(face.views(), &plan.topics, retry, &stops).await;
+        let Loops { mut run, controls } = folds.and(layer.remember(retry));
         run.push(keys.follow(layer.loops.clone()));
         vouch::before_running(layer.data(), &controls, &[]).await?;
         layer.run(run);
@@ -99,19 +98,20 @@ impl Front {
         faults: &Faults,
         shown: Value,
     ) -> Result<Front, Failure> {
-        let loops = || Loops { subscriptions: controls.clone(), relays: Vec::new() };
+        let stuck = Controls { subscriptions: controls.clone(), relays: Vec::new() };
         if face == Face::Gateway {
-            let admin = layer.admin_of(shown, loops(), None);
+            let admin = layer.admin_of(shown, stuck, None);
             layer.open(ports, admin.clone())?;
             return Ok(Front { face, layer, endpoints: Arc::new(Vec::new()), controls, admin });
         }
-        let listen = pages(&layer, faults, ports.outer());
-        let (port, admin_port) = ports.without_inner();
+        // Nothing is served inside: its port is let go of.
+        let Ports { outer, admin: admin_port, .. } = ports;
+        let listen = pages(&layer, faults, outer.address());
         let pause = faults.pause(Name::Mypage);
-        let endpoint = Endpoint::start_on(Name::Mypage, port, pause, listen);
+        let endpoint = Endpoint::start_on(Name::Mypage, outer, pause, listen);
         let endpoints = Arc::new(vec![endpoint.map_err(process::port)?]);
         let switches = faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone()));
-        let admin = layer.admin_of(shown, loops(), switches);
+        let admin = layer.admin_of(shown, stuck, switches);
         layer::serve_admin(admin_port, &layer.cores, admin.clone(), &layer.connections)?;
         Ok(Front { face, layer, endpoints, controls, admin })
     }

@@ -1,20 +1,57 @@
 //! One of the services that keep state, whichever it is: opened, served and run by its name.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
+use chassis::clock;
 use chassis::cores::Cores;
-use chassis::http::Stop;
+use chassis::http::{Networks, Stop};
+use chassis::identity::Verifier;
 use events::{Broker, Database, relay};
 use mall::endpoint::{Listen, serving};
-use mall::{Components, Faults, Loops, Name, account, delivery, order, product};
+use mall::{Components, Faults, Name, account, delivery, order, product};
 
+use crate::compose::loops::Loops;
 use crate::exit::Failure;
 use crate::process;
 use crate::stores;
 
 /// Those that keep state, in the order in which they are opened: who signs tokens is the first.
 pub(super) const STATEFUL: [Name; 4] = [Name::Account, Name::Product, Name::Order, Name::Delivery];
+
+/// What a process gives its services, beside what the settings say.
+pub(super) struct Surroundings<'p> {
+    pub(super) data: &'p Path,
+    pub(super) broker: &'p Arc<dyn Broker>,
+    pub(super) faults: &'p Faults,
+    pub(super) verifier: &'p Verifier,
+    /// Where order asks for a product through a guard.
+    pub(super) stock_check: SocketAddr,
+    pub(super) trusted: &'p Networks,
+    /// What a gateway shows to be believed.
+    pub(super) gateway: Option<String>,
+}
+
+impl Surroundings<'_> {
+    /// Both.
+    pub(super) fn components(self, settings: &mall::Settings) -> Components {
+        Components {
+            data: self.data.to_owned(),
+            broker: self.broker.clone(),
+            clock: clock::component(),
+            faults: self.faults.clone(),
+            stock_check: self.stock_check,
+            verifier: self.verifier.clone(),
+            retry: settings.retry(),
+            trusted: self.trusted.clone(),
+            gateway: self.gateway,
+            sign_in: settings.sign_in,
+            sign_up: settings.sign_up,
+            seed: settings.seed,
+        }
+    }
+}
 
 /// A service, open.
 #[derive(Clone)]
@@ -60,12 +97,13 @@ impl Service {
 
     /// Its relay and its subscriptions, to be run.
     pub(super) fn loops(&self, stop: &Stop) -> Loops {
-        match self {
+        let mall::Loops { run, controls } = match self {
             Service::Account(it) => it.loops(stop),
             Service::Product(it) => it.loops(stop),
             Service::Order(it) => it.loops(stop),
             Service::Delivery(it) => it.loops(stop),
-        }
+        };
+        Loops { run, controls }
     }
 
     /// How its port at `address` is served.
