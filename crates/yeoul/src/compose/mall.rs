@@ -99,6 +99,8 @@ impl Mall {
         for name in STATEFUL {
             services.push(Service::open(name, &components).await?);
         }
+        // Opened in the order in which they need each other, shown in the one in which they are named everywhere.
+        services.sort_by_key(Service::name);
         for (name, listener) in &listeners {
             plan.gateway.set_upstream(name.as_str(), listener.address());
         }
