@@ -70,8 +70,8 @@ pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// let log = Log::open(folder, &topics, clock)?;
 /// assert_eq!(log.end(&topics[0].first()).await?, Offset::BEGINNING);
 ///
-/// let report = log.check();
-/// assert_eq!((report.events, report.damage.len()), (0, 0));
+/// let findings = log.check();
+/// assert_eq!((findings.events, findings.damage.len()), (0, 0));
 ///
 /// // Synced anyway; this only spares the next start a look at the write-ahead file.
 /// log.close().await;
@@ -86,7 +86,7 @@ pub struct Log {
 /// What a full check found. Events that are hurt are not among the sound ones; each stretch is one
 /// entry, so that a hole of a million rows is one line.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct Findings {
     /// Events that are sound.
     pub events: u64,
     /// Every stretch that is hurt, each an [`Error::Damaged`] with topic and offsets.
@@ -141,14 +141,14 @@ impl Log {
     }
 
     /// Reads everything and checks every checksum.
-    pub fn check(&self) -> Report {
-        let mut report = Report::default();
+    pub fn check(&self) -> Findings {
+        let mut findings = Findings::default();
         for rows in self.file.partitions() {
             let (events, damage) = self.file.check(rows);
-            report.events += events;
-            report.damage.extend(damage);
+            findings.events += events;
+            findings.damage.extend(damage);
         }
-        report
+        findings
     }
 
     /// Finishes what is queued, folds the write-ahead file in and stops the writer. What is published

@@ -55,7 +55,8 @@ impl ErrorPage {
     /// Of an HTML document; of a plain one where this has no head.
     pub(crate) fn new(html: &str) -> ErrorPage {
         let cut = cuts(html).map(|cut| (html, cut));
-        let (html, (head, body)) = cut.unwrap_or_else(|| (PLAIN, cuts(PLAIN).expect("a head")));
+        let (html, Cuts { head, body }) =
+            cut.unwrap_or_else(|| (PLAIN, cuts(PLAIN).expect("a head")));
         let part = |text: &str| text.to_owned().into_boxed_str();
         ErrorPage {
             start: part(&html[..head]),
@@ -118,14 +119,19 @@ pub(crate) fn vary_by_accept(headers: &mut HeaderMap) {
 }
 
 /// Where the head and where the body of a document begin.
-fn cuts(html: &str) -> Option<(usize, usize)> {
+struct Cuts {
+    head: usize,
+    body: usize,
+}
+
+fn cuts(html: &str) -> Option<Cuts> {
     let head = html.find("<head>")? + "<head>".len();
     let end = head + html[head..].find("</head>")? + "</head>".len();
     let body = html[end..].find("<body").and_then(|at| {
         let tag = end + at;
         html[tag..].find('>').map(|close| tag + close + 1)
     });
-    Some((head, body.unwrap_or(end)))
+    Some(Cuts { head, body: body.unwrap_or(end) })
 }
 
 /// What is said of a status.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chassis::folder::Folder;
-use http::{Method, StatusCode};
+use http::{Method, Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
@@ -53,7 +53,7 @@ impl Process {
     }
 
     /// One question, answered as JSON (null where there is no body).
-    pub(crate) fn ask(&self, method: &Method, path: &str) -> Result<(StatusCode, Value), Failure> {
+    pub(crate) fn ask(&self, method: &Method, path: &str) -> Result<Response<Value>, Failure> {
         let admin = self.admin.to_string();
         // A timer is made inside the runtime or not at all.
         let asked = self.runtime.block_on(async {
@@ -61,8 +61,8 @@ impl Process {
             tokio::time::timeout(ANSWER_WITHIN, asked).await
         });
         match asked {
-            Ok(Ok((status, body))) => {
-                Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+            Ok(Ok(answer)) => {
+                Ok(answer.map(|body| serde_json::from_slice(&body).unwrap_or(Value::Null)))
             }
             Ok(Err(cause)) => Err(gone(self.admin, &cause)),
             Err(_) => Err(gone(self.admin, &"no answer within 30 s")),
@@ -71,11 +71,21 @@ impl Process {
 
     /// As [`Process::ask`], where anything but 2xx is a failure in the process's own words.
     pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
-        match self.ask(&Method::GET, path)? {
-            (status, value) if status.is_success() => Ok(value),
-            (status, problem) => Err(failure(status, &problem)),
-        }
+        done(self.ask(&Method::GET, path)?)
     }
+
+    /// Has it do something, as [`Process::get`] asks for something.
+    pub(crate) fn post(&self, path: &str) -> Result<Value, Failure> {
+        done(self.ask(&Method::POST, path)?)
+    }
+}
+
+/// What was answered, or why not.
+pub(super) fn done(answer: Response<Value>) -> Result<Value, Failure> {
+    if answer.status().is_success() {
+        return Ok(answer.into_body());
+    }
+    Err(failure(answer.status(), answer.body()))
 }
 
 /// What somebody typed, as one segment of a path, whatever it holds.

@@ -1,7 +1,6 @@
 //! `yeoul dead`: what was given up or stepped over, trying it again and dropping it, beside a running
 //! process.
 
-use http::Method;
 use serde_json::Value;
 
 use super::ask::{self, Process};
@@ -26,18 +25,12 @@ pub(super) fn run(command: DeadCommand) -> Result<(), Failure> {
         }
         DeadCommand::Redrive { id, place } => {
             let path = format!("/admin/dead/{}/redrive", ask::segment(&id));
-            let (status, problem) = Process::holding(&place.data)?.ask(&Method::POST, &path)?;
-            if !status.is_success() {
-                return Err(ask::failure(status, &problem));
-            }
+            Process::holding(&place.data)?.post(&path)?;
             print([format!("{id} is tried again, and what waits behind it follows in order")])
         }
         DeadCommand::Drop { id, place } => {
             let path = format!("/admin/dead/{}/drop?by={}", ask::segment(&id), skip::who());
-            let (status, problem) = Process::holding(&place.data)?.ask(&Method::POST, &path)?;
-            if !status.is_success() {
-                return Err(ask::failure(status, &problem));
-            }
+            Process::holding(&place.data)?.post(&path)?;
             print([format!("{id} is given up; what waits behind it follows in order")])
         }
     }

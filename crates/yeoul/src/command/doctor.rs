@@ -83,8 +83,9 @@ impl Findings {
 }
 
 fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
-    let (status, report) = process.ask(&http::Method::GET, "/readyz")?;
-    if status.is_success() {
+    let answer = process.ask(&http::Method::GET, "/readyz")?;
+    let (ready, report) = (answer.status().is_success(), answer.into_body());
+    if ready {
         findings.good("process", "ready");
     } else {
         findings.bad("process", format!("not ready, missing {}", report["missing"]));

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use http::Method;
 use serde_json::Value;
 
 use super::ask::{self, Process};
@@ -61,10 +60,7 @@ fn tail(topic: &str, from_beginning: bool, no_follow: bool, data: &Path) -> Resu
 /// Beside a running process: where a topic begins, only its broker knows.
 fn move_place(name: &str, to: &str, data: &Path) -> Result<(), Failure> {
     let path = format!("/admin/place/{}?to={}", ask::segment(name), ask::segment(to));
-    let (status, problem) = Process::holding(data)?.ask(&Method::POST, &path)?;
-    if !status.is_success() {
-        return Err(ask::failure(status, &problem));
-    }
+    Process::holding(data)?.post(&path)?;
     print([format!("{name} reads on from the {to}")])
 }
 

@@ -63,11 +63,11 @@ fn beside(name: &str, data: &Path) -> Result<Value, Failure> {
         return Err(unknown(name));
     }
     let path = format!("/admin/skip/{name}?by={}", who());
-    match Process::holding(data)?.ask(&Method::POST, &path)? {
-        (status, skipped) if status.is_success() => Ok(skipped),
-        (StatusCode::CONFLICT, _) => Err(nothing(name)),
-        (StatusCode::NOT_FOUND, _) => Err(unknown(name)),
-        (status, problem) => Err(ask::failure(status, &problem)),
+    let answer = Process::holding(data)?.ask(&Method::POST, &path)?;
+    match answer.status() {
+        StatusCode::CONFLICT => Err(nothing(name)),
+        StatusCode::NOT_FOUND => Err(unknown(name)),
+        _ => ask::done(answer),
     }
 }
 

@@ -40,6 +40,19 @@ struct Described {
     mode: u32,
 }
 
+/// How much there is of something.
+pub(super) struct Extent {
+    pub(super) files: usize,
+    pub(super) bytes: u64,
+}
+
+/// What a file is known again by.
+#[derive(PartialEq, Eq)]
+struct Fingerprint {
+    bytes: u64,
+    sha256: String,
+}
+
 /// A folder in the making, removed again unless it is finished.
 pub(super) struct Unfinished {
     path: PathBuf,
@@ -128,6 +141,12 @@ fn clear(parent: &Path, ours: &str) -> io::Result<()> {
     Ok(())
 }
 
+impl Described {
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint { bytes: self.bytes, sha256: self.sha256.clone() }
+    }
+}
+
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if !self.finished {
@@ -141,7 +160,7 @@ impl Manifest {
     /// Describes every file there is.
     pub(super) fn describe(folder: &Path, made: &str) -> io::Result<Manifest> {
         let describe = |path: PathBuf| -> io::Result<Described> {
-            let (bytes, sha256) = digest(&path)?;
+            let Fingerprint { bytes, sha256 } = fingerprint(&path)?;
             let mode = fs::metadata(&path)?.permissions().mode() & 0o777;
             let path = relative(folder, &path)?;
             Ok(Described { path, bytes, sha256, mode })
@@ -157,9 +176,10 @@ impl Manifest {
         self.format == FORMAT && own.is_ok_and(|own| own == self.sha256)
     }
 
-    /// How many files and bytes it describes.
-    pub(super) fn size(&self) -> (usize, u64) {
-        (self.files.len(), self.files.iter().map(|file| file.bytes).sum())
+    /// How much it describes.
+    pub(super) fn extent(&self) -> Extent {
+        let bytes = self.files.iter().map(|file| file.bytes).sum();
+        Extent { files: self.files.len(), bytes }
     }
 
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
@@ -188,9 +208,9 @@ impl Manifest {
             if !inside {
                 return Err(unusable(&format!("a path leads out of it. path=`{}`", file.path)));
             }
-            let is = digest(&folder.join(&file.path))
+            let is = fingerprint(&folder.join(&file.path))
                 .map_err(|error| unusable(&format!("`{}` cannot be read: {error}", file.path)))?;
-            if is != (file.bytes, file.sha256.clone()) {
+            if is != file.fingerprint() {
                 return Err(unusable(&format!("`{}` is not what was backed up", file.path)));
             }
         }
@@ -266,7 +286,7 @@ fn relative(folder: &Path, file: &Path) -> io::Result<String> {
     path.to_str().map(str::to_owned).ok_or_else(|| io::Error::other("a name that is not UTF-8"))
 }
 
-fn digest(path: &Path) -> io::Result<(u64, String)> {
+fn fingerprint(path: &Path) -> io::Result<Fingerprint> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
     let mut bytes = 0;
@@ -279,7 +299,7 @@ fn digest(path: &Path) -> io::Result<(u64, String)> {
         hash.update(&part[..count]);
         bytes += count as u64;
     }
-    Ok((bytes, hex(hash)))
+    Ok(Fingerprint { bytes, sha256: hex(hash) })
 }
 
 fn own_digest(made: &str, files: &[Described]) -> io::Result<String> {

@@ -110,16 +110,17 @@ impl Keys {
 
     async fn ask(&self) -> Result<Bytes, String> {
         let asked = exchange(&self.authority, &Method::GET, &self.path);
-        match tokio::time::timeout(ANSWER_WITHIN, asked).await {
-            // Those it knows already it need not forget what it verified for.
-            Ok(Ok((StatusCode::OK, text))) if text == self.known => Ok(text),
-            Ok(Ok((StatusCode::OK, text))) => {
-                self.verifier.learn(&text).map(|()| text).map_err(|error| error.to_string())
-            }
-            Ok(Ok((status, _))) => Err(format!("it answers {status}")),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no answer within {ANSWER_WITHIN:?}")),
+        let answer = tokio::time::timeout(ANSWER_WITHIN, asked).await;
+        let answer = answer.map_err(|_| format!("no answer within {ANSWER_WITHIN:?}"))?;
+        let (head, text) = answer.map_err(|error| error.to_string())?.into_parts();
+        if head.status != StatusCode::OK {
+            return Err(format!("it answers {}", head.status));
         }
+        // Those it knows already it need not forget what it verified for.
+        if text != self.known {
+            self.verifier.learn(&text).map_err(|error| error.to_string())?;
+        }
+        Ok(text)
     }
 
     /// Keeps a copy.
