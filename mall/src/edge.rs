@@ -324,9 +324,16 @@ impl Wrote {
     }
 
     /// Where it got, as its answer carries it; once it is committed.
-    pub(crate) fn position(&self, source: Name, database: &Database) -> String {
-        let number = self.published.as_ref().map(Published::number);
-        position(source, &self.key, number.unwrap_or_else(|| database.newest(&self.key)))
+    pub(crate) async fn position(
+        &self,
+        source: Name,
+        database: &Database,
+    ) -> Result<String, Error> {
+        let number = match &self.published {
+            Some(published) => published.number(),
+            None => database.newest(&self.key).await?,
+        };
+        Ok(position(source, &self.key, number))
     }
 
     /// What is remembered of it: the event's id and its key, with a blank between, which a position has none of.
@@ -344,8 +351,11 @@ pub(crate) async fn recalled(
     database: &Database,
 ) -> Result<String, Error> {
     let Some((id, key)) = kept.split_once(' ') else { return Ok(kept.to_owned()) };
-    let number = database.number_of(id.parse()?, key).await?;
-    Ok(position(source, key, number.unwrap_or_else(|| database.newest(key))))
+    let number = match database.number_of(id.parse()?, key).await? {
+        Some(number) => number,
+        None => database.newest(key).await?,
+    };
+    Ok(position(source, key, number))
 }
 
 fn position(source: Name, key: &str, number: Numbered) -> String {

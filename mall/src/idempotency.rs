@@ -177,7 +177,7 @@ impl Answered {
     ) -> Result<Response, Error> {
         let Answered { answer, wrote } = self;
         let position = match wrote {
-            Some(wrote) => wrote.position(source, database),
+            Some(wrote) => wrote.position(source, database).await?,
             None => edge::recalled(&answer.position, source, database).await?,
         };
         Ok(answer.into_response(position))

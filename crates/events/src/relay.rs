@@ -21,7 +21,8 @@
 //! are noted before rows are read, so that none is slept through. A row that is no event any more
 //! stops it: that is damage, and only an operator may step over it.
 //!
-//! It does not decide what is published, and there is one relay per outbox.
+//! It does not decide what is published, and of each partition one relay publishes at a time, whatever the number of
+//! instances.
 //!
 //! # The life of a relay
 //!
@@ -36,6 +37,7 @@
 //! | a row is hurt, or rows are missing | its partition stops there, and the status names the command that steps over; the other partitions go on |
 //! | the log lost its tail | it publishes again what the outbox keeps, and reports what it does not |
 //! | the service's file lost its tail | numbering goes on above what the log has, and the loss is reported |
+//! | another instance relays a partition | it stands by, and takes over within seconds of that one's end |
 //! | `stop` resolves | it finishes its publish and returns |
 //! | a crash | what was published stays so; a second copy is recognised by its number |
 
@@ -72,6 +74,9 @@ pub const RELAY_BATCH_MAX: usize = 500;
 
 /// How long the relay rests before it saves how far it got, if nobody else writes meanwhile.
 const SAVED_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a relay stands by before it looks again whether a partition is its own to relay.
+const STOOD_BY: Duration = Duration::from_secs(1);
 
 /// Carries one outbox to the broker. One for each outbox, however many write to it.
 ///
@@ -170,9 +175,29 @@ impl Relay {
             at: publishes.topic.at(partition),
         };
         let lanes = publishes.partitions.each().map(lane);
-        run_each(lanes, Lane::run, stop).await;
+        tokio::select! {
+            () = run_each(lanes, Lane::run, stop) => {}
+            () = self.follow() => {}
+        }
         // Only a hint is lost with this: the broker is asked at the next start anyway.
         let _ = self.database.save_relayed().await;
+        self.database.let_leases_go().await;
+    }
+}
+
+impl Relay {
+    /// Learns, for as long as it runs, what other processes commit: what this one commits wakes it at once.
+    async fn follow(&self) {
+        let Some(pause) = self.database.followed_every() else {
+            return std::future::pending().await;
+        };
+        loop {
+            tokio::time::sleep(pause).await;
+            // Trouble shows where it is met: the lanes ask the same server.
+            if let Err(error) = self.database.follow().await {
+                tracing::debug!(%error, "what others committed is not known");
+            }
+        }
     }
 }
 
@@ -211,6 +236,14 @@ impl Lane {
                 () = stop.as_mut() => return Ok(()),
                 () = resumed(&mut self.paused) => {}
             }
+            if !self.database.lease(self.at.partition).await? {
+                // Another instance relays it. What is known of the broker is theirs to go on from.
+                last = None;
+                tokio::select! {
+                    () = stop.as_mut() => return Ok(()),
+                    () = tokio::time::sleep(STOOD_BY) => continue,
+                }
+            }
             let after = match last {
                 Some(after) => after,
                 None => {
@@ -227,6 +260,7 @@ impl Lane {
             let relayed = self.step(seen, after).await?;
             backoff.reset();
             self.record(relayed);
+            self.database.save_if_due(self.at.partition).await?;
             last = Some(relayed);
             // Nothing was left. After anything else there may be more, and nobody needs to wake it.
             if relayed == after {
@@ -347,7 +381,17 @@ impl Lane {
             () = tokio::time::sleep(SAVED_AFTER) => {}
         }
         self.database.save_relayed().await?;
-        committed.wait_for(more).await.map(drop).map_err(|_| Error::Closed)
+        // Where others may take the lease over it is looked at again; else nothing but a commit ends the rest.
+        let look = async {
+            match self.database.followed_every() {
+                Some(_) => tokio::time::sleep(STOOD_BY).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            more = committed.wait_for(more) => more.map(drop).map_err(|_| Error::Closed),
+            () = look => Ok(()),
+        }
     }
 
     fn number(&self, number: u64) -> Numbered {

@@ -24,6 +24,9 @@
 //! | `numbering`, `counted` | what restores have left out, and which columns count | restore, schema |
 //! | `yeoul_version` | the version of one set of these tables | opening |
 //!
+//! On a server these are tables of the service's schema there ([`Served`]); `outbox` is the view by which the table is
+//! read that writers in other languages insert into ([`outbox_schema`]).
+//!
 //! A number of a partition after the first is kept with its partition in the high bits, so keys of `outbox`
 //! and `outbox_stepped` are to be read by the crate and not by eye.
 //!
@@ -90,7 +93,7 @@ pub use bounds::{
     DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX, SAVEPOINTS_DEEP_MAX, WAITING_BYTES_MAX,
 };
 pub use database::Database;
-pub use options::{LeftOut, Options, Publishes};
+pub use options::{LeftOut, Options, Publishes, Served};
 pub use postgres::schema::outbox_schema;
 pub use published::Published;
 pub use rows::{At, Row, Rows};
@@ -106,9 +109,15 @@ pub use value::{Bind, Column, Value};
 pub(crate) use sqlite::log;
 pub(crate) use sqlite::panic_message;
 
+use postgres::state::rows::Rows as ServedRows;
+use postgres::state::server::Server;
+use postgres::state::tx::{PARTS_MAX, Savepoint as ServedSavepoint};
+use postgres::values::Row as ServedRow;
 use sqlite::state::State as Embedded;
 use sqlite::state::rows::{Row as EmbeddedRow, Rows as EmbeddedRows};
 use sqlite::state::tx::Savepoint as EmbeddedSavepoint;
 
+#[cfg(test)]
+pub(crate) use postgres::fixture as served;
 #[cfg(test)]
 pub(crate) use sqlite::state::tests;

@@ -130,7 +130,7 @@ impl Server {
             .database
             .write(given, |(user, cause), tx| Box::pin(register(tx, user, cause)));
         let Written { row, wrote } = registered.await?;
-        let position = wrote.position(Name::Account, &self.issuer.database);
+        let position = wrote.position(Name::Account, &self.issuer.database).await?;
         let location = format!("/users/{}", row.username);
         Ok(edge::private(edge::created(&Profile::of(&row), &location, &position)))
     }

@@ -108,7 +108,7 @@ impl Server {
         let command = Command { id, conditions, wanted: wanted(fields)?, base: call.cause(None) };
         let patched = self.database.write(command, |command, tx| Box::pin(patch(tx, command)));
         let Written { row, wrote } = patched.await?;
-        let position = wrote.position(Name::Delivery, &self.database);
+        let position = wrote.position(Name::Delivery, &self.database).await?;
         Ok(edge::changed(wire::DeliveryBody::representation(&row), &position))
     }
 }

@@ -172,7 +172,7 @@ impl Server {
         // may not see the order gets 404, and a false condition 412 before it.
         let asked = Cancellation { conditions, refused: why_no_change(fields)? };
         let Written { row, wrote } = self.cancel(&call, id, asked).await?;
-        let position = wrote.position(Name::Order, &self.database);
+        let position = wrote.position(Name::Order, &self.database).await?;
         Ok(edge::changed(wire::OrderBody::representation(&row), &position))
     }
 
@@ -180,7 +180,7 @@ impl Server {
         let id = call.id()?;
         let asked = Cancellation { conditions: Conditions::read(&call.headers)?, refused: None };
         let Written { row, wrote } = self.cancel(call, id, asked).await?;
-        let position = wrote.position(Name::Order, &self.database);
+        let position = wrote.position(Name::Order, &self.database).await?;
         let mut response = edge::written(empty(StatusCode::NO_CONTENT), &position);
         // The row stays, as a cancelled order: who goes on changing it needs its new tag.
         let etag = condition::tag(&wire::OrderBody::representation(&row).etag);

@@ -191,13 +191,13 @@ impl Server {
     async fn delete(&self, call: &Call) -> Result<Response, Refusal> {
         call.require_administrator()?;
         let written = self.store(call, Revision::Deleted).await?;
-        let position = written.wrote.position(Name::Product, &self.database);
+        let position = written.wrote.position(Name::Product, &self.database).await?;
         Ok(edge::written(empty(StatusCode::NO_CONTENT), &position))
     }
 
     async fn change(&self, call: &Call, change: Revision) -> Result<Response, Refusal> {
         let Written { row, wrote } = self.store(call, change).await?;
-        let position = wrote.position(Name::Product, &self.database);
+        let position = wrote.position(Name::Product, &self.database).await?;
         Ok(edge::changed(wire::ProductBody::representation(&row), &position))
     }
 

@@ -71,8 +71,8 @@ struct Hop {
     definer: Module,
 }
 
-/// The room of a storage engine, whose name its `store` alone knows.
-const ENGINE: &str = "sqlite";
+/// The rooms of storage engines, whose names their `store` alone knows.
+const ENGINES: [&str; 2] = ["sqlite", "postgres"];
 
 /// The modules of a member.
 #[derive(Default)]
@@ -112,7 +112,7 @@ impl House<'_> {
             for import in &source.imports {
                 let Some(path) = self.whole(from, &import.path) else { continue };
                 let Some(hop) = self.hop(from, &path) else { continue };
-                if hop.definer.iter().any(|name| name == ENGINE) {
+                if hop.definer.iter().any(|name| ENGINES.contains(&name.as_str())) {
                     continue;
                 }
                 let says = format!(

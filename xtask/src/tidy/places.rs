@@ -7,11 +7,17 @@ use super::tree::{File, Tree};
 const ENVIRONMENT_HOME: &str = "crates/chassis/";
 /// Chores and measurements are no part of the program.
 const CHORES: [&str; 2] = ["xtask/", "lab/"];
-/// The module that may know the vendor, at any depth.
-const VENDOR_HOME: &str = "store/sqlite";
-const VENDOR: &str = "sqlite";
-/// The file beside the home that hands on what others may use of it.
+/// Vendors' names, each with the module that may know it, at any depth.
+const VENDORS: [Vendor; 4] = [
+    Vendor { name: "sqlite", home: "store/sqlite" },
+    Vendor { name: "sqlx", home: "store/postgres" },
+    Vendor { name: "postgres", home: "store/postgres" },
+    Vendor { name: "rdkafka", home: "brokers/src/kafka" },
+];
+/// The file beside a home that hands on what others may use of it.
 const VENDOR_FACADE: &str = "store.rs";
+/// What people choose by name, the program calls by it.
+const CHOSEN: (&str, &str) = ("postgres", "crates/yeoul/src/");
 /// Folders at the root of somebody's machine.
 const MACHINE_FOLDERS: [&str; 4] = ["home", "root", "work", "Users"];
 /// How the hosts of package registries begin.
@@ -35,6 +41,12 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     rust.chain(texts.flat_map(of_text)).collect()
 }
 
+/// A name that has one home.
+struct Vendor {
+    name: &'static str,
+    home: &'static str,
+}
+
 fn reads_environment(code: &str) -> bool {
     ["std::env", "env::var", "env::temp_dir", "env::args"].iter().any(|word| code.contains(word))
 }
@@ -49,38 +61,51 @@ fn may_read_environment(file: &File) -> bool {
 /// Where a vendor's name stands outside its home, in code or in words. The facade over the home names
 /// the module to hand on what is in it, and nothing else.
 fn vendors_names(file: &File) -> Vec<Finding> {
-    if may_name_vendor(file) {
-        return Vec::new();
-    }
-    let is_facade = file.name() == VENDOR_FACADE;
-    let named = (1..).zip(file.text.lines()).filter(|(_, text)| !(is_facade && hands_on(text)));
-    named
-        .filter_map(|(line, text)| {
-            let name = vendor_name(text)?;
-            let says = format!("a vendor's name outside `store::sqlite`. name=`{name}`");
-            Some(Finding::new(&file.path, line, says))
-        })
+    VENDORS
+        .iter()
+        .filter(|vendor| !vendor.may_be_named_in(file))
+        .flat_map(|it| it.names(file))
         .collect()
 }
 
-fn vendor_name(text: &str) -> Option<&str> {
-    let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-    words.find(|word| word.to_ascii_lowercase().contains(VENDOR))
-}
+impl Vendor {
+    fn names(&self, file: &File) -> Vec<Finding> {
+        let is_facade = file.name() == VENDOR_FACADE;
+        let lines = (1..).zip(file.text.lines());
+        lines
+            .filter(|(_, text)| !(is_facade && self.is_handed_on(text)))
+            .filter_map(|(line, text)| {
+                let name = self.word_in(text)?;
+                let home = self.home;
+                let says =
+                    format!("a vendor's name outside its home. name=`{name}`, home=`{home}`");
+                Some(Finding::new(&file.path, line, says))
+            })
+            .collect()
+    }
 
-/// `mod sqlite;` and `pub use sqlite::…`, with whatever visibility.
-fn hands_on(text: &str) -> bool {
-    let declares = text.ends_with("mod sqlite;") || text.contains("use sqlite::");
-    declares && !text.trim_start().starts_with("//")
-}
+    fn word_in<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.find(|word| word.to_ascii_lowercase().contains(self.name))
+    }
 
-fn may_name_vendor(file: &File) -> bool {
-    let below_home = format!("{VENDOR_HOME}/");
-    let own = format!("{VENDOR_HOME}.rs");
-    file.path.contains(&below_home)
-        || file.path.ends_with(&own)
-        || file.is_apart()
-        || CHORES.iter().any(|chores| file.path.starts_with(chores))
+    /// `mod sqlite;` and `pub use sqlite::…`, with whatever visibility.
+    fn is_handed_on(&self, text: &str) -> bool {
+        let Vendor { name, .. } = self;
+        let declares =
+            text.ends_with(&format!("mod {name};")) || text.contains(&format!("use {name}::"));
+        declares && !text.trim_start().starts_with("//")
+    }
+
+    fn may_be_named_in(&self, file: &File) -> bool {
+        let Vendor { name, home } = self;
+        let (chosen, place) = CHOSEN;
+        file.path.contains(&format!("{home}/"))
+            || file.path.ends_with(&format!("{home}.rs"))
+            || (*name == chosen && file.path.starts_with(place))
+            || file.is_apart()
+            || CHORES.iter().any(|chores| file.path.starts_with(chores))
+    }
 }
 
 fn of_text(file: &File) -> Vec<Finding> {
@@ -162,8 +187,29 @@ mod tests {
     }
 
     #[test]
+    fn each_vendor_has_a_home_of_its_own_and_a_chosen_one_is_called_by_the_program() {
+        for (line, home) in [
+            ("use sqlx::PgPool;", "crates/events/src/store/postgres/state.rs"),
+            ("// PostgreSQL", "crates/events/src/store/postgres.rs"),
+            ("use rdkafka::Message;", "crates/brokers/src/kafka/client.rs"),
+        ] {
+            assert!(!finds(home, line), "{line}");
+            for other in ["crates/events/src/store/sqlite.rs", "crates/events/src/relay.rs"] {
+                assert!(finds(other, line), "{other}: {line}");
+            }
+        }
+        assert!(!finds("crates/yeoul/src/cli.rs", "// PostgreSQL"));
+        assert!(finds("crates/yeoul/src/cli.rs", "use sqlx::PgPool;"));
+    }
+
+    #[test]
     fn the_facade_names_the_module_that_it_hands_on_and_nobody_else_does() {
-        for line in ["mod sqlite;", "pub(crate) mod sqlite;", "pub(super) use sqlite::{A, b};"] {
+        for line in [
+            "mod sqlite;",
+            "pub(crate) mod sqlite;",
+            "pub(super) use sqlite::{A, b};",
+            "use postgres::A;",
+        ] {
             assert!(!finds("mall/src/order/store.rs", line), "{line}");
             assert!(finds("mall/src/order.rs", line), "{line}");
         }

@@ -15,6 +15,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -27,13 +28,16 @@ use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
 use crate::relay_status::Status;
-use crate::store::bounds::Reconciled;
+use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
 use crate::store::kept::Kept;
-use crate::store::options::{LeftOut, Options, Publishes};
+use crate::store::options::{LeftOut, Options, Publishes, Served};
 use crate::store::origin::Origin;
 use crate::store::rows::Rows;
 use crate::store::tx::{Tx, Working};
-use crate::store::{Embedded, inbox, outbox};
+use crate::store::{Embedded, PARTS_MAX, Server, inbox, outbox};
+
+/// How late at most a relay hears of what other processes committed.
+const FOLLOWED_EVERY: Duration = Duration::from_millis(250);
 
 /// A handle on the file; clones share it. The last one to go finishes what is queued.
 ///
@@ -82,6 +86,7 @@ pub struct Database {
 #[derive(Clone)]
 pub(super) enum Engine {
     Embedded(Embedded),
+    Served(Server),
 }
 
 impl Database {
@@ -103,6 +108,18 @@ impl Database {
     #[expect(clippy::needless_pass_by_value, reason = "options are spent on one database")]
     pub fn open_as_it_is(options: Options) -> Result<Database, Error> {
         Embedded::open(&options, false).map(Database::embedded)
+    }
+
+    /// Opens a service's schema on a server, makes it and brings it up to date. Handles in any number of processes
+    /// may be open on one at a time.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: the server refuses, is away, or acknowledges what is not on disk; cure it and open
+    /// again. [`Error::Decode`]: the address is none. [`Error::Statement`]: a migration is wrong, or the schema is of a newer program.
+    /// [`Error::Partitions`]: it was numbered for another count.
+    pub async fn connect(options: Served) -> Result<Database, Error> {
+        let server = Box::pin(Server::open(options)).await?;
+        Ok(Database { engine: Engine::Served(server) })
     }
 
     /// Runs `work` with what it is `given` in the writer's transaction, inside its own savepoint; resolves
@@ -165,8 +182,10 @@ impl Database {
         E: From<Error> + Send + 'static,
     {
         match &self.engine {
-            Engine::Embedded(file) => file.write(given, work),
+            Engine::Embedded(file) => Answer::Embedded(file.write(given, work)),
+            Engine::Served(server) => Answer::Served(server.write(given, work)),
         }
+        .heard()
     }
 
     /// A bounded read of one snapshot, which waits for nothing but its database.
@@ -190,6 +209,7 @@ impl Database {
     {
         match &self.engine {
             Engine::Embedded(file) => file.read(given, work),
+            Engine::Served(server) => Box::pin(server.read(given, work)).await,
         }
     }
 
@@ -207,11 +227,64 @@ impl Database {
 
     /// The newest number that is committed in the partition of this key; 0 before the first.
     ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    ///
     /// # Panics
     /// If the database publishes nothing: a mistake of the program.
-    pub fn newest(&self, key: &str) -> Numbered {
+    pub async fn newest(&self, key: &str) -> Result<Numbered, Error> {
         let partition = self.partition_of(key);
-        Numbered { partition, number: self.kept().newest(partition) }
+        self.follow().await?;
+        Ok(Numbered { partition, number: self.kept().newest(partition) })
+    }
+
+    /// Learns what other processes have committed, where there may be some.
+    pub(crate) async fn follow(&self) -> Result<(), Error> {
+        match &self.engine {
+            Engine::Embedded(_) => Ok(()),
+            Engine::Served(server) => Box::pin(server.follow()).await,
+        }
+    }
+
+    /// How often it has to be [followed](Self::follow) to see what others commit; never, where nobody else does.
+    pub(crate) fn followed_every(&self) -> Option<Duration> {
+        match &self.engine {
+            Engine::Embedded(_) => None,
+            Engine::Served(_) => Some(FOLLOWED_EVERY),
+        }
+    }
+
+    /// Whether a partition of the outbox is this process's to relay.
+    pub(crate) async fn lease(&self, partition: Partition) -> Result<bool, Error> {
+        match &self.engine {
+            Engine::Embedded(_) => Ok(true),
+            Engine::Served(server) => Box::pin(server.lease(partition)).await,
+        }
+    }
+
+    /// Gives back what this process alone may relay: another one takes over.
+    pub(crate) async fn let_leases_go(&self) {
+        match &self.engine {
+            Engine::Embedded(_) => {}
+            Engine::Served(server) => Box::pin(server.let_leases_go()).await,
+        }
+    }
+
+    /// Saves how far the relay of a partition got, where nobody else does that by the way.
+    pub(crate) async fn save_if_due(&self, partition: Partition) -> Result<(), Error> {
+        match &self.engine {
+            Engine::Embedded(_) => Ok(()),
+            Engine::Served(server) => Box::pin(server.save_if_due(partition)).await,
+        }
+    }
+
+    /// Events that one transaction can handle each in a savepoint of its own.
+    pub(crate) fn parts_max(&self) -> usize {
+        match &self.engine {
+            Engine::Embedded(_) => usize::MAX,
+            // One more is around all of them.
+            Engine::Served(_) => PARTS_MAX - 1,
+        }
     }
 
     /// The number of a committed event, by its id and its key; `None` where its row is kept no more, and then
@@ -239,6 +312,7 @@ impl Database {
     pub fn left_out(&self) -> Vec<LeftOut> {
         match &self.engine {
             Engine::Embedded(file) => file.left_out(),
+            Engine::Served(_) => Vec::new(),
         }
     }
 
@@ -250,6 +324,7 @@ impl Database {
         async move {
             match engine {
                 Engine::Embedded(file) => file.close().await,
+                Engine::Served(server) => server.close().await,
             }
         }
     }
@@ -279,6 +354,8 @@ impl Database {
         let events = self.waiting(after, limit).await?;
         match &self.engine {
             Engine::Embedded(file) => file.whole(after, events),
+            // What is missing there was taken by transactions that were taken back.
+            Engine::Served(_) => Ok(events),
         }
     }
 
@@ -313,6 +390,9 @@ impl Database {
     pub(crate) fn lag(&self, relayed: Numbered) -> u64 {
         match &self.engine {
             Engine::Embedded(file) => file.lag(relayed),
+            Engine::Served(server) => {
+                server.kept().newest(relayed.partition).saturating_sub(relayed.number)
+            }
         }
     }
 
@@ -328,6 +408,11 @@ impl Database {
             })
         });
         let (oldest, relayed) = read.await?;
+        let oldest = match &self.engine {
+            Engine::Embedded(_) => oldest,
+            // Gaps before it were taken by transactions that were taken back, unless rows there can be pruned.
+            Engine::Served(_) => oldest.map(|it| it.min(relayed.saturating_sub(OUTBOX_KEPT) + 1)),
+        };
         let (source, newest) = (origin.source.to_owned(), self.kept().newest(partition));
         Ok(Some(Publisher { source, partition, newest, oldest, relayed, published }))
     }
@@ -353,8 +438,11 @@ impl Database {
     }
 
     /// Saves how far the relay got, now.
-    pub(crate) fn save_relayed(&self) -> impl Future<Output = Result<(), Error>> + Send + 'static {
-        self.write((), |(), tx| Box::pin(tx.save_relayed()))
+    pub(crate) async fn save_relayed(&self) -> Result<(), Error> {
+        match &self.engine {
+            Engine::Embedded(_) => self.write((), |(), tx| Box::pin(tx.save_relayed())).await,
+            Engine::Served(server) => Box::pin(server.save_relayed()).await,
+        }
     }
 
     /// Per source, up to which outbox sequences `subscription` received events into this file.
@@ -377,6 +465,22 @@ impl Database {
     fn kept(&self) -> &Kept {
         match &self.engine {
             Engine::Embedded(file) => file.kept(),
+            Engine::Served(server) => server.kept(),
+        }
+    }
+}
+
+/// The answer of an engine on its way.
+enum Answer<A, B> {
+    Embedded(A),
+    Served(B),
+}
+
+impl<T, A: Future<Output = T>, B: Future<Output = T>> Answer<A, B> {
+    async fn heard(self) -> T {
+        match self {
+            Answer::Embedded(answer) => answer.await,
+            Answer::Served(answer) => answer.await,
         }
     }
 }

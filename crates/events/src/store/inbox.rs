@@ -18,6 +18,7 @@ use crate::event::Event;
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
 use crate::store::rows::{Row, Rows};
+use crate::store::tx::Tx;
 use crate::store::value::Bind;
 
 /// Whose mark counts offsets: events that came without an outbox sequence.
@@ -76,11 +77,26 @@ impl Place {
         let select = "SELECT position, source, event FROM inbox
             WHERE subscription = ?1 AND partition = ?2";
         let whose: [&dyn Bind; 2] = [&of.subscription, &of.partition.index()];
-        let place = rows.find(select, &whose, |row| {
-            let position = Offset(row.get(0)?);
-            Ok::<_, Error>(Place { position, source: row.get(1)?, event: row.get(2)? })
-        });
-        Ok(place.await?.unwrap_or_default())
+        Ok(rows.find(select, &whose, stored).await?.unwrap_or_default())
+    }
+
+    /// The stored place, for a transaction that goes on only from there: until it is over nobody else moves it, nor
+    /// what is parked in its partition. It is made where it is missing, so that there is a row to lock.
+    pub(crate) async fn lock(tx: &mut Tx<'_>, of: Assigned<'_>) -> Result<Place, Error> {
+        // One writer has it to itself.
+        if tx.is_at_once() {
+            return Place::load(tx, of).await;
+        }
+        let make = "INSERT INTO inbox (subscription, partition, position, source, event)
+            VALUES (?1, ?2, 0, '', '') ON CONFLICT (subscription, partition) DO NOTHING";
+        let select = "SELECT position, source, event FROM inbox
+            WHERE subscription = ?1 AND partition = ?2 FOR UPDATE";
+        let whose: [&dyn Bind; 2] = [&of.subscription, &of.partition.index()];
+        if let Some(place) = tx.find(select, &whose, stored).await? {
+            return Ok(place);
+        }
+        tx.execute(make, &whose).await?;
+        tx.one(select, &whose, stored).await
     }
 
     /// Stores it as the subscription's one place in its partition.
@@ -95,6 +111,10 @@ impl Place {
         rows.execute(upsert, &row).await?;
         Ok(())
     }
+}
+
+fn stored(row: &Row<'_>) -> Result<Place, Error> {
+    Ok(Place { position: Offset(row.get(0)?), source: row.get(1)?, event: row.get(2)? })
 }
 
 impl<'n> Marks<'n> {
@@ -170,10 +190,11 @@ pub(crate) async fn rewind(rows: &mut Rows<'_>, of: Assigned<'_>) -> Result<(), 
 /// Back to the beginning of a log that ends at `end` now, before where it once ended: what has no
 /// outbox sequence is known by its offset alone, and those after `end` are free to be new events.
 pub(crate) async fn rewind_shortened(
-    rows: &mut Rows<'_>,
+    rows: &mut Tx<'_>,
     of: Assigned<'_>,
     end: Offset,
 ) -> Result<(), Error> {
+    Place::lock(rows, of).await?;
     let known = highest(rows, of, UNSTAMPED).await?.min(end.0);
     save_mark(rows, of, UNSTAMPED, known).await?;
     rewind(rows, of).await

@@ -23,6 +23,25 @@ pub struct Options {
     pub clock: Clock,
 }
 
+/// What a database on a server is opened with: a schema of its own, which instances of one service share.
+///
+/// Tables of the crate's own are made beside those of `schema`, as in a file.
+pub struct Served {
+    /// Where the server is, whose scheme names its engine: user, host, port and database, and a password if it
+    /// asks for one.
+    pub address: String,
+    /// What the service's schema is called there.
+    pub name: String,
+    /// Migrations in order, each applied once, all that are lacking in one transaction. Only ever append.
+    pub schema: &'static [&'static str],
+    /// Whose outbox this database has, if it publishes.
+    pub publishes: Option<Publishes>,
+    /// Connections that are open at a time; work beyond them waits five seconds for one.
+    pub connections: u32,
+    /// What time it is: of events, of notes, of what is due.
+    pub clock: Clock,
+}
+
 /// Whose outbox a database has, and where it goes. Both are for life: readers know events by their
 /// source, and a place in one topic means nothing in another.
 #[derive(Clone, Debug)]

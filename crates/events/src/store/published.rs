@@ -1,5 +1,7 @@
 //! An event on its way out: its id at once, its number once the work that publishes it is committed.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::event::id::EventId;
 use crate::partition::Numbered;
 
@@ -30,13 +32,25 @@ use crate::partition::Numbered;
 #[derive(Clone, Debug)]
 pub struct Published {
     id: EventId,
-    number: Numbered,
+    number: Number,
+}
+
+#[derive(Clone, Debug)]
+enum Number {
+    Given(Numbered),
+    /// By the last statement of its transaction.
+    ToBeGiven(Arc<OnceLock<Numbered>>),
 }
 
 impl Published {
     /// One whose number is known already.
     pub(super) fn numbered(id: EventId, number: Numbered) -> Published {
-        Published { id, number }
+        Published { id, number: Number::Given(number) }
+    }
+
+    /// One that is numbered when its transaction ends.
+    pub(super) fn to_be_numbered(id: EventId, number: Arc<OnceLock<Numbered>>) -> Published {
+        Published { id, number: Number::ToBeGiven(number) }
     }
 
     /// The event's id.
@@ -46,7 +60,13 @@ impl Published {
 
     /// Its number, once the work that published it is committed: it counts its partition's commits in their
     /// order.
+    ///
+    /// # Panics
+    /// If it is asked before: a mistake of the program, which an engine with one writer does not notice.
     pub fn number(&self) -> Numbered {
-        self.number
+        match &self.number {
+            Number::Given(number) => *number,
+            Number::ToBeGiven(number) => *number.get().expect("asked after the commit"),
+        }
     }
 }

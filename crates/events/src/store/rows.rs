@@ -2,11 +2,13 @@
 
 use crate::error::Error;
 use crate::store::value::{Bind, Column, Value};
-use crate::store::{EmbeddedRow, EmbeddedRows};
+use crate::store::{EmbeddedRow, EmbeddedRows, ServedRow, ServedRows};
 
 /// The rows of a database as one transaction sees them: what a read and a write have in common.
 ///
-/// Statements are SQL that every engine speaks (`ON CONFLICT`, `RETURNING`), with `?1`, `?2` … for values.
+/// Statements are SQL that every engine speaks (`ON CONFLICT`, `RETURNING`), with `?1`, `?2` … for values. What is
+/// read to be changed is read by a statement that ends in `FOR UPDATE`, keys ascending: where others write at the
+/// same time they wait, and an engine with one writer leaves it out.
 ///
 /// ```
 /// use yeoul_events::Error;
@@ -22,6 +24,7 @@ pub struct Rows<'t>(pub(super) Engine<'t>);
 /// Whose rows they are.
 pub(super) enum Engine<'t> {
     Embedded(EmbeddedRows<'t>),
+    Served(ServedRows<'t>),
 }
 
 /// One row of an answer.
@@ -29,6 +32,7 @@ pub struct Row<'r>(Found<'r>);
 
 enum Found<'r> {
     Embedded(EmbeddedRow<'r>),
+    Served(ServedRow<'r>),
 }
 
 /// Which column of a row: its number from 0, or its name.
@@ -48,6 +52,7 @@ impl At for &str {
     fn number(self, row: &Row<'_>) -> Result<usize, Error> {
         match &row.0 {
             Found::Embedded(row) => row.number(self),
+            Found::Served(row) => row.number(self),
         }
     }
 }
@@ -89,6 +94,7 @@ impl Row<'_> {
     pub fn value(&self, number: usize) -> Result<Value<'_>, Error> {
         match &self.0 {
             Found::Embedded(row) => row.value(number),
+            Found::Served(row) => row.value(number),
         }
     }
 
@@ -96,12 +102,14 @@ impl Row<'_> {
     pub(crate) fn bytes(&self, number: usize) -> Result<&[u8], Error> {
         match &self.0 {
             Found::Embedded(row) => row.bytes(number),
+            Found::Served(row) => row.bytes(number),
         }
     }
 
     fn name(&self, number: usize) -> &str {
         match &self.0 {
             Found::Embedded(row) => row.name(number),
+            Found::Served(row) => row.name(number),
         }
     }
 }
@@ -111,6 +119,11 @@ impl<'t> Rows<'t> {
     pub(super) fn embedded(rows: EmbeddedRows<'t>) -> Rows<'t> {
         Rows(Engine::Embedded(rows))
     }
+
+    /// What a transaction on a server sees.
+    pub(super) fn served(rows: ServedRows<'t>) -> Rows<'t> {
+        Rows(Engine::Served(rows))
+    }
 }
 
 impl Rows<'_> {
@@ -118,6 +131,7 @@ impl Rows<'_> {
     pub fn columns_are_typed(&self) -> bool {
         match &self.0 {
             Engine::Embedded(_) => false,
+            Engine::Served(_) => true,
         }
     }
 
@@ -137,6 +151,8 @@ impl Rows<'_> {
     pub async fn execute(&mut self, statement: &str, values: &[&dyn Bind]) -> Result<u64, Error> {
         match &mut self.0 {
             Engine::Embedded(rows) => rows.execute(statement, values),
+            // Large, and for whoever waits anyway; the other engine carries none of it.
+            Engine::Served(rows) => Box::pin(rows.execute(statement, values)).await,
         }
     }
 
@@ -153,6 +169,10 @@ impl Rows<'_> {
         match &mut self.0 {
             Engine::Embedded(rows) => {
                 rows.find(select, values, |row| read(&Row(Found::Embedded(row))))
+            }
+            Engine::Served(rows) => {
+                let read = |row: ServedRow<'_>| read(&Row(Found::Served(row)));
+                Box::pin(rows.find(select, values, read)).await
             }
         }
     }
@@ -204,6 +224,10 @@ impl Rows<'_> {
         match &mut self.0 {
             Engine::Embedded(rows) => {
                 rows.each(select, values, |row| show(&Row(Found::Embedded(row))))
+            }
+            Engine::Served(rows) => {
+                let show = |row: ServedRow<'_>| show(&Row(Found::Served(row)));
+                Box::pin(rows.each(select, values, show)).await
             }
         }
     }

@@ -14,10 +14,11 @@ use crate::partition::Numbered;
 use crate::skipped::Skipped;
 use crate::store::bounds::{self, Reconciled};
 use crate::store::notes;
+use crate::store::origin::Origin;
 use crate::store::outbox;
 use crate::store::published::Published;
 use crate::store::rows::{Engine, Rows};
-use crate::store::{EmbeddedRows, EmbeddedSavepoint};
+use crate::store::{EmbeddedRows, EmbeddedSavepoint, PARTS_MAX, ServedRows, ServedSavepoint};
 
 /// A piece of work under way, in a shape that every engine can hold: `Box::pin` of it.
 pub type Working<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
@@ -64,6 +65,7 @@ pub struct Savepoint(Mark);
 #[derive(Debug)]
 enum Mark {
     Embedded(EmbeddedSavepoint),
+    Served(ServedSavepoint),
 }
 
 impl<'t> Deref for Tx<'t> {
@@ -88,8 +90,23 @@ impl<'t> Tx<'t> {
 
     /// The rows again, when the work is over.
     pub(super) fn into_embedded(self) -> EmbeddedRows<'t> {
-        let Engine::Embedded(rows) = self.rows.0;
-        rows
+        match self.rows.0 {
+            Engine::Embedded(rows) => rows,
+            Engine::Served(_) => unreachable!("work of one engine"),
+        }
+    }
+
+    /// Of a piece of work in a server's transaction; what a count begins with there is nobody's to have left out.
+    pub(super) fn served(rows: ServedRows<'t>, now: Timestamp) -> Tx<'t> {
+        Tx { rows: Rows::served(rows), now, base: 0 }
+    }
+
+    /// The rows again, when the work is over.
+    pub(super) fn into_served(self) -> ServedRows<'t> {
+        match self.rows.0 {
+            Engine::Served(rows) => rows,
+            Engine::Embedded(_) => unreachable!("work of one engine"),
+        }
     }
 }
 
@@ -108,6 +125,7 @@ impl Tx<'_> {
         bounds::check(&draft)?;
         match &mut self.rows.0 {
             Engine::Embedded(rows) => rows.publish(&draft, self.now),
+            Engine::Served(rows) => Box::pin(rows.publish(draft, self.now)).await,
         }
     }
 
@@ -120,6 +138,9 @@ impl Tx<'_> {
     pub async fn savepoint(&mut self) -> Result<Savepoint, Error> {
         match &mut self.rows.0 {
             Engine::Embedded(rows) => Ok(Savepoint(Mark::Embedded(rows.set_savepoint()?))),
+            Engine::Served(rows) => {
+                Ok(Savepoint(Mark::Served(Box::pin(rows.set_savepoint()).await?)))
+            }
         }
     }
 
@@ -135,13 +156,25 @@ impl Tx<'_> {
     pub async fn settle(&mut self, at: Savepoint, stands: bool) -> Result<(), Error> {
         match (&mut self.rows.0, at.0) {
             (Engine::Embedded(rows), Mark::Embedded(at)) => rows.end_savepoint(at, stands),
+            (Engine::Served(rows), Mark::Served(at)) => {
+                Box::pin(rows.end_savepoint(at, stands)).await
+            }
+            _ => unreachable!("a savepoint of this transaction"),
         }
     }
 
     /// Whether every statement is done when its call returns: then whoever is not ready waits for something
     /// else, and would wait for ever.
     pub(crate) fn is_at_once(&self) -> bool {
-        true
+        matches!(self.rows.0, Engine::Embedded(_))
+    }
+
+    /// Savepoints that this transaction takes side by side at most.
+    pub(crate) fn parts_max(&self) -> usize {
+        match self.rows.0 {
+            Engine::Embedded(_) => usize::MAX,
+            Engine::Served(_) => PARTS_MAX,
+        }
     }
 
     /// The time of this transaction: the same for all work of a group, and what its events say.
@@ -158,8 +191,16 @@ impl Tx<'_> {
 
     /// Puts an event into the outbox again under a new number, from the row of an old one.
     pub(crate) async fn publish_again(&mut self, old: Numbered) -> Result<(), Error> {
+        if let Engine::Embedded(rows) = &mut self.rows.0 {
+            return rows.publish_again(old, self.now);
+        }
+        let origin = Origin { source: "", epoch: "" };
+        let event = outbox::find(&mut self.rows, origin, old).await?;
         match &mut self.rows.0 {
-            Engine::Embedded(rows) => rows.publish_again(old, self.now),
+            Engine::Served(rows) if let Some(event) = event => {
+                Box::pin(rows.publish_again(event, self.now)).await
+            }
+            _ => Ok(()),
         }
     }
 
@@ -170,19 +211,27 @@ impl Tx<'_> {
 
     /// Compares a partition of the outbox, if there is one, with what the broker holds of it.
     pub(super) async fn reconcile(&mut self, published: Numbered) -> Result<Reconciled, Error> {
-        let Engine::Embedded(rows) = &mut self.rows.0;
-        let Some(relayed) = rows.once_relayed(published.partition) else {
-            return Ok(Reconciled::default());
+        let once = match &mut self.rows.0 {
+            Engine::Embedded(rows) => rows.once_relayed(published.partition),
+            Engine::Served(rows) => rows.once_relayed(published.partition),
         };
-        let relayed = outbox::newest_published(self, relayed).await?;
-        let Engine::Embedded(rows) = &mut self.rows.0;
-        rows.reconcile(published, relayed)
+        let Some(once) = once else { return Ok(Reconciled::default()) };
+        let relayed = outbox::newest_published(self, once).await?;
+        if let Engine::Embedded(rows) = &mut self.rows.0 {
+            return rows.reconcile(published, relayed);
+        }
+        let oldest = outbox::oldest(self, published.partition).await?;
+        match &mut self.rows.0 {
+            Engine::Embedded(_) => Ok(Reconciled::default()),
+            Engine::Served(rows) => Box::pin(rows.reconcile(published, relayed, oldest)).await,
+        }
     }
 
-    /// Saves how far the relay got.
+    /// Saves how far the relay got, where the writer of a file does that.
     pub(super) async fn save_relayed(&mut self) -> Result<(), Error> {
         match &mut self.rows.0 {
             Engine::Embedded(rows) => rows.save_relayed(),
+            Engine::Served(_) => Ok(()),
         }
     }
 }

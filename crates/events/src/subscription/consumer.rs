@@ -30,8 +30,9 @@ use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::parking::how_to_skip;
 use crate::partition::Partition;
-use crate::store::inbox::{self, Place};
+use crate::store::inbox::{self, Assigned, Place};
 use crate::store::parked;
+use crate::store::tx::Tx;
 use crate::wait::{BACKOFF_MAX, Backoff, resumed};
 
 /// A subscription while it runs, in one partition.
@@ -114,7 +115,7 @@ impl<H: Handler> Consumer<H> {
             // Before the read: what is stored from here on wakes the wait below.
             end.mark_unchanged();
             // What is due goes first. It is older than anything new, and it frees room to park in.
-            let more = self.retry().await?;
+            let more = self.retry(position).await?;
             let look = self.look(&mut position).await?;
             self.record(&look, position, backoff);
             if more || matches!(look, Look::Moved) {
@@ -164,7 +165,7 @@ impl<H: Handler> Consumer<H> {
         let work = self.lane.context.database.write(given, |(lane, pause), tx| {
             let now = tx.now();
             let latest = now.checked_add(*pause).unwrap_or(Timestamp::MAX);
-            Box::pin(parked::mend(tx, lane.assigned(), now, latest))
+            Box::pin(mend(tx, lane.assigned(), now, latest))
         });
         let mended = work.await?;
         if mended > 0 {
@@ -204,17 +205,16 @@ impl<H: Handler> Consumer<H> {
     }
 
     /// Tries what is due; whether more may be.
-    async fn retry(&self) -> Result<bool, Error> {
+    async fn retry(&self, after: Offset) -> Result<bool, Error> {
         // A read first: nearly always there is nothing, and that costs no transaction.
         let due = self.next_due().await?;
         if due.is_none_or(|due| due > (self.lane.context.clock)()) {
             return Ok(false);
         }
-        let given = (Arc::clone(&self.dispatcher), self.lane.at.partition);
-        let work =
-            self.lane.context.database.write(given, |(dispatcher, partition), tx| {
-                Box::pin(dispatcher.retry(tx, *partition))
-            });
+        let given = (Arc::clone(&self.dispatcher), self.lane.at.partition, after);
+        let work = self.lane.context.database.write(given, |(dispatcher, partition, after), tx| {
+            Box::pin(dispatcher.retry(tx, *partition, *after))
+        });
         let retried = work.await?;
         self.dispatcher.committed(retried.batches);
         Ok(retried.more)
@@ -223,7 +223,8 @@ impl<H: Handler> Consumer<H> {
     /// Takes the next batch.
     async fn look(&self, position: &mut Offset) -> Result<Look, Error> {
         let after = *position;
-        let events = self.lane.context.broker.read(&self.lane.at, after, BATCH_MAX).await?;
+        let limit = BATCH_MAX.min(self.lane.context.database.parts_max());
+        let events = self.lane.context.broker.read(&self.lane.at, after, limit).await?;
         if events.is_empty() {
             return Ok(Look::Idle);
         }
@@ -268,4 +269,14 @@ impl<H: Handler> Consumer<H> {
             .read(&self.lane, |lane, rows| Box::pin(parked::next_due(rows, lane.assigned())))
             .await
     }
+}
+
+async fn mend(
+    tx: &mut Tx<'_>,
+    of: Assigned<'_>,
+    now: Timestamp,
+    latest: Timestamp,
+) -> Result<u64, Error> {
+    Place::lock(tx, of).await?;
+    parked::mend(tx, of, now, latest).await
 }

@@ -27,11 +27,11 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::marks::{Receipt, Subscriber};
 use crate::parking::{self, DeadLetter};
-use crate::partition::Partition;
 use crate::partition::numbers::Numbers;
+use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
 use crate::store::database::Database;
-use crate::store::inbox;
+use crate::store::inbox::{self, Assigned, Place};
 use crate::store::skipped::Skipped;
 use crate::store::tx::Tx;
 use crate::store::{notes, parked};
@@ -246,10 +246,8 @@ impl Control {
         let Some(at) = parking::number_in(id, self.name()) else { return Ok(false) };
         let given = (Arc::clone(&self.context.name), at);
         // dead -> due now, with no attempt behind it. It never leaves the head of its key's queue.
-        let work = self.context.database.write(given, |(name, at), tx| {
-            let now = tx.now();
-            Box::pin(parked::redrive(tx, name, *at, now))
-        });
+        let work =
+            self.context.database.write(given, |(name, at), tx| Box::pin(redrive(tx, name, *at)));
         let known = work.await?;
         self.context.poke();
         Ok(known)
@@ -402,6 +400,12 @@ impl Control {
             .read(self.name(), |name, rows| Box::pin(parked::count(rows, name)));
         read.await
     }
+}
+
+async fn redrive(tx: &mut Tx<'_>, name: &str, at: Numbered) -> Result<bool, Error> {
+    Place::lock(tx, Assigned { subscription: name, partition: at.partition }).await?;
+    let now = tx.now();
+    parked::redrive(tx, name, at, now).await
 }
 
 async fn rewind(tx: &mut Tx<'_>, context: &Context) -> Result<(), Error> {

@@ -140,7 +140,7 @@ impl<H: Handler> Dispatcher<H> {
     ) -> Result<Delivered<H::Batch>, Error> {
         let of = self.assigned(partition);
         // 1. Between the read and this transaction an operator may have moved the place.
-        let position = Place::load(tx, of).await?.position;
+        let position = Place::lock(tx, of).await?.position;
         if position != read.after {
             return Ok(Delivered {
                 received: Vec::new(),
@@ -173,12 +173,17 @@ impl<H: Handler> Dispatcher<H> {
         &self,
         tx: &mut Tx<'_>,
         partition: Partition,
+        after: Offset,
     ) -> Result<Retried<H::Batch>, Error> {
         let of = self.assigned(partition);
+        // Whoever moved the place has taken the partition over: what is parked there is theirs.
+        if Place::lock(tx, of).await?.position != after {
+            return Ok(Retried { batches: Vec::new(), more: false });
+        }
         // One moment for all of them: who fails is due after it, and gives way to the others.
         let now = tx.now();
         let mut batches = Vec::new();
-        for _ in 0..BATCH_MAX {
+        for _ in 0..BATCH_MAX.min(tx.parts_max()) {
             let Some(due) = parked::due(tx, of, now).await? else {
                 return Ok(Retried { batches, more: false });
             };

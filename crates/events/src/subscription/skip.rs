@@ -60,7 +60,7 @@ pub(super) async fn step(
 ) -> Result<Option<Skipped>, Error> {
     let skipped = match record {
         Some(record) => over_record(tx, name, record).await?,
-        None => match parked::first_hurt(tx, name).await? {
+        None => match locked_hurt(tx, name).await? {
             Some(hurt) => over_parked(tx, name, hurt).await?,
             None => return Ok(None),
         },
@@ -75,7 +75,7 @@ async fn over_record(tx: &mut Tx<'_>, name: &str, record: &HurtRecord) -> Result
     let HurtRecord { partition, behind, last, reason, claimed } = record;
     let (partition, last, reason) = (*partition, *last, reason.clone());
     let of = Assigned { subscription: name, partition };
-    if Place::load(tx, of).await? != *behind {
+    if Place::lock(tx, of).await? != *behind {
         return Err(Error::environment("the subscription moved meanwhile; look again"));
     }
     // Which event stood there nobody can say, so the place remembers none.
@@ -84,6 +84,15 @@ async fn over_record(tx: &mut Tx<'_>, name: &str, record: &HurtRecord) -> Result
     let (event, key) = claimed.map(|event| (event.id.clone(), event.key.clone())).unzip();
     let first = Numbered { partition, number: behind.position.0 + 1 };
     Ok(Skipped { last: last.0, event, key, reason, ..blank(tx, name, "record", first) })
+}
+
+/// The first hurt row that is parked, in a partition that is this transaction's.
+async fn locked_hurt(tx: &mut Tx<'_>, name: &str) -> Result<Option<Hurt>, Error> {
+    let Some(seen) = parked::first_hurt(tx, name).await? else { return Ok(None) };
+    Place::lock(tx, Assigned { subscription: name, partition: seen.at.partition }).await?;
+    // Who had it until now may have taken the row out.
+    let hurt = parked::first_hurt(tx, name).await?;
+    Ok(hurt.filter(|hurt| hurt.at.partition == seen.at.partition))
 }
 
 /// Takes the row out; the next of its key is due at once.
@@ -101,6 +110,7 @@ pub(super) async fn discard(
     at: Numbered,
     by: &str,
 ) -> Result<bool, Error> {
+    Place::lock(tx, Assigned { subscription: name, partition: at.partition }).await?;
     let now = tx.now();
     let letter = parked::discard(tx, name, at, now).await?;
     let Some(letter) = letter else { return Ok(false) };

@@ -1,9 +1,8 @@
 //! Effects happen once, in order per key, and a failing key holds up only itself.
 
 mod damage;
-mod delivery;
-mod model;
-mod parking;
+mod embedded;
+mod served;
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -23,6 +22,10 @@ use crate::store::{Options, Publishes};
 const SCHEMA: &[&str] = &[
     "CREATE TABLE effect (place INTEGER PRIMARY KEY, key TEXT NOT NULL, number INTEGER NOT NULL)",
 ];
+
+/// As it is on a server.
+const SERVED: &[&str] = &["CREATE TABLE effect (
+    place BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY, key TEXT NOT NULL, number BIGINT NOT NULL)"];
 
 const RETRY: Retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
 
@@ -116,6 +119,16 @@ impl Bench {
         Bench { log: Arc::new(log), database, orders, clock, _folder: folder }
     }
 
+    async fn served() -> Bench {
+        let folder = TempDir::new().unwrap();
+        let clock = ManualClock::default();
+        let log = Log::open(folder.path(), &[topic("order")], clock.component()).unwrap();
+        let place = crate::store::served::Place::fresh();
+        let database = place.open(SERVED, Some(publishes()), clock.component()).await;
+        let orders = Orders::default();
+        Bench { log: Arc::new(log), database, orders, clock, _folder: folder }
+    }
+
     fn subscription<H: Handler>(&self, handler: H) -> Subscription<H> {
         let (database, log) = (self.database.clone(), self.log.clone());
         let clock = self.clock.component();
@@ -184,12 +197,16 @@ impl Bench {
     }
 }
 
-fn open(folder: &TempDir, clock: &ManualClock) -> Database {
-    let publishes = Some(Publishes {
+fn publishes() -> Publishes {
+    Publishes {
         source: "product".to_owned(),
         topic: topic("product"),
         partitions: crate::partition::Partitions::ONE,
-    });
+    }
+}
+
+fn open(folder: &TempDir, clock: &ManualClock) -> Database {
+    let publishes = Some(publishes());
     let path = folder.path().join("product.db");
     Database::open(Options { path, schema: SCHEMA, publishes, clock: clock.component() }).unwrap()
 }

@@ -15,16 +15,26 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let Engine::Embedded(file) = &self.engine;
-        file.read_directly(work)
+        match &self.engine {
+            Engine::Embedded(file) => file.read_directly(work),
+            Engine::Served(_) => {
+                let what = "statements of another engine".to_owned();
+                Err(E::from(Error::Statement { what }))
+            }
+        }
     }
 }
 
 impl Rows<'_> {
     /// The engine's own connection, for a `store` that says what only this engine understands. Leave
     /// transactions and savepoints to the transaction.
+    ///
+    /// # Panics
+    /// If the database is on another engine: a mistake of the program.
     pub fn sqlite(&self) -> &Connection {
-        let rows::Engine::Embedded(rows) = &self.0;
-        rows.connection()
+        match &self.0 {
+            rows::Engine::Embedded(rows) => rows.connection(),
+            rows::Engine::Served(_) => panic!("words of another engine than the one that is open"),
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::subscription::delivery::Read;
 
 #[tokio::test]
 async fn every_event_has_its_effect_once_and_its_outbox_row_beside_it() {
-    let bench = Bench::new();
+    let bench = bench().await;
     bench.publish(1, &["a", "b"]).await;
     let running = bench.start();
     bench.caught_up(&running.control).await;
@@ -30,7 +30,7 @@ async fn every_event_has_its_effect_once_and_its_outbox_row_beside_it() {
 
 #[tokio::test]
 async fn a_restart_goes_on_where_the_transaction_got_to() {
-    let bench = Bench::new();
+    let bench = bench().await;
     for round in 0..5 {
         bench.publish(round * 2 + 1, &["a", "b"]).await;
         let running = bench.start();
@@ -44,7 +44,7 @@ async fn a_restart_goes_on_where_the_transaction_got_to() {
 
 #[tokio::test]
 async fn a_rewind_delivers_everything_again_and_changes_nothing() {
-    let bench = Bench::new();
+    let bench = bench().await;
     bench.orders.break_key("bad", Wrong::Fails);
     bench.publish(1, &["a", "bad", "b", "bad"]).await;
     let running = bench.start();
@@ -71,7 +71,7 @@ async fn a_rewind_delivers_everything_again_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_second_copy_at_another_offset_changes_nothing() {
-    let bench = Bench::new();
+    let bench = bench().await;
     // Another broker might store twice: the copy has its own offset and the same stamp.
     let copy = |number, offset| crate::broker::Stored {
         offset: Offset(offset),
@@ -90,7 +90,7 @@ async fn a_second_copy_at_another_offset_changes_nothing() {
 
 #[tokio::test]
 async fn an_event_without_an_outbox_sequence_is_known_by_its_offset() {
-    let bench = Bench::new();
+    let bench = bench().await;
     let plain = |number| Event { outbox_sequence: None, ..stamped("sensor", "a", number) };
     for number in [7, 7, 8] {
         bench.log.publish(&topic("order").first(), vec![plain(number)]).await.unwrap();
@@ -105,7 +105,7 @@ async fn an_event_without_an_outbox_sequence_is_known_by_its_offset() {
 
 #[tokio::test]
 async fn environment_trouble_takes_the_batch_back_is_no_attempt_and_says_stuck() {
-    let bench = Bench::new();
+    let bench = bench().await;
     bench.orders.break_key("b", Wrong::HasNoDisk);
     bench.publish(1, &["a", "b", "c"]).await;
     let running = bench.start();
@@ -128,7 +128,7 @@ async fn environment_trouble_takes_the_batch_back_is_no_attempt_and_says_stuck()
 
 #[tokio::test]
 async fn a_paused_subscription_rests_and_is_not_stuck() {
-    let bench = Bench::new();
+    let bench = bench().await;
     let paused = watch::Sender::new(true);
     let subscription = bench.subscription(bench.orders.clone()).paused(paused.subscribe());
     bench.publish(1, &["a"]).await;
@@ -148,7 +148,7 @@ async fn a_paused_subscription_rests_and_is_not_stuck() {
 
 #[tokio::test]
 async fn lag_without_progress_is_stuck_after_a_while_and_not_before() {
-    let bench = Bench::new();
+    let bench = bench().await;
     let control = bench.subscription(bench.orders.clone()).control();
     bench.publish(1, &["a"]).await;
     assert_eq!(control.status().await.unwrap().stuck, None);
@@ -160,7 +160,7 @@ async fn lag_without_progress_is_stuck_after_a_while_and_not_before() {
 
 #[tokio::test]
 async fn a_fault_is_asked_first_and_counts_as_the_handlers_failure() {
-    let bench = Bench::new();
+    let bench = bench().await;
     let fault: Fault =
         Arc::new(|event| if event.key == "b" { Err("on purpose".to_owned()) } else { Ok(()) });
     bench.publish(1, &["a", "b"]).await;
@@ -207,7 +207,7 @@ impl Handler for Gathering {
 
 #[tokio::test]
 async fn scratch_of_a_failed_event_is_thrown_away_and_it_is_tried_exactly_as_often_as_it_may() {
-    let bench = Bench::new();
+    let bench = bench().await;
     let gathering = Gathering(bench.orders.clone());
     bench.publish(1, &["a", "late", "b"]).await;
     let running = start(bench.subscription(gathering));
@@ -220,7 +220,7 @@ async fn scratch_of_a_failed_event_is_thrown_away_and_it_is_tried_exactly_as_oft
 
 #[tokio::test]
 async fn an_event_that_poisons_the_flush_is_found_and_parked_alone() {
-    let bench = Bench::new();
+    let bench = bench().await;
     bench.publish(1, &["a", "poison", "b", "poison"]).await;
     let running = start(bench.subscription(Gathering(bench.orders.clone())));
     bench.dead(&running.control, 1).await;
@@ -228,36 +228,6 @@ async fn an_event_that_poisons_the_flush_is_found_and_parked_alone() {
     assert_eq!((letter.key.as_str(), letter.waiting), ("poison", 1));
     assert!(letter.reason.contains("poisoned"));
     assert_eq!(bench.effects().await, [("a".to_owned(), 1), ("b".to_owned(), 3)]);
-    running.stop().await;
-}
-
-/// Waits for what nobody sends, on an event of this key.
-struct Waiting;
-
-impl Handler for Waiting {
-    type Batch = ();
-
-    async fn handle(&self, (): &mut (), tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
-        effect(tx, &event.key, event.sequence).await?;
-        if event.key == "waits" {
-            std::future::pending::<()>().await;
-        }
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn a_handler_that_waits_for_something_else_parks_its_key_alone() {
-    let bench = Bench::new();
-    bench.publish(1, &["a", "waits", "b"]).await;
-    let running = start(bench.subscription(Waiting));
-    bench.dead(&running.control, 1).await;
-    let letter = &running.control.dead(1).await.unwrap()[0];
-    assert_eq!(letter.key, "waits");
-    assert!(letter.reason.contains("waited for something else"), "{}", letter.reason);
-    let effects = [("a".to_owned(), 1), ("b".to_owned(), 3)];
-    assert_eq!(bench.effects().await, effects, "its own were taken back");
-    assert_eq!(running.control.status().await.unwrap().stuck, None);
     running.stop().await;
 }
 
@@ -292,7 +262,7 @@ impl Handler for Panicking {
 
 #[tokio::test]
 async fn a_panic_in_a_flush_parks_its_key_and_one_after_the_commit_stops_nothing() {
-    let bench = Bench::new();
+    let bench = bench().await;
     bench.publish(1, &["a", "poison", "b", "poison"]).await;
     let running = start(bench.subscription(Panicking));
     bench.dead(&running.control, 1).await;
@@ -309,7 +279,7 @@ async fn a_panic_in_a_flush_parks_its_key_and_one_after_the_commit_stops_nothing
 
 #[tokio::test]
 async fn a_fault_that_panics_is_a_failure_like_any_other() {
-    let bench = Bench::new();
+    let bench = bench().await;
     let fault: Fault = Arc::new(|event| {
         assert!(event.key != "b", "a fault's own");
         Ok(())
@@ -345,7 +315,7 @@ impl Handler for Half {
 
 #[tokio::test]
 async fn a_panic_inside_a_part_takes_the_whole_handler_back() {
-    let bench = Bench::new();
+    let bench = bench().await;
     bench.publish(1, &["bad", "a"]).await;
     let running = start(bench.subscription(Half));
     bench.dead(&running.control, 1).await;

@@ -38,7 +38,7 @@ async fn redrive_all(control: &Control) {
 }
 
 async fn play(steps: Vec<Step>) {
-    let bench = Bench::new();
+    let bench = bench().await;
     let mut running = bench.start();
     let mut sent: Vec<(String, u64)> = Vec::new();
     for step in steps {
@@ -97,6 +97,6 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..40),
     ) {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
-        runtime.enable_time().build().unwrap().block_on(play(steps));
+        runtime.enable_all().build().unwrap().block_on(play(steps));
     }
 }

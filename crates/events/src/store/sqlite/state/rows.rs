@@ -72,7 +72,7 @@ impl<'t> Rows<'t> {
 
     /// Runs a statement; how many rows it changed.
     pub(crate) fn execute(&mut self, statement: &str, values: &[&dyn Bind]) -> Result<u64, Error> {
-        let mut prepared = self.connection.prepare_cached(statement)?;
+        let mut prepared = self.connection.prepare_cached(plain(statement))?;
         Ok(prepared.execute(given(values))? as u64)
     }
 
@@ -83,7 +83,7 @@ impl<'t> Rows<'t> {
         values: &[&dyn Bind],
         read: impl FnOnce(Row<'_>) -> Result<T, E>,
     ) -> Result<Option<T>, E> {
-        let mut prepared = self.connection.prepare_cached(select).map_err(Error::from)?;
+        let mut prepared = self.connection.prepare_cached(plain(select)).map_err(Error::from)?;
         let mut rows = prepared.query(given(values)).map_err(Error::from)?;
         let Some(row) = rows.next().map_err(Error::from)? else { return Ok(None) };
         read(Row(row)).map(Some)
@@ -96,13 +96,18 @@ impl<'t> Rows<'t> {
         values: &[&dyn Bind],
         mut show: impl FnMut(Row<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut prepared = self.connection.prepare_cached(select).map_err(Error::from)?;
+        let mut prepared = self.connection.prepare_cached(plain(select)).map_err(Error::from)?;
         let mut rows = prepared.query(given(values)).map_err(Error::from)?;
         while let Some(row) = rows.next().map_err(Error::from)? {
             show(Row(row))?;
         }
         Ok(())
     }
+}
+
+/// The statement without what it says to other writers: here there are none.
+fn plain(statement: &str) -> &str {
+    statement.strip_suffix("FOR UPDATE").unwrap_or(statement)
 }
 
 /// A value as the engine takes it.

@@ -20,7 +20,7 @@ async fn publish(database: &Database, numbers: std::ops::RangeInclusive<u64>) ->
         })
     });
     work.await.unwrap();
-    database.newest("any").number
+    database.newest("any").await.unwrap().number
 }
 
 fn give(

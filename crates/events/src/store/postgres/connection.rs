@@ -1,0 +1,82 @@
+//! Connections as this crate wants them: bounded, in the service's own schema, and none that acknowledges before it
+//! has written.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
+
+use super::statements::quoted;
+use super::trouble;
+use crate::error::Error;
+
+/// How its addresses begin; what reads them does not look.
+const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+
+/// How long one waits for a free connection before it is environment trouble.
+const ACQUIRED_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long an instance that stands still may hold what others wait for, and how long they wait: in milliseconds.
+pub(super) const HELD_MILLISECONDS_MAX: u32 = 5_000;
+
+/// Prepared statements a connection remembers.
+const STATEMENTS_MAX: usize = 256;
+
+/// A pool of connections to this schema, which is made where it is missing. Nothing is tried twice here: a server
+/// that refuses is told as it says it.
+pub(super) async fn pool(address: &str, schema: &str, connections: u32) -> Result<PgPool, Error> {
+    if !SCHEMES.iter().any(|scheme| address.starts_with(scheme)) {
+        return Err(Error::decode("an address of this engine begins with `postgres://`"));
+    }
+    let options = PgConnectOptions::from_str(address).map_err(Error::decode)?;
+    let options = options.statement_cache_capacity(STATEMENTS_MAX).options([
+        ("search_path", quoted(schema)),
+        ("idle_in_transaction_session_timeout", HELD_MILLISECONDS_MAX.to_string()),
+        ("lock_timeout", HELD_MILLISECONDS_MAX.to_string()),
+        ("client_min_messages", "warning".to_owned()),
+    ]);
+    // By hand and alone: a pool would ask for its patience's whole length before it says why.
+    let mut first = PgConnection::connect_with(&options).await.map_err(trouble::from)?;
+    let make = format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema));
+    let made = first.execute(AssertSqlSafe(make)).await;
+    // Two that make it at once: one of them hears that it is there.
+    if let Err(error) = made
+        && !is_there(&error)
+    {
+        return Err(trouble::from(error));
+    }
+    check(&mut first).await.map_err(trouble::from)?;
+    first.close().await.map_err(trouble::from)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRED_WITHIN)
+        .after_connect(|connection, _| Box::pin(check(connection)));
+    pool.connect_with(options).await.map_err(trouble::from)
+}
+
+/// A connection of one's own, beside the pool.
+pub(super) async fn apart(pool: &PgPool) -> Result<PgConnection, Error> {
+    PgConnection::connect_with(&pool.connect_options()).await.map_err(trouble::from)
+}
+
+/// Refuses a server that acknowledges what is not on disk.
+async fn check(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let asked = sqlx::query_scalar("SELECT current_setting('synchronous_commit')");
+    let setting: String = asked.fetch_one(connection).await?;
+    if ["on", "remote_apply"].contains(&setting.as_str()) {
+        return Ok(());
+    }
+    let what = format!(
+        "synchronous_commit is `{setting}`: what is acknowledged must be on disk, set it to `on`"
+    );
+    Err(sqlx::Error::Configuration(what.into()))
+}
+
+fn is_there(error: &sqlx::Error) -> bool {
+    // 23505: the catalog's own index, 42P06: the check before it.
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == "23505" || code == "42P06")
+}

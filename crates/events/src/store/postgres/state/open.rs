@@ -1,0 +1,47 @@
+//! The open schema: its connections, and what is known of it in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use sqlx::PgPool;
+use tokio::sync::watch;
+
+use super::ids::Ids;
+use super::leases::Leases;
+use crate::partition::Numbered;
+use crate::partition::numbers::Numbers;
+use crate::store::kept::Kept;
+use crate::store::postgres::statements::Statements;
+
+/// See above.
+pub(in crate::store) struct Open {
+    pub(super) pool: PgPool,
+    pub(super) statements: Statements,
+    pub(super) ids: Ids,
+    pub(super) kept: Kept,
+    pub(super) newest: watch::Sender<Numbers>,
+    pub(super) leases: Leases,
+    /// How far the relay's saved notes are, a place for each partition.
+    pub(super) saved: Arc<[AtomicU64]>,
+}
+
+impl Open {
+    pub(super) fn new(
+        pool: PgPool,
+        kept: Kept,
+        newest: watch::Sender<Numbers>,
+        saved: Arc<[AtomicU64]>,
+    ) -> Open {
+        let leases = Leases::new(pool.clone());
+        let (statements, ids) = (Statements::default(), Ids::default());
+        Open { pool, statements, ids, kept, newest, leases, saved }
+    }
+
+    /// Notes what this process has committed: whoever follows wakes.
+    pub(super) fn raise(&self, numbers: &[Numbered]) {
+        self.newest.send_if_modified(|newest| {
+            // Each of them is raised, and whether any was is asked after.
+            numbers.iter().filter(|number| newest.raise(**number)).count() > 0
+        });
+    }
+}

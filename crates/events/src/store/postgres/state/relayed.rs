@@ -1,0 +1,182 @@
+//! How far the relay got: noted in memory, saved now and then, with it rows that nobody will ask for again go.
+
+use std::sync::atomic::Ordering;
+
+use super::follow::numbered;
+use super::leases::Lease;
+use super::open::Open;
+use super::rows::Rows;
+use crate::error::Error;
+use crate::partition::{Numbered, Partition};
+use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
+use crate::store::options::Publishes;
+use crate::store::packed;
+use crate::store::postgres::trouble;
+
+/// How far the relay may be ahead of what is saved about it.
+const SAVED_EVERY: u64 = 256;
+
+/// Rows removed in one statement at most, so that a long outage is not paid for by one moment.
+const PRUNED_MAX: i64 = 1_000;
+
+impl Open {
+    /// Reads how far relays of other instances got.
+    pub(super) async fn load_relayed(&self) -> Result<(), Error> {
+        let held = self.leases.held().await;
+        self.load_where(|partition| !held.contains(&partition)).await
+    }
+
+    async fn load_where(&self, is_wanted: impl Fn(Partition) -> bool) -> Result<(), Error> {
+        let Some(publishes) = &self.kept.publishes else { return Ok(()) };
+        let asked = sqlx::query_as("SELECT partition, relayed FROM outbox_relayed");
+        let all: Vec<(i32, i64)> = asked.fetch_all(&self.pool).await.map_err(trouble::from)?;
+        for at in all.into_iter().filter_map(numbered) {
+            if publishes.partitions.has(at.partition) && is_wanted(at.partition) {
+                self.kept.note_relayed(at);
+                self.saved[place(at.partition)].store(at.number, Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this process is the one that relays a partition; where it is from now on, it goes on where the one
+    /// before it got.
+    pub(in crate::store) async fn lease(&self, partition: Partition) -> Result<bool, Error> {
+        let lease = self.leases.take(partition).await?;
+        if lease == Lease::New {
+            self.load_where(|it| it == partition).await?;
+        }
+        Ok(lease != Lease::Anothers)
+    }
+
+    /// Gives back what it has.
+    pub(in crate::store) async fn let_leases_go(&self) {
+        self.leases.let_go().await;
+    }
+
+    /// Saves how far the relay of a partition got, once that is worth a statement.
+    pub(in crate::store) async fn save_if_due(&self, partition: Partition) -> Result<(), Error> {
+        let saved = self.saved[place(partition)].load(Ordering::Acquire);
+        if self.kept.relayed(partition) < saved + SAVED_EVERY {
+            return Ok(());
+        }
+        self.save(partition).await
+    }
+
+    /// Saves how far every relay of this process got.
+    pub(in crate::store) async fn save_relayed(&self) -> Result<(), Error> {
+        let publishes = self.kept.publishes.as_ref();
+        for partition in publishes.into_iter().flat_map(|it| it.partitions.each()) {
+            let saved = self.saved[place(partition)].load(Ordering::Acquire);
+            if self.kept.relayed(partition) > saved {
+                self.save(partition).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn save(&self, partition: Partition) -> Result<(), Error> {
+        let Some(publishes) = &self.kept.publishes else { return Ok(()) };
+        let at = Numbered { partition, number: self.kept.relayed(partition) };
+        let mut connection = self.pool.acquire().await.map_err(trouble::from)?;
+        let upsert = "INSERT INTO outbox_relayed (partition, relayed) VALUES ($1, $2)
+            ON CONFLICT (partition) DO UPDATE SET relayed = excluded.relayed
+            WHERE outbox_relayed.relayed < excluded.relayed";
+        let saved = sqlx::query(upsert).bind(index(partition)).bind(at.number as i64);
+        saved.execute(&mut *connection).await.map_err(trouble::from)?;
+        self.saved[place(partition)].store(at.number, Ordering::Release);
+        prune(&mut connection, publishes, at).await.map_err(trouble::from)
+    }
+}
+
+impl Rows<'_> {
+    /// How far the relay once got in a partition; `None` without an outbox.
+    pub(in crate::store) fn once_relayed(&self, partition: Partition) -> Option<Numbered> {
+        let kept = &self.open.kept;
+        kept.publishes.as_ref()?;
+        Some(Numbered { partition, number: kept.relayed(partition) })
+    }
+
+    /// Compares a partition with what the broker holds of it, which was given `relayed` once, and makes both fit
+    /// again.
+    ///
+    /// A broker that has more than was ever numbered here means rows that are gone: numbering goes on above, because
+    /// what is below would be taken for a second copy. Numbers that aborted transactions took are gaps, and no
+    /// loss.
+    pub(in crate::store) async fn reconcile(
+        &mut self,
+        published: Numbered,
+        relayed: u64,
+        oldest: Option<u64>,
+    ) -> Result<Reconciled, Error> {
+        let mut found = Reconciled::default();
+        let numbered = self.number_above(published).await?;
+        if numbered < published.number {
+            found.outbox_lost = Some(numbered + 1..=published.number);
+        }
+        if published.number < relayed {
+            found.log_lost = Some(published.number + 1..=relayed);
+            // What is missing before the oldest row was kept no more only where it could have been pruned; else it
+            // is a gap.
+            let kept = oldest.unwrap_or(relayed + 1);
+            let gone = published.number + 1..=relayed.saturating_sub(OUTBOX_KEPT).min(kept - 1);
+            found.unmendable = (!gone.is_empty()).then_some(gone);
+        }
+        Ok(found)
+    }
+
+    /// Has the next number of a partition be above this one; how far it was numbered before.
+    async fn number_above(&mut self, at: Numbered) -> Result<u64, Error> {
+        let Some(publishes) = &self.open.kept.publishes else { return Ok(at.number) };
+        let select = "SELECT format('yeoul_outbox_%s_%s', id, $2)::REGCLASS::TEXT FROM yeoul_outbox_topic WHERE topic = $1";
+        let asked =
+            sqlx::query_scalar(select).bind(publishes.topic.as_str()).bind(index(at.partition));
+        let sequence = asked.fetch_one(&mut *self.connection).await;
+        let sequence: String = sequence.map_err(|error| self.note(error))?;
+        let last = format!("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}");
+        let last =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(last)).fetch_one(&mut *self.connection).await;
+        let last: i64 = last.map_err(|error| self.note(error))?;
+        if last.unsigned_abs() < at.number {
+            let raise = sqlx::query("SELECT setval($1::REGCLASS, $2)")
+                .bind(&sequence)
+                .bind(at.number as i64);
+            let raised = raise.execute(&mut *self.connection).await;
+            raised.map_err(|error| self.note(error))?;
+        }
+        Ok(last.unsigned_abs())
+    }
+}
+
+/// Removes relayed rows that are not kept any more, and notes on them; none whose letter is open.
+async fn prune(
+    connection: &mut sqlx::PgConnection,
+    publishes: &Publishes,
+    relayed: Numbered,
+) -> Result<(), sqlx::Error> {
+    let Some(until) = relayed.number.checked_sub(OUTBOX_KEPT) else { return Ok(()) };
+    let until = Numbered { number: until, ..relayed };
+    let prune = "DELETE FROM yeoul_outbox WHERE topic = $1 AND partition = $2 AND number IN
+        (SELECT number FROM yeoul_outbox WHERE topic = $1 AND partition = $2 AND number <= $3
+            AND (partition::BIGINT << 48) | number NOT IN
+                (SELECT sequence FROM outbox_stepped WHERE dead = 1)
+        ORDER BY number LIMIT $4)";
+    let rows = sqlx::query(prune)
+        .bind(publishes.topic.as_str())
+        .bind(index(until.partition))
+        .bind(until.number as i64)
+        .bind(PRUNED_MAX);
+    rows.execute(&mut *connection).await?;
+    let forget = "DELETE FROM outbox_stepped WHERE sequence BETWEEN $1 AND $2 AND dead = 0";
+    let (first, last) = (packed::base(until.partition), packed::pack(until));
+    let notes = sqlx::query(forget).bind(first as i64).bind(last as i64);
+    notes.execute(connection).await.map(drop)
+}
+
+fn place(partition: Partition) -> usize {
+    usize::from(partition.index())
+}
+
+fn index(partition: Partition) -> i32 {
+    partition.index().into()
+}

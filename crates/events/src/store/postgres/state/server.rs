@@ -1,0 +1,236 @@
+//! The open schema, as every handle on it has it: how a piece of work and a read run.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
+
+use super::commit::{Committed, commit};
+use super::open::Open;
+use super::rows::Rows;
+use super::{tables, versions};
+use crate::error::Error;
+use crate::partition::numbers::Numbers;
+use crate::store::WRITE_QUEUE_MAX;
+use crate::store::kept::Kept;
+use crate::store::options;
+use crate::store::panic_message;
+use crate::store::postgres::connection;
+use crate::store::postgres::trouble;
+use crate::store::rows as common;
+use crate::store::tx::{Tx, Working};
+
+/// How often a piece of work runs at most where other transactions are in its way.
+pub(super) const RUNS_MAX: u32 = 5;
+
+/// How long a piece of work may take: it waits for nothing but its database, which answers or gives up sooner.
+const WORK_MAX: Duration = Duration::from_secs(60);
+
+/// See above; clones share it.
+#[derive(Clone)]
+pub(in crate::store) struct Server(Arc<Served>);
+
+struct Served {
+    open: Open,
+    /// Places of works that are under way.
+    works: Arc<Semaphore>,
+    closed: AtomicBool,
+    tasks: Handle,
+}
+
+impl std::ops::Deref for Server {
+    type Target = Open;
+
+    fn deref(&self) -> &Open {
+        &self.0.open
+    }
+}
+
+/// What one run of a piece of work came to.
+enum Run<T, E> {
+    Done(Result<T, E>),
+    /// Another transaction was in the way, and nothing of it stands.
+    Again(Error),
+}
+
+impl Server {
+    /// Opens the schema, makes it and brings its tables up to date, and reads where the outbox stands.
+    pub(in crate::store) async fn open(options: options::Served) -> Result<Server, Error> {
+        let options::Served { address, name, schema, publishes, connections, clock } = options;
+        let pool = connection::pool(&address, &name, connections).await?;
+        versions::upgrade(&pool, tables::SETS, schema).await?;
+        if let Some(publishes) = &publishes {
+            tables::outbox(&pool, publishes).await?;
+        }
+        let (newest, follow) = watch::channel(Numbers::default());
+        let (relayed, saved) = (Kept::places(publishes.as_ref()), Kept::places(publishes.as_ref()));
+        let kept = Kept::new(publishes, String::new(), follow, relayed, clock);
+        let open = Open::new(pool, kept, newest, saved);
+        open.follow().await?;
+        let works = Arc::new(Semaphore::new(WRITE_QUEUE_MAX));
+        let (closed, tasks) = (AtomicBool::new(false), Handle::current());
+        Ok(Server(Arc::new(Served { open, works, closed, tasks })))
+    }
+
+    /// What is kept in memory beside the rows.
+    pub(in crate::store) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// Starts a piece of work, by the call itself, in a task of its own.
+    pub(in crate::store) fn write<C, T, E, F>(
+        &self,
+        given: C,
+        work: F,
+    ) -> impl Future<Output = Result<T, E>> + Send + use<C, T, E, F>
+    where
+        F: for<'a> Fn(&'a C, &'a mut Tx<'_>) -> Working<'a, T, E> + Send + 'static,
+        C: Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let started = self.place().map(|place| {
+            let server = self.clone();
+            self.0.tasks.spawn(async move {
+                let answer = server.work(given, work).await;
+                drop(place);
+                answer
+            })
+        });
+        async move {
+            // A runtime that ends drops its tasks: nobody knows how far this one was.
+            started.map_err(E::from)?.await.unwrap_or_else(|_| Err(E::from(Error::Closed)))
+        }
+    }
+
+    fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
+        if self.0.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
+        Arc::clone(&self.0.works).try_acquire_owned().map_err(|refused| match refused {
+            TryAcquireError::NoPermits => {
+                Error::environment(format!("{WRITE_QUEUE_MAX} writes wait already"))
+            }
+            TryAcquireError::Closed => Error::Closed,
+        })
+    }
+
+    /// Runs it, and again where another transaction was in its way.
+    async fn work<C, T, E, F>(&self, given: C, work: F) -> Result<T, E>
+    where
+        F: for<'a> Fn(&'a C, &'a mut Tx<'_>) -> Working<'a, T, E> + Send,
+        C: Send,
+        T: Send,
+        E: From<Error> + Send,
+    {
+        let mut runs = 1;
+        let (given, work) = (&mut { given }, &mut { work });
+        loop {
+            match self.run(given, work).await {
+                Run::Done(answer) => return answer,
+                Run::Again(error) if runs == RUNS_MAX => return Err(E::from(error)),
+                Run::Again(error) => {
+                    tracing::debug!(%error, runs, "a piece of work runs again");
+                    runs += 1;
+                }
+            }
+        }
+    }
+
+    /// Runs it once. What it is given is borrowed for itself alone: who shares it would have to be asked whether it
+    /// may be.
+    async fn run<C, T, E, F>(&self, given: &mut C, work: &mut F) -> Run<T, E>
+    where
+        F: for<'a> Fn(&'a C, &'a mut Tx<'_>) -> Working<'a, T, E> + Send,
+        C: Send,
+        T: Send,
+        E: From<Error> + Send,
+    {
+        let mut transaction = match self.pool.begin().await {
+            Ok(transaction) => transaction,
+            Err(error) => return Run::Done(Err(E::from(trouble::from(error)))),
+        };
+        let now = (self.kept.clock)();
+        let mut tx = Tx::served(Rows::new(&mut transaction, self), now);
+        let answer = ready_or_late(work(given, &mut tx)).await;
+        let rows = tx.into_served();
+        let (failed, in_the_way) = (rows.failed, rows.in_the_way);
+        let drafts = rows.drafts;
+        if in_the_way {
+            let error = "another transaction was in the way each time it ran";
+            return Run::Again(Error::environment(error));
+        }
+        let answer = match answer {
+            Ok(answer) => answer,
+            // Dropped: it is taken back before the connection is used again.
+            Err(refused) => return Run::Done(Err(refused)),
+        };
+        if failed {
+            let what = "a statement failed, and the work went on without taking it back".to_owned();
+            return Run::Done(Err(E::from(Error::Statement { what })));
+        }
+        match commit(self, transaction, drafts).await {
+            Committed::Stands => Run::Done(Ok(answer)),
+            Committed::InTheWay(error) => Run::Again(error),
+            Committed::Failed(error) => Run::Done(Err(E::from(error))),
+        }
+    }
+
+    /// A read of one moment.
+    pub(in crate::store) async fn read<C, T, E>(
+        &self,
+        given: &C,
+        work: impl for<'a> FnOnce(&'a C, &'a mut common::Rows<'_>) -> Working<'a, T, E> + Send,
+    ) -> Result<T, E>
+    where
+        C: Sync + ?Sized,
+        T: Send,
+        E: From<Error> + Send,
+    {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+        let begun = self.pool.begin_with(begin).await;
+        let mut transaction = begun.map_err(|error| E::from(trouble::from(error)))?;
+        let mut rows = common::Rows::served(Rows::new(&mut transaction, self));
+        let answer = ready_or_late(work(given, &mut rows)).await;
+        drop(rows);
+        // Nothing was changed: whether the end of it is heard is of no account.
+        let _ = transaction.rollback().await;
+        answer
+    }
+
+    /// Takes no more works, and waits for those under way.
+    pub(in crate::store) async fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
+        // An error means that somebody else has closed it and waited.
+        if let Ok(all) = self.0.works.acquire_many(WRITE_QUEUE_MAX as u32).await {
+            drop(all);
+        }
+        self.0.works.close();
+        self.leases.let_go().await;
+    }
+}
+
+/// The answer of work that waits for its database alone: a panic is an error, and so is patience without an end.
+async fn ready_or_late<T, E: From<Error>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let mut work = pin!(work);
+    let polled =
+        poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic_message(panic.as_ref()))),
+        });
+    let what = match tokio::time::timeout(WORK_MAX, polled).await {
+        Ok(Ok(answer)) => return answer,
+        Ok(Err(panic)) => panic,
+        Err(_) => "it waited for something else than its database".to_owned(),
+    };
+    tracing::error!(what, "a piece of work panicked and was rolled back");
+    Err(E::from(Error::Panicked { what }))
+}

@@ -1,0 +1,91 @@
+//! The tables of the crate's own beside a service's, on this engine; what is in them is said where they are
+//! written, in words that every engine speaks: [`inbox`](crate::store::inbox), [`parked`](crate::store::parked),
+//! [`stepped`](crate::store::stepped), [`notes`](crate::store::notes).
+
+use sqlx::{AssertSqlSafe, PgPool};
+
+use super::versions::Tables;
+use crate::broker::Declared;
+use crate::error::Error;
+use crate::event::KEY_BYTES_MAX;
+use crate::store::options::Publishes;
+use crate::store::postgres::schema::outbox_schema;
+use crate::store::postgres::trouble;
+
+pub(super) const SETS: &[Tables] = &[
+    Tables {
+        name: "inbox",
+        steps: &["CREATE TABLE inbox (
+                subscription TEXT NOT NULL, partition INTEGER NOT NULL, position BIGINT NOT NULL,
+                source TEXT NOT NULL, event TEXT NOT NULL, PRIMARY KEY (subscription, partition));
+            CREATE TABLE inbox_mark (
+                subscription TEXT NOT NULL, partition INTEGER NOT NULL, source TEXT NOT NULL,
+                sequence BIGINT NOT NULL, PRIMARY KEY (subscription, partition, source));"],
+    },
+    // An index for each question, as on any engine.
+    Tables {
+        name: "parked",
+        steps: &["CREATE TABLE parked (
+                place BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY, subscription TEXT NOT NULL,
+                \"offset\" BIGINT NOT NULL, key TEXT NOT NULL, source TEXT NOT NULL, sequence BIGINT,
+                event BYTEA NOT NULL, attempts BIGINT NOT NULL, next_at BIGINT, dead BIGINT NOT NULL,
+                reason TEXT NOT NULL, since BIGINT NOT NULL, partition INTEGER NOT NULL);
+            CREATE INDEX parked_key ON parked (subscription, key, place);
+            CREATE INDEX parked_source ON parked (subscription, source, partition, sequence);
+            CREATE INDEX parked_due ON parked (subscription, partition, next_at, place)
+                WHERE next_at IS NOT NULL;
+            CREATE INDEX parked_dead ON parked (subscription, place) WHERE dead = 1;"],
+    },
+    Tables {
+        name: "skipped",
+        steps: &["CREATE TABLE skipped (
+                number BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY, name TEXT NOT NULL, kind TEXT NOT NULL,
+                first BIGINT NOT NULL, last BIGINT NOT NULL, event TEXT, key TEXT, reason TEXT NOT NULL,
+                at BIGINT NOT NULL, by TEXT NOT NULL, partition INTEGER NOT NULL);"],
+    },
+    Tables {
+        name: "numbering",
+        steps: &["CREATE TABLE numbering (one BIGINT PRIMARY KEY CHECK (one = 1), base BIGINT NOT NULL);"],
+    },
+    Tables {
+        name: "outbox_stepped",
+        steps: &["CREATE TABLE outbox_stepped (
+                sequence BIGINT PRIMARY KEY, reason TEXT NOT NULL, since BIGINT NOT NULL,
+                dead BIGINT NOT NULL);
+            CREATE TABLE outbox_relayed (partition INTEGER PRIMARY KEY, relayed BIGINT NOT NULL);"],
+    },
+];
+
+/// Makes the outbox, the same that writers in other languages insert into, with this topic known to it; and the
+/// view by which it is read, in words that every engine speaks.
+///
+/// # Errors
+/// [`Error::Partitions`]: it was numbered for another count.
+pub(super) async fn outbox(pool: &PgPool, publishes: &Publishes) -> Result<(), Error> {
+    Error::check("source", publishes.source.len(), KEY_BYTES_MAX)?;
+    let Publishes { topic, partitions, .. } = publishes;
+    let bare = outbox_schema(&[]);
+    sqlx::raw_sql(AssertSqlSafe(bare)).execute(pool).await.map_err(trouble::from)?;
+    let known = sqlx::query_scalar("SELECT partitions FROM yeoul_outbox_topic WHERE topic = $1");
+    let known: Option<i32> =
+        known.bind(topic.as_str()).fetch_optional(pool).await.map_err(trouble::from)?;
+    if let Some(has) = known.and_then(|has| u16::try_from(has).ok())
+        && has != partitions.count()
+    {
+        let (topic, asked) = (topic.to_string(), partitions.count());
+        return Err(Error::Partitions { topic, has, asked });
+    }
+    let declared = Declared { topic: topic.clone(), partitions: *partitions };
+    // A topic's name has no quotes.
+    let view = format!(
+        "CREATE INDEX IF NOT EXISTS yeoul_outbox_place
+            ON yeoul_outbox (topic, ((partition::BIGINT << 48) | number));
+        CREATE OR REPLACE VIEW outbox AS SELECT (partition::BIGINT << 48) | number AS sequence,
+            type AS kind, subject, sequence AS number,
+            (extract(epoch FROM time) * 1000000)::BIGINT AS time, correlation, causation, traceparent,
+            data, uuid_send(id) AS id FROM yeoul_outbox WHERE topic = '{topic}';"
+    );
+    let whole = outbox_schema(&[declared]);
+    let whole = whole.replacen("\nCOMMIT;\n", &format!("\n{view}\nCOMMIT;\n"), 1);
+    sqlx::raw_sql(AssertSqlSafe(whole)).execute(pool).await.map(drop).map_err(trouble::from)
+}

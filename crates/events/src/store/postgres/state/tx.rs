@@ -1,0 +1,132 @@
+//! A piece of work's events, and parts of it that are taken back alone.
+//!
+//! Each part that stands stays a transaction within the transaction for the server, and past sixty-four of them
+//! everybody's look at what is visible gets slow. So there are at most [`PARTS_MAX`].
+
+use jiff::Timestamp;
+
+use super::ids::DRAW;
+use super::outbox::Pending;
+use super::rows::Rows;
+use crate::error::Error;
+use crate::event::id::EventId;
+use crate::event::{Draft, Event};
+use crate::store::bounds::{SAVEPOINTS_DEEP_MAX, check_room};
+use crate::store::published::Published;
+use crate::store::value::Bind;
+
+/// Savepoints of one transaction whose parts stand or are under way.
+pub(in crate::store) const PARTS_MAX: usize = 60;
+
+/// Where the transaction can go back to.
+#[derive(Debug)]
+pub(in crate::store) struct Savepoint {
+    depth: usize,
+    kept: usize,
+    drafts: usize,
+    failed: bool,
+}
+
+/// The statements of one depth, each with a name of its own.
+struct Statements {
+    set: &'static str,
+    undo: &'static str,
+    release: &'static str,
+}
+
+const STATEMENTS: [Statements; SAVEPOINTS_DEEP_MAX] = [
+    Statements { set: "SAVEPOINT a", undo: "ROLLBACK TO a; RELEASE a", release: "RELEASE a" },
+    Statements { set: "SAVEPOINT b", undo: "ROLLBACK TO b; RELEASE b", release: "RELEASE b" },
+    Statements { set: "SAVEPOINT c", undo: "ROLLBACK TO c; RELEASE c", release: "RELEASE c" },
+    Statements { set: "SAVEPOINT d", undo: "ROLLBACK TO d; RELEASE d", release: "RELEASE d" },
+    Statements { set: "SAVEPOINT e", undo: "ROLLBACK TO e; RELEASE e", release: "RELEASE e" },
+    Statements { set: "SAVEPOINT f", undo: "ROLLBACK TO f; RELEASE f", release: "RELEASE f" },
+    Statements { set: "SAVEPOINT g", undo: "ROLLBACK TO g; RELEASE g", release: "RELEASE g" },
+    Statements { set: "SAVEPOINT h", undo: "ROLLBACK TO h; RELEASE h", release: "RELEASE h" },
+];
+
+impl Rows<'_> {
+    /// The id of an event of `now`. One whose transaction is taken back is not given again.
+    async fn next_id(&mut self, now: Timestamp) -> Result<EventId, Error> {
+        loop {
+            if let Some(random) = self.open.ids.take() {
+                return Ok(EventId::new(now, random));
+            }
+            let drawn = sqlx::query_scalar(DRAW).fetch_one(&mut *self.connection).await;
+            let drawn: Vec<u8> = drawn.map_err(|error| self.note(error))?;
+            self.open.ids.add(&drawn);
+        }
+    }
+
+    /// Has an event published by this work's last statement.
+    pub(in crate::store) async fn publish(
+        &mut self,
+        draft: Draft,
+        now: Timestamp,
+    ) -> Result<Published, Error> {
+        draft.sequence.bind()?;
+        let publishes = self.open.kept.publishes.as_ref();
+        let publishes = publishes.expect("a database that publishes has an outbox");
+        let partition = publishes.partitions.of(&draft.subject);
+        let id = self.next_id(now).await?;
+        self.draft(Pending::of(draft, partition, now, id))
+    }
+
+    /// Has one published again, under an id of its own.
+    pub(in crate::store) async fn publish_again(
+        &mut self,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let publishes = self.open.kept.publishes.as_ref();
+        let publishes = publishes.expect("a database that publishes has an outbox");
+        let partition = publishes.partitions.of(&event.subject);
+        let id = self.next_id(now).await?;
+        self.draft(Pending::again(event, partition, id)).map(drop)
+    }
+
+    fn draft(&mut self, pending: Pending) -> Result<Published, Error> {
+        let kept = &self.open.kept;
+        let newest = kept.newest(pending.partition);
+        check_room(newest.saturating_sub(kept.relayed(pending.partition)))?;
+        let published = pending.published();
+        self.drafts.push(pending);
+        Ok(published)
+    }
+
+    /// Sets a savepoint within those that are open.
+    pub(in crate::store) async fn set_savepoint(&mut self) -> Result<Savepoint, Error> {
+        Error::check("savepoints within savepoints", self.depth + 1, SAVEPOINTS_DEEP_MAX)?;
+        Error::check("savepoints of a transaction", self.kept + 1, PARTS_MAX)?;
+        let failed = self.failed;
+        self.run(STATEMENTS[self.depth].set).await?;
+        let savepoint =
+            Savepoint { depth: self.depth, kept: self.kept, drafts: self.drafts.len(), failed };
+        self.depth += 1;
+        self.kept += 1;
+        Ok(savepoint)
+    }
+
+    /// Ends the part that began there.
+    pub(in crate::store) async fn end_savepoint(
+        &mut self,
+        at: Savepoint,
+        stands: bool,
+    ) -> Result<(), Error> {
+        let Savepoint { depth, kept, drafts, failed } = at;
+        self.depth = depth;
+        if stands && !self.failed {
+            return self.run(STATEMENTS[depth].release).await;
+        }
+        self.run(STATEMENTS[depth].undo).await?;
+        self.drafts.truncate(drafts);
+        self.kept = kept;
+        let ended = self.failed;
+        self.failed = failed;
+        if stands && ended {
+            // What failed in it is taken back with the rest of it, and the work must not go on as if it stood.
+            return Err(Error::environment("the engine ended this part of the transaction"));
+        }
+        Ok(())
+    }
+}
