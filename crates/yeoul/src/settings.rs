@@ -136,8 +136,9 @@ fn compile(
     let look = found.note_of(|mistakes| checked_alone(&mut file, &composition, heard, mistakes));
     let Strays { mistakes, warnings } = strays(&file.events, &views, heard, &composition);
     found.note(mistakes);
-    let named = topics::Named { definitions: &definitions, heard, published: composition.topics };
-    let topics = found.or_default(file.events.declared(&named.by()));
+    let mentions =
+        topics::Mentions { definitions: &definitions, heard, published: composition.topics };
+    let topics = found.or_default(file.events.declared(&mentions.by()));
     let broker = found.or_default(file.events.broker());
     // Last, and even where mistakes were found: all are shown at once.
     let gateway = found.finish(gateway::compile(&settings, &definitions))?;

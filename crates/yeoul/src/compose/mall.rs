@@ -106,8 +106,8 @@ impl Mall {
         }
         let identity = Identity::open(&folder, &plan.gateway, verifier).await?;
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
-        let open = Open { layer, services, faults: &faults };
-        open.run(&components, &plan.topics, listeners).await?.open(&faults, plan.shown, ports)
+        let prepared = Prepared { layer, services, faults: &faults };
+        prepared.run(&components, &plan.topics, listeners).await?.open(&faults, plan.shown, ports)
     }
 
     /// Resolves once everything committed has been relayed, handled and folded, and nothing is in
@@ -166,13 +166,13 @@ impl Mall {
 }
 
 /// A mall that is open, of which nothing runs yet.
-struct Open<'f> {
+struct Prepared<'f> {
     layer: Layer,
     services: Vec<Service>,
     faults: &'f Faults,
 }
 
-impl Open<'_> {
+impl Prepared<'_> {
     /// Runs the services and every loop.
     async fn run(
         self,
@@ -180,7 +180,7 @@ impl Open<'_> {
         topics: &[Declared],
         listeners: BTreeMap<Name, Listener>,
     ) -> Result<Running, Failure> {
-        let Open { layer, services, faults } = self;
+        let Prepared { layer, services, faults } = self;
         let Loops { run, controls } = loops(&services, &layer, components, topics).await;
         let relay = |service: &Service| service.relay(&layer.broker, faults);
         let relays: Vec<_> = services.iter().filter_map(relay).collect();

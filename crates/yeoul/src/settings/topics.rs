@@ -49,7 +49,7 @@ fn one() -> u16 {
 }
 
 /// Who names topics, beside who declares them.
-pub(super) struct Named<'n> {
+pub(super) struct Mentions<'n> {
     /// What views read.
     pub(super) definitions: &'n Definitions,
     /// Where sign-ins end.
@@ -58,7 +58,7 @@ pub(super) struct Named<'n> {
     pub(super) published: &'n [&'n str],
 }
 
-impl Named<'_> {
+impl Mentions<'_> {
     /// Each topic with the path of who names it; of several the last.
     pub(super) fn by(&self) -> BTreeMap<String, Vec<&'static str>> {
         let read = self.definitions.topics().into_iter().map(|name| (name, vec!["views"]));

@@ -112,7 +112,7 @@ impl Alone {
         }
         let service = Service::open(name, &components).await?;
         let keys = keys(&service, &plan, &verifier, &folder).await?;
-        Open { service, keys, broker, faults, folder }.serve(plan, verifier, ports).await
+        Prepared { service, keys, broker, faults, folder }.serve(plan, verifier, ports).await
     }
 
     /// Resolves once what was committed has been relayed and its topics were read to their ends.
@@ -151,7 +151,7 @@ impl Alone {
 }
 
 /// A service that is open and does not answer yet.
-struct Open {
+struct Prepared {
     service: Service,
     keys: Option<Keys>,
     broker: Arc<dyn Broker>,
@@ -159,7 +159,7 @@ struct Open {
     folder: Folder,
 }
 
-impl Open {
+impl Prepared {
     /// Runs its loops and answers on its ports.
     async fn serve(
         self,
@@ -167,7 +167,7 @@ impl Open {
         verifier: Verifier,
         ports: Ports,
     ) -> Result<Alone, Failure> {
-        let Open { service, keys, broker, faults, folder } = self;
+        let Prepared { service, keys, broker, faults, folder } = self;
         let name = service.name();
         let parts = Parts::new(plan.gateway, broker.clone(), verifier)?;
         let loops = Stop::new();
