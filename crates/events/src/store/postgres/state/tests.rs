@@ -2,6 +2,7 @@
 
 mod commits;
 mod proxy;
+mod relayed;
 mod values;
 
 use std::sync::atomic::{AtomicU32, Ordering};
