@@ -53,6 +53,24 @@ visitor('a price that changed is asked about with both prices and never charged 
   await change(2, { price: 20_000 });
 });
 
+for (const [locale, words, price] of [['ko', '₩40,000에서 ₩39,000으로', 39_000], ['en', 'from ₩39,000 to ₩43,000', 43_000]]) {
+  visitor(`a price that only the refusal tells is the one that is agreed to, though the products cannot be read: ${locale}`, { locale, expected: ['409', 'ERR_FAILED'] }, async ({ page }) => {
+    await signIn(page, ...CUSTOMER);
+    await page.goto('/products/4');
+    await page.waitForFunction(() => document.querySelector('#customerName')?.value === '유엔진');
+    await page.route(/\/products(\?|\/4$)/, (route) => route.abort());
+    await change(4, { price });
+    const answers = [];
+    page.on('response', (it) => it.request().method() === 'POST' && it.url().endsWith('/orders') && answers.push(it.status()));
+    await page.click('form.form .primary');
+    await page.getByRole('alert').getByText(words).waitFor(LIVE);
+    await page.locator('.product-price', { hasText: price.toLocaleString('en') }).waitFor(LIVE);
+    await page.click('form.form .primary');
+    await page.locator('.steps[data-order-id]').waitFor(LIVE);
+    assert.deepEqual(answers, [409, 201]);
+  });
+}
+
 visitor('a price that changes before one’s eyes is pointed out and asked about', { expected: [] }, async ({ page }) => {
   await signIn(page, ...CUSTOMER);
   await page.goto('/products/3');
