@@ -84,6 +84,10 @@ visitor('a reload opens the form again where one was', {}, async ({ page }) => {
   await page.fill('#imageUrl', '/half');
   await page.reload();
   await expectOpened(page, { '#imageUrl': '/half' }, 'imageUrl');
+  // It was opened from nowhere: the focus goes on to the heading.
+  await page.keyboard.press('Escape');
+  await dialog(page).waitFor({ state: 'detached' });
+  await page.waitForFunction(() => document.activeElement?.localName === 'h1', undefined, LIVE);
 });
 
 visitor('nobody else finds the form open, or anything of what was typed', { expected: ['401', '403'] }, async ({ page, context }) => {

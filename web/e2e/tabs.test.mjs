@@ -307,3 +307,22 @@ visitor('a tab that heard nothing of a choice follows it when it is shown again'
   await chosen(page, ['en', 'dark', 'Search products']);
   assert.equal(await page.inputValue('.bar input'), 'mask');
 });
+
+visitor('a tab whose words are gone since a deploy keeps what is typed there, and its language', { expected: ['404'] }, async ({ page, context }) => {
+  await page.goto('/signin');
+  await page.fill('#username', 'half@example');
+  let loads = 0;
+  page.on('load', () => (loads += 1));
+  const asked = page.waitForRequest('**/assets/en-*.js');
+  await page.route('**/assets/en-*.js', (route) => route.fulfill({ status: 404, body: '' }));
+  const choosing = await context.newPage();
+  await choosing.goto('/');
+  await choosing.locator('.card').nth(4).waitFor(LIVE);
+  await choosing.getByRole('button', { name: 'English' }).click();
+  await chosen(choosing, ['en', 'light', 'Search products']);
+  await asked;
+  await page.waitForTimeout(1_000);
+  assert.equal(loads, 0);
+  assert.equal(await page.inputValue('#username'), 'half@example');
+  assert.equal(await page.getAttribute('html', 'lang'), 'ko');
+});

@@ -11,9 +11,9 @@ import { ko, type Texts } from './texts/ko';
 
 const YEAR_SECONDS = 31_536_000;
 /** Korean is always there; who reads another language loads its table, and only that. */
-const TABLES: Record<Locale, () => Texts | Promise<Texts>> = {
+const TABLES: Record<Locale, (load: typeof part) => Texts | Promise<Texts>> = {
   ko: () => ko,
-  en: async () => (await part(() => import('./texts/en'))).en,
+  en: async (load) => (await load(() => import('./texts/en'))).en,
 };
 
 let locale = $state<Locale>('ko');
@@ -35,8 +35,8 @@ export async function startLocale(prerendered: boolean): Promise<void> {
       ? chooseLocale(`lang=${document.documentElement.lang}`, [])
       : chooseLocale(document.cookie, navigator.languages),
   );
-  // Whoever has chosen nothing goes on reading what they read.
-  onKept(() => void show(chooseLocale(document.cookie, [locale])));
+  // Whoever has chosen nothing goes on reading what they read, and nothing is loaded anew that one may be typing into.
+  onKept(() => void show(chooseLocale(document.cookie, [locale]), (it) => it()));
 }
 
 export async function switchLocale(): Promise<void> {
@@ -46,8 +46,8 @@ export async function switchLocale(): Promise<void> {
   await show(chosen);
 }
 
-async function show(chosen: Locale): Promise<void> {
-  const table = TABLES[chosen]();
+async function show(chosen: Locale, load = part): Promise<void> {
+  const table = TABLES[chosen](load);
   // Nothing is waited for where nothing has to be: a promise would cost a frame.
   const loaded = table instanceof Promise ? await table.catch(() => undefined) : table;
   // What cannot be loaded now is spoken after the next load.
