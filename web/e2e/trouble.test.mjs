@@ -152,6 +152,25 @@ visitor('a stream that was open before my page stopped is not called live, and e
   await page.locator('.orders-head .mark.live').waitFor({ timeout: 20_000 });
 });
 
+for (const locale of ['ko', 'en']) {
+  visitor(`what one orders and cancels in one tab shows in those that were open before, while my page is stopped: ${locale}`, { locale, expected: STOPPED }, async ({ page, context }) => {
+    await signIn(page, ...SECOND_CUSTOMER);
+    await page.goto('/mypage');
+    await page.locator('.orders-head .mark.live').waitFor(LIVE);
+    const other = await context.newPage();
+    await without('mypage', async () => {
+      const id = await order(other, 2, 1);
+      await row(page, id).waitFor(LIVE);
+      await page.locator('.orders-head .mark.waiting').waitFor(LIVE);
+      await other.goto('/mypage');
+      await row(other, id).locator('.c-action button').click();
+      await other.locator('.answer .danger').click();
+      await row(page, id).and(page.locator('[data-state="OrderCancelled"]')).waitFor(LIVE);
+    });
+    await page.locator('.orders-head .mark.live').waitFor({ timeout: 20_000 });
+  });
+}
+
 visitor('a deploy while a tab is open loads the page anew once', { expected: ['404'] }, async ({ page }) => {
   await page.goto('/');
   await page.locator('.card').nth(4).waitFor(LIVE);

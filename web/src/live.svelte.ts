@@ -12,7 +12,8 @@ import { refreshKnownProducts } from './catalogue.svelte';
 import { t } from './locale.svelte';
 import { Heartbeat } from './heartbeat';
 import { deliveryBadge, newer, withPage, withRow, withRows } from './orders';
-import { ownRows, remember, settle } from './own.svelte';
+import { onKept } from './kept';
+import { ownRows, recall, remember, settle } from './own.svelte';
 import { currentUser, onLeave, stillSignedIn } from './session.svelte';
 import { announce } from './spoken.svelte';
 
@@ -61,6 +62,10 @@ document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'hidden') close();
   else open();
 });
+// What one has done in another tab is one's own here too, and what is not told of it soon is asked for.
+onKept(() => {
+  if (recall().filter(changeRow).length > 0) doubt();
+});
 // A network that comes back does not say what was lost with it.
 addEventListener('offline', broken);
 addEventListener('online', broken);
@@ -81,8 +86,7 @@ export async function ensureLive(after?: string | null): Promise<void> {
   if (!owner) return;
   if (live.page && (live.connected || !after)) {
     open();
-    // A stream that does not bring what was just done is alive, but may not be of now.
-    if (after) again(() => ownRows().length > 0 && void read(owner));
+    if (after) doubt();
   } else {
     await read(owner, after);
   }
@@ -111,6 +115,11 @@ async function read(owner: string, after?: string | null): Promise<void> {
     // Whoever looks is told; what has happened meanwhile is brought without being asked for.
     if (failure instanceof Refused && failure.trouble) again(() => void read(owner));
   }
+}
+
+/** A stream that does not bring what was just done is alive, but may not be of now. */
+function doubt(): void {
+  again(() => ownRows().length > 0 && live.page && void read(live.page.customerId));
 }
 
 /** A page from `since` is read again until it is of now. */
@@ -172,20 +181,22 @@ function listen<T>(source: EventSource, name: string, take: (news: T) => void): 
   });
 }
 
-function changeRow(news: OrderRow): void {
-  if (!live.page) return;
+/** Whether it is news. */
+function changeRow(news: OrderRow): boolean {
+  if (!live.page) return false;
   const before = rowOf(news.orderId);
   const row = before ? newer(before, news) : news;
   const same =
     before?.orderState === row.orderState && before.deliveryState === row.deliveryState;
   live.page.orders = withRow(live.page.orders, row);
-  if (same) return;
+  if (same) return false;
   // An order that moves has moved its product's stock, or soon will have.
   void refreshKnownProducts();
   live.changed = row.orderId;
   const delivery = deliveryBadge(row);
   const words = [t.orderStates[row.orderState], delivery && t.deliveryStates[delivery.state]];
   announce(t.spokenChange(row.orderId, words.filter(Boolean).join(', ')));
+  return true;
 }
 
 function close(): void {

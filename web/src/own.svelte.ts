@@ -31,7 +31,9 @@ export function settle(page: readonly OrderRow[]): void {
   if (own.rows.length > 0) put(stored().filter((row) => !tells(page, row)));
 }
 
-/** What every tab has kept, of whoever is signed in now. */
+/** What every tab has kept, of whoever is signed in now, as one's own here too. */
+export const recall = (): OrderRow[] => (own.rows = stored());
+
 function stored(): OrderRow[] {
   const kept = readJson<Stored>(local, KEPT_AS);
   return kept?.of && kept.of === signInMark() ? kept.rows : [];
