@@ -83,6 +83,7 @@ pub(crate) mod packed;
 pub(crate) mod parked;
 mod postgres;
 pub(crate) mod published;
+mod relaying;
 pub(crate) mod rows;
 mod sqlite;
 pub(crate) mod stepped;

@@ -15,29 +15,19 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::error::Error;
-use crate::event::Event;
 use crate::event::id::EventId;
-use crate::marks::Publisher;
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
-use crate::relay_status::Status;
-use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
 use crate::store::kept::Kept;
 use crate::store::options::{LeftOut, Options, Publishes, Served};
-use crate::store::origin::Origin;
 use crate::store::rows::Rows;
 use crate::store::tx::{Tx, Working};
 use crate::store::{Embedded, PARTS_MAX, Server, inbox, outbox};
-
-/// How late at most a relay hears of what other processes committed.
-const FOLLOWED_EVERY: Duration = Duration::from_millis(250);
 
 /// A handle on the file; clones share it. The last one to go finishes what is queued.
 ///
@@ -238,46 +228,6 @@ impl Database {
         Ok(Numbered { partition, number: self.kept().newest(partition) })
     }
 
-    /// Learns what other processes have committed, where there may be some.
-    pub(crate) async fn follow(&self) -> Result<(), Error> {
-        match &self.engine {
-            Engine::Embedded(_) => Ok(()),
-            Engine::Served(server) => Box::pin(server.follow()).await,
-        }
-    }
-
-    /// How often it has to be [followed](Self::follow) to see what others commit; never, where nobody else does.
-    pub(crate) fn followed_every(&self) -> Option<Duration> {
-        match &self.engine {
-            Engine::Embedded(_) => None,
-            Engine::Served(_) => Some(FOLLOWED_EVERY),
-        }
-    }
-
-    /// Whether a partition of the outbox is this process's to relay.
-    pub(crate) async fn lease(&self, partition: Partition) -> Result<bool, Error> {
-        match &self.engine {
-            Engine::Embedded(_) => Ok(true),
-            Engine::Served(server) => Box::pin(server.lease(partition)).await,
-        }
-    }
-
-    /// Gives back what this process alone may relay: another one takes over.
-    pub(crate) async fn let_leases_go(&self) {
-        match &self.engine {
-            Engine::Embedded(_) => {}
-            Engine::Served(server) => Box::pin(server.let_leases_go()).await,
-        }
-    }
-
-    /// Saves how far the relay of a partition got, where nobody else does that by the way.
-    pub(crate) async fn save_if_due(&self, partition: Partition) -> Result<(), Error> {
-        match &self.engine {
-            Engine::Embedded(_) => Ok(()),
-            Engine::Served(server) => Box::pin(server.save_if_due(partition)).await,
-        }
-    }
-
     /// Events that one transaction can handle each in a savepoint of its own.
     pub(crate) fn parts_max(&self) -> usize {
         match &self.engine {
@@ -329,122 +279,6 @@ impl Database {
         }
     }
 
-    /// Up to `limit` events of a partition of the outbox after `after`, and no more than [`WAITING_BYTES_MAX`] of
-    /// data unless it is one; committed ones only, and none that the relay steps over.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] when the very next row is hurt (sound ones before it are returned first);
-    /// [`Error::Environment`]: read again later.
-    pub(crate) async fn waiting(&self, after: Numbered, limit: usize) -> Result<Vec<Event>, Error> {
-        let Some(origin) = self.origin() else { return Ok(Vec::new()) };
-        let given = (origin, after, limit);
-        let read = self.read(&given, |(origin, after, limit), rows| {
-            Box::pin(outbox::waiting(rows, *origin, *after, *limit))
-        });
-        read.await
-    }
-
-    /// As [`waiting`](Self::waiting), up to the first number that is lost; the damage, if that is the
-    /// very next.
-    pub(crate) async fn waiting_whole(
-        &self,
-        after: Numbered,
-        limit: usize,
-    ) -> Result<Vec<Event>, Error> {
-        let events = self.waiting(after, limit).await?;
-        match &self.engine {
-            Engine::Embedded(file) => file.whole(after, events),
-            // What is missing there was taken by transactions that were taken back.
-            Engine::Served(_) => Ok(events),
-        }
-    }
-
-    /// Compares a partition of the outbox with the highest sequence the broker holds of it.
-    pub(crate) fn reconcile(
-        &self,
-        published: Numbered,
-    ) -> impl Future<Output = Result<Reconciled, Error>> + Send + 'static {
-        let compared = self.write(published, |&published, tx| Box::pin(tx.reconcile(published)));
-        let database = self.clone();
-        async move {
-            let found = compared.await?;
-            // Only now: a comparison that was not committed has to find the same again.
-            database.relayed(published);
-            Ok(found)
-        }
-    }
-
-    /// Whose rows the outbox's are, and what their ids begin with.
-    pub(crate) fn origin(&self) -> Option<Origin<'_>> {
-        self.kept().origin()
-    }
-
-    /// The id that the event of a number has, or would have if its row were sound.
-    pub(crate) async fn id_of(&self, at: Numbered) -> Result<String, Error> {
-        let origin = self.origin().expect("a database that publishes");
-        let given = (origin, at);
-        self.read(&given, |(origin, at), rows| Box::pin(outbox::id_of(rows, *origin, *at))).await
-    }
-
-    /// Events of a partition of the outbox after `relayed`, by its numbers.
-    pub(crate) fn lag(&self, relayed: Numbered) -> u64 {
-        match &self.engine {
-            Engine::Embedded(file) => file.lag(relayed),
-            Engine::Served(server) => {
-                server.kept().newest(relayed.partition).saturating_sub(relayed.number)
-            }
-        }
-    }
-
-    /// How a partition of the outbox stands, for a comparison with a log that holds it up to `published`.
-    pub(crate) async fn publisher(&self, published: Numbered) -> Result<Option<Publisher>, Error> {
-        let Some(origin) = self.origin() else { return Ok(None) };
-        let Numbered { partition, number: published } = published;
-        let once = Numbered { partition, number: self.relayed_up_to(partition) };
-        let read = self.read(&once, |once, rows| {
-            Box::pin(async move {
-                let oldest = outbox::oldest(rows, once.partition).await?;
-                Ok::<_, Error>((oldest, outbox::newest_published(rows, *once).await?))
-            })
-        });
-        let (oldest, relayed) = read.await?;
-        let oldest = match &self.engine {
-            Engine::Embedded(_) => oldest,
-            // Gaps before it were taken by transactions that were taken back, unless rows there can be pruned.
-            Engine::Served(_) => oldest.map(|it| it.min(relayed.saturating_sub(OUTBOX_KEPT) + 1)),
-        };
-        let (source, newest) = (origin.source.to_owned(), self.kept().newest(partition));
-        Ok(Some(Publisher { source, partition, newest, oldest, relayed, published }))
-    }
-
-    /// Where the relay of this partition of the outbox records how it is doing.
-    pub(crate) fn relay_status(&self, partition: Partition) -> &watch::Sender<Status> {
-        &self.kept().relay_status[usize::from(partition.index())]
-    }
-
-    /// What time it is, by the clock it was opened with.
-    pub(crate) fn now(&self) -> Timestamp {
-        (self.kept().clock)()
-    }
-
-    /// Notes how far the relay got; saved with one of the next transactions.
-    pub(crate) fn relayed(&self, up_to: Numbered) {
-        self.kept().note_relayed(up_to);
-    }
-
-    /// How far the relay got, as it was noted last; at the start, as it was saved.
-    pub(crate) fn relayed_up_to(&self, partition: Partition) -> u64 {
-        self.kept().relayed(partition)
-    }
-
-    /// Saves how far the relay got, now.
-    pub(crate) async fn save_relayed(&self) -> Result<(), Error> {
-        match &self.engine {
-            Engine::Embedded(_) => self.write((), |(), tx| Box::pin(tx.save_relayed())).await,
-            Engine::Served(server) => Box::pin(server.save_relayed()).await,
-        }
-    }
-
     /// Per source, up to which outbox sequences `subscription` received events into this file.
     ///
     /// # Errors
@@ -462,7 +296,7 @@ impl Database {
         Database { engine: Engine::Embedded(file) }
     }
 
-    fn kept(&self) -> &Kept {
+    pub(super) fn kept(&self) -> &Kept {
         match &self.engine {
             Engine::Embedded(file) => file.kept(),
             Engine::Served(server) => server.kept(),
