@@ -4,12 +4,13 @@
 //! is started again at its addresses. Ctrl-C ends them all, those first that ask others. Everything is kept in one
 //! folder, and goes on from there the next time.
 
+mod admin;
 mod kafka;
 mod process;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ const PARTS: [&str; 6] = ["account", "product", "delivery", "order", "mypage", "
 const GATEWAY: &str = "gateway";
 /// Where Kafka listens, and its controller, unless free ports are wanted.
 const KAFKA_PORTS: [u16; 2] = [9092, 9093];
+/// Where one admin listener speaks for all parts.
+const ADMIN_PORT: u16 = 9188;
 /// Where everything is kept.
 const DATA: &str = "data-cluster";
 /// Between two looks at the processes.
@@ -42,6 +45,7 @@ const SECRET_BYTES: usize = 24;
 struct Wanted {
     data: PathBuf,
     free_ports: bool,
+    faults: bool,
     json: bool,
 }
 
@@ -54,6 +58,7 @@ struct Cluster {
     kafka: Kafka,
     folder: PathBuf,
     secret: String,
+    faults: bool,
 }
 
 /// A running part.
@@ -72,7 +77,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let stop = Stop::listen()?;
     let mut cluster = Cluster::start(&wanted, &stop)?;
     if !stop.is_wanted() {
-        let ready = cluster.ready();
+        let port = if wanted.free_ports { 0 } else { ADMIN_PORT };
+        let ready = cluster.ready(admin::serve(port, cluster.admins())?);
         let address = ready[GATEWAY].as_str().unwrap_or_default().to_owned();
         shell::say(&if wanted.json { ready.to_string() } else { address })?;
     }
@@ -82,11 +88,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
 }
 
 fn parse(arguments: &[String]) -> Result<Wanted, Failure> {
-    let mut wanted = Wanted { data: DATA.into(), free_ports: false, json: false };
+    let mut wanted = Wanted { data: DATA.into(), free_ports: false, faults: false, json: false };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match (argument.as_str(), arguments.as_slice().first()) {
             ("--free-ports", _) => wanted.free_ports = true,
+            ("--faults", _) => wanted.faults = true,
             ("--json", _) => wanted.json = true,
             ("--data", Some(folder)) => {
                 wanted.data = folder.into();
@@ -120,7 +127,8 @@ impl Cluster {
         fs::create_dir_all(&folder)?;
         let ports = if wanted.free_ports { free_ports()? } else { KAFKA_PORTS };
         let kafka = Kafka::start(&folder, ports, stop)?;
-        let mut cluster = Cluster { parts: Vec::new(), kafka, folder, secret: secret()? };
+        let (parts, secret, faults) = (Vec::new(), secret()?, wanted.faults);
+        let mut cluster = Cluster { parts, kafka, folder, secret, faults };
         for name in PARTS {
             if stop.is_wanted() {
                 break;
@@ -176,15 +184,24 @@ impl Cluster {
         command.arg("--data").arg(self.folder.join(name));
         command.args(listen.iter().flat_map(|address| ["--listen", address]));
         command.args(admin.iter().flat_map(|address| ["--admin", address]));
+        command.args(self.faults.then_some("--faults"));
         command.env("YEOUL_GATEWAY_SECRET", &self.secret);
         Ok(command)
     }
 
+    /// Where the parts' own admin listeners are.
+    fn admins(&self) -> Vec<admin::At> {
+        let admin = |part: &Part| part.ready["admin"].as_str().unwrap_or_default().to_owned();
+        let at = |part: &Part| admin(part).trim_start_matches("http://").to_owned();
+        self.parts.iter().map(|part| (part.name.to_owned(), at(part))).collect()
+    }
+
     /// The line that says where everything is.
-    fn ready(&self) -> Value {
+    fn ready(&self, admin: SocketAddr) -> Value {
         let mut ready: Map<String, Value> = Map::new();
         ready.insert("ready".to_owned(), json!(true));
         ready.insert("pid".to_owned(), json!(std::process::id()));
+        ready.insert("admin".to_owned(), json!(format!("http://{admin}")));
         for part in &self.parts {
             ready.insert(part.name.to_owned(), json!(part.url()));
         }
@@ -259,10 +276,10 @@ mod tests {
         let parse = |words: &[&str]| {
             parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).ok()
         };
-        let usual = || Wanted { data: DATA.into(), free_ports: false, json: false };
+        let usual = || Wanted { data: DATA.into(), free_ports: false, faults: false, json: false };
         assert_eq!(parse(&[]), Some(usual()));
-        let all = Wanted { data: "d".into(), free_ports: true, json: true };
-        assert_eq!(parse(&["--json", "--data", "d", "--free-ports"]), Some(all));
+        let all = Wanted { data: "d".into(), free_ports: true, faults: true, json: true };
+        assert_eq!(parse(&["--json", "--data", "d", "--faults", "--free-ports"]), Some(all));
         for refused in [&["--data"][..], &["--instances", "2"], &["order"]] {
             assert_eq!(parse(refused), None, "{refused:?}");
         }

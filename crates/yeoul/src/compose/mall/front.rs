@@ -99,10 +99,14 @@ impl Front {
         shown: Value,
     ) -> Result<Front, Failure> {
         let stuck = Controls { subscriptions: controls.clone(), relays: Vec::new() };
+        let switches_on = |endpoints: &Arc<Vec<Endpoint>>| {
+            faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone()))
+        };
         if face == Face::Gateway {
-            let admin = layer.admin_of(shown, stuck, None);
+            let endpoints = Arc::new(Vec::new());
+            let admin = layer.admin_of(shown, stuck, switches_on(&endpoints));
             layer.open(ports, admin.clone())?;
-            return Ok(Front { face, layer, endpoints: Arc::new(Vec::new()), controls, admin });
+            return Ok(Front { face, layer, endpoints, controls, admin });
         }
         // Nothing is served inside: its port is let go of.
         let Ports { outer, admin: admin_port, .. } = ports;
@@ -110,8 +114,7 @@ impl Front {
         let pause = faults.pause(Name::Mypage);
         let endpoint = Endpoint::start_on(Name::Mypage, outer, pause, listen);
         let endpoints = Arc::new(vec![endpoint.map_err(process::port)?]);
-        let switches = faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone()));
-        let admin = layer.admin_of(shown, stuck, switches);
+        let admin = layer.admin_of(shown, stuck, switches_on(&endpoints));
         layer::serve_admin(admin_port, &layer.cores, admin.clone(), &layer.connections)?;
         Ok(Front { face, layer, endpoints, controls, admin })
     }

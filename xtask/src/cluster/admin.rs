@@ -1,0 +1,330 @@
+//! One admin address for all parts: it asks those that a question is for, and makes one answer of theirs.
+//!
+//! It is for this machine, as those of the parts are: who names another host, or comes from a page of a browser, is
+//! refused. What is each part's own (metrics, settings) is asked at the part, whose address is in the ready line.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::GATEWAY;
+
+/// The longest head of a question.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// The longest body of a question.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The longest answer of a part.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Questions at a time; more are turned away.
+const QUESTIONS_MAX: usize = 32;
+/// What a refusal is.
+const PROBLEM: &str = "application/problem+json";
+/// How long a question may take to come, and a part to answer: a service that is stopped finishes first.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A part's name, and where its admin listener is.
+pub(super) type At = (String, String);
+
+/// A question, as far as it matters.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Question {
+    method: String,
+    path: String,
+    host: String,
+    /// Whether a page of a browser asks.
+    by_page: bool,
+    kind: String,
+    body: Vec<u8>,
+}
+
+/// A status and a body.
+type Answer = (u16, Value);
+
+/// Whom a question is for.
+#[derive(Debug, PartialEq, Eq)]
+enum To<'q> {
+    /// All of them, and their answers become one.
+    All,
+    /// The part of this name.
+    One(&'q str),
+    /// Whoever knows what is named: the first that does not say 404.
+    Knowing,
+    /// Nobody: it is each part's own.
+    Nobody,
+}
+
+/// Answers from now on, until this process ends.
+pub(super) fn serve(port: u16, parts: Vec<At>) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(("127.0.0.1", port))?;
+    let address = listener.local_addr()?;
+    let (parts, open) = (Arc::new(parts), Arc::new(AtomicUsize::new(0)));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            if open.fetch_add(1, Ordering::Relaxed) >= QUESTIONS_MAX {
+                open.fetch_sub(1, Ordering::Relaxed);
+                continue;
+            }
+            let (parts, open) = (parts.clone(), open.clone());
+            std::thread::spawn(move || {
+                // Whoever went away is not answered.
+                _ = answer(stream, &parts);
+                open.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    });
+    Ok(address)
+}
+
+fn answer(mut stream: TcpStream, parts: &[At]) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let (status, body) = match read(&mut stream)? {
+        Some(question) => answered(&question, parts),
+        None => problem(400, "no question that can be read"),
+    };
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let head = format!(
+        "HTTP/1.1 {status} -\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        if status >= 400 { PROBLEM } else { "application/json" },
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes())
+}
+
+fn answered(question: &Question, parts: &[At]) -> Answer {
+    if question.by_page || !is_loopback(&question.host) {
+        return problem(403, "this is for programs on this machine");
+    }
+    let ask = |(name, at): &At| {
+        let answer = ask(at, question);
+        (name.clone(), answer.unwrap_or_else(|error| problem(502, &error.to_string())))
+    };
+    match to(&question.path) {
+        To::All => merged(&question.path, &parts.iter().map(ask).collect::<Vec<_>>()),
+        To::One(name) => {
+            let part = parts.iter().find(|(part, _)| part == name);
+            part.map_or_else(nothing, |part| ask(part).1)
+        }
+        To::Knowing => {
+            // Where nobody does, one of them says so.
+            let (mut answer, mut parts) = (nothing(), parts.iter());
+            while let (404, Some(part)) = (answer.0, parts.next()) {
+                answer = ask(part).1;
+            }
+            answer
+        }
+        To::Nobody => nothing(),
+    }
+}
+
+fn nothing() -> Answer {
+    problem(404, "ask the part itself: its address is in the ready line")
+}
+
+fn problem(status: u16, detail: &str) -> Answer {
+    (status, json!({ "status": status, "detail": detail }))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    ["127.0.0.1", "localhost", "[::1]"].contains(&name)
+}
+
+fn to(path: &str) -> To<'_> {
+    let steps: Vec<&str> = path.split('?').next().unwrap_or_default().split('/').skip(1).collect();
+    match steps[..] {
+        ["healthz" | "readyz"]
+        | ["admin", "subscriptions" | "relays" | "dead" | "skipped" | "guards"] => To::All,
+        ["admin", "services", part, _] | ["admin", "faults", part] => To::One(part),
+        // Every part has all topics; the gateway answers for them.
+        ["admin", "events", _] | ["admin", "views"] => To::One(GATEWAY),
+        ["admin", "subscriptions", _, _] | ["admin", "dead" | "place" | "skip", ..] => To::Knowing,
+        _ => To::Nobody,
+    }
+}
+
+/// One answer of those of all parts: lists behind one another, what is missing by part, and all guards.
+fn merged(path: &str, answers: &[(String, Answer)]) -> Answer {
+    if path == "/readyz" || path == "/healthz" {
+        let missing = answers.iter().filter(|(_, (status, _))| *status != 200);
+        let missing: Value =
+            missing.map(|(name, (_, body))| (name.clone(), body.clone())).collect();
+        let ready = answers.iter().all(|(_, (status, _))| *status == 200);
+        return (if ready { 200 } else { 503 }, json!({ "ready": ready, "missing": missing }));
+    }
+    if let Some((_, failed)) = answers.iter().find(|(_, (status, _))| *status != 200) {
+        return failed.clone();
+    }
+    let bodies = answers.iter().map(|(_, (_, body))| body);
+    if path == "/admin/guards" {
+        let of = |kind: &str| -> Value {
+            let all = bodies.clone().filter_map(|body| body[kind].as_object()).flatten();
+            all.map(|(name, guard)| (name.clone(), guard.clone())).collect()
+        };
+        return (200, json!({ "routes": of("routes"), "upstreams": of("upstreams") }));
+    }
+    (200, bodies.filter_map(Value::as_array).flatten().cloned().collect())
+}
+
+/// A part's answer, by HTTP/1.0: its body ends with the connection.
+fn ask(at: &str, question: &Question) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(at)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let Question { method, path, kind, body, .. } = question;
+    let mut text = format!("{method} {path} HTTP/1.0\r\nhost: {at}\r\n");
+    if !body.is_empty() {
+        text += &format!("content-type: {kind}\r\ncontent-length: {}\r\n", body.len());
+    }
+    stream.write_all((text + "\r\n").as_bytes())?;
+    stream.write_all(body)?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.ok_or_else(|| io::Error::other("the part's answer cannot be read"))?;
+    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+}
+
+/// The question, if it is one.
+fn read(stream: &mut impl Read) -> io::Result<Option<Question>> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if head.len() == HEAD_BYTES_MAX || stream.read(&mut byte)? == 0 {
+            return Ok(None);
+        }
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&head);
+    let mut lines = head.lines();
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let mut word = || words.next().unwrap_or_default().to_owned();
+    let mut question = Question { method: word(), path: word(), ..Question::default() };
+    let mut length = 0;
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        let value = value.trim();
+        match name.to_ascii_lowercase().as_str() {
+            "host" => value.clone_into(&mut question.host),
+            "origin" => question.by_page = true,
+            "content-type" => value.clone_into(&mut question.kind),
+            "content-length" => length = value.parse().unwrap_or(usize::MAX),
+            _ => {}
+        }
+    }
+    if length > BODY_BYTES_MAX || !question.path.starts_with('/') {
+        return Ok(None);
+    }
+    question.body.resize(length, 0);
+    stream.read_exact(&mut question.body)?;
+    Ok(Some(question))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A part that says this to every question.
+    fn part(name: &str, status: u16, body: &str) -> At {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap().to_string();
+        let answer = format!("HTTP/1.0 {status} -\r\n\r\n{body}");
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let asked = read(&mut stream);
+                assert!(asked.is_ok_and(|question| question.is_some()));
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        (name.to_owned(), at)
+    }
+
+    fn asked(address: &str, method: &str, path: &str) -> Answer {
+        let question = Question { method: method.into(), path: path.into(), ..Question::default() };
+        ask(address, &question).unwrap()
+    }
+
+    #[test]
+    fn a_question_goes_to_those_that_it_is_for() {
+        for (path, whom) in [
+            ("/readyz", To::All),
+            ("/admin/dead", To::All),
+            ("/admin/subscriptions", To::All),
+            ("/admin/services/order/stop", To::One("order")),
+            ("/admin/faults/product", To::One("product")),
+            ("/admin/events/order?from=beginning", To::One(GATEWAY)),
+            ("/admin/dead/order.product.7", To::Knowing),
+            ("/admin/dead/order.product.7/redrive", To::Knowing),
+            ("/admin/subscriptions/order.product/rewind", To::Knowing),
+            ("/admin/place/order.product?to=beginning", To::Knowing),
+            ("/metrics", To::Nobody),
+            ("/admin/settings", To::Nobody),
+            ("/", To::Nobody),
+        ] {
+            assert_eq!(to(path), whom, "{path}");
+        }
+    }
+
+    #[test]
+    fn answers_of_all_become_one_and_whoever_knows_answers_for_itself() {
+        let parts = vec![part("order", 200, r#"[{"name":"a"}]"#), part("product", 200, r#"[1]"#)];
+        let address = serve(0, parts).unwrap().to_string();
+        let lists = (200, json!([{ "name": "a" }, 1]));
+        assert_eq!(asked(&address, "GET", "/admin/dead"), lists);
+        assert_eq!(asked(&address, "GET", "/readyz").0, 200);
+        assert_eq!(asked(&address, "PUT", "/admin/faults/product"), (200, json!([1])));
+        assert_eq!(asked(&address, "PUT", "/admin/faults/nobody").0, 404);
+        assert_eq!(asked(&address, "GET", "/metrics").0, 404);
+
+        let parts = vec![part("order", 404, "{}"), part("product", 404, r#"{"title":"none"}"#)];
+        let address = serve(0, parts).unwrap().to_string();
+        let unknown = (404, json!({ "title": "none" }));
+        assert_eq!(asked(&address, "POST", "/admin/dead/x/redrive"), unknown);
+        let parts = vec![part("order", 404, "{}"), part("product", 202, "")];
+        let address = serve(0, parts).unwrap().to_string();
+        assert_eq!(asked(&address, "POST", "/admin/dead/x/redrive"), (202, Value::Null));
+        let (status, report) = asked(&address, "GET", "/readyz");
+        assert_eq!((status, &report["ready"]), (503, &json!(false)));
+        // One that does not answer is told by its name.
+        let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let address = serve(0, vec![("order".to_owned(), away)]).unwrap().to_string();
+        let (status, report) = asked(&address, "GET", "/readyz");
+        assert!(status == 503 && report["missing"]["order"].is_object(), "{report}");
+    }
+
+    #[test]
+    fn guards_of_all_parts_are_shown_together() {
+        let of = |name: &str| json!({ "routes": { name: 1 }, "upstreams": {} });
+        let answers = ["a", "b"].map(|name| (name.to_owned(), (200, of(name))));
+        let all = json!({ "routes": { "a": 1, "b": 1 }, "upstreams": {} });
+        assert_eq!(merged("/admin/guards", &answers), (200, all));
+    }
+
+    #[test]
+    fn strangers_and_pages_are_refused_and_what_is_too_long_is_not_read() {
+        let question = |head: &str| read(&mut head.as_bytes()).unwrap();
+        let good = question("GET /readyz HTTP/1.1\r\nHost: localhost:1\r\n\r\n").unwrap();
+        assert_eq!(answered(&good, &[]).0, 200);
+        assert!(is_loopback("[::1]:80") && is_loopback("127.0.0.1") && !is_loopback("::1"));
+        for head in [
+            "GET /readyz HTTP/1.1\r\nHost: shop.example\r\n\r\n",
+            "GET /readyz HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n\r\n",
+            "GET /readyz HTTP/1.1\r\n\r\n",
+        ] {
+            assert_eq!(answered(&question(head).unwrap(), &[]).0, 403, "{head}");
+        }
+        let body = "PUT /admin/faults/a HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}more";
+        assert_eq!(question(body).unwrap().body, b"{}");
+        let long = BODY_BYTES_MAX + 1;
+        assert_eq!(question(&format!("PUT / HTTP/1.1\r\nContent-Length: {long}\r\n\r\n")), None);
+        assert_eq!(
+            question(&format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(HEAD_BYTES_MAX))),
+            None
+        );
+        assert_eq!(question("GET /readyz HTTP/1.1\r\n"), None);
+    }
+}
