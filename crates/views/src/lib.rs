@@ -58,5 +58,5 @@ pub use progress::{WAITERS_MAX, Waited};
 pub use render::{DECIMALS_MAX, Locale, Look, Money, Rendered, SIGN_LETTERS_MAX};
 pub use settings::Settings;
 pub use stamps::{STAMPS, Watch};
-pub use store::STORE_FILE;
+pub use store::{STORE_FILE, Server};
 pub use views::Views;

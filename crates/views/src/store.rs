@@ -8,11 +8,27 @@ pub(crate) mod feed;
 pub(crate) mod joined;
 pub(crate) mod read;
 pub(crate) mod rows;
+mod postgres;
 mod sqlite;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
+use events::Database;
+
+use rows::Statements;
+
+pub use postgres::Server;
+pub(crate) use postgres::connect;
 pub use sqlite::STORE_FILE;
 pub(crate) use sqlite::{open, renew_feed};
+
+/// Rows, ready to be read and folded into.
+pub(crate) struct Store {
+    pub(crate) database: Database,
+    /// The feed's name: another store's feed has another.
+    pub(crate) epoch: String,
+    /// How each view's rows are spoken of, in the definitions' order.
+    pub(crate) statements: Vec<Statements>,
+}

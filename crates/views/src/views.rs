@@ -33,7 +33,7 @@ use crate::row::Row;
 use crate::stamps::{Stamps, Watch};
 use crate::store::feed::OwnerVersion;
 use crate::store::rows::Stored;
-use crate::store::{self, feed, read};
+use crate::store::{self, Server, Store, feed, read};
 use crate::view::{SortOrder, View};
 
 /// The read side; clones share it.
@@ -57,9 +57,30 @@ impl Views {
         look: Look,
         clock: Clock,
     ) -> Result<Views, Error> {
-        let mut definitions = definitions;
-        definitions.templates.write_money_as(look.money.clone());
         let store = store::open(folder, &definitions, Arc::clone(&clock))?;
+        Ok(Views::over(store, definitions, look, clock))
+    }
+
+    /// Opens or creates the views' schema on a server.
+    ///
+    /// Rows that were folded under other definitions are dropped with their subscriptions' positions, as of a
+    /// file.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: environment trouble passes, open again; a name that is too long for the server's engine is
+    /// to be shortened.
+    pub async fn connect(
+        server: Server,
+        definitions: Definitions,
+        look: Look,
+        clock: Clock,
+    ) -> Result<Views, Error> {
+        let store = store::connect(server, &definitions, Arc::clone(&clock)).await?;
+        Ok(Views::over(store, definitions, look, clock))
+    }
+
+    fn over(store: Store, mut definitions: Definitions, look: Look, clock: Clock) -> Views {
+        definitions.templates.write_money_as(look.money.clone());
         let stamps = Arc::new(Stamps::new());
         let progress = Progress::new(definitions.topics(), clock, Arc::clone(&stamps));
         let side = ReadSide {
@@ -70,7 +91,7 @@ impl Views {
             cache: Cache::new(CACHE_BYTES_MAX),
             look,
         };
-        Ok(Views { side: Arc::new(side) })
+        Views { side: Arc::new(side) }
     }
 
     /// Gives the feed of the file in `folder`, which nobody has open, another name: after it was put

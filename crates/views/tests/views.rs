@@ -18,5 +18,7 @@ mod mall;
 mod owners;
 #[path = "views/pages.rs"]
 mod pages;
+#[path = "place/embedded.rs"]
+mod place;
 #[path = "views/waiting.rs"]
 mod waiting;

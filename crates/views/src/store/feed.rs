@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 
 use events::store::{Bind, Row, Rows};
+use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::values::Cell;
@@ -69,6 +70,11 @@ pub(crate) struct Kept {
 struct Link {
     before: u64,
     bytes: u64,
+}
+
+/// What a feed is called that begins now: a place in one means nothing in another.
+pub(super) fn name(now: Timestamp) -> String {
+    format!("{:x}", now.as_nanosecond())
 }
 
 pub(crate) async fn extent(rows: &mut Rows<'_>) -> Result<Extent, events::Error> {

@@ -20,6 +20,7 @@ use std::path::Path;
 use events::Database;
 use events::store::{COUNTED, Options};
 
+use super::Store;
 use super::rows::{Comparison, Statements};
 use crate::definition::Definitions;
 use crate::error::Error;
@@ -30,15 +31,6 @@ const CACHE_KIB: i64 = 16 * 1024;
 /// What a page's version says to outsiders goes on past what a restore leaves out. The tables are made
 /// before, by their definitions.
 const SCHEMA: &[&str] = &[COUNTED, "INSERT INTO counted VALUES ('owner', 'version', 0)"];
-
-/// An open file.
-pub(crate) struct Store {
-    pub(crate) database: Database,
-    /// The feed's name: another file's feed has another.
-    pub(crate) epoch: String,
-    /// How each view's rows are spoken of, in the definitions' order.
-    pub(crate) statements: Vec<Statements>,
-}
 
 /// The file's name, whatever its folder is called.
 pub const STORE_FILE: &str = "views.db";

@@ -8,7 +8,7 @@ use events::store::{Row, Tx};
 use serde_json::json;
 
 use super::feed::{self, Extent};
-use super::sqlite::{Store, open};
+use super::{Store, open};
 use crate::definition::Definitions;
 use crate::feed::CHANGE_BYTES;
 use crate::owner::{Owner, Owners, Whose};

@@ -1,6 +1,6 @@
 //! The mall's my page in small: its settings, a template, its events, and an open read side.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use events::subscription::Received;
 use events::{Cause, Event, Handler, Numbered, Partition};
@@ -160,12 +160,16 @@ pub(crate) fn open(folder: &std::path::Path, settings: &Value) -> Views {
         locales: vec!["ko".to_owned(), "en".to_owned()],
         money: Money { sign: "₩".to_owned(), decimals: 0 },
     };
-    Views::open(folder, definitions(settings), look, clock()).expect("views open")
+    crate::place::open(folder, definitions(settings), look, clock())
 }
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    runtime.expect("a runtime").block_on(future)
+    // One for all: connections to a server belong to the runtime that opened them.
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
+        runtime.build().expect("a runtime")
+    });
+    RUNTIME.block_on(future)
 }
 
 /// An event of a service; `sequence` is the outbox's.

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::definition::Definitions;
 use crate::error::Error;
+use crate::store::feed;
 use crate::view::View;
 
 /// Counts changes of the tables' shape.
@@ -109,13 +110,9 @@ fn highest_version(path: &Path) -> Result<u64, Error> {
 /// Gives the feed another name: places in the old one mean nothing here.
 pub(super) fn renew(path: &Path, now: Timestamp) -> Result<(), Error> {
     if stored(path)?.is_some() {
-        Connection::open(path)?.execute("UPDATE meta SET epoch = ?1", [epoch(now)])?;
+        Connection::open(path)?.execute("UPDATE meta SET epoch = ?1", [feed::name(now)])?;
     }
     Ok(())
-}
-
-fn epoch(now: Timestamp) -> String {
-    format!("{:x}", now.as_nanosecond())
 }
 
 /// What a file says of itself.
@@ -174,7 +171,7 @@ fn create(
     definition: &str,
     now: Timestamp,
 ) -> Result<String, Error> {
-    let epoch = epoch(now);
+    let epoch = feed::name(now);
     // The mode of the journal is chosen here already: what lies beside the file is private by it.
     keep_private(path);
     let mut sql = Connection::open(path)?;

@@ -1,0 +1,54 @@
+//! Rows in a schema on a server: a table per view, each column bytes that sort as values do.
+//!
+//! What is here is derived, as in a file: under other definitions the views' tables are dropped with the feed and
+//! with the subscriptions' places, in one transaction, and the events make them again. Instances that open at once
+//! take turns.
+
+mod schema;
+
+
+use events::Database;
+use events::store::Served;
+
+use super::Store;
+use super::rows::{Comparison, Statements};
+use crate::definition::Definitions;
+use crate::error::Error;
+
+/// A packed value tells by its bytes alone what it is, and nothing is bytes too.
+const COMPARED: Comparison = Comparison { same, differs };
+
+/// Where the views are kept on a server.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where it is; see [`Served::address`].
+    pub address: String,
+    /// What the schema is called there.
+    pub name: String,
+    /// Connections that are open at a time.
+    pub connections: u32,
+}
+
+/// Opens the schema, made anew if its rows were folded under other definitions.
+pub(crate) async fn connect(
+    server: Server,
+    definitions: &Definitions,
+    clock: events::Clock,
+) -> Result<Store, Error> {
+    let Server { address, name, connections } = server;
+    let now = clock();
+    let options =
+        Served { address, name, schema: schema::TABLES, publishes: None, connections, clock };
+    let database = Database::connect(options).await?;
+    let epoch = schema::prepare(&database, definitions, now).await?;
+    let statements = definitions.views.iter().map(|view| Statements::new(view, COMPARED)).collect();
+    Ok(Store { database, epoch, statements })
+}
+
+fn same(name: &str, number: usize) -> String {
+    format!("\"{name}\" = ?{number}")
+}
+
+fn differs(name: &str, number: usize) -> String {
+    format!("\"{name}\" <> ?{number}")
+}
