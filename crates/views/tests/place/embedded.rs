@@ -5,6 +5,9 @@ use std::path::Path;
 use views::{Definitions, Look, Views};
 use yeoul_views as views;
 
+/// Random inputs per property.
+pub(crate) const CASES: u32 = 48;
+
 pub(crate) fn open(
     folder: &Path,
     definitions: Definitions,

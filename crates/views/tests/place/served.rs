@@ -11,6 +11,9 @@ use crate::server;
 /// Few: tests have many schemas open at once.
 const CONNECTIONS: u32 = 3;
 
+/// Random inputs per property: each statement goes over a wire.
+pub(crate) const CASES: u32 = 6;
+
 pub(crate) fn open(
     folder: &Path,
     definitions: Definitions,

@@ -119,7 +119,7 @@ fn mileage(fates: &[Fate], customer: usize) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::place::CASES, ..ProptestConfig::default() })]
 
     #[test]
     fn any_delivery_gives_the_rows_of_the_canonical_one(

@@ -206,7 +206,7 @@ fn what_is_told_last_of_a_row_is_what_it_is() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::place::CASES, ..ProptestConfig::default() })]
 
     #[test]
     fn the_fold_does_not_know_where_a_batch_ends(

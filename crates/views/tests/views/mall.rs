@@ -166,8 +166,8 @@ pub(crate) fn open(folder: &std::path::Path, settings: &Value) -> Views {
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     // One for all: connections to a server belong to the runtime that opened them.
     static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
-        runtime.build().expect("a runtime")
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(2).enable_all().build().expect("a runtime")
     });
     RUNTIME.block_on(future)
 }
