@@ -7,11 +7,12 @@
 #![expect(clippy::print_stdout, reason = "what a bench prints is its purpose")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures with the bare clock")]
 
-#[path = "../tests/place/embedded.rs"]
-mod place;
 #[path = "../tests/views/mall.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
 mod mall;
+#[path = "../tests/place/embedded.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod place;
 
 use std::time::{Duration, Instant};
 

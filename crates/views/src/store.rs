@@ -6,9 +6,9 @@
 
 pub(crate) mod feed;
 pub(crate) mod joined;
+mod postgres;
 pub(crate) mod read;
 pub(crate) mod rows;
-mod postgres;
 mod sqlite;
 mod values;
 

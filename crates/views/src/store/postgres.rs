@@ -6,7 +6,6 @@
 
 mod schema;
 
-
 use events::Database;
 use events::store::Served;
 

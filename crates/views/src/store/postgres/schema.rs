@@ -43,8 +43,7 @@ const COUNT_ON: &str = "INSERT INTO numbering SELECT 1, coalesce(max(version), 0
     ON CONFLICT (one) DO UPDATE SET base = greatest(numbering.base, excluded.base)";
 
 /// What is derived from the events, where they have got to, and which were parked.
-const DERIVED: [&str; 7] =
-    ["meta", "owner", "change", "joined", "inbox", "inbox_mark", "parked"];
+const DERIVED: [&str; 7] = ["meta", "owner", "change", "joined", "inbox", "inbox_mark", "parked"];
 
 /// What is wanted, ready to be made.
 struct Wanted {
