@@ -32,8 +32,7 @@ pub(super) const TABLES: &[&str] = &["CREATE TABLE meta (
         bytes BIGINT NOT NULL, owner BYTEA NOT NULL, kind TEXT NOT NULL, row TEXT NOT NULL);
     CREATE TABLE joined (
         place TEXT NOT NULL, value TEXT NOT NULL, set_columns TEXT NOT NULL,
-        PRIMARY KEY (place, value));
-    CREATE TABLE numbering (one INTEGER PRIMARY KEY CHECK (one = 1), base BIGINT NOT NULL);"];
+        PRIMARY KEY (place, value));"];
 
 /// Whoever looks whether the tables are those of the definitions has them to itself.
 const ALONE: &str = "SELECT pg_advisory_xact_lock(hashtext('views ' || current_schema()))";
