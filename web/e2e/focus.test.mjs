@@ -106,7 +106,7 @@ visitor('what cannot be read has a heading and a title that say so', { expected:
 
 visitor('Enter in the search goes on to how many were found', {}, async ({ page }) => {
   await page.goto('/');
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   await page.fill('input[type="search"]', 'mask');
   await page.press('input[type="search"]', 'Enter');
   await page.locator('h1', { hasText: '찾은 상품 1개' }).waitFor(LIVE);

@@ -146,7 +146,7 @@ visitor('a button that goes leaves the focus to what comes', { expected: ['503']
   await page.waitForFunction(() => document.activeElement?.getAttribute('role') === 'alert');
   await page.unroute('**/products?*');
   await page.getByRole('button', { name: '다시 시도' }).press('Enter');
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   await page.waitForFunction(() => document.activeElement?.localName === 'h1');
 });
 
@@ -234,7 +234,7 @@ visitor('nothing overflows at 320 px or with text at 200 %', {}, async ({ page, 
   for (const lang of ['ko', 'en']) {
     await context.addCookies([{ name: 'lang', value: lang, url: here.mall.url }]);
     await page.goto('/');
-    await page.locator('.card').nth(4).waitFor(LIVE);
+    await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
     await look(`products-${lang}`);
     await page.goto('/products/1');
     await page.waitForFunction(() => document.querySelector('#customerName')?.value);
@@ -445,7 +445,7 @@ visitor('an order that is taken when one has gone on shows at its own place, and
   };
   await send();
   await page.click('.brand');
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   const id = await answered();
   await page.locator('.bar .count').waitFor(LIVE);
   await page.goBack();

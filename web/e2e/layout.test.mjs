@@ -30,7 +30,7 @@ for (const lang of LANGUAGES) {
     const found = [];
     await page.goto('/');
     await speak(page, context, lang);
-    await page.locator('.card').nth(4).waitFor(LIVE);
+    await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
     await look(page, `products-visitor-${lang}`, found);
     await page.fill('input[type="search"]', 'nothing like it');
     await page.locator('.empty').waitFor(LIVE);
@@ -127,7 +127,7 @@ for (const lang of LANGUAGES) {
       await page.goto('/');
       await speak(page, context, lang);
       await page.fill('input[type="search"]', long);
-      await page.locator('.card').nth(1).waitFor({ state: 'detached' });
+      await page.locator('.card[data-product-id]').nth(1).waitFor({ state: 'detached' });
       await look(page, `${name}-search-${lang}`, found);
       await page.fill('input[type="search"]', `${long} x`);
       await page.locator('.empty').waitFor(LIVE);

@@ -10,7 +10,7 @@ const stockOf = (page, id) =>
 
 visitor('a visitor sees the products without signing in', {}, async ({ page }) => {
   await page.goto('/');
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   assert.deepEqual(await page.locator('.card-name').allTextContents(), ['TV', 'MASK', 'NOTEBOOK', 'TABLE', 'CLOCK']);
   assert.equal(await page.locator('.card-price').first().textContent(), '₩10,000');
   assert.equal(await stockOf(page, 1), '10');
@@ -23,7 +23,7 @@ visitor('a visitor sees the products without signing in', {}, async ({ page }) =
 
 visitor('an order goes from taken to delivery started while one watches', {}, async ({ page }) => {
   await signIn(page, ...CUSTOMER);
-  await page.locator('.card').first().waitFor(LIVE);
+  await page.locator('.card[data-product-id]').first().waitFor(LIVE);
   assert.equal(await stockOf(page, 1), '10');
   await page.click('.card a[href="/products/1"]');
   await page.locator('#quantity').waitFor(LIVE);
@@ -220,7 +220,7 @@ visitor('after signing out the back button shows nothing private', {}, async ({ 
   await page.goto('/mypage');
   await page.locator('#app tr[data-order-id]').first().waitFor(LIVE);
   await page.click('.brand');
-  await page.locator('.card').first().waitFor(LIVE);
+  await page.locator('.card[data-product-id]').first().waitFor(LIVE);
   await page.getByRole('button', { name: '로그아웃' }).click();
   await page.getByRole('link', { name: '로그인' }).waitFor(LIVE);
   await page.goBack();
@@ -266,18 +266,18 @@ visitor('an administrator registers, changes and deletes a product', {}, async (
 
 visitor('a customer is offered nothing of an administrator', {}, async ({ page }) => {
   await signIn(page, ...CUSTOMER);
-  await page.locator('.card').first().waitFor(LIVE);
+  await page.locator('.card[data-product-id]').first().waitFor(LIVE);
   await page.click('.card a[href="/products/2"]');
   await page.waitForFunction(() => document.querySelector('#customerName')?.value === '유엔진');
   await page.click('.brand');
-  await page.locator('.card').first().waitFor(LIVE);
+  await page.locator('.card[data-product-id]').first().waitFor(LIVE);
   assert.equal(await page.getByRole('button', { name: '상품 등록' }).count(), 0);
   assert.equal(await page.getByRole('button', { name: '수정' }).count(), 0);
 });
 
 visitor('the language and the theme are switched and kept', { locale: 'en-US' }, async ({ page, context }) => {
   await page.goto('/');
-  await page.locator('.card').first().waitFor(LIVE);
+  await page.locator('.card[data-product-id]').first().waitFor(LIVE);
   await page.getByRole('heading', { name: 'Products' }).waitFor(LIVE);
   await picture(page, 'products-english', { dark: false });
   await page.getByRole('button', { name: '한국어' }).click();
@@ -294,15 +294,15 @@ visitor('the language and the theme are switched and kept', { locale: 'en-US' },
 
 visitor('the list is searched as one types, and an empty one shows the way on', {}, async ({ page }) => {
   await page.goto('/');
-  await page.locator('.card').first().waitFor(LIVE);
+  await page.locator('.card[data-product-id]').first().waitFor(LIVE);
   await page.getByRole('searchbox').fill('not');
-  await page.locator('.card').nth(1).waitFor({ state: 'detached' });
+  await page.locator('.card[data-product-id]').nth(1).waitFor({ state: 'detached' });
   assert.deepEqual(await page.locator('.card-name').allTextContents(), ['NOTEBOOK']);
   await page.getByRole('searchbox').fill('nothing');
   await page.getByText('맞는 상품이 없어요').waitFor(LIVE);
   await picture(page, 'products-none', { dark: false });
   await page.getByRole('link', { name: '모든 상품 보기' }).click();
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
 });
 
 visitor('a busy mall is waited for under the same key', { expected: ['503'] }, async ({ page }) => {
@@ -329,7 +329,7 @@ visitor('a busy mall is waited for under the same key', { expected: ['503'] }, a
 
 visitor('the keyboard alone places an order', {}, async ({ page }) => {
   await signIn(page, ...SECOND_CUSTOMER);
-  await page.locator('.card').first().waitFor(LIVE);
+  await page.locator('.card[data-product-id]').first().waitFor(LIVE);
   await page.locator('.card a').nth(1).focus();
   await page.keyboard.press('Enter');
   await page.locator('h1', { hasText: 'MASK' }).waitFor(LIVE);
@@ -344,7 +344,7 @@ visitor('the keyboard alone places an order', {}, async ({ page }) => {
 
 visitor('an address that is nothing says so', {}, async ({ page }) => {
   await page.goto('/');
-  await page.locator('.card').first().waitFor(LIVE);
+  await page.locator('.card[data-product-id]').first().waitFor(LIVE);
   await page.evaluate(() => {
     const link = Object.assign(document.createElement('a'), { href: '/nothing/here', textContent: '-' });
     document.querySelector('#main').append(link);

@@ -98,7 +98,7 @@ visitor('nobody else finds the form open, or anything of what was typed', { expe
   await page.press('#name', 'Enter');
   await page.waitForURL('**/signin**');
   await signInHere(page, CUSTOMER);
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   await page.waitForTimeout(1_000);
   assert.equal(await page.locator('dialog').count(), 0);
   assert.equal(await page.getByText(HALF).count(), 0);

@@ -42,7 +42,7 @@ visitor('a translated page stays live', {}, async ({ page, context }) => {
   // Again, and to other screens and back.
   await translate(page);
   await page.click('.brand');
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   await translate(page);
   const left = await page.locator('.card[data-product-id="2"] [data-stock]').getAttribute('data-stock');
   await order(other, 2, 3);
@@ -61,7 +61,7 @@ visitor('a translated page stays live', {}, async ({ page, context }) => {
 
 visitor('a translation that is taken back shows what is true now', {}, async ({ page }) => {
   await page.goto('/');
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   const before = await page.locator('main').innerText();
   await page.evaluate(async () => {
     const done = [];
@@ -125,12 +125,12 @@ for (const [path, status, words] of [
     await page.locator('main input[type="search"]').fill('note');
     await page.press('main input[type="search"]', 'Enter');
     await page.locator('.card', { hasText: 'NOTEBOOK' }).waitFor(LIVE);
-    assert.equal(await page.locator('.card').count(), 1);
+    assert.equal(await page.locator('.card[data-product-id]').count(), 1);
     await page.goBack();
     await page.getByRole('heading', { name: path === '/products/99999' ? '팔지 않아요' : words }).waitFor(LIVE);
     await page.locator('main input[type="search"]').waitFor(LIVE);
     await page.getByRole('link', { name: '상품 보러 가기' }).click();
-    await page.locator('.card').nth(4).waitFor(LIVE);
+    await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   });
 }
 
@@ -188,6 +188,6 @@ for (const [status, words] of [[403, '볼 수 없는 화면'], [429, '지금은 
     await page.getByRole('heading', { name: words }).waitFor(LIVE);
     await picture(page, `refused-${status}`, { dark: false });
     await page.click('.brand');
-    await page.locator('.card').nth(4).waitFor(LIVE);
+    await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   });
 }

@@ -146,7 +146,7 @@ visitor('signing out in one tab signs every tab out', {}, async ({ page, context
 
 visitor('a sign-out while offline is said, kept and carried out', { expected: ['ERR_'] }, async ({ page, context }) => {
   await signIn(page, ...CUSTOMER);
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   await context.setOffline(true);
   await page.getByRole('button', { name: '로그아웃' }).click();
   await page.getByText('로그아웃을 아직 마치지 못했어요').waitFor(LIVE);
@@ -281,7 +281,7 @@ visitor('a language and a theme that are chosen in one tab are those of every ta
   await printed.goto('/mypage');
   await printed.locator('#app .orders-head').waitFor(LIVE);
   await choosing.goto('/');
-  await choosing.locator('.card').nth(4).waitFor(LIVE);
+  await choosing.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   const others = [page, typing, printed];
   for (const [button, expected] of [['English', ['en', 'light', 'Search products']], ['Switch to dark', ['en', 'dark', 'Search products']], ['한국어', ['ko', 'dark', '상품 찾기']], ['밝은 화면으로', ['ko', 'light', '상품 찾기']]]) {
     await choosing.getByRole('button', { name: button }).click();
@@ -296,7 +296,7 @@ visitor('a language and a theme that are chosen in one tab are those of every ta
 
 visitor('a tab that heard nothing of a choice follows it when it is shown again', {}, async ({ page, context }) => {
   await page.goto('/');
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   await page.fill('.bar input', 'mask');
   // A tab is never told of what it writes itself: as if it had been frozen meanwhile.
   await context.addCookies([{ name: 'lang', value: 'en', url: here.mall.url }]);
@@ -317,7 +317,7 @@ visitor('a tab whose words are gone since a deploy keeps what is typed there, an
   await page.route('**/assets/en-*.js', (route) => route.fulfill({ status: 404, body: '' }));
   const choosing = await context.newPage();
   await choosing.goto('/');
-  await choosing.locator('.card').nth(4).waitFor(LIVE);
+  await choosing.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   await choosing.getByRole('button', { name: 'English' }).click();
   await chosen(choosing, ['en', 'light', 'Search products']);
   await asked;

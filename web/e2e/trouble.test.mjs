@@ -45,16 +45,16 @@ visitor('a shop without products says that a part of it is down', { expected: ST
     await page.getByRole('status').getByText('가게 한쪽이 잠시 멈춰').waitFor(LIVE);
     await picture(page, 'products-down');
   });
-  await page.locator('.card').nth(4).waitFor({ timeout: 20_000 });
+  await page.locator('.card[data-product-id]').nth(4).waitFor({ timeout: 20_000 });
   assert.equal(await page.getByText('멈춰 있어요').count(), 0);
 });
 
 visitor('the last known products show with their time, down and offline', { expected: STOPPED }, async ({ page, context }) => {
   await page.goto('/');
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   await without('product', async () => {
     await page.reload();
-    await page.locator('.card').nth(4).waitFor(LIVE);
+    await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
     await page.getByText('가게 한쪽이 잠시 멈춰').waitFor(LIVE);
     await page.locator('.unreachable time').waitFor(LIVE);
     await picture(page, 'products-known');
@@ -63,13 +63,13 @@ visitor('the last known products show with their time, down and offline', { expe
     await page.locator('.unreachable time').waitFor(LIVE);
   });
   await page.goto('/');
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   await page.locator('.unreachable').waitFor({ state: 'detached', timeout: 20_000 });
   await page.mouse.move(5, 5);
   await page.waitForLoadState('networkidle');
   await context.setOffline(true);
   await page.getByText('인터넷 연결이 끊겼어요').waitFor(LIVE);
-  assert.equal(await page.locator('.card').count(), 5);
+  assert.equal(await page.locator('.card[data-product-id]').count(), 5);
   await picture(page, 'products-offline', { dark: false });
   await context.setOffline(false);
   await page.locator('.unreachable').waitFor({ state: 'detached', timeout: 20_000 });
@@ -77,7 +77,7 @@ visitor('the last known products show with their time, down and offline', { expe
 
 visitor('offline is said before its words were ever loaded, and what was asked for comes with the network', { expected: STOPPED }, async ({ page, context }) => {
   await page.goto('/');
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   // Nothing of these was loaded ahead.
   await page.route(/Unreachable-|SignIn-/, (route) => route.abort('internetdisconnected'));
   await context.setOffline(true);
@@ -173,7 +173,7 @@ for (const locale of ['ko', 'en']) {
 
 visitor('a deploy while a tab is open loads the page anew once', { expected: ['404'] }, async ({ page }) => {
   await page.goto('/');
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   let gone = true;
   await page.route('**/assets/Product-*.js', (route) =>
     gone ? route.fulfill({ status: 404, headers: { 'Cache-Control': 'no-store' } }) : route.continue(),
@@ -192,7 +192,7 @@ visitor('a file that stays away is told in words after one reload', { expected: 
     return route.fulfill({ status: 404, headers: { 'Cache-Control': 'no-store' } });
   });
   await page.goto('/');
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   let loads = 0;
   page.on('request', (request) => (loads += request.isNavigationRequest() ? 1 : 0));
   await page.evaluate(() => document.querySelector('.card a[href="/products/2"]').click());
@@ -212,7 +212,7 @@ visitor('an administrator’s form whose file stays away is told in words where 
   page.on('load', () => (loads += 1));
   await page.goto('/');
   await page.waitForFunction(() => sessionStorage.getItem('reloadedAt') !== null);
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   await page.getByRole('button', { name: '상품 등록' }).click();
   await page.getByRole('alert').getByText('가게가 새로 바뀌었는데').waitFor(LIVE);
   assert.ok(loads <= 2, `${loads} loads`);

@@ -102,11 +102,11 @@ visitor('a cancellation that nobody answers is said to take long', {}, async ({ 
 
 visitor('the catalogue of before is shown, with its time, while the list takes long', {}, async ({ page }) => {
   await page.goto('/');
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   const { answer } = await silent(page, '**/products?*', 'GET');
   await page.goto('/');
   await page.getByText('에 본 모습이에요').waitFor(LIVE);
-  await page.locator('.card').nth(4).waitFor(LIVE);
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   answer();
   await page.getByText('에 본 모습이에요').waitFor({ state: 'detached', timeout: 40_000 });
 });
