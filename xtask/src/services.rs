@@ -45,6 +45,8 @@ enum Proof {
 enum Source {
     /// Debian's packages.
     Debian(&'static str),
+    /// Node's packages that a folder of the project names.
+    Node(&'static str),
     /// Commands, with `TARGET` for the target folder and `ROOT` for the project's.
     Commands(&'static [&'static [&'static str]]),
 }
@@ -87,14 +89,7 @@ const SERVICES: [Service; 17] = [
         name: "pg",
         purpose: Purpose::Tests,
         proof: Proof::Placed("crates/events/tests/postgres/node/node_modules/pg"),
-        source: Source::Commands(&[&[
-            "npm",
-            "ci",
-            "--no-audit",
-            "--no-fund",
-            "--prefix",
-            "ROOT/crates/events/tests/postgres/node",
-        ]]),
+        source: Source::Node("crates/events/tests/postgres/node"),
     },
     Service {
         // Readers and writers of events in Kafka, in Python.
@@ -118,14 +113,7 @@ const SERVICES: [Service; 17] = [
         name: "kafkajs",
         purpose: Purpose::Tests,
         proof: Proof::Placed("crates/brokers/tests/kafka/languages/node/node_modules/kafkajs"),
-        source: Source::Commands(&[&[
-            "npm",
-            "ci",
-            "--no-audit",
-            "--no-fund",
-            "--prefix",
-            "ROOT/crates/brokers/tests/kafka/languages/node",
-        ]]),
+        source: Source::Node("crates/brokers/tests/kafka/languages/node"),
     },
     Service {
         name: "chromium",
@@ -291,7 +279,7 @@ fn install(services: &[&Service]) -> Result<(), Failure> {
 fn packages(services: &[&Service]) -> Vec<&'static str> {
     let package = |service: &&Service| match service.source {
         Source::Debian(package) => Some(package),
-        Source::Commands(_) => None,
+        Source::Node(_) | Source::Commands(_) => None,
     };
     services.iter().filter_map(package).collect()
 }
@@ -314,7 +302,15 @@ fn apt_get(arguments: &[&str]) -> std::process::Command {
 }
 
 fn commands(service: &Service) -> Vec<Vec<String>> {
-    let Source::Commands(lines) = service.source else { return Vec::new() };
+    let lines = match service.source {
+        Source::Debian(_) => return Vec::new(),
+        Source::Node(folder) => {
+            let folder = absolute(workspace::root().join(folder));
+            let line = ["npm", "ci", "--no-audit", "--no-fund", "--prefix", &folder];
+            return vec![line.map(str::to_owned).to_vec()];
+        }
+        Source::Commands(lines) => lines,
+    };
     let target = absolute(workspace::target());
     let root = absolute(workspace::root());
     let fill = |word: &&str| word.replace("TARGET", &target).replace("ROOT", &root);

@@ -85,6 +85,7 @@ mod postgres;
 pub(crate) mod published;
 mod relaying;
 pub(crate) mod rows;
+pub(crate) mod savepoints;
 mod sqlite;
 pub(crate) mod stepped;
 pub(crate) mod tx;

@@ -36,7 +36,8 @@ pub(crate) async fn all(rows: &mut Rows<'_>, name: &str) -> Result<Vec<Skipped>,
     rows.all(select, &[&name], skipped).await
 }
 
-fn skipped(row: &Row<'_>) -> Result<Skipped, Error> {
+/// A row in the order of that statement.
+pub(crate) fn skipped(row: &Row<'_>) -> Result<Skipped, Error> {
     Ok(Skipped {
         name: row.get(0)?,
         kind: row.get(1)?,

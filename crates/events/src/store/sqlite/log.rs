@@ -234,7 +234,7 @@ impl File {
 
     /// Everything that is passed, oldest first.
     pub(crate) fn skipped(&self) -> Result<Vec<Skipped>, Error> {
-        self.readers.read(|connection| skipped::everything(connection))
+        self.readers.read(skipped::everything)
     }
 
     /// The first stretch that is hurt and not passed, as a note that nobody has put his name to. Beyond

@@ -4,7 +4,6 @@
 //! which one, why, when and on whose word. There is no way to delete a note, and none to skip without
 //! one: at [`SKIPPED_MAX`] skipping ends.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use crate::error::Error;
@@ -36,29 +35,15 @@ pub(super) fn note(connection: &mut Connection, one: &Skipped) -> Result<(), Err
 }
 
 /// Every note, oldest first. Of a file that an earlier program wrote and nobody opened since, too.
-pub(crate) fn everything(sql: &Connection) -> Result<Vec<Skipped>, Error> {
+pub(crate) fn everything(sql: &mut Connection) -> Result<Vec<Skipped>, Error> {
     let known = "SELECT 1 FROM pragma_table_info('skipped') WHERE name = 'partition'";
     let partition = if sql.prepare(known)?.exists([])? { "partition" } else { "0" };
     let select = format!(
         "SELECT name, kind, first, last, event, key, reason, at, by, {partition} FROM skipped
         ORDER BY number"
     );
-    let mut select = sql.prepare_cached(&select)?;
-    let rows = select.query_map([], |row| {
-        Ok(Skipped {
-            name: row.get(0)?,
-            kind: row.get(1)?,
-            partition: Partition::new(row.get(9)?).unwrap_or_default(),
-            first: row.get(2)?,
-            last: row.get(3)?,
-            event: row.get(4)?,
-            key: row.get(5)?,
-            reason: row.get(6)?,
-            at: Timestamp::from_microsecond(row.get(7)?).unwrap_or(Timestamp::UNIX_EPOCH),
-            by: row.get(8)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut rows = Rows::embedded(EmbeddedRows::of_read(sql));
+    ready(|| Box::pin(rows.all(&select, &[], notes::skipped)))
 }
 
 /// Up to where the stretch with this place in it was stepped over under this name.

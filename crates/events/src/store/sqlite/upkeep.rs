@@ -102,8 +102,8 @@ pub fn subscriptions(path: &Path) -> Result<BTreeSet<String>, Error> {
 /// # Errors
 /// As for [`subscriptions`].
 pub fn skipped(path: &Path) -> Result<Vec<Skipped>, Error> {
-    let sql = connection::open_reader(path)?;
-    if has_table(&sql, "skipped")? { skipped::everything(&sql) } else { Ok(Vec::new()) }
+    let mut sql = connection::open_reader(path)?;
+    if has_table(&sql, "skipped")? { skipped::everything(&mut sql) } else { Ok(Vec::new()) }
 }
 
 /// Whether the file is the outbox of a service.

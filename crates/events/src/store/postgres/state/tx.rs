@@ -13,6 +13,7 @@ use crate::event::id::EventId;
 use crate::event::{Draft, Event};
 use crate::store::bounds::{SAVEPOINTS_DEEP_MAX, check_room};
 use crate::store::published::Published;
+use crate::store::savepoints::STATEMENTS;
 use crate::store::value::Bind;
 
 /// Savepoints of one transaction whose parts stand or are under way.
@@ -26,24 +27,6 @@ pub(in crate::store) struct Savepoint {
     drafts: usize,
     failed: bool,
 }
-
-/// The statements of one depth, each with a name of its own.
-struct Statements {
-    set: &'static str,
-    undo: &'static str,
-    release: &'static str,
-}
-
-const STATEMENTS: [Statements; SAVEPOINTS_DEEP_MAX] = [
-    Statements { set: "SAVEPOINT a", undo: "ROLLBACK TO a; RELEASE a", release: "RELEASE a" },
-    Statements { set: "SAVEPOINT b", undo: "ROLLBACK TO b; RELEASE b", release: "RELEASE b" },
-    Statements { set: "SAVEPOINT c", undo: "ROLLBACK TO c; RELEASE c", release: "RELEASE c" },
-    Statements { set: "SAVEPOINT d", undo: "ROLLBACK TO d; RELEASE d", release: "RELEASE d" },
-    Statements { set: "SAVEPOINT e", undo: "ROLLBACK TO e; RELEASE e", release: "RELEASE e" },
-    Statements { set: "SAVEPOINT f", undo: "ROLLBACK TO f; RELEASE f", release: "RELEASE f" },
-    Statements { set: "SAVEPOINT g", undo: "ROLLBACK TO g; RELEASE g", release: "RELEASE g" },
-    Statements { set: "SAVEPOINT h", undo: "ROLLBACK TO h; RELEASE h", release: "RELEASE h" },
-];
 
 impl Rows<'_> {
     /// The id of an event of `now`. One whose transaction is taken back is not given again.
@@ -119,7 +102,7 @@ impl Rows<'_> {
         if stands && !self.failed {
             return self.run(STATEMENTS[depth].release).await;
         }
-        self.run(STATEMENTS[depth].undo).await?;
+        self.run(STATEMENTS[depth].undo_and_release).await?;
         self.drafts.truncate(drafts);
         self.kept = kept;
         let ended = self.failed;

@@ -1,7 +1,6 @@
 //! A piece of work's share of the writer's transaction: its events, and parts that are taken back alone.
 //!
-//! A savepoint per depth, each of a name of its own: taking one back takes back what was begun inside
-//! it, too. Transactions are the writer's; here none begins and none ends.
+//! Transactions are the writer's; here none begins and none ends.
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -13,6 +12,7 @@ use crate::event::Draft;
 use crate::partition::{Numbered, Partition};
 use crate::store::bounds::{Reconciled, SAVEPOINTS_DEEP_MAX};
 use crate::store::published::Published;
+use crate::store::savepoints::STATEMENTS;
 
 /// Where the transaction can go back to.
 #[derive(Debug)]
@@ -20,24 +20,6 @@ pub(crate) struct Savepoint {
     depth: usize,
     counted: Option<Counted>,
 }
-
-/// The statements of one depth.
-struct Statements {
-    set: &'static str,
-    undo: &'static str,
-    release: &'static str,
-}
-
-const STATEMENTS: [Statements; SAVEPOINTS_DEEP_MAX] = [
-    Statements { set: "SAVEPOINT a", undo: "ROLLBACK TO a", release: "RELEASE a" },
-    Statements { set: "SAVEPOINT b", undo: "ROLLBACK TO b", release: "RELEASE b" },
-    Statements { set: "SAVEPOINT c", undo: "ROLLBACK TO c", release: "RELEASE c" },
-    Statements { set: "SAVEPOINT d", undo: "ROLLBACK TO d", release: "RELEASE d" },
-    Statements { set: "SAVEPOINT e", undo: "ROLLBACK TO e", release: "RELEASE e" },
-    Statements { set: "SAVEPOINT f", undo: "ROLLBACK TO f", release: "RELEASE f" },
-    Statements { set: "SAVEPOINT g", undo: "ROLLBACK TO g", release: "RELEASE g" },
-    Statements { set: "SAVEPOINT h", undo: "ROLLBACK TO h", release: "RELEASE h" },
-];
 
 impl<'t> Rows<'t> {
     /// Of the transaction that is open on `connection`.
