@@ -294,6 +294,37 @@ visitor('a language and a theme that are chosen in one tab are those of every ta
   assert.equal(await typing.title(), 'MASK · 12 STREET');
 });
 
+/** As another tab tells it: before the cookie that says the same can be read here. */
+const tell = (page, language) => page.evaluate((newValue) => dispatchEvent(new StorageEvent('storage', { key: 'lang', newValue })), language);
+
+visitor('a tab speaks the language that it is told of, whatever its cookie still says', {}, async ({ page }) => {
+  await page.goto('/');
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
+  await tell(page, 'en');
+  await chosen(page, ['en', 'light', 'Search products']);
+});
+
+visitor('of two languages that were chosen the later is spoken, however long the other takes to load', {}, async ({ page }) => {
+  await page.goto('/');
+  await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
+  let release;
+  const held = new Promise((go) => (release = go));
+  await page.route('**/assets/en-*.js', async (route) => {
+    await held;
+    await route.continue();
+  });
+  const asked = page.waitForRequest('**/assets/en-*.js');
+  await tell(page, 'en');
+  const answered = (await asked).response();
+  await tell(page, 'ko');
+  release();
+  await answered;
+  await page.waitForTimeout(500);
+  assert.deepEqual(await choices(page), ['ko', 'light', '상품 찾기']);
+  await tell(page, 'en');
+  await chosen(page, ['en', 'light', 'Search products']);
+});
+
 visitor('a tab that heard nothing of a choice follows it when it is shown again', {}, async ({ page, context }) => {
   await page.goto('/');
   await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);

@@ -13,10 +13,10 @@ export const local = kept(() => localStorage);
 /** For this tab, over its reloads. */
 export const tab = kept(() => sessionStorage);
 
-/** Calls `follow` when another tab has kept something, and when this one is shown again after it could not hear of it. */
-export function onKept(follow: () => void): void {
+/** Calls `follow` with what another tab has kept; and with nothing when this one is shown again after it could not hear of it. */
+export function onKept(follow: (told?: StorageEvent) => void): void {
   addEventListener('storage', follow);
-  addEventListener('pageshow', follow);
+  addEventListener('pageshow', () => follow());
 }
 
 export function readJson<T>(kept: Kept, key: string): T | undefined {
