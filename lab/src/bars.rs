@@ -66,7 +66,7 @@ pub(crate) fn publish_goal(sync_seconds: f64) -> f64 {
 }
 
 /// Whether every ratio that was measured is within its bar, and there was one.
-pub(crate) fn hold(bars: Bars, ratios: &BTreeMap<String, f64>) -> bool {
+pub(crate) fn all_within(bars: Bars, ratios: &BTreeMap<String, f64>) -> bool {
     let mut judged =
         bars.iter().filter_map(|(name, bar)| Some((bar, *ratios.get(*name)?))).peekable();
     judged.peek().is_some()
@@ -95,21 +95,21 @@ mod tests {
             (PUBLISH, &[("disk", 0.99)], false),
             (PUBLISH, &[("disk", 1.2), ("kafka", 9.9)], false),
         ] {
-            assert_eq!(hold(bars, &ratios(given)), holds, "{given:?}");
+            assert_eq!(all_within(bars, &ratios(given)), holds, "{given:?}");
         }
     }
 
     #[test]
     fn a_missing_peer_is_not_judged_and_nothing_compared_does_not_hold() {
-        assert!(hold(PROXY, &ratios(&[("envoy", 0.3)])));
-        assert!(hold(PROXY, &ratios(&[("envoy", 0.3), ("haproxy", 7.0)])));
-        assert!(!hold(PROXY, &ratios(&[])));
-        assert!(!hold(PROXY, &ratios(&[("haproxy", 0.5)])));
+        assert!(all_within(PROXY, &ratios(&[("envoy", 0.3)])));
+        assert!(all_within(PROXY, &ratios(&[("envoy", 0.3), ("haproxy", 7.0)])));
+        assert!(!all_within(PROXY, &ratios(&[])));
+        assert!(!all_within(PROXY, &ratios(&[("haproxy", 0.5)])));
     }
 
     #[test]
     fn not_a_number_never_holds() {
-        assert!(!hold(PROXY, &ratios(&[("nginx", f64::NAN)])));
+        assert!(!all_within(PROXY, &ratios(&[("nginx", f64::NAN)])));
     }
 
     #[test]

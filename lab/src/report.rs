@@ -61,7 +61,7 @@ impl<'a> Report<'a> {
 
     /// Prints the verdict; whether the bars hold, `sound` being whether the run itself was right.
     pub(crate) fn end(self, bars: Bars, sound: bool) -> io::Result<bool> {
-        let holds = sound && bars::hold(bars, &self.ratios);
+        let holds = sound && bars::all_within(bars, &self.ratios);
         let ratios: BTreeMap<_, _> =
             self.ratios.iter().map(|(name, ratio)| (name, round(*ratio))).collect();
         let names: Vec<_> = self.missing.iter().map(|missing| missing.peer).collect();

@@ -40,7 +40,7 @@ const HEADER: &str = "idempotency-key";
 
 /// Whose key for what: the same text of another principal or for another route is another key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Identity {
+pub(crate) struct ScopedKey {
     pub(crate) principal: String,
     pub(crate) route: &'static str,
     pub(crate) key: String,
@@ -49,7 +49,7 @@ pub(crate) struct Identity {
 /// A command that is to be carried out once.
 #[derive(Clone, Debug)]
 pub(crate) struct Once {
-    pub(crate) identity: Identity,
+    pub(crate) identity: ScopedKey,
     pub(crate) fingerprint: [u8; 32],
 }
 
@@ -87,13 +87,13 @@ pub(crate) enum Lookup {
 
 /// What runs now.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Running(Arc<Mutex<HashSet<Identity>>>);
+pub(crate) struct Running(Arc<Mutex<HashSet<ScopedKey>>>);
 
 /// Keeps one key claimed while its command runs.
 #[derive(Debug)]
 pub(crate) struct Claim {
     running: Running,
-    identity: Identity,
+    identity: ScopedKey,
 }
 
 impl Once {
@@ -116,7 +116,7 @@ impl Once {
                 Some(KEY_BYTES_MAX.into()),
             ));
         };
-        let identity = Identity { principal: principal.to_owned(), route, key: key.to_owned() };
+        let identity = ScopedKey { principal: principal.to_owned(), route, key: key.to_owned() };
         Ok(Some(Once { identity, fingerprint: fingerprint(body) }))
     }
 
@@ -186,7 +186,7 @@ impl Answered {
 
 impl Running {
     /// Takes the key until the claim is dropped.
-    pub(crate) fn claim(&self, identity: &Identity) -> Result<Claim, Problem> {
+    pub(crate) fn claim(&self, identity: &ScopedKey) -> Result<Claim, Problem> {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if running.contains(identity) {
             return Err(Problem::conflict("a command with this Idempotency-Key is running"));
@@ -242,8 +242,8 @@ mod tests {
     #[test]
     fn a_running_key_is_refused_until_its_claim_is_dropped() {
         let running = Running::default();
-        let mine = Identity { principal: "c1".into(), route: "/orders", key: "k".into() };
-        let other = Identity { principal: "c2".into(), ..mine.clone() };
+        let mine = ScopedKey { principal: "c1".into(), route: "/orders", key: "k".into() };
+        let other = ScopedKey { principal: "c2".into(), ..mine.clone() };
         let claim = running.claim(&mine).expect("free");
         assert_eq!(running.claim(&mine).expect_err("running").status(), StatusCode::CONFLICT);
         running.claim(&other).expect("another principal's key is another key");

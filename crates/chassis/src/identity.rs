@@ -123,20 +123,20 @@ struct NamedKey {
 struct ByTail(RandomState);
 
 /// See [`ByTail`].
-struct Tail(<RandomState as BuildHasher>::Hasher);
+struct TailHasher(<RandomState as BuildHasher>::Hasher);
 
 /// So many bytes tell tokens apart.
 const TAIL_BYTES: usize = 32;
 
 impl BuildHasher for ByTail {
-    type Hasher = Tail;
+    type Hasher = TailHasher;
 
-    fn build_hasher(&self) -> Tail {
-        Tail(self.0.build_hasher())
+    fn build_hasher(&self) -> TailHasher {
+        TailHasher(self.0.build_hasher())
     }
 }
 
-impl Hasher for Tail {
+impl Hasher for TailHasher {
     fn write(&mut self, bytes: &[u8]) {
         self.0.write(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);
     }

@@ -128,7 +128,7 @@ mod failure;
 mod fixture;
 mod lanes;
 mod marks;
-mod relay_status;
+mod relay_progress;
 mod skipped;
 mod stillness;
 mod wait;

@@ -65,8 +65,8 @@ use crate::store::options::Publishes;
 use crate::store::stepped;
 use crate::wait::{Backoff, resumed};
 
-pub use crate::relay_status::Status;
-pub use control::{Control, Report};
+pub use crate::relay_progress::Progress;
+pub use control::{Control, Status};
 
 /// Events relayed in one publish at most; their data together is bounded by
 /// [`WAITING_BYTES_MAX`](crate::store::WAITING_BYTES_MAX).
@@ -100,7 +100,7 @@ const STOOD_BY: Duration = Duration::from_secs(1);
 /// let order = Database::open(Options { path, schema: &[], publishes, clock })?;
 ///
 /// let relay = Relay::new(order.clone(), log.clone());
-/// let mut status = relay.status(Partition::FIRST);
+/// let mut status = relay.progress(Partition::FIRST);
 /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
 /// let running = tokio::spawn(relay.run(async { _ = stopped.await }));
 ///
@@ -137,7 +137,7 @@ impl Relay {
         // One relay per outbox: its status is the database's, for whoever has a handle on that.
         let partitions = database.publishes().map(|publishes| publishes.partitions);
         for partition in partitions.into_iter().flat_map(Partitions::each) {
-            database.relay_status(partition).send_replace(Status::default());
+            database.relay_progress(partition).send_replace(Progress::default());
         }
         Relay { database, broker, paused: never }
     }
@@ -155,8 +155,8 @@ impl Relay {
     ///
     /// # Panics
     /// If the database publishes nothing, or its topic has no such partition: a mistake of the program.
-    pub fn status(&self, partition: Partition) -> watch::Receiver<Status> {
-        self.database.relay_status(partition).subscribe()
+    pub fn progress(&self, partition: Partition) -> watch::Receiver<Progress> {
+        self.database.relay_progress(partition).subscribe()
     }
 
     /// Relays until `stop` resolves; a publish under way is finished first. Trouble does not end it:
@@ -249,7 +249,7 @@ impl Lane {
                 None => {
                     let after = self.reconcile().await?;
                     // Known before the first batch, which may be what it gets stuck at.
-                    self.status().send_if_modified(|status| {
+                    self.progress().send_if_modified(|status| {
                         std::mem::replace(&mut status.relayed, after) != after
                     });
                     after
@@ -280,7 +280,7 @@ impl Lane {
             let events = self.database.waiting_whole(self.number(after), limit).await?;
             // Nothing waits: all that was committed before the read is dealt with.
             let Some(last) = events.last().and_then(|event| event.outbox_sequence) else {
-                self.status().send_if_modified(|it| {
+                self.progress().send_if_modified(|it| {
                     std::mem::replace(&mut it.settled, committed) != committed
                 });
                 return Ok(after);
@@ -342,7 +342,7 @@ impl Lane {
         let (topic, what) = (source.to_owned(), what.to_owned());
         let lost = Error::Damaged { topic, from: *lost.start(), to: *lost.end(), what }.to_string();
         tracing::error!(lost, "events are lost");
-        self.status().send_modify(|status| status.lost = Some(lost));
+        self.progress().send_modify(|status| status.lost = Some(lost));
     }
 
     /// Why it does not go on, and since when.
@@ -355,7 +355,7 @@ impl Lane {
             _ => trouble.to_string(),
         };
         let now = self.database.now();
-        self.status().send_modify(|status| {
+        self.progress().send_modify(|status| {
             status.stuck = Some(stuck);
             // The first trouble since all was well, however it changed its words meanwhile.
             status.since.get_or_insert(now);
@@ -365,7 +365,7 @@ impl Lane {
     /// How far it is, and that all is well. Followers wake only if that is news.
     fn record(&self, relayed: u64) {
         self.database.relayed(self.number(relayed));
-        self.status().send_if_modified(|status| {
+        self.progress().send_if_modified(|status| {
             let changed = status.relayed != relayed || status.stuck.is_some();
             (status.relayed, status.stuck, status.since) = (relayed, None, None);
             changed
@@ -398,7 +398,7 @@ impl Lane {
         Numbered { partition: self.at.partition, number }
     }
 
-    fn status(&self) -> &watch::Sender<Status> {
-        self.database.relay_status(self.at.partition)
+    fn progress(&self) -> &watch::Sender<Progress> {
+        self.database.relay_progress(self.at.partition)
     }
 }

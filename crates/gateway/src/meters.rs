@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum RequestEnd {
     Informed,
     Succeeded,
     Redirected,
@@ -27,7 +27,7 @@ pub(crate) enum Ended {
     Nonsense,
 }
 
-/// The label of each [`Ended`], in its order.
+/// The label of each [`RequestEnd`], in its order.
 const OUTCOMES: [&str; 12] = [
     "1xx",
     "2xx",
@@ -72,7 +72,7 @@ impl Meters {
 
     /// Counts a request whose time does not matter.
     pub(crate) fn count(&self, status: StatusCode) {
-        self.ended[Ended::of(status) as usize].inc();
+        self.ended[RequestEnd::of(status) as usize].inc();
     }
 
     /// Begins a request.
@@ -83,7 +83,7 @@ impl Meters {
 
 impl Timing<'_> {
     /// Ends the request.
-    pub(crate) fn end(mut self, ended: Ended, now: Instant) {
+    pub(crate) fn end(mut self, ended: RequestEnd, now: Instant) {
         self.open = false;
         self.meters.ended[ended as usize].inc();
         self.meters.seconds.observe(now.saturating_duration_since(self.started).as_secs_f64());
@@ -93,22 +93,22 @@ impl Timing<'_> {
 impl Drop for Timing<'_> {
     fn drop(&mut self) {
         if self.open {
-            self.meters.ended[Ended::Cancelled as usize].inc();
+            self.meters.ended[RequestEnd::Cancelled as usize].inc();
             let taken = clock::now().saturating_duration_since(self.started);
             self.meters.seconds.observe(taken.as_secs_f64());
         }
     }
 }
 
-impl Ended {
+impl RequestEnd {
     /// How an upstream's answer counts.
-    pub(crate) fn of(status: StatusCode) -> Ended {
+    pub(crate) fn of(status: StatusCode) -> RequestEnd {
         match status.as_u16() / 100 {
-            1 => Ended::Informed,
-            2 => Ended::Succeeded,
-            3 => Ended::Redirected,
-            4 => Ended::Mistaken,
-            _ => Ended::Failed,
+            1 => RequestEnd::Informed,
+            2 => RequestEnd::Succeeded,
+            3 => RequestEnd::Redirected,
+            4 => RequestEnd::Mistaken,
+            _ => RequestEnd::Failed,
         }
     }
 }
@@ -123,17 +123,17 @@ mod tests {
         let meters = Meters::new(&metrics, "r");
         let now = clock::now();
         for (ended, label) in [
-            (Ended::of(StatusCode::CONTINUE), "1xx"),
-            (Ended::of(StatusCode::CREATED), "2xx"),
-            (Ended::of(StatusCode::NOT_MODIFIED), "3xx"),
-            (Ended::of(StatusCode::CONFLICT), "4xx"),
-            (Ended::of(StatusCode::BAD_GATEWAY), "5xx"),
-            (Ended::RateLimited, "rate_limited"),
-            (Ended::CircuitOpen, "circuit_open"),
-            (Ended::TimedOut, "timeout"),
-            (Ended::ConnectionRefused, "connection_refused"),
-            (Ended::Broken, "connection_terminated"),
-            (Ended::Nonsense, "protocol_error"),
+            (RequestEnd::of(StatusCode::CONTINUE), "1xx"),
+            (RequestEnd::of(StatusCode::CREATED), "2xx"),
+            (RequestEnd::of(StatusCode::NOT_MODIFIED), "3xx"),
+            (RequestEnd::of(StatusCode::CONFLICT), "4xx"),
+            (RequestEnd::of(StatusCode::BAD_GATEWAY), "5xx"),
+            (RequestEnd::RateLimited, "rate_limited"),
+            (RequestEnd::CircuitOpen, "circuit_open"),
+            (RequestEnd::TimedOut, "timeout"),
+            (RequestEnd::ConnectionRefused, "connection_refused"),
+            (RequestEnd::Broken, "connection_terminated"),
+            (RequestEnd::Nonsense, "protocol_error"),
         ] {
             meters.start(now).end(ended, now);
             let line = format!("yeoul_requests_total{{route=\"r\",outcome=\"{label}\"}} 1\n");

@@ -47,7 +47,7 @@ use http_body_util::{BodyExt, Limited};
 
 use crate::guards::{Guards, Leave};
 use crate::hygiene::{Forwarded, Hygiene};
-use crate::meters::{Ended, Meters, Timing};
+use crate::meters::{Meters, RequestEnd, Timing};
 use crate::plan;
 use crate::settings::Host;
 use crate::who::Who;
@@ -113,13 +113,13 @@ impl Route {
         let timing = self.meters.start(now);
         // A call over its limit is none that the circuit hears of: it says nothing of the service.
         if let Err(problem) = self.guards.check(call.who.subject(), client.address, now) {
-            timing.end(Ended::RateLimited, now);
+            timing.end(RequestEnd::RateLimited, now);
             return Err(problem);
         }
         match self.guards.admit(now) {
             Ok(leave) => Ok(Entered { timing, leave }),
             Err(problem) => {
-                timing.end(Ended::CircuitOpen, now);
+                timing.end(RequestEnd::CircuitOpen, now);
                 Err(problem)
             }
         }
@@ -159,7 +159,7 @@ impl Core {
                         self.forward(route, request, leave, clock::now()).await
                     }
                     Probing::Refused(problem) => {
-                        timing.end(Ended::CircuitOpen, clock::now());
+                        timing.end(RequestEnd::CircuitOpen, clock::now());
                         return problem.into_response(&trace);
                     }
                     Probing::Unreadable => Err(Failure::Unreadable),
@@ -182,7 +182,7 @@ impl Core {
         now: Instant,
     ) -> Result<Entered<'r>, Problem> {
         if self.hygiene.has_seen(&call.parts.headers) {
-            route.meters.start(now).end(Ended::Failed, now);
+            route.meters.start(now).end(RequestEnd::Failed, now);
             return Err(came_back());
         }
         route.enter(call, client, now)
@@ -309,8 +309,8 @@ struct Outgoing<'t> {
     trace: &'t Trace,
 }
 
-fn how_it_ended(answer: &Result<Response, Failure>) -> Ended {
-    answer.as_ref().map_or_else(|failure| failure.ended(), |it| Ended::of(it.status()))
+fn how_it_ended(answer: &Result<Response, Failure>) -> RequestEnd {
+    answer.as_ref().map_or_else(|failure| failure.ended(), |it| RequestEnd::of(it.status()))
 }
 
 /// What depends on `Accept` where the app's page has the address too says so.

@@ -40,7 +40,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// 400 for a wrong query, 404 for an unknown topic, 410 for a position that its broker has no more, 503 where the log cannot be read just now; 500 where
 /// the very next event is failed, with the place to go on from and the command that steps over it.
 pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<Response, Problem> {
-    let Batch { limit, from } = batch(&mut query);
+    let EventRange { limit, from } = batch(&mut query);
     let known = Topic::parse(topic).ok().and_then(|it| Some((broker.partitions(&it).ok()?, it)));
     if let (Some(position), Some((partitions, _))) = (&from, &known)
         && (position.topic.as_str() != topic || !partitions.have(&position.offsets))
@@ -60,16 +60,16 @@ pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<
 }
 
 /// Which events are asked for.
-pub(crate) struct Batch {
+pub(crate) struct EventRange {
     limit: usize,
     /// After which position, if not from the beginning.
     from: Option<TopicPosition>,
 }
 
 /// Which events are asked for; a mistake is noted.
-pub(crate) fn batch(query: &mut Query) -> Batch {
+pub(crate) fn batch(query: &mut Query) -> EventRange {
     let limit = query.whole("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT) as usize;
-    Batch { limit, from: from(query) }
+    EventRange { limit, from: from(query) }
 }
 
 /// Where to go on; a mistake is noted.

@@ -21,6 +21,6 @@ mod store;
 
 pub use chassis::identity::Ended;
 pub use debt::{Debt, Owed};
-pub use memory::{DEBTS_MAX, Ending, Memory, OWED_FOR, OWED_MAX, Taken};
+pub use memory::{DEBTS_MAX, DebtOutcome, Ending, Memory, OWED_FOR, OWED_MAX};
 pub use on_ended::{OnEnded, SESSION_ENDED, SessionEnded};
 pub use store::{TABLE, load, remember};

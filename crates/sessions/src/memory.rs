@@ -61,7 +61,7 @@ pub struct Ending {
 
 /// What became of a debt for a token that nobody here knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum DebtOutcome {
     /// It is on disk.
     Noted,
     /// [`OWED_MAX`] wait: come back later.
@@ -117,7 +117,7 @@ impl Memory {
     ///
     /// # Errors
     /// [`Error::Environment`]: nothing was stored; try again later.
-    pub async fn owe(&self, token: String) -> Result<Taken, Error> {
+    pub async fn owe(&self, token: String) -> Result<DebtOutcome, Error> {
         let now = (self.clock)();
         self.expect_debts();
         // No sign-in is named: whose it is, its giver knows alone.
@@ -227,15 +227,15 @@ impl Ends {
     }
 }
 
-async fn take(rows: &mut Rows<'_>, owed: &Owed, now: Timestamp) -> Result<Taken, Error> {
+async fn take(rows: &mut Rows<'_>, owed: &Owed, now: Timestamp) -> Result<DebtOutcome, Error> {
     store::sweep(rows, kept_since(now)).await?;
     // Counted where it is written: writes go one after the other, so that no two take the last place.
     let is_full = store::count_unknown(rows).await? >= OWED_MAX;
     if is_full && !store::forget_unknown(rows).await? {
-        return Ok(Taken::TooMany);
+        return Ok(DebtOutcome::TooMany);
     }
     store::owe(rows, owed, digest(&owed.token), now).await?;
-    Ok(Taken::Noted)
+    Ok(DebtOutcome::Noted)
 }
 
 /// Since when debts are kept.

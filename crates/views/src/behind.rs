@@ -38,7 +38,7 @@ pub const DEAD_LOOKED_MAX: usize = 100;
 
 /// What one look at one topic found.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
+struct Lag {
     /// There is something to fold.
     missing: bool,
     /// The subscription says that it makes no progress.
@@ -77,7 +77,7 @@ async fn look(side: &ReadSide, noticed: &mut HashMap<String, Noticed>) {
         let topic = control.topic().as_str();
         // Also while the fold rests: what was given up before is missing all the same.
         given_up(side, control, &mut owned).await;
-        let seen = if stale.rests() { Seen::default() } else { see(control).await };
+        let seen = if stale.rests() { Lag::default() } else { see(control).await };
         if !seen.missing {
             noticed.remove(topic);
             continue;
@@ -97,23 +97,23 @@ async fn look(side: &ReadSide, noticed: &mut HashMap<String, Noticed>) {
     stale.set_owned(owned);
 }
 
-async fn see(control: &Control) -> Seen {
+async fn see(control: &Control) -> Lag {
     let Ok(status) = control.status().await else {
-        return Seen { missing: true, stuck: true, first: None };
+        return Lag { missing: true, stuck: true, first: None };
     };
     if status.lag == 0 {
-        return Seen::default();
+        return Lag::default();
     }
     match control.first_missing().await {
         // It was taken meanwhile.
-        Ok(None) => Seen::default(),
-        Ok(first) => Seen { missing: true, stuck: status.stuck.is_some(), first },
-        Err(_) => Seen { missing: true, stuck: true, first: None },
+        Ok(None) => Lag::default(),
+        Ok(first) => Lag { missing: true, stuck: status.stuck.is_some(), first },
+        Err(_) => Lag { missing: true, stuck: true, first: None },
     }
 }
 
 /// Whether the first event that is missing is older than it may be.
-fn is_late(seen: Seen, noticed: Timestamp, now: Timestamp) -> bool {
+fn is_late(seen: Lag, noticed: Timestamp, now: Timestamp) -> bool {
     let late = now.duration_since(seen.first.unwrap_or(noticed));
     Duration::try_from(late).is_ok_and(|late| late > BEHIND_MAX)
 }
@@ -212,7 +212,7 @@ mod tests {
             (Some(now + 100), now, false),
         ];
         for (first, noticed, expected) in cases {
-            let seen = Seen { missing: true, stuck: false, first: first.map(at) };
+            let seen = Lag { missing: true, stuck: false, first: first.map(at) };
             assert_eq!(is_late(seen, at(noticed), at(now)), expected, "{seen:?}");
         }
     }

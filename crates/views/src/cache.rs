@@ -35,17 +35,17 @@ const FLIGHTS: usize = 256;
 
 /// What a page is rendered as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Form {
+pub(crate) enum Format {
     Html(Locale),
     Json,
 }
 
 /// Whose page, and which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct PageKey<'a> {
     pub(crate) owner: &'a str,
     pub(crate) page: usize,
-    pub(crate) form: Form,
+    pub(crate) form: Format,
 }
 
 /// Under what a page was made: it is good while both still stand.
@@ -57,7 +57,7 @@ pub(crate) struct Made {
 }
 
 /// A page in all its codings.
-pub(crate) struct Entry {
+pub(crate) struct CachedPage {
     made: Made,
     /// The entity tag without coding and quotes.
     tag: String,
@@ -67,25 +67,25 @@ pub(crate) struct Entry {
 }
 
 pub(crate) struct Cache {
-    entries: Entries<Key, Arc<Entry>, Weight>,
+    entries: Entries<OwnedPageKey, Arc<CachedPage>, Weight>,
     flights: Box<[Mutex<()>]>,
     hasher: DefaultHashBuilder,
 }
 
-/// An owned [`Asked`].
+/// An owned [`PageKey`].
 #[derive(Clone)]
-struct Key {
+struct OwnedPageKey {
     owner: Box<str>,
     page: usize,
-    form: Form,
+    form: Format,
 }
 
 #[derive(Clone)]
 struct Weight;
 
-impl Entry {
-    pub(crate) fn new(made: Made, tag: String, version: u64, body: Bytes) -> Entry {
-        Entry { made, tag, version, body, coded: Default::default() }
+impl CachedPage {
+    pub(crate) fn new(made: Made, tag: String, version: u64, body: Bytes) -> CachedPage {
+        CachedPage { made, tag, version, body, coded: Default::default() }
     }
 
     /// The page in a coding, made if nobody asked for it before.
@@ -113,18 +113,18 @@ impl Cache {
     }
 
     /// The page, if it was made under what stands now.
-    pub(crate) fn get(&self, asked: &Asked<'_>, now: Made) -> Option<Arc<Entry>> {
+    pub(crate) fn get(&self, asked: &PageKey<'_>, now: Made) -> Option<Arc<CachedPage>> {
         // An entry of before stays until it is written over: to remove it here would take the lock of writers.
         self.entries.get(asked).filter(|entry| entry.made == now)
     }
 
-    pub(crate) fn insert(&self, asked: &Asked<'_>, entry: Arc<Entry>) {
-        let key = Key { owner: asked.owner.into(), page: asked.page, form: asked.form };
+    pub(crate) fn insert(&self, asked: &PageKey<'_>, entry: Arc<CachedPage>) {
+        let key = OwnedPageKey { owner: asked.owner.into(), page: asked.page, form: asked.form };
         self.entries.insert(key, entry);
     }
 
     /// Held while a page is rendered: who comes meanwhile looks again instead.
-    pub(crate) async fn flight(&self, asked: &Asked<'_>) -> MutexGuard<'_, ()> {
+    pub(crate) async fn flight(&self, asked: &PageKey<'_>) -> MutexGuard<'_, ()> {
         // Strangers that share a lock wait for one another now and then, and each finds its own page.
         let at = self.hasher.hash_one(asked) as usize % FLIGHTS;
         self.flights[at].lock().await
@@ -136,35 +136,35 @@ impl Cache {
     }
 }
 
-impl Key {
-    fn asked(&self) -> Asked<'_> {
-        Asked { owner: &self.owner, page: self.page, form: self.form }
+impl OwnedPageKey {
+    fn asked(&self) -> PageKey<'_> {
+        PageKey { owner: &self.owner, page: self.page, form: self.form }
     }
 }
 
-impl Hash for Key {
+impl Hash for OwnedPageKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.asked().hash(state);
     }
 }
 
-impl PartialEq for Key {
-    fn eq(&self, other: &Key) -> bool {
+impl PartialEq for OwnedPageKey {
+    fn eq(&self, other: &OwnedPageKey) -> bool {
         self.asked() == other.asked()
     }
 }
 
-impl Eq for Key {}
+impl Eq for OwnedPageKey {}
 
-impl Equivalent<Key> for Asked<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
+impl Equivalent<OwnedPageKey> for PageKey<'_> {
+    fn equivalent(&self, key: &OwnedPageKey) -> bool {
         *self == key.asked()
     }
 }
 
-impl Weighter<Key, Arc<Entry>> for Weight {
+impl Weighter<OwnedPageKey, Arc<CachedPage>> for Weight {
     /// As if every coding were there and none had made the page smaller.
-    fn weight(&self, key: &Key, entry: &Arc<Entry>) -> u64 {
+    fn weight(&self, key: &OwnedPageKey, entry: &Arc<CachedPage>) -> u64 {
         let codings = Encoding::ALL.len() as u64;
         entry.body.len() as u64 * codings + key.owner.len() as u64 + ENTRY_BYTES
     }
@@ -174,16 +174,16 @@ impl Weighter<Key, Arc<Entry>> for Weight {
 mod tests {
     use super::*;
 
-    fn asked(owner: &str, page: usize, form: Form) -> Asked<'_> {
-        Asked { owner, page, form }
+    fn asked(owner: &str, page: usize, form: Format) -> PageKey<'_> {
+        PageKey { owner, page, form }
     }
 
     fn made(stamp: u64) -> Made {
         Made { stamp: [stamp, 0], stale_since: None }
     }
 
-    fn entry(stamp: u64, body: &'static str) -> Arc<Entry> {
-        Arc::new(Entry::new(
+    fn entry(stamp: u64, body: &'static str) -> Arc<CachedPage> {
+        Arc::new(CachedPage::new(
             made(stamp),
             format!("t{stamp}"),
             1,
@@ -194,15 +194,15 @@ mod tests {
     #[test]
     fn an_entry_is_found_by_its_own_owner_page_and_form_alone() {
         let cache = Cache::new(CACHE_BYTES_MAX);
-        let own = asked("a", 0, Form::Json);
+        let own = asked("a", 0, Format::Json);
         cache.insert(&own, entry(1, "A"));
         assert!(cache.get(&own, made(1)).is_some());
         let others = [
-            asked("b", 0, Form::Json),
-            asked("A", 0, Form::Json),
-            asked("a", 1, Form::Json),
-            asked("a", 0, Form::Html(Locale(0))),
-            asked("", 0, Form::Json),
+            asked("b", 0, Format::Json),
+            asked("A", 0, Format::Json),
+            asked("a", 1, Format::Json),
+            asked("a", 0, Format::Html(Locale(0))),
+            asked("", 0, Format::Json),
         ];
         for other in others {
             assert!(cache.get(&other, made(1)).is_none(), "{other:?}");
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn an_entry_is_good_only_under_what_it_was_made_under() {
         let cache = Cache::new(CACHE_BYTES_MAX);
-        let own = asked("a", 0, Form::Json);
+        let own = asked("a", 0, Format::Json);
         cache.insert(&own, entry(7, "A"));
         assert!(cache.get(&own, made(7)).is_some());
         assert!(cache.get(&own, made(6)).is_none());
@@ -239,7 +239,7 @@ mod tests {
         let cache = Cache::new(limit);
         for owner in 0..10_000 {
             cache.insert(
-                &asked(&owner.to_string(), 0, Form::Json),
+                &asked(&owner.to_string(), 0, Format::Json),
                 entry(1, "a body of some bytes"),
             );
             assert!(cache.weight() <= limit);
@@ -250,15 +250,15 @@ mod tests {
     #[tokio::test]
     async fn a_flight_is_of_one_owner_page_and_form() {
         let cache = Cache::new(CACHE_BYTES_MAX);
-        let own = asked("7", 0, Form::Json);
+        let own = asked("7", 0, Format::Json);
         let held = cache.flight(&own).await;
-        let another = |other: Asked<'_>| {
+        let another = |other: PageKey<'_>| {
             // Flights share locks now and then: one of a few owners is surely not behind this one.
-            let at = |asked: &Asked<'_>| cache.hasher.hash_one(asked) as usize % FLIGHTS;
+            let at = |asked: &PageKey<'_>| cache.hasher.hash_one(asked) as usize % FLIGHTS;
             assert_ne!(other, own);
             at(&other) != at(&own)
         };
-        let pages: usize = (1..9).filter(|&page| another(asked("7", page, Form::Json))).count();
+        let pages: usize = (1..9).filter(|&page| another(asked("7", page, Format::Json))).count();
         assert!(pages > 4, "the page is part of the flight: {pages}");
         drop(held);
     }

@@ -11,7 +11,7 @@ use crate::page::Page;
 use crate::render::Templates;
 use crate::rule::Kind;
 use crate::stale::Stale;
-use crate::store::rows::{Statements, Stored};
+use crate::store::rows::{Statements, ViewTable};
 use crate::view::View;
 
 pub(crate) struct Generation {
@@ -39,7 +39,7 @@ impl Generation {
     }
 
     /// The rows of a view, by its place.
-    pub(crate) fn stored(&self, view: usize) -> Stored<'_> {
-        Stored { view: &self.views[view], statements: &self.statements[view] }
+    pub(crate) fn stored(&self, view: usize) -> ViewTable<'_> {
+        ViewTable { view: &self.views[view], statements: &self.statements[view] }
     }
 }

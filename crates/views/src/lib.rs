@@ -53,7 +53,7 @@ pub use feed::{
 };
 pub use fold::{Batch, Fold};
 pub use owner::Owners;
-pub use page::{Listed, Order, PAGE_SIZE_MAX, Page, PageJson, Slice};
+pub use page::{Listed, PAGE_SIZE_MAX, Page, PageJson, Slice, SortBy};
 pub use progress::{WAITERS_MAX, Waited};
 pub use render::{DECIMALS_MAX, Locale, Look, Money, Rendered, SIGN_LETTERS_MAX};
 pub use settings::Settings;

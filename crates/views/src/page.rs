@@ -55,7 +55,7 @@ pub struct Slice {
 
 /// How a list is sorted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
+pub struct SortBy {
     /// The column.
     pub column: String,
     /// Largest first.

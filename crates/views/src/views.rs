@@ -25,14 +25,14 @@ use crate::feed::{CHANGES_MAX, Change, Changes};
 use crate::fold::Fold;
 use crate::generation::Generation;
 use crate::owner::{Owner, Owners, Whose};
-use crate::page::{self, Listed, Order, Page, PageJson, Slice, Window};
+use crate::page::{self, Listed, Page, PageJson, Slice, SortBy, Window};
 use crate::progress::{Progress, Waited};
 use crate::read_side::ReadSide;
 use crate::render::{Locale, Look, Rendered};
 use crate::row::Row;
 use crate::stamps::{Stamps, Watch};
 use crate::store::feed::OwnerVersion;
-use crate::store::rows::Stored;
+use crate::store::rows::ViewTable;
 use crate::store::{self, Server, Store, feed, read};
 use crate::view::{SortOrder, View};
 
@@ -195,7 +195,7 @@ impl Views {
         view: &str,
         owner: &str,
         slice: Slice,
-        order: Option<&Order>,
+        order: Option<&SortBy>,
     ) -> Result<Listed, Error> {
         let slice = slice.checked()?;
         let list = self.stored(view)?;
@@ -357,7 +357,7 @@ impl Views {
         behind::watch(&self.side).await;
     }
 
-    fn stored(&self, name: &str) -> Result<Stored<'_>, Error> {
+    fn stored(&self, name: &str) -> Result<ViewTable<'_>, Error> {
         let Generation { views, .. } = &self.side.generation;
         let found = views.iter().position(|view| view.name == name);
         found.map(|at| self.side.generation.stored(at)).ok_or_else(|| {
@@ -366,7 +366,7 @@ impl Views {
         })
     }
 
-    fn change(&self, kept: feed::Kept) -> Change {
+    fn change(&self, kept: feed::StoredChange) -> Change {
         let position =
             FeedPosition { feed: self.side.generation.epoch.clone(), sequence: kept.sequence };
         Change { position, kind: kept.kind, row: kept.row }

@@ -25,7 +25,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use dead::Controls;
-use switches::{Given, Switches, turned};
+use switches::{BodyRequest, Switches, turned};
 
 /// What the admin listener reports on and repairs; shared by the cores.
 pub(crate) struct Admin {
@@ -148,13 +148,13 @@ impl Server {
                 admin.controls.place(params.get(0), query).await
             }
             Action::Rewind => {
-                let given = Given::read(request).await?;
+                let given = BodyRequest::read(request).await?;
                 switches::rewind(&admin.controls.subscriptions, params.get(0), &given).await
             }
             Action::StopService => turned(self.switches()?.stop(params.get(0)).await),
             Action::StartService => turned(self.switches()?.start(params.get(0))),
             Action::PutFault => {
-                let given = Given::read(request).await?;
+                let given = BodyRequest::read(request).await?;
                 switches::put_fault(self.switches()?, params.get(0), &given)
             }
             Action::EndFaults => turned(self.switches()?.end_faults(params.get(0))),

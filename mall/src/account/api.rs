@@ -15,7 +15,7 @@ use http::{HeaderValue, StatusCode};
 use super::attempts::SignUps;
 use super::decide::SignUp;
 use super::issuer::Issuer;
-use super::limits::{self, Believed, ClientNetwork};
+use super::limits::{self, ClientNetwork, Trust};
 use super::publish;
 use super::revocation;
 use super::store;
@@ -35,7 +35,7 @@ pub struct Server {
     edge: Edge,
     table: Router<Action>,
     issuer: Issuer,
-    believed: Believed,
+    believed: Trust,
     sign_ups: Arc<Mutex<SignUps>>,
 }
 
@@ -71,7 +71,7 @@ impl Server {
             edge: Edge::new(Name::Account, components, address),
             table: Router::of(rows()),
             issuer,
-            believed: Believed::new(&components.trusted, components.gateway.as_deref()),
+            believed: Trust::new(&components.trusted, components.gateway.as_deref()),
             sign_ups,
         }
     }

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use sessions::{SESSION_ENDED, SessionEnded};
 
 use super::issuer::ACCESS_LIFE;
-use super::refresh::{ChainKey, Kept, REFRESH_LIFE, Use, bare, digest, judge, successor};
+use super::refresh::{ChainKey, REFRESH_LIFE, RefreshToken, Use, bare, digest, judge, successor};
 use super::store::{self, families};
 use super::user::User;
 
@@ -26,7 +26,7 @@ use super::user::User;
 pub(super) const TOKENS_MAX: u64 = 4_096;
 
 /// A sign-in that begins.
-pub(super) struct Begun<'s> {
+pub(super) struct NewFamily<'s> {
     pub(super) session: &'s str,
     pub(super) username: &'s str,
     /// Its first refresh token.
@@ -49,13 +49,21 @@ pub(super) enum Renewed {
 
 /// Keeps a new family with its first token; the families a user has too many of lose their refresh
 /// tokens, the longest unused first.
-pub(super) async fn begin(tx: &mut Tx<'_>, begun: &Begun<'_>, now: Timestamp) -> Result<(), Error> {
-    let Begun { session, username, refresh } = *begun;
+pub(super) async fn begin(
+    tx: &mut Tx<'_>,
+    begun: &NewFamily<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let NewFamily { session, username, refresh } = *begun;
     // Who signs in pays for the sweep: there is no task of its own that could stand still unnoticed.
     families::sweep(tx, now).await?;
     families::add(tx, session, username, now + REFRESH_LIFE, now).await?;
-    let kept =
-        Kept { session: session.to_owned(), place: 0, expires: now + REFRESH_LIFE, rotated: None };
+    let kept = RefreshToken {
+        session: session.to_owned(),
+        place: 0,
+        expires: now + REFRESH_LIFE,
+        rotated: None,
+    };
     families::keep(tx, &digest(refresh), &kept).await?;
     families::bound(tx, username).await
 }
@@ -102,7 +110,7 @@ pub(super) async fn renew(
 async fn rotate(
     tx: &mut Tx<'_>,
     token: &str,
-    kept: &Kept,
+    kept: &RefreshToken,
     key: &ChainKey,
     now: Timestamp,
 ) -> Result<String, Error> {
@@ -112,7 +120,7 @@ async fn rotate(
     let used = families::Used { hash: &hash, session: &kept.session, expires };
     families::used(tx, &used, now).await?;
     let place = kept.place + 1;
-    let successor = Kept { session: kept.session.clone(), place, expires, rotated: None };
+    let successor = RefreshToken { session: kept.session.clone(), place, expires, rotated: None };
     families::keep(tx, &digest(&next), &successor).await?;
     Ok(next)
 }

@@ -21,7 +21,7 @@ use crate::proof::Proof;
 
 /// Who is believed about where a request comes from.
 #[derive(Clone)]
-pub(super) struct Believed {
+pub(super) struct Trust {
     proxies: Networks,
     /// The same, behind a gateway that is beside this service.
     behind_gateway: Networks,
@@ -29,11 +29,11 @@ pub(super) struct Believed {
     proof: Proof,
 }
 
-impl Believed {
+impl Trust {
     /// The proxies that settings trust, and who shows `proof`.
-    pub(super) fn new(proxies: &Networks, proof: Option<&str>) -> Believed {
+    pub(super) fn new(proxies: &Networks, proof: Option<&str>) -> Trust {
         let behind_gateway = proxies.clone().and_loopback();
-        Believed { proxies: proxies.clone(), behind_gateway, proof: Proof::of(proof) }
+        Trust { proxies: proxies.clone(), behind_gateway, proof: Proof::of(proof) }
     }
 
     fn by(&self, headers: &HeaderMap) -> &Networks {
@@ -54,7 +54,7 @@ impl ClientNetwork {
     pub(super) fn of(
         headers: &HeaderMap,
         peer: IpAddr,
-        believed: &Believed,
+        believed: &Trust,
         key: &ChainKey,
     ) -> ClientNetwork {
         let network = network(Client::of(headers, peer, believed.by(headers)).address);
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     /// What is taken for the client's, of a request that shows this proof.
-    fn from(believed: &Believed, peer: &str, forwarded: &str, proof: &str) -> String {
+    fn from(believed: &Trust, peer: &str, forwarded: &str, proof: &str) -> String {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", forwarded.parse().expect("a value"));
         headers.insert("x-yeoul-gateway", proof.parse().expect("a value"));
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_gateways_word_is_believed_and_a_strangers_is_not() {
-        let believed = Believed::new(&Networks::default(), Some("secret"));
+        let believed = Trust::new(&Networks::default(), Some("secret"));
         for (peer, forwarded, expected) in [
             ("127.0.0.1", "192.0.2.7", "192.0.2.7"),
             ("127.0.0.1", "10.9.9.9, 192.0.2.7", "192.0.2.7"),
@@ -111,10 +111,10 @@ mod tests {
         for proof in ["", "other", "secre", "secrets"] {
             assert_eq!(from(&believed, "127.0.0.1", "192.0.2.7", proof), "127.0.0.1", "{proof}");
         }
-        let nobody = Believed::new(&Networks::default(), None);
+        let nobody = Trust::new(&Networks::default(), None);
         assert_eq!(from(&nobody, "127.0.0.1", "192.0.2.7", ""), "127.0.0.1");
         let proxies: Networks = serde_json::from_str("[\"10.0.0.0/8\"]").expect("networks");
-        let believed = Believed::new(&proxies, Some("secret"));
+        let believed = Trust::new(&proxies, Some("secret"));
         assert_eq!(
             from(&believed, "10.1.1.1", "192.0.2.7", ""),
             "192.0.2.7",

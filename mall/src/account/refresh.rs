@@ -21,7 +21,7 @@ pub(super) type ChainKey = [u8; TOKEN_BYTES];
 
 /// A refresh token as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Kept {
+pub(super) struct RefreshToken {
     /// Its family's sign-in.
     pub(super) session: String,
     /// Its place in the chain, from 0.
@@ -45,7 +45,7 @@ pub(super) enum Use {
 }
 
 /// What a token that is kept as `kept` is good for at `now`.
-pub(super) fn judge(kept: &Kept, now: Timestamp) -> Use {
+pub(super) fn judge(kept: &RefreshToken, now: Timestamp) -> Use {
     if kept.expires <= now {
         return Use::Nothing;
     }

@@ -18,7 +18,7 @@ use serde_json::json as value;
 use sha2::{Digest, Sha256};
 
 use super::decide::Grant;
-use super::family::{self, Begun, Keys, Renewed};
+use super::family::{self, Keys, NewFamily, Renewed};
 use super::issuer::{ACCESS_LIFE, Client, Issuer};
 use super::limits::{self, ClientNetwork};
 use super::refresh;
@@ -183,7 +183,7 @@ struct SignedIn {
 async fn keep(tx: &mut Tx<'_>, signed_in: &SignedIn) -> Result<(), Error> {
     let SignedIn { session, username, refresh, network, now } = signed_in;
     known::note(tx, username, network, now.as_second()).await?;
-    family::begin(tx, &Begun { session, username, refresh }, *now).await
+    family::begin(tx, &NewFamily { session, username, refresh }, *now).await
 }
 
 /// The id of a sign-in that begins now.

@@ -5,16 +5,16 @@ pub(crate) mod sqlite;
 use events::Error;
 use events::store::{Bind, Row, Rows};
 
-use crate::idempotency::{Identity, Once, REMEMBERED_MAX, Remembered};
+use crate::idempotency::{Once, REMEMBERED_MAX, Remembered, ScopedKey};
 
 /// What was answered under this key.
 pub(crate) async fn recall(
     rows: &mut Rows<'_>,
-    identity: &Identity,
+    identity: &ScopedKey,
 ) -> Result<Option<Remembered>, Error> {
     let select = "SELECT fingerprint, location, position, body, etag FROM remembered
         WHERE principal = ?1 AND route = ?2 AND key = ?3";
-    let Identity { principal, route, key } = identity;
+    let ScopedKey { principal, route, key } = identity;
     rows.find(select, &[principal, route, key], remembered).await
 }
 
@@ -38,7 +38,7 @@ pub(crate) async fn remember(
     once: &Once,
     answer: &Remembered,
 ) -> Result<(), Error> {
-    let Identity { principal, route, key } = &once.identity;
+    let ScopedKey { principal, route, key } = &once.identity;
     let insert = "INSERT INTO remembered
         (number, principal, route, key, fingerprint, location, position, body, etag)
         SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM remembered

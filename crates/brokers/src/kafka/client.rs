@@ -39,14 +39,14 @@ pub(super) struct Client {
 /// Asks what is neither published nor read. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Asker {
-    consumer: Arc<BaseConsumer<Told>>,
+    consumer: Arc<BaseConsumer<ClientLog>>,
     patience: Duration,
     away: Arc<AtomicBool>,
 }
 
 /// Hears what the library says by itself.
 #[derive(Clone)]
-pub(super) struct Told;
+pub(super) struct ClientLog;
 
 impl Client {
     pub(super) fn new(servers: &Servers, patience: Duration) -> Client {
@@ -66,12 +66,12 @@ impl Client {
         self.config.clone()
     }
 
-    pub(super) fn admin(&self) -> Result<AdminClient<Told>, Error> {
-        self.config.create_with_context(Told).map_err(trouble::of)
+    pub(super) fn admin(&self) -> Result<AdminClient<ClientLog>, Error> {
+        self.config.create_with_context(ClientLog).map_err(trouble::of)
     }
 
     pub(super) fn asker(&self) -> Result<Asker, Error> {
-        let consumer = self.config.create_with_context(Told).map_err(trouble::of)?;
+        let consumer = self.config.create_with_context(ClientLog).map_err(trouble::of)?;
         let (consumer, away) = (Arc::new(consumer), Arc::default());
         Ok(Asker { consumer, patience: self.patience, away })
     }
@@ -134,7 +134,7 @@ impl Asker {
     /// Asks on a thread that may wait.
     async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&BaseConsumer<Told>, Duration) -> KafkaResult<T> + Send + 'static,
+        question: impl FnOnce(&BaseConsumer<ClientLog>, Duration) -> KafkaResult<T> + Send + 'static,
     ) -> Result<T, Error> {
         if self.away.load(Ordering::Acquire) {
             return Err(Error::environment("kafka: it gave no answer a moment ago"));
@@ -166,7 +166,7 @@ impl Asker {
     }
 }
 
-impl ClientContext for Told {
+impl ClientContext for ClientLog {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(?level, facility, message, "kafka's client");
     }
@@ -176,7 +176,7 @@ impl ClientContext for Told {
     }
 }
 
-impl ConsumerContext for Told {}
+impl ConsumerContext for ClientLog {}
 
 /// A partition's number in Kafka's type.
 pub(super) fn index(at: &TopicPartition) -> i32 {

@@ -36,7 +36,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::client::{Client, Told, index, place_of};
+use super::client::{Client, ClientLog, index, place_of};
 use super::record::Record;
 use super::terms::Terms;
 use super::trouble;
@@ -58,7 +58,7 @@ const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// What publishes.
 pub(super) struct Publisher {
     config: ClientConfig,
-    producer: Mutex<Numbered>,
+    producer: Mutex<CurrentProducer>,
     terms: Terms,
     clock: Clock,
     lines: Mutex<HashMap<TopicPartition, Arc<Line>>>,
@@ -67,9 +67,9 @@ pub(super) struct Publisher {
 
 /// A producer, and which of those that there were it is.
 #[derive(Clone)]
-struct Numbered {
+struct CurrentProducer {
     number: u64,
-    producer: FutureProducer<Told>,
+    producer: FutureProducer<ClientLog>,
 }
 
 /// What there is to know of a partition before the next publish on it.
@@ -88,7 +88,7 @@ struct Acknowledged {
 }
 
 /// What Kafka said of a batch: where its last record is, where it says so.
-type Answer = Result<Option<i64>, KafkaError>;
+type BatchAnswer = Result<Option<i64>, KafkaError>;
 
 /// What the contract limits, whatever the engine.
 pub(super) fn check(batch: &[Event]) -> Result<(), Error> {
@@ -114,7 +114,7 @@ impl Publisher {
             .set("batch.size", BATCH_BYTES_MAX.min(fewest).to_string())
             .set("message.max.bytes", (most + SLACK_BYTES).to_string())
             .set("queue.buffering.max.kbytes", (QUEUE_BYTES_MAX / 1024).to_string());
-        let producer = Mutex::new(Numbered { number: 0, producer: make(&config)? });
+        let producer = Mutex::new(CurrentProducer { number: 0, producer: make(&config)? });
         let (lines, patience) = (Mutex::default(), client.patience);
         Ok(Publisher { config, producer, terms, clock, lines, patience })
     }
@@ -151,10 +151,10 @@ impl Publisher {
     /// What Kafka says of records that were sent, within the patience.
     async fn answer(
         &self,
-        producer: &FutureProducer<Told>,
+        producer: &FutureProducer<ClientLog>,
         line: &Arc<Line>,
         sent: Result<Vec<DeliveryFuture>, Error>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<BatchAnswer, Error> {
         if sent.is_err() {
             self.mend(producer)?;
         }
@@ -171,7 +171,7 @@ impl Publisher {
     /// What `future` gives within the patience. A producer that has ended gives no answer by itself.
     async fn wait<F: Future + Unpin>(
         &self,
-        producer: &FutureProducer<Told>,
+        producer: &FutureProducer<ClientLog>,
         mut future: F,
     ) -> Option<F::Output> {
         let waiting = async {
@@ -199,7 +199,7 @@ impl Publisher {
     }
 
     /// Puts another producer in the place of one that has ended, and has that one answer.
-    fn mend(&self, ended: &FutureProducer<Told>) -> Result<(), Error> {
+    fn mend(&self, ended: &FutureProducer<ClientLog>) -> Result<(), Error> {
         if ended.client().fatal_error().is_none() {
             return Ok(());
         }
@@ -209,12 +209,12 @@ impl Publisher {
         if current.producer.client().fatal_error().is_some() {
             tracing::warn!("kafka's producer has ended; another one takes its place");
             let number = current.number + 1;
-            *current = Numbered { number, producer: make(&self.config)? };
+            *current = CurrentProducer { number, producer: make(&self.config)? };
         }
         Ok(())
     }
 
-    fn producer(&self) -> Numbered {
+    fn producer(&self) -> CurrentProducer {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -239,13 +239,13 @@ impl Line {
     }
 }
 
-fn make(config: &ClientConfig) -> Result<FutureProducer<Told>, Error> {
-    config.create_with_context(Told).map_err(trouble::of)
+fn make(config: &ClientConfig) -> Result<FutureProducer<ClientLog>, Error> {
+    config.create_with_context(ClientLog).map_err(trouble::of)
 }
 
 /// Puts all records into the producer's queue, in order. Where it takes one no more, what it took stays.
 fn send(
-    producer: &FutureProducer<Told>,
+    producer: &FutureProducer<ClientLog>,
     name: &str,
     partition: i32,
     records: &[Record<'_>],
@@ -264,7 +264,7 @@ fn send(
 }
 
 /// What Kafka says of all of them: the first refusal, or where the last one is.
-async fn answers(sent: Vec<DeliveryFuture>) -> Answer {
+async fn answers(sent: Vec<DeliveryFuture>) -> BatchAnswer {
     let mut answer = Ok(None);
     for one in sent {
         let one = match one.await {
@@ -280,7 +280,7 @@ async fn answers(sent: Vec<DeliveryFuture>) -> Answer {
 }
 
 /// Has the next publish on the partition wait until these answers are there.
-fn leave(line: Arc<Line>, answering: JoinHandle<Answer>) {
+fn leave(line: Arc<Line>, answering: JoinHandle<BatchAnswer>) {
     line.left.send_modify(|left| *left += 1);
     tokio::spawn(async move {
         _ = answering.await;

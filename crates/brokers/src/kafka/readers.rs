@@ -22,7 +22,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::client::{Asker, Client, Told, index, offset_after, place_of};
+use super::client::{Asker, Client, ClientLog, index, offset_after, place_of};
 use super::record;
 use super::trouble;
 
@@ -52,13 +52,13 @@ struct Shelf {
 }
 
 struct Reader {
-    consumer: StreamConsumer<Told>,
+    consumer: StreamConsumer<ClientLog>,
     /// After which place of which partition it goes on; `None` where nobody knows.
     place: Option<(TopicPartition, Offset)>,
 }
 
 /// One that is in use: it goes back to the shelf, or ends.
-struct Taken {
+struct PooledReader {
     reader: Option<Reader>,
     shelf: Arc<Mutex<Shelf>>,
     _room: OwnedSemaphorePermit,
@@ -114,7 +114,7 @@ impl Readers {
         limit: usize,
     ) -> Result<Vec<Stored>, Error> {
         let taken = self.take(name, at, after).await?;
-        let mut page = Page { at, after, limit, bytes: 0, stored: Vec::new(), hurt: false };
+        let mut page = Gathered { at, after, limit, bytes: 0, stored: Vec::new(), hurt: false };
         let filled = self.fill(taken.consumer(), name, &mut page).await;
         match filled {
             Ok(()) => taken.give_back(page.reached()),
@@ -127,9 +127,9 @@ impl Readers {
 
     async fn fill(
         &self,
-        consumer: &StreamConsumer<Told>,
+        consumer: &StreamConsumer<ClientLog>,
         name: &str,
-        page: &mut Page<'_>,
+        page: &mut Gathered<'_>,
     ) -> Result<(), Error> {
         self.take_fetched(consumer, name, page).await?;
         if !page.stored.is_empty() {
@@ -150,9 +150,9 @@ impl Readers {
     /// Everything that is here already, as far as the page takes it.
     async fn take_fetched(
         &self,
-        consumer: &StreamConsumer<Told>,
+        consumer: &StreamConsumer<ClientLog>,
         name: &str,
-        page: &mut Page<'_>,
+        page: &mut Gathered<'_>,
     ) -> Result<(), Error> {
         while page.has_room() {
             match at_once(consumer.recv()) {
@@ -167,9 +167,9 @@ impl Readers {
     /// The first one, which is there or on its way; none if only Kafka's own records are left.
     async fn wait_for_one(
         &self,
-        consumer: &StreamConsumer<Told>,
+        consumer: &StreamConsumer<ClientLog>,
         name: &str,
-        page: &mut Page<'_>,
+        page: &mut Gathered<'_>,
     ) -> Result<(), Error> {
         let mut patience = self.asker.patience();
         let mut at_the_end = false;
@@ -185,7 +185,7 @@ impl Readers {
     }
 
     /// Goes on after trouble that passes; what stays is the read's.
-    async fn pass(&self, error: KafkaError, name: &str, page: &Page<'_>) -> Result<(), Error> {
+    async fn pass(&self, error: KafkaError, name: &str, page: &Gathered<'_>) -> Result<(), Error> {
         match trouble::code(&error) {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
                 let (oldest, end) = self.asker.watermarks(name, page.at).await?;
@@ -202,7 +202,12 @@ impl Readers {
     }
 
     /// A consumer that goes on after this place.
-    async fn take(&self, name: &str, at: &TopicPartition, after: Offset) -> Result<Taken, Error> {
+    async fn take(
+        &self,
+        name: &str,
+        at: &TopicPartition,
+        after: Offset,
+    ) -> Result<PooledReader, Error> {
         let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| Error::Closed)?;
         let place = (at.clone(), after);
         let rested = self.shelf().take(&place);
@@ -210,7 +215,8 @@ impl Readers {
             Some(reader) => reader,
             None => self.make()?,
         };
-        let mut taken = Taken { reader: Some(reader), shelf: Arc::clone(&self.shelf), _room: room };
+        let mut taken =
+            PooledReader { reader: Some(reader), shelf: Arc::clone(&self.shelf), _room: room };
         let reader = taken.reader.as_mut().expect("it was put there");
         if reader.place.as_ref() != Some(&place) {
             // Told where the beginning is, the client need not ask, which takes it half a second.
@@ -226,7 +232,7 @@ impl Readers {
     }
 
     fn make(&self) -> Result<Reader, Error> {
-        let consumer = self.config.create_with_context(Told).map_err(trouble::of)?;
+        let consumer = self.config.create_with_context(ClientLog).map_err(trouble::of)?;
         self.shelf().made += 1;
         Ok(Reader { consumer, place: None })
     }
@@ -247,8 +253,8 @@ impl Shelf {
     }
 }
 
-impl Taken {
-    fn consumer(&self) -> &StreamConsumer<Told> {
+impl PooledReader {
+    fn consumer(&self) -> &StreamConsumer<ClientLog> {
         &self.reader.as_ref().expect("it is taken until it is given back").consumer
     }
 
@@ -260,7 +266,7 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for PooledReader {
     /// One that met trouble ends, on a thread that may wait for it.
     fn drop(&mut self) {
         if let Some(reader) = self.reader.take() {
@@ -271,7 +277,7 @@ impl Drop for Taken {
 }
 
 fn point(
-    consumer: &StreamConsumer<Told>,
+    consumer: &StreamConsumer<ClientLog>,
     name: &str,
     at: &TopicPartition,
     after: Offset,
@@ -291,7 +297,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
 }
 
 /// What one read gathers.
-struct Page<'p> {
+struct Gathered<'p> {
     at: &'p TopicPartition,
     after: Offset,
     limit: usize,
@@ -301,7 +307,7 @@ struct Page<'p> {
     hurt: bool,
 }
 
-impl Page<'_> {
+impl Gathered<'_> {
     fn has_room(&self) -> bool {
         self.stored.len() < self.limit && self.bytes < READ_BYTES_MAX && !self.hurt
     }

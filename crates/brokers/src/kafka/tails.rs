@@ -16,7 +16,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::client::{Asker, Client, Told, index, offset_after, place_of};
+use super::client::{Asker, Client, ClientLog, index, offset_after, place_of};
 use super::readers;
 use super::trouble;
 
@@ -30,7 +30,7 @@ pub(super) struct Tails {
 }
 
 struct Shared {
-    consumer: StreamConsumer<Told>,
+    consumer: StreamConsumer<ClientLog>,
     asker: Asker,
     /// By Kafka's name and number of the partition.
     watched: Mutex<HashMap<(String, i32), Watched>>,
@@ -43,7 +43,8 @@ struct Watched {
 
 impl Tails {
     pub(super) fn new(client: &Client, asker: &Asker) -> Result<Tails, Error> {
-        let consumer = readers::config(client).create_with_context(Told).map_err(trouble::of)?;
+        let consumer =
+            readers::config(client).create_with_context(ClientLog).map_err(trouble::of)?;
         let shared = Arc::new(Shared { consumer, asker: asker.clone(), watched: Mutex::default() });
         let following = tokio::spawn(follow(Arc::clone(&shared))).abort_handle();
         Ok(Tails { shared, following })

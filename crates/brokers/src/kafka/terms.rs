@@ -92,10 +92,10 @@ impl Terms {
 
 impl Term {
     /// From what Kafka says of a topic; what it does not say is as Kafka has it by default.
-    fn of<'a>(replicas: usize, said: impl Fn(&str) -> Option<&'a str>) -> Term {
-        let number = |key| said(key).and_then(|value| value.parse::<i64>().ok());
+    fn of<'a>(replicas: usize, setting: impl Fn(&str) -> Option<&'a str>) -> Term {
+        let number = |key| setting(key).and_then(|value| value.parse::<i64>().ok());
         let positive = |key| number(key).and_then(|value| u64::try_from(value).ok());
-        let policy = said("cleanup.policy").unwrap_or("delete");
+        let policy = setting("cleanup.policy").unwrap_or("delete");
         let deletes = policy.contains("delete");
         let in_sync = positive("min.insync.replicas").unwrap_or(1);
         let in_sync = usize::try_from(in_sync).unwrap_or(usize::MAX);

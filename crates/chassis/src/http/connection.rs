@@ -140,7 +140,7 @@ impl Connection {
         if !owed {
             return Inbound { body: Some(body), connection: None };
         }
-        self.waits.set(head.version > Version::HTTP_10 && waits_to_be_told(headers));
+        self.waits.set(head.version > Version::HTTP_10 && expects_continue(headers));
         Inbound { body: Some(body), connection: Some(self.clone()) }
     }
 
@@ -187,7 +187,7 @@ fn asks_to_keep(headers: &HeaderMap) -> bool {
 }
 
 /// Whether its client sends its body when it is told to; any other expectation is none of ours.
-fn waits_to_be_told(headers: &HeaderMap) -> bool {
+fn expects_continue(headers: &HeaderMap) -> bool {
     // The parser, which does the telling, goes by the last one too.
     let last = headers.get_all(EXPECT).iter().next_back();
     last.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))

@@ -24,7 +24,7 @@ pub enum Case {
 }
 
 /// One member of an object.
-pub struct Member {
+pub struct Property {
     /// Its name in the struct.
     pub name: &'static str,
     /// Whether it may be null or absent.
@@ -49,8 +49,8 @@ macro_rules! wire {
 
         impl $(<$life>)? $crate::openapi::schema::Schema for $name $(<$life>)? {
             fn schema() -> serde_json::Value {
-                use $crate::openapi::schema::{Case, Member, Schema, object};
-                object(Case::$case, vec![$(Member {
+                use $crate::openapi::schema::{Case, Property, Schema, object};
+                object(Case::$case, vec![$(Property {
                     name: stringify!($member),
                     optional: <$kind as Schema>::OPTIONAL,
                     schema: <$kind as Schema>::schema(),
@@ -60,7 +60,7 @@ macro_rules! wire {
     };
 }
 /// An object with these members and no others.
-pub fn object(case: Case, members: Vec<Member>) -> Value {
+pub fn object(case: Case, members: Vec<Property>) -> Value {
     let spelled = |name: &str| case.spelled(name);
     let required: Vec<String> =
         members.iter().filter(|it| !it.optional).map(|it| spelled(it.name)).collect();

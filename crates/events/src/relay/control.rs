@@ -21,7 +21,7 @@ use crate::marks::Publisher;
 use crate::parking::{self, DeadLetter};
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
-use crate::relay_status::Status;
+use crate::relay_progress::Progress;
 use crate::stillness::Stillness;
 use crate::store::database::Database;
 use crate::store::options::Publishes;
@@ -54,10 +54,10 @@ use crate::store::{notes, stepped};
 /// order.write(placed, |placed, tx| Box::pin(tx.publish(placed.clone()))).await?;
 ///
 /// // No relay runs, so it waits: committed, and not lost.
-/// let report = control.status();
-/// assert_eq!((report.name.as_str(), report.lag), ("outbox.order", 1));
-/// assert_eq!(report.relayed.of(Partition::FIRST), 0);
-/// assert_eq!(report.stuck, None, "not for so short a time");
+/// let status = control.status();
+/// assert_eq!((status.name.as_str(), status.lag), ("outbox.order", 1));
+/// assert_eq!(status.relayed.of(Partition::FIRST), 0);
+/// assert_eq!(status.stuck, None, "not for so short a time");
 /// assert!(control.dead(100).await?.is_empty());
 /// # Ok(())
 /// # }
@@ -75,7 +75,7 @@ pub struct Control {
 
 /// How a relay is doing, at the moment it was asked.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct Status {
     /// `outbox.order`.
     pub name: String,
     /// The topic it publishes to.
@@ -122,8 +122,8 @@ impl Control {
 
     /// How it is doing. No progress is noticed between two looks
     /// [`STUCK_AFTER`](crate::subscription::STUCK_AFTER) apart.
-    pub fn status(&self) -> Report {
-        let mut report = Report {
+    pub fn status(&self) -> Status {
+        let mut status = Status {
             name: self.name.to_string(),
             topic: self.publishes.topic.clone(),
             relayed: Numbers::default(),
@@ -134,15 +134,15 @@ impl Control {
             lost: None,
         };
         for partition in self.publishes.partitions.each() {
-            self.look_at(partition, &mut report);
+            self.look_at(partition, &mut status);
         }
-        report
+        status
     }
 
-    /// Adds what stands in one partition; the first trouble is the report's.
-    fn look_at(&self, partition: Partition, report: &mut Report) {
-        let status = self.database.relay_status(partition).borrow().clone();
-        let Status { relayed, settled, stuck, since, lost } = status;
+    /// Adds what stands in one partition; the first trouble is the status's.
+    fn look_at(&self, partition: Partition, status: &mut Status) {
+        let progress = self.database.relay_progress(partition).borrow().clone();
+        let Progress { relayed, settled, stuck, since, lost } = progress;
         let at = Numbered { partition, number: relayed };
         let lag = self.database.lag(at);
         let still = self.still(at, lag);
@@ -154,14 +154,14 @@ impl Control {
             }
             (None, None) => (None, None),
         };
-        report.relayed.raise(at);
+        status.relayed.raise(at);
         // Under load it may never find nothing: what it has relayed is dealt with all the same.
-        report.settled.raise(Numbered { partition, number: settled.max(relayed) });
-        report.lag += lag;
-        if report.stuck.is_none() {
-            (report.stuck, report.since) = (stuck, since);
+        status.settled.raise(Numbered { partition, number: settled.max(relayed) });
+        status.lag += lag;
+        if status.stuck.is_none() {
+            (status.stuck, status.since) = (stuck, since);
         }
-        report.lost = report.lost.take().or(lost);
+        status.lost = status.lost.take().or(lost);
     }
 
     /// Since when it has not moved, if that is too long; one that rests on purpose may.
@@ -254,7 +254,7 @@ impl Control {
     async fn skip_in(&self, partition: Partition, by: &str) -> Result<Option<Skipped>, Error> {
         let published = self.published(partition).await?;
         // What is lost for good the relay has passed already.
-        let relayed = self.database.relay_status(partition).borrow().relayed;
+        let relayed = self.database.relay_progress(partition).borrow().relayed;
         let after = Numbered { partition, number: published.max(relayed) };
         let (from, last, reason) = match self.database.waiting_whole(after, 1).await {
             Ok(_) => return Ok(None),

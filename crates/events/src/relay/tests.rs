@@ -14,7 +14,7 @@ use crate::store::{OUTBOX_KEPT, Options, upkeep};
 
 /// A running relay and the switch that ends it.
 struct Running {
-    status: watch::Receiver<Status>,
+    status: watch::Receiver<Progress>,
     stop: tokio::sync::oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -41,7 +41,7 @@ fn log(folder: &TempDir) -> Arc<Log> {
 }
 
 fn start(relay: Relay) -> Running {
-    let status = relay.status(Partition::FIRST);
+    let status = relay.progress(Partition::FIRST);
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(relay.run(async move { drop(stopped.await) }));
     Running { status, stop, task }
@@ -89,7 +89,7 @@ async fn what_is_committed_is_published_in_sequence() {
     published(&*log, 1..=700).await;
     let mut status = running.status.clone();
     let done = status.wait_for(|status| status.settled == 700).await.unwrap().clone();
-    let expected = Status { relayed: 700, settled: 700, stuck: None, since: None, lost: None };
+    let expected = Progress { relayed: 700, settled: 700, stuck: None, since: None, lost: None };
     assert_eq!(done, expected);
     running.stop().await;
 }
@@ -288,7 +288,7 @@ async fn settled(running: &Running, at: u64) {
 
 async fn stuck(running: &Running, words: &str) {
     let mut status = running.status.clone();
-    let names_it = |status: &Status| status.stuck.as_ref().is_some_and(|why| why.contains(words));
+    let names_it = |status: &Progress| status.stuck.as_ref().is_some_and(|why| why.contains(words));
     let waited = status.wait_for(names_it);
     tokio::time::timeout(std::time::Duration::from_secs(30), waited).await.unwrap().unwrap();
 }
@@ -371,7 +371,7 @@ async fn an_event_that_no_broker_takes_is_a_dead_letter_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_no_event_any_more_stops_the_relay_until_a_hand_steps_over_it() {
+async fn a_row_that_is_no_event_any_more_stops_the_relay_until_an_operator_steps_over_it() {
     for hurt in ["data = '{'", "time = 9223372036854775807", "data = CAST(x'22ff22' AS TEXT)"] {
         let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let service = database(&data);
@@ -403,7 +403,7 @@ async fn a_row_that_is_no_event_any_more_stops_the_relay_until_a_hand_steps_over
 }
 
 #[tokio::test]
-async fn rows_that_are_missing_stop_the_relay_until_a_hand_steps_over_them() {
+async fn rows_that_are_missing_stop_the_relay_until_an_operator_steps_over_them() {
     for (gone, stretches, left) in [
         ("= 1", vec![(1, 1)], vec![2, 3, 4, 5, 6, 7, 8, 9]),
         ("IN (4, 5, 7)", vec![(4, 5), (7, 7)], vec![1, 2, 3, 6, 8, 9]),
@@ -444,10 +444,10 @@ async fn what_was_relayed_is_dealt_with_before_the_relay_comes_to_rest() {
     let (service, log) = (database(&data), log(&place));
     let control = handle_on(&service, &log);
     commit(&service, 1..=3).await;
-    service.relay_status(Partition::FIRST).send_modify(|status| status.relayed = 2);
+    service.relay_progress(Partition::FIRST).send_modify(|status| status.relayed = 2);
     let report = control.status();
     assert_eq!((report.settled, report.lag), (Numbers::from(2), 1));
-    service.relay_status(Partition::FIRST).send_modify(|status| status.settled = 3);
+    service.relay_progress(Partition::FIRST).send_modify(|status| status.settled = 3);
     assert_eq!(control.status().settled, Numbers::from(3));
 }
 

@@ -172,8 +172,8 @@ impl Database {
         E: From<Error> + Send + 'static,
     {
         match &self.engine {
-            Engine::Embedded(file) => Answer::Embedded(file.write(given, work)),
-            Engine::Served(server) => Answer::Served(server.write(given, work)),
+            Engine::Embedded(file) => EngineFuture::Embedded(file.write(given, work)),
+            Engine::Served(server) => EngineFuture::Served(server.write(given, work)),
         }
         .heard()
     }
@@ -305,16 +305,16 @@ impl Database {
 }
 
 /// The answer of an engine on its way.
-enum Answer<A, B> {
+enum EngineFuture<A, B> {
     Embedded(A),
     Served(B),
 }
 
-impl<T, A: Future<Output = T>, B: Future<Output = T>> Answer<A, B> {
+impl<T, A: Future<Output = T>, B: Future<Output = T>> EngineFuture<A, B> {
     async fn heard(self) -> T {
         match self {
-            Answer::Embedded(answer) => answer.await,
-            Answer::Served(answer) => answer.await,
+            EngineFuture::Embedded(answer) => answer.await,
+            EngineFuture::Served(answer) => answer.await,
         }
     }
 }

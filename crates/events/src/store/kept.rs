@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::Clock;
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
-use crate::relay_status::Status;
+use crate::relay_progress::Progress;
 use crate::store::options::Publishes;
 use crate::store::origin::Origin;
 
@@ -25,7 +25,7 @@ pub(crate) struct Kept {
     pub(crate) committed: watch::Receiver<Numbers>,
     /// How far the relay got.
     pub(crate) relayed: Arc<[AtomicU64]>,
-    pub(crate) relay_status: Vec<watch::Sender<Status>>,
+    pub(crate) relay_progress: Vec<watch::Sender<Progress>>,
     pub(crate) clock: Clock,
 }
 
@@ -44,8 +44,8 @@ impl Kept {
         relayed: Arc<[AtomicU64]>,
         clock: Clock,
     ) -> Kept {
-        let relay_status = relayed.iter().map(|_| watch::Sender::default()).collect();
-        Kept { publishes, epoch, committed, relayed, relay_status, clock }
+        let relay_progress = relayed.iter().map(|_| watch::Sender::default()).collect();
+        Kept { publishes, epoch, committed, relayed, relay_progress, clock }
     }
 
     /// Whose rows the outbox's are, and what their ids begin with.

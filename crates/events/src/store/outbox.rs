@@ -37,9 +37,9 @@ pub(crate) async fn waiting(
     let taken = rows.each(select, &span, |row| gathered.take(event(row, origin)?)).await;
     match taken {
         // Sound ones before it are relayed first.
-        Ok(()) | Err(Taken::Enough) => Ok(gathered.events),
-        Err(Taken::Failed(_)) if !gathered.events.is_empty() => Ok(gathered.events),
-        Err(Taken::Failed(error)) => Err(error),
+        Ok(()) | Err(Stopped::Enough) => Ok(gathered.events),
+        Err(Stopped::Failed(_)) if !gathered.events.is_empty() => Ok(gathered.events),
+        Err(Stopped::Failed(error)) => Err(error),
     }
 }
 
@@ -51,22 +51,22 @@ struct Gathered {
 }
 
 /// Why a read of waiting rows ended before its last.
-enum Taken {
+enum Stopped {
     Enough,
     Failed(Error),
 }
 
-impl From<Error> for Taken {
-    fn from(error: Error) -> Taken {
-        Taken::Failed(error)
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Stopped {
+        Stopped::Failed(error)
     }
 }
 
 impl Gathered {
-    fn take(&mut self, event: Event) -> Result<(), Taken> {
+    fn take(&mut self, event: Event) -> Result<(), Stopped> {
         self.bytes += event.data.get().len();
         if self.bytes > WAITING_BYTES_MAX && !self.events.is_empty() {
-            return Err(Taken::Enough);
+            return Err(Stopped::Enough);
         }
         self.events.push(event);
         Ok(())

@@ -33,7 +33,7 @@ pub(crate) struct Parked {
 }
 
 /// A parked row that is no event any more.
-pub(crate) struct Hurt {
+pub(crate) struct DamagedRow {
     pub(crate) turn: i64,
     pub(crate) at: Numbered,
     pub(crate) key: String,
@@ -238,7 +238,7 @@ pub(crate) async fn discard(
 pub(crate) async fn first_hurt(
     rows: &mut Rows<'_>,
     subscription: &str,
-) -> Result<Option<Hurt>, Error> {
+) -> Result<Option<DamagedRow>, Error> {
     let select = "SELECT place, \"offset\", key, event, partition FROM parked
         WHERE subscription = ?1 AND dead = 1 ORDER BY place";
     let mut first = None;
@@ -247,7 +247,7 @@ pub(crate) async fn first_hurt(
             && let Err(error) = event(row, 3)
         {
             let (turn, at, key) = (row.get(0)?, number_of(row, 4, 1)?, text(row, 2)?);
-            first = Some(Hurt { turn, at, key, error });
+            first = Some(DamagedRow { turn, at, key, error });
         }
         Ok::<_, Error>(())
     };

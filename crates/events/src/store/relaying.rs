@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::marks::Publisher;
 use crate::partition::{Numbered, Partition};
-use crate::relay_status::Status;
+use crate::relay_progress::Progress;
 use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
 use crate::store::database::{Database, Engine};
 use crate::store::origin::Origin;
@@ -152,8 +152,8 @@ impl Database {
     }
 
     /// Where the relay of this partition of the outbox records how it is doing.
-    pub(crate) fn relay_status(&self, partition: Partition) -> &watch::Sender<Status> {
-        &self.kept().relay_status[usize::from(partition.index())]
+    pub(crate) fn relay_progress(&self, partition: Partition) -> &watch::Sender<Progress> {
+        &self.kept().relay_progress[usize::from(partition.index())]
     }
 
     /// What time it is, by the clock it was opened with.

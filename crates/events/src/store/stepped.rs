@@ -37,7 +37,7 @@ pub(crate) async fn bury(
         let what = format!("{dead} dead letters of the outbox already: redrive or drop some");
         return Err(Error::environment(what));
     }
-    note(rows, at, Note { reason, dead: true }, now).await
+    note(rows, at, SteppedOver { reason, dead: true }, now).await
 }
 
 /// Has the relay pass the rows of these numbers, which are no letters: an operator skipped them.
@@ -49,14 +49,14 @@ pub(crate) async fn pass(
     now: Timestamp,
 ) -> Result<(), Error> {
     for number in first.number..=last {
-        note(rows, Numbered { number, ..first }, Note { reason, dead: false }, now).await?;
+        note(rows, Numbered { number, ..first }, SteppedOver { reason, dead: false }, now).await?;
     }
     Ok(())
 }
 
 /// Why the relay steps over a number.
 #[derive(Clone, Copy)]
-struct Note<'r> {
+struct SteppedOver<'r> {
     reason: &'r str,
     /// It is a letter, and waits for an operator.
     dead: bool,
@@ -66,14 +66,14 @@ struct Note<'r> {
 async fn note(
     rows: &mut Rows<'_>,
     at: Numbered,
-    note: Note<'_>,
+    note: SteppedOver<'_>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let upsert = "INSERT INTO outbox_stepped (sequence, reason, since, dead)
         VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (sequence) DO UPDATE SET reason = excluded.reason, since = excluded.since,
             dead = excluded.dead";
-    let Note { reason, dead } = note;
+    let SteppedOver { reason, dead } = note;
     let row: [&dyn Bind; 4] =
         [&packed::pack(at), &parking::shortened(reason), &now.as_microsecond(), &dead];
     rows.execute(upsert, &row).await?;

@@ -60,10 +60,10 @@ pub struct Tx<'t> {
 /// Where a transaction can go back to, until it is [settled](Tx::settle).
 #[must_use = "what follows it is taken back only where it is settled"]
 #[derive(Debug)]
-pub struct Savepoint(Mark);
+pub struct Savepoint(EngineSavepoint);
 
 #[derive(Debug)]
-enum Mark {
+enum EngineSavepoint {
     Embedded(EmbeddedSavepoint),
     Served(ServedSavepoint),
 }
@@ -137,9 +137,11 @@ impl Tx<'_> {
     /// deep.
     pub async fn savepoint(&mut self) -> Result<Savepoint, Error> {
         match &mut self.rows.0 {
-            Engine::Embedded(rows) => Ok(Savepoint(Mark::Embedded(rows.set_savepoint()?))),
+            Engine::Embedded(rows) => {
+                Ok(Savepoint(EngineSavepoint::Embedded(rows.set_savepoint()?)))
+            }
             Engine::Served(rows) => {
-                Ok(Savepoint(Mark::Served(Box::pin(rows.set_savepoint()).await?)))
+                Ok(Savepoint(EngineSavepoint::Served(Box::pin(rows.set_savepoint()).await?)))
             }
         }
     }
@@ -155,8 +157,10 @@ impl Tx<'_> {
     /// with it.
     pub async fn settle(&mut self, at: Savepoint, stands: bool) -> Result<(), Error> {
         match (&mut self.rows.0, at.0) {
-            (Engine::Embedded(rows), Mark::Embedded(at)) => rows.end_savepoint(at, stands),
-            (Engine::Served(rows), Mark::Served(at)) => {
+            (Engine::Embedded(rows), EngineSavepoint::Embedded(at)) => {
+                rows.end_savepoint(at, stands)
+            }
+            (Engine::Served(rows), EngineSavepoint::Served(at)) => {
                 Box::pin(rows.end_savepoint(at, stands)).await
             }
             _ => unreachable!("a savepoint of this transaction"),

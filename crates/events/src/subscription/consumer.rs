@@ -52,7 +52,7 @@ struct Batch<H> {
 }
 
 /// What one look at the topic came to.
-enum Look {
+enum PollOutcome {
     /// Something was taken, or the place was moved: look again at once.
     Moved,
     /// There is nothing new.
@@ -118,14 +118,14 @@ impl<H: Handler> Consumer<H> {
             let more = self.retry(position).await?;
             let look = self.look(&mut position).await?;
             self.record(&look, position, backoff);
-            if more || matches!(look, Look::Moved) {
+            if more || matches!(look, PollOutcome::Moved) {
                 continue;
             }
             let pause = self.until_due().await?;
             tokio::select! {
                 () = stop.as_mut() => return Ok(()),
                 // Without room a new event is no reason to look: a parked one has to go first.
-                more = end.changed(), if matches!(look, Look::Idle) => {
+                more = end.changed(), if matches!(look, PollOutcome::Idle) => {
                     more.map_err(|_| Error::Closed)?;
                 }
                 () = self.lane.poked() => {}
@@ -221,12 +221,12 @@ impl<H: Handler> Consumer<H> {
     }
 
     /// Takes the next batch.
-    async fn look(&self, position: &mut Offset) -> Result<Look, Error> {
+    async fn look(&self, position: &mut Offset) -> Result<PollOutcome, Error> {
         let after = *position;
         let limit = BATCH_MAX.min(self.lane.context.database.parts_max());
         let events = self.lane.context.broker.read(&self.lane.at, after, limit).await?;
         if events.is_empty() {
-            return Ok(Look::Idle);
+            return Ok(PollOutcome::Idle);
         }
         let batch = Batch {
             dispatcher: Arc::clone(&self.dispatcher),
@@ -243,14 +243,14 @@ impl<H: Handler> Consumer<H> {
         self.dispatcher.committed(delivered.batches);
         self.dispatcher.received(&delivered.received);
         *position = delivered.position;
-        Ok(if delivered.full { Look::Full } else { Look::Moved })
+        Ok(if delivered.full { PollOutcome::Full } else { PollOutcome::Moved })
     }
 
     /// Records a round without trouble, or with the one that is no error: no room.
-    fn record(&self, look: &Look, position: Offset, backoff: &mut Backoff) {
+    fn record(&self, look: &PollOutcome, position: Offset, backoff: &mut Backoff) {
         backoff.reset();
         self.lane.arrived(position);
-        let full = matches!(look, Look::Full);
+        let full = matches!(look, PollOutcome::Full);
         self.lane.set_trouble(full.then(|| {
             format!("no new events are taken: {} are parked", crate::parking::PARKED_MAX)
         }));

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::partition::{Numbered, Partition};
 use crate::store::inbox::{Assigned, Place};
-use crate::store::parked::{self, Hurt};
+use crate::store::parked::{self, DamagedRow};
 use crate::store::skipped::{Skipped, moment};
 use crate::store::tx::Tx;
 
@@ -87,7 +87,7 @@ async fn over_record(tx: &mut Tx<'_>, name: &str, record: &HurtRecord) -> Result
 }
 
 /// The first hurt row that is parked, in a partition that is this transaction's.
-async fn locked_hurt(tx: &mut Tx<'_>, name: &str) -> Result<Option<Hurt>, Error> {
+async fn locked_hurt(tx: &mut Tx<'_>, name: &str) -> Result<Option<DamagedRow>, Error> {
     let Some(seen) = parked::first_hurt(tx, name).await? else { return Ok(None) };
     Place::lock(tx, Assigned { subscription: name, partition: seen.at.partition }).await?;
     // Who had it until now may have taken the row out.
@@ -96,7 +96,7 @@ async fn locked_hurt(tx: &mut Tx<'_>, name: &str) -> Result<Option<Hurt>, Error>
 }
 
 /// Takes the row out; the next of its key is due at once.
-async fn over_parked(tx: &mut Tx<'_>, name: &str, hurt: Hurt) -> Result<Skipped, Error> {
+async fn over_parked(tx: &mut Tx<'_>, name: &str, hurt: DamagedRow) -> Result<Skipped, Error> {
     let now = tx.now();
     parked::handled(tx, name, hurt.turn, &hurt.key, now).await?;
     let (key, reason) = (Some(hurt.key), hurt.error.to_string());

@@ -9,7 +9,7 @@ use http::StatusCode;
 use hyper::body::Incoming;
 
 use super::deadlines::Alarm;
-use super::download::{Begun, Download, Underway};
+use super::download::{Download, Prefetched, Underway};
 use super::failure::Failure;
 use super::head;
 use super::verdict::Verdict;
@@ -49,9 +49,9 @@ pub(super) async fn begin(
     let alarm = (!summary.is_endless).then_some(time.alarm);
     let begun = Download::new(body, held, alarm, time.idle).begin().await;
     let body = match begun.map_err(|error| Failure::of(&error))? {
-        Begun::Whole(bytes) => Body::full(bytes),
-        Begun::Part(download) if summary.is_endless => Body::live(*download),
-        Begun::Part(download) => Body::stream(*download),
+        Prefetched::Whole(bytes) => Body::full(bytes),
+        Prefetched::Part(download) if summary.is_endless => Body::live(*download),
+        Prefetched::Part(download) => Body::stream(*download),
     };
     Ok(Response::from_parts(parts, body))
 }

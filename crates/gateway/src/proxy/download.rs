@@ -58,7 +58,7 @@ pub(crate) struct Download {
 }
 
 /// A body as far as it has come.
-pub(crate) enum Begun {
+pub(crate) enum Prefetched {
     /// All of it; the connection is free.
     Whole(Bytes),
     /// The beginning.
@@ -94,12 +94,12 @@ impl Download {
     ///
     /// # Errors
     /// The body broke off at once; this has been counted.
-    pub(crate) async fn begin(mut self) -> Result<Begun, hyper::Error> {
+    pub(crate) async fn begin(mut self) -> Result<Prefetched, hyper::Error> {
         let ended = poll_fn(|context| Poll::Ready(self.look(context))).await?;
         Ok(if ended {
-            Begun::Whole(self.first.take().unwrap_or_default())
+            Prefetched::Whole(self.first.take().unwrap_or_default())
         } else {
-            Begun::Part(Box::new(self))
+            Prefetched::Part(Box::new(self))
         })
     }
 

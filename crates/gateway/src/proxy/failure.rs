@@ -9,7 +9,7 @@ use chassis::http::Problem;
 use guard::refusal::retry_after_seconds;
 use http::StatusCode;
 
-use crate::meters::Ended;
+use crate::meters::RequestEnd;
 
 /// How soon it is worth trying again after a failure.
 const RETRY: Duration = Duration::from_secs(1);
@@ -51,14 +51,14 @@ impl Failure {
     }
 
     /// How the request is counted.
-    pub(crate) fn ended(self) -> Ended {
+    pub(crate) fn ended(self) -> RequestEnd {
         match self {
-            Failure::ConnectionRefused => Ended::ConnectionRefused,
-            Failure::ConnectedLate | Failure::Late => Ended::TimedOut,
-            Failure::Broken => Ended::Broken,
-            Failure::Nonsense => Ended::Nonsense,
-            Failure::Client => Ended::Cancelled,
-            Failure::Unreadable => Ended::Mistaken,
+            Failure::ConnectionRefused => RequestEnd::ConnectionRefused,
+            Failure::ConnectedLate | Failure::Late => RequestEnd::TimedOut,
+            Failure::Broken => RequestEnd::Broken,
+            Failure::Nonsense => RequestEnd::Nonsense,
+            Failure::Client => RequestEnd::Cancelled,
+            Failure::Unreadable => RequestEnd::Mistaken,
         }
     }
 

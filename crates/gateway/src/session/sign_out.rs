@@ -19,7 +19,7 @@ use chassis::http::{Problem, Response, Stop, empty};
 use chassis::identity::bearer;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use jiff::Timestamp;
-use sessions::{Ending, Memory, Owed, Taken};
+use sessions::{DebtOutcome, Ending, Memory, Owed};
 use tracing::{info, warn};
 
 use super::token_endpoint::{AskedBy, TokenEndpoint};
@@ -93,7 +93,7 @@ impl Ask<'_> {
         for token in unknown {
             tokens.push(token.clone());
             // Each by itself: of these nobody here knows the sign-in, and their number alone is bounded.
-            if let Taken::TooMany = memory.owe(token).await.map_err(stored)? {
+            if let DebtOutcome::TooMany = memory.owe(token).await.map_err(stored)? {
                 warn!(limit = sessions::OWED_MAX, "too many sign-outs wait: one was refused");
                 let seconds = chance::seconds(RETRY_SECONDS);
                 return Err(Problem::unavailable("connection_limit_reached", seconds));

@@ -124,19 +124,19 @@ fn debts_for_unknown_tokens_are_bounded_and_those_for_known_ones_are_not() {
     });
     wait(fill).expect("written");
     let owe = |token: &str| wait(memory.owe(token.to_owned())).expect("decided");
-    assert_eq!(owe("one more"), Taken::TooMany);
+    assert_eq!(owe("one more"), DebtOutcome::TooMany);
     wait(memory.end(ending("a", 10), vec![renewing("known", "a")])).expect("written");
     assert!(is_owed(&memory, "known"));
     wait(memory.pay("0")).expect("written");
-    assert_eq!((owe("one more"), owe("two more")), (Taken::Noted, Taken::TooMany));
+    assert_eq!((owe("one more"), owe("two more")), (DebtOutcome::Noted, DebtOutcome::TooMany));
     // One that its giver would not take back has had its time; one of a sign-in that is known stays.
     wait(memory.give_up("known")).expect("written");
-    assert_eq!(owe("two more"), Taken::TooMany);
+    assert_eq!(owe("two more"), DebtOutcome::TooMany);
     wait(memory.give_up("1")).expect("written");
-    assert_eq!((owe("two more"), owe("three more")), (Taken::Noted, Taken::TooMany));
+    assert_eq!((owe("two more"), owe("three more")), (DebtOutcome::Noted, DebtOutcome::TooMany));
     assert!(is_owed(&memory, "known") && !is_owed(&memory, "1"));
     hand.set(OWED_FOR.as_secs() + 1);
-    assert_eq!(owe("much later"), Taken::Noted);
+    assert_eq!(owe("much later"), DebtOutcome::Noted);
 }
 
 #[test]

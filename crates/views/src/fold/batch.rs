@@ -37,7 +37,7 @@ pub struct Batch {
     places: HashMap<RowId, usize>,
     /// In the order they were touched.
     pub(super) rows: Vec<Buffered>,
-    joins: HashMap<Match, Remembered>,
+    joins: HashMap<Match, JoinUpdate>,
     pub(super) spread: Spread,
     /// What moves after the sync.
     touched: Option<Touched>,
@@ -74,13 +74,13 @@ struct Match {
 }
 
 /// What a join set on the rows of one match.
-struct Remembered {
+struct JoinUpdate {
     values: JoinedValues,
     /// Whether the store has others.
     changed: bool,
 }
 
-/// A [`Remembered`] that is to be written.
+/// A [`JoinUpdate`] that is to be written.
 pub(super) struct ChangedJoin<'b> {
     pub(super) join: JoinId,
     pub(super) matching: &'b str,
@@ -193,7 +193,7 @@ impl Batch {
         generation: &Generation,
         rows: &mut Rows<'_>,
         of: Match,
-    ) -> Result<&mut Remembered, events::Error> {
+    ) -> Result<&mut JoinUpdate, events::Error> {
         match self.joins.entry(of) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             // Before the first event of the batch that needs it: from here on memory is ahead of the table
@@ -202,7 +202,7 @@ impl Batch {
                 let Match { join, values } = vacant.key();
                 let width = join.of(generation).sets.len();
                 let values = joined::load(rows, &join.name(generation), values, width).await?;
-                Ok(vacant.insert(Remembered { values, changed: false }))
+                Ok(vacant.insert(JoinUpdate { values, changed: false }))
             }
         }
     }

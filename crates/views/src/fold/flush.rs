@@ -21,7 +21,7 @@ use crate::generation::Generation;
 use crate::owner::{OwnersPage, Whose};
 use crate::row::{self, Row};
 use crate::stamps::Stamps;
-use crate::store::feed::{self, Version, Written};
+use crate::store::feed::{self, NewChange, Version};
 use crate::store::joined;
 use crate::value::{Key, Value};
 use crate::view::{Feeds, Shows, View};
@@ -173,7 +173,7 @@ async fn feed_all<'b>(
             let whose = Whose { page: shows.page, owner: change.owner.as_owner() };
             let version = versions.entry(whose).or_default();
             let row = Json::Object(change.show(shows)).to_string();
-            extent.append(rows, whose, version, Written { kind, row: &row }).await?;
+            extent.append(rows, whose, version, NewChange { kind, row: &row }).await?;
         }
     }
     // Once a batch, however many changes: a version counts what a reader can tell apart.

@@ -52,7 +52,7 @@ pub(crate) struct OwnerVersion<'a> {
 
 /// A change on its way into the feed.
 #[derive(Clone, Copy)]
-pub(crate) struct Written<'a> {
+pub(crate) struct NewChange<'a> {
     /// The page's name for it.
     pub(crate) kind: &'a str,
     /// The row as JSON.
@@ -60,14 +60,14 @@ pub(crate) struct Written<'a> {
 }
 
 /// A change as it is kept.
-pub(crate) struct Kept {
+pub(crate) struct StoredChange {
     pub(crate) sequence: u64,
     pub(crate) kind: String,
     pub(crate) row: Json,
 }
 
 /// A change's place in the chain of its page.
-struct Link {
+struct ChainLink {
     before: u64,
     bytes: u64,
 }
@@ -92,9 +92,9 @@ impl Extent {
         rows: &mut Rows<'_>,
         whose: Whose<'_>,
         version: &mut Version,
-        change: Written<'_>,
+        change: NewChange<'_>,
     ) -> Result<(), events::Error> {
-        let Written { kind, row } = change;
+        let NewChange { kind, row } = change;
         let bytes = (kind.len() + row.len() + whose.owner.weight() + CHANGE_BYTES) as u64;
         self.sequence += 1;
         self.bytes += bytes;
@@ -204,9 +204,9 @@ impl Version {
     }
 }
 
-async fn link(rows: &mut Rows<'_>, sequence: u64) -> Result<Option<Link>, events::Error> {
+async fn link(rows: &mut Rows<'_>, sequence: u64) -> Result<Option<ChainLink>, events::Error> {
     let select = "SELECT before, bytes FROM change WHERE sequence = ?1";
-    let link = |row: &Row<'_>| Ok(Link { before: row.get(0)?, bytes: row.get(1)? });
+    let link = |row: &Row<'_>| Ok(ChainLink { before: row.get(0)?, bytes: row.get(1)? });
     rows.find(select, &[&sequence], link).await
 }
 
@@ -279,7 +279,7 @@ pub(crate) async fn changes(
     newest: u64,
     after: u64,
     limit: usize,
-) -> Result<Vec<Kept>, events::Error> {
+) -> Result<Vec<StoredChange>, events::Error> {
     let select = "SELECT before FROM change WHERE sequence = ?1 AND page = ?2 AND owner = ?3";
     let owner = Cell::of(rows, whose.owner);
     let mut found = VecDeque::new();
@@ -300,11 +300,15 @@ pub(crate) async fn changes(
     Ok(changes)
 }
 
-async fn kept(rows: &mut Rows<'_>, sequence: u64) -> Result<Kept, events::Error> {
+async fn kept(rows: &mut Rows<'_>, sequence: u64) -> Result<StoredChange, events::Error> {
     let select = "SELECT kind, row FROM change WHERE sequence = ?1";
     rows.one(select, &[&sequence], |row| {
         let row_of = |text: &str| serde_json::from_str(text).ok();
-        Ok(Kept { sequence, kind: row.get(0)?, row: row.parse(1, row_of).unwrap_or_default() })
+        Ok(StoredChange {
+            sequence,
+            kind: row.get(0)?,
+            row: row.parse(1, row_of).unwrap_or_default(),
+        })
     })
     .await
 }

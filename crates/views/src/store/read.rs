@@ -3,7 +3,7 @@
 use events::store::{Bind, Rows};
 
 use super::feed::{self, OwnerVersion};
-use super::rows::{self, Stored};
+use super::rows::{self, ViewTable};
 use super::values::Cell;
 use crate::owner::{Meant, Owner};
 use crate::page::{Listed, Page, Parts, Slice, Window};
@@ -14,7 +14,7 @@ use crate::view::SortOrder;
 /// Shown rows, of one owner or of all.
 async fn shown(
     rows: &mut Rows<'_>,
-    list: Stored<'_>,
+    list: ViewTable<'_>,
     owner: Option<Owner<'_>>,
     window: Window,
 ) -> Result<Vec<Row>, events::Error> {
@@ -28,8 +28,8 @@ async fn shown(
 }
 
 /// The statement of a list; one of a page's order is read through its index without sorting.
-pub(super) fn list_statement(list: Stored<'_>, owned: bool, order: SortOrder) -> String {
-    let Stored { view, statements } = list;
+pub(super) fn list_statement(list: ViewTable<'_>, owned: bool, order: SortOrder) -> String {
+    let ViewTable { view, statements } = list;
     let direction = if order.descending { "DESC" } else { "ASC" };
     // The key decides between equals, so that a row is on one slice and not on two.
     let first = if order.column == view.key {
@@ -55,7 +55,7 @@ fn narrowed(owned: bool, number: usize) -> String {
 /// How many rows are shown, of one owner or of all.
 async fn total(
     rows: &mut Rows<'_>,
-    list: Stored<'_>,
+    list: ViewTable<'_>,
     owner: Option<Owner<'_>>,
 ) -> Result<u64, events::Error> {
     let (table, narrowed) = (&list.statements.table, narrowed(owner.is_some(), 1));
@@ -69,8 +69,8 @@ async fn total(
 pub(crate) async fn parts<'p>(
     rows: &mut Rows<'_>,
     page: &Page,
-    list: Stored<'_>,
-    head: Option<Stored<'_>>,
+    list: ViewTable<'_>,
+    head: Option<ViewTable<'_>>,
     named: &'p str,
     slice: Slice,
 ) -> Result<Parts<'p>, events::Error> {
@@ -94,7 +94,7 @@ pub(crate) async fn parts<'p>(
 /// A page's rows, of whom a text means there or of everybody.
 pub(crate) async fn of_page(
     rows: &mut Rows<'_>,
-    list: Stored<'_>,
+    list: ViewTable<'_>,
     page: &Page,
     named: Option<&str>,
     slice: Slice,
@@ -114,7 +114,7 @@ pub(crate) async fn of_page(
 /// A view's rows of the first of those meant who has any.
 pub(crate) async fn of_view(
     rows: &mut Rows<'_>,
-    list: Stored<'_>,
+    list: ViewTable<'_>,
     meant: Meant<'_>,
     window: Window,
 ) -> Result<Listed<Row>, events::Error> {
@@ -130,7 +130,7 @@ pub(crate) async fn of_view(
 /// The row whose key is written so: as text, or as the whole number it is.
 pub(crate) async fn named(
     rows: &mut Rows<'_>,
-    list: Stored<'_>,
+    list: ViewTable<'_>,
     key: &str,
 ) -> Result<Option<Row>, events::Error> {
     if let Some(row) = list.load(rows, &Key::Text(key.into())).await? {

@@ -31,7 +31,7 @@ pub(super) struct Comparison {
 
 /// A view beside its statements: the rows of one view.
 #[derive(Clone, Copy)]
-pub(crate) struct Stored<'d> {
+pub(crate) struct ViewTable<'d> {
     pub(crate) view: &'d View,
     pub(crate) statements: &'d Statements,
 }
@@ -54,7 +54,7 @@ impl Statements {
     }
 }
 
-impl Stored<'_> {
+impl ViewTable<'_> {
     pub(crate) async fn load(
         self,
         rows: &mut Rows<'_>,
@@ -83,7 +83,7 @@ impl Stored<'_> {
         before: &Row,
         now: &Row,
     ) -> Result<(), events::Error> {
-        let Stored { view, statements } = self;
+        let ViewTable { view, statements } = self;
         let mut statement = format!("UPDATE {} SET ", statements.table);
         let differ = |at: &usize| now.values[*at] != before.values[*at];
         let changed: Vec<usize> = (0..now.values.len()).filter(differ).collect();
@@ -139,7 +139,7 @@ impl Stored<'_> {
 
     /// Values are numbered: those that are set from 1, then those that must match.
     pub(super) fn spread_statement(self, join: &Join, sets: &[usize]) -> String {
-        let Stored { view, statements } = self;
+        let ViewTable { view, statements } = self;
         let Comparison { same, differs } = statements.compared;
         let list =
             |columns: &[usize], first: usize, one: fn(&str, usize) -> String, between: &str| {

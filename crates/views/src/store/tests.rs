@@ -85,7 +85,7 @@ impl Feed {
                 feed::changes(rows, whose, newest, floor, 1_000).await
             })
         });
-        let changes: Result<Vec<feed::Kept>, events::Error> = read.await;
+        let changes: Result<Vec<feed::StoredChange>, events::Error> = read.await;
         changes.expect("a read").into_iter().map(|kept| kept.sequence).collect()
     }
 }
@@ -101,7 +101,7 @@ async fn add(tx: &mut Tx<'_>, owner: &str, row: &str, bytes_max: u64) -> Result<
     let whose = Whose { page: 0, owner: Owner::Text(owner) };
     let mut extent = feed::extent(tx).await?;
     let mut version = feed::version(tx, whose, Owners::Text, &extent).await?;
-    let change = feed::Written { kind: "row", row };
+    let change = feed::NewChange { kind: "row", row };
     extent.append(tx, whose, &mut version, change).await?;
     version.save(tx, whose, &mut extent).await?;
     extent.save(tx, bytes_max).await

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::Views;
-use crate::cache::{Asked, Entry, Form, Made};
+use crate::cache::{CachedPage, Format, Made, PageKey};
 use crate::encoding::Encoding;
 use crate::error::Error;
 use crate::page::{Page, PageJson, Slice};
@@ -22,7 +22,7 @@ pub(super) async fn html(
     locale: Locale,
     encoding: Encoding,
 ) -> Result<Arc<Rendered>, Error> {
-    let asked = Asked { owner, page: page.index, form: Form::Html(locale) };
+    let asked = PageKey { owner, page: page.index, form: Format::Html(locale) };
     let body = |shown: &PageJson, since| {
         let (templates, look) = (&views.side.generation.templates, &views.side.look);
         let locale = views.locale_name(locale);
@@ -39,7 +39,7 @@ pub(super) async fn json(
     owner: &str,
     encoding: Encoding,
 ) -> Result<Arc<Rendered>, Error> {
-    let asked = Asked { owner, page: page.index, form: Form::Json };
+    let asked = PageKey { owner, page: page.index, form: Format::Json };
     let body = |shown: &PageJson, _| Ok(Bytes::from(shown.json.to_string()));
     Ok(find(views, page, &asked, body).await?.coded(encoding))
 }
@@ -47,9 +47,9 @@ pub(super) async fn json(
 async fn find(
     views: &Views,
     page: &Page,
-    asked: &Asked<'_>,
+    asked: &PageKey<'_>,
     body: impl FnOnce(&PageJson, Option<Timestamp>) -> Result<Bytes, Error> + Send,
-) -> Result<Arc<Entry>, Error> {
+) -> Result<Arc<CachedPage>, Error> {
     // The way of nearly all requests: two look-ups in memory and no lock that a writer holds.
     if let Some(entry) = views.side.cache.get(asked, made(views, page, asked)) {
         return Ok(entry);
@@ -61,9 +61,9 @@ async fn find(
 async fn make(
     views: &Views,
     page: &Page,
-    asked: &Asked<'_>,
+    asked: &PageKey<'_>,
     body: impl FnOnce(&PageJson, Option<Timestamp>) -> Result<Bytes, Error> + Send,
-) -> Result<Arc<Entry>, Error> {
+) -> Result<Arc<CachedPage>, Error> {
     let cache = &views.side.cache;
     let _flight = cache.flight(asked).await;
     // Read again behind the lock, and before the rows: whoever held it has made the page meanwhile, or the
@@ -76,15 +76,15 @@ async fn make(
     let tag = tag(views, page, asked, &shown, made);
     // The very moment that the tag is of: the fold may rest, or go on, since it was read.
     let since = made.stale_since.and_then(|since| Timestamp::from_microsecond(since).ok());
-    let entry = Arc::new(Entry::new(made, tag, shown.version, body(&shown, since)?));
+    let entry = Arc::new(CachedPage::new(made, tag, shown.version, body(&shown, since)?));
     cache.insert(asked, Arc::clone(&entry));
     Ok(entry)
 }
 
 /// What stands now. JSON does not say that the fold rests.
-fn made(views: &Views, page: &Page, asked: &Asked<'_>) -> Made {
+fn made(views: &Views, page: &Page, asked: &PageKey<'_>) -> Made {
     let since = views.stale_since(page, Some(asked.owner)).map(Timestamp::as_microsecond);
-    let stale_since = since.filter(|_| asked.form != Form::Json);
+    let stale_since = since.filter(|_| asked.form != Format::Json);
     let stamp = views.side.stamps.read(page.index, page.owners.meant(asked.owner));
     Made { stamp, stale_since }
 }
@@ -92,13 +92,13 @@ fn made(views: &Views, page: &Page, asked: &Asked<'_>) -> Made {
 /// Tells these bytes from all others that were or will be there, without looking at them: the
 /// version, and all that the bytes depend on beside it. The owner is in it, because two owners may
 /// meet the same address.
-fn tag(views: &Views, page: &Page, asked: &Asked<'_>, shown: &PageJson, made: Made) -> String {
+fn tag(views: &Views, page: &Page, asked: &PageKey<'_>, shown: &PageJson, made: Made) -> String {
     let (generation, look) = (&views.side.generation, &views.side.look);
     let mut hash = DefaultHasher::new();
     (&generation.epoch, &page.name, page.size, asked, made.stale_since).hash(&mut hash);
     (&page.owner, &page.list, page.owners, page.view, page.head, page.order).hash(&mut hash);
     // JSON depends on none of these, and stays the same under another template.
-    if asked.form != Form::Json {
+    if asked.form != Format::Json {
         let source = generation.templates.source(page);
         (source, &look.app_head, &look.locales, &look.money).hash(&mut hash);
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use events::Handler;
 use serde_json::json;
-use yeoul_views::{Encoding, Error, Locale, Order, PAGE_SIZE_MAX, Rendered, Slice};
+use yeoul_views::{Encoding, Error, Locale, PAGE_SIZE_MAX, Rendered, Slice, SortBy};
 
 use crate::mall::{Mall, block_on, event, order};
 
@@ -75,18 +75,18 @@ fn a_slice_is_refused_one_past_its_limit() {
 #[test]
 fn rows_are_listed_by_any_column_with_their_total() {
     let mall = with_orders("a@b", 3);
-    let listed = |order: Option<&Order>| {
+    let listed = |order: Option<&SortBy>| {
         let listed =
             block_on(mall.views.rows("orders", "a@b", Slice::first(2), order)).expect("rows");
         let ids = listed.rows.iter().map(|row| row["orderId"].clone());
         (ids.collect::<Vec<_>>(), listed.total)
     };
     assert_eq!(listed(None), (vec![json!(1), json!(2)], 3));
-    let newest = Order { column: "placedAt".to_owned(), descending: true };
+    let newest = SortBy { column: "placedAt".to_owned(), descending: true };
     assert_eq!(listed(Some(&newest)), (vec![json!(3), json!(2)], 3));
     let unknown = block_on(mall.views.rows("order", "a@b", Slice::first(2), None));
     assert!(matches!(unknown, Err(Error::Unknown(says)) if says.contains("nearest=`orders`")));
-    let unknown = Order { column: "placed".to_owned(), descending: true };
+    let unknown = SortBy { column: "placed".to_owned(), descending: true };
     assert!(block_on(mall.views.rows("orders", "a@b", Slice::first(2), Some(&unknown))).is_err());
 }
 

@@ -40,20 +40,20 @@ pub(crate) trait Switches: Send + Sync {
 }
 
 /// A request whose body is read.
-pub(super) struct Given {
+pub(super) struct BodyRequest {
     headers: HeaderMap,
     body: Bytes,
 }
 
-impl Given {
+impl BodyRequest {
     /// Reads it to its end.
     ///
     /// # Errors
     /// 413, and a body that broke off.
-    pub(super) async fn read(request: Request) -> Result<Given, Problem> {
+    pub(super) async fn read(request: Request) -> Result<BodyRequest, Problem> {
         let headers = request.headers().clone();
         let body = whole::read(request.into_body(), whole::BODY_BYTES_MAX).await?;
-        Ok(Given { headers, body })
+        Ok(BodyRequest { headers, body })
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) fn turned(done: Result<(), Problem>) -> Result<Response, Problem> {
 pub(super) fn put_fault(
     switches: &dyn Switches,
     service: &str,
-    given: &Given,
+    given: &BodyRequest,
 ) -> Result<Response, Problem> {
     // The fault is a document of its own shape; Fields says whether it is JSON at all.
     Fields::parse(&given.headers, &given.body)?;
@@ -79,7 +79,7 @@ pub(super) fn put_fault(
 pub(super) async fn rewind(
     controls: &[Control],
     name: &str,
-    given: &Given,
+    given: &BodyRequest,
 ) -> Result<Response, Problem> {
     let control =
         controls.iter().find(|control| control.name() == name).ok_or_else(Problem::not_found)?;

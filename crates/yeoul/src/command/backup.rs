@@ -37,7 +37,7 @@ pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
         let says = format!("there is no data to back up. folder=`{}`", data.display());
         return Err(Failure::environment(says, "name the mall's folder with --data"));
     }
-    let _held = if running { None } else { Some(process::folder(data)?) };
+    let _lock = if running { None } else { Some(process::folder(data)?) };
     let unfinished = Unfinished::beside(target)?;
     let made = clock::wall().to_string();
     copy(data, &stores, unfinished.path())?;

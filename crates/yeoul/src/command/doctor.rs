@@ -44,7 +44,7 @@ pub(super) fn run(args: &DataArgs) -> Result<(), Failure> {
     } else if args.data.join("log").exists() {
         alone(&args.data, &mut findings)?;
     } else if !stores::databases(&args.data).is_empty() {
-        let _held = process::folder(&args.data)?;
+        let _lock = process::folder(&args.data)?;
         findings.good("acknowledgement", "as its broker says, which is asked when it runs");
         stores_alone(&args.data, &mut findings)?;
     } else {
@@ -126,7 +126,7 @@ fn list(value: &Value) -> &[Value] {
 
 fn alone(data: &Path, findings: &mut Findings) -> Result<(), Failure> {
     // Held to the end: no process may start on files that are being read.
-    let _held = process::folder(data)?;
+    let _lock = process::folder(data)?;
     let opened = Log::open(&data.join("log"), &[], clock::component());
     let log = match opened {
         Ok(log) => log,

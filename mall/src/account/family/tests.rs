@@ -18,7 +18,7 @@ fn at(millisecond: i64) -> Timestamp {
 
 #[test]
 fn a_refresh_token_is_judged_by_when_it_was_used() {
-    let kept = |rotated: Option<i64>| Kept {
+    let kept = |rotated: Option<i64>| RefreshToken {
         session: "s".to_owned(),
         place: 0,
         expires: at(100_000),
@@ -86,7 +86,7 @@ impl Accounts {
     }
 
     async fn begin(&self, session: &'static str, refresh: &'static str, now: i64) {
-        let begun = Begun { session, username: "a@b", refresh };
+        let begun = NewFamily { session, username: "a@b", refresh };
         let work = self
             .database
             .write((begun, at(now)), |(begun, now), tx| Box::pin(begin(tx, begun, *now)));
@@ -170,7 +170,7 @@ async fn a_family_that_is_renewed_without_end_ends() {
     let fill = place.database.write(now, |&now, tx| {
         Box::pin(async move {
             for number in 1..TOKENS_MAX {
-                let kept = Kept {
+                let kept = RefreshToken {
                     session: "s".to_owned(),
                     place: number,
                     expires: at(now + 1_000_000),

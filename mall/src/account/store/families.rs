@@ -4,7 +4,7 @@ use events::Error;
 use events::store::{Row, Rows};
 use jiff::Timestamp;
 
-use crate::account::refresh::Kept;
+use crate::account::refresh::RefreshToken;
 
 /// Families a user may have; those longest unused lose their refresh tokens.
 pub(in crate::account) const FAMILIES_PER_USER_MAX: u64 = 16;
@@ -42,10 +42,10 @@ pub(in crate::account) async fn add(
 pub(in crate::account) async fn keep(
     rows: &mut Rows<'_>,
     hash: &[u8; 32],
-    kept: &Kept,
+    kept: &RefreshToken,
 ) -> Result<(), Error> {
     let insert = "INSERT INTO token VALUES (?1, ?2, ?3, ?4, NULL)";
-    let Kept { session, place, expires, .. } = kept;
+    let RefreshToken { session, place, expires, .. } = kept;
     rows.execute(insert, &[hash, session, place, &expires.as_second()]).await?;
     Ok(())
 }
@@ -65,7 +65,7 @@ pub(in crate::account) async fn bound(rows: &mut Rows<'_>, username: &str) -> Re
 pub(in crate::account) async fn find(
     rows: &mut Rows<'_>,
     hash: &[u8; 32],
-) -> Result<Option<Kept>, Error> {
+) -> Result<Option<RefreshToken>, Error> {
     let select = "SELECT sid, place, expires, rotated FROM token WHERE hash = ?1";
     rows.find(select, &[hash], kept).await
 }
@@ -128,10 +128,10 @@ pub(in crate::account) async fn remove(rows: &mut Rows<'_>, session: &str) -> Re
     Ok(())
 }
 
-fn kept(row: &Row<'_>) -> Result<Kept, Error> {
+fn kept(row: &Row<'_>) -> Result<RefreshToken, Error> {
     let hurt = |_: jiff::Error| Error::Statement { what: "no time in table token".to_owned() };
     let rotated: Option<i64> = row.get(3)?;
-    Ok(Kept {
+    Ok(RefreshToken {
         session: row.get(0)?,
         place: row.get(1)?,
         expires: Timestamp::from_second(row.get(2)?).map_err(hurt)?,
@@ -156,7 +156,7 @@ mod tests {
         async fn work(tx: &mut Tx<'_>, number: u8, username: &str, now: i64) -> Result<(), Error> {
             let session = number.to_string();
             add(tx, &session, username, at(100), at(now)).await?;
-            let kept = Kept { session, place: 0, expires: at(100), rotated: None };
+            let kept = RefreshToken { session, place: 0, expires: at(100), rotated: None };
             keep(tx, &[number; 32], &kept).await?;
             bound(tx, username).await
         }
@@ -166,7 +166,7 @@ mod tests {
         begun.await.expect("begun");
     }
 
-    async fn token(database: &Database, number: u8) -> Option<Kept> {
+    async fn token(database: &Database, number: u8) -> Option<RefreshToken> {
         let hash = [number; 32];
         let read = database.read(&hash, |hash, rows| Box::pin(find(rows, hash)));
         read.await.expect("read")

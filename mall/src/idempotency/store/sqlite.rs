@@ -17,13 +17,13 @@ mod tests {
 
     use crate::fixture;
     use crate::idempotency::store::{recall, remember};
-    use crate::idempotency::{Identity, Once, REMEMBERED_MAX, Remembered};
+    use crate::idempotency::{Once, REMEMBERED_MAX, Remembered, ScopedKey};
 
     const SCHEMA: &[&str] = &[super::TABLE, super::WITH_ETAG];
 
     fn once(key: &str) -> Once {
         let (principal, key) = ("c1".to_owned(), key.to_owned());
-        Once { identity: Identity { principal, route: "/orders", key }, fingerprint: [1; 32] }
+        Once { identity: ScopedKey { principal, route: "/orders", key }, fingerprint: [1; 32] }
     }
 
     async fn keep(database: &Database, key: &str) {

@@ -35,19 +35,19 @@ mod tests {
     use super::*;
     use crate::fixture;
     use crate::idempotency::store::{recall, remember};
-    use crate::idempotency::{Identity, Once, Remembered};
+    use crate::idempotency::{Once, Remembered, ScopedKey};
 
     /// The schema before answers had a tag.
     const WITHOUT_ETAG: &[&str] = SCHEMA.split_at(2).0;
 
-    async fn recalled(database: &Database, identity: &Identity) -> Option<Remembered> {
+    async fn recalled(database: &Database, identity: &ScopedKey) -> Option<Remembered> {
         let read = database.read(identity, |identity, rows| Box::pin(recall(rows, identity)));
         read.await.expect("readable")
     }
 
     #[tokio::test]
     async fn a_folder_of_an_older_program_opens_and_remembers_what_it_answered() {
-        let identity = Identity { principal: "c".into(), route: "/orders", key: "k".into() };
+        let identity = ScopedKey { principal: "c".into(), route: "/orders", key: "k".into() };
         let (folder, old) = fixture::database(WITHOUT_ETAG);
         let stored = old.write((), |(), tx| {
             let insert = "INSERT INTO remembered
@@ -77,7 +77,7 @@ mod tests {
         );
 
         let once =
-            Once { identity: Identity { key: "l".into(), ..identity }, fingerprint: [1; 32] };
+            Once { identity: ScopedKey { key: "l".into(), ..identity }, fingerprint: [1; 32] };
         let answer = Remembered { etag: "\"1-a\"".into(), ..seen.expect("it") };
         let given = (once.clone(), answer.clone());
         let stored = new.write(given, |(once, answer), tx| Box::pin(remember(tx, once, answer)));

@@ -101,7 +101,7 @@ async fn an_event_hurt_in_the_log_is_told_and_not_handled_and_parked_keys_still_
 }
 
 #[tokio::test]
-async fn a_hurt_record_is_stepped_over_by_hand_one_at_a_time_and_written_down() {
+async fn a_hurt_record_is_stepped_over_by_an_operator_one_at_a_time_and_written_down() {
     let hurt = "UPDATE t1 SET record = CAST(replace(CAST(record AS TEXT), 'Num', 'Nom') AS BLOB)
         WHERE offset = 3; UPDATE t1 SET record = x'7b7d' WHERE offset = 5";
     let missing = "DELETE FROM t1 WHERE offset IN (3, 4)";

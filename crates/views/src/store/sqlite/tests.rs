@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::owner::{Owner, Owners, Whose};
-use crate::store::rows::Stored;
+use crate::store::rows::ViewTable;
 use crate::store::tests::definitions;
 use crate::store::{feed, joined, read};
 use crate::value::Value;
@@ -38,7 +38,7 @@ async fn what_is_read_and_changed_is_found_through_an_index_and_never_sorted() {
     let definitions = definitions();
     let clock: events::Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
     let store = open(folder.path(), &definitions, clock).expect("it opens");
-    let rows = Stored { view: &definitions.views[0], statements: &store.statements[0] };
+    let rows = ViewTable { view: &definitions.views[0], statements: &store.statements[0] };
     let list = |name: &str, descending| {
         let column = rows.view.column(name).expect("a column");
         read::list_statement(rows, true, SortOrder { column, descending })

@@ -58,7 +58,7 @@ pub(super) struct Unfinished {
     path: PathBuf,
     finished: bool,
     /// Its lock: a folder that nobody holds was left behind by a process that was killed.
-    _held: File,
+    _lock: File,
 }
 
 /// Refuses a place where something is.
@@ -97,9 +97,9 @@ impl Unfinished {
             clear(parent, &ours)?;
             let path = parent.join(format!("{ours}{}", std::process::id()));
             folder::make_private(&path)?;
-            let held = File::open(&path)?;
-            held.lock()?;
-            Ok(Unfinished { path, finished: false, _held: held })
+            let lock = File::open(&path)?;
+            lock.lock()?;
+            Ok(Unfinished { path, finished: false, _lock: lock })
         };
         make().map_err(disk)
     }

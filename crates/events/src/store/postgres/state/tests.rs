@@ -230,7 +230,7 @@ async fn a_number_that_an_aborted_transaction_took_is_a_gap_that_is_read_over() 
         crate::local::Log::open(folder.path(), &[topic("order")], clock()).unwrap(),
     );
     let relay = crate::relay::Relay::new(database.clone(), log.clone());
-    let mut status = relay.status(Partition::FIRST);
+    let mut status = relay.progress(Partition::FIRST);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(relay.run(async move { drop(stopped.await) }));
     let done = status.wait_for(|status| status.settled >= 3 && status.relayed == 3);

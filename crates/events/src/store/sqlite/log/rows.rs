@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use super::chain::{Chain, Newest};
 use super::jumps::{self, Jumps};
-use super::walk::{COLUMNS, Hurt, Step, StoredRow, Walk};
+use super::walk::{COLUMNS, Damage, Step, StoredRow, Walk};
 use super::{READ_BYTES_MAX, TABLES, TAIL_CHECKED, TOPICS_MAX, scan};
 use crate::Clock;
 use crate::broker::{Declared, Offset, Stored, Topic, TopicPartition};
@@ -74,10 +74,10 @@ impl PartitionRows {
     ) -> Result<Event, Error> {
         let before = walk.at();
         let Step { gap, row: of_row, .. } = walk.step(row);
-        if let Some(Hurt { from, to, what }) = gap {
+        if let Some(Damage { from, to, what }) = gap {
             return Err(self.damaged(from, to, what.to_owned()));
         }
-        if let Some(Hurt { from, to, what }) = of_row
+        if let Some(Damage { from, to, what }) = of_row
             // A reader who begins behind a damage looks at what is before it only where it has to.
             && !(row.stands_alone(self.chain()) && self.is_hurt(sql, before)?)
         {

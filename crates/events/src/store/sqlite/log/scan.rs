@@ -5,7 +5,7 @@
 
 use super::chain::Chain;
 use super::jumps::Jumps;
-use super::walk::{Hurt, StoredRow, Walk};
+use super::walk::{Damage, StoredRow, Walk};
 use crate::error::Error;
 
 /// PartitionRows per read transaction of a long check.
@@ -72,7 +72,7 @@ impl<'t> Scan<'t> {
         (self.sound, hurt.map(|it| describe(it.from, it.to, it.what)).collect())
     }
 
-    fn note(&mut self, Hurt { from, to, what }: Hurt) {
+    fn note(&mut self, Damage { from, to, what }: Damage) {
         self.add(Stretch { from, to, what: what.to_owned() });
     }
 

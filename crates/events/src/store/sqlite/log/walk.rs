@@ -29,7 +29,7 @@ pub(super) struct StoredRow<'r> {
 
 /// A stretch of a topic that is not what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Hurt {
+pub(super) struct Damage {
     pub(super) from: u64,
     pub(super) to: u64,
     pub(super) what: &'static str,
@@ -38,11 +38,11 @@ pub(super) struct Hurt {
 /// What one step found.
 pub(super) struct Step {
     /// Missing before the row.
-    pub(super) gap: Option<Hurt>,
+    pub(super) gap: Option<Damage>,
     /// The row itself.
-    pub(super) row: Option<Hurt>,
+    pub(super) row: Option<Damage>,
     /// The link of a jump behind it; rows stay readable without.
-    pub(super) jump: Option<Hurt>,
+    pub(super) jump: Option<Damage>,
 }
 
 /// Where one is.
@@ -86,7 +86,7 @@ impl<'t> Walk<'t> {
         seed: Chain,
         at: u64,
         chain: Option<Chain>,
-    ) -> (Walk<'t>, Option<Hurt>) {
+    ) -> (Walk<'t>, Option<Damage>) {
         let broken = chain.is_none();
         let mut walk = Walk { jumps, seed, chain: chain.unwrap_or(seed), at, broken };
         let jump = walk.leap();
@@ -111,12 +111,12 @@ impl<'t> Walk<'t> {
         };
         (self.at, self.broken, self.chain) =
             (row.offset, is_hurt.is_some(), Chain::resumed(row.crc));
-        let row = is_hurt.map(|what| Hurt { from: row.offset, to: row.offset, what });
+        let row = is_hurt.map(|what| Damage { from: row.offset, to: row.offset, what });
         Step { gap, row, jump: self.leap() }
     }
 
     /// What is missing before the row of this offset.
-    fn gap(&mut self, offset: u64) -> Option<Hurt> {
+    fn gap(&mut self, offset: u64) -> Option<Damage> {
         let from = self.jumps.after(self.at);
         if offset <= from {
             return None;
@@ -125,12 +125,12 @@ impl<'t> Walk<'t> {
         (self.at, self.broken) = (to, true);
         // The row that a jump hangs on is lost with the others.
         self.leap();
-        Some(Hurt { from, to, what: MISSING })
+        Some(Damage { from, to, what: MISSING })
     }
 
     /// Goes over the jump that begins here, if one does; what is wrong with its link. Where nothing
     /// vouches for the chain before it, the link vouches for itself.
-    fn leap(&mut self) -> Option<Hurt> {
+    fn leap(&mut self) -> Option<Damage> {
         if self.broken {
             if let Some(chain) = self.jumps.resumed(self.at) {
                 (self.chain, self.broken) = (chain, false);
@@ -140,6 +140,6 @@ impl<'t> Walk<'t> {
         if self.jumps.leap(self.at, &mut self.chain) {
             return None;
         }
-        Some(Hurt { from: self.at + 1, to: self.jumps.after(self.at) - 1, what: JUMP })
+        Some(Damage { from: self.at + 1, to: self.jumps.after(self.at) - 1, what: JUMP })
     }
 }

@@ -51,7 +51,7 @@ pub(super) struct Publish {
 }
 
 /// What a batch that ran will be answered once the sync is through.
-struct Answer {
+struct Acknowledgement {
     reply: oneshot::Sender<Result<Offset, Error>>,
     ran: Result<Offset, Error>,
 }
@@ -81,7 +81,7 @@ impl Writer {
                 tracing::error!(%error, batches = answers.len(), "a publish failed");
                 self.undo();
             }
-            for Answer { reply, ran } in answers {
+            for Acknowledgement { reply, ran } in answers {
                 // A publisher that went away wants no answer; the events stand all the same.
                 let _ = reply.send(outcome.clone().and(ran));
             }
@@ -96,7 +96,7 @@ impl Writer {
     fn transaction(
         &mut self,
         group: &mut Group<'_, Input>,
-        answers: &mut Vec<Answer>,
+        answers: &mut Vec<Acknowledgement>,
         closing: &mut Vec<oneshot::Sender<()>>,
     ) -> Result<(), Error> {
         let begun = self.begin();
@@ -128,7 +128,7 @@ impl Writer {
         &mut self,
         group: &mut Group<'_, Input>,
         mut state: Result<(), Error>,
-        answers: &mut Vec<Answer>,
+        answers: &mut Vec<Acknowledgement>,
         closing: &mut Vec<oneshot::Sender<()>>,
     ) -> Result<BTreeSet<usize>, Error> {
         let mut touched = BTreeSet::new();
@@ -149,7 +149,7 @@ impl Writer {
                     if let Some(error) = noted.as_ref().err().filter(is_fatal) {
                         state = Err(error.clone());
                     }
-                    answers.push(Answer { reply, ran: noted.map(|()| Offset(note.last)) });
+                    answers.push(Acknowledgement { reply, ran: noted.map(|()| Offset(note.last)) });
                     continue;
                 }
                 Input::Close(reply) => {
@@ -175,7 +175,7 @@ impl Writer {
             if let Some(error) = appended.as_ref().err().filter(is_fatal) {
                 state = Err(error.clone());
             }
-            answers.push(Answer { reply, ran: appended });
+            answers.push(Acknowledgement { reply, ran: appended });
         }
         state.map(|()| touched)
     }

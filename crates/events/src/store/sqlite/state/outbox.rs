@@ -77,20 +77,20 @@ pub(super) struct Outbox {
     partitions: Partitions,
     lanes: Vec<Lane>,
     /// What this transaction changed, newest last.
-    changes: Vec<Change>,
+    changes: Vec<Undo>,
     relayed: Arc<[AtomicU64]>,
     ids: Ids,
 }
 
 /// What a partition was before one change.
-struct Change {
+struct Undo {
     partition: Partition,
     before: State,
 }
 
 /// A moment of a transaction, for going back to it: how many changes there were.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Counted(usize);
+pub(super) struct UndoDepth(usize);
 
 impl Outbox {
     /// Reads where each partition goes on; `relayed` has a place for each.
@@ -124,13 +124,13 @@ impl Outbox {
     }
 
     /// For [`reset`](Self::reset), before anything that may be rolled back.
-    pub(super) fn counted(&self) -> Counted {
-        Counted(self.changes.len())
+    pub(super) fn counted(&self) -> UndoDepth {
+        UndoDepth(self.changes.len())
     }
 
     /// As it was when `counted` was taken; the rows are taken back by whoever rolls back.
-    pub(super) fn reset(&mut self, Counted(to): Counted) {
-        for Change { partition, before } in self.changes.drain(to..).rev() {
+    pub(super) fn reset(&mut self, UndoDepth(to): UndoDepth) {
+        for Undo { partition, before } in self.changes.drain(to..).rev() {
             self.lanes[usize::from(partition.index())].state = before;
         }
     }
@@ -240,7 +240,7 @@ impl Outbox {
     /// The partition, to be changed; what it is now is kept until the transaction stands.
     fn change(&mut self, partition: Partition) -> &mut Lane {
         let lane = &mut self.lanes[usize::from(partition.index())];
-        self.changes.push(Change { partition, before: lane.state });
+        self.changes.push(Undo { partition, before: lane.state });
         lane
     }
 }

@@ -111,13 +111,13 @@ fn plain(statement: &str) -> &str {
 }
 
 /// A value as the engine takes it.
-struct Given<'v>(&'v dyn Bind);
+struct Bound<'v>(&'v dyn Bind);
 
 fn given<'v>(values: &'v [&dyn Bind]) -> impl Params + 'v {
-    params_from_iter(values.iter().map(|value| Given(*value)))
+    params_from_iter(values.iter().map(|value| Bound(*value)))
 }
 
-impl ToSql for Given<'_> {
+impl ToSql for Bound<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let refused = |error: Error| rusqlite::Error::ToSqlConversionFailure(error.into());
         Ok(ToSqlOutput::Borrowed(match self.0.bind().map_err(refused)? {

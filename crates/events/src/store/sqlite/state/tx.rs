@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::outbox::{Counted, Outbox};
+use super::outbox::{Outbox, UndoDepth};
 use super::rows::{Rows, Share};
 use crate::error::Error;
 use crate::event::Draft;
@@ -18,7 +18,7 @@ use crate::store::savepoints::STATEMENTS;
 #[derive(Debug)]
 pub(crate) struct Savepoint {
     depth: usize,
-    counted: Option<Counted>,
+    counted: Option<UndoDepth>,
 }
 
 impl<'t> Rows<'t> {

@@ -221,7 +221,7 @@ impl Writer {
     }
 
     /// Back to before the group, in memory and in the file; the engine may have rolled back already.
-    fn undo(&mut self, before: Option<outbox::Counted>) {
+    fn undo(&mut self, before: Option<outbox::UndoDepth>) {
         if let (Some(outbox), Some(before)) = (&mut self.outbox, before) {
             outbox.reset(before);
         }

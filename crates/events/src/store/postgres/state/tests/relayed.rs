@@ -8,12 +8,12 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::fixture::stamped;
 use crate::local::Log;
-use crate::relay::{Control, Relay, Status};
+use crate::relay::{Control, Progress, Relay};
 use crate::store::stepped;
 
 /// A running relay and the switch that ends it.
 struct Running {
-    status: tokio::sync::watch::Receiver<Status>,
+    status: tokio::sync::watch::Receiver<Progress>,
     stop: tokio::sync::oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -21,7 +21,7 @@ struct Running {
 impl Running {
     fn start(database: &Database, log: &Arc<Log>) -> Running {
         let relay = Relay::new(database.clone(), log.clone());
-        let status = relay.status(Partition::FIRST);
+        let status = relay.progress(Partition::FIRST);
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let task = tokio::spawn(relay.run(async move { drop(stopped.await) }));
         Running { status, stop, task }

@@ -2,13 +2,13 @@
 //!
 //! It is the database's and not the loop's, so that a handle that was made earlier, or outlives the
 //! loop, sees the same. What only a comparison over time can tell is the
-//! [`Report`](crate::relay::Report)'s.
+//! [`Status`](crate::relay::Status)'s.
 
 use jiff::Timestamp;
 
-/// How a relay is doing, as it recorded it itself; follow it by [`Relay::status`](crate::relay::Relay::status).
+/// How far a relay got, as it recorded it itself; follow it by [`Relay::progress`](crate::relay::Relay::progress).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
+pub struct Progress {
     /// The highest outbox sequence that the broker has, or that was stepped over; 0 before the first.
     pub relayed: u64,
     /// Everything committed up to this sequence has been dealt with; moves when nothing waits.
