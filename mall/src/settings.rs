@@ -13,6 +13,21 @@ use serde::{Deserialize, Serialize};
 /// The largest limit of sign-ins and sign-ups.
 const LIMIT_MAX: u32 = 60_000;
 
+/// Where account's public keys are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeysAt<'s> {
+    /// Host and port.
+    pub authority: &'s str,
+    /// The path there.
+    pub path: &'s str,
+}
+
+/// A number that has to be from 1 to [`LIMIT_MAX`], and where it stands.
+struct Limit {
+    path: [&'static str; 2],
+    value: u32,
+}
+
 /// What the mall needs to know beside routes, views and pages.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -134,7 +149,7 @@ impl Settings {
             let says = format!("must be `http://HOST:PORT/PATH`. keys=`{}`", self.keys);
             mistakes.at(&["keys"]).note(says);
         }
-        for (path, value) in self.limits() {
+        for Limit { path, value } in self.limits() {
             if !(1..=LIMIT_MAX).contains(&value) {
                 mistakes.at(&path).note(format!("must be from 1 to {LIMIT_MAX}"));
             }
@@ -144,25 +159,26 @@ impl Settings {
         }
     }
 
-    fn limits(&self) -> [([&'static str; 2], u32); 5] {
+    fn limits(&self) -> [Limit; 5] {
         let (sign_in, sign_up) = (&self.sign_in, &self.sign_up);
+        let limit = |path, value| Limit { path, value };
         [
-            (["sign_in", "per_account_and_address"], sign_in.per_account_and_address),
-            (["sign_in", "per_address"], sign_in.per_address),
-            (["sign_in", "per_account"], sign_in.per_account),
-            (["sign_up", "per_minute"], sign_up.per_minute),
-            (["sign_up", "burst"], sign_up.burst),
+            limit(["sign_in", "per_account_and_address"], sign_in.per_account_and_address),
+            limit(["sign_in", "per_address"], sign_in.per_address),
+            limit(["sign_in", "per_account"], sign_in.per_account),
+            limit(["sign_up", "per_minute"], sign_up.per_minute),
+            limit(["sign_up", "burst"], sign_up.burst),
         ]
     }
 
-    /// Where the keys are: host and port, and the path there.
-    pub fn keys_at(&self) -> Option<(&str, &str)> {
+    /// Where the keys are.
+    pub fn keys_at(&self) -> Option<KeysAt<'_>> {
         let rest = self.keys.strip_prefix("http://")?;
         let (authority, path) = rest.split_at(rest.find('/')?);
         let (host, port) = authority.rsplit_once(':')?;
         let is_there = !host.is_empty() && !host.contains('@') && port.parse::<u16>().is_ok();
         let is_path = path.bytes().all(|byte| byte.is_ascii_graphic());
-        (is_there && is_path).then_some((authority, path))
+        (is_there && is_path).then_some(KeysAt { authority, path })
     }
 
     /// How a subscription of the mall retries.
@@ -267,7 +283,8 @@ mod tests {
             read(&text).expect("it can be read")
         };
         let shop = settings("http://account.shop:8090/.well-known/jwks.json");
-        assert_eq!(shop.keys_at(), Some(("account.shop:8090", "/.well-known/jwks.json")));
+        let there = KeysAt { authority: "account.shop:8090", path: "/.well-known/jwks.json" };
+        assert_eq!(shop.keys_at(), Some(there));
         assert_eq!(shop.mistakes(), []);
         for wrong in
             ["account:8090/k", "https://a:1/k", "http://a/k", "http://a:1", "http://u@a:x/k"]

@@ -292,10 +292,13 @@ impl Shop {
             assert_eq!(stock + taken, STOCK, "product {product}");
         }
         assert_eq!(replica, stock);
-        for (order, state) in orders {
+        for order::simulated::Seen { id: order, state } in orders {
             let has_goods = taken.iter().any(|it| it.order == order);
-            let mine: Vec<&str> =
-                deliveries.iter().filter(|it| it.0 == order).map(|it| it.1.as_str()).collect();
+            let mine: Vec<&str> = deliveries
+                .iter()
+                .filter(|it| it.order == order)
+                .map(|it| it.state.as_str())
+                .collect();
             // After settling nothing is pending: an order is placed and on its way, or over and its goods are back.
             let sound = match (state.as_str(), &mine[..]) {
                 ("OrderPlaced", ["DeliveryStarted" | "DeliveryCompleted"]) => has_goods,

@@ -144,9 +144,9 @@ impl Log {
     pub fn check(&self) -> Findings {
         let mut findings = Findings::default();
         for rows in self.file.partitions() {
-            let (events, damage) = self.file.check(rows);
-            findings.events += events;
-            findings.damage.extend(damage);
+            let condition = self.file.check(rows);
+            findings.events += condition.sound;
+            findings.damage.extend(condition.damage);
         }
         findings
     }

@@ -15,7 +15,7 @@ const WHOLE: u16 = 1000;
 /// Whether `Accept` names `text/html`, and no JSON that it likes better.
 pub(crate) fn wants_html(headers: &HeaderMap) -> bool {
     let (mut html, mut json) = (0, 0);
-    for (name, weight) in parts(headers, &ACCEPT) {
+    for Weighed { value: name, weight } in parts(headers, &ACCEPT) {
         if name.eq_ignore_ascii_case("text/html") {
             html = html.max(weight);
         } else if name.eq_ignore_ascii_case("application/json") {
@@ -28,13 +28,13 @@ pub(crate) fn wants_html(headers: &HeaderMap) -> bool {
 /// Whether lines of `Accept` name `text/html` at all: then a refusal is a page.
 pub(crate) fn names_html<'v>(accept: impl IntoIterator<Item = &'v HeaderValue>) -> bool {
     weighed(accept.into_iter())
-        .any(|(name, weight)| weight > 0 && name.eq_ignore_ascii_case("text/html"))
+        .any(|it| it.weight > 0 && it.value.eq_ignore_ascii_case("text/html"))
 }
 
 /// The coding that the client likes best, the smallest among equals; identity if it names none.
 pub(crate) fn encoding(headers: &HeaderMap) -> Encoding {
     let (mut named, mut any) = ([None; Encoding::ALL.len()], None);
-    for (name, weight) in parts(headers, &ACCEPT_ENCODING) {
+    for Weighed { value: name, weight } in parts(headers, &ACCEPT_ENCODING) {
         match Encoding::ALL.iter().position(|known| name.eq_ignore_ascii_case(known.as_str())) {
             Some(at) => named[at] = Some(weight),
             None if name == "*" => any = Some(weight),
@@ -54,7 +54,7 @@ pub(crate) fn encoding(headers: &HeaderMap) -> Encoding {
 /// The first of the client's languages, by weight, for which `known` has something.
 pub(crate) fn language<T>(headers: &HeaderMap, known: impl Fn(&str) -> Option<T>) -> Option<T> {
     let mut best = None;
-    for (tag, weight) in parts(headers, &ACCEPT_LANGUAGE) {
+    for Weighed { value: tag, weight } in parts(headers, &ACCEPT_LANGUAGE) {
         let heavier = best.as_ref().is_none_or(|(heaviest, _)| weight > *heaviest);
         if weight == 0 || !heavier {
             continue;
@@ -67,17 +67,22 @@ pub(crate) fn language<T>(headers: &HeaderMap, known: impl Fn(&str) -> Option<T>
     best.map(|(_, found)| found)
 }
 
+/// One part of a list header.
+struct Weighed<'h> {
+    value: &'h str,
+    /// In thousandths.
+    weight: u16,
+}
+
 /// The parts of a list header with their weights.
 fn parts<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
-) -> impl Iterator<Item = (&'h str, u16)> + use<'h> {
+) -> impl Iterator<Item = Weighed<'h>> + use<'h> {
     weighed(headers.get_all(name).into_iter())
 }
 
-fn weighed<'v>(
-    values: impl Iterator<Item = &'v HeaderValue>,
-) -> impl Iterator<Item = (&'v str, u16)> {
+fn weighed<'v>(values: impl Iterator<Item = &'v HeaderValue>) -> impl Iterator<Item = Weighed<'v>> {
     values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|list| list.split(','))
@@ -85,13 +90,13 @@ fn weighed<'v>(
         .take(PARTS_MAX)
 }
 
-fn weigh(part: &str) -> (&str, u16) {
+fn weigh(part: &str) -> Weighed<'_> {
     let mut pieces = part.split(';').map(str::trim);
-    let name = pieces.next().unwrap_or_default();
+    let value = pieces.next().unwrap_or_default();
     let weight = pieces.find_map(|piece| {
         piece.strip_prefix("q=").or_else(|| piece.strip_prefix("Q=")).map(thousandths)
     });
-    (name, weight.unwrap_or(WHOLE))
+    Weighed { value, weight: weight.unwrap_or(WHOLE) }
 }
 
 fn thousandths(text: &str) -> u16 {

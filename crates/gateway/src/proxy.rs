@@ -83,7 +83,13 @@ pub(crate) struct Core {
     /// How many bodies are waited for.
     gathering: Cell<usize>,
     /// The last peer's address as a header: most requests of a connection follow one another.
-    peer: RefCell<Option<(IpAddr, HeaderValue)>>,
+    peer: RefCell<Option<Peer>>,
+}
+
+/// An address, and how a header says it.
+struct Peer {
+    address: IpAddr,
+    value: HeaderValue,
 }
 
 /// A request that may be passed on.
@@ -285,11 +291,11 @@ impl Core {
     fn peer_value(&self, address: IpAddr) -> HeaderValue {
         let mut last = self.peer.borrow_mut();
         match &*last {
-            Some((known, value)) if *known == address => value.clone(),
+            Some(known) if known.address == address => known.value.clone(),
             _ => {
                 let value = HeaderValue::try_from(address.to_string());
                 let value = value.expect("an address is plain text");
-                *last = Some((address, value.clone()));
+                *last = Some(Peer { address, value: value.clone() });
                 value
             }
         }

@@ -24,7 +24,7 @@ pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Resu
     process::pin_self()?;
     let settings = Some(mall::LIMITS_ABOVE_THE_LOAD);
     let ours = Program::start(program, &["mall"], settings, Cores::One, folder.path())?;
-    let (page, request) = fill_page(&Mall::open(&ours.address("gateway")?)?)?;
+    let Filled { page, request } = fill_page(&Mall::open(&ours.address("gateway")?)?)?;
     report.figure(YEOUL, "page_bytes", page.body.len() as f64, "B")?;
 
     let etag = page.header("etag").ok_or_else(|| environment("the page has no ETag"))?;
@@ -57,8 +57,14 @@ pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Resu
     Ok(report.end(bars::PAGE, subjects.len() > 2)?)
 }
 
+/// A page that came to rest, and how it is asked for.
+struct Filled {
+    page: Answer,
+    request: Request,
+}
+
 /// Places orders until the page is as long as it should be and has come to rest.
-fn fill_page(mall: &Mall) -> Result<(Answer, Request), Error> {
+fn fill_page(mall: &Mall) -> Result<Filled, Error> {
     let customer = mall.customer()?;
     let product = mall.register(PAGE_ORDERS_MAX)?;
     let request = mall.page(&customer);
@@ -77,7 +83,7 @@ fn fill_page(mall: &Mall) -> Result<(Answer, Request), Error> {
     };
     mall.wait_for(settled, "every order's stock is taken")?;
     let page = mall.wait_for(|| at_rest(&request), "the page comes to rest")?;
-    Ok((page, request))
+    Ok(Filled { page, request })
 }
 
 /// The page, if its version stays what it is for a while.

@@ -20,7 +20,7 @@ const IDLE: Duration = Duration::from_secs(3);
 
 pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Result<bool, Error> {
     let folder = folder()?;
-    let (first, _) = start(program, folder.path())?;
+    let first = start(program, folder.path())?.milliseconds;
     report.figure(YEOUL, "first_start_ms", first, "ms")?;
 
     let starts = (bench.seconds / START_SECONDS).clamp(1, STARTS_MAX);
@@ -28,9 +28,9 @@ pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Resu
     for _ in 0..starts {
         // The folder is one process's: the one before has to end first.
         drop(last.take());
-        let (time, running) = start(program, folder.path())?;
-        times.push(time);
-        last = Some(running);
+        let started = start(program, folder.path())?;
+        times.push(started.milliseconds);
+        last = Some(started.running);
     }
     let time = median(times).unwrap_or(f64::NAN);
     report.figure(YEOUL, "start_ms", time, "ms")?;
@@ -46,10 +46,15 @@ pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Resu
     Ok(report.end(bars::START, resident > 0)?)
 }
 
-/// Milliseconds from exec until a request is answered.
-fn start(program: &Path, folder: &Path) -> Result<(f64, Program), Error> {
+struct Started {
+    running: Program,
+    /// From exec until a request is answered.
+    milliseconds: f64,
+}
+
+fn start(program: &Path, folder: &Path) -> Result<Started, Error> {
     let began = clock::now();
     let running = Program::start(program, &["mall"], None, Cores::All, folder)?;
     mall::expect(&Request::new("GET", &running.address("gateway")?, "/products"), 200)?;
-    Ok((began.elapsed().as_secs_f64() * 1e3, running))
+    Ok(Started { milliseconds: began.elapsed().as_secs_f64() * 1e3, running })
 }

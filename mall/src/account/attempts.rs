@@ -71,8 +71,14 @@ struct Window {
     within: Duration,
     failures: HashMap<u64, VecDeque<Instant>>,
     /// In their order; one that was taken back is no more in `failures`.
-    order: VecDeque<(Instant, u64)>,
+    order: VecDeque<Failed>,
     under_way: HashMap<u64, usize>,
+}
+
+#[derive(Debug)]
+struct Failed {
+    at: Instant,
+    key: u64,
 }
 
 impl Attempts {
@@ -205,17 +211,17 @@ impl Window {
             self.forget_oldest();
         }
         self.failures.entry(key).or_default().push_back(now);
-        self.order.push_back((now, key));
+        self.order.push_back(Failed { at: now, key });
     }
 
     fn sweep(&mut self, now: Instant) {
-        while self.order.front().is_some_and(|(at, _)| *at + self.within <= now) {
+        while self.order.front().is_some_and(|oldest| oldest.at + self.within <= now) {
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
-        let Some((at, key)) = self.order.pop_front() else { return };
+        let Some(Failed { at, key }) = self.order.pop_front() else { return };
         let Some(failures) = self.failures.get_mut(&key) else { return };
         if failures.front() == Some(&at) {
             failures.pop_front();

@@ -22,9 +22,14 @@ pub(crate) async fn change(tx: &mut Tx<'_>, order: u64, state: &str) -> Result<(
     Ok(())
 }
 
-/// Order and state of every delivery.
-pub(crate) async fn deliveries(database: &Database) -> Result<Vec<(u64, String)>, Error> {
+/// A delivery, as far as it matters here.
+pub(crate) struct Seen {
+    pub(crate) order: u64,
+    pub(crate) state: String,
+}
+
+pub(crate) async fn deliveries(database: &Database) -> Result<Vec<Seen>, Error> {
     let all = database.read(&(), |(), rows| Box::pin(store::list(rows, None, ALL)));
     let all = all.await?.items.into_iter();
-    Ok(all.map(|it| (it.order_id, it.state.as_str().to_owned())).collect())
+    Ok(all.map(|it| Seen { order: it.order_id, state: it.state.as_str().to_owned() }).collect())
 }

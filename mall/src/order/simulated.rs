@@ -49,10 +49,16 @@ pub(crate) async fn count(database: &Database) -> Result<u64, Error> {
     Ok(all.await?.total)
 }
 
-pub(crate) async fn orders(database: &Database) -> Result<Vec<(u64, String)>, Error> {
+/// An order, as far as it matters here.
+pub(crate) struct Seen {
+    pub(crate) id: u64,
+    pub(crate) state: String,
+}
+
+pub(crate) async fn orders(database: &Database) -> Result<Vec<Seen>, Error> {
     let all = database.read(&(), |(), rows| Box::pin(store::list(rows, None, ALL)));
     let all = all.await?.items.into_iter();
-    Ok(all.map(|it| (it.id, it.state.as_str().to_owned())).collect())
+    Ok(all.map(|it| Seen { id: it.id, state: it.state.as_str().to_owned() }).collect())
 }
 
 pub(crate) async fn replica(database: &Database) -> Result<BTreeMap<u64, u64>, Error> {

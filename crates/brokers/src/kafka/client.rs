@@ -48,6 +48,13 @@ pub(super) struct Asker {
 #[derive(Clone)]
 pub(super) struct ClientLog;
 
+/// What Kafka still has of a partition.
+pub(super) struct Watermarks {
+    /// The place before the oldest record there still is.
+    pub(super) oldest: Offset,
+    pub(super) end: Offset,
+}
+
 impl Client {
     pub(super) fn new(servers: &Servers, patience: Duration) -> Client {
         let mut config = ClientConfig::new();
@@ -85,19 +92,19 @@ impl Asker {
 
     /// Where the partition ends.
     pub(super) async fn end(&self, name: &str, at: &TopicPartition) -> Result<Offset, Error> {
-        self.watermarks(name, at).await.map(|(_, end)| end)
+        self.watermarks(name, at).await.map(|marks| marks.end)
     }
 
-    /// The place before the oldest record there still is, and the end.
+    /// From where to where the partition can be read.
     pub(super) async fn watermarks(
         &self,
         name: &str,
         at: &TopicPartition,
-    ) -> Result<(Offset, Offset), Error> {
+    ) -> Result<Watermarks, Error> {
         let (name, partition) = (name.to_owned(), index(at));
         let (low, high) =
             self.ask(move |it, patience| it.fetch_watermarks(&name, partition, patience)).await?;
-        Ok((place_before(low), place_before(high)))
+        Ok(Watermarks { oldest: place_before(low), end: place_before(high) })
     }
 
     /// The place before the first record whose time is not before `time`; `None` if all are older.

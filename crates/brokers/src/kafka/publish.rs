@@ -38,7 +38,7 @@ use tokio::task::JoinHandle;
 
 use super::client::{Client, ClientLog, index, place_of};
 use super::record::Record;
-use super::terms::Terms;
+use super::terms::{MessageBytes, Terms};
 use super::trouble;
 
 /// Bytes that wait in the producer at most; more is trouble of the environment.
@@ -102,7 +102,7 @@ pub(super) fn check(batch: &[Event]) -> Result<(), Error> {
 
 impl Publisher {
     pub(super) fn new(client: &Client, terms: Terms, clock: Clock) -> Result<Publisher, Error> {
-        let (most, fewest) = terms.message_bytes();
+        let MessageBytes { most, fewest } = terms.message_bytes();
         let mut config = client.config();
         config
             .set("enable.idempotence", "true")

@@ -22,7 +22,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::client::{Asker, Client, ClientLog, index, offset_after, place_of};
+use super::client::{Asker, Client, ClientLog, Watermarks, index, offset_after, place_of};
 use super::record;
 use super::trouble;
 
@@ -53,8 +53,15 @@ struct Shelf {
 
 struct Reader {
     consumer: StreamConsumer<ClientLog>,
-    /// After which place of which partition it goes on; `None` where nobody knows.
-    place: Option<(TopicPartition, Offset)>,
+    /// `None` where nobody knows.
+    place: Option<Place>,
+}
+
+/// After which offset of which partition a reader goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    at: TopicPartition,
+    after: Offset,
 }
 
 /// One that is in use: it goes back to the shelf, or ends.
@@ -135,7 +142,7 @@ impl Readers {
         if !page.stored.is_empty() {
             return Ok(());
         }
-        let (oldest, end) = self.asker.watermarks(name, page.at).await?;
+        let Watermarks { oldest, end } = self.asker.watermarks(name, page.at).await?;
         let removed = page.after != Offset::BEGINNING && page.after < oldest;
         if removed || page.after > end {
             return Err(page.gone(oldest, end));
@@ -188,7 +195,7 @@ impl Readers {
     async fn pass(&self, error: KafkaError, name: &str, page: &Gathered<'_>) -> Result<(), Error> {
         match trouble::code(&error) {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
-                let (oldest, end) = self.asker.watermarks(name, page.at).await?;
+                let Watermarks { oldest, end } = self.asker.watermarks(name, page.at).await?;
                 match page.after {
                     // There always is one; where it was, records were removed while we looked.
                     Offset::BEGINNING => Err(Error::environment("kafka: the beginning has moved")),
@@ -209,7 +216,7 @@ impl Readers {
         after: Offset,
     ) -> Result<PooledReader, Error> {
         let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| Error::Closed)?;
-        let place = (at.clone(), after);
+        let place = Place { at: at.clone(), after };
         let rested = self.shelf().take(&place);
         let reader = match rested {
             Some(reader) => reader,
@@ -221,7 +228,7 @@ impl Readers {
         if reader.place.as_ref() != Some(&place) {
             // Told where the beginning is, the client need not ask, which takes it half a second.
             let from = match after {
-                Offset::BEGINNING => self.asker.watermarks(name, at).await?.0,
+                Offset::BEGINNING => self.asker.watermarks(name, at).await?.oldest,
                 place => place,
             };
             point(&reader.consumer, name, at, from)?;
@@ -244,7 +251,7 @@ impl Readers {
 
 impl Shelf {
     /// The one that goes on at this place; any other only where there may be no more.
-    fn take(&mut self, place: &(TopicPartition, Offset)) -> Option<Reader> {
+    fn take(&mut self, place: &Place) -> Option<Reader> {
         let there = self.resting.iter().position(|one| one.place.as_ref() == Some(place));
         let nowhere = || self.resting.iter().position(|one| one.place.is_none());
         let oldest = (self.made >= READERS_MAX && !self.resting.is_empty()).then_some(0);
@@ -258,7 +265,7 @@ impl PooledReader {
         &self.reader.as_ref().expect("it is taken until it is given back").consumer
     }
 
-    fn give_back(mut self, place: Option<(TopicPartition, Offset)>) {
+    fn give_back(mut self, place: Option<Place>) {
         if let Some(reader) = self.reader.take() {
             let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
             shelf.resting.push(Reader { place, ..reader });
@@ -336,9 +343,9 @@ impl Gathered<'_> {
     }
 
     /// Where its consumer goes on.
-    fn reached(&self) -> Option<(TopicPartition, Offset)> {
+    fn reached(&self) -> Option<Place> {
         let last = self.stored.last().map_or(self.after, |last| last.offset);
-        (!self.hurt).then(|| (self.at.clone(), last))
+        (!self.hurt).then(|| Place { at: self.at.clone(), after: last })
     }
 
     fn gone(&self, oldest: Offset, end: Offset) -> Error {

@@ -64,17 +64,28 @@ fn value<'a>(of: &'a ConfigResource, key: &str) -> Option<&'a str> {
     of.get(key).and_then(|entry| entry.value.as_deref())
 }
 
+/// Bytes that a record may have.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct MessageBytes {
+    /// Where most are allowed.
+    pub(super) most: usize,
+    /// Where fewest are.
+    pub(super) fewest: usize,
+}
+
 impl Terms {
     /// Bytes that a record of this topic may have.
     pub(super) fn message_bytes_max(&self, name: &str) -> usize {
         self.by_name.get(name).map_or(MESSAGE_BYTES_DEFAULT, |term| term.message_bytes_max)
     }
 
-    /// Bytes that a record may have where most are allowed, and where fewest are.
-    pub(super) fn message_bytes(&self) -> (usize, usize) {
+    /// How many bytes a record may have, over all topics.
+    pub(super) fn message_bytes(&self) -> MessageBytes {
         let all = || self.by_name.values().map(|term| term.message_bytes_max);
-        let (most, fewest) = (all().max(), all().min());
-        (most.unwrap_or(MESSAGE_BYTES_DEFAULT), fewest.unwrap_or(MESSAGE_BYTES_DEFAULT))
+        MessageBytes {
+            most: all().max().unwrap_or(MESSAGE_BYTES_DEFAULT),
+            fewest: all().min().unwrap_or(MESSAGE_BYTES_DEFAULT),
+        }
     }
 
     /// What an acknowledgement means: one clause for all topics of the same terms.
@@ -205,7 +216,7 @@ mod tests {
         assert_eq!(term(1, &[]).message_bytes_max, MESSAGE_BYTES_DEFAULT);
         let terms =
             Terms { by_name: [("a".to_owned(), term(1, &[("max.message.bytes", "7")]))].into() };
-        assert_eq!(terms.message_bytes(), (7, 7));
+        assert_eq!(terms.message_bytes(), MessageBytes { most: 7, fewest: 7 });
         assert_eq!(terms.message_bytes_max("b"), MESSAGE_BYTES_DEFAULT);
     }
 }

@@ -55,8 +55,14 @@ pub(crate) struct AddressPool {
     /// Whether somebody looks for those that are too old.
     swept: Cell<bool>,
     open: Level,
-    /// Its place among several addresses.
-    among: Option<(Arc<Outliers>, usize)>,
+    /// None where it is the only one.
+    among: Option<Among>,
+}
+
+/// An address's place among several.
+struct Among {
+    outliers: Arc<Outliers>,
+    at: usize,
 }
 
 /// A connection that nobody uses.
@@ -72,7 +78,8 @@ impl Pool {
             let mut address =
                 AddressPool::new(endpoint.clone(), upstream.keep_alive, shared.open.clone());
             // One alone is never left out.
-            address.among = (upstream.endpoints.len() > 1).then(|| (shared.outliers.clone(), at));
+            address.among = (upstream.endpoints.len() > 1)
+                .then(|| Among { outliers: shared.outliers.clone(), at });
             Rc::new(address)
         };
         let addresses = upstream.endpoints.iter().enumerate().map(address).collect();
@@ -141,21 +148,21 @@ impl AddressPool {
     /// Leave to make a call; nothing while the address is left out.
     fn admit(&self, now: Instant) -> Option<Ticket> {
         match &self.among {
-            Some((outliers, at)) => outliers.admit(*at, now),
+            Some(Among { outliers, at }) => outliers.admit(*at, now),
             None => Some(Ticket::Call),
         }
     }
 
     /// Says how a call went.
     pub(crate) fn record(&self, ticket: Ticket, outcome: Outcome, now: Instant) {
-        if let Some((outliers, at)) = &self.among {
+        if let Some(Among { outliers, at }) = &self.among {
             outliers.record(*at, ticket, outcome, now);
         }
     }
 
     /// Whether another address of the same service is good.
     pub(crate) fn is_another_good(&self) -> bool {
-        self.among.as_ref().is_some_and(|(outliers, at)| outliers.is_another_good(*at))
+        self.among.as_ref().is_some_and(|among| among.outliers.is_another_good(among.at))
     }
 
     /// Where it leads.

@@ -19,22 +19,29 @@ pub(crate) struct Events<'e> {
     pub(crate) broker: Option<brokers::Settings>,
 }
 
+/// A broker that can be used.
+pub(super) struct OpenBroker {
+    pub(super) broker: Arc<dyn Broker>,
+    /// The same, where it is the folder's own.
+    pub(super) log: Option<Arc<Log>>,
+}
+
 /// A connection to the broker that the settings name.
 pub(crate) async fn connect(data: &Path, events: Events<'_>) -> Result<Arc<dyn Broker>, Failure> {
-    Ok(open(data, events).await?.0)
+    Ok(open(data, events).await?.broker)
 }
 
 /// The folder's own log, or a connection.
 pub(super) async fn open(
     data: &Path,
     Events { topics, broker }: Events<'_>,
-) -> Result<(Arc<dyn Broker>, Option<Arc<Log>>), Failure> {
+) -> Result<OpenBroker, Failure> {
     let log = data.join(LOG);
     let Some(settings) = broker else {
         folder::make_private(&log).map_err(|error| process::damaged("the data folder", &error))?;
         let log = Log::open_declared(&log, topics, clock::component());
         let log = Arc::new(log.map_err(|error| opened(&error))?);
-        return Ok((log.clone(), Some(log)));
+        return Ok(OpenBroker { broker: log.clone(), log: Some(log) });
     };
     if log.exists() {
         let says =
@@ -46,7 +53,8 @@ pub(super) async fn open(
     }
     let address = settings.address.to_string();
     let connected = brokers::connect(settings, topics, clock::component()).await;
-    Ok((connected.map_err(|error| not_connected(&address, &error))?, None))
+    let broker = connected.map_err(|error| not_connected(&address, &error))?;
+    Ok(OpenBroker { broker, log: None })
 }
 
 /// Why there is no connection, and what to do.

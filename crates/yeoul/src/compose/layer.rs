@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 use views::{Definitions, Look, Views};
 
-use super::broker::{self, Events};
+use super::broker::{self, Events, OpenBroker};
 use super::loops::Loops;
 use super::ports::Ports;
 use super::sessions::{self, Identity, Remembering};
@@ -104,7 +104,7 @@ impl Stores {
         let pages = stores::views(data).unwrap_or_else(|| data.join(views));
         // The broker before the views: it knows how many partitions each topic has, and refuses another number
         // before anything was changed.
-        let (broker, log) = broker::open(data, events).await?;
+        let OpenBroker { broker, log } = broker::open(data, events).await?;
         make_private(&pages)?;
         info!("an acknowledgement means: {}", broker.promise());
         let Presentation { definitions, look } = presentation;

@@ -27,21 +27,25 @@ pub(super) fn find(target: &Path) -> Result<Measure, Missing> {
     Ok(Box::new(move |folder, share| {
         let folder = folder.join("nats");
         std::fs::create_dir_all(&folder)?;
-        let run = |name, sync, usual| {
-            measure(&server, &tool, &folder, (name, sync), &share.events(usual))
-        };
+        let run = |kind, usual| measure(&server, &tool, &folder, kind, &share.events(usual));
         Ok(Acknowledged {
-            durable: run("durable", "sync_interval: always", DURABLE)?,
-            not_durable: run("default", "", NOT_DURABLE)?,
+            durable: run(Kind { name: "durable", sync: "sync_interval: always" }, DURABLE)?,
+            not_durable: run(Kind { name: "default", sync: "" }, NOT_DURABLE)?,
         })
     }))
+}
+
+/// What is measured, and the line of nats' settings that makes it so.
+struct Kind {
+    name: &'static str,
+    sync: &'static str,
 }
 
 fn measure(
     server: &PathBuf,
     bench: &PathBuf,
     folder: &Path,
-    (name, sync): (&str, &str),
+    Kind { name, sync }: Kind,
     events: &str,
 ) -> Result<f64, Error> {
     let address = free_address()?;

@@ -46,7 +46,7 @@ pub(crate) const TOPICS_MAX: usize = 1000;
 /// Bytes of records one read returns before it stops early.
 pub(crate) const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// PartitionRows of every topic whose chain is checked when the log is opened, counted from its end.
+/// Rows of every topic whose chain is checked when the log is opened, counted from its end.
 pub(crate) const TAIL_CHECKED: u64 = 10_000;
 
 /// A `topic` here is one partition of one.
@@ -198,8 +198,8 @@ impl File {
         })
     }
 
-    /// Checks every row of one partition, page by page: how many are there, and what is hurt.
-    pub(crate) fn check(&self, rows: &PartitionRows) -> (u64, Vec<Error>) {
+    /// Checks every row of one partition, page by page.
+    pub(crate) fn check(&self, rows: &PartitionRows) -> scan::Condition {
         let end = rows.end.borrow().0;
         let mut scan = scan::Scan::new(&rows.jumps, rows.chain(), 0, rows.chain());
         while scan.at() < end {
@@ -244,7 +244,7 @@ impl File {
         let mut of_topic = of_topic.peekable();
         of_topic.peek().ok_or(Error::UnknownTopic)?;
         for rows in of_topic {
-            for damage in self.check(rows).1 {
+            for damage in self.check(rows).damage {
                 let Error::Damaged { from, to, what, .. } = damage else { continue };
                 if self.passed(&rows.at, Offset(from))?.is_none() {
                     return Ok(Some(Skipped {

@@ -14,6 +14,7 @@ use chassis::http::Stop;
 use chassis::identity::Verifier;
 use http::{Method, StatusCode};
 use hyper::body::Bytes;
+use mall::settings::KeysAt;
 use tracing::{info, warn};
 
 use crate::exchange::exchange;
@@ -53,7 +54,8 @@ impl Keys {
         data: &Path,
     ) -> Result<Keys, Failure> {
         let section = plan.mall.as_ref().expect("the mall's settings hold a mall");
-        let (authority, path) = section.settings().keys_at().expect("settings that were checked");
+        let at = section.settings().keys_at();
+        let KeysAt { authority, path } = at.expect("settings that were checked");
         let (verifier, file) = (verifier.clone(), data.join(FILE));
         let (authority, path) = (authority.to_owned(), path.to_owned());
         let known = std::fs::read(&file).unwrap_or_default();

@@ -2,7 +2,7 @@
 //! kept a place after the restored moment passes over what is new.
 //!
 //! A jump is written beside the rows, a link in the chain of checksums like a record: it hangs on the row
-//! before it, and the row behind it hangs on it. PartitionRows that are missing anywhere else, and a link that
+//! before it, and the row behind it hangs on it. Rows that are missing anywhere else, and a link that
 //! changed, moved or stands where another was, stay damage.
 
 use rusqlite::{Connection, OptionalExtension, params};

@@ -145,7 +145,7 @@ impl PartitionRows {
                 scan.unreadable(end, &error);
             }
         }
-        for error in scan.finish(end, |from, to, what| self.damaged(from, to, what)).1 {
+        for error in scan.finish(end, |from, to, what| self.damaged(from, to, what)).damage {
             tracing::error!(%error, "the log is hurt");
         }
     }

@@ -8,7 +8,7 @@ use super::jumps::Jumps;
 use super::walk::{Damage, StoredRow, Walk};
 use crate::error::Error;
 
-/// PartitionRows per read transaction of a long check.
+/// Rows per read transaction of a long check.
 pub(super) const PAGE: usize = 1000;
 
 /// Stretches noted; past it a log is hurt all over and more lines help nobody.
@@ -22,7 +22,15 @@ pub(super) struct Scan<'t> {
     hurt: Vec<Stretch>,
 }
 
-/// PartitionRows that are hurt in the same way.
+/// What a check found in one partition.
+pub(crate) struct Condition {
+    /// How many rows are sound.
+    pub(crate) sound: u64,
+    /// What is hurt, at most [`STRETCHES_MAX`] stretches.
+    pub(crate) damage: Vec<Error>,
+}
+
+/// Rows that are hurt in the same way.
 #[derive(Debug, PartialEq, Eq)]
 struct Stretch {
     from: u64,
@@ -62,14 +70,15 @@ impl<'t> Scan<'t> {
         self.exhausted();
     }
 
-    /// How many rows are sound, and every hurt stretch up to `end` as `describe` puts it.
+    /// What was found up to `end`, each hurt stretch as `describe` puts it.
     pub(super) fn finish(
         self,
         end: u64,
         describe: impl Fn(u64, u64, String) -> Error,
-    ) -> (u64, Vec<Error>) {
+    ) -> Condition {
         let hurt = self.hurt.into_iter().filter(|stretch| stretch.from <= end);
-        (self.sound, hurt.map(|it| describe(it.from, it.to, it.what)).collect())
+        let damage = hurt.map(|it| describe(it.from, it.to, it.what)).collect();
+        Condition { sound: self.sound, damage }
     }
 
     fn note(&mut self, Damage { from, to, what }: Damage) {
@@ -138,7 +147,7 @@ mod tests {
             rows.drain(2..4);
         };
         check(both, 6, &[(3, 4, MISSING), (5, 5, CHECKSUM)]);
-        // PartitionRows of another story fit themselves, and nothing before them is hurt.
+        // Rows of another story fit themselves, and nothing before them is hurt.
         let other = |rows: &mut Vec<Stored>| {
             let seed = Chain::of(&crate::fixture::topic("order").first());
             rows[4].record = vec![9];

@@ -3,7 +3,7 @@
 //! A row is sound if it fits the chain, which hangs it on the row before. Where that one is hurt or
 //! missing there is nothing to hang it on, and the row's own checksum decides: so one damage is one
 //! stretch, and the intact row behind it stays readable. A row that fits only its own checksum although
-//! the one before is sound is of another story (an old page, say), and hurt. PartitionRows of older programs have
+//! the one before is sound is of another story (an old page, say), and hurt. Rows of older programs have
 //! no checksum of their own: behind a damage they stay unproven.
 
 use rusqlite::types::Type;

@@ -31,7 +31,7 @@ pub(in crate::store::sqlite) fn missing(connection: &Connection) -> Result<u64, 
 }
 
 fn missing_of(connection: &Connection, partition: Partition) -> Result<u64, Error> {
-    let (relayed, jump) = known(connection, partition)?;
+    let Known { relayed, jump } = known(connection, partition)?;
     let after = packed::pack(Numbered { partition, number: relayed });
     let waiting = "SELECT coalesce(max(sequence), 0), count(*) FROM outbox
         WHERE sequence > ?1 AND sequence <= ?2";
@@ -47,21 +47,28 @@ fn missing_of(connection: &Connection, partition: Partition) -> Result<u64, Erro
     Ok(jump.between(relayed, last).saturating_sub(there))
 }
 
-/// How far the relay got in a partition, and what its numbers jumped over.
-fn known(connection: &Connection, partition: Partition) -> Result<(u64, Jump), Error> {
+/// What the file says of a partition's numbers, in whichever version its tables are.
+struct Known {
+    /// How far the relay got.
+    relayed: u64,
+    /// What the numbers jumped over.
+    jump: Jump,
+}
+
+fn known(connection: &Connection, partition: Partition) -> Result<Known, Error> {
     if has_table(connection, "outbox_relayed")? {
         let relayed = lane::relayed(connection, partition)?;
-        return Ok((relayed, newest_jump(connection, partition)?));
+        return Ok(Known { relayed, jump: newest_jump(connection, partition)? });
     }
     let relayed = "SELECT relayed FROM outbox_state";
     let relayed = connection.query_row(relayed, [], |row| row.get(0))?;
     if !has_table(connection, "outbox_jump")? {
-        return Ok((relayed, Jump::default()));
+        return Ok(Known { relayed, jump: Jump::default() });
     }
     let jump = connection.query_row("SELECT base, floor FROM outbox_jump", [], |row| {
         Ok(Jump { base: row.get(0)?, floor: row.get(1)? })
     });
-    Ok((relayed, jump.optional()?.unwrap_or_default()))
+    Ok(Known { relayed, jump: jump.optional()?.unwrap_or_default() })
 }
 
 /// The events of consecutive numbers after `after`; what is missing, if that is the very next.
