@@ -60,7 +60,7 @@ impl Service {
     /// # Errors
     /// See [`Error`].
     pub async fn open(components: Components) -> Result<Service, Error> {
-        let database = components.database(Name::Account, store::SCHEMA)?;
+        let database = components.database(Name::Account, store::TABLES).await?;
         let folder = components.folder(Name::Account)?;
         let signer = Signer::open(&folder.join(KEY_FILE), components.verifier.issuer());
         let signer = signer.map_err(Error::folder("the signing key"))?;

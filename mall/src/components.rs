@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chassis::cores::Loop;
 use chassis::http::{Networks, Stop};
 use chassis::identity::Verifier;
-use events::store::{Options, Publishes};
+use events::store::{Host, Place, Publishes, Tables};
 use events::{Broker, Clock, Control, Database, Handler, Relay, Retry, Subscription, Topic};
 use sessions::OnEnded;
 
@@ -21,6 +21,9 @@ use crate::settings::{Name, SignIn, SignUp};
 pub struct Components {
     /// The data folder; each service keeps a folder of its own name below it.
     pub data: PathBuf,
+    /// The server on which services keep their state, each in a schema of its name; in a file of its folder where
+    /// there is none.
+    pub host: Option<Host>,
     /// Where events go and come from.
     pub broker: Arc<dyn Broker>,
     /// What time it is.
@@ -47,22 +50,18 @@ pub struct Components {
 
 impl Components {
     /// The service's own database, with an outbox of its own name.
-    pub(crate) fn database(
-        &self,
-        name: Name,
-        schema: &'static [&'static str],
-    ) -> Result<Database, Error> {
-        let folder = self.folder(name)?;
+    pub(crate) async fn database(&self, name: Name, tables: Tables) -> Result<Database, Error> {
+        let place = match &self.host {
+            Some(host) => Place::Schema { host: host.clone(), name: name.as_str().to_owned() },
+            None => Place::File(self.folder(name)?.join("service.db")),
+        };
         let source = name.as_str().to_owned();
         let topic = topic(name);
         let partitions = self.broker.partitions(&topic)?;
-        let options = Options {
-            path: folder.join("service.db"),
-            schema,
-            publishes: Some(Publishes { source, topic, partitions }),
-            clock: self.clock.clone(),
-        };
-        Ok(Database::open(options)?)
+        let publishes = Some(Publishes { source, topic, partitions });
+        // Large where a server is asked, and for whoever starts alone.
+        let opened = Box::pin(Database::at(place, tables, publishes, self.clock.clone()));
+        Ok(opened.await?)
     }
 
     /// Fills the verifier's memory with the sign-ins that `database` remembers as ended.

@@ -36,7 +36,7 @@ impl Service {
     /// # Errors
     /// See [`Error`].
     pub async fn open(components: Components) -> Result<Service, Error> {
-        let database = components.database(Name::Delivery, store::SCHEMA)?;
+        let database = components.database(Name::Delivery, store::TABLES).await?;
         components.remember_ended(&database).await?;
         Ok(Service { components, database })
     }

@@ -4,10 +4,11 @@
 //!    is 409. That is only to say so early: a restart forgets it, and a caller that goes away frees it
 //!    while its write may still be on its way.
 //! 2. **Looked up** in the transaction that carries the command out: an answer that is there is given
-//!    again, one to another body makes the key spent (422). This look is the one that counts, since
-//!    the writer carries transactions out one after the other.
+//!    again, one to another body makes the key spent (422).
 //! 3. **Remembered** with the row that the command made, in that same transaction: there is no moment
-//!    in which one exists without the other. Only what succeeded is; a refusal rolls all of it back.
+//!    in which one exists without the other. Only what succeeded is; a refusal rolls all of it back. A key has
+//!    one answer: where another instance has remembered one since the look, this command is 409 as well, and
+//!    nothing of it stands.
 //!
 //! It does not know the commands: it keeps a finished answer's parts as they were sent.
 
@@ -16,13 +17,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chassis::chance;
 use chassis::http::{Body, Problem, Response};
+use events::store::Tx;
 use events::{Database, Error};
 use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
 use crate::condition::Representation;
-use crate::edge::{self, POSITION, Wrote};
+use crate::edge::{self, POSITION, Refusal, Wrote};
 use crate::settings::Name;
 
 pub(crate) mod store;
@@ -130,6 +132,11 @@ impl Once {
     }
 }
 
+/// 409: a command under this key is on its way.
+pub(crate) fn under_way() -> Problem {
+    Problem::conflict("a command with this Idempotency-Key is running")
+}
+
 /// 422: the key belongs to another command.
 pub(crate) fn spent() -> Problem {
     Problem::unprocessable("this Idempotency-Key was used for another body")
@@ -189,7 +196,7 @@ impl Running {
     pub(crate) fn claim(&self, identity: &ScopedKey) -> Result<Claim, Problem> {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if running.contains(identity) {
-            return Err(Problem::conflict("a command with this Idempotency-Key is running"));
+            return Err(under_way());
         }
         if running.len() >= RUNNING_MAX {
             return Err(Problem::unavailable("connection_limit_reached", chance::seconds(1)));
@@ -203,6 +210,14 @@ impl Drop for Claim {
     fn drop(&mut self) {
         let mut running = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
         running.remove(&self.identity);
+    }
+}
+
+/// Remembers an answer with what it answers.
+pub(crate) async fn keep(tx: &mut Tx<'_>, once: &Once, answer: &Remembered) -> Result<(), Refusal> {
+    match store::remember(tx, once, answer).await? {
+        true => Ok(()),
+        false => Err(under_way().into()),
     }
 }
 

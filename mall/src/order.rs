@@ -45,7 +45,7 @@ impl Service {
     /// # Errors
     /// See [`Error`].
     pub async fn open(components: Components) -> Result<Service, Error> {
-        let database = components.database(Name::Order, store::SCHEMA)?;
+        let database = components.database(Name::Order, store::TABLES).await?;
         components.remember_ended(&database).await?;
         Ok(Service { components, database, running: Running::default() })
     }

@@ -45,7 +45,7 @@ impl Service {
     /// # Errors
     /// See [`Error`].
     pub async fn open(components: Components) -> Result<Service, Error> {
-        let database = components.database(Name::Product, store::SCHEMA)?;
+        let database = components.database(Name::Product, store::TABLES).await?;
         components.remember_ended(&database).await?;
         if components.seed && database.write((), |(), tx| Box::pin(seed::sow(tx))).await? {
             info!("the demo's products were written");

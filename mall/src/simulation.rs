@@ -6,12 +6,13 @@
 //! the decisions alone have to.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chassis::http::Stop;
 use events::broker::Pending;
-use events::store::{Options, Publishes, Tx};
+use events::store::{Place, Publishes, Tx};
 use events::{
     Broker, Database, Error, Event, Failure, Handler, Offset, Partitions, Relay, Stored, Topic,
     TopicPartition,
@@ -22,7 +23,7 @@ use tokio::sync::watch;
 
 use crate::components::topic;
 use crate::settings::Name;
-use crate::{delivery, order, product};
+use crate::{delivery, fixture, order, product};
 
 const PRODUCTS: u64 = 2;
 const STOCK: u64 = 6;
@@ -136,26 +137,25 @@ struct Shop {
 }
 
 impl Shop {
-    async fn open() -> Shop {
+    /// With each service's database where `place` says, of a folder and its name.
+    async fn open(place: fn(&Path, Name) -> Place) -> Shop {
         let folder = tempfile::tempdir().expect("a folder");
         let broker = Arc::new(MemoryBroker::default());
         let relays = Stop::new();
         let mut databases = BTreeMap::new();
-        for (name, schema) in [
-            (Name::Order, order::simulated::SCHEMA),
-            (Name::Product, product::simulated::SCHEMA),
-            (Name::Delivery, delivery::simulated::SCHEMA),
+        for (name, tables) in [
+            (Name::Order, order::simulated::TABLES),
+            (Name::Product, product::simulated::TABLES),
+            (Name::Delivery, delivery::simulated::TABLES),
         ] {
-            let database = Database::open(Options {
-                path: folder.path().join(name.as_str()),
-                schema,
-                publishes: Some(Publishes {
-                    source: name.as_str().to_owned(),
-                    topic: topic(name),
-                    partitions: Partitions::ONE,
-                }),
-                clock: Arc::new(|| jiff::Timestamp::UNIX_EPOCH),
-            });
+            let publishes = Publishes {
+                source: name.as_str().to_owned(),
+                topic: topic(name),
+                partitions: Partitions::ONE,
+            };
+            let clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+            let place = place(folder.path(), name);
+            let database = Database::at(place, tables, Some(publishes), clock).await;
             let database = database.expect("a database");
             let (relay, stop) = (Relay::new(database.clone(), broker.clone()), relays.clone());
             tokio::spawn(relay.run(async move { stop.stopped().await }));
@@ -343,22 +343,36 @@ proptest! {
 
     #[test]
     fn stock_and_orders_and_deliveries_add_up_whatever_arrives_when_and_how_often(moves in moves()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.expect("a runtime").block_on(async move {
-            let mut shop = Shop::open().await;
-            for step in moves {
-                shop.play(step).await;
-            }
-            shop.settle().await;
-            shop.audit().await;
-            // And all of it once more, in its order: a rewind of every subscription changes nothing.
-            for subscription in 0..SUBSCRIPTIONS.len() {
-                for event in 0..shop.received[subscription] {
-                    shop.deliver(subscription, event).await;
-                }
-            }
-            shop.settle().await;
-            shop.audit().await;
-        });
+        add_up(|folder, name| Place::File(folder.join(name.as_str())), moves);
     }
+}
+
+proptest! {
+    // Few: each statement goes over a wire.
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+
+    #[test]
+    fn they_add_up_on_a_server_too(moves in moves()) {
+        add_up(|_, _| fixture::store::place(), moves);
+    }
+}
+
+fn add_up(place: fn(&Path, Name) -> Place, moves: Vec<Move>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async move {
+        let mut shop = Shop::open(place).await;
+        for step in moves {
+            shop.play(step).await;
+        }
+        shop.settle().await;
+        shop.audit().await;
+        // And all of it once more, in its order: a rewind of every subscription changes nothing.
+        for subscription in 0..SUBSCRIPTIONS.len() {
+            for event in 0..shop.received[subscription] {
+                shop.deliver(subscription, event).await;
+            }
+        }
+        shop.settle().await;
+        shop.audit().await;
+    });
 }

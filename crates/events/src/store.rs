@@ -81,6 +81,7 @@ pub(crate) mod origin;
 pub(crate) mod outbox;
 pub(crate) mod packed;
 pub(crate) mod parked;
+pub(crate) mod place;
 mod postgres;
 pub(crate) mod published;
 mod relaying;
@@ -96,6 +97,8 @@ pub use bounds::{
 };
 pub use database::Database;
 pub use options::{LeftOut, Options, Publishes, Served};
+pub use place::{Host, Place, Tables};
+pub use postgres::address::Address;
 pub use postgres::schema::outbox_schema;
 pub use published::Published;
 pub use rows::{At, Row, Rows};

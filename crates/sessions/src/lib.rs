@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A verifier's own memory ([`Ended`]) is its process'. Here are the table that outlives it
-//! ([`TABLE`], [`remember`], [`load`]), the handler that fills it from the event ([`OnEnded`]), and
+//! ([`TABLE`] and [`SERVED_TABLE`], one for each engine, [`remember`], [`load`]), the handler that fills it from the event ([`OnEnded`]), and
 //! the gateway's own memory ([`Memory`]), which ends a sign-in where it is asked and keeps what it
 //! owes to who gave the token until that one has heard. With several processes each has its own
 //! copy, fed by the same event; in one they share the verifier, so that an end is seen at once.
@@ -23,4 +23,4 @@ pub use chassis::identity::Ended;
 pub use debt::{Debt, Owed};
 pub use memory::{DEBTS_MAX, DebtOutcome, Ending, Memory, OWED_FOR, OWED_MAX};
 pub use on_ended::{OnEnded, SESSION_ENDED, SessionEnded};
-pub use store::{TABLE, load, remember};
+pub use store::{SERVED_TABLE, TABLE, load, remember};

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chassis::folder;
 use chassis::identity::Ended;
-use events::store::{Options, Rows, Tx};
+use events::store::{Place, Rows, Tx};
 use events::{Clock, Database, Error};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -76,10 +76,15 @@ impl Memory {
     pub async fn open(folder: &Path, ended: &Ended, clock: Clock) -> Result<Memory, Error> {
         let trouble = |error: std::io::Error| Error::environment(error.to_string());
         folder::make_private(folder).map_err(trouble)?;
-        let path = folder.join("sessions.db");
-        let schema = const { &[store::TABLE, store::OWED, store::OWED_BY_SESSION] };
-        let database =
-            Database::open(Options { path, schema, publishes: None, clock: clock.clone() })?;
+        Memory::at(Place::File(folder.join("sessions.db")), ended, clock).await
+    }
+
+    /// Opens the memory at this place, making it if absent, and fills `ended` from it.
+    ///
+    /// # Errors
+    /// As [`Database::at`].
+    pub async fn at(place: Place, ended: &Ended, clock: Clock) -> Result<Memory, Error> {
+        let database = Database::at(place, store::TABLES, None, clock.clone()).await?;
         // Before anybody verifies a token: what ended before the restart is refused from the first request on.
         store::load(&database, ended, clock()).await?;
         // A bound of one tells "some" from "none" without counting them.
@@ -229,7 +234,8 @@ impl Ends {
 
 async fn take(rows: &mut Rows<'_>, owed: &Owed, now: Timestamp) -> Result<DebtOutcome, Error> {
     store::sweep(rows, kept_since(now)).await?;
-    // Counted where it is written: writes go one after the other, so that no two take the last place.
+    // Counted where it is written: where writes go one after the other no two take the last place, and where
+    // several run at once they are past it by as many at most.
     let is_full = store::count_unknown(rows).await? >= OWED_MAX;
     if is_full && !store::forget_unknown(rows).await? {
         return Ok(DebtOutcome::TooMany);

@@ -1,17 +1,25 @@
 //! Ended sign-ins and debts as rows, in statements that every engine speaks; their tables stand with each
 //! engine.
 
+mod postgres;
 mod sqlite;
 
 use chassis::identity::Ended;
-use events::store::{Bind, Row, Rows, Tx};
+use events::store::{Bind, Row, Rows, Tables, Tx};
 use events::{Database, Error};
 use jiff::Timestamp;
 
 use crate::debt::{Debt, Owed};
 
+pub use postgres::TABLE as SERVED_TABLE;
 pub use sqlite::TABLE;
-pub(crate) use sqlite::{OWED, OWED_BY_SESSION};
+
+use postgres::OWED as SERVED_OWED;
+use sqlite::{OWED, OWED_BY_SESSION};
+
+/// What a memory of the gateway's keeps.
+pub(crate) const TABLES: Tables =
+    Tables { embedded: &[TABLE, OWED, OWED_BY_SESSION], served: &[SERVED_TABLE, SERVED_OWED] };
 
 /// Rows removed in one transaction at most.
 const SWEPT_MAX: u64 = 100;
@@ -78,7 +86,7 @@ pub(crate) async fn sweep(rows: &mut Rows<'_>, since: Timestamp) -> Result<(), E
 
 /// How many debts there are, counted up to `limit`.
 pub(crate) async fn count(rows: &mut Rows<'_>, limit: u64) -> Result<u64, Error> {
-    let count = "SELECT count(*) FROM (SELECT 1 FROM owed LIMIT ?1) some";
+    let count = "SELECT count(*) FROM (SELECT 1 FROM owed LIMIT ?1) counted";
     rows.one(count, &[&limit], |row| row.get(0)).await
 }
 

@@ -77,7 +77,13 @@ pub(super) async fn renew(
     now: Timestamp,
 ) -> Result<Renewed, Error> {
     let token = bare(token);
-    let Some(kept) = families::find(tx, &digest(token)).await? else {
+    let hash = digest(token);
+    let Some(seen) = families::find(tx, &hash).await? else {
+        return Ok(Renewed::NoFamily);
+    };
+    families::take(tx, &seen.session).await?;
+    // Looked at again: before the family was had, another may have used the token, or ended it all.
+    let Some(kept) = families::find(tx, &hash).await? else {
         return Ok(Renewed::NoFamily);
     };
     let refresh = match judge(&kept, now) {
@@ -133,6 +139,7 @@ pub(super) async fn end(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<(), Error> {
+    families::take(tx, session).await?;
     if ended.contains(session) && !families::exists(tx, session).await? {
         return Ok(());
     }

@@ -2,19 +2,24 @@
 
 pub(super) mod families;
 pub(super) mod known;
+mod postgres;
 mod sqlite;
 
 use events::Error;
-use events::store::{Bind, Row, Rows};
+use events::store::{Bind, Row, Rows, Tables};
 
 use crate::account::user::User;
 use crate::role::Role;
 
-pub(super) use sqlite::SCHEMA;
+use postgres::SCHEMA as SERVED;
+use sqlite::SCHEMA as EMBEDDED;
+
+/// What account keeps.
+pub(super) const TABLES: Tables = Tables { embedded: EMBEDDED, served: SERVED };
 
 /// The user of that name.
 pub(super) async fn find(rows: &mut Rows<'_>, username: &str) -> Result<Option<User>, Error> {
-    let select = "SELECT username, phc, nickname, address, role, sequence FROM user
+    let select = "SELECT username, phc, nickname, address, role, sequence FROM \"user\"
         WHERE username = ?1";
     rows.find(select, &[&username], user).await
 }
@@ -33,7 +38,7 @@ fn user(row: &Row<'_>) -> Result<User, Error> {
 /// Stores a new user; `false` where the name is taken.
 pub(super) async fn insert(rows: &mut Rows<'_>, user: &User) -> Result<bool, Error> {
     let insert =
-        "INSERT INTO user VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (username) DO NOTHING";
+        "INSERT INTO \"user\" VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (username) DO NOTHING";
     let User { username, phc, nickname, address, role, sequence } = user;
     let row: [&dyn Bind; 6] = [username, phc, nickname, address, &role.as_str(), sequence];
     Ok(rows.execute(insert, &row).await? == 1)

@@ -124,7 +124,7 @@ struct Command {
 async fn patch(tx: &mut Tx<'_>, command: &Command) -> Result<Written<Delivery>, Refusal> {
     let Command { id, conditions, wanted, base } = command;
     // Decided by the row as this transaction sees it: the order may have been cancelled meanwhile.
-    let mut delivery = store::find(tx, *id).await?.ok_or_else(Problem::not_found)?;
+    let mut delivery = store::take(tx, *id).await?.ok_or_else(Problem::not_found)?;
     conditions.check(|| wire::DeliveryBody::representation(&delivery))?;
     let published = match transition(delivery.state, *wanted) {
         Transition::Allowed => {

@@ -26,7 +26,7 @@ impl Handler for OnOrder {
 async fn on_order(tx: &mut Tx<'_>, event: &Event, input: Input) -> Result<(), Failure> {
     let order: OfOrder = event.decode()?;
     let cause = Cause::of(event);
-    let delivery = store::of_order(tx, order.order_id).await?;
+    let delivery = store::take_of_order(tx, order.order_id).await?;
     // A tombstone is looked for only where there is no delivery: of one order there is never both.
     let have = match &delivery {
         Some(delivery) => Have::Delivery(delivery.state),

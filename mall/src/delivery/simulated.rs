@@ -1,20 +1,20 @@
 //! Delivery as the simulation plays it: the handler as it is, commands without HTTP.
 
 use chassis::http::hal::Slice;
-use events::store::Tx;
+use events::store::{Tables, Tx};
 use events::{Cause, Database, Error};
 
 use super::decide::{State, Transition, transition};
 use super::handlers::advance;
 use super::store;
 
-pub(crate) const SCHEMA: &[&str] = store::SCHEMA;
+pub(crate) const TABLES: Tables = store::TABLES;
 
 const ALL: Slice = Slice { page: 0, size: 100 };
 
 pub(crate) async fn change(tx: &mut Tx<'_>, order: u64, state: &str) -> Result<(), Error> {
     let wanted = State::parse(state).expect("a state");
-    if let Some(mut delivery) = store::of_order(tx, order).await?
+    if let Some(mut delivery) = store::take_of_order(tx, order).await?
         && transition(delivery.state, wanted) == Transition::Allowed
     {
         advance(tx, &mut delivery, wanted, &Cause::default()).await?;

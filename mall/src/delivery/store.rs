@@ -1,21 +1,31 @@
 //! Deliveries and tombstones as rows.
 
+mod postgres;
 mod sqlite;
 
 use chassis::http::hal::Slice;
 use events::Error;
-use events::store::{Bind, Row, Rows};
+use events::store::{Bind, Row, Rows, Tables, Tx};
 
 use crate::delivery::decide::State;
 use crate::delivery::model::Delivery;
 use crate::listed::Listed;
 use crate::listed::store::Selection;
 
-pub(super) use sqlite::SCHEMA;
+use postgres::SCHEMA as SERVED;
+use sqlite::SCHEMA as EMBEDDED;
+
+/// What delivery keeps.
+pub(super) const TABLES: Tables = Tables { embedded: EMBEDDED, served: SERVED };
 
 /// The delivery of that id.
 pub(super) async fn find(rows: &mut Rows<'_>, id: u64) -> Result<Option<Delivery>, Error> {
     rows.find("SELECT * FROM deliveries WHERE id = ?1", &[&id], delivery).await
+}
+
+/// The same, to be changed: nobody else changes it until this is over.
+pub(super) async fn take(tx: &mut Tx<'_>, id: u64) -> Result<Option<Delivery>, Error> {
+    tx.find("SELECT * FROM deliveries WHERE id = ?1 FOR UPDATE", &[&id], delivery).await
 }
 
 /// The delivery of that order.
@@ -24,6 +34,15 @@ pub(super) async fn of_order(
     order_id: u64,
 ) -> Result<Option<Delivery>, Error> {
     rows.find("SELECT * FROM deliveries WHERE order_id = ?1", &[&order_id], delivery).await
+}
+
+/// The same, to be changed.
+pub(super) async fn take_of_order(
+    tx: &mut Tx<'_>,
+    order_id: u64,
+) -> Result<Option<Delivery>, Error> {
+    let select = "SELECT * FROM deliveries WHERE order_id = ?1 FOR UPDATE";
+    tx.find(select, &[&order_id], delivery).await
 }
 
 /// Whether the order ended before it was confirmed.
@@ -44,8 +63,8 @@ pub(super) async fn list(
     customer: Option<&str>,
     slice: Slice,
 ) -> Result<Listed<Delivery>, Error> {
-    let narrowed = if customer.is_some() { "customer_id = ?1" } else { "?1 IS NULL" };
-    Selection { table: "deliveries", narrowed, value: customer }.list(rows, slice, delivery).await
+    let narrowed = customer.map(|customer| ("customer_id", customer));
+    Selection { table: "deliveries", standing: None, narrowed }.list(rows, slice, delivery).await
 }
 
 /// Stores a new delivery; its id.

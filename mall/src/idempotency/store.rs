@@ -1,5 +1,6 @@
 //! Remembered answers as rows of the service that gave them.
 
+pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use events::Error;
@@ -28,25 +29,29 @@ fn remembered(row: &Row<'_>) -> Result<Remembered, Error> {
     })
 }
 
-/// Remembers an answer, and forgets the one that is too many.
+/// Remembers an answer, and forgets the one that is too many; `false` where another instance has remembered one
+/// under this key since it was looked up, and then nothing of this work may stand.
 ///
 /// Answers are numbered by those that are there and not by the engine's count, which a restore raises for
 /// what outsiders have seen: nobody sees these numbers, and behind a gap all that was remembered before
-/// would be too old.
+/// would be too old. Where several are numbered at once they may get the same number: all it says is how old
+/// they are.
 pub(crate) async fn remember(
     rows: &mut Rows<'_>,
     once: &Once,
     answer: &Remembered,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let ScopedKey { principal, route, key } = &once.identity;
     let insert = "INSERT INTO remembered
         (number, principal, route, key, fingerprint, location, position, body, etag)
-        SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM remembered
-        RETURNING number";
+        VALUES ((SELECT coalesce(max(number), 0) + 1 FROM remembered), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        ON CONFLICT (principal, route, key) DO NOTHING RETURNING number";
     let Remembered { fingerprint, location, position, body, etag } = answer;
     let row: [&dyn Bind; 8] = [principal, route, key, fingerprint, location, position, body, etag];
-    let newest: u64 = rows.one(insert, &row, |row| row.get::<u64>(0)).await?;
+    let Some(newest) = rows.find(insert, &row, |row| row.get::<u64>(0)).await? else {
+        return Ok(false);
+    };
     let oldest = newest.saturating_sub(REMEMBERED_MAX);
     rows.execute("DELETE FROM remembered WHERE number <= ?1", &[&oldest]).await?;
-    Ok(())
+    Ok(true)
 }

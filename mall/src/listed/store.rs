@@ -2,16 +2,17 @@
 
 use chassis::http::hal::Slice;
 use events::Error;
-use events::store::{Row, Rows};
+use events::store::{Bind, Row, Rows};
 
 use crate::listed::Listed;
 
 /// Where the rows of a list come from.
 pub(crate) struct Selection<'q> {
     pub(crate) table: &'static str,
-    /// The condition on a row, with `value` as `?1`.
-    pub(crate) narrowed: &'static str,
-    pub(crate) value: Option<&'q str>,
+    /// A condition on every row, if there is one.
+    pub(crate) standing: Option<&'static str>,
+    /// A column, and what it has to be; all rows where there is none.
+    pub(crate) narrowed: Option<(&'static str, &'q str)>,
 }
 
 impl Selection<'_> {
@@ -22,12 +23,27 @@ impl Selection<'_> {
         slice: Slice,
         read: fn(&Row<'_>) -> Result<T, Error>,
     ) -> Result<Listed<T>, Error> {
-        let Selection { table, narrowed, value } = self;
-        let count = format!("SELECT count(*) FROM {table} WHERE {narrowed}");
-        let total = rows.one(&count, &[value], |row| row.get::<u64>(0)).await?;
-        let select =
-            format!("SELECT * FROM {table} WHERE {narrowed} ORDER BY id LIMIT ?2 OFFSET ?3");
-        let items = rows.all(&select, &[value, &slice.size, &slice.offset()], read).await?;
+        let from = self.from();
+        let value = self.narrowed.as_ref().map(|(_, value)| value as &dyn Bind);
+        let mut values: Vec<&dyn Bind> = value.into_iter().collect();
+        let count = format!("SELECT count(*) FROM {from}");
+        let total = rows.one(&count, &values, |row| row.get::<u64>(0)).await?;
+        let (limit, offset) = (values.len() + 1, values.len() + 2);
+        let select = format!("SELECT * FROM {from} ORDER BY id LIMIT ?{limit} OFFSET ?{offset}");
+        let at = slice.offset();
+        values.extend([&slice.size as &dyn Bind, &at]);
+        let items = rows.all(&select, &values, read).await?;
         Ok(Listed { items, total })
+    }
+
+    /// The table with its conditions. A value that is there for nothing has no type that every engine knows.
+    fn from(&self) -> String {
+        let standing = self.standing.map(str::to_owned);
+        let narrowed = self.narrowed.map(|(column, _)| format!("{column} = ?1"));
+        let conditions: Vec<String> = standing.into_iter().chain(narrowed).collect();
+        match conditions.is_empty() {
+            true => self.table.to_owned(),
+            false => format!("{} WHERE {}", self.table, conditions.join(" AND ")),
+        }
     }
 }

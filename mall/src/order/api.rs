@@ -224,7 +224,7 @@ struct Cancelling {
 async fn cancel(tx: &mut Tx<'_>, cancelling: &Cancelling) -> Result<Written<Order>, Refusal> {
     let Cancelling { id, owner, asked, base } = cancelling;
     // Looked up anew: what was read before this transaction may have changed, and its owner is decided by this row.
-    let found = store::find(tx, *id).await?;
+    let found = store::take(tx, *id).await?;
     let is_seen = |it: &Order| owner.as_ref().is_none_or(|own| *own == it.customer_id);
     let mut order = found.filter(is_seen).ok_or_else(Problem::not_found)?;
     asked.conditions.check(|| wire::OrderBody::representation(&order))?;

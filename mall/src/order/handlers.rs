@@ -43,7 +43,7 @@ impl Handler for OnDelivery {
 
 async fn on_order(tx: &mut Tx<'_>, event: &Event, input: Input) -> Result<(), Failure> {
     let OfOrder { order_id } = event.decode()?;
-    let Some(mut order) = store::find(tx, order_id).await? else {
+    let Some(mut order) = store::take(tx, order_id).await? else {
         // Never passed over: an answer to an order that is not here says that something is lost.
         return Err(Failure::Handler(format!("no such order. order=`{order_id}`")));
     };

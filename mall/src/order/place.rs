@@ -161,7 +161,7 @@ async fn take(tx: &mut Tx<'_>, placement: &Placement) -> Result<Answered, Refusa
     let answer = Remembered::of(OrderBody::representation(&order), location, &wrote, once.as_ref());
     // Last, because it keeps the answer: state, outbox and key are committed together or not at all.
     if let Some(once) = once {
-        idempotency::store::remember(tx, once, &answer).await?;
+        idempotency::keep(tx, once, &answer).await?;
     }
     Ok(Answered { answer, wrote: Some(wrote) })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chassis::http::hal::Slice;
-use events::store::Tx;
+use events::store::{Tables, Tx};
 use events::{Cause, Database, Error};
 
 use super::decide::{Input, State};
@@ -11,7 +11,7 @@ use super::handlers::{advance, publish};
 use super::model::Order;
 use super::store;
 
-pub(crate) const SCHEMA: &[&str] = store::SCHEMA;
+pub(crate) const TABLES: Tables = store::TABLES;
 
 const ALL: Slice = Slice { page: 0, size: 100 };
 
@@ -38,7 +38,7 @@ pub(crate) async fn place(tx: &mut Tx<'_>, product: u64, quantity: u64) -> Resul
 }
 
 pub(crate) async fn cancel(tx: &mut Tx<'_>, id: u64) -> Result<(), Error> {
-    if let Some(mut order) = store::find(tx, id).await? {
+    if let Some(mut order) = store::take(tx, id).await? {
         advance(tx, &mut order, Input::Cancel, &Cause::default()).await?;
     }
     Ok(())

@@ -1,21 +1,31 @@
 //! Orders and the product replica as rows.
 
+mod postgres;
 mod sqlite;
 
 use chassis::http::hal::Slice;
 use events::Error;
-use events::store::{Bind, Row, Rows};
+use events::store::{Bind, Row, Rows, Tables, Tx};
 
 use crate::listed::Listed;
 use crate::listed::store::Selection;
 use crate::order::decide::State;
 use crate::order::model::{Order, Replica};
 
-pub(super) use sqlite::SCHEMA;
+use postgres::SCHEMA as SERVED;
+use sqlite::SCHEMA as EMBEDDED;
+
+/// What order keeps.
+pub(super) const TABLES: Tables = Tables { embedded: EMBEDDED, served: SERVED };
 
 /// The order of that id.
 pub(super) async fn find(rows: &mut Rows<'_>, id: u64) -> Result<Option<Order>, Error> {
     rows.find("SELECT * FROM orders WHERE id = ?1", &[&id], order).await
+}
+
+/// The same, to be changed: nobody else changes it until this is over.
+pub(super) async fn take(tx: &mut Tx<'_>, id: u64) -> Result<Option<Order>, Error> {
+    tx.find("SELECT * FROM orders WHERE id = ?1 FOR UPDATE", &[&id], order).await
 }
 
 /// One slice of the orders, by id, of `customer` or of all; and how many there are.
@@ -24,8 +34,8 @@ pub(super) async fn list(
     customer: Option<&str>,
     slice: Slice,
 ) -> Result<Listed<Order>, Error> {
-    let narrowed = if customer.is_some() { "customer_id = ?1" } else { "?1 IS NULL" };
-    Selection { table: "orders", narrowed, value: customer }.list(rows, slice, order).await
+    let narrowed = customer.map(|customer| ("customer_id", customer));
+    Selection { table: "orders", standing: None, narrowed }.list(rows, slice, order).await
 }
 
 /// Stores a new order; its id.

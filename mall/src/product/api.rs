@@ -241,7 +241,7 @@ impl Revision {
 
 async fn store_changed(tx: &mut Tx<'_>, changing: &Changing) -> Result<Written<Product>, Refusal> {
     let Changing { id, conditions, change, cause } = changing;
-    let before = present(store::find(tx, *id).await?)?;
+    let before = present(store::take(tx, *id).await?)?;
     conditions.check(|| wire::ProductBody::representation(&before))?;
     let mut product = change.of(&before);
     // The same once more is no new version: its tag stays, and no page is made anew for it.
@@ -357,7 +357,7 @@ async fn restock(
     added: u64,
     key: KeyState,
 ) -> Result<Answered, Refusal> {
-    let mut product = present(store::find(tx, id).await?)?;
+    let mut product = present(store::take(tx, id).await?)?;
     command.conditions.check(|| wire::ProductBody::representation(&product))?;
     key.check()?;
     // Here and not where the body is read: how much there is, this transaction alone knows.
@@ -377,7 +377,7 @@ async fn answer(tx: &mut Tx<'_>, done: Done, once: Option<&Once>) -> Result<Answ
     let answer =
         Remembered::of(wire::ProductBody::representation(&product), location, &wrote, once);
     if let Some(once) = once {
-        remembered::remember(tx, once, &answer).await?;
+        idempotency::keep(tx, once, &answer).await?;
     }
     Ok(Answered { answer, wrote: Some(wrote) })
 }

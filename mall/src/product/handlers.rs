@@ -53,11 +53,11 @@ impl Handler for OnDelivery {
 ///    transaction of the inbox: the decision, its effect and its report are one.
 async fn on_order(tx: &mut Tx<'_>, event: &Event, occurrence: Occurrence) -> Result<(), Failure> {
     let order: OfOrder = event.decode()?;
-    let before = store::decided(tx, order.order_id).await?;
+    let before = store::take_decided(tx, order.order_id).await?;
     // What is given back is what was taken, whatever a later event names.
     let (product_id, quantity) =
         before.map_or((order.product_id, order.quantity), |it| (it.product_id, it.quantity));
-    let mut product = store::find(tx, product_id).await?;
+    let mut product = store::take(tx, product_id).await?;
     let input = match occurrence {
         Occurrence::Placed => {
             Input::Placed { enough: product.as_ref().is_some_and(|it| it.has(quantity)) }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use events::store::Tx;
+use events::store::{Tables, Tx};
 use events::{Cause, Database, Error};
 
 use super::decide::Decision;
@@ -10,7 +10,7 @@ use super::handlers::publish;
 use super::model::{Policy, Product};
 use super::store;
 
-pub(crate) const SCHEMA: &[&str] = store::SCHEMA;
+pub(crate) const TABLES: Tables = store::TABLES;
 
 /// Orders the simulation never gets beyond.
 const ORDERS_MAX: u64 = 100;

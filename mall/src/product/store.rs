@@ -1,17 +1,22 @@
 //! Products and decisions as rows.
 
+mod postgres;
 mod sqlite;
 
 use chassis::http::hal::Slice;
 use events::Error;
-use events::store::{Bind, Row, Rows, Tx};
+use events::store::{Bind, Row, Rows, Tables, Tx};
 
 use crate::listed::Listed;
 use crate::listed::store::Selection;
 use crate::product::decide::Decision;
 use crate::product::model::{Policy, Product};
 
-pub(super) use sqlite::SCHEMA;
+use postgres::SCHEMA as SERVED;
+use sqlite::SCHEMA as EMBEDDED;
+
+/// What product keeps.
+pub(super) const TABLES: Tables = Tables { embedded: EMBEDDED, served: SERVED };
 
 /// What was decided about an order, and what it wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,17 +31,19 @@ pub(super) async fn find(rows: &mut Rows<'_>, id: u64) -> Result<Option<Product>
     rows.find("SELECT * FROM products WHERE id = ?1", &[&id], product).await
 }
 
+/// The same, to be changed: nobody else changes it until this is over.
+pub(super) async fn take(tx: &mut Tx<'_>, id: u64) -> Result<Option<Product>, Error> {
+    tx.find("SELECT * FROM products WHERE id = ?1 FOR UPDATE", &[&id], product).await
+}
+
 /// One slice of the products, by id, all or those of one name; and how many there are.
 pub(super) async fn list(
     rows: &mut Rows<'_>,
     name: Option<&str>,
     slice: Slice,
 ) -> Result<Listed<Product>, Error> {
-    let narrowed = match name {
-        Some(_) => "deleted = 0 AND name = ?1",
-        None => "deleted = 0 AND ?1 IS NULL",
-    };
-    Selection { table: "products", narrowed, value: name }.list(rows, slice, product).await
+    let (standing, narrowed) = (Some("deleted = 0"), name.map(|name| ("name", name)));
+    Selection { table: "products", standing, narrowed }.list(rows, slice, product).await
 }
 
 /// Stores a new product; its id.
@@ -62,7 +69,15 @@ pub(super) async fn update(rows: &mut Rows<'_>, product: &Product) -> Result<(),
     Ok(())
 }
 
+/// What was decided about the order, to be decided anew: nobody else does until this is over.
+pub(super) async fn take_decided(tx: &mut Tx<'_>, order_id: u64) -> Result<Option<Decided>, Error> {
+    let select =
+        "SELECT product_id, quantity, decision FROM decision WHERE order_id = ?1 FOR UPDATE";
+    tx.find(select, &[&order_id], decision).await
+}
+
 /// What was decided about the order.
+#[cfg(test)]
 pub(super) async fn decided(rows: &mut Rows<'_>, order_id: u64) -> Result<Option<Decided>, Error> {
     let select = "SELECT product_id, quantity, decision FROM decision WHERE order_id = ?1";
     rows.find(select, &[&order_id], decision).await

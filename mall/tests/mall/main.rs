@@ -5,6 +5,7 @@
 // The name that everybody else knows the crate by.
 extern crate yeoul_mall as mall;
 
+mod place;
 mod support;
 
 mod accounts;

@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::place;
+
 /// How long a test waits for what must happen.
 const DEADLINE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -42,9 +44,12 @@ pub(crate) struct Mall {
     endpoints: BTreeMap<Name, Endpoint>,
     signer: Arc<Signer>,
     databases: Vec<(Name, Database)>,
+    components: Components,
     loops: Stop,
     cores: Option<Arc<Cores>>,
     folder: Option<TempDir>,
+    /// Whether the log is its own to close.
+    is_first: bool,
 }
 
 /// The services that listen here; my page is served by the gateway.
@@ -82,6 +87,7 @@ fn now() -> Instant {
 pub(crate) fn components(data: &Path, log: Arc<Log>, stock_check: SocketAddr) -> Components {
     Components {
         data: data.to_owned(),
+        host: place::host(data),
         broker: log,
         clock: chassis::clock::component(),
         faults: Faults::new(true),
@@ -161,9 +167,6 @@ impl Mall {
     }
 
     pub(crate) fn start_in(folder: TempDir) -> Mall {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let cores = Arc::new(Cores::start(2).expect("threads start"));
         // More than one: nothing may depend on an order between keys.
         let topics = mall::TOPICS.map(|name| Declared {
             topic: Topic::parse(name).expect("a topic"),
@@ -172,14 +175,32 @@ impl Mall {
         let clock = chassis::clock::component();
         let log = Log::open_declared(folder.path(), &topics, clock).expect("the log opens");
         let log = Arc::new(log);
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+        let components = components(folder.path(), log.clone(), nobody);
+        let mall = Mall::over(components, log, Some(folder));
+        mall.settle();
+        mall
+    }
+
+    /// A second instance of each service, on the same stores and the same log; it goes before this one does.
+    #[allow(dead_code, reason = "where a store has one writer there is one instance")]
+    pub(crate) fn twins(&self) -> Mall {
+        Mall::over(self.components.clone(), self.log.clone(), None)
+    }
+
+    fn over(components: Components, log: Arc<Log>, folder: Option<TempDir>) -> Mall {
+        // With a thread of its own: work that a store does in tasks goes on while a test waits for an answer.
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
+        let cores = Arc::new(Cores::start(2).expect("threads start"));
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let listeners = SERVED.map(|name| (name, Listener::bind(any).expect("a port")));
         let product = listeners.iter().find(|(name, _)| *name == Name::Product);
         let stock_check = product.expect("one of them").1.address();
-        let components = components(folder.path(), log.clone(), stock_check);
+        let components = Components { stock_check, ..components };
         let open = runtime.block_on(Services::open(&components));
-        let signer = Signer::open(&folder.path().join("account/signing.key"), ISSUER_DEFAULT)
-            .expect("a key");
+        let key = components.data.join("account/signing.key");
+        let signer = Signer::open(&key, ISSUER_DEFAULT).expect("a key");
         let loops = Stop::new();
         let controls = open.run(&cores, &loops);
         let endpoints = listeners.map(|(name, listener)| {
@@ -187,21 +208,21 @@ impl Mall {
             let pause = components.faults.pause(name);
             (name, Endpoint::start_on(name, listener, pause, listen).expect("it serves"))
         });
-        let mall = Mall {
+        Mall {
             ended: components.verifier.ended().clone(),
-            faults: components.faults,
+            faults: components.faults.clone(),
             log,
             controls,
             runtime,
             endpoints: endpoints.into(),
             signer: Arc::new(signer),
             databases: open.databases(),
+            components,
             loops,
             cores: Some(cores),
-            folder: Some(folder),
-        };
-        mall.settle();
-        mall
+            is_first: folder.is_some(),
+            folder,
+        }
     }
 
     /// Ends it as a process would, and starts it again on the same data.
@@ -375,16 +396,10 @@ impl Mall {
         });
     }
 
-    /// The newest outbox sequences, in which every transaction that began before is counted.
+    /// The newest outbox sequences of each.
     fn committed(&self) -> Vec<Numbers> {
-        let newest = self.databases.iter().map(|(_, database)| {
-            // Writes are carried out in turn: behind this one nothing earlier is under way.
-            let turn = database
-                .write((), |(), _| Box::pin(std::future::ready(Ok::<_, events::Error>(()))));
-            self.wait(turn).expect("it can be written");
-            database.committed().borrow().clone()
-        });
-        newest.collect()
+        let newest = |database: &Database| self.wait(database.committed_by_now());
+        self.databases.iter().map(|(_, database)| newest(database).expect("numbers")).collect()
     }
 
     /// Waits until `done`.
@@ -416,7 +431,9 @@ impl Drop for Mall {
             for (_, database) in &databases {
                 database.close().await;
             }
-            self.log.close().await;
+            if self.is_first {
+                self.log.close().await;
+            }
         });
         self.endpoints.clear();
         if let Some(cores) = self.cores.take().and_then(Arc::into_inner) {

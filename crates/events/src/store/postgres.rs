@@ -7,6 +7,7 @@
 //! This module and its children are the only place that names the engine; others say what they need of it in
 //! the words of [`store`](super).
 
+pub(super) mod address;
 pub(super) mod schema;
 pub(super) mod state;
 

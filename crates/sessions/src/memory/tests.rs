@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chassis::clock;
+use events::store::Options;
 use events::{Broker, Cause, Draft, Log, Relay, Retry, Subscription, Topic};
 
 use super::*;

@@ -1,12 +1,13 @@
 //! What each refresh token is good for, by hand-set time, in a database of its own.
 
 use events::Database;
-use events::store::{Options, Publishes};
+use events::store::Publishes;
 use tempfile::TempDir;
 
 use super::*;
 use crate::account::refresh::first;
 use crate::components::topic;
+use crate::fixture;
 use crate::role::Role;
 use crate::settings::Name;
 
@@ -59,19 +60,21 @@ struct Accounts {
 }
 
 impl Accounts {
-    async fn new() -> Accounts {
-        let folder = tempfile::tempdir().expect("a folder");
-        let options = Options {
-            path: folder.path().join("service.db"),
-            schema: store::SCHEMA,
-            publishes: Some(Publishes {
-                source: "account".into(),
-                topic: topic(Name::Account),
-                partitions: events::Partitions::ONE,
-            }),
-            clock: chassis::clock::component(),
+    /// One on each engine.
+    async fn each() -> Vec<Accounts> {
+        let publishes = Publishes {
+            source: "account".into(),
+            topic: topic(Name::Account),
+            partitions: events::Partitions::ONE,
         };
-        let database = Database::open(options).expect("it opens");
+        let mut each = Vec::new();
+        for (folder, database) in fixture::each(store::TABLES, Some(publishes)).await {
+            each.push(Accounts::of(folder, database).await);
+        }
+        each
+    }
+
+    async fn of(folder: TempDir, database: Database) -> Accounts {
         let user = User {
             username: "a@b".to_owned(),
             phc: String::new(),
@@ -114,74 +117,82 @@ impl Accounts {
 
 #[tokio::test]
 async fn every_use_within_the_grace_yields_the_newest_of_the_chain() {
-    let place = Accounts::new().await;
-    // Now, so that what is remembered as ended is not past already.
-    let now = chassis::clock::wall().as_millisecond();
-    place.begin("s", "first", now).await;
-    let (second, session) = place.renew("first", now).await.expect("granted");
-    assert_eq!((second.as_str(), session.as_str()), (successor(&KEY, "first").as_str(), "s"));
-    assert_eq!(place.renew("first", now).await.expect("the other tab").0, second);
-    let (third, _) = place.renew(&second, now + 10_000).await.expect("granted");
-    let (fourth, _) = place.renew(&third, now + 20_000).await.expect("granted");
-    for token in ["first", &second, &third] {
-        assert_eq!(place.renew(token, now + 30_000).await.expect("in time").0, fourth, "{token}");
+    for place in Accounts::each().await {
+        // Now, so that what is remembered as ended is not past already.
+        let now = chassis::clock::wall().as_millisecond();
+        place.begin("s", "first", now).await;
+        let (second, session) = place.renew("first", now).await.expect("granted");
+        assert_eq!((second.as_str(), session.as_str()), (successor(&KEY, "first").as_str(), "s"));
+        assert_eq!(place.renew("first", now).await.expect("the other tab").0, second);
+        let (third, _) = place.renew(&second, now + 10_000).await.expect("granted");
+        let (fourth, _) = place.renew(&third, now + 20_000).await.expect("granted");
+        for token in ["first", &second, &third] {
+            assert_eq!(
+                place.renew(token, now + 30_000).await.expect("in time").0,
+                fourth,
+                "{token}"
+            );
+        }
+        assert_eq!(place.published(), 0);
     }
-    assert_eq!(place.published(), 0);
 }
 
 #[tokio::test]
 async fn a_use_after_the_grace_ends_the_family_and_no_other() {
-    let place = Accounts::new().await;
-    let now = chassis::clock::wall().as_millisecond();
-    place.begin("s", "first", now).await;
-    place.begin("other", "theirs", now).await;
-    let (second, _) = place.renew("first", now).await.expect("granted");
-    let (third, _) = place.renew(&second, now + 25_000).await.expect("granted");
-    assert_eq!(place.renew("first", now + 30_001).await, None, "a copy in somebody's hands");
-    assert!(place.ended.contains("s") && !place.ended.contains("other"));
-    assert_eq!(place.published(), 1);
-    for token in ["first", &second, &third] {
-        assert_eq!(place.renew(token, now + 30_002).await, None, "{token}");
+    for place in Accounts::each().await {
+        let now = chassis::clock::wall().as_millisecond();
+        place.begin("s", "first", now).await;
+        place.begin("other", "theirs", now).await;
+        let (second, _) = place.renew("first", now).await.expect("granted");
+        let (third, _) = place.renew(&second, now + 25_000).await.expect("granted");
+        assert_eq!(place.renew("first", now + 30_001).await, None, "a copy in somebody's hands");
+        assert!(place.ended.contains("s") && !place.ended.contains("other"));
+        assert_eq!(place.published(), 1);
+        for token in ["first", &second, &third] {
+            assert_eq!(place.renew(token, now + 30_002).await, None, "{token}");
+        }
+        assert_eq!(place.published(), 1, "it ends once");
+        assert!(place.renew("theirs", now + 30_002).await.is_some());
+        let again = Ended::new(100);
+        sessions::load(&place.database, &again, at(now)).await.expect("read");
+        assert!(again.contains("s"), "it is on disk");
     }
-    assert_eq!(place.published(), 1, "it ends once");
-    assert!(place.renew("theirs", now + 30_002).await.is_some());
-    let again = Ended::new(100);
-    sessions::load(&place.database, &again, at(now)).await.expect("read");
-    assert!(again.contains("s"), "it is on disk");
 }
 
 #[tokio::test]
 async fn an_unknown_or_an_expired_token_is_nothing_and_ends_nothing() {
-    let place = Accounts::new().await;
-    let now = chassis::clock::wall().as_millisecond();
-    place.begin("s", "first", now).await;
-    assert_eq!(place.renew("unknown", now).await, None);
-    let later = now + i64::try_from(REFRESH_LIFE.as_millis()).expect("fits");
-    assert_eq!(place.renew("first", later).await, None);
-    assert!(place.ended.is_empty());
-    assert_eq!(place.published(), 0);
+    for place in Accounts::each().await {
+        let now = chassis::clock::wall().as_millisecond();
+        place.begin("s", "first", now).await;
+        assert_eq!(place.renew("unknown", now).await, None);
+        let later = now + i64::try_from(REFRESH_LIFE.as_millis()).expect("fits");
+        assert_eq!(place.renew("first", later).await, None);
+        assert!(place.ended.is_empty());
+        assert_eq!(place.published(), 0);
+    }
 }
 
 #[tokio::test]
 async fn a_family_that_is_renewed_without_end_ends() {
-    let place = Accounts::new().await;
-    let now = chassis::clock::wall().as_millisecond();
-    place.begin("s", "first", now).await;
-    let fill = place.database.write(now, |&now, tx| {
-        Box::pin(async move {
-            for number in 1..TOKENS_MAX {
-                let kept = RefreshToken {
-                    session: "s".to_owned(),
-                    place: number,
-                    expires: at(now + 1_000_000),
-                    rotated: None,
-                };
-                families::keep(tx, &digest(&number.to_string()), &kept).await?;
-            }
-            Ok::<_, Error>(())
-        })
-    });
-    fill.await.expect("kept");
-    assert_eq!(place.renew(&(TOKENS_MAX - 1).to_string(), now).await, None);
-    assert!(place.ended.contains("s"));
+    for place in Accounts::each().await {
+        let now = chassis::clock::wall().as_millisecond();
+        place.begin("s", "first", now).await;
+        let fill = place.database.write(now, |&now, tx| {
+            Box::pin(async move {
+                for number in 1..TOKENS_MAX {
+                    let kept = RefreshToken {
+                        session: "s".to_owned(),
+                        place: number,
+                        expires: at(now + 1_000_000),
+                        rotated: None,
+                    };
+                    families::keep(tx, &digest(&number.to_string()), &kept).await?;
+                }
+                Ok::<_, Error>(())
+            })
+        });
+        fill.await.expect("kept");
+        assert_eq!(place.renew(&(TOKENS_MAX - 1).to_string(), now).await, None);
+        assert!(place.ended.contains("s"));
+    }
 }

@@ -1,7 +1,7 @@
 //! Families of refresh tokens as rows.
 
 use events::Error;
-use events::store::{Row, Rows};
+use events::store::{Row, Rows, Tx};
 use jiff::Timestamp;
 
 use crate::account::refresh::RefreshToken;
@@ -68,6 +68,13 @@ pub(in crate::account) async fn find(
 ) -> Result<Option<RefreshToken>, Error> {
     let select = "SELECT sid, place, expires, rotated FROM token WHERE hash = ?1";
     rows.find(select, &[hash], kept).await
+}
+
+/// Takes a family for oneself until this is over: its tokens are judged, renewed and ended one after the other.
+pub(in crate::account) async fn take(tx: &mut Tx<'_>, session: &str) -> Result<(), Error> {
+    let select = "SELECT sid FROM family WHERE sid = ?1 FOR UPDATE";
+    tx.find(select, &[&session], |_| Ok::<_, Error>(())).await?;
+    Ok(())
 }
 
 /// How many tokens of a family are kept.
@@ -142,10 +149,9 @@ fn kept(row: &Row<'_>) -> Result<RefreshToken, Error> {
 #[cfg(test)]
 mod tests {
     use events::Database;
-    use events::store::Tx;
 
     use super::*;
-    use crate::account::store::SCHEMA;
+    use crate::account::store::TABLES;
     use crate::fixture;
 
     fn at(second: i64) -> Timestamp {
@@ -174,39 +180,45 @@ mod tests {
 
     #[tokio::test]
     async fn a_user_holds_a_bounded_number_of_families_those_used_last() {
-        let (_folder, database) = fixture::database(SCHEMA);
-        begin(&database, 255, "other@b", 0).await;
+        for (_folder, database) in fixture::each(TABLES, None).await {
+            holds_a_bounded_number(&database).await;
+        }
+    }
+
+    async fn holds_a_bounded_number(database: &Database) {
+        begin(database, 255, "other@b", 0).await;
         let all = u8::try_from(FAMILIES_PER_USER_MAX).expect("a small number");
         for number in 0..all {
-            begin(&database, number, "a@b", number.into()).await;
+            begin(database, number, "a@b", number.into()).await;
         }
         let newest = database.write((), |(), tx| {
             let newest = Used { hash: &[0; 32], session: "0", expires: at(100) };
             Box::pin(async move { used(tx, &newest, at(50)).await })
         });
         newest.await.expect("used");
-        begin(&database, all, "a@b", 51).await;
+        begin(database, all, "a@b", 51).await;
         for (number, there) in [(0, true), (1, false), (2, true), (all, true), (255, true)] {
-            assert_eq!(token(&database, number).await.is_some(), there, "{number}");
+            assert_eq!(token(database, number).await.is_some(), there, "{number}");
         }
     }
 
     #[tokio::test]
     async fn what_has_expired_is_removed() {
-        let (_folder, database) = fixture::database(SCHEMA);
-        begin(&database, 1, "a@b", 0).await;
-        let swept = |second| database.write(at(second), |&now, tx| Box::pin(sweep(tx, now)));
-        swept(99).await.expect("swept");
-        assert!(token(&database, 1).await.is_some());
-        swept(100).await.expect("swept");
-        assert_eq!(token(&database, 1).await, None);
-        let there = database.read("1", |session, rows| Box::pin(exists(rows, session)));
-        assert!(!there.await.expect("read"));
+        for (_folder, database) in fixture::each(TABLES, None).await {
+            begin(&database, 1, "a@b", 0).await;
+            let swept = |second| database.write(at(second), |&now, tx| Box::pin(sweep(tx, now)));
+            swept(99).await.expect("swept");
+            assert!(token(&database, 1).await.is_some());
+            swept(100).await.expect("swept");
+            assert_eq!(token(&database, 1).await, None);
+            let there = database.read("1", |session, rows| Box::pin(exists(rows, session)));
+            assert!(!there.await.expect("read"));
+        }
     }
 
     #[tokio::test]
     async fn a_refresh_token_of_an_older_program_becomes_a_family() {
-        let (folder, old) = fixture::database(SCHEMA.split_at(1).0);
+        let (folder, old) = fixture::database(TABLES.embedded.split_at(1).0);
         for number in [1_u8, 2] {
             let stored = old.write([number; 32], |hash, tx| {
                 let insert =
@@ -217,7 +229,7 @@ mod tests {
             stored.expect("inserted");
         }
         old.close().await;
-        let new = fixture::open(&folder, SCHEMA);
+        let new = fixture::open(&folder, TABLES.embedded);
         let kept = token(&new, 2).await.expect("there");
         assert_eq!((kept.place, kept.expires, kept.rotated), (0, at(100), None));
         let whose = new.read(&kept.session, |session, rows| Box::pin(user(rows, session)));

@@ -35,13 +35,20 @@ pub(in crate::account) async fn note(
 
 #[cfg(test)]
 mod tests {
+    use events::Database;
+
     use super::*;
-    use crate::account::store::SCHEMA;
+    use crate::account::store::TABLES;
     use crate::fixture;
 
     #[tokio::test]
     async fn an_account_has_a_bounded_number_of_known_networks_those_used_last() {
-        let (_folder, database) = fixture::database(SCHEMA);
+        for (_folder, database) in fixture::each(TABLES, None).await {
+            has_a_bounded_number(&database).await;
+        }
+    }
+
+    async fn has_a_bounded_number(database: &Database) {
         let all = u8::try_from(NETWORKS_PER_USER_MAX).expect("a small number") + 1;
         for network in 0..all {
             let noted = database.write([network], |network, tx| {
