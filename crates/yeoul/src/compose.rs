@@ -9,4 +9,5 @@ pub(crate) mod loops;
 pub(crate) mod mall;
 pub(crate) mod ports;
 mod sessions;
+mod store;
 mod vouch;

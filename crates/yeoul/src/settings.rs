@@ -8,6 +8,7 @@ mod file;
 mod look;
 mod mall;
 mod session;
+mod store;
 mod templates;
 mod topics;
 
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use chassis::settings::Tree;
 use events::Declared;
+use events::store::Host;
 use mistakes::{Line, Mistake, Mistakes};
 use serde_json::Value;
 use views::{Definitions, Look};
@@ -49,6 +51,8 @@ pub(crate) struct Checked {
     pub(crate) topics: Vec<Declared>,
     /// The broker, where it is not the data folder's own log.
     pub(crate) broker: Option<brokers::Settings>,
+    /// The server that databases are on, where they are not in the data folder.
+    pub(crate) host: Option<Host>,
     pub(crate) definitions: Definitions,
     pub(crate) gateway: gateway::Plan,
     pub(crate) mall: Option<mall::Section>,
@@ -140,6 +144,7 @@ fn compile(
         topics::Mentions { definitions: &definitions, heard, published: composition.topics };
     let topics = found.or_default(file.events.declared(&mentions.by()));
     let broker = found.or_default(file.events.broker());
+    let host = found.or_default(store::host(file.store.as_deref()));
     // Last, and even where mistakes were found: all are shown at once.
     let gateway = found.finish(gateway::compile(&settings, &definitions))?;
 
@@ -155,6 +160,7 @@ fn compile(
         look,
         topics,
         broker,
+        host,
         definitions,
         gateway,
         mall: file.mall,

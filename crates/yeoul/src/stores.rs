@@ -5,10 +5,12 @@
 
 pub(crate) mod note;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chassis::clock;
+use chassis::folder::create_private;
 use events::local::Log;
 use events::store::{Options, Publishes, upkeep};
 use events::{Broker, Database, Topic, relay, subscription};
@@ -19,6 +21,8 @@ use crate::exit::Failure;
 
 /// The log's folder.
 pub(crate) const LOG: &str = "log";
+/// What names the server that the state is on.
+const HOST: &str = "store";
 /// What describes a backup; without it there is none.
 pub(crate) const MANIFEST: &str = "backup.json";
 /// How deep stores may lie.
@@ -67,6 +71,35 @@ pub(crate) fn of_subscription(data: &Path, name: &str) -> Option<PathBuf> {
     let placed = |path: &PathBuf| upkeep::subscriptions(path).is_ok_and(|all| all.contains(name));
     let service = name.split_once('.').map_or(name, |(service, _)| service);
     databases(data).into_iter().find(placed).or_else(|| of_service(data, service))
+}
+
+/// The server that a folder's state is on, if it is on one.
+pub(crate) fn host(data: &Path) -> Option<String> {
+    std::fs::read_to_string(data.join(HOST)).ok().map(|noted| noted.trim_end().to_owned())
+}
+
+/// Notes the server that a folder's state is on.
+///
+/// # Errors
+/// The disk.
+pub(crate) fn note_host(data: &Path, address: &str) -> std::io::Result<()> {
+    let draft = data.join(HOST).with_extension("new");
+    let mut file = create_private(&draft)?;
+    writeln!(file, "{address}")?;
+    file.sync_all()?;
+    std::fs::rename(draft, data.join(HOST))
+}
+
+/// Refuses a folder whose state is on a server: what lies in it is a part of it.
+pub(crate) fn must_be_in_files(data: &Path) -> Result<(), Failure> {
+    let Some(address) = host(data) else { return Ok(()) };
+    let says = format!(
+        "the folder's state is on a server. folder=`{}`, store=`{address}`",
+        data.display()
+    );
+    let remedy = "do it beside the running process where that is possible; what is in PostgreSQL is kept by \
+                  `pg_dump`, which covers neither the events nor this folder";
+    Err(Failure::environment(says, remedy))
 }
 
 /// Refuses a folder that is a backup: whoever wrote there would give numbers again that were
@@ -168,7 +201,8 @@ pub(crate) async fn check_agreement(data: &Path) -> Result<(), events::Error> {
     verdict
 }
 
-fn beside_the_log(data: &Path) -> Vec<PathBuf> {
+/// Every database but the log.
+pub(crate) fn beside_the_log(data: &Path) -> Vec<PathBuf> {
     databases(data).into_iter().filter(|path| !is_log(data, path)).collect()
 }
 

@@ -17,7 +17,7 @@ const VENDORS: [Vendor; 4] = [
 /// The file beside a home that hands on what others may use of it.
 const VENDOR_FACADE: &str = "store.rs";
 /// What people choose by name, the program calls by it.
-const CHOSEN: (&str, &str) = ("postgres", "crates/yeoul/src/");
+const CHOSEN: ([&str; 2], &str) = (["postgres", "sqlite"], "crates/yeoul/src/");
 /// Folders at the root of somebody's machine.
 const MACHINE_FOLDERS: [&str; 4] = ["home", "root", "work", "Users"];
 /// How the hosts of package registries begin.
@@ -102,7 +102,7 @@ impl Vendor {
         let (chosen, place) = CHOSEN;
         file.path.contains(&format!("{home}/"))
             || file.path.ends_with(&format!("{home}.rs"))
-            || (*name == chosen && file.path.starts_with(place))
+            || (chosen.contains(name) && file.path.starts_with(place))
             || file.is_apart()
             || CHORES.iter().any(|chores| file.path.starts_with(chores))
     }

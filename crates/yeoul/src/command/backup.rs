@@ -29,6 +29,7 @@ pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     files::must_be_free(target)?;
     files::must_be_outside(data, target)?;
     stores::must_be_no_backup(data)?;
+    stores::must_be_in_files(data)?;
     must_have_its_events(data)?;
     // Beside a running process its lock is its own; a resting folder is held meanwhile.
     let running = Folder::holder(data).is_some();

@@ -50,6 +50,9 @@ pub(super) fn run(args: &DataArgs) -> Result<(), Failure> {
     } else {
         findings.good("data", format!("`{}` holds nothing yet", args.data.display()));
     }
+    if let Some(address) = stores::host(&args.data) {
+        findings.good("state", format!("on `{address}`, which is asked when it runs"));
+    }
     disk(&args.data, &mut findings);
     limits(&mut findings);
     findings.good("clock", format!("{} UTC", clock::wall()));

@@ -27,6 +27,7 @@ pub(super) fn run(topic: &str, count: u16, data: &Path) -> Result<(), Failure> {
         return Err(Failure::environment(says, "name the folder with --data"));
     }
     stores::must_be_no_backup(data)?;
+    stores::must_be_in_files(data)?;
     let _lock = process::folder(data)?;
     let left = note::state(data).filter(|_| !note::is_doubtful(data));
     process::runtime()?.block_on(must_rest(data, &topic))?;

@@ -79,6 +79,7 @@ fn alone(name: &str, data: &Path) -> Result<Value, Failure> {
     let (service, topic) = name.split_once('.').ok_or_else(|| unknown(name))?;
     let parsed = Topic::parse(topic).map_err(|_| unknown(name))?;
     stores::must_be_no_backup(data)?;
+    stores::must_be_in_files(data)?;
     let _lock = process::folder(data)?;
     let left = note::state(data).filter(|_| !note::is_doubtful(data));
     let log = Log::open(&data.join("log"), &[], clock::component()).map_err(disk)?;

@@ -12,19 +12,20 @@ use chassis::http::{Listener, Stop};
 use chassis::identity::Verifier;
 use chassis::telemetry::Metrics;
 use events::local::Log;
-use events::store::LeftOut;
+use events::store::{Host, LeftOut};
 use events::subscription::Fault;
 use events::{Broker, Declared, Retry, Subscription};
 use gateway::{AppFiles, Components, Gateway};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tracing::{info, warn};
-use views::{Definitions, Look, Views};
+use views::{Definitions, Look, Server, Views};
 
 use super::broker::{self, Events, OpenBroker};
 use super::loops::Loops;
 use super::ports::Ports;
 use super::sessions::{self, Identity, Remembering};
+use super::store;
 use super::vouch;
 use crate::admin::dead::Controls;
 use crate::admin::switches::Switches;
@@ -97,21 +98,39 @@ impl Stores {
     /// Opens the broker and the views below `data`; the views where they are, or in a new folder of this name.
     pub(crate) async fn open(
         data: &Path,
+        host: Option<&Host>,
         views: &str,
         events: Events<'_>,
         presentation: Presentation,
     ) -> Result<Stores, Failure> {
-        let pages = stores::views(data).unwrap_or_else(|| data.join(views));
+        store::fits(data, host)?;
         // The broker before the views: it knows how many partitions each topic has, and refuses another number
         // before anything was changed.
         let OpenBroker { broker, log } = broker::open(data, events).await?;
-        make_private(&pages)?;
         info!("an acknowledgement means: {}", broker.promise());
-        let Presentation { definitions, look } = presentation;
-        let views = Views::open(&pages, definitions, look, clock::component())
-            .map_err(|error| process::damaged("the views", &error))?;
+        let views = match host {
+            Some(host) => Box::pin(connect(host, views, presentation)).await?,
+            None => open(&stores::views(data).unwrap_or_else(|| data.join(views)), presentation)?,
+        };
         Ok(Stores { broker, log, views })
     }
+}
+
+/// The views in this folder.
+fn open(folder: &Path, presentation: Presentation) -> Result<Views, Failure> {
+    make_private(folder)?;
+    let Presentation { definitions, look } = presentation;
+    let views = Views::open(folder, definitions, look, clock::component());
+    views.map_err(|error| process::damaged("the views", &error))
+}
+
+/// The views in a schema of this name.
+async fn connect(host: &Host, name: &str, presentation: Presentation) -> Result<Views, Failure> {
+    let Presentation { definitions, look } = presentation;
+    let (address, connections) = (host.whole_address(), host.connections);
+    let server = Server { address, name: name.to_owned(), connections };
+    let views = Views::connect(server, definitions, look, clock::component()).await;
+    views.map_err(|error| store::unopened("the views", Some(host), &error))
 }
 
 /// Says in the data folder where the admin listener is.
@@ -149,10 +168,11 @@ impl Layer {
         vouch::before_opening(folder.path()).await?;
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
         let events = Events { topics: &plan.topics, broker: plan.broker };
-        let stores = Stores::open(folder.path(), VIEWS, events, presentation).await?;
+        let host = plan.host.as_ref();
+        let stores = Stores::open(folder.path(), host, VIEWS, events, presentation).await?;
         announce(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);
-        let identity = Identity::open(&folder, &plan.gateway, verifier).await?;
+        let identity = Identity::open(&folder, host, &plan.gateway, verifier).await?;
         let shown = plan.shown.clone();
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
         let retry = Retry { attempts: 3, backoff: std::time::Duration::from_secs(1) };

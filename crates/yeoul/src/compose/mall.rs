@@ -75,8 +75,8 @@ impl Mall {
         vouch::before_opening(folder.path()).await?;
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
         let events = Events { topics: &plan.topics, broker: plan.broker };
-        let stores =
-            Stores::open(folder.path(), Name::Mypage.as_str(), events, presentation).await?;
+        let (host, views) = (plan.host.as_ref(), Name::Mypage.as_str());
+        let stores = Stores::open(folder.path(), host, views, events, presentation).await?;
         layer::announce(&mut folder, ports.admin.address())?;
 
         let verifier = Verifier::of(&plan.issuer);
@@ -86,6 +86,7 @@ impl Mall {
         prove(&mut plan.gateway, &proof);
         let surroundings = Surroundings {
             data: folder.path(),
+            host,
             broker: &stores.broker,
             faults: &faults,
             verifier: &verifier,
@@ -104,7 +105,7 @@ impl Mall {
         for (name, listener) in &listeners {
             plan.gateway.set_upstream(name.as_str(), listener.address());
         }
-        let identity = Identity::open(&folder, &plan.gateway, verifier).await?;
+        let identity = Identity::open(&folder, host, &plan.gateway, verifier).await?;
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
         let prepared = Prepared { layer, services, faults: &faults };
         prepared.run(&components, &plan.topics, listeners).await?.open(&faults, plan.shown, ports)

@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use chassis::clock;
 use chassis::cores::Cores;
-use chassis::folder::Folder;
+use chassis::folder::{self, Folder};
 use chassis::http::Stop;
 use chassis::identity::{self, Verifier};
+use events::store::{Host, Place};
 use events::{Broker, Retry, Subscription, Topic};
 use gateway::{Gateway, Plan, Sessions};
 use sessions::Memory;
 
 use super::loops::Loops;
+use super::store;
 use crate::exit::Failure;
 use crate::process::damaged;
 
@@ -37,13 +39,14 @@ impl Identity {
     /// Opens the memory, if `plan` needs one, and fills the verifier's from it.
     pub(crate) async fn open(
         folder: &Folder,
+        host: Option<&Host>,
         plan: &Plan,
         verifier: Verifier,
     ) -> Result<Identity, Failure> {
         let name = folder.identity();
         let name = name.map_err(|error| damaged("the data folder's identity", &error))?;
         let sessions = if plan.has_session() {
-            Some(open(&folder.path().join(NAME), &verifier).await?)
+            Some(open(&folder.path().join(NAME), host, &verifier).await?)
         } else {
             None
         };
@@ -52,10 +55,23 @@ impl Identity {
     }
 }
 
-/// Opens the memory below its folder, and the key beside it.
-async fn open(folder: &Path, verifier: &Verifier) -> Result<Sessions, Failure> {
-    let memory = Memory::open(folder, verifier.ended(), clock::component()).await;
-    let memory = memory.map_err(|error| damaged("the memory of sign-ins", &error))?;
+/// Opens the memory below its folder or on the server, and the key in the folder.
+async fn open(
+    folder: &Path,
+    host: Option<&Host>,
+    verifier: &Verifier,
+) -> Result<Sessions, Failure> {
+    folder::make_private(folder).map_err(|error| damaged("the data folder", &error))?;
+    let (ended, clock) = (verifier.ended(), clock::component());
+    let memory = match host {
+        None => Memory::open(folder, ended, clock).await,
+        Some(host) => {
+            let place = Place::Schema { host: host.clone(), name: NAME.to_owned() };
+            Box::pin(Memory::at(place, ended, clock)).await
+        }
+    };
+    let what = "the memory of sign-ins";
+    let memory = memory.map_err(|error| store::unopened(what, host, &error))?;
     let key = identity::secret(&folder.join(KEY_FILE));
     let key = key.map_err(|error| damaged("the key of sign-ins", &error))?;
     Ok(Sessions { memory, key })

@@ -26,6 +26,8 @@ pub(super) struct File {
     pub(super) admin: SocketAddr,
     #[serde(default = "default_data")]
     pub(super) data: PathBuf,
+    /// Where databases are: in files there, or on a server.
+    pub(super) store: Option<String>,
     /// Proxies that are believed about where a request comes from.
     #[serde(default)]
     pub(super) trusted: Networks,

@@ -64,6 +64,34 @@ fn a_broker_is_local_or_an_address_and_what_is_its_own_goes_with_it() {
     }
 }
 
+#[test]
+fn a_store_is_files_or_an_address_without_its_password() {
+    for (store, wrong) in [
+        ("sqlite", None),
+        ("postgres://shop@10.0.0.5:5432/shop", None),
+        ("postgres://shop@db:5432/shop?sslmode=verify-full", None),
+        ("files", Some("must be `sqlite`, or an address")),
+        ("mysql://shop@db:3306/shop", Some("USER@HOST:PORT/DATABASE")),
+        ("postgres://db:5432/shop", Some("USER@HOST:PORT/DATABASE")),
+        ("postgres://shop:secret@db:5432/shop", Some("a password is no part of it")),
+    ] {
+        for base in [Base::Mall, Base::Nothing] {
+            let found = mistakes(&format!("locales: [en]\nstore: {store}\n"), base);
+            let holds = match wrong {
+                None => found.is_empty(),
+                Some(says) => {
+                    found.len() == 1
+                        && found[0].starts_with("2: store: ")
+                        && found[0].contains(says)
+                        && found[0].contains("YEOUL_STORE_PASSWORD")
+                        && !found[0].contains("secret")
+                }
+            };
+            assert!(holds, "{store}: {found:?}");
+        }
+    }
+}
+
 /// Wherever a name stands: of a setting, a value, a service, an upstream, a page, a column, a template.
 #[test]
 fn an_unknown_name_comes_with_the_one_that_was_meant() {

@@ -31,6 +31,7 @@ use crate::admin::{self, Admin};
 use crate::compose::broker::{self, Events};
 use crate::compose::layer;
 use crate::compose::loops::Loops;
+use crate::compose::store;
 use crate::compose::vouch;
 use crate::exit::Failure;
 use crate::process::{self, DRAIN};
@@ -90,6 +91,7 @@ impl Alone {
     ) -> Result<Alone, Failure> {
         let ports = Ports::bind(&plan)?;
         vouch::before_opening(folder.path()).await?;
+        store::fits(folder.path(), plan.host.as_ref())?;
         let events = Events { topics: &plan.topics, broker: plan.broker.take() };
         let broker = broker::connect(folder.path(), events).await?;
         layer::announce(&mut folder, ports.admin.address())?;
@@ -99,6 +101,7 @@ impl Alone {
         info!("an acknowledgement means: {}", broker.promise());
         let surroundings = Surroundings {
             data: folder.path(),
+            host: plan.host.as_ref(),
             broker: &broker,
             faults: &faults,
             verifier: &verifier,

@@ -73,9 +73,10 @@ impl Front {
         }
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
         let events = Events { topics: &plan.topics, broker: plan.broker };
-        let stores = Stores::open(folder.path(), face.views(), events, presentation).await?;
+        let host = plan.host.as_ref();
+        let stores = Stores::open(folder.path(), host, face.views(), events, presentation).await?;
         layer::announce(&mut folder, ports.admin.address())?;
-        let identity = Identity::open(&folder, &plan.gateway, verifier).await?;
+        let identity = Identity::open(&folder, host, &plan.gateway, verifier).await?;
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
 
         let faults = Faults::new(faults);

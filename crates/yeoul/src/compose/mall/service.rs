@@ -8,13 +8,14 @@ use chassis::clock;
 use chassis::cores::Cores;
 use chassis::http::{Networks, Stop};
 use chassis::identity::Verifier;
+use events::store::Host;
 use events::{Broker, Database, relay};
 use mall::endpoint::{Listen, serving};
 use mall::{Components, Faults, Name, account, delivery, order, product};
 
 use crate::compose::loops::Loops;
+use crate::compose::store;
 use crate::exit::Failure;
-use crate::process;
 use crate::stores;
 
 /// Those that keep state, in the order in which they are opened: who signs tokens is the first.
@@ -23,6 +24,8 @@ pub(super) const STATEFUL: [Name; 4] = [Name::Account, Name::Product, Name::Orde
 /// What a process gives its services, beside what the settings say.
 pub(super) struct Surroundings<'p> {
     pub(super) data: &'p Path,
+    /// The server that they keep their state on, if it is on one.
+    pub(super) host: Option<&'p Host>,
     pub(super) broker: &'p Arc<dyn Broker>,
     pub(super) faults: &'p Faults,
     pub(super) verifier: &'p Verifier,
@@ -38,6 +41,7 @@ impl Surroundings<'_> {
     pub(super) fn components(self, settings: &mall::Settings) -> Components {
         Components {
             data: self.data.to_owned(),
+            host: self.host.cloned(),
             broker: self.broker.clone(),
             clock: clock::component(),
             faults: self.faults.clone(),
@@ -73,7 +77,7 @@ impl Service {
             Name::Delivery => delivery::Service::open(given).await.map(Service::Delivery),
             Name::Mypage => unreachable!("my page keeps nothing but views"),
         };
-        opened.map_err(|error| unopened(name.as_str(), &error))
+        opened.map_err(|error| unopened(name.as_str(), components.host.as_ref(), &error))
     }
 
     pub(super) fn name(&self) -> Name {
@@ -129,9 +133,9 @@ impl Service {
 
 /// Why a service's store was not opened, and what to do. The log has as many partitions as the settings ask
 /// for, or it would have refused before: then a change of them was broken off between the two files.
-fn unopened(what: &str, error: &mall::Error) -> Failure {
+fn unopened(what: &str, host: Option<&Host>, error: &mall::Error) -> Failure {
     let mall::Error::Store(events::Error::Partitions { topic, has, asked }) = error else {
-        return process::damaged(what, error);
+        return store::unopened(what, host, error);
     };
     stores::broken_off(topic, *has.max(asked), error)
 }

@@ -1,0 +1,51 @@
+//! Where a process keeps its databases: in files of its data folder, or on a server.
+//!
+//! A folder whose state is on a server says so in a note, so that it is not taken for an empty one by a process
+//! whose settings name none, nor for all there is by whoever copies it.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use events::store::Host;
+
+use crate::exit::Failure;
+use crate::process;
+use crate::stores;
+
+/// Looks whether the folder fits what the settings name, and notes it.
+///
+/// # Errors
+/// State that is there would be left behind: the environment.
+pub(crate) fn fits(data: &Path, host: Option<&Host>) -> Result<(), Failure> {
+    let address = host.map(|host| host.address.to_string());
+    match (stores::host(data), &address) {
+        (Some(noted), None) => {
+            let says = format!(
+                "the data folder's state is on a server, and the settings name none. store=`{noted}`"
+            );
+            Err(Failure::environment(
+                says,
+                format!("set `store: {noted}`, or begin with a new folder"),
+            ))
+        }
+        (None, Some(_)) if !stores::beside_the_log(data).is_empty() => {
+            let says =
+                "the data folder has its state in files of its own, and the settings name a server";
+            Err(Failure::environment(says, "set `store: sqlite`, or begin with a new folder"))
+        }
+        (noted, Some(address)) if noted.as_ref() != Some(address) => {
+            stores::note_host(data, address)
+                .map_err(|error| Failure::environment(error, "free some disk space"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Why a database was not opened, and what to do.
+pub(crate) fn unopened(what: &str, host: Option<&Host>, error: &dyn Display) -> Failure {
+    let Some(host) = host else { return process::damaged(what, error) };
+    let says = format!("{what} cannot be opened. store=`{}`, why=`{error}`", host.address);
+    let todo = "see whether the server runs there and takes this user, whose password is in \
+                YEOUL_STORE_PASSWORD";
+    Failure::environment(says, todo)
+}

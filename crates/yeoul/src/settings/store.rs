@@ -1,0 +1,32 @@
+//! Where databases are: a file for each in the data folder, or a schema for each on a server.
+
+use events::store::{Address, Host};
+use mistakes::Mistake;
+
+/// A file for each.
+const FILES: &str = "sqlite";
+/// The variable that has what a server asks for; no file has.
+const PASSWORD: &str = "YEOUL_STORE_PASSWORD";
+/// Connections of one database: six of a whole mall's are open at once, and a server takes a hundred by itself.
+const CONNECTIONS: u32 = 8;
+
+/// The server that `store` names, if it names one.
+///
+/// # Errors
+/// It names neither.
+pub(super) fn host(store: Option<&str>) -> Result<Option<Host>, Vec<Mistake>> {
+    let Some(text) = store.filter(|text| *text != FILES) else { return Ok(None) };
+    let address: Address = text.parse().map_err(|error| {
+        let says = format!(
+            "must be `{FILES}`, or an address whose password is in {PASSWORD} alone: {error}"
+        );
+        vec![Mistake::new(&["store"], says)]
+    })?;
+    Ok(Some(Host { address, password: password(), connections: CONNECTIONS }))
+}
+
+fn password() -> Option<String> {
+    let mut variables = chassis::settings::environment();
+    let (_, password) = variables.find(|(name, _)| name == PASSWORD)?;
+    Some(password).filter(|password| !password.is_empty())
+}

@@ -1,0 +1,181 @@
+//! The mall on PostgreSQL: the same services, views and sign-ins, and one line that names the store.
+//!
+//! Against a real server: `cargo xtask services install postgres`.
+
+#[path = "../../events/tests/postgres/server.rs"]
+#[allow(dead_code, reason = "the store's own tests use the rest")]
+mod server;
+#[path = "support/lib.rs"]
+mod support;
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use server::{Server, sql};
+use support::{Folder, Mall, SOON, overlay, run, setting, text, yeoul};
+
+/// Three partitions, so that keys spread.
+fn settings(folder: &Folder, address: &str) -> PathBuf {
+    let settings =
+        format!("store: \"{address}\"\nevents: {{ topics: {{ order: {{ partitions: 3 }} }} }}\n");
+    overlay(folder.path(), "postgres.yaml", &settings)
+}
+
+fn alone() -> Option<Folder> {
+    if setting("YEOUL_BASE").is_some() {
+        eprintln!("passed over: needs a process of its own");
+        return None;
+    }
+    Some(Folder::new())
+}
+
+#[test]
+fn orders_pages_and_sign_ins_go_on_through_outages_of_store_and_mall() {
+    let Some(folder) = alone() else { return };
+    let mut server = Server::start();
+    let settings = settings(&folder, &server.address());
+    let arguments = ["--faults", "-c", text(&settings)];
+    let mall = Mall::on(folder, &arguments);
+    let (who, product) = (mall.customer(), mall.product(100, "cancel"));
+
+    // A whole order, to the page that shows it as new as its own write.
+    let placed = mall.delivered(&who, product, 2);
+    mall.await_row(&who, placed.id, ("OrderPlaced", Some("DeliveryStarted")));
+    mall.await_stock(product, 98);
+    let written = mall.order(&who, product, 1);
+    let page = mall.get(&format!("/mypages/{}", who.id)).bearer(&who.token);
+    let page =
+        page.header("Accept", "application/json").header("Yeoul-Position", &written.position);
+    assert_eq!(page.send().expect(200).value()["orders"][0]["orderId"], written.id);
+    mall.await_order(written.id, "OrderPlaced");
+
+    // One that is cancelled gives back, one that there is too little for is over.
+    let cancel = json!({"state": "OrderCancelled"});
+    mall.call("PATCH", &format!("/orders/{}", placed.id))
+        .bearer(&who.token)
+        .json(&cancel)
+        .send()
+        .expect(200);
+    mall.await_row(&who, placed.id, ("OrderCancelled", Some("DeliveryCancelled")));
+    mall.await_stock(product, 99);
+    let over = mall.order(&who, product, 100);
+    mall.await_row(&who, over.id, ("OrderCancelled", None));
+    mall.await_stock(product, 99);
+    let asked = mall.product(3, "reject");
+    let body = json!({"productId": asked, "quantity": 9, "customerName": "S", "customerAddr": "W"});
+    assert_eq!(mall.ordering(&who, &body).send().status, 409);
+
+    // The same key is the same order.
+    let body =
+        json!({"productId": product, "quantity": 1, "customerName": "S", "customerAddr": "W"});
+    let once = || mall.ordering(&who, &body).header("Idempotency-Key", "k").send().expect(201);
+    assert_eq!(once().value(), once().value());
+    mall.await_caught_up();
+    mall.await_stock(product, 98);
+
+    // All of it is there, and none of it in the folder.
+    let data = mall.folder().data();
+    let schemas = "SELECT string_agg(DISTINCT table_schema, ' ' ORDER BY table_schema)
+        FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema')";
+    let all = "account delivery gateway mypage order product";
+    assert_eq!(sql(&server.address(), schemas).expect("schemas"), all);
+    for service in ["order", "mypage"] {
+        assert!(!data.join(service).exists(), "{service}");
+    }
+    assert!(!data.join("gateway/sessions.db").exists());
+    let found = run(&["doctor", "--data", text(&data)]).expect(0).stdout;
+    assert!(found.contains(&server.address()), "{found}");
+    let copy = mall.folder().path().join("copy");
+    let refused = run(&["backup", text(&copy), "--data", text(&data)]).expect(3);
+    assert!(refused.stderr.contains("pg_dump"), "{}", refused.stderr);
+    assert!(!copy.exists(), "nothing is begun");
+
+    // A sign-out ends all of a sign-in, also where the process starts anew.
+    let leaver = mall.customer();
+    mall.get("/orders").bearer(&leaver.token).send().expect(200);
+    mall.call("POST", "/oauth/revoke").form(&[("token", &leaver.token)]).send().expect(200);
+    mall.get("/orders").bearer(&leaver.token).send().expect(401);
+
+    // Both are gone at once, in the middle of something.
+    let begun = mall.order(&who, product, 1);
+    let folder = mall.kill();
+    server.kill();
+    server.start_again();
+    let mall = Mall::on(folder, &arguments);
+    mall.get("/orders").bearer(&leaver.token).send().expect(401);
+    mall.await_order(begun.id, "OrderPlaced");
+    mall.await_row(&who, begun.id, ("OrderPlaced", Some("DeliveryStarted")));
+    mall.await_stock(product, 97);
+
+    // While the store is away nothing is taken, and afterwards all goes on.
+    server.kill();
+    let refused = mall.ordering(&who, &body).send();
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    server.start_again();
+    let back = support::within(SOON, "it takes orders again", || {
+        let answer = mall.ordering(&who, &body).send();
+        (answer.status == 201).then(|| support::Placed::of(&answer))
+    });
+    mall.await_row(&who, back.id, ("OrderPlaced", Some("DeliveryStarted")));
+    mall.await_caught_up();
+    mall.await_stock(product, 96);
+    assert_eq!(mall.dead(), Vec::<Value>::new());
+    let (code, folder) = mall.stop_by("TERM", SOON);
+    assert_eq!(code, 0);
+    let data = folder.data();
+    let found = run(&["doctor", "--data", text(&data)]).expect(0).stdout;
+    assert!(found.contains(&server.address()), "{found}");
+
+    // State that is elsewhere is not left behind in silence.
+    let start = ["mall", "--listen", "127.0.0.1:0", "--data", text(&data)];
+    let refused = run(&start).expect(3);
+    assert!(refused.last_word().contains(&server.address()), "{}", refused.stderr);
+}
+
+#[test]
+fn a_store_that_cannot_be_used_ends_the_start_and_names_what_helps() {
+    let Some(folder) = alone() else { return };
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let nobody = format!("postgres://shop@{}/shop", free.local_addr().expect("an address"));
+    drop(free);
+    let data = folder.data();
+    let start = |store: &str| {
+        let settings = settings(&folder, store);
+        let mut command = yeoul();
+        command.args(["mall", "--listen", "127.0.0.1:0", "-c", text(&settings)]);
+        command.args(["--data", text(&data)]).env("YEOUL_STORE_PASSWORD", "a:secret@/");
+        let output = command.output().expect("the program starts");
+        let says = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!says.contains("secret"), "{says}");
+        (output.status.code().unwrap_or(-1), says)
+    };
+    // Nobody is there.
+    let (code, says) = start(&nobody);
+    assert!(code == 3 && says.contains(&format!("store=`{nobody}`")), "{says}");
+    // Somebody is, who does not know this database, or acknowledges what is not on disk.
+    let server = Server::shared();
+    let own = server.address();
+    let (at, _) = own.rsplit_once('/').expect("a database");
+    let (code, says) = start(&format!("{at}/nothing"));
+    assert!(code == 3 && says.contains("database \"nothing\" does not exist"), "{says}");
+    let lax = server.database("lax");
+    let (_, name) = lax.rsplit_once('/').expect("a name");
+    sql(&lax, &format!("ALTER DATABASE {name} SET synchronous_commit = off")).expect("set");
+    let (code, says) = start(&lax);
+    assert!(code == 3 && says.contains("synchronous_commit is `off`"), "{says}");
+    // What is wrong in the settings has its line.
+    let (code, says) = start("postgres://shop:secret@127.0.0.1:5432/shop");
+    let wrong = ["postgres.yaml:1", "YEOUL_STORE_PASSWORD"].map(|it| says.contains(it));
+    assert!(code == 1 && wrong == [true; 2], "{says}");
+
+    // State that is in files is not left behind in silence.
+    drop(std::fs::remove_dir_all(&data));
+    let mall = Mall::on(Folder::new(), &[]);
+    let (_, rested) = mall.stop_by("TERM", SOON);
+    let file = settings(&folder, &server.address());
+    let data = rested.data();
+    let start = ["mall", "--listen", "127.0.0.1:0", "--data", text(&data), "-c", text(&file)];
+    let refused = run(&start).expect(3);
+    assert!(refused.stderr.contains("in files of its own"), "{}", refused.stderr);
+    assert!(refused.last_word().contains("store: sqlite"), "{}", refused.stderr);
+}
