@@ -96,8 +96,8 @@ pub use bounds::{
     DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX, SAVEPOINTS_DEEP_MAX, WAITING_BYTES_MAX,
 };
 pub use database::Database;
-pub use options::{LeftOut, Options, Publishes, Served};
-pub use place::{Host, Place, Tables};
+pub use options::{Host, Inserted, LeftOut, Options, Publishes, Served};
+pub use place::{Place, Tables};
 pub use postgres::address::Address;
 pub use postgres::schema::outbox_schema;
 pub use published::Published;

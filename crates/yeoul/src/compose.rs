@@ -7,6 +7,7 @@ mod broker;
 pub(crate) mod layer;
 pub(crate) mod loops;
 pub(crate) mod mall;
+mod outboxes;
 pub(crate) mod ports;
 mod sessions;
 mod store;

@@ -7,6 +7,7 @@ mod composition;
 mod file;
 mod look;
 mod mall;
+pub(crate) mod outboxes;
 mod session;
 mod store;
 mod templates;
@@ -27,6 +28,7 @@ use crate::cli::ProcessArgs;
 use crate::exit::Failure;
 use composition::Composition;
 use file::File;
+use outboxes::Outbox;
 
 /// The longest name of an issuer of tokens.
 const ISSUER_BYTES_MAX: usize = 255;
@@ -53,6 +55,8 @@ pub(crate) struct Checked {
     pub(crate) broker: Option<brokers::Settings>,
     /// The server that databases are on, where they are not in the data folder.
     pub(crate) host: Option<Host>,
+    /// Tables of others whose rows are published.
+    pub(crate) outboxes: Vec<Outbox>,
     pub(crate) definitions: Definitions,
     pub(crate) gateway: gateway::Plan,
     pub(crate) mall: Option<mall::Section>,
@@ -145,6 +149,7 @@ fn compile(
     let topics = found.or_default(file.events.declared(&mentions.by()));
     let broker = found.or_default(file.events.broker());
     let host = found.or_default(store::host(file.store.as_deref()));
+    let outboxes = found.or_default(file.events.outboxes(&topics, &composition));
     // Last, and even where mistakes were found: all are shown at once.
     let gateway = found.finish(gateway::compile(&settings, &definitions))?;
 
@@ -161,6 +166,7 @@ fn compile(
         topics,
         broker,
         host,
+        outboxes,
         definitions,
         gateway,
         mall: file.mall,

@@ -24,7 +24,7 @@ use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
 use crate::store::kept::Kept;
-use crate::store::options::{LeftOut, Options, Publishes, Served};
+use crate::store::options::{Inserted, LeftOut, Options, Publishes, Served};
 use crate::store::rows::Rows;
 use crate::store::tx::{Tx, Working};
 use crate::store::{Embedded, PARTS_MAX, Server, inbox, outbox};
@@ -109,6 +109,17 @@ impl Database {
     /// [`Error::Partitions`]: it was numbered for another count.
     pub async fn connect(options: Served) -> Result<Database, Error> {
         let server = Box::pin(Server::open(options)).await?;
+        Ok(Database { engine: Engine::Served(server) })
+    }
+
+    /// Opens the table that writers in any language insert into, to relay one of its topics: nothing is written there
+    /// but how far that got, and rows that are kept no more go.
+    ///
+    /// # Errors
+    /// As for [`Database::connect`], which makes what this only looks for: [`Error::Statement`] where there is no such
+    /// table, [`Error::UnknownTopic`] where it does not know the topic.
+    pub async fn relaying(options: Inserted) -> Result<Database, Error> {
+        let server = Box::pin(Server::relaying(options)).await?;
         Ok(Database { engine: Engine::Served(server) })
     }
 

@@ -1,11 +1,13 @@
 //! What a database is opened with, whichever engine it is on.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use crate::Clock;
 use crate::broker::Topic;
 use crate::partition::{Partition, Partitions};
+use crate::store::Address;
 
 /// What a database is opened with.
 ///
@@ -39,6 +41,47 @@ pub struct Served {
     /// Connections that are open at a time; work beyond them waits five seconds for one.
     pub connections: u32,
     /// What time it is: of events, of notes, of what is due.
+    pub clock: Clock,
+}
+
+/// A server on which each service has a schema of its own.
+#[derive(Clone)]
+pub struct Host {
+    /// Where it is.
+    pub address: Address,
+    /// What it asks of whoever speaks to it, if it does.
+    pub password: Option<String>,
+    /// Connections of one service's database that are open at a time.
+    pub connections: u32,
+}
+
+/// The secret is nobody's to read.
+impl fmt::Debug for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Host").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// The address as [`Served::address`] takes it, with the password in it.
+    pub fn whole_address(&self) -> String {
+        self.address.with_password(self.password.as_deref())
+    }
+}
+
+/// A table that writers in any language insert into, for a process that only relays it: made by the statements of
+/// [`outbox_schema`](crate::store::outbox_schema), in a schema that is somebody else's.
+///
+/// What is noted of relaying a topic stands in a schema of its own beside it, so that one table has any number of
+/// topics.
+pub struct Inserted {
+    /// The server; the connections are those of one topic.
+    pub host: Host,
+    /// The schema that has the table.
+    pub name: String,
+    /// The one of its topics that is relayed, and under which source.
+    pub publishes: Publishes,
+    /// What time it is: of notes.
     pub clock: Clock,
 }
 

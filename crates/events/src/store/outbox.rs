@@ -28,19 +28,27 @@ pub(crate) async fn waiting(
     after: Numbered,
     limit: usize,
 ) -> Result<Vec<Event>, Error> {
-    let select =
-        "SELECT sequence, kind, subject, number, time, correlation, causation, traceparent, data,
-        id FROM outbox WHERE sequence > ?1 AND sequence <= ?2 AND sequence NOT IN
+    let which = "sequence > ?1 AND sequence <= ?2 AND sequence NOT IN
         (SELECT sequence FROM outbox_stepped) ORDER BY sequence LIMIT ?3";
+    let select = select(rows, which);
     let span: [&dyn Bind; 3] = [&packed::pack(after), &packed::end(after.partition), &limit];
     let mut gathered = Gathered::default();
-    let taken = rows.each(select, &span, |row| gathered.take(event(row, origin)?)).await;
+    let taken = rows.each(&select, &span, |row| gathered.take(event(row, origin)?)).await;
     match taken {
         // Sound ones before it are relayed first.
         Ok(()) | Err(Stopped::Enough) => Ok(gathered.events),
         Err(Stopped::Failed(_)) if !gathered.events.is_empty() => Ok(gathered.events),
         Err(Stopped::Failed(error)) => Err(error),
     }
+}
+
+/// The columns of the rows of these numbers, as [`event`] reads them.
+fn select(rows: &Rows<'_>, which: &str) -> String {
+    let key = rows.outbox_key();
+    format!(
+        "SELECT sequence, kind, subject, number, time, correlation, causation, traceparent, data,
+        id, {key} FROM outbox WHERE {which}"
+    )
 }
 
 /// What one read of waiting rows has so far.
@@ -79,10 +87,8 @@ pub(crate) async fn find(
     origin: Origin<'_>,
     at: Numbered,
 ) -> Result<Option<Event>, Error> {
-    let select =
-        "SELECT sequence, kind, subject, number, time, correlation, causation, traceparent, data,
-        id FROM outbox WHERE sequence = ?1";
-    rows.find(select, &[&packed::pack(at)], |row| event(row, origin)).await
+    let select = select(rows, "sequence = ?1");
+    rows.find(&select, &[&packed::pack(at)], |row| event(row, origin)).await
 }
 
 /// The number of the event of this id, among the newest rows of the partition.
@@ -162,13 +168,12 @@ fn id(stored: Value<'_>, origin: Origin<'_>, at: Numbered) -> Result<String, Err
 
 /// Every column by the type that it was written as; anything else is damage.
 fn decoded(row: &Row<'_>, origin: Origin<'_>, at: Numbered) -> Result<Event, Error> {
-    let subject: String = row.get(2)?;
     Ok(Event {
         id: id(row.value(9)?, origin, at)?,
         source: origin.source.to_owned(),
         kind: row.get(1)?,
-        key: subject.clone(),
-        subject,
+        key: row.get(10)?,
+        subject: row.get(2)?,
         time: Timestamp::from_microsecond(row.get(4)?).map_err(Error::decode)?,
         sequence: row.get(3)?,
         outbox_sequence: Some(at.number),

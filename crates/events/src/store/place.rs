@@ -1,38 +1,11 @@
 //! Where a service's database is, for whoever leaves the choice of an engine to settings.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use crate::Clock;
 use crate::error::Error;
-use crate::store::Address;
 use crate::store::database::Database;
-use crate::store::options::{Options, Publishes, Served};
-
-/// A server on which each service has a schema of its own.
-#[derive(Clone)]
-pub struct Host {
-    /// Where it is.
-    pub address: Address,
-    /// What it asks of whoever speaks to it, if it does.
-    pub password: Option<String>,
-    /// Connections of one service's database that are open at a time.
-    pub connections: u32,
-}
-
-/// The secret is nobody's to read.
-impl fmt::Debug for Host {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Host").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-impl Host {
-    /// The address as [`Served::address`] takes it, with the password in it.
-    pub fn whole_address(&self) -> String {
-        self.address.with_password(self.password.as_deref())
-    }
-}
+use crate::store::options::{Host, Options, Publishes, Served};
 
 /// Where one database is.
 #[derive(Clone, Debug)]

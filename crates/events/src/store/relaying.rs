@@ -147,7 +147,13 @@ impl Database {
             // Gaps before it were taken by transactions that were taken back, unless rows there can be pruned.
             Engine::Served(_) => oldest.map(|it| it.min(relayed.saturating_sub(OUTBOX_KEPT) + 1)),
         };
-        let (source, newest) = (origin.source.to_owned(), self.kept().newest(partition));
+        let newest = self.kept().newest(partition);
+        let newest = match &self.engine {
+            Engine::Embedded(_) => newest,
+            // A server that went back to an earlier moment is no reason to stop: its relay numbers above.
+            Engine::Served(_) => newest.max(published),
+        };
+        let source = origin.source.to_owned();
         Ok(Some(Publisher { source, partition, newest, oldest, relayed, published }))
     }
 

@@ -135,6 +135,15 @@ impl Rows<'_> {
         }
     }
 
+    /// The column of the outbox that has an event's key. Where work alone writes there, its subject is its key;
+    /// writers in other languages say both.
+    pub(crate) fn outbox_key(&self) -> &'static str {
+        match &self.0 {
+            Engine::Embedded(_) => "subject",
+            Engine::Served(_) => "key",
+        }
+    }
+
     /// After which number a count begins that is new in this database; 0 where nothing was ever restored.
     ///
     /// # Errors

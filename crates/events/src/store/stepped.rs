@@ -99,9 +99,12 @@ pub(crate) async fn dead(
     addressed: Addressed<'_>,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, Error> {
-    let select = "SELECT stepped.sequence, reason, since, kind, subject FROM outbox_stepped stepped
-        LEFT JOIN outbox USING (sequence) WHERE dead = 1 ORDER BY stepped.sequence LIMIT ?1";
-    rows.all(select, &[&limit], |row| letter(row, addressed)).await
+    let key = rows.outbox_key();
+    let select = format!(
+        "SELECT stepped.sequence, reason, since, kind, {key} FROM outbox_stepped stepped
+        LEFT JOIN outbox USING (sequence) WHERE dead = 1 ORDER BY stepped.sequence LIMIT ?1"
+    );
+    rows.all(&select, &[&limit], |row| letter(row, addressed)).await
 }
 
 /// The event of the dead letter of this number; `None` if there is none, or the row is none any more.

@@ -14,7 +14,7 @@ use chassis::telemetry::Metrics;
 use events::local::Log;
 use events::store::{Host, LeftOut};
 use events::subscription::Fault;
-use events::{Broker, Declared, Retry, Subscription};
+use events::{Broker, Database, Declared, Retry, Subscription};
 use gateway::{AppFiles, Components, Gateway};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -23,6 +23,7 @@ use views::{Definitions, Look, Server, Views};
 
 use super::broker::{self, Events, OpenBroker};
 use super::loops::Loops;
+use super::outboxes;
 use super::ports::Ports;
 use super::sessions::{self, Identity, Remembering};
 use super::store;
@@ -48,6 +49,8 @@ pub(crate) struct Layer {
     pub(crate) views: Views,
     pub(crate) gateway: Gateway,
     remembering: Option<Remembering>,
+    /// Tables of others whose rows it publishes.
+    outboxes: Vec<Database>,
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
     outer: SocketAddr,
@@ -170,19 +173,23 @@ impl Layer {
         let events = Events { topics: &plan.topics, broker: plan.broker };
         let host = plan.host.as_ref();
         let stores = Stores::open(folder.path(), host, VIEWS, events, presentation).await?;
+        let outboxes = outboxes::open(&plan.outboxes).await?;
         announce(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);
         let identity = Identity::open(&folder, host, &plan.gateway, verifier).await?;
         let shown = plan.shown.clone();
-        let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
+        let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
+        layer.outboxes = outboxes;
         let retry = Retry { attempts: 3, backoff: std::time::Duration::from_secs(1) };
         let folds = layer.folds(VIEWS, &plan.topics, retry, &Interruptions::none()).await;
-        let Loops { run, controls } = folds.and(layer.remember(retry));
+        let Loops { mut run, controls } = folds.and(layer.remember(retry));
+        let relays = outboxes::relays(&layer.outboxes, &layer.broker);
         // On what does not fit nothing may run: the loops would carry on from a wrong place.
-        vouch::before_running(layer.data(), &controls, &[]).await?;
+        vouch::before_running(layer.data(), &controls, &relays).await?;
+        run.extend(outboxes::loops(&layer.outboxes, &layer.broker, &layer.loops));
         // Events before requests: a page that is asked for first is already being caught up.
         layer.run(run);
-        let controls = Controls { subscriptions: controls, relays: Vec::new() };
+        let controls = Controls { subscriptions: controls, relays };
         let admin = layer.admin_of(shown, controls, None);
         layer.open(ports, admin.clone())?;
         Ok((layer, admin))
@@ -224,6 +231,7 @@ impl Layer {
             views: stores.views,
             gateway,
             remembering,
+            outboxes: Vec::new(),
             readiness: Readiness::new(),
             metrics,
             outer: ports.outer.address(),
@@ -366,6 +374,9 @@ impl Layer {
             remembering.close().await;
         }
         self.views.database().close().await;
+        for outbox in &self.outboxes {
+            outbox.close().await;
+        }
         // The log last, since the databases' relays wrote to it. Only now may the note say `closed`: with it the
         // next start trusts the files unread.
         if let Some(log) = &self.log {

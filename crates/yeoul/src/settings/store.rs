@@ -22,11 +22,12 @@ pub(super) fn host(store: Option<&str>) -> Result<Option<Host>, Vec<Mistake>> {
         );
         vec![Mistake::new(&["store"], says)]
     })?;
-    Ok(Some(Host { address, password: password(), connections: CONNECTIONS }))
+    Ok(Some(Host { address, password: password(PASSWORD), connections: CONNECTIONS }))
 }
 
-fn password() -> Option<String> {
+/// What the environment has in this variable.
+pub(super) fn password(variable: &str) -> Option<String> {
     let mut variables = chassis::settings::environment();
-    let (_, password) = variables.find(|(name, _)| name == PASSWORD)?;
+    let (_, password) = variables.find(|(name, _)| name == variable)?;
     Some(password).filter(|password| !password.is_empty())
 }

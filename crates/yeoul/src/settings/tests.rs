@@ -44,6 +44,42 @@ fn an_unknown_name_is_refused_with_its_line() {
 }
 
 #[test]
+fn an_outbox_names_a_database_without_a_password_and_the_topics_that_it_has() {
+    let shop = "database: 'postgres://shop@db:5432/shop', topics: [order]";
+    for (outboxes, wrong) in [
+        (format!("shop: {{ {shop} }}"), None),
+        (format!("shop: {{ {shop}, schema: own }}"), None),
+        (format!("shop: {{ {shop}, schema: '' }}"), Some("shop.schema: must be 1 to 40 bytes")),
+        (format!("shop: {{ {shop} }}, other: {{ {shop} }}"), Some("has a publisher already")),
+        (format!("Shop: {{ {shop} }}"), Some("Shop: must be lower-case")),
+        (format!("a__b: {{ {shop} }}"), Some("a__b: must be lower-case")),
+        (
+            format!("shop: {{ {} }}", shop.replace("shop@", "shop:x@")),
+            Some("YEOUL_OUTBOX_SHOP_PASSWORD"),
+        ),
+        (format!("shop: {{ {} }}", shop.replace("postgres:", "nobody:")), Some("shop.database: ")),
+        (
+            format!("shop: {{ {} }}", shop.replace("order", "")),
+            Some("shop.topics: must be 1 to 32"),
+        ),
+        (
+            format!("shop: {{ {} }}", shop.replace("order", "No")),
+            Some("`No` is no name of a topic"),
+        ),
+    ] {
+        let found = mistakes(&format!("events: {{ outboxes: {{ {outboxes} }} }}\n"), Base::Nothing);
+        let holds = match wrong {
+            None => found.is_empty(),
+            Some(wrong) => found.iter().any(|it| it.starts_with("1: ") && it.contains(wrong)),
+        };
+        assert!(holds, "{outboxes}: {found:?}");
+    }
+    let found =
+        mistakes(&format!("events: {{ outboxes: {{ shop: {{ {shop} }} }} }}\n"), Base::Mall);
+    assert!(found[0].contains("events.outboxes: are relayed by `yeoul serve` alone"), "{found:?}");
+}
+
+#[test]
 fn a_broker_is_local_or_an_address_and_what_is_its_own_goes_with_it() {
     for (events, wrong) in [
         ("broker: local", None),

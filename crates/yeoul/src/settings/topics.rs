@@ -14,6 +14,9 @@ use serde::Deserialize;
 use views::Definitions;
 use views::settings::View;
 
+use super::composition::Composition;
+use super::outboxes::{self, Outbox};
+
 /// `events`, as it is written.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +33,9 @@ pub(super) struct Events {
     replicas: Option<u16>,
     #[serde(default)]
     topics: BTreeMap<String, Declaration>,
+    /// Tables of others whose rows are published.
+    #[serde(default)]
+    outboxes: BTreeMap<String, outboxes::Written>,
 }
 
 /// The engine that a folder's own log is.
@@ -110,6 +116,27 @@ impl Events {
         Ok(Some(settings))
     }
 
+    /// The tables whose rows are published, each once for each of its topics; `topics` are those that there are.
+    ///
+    /// # Errors
+    /// Every mistake.
+    pub(super) fn outboxes(
+        &self,
+        topics: &[Declared],
+        composition: &Composition,
+    ) -> Result<Vec<Outbox>, Vec<Mistake>> {
+        if !composition.topics.is_empty() && !self.outboxes.is_empty() {
+            let says = "are relayed by `yeoul serve` alone";
+            return Err(vec![Mistake::new(&["events", "outboxes"], says)]);
+        }
+        outboxes::compile(&self.outboxes, topics)
+    }
+
+    /// Topics that such tables publish to, each with the path of who names it.
+    fn inserted(&self) -> impl Iterator<Item = (String, Vec<&str>)> {
+        self.outboxes.iter().flat_map(|(name, outbox)| outboxes::topics_of(name, outbox))
+    }
+
     /// The topics that are declared and those of these names, each with the path of who names it.
     ///
     /// # Errors
@@ -119,12 +146,14 @@ impl Events {
         named: &BTreeMap<String, Vec<&str>>,
     ) -> Result<Vec<Declared>, Vec<Mistake>> {
         let (mut all, mut mistakes) = (Vec::new(), Vec::new());
-        let names: BTreeSet<&String> = named.keys().chain(self.topics.keys()).collect();
+        let inserted: BTreeMap<String, Vec<&str>> = self.inserted().collect();
+        let named: BTreeMap<&String, &Vec<&str>> = inserted.iter().chain(named).collect();
+        let names: BTreeSet<&String> = named.keys().copied().chain(self.topics.keys()).collect();
         for name in names {
             match self.one(name) {
                 Ok(declared) => all.push(declared),
                 Err(wrong) => {
-                    let path = self.path_of(name, wrong.field, named.get(name));
+                    let path = self.path_of(name, wrong.field, named.get(name).copied());
                     mistakes.push(Mistake::new(&path, wrong.says));
                 }
             }
@@ -141,7 +170,9 @@ impl Events {
         composed: &[&str],
     ) -> Vec<Mistake> {
         let declared = self.topics.keys().map(String::as_str);
-        let known: BTreeSet<&str> = composed.iter().copied().chain(declared).collect();
+        let inserted = self.outboxes.values().flat_map(outboxes::Written::topics);
+        let named = composed.iter().copied().chain(declared);
+        let known: BTreeSet<&str> = named.chain(inserted).collect();
         let mut found = Mistakes::default();
         let mut check = |topic: &str, path: &[&str]| {
             if !known.is_empty() && !known.contains(topic) {

@@ -26,16 +26,17 @@ const STATEMENTS_MAX: usize = 256;
 /// A pool of connections to this schema, which is made where it is missing. Nothing is tried twice here: a server
 /// that refuses is told as it says it.
 pub(super) async fn pool(address: &str, schema: &str, connections: u32) -> Result<PgPool, Error> {
-    if !SCHEMES.iter().any(|scheme| address.starts_with(scheme)) {
-        return Err(Error::decode("an address of this engine begins with `postgres://`"));
-    }
-    let options = PgConnectOptions::from_str(address).map_err(Error::decode)?;
-    let options = options.statement_cache_capacity(STATEMENTS_MAX).options([
-        ("search_path", quoted(schema)),
-        ("idle_in_transaction_session_timeout", HELD_MILLISECONDS_MAX.to_string()),
-        ("lock_timeout", HELD_MILLISECONDS_MAX.to_string()),
-        ("client_min_messages", "warning".to_owned()),
-    ]);
+    pool_in(address, &[schema], connections).await
+}
+
+/// As [`pool`], to the first of these schemas; what it does not have is looked for in the others.
+pub(super) async fn pool_in(
+    address: &str,
+    schemas: &[&str],
+    connections: u32,
+) -> Result<PgPool, Error> {
+    let options = options(address, schemas)?;
+    let schema = schemas.first().expect("a schema to be in");
     // By hand and alone: a pool would ask for its patience's whole length before it says why.
     let mut first = PgConnection::connect_with(&options).await.map_err(trouble::from)?;
     let make = format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema));
@@ -53,6 +54,26 @@ pub(super) async fn pool(address: &str, schema: &str, connections: u32) -> Resul
         .acquire_timeout(ACQUIRED_WITHIN)
         .after_connect(|connection, _| Box::pin(check(connection)));
     pool.connect_with(options).await.map_err(trouble::from)
+}
+
+/// One connection, to schemas that are there already.
+pub(super) async fn one(address: &str, schemas: &[&str]) -> Result<PgConnection, Error> {
+    let options = options(address, schemas)?;
+    PgConnection::connect_with(&options).await.map_err(trouble::from)
+}
+
+fn options(address: &str, schemas: &[&str]) -> Result<PgConnectOptions, Error> {
+    let path: Vec<String> = schemas.iter().map(|schema| quoted(schema)).collect();
+    if !SCHEMES.iter().any(|scheme| address.starts_with(scheme)) {
+        return Err(Error::decode("an address of this engine begins with `postgres://`"));
+    }
+    let options = PgConnectOptions::from_str(address).map_err(Error::decode)?;
+    Ok(options.statement_cache_capacity(STATEMENTS_MAX).options([
+        ("search_path", path.join(",")),
+        ("idle_in_transaction_session_timeout", HELD_MILLISECONDS_MAX.to_string()),
+        ("lock_timeout", HELD_MILLISECONDS_MAX.to_string()),
+        ("client_min_messages", "warning".to_owned()),
+    ]))
 }
 
 /// A connection of one's own, beside the pool.

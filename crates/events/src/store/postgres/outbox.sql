@@ -69,6 +69,9 @@ CREATE TABLE IF NOT EXISTS yeoul_outbox (
     data TEXT NOT NULL DEFAULT 'null',
     PRIMARY KEY (topic, partition, number));
 
+-- Partition and number as one: how a relay asks for rows.
+CREATE INDEX IF NOT EXISTS yeoul_outbox_place ON yeoul_outbox (topic, ((partition::BIGINT << 48) | number));
+
 -- Kafka's hash of a key (murmur2, with the seed of its default partitioner), its sign taken away. 32 bits are
 -- counted in 64: a product of two such numbers stays below 2^63, because one of them is below 2^31.
 CREATE OR REPLACE FUNCTION yeoul_outbox_hash(key TEXT) RETURNS INTEGER

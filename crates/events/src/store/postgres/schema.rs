@@ -7,6 +7,9 @@ use std::fmt::Write;
 
 use crate::broker::Declared;
 
+/// What its tables' version is; the statements know it too.
+pub(super) const OUTBOX_VERSION: i32 = 1;
+
 /// Tables, functions and rights of the outbox; run again it changes nothing.
 const OUTBOX: &str = include_str!("outbox.sql");
 
@@ -60,6 +63,8 @@ mod tests {
             }
         }
         for line in [
+            format!("has > {OUTBOX_VERSION} "),
+            format!("VALUES ('yeoul_outbox', {OUTBOX_VERSION})"),
             format!("CHECK (partitions BETWEEN 1 AND {PARTITIONS_MAX})"),
             format!("count NOT BETWEEN 1 AND {PARTITIONS_MAX}"),
             format!("known.id * {PARTITIONS_MAX} + NEW.partition"),

@@ -22,6 +22,7 @@ mod open;
 mod outbox;
 mod relayed;
 pub(in crate::store) mod server;
+mod table;
 mod tables;
 mod versions;
 

@@ -12,12 +12,12 @@ use crate::error::Error;
 /// Another transaction was in the way: the work runs again from its beginning.
 const IN_THE_WAY: [&str; 2] = ["40001", "40P01"];
 
-/// Classes of trouble that may pass without anybody changing the program or its input: connections, resources,
-/// an operator's hand, the system, transactions that were rolled back for others.
-const ENVIRONMENT: [&str; 5] = ["08", "53", "57", "58", "40"];
+/// Classes of trouble that may pass without anybody changing the program or its input: connections, who may
+/// connect, resources, an operator's hand, the system, transactions that were rolled back for others.
+const ENVIRONMENT: [&str; 6] = ["08", "28", "53", "57", "58", "40"];
 
-/// Codes of that kind in other classes: a lock that was not had in time, a transaction that stood still too long, a
-/// server that only reads for now, and one that refuses who asks (its settings may be on their way).
+/// Codes of that kind in other classes: a lock that was not had in time, a transaction that stood still too long, and
+/// a server that only reads for now (its settings may be on their way).
 const ENVIRONMENT_CODES: [&str; 4] = ["55P03", "25P03", "25P04", "25006"];
 
 /// Classes of what is hurt on disk.

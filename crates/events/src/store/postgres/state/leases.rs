@@ -13,8 +13,11 @@ use crate::error::Error;
 use crate::partition::Partition;
 use crate::store::postgres::{connection, trouble};
 
-/// Locks of relays have negative numbers: those of writers, beside them, have none.
-const TAKE: &str = "SELECT pg_try_advisory_lock('yeoul_outbox'::REGCLASS::INTEGER, -1 - $1)";
+/// Locks of relays have negative numbers, those of writers, beside them, the same without a sign: a partition's of
+/// each topic apart.
+const TAKE: &str =
+    "SELECT pg_try_advisory_lock('yeoul_outbox'::REGCLASS::INTEGER, -1 - (id * 128 + $1))
+    FROM yeoul_outbox_topic WHERE topic = $2";
 
 /// Whose a partition is to relay.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub(super) enum Lease {
 /// What this process holds.
 pub(super) struct Leases {
     pool: PgPool,
+    /// Whose partitions they are.
+    topic: String,
     session: Mutex<Option<Session>>,
 }
 
@@ -39,8 +44,8 @@ struct Session {
 
 impl Leases {
     /// None yet.
-    pub(super) fn new(pool: PgPool) -> Leases {
-        Leases { pool, session: Mutex::new(None) }
+    pub(super) fn new(pool: PgPool, topic: String) -> Leases {
+        Leases { pool, topic, session: Mutex::new(None) }
     }
 
     /// Asks for the lease of a partition.
@@ -51,7 +56,7 @@ impl Leases {
             *session = Some(Session { connection, held: BTreeSet::new() });
         }
         let open = session.as_mut().expect("just opened");
-        let taken = open.take(partition).await;
+        let taken = open.take(partition, &self.topic).await;
         if taken.is_err() {
             // With it all that it held is free.
             *session = None;
@@ -75,12 +80,12 @@ impl Leases {
 }
 
 impl Session {
-    async fn take(&mut self, partition: Partition) -> Result<Lease, sqlx::Error> {
+    async fn take(&mut self, partition: Partition, topic: &str) -> Result<Lease, sqlx::Error> {
         if self.held.contains(&partition) {
             return self.connection.ping().await.map(|()| Lease::Had);
         }
         let index = i32::from(partition.index());
-        let asked = sqlx::query_scalar(TAKE).bind(index);
+        let asked = sqlx::query_scalar(TAKE).bind(index).bind(topic);
         let taken: bool = asked.fetch_one(&mut self.connection).await?;
         if !taken {
             return Ok(Lease::Anothers);

@@ -32,7 +32,8 @@ impl Open {
         newest: watch::Sender<Numbers>,
         saved: Arc<[AtomicU64]>,
     ) -> Open {
-        let leases = Leases::new(pool.clone());
+        let topic = kept.publishes.as_ref().map_or("", |it| it.topic.as_str());
+        let leases = Leases::new(pool.clone(), topic.to_owned());
         let (statements, ids) = (Statements::default(), Ids::default());
         Open { pool, statements, ids, kept, newest, leases, saved }
     }

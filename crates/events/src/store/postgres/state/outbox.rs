@@ -20,6 +20,7 @@ use crate::store::published::Published;
 pub(super) struct Pending {
     pub(super) partition: Partition,
     pub(super) kind: String,
+    pub(super) key: String,
     pub(super) subject: String,
     pub(super) sequence: u64,
     pub(super) time: Timestamp,
@@ -42,6 +43,7 @@ impl Pending {
         Pending {
             partition,
             kind: kind.to_owned(),
+            key: subject.clone(),
             subject,
             sequence,
             time,
@@ -54,11 +56,12 @@ impl Pending {
 
     /// Of an event that was published before, under an id of its own.
     pub(super) fn again(event: crate::event::Event, partition: Partition, id: EventId) -> Pending {
-        let crate::event::Event { kind, subject, sequence, time, cause, data, .. } = event;
+        let crate::event::Event { kind, key, subject, sequence, time, cause, data, .. } = event;
         let data = data.get().to_owned();
         Pending {
             partition,
             kind,
+            key,
             subject,
             sequence,
             time,
@@ -101,11 +104,11 @@ impl Drafts {
         self.0.sort_by_key(|one| one.partition);
         let insert = "INSERT INTO yeoul_outbox (topic, partition, id, key, type, subject, sequence, time,
                 correlation, causation, traceparent, data)
-            SELECT $1, place, encode(id, 'hex')::UUID, subject, kind, subject, sequence,
+            SELECT $1, place, encode(id, 'hex')::UUID, key, kind, subject, sequence,
                 TIMESTAMPTZ 'epoch' + time * INTERVAL '1 microsecond', correlation, causation, traceparent, data
-            FROM unnest($2::INTEGER[], $3::BYTEA[], $4::TEXT[], $5::TEXT[], $6::BIGINT[], $7::BIGINT[],
-                $8::TEXT[], $9::TEXT[], $10::TEXT[], $11::TEXT[]) WITH ORDINALITY
-                AS given (place, id, kind, subject, sequence, time, correlation, causation, traceparent, data, turn)
+            FROM unnest($2::INTEGER[], $3::BYTEA[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::BIGINT[], $8::BIGINT[],
+                $9::TEXT[], $10::TEXT[], $11::TEXT[], $12::TEXT[]) WITH ORDINALITY
+                AS given (place, id, key, kind, subject, sequence, time, correlation, causation, traceparent, data, turn)
             ORDER BY turn
             RETURNING number";
         let all = &self.0;
@@ -113,6 +116,7 @@ impl Drafts {
             .bind(topic)
             .bind(all.iter().map(|it| i32::from(it.partition.index())).collect::<Vec<_>>())
             .bind(all.iter().map(|it| it.id.as_bytes().to_vec()).collect::<Vec<_>>())
+            .bind(all.iter().map(|it| it.key.as_str()).collect::<Vec<_>>())
             .bind(all.iter().map(|it| it.kind.as_str()).collect::<Vec<_>>())
             .bind(all.iter().map(|it| it.subject.as_str()).collect::<Vec<_>>())
             .bind(all.iter().map(|it| it.sequence as i64).collect::<Vec<_>>())

@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 
 use super::commit::{Committed, commit};
 use super::open::Open;
 use super::rows::Rows;
-use super::{tables, versions};
+use super::{table, tables, versions};
+use crate::Clock;
 use crate::error::Error;
 use crate::partition::numbers::Numbers;
 use crate::store::WRITE_QUEUE_MAX;
@@ -68,6 +70,20 @@ impl Server {
         if let Some(publishes) = &publishes {
             tables::outbox(&pool, publishes).await?;
         }
+        Server::of(pool, publishes, clock).await
+    }
+
+    /// Opens a table that others insert into, to be relayed.
+    pub(in crate::store) async fn relaying(options: options::Inserted) -> Result<Server, Error> {
+        let pool = table::open(&options).await?;
+        Server::of(pool, Some(options.publishes), options.clock).await
+    }
+
+    async fn of(
+        pool: PgPool,
+        publishes: Option<options::Publishes>,
+        clock: Clock,
+    ) -> Result<Server, Error> {
         let (newest, follow) = watch::channel(Numbers::default());
         let (relayed, saved) = (Kept::places(publishes.as_ref()), Kept::places(publishes.as_ref()));
         let kept = Kept::new(publishes, String::new(), follow, relayed, clock);

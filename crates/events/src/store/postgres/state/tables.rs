@@ -5,7 +5,7 @@
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::versions::Tables;
-use crate::broker::Declared;
+use crate::broker::{Declared, Topic};
 use crate::error::Error;
 use crate::event::KEY_BYTES_MAX;
 use crate::store::options::Publishes;
@@ -76,16 +76,18 @@ pub(super) async fn outbox(pool: &PgPool, publishes: &Publishes) -> Result<(), E
         return Err(Error::Partitions { topic, has, asked });
     }
     let declared = Declared { topic: topic.clone(), partitions: *partitions };
-    // A topic's name has no quotes.
-    let view = format!(
-        "CREATE INDEX IF NOT EXISTS yeoul_outbox_place
-            ON yeoul_outbox (topic, ((partition::BIGINT << 48) | number));
-        CREATE OR REPLACE VIEW outbox AS SELECT (partition::BIGINT << 48) | number AS sequence,
-            type AS kind, subject, sequence AS number,
-            (extract(epoch FROM time) * 1000000)::BIGINT AS time, correlation, causation, traceparent,
-            data, uuid_send(id) AS id FROM yeoul_outbox WHERE topic = '{topic}';"
-    );
-    let whole = outbox_schema(&[declared]);
+    let (whole, view) = (outbox_schema(&[declared]), view(topic));
     let whole = whole.replacen("\nCOMMIT;\n", &format!("\n{view}\nCOMMIT;\n"), 1);
     sqlx::raw_sql(AssertSqlSafe(whole)).execute(pool).await.map(drop).map_err(trouble::from)
+}
+
+/// The view by which a topic's rows are read, in words that every engine speaks.
+pub(super) fn view(topic: &Topic) -> String {
+    // A topic's name has no quotes.
+    format!(
+        "CREATE OR REPLACE VIEW outbox AS SELECT (partition::BIGINT << 48) | number AS sequence,
+            type AS kind, subject, sequence AS number,
+            (extract(epoch FROM time) * 1000000)::BIGINT AS time, correlation, causation, traceparent,
+            data, uuid_send(id) AS id, key FROM yeoul_outbox WHERE topic = '{topic}';"
+    )
 }

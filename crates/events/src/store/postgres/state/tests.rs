@@ -1,6 +1,7 @@
 //! What many writers must never do to one another, on a real server; a proxy cuts the connection where it hurts.
 
 mod commits;
+mod inserted;
 mod proxy;
 mod relayed;
 mod values;
@@ -8,7 +9,7 @@ mod values;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::broker::{Broker, Offset};
+use crate::broker::{Broker, Offset, Stored};
 use crate::error::Error;
 use crate::event::{Cause, Draft, Event};
 use crate::fixture::{clock, first, topic, until};

@@ -64,7 +64,7 @@ impl Rows<'_> {
     ) -> Result<(), Error> {
         let publishes = self.open.kept.publishes.as_ref();
         let publishes = publishes.expect("a database that publishes has an outbox");
-        let partition = publishes.partitions.of(&event.subject);
+        let partition = publishes.partitions.of(&event.key);
         let id = self.next_id(now).await?;
         self.draft(Pending::again(event, partition, id)).map(drop)
     }
