@@ -55,6 +55,10 @@ pub(crate) const START_MS: f64 = 500.0;
 /// Megabytes resident when idle.
 pub(crate) const IDLE_MB: f64 = 80.0;
 
+/// A whole order's time on PostgreSQL, numbered in eight partitions over the same without numbers; and an event's
+/// from commit to commit over a bare producer and consumer, the 99th in a hundred.
+pub(crate) const ENGINES: Bars = &[("numbering_8", AtMost(1.15)), ("hop_p99", AtMost(1.5))];
+
 /// Events a second that suffice whatever the disk.
 const PUBLISH_ENOUGH: f64 = 200_000.0;
 /// The share of a perfect grouping of 64 publishers into one sync.

@@ -1,5 +1,7 @@
 //! The benches by name.
 
+mod driver;
+mod engines;
 mod orders;
 mod page;
 mod proxy;
@@ -26,11 +28,14 @@ pub enum Name {
     Orders,
     /// From exec to the first answer, and idle memory.
     Start,
+    /// What numbering on PostgreSQL and the way over Kafka cost.
+    Engines,
 }
 
 impl Name {
     /// Every bench.
-    pub const ALL: [Name; 5] = [Name::Proxy, Name::Page, Name::Publish, Name::Orders, Name::Start];
+    pub const ALL: [Name; 6] =
+        [Name::Proxy, Name::Page, Name::Publish, Name::Orders, Name::Start, Name::Engines];
 
     /// The bench of this name.
     pub fn parse(text: &str) -> Option<Name> {
@@ -45,6 +50,7 @@ impl Name {
             Name::Publish => "publish",
             Name::Orders => "orders",
             Name::Start => "start",
+            Name::Engines => "engines",
         }
     }
 
@@ -55,6 +61,17 @@ impl Name {
             Name::Page => &["nginx", "varnish"],
             Name::Publish => &["kafka", "nats"],
             Name::Orders | Name::Start => &["spring"],
+            Name::Engines => &[],
+        }
+    }
+
+    /// The package whose bench of the same name drives what is measured, where that is a library; else it is
+    /// the program.
+    pub fn driven_by(self) -> Option<&'static str> {
+        match self {
+            Name::Publish => Some("yeoul-events"),
+            Name::Engines => Some("yeoul-brokers"),
+            Name::Proxy | Name::Page | Name::Orders | Name::Start => None,
         }
     }
 }
@@ -115,8 +132,8 @@ impl Bench {
 pub struct Built {
     /// The program, `yeoul`.
     pub program: PathBuf,
-    /// The bench `publish` of the events crate.
-    pub publish: PathBuf,
+    /// The bench that drives a library, see [`Name::driven_by`].
+    pub driver: PathBuf,
     /// Where installed peers without a package are kept, and where a disk's speed counts.
     pub target: PathBuf,
 }
@@ -128,15 +145,14 @@ pub struct Built {
 /// did not behave; nothing can be said of the bars.
 pub fn run(bench: &Bench, built: &Built, out: &mut dyn Write) -> Result<bool, Error> {
     let report = Report::new(bench.name.as_str(), out);
-    if bench.name == Name::Publish {
-        return publish::run(bench, built, report);
-    }
-    let program = program::built(&built.program)?;
+    let program = || program::built(&built.program);
     match bench.name {
-        Name::Proxy => proxy::run(bench, &program, report),
-        Name::Page => page::run(bench, &program, report),
-        Name::Orders => orders::run(bench, &program, report),
-        Name::Start | Name::Publish => start::run(bench, &program, report),
+        Name::Publish => publish::run(bench, built, report),
+        Name::Engines => engines::run(bench, built, report),
+        Name::Proxy => proxy::run(bench, &program()?, report),
+        Name::Page => page::run(bench, &program()?, report),
+        Name::Orders => orders::run(bench, &program()?, report),
+        Name::Start => start::run(bench, &program()?, report),
     }
 }
 

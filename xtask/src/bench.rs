@@ -52,10 +52,9 @@ fn parse(arguments: &[String]) -> Result<Settings, Failure> {
 /// Builds the program for release, unless `YEOUL_BIN` names one that is built.
 fn build(name: Name) -> Result<Built, Failure> {
     let target = workspace::target();
-    let mut built =
-        Built { program: target.join("release/yeoul"), publish: PathBuf::new(), target };
-    if name == Name::Publish {
-        built.publish = build_publish()?;
+    let mut built = Built { program: target.join("release/yeoul"), driver: PathBuf::new(), target };
+    if let Some(package) = name.driven_by() {
+        built.driver = build_driver(package, name.as_str())?;
     } else if let Some(given) = workspace::variable("YEOUL_BIN") {
         built.program = PathBuf::from(given);
     } else {
@@ -66,16 +65,17 @@ fn build(name: Name) -> Result<Built, Failure> {
     Ok(built)
 }
 
-/// Builds the bench `publish` and asks cargo where it is: a bench's file has a hash in its name.
-fn build_publish() -> Result<PathBuf, Failure> {
-    let package = ["--package", "yeoul-events", "--bench", "publish"];
+/// Builds a package's bench and asks cargo where it is: a bench's file has a hash in its name.
+fn build_driver(package: &str, bench: &str) -> Result<PathBuf, Failure> {
+    let package = ["--package", package, "--bench", bench];
     let mut command = shell::command(&["cargo", "build", "--release"]);
     command.args(package);
     shell::run(command)?;
     let mut command = shell::command(&["cargo", "build", "--release", "--message-format=json"]);
     command.args(package);
     let says = shell::output(command).unwrap_or_default();
-    executable(&says, "publish").ok_or_else(|| Failure::found("cargo built no bench `publish`"))
+    let missing = || Failure::found(format!("cargo built no bench. bench=`{bench}`"));
+    executable(&says, bench).ok_or_else(missing)
 }
 
 /// Where the executable of this target is, of what cargo says about a build, a document a line.

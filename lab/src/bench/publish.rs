@@ -11,7 +11,7 @@ mod nats;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Bench, Built, folder_near};
+use super::{Bench, Built, driver, folder_near};
 use crate::bars;
 use crate::error::{Error, environment};
 use crate::load::CONNECTIONS;
@@ -94,20 +94,7 @@ fn publish(bench: &Bench, built: &Built, peers: u64, folder: &Path) -> Result<Ve
     let rounds = (seconds / 2).clamp(1, ROUNDS);
     let each = (seconds / (2 * rounds)).max(1).to_string();
     (0..rounds)
-        .map(|_| {
-            let mut command = Command::new(&built.publish);
-            command.args([&each, &CONNECTIONS.to_string()]).current_dir(folder);
-            let output = command.stdin(Stdio::null()).output().map_err(|error| {
-                environment(format!("the publishing program does not start: {error}"))
-            })?;
-            let says = String::from_utf8_lossy(&output.stdout);
-            parse(&says).ok_or_else(|| {
-                let error = String::from_utf8_lossy(&output.stderr);
-                environment(format!(
-                    "the publishing program gave no figures. its output=`{says}{error}`"
-                ))
-            })
-        })
+        .map(|_| driver::run(&built.driver, &[&each, &CONNECTIONS.to_string()], folder, parse))
         .collect()
 }
 
