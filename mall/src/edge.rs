@@ -1,5 +1,4 @@
-//! The edge of a service's own port: what every request passes before the service sees it, and how
-//! its answer leaves.
+//! The edge of a service's own port: what every request passes before the service sees it.
 //!
 //! The order is the contract's: the machine's gate, the path, the token, the route, the method, a
 //! fault on purpose; then the service's own checks. A request without a token may do everything on
@@ -14,33 +13,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chassis::http::fields::Fields;
-use chassis::http::hal::{self, Slice};
 use chassis::http::path::Params;
 use chassis::http::query::Query;
 use chassis::http::router::{Found, Router};
-use chassis::http::{
-    Body, Inbound, Path, Problem, Request, Response, Trace, json, loopback, whole,
-};
+use chassis::http::{Inbound, Path, Problem, Request, Response, Trace, loopback, whole};
 use chassis::identity::{Principal, Verifier, bearer};
-use events::store::Published;
-use events::{Cause, Clock, Database, Error, Numbered, WritePosition};
-use http::header::{AUTHORIZATION, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Serialize;
-use serde_json::Value;
+use events::{Cause, Clock};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tracing::error;
 
 use crate::components::Components;
-use crate::condition::Representation;
 use crate::faults::Faults;
-use crate::listed::Listed;
 use crate::proof::Proof;
 use crate::role::Role;
 use crate::settings::Name;
-
-/// `Yeoul-Position`: up to where a write got.
-pub(crate) const POSITION: HeaderName = HeaderName::from_static("yeoul-position");
 
 /// Ids a row can have.
 pub(crate) const ID_MAX: u64 = i64::MAX as u64;
@@ -86,26 +73,6 @@ struct Admitted<'r, A> {
     params: Params,
     principal: Option<Arc<Principal>>,
     path: Path<'r>,
-}
-
-/// What a write left in its row, and up to where it got.
-pub(crate) struct Written<T> {
-    pub(crate) row: T,
-    pub(crate) wrote: Wrote,
-}
-
-/// Where a write got, as it is said inside of its transaction: numbers are given by the commit.
-#[derive(Debug)]
-pub(crate) struct Wrote {
-    key: String,
-    /// The event that says so; without one everything was as it is wanted before.
-    published: Option<Published>,
-}
-
-/// A search's own parameter.
-pub(crate) struct Filter<'f> {
-    pub(crate) name: &'static str,
-    pub(crate) value: &'f str,
 }
 
 /// Why a service does not do what it was asked.
@@ -317,108 +284,6 @@ impl Call {
     }
 }
 
-impl Wrote {
-    /// A write to what `key` names.
-    pub(crate) fn new(key: &impl ToString, published: Option<Published>) -> Wrote {
-        Wrote { key: key.to_string(), published }
-    }
-
-    /// Where it got, as its answer carries it; once it is committed.
-    pub(crate) async fn position(
-        &self,
-        source: Name,
-        database: &Database,
-    ) -> Result<String, Error> {
-        let number = match &self.published {
-            Some(published) => published.number(),
-            None => database.newest(&self.key).await?,
-        };
-        Ok(position(source, &self.key, number))
-    }
-
-    /// What is remembered of it: the event's id and its key, with a blank between, which a position has none of.
-    pub(crate) fn remembered(&self) -> String {
-        let id = self.published.as_ref().map(|published| published.id().to_string());
-        id.map(|id| format!("{id} {}", self.key)).unwrap_or_default()
-    }
-}
-
-/// The position of an answer that was remembered, from what [`Wrote::remembered`] kept of it. Where the event's row
-/// is kept no more, it is the newest of its partition: at least as new. Answers of before kept the position itself.
-pub(crate) async fn recalled(
-    kept: &str,
-    source: Name,
-    database: &Database,
-) -> Result<String, Error> {
-    let Some((id, key)) = kept.split_once(' ') else { return Ok(kept.to_owned()) };
-    let number = match database.number_of(id.parse()?, key).await? {
-        Some(number) => number,
-        None => database.newest(key).await?,
-    };
-    Ok(position(source, key, number))
-}
-
-fn position(source: Name, key: &str, number: Numbered) -> String {
-    WritePosition::new(source.as_str(), number).for_key(key).to_string()
-}
-
-/// An answer to a write.
-pub(crate) fn written(mut response: Response, position: &str) -> Response {
-    let value = HeaderValue::try_from(position).expect("a token is URL-safe");
-    response.headers_mut().insert(POSITION, value);
-    response
-}
-
-/// 200 with a write's outcome.
-pub(crate) fn changed(shown: Representation, position: &str) -> Response {
-    written(shown.changed(), position)
-}
-
-/// 201 with what was made, and where it is.
-pub(crate) fn created(value: &impl Serialize, location: &str, position: &str) -> Response {
-    let mut response = written(json(StatusCode::CREATED, value), position);
-    let location = HeaderValue::try_from(location).expect("our own paths are plain");
-    response.headers_mut().insert(LOCATION, location);
-    response
-}
-
-/// Which part of a list a query asks for, and nothing else.
-pub(crate) fn slice(mut query: Query) -> Result<Slice, Problem> {
-    let slice = Slice::from_query(&mut query);
-    query.finish()?;
-    Ok(slice)
-}
-
-/// A HAL list; `filter` is the search's own parameter, kept in the links.
-pub(crate) fn list(
-    name: &str,
-    listed: &Listed<impl Serialize>,
-    slice: Slice,
-    path: &str,
-    filter: Option<Filter<'_>>,
-) -> Response {
-    let mut list = hal::collection(name, &listed.items, slice, listed.total, path);
-    if let (Some(Filter { name, value }), Some(links)) = (filter, list["_links"].as_object_mut()) {
-        let filter = format!("?{name}={}&", utf8_percent_encode(value, IN_QUERIES));
-        for link in links.values_mut() {
-            let href = link["href"].as_str().unwrap_or_default().replacen('?', &filter, 1);
-            link["href"] = Value::String(href);
-        }
-    }
-    json(StatusCode::OK, &list)
-}
-
-/// What is escaped in a value of a link's query: an address of somebody stays readable.
-const IN_QUERIES: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
-
-/// An answer that must not be kept by anything on its way.
-pub(crate) fn private(mut response: http::Response<Body>) -> Response {
-    let value = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(http::header::CACHE_CONTROL, value);
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -426,26 +291,10 @@ mod tests {
     use chassis::clock::{component, wall};
     use chassis::http::router::Row;
     use chassis::identity::Signer;
-    use http_body_util::BodyExt;
 
     use super::*;
 
     const LIFE: Duration = Duration::from_secs(60);
-
-    #[tokio::test]
-    async fn the_links_of_a_search_keep_what_was_searched_for() {
-        let slice = Slice { page: 0, size: 1 };
-        let path = "/products/search/findByName";
-        let filter = Some(Filter { name: "name", value: "T V&a" });
-        let listed = Listed { items: vec!["TV"], total: 2 };
-        let response = list("products", &listed, slice, path, filter);
-        let body = response.into_body().collect().await.expect("a full body").to_bytes();
-        let list: Value = serde_json::from_slice(&body).expect("JSON");
-        assert_eq!(
-            list["_links"]["next"]["href"],
-            "/products/search/findByName?name=T%20V%26a&page=1&size=1"
-        );
-    }
 
     #[test]
     fn a_port_beyond_loopback_demands_a_token_and_asks_for_no_host_of_its_own() {

@@ -23,8 +23,9 @@ use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
+use crate::answers::{self, POSITION, Wrote};
 use crate::condition::Representation;
-use crate::edge::{self, POSITION, Refusal, Wrote};
+use crate::edge::Refusal;
 use crate::settings::Name;
 
 pub(crate) mod store;
@@ -185,7 +186,7 @@ impl Answered {
         let Answered { answer, wrote } = self;
         let position = match wrote {
             Some(wrote) => wrote.position(source, database).await?,
-            None => edge::recalled(&answer.position, source, database).await?,
+            None => answers::recalled(&answer.position, source, database).await?,
         };
         Ok(answer.into_response(position))
     }

@@ -28,6 +28,7 @@ pub mod product;
 pub mod settings;
 pub mod templates;
 
+mod answers;
 mod components;
 mod condition;
 mod described;

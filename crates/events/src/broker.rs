@@ -136,70 +136,21 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::str::FromStr;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::event::Event;
-use crate::partition::{Partition, Partitions};
+use crate::partition::Partitions;
 use crate::skipped::Skipped;
+use crate::topic::{Topic, TopicPartition};
 
 /// Events one [`Broker::read`] returns at most.
 pub const READ_MAX: usize = 1000;
 
 /// Events one [`Broker::publish`] takes at most; an engine may bound their bytes as well.
 pub const PUBLISH_MAX: usize = 1000;
-
-/// Characters a topic's name has at most.
-pub const TOPIC_CHARS_MAX: usize = 64;
-
-/// A topic's name, parsed: 1 to [`TOPIC_CHARS_MAX`] of `a-z 0-9 . _ -`, a letter first. Cheap to clone.
-///
-/// ```
-/// use yeoul_events::Topic;
-///
-/// assert_eq!(Topic::parse("order.v2")?.as_str(), "order.v2");
-/// for refused in ["", "Order", "2order", "order/2"] {
-///     assert!(Topic::parse(refused).is_err(), "{refused:?}");
-/// }
-/// # Ok::<(), yeoul_events::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Topic(Arc<str>);
-
-/// One partition of a topic: where order is promised, and what places count in.
-///
-/// As text it is the topic's name for the first partition, and else `TOPIC/PARTITION`.
-///
-/// ```
-/// use yeoul_events::{Partitions, Topic};
-///
-/// let topic = Topic::parse("order")?;
-/// assert_eq!(topic.first().to_string(), "order");
-/// // Where the events of one order are, in a topic of four partitions.
-/// let at = topic.at(Partitions::new(4)?.of("order-17"));
-/// assert_eq!(at.topic, topic);
-/// # Ok::<(), yeoul_events::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicPartition {
-    /// The topic.
-    pub topic: Topic,
-    /// Which of its partitions.
-    pub partition: Partition,
-}
-
-/// A topic as it is declared: where there is none yet, one is made of so many partitions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declared {
-    /// Its name.
-    pub topic: Topic,
-    /// How many partitions it has.
-    pub partitions: Partitions,
-}
 
 /// An event's place in its partition of a topic: an engine's own count, for comparing with another place of
 /// the same partition and for reading on from.
@@ -407,68 +358,6 @@ pub trait Broker: Send + Sync + 'static {
     fn promise(&self) -> String;
 }
 
-impl Topic {
-    /// Parses a name.
-    ///
-    /// # Errors
-    /// [`Error::Decode`] with what is wrong.
-    pub fn parse(name: &str) -> Result<Topic, Error> {
-        let allowed =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-        let sound = name.len() <= TOPIC_CHARS_MAX
-            && name.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
-            && name.bytes().all(allowed);
-        if !sound {
-            return Err(Error::decode(
-                "a topic is 1 to 64 of a-z, 0-9, dot, dash and underscore, a letter first",
-            ));
-        }
-        Ok(Topic(name.into()))
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Topic {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl Topic {
-    /// One of its partitions.
-    pub fn at(&self, partition: Partition) -> TopicPartition {
-        TopicPartition { topic: self.clone(), partition }
-    }
-
-    /// Its first partition, which is the whole of it unless it was declared with more.
-    pub fn first(&self) -> TopicPartition {
-        self.at(Partition::FIRST)
-    }
-}
-
-/// `order`; `order/3` for a partition after the first.
-impl fmt::Display for TopicPartition {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.topic.fmt(formatter)?;
-        if self.partition == Partition::FIRST {
-            return Ok(());
-        }
-        write!(formatter, "/{}", self.partition)
-    }
-}
-
-impl FromStr for Topic {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Topic, Error> {
-        Topic::parse(name)
-    }
-}
-
 impl Offset {
     /// Before the first event.
     pub const BEGINNING: Offset = Offset(0);
@@ -477,33 +366,5 @@ impl Offset {
 impl fmt::Display for Offset {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_topic_name_is_accepted_or_refused() {
-        let longest = format!("a{}", "b".repeat(TOPIC_CHARS_MAX - 1));
-        let too_long = format!("{longest}b");
-        let cases = [
-            ("a", true),
-            ("order", true),
-            ("order.v2_x-9", true),
-            (longest.as_str(), true),
-            (too_long.as_str(), false),
-            ("", false),
-            ("1order", false),
-            (".order", false),
-            ("Order", false),
-            ("or der", false),
-            ("order/1", false),
-            ("주문", false),
-        ];
-        for (name, accepted) in cases {
-            assert_eq!(Topic::parse(name).is_ok(), accepted, "{name:?}");
-        }
     }
 }

@@ -60,9 +60,10 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::broker::READ_MAX;
-use crate::broker::{Broker, Declared, Offset, Stored, Topic, TopicPartition};
+use crate::broker::{Broker, Offset, Stored};
 use crate::event::{Cause, Event};
 use crate::partition::{Partition, Partitions};
+use crate::topic::{Declared, Topic, TopicPartition};
 
 /// A broker that is being opened; a future, because one in a cluster takes its time.
 pub type Opening = Pin<Box<dyn Future<Output = Arc<dyn Broker>> + Send>>;

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::Clock;
-use crate::broker::Topic;
 use crate::event::{Cause, Event};
 use crate::partition::{Numbered, Partition};
+use crate::topic::Topic;
 
 /// How long a test waits for what must happen.
 const DEADLINE: Duration = Duration::from_secs(30);

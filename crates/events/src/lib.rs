@@ -121,6 +121,7 @@ pub mod position;
 pub mod relay;
 pub mod store;
 pub mod subscription;
+pub mod topic;
 
 mod error;
 mod failure;
@@ -133,7 +134,7 @@ mod skipped;
 mod stillness;
 mod wait;
 
-pub use broker::{Broker, Declared, Offset, Stored, Topic, TopicPartition};
+pub use broker::{Broker, Offset, Stored};
 pub use error::{Error, Source};
 pub use event::id::EventId;
 pub use event::{Cause, Draft, Event};
@@ -145,6 +146,7 @@ pub use position::{FeedPosition, TopicPosition, WritePosition};
 pub use relay::Relay;
 pub use store::Database;
 pub use subscription::{Control, Handler, Status, Subscription};
+pub use topic::{Declared, Topic, TopicPartition};
 
 /// The clock as a component: what time it is, as the caller has it.
 ///

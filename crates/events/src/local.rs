@@ -37,15 +37,14 @@ use std::path::Path;
 use tokio::sync::watch;
 
 use crate::Clock;
-use crate::broker::{
-    Broker, Declared, Offset, PUBLISH_MAX, Pending, READ_MAX, Stored, Topic, TopicPartition,
-};
+use crate::broker::{Broker, Offset, PUBLISH_MAX, Pending, READ_MAX, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
 use crate::partition::{Partition, Partitions};
 use crate::skipped::{Skipped, moment};
 use crate::store::log::{File, Record, Stamp, Topics};
+use crate::topic::{Declared, Topic, TopicPartition};
 
 /// Bytes the events of one batch may have together, in their JSON form.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::broker::Topic;
 use crate::partition::Numbered;
+use crate::topic::Topic;
 
 /// Events one subscription parks; at the limit it takes no new events, and its status shows why.
 pub const PARKED_MAX: u64 = 10_000;

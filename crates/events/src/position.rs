@@ -29,9 +29,9 @@ use std::fmt;
 use std::iter;
 use std::str::FromStr;
 
-use crate::broker::Topic;
 use crate::error::Error;
 use crate::partition::numbers::Numbers;
+use crate::topic::Topic;
 
 /// Characters a token has at most, all of them of one byte; longer ones are refused unread. Room for a number
 /// of sixteen digits in each of [`PARTITIONS_MAX`](crate::partition::PARTITIONS_MAX) partitions, and names.

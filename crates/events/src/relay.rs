@@ -54,7 +54,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::broker::{Broker, TopicPartition};
+use crate::broker::Broker;
 use crate::error::Error;
 use crate::lanes::run_each;
 use crate::parking::how_to_skip;
@@ -63,6 +63,7 @@ use crate::partition::{Numbered, Partition, Partitions};
 use crate::store::database::Database;
 use crate::store::options::Publishes;
 use crate::store::stepped;
+use crate::topic::TopicPartition;
 use crate::wait::{Backoff, resumed};
 
 pub use crate::relay_progress::Progress;
@@ -133,13 +134,12 @@ struct Lane {
 impl Relay {
     /// A relay from the outbox of `database` to the topic it was opened with.
     pub fn new(database: Database, broker: Arc<dyn Broker>) -> Relay {
-        let never = watch::Sender::new(false).subscribe();
         // One relay per outbox: its status is the database's, for whoever has a handle on that.
         let partitions = database.publishes().map(|publishes| publishes.partitions);
         for partition in partitions.into_iter().flat_map(Partitions::each) {
             database.relay_progress(partition).send_replace(Progress::default());
         }
-        Relay { database, broker, paused: never }
+        Relay { database, broker, paused: watch::Sender::new(false).subscribe() }
     }
 
     /// Rests while `paused` has `true`; what is committed meanwhile waits in the outbox, up to
@@ -183,9 +183,7 @@ impl Relay {
         let _ = self.database.save_relayed().await;
         self.database.let_leases_go().await;
     }
-}
 
-impl Relay {
     /// Learns, for as long as it runs, what other processes commit: what this one commits wakes it at once.
     async fn follow(&self) {
         let Some(pause) = self.database.followed_every() else {
@@ -303,9 +301,8 @@ impl Lane {
 
     /// Makes an event that no broker takes a dead letter of the outbox.
     async fn bury(&self, sequence: u64, why: &Error) -> Result<(), Error> {
-        let source = &self.publishes.source;
+        let (source, reason) = (&self.publishes.source, why.to_string());
         let at = self.number(sequence);
-        let reason = why.to_string();
         tracing::error!(source, %at, reason, "an event that no broker takes is a dead letter");
         let work = self.database.write((at, reason), |(at, reason), tx| {
             let now = tx.now();
@@ -327,8 +324,7 @@ impl Lane {
         // The log is older than the outbox: what is kept is published again, from `published` on.
         if let Some(lost) = found.log_lost {
             let topic = &self.at;
-            let from = lost.start();
-            let to = lost.end();
+            let (from, to) = (lost.start(), lost.end());
             tracing::error!(%topic, source, from, to, "the log lost events; mending from the outbox");
         }
         let Some(gone) = found.unmendable else { return Ok(published) };

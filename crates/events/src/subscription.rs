@@ -96,6 +96,7 @@ mod context;
 pub(crate) mod control;
 mod delivery;
 mod skip;
+mod status;
 
 #[cfg(test)]
 mod tests;
@@ -106,13 +107,14 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::Clock;
-use crate::broker::{Broker, Topic};
+use crate::broker::Broker;
 use crate::error::Error;
 use crate::event::Event;
 use crate::failure::Failure;
 use crate::lanes::run_each;
 use crate::store::database::Database;
 use crate::store::tx::Tx;
+use crate::topic::Topic;
 use consumer::Consumer;
 use context::Context;
 use delivery::Dispatcher;
@@ -120,7 +122,8 @@ use delivery::Dispatcher;
 pub use crate::parking::Retry;
 pub use crate::stillness::STUCK_AFTER;
 pub use crate::store::inbox::Received;
-pub use control::{Control, PartitionStatus, Status};
+pub use control::Control;
+pub use status::{PartitionStatus, Status};
 
 /// Events one transaction of a subscription takes at most.
 ///

@@ -22,8 +22,9 @@ use super::store;
 use super::token;
 use super::user::User;
 use super::wire::Profile;
+use crate::answers::{self, Written, Wrote};
 use crate::components::Components;
-use crate::edge::{self, Call, Edge, Refusal, Written, Wrote};
+use crate::edge::{Call, Edge, Refusal};
 use crate::role::Role;
 use crate::settings::Name;
 
@@ -101,7 +102,7 @@ impl Server {
             Some(user) => Profile::of(user),
             None => Profile::of_client(&principal.subject, principal.role.as_str()),
         };
-        Ok(edge::private(json(StatusCode::OK, &profile)))
+        Ok(answers::private(json(StatusCode::OK, &profile)))
     }
 
     async fn sign_up(&self, mut call: Call, from: &ClientNetwork) -> Result<Response, Refusal> {
@@ -132,7 +133,7 @@ impl Server {
         let Written { row, wrote } = registered.await?;
         let position = wrote.position(Name::Account, &self.issuer.database).await?;
         let location = format!("/users/{}", row.username);
-        Ok(edge::private(edge::created(&Profile::of(&row), &location, &position)))
+        Ok(answers::private(answers::created(&Profile::of(&row), &location, &position)))
     }
 }
 

@@ -17,7 +17,8 @@ use super::limits::ClientNetwork;
 use super::refresh;
 use super::store::families;
 use super::token::{self, Denied};
-use crate::edge::{self, Call};
+use crate::answers;
+use crate::edge::Call;
 
 /// Answers a revocation.
 pub(super) async fn answer(issuer: &Issuer, mut call: Call, from: &ClientNetwork) -> Response {
@@ -25,7 +26,7 @@ pub(super) async fn answer(issuer: &Issuer, mut call: Call, from: &ClientNetwork
         Ok(()) => empty(StatusCode::OK),
         Err(denied) => denied.answer(&call),
     };
-    edge::private(response)
+    answers::private(response)
 }
 
 async fn end(issuer: &Issuer, call: &mut Call, from: &ClientNetwork) -> Result<(), Denied> {

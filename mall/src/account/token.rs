@@ -24,7 +24,8 @@ use super::limits::{self, ClientNetwork};
 use super::refresh;
 use super::store::{self, known};
 use super::wire::Tokens;
-use crate::edge::{self, Call, Refusal};
+use crate::answers;
+use crate::edge::{Call, Refusal};
 use crate::role::Role;
 
 /// Bytes of a sign-in's id, before they become text.
@@ -78,7 +79,7 @@ pub(super) async fn answer(issuer: &Issuer, mut call: Call, from: &ClientNetwork
         Ok(granted) => tokens(issuer, &granted),
         Err(denied) => denied.answer(&call),
     };
-    let mut response = edge::private(response);
+    let mut response = answers::private(response);
     response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
     response
 }

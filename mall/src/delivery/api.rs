@@ -17,9 +17,10 @@ use super::handlers::advance;
 use super::model::Delivery;
 use super::store;
 use super::wire;
+use crate::answers::{self, Filter, Written, Wrote};
 use crate::components::Components;
 use crate::condition::{Conditions, Keep};
-use crate::edge::{self, Call, Edge, Filter, ID_MAX, Refusal, Written, Wrote};
+use crate::edge::{Call, Edge, ID_MAX, Refusal};
 use crate::listed::Listed;
 use crate::settings::Name;
 
@@ -70,14 +71,14 @@ impl Server {
     }
 
     async fn list(&self, call: &Call) -> Result<Response, Refusal> {
-        let slice = edge::slice(call.query()?)?;
+        let slice = answers::slice(call.query()?)?;
         let given = (call.narrowed_to(), slice);
         let deliveries = self
             .database
             .read(&given, |(customer, slice), rows| Box::pin(store::list(rows, *customer, *slice)));
         let deliveries = deliveries.await?;
         let bodies = deliveries.map(wire::DeliveryBody::of);
-        Ok(edge::list("deliveries", &bodies, slice, "/deliveries", None))
+        Ok(answers::list("deliveries", &bodies, slice, "/deliveries", None))
     }
 
     async fn find_by_order(&self, call: &Call) -> Result<Response, Refusal> {
@@ -89,7 +90,7 @@ impl Server {
         let items: Vec<_> =
             visible.iter().filter(|_| slice.page == 0).map(wire::DeliveryBody::of).collect();
         let filter = Filter { name: "orderId", value: &order_id.to_string() };
-        Ok(edge::list("deliveries", &Listed { items, total }, slice, SEARCH, Some(filter)))
+        Ok(answers::list("deliveries", &Listed { items, total }, slice, SEARCH, Some(filter)))
     }
 
     async fn read(&self, call: &Call) -> Result<Response, Refusal> {
@@ -109,7 +110,7 @@ impl Server {
         let patched = self.database.write(command, |command, tx| Box::pin(patch(tx, command)));
         let Written { row, wrote } = patched.await?;
         let position = wrote.position(Name::Delivery, &self.database).await?;
-        Ok(edge::changed(wire::DeliveryBody::representation(&row), &position))
+        Ok(answers::changed(wire::DeliveryBody::representation(&row), &position))
     }
 }
 

@@ -6,8 +6,8 @@ use chassis::openapi::operation::{Operation, Shape};
 
 use super::api::{Action, rows, search, wanted};
 use super::wire::DeliveryBody;
+use crate::answers;
 use crate::described::Described;
-use crate::edge;
 use crate::settings::Name;
 
 /// Every row of the port's table.
@@ -20,7 +20,7 @@ impl Action {
         let delivery = || Shape::of::<DeliveryBody<'_>>("Delivery");
         match self {
             Action::List => Operation::new("One's deliveries; all of them for an administrator")
-                .list(Query::asked(edge::slice), delivery().listed("deliveries")),
+                .list(Query::asked(answers::slice), delivery().listed("deliveries")),
             Action::FindByOrder => Operation::new("The delivery of an order")
                 .list(Query::asked(search), delivery().listed("deliveries")),
             Action::Read => Operation::new("A delivery").read(delivery()),

@@ -22,9 +22,10 @@ use super::place::{self, Intake};
 use super::stock_check::StockCheck;
 use super::store;
 use super::wire;
+use crate::answers::{self, Filter, Written, Wrote};
 use crate::components::Components;
 use crate::condition::{self, Conditions, Keep};
-use crate::edge::{self, Call, Content, Edge, Filter, Refusal, Written, Wrote};
+use crate::edge::{Call, Content, Edge, Refusal};
 use crate::idempotency::Running;
 use crate::listed::Listed;
 use crate::settings::Name;
@@ -111,7 +112,7 @@ impl Server {
     }
 
     async fn list(&self, call: &Call) -> Result<Response, Refusal> {
-        let slice = edge::slice(call.query()?)?;
+        let slice = answers::slice(call.query()?)?;
         self.listed(call.narrowed_to(), slice, "/orders", None).await
     }
 
@@ -121,7 +122,7 @@ impl Server {
         // Not 403: a search without a hit is an empty list, and nobody is told that another has orders.
         if !call.sees(&customer) {
             let nothing = Listed { items: Vec::<()>::new(), total: 0 };
-            return Ok(edge::list("orders", &nothing, slice, SEARCH, filter));
+            return Ok(answers::list("orders", &nothing, slice, SEARCH, filter));
         }
         self.listed(Some(&customer), slice, SEARCH, filter).await
     }
@@ -138,7 +139,7 @@ impl Server {
             .database
             .read(&given, |(customer, slice), rows| Box::pin(store::list(rows, *customer, *slice)));
         let orders = orders.await?;
-        Ok(edge::list("orders", &orders.map(wire::OrderBody::of), slice, path, filter))
+        Ok(answers::list("orders", &orders.map(wire::OrderBody::of), slice, path, filter))
     }
 
     async fn read(&self, call: &Call) -> Result<Response, Refusal> {
@@ -173,7 +174,7 @@ impl Server {
         let asked = Cancellation { conditions, refused: why_no_change(fields)? };
         let Written { row, wrote } = self.cancel(&call, id, asked).await?;
         let position = wrote.position(Name::Order, &self.database).await?;
-        Ok(edge::changed(wire::OrderBody::representation(&row), &position))
+        Ok(answers::changed(wire::OrderBody::representation(&row), &position))
     }
 
     async fn delete(&self, call: &Call) -> Result<Response, Refusal> {
@@ -181,7 +182,7 @@ impl Server {
         let asked = Cancellation { conditions: Conditions::read(&call.headers)?, refused: None };
         let Written { row, wrote } = self.cancel(call, id, asked).await?;
         let position = wrote.position(Name::Order, &self.database).await?;
-        let mut response = edge::written(empty(StatusCode::NO_CONTENT), &position);
+        let mut response = answers::written(empty(StatusCode::NO_CONTENT), &position);
         // The row stays, as a cancelled order: who goes on changing it needs its new tag.
         let etag = condition::tag(&wire::OrderBody::representation(&row).etag);
         response.headers_mut().insert(ETAG, etag);

@@ -8,8 +8,8 @@ use chassis::openapi::operation::{Operation, Shape};
 use super::api::{Action, rows, search, why_no_change};
 use super::command::Command;
 use super::wire::{OrderBody, ProductBody};
+use crate::answers;
 use crate::described::Described;
-use crate::edge;
 use crate::settings::Name;
 
 /// Every row of the port's table.
@@ -22,7 +22,7 @@ impl Action {
         let order = || Shape::of::<OrderBody<'_>>("Order");
         match self {
             Action::List => Operation::new("One's orders; all of them for an administrator")
-                .list(Query::asked(edge::slice), order().listed("orders")),
+                .list(Query::asked(answers::slice), order().listed("orders")),
             Action::FindByCustomer => Operation::new("A customer's orders")
                 .list(Query::asked(search), order().listed("orders")),
             Action::Read => Operation::new("An order").read(order()),

@@ -22,8 +22,9 @@ use super::model::{Order, Replica};
 use super::stock_check::{Availability, StockCheck};
 use super::store;
 use super::wire::OrderBody;
+use crate::answers::Wrote;
 use crate::condition::Conditions;
-use crate::edge::{Call, Refusal, Wrote};
+use crate::edge::{Call, Refusal};
 use crate::idempotency::{self, Answered, Lookup, Once, Remembered, Running};
 use crate::settings::Name;
 

@@ -17,9 +17,10 @@ use super::handlers::{self, publish};
 use super::model::Product;
 use super::store;
 use super::wire;
+use crate::answers::{self, Filter, Written, Wrote};
 use crate::components::Components;
 use crate::condition::{Conditions, Keep};
-use crate::edge::{self, Call, Content, Edge, Filter, Refusal, Written, Wrote};
+use crate::edge::{Call, Content, Edge, Refusal};
 use crate::idempotency::store as remembered;
 use crate::idempotency::{self, Answered, Lookup, Once, Remembered, Running};
 use crate::pictures;
@@ -105,7 +106,7 @@ impl Server {
     }
 
     async fn list(&self, call: &Call) -> Result<Response, Refusal> {
-        self.listed(None, edge::slice(call.query()?)?, "/products").await
+        self.listed(None, answers::slice(call.query()?)?, "/products").await
     }
 
     async fn find_by_name(&self, call: &Call) -> Result<Response, Refusal> {
@@ -125,7 +126,7 @@ impl Server {
             .read(&given, |(name, slice), rows| Box::pin(store::list(rows, *name, *slice)));
         let products = products.await?;
         let filter = name.map(|value| Filter { name: "name", value });
-        Ok(edge::list("products", &products.map(wire::ProductBody::of), slice, path, filter))
+        Ok(answers::list("products", &products.map(wire::ProductBody::of), slice, path, filter))
     }
 
     async fn read(&self, call: &Call) -> Result<Response, Refusal> {
@@ -192,13 +193,13 @@ impl Server {
         call.require_administrator()?;
         let written = self.store(call, Revision::Deleted).await?;
         let position = written.wrote.position(Name::Product, &self.database).await?;
-        Ok(edge::written(empty(StatusCode::NO_CONTENT), &position))
+        Ok(answers::written(empty(StatusCode::NO_CONTENT), &position))
     }
 
     async fn change(&self, call: &Call, change: Revision) -> Result<Response, Refusal> {
         let Written { row, wrote } = self.store(call, change).await?;
         let position = wrote.position(Name::Product, &self.database).await?;
-        Ok(edge::changed(wire::ProductBody::representation(&row), &position))
+        Ok(answers::changed(wire::ProductBody::representation(&row), &position))
     }
 
     /// Stores what a change makes of the product and publishes it; what is as it was publishes nothing.

@@ -7,8 +7,8 @@ use chassis::openapi::operation::{Operation, Shape};
 use super::api::{Action, rows, search};
 use super::command::{self, Edit};
 use super::wire::ProductBody;
+use crate::answers;
 use crate::described::Described;
-use crate::edge;
 use crate::settings::Name;
 
 /// Every row of the port's table.
@@ -21,7 +21,7 @@ impl Action {
         let product = || Shape::of::<ProductBody<'_>>("Product");
         match self {
             Action::List => Operation::new("Products")
-                .list(Query::asked(edge::slice), product().listed("products")),
+                .list(Query::asked(answers::slice), product().listed("products")),
             Action::FindByName => Operation::new("Products of a name")
                 .list(Query::asked(search), product().listed("products")),
             Action::Read => Operation::new("A product").read(product()),

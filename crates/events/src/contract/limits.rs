@@ -1,12 +1,13 @@
 //! Every limit at itself and one past it.
 
 use super::{Case, end, event, numbers, publish, stored};
-use crate::broker::{Broker, Offset, Topic, TopicPartition};
+use crate::broker::{Broker, Offset};
 use crate::broker::{PUBLISH_MAX, READ_MAX};
 use crate::error::Error;
 use crate::event::Event;
 use crate::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
 use crate::partition::Partition;
+use crate::topic::{Topic, TopicPartition};
 
 /// In order, and something as long as there is more; nothing past the end, whatever an engine says of a
 /// place there. More than [`READ_MAX`] is no wish but a mistake.

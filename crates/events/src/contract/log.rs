@@ -1,8 +1,9 @@
 //! What a log keeps beyond: it counts places and recognises second copies, and removes nothing.
 
 use super::{Case, end, event, numbers, publish, stamped, stored};
-use crate::broker::{Broker, Offset, READ_MAX, TopicPartition};
+use crate::broker::{Broker, Offset, READ_MAX};
 use crate::event::Event;
+use crate::topic::TopicPartition;
 
 /// The first is 1; an empty batch moves nothing, and neither does opening again.
 pub(super) async fn places_are_counted_without_a_gap(case: Case) {

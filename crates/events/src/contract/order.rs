@@ -6,8 +6,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Case, end, event, numbers, publish, stamped, stored};
-use crate::broker::{Broker, Offset, TopicPartition};
+use crate::broker::{Broker, Offset};
 use crate::event::Event;
+use crate::topic::TopicPartition;
 
 /// An empty batch is acknowledged too, and stores nothing; what is read is byte for byte what was sent.
 pub(super) async fn a_batch_is_stored_in_order_and_reads_back_as_it_was(case: Case) {

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::broker::{Broker, Topic};
+use crate::broker::Broker;
 use crate::error::Error;
 use crate::event::Event;
 use crate::marks::Publisher;
@@ -28,6 +28,7 @@ use crate::store::options::Publishes;
 use crate::store::skipped::{self, Skipped};
 use crate::store::tx::Tx;
 use crate::store::{notes, stepped};
+use crate::topic::Topic;
 
 /// A handle on a relay; [`Control::of`] its database. Cheap to clone, good whether or not the relay
 /// runs.

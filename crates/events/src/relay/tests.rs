@@ -4,13 +4,14 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::broker::{Offset, Stored, Topic};
+use crate::broker::{Offset, Stored};
 use crate::broker::{Pending, READ_MAX};
 use crate::event::{Cause, Draft, Event};
 use crate::fixture::{clock, first, topic, until};
 use crate::local::Log;
 use crate::store::tests::execute;
 use crate::store::{OUTBOX_KEPT, Options, upkeep};
+use crate::topic::Topic;
 
 /// A running relay and the switch that ends it.
 struct Running {

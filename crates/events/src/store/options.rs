@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use crate::Clock;
-use crate::broker::Topic;
 use crate::partition::{Partition, Partitions};
 use crate::store::Address;
+use crate::topic::Topic;
 
 /// What a database is opened with.
 ///

@@ -11,7 +11,7 @@
 //!
 //! When an event is parked and for how long is not decided here: see [`parking`].
 
-use crate::broker::{Stored, Topic};
+use crate::broker::Stored;
 use crate::error::Error;
 use crate::event::Event;
 use crate::parking::{self, DeadLetter, Standing, Wait};
@@ -20,6 +20,7 @@ use crate::position::WritePosition;
 use crate::store::inbox::Assigned;
 use crate::store::rows::{Row, Rows};
 use crate::store::value::{Bind, Value};
+use crate::topic::Topic;
 use jiff::Timestamp;
 
 /// A parked event that is due.

@@ -9,6 +9,7 @@
 //! what they need of it in the words of [`store`](super).
 
 pub mod cut;
+#[cfg(test)]
 mod direct;
 pub(crate) mod log;
 mod plumbing;

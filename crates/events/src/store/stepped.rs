@@ -10,7 +10,6 @@
 
 use jiff::Timestamp;
 
-use crate::broker::Topic;
 use crate::error::Error;
 use crate::event::Event;
 use crate::parking::{self, DeadLetter};
@@ -20,6 +19,7 @@ use crate::store::outbox;
 use crate::store::packed;
 use crate::store::rows::{Row, Rows};
 use crate::store::value::Bind;
+use crate::topic::Topic;
 
 /// Dead letters one outbox has at most; at the limit its relay stops, and its status shows why.
 pub(crate) const OUTBOX_DEAD_MAX: u64 = 1_000;

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
 use crate::Clock;
-use crate::broker::{Broker, Offset, Topic, TopicPartition};
+use crate::broker::{Broker, Offset};
 use crate::error::Error;
 use crate::partition::{Partition, Partitions};
 use crate::stillness::Stillness;
 use crate::store::database::Database;
 use crate::store::inbox::{Assigned, Place};
+use crate::topic::{Topic, TopicPartition};
 
 /// All of a subscription.
 #[derive(Clone)]

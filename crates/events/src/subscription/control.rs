@@ -21,20 +21,22 @@ use jiff::Timestamp;
 
 use super::context::{Context, Lane};
 use super::skip;
+use super::status::{self, Status};
 use crate::Clock;
-use crate::broker::{Broker, Offset, Topic};
+use crate::broker::Broker;
 use crate::error::Error;
 use crate::event::Event;
 use crate::marks::{Receipt, Subscriber};
 use crate::parking::{self, DeadLetter};
+use crate::partition::Numbered;
 use crate::partition::numbers::Numbers;
-use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
 use crate::store::database::Database;
 use crate::store::inbox::{self, Assigned, Place};
 use crate::store::skipped::Skipped;
 use crate::store::tx::Tx;
 use crate::store::{notes, parked};
+use crate::topic::Topic;
 
 /// A handle on a subscription: cheap to clone, good for as long as anybody has it, whether or not
 /// the subscription runs.
@@ -81,53 +83,6 @@ pub struct Control {
     context: Context,
 }
 
-/// How a subscription is doing, at the moment it was asked.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// Service and topic: `product.order`.
-    pub name: String,
-    /// The topic.
-    pub topic: Topic,
-    /// Events not taken yet, in all partitions. Parked ones are not among them: [`Control::parked`] counts
-    /// those.
-    pub lag: u64,
-    /// Trouble, or no progress, in words; `None` while all is well, and while it is paused. The first
-    /// partition's that has any.
-    pub stuck: Option<String>,
-    /// Each partition of the topic, in order.
-    pub partitions: Vec<PartitionStatus>,
-}
-
-/// How it is doing in one partition.
-///
-/// Partitions are read, retried and stuck by themselves, so this is where to look first: a lag in one of
-/// them is one busy key or one hurt record, a lag in all of them is the database or the handler.
-///
-/// ```
-/// # use yeoul_events::{Control, Error};
-/// /// The partitions that do not go on, each with its reason.
-/// async fn stuck(control: &Control) -> Result<Vec<String>, Error> {
-///     let partitions = control.status().await?.partitions.into_iter();
-///     let line = |it: yeoul_events::subscription::PartitionStatus| {
-///         it.stuck.map(|why| format!("{} behind by {}: {why}", it.partition, it.lag))
-///     };
-///     Ok(partitions.filter_map(line).collect())
-/// }
-/// ```
-#[derive(Clone, Debug)]
-pub struct PartitionStatus {
-    /// Which.
-    pub partition: Partition,
-    /// The last offset taken: handled, parked or recognised as a second copy.
-    pub position: Offset,
-    /// The partition's end.
-    pub end: Offset,
-    /// Events between the two.
-    pub lag: u64,
-    /// Trouble, or no progress, in words.
-    pub stuck: Option<String>,
-}
-
 impl Control {
     pub(super) fn new(context: Context) -> Control {
         Control { context }
@@ -161,17 +116,7 @@ impl Control {
     /// # Errors
     /// [`Error::Environment`]: ask again later.
     pub async fn status(&self) -> Result<Status, Error> {
-        let mut partitions = Vec::with_capacity(usize::from(self.context.partitions.count()));
-        for lane in self.context.lanes() {
-            partitions.push(status_of(&lane).await?);
-        }
-        Ok(Status {
-            name: self.name().to_owned(),
-            topic: self.topic().clone(),
-            lag: partitions.iter().map(|one| one.lag).sum(),
-            stuck: partitions.iter().find_map(|one| one.stuck.clone()),
-            partitions,
-        })
+        status::status(&self.context).await
     }
 
     /// When the first event happened that it has not taken yet, by the publisher's clock; `None` if it
@@ -413,13 +358,4 @@ async fn rewind(tx: &mut Tx<'_>, context: &Context) -> Result<(), Error> {
         inbox::rewind(tx, lane.assigned()).await?;
     }
     Ok(())
-}
-
-async fn status_of(lane: &Lane) -> Result<PartitionStatus, Error> {
-    let broker = &lane.context.broker;
-    let position = lane.place().await?.position;
-    let end = broker.end(&lane.at).await?;
-    let lag = broker.between(&lane.at, position, end)?;
-    let stuck = lane.stuck(position, lag);
-    Ok(PartitionStatus { partition: lane.at.partition, position, end, lag, stuck })
 }

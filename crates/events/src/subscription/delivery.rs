@@ -22,19 +22,23 @@
 //!
 //! It reads no broker and waits for nothing: the loop around it is the consumer's.
 
+mod run;
+
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
+
+use run::{Run, Trouble};
 
 use super::{BATCH_MAX, Fault, Handler};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::failure::Failure;
-use crate::parking::{PARKED_MAX, Retry, Standing, Wait, how_to_skip};
+use crate::parking::{Retry, Standing, Wait, how_to_skip};
 use crate::partition::Partition;
-use crate::store::inbox::{Assigned, Marks, Place, Received};
+use crate::store::inbox::{Assigned, Place, Received};
 use crate::store::tx::Tx;
 use crate::store::{panic_message, parked};
 
@@ -80,32 +84,6 @@ enum Attempt {
     Failed(String),
 }
 
-/// An event that failed in the shared run, so that the apart run need not ask again.
-struct KnownFailure {
-    offset: Offset,
-    reason: String,
-}
-
-/// Why a shared run was given up.
-enum Trouble {
-    /// Everything is taken back and tried again later.
-    Whole(Error),
-    /// Take the batch event by event; one of them is known to fail, unless it was the flush.
-    Apart(Option<KnownFailure>),
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Trouble {
-        Trouble::Whole(error)
-    }
-}
-
-/// What a run has written.
-struct Finished<B> {
-    received: Vec<Received>,
-    batches: Vec<B>,
-}
-
 /// How a run treats scratch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scratch {
@@ -113,21 +91,6 @@ enum Scratch {
     Shared,
     /// One for each event, flushed with it.
     Apart,
-}
-
-/// The state of one run over a batch.
-struct Run<'d, H: Handler> {
-    dispatcher: &'d Dispatcher<H>,
-    of: Assigned<'d>,
-    scratch: Scratch,
-    known: Option<KnownFailure>,
-    marks: Marks<'d>,
-    /// Events of the subscription that are parked, those of this run included.
-    parked: u64,
-    /// What the events gathered since the last flush.
-    batch: H::Batch,
-    /// What was flushed.
-    batches: Vec<H::Batch>,
 }
 
 impl<H: Handler> Dispatcher<H> {
@@ -151,7 +114,7 @@ impl<H: Handler> Dispatcher<H> {
         }
         // 2. The savepoint around the whole run is what step 3 goes back to.
         let savepoint = tx.savepoint().await?;
-        let shared = self.run(tx, of, read, Scratch::Shared, None).await;
+        let shared = Run::over(self, tx, of, read, Scratch::Shared, None).await;
         tx.settle(savepoint, shared.is_ok()).await?;
         let known = match shared {
             Ok(delivered) => return Ok(delivered),
@@ -159,10 +122,12 @@ impl<H: Handler> Dispatcher<H> {
             Err(Trouble::Apart(known)) => known,
         };
         // 3. Nothing of the first run is left but the knowledge of who failed.
-        self.run(tx, of, read, Scratch::Apart, known).await.map_err(|trouble| match trouble {
-            Trouble::Whole(error) => error,
-            Trouble::Apart(_) => unreachable!("events apart share nothing"),
-        })
+        Run::over(self, tx, of, read, Scratch::Apart, known).await.map_err(
+            |trouble| match trouble {
+                Trouble::Whole(error) => error,
+                Trouble::Apart(_) => unreachable!("events apart share nothing"),
+            },
+        )
     }
 
     /// Tries events that are due, each key in order, at most [`BATCH_MAX`].
@@ -212,40 +177,6 @@ impl<H: Handler> Dispatcher<H> {
             }
         }
         Ok(Retried { batches, more: true })
-    }
-
-    /// One run over the batch: all of it, or as much as there is room to park.
-    async fn run<'d>(
-        &'d self,
-        tx: &mut Tx<'_>,
-        of: Assigned<'d>,
-        Read { after, events }: Read<'_>,
-        scratch: Scratch,
-        known: Option<KnownFailure>,
-    ) -> Result<Delivered<H::Batch>, Trouble> {
-        let mut run = Run {
-            dispatcher: self,
-            scratch,
-            known,
-            of,
-            marks: Marks::new(of),
-            parked: parked::count(tx, &self.name).await?,
-            batch: H::Batch::default(),
-            batches: Vec::new(),
-        };
-        let mut last = None;
-        for stored in events {
-            // Asked before each: the next one may be the one that has to be parked.
-            if run.parked >= PARKED_MAX {
-                break;
-            }
-            run.take(tx, stored).await?;
-            last = Some(stored);
-        }
-        let full = last.map(|it| it.offset) != events.last().map(|it| it.offset);
-        let position = last.map_or(after, |it| it.offset);
-        let Finished { received, batches } = run.finish(tx, last).await?;
-        Ok(Delivered { received, position, batches, full })
     }
 
     /// Runs fault and handler, and the flush if the event is alone, in one savepoint: what failed
@@ -355,95 +286,4 @@ async fn caught(
         Err(panic) => failed(format!("panicked: {}", panic_message(panic.as_ref()))),
     })
     .await
-}
-
-impl<H: Handler> Run<'_, H> {
-    /// One event: three ways to go, and the first that fits is taken.
-    async fn take(&mut self, tx: &mut Tx<'_>, stored: &Stored) -> Result<(), Trouble> {
-        // new -> received, or it is a second copy. The mark is raised whatever follows: from here on
-        // the event is either handled or parked in this transaction.
-        if !self.marks.receive(tx, stored).await? {
-            return Ok(());
-        }
-        // received -> parked behind its key. The count spares a look-up where nothing is parked.
-        let key = &stored.event.key;
-        if self.parked > 0 && parked::has_key(tx, &self.dispatcher.name, key).await? {
-            let standing = Standing { attempts: 0, wait: Wait::Turn, reason: "" };
-            return self.park(tx, stored, standing).await;
-        }
-        // received -> handled, or parked as the first of its key.
-        match self.attempt(tx, stored).await? {
-            Attempt::Handled => Ok(()),
-            Attempt::Failed(reason) => {
-                let wait = self.dispatcher.retry.after_failure(1, tx.now());
-                self.dispatcher.log_failure(&stored.event, 1, wait, &reason);
-                self.park(tx, stored, Standing { attempts: 1, wait, reason: &reason }).await
-            }
-        }
-    }
-
-    /// As the dispatcher's, and keeps scratch clean of what failed.
-    async fn attempt(&mut self, tx: &mut Tx<'_>, stored: &Stored) -> Result<Attempt, Trouble> {
-        if let Some(known) = self.known.take_if(|known| known.offset == stored.offset) {
-            return Ok(Attempt::Failed(known.reason));
-        }
-        let attempt =
-            self.dispatcher.attempt(tx, &mut self.batch, &stored.event, self.scratch).await?;
-        match (self.scratch, &attempt) {
-            // Gathered, and flushed with the others at the end.
-            (Scratch::Shared, Attempt::Handled) => {}
-            // Flushed already.
-            (Scratch::Apart, Attempt::Handled) => {
-                self.batches.push(std::mem::take(&mut self.batch));
-            }
-            // Half of what the failed one gathered may be in the scratch of all: start again, apart.
-            (Scratch::Shared, Attempt::Failed(reason)) if size_of::<H::Batch>() > 0 => {
-                let known = KnownFailure { offset: stored.offset, reason: reason.clone() };
-                return Err(Trouble::Apart(Some(known)));
-            }
-            // A scratch of no size cannot be dirty; one of its own is thrown away.
-            (_, Attempt::Failed(_)) => self.batch = H::Batch::default(),
-        }
-        Ok(attempt)
-    }
-
-    /// Parks an event behind whatever of its key is parked, and counts it.
-    async fn park(
-        &mut self,
-        tx: &mut Tx<'_>,
-        stored: &Stored,
-        standing: Standing<'_>,
-    ) -> Result<(), Trouble> {
-        let now = tx.now();
-        parked::park(tx, self.of, stored, standing, now).await?;
-        self.parked += 1;
-        Ok(())
-    }
-
-    /// Flushes what was gathered, then writes marks and place: step 4, and nothing comes after it.
-    async fn finish(
-        mut self,
-        tx: &mut Tx<'_>,
-        last: Option<&Stored>,
-    ) -> Result<Finished<H::Batch>, Trouble> {
-        if self.scratch == Scratch::Shared {
-            let at_once = tx.is_at_once();
-            let flushed = self.dispatcher.handler.flush(&mut self.batch, tx);
-            match caught(at_once, async { Ok(flushed.await?) }).await {
-                Ok(()) => self.batches.push(self.batch),
-                Err(Failure::Environment(error)) => return Err(error.into()),
-                Err(Failure::Handler(reason)) => {
-                    let subscription = &self.dispatcher.name;
-                    tracing::warn!(subscription, reason, "a flush failed; delivering one by one");
-                    return Err(Trouble::Apart(None));
-                }
-            }
-        }
-        let received = self.marks.save(tx).await?;
-        // Without a last one there was no room for even the first: the place stays.
-        if let Some(last) = last {
-            Place::of(last).save(tx, self.of).await?;
-        }
-        Ok(Finished { received, batches: self.batches })
-    }
 }

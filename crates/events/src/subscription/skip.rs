@@ -7,7 +7,7 @@
 //! The log is looked at before the transaction, because a broker may have to be waited for. So what
 //! was found carries the place that it was found behind, and is stepped over only from there.
 
-use crate::broker::{Broker, Offset, TopicPartition};
+use crate::broker::{Broker, Offset};
 use crate::error::Error;
 use crate::event::Event;
 use crate::partition::{Numbered, Partition};
@@ -15,6 +15,7 @@ use crate::store::inbox::{Assigned, Place};
 use crate::store::parked::{self, DamagedRow};
 use crate::store::skipped::{Skipped, moment};
 use crate::store::tx::Tx;
+use crate::topic::TopicPartition;
 
 /// A stretch of the log that cannot be read.
 pub(super) struct HurtRecord {

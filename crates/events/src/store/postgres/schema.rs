@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use crate::broker::Declared;
+use crate::topic::Declared;
 
 /// What its tables' version is; the statements know it too.
 pub(super) const OUTBOX_VERSION: i32 = 1;

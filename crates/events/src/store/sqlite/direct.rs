@@ -1,4 +1,4 @@
-//! This engine's own connection, for a `store` that has words of its own on it.
+//! This engine's own connection, for tests that look at or break what only this engine has.
 
 use rusqlite::Connection;
 
@@ -7,11 +7,11 @@ use crate::store::database::{Database, Engine};
 use crate::store::rows::{self, Rows};
 
 impl Database {
-    /// A read in this engine's own words, for a `store` that has some.
+    /// A read in this engine's own words.
     ///
     /// # Errors
     /// As of [`read`](Self::read).
-    pub fn read_sqlite<T, E: From<Error>>(
+    pub(crate) fn read_sqlite<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
@@ -31,7 +31,7 @@ impl Rows<'_> {
     ///
     /// # Panics
     /// If the database is on another engine: a mistake of the program.
-    pub fn sqlite(&self) -> &Connection {
+    pub(crate) fn sqlite(&self) -> &Connection {
         match &self.0 {
             rows::Engine::Embedded(rows) => rows.connection(),
             rows::Engine::Served(_) => panic!("words of another engine than the one that is open"),

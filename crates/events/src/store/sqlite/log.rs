@@ -27,10 +27,11 @@ use super::plumbing::thread::Thread;
 use super::plumbing::versions::{self, Tables};
 use super::skipped;
 use crate::Clock;
-use crate::broker::{Offset, Stored, Topic, TopicPartition};
+use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::skipped::Skipped;
+use crate::topic::{Topic, TopicPartition};
 use rows::PartitionRows;
 
 pub(crate) use rows::Topics;

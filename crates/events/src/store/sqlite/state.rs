@@ -31,6 +31,7 @@ pub(crate) mod tests;
 use std::future::Future;
 use std::sync::Arc;
 
+#[cfg(test)]
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -94,6 +95,7 @@ impl State {
     }
 
     /// A read in this engine's own words.
+    #[cfg(test)]
     pub(in crate::store::sqlite) fn read_directly<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,

@@ -50,10 +50,10 @@ use super::plumbing::versions;
 use super::skipped;
 use super::state::gaps;
 use super::state::outbox;
-use crate::broker::Topic;
 use crate::error::Error;
 use crate::partition::Partitions;
 use crate::skipped::Skipped;
+use crate::topic::Topic;
 
 /// How a store's name ends.
 const STORE: &str = ".db";

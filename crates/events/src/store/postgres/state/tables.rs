@@ -5,12 +5,12 @@
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::versions::Tables;
-use crate::broker::{Declared, Topic};
 use crate::error::Error;
 use crate::event::KEY_BYTES_MAX;
 use crate::store::options::Publishes;
 use crate::store::postgres::schema::outbox_schema;
 use crate::store::postgres::trouble;
+use crate::topic::{Declared, Topic};
 
 pub(super) const SETS: &[Tables] = &[
     Tables {

@@ -3,7 +3,7 @@
 //! A row that changed, moved, or was put in another's place no longer fits its neighbours. The
 //! first row hangs on the topic's name. It guards against accidents, not against an attacker.
 
-use crate::broker::TopicPartition;
+use crate::topic::TopicPartition;
 
 /// So that no record can be taken for a jump.
 const JUMP: &[u8] = b"jump";

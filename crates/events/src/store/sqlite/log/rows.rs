@@ -8,11 +8,12 @@ use super::jumps::{self, Jumps};
 use super::walk::{COLUMNS, Damage, Step, StoredRow, Walk};
 use super::{READ_BYTES_MAX, TABLES, TAIL_CHECKED, TOPICS_MAX, scan};
 use crate::Clock;
-use crate::broker::{Declared, Offset, Stored, Topic, TopicPartition};
+use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::partition::{Partition, Partitions};
 use crate::store::sqlite::plumbing::{numbering, versions};
+use crate::topic::{Declared, Topic, TopicPartition};
 
 /// The rows of one partition of a topic.
 pub(crate) struct PartitionRows {

@@ -134,22 +134,14 @@ impl Writer {
         let mut touched = BTreeSet::new();
         // The statement of the partition before: looked up once for a run of batches of one.
         let mut prepared = None;
-        // A limit is refused before the first row; anything else leaves some behind.
-        let is_fatal = |error: &&Error| !matches!(error, Error::Limit { .. });
         while let Some(input) = group.next() {
             let Publish { partition, records, reply } = match input {
                 Input::Publish(batch) => batch,
                 Input::Note(note, reply) => {
                     // Its statement is of the connection that the note needs for itself.
                     prepared = None;
-                    let noted = match &state {
-                        Ok(()) => skipped::note(&mut self.connection, &note),
-                        Err(_) => Ok(()),
-                    };
-                    if let Some(error) = noted.as_ref().err().filter(is_fatal) {
-                        state = Err(error.clone());
-                    }
-                    answers.push(Acknowledgement { reply, ran: noted.map(|()| Offset(note.last)) });
+                    let ran = note_down(&mut self.connection, &note, &mut state);
+                    answers.push(Acknowledgement { reply, ran });
                     continue;
                 }
                 Input::Close(reply) => {
@@ -172,9 +164,7 @@ impl Writer {
                 }
                 _ => Ok(Offset::BEGINNING),
             };
-            if let Some(error) = appended.as_ref().err().filter(is_fatal) {
-                state = Err(error.clone());
-            }
+            fail_all(&mut state, &appended);
             answers.push(Acknowledgement { reply, ran: appended });
         }
         state.map(|()| touched)
@@ -196,6 +186,26 @@ impl Writer {
         if let Err(error) = fold {
             tracing::warn!(%error, "the write-ahead file was not folded in");
         }
+    }
+}
+
+/// Notes what was stepped over, unless something failed for everybody before.
+fn note_down(
+    connection: &mut Connection,
+    note: &Skipped,
+    state: &mut Result<(), Error>,
+) -> Result<Offset, Error> {
+    let noted = if state.is_ok() { skipped::note(connection, note) } else { Ok(()) };
+    fail_all(state, &noted);
+    noted.map(|()| Offset(note.last))
+}
+
+/// A limit is refused before the first row; anything else leaves some behind, and takes the group with it.
+fn fail_all<T>(state: &mut Result<(), Error>, ran: &Result<T, Error>) {
+    if let Err(error) = ran
+        && !matches!(error, Error::Limit { .. })
+    {
+        *state = Err(error.clone());
     }
 }
 

@@ -29,7 +29,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::broker::Topic;
 use crate::error::Error;
 use crate::event::{Draft, KEY_BYTES_MAX};
 use crate::partition::{Numbered, Partition, Partitions};
@@ -39,6 +38,7 @@ use crate::store::packed;
 use crate::store::published::Published;
 use crate::store::sqlite::plumbing::jump::Jump;
 use crate::store::sqlite::plumbing::versions::Tables;
+use crate::topic::Topic;
 use ids::Ids;
 use lane::{Lane, State};
 

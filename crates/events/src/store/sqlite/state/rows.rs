@@ -66,6 +66,7 @@ impl<'t> Rows<'t> {
     }
 
     /// The connection itself.
+    #[cfg(test)]
     pub(crate) fn connection(&self) -> &Connection {
         self.connection
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
-use crate::broker::{Declared, Topic};
 use crate::local::Log;
 use crate::relay::Relay;
 use crate::store::options::{Host, Inserted};
 use crate::store::outbox_schema;
+use crate::topic::{Declared, Topic};
 
 const PARTITIONS: u16 = 3;
 

@@ -1,0 +1,78 @@
+//! How a subscription is doing: what its loop met, beside what the tables and the broker have now.
+
+use super::context::{Context, Lane};
+use crate::broker::Offset;
+use crate::error::Error;
+use crate::partition::Partition;
+use crate::topic::Topic;
+
+/// How a subscription is doing, at the moment it was asked.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Service and topic: `product.order`.
+    pub name: String,
+    /// The topic.
+    pub topic: Topic,
+    /// Events not taken yet, in all partitions. Parked ones are not among them: [`Control::parked`](super::Control::parked) counts
+    /// those.
+    pub lag: u64,
+    /// Trouble, or no progress, in words; `None` while all is well, and while it is paused. The first
+    /// partition's that has any.
+    pub stuck: Option<String>,
+    /// Each partition of the topic, in order.
+    pub partitions: Vec<PartitionStatus>,
+}
+
+/// How it is doing in one partition.
+///
+/// Partitions are read, retried and stuck by themselves, so this is where to look first: a lag in one of
+/// them is one busy key or one hurt record, a lag in all of them is the database or the handler.
+///
+/// ```
+/// # use yeoul_events::{Control, Error};
+/// /// The partitions that do not go on, each with its reason.
+/// async fn stuck(control: &Control) -> Result<Vec<String>, Error> {
+///     let partitions = control.status().await?.partitions.into_iter();
+///     let line = |it: yeoul_events::subscription::PartitionStatus| {
+///         it.stuck.map(|why| format!("{} behind by {}: {why}", it.partition, it.lag))
+///     };
+///     Ok(partitions.filter_map(line).collect())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct PartitionStatus {
+    /// Which.
+    pub partition: Partition,
+    /// The last offset taken: handled, parked or recognised as a second copy.
+    pub position: Offset,
+    /// The partition's end.
+    pub end: Offset,
+    /// Events between the two.
+    pub lag: u64,
+    /// Trouble, or no progress, in words.
+    pub stuck: Option<String>,
+}
+
+/// Every partition, asked one after the other.
+pub(super) async fn status(context: &Context) -> Result<Status, Error> {
+    let mut partitions = Vec::with_capacity(usize::from(context.partitions.count()));
+    for lane in context.lanes() {
+        partitions.push(status_of(&lane).await?);
+    }
+    Ok(Status {
+        name: context.name.to_string(),
+        topic: context.topic.clone(),
+        lag: partitions.iter().map(|one| one.lag).sum(),
+        stuck: partitions.iter().find_map(|one| one.stuck.clone()),
+        partitions,
+    })
+}
+
+async fn status_of(lane: &Lane) -> Result<PartitionStatus, Error> {
+    let broker = &lane.context.broker;
+    let position = lane.place().await?.position;
+    let end = broker.end(&lane.at).await?;
+    let lag = broker.between(&lane.at, position, end)?;
+    let stuck = lane.stuck(position, lag);
+    Ok(PartitionStatus { partition: lane.at.partition, position, end, lag, stuck })
+}
