@@ -71,6 +71,7 @@
 //! leaves out the numbers that were given after a copy, and [`agreement`](crate::agreement) refuses what
 //! does not fit.
 
+pub(crate) mod announcements;
 pub(crate) mod bounds;
 pub(crate) mod database;
 pub(crate) mod inbox;
@@ -92,10 +93,12 @@ pub(crate) mod stepped;
 pub(crate) mod tx;
 pub(crate) mod value;
 
+pub use announcements::Announcements;
 pub use bounds::{
     DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX, SAVEPOINTS_DEEP_MAX, WAITING_BYTES_MAX,
 };
 pub use database::Database;
+pub use inbox::marks;
 pub use options::{Host, Inserted, LeftOut, Options, Publishes, Served};
 pub use place::{Place, Tables};
 pub use postgres::address::Address;
@@ -114,6 +117,7 @@ pub use value::{Bind, Column, Value};
 pub(crate) use sqlite::log;
 pub(crate) use sqlite::panic_message;
 
+use postgres::state::announcements::Announcements as ServedAnnouncements;
 use postgres::state::rows::Rows as ServedRows;
 use postgres::state::server::Server;
 use postgres::state::tx::{PARTS_MAX, Savepoint as ServedSavepoint};

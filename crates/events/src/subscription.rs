@@ -182,6 +182,15 @@ pub trait Handler: Send + Sync + 'static {
     /// each with a scratch of its own.
     type Batch: Default + Send + 'static;
 
+    /// Called once in each of the consumer's transactions, before its first event and outside of every savepoint:
+    /// for what has to hold of all of it, such as a lease that another instance may have taken over.
+    ///
+    /// # Errors
+    /// Any: nothing of the transaction stands, and it comes again later.
+    fn begin(&self, _tx: &mut Tx<'_>) -> impl Future<Output = Result<(), Error>> + Send {
+        ready(Ok(()))
+    }
+
     /// Runs in the consumer's transaction, in a savepoint of its own. May run again for an event
     /// whose effects were taken back with its batch, never for one whose effects stand.
     ///

@@ -159,8 +159,12 @@ impl<'n> Marks<'n> {
     }
 }
 
-/// Every mark of a subscription, by source.
-pub(crate) async fn marks(
+/// Per source, up to which outbox sequences a subscription received events, in the same moment as what else
+/// is read.
+///
+/// # Errors
+/// [`Error::Environment`]: read again later.
+pub async fn marks(
     rows: &mut Rows<'_>,
     subscription: &str,
 ) -> Result<BTreeMap<String, Numbers>, Error> {

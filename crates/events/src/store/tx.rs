@@ -110,6 +110,16 @@ impl<'t> Tx<'t> {
     }
 }
 
+impl<'t> Tx<'t> {
+    /// The rows of an engine on a server.
+    pub(super) fn as_served(&mut self) -> Option<&mut ServedRows<'t>> {
+        match &mut self.rows.0 {
+            Engine::Embedded(_) => None,
+            Engine::Served(rows) => Some(rows),
+        }
+    }
+}
+
 impl Tx<'_> {
     /// Puts an event into the outbox; it is published if and only if this work commits. Once it
     /// has, what is returned knows its number, which counts its partition's commits in their order: with it a

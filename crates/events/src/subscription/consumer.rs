@@ -105,6 +105,10 @@ impl<H: Handler> Consumer<H> {
         let mut end = self.lane.context.broker.watch(&self.lane.at).await?;
         let mut position = self.recover().await?;
         self.mend_parked().await?;
+        // It came as far as a run without trouble does before it rests.
+        if *self.lane.context.paused.borrow() {
+            self.lane.set_trouble(None);
+        }
         loop {
             // Stop is asked first: a subscription that is both stopped and paused ends.
             tokio::select! {

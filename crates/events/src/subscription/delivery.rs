@@ -112,6 +112,7 @@ impl<H: Handler> Dispatcher<H> {
                 full: false,
             });
         }
+        self.handler.begin(tx).await?;
         // 2. The savepoint around the whole run is what step 3 goes back to.
         let savepoint = tx.savepoint().await?;
         let shared = Run::over(self, tx, of, read, Scratch::Shared, None).await;
@@ -145,6 +146,7 @@ impl<H: Handler> Dispatcher<H> {
         if Place::lock(tx, of).await?.position != after {
             return Ok(Retried { batches: Vec::new(), more: false });
         }
+        self.handler.begin(tx).await?;
         // One moment for all of them: who fails is due after it, and gives way to the others.
         let now = tx.now();
         let mut batches = Vec::new();

@@ -11,6 +11,7 @@
 //! What is read to be changed is read with `FOR UPDATE`, keys ascending. A commit whose answer is lost is looked
 //! up; what became of it is never guessed.
 
+pub(in crate::store) mod announcements;
 pub(in crate::store) mod rows;
 pub(in crate::store) mod tx;
 

@@ -231,6 +231,50 @@ async fn an_event_that_poisons_the_flush_is_found_and_parked_alone() {
     running.stop().await;
 }
 
+/// Handles as [`Orders`] do, in transactions that it is allowed to begin.
+struct Leased {
+    orders: Orders,
+    held: tokio::sync::watch::Receiver<bool>,
+}
+
+impl Handler for Leased {
+    type Batch = ();
+
+    async fn begin(&self, _: &mut Tx<'_>) -> Result<(), Error> {
+        if *self.held.borrow() { Ok(()) } else { Err(Error::environment("not ours")) }
+    }
+
+    async fn handle(&self, (): &mut (), tx: &mut Tx<'_>, event: &Event) -> Result<(), Failure> {
+        self.orders.apply(tx, event).await
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_may_not_begin_takes_nothing_and_comes_again_and_rest_is_no_trouble() {
+    let bench = bench().await;
+    let (allow, held) = tokio::sync::watch::channel(false);
+    let (rest, rests) = tokio::sync::watch::channel(false);
+    bench.publish(1, &["a", "b"]).await;
+    let handler = Leased { orders: bench.orders.clone(), held };
+    let running = start(bench.subscription(handler).paused(rests));
+    let stuck = async |wanted: bool| {
+        until(async || {
+            let stuck = running.control.status().await.unwrap().stuck;
+            if stuck.is_some() == wanted { Ok(()) } else { Err(format!("{stuck:?}")) }
+        })
+        .await;
+    };
+    stuck(true).await;
+    rest.send_replace(true);
+    stuck(false).await;
+    assert_eq!((bench.effects().await, bench.orders.calls(1)), (vec![], 0));
+    allow.send_replace(true);
+    rest.send_replace(false);
+    bench.effects_are("b", &[2]).await;
+    assert_eq!(bench.of_key("a").await, [1]);
+    running.stop().await;
+}
+
 /// Gathers as [`Gathering`] does; a flush of this key's events panics, and so does its commit.
 struct Panicking;
 

@@ -94,6 +94,11 @@ impl Server {
         Ok(Server(Arc::new(Served { open, works, closed, tasks })))
     }
 
+    /// Where its tasks run, and its connections live.
+    pub(super) fn tasks(&self) -> &Handle {
+        &self.0.tasks
+    }
+
     /// What is kept in memory beside the rows.
     pub(in crate::store) fn kept(&self) -> &Kept {
         &self.kept

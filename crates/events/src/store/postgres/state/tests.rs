@@ -1,5 +1,6 @@
 //! What many writers must never do to one another, on a real server; a proxy cuts the connection where it hurts.
 
+mod announced;
 mod commits;
 mod inserted;
 mod proxy;
