@@ -61,6 +61,14 @@ impl Fold {
 impl Handler for Fold {
     type Batch = Batch;
 
+    /// Where others may fold, one does: its transactions come one after the other, and none of whoever was followed.
+    async fn begin(&self, tx: &mut Tx<'_>) -> Result<(), events::Error> {
+        match &self.side.lease {
+            Some(lease) => lease.begin(tx).await,
+            None => Ok(()),
+        }
+    }
+
     async fn handle(
         &self,
         batch: &mut Batch,
@@ -74,7 +82,7 @@ impl Handler for Fold {
     }
 
     async fn flush(&self, batch: &mut Batch, tx: &mut Tx<'_>) -> Result<(), events::Error> {
-        flush::flush(&self.side.generation, &self.side.stamps, batch, tx).await
+        flush::flush(&self.side, batch, tx).await
     }
 
     fn committed(&self, mut batch: Batch) {

@@ -5,10 +5,11 @@
 //! folded, or parked; who waits can tell which, and only of the key in question.
 //!
 //! The highest sequences live in memory. They are the subscriptions' inbox marks: read at the start, and
-//! brought by the subscriptions after every commit.
+//! brought by the subscriptions after every commit, of this process or seen in the store after another's
+//! ([`follow`](crate::follow)).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -36,6 +37,9 @@ pub enum Waited {
     /// An event up to the position waits for an operator. Answer 504 at once.
     #[error("an event up to the position is parked")]
     Parked,
+    /// How far other instances have got cannot be read. Answer 504 at once.
+    #[error("how far the page is cannot be read")]
+    Unreachable,
     /// [`WAITERS_MAX`] readers wait already. Answer 503.
     #[error("too many readers wait. limit=`{WAITERS_MAX}`")]
     Crowded,
@@ -49,6 +53,8 @@ pub(crate) struct Progress {
     controls: RwLock<Vec<Control>>,
     moved: watch::Sender<()>,
     waiting: AtomicUsize,
+    /// What other instances have received is not seen.
+    unreachable: AtomicBool,
     clock: Clock,
     stamps: Arc<Stamps>,
 }
@@ -72,6 +78,7 @@ impl Progress {
             controls: RwLock::default(),
             moved: watch::Sender::new(()),
             waiting: AtomicUsize::new(0),
+            unreachable: AtomicBool::new(false),
             clock,
             stamps,
         }
@@ -108,6 +115,13 @@ impl Progress {
     pub(crate) async fn attach(&self, control: Control, database: &Database) {
         self.learn(&control, database).await;
         self.controls.write().unwrap_or_else(PoisonError::into_inner).push(control);
+    }
+
+    /// Notes whether it is seen how far other instances have got; where it is not, nobody waits for it.
+    pub(crate) fn set_unreachable(&self, unreachable: bool) {
+        if self.unreachable.swap(unreachable, Ordering::AcqRel) != unreachable {
+            self.moved.send_replace(());
+        }
     }
 
     /// The subscriptions that are known.
@@ -184,7 +198,7 @@ impl Progress {
     /// `None` while the position is ahead.
     async fn outcome(&self, position: &WritePosition) -> Option<Result<(), Waited>> {
         if !self.covers(position) {
-            return None;
+            return self.unreachable.load(Ordering::Acquire).then_some(Err(Waited::Unreachable));
         }
         Some(if self.is_parked(position).await { Err(Waited::Parked) } else { Ok(()) })
     }
@@ -235,7 +249,8 @@ impl Progress {
     }
 }
 
-fn each(received: BTreeMap<String, Numbers>) -> Vec<Received> {
+/// Each of them for itself.
+pub(crate) fn each(received: BTreeMap<String, Numbers>) -> Vec<Received> {
     let numbers = received.into_iter().flat_map(|(source, numbers)| {
         let numbers: Vec<_> = numbers.iter().collect();
         numbers.into_iter().map(move |up_to| Received { source: source.clone(), up_to })

@@ -10,6 +10,7 @@ use events::Database;
 
 use crate::cache::Cache;
 use crate::generation::Generation;
+use crate::lease::Lease;
 use crate::progress::Progress;
 use crate::render::Look;
 use crate::stamps::Stamps;
@@ -17,6 +18,8 @@ use crate::stamps::Stamps;
 pub(crate) struct ReadSide {
     pub(crate) generation: Generation,
     pub(crate) database: Database,
+    /// Where other instances may fold into the same rows.
+    pub(crate) lease: Option<Lease>,
     pub(crate) stamps: Arc<Stamps>,
     pub(crate) progress: Progress,
     pub(crate) cache: Cache,

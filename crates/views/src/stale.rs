@@ -34,6 +34,8 @@ struct Reported {
     /// The whole fold rests.
     rests: Option<Timestamp>,
     behind: BTreeMap<String, Timestamp>,
+    /// What other instances fold is not seen.
+    unreachable: Option<Timestamp>,
 }
 
 impl Stale {
@@ -73,6 +75,14 @@ impl Stale {
         self.change(pages, |it| it.behind = behind);
     }
 
+    /// Notes since when it is not seen what other instances fold, or that it is.
+    pub(crate) fn set_unreachable(&self, since: Option<Timestamp>, pages: &[Page]) {
+        let known = self.reported.lock().unwrap_or_else(PoisonError::into_inner).unreachable;
+        if since.is_some() != known.is_some() {
+            self.change(pages, |it| it.unreachable = since);
+        }
+    }
+
     /// Notes whose pages miss an event since when; all others miss none.
     pub(crate) fn set_owned(&self, now: Owned) {
         self.any_owned.store(!now.is_empty(), Ordering::Release);
@@ -84,8 +94,9 @@ impl Stale {
         change(&mut reported);
         for (page, stands) in pages.iter().zip(&self.pages) {
             let behind = reported.behind.iter().filter(|(topic, _)| page.topics.contains(*topic));
-            let since = behind.map(|(_, since)| *since).chain(reported.rests).min();
-            let since = since.map_or(FRESH, Timestamp::as_microsecond);
+            let since =
+                behind.map(|(_, since)| *since).chain(reported.rests).chain(reported.unreachable);
+            let since = since.min().map_or(FRESH, Timestamp::as_microsecond);
             stands.store(since, Ordering::Release);
         }
     }

@@ -2,7 +2,8 @@
 //! their hash.
 //!
 //! Moving a counter is what invalidates pages: `fold::batch` does it for what a batch touched, once that
-//! is committed, and `progress` for all at once when it takes over what was received before it listened.
+//! is committed, `follow` for what another instance's batch touched, and `progress` for all at once when it takes
+//! over what was received before it listened.
 //!
 //! A cached page remembers its counter from *before* its rows were read and is good while the
 //! counter stands. Owners that share a counter cost each other a render now and then, never a
@@ -103,6 +104,11 @@ impl Stamps {
         self.counters.iter().for_each(|counter| {
             counter.fetch_add(1, Ordering::AcqRel);
         });
+    }
+
+    /// The same, and readers wake: whoever folded it does not tell them here.
+    pub(crate) fn bump_and_wake_all(&self) {
+        (0..STAMPS).for_each(|index| self.bump(index));
     }
 
     pub(crate) fn watch(&self, page: usize, meant: Meant<'_>) -> Watch {

@@ -21,6 +21,7 @@ use rows::Statements;
 
 pub use postgres::Server;
 pub(crate) use postgres::connect;
+pub(crate) use postgres::instances;
 pub use sqlite::STORE_FILE;
 pub(crate) use sqlite::{open, renew_feed};
 

@@ -5,6 +5,7 @@
 //! the store is embedded, both run on the caller's thread and wait for nobody. Nothing here looks at who asks;
 //! the caller does, before it names an owner.
 
+mod instances;
 mod rendering;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ use crate::error::Error;
 use crate::feed::{CHANGES_MAX, Change, Changes};
 use crate::fold::Fold;
 use crate::generation::Generation;
+use crate::lease::Lease;
 use crate::owner::{Owner, Owners, Whose};
 use crate::page::{self, Listed, Page, PageJson, Slice, SortBy, Window};
 use crate::progress::{Progress, Waited};
@@ -58,7 +60,7 @@ impl Views {
         clock: Clock,
     ) -> Result<Views, Error> {
         let store = store::open(folder, &definitions, Arc::clone(&clock))?;
-        Ok(Views::over(store, definitions, look, clock))
+        Ok(Views::over(store, None, definitions, look, clock))
     }
 
     /// Opens or creates the views' schema on a server.
@@ -76,16 +78,23 @@ impl Views {
         clock: Clock,
     ) -> Result<Views, Error> {
         let store = store::connect(server, &definitions, Arc::clone(&clock)).await?;
-        Ok(Views::over(store, definitions, look, clock))
+        Ok(Views::over(store, Some(Lease::new()), definitions, look, clock))
     }
 
-    fn over(store: Store, mut definitions: Definitions, look: Look, clock: Clock) -> Views {
+    fn over(
+        store: Store,
+        lease: Option<Lease>,
+        mut definitions: Definitions,
+        look: Look,
+        clock: Clock,
+    ) -> Views {
         definitions.templates.write_money_as(look.money.clone());
         let stamps = Arc::new(Stamps::new());
         let progress = Progress::new(definitions.topics(), clock, Arc::clone(&stamps));
         let side = ReadSide {
             generation: Generation::new(definitions, store.statements, store.epoch),
             database: store.database,
+            lease,
             stamps,
             progress,
             cache: Cache::new(CACHE_BYTES_MAX),

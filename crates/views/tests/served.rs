@@ -8,6 +8,8 @@ mod any_order;
 mod cuts;
 #[path = "views/folding.rs"]
 mod folding;
+#[path = "views/instances.rs"]
+mod instances;
 #[path = "views/live.rs"]
 mod live;
 #[path = "views/mall.rs"]

@@ -10,7 +10,6 @@
 //! taken back, where stopping the fold would stop everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use events::store::Rows;
 use serde_json::{Map, Value as Json};
@@ -19,19 +18,21 @@ use super::batch::{Batch, Buffered, Spread};
 use crate::feed::FEED_BYTES_MAX;
 use crate::generation::Generation;
 use crate::owner::{OwnersPage, Whose};
+use crate::read_side::ReadSide;
 use crate::row::{self, Row};
 use crate::stamps::Stamps;
 use crate::store::feed::{self, NewChange, Version};
+use crate::store::instances;
 use crate::store::joined;
 use crate::value::{Key, Value};
 use crate::view::{Feeds, Shows, View};
 
 pub(super) async fn flush(
-    generation: &Generation,
-    stamps: &Arc<Stamps>,
+    side: &ReadSide,
     batch: &mut Batch,
     rows: &mut Rows<'_>,
 ) -> Result<(), events::Error> {
+    let generation = &side.generation;
     let nothing = batch.rows.is_empty() && batch.spread.rows.is_empty() && !batch.spread.too_many;
     if nothing && batch.changed_joins().next().is_none() {
         return Ok(());
@@ -45,8 +46,8 @@ pub(super) async fn flush(
     for buffered in batch.rows.iter().filter(|row| row.stored() != Some(&row.now)) {
         save(generation, buffered, rows).await?;
     }
-    let touched = publish(generation, batch, rows).await?;
-    batch.written(stamps, touched);
+    let touched = publish(side, batch, rows).await?;
+    batch.written(&side.stamps, touched);
     Ok(())
 }
 
@@ -118,10 +119,11 @@ fn add(differences: &mut Differences, feeds: &Feeds, row: &Row, how: fn(i64, i64
 /// What a join changed in the store comes first: such a row may have been buffered after that, and
 /// the last word on it is what it is now.
 async fn publish(
-    generation: &Generation,
+    side: &ReadSide,
     batch: &Batch,
     rows: &mut Rows<'_>,
 ) -> Result<BTreeSet<usize>, events::Error> {
+    let generation = &side.generation;
     let mut changes = Vec::new();
     for spread in &batch.spread.rows {
         let (view, row) = (&generation.views[spread.view], &spread.row);
@@ -141,6 +143,9 @@ async fn publish(
         spread.chain(changes.iter().flat_map(VisibleChange::pages)).collect();
     if !pages.is_empty() {
         feed_all(generation, &batch.spread, &pages, &changes, rows).await?;
+    }
+    if side.lease.is_some() && !pages.is_empty() {
+        instances::touch(rows, pages.iter().copied()).await?;
     }
     Ok(pages.into_iter().map(|whose| Stamps::index(whose.page, whose.owner)).collect())
 }

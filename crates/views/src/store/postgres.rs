@@ -4,6 +4,7 @@
 //! with the subscriptions' places, in one transaction, and the events make them again. Instances that open at once
 //! take turns.
 
+pub(crate) mod instances;
 mod schema;
 
 use events::Database;

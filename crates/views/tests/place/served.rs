@@ -20,9 +20,13 @@ pub(crate) fn open(
     look: Look,
     clock: events::Clock,
 ) -> Views {
+    let server = connect(folder, server::Server::shared().address());
+    block_on(Views::connect(server, definitions, look, clock)).expect("views open")
+}
+
+/// The schema of a folder, on the server there.
+pub(crate) fn connect(folder: &Path, address: String) -> Server {
     let name = folder.file_name().expect("a folder").to_string_lossy();
     let name = name.replace(|one: char| !one.is_ascii_alphanumeric(), "_").to_lowercase();
-    let address = server::Server::shared().address();
-    let server = Server { address, name: format!("views{name}"), connections: CONNECTIONS };
-    block_on(Views::connect(server, definitions, look, clock)).expect("views open")
+    Server { address, name: format!("views{name}"), connections: CONNECTIONS }
 }

@@ -155,12 +155,15 @@ impl From<events::Error> for TestFailure {
 }
 
 pub(crate) fn open(folder: &std::path::Path, settings: &Value) -> Views {
-    let look = Look {
+    crate::place::open(folder, definitions(settings), look(), clock())
+}
+
+pub(crate) fn look() -> Look {
+    Look {
         app_head: "<script src=\"/app.js\"></script>".to_owned(),
         locales: vec!["ko".to_owned(), "en".to_owned()],
         money: Money { sign: "₩".to_owned(), decimals: 0 },
-    };
-    crate::place::open(folder, definitions(settings), look, clock())
+    }
 }
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -6,6 +6,7 @@ use events::Database;
 use events::store::{Row, Tx};
 use jiff::Timestamp;
 
+use super::instances;
 use crate::definition::Definitions;
 use crate::error::Error;
 use crate::store::feed;
@@ -20,7 +21,9 @@ const NAME_BYTES_MAX: usize = 63;
 const PREFIX: &str = "view_";
 
 /// An owner is packed like any value: a number and the text of its digits are two.
-pub(super) const TABLES: &[&str] = &["CREATE TABLE meta (
+pub(super) const TABLES: &[&str] = &[OWN, instances::TABLES];
+
+const OWN: &str = "CREATE TABLE meta (
         id INTEGER PRIMARY KEY CHECK (id = 0), definition TEXT NOT NULL, epoch TEXT NOT NULL,
         sequence BIGINT NOT NULL, floor BIGINT NOT NULL, bytes BIGINT NOT NULL);
     CREATE TABLE owner (
@@ -32,7 +35,7 @@ pub(super) const TABLES: &[&str] = &["CREATE TABLE meta (
         bytes BIGINT NOT NULL, owner BYTEA NOT NULL, kind TEXT NOT NULL, row TEXT NOT NULL);
     CREATE TABLE joined (
         place TEXT NOT NULL, value TEXT NOT NULL, set_columns TEXT NOT NULL,
-        PRIMARY KEY (place, value));"];
+        PRIMARY KEY (place, value));";
 
 /// Whoever looks whether the tables are those of the definitions has them to itself.
 const ALONE: &str = "SELECT pg_advisory_xact_lock(hashtext('views ' || current_schema()))";
@@ -42,7 +45,8 @@ const COUNT_ON: &str = "INSERT INTO numbering SELECT 1, coalesce(max(version), 0
     ON CONFLICT (one) DO UPDATE SET base = greatest(numbering.base, excluded.base)";
 
 /// What is derived from the events, where they have got to, and which were parked.
-const DERIVED: [&str; 7] = ["meta", "owner", "change", "joined", "inbox", "inbox_mark", "parked"];
+const DERIVED: [&str; 8] =
+    ["meta", "owner", "change", "joined", "touched", "inbox", "inbox_mark", "parked"];
 
 /// What is wanted, ready to be made.
 struct Wanted {
@@ -77,7 +81,10 @@ async fn make(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<String, events::Error>
     let stored = |row: &Row<'_>| Ok((row.get::<String>(0)?, row.get::<String>(1)?));
     let stored: Result<_, events::Error> = tx.find(select, &[], stored).await;
     match stored? {
-        Some((definition, epoch)) if definition == wanted.definition => return Ok(epoch),
+        Some((definition, epoch)) if definition == wanted.definition => {
+            instances::ensure(tx, &epoch).await?;
+            return Ok(epoch);
+        }
         Some(_) => {
             tracing::warn!("the views are defined anew: their rows are folded again from the log");
         }
@@ -89,6 +96,7 @@ async fn make(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<String, events::Error>
     }
     let insert = "INSERT INTO meta VALUES (0, ?1, ?2, 0, 0, 0)";
     tx.execute(insert, &[&wanted.definition, &wanted.epoch]).await?;
+    instances::begin_anew(tx, &wanted.epoch).await?;
     Ok(wanted.epoch.clone())
 }
 

@@ -30,8 +30,7 @@ async fn announce(database: &Database, name: &'static str, fails: bool) -> Resul
 #[tokio::test]
 async fn what_is_committed_is_heard_elsewhere_and_what_is_taken_back_or_of_another_schema_is_not() {
     let (place, elsewhere) = (Place::fresh(), Place::fresh());
-    let (writer, reader, other) =
-        (open(&place).await, open(&place).await, open(&elsewhere).await);
+    let (writer, reader, other) = (open(&place).await, open(&place).await, open(&elsewhere).await);
     let (mut heard, mut others) = (reader.announcements(), other.announcements());
     // That it listens is news too.
     assert!(hears(&mut heard, LONG).await && hears(&mut others, LONG).await);

@@ -1,0 +1,109 @@
+//! Which instance folds, where several share their rows: one that holds a lease, while the others stand by.
+//!
+//! A holder says every [`BEAT_EVERY`] that it is there; one that was silent for [`SILENT_MAX`] is followed by another.
+//! Nothing depends on clocks: a batch of whoever was followed is refused by the lease's own number, in its transaction.
+//! A holder that stands still between a batch's last statement and its commit keeps the lease until the server ends that
+//! transaction, five seconds later.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use events::Database;
+use events::store::Tx;
+use tokio::sync::watch;
+
+use crate::store::instances;
+
+/// How often its holder says that it is there.
+pub const BEAT_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a holder may be silent before another one takes over.
+pub const SILENT_MAX: Duration = Duration::from_secs(3);
+
+/// How often those who stand by look whether they may take over.
+pub const ASKED_EVERY: Duration = Duration::from_millis(500);
+
+/// No number of a lease.
+const NONE: u64 = 0;
+
+/// What this instance knows of the lease.
+pub(crate) struct Lease {
+    fence: AtomicU64,
+    stands_by: watch::Sender<bool>,
+}
+
+impl Lease {
+    /// Of an instance that does not hold it yet.
+    pub(crate) fn new() -> Lease {
+        Lease { fence: AtomicU64::new(NONE), stands_by: watch::Sender::new(true) }
+    }
+
+    /// Follows whether this instance has to rest.
+    pub(crate) fn stands_by(&self) -> watch::Receiver<bool> {
+        self.stands_by.subscribe()
+    }
+
+    /// Asks for it, keeps it, and asks again where it was lost. Never resolves; drop it to end it.
+    pub(crate) async fn hold(&self, database: &Database, epoch: &str) {
+        loop {
+            let held = self.held();
+            let asked = match held {
+                NONE => self.ask(database, epoch).await,
+                fence => self.keep(database, fence).await,
+            };
+            if let Err(error) = asked {
+                tracing::warn!(%error, "who folds the views cannot be asked");
+            }
+            tokio::time::sleep(if self.held() == NONE { ASKED_EVERY } else { BEAT_EVERY }).await;
+        }
+    }
+
+    async fn ask(&self, database: &Database, epoch: &str) -> Result<(), events::Error> {
+        let taken = database
+            .write(epoch.to_owned(), |epoch, tx| Box::pin(instances::take(tx, epoch, SILENT_MAX)));
+        if let Some(fence) = taken.await? {
+            tracing::info!(fence, "this instance folds the views");
+            self.note(fence);
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, database: &Database, fence: u64) -> Result<(), events::Error> {
+        let kept = database.write(fence, |&fence, tx| Box::pin(instances::keep(tx, fence)));
+        if !kept.await? {
+            tracing::warn!(fence, "another instance folds the views");
+            self.note(NONE);
+        }
+        Ok(())
+    }
+
+    /// Gives it back, if this instance has it: another one need not wait for the end of its silence.
+    pub(crate) async fn let_go(&self, database: &Database) -> Result<(), events::Error> {
+        let fence = self.held();
+        self.note(NONE);
+        if fence == NONE {
+            return Ok(());
+        }
+        database.write(fence, |&fence, tx| Box::pin(instances::let_go(tx, fence))).await
+    }
+
+    /// Begins a batch in its transaction.
+    ///
+    /// # Errors
+    /// [`events::Error::Environment`]: another instance folds.
+    pub(crate) async fn begin(&self, tx: &mut Tx<'_>) -> Result<(), events::Error> {
+        if instances::begin(tx, self.held()).await? {
+            return Ok(());
+        }
+        Err(events::Error::environment("another instance folds the views"))
+    }
+
+    fn held(&self) -> u64 {
+        self.fence.load(Ordering::Acquire)
+    }
+
+    fn note(&self, fence: u64) {
+        self.fence.store(fence, Ordering::Release);
+        self.stands_by.send_replace(fence == NONE);
+    }
+}
