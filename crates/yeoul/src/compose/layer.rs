@@ -1,5 +1,7 @@
 //! The layer: log, views and gateway on their cores; the whole of `yeoul serve`, the base of the mall.
 
+pub(crate) mod folds;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,11 +15,9 @@ use chassis::identity::Verifier;
 use chassis::telemetry::Metrics;
 use events::local::Log;
 use events::store::{Host, LeftOut};
-use events::subscription::Fault;
-use events::{Broker, Database, Declared, Retry, Subscription};
+use events::{Broker, Database, Retry};
 use gateway::{AppFiles, Components, Gateway};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tracing::{info, warn};
 use views::{Definitions, Look, Server, Views};
 
@@ -36,6 +36,8 @@ use crate::exit::Failure;
 use crate::process::{self, DRAIN};
 use crate::settings::Checked;
 use crate::stores;
+
+use folds::Interruptions;
 
 /// The views' folder of `yeoul serve`, and what their subscriptions' names begin with.
 pub(crate) const VIEWS: &str = "views";
@@ -60,21 +62,6 @@ pub(crate) struct Layer {
     /// Ends subscriptions and relays, after the connections.
     pub(crate) loops: Stop,
     folder: Folder,
-}
-
-/// What may keep the views from folding, on purpose.
-pub(crate) struct Interruptions {
-    /// Whether they rest.
-    pub(crate) resting: watch::Receiver<bool>,
-    /// Which events fail.
-    pub(crate) fault: Fault,
-}
-
-impl Interruptions {
-    /// Nothing does.
-    fn none() -> Interruptions {
-        Interruptions { resting: watch::channel(false).1, fault: Arc::new(|_| Ok(())) }
-    }
 }
 
 /// What the layer's own part of the data folder holds when it is open.
@@ -242,47 +229,6 @@ impl Layer {
         })
     }
 
-    /// One subscription of the views for each of `topics`, to be run; `name` stands before the topic's.
-    pub(crate) async fn folds(
-        &self,
-        name: &str,
-        topics: &[Declared],
-        retry: Retry,
-        interruptions: &Interruptions,
-    ) -> Loops {
-        let Loops { mut run, mut controls } = Loops::default();
-        for Declared { topic, .. } in topics {
-            // A topic's publisher is called as the topic is; a position names it.
-            self.views.publisher(topic.as_str(), topic);
-            let subscription = Subscription::new(
-                &format!("{name}.{topic}"),
-                topic.clone(),
-                self.views.database().clone(),
-                self.broker.clone(),
-                self.views.fold(),
-                retry,
-                clock::component(),
-            )
-            .paused(interruptions.resting.clone())
-            .fault(interruptions.fault.clone());
-            let control = subscription.control();
-            // The views ask the handle how far the fold is, so it is theirs before the loop runs.
-            self.views.attach(control.clone()).await;
-            controls.push(control);
-            let stop = self.loops.clone();
-            // The stop is handed in as a future: a loop finishes the event in its hands before it ends.
-            run.push(Box::pin(subscription.run(async move { stop.stopped().await })));
-        }
-        let (views, stop) = (self.views.clone(), self.loops.clone());
-        run.push(Box::pin(async move {
-            tokio::select! {
-                () = views.watch_folds() => {}
-                () = stop.stopped() => {}
-            }
-        }));
-        Loops { run, controls }
-    }
-
     /// Says which numbers of a source's outbox a restore left out.
     pub(crate) fn left_out(&self, source: &str, numbers: Vec<LeftOut>) {
         self.views.left_out(source, numbers);
@@ -372,6 +318,10 @@ impl Layer {
         self.loops.stop();
         if let Some(remembering) = &self.remembering {
             remembering.close().await;
+        }
+        // Another instance that folds need not find out first.
+        if let Err(error) = self.views.let_fold_go().await {
+            warn!(%error, "the fold's lease was not given back");
         }
         self.views.database().close().await;
         for outbox in &self.outboxes {

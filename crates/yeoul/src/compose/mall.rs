@@ -29,7 +29,8 @@ use mall::{Components, Endpoint, Faults, Name};
 use serde_json::{Value, json};
 
 use super::broker::Events;
-use super::layer::{self, Interruptions, Layer, Presentation, Stores};
+use super::layer::folds::Interruptions;
+use super::layer::{self, Layer, Presentation, Stores};
 use super::loops::Loops;
 use super::ports::Ports;
 use super::sessions::Identity;

@@ -1,7 +1,8 @@
 //! A part of the mall that shows pages, in a process of its own: the gateway, or my page's port.
 //!
-//! Each folds views of its own from the topics, so that a page is answered from memory beside whoever asks; what
-//! it has is as new as it has read, and a position is waited for here as in one process.
+//! In files each folds views of its own from the topics. On a server they have the same, and whoever has my page's port
+//! folds them, one instance at a time. Either way a page is answered from memory beside whoever asks, and a position is
+//! waited for here as in one process.
 
 use std::sync::Arc;
 
@@ -45,12 +46,17 @@ pub(crate) struct Front {
 }
 
 impl Face {
-    /// Where its views are, and what their subscriptions' names begin with.
-    fn views(self) -> &'static str {
+    /// Where its views are, and what their subscriptions' names begin with: on a server they are the same for all.
+    fn views(self, on_server: bool) -> &'static str {
         match self {
-            Face::Gateway => VIEWS,
-            Face::Pages => Name::Mypage.as_str(),
+            Face::Gateway if !on_server => VIEWS,
+            _ => Name::Mypage.as_str(),
         }
+    }
+
+    /// Whether it folds: where others have the same rows, whoever has the port of my page does.
+    fn folds(self, on_server: bool) -> bool {
+        !on_server || self == Face::Pages
     }
 }
 
@@ -74,14 +80,19 @@ impl Front {
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
         let events = Events { topics: &plan.topics, broker: plan.broker };
         let host = plan.host.as_ref();
-        let stores = Stores::open(folder.path(), host, face.views(), events, presentation).await?;
+        let (name, folds) = (face.views(host.is_some()), face.folds(host.is_some()));
+        let stores = Stores::open(folder.path(), host, name, events, presentation).await?;
         layer::announce(&mut folder, ports.admin.address())?;
         let identity = Identity::open(&folder, host, &plan.gateway, verifier).await?;
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
 
         let faults = Faults::new(faults);
         let stops = interruptions(&faults);
-        let folds = layer.folds(face.views(), &plan.topics, retry, &stops).await;
+        let folds = if folds {
+            layer.folds(name, &plan.topics, retry, &stops).await
+        } else {
+            layer.reads(name, &plan.topics, retry).await
+        };
         let Loops { mut run, controls } = folds.and(layer.remember(retry));
         run.push(keys.follow(layer.loops.clone()));
         vouch::before_running(layer.data(), &controls, &[]).await?;
