@@ -113,6 +113,28 @@ pub(crate) fn slice(mut query: Query) -> Result<Slice, Problem> {
     Ok(slice)
 }
 
+/// What a search asks for.
+pub(crate) struct Search<T> {
+    /// Its own parameter.
+    pub(crate) wanted: T,
+    pub(crate) slice: Slice,
+}
+
+/// Reads the query of a search by `name`, which has to be there; `read` says what it may be.
+pub(crate) fn search<T>(
+    mut query: Query,
+    name: &'static str,
+    read: impl FnOnce(&mut Query) -> T,
+) -> Result<Search<T>, Problem> {
+    let slice = Slice::from_query(&mut query);
+    if query.get(name).is_none() {
+        query.note(name, "is missing");
+    }
+    let wanted = read(&mut query);
+    query.finish()?;
+    Ok(Search { wanted, slice })
+}
+
 /// A HAL list; `filter` is the search's own parameter, kept in the links.
 pub(crate) fn list(
     name: &str,

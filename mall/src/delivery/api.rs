@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use chassis::http::fields::Fields;
-use chassis::http::hal::Slice;
 use chassis::http::query::Query;
 use chassis::http::router::{Router, Row};
 use chassis::http::{Problem, Request, Response, Serve};
@@ -17,7 +16,7 @@ use super::handlers::advance;
 use super::model::Delivery;
 use super::store;
 use super::wire;
-use crate::answers::{self, Filter, Written, Wrote};
+use crate::answers::{self, Filter, Search, Written, Wrote};
 use crate::components::Components;
 use crate::condition::{Conditions, Keep};
 use crate::edge::{Call, Edge, ID_MAX, Refusal};
@@ -82,7 +81,7 @@ impl Server {
     }
 
     async fn find_by_order(&self, call: &Call) -> Result<Response, Refusal> {
-        let Search { order_id, slice } = search(call.query()?)?;
+        let Search { wanted: order_id, slice } = search(call.query()?)?;
         let found = self.database.read(&order_id, |&id, rows| Box::pin(store::of_order(rows, id)));
         let visible = found.await?.filter(|delivery| call.sees(&delivery.customer_id));
         // An order has one delivery at most; that of another's order is as none.
@@ -140,21 +139,9 @@ async fn patch(tx: &mut Tx<'_>, command: &Command) -> Result<Written<Delivery>, 
     Ok(Written { row: delivery, wrote })
 }
 
-/// The order whose delivery is searched for.
-pub(super) struct Search {
-    order_id: u64,
-    slice: Slice,
-}
-
 /// Reads the query of a search.
-pub(super) fn search(mut query: Query) -> Result<Search, Problem> {
-    let slice = Slice::from_query(&mut query);
-    if query.get("orderId").is_none() {
-        query.note("orderId", "is missing");
-    }
-    let order_id = query.whole("orderId", 1..=ID_MAX, 1);
-    query.finish()?;
-    Ok(Search { order_id, slice })
+pub(super) fn search(query: Query) -> Result<Search<u64>, Problem> {
+    answers::search(query, "orderId", |query| query.whole("orderId", 1..=ID_MAX, 1))
 }
 
 /// The state that a body asks for.

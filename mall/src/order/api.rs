@@ -22,7 +22,7 @@ use super::place::{self, Intake};
 use super::stock_check::StockCheck;
 use super::store;
 use super::wire;
-use crate::answers::{self, Filter, Written, Wrote};
+use crate::answers::{self, Filter, Search, Written, Wrote};
 use crate::components::Components;
 use crate::condition::{self, Conditions, Keep};
 use crate::edge::{Call, Content, Edge, Refusal};
@@ -117,7 +117,7 @@ impl Server {
     }
 
     async fn find_by_customer(&self, call: &Call) -> Result<Response, Refusal> {
-        let Search { customer, slice } = search(call.query()?)?;
+        let Search { wanted: customer, slice } = search(call.query()?)?;
         let filter = Some(Filter { name: "customerId", value: &customer });
         // Not 403: a search without a hit is an empty list, and nobody is told that another has orders.
         if !call.sees(&customer) {
@@ -252,21 +252,9 @@ struct Cancellation {
     refused: Option<&'static str>,
 }
 
-/// Whose orders are searched for.
-pub(super) struct Search {
-    customer: String,
-    slice: Slice,
-}
-
 /// Reads the query of a search.
-pub(super) fn search(mut query: Query) -> Result<Search, Problem> {
-    let slice = Slice::from_query(&mut query);
-    let customer = query.text("customerId");
-    if query.get("customerId").is_none() {
-        query.note("customerId", "is missing");
-    }
-    query.finish()?;
-    Ok(Search { customer: customer.unwrap_or_default(), slice })
+pub(super) fn search(query: Query) -> Result<Search<String>, Problem> {
+    answers::search(query, "customerId", |query| query.text("customerId").unwrap_or_default())
 }
 
 /// Whose order it is: a token's subject orders for itself, an administrator and whoever needs no token

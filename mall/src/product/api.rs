@@ -17,7 +17,7 @@ use super::handlers::{self, publish};
 use super::model::Product;
 use super::store;
 use super::wire;
-use crate::answers::{self, Filter, Written, Wrote};
+use crate::answers::{self, Filter, Search, Written, Wrote};
 use crate::components::Components;
 use crate::condition::{Conditions, Keep};
 use crate::edge::{Call, Content, Edge, Refusal};
@@ -110,7 +110,7 @@ impl Server {
     }
 
     async fn find_by_name(&self, call: &Call) -> Result<Response, Refusal> {
-        let Search { name, slice } = search(call.query()?)?;
+        let Search { wanted: name, slice } = search(call.query()?)?;
         self.listed(name.as_deref(), slice, "/products/search/findByName").await
     }
 
@@ -254,21 +254,9 @@ async fn store_changed(tx: &mut Tx<'_>, changing: &Changing) -> Result<Written<P
     Ok(Written { row: product, wrote })
 }
 
-/// What is searched for.
-pub(super) struct Search {
-    name: Option<String>,
-    slice: Slice,
-}
-
 /// Reads the query of a search.
-pub(super) fn search(mut query: Query) -> Result<Search, Problem> {
-    let slice = Slice::from_query(&mut query);
-    let name = query.text("name");
-    if query.get("name").is_none() {
-        query.note("name", "is missing");
-    }
-    query.finish()?;
-    Ok(Search { name, slice })
+pub(super) fn search(query: Query) -> Result<Search<Option<String>>, Problem> {
+    answers::search(query, "name", |query| query.text("name"))
 }
 
 /// A command, under a key or without one.
