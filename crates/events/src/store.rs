@@ -74,6 +74,7 @@
 pub(crate) mod announcements;
 pub(crate) mod bounds;
 pub(crate) mod database;
+pub(crate) mod epoch;
 pub(crate) mod inbox;
 pub(crate) mod kept;
 pub(crate) mod notes;

@@ -17,7 +17,7 @@ use crate::relay_progress::Progress;
 use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
 use crate::store::database::{Database, Engine};
 use crate::store::origin::Origin;
-use crate::store::outbox;
+use crate::store::{epoch, outbox};
 
 /// How late at most a relay hears of what other processes committed.
 const FOLLOWED_EVERY: Duration = Duration::from_millis(250);
@@ -125,7 +125,7 @@ impl Database {
         match &self.engine {
             Engine::Embedded(file) => file.lag(relayed),
             Engine::Served(server) => {
-                server.kept().newest(relayed.partition).saturating_sub(relayed.number)
+                epoch::between(relayed.number, server.kept().newest(relayed.partition))
             }
         }
     }
@@ -145,7 +145,10 @@ impl Database {
         let oldest = match &self.engine {
             Engine::Embedded(_) => oldest,
             // Gaps before it were taken by transactions that were taken back, unless rows there can be pruned.
-            Engine::Served(_) => oldest.map(|it| it.min(relayed.saturating_sub(OUTBOX_KEPT) + 1)),
+            Engine::Served(_) => {
+                let pruned = epoch::count(relayed).checked_sub(OUTBOX_KEPT);
+                oldest.map(|it| it.min(pruned.map_or(1, |_| relayed - OUTBOX_KEPT + 1)))
+            }
         };
         let newest = self.kept().newest(partition);
         let newest = match &self.engine {

@@ -18,8 +18,8 @@ DO $version$
 DECLARE
     has INTEGER := (SELECT version FROM yeoul_version WHERE tables = 'yeoul_outbox');
 BEGIN
-    IF has > 1 THEN
-        RAISE EXCEPTION 'the outbox is of a newer program: version % > 1', has
+    IF has > 2 THEN
+        RAISE EXCEPTION 'the outbox is of a newer program: version % > 2', has
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     IF pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN
@@ -36,6 +36,11 @@ CREATE TABLE IF NOT EXISTS yeoul_outbox_topic (
     -- What its sequences and its locks are called by: a topic's name may be longer than a sequence's.
     id INTEGER NOT NULL GENERATED ALWAYS AS IDENTITY UNIQUE,
     partitions INTEGER NOT NULL CHECK (partitions BETWEEN 1 AND 128));
+
+-- Under which start of the server, and in which table, its numbers are given. Whoever finds another one begins a new
+-- epoch: a server that was started again, restored or promoted may have given numbers that it does not know any more.
+ALTER TABLE yeoul_outbox_topic ADD COLUMN IF NOT EXISTS started TIMESTAMPTZ;
+ALTER TABLE yeoul_outbox_topic ADD COLUMN IF NOT EXISTS of OID;
 
 -- A UUID of version 7 (RFC 9562): ids of later rows are higher, to the millisecond.
 CREATE OR REPLACE FUNCTION yeoul_outbox_id() RETURNS UUID
@@ -116,6 +121,36 @@ BEGIN
 END
 $within$;
 
+-- Has a topic's numbers go on in a new epoch: their upper 16 of 48 bits. Above everything that the one before could
+-- have given, so that no event is taken for another one's second copy.
+CREATE OR REPLACE FUNCTION yeoul_outbox_raise(name TEXT, outbox OID) RETURNS VOID
+    LANGUAGE plpgsql AS $raise$
+DECLARE
+    known yeoul_outbox_topic;
+    numbers REGCLASS;
+    last BIGINT;
+    highest BIGINT;
+BEGIN
+    -- One at a time; who waited finds it done.
+    SELECT * INTO known FROM yeoul_outbox_topic WHERE topic = name FOR UPDATE;
+    IF known.started = pg_postmaster_start_time() AND known.of = outbox THEN
+        RETURN;
+    END IF;
+    FOR at IN 0 .. known.partitions - 1 LOOP
+        numbers := format('yeoul_outbox_%s_%s', known.id, at)::REGCLASS;
+        EXECUTE format('SELECT last_value FROM %s', numbers) INTO last;
+        SELECT max(number) INTO highest FROM yeoul_outbox WHERE topic = name AND partition = at;
+        last := ((greatest(last, highest) >> 32) + 1) << 32;
+        IF last >= 1::BIGINT << 48 THEN
+            RAISE EXCEPTION 'no epoch is left. topic=%, partition=%', name, at
+                USING ERRCODE = 'sequence_generator_limit_exceeded';
+        END IF;
+        PERFORM setval(numbers, last);
+    END LOOP;
+    UPDATE yeoul_outbox_topic SET started = pg_postmaster_start_time(), of = outbox WHERE topic = name;
+END
+$raise$;
+
 -- Refuses here what the broker would refuse later, when nobody is left to answer, and numbers the rest. A row with a
 -- partition goes there, and one with a number keeps it: writers may give neither.
 CREATE OR REPLACE FUNCTION yeoul_outbox_number() RETURNS TRIGGER
@@ -167,6 +202,9 @@ BEGIN
             NEW.topic, NEW.partition, known.partitions USING ERRCODE = 'check_violation';
     END IF;
     IF NEW.number IS NULL THEN
+        IF known.started IS DISTINCT FROM pg_postmaster_start_time() OR known.of IS DISTINCT FROM TG_RELID THEN
+            PERFORM yeoul_outbox_raise(NEW.topic, TG_RELID);
+        END IF;
         -- Until the transaction is over and visible; an outbox's own locks, each partition's apart.
         PERFORM pg_advisory_xact_lock(TG_RELID::INTEGER, known.id * 128 + NEW.partition);
         NEW.number := nextval(format('yeoul_outbox_%s_%s', known.id, NEW.partition)::REGCLASS);
@@ -192,8 +230,8 @@ BEGIN
         RAISE EXCEPTION 'a topic has 1 to 128 partitions. partitions=%', count
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    INSERT INTO yeoul_outbox_topic (topic, partitions)
-        SELECT name, count WHERE NOT EXISTS (SELECT FROM yeoul_outbox_topic WHERE topic = name)
+    INSERT INTO yeoul_outbox_topic (topic, partitions, started, of)
+        SELECT name, count, pg_postmaster_start_time(), 'yeoul_outbox'::REGCLASS::OID WHERE NOT EXISTS (SELECT FROM yeoul_outbox_topic WHERE topic = name)
         ON CONFLICT DO NOTHING;
     SELECT * INTO known FROM yeoul_outbox_topic WHERE topic = name;
     IF known.partitions <> count THEN
@@ -214,9 +252,11 @@ DECLARE
 BEGIN
     -- The trigger has its owner's rights, so nothing that it names may be taken from elsewhere.
     EXECUTE format('ALTER FUNCTION yeoul_outbox_number() SET search_path = %I, pg_temp', here);
+    EXECUTE format('ALTER FUNCTION yeoul_outbox_raise(TEXT, OID) SET search_path = %I, pg_temp', here);
     EXECUTE format('ALTER FUNCTION yeoul_outbox_declare(TEXT, INTEGER) SET search_path = %I, pg_temp', here);
     REVOKE ALL ON yeoul_version, yeoul_outbox, yeoul_outbox_topic FROM PUBLIC;
-    REVOKE ALL ON FUNCTION yeoul_outbox_number(), yeoul_outbox_declare(TEXT, INTEGER) FROM PUBLIC;
+    REVOKE ALL ON FUNCTION yeoul_outbox_number(), yeoul_outbox_raise(TEXT, OID), yeoul_outbox_declare(TEXT, INTEGER)
+        FROM PUBLIC;
     -- Who inserts and does nothing else. Roles are the whole server's, and not everybody may make one.
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'yeoul_outbox_writer') THEN
         BEGIN
@@ -235,4 +275,5 @@ BEGIN
 END
 $rights$;
 
-INSERT INTO yeoul_version VALUES ('yeoul_outbox', 1) ON CONFLICT DO NOTHING;
+INSERT INTO yeoul_version VALUES ('yeoul_outbox', 2)
+    ON CONFLICT (tables) DO UPDATE SET version = excluded.version WHERE yeoul_version.version < excluded.version;

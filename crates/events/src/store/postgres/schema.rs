@@ -8,7 +8,7 @@ use std::fmt::Write;
 use crate::topic::Declared;
 
 /// What its tables' version is; the statements know it too.
-pub(super) const OUTBOX_VERSION: i32 = 1;
+pub(super) const OUTBOX_VERSION: i32 = 2;
 
 /// Tables, functions and rights of the outbox; run again it changes nothing.
 const OUTBOX: &str = include_str!("outbox.sql");

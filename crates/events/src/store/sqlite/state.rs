@@ -38,6 +38,8 @@ use tokio::sync::oneshot;
 use crate::error::Error;
 use crate::event::Event;
 use crate::partition::Numbered;
+use crate::store::bounds::OUTBOX_WAITING_MAX;
+use crate::store::epoch;
 use crate::store::kept::Kept;
 use crate::store::options::{LeftOut, Options};
 use crate::store::rows as common;
@@ -132,6 +134,9 @@ impl State {
     /// Events of a partition of the outbox after `relayed`.
     pub(crate) fn lag(&self, relayed: Numbered) -> u64 {
         let newest = self.file.kept.newest(relayed.partition);
-        self.file.jumps[usize::from(relayed.partition.index())].between(relayed.number, newest)
+        let jump = self.file.jumps[usize::from(relayed.partition.index())];
+        let lag = jump.between(relayed.number, newest);
+        // An epoch that began since the file was opened leaves out more than may ever wait.
+        if lag > OUTBOX_WAITING_MAX { epoch::between(relayed.number, newest) } else { lag }
     }
 }

@@ -9,6 +9,7 @@ use super::rows::Rows;
 use crate::error::Error;
 use crate::partition::{Numbered, Partition};
 use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
+use crate::store::epoch;
 use crate::store::options::Publishes;
 use crate::store::packed;
 use crate::store::postgres::trouble;
@@ -100,8 +101,8 @@ impl Rows<'_> {
     /// Compares a partition with what the broker holds of it, which was given `relayed` once, and makes both fit
     /// again.
     ///
-    /// A broker that has more than was ever numbered here means rows that are gone: numbering goes on above, because
-    /// what is below would be taken for a second copy. Numbers that aborted transactions took are gaps, and no
+    /// A broker that has more than was ever numbered here means rows that are gone: numbering goes on in a new epoch,
+    /// because what is below would be taken for a second copy. Numbers that aborted transactions took are gaps, and no
     /// loss.
     pub(in crate::store) async fn reconcile(
         &mut self,
@@ -125,7 +126,7 @@ impl Rows<'_> {
         Ok(found)
     }
 
-    /// Has the next number of a partition be above this one; how far it was numbered before.
+    /// Has the next number of a partition be of an epoch above this one, if it would not be above it; how far it was numbered before.
     async fn number_above(&mut self, at: Numbered) -> Result<u64, Error> {
         let Some(publishes) = &self.open.kept.publishes else { return Ok(at.number) };
         let select = "SELECT format('yeoul_outbox_%s_%s', id, $2)::REGCLASS::TEXT FROM yeoul_outbox_topic WHERE topic = $1";
@@ -138,9 +139,9 @@ impl Rows<'_> {
             sqlx::query_scalar(sqlx::AssertSqlSafe(last)).fetch_one(&mut *self.connection).await;
         let last: i64 = last.map_err(|error| self.note(error))?;
         if last.unsigned_abs() < at.number {
-            let raise = sqlx::query("SELECT setval($1::REGCLASS, $2)")
-                .bind(&sequence)
-                .bind(at.number as i64);
+            let above = epoch::after(at.number)?;
+            let raise =
+                sqlx::query("SELECT setval($1::REGCLASS, $2)").bind(&sequence).bind(above as i64);
             let raised = raise.execute(&mut *self.connection).await;
             raised.map_err(|error| self.note(error))?;
         }
@@ -154,8 +155,11 @@ async fn prune(
     publishes: &Publishes,
     relayed: Numbered,
 ) -> Result<(), sqlx::Error> {
-    let Some(until) = relayed.number.checked_sub(OUTBOX_KEPT) else { return Ok(()) };
-    let until = Numbered { number: until, ..relayed };
+    // What is left of the epoch before goes once this one has as many.
+    if epoch::count(relayed.number) < OUTBOX_KEPT {
+        return Ok(());
+    }
+    let until = Numbered { number: relayed.number - OUTBOX_KEPT, ..relayed };
     let prune = "DELETE FROM yeoul_outbox WHERE topic = $1 AND partition = $2 AND number IN
         (SELECT number FROM yeoul_outbox WHERE topic = $1 AND partition = $2 AND number <= $3
             AND (partition::BIGINT << 48) | number NOT IN

@@ -2,6 +2,7 @@
 
 mod announced;
 mod commits;
+mod epochs;
 mod inserted;
 mod proxy;
 mod relayed;

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::event::id::EventId;
 use crate::event::{Draft, Event};
 use crate::store::bounds::{SAVEPOINTS_DEEP_MAX, check_room};
+use crate::store::epoch;
 use crate::store::published::Published;
 use crate::store::savepoints::STATEMENTS;
 use crate::store::value::Bind;
@@ -72,7 +73,7 @@ impl Rows<'_> {
     fn draft(&mut self, pending: Pending) -> Result<Published, Error> {
         let kept = &self.open.kept;
         let newest = kept.newest(pending.partition);
-        check_room(newest.saturating_sub(kept.relayed(pending.partition)))?;
+        check_room(epoch::between(kept.relayed(pending.partition), newest))?;
         let published = pending.published();
         self.drafts.push(pending);
         Ok(published)

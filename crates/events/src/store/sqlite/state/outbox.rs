@@ -34,10 +34,10 @@ use crate::event::{Draft, KEY_BYTES_MAX};
 use crate::partition::{Numbered, Partition, Partitions};
 use crate::store::bounds::{Reconciled, check_room};
 use crate::store::options::Publishes;
-use crate::store::packed;
 use crate::store::published::Published;
 use crate::store::sqlite::plumbing::jump::Jump;
 use crate::store::sqlite::plumbing::versions::Tables;
+use crate::store::{epoch, packed};
 use crate::topic::Topic;
 use ids::Ids;
 use lane::{Lane, State};
@@ -280,8 +280,8 @@ pub(in crate::store::sqlite) fn grow(
     Ok(())
 }
 
-/// Leaves out the next `by` numbers of every partition.
-pub(in crate::store::sqlite) fn jump(connection: &Connection, by: u64) -> Result<(), Error> {
+/// Leaves out what is left of the epoch of every partition's numbers.
+pub(in crate::store::sqlite) fn begin_epoch(connection: &Connection) -> Result<(), Error> {
     let count: u16 =
         connection.query_row("SELECT partitions FROM outbox_state", [], |row| row.get(0))?;
     for partition in Partitions::new(count)?.each() {
@@ -289,13 +289,19 @@ pub(in crate::store::sqlite) fn jump(connection: &Connection, by: u64) -> Result
         let newest = stored.max(lane::relayed(connection, partition)?);
         let before = newest_jump(connection, partition)?;
         let jump = if before.floor > newest {
-            Jump { floor: before.floor + by, ..before }
+            Jump { floor: epoch::after(before.floor)?, ..before }
         } else {
-            Jump { base: newest, floor: newest + by }
+            Jump { base: newest, floor: epoch::after(newest)? }
         };
-        let replace = "INSERT OR REPLACE INTO outbox_jump VALUES (?1, ?2, ?3)";
-        connection.execute(replace, params![partition.index(), jump.base, jump.floor])?;
+        note_jump(connection, partition, jump)?;
     }
+    Ok(())
+}
+
+/// Has a partition's numbers go on behind a jump.
+fn note_jump(connection: &Connection, partition: Partition, jump: Jump) -> Result<(), Error> {
+    let replace = "INSERT OR REPLACE INTO outbox_jump VALUES (?1, ?2, ?3)";
+    connection.execute(replace, params![partition.index(), jump.base, jump.floor])?;
     Ok(())
 }
 

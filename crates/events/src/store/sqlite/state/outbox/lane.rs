@@ -19,9 +19,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::error::Error;
 use crate::partition::{Numbered, Partition};
 use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
-use crate::store::packed;
 use crate::store::sqlite::plumbing::jump::Jump;
 use crate::store::sqlite::state::stepped;
+use crate::store::{epoch, packed};
 
 /// Rows removed in one transaction at most, so that a long outage is not paid for by one caller.
 const PRUNED_MAX: u64 = 1000;
@@ -35,7 +35,6 @@ pub(super) struct Lane {
     pub(super) state: State,
     /// The newest row when the file was opened.
     opened_at: u64,
-    jump: Jump,
 }
 
 /// What a rolled back transaction takes back.
@@ -43,6 +42,7 @@ pub(super) struct Lane {
 pub(super) struct State {
     pub(super) last: u64,
     pub(super) saved: u64,
+    jump: Jump,
     reconciled: bool,
 }
 
@@ -53,24 +53,28 @@ impl Lane {
         let saved = relayed(connection, partition)?;
         Ok(Lane {
             partition,
-            state: State { last, saved, reconciled: false },
+            state: State {
+                last,
+                saved,
+                jump: super::newest_jump(connection, partition)?,
+                reconciled: false,
+            },
             opened_at: last,
-            jump: super::newest_jump(connection, partition)?,
         })
     }
 
     pub(super) fn jump(&self) -> Jump {
-        self.jump
+        self.state.jump
     }
 
     /// Events that wait for the broker, which has `relayed`.
     pub(super) fn waiting(&self, relayed: u64) -> u64 {
-        self.jump.between(relayed, self.state.last)
+        self.state.jump.between(relayed, self.state.last)
     }
 
     /// The next number, taken.
     pub(super) fn take(&mut self) -> Numbered {
-        self.state.last = self.state.last.max(self.jump.floor) + 1;
+        self.state.last = self.state.last.max(self.state.jump.floor) + 1;
         self.number(self.state.last)
     }
 
@@ -93,7 +97,7 @@ impl Lane {
             (SELECT sequence FROM outbox WHERE sequence BETWEEN ?1 AND ?2 AND sequence NOT IN
                 (SELECT sequence FROM outbox_stepped WHERE dead = 1)
             ORDER BY sequence LIMIT ?3)";
-        let until = self.jump.back(relayed.min(self.state.last), OUTBOX_KEPT);
+        let until = self.state.jump.back(relayed.min(self.state.last), OUTBOX_KEPT);
         let (first, last) = (packed::base(self.partition), packed::pack(self.number(until)));
         connection.prepare_cached(prune)?.execute([first, last, PRUNED_MAX])?;
         stepped::prune(connection, first, last)
@@ -103,7 +107,7 @@ impl Lane {
     /// what was stepped over, which the broker never had.
     ///
     /// Sequences that the broker already knows would be taken for second copies: if this file lost
-    /// its tail, numbering goes on above them, and rows written since the start move up.
+    /// its tail, numbering goes on in an epoch above them, and rows written since the start move up.
     pub(super) fn reconcile(
         &mut self,
         connection: &Connection,
@@ -125,17 +129,21 @@ impl Lane {
         Ok(found)
     }
 
-    /// Gives the rows that were written since the file was opened numbers above `published`. Nobody has
+    /// Gives the rows that were written since the file was opened numbers of an epoch above `published`. Nobody has
     /// seen their old ones: the relay has not run yet.
     fn move_up(&mut self, connection: &Connection, published: u64) -> Result<(), Error> {
-        let shift = published - self.opened_at;
+        let above = epoch::after(published.max(self.state.last))?;
+        let shift = above - self.opened_at;
         let (after, end) = (packed::pack(self.number(self.opened_at)), packed::end(self.partition));
         // Twice, over the negative numbers: a row must not land on one that has yet to move.
         let away = "UPDATE outbox SET sequence = -(sequence + ?1)
             WHERE sequence > ?2 AND sequence <= ?3";
         connection.execute(away, [shift, after, end])?;
         connection.execute("UPDATE outbox SET sequence = -sequence WHERE sequence < 0", [])?;
-        self.state.last += shift;
+        self.state.jump = Jump { base: published, floor: above };
+        super::note_jump(connection, self.partition, self.state.jump)?;
+        self.state.last =
+            if self.state.last > self.opened_at { self.state.last + shift } else { published };
         Ok(())
     }
 

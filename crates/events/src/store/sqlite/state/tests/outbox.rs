@@ -3,6 +3,7 @@
 use super::*;
 use crate::fixture::first;
 use crate::store::bounds::Reconciled;
+use crate::store::epoch;
 use crate::store::{DATA_BYTES_MAX, OUTBOX_KEPT, Published, upkeep};
 
 fn draft(number: u64) -> Draft {
@@ -167,9 +168,19 @@ async fn a_broker_that_knows_more_than_the_outbox_makes_numbering_go_on_above_it
     assert_eq!(found.outbox_lost, Some(4..=9));
     let waiting = database.waiting(first(0), 100).await.unwrap();
     let sequences: Vec<_> = waiting.iter().filter_map(|it| it.outbox_sequence).collect();
-    assert_eq!(sequences, [1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18]);
-    assert_eq!(publish(&database, 13..=13).await, 19);
-    assert_eq!(database.reconcile(first(19)).await.unwrap(), Reconciled::default());
+    let above = epoch::after(9).unwrap();
+    let expected: Vec<_> = (1..=3).chain(above + 1..=above + 9).collect();
+    assert_eq!(sequences, expected);
+    assert_eq!(database.lag(first(9)), 9, "what was left out is no backlog");
+    // Behind what the broker has nothing is missing, now and when it is opened again.
+    assert_eq!(database.waiting_whole(first(9), 100).await.unwrap().len(), 9);
+    assert_eq!(publish(&database, 13..=13).await, above + 10);
+    assert_eq!(database.reconcile(first(above + 10)).await.unwrap(), Reconciled::default());
+    database.close().await;
+    drop(database);
+    upkeep::check(&folder.path().join("service.db")).unwrap();
+    let database = open(&folder);
+    assert_eq!(publish(&database, 14..=14).await, above + 11);
 }
 
 #[tokio::test]
@@ -214,7 +225,8 @@ async fn a_comparison_that_was_not_committed_finds_the_same_again() {
         let found = database.reconcile(first(published)).await.unwrap();
         if published == 9 {
             assert_eq!(found.outbox_lost, Some(4..=9));
-            assert_eq!(publish(&database, 6..=6).await, 12, "numbering goes on above it");
+            let above = epoch::after(9).unwrap();
+            assert_eq!(publish(&database, 6..=6).await, above + 3, "numbering goes on above it");
         } else {
             assert_eq!(found.log_lost, Some(2..=3));
         }
@@ -227,6 +239,8 @@ async fn a_jump_leaves_numbers_out_and_changes_nothing_else() {
         &["CREATE TABLE one (id INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT NOT NULL) STRICT;
          CREATE TABLE none (id INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT NOT NULL) STRICT;"];
     const BY: u64 = 1_000_000;
+    // All of two epochs, however many numbers the folder that was copied gave after that.
+    const ABOVE: u64 = 2 << 32;
     let folder = TempDir::new().unwrap();
     let open = || Database::open(Options { schema: COUNTING, ..options(&folder) }).unwrap();
     let add = async |database: &Database, table: &'static str| {
@@ -255,16 +269,13 @@ async fn a_jump_leaves_numbers_out_and_changes_nothing_else() {
         assert_eq!(subjects(&database).await.len(), 20);
         assert_eq!(database.reconcile(first(20)).await.unwrap(), Reconciled::default());
         if times == 2 {
-            assert_eq!(publish(&database, 21..=21).await, 2 * BY + 21);
+            assert_eq!(publish(&database, 21..=21).await, ABOVE + 1);
             assert_eq!((database.lag(first(20)), database.lag(first(18))), (1, 3));
-            assert_eq!(publish(&database, 22..=23).await, 2 * BY + 23, "the jump is no backlog");
-            assert_eq!(add(&database, "one").await, 2 * 1_000_000 + 3);
-            assert_eq!(add(&database, "none").await, 2 * 1_000_000 + 1);
-            database.relayed(first(2 * BY + 23));
-            assert_eq!(
-                database.reconcile(first(2 * BY + 23)).await.unwrap(),
-                Reconciled::default()
-            );
+            assert_eq!(publish(&database, 22..=23).await, ABOVE + 3, "the jump is no backlog");
+            assert_eq!(add(&database, "one").await, i64::try_from(2 * BY + 3).unwrap());
+            assert_eq!(add(&database, "none").await, i64::try_from(2 * BY + 1).unwrap());
+            database.relayed(first(ABOVE + 3));
+            assert_eq!(database.reconcile(first(ABOVE + 3)).await.unwrap(), Reconciled::default());
             assert_eq!(subjects(&database).await.len(), 23, "what was kept is kept over the jump");
         }
         database.close().await;
