@@ -69,6 +69,9 @@ use crate::topic::{Declared, Topic, TopicPartition};
 pub type Opening = Pin<Box<dyn Future<Output = Arc<dyn Broker>> + Send>>;
 
 /// A fresh, empty broker, and the way to open its storage again.
+///
+/// Each case of a suite asks for one of its own, so that what one leaves behind no other meets. What it is made of (a
+/// folder, a server on a free port) lives in `reopen`, and goes when the fixture does.
 pub struct Fixture {
     /// It has the [`topics`] and nothing stored.
     pub broker: Arc<dyn Broker>,

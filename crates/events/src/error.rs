@@ -128,12 +128,15 @@ pub enum Error {
 
 impl Error {
     /// Environment trouble without an engine's error behind it, as a handler or another broker reports
-    /// it.
+    /// it. `what` is for the log and the operator: what was tried and how it failed, and nothing of an event's data.
     pub fn environment(what: impl Into<String>) -> Error {
         Error::Environment { what: what.into(), source: None }
     }
 
     /// Whether trying again later, unchanged, may succeed.
+    ///
+    /// A handler need not ask: what it gives back of this kind is nobody's attempt, and the event comes again by itself
+    /// (see [`Failure`](crate::failure::Failure)).
     pub fn is_environment(&self) -> bool {
         matches!(self, Error::Environment { .. })
     }

@@ -112,7 +112,7 @@ impl Partition {
 }
 
 impl Partitions {
-    /// Just one: order over the whole topic.
+    /// Just one: order over the whole topic, and one loop that relays it and one that reads it in each consumer.
     pub const ONE: Partitions = Partitions(1);
 
     /// So many.
@@ -147,7 +147,19 @@ impl Partitions {
         numbers.iter().all(|number| self.has(number.partition))
     }
 
-    /// Where events of this key go. It costs a pass over the key's bytes, and nothing for one partition.
+    /// Where events of this key go: by Kafka's own rule for keys, so that a producer of another language sends them
+    /// to the same partition. It costs a pass over the key's bytes, and nothing for one partition.
+    ///
+    /// ```
+    /// use yeoul_events::{Partition, Partitions};
+    ///
+    /// let four = Partitions::new(4)?;
+    /// // Always the same one; of another count it is another.
+    /// assert_eq!(four.of("order-17"), four.of("order-17"));
+    /// assert!(four.has(four.of("order-17")));
+    /// assert_eq!(Partitions::ONE.of("order-17"), Partition::FIRST);
+    /// # Ok::<(), yeoul_events::Error>(())
+    /// ```
     pub fn of(self, key: &str) -> Partition {
         if self.0 == 1 {
             return Partition::FIRST;

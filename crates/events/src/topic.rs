@@ -49,7 +49,11 @@ pub struct TopicPartition {
     pub partition: Partition,
 }
 
-/// A topic as it is declared: where there is none yet, one is made of so many partitions.
+/// A topic as it is declared: where there is none yet, one is made of so many partitions; where there is one of
+/// another number, it is refused ([`Error::Partitions`]).
+///
+/// More partitions are more loops side by side and no order between keys of two of them. The number is for long: to
+/// change it, everything that publishes and reads has to be at rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
     /// Its name.

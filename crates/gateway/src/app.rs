@@ -158,6 +158,7 @@ impl File {
     fn answer(&self, headers: &HeaderMap) -> Response {
         let mut response = self.whole(negotiation::encoding(headers));
         let own = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+        // Compared with the tag of the coding that would be sent: the tags of two codings are two.
         if own.is_some_and(|own| etag::names(headers, IF_NONE_MATCH, own)) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             *response.body_mut() = Body::empty();

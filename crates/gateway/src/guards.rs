@@ -178,6 +178,7 @@ impl Limit {
     fn check(&self, subject: Option<&str>, address: IpAddr, now: Instant) -> Result<(), NotUntil> {
         let allowed = match self {
             Limit::Route(limiter) => limiter.check(now),
+            // Without a token there is no name to count by, only where he comes from.
             Limit::Principal { subjects, addresses } => match subject {
                 Some(subject) => subjects.check(subject, now),
                 None => addresses.check(&network(address), now),

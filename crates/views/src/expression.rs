@@ -52,6 +52,7 @@ impl Expression {
     /// Compiles a rule's right-hand side; what it reads of the event is added to `wanted`.
     pub(crate) fn compile(text: &str, wanted: &mut Wanted) -> Result<Expression, String> {
         let text = text.trim();
+        // The three shapes that nearly every rule has come first, without the engine: a look-up instead of a run for each event.
         if let Some(literal) = literal(text) {
             return Ok(Expression::Literal(literal));
         }
@@ -65,6 +66,7 @@ impl Expression {
         let mut formula = Formula { compiled, fields: Vec::new(), time: false };
         for name in formula.compiled.undeclared_variables(true) {
             match name.split_once('.') {
+                // Only the first step is asked for; the engine goes on below it by itself.
                 Some(("event", member)) => formula.fields.push(wanted.index(first(member))),
                 None if name == "time" => formula.time = true,
                 _ if name == "event" => {
@@ -177,6 +179,7 @@ fn has_slice(text: &str) -> bool {
             (None, '\'' | '"') => quote = Some(letter),
             (None, '[' | '{' | '(') => open.push(letter),
             (None, ']' | '}' | ')') => drop(open.pop()),
+            // Of a dictionary or of a condition it is another colon: theirs stand in other brackets.
             (None, ':') if open.last() == Some(&'[') => return true,
             (None, _) => {}
         }

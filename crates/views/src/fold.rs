@@ -77,6 +77,7 @@ impl Handler for Fold {
     ) -> Result<(), Failure> {
         let generation = &self.side.generation;
         let Some(kind) = generation.kinds.get(&event.kind) else { return Ok(()) };
+        // Only what some rule of this kind reads is decoded; the rest of the event is not looked at.
         let fields = Fields::decode(event, &kind.wanted).map_err(Failure::Handler)?;
         Folding { generation, batch, rows: tx, event, fields }.apply(kind).await
     }

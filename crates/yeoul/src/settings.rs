@@ -133,6 +133,8 @@ fn compile(
     let mut file: File = tree.read()?;
     let composition = file.composition();
     let views = file.take_views();
+    // The views come first and alone: pages, routes and topics are named after them, so that everything below would be a mistake
+    // that follows from theirs.
     let definitions =
         Definitions::compile(&views, &|name| templates::find(config, composition.templates, name))
             .map_err(|list| located(tree, list))?;
@@ -153,6 +155,7 @@ fn compile(
     // Last, and even where mistakes were found: all are shown at once.
     let gateway = found.finish(gateway::compile(&settings, &definitions))?;
 
+    // What follows is no mistake of any one part; it shows only where parts meet.
     let listeners = Listeners { outer: listen.unwrap_or(file.listen), inner: file.inner };
     let mut meant = hardly_meant(tree, &gateway, &listeners, composition.has_keys);
     meant.warnings.extend(located(tree, warnings));

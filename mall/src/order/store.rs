@@ -63,6 +63,7 @@ pub(super) async fn insert(rows: &mut Rows<'_>, order: &Order) -> Result<u64, Er
 
 /// Stores what may change of an order.
 pub(super) async fn update(rows: &mut Rows<'_>, order: &Order) -> Result<(), Error> {
+    // What was ordered stays as it was ordered: price and name are of that moment.
     let update = "UPDATE orders SET state = ?2, reason = ?3, delivered = ?4, sequence = ?5
         WHERE id = ?1";
     let Order { id, reason, delivered, sequence, .. } = order;
@@ -93,6 +94,7 @@ fn copy(row: &Row<'_>) -> Result<Replica, Error> {
 
 /// Keeps the newer of what is stored and what is given.
 pub(super) async fn keep_newest(rows: &mut Rows<'_>, replica: &Replica) -> Result<(), Error> {
+    // By the product's own count of versions: events and answers of product overtake each other, and the older one loses.
     let upsert = "INSERT INTO replica
         (id, name, price, stock, image_url, stock_policy, version, deleted)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)

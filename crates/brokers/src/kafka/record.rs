@@ -58,6 +58,7 @@ impl<'e> Record<'e> {
             ("content-type", JSON.to_owned()),
         ];
         attributes.extend(optional.into_iter().filter_map(|(name, it)| Some((name, it?))));
+        // Kafka has no time before 1970, and to the millisecond; the event's own is in `ce_time`.
         let (value, time) = (data.get().as_bytes(), time.as_millisecond().max(0));
         Record { key, value, time, attributes }
     }
@@ -121,6 +122,7 @@ fn read<'r>(
 /// A whole event as the value; its key is the record's, where it names none itself.
 fn structured(value: &[u8], key: Option<String>) -> Result<Event, Error> {
     let mut event = Event::from_json(value)?;
+    // A key that is the subject was most likely filled in from it; who sent the record chose the record's key.
     let names_none = event.key.is_empty() || event.key == event.subject;
     if let Some(key) = key.filter(|_| names_none) {
         event.key = key;

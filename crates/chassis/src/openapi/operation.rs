@@ -186,6 +186,7 @@ impl Operation {
     pub fn describe(self, path: &str, shapes: &mut Shapes) -> Value {
         let mut responses = Map::new();
         for answer in self.answers {
+            // One status may be answered in several media types; they are gathered under it.
             let status = responses.entry(answer.status).or_insert_with(|| json!({}));
             answer.describe(status, shapes);
         }
@@ -193,6 +194,7 @@ impl Operation {
         if self.oauth {
             refused[JSON] = json!({ "schema": reference("OAuthError") });
         }
+        // Every refusal is worded in one place, so that one shape is true of all: which there are is the route's order of guards.
         for status in ["4XX", "5XX"] {
             responses.insert(
                 status.to_owned(),

@@ -9,6 +9,22 @@ use crate::store::database::{Database, Engine};
 use crate::store::tx::Tx;
 
 /// What is announced in one database; see [`Database::announcements`].
+///
+/// ```no_run
+/// use yeoul_events::Error;
+/// use yeoul_events::store::{Database, Rows};
+/// # async fn read(rows: &mut Rows<'_>) -> Result<(), Error> { Ok(()) }
+///
+/// /// Keeps what it has in memory as new as the database.
+/// async fn follow(database: &Database) -> Result<(), Error> {
+///     // Before the first read: what is committed between the two is announced after this.
+///     let mut announcements = database.announcements();
+///     loop {
+///         database.read(&(), |(), rows| Box::pin(read(rows))).await?;
+///         announcements.next().await;
+///     }
+/// }
+/// ```
 pub struct Announcements(Option<ServedAnnouncements>);
 
 impl Announcements {

@@ -8,6 +8,36 @@ use crate::store::database::Database;
 use crate::store::options::{Host, Options, Publishes, Served};
 
 /// Where one database is.
+///
+/// A service says what its tables are and does what it does in words that both engines speak; which of them it is on
+/// is one value that its settings make:
+///
+/// ```
+/// use yeoul_events::store::{Database, Place, Tables};
+/// use yeoul_events::{Clock, Error};
+///
+/// /// One statement where a column's type has another name on a server, and else the same.
+/// const TABLES: Tables = Tables {
+///     embedded: &["CREATE TABLE product (name TEXT PRIMARY KEY, stock INTEGER NOT NULL) STRICT"],
+///     served: &["CREATE TABLE product (name TEXT PRIMARY KEY, stock BIGINT NOT NULL)"],
+/// };
+///
+/// async fn open(place: Place, clock: Clock) -> Result<Database, Error> {
+///     Database::at(place, TABLES, None, clock).await
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let clock: Clock = std::sync::Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+/// let database = open(Place::File(folder.path().join("product.db")), clock).await?;
+/// # database.close().await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A file is one process's at a time and asks for nothing to be run beside it. A schema may be shared by instances of
+/// the same service on several machines, and needs the server to be there: while it is away, every call is
+/// [`Error::Environment`].
 #[derive(Clone, Debug)]
 pub enum Place {
     /// In a file, whose folder exists.
@@ -22,6 +52,9 @@ pub enum Place {
 }
 
 /// A service's own tables in the words of each engine: migrations in order, only ever appended to.
+///
+/// Both lists make the same tables, step by step: a statement of the service names their columns without knowing
+/// which of the two was run. A service that is on one engine for good leaves the other list empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Tables {
     /// For [`Options::schema`].

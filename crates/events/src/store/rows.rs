@@ -28,6 +28,43 @@ pub(super) enum Engine<'t> {
 }
 
 /// One row of an answer.
+///
+/// It borrows from the answer and is gone with the next one, so that a function makes something of it at once. A
+/// column is read as the type that it has ([`get`](Row::get)), or as what its text stands for
+/// ([`parse`](Row::parse)):
+///
+/// ```
+/// use yeoul_events::Error;
+/// use yeoul_events::store::{Row, Rows};
+///
+/// enum State {
+///     Pending,
+///     Placed,
+/// }
+///
+/// struct Order {
+///     id: u64,
+///     note: Option<String>,
+///     state: State,
+/// }
+///
+/// fn state(word: &str) -> Option<State> {
+///     match word {
+///         "PENDING" => Some(State::Pending),
+///         "PLACED" => Some(State::Placed),
+///         _ => None,
+///     }
+/// }
+///
+/// fn order(row: &Row<'_>) -> Result<Order, Error> {
+///     // By name, so that the order of columns is the statement's own affair; `NULL` is read as nothing.
+///     Ok(Order { id: row.get("id")?, note: row.get("note")?, state: row.parse("state", state)? })
+/// }
+///
+/// async fn find(rows: &mut Rows<'_>, id: u64) -> Result<Option<Order>, Error> {
+///     rows.find("SELECT id, note, state FROM orders WHERE id = ?1", &[&id], order).await
+/// }
+/// ```
 pub struct Row<'r>(Found<'r>);
 
 enum Found<'r> {
@@ -36,6 +73,8 @@ enum Found<'r> {
 }
 
 /// Which column of a row: its number from 0, or its name.
+///
+/// A number costs nothing; a name is looked up among the answer's columns, for every row.
 pub trait At: Copy {
     /// The column's number in this row.
     #[doc(hidden)]

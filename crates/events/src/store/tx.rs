@@ -21,6 +21,9 @@ use crate::store::rows::{Engine, Rows};
 use crate::store::{EmbeddedRows, EmbeddedSavepoint, PARTS_MAX, ServedRows, ServedSavepoint};
 
 /// A piece of work under way, in a shape that every engine can hold: `Box::pin` of it.
+///
+/// It waits for its own statements and for nothing else: it stands in a transaction that others wait for. One that
+/// waits for more is refused ([`Error::Panicked`]), at once where the engine is a file, and else when its time is over.
 pub type Working<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
 
 /// A piece of work's share of the writer's transaction: what it writes and publishes by this stands or
@@ -58,6 +61,9 @@ pub struct Tx<'t> {
 }
 
 /// Where a transaction can go back to, until it is [settled](Tx::settle).
+///
+/// Dropped without that, nothing is taken back: what was done since is part of what is around it, and ends as that
+/// does.
 #[must_use = "what follows it is taken back only where it is settled"]
 #[derive(Debug)]
 pub struct Savepoint(EngineSavepoint);
@@ -132,6 +138,7 @@ impl Tx<'_> {
     /// # Panics
     /// If the database was opened without [`Options::publishes`](crate::store::Options::publishes): a mistake of the program.
     pub async fn publish(&mut self, draft: Draft) -> Result<Published, Error> {
+        // Before a number is taken: one that is too large must leave no gap.
         bounds::check(&draft)?;
         match &mut self.rows.0 {
             Engine::Embedded(rows) => rows.publish(&draft, self.now),

@@ -9,6 +9,9 @@
 use crate::error::Error;
 
 /// One value on its way into a statement or out of a row.
+///
+/// Times, identifiers and amounts have no kind of their own: they are stored as whole numbers or as text, by whoever
+/// knows what they mean, so that every engine keeps and compares them alike.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'v> {
     /// Nothing is known.
@@ -41,7 +44,17 @@ pub trait Bind: Sync {
     fn bind(&self) -> Result<Value<'_>, Error>;
 }
 
-/// A type that a column of a row can be read as.
+/// A type that a column of a row can be read as: those that can be [bound](Bind), and each of them or nothing.
+///
+/// ```
+/// use yeoul_events::store::{Column, Value};
+///
+/// assert_eq!(u32::read(Value::Integer(7)), Ok(7));
+/// assert_eq!(Option::<u32>::read(Value::Null), Ok(None));
+/// // Never another number than the one that is there.
+/// assert_eq!(u8::read(Value::Integer(256)), Err("an integer out of range"));
+/// assert_eq!(u32::read(Value::Text("7")), Err("no integer"));
+/// ```
 pub trait Column: Sized {
     /// It, if the value is one.
     ///

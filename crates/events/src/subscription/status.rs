@@ -7,6 +7,9 @@ use crate::partition::Partition;
 use crate::topic::Topic;
 
 /// How a subscription is doing, at the moment it was asked.
+///
+/// A lag that falls is a consumer that is catching up; one that stays, with `stuck`, needs somebody. One that grows
+/// while nothing is stuck is a handler that is slower than its publisher.
 #[derive(Clone, Debug)]
 pub struct Status {
     /// Service and topic: `product.order`.

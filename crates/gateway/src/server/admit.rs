@@ -90,6 +90,7 @@ impl Server {
         if self.paths().is_miscased(&parts.method) {
             return Err(Problem::bad_request("a method is upper-case letters"));
         }
+        // Looked up before anybody is asked who he is: what a path is for decides whether he has to be.
         let routed = Routed {
             parts,
             found: self.paths().find(&path, &parts.method),
@@ -113,6 +114,7 @@ impl Server {
             return self.sign_in_first(&routed, refused);
         }
         let Routed { found, app, .. } = routed;
+        // From here on he is known as far as he has to be, and may hear what there is.
         let target = self.target(found, &path, parts)?;
         // Behind the look-up: what is refused here is a call that its cookie would have let in.
         if who.is_by_cookie() && !self.may_use_a_session(parts, peer) {
@@ -308,6 +310,7 @@ impl Server {
         let action = *action;
         let plan = &self.shared.plan;
         let principal = who.principal.as_deref();
+        // Whose rows and of which page; where neither is in question, it is answered right here.
         let (owner, page) = match action {
             Action::Proxy(route) => {
                 self.check_role(route, &parts.method, principal)?;
@@ -339,6 +342,7 @@ impl Server {
             _ => matches!(action, Action::Own(_)),
         };
         let another = principal.is_some_and(|principal| principal.subject != owner);
+        // As if it were not there: which owners there are is nobody else's to learn.
         if another && plan.pages[page].private {
             return Err(Problem::not_found());
         }

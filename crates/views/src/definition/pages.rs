@@ -25,6 +25,8 @@ pub(super) fn compile(
             let page = one(name, pages.len(), settings, views, mistakes);
             let text = mistakes.under("template", |it| it.take(texts(&settings.template)));
             let (Some(page), Some(text)) = (page, text) else { return };
+            // Rendered once without rows: a template that cannot be read or names what no page has is a mistake of the settings, found
+            // here and not by the first reader.
             let tried = templates
                 .add(&page, text)
                 .and_then(|()| templates.attempt(&page, &page::empty(&page, views)));
@@ -42,6 +44,7 @@ fn one(
     views: &mut [View],
     mistakes: &mut Mistakes,
 ) -> Option<Page> {
+    // Everything that can be looked at is, before the first `?`: who mends a file wants all mistakes at once.
     let owner = mistakes.under("path", |it| it.take(parameter(&settings.path)));
     if !(1..=PAGE_SIZE_MAX).contains(&settings.size) {
         let says = format!("a page has 1 to {PAGE_SIZE_MAX} rows. size=`{}`", settings.size);
@@ -64,6 +67,7 @@ fn one(
     }
     let order =
         mistakes.under("order", |it| order(settings.order.as_deref(), &mut views[view], it));
+    // A head that is named and not found makes no page; a page without a head is one all the same.
     let head = match head {
         Some(found) => Some(found?),
         None => None,
@@ -114,6 +118,7 @@ fn order(text: Option<&str>, view: &mut View, mistakes: &mut Mistakes) -> SortOr
         mistakes.unknown("direction", direction, ["asc", "desc"]);
     }
     let column = find(column, &view.columns[..view.settable], mistakes);
+    // The store makes an index for each column that a page sorts by.
     if !view.sorted.contains(&column) {
         view.sorted.push(column);
     }
@@ -148,6 +153,7 @@ fn topics(views: &[View], view: usize, head: Option<usize>) -> BTreeSet<String> 
     let read = views
         .iter()
         .enumerate()
+        // A view that adds its rows up in one of the shown changes the page, too, although it is not on it.
         .filter(|(at, other)| shown(*at) || other.feeds.iter().any(|feeds| shown(feeds.view)));
     read.flat_map(|(_, view)| view.topics.iter().cloned()).collect()
 }

@@ -41,6 +41,7 @@ impl Controls {
     }
 
     pub(super) async fn redrive(&self, id: &str) -> Result<Response, Problem> {
+        // A letter's id begins with whose it is, so that at most one of them knows it.
         for control in &self.subscriptions {
             if control.redrive(id).await.map_err(|error| problem(&error))? {
                 return Ok(empty(StatusCode::ACCEPTED));
@@ -77,6 +78,8 @@ impl Controls {
     ) -> Result<Response, Problem> {
         let subscription = self.subscriptions.iter().find(|control| control.name() == name);
         let relay = self.relays.iter().find(|relay| relay.name() == name);
+        // A subscription or a relay steps over what stops itself; under `log.TOPIC` the broker does, for readers from
+        // outside that have no loop here.
         let skipped = match (subscription, relay) {
             (Some(control), _) => control.skip(by).await,
             (None, Some(relay)) => relay.skip(by).await,

@@ -130,6 +130,7 @@ impl Outbox {
 
     /// As it was when `counted` was taken; the rows are taken back by whoever rolls back.
     pub(super) fn reset(&mut self, UndoDepth(to): UndoDepth) {
+        // Newest first: a partition that changed twice ends with what it was before the first change.
         for Undo { partition, before } in self.changes.drain(to..).rev() {
             self.lanes[usize::from(partition.index())].state = before;
         }
@@ -149,6 +150,7 @@ impl Outbox {
         draft: &Draft,
         now: Timestamp,
     ) -> Result<Published, Error> {
+        // The number first: where there is no room for one more, nothing has been written yet.
         let at = self.next(self.partitions.of(&draft.subject))?;
         let id = self.ids.next(connection, now)?;
         let insert = "INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -185,6 +187,7 @@ impl Outbox {
 
     /// The number of the next row. A statement that fails afterwards takes its work back, and this.
     fn next(&mut self, partition: Partition) -> Result<Numbered, Error> {
+        // How far the relay got is known from memory; the file is told now and then and may be behind.
         let waiting = self.lane(partition).waiting(self.relayed(partition));
         check_room(waiting)?;
         Ok(self.change(partition).take())
@@ -254,6 +257,8 @@ fn agree(connection: &Connection, publishes: &Publishes) -> Result<(), Error> {
     if known == count {
         return Ok(());
     }
+    // Another count would send keys to other partitions, and numbers that were given would mean other places. Only where none
+    // was given yet is the count still free.
     let numbered = connection.prepare("SELECT 1 FROM outbox LIMIT 1")?.exists([])?
         || connection.prepare("SELECT 1 FROM outbox_relayed WHERE relayed > 0")?.exists([])?;
     if numbered {
@@ -285,9 +290,12 @@ pub(in crate::store::sqlite) fn begin_epoch(connection: &Connection) -> Result<(
     let count: u16 =
         connection.query_row("SELECT partitions FROM outbox_state", [], |row| row.get(0))?;
     for partition in Partitions::new(count)?.each() {
+        // Rows that were relayed are deleted in time, so that the newest number may be the relay's alone.
         let stored = lane::newest(connection, partition)?.unwrap_or(0);
         let newest = stored.max(lane::relayed(connection, partition)?);
         let before = newest_jump(connection, partition)?;
+        // Nothing was numbered since the last jump: that one grows. There is one row for each partition, so another would
+        // forget what the last one left out.
         let jump = if before.floor > newest {
             Jump { floor: epoch::after(before.floor)?, ..before }
         } else {
