@@ -98,7 +98,9 @@ impl Service {
 
     /// Its relay; it subscribes to nothing.
     pub fn loops(&self, stop: &Stop) -> Loops {
-        Composed::new(&self.components, Name::Account, &self.issuer.database, stop).finish()
+        Composed::new(&self.components, Name::Account, &self.issuer.database, stop)
+            .follow_ended()
+            .finish()
     }
 
     /// Its database.

@@ -51,6 +51,7 @@ impl Service {
         Composed::new(&self.components, Name::Delivery, &self.database, stop)
             .subscribe(Name::Order, OnOrder)
             .subscribe(Name::Account, self.components.on_ended())
+            .follow_ended()
             .finish()
     }
 

@@ -34,7 +34,7 @@ pub async fn remember(tx: &mut Tx<'_>, session: &str, until: Timestamp) -> Resul
         (SELECT sid FROM ended_session WHERE until <= ?1 LIMIT ?2)";
     let now = tx.now().as_second();
     tx.execute(sweep, &[&now, &SWEPT_MAX]).await?;
-    let insert = "INSERT INTO ended_session VALUES (?1, ?2) ON CONFLICT (sid)
+    let insert = "INSERT INTO ended_session (sid, until) VALUES (?1, ?2) ON CONFLICT (sid)
         DO UPDATE SET until = excluded.until WHERE excluded.until > ended_session.until";
     tx.execute(insert, &[&session, &until.as_second()]).await?;
     Ok(())
@@ -45,12 +45,32 @@ pub async fn remember(tx: &mut Tx<'_>, session: &str, until: Timestamp) -> Resul
 /// # Errors
 /// [`Error::Environment`]: read again later.
 pub async fn load(database: &Database, ended: &Ended, now: Timestamp) -> Result<(), Error> {
-    let given = (ended, now);
-    database.read(&given, |(ended, now), rows| Box::pin(remembered(rows, ended, *now))).await
+    fill("ended_session", database, ended, now).await
 }
 
-async fn remembered(rows: &mut Rows<'_>, ended: &Ended, now: Timestamp) -> Result<(), Error> {
-    let select = "SELECT sid, until FROM ended_session WHERE until > ?1";
+/// The same with what other processes have noted in the last minutes.
+pub(crate) async fn load_lately(
+    database: &Database,
+    ended: &Ended,
+    now: Timestamp,
+) -> Result<(), Error> {
+    fill("ended_lately", database, ended, now).await
+}
+
+async fn fill(from: &str, database: &Database, ended: &Ended, now: Timestamp) -> Result<(), Error> {
+    let given = (from, ended, now);
+    let read = database
+        .read(&given, |(from, ended, now), rows| Box::pin(remembered(rows, from, ended, *now)));
+    read.await
+}
+
+async fn remembered(
+    rows: &mut Rows<'_>,
+    from: &str,
+    ended: &Ended,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let select = format!("SELECT sid, until FROM {from} WHERE until > ?1");
     let end = |row: &Row<'_>| {
         let (session, until): (String, i64) = (row.get(0)?, row.get(1)?);
         if let Ok(until) = Timestamp::from_second(until) {
@@ -58,7 +78,7 @@ async fn remembered(rows: &mut Rows<'_>, ended: &Ended, now: Timestamp) -> Resul
         }
         Ok(())
     };
-    rows.each(select, &[&now.as_second()], end).await
+    rows.each(&select, &[&now.as_second()], end).await
 }
 
 /// Notes that a token is owed; twice is as good.

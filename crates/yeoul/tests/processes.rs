@@ -1,8 +1,11 @@
-//! The mall in six processes over Kafka, each with a folder of its own: what goes through all of them, what a
-//! sign-out ends in all of them, and what is left of it when each is killed in turn.
+//! The mall in processes over Kafka, with a folder each or on one PostgreSQL: what goes through all of them, what a
+//! sign-out ends in all of them, what is left of it when each is killed in turn, and two instances of one part.
 //!
-//! Against a real server: `cargo xtask services install java maven kafka` puts it where it is found.
+//! Against real servers: `cargo xtask services install java maven kafka postgres` puts them where they are found.
 
+#[path = "../../events/tests/postgres/server.rs"]
+#[allow(dead_code, reason = "the store's own tests use the rest")]
+mod postgres;
 #[path = "../../brokers/tests/kafka/server.rs"]
 #[allow(dead_code, reason = "the broker's own tests use the rest")]
 mod server;
@@ -20,6 +23,10 @@ use support::{
     within, yeoul,
 };
 
+/// Instances beside those of the same part, where the store is one that they share.
+const TWINS: [&str; 3] = ["product-2", "delivery-2", "order-2"];
+/// Orders that are placed at once.
+const AT_ONCE: usize = 12;
 /// In an order in which each finds those that it asks.
 const PARTS: [&str; 6] = ["account", "product", "delivery", "order", "mypage", "gateway"];
 /// What they know one another by.
@@ -35,17 +42,33 @@ struct Cluster {
     ready: BTreeMap<&'static str, Value>,
     folder: Folder,
     kafka: Server,
+    /// The store, where it is not a file of each folder.
+    store: Option<String>,
 }
 
 impl Cluster {
+    /// With a file in the folder of each.
     fn start() -> Option<Cluster> {
+        Cluster::start_with(|| None, &[])
+    }
+
+    /// With a database on a server, and these instances beside the first of their parts.
+    fn served(twins: &[&'static str]) -> Option<Cluster> {
+        Cluster::start_with(|| Some(postgres::Server::shared().database("mall")), twins)
+    }
+
+    fn start_with(store: impl Fn() -> Option<String>, twins: &[&'static str]) -> Option<Cluster> {
         if setting("YEOUL_BASE").is_some() {
             eprintln!("passed over: needs processes of its own");
             return None;
         }
         let (parts, ready) = (BTreeMap::new(), BTreeMap::new());
-        let mut cluster = Cluster { parts, ready, folder: Folder::new(), kafka: Server::start() };
-        PARTS.into_iter().for_each(|part| cluster.run(part));
+        let (folder, kafka, store) = (Folder::new(), Server::start(), store());
+        let mut cluster = Cluster { parts, ready, folder, kafka, store };
+        for part in PARTS {
+            cluster.run(part);
+            twins.iter().filter(|twin| kind(twin) == part).for_each(|twin| cluster.run(twin));
+        }
         Some(cluster)
     }
 
@@ -57,7 +80,8 @@ impl Cluster {
         let data = self.data(part);
         let settings = self.settings(part);
         let admin = ["--admin", "127.0.0.1:0"];
-        let arguments = ["mall", part, "--listen", &listen, "-c", text(&settings), "--json"];
+        let kind = kind(part);
+        let arguments = ["mall", kind, "--listen", &listen, "-c", text(&settings), "--json"];
         let arguments = [&arguments[..], &admin, &["--data", text(&data)]].concat();
         let mut command = yeoul();
         command.args(arguments).env("YEOUL_GATEWAY_SECRET", SECRET);
@@ -77,11 +101,18 @@ impl Cluster {
         let mut file = format!(
             "events: {{ broker: \"{address}\", prefix: shop., replicas: 1, topics: {{ order: {{ partitions: 3 }} }} }}\n"
         );
+        if let Some(store) = &self.store {
+            file += &format!("store: \"{store}\"\n");
+        }
         if let Some(account) = self.url("account") {
             file += &format!("mall: {{ keys: \"{account}/.well-known/jwks.json\" }}\n");
         }
         let upstreams = PARTS.into_iter().filter(|part| *part != "gateway");
-        let known = upstreams.filter_map(|part| Some(format!("{part}: [\"{}\"]", self.url(part)?)));
+        let known = upstreams.filter_map(|part| {
+            let all = self.ready.keys().filter(|instance| kind(instance) == part);
+            let urls: Vec<_> = all.filter_map(|instance| self.url(instance)).collect();
+            (!urls.is_empty()).then(|| format!("{part}: [\"{}\"]", urls.join("\", \"")))
+        });
         if part == "gateway" {
             file += "trusted: [127.0.0.0/8]\n";
         }
@@ -90,7 +121,7 @@ impl Cluster {
     }
 
     fn url(&self, part: &str) -> Option<&str> {
-        self.ready.get(part)?[part].as_str()
+        self.ready.get(part)?[kind(part)].as_str()
     }
 
     fn data(&self, part: &str) -> std::path::PathBuf {
@@ -113,9 +144,24 @@ impl Cluster {
     }
 }
 
+/// The part that an instance is of.
+fn kind(instance: &str) -> &str {
+    instance.split_once('-').map_or(instance, |(part, _)| part)
+}
+
 #[test]
 fn an_order_and_a_sign_out_go_through_every_process() {
     let Some(cluster) = Cluster::start() else { return };
+    go_through(cluster);
+}
+
+#[test]
+fn an_order_and_a_sign_out_go_through_every_process_on_one_store() {
+    let Some(cluster) = Cluster::served(&[]) else { return };
+    go_through(cluster);
+}
+
+fn go_through(cluster: Cluster) {
     let mall = cluster.mall();
     let (who, product) = (mall.customer(), mall.product(100, "cancel"));
     let placed = mall.delivered(&who, product, 2);
@@ -184,18 +230,66 @@ fn an_order_and_a_sign_out_go_through_every_process() {
 
 #[test]
 fn each_is_killed_in_turn_and_the_books_balance() {
+    let Some(cluster) = Cluster::start() else { return };
+    balance(cluster);
+}
+
+/// Each of six that are there once or twice.
+#[test]
+fn each_is_killed_in_turn_and_the_books_balance_with_two_instances_on_one_store() {
+    let Some(cluster) = Cluster::served(&TWINS) else { return };
+    balance(cluster);
+}
+
+#[test]
+fn two_instances_in_processes_race_for_the_last_piece_and_one_order_has_it() {
+    let Some(cluster) = Cluster::served(&TWINS) else { return };
+    let mall = cluster.mall();
+    let (who, product) = (mall.customer(), mall.product(1, "cancel"));
+    let body =
+        json!({"productId": product, "quantity": 1, "customerName": "S", "customerAddr": "W"});
+    eventually("order knows the product", || {
+        let known = |instance| {
+            let url = format!("{}/products/{product}", cluster.url(instance)?);
+            (support::Call::new("GET", url).send().status == 200).then_some(())
+        };
+        known("order").and_then(|()| known("order-2"))
+    });
+    let place = |number: usize| {
+        let instance = if number % 2 == 0 { "order" } else { "order-2" };
+        let url = format!("{}/orders", cluster.url(instance).expect("it runs"));
+        let answer = support::Call::new("POST", url).bearer(&who.token).json(&body).send();
+        support::Placed::of(&answer.expect(201)).id
+    };
+    let orders: Vec<u64> = std::thread::scope(|scope| {
+        let place = &place;
+        let each: Vec<_> = (0..AT_ONCE).map(|it| scope.spawn(move || place(it))).collect();
+        each.into_iter().map(|order| order.join().expect("it ends")).collect()
+    });
+    let states = within(HEARD_BY, "each is placed or over", || {
+        let state = |id: &u64| mall.order_now(*id)["state"].as_str().map(str::to_owned);
+        let states: Vec<String> = orders.iter().filter_map(state).collect();
+        states.iter().all(|state| state != "PENDING").then_some(states)
+    });
+    assert_eq!(orders.iter().collect::<BTreeSet<_>>().len(), AT_ONCE);
+    let placed = states.iter().filter(|state| *state == "OrderPlaced").count();
+    assert_eq!((placed, states.len()), (1, AT_ONCE), "{states:?}");
+    mall.await_stock(product, 0);
+}
+
+fn balance(mut cluster: Cluster) {
     const STOCK: u64 = 1_000_000;
-    let Some(mut cluster) = Cluster::start() else { return };
+    let instances: Vec<&'static str> = cluster.parts.keys().copied().collect();
     let mall = cluster.mall();
     let (who, product) = (mall.customer(), mall.product(STOCK, "cancel"));
     let over = AtomicBool::new(false);
     let taken = std::thread::scope(|scope| {
         let load = scope.spawn(|| orders_until(&over, &mall, &who, product));
         let done = Done(&over);
-        for part in PARTS {
-            cluster.kill(part);
+        for instance in &instances {
+            cluster.kill(instance);
             pause(AWAY);
-            cluster.run(part);
+            cluster.run(instance);
         }
         drop(done);
         load.join().expect("the load")
@@ -217,8 +311,8 @@ fn each_is_killed_in_turn_and_the_books_balance() {
             (on_page(&mall, door, &who) == ids).then_some(())
         });
     }
-    for part in PARTS {
-        assert_eq!(cluster.admin(part, "/admin/dead"), json!([]), "{part}");
+    for instance in instances {
+        assert_eq!(cluster.admin(instance, "/admin/dead"), json!([]), "{instance}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chassis::clock;
-use chassis::cores::Cores;
+use chassis::cores::{Cores, Loop};
 use chassis::folder::{self, Folder};
 use chassis::http::Stop;
 use chassis::identity::{self, Verifier};
@@ -102,8 +102,10 @@ impl Remembering {
             clock::component(),
         );
         let controls = vec![subscription.control()];
-        let hears = Box::pin(subscription.run(async move { stop.stopped().await }));
-        Some(Loops { run: vec![hears], controls })
+        let (hears, follows) = (stop.clone(), stop);
+        let hears: Loop = Box::pin(subscription.run(async move { hears.stopped().await }));
+        let follows = self.memory.follow(async move { follows.stopped().await });
+        Some(Loops { run: vec![hears, Box::pin(follows)], controls })
     }
 
     /// Syncs and closes it.
