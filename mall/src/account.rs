@@ -98,9 +98,7 @@ impl Service {
 
     /// Its relay; it subscribes to nothing.
     pub fn loops(&self, stop: &Stop) -> Loops {
-        Composed::new(&self.components, Name::Account, &self.issuer.database, stop)
-            .follow_ended()
-            .finish()
+        Composed::new(&self.components, Name::Account, &self.issuer.database, stop).finish()
     }
 
     /// Its database.

@@ -135,16 +135,6 @@ impl<'s> Composed<'s> {
         self
     }
 
-    /// What other instances hear of ended sign-ins, read from where they keep it.
-    pub(crate) fn follow_ended(mut self) -> Composed<'s> {
-        let (database, ended) = (self.database.clone(), self.components.verifier.ended().clone());
-        let (clock, stopped) = (self.components.clock.clone(), self.stop.clone());
-        let follows =
-            sessions::follow(database, ended, clock, async move { stopped.stopped().await });
-        self.loops.run.push(Box::pin(follows));
-        self
-    }
-
     /// What is to be run.
     pub(crate) fn finish(self) -> Loops {
         self.loops

@@ -51,7 +51,6 @@ impl Service {
         Composed::new(&self.components, Name::Delivery, &self.database, stop)
             .subscribe(Name::Order, OnOrder)
             .subscribe(Name::Account, self.components.on_ended())
-            .follow_ended()
             .finish()
     }
 

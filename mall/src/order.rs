@@ -61,7 +61,6 @@ impl Service {
             .subscribe(Name::Product, OnProduct)
             .subscribe(Name::Delivery, OnDelivery)
             .subscribe(Name::Account, self.components.on_ended())
-            .follow_ended()
             .finish()
     }
 

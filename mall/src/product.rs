@@ -64,7 +64,6 @@ impl Service {
             .subscribe(Name::Order, OnOrder)
             .subscribe(Name::Delivery, OnDelivery)
             .subscribe(Name::Account, self.components.on_ended())
-            .follow_ended()
             .finish()
     }
 

@@ -10,7 +10,8 @@
 //! ([`TABLE`] and [`SERVED_TABLE`], one for each engine, [`remember`], [`load`]), the handler that fills it from the event ([`OnEnded`]), and
 //! the gateway's own memory ([`Memory`]), which ends a sign-in where it is asked and keeps what it
 //! owes to who gave the token until that one has heard. With several processes each has its own
-//! copy, fed by the same event, or by what another instance has written to a database that they share ([`follow`]); in one they share the verifier, so that an end is seen at once.
+//! copy, fed by the same event; in one they share the verifier, so that an end is seen at once. Where they keep it on a
+//! server they see it there ([`follow`](follow())), whether or not the event comes through.
 //!
 //! It knows no user, no password and no HTTP: how a debt is paid is the caller's.
 
@@ -22,7 +23,7 @@ mod store;
 
 pub use chassis::identity::Ended;
 pub use debt::{Debt, Owed};
-pub use follow::follow;
+pub use follow::{LOOK_EVERY, UNKNOWN_AFTER, follow};
 pub use memory::{DEBTS_MAX, DebtOutcome, Ending, Memory, OWED_FOR, OWED_MAX};
 pub use on_ended::{OnEnded, SESSION_ENDED, SessionEnded};
 pub use store::{SERVED_TABLE, TABLE, load, remember};

@@ -10,7 +10,6 @@
 //!
 //! A debt is the token itself, since that is what its giver can be notified by (RFC 7009).
 
-use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +23,6 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use crate::debt::{Debt, Owed};
-use crate::follow::follow;
 use crate::on_ended::OnEnded;
 use crate::store;
 
@@ -104,15 +102,6 @@ impl Memory {
     /// What hears of them.
     pub fn handler(&self) -> OnEnded {
         OnEnded::new(self.ended.clone(), self.clock.clone())
-    }
-
-    /// Learns of those that other processes have written there, until the stop.
-    pub fn follow(
-        &self,
-        stopped: impl Future<Output = ()> + Send + 'static,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        let (database, ended) = (self.database.clone(), self.ended.clone());
-        follow(database, ended, self.clock.clone(), stopped)
     }
 
     /// Ends sign-ins and owes tokens; resolves once both are on disk and every verifier here refuses.

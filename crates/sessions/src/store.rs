@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::debt::{Debt, Owed};
 
 pub use postgres::TABLE as SERVED_TABLE;
+pub(crate) use postgres::followed;
 pub use sqlite::TABLE;
 
 use postgres::OWED as SERVED_OWED;
@@ -45,32 +46,12 @@ pub async fn remember(tx: &mut Tx<'_>, session: &str, until: Timestamp) -> Resul
 /// # Errors
 /// [`Error::Environment`]: read again later.
 pub async fn load(database: &Database, ended: &Ended, now: Timestamp) -> Result<(), Error> {
-    fill("ended_session", database, ended, now).await
+    let given = (ended, now);
+    database.read(&given, |(ended, now), rows| Box::pin(remembered(rows, ended, *now))).await
 }
 
-/// The same with what other processes have noted in the last minutes.
-pub(crate) async fn load_lately(
-    database: &Database,
-    ended: &Ended,
-    now: Timestamp,
-) -> Result<(), Error> {
-    fill("ended_lately", database, ended, now).await
-}
-
-async fn fill(from: &str, database: &Database, ended: &Ended, now: Timestamp) -> Result<(), Error> {
-    let given = (from, ended, now);
-    let read = database
-        .read(&given, |(from, ended, now), rows| Box::pin(remembered(rows, from, ended, *now)));
-    read.await
-}
-
-async fn remembered(
-    rows: &mut Rows<'_>,
-    from: &str,
-    ended: &Ended,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let select = format!("SELECT sid, until FROM {from} WHERE until > ?1");
+async fn remembered(rows: &mut Rows<'_>, ended: &Ended, now: Timestamp) -> Result<(), Error> {
+    let select = "SELECT sid, until FROM ended_session WHERE until > ?1";
     let end = |row: &Row<'_>| {
         let (session, until): (String, i64) = (row.get(0)?, row.get(1)?);
         if let Ok(until) = Timestamp::from_second(until) {
@@ -78,7 +59,7 @@ async fn remembered(
         }
         Ok(())
     };
-    rows.each(&select, &[&now.as_second()], end).await
+    rows.each(select, &[&now.as_second()], end).await
 }
 
 /// Notes that a token is owed; twice is as good.

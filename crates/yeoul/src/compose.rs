@@ -4,6 +4,7 @@
 //! before the first request is taken.
 
 mod broker;
+mod ended;
 pub(crate) mod layer;
 pub(crate) mod loops;
 pub(crate) mod mall;

@@ -25,6 +25,10 @@ use support::{
 
 /// Instances beside those of the same part, where the store is one that they share.
 const TWINS: [&str; 3] = ["product-2", "delivery-2", "order-2"];
+/// The same of those that show pages.
+const FRONTS: [&str; 2] = ["mypage-2", "gateway-2"];
+/// Ten times how long another instance may take to go on.
+const TAKEN_OVER_BY: Duration = Duration::from_secs(100);
 /// Orders that are placed at once.
 const AT_ONCE: usize = 12;
 /// In an order in which each finds those that it asks.
@@ -256,7 +260,7 @@ fn two_instances_in_processes_race_for_the_last_piece_and_one_order_has_it() {
         known("order").and_then(|()| known("order-2"))
     });
     let place = |number: usize| {
-        let instance = if number % 2 == 0 { "order" } else { "order-2" };
+        let instance = if number.is_multiple_of(2) { "order" } else { "order-2" };
         let url = format!("{}/orders", cluster.url(instance).expect("it runs"));
         let answer = support::Call::new("POST", url).bearer(&who.token).json(&body).send();
         support::Placed::of(&answer.expect(201)).id
@@ -382,4 +386,83 @@ fn a_part_alone_is_refused_where_it_could_not_work() {
     assert_eq!(refused.status.code(), Some(1), "{says}");
     assert!(says.contains("YEOUL_GATEWAY_SECRET is 16 to 255"), "{says}");
     assert!(!data.exists(), "nothing was begun");
+}
+
+#[test]
+fn two_gateways_show_what_one_of_two_mypages_folds_and_the_other_goes_on() {
+    let Some(mut cluster) = Cluster::served(&FRONTS) else { return };
+    let mall = cluster.mall();
+    let (who, product) = (mall.customer(), mall.product(100, "cancel"));
+    let newest = |cluster: &Cluster, instance: &str, position: &str| {
+        let url = format!("{}/mypages/{}", cluster.url(instance).expect("it runs"), who.id);
+        let page = support::Call::new("GET", url).bearer(&who.token);
+        let page = page.header("accept", "application/json").header("yeoul-position", position);
+        let answer = page.send();
+        (answer.status == 200).then(|| answer.value()["orders"][0]["orderId"].clone())
+    };
+    // Whoever held the fold is the first of them; then it is the other, and then the first again.
+    for killed in ["", "mypage", "mypage-2"] {
+        if !killed.is_empty() {
+            cluster.kill(killed);
+        }
+        for _ in 0..5 {
+            let written = mall.order(&who, product, 1);
+            for instance in ["gateway", "gateway-2"] {
+                let shown = within(TAKEN_OVER_BY, "the write can be seen", || {
+                    newest(&cluster, instance, &written.position)
+                });
+                assert_eq!(shown, written.id, "{instance}");
+            }
+        }
+        if !killed.is_empty() {
+            cluster.run(killed);
+        }
+    }
+    for instance in ["mypage", "mypage-2"] {
+        assert_eq!(cluster.admin(instance, "/readyz")["ready"], true, "{instance}");
+        assert_eq!(cluster.admin(instance, "/admin/dead"), json!([]), "{instance}");
+    }
+}
+
+#[test]
+fn a_sign_out_is_heard_elsewhere_without_the_broker_and_what_cannot_be_told_is_refused() {
+    let mut store = postgres::Server::start();
+    let address = store.database("mall");
+    let Some(cluster) = Cluster::start_with(|| Some(address.clone()), &FRONTS) else { return };
+    let mall = cluster.mall();
+    let (leaver, stayer) = (mall.customer(), mall.customer());
+    let ask = |cluster: &Cluster, (instance, path): (&str, &str), who: &Customer| {
+        let url = format!("{}{path}", cluster.url(instance).expect("it runs"));
+        support::Call::new("GET", url).bearer(&who.token).send()
+    };
+    let doors = [
+        ("gateway", "/orders"),
+        ("gateway-2", "/orders"),
+        ("order", "/orders"),
+        ("delivery", "/deliveries"),
+        ("account", "/oauth/me"),
+    ];
+    let all = |cluster: &Cluster, who| doors.map(|door| ask(cluster, door, who).status);
+    assert_eq!(all(&cluster, &leaver), [200; 5]);
+    cluster.kafka.signal("-STOP");
+    let form = [("token", leaver.token.as_str())];
+    mall.call("POST", "/oauth/revoke").form(&form).send().expect(200);
+    assert_eq!(ask(&cluster, doors[0], &leaver).status, 401, "at once where it was asked");
+    within(HEARD_BY, "it opens nothing", || (all(&cluster, &leaver) == [401; 5]).then_some(()));
+    assert_eq!(all(&cluster, &stayer), [200; 5]);
+    cluster.kafka.signal("-CONT");
+
+    store.kill();
+    for gateway in [doors[0], doors[1]] {
+        within(HEARD_BY * 2, "nobody can tell", || {
+            let answer = ask(&cluster, gateway, &stayer);
+            let told = answer.text().contains("which sign-ins have ended cannot be seen");
+            told.then(|| answer.refusal(503))
+        });
+    }
+    store.start_again();
+    within(TAKEN_OVER_BY, "it is told again", || {
+        (all(&cluster, &stayer) == [200; 5]).then_some(())
+    });
+    assert_eq!(all(&cluster, &leaver), [401; 5]);
 }

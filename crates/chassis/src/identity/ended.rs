@@ -32,6 +32,8 @@ struct Register {
     /// Nearly always 0: then nobody has to look.
     count: AtomicUsize,
     entries: RwLock<Entries>,
+    /// Stores of others that cannot be read.
+    lost: AtomicUsize,
     listeners: RwLock<Vec<OnEnd>>,
 }
 
@@ -50,6 +52,7 @@ impl Ended {
                 limit,
                 count: AtomicUsize::default(),
                 entries: RwLock::default(),
+                lost: AtomicUsize::default(),
                 listeners: RwLock::default(),
             }),
         }
@@ -75,6 +78,21 @@ impl Ended {
         }
         let entries = self.shared.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.until.contains_key(session)
+    }
+
+    /// Whether what others have ended cannot be seen: then nobody knows whether a token is still good.
+    pub fn is_unknown(&self) -> bool {
+        self.shared.lost.load(Ordering::Acquire) > 0
+    }
+
+    /// Notes that one of the places where others end sign-ins cannot be read any more.
+    pub fn lose_a_source(&self) {
+        self.shared.lost.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Notes that one that was lost can be read again.
+    pub fn regain_a_source(&self) {
+        self.shared.lost.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Whether no new sign-in should be taken: one more could not be ended within the limit.

@@ -255,11 +255,6 @@ impl Database {
         Ok(self.kept().committed.borrow().clone())
     }
 
-    /// Whether other processes may have it open too.
-    pub fn is_shared(&self) -> bool {
-        matches!(self.engine, Engine::Served(_))
-    }
-
     /// Events that one transaction can handle each in a savepoint of its own.
     pub(crate) fn parts_max(&self) -> usize {
         match &self.engine {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::Clock;
 use crate::error::Error;
-use crate::store::database::Database;
+use crate::store::Server;
+use crate::store::database::{Database, Engine};
 use crate::store::options::{Host, Options, Publishes, Served};
 
 /// Where one database is.
@@ -64,6 +65,17 @@ pub struct Tables {
 }
 
 impl Database {
+    /// Opens a schema of another service's to read in it, with one connection: whatever its tables are, none is made or
+    /// brought up to date.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: the server refuses or is away; cure it and open again.
+    pub async fn beside(host: &Host, name: &str, clock: Clock) -> Result<Database, Error> {
+        let one = Host { connections: 1, ..host.clone() };
+        let server = Box::pin(Server::open_as_it_is(&one, name, clock)).await?;
+        Ok(Database { engine: Engine::Served(server) })
+    }
+
     /// Opens the one at this place, as [`Database::open`] or [`Database::connect`] does.
     ///
     /// # Errors

@@ -5,11 +5,11 @@
 
 use std::net::SocketAddr;
 
-use chassis::clock;
 use chassis::http::path::Params;
 use chassis::http::router::{self, Found};
 use chassis::http::{Path, Problem, Response, Trace};
 use chassis::identity::{Principal, Role, issuer};
+use chassis::{chance, clock};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method};
@@ -112,6 +112,9 @@ impl Server {
         if who.principal.is_none() && !self.is_open(&routed) {
             let refused = if *stale { Problem::invalid_token() } else { Problem::unauthorized() };
             return self.sign_in_first(&routed, refused);
+        }
+        if who.principal.is_some() && !self.is_open(&routed) {
+            self.check_that_ends_are_known()?;
         }
         let Routed { found, app, .. } = routed;
         // From here on he is known as far as he has to be, and may hear what there is.
@@ -225,6 +228,18 @@ impl Server {
     fn who(&self, headers: &HeaderMap, peer: SocketAddr) -> Result<Who, Problem> {
         let (verifier, cookies) = (&self.shared.verifier, self.cookies(headers, peer));
         Who::of(headers, verifier, cookies, clock::wall()).map_err(|_| Problem::invalid_token())
+    }
+
+    /// A sign-in may have ended elsewhere: while nobody can tell, what needs one is refused.
+    ///
+    /// # Errors
+    /// 503.
+    fn check_that_ends_are_known(&self) -> Result<(), Problem> {
+        if !self.shared.verifier.ended().is_unknown() {
+            return Ok(());
+        }
+        let refused = Problem::unavailable("destination_unavailable", chance::seconds(1));
+        Err(refused.detail("which sign-ins have ended cannot be seen"))
     }
 
     /// Whether what a request presents is between the client and the service of an open route.

@@ -1,22 +1,23 @@
 //! The tables on this engine, each a migration.
 
-/// The migration of who remembers ended sign-ins.
-///
-/// Other processes read what was noted in the last minutes, by the server's clock: a work that has noted one takes a
-/// minute at most until others see it.
+pub(crate) mod followed;
+
+/// The migration of who remembers ended sign-ins. Each gets a number while it holds the lock of their count, so that a
+/// number that can be seen has none below it that will ever be, and is announced.
 pub const TABLE: &str = "CREATE TABLE ended_session (
-        sid TEXT PRIMARY KEY, until BIGINT NOT NULL, noted BIGINT NOT NULL DEFAULT 0);
+        sid TEXT PRIMARY KEY, until BIGINT NOT NULL, number BIGINT NOT NULL DEFAULT 0);
      CREATE INDEX ended_session_by_end ON ended_session (until);
-     CREATE INDEX ended_session_by_note ON ended_session (noted);
-     CREATE FUNCTION ended_session_note() RETURNS trigger LANGUAGE plpgsql AS $note$
+     CREATE INDEX ended_session_by_number ON ended_session (number);
+     CREATE TABLE ended_count (one BIGINT PRIMARY KEY CHECK (one = 1), number BIGINT NOT NULL);
+     INSERT INTO ended_count VALUES (1, 0);
+     CREATE FUNCTION count_ended() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $count$
      BEGIN
-         NEW.noted := extract(epoch FROM clock_timestamp())::BIGINT;
-         RETURN NEW;
-     END $note$;
-     CREATE TRIGGER ended_session_note BEFORE INSERT OR UPDATE ON ended_session
-         FOR EACH ROW EXECUTE FUNCTION ended_session_note();
-     CREATE VIEW ended_lately AS SELECT sid, until FROM ended_session
-         WHERE noted > extract(epoch FROM clock_timestamp())::BIGINT - 120;";
+        UPDATE ended_count SET number = number + 1 RETURNING number INTO NEW.number;
+        PERFORM pg_notify(current_schema(), '');
+        RETURN NEW;
+     END $count$;
+     CREATE TRIGGER count_ended BEFORE INSERT OR UPDATE ON ended_session
+        FOR EACH ROW EXECUTE FUNCTION count_ended();";
 
 /// What the gateway owes beside: `digest` finds a token again without showing it to the index.
 pub(crate) const OWED: &str = "CREATE TABLE owed (

@@ -22,6 +22,7 @@ use tracing::{info, warn};
 use views::{Definitions, Look, Server, Views};
 
 use super::broker::{self, Events, OpenBroker};
+use super::ended;
 use super::loops::Loops;
 use super::outboxes;
 use super::ports::Ports;
@@ -163,13 +164,19 @@ impl Layer {
         let outboxes = outboxes::open(&plan.outboxes).await?;
         announce(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);
+        let ended = verifier.ended().clone();
         let identity = Identity::open(&folder, host, &plan.gateway, verifier).await?;
+        // Other gateways may end sign-ins in the same place.
+        let ended = identity.sessions.is_some().then_some(ended);
         let shown = plan.shown.clone();
         let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
         layer.outboxes = outboxes;
         let retry = Retry { attempts: 3, backoff: std::time::Duration::from_secs(1) };
         let folds = layer.folds(VIEWS, &plan.topics, retry, &Interruptions::none()).await;
         let Loops { mut run, controls } = folds.and(layer.remember(retry));
+        if let Some(ended) = ended {
+            run.extend(ended::follow(host, &[sessions::NAME], &ended, &layer.loops).await?);
+        }
         let relays = outboxes::relays(&layer.outboxes, &layer.broker);
         // On what does not fit nothing may run: the loops would carry on from a wrong place.
         vouch::before_running(layer.data(), &controls, &relays).await?;

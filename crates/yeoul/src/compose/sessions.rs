@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chassis::clock;
-use chassis::cores::{Cores, Loop};
+use chassis::cores::Cores;
 use chassis::folder::{self, Folder};
 use chassis::http::Stop;
 use chassis::identity::{self, Verifier};
@@ -22,7 +22,7 @@ use crate::exit::Failure;
 use crate::process::damaged;
 
 /// Its folder below the data folder, and the subscriber in its subscriptions' names.
-const NAME: &str = "gateway";
+pub(crate) const NAME: &str = "gateway";
 /// The file in it of the key that refresh cookies are sealed with.
 const KEY_FILE: &str = "seal.key";
 
@@ -102,10 +102,8 @@ impl Remembering {
             clock::component(),
         );
         let controls = vec![subscription.control()];
-        let (hears, follows) = (stop.clone(), stop);
-        let hears: Loop = Box::pin(subscription.run(async move { hears.stopped().await }));
-        let follows = self.memory.follow(async move { follows.stopped().await });
-        Some(Loops { run: vec![hears, Box::pin(follows)], controls })
+        let hears = Box::pin(subscription.run(async move { stop.stopped().await }));
+        Some(Loops { run: vec![hears], controls })
     }
 
     /// Syncs and closes it.

@@ -29,6 +29,7 @@ use crate::admin::dead::Controls;
 use crate::admin::switches::Switches;
 use crate::admin::{self, Admin};
 use crate::compose::broker::{self, Events};
+use crate::compose::ended;
 use crate::compose::layer;
 use crate::compose::loops::Loops;
 use crate::compose::store;
@@ -172,10 +173,14 @@ impl Prepared {
     ) -> Result<Alone, Failure> {
         let Prepared { service, keys, broker, faults, folder } = self;
         let name = service.name();
+        let ended = verifier.ended().clone();
         let parts = Parts::new(plan.gateway, broker.clone(), verifier)?;
         let loops = Stop::new();
         let Loops { mut run, controls } = service.loops(&loops);
         run.extend(keys.map(|keys| keys.follow(loops.clone())));
+        run.extend(
+            ended::follow(plan.host.as_ref(), &[Name::Account.as_str()], &ended, &loops).await?,
+        );
         let relays: Vec<_> = service.relay(&broker, &faults).into_iter().collect();
         vouch::before_running(folder.path(), &controls, &relays).await?;
 

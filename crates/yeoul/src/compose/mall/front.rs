@@ -18,10 +18,11 @@ use crate::admin::Admin;
 use crate::admin::dead::Controls;
 use crate::app;
 use crate::compose::broker::Events;
+use crate::compose::ended;
 use crate::compose::layer::{self, Layer, Presentation, Stores, VIEWS};
 use crate::compose::loops::Loops;
 use crate::compose::ports::Ports;
-use crate::compose::sessions::Identity;
+use crate::compose::sessions::{self, Identity};
 use crate::compose::vouch;
 use crate::exit::Failure;
 use crate::process;
@@ -83,7 +84,11 @@ impl Front {
         let (name, folds) = (face.views(host.is_some()), face.folds(host.is_some()));
         let stores = Stores::open(folder.path(), host, name, events, presentation).await?;
         layer::announce(&mut folder, ports.admin.address())?;
+        let ended = verifier.ended().clone();
         let identity = Identity::open(&folder, host, &plan.gateway, verifier).await?;
+        // Its own schema has what other gateways end, account's what it ends itself, whether or not events come through.
+        let own = identity.sessions.as_ref().map(|_| sessions::NAME);
+        let schemas: Vec<_> = own.into_iter().chain([Name::Account.as_str()]).collect();
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
 
         let faults = Faults::new(faults);
@@ -95,6 +100,7 @@ impl Front {
         };
         let Loops { mut run, controls } = folds.and(layer.remember(retry));
         run.push(keys.follow(layer.loops.clone()));
+        run.extend(ended::follow(host, &schemas, &ended, &layer.loops).await?);
         vouch::before_running(layer.data(), &controls, &[]).await?;
         layer.run(run);
         rest_views(&layer, &faults);

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::partition::numbers::Numbers;
 use crate::store::WRITE_QUEUE_MAX;
 use crate::store::kept::Kept;
-use crate::store::options;
+use crate::store::options::{self, Host};
 use crate::store::panic_message;
 use crate::store::postgres::connection;
 use crate::store::postgres::trouble;
@@ -71,6 +71,16 @@ impl Server {
             tables::outbox(&pool, publishes).await?;
         }
         Server::of(pool, publishes, clock).await
+    }
+
+    /// Opens the schema to read in it, whatever its tables are.
+    pub(in crate::store) async fn open_as_it_is(
+        host: &Host,
+        name: &str,
+        clock: Clock,
+    ) -> Result<Server, Error> {
+        let pool = connection::pool(&host.whole_address(), name, host.connections).await?;
+        Server::of(pool, None, clock).await
     }
 
     /// Opens a table that others insert into, to be relayed.
