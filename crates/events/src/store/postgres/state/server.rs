@@ -225,7 +225,11 @@ impl Server {
         E: From<Error> + Send,
     {
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-        let begun = self.pool.begin_with(begin).await;
+        // In a task of its own, which ends even where nobody waits for this any more: the pool takes back what it knows to
+        // have begun, and a beginning that was given up half-way would be open below whoever gets the connection next.
+        let pool = self.pool.clone();
+        let begun = self.0.tasks.spawn(async move { pool.begin_with(begin).await }).await;
+        let begun = begun.map_err(|_| E::from(Error::Closed))?;
         let mut transaction = begun.map_err(|error| E::from(trouble::from(error)))?;
         let mut rows = common::Rows::served(Rows::new(&mut transaction, self));
         let answer = ready_or_late(work(given, &mut rows)).await;

@@ -1,5 +1,8 @@
 //! A commit whose answer is lost is looked up, and one that stands still holds up nobody for long.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::proxy::{Next, Proxy};
@@ -73,4 +76,35 @@ async fn an_instance_that_stands_still_before_its_commit_holds_up_nobody_for_lon
     assert_eq!(names(&direct).await, ["other"]);
     let published: Vec<String> = waiting(&direct).await.into_iter().map(|it| it.1).collect();
     assert_eq!(published, ["other"]);
+}
+
+/// Drops `work` once it was asked so often, if it was not done before.
+async fn given_up_after<T>(polls: u32, work: impl Future<Output = T>) {
+    let (mut work, mut left) = (pin!(work), polls);
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_read_that_is_given_up_at_any_point_leaves_nothing_open_for_the_next_work() {
+    let place = Place::fresh();
+    let database = open(&place).await;
+    for polls in 1..=12 {
+        let select = "SELECT name FROM item";
+        let read = database
+            .read(&(), |(), rows| Box::pin(rows.all(select, &[], |row| row.get::<String>(0))));
+        given_up_after(polls, read).await;
+        // Whichever connection of the pool it was, one of these gets it.
+        for work in 0..16 {
+            let name = format!("{polls}-{work}");
+            let added = database.write(name, |name, tx| Box::pin(add(tx, name))).await;
+            assert_eq!(added.err().map(|it| it.to_string()), None, "given up after {polls} polls");
+        }
+    }
 }
