@@ -39,6 +39,8 @@ async fn a_server_that_forgot_what_it_acknowledged_numbers_above_it_and_loses_no
     let (one, two) = (one.number().number, two.number().number);
     let above = epoch::after(5).unwrap();
     assert_eq!([one.min(two), one.max(two)], [above + 1, above + 2], "one epoch for both");
+    // What the other one committed it learns by looking; nothing runs here that would.
+    database.follow().await.unwrap();
     assert_eq!(database.lag(first(3)), 2, "what was left out is no backlog");
     let running = Running::start(&database, &log);
     let in_order = if one < two { ["6", "7"] } else { ["7", "6"] };
