@@ -133,8 +133,7 @@ fn compile(
     let mut file: File = tree.read()?;
     let composition = file.composition();
     let views = file.take_views();
-    // The views come first and alone: pages, routes and topics are named after them, so that everything below would be a mistake
-    // that follows from theirs.
+    // First and alone: everything below names views, and would only repeat their mistakes.
     let definitions =
         Definitions::compile(&views, &|name| templates::find(config, composition.templates, name))
             .map_err(|list| located(tree, list))?;

@@ -46,15 +46,7 @@ fn one(
 ) -> Option<Page> {
     // Everything that can be looked at is, before the first `?`: who mends a file wants all mistakes at once.
     let owner = mistakes.under("path", |it| it.take(parameter(&settings.path)));
-    if !(1..=PAGE_SIZE_MAX).contains(&settings.size) {
-        let says = format!("a page has 1 to {PAGE_SIZE_MAX} rows. size=`{}`", settings.size);
-        mistakes.under("size", |it| it.note(says));
-    }
-    if settings.private && settings.owners == Some(Owners::Either) {
-        let says =
-            "a private page's owners are `text` or `number`: a token's subject is one of them";
-        mistakes.under("owners", |it| it.note(says));
-    }
+    check(settings, mistakes);
     let view = mistakes.under("view", |it| find_view(&settings.view, views, it));
     let head =
         settings.head.as_ref().map(|head| mistakes.under("head", |it| self::head(head, views, it)));
@@ -90,6 +82,19 @@ fn one(
         head,
         order,
     })
+}
+
+/// What is wrong with a page whatever views there are.
+fn check(settings: &settings::Page, mistakes: &mut Mistakes) {
+    if !(1..=PAGE_SIZE_MAX).contains(&settings.size) {
+        let says = format!("a page has 1 to {PAGE_SIZE_MAX} rows. size=`{}`", settings.size);
+        mistakes.under("size", |it| it.note(says));
+    }
+    if settings.private && settings.owners == Some(Owners::Either) {
+        let says =
+            "a private page's owners are `text` or `number`: a token's subject is one of them";
+        mistakes.under("owners", |it| it.note(says));
+    }
 }
 
 /// The one parameter of a path.
