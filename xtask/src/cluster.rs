@@ -1,4 +1,5 @@
-//! `cargo xtask cluster`: the mall in processes of its own parts, on Kafka, on this machine, with one command.
+//! `cargo xtask cluster`: the mall in processes of its own parts, on Kafka and PostgreSQL, on this machine, with one
+//! command.
 //!
 //! Parts are started one after the other, each told by a settings file where those are that it asks. One that ends
 //! is started again at its addresses. Ctrl-C ends them all, those first that ask others. Everything is kept in one
@@ -6,6 +7,7 @@
 
 mod admin;
 mod kafka;
+mod postgres;
 mod process;
 
 use std::collections::BTreeMap;
@@ -23,14 +25,21 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::failure::Failure;
 use crate::{services, shell, web, workspace};
 use kafka::Kafka;
+use postgres::Postgres;
 use process::Process;
 
 /// In an order in which each finds those that it asks.
 const PARTS: [&str; 6] = ["account", "product", "delivery", "order", "mypage", "gateway"];
+/// Those that there may be several of.
+const SEVERAL: [&str; 3] = ["product", "delivery", "order"];
+/// Instances of each of them at most.
+const INSTANCES_MAX: usize = 4;
 /// The part that clients ask, and that nobody else does.
 const GATEWAY: &str = "gateway";
 /// Where Kafka listens, and its controller, unless free ports are wanted.
 const KAFKA_PORTS: [u16; 2] = [9092, 9093];
+/// Where PostgreSQL listens, which leaves the usual port to another one.
+const POSTGRES_PORT: u16 = 5433;
 /// Where one admin listener speaks for all parts.
 const ADMIN_PORT: u16 = 9188;
 /// Where everything is kept.
@@ -47,6 +56,7 @@ struct Wanted {
     free_ports: bool,
     faults: bool,
     json: bool,
+    instances: usize,
 }
 
 /// Whether the end is wanted.
@@ -56,14 +66,17 @@ struct Stop(Arc<AtomicBool>);
 struct Cluster {
     parts: Vec<Part>,
     kafka: Kafka,
+    postgres: Postgres,
     folder: PathBuf,
     secret: String,
     faults: bool,
 }
 
-/// A running part.
+/// A running instance of a part.
 struct Part {
     name: &'static str,
+    /// `order`, or `order-2` beside it.
+    instance: String,
     process: Process,
     ready: Value,
 }
@@ -71,7 +84,7 @@ struct Part {
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let wanted = parse(arguments)?;
     services::install_for_builds()?;
-    services::install_broker()?;
+    services::install_for_cluster()?;
     web::build()?;
     shell::run(shell::command(&["cargo", "build", "--package", "yeoul"]))?;
     let stop = Stop::listen()?;
@@ -88,13 +101,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
 }
 
 fn parse(arguments: &[String]) -> Result<Wanted, Failure> {
-    let mut wanted = Wanted { data: DATA.into(), free_ports: false, faults: false, json: false };
+    let mut wanted =
+        Wanted { data: DATA.into(), free_ports: false, faults: false, json: false, instances: 1 };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match (argument.as_str(), arguments.as_slice().first()) {
             ("--free-ports", _) => wanted.free_ports = true,
             ("--faults", _) => wanted.faults = true,
             ("--json", _) => wanted.json = true,
+            ("--instances", Some(count)) => {
+                wanted.instances = instances(count)?;
+                arguments.next();
+            }
             ("--data", Some(folder)) => {
                 wanted.data = folder.into();
                 arguments.next();
@@ -103,6 +121,13 @@ fn parse(arguments: &[String]) -> Result<Wanted, Failure> {
         }
     }
     Ok(wanted)
+}
+
+/// How many of each of [`SEVERAL`].
+fn instances(count: &str) -> Result<usize, Failure> {
+    let wanted = count.parse().ok().filter(|wanted| (1..=INSTANCES_MAX).contains(wanted));
+    let says = || format!("instances are 1 to {INSTANCES_MAX}. instances=`{count}`");
+    wanted.ok_or_else(|| Failure::usage(says()))
 }
 
 impl Stop {
@@ -121,26 +146,44 @@ impl Stop {
 }
 
 impl Cluster {
-    /// Starts Kafka and the parts; where the end is wanted meanwhile, some of them.
+    /// Starts Kafka, PostgreSQL and the parts; where the end is wanted meanwhile, some of them.
     fn start(wanted: &Wanted, stop: &Stop) -> Result<Cluster, Failure> {
         let folder = workspace::root().join(&wanted.data);
         fs::create_dir_all(&folder)?;
-        let ports = if wanted.free_ports { free_ports()? } else { KAFKA_PORTS };
+        let [first, second, third] = free_ports()?;
+        let (ports, port) = match wanted.free_ports {
+            true => ([first, second], third),
+            false => (KAFKA_PORTS, POSTGRES_PORT),
+        };
         let kafka = Kafka::start(&folder, ports, stop)?;
+        let postgres = Postgres::start(&folder, port, stop)?;
         let (parts, secret, faults) = (Vec::new(), secret()?, wanted.faults);
-        let mut cluster = Cluster { parts, kafka, folder, secret, faults };
-        for name in PARTS {
+        let mut cluster = Cluster { parts, kafka, postgres, folder, secret, faults };
+        for (name, number) in all(wanted.instances) {
             if stop.is_wanted() {
                 break;
             }
-            let listen = wanted.free_ports.then_some("127.0.0.1:0");
-            let command = cluster.command(name, listen, None)?;
-            let process = Process::start(name, &command, &cluster.folder)?;
-            let mut part = Part { name, process, ready: Value::Null };
-            part.wait(stop)?;
-            cluster.parts.push(part);
+            cluster.add(name, number, wanted.free_ports, stop)?;
         }
         Ok(cluster)
+    }
+
+    /// Starts an instance, and waits until it is ready. The first of each has the part's own address.
+    fn add(
+        &mut self,
+        name: &'static str,
+        number: usize,
+        free_ports: bool,
+        stop: &Stop,
+    ) -> Result<(), Failure> {
+        let instance = instance(name, number);
+        let listen = (free_ports || number > 1).then_some("127.0.0.1:0");
+        let command = self.command(name, &instance, listen, listen)?;
+        let process = Process::start(&instance, &command, &self.folder)?;
+        let mut part = Part { name, instance, process, ready: Value::Null };
+        part.wait(stop)?;
+        self.parts.push(part);
+        Ok(())
     }
 
     /// Starts again what ends, until the end is wanted.
@@ -148,15 +191,18 @@ impl Cluster {
         while !stop.is_wanted() {
             pause();
             self.kafka.keep()?;
+            self.postgres.keep()?;
             for at in 0..self.parts.len() {
                 if self.parts[at].process.has_ended() {
-                    let (name, ready) = (self.parts[at].name, &self.parts[at].ready);
-                    eprintln!("{name} has ended and is started again");
+                    let Part { name, instance, ready, .. } = &self.parts[at];
+                    eprintln!("{instance} has ended and is started again");
                     let address =
                         |key: &str| Some(ready[key].as_str()?.trim_start_matches("http://"));
-                    let command = self.command(name, address(name), address("admin"))?;
+                    let (listen, admin) = (address(name), address("admin"));
+                    let command = self.command(name, instance, listen, admin)?;
                     // Not waited for: it may wait for another one that has ended too.
-                    self.parts[at].process = Process::start(name, &command, &self.folder)?;
+                    let process = Process::start(instance, &command, &self.folder)?;
+                    self.parts[at].process = process;
                 }
             }
         }
@@ -173,15 +219,19 @@ impl Cluster {
     fn command(
         &self,
         name: &str,
+        instance: &str,
         listen: Option<&str>,
         admin: Option<&str>,
     ) -> Result<Command, Failure> {
-        let file = self.folder.join(format!("{name}.yaml"));
-        let urls = self.parts.iter().filter_map(|part| Some((part.name, part.url()?)));
-        fs::write(&file, settings(&self.kafka.address(), &urls.collect()))?;
+        let file = self.folder.join(format!("{instance}.yaml"));
+        let mut urls: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (part, url) in self.parts.iter().filter_map(|part| Some((part, part.url()?))) {
+            urls.entry(part.name).or_default().push(url);
+        }
+        fs::write(&file, settings(&self.kafka.address(), &self.postgres.address(), &urls))?;
         let mut command = Command::new(workspace::target().join("debug/yeoul"));
         command.args(["mall", name, "--json", "-c"]).arg(file);
-        command.arg("--data").arg(self.folder.join(name));
+        command.arg("--data").arg(self.folder.join(instance));
         command.args(listen.iter().flat_map(|address| ["--listen", address]));
         command.args(admin.iter().flat_map(|address| ["--admin", address]));
         command.args(self.faults.then_some("--faults"));
@@ -193,7 +243,7 @@ impl Cluster {
     fn admins(&self) -> Vec<admin::At> {
         let admin = |part: &Part| part.ready["admin"].as_str().unwrap_or_default().to_owned();
         let at = |part: &Part| admin(part).trim_start_matches("http://").to_owned();
-        self.parts.iter().map(|part| (part.name.to_owned(), at(part))).collect()
+        self.parts.iter().map(|part| (part.instance.clone(), at(part))).collect()
     }
 
     /// The line that says where everything is.
@@ -203,7 +253,8 @@ impl Cluster {
         ready.insert("pid".to_owned(), json!(std::process::id()));
         ready.insert("admin".to_owned(), json!(format!("http://{admin}")));
         for part in &self.parts {
-            ready.insert(part.name.to_owned(), json!(part.url()));
+            // Of several the first.
+            ready.entry(part.name.to_owned()).or_insert_with(|| json!(part.url()));
         }
         let process = |part: &Part| {
             let (pid, admin) = (&part.ready["pid"], &part.ready["admin"]);
@@ -220,12 +271,15 @@ impl Part {
         while !stop.is_wanted() {
             if let Some(line) = self.process.first_line() {
                 self.ready = serde_json::from_str(&line).map_err(|error| {
-                    Failure::found(format!("{} is not ready: {error}. line=`{line}`", self.name))
+                    Failure::found(format!(
+                        "{} is not ready: {error}. line=`{line}`",
+                        self.instance
+                    ))
                 })?;
                 return Ok(());
             }
             if self.process.has_ended() {
-                let says = format!("{} does not start:\n{}", self.name, self.process.words());
+                let says = format!("{} does not start:\n{}", self.instance, self.process.words());
                 return Err(Failure::environment(says));
             }
             pause();
@@ -238,21 +292,43 @@ impl Part {
     }
 }
 
-/// What is laid over the mall's own settings: the broker, and where the parts are that run already.
-fn settings(kafka: &str, urls: &BTreeMap<&str, &str>) -> String {
+/// Every instance, in the order in which they are started.
+fn all(instances: usize) -> impl Iterator<Item = (&'static str, usize)> {
+    let count = move |name| if SEVERAL.contains(&name) { instances } else { 1 };
+    PARTS.into_iter().flat_map(move |name| (1..=count(name)).map(move |number| (name, number)))
+}
+
+/// What an instance is called: as its part, or with its number behind that.
+fn instance(name: &str, number: usize) -> String {
+    if number == 1 { name.to_owned() } else { format!("{name}-{number}") }
+}
+
+/// The part that an instance of this name is of.
+fn part_of(instance: &str) -> &str {
+    instance.split_once('-').map_or(instance, |(name, _)| name)
+}
+
+/// What is laid over the mall's own settings: broker, store, and where the parts are that run already.
+fn settings(kafka: &str, postgres: &str, urls: &BTreeMap<&str, Vec<&str>>) -> String {
     let mut text = format!("events: {{ broker: \"{kafka}\", replicas: 1 }}\n");
-    if let Some(account) = urls.get("account") {
+    text += &format!("store: \"{postgres}\"\n");
+    if let Some(account) = urls.get("account").and_then(|urls| urls.first()) {
         text += &format!("mall: {{ keys: \"{account}/.well-known/jwks.json\" }}\n");
     }
     let upstreams = urls.iter().filter(|(name, _)| **name != GATEWAY);
-    let upstreams: Vec<_> = upstreams.map(|(name, url)| format!("{name}: [\"{url}\"]")).collect();
+    let listed = |(name, urls): (_, &Vec<&str>)| format!("{name}: [\"{}\"]", urls.join("\", \""));
+    let upstreams: Vec<_> = upstreams.map(listed).collect();
     text + &format!("upstreams: {{ {} }}\n", upstreams.join(", "))
 }
 
-/// Two ports that are free now.
-fn free_ports() -> Result<[u16; 2], Failure> {
-    let both = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    Ok([both[0].local_addr()?.port(), both[1].local_addr()?.port()])
+/// Ports that are free now.
+fn free_ports() -> Result<[u16; 3], Failure> {
+    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
+    let mut ports = [0; 3];
+    for (port, listener) in ports.iter_mut().zip(held) {
+        *port = listener?.local_addr()?.port();
+    }
+    Ok(ports)
 }
 
 /// Drawn anew each time: all that know it are started here.
@@ -276,25 +352,61 @@ mod tests {
         let parse = |words: &[&str]| {
             parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).ok()
         };
-        let usual = || Wanted { data: DATA.into(), free_ports: false, faults: false, json: false };
+        let usual = || Wanted {
+            data: DATA.into(),
+            free_ports: false,
+            faults: false,
+            json: false,
+            instances: 1,
+        };
         assert_eq!(parse(&[]), Some(usual()));
-        let all = Wanted { data: "d".into(), free_ports: true, faults: true, json: true };
-        assert_eq!(parse(&["--json", "--data", "d", "--faults", "--free-ports"]), Some(all));
-        for refused in [&["--data"][..], &["--instances", "2"], &["order"]] {
+        let all =
+            Wanted { data: "d".into(), free_ports: true, faults: true, json: true, instances: 2 };
+        let words = ["--json", "--data", "d", "--faults", "--free-ports", "--instances", "2"];
+        assert_eq!(parse(&words), Some(all));
+        assert_eq!(parse(&["--instances", "4"]).map(|wanted| wanted.instances), Some(4));
+        let wrong = ["0", "5", "two"].map(|count| ["--instances", count]);
+        let wrong = wrong.iter().map(|words| &words[..]);
+        for refused in [&["--data"][..], &["--instances"], &["order"]].into_iter().chain(wrong) {
             assert_eq!(parse(refused), None, "{refused:?}");
         }
     }
 
     #[test]
     fn a_part_is_told_where_those_are_that_run_already() {
-        let urls = [("account", "http://a:1"), ("order", "http://a:2"), ("gateway", "http://a:3")];
+        let urls = [
+            ("account", vec!["http://a:1"]),
+            ("order", vec!["http://a:2", "http://a:4"]),
+            ("gateway", vec!["http://a:3"]),
+        ];
         assert_eq!(
-            settings("kafka://k:9", &urls.into()),
+            settings("kafka://k:9", "postgres://u@p:5/d", &urls.into()),
             "events: { broker: \"kafka://k:9\", replicas: 1 }\n\
+             store: \"postgres://u@p:5/d\"\n\
              mall: { keys: \"http://a:1/.well-known/jwks.json\" }\n\
-             upstreams: { account: [\"http://a:1\"], order: [\"http://a:2\"] }\n"
+             upstreams: { account: [\"http://a:1\"], order: [\"http://a:2\", \"http://a:4\"] }\n"
         );
-        assert!(!settings("kafka://k:9", &BTreeMap::new()).contains("keys"));
+        assert!(!settings("kafka://k:9", "", &BTreeMap::new()).contains("keys"));
+    }
+
+    #[test]
+    fn instances_are_of_those_that_there_may_be_several_of() {
+        let names: Vec<_> = all(2).map(|(name, number)| instance(name, number)).collect();
+        let expected = [
+            "account",
+            "product",
+            "product-2",
+            "delivery",
+            "delivery-2",
+            "order",
+            "order-2",
+            "mypage",
+            "gateway",
+        ];
+        assert_eq!(names, expected);
+        let parts: Vec<_> = names.iter().map(|name| part_of(name)).collect();
+        assert!(all(2).map(|(name, _)| name).eq(parts));
+        assert!(all(1).map(|(name, _)| name).eq(PARTS));
     }
 
     #[test]

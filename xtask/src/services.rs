@@ -213,9 +213,9 @@ pub(crate) fn install_for_tests() -> Result<(), Failure> {
     install(&of(Purpose::Tests))
 }
 
-/// Installs what a broker lacks.
-pub(crate) fn install_broker() -> Result<(), Failure> {
-    install(&chosen(&["java", "maven", "kafka"].map(str::to_owned))?)
+/// Installs what brokers and stores of the cluster lack.
+pub(crate) fn install_for_cluster() -> Result<(), Failure> {
+    install(&chosen(&["java", "maven", "kafka", "postgres"].map(str::to_owned))?)
 }
 
 /// Installs what tests in a browser lack.

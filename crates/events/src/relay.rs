@@ -234,7 +234,9 @@ impl Lane {
                 () = stop.as_mut() => return Ok(()),
                 () = resumed(&mut self.paused) => {}
             }
-            if !self.database.lease(self.at.partition).await? {
+            let is_own = self.database.lease(self.at.partition).await?;
+            self.record_whose(is_own);
+            if !is_own {
                 // Another instance relays it. What is known of the broker is theirs to go on from.
                 last = None;
                 tokio::select! {
@@ -268,6 +270,18 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// Whether this instance relays it. One that stands by has no trouble of its own.
+    fn record_whose(&self, is_own: bool) {
+        self.progress().send_if_modified(|it| {
+            let before = it.clone();
+            it.elsewhere = !is_own;
+            if it.elsewhere {
+                (it.stuck, it.since) = (None, None);
+            }
+            *it != before
+        });
     }
 
     /// Publishes one batch after `after`; the sequence up to which all is dealt with. `committed` was noted

@@ -13,6 +13,8 @@ pub struct Progress {
     pub relayed: u64,
     /// Everything committed up to this sequence has been dealt with; moves when nothing waits.
     pub settled: u64,
+    /// Whether another instance relays it, which is asked how it goes.
+    pub elsewhere: bool,
     /// Trouble, in words; `None` while all is well.
     pub stuck: Option<String>,
     /// Since when there has been trouble.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::GATEWAY;
+use super::{GATEWAY, part_of};
 
 /// The longest head of a question.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -49,7 +49,7 @@ type Answer = (u16, Value);
 enum To<'q> {
     /// All of them, and their answers become one.
     All,
-    /// The part of this name.
+    /// All instances of the part of this name.
     One(&'q str),
     /// Whoever knows what is named: the first that does not say 404.
     Knowing,
@@ -106,8 +106,11 @@ fn answered(question: &Question, parts: &[At]) -> Answer {
     match to(&question.path) {
         To::All => merged(&question.path, &parts.iter().map(ask).collect::<Vec<_>>()),
         To::One(name) => {
-            let part = parts.iter().find(|(part, _)| part == name);
-            part.map_or_else(nothing, |part| ask(part).1)
+            // Each instance of it; the first that did not do it speaks for all.
+            let of = parts.iter().filter(|(instance, _)| part_of(instance) == name);
+            let answers: Vec<Answer> = of.map(|part| ask(part).1).collect();
+            let failed = answers.iter().find(|(status, _)| *status >= 400);
+            failed.or(answers.first()).cloned().unwrap_or_else(nothing)
         }
         To::Knowing => {
             // Where nobody does, one of them says so.
@@ -167,7 +170,14 @@ fn merged(path: &str, answers: &[(String, Answer)]) -> Answer {
         };
         return (200, json!({ "routes": of("routes"), "upstreams": of("upstreams") }));
     }
-    (200, bodies.filter_map(Value::as_array).flatten().cloned().collect())
+    let mut all: Vec<Value> = Vec::new();
+    for one in bodies.filter_map(Value::as_array).flatten() {
+        // Instances of one part have the same dead letters.
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
+    }
+    (200, all.into())
 }
 
 /// A part's answer, by HTTP/1.0: its body ends with the connection.

@@ -143,8 +143,15 @@ impl Control {
     /// Adds what stands in one partition; the first trouble is the status's.
     fn look_at(&self, partition: Partition, status: &mut Status) {
         let progress = self.database.relay_progress(partition).borrow().clone();
-        let Progress { relayed, settled, stuck, since, lost } = progress;
+        let Progress { relayed, settled, elsewhere, stuck, since, lost } = progress;
         let at = Numbered { partition, number: relayed };
+        if elsewhere && stuck.is_none() {
+            // Whoever relays it tells how it goes; what is noted of it here may be long behind that.
+            let number = self.database.committed().borrow().of(partition);
+            status.settled.raise(Numbered { partition, number });
+            status.relayed.raise(at);
+            return;
+        }
         let lag = self.database.lag(at);
         let still = self.still(at, lag);
         let (stuck, since) = match (stuck, still) {

@@ -90,7 +90,14 @@ async fn what_is_committed_is_published_in_sequence() {
     published(&*log, 1..=700).await;
     let mut status = running.status.clone();
     let done = status.wait_for(|status| status.settled == 700).await.unwrap().clone();
-    let expected = Progress { relayed: 700, settled: 700, stuck: None, since: None, lost: None };
+    let expected = Progress {
+        relayed: 700,
+        settled: 700,
+        elsewhere: false,
+        stuck: None,
+        since: None,
+        lost: None,
+    };
     assert_eq!(done, expected);
     running.stop().await;
 }

@@ -1,7 +1,7 @@
 //! `yeoul mall`: the whole of 12st Mall in this process, or one part of it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chassis::folder::Folder;
 use mall::Name;
@@ -42,6 +42,9 @@ pub(super) fn run(args: &MallArgs) -> Result<(), Failure> {
         None => settings::checked(Base::Mall, args.config.as_deref(), &args.process)?,
         Some(part) => part.plan(args)?,
     };
+    if let Some(part) = part.filter(|_| plan.host.is_none()) {
+        part.must_be_the_first(&plan.data)?;
+    }
     let folder = process::folder(&plan.data)?;
     process::runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
@@ -77,6 +80,18 @@ impl Part {
             Part::Gateway => GATEWAY,
             Part::Service(name) => name.as_str(),
         }
+    }
+
+    /// Where state is in files there is one instance of a part: who means to start another one has the settings wrong.
+    fn must_be_the_first(self, data: &Path) -> Result<(), Failure> {
+        let Some(holder) = Folder::holder(data) else { return Ok(()) };
+        let (name, pid) = (self.name(), holder.pid);
+        let says =
+            format!("a second `yeoul mall {name}` on files of one. pid=`{pid}`, store=`sqlite`");
+        let todo = format!(
+            "stop process {pid} first, or keep the state where several can write: `store: postgres://…`"
+        );
+        Err(Failure::input(says, todo))
     }
 
     /// The settings, with this part's own addresses and data folder in the places of the whole mall's.

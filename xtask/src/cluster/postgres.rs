@@ -1,0 +1,148 @@
+//! The cluster's PostgreSQL: one server, whose files are kept with the parts' own.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::process::Process;
+use super::{Stop, pause};
+use crate::failure::Failure;
+use crate::shell;
+
+/// Where Debian has the programs of each version, which are on nobody's path.
+const VERSIONS: &str = "/usr/lib/postgresql";
+/// Whose it is where root starts it, which it refuses to be.
+const USER: &str = "postgres";
+/// Connections that all parts may have: nine for each of some twenty databases.
+const CONNECTIONS_MAX: u32 = 200;
+/// Looks until it answers: a minute.
+const LOOKS_MAX: usize = 1200;
+
+/// A server, and how it is started again.
+pub(super) struct Postgres {
+    process: Process,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Postgres {
+    /// Starts it with its files in `folder`, which are made where there are none.
+    pub(super) fn start(folder: &Path, port: u16, stop: &Stop) -> Result<Postgres, Failure> {
+        let folder = folder.join("postgres");
+        fs::create_dir_all(&folder)?;
+        if !folder.join("data/PG_VERSION").exists() {
+            // Whoever may speak to the loopback may speak to it, as to the parts.
+            let mut make = as_its_user(&folder, "initdb")?;
+            make.arg("-D").arg(folder.join("data"));
+            shell::run(with(make, &["-A", "trust", "-U", USER, "-E", "UTF8", "--locale=C"]))?;
+        }
+        let process = run(&folder, port)?;
+        let postgres = Postgres { process, folder, port };
+        postgres.answers(stop)?;
+        Ok(postgres)
+    }
+
+    /// As settings name it.
+    pub(super) fn address(&self) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Starts it again where it has ended.
+    pub(super) fn keep(&mut self) -> Result<(), Failure> {
+        if self.process.has_ended() {
+            eprintln!("postgres has ended and is started again");
+            self.process = run(&self.folder, self.port)?;
+        }
+        Ok(())
+    }
+
+    fn answers(&self, stop: &Stop) -> Result<(), Failure> {
+        let port = self.port.to_string();
+        let answers = || -> Result<bool, Failure> {
+            let mut asked = Command::new(program("pg_isready")?);
+            asked.args(["-q", "-h", "127.0.0.1", "-p", &port]);
+            Ok(asked.status().is_ok_and(|status| status.success()))
+        };
+        for _ in 0..LOOKS_MAX {
+            if stop.is_wanted() || answers()? {
+                return Ok(());
+            }
+            pause();
+        }
+        Err(Failure::environment(format!("postgres does not answer:\n{}", self.process.words())))
+    }
+}
+
+fn run(folder: &Path, port: u16) -> Result<Process, Failure> {
+    let mut server = as_its_user(folder, "postgres")?;
+    server.arg("-D").arg(folder.join("data"));
+    let settings = settings(port);
+    server.args(settings.iter().flat_map(|setting| ["-c", setting]));
+    Process::start("server", &server, folder)
+}
+
+fn settings(port: u16) -> [String; 4] {
+    [
+        format!("port={port}"),
+        "listen_addresses=127.0.0.1".to_owned(),
+        "unix_socket_directories=".to_owned(),
+        format!("max_connections={CONNECTIONS_MAX}"),
+    ]
+}
+
+/// One of its programs, as whoever may run it; the folder is theirs from then on.
+fn as_its_user(folder: &Path, name: &str) -> Result<Command, Failure> {
+    let program = program(name)?.display().to_string();
+    let id = |of: &[&str]| shell::output(shell::command(&[&["id", "-u"], of].concat()));
+    if id(&[]).as_deref() != Some("0") {
+        return Ok(shell::command(&[&program]));
+    }
+    let user = id(&[USER]).and_then(|id| id.parse().ok());
+    let user = user.ok_or_else(|| {
+        Failure::environment(format!("there is no user to run it as. user=`{USER}`"))
+    })?;
+    chown(folder, Some(user), None)?;
+    let ids = [format!("--reuid={USER}"), format!("--regid={USER}")];
+    Ok(shell::command(&["setpriv", &ids[0], &ids[1], "--clear-groups", &program]))
+}
+
+fn with(mut command: Command, arguments: &[&str]) -> Command {
+    command.args(arguments);
+    command
+}
+
+/// A program of the newest version there is.
+fn program(name: &str) -> Result<PathBuf, Failure> {
+    let versions = fs::read_dir(VERSIONS).into_iter().flatten().flatten();
+    let newest = versions.map(|entry| entry.path()).max_by_key(|folder| number(folder));
+    let debians = newest.map(|folder| folder.join("bin").join(name)).filter(|file| file.is_file());
+    debians.or_else(|| shell::find(name)).ok_or_else(|| {
+        Failure::environment(format!("PostgreSQL is not installed. program=`{name}`"))
+    })
+}
+
+fn number(folder: &Path) -> u32 {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    name.and_then(|name| name.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_ordered_by_number() {
+        let folders = ["/x/9", "/x/15", "/x/16", "/x/other"].map(PathBuf::from);
+        let newest = folders.iter().max_by_key(|folder| number(folder)).unwrap();
+        assert_eq!(newest, Path::new("/x/16"));
+    }
+
+    #[test]
+    fn it_listens_on_this_machine_alone() {
+        let settings = settings(7);
+        assert!(settings.contains(&"port=7".to_owned()));
+        assert!(settings.contains(&"listen_addresses=127.0.0.1".to_owned()));
+        assert!(settings.contains(&"unix_socket_directories=".to_owned()));
+    }
+}
