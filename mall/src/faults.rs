@@ -270,6 +270,7 @@ mod tests {
             key: "1".into(),
             sequence: 1,
             outbox_sequence: Some(1),
+            outbox_previous: None,
             cause: Cause::default(),
             data: serde_json::value::to_raw_value(data).expect("JSON"),
         }

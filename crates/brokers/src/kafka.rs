@@ -29,6 +29,7 @@ mod terms;
 mod topics;
 mod trouble;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ use client::{Asker, Client};
 use publish::Publisher;
 use readers::Readers;
 use tails::Tails;
-use topics::Topics;
+use topics::{Known, Topics};
 
 pub use address::{SERVERS_MAX, Servers};
 pub use publish::QUEUE_BYTES_MAX;
@@ -74,6 +75,8 @@ pub struct Settings {
 /// A connection to Kafka.
 struct Kafka {
     topics: Topics,
+    /// Those of which only the newest of each key is kept.
+    compacted: BTreeSet<Topic>,
     promise: String,
     asker: Asker,
     publisher: Publisher,
@@ -114,10 +117,12 @@ pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>
     let topics = Topics::find(&asker, &prefix, topics).await?;
     let terms = terms::read(&client, &topics).await?;
     let promise = terms.promise();
+    let is_compacted = |(_, known): &(&Topic, &Known)| terms.is_compacted(&known.name);
+    let compacted = topics.iter().filter(is_compacted).map(|(topic, _)| topic.clone()).collect();
     let publisher = Publisher::new(&client, terms, clock)?;
     let tails = Tails::new(&client, &asker)?;
     let readers = Readers::new(&client, &asker);
-    Ok(Arc::new(Kafka { topics, promise, asker, publisher, readers, tails }))
+    Ok(Arc::new(Kafka { topics, compacted, promise, asker, publisher, readers, tails }))
 }
 
 impl Broker for Kafka {
@@ -134,6 +139,10 @@ impl Broker for Kafka {
             self.tails.raise(at, end);
             Ok(end)
         })
+    }
+
+    fn is_compacted(&self, at: &TopicPartition) -> bool {
+        self.compacted.contains(&at.topic)
     }
 
     fn read<'a>(

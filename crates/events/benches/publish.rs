@@ -82,6 +82,7 @@ fn event(publisher: u64) -> Event {
         key: publisher.to_string(),
         sequence: 1,
         outbox_sequence: None,
+        outbox_previous: None,
         cause: Cause::default(),
         data: serde_json::value::RawValue::from_string(text).expect("JSON"),
     }

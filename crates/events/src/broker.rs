@@ -308,6 +308,11 @@ pub trait Broker: Send + Sync + 'static {
         false
     }
 
+    /// Whether of a key's events only the newest is kept, so that what is missing between two is no loss.
+    fn is_compacted(&self, _at: &TopicPartition) -> bool {
+        false
+    }
+
     /// The place of the partition's newest event, [`Offset::BEGINNING`] if there was none yet.
     ///
     /// # Errors

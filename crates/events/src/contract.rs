@@ -172,6 +172,7 @@ fn event(source: &str, key: &str, number: u64) -> Event {
         key: key.to_owned(),
         sequence: number,
         outbox_sequence: None,
+        outbox_previous: None,
         cause: Cause {
             correlation_id: Some("correlation".to_owned()),
             causation_id: None,

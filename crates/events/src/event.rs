@@ -113,6 +113,10 @@ pub struct Event {
     /// Counts per source, stamped by its outbox, from 1; how a second copy is recognised. `None` for
     /// an event of a publisher without an outbox, which is known by its place in the topic alone.
     pub outbox_sequence: Option<u64>,
+    /// The sequence that its outbox published before it in its partition, 0 before the first; stamped by the relay. A
+    /// reader that did not receive that one knows what it misses, although numbers have gaps. `None` for an event of
+    /// before there were such stamps, or of a publisher without an outbox.
+    pub outbox_previous: Option<u64>,
     /// What led to it.
     pub cause: Cause,
     /// The data as JSON text; `null` where there is none.

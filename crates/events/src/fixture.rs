@@ -55,6 +55,7 @@ pub(crate) fn stamped(source: &str, key: &str, number: u64) -> Event {
         key: key.to_owned(),
         sequence: number,
         outbox_sequence: Some(number),
+        outbox_previous: None,
         cause: Cause::default(),
         data: RawValue::from_string(number.to_string()).unwrap(),
     }

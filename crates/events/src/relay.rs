@@ -56,6 +56,7 @@ use tokio::sync::watch;
 
 use crate::broker::Broker;
 use crate::error::Error;
+use crate::event::Event;
 use crate::lanes::run_each;
 use crate::parking::how_to_skip;
 use crate::partition::numbers::Numbers;
@@ -129,6 +130,24 @@ struct Lane {
     paused: watch::Receiver<bool>,
     publishes: Publishes,
     at: TopicPartition,
+}
+
+/// How far a relay got.
+#[derive(Clone, Copy)]
+struct Reached {
+    /// All up to here is dealt with.
+    after: u64,
+    /// The last that was published, and no letter: what the next one is chained to.
+    published: u64,
+}
+
+/// Says in each event which one was published before it.
+fn chain(events: &mut [Event], published: u64) {
+    let mut previous = published;
+    for event in events {
+        event.outbox_previous = Some(previous);
+        previous = event.outbox_sequence.unwrap_or(previous);
+    }
 }
 
 impl Relay {
@@ -244,26 +263,26 @@ impl Lane {
                     () = tokio::time::sleep(STOOD_BY) => continue,
                 }
             }
-            let after = match last {
-                Some(after) => after,
+            let before = match last {
+                Some(before) => before,
                 None => {
-                    let after = self.reconcile().await?;
+                    let before = self.reconcile().await?;
                     // Known before the first batch, which may be what it gets stuck at.
                     self.progress().send_if_modified(|status| {
-                        std::mem::replace(&mut status.relayed, after) != after
+                        std::mem::replace(&mut status.relayed, before.after) != before.after
                     });
-                    after
+                    before
                 }
             };
             // Before the read: what is committed from here on wakes the rest below.
             let seen = committed.borrow().of(self.at.partition);
-            let relayed = self.step(seen, after).await?;
+            let reached = self.step(seen, before).await?;
             backoff.reset();
-            self.record(relayed);
+            self.record(reached.after);
             self.database.save_if_due(self.at.partition).await?;
-            last = Some(relayed);
+            last = Some(reached);
             // Nothing was left. After anything else there may be more, and nobody needs to wake it.
-            if relayed == after {
+            if reached.after == before.after {
                 tokio::select! {
                     () = stop.as_mut() => return Ok(()),
                     more = self.rest(&mut committed, seen) => more?,
@@ -284,28 +303,29 @@ impl Lane {
         });
     }
 
-    /// Publishes one batch after `after`; the sequence up to which all is dealt with. `committed` was noted
-    /// before: what came since will be looked at again.
-    async fn step(&self, committed: u64, after: u64) -> Result<u64, Error> {
+    /// Publishes one batch; how far that got. `committed` was noted before: what came since will be looked at again.
+    async fn step(&self, committed: u64, before: Reached) -> Result<Reached, Error> {
+        let Reached { after, published } = before;
         let mut limit = RELAY_BATCH_MAX;
         loop {
-            let events = self.database.waiting_whole(self.number(after), limit).await?;
+            let mut events = self.database.waiting_whole(self.number(after), limit).await?;
+            chain(&mut events, published);
             // Nothing waits: all that was committed before the read is dealt with.
             let Some(last) = events.last().and_then(|event| event.outbox_sequence) else {
                 self.progress().send_if_modified(|it| {
                     std::mem::replace(&mut it.settled, committed) != committed
                 });
-                return Ok(after);
+                return Ok(before);
             };
             let count = events.len();
             match self.broker.publish(&self.at, events).await {
-                Ok(_) => return Ok(last),
+                Ok(_) => return Ok(Reached { after: last, published: last }),
                 // Half as many, from the same place: the one that is refused comes to stand alone.
                 Err(refused) if refused.is_of_the_event() && count > 1 => limit = count / 2,
                 // It stands alone and is refused for what it is, today and for ever.
                 Err(refused) if refused.is_of_the_event() => {
                     self.bury(last, &refused).await?;
-                    return Ok(last);
+                    return Ok(Reached { after: last, published });
                 }
                 // The broker's trouble and not the event's: the run ends, and asks the broker anew.
                 Err(error) => return Err(error),
@@ -326,9 +346,9 @@ impl Lane {
     }
 
     /// Asks the broker how far it is, and reports what does not fit.
-    async fn reconcile(&self) -> Result<u64, Error> {
-        let published = self.broker.published(&self.at, &self.publishes.source).await?;
-        let published = published.unwrap_or_else(|| self.database.relayed_up_to(self.at.partition));
+    async fn reconcile(&self) -> Result<Reached, Error> {
+        let counted = self.broker.published(&self.at, &self.publishes.source).await?;
+        let published = counted.unwrap_or_else(|| self.database.relayed_up_to(self.at.partition));
         let found = self.database.reconcile(self.number(published)).await?;
         let source = &self.at.partition.of(&self.publishes.source);
         // The service's file is older than the log: numbering went on above what the log has.
@@ -341,10 +361,17 @@ impl Lane {
             let (from, to) = (lost.start(), lost.end());
             tracing::error!(%topic, source, from, to, "the log lost events; mending from the outbox");
         }
-        let Some(gone) = found.unmendable else { return Ok(published) };
+        let Some(gone) = found.unmendable else {
+            let before = match counted {
+                Some(published) => published,
+                // What was noted last may have become a letter, which nobody received.
+                None => self.database.newest_published(self.number(published)).await?,
+            };
+            return Ok(Reached { after: published, published: before });
+        };
         self.record_lost(source, &gone, "the log lost events that the outbox keeps no more");
         // What cannot be brought back is on record; the relay goes on behind it.
-        Ok(*gone.end())
+        Ok(Reached { after: *gone.end(), published: *gone.end() })
     }
 
     /// What is gone stays in the status until the next start: nobody is to overlook it.

@@ -42,7 +42,8 @@ pub const BY_CHARS_MAX: usize = 200;
 pub struct Skipped {
     /// Who would have handled, relayed or given it: `product.order`, `outbox.order`, `log.order`.
     pub name: String,
-    /// What it was: a `record` of the log, a `parked` event, an `outbox` row, a `letter` (dropped).
+    /// What it was: a `record` of the log, a `parked` event, an `outbox` row, a `letter` (dropped); a `gap`: numbers of a
+    /// publisher that are not in the topic.
     pub kind: String,
     /// The partition of its topic.
     pub partition: Partition,
@@ -58,7 +59,7 @@ pub struct Skipped {
     pub reason: String,
     /// When.
     pub at: Timestamp,
-    /// On whose word.
+    /// On whose word; of a gap the publisher's.
     pub by: String,
 }
 

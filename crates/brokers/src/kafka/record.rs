@@ -37,11 +37,12 @@ pub(super) struct Record<'e> {
 
 impl<'e> Record<'e> {
     pub(super) fn of(event: &'e Event) -> Record<'e> {
-        let Event { id, source, kind, subject, time, key, sequence, outbox_sequence, cause, data } =
-            event;
+        let Event { id, source, kind, subject, time, key, sequence, cause, data, .. } = event;
+        let Event { outbox_sequence, outbox_previous, .. } = event;
         let Cause { correlation_id, causation_id, traceparent } = cause;
         let optional = [
             ("ce_outboxsequence", outbox_sequence.map(|number| number.to_string())),
+            ("ce_outboxprevious", outbox_previous.map(|number| number.to_string())),
             ("ce_correlationid", correlation_id.clone()),
             ("ce_causationid", causation_id.clone()),
             ("ce_traceparent", traceparent.clone()),
@@ -99,6 +100,7 @@ struct Attributes {
     key: Option<String>,
     sequence: Option<u64>,
     outbox_sequence: Option<u64>,
+    outbox_previous: Option<u64>,
     cause: Cause,
 }
 
@@ -152,6 +154,10 @@ impl Attributes {
                 self.outbox_sequence = Some(count(name, value)?);
                 return Ok(());
             }
+            "ce_outboxprevious" => {
+                self.outbox_previous = Some(count(name, value)?);
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         *known = text(name, value)?;
@@ -188,6 +194,7 @@ impl Attributes {
             time,
             sequence: self.sequence.unwrap_or(0),
             outbox_sequence: self.outbox_sequence,
+            outbox_previous: self.outbox_previous,
             cause: self.cause,
             data: data.to_owned(),
         })

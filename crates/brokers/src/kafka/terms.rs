@@ -88,6 +88,11 @@ impl Terms {
         }
     }
 
+    /// Whether of each key of this topic only the newest is kept.
+    pub(super) fn is_compacted(&self, name: &str) -> bool {
+        self.by_name.get(name).is_some_and(|term| term.removed.compacted)
+    }
+
     /// What an acknowledgement means: one clause for all topics of the same terms.
     pub(super) fn promise(&self) -> String {
         let mut topics: BTreeMap<&Term, Vec<&str>> = BTreeMap::new();
@@ -144,7 +149,10 @@ impl Removed {
         let over = self
             .over_bytes
             .map(|bytes| format!("when its partition is over {bytes} bytes (retention.bytes)"));
-        let compacted = self.compacted.then(|| "when its key has a newer one (compact)".to_owned());
+        let compacted = self.compacted.then(|| {
+            "when its key has a newer one (compact), so that what is missing is not noticed"
+                .to_owned()
+        });
         let when: Vec<String> = [after, over, compacted].into_iter().flatten().collect();
         match when.is_empty() {
             true => "and is never removed".to_owned(),
@@ -187,7 +195,7 @@ mod tests {
                 &[("min.insync.replicas", "2"), ("cleanup.policy", "compact"), day],
                 "is in the memory of at least 1 of 1 servers, and lost if all that have it lose power \
                  before they write it (flush.messages is not 1), and is removed when its key has a newer \
-                 one (compact)",
+                 one (compact), so that what is missing is not noticed",
             ),
             (
                 2,

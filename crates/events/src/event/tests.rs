@@ -15,6 +15,7 @@ fn event() -> Event {
         key: "7".to_owned(),
         sequence: 1,
         outbox_sequence: Some(42),
+        outbox_previous: None,
         cause: Cause {
             correlation_id: Some("request-1".to_owned()),
             causation_id: Some("web/1".to_owned()),
@@ -107,6 +108,7 @@ proptest! {
     ) {
         let event = Event {
             id, source, kind, subject: key.clone(), key, sequence, outbox_sequence: outbox,
+            outbox_previous: outbox.map(|number| number / 2),
             time: Timestamp::from_microsecond(micros).unwrap(),
             cause: Cause { correlation_id: correlation, ..Cause::default() },
             data: serde_json::value::to_raw_value(&text).unwrap(),

@@ -52,6 +52,8 @@ struct Outgoing<'a> {
     sequence: u64,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_some_text")]
     outboxsequence: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_some_text")]
+    outboxprevious: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     correlationid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +77,7 @@ impl<'a> Outgoing<'a> {
             partitionkey: &event.key,
             sequence: event.sequence,
             outboxsequence: event.outbox_sequence,
+            outboxprevious: event.outbox_previous,
             correlationid: event.cause.correlation_id.as_deref(),
             causationid: event.cause.causation_id.as_deref(),
             traceparent: event.cause.traceparent.as_deref(),
@@ -100,6 +103,8 @@ struct Incoming<'a> {
     sequence: Option<u64>,
     #[serde(default, deserialize_with = "count")]
     outboxsequence: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    outboxprevious: Option<u64>,
     correlationid: Option<String>,
     causationid: Option<String>,
     traceparent: Option<String>,
@@ -128,6 +133,7 @@ impl Incoming<'_> {
             time,
             sequence: self.sequence.unwrap_or(0),
             outbox_sequence: self.outboxsequence,
+            outbox_previous: self.outboxprevious,
             cause: Cause {
                 correlation_id: self.correlationid,
                 causation_id: self.causationid,

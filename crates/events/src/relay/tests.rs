@@ -66,6 +66,13 @@ async fn numbers(broker: &dyn Broker) -> Vec<u64> {
     events.iter().map(|stored| stored.event.decode().unwrap()).collect()
 }
 
+/// What each event was numbered, and what it says was published before it.
+async fn chained(broker: &dyn Broker) -> Vec<(u64, u64)> {
+    let events = broker.read(&topic("order").first(), Offset::BEGINNING, READ_MAX).await.unwrap();
+    let of = |Stored { event, .. }: &Stored| event.outbox_sequence.zip(event.outbox_previous);
+    events.iter().map(|stored| of(stored).expect("chained")).collect()
+}
+
 /// Waits until the broker holds exactly these.
 async fn published(broker: &dyn Broker, expected: std::ops::RangeInclusive<u64>) {
     let expected: Vec<u64> = expected.collect();
@@ -368,6 +375,9 @@ async fn an_event_that_no_broker_takes_is_a_dead_letter_and_the_rest_goes_on() {
     assert!(!control.redrive("outbox.order.5").await.unwrap());
     settled(&running, 11).await;
     assert_eq!(numbers(&*log).await, [1, 2, 3, 4, 6, 7, 8, 9, 5]);
+    // Each says which one was published before it, and letters were not.
+    let chain = [(1, 0), (2, 1), (3, 2), (4, 3), (6, 4), (7, 6), (8, 7), (9, 8), (11, 9)];
+    assert_eq!(chained(&*log).await, chain);
     let dropped = control.dead_event("outbox.order.10").await.unwrap().expect("its event").id;
     assert!(control.discard("outbox.order.10", "a test").await.unwrap());
     assert!(!control.discard("outbox.order.10", "a test").await.unwrap());

@@ -56,6 +56,17 @@ pub struct Received {
 pub(crate) struct Marks<'n> {
     of: Assigned<'n>,
     marks: HashMap<String, Mark>,
+    gaps: Vec<Gap>,
+}
+
+/// What a source published and this subscription did not receive: the first event behind it says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub(crate) source: String,
+    /// After the last that was received.
+    pub(crate) first: u64,
+    /// What the event that came says was published before it.
+    pub(crate) last: u64,
 }
 
 /// How far one source was received.
@@ -120,7 +131,7 @@ fn stored(row: &Row<'_>) -> Result<Place, Error> {
 impl<'n> Marks<'n> {
     /// None touched yet; each is read when its first event comes.
     pub(crate) fn new(of: Assigned<'n>) -> Marks<'n> {
-        Marks { of, marks: HashMap::new() }
+        Marks { of, marks: HashMap::new(), gaps: Vec::new() }
     }
 
     /// Whether this event was not received before; it counts as received from now on.
@@ -138,12 +149,22 @@ impl<'n> Marks<'n> {
             None => highest(rows, self.of, source).await?,
         };
         let fresh = sequence > highest;
+        // Of a source of which nothing was received yet, the first event is where its chain is anchored.
+        let missed =
+            stored.event.outbox_previous.filter(|last| fresh && highest > 0 && *last > highest);
+        let source_of = |last| Gap { source: source.to_owned(), first: highest + 1, last };
+        self.gaps.extend(missed.map(source_of));
         // Also where it is no news: the next event of this source finds the mark in memory.
         let mark = self.marks.entry(source.to_owned()).or_insert(Mark { highest, raised: false });
         if fresh {
             *mark = Mark { highest: sequence, raised: true };
         }
         Ok(fresh)
+    }
+
+    /// What was missed before the events of this batch.
+    pub(crate) fn gaps(&self) -> &[Gap] {
+        &self.gaps
     }
 
     /// Writes what was raised; what that is of publishers that number their events. A batch of second

@@ -177,6 +177,7 @@ fn decoded(row: &Row<'_>, origin: Origin<'_>, at: Numbered) -> Result<Event, Err
         time: Timestamp::from_microsecond(row.get(4)?).map_err(Error::decode)?,
         sequence: row.get(3)?,
         outbox_sequence: Some(at.number),
+        outbox_previous: None,
         cause: Cause {
             correlation_id: row.get(5)?,
             causation_id: row.get(6)?,

@@ -160,6 +160,12 @@ impl Database {
         Ok(Some(Publisher { source, partition, newest, oldest, relayed, published }))
     }
 
+    /// The newest row of a partition up to `relayed` that a broker was given, and no letter.
+    pub(crate) async fn newest_published(&self, relayed: Numbered) -> Result<u64, Error> {
+        self.read(&relayed, |relayed, rows| Box::pin(outbox::newest_published(rows, *relayed)))
+            .await
+    }
+
     /// Where the relay of this partition of the outbox records how it is doing.
     pub(crate) fn relay_progress(&self, partition: Partition) -> &watch::Sender<Progress> {
         &self.kept().relay_progress[usize::from(partition.index())]

@@ -228,9 +228,12 @@ impl<H: Handler> Consumer<H> {
     async fn look(&self, position: &mut Offset) -> Result<PollOutcome, Error> {
         let after = *position;
         let limit = BATCH_MAX.min(self.lane.context.database.parts_max());
-        let events = self.lane.context.broker.read(&self.lane.at, after, limit).await?;
+        let mut events = self.lane.context.broker.read(&self.lane.at, after, limit).await?;
         if events.is_empty() {
             return Ok(PollOutcome::Idle);
+        }
+        if self.lane.context.broker.is_compacted(&self.lane.at) {
+            events.iter_mut().for_each(|stored| stored.event.outbox_previous = None);
         }
         let batch = Batch {
             dispatcher: Arc::clone(&self.dispatcher),

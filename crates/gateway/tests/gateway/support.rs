@@ -275,6 +275,7 @@ impl World {
             key: "1".to_owned(),
             sequence,
             outbox_sequence: Some(sequence),
+            outbox_previous: None,
             cause: Cause::default(),
             data: serde_json::value::to_raw_value(data).expect("JSON"),
         };

@@ -14,6 +14,7 @@ fn event(data: &serde_json::Value) -> events::Event {
         key: "1".into(),
         sequence: 1,
         outbox_sequence: Some(1),
+        outbox_previous: None,
         cause: events::Cause::default(),
         data: serde_json::value::to_raw_value(data).expect("JSON"),
     }

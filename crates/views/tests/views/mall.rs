@@ -189,6 +189,7 @@ pub(crate) fn event(source: &str, sequence: u64, kind: &str, data: Value) -> Eve
         key: data["orderId"].to_string(),
         sequence,
         outbox_sequence: Some(sequence),
+        outbox_previous: None,
         cause: Cause::default(),
         data: serde_json::value::to_raw_value(&data).expect("JSON"),
     }

@@ -104,6 +104,30 @@ async fn an_event_without_an_outbox_sequence_is_known_by_its_offset() {
 }
 
 #[tokio::test]
+async fn what_was_published_and_is_not_in_the_topic_is_written_down_once_and_gaps_are_not() {
+    let bench = bench().await;
+    let chained = |(number, previous)| Event {
+        outbox_previous: previous,
+        ..stamped("order", if number == 12 { "broken" } else { "a" }, number)
+    };
+    // Its chain is anchored at 5; 7 and 8 were never given, 10 and 11 were; what is not chained says nothing.
+    let events =
+        [(5, Some(4)), (6, Some(5)), (9, Some(6)), (12, Some(11)), (15, None), (16, Some(15))];
+    bench.orders.break_key("broken", Wrong::Fails);
+    bench.log.publish(&topic("order").first(), events.map(chained).to_vec()).await.unwrap();
+    let running = bench.start();
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.of_key("a").await, [5, 6, 9, 15, 16], "it goes on");
+    running.control.rewind().await.unwrap();
+    bench.caught_up(&running.control).await;
+    let [gap] = &running.control.skipped().await.unwrap()[..] else { panic!("one note") };
+    assert_eq!((gap.name.as_str(), gap.kind.as_str()), ("product.order", "gap"));
+    assert_eq!((gap.partition, gap.first, gap.last), (Partition::FIRST, 10, 11));
+    assert!(gap.reason.contains("`order`"), "{gap:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn environment_trouble_takes_the_batch_back_is_no_attempt_and_says_stuck() {
     let bench = bench().await;
     bench.orders.break_key("b", Wrong::HasNoDisk);
