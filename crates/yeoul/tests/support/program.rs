@@ -1,6 +1,7 @@
 //! The program as a command: what it prints and how it ends.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
@@ -70,6 +71,8 @@ pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Outcome {
 pub(crate) struct Started {
     child: Child,
     stdout: Option<BufReader<ChildStdout>>,
+    /// What it says beside that, for whoever wants to know why it ended.
+    words: File,
 }
 
 impl Started {
@@ -84,10 +87,12 @@ impl Started {
     /// What this command starts.
     #[track_caller]
     pub(crate) fn of(mut command: Command) -> Started {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let words = tempfile::tempfile().expect("a file");
+        let stderr = words.try_clone().expect("a file");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("the program starts");
         let stdout = child.stdout.take().map(BufReader::new);
-        Started { child, stdout }
+        Started { child, stdout, words }
     }
 
     /// Its ready line, waited for.
@@ -95,9 +100,18 @@ impl Started {
     pub(crate) fn ready(&mut self) -> Value {
         let mut line = String::new();
         self.stdout.as_mut().expect("a pipe").read_line(&mut line).expect("a line");
-        let ready: Value = serde_json::from_str(&line).expect("a ready line");
+        let ready: Value = serde_json::from_str(&line)
+            .unwrap_or_else(|_| panic!("no ready line: {line:?}, {}", self.words()));
         assert_eq!(ready["ready"], true, "{ready}");
         ready
+    }
+
+    /// What it has said on stderr.
+    fn words(&mut self) -> String {
+        let mut text = String::new();
+        self.words.rewind().expect("a file");
+        self.words.read_to_string(&mut text).expect("text");
+        text
     }
 
     /// What it prints from now on, for a thread that reads it.
