@@ -8,8 +8,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use support::{
-    Answer, Call, Folder, Mall, SOON, Started, eventually, eventually_is, overlay, run, setting,
-    text,
+    Answer, Call, Folder, Mall, SOON, Started, eventually, eventually_is, is_elsewhere, overlay,
+    run, text,
 };
 
 /// Changes one byte of the record that holds `needle`, in a file that nobody has open.
@@ -75,8 +75,7 @@ fn a_hurt_record_is_skipped_in_a_resting_folder_and_the_mall_starts_and_tells() 
 
 #[test]
 fn what_is_skipped_in_a_later_partition_is_named_with_it() {
-    if setting("YEOUL_BASE").is_some() {
-        eprintln!("passed over: needs a process of its own");
+    if is_elsewhere() {
         return;
     }
     let folder = Folder::new();

@@ -19,20 +19,12 @@ use std::process::{Child, Command, Stdio};
 
 use postgres::{Server, said, sql};
 use serde_json::Value;
-use support::{Call, Folder, Outcome, Started, eventually, overlay, run, setting, text};
+use support::{Call, Folder, Outcome, Started, eventually, is_elsewhere, overlay, run, text};
 
 const PARTITIONS: u16 = 4;
 /// What each writer does, of which every fifth is rolled back.
 const TRANSACTIONS: usize = 60;
 const KEYS: [&str; 3] = ["17", "18", "19"];
-
-fn is_elsewhere() -> bool {
-    let elsewhere = setting("YEOUL_BASE").is_some();
-    if elsewhere {
-        eprintln!("passed over: needs processes of its own");
-    }
-    elsewhere
-}
 
 /// Runs what the program prints in the database.
 fn make(address: &str, topic: &str) {

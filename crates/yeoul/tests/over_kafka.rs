@@ -11,7 +11,7 @@ mod support;
 use std::path::PathBuf;
 
 use server::Server;
-use support::{Folder, Mall, SOON, overlay, run, setting, text};
+use support::{Folder, Mall, SOON, Sold, overlay, run, text};
 
 /// Three partitions, so that keys spread.
 fn settings(folder: &Folder, address: &str) -> PathBuf {
@@ -21,28 +21,15 @@ fn settings(folder: &Folder, address: &str) -> PathBuf {
     overlay(folder.path(), "kafka.yaml", &events)
 }
 
-fn alone() -> Option<Folder> {
-    if setting("YEOUL_BASE").is_some() {
-        eprintln!("passed over: needs a process of its own");
-        return None;
-    }
-    Some(Folder::new())
-}
-
 #[test]
 fn orders_stock_deliveries_and_pages_go_on_through_outages_of_broker_and_mall() {
-    let Some(folder) = alone() else { return };
+    let Some(folder) = Folder::owned() else { return };
     let mut server = Server::start();
     let settings = settings(&folder, &server.address());
     let arguments = ["--faults", "-c", text(&settings)];
     let mall = Mall::on(folder, &arguments);
-    let (who, product) = (mall.customer(), mall.product(100, "cancel"));
-    let placed = mall.delivered(&who, product, 2);
-    mall.await_row(&who, placed.id, ("OrderPlaced", Some("DeliveryStarted")));
-    mall.await_stock(product, 98);
-    let page = mall.get(&format!("/mypages/{}", who.id)).bearer(&who.token);
-    let page = page.header("Accept", "application/json").header("Yeoul-Position", &placed.position);
-    let page = page.send().expect(200).value();
+    let Sold { who, product, placed } = mall.sold();
+    let page = mall.page_with(&who, &placed.position);
     assert_eq!(page["orders"][0]["orderId"], placed.id, "{page}");
     let events = mall.events_of("order", placed.id);
     assert_eq!(support::kinds(&events), ["OrderPlaced", "OrderConfirmed"]);
@@ -91,7 +78,7 @@ fn orders_stock_deliveries_and_pages_go_on_through_outages_of_broker_and_mall() 
 
 #[test]
 fn a_broker_that_cannot_be_used_ends_the_start_and_names_what_helps() {
-    let Some(folder) = alone() else { return };
+    let Some(folder) = Folder::owned() else { return };
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let nobody = format!("kafka://{}", free.local_addr().expect("an address"));
     drop(free);

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use server::{Server, sql};
-use support::{Folder, Mall, SOON, overlay, run, setting, text, yeoul};
+use support::{Folder, Mall, SOON, Sold, overlay, run, text, yeoul};
 
 /// Three partitions, so that keys spread.
 fn settings(folder: &Folder, address: &str) -> PathBuf {
@@ -21,32 +21,18 @@ fn settings(folder: &Folder, address: &str) -> PathBuf {
     overlay(folder.path(), "postgres.yaml", &settings)
 }
 
-fn alone() -> Option<Folder> {
-    if setting("YEOUL_BASE").is_some() {
-        eprintln!("passed over: needs a process of its own");
-        return None;
-    }
-    Some(Folder::new())
-}
-
 #[test]
 fn orders_pages_and_sign_ins_go_on_through_outages_of_store_and_mall() {
-    let Some(folder) = alone() else { return };
+    let Some(folder) = Folder::owned() else { return };
     let mut server = Server::start();
     let settings = settings(&folder, &server.address());
     let arguments = ["--faults", "-c", text(&settings)];
     let mall = Mall::on(folder, &arguments);
-    let (who, product) = (mall.customer(), mall.product(100, "cancel"));
-
     // A whole order, to the page that shows it as new as its own write.
-    let placed = mall.delivered(&who, product, 2);
-    mall.await_row(&who, placed.id, ("OrderPlaced", Some("DeliveryStarted")));
-    mall.await_stock(product, 98);
+    let Sold { who, product, placed } = mall.sold();
     let written = mall.order(&who, product, 1);
-    let page = mall.get(&format!("/mypages/{}", who.id)).bearer(&who.token);
-    let page =
-        page.header("Accept", "application/json").header("Yeoul-Position", &written.position);
-    assert_eq!(page.send().expect(200).value()["orders"][0]["orderId"], written.id);
+    let page = mall.page_with(&who, &written.position);
+    assert_eq!(page["orders"][0]["orderId"], written.id, "{page}");
     mall.await_order(written.id, "OrderPlaced");
 
     // One that is cancelled gives back, one that there is too little for is over.
@@ -134,7 +120,7 @@ fn orders_pages_and_sign_ins_go_on_through_outages_of_store_and_mall() {
 
 #[test]
 fn a_store_that_cannot_be_used_ends_the_start_and_names_what_helps() {
-    let Some(folder) = alone() else { return };
+    let Some(folder) = Folder::owned() else { return };
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let nobody = format!("postgres://shop@{}/shop", free.local_addr().expect("an address"));
     drop(free);

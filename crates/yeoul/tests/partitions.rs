@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use support::{Folder, Mall, SOON, eventually, overlay, run, setting, text, within};
+use support::{Folder, Mall, SOON, eventually, overlay, run, text, within};
 
 const PARTITIONS: &str = "events:
   topics:
@@ -21,14 +21,6 @@ const PARTITIONS: &str = "events:
 fn partitioned(folder: Folder) -> (Mall, PathBuf) {
     let settings = overlay(folder.path(), "partitions.yaml", PARTITIONS);
     (Mall::on(folder, &["--faults", "-c", text(&settings)]), settings)
-}
-
-fn alone() -> Option<Folder> {
-    if setting("YEOUL_BASE").is_some() {
-        eprintln!("passed over: needs a process of its own");
-        return None;
-    }
-    Some(Folder::new())
 }
 
 /// Every event of a topic, read so many at a time.
@@ -67,7 +59,7 @@ fn partitions_of(mall: &Mall, subscription: &str) -> Vec<Value> {
 
 #[test]
 fn orders_spread_over_partitions_and_every_reader_sees_each_key_in_order_once() {
-    let Some(folder) = alone() else { return };
+    let Some(folder) = Folder::owned() else { return };
     let (mall, settings) = partitioned(folder);
     let product = mall.product(1_000, "cancel");
     let customers = [mall.customer(), mall.customer(), mall.customer()];
@@ -78,9 +70,7 @@ fn orders_spread_over_partitions_and_every_reader_sees_each_key_in_order_once() 
     for (at, order) in orders.iter().enumerate() {
         // The position of the write is enough, whichever partition it went to.
         let who = &customers[at % 3];
-        let page = mall.get(&format!("/mypages/{}", who.id)).bearer(&who.token);
-        let page = page.header("Accept", "application/json");
-        let page = page.header("Yeoul-Position", &order.position).send().expect(200).value();
+        let page = mall.page_with(who, &order.position);
         let mut rows = page["orders"].as_array().expect("orders").iter();
         assert!(rows.any(|row| row["orderId"] == order.id), "{}", order.position);
     }
@@ -125,7 +115,7 @@ fn orders_spread_over_partitions_and_every_reader_sees_each_key_in_order_once() 
 
 #[test]
 fn a_dead_letter_of_a_later_partition_is_named_redriven_and_survives_a_restore() {
-    let Some(folder) = alone() else { return };
+    let Some(folder) = Folder::owned() else { return };
     let (mall, _) = partitioned(folder);
     let (who, product) = (mall.customer(), mall.product(100, "cancel"));
     let fault = json!({"on": "OrderConfirmed", "match": {"customerId": who.id}});
@@ -168,7 +158,7 @@ fn a_dead_letter_of_a_later_partition_is_named_redriven_and_survives_a_restore()
 
 #[test]
 fn a_topic_gets_more_partitions_when_it_rests_and_never_in_silence() {
-    let Some(folder) = alone() else { return };
+    let Some(folder) = Folder::owned() else { return };
     let settings = overlay(folder.path(), "partitions.yaml", PARTITIONS);
     let mall = Mall::on(folder, &["--faults"]);
     let (who, product) = (mall.customer(), mall.product(100, "cancel"));
@@ -230,7 +220,7 @@ fn a_topic_gets_more_partitions_when_it_rests_and_never_in_silence() {
 
 #[test]
 fn a_change_that_was_broken_off_says_how_it_ends_and_vouches_for_no_other_topic() {
-    let Some(folder) = alone() else { return };
+    let Some(folder) = Folder::owned() else { return };
     let settings =
         "events:\n  topics:\n    order: { partitions: 4 }\n    product: { partitions: 3 }\n";
     let settings = overlay(folder.path(), "partitions.yaml", settings);

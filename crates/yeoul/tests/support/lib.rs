@@ -21,12 +21,12 @@ mod stream;
 mod time;
 
 pub(crate) use client::{Answer, Call};
-pub(crate) use mall::{Folder, Mall, setting};
+pub(crate) use mall::{Folder, Mall, is_elsewhere, setting};
 pub(crate) use program::{
     Outcome, Started, overlay, run, run_in, signal, text, wait_at_most, yeoul,
 };
 pub(crate) use random::Random;
 pub(crate) use raw::{RawAnswer, Talk, connect, raw};
-pub(crate) use shop::{Customer, Placed, data_of, kinds, unique};
+pub(crate) use shop::{Customer, Placed, Sold, data_of, kinds, unique};
 pub(crate) use stream::{Message, Stream};
 pub(crate) use time::{Done, SOON, eventually, eventually_is, now, pause, stays, timed, within};

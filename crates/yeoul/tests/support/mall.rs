@@ -53,9 +53,24 @@ pub(crate) fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
+/// Whether the suite was given a mall that it did not start, and says so: what needs a process of its own
+/// passes over it.
+pub(crate) fn is_elsewhere() -> bool {
+    let elsewhere = setting("YEOUL_BASE").is_some();
+    if elsewhere {
+        eprintln!("passed over: needs a process of its own");
+    }
+    elsewhere
+}
+
 impl Folder {
     pub(crate) fn new() -> Folder {
         Folder { place: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// One for processes of our own; `None` where the suite was given a mall.
+    pub(crate) fn owned() -> Option<Folder> {
+        (!is_elsewhere()).then(Folder::new)
     }
 
     /// The folder for files beside the data.
@@ -84,40 +99,30 @@ impl Mall {
     /// A new mall of our own, to kill and restart; `None` where the suite was given another.
     #[track_caller]
     pub(crate) fn owned(arguments: &[&str]) -> Option<Mall> {
-        if setting("YEOUL_BASE").is_some() {
-            eprintln!("passed over: needs a process of its own");
-            return None;
-        }
-        Some(Mall::on(Folder::new(), arguments))
+        Some(Mall::on(Folder::owned()?, arguments))
     }
 
     /// One that can make no file larger than so many KiB until [`Mall::lift_file_limit`]: what a full
     /// disk is to the program, without needing a disk of its own.
     #[track_caller]
     pub(crate) fn with_files_of_at_most(kib: u32) -> Option<Mall> {
-        if setting("YEOUL_BASE").is_some() {
-            eprintln!("passed over: needs a process of its own");
-            return None;
-        }
+        let folder = Folder::owned()?;
         let mut shell = Command::new("sh");
         // Without the signal a write past the limit fails, as one on a full disk does. dash counts
         // in blocks of 512 bytes.
         let limited = format!("trap '' XFSZ; ulimit -S -f {}; exec \"$@\"", 2 * kib);
         shell.args(["-c", &limited, "sh"]).arg(yeoul().get_program());
-        Some(Mall::run(shell, Folder::new(), &[]))
+        Some(Mall::run(shell, folder, &[]))
     }
 
     /// One that a shell starts with this `ulimit`.
     #[track_caller]
     pub(crate) fn with_limit(limit: &str) -> Option<Mall> {
-        if setting("YEOUL_BASE").is_some() {
-            eprintln!("passed over: needs a process of its own");
-            return None;
-        }
+        let folder = Folder::owned()?;
         let mut shell = Command::new("sh");
         let limited = format!("ulimit {limit}; exec \"$@\"");
         shell.args(["-c", &limited, "sh"]).arg(yeoul().get_program());
-        Some(Mall::run(shell, Folder::new(), &[]))
+        Some(Mall::run(shell, folder, &[]))
     }
 
     /// Makes room again.

@@ -25,6 +25,14 @@ pub(crate) struct Placed {
     pub(crate) body: Value,
 }
 
+/// Two pieces of a product of a hundred, all the way to the page that shows them.
+#[derive(Debug)]
+pub(crate) struct Sold {
+    pub(crate) who: Customer,
+    pub(crate) product: u64,
+    pub(crate) placed: Placed,
+}
+
 /// Who sends orders whose passing shows that all before them has passed.
 pub(crate) struct Marker {
     customer: Customer,
@@ -151,6 +159,16 @@ impl Mall {
         placed
     }
 
+    /// Sells two of a new product's hundred to a new customer: delivered, on the page, gone from the stock.
+    #[track_caller]
+    pub(crate) fn sold(&self) -> Sold {
+        let (who, product) = (self.customer(), self.product(100, "cancel"));
+        let placed = self.delivered(&who, product, 2);
+        self.await_row(&who, placed.id, ("OrderPlaced", Some("DeliveryStarted")));
+        self.await_stock(product, 98);
+        Sold { who, product, placed }
+    }
+
     #[track_caller]
     pub(crate) fn cancel(&self, who: &Customer, order: u64) -> Answer {
         let call = self.call("PATCH", &format!("/orders/{order}")).bearer(&who.token);
@@ -205,6 +223,14 @@ impl Mall {
     pub(crate) fn page(&self, who: &Customer) -> Value {
         let call = self.get(&format!("/mypages/{}", who.id)).bearer(&who.token);
         call.header("accept", "application/json").send().expect(200).value()
+    }
+
+    /// My page, at least as new as this write.
+    #[track_caller]
+    pub(crate) fn page_with(&self, who: &Customer, position: &str) -> Value {
+        let call = self.get(&format!("/mypages/{}", who.id)).bearer(&who.token);
+        let call = call.header("accept", "application/json").header("yeoul-position", position);
+        call.send().expect(200).value()
     }
 
     /// An order's row on its owner's page.
