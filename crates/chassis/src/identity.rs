@@ -26,7 +26,7 @@ use thiserror::Error;
 
 pub use ended::{ENDED_MAX, Ended};
 pub use role::{NoRole, ROLE_BYTES_MAX, Role};
-pub use signer::{Life, Signer, secret};
+pub use signer::{Life, SEED_BYTES, Signer, kept, secret};
 
 /// The issuer of our tokens where settings name no other: a name and no address, so that a token
 /// survives a restart on another port.

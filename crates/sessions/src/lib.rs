@@ -13,10 +13,13 @@
 //! copy, fed by the same event; in one they share the verifier, so that an end is seen at once. Where they keep it on a
 //! server they see it there ([`follow`](follow())), whether or not the event comes through.
 //!
+//! The keys that such tokens and cookies are made with are in that store too, sealed ([`keys`](keys())).
+//!
 //! It knows no user, no password and no HTTP: how a debt is paid is the caller's.
 
 mod debt;
 mod follow;
+mod keys;
 mod memory;
 mod on_ended;
 mod store;
@@ -24,6 +27,7 @@ mod store;
 pub use chassis::identity::Ended;
 pub use debt::{Debt, Owed};
 pub use follow::{LOOK_EVERY, UNKNOWN_AFTER, follow};
+pub use keys::{Key, NoKeys, Wanted, keys};
 pub use memory::{DEBTS_MAX, DebtOutcome, Ending, Memory, OWED_FOR, OWED_MAX};
 pub use on_ended::{OnEnded, SESSION_ENDED, SessionEnded};
-pub use store::{SERVED_TABLE, TABLE, load, remember};
+pub use store::{SERVED_KEYS, SERVED_TABLE, TABLE, load, remember};

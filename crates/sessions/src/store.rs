@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::debt::{Debt, Owed};
 
+pub use postgres::KEYS as SERVED_KEYS;
 pub use postgres::TABLE as SERVED_TABLE;
 pub(crate) use postgres::followed;
 pub use sqlite::TABLE;
@@ -19,8 +20,10 @@ use postgres::OWED as SERVED_OWED;
 use sqlite::{OWED, OWED_BY_SESSION};
 
 /// What a memory of the gateway's keeps.
-pub(crate) const TABLES: Tables =
-    Tables { embedded: &[TABLE, OWED, OWED_BY_SESSION], served: &[SERVED_TABLE, SERVED_OWED] };
+pub(crate) const TABLES: Tables = Tables {
+    embedded: &[TABLE, OWED, OWED_BY_SESSION],
+    served: &[SERVED_TABLE, SERVED_OWED, SERVED_KEYS],
+};
 
 /// Rows removed in one transaction at most.
 const SWEPT_MAX: u64 = 100;
@@ -60,6 +63,17 @@ async fn remembered(rows: &mut Rows<'_>, ended: &Ended, now: Timestamp) -> Resul
         Ok(())
     };
     rows.each(select, &[&now.as_second()], end).await
+}
+
+/// The sealed key of that name: the one that is kept, or else this one, from now on.
+pub(crate) async fn keep_key(
+    rows: &mut Rows<'_>,
+    name: &str,
+    sealed: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let insert = "INSERT INTO sealed_key VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+    rows.execute(insert, &[&name, &sealed]).await?;
+    rows.one("SELECT sealed FROM sealed_key WHERE name = ?1", &[&name], |row| row.get(0)).await
 }
 
 /// Notes that a token is owed; twice is as good.

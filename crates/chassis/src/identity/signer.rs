@@ -1,4 +1,4 @@
-//! Signs tokens with an Ed25519 key that lives in a file of its own; such files are made here.
+//! Signs tokens with an Ed25519 key, of a file of its own or given; such files are made here.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -17,7 +17,8 @@ use crate::chance;
 /// PKCS #8 (RFC 8410) puts these bytes before the 32 of an Ed25519 key.
 const PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-const SEED_BYTES: usize = 32;
+/// Bytes of a key, to sign with or to seal.
+pub const SEED_BYTES: usize = 32;
 
 /// Mints tokens.
 pub struct Signer {
@@ -70,7 +71,8 @@ impl Signer {
         Token { text, session: session.to_owned() }
     }
 
-    fn from_seed(seed: &[u8; SEED_BYTES], issuer: &str) -> Signer {
+    /// What signs as `issuer`, with a key that is kept elsewhere.
+    pub fn from_seed(seed: &[u8; SEED_BYTES], issuer: &str) -> Signer {
         let key = EncodingKey::from_ed_der(&[&PKCS8_PREFIX[..], &seed[..]].concat());
         let mut public =
             Jwk::from_encoding_key(&key, Algorithm::EdDSA).expect("32 bytes are a key");
@@ -113,12 +115,20 @@ fn new_session() -> String {
 /// # Errors
 /// The file cannot be read or written, or holds something else: the environment.
 pub fn secret(file: &Path) -> io::Result<[u8; SEED_BYTES]> {
+    kept(file)?.map_or_else(|| create(file), Ok)
+}
+
+/// The 32 secret bytes of `file`, if it is there.
+///
+/// # Errors
+/// The file cannot be read, or holds something else: the environment.
+pub fn kept(file: &Path) -> io::Result<Option<[u8; SEED_BYTES]>> {
     match fs::read(file) {
-        Ok(bytes) => bytes.try_into().map_err(|_| {
+        Ok(bytes) => bytes.try_into().map(Some).map_err(|_| {
             let says = format!("the key is damaged. file=`{}`", file.display());
             io::Error::new(io::ErrorKind::InvalidData, says)
         }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }

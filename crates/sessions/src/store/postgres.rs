@@ -25,3 +25,6 @@ pub(crate) const OWED: &str = "CREATE TABLE owed (
         digest BYTEA NOT NULL UNIQUE, since BIGINT NOT NULL, sid TEXT,
         renews BIGINT NOT NULL DEFAULT 1, given_up BIGINT NOT NULL DEFAULT 0);
      CREATE INDEX owed_by_session ON owed (sid);";
+
+/// The migration of who keeps keys there.
+pub const KEYS: &str = "CREATE TABLE sealed_key (name TEXT PRIMARY KEY, sealed BYTEA NOT NULL);";
