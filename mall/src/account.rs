@@ -1,7 +1,7 @@
 //! Account: users, their passwords, and the tokens that everybody else believes.
 //!
-//! A token is signed with a key that lives in this service's folder, so it outlives a restart; who
-//! verifies it needs the public keys alone and never asks here. What others may know of a user goes
+//! A token is signed with a key that lives in this service's folder, or in the store that its instances share, so it
+//! outlives a restart; who verifies it needs the public keys alone and never asks here. What others may know of a user goes
 //! out as UserRegistered.
 //!
 //! It does not know what a role may do: each service says that of its own commands.
@@ -12,6 +12,7 @@ mod decide;
 pub(crate) mod described;
 mod family;
 mod issuer;
+mod keys;
 mod limits;
 mod password;
 mod publish;
@@ -27,7 +28,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use chassis::http::Stop;
-use chassis::identity::{self, Signer};
+use chassis::identity::Signer;
 use events::Database;
 use tracing::info;
 
@@ -35,15 +36,11 @@ pub use api::Server;
 
 use self::attempts::SignUps;
 use self::issuer::Issuer;
+use self::keys::Keys;
 use self::password::Passwords;
 use crate::components::{Components, Composed, Loops};
 use crate::error::Error;
 use crate::settings::Name;
-
-/// The file of the signing key, in the service's folder.
-const KEY_FILE: &str = "signing.key";
-/// The file of the key that refresh tokens follow one another by.
-const CHAIN_FILE: &str = "refresh.key";
 
 /// The account service, open.
 #[derive(Clone)]
@@ -62,10 +59,8 @@ impl Service {
     pub async fn open(components: Components) -> Result<Service, Error> {
         let database = components.database(Name::Account, store::TABLES).await?;
         let folder = components.folder(Name::Account)?;
-        let signer = Signer::open(&folder.join(KEY_FILE), components.verifier.issuer());
-        let signer = signer.map_err(Error::folder("the signing key"))?;
-        let chain = identity::secret(&folder.join(CHAIN_FILE));
-        let chain = chain.map_err(Error::folder("the key of refresh tokens"))?;
+        let (sealing, issuer) = (components.sealing.as_ref(), components.verifier.issuer());
+        let Keys { signer, chain } = Keys::open(&folder, &database, sealing, issuer).await?;
         components.remember_ended(&database).await?;
         components.verifier.replace_keys(&signer.public_keys());
         let passwords =

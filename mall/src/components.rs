@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chassis::cores::Loop;
 use chassis::http::{Networks, Stop};
 use chassis::identity::Verifier;
+use chassis::sealing::SealingKey;
 use events::store::{Host, Place, Publishes, Tables};
 use events::{Broker, Clock, Control, Database, Handler, Relay, Retry, Subscription, Topic};
 use sessions::OnEnded;
@@ -24,6 +25,8 @@ pub struct Components {
     /// The server on which services keep their state, each in a schema of its name; in a file of its folder where
     /// there is none.
     pub host: Option<Host>,
+    /// What seals account's keys there; they are in files of its folder where there is none.
+    pub sealing: Option<SealingKey>,
     /// Where events go and come from.
     pub broker: Arc<dyn Broker>,
     /// What time it is.

@@ -9,7 +9,10 @@ pub enum Error {
     /// Its database could not be opened, brought up to date or seeded. Mend the disk and start again.
     #[error(transparent)]
     Store(#[from] events::Error),
-    /// Its folder could not be made or its signing key not read. Mend the folder's rights.
+    /// Its keys cannot be had: see [`sessions::NoKeys`].
+    #[error(transparent)]
+    Keys(#[from] sessions::NoKeys),
+    /// Its folder could not be made. Mend the folder's rights.
     #[error("the service's folder cannot be used. what=`{what}`, cause=`{source}`")]
     Folder {
         /// Which part of it.

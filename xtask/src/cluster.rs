@@ -12,7 +12,9 @@ mod process;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -46,8 +48,8 @@ const ADMIN_PORT: u16 = 9188;
 const DATA: &str = "data-cluster";
 /// Between two looks at the processes.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Bytes of what the parts know one another by.
-const SECRET_BYTES: usize = 24;
+/// Bytes of what the parts know one another by, and of what seals their keys.
+const SECRET_BYTES: usize = 32;
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,6 +71,8 @@ struct Cluster {
     postgres: Postgres,
     folder: PathBuf,
     secret: String,
+    /// What keys are sealed with in the store.
+    store_key: String,
     faults: bool,
 }
 
@@ -157,8 +161,9 @@ impl Cluster {
         };
         let kafka = Kafka::start(&folder, ports, stop)?;
         let postgres = Postgres::start(&folder, port, stop)?;
-        let (parts, secret, faults) = (Vec::new(), secret()?, wanted.faults);
-        let mut cluster = Cluster { parts, kafka, postgres, folder, secret, faults };
+        let (parts, faults) = (Vec::new(), wanted.faults);
+        let (secret, store_key) = (secret()?, store_key(&folder)?);
+        let mut cluster = Cluster { parts, kafka, postgres, folder, secret, store_key, faults };
         for (name, number) in all(wanted.instances) {
             if stop.is_wanted() {
                 break;
@@ -236,6 +241,7 @@ impl Cluster {
         command.args(admin.iter().flat_map(|address| ["--admin", address]));
         command.args(self.faults.then_some("--faults"));
         command.env("YEOUL_GATEWAY_SECRET", &self.secret);
+        command.env("YEOUL_STORE_KEY", &self.store_key);
         Ok(command)
     }
 
@@ -336,6 +342,20 @@ fn secret() -> Result<String, Failure> {
     let mut bytes = [0; SECRET_BYTES];
     std::io::Read::read_exact(&mut fs::File::open(Path::new("/dev/urandom"))?, &mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Drawn once: what is in the store outlives this process.
+fn store_key(folder: &Path) -> Result<String, Failure> {
+    let file = folder.join("store.key");
+    if let Ok(key) = fs::read_to_string(&file) {
+        return Ok(key);
+    }
+    let key = secret()?;
+    let mut options = fs::OpenOptions::new();
+    let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&file)?;
+    out.write_all(key.as_bytes())?;
+    out.sync_all()?;
+    Ok(key)
 }
 
 #[expect(clippy::disallowed_methods, reason = "between two looks at other processes")]

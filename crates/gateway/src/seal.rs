@@ -32,6 +32,15 @@ const SEAL_LETTERS: usize = 43;
 /// What stands before the seconds where the token is in base64url.
 const ENCODED: &str = "~";
 
+/// Letters of what the names of cookies end in.
+const IDENTITY_LETTERS: usize = 10;
+
+/// What the names of cookies end in at every gateway that seals with this key, and at no other. It tells nothing of it.
+pub fn identity_of(key: &[u8; SEAL_KEY_BYTES]) -> String {
+    let digest = Seal::new(*key).mac("names of cookies").finalize().into_bytes();
+    digest.iter().take(IDENTITY_LETTERS).map(|byte| char::from(b'a' + byte % 26)).collect()
+}
+
 /// A sign-in: every token that it was given, from the first to the last renewal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Family {
@@ -115,6 +124,14 @@ impl Seal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gateways_of_one_key_call_their_cookies_the_same_and_those_of_others_otherwise() {
+        let name = |byte| identity_of(&[byte; SEAL_KEY_BYTES]);
+        assert_eq!(name(1), name(1));
+        assert_ne!(name(1), name(2));
+        assert!(name(1).len() == 10 && name(1).bytes().all(|it| it.is_ascii_lowercase()));
+    }
 
     fn family(id: &str) -> Family {
         Family { id: id.to_owned(), life: Duration::from_secs(3600) }

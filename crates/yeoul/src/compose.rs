@@ -10,6 +10,7 @@ pub(crate) mod loops;
 pub(crate) mod mall;
 mod outboxes;
 pub(crate) mod ports;
+pub(crate) mod sealing;
 mod sessions;
 mod store;
 mod vouch;

@@ -17,6 +17,7 @@ use std::mem;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use chassis::sealing::SealingKey;
 use chassis::settings::Tree;
 use events::Declared;
 use events::store::Host;
@@ -55,6 +56,8 @@ pub(crate) struct Checked {
     pub(crate) broker: Option<brokers::Settings>,
     /// The server that databases are on, where they are not in the data folder.
     pub(crate) host: Option<Host>,
+    /// What seals the keys there, once the command that needs them has looked for it.
+    pub(crate) sealing: Option<SealingKey>,
     /// Tables of others whose rows are published.
     pub(crate) outboxes: Vec<Outbox>,
     pub(crate) definitions: Definitions,
@@ -168,6 +171,7 @@ fn compile(
         topics,
         broker,
         host,
+        sealing: None,
         outboxes,
         definitions,
         gateway,

@@ -112,6 +112,18 @@ fn orders_pages_and_sign_ins_go_on_through_outages_of_store_and_mall() {
     let found = run(&["doctor", "--data", text(&data)]).expect(0).stdout;
     assert!(found.contains(&server.address()), "{found}");
 
+    // Its keys are told to whoever sealed them alone.
+    let settings_file = text(&settings);
+    let mut stranger = yeoul();
+    stranger.args(["mall", "--listen", "127.0.0.1:0", "-c", settings_file, "--data", text(&data)]);
+    let output = stranger.env("YEOUL_STORE_KEY", "8".repeat(64)).output().expect("it starts");
+    let says = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = says.contains("sealed with another key") && says.contains("YEOUL_STORE_KEY");
+    assert!(output.status.code() == Some(3) && told, "{says}");
+    for key in ["account/signing.key", "account/refresh.key", "gateway/seal.key"] {
+        assert!(!data.join(key).exists(), "{key}");
+    }
+
     // State that is elsewhere is not left behind in silence.
     let start = ["mall", "--listen", "127.0.0.1:0", "--data", text(&data)];
     let refused = run(&start).expect(3);
@@ -135,6 +147,21 @@ fn a_store_that_cannot_be_used_ends_the_start_and_names_what_helps() {
         assert!(!says.contains("secret"), "{says}");
         (output.status.code().unwrap_or(-1), says)
     };
+    // Keys are sealed there by one of the environment; without it nothing is begun.
+    for key in [None, Some("short")] {
+        let settings = settings(&folder, &nobody);
+        let mut command = yeoul();
+        command.args(["mall", "-c", text(&settings), "--data", text(&data)]);
+        match key {
+            None => command.env_remove("YEOUL_STORE_KEY"),
+            Some(key) => command.env("YEOUL_STORE_KEY", key),
+        };
+        let output = command.output().expect("the program starts");
+        let says = String::from_utf8_lossy(&output.stderr).into_owned();
+        let helps = says.contains("YEOUL_STORE_KEY") && says.contains("openssl rand -hex 32");
+        assert!(output.status.code() == Some(1) && helps, "{says}");
+        assert!(!data.exists(), "nothing was begun");
+    }
     // Nobody is there.
     let (code, says) = start(&nobody);
     assert!(code == 3 && says.contains(&format!("store=`{nobody}`")), "{says}");

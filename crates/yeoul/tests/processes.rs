@@ -9,6 +9,8 @@ mod postgres;
 #[path = "../../brokers/tests/kafka/server.rs"]
 #[allow(dead_code, reason = "the broker's own tests use the rest")]
 mod server;
+#[path = "processes/signed_in.rs"]
+mod signed_in;
 #[path = "support/lib.rs"]
 mod support;
 

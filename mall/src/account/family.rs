@@ -1,7 +1,7 @@
 //! A sign-in as a family of tokens: what a refresh token is good for, and how all of it ends.
 //!
 //! 1. Every refresh token is kept by its digest alone, with its place in the chain of its family.
-//!    The one that follows is an HMAC of it under a key of this service's folder: nobody else can
+//!    The one that follows is an HMAC of it under a key of this service's own: nobody else can
 //!    make it, and we can make it again.
 //! 2. The newest is good for one use, which makes the next. Who presents one that was used within
 //!    [`GRACE`](super::refresh::GRACE) is another tab, or never got the answer, and gets the newest there is by now.

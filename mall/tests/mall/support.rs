@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use chassis::cores::Cores;
 use chassis::http::{Listener, Stop};
-use chassis::identity::{Ended, ISSUER_DEFAULT, Signer, Verifier};
+use chassis::identity::{Ended, Signer, Verifier};
 use events::{
     Broker, Control, Database, Declared, Event, Log, Numbers, Offset, Partitions, Retry, Topic,
     TopicPartition,
@@ -42,7 +42,7 @@ pub(crate) struct Mall {
     /// What every verifier of it remembers of ended sign-ins.
     pub(crate) ended: Ended,
     endpoints: BTreeMap<Name, Endpoint>,
-    signer: Arc<Signer>,
+    account: account::Service,
     databases: Vec<(Name, Database)>,
     components: Components,
     loops: Stop,
@@ -88,6 +88,7 @@ pub(crate) fn components(data: &Path, log: Arc<Log>, stock_check: SocketAddr) ->
     Components {
         data: data.to_owned(),
         host: place::host(data),
+        sealing: place::sealing(),
         broker: log,
         clock: chassis::clock::component(),
         faults: Faults::new(true),
@@ -188,6 +189,15 @@ impl Mall {
         Mall::over(self.components.clone(), self.log.clone(), None)
     }
 
+    /// The same, each with a verifier of its own and this much later by its clock.
+    #[allow(dead_code, reason = "where a store has one writer there is one instance")]
+    pub(crate) fn twins_later(&self, by: Duration) -> Mall {
+        let verifier = Verifier::new(&Signer::ephemeral().public_keys());
+        let clock: events::Clock = Arc::new(move || chassis::clock::wall() + by);
+        let components = Components { verifier, clock, ..self.components.clone() };
+        Mall::over(components, self.log.clone(), None)
+    }
+
     fn over(components: Components, log: Arc<Log>, folder: Option<TempDir>) -> Mall {
         // With a thread of its own: work that a store does in tasks goes on while a test waits for an answer.
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -199,8 +209,6 @@ impl Mall {
         let stock_check = product.expect("one of them").1.address();
         let components = Components { stock_check, ..components };
         let open = runtime.block_on(Services::open(&components));
-        let key = components.data.join("account/signing.key");
-        let signer = Signer::open(&key, ISSUER_DEFAULT).expect("a key");
         let loops = Stop::new();
         let controls = open.run(&cores, &loops);
         let endpoints = listeners.map(|(name, listener)| {
@@ -215,7 +223,7 @@ impl Mall {
             controls,
             runtime,
             endpoints: endpoints.into(),
-            signer: Arc::new(signer),
+            account: open.account.clone(),
             databases: open.databases(),
             components,
             loops,
@@ -247,12 +255,15 @@ impl Mall {
     /// A token for `subject`, signed with the mall's own key.
     pub(crate) fn token(&self, subject: &str, role: Role) -> String {
         let now = chassis::clock::wall();
-        self.signer.mint(subject, &role.into(), now, Duration::from_secs(60)).text
+        self.account.signer().mint(subject, &role.into(), now, Duration::from_secs(60)).text
     }
 
     pub(crate) fn expired_token(&self, subject: &str) -> String {
         let then = Timestamp::UNIX_EPOCH;
-        self.signer.mint(subject, &Role::OrderCustomer.into(), then, Duration::from_secs(60)).text
+        self.account
+            .signer()
+            .mint(subject, &Role::OrderCustomer.into(), then, Duration::from_secs(60))
+            .text
     }
 
     pub(crate) fn get(&self, name: Name, path: &str) -> Ask<'_> {

@@ -1,11 +1,12 @@
 //! Two instances of each service on one store: neither sells what the other has sold.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use mall::Name;
 use serde_json::json;
 
-use crate::support::{CUSTOMER, Mall};
+use crate::support::{Answer, CUSTOMER, Mall};
 
 /// Orders that are placed at once, half of them at each instance.
 const AT_ONCE: usize = 12;
@@ -71,6 +72,70 @@ fn pieces_that_arrive_at_both_are_all_there() {
     assert_eq!((mall.stock(1), twins.stock(1)), (before + arrived, before + arrived));
     mall.settle();
     assert_eq!(mall.stock_at(Name::Order, 1), before + arrived);
+}
+
+/// A request to account's token endpoint.
+fn token(mall: &Mall, form: &str) -> Answer {
+    mall.ask(Name::Account, "POST", "/oauth/token").form(form).send()
+}
+
+fn renewed(mall: &Mall, refresh: &str) -> Answer {
+    token(mall, &format!("grant_type=refresh_token&refresh_token={refresh}"))
+}
+
+fn signed_in(mall: &Mall) -> String {
+    let form = "grant_type=password&username=1%40uengine.org&password=1";
+    refresh_of(&token(mall, form).is(200))
+}
+
+fn refresh_of(answer: &Answer) -> String {
+    answer.body["refresh_token"].as_str().expect("a token").to_owned()
+}
+
+#[test]
+fn accounts_sign_with_one_key_and_renew_one_chain_whichever_is_asked() {
+    let mall = Mall::start();
+    let twins = mall.twins_later(Duration::ZERO);
+    let keys = |mall: &Mall| mall.get(Name::Account, "/.well-known/jwks.json").send().is(200).body;
+    assert_eq!(keys(&mall), keys(&twins));
+
+    // The same token at both at once, again and again: all who hold it get the one that follows.
+    let mut refresh = signed_in(&mall);
+    for round in 0..4 {
+        let answers =
+            at_once(|number| renewed(if number % 2 == 0 { &mall } else { &twins }, &refresh));
+        let next: BTreeSet<String> =
+            answers.into_iter().map(|it| refresh_of(&it.is(200))).collect();
+        assert_eq!(next.len(), 1, "round {round}");
+        refresh = next.into_iter().next().expect("one");
+    }
+    // An access token of either opens the other.
+    let access = renewed(&twins, &refresh).is(200).body["access_token"].clone();
+    let bearer = format!("Bearer {}", access.as_str().expect("a token"));
+    mall.get(Name::Account, "/oauth/me").header("authorization", &bearer).send().is(200);
+}
+
+#[test]
+fn a_sign_in_that_ends_at_one_account_is_renewed_at_none() {
+    let mall = Mall::start();
+    let later = mall.twins_later(Duration::from_secs(31));
+    for (here, there) in [(&mall, &later), (&later, &mall)] {
+        let first = signed_in(here);
+        let second = refresh_of(&renewed(there, &first).is(200));
+        here.ask(Name::Account, "POST", "/oauth/revoke")
+            .form(&format!("token={first}"))
+            .send()
+            .is(200);
+        for at in [here, there] {
+            assert_eq!(renewed(at, &second).is(400).body["error"], "invalid_grant");
+        }
+    }
+    // A token that was used longer ago than other tabs may take is somebody else's: at whichever it is shown.
+    let first = signed_in(&mall);
+    let second = refresh_of(&renewed(&mall, &first).is(200));
+    assert_eq!(refresh_of(&renewed(&mall, &first).is(200)), second, "within the time of grace");
+    renewed(&later, &first).is(400);
+    renewed(&mall, &second).is(400);
 }
 
 /// What each of so many threads came to.

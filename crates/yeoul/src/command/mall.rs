@@ -12,6 +12,7 @@ use crate::compose::mall::Mall;
 use crate::compose::mall::alone::Alone;
 use crate::compose::mall::front::{Face, Front};
 use crate::compose::mall::secret;
+use crate::compose::sealing;
 use crate::exit::Failure;
 use crate::process::{self, Signals};
 use crate::settings::{self, Base, Checked};
@@ -38,12 +39,15 @@ enum Running {
 pub(super) fn run(args: &MallArgs) -> Result<(), Failure> {
     let part = args.service.as_deref().map(Part::parse).transpose()?;
     chassis::telemetry::start();
-    let plan = match part {
+    let mut plan = match part {
         None => settings::checked(Base::Mall, args.config.as_deref(), &args.process)?,
         Some(part) => part.plan(args)?,
     };
     if let Some(part) = part.filter(|_| plan.host.is_none()) {
         part.must_be_the_first(&plan.data)?;
+    }
+    if part.is_none_or(Part::has_keys) {
+        plan.sealing = sealing::key(plan.host.as_ref())?;
     }
     let folder = process::folder(&plan.data)?;
     process::runtime()?.block_on(async {
@@ -80,6 +84,11 @@ impl Part {
             Part::Gateway => GATEWAY,
             Part::Service(name) => name.as_str(),
         }
+    }
+
+    /// Whether it makes tokens, or cookies.
+    fn has_keys(self) -> bool {
+        matches!(self, Part::Gateway | Part::Service(Name::Account))
     }
 
     /// Where state is in files there is one instance of a part: who means to start another one has the settings wrong.

@@ -4,13 +4,17 @@ use serde_json::json;
 
 use crate::cli::ServeArgs;
 use crate::compose::layer::Layer;
+use crate::compose::sealing;
 use crate::exit::Failure;
 use crate::process::{self, Signals};
 use crate::settings::{self, Base};
 
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     chassis::telemetry::start();
-    let plan = settings::checked(Base::Nothing, Some(&args.config), &args.process)?;
+    let mut plan = settings::checked(Base::Nothing, Some(&args.config), &args.process)?;
+    if plan.gateway.has_session() {
+        plan.sealing = sealing::key(plan.host.as_ref())?;
+    }
     let folder = process::folder(&plan.data)?;
     process::runtime()?.block_on(async {
         let mut signals = Signals::listen()?;

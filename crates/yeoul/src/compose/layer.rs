@@ -26,7 +26,7 @@ use super::ended;
 use super::loops::Loops;
 use super::outboxes;
 use super::ports::Ports;
-use super::sessions::{self, Identity, Remembering};
+use super::sessions::{self, Identity, Kept, Remembering};
 use super::store;
 use super::vouch;
 use crate::admin::dead::Controls;
@@ -165,7 +165,8 @@ impl Layer {
         announce(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);
         let ended = verifier.ended().clone();
-        let identity = Identity::open(&folder, host, &plan.gateway, verifier).await?;
+        let kept = Kept::of(host, plan.sealing.as_ref());
+        let identity = Identity::open(&folder, kept, &plan.gateway, verifier).await?;
         // Other gateways may end sign-ins in the same place.
         let ended = identity.sessions.is_some().then_some(ended);
         let shown = plan.shown.clone();

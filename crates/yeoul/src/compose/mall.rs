@@ -33,7 +33,7 @@ use super::layer::folds::Interruptions;
 use super::layer::{self, Layer, Presentation, Stores};
 use super::loops::Loops;
 use super::ports::Ports;
-use super::sessions::Identity;
+use super::sessions::{Identity, Kept};
 use super::vouch;
 use crate::admin::Admin;
 use crate::admin::dead::Controls;
@@ -88,6 +88,7 @@ impl Mall {
         let surroundings = Surroundings {
             data: folder.path(),
             host,
+            sealing: plan.sealing.as_ref(),
             broker: &stores.broker,
             faults: &faults,
             verifier: &verifier,
@@ -106,7 +107,8 @@ impl Mall {
         for (name, listener) in &listeners {
             plan.gateway.set_upstream(name.as_str(), listener.address());
         }
-        let identity = Identity::open(&folder, host, &plan.gateway, verifier).await?;
+        let kept = Kept::of(host, plan.sealing.as_ref());
+        let identity = Identity::open(&folder, kept, &plan.gateway, verifier).await?;
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
         let prepared = Prepared { layer, services, faults: &faults };
         prepared.run(&components, &plan.topics, listeners).await?.open(&faults, plan.shown, ports)

@@ -3,21 +3,23 @@
 //! It is there where browsers sign in, of the mall or of one's own services; the topic where the
 //! settings name one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chassis::chance;
 use chassis::clock;
 use chassis::cores::Cores;
 use chassis::folder::{self, Folder};
 use chassis::http::Stop;
 use chassis::identity::{self, Verifier};
+use chassis::sealing::SealingKey;
 use events::store::{Host, Place};
 use events::{Broker, Retry, Subscription, Topic};
 use gateway::{Gateway, Plan, Sessions};
-use sessions::Memory;
+use sessions::{Key, Memory, NoKeys, Wanted};
 
 use super::loops::Loops;
-use super::store;
+use super::{sealing, store};
 use crate::exit::Failure;
 use crate::process::damaged;
 
@@ -26,11 +28,40 @@ pub(crate) const NAME: &str = "gateway";
 /// The file in it of the key that refresh cookies are sealed with.
 const KEY_FILE: &str = "seal.key";
 
+/// Where the memory is, and the key that refresh cookies are sealed with.
+#[derive(Clone, Copy)]
+pub(crate) enum Kept<'p> {
+    /// Both below the data folder.
+    Files,
+    /// Both on the server, the key sealed.
+    Served(&'p Host, &'p SealingKey),
+    /// The memory on the server; the key, of a port that sets no cookie, nowhere.
+    Unsealed(&'p Host),
+}
+
+impl<'p> Kept<'p> {
+    /// What settings and environment say.
+    pub(crate) fn of(host: Option<&'p Host>, sealing: Option<&'p SealingKey>) -> Kept<'p> {
+        match (host, sealing) {
+            (None, _) => Kept::Files,
+            (Some(host), Some(sealing)) => Kept::Served(host, sealing),
+            (Some(host), None) => Kept::Unsealed(host),
+        }
+    }
+
+    fn host(self) -> Option<&'p Host> {
+        match self {
+            Kept::Files => None,
+            Kept::Served(host, _) | Kept::Unsealed(host) => Some(host),
+        }
+    }
+}
+
 /// A verifier, and what makes it refuse for longer than this process lives.
 pub(crate) struct Identity {
     pub(crate) verifier: Verifier,
     pub(crate) sessions: Option<Sessions>,
-    /// What tells this data folder's cookies from another's.
+    /// What tells the cookies of this data folder, or of all gateways on one store, from others'.
     pub(crate) name: String,
     topic: Option<Topic>,
 }
@@ -39,30 +70,31 @@ impl Identity {
     /// Opens the memory, if `plan` needs one, and fills the verifier's from it.
     pub(crate) async fn open(
         folder: &Folder,
-        host: Option<&Host>,
+        kept: Kept<'_>,
         plan: &Plan,
         verifier: Verifier,
     ) -> Result<Identity, Failure> {
-        let name = folder.identity();
-        let name = name.map_err(|error| damaged("the data folder's identity", &error))?;
-        let sessions = if plan.has_session() {
-            Some(open(&folder.path().join(NAME), host, &verifier).await?)
-        } else {
-            None
+        let sessions = match plan.has_session() {
+            true => Some(open(&folder.path().join(NAME), kept, &verifier).await?),
+            false => None,
+        };
+        let name = match (kept, &sessions) {
+            // Of the key that they share, so that a browser's cookies are called the same at each.
+            (Kept::Served(..), Some(sessions)) => gateway::identity_of(&sessions.key),
+            _ => {
+                folder.identity().map_err(|error| damaged("the data folder's identity", &error))?
+            }
         };
         let topic = plan.session_topic().and_then(|topic| Topic::parse(topic).ok());
         Ok(Identity { verifier, sessions, name, topic })
     }
 }
 
-/// Opens the memory below its folder or on the server, and the key in the folder.
-async fn open(
-    folder: &Path,
-    host: Option<&Host>,
-    verifier: &Verifier,
-) -> Result<Sessions, Failure> {
+/// Opens the memory below its folder or on the server, and the key there.
+async fn open(folder: &Path, kept: Kept<'_>, verifier: &Verifier) -> Result<Sessions, Failure> {
     folder::make_private(folder).map_err(|error| damaged("the data folder", &error))?;
     let (ended, clock) = (verifier.ended(), clock::component());
+    let host = kept.host();
     let memory = match host {
         None => Memory::open(folder, ended, clock).await,
         Some(host) => {
@@ -72,9 +104,36 @@ async fn open(
     };
     let what = "the memory of sign-ins";
     let memory = memory.map_err(|error| store::unopened(what, host, &error))?;
-    let key = identity::secret(&folder.join(KEY_FILE));
-    let key = key.map_err(|error| damaged("the key of sign-ins", &error))?;
+    let file = folder.join(KEY_FILE);
+    let key = match kept {
+        Kept::Files => {
+            identity::secret(&file).map_err(|error| damaged("the key of sign-ins", &error))?
+        }
+        Kept::Served(host, sealing) => served_key(&memory, host, sealing, file).await?,
+        Kept::Unsealed(_) => drawn(),
+    };
     Ok(Sessions { memory, key })
+}
+
+/// The key that all gateways on this server have.
+async fn served_key(
+    memory: &Memory,
+    host: &Host,
+    sealing: &SealingKey,
+    file: PathBuf,
+) -> Result<Key, Failure> {
+    let wanted = [Wanted { name: "seal", file }];
+    match sessions::keys(memory.database(), sealing, wanted).await {
+        Ok([key]) => Ok(key),
+        Err(error @ NoKeys::Sealed(..)) => Err(sealing::sealed(Some(host), &error)),
+        Err(error) => Err(store::unopened("the key of sign-ins", Some(host), &error)),
+    }
+}
+
+fn drawn() -> Key {
+    let mut key = Key::default();
+    chance::fill(&mut key);
+    key
 }
 
 /// A running memory.

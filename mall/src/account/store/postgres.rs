@@ -19,4 +19,5 @@ pub(in crate::account) const SCHEMA: &[&str] = &[
         username TEXT NOT NULL, network BYTEA NOT NULL, used BIGINT NOT NULL,
         PRIMARY KEY (username, network));",
     sessions::SERVED_TABLE,
+    sessions::SERVED_KEYS,
 ];

@@ -103,6 +103,7 @@ impl Alone {
         let surroundings = Surroundings {
             data: folder.path(),
             host: plan.host.as_ref(),
+            sealing: plan.sealing.as_ref(),
             broker: &broker,
             faults: &faults,
             verifier: &verifier,

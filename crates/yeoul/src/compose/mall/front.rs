@@ -22,7 +22,7 @@ use crate::compose::ended;
 use crate::compose::layer::{self, Layer, Presentation, Stores, VIEWS};
 use crate::compose::loops::Loops;
 use crate::compose::ports::Ports;
-use crate::compose::sessions::{self, Identity};
+use crate::compose::sessions::{self, Identity, Kept};
 use crate::compose::vouch;
 use crate::exit::Failure;
 use crate::process;
@@ -85,7 +85,8 @@ impl Front {
         let stores = Stores::open(folder.path(), host, name, events, presentation).await?;
         layer::announce(&mut folder, ports.admin.address())?;
         let ended = verifier.ended().clone();
-        let identity = Identity::open(&folder, host, &plan.gateway, verifier).await?;
+        let kept = Kept::of(host, plan.sealing.as_ref());
+        let identity = Identity::open(&folder, kept, &plan.gateway, verifier).await?;
         // Its own schema has what other gateways end, account's what it ends itself, whether or not events come through.
         let own = identity.sessions.as_ref().map(|_| sessions::NAME);
         let schemas: Vec<_> = own.into_iter().chain([Name::Account.as_str()]).collect();

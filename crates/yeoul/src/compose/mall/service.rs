@@ -8,13 +8,15 @@ use chassis::clock;
 use chassis::cores::Cores;
 use chassis::http::{Networks, Stop};
 use chassis::identity::Verifier;
+use chassis::sealing::SealingKey;
 use events::store::Host;
 use events::{Broker, Database, relay};
 use mall::endpoint::{Listen, serving};
 use mall::{Components, Faults, Name, account, delivery, order, product};
+use sessions::NoKeys;
 
 use crate::compose::loops::Loops;
-use crate::compose::store;
+use crate::compose::{sealing, store};
 use crate::exit::Failure;
 use crate::stores;
 
@@ -26,6 +28,8 @@ pub(super) struct Surroundings<'p> {
     pub(super) data: &'p Path,
     /// The server that they keep their state on, if it is on one.
     pub(super) host: Option<&'p Host>,
+    /// What seals account's keys there.
+    pub(super) sealing: Option<&'p SealingKey>,
     pub(super) broker: &'p Arc<dyn Broker>,
     pub(super) faults: &'p Faults,
     pub(super) verifier: &'p Verifier,
@@ -42,6 +46,7 @@ impl Surroundings<'_> {
         Components {
             data: self.data.to_owned(),
             host: self.host.cloned(),
+            sealing: self.sealing.cloned(),
             broker: self.broker.clone(),
             clock: clock::component(),
             faults: self.faults.clone(),
@@ -134,8 +139,11 @@ impl Service {
 /// Why a service's store was not opened, and what to do. The log has as many partitions as the settings ask
 /// for, or it would have refused before: then a change of them was broken off between the two files.
 fn unopened(what: &str, host: Option<&Host>, error: &mall::Error) -> Failure {
-    let mall::Error::Store(events::Error::Partitions { topic, has, asked }) = error else {
-        return store::unopened(what, host, error);
-    };
-    stores::broken_off(topic, *has.max(asked), error)
+    match error {
+        mall::Error::Store(events::Error::Partitions { topic, has, asked }) => {
+            stores::broken_off(topic, *has.max(asked), error)
+        }
+        mall::Error::Keys(error @ NoKeys::Sealed(..)) => sealing::sealed(host, error),
+        _ => store::unopened(what, host, error),
+    }
 }
