@@ -81,4 +81,4 @@ async fn look(database: &Database, after: u64, ended: &Ended, time: &Clock) -> R
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,7 +2,7 @@
 
 #[expect(dead_code, reason = "the store's own tests use the rest")]
 #[path = "../../../events/tests/postgres/server.rs"]
-mod server;
+pub(crate) mod server;
 
 use events::store::{Host, Place};
 use jiff::{SignedDuration, Timestamp};

@@ -1,9 +1,5 @@
 //! Keys on a real server: `cargo xtask services install postgres`.
 
-#[expect(dead_code, reason = "the store's own tests use the rest")]
-#[path = "../../../events/tests/postgres/server.rs"]
-mod server;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,8 +7,8 @@ use events::Clock;
 use events::store::{Host, Place, Tables};
 use jiff::Timestamp;
 
-use self::server::Server;
 use super::*;
+use crate::follow::tests::server::Server;
 
 const TABLES: Tables = Tables { embedded: &[], served: &[crate::SERVED_KEYS] };
 
