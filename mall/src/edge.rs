@@ -4,7 +4,7 @@
 //! fault on purpose; then the service's own checks. A request without a token may do everything on
 //! a loopback port, as in the curriculum; with one, the gateway's rules hold here too, so that a
 //! mistake in a route table opens nothing. On any other port one is needed, but by a gateway that shows the secret
-//! of both: its routes say what is open.
+//! of both: its routes say what is open. A service asks by a token of its own, where it is asked, and nowhere else.
 //!
 //! It knows no service: routes and answers are given to it.
 
@@ -17,6 +17,7 @@ use chassis::http::path::Params;
 use chassis::http::query::Query;
 use chassis::http::router::{Found, Router};
 use chassis::http::{Inbound, Path, Problem, Request, Response, Trace, loopback, whole};
+use chassis::identity::service::{self, ServiceKey};
 use chassis::identity::{Principal, Verifier, bearer};
 use events::{Cause, Clock};
 use http::header::AUTHORIZATION;
@@ -41,12 +42,34 @@ pub(crate) struct Edge {
     faults: Faults,
     loopback: bool,
     gateway: Proof,
+    services: Option<Believed>,
+}
+
+/// Services that may ask here, and what their tokens are signed with.
+#[derive(Clone)]
+struct Believed {
+    names: &'static [Name],
+    key: ServiceKey,
+}
+
+/// Who sends a request.
+enum Caller {
+    /// A service, by a token of its own.
+    Service,
+    /// Somebody who signed in.
+    Principal(Arc<Principal>),
+    /// Somebody on this machine, or whom the gateway lets through.
+    Nobody,
 }
 
 /// A request that has passed the edge.
 pub(crate) struct Call {
     pub(crate) trace: Trace,
     pub(crate) principal: Option<Arc<Principal>>,
+    /// Whether it comes from a service.
+    of_a_service: bool,
+    /// Whether it comes from this machine, or by the gateway.
+    near: bool,
     pub(crate) headers: HeaderMap,
     pub(crate) params: Params,
     query: Option<String>,
@@ -71,7 +94,7 @@ pub(crate) struct Content {
 struct Admitted<'r, A> {
     action: A,
     params: Params,
-    principal: Option<Arc<Principal>>,
+    caller: Caller,
     path: Path<'r>,
 }
 
@@ -126,7 +149,14 @@ impl Edge {
             faults: components.faults.clone(),
             loopback: address.ip().is_loopback(),
             gateway: Proof::of(components.gateway.as_deref()),
+            services: None,
         }
+    }
+
+    /// The same, where these services may ask by tokens of their own.
+    pub(crate) fn asked_by(self, names: &'static [Name], components: &Components) -> Edge {
+        let believed = |secret: &String| Believed { names, key: ServiceKey::of(secret) };
+        Edge { services: components.gateway.as_ref().map(believed), ..self }
     }
 
     /// Whether a request comes from this machine, or may come from elsewhere.
@@ -164,7 +194,7 @@ impl Edge {
         trace: Trace,
     ) -> Result<Entered<A>, Problem> {
         let (parts, body) = request.into_parts();
-        let Admitted { action, params, principal, path } = self.check(table, &parts)?;
+        let Admitted { action, params, caller, path } = self.check(table, &parts)?;
         // Behind the checks: a fault is the service's trouble, and what it would refuse anyway stays refused.
         if let Some(hit) = self.faults.hit(self.name, &path) {
             tokio::time::sleep(hit.delay).await;
@@ -173,8 +203,16 @@ impl Edge {
             }
         }
         let query = parts.uri.query().map(str::to_owned);
-        let call =
-            Call { trace, principal, headers: parts.headers, params, query, body: Some(body) };
+        let call = Call {
+            trace,
+            of_a_service: matches!(caller, Caller::Service),
+            near: self.loopback || self.gateway.is_shown(&parts.headers),
+            principal: caller.principal(),
+            headers: parts.headers,
+            params,
+            query,
+            body: Some(body),
+        };
         Ok(Entered { action, call })
     }
 
@@ -185,9 +223,9 @@ impl Edge {
     ) -> Result<Admitted<'r, A>, Problem> {
         let path = Path::parse(parts.uri.path()).map_err(|_| Problem::bad_path())?;
         // 401 before 404, as at the gateway: which paths there are is not told to whoever asks.
-        let principal = self.principal(&parts.headers)?;
+        let caller = self.caller(&parts.headers)?;
         match table.find(&path, &parts.method) {
-            Found::Action(action, params) => Ok(Admitted { action, params, principal, path }),
+            Found::Action(action, params) => Ok(Admitted { action, params, caller, path }),
             Found::WrongMethod(_, allowed) => Err(Problem::method_not_allowed(&allowed)),
             Found::Slashed(_) | Found::Nothing => Err(Problem::not_found()),
         }
@@ -195,21 +233,40 @@ impl Edge {
 
     /// Who asks. `Basic` is a client's own name, which the account service alone reads and checks
     /// itself; to the others it is a token that is none.
-    fn principal(&self, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Problem> {
+    fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
         let is_basic =
             |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"basic ");
         // Read here, checked there: a wrong secret has to be answered in the words of RFC 6749.
         let basic = self.name == Name::Account && headers.get(AUTHORIZATION).is_some_and(is_basic);
         match bearer(headers) {
+            Some(token) if service::is_of_a_service(token) => self.service(token),
             Some(token) => {
                 let verified = self.verifier.verify(token, (self.clock)());
-                verified.map(Some).map_err(|_| Problem::invalid_token())
+                verified.map(Caller::Principal).map_err(|_| Problem::invalid_token())
             }
             None if headers.contains_key(AUTHORIZATION) && !basic => Err(Problem::invalid_token()),
             // Signing in cannot need what it gives, and on a loopback port nobody has to sign in.
-            None if self.loopback || self.name == Name::Account => Ok(None),
-            None if self.gateway.is_shown(headers) => Ok(None),
+            None if self.loopback || self.name == Name::Account => Ok(Caller::Nobody),
+            None if self.gateway.is_shown(headers) => Ok(Caller::Nobody),
             None => Err(Problem::unauthorized()),
+        }
+    }
+
+    /// A service that may ask here.
+    fn service(&self, token: &str) -> Result<Caller, Problem> {
+        let believed = self.services.as_ref().ok_or_else(Problem::invalid_token)?;
+        let from = believed.key.verify(token, self.name.as_str(), (self.clock)());
+        let from = from.map_err(|_| Problem::invalid_token())?;
+        let is_known = believed.names.iter().any(|name| name.as_str() == from);
+        if is_known { Ok(Caller::Service) } else { Err(Problem::invalid_token()) }
+    }
+}
+
+impl Caller {
+    fn principal(self) -> Option<Arc<Principal>> {
+        match self {
+            Caller::Principal(principal) => Some(principal),
+            Caller::Service | Caller::Nobody => None,
         }
     }
 }
@@ -243,6 +300,22 @@ impl Call {
             return Ok(());
         }
         Err(Problem::forbidden("this needs the role ORDER_ADMIN"))
+    }
+
+    /// 403 for what services ask one another, where somebody else asks from elsewhere.
+    pub(crate) fn require_a_service(&self) -> Result<(), Problem> {
+        if self.of_a_service || self.near {
+            return Ok(());
+        }
+        Err(Problem::forbidden("this is for services, which show a token of their own"))
+    }
+
+    /// 403 for a service: its token is for what it asks, and for nothing else.
+    pub(crate) fn refuse_services(&self) -> Result<(), Problem> {
+        if self.of_a_service {
+            return Err(Problem::forbidden("a service's token is for its question alone"));
+        }
+        Ok(())
     }
 
     /// The id in the path, 404 where it is none.
@@ -310,6 +383,7 @@ mod tests {
                 faults: Faults::new(false),
                 loopback,
                 gateway: Proof::of(Some("secret")),
+                services: None,
             };
             let mut request = http::Request::get("/orders").header("host", host);
             let shows = authorization.and_then(|value| value.strip_prefix("shows "));

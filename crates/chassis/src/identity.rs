@@ -9,6 +9,7 @@
 mod ended;
 pub mod issuer;
 mod role;
+pub mod service;
 mod signer;
 
 use std::collections::HashMap;

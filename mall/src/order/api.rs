@@ -93,7 +93,7 @@ impl Server {
             intake: Intake {
                 database: database.clone(),
                 running,
-                stock_check: StockCheck::new(components.stock_check),
+                stock_check: StockCheck::new(components),
             },
             database,
         }

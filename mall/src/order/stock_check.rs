@@ -5,6 +5,9 @@
 //! cancelled call and no failure. Limits in time are the guard's; the one here ([`ASK_FOR`]) only
 //! keeps a broken listener from holding an order forever.
 //!
+//! It says that it is order that asks, by a token that it signs for product ([`ServiceKey`]) where the parts have a secret in
+//! common: neither the guard nor product has to believe an address.
+//!
 //! It does not retry a call that was answered and does not judge the answer.
 
 use std::net::SocketAddr;
@@ -15,7 +18,9 @@ use chassis::chance;
 use chassis::http::Trace;
 use chassis::http::problem::PROXY_STATUS;
 use chassis::http::trace::TRACEPARENT;
-use http::header::RETRY_AFTER;
+use chassis::identity::service::ServiceKey;
+use events::Clock;
+use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
@@ -25,6 +30,8 @@ use tracing::{debug, warn};
 
 use super::model::Replica;
 use super::wire::ProductAnswer;
+use crate::components::Components;
+use crate::settings::Name;
 
 /// The longest an answer is waited for: above any timeout a guard is likely to have.
 pub(super) const ASK_FOR: Duration = Duration::from_secs(30);
@@ -43,6 +50,9 @@ const NO_ERROR_NAMED: &str = "destination_unavailable";
 /// The client of one core.
 pub(super) struct StockCheck {
     address: SocketAddr,
+    /// What its tokens are signed with, and when.
+    key: Option<ServiceKey>,
+    clock: Clock,
     client: Client<HttpConnector, Empty<Bytes>>,
 }
 
@@ -58,8 +68,8 @@ pub(super) enum Availability {
 }
 
 impl StockCheck {
-    /// A client of the guarded route at `address`.
-    pub(super) fn new(address: SocketAddr) -> StockCheck {
+    /// A client of the guarded route at [`Components::stock_check`].
+    pub(super) fn new(components: &Components) -> StockCheck {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
@@ -67,7 +77,9 @@ impl StockCheck {
             .pool_idle_timeout(IDLE_FOR)
             .pool_max_idle_per_host(IDLE_MAX)
             .build(connector);
-        StockCheck { address, client }
+        let key = components.gateway.as_deref().map(ServiceKey::of);
+        let (address, clock) = (components.stock_check, components.clock.clone());
+        StockCheck { address, key, clock, client }
     }
 
     /// Asks for the product `id`.
@@ -111,10 +123,13 @@ impl StockCheck {
     }
 
     fn request(&self, id: u64, trace: &Trace) -> Request<Empty<Bytes>> {
-        Request::get(format!("http://{}/product/{id}", self.address))
-            .header(TRACEPARENT, trace.traceparent())
-            .body(Empty::new())
-            .expect("a number, an address and a trace make a request")
+        let mut request = Request::get(format!("http://{}/product/{id}", self.address))
+            .header(TRACEPARENT, trace.traceparent());
+        if let Some(key) = &self.key {
+            let token = key.sign(Name::Order.as_str(), Name::Product.as_str(), (self.clock)());
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        request.body(Empty::new()).expect("a number, an address and a trace make a request")
     }
 }
 

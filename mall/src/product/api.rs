@@ -40,6 +40,8 @@ pub(super) enum Action {
     List,
     FindByName,
     Read,
+    /// What order asks before it takes an order.
+    Ask,
     Register,
     Replace,
     Patch,
@@ -62,7 +64,7 @@ const COLLECTIONS: [[&str; 4]; 2] = [
 /// Every path, method and action of the port.
 pub(super) fn rows() -> Vec<Row<Action>> {
     let mut rows = vec![
-        Row::get("/product/{id}", Action::Read),
+        Row::get("/product/{id}", Action::Ask),
         Row::get("/goods/img/{name}", Action::Picture),
     ];
     for [all, one, restock, search] in COLLECTIONS {
@@ -88,14 +90,19 @@ impl Server {
         address: SocketAddr,
     ) -> Server {
         let edge = Edge::new(Name::Product, components, address);
+        let edge = edge.asked_by(&[Name::Order], components);
         Server { edge, table: Router::of(rows()), database, running }
     }
 
     async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {
         match action {
+            Action::Ask => call.require_a_service()?,
+            _ => call.refuse_services()?,
+        }
+        match action {
             Action::List => self.list(&call).await,
             Action::FindByName => self.find_by_name(&call).await,
-            Action::Read => self.read(&call).await,
+            Action::Read | Action::Ask => self.read(&call).await,
             Action::Picture => picture(&call),
             Action::Register => self.register(call).await,
             Action::Replace => self.replace(call).await,

@@ -24,7 +24,7 @@ impl Action {
                 .list(Query::asked(answers::slice), product().listed("products")),
             Action::FindByName => Operation::new("Products of a name")
                 .list(Query::asked(search), product().listed("products")),
-            Action::Read => Operation::new("A product").read(product()),
+            Action::Read | Action::Ask => Operation::new("A product").read(product()),
             Action::Register => Operation::new("Registers a product")
                 .json(Fields::asked(|fields| Edit::whole(fields, &[])))
                 .shows("201", product()),

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use chassis::identity::Signer;
+use chassis::identity::service::ServiceKey;
 use mall::Name;
 use serde_json::json;
 
-use crate::support::{CUSTOMER, Mall};
+use crate::support::{ADMIN, CUSTOMER, Mall};
 
 const SERVICES: [(Name, &str); 4] = [
     (Name::Order, "/orders"),
@@ -14,6 +15,53 @@ const SERVICES: [(Name, &str); 4] = [
     (Name::Delivery, "/deliveries"),
     (Name::Account, "/.well-known/jwks.json"),
 ];
+
+#[test]
+fn what_a_service_asks_another_is_asked_by_a_token_of_its_own() {
+    let mall = Mall::start_apart("a secret of all parts");
+    let now = chassis::clock::wall();
+    let key = ServiceKey::of("a secret of all parts");
+    let ask = |path: &str, token: &str| {
+        mall.get(Name::Product, path).header("authorization", &format!("Bearer {token}")).send()
+    };
+    let good = key.sign("order", "product", now);
+    assert_eq!(ask("/product/1", &good).is(200).body["id"], 1);
+    let refused = [
+        ("forged", ServiceKey::of("another secret").sign("order", "product", now)),
+        ("expired", key.sign("order", "product", now - Duration::from_secs(61))),
+        ("for another one", key.sign("order", "delivery", now)),
+        ("of one that asks nothing", key.sign("delivery", "product", now)),
+    ];
+    for (what, token) in &refused {
+        let answer = ask("/product/1", token);
+        assert_eq!(answer.status, 401, "{what}");
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{what}");
+    }
+    let nobody = mall.get(Name::Product, "/product/1").send().is(401);
+    assert_eq!(nobody.header("content-type"), "application/problem+json");
+    let shown =
+        mall.get(Name::Product, "/product/1").header("x-yeoul-gateway", "a secret of all parts");
+    shown.send().is(200);
+    // A customer may read products, and asks no service's question; a service asks that and nothing else.
+    let customer = mall.token(CUSTOMER, mall::Role::OrderCustomer);
+    ask("/products/1", &customer).is(200);
+    let answer = ask("/product/1", &customer).is(403);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    ask("/products/1", &good).is(403);
+    let body = json!({"name": "N", "price": 1, "stock": 1, "stockPolicy": "reject"});
+    let register = |token: &str| {
+        let ask = mall.post(Name::Product, "/products", &body);
+        ask.header("authorization", &format!("Bearer {token}")).send()
+    };
+    register(&good).is(403);
+    let order = format!("Bearer {}", key.sign("order", "order", now));
+    mall.get(Name::Order, "/orders").header("authorization", &order).send().is(401);
+
+    // And order asks so.
+    let product = register(&mall.token(ADMIN, mall::Role::OrderAdmin)).is(201);
+    let body = json!({"productId": product.body["id"], "quantity": 1, "customerId": CUSTOMER});
+    mall.post(Name::Order, "/orders", &body).send().is(201);
+}
 
 #[test]
 fn a_foreign_host_or_origin_is_refused() {

@@ -167,7 +167,16 @@ impl Mall {
         Mall::start_in(tempfile::tempdir().expect("a folder"))
     }
 
+    /// The same, with a secret that all parts have, and product where other machines reach it.
+    pub(crate) fn start_apart(secret: &str) -> Mall {
+        Mall::start_with(tempfile::tempdir().expect("a folder"), Some(secret.to_owned()))
+    }
+
     pub(crate) fn start_in(folder: TempDir) -> Mall {
+        Mall::start_with(folder, None)
+    }
+
+    fn start_with(folder: TempDir, gateway: Option<String>) -> Mall {
         // More than one: nothing may depend on an order between keys.
         let topics = mall::TOPICS.map(|name| Declared {
             topic: Topic::parse(name).expect("a topic"),
@@ -178,6 +187,7 @@ impl Mall {
         let log = Arc::new(log);
         let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
         let components = components(folder.path(), log.clone(), nobody);
+        let components = Components { gateway, ..components };
         let mall = Mall::over(components, log, Some(folder));
         mall.settle();
         mall
@@ -203,8 +213,12 @@ impl Mall {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
         let cores = Arc::new(Cores::start(2).expect("threads start"));
-        let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-        let listeners = SERVED.map(|name| (name, Listener::bind(any).expect("a port")));
+        let any = |name| match name {
+            Name::Product if components.gateway.is_some() => "0.0.0.0:0",
+            _ => "127.0.0.1:0",
+        };
+        let bind = |name| Listener::bind(any(name).parse().expect("an address")).expect("a port");
+        let listeners = SERVED.map(|name| (name, bind(name)));
         let product = listeners.iter().find(|(name, _)| *name == Name::Product);
         let stock_check = product.expect("one of them").1.address();
         let components = Components { stock_check, ..components };

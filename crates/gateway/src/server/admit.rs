@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use chassis::http::path::Params;
 use chassis::http::router::{self, Found};
 use chassis::http::{Path, Problem, Response, Trace};
-use chassis::identity::{Principal, Role, issuer};
+use chassis::identity::{Principal, Role, bearer, issuer, service};
 use chassis::{chance, clock};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -242,13 +242,15 @@ impl Server {
         Err(refused.detail("which sign-ins have ended cannot be seen"))
     }
 
-    /// Whether what a request presents is between the client and the service of an open route.
+    /// Whether what a request presents is between the client and the service of an open route, or between two services.
     fn is_the_services(&self, routed: &Routed<'_>) -> bool {
         let Found::Action(Action::Proxy(route), _) = &routed.found else { return false };
         let (parts, headers) = (routed.parts, &routed.parts.headers);
-        self.shared.plan.foreign_tokens == ForeignTokens::Pass
+        let passes = self.shared.plan.foreign_tokens == ForeignTokens::Pass
+            && self.shared.routes[*route].plan.open.to(&parts.method);
+        let asks = || bearer(headers).is_some_and(service::is_of_a_service);
+        (passes || (self.face == Face::Inner && asks()))
             && headers.contains_key(AUTHORIZATION)
-            && self.shared.routes[*route].plan.open.to(&parts.method)
             && !issuer::is_named(self.shared.verifier.issuer(), headers)
     }
 

@@ -1,5 +1,6 @@
 //! Who may do what, in which order refusals come, and the browser's session.
 
+use chassis::identity::service::ServiceKey;
 use serde_json::json;
 
 use crate::support::{ADMIN, Answer, SPACED_IN_FORMS, World, get, named, send};
@@ -90,6 +91,12 @@ fn the_inner_listener_is_for_this_machine() {
     let local = ("host", "localhost");
     assert_eq!(get(world.inner, "/check/1", &[local]).status, 200);
     assert_eq!(get(world.inner, "/check/1", &[local, ("authorization", "Bearer x")]).status, 401);
+    // What one service shows another is that one's to look at, and nothing to a client's door.
+    let token = ServiceKey::of("a secret").sign("order", "product", chassis::clock::wall());
+    let token = format!("Bearer {token}");
+    let asks = ("authorization", token.as_str());
+    assert_eq!(get(world.inner, "/check/1", &[local, asks]).status, 200);
+    assert_eq!(get(world.address, "/products/1", &[asks]).status, 401);
     assert_eq!(get(world.inner, "/orders", &[local]).status, 404);
     let foreign = ("origin", "http://evil.example");
     assert_eq!(get(world.inner, "/check/1", &[local, foreign]).status, 403);

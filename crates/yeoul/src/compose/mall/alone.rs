@@ -21,7 +21,6 @@ use tracing::{info, warn};
 
 use super::catching_up;
 use super::keys::Keys;
-use super::prove;
 use super::secret;
 use super::service::{Service, Surroundings};
 use super::switches;
@@ -112,9 +111,6 @@ impl Alone {
             gateway: secret::shared()?,
         };
         let components = surroundings.components(settings);
-        if let Some(secret) = &components.gateway {
-            prove(&mut plan.gateway, secret);
-        }
         let service = Service::open(name, &components).await?;
         let keys = keys(&service, &plan, &verifier, &folder).await?;
         Prepared { service, keys, broker, faults, folder }.serve(plan, verifier, ports).await
