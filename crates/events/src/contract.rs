@@ -119,6 +119,7 @@ where
         limits::a_read_returns_at_most_its_limit_from_any_place(case().await).await;
         limits::a_batch_is_stored_at_the_limit_and_refused_past_it(case().await).await;
         limits::a_key_is_stored_at_the_limit_and_refused_past_it(case().await).await;
+        limits::what_no_store_can_hold_is_refused(case().await).await;
         limits::a_batch_with_one_event_too_large_stores_nothing(case().await).await;
         limits::an_unknown_topic_is_refused_everywhere(case().await).await;
     }

@@ -60,9 +60,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
+use crate::partition::NUMBER_MAX;
 
 /// Bytes a partition key may have. A subject may have as many, because it becomes the key.
 pub const KEY_BYTES_MAX: usize = 1024;
+
+/// Bytes the id and the source of an event may have each: they stand in keys of stores' indexes.
+pub const ID_BYTES_MAX: usize = 1024;
 
 /// Bytes each part of a [`Cause`] may have.
 pub const CAUSE_BYTES_MAX: usize = 1024;
@@ -201,10 +205,33 @@ impl Event {
         wire::encode(self)
     }
 
+    /// Refuses what some store could not keep: a text with a NUL, a key, an id or a source that is too long for an
+    /// index, a number past [`NUMBER_MAX`]. A broker asks before it stores, and whatever decodes an event before
+    /// it shows it: past there a reader could only try for ever.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] or [`Error::Decode`]: it never was an event that can be kept; give it up.
+    pub fn check(&self) -> Result<(), Error> {
+        Error::check("partitionkey", self.key.len(), KEY_BYTES_MAX)?;
+        Error::check("id", self.id.len(), ID_BYTES_MAX)?;
+        Error::check("source", self.source.len(), ID_BYTES_MAX)?;
+        for number in [self.outbox_sequence, self.outbox_previous].into_iter().flatten() {
+            if number > NUMBER_MAX {
+                return Err(Error::Limit {
+                    field: "outboxsequence",
+                    value: number,
+                    limit: NUMBER_MAX,
+                });
+            }
+        }
+        let texts = [&self.id, &self.source, &self.kind, &self.subject, &self.key];
+        check_texts(texts.into_iter().chain(self.cause.texts()))
+    }
+
     /// Reads the CloudEvents 1.0 structured form; extensions it does not know are dropped.
     ///
     /// # Errors
-    /// [`Error::Decode`] names what is missing or malformed.
+    /// [`Error::Decode`] names what is missing or malformed; and as for [`check`](Event::check).
     pub fn from_json(text: &[u8]) -> Result<Event, Error> {
         wire::decode(text)
     }
@@ -221,6 +248,21 @@ impl Cause {
             traceparent: event.cause.traceparent.clone(),
         }
     }
+}
+
+impl Cause {
+    /// What of it is there.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &String> {
+        [&self.correlation_id, &self.causation_id, &self.traceparent].into_iter().flatten()
+    }
+}
+
+/// CloudEvents know no text with a NUL in it, and not every store has one.
+pub(crate) fn check_texts<'t>(mut texts: impl Iterator<Item = &'t String>) -> Result<(), Error> {
+    if texts.any(|text| text.contains('\0')) {
+        return Err(Error::decode("a text of an event with a NUL in it"));
+    }
+    Ok(())
 }
 
 impl Draft {

@@ -39,8 +39,8 @@ use tokio::sync::watch;
 use crate::Clock;
 use crate::broker::{Broker, Offset, PUBLISH_MAX, Pending, READ_MAX, Stored};
 use crate::error::Error;
+use crate::event::EVENT_BYTES_MAX;
 use crate::event::Event;
-use crate::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
 use crate::partition::{Partition, Partitions};
 use crate::skipped::{Skipped, moment};
 use crate::store::log::{File, Record, Stamp, Topics};
@@ -262,7 +262,7 @@ fn records(batch: &[Event]) -> Result<Vec<Record>, Error> {
     let mut records = Vec::with_capacity(batch.len());
     let mut total = 0;
     for event in batch {
-        Error::check("partitionkey", event.key.len(), KEY_BYTES_MAX)?;
+        event.check()?;
         let bytes = event.to_json();
         Error::check("event", bytes.len(), EVENT_BYTES_MAX)?;
         total += bytes.len();

@@ -38,6 +38,9 @@ pub use numbers::Numbers;
 /// Partitions one topic has at most: a reader's token carries a place in each of them.
 pub const PARTITIONS_MAX: u16 = 128;
 
+/// Numbers given within one partition at most: nine years at a million a second.
+pub const NUMBER_MAX: u64 = (1 << 48) - 1;
+
 /// One of a topic's partitions, counted from 0.
 ///
 /// A topic always has the first, and what was kept before there were partitions is in it. In words it is

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use events::broker::PUBLISH_MAX;
-use events::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
+use events::event::EVENT_BYTES_MAX;
 use events::{Clock, Error, Event, Offset, TopicPartition};
 use jiff::{SignedDuration, Timestamp};
 use rdkafka::ClientConfig;
@@ -94,7 +94,7 @@ type BatchAnswer = Result<Option<i64>, KafkaError>;
 pub(super) fn check(batch: &[Event]) -> Result<(), Error> {
     trouble::within("events", batch.len(), PUBLISH_MAX)?;
     for event in batch {
-        trouble::within("partitionkey", event.key.len(), KEY_BYTES_MAX)?;
+        event.check()?;
         trouble::within("event", event.to_json().len(), EVENT_BYTES_MAX)?;
     }
     Ok(())

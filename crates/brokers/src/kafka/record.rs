@@ -115,10 +115,13 @@ fn read<'r>(
     }
     let key = key.map(|key| text("the key", key)).transpose()?;
     let is = |begin: &str| attributes.content_type.as_ref().is_some_and(|it| it.starts_with(begin));
-    if is(STRUCTURED) {
-        return structured(value.unwrap_or_default(), key);
-    }
-    attributes.into_event(key, value)
+    let event = if is(STRUCTURED) {
+        structured(value.unwrap_or_default(), key)?
+    } else {
+        attributes.into_event(key, value)?
+    };
+    event.check()?;
+    Ok(event)
 }
 
 /// A whole event as the value; its key is the record's, where it names none itself.
@@ -277,6 +280,10 @@ mod tests {
             ("ce_time", b"today"),
             ("ce_sequence", b"-1"),
             ("ce_outboxsequence", b"x"),
+            ("ce_outboxsequence", b"281474976710656"),
+            ("ce_outboxprevious", b"281474976710656"),
+            ("ce_source", b"a\0b"),
+            ("ce_partitionkey", &[b'k'; 1025]),
         ] {
             assert!(with(name, value, None).is_err(), "{name}");
         }

@@ -1,12 +1,12 @@
 //! Every limit at itself and one past it.
 
-use super::{Case, end, event, numbers, publish, stored};
+use super::{Case, end, event, numbers, publish, stamped, stored};
 use crate::broker::{Broker, Offset};
 use crate::broker::{PUBLISH_MAX, READ_MAX};
 use crate::error::Error;
 use crate::event::Event;
-use crate::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
-use crate::partition::Partition;
+use crate::event::{EVENT_BYTES_MAX, ID_BYTES_MAX, KEY_BYTES_MAX};
+use crate::partition::{NUMBER_MAX, Partition};
 use crate::topic::{Topic, TopicPartition};
 
 /// In order, and something as long as there is more; nothing past the end, whatever an engine says of a
@@ -47,6 +47,19 @@ pub(super) async fn a_key_is_stored_at_the_limit_and_refused_past_it(case: Case)
     refused(broker, &topic, vec![event("order", &format!("{key}k"), 1)]).await;
     publish(broker, &topic, vec![event("order", &key, 2)]).await;
     assert_eq!(numbers(broker, &topic).await, [2]);
+}
+
+/// What no reader could keep is refused where somebody is there to answer: a reader would try it for ever.
+pub(super) async fn what_no_store_can_hold_is_refused(case: Case) {
+    let (broker, topic) = (&*case.broker, case.at);
+    let source = "s".repeat(ID_BYTES_MAX);
+    refused(broker, &topic, vec![event(&format!("{source}s"), "k", 1)]).await;
+    refused(broker, &topic, vec![stamped("order", NUMBER_MAX + 1)]).await;
+    let refusal = broker.publish(&topic, vec![event("order", "a\0b", 1)]).await;
+    assert!(matches!(refusal, Err(Error::Decode { .. })), "{refusal:?}");
+    assert_eq!(end(broker, &topic).await, Offset::BEGINNING);
+    publish(broker, &topic, vec![stamped(&source, NUMBER_MAX)]).await;
+    assert_eq!(numbers(broker, &topic).await, [NUMBER_MAX]);
 }
 
 /// Neither what stood before it in the batch nor what stood behind it.

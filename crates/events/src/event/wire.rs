@@ -33,7 +33,9 @@ pub(super) fn encode(event: &Event) -> Vec<u8> {
 /// An event from JSON, whatever its order of members; what is not known is passed over.
 pub(super) fn decode(text: &[u8]) -> Result<Event, Error> {
     let incoming: Incoming<'_> = serde_json::from_slice(text).map_err(Error::decode)?;
-    incoming.into_event()
+    let event = incoming.into_event()?;
+    event.check()?;
+    Ok(event)
 }
 
 /// An event under the names of the specification, borrowed from one that stays as it is.

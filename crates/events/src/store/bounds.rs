@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 
 use crate::error::Error;
-use crate::event::{CAUSE_BYTES_MAX, Draft, EVENT_BYTES_MAX, KEY_BYTES_MAX};
+use crate::event::{CAUSE_BYTES_MAX, Draft, EVENT_BYTES_MAX, KEY_BYTES_MAX, check_texts};
 
 /// Relayed rows of a partition kept for mending a log: how much of its tail a log may lose and get back.
 pub const OUTBOX_KEPT: u64 = 10_000;
@@ -39,10 +39,10 @@ pub(crate) struct Reconciled {
 /// Refuses here what the broker would refuse later, when nobody is left to answer.
 pub(crate) fn check(draft: &Draft) -> Result<(), Error> {
     Error::check("subject", draft.subject.len(), KEY_BYTES_MAX)?;
-    let cause = &draft.cause;
-    for id in [&cause.correlation_id, &cause.causation_id, &cause.traceparent] {
-        Error::check("cause", id.as_ref().map_or(0, String::len), CAUSE_BYTES_MAX)?;
+    for text in draft.cause.texts() {
+        Error::check("cause", text.len(), CAUSE_BYTES_MAX)?;
     }
+    check_texts(draft.cause.texts().chain([&draft.subject]))?;
     Error::check("data", draft.data.get().len(), DATA_BYTES_MAX)
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn between(before: u64, last: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::packed::NUMBER_MAX;
+    use crate::partition::NUMBER_MAX;
 
     const SECOND: u64 = 1 << COUNT_BITS;
 

@@ -4,13 +4,10 @@
 //! and in their order, and those of the first partition have the keys that they had before there were
 //! others.
 
-use crate::partition::{Numbered, Partition};
+use crate::partition::{NUMBER_MAX, Numbered, Partition};
 
 /// Bits of the number.
-const NUMBER_BITS: u32 = 48;
-
-/// Numbers given within one partition at most: nine years at a million a second.
-pub(crate) const NUMBER_MAX: u64 = (1 << NUMBER_BITS) - 1;
+const NUMBER_BITS: u32 = NUMBER_MAX.count_ones();
 
 /// The key of this number's row.
 pub(crate) fn pack(of: Numbered) -> u64 {

@@ -49,7 +49,6 @@ impl Rows<'_> {
         now: Timestamp,
     ) -> Result<Published, Error> {
         draft.sequence.bind()?;
-        check_texts(&draft)?;
         let publishes = self.open.kept.publishes.as_ref();
         let publishes = publishes.expect("a database that publishes has an outbox");
         let partition = publishes.partitions.of(&draft.subject);
@@ -114,15 +113,4 @@ impl Rows<'_> {
         }
         Ok(())
     }
-}
-
-/// No text of this engine has a NUL, and the table would say so when nobody is left to answer.
-fn check_texts(draft: &Draft) -> Result<(), Error> {
-    let cause = &draft.cause;
-    let causes = [&cause.correlation_id, &cause.causation_id, &cause.traceparent];
-    let mut texts = causes.into_iter().flatten().chain([&draft.subject]);
-    if texts.any(|text| text.contains('\0')) {
-        return Err(Error::decode("a text of an event with a NUL in it"));
-    }
-    Ok(())
 }
