@@ -190,6 +190,14 @@ impl Tx<'_> {
         matches!(self.rows.0, Engine::Embedded(_))
     }
 
+    /// A statement that failed and that nothing has taken back, where one ends all that is around it.
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        match &self.rows.0 {
+            Engine::Embedded(_) => None,
+            Engine::Served(rows) => rows.failure(),
+        }
+    }
+
     /// Savepoints that this transaction takes side by side at most.
     pub(crate) fn parts_max(&self) -> usize {
         match self.rows.0 {

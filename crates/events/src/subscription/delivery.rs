@@ -194,6 +194,7 @@ impl<H: Handler> Dispatcher<H> {
         // Caught inside of the savepoint: a panic is a failure of this event and of no other.
         let at_once = tx.is_at_once();
         let outcome = caught(at_once, self.handle(tx, batch, event, scratch)).await;
+        let outcome = outcome.and_then(|()| sound(tx));
         tx.settle(savepoint, outcome.is_ok()).await?;
         match outcome {
             Ok(()) => Ok(Attempt::Handled),
@@ -269,6 +270,18 @@ impl<H: Handler> Dispatcher<H> {
         } else {
             tracing::warn!(subscription, id, key, attempts, reason, "an event failed");
         }
+    }
+}
+
+/// Work that went on after a statement had failed, where that takes all of it back, is a failure of its own: it would be
+/// the same the next time.
+fn sound(tx: &Tx<'_>) -> Result<(), Failure> {
+    match tx.failure() {
+        None => Ok(()),
+        Some(error) if error.is_environment() => Err(Failure::Environment(error.clone())),
+        Some(error) => Err(Failure::Handler(format!(
+            "a statement failed, and the work went on without taking it back: {error}"
+        ))),
     }
 }
 

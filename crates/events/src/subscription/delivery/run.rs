@@ -5,7 +5,7 @@
 //! ([`Delivered`]); given up, to be done again apart ([`Trouble::Apart`]); or given up altogether, because the
 //! trouble is nobody's ([`Trouble::Whole`]). What a run that was given up wrote, its caller takes back.
 
-use super::{Attempt, Delivered, Dispatcher, Read, Scratch, caught};
+use super::{Attempt, Delivered, Dispatcher, Read, Scratch, caught, sound};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::failure::Failure;
@@ -163,7 +163,8 @@ impl<'d, H: Handler> Run<'d, H> {
         if self.scratch == Scratch::Shared {
             let at_once = tx.is_at_once();
             let flushed = self.dispatcher.handler.flush(&mut self.batch, tx);
-            match caught(at_once, async { Ok(flushed.await?) }).await {
+            let flushed = caught(at_once, async { Ok(flushed.await?) }).await;
+            match flushed.and_then(|()| sound(tx)) {
                 Ok(()) => self.batches.push(self.batch),
                 Err(Failure::Environment(error)) => return Err(error.into()),
                 Err(Failure::Handler(reason)) => {

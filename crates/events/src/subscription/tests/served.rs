@@ -4,6 +4,8 @@
 
 use super::*;
 
+mod parts;
+
 #[path = "delivery.rs"]
 mod delivery;
 #[path = "model.rs"]

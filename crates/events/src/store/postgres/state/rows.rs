@@ -28,6 +28,8 @@ pub(in crate::store) struct Rows<'t> {
     pub(super) kept: usize,
     /// A statement failed that no savepoint has taken back.
     pub(super) failed: bool,
+    /// What the last one that failed said.
+    pub(super) failure: Option<Error>,
     /// Another transaction was in the way of this one: it runs again, whatever its work makes of that.
     pub(super) in_the_way: bool,
 }
@@ -42,6 +44,7 @@ impl<'t> Rows<'t> {
             depth: 0,
             kept: 0,
             failed: false,
+            failure: None,
             in_the_way: false,
         }
     }
@@ -105,7 +108,14 @@ impl<'t> Rows<'t> {
         if trouble::is_in_the_way(&error) {
             self.in_the_way = true;
         }
-        trouble::from(error)
+        let error = trouble::from(error);
+        self.failure = Some(error.clone());
+        error
+    }
+
+    /// What failed that no savepoint has taken back.
+    pub(in crate::store) fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref().filter(|_| self.failed)
     }
 }
 
