@@ -147,11 +147,13 @@ impl Tx<'_> {
     }
 
     /// Sets a savepoint: the beginning of a part of the work that can be taken back alone. Parts may have
-    /// parts, up to [`SAVEPOINTS_DEEP_MAX`](crate::store::SAVEPOINTS_DEEP_MAX).
+    /// parts, up to [`SAVEPOINTS_DEEP_MAX`](crate::store::SAVEPOINTS_DEEP_MAX). On a server 60 of a transaction may
+    /// stand, those that events are handled in included; where a handler needs more than are left, its batch ends
+    /// before it.
     ///
     /// # Errors
     /// [`Error::Environment`]: the store refused; give the whole work up with it. [`Error::Limit`]: too
-    /// deep.
+    /// deep, or too many.
     pub async fn savepoint(&mut self) -> Result<Savepoint, Error> {
         match &mut self.rows.0 {
             Engine::Embedded(rows) => {
@@ -195,6 +197,22 @@ impl Tx<'_> {
         match &self.rows.0 {
             Engine::Embedded(_) => None,
             Engine::Served(rows) => rows.failure(),
+        }
+    }
+
+    /// Savepoints whose parts stand or are under way.
+    pub(crate) fn parts(&self) -> usize {
+        match &self.rows.0 {
+            Engine::Embedded(_) => 0,
+            Engine::Served(rows) => rows.kept,
+        }
+    }
+
+    /// Whether a savepoint was refused since this was asked last, because so many stand.
+    pub(crate) fn was_out_of_parts(&mut self) -> bool {
+        match &mut self.rows.0 {
+            Engine::Embedded(_) => false,
+            Engine::Served(rows) => std::mem::take(&mut rows.out_of_parts),
         }
     }
 

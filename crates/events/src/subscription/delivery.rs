@@ -13,7 +13,8 @@
 //!    event put into scratch, which is memory; and a flush that fails does not say whose failure it
 //!    is. So the whole shared run is rolled back by a savepoint around it, and the batch is taken from
 //!    its beginning with a scratch and a flush for every event. Who failed in the shared run is known
-//!    and is not tried a second time: one failure is one attempt.
+//!    and is not tried a second time: one failure is one attempt. A run whose events need more savepoints than a
+//!    server's transaction has is given up, too, and made again with fewer of them.
 //! 4. *Marks and place* are written last, beside the effects: whatever stands, stands with both.
 //!
 //! What must stay true: an event whose mark is raised was handled or is parked, never neither. While
@@ -82,6 +83,8 @@ enum Attempt {
     Handled,
     /// Its rows are taken back; the handler's reason.
     Failed(String),
+    /// It needs more savepoints than those before it have left; its rows are taken back.
+    OutOfParts,
 }
 
 /// How a run treats scratch.
@@ -113,22 +116,20 @@ impl<H: Handler> Dispatcher<H> {
             });
         }
         self.handler.begin(tx).await?;
-        // 2. The savepoint around the whole run is what step 3 goes back to.
-        let savepoint = tx.savepoint().await?;
-        let shared = Run::over(self, tx, of, read, Scratch::Shared, None).await;
-        tx.settle(savepoint, shared.is_ok()).await?;
-        let known = match shared {
-            Ok(delivered) => return Ok(delivered),
-            Err(Trouble::Whole(error)) => return Err(error),
-            Err(Trouble::Apart(known)) => known,
-        };
-        // 3. Nothing of the first run is left but the knowledge of who failed.
-        Run::over(self, tx, of, read, Scratch::Apart, known).await.map_err(
-            |trouble| match trouble {
-                Trouble::Whole(error) => error,
-                Trouble::Apart(_) => unreachable!("events apart share nothing"),
-            },
-        )
+        let (mut read, mut scratch, mut known) = (read, Scratch::Shared, None);
+        loop {
+            // 2. What a run wrote that is given up is taken back by the savepoint around it.
+            let savepoint = tx.savepoint().await?;
+            let run = Run::over(self, tx, of, read, scratch, known.clone()).await;
+            tx.settle(savepoint, run.is_ok()).await?;
+            match run {
+                Ok(delivered) => return Ok(delivered),
+                Err(Trouble::Whole(error)) => return Err(error),
+                // 3. Nothing of the first run is left but the knowledge of who failed.
+                Err(Trouble::Apart(failed)) => (scratch, known) = (Scratch::Apart, failed),
+                Err(Trouble::Short(taken)) => read.events = &read.events[..taken],
+            }
+        }
     }
 
     /// Tries events that are due, each key in order, at most [`BATCH_MAX`].
@@ -162,7 +163,8 @@ impl<H: Handler> Dispatcher<H> {
                 }
             };
             let mut batch = H::Batch::default();
-            match self.attempt(tx, &mut batch, &event, Scratch::Apart).await? {
+            match self.attempt(tx, &mut batch, &event, Scratch::Apart, 0).await? {
+                Attempt::OutOfParts => break,
                 // parked -> gone, and the next of its key is due at once, in this very loop.
                 Attempt::Handled => {
                     parked::handled(tx, &self.name, due.turn, &due.key, now).await?;
@@ -182,21 +184,29 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     /// Runs fault and handler, and the flush if the event is alone, in one savepoint: what failed
-    /// leaves no row and no event behind.
+    /// leaves no row and no event behind. Where nothing but `base` savepoints stands before it, too few are its
+    /// own failure.
     async fn attempt(
         &self,
         tx: &mut Tx<'_>,
         batch: &mut H::Batch,
         event: &Event,
         scratch: Scratch,
+        base: usize,
     ) -> Result<Attempt, Error> {
+        let is_first = tx.parts() <= base;
+        if tx.parts() >= tx.parts_max() {
+            return Ok(Attempt::OutOfParts);
+        }
         let savepoint = tx.savepoint().await?;
         // Caught inside of the savepoint: a panic is a failure of this event and of no other.
         let at_once = tx.is_at_once();
         let outcome = caught(at_once, self.handle(tx, batch, event, scratch)).await;
         let outcome = outcome.and_then(|()| sound(tx));
-        tx.settle(savepoint, outcome.is_ok()).await?;
+        let is_short = tx.was_out_of_parts() && !is_first;
+        tx.settle(savepoint, outcome.is_ok() && !is_short).await?;
         match outcome {
+            _ if is_short => Ok(Attempt::OutOfParts),
             Ok(()) => Ok(Attempt::Handled),
             Err(Failure::Handler(reason)) => Ok(Attempt::Failed(reason)),
             Err(Failure::Environment(error)) => Err(error),

@@ -1,9 +1,9 @@
 //! One run over a batch: which of its events are new, and whether each is handled or parked.
 //!
 //! A run is the shared one or the apart one (see the [header above](super)), and the difference is only when
-//! scratch is flushed. It ends in one of three ways: everything taken, or as much as there was room to park
-//! ([`Delivered`]); given up, to be done again apart ([`Trouble::Apart`]); or given up altogether, because the
-//! trouble is nobody's ([`Trouble::Whole`]). What a run that was given up wrote, its caller takes back.
+//! scratch is flushed. It ends in one of these ways: everything taken, or as much as there was room to park
+//! ([`Delivered`]); given up, to be done again apart ([`Trouble::Apart`]) or with fewer events ([`Trouble::Short`]); or
+//! given up altogether, because the trouble is nobody's ([`Trouble::Whole`]). What a run that was given up wrote, its caller takes back.
 
 use super::{Attempt, Delivered, Dispatcher, Read, Scratch, caught, sound};
 use crate::broker::{Offset, Stored};
@@ -17,6 +17,7 @@ use crate::store::tx::Tx;
 use crate::subscription::Handler;
 
 /// An event that failed in the shared run, so that the apart run need not ask again.
+#[derive(Clone)]
 pub(super) struct KnownFailure {
     offset: Offset,
     reason: String,
@@ -28,6 +29,8 @@ pub(super) enum Trouble {
     Whole(Error),
     /// Take the batch event by event; one of them is known to fail, unless it was the flush.
     Apart(Option<KnownFailure>),
+    /// Take so many of the batch: the next one needs more savepoints than they leave.
+    Short(usize),
 }
 
 impl From<Error> for Trouble {
@@ -49,6 +52,12 @@ pub(super) struct Run<'d, H: Handler> {
     scratch: Scratch,
     known: Option<KnownFailure>,
     marks: Marks<'d>,
+    /// Savepoints around the run.
+    base: usize,
+    /// Savepoints that one of its events took at most.
+    most: usize,
+    /// Events that it is done with.
+    taken: usize,
     /// Events of the subscription that are parked, those of this run included.
     parked: u64,
     /// What the events gathered since the last flush.
@@ -73,20 +82,25 @@ impl<'d, H: Handler> Run<'d, H> {
             known,
             of,
             marks: Marks::new(of),
+            base: tx.parts(),
+            most: 1,
+            taken: 0,
             parked: parked::count(tx, &dispatcher.name).await?,
             batch: H::Batch::default(),
             batches: Vec::new(),
         };
-        let mut last = None;
+        let mut full = false;
         for stored in events {
             // Asked before each: the next one may be the one that has to be parked.
-            if run.parked >= PARKED_MAX {
+            full = run.parked >= PARKED_MAX;
+            // The same savepoints again would be too many: to end here costs less than to find that out.
+            if full || tx.parts().saturating_add(run.most) > tx.parts_max() {
                 break;
             }
             run.take(tx, stored).await?;
-            last = Some(stored);
+            run.taken += 1;
         }
-        let full = last.map(|it| it.offset) != events.last().map(|it| it.offset);
+        let last = run.taken.checked_sub(1).map(|last| &events[last]);
         let position = last.map_or(after, |it| it.offset);
         let Finished { received, batches } = run.finish(tx, last).await?;
         Ok(Delivered { received, position, batches, full })
@@ -108,6 +122,8 @@ impl<'d, H: Handler> Run<'d, H> {
         // received -> handled, or parked as the first of its key.
         match self.attempt(tx, stored).await? {
             Attempt::Handled => Ok(()),
+            // Its mark is raised already: the run is made again without it.
+            Attempt::OutOfParts => Err(Trouble::Short(self.taken)),
             Attempt::Failed(reason) => {
                 let wait = self.dispatcher.retry.after_failure(1, tx.now());
                 self.dispatcher.log_failure(&stored.event, 1, wait, &reason);
@@ -121,9 +137,12 @@ impl<'d, H: Handler> Run<'d, H> {
         if let Some(known) = self.known.take_if(|known| known.offset == stored.offset) {
             return Ok(Attempt::Failed(known.reason));
         }
+        let (before, dispatcher) = (tx.parts(), self.dispatcher);
         let attempt =
-            self.dispatcher.attempt(tx, &mut self.batch, &stored.event, self.scratch).await?;
+            dispatcher.attempt(tx, &mut self.batch, &stored.event, self.scratch, self.base).await?;
+        self.most = self.most.max(tx.parts() - before);
         match (self.scratch, &attempt) {
+            (_, Attempt::OutOfParts) => {}
             // Gathered, and flushed with the others at the end.
             (Scratch::Shared, Attempt::Handled) => {}
             // Flushed already.

@@ -25,7 +25,9 @@ pub(in crate::store) struct Rows<'t> {
     pub(super) drafts: Drafts,
     /// Savepoints that are open, and those whose parts stand in this transaction.
     pub(super) depth: usize,
-    pub(super) kept: usize,
+    pub(in crate::store) kept: usize,
+    /// Another one was refused, because so many stand.
+    pub(in crate::store) out_of_parts: bool,
     /// A statement failed that no savepoint has taken back.
     pub(super) failed: bool,
     /// What the last one that failed said.
@@ -43,6 +45,7 @@ impl<'t> Rows<'t> {
             drafts: Drafts::default(),
             depth: 0,
             kept: 0,
+            out_of_parts: false,
             failed: false,
             failure: None,
             in_the_way: false,

@@ -81,7 +81,9 @@ impl Rows<'_> {
     /// Sets a savepoint within those that are open.
     pub(in crate::store) async fn set_savepoint(&mut self) -> Result<Savepoint, Error> {
         Error::check("savepoints within savepoints", self.depth + 1, SAVEPOINTS_DEEP_MAX)?;
-        Error::check("savepoints of a transaction", self.kept + 1, PARTS_MAX)?;
+        let refused = Error::check("savepoints of a transaction", self.kept + 1, PARTS_MAX);
+        self.out_of_parts |= refused.is_err();
+        refused?;
         let failed = self.failed;
         self.run(STATEMENTS[self.depth].set).await?;
         let savepoint =
