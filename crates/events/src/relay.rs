@@ -62,7 +62,7 @@ use crate::parking::how_to_skip;
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition, Partitions};
 use crate::store::database::Database;
-use crate::store::options::Publishes;
+use crate::store::options::{Lease, Publishes};
 use crate::store::stepped;
 use crate::topic::TopicPartition;
 use crate::wait::{Backoff, resumed};
@@ -253,11 +253,13 @@ impl Lane {
                 () = stop.as_mut() => return Ok(()),
                 () = resumed(&mut self.paused) => {}
             }
-            let is_own = self.database.lease(self.at.partition).await?;
-            self.record_whose(is_own);
-            if !is_own {
-                // Another instance relays it. What is known of the broker is theirs to go on from.
+            let lease = self.database.lease(self.at.partition).await?;
+            self.record_whose(lease != Lease::Anothers);
+            if lease != Lease::Had {
+                // Another instance relays it, or may have meanwhile: what is known of the broker is old.
                 last = None;
+            }
+            if lease == Lease::Anothers {
                 tokio::select! {
                     () = stop.as_mut() => return Ok(()),
                     () = tokio::time::sleep(STOOD_BY) => continue,

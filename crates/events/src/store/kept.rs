@@ -65,6 +65,12 @@ impl Kept {
         self.relayed[usize::from(partition.index())].store(number, Ordering::Release);
     }
 
+    /// Notes that it got so far at least.
+    pub(crate) fn raise_relayed(&self, up_to: Numbered) {
+        let Numbered { partition, number } = up_to;
+        self.relayed[usize::from(partition.index())].fetch_max(number, Ordering::AcqRel);
+    }
+
     /// The newest number of a partition that is committed.
     pub(crate) fn newest(&self, partition: Partition) -> u64 {
         self.committed.borrow().of(partition)

@@ -110,3 +110,13 @@ pub struct LeftOut {
     /// The numbers.
     pub numbers: RangeInclusive<u64>,
 }
+
+/// Whose a partition of an outbox is to relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lease {
+    /// This process's, as before.
+    Had,
+    /// This process's from here on: what it knows of before may be old.
+    New,
+    Anothers,
+}

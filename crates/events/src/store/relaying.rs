@@ -16,6 +16,7 @@ use crate::partition::{Numbered, Partition};
 use crate::relay_progress::Progress;
 use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
 use crate::store::database::{Database, Engine};
+use crate::store::options::Lease;
 use crate::store::origin::Origin;
 use crate::store::{epoch, outbox};
 
@@ -39,10 +40,10 @@ impl Database {
         }
     }
 
-    /// Whether a partition of the outbox is this process's to relay.
-    pub(crate) async fn lease(&self, partition: Partition) -> Result<bool, Error> {
+    /// Whose a partition of the outbox is to relay.
+    pub(crate) async fn lease(&self, partition: Partition) -> Result<Lease, Error> {
         match &self.engine {
-            Engine::Embedded(_) => Ok(true),
+            Engine::Embedded(_) => Ok(Lease::Had),
             Engine::Served(server) => Box::pin(server.lease(partition)).await,
         }
     }

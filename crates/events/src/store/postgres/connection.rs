@@ -20,6 +20,11 @@ const ACQUIRED_WITHIN: Duration = Duration::from_secs(5);
 /// How long an instance that stands still may hold what others wait for, and how long they wait: in milliseconds.
 pub(super) const HELD_MILLISECONDS_MAX: u32 = 5_000;
 
+/// How long a server hears nothing of a connection before it asks whether anybody is there, and how often it asks then,
+/// in seconds: a machine that is gone is known to be within half a minute, and its locks are others'.
+const SILENT_SECONDS: u32 = 10;
+const ASKED_EVERY_SECONDS: u32 = 2;
+
 /// Prepared statements a connection remembers.
 const STATEMENTS_MAX: usize = 256;
 
@@ -71,6 +76,8 @@ fn options(address: &str, schemas: &[&str]) -> Result<PgConnectOptions, Error> {
     Ok(options.statement_cache_capacity(STATEMENTS_MAX).options([
         ("search_path", path.join(",")),
         ("idle_in_transaction_session_timeout", HELD_MILLISECONDS_MAX.to_string()),
+        ("tcp_keepalives_idle", SILENT_SECONDS.to_string()),
+        ("tcp_keepalives_interval", ASKED_EVERY_SECONDS.to_string()),
         ("lock_timeout", HELD_MILLISECONDS_MAX.to_string()),
         ("client_min_messages", "warning".to_owned()),
     ]))

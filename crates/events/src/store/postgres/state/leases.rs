@@ -3,14 +3,21 @@
 //! A lease is a lock that one session of this process holds; when that ends, whatever ended it, the lock is free
 //! for another instance. A relay whose session was lost and who does not know yet publishes what the other one
 //! does, too: in the same order, so that inboxes take one of each for a second copy.
+//!
+//! A session that is silent is lost, too. Here that is an answer which does not come in time; for the server it is the
+//! other end's machine, of which it hears nothing ([`connection`] has it look). Who holds what is known apart
+//! from the session, so that nobody who asks for that waits for it.
 
 use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, PgPool};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::error::Error;
 use crate::partition::Partition;
+use crate::store::options::Lease;
 use crate::store::postgres::{connection, trouble};
 
 /// Locks of relays have negative numbers, those of writers, beside them, the same without a sign: a partition's of
@@ -19,78 +26,85 @@ const TAKE: &str =
     "SELECT pg_try_advisory_lock('yeoul_outbox'::REGCLASS::INTEGER, -1 - (id * 128 + $1))
     FROM yeoul_outbox_topic WHERE topic = $2";
 
-/// Whose a partition is to relay.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lease {
-    /// This process's, as before.
-    Had,
-    /// This process's from here on.
-    New,
-    Anothers,
-}
+/// How long the session may take to answer, or to be free for a question; past that it is lost.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What this process holds.
 pub(super) struct Leases {
     pool: PgPool,
     /// Whose partitions they are.
     topic: String,
-    session: Mutex<Option<Session>>,
-}
-
-struct Session {
-    connection: PgConnection,
-    held: BTreeSet<Partition>,
+    session: Mutex<Option<PgConnection>>,
+    held: watch::Sender<BTreeSet<Partition>>,
 }
 
 impl Leases {
     /// None yet.
     pub(super) fn new(pool: PgPool, topic: String) -> Leases {
-        Leases { pool, topic, session: Mutex::new(None) }
+        Leases { pool, topic, session: Mutex::new(None), held: watch::Sender::default() }
     }
 
     /// Asks for the lease of a partition.
     pub(super) async fn take(&self, partition: Partition) -> Result<Lease, Error> {
-        let mut session = self.session.lock().await;
-        if session.is_none() {
-            let connection = connection::apart(&self.pool).await?;
-            *session = Some(Session { connection, held: BTreeSet::new() });
-        }
-        let open = session.as_mut().expect("just opened");
-        let taken = open.take(partition, &self.topic).await;
+        let mut session = answered(async { Ok(self.session.lock().await) }).await?;
+        // Out of its place while it is asked: where this ends before its time, so does the session.
+        let taken = answered(self.ask(session.take(), partition)).await;
         if taken.is_err() {
             // With it all that it held is free.
-            *session = None;
+            self.held.send_replace(BTreeSet::new());
         }
-        taken.map_err(trouble::from)
+        let (connection, lease) = taken?;
+        *session = Some(connection);
+        Ok(lease)
+    }
+
+    async fn ask(
+        &self,
+        session: Option<PgConnection>,
+        partition: Partition,
+    ) -> Result<(PgConnection, Lease), Error> {
+        let mut connection = match session {
+            Some(connection) => connection,
+            None => {
+                self.held.send_replace(BTreeSet::new());
+                connection::apart(&self.pool).await?
+            }
+        };
+        if self.held.borrow().contains(&partition) {
+            connection.ping().await.map_err(trouble::from)?;
+            return Ok((connection, Lease::Had));
+        }
+        let index = i32::from(partition.index());
+        let asked = sqlx::query_scalar(TAKE).bind(index).bind(&self.topic);
+        if !asked.fetch_one(&mut connection).await.map_err(trouble::from)? {
+            return Ok((connection, Lease::Anothers));
+        }
+        self.held.send_modify(|held| _ = held.insert(partition));
+        Ok((connection, Lease::New))
     }
 
     /// Which partitions it has.
-    pub(super) async fn held(&self) -> BTreeSet<Partition> {
-        let session = self.session.lock().await;
-        session.as_ref().map(|session| session.held.clone()).unwrap_or_default()
+    pub(super) fn held(&self) -> BTreeSet<Partition> {
+        self.held.borrow().clone()
     }
 
     /// Gives all of them back.
     pub(super) async fn let_go(&self) {
-        if let Some(Session { connection, .. }) = self.session.lock().await.take() {
-            // The server frees them when it notices, if not now.
-            let _ = connection.close().await;
-        }
+        let closed = answered(async {
+            let session = self.session.lock().await.take();
+            self.held.send_replace(BTreeSet::new());
+            match session {
+                Some(connection) => connection.close().await.map_err(trouble::from),
+                None => Ok(()),
+            }
+        });
+        // The server frees them when it notices, if not now.
+        let _ = closed.await;
     }
 }
 
-impl Session {
-    async fn take(&mut self, partition: Partition, topic: &str) -> Result<Lease, sqlx::Error> {
-        if self.held.contains(&partition) {
-            return self.connection.ping().await.map(|()| Lease::Had);
-        }
-        let index = i32::from(partition.index());
-        let asked = sqlx::query_scalar(TAKE).bind(index).bind(topic);
-        let taken: bool = asked.fetch_one(&mut self.connection).await?;
-        if !taken {
-            return Ok(Lease::Anothers);
-        }
-        self.held.insert(partition);
-        Ok(Lease::New)
-    }
+/// The answer, unless it does not come.
+async fn answered<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let late = || Error::environment("the server does not say whose a partition is to relay");
+    tokio::time::timeout(ANSWERED_WITHIN, asked).await.unwrap_or_else(|_| Err(late()))
 }

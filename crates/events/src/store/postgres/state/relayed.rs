@@ -3,14 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use super::follow::numbered;
-use super::leases::Lease;
 use super::open::Open;
 use super::rows::Rows;
 use crate::error::Error;
 use crate::partition::{Numbered, Partition};
 use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
 use crate::store::epoch;
-use crate::store::options::Publishes;
+use crate::store::options::{Lease, Publishes};
 use crate::store::packed;
 use crate::store::postgres::trouble;
 
@@ -23,7 +22,7 @@ const PRUNED_MAX: i64 = 1_000;
 impl Open {
     /// Reads how far relays of other instances got.
     pub(super) async fn load_relayed(&self) -> Result<(), Error> {
-        let held = self.leases.held().await;
+        let held = self.leases.held();
         self.load_where(|partition| !held.contains(&partition)).await
     }
 
@@ -33,21 +32,21 @@ impl Open {
         let all: Vec<(i32, i64)> = asked.fetch_all(&self.pool).await.map_err(trouble::from)?;
         for at in all.into_iter().filter_map(numbered) {
             if publishes.partitions.has(at.partition) && is_wanted(at.partition) {
-                self.kept.note_relayed(at);
-                self.saved[place(at.partition)].store(at.number, Ordering::Release);
+                // Where this process notes, too, what was read may be old by now.
+                self.kept.raise_relayed(at);
+                self.saved[place(at.partition)].fetch_max(at.number, Ordering::AcqRel);
             }
         }
         Ok(())
     }
 
-    /// Whether this process is the one that relays a partition; where it is from now on, it goes on where the one
-    /// before it got.
-    pub(in crate::store) async fn lease(&self, partition: Partition) -> Result<bool, Error> {
+    /// Whose a partition is to relay; where it is this process's from now on, it goes on where the one before it got.
+    pub(in crate::store) async fn lease(&self, partition: Partition) -> Result<Lease, Error> {
         let lease = self.leases.take(partition).await?;
         if lease == Lease::New {
             self.load_where(|it| it == partition).await?;
         }
-        Ok(lease != Lease::Anothers)
+        Ok(lease)
     }
 
     /// Gives back what it has.

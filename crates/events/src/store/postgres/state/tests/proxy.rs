@@ -1,7 +1,7 @@
 //! A way to the server that can be cut, or held up, where a commit passes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,9 +20,14 @@ pub(super) enum Next {
     HeldUp = 3,
 }
 
+/// What asks for a lease has this in it.
+const LEASE: &[u8] = b"pg_try_advisory_lock";
+
 /// A proxy before the server of a place.
 pub(super) struct Proxy {
     next: Arc<AtomicU8>,
+    /// Whether connections that carried a lease are silent: nothing passes, and nobody is told.
+    silent: Arc<AtomicBool>,
     pub(super) place: Place,
 }
 
@@ -36,14 +41,19 @@ impl Proxy {
         let server: u16 = server.parse().unwrap();
         let address = format!("{before}:{port}/{database}");
         let next = Arc::new(AtomicU8::new(Next::Passes as u8));
-        let seen = next.clone();
+        let silent = Arc::new(AtomicBool::new(false));
+        let (seen, no_lease) = (next.clone(), silent.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
-                tokio::spawn(carry(client, server, seen.clone()));
+                tokio::spawn(carry(client, server, seen.clone(), no_lease.clone()));
             }
         });
-        Proxy { next, place: Place { address, name: place.name.clone() } }
+        Proxy { next, silent, place: Place { address, name: place.name.clone() } }
+    }
+
+    pub(super) fn silence_leases(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
     }
 
     pub(super) fn next(&self, next: Next) {
@@ -51,15 +61,20 @@ impl Proxy {
     }
 }
 
-async fn carry(client: TcpStream, server: TcpStream, next: Arc<AtomicU8>) {
+async fn carry(client: TcpStream, server: TcpStream, next: Arc<AtomicU8>, silent: Arc<AtomicBool>) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let back = tokio::spawn(async move {
         _ = tokio::io::copy(&mut from_server, &mut to_client).await;
     });
     let mut buffer = [0; 8192];
+    let mut is_lease = false;
     while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
         let passing = &buffer[..count];
+        is_lease |= passing.windows(LEASE.len()).any(|bytes| bytes == LEASE);
+        if is_lease && silent.load(Ordering::SeqCst) {
+            continue;
+        }
         let is_commit = passing.windows(7).any(|bytes| bytes == b"COMMIT\0");
         let what = if is_commit { next.swap(Next::Passes as u8, Ordering::SeqCst) } else { 0 };
         if what == Next::CutBehind as u8 {

@@ -27,6 +27,12 @@ impl Running {
         Running { status, stop, task }
     }
 
+    /// Whether another instance relays it, as it is known here.
+    pub(super) fn elsewhere(&self) -> Option<bool> {
+        let status = self.status.borrow();
+        (status.relayed > 0).then_some(status.elsewhere)
+    }
+
     pub(super) async fn stop(self) {
         drop(self.stop);
         self.task.await.unwrap();
