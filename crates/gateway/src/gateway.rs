@@ -105,6 +105,9 @@ impl Gateway {
         let open_streams = streams.clone();
         // Whoever ends a sign-in, by sign-out or by an event of the service: its streams end with it.
         components.verifier.ended().on_end(move |session| open_streams.end(session));
+        let open_streams = streams.clone();
+        // And with what can be told of sign-ins: what would be refused now does not go on.
+        components.verifier.ended().on_lost(move || open_streams.end_signed_in());
         let shared = Arc::new(Shared {
             plan,
             hygiene: Arc::new(hygiene),

@@ -206,6 +206,9 @@ impl Server {
         if session.is_some_and(|session| shared.verifier.ended().contains(session)) {
             return Err(Problem::unauthorized());
         }
+        if session.is_some() {
+            self.check_that_ends_are_known()?;
+        }
         if shared.is_stopped() {
             return Err(Problem::unavailable("destination_unavailable", chance::seconds(1)));
         }

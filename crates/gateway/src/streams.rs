@@ -1,7 +1,8 @@
 //! The live streams of sign-ins, which end with them.
 //!
 //! A stream has a place, counted and given back, under the sign-in whose token opened it: whichever
-//! token of it that was, ending the sign-in ends the stream at once.
+//! token of it that was, ending the sign-in ends the stream at once. Where nobody can tell any more which sign-ins have
+//! ended, all of them end that a sign-in opened: who comes back is asked again who it is.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,6 +53,10 @@ impl Streams {
             |session| {
                 let make = || SignInStreams { count: 0, ended: self.all.child_token() };
                 let session = open.sessions.entry(session.into()).or_insert_with(make);
+                // One that comes before the last of those that ended has gone is no part of their end.
+                if session.ended.is_cancelled() {
+                    session.ended = self.all.child_token();
+                }
                 session.count += 1;
                 session.ended.clone()
             },
@@ -67,6 +72,13 @@ impl Streams {
     /// Ends the streams of one sign-in.
     pub(crate) fn end(&self, session: &str) {
         if let Some(session) = self.open().sessions.get(session) {
+            session.ended.cancel();
+        }
+    }
+
+    /// Ends the streams of every sign-in; those to come are other ones.
+    pub(crate) fn end_signed_in(&self) {
+        for session in self.open().sessions.values() {
             session.ended.cancel();
         }
     }
@@ -123,6 +135,25 @@ mod tests {
         assert_eq!(streams.count(), 0);
         assert!(streams.open().sessions.is_empty());
         assert!(streams.sit(None).expect("room").ended.is_cancelled(), "those to come end too");
+    }
+
+    #[test]
+    fn streams_of_all_sign_ins_end_together_and_who_comes_back_is_not_ended_with_them() {
+        let streams = Streams::default();
+        let seats = ["a", "b"].map(|session| streams.sit(Some(session)).expect("room"));
+        let nobody = streams.sit(None).expect("room");
+        streams.end_signed_in();
+        assert!(seats.iter().all(|seat| seat.ended.is_cancelled()) && !nobody.ended.is_cancelled());
+        let again = streams.sit(Some("a")).expect("room");
+        assert!(!again.ended.is_cancelled());
+        drop(seats);
+        streams.end("a");
+        assert!(again.ended.is_cancelled(), "it is known by its sign-in still");
+        drop((nobody, again));
+        assert_eq!(streams.count(), 0);
+        streams.sit(Some("a")).expect("room");
+        streams.end_all();
+        assert!(streams.sit(Some("a")).expect("room").ended.is_cancelled());
     }
 
     #[test]

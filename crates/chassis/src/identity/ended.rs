@@ -20,6 +20,7 @@ use jiff::Timestamp;
 pub const ENDED_MAX: usize = 250_000;
 
 type OnEnd = Box<dyn Fn(&str) + Send + Sync>;
+type OnLost = Box<dyn Fn() + Send + Sync>;
 
 /// Sign-ins that have ended; clones share the memory.
 #[derive(Clone)]
@@ -35,6 +36,7 @@ struct Register {
     /// Stores of others that cannot be read.
     lost: AtomicUsize,
     listeners: RwLock<Vec<OnEnd>>,
+    lost_listeners: RwLock<Vec<OnLost>>,
 }
 
 /// Both hold the same entries.
@@ -54,6 +56,7 @@ impl Ended {
                 entries: RwLock::default(),
                 lost: AtomicUsize::default(),
                 listeners: RwLock::default(),
+                lost_listeners: RwLock::default(),
             }),
         }
     }
@@ -85,9 +88,12 @@ impl Ended {
         self.shared.lost.load(Ordering::Acquire) > 0
     }
 
-    /// Notes that one of the places where others end sign-ins cannot be read any more.
+    /// Notes that one of the places where others end sign-ins cannot be read any more. Everybody who asked for it by
+    /// [`Ended::on_lost`] is notified before this returns.
     pub fn lose_a_source(&self) {
         self.shared.lost.fetch_add(1, Ordering::AcqRel);
+        let listeners = self.shared.lost_listeners.read().unwrap_or_else(PoisonError::into_inner);
+        listeners.iter().for_each(|notify| notify());
     }
 
     /// Notes that one that was lost can be read again.
@@ -120,6 +126,12 @@ impl Ended {
     pub fn on_end(&self, notify: impl Fn(&str) + Send + Sync + 'static) {
         let mut listeners = self.shared.listeners.write().unwrap_or_else(PoisonError::into_inner);
         listeners.push(Box::new(notify));
+    }
+
+    /// Has `notify` called whenever it is not known any more what has ended.
+    pub fn on_lost(&self, notify: impl Fn() + Send + Sync + 'static) {
+        let listeners = &self.shared.lost_listeners;
+        listeners.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(notify));
     }
 
     fn entries(&self) -> RwLockWriteGuard<'_, Entries> {
@@ -200,6 +212,22 @@ mod tests {
         assert!(ended.is_full(at(19)), "one has gone, two are left");
         assert!(!ended.is_full(at(20)));
         assert_eq!(ended.len(), 1);
+    }
+
+    #[test]
+    fn who_wants_to_hear_that_nobody_knows_does_once_it_is_so() {
+        let ended = Ended::new(2);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (tell, seen) = (heard.clone(), ended.clone());
+        ended.on_lost(move || tell.lock().expect("not poisoned").push(seen.is_unknown()));
+        ended.lose_a_source();
+        ended.lose_a_source();
+        ended.regain_a_source();
+        ended.regain_a_source();
+        assert_eq!(
+            (heard.lock().expect("not poisoned").as_slice(), ended.is_unknown()),
+            (&[true; 2][..], false)
+        );
     }
 
     #[test]

@@ -234,7 +234,7 @@ impl Server {
     ///
     /// # Errors
     /// 503.
-    fn check_that_ends_are_known(&self) -> Result<(), Problem> {
+    pub(super) fn check_that_ends_are_known(&self) -> Result<(), Problem> {
         if !self.shared.verifier.ended().is_unknown() {
             return Ok(());
         }

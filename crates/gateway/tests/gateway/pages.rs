@@ -449,6 +449,29 @@ fn a_stream_ends_with_its_token_and_with_the_gateway() {
 }
 
 #[test]
+fn streams_of_sign_ins_end_where_nobody_can_tell_what_has_ended_and_come_back_when_it_can() {
+    let world = World::new();
+    world.place(1, "a@b");
+    world.publish("UserRegistered", &json!({ "username": "a@b", "nickname": "Ann" }));
+    let mut signed_in = stream(&world, "/mypages/a@b/events", None);
+    let mut public = Stream::open(world.address, "/names/a@b/events", &[]);
+    assert!(signed_in.next().is_some() && public.next().is_some());
+    world.ended.lose_a_source();
+    assert_eq!(signed_in.next(), None, "it ends");
+    let refused = stream(&world, "/mypages/a@b/events", None);
+    assert_eq!(refused.head.status, 503);
+    assert!(refused.head.header("retry-after").is_some());
+    // What is open to all goes on, and so does who comes when it is known again.
+    world.publish("UserChanged", &json!({ "username": "a@b", "nickname": "Bee" }));
+    assert_eq!(public.next().expect("a change").data, json!({ "nickname": "Bee" }));
+    world.ended.regain_a_source();
+    let mut again = stream(&world, "/mypages/a@b/events", None);
+    assert_eq!(again.next().expect("the page").event, "reset");
+    world.place(2, "a@b");
+    assert_eq!(again.next().expect("a change").data["orderId"], json!(2));
+}
+
+#[test]
 fn a_stream_speaks_at_once_and_then_says_every_while_that_it_lives() {
     let world = World::new();
     let mut stream = stream(&world, "/mypages/a@b/events", None);

@@ -114,6 +114,7 @@ pub(crate) struct World {
     pub(crate) metrics: Metrics,
     pub(crate) views: Views,
     pub(crate) memory: Memory,
+    pub(crate) ended: Ended,
     signer: Signer,
     log: Arc<Log>,
     cores: Option<Cores>,
@@ -169,6 +170,7 @@ impl World {
         let memory = block_on(Memory::open(&memory, verifier.ended(), clock::component()));
         let memory = memory.expect("a memory");
         let (metrics, stop) = (Metrics::new(), Stop::new());
+        let ended = verifier.ended().clone();
         let components = Components {
             views: Some(views.clone()),
             verifier,
@@ -216,6 +218,7 @@ impl World {
             metrics,
             views,
             memory,
+            ended,
             signer,
             log,
             cores: Some(cores),
