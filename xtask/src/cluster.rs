@@ -32,9 +32,11 @@ use process::Process;
 
 /// In an order in which each finds those that it asks.
 const PARTS: [&str; 6] = ["account", "product", "delivery", "order", "mypage", "gateway"];
-/// Those that there may be several of.
-const SEVERAL: [&str; 3] = ["product", "delivery", "order"];
-/// Instances of each of them at most.
+/// The part that there is one of where nothing else is asked for: it alone can be as one in a shop of any size.
+const ACCOUNT: &str = "account";
+/// Instances of each of the others.
+const INSTANCES: usize = 2;
+/// Instances of a part at most.
 const INSTANCES_MAX: usize = 4;
 /// The part that clients ask, and that nobody else does.
 const GATEWAY: &str = "gateway";
@@ -51,6 +53,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Bytes of what the parts know one another by, and of what seals their keys.
 const SECRET_BYTES: usize = 32;
 
+/// Without a word about it.
+const USUAL: Instances = Instances { accounts: 1, others: INSTANCES };
+
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
 struct Wanted {
@@ -58,7 +63,14 @@ struct Wanted {
     free_ports: bool,
     faults: bool,
     json: bool,
-    instances: usize,
+    instances: Instances,
+}
+
+/// How many there are of each part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Instances {
+    accounts: usize,
+    others: usize,
 }
 
 /// Whether the end is wanted.
@@ -96,8 +108,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     if !stop.is_wanted() {
         let port = if wanted.free_ports { 0 } else { ADMIN_PORT };
         let ready = cluster.ready(admin::serve(port, cluster.admins())?);
-        let address = ready[GATEWAY].as_str().unwrap_or_default().to_owned();
-        shell::say(&if wanted.json { ready.to_string() } else { address })?;
+        shell::say(&if wanted.json { ready.to_string() } else { cluster.addresses(&ready) })?;
     }
     cluster.keep(&stop)?;
     cluster.end();
@@ -105,8 +116,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
 }
 
 fn parse(arguments: &[String]) -> Result<Wanted, Failure> {
-    let mut wanted =
-        Wanted { data: DATA.into(), free_ports: false, faults: false, json: false, instances: 1 };
+    let mut wanted = Wanted {
+        data: DATA.into(),
+        free_ports: false,
+        faults: false,
+        json: false,
+        instances: USUAL,
+    };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match (argument.as_str(), arguments.as_slice().first()) {
@@ -114,7 +130,11 @@ fn parse(arguments: &[String]) -> Result<Wanted, Failure> {
             ("--faults", _) => wanted.faults = true,
             ("--json", _) => wanted.json = true,
             ("--instances", Some(count)) => {
-                wanted.instances = instances(count)?;
+                wanted.instances.others = instances(count)?;
+                arguments.next();
+            }
+            ("--accounts", Some(count)) => {
+                wanted.instances.accounts = instances(count)?;
                 arguments.next();
             }
             ("--data", Some(folder)) => {
@@ -127,7 +147,7 @@ fn parse(arguments: &[String]) -> Result<Wanted, Failure> {
     Ok(wanted)
 }
 
-/// How many of each of [`SEVERAL`].
+/// How many of a part.
 fn instances(count: &str) -> Result<usize, Failure> {
     let wanted = count.parse().ok().filter(|wanted| (1..=INSTANCES_MAX).contains(wanted));
     let says = || format!("instances are 1 to {INSTANCES_MAX}. instances=`{count}`");
@@ -252,6 +272,13 @@ impl Cluster {
         self.parts.iter().map(|part| (part.instance.clone(), at(part))).collect()
     }
 
+    /// The same for people: where to go, and where to look.
+    fn addresses(&self, ready: &Value) -> String {
+        let gateways = self.parts.iter().filter(|part| part.name == GATEWAY);
+        let gateways: Vec<_> = gateways.filter_map(Part::url).collect();
+        format!("{}\nadmin {}", gateways.join("\n"), ready["admin"].as_str().unwrap_or_default())
+    }
+
     /// The line that says where everything is.
     fn ready(&self, admin: SocketAddr) -> Value {
         let mut ready: Map<String, Value> = Map::new();
@@ -299,8 +326,9 @@ impl Part {
 }
 
 /// Every instance, in the order in which they are started.
-fn all(instances: usize) -> impl Iterator<Item = (&'static str, usize)> {
-    let count = move |name| if SEVERAL.contains(&name) { instances } else { 1 };
+fn all(instances: Instances) -> impl Iterator<Item = (&'static str, usize)> {
+    let Instances { accounts, others } = instances;
+    let count = move |name| if name == ACCOUNT { accounts } else { others };
     PARTS.into_iter().flat_map(move |name| (1..=count(name)).map(move |number| (name, number)))
 }
 
@@ -377,14 +405,17 @@ mod tests {
             free_ports: false,
             faults: false,
             json: false,
-            instances: 1,
+            instances: USUAL,
         };
         assert_eq!(parse(&[]), Some(usual()));
+        let instances = Instances { accounts: 2, others: 1 };
         let all =
-            Wanted { data: "d".into(), free_ports: true, faults: true, json: true, instances: 2 };
-        let words = ["--json", "--data", "d", "--faults", "--free-ports", "--instances", "2"];
+            Wanted { data: "d".into(), free_ports: true, faults: true, json: true, instances };
+        let words = ["--json", "--data", "d", "--faults", "--free-ports", "--instances", "1"];
+        let words = [&words[..], &["--accounts", "2"]].concat();
         assert_eq!(parse(&words), Some(all));
-        assert_eq!(parse(&["--instances", "4"]).map(|wanted| wanted.instances), Some(4));
+        let most = parse(&["--instances", "4"]).map(|wanted| wanted.instances.others);
+        assert_eq!(most, Some(4));
         let wrong = ["0", "5", "two"].map(|count| ["--instances", count]);
         let wrong = wrong.iter().map(|words| &words[..]);
         for refused in [&["--data"][..], &["--instances"], &["order"]].into_iter().chain(wrong) {
@@ -410,8 +441,8 @@ mod tests {
     }
 
     #[test]
-    fn instances_are_of_those_that_there_may_be_several_of() {
-        let names: Vec<_> = all(2).map(|(name, number)| instance(name, number)).collect();
+    fn there_are_two_of_each_but_account_unless_other_numbers_are_asked_for() {
+        let names: Vec<_> = all(USUAL).map(|(name, number)| instance(name, number)).collect();
         let expected = [
             "account",
             "product",
@@ -421,12 +452,16 @@ mod tests {
             "order",
             "order-2",
             "mypage",
+            "mypage-2",
             "gateway",
+            "gateway-2",
         ];
         assert_eq!(names, expected);
         let parts: Vec<_> = names.iter().map(|name| part_of(name)).collect();
-        assert!(all(2).map(|(name, _)| name).eq(parts));
-        assert!(all(1).map(|(name, _)| name).eq(PARTS));
+        assert!(all(USUAL).map(|(name, _)| name).eq(parts));
+        assert!(all(Instances { accounts: 1, others: 1 }).map(|(name, _)| name).eq(PARTS));
+        let two = Instances { accounts: 2, others: 1 };
+        assert_eq!(all(two).filter(|(name, _)| *name == ACCOUNT).count(), 2);
     }
 
     #[test]

@@ -24,7 +24,7 @@ const USAGE: &str = "\
 usage: cargo xtask NAME
 
   up [ARGUMENTS]            build what is needed, then run the mall; arguments go to `yeoul mall`
-  cluster [--data DIR] [--free-ports] [--faults] [--json]
+  cluster [--data DIR] [--instances N] [--accounts N] [--free-ports] [--faults] [--json]
                             the mall in processes of its own parts, on Kafka; Ctrl-C ends them all
   test [--fast] [--long]    everything that must pass; --fast leaves out the browser and licences,
                             --long tries random inputs far longer

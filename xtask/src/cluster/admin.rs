@@ -164,11 +164,10 @@ fn merged(path: &str, answers: &[(String, Answer)]) -> Answer {
     }
     let bodies = answers.iter().map(|(_, (_, body))| body);
     if path == "/admin/guards" {
-        let of = |kind: &str| -> Value {
-            let all = bodies.clone().filter_map(|body| body[kind].as_object()).flatten();
-            all.map(|(name, guard)| (name.clone(), guard.clone())).collect()
-        };
-        return (200, json!({ "routes": of("routes"), "upstreams": of("upstreams") }));
+        return (
+            200,
+            json!({ "routes": guards(answers, "routes"), "upstreams": guards(answers, "upstreams") }),
+        );
     }
     let mut all: Vec<Value> = Vec::new();
     for one in bodies.filter_map(Value::as_array).flatten() {
@@ -178,6 +177,21 @@ fn merged(path: &str, answers: &[(String, Answer)]) -> Answer {
         }
     }
     (200, all.into())
+}
+
+/// The guards of all. Each instance has its own: behind the first one's stand others under the instance's name too.
+fn guards(answers: &[(String, Answer)], kind: &str) -> Value {
+    let mut all = serde_json::Map::new();
+    for (instance, (_, body)) in answers {
+        for (name, guard) in body[kind].as_object().into_iter().flatten() {
+            let name = match all.contains_key(name) {
+                true => format!("{name} ({instance})"),
+                false => name.clone(),
+            };
+            all.insert(name, guard.clone());
+        }
+    }
+    all.into()
 }
 
 /// A part's answer, by HTTP/1.0: its body ends with the connection.
@@ -311,6 +325,9 @@ mod tests {
         let of = |name: &str| json!({ "routes": { name: 1 }, "upstreams": {} });
         let answers = ["a", "b"].map(|name| (name.to_owned(), (200, of(name))));
         let all = json!({ "routes": { "a": 1, "b": 1 }, "upstreams": {} });
+        assert_eq!(merged("/admin/guards", &answers), (200, all));
+        let answers = ["a", "a-2"].map(|name| (name.to_owned(), (200, of("order"))));
+        let all = json!({ "routes": { "order": 1, "order (a-2)": 1 }, "upstreams": {} });
         assert_eq!(merged("/admin/guards", &answers), (200, all));
     }
 

@@ -14,8 +14,8 @@ use crate::shell;
 const VERSIONS: &str = "/usr/lib/postgresql";
 /// Whose it is where root starts it, which it refuses to be.
 const USER: &str = "postgres";
-/// Connections that all parts may have: nine for each of some twenty databases.
-const CONNECTIONS_MAX: u32 = 200;
+/// Connections that all parts may have: ten of a service, twenty of a gateway or my page's port, of four instances each.
+const CONNECTIONS_MAX: u32 = 400;
 /// Looks until it answers: a minute.
 const LOOKS_MAX: usize = 1200;
 
