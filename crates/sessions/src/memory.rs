@@ -99,6 +99,14 @@ impl Memory {
         &self.database
     }
 
+    /// Whose this is, on a server: `by`, or whoever said so before.
+    ///
+    /// # Errors
+    /// As [`Database::write`].
+    pub async fn claim(&self, what: &'static str, by: String) -> Result<String, Error> {
+        self.database.write(by, move |by, tx| Box::pin(store::claim(tx, what, by))).await
+    }
+
     /// What hears of them.
     pub fn handler(&self) -> OnEnded {
         OnEnded::new(self.ended.clone(), self.clock.clone())

@@ -16,13 +16,13 @@ pub use postgres::TABLE as SERVED_TABLE;
 pub(crate) use postgres::followed;
 pub use sqlite::TABLE;
 
-use postgres::OWED as SERVED_OWED;
+use postgres::{CLAIM, OWED as SERVED_OWED};
 use sqlite::{OWED, OWED_BY_SESSION};
 
 /// What a memory of the gateway's keeps.
 pub(crate) const TABLES: Tables = Tables {
     embedded: &[TABLE, OWED, OWED_BY_SESSION],
-    served: &[SERVED_TABLE, SERVED_OWED, SERVED_KEYS],
+    served: &[SERVED_TABLE, SERVED_OWED, SERVED_KEYS, CLAIM],
 };
 
 /// Rows removed in one transaction at most.
@@ -74,6 +74,13 @@ pub(crate) async fn keep_key(
     let insert = "INSERT INTO sealed_key VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
     rows.execute(insert, &[&name, &sealed]).await?;
     rows.one("SELECT sealed FROM sealed_key WHERE name = ?1", &[&name], |row| row.get(0)).await
+}
+
+/// Who has this on a server: whoever was the first to say so.
+pub(crate) async fn claim(rows: &mut Rows<'_>, what: &str, by: &str) -> Result<String, Error> {
+    let insert = "INSERT INTO claim VALUES (?1, ?2) ON CONFLICT (what) DO NOTHING";
+    rows.execute(insert, &[&what, &by]).await?;
+    rows.one("SELECT owner FROM claim WHERE what = ?1", &[&what], |row| row.get(0)).await
 }
 
 /// Notes that a token is owed; twice is as good.

@@ -76,6 +76,15 @@ fn orders_pages_and_sign_ins_go_on_through_outages_of_store_and_mall() {
     assert!(refused.stderr.contains("pg_dump"), "{}", refused.stderr);
     assert!(!copy.exists(), "nothing is begun");
 
+    // A log is one process's: whoever begins with another one on this store is refused, and nothing is done to it.
+    let other = mall.folder().path().join("other");
+    let start = ["mall", "--listen", "127.0.0.1:0", "-c", text(&settings), "--data", text(&other)];
+    let refused = run(&start).expect(3);
+    let says = "the store belongs to the log of another data folder";
+    assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    assert!(refused.last_word().contains("kafka://"), "{}", refused.stderr);
+    mall.await_caught_up();
+
     // A sign-out ends all of a sign-in, also where the process starts anew.
     let leaver = mall.customer();
     mall.get("/orders").bearer(&leaver.token).send().expect(200);

@@ -470,14 +470,34 @@ fn a_sign_out_is_heard_elsewhere_without_the_broker_and_what_cannot_be_told_is_r
     ];
     let all = |cluster: &Cluster, who| doors.map(|door| ask(cluster, door, who).status);
     assert_eq!(all(&cluster, &leaver), [200; 5]);
+    // A whole mall beside them, on the same store and broker, is one more instance of each.
+    let (data, settings) = (cluster.data("whole"), cluster.settings("whole"));
+    let whole = ["mall", "--json", "--listen", "127.0.0.1:0", "-c", text(&settings)];
+    let mut whole = Started::new(&[&whole[..], &["--data", text(&data)]].concat());
+    let at_whole = whole.ready()["gateway"].as_str().expect("a gateway").to_owned();
+    let opens_there = |who: &Customer| {
+        let call = support::Call::new("GET", format!("{at_whole}/orders"));
+        call.bearer(&who.token).send().status
+    };
+    assert_eq!(opens_there(&leaver), 200);
     cluster.kafka.signal("-STOP");
     let form = [("token", leaver.token.as_str())];
     mall.call("POST", "/oauth/revoke").form(&form).send().expect(200);
     // The gateway only passed it on.
     assert_eq!(ask(&cluster, doors[4], &leaver).status, 401, "at once where it was asked");
     within(HEARD_BY, "it opens nothing", || (all(&cluster, &leaver) == [401; 5]).then_some(()));
-    assert_eq!(all(&cluster, &stayer), [200; 5]);
+    within(HEARD_BY, "it opens nothing in the whole mall", || {
+        (opens_there(&leaver) == 401).then_some(())
+    });
+    assert_eq!((all(&cluster, &stayer), opens_there(&stayer)), ([200; 5], 200));
     cluster.kafka.signal("-CONT");
+    // What its own gateway ends, the others hear of.
+    let another = mall.customer();
+    let form = [("token", another.token.as_str())];
+    let revoke = support::Call::new("POST", format!("{at_whole}/oauth/revoke"));
+    revoke.form(&form).send().expect(200);
+    within(HEARD_BY, "it opens nothing", || (all(&cluster, &another) == [401; 5]).then_some(()));
+    assert_eq!(whole.stop_by("TERM"), Some(0));
 
     store.kill();
     for gateway in [doors[0], doors[1]] {

@@ -28,3 +28,6 @@ pub(crate) const OWED: &str = "CREATE TABLE owed (
 
 /// The migration of who keeps keys there.
 pub const KEYS: &str = "CREATE TABLE sealed_key (name TEXT PRIMARY KEY, sealed BYTEA NOT NULL);";
+
+/// The migration of what is one folder's alone.
+pub(crate) const CLAIM: &str = "CREATE TABLE claim (what TEXT PRIMARY KEY, owner TEXT NOT NULL);";

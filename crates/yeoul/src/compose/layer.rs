@@ -107,6 +107,13 @@ impl Stores {
     }
 }
 
+impl Stores {
+    /// Whether the broker is the folder's own log.
+    pub(super) fn has_own_log(&self) -> bool {
+        self.log.is_some()
+    }
+}
+
 /// The views in this folder.
 fn open(folder: &Path, presentation: Presentation) -> Result<Views, Failure> {
     make_private(folder)?;
@@ -167,6 +174,7 @@ impl Layer {
         let ended = verifier.ended().clone();
         let kept = Kept::of(host, plan.sealing.as_ref());
         let identity = Identity::open(&folder, kept, &plan.gateway, verifier).await?;
+        identity.fits(&folder, host, stores.has_own_log()).await?;
         // Other gateways may end sign-ins in the same place.
         let ended = identity.sessions.is_some().then_some(ended);
         let shown = plan.shown.clone();

@@ -29,11 +29,12 @@ use mall::{Components, Endpoint, Faults, Name};
 use serde_json::{Value, json};
 
 use super::broker::Events;
+use super::ended;
 use super::layer::folds::Interruptions;
 use super::layer::{self, Layer, Presentation, Stores};
 use super::loops::Loops;
 use super::ports::Ports;
-use super::sessions::{Identity, Kept};
+use super::sessions::{self, Identity, Kept};
 use super::vouch;
 use crate::admin::Admin;
 use crate::admin::dead::Controls;
@@ -109,6 +110,7 @@ impl Mall {
         }
         let kept = Kept::of(host, plan.sealing.as_ref());
         let identity = Identity::open(&folder, kept, &plan.gateway, verifier).await?;
+        identity.fits(&folder, host, stores.has_own_log()).await?;
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
         let prepared = Prepared { layer, services, faults: &faults };
         prepared.run(&components, &plan.topics, listeners).await?.open(&faults, plan.shown, ports)
@@ -185,7 +187,11 @@ impl Prepared<'_> {
         listeners: BTreeMap<Name, Listener>,
     ) -> Result<Running, Failure> {
         let Prepared { layer, services, faults } = self;
-        let Loops { run, controls } = loops(&services, &layer, components, topics).await;
+        let Loops { mut run, controls } = loops(&services, &layer, components, topics).await;
+        // Over a broker that others share there may be more of each part: what those end is ended here.
+        let (host, ended) = (components.host.as_ref(), components.verifier.ended());
+        let schemas = [sessions::NAME, Name::Account.as_str()];
+        run.extend(ended::follow(host, &schemas, ended, &layer.loops).await?);
         let relay = |service: &Service| service.relay(&layer.broker, faults);
         let relays: Vec<_> = services.iter().filter_map(relay).collect();
         // Before the first request and the first event: on what does not fit nothing may run.

@@ -27,6 +27,10 @@ use crate::process::damaged;
 pub(crate) const NAME: &str = "gateway";
 /// The file in it of the key that refresh cookies are sealed with.
 const KEY_FILE: &str = "seal.key";
+/// What failures call it.
+const MEMORY: &str = "the memory of sign-ins";
+/// What a store is one folder's alone by.
+const OWN_LOG: &str = "log";
 
 /// Where the memory is, and the key that refresh cookies are sealed with.
 #[derive(Clone, Copy)]
@@ -90,6 +94,38 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Looks whether the store is this folder's, where events are in the folder's own log: a log is one process's, and the
+    /// store has places in it.
+    ///
+    /// # Errors
+    /// It is another folder's: the environment.
+    pub(crate) async fn fits(
+        &self,
+        folder: &Folder,
+        host: Option<&Host>,
+        own_log: bool,
+    ) -> Result<(), Failure> {
+        let (Some(host), Some(sessions), true) = (host, &self.sessions, own_log) else {
+            return Ok(());
+        };
+        let own = folder.identity();
+        let own = own.map_err(|error| damaged("the data folder's identity", &error))?;
+        let claimed = sessions.memory.claim(OWN_LOG, own.clone()).await;
+        let owner = claimed.map_err(|error| store::unopened(MEMORY, Some(host), &error))?;
+        if owner == own {
+            return Ok(());
+        }
+        let says = format!(
+            "the store belongs to the log of another data folder. store=`{}`",
+            host.address
+        );
+        let todo = "start it on that folder; or, for several processes, name a broker that they share: \
+                    `events.broker: kafka://HOST:PORT`";
+        Err(Failure::environment(says, todo))
+    }
+}
+
 /// Opens the memory below its folder or on the server, and the key there.
 async fn open(folder: &Path, kept: Kept<'_>, verifier: &Verifier) -> Result<Sessions, Failure> {
     folder::make_private(folder).map_err(|error| damaged("the data folder", &error))?;
@@ -102,8 +138,7 @@ async fn open(folder: &Path, kept: Kept<'_>, verifier: &Verifier) -> Result<Sess
             Box::pin(Memory::at(place, ended, clock)).await
         }
     };
-    let what = "the memory of sign-ins";
-    let memory = memory.map_err(|error| store::unopened(what, host, &error))?;
+    let memory = memory.map_err(|error| store::unopened(MEMORY, host, &error))?;
     let file = folder.join(KEY_FILE);
     let key = match kept {
         Kept::Files => {
