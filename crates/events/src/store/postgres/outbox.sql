@@ -152,7 +152,7 @@ END
 $raise$;
 
 -- Refuses here what the broker would refuse later, when nobody is left to answer, and numbers the rest. A row with a
--- partition goes there, and one with a number keeps it: writers may give neither.
+-- partition goes there; one with a number keeps it, and where it is whole is not looked at. Writers may give neither.
 CREATE OR REPLACE FUNCTION yeoul_outbox_number() RETURNS TRIGGER
     LANGUAGE plpgsql SECURITY DEFINER AS $number$
 DECLARE
@@ -189,14 +189,17 @@ BEGIN
         PERFORM yeoul_outbox_within('traceparent', octet_length(NEW.traceparent), 1024);
         PERFORM yeoul_outbox_within('data', octet_length(NEW.data), 983040);
     END IF;
-    BEGIN
-        PERFORM NEW.data::JSON;
-    EXCEPTION WHEN invalid_text_representation THEN
-        GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
-        RAISE EXCEPTION 'data is not JSON: %', why USING ERRCODE = 'check_violation';
-    END;
-    NEW.partition := coalesce(NEW.partition,
-        CASE known.partitions WHEN 1 THEN 0 ELSE yeoul_outbox_hash(NEW.key) % known.partitions END);
+    -- Who knows the partition knows that the data are JSON, too; the look costs a transaction within the transaction.
+    IF NEW.partition IS NULL THEN
+        BEGIN
+            PERFORM NEW.data::JSON;
+        EXCEPTION WHEN invalid_text_representation THEN
+            GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL;
+            RAISE EXCEPTION 'data is not JSON: %', why USING ERRCODE = 'check_violation';
+        END;
+        NEW.partition :=
+            CASE known.partitions WHEN 1 THEN 0 ELSE yeoul_outbox_hash(NEW.key) % known.partitions END;
+    END IF;
     IF NEW.partition NOT BETWEEN 0 AND known.partitions - 1 THEN
         RAISE EXCEPTION 'the topic has no such partition. topic=%, partition=%, partitions=%',
             NEW.topic, NEW.partition, known.partitions USING ERRCODE = 'check_violation';
@@ -214,7 +217,7 @@ END
 $number$;
 
 CREATE OR REPLACE TRIGGER yeoul_outbox_number BEFORE INSERT ON yeoul_outbox
-    FOR EACH ROW EXECUTE FUNCTION yeoul_outbox_number();
+    FOR EACH ROW WHEN (NEW.number IS NULL OR NEW.subject IS NULL) EXECUTE FUNCTION yeoul_outbox_number();
 
 -- Makes a topic known. Its number of partitions is what the broker has of it: with another one a key's events would
 -- go elsewhere, so it is given once.

@@ -25,6 +25,7 @@ mod relayed;
 pub(in crate::store) mod server;
 mod table;
 mod tables;
+mod transaction;
 mod versions;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The last statements of a piece of work: its events are numbered, and it is committed.
+//! The last statements of a piece of work: its events are handed over, then numbered and committed by one message.
 //!
 //! What must stay true: nobody is told that nothing was done where something may stand, nor the other way round. So
 //! the transaction's id is known before COMMIT is sent. A server that answers has decided; where the answer is
@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::PgPool;
 
 use super::open::Open;
-use super::outbox::Drafts;
+use super::outbox::{self, Drafts};
+use super::transaction::Transaction;
 use crate::error::Error;
 use crate::partition::Numbered;
 use crate::store::postgres::trouble;
@@ -50,46 +51,72 @@ fn for_everybody(error: Error) -> Error {
 /// Numbers what was drafted, in the last statement before the commit, and commits.
 pub(super) async fn commit(
     open: &Open,
-    mut transaction: Transaction<'static, Postgres>,
-    drafts: Drafts,
+    mut transaction: Transaction,
+    mut drafts: Drafts,
 ) -> Committed {
-    let topic = open.kept.publishes.as_ref().map_or("", |it| it.topic.as_str());
-    let known = "SELECT pg_current_xact_id_if_assigned()::TEXT";
-    let id: Result<Option<String>, _> = if drafts.len() == 0 {
-        sqlx::query_scalar(known).fetch_one(&mut *transaction).await
-    } else {
-        // Before the locks: between them and the commit there is no other wait.
-        let assigned = "SELECT pg_current_xact_id()::TEXT";
-        sqlx::query_scalar(assigned).fetch_one(&mut *transaction).await
-    };
-    let id = match id {
+    let id = match hand_over(&mut transaction, &mut drafts).await {
         Ok(id) => id,
-        Err(error) => return Committed::refused(error),
-    };
-    let numbers = match drafts.insert(&mut transaction, topic).await {
-        Ok(numbers) => numbers,
-        Err(error) => return Committed::refused(error),
-    };
-    // Without an id it has changed nothing, and there is nothing that could stand or not.
-    let Some(id) = id else {
-        return transaction.commit().await.map_or_else(Committed::refused, |()| Committed::Stands);
-    };
-    match transaction.commit().await {
-        Ok(()) => stands(open, &numbers),
-        Err(error) if trouble::is_answer(&error) => Committed::refused(error),
         Err(error) => {
+            transaction.roll_back().await;
+            return Committed::refused(error);
+        }
+    };
+    let last = if drafts.is_empty() { "COMMIT" } else { outbox::PUBLISH_AND_COMMIT };
+    match (transaction.end_with(last).await, id) {
+        (Ok(rows), _) => match outbox::numbers(&rows) {
+            Ok(numbers) => stands(open, &drafts.numbered(&numbers)),
+            Err(_) => stands(open, &drafts.numbered(&numbers_of(open, &drafts).await)),
+        },
+        (Err(error), _) if trouble::is_answer(&error) => {
+            transaction.roll_back().await;
+            Committed::refused(error)
+        }
+        // Without an id it has changed nothing, and there is nothing that could stand or not.
+        (Err(error), None) => Committed::refused(error),
+        (Err(error), Some(id)) => {
             tracing::warn!(%error, id, "the answer to a commit is lost: its transaction is looked up");
-            if was_committed(&open.pool, &id).await {
-                return stands(open, &numbers);
+            drop(transaction);
+            if !was_committed(&open.pool, &id).await {
+                return Committed::Failed(trouble::from(error));
             }
-            Committed::Failed(trouble::from(error))
+            stands(open, &drafts.numbered(&numbers_of(open, &drafts).await))
         }
     }
+}
+
+/// The transaction's id, if it has one; what is drafted is with the server from here on. No lock is held yet that
+/// others of its partitions wait for.
+async fn hand_over(
+    transaction: &mut Transaction,
+    drafts: &mut Drafts,
+) -> Result<Option<String>, sqlx::Error> {
+    if drafts.is_empty() {
+        let known = sqlx::query_scalar("SELECT pg_current_xact_id_if_assigned()::TEXT");
+        return known.fetch_one(&mut **transaction).await;
+    }
+    let assigned = sqlx::query_scalar(outbox::HAND_OVER).bind(drafts.hand_over());
+    assigned.fetch_one(&mut **transaction).await.map(Some)
 }
 
 fn stands(open: &Open, numbers: &[Numbered]) -> Committed {
     open.raise(numbers);
     Committed::Stands
+}
+
+/// What was numbered, asked until it is known. A row that is kept no more was relayed long ago: what is newest covers it.
+async fn numbers_of(open: &Open, drafts: &Drafts) -> Vec<i64> {
+    let topic = open.kept.publishes.as_ref().map_or("", |it| it.topic.as_str());
+    let mut backoff = Backoff::new();
+    loop {
+        let asked = sqlx::query_scalar(outbox::NUMBERS_OF).bind(topic).bind(drafts.ids());
+        match asked.bind(drafts.places()).fetch_all(&open.pool).await {
+            Ok(numbers) => return numbers,
+            Err(error) => {
+                tracing::warn!(%error, "how a transaction that stands was numbered cannot be asked yet");
+                tokio::time::sleep(backoff.next()).await;
+            }
+        }
+    }
 }
 
 /// Asks until it is known.

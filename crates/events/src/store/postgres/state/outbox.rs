@@ -2,19 +2,38 @@
 //!
 //! Numbers are given under a lock of the partition that is let go when the transaction is over and visible, so that
 //! a number that can be seen has none below it that will ever be. What holds that lock must be at its end: so
-//! all events of a transaction are inserted at once, right before it commits, partitions ascending, which is the order
-//! in which everybody asks for the locks. The table's own trigger numbers them, as it does for writers in other
-//! languages.
+//! all events of a transaction are inserted at once, partitions ascending, which is the order
+//! in which everybody asks for the locks, and in the message that commits it: no client is waited for while the locks
+//! are held. That message is always the same text; what it inserts was handed over before, as a value, in a setting of the
+//! transaction.
 
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
-use sqlx::PgConnection;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 
 use crate::event::id::EventId;
 use crate::event::{Cause, Draft};
-use crate::partition::{Numbered, Partition};
+use crate::partition::{Numbered, PARTITIONS_MAX, Partition};
 use crate::store::published::Published;
+use crate::topic::Topic;
+
+/// Takes what is drafted over, and says under which id its transaction is to be looked up.
+pub(super) const HAND_OVER: &str = "SELECT pg_current_xact_id()::TEXT WHERE set_config('yeoul.drafts', $1::TEXT[]::TEXT, TRUE) IS NOT NULL";
+
+/// Columns of a row that is handed over.
+const COLUMNS: usize = 11;
+
+/// The last message of work that publishes; the numbers that were given.
+pub(super) const PUBLISH_AND_COMMIT: &str = "SELECT yeoul_publish(); COMMIT";
+
+/// The numbers of rows by their ids, or the newest of their partitions where they are kept no more.
+pub(super) const NUMBERS_OF: &str = "SELECT coalesce(number, (SELECT max(number) FROM yeoul_outbox AS it
+        WHERE it.topic = $1 AND it.partition = asked.place), 0)
+    FROM ROWS FROM (unnest($2::BYTEA[]), unnest($3::INTEGER[])) WITH ORDINALITY AS asked (id, place, turn)
+    LEFT JOIN yeoul_outbox ON yeoul_outbox.id = encode(asked.id, 'hex')::UUID
+    ORDER BY turn";
 
 /// An event that is to be numbered.
 pub(super) struct Pending {
@@ -72,6 +91,24 @@ impl Pending {
         }
     }
 
+    /// Its columns as texts, which are spent by that; [`function`] reads them in this order.
+    fn texts(&mut self) -> [Option<String>; COLUMNS] {
+        let Cause { correlation_id, causation_id, traceparent } = std::mem::take(&mut self.cause);
+        [
+            Some(self.partition.index().to_string()),
+            Some(self.id.to_string()),
+            Some(std::mem::take(&mut self.key)),
+            Some(std::mem::take(&mut self.kind)),
+            Some(std::mem::take(&mut self.subject)),
+            Some(self.sequence.to_string()),
+            Some(self.time.as_microsecond().to_string()),
+            correlation_id,
+            causation_id,
+            traceparent,
+            Some(std::mem::take(&mut self.data)),
+        ]
+    }
+
     /// What its publisher is given.
     pub(super) fn published(&self) -> Published {
         Published::to_be_numbered(self.id, Arc::clone(&self.number))
@@ -87,52 +124,83 @@ impl Drafts {
         self.0.len()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn truncate(&mut self, to: usize) {
         self.0.truncate(to);
     }
 
-    /// Inserts all of them in one statement, partitions ascending; their numbers.
-    pub(super) async fn insert(
-        mut self,
-        connection: &mut PgConnection,
-        topic: &str,
-    ) -> Result<Vec<Numbered>, sqlx::Error> {
-        if self.0.is_empty() {
-            return Ok(Vec::new());
-        }
+    /// What all of them say, for [`HAND_OVER`], partitions ascending, which is from here on their order.
+    pub(super) fn hand_over(&mut self) -> Vec<Option<String>> {
         // Stable: within a partition they stay in the order of the work.
         self.0.sort_by_key(|one| one.partition);
-        let insert = "INSERT INTO yeoul_outbox (topic, partition, id, key, type, subject, sequence, time,
-                correlation, causation, traceparent, data)
-            SELECT $1, place, encode(id, 'hex')::UUID, key, kind, subject, sequence,
-                TIMESTAMPTZ 'epoch' + time * INTERVAL '1 microsecond', correlation, causation, traceparent, data
-            FROM unnest($2::INTEGER[], $3::BYTEA[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::BIGINT[], $8::BIGINT[],
-                $9::TEXT[], $10::TEXT[], $11::TEXT[], $12::TEXT[]) WITH ORDINALITY
-                AS given (place, id, key, kind, subject, sequence, time, correlation, causation, traceparent, data, turn)
-            ORDER BY turn
-            RETURNING number";
-        let all = &self.0;
-        let numbers: Vec<i64> = sqlx::query_scalar(insert)
-            .bind(topic)
-            .bind(all.iter().map(|it| i32::from(it.partition.index())).collect::<Vec<_>>())
-            .bind(all.iter().map(|it| it.id.as_bytes().to_vec()).collect::<Vec<_>>())
-            .bind(all.iter().map(|it| it.key.as_str()).collect::<Vec<_>>())
-            .bind(all.iter().map(|it| it.kind.as_str()).collect::<Vec<_>>())
-            .bind(all.iter().map(|it| it.subject.as_str()).collect::<Vec<_>>())
-            .bind(all.iter().map(|it| it.sequence as i64).collect::<Vec<_>>())
-            .bind(all.iter().map(|it| it.time.as_microsecond()).collect::<Vec<_>>())
-            .bind(all.iter().map(|it| it.cause.correlation_id.as_deref()).collect::<Vec<_>>())
-            .bind(all.iter().map(|it| it.cause.causation_id.as_deref()).collect::<Vec<_>>())
-            .bind(all.iter().map(|it| it.cause.traceparent.as_deref()).collect::<Vec<_>>())
-            .bind(all.iter().map(|it| it.data.as_str()).collect::<Vec<_>>())
-            .fetch_all(connection)
-            .await?;
-        let numbered = all.iter().zip(numbers).map(|(one, number)| {
+        self.0.iter_mut().flat_map(Pending::texts).collect()
+    }
+
+    pub(super) fn ids(&self) -> Vec<Vec<u8>> {
+        self.0.iter().map(|one| one.id.as_bytes().to_vec()).collect()
+    }
+
+    pub(super) fn places(&self) -> Vec<i32> {
+        self.0.iter().map(|one| i32::from(one.partition.index())).collect()
+    }
+
+    /// Tells their publishers the numbers that they were given, in their order.
+    pub(super) fn numbered(&self, numbers: &[i64]) -> Vec<Numbered> {
+        let numbered = self.0.iter().zip(numbers).map(|(one, number)| {
             let at = Numbered { partition: one.partition, number: number.unsigned_abs() };
             // Each is numbered once: the work of a transaction that runs again publishes anew.
             let _ = one.number.set(at);
             at
         });
-        Ok(numbered.collect())
+        numbered.collect()
     }
+}
+
+/// What [`PUBLISH_AND_COMMIT`] says.
+///
+/// # Errors
+/// The transaction stands, and what was said of it is not what the function says.
+pub(super) fn numbers(rows: &[PgRow]) -> Result<Vec<i64>, sqlx::Error> {
+    rows.first().map_or_else(|| Ok(Vec::new()), |row| row.try_get(0))
+}
+
+/// What publishes the rows that were handed over, by plans that the connection keeps. It numbers them itself, as the
+/// table's trigger does for others, unless an epoch is to be begun or the setting of commits refused: then a row
+/// without a number is the trigger's.
+pub(super) fn function(topic: &Topic) -> String {
+    // A topic's name has no quotes.
+    format!(
+        "CREATE OR REPLACE FUNCTION yeoul_publish() RETURNS BIGINT[] LANGUAGE plpgsql AS $publish$
+        DECLARE
+            given TEXT[] := current_setting('yeoul.drafts');
+            known yeoul_outbox_topic;
+            place INTEGER;
+            next BIGINT;
+            numbers BIGINT[];
+        BEGIN
+            SELECT * INTO known FROM yeoul_outbox_topic WHERE topic = '{topic}';
+            FOR at IN 0 .. array_length(given, 1) - 1 BY {COLUMNS} LOOP
+                place := given[at + 1];
+                next := NULL;
+                IF known.started = pg_postmaster_start_time() AND known.of = 'yeoul_outbox'::REGCLASS
+                    AND current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN
+                    PERFORM pg_advisory_xact_lock('yeoul_outbox'::REGCLASS::INTEGER,
+                        known.id * {PARTITIONS_MAX} + place);
+                    next := nextval(format('yeoul_outbox_%s_%s', known.id, place)::REGCLASS);
+                END IF;
+                INSERT INTO yeoul_outbox (topic, partition, number, id, key, type, subject, sequence, time,
+                        correlation, causation, traceparent, data)
+                    VALUES ('{topic}', place, next, given[at + 2]::UUID, given[at + 3], given[at + 4],
+                        given[at + 5], given[at + 6]::BIGINT,
+                        TIMESTAMPTZ 'epoch' + given[at + 7]::BIGINT * INTERVAL '1 microsecond',
+                        given[at + 8], given[at + 9], given[at + 10], given[at + 11])
+                    RETURNING number INTO next;
+                numbers := numbers || next;
+            END LOOP;
+            RETURN numbers;
+        END $publish$;"
+    )
 }

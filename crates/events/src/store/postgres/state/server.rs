@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 use super::commit::{Committed, commit};
 use super::open::Open;
 use super::rows::Rows;
+use super::transaction::Transaction;
 use super::{table, tables, versions};
 use crate::Clock;
 use crate::error::Error;
@@ -183,7 +184,7 @@ impl Server {
         T: Send,
         E: From<Error> + Send,
     {
-        let mut transaction = match self.pool.begin().await {
+        let mut transaction = match Transaction::begin(&self.pool).await {
             Ok(transaction) => transaction,
             Err(error) => return Run::Done(Err(E::from(trouble::from(error)))),
         };
@@ -194,15 +195,19 @@ impl Server {
         let (failed, in_the_way) = (rows.failed, rows.in_the_way);
         let drafts = rows.drafts;
         if in_the_way {
+            transaction.roll_back().await;
             let error = "another transaction was in the way each time it ran";
             return Run::Again(Error::environment(error));
         }
         let answer = match answer {
             Ok(answer) => answer,
-            // Dropped: it is taken back before the connection is used again.
-            Err(refused) => return Run::Done(Err(refused)),
+            Err(refused) => {
+                transaction.roll_back().await;
+                return Run::Done(Err(refused));
+            }
         };
         if failed {
+            transaction.roll_back().await;
             let what = "a statement failed, and the work went on without taking it back".to_owned();
             return Run::Done(Err(E::from(Error::Statement { what })));
         }

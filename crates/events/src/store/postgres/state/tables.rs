@@ -4,6 +4,7 @@
 
 use sqlx::{AssertSqlSafe, PgPool};
 
+use super::outbox;
 use super::versions::Tables;
 use crate::error::Error;
 use crate::event::KEY_BYTES_MAX;
@@ -81,13 +82,14 @@ pub(super) async fn outbox(pool: &PgPool, publishes: &Publishes) -> Result<(), E
     sqlx::raw_sql(AssertSqlSafe(whole)).execute(pool).await.map(drop).map_err(trouble::from)
 }
 
-/// The view by which a topic's rows are read, in words that every engine speaks.
+/// The view by which a topic's rows are read, in words that every engine speaks, and the function that adds to them.
 pub(super) fn view(topic: &Topic) -> String {
+    let publish = outbox::function(topic);
     // A topic's name has no quotes.
     format!(
         "CREATE OR REPLACE VIEW outbox AS SELECT (partition::BIGINT << 48) | number AS sequence,
             type AS kind, subject, sequence AS number,
             (extract(epoch FROM time) * 1000000)::BIGINT AS time, correlation, causation, traceparent,
-            data, uuid_send(id) AS id, key FROM yeoul_outbox WHERE topic = '{topic}';"
+            data, uuid_send(id) AS id, key FROM yeoul_outbox WHERE topic = '{topic}'; {publish}"
     )
 }

@@ -96,6 +96,46 @@ async fn an_event_is_found_again_by_its_id_and_one_that_no_broker_can_have_is_re
 }
 
 #[tokio::test]
+async fn whatever_a_text_has_in_it_is_published_as_it_was_written() {
+    let place = Place::fresh();
+    let database = place.open(SCHEMA, Some(publishes(8)), clock()).await;
+    let texts = [
+        "'",
+        "''); DROP TABLE item; --",
+        "\"",
+        "\\",
+        "\\'",
+        "$1 $publish$ %s {}",
+        "\u{1}\n\r\t\u{7f}",
+        "여울 🛶 \u{2028}",
+        "[{\"place\":0}]",
+    ];
+    for text in texts {
+        let cause = Cause {
+            correlation_id: Some(text.to_owned()),
+            causation_id: Some(text.to_owned()),
+            traceparent: Some(text.to_owned()),
+        };
+        // Of JSON the text itself counts: escapes stay escapes, also that of a NUL.
+        let data = serde_json::value::RawValue::from_string(format!(
+            "{{ \"a\" : {}, \"nul\": \"\\u0000\" }}",
+            serde_json::to_string(text).unwrap()
+        ));
+        let draft = Draft::new("Placed", text, 3, &data.unwrap(), &cause);
+        let given = draft.clone();
+        let work = database.write(given, |draft, tx| Box::pin(tx.publish(draft.clone())));
+        let at = work.await.unwrap().number();
+        let before = Numbered { number: at.number - 1, ..at };
+        let events = database.waiting_whole(before, 1).await.unwrap();
+        let Event { kind, key, subject, sequence, time, cause: led, data, .. } = &events[0];
+        assert_eq!((kind.as_str(), key.as_str(), subject.as_str()), ("Placed", text, text));
+        assert_eq!((*sequence, *time, led), (3, clock()(), &cause), "{text}");
+        assert_eq!(data.get(), draft.data.get());
+    }
+    assert_eq!(place.execute("SELECT count(*) FROM item"), "0");
+}
+
+#[tokio::test]
 async fn a_log_that_lost_its_tail_is_filled_again_and_one_that_has_more_raises_the_numbers() {
     let (place, folder, empty) = (Place::fresh(), TempDir::new().unwrap(), TempDir::new().unwrap());
     let database = open(&place).await;
