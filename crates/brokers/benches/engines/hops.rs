@@ -21,6 +21,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use yeoul_brokers as brokers;
 
 use crate::kafka::Server as Kafka;
+use crate::legs::{Observed, leg};
 use crate::postgres::Server as Postgres;
 use crate::{clock, connect, now, report, topic};
 
@@ -40,9 +41,13 @@ const SOURCE: &[&str] = &["CREATE TABLE placed (id BIGINT PRIMARY KEY);"];
 const SINK: &[&str] = &["CREATE TABLE arrived (id BIGINT PRIMARY KEY, data TEXT NOT NULL);"];
 
 /// When each event was sent and when it had arrived, in microseconds since the beginning; 0 is not yet.
-struct Times {
+pub(crate) struct Times {
     began: Instant,
     sent: Vec<AtomicU64>,
+    /// Given to the broker, acknowledged by it and given by it again; of ours alone.
+    pub(crate) relayed: Vec<AtomicU64>,
+    pub(crate) published: Vec<AtomicU64>,
+    pub(crate) read: Vec<AtomicU64>,
     arrived: Vec<AtomicU64>,
 }
 
@@ -55,10 +60,11 @@ struct Quantiles {
 impl Times {
     fn of(events: usize) -> Arc<Times> {
         let none = || (0..events).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Times { began: now(), sent: none(), arrived: none() })
+        let (relayed, published, read) = (none(), none(), none());
+        Arc::new(Times { began: now(), sent: none(), relayed, published, read, arrived: none() })
     }
 
-    fn note(&self, of: &[AtomicU64], id: usize) {
+    pub(crate) fn note(&self, of: &[AtomicU64], id: usize) {
         of[id].store(self.began.elapsed().as_micros() as u64, Ordering::Relaxed);
     }
 
@@ -103,6 +109,14 @@ pub(crate) async fn measure(
         ours(postgres, &servers, events as usize).await?,
         bare(postgres, &servers, events as usize).await?,
     );
+    for (name, from, to) in [
+        ("relay", &ours.sent, &ours.relayed),
+        ("publish", &ours.relayed, &ours.published),
+        ("read", &ours.published, &ours.read),
+        ("handle", &ours.read, &ours.arrived),
+    ] {
+        report("yeoul", &format!("hop_{name}_median"), leg(from, to), "ms")?;
+    }
     let (ours, bare) = (ours.quantiles(), bare.quantiles());
     for (subject, quantiles) in [("yeoul", &ours), ("bare", &bare)] {
         report(subject, "hop_median", quantiles.median, "ms")?;
@@ -174,6 +188,7 @@ async fn ours(
     let source = connect(postgres, "hop_source", SOURCE, Some(declared.partitions)).await?;
     let sink = connect(postgres, "hop_sink", SINK, None).await?;
     let times = Times::of(events);
+    let broker = Arc::new(Observed { broker, times: Arc::clone(&times) });
     let relay = tokio::spawn(Relay::new(source.clone(), broker.clone()).run(pending()));
     let retry = Retry { attempts: 3, backoff: Duration::from_millis(100) };
     let handler = Arrive(Arc::clone(&times));
@@ -246,7 +261,8 @@ async fn bare(
     })
     .await?;
     times.all_arrived().await?;
-    readers.abort_all();
+    // While Kafka is there: a consumer that ends takes its leave of it.
+    readers.shutdown().await;
     sink.close().await;
     Ok(times)
 }

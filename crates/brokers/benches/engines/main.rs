@@ -9,6 +9,7 @@ mod hops;
 #[expect(dead_code, reason = "the tests do more with it")]
 #[path = "../../tests/kafka/server.rs"]
 mod kafka;
+mod legs;
 mod orders;
 #[expect(dead_code, reason = "the tests do more with it")]
 #[path = "../../../events/tests/postgres/server.rs"]
