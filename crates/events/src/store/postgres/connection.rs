@@ -31,17 +31,7 @@ const STATEMENTS_MAX: usize = 256;
 /// A pool of connections to this schema, which is made where it is missing. Nothing is tried twice here: a server
 /// that refuses is told as it says it.
 pub(super) async fn pool(address: &str, schema: &str, connections: u32) -> Result<PgPool, Error> {
-    pool_in(address, &[schema], connections).await
-}
-
-/// As [`pool`], to the first of these schemas; what it does not have is looked for in the others.
-pub(super) async fn pool_in(
-    address: &str,
-    schemas: &[&str],
-    connections: u32,
-) -> Result<PgPool, Error> {
-    let options = options(address, schemas)?;
-    let schema = schemas.first().expect("a schema to be in");
+    let options = options(address, schema)?;
     // By hand and alone: a pool would ask for its patience's whole length before it says why.
     let mut first = PgConnection::connect_with(&options).await.map_err(trouble::from)?;
     let make = format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema));
@@ -61,20 +51,19 @@ pub(super) async fn pool_in(
     pool.connect_with(options).await.map_err(trouble::from)
 }
 
-/// One connection, to schemas that are there already.
-pub(super) async fn one(address: &str, schemas: &[&str]) -> Result<PgConnection, Error> {
-    let options = options(address, schemas)?;
+/// One connection, to a schema that is there already.
+pub(super) async fn one(address: &str, schema: &str) -> Result<PgConnection, Error> {
+    let options = options(address, schema)?;
     PgConnection::connect_with(&options).await.map_err(trouble::from)
 }
 
-fn options(address: &str, schemas: &[&str]) -> Result<PgConnectOptions, Error> {
-    let path: Vec<String> = schemas.iter().map(|schema| quoted(schema)).collect();
+fn options(address: &str, schema: &str) -> Result<PgConnectOptions, Error> {
     if !SCHEMES.iter().any(|scheme| address.starts_with(scheme)) {
         return Err(Error::decode("an address of this engine begins with `postgres://`"));
     }
     let options = PgConnectOptions::from_str(address).map_err(Error::decode)?;
     Ok(options.statement_cache_capacity(STATEMENTS_MAX).options([
-        ("search_path", path.join(",")),
+        ("search_path", quoted(schema)),
         ("idle_in_transaction_session_timeout", HELD_MILLISECONDS_MAX.to_string()),
         ("tcp_keepalives_idle", SILENT_SECONDS.to_string()),
         ("tcp_keepalives_interval", ASKED_EVERY_SECONDS.to_string()),
@@ -88,9 +77,12 @@ pub(super) async fn apart(pool: &PgPool) -> Result<PgConnection, Error> {
     PgConnection::connect_with(&pool.connect_options()).await.map_err(trouble::from)
 }
 
-/// Refuses a server that acknowledges what is not on disk.
+/// Refuses a server that acknowledges what is not on disk, and has one that does go on so for this connection, whatever
+/// is set there later.
 async fn check(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let asked = sqlx::query_scalar("SELECT current_setting('synchronous_commit')");
+    let hold =
+        "SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false)";
+    let asked = sqlx::query_scalar(hold);
     let setting: String = asked.fetch_one(connection).await?;
     if ["on", "remote_apply"].contains(&setting.as_str()) {
         return Ok(());

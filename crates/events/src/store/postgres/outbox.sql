@@ -8,9 +8,13 @@
 -- for `number > last` of one partition. That has no holes, and this is why: a number is taken from the partition's
 -- sequence while its lock is held, and the lock is let go when the transaction is over and visible. So whoever sees
 -- a number sees every lower one that will ever be there; a transaction that is rolled back leaves a gap for good.
+--
+-- Whoever may create in that schema can put functions and operators of their own beside the server's, and one that fits
+-- its arguments better would be run in its place, with the rights of the table's owner. So the server's functions are
+-- called by their whole name, and its operators with arguments that they need not convert.
 
 -- Two of these at once would make the same things.
-DO $alone$ BEGIN PERFORM pg_advisory_xact_lock(hashtext('yeoul_outbox')); END $alone$;
+DO $alone$ BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('yeoul_outbox')); END $alone$;
 
 CREATE TABLE IF NOT EXISTS yeoul_version (tables TEXT PRIMARY KEY, version INTEGER NOT NULL);
 
@@ -45,8 +49,9 @@ ALTER TABLE yeoul_outbox_topic ADD COLUMN IF NOT EXISTS of OID;
 -- A UUID of version 7 (RFC 9562): ids of later rows are higher, to the millisecond.
 CREATE OR REPLACE FUNCTION yeoul_outbox_id() RETURNS UUID
     LANGUAGE sql VOLATILE PARALLEL SAFE AS $id$
-    SELECT encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
-        PLACING substring(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::BIGINT) FROM 3)
+    SELECT pg_catalog.encode(pg_catalog.set_bit(pg_catalog.set_bit(
+        overlay(pg_catalog.uuid_send(pg_catalog.gen_random_uuid()) PLACING substring(pg_catalog.int8send(
+            pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000::NUMERIC)::BIGINT) FROM 3)
         FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::UUID
 $id$;
 
@@ -65,7 +70,7 @@ CREATE TABLE IF NOT EXISTS yeoul_outbox (
     subject TEXT NOT NULL,
     -- The subject's own count of its events; 0 where nobody counts.
     sequence BIGINT NOT NULL DEFAULT 0 CHECK (sequence >= 0),
-    time TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
+    time TIMESTAMPTZ NOT NULL DEFAULT pg_catalog.clock_timestamp()
         CHECK (time >= '0001-01-01 00:00:00Z' AND time < '9999-01-01 00:00:00Z'),
     correlation TEXT,
     causation TEXT,
@@ -133,21 +138,21 @@ DECLARE
 BEGIN
     -- One at a time; who waited finds it done.
     SELECT * INTO known FROM yeoul_outbox_topic WHERE topic = name FOR UPDATE;
-    IF known.started = pg_postmaster_start_time() AND known.of = outbox THEN
+    IF known.started = pg_catalog.pg_postmaster_start_time() AND known.of = outbox THEN
         RETURN;
     END IF;
     FOR at IN 0 .. known.partitions - 1 LOOP
-        numbers := format('yeoul_outbox_%s_%s', known.id, at)::REGCLASS;
-        EXECUTE format('SELECT last_value FROM %s', numbers) INTO last;
-        SELECT max(number) INTO highest FROM yeoul_outbox WHERE topic = name AND partition = at;
+        numbers := pg_catalog.format('yeoul_outbox_%s_%s', known.id, at)::REGCLASS;
+        EXECUTE pg_catalog.format('SELECT last_value FROM %s', numbers) INTO last;
+        SELECT pg_catalog.max(number) INTO highest FROM yeoul_outbox WHERE topic = name AND partition = at;
         last := ((greatest(last, highest) >> 32) + 1) << 32;
         IF last >= 1::BIGINT << 48 THEN
             RAISE EXCEPTION 'no epoch is left. topic=%, partition=%', name, at
                 USING ERRCODE = 'sequence_generator_limit_exceeded';
         END IF;
-        PERFORM setval(numbers, last);
+        PERFORM pg_catalog.setval(numbers, last);
     END LOOP;
-    UPDATE yeoul_outbox_topic SET started = pg_postmaster_start_time(), of = outbox WHERE topic = name;
+    UPDATE yeoul_outbox_topic SET started = pg_catalog.pg_postmaster_start_time(), of = outbox WHERE topic = name;
 END
 $raise$;
 
@@ -159,9 +164,9 @@ DECLARE
     known yeoul_outbox_topic;
     why TEXT;
 BEGIN
-    IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
+    IF pg_catalog.current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
         RAISE EXCEPTION 'an event must be on disk when its transaction has committed. synchronous_commit=%, least=on',
-            current_setting('synchronous_commit') USING ERRCODE = 'object_not_in_prerequisite_state';
+            pg_catalog.current_setting('synchronous_commit') USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     SELECT * INTO known FROM yeoul_outbox_topic WHERE topic = NEW.topic;
     IF NOT FOUND THEN
@@ -178,16 +183,17 @@ BEGIN
     IF NEW.type = '' THEN
         RAISE EXCEPTION 'type is empty' USING ERRCODE = 'check_violation';
     END IF;
-    IF octet_length(NEW.key) > 1024 OR octet_length(NEW.subject) > 1024 OR octet_length(NEW.type) > 1024
-        OR octet_length(NEW.correlation) > 1024 OR octet_length(NEW.causation) > 1024
-        OR octet_length(NEW.traceparent) > 1024 OR octet_length(NEW.data) > 983040 THEN
-        PERFORM yeoul_outbox_within('key', octet_length(NEW.key), 1024);
-        PERFORM yeoul_outbox_within('subject', octet_length(NEW.subject), 1024);
-        PERFORM yeoul_outbox_within('type', octet_length(NEW.type), 1024);
-        PERFORM yeoul_outbox_within('correlation', octet_length(NEW.correlation), 1024);
-        PERFORM yeoul_outbox_within('causation', octet_length(NEW.causation), 1024);
-        PERFORM yeoul_outbox_within('traceparent', octet_length(NEW.traceparent), 1024);
-        PERFORM yeoul_outbox_within('data', octet_length(NEW.data), 983040);
+    IF pg_catalog.octet_length(NEW.key) > 1024 OR pg_catalog.octet_length(NEW.subject) > 1024
+        OR pg_catalog.octet_length(NEW.type) > 1024 OR pg_catalog.octet_length(NEW.correlation) > 1024
+        OR pg_catalog.octet_length(NEW.causation) > 1024
+        OR pg_catalog.octet_length(NEW.traceparent) > 1024 OR pg_catalog.octet_length(NEW.data) > 983040 THEN
+        PERFORM yeoul_outbox_within('key', pg_catalog.octet_length(NEW.key), 1024);
+        PERFORM yeoul_outbox_within('subject', pg_catalog.octet_length(NEW.subject), 1024);
+        PERFORM yeoul_outbox_within('type', pg_catalog.octet_length(NEW.type), 1024);
+        PERFORM yeoul_outbox_within('correlation', pg_catalog.octet_length(NEW.correlation), 1024);
+        PERFORM yeoul_outbox_within('causation', pg_catalog.octet_length(NEW.causation), 1024);
+        PERFORM yeoul_outbox_within('traceparent', pg_catalog.octet_length(NEW.traceparent), 1024);
+        PERFORM yeoul_outbox_within('data', pg_catalog.octet_length(NEW.data), 983040);
     END IF;
     -- Who knows the partition knows that the data are JSON, too; the look costs a transaction within the transaction.
     IF NEW.partition IS NULL THEN
@@ -205,12 +211,13 @@ BEGIN
             NEW.topic, NEW.partition, known.partitions USING ERRCODE = 'check_violation';
     END IF;
     IF NEW.number IS NULL THEN
-        IF known.started IS DISTINCT FROM pg_postmaster_start_time() OR known.of IS DISTINCT FROM TG_RELID THEN
+        IF known.started IS DISTINCT FROM pg_catalog.pg_postmaster_start_time()
+            OR known.of IS DISTINCT FROM TG_RELID THEN
             PERFORM yeoul_outbox_raise(NEW.topic, TG_RELID);
         END IF;
         -- Until the transaction is over and visible; an outbox's own locks, each partition's apart.
-        PERFORM pg_advisory_xact_lock(TG_RELID::INTEGER, known.id * 128 + NEW.partition);
-        NEW.number := nextval(format('yeoul_outbox_%s_%s', known.id, NEW.partition)::REGCLASS);
+        PERFORM pg_catalog.pg_advisory_xact_lock(TG_RELID::INTEGER, known.id * 128 + NEW.partition);
+        NEW.number := pg_catalog.nextval(pg_catalog.format('yeoul_outbox_%s_%s', known.id, NEW.partition)::REGCLASS);
     END IF;
     RETURN NEW;
 END
@@ -234,7 +241,8 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     INSERT INTO yeoul_outbox_topic (topic, partitions, started, of)
-        SELECT name, count, pg_postmaster_start_time(), 'yeoul_outbox'::REGCLASS::OID WHERE NOT EXISTS (SELECT FROM yeoul_outbox_topic WHERE topic = name)
+        SELECT name, count, pg_catalog.pg_postmaster_start_time(), 'yeoul_outbox'::REGCLASS::OID
+        WHERE NOT EXISTS (SELECT FROM yeoul_outbox_topic WHERE topic = name)
         ON CONFLICT DO NOTHING;
     SELECT * INTO known FROM yeoul_outbox_topic WHERE topic = name;
     IF known.partitions <> count THEN
@@ -243,20 +251,20 @@ BEGIN
     END IF;
     FOR at IN 0 .. count - 1 LOOP
         -- Numbers that a connection keeps ahead would be given behind higher ones.
-        EXECUTE format('CREATE SEQUENCE IF NOT EXISTS %I AS BIGINT CACHE 1',
-            format('yeoul_outbox_%s_%s', known.id, at));
+        EXECUTE pg_catalog.format('CREATE SEQUENCE IF NOT EXISTS %I AS BIGINT CACHE 1',
+            pg_catalog.format('yeoul_outbox_%s_%s', known.id, at));
     END LOOP;
 END
 $declare$;
 
 DO $rights$
 DECLARE
-    here TEXT := current_schema();
+    here TEXT := pg_catalog.current_schema();
 BEGIN
     -- The trigger has its owner's rights, so nothing that it names may be taken from elsewhere.
-    EXECUTE format('ALTER FUNCTION yeoul_outbox_number() SET search_path = %I, pg_temp', here);
-    EXECUTE format('ALTER FUNCTION yeoul_outbox_raise(TEXT, OID) SET search_path = %I, pg_temp', here);
-    EXECUTE format('ALTER FUNCTION yeoul_outbox_declare(TEXT, INTEGER) SET search_path = %I, pg_temp', here);
+    EXECUTE pg_catalog.format('ALTER FUNCTION yeoul_outbox_number() SET search_path = %I, pg_temp', here);
+    EXECUTE pg_catalog.format('ALTER FUNCTION yeoul_outbox_raise(TEXT, OID) SET search_path = %I, pg_temp', here);
+    EXECUTE pg_catalog.format('ALTER FUNCTION yeoul_outbox_declare(TEXT, INTEGER) SET search_path = %I, pg_temp', here);
     REVOKE ALL ON yeoul_version, yeoul_outbox, yeoul_outbox_topic FROM PUBLIC;
     REVOKE ALL ON FUNCTION yeoul_outbox_number(), yeoul_outbox_raise(TEXT, OID), yeoul_outbox_declare(TEXT, INTEGER)
         FROM PUBLIC;
@@ -271,7 +279,7 @@ BEGIN
         END;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'yeoul_outbox_writer') THEN
-        EXECUTE format('GRANT USAGE ON SCHEMA %I TO yeoul_outbox_writer', here);
+        EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO yeoul_outbox_writer', here);
         GRANT INSERT (topic, id, key, type, subject, sequence, time, correlation, causation, traceparent, data)
             ON yeoul_outbox TO yeoul_outbox_writer;
     END IF;

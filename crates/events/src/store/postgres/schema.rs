@@ -56,8 +56,10 @@ mod tests {
             ("data", DATA_BYTES_MAX),
         ] {
             for line in [
-                format!("octet_length(NEW.{field}) > {limit}"),
-                format!("yeoul_outbox_within('{field}', octet_length(NEW.{field}), {limit});"),
+                format!("pg_catalog.octet_length(NEW.{field}) > {limit}"),
+                format!(
+                    "yeoul_outbox_within('{field}', pg_catalog.octet_length(NEW.{field}), {limit});"
+                ),
             ] {
                 assert!(OUTBOX.contains(&line), "{line}");
             }

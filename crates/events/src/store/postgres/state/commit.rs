@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use super::open::Open;
 use super::outbox::{self, Drafts};
@@ -106,9 +106,10 @@ fn stands(open: &Open, numbers: &[Numbered]) -> Committed {
 /// What was numbered, asked until it is known. A row that is kept no more was relayed long ago: what is newest covers it.
 async fn numbers_of(open: &Open, drafts: &Drafts) -> Vec<i64> {
     let topic = open.kept.publishes.as_ref().map_or("", |it| it.topic.as_str());
-    let mut backoff = Backoff::new();
+    let (mut backoff, select) = (Backoff::new(), outbox::numbers_of(&open.place));
     loop {
-        let asked = sqlx::query_scalar(outbox::NUMBERS_OF).bind(topic).bind(drafts.ids());
+        let asked =
+            sqlx::query_scalar(AssertSqlSafe(select.clone())).bind(topic).bind(drafts.ids());
         match asked.bind(drafts.places()).fetch_all(&open.pool).await {
             Ok(numbers) => return numbers,
             Err(error) => {

@@ -1,5 +1,7 @@
 //! How far the outbox was committed, by whomever: asked of the table, which alone knows.
 
+use sqlx::AssertSqlSafe;
+
 use super::open::Open;
 use crate::error::Error;
 use crate::partition::{Numbered, Partition};
@@ -9,10 +11,10 @@ impl Open {
     /// Asks for the newest number of every partition; whoever follows wakes where one was raised.
     pub(in crate::store) async fn follow(&self) -> Result<(), Error> {
         let Some(publishes) = &self.kept.publishes else { return Ok(()) };
-        let select = "SELECT place, coalesce(number, 0) FROM generate_series(0, $2 - 1) AS place
-            LEFT JOIN LATERAL (SELECT number FROM yeoul_outbox WHERE topic = $1 AND partition = place
-                ORDER BY number DESC LIMIT 1) AS newest ON TRUE";
-        let asked = sqlx::query_as(select)
+        let select = format!("SELECT place, coalesce(number, 0) FROM generate_series(0, $2 - 1) AS place
+            LEFT JOIN LATERAL (SELECT number FROM {}.yeoul_outbox WHERE topic = $1 AND partition = place
+                ORDER BY number DESC LIMIT 1) AS newest ON TRUE", self.place);
+        let asked = sqlx::query_as(AssertSqlSafe(select))
             .bind(publishes.topic.as_str())
             .bind(i32::from(publishes.partitions.count()));
         let newest: Vec<(i32, i64)> = asked.fetch_all(&self.pool).await.map_err(trouble::from)?;

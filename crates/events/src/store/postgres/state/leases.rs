@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio::sync::{Mutex, watch};
 
 use crate::error::Error;
@@ -22,9 +22,13 @@ use crate::store::postgres::{connection, trouble};
 
 /// Locks of relays have negative numbers, those of writers, beside them, the same without a sign: a partition's of
 /// each topic apart.
-const TAKE: &str =
-    "SELECT pg_try_advisory_lock('yeoul_outbox'::REGCLASS::INTEGER, -1 - (id * 128 + $1))
-    FROM yeoul_outbox_topic WHERE topic = $2";
+fn statement(schema: &str) -> String {
+    let table = schema.replace('\'', "''");
+    format!(
+        "SELECT pg_try_advisory_lock('{table}.yeoul_outbox'::REGCLASS::INTEGER, -1 - (id * 128 + $1))
+        FROM {schema}.yeoul_outbox_topic WHERE topic = $2"
+    )
+}
 
 /// How long the session may take to answer, or to be free for a question; past that it is lost.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
@@ -32,6 +36,8 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// What this process holds.
 pub(super) struct Leases {
     pool: PgPool,
+    /// What asks for one.
+    take: String,
     /// Whose partitions they are.
     topic: String,
     session: Mutex<Option<PgConnection>>,
@@ -40,8 +46,9 @@ pub(super) struct Leases {
 
 impl Leases {
     /// None yet.
-    pub(super) fn new(pool: PgPool, topic: String) -> Leases {
-        Leases { pool, topic, session: Mutex::new(None), held: watch::Sender::default() }
+    pub(super) fn new(pool: PgPool, schema: &str, topic: String) -> Leases {
+        let (session, held) = (Mutex::new(None), watch::Sender::default());
+        Leases { pool, take: statement(schema), topic, session, held }
     }
 
     /// Asks for the lease of a partition.
@@ -75,7 +82,8 @@ impl Leases {
             return Ok((connection, Lease::Had));
         }
         let index = i32::from(partition.index());
-        let asked = sqlx::query_scalar(TAKE).bind(index).bind(&self.topic);
+        let asked =
+            sqlx::query_scalar(AssertSqlSafe(self.take.clone())).bind(index).bind(&self.topic);
         if !asked.fetch_one(&mut connection).await.map_err(trouble::from)? {
             return Ok((connection, Lease::Anothers));
         }

@@ -11,11 +11,13 @@ use super::leases::Leases;
 use crate::partition::Numbered;
 use crate::partition::numbers::Numbers;
 use crate::store::kept::Kept;
-use crate::store::postgres::statements::Statements;
+use crate::store::postgres::statements::{Statements, quoted};
 
 /// See above.
 pub(in crate::store) struct Open {
     pub(super) pool: PgPool,
+    /// The schema that the outbox is in, as statements name it. Not on the path where others may make things in it.
+    pub(super) place: String,
     pub(super) statements: Statements,
     pub(super) ids: Ids,
     pub(super) kept: Kept,
@@ -28,14 +30,16 @@ pub(in crate::store) struct Open {
 impl Open {
     pub(super) fn new(
         pool: PgPool,
+        schema: &str,
         kept: Kept,
         newest: watch::Sender<Numbers>,
         saved: Arc<[AtomicU64]>,
     ) -> Open {
         let topic = kept.publishes.as_ref().map_or("", |it| it.topic.as_str());
-        let leases = Leases::new(pool.clone(), topic.to_owned());
+        let place = quoted(schema);
+        let leases = Leases::new(pool.clone(), &place, topic.to_owned());
         let (statements, ids) = (Statements::default(), Ids::default());
-        Open { pool, statements, ids, kept, newest, leases, saved }
+        Open { pool, place, statements, ids, kept, newest, leases, saved }
     }
 
     /// Notes what this process has committed: whoever follows wakes.

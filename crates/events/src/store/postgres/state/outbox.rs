@@ -29,11 +29,15 @@ const COLUMNS: usize = 11;
 pub(super) const PUBLISH_AND_COMMIT: &str = "SELECT yeoul_publish(); COMMIT";
 
 /// The numbers of rows by their ids, or the newest of their partitions where they are kept no more.
-pub(super) const NUMBERS_OF: &str = "SELECT coalesce(number, (SELECT max(number) FROM yeoul_outbox AS it
-        WHERE it.topic = $1 AND it.partition = asked.place), 0)
-    FROM ROWS FROM (unnest($2::BYTEA[]), unnest($3::INTEGER[])) WITH ORDINALITY AS asked (id, place, turn)
-    LEFT JOIN yeoul_outbox ON yeoul_outbox.id = encode(asked.id, 'hex')::UUID
-    ORDER BY turn";
+pub(super) fn numbers_of(schema: &str) -> String {
+    format!(
+        "SELECT coalesce(number, (SELECT max(number) FROM {schema}.yeoul_outbox AS it
+            WHERE it.topic = $1 AND it.partition = asked.place), 0)
+        FROM ROWS FROM (unnest($2::BYTEA[]), unnest($3::INTEGER[])) WITH ORDINALITY AS asked (id, place, turn)
+        LEFT JOIN {schema}.yeoul_outbox AS had ON had.id = encode(asked.id, 'hex')::UUID
+        ORDER BY turn"
+    )
+}
 
 /// An event that is to be numbered.
 pub(super) struct Pending {
@@ -170,28 +174,30 @@ pub(super) fn numbers(rows: &[PgRow]) -> Result<Vec<i64>, sqlx::Error> {
 /// What publishes the rows that were handed over, by plans that the connection keeps. It numbers them itself, as the
 /// table's trigger does for others, unless an epoch is to be begun or the setting of commits refused: then a row
 /// without a number is the trigger's.
-pub(super) fn function(topic: &Topic) -> String {
+pub(super) fn function(schema: &str, topic: &Topic) -> String {
+    let table = schema.replace('\'', "''");
+    let sequence = table.replace('%', "%%");
     // A topic's name has no quotes.
     format!(
         "CREATE OR REPLACE FUNCTION yeoul_publish() RETURNS BIGINT[] LANGUAGE plpgsql AS $publish$
         DECLARE
             given TEXT[] := current_setting('yeoul.drafts');
-            known yeoul_outbox_topic;
+            known {schema}.yeoul_outbox_topic;
             place INTEGER;
             next BIGINT;
             numbers BIGINT[];
         BEGIN
-            SELECT * INTO known FROM yeoul_outbox_topic WHERE topic = '{topic}';
+            SELECT * INTO known FROM {schema}.yeoul_outbox_topic WHERE topic = '{topic}';
             FOR at IN 0 .. array_length(given, 1) - 1 BY {COLUMNS} LOOP
                 place := given[at + 1];
                 next := NULL;
-                IF known.started = pg_postmaster_start_time() AND known.of = 'yeoul_outbox'::REGCLASS
+                IF known.started = pg_postmaster_start_time() AND known.of = '{table}.yeoul_outbox'::REGCLASS
                     AND current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN
-                    PERFORM pg_advisory_xact_lock('yeoul_outbox'::REGCLASS::INTEGER,
+                    PERFORM pg_advisory_xact_lock('{table}.yeoul_outbox'::REGCLASS::INTEGER,
                         known.id * {PARTITIONS_MAX} + place);
-                    next := nextval(format('yeoul_outbox_%s_%s', known.id, place)::REGCLASS);
+                    next := nextval(format('{sequence}.yeoul_outbox_%s_%s', known.id, place)::REGCLASS);
                 END IF;
-                INSERT INTO yeoul_outbox (topic, partition, number, id, key, type, subject, sequence, time,
+                INSERT INTO {schema}.yeoul_outbox (topic, partition, number, id, key, type, subject, sequence, time,
                         correlation, causation, traceparent, data)
                     VALUES ('{topic}', place, next, given[at + 2]::UUID, given[at + 3], given[at + 4],
                         given[at + 5], given[at + 6]::BIGINT,

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use sqlx::AssertSqlSafe;
+
 use super::follow::numbered;
 use super::open::Open;
 use super::rows::Rows;
@@ -85,7 +87,7 @@ impl Open {
         let saved = sqlx::query(upsert).bind(index(partition)).bind(at.number as i64);
         saved.execute(&mut *connection).await.map_err(trouble::from)?;
         self.saved[place(partition)].store(at.number, Ordering::Release);
-        prune(&mut connection, publishes, at).await.map_err(trouble::from)
+        prune(&mut connection, &self.place, publishes, at).await.map_err(trouble::from)
     }
 }
 
@@ -128,14 +130,14 @@ impl Rows<'_> {
     /// Has the next number of a partition be of an epoch above this one, if it would not be above it; how far it was numbered before.
     async fn number_above(&mut self, at: Numbered) -> Result<u64, Error> {
         let Some(publishes) = &self.open.kept.publishes else { return Ok(at.number) };
-        let select = "SELECT format('yeoul_outbox_%s_%s', id, $2)::REGCLASS::TEXT FROM yeoul_outbox_topic WHERE topic = $1";
-        let asked =
-            sqlx::query_scalar(select).bind(publishes.topic.as_str()).bind(index(at.partition));
-        let sequence = asked.fetch_one(&mut *self.connection).await;
-        let sequence: String = sequence.map_err(|error| self.note(error))?;
+        let schema = &self.open.place;
+        let select = format!("SELECT id FROM {schema}.yeoul_outbox_topic WHERE topic = $1");
+        let asked = sqlx::query_scalar(AssertSqlSafe(select)).bind(publishes.topic.as_str());
+        let id = asked.fetch_one(&mut *self.connection).await;
+        let id: i32 = id.map_err(|error| self.note(error))?;
+        let sequence = format!("{schema}.yeoul_outbox_{id}_{}", at.partition.index());
         let last = format!("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}");
-        let last =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(last)).fetch_one(&mut *self.connection).await;
+        let last = sqlx::query_scalar(AssertSqlSafe(last)).fetch_one(&mut *self.connection).await;
         let last: i64 = last.map_err(|error| self.note(error))?;
         if last.unsigned_abs() < at.number {
             let above = epoch::after(at.number)?;
@@ -151,6 +153,7 @@ impl Rows<'_> {
 /// Removes relayed rows that are not kept any more, and notes on them; none whose letter is open.
 async fn prune(
     connection: &mut sqlx::PgConnection,
+    schema: &str,
     publishes: &Publishes,
     relayed: Numbered,
 ) -> Result<(), sqlx::Error> {
@@ -159,12 +162,12 @@ async fn prune(
         return Ok(());
     }
     let until = Numbered { number: relayed.number - OUTBOX_KEPT, ..relayed };
-    let prune = "DELETE FROM yeoul_outbox WHERE topic = $1 AND partition = $2 AND number IN
-        (SELECT number FROM yeoul_outbox WHERE topic = $1 AND partition = $2 AND number <= $3
+    let prune = format!("DELETE FROM {schema}.yeoul_outbox WHERE topic = $1 AND partition = $2 AND number IN
+        (SELECT number FROM {schema}.yeoul_outbox WHERE topic = $1 AND partition = $2 AND number <= $3
             AND (partition::BIGINT << 48) | number NOT IN
                 (SELECT sequence FROM outbox_stepped WHERE dead = 1)
-        ORDER BY number LIMIT $4)";
-    let rows = sqlx::query(prune)
+        ORDER BY number LIMIT $4)");
+    let rows = sqlx::query(AssertSqlSafe(prune))
         .bind(publishes.topic.as_str())
         .bind(index(until.partition))
         .bind(until.number as i64)

@@ -69,9 +69,9 @@ impl Server {
         let pool = connection::pool(&address, &name, connections).await?;
         versions::upgrade(&pool, tables::SETS, schema).await?;
         if let Some(publishes) = &publishes {
-            tables::outbox(&pool, publishes).await?;
+            tables::outbox(&pool, &name, publishes).await?;
         }
-        Server::of(pool, publishes, clock).await
+        Server::of(pool, &name, publishes, clock).await
     }
 
     /// Opens the schema to read in it, whatever its tables are.
@@ -81,24 +81,25 @@ impl Server {
         clock: Clock,
     ) -> Result<Server, Error> {
         let pool = connection::pool(&host.whole_address(), name, host.connections).await?;
-        Server::of(pool, None, clock).await
+        Server::of(pool, name, None, clock).await
     }
 
     /// Opens a table that others insert into, to be relayed.
     pub(in crate::store) async fn relaying(options: options::Inserted) -> Result<Server, Error> {
         let pool = table::open(&options).await?;
-        Server::of(pool, Some(options.publishes), options.clock).await
+        Server::of(pool, &options.name, Some(options.publishes), options.clock).await
     }
 
     async fn of(
         pool: PgPool,
+        schema: &str,
         publishes: Option<options::Publishes>,
         clock: Clock,
     ) -> Result<Server, Error> {
         let (newest, follow) = watch::channel(Numbers::default());
         let (relayed, saved) = (Kept::places(publishes.as_ref()), Kept::places(publishes.as_ref()));
         let kept = Kept::new(publishes, String::new(), follow, relayed, clock);
-        let open = Open::new(pool, kept, newest, saved);
+        let open = Open::new(pool, schema, kept, newest, saved);
         open.follow().await?;
         let works = Arc::new(Semaphore::new(WRITE_QUEUE_MAX));
         let (closed, tasks) = (AtomicBool::new(false), Handle::current());

@@ -6,9 +6,11 @@ use super::{tables, versions};
 use crate::error::Error;
 use crate::store::options::Inserted;
 use crate::store::postgres::schema::OUTBOX_VERSION;
+use crate::store::postgres::statements::quoted;
 use crate::store::postgres::{connection, trouble};
 
-/// Connections to it; what is noted of its topic stands in the first schema of theirs.
+/// Connections to it; what is noted of its topic stands in their own schema, and that alone is on their path: in the
+/// table's, others may have made functions that would be run with the rights of whoever relays.
 ///
 /// # Errors
 /// [`Error::Statement`]: there is no such table, or it is of another version. [`Error::UnknownTopic`] and
@@ -17,11 +19,11 @@ pub(super) async fn open(options: &Inserted) -> Result<PgPool, Error> {
     let Inserted { host, name, publishes, .. } = options;
     let address = &host.whole_address();
     let beside = format!("yeoul_relay_{name}_{}", known(options).await?);
-    let pool = connection::pool_in(address, &[&beside, name], host.connections).await?;
+    let pool = connection::pool(address, &beside, host.connections).await?;
     versions::upgrade(&pool, tables::SETS, &[]).await?;
     // Two that replace a view at once are in each other's way.
     let alone = "SELECT pg_advisory_xact_lock(hashtext('yeoul_outbox'));";
-    let view = format!("BEGIN; {alone} {} COMMIT;", tables::view(&publishes.topic));
+    let view = format!("BEGIN; {alone} {} COMMIT;", tables::view(&quoted(name), &publishes.topic));
     sqlx::raw_sql(AssertSqlSafe(view)).execute(&pool).await.map_err(trouble::from)?;
     Ok(pool)
 }
@@ -30,17 +32,23 @@ pub(super) async fn open(options: &Inserted) -> Result<PgPool, Error> {
 async fn known(options: &Inserted) -> Result<i32, Error> {
     let Inserted { host, name, publishes, .. } = options;
     let address = &host.whole_address();
-    let mut connection = connection::one(address, &[name]).await?;
-    let here = "SELECT to_regclass('yeoul_outbox') IS NOT NULL AND to_regclass('yeoul_version') IS NOT NULL";
-    let is_here: bool =
-        sqlx::query_scalar(here).fetch_one(&mut connection).await.map_err(trouble::from)?;
+    let mut connection = connection::one(address, "pg_catalog").await?;
+    let here = "SELECT count(*) = 2 FROM pg_tables WHERE schemaname = $1
+        AND tablename IN ('yeoul_outbox', 'yeoul_version')";
+    let is_here: bool = sqlx::query_scalar(here)
+        .bind(name)
+        .fetch_one(&mut connection)
+        .await
+        .map_err(trouble::from)?;
     if !is_here {
         let what = format!("there is no table `yeoul_outbox`. schema=`{name}`");
         return Err(Error::Statement { what });
     }
-    let version = "SELECT version FROM yeoul_version WHERE tables = 'yeoul_outbox'";
-    let version: Option<i32> =
-        sqlx::query_scalar(version).fetch_optional(&mut connection).await.map_err(trouble::from)?;
+    let schema = quoted(name);
+    let version =
+        format!("SELECT version FROM {schema}.yeoul_version WHERE tables = 'yeoul_outbox'");
+    let version = sqlx::query_scalar(AssertSqlSafe(version)).fetch_optional(&mut connection).await;
+    let version: Option<i32> = version.map_err(trouble::from)?;
     if version != Some(OUTBOX_VERSION) {
         let version = version.unwrap_or(0);
         let what = format!(
@@ -48,8 +56,8 @@ async fn known(options: &Inserted) -> Result<i32, Error> {
         );
         return Err(Error::Statement { what });
     }
-    let topic = "SELECT id, partitions FROM yeoul_outbox_topic WHERE topic = $1";
-    let asked = sqlx::query_as(topic).bind(publishes.topic.as_str());
+    let topic = format!("SELECT id, partitions FROM {schema}.yeoul_outbox_topic WHERE topic = $1");
+    let asked = sqlx::query_as(AssertSqlSafe(topic)).bind(publishes.topic.as_str());
     let known: Option<(i32, i32)> =
         asked.fetch_optional(&mut connection).await.map_err(trouble::from)?;
     let (id, count) = known.ok_or(Error::UnknownTopic)?;

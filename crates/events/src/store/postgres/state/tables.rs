@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::event::KEY_BYTES_MAX;
 use crate::store::options::Publishes;
 use crate::store::postgres::schema::outbox_schema;
+use crate::store::postgres::statements::quoted;
 use crate::store::postgres::trouble;
 use crate::topic::{Declared, Topic};
 
@@ -62,7 +63,11 @@ pub(super) const SETS: &[Tables] = &[
 ///
 /// # Errors
 /// [`Error::Partitions`]: it was numbered for another count.
-pub(super) async fn outbox(pool: &PgPool, publishes: &Publishes) -> Result<(), Error> {
+pub(super) async fn outbox(
+    pool: &PgPool,
+    schema: &str,
+    publishes: &Publishes,
+) -> Result<(), Error> {
     Error::check("source", publishes.source.len(), KEY_BYTES_MAX)?;
     let Publishes { topic, partitions, .. } = publishes;
     let bare = outbox_schema(&[]);
@@ -77,19 +82,19 @@ pub(super) async fn outbox(pool: &PgPool, publishes: &Publishes) -> Result<(), E
         return Err(Error::Partitions { topic, has, asked });
     }
     let declared = Declared { topic: topic.clone(), partitions: *partitions };
-    let (whole, view) = (outbox_schema(&[declared]), view(topic));
+    let (whole, view) = (outbox_schema(&[declared]), view(&quoted(schema), topic));
     let whole = whole.replacen("\nCOMMIT;\n", &format!("\n{view}\nCOMMIT;\n"), 1);
     sqlx::raw_sql(AssertSqlSafe(whole)).execute(pool).await.map(drop).map_err(trouble::from)
 }
 
 /// The view by which a topic's rows are read, in words that every engine speaks, and the function that adds to them.
-pub(super) fn view(topic: &Topic) -> String {
-    let publish = outbox::function(topic);
+pub(super) fn view(schema: &str, topic: &Topic) -> String {
+    let publish = outbox::function(schema, topic);
     // A topic's name has no quotes.
     format!(
         "CREATE OR REPLACE VIEW outbox AS SELECT (partition::BIGINT << 48) | number AS sequence,
             type AS kind, subject, sequence AS number,
             (extract(epoch FROM time) * 1000000)::BIGINT AS time, correlation, causation, traceparent,
-            data, uuid_send(id) AS id, key FROM yeoul_outbox WHERE topic = '{topic}'; {publish}"
+            data, uuid_send(id) AS id, key FROM {schema}.yeoul_outbox WHERE topic = '{topic}'; {publish}"
     )
 }

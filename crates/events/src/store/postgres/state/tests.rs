@@ -7,6 +7,7 @@ mod inserted;
 mod leases;
 mod proxy;
 mod relayed;
+mod traps;
 mod values;
 
 use std::sync::atomic::{AtomicU32, Ordering};

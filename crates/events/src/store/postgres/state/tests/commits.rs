@@ -7,6 +7,8 @@ use std::task::Poll;
 use super::proxy::{Next, Proxy};
 use super::*;
 use crate::store::Published;
+use crate::store::options::Served;
+use crate::store::postgres::server::{Server, sql};
 
 async fn add_and_publish(tx: &mut Tx<'_>, name: &str) -> Result<Published, Error> {
     add(tx, name).await?;
@@ -107,4 +109,31 @@ async fn a_read_that_is_given_up_at_any_point_leaves_nothing_open_for_the_next_w
             assert_eq!(added.err().map(|it| it.to_string()), None, "given up after {polls} polls");
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_server_promised_when_it_was_asked_holds_whatever_its_settings_become() {
+    let server = Server::start_with(&["fsync = off"]);
+    let place = Place::on(&server.address());
+    // One connection: another one would be opened after the change, and refused.
+    let options = Served { connections: 1, ..place.options(SCHEMA, None, clock()) };
+    let database = Database::connect(options).await.unwrap();
+    let promised = async || {
+        let shown = "SELECT current_setting('synchronous_commit')";
+        let read = database
+            .read(&(), |(), rows| Box::pin(rows.one(shown, &[], |row| row.get::<String>(0))));
+        read.await.map_err(|error: Error| error).unwrap()
+    };
+    assert_eq!(promised().await, "on");
+    for lowered in ["ALTER SYSTEM SET synchronous_commit = off", "SELECT pg_reload_conf()"] {
+        sql(&server.address(), lowered).unwrap();
+    }
+    until(async || match sql(&server.address(), "SHOW synchronous_commit").unwrap().as_str() {
+        "off" => Ok(()),
+        others => Err(others.to_owned()),
+    })
+    .await;
+    assert_eq!(promised().await, "on", "who has begun goes on as it began");
+    let refused = Database::connect(place.options(SCHEMA, None, clock())).await.err().unwrap();
+    assert!(refused.to_string().contains("synchronous_commit is `off`"), "{refused}");
 }

@@ -11,14 +11,14 @@ use crate::store::options::{Host, Inserted};
 use crate::store::outbox_schema;
 use crate::topic::{Declared, Topic};
 
-const PARTITIONS: u16 = 3;
+pub(super) const PARTITIONS: u16 = 3;
 
-fn declared(name: &str) -> Declared {
+pub(super) fn declared(name: &str) -> Declared {
     Declared { topic: topic(name), partitions: Partitions::new(PARTITIONS).unwrap() }
 }
 
 /// A place with a table that knows two topics.
-fn table() -> Place {
+pub(super) fn table() -> Place {
     let place = Place::fresh();
     place.execute(&format!("CREATE SCHEMA {}", place.name));
     place.execute(&outbox_schema(&[declared("order"), declared("payment")]));
@@ -36,12 +36,12 @@ fn inserted(place: &Place, topic: Topic, partitions: u16) -> Inserted {
     Inserted { host, name: place.name.clone(), publishes, clock: clock() }
 }
 
-async fn open(place: &Place, name: &str) -> Database {
+pub(super) async fn open(place: &Place, name: &str) -> Database {
     Database::relaying(inserted(place, topic(name), PARTITIONS)).await.unwrap()
 }
 
 /// Key, subject and data of everything that a topic has, sorted.
-async fn published(log: &Log, name: &str) -> Vec<(String, String, String)> {
+pub(super) async fn published(log: &Log, name: &str) -> Vec<(String, String, String)> {
     let mut all = Vec::new();
     for partition in Partitions::new(PARTITIONS).unwrap().each() {
         let at = topic(name).at(partition);
