@@ -30,4 +30,4 @@ pub use follow::{LOOK_EVERY, UNKNOWN_AFTER, follow};
 pub use keys::{Key, NoKeys, Wanted, keys};
 pub use memory::{DEBTS_MAX, DebtOutcome, Ending, Memory, OWED_FOR, OWED_MAX};
 pub use on_ended::{OnEnded, SESSION_ENDED, SessionEnded};
-pub use store::{SERVED_KEYS, SERVED_TABLE, TABLE, load, remember};
+pub use store::{SERVED_KEYS, SERVED_TABLE, TABLE, is_remembered, load, remember};

@@ -44,6 +44,15 @@ pub async fn remember(tx: &mut Tx<'_>, session: &str, until: Timestamp) -> Resul
     Ok(())
 }
 
+/// Whether the end of a sign-in is remembered.
+///
+/// # Errors
+/// [`Error::Environment`]: ask again later.
+pub async fn is_remembered(rows: &mut Rows<'_>, session: &str) -> Result<bool, Error> {
+    let select = "SELECT 1 FROM ended_session WHERE sid = ?1";
+    Ok(rows.find(select, &[&session], |_| Ok::<_, Error>(())).await?.is_some())
+}
+
 /// Fills a verifier's memory with what `database` remembers.
 ///
 /// # Errors

@@ -101,13 +101,17 @@ pub(super) fn is_username(name: &str) -> bool {
 }
 
 impl Grant {
-    /// Name and password as they are stored and hashed; what can be no password is nobody's.
+    /// Name and password as they are stored and hashed; what can be no name or no password is nobody's.
     fn by_password(username: &str, password: &str) -> Result<Grant, &'static str> {
+        let username = spelled(username);
+        if !is_username(&username) {
+            return Err("invalid_grant");
+        }
         if text::is_hopelessly_long(password, PASSWORD_CHARS_MAX) {
             return Err("invalid_grant");
         }
         let password = text::opaque(password).map_err(|_| "invalid_grant")?;
-        Ok(Grant::Password { username: spelled(username), password })
+        Ok(Grant::Password { username, password })
     }
 
     /// Reads a form; the error is RFC 6749's word.
@@ -218,7 +222,11 @@ mod tests {
             Ok(typed)
         );
         for nobodys in ["", "a%00", "a%0A", "%E2%80%8B"] {
-            let form = format!("grant_type=password&username=x&password={nobodys}");
+            let form = format!("grant_type=password&username=1%40x&password={nobodys}");
+            assert_eq!(read(&form), Err("invalid_grant"), "{nobodys:?}");
+        }
+        for nobodys in ["1%40x%00", "x", "%00", "", "1%40x.html"] {
+            let form = format!("grant_type=password&username={nobodys}&password=1");
             assert_eq!(read(&form), Err("invalid_grant"), "{nobodys:?}");
         }
         assert_eq!(read("grant_type=password&username=x"), Err("invalid_request"));

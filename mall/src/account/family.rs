@@ -86,6 +86,13 @@ pub(super) async fn renew(
     let Some(kept) = families::find(tx, &hash).await? else {
         return Ok(Renewed::NoFamily);
     };
+    // Looked up anew at each renewal: a role that changed, or a user who went, is so from the next token on. Before a
+    // token is used up, so that who gets none has lost none.
+    let user = match families::user(tx, &kept.session).await? {
+        Some(username) => store::find(tx, &username).await?,
+        None => None,
+    };
+    let Some(user) = user else { return Ok(Renewed::NoFamily) };
     let refresh = match judge(&kept, now) {
         Use::Nothing => return Ok(Renewed::NoFamily),
         // The chain's length is what a family may cost; at its end it is over like one that was stolen.
@@ -102,15 +109,7 @@ pub(super) async fn renew(
             (kept.place..newest).fold(token.to_owned(), |token, _| successor(&keys.chain, &token))
         }
     };
-    // Looked up anew at each renewal: a role that changed, or a user who went, is so from the next token on.
-    let user = match families::user(tx, &kept.session).await? {
-        Some(username) => store::find(tx, &username).await?,
-        None => None,
-    };
-    Ok(match user {
-        Some(user) => Renewed::Granted { user, session: kept.session, refresh },
-        None => Renewed::NoFamily,
-    })
+    Ok(Renewed::Granted { user, session: kept.session, refresh })
 }
 
 async fn rotate(
@@ -140,7 +139,8 @@ pub(super) async fn end(
     now: Timestamp,
 ) -> Result<(), Error> {
     families::take(tx, session).await?;
-    if ended.contains(session) && !families::exists(tx, session).await? {
+    // The tables say so: memory knew of an end before its commit, which may have failed.
+    if sessions::is_remembered(tx, session).await? && !families::exists(tx, session).await? {
         return Ok(());
     }
     // From here on no token of it is made, so that the last one ends a whole life from now.
@@ -150,7 +150,7 @@ pub(super) async fn end(
     let data = SessionEnded::new(session, until);
     tx.publish(Draft::new(SESSION_ENDED, session, 1, &data, cause)).await?;
     // Before the commit, so that a caller who leaves changes nothing: should it fail, the sign-in is
-    // ended until the next start, which is what was asked for.
+    // ended here until the next start, and everywhere once it is asked for again.
     ended.end(session, until, now);
     Ok(())
 }

@@ -47,6 +47,7 @@ fn a_demo_user_signs_in_and_is_known() {
     for (form, word) in [
         ("", "invalid_request"),
         ("grant_type=password&username=x", "invalid_request"),
+        ("grant_type=password&username=a%00b&password=1", "invalid_grant"),
         ("grant_type=implicit", "unsupported_grant_type"),
         ("grant_type=refresh_token&refresh_token=x", "invalid_grant"),
         // Of two values nobody knows which one is meant (RFC 6749, 3.2).

@@ -1,5 +1,7 @@
 //! What each refresh token is good for, by hand-set time, in a database of its own.
 
+mod at_once;
+
 use events::Database;
 use events::store::Publishes;
 use tempfile::TempDir;
@@ -194,5 +196,45 @@ async fn a_family_that_is_renewed_without_end_ends() {
         fill.await.expect("kept");
         assert_eq!(place.renew(&(TOKENS_MAX - 1).to_string(), now).await, None);
         assert!(place.ended.contains("s"));
+    }
+}
+
+/// Its commit fails: nothing stands of it.
+async fn end_in_vain(place: &Accounts, session: &'static str, now: i64) {
+    let failed = place.database.write(place.ended.clone(), move |ended, tx| {
+        Box::pin(async move {
+            end(tx, session, ended, &Cause::default(), at(now)).await?;
+            Err::<(), _>(Error::environment("the commit fails"))
+        })
+    });
+    assert!(failed.await.is_err());
+}
+
+#[tokio::test]
+async fn an_end_that_was_not_committed_is_made_when_it_is_asked_for_again() {
+    for place in Accounts::each().await {
+        let now = chassis::clock::wall().as_millisecond();
+        place.begin("with", "first", now).await;
+        // Of an access token alone there is no family.
+        for session in ["with", "without"] {
+            let before = place.published();
+            end_in_vain(&place, session, now).await;
+            for _ in 0..2 {
+                let done = place.database.write(place.ended.clone(), move |ended, tx| {
+                    Box::pin(
+                        async move { end(tx, session, ended, &Cause::default(), at(now)).await },
+                    )
+                });
+                done.await.expect("ended");
+                assert_eq!(
+                    place.published(),
+                    before + 1,
+                    "{session}: once, and not in memory alone"
+                );
+            }
+            let again = Ended::new(100);
+            sessions::load(&place.database, &again, at(now)).await.expect("read");
+            assert!(again.contains(session), "{session}: it is on disk");
+        }
     }
 }

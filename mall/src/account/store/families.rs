@@ -51,12 +51,16 @@ pub(in crate::account) async fn keep(
 }
 
 /// Removes the families of a user past [`FAMILIES_PER_USER_MAX`].
-pub(in crate::account) async fn bound(rows: &mut Rows<'_>, username: &str) -> Result<(), Error> {
+pub(in crate::account) async fn bound(tx: &mut Tx<'_>, username: &str) -> Result<(), Error> {
     let by_use = "SELECT sid FROM family WHERE username = ?1 ORDER BY used DESC, sid";
-    let sessions = rows.all(by_use, &[&username], |row| row.get::<String>(0)).await?;
+    let sessions = tx.all(by_use, &[&username], |row| row.get::<String>(0)).await?;
     let kept = usize::try_from(FAMILIES_PER_USER_MAX).unwrap_or(usize::MAX);
-    for session in sessions.iter().skip(kept) {
-        remove(rows, session).await?;
+    let mut over: Vec<String> = sessions.into_iter().skip(kept).collect();
+    // Of two that sign in at once, both take what they remove in one order.
+    over.sort_unstable();
+    for session in over {
+        take(tx, &session).await?;
+        remove(tx, &session).await?;
     }
     Ok(())
 }
