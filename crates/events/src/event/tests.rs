@@ -43,6 +43,26 @@ fn what_others_write_is_read_with_its_defaults() {
 }
 
 #[test]
+fn what_is_null_is_not_there_and_data_that_is_no_json_is_refused() {
+    let with = |members: &str| {
+        let text = format!(
+            r#"{{"specversion":"1.0","id":"1","source":"s","type":"T","time":"2026-11-23T01:02:03Z"{members}}}"#
+        );
+        Event::from_json(text.as_bytes())
+    };
+    let bare = with("").unwrap();
+    for member in ["subject", "partitionkey", "sequence", "outboxsequence", "outboxprevious"] {
+        let read = with(&format!(r#","{member}":null"#)).unwrap();
+        assert_eq!(read.to_json(), bare.to_json(), "{member}");
+    }
+    for member in ["correlationid", "causationid", "traceparent", "data", "data_base64"] {
+        let read = with(&format!(r#","{member}":null"#)).unwrap();
+        assert_eq!(read.to_json(), bare.to_json(), "{member}");
+    }
+    assert!(with(r#","data_base64":"AAEC""#).is_err());
+}
+
+#[test]
 fn what_is_missing_or_malformed_is_refused() {
     let sound: serde_json::Value = serde_json::from_slice(&event().to_json()).unwrap();
     let changed = |member: &str, value: serde_json::Value| {

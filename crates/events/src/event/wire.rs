@@ -5,12 +5,14 @@
 //!
 //! What is written is what the specification requires, and our extensions where they have a value. What
 //! is read may lack everything but `specversion`, `id`, `source`, `type` and `time`: then the subject is
-//! empty, the key is the subject, a sequence is 0, and the data is `null`.
+//! empty, the key is the subject, a sequence is 0, and the data is `null`. A member that is `null` is one that is not
+//! there. Data that is no JSON (`data_base64`) is refused: nobody here could read it, and it is not to be lost.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -96,8 +98,7 @@ struct Incoming<'a> {
     id: String,
     source: String,
     r#type: String,
-    #[serde(default)]
-    subject: String,
+    subject: Option<String>,
     #[serde(borrow)]
     time: Cow<'a, str>,
     partitionkey: Option<String>,
@@ -112,6 +113,7 @@ struct Incoming<'a> {
     traceparent: Option<String>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
+    data_base64: Option<IgnoredAny>,
 }
 
 impl Incoming<'_> {
@@ -125,13 +127,17 @@ impl Incoming<'_> {
                 return Err(Error::decode(format_args!("{name} is empty")));
             }
         }
+        if self.data_base64.is_some() {
+            return Err(Error::decode("data_base64: data that is no JSON"));
+        }
+        let subject = self.subject.unwrap_or_default();
         let time = self.time.parse().map_err(|_| Error::decode("time is no RFC 3339 instant"))?;
         Ok(Event {
-            key: self.partitionkey.unwrap_or_else(|| self.subject.clone()),
+            key: self.partitionkey.unwrap_or_else(|| subject.clone()),
             id: self.id,
             source: self.source,
             kind: self.r#type,
-            subject: self.subject,
+            subject,
             time,
             sequence: self.sequence.unwrap_or(0),
             outbox_sequence: self.outboxsequence,
@@ -159,28 +165,32 @@ fn as_some_text<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::
     }
 }
 
-/// A counter that is there, whichever way it was written.
+/// A counter, whichever way it was written; `null` is none.
 fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    deserializer.deserialize_any(CountVisitor).map(Some)
+    deserializer.deserialize_any(CountVisitor)
 }
 
 /// Reads a counter from a number or from digits; signs, fractions and spaces are refused.
 struct CountVisitor;
 
 impl serde::de::Visitor<'_> for CountVisitor {
-    type Value = u64;
+    type Value = Option<u64>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a whole number, as a string of digits or a number")
     }
 
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<u64, E> {
-        Ok(value)
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Option<u64>, E> {
+        Ok(None)
     }
 
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<u64, E> {
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Option<u64>, E> {
+        Ok(Some(value))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Option<u64>, E> {
         let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
         let value = digits.then(|| value.parse().ok()).flatten();
-        value.ok_or_else(|| E::custom("not a whole number"))
+        value.map(Some).ok_or_else(|| E::custom("not a whole number"))
     }
 }
