@@ -11,10 +11,10 @@
 //! way, and only when all have ended has the whole.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 /// Resolves when a loop is to end.
 pub(crate) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -36,11 +36,22 @@ pub(crate) async fn run_each<L, F>(
         let mut stopped = stopping.subscribe();
         running.spawn(run(lane, Box::pin(async move { _ = stopped.wait_for(|it| *it).await })));
     }
-    stop.await;
+    let mut stop = pin!(stop);
+    loop {
+        tokio::select! {
+            () = stop.as_mut() => break,
+            // Told when it happens, and not when all are stopped.
+            Some(ended) = running.join_next() => tell(ended),
+        }
+    }
     stopping.send_replace(true);
     while let Some(ended) = running.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, "a loop ended before its time");
-        }
+        tell(ended);
+    }
+}
+
+fn tell(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a loop ended before its time");
     }
 }

@@ -182,8 +182,9 @@ impl Relay {
     /// it is tried again after a pause from 50 ms to 2 s. Returns at once for a database that
     /// publishes nothing.
     ///
-    /// Dropping the future is like a crash: what was published stays so, and the next run asks the
-    /// broker how far it is.
+    /// Dropping the future is like a crash: what was published stays so, the next run asks the
+    /// broker how far it is, and another instance may go on at once. A loop that panics ends the same way, says so in
+    /// its partition's progress, and stays away.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let Some(publishes) = self.database.publishes().cloned() else { return };
         let lane = |partition| Lane {
@@ -218,8 +219,37 @@ impl Relay {
     }
 }
 
+/// What becomes of a loop that ends before its time, by a panic or because nobody waits for it any more: others may
+/// relay in its place, and a panic is said.
+struct Unfinished {
+    database: Database,
+    partition: Partition,
+    is_done: bool,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        self.database.drop_leases();
+        if std::thread::panicking() {
+            let stuck = "its loop panicked, and does not come back before the next start";
+            let status = self.database.relay_progress(self.partition);
+            status.send_modify(|status| status.stuck = Some(stuck.to_owned()));
+        }
+    }
+}
+
 impl Lane {
     async fn run(mut self, stop: impl Future<Output = ()> + Send) {
+        let (database, partition) = (self.database.clone(), self.at.partition);
+        let mut unfinished = Unfinished { database, partition, is_done: false };
+        self.run_until(stop).await;
+        unfinished.is_done = true;
+    }
+
+    async fn run_until(&mut self, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
         let mut backoff = Backoff::new();
         loop {

@@ -56,6 +56,14 @@ impl Database {
         }
     }
 
+    /// The same from where nobody can wait for it.
+    pub(crate) fn drop_leases(&self) {
+        match &self.engine {
+            Engine::Embedded(_) => {}
+            Engine::Served(server) => server.drop_leases(),
+        }
+    }
+
     /// Saves how far the relay of a partition got, where nobody else does that by the way.
     pub(crate) async fn save_if_due(&self, partition: Partition) -> Result<(), Error> {
         match &self.engine {

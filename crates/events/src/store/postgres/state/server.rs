@@ -35,7 +35,7 @@ pub(super) const RUNS_MAX: u32 = 5;
 /// How long a piece of work may take: it waits for nothing but its database, which answers or gives up sooner.
 const WORK_MAX: Duration = Duration::from_secs(60);
 
-/// See above; clones share it.
+/// A handle on the open schema; clones share it, and its works end with the runtime that it was opened in.
 #[derive(Clone)]
 pub(in crate::store) struct Server(Arc<Served>);
 
@@ -176,8 +176,7 @@ impl Server {
         }
     }
 
-    /// Runs it once. What it is given is borrowed for itself alone: who shares it would have to be asked whether it
-    /// may be.
+    /// Runs it once. What it is given is borrowed for itself alone: `&mut` needs what is `Send`, `&` would need `Sync`.
     async fn run<C, T, E, F>(&self, given: &mut C, work: &mut F) -> Run<T, E>
     where
         F: for<'a> Fn(&'a C, &'a mut Tx<'_>) -> Working<'a, T, E> + Send,
@@ -245,6 +244,12 @@ impl Server {
         answer
     }
 
+    /// Gives back what it has to relay, in a task of its own.
+    pub(in crate::store) fn drop_leases(&self) {
+        let server = self.clone();
+        self.0.tasks.spawn(async move { server.leases.let_go().await });
+    }
+
     /// Takes no more works, and waits for those under way.
     pub(in crate::store) async fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
@@ -270,8 +275,14 @@ async fn ready_or_late<T, E: From<Error>>(
     let what = match tokio::time::timeout(WORK_MAX, polled).await {
         Ok(Ok(answer)) => return answer,
         Ok(Err(panic)) => panic,
-        Err(_) => "it waited for something else than its database".to_owned(),
+        Err(_) => format!(
+            "it was not done within {} s: it waited for something else than its database, or its statements took so long",
+            WORK_MAX.as_secs()
+        ),
     };
-    tracing::error!(what, "a piece of work panicked and was rolled back");
+    tracing::error!(
+        what,
+        "a piece of work panicked or was too long under way, and was rolled back"
+    );
     Err(E::from(Error::Panicked { what }))
 }

@@ -7,6 +7,9 @@ use tempfile::TempDir;
 use super::proxy::Proxy;
 use super::relayed::{Running, log, publish, relayed};
 use super::*;
+use crate::broker::Pending;
+use crate::local::Log;
+use crate::topic::{Topic, TopicPartition};
 
 #[tokio::test]
 async fn a_lease_whose_session_is_silent_is_given_up_and_holds_up_no_answer_meanwhile() {
@@ -110,4 +113,96 @@ async fn what_a_relay_noted_never_goes_back() {
     assert!(database.lease(Partition::FIRST).await.is_ok());
     assert_eq!(database.relayed_up_to(Partition::FIRST), 3);
     database.close().await;
+}
+
+/// A broker in which every publish is a mistake of the program.
+struct Panics(Arc<Log>);
+
+impl Broker for Panics {
+    fn publish<'a>(&'a self, _: &'a TopicPartition, _: Vec<Event>) -> Pending<'a, Offset> {
+        panic!("a mistake of the broker's")
+    }
+
+    fn read<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        after: Offset,
+        limit: usize,
+    ) -> Pending<'a, Vec<Stored>> {
+        self.0.read(at, after, limit)
+    }
+
+    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
+        self.0.end(at)
+    }
+
+    fn watch<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+    ) -> Pending<'a, tokio::sync::watch::Receiver<Offset>> {
+        self.0.watch(at)
+    }
+
+    fn published<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        source: &'a str,
+    ) -> Pending<'a, Option<u64>> {
+        self.0.published(at, source)
+    }
+
+    fn topics(&self) -> Vec<Topic> {
+        self.0.topics()
+    }
+
+    fn partitions(&self, topic: &Topic) -> Result<Partitions, Error> {
+        self.0.partitions(topic)
+    }
+
+    fn promise(&self) -> String {
+        self.0.promise()
+    }
+}
+
+/// Waits until it is this instance's to relay.
+async fn takes_over(database: &Database) {
+    until(async || match database.lease(Partition::FIRST).await.unwrap() {
+        Lease::Anothers => Err("another's".to_owned()),
+        Lease::New | Lease::Had => Ok(()),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_relay_that_panics_says_so_at_once_and_leaves_its_lease_to_another() {
+    let (place, folder) = (Place::fresh(), TempDir::new().unwrap());
+    let (one, other) = (open(&place).await, open(&place).await);
+    let running = Running::start(&one, &Arc::new(Panics(log(&folder))));
+    publish(&one, 1).await;
+    until(async || match running.stuck() {
+        Some(why) if why.contains("panicked") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    takes_over(&other).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_relay_that_is_dropped_leaves_its_lease_to_another() {
+    let (place, folder) = (Place::fresh(), TempDir::new().unwrap());
+    let (one, other) = (open(&place).await, open(&place).await);
+    let log = log(&folder);
+    let running = Running::start(&one, &log);
+    publish(&one, 1).await;
+    relayed(&log, &["1"]).await;
+    // It rests, and its session with it.
+    until(async || match running.settled() {
+        1 => Ok(()),
+        other => Err(other.to_string()),
+    })
+    .await;
+    running.abort();
+    takes_over(&other).await;
+    drop(one);
 }

@@ -19,12 +19,25 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn start(database: &Database, log: &Arc<Log>) -> Running {
-        let relay = Relay::new(database.clone(), log.clone());
+    pub(super) fn start<B: Broker>(database: &Database, broker: &Arc<B>) -> Running {
+        let relay = Relay::new(database.clone(), broker.clone());
         let status = relay.progress(Partition::FIRST);
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let task = tokio::spawn(relay.run(async move { drop(stopped.await) }));
         Running { status, stop, task }
+    }
+
+    pub(super) fn stuck(&self) -> Option<String> {
+        self.status.borrow().stuck.clone()
+    }
+
+    pub(super) fn settled(&self) -> u64 {
+        self.status.borrow().settled
+    }
+
+    /// As a caller who leaves.
+    pub(super) fn abort(self) {
+        self.task.abort();
     }
 
     /// Whether another instance relays it, as it is known here.
