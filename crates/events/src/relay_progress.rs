@@ -11,7 +11,8 @@ use jiff::Timestamp;
 pub struct Progress {
     /// The highest outbox sequence that the broker has, or that was stepped over; 0 before the first.
     pub relayed: u64,
-    /// Everything committed up to this sequence has been dealt with; moves when nothing waits.
+    /// Everything committed up to this sequence has been dealt with; moves when nothing waits. Where another instance
+    /// relays, it is the newest that is committed, dealt with or not.
     pub settled: u64,
     /// Whether another instance relays it, which is asked how it goes.
     pub elsewhere: bool,

@@ -18,7 +18,7 @@
 //! | [`run`](Subscription::run), the first time under its name | it begins at the topic's first event |
 //! | `run`, any later time | it goes on behind the last batch that stands |
 //! | an event | handled, parked or recognised as a second copy; see [`Handler::handle`] |
-//! | several partitions | a loop for each, with a place and trouble of its own; handlers run one after the other all the same, in the database's one writer |
+//! | several partitions | a loop for each, with a place and trouble of its own; in a file handlers run one after the other all the same, in its one writer; on a server those of several partitions run at once |
 //! | nothing new | it sleeps until the broker wakes it or a parked event is due |
 //! | paused | it finishes its batch and rests; it is not stuck |
 //! | trouble | it begins again after 50 ms, doubling to 2 s, for as long as it lasts |
@@ -195,9 +195,10 @@ pub trait Handler: Send + Sync + 'static {
     /// whose effects were taken back with its batch, never for one whose effects stand.
     ///
     /// So everything it does goes through `tx`: rows and events stand or fall together, and
-    /// nothing else (a mail, a call) may happen here, because nothing else is taken back. It runs on
-    /// the database's writer thread: milliseconds, no waiting but for `tx`, and no lock that somebody who waits for
-    /// a write may have. Events of one key come in order, those of different keys in any order. A
+    /// nothing else (a mail, a call) may happen here, because nothing else is taken back. It runs in
+    /// a transaction that others wait for (in a file on its one writer's thread, on a server beside those of other
+    /// partitions and instances): milliseconds, no waiting but for `tx`, and no lock that somebody who waits for
+    /// a write may have. On a server a row that is read to be changed is read `FOR UPDATE`, or changed by one statement. Events of one key come in order, those of different keys in any order. A
     /// panic is a failure of this event, and so is waiting for anything but `tx`.
     ///
     /// # Errors

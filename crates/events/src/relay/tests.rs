@@ -134,9 +134,14 @@ async fn a_paused_relay_leaves_events_waiting_until_it_goes_on() {
     let paused = watch::Sender::new(true);
     let running = start(Relay::new(database.clone(), log.clone()).paused(paused.subscribe()));
     commit(&database, 1..=3).await;
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    // Another outbox's relay, which does not rest, has had its turn by now, and this one before it.
+    let (other, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let other_log = self::log(&elsewhere);
+    let other_database = self::database(&other);
+    let beside = start(Relay::new(other_database.clone(), other_log.clone()));
+    commit(&other_database, 1..=3).await;
+    published(&*other_log, 1..=3).await;
+    beside.stop().await;
     assert!(numbers(&*log).await.is_empty());
     paused.send(false).unwrap();
     published(&*log, 1..=3).await;

@@ -16,7 +16,7 @@ use crate::relay_progress::Progress;
 use crate::store::options::Publishes;
 use crate::store::origin::Origin;
 
-/// See above.
+/// A database's memory of its own outbox.
 pub(crate) struct Kept {
     pub(crate) publishes: Option<Publishes>,
     /// What ids of events begin with that have none of their own.

@@ -13,7 +13,8 @@ use crate::partition::numbers::Numbers;
 use crate::store::kept::Kept;
 use crate::store::postgres::statements::{Statements, quoted};
 
-/// See above.
+/// What every piece of work on the schema shares: connections, statements it has translated, leases, and how far
+/// the outbox was committed and relayed.
 pub(in crate::store) struct Open {
     pub(super) pool: PgPool,
     /// The schema that the outbox is in, as statements name it. Not on the path where others may make things in it.
@@ -45,8 +46,11 @@ impl Open {
     /// Notes what this process has committed: whoever follows wakes.
     pub(super) fn raise(&self, numbers: &[Numbered]) {
         self.newest.send_if_modified(|newest| {
-            // Each of them is raised, and whether any was is asked after.
-            numbers.iter().filter(|number| newest.raise(**number)).count() > 0
+            let mut is_news = false;
+            for number in numbers {
+                is_news |= newest.raise(*number);
+            }
+            is_news
         });
     }
 }
