@@ -4,9 +4,10 @@
 //! |---|---|
 //! | stored at least once, in order, all acknowledged or an error | an idempotent producer, `acks=all`, one partition named for each record, no record given up before those behind it (`publish`) |
 //! | a place | Kafka's offset and one: places begin at 1, so that 0 is before all of them; there are gaps |
-//! | read on from a place | a consumer that is assigned the partition from there (`readers`); Kafka's committed offsets are not used |
+//! | read on from a place | a consumer that is assigned the partition from there (`readers`); Kafka's committed offsets are written as a hint for its tools and not read |
 //! | from a time, the beginning | the topic's index of times, its oldest record |
 //! | an end that is followed | a consumer of its own at the ends of what is watched (`tails`) |
+//! | a group whose members divide the partitions | a consumer group of Kafka's, called as the prefix and the group are; its members fetch nothing (`groups`) |
 //! | a place that the topic has no more | asked of the partition's watermarks, and [`Error::Gone`] |
 //! | what an acknowledgement means | the topics' own settings, read when it connects (`terms`) |
 //!
@@ -21,6 +22,7 @@
 
 mod address;
 mod client;
+mod groups;
 mod publish;
 mod readers;
 mod record;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::broker::{Pending, READ_MAX};
+use events::group::Member;
 use events::{
     Broker, Clock, Declared, Error, Event, Offset, Partitions, Stored, Topic, TopicPartition,
 };
@@ -74,6 +77,8 @@ pub struct Settings {
 
 /// A connection to Kafka.
 struct Kafka {
+    client: Client,
+    prefix: String,
     topics: Topics,
     /// Those of which only the newest of each key is kept.
     compacted: BTreeSet<Topic>,
@@ -122,7 +127,17 @@ pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>
     let publisher = Publisher::new(&client, terms, clock)?;
     let tails = Tails::new(&client, &asker)?;
     let readers = Readers::new(&client, &asker);
-    Ok(Arc::new(Kafka { topics, compacted, promise, asker, publisher, readers, tails }))
+    Ok(Arc::new(Kafka {
+        client,
+        prefix,
+        topics,
+        compacted,
+        promise,
+        asker,
+        publisher,
+        readers,
+        tails,
+    }))
 }
 
 impl Broker for Kafka {
@@ -177,6 +192,13 @@ impl Broker for Kafka {
 
     fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
         Box::pin(async move { self.tails.watch(self.topics.name(at)?, at).await })
+    }
+
+    fn join<'a>(&'a self, group: &'a str, topic: &'a Topic) -> Pending<'a, Member> {
+        Box::pin(async move {
+            let name = self.topics.name(&topic.first())?;
+            groups::join(&self.client, &format!("{}{group}", self.prefix), name)
+        })
     }
 
     fn topics(&self) -> Vec<Topic> {

@@ -142,6 +142,7 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::event::Event;
+use crate::group::Member;
 use crate::partition::Partitions;
 use crate::skipped::Skipped;
 use crate::topic::{Topic, TopicPartition};
@@ -333,6 +334,19 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// [`Error::UnknownTopic`]; [`Error::Environment`]: ask again.
     fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>>;
+
+    /// Joins the group of this name among the readers of a topic. Each partition is some member's, as far as the
+    /// group knows them: one that comes or goes has them divided anew. An engine whose readers are all in one
+    /// process gives every one of them all.
+    ///
+    /// Nothing is read by it and no place is kept: the reader does both, as without a group.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`]; [`Error::Environment`]: join again. What comes later, the member is told
+    /// ([`Share::trouble`](crate::group::Share::trouble)).
+    fn join<'a>(&'a self, _group: &'a str, topic: &'a Topic) -> Pending<'a, Member> {
+        Box::pin(async move { Ok(Member::of_all(self.partitions(topic)?)) })
+    }
 
     /// The highest outbox sequence stored of this source, 0 if there is none: where a relay goes on. `None`
     /// of an engine that does not count them, where it goes on from what it noted itself: what it publishes

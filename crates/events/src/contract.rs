@@ -13,6 +13,7 @@
 //!   more.
 //! * Limits are kept at themselves and refused one past, with nothing stored of what was refused.
 //! * Partitions of a topic have nothing of each other.
+//! * A reader that is alone in its group has every partition, also after others were in it.
 //! * A topic, or a partition of one, that does not exist is [`Error::UnknownTopic`](crate::error::Error::UnknownTopic)
 //!   everywhere.
 //!
@@ -22,6 +23,11 @@
 //! * Places are counted from 1 without a gap, and a page is as long as was asked for.
 //! * A second copy by outbox sequence is recognised, also after opening again and among others.
 //! * Nothing is ever removed.
+//!
+//! And where readers may be in several processes, [`group_suite`] adds what a group divides:
+//!
+//! * The partitions of two members are disjoint and together all; after one left the other has all.
+//! * What is taken from a member nobody is given before he lets go of it.
 //!
 //! An engine's own test is a dozen lines: make a fixture, run the suite.
 //!
@@ -48,6 +54,7 @@
 //! # }
 //! ```
 
+mod groups;
 mod limits;
 mod log;
 mod order;
@@ -116,6 +123,7 @@ where
         order::a_reader_beside_a_publisher_misses_nothing(case().await).await;
         order::a_watch_wakes_when_there_is_more(case().await).await;
         order::a_time_is_a_place_to_read_from(case().await).await;
+        groups::a_member_that_is_alone_has_every_partition(case().await).await;
         limits::a_read_returns_at_most_its_limit_from_any_place(case().await).await;
         limits::a_batch_is_stored_at_the_limit_and_refused_past_it(case().await).await;
         limits::a_key_is_stored_at_the_limit_and_refused_past_it(case().await).await;
@@ -141,6 +149,22 @@ where
         log::a_second_copy_is_recognised_by_its_outbox_sequence(case().await).await;
         log::what_was_published_is_counted_by_source_and_partition(case().await).await;
         log::nothing_is_ever_removed(case().await).await;
+    }
+}
+
+/// The same for what an engine keeps that readers in several processes share.
+///
+/// # Panics
+/// At the first promise the engine does not keep.
+pub async fn group_suite<F, R>(make: F)
+where
+    F: Fn() -> R,
+    R: Future<Output = Fixture>,
+{
+    for places in places() {
+        let case = async || Case::new(&make, &places).await;
+        groups::two_members_divide_the_partitions_and_who_stays_has_all(case().await).await;
+        groups::nobody_is_given_what_another_has_in_hand(case().await).await;
     }
 }
 

@@ -114,6 +114,7 @@ pub mod agreement;
 pub mod broker;
 pub mod contract;
 pub mod event;
+pub mod group;
 pub mod local;
 pub mod parking;
 pub mod partition;

@@ -30,6 +30,7 @@ async fn fresh() -> Fixture {
 #[tokio::test]
 async fn kafka_keeps_what_every_broker_keeps() {
     contract::suite(fresh).await;
+    contract::group_suite(fresh).await;
 }
 
 #[tokio::test]

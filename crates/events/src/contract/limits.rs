@@ -98,6 +98,7 @@ pub(super) async fn an_unknown_topic_is_refused_everywhere(case: Case) {
         }
     }
     assert!(matches!(broker.partitions(&topic), Err(Error::UnknownTopic)));
+    assert!(matches!(broker.join("group", &topic).await, Err(Error::UnknownTopic)));
     assert!(!broker.topics().contains(&topic));
 }
 

@@ -1,0 +1,281 @@
+//! Members of Kafka's consumer groups: a consumer that keeps a membership and fetches nothing.
+//!
+//! Its partitions are paused as they are assigned; what is read, from which place, the readers do
+//! ([`readers`](super::readers)). So it takes a connection to the group's coordinator and a heartbeat, and a
+//! rebalance moves no data.
+//!
+//! Kafka's protocol waits for an answer to each assignment and each revocation. A revocation is answered once
+//! the member has let go of what is taken (or hangs: after [`LET_GO_WITHIN`]), and only then is it given to another;
+//! with `cooperative-sticky` all others go on meanwhile. Heartbeats are the client's own and do not wait for that. Who is
+//! silent for [`SESSION`] is a member no more.
+//!
+//! Where a member reads on is committed as the group's offset from time to time: for Kafka's tools to show, and
+//! read by nobody here.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use events::group::{self, Held, Member, Seat};
+use events::{Error, Partition};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{
+    BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol, StreamConsumer,
+};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr as Response;
+use tokio::sync::mpsc;
+use tokio::time::Interval;
+
+use super::client::{Client, ClientLog, offset_after};
+use super::trouble;
+
+/// How long a member may be silent.
+const SESSION: Duration = Duration::from_secs(6);
+/// How often it says that it is there, and hears that partitions are divided anew.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// How long it is waited for a member to let go of what was taken from it: it may hang.
+const LET_GO_WITHIN: Duration = Duration::from_secs(3);
+/// How often Kafka is told where a member reads on.
+const HINTED_EVERY: Duration = Duration::from_secs(5);
+/// How long a group may say nothing before that is trouble.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
+/// The pause after trouble of the client's.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Partitions that wait to be given or taken: the protocol waits for each answer, so there is one.
+const UNANSWERED_MAX: usize = 4;
+
+/// What Kafka asks of a member.
+enum Asked {
+    Assign(TopicPartitionList),
+    Revoke(TopicPartitionList),
+}
+
+/// Hands on what Kafka asks to whoever answers it.
+struct Relayed {
+    asked: mpsc::Sender<Asked>,
+    /// Nobody answers any more.
+    leaving: AtomicBool,
+}
+
+/// A membership.
+struct Membership {
+    consumer: StreamConsumer<Relayed>,
+    seat: Seat,
+    group: String,
+    /// Kafka's name of the topic.
+    name: String,
+    assigned: BTreeSet<Partition>,
+    hinted: Held,
+    /// When it counts as trouble that the group says nothing.
+    silence: Interval,
+}
+
+/// Joins a group of Kafka's among the readers of a topic, both by Kafka's names.
+pub(super) fn join(client: &Client, group: &str, name: &str) -> Result<Member, Error> {
+    let (asked, asking) = mpsc::channel(UNANSWERED_MAX);
+    let context = Relayed { asked, leaving: AtomicBool::new(false) };
+    let millis = |span: Duration| span.as_millis().to_string();
+    let mut config = client.config();
+    config
+        .set("group.id", group)
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", millis(SESSION))
+        .set("heartbeat.interval.ms", millis(HEARTBEAT))
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "latest");
+    let consumer: StreamConsumer<_> = config.create_with_context(context).map_err(trouble::of)?;
+    consumer.subscribe(&[name]).map_err(trouble::of)?;
+    let (member, seat) = group::pair();
+    let mut silence = tokio::time::interval(TOLD_WITHIN);
+    silence.reset();
+    let membership = Membership {
+        consumer,
+        seat,
+        group: group.to_owned(),
+        name: name.to_owned(),
+        assigned: BTreeSet::new(),
+        hinted: Held::new(),
+        silence,
+    };
+    tokio::spawn(membership.keep(asking));
+    Ok(member)
+}
+
+impl Membership {
+    /// Answers Kafka until the member leaves, and has the others take over then.
+    async fn keep(mut self, mut asking: mpsc::Receiver<Asked>) {
+        let mut hint = tokio::time::interval(HINTED_EVERY);
+        loop {
+            tokio::select! {
+                () = self.seat.left() => break,
+                Some(asked) = asking.recv() => self.answer(asked).await,
+                () = attended(&self.consumer) => tokio::time::sleep(PAUSE).await,
+                _ = hint.tick() => self.hint(),
+                _ = self.silence.tick(), if !self.seat.is_told() => self.complain(),
+            }
+        }
+        self.hint();
+        let Membership { consumer, seat, .. } = self;
+        consumer.context().leaving.store(true, Ordering::Release);
+        // Kafka's client waits for the answer to each, also at its end.
+        while let Ok(asked) = asking.try_recv() {
+            let answered = match asked {
+                Asked::Assign(list) => assign(&consumer, &list),
+                Asked::Revoke(list) => unassign(&consumer, &list),
+            };
+            answered.unwrap_or_else(|error| tracing::debug!(%error, "a member that leaves"));
+        }
+        // It says goodbye and waits for the answer.
+        _ = tokio::task::spawn_blocking(move || drop(consumer)).await;
+        drop(seat);
+    }
+
+    async fn answer(&mut self, asked: Asked) {
+        let answered = match asked {
+            Asked::Assign(list) => self.assign(list),
+            Asked::Revoke(list) => self.revoke(&list).await,
+        };
+        if let Err(error) = answered {
+            let group = &self.group;
+            tracing::warn!(group, %error, "partitions were not given or taken");
+        }
+    }
+
+    fn assign(&mut self, mut list: TopicPartitionList) -> KafkaResult<()> {
+        self.assigned.extend(partitions(&list));
+        // Nothing is fetched: paused, and for the moment before that from where there is nothing yet.
+        list.set_all_offsets(rdkafka::Offset::End)?;
+        assign(&self.consumer, &list)?;
+        self.consumer.pause(&list)?;
+        tracing::debug!(group = self.group, assigned = ?self.assigned, "partitions were given");
+        self.seat.assign(self.assigned.clone());
+        Ok(())
+    }
+
+    async fn revoke(&mut self, list: &TopicPartitionList) -> KafkaResult<()> {
+        let taken: BTreeSet<Partition> = partitions(list).collect();
+        self.assigned.retain(|one| !taken.contains(one));
+        if self.consumer.assignment_lost() {
+            // Others have them already, and it joins again.
+            self.silence.reset();
+            self.seat.unassign(None);
+        } else {
+            self.seat.assign(self.assigned.clone());
+        }
+        tracing::debug!(group = self.group, ?taken, "partitions were taken");
+        self.hint();
+        let let_go = tokio::time::timeout(LET_GO_WITHIN, self.seat.let_go(&taken)).await;
+        if let_go.is_err() {
+            tracing::warn!(group = self.group, ?taken, "taken from whoever still has them in hand");
+        }
+        self.hinted.retain(|one, _| !taken.contains(one));
+        unassign(&self.consumer, list)
+    }
+
+    /// Tells Kafka where the member reads on, if that is news.
+    fn hint(&mut self) {
+        let held = self.seat.held();
+        // Who has just taken it up does not know yet.
+        let is_news = |one, place: &u64| *place > 0 && self.hinted.get(one) != Some(place);
+        let news = held.iter().filter(|(one, place)| is_news(*one, place));
+        let mut list = TopicPartitionList::new();
+        for (one, place) in news {
+            let next = rdkafka::Offset::Offset(offset_after(events::Offset(*place)));
+            _ = list.add_partition_offset(&self.name, i32::from(one.index()), next);
+        }
+        if list.count() == 0 {
+            return;
+        }
+        match self.consumer.commit(&list, CommitMode::Async) {
+            Ok(()) => self.hinted = held,
+            Err(error) => tracing::debug!(%error, "Kafka is not told where a member reads on"),
+        }
+    }
+
+    fn complain(&self) {
+        let what = format!(
+            "kafka: the group {} has not said for {} s who reads what; it is asked on",
+            self.group,
+            TOLD_WITHIN.as_secs()
+        );
+        tracing::warn!("{what}");
+        self.seat.unassign(Some(what));
+    }
+}
+
+/// Has the client do its work; resolves after trouble that it told.
+async fn attended(consumer: &StreamConsumer<Relayed>) {
+    loop {
+        match consumer.recv().await {
+            // Of the moment between being assigned and being paused; the readers have it.
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(%error, "kafka's client, a member");
+                return;
+            }
+        }
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> impl Iterator<Item = Partition> {
+    let index = |it: i32| u16::try_from(it).ok().and_then(Partition::new);
+    list.elements()
+        .into_iter()
+        .filter_map(move |it| index(it.partition()))
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+fn is_cooperative(protocol: &RebalanceProtocol) -> bool {
+    matches!(protocol, RebalanceProtocol::Cooperative)
+}
+
+fn assign<C: Consumer<Relayed>>(consumer: &C, list: &TopicPartitionList) -> KafkaResult<()> {
+    match is_cooperative(&consumer.rebalance_protocol()) {
+        true => consumer.incremental_assign(list),
+        false => consumer.assign(list),
+    }
+}
+
+fn unassign<C: Consumer<Relayed>>(consumer: &C, list: &TopicPartitionList) -> KafkaResult<()> {
+    match is_cooperative(&consumer.rebalance_protocol()) {
+        true => consumer.incremental_unassign(list),
+        false => consumer.unassign(),
+    }
+}
+
+impl ClientContext for Relayed {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        ClientLog.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        ClientLog.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Relayed {
+    /// Called where the client is polled, which must not wait.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        what: Response,
+        list: &mut TopicPartitionList,
+    ) {
+        let is_assign = what == Response::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        let copy = list.clone();
+        let asked = if is_assign { Asked::Assign(copy) } else { Asked::Revoke(copy) };
+        if !self.leaving.load(Ordering::Acquire) && self.asked.try_send(asked).is_ok() {
+            return;
+        }
+        // The member has let go of everything: there is nobody to ask.
+        let answered = if is_assign { assign(consumer, list) } else { unassign(consumer, list) };
+        if let Err(error) = answered {
+            tracing::debug!(%error, "a member that leaves");
+        }
+    }
+}

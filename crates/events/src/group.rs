@@ -1,0 +1,253 @@
+//! Who of several readers reads which partition: a member's share of a topic, and what he has in hand of it.
+//!
+//! An engine that has groups divides the partitions of a topic among the members of one name, and says again
+//! whenever one comes or goes. It takes a partition from one member, waits until he has let go of it, and only
+//! then gives it to another: so nobody begins what somebody else is about to finish. It waits for a while and not
+//! for ever, since a member may hang. What keeps two from handling the same event is therefore not this but the
+//! place, which each transaction locks and compares; a share saves work that would be thrown away.
+//!
+//! Two ends and no engine: [`pair`] gives one to the reader, a [`Member`], and one to the engine, a [`Seat`]. An
+//! engine without groups, whose readers are all in one process, gives every member all of it for ever
+//! ([`Member::of_all`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+
+use tokio::sync::watch;
+
+use crate::error::Error;
+use crate::partition::{Partition, Partitions};
+
+/// What a member has of its topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// The partitions that are his; `None` while the group has not said, or counts him as a member no more.
+    pub partitions: Option<BTreeSet<Partition>>,
+    /// Why the group says nothing, in words.
+    pub trouble: Option<String>,
+}
+
+/// What a member has in hand: its partitions, and after which place it reads on in each, as the engine counts
+/// them.
+pub type Held = BTreeMap<Partition, u64>;
+
+/// A reader's end. It is a member until each clone is dropped.
+///
+/// ```
+/// # use std::collections::BTreeSet;
+/// use yeoul_events::{Partition, group};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (member, mut seat) = group::pair();
+/// let first = Partition::default();
+/// seat.assign(BTreeSet::from([first]));
+/// let hand = member.take(first).await.expect("the seat is there");
+/// hand.reached(7);
+/// assert_eq!(seat.held()[&first], 7);
+///
+/// // It is another one's now; this member lets go of it.
+/// seat.assign(BTreeSet::new());
+/// member.taken_away(first).await;
+/// drop(hand);
+/// seat.let_go(&BTreeSet::from([first])).await;
+///
+/// let left = tokio::spawn(member.leave());
+/// seat.left().await;
+/// // What the engine has to do comes first; then nobody is a member any more.
+/// drop(seat);
+/// left.await.expect("it has left");
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Member {
+    share: watch::Receiver<Share>,
+    held: watch::Sender<Held>,
+}
+
+/// An engine's end; where it is dropped, the member has left.
+pub struct Seat {
+    share: watch::Sender<Share>,
+    held: watch::Receiver<Held>,
+}
+
+/// One partition in hand: dropping it lets it go.
+pub struct Hand {
+    held: watch::Sender<Held>,
+    partition: Partition,
+}
+
+/// Both ends, of a member who was told nothing yet.
+pub fn pair() -> (Member, Seat) {
+    let ((told, share), (held, seen)) =
+        (watch::channel(Share::default()), watch::channel(Held::new()));
+    (Member { share, held }, Seat { share: told, held: seen })
+}
+
+impl Member {
+    /// Who has every partition, whatever happens.
+    pub fn of_all(partitions: Partitions) -> Member {
+        let all = Share { partitions: Some(partitions.each().collect()), trouble: None };
+        Member { share: watch::channel(all).1, held: watch::channel(Held::new()).0 }
+    }
+
+    /// What it has now, and each change.
+    pub fn share(&self) -> watch::Receiver<Share> {
+        self.share.clone()
+    }
+
+    /// Resolves once the partition is this member's, and in its hand.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]: nobody says any more.
+    pub async fn take(&self, partition: Partition) -> Result<Hand, Error> {
+        let mut share = self.share.clone();
+        loop {
+            share.wait_for(|it| it.has(partition)).await.map_err(|_| Error::Closed)?;
+            let hand = Hand { held: self.held.clone(), partition };
+            hand.hold();
+            // In this order: the engine takes it away first and looks at the hand then.
+            if self.share.borrow().has(partition) {
+                return Ok(hand);
+            }
+        }
+    }
+
+    /// Resolves once the partition is this member's no more.
+    pub async fn taken_away(&self, partition: Partition) {
+        let mut share = self.share.clone();
+        if share.wait_for(|it| !it.has(partition)).await.is_err() {
+            pending::<()>().await;
+        }
+    }
+
+    /// Leaves: resolves once the others may have what it had. Its other clones have to be gone.
+    pub async fn leave(self) {
+        let Member { share, held } = self;
+        drop(share);
+        held.closed().await;
+    }
+}
+
+impl Seat {
+    /// These are its partitions, and no others.
+    pub fn assign(&self, partitions: BTreeSet<Partition>) {
+        self.say(&Share { partitions: Some(partitions), trouble: None });
+    }
+
+    /// It is not known any more which are, or not yet, with what is known of why.
+    pub fn unassign(&self, trouble: Option<String>) {
+        self.say(&Share { partitions: None, trouble });
+    }
+
+    fn say(&self, share: &Share) {
+        self.share.send_if_modified(|it| std::mem::replace(it, share.clone()) != *share);
+    }
+
+    /// Whether it was told which partitions are its own.
+    pub fn is_told(&self) -> bool {
+        self.share.borrow().partitions.is_some()
+    }
+
+    /// Resolves once it has none of these in hand.
+    pub async fn let_go(&mut self, partitions: &BTreeSet<Partition>) {
+        let is_free = |held: &Held| !partitions.iter().any(|one| held.contains_key(one));
+        // An error is a member that is gone, with all it had.
+        _ = self.held.wait_for(is_free).await;
+    }
+
+    /// What it has in hand.
+    pub fn held(&self) -> Held {
+        self.held.borrow().clone()
+    }
+
+    /// Resolves once the member leaves.
+    pub async fn left(&self) {
+        self.share.closed().await;
+    }
+}
+
+impl Share {
+    /// Whether this partition is in it.
+    pub fn has(&self, partition: Partition) -> bool {
+        self.partitions.as_ref().is_some_and(|all| all.contains(&partition))
+    }
+}
+
+impl Hand {
+    /// It reads on after this place.
+    pub fn reached(&self, place: u64) {
+        self.held.send_modify(|held| _ = held.insert(self.partition, place));
+    }
+
+    fn hold(&self) {
+        self.held.send_modify(|held| _ = held.entry(self.partition).or_default());
+    }
+}
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        self.held.send_modify(|held| _ = held.remove(&self.partition));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    fn set(indexes: &[u16]) -> BTreeSet<Partition> {
+        indexes.iter().map(|it| Partition::new(*it).unwrap()).collect()
+    }
+
+    /// Whether it cannot end now.
+    fn waits(future: impl Future) -> bool {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    #[tokio::test]
+    async fn a_partition_that_is_taken_away_is_waited_for_while_it_is_in_hand() {
+        let (member, mut seat) = pair();
+        let [first, second] = [0, 1].map(|it| Partition::new(it).unwrap());
+        assert!(waits(member.take(first)), "nothing was said");
+        seat.assign(set(&[0, 1]));
+        let hands = [member.take(first).await.unwrap(), member.take(second).await.unwrap()];
+        assert!(waits(member.taken_away(first)), "it is its own");
+        seat.assign(set(&[1]));
+        member.taken_away(first).await;
+        assert!(waits(member.taken_away(second)), "the other stays");
+        let gone = set(&[0]);
+        assert!(waits(seat.let_go(&gone)), "it is in hand");
+        drop(hands);
+        seat.let_go(&gone).await;
+        assert!(waits(member.take(first)), "it is another's");
+    }
+
+    #[tokio::test]
+    async fn who_leaves_waits_for_the_engine_and_who_has_all_for_nobody() {
+        let (member, seat) = pair();
+        let mut leaving = pin!(member.leave());
+        assert!(waits(leaving.as_mut()), "the seat is there");
+        seat.left().await;
+        drop(seat);
+        leaving.await;
+        let all = Member::of_all(Partitions::new(3).unwrap());
+        assert_eq!(all.share().borrow().partitions, Some(set(&[0, 1, 2])));
+        all.leave().await;
+    }
+
+    #[tokio::test]
+    async fn nobody_takes_what_nobody_says() {
+        let (member, seat) = pair();
+        assert!(!seat.is_told());
+        seat.assign(set(&[]));
+        assert!(seat.is_told());
+        seat.unassign(Some("away".to_owned()));
+        assert!(!seat.is_told());
+        drop(seat);
+        assert!(matches!(member.take(Partition::default()).await, Err(Error::Closed)));
+    }
+}
