@@ -14,6 +14,9 @@ use crate::store::postgres::statements::quoted;
 use crate::store::postgres::trouble;
 use crate::topic::{Declared, Topic};
 
+/// How often statements that make tables run at most where other transactions are in their way.
+const RUNS_MAX: u32 = 5;
+
 pub(super) const SETS: &[Tables] = &[
     Tables {
         name: "inbox",
@@ -71,7 +74,7 @@ pub(super) async fn outbox(
     Error::check("source", publishes.source.len(), KEY_BYTES_MAX)?;
     let Publishes { topic, partitions, .. } = publishes;
     let bare = outbox_schema(&[]);
-    sqlx::raw_sql(AssertSqlSafe(bare)).execute(pool).await.map_err(trouble::from)?;
+    executed(pool, &bare).await?;
     let known = sqlx::query_scalar("SELECT partitions FROM yeoul_outbox_topic WHERE topic = $1");
     let known: Option<i32> =
         known.bind(topic.as_str()).fetch_optional(pool).await.map_err(trouble::from)?;
@@ -84,7 +87,25 @@ pub(super) async fn outbox(
     let declared = Declared { topic: topic.clone(), partitions: *partitions };
     let (whole, view) = (outbox_schema(&[declared]), view(&quoted(schema), topic));
     let whole = whole.replacen("\nCOMMIT;\n", &format!("\n{view}\nCOMMIT;\n"), 1);
-    sqlx::raw_sql(AssertSqlSafe(whole)).execute(pool).await.map(drop).map_err(trouble::from)
+    executed(pool, &whole).await
+}
+
+/// Executes statements that are one transaction of their own, again where another one was in its way: an instance that
+/// is at work uses the tables that are locked here, in an order of its own.
+async fn executed(pool: &PgPool, statements: &str) -> Result<(), Error> {
+    let mut connection = pool.acquire().await.map_err(trouble::from)?;
+    let mut runs = 1;
+    loop {
+        let text = AssertSqlSafe(statements.to_owned());
+        let Err(error) = sqlx::raw_sql(text).execute(&mut *connection).await else { return Ok(()) };
+        // What failed is still begun there.
+        sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await.map_err(trouble::from)?;
+        if !trouble::is_in_the_way(&error) || runs == RUNS_MAX {
+            return Err(trouble::from(error));
+        }
+        tracing::debug!(%error, runs, "the outbox's statements run again");
+        runs += 1;
+    }
 }
 
 /// The view by which a topic's rows are read, in words that every engine speaks, and the function that adds to them.

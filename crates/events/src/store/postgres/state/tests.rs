@@ -121,6 +121,43 @@ async fn work_that_meets_another_in_a_deadlock_runs_again_and_both_are_done() {
 }
 
 #[tokio::test]
+async fn an_instance_opens_what_another_one_is_at_work_on() {
+    let place = Place::fresh();
+    let one = open(&place).await;
+    // In the order of whoever publishes, which is not that of whoever makes the tables.
+    let work = one.write((), |(), tx| {
+        Box::pin(async move {
+            tx.execute("LOCK TABLE yeoul_outbox IN ROW EXCLUSIVE MODE", &[]).await?;
+            let waits = "SELECT count(*) FROM pg_locks WHERE relation = 'yeoul_outbox'::regclass
+                AND NOT granted";
+            // Four seconds at most: run again, nobody waits for it any more.
+            for _ in 0..80 {
+                if tx.one(waits, &[], |row| row.get::<u64>(0)).await? > 0 {
+                    break;
+                }
+                tx.one("SELECT CAST(pg_sleep(0.05) AS TEXT)", &[], |_| Ok::<_, Error>(())).await?;
+            }
+            let count = "SELECT count(*) FROM yeoul_outbox_topic";
+            tx.one(count, &[], |row| row.get::<u64>(0)).await
+        })
+    });
+    let work = tokio::spawn(work);
+    until(async || {
+        let held = "SELECT count(*) FROM pg_locks WHERE relation = 'yeoul_outbox'::regclass
+            AND mode = 'RowExclusiveLock'";
+        match place.execute(held).as_str() {
+            "0" => Err("not under way".to_owned()),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    let other = open(&place).await;
+    assert_eq!(work.await.unwrap().unwrap(), 1);
+    other.write((), |(), tx| Box::pin(add(tx, "second"))).await.unwrap();
+    assert_eq!(names(&one).await, ["second"]);
+}
+
+#[tokio::test]
 async fn work_that_is_in_the_way_of_others_every_time_is_refused_after_its_last_run() {
     let place = Place::fresh();
     let database = open(&place).await;
