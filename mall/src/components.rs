@@ -130,6 +130,7 @@ impl<'s> Composed<'s> {
             *retry,
             clock.clone(),
         )
+        .shared()
         .paused(faults.pause(self.name).handlers())
         .fault(faults.events(self.name));
         self.loops.controls.push(subscription.control());

@@ -20,6 +20,7 @@
 //! | an event | handled, parked or recognised as a second copy; see [`Handler::handle`] |
 //! | several partitions | a loop for each, with a place and trouble of its own; in a file handlers run one after the other all the same, in its one writer; on a server those of several partitions run at once |
 //! | nothing new | it sleeps until the broker wakes it or a parked event is due |
+//! | another instance's partition | it rests there, see [`shared`](Subscription::shared) |
 //! | paused | it finishes its batch and rests; it is not stuck |
 //! | trouble | it begins again after 50 ms, doubling to 2 s, for as long as it lasts |
 //! | `stop` resolves | it finishes its batch and returns |
@@ -89,7 +90,8 @@
 //!
 //! Its name is its identity: under another one it begins at the first event again and has every
 //! effect once more. Two that run at once under one name in one database get in each other's way
-//! and stay correct: the place is checked in every transaction.
+//! and stay correct: the place is checked in every transaction. Those that say that they are
+//! [`shared`](Subscription::shared) divide the partitions.
 
 mod consumer;
 mod context;
@@ -102,6 +104,7 @@ mod status;
 mod tests;
 
 use std::future::{Future, ready};
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -122,6 +125,7 @@ use delivery::Dispatcher;
 pub use crate::parking::Retry;
 pub use crate::stillness::STUCK_AFTER;
 pub use crate::store::inbox::Received;
+pub use context::Whose;
 pub use control::Control;
 pub use status::{PartitionStatus, Status};
 
@@ -337,6 +341,21 @@ impl<H: Handler> Subscription<H> {
         self
     }
 
+    /// Divides the partitions with the other instances that run under its name on the same database, where that can
+    /// have several: its broker's group of that name says whose each is. One that is paused keeps what it has.
+    ///
+    /// ```
+    /// # use yeoul_events::{Handler, Subscription};
+    /// # async fn run<H: Handler>(subscription: Subscription<H>) {
+    /// subscription.shared().run(std::future::pending()).await;
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.context.shared = true;
+        self
+    }
+
     /// Has `fault` asked before the handler.
     #[must_use]
     pub fn fault(mut self, fault: Fault) -> Self {
@@ -354,8 +373,15 @@ impl<H: Handler> Subscription<H> {
     /// Dropping the future is like a crash: a batch that was queued is committed or not, with its
     /// place, and the next run goes on from what stands.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
+        let mut stop = pin!(stop);
+        let member = tokio::select! {
+            biased;
+            () = stop.as_mut() => return,
+            member = self.context.joined() => member,
+        };
         let dispatcher = Arc::new(self.dispatcher);
-        let consumer = |lane| Consumer::new(Arc::clone(&dispatcher), lane);
+        let consumer = |lane| Consumer::new(Arc::clone(&dispatcher), lane, member.clone());
         run_each(self.context.lanes().map(consumer), Consumer::run, stop).await;
+        member.leave().await;
     }
 }

@@ -17,7 +17,7 @@ use chassis::http::query::Query;
 use chassis::http::router::{Found, Router, Row};
 use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, json, loopback};
 use chassis::telemetry::{METRICS_TYPE, Metrics};
-use events::subscription::{Control, PartitionStatus};
+use events::subscription::{Control, PartitionStatus, Whose};
 use events::{Broker, relay};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -249,8 +249,15 @@ async fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
 }
 
 fn in_partition(status: &PartitionStatus) -> Value {
+    // Of the instances that share the partitions each knows its own.
+    let is_here = match status.whose {
+        Whose::Unknown => None,
+        Whose::Own => Some(true),
+        Whose::Elsewhere => Some(false),
+    };
     json!({
         "partition": status.partition.index(),
+        "here": is_here,
         "position": status.position.0,
         "lag": status.lag,
         "stuck": status.stuck,

@@ -3,6 +3,8 @@
 //!
 //! Against real servers: `cargo xtask services install java maven kafka postgres` puts them where they are found.
 
+#[path = "processes/instances.rs"]
+mod instances;
 #[path = "../../events/tests/postgres/server.rs"]
 #[allow(dead_code, reason = "the store's own tests use the rest")]
 mod postgres;

@@ -32,6 +32,11 @@ impl Database {
         }
     }
 
+    /// Whether other processes may have it open beside this one.
+    pub(crate) fn has_instances(&self) -> bool {
+        self.followed_every().is_some()
+    }
+
     /// How often it has to be [followed](Self::follow) to see what others commit; never, where nobody else does.
     pub(crate) fn followed_every(&self) -> Option<Duration> {
         match &self.engine {

@@ -1,6 +1,9 @@
 //! The loop of a running subscription in one partition: retry what is due, take what is new, wait for either.
 //!
-//! A run begins at the start and after every trouble:
+//! Where instances share the partitions, it rests while the partition is another one's (`crate::group`), and lets go
+//! of it between two rounds: what it has in its hands is committed then or taken back.
+//!
+//! A run begins when the partition is its own, at the start and after every trouble:
 //!
 //! 1. *Recover the place.* If the log no longer is what was read of it (shorter, or with another
 //!    event at the place), everything is read again from the beginning. That is safe because marks,
@@ -16,7 +19,7 @@
 //!
 //! It decides about no event: that is [`delivery`](super::delivery)'s.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +31,7 @@ use super::delivery::{Dispatcher, Read};
 use super::{BATCH_MAX, Handler};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
+use crate::group::{Hand, Member};
 use crate::parking::how_to_skip;
 use crate::partition::Partition;
 use crate::store::inbox::{self, Assigned, Place};
@@ -40,6 +44,14 @@ pub(super) struct Consumer<H: Handler> {
     /// Shared with the pieces of work that run on the database's own thread.
     dispatcher: Arc<Dispatcher<H>>,
     lane: Lane,
+    member: Member,
+}
+
+/// How a run came to its end without trouble.
+enum Ended {
+    Stopped,
+    /// The partition is another instance's.
+    TakenAway,
 }
 
 /// Events on their way into the consumer's transaction.
@@ -62,8 +74,8 @@ enum PollOutcome {
 }
 
 impl<H: Handler> Consumer<H> {
-    pub(super) fn new(dispatcher: Arc<Dispatcher<H>>, lane: Lane) -> Consumer<H> {
-        Consumer { dispatcher, lane }
+    pub(super) fn new(dispatcher: Arc<Dispatcher<H>>, lane: Lane, member: Member) -> Consumer<H> {
+        Consumer { dispatcher, lane, member }
     }
 
     /// Run after run, until `stop` resolves; see above for what a run is.
@@ -71,8 +83,9 @@ impl<H: Handler> Consumer<H> {
         let mut stop = pin!(stop);
         let mut backoff = Backoff::new();
         loop {
-            let trouble = match self.consume(stop.as_mut(), &mut backoff).await {
-                Ok(()) => return,
+            let trouble = match self.turn(stop.as_mut(), &mut backoff).await {
+                Ok(Ended::Stopped) => return,
+                Ok(Ended::TakenAway) => continue,
                 Err(error) => error,
             };
             tracing::warn!(subscription = &*self.lane.context.name, error = %trouble, "waiting");
@@ -96,12 +109,28 @@ impl<H: Handler> Consumer<H> {
         }
     }
 
-    /// One run: consumes until it is stopped or meets trouble.
-    async fn consume(
+    /// One run, once the partition is its own.
+    async fn turn(
         &mut self,
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
         backoff: &mut Backoff,
-    ) -> Result<(), Error> {
+    ) -> Result<Ended, Error> {
+        let (lane, member) = (self.lane.clone(), self.member.clone());
+        let hand = tokio::select! {
+            biased;
+            () = stop.as_mut() => return Ok(Ended::Stopped),
+            hand = taken(&lane, &member) => hand?,
+        };
+        self.consume(stop, &hand, backoff).await
+    }
+
+    /// Consumes until it is stopped, the partition is taken away, or there is trouble.
+    async fn consume(
+        &mut self,
+        mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+        hand: &Hand,
+        backoff: &mut Backoff,
+    ) -> Result<Ended, Error> {
         let mut end = self.lane.context.broker.watch(&self.lane.at).await?;
         let mut position = self.recover().await?;
         self.mend_parked().await?;
@@ -110,10 +139,12 @@ impl<H: Handler> Consumer<H> {
             self.lane.set_trouble(None);
         }
         loop {
+            hand.reached(position.0);
             // Stop is asked first: a subscription that is both stopped and paused ends.
             tokio::select! {
                 biased;
-                () = stop.as_mut() => return Ok(()),
+                () = stop.as_mut() => return Ok(Ended::Stopped),
+                () = self.member.taken_away(self.lane.at.partition) => return Ok(Ended::TakenAway),
                 () = resumed(&mut self.lane.context.paused) => {}
             }
             // Before the read: what is stored from here on wakes the wait below.
@@ -127,7 +158,8 @@ impl<H: Handler> Consumer<H> {
             }
             let pause = self.until_due().await?;
             tokio::select! {
-                () = stop.as_mut() => return Ok(()),
+                () = stop.as_mut() => return Ok(Ended::Stopped),
+                () = self.member.taken_away(self.lane.at.partition) => return Ok(Ended::TakenAway),
                 // Without room a new event is no reason to look: a parked one has to go first.
                 more = end.changed(), if matches!(look, PollOutcome::Idle) => {
                     more.map_err(|_| Error::Closed)?;
@@ -276,6 +308,27 @@ impl<H: Handler> Consumer<H> {
             .read(&self.lane, |lane, rows| Box::pin(parked::next_due(rows, lane.assigned())))
             .await
     }
+}
+
+/// Waits for the partition, and notes meanwhile what the group says of it.
+async fn taken(lane: &Lane, member: &Member) -> Result<Hand, Error> {
+    let mut share = member.share();
+    let noted = async {
+        loop {
+            lane.set_share(&share.borrow_and_update().clone());
+            // Nobody says any more, and whoever waits for the partition is told so.
+            if share.changed().await.is_err() {
+                pending::<()>().await;
+            }
+        }
+    };
+    let hand = tokio::select! {
+        hand = member.take(lane.at.partition) => hand?,
+        () = noted => unreachable!("it notes for as long as somebody waits"),
+    };
+    let share = member.share().borrow().clone();
+    lane.set_share(&share);
+    Ok(hand)
 }
 
 async fn mend(

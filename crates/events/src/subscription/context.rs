@@ -13,11 +13,13 @@ use tokio::sync::{Notify, watch};
 use crate::Clock;
 use crate::broker::{Broker, Offset};
 use crate::error::Error;
+use crate::group::{Member, Share};
 use crate::partition::{Partition, Partitions};
 use crate::stillness::Stillness;
 use crate::store::database::Database;
 use crate::store::inbox::{Assigned, Place};
 use crate::topic::{Topic, TopicPartition};
+use crate::wait::Backoff;
 
 /// All of a subscription.
 #[derive(Clone)]
@@ -29,6 +31,8 @@ pub(super) struct Context {
     pub(super) broker: Arc<dyn Broker>,
     pub(super) clock: Clock,
     pub(super) paused: watch::Receiver<bool>,
+    /// Whether other instances may share the partitions with this one.
+    pub(super) shared: bool,
     /// One for each partition.
     boards: Arc<[Board]>,
 }
@@ -51,9 +55,22 @@ struct Board {
 /// What the consumer wrote down for those who ask, and what those who asked before found.
 #[derive(Default)]
 struct Notes {
+    whose: Whose,
     trouble: Option<String>,
     damage: Option<Damage>,
     stillness: Stillness,
+}
+
+/// Whose a partition is, of the instances that share them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Whose {
+    /// Nobody said, as where nothing runs.
+    #[default]
+    Unknown,
+    /// This one's.
+    Own,
+    /// Another one's: what is wrong with it is theirs to say.
+    Elsewhere,
 }
 
 /// The log was found shorter than, or other than, what was read of it.
@@ -81,6 +98,7 @@ impl Context {
             broker,
             clock,
             paused: watch::Sender::new(false).subscribe(),
+            shared: false,
             boards: partitions.each().map(|_| Board::default()).collect(),
         }
     }
@@ -93,6 +111,28 @@ impl Context {
     /// All of its partitions, in order.
     pub(super) fn lanes(&self) -> impl Iterator<Item = Lane> {
         self.partitions.each().map(|partition| self.lane(partition))
+    }
+
+    /// One of those who share the partitions, however long that takes.
+    pub(super) async fn joined(&self) -> Member {
+        let mut backoff = Backoff::new();
+        loop {
+            let trouble = match self.join().await {
+                Ok(member) => return member,
+                Err(error) => error.to_string(),
+            };
+            tracing::warn!(subscription = &*self.name, error = trouble, "it is no member yet");
+            self.lanes().for_each(|lane| lane.set_trouble(Some(trouble.clone())));
+            tokio::time::sleep(backoff.next()).await;
+        }
+    }
+
+    /// Joins them where somebody may share; else it has all of the partitions.
+    async fn join(&self) -> Result<Member, Error> {
+        if self.shared && self.database.has_instances() {
+            return self.broker.join(&self.name, &self.topic).await;
+        }
+        Ok(Member::of_all(self.partitions))
     }
 
     /// Has every consumer look at the tables again.
@@ -116,6 +156,24 @@ impl Lane {
     /// Resolves when somebody changed the tables.
     pub(super) async fn poked(&self) {
         self.board().poked.notified().await;
+    }
+
+    /// Notes what the group says of it; what was met there counts no more where it is not this one's.
+    pub(super) fn set_share(&self, share: &Share) {
+        let mut notes = self.notes();
+        notes.whose = match &share.partitions {
+            None => Whose::Unknown,
+            Some(all) if all.contains(&self.at.partition) => Whose::Own,
+            Some(_) => Whose::Elsewhere,
+        };
+        if notes.whose != Whose::Own {
+            (notes.trouble, notes.damage) = (share.trouble.clone(), None);
+        }
+    }
+
+    /// Whose it was said to be.
+    pub(super) fn whose(&self) -> Whose {
+        self.notes().whose
     }
 
     /// Notes trouble, or that it is over.
@@ -143,8 +201,8 @@ impl Lane {
         let mut notes = self.notes();
         let damage = notes.damage.as_ref().map(|damage| damage.what.clone());
         let reported = notes.trouble.clone().or(damage);
-        // Who has nothing to do or rests on purpose stands still and is well.
-        if lag == 0 || paused {
+        // Who has nothing to do, rests on purpose or leaves it to another stands still and is well.
+        if lag == 0 || paused || notes.whose == Whose::Elsewhere {
             notes.stillness.idle();
             return reported;
         }

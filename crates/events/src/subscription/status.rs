@@ -1,6 +1,6 @@
 //! How a subscription is doing: what its loop met, beside what the tables and the broker have now.
 
-use super::context::{Context, Lane};
+use super::context::{Context, Lane, Whose};
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::partition::Partition;
@@ -46,13 +46,15 @@ pub struct Status {
 pub struct PartitionStatus {
     /// Which.
     pub partition: Partition,
+    /// Whose it is, of the instances that share the partitions.
+    pub whose: Whose,
     /// The last offset taken: handled, parked or recognised as a second copy.
     pub position: Offset,
     /// The partition's end.
     pub end: Offset,
     /// Events between the two.
     pub lag: u64,
-    /// Trouble, or no progress, in words.
+    /// Trouble, or no progress, in words; of one that is another instance's they say.
     pub stuck: Option<String>,
 }
 
@@ -77,5 +79,6 @@ async fn status_of(lane: &Lane) -> Result<PartitionStatus, Error> {
     let end = broker.end(&lane.at).await?;
     let lag = broker.between(&lane.at, position, end)?;
     let stuck = lane.stuck(position, lag);
-    Ok(PartitionStatus { partition: lane.at.partition, position, end, lag, stuck })
+    let (partition, whose) = (lane.at.partition, lane.whose());
+    Ok(PartitionStatus { partition, whose, position, end, lag, stuck })
 }

@@ -194,7 +194,8 @@ impl Remembering {
             self.memory.handler(),
             retry,
             clock::component(),
-        );
+        )
+        .shared();
         let controls = vec![subscription.control()];
         let hears = Box::pin(subscription.run(async move { stop.stopped().await }));
         Some(Loops { run: vec![hears], controls })
