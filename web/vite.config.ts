@@ -6,11 +6,13 @@ const MALL = 'http://127.0.0.1:8088';
 
 // What is said about trouble, and what forms are made of: a file each, rather than one for each part
 // that screens share, so that a screen waits for no more than one answer after its own.
-const TOLD = /src\/(api\/changes|parts\/Told\.|texts\/trouble\.|attempt|dates|focus|shown|theirs)/;
+const TOLD = /src\/(api\/changes|parts\/Told\.|texts\/trouble\.|attempt|cancellation|dates|focus|shown|theirs)/;
+// What keeps my page live is one file, which whoever is signed in loads.
+const LIVE = /src\/(stream|own|orders|heartbeat|texts\/states\.)/;
 const FORMS = /src\/(parts\/Field\.|texts\/fields\.|credentials|drafts|limits|mistakes|numbers)/;
 // Loaded when they are needed, not with the first page; `npm run build` counts the rest.
 const ON_DEMAND =
-  /src\/(api\/changes|screens\/(MyPage|NotFound|Product|SignIn|SignUp)\.|parts\/(Field|OrderDone|OrderLine|ProductDialog|ProductForm|Stepper|Timeline|Told|Unreachable)\.|texts\/(en|fields|manage|mine|order|sign|trouble)\.|attempt|credentials|dates|drafts|edits|focus|limits|mistakes|numbers|opened|options|prices|shown|theirs)/;
+  /src\/(api\/changes|screens\/(MyPage|NotFound|Order|Product|SignIn|SignUp)\.|parts\/(Field|CancelQuestion|OrderLine|ProductDialog|ProductForm|Stepper|Timeline|Told|Unreachable)\.|texts\/(en|fields|manage|mine|order|sign|states|trouble)\.|attempt|cancellation|credentials|dates|drafts|edits|focus|limits|mistakes|numbers|opened|options|prices|shown|theirs|stream|own\.|orders|heartbeat)/;
 
 // Paths that are an API and a page at once go to the mall unless a browser navigates to them.
 const page = (request: { headers: { accept?: string | undefined } }): string | undefined =>
@@ -33,6 +35,7 @@ export default defineConfig({
           groups: [
             // A group takes along what its files need: first come first.
             { name: 'app', test: (id) => !ON_DEMAND.test(id), priority: 3 },
+            { name: 'live', test: LIVE, priority: 3 },
             { name: 'told', test: TOLD, priority: 2 },
             { name: 'forms', test: FORMS, priority: 1 },
           ],

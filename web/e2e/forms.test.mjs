@@ -101,7 +101,7 @@ visitor('the focus stays where something is happening', { expected: ['409'] }, a
   await page.waitForFunction(() => document.activeElement?.localName === 'h2');
   await page.locator('.steps[data-delivery="DeliveryStarted"]').waitFor(LIVE);
   const id = await page.locator('.steps').getAttribute('data-order-id');
-  await page.getByRole('button', { name: '하나 더 주문하기' }).press('Enter');
+  await page.getByRole('link', { name: '하나 더 주문하기' }).press('Enter');
   await page.waitForFunction(() => document.activeElement?.id === 'quantity');
   await page.fill('#customerName', ' ');
   await page.press('#customerName', 'Enter');
@@ -415,7 +415,7 @@ visitor('an order whose answer never came is asked for once more as the same ord
   await page.locator(`.steps[data-order-id="${answers[0].id}"]`).waitFor(LIVE);
   assert.deepEqual(answers[1], answers[0]);
   // The next one is another.
-  await page.getByRole('button', { name: '하나 더 주문하기' }).click();
+  await page.getByRole('link', { name: '하나 더 주문하기' }).click();
   await page.click('form .primary');
   await page.locator(`.steps[data-order-id]:not([data-order-id="${answers[0].id}"])`).waitFor(LIVE);
   assert.notEqual(answers.at(-1).key, answers[0].key);

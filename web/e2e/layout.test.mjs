@@ -143,7 +143,7 @@ for (const lang of LANGUAGES) {
       const id = await order(page, product, 1000);
       await page.locator('.steps[data-delivery="DeliveryStarted"]').waitFor(LIVE);
       await look(page, `${name}-order-done-${lang}`, found);
-      await page.locator('section button').last().click();
+      await page.locator('section .row a[href^="/products/"]').click();
       await page.locator('#quantity').waitFor(LIVE);
       await page.fill('#quantity', '1000');
       await look(page, `${name}-product-${lang}`, found);

@@ -29,6 +29,13 @@ export function asOf(rfc3339: string, now: number, locale: Locale): string {
   return now - time < DAY ? clockTime(rfc3339, locale) : absolute(time, locale);
 }
 
+/** A moment to the second, with its date once that is not today's any more. */
+export function exactly(rfc3339: string, now: number, locale: Locale): string {
+  const time = Date.parse(rfc3339);
+  const day = new Date(time).toDateString() === new Date(now).toDateString() ? {} : ({ dateStyle: 'medium' } as const);
+  return new Intl.DateTimeFormat(locale, { ...day, timeStyle: 'medium' }).format(time);
+}
+
 /** How long to wait, rounded up: seconds under two minutes, minutes under two hours, hours. */
 export function patience(seconds: number, locale: Locale): string {
   const [amount, unit] =

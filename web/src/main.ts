@@ -10,7 +10,7 @@ import { renewSession } from './api/http';
 import type { MyPage } from './api/wire';
 import App from './App.svelte';
 import { reloadOnce } from './fresh';
-import { startFrom } from './live.svelte';
+import { loadStream } from './live.svelte';
 import { startLocale } from './locale.svelte';
 import { arrival, currentRoute, go, startRouter } from './router.svelte';
 import { noteFailed } from './pictures';
@@ -46,8 +46,9 @@ async function start(): Promise<void> {
   loadAhead();
   surviveTranslation();
   if (island) {
-    startFrom(island, prerendered?.dataset.staleSince || null);
-    await load('my-page').catch(() => undefined);
+    // Neither is waited for longer than for the other.
+    const [stream] = await Promise.all([loadStream(), load('my-page')]).catch(() => []);
+    stream?.startFrom(island, prerendered?.dataset.staleSince || null);
   }
   void startSession(island?.customerId);
   takeOver(prerendered);

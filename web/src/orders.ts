@@ -1,7 +1,11 @@
 /** What an order's states mean to its customer; pure. */
-import type { DeliveryState, MyPage, OrderRow, OrderState } from './api/wire';
+import type { DeliveryState, MyPage, Order, OrderRow, OrderState } from './api/wire';
+import { isUnderWay } from './under-way';
 
 export type Tone = 'waiting' | 'good' | 'stopped' | 'live' | 'quiet';
+
+/** What a row that knows less never takes back. */
+const STEP_TIMES = ['confirmedAt', 'startedAt', 'completedAt', 'cancelledAt', 'stoppedAt'] as const;
 
 const ORDER_TONES: Record<OrderState, Tone> = {
   PENDING: 'waiting',
@@ -39,19 +43,15 @@ export function deliveryBadge(row: OrderRow): { state: DeliveryState | 'preparin
 
 export const isCancellable = (row: OrderRow): boolean => isUnderWay(row);
 
-/** Still to be delivered. */
-export function isUnderWay(row: OrderRow): boolean {
-  const placed = row.orderState === 'PENDING' || row.orderState === 'OrderPlaced';
-  return placed && (row.deliveryState === null || row.deliveryState === 'DeliveryStarted');
-}
-
 /**
  * Of two states of one order the one that came later: an order never goes back, so what is further
  * is newer, whichever was heard last. An old page never takes back what was shown.
  */
 export function newer(a: OrderRow, b: OrderRow): OrderRow {
+  const times = STEP_TIMES.map((step) => [step, b[step] ?? a[step] ?? null]);
   return {
     ...b,
+    ...Object.fromEntries(times),
     orderState: further(ORDER_STEPS, a.orderState, b.orderState),
     deliveryState: further(DELIVERY_STEPS, a.deliveryState, b.deliveryState),
   };
@@ -101,4 +101,31 @@ export function withPage(
   const before = shown?.customerId === page.customerId ? shown.orders : [];
   const kept = before.filter((row) => row.orderId < oldest || listed.has(row.orderId));
   return { ...page, orders: withRows(withRows(own, kept), page.orders) };
+}
+
+/** An order as its service answers it, as a row that no event has told of yet. */
+export function rowOfOrder(order: Order, imageUrl: string | null, placedAt: string): OrderRow {
+  const { id, price, state, productId, productName, quantity, customerName, customerAddr } = order;
+  const before = { confirmedAt: null, startedAt: null, completedAt: null, cancelledAt: null, stoppedAt: null };
+  return {
+    ...before,
+    orderId: id,
+    productId,
+    productName,
+    imageUrl,
+    quantity,
+    payment: price * quantity,
+    orderState: state,
+    deliveryState: null,
+    customerName,
+    customerAddr,
+    placedAt,
+  };
+}
+
+/** Seconds from the order to the start of its delivery, by what their events say; undefined before both are known. */
+export function secondsToStart({ placedAt, startedAt }: OrderRow): number | undefined {
+  const took = Date.parse(startedAt ?? '') - Date.parse(placedAt);
+  // Two clocks may disagree: what cannot be is not said.
+  return took >= 0 ? took / 1_000 : undefined;
 }

@@ -3,6 +3,7 @@
 export type Route =
   | { screen: 'products'; name: string }
   | { screen: 'product'; id: number; quantity: number }
+  | { screen: 'order'; id: number }
   | { screen: 'my-page' }
   | { screen: 'sign-in'; from: string }
   | { screen: 'sign-up'; from: string }
@@ -32,6 +33,8 @@ export function matchRoute(path: string, search: string): Route {
   if (product) {
     return { screen: 'product', id: Number(product), quantity: pieces(query.get('quantity')) };
   }
+  const order = /^\/orders\/([1-9]\d{0,14})$/.exec(path)?.[1];
+  if (order) return { screen: 'order', id: Number(order) };
   switch (path) {
     case '/':
     case '/products':

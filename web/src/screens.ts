@@ -18,6 +18,7 @@ const LOADERS: Record<LazyRoute['screen'], () => Promise<{ default: Screen }>> =
   'my-page': () => import('./screens/MyPage.svelte'),
   'not-found': () => import('./screens/NotFound.svelte'),
   refused: () => import('./screens/NotFound.svelte'),
+  order: () => import('./screens/Order.svelte'),
   product: () => import('./screens/Product.svelte'),
   'sign-in': () => import('./screens/SignIn.svelte'),
   'sign-up': () => import('./screens/SignUp.svelte'),

@@ -11,7 +11,8 @@ import { charsOf, hasControls } from '../src/limits';
 import { figure, mileageOf, money } from '../src/money';
 import { wholeOf } from '../src/numbers';
 import { optionsOf } from '../src/options';
-import { deliveryBadge, isUnderWay, newer, tells, withPage, withRow } from '../src/orders';
+import { deliveryBadge, newer, secondsToStart, tells, withPage, withRow } from '../src/orders';
+import { isUnderWay } from '../src/under-way';
 import { hasFailed, noteFailed } from '../src/pictures';
 import { priceNow } from '../src/prices';
 import { firstRoute, matchRoute, ownPath, pieces } from '../src/routes';
@@ -26,7 +27,14 @@ const row = (orderId: number, more: Partial<OrderRow> = {}): OrderRow => ({
   payment: 10_000,
   orderState: 'OrderPlaced',
   deliveryState: null,
+  customerName: '유엔진',
+  customerAddr: '서울시',
   placedAt: '2026-11-22T14:03:00Z',
+  confirmedAt: null,
+  startedAt: null,
+  completedAt: null,
+  cancelledAt: null,
+  stoppedAt: null,
   ...more,
 });
 
@@ -588,4 +596,20 @@ test.each([
 
 test('a number of pieces is separated as its reader separates it', () => {
   expect([figure(999, 'ko'), figure(1_000, 'ko'), figure(1_234_567, 'en')]).toEqual(['999', '1,000', '1,234,567']);
+});
+
+test('the time to the start of a delivery is what the events say, and nothing where they cannot be right', () => {
+  const placedAt = '2026-11-22T14:03:00.100250Z';
+  const took = (startedAt: string | null) => secondsToStart(row(1, { placedAt, startedAt }));
+  expect(took('2026-11-22T14:03:00.124900Z')).toBe(0.024);
+  expect(took('2026-11-22T14:03:00.100250Z')).toBe(0);
+  expect(took(null)).toBeUndefined();
+  expect(took('2026-11-22T14:03:00.099Z')).toBeUndefined();
+});
+
+test('a row that knows less takes no step back', () => {
+  const step = '2026-11-22T14:03:01Z';
+  const known = row(1, { confirmedAt: step, startedAt: step, deliveryState: 'DeliveryStarted' });
+  expect(newer(known, row(1))).toEqual(known);
+  expect(newer(row(1), known)).toEqual(known);
 });

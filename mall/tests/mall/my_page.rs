@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chassis::settings::Tree;
-use events::Handler;
+use events::{Event, Handler};
 use jiff::Timestamp;
 use mall::Name;
 use serde::Deserialize;
@@ -30,7 +30,7 @@ fn definitions() -> Definitions {
 }
 
 /// The page of `owner`, folded from the mall's topics one after the other in this order.
-fn page(mall: &Mall, topics: &[Name], owner: &str) -> Value {
+fn timed(mall: &Mall, topics: &[Name], owner: &str) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
     let look = Look {
         locales: vec!["ko".into(), "en".into()],
@@ -58,12 +58,26 @@ fn page(mall: &Mall, topics: &[Name], owner: &str) -> Value {
     for moving in ["version", "position"] {
         json.as_object_mut().expect("an object").remove(moving).expect("it is there");
     }
+    json
+}
+
+/// The same, its steps' times apart.
+fn page(mall: &Mall, topics: &[Name], owner: &str) -> Value {
+    let mut json = timed(mall, topics, owner);
     for row in json["orders"].as_array_mut().expect("a list") {
-        let placed = row.as_object_mut().expect("a row").remove("placedAt").expect("it is there");
-        placed.as_str().expect("text").parse::<Timestamp>().expect("RFC 3339");
+        let row = row.as_object_mut().expect("a row");
+        for step in STEPS {
+            let time = row.remove(step).expect("it is there");
+            assert!(!time.is_null() || step != "placedAt");
+            moment(&time);
+        }
     }
     json
 }
+
+/// The times of a row's steps.
+const STEPS: [&str; 6] =
+    ["placedAt", "confirmedAt", "startedAt", "completedAt", "cancelledAt", "stoppedAt"];
 
 const TOPICS: [Name; 4] = [Name::Account, Name::Order, Name::Product, Name::Delivery];
 
@@ -85,6 +99,7 @@ fn row(order: u64, product: (u64, &str, &str), quantity: u64, states: &(&str, Va
     json!({
         "orderId": order, "productId": product_id, "productName": name, "imageUrl": picture,
         "quantity": quantity, "payment": product_id * 10_000 * quantity,
+        "customerName": "유엔진", "customerAddr": "서울시",
         "orderState": states.0, "deliveryState": states.1,
     })
 }
@@ -144,11 +159,57 @@ fn a_delivery_that_is_heard_of_before_its_order_is_neither_lost_nor_an_error() {
         .send()
         .is(200);
     mall.settle();
-    let expected = page(&mall, &TOPICS, CUSTOMER);
+    let expected = timed(&mall, &TOPICS, CUSTOMER);
     assert_eq!(expected["orders"][1]["imageUrl"], "/goods/img/CLOCK");
     for topics in every_order_of_arrival() {
-        assert_eq!(page(&mall, &topics, CUSTOMER), expected, "{topics:?}");
+        assert_eq!(timed(&mall, &topics, CUSTOMER), expected, "{topics:?}");
     }
+}
+
+#[test]
+fn each_step_has_the_time_of_its_event() {
+    let mall = Mall::start();
+    for quantity in [1, 2, 100, 3] {
+        mall.order(1, quantity);
+        mall.settle();
+    }
+    mall.cancel(2).is(200);
+    mall.settle();
+    mall.deliver(1, "DeliveryCompleted").is(200);
+    mall.deliver(1, "DeliveryReturned").is(200);
+    mall.settle();
+    let events = TOPICS.map(|topic| mall.events(topic)).concat();
+    let orders = timed(&mall, &TOPICS, CUSTOMER)["orders"].clone();
+    let placed = [("placedAt", "OrderPlaced")];
+    let started = [placed[0], ("confirmedAt", "OrderConfirmed"), ("startedAt", "DeliveryStarted")];
+    let returned = [("completedAt", "DeliveryCompleted"), ("stoppedAt", "DeliveryReturned")];
+    let cancelled = [("cancelledAt", "OrderCancelled"), ("stoppedAt", "DeliveryCancelled")];
+    for (row, reached) in orders.as_array().expect("a list").iter().zip([
+        started.to_vec(),
+        [&placed[..], &cancelled[..1]].concat(),
+        [&started[..], &cancelled].concat(),
+        [&started[..], &returned].concat(),
+    ]) {
+        for step in STEPS {
+            let kind = reached.iter().find(|(of, _)| *of == step).map(|(_, kind)| *kind);
+            let time = kind.map(|kind| time_of(&events, &row["orderId"], kind));
+            assert_eq!(moment(&row[step]), time, "{step} of {row}");
+        }
+    }
+}
+
+fn moment(time: &Value) -> Option<Timestamp> {
+    serde_json::from_value::<Option<String>>(time.clone())
+        .expect("text")
+        .map(|time| time.parse().expect("RFC 3339"))
+}
+
+/// When it happened to that order.
+fn time_of(events: &[Event], order: &Value, kind: &str) -> Timestamp {
+    let is_it = |event: &&Event| {
+        event.kind == kind && event.decode::<Value>().expect("JSON")["orderId"] == *order
+    };
+    events.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} of {order}")).time
 }
 
 #[test]

@@ -22,8 +22,8 @@ export const mall = {
     (await call<Product>('GET', `/products/${id}`, { open: true })).body,
 
   /** The owner's page, waiting for the write at `position` where one is given. */
-  myPage: (owner: string, position?: string | null, page = 0): Promise<Answer<MyPage>> =>
-    call('GET', `${ownPage(owner)}${page ? `?page=${page}` : ''}`, {
+  myPage: (owner: string, position?: string | null, page = 0, size = 0): Promise<Answer<MyPage>> =>
+    call('GET', `${ownPage(owner)}${page || size ? `?page=${page}` : ''}${size ? `&size=${size}` : ''}`, {
       headers: position ? { 'Yeoul-Position': position } : {},
     }),
 

@@ -42,6 +42,8 @@ export interface Order {
   /** KRW for one piece. */
   price: number;
   customerId: string;
+  customerName: string;
+  customerAddr: string;
   state: OrderState;
   reason: string | null;
 }
@@ -57,8 +59,17 @@ export interface OrderRow {
   payment: number;
   orderState: OrderState;
   deliveryState: DeliveryState | null;
-  /** RFC 3339. */
+  customerName: string;
+  customerAddr: string;
+  /** RFC 3339, as all of its steps: each is its event's own time, null before it. */
   placedAt: string;
+  confirmedAt: string | null;
+  startedAt: string | null;
+  completedAt: string | null;
+  /** Of the order, also where it was rejected. */
+  cancelledAt: string | null;
+  /** Of the delivery, also where it was sent back. */
+  stoppedAt: string | null;
 }
 
 export interface Customer {

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn pages_and_data_share_their_addresses() {
-    for path in ["/", "/products/3", "/mypage", "/signin", "/signup"] {
+    for path in ["/", "/products/3", "/orders/1", "/mypage", "/signin", "/signup"] {
         let answer = MALL.get(path).html().send().expect(200);
         assert!(answer.must("content-type").starts_with("text/html"), "{path}");
         let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
