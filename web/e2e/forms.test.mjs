@@ -40,7 +40,7 @@ visitor('a price that changed is asked about with both prices and never charged 
   const answers = [];
   page.on('response', (it) => it.request().method() === 'POST' && it.url().endsWith('/orders') && answers.push(it));
   await page.click('form .primary');
-  await page.getByRole('alert').getByText('₩20,000에서 ₩23,000으로').waitFor(LIVE);
+  await page.getByRole('alert').getByText('20,000원에서 23,000원으로').waitFor(LIVE);
   assert.equal(answers.length, 1);
   assert.equal(answers[0].status(), 409);
   assert.equal(await focused(page), 'p told');
@@ -53,7 +53,7 @@ visitor('a price that changed is asked about with both prices and never charged 
   await change(2, { price: 20_000 });
 });
 
-for (const [locale, words, price] of [['ko', '₩40,000에서 ₩39,000으로', 39_000], ['en', 'from ₩39,000 to ₩43,000', 43_000]]) {
+for (const [locale, words, price] of [['ko', '40,000원에서 39,000원으로', 39_000], ['en', 'from ₩39,000 to ₩43,000', 43_000]]) {
   visitor(`a price that only the refusal tells is the one that is agreed to, though the products cannot be read: ${locale}`, { locale, expected: ['409', 'ERR_FAILED'] }, async ({ page }) => {
     await signIn(page, ...CUSTOMER);
     await page.goto('/products/4');
@@ -76,11 +76,11 @@ visitor('a price that changes before one’s eyes is pointed out and asked about
   await page.goto('/products/3');
   await page.waitForFunction(() => document.querySelector('#customerName')?.value === '유엔진');
   await change(3, { price: 31_000 });
-  await page.getByText('₩30,000에서 바뀐 가격').waitFor({ timeout: 15_000 });
+  await page.getByText('30,000원에서 바뀐 가격').waitFor({ timeout: 15_000 });
   let orders = 0;
   page.on('request', (it) => (orders += it.method() === 'POST' ? 1 : 0));
   await page.click('form .primary');
-  await page.getByRole('alert').getByText('₩30,000에서 ₩31,000으로').waitFor(LIVE);
+  await page.getByRole('alert').getByText('30,000원에서 31,000원으로').waitFor(LIVE);
   assert.equal(orders, 0);
   await page.click('form .primary');
   await page.locator('.steps[data-order-id]').waitFor(LIVE);
@@ -98,11 +98,12 @@ visitor('the focus stays where something is happening', { expected: ['409'] }, a
   await page.fill('#quantity', '1');
   await page.press('#quantity', 'Enter');
   await page.locator('.steps[data-order-id]').waitFor(LIVE);
-  await page.waitForFunction(() => document.activeElement?.localName === 'h2');
+  await page.waitForFunction(() => document.activeElement?.localName === 'h1' && document.activeElement.textContent.startsWith('주문 '));
   await page.locator('.steps[data-delivery="DeliveryStarted"]').waitFor(LIVE);
   const id = await page.locator('.steps').getAttribute('data-order-id');
   await page.getByRole('link', { name: '하나 더 주문하기' }).press('Enter');
-  await page.waitForFunction(() => document.activeElement?.id === 'quantity');
+  await page.waitForFunction(() => document.activeElement?.localName === 'h1' && document.activeElement.textContent === 'TABLE');
+  await page.waitForFunction(() => document.querySelector('#customerName')?.value);
   await page.fill('#customerName', ' ');
   await page.press('#customerName', 'Enter');
   await page.locator('#customerName[aria-invalid]').waitFor(LIVE);

@@ -12,7 +12,7 @@ visitor('a visitor sees the products without signing in', {}, async ({ page }) =
   await page.goto('/');
   await page.locator('.card[data-product-id]').nth(4).waitFor(LIVE);
   assert.deepEqual(await page.locator('.card-name').allTextContents(), ['TV', 'MASK', 'NOTEBOOK', 'TABLE', 'CLOCK']);
-  assert.equal(await page.locator('.card-price').first().textContent(), '₩10,000');
+  assert.equal(await page.locator('.card-price').first().textContent(), '10,000원');
   assert.equal(await stockOf(page, 1), '10');
   await picture(page, 'products');
   await page.click('.card a[href="/products/3"]');
@@ -28,7 +28,7 @@ visitor('an order goes from taken to delivery started while one watches', {}, as
   await page.click('.card a[href="/products/1"]');
   await page.locator('#quantity').waitFor(LIVE);
   await page.fill('#quantity', '3');
-  assert.equal((await page.locator('.sum').textContent()).trim(), '₩30,000');
+  assert.equal((await page.locator('.sum').textContent()).trim(), '30,000원');
   assert.equal(await page.inputValue('#customerName'), '유엔진');
   await picture(page, 'product');
   await page.click('form .primary');
@@ -253,7 +253,7 @@ visitor('an administrator registers, changes and deletes a product', {}, async (
   await page.getByLabel('주문을 바로 거절').check();
   await page.press('#stock', 'Enter');
   await card.locator('[data-stock="5"]').waitFor(LIVE);
-  assert.equal(await card.locator('.card-price').textContent(), '₩39,000');
+  assert.equal(await card.locator('.card-price').textContent(), '39,000원');
   await card.getByRole('button', { name: '수정' }).click();
   assert.equal(await page.getByLabel('주문을 바로 거절').isChecked(), true);
   await page.keyboard.press('Escape');

@@ -27,6 +27,7 @@ for (const [lang, words] of [
     assert.match(took, words.took);
     const receipt = await page.locator('.receipt').innerText();
     for (const word of [...words.receipt, 'NOTEBOOK', '30,000', '60,000', '6,000', '유엔진', '제주시 애월읍']) assert.ok(receipt.includes(word), `${word} in ${receipt}`);
+    await page.locator('.step.done time').nth(2).waitFor(LIVE);
     assert.equal(await page.locator('.step.done time').count(), 3);
     const times = await page.locator('.step time').evaluateAll((them) => them.map((it) => Date.parse(it.dateTime)));
     assert.deepEqual(times, times.toSorted((a, b) => a - b));

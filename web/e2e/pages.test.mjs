@@ -52,7 +52,7 @@ visitor('a translated page stays live', {}, async ({ page, context }) => {
   await page.locator('h1', { hasText: 'MASK' }).waitFor(LIVE);
   await translate(page);
   await page.fill('#quantity', '4');
-  await page.waitForFunction(() => document.querySelector('.sum').textContent.trim() === '₩80,000');
+  await page.waitForFunction(() => document.querySelector('.sum').textContent.trim() === '80,000원');
   await page.click('form .primary');
   await page.locator('.steps[data-delivery="DeliveryStarted"]').waitFor(LIVE);
   assert.equal(await page.locator('section h2').innerText(), '주문을 받았어요');

@@ -250,7 +250,7 @@ visitor('a stream that stops saying that it is alive is opened anew from where i
   await say('alive');
   await page.clock.fastForward(20_000);
   await say('customer', { data: JSON.stringify({ nickname: '유엔진', address: '서울시', mileage: 77 }), lastEventId: 'there' });
-  await page.getByText('₩77').waitFor(LIVE);
+  await page.getByText('77원').waitFor(LIVE);
   await page.clock.fastForward(33_000);
   assert.deepEqual(await open(), [2, 1], 'anything is a sign of life');
   await page.clock.fastForward(2_000);

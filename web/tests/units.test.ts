@@ -190,10 +190,11 @@ test.each([
   expect(chooseLocale(cookies, languages)).toBe(locale);
 });
 
-test('won is written the same in both languages, as the templates write it', () => {
-  for (const locale of ['ko', 'en'] as const) {
-    expect([0, 999, 10_000, 39_960_000].map((it) => money(it, locale))).toEqual(['₩0', '₩999', '₩10,000', '₩39,960,000']);
-  }
+test('won is written as each language writes it, as the template does', () => {
+  const amounts = [0, 999, 10_000, 39_960_000];
+  const written = (locale: 'ko' | 'en') => amounts.map((it) => money(it, locale));
+  expect(written('ko')).toEqual(['0원', '999원', '10,000원', '39,960,000원']);
+  expect(written('en')).toEqual(['₩0', '₩999', '₩10,000', '₩39,960,000']);
 });
 
 test('options of one kind stand together', () => {
