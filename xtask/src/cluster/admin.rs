@@ -1,7 +1,7 @@
 //! One admin address for all parts: it asks those that a question is for, and makes one answer of theirs.
 //!
-//! It is for this machine, as those of the parts are: who names another host, or comes from a page of a browser, is
-//! refused. What is each part's own (metrics, settings) is asked at the part, whose address is in the ready line.
+//! It is for this machine, as those of the parts are: who names another host, or comes from a page of another one, is
+//! refused. What is each part's own (metrics) is asked at the part, whose address is in the ready line.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -35,8 +35,8 @@ struct Question {
     method: String,
     path: String,
     host: String,
-    /// Whether a page of a browser asks.
-    by_page: bool,
+    /// Whether a page asks that is not of this machine.
+    by_foreign_page: bool,
     kind: String,
     body: Vec<u8>,
 }
@@ -96,7 +96,7 @@ fn answer(mut stream: TcpStream, parts: &[At]) -> io::Result<()> {
 }
 
 fn answered(question: &Question, parts: &[At]) -> Answer {
-    if question.by_page || !is_loopback(&question.host) {
+    if question.by_foreign_page || !is_loopback(&question.host) {
         return problem(403, "this is for programs on this machine");
     }
     let ask = |(name, at): &At| {
@@ -137,14 +137,19 @@ fn is_loopback(host: &str) -> bool {
     ["127.0.0.1", "localhost", "[::1]"].contains(&name)
 }
 
+/// Whether a page of this machine asks.
+fn is_own_page(origin: &str) -> bool {
+    origin.split_once("://").is_some_and(|(_, host)| is_loopback(host))
+}
+
 fn to(path: &str) -> To<'_> {
     let steps: Vec<&str> = path.split('?').next().unwrap_or_default().split('/').skip(1).collect();
     match steps[..] {
         ["healthz" | "readyz"]
         | ["admin", "subscriptions" | "relays" | "dead" | "skipped" | "guards"] => To::All,
         ["admin", "services", part, _] | ["admin", "faults", part] => To::One(part),
-        // Every part has all topics; the gateway answers for them.
-        ["admin", "events", _] | ["admin", "views"] => To::One(GATEWAY),
+        // Every part has all topics, and the same settings; the gateway answers for them.
+        ["admin", "events", _] | ["admin", "views" | "settings"] => To::One(GATEWAY),
         ["admin", "subscriptions", _, _] | ["admin", "dead" | "place" | "skip", ..] => To::Knowing,
         _ => To::Nobody,
     }
@@ -234,7 +239,7 @@ fn read(stream: &mut impl Read) -> io::Result<Option<Question>> {
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
             "host" => value.clone_into(&mut question.host),
-            "origin" => question.by_page = true,
+            "origin" => question.by_foreign_page |= !is_own_page(value),
             "content-type" => value.clone_into(&mut question.kind),
             "content-length" => length = value.parse().unwrap_or(usize::MAX),
             _ => {}
@@ -286,7 +291,7 @@ mod tests {
             ("/admin/subscriptions/order.product/rewind", To::Knowing),
             ("/admin/place/order.product?to=beginning", To::Knowing),
             ("/metrics", To::Nobody),
-            ("/admin/settings", To::Nobody),
+            ("/admin/settings", To::One(GATEWAY)),
             ("/", To::Nobody),
         ] {
             assert_eq!(to(path), whom, "{path}");
@@ -336,10 +341,14 @@ mod tests {
         let question = |head: &str| read(&mut head.as_bytes()).unwrap();
         let good = question("GET /readyz HTTP/1.1\r\nHost: localhost:1\r\n\r\n").unwrap();
         assert_eq!(answered(&good, &[]).0, 200);
+        let page =
+            "GET /readyz HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:5173\r\n\r\n";
+        assert_eq!(answered(&question(page).unwrap(), &[]).0, 200);
         assert!(is_loopback("[::1]:80") && is_loopback("127.0.0.1") && !is_loopback("::1"));
         for head in [
             "GET /readyz HTTP/1.1\r\nHost: shop.example\r\n\r\n",
-            "GET /readyz HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n\r\n",
+            "GET /readyz HTTP/1.1\r\nHost: localhost\r\nOrigin: http://shop.example\r\n\r\n",
+            "GET /readyz HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n",
             "GET /readyz HTTP/1.1\r\n\r\n",
         ] {
             assert_eq!(answered(&question(head).unwrap(), &[]).0, 403, "{head}");
