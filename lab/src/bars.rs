@@ -59,6 +59,11 @@ pub(crate) const IDLE_MB: f64 = 80.0;
 /// from commit to commit over a bare producer and consumer, the 99th in a hundred.
 pub(crate) const ENGINES: Bars = &[("numbering_8", AtMost(1.15)), ("hop_p99", AtMost(1.5))];
 
+/// Idle memory of the largest of the parts' processes over the bar.
+pub(crate) const CLUSTER: Bars = &[("memory_bar", AtMost(1.0))];
+/// Megabytes that one of them has resident when idle.
+pub(crate) const IDLE_PART_MB: f64 = 25.0;
+
 /// Events a second that suffice whatever the disk.
 const PUBLISH_ENOUGH: f64 = 200_000.0;
 /// The share of a perfect grouping of 64 publishers into one sync.

@@ -1,5 +1,6 @@
 //! The benches by name.
 
+mod cluster;
 mod driver;
 mod engines;
 mod orders;
@@ -30,12 +31,21 @@ pub enum Name {
     Start,
     /// What numbering on PostgreSQL and the way over Kafka cost.
     Engines,
+    /// Orders through the mall in processes of its parts, and what each of those takes when idle.
+    Cluster,
 }
 
 impl Name {
     /// Every bench.
-    pub const ALL: [Name; 6] =
-        [Name::Proxy, Name::Page, Name::Publish, Name::Orders, Name::Start, Name::Engines];
+    pub const ALL: [Name; 7] = [
+        Name::Proxy,
+        Name::Page,
+        Name::Publish,
+        Name::Orders,
+        Name::Start,
+        Name::Engines,
+        Name::Cluster,
+    ];
 
     /// The bench of this name.
     pub fn parse(text: &str) -> Option<Name> {
@@ -51,6 +61,7 @@ impl Name {
             Name::Orders => "orders",
             Name::Start => "start",
             Name::Engines => "engines",
+            Name::Cluster => "cluster",
         }
     }
 
@@ -61,7 +72,7 @@ impl Name {
             Name::Page => &["nginx", "varnish"],
             Name::Publish => &["kafka", "nats"],
             Name::Orders | Name::Start => &["spring"],
-            Name::Engines => &[],
+            Name::Engines | Name::Cluster => &[],
         }
     }
 
@@ -71,7 +82,7 @@ impl Name {
         match self {
             Name::Publish => Some("yeoul-events"),
             Name::Engines => Some("yeoul-brokers"),
-            Name::Proxy | Name::Page | Name::Orders | Name::Start => None,
+            Name::Proxy | Name::Page | Name::Orders | Name::Start | Name::Cluster => None,
         }
     }
 }
@@ -134,6 +145,8 @@ pub struct Built {
     pub program: PathBuf,
     /// The bench that drives a library, see [`Name::driven_by`].
     pub driver: PathBuf,
+    /// What starts the mall in processes of its parts: `cluster` is one of its words.
+    pub chores: PathBuf,
     /// Where installed peers without a package are kept, and where a disk's speed counts.
     pub target: PathBuf,
 }
@@ -153,6 +166,7 @@ pub fn run(bench: &Bench, built: &Built, out: &mut dyn Write) -> Result<bool, Er
         Name::Page => page::run(bench, &program()?, report),
         Name::Orders => orders::run(bench, &program()?, report),
         Name::Start => start::run(bench, &program()?, report),
+        Name::Cluster => cluster::run(bench, built, &program()?, report),
     }
 }
 

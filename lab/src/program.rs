@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -57,13 +57,27 @@ impl Program {
         for name in process::variables_of_the_program() {
             line.env_remove(name);
         }
+        Program::started(line, READY_AT_MOST, folder)
+    }
+
+    /// Starts what prints a line of JSON when it is ready.
+    pub(crate) fn started(
+        mut line: Command,
+        at_most: Duration,
+        folder: &Path,
+    ) -> Result<Program, Error> {
         line.stdout(Stdio::piped());
         let mut server = Server::start(YEOUL, line, folder)?;
-        let ready = ready_line(&mut server)?;
+        let ready = ready_line(&mut server, at_most)?;
         let ready = serde_json::from_str(&ready).map_err(|error| {
             server.failed(&format!("printed no JSON when ready: {error}. line=`{ready}`"))
         })?;
         Ok(Program { server, ready })
+    }
+
+    /// What it said.
+    pub(crate) fn ready(&self) -> &Value {
+        &self.ready
     }
 
     /// `host:port` of one of its listeners.
@@ -76,7 +90,7 @@ impl Program {
 }
 
 /// The first line on stdout. A thread waits for it, so that a program that says nothing is noticed.
-fn ready_line(server: &mut Server) -> Result<String, Error> {
+fn ready_line(server: &mut Server, at_most: Duration) -> Result<String, Error> {
     let stdout = server.stdout().expect("stdout is piped");
     let (send, receive) = sync_channel(1);
     std::thread::spawn(move || {
@@ -84,7 +98,7 @@ fn ready_line(server: &mut Server) -> Result<String, Error> {
         let read = BufReader::new(stdout).read_line(&mut line);
         let _ = send.send(read.ok().filter(|bytes| *bytes > 0).map(|_| line));
     });
-    match receive.recv_timeout(READY_AT_MOST) {
+    match receive.recv_timeout(at_most) {
         Ok(Some(line)) => Ok(line),
         Ok(None) => Err(server.failed("ended before it was ready")),
         Err(_) => Err(server.failed("is not ready in time")),

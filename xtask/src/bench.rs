@@ -52,7 +52,9 @@ fn parse(arguments: &[String]) -> Result<Settings, Failure> {
 /// Builds the program for release, unless `YEOUL_BIN` names one that is built.
 fn build(name: Name) -> Result<Built, Failure> {
     let target = workspace::target();
-    let mut built = Built { program: target.join("release/yeoul"), driver: PathBuf::new(), target };
+    let program = target.join("release/yeoul");
+    let chores = std::env::current_exe()?;
+    let mut built = Built { program, driver: PathBuf::new(), chores, target };
     if let Some(package) = name.driven_by() {
         built.driver = build_driver(package, name.as_str())?;
     } else if let Some(given) = workspace::variable("YEOUL_BIN") {

@@ -64,6 +64,10 @@ struct Wanted {
     faults: bool,
     json: bool,
     instances: Instances,
+    /// The program, where it is not built for this.
+    program: Option<PathBuf>,
+    /// Settings that are laid over every part's.
+    over: Option<PathBuf>,
 }
 
 /// How many there are of each part.
@@ -86,6 +90,9 @@ struct Cluster {
     /// What keys are sealed with in the store.
     store_key: String,
     faults: bool,
+    program: PathBuf,
+    /// Settings that are laid over every part's.
+    over: String,
 }
 
 /// A running instance of a part.
@@ -101,8 +108,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let wanted = parse(arguments)?;
     services::install_for_builds()?;
     services::install_for_cluster()?;
-    web::build()?;
-    shell::run(shell::command(&["cargo", "build", "--package", "yeoul"]))?;
+    if wanted.program.is_none() {
+        web::build()?;
+        shell::run(shell::command(&["cargo", "build", "--package", "yeoul"]))?;
+    }
     let stop = Stop::listen()?;
     let mut cluster = Cluster::start(&wanted, &stop)?;
     if !stop.is_wanted() {
@@ -122,6 +131,8 @@ fn parse(arguments: &[String]) -> Result<Wanted, Failure> {
         faults: false,
         json: false,
         instances: USUAL,
+        program: None,
+        over: None,
     };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -139,6 +150,14 @@ fn parse(arguments: &[String]) -> Result<Wanted, Failure> {
             }
             ("--data", Some(folder)) => {
                 wanted.data = folder.into();
+                arguments.next();
+            }
+            ("--program", Some(file)) => {
+                wanted.program = Some(file.into());
+                arguments.next();
+            }
+            ("--over", Some(file)) => {
+                wanted.over = Some(file.into());
                 arguments.next();
             }
             _ => return Err(Failure::usage(format!("no such argument. argument=`{argument}`"))),
@@ -183,7 +202,11 @@ impl Cluster {
         let postgres = Postgres::start(&folder, port, stop)?;
         let (parts, faults) = (Vec::new(), wanted.faults);
         let (secret, store_key) = (secret()?, store_key(&folder)?);
-        let mut cluster = Cluster { parts, kafka, postgres, folder, secret, store_key, faults };
+        let built = || workspace::target().join("debug/yeoul");
+        let program = wanted.program.clone().unwrap_or_else(built);
+        let over = wanted.over.as_ref().map(fs::read_to_string).transpose()?.unwrap_or_default();
+        let mut cluster =
+            Cluster { parts, kafka, postgres, folder, secret, store_key, faults, program, over };
         for (name, number) in all(wanted.instances) {
             if stop.is_wanted() {
                 break;
@@ -253,8 +276,9 @@ impl Cluster {
         for (part, url) in self.parts.iter().filter_map(|part| Some((part, part.url()?))) {
             urls.entry(part.name).or_default().push(url);
         }
-        fs::write(&file, settings(&self.kafka.address(), &self.postgres.address(), &urls))?;
-        let mut command = Command::new(workspace::target().join("debug/yeoul"));
+        let settings = settings(&self.kafka.address(), &self.postgres.address(), &urls);
+        fs::write(&file, settings + &self.over)?;
+        let mut command = Command::new(&self.program);
         command.args(["mall", name, "--json", "-c"]).arg(file);
         command.arg("--data").arg(self.folder.join(instance));
         command.args(listen.iter().flat_map(|address| ["--listen", address]));
@@ -293,6 +317,8 @@ impl Cluster {
             let (pid, admin) = (&part.ready["pid"], &part.ready["admin"]);
             json!({ "service": part.name, "pid": pid, "url": part.url(), "admin": admin })
         };
+        let servers = json!({ "kafka": self.kafka.pid(), "postgres": self.postgres.pid() });
+        ready.insert("servers".to_owned(), servers);
         ready.insert("processes".to_owned(), self.parts.iter().map(process).collect());
         Value::Object(ready)
     }
@@ -406,19 +432,30 @@ mod tests {
             faults: false,
             json: false,
             instances: USUAL,
+            program: None,
+            over: None,
         };
         assert_eq!(parse(&[]), Some(usual()));
-        let instances = Instances { accounts: 2, others: 1 };
-        let all =
-            Wanted { data: "d".into(), free_ports: true, faults: true, json: true, instances };
-        let words = ["--json", "--data", "d", "--faults", "--free-ports", "--instances", "1"];
-        let words = [&words[..], &["--accounts", "2"]].concat();
-        assert_eq!(parse(&words), Some(all));
+        let all = Wanted {
+            data: "d".into(),
+            free_ports: true,
+            faults: true,
+            json: true,
+            instances: Instances { accounts: 2, others: 1 },
+            program: Some("p".into()),
+            over: Some("o".into()),
+        };
+        let words =
+            "--json --data d --faults --free-ports --instances 1 --accounts 2 --program p --over o";
+        assert_eq!(parse(&words.split(' ').collect::<Vec<_>>()), Some(all));
         let most = parse(&["--instances", "4"]).map(|wanted| wanted.instances.others);
         assert_eq!(most, Some(4));
         let wrong = ["0", "5", "two"].map(|count| ["--instances", count]);
         let wrong = wrong.iter().map(|words| &words[..]);
-        for refused in [&["--data"][..], &["--instances"], &["order"]].into_iter().chain(wrong) {
+        for refused in [&["--data"][..], &["--instances"], &["--program"], &["--over"], &["order"]]
+            .into_iter()
+            .chain(wrong)
+        {
             assert_eq!(parse(refused), None, "{refused:?}");
         }
     }

@@ -25,13 +25,14 @@ usage: cargo xtask NAME
 
   up [ARGUMENTS]            build what is needed, then run the mall; arguments go to `yeoul mall`
   cluster [--data DIR] [--instances N] [--accounts N] [--free-ports] [--faults] [--json]
+          [--program FILE] [--over FILE]
                             the mall in processes of its own parts, on Kafka; Ctrl-C ends them all
   test [--fast] [--long]    everything that must pass; --fast leaves out the browser and licences,
                             --long tries random inputs far longer
   tidy                      arrows, shapes, words and dead files
   floors                    which modules of a member stand on which, from the ground up
   bench NAME [--peer P...] [--seconds N]
-                            one bar beside its peers: proxy, page, publish, orders, start
+                            one bar beside its peers: proxy, page, publish, orders, start, engines, cluster
   fixture COMMIT            data folders as that commit's program leaves them, for the tests
   services [install [NAME...]]
                             what tests and benches need beside Rust and Node";

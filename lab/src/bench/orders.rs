@@ -5,10 +5,11 @@
 //! the books must balance: as many pieces left the stock as orders were taken, or nothing holds.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::{Bench, folder, spring_is_not_run};
 use crate::error::{Error, environment};
-use crate::load::{CONNECTIONS, Generator};
+use crate::load::{CONNECTIONS, Generator, Outcome};
 use crate::mall::{self, Mall};
 use crate::program::{Cores, Program};
 use crate::report::{Report, YEOUL};
@@ -25,19 +26,50 @@ pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Resu
     let settings = Some(mall::LIMITS_ABOVE_THE_LOAD);
     let ours = Program::start(program, &["mall"], settings, Cores::All, folder.path())?;
     let mall = Mall::open(&ours.address("gateway")?)?;
+    let seconds = bench.seconds.saturating_sub(REST).max(1);
+    let taken = take(&mall, seconds, folder.path(), || ours.server.usage().cpu)?;
+    let Taken { outcome, orders, caught_up, used: [before, after] } = taken;
+    let cpu_ms = after.saturating_sub(before).as_secs_f64() * 1e3 / orders as f64;
+    report.figure(YEOUL, "orders_per_second", outcome.per_second(), "1/s")?;
+    report.figure(YEOUL, "cpu_ms_per_order", cpu_ms, "ms")?;
+    report.figure(YEOUL, "p50_ms", outcome.p50.as_secs_f64() * 1e3, "ms")?;
+    report.figure(YEOUL, "p99_ms", outcome.p99.as_secs_f64() * 1e3, "ms")?;
+    report.figure(YEOUL, "orders_with_stock_taken", orders as f64, "1")?;
+    report.figure(YEOUL, "caught_up_ms", caught_up.as_secs_f64() * 1e3, "ms")?;
+    report.ratio("orders_bar", outcome.per_second() / bars::ORDERS_PER_SECOND);
+    report.ratio("cpu_bar", cpu_ms / bars::ORDER_CPU_MS);
+    spring_is_not_run(bench, &mut report);
+    Ok(report.end(bars::ORDERS, true)?)
+}
+
+/// A run of orders, all of them through.
+pub(super) struct Taken<U> {
+    pub(super) outcome: Outcome,
+    /// With their piece taken from the stock.
+    pub(super) orders: u64,
+    pub(super) caught_up: Duration,
+    /// What was used before and after.
+    pub(super) used: [U; 2],
+}
+
+/// Has customers order for so long, and waits for the last effect; `used` says what was used so far.
+pub(super) fn take<U>(
+    mall: &Mall,
+    seconds: u64,
+    folder: &Path,
+    used: impl Fn() -> U,
+) -> Result<Taken<U>, Error> {
     let product = mall.register(STOCK)?;
     let request = mall.order(&mall.customer()?, product);
     let generator = Generator::find();
-
-    generator.run(&request, WARM_UP, folder.path())?;
-    let before = settle(&mall, product)?;
-    let cpu = ours.server.usage().cpu;
-    let seconds = bench.seconds.saturating_sub(REST).max(1);
-    let outcome = generator.run(&request, seconds, folder.path())?;
+    generator.run(&request, WARM_UP, folder)?;
+    let before = settle(mall, product)?;
+    let used_before = used();
+    let outcome = generator.run(&request, seconds, folder)?;
     let ended = clock::now();
-    let after = settle(&mall, product)?;
+    let after = settle(mall, product)?;
     let caught_up = ended.elapsed();
-    let cpu = ours.server.usage().cpu.saturating_sub(cpu);
+    let used = [used_before, used()];
 
     let orders = after - before;
     let accepted = outcome.requests.saturating_sub(outcome.refused);
@@ -49,17 +81,7 @@ pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Resu
             outcome.requests, outcome.refused
         )));
     }
-    let cpu_ms = cpu.as_secs_f64() * 1e3 / orders as f64;
-    report.figure(YEOUL, "orders_per_second", outcome.per_second(), "1/s")?;
-    report.figure(YEOUL, "cpu_ms_per_order", cpu_ms, "ms")?;
-    report.figure(YEOUL, "p50_ms", outcome.p50.as_secs_f64() * 1e3, "ms")?;
-    report.figure(YEOUL, "p99_ms", outcome.p99.as_secs_f64() * 1e3, "ms")?;
-    report.figure(YEOUL, "orders_with_stock_taken", orders as f64, "1")?;
-    report.figure(YEOUL, "caught_up_ms", caught_up.as_secs_f64() * 1e3, "ms")?;
-    report.ratio("orders_bar", outcome.per_second() / bars::ORDERS_PER_SECOND);
-    report.ratio("cpu_bar", cpu_ms / bars::ORDER_CPU_MS);
-    spring_is_not_run(bench, &mut report);
-    Ok(report.end(bars::ORDERS, true)?)
+    Ok(Taken { outcome, orders, caught_up, used })
 }
 
 /// Whether `orders` can be the orders of a run in which `accepted` answers were counted.

@@ -41,6 +41,11 @@ impl Kafka {
         Ok(kafka)
     }
 
+    /// Of what it runs in.
+    pub(super) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// As settings name it.
     pub(super) fn address(&self) -> String {
         format!("kafka://127.0.0.1:{}", self.port)

@@ -43,6 +43,11 @@ impl Postgres {
         Ok(postgres)
     }
 
+    /// Of what it runs in.
+    pub(super) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// As settings name it.
     pub(super) fn address(&self) -> String {
         format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)

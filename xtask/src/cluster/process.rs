@@ -58,6 +58,11 @@ impl Process {
         self.first.try_recv().ok()
     }
 
+    /// Of the shell beside it, whose descendant it is.
+    pub(super) fn pid(&self) -> u32 {
+        self.watch.id()
+    }
+
     /// Whether it has ended by itself.
     pub(super) fn has_ended(&mut self) -> bool {
         !matches!(self.watch.try_wait(), Ok(None))
