@@ -10,7 +10,7 @@ use chassis::clock;
 use chassis::identity::Ended;
 use events::{Clock, Database, Error};
 
-use crate::store::followed::{self, Read};
+use crate::store::followed::{self, Reached};
 
 /// How late an end is seen at most whose announcement was not heard.
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -21,63 +21,94 @@ pub const UNKNOWN_AFTER: Duration = Duration::from_secs(2);
 /// How long one look may take.
 const LOOK_MAX: Duration = Duration::from_secs(1);
 
-/// Whether this follower has said that it does not know.
-struct Knowledge<'e> {
-    ended: &'e Ended,
-    unknown: bool,
+/// Follows what ends in one store on a server that others write to, and ends it here.
+pub struct Follower {
+    database: Database,
+    ended: Ended,
+    time: Clock,
+    reached: Reached,
+    /// Whether it has said that nobody knows.
+    is_lost: bool,
 }
 
-impl Knowledge<'_> {
-    fn is(&mut self, unknown: bool) {
-        if self.unknown != unknown {
-            self.unknown = unknown;
-            if unknown { self.ended.lose_a_source() } else { self.ended.regain_a_source() }
+impl Follower {
+    /// Reads all that has ended there before anybody verifies a token here.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: the store cannot be read; begin again later.
+    pub async fn begin(database: Database, ended: Ended, time: Clock) -> Result<Follower, Error> {
+        let reached = Reached::default();
+        let mut follower = Follower { database, ended, time, reached, is_lost: false };
+        while follower.look().await? {}
+        Ok(follower)
+    }
+
+    /// Looks again and again. Never resolves; drop it to end it.
+    pub async fn follow(&mut self) {
+        self.follow_every(LOOK_EVERY).await;
+    }
+
+    async fn follow_every(&mut self, pause: Duration) {
+        let mut announced = self.database.announcements();
+        let mut known_at = clock::now();
+        loop {
+            match self.look().await {
+                Ok(more) => {
+                    known_at = clock::now();
+                    self.find();
+                    if more {
+                        continue;
+                    }
+                }
+                Err(error) if clock::now() - known_at >= UNKNOWN_AFTER => self.lose(&error),
+                Err(error) => tracing::debug!(%error, "which sign-ins have ended cannot be read"),
+            }
+            tokio::select! {
+                () = announced.next() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Closes its connection.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
+    /// Ends what ended since the last look; whether there may be more.
+    async fn look(&mut self) -> Result<bool, Error> {
+        let given = (&self.reached, &self.ended, (self.time)());
+        let read = self.database.read(&given, |&(after, ended, now), rows| {
+            Box::pin(followed::ended_after(rows, after, ended, now))
+        });
+        let read = tokio::time::timeout(LOOK_MAX, read).await;
+        let read = read.unwrap_or_else(|_| Err(Error::environment("it takes too long")))?;
+        self.reached = read.reached;
+        Ok(read.more)
+    }
+
+    /// Said once, however long it lasts.
+    fn lose(&mut self, error: &Error) {
+        if !std::mem::replace(&mut self.is_lost, true) {
+            tracing::warn!(%error, "nobody knows which sign-ins have ended: what needs one is refused");
+            self.ended.lose_a_source();
+        }
+    }
+
+    fn find(&mut self) {
+        if std::mem::take(&mut self.is_lost) {
+            tracing::info!("it is known again which sign-ins have ended");
+            self.ended.regain_a_source();
         }
     }
 }
 
-impl Drop for Knowledge<'_> {
+impl Drop for Follower {
     fn drop(&mut self) {
-        self.is(false);
-    }
-}
-
-/// Looks again and again into a store on a server that others write to, and ends here what ended there. Never
-/// resolves; drop it to end it.
-pub async fn follow(database: &Database, ended: &Ended, time: Clock) {
-    let mut announced = database.announcements();
-    let mut knowledge = Knowledge { ended, unknown: false };
-    let (mut up_to, mut known_at) = (0, clock::now());
-    loop {
-        let looked = tokio::time::timeout(LOOK_MAX, look(database, up_to, ended, &time)).await;
-        match looked.unwrap_or_else(|_| Err(Error::environment("it takes too long"))) {
-            Ok(read) => {
-                (up_to, known_at) = (read.up_to, clock::now());
-                knowledge.is(false);
-                if read.more {
-                    continue;
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%error, "which sign-ins have ended cannot be read");
-                if clock::now() - known_at >= UNKNOWN_AFTER {
-                    knowledge.is(true);
-                }
-            }
-        }
-        tokio::select! {
-            () = announced.next() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+        if self.is_lost {
+            self.ended.regain_a_source();
         }
     }
-}
-
-async fn look(database: &Database, after: u64, ended: &Ended, time: &Clock) -> Result<Read, Error> {
-    let given = (after, ended, time());
-    let read = database.read(&given, |&(after, ended, now), rows| {
-        Box::pin(followed::ended_after(rows, after, ended, now))
-    });
-    read.await
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 //! the gateway's own memory ([`Memory`]), which ends a sign-in where it is asked and keeps what it
 //! owes to who gave the token until that one has heard. With several processes each has its own
 //! copy, fed by the same event; in one they share the verifier, so that an end is seen at once. Where they keep it on a
-//! server they see it there ([`follow`](follow())), whether or not the event comes through.
+//! server they see it there ([`Follower`]), whether or not the event comes through.
 //!
 //! The keys that such tokens and cookies are made with are in that store too, sealed ([`keys`](keys())).
 //!
@@ -26,7 +26,7 @@ mod store;
 
 pub use chassis::identity::Ended;
 pub use debt::{Debt, Owed};
-pub use follow::{LOOK_EVERY, UNKNOWN_AFTER, follow};
+pub use follow::{Follower, LOOK_EVERY, UNKNOWN_AFTER};
 pub use keys::{Key, NoKeys, Wanted, keys};
 pub use memory::{DEBTS_MAX, DebtOutcome, Ending, Memory, OWED_FOR, OWED_MAX};
 pub use on_ended::{OnEnded, SESSION_ENDED, SessionEnded};

@@ -45,8 +45,11 @@ pub struct Memory {
 }
 
 struct Debts {
-    /// Whether there may be any: nearly always not, and then nobody has to look.
+    /// Whether there may be any: nearly always not, and then nobody has to look. Where other processes note theirs in
+    /// the same place, that is never known here.
     any: AtomicBool,
+    /// Whether they do.
+    shared: bool,
     grew: Notify,
 }
 
@@ -84,13 +87,14 @@ impl Memory {
     /// # Errors
     /// As [`Database::at`].
     pub async fn at(place: Place, ended: &Ended, clock: Clock) -> Result<Memory, Error> {
+        let shared = matches!(place, Place::Schema { .. });
         let database = Database::at(place, store::TABLES, None, clock.clone()).await?;
         // Before anybody verifies a token: what ended before the restart is refused from the first request on.
         store::load(&database, ended, clock()).await?;
         // A bound of one tells "some" from "none" without counting them.
         let debts = database.read(&1, |&limit, rows| Box::pin(store::count(rows, limit))).await?;
-        let any = AtomicBool::new(debts > 0);
-        let debts = Arc::new(Debts { any, grew: Notify::new() });
+        let any = AtomicBool::new(shared || debts > 0);
+        let debts = Arc::new(Debts { any, shared, grew: Notify::new() });
         Ok(Memory { database, ended: ended.clone(), clock, debts })
     }
 
@@ -194,7 +198,12 @@ impl Memory {
         self.database.write(digest(token), |&digest, tx| Box::pin(store::give_up(tx, digest))).await
     }
 
-    /// Resolves once there may be more debts than before.
+    /// Whether other processes note what they owe in the same place: nobody here hears when they do.
+    pub fn is_shared(&self) -> bool {
+        self.debts.shared
+    }
+
+    /// Resolves once there may be more debts than before, of this process's own.
     pub async fn grew(&self) {
         self.debts.grew.notified().await;
     }

@@ -118,6 +118,11 @@ impl Cache {
         self.entries.get(asked).filter(|entry| entry.made == now)
     }
 
+    /// The page as it was made of the rows that stand now, whatever it says of their age.
+    pub(crate) fn get_of_any_age(&self, asked: &PageKey<'_>, now: Made) -> Option<Arc<CachedPage>> {
+        self.entries.get(asked).filter(|entry| entry.made.stamp == now.stamp)
+    }
+
     pub(crate) fn insert(&self, asked: &PageKey<'_>, entry: Arc<CachedPage>) {
         let key = OwnedPageKey { owner: asked.owner.into(), page: asked.page, form: asked.form };
         self.entries.insert(key, entry);

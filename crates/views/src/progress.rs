@@ -24,6 +24,9 @@ use crate::stamps::Stamps;
 /// Readers that may wait for a position at the same time.
 pub const WAITERS_MAX: usize = 4096;
 
+/// How long the store may take to say whether an event up to a position is parked, where the reader waits no longer.
+const LOOK_MAX: Duration = Duration::from_secs(1);
+
 /// Publishers whose progress is kept.
 const SOURCES_MAX: usize = 4096;
 
@@ -37,7 +40,7 @@ pub enum Waited {
     /// An event up to the position waits for an operator. Answer 504 at once.
     #[error("an event up to the position is parked")]
     Parked,
-    /// How far other instances have got cannot be read. Answer 504 at once.
+    /// How far the page is, or whether an event up to the position is parked, cannot be read. Answer 504 at once.
     #[error("how far the page is cannot be read")]
     Unreachable,
     /// [`WAITERS_MAX`] readers wait already. Answer 503.
@@ -162,7 +165,9 @@ impl Progress {
         if !self.is_read(topics.unwrap_or(&self.topics), &position.source) {
             return Ok(());
         }
-        if let Some(outcome) = self.outcome(position).await {
+        // Whoever asks for no wait at all is answered, too: a store that stands still is another matter.
+        let first = tokio::time::timeout(at_most.max(LOOK_MAX), self.outcome(position));
+        if let Some(outcome) = first.await.unwrap_or(Some(Err(Waited::Unreachable))) {
             return outcome;
         }
         let position = &self.existing(position);
@@ -200,7 +205,15 @@ impl Progress {
         if !self.covers(position) {
             return self.unreachable.load(Ordering::Acquire).then_some(Err(Waited::Unreachable));
         }
-        Some(if self.is_parked(position).await { Err(Waited::Parked) } else { Ok(()) })
+        Some(match self.is_parked(position).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Waited::Parked),
+            // It may be parked: nothing older is served.
+            Err(error) => {
+                tracing::debug!(%error, "whether an event is parked cannot be read");
+                Err(Waited::Unreachable)
+            }
+        })
     }
 
     fn covers(&self, position: &WritePosition) -> bool {
@@ -208,14 +221,14 @@ impl Progress {
         self.reached().get(&position.source).unwrap_or(&nothing).cover(&position.sequences)
     }
 
-    /// A store that cannot say counts as parked: nothing older is served.
-    async fn is_parked(&self, position: &WritePosition) -> bool {
+    /// Whether an event up to there waits for an operator.
+    async fn is_parked(&self, position: &WritePosition) -> Result<bool, events::Error> {
         for control in self.folding(&position.source) {
-            if control.parked_through(position).await.unwrap_or(true) {
-                return true;
+            if control.parked_through(position).await? {
+                return Ok(true);
             }
         }
-        false
+        Ok(false)
     }
 
     /// The subscriptions by which events of a source may come: all, where its topic is not known.

@@ -34,6 +34,8 @@ use crate::shared::Shared;
 pub(crate) const NOTIFIED_WITHIN: Duration = Duration::from_secs(1);
 /// How often it is notified again.
 const NOTIFIED_EVERY: Duration = Duration::from_millis(250);
+/// How often what other gateways owe is looked for: one of them may have noted it and be gone.
+const OTHERS_EVERY: Duration = Duration::from_secs(5);
 /// Debts read at once.
 const DEBTS_AT_ONCE: usize = 100;
 /// Sign-ins that one sign-out ends by their access tokens.
@@ -198,13 +200,19 @@ pub(crate) async fn settle(shared: &Shared, session: &SignIn, core: Core, stop: 
         if failed.is_none() {
             failed = pay_after(shared, session, &core, 0).await;
         }
+        let pause = pause(failed.is_some(), memory.is_shared());
         tokio::select! {
             () = stop.stopped() => return,
             () = memory.grew() => {}
-            // Only what has failed is tried again by time; new debts say so themselves.
-            () = tokio::time::sleep(NOTIFIED_EVERY), if failed.is_some() => {}
+            () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
         }
     }
+}
+
+/// When debts are looked for though none has said so: soon where one has failed, now and then where others note theirs in
+/// the same place. Of this process's own the new ones say so themselves.
+fn pause(has_failed: bool, is_shared: bool) -> Option<Duration> {
+    if has_failed { Some(NOTIFIED_EVERY) } else { is_shared.then_some(OTHERS_EVERY) }
 }
 
 /// Pays what is owed from behind this debt on; the one that could not be paid, if there was one.

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::server::{Server, sql};
 use super::*;
+use crate::debt::Owed;
 use crate::memory::{Ending, Memory};
 
 const NAME: &str = "gateway";
@@ -35,12 +36,18 @@ async fn end(memory: &Memory, session: &str) {
     memory.end(vec![ending], Vec::new()).await.expect("it ends");
 }
 
+/// Begins to follow, as another process does.
+async fn begun(host: &Host) -> (Ended, Follower) {
+    let (ended, database) = (Ended::new(10_000), Database::beside(host, NAME, time()).await);
+    let database = database.expect("the schema");
+    let follower = Follower::begin(database, ended.clone(), time()).await;
+    (ended, follower.expect("it can be read"))
+}
+
 /// Follows as another process does, until it is dropped.
 async fn another(host: &Host) -> (Ended, tokio::task::JoinHandle<()>) {
-    let (ended, followed) = (Ended::new(10_000), Database::beside(host, NAME, time()).await);
-    let (database, sees) = (followed.expect("the schema"), ended.clone());
-    let task = tokio::spawn(async move { follow(&database, &sees, time()).await });
-    (ended, task)
+    let (ended, mut follower) = begun(host).await;
+    (ended, tokio::spawn(async move { follower.follow().await }))
 }
 
 async fn until(within: Duration, is: impl Fn() -> bool) {
@@ -53,19 +60,23 @@ async fn until(within: Duration, is: impl Fn() -> bool) {
 }
 
 #[tokio::test]
-async fn what_one_process_ends_another_refuses_soon_also_where_nothing_is_announced() {
+async fn what_one_process_ends_another_refuses_soon_by_its_announcement_or_by_the_next_look() {
     let host = host(&Server::shared().database("ended"));
     let here = Ended::new(10_000);
     let memory = memory(&host, &here).await;
     end(&memory, "before").await;
-    let (there, following) = another(&host).await;
-    until(SOON, || there.contains("before")).await;
+    let (there, mut follower) = begun(&host).await;
+    assert!(there.contains("before"), "from the first token on that is verified there");
+    // So long that only an announcement makes it look.
+    let following = tokio::spawn(async move { follower.follow_every(LONG * 60).await });
     for round in 0..20 {
         let session = format!("announced-{round}");
         end(&memory, &session).await;
         assert!(here.contains(&session), "at once where it was asked");
         until(SOON, || there.contains(&session)).await;
     }
+    following.abort();
+    let (there, following) = another(&host).await;
     let address = host.whole_address();
     let silent = format!(
         "SET search_path = {NAME}; CREATE OR REPLACE FUNCTION count_ended() RETURNS TRIGGER
@@ -131,19 +142,41 @@ async fn while_it_cannot_be_read_nobody_knows_and_afterwards_what_was_missed_is_
 }
 
 #[tokio::test]
-async fn a_store_that_was_put_back_is_read_from_its_beginning() {
-    let host = host(&Server::shared().database("ended"));
-    let memory = memory(&host, &Ended::new(10_000)).await;
-    for session in ["a", "b", "c"] {
-        end(&memory, session).await;
+async fn a_store_that_was_put_back_is_read_from_its_beginning_however_far_it_counts_by_then() {
+    for ends_since in 1..=5 {
+        let host = host(&Server::shared().database("ended"));
+        let memory = memory(&host, &Ended::new(10_000)).await;
+        for session in ["a", "b", "c"] {
+            end(&memory, session).await;
+        }
+        let (there, mut follower) = begun(&host).await;
+        assert_eq!(there.len(), 3);
+        // As a dump is played back: tables are made anew, and what has ended since is counted on.
+        let put_back = "SET search_path = gateway; DELETE FROM ended_session;
+            CREATE TABLE anew AS SELECT one, CAST(1 AS BIGINT) AS number FROM ended_count;
+            DROP TABLE ended_count; ALTER TABLE anew RENAME TO ended_count;";
+        sql(&host.whole_address(), put_back).expect("put back");
+        for since in 0..ends_since {
+            end(&memory, &format!("since-{since}")).await;
+        }
+        assert!(!follower.look().await.expect("it can be read"));
+        for since in 0..ends_since {
+            assert!(there.contains(&format!("since-{since}")), "{since} of {ends_since}");
+        }
     }
-    let (there, following) = another(&host).await;
-    until(SOON, || there.len() == 3).await;
-    let put_back =
-        "SET search_path = gateway; DELETE FROM ended_session; UPDATE ended_count SET number = 0";
-    sql(&host.whole_address(), put_back).expect("put back");
-    tokio::time::sleep(LOOK_EVERY * 2).await;
-    end(&memory, "d").await;
-    until(SOON, || there.contains("d")).await;
-    following.abort();
+}
+
+#[tokio::test]
+async fn what_one_memory_owes_another_on_the_same_place_knows() {
+    let host = host(&Server::shared().database("owed"));
+    // Both were there before anything was owed.
+    let (one, other) = (memory(&host, &Ended::new(10)).await, memory(&host, &Ended::new(10)).await);
+    assert!(one.is_shared() && !other.is_owed("a", Some("family")).await.expect("readable"));
+    let owed = Owed { token: "a".to_owned(), session: Some("family".to_owned()), renews: true };
+    let until = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1);
+    one.end(vec![Ending { session: "family".to_owned(), until }], vec![owed]).await.expect("ends");
+    assert!(other.is_owed("a", None).await.expect("readable"), "by its token");
+    assert!(other.is_owed("b", Some("family")).await.expect("readable"), "by its sign-in");
+    assert!(!other.is_owed("b", Some("another")).await.expect("readable"));
+    assert_eq!(other.debts(0, 10).await.expect("readable").len(), 1);
 }

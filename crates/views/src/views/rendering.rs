@@ -4,6 +4,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -14,6 +15,10 @@ use crate::encoding::Encoding;
 use crate::error::Error;
 use crate::page::{Page, PageJson, Slice};
 use crate::render::{Locale, Rendered};
+
+/// How long a page may be in the making, its wait for others that are made included: a store that stands still holds up
+/// nobody longer.
+const MADE_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) async fn html(
     views: &Views,
@@ -55,7 +60,16 @@ async fn find(
         return Ok(entry);
     }
     // On the heap: its state would be part of every request's.
-    Box::pin(make(views, page, asked, body)).await
+    let making = Box::pin(make(views, page, asked, body));
+    let late = || Err(events::Error::environment("the store takes too long").into());
+    match tokio::time::timeout(MADE_WITHIN, making).await.unwrap_or_else(|_| late()) {
+        // What was shown a moment ago is still what the rows were last known to say; its answer says since when.
+        Err(error) if error.is_environment() => {
+            let now = made(views, page, asked);
+            views.side.cache.get_of_any_age(asked, now).ok_or(error)
+        }
+        made => made,
+    }
 }
 
 async fn make(

@@ -11,7 +11,7 @@ use events::{
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use yeoul_views::{Changes, Encoding, Page, SILENT_MAX, Slice, Views, Waited};
+use yeoul_views::{Changes, Encoding, Page, Rendered, SILENT_MAX, Slice, Views, Waited};
 
 use crate::mall::{clock, definitions, event, look, order, settings};
 use crate::place::connect;
@@ -130,7 +130,10 @@ impl Instance {
 
     /// When whoever has the lease was last heard of, by the server's clock.
     async fn last_beat_ms(&self) -> i64 {
-        let select = "SELECT (extract(epoch FROM beat) * 1000)::BIGINT FROM fold";
+        self.number("SELECT (extract(epoch FROM beat) * 1000)::BIGINT FROM fold").await
+    }
+
+    async fn number(&self, select: &'static str) -> i64 {
         let read = self
             .views
             .database()
@@ -145,6 +148,12 @@ impl Instance {
 
     fn page(&self) -> Page {
         self.views.pages().next().expect("one page").clone()
+    }
+
+    /// What a browser is given, from the cache where it can be.
+    async fn html(&self, owner: &str) -> Result<Arc<Rendered>, yeoul_views::Error> {
+        let (page, locale) = (self.page(), self.views.usual_locale());
+        self.views.html(&page, owner, locale, Encoding::Identity).await
     }
 
     /// What a reader is given, from the cache where it can be.
@@ -274,6 +283,8 @@ async fn who_gives_it_back_is_followed_without_a_silence() {
     first.tasks.drain(..).for_each(|task| task.abort());
     first.views.let_fold_go().await.expect("given back");
     assert!(*first.views.stands_by().expect("there may be others").borrow());
+    let is_free = "SELECT CAST(beat = '-infinity' OR fence > 1 AS INTEGER) FROM fold";
+    assert_eq!(second.number(is_free).await, 1, "whoever asks next has it, and need not wait");
     second.holds().await;
     let refused = first.batch(vec![placed(1, "a@b")], Hold::none()).await.expect("no panic");
     assert!(refused.expect_err("it holds nothing").0.contains("another instance folds"));
@@ -393,16 +404,24 @@ async fn while_the_marks_cannot_be_read_nobody_new_is_let_go_and_pages_say_so() 
     shop.publish(vec![placed(1, "a@b")]).await;
     assert_eq!(reader.views.wait(&at(1), LONG).await, Ok(()));
     assert_eq!(reader.views.stale_since(&reader.page(), None), None);
+    let shown = reader.html("a@b").await.expect("a page");
     server.kill();
     shop.publish(vec![placed(2, "a@b")]).await;
     let told = async || reader.views.wait(&at(2), LONG).await;
     assert_eq!(told().await, Err(Waited::Unreachable));
     assert_eq!(told().await, Err(Waited::Unreachable), "at once");
     assert_eq!(reader.views.stale_since(&reader.page(), None), Some(clock()()));
+    // What was reached may have a parked event before it: that cannot be read either, and is said as it is.
+    assert_eq!(reader.views.wait(&at(1), Duration::ZERO).await, Err(Waited::Unreachable));
+    assert_eq!(reader.html("a@b").await.expect("the page of before").body, shown.body);
+    reader.html("other@b").await.expect_err("nobody has seen it yet");
     server.start_again();
-    while told().await == Err(Waited::Unreachable) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let known = async {
+        while told().await == Err(Waited::Unreachable) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LONG, known).await.expect("it is known again");
     assert_eq!(told().await, Ok(()));
     reader.sees("a@b", &[2, 1]).await;
     assert_eq!(reader.views.stale_since(&reader.page(), None), None);

@@ -6,6 +6,7 @@ use chassis::http::Stop;
 use chassis::identity::Ended;
 use events::Database;
 use events::store::Host;
+use sessions::Follower;
 
 use super::store;
 use crate::exit::Failure;
@@ -20,19 +21,25 @@ pub(crate) async fn follow(
     let Some(host) = host else { return Ok(Vec::new()) };
     let mut run = Vec::with_capacity(schemas.len());
     for schema in schemas {
-        let database = Database::beside(host, schema, clock::component()).await;
-        let database = database
+        let follower = begin(host, schema, ended).await;
+        let follower = follower
             .map_err(|error| store::unopened("what has ended of sign-ins", Some(host), &error))?;
-        run.push(followed(database, ended.clone(), stop.clone()));
+        run.push(until(stop.clone(), follower));
     }
     Ok(run)
 }
 
-fn followed(database: Database, ended: Ended, stop: Stop) -> Loop {
+async fn begin(host: &Host, schema: &str, ended: &Ended) -> Result<Follower, events::Error> {
+    let database = Database::beside(host, schema, clock::component()).await?;
+    Follower::begin(database, ended.clone(), clock::component()).await
+}
+
+fn until(stop: Stop, mut follower: Follower) -> Loop {
     Box::pin(async move {
         tokio::select! {
-            () = sessions::follow(&database, &ended, clock::component()) => {}
-            () = stop.stopped() => database.close().await,
+            () = follower.follow() => {}
+            () = stop.stopped() => {}
         }
+        follower.close().await;
     })
 }

@@ -9,28 +9,42 @@ use jiff::Timestamp;
 const READ_MAX: u64 = 1_000;
 
 /// How far a look came.
-pub(crate) struct Read {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reached {
+    /// Which count that is: a server that was started again, or tables that were made anew, may have been put back to an
+    /// earlier moment, and have counted on from there.
+    of: String,
     /// Everything up to this number was read.
-    pub(crate) up_to: u64,
+    up_to: u64,
+}
+
+/// What one look found.
+pub(crate) struct Read {
+    pub(crate) reached: Reached,
     /// There may be more.
     pub(crate) more: bool,
 }
 
-/// Ends what ended after a number. A count that is below it is of another time: the store was put back to an
-/// earlier moment, and all is read again.
+/// Where the count stands.
+async fn counted(rows: &mut Rows<'_>) -> Result<Reached, Error> {
+    let select = "SELECT number, CAST(extract(epoch FROM pg_postmaster_start_time()) AS TEXT) || '/' || CAST(tableoid AS TEXT)
+        FROM ended_count";
+    rows.one(select, &[], |row| Ok(Reached { up_to: row.get(0)?, of: row.get(1)? })).await
+}
+
+/// Ends what ended after a place. A count that is another one, or below it, is of another time, and all is read again.
 pub(crate) async fn ended_after(
     rows: &mut Rows<'_>,
-    after: u64,
+    after: &Reached,
     ended: &Ended,
     now: Timestamp,
 ) -> Result<Read, Error> {
-    let number = |row: &Row<'_>| row.get(0);
-    let count: Result<u64, Error> = rows.one("SELECT number FROM ended_count", &[], number).await;
-    let count = count?;
-    if count == after {
-        return Ok(Read { up_to: after, more: false });
+    let counted = counted(rows).await?;
+    if counted == *after {
+        return Ok(Read { reached: counted, more: false });
     }
-    let after = if count < after { 0 } else { after };
+    let goes_on = counted.of == after.of && counted.up_to >= after.up_to;
+    let after = if goes_on { after.up_to } else { 0 };
     let select = "SELECT number, sid, until FROM ended_session WHERE number > ?1
         ORDER BY number LIMIT ?2";
     let (mut read, mut last) = (0, after);
@@ -45,5 +59,6 @@ pub(crate) async fn ended_after(
     rows.each(select, &[&after, &READ_MAX], end).await?;
     let more = read == READ_MAX;
     // Numbers above the last row's are of ends that said nothing new.
-    Ok(Read { up_to: if more { last } else { count }, more })
+    let up_to = if more { last } else { counted.up_to };
+    Ok(Read { reached: Reached { up_to, ..counted }, more })
 }
