@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tracing::error;
 
 /// How many pieces of work may wait for a core to pick them up.
@@ -81,6 +81,19 @@ impl Cores {
         self.send(at % self.count(), Box::new(move || Box::pin(future)));
     }
 
+    /// Runs loops, spread over the cores. One that panics is gone, and who waits for it would wait for ever: then
+    /// `on_panic` is called, on its core.
+    pub fn run(&self, loops: Vec<Loop>, on_panic: fn()) {
+        let mut shares: Vec<Vec<Loop>> = self.starts.iter().map(|_| Vec::new()).collect();
+        for (at, part) in loops.into_iter().enumerate() {
+            shares[at % self.count()].push(part);
+        }
+        for (core, share) in shares.into_iter().enumerate() {
+            // One start a core, however many loops there are: they all have to find a place.
+            self.send(core, Box::new(move || Box::pin(watched(share, on_panic))));
+        }
+    }
+
     /// Ends every core once it has polled what it holds no further; unfinished tasks are dropped.
     pub fn stop(self) {
         drop(self.starts);
@@ -104,8 +117,22 @@ async fn run(mut inbox: mpsc::Receiver<Start>) {
     }
 }
 
+/// Runs these until they have ended.
+async fn watched(loops: Vec<Loop>, on_panic: fn()) {
+    let mut running = JoinSet::new();
+    for part in loops {
+        running.spawn_local(part);
+    }
+    while let Some(ended) = running.join_next().await {
+        if ended.is_err_and(|error| error.is_panic()) {
+            on_panic();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::sync_channel;
 
     use super::*;
@@ -122,5 +149,27 @@ mod tests {
         seen.sort_unstable();
         assert_eq!(seen, [0, 1]);
         cores.stop();
+    }
+
+    #[test]
+    fn a_loop_that_panics_is_noticed_and_the_others_go_on_however_many_they_are() {
+        static PANICKED: AtomicUsize = AtomicUsize::new(0);
+        let cores = Cores::start(2).expect("threads start");
+        let (sender, ran) = sync_channel(STARTS_MAX * 8);
+        let part = |number: usize| -> Loop {
+            let sender = sender.clone();
+            Box::pin(async move {
+                assert_ne!(number, 1, "on purpose");
+                sender.send(number).expect("the test listens");
+            })
+        };
+        let count = STARTS_MAX * 4;
+        cores.run((0..count).map(part).collect(), || {
+            PANICKED.fetch_add(1, Ordering::Relaxed);
+        });
+        drop(sender);
+        assert_eq!(ran.iter().count(), count - 1);
+        cores.stop();
+        assert_eq!(PANICKED.load(Ordering::Relaxed), 1);
     }
 }

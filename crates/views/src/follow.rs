@@ -55,7 +55,10 @@ pub(crate) async fn follow(side: &ReadSide, mut announced: Option<Announcements>
                 hear(side, None);
             }
             Err(error) => {
-                tracing::debug!(%error, "what other instances fold cannot be seen");
+                // Once, however long it lasts.
+                if !side.progress.is_unreachable() {
+                    tracing::warn!(%error, "what other instances fold cannot be seen");
+                }
                 hear(side, Some(heard));
             }
         }

@@ -23,6 +23,9 @@ pub const SILENT_MAX: Duration = Duration::from_secs(3);
 /// How often those who stand by look whether they may take over.
 pub const ASKED_EVERY: Duration = Duration::from_millis(500);
 
+/// How long the store may take to say who holds it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
 /// No number of a lease.
 const NONE: u64 = 0;
 
@@ -45,15 +48,25 @@ impl Lease {
 
     /// Asks for it, keeps it, and asks again where it was lost. Never resolves; drop it to end it.
     pub(crate) async fn hold(&self, database: &Database, epoch: &str) {
+        let mut answers = true;
         loop {
-            let held = self.held();
-            let asked = match held {
-                NONE => self.ask(database, epoch).await,
-                fence => self.keep(database, fence).await,
+            let asked = async {
+                match self.held() {
+                    NONE => self.ask(database, epoch).await,
+                    fence => self.keep(database, fence).await,
+                }
             };
-            if let Err(error) = asked {
-                tracing::warn!(%error, "who folds the views cannot be asked");
+            // What was asked goes on all the same, and its answer is not waited for: the number tells who holds it.
+            let asked = tokio::time::timeout(ANSWER_WITHIN, asked).await;
+            let asked = asked.unwrap_or_else(|_| Err(events::Error::environment("no answer")));
+            match &asked {
+                // Once, however long it lasts.
+                Err(error) if answers => {
+                    tracing::warn!(%error, "who folds the views cannot be asked")
+                }
+                _ => {}
             }
+            answers = asked.is_ok();
             tokio::time::sleep(if self.held() == NONE { ASKED_EVERY } else { BEAT_EVERY }).await;
         }
     }
@@ -92,7 +105,9 @@ impl Lease {
     /// # Errors
     /// [`events::Error::Environment`]: another instance folds.
     pub(crate) async fn begin(&self, tx: &mut Tx<'_>) -> Result<(), events::Error> {
-        if instances::begin(tx, self.held()).await? {
+        let fence = self.held();
+        // Who has none begins nothing, also where nobody ever had one and the row's number is as low.
+        if fence != NONE && instances::begin(tx, fence).await? {
             return Ok(());
         }
         Err(events::Error::environment("another instance folds the views"))

@@ -127,6 +127,11 @@ impl Progress {
         }
     }
 
+    /// Whether that is not seen.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.unreachable.load(Ordering::Acquire)
+    }
+
     /// The subscriptions that are known.
     pub(crate) fn controls(&self) -> Vec<Control> {
         self.controls.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -203,7 +208,7 @@ impl Progress {
     /// `None` while the position is ahead.
     async fn outcome(&self, position: &WritePosition) -> Option<Result<(), Waited>> {
         if !self.covers(position) {
-            return self.unreachable.load(Ordering::Acquire).then_some(Err(Waited::Unreachable));
+            return self.is_unreachable().then_some(Err(Waited::Unreachable));
         }
         Some(match self.is_parked(position).await {
             Ok(false) => Ok(()),

@@ -15,7 +15,7 @@ use chassis::folder::{Folder, FolderError};
 use chassis::http::BindError;
 use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin::Admin;
 use crate::exit::Failure;
@@ -28,6 +28,13 @@ const NOT_READY_REPORTED_AFTER: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether the process is ready.
 const READY_LOOKED_EVERY: Duration = Duration::from_millis(5);
+
+/// Ends the process as a kill does, which loses nothing that was acknowledged: a part of it has panicked, and the rest
+/// would wait for that part for ever. Whoever keeps it running starts it again.
+pub(crate) fn end_by_panic() {
+    error!("a part of this process has panicked: it ends");
+    std::process::abort();
+}
 
 /// The signals that end a process, and the one that does not.
 pub(crate) struct Signals {

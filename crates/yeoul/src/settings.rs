@@ -114,10 +114,15 @@ pub(crate) fn load(
         (None, None) => Tree::parse("nothing", "")?,
     };
     let tree = session::over_usual(tree)?;
+    // Present in any case, so that a variable can name it.
+    let tree = Tree::parse("usual", USUAL)?.overlay(tree);
     // Last, so that a variable has the word over any file.
     let tree = tree.override_by(chassis::settings::environment())?;
     compile(&tree, config, listen)
 }
+
+/// What is set where no file says it.
+const USUAL: &str = "store: sqlite";
 
 fn parse(path: &Path) -> Result<Tree, Vec<Mistake>> {
     let file = path.display().to_string();

@@ -46,10 +46,12 @@ fn gather(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The folder of the views, whatever it is called: where their store is.
+/// The folder of the views, whatever it is called: where their store is, right below the data folder. What lies deeper
+/// is somebody's copy.
 pub(crate) fn views(data: &Path) -> Option<PathBuf> {
-    let is_theirs = |path: &PathBuf| path.file_name().is_some_and(|name| name == STORE_FILE);
-    databases(data).into_iter().find(is_theirs)?.parent().map(Path::to_owned)
+    let mut folders = entries(data);
+    folders.sort();
+    folders.into_iter().find(|folder| folder.join(STORE_FILE).is_file())
 }
 
 /// Gives the views' feed another name.
@@ -73,9 +75,14 @@ pub(crate) fn of_subscription(data: &Path, name: &str) -> Option<PathBuf> {
     databases(data).into_iter().find(placed).or_else(|| of_service(data, service))
 }
 
+/// Where a folder notes which server its state is on.
+pub(crate) fn host_note(data: &Path) -> PathBuf {
+    data.join(HOST)
+}
+
 /// The server that a folder's state is on, if it is on one.
 pub(crate) fn host(data: &Path) -> Option<String> {
-    std::fs::read_to_string(data.join(HOST)).ok().map(|noted| noted.trim_end().to_owned())
+    std::fs::read_to_string(host_note(data)).ok().map(|noted| noted.trim_end().to_owned())
 }
 
 /// Notes the server that a folder's state is on.

@@ -27,6 +27,9 @@ pub struct Server {
     pub name: String,
     /// Connections that are open at a time.
     pub connections: u32,
+    /// Whether it may fold there. One that only reads what others fold drops nobody's rows: under other definitions it
+    /// is refused.
+    pub folds: bool,
 }
 
 /// Opens the schema, made anew if its rows were folded under other definitions.
@@ -35,12 +38,12 @@ pub(crate) async fn connect(
     definitions: &Definitions,
     clock: events::Clock,
 ) -> Result<Store, Error> {
-    let Server { address, name, connections } = server;
+    let Server { address, name, connections, folds } = server;
     let now = clock();
     let options =
         Served { address, name, schema: schema::TABLES, publishes: None, connections, clock };
     let database = Database::connect(options).await?;
-    let epoch = schema::prepare(&database, definitions, now).await?;
+    let epoch = schema::prepare(&database, definitions, folds, now).await?;
     let statements = definitions.views.iter().map(|view| Statements::new(view, COMPARED)).collect();
     Ok(Store { database, epoch, statements })
 }

@@ -28,5 +28,5 @@ pub(crate) fn open(
 pub(crate) fn connect(folder: &Path, address: String) -> Server {
     let name = folder.file_name().expect("a folder").to_string_lossy();
     let name = name.replace(|one: char| !one.is_ascii_alphanumeric(), "_").to_lowercase();
-    Server { address, name: format!("views{name}"), connections: CONNECTIONS }
+    Server { address, name: format!("views{name}"), connections: CONNECTIONS, folds: true }
 }

@@ -439,6 +439,13 @@ async fn under_other_definitions_whoever_folded_by_the_old_ones_commits_nothing_
     other["views"]["orders"]["on"]["OrderPlaced"]["create"]["quantity"] = json!("1");
     // A feed is called after the time at which it began.
     let later: events::Clock = Arc::new(|| clock()() + Duration::from_secs(1));
+    // Who only reads takes nobody's rows away.
+    let server = connect(shop.folder.path(), shop.address.clone());
+    let only_reads = yeoul_views::Server { folds: false, ..server };
+    let refused = Views::connect(only_reads, definitions(&other), look(), later.clone()).await;
+    let refused = refused.err().expect("of other definitions");
+    assert!(refused.to_string().contains("under other definitions"), "{refused}");
+    reader.sees("a@b", &[1]).await;
     let new = shop.open(&other, later).await;
     let refused = old.batch(vec![placed(2, "a@b")], Hold::none()).await.expect("no panic");
     refused.expect_err("its rows are gone");

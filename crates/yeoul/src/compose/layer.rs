@@ -75,13 +75,16 @@ pub(crate) struct Stores {
 /// What the views show, and how it looks.
 pub(crate) struct Presentation {
     pub(crate) definitions: Definitions,
+    /// Whether their rows are folded here; else another process does, on the same server.
+    pub(crate) folds: bool,
     pub(crate) look: Look,
 }
 
 impl Presentation {
     /// With the app's part of every page's head.
     pub(crate) fn with_app(definitions: Definitions, look: Look, app: &AppFiles) -> Presentation {
-        Presentation { definitions, look: Look { app_head: app.head().to_owned(), ..look } }
+        let look = Look { app_head: app.head().to_owned(), ..look };
+        Presentation { definitions, folds: true, look }
     }
 }
 
@@ -103,6 +106,7 @@ impl Stores {
             Some(host) => Box::pin(connect(host, views, presentation)).await?,
             None => open(&stores::views(data).unwrap_or_else(|| data.join(views)), presentation)?,
         };
+        store::note(data, host)?;
         Ok(Stores { broker, log, views })
     }
 }
@@ -117,16 +121,16 @@ impl Stores {
 /// The views in this folder.
 fn open(folder: &Path, presentation: Presentation) -> Result<Views, Failure> {
     make_private(folder)?;
-    let Presentation { definitions, look } = presentation;
+    let Presentation { definitions, look, .. } = presentation;
     let views = Views::open(folder, definitions, look, clock::component());
     views.map_err(|error| process::damaged("the views", &error))
 }
 
 /// The views in a schema of this name.
 async fn connect(host: &Host, name: &str, presentation: Presentation) -> Result<Views, Failure> {
-    let Presentation { definitions, look } = presentation;
+    let Presentation { definitions, folds, look } = presentation;
     let (address, connections) = (host.whole_address(), host.connections);
-    let server = Server { address, name: name.to_owned(), connections };
+    let server = Server { address, name: name.to_owned(), connections, folds };
     let views = Views::connect(server, definitions, look, clock::component()).await;
     views.map_err(|error| store::unopened("the views", Some(host), &error))
 }
@@ -252,9 +256,7 @@ impl Layer {
 
     /// Runs loops, spread over the cores.
     pub(crate) fn run(&self, loops: Vec<Loop>) {
-        for (at, part) in loops.into_iter().enumerate() {
-            self.cores.spawn_on(at, part);
-        }
+        self.cores.run(loops, process::end_by_panic);
     }
 
     /// The data folder.

@@ -12,10 +12,10 @@ use crate::exit::Failure;
 use crate::process;
 use crate::stores;
 
-/// Looks whether the folder fits what the settings name, and notes it.
+/// Looks whether the folder fits what the settings name.
 ///
 /// # Errors
-/// State that is there would be left behind: the environment.
+/// State that is there, or on another server, would be left behind: the environment.
 pub(crate) fn fits(data: &Path, host: Option<&Host>) -> Result<(), Failure> {
     let address = host.map(|host| host.address.to_string());
     match (stores::host(data), &address) {
@@ -33,12 +33,29 @@ pub(crate) fn fits(data: &Path, host: Option<&Host>) -> Result<(), Failure> {
                 "the data folder has its state in files of its own, and the settings name a server";
             Err(Failure::environment(says, "set `store: sqlite`, or begin with a new folder"))
         }
-        (noted, Some(address)) if noted.as_ref() != Some(address) => {
-            stores::note_host(data, address)
-                .map_err(|error| Failure::environment(error, "free some disk space"))
+        (Some(noted), Some(address)) if noted != *address => {
+            let says = format!(
+                "the data folder's state is on another server. store=`{address}`, was=`{noted}`"
+            );
+            let note = stores::host_note(data);
+            let todo = format!(
+                "set `store: {noted}`; or, where the database was moved, remove {}",
+                note.display()
+            );
+            Err(Failure::environment(says, todo))
         }
         _ => Ok(()),
     }
+}
+
+/// Notes in the folder where its state is, once it is there: an address that was mistyped marks no folder.
+///
+/// # Errors
+/// The disk.
+pub(crate) fn note(data: &Path, host: Option<&Host>) -> Result<(), Failure> {
+    let Some(host) = host else { return Ok(()) };
+    let noted = stores::note_host(data, &host.address.to_string());
+    noted.map_err(|error| Failure::environment(error, "free some disk space"))
 }
 
 /// Why a database was not opened, and what to do.

@@ -119,7 +119,9 @@ pub(crate) async fn touched(
     after: u64,
     now: u64,
 ) -> Result<ChangedPages, events::Error> {
-    if now.saturating_sub(after) >= TOUCHED_KEPT {
+    // Fewer batches than were seen: the store was put back, and what was shown since is of rows that are gone.
+    let since = now.checked_sub(after);
+    if since.is_none_or(|since| since >= TOUCHED_KEPT) {
         return Ok(ChangedPages::Anybodys);
     }
     let select = "SELECT pages FROM touched WHERE batch > ?1";

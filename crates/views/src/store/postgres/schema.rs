@@ -52,16 +52,19 @@ const DERIVED: [&str; 8] =
 struct Wanted {
     definition: String,
     epoch: String,
+    folds: bool,
     statements: Vec<String>,
 }
 
 /// Sees to it that the tables are those of these definitions; the feed's name.
 ///
 /// # Errors
-/// [`events::Error::Limit`]: a name is too long for the engine. Otherwise the store's.
+/// [`events::Error::Limit`]: a name is too long for the engine. [`events::Error::Environment`]: they are of other
+/// definitions, and whoever asks does not fold. Otherwise the store's.
 pub(super) async fn prepare(
     database: &Database,
     definitions: &Definitions,
+    folds: bool,
     now: Timestamp,
 ) -> Result<String, Error> {
     let mut statements = Vec::new();
@@ -70,7 +73,7 @@ pub(super) async fn prepare(
         statements.extend(tables(number, view));
     }
     let definition = format!("{SHAPE} {}", definitions.text);
-    let wanted = Wanted { definition, epoch: feed::name(now), statements };
+    let wanted = Wanted { definition, epoch: feed::name(now), folds, statements };
     let prepared = database.write(wanted, |wanted, tx| Box::pin(make(tx, wanted)));
     Ok(prepared.await?)
 }
@@ -84,6 +87,11 @@ async fn make(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<String, events::Error>
         Some((definition, epoch)) if definition == wanted.definition => {
             instances::ensure(tx, &epoch).await?;
             return Ok(epoch);
+        }
+        Some(_) if !wanted.folds => {
+            return Err(events::Error::environment(
+                "the rows there were folded under other definitions: start whoever folds them with these first",
+            ));
         }
         Some(_) => {
             tracing::warn!("the views are defined anew: their rows are folded again from the log");

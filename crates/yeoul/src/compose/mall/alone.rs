@@ -112,6 +112,7 @@ impl Alone {
         };
         let components = surroundings.components(settings);
         let service = Service::open(name, &components).await?;
+        store::note(folder.path(), plan.host.as_ref())?;
         let keys = keys(&service, &plan, &verifier, &folder).await?;
         Prepared { service, keys, broker, faults, folder }.serve(plan, verifier, ports).await
     }
@@ -189,7 +190,7 @@ impl Prepared {
         let stuck = Controls { subscriptions: controls.clone(), relays: relays.clone() };
         let admin = parts.admin(plan.shown, broker, stuck, switches);
         parts.serve(ports.guard, ports.admin, &admin)?;
-        run.into_iter().enumerate().for_each(|(at, part)| parts.cores.spawn_on(at, part));
+        parts.cores.run(run, process::end_by_panic);
         let Parts { connections, .. } = parts;
         Ok(Alone {
             service,

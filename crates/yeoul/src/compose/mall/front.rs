@@ -78,10 +78,11 @@ impl Front {
         if let Some(secret) = secret::shared()? {
             prove(&mut plan.gateway, &secret);
         }
-        let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
-        let events = Events { topics: &plan.topics, broker: plan.broker };
         let host = plan.host.as_ref();
         let (name, folds) = (face.views(host.is_some()), face.folds(host.is_some()));
+        let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
+        let presentation = Presentation { folds, ..presentation };
+        let events = Events { topics: &plan.topics, broker: plan.broker };
         let stores = Stores::open(folder.path(), host, name, events, presentation).await?;
         layer::announce(&mut folder, ports.admin.address())?;
         let ended = verifier.ended().clone();
@@ -138,7 +139,8 @@ impl Front {
         Ok(Front { face, layer, endpoints, controls, admin })
     }
 
-    /// Resolves once its topics were read to their ends.
+    /// Resolves once the topics that it folds were read to their ends. What others fold is not waited for: its pages say
+    /// how old they are.
     pub(crate) async fn caught_up(&self) {
         catching_up::once(&[], &[], &self.controls).await;
         self.layer.readiness.ready(VIEWS);

@@ -127,11 +127,13 @@ impl Keys {
 
     /// Keeps a copy.
     fn take(&mut self, text: &[u8]) -> std::io::Result<()> {
-        self.known = text.to_vec();
         let draft = self.file.with_extension("new");
         let mut out = folder::create_private(&draft)?;
         out.write_all(text)?;
         out.sync_all()?;
-        std::fs::rename(&draft, &self.file)
+        std::fs::rename(&draft, &self.file)?;
+        // Last: what was not kept is kept at the next look.
+        self.known = text.to_vec();
+        Ok(())
     }
 }
