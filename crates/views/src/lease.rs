@@ -59,12 +59,9 @@ impl Lease {
             // What was asked goes on all the same, and its answer is not waited for: the number tells who holds it.
             let asked = tokio::time::timeout(ANSWER_WITHIN, asked).await;
             let asked = asked.unwrap_or_else(|_| Err(events::Error::environment("no answer")));
-            match &asked {
-                // Once, however long it lasts.
-                Err(error) if answers => {
-                    tracing::warn!(%error, "who folds the views cannot be asked")
-                }
-                _ => {}
+            // Once, however long it lasts.
+            if let (Err(error), true) = (&asked, answers) {
+                tracing::warn!(%error, "who folds the views cannot be asked");
             }
             answers = asked.is_ok();
             tokio::time::sleep(if self.held() == NONE { ASKED_EVERY } else { BEAT_EVERY }).await;
