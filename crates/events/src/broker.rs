@@ -20,7 +20,7 @@
 //! use tokio::sync::watch;
 //! use yeoul_events::broker::{PUBLISH_MAX, Pending, READ_MAX};
 //! use yeoul_events::contract::{self, Fixture};
-//! use yeoul_events::event::{EVENT_BYTES_MAX, KEY_BYTES_MAX};
+//! use yeoul_events::event::EVENT_BYTES_MAX;
 //! use yeoul_events::{
 //!     Broker, Declared, Error, Event, Offset, Partitions, Stored, Topic, TopicPartition,
 //! };
@@ -64,7 +64,7 @@
 //!             // Everything that can be refused is refused before anything is stored.
 //!             within("events", batch.len(), PUBLISH_MAX)?;
 //!             for event in &batch {
-//!                 within("partitionkey", event.key.len(), KEY_BYTES_MAX)?;
+//!                 event.check()?;
 //!                 within("event", event.to_json().len(), EVENT_BYTES_MAX)?;
 //!             }
 //!             let mut events = stream.events.lock().expect("nobody panics with it");

@@ -83,8 +83,8 @@ impl Server {
         };
         let done = match admitted {
             Ok(Admitted::Answer(response)) => return without(response, gone),
-            Ok(Admitted::App { route, page }) => {
-                let page = Box::pin(self.app_if_known(route, page, &parts, peer)).await;
+            Ok(Admitted::App { route, page, who }) => {
+                let page = Box::pin(self.app_if_known(route, page, who, &parts, peer)).await;
                 return without(page, gone);
             }
             Ok(Admitted::Proxy { route, who, shared_with_app }) => {

@@ -33,10 +33,10 @@ pub struct Line {
 }
 
 impl Mistake {
-    /// A mistake at `path`, its line still to be found.
+    /// A mistake at `path`, its line still to be found. A password in an address that it repeats is masked.
     pub fn new(path: &[impl AsRef<str>], says: impl Into<String>) -> Mistake {
         let path = path.iter().map(|step| step.as_ref().to_owned()).collect();
-        Mistake { line: None, path, says: says.into() }
+        Mistake { line: None, path, says: masked(says.into()) }
     }
 
     /// The same, in this line.
@@ -144,6 +144,26 @@ impl Drop for Below<'_> {
     }
 }
 
+/// Without the passwords of addresses in it: `scheme://user:***@host`.
+fn masked(says: String) -> String {
+    const AUTHORITY: &str = "://";
+    let mut parts = says.split(AUTHORITY);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text += AUTHORITY;
+        let end = part.find(|one: char| one.is_whitespace() || "/`'\"".contains(one));
+        let authority = &part[..end.unwrap_or(part.len())];
+        match authority.rsplit_once('@').and_then(|(who, _)| who.split_once(':')) {
+            Some((user, password)) => {
+                let rest = &part[user.len() + 1 + password.len()..];
+                text += &format!("{user}:***{rest}");
+            }
+            None => text += part,
+        }
+    }
+    text
+}
+
 /// The most valid names that are listed beside the nearest one.
 pub const LISTED_MAX: usize = 24;
 
@@ -191,6 +211,24 @@ mod tests {
             assert_eq!(nearest(name, names), expected, "{name}");
         }
         assert_eq!(nearest("x", []), None);
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_repeated() {
+        let cases = [
+            (
+                "is not one: `a://u:secret@h/d`, nor is x://h",
+                "is not one: `a://u:***@h/d`, nor is x://h",
+            ),
+            ("a://u:se:cr@et@h", "a://u:***@h"),
+            ("a://:secret@h:1/d?x=b://v:w@k", "a://:***@h:1/d?x=b://v:***@k"),
+            ("a://u@h:5432/d at 12:00", "a://u@h:5432/d at 12:00"),
+            ("a://h:80 mail u:v@w", "a://h:80 mail u:v@w"),
+            ("://", "://"),
+        ];
+        for (says, expected) in cases {
+            assert_eq!(Mistake::new(&["a"], says).says, expected);
+        }
     }
 
     #[test]

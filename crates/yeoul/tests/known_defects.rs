@@ -59,6 +59,11 @@ fn a_cancellation_leaves_the_rest_of_the_row_alone() {
     let mut after = MALL.row(&who, placed.id).expect("a row");
     after["orderState"] = before["orderState"].clone();
     after["deliveryState"] = before["deliveryState"].clone();
+    // When that was.
+    for at in ["cancelledAt", "stoppedAt"] {
+        assert!(after[at].is_string() && before[at].is_null(), "{at}");
+        after[at] = before[at].clone();
+    }
     assert_eq!(after, before);
 }
 

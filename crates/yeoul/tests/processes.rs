@@ -25,8 +25,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use server::Server;
 use support::{
-    Customer, Done, Folder, Mall, SOON, Sold, Started, eventually, overlay, pause, run, text,
-    within, yeoul,
+    Answer, Customer, Done, Folder, Mall, SOON, Sold, Started, eventually, overlay, pause, run,
+    text, within, yeoul,
 };
 
 /// Instances beside those of the same part, where the store is one that they share.
@@ -150,8 +150,12 @@ impl Cluster {
     /// What a part's admin listener answers.
     #[track_caller]
     fn admin(&self, part: &str, path: &str) -> Value {
+        self.asked(part, path).expect(200).value()
+    }
+
+    fn asked(&self, part: &str, path: &str) -> Answer {
         let at = self.ready[part]["admin"].as_str().expect("an admin listener");
-        support::Call::new("GET", format!("{at}{path}")).send().expect(200).value()
+        support::Call::new("GET", format!("{at}{path}")).send()
     }
 }
 

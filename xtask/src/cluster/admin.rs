@@ -113,10 +113,13 @@ fn answered(question: &Question, parts: &[At]) -> Answer {
             failed.or(answers.first()).cloned().unwrap_or_else(nothing)
         }
         To::Knowing => {
-            // Where nobody does, one of them says so.
+            // Where nobody does, one of them says so; one that is away may be who knows, and keeps nobody else from it.
             let (mut answer, mut parts) = (nothing(), parts.iter());
-            while let (404, Some(part)) = (answer.0, parts.next()) {
-                answer = ask(part).1;
+            while let (404 | 502, Some(part)) = (answer.0, parts.next()) {
+                let next = ask(part).1;
+                if (answer.0, next.0) != (502, 404) {
+                    answer = next;
+                }
             }
             answer
         }
@@ -313,6 +316,15 @@ mod tests {
         let address = serve(0, parts).unwrap().to_string();
         let unknown = (404, json!({ "title": "none" }));
         assert_eq!(asked(&address, "POST", "/admin/dead/x/redrive"), unknown);
+        // One that is away may be who knows.
+        let away = ("order".to_owned(), "127.0.0.1:1".to_owned());
+        let parts = vec![away.clone(), part("product", 202, "")];
+        let address = serve(0, parts).unwrap().to_string();
+        assert_eq!(asked(&address, "POST", "/admin/dead/x/redrive").0, 202);
+        let parts = vec![part("product", 404, "{}"), away, part("delivery", 404, "{}")];
+        let address = serve(0, parts).unwrap().to_string();
+        assert_eq!(asked(&address, "POST", "/admin/dead/x/redrive").0, 502);
+
         let parts = vec![part("order", 404, "{}"), part("product", 202, "")];
         let address = serve(0, parts).unwrap().to_string();
         assert_eq!(asked(&address, "POST", "/admin/dead/x/redrive"), (202, Value::Null));

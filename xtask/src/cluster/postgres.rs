@@ -38,7 +38,7 @@ impl Postgres {
             shell::run(with(make, &["-A", "trust", "-U", USER, "-E", "UTF8", "--locale=C"]))?;
         }
         let process = run(&folder, port)?;
-        let postgres = Postgres { process, folder, port };
+        let mut postgres = Postgres { process, folder, port };
         postgres.answers(stop)?;
         Ok(postgres)
     }
@@ -62,7 +62,7 @@ impl Postgres {
         Ok(())
     }
 
-    fn answers(&self, stop: &Stop) -> Result<(), Failure> {
+    fn answers(&mut self, stop: &Stop) -> Result<(), Failure> {
         let port = self.port.to_string();
         let answers = || -> Result<bool, Failure> {
             let mut asked = Command::new(program("pg_isready")?);
@@ -70,10 +70,14 @@ impl Postgres {
             Ok(asked.status().is_ok_and(|status| status.success()))
         };
         for _ in 0..LOOKS_MAX {
+            pause();
+            // Asked first: where it has ended, whoever answers at its port is somebody else's.
+            if self.process.has_ended() {
+                break;
+            }
             if stop.is_wanted() || answers()? {
                 return Ok(());
             }
-            pause();
         }
         Err(Failure::environment(format!("postgres does not answer:\n{}", self.process.words())))
     }

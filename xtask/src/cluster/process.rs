@@ -13,12 +13,15 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use crate::failure::Failure;
 use crate::shell;
 
-/// Asks a command to end when its own input does, and ends with it.
+/// Asks a command to end when its own input does, has it ended half a minute later, and ends with it. Whoever asks ends
+/// first: later the number may be another process's.
 const WATCHED: &str = r#"exec 3<&0 </dev/null
 "$@" 3<&- & process=$!
-{ read -r _ <&3; kill "$process"; } 2>/dev/null &
+{ read -r _ <&3; kill "$process"; sleep 30 3<&-; kill -9 "$process"; } 2>/dev/null & asks=$!
 exec 3<&-
-wait "$process""#;
+wait "$process"; status=$?
+kill "$asks" 2>/dev/null
+exit "$status""#;
 
 /// How much of its words a failure repeats.
 const WORDS_LINES: usize = 8;
@@ -119,5 +122,28 @@ mod tests {
             process.has_ended()
         }));
         assert_eq!(process.words(), "2\n3\n4\n5\n6\n7\n8\n9");
+    }
+
+    #[test]
+    fn whoever_would_ask_it_to_end_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process =
+            Process::start("one", &shell::command(&["echo", "done"]), folder.path()).unwrap();
+        assert_eq!(first(&process), "done");
+        let group = process.pid().to_string();
+        let is_of_group = |stat: &str| {
+            let (_, fields) = stat.rsplit_once(')').unwrap();
+            fields.split_whitespace().nth(2) == Some(&group)
+        };
+        let left = || {
+            let all = std::fs::read_dir("/proc").unwrap().map_while(Result::ok);
+            let mut stats =
+                all.filter_map(|it| std::fs::read_to_string(it.path().join("stat")).ok());
+            stats.any(|stat| is_of_group(&stat))
+        };
+        assert!((0..1000).any(|_| {
+            super::super::pause();
+            process.has_ended() && !left()
+        }));
     }
 }

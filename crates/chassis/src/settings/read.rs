@@ -56,6 +56,15 @@ impl de::Error for ReadError {
         ReadError { path: Vec::new(), says: says.to_string() }
     }
 
+    fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        // What was written there may be a secret that belongs elsewhere: it is not repeated.
+        let what = match unexpected {
+            de::Unexpected::Str(_) => "a text".to_owned(),
+            other => other.to_string(),
+        };
+        Self::custom(format_args!("invalid type: {what}, expected {expected}"))
+    }
+
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let says = unknown_of("name", field, expected);
         ReadError { path: vec![field.to_owned()], says }

@@ -61,7 +61,7 @@ fn a_good_file_is_read_with_its_units() {
 
 #[test]
 fn every_mistake_names_its_line() {
-    let table: [(&str, Expect); 9] = [
+    let table: [(&str, Expect); 10] = [
         (
             "name: x\nroutez: {}",
             expect![
@@ -85,6 +85,7 @@ fn every_mistake_names_its_line() {
             "routes:\n  a:\n    path: [1]",
             expect!["a.yaml:3: routes.a.path: invalid type: sequence, expected a string"],
         ),
+        ("routes: secret", expect!["a.yaml:1: routes: invalid type: a text, expected a map"]),
         (
             "routes:\n  a: { path: /a, per: nobody }",
             expect![

@@ -27,10 +27,11 @@ use crate::who::Who;
 pub(super) enum Admitted {
     /// It is answered already: a file, or the app's page.
     Answer(Response),
-    /// The app's page of something that this route knows, if it does.
+    /// The app's page of something that this route knows, if it does, and lets this sender know it.
     App {
         route: usize,
         page: Response,
+        who: Who,
     },
     /// Passed on by a route.
     Proxy {
@@ -139,7 +140,7 @@ impl Server {
         if let Some(page) = self.app_answer(routed) {
             *stale = routed.app && self.brings_a_stale_cookie(routed.parts, peer);
             return Ok(Some(match self.who_knows(routed) {
-                Some(route) => Admitted::App { route, page },
+                Some(route) => Admitted::App { route, page, who: Who::default() },
                 None => Admitted::Answer(page),
             }));
         }
@@ -198,12 +199,21 @@ impl Server {
             return None;
         }
         if routed.app && (!has_route || negotiation::wants_html(headers)) {
-            return Some(shared.app.page(headers));
+            // What is behind a sign-in is for whoever may see it.
+            return (!self.is_closed(routed)).then(|| shared.app.page(headers));
         }
         if has_route || !origin::is_safe(&routed.parts.method) {
             return None;
         }
         shared.app.file(routed.parts.uri.path(), headers)
+    }
+
+    /// Whether the app's page has the address of a route that wants a sign-in: then who asks is asked first, and the
+    /// route's service says whether there is such a thing for him.
+    fn is_closed(&self, routed: &Routed<'_>) -> bool {
+        self.shared.plan.error_pages
+            && matches!(routed.found, Found::Action(Action::Proxy(_), _))
+            && !self.is_open(routed)
     }
 
     /// The route that says whether there is what a page of the app is about: one that has the page's
@@ -331,6 +341,11 @@ impl Server {
         let (owner, page) = match action {
             Action::Proxy(route) => {
                 self.check_role(route, &parts.method, principal)?;
+                if app && negotiation::wants_html(&parts.headers) {
+                    let mut page = self.shared.app.page(&parts.headers);
+                    pages::vary_by_session(&mut page);
+                    return Ok(Admitted::App { route, page, who });
+                }
                 return Ok(Admitted::Proxy { route, who, shared_with_app: app });
             }
             Action::Session => unreachable!("a session is admitted before anybody is asked for"),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chassis::http::trace::TRACEPARENT;
 use chassis::http::{Problem, Response, Trace};
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, VIA};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, VIA};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 
@@ -64,19 +64,20 @@ impl ErrorFormat {
 }
 
 impl Server {
-    /// The app's page of something, or a 404 where the service that would know of it says so. Any
+    /// The app's page of something, or a 404 where the service that would know of it says so to this sender. Any
     /// other answer, or none in [`KNOWN_WITHIN`], leaves it to the app to say.
     pub(super) async fn app_if_known(
         &self,
         route: usize,
         page: Response,
+        who: Who,
         parts: &Parts,
         peer: SocketAddr,
     ) -> Response {
         let route = &self.shared.routes[route];
-        let parts = Box::new(question(parts));
+        let parts = Box::new(question(parts, who.principal.is_some()));
         let trace = Trace::take(&parts.headers);
-        let call = Call { parts, who: Who::default(), peer, shared_with_app: false };
+        let call = Call { parts, who, peer, shared_with_app: false };
         let asked = self.core.ask(route, call, Bytes::new());
         match tokio::time::timeout(KNOWN_WITHIN, asked).await {
             Ok(Ok(answer)) if answer.status() == StatusCode::NOT_FOUND => {
@@ -118,12 +119,13 @@ impl Server {
 
 /// Whether there is what a page of the app is about, asked in nobody's name; where it comes from stays,
 /// since it counts against the limits of who looks.
-fn question(asked: &Parts) -> Parts {
+fn question(asked: &Parts, by_somebody: bool) -> Parts {
     let mut parts =
         Request::head(asked.uri.path()).body(()).expect("a path that was read").into_parts().0;
     parts.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     let trace = HeaderName::from_static(TRACEPARENT);
-    for name in [HOST, VIA, trace].into_iter().chain(hygiene::ORIGINS) {
+    let token = by_somebody.then_some(AUTHORIZATION);
+    for name in [HOST, VIA, trace].into_iter().chain(token).chain(hygiene::ORIGINS) {
         for value in asked.headers.get_all(&name) {
             parts.headers.append(&name, value.clone());
         }

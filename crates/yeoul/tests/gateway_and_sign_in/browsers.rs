@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn pages_and_data_share_their_addresses() {
-    for path in ["/", "/products/3", "/orders/1", "/mypage", "/signin", "/signup"] {
+    for path in ["/", "/products/3", "/mypage", "/signin", "/signup"] {
         let answer = MALL.get(path).html().send().expect(200);
         assert!(answer.must("content-type").starts_with("text/html"), "{path}");
         let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -26,6 +26,25 @@ fn pages_and_data_share_their_addresses() {
         let answer = MALL.get(path).header("accept", "application/json").send().expect(200);
         assert!(answer.must("content-type").starts_with("text/html"), "{path}");
     }
+}
+
+#[test]
+fn a_page_of_the_app_with_the_address_of_something_closed_is_for_who_may_see_that() {
+    let (who, other) = (MALL.customer(), MALL.customer());
+    let placed = MALL.order(&who, MALL.product(10, "cancel"), 1).id;
+    let path = format!("/orders/{placed}");
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let ask = |path: &str, who| as_who(MALL.get(path).header("accept", browser), who);
+    let page = ask(&path, Some(&who));
+    assert_eq!(page.status, 200);
+    assert!(page.must("content-type").starts_with("text/html"));
+    assert!(page.must("cache-control").contains("private"));
+    assert!(page.must("vary").to_lowercase().contains("cookie"));
+    is_error_page(&ask(&path, None), 401);
+    is_error_page(&ask(&path, Some(&other)), 404);
+    is_error_page(&ask("/orders/99999999", Some(&who)), 404);
+    let data = as_who(MALL.get(&path).header("accept", "application/json"), Some(&who));
+    assert_eq!(data.expect(200).value()["id"], placed);
 }
 
 #[track_caller]
