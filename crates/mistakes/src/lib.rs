@@ -36,7 +36,7 @@ impl Mistake {
     /// A mistake at `path`, its line still to be found. A password in an address that it repeats is masked.
     pub fn new(path: &[impl AsRef<str>], says: impl Into<String>) -> Mistake {
         let path = path.iter().map(|step| step.as_ref().to_owned()).collect();
-        Mistake { line: None, path, says: masked(says.into()) }
+        Mistake { line: None, path, says: masked(&says.into()) }
     }
 
     /// The same, in this line.
@@ -145,7 +145,7 @@ impl Drop for Below<'_> {
 }
 
 /// Without the passwords of addresses in it: `scheme://user:***@host`.
-fn masked(says: String) -> String {
+fn masked(says: &str) -> String {
     const AUTHORITY: &str = "://";
     let mut parts = says.split(AUTHORITY);
     let mut text = parts.next().unwrap_or_default().to_owned();
