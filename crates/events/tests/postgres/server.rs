@@ -257,6 +257,6 @@ fn free_port() -> u16 {
 }
 
 #[expect(clippy::disallowed_methods, reason = "between two looks at a server in another process")]
-fn pause() {
+pub(crate) fn pause() {
     std::thread::sleep(PAUSE);
 }

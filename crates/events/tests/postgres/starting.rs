@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::server::{Server, psql, said, sql};
+use super::server::{Server, pause, psql, said, sql};
 
 #[test]
 fn a_server_that_is_killed_starts_again_with_what_was_committed() {
@@ -41,7 +41,7 @@ fn a_server_that_stands_still_answers_once_it_goes_on() {
     // A signal arrives when the kernel comes to it.
     let stands_still = || std::fs::read_to_string(&state).expect("read").contains(") T ");
     let looks = (0..1_000).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        pause();
         stands_still()
     });
     assert!(looks, "it stands still");
