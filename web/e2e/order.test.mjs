@@ -103,22 +103,21 @@ visitor('an order is shown to its customer alone, after signing in, and one that
   const id = await order(page, 2, 1);
   await page.getByRole('button', { name: '로그아웃' }).click();
   await page.getByRole('link', { name: '로그인' }).waitFor(LIVE);
-  await page.goto(`/orders/${id}`);
-  await page.waitForURL('**/signin?from=**');
+  assert.equal((await page.goto(`/orders/${id}`)).status(), 401);
   const sign = async ([username, password]) => {
     await page.fill('#username', username);
     await page.fill('#password', password);
     await page.press('#password', 'Enter');
-    await page.waitForURL(`**/orders/${id}`);
+    await page.locator('#username').waitFor({ ...LIVE, state: 'detached' });
+    assert.equal(new URL(page.url()).pathname, `/orders/${id}`);
   };
   await sign(SECOND_CUSTOMER);
   await page.getByRole('heading', { name: '이 주문은 찾을 수 없어요' }).waitFor(LIVE);
   assert.equal(await page.locator('.receipt').count(), 0);
-  await page.goto('/orders/999999');
+  assert.equal((await page.goto('/orders/999999')).status(), 404);
   await page.getByRole('heading', { name: '이 주문은 찾을 수 없어요' }).waitFor(LIVE);
   await page.getByRole('button', { name: '로그아웃' }).click();
-  await page.goto(`/orders/${id}`);
-  await page.waitForURL('**/signin?from=**');
+  assert.equal((await page.goto(`/orders/${id}`)).status(), 401);
   await sign(ADMINISTRATOR);
   await page.getByText('다른 분의 주문이라').waitFor(LIVE);
   await page.locator('.receipt', { hasText: '유엔진' }).waitFor(LIVE);

@@ -22,8 +22,11 @@ export const QUANTITY_MAX = 1000;
 export function firstRoute(status: number, signedIn: boolean, path: string, search: string): Route {
   const route = matchRoute(path, search);
   if (status < 400) return route;
-  if (status !== 401) return status === 404 ? { screen: 'not-found' } : { screen: 'refused', status };
-  if (route.screen === 'sign-in' || (signedIn && route.screen === 'my-page')) return route;
+  // An order's screen says itself that there is none.
+  if (status === 404) return route.screen === 'order' ? route : { screen: 'not-found' };
+  if (status !== 401) return { screen: 'refused', status };
+  const isOwn = route.screen === 'my-page' || route.screen === 'order';
+  if (route.screen === 'sign-in' || (signedIn && isOwn)) return route;
   return { screen: 'sign-in', from: ownPath(path + search) };
 }
 

@@ -399,6 +399,11 @@ describe('what a page was answered with decides what it shows', () => {
     [401, false, '/orders', { screen: 'sign-in', from: '/orders' }],
     // Their session may only have to be renewed.
     [401, true, '/mypage', { screen: 'my-page' }],
+    [401, true, '/orders/7', { screen: 'order', id: 7 }],
+    [401, false, '/orders/7', { screen: 'sign-in', from: '/orders/7' }],
+    // It says itself that there is none.
+    [404, true, '/orders/7', { screen: 'order', id: 7 }],
+    [403, true, '/orders/7', { screen: 'refused', status: 403 }],
     [401, true, '/orders', { screen: 'sign-in', from: '/orders' }],
     [401, false, '/signin', { screen: 'sign-in', from: '/' }],
   ])('%i, signed in %s, %s', (status, signedIn, path, route) => {
