@@ -117,6 +117,7 @@ visitor('an order is shown to its customer alone, after signing in, and one that
   assert.equal((await page.goto('/orders/999999')).status(), 404);
   await page.getByRole('heading', { name: '이 주문은 찾을 수 없어요' }).waitFor(LIVE);
   await page.getByRole('button', { name: '로그아웃' }).click();
+  await page.getByRole('link', { name: '로그인' }).waitFor(LIVE);
   assert.equal((await page.goto(`/orders/${id}`)).status(), 401);
   await sign(ADMINISTRATOR);
   await page.getByText('다른 분의 주문이라').waitFor(LIVE);
