@@ -87,8 +87,13 @@ struct Acknowledged {
     at: Timestamp,
 }
 
-/// What Kafka said of a batch: where its last record is, where it says so.
-type BatchAnswer = Result<Option<i64>, KafkaError>;
+/// What Kafka said of a batch, where it said anything.
+enum BatchAnswer {
+    /// All of it is stored; where the last record is, where it says so.
+    Stored(Option<i64>),
+    /// The first refusal: what came behind it may be stored or not.
+    Refused(KafkaError),
+}
 
 /// What the contract limits, whatever the engine.
 pub(super) fn check(batch: &[Event]) -> Result<(), Error> {
@@ -141,8 +146,10 @@ impl Publisher {
         let mut last = None;
         for part in [first, others].into_iter().filter(|part| !part.is_empty()) {
             let sent = send(&by.producer, name, index(at), part);
-            let answer = self.answer(&by.producer, &line, sent).await?;
-            last = answer.map_err(|error| refusal(error, largest, limit))?;
+            last = match self.answer(&by.producer, &line, sent).await? {
+                BatchAnswer::Stored(last) => last,
+                BatchAnswer::Refused(error) => return Err(refusal(error, largest, limit)),
+            };
             line.acknowledged(by.number, (self.clock)());
         }
         Ok(last.filter(|last| *last >= 0).map(place_of))
@@ -265,14 +272,15 @@ fn send(
 
 /// What Kafka says of all of them: the first refusal, or where the last one is.
 async fn answers(sent: Vec<DeliveryFuture>) -> BatchAnswer {
-    let mut answer = Ok(None);
+    let mut answer = BatchAnswer::Stored(None);
     for one in sent {
         let one = match one.await {
-            Ok(Ok(delivery)) => Ok(Some(delivery.offset)),
-            Ok(Err((error, _))) => Err(error),
-            Err(_) => Err(KafkaError::Canceled),
+            Ok(Ok(delivery)) => BatchAnswer::Stored(Some(delivery.offset)),
+            Ok(Err((error, _))) => BatchAnswer::Refused(error),
+            Err(_) => BatchAnswer::Refused(KafkaError::Canceled),
         };
-        if answer.is_ok() {
+        // Awaited to the last one all the same: nothing may be under way when this has its end.
+        if matches!(answer, BatchAnswer::Stored(_)) {
             answer = one;
         }
     }

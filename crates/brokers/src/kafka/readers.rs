@@ -54,12 +54,12 @@ struct Shelf {
 struct Reader {
     consumer: StreamConsumer<ClientLog>,
     /// `None` where nobody knows.
-    place: Option<Place>,
+    place: Option<Cursor>,
 }
 
 /// After which offset of which partition a reader goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct Cursor {
     at: TopicPartition,
     after: Offset,
 }
@@ -216,7 +216,7 @@ impl Readers {
         after: Offset,
     ) -> Result<PooledReader, Error> {
         let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| Error::Closed)?;
-        let place = Place { at: at.clone(), after };
+        let place = Cursor { at: at.clone(), after };
         let rested = self.shelf().take(&place);
         let reader = match rested {
             Some(reader) => reader,
@@ -251,7 +251,7 @@ impl Readers {
 
 impl Shelf {
     /// The one that goes on at this place; any other only where there may be no more.
-    fn take(&mut self, place: &Place) -> Option<Reader> {
+    fn take(&mut self, place: &Cursor) -> Option<Reader> {
         let there = self.resting.iter().position(|one| one.place.as_ref() == Some(place));
         let nowhere = || self.resting.iter().position(|one| one.place.is_none());
         let oldest = (self.made >= READERS_MAX && !self.resting.is_empty()).then_some(0);
@@ -265,7 +265,7 @@ impl PooledReader {
         &self.reader.as_ref().expect("it is taken until it is given back").consumer
     }
 
-    fn give_back(mut self, place: Option<Place>) {
+    fn give_back(mut self, place: Option<Cursor>) {
         if let Some(reader) = self.reader.take() {
             let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
             shelf.resting.push(Reader { place, ..reader });
@@ -343,9 +343,9 @@ impl Gathered<'_> {
     }
 
     /// Where its consumer goes on.
-    fn reached(&self) -> Option<Place> {
+    fn reached(&self) -> Option<Cursor> {
         let last = self.stored.last().map_or(self.after, |last| last.offset);
-        (!self.hurt).then(|| Place { at: self.at.clone(), after: last })
+        (!self.hurt).then(|| Cursor { at: self.at.clone(), after: last })
     }
 
     fn gone(&self, oldest: Offset, end: Offset) -> Error {
