@@ -25,7 +25,7 @@ use hyper::body::Incoming;
 use super::Response;
 use super::framing::Refusal;
 use super::framing::head::HeadLimits;
-use super::places::{Claim, Working};
+use super::places::{Seat, Working};
 use super::problem::Problem;
 
 /// How much of an unread body is taken before the answer, if it is there already.
@@ -35,7 +35,7 @@ pub const TAKEN_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Connection {
     /// Its place among those of its listener.
-    place: Rc<Claim>,
+    place: Rc<Seat>,
     /// How large a head may be here.
     limits: HeadLimits,
     /// Requests handed to whoever answers.
@@ -70,7 +70,7 @@ struct NumberedRefusal {
 
 impl Connection {
     /// One on this place, of which nothing has come yet.
-    pub(super) fn new(place: Claim, limits: HeadLimits) -> Connection {
+    pub(super) fn new(place: Seat, limits: HeadLimits) -> Connection {
         Connection {
             place: Rc::new(place),
             limits,

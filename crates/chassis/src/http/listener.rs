@@ -28,7 +28,7 @@ use tracing::{debug, warn};
 use super::connection::Connection;
 use super::framing::head::HeadLimits;
 use super::networks::Networks;
-use super::places::{Claim, Places, Room};
+use super::places::{Places, Room, Seat};
 use super::problem::Problem;
 use super::stop::Stop;
 use super::target::{self, Checked};
@@ -206,7 +206,7 @@ async fn accept<S: Serve>(socket: Socket, places: Rc<Places>, serve: Rc<S>, stop
 struct Accepted {
     stream: Rc<RefCell<TcpStream>>,
     peer: SocketAddr,
-    place: Claim,
+    place: Seat,
 }
 
 async fn connection<S: Serve>(
@@ -246,8 +246,8 @@ async fn exchange<S: Serve>(wire: Wire, served: Served<S>, stop: &Stop) -> hyper
         let (serve, connection) = (serve.clone(), connection.clone());
         async move {
             let mut response = match begin(&*serve, &connection, request) {
-                Inbound::Request(request) => serve.serve(request, peer).await,
-                Inbound::Answered(response) => response,
+                Begun::Request(request) => serve.serve(request, peer).await,
+                Begun::Answered(response) => response,
             };
             connection.settle(&mut response).await;
             Ok::<_, Infallible>(response)
@@ -303,7 +303,7 @@ async fn wind_up(
 }
 
 /// A request that has come in.
-enum Inbound {
+enum Begun {
     /// For whoever answers.
     Request(Request),
     /// One that goes no further.
@@ -315,14 +315,14 @@ fn begin<S: Serve>(
     serve: &S,
     connection: &Rc<Connection>,
     request: http::Request<Incoming>,
-) -> Inbound {
+) -> Begun {
     let counted = connection.next_request();
     let (mut head, body) = request.into_parts();
     let body = connection.body(&head, body);
     match counted.and_then(|()| check(serve, &mut head)) {
-        Ok(Checked::Resource) => Inbound::Request(Request::from_parts(head, body)),
-        Ok(Checked::Answered(response)) => Inbound::Answered(response),
-        Err(problem) => Inbound::Answered(serve.refuse(problem, &head)),
+        Ok(Checked::Resource) => Begun::Request(Request::from_parts(head, body)),
+        Ok(Checked::Answered(response)) => Begun::Answered(response),
+        Err(problem) => Begun::Answered(serve.refuse(problem, &head)),
     }
 }
 

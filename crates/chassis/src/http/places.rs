@@ -34,7 +34,7 @@ pub(super) struct Room {
 #[derive(Debug)]
 pub(super) struct Places {
     room: Room,
-    seats: RefCell<Vec<Rc<Seat>>>,
+    seats: RefCell<Vec<Rc<Occupant>>>,
     /// How many each address has.
     taken: RefCell<HashMap<IpAddr, usize>>,
     /// Counts up whenever a connection becomes idle.
@@ -44,9 +44,9 @@ pub(super) struct Places {
     freed: Notify,
 }
 
-/// One connection's place.
+/// Who sits on a place.
 #[derive(Debug)]
-struct Seat {
+struct Occupant {
     address: IpAddr,
     /// Where it stands among the seats, while it does.
     at: Cell<Option<usize>>,
@@ -55,10 +55,10 @@ struct Seat {
     stream: Weak<RefCell<TcpStream>>,
 }
 
-/// A connection's claim on its place, given back when dropped.
+/// A connection's place, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Claim {
-    seat: Rc<Seat>,
+pub(super) struct Seat {
+    seat: Rc<Occupant>,
     places: Rc<Places>,
 }
 
@@ -80,7 +80,7 @@ impl Places {
         self: &Rc<Self>,
         address: IpAddr,
         stream: &Rc<RefCell<TcpStream>>,
-    ) -> Option<Claim> {
+    ) -> Option<Seat> {
         let address = network(address);
         // Its own first: whoever has much makes room for himself, not at the cost of others.
         if self.has_its_share(address) && !self.make_room(|seat| seat.address == address) {
@@ -105,7 +105,7 @@ impl Places {
             && !self.room.trusted.contains(address)
     }
 
-    fn make_room(&self, fits: impl Fn(&Seat) -> bool) -> bool {
+    fn make_room(&self, fits: impl Fn(&Occupant) -> bool) -> bool {
         let oldest = {
             let seats = self.seats.borrow();
             let idle = seats.iter().filter(|seat| seat.idle.get().is_some() && fits(seat));
@@ -120,9 +120,9 @@ impl Places {
         true
     }
 
-    fn sit(self: &Rc<Self>, address: IpAddr, stream: &Rc<RefCell<TcpStream>>) -> Claim {
+    fn sit(self: &Rc<Self>, address: IpAddr, stream: &Rc<RefCell<TcpStream>>) -> Seat {
         let mut seats = self.seats.borrow_mut();
-        let seat = Rc::new(Seat {
+        let seat = Rc::new(Occupant {
             address,
             at: Cell::new(Some(seats.len())),
             idle: Cell::new(Some(self.next_turn())),
@@ -130,10 +130,10 @@ impl Places {
         });
         seats.push(seat.clone());
         *self.taken.borrow_mut().entry(address).or_insert(0) += 1;
-        Claim { seat, places: self.clone() }
+        Seat { seat, places: self.clone() }
     }
 
-    fn leave(&self, seat: &Seat) {
+    fn leave(&self, seat: &Occupant) {
         let Some(at) = seat.at.take() else { return };
         let mut seats = self.seats.borrow_mut();
         // The last one takes its seat, and has to know.
@@ -165,7 +165,7 @@ impl Places {
     }
 }
 
-impl Claim {
+impl Seat {
     /// A request begins.
     pub(super) fn works(&self) {
         self.seat.idle.set(None);
@@ -180,11 +180,11 @@ impl Claim {
 
 /// Kept by an answer: while it is on its way, its connection is at work.
 #[derive(Debug)]
-pub(super) struct Working(Rc<Claim>);
+pub(super) struct Working(Rc<Seat>);
 
 impl Working {
     /// Of the connection that has this place.
-    pub(super) fn new(place: Rc<Claim>) -> Working {
+    pub(super) fn new(place: Rc<Seat>) -> Working {
         Working(place)
     }
 }
@@ -195,7 +195,7 @@ impl Drop for Working {
     }
 }
 
-impl Drop for Claim {
+impl Drop for Seat {
     fn drop(&mut self) {
         self.places.leave(&self.seat);
     }

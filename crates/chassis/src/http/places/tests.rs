@@ -10,7 +10,7 @@ use super::*;
 
 /// A connection in a place, and its other end.
 struct Guest {
-    held: Claim,
+    held: Seat,
     far: TcpStream,
     _near: Rc<RefCell<TcpStream>>,
 }
