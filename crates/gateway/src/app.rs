@@ -69,6 +69,7 @@ struct File {
 
 #[derive(Debug)]
 struct Coded {
+    encoding: Encoding,
     body: Bytes,
     etag: HeaderValue,
 }
@@ -140,7 +141,7 @@ impl File {
         let kind = kind(&file.path);
         let coded = |encoding: Encoding, body: Option<&Bytes>| {
             let body = body?.clone();
-            Some(Coded { etag: tag(encoding, &body), body })
+            Some(Coded { encoding, etag: tag(encoding, &body), body })
         };
         let codings = Encoding::ALL.map(|encoding| match encoding {
             Encoding::Br => coded(encoding, file.br.as_ref()),
@@ -169,7 +170,7 @@ impl File {
     }
 
     fn whole(&self, encoding: Encoding) -> Response {
-        let (encoding, coded) = self.coded(encoding);
+        let coded = self.coded(encoding);
         let mut response = Response::new(Body::full(coded.body.clone()));
         let headers = response.headers_mut();
         headers.reserve(8);
@@ -177,8 +178,9 @@ impl File {
         headers.insert(CACHE_CONTROL, self.caching.clone());
         headers.insert(ETAG, coded.etag.clone());
         headers.insert(VARY, VARIES);
-        if encoding != Encoding::Identity {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding.as_str()));
+        if coded.encoding != Encoding::Identity {
+            let encoding = HeaderValue::from_static(coded.encoding.as_str());
+            headers.insert(CONTENT_ENCODING, encoding);
         }
         if self.html {
             html::guard(headers);
@@ -189,16 +191,16 @@ impl File {
     }
 
     /// The wished coding, or the file as it is.
-    fn coded(&self, wished: Encoding) -> (Encoding, &Coded) {
+    fn coded(&self, wished: Encoding) -> &Coded {
         let at = |encoding: Encoding| {
             let place = Encoding::ALL.iter().position(|known| *known == encoding)?;
-            self.codings[place].as_ref().map(|coded| (encoding, coded))
+            self.codings[place].as_ref()
         };
         at(wished).or_else(|| at(Encoding::Identity)).expect("every file is there as it is")
     }
 
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.coded(Encoding::Identity).1.body).into_owned()
+        String::from_utf8_lossy(&self.coded(Encoding::Identity).body).into_owned()
     }
 }
 

@@ -26,9 +26,9 @@ mod link;
 mod patience;
 pub(crate) mod pool;
 mod probing;
+mod recorder;
 mod socket;
 mod upload;
-mod verdict;
 
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
@@ -59,8 +59,8 @@ use failure::Failure;
 use patience::Patience;
 use pool::{AcrossCores, Pool};
 use probing::Probing;
+use recorder::Recorder;
 use upload::Upload;
-use verdict::Verdict;
 
 pub use pool::{IDLE_MAX, KEPT_MAX};
 pub use upload::WHOLE_BYTES_MAX;
@@ -237,8 +237,8 @@ impl Core {
                 let summary = head::summarise(response.headers(), response.body());
                 let (address, keep) =
                     (visit.address.clone(), visit.address.keep(summary.keep_alive));
-                let verdict = Some(Verdict::new(leave, Some(visit)));
-                let held = Underway { link, address, keep, verdict };
+                let recorder = Some(Recorder::new(leave, Some(visit)));
+                let held = Underway { link, address, keep, recorder };
                 let time = BodyTime { alarm: patience.into_alarm(), idle: timeouts.idle };
                 let begun = begin(response, summary, held, time).await;
                 begun.map(|response| self.to_client(response, pool))
@@ -246,7 +246,7 @@ impl Core {
             Err(Unanswered { failure, visit }) => {
                 // Where the client is to blame, the leave is dropped unused: that counts neither way.
                 if failure.is_the_services() {
-                    Verdict::new(leave, visit).record(Outcome::Failure, clock::now());
+                    Recorder::new(leave, visit).record(Outcome::Failure, clock::now());
                 }
                 Err(failure)
             }

@@ -12,7 +12,7 @@ use super::deadlines::Alarm;
 use super::download::{Download, Prefetched, Underway};
 use super::failure::Failure;
 use super::head;
-use super::verdict::Verdict;
+use super::recorder::Recorder;
 
 /// The time of an answer's body.
 pub(super) struct BodyTime {
@@ -36,14 +36,14 @@ pub(super) async fn begin(
     let (parts, body) = response.into_parts();
     // Protocols are switched for nobody.
     if parts.status == StatusCode::SWITCHING_PROTOCOLS || !summary.is_framed {
-        held.verdict.take().into_iter().for_each(|it| it.record(Outcome::Failure, clock::now()));
+        held.recorder.take().into_iter().for_each(|it| it.record(Outcome::Failure, clock::now()));
         return Err(Failure::Nonsense);
     }
     let failed = parts.status.is_server_error() && !head::is_passed_on(&parts.headers);
     // What the body will do changes nothing of a failure, and is not waited for where others wait.
-    let at_head = |verdict: &mut Verdict| failed || summary.is_endless || verdict.is_probe();
-    if let Some(verdict) = held.verdict.take_if(at_head) {
-        verdict.record(if failed { Outcome::Failure } else { Outcome::Success }, clock::now());
+    let at_head = |recorder: &mut Recorder| failed || summary.is_endless || recorder.is_probe();
+    if let Some(recorder) = held.recorder.take_if(at_head) {
+        recorder.record(if failed { Outcome::Failure } else { Outcome::Success }, clock::now());
     }
     // A stream of events may be silent for as long as it likes.
     let alarm = (!summary.is_endless).then_some(time.alarm);

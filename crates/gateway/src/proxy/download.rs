@@ -28,8 +28,8 @@ use hyper::body::Incoming;
 use super::deadlines::Alarm;
 use super::link::Link;
 use super::pool::AddressPool;
+use super::recorder::Recorder;
 use super::upload::plus;
-use super::verdict::Verdict;
 
 /// What a body holds while it is under way.
 pub(crate) struct Underway {
@@ -38,7 +38,7 @@ pub(crate) struct Underway {
     /// How long the connection may be kept afterwards.
     pub(crate) keep: Duration,
     /// What is still to be recorded of the call.
-    pub(crate) verdict: Option<Verdict>,
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// An answer's body that is still coming.
@@ -69,8 +69,8 @@ impl Underway {
     fn end(mut self, outcome: Outcome, context: &mut Context<'_>) {
         let now = clock::now();
         // A call that was decided at its head has nothing left to record.
-        if let Some(verdict) = self.verdict.take() {
-            verdict.record(outcome, now);
+        if let Some(recorder) = self.recorder.take() {
+            recorder.record(outcome, now);
         }
         // After anything but an end, what is still to come would be taken for the next answer.
         if outcome == Outcome::Success && !self.keep.is_zero() {

@@ -13,15 +13,15 @@ use super::attempt::Visit;
 use crate::guards::Leave;
 
 /// A call whose outcome is still to be recorded; dropped, it counts nothing.
-pub(super) struct Verdict {
+pub(super) struct Recorder {
     leave: Option<Leave>,
     visit: Option<Visit>,
 }
 
-impl Verdict {
+impl Recorder {
     /// Of a call with this leave at this address.
-    pub(super) fn new(leave: Option<Leave>, visit: Option<Visit>) -> Verdict {
-        Verdict { leave, visit }
+    pub(super) fn new(leave: Option<Leave>, visit: Option<Visit>) -> Recorder {
+        Recorder { leave, visit }
     }
 
     /// Whether something waits for it.
