@@ -14,7 +14,7 @@ use events::store::{Bind, Row, Rows};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use super::values::Cell;
+use super::values::Parameter;
 use crate::feed::{CHANGE_BYTES, OWNER_BYTES_KEPT, OWNER_CHANGES_KEPT};
 use crate::owner::{Meant, Owner, Owners, Whose};
 
@@ -104,7 +104,7 @@ impl Extent {
         version.bytes += bytes;
         let insert = "INSERT INTO change VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let Whose { page, owner } = whose;
-        let owner = Cell::of(rows, owner);
+        let owner = Parameter::of(rows, owner);
         let change: [&dyn Bind; 7] = [&self.sequence, &before, &page, &bytes, &owner, &kind, &row];
         rows.execute(insert, &change).await?;
         Ok(())
@@ -177,7 +177,7 @@ impl Version {
             ON CONFLICT (page, owner) DO UPDATE SET version = excluded.version,
                 position = excluded.position, floor = excluded.floor, kept = excluded.kept,
                 bytes = excluded.bytes";
-        let owner = Cell::of(rows, whose.owner);
+        let owner = Parameter::of(rows, whose.owner);
         let row: [&dyn Bind; 7] = [&whose.page, &owner, version, position, floor, kept, bytes];
         rows.execute(upsert, &row).await?;
         Ok(())
@@ -217,7 +217,7 @@ pub(crate) async fn known(
 ) -> Result<Option<Version>, events::Error> {
     let select = "SELECT version, position, floor, kept, bytes FROM owner
         WHERE page = ?1 AND owner = ?2";
-    let owner = Cell::of(rows, whose.owner);
+    let owner = Parameter::of(rows, whose.owner);
     rows.find(select, &[&whose.page, &owner], |row| {
         Ok(Version {
             version: row.get(0)?,
@@ -281,7 +281,7 @@ pub(crate) async fn changes(
     limit: usize,
 ) -> Result<Vec<StoredChange>, events::Error> {
     let select = "SELECT before FROM change WHERE sequence = ?1 AND page = ?2 AND owner = ?3";
-    let owner = Cell::of(rows, whose.owner);
+    let owner = Parameter::of(rows, whose.owner);
     let mut found = VecDeque::new();
     let mut at = newest;
     while at > after {

@@ -4,7 +4,7 @@ use events::store::{Bind, Rows};
 
 use super::feed::{self, OwnerVersion};
 use super::rows::{self, ViewTable};
-use super::values::Cell;
+use super::values::Parameter;
 use crate::owner::{Meant, Owner};
 use crate::page::{Listed, Page, Parts, Slice, Window};
 use crate::row::Row;
@@ -21,7 +21,7 @@ async fn shown(
     let Window { slice, order } = window;
     let select = list_statement(list, owner.is_some(), order);
     let (size, offset) = (slice.size, slice.offset());
-    let owner = owner.map(|owner| Cell::of(rows, owner));
+    let owner = owner.map(|owner| Parameter::of(rows, owner));
     let mut values: Vec<&dyn Bind> = vec![&size, &offset];
     values.extend(owner.iter().map(|owner| owner as &dyn Bind));
     rows.all(&select, &values, |row| rows::read(list.view, row)).await
@@ -60,7 +60,7 @@ async fn total(
 ) -> Result<u64, events::Error> {
     let (table, narrowed) = (&list.statements.table, narrowed(owner.is_some(), 1));
     let select = format!("SELECT count(*) FROM {table} WHERE {narrowed}");
-    let owner = owner.map(|owner| Cell::of(rows, owner));
+    let owner = owner.map(|owner| Parameter::of(rows, owner));
     let values: Vec<&dyn Bind> = owner.iter().map(|owner| owner as &dyn Bind).collect();
     rows.one(&select, &values, |row| row.get(0)).await
 }

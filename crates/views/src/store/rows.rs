@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use events::store::{Bind, Row as Found, Rows};
 
-use super::values::Cell;
+use super::values::Parameter;
 use crate::row::{Row, State};
 use crate::value::{Key, Value};
 use crate::view::{Assignment, Join, View};
@@ -60,18 +60,19 @@ impl ViewTable<'_> {
         rows: &mut Rows<'_>,
         key: &Key,
     ) -> Result<Option<Row>, events::Error> {
-        let key = Cell::of(rows, key);
+        let key = Parameter::of(rows, key);
         rows.find(&self.statements.select, &[&key], |row| read(self.view, row)).await
     }
 
     pub(crate) async fn insert(self, rows: &mut Rows<'_>, row: &Row) -> Result<(), events::Error> {
         let owner = row.owner(self.view);
-        let owner = owner.as_ref().map(|owner| Cell::of(rows, owner));
+        let owner = owner.as_ref().map(|owner| Parameter::of(rows, owner));
         let StateColumns { created, set, deleted_by } = StateColumns::of(row);
-        let cells: Vec<Cell<'_>> = row.values.iter().map(|value| Cell::of(rows, value)).collect();
+        let parameters: Vec<Parameter<'_>> =
+            row.values.iter().map(|value| Parameter::of(rows, value)).collect();
         let rest: [&dyn Bind; 4] = [&created, &set, &deleted_by, &owner];
         let values: Vec<&dyn Bind> =
-            cells.iter().map(|cell| cell as &dyn Bind).chain(rest).collect();
+            parameters.iter().map(|parameter| parameter as &dyn Bind).chain(rest).collect();
         rows.execute(&self.statements.insert, &values).await?;
         Ok(())
     }
@@ -87,16 +88,16 @@ impl ViewTable<'_> {
         let mut statement = format!("UPDATE {} SET ", statements.table);
         let differ = |at: &usize| now.values[*at] != before.values[*at];
         let changed: Vec<usize> = (0..now.values.len()).filter(differ).collect();
-        let cells: Vec<Cell<'_>> =
-            changed.iter().map(|&at| Cell::of(rows, &now.values[at])).collect();
-        let mut values: Vec<&dyn Bind> = Vec::with_capacity(cells.len() + 5);
-        for (&at, cell) in changed.iter().zip(&cells) {
-            push(&mut statement, &mut values, &view.columns[at], cell);
+        let parameters: Vec<Parameter<'_>> =
+            changed.iter().map(|&at| Parameter::of(rows, &now.values[at])).collect();
+        let mut values: Vec<&dyn Bind> = Vec::with_capacity(parameters.len() + 5);
+        for (&at, parameter) in changed.iter().zip(&parameters) {
+            push(&mut statement, &mut values, &view.columns[at], parameter);
         }
         let (owner, owner_before) = (now.owner(view), before.owner(view));
-        let owner_cell = owner.as_ref().map(|owner| Cell::of(rows, owner));
+        let owner_parameter = owner.as_ref().map(|owner| Parameter::of(rows, owner));
         if owner != owner_before {
-            push(&mut statement, &mut values, "_owner", &owner_cell);
+            push(&mut statement, &mut values, "_owner", &owner_parameter);
         }
         let StateColumns { created, set, deleted_by } = StateColumns::of(now);
         if before.state != now.state {
@@ -106,8 +107,8 @@ impl ViewTable<'_> {
         if before.set != now.set {
             push(&mut statement, &mut values, "_set", &set);
         }
-        let key_cell = Cell::of(rows, &now.values[view.key]);
-        values.push(&key_cell);
+        let key_parameter = Parameter::of(rows, &now.values[view.key]);
+        values.push(&key_parameter);
         let key = &view.columns[view.key];
         write!(statement, " WHERE \"{key}\" = ?{}", values.len()).expect("a string takes it");
         rows.execute(&statement, &values).await?;
@@ -128,8 +129,10 @@ impl ViewTable<'_> {
         let statement = self.spread_statement(join, &columns);
         // In the statement's order: what is set, then what must match.
         let values = sets.iter().map(|set| &set.value).chain(matches);
-        let cells: Vec<Cell<'_>> = values.map(|value| Cell::of(rows, value)).collect();
-        let values: Vec<&dyn Bind> = cells.iter().map(|cell| cell as &dyn Bind).collect();
+        let parameters: Vec<Parameter<'_>> =
+            values.map(|value| Parameter::of(rows, value)).collect();
+        let values: Vec<&dyn Bind> =
+            parameters.iter().map(|parameter| parameter as &dyn Bind).collect();
         let show = |row: &Found<'_>| {
             seen(read(self.view, row)?);
             Ok::<_, events::Error>(())

@@ -31,24 +31,28 @@ const FLOAT: u8 = 1;
 const SIGN: u64 = 1 << 63;
 
 /// A value as the statement of an engine is given it.
-pub(super) enum Cell<'v> {
+pub(super) enum Parameter<'v> {
     Plain(Plain<'v>),
     Packed(Vec<u8>),
 }
 
-impl<'v> Cell<'v> {
+impl<'v> Parameter<'v> {
     /// For a statement that is run on these rows.
-    pub(super) fn of(rows: &Rows<'_>, value: impl Into<Plain<'v>>) -> Cell<'v> {
+    pub(super) fn of(rows: &Rows<'_>, value: impl Into<Plain<'v>>) -> Parameter<'v> {
         let plain = value.into();
-        if rows.columns_are_typed() { Cell::Packed(pack(plain)) } else { Cell::Plain(plain) }
+        if rows.columns_are_typed() {
+            Parameter::Packed(pack(plain))
+        } else {
+            Parameter::Plain(plain)
+        }
     }
 }
 
-impl Bind for Cell<'_> {
+impl Bind for Parameter<'_> {
     fn bind(&self) -> Result<Plain<'_>, events::Error> {
         Ok(match self {
-            Cell::Plain(plain) => *plain,
-            Cell::Packed(bytes) => Plain::Blob(bytes),
+            Parameter::Plain(plain) => *plain,
+            Parameter::Packed(bytes) => Plain::Blob(bytes),
         })
     }
 }
