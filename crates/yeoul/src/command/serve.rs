@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cli::ServeArgs;
-use crate::compose::layer::Layer;
+use crate::compose::layer::{Layer, Serving};
 use crate::compose::sealing;
 use crate::exit::Failure;
 use crate::process::{self, Signals};
@@ -18,7 +18,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let folder = process::folder(&plan.data)?;
     process::runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        let (layer, admin) = signals.begin(Box::pin(Layer::serve(plan, folder))).await?;
+        let Serving { layer, admin } = signals.begin(Box::pin(Layer::serve(plan, folder))).await?;
         tokio::select! {
             () = process::until_ready(&admin) => {
                 process::announce(args.process.json, "gateway", &json!(layer.addresses()));

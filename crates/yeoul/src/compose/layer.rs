@@ -43,6 +43,12 @@ use folds::Interruptions;
 /// The views' folder of `yeoul serve`, and what their subscriptions' names begin with.
 pub(crate) const VIEWS: &str = "views";
 
+/// A layer that serves one's own services, and whoever answers for it.
+pub(crate) struct Serving {
+    pub(crate) layer: Layer,
+    pub(crate) admin: Arc<Admin>,
+}
+
 /// A running layer.
 pub(crate) struct Layer {
     pub(crate) cores: Arc<Cores>,
@@ -159,10 +165,7 @@ fn make_private(folder: &Path) -> Result<(), Failure> {
 
 impl Layer {
     /// The layer alone, for one's own services.
-    pub(crate) async fn serve(
-        plan: Checked,
-        mut folder: Folder,
-    ) -> Result<(Layer, Arc<Admin>), Failure> {
+    pub(crate) async fn serve(plan: Checked, mut folder: Folder) -> Result<Serving, Failure> {
         // Ports first: one that is taken ends the start before a store is opened.
         let ports = Ports::bind(&plan)?;
         let app = app::files();
@@ -199,7 +202,7 @@ impl Layer {
         let controls = Controls { subscriptions: controls, relays };
         let admin = layer.admin_of(shown, controls, None);
         layer.open(ports, admin.clone())?;
-        Ok((layer, admin))
+        Ok(Serving { layer, admin })
     }
 
     /// Everything but the listeners.
