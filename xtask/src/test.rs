@@ -27,21 +27,21 @@ struct Extent {
 }
 
 /// A part of the whole.
-type Part = (&'static str, fn(&mut Run) -> Result<(), Failure>);
+struct Part {
+    name: &'static str,
+    run: fn(&mut Run) -> Result<(), Failure>,
+}
 
 /// In the order in which they run. The app comes before whatever builds the program, which refuses to
 /// embed one that is older than its sources.
 const PARTS: [Part; 7] = [
-    ("tidy", |_| tidy::run()),
-    ("format", |run| run.command(shell::command(&["cargo", "fmt", "--all", "--check"]))),
-    ("web: check, lint, test, build", web_app),
-    ("clippy", |run| {
-        let line = ["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        run.command(shell::command(&line))
-    }),
-    ("licences, sources, advisories", licences),
-    ("rust", rust),
-    ("the mall in a browser", browser),
+    Part { name: "tidy", run: |_| tidy::run() },
+    Part { name: "format", run: format },
+    Part { name: "web: check, lint, test, build", run: web_app },
+    Part { name: "clippy", run: clippy },
+    Part { name: "licences, sources, advisories", run: licences },
+    Part { name: "rust", run: rust },
+    Part { name: "the mall in a browser", run: browser },
 ];
 /// What `--fast` leaves out.
 const SLOW: [&str; 2] = ["licences, sources, advisories", "the mall in a browser"];
@@ -50,9 +50,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let extent = parse(arguments)?;
     services::install_for_builds()?;
     let mut run = Run { extent, tally: Tally::default() };
-    let parts = PARTS.iter().filter(|(name, _)| !(extent.fast && SLOW.contains(name)));
+    let parts = PARTS.iter().filter(|part| !(extent.fast && SLOW.contains(&part.name)));
     let mut result = Ok(());
-    for (name, part) in parts {
+    for Part { name, run: part } in parts {
         shell::say(&format!("\n== {name}"))?;
         result = part(&mut run);
         if let Err(failure) = &result {
@@ -75,6 +75,15 @@ fn parse(arguments: &[String]) -> Result<Extent, Failure> {
         }
     }
     Ok(extent)
+}
+
+fn format(run: &mut Run) -> Result<(), Failure> {
+    run.command(shell::command(&["cargo", "fmt", "--all", "--check"]))
+}
+
+fn clippy(run: &mut Run) -> Result<(), Failure> {
+    let line = ["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    run.command(shell::command(&line))
 }
 
 /// A run so far.
@@ -188,7 +197,7 @@ mod tests {
     #[test]
     fn what_is_slow_is_a_part() {
         for name in SLOW {
-            assert!(PARTS.iter().any(|(part, _)| *part == name), "{name}");
+            assert!(PARTS.iter().any(|part| part.name == name), "{name}");
         }
     }
 

@@ -22,17 +22,23 @@ struct Row<'t> {
     cells: Vec<&'t str>,
 }
 
-/// What each member may use.
-type Allowed = BTreeMap<String, BTreeSet<String>>;
+/// The table as it was read.
+#[derive(Default)]
+struct Allowed {
+    /// What each member may use.
+    by_member: BTreeMap<String, BTreeSet<String>>,
+    /// What is wrong with the table itself.
+    findings: Vec<Finding>,
+}
 
 pub(super) fn check(tree: &Tree, members: &[Member]) -> Vec<Finding> {
     let Some(document) = tree.find(TABLE) else {
         return vec![Finding::new(TABLE, 0, "missing: its table says who may use whom")];
     };
-    let (allowed, mut findings) = allowed(document);
+    let Allowed { by_member, mut findings } = allowed(document);
     for member in members {
         let manifest = format!("{}/Cargo.toml", member.folder);
-        match allowed.get(member.name()) {
+        match by_member.get(member.name()) {
             Some(may) => findings.extend(forbidden(tree, &manifest, member, may)),
             None => {
                 let says = format!("no row in {TABLE} for this member");
@@ -57,7 +63,7 @@ fn forbidden(tree: &Tree, manifest: &str, member: &Member, may: &BTreeSet<String
 }
 
 /// Reads the table; a word in it that is no member is a mistake.
-fn allowed(document: &File) -> (Allowed, Vec<Finding>) {
+fn allowed(document: &File) -> Allowed {
     let lines = (1..).zip(document.text.lines());
     let rows: Vec<Row<'_>> = lines
         .skip_while(|(_, line)| !line.starts_with(HEAD))
@@ -71,9 +77,9 @@ fn allowed(document: &File) -> (Allowed, Vec<Finding>) {
     let member =
         |row: &[&str]| row[0].trim_matches('`').rsplit('/').next().unwrap_or_default().to_owned();
     let members: BTreeSet<String> = rows.iter().map(|row| member(&row.cells)).collect();
-    let (mut allowed, mut findings) = (Allowed::new(), Vec::new());
+    let mut allowed = Allowed::default();
     if rows.is_empty() {
-        findings.push(Finding::new(
+        allowed.findings.push(Finding::new(
             &document.path,
             1,
             format!("no table that begins with `{HEAD}`"),
@@ -82,15 +88,15 @@ fn allowed(document: &File) -> (Allowed, Vec<Finding>) {
     for Row { line, cells } in rows {
         let may = uses(cells.get(2).copied().unwrap_or_default(), &members);
         for unknown in may.difference(&members) {
-            findings.push(Finding::new(
+            allowed.findings.push(Finding::new(
                 &document.path,
                 line,
                 format!("no such member. name=`{unknown}`"),
             ));
         }
-        allowed.insert(member(&cells), may);
+        allowed.by_member.insert(member(&cells), may);
     }
-    (allowed, findings)
+    allowed
 }
 
 /// A cell: `–`, names with commas between, or `all but` names.

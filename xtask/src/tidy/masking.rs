@@ -37,8 +37,8 @@ pub(super) fn mask(text: &str) -> Masked {
     let mut rest = text;
     let mut before = ' ';
     while let Some(first) = rest.chars().next() {
-        let (length, kind) = piece(rest, before);
-        let (piece, after) = rest.split_at(length.max(first.len_utf8()));
+        let Piece { bytes, kind } = piece(rest, before);
+        let (piece, after) = rest.split_at(bytes.max(first.len_utf8()));
         for c in piece.chars() {
             masked.code.push(if kind == Kind::Code || c == '\n' { c } else { ' ' });
             masked.comments.push(if kind == Kind::Comment || c == '\n' { c } else { ' ' });
@@ -57,21 +57,26 @@ enum Kind {
     Text,
 }
 
-/// The length in bytes and the kind of what stands first.
-fn piece(rest: &str, before: char) -> (usize, Kind) {
+/// What stands first; of code, which is looked at a character at a time, without its length.
+struct Piece {
+    bytes: usize,
+    kind: Kind,
+}
+
+fn piece(rest: &str, before: char) -> Piece {
     let word_before = before.is_alphanumeric() || before == '_';
     if rest.starts_with("//") {
-        (rest.find('\n').unwrap_or(rest.len()), Kind::Comment)
+        Piece { bytes: rest.find('\n').unwrap_or(rest.len()), kind: Kind::Comment }
     } else if rest.starts_with("/*") {
-        (block_comment(rest), Kind::Comment)
-    } else if let Some(length) = raw_string(rest).filter(|_| !word_before) {
-        (length, Kind::Text)
+        Piece { bytes: block_comment(rest), kind: Kind::Comment }
+    } else if let Some(bytes) = raw_string(rest).filter(|_| !word_before) {
+        Piece { bytes, kind: Kind::Text }
     } else if rest.starts_with('"') {
-        (string(rest), Kind::Text)
-    } else if let Some(length) = character(rest) {
-        (length, Kind::Text)
+        Piece { bytes: string(rest), kind: Kind::Text }
+    } else if let Some(bytes) = character(rest) {
+        Piece { bytes, kind: Kind::Text }
     } else {
-        (0, Kind::Code)
+        Piece { bytes: 0, kind: Kind::Code }
     }
 }
 

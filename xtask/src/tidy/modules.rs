@@ -75,7 +75,7 @@ fn children(file: &File, masked: &Masked, folder: &str) -> Vec<Child> {
             given = text.split('"').nth(1).map(|path| join(file.folder(), path));
         }
         let declared = declared(code);
-        if let Some((name, true)) = declared {
+        if let Some(Declared { name, is_elsewhere: true }) = declared {
             let folder =
                 inside.iter().fold(folder.to_owned(), |folder, (name, _)| join(&folder, name));
             let child = |path, owns_folder| Child { path, owns_folder };
@@ -86,7 +86,7 @@ fn children(file: &File, masked: &Masked, folder: &str) -> Vec<Child> {
         }
         let opened = code.matches('{').count();
         let closed = code.matches('}').count();
-        if let Some((name, false)) = declared.filter(|_| opened > closed) {
+        if let Some(Declared { name, is_elsewhere: false }) = declared.filter(|_| opened > closed) {
             inside.push((name, depth + 1));
         }
         depth = (depth + opened).saturating_sub(closed);
@@ -95,17 +95,25 @@ fn children(file: &File, masked: &Masked, folder: &str) -> Vec<Child> {
     children
 }
 
-/// The module that a line declares, and whether its text is elsewhere.
-fn declared(code: &str) -> Option<(&str, bool)> {
+/// A module that a line declares.
+#[derive(Clone, Copy)]
+struct Declared<'t> {
+    name: &'t str,
+    /// Whether its text is in another file.
+    is_elsewhere: bool,
+}
+
+fn declared(code: &str) -> Option<Declared<'_>> {
     let words = code.trim_start();
     let at = if words.starts_with("mod ") { 0 } else { words.find(" mod ")? + 1 };
     let name = &words[at + 4..];
     let end = name.find(|c: char| !c.is_alphanumeric() && c != '_')?;
-    match name[end..].trim_start().chars().next() {
-        Some(';') => Some((&name[..end], true)),
-        Some('{') => Some((&name[..end], false)),
-        _ => None,
-    }
+    let is_elsewhere = match name[end..].trim_start().chars().next()? {
+        ';' => true,
+        '{' => false,
+        _ => return None,
+    };
+    Some(Declared { name: &name[..end], is_elsewhere })
 }
 
 fn join(folder: &str, path: &str) -> String {
