@@ -9,7 +9,7 @@ use chassis::cores::Loop;
 use chassis::http::{Networks, Stop};
 use chassis::identity::Verifier;
 use chassis::sealing::SealingKey;
-use events::store::{Host, Place, Publishes, Tables};
+use events::store::{Host, Location, Publishes, Tables};
 use events::{Broker, Clock, Control, Database, Handler, Relay, Retry, Subscription, Topic};
 use sessions::OnEnded;
 
@@ -54,16 +54,16 @@ pub struct Components {
 impl Components {
     /// The service's own database, with an outbox of its own name.
     pub(crate) async fn database(&self, name: Name, tables: Tables) -> Result<Database, Error> {
-        let place = match &self.host {
-            Some(host) => Place::Schema { host: host.clone(), name: name.as_str().to_owned() },
-            None => Place::File(self.folder(name)?.join("service.db")),
+        let location = match &self.host {
+            Some(host) => Location::Schema { host: host.clone(), name: name.as_str().to_owned() },
+            None => Location::File(self.folder(name)?.join("service.db")),
         };
         let source = name.as_str().to_owned();
         let topic = topic(name);
         let partitions = self.broker.partitions(&topic)?;
         let publishes = Some(Publishes { source, topic, partitions });
         // Large where a server is asked, and for whoever starts alone.
-        let opened = Box::pin(Database::at(place, tables, publishes, self.clock.clone()));
+        let opened = Box::pin(Database::at(location, tables, publishes, self.clock.clone()));
         Ok(opened.await?)
     }
 

@@ -3,7 +3,7 @@
 pub(crate) mod store;
 
 use events::Database;
-use events::store::{Options, Place, Publishes, Tables};
+use events::store::{Location, Options, Publishes, Tables};
 use tempfile::TempDir;
 
 /// A database of these migrations, in a folder that goes with the handle on it.
@@ -23,7 +23,7 @@ pub(crate) fn open(folder: &TempDir, schema: &'static [&'static str]) -> Databas
 /// An empty database of these tables on each engine, in a folder that goes with the handle on it where it is in one.
 pub(crate) async fn each(tables: Tables, publishes: Option<Publishes>) -> [(TempDir, Database); 2] {
     let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
-    let places = [Place::File(folders[0].path().join("service.db")), store::place()];
+    let places = [Location::File(folders[0].path().join("service.db")), store::place()];
     let mut databases = Vec::new();
     for (folder, place) in folders.into_iter().zip(places) {
         let clock = chassis::clock::component();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chassis::http::Stop;
 use events::broker::Pending;
-use events::store::{Place, Publishes, Tx};
+use events::store::{Location, Publishes, Tx};
 use events::{
     Broker, Database, Error, Event, Failure, Handler, Offset, Partitions, Relay, Stored, Topic,
     TopicPartition,
@@ -138,7 +138,7 @@ struct Shop {
 
 impl Shop {
     /// With each service's database where `place` says, of a folder and its name.
-    async fn open(place: fn(&Path, Name) -> Place) -> Shop {
+    async fn open(place: fn(&Path, Name) -> Location) -> Shop {
         let folder = tempfile::tempdir().expect("a folder");
         let broker = Arc::new(MemoryBroker::default());
         let relays = Stop::new();
@@ -343,7 +343,7 @@ proptest! {
 
     #[test]
     fn stock_and_orders_and_deliveries_add_up_whatever_arrives_when_and_how_often(moves in moves()) {
-        add_up(|folder, name| Place::File(folder.join(name.as_str())), moves);
+        add_up(|folder, name| Location::File(folder.join(name.as_str())), moves);
     }
 }
 
@@ -357,7 +357,7 @@ proptest! {
     }
 }
 
-fn add_up(place: fn(&Path, Name) -> Place, moves: Vec<Move>) {
+fn add_up(place: fn(&Path, Name) -> Location, moves: Vec<Move>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async move {
         let mut shop = Shop::open(place).await;

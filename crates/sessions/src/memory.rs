@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chassis::folder;
 use chassis::identity::Ended;
-use events::store::{Place, Rows, Tx};
+use events::store::{Location, Rows, Tx};
 use events::{Clock, Database, Error};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -46,7 +46,7 @@ pub struct Memory {
 
 struct Debts {
     /// Whether there may be any: nearly always not, and then nobody has to look. Where other processes note theirs in
-    /// the same place, that is never known here.
+    /// the same location, that is never known here.
     any: AtomicBool,
     /// Whether they do.
     shared: bool,
@@ -79,16 +79,16 @@ impl Memory {
     pub async fn open(folder: &Path, ended: &Ended, clock: Clock) -> Result<Memory, Error> {
         let trouble = |error: std::io::Error| Error::environment(error.to_string());
         folder::make_private(folder).map_err(trouble)?;
-        Memory::at(Place::File(folder.join("sessions.db")), ended, clock).await
+        Memory::at(Location::File(folder.join("sessions.db")), ended, clock).await
     }
 
-    /// Opens the memory at this place, making it if absent, and fills `ended` from it.
+    /// Opens the memory at this location, making it if absent, and fills `ended` from it.
     ///
     /// # Errors
     /// As [`Database::at`].
-    pub async fn at(place: Place, ended: &Ended, clock: Clock) -> Result<Memory, Error> {
-        let shared = matches!(place, Place::Schema { .. });
-        let database = Database::at(place, store::TABLES, None, clock.clone()).await?;
+    pub async fn at(location: Location, ended: &Ended, clock: Clock) -> Result<Memory, Error> {
+        let shared = matches!(location, Location::Schema { .. });
+        let database = Database::at(location, store::TABLES, None, clock.clone()).await?;
         // Before anybody verifies a token: what ended before the restart is refused from the first request on.
         store::load(&database, ended, clock()).await?;
         // A bound of one tells "some" from "none" without counting them.

@@ -123,7 +123,7 @@ impl Bench {
         let folder = TempDir::new().unwrap();
         let clock = ManualClock::default();
         let log = Log::open(folder.path(), &[topic("order")], clock.component()).unwrap();
-        let place = crate::store::served::Place::fresh();
+        let place = crate::store::served::TestSchema::fresh();
         let database = place.open(SERVED, Some(publishes()), clock.component()).await;
         let orders = Orders::default();
         Bench { log: Arc::new(log), database, orders, clock, _folder: folder }

@@ -4,7 +4,7 @@
 #[path = "../../../events/tests/postgres/server.rs"]
 pub(crate) mod server;
 
-use events::store::{Host, Place};
+use events::store::{Host, Location};
 use jiff::{SignedDuration, Timestamp};
 
 use self::server::{Server, sql};
@@ -26,7 +26,7 @@ fn host(address: &str) -> Host {
 }
 
 async fn memory(host: &Host, ended: &Ended) -> Memory {
-    let place = Place::Schema { host: host.clone(), name: NAME.to_owned() };
+    let place = Location::Schema { host: host.clone(), name: NAME.to_owned() };
     Memory::at(place, ended, time()).await.expect("a memory")
 }
 

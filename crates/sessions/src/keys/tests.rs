@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use events::Clock;
-use events::store::{Host, Place, Tables};
+use events::store::{Host, Location, Tables};
 use jiff::Timestamp;
 
 use super::*;
@@ -23,7 +23,7 @@ fn wanted(folder: &Path) -> [Wanted; 2] {
 async fn database(address: &str) -> Database {
     let host =
         Host { address: address.parse().expect("an address"), password: None, connections: 3 };
-    let place = Place::Schema { host, name: "account".to_owned() };
+    let place = Location::Schema { host, name: "account".to_owned() };
     let clock: Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
     Database::at(place, TABLES, None, clock).await.expect("it opens")
 }

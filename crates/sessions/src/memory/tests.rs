@@ -57,8 +57,8 @@ fn opening(token: &str, session: &str) -> Owed {
 async fn a_file_keeps_what_a_memory_promises() {
     suite::suite(|| async {
         let folder = tempfile::tempdir().expect("a folder");
-        let place = Place::File(folder.path().join("sessions.db"));
-        Fixture { place, bytes: "CAST(CAST(number AS TEXT) AS BLOB)", _kept: Some(folder) }
+        let location = Location::File(folder.path().join("sessions.db"));
+        Fixture { location, bytes: "CAST(CAST(number AS TEXT) AS BLOB)", _kept: Some(folder) }
     })
     .await;
 }
@@ -70,8 +70,8 @@ async fn a_schema_keeps_what_a_memory_promises() {
     let host = Host { address, password: None, connections: 3 };
     suite::suite(|| async {
         let name = format!("gateway_{}", MADE.fetch_add(1, Ordering::Relaxed));
-        let place = Place::Schema { host: host.clone(), name };
-        Fixture { place, bytes: "int8send(number)", _kept: None }
+        let location = Location::Schema { host: host.clone(), name };
+        Fixture { location, bytes: "int8send(number)", _kept: None }
     })
     .await;
 }

@@ -13,7 +13,7 @@ use chassis::folder::{self, Folder};
 use chassis::http::Stop;
 use chassis::identity::{self, Verifier};
 use chassis::sealing::SealingKey;
-use events::store::{Host, Place};
+use events::store::{Host, Location};
 use events::{Broker, Retry, Subscription, Topic};
 use gateway::{Gateway, Plan, Sessions};
 use sessions::{Key, Memory, NoKeys, Wanted};
@@ -134,8 +134,8 @@ async fn open(folder: &Path, kept: Kept<'_>, verifier: &Verifier) -> Result<Sess
     let memory = match host {
         None => Memory::open(folder, ended, clock).await,
         Some(host) => {
-            let place = Place::Schema { host: host.clone(), name: NAME.to_owned() };
-            Box::pin(Memory::at(place, ended, clock)).await
+            let location = Location::Schema { host: host.clone(), name: NAME.to_owned() };
+            Box::pin(Memory::at(location, ended, clock)).await
         }
     };
     let memory = memory.map_err(|error| store::unopened(MEMORY, host, &error))?;

@@ -9,22 +9,22 @@ use crate::store::options::{Publishes, Served};
 
 /// A schema that no other test has.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct TestSchema {
     pub(crate) address: String,
     pub(crate) name: String,
 }
 
-impl Place {
+impl TestSchema {
     /// A new one, on the shared server.
-    pub(crate) fn fresh() -> Place {
-        Place::on(&server::Server::shared().address())
+    pub(crate) fn fresh() -> TestSchema {
+        TestSchema::on(&server::Server::shared().address())
     }
 
     /// A new one, by way of this address.
-    pub(crate) fn on(address: &str) -> Place {
+    pub(crate) fn on(address: &str) -> TestSchema {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", MADE.fetch_add(1, Ordering::Relaxed));
-        Place { address: address.to_owned(), name }
+        TestSchema { address: address.to_owned(), name }
     }
 
     /// As an instance of a service is given it.
@@ -34,7 +34,7 @@ impl Place {
         publishes: Option<Publishes>,
         clock: Clock,
     ) -> Served {
-        let Place { address, name } = self.clone();
+        let TestSchema { address, name } = self.clone();
         Served { address, name, schema, publishes, connections: 8, clock }
     }
 

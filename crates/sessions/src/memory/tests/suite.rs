@@ -6,7 +6,7 @@ use super::*;
 
 /// A fresh, empty place for a memory, and what the engine there says in words of its own.
 pub(super) struct Fixture {
-    pub(super) place: Place,
+    pub(super) location: Location,
     /// Bytes that are each another's, of the number `number`.
     pub(super) bytes: &'static str,
     /// What goes when the fixture does.
@@ -16,7 +16,7 @@ pub(super) struct Fixture {
 impl Fixture {
     async fn open(&self, hand: &Hand) -> (Memory, Ended) {
         let ended = Ended::new(LIMIT);
-        let memory = Memory::at(self.place.clone(), &ended, hand.clock()).await;
+        let memory = Memory::at(self.location.clone(), &ended, hand.clock()).await;
         (memory.expect("it opens"), ended)
     }
 
@@ -189,7 +189,8 @@ async fn an_event_of_a_service_is_remembered_by_everybody_who_subscribes(fixture
     let options = Options { path, schema: &[], publishes: Some(publishes), clock: clock.clone() };
     let account = Database::open(options).expect("it opens");
     let ended = Ended::new(LIMIT);
-    let memory = Memory::at(fixture.place.clone(), &ended, clock.clone()).await.expect("it opens");
+    let memory =
+        Memory::at(fixture.location.clone(), &ended, clock.clone()).await.expect("it opens");
     let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
     let subscription = Subscription::new(
         "gateway.account",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, PgPool};
 
-use super::open::Open;
+use super::open::OpenSchema;
 use super::outbox::{self, Drafts};
 use super::transaction::Transaction;
 use crate::error::Error;
@@ -50,7 +50,7 @@ fn for_everybody(error: Error) -> Error {
 
 /// Numbers what was drafted, in the last statement before the commit, and commits.
 pub(super) async fn commit(
-    open: &Open,
+    open: &OpenSchema,
     mut transaction: Transaction,
     mut drafts: Drafts,
 ) -> Committed {
@@ -98,13 +98,13 @@ async fn hand_over(
     assigned.fetch_one(&mut **transaction).await.map(Some)
 }
 
-fn stands(open: &Open, numbers: &[Numbered]) -> Committed {
+fn stands(open: &OpenSchema, numbers: &[Numbered]) -> Committed {
     open.raise(numbers);
     Committed::Stands
 }
 
 /// What was numbered, asked until it is known. A row that is kept no more was relayed long ago: what is newest covers it.
-async fn numbers_of(open: &Open, drafts: &Drafts) -> Vec<i64> {
+async fn numbers_of(open: &OpenSchema, drafts: &Drafts) -> Vec<i64> {
     let topic = open.kept.publishes.as_ref().map_or("", |it| it.topic.as_str());
     let (mut backoff, select) = (Backoff::new(), outbox::numbers_of(&open.place));
     loop {

@@ -2,12 +2,12 @@
 
 use sqlx::AssertSqlSafe;
 
-use super::open::Open;
+use super::open::OpenSchema;
 use crate::error::Error;
 use crate::partition::{Numbered, Partition};
 use crate::store::postgres::trouble;
 
-impl Open {
+impl OpenSchema {
     /// Asks for the newest number of every partition; whoever follows wakes where one was raised.
     pub(in crate::store) async fn follow(&self) -> Result<(), Error> {
         let Some(publishes) = &self.kept.publishes else { return Ok(()) };

@@ -15,7 +15,7 @@ use crate::store::postgres::statements::{Statements, quoted};
 
 /// What every piece of work on the schema shares: connections, statements it has translated, leases, and how far
 /// the outbox was committed and relayed.
-pub(in crate::store) struct Open {
+pub(in crate::store) struct OpenSchema {
     pub(super) pool: PgPool,
     /// The schema that the outbox is in, as statements name it. Not on the path where others may make things in it.
     pub(super) place: String,
@@ -28,19 +28,19 @@ pub(in crate::store) struct Open {
     pub(super) saved: Arc<[AtomicU64]>,
 }
 
-impl Open {
+impl OpenSchema {
     pub(super) fn new(
         pool: PgPool,
         schema: &str,
         kept: Kept,
         newest: watch::Sender<Numbers>,
         saved: Arc<[AtomicU64]>,
-    ) -> Open {
+    ) -> OpenSchema {
         let topic = kept.publishes.as_ref().map_or("", |it| it.topic.as_str());
         let place = quoted(schema);
         let leases = Leases::new(pool.clone(), &place, topic.to_owned());
         let (statements, ids) = (Statements::default(), Ids::default());
-        Open { pool, place, statements, ids, kept, newest, leases, saved }
+        OpenSchema { pool, place, statements, ids, kept, newest, leases, saved }
     }
 
     /// Notes what this process has committed: whoever follows wakes.

@@ -40,7 +40,7 @@ pub(super) fn numbers_of(schema: &str) -> String {
 }
 
 /// An event that is to be numbered.
-pub(super) struct Pending {
+pub(super) struct Unnumbered {
     pub(super) partition: Partition,
     pub(super) kind: String,
     pub(super) key: String,
@@ -55,15 +55,20 @@ pub(super) struct Pending {
 
 /// Those of one piece of work, in the order in which it published them.
 #[derive(Default)]
-pub(super) struct Drafts(Vec<Pending>);
+pub(super) struct Drafts(Vec<Unnumbered>);
 
-impl Pending {
+impl Unnumbered {
     /// Of a draft, in its partition.
-    pub(super) fn of(draft: Draft, partition: Partition, time: Timestamp, id: EventId) -> Pending {
+    pub(super) fn of(
+        draft: Draft,
+        partition: Partition,
+        time: Timestamp,
+        id: EventId,
+    ) -> Unnumbered {
         let Draft { kind, subject, sequence, data, cause } = draft;
         let data = data.get().to_owned();
         let number = Arc::default();
-        Pending {
+        Unnumbered {
             partition,
             kind: kind.to_owned(),
             key: subject.clone(),
@@ -78,10 +83,14 @@ impl Pending {
     }
 
     /// Of an event that was published before, under an id of its own.
-    pub(super) fn again(event: crate::event::Event, partition: Partition, id: EventId) -> Pending {
+    pub(super) fn again(
+        event: crate::event::Event,
+        partition: Partition,
+        id: EventId,
+    ) -> Unnumbered {
         let crate::event::Event { kind, key, subject, sequence, time, cause, data, .. } = event;
         let data = data.get().to_owned();
-        Pending {
+        Unnumbered {
             partition,
             kind,
             key,
@@ -120,7 +129,7 @@ impl Pending {
 }
 
 impl Drafts {
-    pub(super) fn push(&mut self, one: Pending) {
+    pub(super) fn push(&mut self, one: Unnumbered) {
         self.0.push(one);
     }
 
@@ -140,7 +149,7 @@ impl Drafts {
     pub(super) fn hand_over(&mut self) -> Vec<Option<String>> {
         // Stable: within a partition they stay in the order of the work.
         self.0.sort_by_key(|one| one.partition);
-        self.0.iter_mut().flat_map(Pending::texts).collect()
+        self.0.iter_mut().flat_map(Unnumbered::texts).collect()
     }
 
     pub(super) fn ids(&self) -> Vec<Vec<u8>> {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use sqlx::AssertSqlSafe;
 
 use super::follow::numbered;
-use super::open::Open;
+use super::open::OpenSchema;
 use super::rows::Rows;
 use crate::error::Error;
 use crate::partition::{Numbered, Partition};
@@ -21,7 +21,7 @@ const SAVED_EVERY: u64 = 256;
 /// Rows removed in one statement at most, so that a long outage is not paid for by one moment.
 const PRUNED_MAX: i64 = 1_000;
 
-impl Open {
+impl OpenSchema {
     /// Reads how far relays of other instances got.
     pub(super) async fn load_relayed(&self) -> Result<(), Error> {
         let held = self.leases.held();

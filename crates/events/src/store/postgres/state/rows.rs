@@ -10,7 +10,7 @@ use futures_util::Stream;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, SqlSafeStr, Statement};
 
-use super::open::Open;
+use super::open::OpenSchema;
 use super::outbox::Drafts;
 use crate::error::Error;
 use crate::store::postgres::trouble;
@@ -20,7 +20,7 @@ use crate::store::value::Bind;
 /// The rows of the transaction that is open on a connection.
 pub(in crate::store) struct Rows<'t> {
     pub(super) connection: &'t mut PgConnection,
-    pub(super) open: &'t Open,
+    pub(super) open: &'t OpenSchema,
     /// What a piece of work has beyond a read.
     pub(super) drafts: Drafts,
     /// Savepoints that are open, and those whose parts stand in this transaction.
@@ -38,7 +38,7 @@ pub(in crate::store) struct Rows<'t> {
 
 impl<'t> Rows<'t> {
     /// Of a transaction in which nothing was done yet.
-    pub(super) fn new(connection: &'t mut PgConnection, open: &'t Open) -> Rows<'t> {
+    pub(super) fn new(connection: &'t mut PgConnection, open: &'t OpenSchema) -> Rows<'t> {
         Rows {
             connection,
             open,

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 
 use super::commit::{Committed, commit};
-use super::open::Open;
+use super::open::OpenSchema;
 use super::rows::Rows;
 use super::transaction::Transaction;
 use super::{table, tables, versions};
@@ -37,10 +37,10 @@ const WORK_MAX: Duration = Duration::from_secs(60);
 
 /// A handle on the open schema; clones share it, and its works end with the runtime that it was opened in.
 #[derive(Clone)]
-pub(in crate::store) struct Server(Arc<Served>);
+pub(in crate::store) struct Server(Arc<Inner>);
 
-struct Served {
-    open: Open,
+struct Inner {
+    open: OpenSchema,
     /// Places of works that are under way.
     works: Arc<Semaphore>,
     closed: AtomicBool,
@@ -48,15 +48,15 @@ struct Served {
 }
 
 impl std::ops::Deref for Server {
-    type Target = Open;
+    type Target = OpenSchema;
 
-    fn deref(&self) -> &Open {
+    fn deref(&self) -> &OpenSchema {
         &self.0.open
     }
 }
 
 /// What one run of a piece of work came to.
-enum Run<T, E> {
+enum Ran<T, E> {
     Done(Result<T, E>),
     /// Another transaction was in the way, and nothing of it stands.
     Again(Error),
@@ -99,11 +99,11 @@ impl Server {
         let (newest, follow) = watch::channel(Numbers::default());
         let (relayed, saved) = (Kept::places(publishes.as_ref()), Kept::places(publishes.as_ref()));
         let kept = Kept::new(publishes, String::new(), follow, relayed, clock);
-        let open = Open::new(pool, schema, kept, newest, saved);
+        let open = OpenSchema::new(pool, schema, kept, newest, saved);
         open.follow().await?;
         let works = Arc::new(Semaphore::new(WRITE_QUEUE_MAX));
         let (closed, tasks) = (AtomicBool::new(false), Handle::current());
-        Ok(Server(Arc::new(Served { open, works, closed, tasks })))
+        Ok(Server(Arc::new(Inner { open, works, closed, tasks })))
     }
 
     /// Where its tasks run, and its connections live.
@@ -166,9 +166,9 @@ impl Server {
         let (given, work) = (&mut { given }, &mut { work });
         loop {
             match self.run(given, work).await {
-                Run::Done(answer) => return answer,
-                Run::Again(error) if runs == RUNS_MAX => return Err(E::from(error)),
-                Run::Again(error) => {
+                Ran::Done(answer) => return answer,
+                Ran::Again(error) if runs == RUNS_MAX => return Err(E::from(error)),
+                Ran::Again(error) => {
                     tracing::debug!(%error, runs, "a piece of work runs again");
                     runs += 1;
                 }
@@ -177,7 +177,7 @@ impl Server {
     }
 
     /// Runs it once. What it is given is borrowed for itself alone: `&mut` needs what is `Send`, `&` would need `Sync`.
-    async fn run<C, T, E, F>(&self, given: &mut C, work: &mut F) -> Run<T, E>
+    async fn run<C, T, E, F>(&self, given: &mut C, work: &mut F) -> Ran<T, E>
     where
         F: for<'a> Fn(&'a C, &'a mut Tx<'_>) -> Working<'a, T, E> + Send,
         C: Send,
@@ -186,7 +186,7 @@ impl Server {
     {
         let mut transaction = match Transaction::begin(&self.pool).await {
             Ok(transaction) => transaction,
-            Err(error) => return Run::Done(Err(E::from(trouble::from(error)))),
+            Err(error) => return Ran::Done(Err(E::from(trouble::from(error)))),
         };
         let now = (self.kept.clock)();
         let mut tx = Tx::served(Rows::new(&mut transaction, self), now);
@@ -197,24 +197,24 @@ impl Server {
         if in_the_way {
             transaction.roll_back().await;
             let error = "another transaction was in the way each time it ran";
-            return Run::Again(Error::environment(error));
+            return Ran::Again(Error::environment(error));
         }
         let answer = match answer {
             Ok(answer) => answer,
             Err(refused) => {
                 transaction.roll_back().await;
-                return Run::Done(Err(refused));
+                return Ran::Done(Err(refused));
             }
         };
         if failed {
             transaction.roll_back().await;
             let what = "a statement failed, and the work went on without taking it back".to_owned();
-            return Run::Done(Err(E::from(Error::Statement { what })));
+            return Ran::Done(Err(E::from(Error::Statement { what })));
         }
         match commit(self, transaction, drafts).await {
-            Committed::Stands => Run::Done(Ok(answer)),
-            Committed::InTheWay(error) => Run::Again(error),
-            Committed::Failed(error) => Run::Done(Err(E::from(error))),
+            Committed::Stands => Ran::Done(Ok(answer)),
+            Committed::InTheWay(error) => Ran::Again(error),
+            Committed::Failed(error) => Ran::Done(Err(E::from(error))),
         }
     }
 

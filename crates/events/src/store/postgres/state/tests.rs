@@ -20,7 +20,7 @@ use crate::fixture::{clock, first, topic, until};
 use crate::partition::{Numbered, Partition, Partitions};
 use crate::store::database::Database;
 use crate::store::options::{Lease, Publishes};
-use crate::store::postgres::fixture::Place;
+use crate::store::postgres::fixture::TestSchema;
 use crate::store::rows::Rows;
 use crate::store::tx::Tx;
 
@@ -33,7 +33,7 @@ fn publishes(partitions: u16) -> Publishes {
     Publishes { source, topic, partitions: Partitions::new(partitions).unwrap() }
 }
 
-async fn open(place: &Place) -> Database {
+async fn open(place: &TestSchema) -> Database {
     place.open(SCHEMA, Some(publishes(1)), clock()).await
 }
 
@@ -73,7 +73,7 @@ async fn take(tx: &mut Tx<'_>) -> Result<bool, Error> {
 
 #[tokio::test]
 async fn of_two_instances_that_race_for_the_last_piece_one_gets_it() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let (one, other) = (open(&place).await, open(&place).await);
     place.execute("INSERT INTO item (name) VALUES ('tv')");
     for round in 1..=20 {
@@ -106,7 +106,7 @@ async fn work_that_meets_another_in_a_deadlock_runs_again_and_both_are_done() {
         tx.publish(draft(1)).await?;
         Ok(())
     }
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = open(&place).await;
     place.execute("INSERT INTO item (name) VALUES ('a'), ('b')");
     let runs = std::sync::Arc::new(AtomicU32::new(0));
@@ -124,7 +124,7 @@ async fn work_that_meets_another_in_a_deadlock_runs_again_and_both_are_done() {
 
 #[tokio::test]
 async fn an_instance_opens_what_another_one_is_at_work_on() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let one = open(&place).await;
     // In the order of whoever publishes, which is not that of whoever makes the tables.
     let work = one.write((), |(), tx| {
@@ -161,7 +161,7 @@ async fn an_instance_opens_what_another_one_is_at_work_on() {
 
 #[tokio::test]
 async fn work_that_is_in_the_way_of_others_every_time_is_refused_after_its_last_run() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = open(&place).await;
     let runs = std::sync::Arc::new(AtomicU32::new(0));
     let work = database.write(runs.clone(), |runs, tx| {
@@ -180,7 +180,7 @@ async fn work_that_is_in_the_way_of_others_every_time_is_refused_after_its_last_
 
 #[tokio::test]
 async fn a_refusal_a_panic_and_a_failed_statement_leave_nothing_behind() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = open(&place).await;
     let refused = database.write((), |(), tx| {
         Box::pin(async move {
@@ -214,7 +214,7 @@ async fn a_refusal_a_panic_and_a_failed_statement_leave_nothing_behind() {
 
 #[tokio::test]
 async fn parts_are_taken_back_alone_with_their_events_and_there_are_so_many_and_no_more() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = open(&place).await;
     let work = database.write((), |(), tx| {
         Box::pin(async move {
@@ -250,7 +250,7 @@ async fn parts_are_taken_back_alone_with_their_events_and_there_are_so_many_and_
 
 #[tokio::test]
 async fn a_number_that_an_aborted_transaction_took_is_a_gap_that_is_read_over() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = open(&place).await;
     let publish = |number: u64, parent: Option<&'static str>| {
         database.write((number, parent), |(number, parent), tx| {
@@ -291,7 +291,7 @@ async fn a_number_that_an_aborted_transaction_took_is_a_gap_that_is_read_over() 
 #[tokio::test]
 async fn whoever_reads_on_from_the_highest_number_misses_none_whose_commit_came_later() {
     const WRITES: u64 = 60;
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let partitions = || Some(publishes(3));
     let instances = [
         place.open(SCHEMA, partitions(), clock()).await,
@@ -344,7 +344,7 @@ async fn whoever_reads_on_from_the_highest_number_misses_none_whose_commit_came_
 
 #[tokio::test]
 async fn a_partition_is_relayed_by_one_instance_at_a_time_and_by_another_when_that_one_ends() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let (one, other) = (open(&place).await, open(&place).await);
     assert_eq!(one.lease(Partition::FIRST).await.unwrap(), Lease::New);
     assert_eq!(other.lease(Partition::FIRST).await.unwrap(), Lease::Anothers);
@@ -365,7 +365,7 @@ async fn a_partition_is_relayed_by_one_instance_at_a_time_and_by_another_when_th
 #[tokio::test]
 async fn a_schema_is_migrated_once_and_a_newer_one_is_refused() {
     const LATER: &[&str] = &[SCHEMA[0], "ALTER TABLE item ADD COLUMN note TEXT"];
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let connect = |schema| Database::connect(place.options(schema, None, clock()));
     let (one, other) = tokio::join!(connect(SCHEMA), connect(SCHEMA));
     one.unwrap();
@@ -386,22 +386,22 @@ async fn a_schema_is_migrated_once_and_a_newer_one_is_refused() {
 #[tokio::test]
 async fn a_server_that_refuses_or_promises_too_little_is_told_at_the_start() {
     let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
-    let nobody = Place::on(&format!("postgres://postgres@{free}/postgres"));
+    let nobody = TestSchema::on(&format!("postgres://postgres@{free}/postgres"));
     let refused = Database::connect(nobody.options(SCHEMA, None, clock())).await.err().unwrap();
     assert!(refused.is_environment() && refused.to_string().contains("refused"), "{refused}");
-    let place = Place::fresh();
-    let careless = Place::on(&format!("{}?options[synchronous_commit]=local", place.address));
+    let place = TestSchema::fresh();
+    let careless = TestSchema::on(&format!("{}?options[synchronous_commit]=local", place.address));
     let refused = Database::connect(careless.options(SCHEMA, None, clock())).await.err().unwrap();
     assert!(refused.is_environment(), "{refused}");
     assert!(refused.to_string().contains("synchronous_commit is `local`"), "{refused}");
-    let nonsense = Place::on("file:///nowhere");
+    let nonsense = TestSchema::on("file:///nowhere");
     let refused = Database::connect(nonsense.options(SCHEMA, None, clock())).await.err();
     assert!(matches!(refused, Some(Error::Decode { .. })), "{refused:?}");
 }
 
 #[tokio::test]
 async fn a_dropped_future_does_not_take_its_work_back_and_closing_waits_for_it() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = open(&place).await;
     drop(database.write((), |(), tx| Box::pin(add(tx, "dropped"))));
     database.close().await;
@@ -415,7 +415,7 @@ async fn a_read_cannot_write_and_sees_one_moment() {
     async fn count(rows: &mut Rows<'_>) -> Result<u64, Error> {
         rows.one("SELECT count(*) FROM item", &[], |row| row.get(0)).await
     }
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = open(&place).await;
     let refused = database.read(&(), |(), rows| Box::pin(rows.execute("DELETE FROM item", &[])));
     assert!(refused.await.is_err());

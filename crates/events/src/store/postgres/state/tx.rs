@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::ids::DRAW;
-use super::outbox::Pending;
+use super::outbox::Unnumbered;
 use super::rows::Rows;
 use crate::error::Error;
 use crate::event::id::EventId;
@@ -53,7 +53,7 @@ impl Rows<'_> {
         let publishes = publishes.expect("a database that publishes has an outbox");
         let partition = publishes.partitions.of(&draft.subject);
         let id = self.next_id(now).await?;
-        self.draft(Pending::of(draft, partition, now, id))
+        self.draft(Unnumbered::of(draft, partition, now, id))
     }
 
     /// Has one published again, under an id of its own.
@@ -66,10 +66,10 @@ impl Rows<'_> {
         let publishes = publishes.expect("a database that publishes has an outbox");
         let partition = publishes.partitions.of(&event.key);
         let id = self.next_id(now).await?;
-        self.draft(Pending::again(event, partition, id)).map(drop)
+        self.draft(Unnumbered::again(event, partition, id)).map(drop)
     }
 
-    fn draft(&mut self, pending: Pending) -> Result<Published, Error> {
+    fn draft(&mut self, pending: Unnumbered) -> Result<Published, Error> {
         let kept = &self.open.kept;
         let newest = kept.newest(pending.partition);
         check_room(epoch::between(kept.relayed(pending.partition), newest))?;

@@ -14,11 +14,11 @@ use crate::store::value::{Bind, Value};
 pub(crate) struct Rows<'t> {
     pub(super) connection: &'t mut Connection,
     /// What a piece of work has beyond a read.
-    pub(super) share: Option<Share<'t>>,
+    pub(super) writing: Option<WriteState<'t>>,
 }
 
 /// What a piece of work has beyond the rows.
-pub(crate) struct Share<'t> {
+pub(crate) struct WriteState<'t> {
     pub(super) outbox: Option<&'t mut Outbox>,
     /// Savepoints that are open: each depth has a name of its own, so that taking one back takes
     /// back what was begun inside it, too.
@@ -62,7 +62,7 @@ impl Row<'_> {
 impl<'t> Rows<'t> {
     /// What a read sees.
     pub(crate) fn of_read(connection: &'t mut Connection) -> Rows<'t> {
-        Rows { connection, share: None }
+        Rows { connection, writing: None }
     }
 
     /// The connection itself.

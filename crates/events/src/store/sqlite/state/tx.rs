@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::outbox::{Outbox, UndoDepth};
-use super::rows::{Rows, Share};
+use super::rows::{Rows, WriteState};
 use crate::error::Error;
 use crate::event::Draft;
 use crate::partition::{Numbered, Partition};
@@ -27,16 +27,16 @@ impl<'t> Rows<'t> {
         connection: &'t mut Connection,
         outbox: Option<&'t mut Outbox>,
     ) -> Rows<'t> {
-        Rows { connection, share: Some(Share { outbox, depth: 0 }) }
+        Rows { connection, writing: Some(WriteState { outbox, depth: 0 }) }
     }
 
-    fn share(&mut self) -> (&Connection, &mut Share<'t>) {
-        (self.connection, self.share.as_mut().expect("a piece of work has its share"))
+    fn writing(&mut self) -> (&Connection, &mut WriteState<'t>) {
+        (self.connection, self.writing.as_mut().expect("a piece of work writes"))
     }
 
     fn outbox(&mut self) -> (&Connection, Option<&mut Outbox>) {
-        let (connection, share) = self.share();
-        (connection, share.outbox.as_deref_mut())
+        let (connection, writing) = self.writing();
+        (connection, writing.outbox.as_deref_mut())
     }
 
     fn own_outbox(&mut self) -> (&Connection, &mut Outbox) {
@@ -58,12 +58,12 @@ impl<'t> Rows<'t> {
 
     /// Sets a savepoint within those that are open.
     pub(crate) fn set_savepoint(&mut self) -> Result<Savepoint, Error> {
-        let (connection, share) = self.share();
-        Error::check("savepoints within savepoints", share.depth + 1, SAVEPOINTS_DEEP_MAX)?;
-        run(connection, STATEMENTS[share.depth].set)?;
-        let counted = share.outbox.as_ref().map(|outbox| outbox.counted());
-        let savepoint = Savepoint { depth: share.depth, counted };
-        share.depth += 1;
+        let (connection, writing) = self.writing();
+        Error::check("savepoints within savepoints", writing.depth + 1, SAVEPOINTS_DEEP_MAX)?;
+        run(connection, STATEMENTS[writing.depth].set)?;
+        let counted = writing.outbox.as_ref().map(|outbox| outbox.counted());
+        let savepoint = Savepoint { depth: writing.depth, counted };
+        writing.depth += 1;
         Ok(savepoint)
     }
 
@@ -71,8 +71,8 @@ impl<'t> Rows<'t> {
     #[expect(clippy::needless_pass_by_value, reason = "a savepoint is settled once")]
     pub(crate) fn end_savepoint(&mut self, at: Savepoint, stands: bool) -> Result<(), Error> {
         let Savepoint { depth, counted } = at;
-        let (connection, share) = self.share();
-        share.depth = depth;
+        let (connection, writing) = self.writing();
+        writing.depth = depth;
         // A statement that failed badly enough ends the whole transaction: there is no savepoint left to
         // go back to, and the outer work must not go on as if there were.
         if connection.is_autocommit() {
@@ -81,7 +81,7 @@ impl<'t> Rows<'t> {
         if !stands {
             run(connection, STATEMENTS[depth].undo)?;
             // The next event is to get the number that this part gave away.
-            if let (Some(outbox), Some(counted)) = (&mut share.outbox, counted) {
+            if let (Some(outbox), Some(counted)) = (&mut writing.outbox, counted) {
                 outbox.reset(counted);
             }
         }

@@ -6,7 +6,7 @@ use super::{add, names, open};
 use crate::error::Error;
 use crate::store::announcements::Announcements;
 use crate::store::database::Database;
-use crate::store::postgres::fixture::Place;
+use crate::store::postgres::fixture::TestSchema;
 
 const SOON: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ async fn announce(database: &Database, name: &'static str, fails: bool) -> Resul
 
 #[tokio::test]
 async fn what_is_committed_is_heard_elsewhere_and_what_is_taken_back_or_of_another_schema_is_not() {
-    let (place, elsewhere) = (Place::fresh(), Place::fresh());
+    let (place, elsewhere) = (TestSchema::fresh(), TestSchema::fresh());
     let (writer, reader, other) = (open(&place).await, open(&place).await, open(&elsewhere).await);
     let (mut heard, mut others) = (reader.announcements(), other.announcements());
     // That it listens is news too.
@@ -44,7 +44,7 @@ async fn what_is_committed_is_heard_elsewhere_and_what_is_taken_back_or_of_anoth
 
 #[tokio::test]
 async fn a_listener_whose_connection_is_lost_says_that_it_may_have_missed_something() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = open(&place).await;
     let mut heard = database.announcements();
     assert!(hears(&mut heard, LONG).await);

@@ -17,7 +17,7 @@ async fn add_and_publish(tx: &mut Tx<'_>, name: &str) -> Result<Published, Error
 
 #[tokio::test]
 async fn a_connection_that_is_cut_at_the_commit_never_lies_about_what_stands() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let direct = open(&place).await;
     let proxy = Proxy::before(&place).await;
     let database = open(&proxy.place).await;
@@ -54,7 +54,7 @@ async fn a_connection_that_is_cut_at_the_commit_never_lies_about_what_stands() {
 
 #[tokio::test]
 async fn an_instance_that_stands_still_before_its_commit_holds_up_nobody() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let direct = open(&place).await;
     let proxy = Proxy::before(&place).await;
     let stopped = open(&proxy.place).await;
@@ -95,7 +95,7 @@ async fn given_up_after<T>(polls: u32, work: impl Future<Output = T>) {
 
 #[tokio::test]
 async fn a_read_that_is_given_up_at_any_point_leaves_nothing_open_for_the_next_work() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = open(&place).await;
     for polls in 1..=12 {
         let select = "SELECT name FROM item";
@@ -114,7 +114,7 @@ async fn a_read_that_is_given_up_at_any_point_leaves_nothing_open_for_the_next_w
 #[tokio::test]
 async fn what_a_server_promised_when_it_was_asked_holds_whatever_its_settings_become() {
     let server = Server::start_with(&["fsync = off"]);
-    let place = Place::on(&server.address());
+    let place = TestSchema::on(&server.address());
     // One connection: another one would be opened after the change, and refused.
     let options = Served { connections: 1, ..place.options(SCHEMA, None, clock()) };
     let database = Database::connect(options).await.unwrap();

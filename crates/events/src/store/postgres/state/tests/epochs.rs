@@ -17,7 +17,7 @@ const FORGOTTEN: &str = "DELETE FROM yeoul_outbox WHERE number > 3;
 #[tokio::test]
 async fn a_server_that_forgot_what_it_acknowledged_numbers_above_it_and_loses_nothing_new() {
     let mut server = Server::start_with(&["fsync = off"]);
-    let (place, folder) = (Place::on(&server.address()), TempDir::new().unwrap());
+    let (place, folder) = (TestSchema::on(&server.address()), TempDir::new().unwrap());
     let log: Arc<_> = log(&folder);
     let database = open(&place).await;
     for number in 1..=5 {
@@ -50,7 +50,7 @@ async fn a_server_that_forgot_what_it_acknowledged_numbers_above_it_and_loses_no
 
 #[tokio::test]
 async fn numbers_go_on_where_neither_the_server_nor_the_table_is_another_one() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = open(&place).await;
     publish(&database, 1).await;
     database.close().await;

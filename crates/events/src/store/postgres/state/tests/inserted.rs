@@ -18,14 +18,14 @@ pub(super) fn declared(name: &str) -> Declared {
 }
 
 /// A place with a table that knows two topics.
-pub(super) fn table() -> Place {
-    let place = Place::fresh();
+pub(super) fn table() -> TestSchema {
+    let place = TestSchema::fresh();
     place.execute(&format!("CREATE SCHEMA {}", place.name));
     place.execute(&outbox_schema(&[declared("order"), declared("payment")]));
     place
 }
 
-fn inserted(place: &Place, topic: Topic, partitions: u16) -> Inserted {
+fn inserted(place: &TestSchema, topic: Topic, partitions: u16) -> Inserted {
     let publishes = Publishes {
         source: topic.to_string(),
         topic,
@@ -36,7 +36,7 @@ fn inserted(place: &Place, topic: Topic, partitions: u16) -> Inserted {
     Inserted { host, name: place.name.clone(), publishes, clock: clock() }
 }
 
-pub(super) async fn open(place: &Place, name: &str) -> Database {
+pub(super) async fn open(place: &TestSchema, name: &str) -> Database {
     Database::relaying(inserted(place, topic(name), PARTITIONS)).await.unwrap()
 }
 
@@ -119,7 +119,7 @@ async fn what_is_no_such_table_is_refused_and_nothing_is_made_beside_it() {
     assert!(matches!(other, Error::Partitions { has: 3, asked: 4, .. }), "{other}");
     let unknown = refused(inserted(&place, topic("nobody"), 3)).await;
     assert!(matches!(unknown, Error::UnknownTopic), "{unknown}");
-    let nowhere = Place { name: "nowhere".to_owned(), ..place.clone() };
+    let nowhere = TestSchema { name: "nowhere".to_owned(), ..place.clone() };
     let none = refused(inserted(&nowhere, topic("order"), 3)).await;
     assert!(
         matches!(&none, Error::Statement { what } if what.contains("`yeoul_outbox`")),

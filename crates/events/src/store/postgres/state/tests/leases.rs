@@ -13,7 +13,7 @@ use crate::topic::{Topic, TopicPartition};
 
 #[tokio::test]
 async fn a_lease_whose_session_is_silent_is_given_up_and_holds_up_no_answer_meanwhile() {
-    let (place, folder) = (Place::fresh(), TempDir::new().unwrap());
+    let (place, folder) = (TestSchema::fresh(), TempDir::new().unwrap());
     let proxy = Proxy::before(&place).await;
     let (holds, other) = (open(&proxy.place).await, open(&place).await);
     let log = log(&folder);
@@ -51,7 +51,7 @@ async fn a_lease_whose_session_is_silent_is_given_up_and_holds_up_no_answer_mean
 
 #[tokio::test]
 async fn a_lease_whose_session_was_ended_is_taken_anew_or_by_another_and_everything_is_published() {
-    let (place, folder) = (Place::fresh(), TempDir::new().unwrap());
+    let (place, folder) = (TestSchema::fresh(), TempDir::new().unwrap());
     let (one, other) = (open(&place).await, open(&place).await);
     let log = log(&folder);
     let running = [Running::start(&one, &log), Running::start(&other, &log)];
@@ -78,7 +78,7 @@ async fn a_lease_whose_session_was_ended_is_taken_anew_or_by_another_and_everyth
 
 #[tokio::test]
 async fn a_server_looks_after_connections_whose_other_end_is_gone() {
-    let database = open(&Place::fresh()).await;
+    let database = open(&TestSchema::fresh()).await;
     for setting in ["tcp_keepalives_idle", "tcp_keepalives_interval"] {
         let select = format!("SELECT current_setting('{setting}')");
         let read = database.read(&select, |select, rows| {
@@ -92,7 +92,7 @@ async fn a_server_looks_after_connections_whose_other_end_is_gone() {
 /// As an instance does whose look at the table took long: what it read is old by now.
 #[tokio::test]
 async fn what_a_relay_noted_never_goes_back() {
-    let (place, folder) = (Place::fresh(), TempDir::new().unwrap());
+    let (place, folder) = (TestSchema::fresh(), TempDir::new().unwrap());
     let database = open(&place).await;
     let log: Arc<_> = log(&folder);
     let running = Running::start(&database, &log);
@@ -175,7 +175,7 @@ async fn takes_over(database: &Database) {
 
 #[tokio::test]
 async fn a_relay_that_panics_says_so_at_once_and_leaves_its_lease_to_another() {
-    let (place, folder) = (Place::fresh(), TempDir::new().unwrap());
+    let (place, folder) = (TestSchema::fresh(), TempDir::new().unwrap());
     let (one, other) = (open(&place).await, open(&place).await);
     let running = Running::start(&one, &Arc::new(Panics(log(&folder))));
     publish(&one, 1).await;
@@ -190,7 +190,7 @@ async fn a_relay_that_panics_says_so_at_once_and_leaves_its_lease_to_another() {
 
 #[tokio::test]
 async fn a_relay_that_is_dropped_leaves_its_lease_to_another() {
-    let (place, folder) = (Place::fresh(), TempDir::new().unwrap());
+    let (place, folder) = (TestSchema::fresh(), TempDir::new().unwrap());
     let (one, other) = (open(&place).await, open(&place).await);
     let log = log(&folder);
     let running = Running::start(&one, &log);

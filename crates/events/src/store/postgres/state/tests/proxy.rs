@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::store::postgres::fixture::Place;
+use crate::store::postgres::fixture::TestSchema;
 
 /// What happens to the next commit that passes.
 #[derive(Clone, Copy)]
@@ -28,12 +28,12 @@ pub(super) struct Proxy {
     next: Arc<AtomicU8>,
     /// Whether connections that carried a lease are silent: nothing passes, and nobody is told.
     silent: Arc<AtomicBool>,
-    pub(super) place: Place,
+    pub(super) place: TestSchema,
 }
 
 impl Proxy {
     /// Listens on a free port, for as long as the runtime runs.
-    pub(super) async fn before(place: &Place) -> Proxy {
+    pub(super) async fn before(place: &TestSchema) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (before, rest) = place.address.rsplit_once(':').unwrap();
@@ -49,7 +49,7 @@ impl Proxy {
                 tokio::spawn(carry(client, server, seen.clone(), no_lease.clone()));
             }
         });
-        Proxy { next, silent, place: Place { address, name: place.name.clone() } }
+        Proxy { next, silent, place: TestSchema { address, name: place.name.clone() } }
     }
 
     pub(super) fn silence_leases(&self, silent: bool) {

@@ -73,7 +73,7 @@ pub(super) async fn relayed(log: &Log, subjects: &[&str]) {
 
 #[tokio::test]
 async fn two_instances_publish_once_and_in_sequence_and_one_goes_on_where_the_other_ended() {
-    let (place, folder) = (Place::fresh(), TempDir::new().unwrap());
+    let (place, folder) = (TestSchema::fresh(), TempDir::new().unwrap());
     let (one, other) = (open(&place).await, open(&place).await);
     let log = log(&folder);
     let first = Running::start(&one, &log);
@@ -95,7 +95,7 @@ async fn two_instances_publish_once_and_in_sequence_and_one_goes_on_where_the_ot
 
 #[tokio::test]
 async fn an_event_is_found_again_by_its_id_and_one_that_no_broker_can_have_is_refused() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = open(&place).await;
     let published = publish(&database, 7).await;
     assert_eq!(published.number(), first(1));
@@ -110,7 +110,7 @@ async fn an_event_is_found_again_by_its_id_and_one_that_no_broker_can_have_is_re
 
 #[tokio::test]
 async fn whatever_a_text_has_in_it_is_published_as_it_was_written() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = place.open(SCHEMA, Some(publishes(8)), clock()).await;
     let texts = [
         "'",
@@ -150,7 +150,8 @@ async fn whatever_a_text_has_in_it_is_published_as_it_was_written() {
 
 #[tokio::test]
 async fn a_log_that_lost_its_tail_is_filled_again_and_one_that_has_more_raises_the_numbers() {
-    let (place, folder, empty) = (Place::fresh(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (place, folder, empty) =
+        (TestSchema::fresh(), TempDir::new().unwrap(), TempDir::new().unwrap());
     let database = open(&place).await;
     for number in 1..=3 {
         publish(&database, number).await;
@@ -180,7 +181,7 @@ async fn a_log_that_lost_its_tail_is_filled_again_and_one_that_has_more_raises_t
 
 #[tokio::test]
 async fn a_letter_of_the_outbox_is_shown_redriven_and_dropped_with_a_note() {
-    let (place, folder) = (Place::fresh(), TempDir::new().unwrap());
+    let (place, folder) = (TestSchema::fresh(), TempDir::new().unwrap());
     let database = open(&place).await;
     let log = log(&folder);
     let running = tokio::sync::watch::Sender::new(false).subscribe();

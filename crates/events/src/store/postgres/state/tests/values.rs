@@ -10,7 +10,7 @@ const KINDS: &[&str] =
 
 #[tokio::test]
 async fn what_was_written_is_read_and_nothing_at_all_needs_no_type() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = place.open(KINDS, None, clock()).await;
     let write = database.write((), |(), tx| {
         Box::pin(async move {
@@ -52,7 +52,7 @@ async fn what_was_written_is_read_and_nothing_at_all_needs_no_type() {
 
 #[tokio::test]
 async fn what_does_not_fit_is_refused_before_the_server_is_asked() {
-    let place = Place::fresh();
+    let place = TestSchema::fresh();
     let database = place.open(KINDS, None, clock()).await;
     for (column, value) in
         [("small", i64::from(i16::MAX) + 1), ("middle", i64::from(i32::MAX) + 1), ("word", 7)]

@@ -14,7 +14,7 @@ use crate::store::options::{Host, Options, Publishes, Served};
 /// is one value that its settings make:
 ///
 /// ```
-/// use yeoul_events::store::{Database, Place, Tables};
+/// use yeoul_events::store::{Database, Location, Tables};
 /// use yeoul_events::{Clock, Error};
 ///
 /// /// One statement where a column's type has another name on a server, and else the same.
@@ -23,14 +23,14 @@ use crate::store::options::{Host, Options, Publishes, Served};
 ///     served: &["CREATE TABLE product (name TEXT PRIMARY KEY, stock BIGINT NOT NULL)"],
 /// };
 ///
-/// async fn open(place: Place, clock: Clock) -> Result<Database, Error> {
-///     Database::at(place, TABLES, None, clock).await
+/// async fn open(location: Location, clock: Clock) -> Result<Database, Error> {
+///     Database::at(location, TABLES, None, clock).await
 /// }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Error> {
 /// # let folder = tempfile::tempdir().expect("a folder");
 /// # let clock: Clock = std::sync::Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
-/// let database = open(Place::File(folder.path().join("product.db")), clock).await?;
+/// let database = open(Location::File(folder.path().join("product.db")), clock).await?;
 /// # database.close().await;
 /// # Ok(())
 /// # }
@@ -40,7 +40,7 @@ use crate::store::options::{Host, Options, Publishes, Served};
 /// the same service on several machines, and needs the server to be there: while it is away, every call is
 /// [`Error::Environment`].
 #[derive(Clone, Debug)]
-pub enum Place {
+pub enum Location {
     /// In a file, whose folder exists.
     File(PathBuf),
     /// In a schema of this name on a server.
@@ -76,21 +76,21 @@ impl Database {
         Ok(Database { engine: Engine::Served(server) })
     }
 
-    /// Opens the one at this place, as [`Database::open`] or [`Database::connect`] does.
+    /// Opens the one at this location, as [`Database::open`] or [`Database::connect`] does.
     ///
     /// # Errors
     /// As of the two.
     pub async fn at(
-        place: Place,
+        location: Location,
         tables: Tables,
         publishes: Option<Publishes>,
         clock: Clock,
     ) -> Result<Database, Error> {
-        match place {
-            Place::File(path) => {
+        match location {
+            Location::File(path) => {
                 Database::open(Options { path, schema: tables.embedded, publishes, clock })
             }
-            Place::Schema { host, name } => {
+            Location::Schema { host, name } => {
                 let (address, connections) = (host.whole_address(), host.connections);
                 let schema = tables.served;
                 let served = Served { address, name, schema, publishes, connections, clock };
