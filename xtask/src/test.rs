@@ -13,9 +13,15 @@ use crate::failure::Failure;
 use crate::{services, shell, tidy, web, workspace};
 use tally::Tally;
 
-/// Random inputs per property, deaths in the crash suite and clients at once, of a long run.
-const LONG: [(&str, &str); 3] =
-    [("PROPTEST_CASES", "20000"), ("YEOUL_KILLS", "200"), ("YEOUL_CROWD", "10000")];
+/// Random inputs per property, deaths in the crash suite and of processes, seconds in which instances come and go, and
+/// clients at once, of a long run.
+const LONG: [(&str, &str); 5] = [
+    ("PROPTEST_CASES", "20000"),
+    ("YEOUL_KILLS", "200"),
+    ("YEOUL_CLUSTER_KILLS", "100"),
+    ("YEOUL_STORM", "60"),
+    ("YEOUL_CROWD", "10000"),
+];
 /// Installs what checks licences and sources.
 const INSTALL_DENY: [&str; 4] = ["cargo", "install", "--locked", "cargo-deny"];
 

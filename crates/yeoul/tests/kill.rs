@@ -13,40 +13,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use support::books::{self, Books, CLIENTS, Client, Shelf};
 use support::{
-    Call, Customer, Done, Mall, Random, SOON, data_of, eventually, kinds, pause, run, setting,
-    unique, within,
+    Done, Mall, Random, SOON, data_of, eventually, kinds, pause, run, setting, unique, within,
 };
 
 const KILLS: u64 = 20;
-const CLIENTS: usize = 4;
+/// What is answered while services are not up yet.
+const AWAY: [u16; 1] = [503];
 /// How long a life lasts after the ready line, in milliseconds.
 const LIFE_MS: (u64, u64) = (20, 400);
 /// What must have reached my page after a start.
 const CAUGHT_UP_BY: Duration = Duration::from_secs(10);
-
-/// A product of the run: plenty of one, little of the other, and one that is asked for first.
-struct Shelf {
-    product: u64,
-    stock: u64,
-}
-
-/// What one client was answered.
-#[derive(Clone, Default)]
-struct Book {
-    /// Order → product and quantity.
-    taken: BTreeMap<u64, (u64, u64)>,
-    cancelled: BTreeSet<u64>,
-    completed: BTreeSet<u64>,
-    /// Requests that were sent and never answered.
-    unanswered: u64,
-}
-
-struct Client {
-    who: Customer,
-    book: Book,
-    random: Random,
-}
 
 #[test]
 fn nothing_answered_is_lost_and_the_books_balance_after_every_kill() {
@@ -54,7 +32,7 @@ fn nothing_answered_is_lost_and_the_books_balance_after_every_kill() {
     let kills: u64 = setting("YEOUL_KILLS")
         .map_or(KILLS, |text| text.parse().expect("YEOUL_KILLS is a whole number"));
     let Some(mut mall) = Mall::owned(&["--faults"]) else { return };
-    let (shelves, mut clients) = (shelves(&mall), clients(&mall, &mut random));
+    let (shelves, mut clients) = (books::shelves(&mall), books::clients(&mall, &mut random, &AWAY));
     let admin = mall.admin().to_owned();
 
     for _ in 0..kills {
@@ -69,21 +47,6 @@ fn nothing_answered_is_lost_and_the_books_balance_after_every_kill() {
     assert!(taken as u64 >= kills, "there was load");
     assert!(unanswered > 0, "something was in flight");
     audit(&mall, &clients, &shelves, 0);
-}
-
-/// Plenty, little, and what is asked for first.
-fn shelves(mall: &Mall) -> Vec<Shelf> {
-    [(1_000_000, "cancel"), (150, "cancel"), (1_000_000, "reject")]
-        .into_iter()
-        .map(|(stock, policy)| Shelf { product: mall.product(stock, policy), stock })
-        .collect()
-}
-
-fn clients(mall: &Mall, random: &mut Random) -> Vec<Client> {
-    let book = Book::default;
-    (0..CLIENTS)
-        .map(|_| Client { who: mall.customer(), book: book(), random: Random::new(random.next()) })
-        .collect()
 }
 
 /// Runs the load for `life`, then kills.
@@ -114,205 +77,19 @@ fn live_and_die(
     })
 }
 
-impl Client {
-    /// One thing a customer does; `Err` when the process was gone before it answered.
-    fn act(&mut self, gateway: &str, shelves: &[Shelf], admin: &str) -> Result<(), String> {
-        let old: Vec<u64> = self.book.taken.keys().rev().take(10).copied().collect();
-        match self.random.between(0, 9) {
-            0..=1 if !old.is_empty() => self.cancel(gateway, self.pick(&old)),
-            2 if !old.is_empty() => self.complete(gateway, self.pick(&old), admin),
-            _ => self.order(gateway, shelves),
-        }
-    }
-
-    fn pick(&self, from: &[u64]) -> u64 {
-        from[self.book.taken.len() % from.len()]
-    }
-
-    fn order(&mut self, gateway: &str, shelves: &[Shelf]) -> Result<(), String> {
-        let shelf = &shelves[self.random.between(0, shelves.len() as u64 - 1) as usize];
-        let quantity = self.random.between(1, 5);
-        let body = json!({"productId": shelf.product, "quantity": quantity});
-        let call =
-            Call::new("POST", format!("{gateway}/orders")).bearer(&self.who.token).json(&body);
-        let answer = call.try_send()?;
-        if answer.status == 201 {
-            let id = answer.value()["id"].as_u64().expect("an id");
-            let new = self.book.taken.insert(id, (shelf.product, quantity)).is_none();
-            assert!(new, "order {id} was given out twice");
-        } else {
-            assert_eq!(answer.status, 503, "an order: {}", answer.text());
-        }
-        Ok(())
-    }
-
-    fn cancel(&mut self, gateway: &str, order: u64) -> Result<(), String> {
-        let call = Call::new("PATCH", format!("{gateway}/orders/{order}")).bearer(&self.who.token);
-        let answer = call.json(&json!({"state": "OrderCancelled"})).try_send()?;
-        match answer.status {
-            200 => drop(self.book.cancelled.insert(order)),
-            // Delivered by then, or a service that is not up yet.
-            409 | 503 => {}
-            status => panic!("a cancellation: {status}: {}", answer.text()),
-        }
-        Ok(())
-    }
-
-    fn complete(&mut self, gateway: &str, order: u64, admin: &str) -> Result<(), String> {
-        let search = "deliveries/search/findByOrderIdOrderByDeliveryIdDesc";
-        let found = Call::new("GET", format!("{gateway}/{search}?orderId={order}")).bearer(admin);
-        let found = found.try_send()?;
-        if found.status != 200 {
-            return Ok(());
-        }
-        let Some(delivery) = found.embedded("deliveries").first().cloned() else { return Ok(()) };
-        let path = format!("{gateway}/deliveries/{}", delivery["deliveryId"]);
-        let body = json!({"deliveryState": "DeliveryCompleted"});
-        let answer = Call::new("PATCH", path).bearer(admin).json(&body).try_send()?;
-        if answer.status == 200 {
-            self.book.completed.insert(order);
-        }
-        Ok(())
-    }
-}
-
 /// Everything there is, read once all has come to rest.
 fn audit(mall: &Mall, clients: &[Client], shelves: &[Shelf], left_out: u64) {
     within(CAUGHT_UP_BY, "everything committed has reached my page", || {
         let quiet = mall.subscriptions().iter().all(|one| one["lag"] == 0);
-        let pending =
-            all(mall, "order", "/orders", "orders").iter().any(|order| order["state"] == "PENDING");
-        (quiet && !pending).then_some(())
+        (quiet && !books::is_pending(mall)).then_some(())
     });
     mall.settle();
     assert_eq!(mall.dead(), Vec::<Value>::new());
-    let orders: BTreeMap<u64, Value> = all(mall, "order", "/orders", "orders")
-        .into_iter()
-        .map(|order| (order["id"].as_u64().expect("an id"), order))
-        .collect();
-    let mut deliveries: BTreeMap<u64, String> = BTreeMap::new();
-    for delivery in all(mall, "delivery", "/deliveries", "deliveries") {
-        let order = delivery["orderId"].as_u64().expect("an order");
-        let state = delivery["deliveryState"].as_str().expect("a state").to_owned();
-        assert_eq!(deliveries.insert(order, state), None, "two deliveries of order {order}");
-    }
-    every_answer_holds(clients, &orders, &deliveries);
-    stock_adds_up(mall, shelves, &orders);
-    deliveries_follow_orders(&orders, &deliveries);
-    for client in clients {
-        my_page_tells_the_same(mall, &client.who, &orders, &deliveries);
-    }
+    let Books { orders, .. } = books::balance(mall, clients, shelves);
     for topic in ["order", "product", "delivery", "account"] {
         topics_keep_the_order_of_each_key(mall, topic, left_out);
     }
     each_order_has_one_story(mall, &orders);
-}
-
-fn all(mall: &Mall, service: &str, path: &str, list: &str) -> Vec<Value> {
-    let mut all = Vec::new();
-    for page in 0.. {
-        let slice =
-            mall.at(service, "GET", &format!("{path}?size=100&page={page}")).send().embedded(list);
-        if slice.is_empty() {
-            break;
-        }
-        all.extend(slice);
-    }
-    all
-}
-
-fn every_answer_holds(
-    clients: &[Client],
-    orders: &BTreeMap<u64, Value>,
-    deliveries: &BTreeMap<u64, String>,
-) {
-    for client in clients {
-        for (id, (product, quantity)) in &client.book.taken {
-            let order =
-                orders.get(id).unwrap_or_else(|| panic!("order {id} was answered 201 and is gone"));
-            assert_eq!(
-                (&order["productId"], &order["quantity"]),
-                (&json!(product), &json!(quantity))
-            );
-            assert_eq!(order["customerId"], client.who.id.as_str());
-        }
-        for id in &client.book.cancelled {
-            assert_eq!(
-                orders[id]["state"], "OrderCancelled",
-                "order {id} was cancelled with a 200"
-            );
-        }
-        for id in &client.book.completed {
-            assert_eq!(deliveries[id], "DeliveryCompleted", "order {id} was completed with a 200");
-        }
-    }
-}
-
-fn stock_adds_up(mall: &Mall, shelves: &[Shelf], orders: &BTreeMap<u64, Value>) {
-    for shelf in shelves {
-        let sold: u64 = orders
-            .values()
-            .filter(|order| order["productId"] == shelf.product && order["state"] == "OrderPlaced")
-            .map(|order| order["quantity"].as_u64().expect("a quantity"))
-            .sum();
-        assert_eq!(mall.stock(shelf.product) + sold, shelf.stock, "product {}", shelf.product);
-        assert_eq!(mall.replica(shelf.product), mall.stock(shelf.product), "the replica");
-    }
-}
-
-fn deliveries_follow_orders(orders: &BTreeMap<u64, Value>, deliveries: &BTreeMap<u64, String>) {
-    for (id, order) in orders {
-        let delivery = deliveries.get(id).map(String::as_str);
-        match order["state"].as_str() {
-            Some("OrderPlaced") => assert!(
-                matches!(delivery, Some("DeliveryStarted" | "DeliveryCompleted")),
-                "order {id} is placed, its delivery {delivery:?}"
-            ),
-            // Where a completion and a cancellation crossed, the delivery stays as it is.
-            Some("OrderCancelled") => assert!(
-                matches!(delivery, None | Some("DeliveryCancelled" | "DeliveryCompleted")),
-                "order {id} is cancelled, its delivery {delivery:?}"
-            ),
-            other => panic!("order {id} came to rest as {other:?}"),
-        }
-    }
-    assert!(deliveries.keys().all(|id| orders.contains_key(id)), "a delivery without an order");
-}
-
-fn my_page_tells_the_same(
-    mall: &Mall,
-    who: &Customer,
-    orders: &BTreeMap<u64, Value>,
-    deliveries: &BTreeMap<u64, String>,
-) {
-    let mut rows = BTreeMap::new();
-    for page in 0.. {
-        let path = format!("/mypages/{}?size=100&page={page}", who.id);
-        let call = mall.get(&path).bearer(&who.token).header("accept", "application/json");
-        let body = call.send().expect(200).value();
-        let slice = body["orders"].as_array().expect("orders").clone();
-        if slice.is_empty() {
-            break;
-        }
-        for row in slice {
-            let id = row["orderId"].as_u64().expect("an id");
-            assert!(rows.insert(id, row).is_none(), "order {id} is shown twice");
-        }
-    }
-    let mine: BTreeMap<&u64, &Value> =
-        orders.iter().filter(|(_, order)| order["customerId"] == who.id.as_str()).collect();
-    assert!(rows.keys().eq(mine.keys().copied()), "my page shows other orders than there are");
-    let mut mileage = 0;
-    for (id, order) in mine {
-        let row = &rows[id];
-        let payment = order["price"].as_u64().expect("a price")
-            * order["quantity"].as_u64().expect("a quantity");
-        assert_eq!(row["orderState"], order["state"], "order {id}");
-        assert_eq!(row["payment"], payment, "order {id}");
-        assert_eq!(row["deliveryState"], json!(deliveries.get(id)), "order {id}");
-        mileage += if order["state"] == "OrderPlaced" { payment / 10 } else { 0 };
-    }
-    assert_eq!(mall.page(who)["mileage"], mileage);
 }
 
 /// What a restore leaves out of every count.
@@ -369,13 +146,13 @@ fn each_order_has_one_story(mall: &Mall, orders: &BTreeMap<u64, Value>) {
 fn a_backup_under_load_restores_to_books_that_balance() {
     let mut random = Random::announced();
     let Some(mall) = Mall::owned(&["--faults"]) else { return };
-    let (shelves, mut clients) = (shelves(&mall), clients(&mall, &mut random));
+    let (shelves, mut clients) = (books::shelves(&mall), books::clients(&mall, &mut random, &AWAY));
     let admin = mall.admin().to_owned();
     let folder = support::Folder::new();
     let (copy, data) = (folder.path().join("copy"), mall.folder().data());
     let (over, counted) = (AtomicBool::new(false), AtomicUsize::new(0));
     let gateway = mall.base("gateway").to_owned();
-    let before: Vec<Book> = std::thread::scope(|scope| {
+    let before: Vec<books::Book> = std::thread::scope(|scope| {
         let running: Vec<_> = clients
             .iter_mut()
             .map(|client| {

@@ -5,6 +5,8 @@
 
 #[path = "processes/instances.rs"]
 mod instances;
+#[path = "processes/killed.rs"]
+mod killed;
 #[path = "../../events/tests/postgres/server.rs"]
 #[allow(dead_code, reason = "the store's own tests use the rest")]
 mod postgres;

@@ -9,6 +9,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part of the harness")]
 
+pub(crate) mod books;
 mod client;
 pub(crate) mod described;
 mod mall;
