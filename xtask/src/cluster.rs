@@ -9,6 +9,7 @@ mod admin;
 mod kafka;
 mod postgres;
 mod process;
+mod restarts;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -29,6 +30,7 @@ use crate::{services, shell, web, workspace};
 use kafka::Kafka;
 use postgres::Postgres;
 use process::Process;
+use restarts::Restarts;
 
 /// In an order in which each finds those that it asks.
 const PARTS: [&str; 6] = ["account", "product", "delivery", "order", "mypage", "gateway"];
@@ -101,6 +103,7 @@ struct Part {
     /// `order`, or `order-2` beside it.
     instance: String,
     process: Process,
+    restarts: Restarts,
     ready: Value,
 }
 
@@ -228,7 +231,8 @@ impl Cluster {
         let listen = (free_ports || number > 1).then_some("127.0.0.1:0");
         let command = self.command(name, &instance, listen, listen)?;
         let process = Process::start(&instance, &command, &self.folder)?;
-        let mut part = Part { name, instance, process, ready: Value::Null };
+        let restarts = Restarts::new(now());
+        let mut part = Part { name, instance, process, restarts, ready: Value::Null };
         part.wait(stop)?;
         self.parts.push(part);
         Ok(())
@@ -238,23 +242,26 @@ impl Cluster {
     fn keep(&mut self, stop: &Stop) -> Result<(), Failure> {
         while !stop.is_wanted() {
             pause();
-            self.kafka.keep()?;
-            self.postgres.keep()?;
+            let now = now();
+            self.kafka.keep(now)?;
+            self.postgres.keep(now)?;
             for at in 0..self.parts.len() {
-                if self.parts[at].process.has_ended() {
-                    let Part { name, instance, ready, .. } = &self.parts[at];
-                    eprintln!("{instance} has ended and is started again");
-                    let address =
-                        |key: &str| Some(ready[key].as_str()?.trim_start_matches("http://"));
-                    let (listen, admin) = (address(name), address("admin"));
-                    let command = self.command(name, instance, listen, admin)?;
+                let Part { instance, process, restarts, .. } = &mut self.parts[at];
+                if restarts.is_due(instance, process, now) {
                     // Not waited for: it may wait for another one that has ended too.
-                    let process = Process::start(instance, &command, &self.folder)?;
-                    self.parts[at].process = process;
+                    self.parts[at].process = self.start_again(&self.parts[at])?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Another one in a part's place, at its addresses.
+    fn start_again(&self, part: &Part) -> Result<Process, Failure> {
+        let address = |key: &str| Some(part.ready[key].as_str()?.trim_start_matches("http://"));
+        let (listen, admin) = (address(part.name), address("admin"));
+        let command = self.command(part.name, &part.instance, listen, admin)?;
+        Process::start(&part.instance, &command, &self.folder)
     }
 
     /// Ends those first that ask others.
@@ -410,6 +417,11 @@ fn store_key(folder: &Path) -> Result<String, Failure> {
     out.write_all(key.as_bytes())?;
     out.sync_all()?;
     Ok(key)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a chore has no clock to be given")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 #[expect(clippy::disallowed_methods, reason = "between two looks at other processes")]

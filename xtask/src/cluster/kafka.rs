@@ -4,9 +4,11 @@ use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use super::process::Process;
-use super::{Stop, pause};
+use super::restarts::Restarts;
+use super::{Stop, now, pause};
 use crate::failure::Failure;
 use crate::{shell, workspace};
 
@@ -20,6 +22,7 @@ const LOOKS_MAX: usize = 1200;
 /// A server, and how it is started again.
 pub(super) struct Kafka {
     process: Process,
+    restarts: Restarts,
     folder: PathBuf,
     port: u16,
 }
@@ -36,7 +39,7 @@ impl Kafka {
             shell::run(format)?;
         }
         let process = run(&folder)?;
-        let mut kafka = Kafka { process, folder, port: ports[0] };
+        let mut kafka = Kafka { process, restarts: Restarts::new(now()), folder, port: ports[0] };
         kafka.listens(stop)?;
         Ok(kafka)
     }
@@ -52,9 +55,8 @@ impl Kafka {
     }
 
     /// Starts it again where it has ended.
-    pub(super) fn keep(&mut self) -> Result<(), Failure> {
-        if self.process.has_ended() {
-            eprintln!("kafka has ended and is started again");
+    pub(super) fn keep(&mut self, now: Instant) -> Result<(), Failure> {
+        if self.restarts.is_due("kafka", &mut self.process, now) {
             self.process = run(&self.folder)?;
         }
         Ok(())

@@ -4,9 +4,11 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use super::process::Process;
-use super::{Stop, pause};
+use super::restarts::Restarts;
+use super::{Stop, now, pause};
 use crate::failure::Failure;
 use crate::shell;
 
@@ -22,6 +24,7 @@ const LOOKS_MAX: usize = 1200;
 /// A server, and how it is started again.
 pub(super) struct Postgres {
     process: Process,
+    restarts: Restarts,
     folder: PathBuf,
     port: u16,
 }
@@ -38,7 +41,7 @@ impl Postgres {
             shell::run(with(make, &["-A", "trust", "-U", USER, "-E", "UTF8", "--locale=C"]))?;
         }
         let process = run(&folder, port)?;
-        let mut postgres = Postgres { process, folder, port };
+        let mut postgres = Postgres { process, restarts: Restarts::new(now()), folder, port };
         postgres.answers(stop)?;
         Ok(postgres)
     }
@@ -54,9 +57,8 @@ impl Postgres {
     }
 
     /// Starts it again where it has ended.
-    pub(super) fn keep(&mut self) -> Result<(), Failure> {
-        if self.process.has_ended() {
-            eprintln!("postgres has ended and is started again");
+    pub(super) fn keep(&mut self, now: Instant) -> Result<(), Failure> {
+        if self.restarts.is_due("postgres", &mut self.process, now) {
             self.process = run(&self.folder, self.port)?;
         }
         Ok(())
