@@ -124,6 +124,7 @@ impl Bench {
         if settings.seconds == 0 {
             return Err(Error::Usage("a bench takes at least a second. seconds=`0`".to_owned()));
         }
+        // No peer named means all of them, so that a bench without arguments compares as much as is installed.
         let wanted =
             |peer: &&str| settings.peers.is_empty() || settings.peers.iter().any(|one| one == peer);
         Ok(Bench {
@@ -158,6 +159,7 @@ pub struct Built {
 /// did not behave; nothing can be said of the bars.
 pub fn run(bench: &Bench, built: &Built, out: &mut dyn Write) -> Result<bool, Error> {
     let report = Report::new(bench.name.as_str(), out);
+    // Only where it is measured: two benches drive a library and need no program to be there.
     let program = || program::built(&built.program);
     match bench.name {
         Name::Publish => publish::run(bench, built, report),

@@ -47,10 +47,14 @@ pub(crate) fn run(
 ) -> std::result::Result<Result, Error> {
     let generator = Generator::find();
     let schedule = Schedule::new(seconds, subjects.len() as u64);
+    // Everybody is warm before anybody is measured: pools are filled and the kernel's caches have what they will
+    // have.
     for subject in subjects {
         turn(subject, generator, WARM_UP, folder)?;
     }
     let mut rounds = vec![Vec::new(); subjects.len()];
+    // Rounds outside, subjects inside: what disturbs the machine for a while falls on all sides of one ratio, and
+    // the median drops that round.
     for _ in 0..schedule.rounds {
         for (subject, samples) in subjects.iter().zip(&mut rounds) {
             samples.push(turn(subject, generator, schedule.seconds, folder)?);
@@ -65,6 +69,8 @@ fn turn(
     seconds: u64,
     folder: &Path,
 ) -> std::result::Result<Sample, Error> {
+    // CPU is read outside of the load's own time: a generator's start and end cost the server next to nothing,
+    // and its own clock says how long requests ran.
     let before = process::usage(subject.pid);
     let began = clock::now();
     let outcome = generator.run(&subject.request, seconds, folder)?;
@@ -112,6 +118,7 @@ impl Result {
     /// The median over the rounds of one subject's figure over another's.
     pub(crate) fn ratio(&self, of: &str, over: &str, pick: fn(&Sample) -> f64) -> Option<f64> {
         let rounds = |name| Some(&self.rounds[self.names.iter().position(|one| one == name)?]);
+        // The median of ratios, not the ratio of medians: each pair was measured seconds apart.
         median(rounds(of)?.iter().zip(rounds(over)?).map(|(of, over)| pick(of) / pick(over)))
     }
 }

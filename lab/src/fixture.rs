@@ -45,6 +45,7 @@ pub fn make(file: &Path, end: End, into: &Path, name: &str) -> Result<(), Error>
     let file = program::built(file)?;
     let running = Program::start(&file, &["mall", "--faults"], None, Cores::All, folder.path())?;
     let noted = fill(&running)?;
+    // The folder is packed after the process is gone: a live one would go on writing between two files.
     running.server.end(match end {
         End::Stopped => Signal::Term,
         End::Killed => Signal::Kill,
@@ -56,6 +57,8 @@ pub fn make(file: &Path, end: End, into: &Path, name: &str) -> Result<(), Error>
 /// What the mall is brought to, and everything it answered that must hold for its next program too.
 fn fill(running: &Program) -> Result<Value, Error> {
     let (gateway, admin) = (running.address("gateway")?, running.address("admin")?);
+    // The order of what follows matters: each step needs what the one before left at rest, and the relay is
+    // switched off last because nothing goes through after it.
     let mall = Mall::open(&gateway)?;
     let product = mall.register(STOCK)?;
     let (first, second) = (mall.customer()?, mall.customer_named("2@uengine.org", "2")?);

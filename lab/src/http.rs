@@ -130,6 +130,7 @@ fn read_answer(stream: &mut impl BufRead, method: &str) -> io::Result<Answer> {
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
     let mut answer = Answer { status, headers, body: Vec::new() };
+    // These end with their head whatever it says of a length (RFC 9112, 6.3).
     if method != "HEAD" && status != 204 && status != 304 {
         answer.body = read_body(stream, &answer)?;
     }
@@ -144,10 +145,12 @@ fn read_body(stream: &mut impl BufRead, head: &Answer) -> io::Result<Vec<u8>> {
             take(stream, size, &mut body)?;
             line(stream)?;
         }
+        // The trailers behind the last chunk: left in the stream they would be read as the next answer.
         while !line(stream)?.is_empty() {}
     } else if let Some(length) = head.header("content-length") {
         take(stream, length.parse().map_err(|_| broken("no length"))?, &mut body)?;
     } else {
+        // Its end would be that of the connection, which is kept: whoever answers so cannot be measured here.
         return Err(broken("neither a length nor chunks"));
     }
     Ok(body)
@@ -159,6 +162,7 @@ fn chunk_size(line: &str) -> io::Result<usize> {
 }
 
 fn take(stream: &mut impl BufRead, bytes: usize, body: &mut Vec<u8>) -> io::Result<()> {
+    // Before there is room for it: the size is what the other side says.
     if body.len().saturating_add(bytes) > BODY_BYTES_MAX {
         return Err(broken("a body past the limit"));
     }

@@ -73,6 +73,7 @@ pub(crate) struct Running {
 pub(crate) fn origin(folder: &Path) -> Result<Origin, Error> {
     let folder = below(folder, "origin")?;
     let address = free_address()?;
+    // Ours costs more CPU than nginx, but on the core of the client, which is not what is read.
     let Ok(program) = Peer::Nginx.find() else { return Origin::own() };
     let settings = fill(
         include_str!("../peers/origin.conf"),
@@ -110,7 +111,9 @@ fn answer_always(mut stream: std::net::TcpStream) {
         ORIGIN_BODY.len()
     );
     let mut bytes = [0; 8 * 1024];
+    // How much of a request that has not come whole stands at the front of `bytes`.
     let mut held = 0;
+    // Without it an answer is only late, which the figures would show; so a refusal is passed over.
     let _ = stream.set_nodelay(true);
     while let Ok(read @ 1..) = stream.read(&mut bytes[held..]) {
         held += read;
@@ -119,6 +122,7 @@ fn answer_always(mut stream: std::net::TcpStream) {
             if stream.write_all(answer.as_bytes()).is_err() {
                 return;
             }
+        // A head past the buffer is no proxy's small GET: the connection ends, and the contest counts a refusal.
         } else if held == bytes.len() {
             return;
         }
@@ -141,6 +145,7 @@ pub(crate) fn proxy(
         ("origin", origin.to_owned()),
         ("origin_port", port(origin).to_owned()),
     ];
+    // The peers name the same things differently: each template takes those that it knows.
     let names = names.each_ref().map(|(name, value)| (*name, value.as_str()));
     let server = match peer {
         Peer::Nginx => nginx(
@@ -160,6 +165,8 @@ pub(crate) fn proxy(
             fs::write(&file, fill(include_str!("../peers/envoy.yaml"), &names))?;
             let mut command = pinned(program);
             command.arg("-c").arg(file);
+            // One worker, as all others have one core; a hot restart would take shared memory that a second run
+            // finds.
             command.args(["--concurrency", "1", "-l", "off", "--disable-hot-restart"]);
             Server::start("envoy", command, &folder)?
         }
@@ -167,6 +174,8 @@ pub(crate) fn proxy(
             let file = folder.join("varnish.vcl");
             fs::write(&file, fill(include_str!("../peers/varnish.vcl"), &names))?;
             let mut command = pinned(program);
+            // In the foreground and without its jail: what is ended and counted is the process that was started
+            // and its child.
             command.args(["-F", "-j", "none", "-a", &address, "-s", "malloc,64m", "-n"]);
             command.arg(below(&folder, "state")?).arg("-f").arg(file);
             Server::start("varnish", command, &folder)?

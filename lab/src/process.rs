@@ -68,6 +68,7 @@ impl Server {
 
     /// Waits until it accepts connections.
     pub(crate) fn listening(mut self, address: &str) -> Result<Server, Error> {
+        // Its end is looked at first: with it gone, whoever listens at the address is somebody else.
         let up = clock::wait_for(STARTING, || {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Some(Err(status.to_string()));
@@ -129,10 +130,12 @@ impl Drop for Server {
         if matches!(self.child.try_wait(), Ok(Some(_))) {
             return;
         }
+        // Taken while it lives: once it is gone, its children are init's and can no longer be told from others.
         let family = stat::family(self.pid());
         send("TERM", self.pid());
         let ended = clock::wait_for(ENDING, || self.child.try_wait().ok().flatten());
         if ended.is_none() {
+            // Either fails only where it has ended meanwhile, which is what is wanted.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
@@ -157,6 +160,7 @@ pub(crate) fn usage(pid: u32) -> Usage {
 
 fn send(signal: &str, pid: u32) {
     let pid = pid.to_string();
+    // Who has ended cannot be signalled, and need not be.
     let _ = Command::new("kill").args(["-s", signal, &pid]).stderr(Stdio::null()).status();
 }
 

@@ -66,6 +66,8 @@ impl Program {
         at_most: Duration,
         folder: &Path,
     ) -> Result<Program, Error> {
+        // Only the ready line comes on stdout; what the program has to say otherwise goes to the file of
+        // `Server::start`.
         line.stdout(Stdio::piped());
         let mut server = Server::start(YEOUL, line, folder)?;
         let ready = ready_line(&mut server, at_most)?;
@@ -96,6 +98,7 @@ fn ready_line(server: &mut Server, at_most: Duration) -> Result<String, Error> {
     std::thread::spawn(move || {
         let mut line = String::new();
         let read = BufReader::new(stdout).read_line(&mut line);
+        // Whoever waited may have given up: then there is nobody to tell, and the thread ends.
         let _ = send.send(read.ok().filter(|bytes| *bytes > 0).map(|_| line));
     });
     match receive.recv_timeout(at_most) {

@@ -89,12 +89,14 @@ fn line(members: &[(&str, Value)]) -> String {
 
 /// Four digits that mean something: more would be noise.
 fn round(value: f64) -> Value {
+    // A ratio over nothing is no number, and JSON has no word for it but null.
     if !value.is_finite() {
         return Value::Null;
     }
     if value == 0.0 {
         return json!(0);
     }
+    // The exponent of the first digit says how many places are left for the other three.
     let scale = 10f64.powf(3.0 - value.abs().log10().floor());
     let rounded = (value * scale).round() / scale;
     if rounded.fract() == 0.0 { json!(rounded as i64) } else { json!(rounded) }

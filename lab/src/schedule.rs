@@ -21,6 +21,8 @@ impl Schedule {
     pub(crate) fn new(seconds: u64, subjects: u64) -> Schedule {
         let left = seconds.saturating_sub(SETTING_UP + subjects * WARM_UP);
         let turns = left / subjects.max(1);
+        // Two seconds a turn at least, where there are seconds for three rounds; below that, short turns rather
+        // than one.
         let rounds = match turns / 2 {
             0..=2 => turns.min(3),
             rounds => rounds.min(ROUNDS_MAX),

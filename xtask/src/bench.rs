@@ -31,6 +31,7 @@ fn parse(arguments: &[String]) -> Result<Settings, Failure> {
         match argument.as_str() {
             "--peer" => {
                 let before = settings.peers.len();
+                // Peers may stand as words of their own or with commas; the next option ends them.
                 while let Some(peer) = rest.next_if(|next| !next.starts_with('-')) {
                     settings.peers.extend(peer.split(',').map(str::to_owned));
                 }
@@ -53,6 +54,7 @@ fn parse(arguments: &[String]) -> Result<Settings, Failure> {
 fn build(name: Name) -> Result<Built, Failure> {
     let target = workspace::target();
     let program = target.join("release/yeoul");
+    // The bench of the cluster starts this very program again, with `cluster` as its word.
     let chores = std::env::current_exe()?;
     let mut built = Built { program, driver: PathBuf::new(), chores, target };
     if let Some(package) = name.driven_by() {
@@ -73,6 +75,8 @@ fn build_driver(package: &str, bench: &str) -> Result<PathBuf, Failure> {
     let mut command = shell::command(&["cargo", "build", "--release"]);
     command.args(package);
     shell::run(command)?;
+    // Built twice: the first says what a compiler has to say to whoever waits, the second, which has nothing left
+    // to do, says where the file is.
     let mut command = shell::command(&["cargo", "build", "--release", "--message-format=json"]);
     command.args(package);
     let says = shell::output(command).unwrap_or_default();

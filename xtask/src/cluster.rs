@@ -108,6 +108,7 @@ struct Part {
 }
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    // What is wrong with the words is said before anything is installed or built.
     let wanted = parse(arguments)?;
     services::install_for_builds()?;
     services::install_for_cluster()?;
@@ -115,9 +116,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         web::build()?;
         shell::run(shell::command(&["cargo", "build", "--package", "yeoul"]))?;
     }
+    // From here a Ctrl-C is a wish: whatever is started from now on is ended in order, also half way through the
+    // start.
     let stop = Stop::listen()?;
     let mut cluster = Cluster::start(&wanted, &stop)?;
     if !stop.is_wanted() {
+        // The admin address comes last and the line after it: who reads the line finds every address in it
+        // answering.
         let port = if wanted.free_ports { 0 } else { ADMIN_PORT };
         let ready = cluster.ready(admin::serve(port, cluster.admins())?);
         shell::say(&if wanted.json { ready.to_string() } else { cluster.addresses(&ready) })?;
@@ -201,6 +206,7 @@ impl Cluster {
             true => ([first, second], third),
             false => (KAFKA_PORTS, POSTGRES_PORT),
         };
+        // Both stand and answer before the first part is started.
         let kafka = Kafka::start(&folder, ports, stop)?;
         let postgres = Postgres::start(&folder, port, stop)?;
         let (parts, faults) = (Vec::new(), wanted.faults);
@@ -228,12 +234,15 @@ impl Cluster {
         stop: &Stop,
     ) -> Result<(), Failure> {
         let instance = instance(name, number);
+        // Only one can have the address that others expect a part at; further instances are found by the settings
+        // of those that ask them.
         let listen = (free_ports || number > 1).then_some("127.0.0.1:0");
         let command = self.command(name, &instance, listen, listen)?;
         let process = Process::start(&instance, &command, &self.folder)?;
         let restarts = Restarts::new(now());
         let mut part = Part { name, instance, process, restarts, ready: Value::Null };
         part.wait(stop)?;
+        // From now on those that are started later are told of it, and `end` ends it.
         self.parts.push(part);
         Ok(())
     }
@@ -243,6 +252,7 @@ impl Cluster {
         while !stop.is_wanted() {
             pause();
             let now = now();
+            // The servers first: whatever part has ended with one of them finds it on its way back.
             self.kafka.keep(now)?;
             self.postgres.keep(now)?;
             for at in 0..self.parts.len() {
@@ -259,6 +269,7 @@ impl Cluster {
     /// Another one in a part's place, at its addresses.
     fn start_again(&self, part: &Part) -> Result<Process, Failure> {
         let address = |key: &str| Some(part.ready[key].as_str()?.trim_start_matches("http://"));
+        // Where it was before: the others were told its addresses when they were started, and are not told again.
         let (listen, admin) = (address(part.name), address("admin"));
         let command = self.command(part.name, &part.instance, listen, admin)?;
         Process::start(&part.instance, &command, &self.folder)
@@ -266,6 +277,8 @@ impl Cluster {
 
     /// Ends those first that ask others.
     fn end(mut self) {
+        // The last that was started asks those before it. Kafka and PostgreSQL are dropped after all of them,
+        // with `self`.
         while let Some(part) = self.parts.pop() {
             drop(part);
         }
@@ -382,6 +395,7 @@ fn settings(kafka: &str, postgres: &str, urls: &BTreeMap<&str, Vec<&str>>) -> St
     if let Some(account) = urls.get("account").and_then(|urls| urls.first()) {
         text += &format!("mall: {{ keys: \"{account}/.well-known/jwks.json\" }}\n");
     }
+    // Nobody asks a gateway: it is no upstream.
     let upstreams = urls.iter().filter(|(name, _)| **name != GATEWAY);
     let listed = |(name, urls): (_, &Vec<&str>)| format!("{name}: [\"{}\"]", urls.join("\", \""));
     let upstreams: Vec<_> = upstreams.map(listed).collect();
@@ -390,6 +404,7 @@ fn settings(kafka: &str, postgres: &str, urls: &BTreeMap<&str, Vec<&str>>) -> St
 
 /// Ports that are free now.
 fn free_ports() -> Result<[u16; 3], Failure> {
+    // All three are bound before one is let go, so that none is given out twice.
     let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
     let mut ports = [0; 3];
     for (port, listener) in ports.iter_mut().zip(held) {
@@ -408,6 +423,7 @@ fn secret() -> Result<String, Failure> {
 /// Drawn once: what is in the store outlives this process.
 fn store_key(folder: &Path) -> Result<String, Failure> {
     let file = folder.join("store.key");
+    // A key that is drawn anew would leave everything in the store sealed for good.
     if let Ok(key) = fs::read_to_string(&file) {
         return Ok(key);
     }
@@ -415,6 +431,7 @@ fn store_key(folder: &Path) -> Result<String, Failure> {
     let mut options = fs::OpenOptions::new();
     let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&file)?;
     out.write_all(key.as_bytes())?;
+    // Before anything is sealed with it: what is in the store by then must not outlive its key.
     out.sync_all()?;
     Ok(key)
 }

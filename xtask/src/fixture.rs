@@ -41,6 +41,7 @@ struct Tree {
 impl Tree {
     fn check_out(hash: &str) -> Result<Tree, Failure> {
         let path = workspace::target().join("fixture").join(hash);
+        // Made before the check-out, so that one that fails half way is removed too.
         let tree = Tree { path };
         let mut add = shell::command(&["git", "worktree", "add", "--force", "--detach"]);
         add.arg(&tree.path).arg(hash);

@@ -259,6 +259,7 @@ fn install(services: &[&Service]) -> Result<(), Failure> {
     let missing: Vec<&Service> = services.iter().copied().filter(|one| !is_there(one)).collect();
     let packages = packages(&missing);
     if !packages.is_empty() {
+        // All of them in one refusal: whoever may not install is asked once.
         if !shell::may_install() {
             return Err(Failure::environment(by_hand(&packages)));
         }
@@ -267,6 +268,7 @@ fn install(services: &[&Service]) -> Result<(), Failure> {
         command.args(&packages);
         shell::run(command)?;
     }
+    // Behind the packages, some of which these commands run (Maven).
     for service in &missing {
         for line in commands(service) {
             let line: Vec<&str> = line.iter().map(String::as_str).collect();
@@ -325,6 +327,7 @@ fn is_there(service: &Service) -> bool {
     match service.proof {
         Proof::Program(name) => shell::find(name).is_some(),
         Proof::Versioned { program, versions } => {
+            // Debian puts servers of which several versions may be there on nobody's path.
             shell::find(program).is_some() || is_in_a_version(versions, program)
         }
         Proof::Placed(path) => workspace::root().join(path).exists(),

@@ -60,6 +60,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let mut result = Ok(());
     for Part { name, run: part } in parts {
         shell::say(&format!("\n== {name}"))?;
+        // The first part that fails ends the run: later ones would fail for the same reason, or hide it.
         result = part(&mut run);
         if let Err(failure) = &result {
             shell::say(&format!("\n== {name} failed: {failure}"))?;
@@ -112,6 +113,7 @@ impl Run {
             .map_err(|error| shell::not_started(&command, &error))?;
         let mut words = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut line = Vec::new();
+        // As bytes: what a test prints may be no text, and is passed on as it came.
         while words.read_until(b'\n', &mut line)? > 0 {
             out.write_all(&line)?;
             self.tally.add(Tally::of_line(&String::from_utf8_lossy(&line)));

@@ -19,6 +19,7 @@ pub(crate) fn build() -> Result<(), Failure> {
     let web = workspace::root().join("web");
     let sources: Vec<PathBuf> = SOURCES.lines().map(|name| web.join(name)).collect();
     let sources = newest(&sources)?;
+    // One file stands for all of `dist`, which the build empties before it writes.
     let built = modified(&web.join("dist/index.html"));
     if built.is_some_and(|built| Some(built) >= sources) {
         return Ok(());
@@ -32,6 +33,7 @@ pub(crate) fn build() -> Result<(), Failure> {
 pub(crate) fn install() -> Result<(), Failure> {
     require_node()?;
     let web = workspace::root().join("web");
+    // npm writes this one when an installation is done; one that was broken off has none.
     let installed = modified(&web.join("node_modules/.package-lock.json"));
     let wanted = newest(&["package.json", "package-lock.json"].map(|name| web.join(name)))?;
     if installed.is_some_and(|installed| Some(installed) >= wanted) {

@@ -43,9 +43,12 @@ pub(super) fn run(
     let mut line = process::tied(&built.chores);
     line.args(["cluster", "--json", "--free-ports", "--data"]).arg(folder.path().join("data"));
     line.arg("--program").arg(program).arg("--over").arg(&over);
+    // Its own deadline: a JVM, a fresh PostgreSQL and eleven processes start one after the other on the same
+    // cores.
     let cluster = Program::started(line, READY_AT_MOST, folder.path())?;
     let spenders = Spenders::of(cluster.ready())?;
 
+    // What the start allocated is given back by then; earlier the figure would be that of the start.
     clock::pause(IDLE);
     let idle = spenders.idle_megabytes();
     for (name, megabytes) in &idle {
@@ -73,6 +76,7 @@ impl Spenders {
     /// As the ready line names them.
     fn of(ready: &Value) -> Result<Spenders, Error> {
         let missing = || environment(format!("the ready line names no processes. line=`{ready}`"));
+        // A part has its number beside other things, a server is nothing but its number.
         let pid = |value: &Value| value["pid"].as_u64().or(value.as_u64());
         let pid = |value: &Value| pid(value).and_then(|pid| u32::try_from(pid).ok());
         let server = |name| pid(&ready["servers"][name]).map(|pid| (name, pid));

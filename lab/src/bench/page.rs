@@ -29,6 +29,7 @@ pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Resu
 
     let etag = page.header("etag").ok_or_else(|| environment("the page has no ETag"))?;
     let again = request.clone().header("If-None-Match", etag);
+    // Seen once: if the tag had changed meanwhile, whole pages would be measured under the name of this one.
     mall::expect(&again, 304)?;
     let pid = ours.server.pid();
     let mut subjects = vec![
@@ -76,6 +77,8 @@ fn fill_page(mall: &Mall) -> Result<Filled, Error> {
             break;
         }
     }
+    // The page has to stand still while it is measured, or rounds would include renders: first every order is
+    // through, then the page stays what it is.
     let ordered = mall.orders()?;
     let settled = || {
         let page = mall::expect(&request, 200).ok()?;

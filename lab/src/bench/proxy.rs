@@ -16,6 +16,7 @@ const PATH: &str = "/product/1";
 
 pub(super) fn run(bench: &Bench, program: &Path, mut report: Report<'_>) -> Result<bool, Error> {
     let folder = folder()?;
+    // Before anything is started that is not pinned itself: origin and load generator inherit the client's core.
     process::pin_self()?;
     let origin = peer::origin(folder.path())?;
     let settings =

@@ -51,6 +51,7 @@ pub(super) fn run(bench: &Bench, built: &Built, mut report: Report<'_>) -> Resul
             }
         }
     }
+    // Ours before the peers: a peer that leaves dirty pages behind slows whoever syncs after it.
     let ours = publish(bench, built, peers.len() as u64, folder.path())?;
     let of = |pick: fn(&Round) -> f64| median(ours.iter().map(pick)).unwrap_or(f64::NAN);
     let (per_second, sync) = (of(|round| round.per_second), of(|round| round.sync));

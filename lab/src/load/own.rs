@@ -18,6 +18,7 @@ struct Seen {
 pub(super) fn run(request: &Request, seconds: u64) -> Result<Outcome, Error> {
     let began = clock::now();
     let until = began + Duration::from_secs(seconds);
+    // The scope joins every thread, so that nobody loads the server once this returns, whatever one of them met.
     let seen: Vec<io::Result<Seen>> = std::thread::scope(|scope| {
         let threads: Vec<_> =
             (0..CONNECTIONS).map(|_| scope.spawn(|| repeat(request, until))).collect();
@@ -44,6 +45,8 @@ fn repeat(request: &Request, until: Instant) -> io::Result<Seen> {
                 seen.refused += u64::from(!(200..400).contains(&answer.status));
             }
             Err(_) => {
+                // A connection that broke is a refusal and no answer; a new one takes its place, so that the load
+                // stays what it is.
                 seen.refused += 1;
                 connection = Connection::open(&request.address)?;
             }

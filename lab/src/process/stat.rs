@@ -44,6 +44,8 @@ pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
 fn descendants(pid: u32, all: &[Stat]) -> Vec<Stat> {
     let mut family: Vec<Stat> = all.iter().filter(|one| one.pid == pid).copied().collect();
     let mut at = 0;
+    // Breadth first over a list that grows: whoever is found is asked for children of its own later in the same
+    // walk.
     while at < family.len() && family.len() < FAMILY_MAX {
         let parent = family[at].pid;
         family.extend(all.iter().filter(|one| one.parent == parent && one.pid != pid));
@@ -58,6 +60,7 @@ fn parse(stat: &str) -> Option<Stat> {
     let (pid, rest) = stat.split_once(' ')?;
     let fields: Vec<&str> = rest.rsplit_once(')')?.1.split_whitespace().collect();
     let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    // Counted from the state, which is the third field of the line: `utime` and `stime` are its 14th and 15th.
     let ticks = u32::try_from(number(11)? + number(12)?).ok()?;
     Some(Stat {
         pid: pid.parse().ok()?,

@@ -64,6 +64,8 @@ pub(super) fn serve(port: u16, parts: Vec<At>) -> io::Result<SocketAddr> {
     let (parts, open) = (Arc::new(parts), Arc::new(AtomicUsize::new(0)));
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
+            // Counted up before it is compared: of two that come at once for the last place, one alone sees it
+            // free.
             if open.fetch_add(1, Ordering::Relaxed) >= QUESTIONS_MAX {
                 open.fetch_sub(1, Ordering::Relaxed);
                 continue;
@@ -86,6 +88,7 @@ fn answer(mut stream: TcpStream, parts: &[At]) -> io::Result<()> {
         Some(question) => answered(&question, parts),
         None => problem(400, "no question that can be read"),
     };
+    // A part that answers without a body (202, 204) is answered for without one.
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let head = format!(
         "HTTP/1.1 {status} -\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
@@ -96,6 +99,7 @@ fn answer(mut stream: TcpStream, parts: &[At]) -> io::Result<()> {
 }
 
 fn answered(question: &Question, parts: &[At]) -> Answer {
+    // Before anybody is asked: a page of another host could reach this address by its reader's browser.
     if question.by_foreign_page || !is_loopback(&question.host) {
         return problem(403, "this is for programs on this machine");
     }
@@ -167,6 +171,7 @@ fn merged(path: &str, answers: &[(String, Answer)]) -> Answer {
         let ready = answers.iter().all(|(_, (status, _))| *status == 200);
         return (if ready { 200 } else { 503 }, json!({ "ready": ready, "missing": missing }));
     }
+    // A list without one part would look whole: that part's own words are the answer.
     if let Some((_, failed)) = answers.iter().find(|(_, (status, _))| *status != 200) {
         return failed.clone();
     }
@@ -225,6 +230,7 @@ fn ask(at: &str, question: &Question) -> io::Result<Answer> {
 /// The question, if it is one.
 fn read(stream: &mut impl Read) -> io::Result<Option<Question>> {
     let mut head = Vec::new();
+    // Byte by byte, so that nothing of the body is taken with the head.
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         if head.len() == HEAD_BYTES_MAX || stream.read(&mut byte)? == 0 {
@@ -244,6 +250,7 @@ fn read(stream: &mut impl Read) -> io::Result<Option<Question>> {
             "host" => value.clone_into(&mut question.host),
             "origin" => question.by_foreign_page |= !is_own_page(value),
             "content-type" => value.clone_into(&mut question.kind),
+            // What is no number is past every limit, and refused as such below.
             "content-length" => length = value.parse().unwrap_or(usize::MAX),
             _ => {}
         }

@@ -33,6 +33,7 @@ impl Kafka {
         let folder = folder.join("kafka");
         fs::create_dir_all(&folder)?;
         fs::write(settings_in(&folder), settings(&folder, ports))?;
+        // Once in its life: a folder that is formatted already is refused, and its events are to be kept.
         if !folder.join("log/meta.properties").exists() {
             let mut format = java("kafka.tools.StorageTool");
             format.args(["format", "-t", CLUSTER, "-c"]).arg(settings_in(&folder));

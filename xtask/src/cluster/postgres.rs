@@ -113,6 +113,7 @@ fn as_its_user(folder: &Path, name: &str) -> Result<Command, Failure> {
     let user = user.ok_or_else(|| {
         Failure::environment(format!("there is no user to run it as. user=`{USER}`"))
     })?;
+    // Only the folder itself: what is in it was made by that user, or is being made by this very command.
     chown(folder, Some(user), None)?;
     let ids = [format!("--reuid={USER}"), format!("--regid={USER}")];
     Ok(shell::command(&["setpriv", &ids[0], &ids[1], "--clear-groups", &program]))

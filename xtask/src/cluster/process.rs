@@ -46,6 +46,8 @@ impl Process {
         watch.envs(given).process_group(0).stderr(log);
         watch.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut watch = watch.spawn().map_err(|error| shell::not_started(command, &error))?;
+        // Kept, never written to: that it closes with this process, in whatever way, is all that the shell waits
+        // for.
         let input = watch.stdin.take();
         let output = BufReader::new(watch.stdout.take().expect("piped"));
         let (send, first) = sync_channel(1);
@@ -82,6 +84,7 @@ impl Process {
 impl Drop for Process {
     /// Asks it to end, and waits until it has.
     fn drop(&mut self) {
+        // The closed pipe is the request; the shell asks the process, and kills it half a minute later.
         self.input = None;
         _ = self.watch.wait();
     }

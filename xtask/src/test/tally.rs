@@ -73,6 +73,7 @@ fn plain(line: &str) -> String {
     let mut rest = line;
     while let Some(at) = rest.find("\u{1b}[") {
         plain.push_str(&rest[..at]);
+        // A sequence ends with its first letter (`\x1b[1;31m`).
         let escape = &rest[at + 2..];
         let end =
             escape.find(|c: char| c.is_ascii_alphabetic()).map_or(escape.len(), |end| end + 1);

@@ -67,6 +67,7 @@ fn allowed(document: &File) -> Allowed {
     let lines = (1..).zip(document.text.lines());
     let rows: Vec<Row<'_>> = lines
         .skip_while(|(_, line)| !line.starts_with(HEAD))
+        // The head and the line under it.
         .skip(2)
         .take_while(|(_, line)| line.starts_with('|'))
         .map(|(line, row)| Row {
@@ -87,6 +88,7 @@ fn allowed(document: &File) -> Allowed {
     }
     for Row { line, cells } in rows {
         let may = uses(cells.get(2).copied().unwrap_or_default(), &members);
+        // A name with a slip in it would allow nothing and forbid nothing, in silence.
         for unknown in may.difference(&members) {
             allowed.findings.push(Finding::new(
                 &document.path,

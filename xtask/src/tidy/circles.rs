@@ -44,6 +44,7 @@ fn of_member(house: &House<'_>) -> Vec<Finding> {
         let names = circle.iter().map(|it| it.join("::")).collect::<Vec<_>>().join(", ");
         let line = arrows[&circle[0]]
             .iter()
+            // Any arrow within the circle will do to begin with; which one to cut is for whoever reads it.
             .find_map(|(to, line)| circle.contains(to).then_some(*line))
             .unwrap_or(1);
         let says = format!("modules that need each other. modules=`{names}`");
@@ -96,6 +97,7 @@ impl House<'_> {
                 };
                 // A whole may be used by its parts.
                 if !from.starts_with(&to) {
+                    // The first line that needs it is the one to show.
                     targets.entry(to).or_insert(import.line);
                 }
             }
@@ -178,6 +180,8 @@ impl House<'_> {
 
     /// The innermost module that a whole path goes through, and what it names there.
     fn module_of<'p>(&self, path: &'p [String]) -> Option<(&'p [String], &'p [String])> {
+        // Modules and what they define stand in one path: the longest beginning that is a file is the module, the
+        // rest is defined there.
         let depth = (0..=path.len()).rev().find(|at| self.modules.contains_key(&path[..*at]))?;
         Some(path.split_at(depth))
     }
@@ -194,6 +198,7 @@ impl House<'_> {
     fn brought(&self, from: &[String], module: &[String], name: &str) -> Option<Module> {
         let imports = &self.modules.get(module)?.imports;
         let is_part = from.starts_with(module);
+        // A private `use` is in scope for the module's own children and for nobody else.
         let is_seen = |it: &&Import| it.is_handed_on || is_part;
         let import = imports.iter().filter(is_seen).find(|it| it.name.as_deref() == Some(name))?;
         let path = self.whole(&module.to_vec(), &import.path)?;
@@ -223,6 +228,8 @@ fn circles(arrows: &Arrows) -> Vec<Vec<Module>> {
     let mut seen = BTreeSet::new();
     let mut circles = Vec::new();
     for (from, there) in &reached {
+        // Whoever is reached and reaches back is in the same circle. All of its members find the same one, which
+        // `seen` keeps once.
         let mutual = |to: &&&Module| reached.get(**to).is_some_and(|back| back.contains(from));
         let circle: Vec<Module> = there.iter().filter(mutual).map(|it| (*it).clone()).collect();
         if circle.len() > 1 && seen.insert(circle.clone()) {

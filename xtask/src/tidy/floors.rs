@@ -102,6 +102,7 @@ fn wrong(line: &Line<'_>, members: &BTreeMap<String, Uses>) -> Vec<Finding> {
         if !uses.contains_key(name) {
             findings.push(finding(format!("no such module. name=`{name}`")));
         }
+        // Also what it uses through modules that the line does not name: leaving one out hides nothing.
         let above: BTreeSet<String> = line.floors[at + 1..].iter().flatten().cloned().collect();
         for higher in reached(name, uses).intersection(&above) {
             findings.push(finding(format!(
@@ -134,6 +135,8 @@ fn of_member(arrows: &Arrows) -> Vec<BTreeSet<String>> {
     let mut floors: Vec<BTreeSet<String>> = Vec::new();
     let mut settled = BTreeSet::new();
     while settled.len() < uses.len() {
+        // All that it reaches, not only what it names, has to stand already: a floor is complete before the next
+        // begins.
         let stands = |(name, _): &(&String, &BTreeSet<String>)| {
             !settled.contains(*name) && reached(name, &uses).iter().all(|it| settled.contains(it))
         };

@@ -38,6 +38,7 @@ pub(super) fn imports(code: &str) -> Vec<Import> {
         let end = from.find(';').unwrap_or(from.len());
         let (text, after) = from.split_at(end);
         line += before.matches('\n').count();
+        // `pub use`, `pub(crate) use`, `pub(in …) use`: whatever widens it ends in one of these.
         let public = before.trim_end().ends_with("pub") || before.trim_end().ends_with(')');
         for (path, name) in multiplied_out(text.trim_start_matches("use")) {
             found.push(Import { line, path, name: Some(name), is_handed_on: public });

@@ -38,12 +38,15 @@ pub(super) fn mask(text: &str) -> Masked {
     let mut before = ' ';
     while let Some(first) = rest.chars().next() {
         let Piece { bytes, kind } = piece(rest, before);
+        // A piece of code has no length of its own and goes character by character: the next one may begin
+        // anything.
         let (piece, after) = rest.split_at(bytes.max(first.len_utf8()));
         for c in piece.chars() {
             masked.code.push(if kind == Kind::Code || c == '\n' { c } else { ' ' });
             masked.comments.push(if kind == Kind::Comment || c == '\n' { c } else { ' ' });
             masked.texts.push(if kind == Kind::Text || c == '\n' { c } else { ' ' });
         }
+        // What stands before decides whether `r"` begins a text or ends a name; a comment or a text separates.
         before = if kind == Kind::Code { piece.chars().next_back().unwrap_or(' ') } else { ' ' };
         rest = after;
     }

@@ -13,6 +13,8 @@ use super::tree::{File, Tree};
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut reached = BTreeSet::new();
     let targets = tree.rust().map(|(file, _)| &file.path).filter(|path| is_target(path));
+    // As cargo and rustc do it: from each target's first file along its declarations. What is reached by none of
+    // them is built by nobody.
     let mut open: Vec<Child> =
         targets.map(|path| Child { path: path.clone(), owns_folder: true }).collect();
     while let Some(child) = open.pop() {
@@ -72,6 +74,7 @@ fn children(file: &File, masked: &Masked, folder: &str) -> Vec<Child> {
     let mut given = None;
     for (code, text) in masked.code.lines().zip(file.text.lines()) {
         if code.contains("#[path") {
+            // From the text: in the code that is looked at, what stands in quotes is blanked.
             given = text.split('"').nth(1).map(|path| join(file.folder(), path));
         }
         let declared = declared(code);
@@ -84,6 +87,8 @@ fn children(file: &File, masked: &Masked, folder: &str) -> Vec<Child> {
                 None => children.push(child(join(&folder, &format!("{name}.rs")), false)),
             }
         }
+        // Only inline modules are of interest, but every brace counts: one that closes a function does not close
+        // the module around it.
         let opened = code.matches('{').count();
         let closed = code.matches('}').count();
         if let Some(Declared { name, is_elsewhere: false }) = declared.filter(|_| opened > closed) {

@@ -37,6 +37,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         findings.extend(vendors_names(file));
         findings
     });
+    // Paths and hosts are looked for in every text, comments and documents too; the environment in code alone.
     let texts = tree.files().iter().filter(|file| !LOCK_FILES.contains(&file.name()));
     rust.chain(texts.flat_map(of_text)).collect()
 }

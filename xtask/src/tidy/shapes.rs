@@ -86,6 +86,7 @@ fn functions(code: &str) -> Vec<Function> {
         let after_word = code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
         let name: String =
             code[from..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        // The end of another word, or a function pointer's type.
         if after_word || name.is_empty() {
             continue;
         }
@@ -109,6 +110,7 @@ fn end_of_body(code: &str) -> Option<usize> {
             '{' => braces += 1,
             '}' => {
                 braces -= 1;
+                // Within brackets it is that of an argument, before the body has begun.
                 if braces == 0 && brackets == 0 {
                     return Some(at);
                 }

@@ -97,6 +97,7 @@ fn read(folder: &Path, prefix: &str, files: &mut Vec<File>) -> io::Result<()> {
             continue;
         }
         if entry.file_type()?.is_dir() {
+            // At the root alone: a module may well be called so.
             if path != DATA {
                 read(&entry.path(), &format!("{path}/"), files)?;
             }

@@ -38,6 +38,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             let first = &window[0];
             let texts = window.iter().map(|line| line.text.as_str()).collect();
             let Some(other) = known.get(&texts) else {
+                // The first place stays the one that others are compared with, also for a third copy.
                 known.insert(texts, first);
                 continue;
             };

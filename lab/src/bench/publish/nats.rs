@@ -27,6 +27,7 @@ pub(super) fn find(target: &Path) -> Result<Measure, Missing> {
     Ok(Box::new(move |folder, share| {
         let folder = folder.join("nats");
         std::fs::create_dir_all(&folder)?;
+        // A server for each kind: whether it syncs is a setting of the server, not of a stream.
         let run = |kind, usual| measure(&server, &tool, &folder, kind, &share.events(usual));
         Ok(Acknowledged {
             durable: run(Kind { name: "durable", sync: "sync_interval: always" }, DURABLE)?,
