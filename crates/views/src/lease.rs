@@ -46,12 +46,20 @@ impl Lease {
         self.stands_by.subscribe()
     }
 
-    /// Asks for it, keeps it, and asks again where it was lost. Never resolves; drop it to end it.
-    pub(crate) async fn hold(&self, database: &Database, epoch: &str) {
+    /// Asks for it, keeps it, and asks again where it was lost; while `resting` has `true` it is given back, for another
+    /// one to fold and for all to see where none does. Never resolves; drop it to end it.
+    pub(crate) async fn hold(
+        &self,
+        database: &Database,
+        epoch: &str,
+        mut resting: watch::Receiver<bool>,
+    ) {
         let mut answers = true;
         loop {
+            let rests = *resting.borrow_and_update();
             let asked = async {
                 match self.held() {
+                    _ if rests => self.let_go(database).await,
                     NONE => self.ask(database, epoch).await,
                     fence => self.keep(database, fence).await,
                 }
@@ -64,7 +72,11 @@ impl Lease {
                 tracing::warn!(%error, "who folds the views cannot be asked");
             }
             answers = asked.is_ok();
-            tokio::time::sleep(if self.held() == NONE { ASKED_EVERY } else { BEAT_EVERY }).await;
+            let pause = if self.held() == NONE { ASKED_EVERY } else { BEAT_EVERY };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = changed(&mut resting) => {}
+            }
         }
     }
 
@@ -117,5 +129,12 @@ impl Lease {
     fn note(&self, fence: u64) {
         self.fence.store(fence, Ordering::Release);
         self.stands_by.send_replace(fence == NONE);
+    }
+}
+
+/// Whoever set it may be gone: then it stays as it was left.
+async fn changed(resting: &mut watch::Receiver<bool>) {
+    if resting.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

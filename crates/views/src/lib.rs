@@ -54,13 +54,14 @@ pub use feed::{
     CHANGES_MAX, Change, Changes, FEED_BYTES_MAX, OWNER_BYTES_KEPT, OWNER_CHANGES_KEPT,
 };
 pub use fold::{Batch, Fold};
-pub use follow::{LOOK_MAX, POLL_EVERY};
+pub use follow::{HANDED_OVER_WITHIN, LOOK_MAX, POLL_EVERY};
 pub use lease::{ASKED_EVERY, BEAT_EVERY, SILENT_MAX};
 pub use owner::Owners;
 pub use page::{Listed, PAGE_SIZE_MAX, Page, PageJson, Slice, SortBy};
 pub use progress::{WAITERS_MAX, Waited};
 pub use render::{DECIMALS_MAX, Locale, Look, Money, Rendered, SIGN_LETTERS_MAX};
 pub use settings::Settings;
+pub use stale::Staleness;
 pub use stamps::{STAMPS, Watch};
 pub use store::instances::{TOUCHED_KEPT, TOUCHED_MAX};
 pub use store::{STORE_FILE, Server};

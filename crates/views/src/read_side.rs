@@ -18,6 +18,8 @@ use crate::stamps::Stamps;
 pub(crate) struct ReadSide {
     pub(crate) generation: Generation,
     pub(crate) database: Database,
+    /// The same by connections of its own: a crowd that reads pages keeps nobody from seeing what was folded.
+    pub(crate) apart: Database,
     /// Where other instances may fold into the same rows.
     pub(crate) lease: Option<Lease>,
     pub(crate) stamps: Arc<Stamps>,

@@ -36,6 +36,17 @@ struct Reported {
     behind: BTreeMap<String, Timestamp>,
     /// What other instances fold is not seen.
     unreachable: Option<Timestamp>,
+    /// No instance folds.
+    unfolded: Option<Timestamp>,
+}
+
+/// Why everybody's pages, or some of them, have not followed the events since then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staleness {
+    /// What was folded is as of then, or later.
+    pub since: Timestamp,
+    /// Why, in words.
+    pub why: String,
 }
 
 impl Stale {
@@ -83,6 +94,33 @@ impl Stale {
         }
     }
 
+    /// Notes since when no instance folds, or that one does; whether that is news.
+    pub(crate) fn set_unfolded(&self, since: Option<Timestamp>, pages: &[Page]) -> bool {
+        let known = self.reported.lock().unwrap_or_else(PoisonError::into_inner).unfolded;
+        let is_news = since.is_some() != known.is_some();
+        if is_news {
+            self.change(pages, |it| it.unfolded = since);
+        }
+        is_news
+    }
+
+    /// All that keeps pages from following the events, but for events of single owners.
+    pub(crate) fn reasons(&self) -> Vec<Staleness> {
+        let reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let Reported { rests, behind, unreachable, unfolded } = &*reported;
+        let whole = [
+            (rests, "the fold rests"),
+            (unreachable, "what other instances fold cannot be seen"),
+            (unfolded, "nobody folds the views"),
+        ];
+        let reason = |since: &Timestamp, why: String| Staleness { since: *since, why };
+        let whole = whole.into_iter().filter_map(|(since, why)| Some((since.as_ref()?, why)));
+        let whole = whole.map(|(since, why)| reason(since, why.to_owned()));
+        let topics = behind.iter();
+        let topics = topics.map(|(topic, since)| reason(since, format!("{topic} is not folded")));
+        whole.chain(topics).collect()
+    }
+
     /// Notes whose pages miss an event since when; all others miss none.
     pub(crate) fn set_owned(&self, now: Owned) {
         self.any_owned.store(!now.is_empty(), Ordering::Release);
@@ -94,8 +132,8 @@ impl Stale {
         change(&mut reported);
         for (page, stands) in pages.iter().zip(&self.pages) {
             let behind = reported.behind.iter().filter(|(topic, _)| page.topics.contains(*topic));
-            let since =
-                behind.map(|(_, since)| *since).chain(reported.rests).chain(reported.unreachable);
+            let whole = [reported.rests, reported.unreachable, reported.unfolded];
+            let since = behind.map(|(_, since)| *since).chain(whole.into_iter().flatten());
             let since = since.min().map_or(FRESH, Timestamp::as_microsecond);
             stands.store(since, Ordering::Release);
         }

@@ -28,6 +28,8 @@ pub(crate) use sqlite::{open, renew_feed};
 /// Rows, ready to be read and folded into.
 pub(crate) struct Store {
     pub(crate) database: Database,
+    /// The same by connections of its own, for what must not wait behind readers of pages.
+    pub(crate) apart: Database,
     /// The feed's name: another store's feed has another.
     pub(crate) epoch: String,
     /// How each view's rows are spoken of, in the definitions' order.

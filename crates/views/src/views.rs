@@ -32,6 +32,7 @@ use crate::progress::{Progress, Waited};
 use crate::read_side::ReadSide;
 use crate::render::{Locale, Look, Rendered};
 use crate::row::Row;
+use crate::stale::Staleness;
 use crate::stamps::{Stamps, Watch};
 use crate::store::feed::OwnerVersion;
 use crate::store::rows::ViewTable;
@@ -94,6 +95,7 @@ impl Views {
         let side = ReadSide {
             generation: Generation::new(definitions, store.statements, store.epoch),
             database: store.database,
+            apart: store.apart,
             lease,
             stamps,
             progress,
@@ -352,6 +354,11 @@ impl Views {
         let stale = &self.side.generation.stale;
         let owned = owner.and_then(|owner| stale.owned(page.index, page.owners.meant(owner)));
         stale.page(page.index).into_iter().chain(owned).min()
+    }
+
+    /// Why pages do not follow the events, if anything keeps them from it but an event that was given up.
+    pub fn staleness(&self) -> Vec<Staleness> {
+        self.side.generation.stale.reasons()
     }
 
     /// Says that the whole fold rests since then, or goes on.

@@ -213,6 +213,11 @@ impl Admin {
             }
         }
         shown["ready"] = ready.into();
+        // Nothing that keeps a process from its work: whoever reads a page is told the same, and other routes need none.
+        let stale = (self.views)()["stale"].take();
+        if stale.as_array().is_some_and(|all| !all.is_empty()) {
+            shown["stale"] = stale;
+        }
         shown["acknowledgement"] = self.broker.promise().into();
         Health { ready, shown }
     }

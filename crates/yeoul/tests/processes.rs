@@ -56,6 +56,8 @@ struct Cluster {
     kafka: Server,
     /// The store, where it is not a file of each folder.
     store: Option<String>,
+    /// Where the gateway serves what is for services, in the settings of all.
+    inner: String,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -76,8 +78,8 @@ impl Cluster {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let (parts, ready) = (BTreeMap::new(), BTreeMap::new());
-        let (kafka, store) = (Server::start(), store());
-        let mut cluster = Cluster { parts, ready, folder, kafka, store, _alone: alone };
+        let (kafka, store, inner) = (Server::start(), store(), address_to_come_back_to());
+        let mut cluster = Cluster { parts, ready, folder, kafka, store, inner, _alone: alone };
         for part in PARTS {
             cluster.run(part);
             twins.iter().filter(|twin| kind(twin) == part).for_each(|twin| cluster.run(twin));
@@ -126,6 +128,10 @@ impl Cluster {
             let urls: Vec<_> = all.filter_map(|instance| self.url(instance)).collect();
             (!urls.is_empty()).then(|| format!("{part}: [\"{}\"]", urls.join("\", \"")))
         });
+        // One file may be that of all parts, with an address in it that is the first gateway's.
+        if PARTS.contains(&part) {
+            file += &format!("inner: {}\n", self.inner);
+        }
         if part == "gateway" {
             file += "trusted: [127.0.0.0/8]\n";
         }
@@ -451,6 +457,31 @@ fn two_gateways_show_what_one_of_two_mypages_folds_and_the_other_goes_on() {
         if !killed.is_empty() {
             cluster.run(killed);
         }
+    }
+    // Without either of them a gateway is ready, for its other routes, and says since when its pages are as they are.
+    let since = |cluster: &Cluster, instance: &str| {
+        let url = format!("{}/mypages/{}", cluster.url(instance).expect("it runs"), who.id);
+        let answer = support::Call::new("GET", url).bearer(&who.token).send().expect(200);
+        answer.header("yeoul-stale-since").map(str::to_owned)
+    };
+    assert_eq!(["gateway", "gateway-2"].map(|it| since(&cluster, it)), [None, None]);
+    ["mypage", "mypage-2"].into_iter().for_each(|instance| cluster.kill(instance));
+    for instance in ["gateway", "gateway-2"] {
+        within(TAKEN_OVER_BY, "pages say since when", || since(&cluster, instance));
+        let report = cluster.admin(instance, "/readyz");
+        assert_eq!((&report["ready"], &report["missing"]), (&json!(true), &json!({})), "{report}");
+        assert_eq!(report["stale"][0]["why"], "nobody folds the views", "{report}");
+        let metrics = cluster.asked(instance, "/metrics").expect(200).text();
+        assert!(metrics.contains("yeoul_views_stale 1"), "{metrics}");
+        let found = run(&["doctor", "--data", text(&cluster.data(instance))]).expect(3).stdout;
+        assert!(found.contains("WRONG views: as of "), "{found}");
+    }
+    ["mypage", "mypage-2"].into_iter().for_each(|instance| cluster.run(instance));
+    for instance in ["gateway", "gateway-2"] {
+        within(TAKEN_OVER_BY, "they are fresh again", || {
+            since(&cluster, instance).is_none().then_some(())
+        });
+        assert_eq!(cluster.admin(instance, "/readyz")["stale"], Value::Null, "{instance}");
     }
     for instance in ["mypage", "mypage-2"] {
         assert_eq!(cluster.admin(instance, "/readyz")["ready"], true, "{instance}");

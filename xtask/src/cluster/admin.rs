@@ -169,7 +169,12 @@ fn merged(path: &str, answers: &[(String, Answer)]) -> Answer {
         let missing: Value =
             missing.map(|(name, (_, body))| (name.clone(), body.clone())).collect();
         let ready = answers.iter().all(|(_, (status, _))| *status == 200);
-        return (if ready { 200 } else { 503 }, json!({ "ready": ready, "missing": missing }));
+        let mut shown = json!({ "ready": ready, "missing": missing });
+        // Of those that are ready and show what is old.
+        for (name, (_, body)) in answers.iter().filter(|(_, (_, body))| body["stale"].is_array()) {
+            shown["stale"][name] = body["stale"].clone();
+        }
+        return (if ready { 200 } else { 503 }, shown);
     }
     // A list without one part would look whole: that part's own words are the answer.
     if let Some((_, failed)) = answers.iter().find(|(_, (status, _))| *status != 200) {
@@ -337,6 +342,12 @@ mod tests {
         assert_eq!(asked(&address, "POST", "/admin/dead/x/redrive"), (202, Value::Null));
         let (status, report) = asked(&address, "GET", "/readyz");
         assert_eq!((status, &report["ready"]), (503, &json!(false)));
+        let shows = r#"{"ready":true,"stale":[{"why":"w"}]}"#;
+        let parts = vec![part("order", 200, "{}"), part("gateway", 200, shows)];
+        let address = serve(0, parts).unwrap().to_string();
+        let stale = json!({ "gateway": [{ "why": "w" }] });
+        let expected = (200, json!({ "ready": true, "missing": {}, "stale": stale }));
+        assert_eq!(asked(&address, "GET", "/readyz"), expected);
         // One that does not answer is told by its name.
         let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let address = serve(0, vec![("order".to_owned(), away)]).unwrap().to_string();

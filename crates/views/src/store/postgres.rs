@@ -18,6 +18,9 @@ use crate::error::Error;
 /// A packed value tells by its bytes alone what it is, and nothing is bytes too.
 const COMPARED: Comparison = Comparison { same, differs };
 
+/// Connections beside those: one sees what others fold, the other says that this instance is there.
+const CONNECTIONS_APART: u32 = 2;
+
 /// Where the views are kept on a server.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -25,7 +28,7 @@ pub struct Server {
     pub address: String,
     /// What the schema is called there.
     pub name: String,
-    /// Connections that are open at a time.
+    /// Connections that are open at a time for pages and batches; two more are for seeing what others fold.
     pub connections: u32,
     /// Whether it may fold there. One that only reads what others fold drops nobody's rows: under other definitions it
     /// is refused.
@@ -40,12 +43,15 @@ pub(crate) async fn connect(
 ) -> Result<Store, Error> {
     let Server { address, name, connections, folds } = server;
     let now = clock();
-    let options =
-        Served { address, name, schema: schema::TABLES, publishes: None, connections, clock };
-    let database = Database::connect(options).await?;
+    let served = |connections| {
+        let (address, name, clock) = (address.clone(), name.clone(), clock.clone());
+        Served { address, name, schema: schema::TABLES, publishes: None, connections, clock }
+    };
+    let database = Database::connect(served(connections)).await?;
+    let apart = Database::connect(served(CONNECTIONS_APART)).await?;
     let epoch = schema::prepare(&database, definitions, folds, now).await?;
     let statements = definitions.views.iter().map(|view| Statements::new(view, COMPARED)).collect();
-    Ok(Store { database, epoch, statements })
+    Ok(Store { database, apart, epoch, statements })
 }
 
 fn same(name: &str, number: usize) -> String {

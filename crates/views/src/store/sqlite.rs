@@ -51,7 +51,8 @@ pub(crate) fn open(
         Box::pin(async move { tx.find(set, &[], |_| Ok::<_, events::Error>(())).await })
     }));
     let statements = definitions.views.iter().map(|view| Statements::new(view, COMPARED)).collect();
-    Ok(Store { database, epoch, statements })
+    // Nothing is followed here, and no lease is held.
+    Ok(Store { apart: database.clone(), database, epoch, statements })
 }
 
 /// Gives the feed of `views.db` in `folder` another name, if there is one.

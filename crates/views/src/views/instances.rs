@@ -7,6 +7,7 @@ use super::Views;
 use crate::error::Error;
 use crate::follow;
 use crate::lease::Lease;
+use crate::read_side::ReadSide;
 
 impl Views {
     /// Whether this instance has to rest, because another one folds into the same rows; nothing, where no other can.
@@ -15,10 +16,12 @@ impl Views {
         self.side.lease.as_ref().map(Lease::stands_by)
     }
 
-    /// Asks for the lease of the fold and keeps it, where instances share their rows. Never resolves; drop it to end it.
-    pub async fn hold_fold(&self) {
-        match &self.side.lease {
-            Some(lease) => lease.hold(&self.side.database, &self.side.generation.epoch).await,
+    /// Asks for the lease of the fold and keeps it, where instances share their rows; while `resting` has `true`, another
+    /// one may have it. Never resolves; drop it to end it.
+    pub async fn hold_fold(&self, resting: watch::Receiver<bool>) {
+        let ReadSide { lease, apart, generation, .. } = &*self.side;
+        match lease {
+            Some(lease) => lease.hold(apart, &generation.epoch, resting).await,
             None => std::future::pending().await,
         }
     }
@@ -29,7 +32,7 @@ impl Views {
     /// [`Error::Store`]: it takes over in [`SILENT_MAX`](crate::SILENT_MAX).
     pub async fn let_fold_go(&self) -> Result<(), Error> {
         match &self.side.lease {
-            Some(lease) => Ok(lease.let_go(&self.side.database).await?),
+            Some(lease) => Ok(lease.let_go(&self.side.apart).await?),
             None => Ok(()),
         }
     }

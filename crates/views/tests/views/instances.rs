@@ -36,10 +36,18 @@ struct Instance {
     subscription: Option<Subscription<yeoul_views::Fold>>,
     tasks: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
+    resting: watch::Sender<bool>,
 }
 
 fn topic() -> Topic {
     Topic::parse("order").expect("a topic")
+}
+
+/// A clock that goes.
+#[expect(clippy::disallowed_methods, reason = "it is what this is made of")]
+fn moving() -> events::Clock {
+    let started = tokio::time::Instant::now();
+    Arc::new(move || clock()() + started.elapsed())
 }
 
 fn at(number: u64) -> WritePosition {
@@ -73,7 +81,12 @@ impl Shop {
 
     /// One that knows the subscription and does not run it.
     async fn instance(&self) -> Instance {
-        let views = self.open(&settings(), clock()).await;
+        self.instance_by(clock()).await
+    }
+
+    /// The same, with a clock of its own.
+    async fn instance_by(&self, clock_of_views: events::Clock) -> Instance {
+        let views = self.open(&settings(), clock_of_views).await;
         let broker: Arc<dyn Broker> = self.log.clone();
         let retry = Retry { attempts: 1, backoff: Duration::from_millis(1) };
         let (database, fold) = (views.database().clone(), views.fold());
@@ -83,7 +96,8 @@ impl Shop {
         let control = subscription.control();
         views.attach(control.clone()).await;
         let (tasks, stop) = (Vec::new(), watch::Sender::new(false));
-        Instance { views, control, subscription: Some(subscription), tasks, stop }
+        let resting = watch::Sender::new(false);
+        Instance { views, control, subscription: Some(subscription), tasks, stop, resting }
     }
 
     async fn folding(&self) -> Instance {
@@ -114,7 +128,8 @@ impl Instance {
 
     fn hold(&mut self) {
         let views = self.views.clone();
-        self.tasks.push(tokio::spawn(async move { views.hold_fold().await }));
+        let resting = self.resting.subscribe();
+        self.tasks.push(tokio::spawn(async move { views.hold_fold(resting).await }));
     }
 
     fn follow(&mut self, announced: Option<Announcements>) {
@@ -291,6 +306,81 @@ async fn who_gives_it_back_is_followed_without_a_silence() {
 }
 
 #[tokio::test]
+async fn where_nobody_folds_pages_say_since_when_until_somebody_does() {
+    let shop = Shop::new();
+    let mut folds = shop.instance().await;
+    folds.hold();
+    folds.holds().await;
+    let now = moving();
+    let mut reader = shop.instance_by(now.clone()).await;
+    reader.follow(None);
+    let stale = || reader.views.stale_since(&reader.page(), None);
+    let is_stale = async |expected: bool| {
+        let seen = async {
+            while stale().is_some() != expected {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let says = || panic!("stale is not {expected}: {:?}", reader.views.staleness());
+        tokio::time::timeout(LONG, seen).await.unwrap_or_else(|_| says());
+    };
+    let before = now();
+    folds.resting.send_replace(true);
+    is_stale(true).await;
+    let reasons = reader.views.staleness();
+    assert_eq!(reasons.len(), 1, "{reasons:?}");
+    assert_eq!(reasons[0].why, "nobody folds the views");
+    let early = before - 2 * SILENT_MAX;
+    assert!((early..now()).contains(&reasons[0].since), "{reasons:?}");
+    // Also where it was not given back: this one is killed.
+    folds.resting.send_replace(false);
+    folds.holds().await;
+    is_stale(false).await;
+    folds.kill();
+    is_stale(true).await;
+    let mut another = shop.instance().await;
+    another.hold();
+    is_stale(false).await;
+    assert_eq!(reader.views.staleness(), []);
+}
+
+/// Each statement takes a connection of the pages for so long.
+const CROWD: &str = "SELECT 1::BIGINT FROM pg_sleep(5)";
+
+#[tokio::test]
+async fn a_crowd_that_reads_pages_keeps_nobody_from_seeing_what_is_folded() {
+    let shop = Shop::new();
+    let mut folds = shop.instance().await;
+    folds.hold();
+    folds.holds().await;
+    let mut reader = shop.instance_by(moving()).await;
+    reader.follow(None);
+    folds.batch(vec![placed(1, "a@b")], Hold::none()).await.expect("no panic").expect("committed");
+    reader.sees("a@b", &[1]).await;
+    // More than there are connections, in both: of the one that sees and of the one that says that it is there.
+    let crowd =
+        async { tokio::join!(reader.number(CROWD), reader.number(CROWD), reader.number(CROWD)) };
+    let other =
+        async { tokio::join!(folds.number(CROWD), folds.number(CROWD), folds.number(CROWD)) };
+    let watched = async {
+        loop {
+            assert_eq!(
+                reader.views.staleness(),
+                [],
+                "it sees what is folded, and that somebody folds"
+            );
+            assert!(!*folds.views.stands_by().expect("there may be others").borrow());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        _ = async { tokio::join!(crowd, other) } => {}
+        () = watched => {}
+    }
+    reader.sees("a@b", &[1]).await;
+}
+
+#[tokio::test]
 async fn one_that_stands_still_before_its_commit_is_followed_and_commits_nothing_when_it_wakes() {
     let shop = Shop::new();
     let mut still = shop.instance().await;
@@ -453,7 +543,7 @@ async fn under_other_definitions_whoever_folded_by_the_old_ones_commits_nothing_
         async { while reader.views.wait(&at(9), SOON).await != Err(Waited::Unreachable) {} };
     tokio::time::timeout(LONG, unreachable).await.expect("it is told");
     reader.tasks.drain(..).for_each(|task| task.abort());
-    let held = async { tokio::join!(new.hold_fold(), async {}) };
+    let held = async { tokio::join!(new.hold_fold(watch::channel(false).1), async {}) };
     let mut stands_by = new.stands_by().expect("there may be others");
     tokio::select! {
         _ = held => unreachable!("it never resolves"),

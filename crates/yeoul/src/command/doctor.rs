@@ -93,6 +93,11 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
     } else {
         findings.bad("process", format!("not ready, missing {}", report["missing"]));
     }
+    for stale in list(&report["stale"]) {
+        let (since, why) = (&stale["since"], &stale["why"]);
+        let says = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
+        findings.bad("views", format!("as of {}: {}", says(since), says(why)));
+    }
     let promise = report["acknowledgement"].as_str().unwrap_or("unknown");
     findings.good("acknowledgement", promise);
     for subscription in list(&process.get("/admin/subscriptions")?) {

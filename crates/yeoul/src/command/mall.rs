@@ -126,6 +126,8 @@ impl Part {
             let section = plan.mall.as_ref().expect("the mall's settings hold a mall");
             plan.listen = given.listen.unwrap_or(section.settings().services[&name].listen);
             plan.admin = given.admin.unwrap_or(admin_of(plan.admin, plan.listen));
+            // Its guard is its own: the file's address is the gateway's, and several services have the same file.
+            plan.inner.set_port(0);
         }
         Ok(plan)
     }

@@ -281,6 +281,7 @@ impl Layer {
     ) -> Arc<Admin> {
         admin::watch_process(&self.metrics);
         admin::watch_relays(&self.metrics, controls.relays.clone());
+        watch_views(&self.metrics, self.views.clone());
         let (gateway, views) = (self.gateway.clone(), self.views.clone());
         Arc::new(Admin {
             readiness: self.readiness.clone(),
@@ -357,10 +358,21 @@ impl Layer {
     }
 }
 
+/// Sets the gauge of pages that do not follow their events before each scrape.
+fn watch_views(metrics: &Metrics, views: Views) {
+    let what = "1 while pages are older than their events";
+    let stale = metrics.level("yeoul_views_stale", what, &[]);
+    metrics.before_scrape(move || {
+        stale.set(f64::from(u8::from(!views.staleness().is_empty())));
+    });
+}
+
 fn views_json(views: &Views) -> Value {
     json!({
         "pages": views.pages().map(|page| page.name.clone()).collect::<Vec<_>>(),
         "staleSince": views.pages().filter_map(|page| views.stale_since(page, None)).min()
             .map(|since| since.to_string()),
+        "stale": views.staleness().iter()
+            .map(|it| json!({ "since": it.since.to_string(), "why": it.why })).collect::<Vec<_>>(),
     })
 }

@@ -32,6 +32,8 @@ pub(crate) struct FoldState {
     pub(crate) epoch: String,
     /// Batches that were committed, whoever folded them.
     pub(crate) batch: u64,
+    /// Whether anybody who may fold was heard of lately.
+    pub(crate) is_held: bool,
 }
 
 /// Whose pages were changed.
@@ -65,8 +67,7 @@ pub(crate) async fn take(
 ) -> Result<Option<u64>, events::Error> {
     let update = "UPDATE fold SET fence = fence + 1, beat = clock_timestamp() WHERE one = 1
         AND epoch = ?1 AND beat < clock_timestamp() - ?2 * INTERVAL '1 millisecond' RETURNING fence";
-    let silent = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
-    tx.find(update, &[&epoch, &silent], |row| row.get(0)).await
+    tx.find(update, &[&epoch, &millis(silent)], |row| row.get(0)).await
 }
 
 /// Says that the holder of this number is there; whether it still holds the lease.
@@ -107,10 +108,21 @@ pub(crate) async fn touch(
     Ok(())
 }
 
-/// What stands now.
-pub(crate) async fn standing(rows: &mut Rows<'_>) -> Result<FoldState, events::Error> {
-    let select = "SELECT epoch, batch FROM fold";
-    rows.one(select, &[], |row| Ok(FoldState { epoch: row.get(0)?, batch: row.get(1)? })).await
+/// What stands now; whoever was silent for longer than that holds the lease no more.
+pub(crate) async fn standing(
+    rows: &mut Rows<'_>,
+    silent: Duration,
+) -> Result<FoldState, events::Error> {
+    let select =
+        "SELECT epoch, batch, beat >= clock_timestamp() - ?1 * INTERVAL '1 millisecond' FROM fold";
+    let state = |row: &Row<'_>| {
+        Ok(FoldState { epoch: row.get(0)?, batch: row.get(1)?, is_held: row.get(2)? })
+    };
+    rows.one(select, &[&millis(silent)], state).await
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whose pages were changed after a batch, up to the one that stands now.

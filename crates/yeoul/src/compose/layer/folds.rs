@@ -42,10 +42,10 @@ impl Layer {
         let mut resting = interruptions.resting.clone();
         if let Some(stands_by) = self.views.stands_by() {
             let (rest, either) = watch::channel(true);
-            run.push(self.until_stopped(rest_while(rest, resting, stands_by)));
-            resting = either;
+            run.push(self.until_stopped(rest_while(rest, resting.clone(), stands_by)));
             let views = self.views.clone();
-            run.push(self.until_stopped(async move { views.hold_fold().await }));
+            run.push(self.until_stopped(async move { views.hold_fold(resting).await }));
+            resting = either;
         }
         for subscription in self.subscriptions(name, topics, retry).await {
             let subscription =

@@ -248,7 +248,7 @@ impl Parts {
             broker,
             controls,
             guards: Box::new(move || guard.guards()),
-            views: Box::new(|| json!({ "pages": [], "staleSince": null })),
+            views: Box::new(|| json!({ "pages": [], "staleSince": null, "stale": [] })),
             switches,
         })
     }
