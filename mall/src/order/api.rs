@@ -273,6 +273,8 @@ pub(super) fn why_no_change(mut fields: Fields) -> Result<Option<&'static str>, 
     let wanted = fields.raw("state").and_then(|state| state.as_str()).and_then(State::parse);
     let named: Vec<&str> = MEMBERS.into_iter().filter(|member| fields.has(member)).collect();
     if named.is_empty() {
+        // For the description, which asks this reader: nothing is done without it.
+        fields.require("state");
         let problem = Problem::bad_request("the body names no field of an order");
         return Err(problem.field("state", "is missing", None));
     }

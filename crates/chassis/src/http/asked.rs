@@ -19,6 +19,8 @@ pub struct Asked {
     pub kind: ValueKind,
     /// Whether it is a mistake that it is not there.
     pub required: bool,
+    /// The member that it may stand in for.
+    pub stands_for: Option<String>,
 }
 
 /// What a member may be.
@@ -55,9 +57,17 @@ impl Notes {
     pub(super) fn ask(&self, name: &str, kind: impl FnOnce() -> ValueKind) {
         self.change(|noted| {
             if !noted.asked.iter().any(|known| known.name == name) {
-                let asked = Asked { name: name.to_owned(), kind: kind(), required: false };
-                noted.asked.push(asked);
+                let (name, kind) = (name.to_owned(), kind());
+                noted.asked.push(Asked { name, kind, required: false, stands_for: None });
             }
+        });
+    }
+
+    /// The member that was asked for may be there in the place of another one.
+    pub(super) fn stand_in(&self, name: &str, field: &str) {
+        self.change(|noted| {
+            let asked = noted.asked.iter_mut().filter(|known| known.name == name);
+            asked.for_each(|known| known.stands_for = Some(field.to_owned()));
         });
     }
 

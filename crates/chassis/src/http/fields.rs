@@ -68,9 +68,13 @@ impl Fields {
         self.whole_as(name, name, range)
     }
 
-    /// As [`Fields::whole`], with the mistake under another `field`'s name.
+    /// As [`Fields::whole`], of a member that may be there in the place of `field`, under whose name its
+    /// mistakes are noted.
     pub fn whole_as(&mut self, name: &str, field: &str, range: RangeInclusive<u64>) -> Option<u64> {
         self.notes.ask(name, || ValueKind::Whole(range.clone()));
+        if name != field {
+            self.notes.stand_in(name, field);
+        }
         let value = self.value(name)?;
         let Some(number) = whole(value) else {
             self.note(field, "must be a whole number", None);
@@ -78,6 +82,7 @@ impl Fields {
         };
         match u64::try_from(number) {
             Ok(number) if range.contains(&number) => Some(number),
+            // Told apart so that the answer names the bound that was broken, which a client may show.
             Ok(number) if number > *range.end() => {
                 let limit = *range.end();
                 self.note(field, format!("must be at most {limit}"), Some(limit.into()));
@@ -296,17 +301,19 @@ mod tests {
             fields.text("b", 4);
             fields.typed("c");
             fields.raw("d");
+            fields.whole_as("e", "a", 2..=3);
             fields.finish()
         });
         let expected = [
-            ("a", ValueKind::Whole(1..=9), true),
-            ("b", ValueKind::Text { chars_max: Some(4) }, false),
-            ("c", ValueKind::Text { chars_max: None }, false),
-            ("d", ValueKind::Any, false),
+            ("a", ValueKind::Whole(1..=9), true, None),
+            ("b", ValueKind::Text { chars_max: Some(4) }, false, None),
+            ("c", ValueKind::Text { chars_max: None }, false, None),
+            ("d", ValueKind::Any, false, None),
+            ("e", ValueKind::Whole(2..=3), false, Some("a")),
         ];
-        let expected = expected.map(|(name, kind, required)| {
-            let name = name.to_owned();
-            Asked { name, kind, required }
+        let expected = expected.map(|(name, kind, required, stands_for)| {
+            let (name, stands_for) = (name.to_owned(), stands_for.map(str::to_owned));
+            Asked { name, kind, required, stands_for }
         });
         assert_eq!(asked, expected);
     }

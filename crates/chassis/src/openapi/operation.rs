@@ -222,6 +222,7 @@ impl Success {
             return;
         };
         status["description"] = json!("Done.");
+        // By index, so that a second media type of one status stands beside the first.
         status["content"][&self.media_type] = json!({ "schema": reference(&name) });
         shapes.insert(name, schema);
     }
@@ -246,9 +247,24 @@ impl RequestBody {
 fn members(asked: &[Asked]) -> Value {
     let properties: Map<String, Value> =
         asked.iter().map(|it| (it.name.clone(), kind(&it.kind))).collect();
-    let required: Vec<&str> =
-        asked.iter().filter(|it| it.required).map(|it| it.name.as_str()).collect();
-    json!({ "type": "object", "properties": properties, "required": required })
+    let stand_ins = |name: &str| -> Vec<&str> {
+        let of = asked.iter().filter(|it| it.stands_for.as_deref() == Some(name));
+        of.map(|it| it.name.as_str()).collect()
+    };
+    let needed = asked.iter().filter(|it| it.required).map(|it| it.name.as_str());
+    // What another member may stand in for is not required itself: one of them is.
+    let (required, either): (Vec<&str>, Vec<&str>) =
+        needed.partition(|name| stand_ins(name).is_empty());
+    let mut object = json!({ "type": "object", "properties": properties, "required": required });
+    if !either.is_empty() {
+        let one_of = |name: &str| {
+            let all = [vec![name], stand_ins(name)].concat();
+            let alone = all.into_iter().map(|name| json!({ "required": [name] }));
+            json!({ "anyOf": alone.collect::<Vec<_>>() })
+        };
+        object["allOf"] = either.into_iter().map(one_of).collect();
+    }
+    object
 }
 
 fn kind(kind: &ValueKind) -> Value {

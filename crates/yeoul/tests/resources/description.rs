@@ -72,6 +72,37 @@ fn whatever_the_method_and_the_port_an_answer_is_held_against_what_is_described(
 }
 
 #[test]
+fn what_is_said_to_be_needed_is_what_a_call_needs() {
+    let document = MALL.get("/openapi.json").send().expect(200).value();
+    let order = json!({
+        "id": 7, "productId": 1, "productName": "TV", "quantity": 2, "price": 10_000, "customerId": "a@b",
+        "customerName": "Ann", "customerAddr": "Here 1", "state": "PENDING",
+    });
+    let missed = |field: &str| {
+        json!({
+            "type": "about:blank", "title": "t", "status": 400, "detail": "d", "trace": "0",
+            "errors": [{ "field": field, "reason": "is missing" }],
+        })
+    };
+    let done = || Answer::made(201, "application/json", &order.to_string());
+    let refused = |field| Answer::made(400, "application/problem+json", &missed(field).to_string());
+    for (body, answer, fits) in [
+        (json!({ "productId": 1, "quantity": 2 }), done(), true),
+        (json!({ "productId": 1, "qty": 2 }), done(), true),
+        (json!({ "productId": 1, "qty": null }), done(), false),
+        (json!({ "quantity": 2 }), done(), false),
+        (json!({ "quantity": 2 }), refused("productId"), true),
+        (json!({ "productId": 1 }), refused("quantity"), true),
+        (json!({ "productId": 1, "quantity": 2 }), refused("customerName"), false),
+    ] {
+        let (text, call) = (body.to_string(), ("POST", "/orders"));
+        let sent = Some(text.as_bytes());
+        let seen = described::compare_sent(&document, "gateway", call, sent, &answer);
+        assert_eq!(seen.is_ok(), fits, "{body} {}: {seen:?}", answer.text());
+    }
+}
+
+#[test]
 fn an_answer_in_bytes_that_the_description_does_not_know_fails_its_test_too() {
     let product = MALL.get("/products/1").send().expect(200).text();
     let get = "GET /products/1 HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -94,9 +94,10 @@ impl Call {
     #[track_caller]
     pub(crate) fn try_send(self) -> Result<Answer, String> {
         let (method, url) = (self.method.clone(), self.url.clone());
-        let wants_html = self.wants_html();
+        let (wants_html, body) = (self.wants_html(), self.body.clone());
         let answer = self.try_send_unseen()?;
-        described::check(&Sent { method: method.as_str(), url: &url, wants_html }, &answer);
+        let sent = Sent { method: method.as_str(), url: &url, wants_html, body: body.as_deref() };
+        described::check(&sent, &answer);
         Ok(answer)
     }
 

@@ -1,5 +1,6 @@
 //! Every answer that the suite sees, held against the mall's own description (`/openapi.json`): its
-//! path is known, its status listed, its body of the shape that is declared.
+//! path is known, its status listed, its body of the shape that is declared. And what was sent with it: what was
+//! done without a member needs none, and a member that was missed is declared as one that has to be there.
 //!
 //! It looks at what the gateway and the services of a running mall answer, also what the gateway
 //! answers itself. A page that was asked for as HTML has no shape; neither has a refusal shown as one.
@@ -30,6 +31,8 @@ pub(super) struct Sent<'c> {
     pub(super) method: &'c str,
     pub(super) url: &'c str,
     pub(super) wants_html: bool,
+    /// A body of JSON, if it had one.
+    pub(super) body: Option<&'c [u8]>,
 }
 
 /// From now on the answers of this mall are held against its description.
@@ -81,7 +84,19 @@ pub(crate) fn compare_at(
     (method, path): (&str, &str),
     answer: &Answer,
 ) -> Result<(), String> {
-    compare(document, listener, path, &Sent { method, url: path, wants_html: false }, answer)
+    compare_sent(document, listener, (method, path), None, answer)
+}
+
+/// The same of a call with this body.
+pub(crate) fn compare_sent(
+    document: &Value,
+    listener: &str,
+    (method, path): (&str, &str),
+    body: Option<&[u8]>,
+    answer: &Answer,
+) -> Result<(), String> {
+    let sent = Sent { method, url: path, wants_html: false, body };
+    compare(document, listener, path, &sent, answer)
 }
 
 fn compare(
@@ -109,6 +124,9 @@ fn compare(
             (false, _) => Err("what is done here is not described".to_owned()),
         };
     };
+    if let Some(body) = sent.body {
+        needed(&operation["requestBody"]["content"]["application/json"]["schema"], body, answer)?;
+    }
     let (status, range) = (answer.status.to_string(), format!("{}XX", answer.status / 100));
     let response =
         operation["responses"].get(&status).or_else(|| operation["responses"].get(&range));
@@ -130,6 +148,40 @@ fn compare(
     }
     let body: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
     fit(document, &declared["schema"], &body, "the body")
+}
+
+/// Whether what an operation is said to need is what it needed: whatever was done had it all, and what a refusal says
+/// is missing is said to be needed.
+fn needed(schema: &Value, body: &[u8], answer: &Answer) -> Result<(), String> {
+    let Ok(Value::Object(sent)) = serde_json::from_slice(body) else { return Ok(()) };
+    // One group for each member that has to be there, with those that may stand in for it.
+    let names = |it: &Value| {
+        it["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let mut groups: Vec<Vec<String>> = names(schema).into_iter().map(|name| vec![name]).collect();
+    for either in schema["allOf"].as_array().into_iter().flatten() {
+        groups.push(either["anyOf"].as_array().into_iter().flatten().flat_map(names).collect());
+    }
+    let is_there = |name: &String| sent.get(name).is_some_and(|value| !value.is_null());
+    if answer.status < 300
+        && let Some(group) = groups.iter().find(|group| !group.iter().any(is_there))
+    {
+        return Err(format!("it is done without what is said to be needed: {group:?}"));
+    }
+    let refused: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    for missed in refused["errors"].as_array().into_iter().flatten() {
+        let field = missed["field"].as_str().unwrap_or_default();
+        if missed["reason"] == "is missing" && !groups.iter().flatten().any(|name| name == field) {
+            return Err(format!("`{field}` is missed, and is not said to be needed"));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a body is a problem document as it is described.

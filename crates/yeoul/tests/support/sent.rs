@@ -27,7 +27,7 @@ pub(crate) fn compare(base: &str, sent: &[u8], answer: &[u8]) -> Result<usize, S
     if request.first.contains(" HTTP/1.")
         && let Some(answer) = Message::read(answer).and_then(|message| message.into_answer(method))
     {
-        described::seen(&Sent { method, url: &url, wants_html }, &answer)?;
+        described::seen(&Sent { method, url: &url, wants_html, body: None }, &answer)?;
     }
     Ok(length)
 }

@@ -60,7 +60,8 @@ impl Stream {
         let body = if stream.status >= 400 { refusal.as_str() } else { "" };
         let answer = Answer::made(stream.status, stream.field("content-type"), body);
         let url = format!("{base}{path}");
-        described::check(&Sent { method: "GET", url: &url, wants_html: false }, &answer);
+        let sent = Sent { method: "GET", url: &url, wants_html: false, body: None };
+        described::check(&sent, &answer);
         stream
     }
 

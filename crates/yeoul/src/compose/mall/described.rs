@@ -104,7 +104,9 @@ mod tests {
         let document = under("");
         let place = operation(&document, &Method::POST, "/orders");
         let body = &place["requestBody"]["content"]["application/json"]["schema"];
-        assert_eq!(body["required"], json!(["productId", "quantity"]));
+        assert_eq!(body["required"], json!(["productId"]));
+        let either = json!([{ "required": ["quantity"] }, { "required": ["qty"] }]);
+        assert_eq!(body["allOf"], json!([{ "anyOf": either }]));
         assert_eq!(body["properties"]["quantity"]["maximum"], 1000);
         let created = &place["responses"]["201"]["content"]["application/json"]["schema"];
         assert_eq!(created["$ref"], "#/components/schemas/Order");
@@ -120,6 +122,82 @@ mod tests {
             let name = part.split('"').next().expect("a name");
             assert!(document["components"]["schemas"][name].is_object(), "{name}");
         }
+    }
+
+    #[test]
+    fn every_operation_says_what_it_answers_where_it_is_carried_out() {
+        let document = under("");
+        let ports = document["x-ports"].as_object().into_iter().flatten().map(|(_, paths)| paths);
+        let paths = ports.chain([&document["paths"]]).filter_map(Value::as_object).flatten();
+        let mut operations = 0;
+        for (path, item) in paths {
+            for (method, operation) in item.as_object().expect("methods") {
+                let answers = operation["responses"].as_object().expect("answers");
+                let done = answers.keys().filter(|status| status.starts_with('2')).count();
+                assert_eq!(done, 1, "{method} {path}: {:?}", answers.keys());
+                operations += 1;
+            }
+        }
+        assert!(operations > 40, "{operations}");
+    }
+
+    /// A shape's members: each with its kind, and `?` where it may be missing.
+    fn members(shape: &Value) -> Vec<String> {
+        let required = shape["required"].as_array().expect("a list");
+        let kind = |schema: &Value| match schema["anyOf"][0]["type"].as_str() {
+            Some(kind) => format!("{kind}?"),
+            None => schema["type"].as_str().unwrap_or("anything").to_owned(),
+        };
+        let member = |(name, schema): (&String, &Value)| {
+            let kind = kind(schema);
+            assert_eq!(required.contains(&json!(name)), !kind.ends_with('?'), "{name}: {shape}");
+            format!("{name}: {kind}")
+        };
+        let mut members: Vec<String> =
+            shape["properties"].as_object().expect("members").iter().map(member).collect();
+        members.sort();
+        members
+    }
+
+    /// The types and their shapes come from the same lines, so both can change at once: what clients were told is
+    /// told here.
+    #[test]
+    fn shapes_have_the_members_that_clients_were_told() {
+        let document = under("");
+        let told = [
+            (
+                "Tokens",
+                "access_token: string, expires_in: integer, refresh_token: string?, token_type: string",
+            ),
+            (
+                "User",
+                "address: string, id: string, nickname: string, role: string, username: string",
+            ),
+            (
+                "Product",
+                "id: integer, imageUrl: string, name: string, options: array, price: integer, stock: integer, \
+                 stockPolicy: string, version: integer",
+            ),
+            (
+                "ProductReplica",
+                "id: integer, imageUrl: string, name: string, price: integer, stock: integer, stockPolicy: string, \
+                 version: integer",
+            ),
+            (
+                "Order",
+                "customerAddr: string, customerId: string, customerName: string, id: integer, price: integer, \
+                 productId: integer, productName: string, quantity: integer, reason: string?, state: string",
+            ),
+            (
+                "Delivery",
+                "customerId: string, customerName: string, deliveryAddress: string, deliveryId: integer, \
+                 deliveryState: string, orderId: integer, productId: integer, productName: string, quantity: integer",
+            ),
+        ];
+        let is = |name: &str| members(&document["components"]["schemas"][name]).join(", ");
+        let changed = told.into_iter().filter(|(name, told)| is(name) != *told);
+        let changed: Vec<_> = changed.map(|(name, _)| (name, is(name))).collect();
+        assert_eq!(changed, []);
     }
 
     #[test]
