@@ -61,6 +61,7 @@ impl Representation {
     /// `value`, the row's `version`-th state.
     pub(crate) fn of(value: &impl Serialize, version: u64) -> Representation {
         let body = serde_json::to_string(value).expect("our own types serialise");
+        // The count alone would be the same again after a restore; the digest tells what is shown from what was.
         let mut etag = format!("\"{version}-");
         for byte in &Sha256::digest(&body)[..DIGEST_BYTES] {
             write!(etag, "{byte:02x}").expect("a string takes any text");
@@ -75,6 +76,7 @@ impl Representation {
     /// 400 for what is no list of tags, 412 where it should be another state.
     pub(crate) fn answer(self, headers: &HeaderMap, keep: Keep) -> Result<Response, Problem> {
         let conditions = Conditions::read(headers)?;
+        // `If-Match` before `If-None-Match` (RFC 9110, 13.2.2).
         if !conditions.matches(Some(&self.etag)) {
             return Err(Problem::precondition_failed());
         }

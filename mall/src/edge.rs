@@ -179,6 +179,7 @@ impl Edge {
         Act: FnOnce(A, Call) -> Acting,
         Acting: Future<Output = Result<Response, Refusal>>,
     {
+        // First of all, so that every refusal has one.
         let trace = Trace::take(request.headers());
         let outcome = match self.admit(table, request, trace.clone()).await {
             Ok(Entered { action, call }) => act(action, call).await,
@@ -239,6 +240,7 @@ impl Edge {
         // Read here, checked there: a wrong secret has to be answered in the words of RFC 6749.
         let basic = self.name == Name::Account && headers.get(AUTHORIZATION).is_some_and(is_basic);
         match bearer(headers) {
+            // By its shape alone, before any key: a service's token is no user's, whoever signed it.
             Some(token) if service::is_of_a_service(token) => self.service(token),
             Some(token) => {
                 let verified = self.verifier.verify(token, (self.clock)());

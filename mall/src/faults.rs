@@ -132,6 +132,7 @@ impl Faults {
         if !self.enabled() {
             return Err(Problem::not_found());
         }
+        // Of several kinds at once nothing is put: half of a wish would be a fault that nobody asked for.
         let kinds: Vec<&str> =
             ["path", "on", "relay"].into_iter().filter(|kind| fault.get(kind).is_some()).collect();
         match kinds[..] {
@@ -169,6 +170,7 @@ impl Faults {
         let present = self.of(service).present.read().unwrap_or_else(PoisonError::into_inner);
         let fault = present.http.as_ref()?;
         fault.path.matches(path)?;
+        // Drawn here and waited for by the edge, which holds no lock then.
         let Delay { least, most } = fault.delay;
         let delay = least + (most - least).mul_f64(chance::jitter());
         Some(Hit { delay, fails: chance::jitter() < fault.fail_rate })

@@ -158,6 +158,7 @@ impl Remembered {
 
     /// As it was sent the first time: 201 for what was created, 200 for what has no place of its own.
     pub(crate) fn into_response(self, position: String) -> Response {
+        // The status is not kept: what was created has a place, and everything else was 200.
         let created = !self.location.is_empty();
         let mut response = Response::new(Body::full(self.body));
         *response.status_mut() = if created { StatusCode::CREATED } else { StatusCode::OK };

@@ -120,6 +120,7 @@ pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>
     let client = Client::new(&servers, patience);
     let asker = client.asker()?;
     let topics = Topics::find(&asker, &prefix, topics).await?;
+    // Read once, and said so: what is changed in Kafka later is known with the next start.
     let terms = terms::read(&client, &topics).await?;
     let promise = terms.promise();
     let is_compacted = |(_, known): &(&Topic, &Known)| terms.is_compacted(&known.name);
@@ -151,6 +152,7 @@ impl Broker for Kafka {
                 // Nothing was sent, or Kafka had it already and does not say where.
                 None => self.asker.end(name, at).await?,
             };
+            // Whoever follows the end in this process need not wait for Kafka to tell it.
             self.tails.raise(at, end);
             Ok(end)
         })

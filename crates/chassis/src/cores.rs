@@ -44,6 +44,7 @@ impl Cores {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new()
                 .name(format!("core-{core}"))
+                // What runs here never leaves: connections and their state need neither `Send` nor a lock.
                 .spawn(move || LocalSet::new().block_on(&runtime, run(inbox)))?;
             cores.starts.push(starts);
             cores.threads.push(thread);

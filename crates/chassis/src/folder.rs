@@ -93,6 +93,7 @@ impl Folder {
             .mode(FILE_MODE)
             .open(path.join(LOCK))
             .map_err(refuse)?;
+        // Before anything in the folder is changed or even looked at.
         if let Some(holder) = taken(&lock, File::try_lock).map_err(refuse)? {
             return Err(FolderError::InUse { path: path.to_owned(), holder });
         }
@@ -109,6 +110,8 @@ impl Folder {
     pub fn announce(&mut self, admin: Option<SocketAddr>) -> io::Result<()> {
         let holder = Holder { pid: std::process::id(), admin };
         self.lock.rewind()?;
+        // Emptied first: a longer name of before would leave its end behind. Who reads in between finds nobody
+        // and looks again (`taken`).
         self.lock.set_len(0)?;
         self.lock.write_all(&serde_json::to_vec(&holder)?)?;
         self.lock.sync_data()
@@ -136,6 +139,8 @@ impl Folder {
             return Ok(known);
         }
         let drawn = chance::letters(IDENTITY_CHARS);
+        // A draft that is renamed: half an identity would be another one, and every cookie of before would be
+        // nobody's.
         let draft = self.path.join("identity.new");
         let mut out = create_private(&draft)?;
         out.write_all(drawn.as_bytes())?;

@@ -181,6 +181,8 @@ impl Verifier {
 
     fn take(&self, keys: HashMap<String, DecodingKey>) {
         let mut known = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        // Under one lock with what was remembered: a token that an old key signed must not be known a moment
+        // longer than that key.
         known.keys = keys;
         known.remembered.clear();
     }

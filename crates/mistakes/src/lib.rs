@@ -85,6 +85,7 @@ impl Mistakes {
 
     /// Some steps further down, for one word: `mistakes.at(&["app", "paths"]).note("…")`.
     pub fn at(&mut self, steps: &[&str]) -> Below<'_> {
+        // Where the walk goes back to; whatever was walked below, `drop` cuts off there.
         let depth = self.path.len();
         self.path.extend(steps.iter().map(|step| (*step).to_owned()));
         Below { mistakes: self, depth }
@@ -153,6 +154,7 @@ fn masked(says: &str) -> String {
         text += AUTHORITY;
         let end = part.find(|one: char| one.is_whitespace() || "/`'\"".contains(one));
         let authority = &part[..end.unwrap_or(part.len())];
+        // From the right: a password may have an `@` in it, a host has none.
         match authority.rsplit_once('@').and_then(|(who, _)| who.split_once(':')) {
             Some((user, password)) => {
                 let rest = &part[user.len() + 1 + password.len()..];

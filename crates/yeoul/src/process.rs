@@ -129,6 +129,7 @@ pub(crate) async fn until_ready(admin: &Admin) {
     let started = clock::now();
     let mut reported = false;
     loop {
+        // The report that `/readyz` gives, so that the ready line never comes before it.
         let report = admin.report().await;
         if report.ready {
             return;

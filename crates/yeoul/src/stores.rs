@@ -41,6 +41,7 @@ fn gather(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
         if path.is_dir() && depth > 0 {
             gather(&path, depth - 1, found);
         } else if upkeep::is_store(&path) && path.is_file() {
+            // Its `-wal` and `-shm` are not stores; they come and go with it.
             found.push(path);
         }
     }
@@ -90,6 +91,7 @@ pub(crate) fn host(data: &Path) -> Option<String> {
 /// # Errors
 /// The disk.
 pub(crate) fn note_host(data: &Path, address: &str) -> std::io::Result<()> {
+    // Written beside it and renamed: a note that was cut short would name another server, or none.
     let draft = data.join(HOST).with_extension("new");
     let mut file = create_private(&draft)?;
     writeln!(file, "{address}")?;
@@ -160,12 +162,15 @@ impl Resting {
         let options = Options { path, schema: &[], publishes, clock: clock::component() };
         let database = Database::open_as_it_is(options)?;
         for name in names {
+            // A subscription's name ends in its topic; what has another form was not made by a service and has
+            // nothing to go on with.
             let Some((_, topic)) = name.split_once('.') else { continue };
             let (topic, broker) = (Topic::parse(topic)?, self.log.clone());
             let (database, clock) = (database.clone(), clock::component());
             self.subscriptions
                 .push(subscription::Control::resting(&name, topic, database, broker, clock));
         }
+        // Nobody runs: a relay's control without its loop does what an operator asks of its rows.
         let (_, never) = watch::channel(false);
         self.relays.extend(relay::Control::of(database.clone(), self.log.clone(), never));
         self.databases.push(database);
@@ -186,6 +191,7 @@ impl Resting {
     }
 
     pub(crate) async fn close(self) {
+        // The stores, then the log that their relays and subscriptions hold.
         for database in self.databases {
             database.close().await;
         }

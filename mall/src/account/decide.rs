@@ -107,6 +107,7 @@ impl Grant {
         if !is_username(&username) {
             return Err("invalid_grant");
         }
+        // Looked at before it is composed and hashed, which costs time by its length.
         if text::is_hopelessly_long(password, PASSWORD_CHARS_MAX) {
             return Err("invalid_grant");
         }

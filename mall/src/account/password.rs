@@ -142,6 +142,7 @@ impl Passwords {
 
     async fn ask(&self, guess: Guess, work: Work, password: String) -> Result<Done, NotNow> {
         let (reply, answer) = oneshot::channel();
+        // Full, the queue gives back the one that it can best do without, which may be this very one.
         let pushed = self.handle.0.state().queue.push(Job { guess, work, password, reply });
         if let Some(displaced) = pushed {
             let _ = displaced.reply.send(Err(NotNow::Busy));
@@ -153,6 +154,7 @@ impl Passwords {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        // What waits is answered by its dropped `reply`.
         self.0.state().closed = true;
         self.0.changed.notify_all();
     }
@@ -179,6 +181,7 @@ impl State {
                 Work::Hash => true,
                 Work::Compare(_) => match attempts.begin(&job.guess, now) {
                     Verdict::Go => true,
+                    // Left where it stands, and asked again when the one that it waits for has ended.
                     Verdict::Wait => false,
                     Verdict::Refuse(exceeded) => {
                         refused = Some(NotNow::TooMany(exceeded));
@@ -201,6 +204,7 @@ fn work(queue: &Queue) {
         let (guess, compares) = (job.guess, matches!(job.work, Work::Compare(_)));
         let done = match job.work {
             Work::Compare(phc) => {
+                // Nobody's password is compared as anybody's is, for as long.
                 let known = phc.is_some();
                 let phc = phc.as_deref().unwrap_or(NOBODY);
                 verify(&mut blocks, &job.password, phc).map(|same| Done::Compared(same && known))

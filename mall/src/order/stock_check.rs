@@ -84,6 +84,8 @@ impl StockCheck {
 
     /// Asks for the product `id`.
     pub(super) async fn ask(&self, id: u64, trace: &Trace) -> Availability {
+        // However it ends, there is an answer: no order waits for a question that nobody answers, and none is
+        // taken on a guess.
         match tokio::time::timeout(ASK_FOR, self.answer(id, trace)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
@@ -105,6 +107,8 @@ impl StockCheck {
                     .map_err(|error| format!("not a product: {error}"))?;
                 Ok(Availability::Product(answer.into()))
             }
+            // Product's own word; that it cannot be reached is a 5xx of the guard's, and no product that is
+            // unknown.
             StatusCode::NOT_FOUND => Ok(Availability::Unknown),
             _ => Ok(Availability::unavailable(&head.headers)),
         }
@@ -136,6 +140,8 @@ impl StockCheck {
 impl Availability {
     fn unavailable(headers: &HeaderMap) -> Availability {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        // Passed on as the guard says it: the client comes back when the circuit lets somebody through, not
+        // before.
         let named = text(RETRY_AFTER).and_then(|text| text.parse().ok());
         let error = text(PROXY_STATUS).and_then(error_named).unwrap_or(NO_ERROR_NAMED);
         let retry_after = named.unwrap_or_else(|| chance::seconds(1));

@@ -96,6 +96,7 @@ impl Edit {
 
     /// PUT: `product` as nothing but what this names; only its id and its count of changes stay.
     pub(super) fn in_place_of(self, product: &Product) -> Product {
+        // The version is counted up by whoever stores it, as for any other change.
         let Product { id, version, .. } = *product;
         Product { id, version, ..self.into_product() }
     }

@@ -88,6 +88,7 @@ pub(super) fn join(client: &Client, group: &str, name: &str) -> Result<Member, E
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "latest");
     let consumer: StreamConsumer<_> = config.create_with_context(context).map_err(trouble::of)?;
+    // Kafka asks through `context` from here on; what it asks before `keep` runs waits in the channel.
     consumer.subscribe(&[name]).map_err(trouble::of)?;
     let (member, seat) = group::pair();
     let mut silence = tokio::time::interval(TOLD_WITHIN);
@@ -110,6 +111,9 @@ impl Membership {
     async fn keep(mut self, mut asking: mpsc::Receiver<Asked>) {
         let mut hint = tokio::time::interval(HINTED_EVERY);
         loop {
+            // Polled in whatever order: each branch is one step, and none of them loses anything where another
+            // one is taken. Only `answer` takes long, and while it waits for a partition to be let go the
+            // client's own thread keeps the membership alive.
             tokio::select! {
                 () = self.seat.left() => break,
                 Some(asked) = asking.recv() => self.answer(asked).await,
@@ -120,6 +124,8 @@ impl Membership {
         }
         self.hint();
         let Membership { consumer, seat, .. } = self;
+        // Before the channel is emptied: what is asked from now on the client answers itself, and nothing is put
+        // where nobody looks.
         consumer.context().leaving.store(true, Ordering::Release);
         // Kafka's client waits for the answer to each, also at its end.
         while let Ok(asked) = asking.try_recv() {
@@ -168,6 +174,8 @@ impl Membership {
         }
         tracing::debug!(group = self.group, ?taken, "partitions were taken");
         self.hint();
+        // Kafka gives them to another member only once this is answered: whoever still has one in hand finishes
+        // its batch first, and one that hangs loses it to the place that is checked in its transaction.
         let let_go = tokio::time::timeout(LET_GO_WITHIN, self.seat.let_go(&taken)).await;
         if let_go.is_err() {
             tracing::warn!(group = self.group, ?taken, "taken from whoever still has them in hand");
@@ -185,6 +193,7 @@ impl Membership {
         let mut list = TopicPartitionList::new();
         for (one, place) in news {
             let next = rdkafka::Offset::Offset(offset_after(events::Offset(*place)));
+            // Refused only for a place that is none, which ours cannot be; and it is a hint.
             _ = list.add_partition_offset(&self.name, i32::from(one.index()), next);
         }
         if list.count() == 0 {

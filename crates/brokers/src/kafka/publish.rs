@@ -138,7 +138,11 @@ impl Publisher {
         }
         let largest = records.iter().map(Record::bytes).max().unwrap_or(0);
         let line = self.line(at);
+        // Before anything is sent: what an earlier call left in the queue comes first, or it would be a copy
+        // behind its copy.
         self.wait_for_earlier(&line).await?;
+        // The one that both parts go by: if it ends between them, the second part is refused with it and nothing
+        // overtakes.
         let by = self.producer();
         // Nothing goes behind a record whose refusal would not keep it from being stored.
         let alone = if line.knows(by.number, (self.clock)()) { 0 } else { records.len().min(1) };
@@ -162,9 +166,11 @@ impl Publisher {
         line: &Arc<Line>,
         sent: Result<Vec<DeliveryFuture>, Error>,
     ) -> Result<BatchAnswer, Error> {
+        // A producer that has ended takes nothing; the next publish finds another one.
         if sent.is_err() {
             self.mend(producer)?;
         }
+        // In a task of its own, so that it goes on to the last answer where nobody waits for it any more.
         let mut answering = tokio::spawn(answers(sent?));
         let Some(answer) = self.wait(producer, &mut answering).await else {
             leave(Arc::clone(line), answering);
@@ -210,6 +216,8 @@ impl Publisher {
         if ended.client().fatal_error().is_none() {
             return Ok(());
         }
+        // What it still had is refused by this, and its publishers hear so; otherwise they would wait out their
+        // patience.
         ended.purge(PurgeConfig::default().queue().inflight().non_blocking());
         let mut current = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
         // Another publish may have met the same end.
@@ -291,6 +299,7 @@ async fn answers(sent: Vec<DeliveryFuture>) -> BatchAnswer {
 fn leave(line: Arc<Line>, answering: JoinHandle<BatchAnswer>) {
     line.left.send_modify(|left| *left += 1);
     tokio::spawn(async move {
+        // Whatever it came to, its publisher was told that nothing is acknowledged.
         _ = answering.await;
         line.left.send_modify(|left| *left = left.saturating_sub(1));
     });

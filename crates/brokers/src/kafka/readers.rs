@@ -143,6 +143,8 @@ impl Readers {
             return Ok(());
         }
         let Watermarks { oldest, end } = self.asker.watermarks(name, page.at).await?;
+        // Nothing was fetched yet: that is the end, a place that is no more, or a consumer that has only just
+        // been pointed there.
         let removed = page.after != Offset::BEGINNING && page.after < oldest;
         if removed || page.after > end {
             return Err(page.gone(oldest, end));

@@ -120,6 +120,8 @@ fn read<'r>(
     } else {
         attributes.into_event(key, value)?
     };
+    // The same limits as for what is published here: a record of another program's must not be more than stores
+    // can keep.
     event.check()?;
     Ok(event)
 }
@@ -139,6 +141,7 @@ impl Attributes {
     fn take(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
         let known = match name {
             "content-type" => return self.set_content_type(value),
+            // Room for the text that is put there below; of an attribute that is there twice the last counts.
             "ce_specversion" => self.specversion.insert(String::new()),
             "ce_id" => &mut self.id,
             "ce_source" => &mut self.source,

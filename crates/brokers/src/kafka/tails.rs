@@ -57,6 +57,8 @@ impl Tails {
         at: &TopicPartition,
     ) -> Result<watch::Receiver<Offset>, Error> {
         let end = self.shared.asker.end(name, at).await?;
+        // Taken after the end was asked for, and held until it is watched: two who begin at once find one another
+        // here.
         let mut watched = self.shared.watched();
         let place = (name.to_owned(), index(at));
         if let Some(known) = watched.get(&place) {
@@ -109,6 +111,7 @@ async fn follow(shared: Arc<Shared>) {
             Err(error) if readers::passes(&error) => {}
             Err(error) => {
                 tracing::debug!(%error, "the ends of partitions are looked for again");
+                // Its partitions are pointed anew, all of them: which one the trouble was of is not always said.
                 tokio::time::sleep(PAUSE).await;
                 shared.look_again().await;
             }
@@ -126,10 +129,13 @@ impl Shared {
         };
         let mut assigned = TopicPartitionList::new();
         for ((name, partition), at) in all {
+            // One that nobody can say is left out until the next look; what is published here raises it
+            // meanwhile.
             let Ok(end) = self.asker.end(&name, &at).await else { continue };
             if let Some(watched) = self.watched().get(&(name.clone(), partition)) {
                 watched.end.send_if_modified(|known| std::mem::replace(known, end) != end);
             }
+            // Refused only for a place that is none, which ends are not.
             _ = assigned.add_partition_offset(&name, partition, from(end));
         }
         if let Err(error) = self.consumer.assign(&assigned) {

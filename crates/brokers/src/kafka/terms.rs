@@ -53,6 +53,7 @@ pub(super) async fn read(client: &Client, topics: &Topics) -> Result<Terms, Erro
     for answer in answers {
         let answer = answer.map_err(|code| Error::environment(format!("kafka: {code}")))?;
         let OwnedResourceSpecifier::Topic(name) = &answer.specifier else { continue };
+        // Kafka answers in whatever order it likes.
         let known = topics.iter().find(|(_, known)| known.name == *name);
         let replicas = known.map_or(1, |(_, known)| known.replicas);
         by_name.insert(name.clone(), Term::of(replicas, |key| value(&answer, key)));
@@ -95,6 +96,7 @@ impl Terms {
 
     /// What an acknowledgement means: one clause for all topics of the same terms.
     pub(super) fn promise(&self) -> String {
+        // By what they promise, so that eight topics of one kind are one sentence.
         let mut topics: BTreeMap<&Term, Vec<&str>> = BTreeMap::new();
         for (name, term) in &self.by_name {
             topics.entry(term).or_default().push(name);

@@ -81,6 +81,7 @@ async fn find(
     if has != asked.count() {
         return Err(Error::Partitions { topic: topic.to_string(), has, asked: asked.count() });
     }
+    // The partition with the fewest: what is promised of a topic holds for all of it.
     let replicas = found.partitions().iter().map(|one| one.replicas().len()).min().unwrap_or(0);
     Ok(Known { name, partitions: asked, replicas })
 }
@@ -115,6 +116,7 @@ pub async fn create(
     let made = admin.create_topics(&made, &options).await.map_err(trouble::of)?;
     for one in made {
         match one {
+            // Two processes that start at once both try; whether what is there fits is looked at below.
             Ok(_) | Err((_, Code::TopicAlreadyExists)) => {}
             Err((name, code)) => {
                 return Err(Error::environment(format!("kafka: no topic {name}: {code}")));

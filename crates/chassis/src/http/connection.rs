@@ -135,6 +135,8 @@ impl Connection {
     pub(super) fn body(self: &Rc<Self>, head: &Parts, body: Incoming) -> Inbound {
         let headers = &head.headers;
         self.once.set(head.version == Version::HTTP_10 && !asks_to_keep(headers));
+        // Of a body that has come whole with its head nothing is owed, and most have none: then the connection
+        // need not be told of it.
         let owed = !body.is_end_stream();
         self.owed.set(owed);
         if !owed {
@@ -157,11 +159,14 @@ impl Connection {
     /// Makes an answer say that the connection ends, if it does, and keeps its place until it is out.
     pub(super) async fn settle(self: &Rc<Self>, response: &mut Response) {
         self.live.set(response.body().is_live());
+        // Until its body is done, not until it is handed over: a client that reads slowly is at work.
         response.body_mut().keep(Working::new(self.place.clone()));
         let refused = self.refused.get().is_some_and(|it| it.number == self.requests.get());
         if refused || self.once.get() {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
+        // What follows is for a body that its reader let go. Taken to its end the connection goes on; otherwise
+        // it has to end, since what is left of it would be read as the next request.
         if !self.owed.get() {
             return;
         }

@@ -127,6 +127,8 @@ impl Listener {
         let refuse = |source| BindError { address, source };
         let mut sockets = vec![self.first];
         for _ in 1..cores.count() {
+            // All of them here, before any core accepts: what cannot be had is an error of the start, not of a
+            // core.
             let joined = socket(address, true).map_err(refuse)?;
             joined.listen(BACKLOG).map_err(refuse)?;
             sockets.push(joined);
@@ -187,6 +189,8 @@ async fn accept<S: Serve>(socket: Socket, places: Rc<Places>, serve: Rc<S>, stop
                 continue;
             }
         };
+        // With the connection in hand: while all places are at work nobody else is accepted on this core, and
+        // waits in the backlog.
         let place = tokio::select! {
             biased;
             () = stop.stopped() => return,
@@ -215,6 +219,7 @@ async fn connection<S: Serve>(
     stop: Stop,
 ) {
     // Small answers must not wait for the client's delayed acknowledgement.
+    // It fails only where the client has gone already.
     let _ = stream.borrow().set_nodelay(true);
     let limits = serve.head_limits();
     let connection = Rc::new(Connection::new(place, limits));
@@ -223,6 +228,8 @@ async fn connection<S: Serve>(
     if let Err(error) = exchange(wire, served, &stop).await {
         debug!(%peer, %error, "a connection broke");
     }
+    // Closed with something unread, the system answers what still comes with a reset, which may take the refusal
+    // back out of the client's hands.
     if connection.is_cut_short()
         && let Ok(stream) = Rc::try_unwrap(stream)
     {
@@ -254,6 +261,7 @@ async fn exchange<S: Serve>(wire: Wire, served: Served<S>, stop: &Stop) -> hyper
         }
     });
     let mut served = pin!(parser(limits).serve_connection(wire, service));
+    // By reference: a stop ends the waiting and not what is being answered.
     match stop.or(served.as_mut()).await {
         Some(ended) => ended,
         None => {
@@ -295,6 +303,8 @@ async fn wind_up(
         if connection.is_live() {
             break;
         }
+        // Whatever moved in between begins the count anew: only a client that stands still all the time is given
+        // up.
         let stands = connection.waits_for_client() && connection.moves() == moves;
         idle = if stands { idle + LIVE_ENDS_IN } else { Duration::ZERO };
     }

@@ -37,6 +37,8 @@ impl Network {
 
     fn new(address: IpAddr, prefix_bits: u8) -> Option<Network> {
         let canonical = address.to_canonical();
+        // A network of IPv4 written in IPv6 counts its bits from the mapping on; one that is wider than the
+        // mapping is none.
         let prefix_bits = match (address, canonical) {
             (IpAddr::V6(_), IpAddr::V4(_)) => prefix_bits.checked_sub(MAPPED_BITS)?,
             _ => prefix_bits,
@@ -124,6 +126,7 @@ fn width(address: IpAddr) -> u8 {
 fn masked(address: IpAddr, bits: u8) -> IpAddr {
     match address {
         IpAddr::V4(address) => {
+            // All bits shifted out (a prefix of 0) would be an overflow: nothing is left of the address then.
             let mask = u32::MAX.checked_shl(32_u32.saturating_sub(bits.into())).unwrap_or(0);
             Ipv4Addr::from_bits(address.to_bits() & mask).into()
         }

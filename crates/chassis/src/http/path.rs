@@ -63,6 +63,7 @@ impl<'r> Path<'r> {
 fn decode(segment: &str) -> Result<Cow<'_, str>, BadPath> {
     let decoded =
         if segment.contains('%') { Cow::Owned(unescape(segment)?) } else { segment.into() };
+    // Judged as it is decoded: `%2e%2e` and `%2f` are what they stand for.
     if !is_plain(decoded.as_bytes()) && decoded.contains(is_forbidden)
         || matches!(decoded.as_ref(), "." | "..")
     {
@@ -131,6 +132,7 @@ impl Pattern {
     /// In words: what is wrong with it.
     pub fn parse(text: &str) -> Result<Pattern, String> {
         let inner = text.strip_prefix('/').ok_or("a path begins with `/`")?;
+        // `/**` alone is everything; behind something else its slash belongs to the open end.
         let (inner, open_end) = match inner {
             "**" => ("", true),
             _ => inner.strip_suffix("/**").map_or((inner, false), |inner| (inner, true)),
@@ -157,6 +159,7 @@ impl Pattern {
         for (part, segment) in self.parts.iter().zip(segments) {
             match part {
                 Part::Literal(literal) if literal == segment => {}
+                // An empty segment is no name: `/orders/` is not the order without an id.
                 Part::Name(_) if !segment.is_empty() => params.push(segment.clone().into_owned()),
                 _ => return None,
             }

@@ -86,6 +86,7 @@ impl Places {
         if self.has_its_share(address) && !self.make_room(|seat| seat.address == address) {
             return None;
         }
+        // Looked at again after each wake-up: that somebody rests does not yet mean that there is room.
         while self.seats.borrow().len() >= self.room.places && !self.make_room(|_| true) {
             self.wanted.set(true);
             self.freed.notified().await;
@@ -112,6 +113,7 @@ impl Places {
             idle.min_by_key(|seat| seat.idle.get()).cloned()
         };
         let Some(seat) = oldest else { return false };
+        // Its seat is free from here on; its task ends later, and leaving a second time does nothing.
         self.leave(&seat);
         if let Some(stream) = seat.stream.upgrade() {
             // Its task sees the end and lets go of the socket.
@@ -159,6 +161,7 @@ impl Places {
 
     /// Wakes whoever waits for a place.
     fn notify(&self) {
+        // One waits at a time, the loop that accepts; so one wake-up is enough, and nobody is woken for nothing.
         if self.wanted.replace(false) {
             self.freed.notify_one();
         }

@@ -131,6 +131,7 @@ impl Problem {
 
     /// The answer, with the request's trace.
     pub fn into_response(self, trace: &Trace) -> Response {
+        // In a box until here: every handler returns one of these in its `Result`.
         let parts = *self.0;
         let document = Document {
             r#type: format!("/problems/{}", parts.slug),

@@ -180,6 +180,7 @@ impl<A: Copy> Router<A> {
         // A first segment that no literal has: only patterns that begin with a name are left, and they lie in
         // every other list as well.
         let entries = entries.unwrap_or(&self.rest);
+        // Entries that have the path and not the method; the search goes on, since a less exact one may have both.
         let mut wrong: Option<(&Entry<A>, Vec<Method>)> = None;
         for entry in entries {
             let Some(params) = entry.pattern.matches(path) else { continue };

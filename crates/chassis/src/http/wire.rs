@@ -120,6 +120,7 @@ impl Wire {
         } else {
             let mut whole = std::mem::take(&mut self.buffered);
             whole.extend_from_slice(piece);
+            // From the beginning of the head: the framing knows how far it has looked.
             let passed = self.framing.advance(&mut whole);
             let rest = whole.split_off(passed.bytes);
             self.ready = whole;
@@ -132,6 +133,8 @@ impl Wire {
         match passed.then {
             Then::Wait => self.buffered.extend_from_slice(rest),
             Then::Refuse(refusal) => {
+                // Only whether it accepts HTML is looked for: a refusal is shown as a page to whoever reads
+                // pages.
                 let mut glimpse = Glimpse::default();
                 if glimpse.read(rest) {
                     return self.refuse(refusal, &glimpse);
@@ -163,6 +166,8 @@ impl Wire {
                 piece.is_empty() || glimpse.read(piece)
             });
             match more {
+                // There was more, and not yet what is looked for: the socket is asked until it has to be waited
+                // for, so that a waker is always left.
                 Poll::Ready(Ok(false)) => continue,
                 Poll::Pending
                     if !glimpse.has_accept() && until.as_mut().poll(context).is_pending() =>
@@ -188,6 +193,7 @@ impl Wire {
     ) -> Poll<io::Result<T>> {
         PIECE.with_borrow_mut(|piece| {
             let mut buffer = ReadBuf::new(&mut piece[..room.min(PIECE_BYTES_MAX)]);
+            // Into the core's one buffer: an idle connection has none of its own.
             let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_read(context, &mut buffer);
             self.connection.has_read(polled.is_ready());
             ready!(polled)?;
@@ -244,6 +250,7 @@ impl Write for Wire {
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut *self.stream.borrow_mut()).poll_write(context, bytes);
         self.connection.has_written(written.is_ready());
+        // Where nothing can be written a clock begins, which ends with the first byte that goes.
         self.stall.judge(context, written)
     }
 

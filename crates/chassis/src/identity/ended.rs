@@ -70,6 +70,7 @@ impl Ended {
             entries.insert(session, until, now);
             self.shared.count.store(entries.until.len(), Ordering::Release);
         }
+        // Behind the entry and outside of its lock: whoever is notified finds the sign-in ended, and may ask.
         let listeners = self.shared.listeners.read().unwrap_or_else(PoisonError::into_inner);
         listeners.iter().for_each(|notify| notify(session));
     }
@@ -103,6 +104,7 @@ impl Ended {
 
     /// Whether no new sign-in should be taken: one more could not be ended within the limit.
     pub fn is_full(&self, now: Timestamp) -> bool {
+        // The count may be too high, never too low: only where it says full is it worth sweeping.
         if self.len() < self.shared.limit {
             return false;
         }

@@ -72,6 +72,7 @@ impl Node {
         depth: usize,
     ) -> Result<Node, Misplaced> {
         let line = yaml.span.start.line();
+        // By recursion, so the stack is the limit: a file of brackets alone must not end the process.
         if depth > DEPTH_MAX {
             let says = "nested too deeply. limit=`64`";
             return Err(Misplaced { line, says });
@@ -118,6 +119,7 @@ impl Node {
                 for laid in entries {
                     match base.iter_mut().find(|entry| entry.name == laid.name) {
                         Some(entry) => {
+                            // Something has to stand there while the two are joined.
                             let empty = Node::empty(&laid.origin.file);
                             let below = std::mem::replace(&mut entry.node, empty);
                             entry.node = below.overlay(laid.node);

@@ -78,6 +78,8 @@ impl Tree {
             let origin = Provenance { file: format!("${name}").into(), line: 0 };
             match self.root.find_spelled(&path.split("__").collect::<Vec<_>>()) {
                 Ok(node) => *node = Node::scalar(origin, &value),
+                // One name alone may be any variable of ours that is no setting (`YEOUL_STORE_KEY`); a path is
+                // meant for one.
                 Err(_) if !path.contains("__") => {}
                 Err(unknown) => {
                     let says = format!("names no setting: {unknown}");

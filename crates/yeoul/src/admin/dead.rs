@@ -34,6 +34,7 @@ impl Controls {
         let letter =
             letters.iter().find(|letter| letter.id == id).ok_or_else(Problem::not_found)?;
         let mut value = letter_json(letter);
+        // Read after the letter: it may have been redriven in between, and then it is shown without its event.
         let event = self.event(id).await?.map(|event| event.to_json());
         value["event"] =
             event.and_then(|event| serde_json::from_slice(&event).ok()).unwrap_or(Value::Null);

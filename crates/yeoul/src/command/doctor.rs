@@ -39,6 +39,8 @@ struct Findings {
 
 pub(super) fn run(args: &DataArgs) -> Result<(), Failure> {
     let mut findings = Findings::default();
+    // Who holds the folder is asked; at rest it is taken for as long as it is looked at. Never are files read
+    // that somebody writes.
     if Folder::holder(&args.data).is_some() {
         beside(&Process::holding(&args.data)?, &mut findings)?;
     } else if args.data.join("log").exists() {
@@ -115,6 +117,8 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
                 let since = relay["since"].as_str().unwrap_or("its start");
                 findings.bad(name, format!("stuck since {since}: {reason}"));
             }
+            // It goes on, but something that was acknowledged is not where it was: that is wrong also where
+            // nothing is stuck.
             (None, Some(lost)) => findings.bad(name, lost),
         }
     }
@@ -180,9 +184,11 @@ fn stores_alone(data: &Path, findings: &mut Findings) -> Result<(), Failure> {
 }
 
 fn disk(data: &Path, findings: &mut Findings) {
+    // The data's own disk, where there is one yet.
     let place = if data.is_dir() { data } else { Path::new(".") };
     match sync_times(place) {
         Ok(times) => {
+            // Percentiles of what was seen: one slow sync in a hundred says nothing of a disk.
             let (median, slow) = (times[SYNCS / 2], times[SYNCS * 9 / 10]);
             findings.good(
                 "disk",

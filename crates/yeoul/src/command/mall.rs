@@ -43,6 +43,7 @@ pub(super) fn run(args: &MallArgs) -> Result<(), Failure> {
         None => settings::checked(Base::Mall, args.config.as_deref(), &args.process)?,
         Some(part) => part.plan(args)?,
     };
+    // Before the folder is taken, which would refuse as well, and say less of why.
     if let Some(part) = part.filter(|_| plan.host.is_none()) {
         part.must_be_the_first(&plan.data)?;
     }
@@ -51,10 +52,12 @@ pub(super) fn run(args: &MallArgs) -> Result<(), Failure> {
     }
     let folder = process::folder(&plan.data)?;
     process::runtime()?.block_on(async {
+        // From here on a signal is a wish, also during a start that takes long.
         let mut signals = Signals::listen()?;
         let start = Box::pin(Running::start(part, plan, folder, args.faults));
         let running = signals.begin(start).await?;
         tokio::select! {
+            // Catching up may take long, and may be ended; what runs is ended in order either way.
             () = running.caught_up() => {
                 let open = part.map_or(GATEWAY, Part::name);
                 process::announce(args.process.json, open, &running.addresses());

@@ -24,6 +24,7 @@ use crate::process;
 use crate::stores::{self, note};
 
 pub(super) fn run(name: &str, data: &Path) -> Result<(), Failure> {
+    // The process that runs does it itself: a second writer beside it would change rows that it has in memory.
     let running = chassis::folder::Folder::holder(data).is_some();
     let skipped = if running { beside(name, data)? } else { alone(name, data)? };
     let written = writeln!(io::stdout().lock(), "{}", line(&skipped));
@@ -81,6 +82,7 @@ fn alone(name: &str, data: &Path) -> Result<Value, Failure> {
     stores::must_be_no_backup(data)?;
     stores::must_be_in_files(data)?;
     let _lock = process::folder(data)?;
+    // Read before anything is opened, which changes the files that it describes.
     let left = note::state(data).filter(|_| !note::is_doubtful(data));
     let log = Log::open(&data.join("log"), &[], clock::component()).map_err(disk)?;
     let log = Arc::new(log);

@@ -111,6 +111,8 @@ impl Identity {
         };
         let own = folder.identity();
         let own = own.map_err(|error| damaged("the data folder's identity", &error))?;
+        // The first to insert owns it, and everybody reads who that is: of two folders that claim at once one is
+        // told of the other.
         let claimed = sessions.memory.claim(OWN_LOG, own.clone()).await;
         let owner = claimed.map_err(|error| store::unopened(MEMORY, Some(host), &error))?;
         if owner == own {
@@ -145,6 +147,7 @@ async fn open(folder: &Path, kept: Kept<'_>, verifier: &Verifier) -> Result<Sess
             identity::secret(&file).map_err(|error| damaged("the key of sign-ins", &error))?
         }
         Kept::Served(host, sealing) => served_key(&memory, host, sealing, file).await?,
+        // It sets no cookie, so nobody ever shows it one: any key will do for as long as it lives.
         Kept::Unsealed(_) => drawn(),
     };
     Ok(Sessions { memory, key })

@@ -99,6 +99,7 @@ impl Events {
         let Some(text) = self.broker.as_deref().filter(|text| *text != LOCAL) else {
             let local = "is of a broker in a process of its own: name one in `events.broker`";
             let given = [("prefix", self.prefix.is_some()), ("replicas", self.replicas.is_some())];
+            // All that is said of another broker, in one go: without its name none of it means anything.
             let stray = given.into_iter().filter(|(_, is_given)| *is_given);
             let stray: Vec<Mistake> =
                 stray.map(|(field, _)| Mistake::new(&["events", field], local)).collect();

@@ -111,6 +111,7 @@ impl Scan {
     /// Where the present line ends, if it does: at a CR, which an LF follows. No other control character
     /// stands in a line but a tab.
     fn line(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+        // Nothing is looked at twice, however small the pieces are in which a head comes.
         self.looked = self.looked.max(self.at);
         loop {
             let Some(found) = control(&bytes[self.looked..]) else {
@@ -148,6 +149,8 @@ impl Scan {
         if self.fields > limits.fields {
             return Err(Refusal::TooManyFields);
         }
+        // A blank before the colon is no token either, so `Name : value`, which readers disagree about, is
+        // refused here.
         let colon = line.iter().position(|byte| !is_token(*byte)).ok_or(Refusal::Field)?;
         let (name, value) = (&line[..colon], &line[colon + 1..]);
         if name.is_empty() || line[colon] != b':' {
@@ -183,6 +186,7 @@ impl Scan {
         let text = digits.and_then(|digits| std::str::from_utf8(digits).ok());
         let length = text.and_then(|text| text.parse().ok());
         let length = length.filter(|length| *length <= LENGTH_MAX).ok_or(Refusal::Length)?;
+        // Also of two that agree: a list of lengths is what the other reader may take as one number.
         match self.length.replace(length) {
             None => Ok(()),
             Some(_) => Err(Refusal::Length),
@@ -278,6 +282,7 @@ fn begins_well(line: &[u8]) -> Result<(), Refusal> {
 
 /// Whether it can be a target. Of a fragment a server never hears; what is not ASCII is escaped.
 fn is_target(target: &[u8]) -> bool {
+    // An absolute form, `*`, or an authority: seldom, and left to the parser of addresses.
     let [b'/', rest @ ..] = target else {
         return target.is_ascii() && !target.contains(&b'#') && Uri::try_from(target).is_ok();
     };

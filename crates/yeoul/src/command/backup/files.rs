@@ -93,10 +93,14 @@ impl Unfinished {
                 target.file_name().ok_or_else(|| io::Error::other("no name for a folder"))?;
             let parent = target.parent().unwrap_or(Path::new("/"));
             fs::create_dir_all(parent)?;
+            // Beside the target and not in a folder for passing things: only on one disk is the last step a
+            // rename.
             let ours = format!(".{}.unfinished-", name.to_string_lossy());
             clear(parent, &ours)?;
             let path = parent.join(format!("{ours}{}", std::process::id()));
             folder::make_private(&path)?;
+            // Held for as long as it is being made, and let go by the system where this process is killed: so the
+            // next one can tell what is left from what is under way.
             let lock = File::open(&path)?;
             lock.lock()?;
             Ok(Unfinished { path, finished: false, _lock: lock })
@@ -111,6 +115,8 @@ impl Unfinished {
     /// Gives it its name, once all of it is on disk.
     pub(super) fn finish(mut self, target: &Path) -> Result<(), Failure> {
         let name = || -> io::Result<()> {
+            // Files, then the folders that name them, then the name, then the folder that has it: whoever finds
+            // the name after a power cut finds everything behind it.
             let files = all(&self.path)?;
             for path in files.iter().map(PathBuf::as_path).chain(folders(&self.path, &files)) {
                 File::open(path)?.sync_all()?;
@@ -133,6 +139,7 @@ fn clear(parent: &Path, ours: &str) -> io::Result<()> {
         if !entry.file_name().to_string_lossy().starts_with(ours) {
             continue;
         }
+        // One that is locked is being made by a process that lives.
         let left = File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
         if left {
             fs::remove_dir_all(entry.path())?;
@@ -167,6 +174,7 @@ impl Manifest {
         };
         let files: Vec<Described> =
             all(folder)?.into_iter().map(describe).collect::<io::Result<_>>()?;
+        // Over the others' digests: a description that was changed to fit changed files is found too.
         let sha256 = own_digest(made, &files)?;
         Ok(Manifest { format: FORMAT, made: made.to_owned(), files, sha256 })
     }
@@ -202,6 +210,8 @@ impl Manifest {
     /// Every file is there and is what it was.
     pub(super) fn verify(&self, folder: &Path) -> Result<(), Failure> {
         for file in &self.files {
+            // The description may come from anywhere: what it names is read and written below the folder and
+            // nowhere else.
             let inside = Path::new(&file.path)
                 .components()
                 .all(|part| matches!(part, std::path::Component::Normal(_)));

@@ -89,6 +89,8 @@ impl Alone {
         name: Name,
         faults: bool,
     ) -> Result<Alone, Failure> {
+        // First of all: a port that is taken is the commonest reason not to start, and nothing has been opened or
+        // changed yet.
         let ports = Ports::bind(&plan)?;
         vouch::before_opening(folder.path()).await?;
         store::fits(folder.path(), plan.host.as_ref())?;
@@ -112,7 +114,10 @@ impl Alone {
         };
         let components = surroundings.components(settings);
         let service = Service::open(name, &components).await?;
+        // Once there is state there: a note before that would have a start that failed keep the folder from
+        // files.
         store::note(folder.path(), plan.host.as_ref())?;
+        // After the service, which may be account: then the keys are its own and nobody is asked.
         let keys = keys(&service, &plan, &verifier, &folder).await?;
         Prepared { service, keys, broker, faults, folder }.serve(plan, verifier, ports).await
     }
@@ -140,6 +145,8 @@ impl Alone {
 
     /// Ends it in order; see `process`.
     pub(crate) async fn end(self) {
+        // Requests first, loops after them: what a request commits on its way out is still relayed, and the
+        // database is closed when nobody can write any more.
         self.connections.stop();
         let mut stopped: Vec<Stop> = self.endpoints.iter().filter_map(Endpoint::close).collect();
         stopped.push(self.connections);
@@ -148,6 +155,7 @@ impl Alone {
         }
         self.loops.stop();
         self.service.database().close().await;
+        // Only a folder that got here was closed in order; one that did not is read whole at the next start.
         vouch::after_closing(self.folder.path());
     }
 }
@@ -180,6 +188,8 @@ impl Prepared {
             ended::follow(plan.host.as_ref(), &[Name::Account.as_str()], &ended, &loops).await?,
         );
         let relays: Vec<_> = service.relay(&broker, &faults).into_iter().collect();
+        // Everything is open and nothing has moved: from the first loop on, log and stores change while they are
+        // compared.
         vouch::before_running(folder.path(), &controls, &relays).await?;
 
         let listen = service.listen(parts.cores.clone(), ports.service.address());
@@ -190,6 +200,7 @@ impl Prepared {
         let stuck = Controls { subscriptions: controls.clone(), relays: relays.clone() };
         let admin = parts.admin(plan.shown, broker, stuck, switches);
         parts.serve(ports.guard, ports.admin, &admin)?;
+        // Last: whatever a loop may meet is there, and the ports answer while it catches up.
         parts.cores.run(run, process::end_by_panic);
         let Parts { connections, .. } = parts;
         Ok(Alone {
