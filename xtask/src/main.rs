@@ -26,7 +26,7 @@ usage: cargo xtask NAME
   up [ARGUMENTS]            build what is needed, then run the mall; arguments go to `yeoul mall`
   cluster [--data DIR] [--instances N] [--accounts N] [--free-ports] [--faults] [--json]
           [--program FILE] [--over FILE]
-                            the mall in processes of its own parts, on Kafka; Ctrl-C ends them all
+                            the mall in processes of its own parts, on Kafka and PostgreSQL; Ctrl-C ends all
   test [--fast] [--long]    everything that must pass; --fast leaves out the browser and licences,
                             --long tries random inputs far longer
   tidy                      arrows, shapes, words and dead files

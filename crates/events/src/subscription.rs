@@ -3,7 +3,7 @@
 //!
 //! Place, marks of what was received, effects and the outbox rows they cause change in one
 //! transaction, so that an effect happens exactly once however often an event arrives: there is no
-//! window of remembered ids that could run out. A batch is one piece of the writer's work with a
+//! window of remembered ids that could run out. A batch is one transaction of the consumer's database with a
 //! savepoint per event; [`parking`](crate::parking) describes what happens to one that fails.
 //!
 //! Two kinds of trouble are kept apart. A handler's own failure counts towards the dead letter;

@@ -6,9 +6,18 @@
 //! | resolves | when it is on disk | at once |
 //! | past what may wait | [`Error::Environment`]: nothing was done | waits its turn |
 //!
-//! What an embedded engine adds: all writes go through one thread, in call order, and what arrives while a
-//! sync runs shares the next transaction, [`GROUP_MAX`](crate::store::GROUP_MAX) pieces of work at most, each in a savepoint of its own; reads
-//! run on the caller's thread.
+//! How work runs is the engine's, and what it may count on differs:
+//!
+//! | | in a file | on a server |
+//! |---|---|---|
+//! | two pieces of work | one after the other, in call order, on the file's one writing thread | at once, each on a connection of its own, in whatever order |
+//! | a transaction | what arrives while a sync runs shares the next one, [`GROUP_MAX`](crate::store::GROUP_MAX) pieces at most, each in a savepoint of its own | one for each piece |
+//! | where another one is in the way | cannot be | the whole work runs again, five times at most |
+//! | a row that is read to be changed | stands still anyway | is taken first: `SELECT … FOR UPDATE`, keys ascending, or one statement changes it |
+//! | a read | on the caller's thread | on a connection of the pool, waited for |
+//!
+//! The words `FOR UPDATE` are left out for a file, so work that is written for a server is right on both, and work that
+//! was only ever tried on a file may lose an update on a server.
 //!
 //! It does not decide what an event means: [`Relay`](crate::relay::Relay) and
 //! [`Subscription`](crate::subscription::Subscription) do.
@@ -29,7 +38,7 @@ use crate::store::rows::Rows;
 use crate::store::tx::{Tx, Working};
 use crate::store::{Embedded, PARTS_MAX, Server, inbox, outbox};
 
-/// A handle on the file; clones share it. The last one to go finishes what is queued.
+/// A handle on the file, or on the schema; clones share it. In a file the last one to go finishes what is queued.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -123,14 +132,56 @@ impl Database {
         Ok(Database { engine: Engine::Served(server) })
     }
 
-    /// Runs `work` with what it is `given` in the writer's transaction, inside its own savepoint; resolves
-    /// after the sync. An `Err` rolls back this work alone.
+    /// Runs `work` with what it is `given` in a transaction; resolves after the sync. An `Err` rolls back this
+    /// work alone.
     ///
-    /// The work is queued by the call itself, in call order; dropping the future does not take it
-    /// back. Other work of the same group may stand or be rolled back beside it; if the group's transaction
-    /// fails, nobody's stands, and nothing was done. It takes what it is given by reference, because an
-    /// engine may have to run it again where another transaction was in its way, and it waits for nothing
-    /// but its database.
+    /// The work is begun by the call itself; dropping the future does not take it back. It takes what it is given by
+    /// reference, because on a server it runs again where another transaction was in its way: what it does outside of
+    /// `tx` is done twice then. It waits for nothing but its database.
+    ///
+    /// In a file it waits its turn, in call order, and has a savepoint of its own within its group's transaction: other
+    /// work of the group may stand or be rolled back beside it, and if the transaction fails, nobody's stands. On a server
+    /// it has a transaction of its own beside others, so what it reads in order to change it ends in `FOR UPDATE`:
+    ///
+    /// ```
+    /// # use yeoul_events::store::Tx;
+    /// # use yeoul_events::Error;
+    /// /// Moves pieces from one shelf to another; both rows are taken first, the lower one before the higher, so that
+    /// /// two who move in opposite directions wait for one another and never for each other's row.
+    /// async fn move_pieces(tx: &mut Tx<'_>, from: i64, to: i64, pieces: i64) -> Result<bool, Error> {
+    ///     let take = "SELECT pieces FROM shelf WHERE id = ?1 FOR UPDATE";
+    ///     let mut there = 0;
+    ///     for id in [from.min(to), from.max(to)] {
+    ///         let stock: i64 = tx.one(take, &[&id], |row| row.get(0)).await?;
+    ///         if id == from {
+    ///             there = stock;
+    ///         }
+    ///     }
+    ///     if there < pieces {
+    ///         return Ok(false);
+    ///     }
+    ///     let add = "UPDATE shelf SET pieces = pieces + ?2 WHERE id = ?1";
+    ///     tx.execute(add, &[&from, &-pieces]).await?;
+    ///     tx.execute(add, &[&to, &pieces]).await?;
+    ///     Ok(true)
+    /// }
+    /// # use std::sync::Arc;
+    /// # use yeoul_events::store::{Database, Options};
+    /// # use yeoul_events::Clock;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let path = folder.path().join("shelf.db");
+    /// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+    /// # let schema = &["CREATE TABLE shelf (id INTEGER PRIMARY KEY, pieces INTEGER NOT NULL);
+    /// #     INSERT INTO shelf VALUES (1, 3), (2, 0)"];
+    /// # let shelves = Database::open(Options { path, schema, publishes: None, clock })?;
+    /// let moved = |pieces| shelves.write(pieces, |&pieces, tx| Box::pin(move_pieces(tx, 1, 2, pieces)));
+    /// assert!(moved(2).await?);
+    /// assert!(!moved(2).await?, "one is left");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// A refusal of one's own is an error type of one's own:
     ///
@@ -170,8 +221,9 @@ impl Database {
     /// ```
     ///
     /// # Errors
-    /// The work's own; or [`Error::Environment`] (also when [`WRITE_QUEUE_MAX`] is reached): nothing
-    /// was done, try later; [`Error::Panicked`]; [`Error::Closed`].
+    /// The work's own; or [`Error::Environment`] (also when [`WRITE_QUEUE_MAX`] pieces of work wait or are under way):
+    /// nothing was done, try later; [`Error::Panicked`]: nothing was done, and trying again would do the same;
+    /// [`Error::Closed`]: the process ends.
     pub fn write<C, T, E>(
         &self,
         given: C,
@@ -191,9 +243,10 @@ impl Database {
 
     /// A bounded read of one snapshot, which waits for nothing but its database.
     ///
-    /// It runs on the caller's thread, through a small pool of read-only connections, and blocks for as
+    /// In a file it runs on the caller's thread, through a small pool of read-only connections, and blocks for as
     /// long as it takes, so it reads by an index and has a limit: in an asynchronous program that is shorter
-    /// than a hop to another thread and back.
+    /// than a hop to another thread and back. On a server it is a transaction that reads only, on a connection of the
+    /// pool, and is waited for like any answer.
     ///
     /// # Errors
     /// The work's own; or [`Error::Environment`]: read again later; [`Error::Panicked`], also where it
@@ -214,7 +267,9 @@ impl Database {
         }
     }
 
-    /// Follows the highest outbox sequences on disk; wakes after each sync that raised one.
+    /// Follows the highest outbox sequences on disk; wakes after each commit of this process that raised one. What
+    /// other instances committed on the same server is seen when somebody asks ([`Database::newest`]), or within 250 ms
+    /// where a relay runs.
     pub fn committed(&self) -> watch::Receiver<Numbers> {
         self.kept().committed.clone()
     }
@@ -293,9 +348,10 @@ impl Database {
         }
     }
 
-    /// Finishes what is queued, folds the write-ahead file in and stops the writer. Later writes
-    /// are [`Error::Closed`]; reads go on. Not needed for anything that was acknowledged: it spares the
-    /// next start a look at the write-ahead file.
+    /// Finishes what is under way. Later writes are [`Error::Closed`]. In a file the write-ahead file is folded in, the
+    /// writer stops; on a server another instance may relay from now on what this one did. Reads go on. Not needed for
+    /// anything that was acknowledged: it spares the next start a look at the write-ahead file, and the other instance a
+    /// wait.
     pub fn close(&self) -> impl Future<Output = ()> + use<> {
         let engine = self.engine.clone();
         async move {
