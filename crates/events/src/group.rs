@@ -6,6 +6,19 @@
 //! for ever, since a member may hang. What keeps two from handling the same event is therefore not this but the
 //! place, which each transaction locks and compares; a share saves work that would be thrown away.
 //!
+//! What happens to one partition that goes from one member to another:
+//!
+//! | engine, by the first one's [`Seat`] | the first member | the second member |
+//! |---|---|---|
+//! | [`assign`](Seat::assign) with it | [`take`](Member::take) gives a [`Hand`], and it reads | |
+//! | | [`reached`](Hand::reached) after each batch | |
+//! | `assign` without it | [`taken_away`](Member::taken_away) resolves: it ends its batch and drops the hand | |
+//! | [`let_go`](Seat::let_go) resolves, or the patience is over | | |
+//! | `assign` with it, by the second one's seat | | `take` gives a hand: it reads on from the place in its database |
+//!
+//! A member that dies says nothing. Its engine has a heartbeat for that, drops the seat, and gives what it had to
+//! others; whatever it had not committed is read again.
+//!
 //! Two ends and no engine: [`pair`] gives one to the reader, a [`Member`], and one to the engine, a [`Seat`]. An
 //! engine without groups, whose readers are all in one process, gives every member all of it for ever
 //! ([`Member::of_all`]).
@@ -66,12 +79,55 @@ pub struct Member {
 }
 
 /// An engine's end; where it is dropped, the member has left.
+///
+/// What an engine does with it, once it was asked to [`join`](crate::Broker::join) somebody to a group: it assigns what
+/// the group gives, waits for what it takes to be let go, and ends with the member:
+///
+/// ```
+/// use std::collections::BTreeSet;
+/// use yeoul_events::group::{self, Seat};
+/// use yeoul_events::{Partition, Partitions};
+///
+/// /// Two members of one topic: each has every other partition, and the first has all once the second has left.
+/// async fn divide(partitions: Partitions, mut seats: [Seat; 2]) {
+///     let share = |at: u16| -> BTreeSet<Partition> {
+///         partitions.each().filter(|one| one.index() % 2 == at).collect()
+///     };
+///     seats[0].assign(share(0));
+///     seats[1].assign(share(1));
+///     seats[1].left().await;
+///     // Before they are given to another: what it began with them is over.
+///     seats[1].let_go(&share(1)).await;
+///     seats[0].assign(partitions.each().collect());
+/// #   seats[0].left().await;
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), yeoul_events::Error> {
+/// let partitions = Partitions::new(3)?;
+/// let ((first, one), (second, other)) = (group::pair(), group::pair());
+/// let engine = tokio::spawn(divide(partitions, [one, other]));
+/// let in_hand = second.take(Partition::new(1).expect("an index")).await?;
+/// // It leaves, with a batch under way.
+/// let leaving = tokio::spawn(second.leave());
+/// drop(in_hand);
+/// let of_the_second = first.take(Partition::new(1).expect("an index")).await?;
+/// # drop(of_the_second);
+/// # drop(first);
+/// # engine.await.expect("it divides");
+/// # leaving.await.expect("it has left");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Seat {
     share: watch::Sender<Share>,
     held: watch::Receiver<Held>,
 }
 
 /// One partition in hand: dropping it lets it go.
+///
+/// It is kept for as long as anything of the partition is under way, a transaction that was not answered included: the
+/// engine gives the partition away as soon as it is dropped.
 pub struct Hand {
     held: watch::Sender<Held>,
     partition: Partition,
@@ -113,7 +169,8 @@ impl Member {
         }
     }
 
-    /// Resolves once the partition is this member's no more.
+    /// Resolves once the partition is this member's no more. Never where the engine is gone: then nobody else can be
+    /// given it either.
     pub async fn taken_away(&self, partition: Partition) {
         let mut share = self.share.clone();
         if share.wait_for(|it| !it.has(partition)).await.is_err() {
@@ -135,7 +192,8 @@ impl Seat {
         self.say(&Share { partitions: Some(partitions), trouble: None });
     }
 
-    /// It is not known any more which are, or not yet, with what is known of why.
+    /// It is not known any more which are, or not yet, with what is known of why: the words are what a subscription's
+    /// status shows while it waits.
     pub fn unassign(&self, trouble: Option<String>) {
         self.say(&Share { partitions: None, trouble });
     }
@@ -149,7 +207,8 @@ impl Seat {
         self.share.borrow().partitions.is_some()
     }
 
-    /// Resolves once it has none of these in hand.
+    /// Resolves once it has none of these in hand, or is gone with all it had. It may hang: whoever gives them to another
+    /// waits for this within a patience of his own.
     pub async fn let_go(&mut self, partitions: &BTreeSet<Partition>) {
         let is_free = |held: &Held| !partitions.iter().any(|one| held.contains_key(one));
         // An error is a member that is gone, with all it had.
@@ -175,7 +234,8 @@ impl Share {
 }
 
 impl Hand {
-    /// It reads on after this place.
+    /// It reads on after this place, as the engine counts. For an engine's own tools to show how far a group is; where a
+    /// member begins, its own database says.
     pub fn reached(&self, place: u64) {
         self.held.send_modify(|held| _ = held.insert(self.partition, place));
     }

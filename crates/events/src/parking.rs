@@ -29,9 +29,13 @@ use crate::partition::Numbered;
 use crate::topic::Topic;
 
 /// Events one subscription parks; at the limit it takes no new events, and its status shows why.
+///
+/// Few keys that fail never get there. A handler that fails at everything does, and then stops: going on, it would move
+/// the whole topic into a table, where each event has to be redriven by hand. Once the handler is mended and what is
+/// parked was redriven, it goes on by itself.
 pub const PARKED_MAX: u64 = 10_000;
 
-/// Characters of a handler's reason that are kept.
+/// Characters of a handler's reason that are kept; what is longer is cut, since a reason is to be read in a list.
 pub const REASON_CHARS_MAX: usize = 1000;
 
 /// How often and how soon a failed event is tried again.

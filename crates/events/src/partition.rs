@@ -50,6 +50,18 @@ pub struct Partition(u16);
 
 /// How many partitions a topic has: 1 to [`PARTITIONS_MAX`], and never fewer than it had.
 ///
+/// How many to choose:
+///
+/// | what is true of the topic | then |
+/// |---|---|
+/// | one process publishes and reads it, on files | one: its writer does one thing after the other anyway |
+/// | instances of a service share what they read | at least as many as there will ever be at work at once |
+/// | its outbox is a table on a server | a partition commits once a sync, so as many as commits are wanted side by side |
+/// | a reader needs everything of it in one order | one, and no second instance |
+///
+/// More cost a loop each in every relay and reader, and a number each in positions. Adding some later needs everything
+/// that publishes and reads to be at rest, because a key's events change their partition.
+///
 /// ```
 /// use yeoul_events::Error;
 /// use yeoul_events::partition::{PARTITIONS_MAX, Partition, Partitions};

@@ -118,6 +118,25 @@ pub struct TopicPosition {
 
 /// A place in a feed of changes: a page's position and the id of a live update. Exclusive, as a
 /// topic's.
+///
+/// A page is read together with its position; whoever then follows the feed from there gets every change since, and none
+/// that the page shows already. A feed that was made anew has another name, so that a place of before is no place in it:
+///
+/// ```
+/// use yeoul_events::FeedPosition;
+///
+/// /// From which change on a client goes on that shows the token of what it has; `None`: it has to read the page again.
+/// fn goes_on(feed: &str, oldest: u64, token: &str) -> Option<u64> {
+///     let has: FeedPosition = token.parse().ok()?;
+///     (has.feed == feed && has.sequence + 1 >= oldest).then_some(has.sequence)
+/// }
+///
+/// let token = FeedPosition { feed: "b7".to_owned(), sequence: 41 }.to_string();
+/// assert_eq!(token, "f41.b7");
+/// assert_eq!(goes_on("b7", 40, &token), Some(41));
+/// assert_eq!(goes_on("b7", 90, &token), None, "what came in between is kept no more");
+/// assert_eq!(goes_on("c1", 1, &token), None, "another feed");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FeedPosition {
     /// The feed.
@@ -127,13 +146,13 @@ pub struct FeedPosition {
 }
 
 impl WritePosition {
-    /// Everything that `source` published up to `sequences`.
+    /// Everything that `source` published up to `sequences`: a number alone is one of the first partition.
     pub fn new(source: impl Into<String>, sequences: impl Into<Numbers>) -> WritePosition {
         WritePosition { source: source.into(), sequences: sequences.into(), key: None }
     }
 
-    /// Only what was published under this key; as before where the token would grow past
-    /// [`TOKEN_CHARS_MAX`].
+    /// Only what was published under this key, so that an event which is parked under another one holds up nobody who
+    /// waits for this; as before where the token would grow past [`TOKEN_CHARS_MAX`], or the key is empty.
     #[must_use]
     pub fn for_key(self, key: impl Into<String>) -> WritePosition {
         let narrowed = WritePosition { key: Some(key.into()), ..self };

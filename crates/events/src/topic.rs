@@ -54,6 +54,20 @@ pub struct TopicPartition {
 ///
 /// More partitions are more loops side by side and no order between keys of two of them. The number is for long: to
 /// change it, everything that publishes and reads has to be at rest.
+///
+/// ```
+/// use yeoul_events::{Declared, Partitions, Topic};
+///
+/// /// What a shop declares: only orders are so many that one loop may not do.
+/// fn declared() -> Result<Vec<Declared>, yeoul_events::Error> {
+///     let topic = |name, count| -> Result<Declared, yeoul_events::Error> {
+///         Ok(Declared { topic: Topic::parse(name)?, partitions: Partitions::new(count)? })
+///     };
+///     Ok(vec![topic("order", 8)?, topic("product", 1)?, topic("delivery", 1)?])
+/// }
+/// # assert_eq!(declared()?.len(), 3);
+/// # Ok::<(), yeoul_events::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
     /// Its name.

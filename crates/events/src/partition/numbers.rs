@@ -33,12 +33,13 @@ use crate::error::Error;
 pub struct Numbers(Vec<Numbered>);
 
 impl Numbers {
-    /// The number of this partition; 0 where there is none.
+    /// The number of this partition; 0 where there is none, which is before its first event.
     pub fn of(&self, partition: Partition) -> u64 {
         self.at(partition).map_or(0, |at| self.0[at].number)
     }
 
-    /// Raises a partition's number to this one; whether it was lower.
+    /// Raises a partition's number to this one; whether it was lower. What was told late or twice changes nothing, so
+    /// marks may be raised in whatever order news of them comes.
     pub fn raise(&mut self, to: Numbered) -> bool {
         match self.at(to.partition) {
             Ok(at) if self.0[at].number >= to.number => return false,
@@ -54,7 +55,8 @@ impl Numbers {
         self.0.iter().copied()
     }
 
-    /// Whether each of these is at most ours.
+    /// Whether each of these is at most ours: whoever has got this far has got as far as they say, too. Neither of two
+    /// may cover the other.
     pub fn cover(&self, others: &Numbers) -> bool {
         others.iter().all(|other| other.number <= self.of(other.partition))
     }

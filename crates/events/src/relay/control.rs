@@ -75,6 +75,15 @@ pub struct Control {
 }
 
 /// How a relay is doing, at the moment it was asked.
+///
+/// | what it shows | what it means | what to do |
+/// |---|---|---|
+/// | `lag` rises and falls | events are published as they are committed | nothing |
+/// | `lag` rises, `stuck` is `None` | more is committed than the broker takes | look at the broker; at the limit writes that publish are refused |
+/// | `stuck` names a command | a row is no event any more | look at what it was to do, then `yeoul events skip` |
+/// | `stuck` names the broker | it is away, or refuses | nothing here: it is tried again, nothing is lost meanwhile |
+/// | `lost` | what was acknowledged is not where it was: a file was put back, or the broker forgot | compare what the words name with what readers have |
+/// | `lag` is 0 and another instance is at work | it relays the partition, this one stands by | ask that one |
 #[derive(Clone, Debug)]
 pub struct Status {
     /// `outbox.order`.

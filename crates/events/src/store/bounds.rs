@@ -6,11 +6,15 @@ use std::ops::RangeInclusive;
 use crate::error::Error;
 use crate::event::{CAUSE_BYTES_MAX, Draft, EVENT_BYTES_MAX, KEY_BYTES_MAX, check_texts};
 
-/// Relayed rows of a partition kept for mending a log: how much of its tail a log may lose and get back.
+/// Relayed rows of a partition kept for mending a log: how much of its tail a log may lose and get back. What is older
+/// is removed by the relay as it goes; readers never need it, since they read the broker.
 pub const OUTBOX_KEPT: u64 = 10_000;
 
 /// Committed events of a partition that may wait for the broker; past it the service refuses to publish,
-/// and with that the write that wanted to.
+/// and with that the write that wanted to ([`Error::Environment`]: nothing was done, the client comes again).
+///
+/// A broker that is away for a day is no reason to refuse an order, and a disk that fills up in silence is worse than a
+/// refusal: at ten orders a second this is a day and some hours. A relay's status says how far it is.
 pub const OUTBOX_WAITING_MAX: u64 = 1_000_000;
 
 /// Bytes of data that one read of waiting rows gathers, unless the first row alone has more.
@@ -19,10 +23,12 @@ pub const OUTBOX_WAITING_MAX: u64 = 1_000_000;
 /// that does not grow with what waits.
 pub const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Bytes of data an outbox takes: what an event may have, less ample room for its envelope.
+/// Bytes of data an outbox takes: what an event may have, less ample room for its envelope. Larger data is refused when it
+/// is published ([`Error::Limit`]), while somebody is there to hear it, and not by the broker later; a picture is a link.
 pub const DATA_BYTES_MAX: usize = EVENT_BYTES_MAX - 64 * 1024;
 
-/// Savepoints within savepoints of one piece of work, its own included.
+/// Savepoints within savepoints of one piece of work, its own included; one more is [`Error::Limit`], most likely of a
+/// recursion without an end.
 pub const SAVEPOINTS_DEEP_MAX: usize = 8;
 
 /// What comparing a partition with the broker found, each as the sequences that are lost.

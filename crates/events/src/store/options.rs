@@ -13,6 +13,40 @@ use crate::topic::Topic;
 ///
 /// Tables of the crate's own (outbox, inbox, parked events, notes) are made beside those of `schema`; a
 /// service leaves them alone, and names none of its own `outbox`, `inbox`, `parked` or `skipped`.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use yeoul_events::store::{Database, Options, Publishes};
+/// use yeoul_events::{Clock, Error, Partitions, Topic};
+///
+/// /// What was released stays as it is; what comes next is a step of its own.
+/// const SCHEMA: &[&str] = &[
+///     "CREATE TABLE orders (id INTEGER PRIMARY KEY, product TEXT NOT NULL) STRICT",
+///     "ALTER TABLE orders ADD COLUMN pieces INTEGER NOT NULL DEFAULT 1",
+/// ];
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+/// let publishes = Publishes {
+///     source: "order".to_owned(),
+///     topic: Topic::parse("order")?,
+///     partitions: Partitions::ONE,
+/// };
+/// let options = |schema| Options {
+///     path: folder.path().join("order.db"),
+///     schema,
+///     publishes: Some(publishes.clone()),
+///     clock: clock.clone(),
+/// };
+/// Database::open(options(SCHEMA))?.close().await;
+/// // Opened again nothing is done twice. A program that knows fewer steps is an older one: it refuses the file.
+/// Database::open(options(SCHEMA))?.close().await;
+/// assert!(matches!(Database::open(options(&SCHEMA[..1])), Err(Error::Statement { .. })));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Options {
     /// The file; its folder must exist.
     pub path: PathBuf,
@@ -27,7 +61,26 @@ pub struct Options {
 
 /// What a database on a server is opened with: a schema of its own, which instances of one service share.
 ///
-/// Tables of the crate's own are made beside those of `schema`, as in a file.
+/// Tables of the crate's own are made beside those of `schema`, as in a file. Instances that open it at once take turns:
+/// one makes what is missing, the others find it.
+///
+/// ```no_run
+/// use yeoul_events::store::{Database, Served};
+/// use yeoul_events::{Clock, Error};
+///
+/// async fn open(address: String, clock: Clock) -> Result<Database, Error> {
+///     let served = Served {
+///         address,
+///         name: "product".to_owned(),
+///         schema: &["CREATE TABLE product (name TEXT PRIMARY KEY, stock BIGINT NOT NULL)"],
+///         publishes: None,
+///         // Ten pieces of work side by side; the eleventh waits for one of them.
+///         connections: 10,
+///         clock,
+///     };
+///     Database::connect(served).await
+/// }
+/// ```
 pub struct Served {
     /// Where the server is, whose scheme names its engine: user, host, port and database, and a password if it
     /// asks for one.
@@ -45,6 +98,9 @@ pub struct Served {
 }
 
 /// A server on which each service has a schema of its own.
+///
+/// The address is shown to whoever looks after a process, the password to nobody: it is in no `Debug`, in no failure's
+/// words, and comes from the environment rather than from settings.
 #[derive(Clone)]
 pub struct Host {
     /// Where it is.

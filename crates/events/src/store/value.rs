@@ -3,6 +3,18 @@
 //! A statement is given [`Bind`]s in the order of its `?1`, `?2` …; a [`Row`](super::Row) gives [`Column`]s back. Both
 //! go through a [`Value`], which borrows: binding a text or reading a number allocates nothing.
 //!
+//! | in Rust | in a file | on a server |
+//! |---|---|---|
+//! | `u8` to `u64`, `i32`, `i64`, `usize` | `INTEGER` | `SMALLINT`, `INTEGER`, `BIGINT` |
+//! | `bool` | `INTEGER`, 0 or 1 | `BOOLEAN`, or a whole number |
+//! | `f64` | `REAL` | `DOUBLE PRECISION` |
+//! | `str`, `String` | `TEXT` | `TEXT`, `VARCHAR` |
+//! | `[u8]`, `Vec<u8>`, `[u8; N]` | `BLOB` | `BYTEA` |
+//! | `Option` of these | `NULL` too | `NULL` too |
+//!
+//! A column of another type (the `NUMERIC` of a `sum`, say) is refused by its name: cast it in the statement, and it is
+//! one of these on both engines.
+//!
 //! Integers are signed and of 64 bits, as engines have them. A `u64` past that is refused before the statement
 //! runs, and a negative one that is read as unsigned is refused as a mistake of whoever wrote it.
 
@@ -35,6 +47,40 @@ pub enum Value<'v> {
 /// assert_eq!(None::<u32>.bind()?, Value::Null);
 /// assert!(u64::MAX.bind().is_err(), "no engine has so large an integer");
 /// # Ok::<(), yeoul_events::Error>(())
+/// ```
+///
+/// A type of one's own says how it is kept, and is then bound and read like any other:
+///
+/// ```
+/// use yeoul_events::Error;
+/// use yeoul_events::store::{Bind, Column, Value};
+///
+/// #[derive(Debug, PartialEq)]
+/// enum State {
+///     Placed,
+///     Delivered,
+/// }
+///
+/// impl Bind for State {
+///     fn bind(&self) -> Result<Value<'_>, Error> {
+///         Ok(Value::Text(if *self == State::Placed { "PLACED" } else { "DELIVERED" }))
+///     }
+/// }
+///
+/// impl Column for State {
+///     fn read(value: Value<'_>) -> Result<State, &'static str> {
+///         match value {
+///             Value::Text("PLACED") => Ok(State::Placed),
+///             Value::Text("DELIVERED") => Ok(State::Delivered),
+///             _ => Err("no state of an order"),
+///         }
+///     }
+/// }
+///
+/// assert_eq!(State::read(State::Delivered.bind()?), Ok(State::Delivered));
+/// // What an older program wrote and this one does not know is a mistake, and never another state.
+/// assert!(State::read(Value::Text("LOST")).is_err());
+/// # Ok::<(), Error>(())
 /// ```
 pub trait Bind: Sync {
     /// It as a value.

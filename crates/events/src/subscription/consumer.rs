@@ -78,7 +78,7 @@ impl<H: Handler> Consumer<H> {
         Consumer { dispatcher, lane, member }
     }
 
-    /// Run after run, until `stop` resolves; see above for what a run is.
+    /// Run after run (see the module: it begins with what is known, and ends with trouble), until `stop` resolves.
     pub(super) async fn run(mut self, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
         let mut backoff = Backoff::new();

@@ -19,7 +19,7 @@ use crate::error::Error;
 /// Reads of one database that run at the same time; more wait their turn.
 pub const READERS_MAX: usize = 4;
 
-/// The connections to one file that read; see above.
+/// The connections to one file that read: each is lent to one read at a time, and comes back when that is over.
 pub(crate) struct Readers {
     path: PathBuf,
     slots: [Mutex<Option<Connection>>; READERS_MAX],
