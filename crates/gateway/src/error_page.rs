@@ -72,6 +72,7 @@ impl ErrorPage {
         let page = self.text(response.status(), retry_after, texts);
         *response.body_mut() = Body::full(page);
         let headers = response.headers_mut();
+        // What else the refusal says (when to come back, who refused, cookies) is true of the page as well.
         for name in OF_THE_DOCUMENT {
             headers.remove(name);
         }
@@ -85,6 +86,7 @@ impl ErrorPage {
     fn text(&self, status: StatusCode, retry_after: Option<u32>, texts: Option<&Texts>) -> String {
         let code = status.as_u16();
         let mut text =
+            // At once as large as it gets.
             String::with_capacity(self.start.len() + self.head.len() + self.rest.len() + 512);
         text.push_str(&self.start);
         write!(text, "<meta name=\"yeoul-status\" content=\"{code}\">").expect("text grows");

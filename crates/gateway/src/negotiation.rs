@@ -43,7 +43,9 @@ pub(crate) fn encoding(headers: &HeaderMap) -> Encoding {
     }
     let mut best = (0, Encoding::Identity);
     for (at, encoding) in Encoding::ALL.into_iter().enumerate() {
+        // What is named counts before `*`, also where it is named to be refused (`br;q=0, *`).
         let weight = named[at].or(any).unwrap_or(0);
+        // From the smallest on, and only by more weight: of equals the smaller one stays.
         if weight > best.0 {
             best = (weight, encoding);
         }
@@ -55,6 +57,7 @@ pub(crate) fn encoding(headers: &HeaderMap) -> Encoding {
 pub(crate) fn language<T>(headers: &HeaderMap, known: impl Fn(&str) -> Option<T>) -> Option<T> {
     let mut best = None;
     for Weighed { value: tag, weight } in parts(headers, &ACCEPT_LANGUAGE) {
+        // Only by more weight: of equals the one that the client wrote first stays.
         let heavier = best.as_ref().is_none_or(|(heaviest, _)| weight > *heaviest);
         if weight == 0 || !heavier {
             continue;

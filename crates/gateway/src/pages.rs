@@ -51,6 +51,8 @@ pub(crate) async fn json(
     parts: &Parts,
 ) -> Result<Response, Problem> {
     let slice = slice(page, parts.uri.query())?;
+    // What nearly everybody asks for, and the one slice that is kept rendered; any other is read for whoever
+    // asks.
     if slice == Slice::first(page.size) {
         let encoding = negotiation::encoding(&parts.headers);
         let rendered = views.json(page, owner, encoding).await.map_err(|error| problem(&error))?;
@@ -64,6 +66,7 @@ pub(crate) async fn json(
     let body = Bytes::from(shown.json.to_string());
     let mut hash = DefaultHasher::new();
     hash.write(&body);
+    // By its bytes: a slice has no version of its own. The ending keeps it from being taken for the whole page's.
     let etag = format!("\"{:016x}-slice\"", hash.finish());
     let shown = Representation { etag: &etag, body, encoding: Encoding::Identity, kind: JSON };
     Ok(answer(views.stale_since(page, Some(owner)), &parts.headers, &shown))
@@ -140,6 +143,7 @@ fn answer(since: Option<Timestamp>, asked: &HeaderMap, shown: &Representation<'_
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     let headers = response.headers_mut();
+    // Room for these and for what the edge adds, so that the map is made once.
     headers.reserve(12);
     headers.insert(CACHE_CONTROL, PRIVATE);
     headers.insert(VARY, VARIES);
@@ -150,6 +154,7 @@ fn answer(since: Option<Timestamp>, asked: &HeaderMap, shown: &Representation<'_
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(shown.encoding.as_str()));
         }
     }
+    // With a 304 too: what the client has may have been fresh when it was sent, and is not known to be now.
     say_stale(since, headers);
     response
 }

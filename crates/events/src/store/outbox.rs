@@ -37,6 +37,7 @@ pub(crate) async fn waiting(
     match taken {
         // Sound ones before it are relayed first.
         Ok(()) | Err(Stopped::Enough) => Ok(gathered.events),
+        // The hurt row is met again by the next read, and is its first then.
         Err(Stopped::Failed(_)) if !gathered.events.is_empty() => Ok(gathered.events),
         Err(Stopped::Failed(error)) => Err(error),
     }
@@ -73,6 +74,7 @@ impl From<Error> for Stopped {
 impl Gathered {
     fn take(&mut self, event: Event) -> Result<(), Stopped> {
         self.bytes += event.data.get().len();
+        // The first one is taken however large it is: otherwise it would stop the relay for good.
         if self.bytes > WAITING_BYTES_MAX && !self.events.is_empty() {
             return Err(Stopped::Enough);
         }
@@ -141,6 +143,8 @@ pub(crate) async fn newest_published(rows: &mut Rows<'_>, relayed: Numbered) -> 
     if let Some(newest) = newest {
         return Ok(packed::unpack(newest).number);
     }
+    // No row left that was published: either all of them were stepped over, or they are kept no more, and then
+    // the broker has had them.
     let passed = "SELECT 1 FROM outbox_stepped WHERE sequence BETWEEN ?1 AND ?2 LIMIT 1";
     let passed = rows.find(passed, &span, |_| Ok::<_, Error>(())).await?;
     Ok(if passed.is_some() { 0 } else { relayed.number })

@@ -73,6 +73,7 @@ pub(crate) async fn through(
     let of_any = "SELECT 1 FROM parked WHERE subscription = ?1 AND source = ?2
         AND partition = ?3 AND sequence <= ?4 LIMIT 1";
     let WritePosition { source, key, .. } = position;
+    // A position may span partitions, and one that waits in any of them is reason enough.
     for upto in position.sequences.iter() {
         let partition = upto.partition.index();
         // Sequences past the engine's range are past every stored one.
@@ -102,6 +103,7 @@ pub(crate) async fn park(
     let Columns { next_at, dead } = Columns::of(standing.wait);
     let event = &stored.event;
     let insert =
+        // Its place is the table's own count: behind whatever of its key is parked already.
         "INSERT INTO parked (subscription, partition, \"offset\", key, source, sequence, event,
         attempts, next_at, dead, reason, since)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
@@ -186,6 +188,8 @@ pub(crate) async fn handled(
     key: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
+    // Together with the next one's turn in one transaction: a key is never without one that is due, dead, or
+    // waited for.
     rows.execute("DELETE FROM parked WHERE place = ?1", &[&turn]).await?;
     // Whatever it waited for: with this it is the first of its key, and rule 1 holds again.
     let next = "UPDATE parked SET next_at = ?3 WHERE place =
@@ -201,6 +205,7 @@ pub(crate) async fn redrive(
     at: Numbered,
     now: Timestamp,
 ) -> Result<bool, Error> {
+    // The sign is masked: a hurt row has an offset below 0, and its letter is named without the sign.
     let update = "UPDATE parked SET attempts = 0, dead = 0, next_at = ?4 WHERE subscription = ?1
         AND partition = ?2 AND \"offset\" & 9223372036854775807 = ?3 AND dead = 1";
     let (partition, now) = (at.partition.index(), now.as_microsecond());
@@ -231,6 +236,7 @@ pub(crate) async fn discard(
         Ok::<_, Error>(Discarded { turn, key, reason, event })
     });
     let Some(letter) = found.await? else { return Ok(None) };
+    // As if it had been handled: what waits behind it goes on.
     handled(rows, subscription, letter.turn, &letter.key, now).await?;
     Ok(Some(letter))
 }

@@ -37,6 +37,7 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
     }
     let mut taken = Vec::new();
     for (text, own) in &settings.path.0 {
+        // Where this route will stand, which is pushed below: its paths have to name it before.
         let action = Action::Proxy(draft.plan.routes.len());
         let own =
             own.as_ref().map(|list| self::methods(list, &["routes", name, "path", text], mistakes));
@@ -95,6 +96,7 @@ fn named(name: &str, path: &[&str], draft: &Draft, mistakes: &mut Mistakes) -> u
 fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mistakes) {
     let upstream = named(&settings.upstream, &["session", "upstream"], draft, mistakes);
     let mut guard = settings.guard.clone();
+    // Without one of its own: signing in takes longer than what is usual for a route.
     guard.timeout.get_or_insert(SESSION_TIMEOUT);
     let guards = guards::compile(&guard, draft.plan.idle, &["session", "guard"], mistakes);
     let methods = vec![Method::POST, Method::PUT, Method::DELETE];
@@ -129,6 +131,8 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
         breaker,
         limits,
     };
+    // No guard keeps anybody from signing out: neither a circuit that failed sign-ins opened, nor a limit that
+    // they used up.
     let sign_out = route("sign-out", None, Vec::new());
     draft.plan.routes.extend([route("session", guards.breaker, guards.limits), sign_out]);
 }

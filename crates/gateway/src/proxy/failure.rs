@@ -36,6 +36,8 @@ pub(crate) enum Failure {
 impl Failure {
     /// What an HTTP error means.
     pub(crate) fn of(error: &hyper::Error) -> Failure {
+        // Asked in this order: what cannot be read is the service's, even where it came while the client was
+        // still sending.
         if error.is_parse() || error.is_parse_too_large() || is_garbled(error) {
             Failure::Nonsense
         } else if error.is_user() {

@@ -54,6 +54,7 @@ pub(super) async fn commit(
     mut transaction: Transaction,
     mut drafts: Drafts,
 ) -> Committed {
+    // The last moment at which a failure means that nothing stands, without asking.
     let id = match hand_over(&mut transaction, &mut drafts).await {
         Ok(id) => id,
         Err(error) => {
@@ -65,6 +66,7 @@ pub(super) async fn commit(
     match (transaction.end_with(last).await, id) {
         (Ok(rows), _) => match outbox::numbers(&rows) {
             Ok(numbers) => stands(open, &drafts.numbered(&numbers)),
+            // It stands, whatever became of the words: the numbers are asked for by the events' ids.
             Err(_) => stands(open, &drafts.numbered(&numbers_of(open, &drafts).await)),
         },
         (Err(error), _) if trouble::is_answer(&error) => {
@@ -75,6 +77,7 @@ pub(super) async fn commit(
         (Err(error), None) => Committed::refused(error),
         (Err(error), Some(id)) => {
             tracing::warn!(%error, id, "the answer to a commit is lost: its transaction is looked up");
+            // Its connection is closed by that; what asks below is another one.
             drop(transaction);
             if !was_committed(&open.pool, &id).await {
                 return Committed::Failed(trouble::from(error));
@@ -99,6 +102,7 @@ async fn hand_over(
 }
 
 fn stands(open: &OpenSchema, numbers: &[Numbered]) -> Committed {
+    // Before the work is answered: whoever reads its position finds the newest numbers to be at least these.
     open.raise(numbers);
     Committed::Stands
 }

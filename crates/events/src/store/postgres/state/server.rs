@@ -130,6 +130,8 @@ impl Server {
     {
         let started = self.place().map(|place| {
             let server = self.clone();
+            // A task of its own, begun by the call: a caller who leaves takes nothing back, and half a transaction is
+            // never left on a connection.
             self.0.tasks.spawn(async move {
                 let answer = server.work(given, work).await;
                 drop(place);
@@ -165,6 +167,8 @@ impl Server {
         let mut runs = 1;
         let (given, work) = (&mut { given }, &mut { work });
         loop {
+            // Each run begins a transaction of its own and drafts its events anew, so that nothing of the one
+            // before is left but what the work did outside of it.
             match self.run(given, work).await {
                 Ran::Done(answer) => return answer,
                 Ran::Again(error) if runs == RUNS_MAX => return Err(E::from(error)),
@@ -194,6 +198,8 @@ impl Server {
         let rows = tx.into_served();
         let (failed, in_the_way) = (rows.failed, rows.in_the_way);
         let drafts = rows.drafts;
+        // First, whatever the work made of it: it may have taken the error for an answer, and what it decided
+        // then was decided on half of its rows.
         if in_the_way {
             transaction.roll_back().await;
             let error = "another transaction was in the way each time it ran";
@@ -206,6 +212,7 @@ impl Server {
                 return Ran::Done(Err(refused));
             }
         };
+        // The server has given this transaction up. Its COMMIT would be a rollback that looks like a success.
         if failed {
             transaction.roll_back().await;
             let what = "a statement failed, and the work went on without taking it back".to_owned();
@@ -254,6 +261,7 @@ impl Server {
     pub(in crate::store) async fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
         // An error means that somebody else has closed it and waited.
+        // Every place taken is every piece of work over.
         if let Ok(all) = self.0.works.acquire_many(WRITE_QUEUE_MAX as u32).await {
             drop(all);
         }

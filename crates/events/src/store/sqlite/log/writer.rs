@@ -75,6 +75,7 @@ impl Writer {
         let mut size = 0;
         while let Some(mut group) = Group::open(&mut inputs, size, GROUP_MAX) {
             let mut answers = Vec::with_capacity(size);
+            // One outcome for all of them: they share the sync, so either all are on disk or none is.
             let outcome = self.transaction(&mut group, &mut answers, &mut closing);
             size = group.taken();
             if let Err(error) = &outcome {
@@ -87,6 +88,7 @@ impl Writer {
             }
         }
         self.finish();
+        // Last: whoever waits for this may copy the file, or open it again.
         for reply in closing {
             let _ = reply.send(());
         }
@@ -99,12 +101,14 @@ impl Writer {
         answers: &mut Vec<Acknowledgement>,
         closing: &mut Vec<oneshot::Sender<()>>,
     ) -> Result<(), Error> {
+        // A beginning that fails is every batch's failure: they are taken out all the same, to be told.
         let begun = self.begin();
         let touched = self.fill(group, begun, answers, closing)?;
         let tails = self.tails.as_mut().expect("loaded when the transaction began");
         for &index in &touched {
             tails[index].save_highest(&self.connection, &self.partitions[index])?;
         }
+        // The sync. Nothing before it has been seen by anybody, and everything after it may be.
         run(&self.connection, "COMMIT")?;
         for index in touched {
             let last = Offset(tails[index].last);
@@ -172,6 +176,7 @@ impl Writer {
 
     /// Back to before the group, in memory and in the file; the engine may have rolled back already.
     fn undo(&mut self) {
+        // What was counted up in memory was of rows that are gone: it is read from the file again.
         self.tails = None;
         if !self.connection.is_autocommit()
             && let Err(error) = run(&self.connection, "ROLLBACK")

@@ -74,6 +74,7 @@ impl Lane {
 
     /// The next number, taken.
     pub(super) fn take(&mut self) -> Numbered {
+        // Never below the floor of the last jump: the numbers under it were given out before a restore.
         self.state.last = self.state.last.max(self.state.jump.floor) + 1;
         self.number(self.state.last)
     }
@@ -97,6 +98,7 @@ impl Lane {
             (SELECT sequence FROM outbox WHERE sequence BETWEEN ?1 AND ?2 AND sequence NOT IN
                 (SELECT sequence FROM outbox_stepped WHERE dead = 1)
             ORDER BY sequence LIMIT ?3)";
+        // Counted within the epoch: what lies between two of them was never a row.
         let until = self.state.jump.back(relayed.min(self.state.last), OUTBOX_KEPT);
         let (first, last) = (packed::base(self.partition), packed::pack(self.number(until)));
         connection.prepare_cached(prune)?.execute([first, last, PRUNED_MAX])?;
@@ -125,6 +127,7 @@ impl Lane {
             found.unmendable = self.unmendable(connection, published, relayed)?;
         }
         self.state.reconciled = true;
+        // What the broker has is the truth from here on, whether that is less or more than was noted.
         self.save(connection, published)?;
         Ok(found)
     }
