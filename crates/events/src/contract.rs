@@ -72,7 +72,8 @@ use crate::event::{Cause, Event};
 use crate::partition::{Partition, Partitions};
 use crate::topic::{Declared, Topic, TopicPartition};
 
-/// A broker that is being opened; a future, because one in a cluster takes its time.
+/// A broker that is being opened; a future, because one in a cluster takes its time. One that cannot be opened fails the
+/// case: a suite never passes over what is not there.
 pub type Opening = Pin<Box<dyn Future<Output = Arc<dyn Broker>> + Send>>;
 
 /// A fresh, empty broker, and the way to open its storage again.

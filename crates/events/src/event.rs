@@ -62,7 +62,8 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 use crate::partition::NUMBER_MAX;
 
-/// Bytes a partition key may have. A subject may have as many, because it becomes the key.
+/// Bytes a partition key may have. A subject may have as many, because it becomes the key. They are counted in UTF-8: a
+/// name in Hangul has three for each syllable.
 pub const KEY_BYTES_MAX: usize = 1024;
 
 /// Bytes the id and the source of an event may have each: they stand in keys of stores' indexes.
@@ -72,6 +73,9 @@ pub const ID_BYTES_MAX: usize = 1024;
 pub const CAUSE_BYTES_MAX: usize = 1024;
 
 /// Bytes an event may have in its JSON form, envelope and data together.
+///
+/// An event is read by everybody and kept for good. What is larger (a picture, a document) is stored where such things
+/// are, under a name that never means something else, and the event has the name.
 pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// One thing that happened, with where it came from and its place in several orders.
@@ -201,6 +205,28 @@ impl Event {
 
     /// The CloudEvents 1.0 structured form, in one line. Counters are strings of digits, because a
     /// reader in another language would lose digits to a float.
+    ///
+    /// | member | from | there |
+    /// |---|---|---|
+    /// | `specversion`, `id`, `source`, `type`, `subject`, `time`, `datacontenttype`, `data` | CloudEvents itself | always |
+    /// | `partitionkey` | its partitioning extension | always |
+    /// | `sequence` | its sequence extension | always |
+    /// | `outboxsequence`, `outboxprevious` | this crate | where an outbox published it |
+    /// | `correlationid`, `causationid` | this crate | where something caused it |
+    /// | `traceparent` | W3C Trace Context | where it belongs to a trace |
+    ///
+    /// ```
+    /// use yeoul_events::Event;
+    ///
+    /// let text = br#"{"specversion":"1.0","id":"9-1","source":"order","type":"OrderPlaced","subject":"9",
+    ///     "time":"2024-05-01T12:00:00Z","sequence":"1","data":{"quantity":3}}"#;
+    /// let event = Event::from_json(text)?;
+    /// let again: serde_json::Value = serde_json::from_slice(&event.to_json()).expect("JSON");
+    /// assert_eq!(again["sequence"], "1", "digits, and no number");
+    /// assert_eq!(again["partitionkey"], "9");
+    /// assert!(again.get("correlationid").is_none(), "nothing caused it");
+    /// # Ok::<(), yeoul_events::Error>(())
+    /// ```
     pub fn to_json(&self) -> Vec<u8> {
         wire::encode(self)
     }

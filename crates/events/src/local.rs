@@ -84,6 +84,23 @@ pub struct Log {
 
 /// What a full check found. Events that are hurt are not among the sound ones; each stretch is one
 /// entry, so that a hole of a million rows is one line.
+///
+/// ```
+/// use yeoul_events::Error;
+/// use yeoul_events::local::Findings;
+///
+/// /// What an operator reads: nothing to do, or which offsets of what to look up where they were published.
+/// fn report(findings: &Findings) -> Vec<String> {
+///     let line = |error: &Error| match error {
+///         Error::Damaged { topic, from, to, what } => format!("{topic} {from} to {to}: {what}"),
+///         other => other.to_string(),
+///     };
+///     findings.damage.iter().map(line).collect()
+/// }
+/// # let hurt = Error::Damaged { topic: "order".into(), from: 7, to: 9, what: "missing".into() };
+/// # let findings = Findings { events: 12, damage: vec![hurt] };
+/// # assert_eq!(report(&findings), ["order 7 to 9: missing"]);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     /// Events that are sound.

@@ -151,7 +151,8 @@ fn chain(events: &mut [Event], published: u64) {
 }
 
 impl Relay {
-    /// A relay from the outbox of `database` to the topic it was opened with.
+    /// A relay from the outbox of `database` to the topic it was opened with. Nothing is asked of either until it runs; of
+    /// several processes that run one for the same table, each partition is one's at a time.
     pub fn new(database: Database, broker: Arc<dyn Broker>) -> Relay {
         // One relay per outbox: its status is the database's, for whoever has a handle on that.
         let partitions = database.publishes().map(|publishes| publishes.partitions);
@@ -171,6 +172,19 @@ impl Relay {
 
     /// Follows how it is doing in one of its topic's partitions: what it recorded last, and every change
     /// from here on.
+    ///
+    /// ```
+    /// # use yeoul_events::{Partition, Relay};
+    /// /// Resolves once the outbox is empty, or says what keeps it from being.
+    /// async fn drained(relay: &Relay, committed: u64) -> Result<(), String> {
+    ///     let mut progress = relay.progress(Partition::FIRST);
+    ///     let there = |it: &yeoul_events::relay::Progress| it.settled >= committed || it.stuck.is_some();
+    ///     match progress.wait_for(there).await {
+    ///         Ok(now) => now.stuck.clone().map_or(Ok(()), Err),
+    ///         Err(_) => Err("its database is closed".to_owned()),
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Panics
     /// If the database publishes nothing, or its topic has no such partition: a mistake of the program.

@@ -271,6 +271,25 @@ pub trait Handler: Send + Sync + 'static {
 
 /// Asked before the handler; an `Err` is a handler failure with that reason. For tests and drills:
 /// it shows what the rest of a system does while one reader fails.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use std::sync::atomic::{AtomicBool, Ordering};
+/// use yeoul_events::Event;
+/// use yeoul_events::subscription::Fault;
+///
+/// /// Fails at the events of one key while the switch is on: those of all others must notice nothing.
+/// fn drill(key: &'static str, on: Arc<AtomicBool>) -> Fault {
+///     Arc::new(move |event: &Event| match on.load(Ordering::Relaxed) && event.key == key {
+///         true => Err("a drill".to_owned()),
+///         false => Ok(()),
+///     })
+/// }
+/// # let json = br#"{"specversion":"1.0","id":"1","source":"a","type":"A","subject":"9","time":"2024-05-01T12:00:00Z"}"#;
+/// # let event = Event::from_json(json).unwrap();
+/// # let on = Arc::new(AtomicBool::new(true));
+/// # assert!(drill("9", on.clone())(&event).is_err() && drill("8", on)(&event).is_ok());
+/// ```
 pub type Fault = Arc<dyn Fn(&Event) -> Result<(), String> + Send + Sync>;
 
 /// One consumer of one topic, not yet running.
@@ -334,7 +353,19 @@ impl<H: Handler> Subscription<H> {
     }
 
     /// Rests while `paused` has `true`; a stopped service is not stuck. If the sender goes, it stays
-    /// as it was left.
+    /// as it was left. A batch under way is finished first; what comes meanwhile waits in the topic, so that nothing is
+    /// missed however long it rests (but what the broker removes by itself).
+    ///
+    /// ```
+    /// # use yeoul_events::{Handler, Subscription};
+    /// use tokio::sync::watch;
+    ///
+    /// /// It begins at rest: whoever has the sender lets it go on by `false`.
+    /// fn at_rest<H: Handler>(subscription: Subscription<H>) -> (Subscription<H>, watch::Sender<bool>) {
+    ///     let (pause, paused) = watch::channel(true);
+    ///     (subscription.paused(paused), pause)
+    /// }
+    /// ```
     #[must_use]
     pub fn paused(mut self, paused: watch::Receiver<bool>) -> Self {
         self.context.paused = paused;
@@ -356,7 +387,8 @@ impl<H: Handler> Subscription<H> {
         self
     }
 
-    /// Has `fault` asked before the handler.
+    /// Has `fault` asked before the handler, for each event that would get there: second copies and what waits behind a
+    /// parked event do not.
     #[must_use]
     pub fn fault(mut self, fault: Fault) -> Self {
         self.dispatcher.fault = Some(fault);

@@ -166,7 +166,8 @@ impl<'t> Rows<'t> {
 }
 
 impl Rows<'_> {
-    /// Whether a column is of one type, as its table says, or takes any value and gives it back as it was.
+    /// Whether a column is of one type, as its table says, or takes any value and gives it back as it was. For whoever
+    /// makes tables of what others define: there a value of another kind has to be refused, or kept as text.
     pub fn columns_are_typed(&self) -> bool {
         match &self.0 {
             Engine::Embedded(_) => false,
@@ -192,7 +193,18 @@ impl Rows<'_> {
         Ok(base.unwrap_or(0))
     }
 
-    /// Runs a statement; how many rows it changed.
+    /// Runs a statement; how many rows it changed, those that were changed to what they had been included. That no row was
+    /// there to be changed is an answer and no error:
+    ///
+    /// ```
+    /// # use yeoul_events::Error;
+    /// # use yeoul_events::store::Rows;
+    /// /// Takes a piece where there is one left, by one statement: nobody else can take it in between.
+    /// async fn take(rows: &mut Rows<'_>, product: &str) -> Result<bool, Error> {
+    ///     let take = "UPDATE product SET stock = stock - 1 WHERE name = ?1 AND stock > 0";
+    ///     Ok(rows.execute(take, &[&product]).await? == 1)
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Statement`]: a broken constraint, or a mistake in it. [`Error::Environment`].
@@ -241,6 +253,16 @@ impl Rows<'_> {
     }
 
     /// Every row of an answer, in its order: give the statement a `LIMIT`.
+    ///
+    /// ```
+    /// # use yeoul_events::Error;
+    /// # use yeoul_events::store::Rows;
+    /// /// A page of a table by its key, and never by counting rows over: the hundredth page costs what the first does.
+    /// async fn after(rows: &mut Rows<'_>, id: i64) -> Result<Vec<(i64, String)>, Error> {
+    ///     let select = "SELECT id, name FROM product WHERE id > ?1 ORDER BY id LIMIT 20";
+    ///     rows.all(select, &[&id], |row| Ok((row.get(0)?, row.get(1)?))).await
+    /// }
+    /// ```
     ///
     /// # Errors
     /// As of [`find`](Self::find).
