@@ -62,7 +62,7 @@ use crate::parking::how_to_skip;
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition, Partitions};
 use crate::store::database::Database;
-use crate::store::options::{Lease, Publishes};
+use crate::store::options::{LeaseOutcome, Publishes};
 use crate::store::stepped;
 use crate::topic::TopicPartition;
 use crate::wait::{Backoff, resumed};
@@ -297,13 +297,13 @@ impl Lane {
                 () = stop.as_mut() => return Ok(()),
                 () = resumed(&mut self.paused) => {}
             }
-            let lease = self.database.lease(self.at.partition).await?;
-            self.record_whose(lease != Lease::Anothers);
-            if lease != Lease::Had {
+            let lease = self.database.take_lease(self.at.partition).await?;
+            self.record_whose(lease != LeaseOutcome::Anothers);
+            if lease != LeaseOutcome::Had {
                 // Another instance relays it, or may have meanwhile: what is known of the broker is old.
                 last = None;
             }
-            if lease == Lease::Anothers {
+            if lease == LeaseOutcome::Anothers {
                 tokio::select! {
                     () = stop.as_mut() => return Ok(()),
                     () = tokio::time::sleep(STOOD_BY) => continue,

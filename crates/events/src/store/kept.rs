@@ -20,7 +20,7 @@ use crate::store::origin::Origin;
 pub(crate) struct Kept {
     pub(crate) publishes: Option<Publishes>,
     /// What ids of events begin with that have none of their own.
-    pub(crate) epoch: String,
+    pub(crate) file_id: String,
     /// The newest number that is committed.
     pub(crate) committed: watch::Receiver<Numbers>,
     /// How far the relay got.
@@ -39,19 +39,19 @@ impl Kept {
     /// Of an outbox whose places are these; its relay has recorded nothing yet.
     pub(crate) fn new(
         publishes: Option<Publishes>,
-        epoch: String,
+        file_id: String,
         committed: watch::Receiver<Numbers>,
         relayed: Arc<[AtomicU64]>,
         clock: Clock,
     ) -> Kept {
         let relay_progress = relayed.iter().map(|_| watch::Sender::default()).collect();
-        Kept { publishes, epoch, committed, relayed, relay_progress, clock }
+        Kept { publishes, file_id, committed, relayed, relay_progress, clock }
     }
 
     /// Whose rows the outbox's are, and what their ids begin with.
     pub(crate) fn origin(&self) -> Option<Origin<'_>> {
         let publishes = self.publishes.as_ref()?;
-        Some(Origin { source: &publishes.source, epoch: &self.epoch })
+        Some(Origin { source: &publishes.source, file_id: &self.file_id })
     }
 
     /// How far the relay got in a partition.

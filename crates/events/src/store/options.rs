@@ -167,9 +167,9 @@ pub struct LeftOut {
     pub numbers: RangeInclusive<u64>,
 }
 
-/// Whose a partition of an outbox is to relay.
+/// What asking for the lease of a partition's relay came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lease {
+pub(crate) enum LeaseOutcome {
     /// This process's, as before.
     Had,
     /// This process's from here on: what it knows of before may be old.

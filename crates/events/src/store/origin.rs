@@ -7,14 +7,14 @@ use crate::partition::Numbered;
 #[derive(Clone, Copy)]
 pub(crate) struct Origin<'o> {
     pub(crate) source: &'o str,
-    pub(crate) epoch: &'o str,
+    pub(crate) file_id: &'o str,
 }
 
 impl Origin<'_> {
     /// The id of the event of this number, unique within the source, also where the file was made anew:
-    /// `EPOCH-17`, `EPOCH-3-17` in a partition after the first.
+    /// `FILE-17`, `FILE-3-17` in a partition after the first.
     pub(crate) fn id(self, at: Numbered) -> String {
-        format!("{}-{at}", self.epoch)
+        format!("{}-{at}", self.file_id)
     }
 
     /// Damage of the numbers from `from` up to `to`, in its partition.

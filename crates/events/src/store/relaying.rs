@@ -16,7 +16,7 @@ use crate::partition::{Numbered, Partition};
 use crate::relay_progress::Progress;
 use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
 use crate::store::database::{Database, Engine};
-use crate::store::options::Lease;
+use crate::store::options::LeaseOutcome;
 use crate::store::origin::Origin;
 use crate::store::{epoch, outbox};
 
@@ -45,11 +45,11 @@ impl Database {
         }
     }
 
-    /// Whose a partition of the outbox is to relay.
-    pub(crate) async fn lease(&self, partition: Partition) -> Result<Lease, Error> {
+    /// Asks for the lease of a partition's relay.
+    pub(crate) async fn take_lease(&self, partition: Partition) -> Result<LeaseOutcome, Error> {
         match &self.engine {
-            Engine::Embedded(_) => Ok(Lease::Had),
-            Engine::Served(server) => Box::pin(server.lease(partition)).await,
+            Engine::Embedded(_) => Ok(LeaseOutcome::Had),
+            Engine::Served(server) => Box::pin(server.take_lease(partition)).await,
         }
     }
 

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::error::Error;
 use crate::partition::Partition;
-use crate::store::options::Lease;
+use crate::store::options::LeaseOutcome;
 use crate::store::postgres::{connection, trouble};
 
 /// Locks of relays have negative numbers, those of writers, beside them, the same without a sign: a partition's of
@@ -52,7 +52,7 @@ impl Leases {
     }
 
     /// Asks for the lease of a partition.
-    pub(super) async fn take(&self, partition: Partition) -> Result<Lease, Error> {
+    pub(super) async fn take(&self, partition: Partition) -> Result<LeaseOutcome, Error> {
         let mut session = answered(async { Ok(self.session.lock().await) }).await?;
         // Out of its place while it is asked: where this ends before its time, so does the session.
         let taken = answered(self.ask(session.take(), partition)).await;
@@ -69,7 +69,7 @@ impl Leases {
         &self,
         session: Option<PgConnection>,
         partition: Partition,
-    ) -> Result<(PgConnection, Lease), Error> {
+    ) -> Result<(PgConnection, LeaseOutcome), Error> {
         let mut connection = match session {
             Some(connection) => connection,
             None => {
@@ -79,16 +79,16 @@ impl Leases {
         };
         if self.held.borrow().contains(&partition) {
             connection.ping().await.map_err(trouble::from)?;
-            return Ok((connection, Lease::Had));
+            return Ok((connection, LeaseOutcome::Had));
         }
         let index = i32::from(partition.index());
         let asked =
             sqlx::query_scalar(AssertSqlSafe(self.take.clone())).bind(index).bind(&self.topic);
         if !asked.fetch_one(&mut connection).await.map_err(trouble::from)? {
-            return Ok((connection, Lease::Anothers));
+            return Ok((connection, LeaseOutcome::Anothers));
         }
         self.held.send_modify(|held| _ = held.insert(partition));
-        Ok((connection, Lease::New))
+        Ok((connection, LeaseOutcome::New))
     }
 
     /// Which partitions it has.

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::partition::{Numbered, Partition};
 use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
 use crate::store::epoch;
-use crate::store::options::{Lease, Publishes};
+use crate::store::options::{LeaseOutcome, Publishes};
 use crate::store::packed;
 use crate::store::postgres::trouble;
 
@@ -42,10 +42,14 @@ impl OpenSchema {
         Ok(())
     }
 
-    /// Whose a partition is to relay; where it is this process's from now on, it goes on where the one before it got.
-    pub(in crate::store) async fn lease(&self, partition: Partition) -> Result<Lease, Error> {
+    /// Asks for the lease of a partition's relay; where it is this process's from now on, it goes on where the one before
+    /// it got.
+    pub(in crate::store) async fn take_lease(
+        &self,
+        partition: Partition,
+    ) -> Result<LeaseOutcome, Error> {
         let lease = self.leases.take(partition).await?;
-        if lease == Lease::New {
+        if lease == LeaseOutcome::New {
             self.load_where(|it| it == partition).await?;
         }
         Ok(lease)

@@ -19,7 +19,7 @@ use crate::event::{Cause, Draft, Event};
 use crate::fixture::{clock, first, topic, until};
 use crate::partition::{Numbered, Partition, Partitions};
 use crate::store::database::Database;
-use crate::store::options::{Lease, Publishes};
+use crate::store::options::{LeaseOutcome, Publishes};
 use crate::store::postgres::fixture::TestSchema;
 use crate::store::rows::Rows;
 use crate::store::tx::Tx;
@@ -346,20 +346,20 @@ async fn whoever_reads_on_from_the_highest_number_misses_none_whose_commit_came_
 async fn a_partition_is_relayed_by_one_instance_at_a_time_and_by_another_when_that_one_ends() {
     let place = TestSchema::fresh();
     let (one, other) = (open(&place).await, open(&place).await);
-    assert_eq!(one.lease(Partition::FIRST).await.unwrap(), Lease::New);
-    assert_eq!(other.lease(Partition::FIRST).await.unwrap(), Lease::Anothers);
+    assert_eq!(one.take_lease(Partition::FIRST).await.unwrap(), LeaseOutcome::New);
+    assert_eq!(other.take_lease(Partition::FIRST).await.unwrap(), LeaseOutcome::Anothers);
     one.relayed(first(7));
     one.save_relayed().await.unwrap();
-    let again = one.lease(Partition::FIRST).await.unwrap();
-    assert_eq!(again, Lease::Had, "asked again it is still its own");
+    let again = one.take_lease(Partition::FIRST).await.unwrap();
+    assert_eq!(again, LeaseOutcome::Had, "asked again it is still its own");
     one.let_leases_go().await;
-    until(async || match other.lease(Partition::FIRST).await.unwrap() {
-        Lease::New => Ok(()),
+    until(async || match other.take_lease(Partition::FIRST).await.unwrap() {
+        LeaseOutcome::New => Ok(()),
         other => Err(format!("{other:?}")),
     })
     .await;
     assert_eq!(other.relayed_up_to(Partition::FIRST), 7, "it goes on where the other one got");
-    assert_eq!(one.lease(Partition::FIRST).await.unwrap(), Lease::Anothers);
+    assert_eq!(one.take_lease(Partition::FIRST).await.unwrap(), LeaseOutcome::Anothers);
 }
 
 #[tokio::test]

@@ -313,8 +313,9 @@ fn note_jump(connection: &Connection, partition: Partition, jump: Jump) -> Resul
     Ok(())
 }
 
-/// The outbox's own name for this file: event ids of a recreated file are different ones.
-pub(super) fn epoch(connection: &Connection) -> Result<String, Error> {
+/// The outbox's own name for this file, drawn when it was made: event ids of a recreated file are different ones. Its
+/// column is older than the epochs of numbers ([`epoch`](crate::store::epoch)), with which it has nothing to do.
+pub(super) fn file_id(connection: &Connection) -> Result<String, Error> {
     Ok(connection.query_row("SELECT epoch FROM outbox_state", [], |row| row.get(0))?)
 }
 

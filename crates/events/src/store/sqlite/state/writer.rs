@@ -99,7 +99,7 @@ pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<File>, Error>
         Outbox::open(&connection, of, Arc::clone(&relayed))
     };
     let outbox = options.publishes.as_ref().map(open_outbox).transpose()?;
-    let epoch = if outbox.is_some() { outbox::epoch(&connection)? } else { String::new() };
+    let file_id = if outbox.is_some() { outbox::file_id(&connection)? } else { String::new() };
     let newest = outbox.iter().flat_map(Outbox::last).collect();
     let (committed, follow) = watch::channel(newest);
     let jumps = outbox.as_ref().map(Outbox::jumps).unwrap_or_default();
@@ -113,7 +113,7 @@ pub(super) fn open(options: &Options, migrate: bool) -> Result<Arc<File>, Error>
         jumps,
         kept: Kept::new(
             options.publishes.clone(),
-            epoch,
+            file_id,
             follow,
             relayed,
             Arc::clone(&options.clock),

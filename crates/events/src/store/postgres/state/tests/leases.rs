@@ -31,7 +31,7 @@ async fn a_lease_whose_session_is_silent_is_given_up_and_holds_up_no_answer_mean
     proxy.silence_leases(true);
     let mut asked = tokio::spawn({
         let holds = holds.clone();
-        async move { holds.lease(Partition::FIRST).await.map(drop) }
+        async move { holds.take_lease(Partition::FIRST).await.map(drop) }
     });
     tokio::select! {
         biased;
@@ -110,7 +110,7 @@ async fn what_a_relay_noted_never_goes_back() {
     place.execute("UPDATE outbox_relayed SET relayed = 1");
     database.follow().await.unwrap();
     assert_eq!(database.relayed_up_to(Partition::FIRST), 3);
-    assert!(database.lease(Partition::FIRST).await.is_ok());
+    assert!(database.take_lease(Partition::FIRST).await.is_ok());
     assert_eq!(database.relayed_up_to(Partition::FIRST), 3);
     database.close().await;
 }
@@ -166,9 +166,9 @@ impl Broker for Panics {
 
 /// Waits until it is this instance's to relay.
 async fn takes_over(database: &Database) {
-    until(async || match database.lease(Partition::FIRST).await.unwrap() {
-        Lease::Anothers => Err("another's".to_owned()),
-        Lease::New | Lease::Had => Ok(()),
+    until(async || match database.take_lease(Partition::FIRST).await.unwrap() {
+        LeaseOutcome::Anothers => Err("another's".to_owned()),
+        LeaseOutcome::New | LeaseOutcome::Had => Ok(()),
     })
     .await;
 }

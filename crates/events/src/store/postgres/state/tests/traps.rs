@@ -13,7 +13,7 @@ use super::inserted::{declared, open, published, table};
 use super::*;
 use crate::local::Log;
 use crate::relay::Relay;
-use crate::store::options::Lease;
+use crate::store::options::LeaseOutcome;
 use crate::store::outbox_schema;
 
 /// Raises wherever one of them is called.
@@ -110,5 +110,5 @@ async fn who_may_create_beside_the_outbox_has_nothing_run_with_anothers_rights()
     let again = Numbered { partition, number: 1 };
     database.write(again, |at, tx| Box::pin(tx.publish_again(*at))).await.unwrap();
     database.save_relayed().await.unwrap();
-    assert!(database.lease(partition).await.unwrap() == Lease::New);
+    assert!(database.take_lease(partition).await.unwrap() == LeaseOutcome::New);
 }
