@@ -142,8 +142,8 @@ async fn look_into(
     controls: &[Control],
     seen: Option<LastSeen>,
 ) -> Result<Look, events::Error> {
-    let FoldState { epoch, batch, is_held } = instances::standing(rows, SILENT_MAX).await?;
-    if epoch != generation.epoch {
+    let FoldState { feed_id, batch, is_held } = instances::standing(rows, SILENT_MAX).await?;
+    if feed_id != generation.feed_id {
         return Err(events::Error::environment("the views were defined anew by another instance"));
     }
     let now = LastSeen { batch, subscriptions: controls.len() };

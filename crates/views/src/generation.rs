@@ -24,18 +24,18 @@ pub(crate) struct Generation {
     /// Since when each page has not followed its events.
     pub(crate) stale: Stale,
     /// The feed's name: a change's place names its page by the page's.
-    pub(crate) epoch: String,
+    pub(crate) feed_id: String,
 }
 
 impl Generation {
     pub(crate) fn new(
         definitions: Definitions,
         statements: Vec<Statements>,
-        epoch: String,
+        feed_id: String,
     ) -> Generation {
         let Definitions { views, pages, kinds, templates, text: _ } = definitions;
         let stale = Stale::new(pages.len());
-        Generation { views, pages, kinds, templates, statements, stale, epoch }
+        Generation { views, pages, kinds, templates, statements, stale, feed_id }
     }
 
     /// The rows of a view, by its place.

@@ -51,7 +51,7 @@ impl Lease {
     pub(crate) async fn hold(
         &self,
         database: &Database,
-        epoch: &str,
+        feed_id: &str,
         mut resting: watch::Receiver<bool>,
     ) {
         let mut answers = true;
@@ -60,7 +60,7 @@ impl Lease {
             let asked = async {
                 match self.held() {
                     _ if rests => self.let_go(database).await,
-                    NONE => self.ask(database, epoch).await,
+                    NONE => self.ask(database, feed_id).await,
                     fence => self.keep(database, fence).await,
                 }
             };
@@ -80,9 +80,10 @@ impl Lease {
         }
     }
 
-    async fn ask(&self, database: &Database, epoch: &str) -> Result<(), events::Error> {
-        let taken = database
-            .write(epoch.to_owned(), |epoch, tx| Box::pin(instances::take(tx, epoch, SILENT_MAX)));
+    async fn ask(&self, database: &Database, feed_id: &str) -> Result<(), events::Error> {
+        let taken = database.write(feed_id.to_owned(), |feed_id, tx| {
+            Box::pin(instances::take(tx, feed_id, SILENT_MAX))
+        });
         if let Some(fence) = taken.await? {
             tracing::info!(fence, "this instance folds the views");
             self.note(fence);

@@ -194,7 +194,7 @@ impl Progress {
         self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether events of this source come by one of these topics: by what its owner announced, or by its
+    /// Whether events of this source come by one of these topics: by what its owner declared, or by its
     /// name; some that were folded and of which neither is known may have come by any.
     fn is_read(&self, topics: &BTreeSet<String>, source: &str) -> bool {
         let publishers = self.publishers.read().unwrap_or_else(PoisonError::into_inner);

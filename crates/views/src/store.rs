@@ -31,7 +31,7 @@ pub(crate) struct Store {
     /// The same by connections of its own, for what must not wait behind readers of pages.
     pub(crate) apart: Database,
     /// The feed's name: another store's feed has another.
-    pub(crate) epoch: String,
+    pub(crate) feed_id: String,
     /// How each view's rows are spoken of, in the definitions' order.
     pub(crate) statements: Vec<Statements>,
 }

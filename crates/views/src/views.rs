@@ -93,7 +93,7 @@ impl Views {
         let stamps = Arc::new(Stamps::new());
         let progress = Progress::new(definitions.topics(), clock, Arc::clone(&stamps));
         let side = ReadSide {
-            generation: Generation::new(definitions, store.statements, store.epoch),
+            generation: Generation::new(definitions, store.statements, store.feed_id),
             database: store.database,
             apart: store.apart,
             lease,
@@ -175,7 +175,7 @@ impl Views {
                 let list = generation.stored(page.view);
                 let head = page.head.map(|head| generation.stored(head));
                 let parts = read::parts(rows, page, list, head, owner, slice).await?;
-                Ok(page::assemble(page, &generation.views, &generation.epoch, &parts))
+                Ok(page::assemble(page, &generation.views, &generation.feed_id, &parts))
             })
         });
         read.await
@@ -304,7 +304,7 @@ impl Views {
         after: &FeedPosition,
         limit: usize,
     ) -> Result<Changes, Error> {
-        if after.feed != self.side.generation.epoch {
+        if after.feed != self.side.generation.feed_id {
             return Ok(Changes::TooOld);
         }
         let given = (self, page, owner, after.sequence, limit.min(CHANGES_MAX));
@@ -384,7 +384,7 @@ impl Views {
 
     fn change(&self, kept: feed::StoredChange) -> Change {
         let position =
-            FeedPosition { feed: self.side.generation.epoch.clone(), sequence: kept.sequence };
+            FeedPosition { feed: self.side.generation.feed_id.clone(), sequence: kept.sequence };
         Change { position, kind: kept.kind, row: kept.row }
     }
 }

@@ -49,9 +49,9 @@ pub(crate) async fn connect(
     };
     let database = Database::connect(served(connections)).await?;
     let apart = Database::connect(served(CONNECTIONS_APART)).await?;
-    let epoch = schema::prepare(&database, definitions, folds, now).await?;
+    let feed_id = schema::prepare(&database, definitions, folds, now).await?;
     let statements = definitions.views.iter().map(|view| Statements::new(view, COMPARED)).collect();
-    Ok(Store { database, apart, epoch, statements })
+    Ok(Store { database, apart, feed_id, statements })
 }
 
 fn same(name: &str, number: usize) -> String {

@@ -42,7 +42,7 @@ pub(crate) fn open(
     clock: events::Clock,
 ) -> Result<Store, Error> {
     let path = folder.join(STORE_FILE);
-    let epoch = schema::prepare(&path, definitions, clock())?;
+    let feed_id = schema::prepare(&path, definitions, clock())?;
     let options = Options { path, schema: SCHEMA, publishes: None, clock };
     let database = Database::open(options)?;
     // Queued by the call itself, before anything else; a smaller cache is no reason to stop.
@@ -52,7 +52,7 @@ pub(crate) fn open(
     }));
     let statements = definitions.views.iter().map(|view| Statements::new(view, COMPARED)).collect();
     // Nothing is followed here, and no lease is held.
-    Ok(Store { apart: database.clone(), database, epoch, statements })
+    Ok(Store { apart: database.clone(), database, feed_id, statements })
 }
 
 /// Gives the feed of `views.db` in `folder` another name, if there is one.

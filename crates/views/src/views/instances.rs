@@ -21,7 +21,7 @@ impl Views {
     pub async fn hold_fold(&self, resting: watch::Receiver<bool>) {
         let ReadSide { lease, apart, generation, .. } = &*self.side;
         match lease {
-            Some(lease) => lease.hold(apart, &generation.epoch, resting).await,
+            Some(lease) => lease.hold(apart, &generation.feed_id, resting).await,
             None => std::future::pending().await,
         }
     }

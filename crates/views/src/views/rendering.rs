@@ -109,7 +109,7 @@ fn made(views: &Views, page: &Page, asked: &PageKey<'_>) -> Made {
 fn tag(views: &Views, page: &Page, asked: &PageKey<'_>, shown: &PageJson, made: Made) -> String {
     let (generation, look) = (&views.side.generation, &views.side.look);
     let mut hash = DefaultHasher::new();
-    (&generation.epoch, &page.name, page.size, asked, made.stale_since).hash(&mut hash);
+    (&generation.feed_id, &page.name, page.size, asked, made.stale_since).hash(&mut hash);
     (&page.owner, &page.list, page.owners, page.view, page.head, page.order).hash(&mut hash);
     // JSON depends on none of these, and stays the same under another template.
     if asked.form != Format::Json {

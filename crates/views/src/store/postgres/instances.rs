@@ -29,7 +29,7 @@ pub(super) const TABLES: &str = "CREATE TABLE fold (
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FoldState {
     /// The feed's name: under other definitions it is another.
-    pub(crate) epoch: String,
+    pub(crate) feed_id: String,
     /// Batches that were committed, whoever folded them.
     pub(crate) batch: u64,
     /// Whether anybody who may fold was heard of lately.
@@ -45,29 +45,29 @@ pub(crate) enum ChangedPages {
 }
 
 /// Begins a lease under definitions that are new: one of others' is nobody's any more.
-pub(super) async fn begin_anew(tx: &mut Tx<'_>, epoch: &str) -> Result<(), events::Error> {
+pub(super) async fn begin_anew(tx: &mut Tx<'_>, feed_id: &str) -> Result<(), events::Error> {
     let insert = "INSERT INTO fold VALUES (1, ?1, 0, 0, '-infinity') ON CONFLICT (one) DO UPDATE
         SET epoch = excluded.epoch, fence = fold.fence + 1, batch = fold.batch + 1, beat = excluded.beat";
-    tx.execute(insert, &[&epoch]).await?;
+    tx.execute(insert, &[&feed_id]).await?;
     Ok(())
 }
 
 /// Sees to it that there is a lease, also in a schema from before there were any.
-pub(super) async fn ensure(tx: &mut Tx<'_>, epoch: &str) -> Result<(), events::Error> {
+pub(super) async fn ensure(tx: &mut Tx<'_>, feed_id: &str) -> Result<(), events::Error> {
     let insert = "INSERT INTO fold VALUES (1, ?1, 0, 0, '-infinity') ON CONFLICT (one) DO NOTHING";
-    tx.execute(insert, &[&epoch]).await?;
+    tx.execute(insert, &[&feed_id]).await?;
     Ok(())
 }
 
 /// Takes the lease over from whoever was not heard of for so long; its number, if that worked.
 pub(crate) async fn take(
     tx: &mut Tx<'_>,
-    epoch: &str,
+    feed_id: &str,
     silent: Duration,
 ) -> Result<Option<u64>, events::Error> {
     let update = "UPDATE fold SET fence = fence + 1, beat = clock_timestamp() WHERE one = 1
         AND epoch = ?1 AND beat < clock_timestamp() - ?2 * INTERVAL '1 millisecond' RETURNING fence";
-    tx.find(update, &[&epoch, &millis(silent)], |row| row.get(0)).await
+    tx.find(update, &[&feed_id, &millis(silent)], |row| row.get(0)).await
 }
 
 /// Says that the holder of this number is there; whether it still holds the lease.
@@ -116,7 +116,7 @@ pub(crate) async fn standing(
     let select =
         "SELECT epoch, batch, beat >= clock_timestamp() - ?1 * INTERVAL '1 millisecond' FROM fold";
     let state = |row: &Row<'_>| {
-        Ok(FoldState { epoch: row.get(0)?, batch: row.get(1)?, is_held: row.get(2)? })
+        Ok(FoldState { feed_id: row.get(0)?, batch: row.get(1)?, is_held: row.get(2)? })
     };
     rows.one(select, &[&millis(silent)], state).await
 }

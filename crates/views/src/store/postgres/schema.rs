@@ -51,7 +51,7 @@ const DERIVED: [&str; 8] =
 /// What is wanted, ready to be made.
 struct Wanted {
     definition: String,
-    epoch: String,
+    feed_id: String,
     folds: bool,
     statements: Vec<String>,
 }
@@ -73,7 +73,7 @@ pub(super) async fn prepare(
         statements.extend(tables(number, view));
     }
     let definition = format!("{SHAPE} {}", definitions.text);
-    let wanted = Wanted { definition, epoch: feed::name(now), folds, statements };
+    let wanted = Wanted { definition, feed_id: feed::name(now), folds, statements };
     let prepared = database.write(wanted, |wanted, tx| Box::pin(make(tx, wanted)));
     Ok(prepared.await?)
 }
@@ -84,9 +84,9 @@ async fn make(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<String, events::Error>
     let stored = |row: &Row<'_>| Ok((row.get::<String>(0)?, row.get::<String>(1)?));
     let stored: Result<_, events::Error> = tx.find(select, &[], stored).await;
     match stored? {
-        Some((definition, epoch)) if definition == wanted.definition => {
-            instances::ensure(tx, &epoch).await?;
-            return Ok(epoch);
+        Some((definition, feed_id)) if definition == wanted.definition => {
+            instances::ensure(tx, &feed_id).await?;
+            return Ok(feed_id);
         }
         Some(_) if !wanted.folds => {
             return Err(events::Error::environment(
@@ -103,9 +103,9 @@ async fn make(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<String, events::Error>
         tx.execute(statement, &[]).await?;
     }
     let insert = "INSERT INTO meta VALUES (0, ?1, ?2, 0, 0, 0)";
-    tx.execute(insert, &[&wanted.definition, &wanted.epoch]).await?;
-    instances::begin_anew(tx, &wanted.epoch).await?;
-    Ok(wanted.epoch.clone())
+    tx.execute(insert, &[&wanted.definition, &wanted.feed_id]).await?;
+    instances::begin_anew(tx, &wanted.feed_id).await?;
+    Ok(wanted.feed_id.clone())
 }
 
 async fn drop_all(tx: &mut Tx<'_>) -> Result<(), events::Error> {

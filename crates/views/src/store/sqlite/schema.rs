@@ -52,10 +52,10 @@ pub(super) fn prepare(
     let of_shape = |shape: u32| format!("{shape} {}", definitions.text);
     let definition = of_shape(SHAPE);
     match stored(path)? {
-        Some(meta) if meta.definition == definition => Ok(meta.epoch),
+        Some(meta) if meta.definition == definition => Ok(meta.feed_id),
         Some(meta) if meta.definition == of_shape(KEPT_FROM) => {
             step(path, &definition)?;
-            Ok(meta.epoch)
+            Ok(meta.feed_id)
         }
         Some(_) => {
             tracing::warn!("the views are defined anew: their rows are folded again from the log");
@@ -79,14 +79,14 @@ fn replace(
 ) -> Result<String, Error> {
     let highest = highest_version(path)?;
     let anew = beside(path, ANEW);
-    let epoch = create(&anew, definitions, definition, now)?;
+    let feed_id = create(&anew, definitions, definition, now)?;
     // How many versions the log makes depends on where batches end: fewer this time, perhaps.
     upkeep::jump(&anew, highest)?;
     for end in JOURNALS {
         remove_file(&beside(path, end))?;
     }
     std::fs::rename(&anew, path).map_err(|error| old_rows("replaced", &error))?;
-    Ok(epoch)
+    Ok(feed_id)
 }
 
 /// Brings the tables to the present shape with what they hold.
@@ -120,7 +120,7 @@ struct Meta {
     /// Under which definitions its rows were folded.
     definition: String,
     /// Its feed's name.
-    epoch: String,
+    feed_id: String,
 }
 
 fn stored(path: &Path) -> Result<Option<Meta>, Error> {
@@ -133,7 +133,7 @@ fn stored(path: &Path) -> Result<Option<Meta>, Error> {
         return Ok(None);
     }
     let select = "SELECT definition, epoch FROM meta";
-    let meta = |row: &rusqlite::Row<'_>| Ok(Meta { definition: row.get(0)?, epoch: row.get(1)? });
+    let meta = |row: &rusqlite::Row<'_>| Ok(Meta { definition: row.get(0)?, feed_id: row.get(1)? });
     Ok(sql.query_row(select, [], meta).optional()?)
 }
 
@@ -171,7 +171,7 @@ fn create(
     definition: &str,
     now: Timestamp,
 ) -> Result<String, Error> {
-    let epoch = feed::name(now);
+    let feed_id = feed::name(now);
     // The mode of the journal is chosen here already: what lies beside the file is private by it.
     keep_private(path);
     let mut sql = Connection::open(path)?;
@@ -182,9 +182,9 @@ fn create(
         transaction.execute_batch(&table(view))?;
     }
     let insert = "INSERT INTO meta VALUES (0, ?1, ?2, 0, 0, 0)";
-    transaction.execute(insert, params![definition, epoch])?;
+    transaction.execute(insert, params![definition, feed_id])?;
     transaction.commit()?;
-    Ok(epoch)
+    Ok(feed_id)
 }
 
 /// A view's table and indexes. Names were checked: letters, digits and underscores.

@@ -66,10 +66,10 @@ async fn a_file_of_an_earlier_shape_is_made_anew() {
         Arc::new(move || jiff::Timestamp::from_second(seconds).expect("a time"))
     };
     let first = open(folder.path(), &definitions, clock(1)).expect("it opens");
-    let (epoch, database) = (first.epoch, first.database);
+    let (feed_id, database) = (first.feed_id, first.database);
     drop(database);
     let again = open(folder.path(), &definitions, clock(2)).expect("it opens");
-    assert_eq!(again.epoch, epoch, "the same shape goes on");
+    assert_eq!(again.feed_id, feed_id, "the same shape goes on");
     drop(again);
     let sql = Connection::open(folder.path().join("views.db")).expect("it opens");
     sql.execute_batch(
@@ -79,7 +79,7 @@ async fn a_file_of_an_earlier_shape_is_made_anew() {
     .expect("an older file");
     drop(sql);
     let anew = open(folder.path(), &definitions, clock(3)).expect("it opens");
-    assert_ne!(anew.epoch, epoch);
+    assert_ne!(anew.feed_id, feed_id);
     let nobody = Whose { page: 0, owner: Owner::Text("a") };
     let read = anew.database.read(&nobody, |&nobody, rows| Box::pin(feed::known(rows, nobody)));
     assert_eq!(read.await.expect("the present tables"), None);
@@ -92,7 +92,7 @@ async fn a_file_of_the_shape_before_keeps_its_rows_and_its_feed() {
     let clock = |seconds| -> events::Clock {
         Arc::new(move || jiff::Timestamp::from_second(seconds).expect("a time"))
     };
-    let epoch = open(folder.path(), &definitions(), clock(1)).expect("it opens").epoch;
+    let feed_id = open(folder.path(), &definitions(), clock(1)).expect("it opens").feed_id;
     let sql = Connection::open(&file).expect("it opens");
     sql.execute_batch(
         "ALTER TABLE joined RENAME COLUMN set_columns TO said;
@@ -103,7 +103,7 @@ async fn a_file_of_the_shape_before_keeps_its_rows_and_its_feed() {
     drop(sql);
     for seconds in [2, 3] {
         let store = open(folder.path(), &definitions(), clock(seconds)).expect("it opens");
-        assert_eq!(store.epoch, epoch, "the feed goes on");
+        assert_eq!(store.feed_id, feed_id, "the feed goes on");
         let kept = store
             .database
             .read(&1, |&width, rows| Box::pin(joined::load(rows, "place", "value", width)));
