@@ -99,7 +99,7 @@ impl Folder {
         }
         close(&path.join(LOCK), FILE_MODE).map_err(refuse)?;
         let mut folder = Folder { path: path.to_owned(), lock };
-        folder.announce(None).map_err(refuse)?;
+        folder.note_holder(None).map_err(refuse)?;
         Ok(folder)
     }
 
@@ -107,7 +107,7 @@ impl Folder {
     ///
     /// # Errors
     /// The file could not be written: the folder is not usable.
-    pub fn announce(&mut self, admin: Option<SocketAddr>) -> io::Result<()> {
+    pub fn note_holder(&mut self, admin: Option<SocketAddr>) -> io::Result<()> {
         let holder = Holder { pid: std::process::id(), admin };
         self.lock.rewind()?;
         // Emptied first: a longer name of before would leave its end behind. Who reads in between finds nobody
@@ -247,7 +247,7 @@ mod tests {
         let place = tempfile::tempdir().expect("a place");
         let mut first = Folder::open(place.path()).expect("free");
         let admin = "127.0.0.1:9088".parse().expect("an address");
-        first.announce(Some(admin)).expect("written");
+        first.note_holder(Some(admin)).expect("written");
 
         let refused = Folder::open(place.path()).expect_err("in use");
         let FolderError::InUse { holder, .. } = refused else { panic!("{refused}") };
@@ -281,7 +281,7 @@ mod tests {
                         },
                     });
                     (0..4).for_each(|_| pause());
-                    holding.announce(None).expect("written");
+                    holding.note_holder(None).expect("written");
                     assert_eq!(second.join().expect("an answer"), Some(own.clone()));
                 });
             }

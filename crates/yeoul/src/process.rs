@@ -144,7 +144,7 @@ pub(crate) async fn until_ready(admin: &Admin) {
 
 /// Says that everything answers: the address to open, which the ready line has under this name, or that line as
 /// JSON.
-pub(crate) fn announce(json: bool, open: &str, ready: &Value) {
+pub(crate) fn print_ready(json: bool, open: &str, ready: &Value) {
     let mut out = std::io::stdout().lock();
     let written = if json {
         writeln!(out, "{ready}")

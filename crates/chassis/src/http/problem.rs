@@ -213,7 +213,7 @@ impl Problem {
             .header(ALLOW, value)
     }
 
-    /// 408: the client did not send in time what it announced.
+    /// 408: the client did not send in time what it declared.
     pub fn request_timeout() -> Problem {
         Problem::new(
             StatusCode::REQUEST_TIMEOUT,

@@ -27,7 +27,7 @@ pub(crate) enum Failure {
     Broken,
     /// What came is no HTTP.
     Nonsense,
-    /// The client did not send in time what it announced.
+    /// The client did not send in time what it declared.
     Client,
     /// What the client sends as a body is none, or broke off.
     Unreadable,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli::{MallArgs, ProcessArgs};
 use crate::compose::mall::Mall;
 use crate::compose::mall::alone::Alone;
-use crate::compose::mall::front::{Face, Front};
+use crate::compose::mall::front::{Front, Kind};
 use crate::compose::mall::secret;
 use crate::compose::sealing;
 use crate::exit::Failure;
@@ -60,7 +60,7 @@ pub(super) fn run(args: &MallArgs) -> Result<(), Failure> {
             // Catching up may take long, and may be ended; what runs is ended in order either way.
             () = running.caught_up() => {
                 let open = part.map_or(GATEWAY, Part::name);
-                process::announce(args.process.json, open, &running.addresses());
+                process::print_ready(args.process.json, open, &running.addresses());
                 signals.next().await;
             }
             () = signals.next() => {}
@@ -162,11 +162,11 @@ impl Running {
         Ok(match part {
             None => Running::Mall(Box::new(Mall::start(plan, folder, faults).await?)),
             Some(Part::Gateway) => {
-                let front = Front::start(plan, folder, Face::Gateway, faults);
+                let front = Front::start(plan, folder, Kind::Gateway, faults);
                 Running::Front(Box::new(front.await?))
             }
             Some(Part::Service(Name::Mypage)) => {
-                let front = Front::start(plan, folder, Face::Pages, faults);
+                let front = Front::start(plan, folder, Kind::Pages, faults);
                 Running::Front(Box::new(front.await?))
             }
             Some(Part::Service(name)) => {

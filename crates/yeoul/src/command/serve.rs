@@ -21,7 +21,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         let Serving { layer, admin } = signals.begin(Box::pin(Layer::serve(plan, folder))).await?;
         tokio::select! {
             () = process::until_ready(&admin) => {
-                process::announce(args.process.json, "gateway", &json!(layer.addresses()));
+                process::print_ready(args.process.json, "gateway", &json!(layer.addresses()));
                 signals.next().await;
             }
             () = signals.next() => {}

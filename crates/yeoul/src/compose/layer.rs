@@ -142,9 +142,9 @@ async fn connect(host: &Host, name: &str, presentation: Presentation) -> Result<
 }
 
 /// Says in the data folder where the admin listener is.
-pub(crate) fn announce(folder: &mut Folder, admin: SocketAddr) -> Result<(), Failure> {
-    let announced = folder.announce(Some(admin));
-    announced.map_err(|error| Failure::environment(error, "free some disk space"))
+pub(crate) fn note_admin(folder: &mut Folder, admin: SocketAddr) -> Result<(), Failure> {
+    let noted = folder.note_holder(Some(admin));
+    noted.map_err(|error| Failure::environment(error, "free some disk space"))
 }
 
 /// Serves the admin listener: the last one, since `/readyz` answers only where everything that it reports on is
@@ -176,7 +176,7 @@ impl Layer {
         let host = plan.host.as_ref();
         let stores = Stores::open(folder.path(), host, VIEWS, events, presentation).await?;
         let outboxes = outboxes::open(&plan.outboxes).await?;
-        announce(&mut folder, ports.admin.address())?;
+        note_admin(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);
         let ended = verifier.ended().clone();
         let kept = Kept::of(host, plan.sealing.as_ref());

@@ -79,7 +79,7 @@ impl Mall {
         let events = Events { topics: &plan.topics, broker: plan.broker };
         let (host, views) = (plan.host.as_ref(), Name::Mypage.as_str());
         let stores = Stores::open(folder.path(), host, views, events, presentation).await?;
-        layer::announce(&mut folder, ports.admin.address())?;
+        layer::note_admin(&mut folder, ports.admin.address())?;
 
         let verifier = Verifier::of(&plan.issuer);
         let faults = Faults::new(faults);
@@ -112,8 +112,8 @@ impl Mall {
         let identity = Identity::open(&folder, kept, &plan.gateway, verifier).await?;
         identity.fits(&folder, host, stores.has_own_log()).await?;
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
-        let prepared = Prepared { layer, services, faults: &faults };
-        prepared.run(&components, &plan.topics, listeners).await?.open(&faults, plan.shown, ports)
+        let open = OpenMall { layer, services, faults: &faults };
+        open.run(&components, &plan.topics, listeners).await?.open(&faults, plan.shown, ports)
     }
 
     /// Resolves once everything committed has been relayed, handled and folded, and nothing is in
@@ -172,21 +172,21 @@ impl Mall {
 }
 
 /// A mall that is open, of which nothing runs yet.
-struct Prepared<'f> {
+struct OpenMall<'f> {
     layer: Layer,
     services: Vec<Service>,
     faults: &'f Faults,
 }
 
-impl Prepared<'_> {
+impl OpenMall<'_> {
     /// Runs the services and every loop.
     async fn run(
         self,
         components: &Components,
         topics: &[Declared],
         listeners: BTreeMap<Name, Listener>,
-    ) -> Result<Running, Failure> {
-        let Prepared { layer, services, faults } = self;
+    ) -> Result<WithoutGateway, Failure> {
+        let OpenMall { layer, services, faults } = self;
         let Loops { mut run, controls } = loops(&services, &layer, components, topics).await;
         // Over a broker that others share there may be more of each part: what those end is ended here.
         let (host, ended) = (components.host.as_ref(), components.verifier.ended());
@@ -200,12 +200,12 @@ impl Prepared<'_> {
         let endpoints = Arc::new(listen(&services, &layer, faults, listeners)?);
         layer.run(run);
         rest_views(&layer, faults);
-        Ok(Running { layer, services, endpoints, controls, relays })
+        Ok(WithoutGateway { layer, services, endpoints, controls, relays })
     }
 }
 
 /// A mall whose services and loops run, and whose gateway does not answer yet.
-struct Running {
+struct WithoutGateway {
     layer: Layer,
     services: Vec<Service>,
     endpoints: Arc<Vec<Endpoint>>,
@@ -213,10 +213,10 @@ struct Running {
     relays: Vec<relay::Control>,
 }
 
-impl Running {
+impl WithoutGateway {
     /// Opens the gateway and the admin listener.
     fn open(self, faults: &Faults, shown: Value, ports: Ports) -> Result<Mall, Failure> {
-        let Running { layer, services, endpoints, controls, relays } = self;
+        let WithoutGateway { layer, services, endpoints, controls, relays } = self;
         let switches = faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone()));
         layer.readiness.missing("views", "catching up");
         for service in &services {

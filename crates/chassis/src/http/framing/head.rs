@@ -20,7 +20,7 @@ pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 pub const FIELDS_MAX: usize = 100;
 /// The longest name of a field.
 pub const NAME_BYTES_MAX: usize = 1024;
-/// The longest body that can be announced: no store has as much, and every reader can count so far.
+/// The longest body that can be declared: no store has as much, and every reader can count so far.
 pub(super) const LENGTH_MAX: u64 = i64::MAX as u64;
 /// How much larger a head becomes at most on its way through a gateway: `Via`, `X-Forwarded-*`,
 /// `traceparent`, a cookie's token as `Authorization`, a length, and a blank after each colon.

@@ -56,16 +56,16 @@ pub(crate) struct Alone {
 }
 
 /// Its addresses, bound before anything is opened.
-struct Ports {
+struct ServicePorts {
     service: Listener,
     guard: Listener,
     admin: Listener,
 }
 
-impl Ports {
-    fn bind(plan: &Checked) -> Result<Ports, Failure> {
+impl ServicePorts {
+    fn bind(plan: &Checked) -> Result<ServicePorts, Failure> {
         let bind = |address| Listener::bind(address).map_err(process::port);
-        Ok(Ports {
+        Ok(ServicePorts {
             service: bind(plan.listen)?,
             guard: bind(plan.inner)?,
             admin: bind(plan.admin)?,
@@ -74,7 +74,7 @@ impl Ports {
 }
 
 /// What the process is made of, before it serves.
-struct Parts {
+struct Equipment {
     cores: Arc<Cores>,
     metrics: Metrics,
     guard: Gateway,
@@ -91,12 +91,12 @@ impl Alone {
     ) -> Result<Alone, Failure> {
         // First of all: a port that is taken is the commonest reason not to start, and nothing has been opened or
         // changed yet.
-        let ports = Ports::bind(&plan)?;
+        let ports = ServicePorts::bind(&plan)?;
         vouch::before_opening(folder.path()).await?;
         store::fits(folder.path(), plan.host.as_ref())?;
         let events = Events { topics: &plan.topics, broker: plan.broker.take() };
         let broker = broker::connect(folder.path(), events).await?;
-        layer::announce(&mut folder, ports.admin.address())?;
+        layer::note_admin(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);
         let faults = Faults::new(faults);
         let settings = plan.mall.as_ref().expect("the mall's settings hold a mall").settings();
@@ -119,7 +119,7 @@ impl Alone {
         store::note(folder.path(), plan.host.as_ref())?;
         // After the service, which may be account: then the keys are its own and nobody is asked.
         let keys = keys(&service, &plan, &verifier, &folder).await?;
-        Prepared { service, keys, broker, faults, folder }.serve(plan, verifier, ports).await
+        OpenService { service, keys, broker, faults, folder }.serve(plan, verifier, ports).await
     }
 
     /// Resolves once what was committed has been relayed and its topics were read to their ends.
@@ -161,7 +161,7 @@ impl Alone {
 }
 
 /// A service that is open and does not answer yet.
-struct Prepared {
+struct OpenService {
     service: Service,
     keys: Option<Keys>,
     broker: Arc<dyn Broker>,
@@ -169,18 +169,18 @@ struct Prepared {
     folder: Folder,
 }
 
-impl Prepared {
+impl OpenService {
     /// Runs its loops and answers on its ports.
     async fn serve(
         self,
         plan: Checked,
         verifier: Verifier,
-        ports: Ports,
+        ports: ServicePorts,
     ) -> Result<Alone, Failure> {
-        let Prepared { service, keys, broker, faults, folder } = self;
+        let OpenService { service, keys, broker, faults, folder } = self;
         let name = service.name();
         let ended = verifier.ended().clone();
-        let parts = Parts::new(plan.gateway, broker.clone(), verifier)?;
+        let equipment = Equipment::new(plan.gateway, broker.clone(), verifier)?;
         let loops = Stop::new();
         let Loops { mut run, controls } = service.loops(&loops);
         run.extend(keys.map(|keys| keys.follow(loops.clone())));
@@ -192,17 +192,17 @@ impl Prepared {
         // compared.
         vouch::before_running(folder.path(), &controls, &relays).await?;
 
-        let listen = service.listen(parts.cores.clone(), ports.service.address());
+        let listen = service.listen(equipment.cores.clone(), ports.service.address());
         let endpoint = Endpoint::start_on(name, ports.service, faults.pause(name), listen);
         let endpoints = Arc::new(vec![endpoint.map_err(process::port)?]);
         let admin_at = ports.admin.address();
         let switches = faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone()));
         let stuck = Controls { subscriptions: controls.clone(), relays: relays.clone() };
-        let admin = parts.admin(plan.shown, broker, stuck, switches);
-        parts.serve(ports.guard, ports.admin, &admin)?;
+        let admin = equipment.admin(plan.shown, broker, stuck, switches);
+        equipment.serve(ports.guard, ports.admin, &admin)?;
         // Last: whatever a loop may meet is there, and the ports answer while it catches up.
-        parts.cores.run(run, process::end_by_panic);
-        let Parts { connections, .. } = parts;
+        equipment.cores.run(run, process::end_by_panic);
+        let Equipment { connections, .. } = equipment;
         Ok(Alone {
             service,
             endpoints,
@@ -217,12 +217,12 @@ impl Prepared {
     }
 }
 
-impl Parts {
+impl Equipment {
     fn new(
         plan: gateway::Plan,
         broker: Arc<dyn Broker>,
         verifier: Verifier,
-    ) -> Result<Parts, Failure> {
+    ) -> Result<Equipment, Failure> {
         let cores = Cores::start(Cores::available())
             .map_err(|error| Failure::environment(error, "free some threads"))?;
         let (metrics, connections) = (Metrics::new(), Stop::new());
@@ -238,7 +238,7 @@ impl Parts {
             stop: connections.clone(),
         };
         let guard = Gateway::new(plan.inner_alone(), guard);
-        Ok(Parts { cores: Arc::new(cores), metrics, guard, connections })
+        Ok(Equipment { cores: Arc::new(cores), metrics, guard, connections })
     }
 
     /// What the admin listener answers with; something is missing until all has caught up.

@@ -30,7 +30,7 @@ use crate::settings::Checked;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Face {
+pub(crate) enum Kind {
     /// All that clients ask for.
     Gateway,
     /// The pages alone, on a port of their own.
@@ -39,25 +39,25 @@ pub(crate) enum Face {
 
 /// A running one.
 pub(crate) struct Front {
-    face: Face,
+    kind: Kind,
     layer: Layer,
     endpoints: Arc<Vec<Endpoint>>,
     controls: Vec<Control>,
     admin: Arc<Admin>,
 }
 
-impl Face {
+impl Kind {
     /// Where its views are, and what their subscriptions' names begin with: on a server they are the same for all.
     fn views(self, on_server: bool) -> &'static str {
         match self {
-            Face::Gateway if !on_server => VIEWS,
+            Kind::Gateway if !on_server => VIEWS,
             _ => Name::Mypage.as_str(),
         }
     }
 
     /// Whether it folds: where others have the same rows, whoever has the port of my page does.
     fn folds(self, on_server: bool) -> bool {
-        !on_server || self == Face::Pages
+        !on_server || self == Kind::Pages
     }
 }
 
@@ -66,7 +66,7 @@ impl Front {
     pub(crate) async fn start(
         mut plan: Checked,
         mut folder: Folder,
-        face: Face,
+        kind: Kind,
         faults: bool,
     ) -> Result<Front, Failure> {
         let ports = Ports::bind(&plan)?;
@@ -79,12 +79,12 @@ impl Front {
             prove(&mut plan.gateway, &secret);
         }
         let host = plan.host.as_ref();
-        let (name, folds) = (face.views(host.is_some()), face.folds(host.is_some()));
+        let (name, folds) = (kind.views(host.is_some()), kind.folds(host.is_some()));
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
         let presentation = Presentation { folds, ..presentation };
         let events = Events { topics: &plan.topics, broker: plan.broker };
         let stores = Stores::open(folder.path(), host, name, events, presentation).await?;
-        layer::announce(&mut folder, ports.admin.address())?;
+        layer::note_admin(&mut folder, ports.admin.address())?;
         let ended = verifier.ended().clone();
         let kept = Kept::of(host, plan.sealing.as_ref());
         let identity = Identity::open(&folder, kept, &plan.gateway, verifier).await?;
@@ -107,11 +107,11 @@ impl Front {
         layer.run(run);
         rest_views(&layer, &faults);
         layer.readiness.missing(VIEWS, "catching up");
-        Front::open(face, layer, ports, controls, &faults, plan.shown)
+        Front::open(kind, layer, ports, controls, &faults, plan.shown)
     }
 
     fn open(
-        face: Face,
+        kind: Kind,
         layer: Layer,
         ports: Ports,
         controls: Vec<Control>,
@@ -122,11 +122,11 @@ impl Front {
         let switches_on = |endpoints: &Arc<Vec<Endpoint>>| {
             faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone()))
         };
-        if face == Face::Gateway {
+        if kind == Kind::Gateway {
             let endpoints = Arc::new(Vec::new());
             let admin = layer.admin_of(shown, stuck, switches_on(&endpoints));
             layer.open(ports, admin.clone())?;
-            return Ok(Front { face, layer, endpoints, controls, admin });
+            return Ok(Front { kind, layer, endpoints, controls, admin });
         }
         // Nothing is served inside: its port is let go of.
         let Ports { outer, admin: admin_port, .. } = ports;
@@ -136,7 +136,7 @@ impl Front {
         let endpoints = Arc::new(vec![endpoint.map_err(process::port)?]);
         let admin = layer.admin_of(shown, stuck, switches_on(&endpoints));
         layer::serve_admin(admin_port, &layer.cores, admin.clone(), &layer.connections)?;
-        Ok(Front { face, layer, endpoints, controls, admin })
+        Ok(Front { kind, layer, endpoints, controls, admin })
     }
 
     /// Resolves once the topics that it folds were read to their ends. What others fold is not waited for: its pages say
@@ -150,7 +150,7 @@ impl Front {
     /// The ready line.
     pub(crate) fn addresses(&self) -> Value {
         let mut ready = self.layer.addresses();
-        if self.face == Face::Pages {
+        if self.kind == Kind::Pages {
             let url = ready["gateway"].take();
             ready.as_object_mut().expect("a ready line").remove("gateway");
             ready[Name::Mypage.as_str()] = url;
