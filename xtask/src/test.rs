@@ -1,8 +1,8 @@
 //! `cargo xtask test`: everything that must pass before a change goes in, the quickest first.
 //!
-//! What the parts say is passed on as they say it, and their closing lines are added up: the last
-//! line is `N passed, N failed` over all of them. The first part that fails is the last one that
-//! runs; within a part everything runs, so that one sees all that is wrong.
+//! What the stages say is passed on as they say it, and their closing lines are added up: the last
+//! line is `N passed, N failed` over all of them. The first stage that fails is the last one that
+//! runs; within a stage everything runs, so that one sees all that is wrong.
 
 mod tally;
 
@@ -32,22 +32,22 @@ struct Extent {
     long: bool,
 }
 
-/// A part of the whole.
-struct Part {
+/// A stage of the whole.
+struct Stage {
     name: &'static str,
     run: fn(&mut Run) -> Result<(), Failure>,
 }
 
 /// In the order in which they run. The app comes before whatever builds the program, which refuses to
 /// embed one that is older than its sources.
-const PARTS: [Part; 7] = [
-    Part { name: "tidy", run: |_| tidy::run() },
-    Part { name: "format", run: format },
-    Part { name: "web: check, lint, test, build", run: web_app },
-    Part { name: "clippy", run: clippy },
-    Part { name: "licences, sources, advisories", run: licences },
-    Part { name: "rust", run: rust },
-    Part { name: "the mall in a browser", run: browser },
+const STAGES: [Stage; 7] = [
+    Stage { name: "tidy", run: |_| tidy::run() },
+    Stage { name: "format", run: format },
+    Stage { name: "web: check, lint, test, build", run: web_app },
+    Stage { name: "clippy", run: clippy },
+    Stage { name: "licences, sources, advisories", run: licences },
+    Stage { name: "rust", run: rust },
+    Stage { name: "the mall in a browser", run: browser },
 ];
 /// What `--fast` leaves out.
 const SLOW: [&str; 2] = ["licences, sources, advisories", "the mall in a browser"];
@@ -56,15 +56,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let extent = parse(arguments)?;
     services::install_for_builds()?;
     let mut run = Run { extent, tally: Tally::default() };
-    let parts = PARTS.iter().filter(|part| !(extent.fast && SLOW.contains(&part.name)));
+    let stages = STAGES.iter().filter(|stage| !(extent.fast && SLOW.contains(&stage.name)));
     let mut result = Ok(());
-    for Part { name, run: part } in parts {
+    for Stage { name, run: stage } in stages {
         shell::say(&format!("\n== {name}"))?;
-        // The first part that fails ends the run: later ones would fail for the same reason, or hide it.
-        result = part(&mut run);
+        // The first stage that fails ends the run: later ones would fail for the same reason, or hide it.
+        result = stage(&mut run);
         if let Err(failure) = &result {
             shell::say(&format!("\n== {name} failed: {failure}"))?;
-            run.tally = run.tally.with_failed_part();
+            run.tally = run.tally.with_failed_stage();
             break;
         }
     }
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn what_is_slow_is_a_part() {
         for name in SLOW {
-            assert!(PARTS.iter().any(|part| part.name == name), "{name}");
+            assert!(STAGES.iter().any(|stage| stage.name == name), "{name}");
         }
     }
 

@@ -24,8 +24,8 @@ impl Tally {
         self.failed += other.failed;
     }
 
-    /// With at least one failure: a part can fail without a test of its own having failed.
-    pub(super) fn with_failed_part(self) -> Tally {
+    /// With at least one failure: a stage can fail without a test of its own having failed.
+    pub(super) fn with_failed_stage(self) -> Tally {
         Tally { failed: self.failed.max(1), ..self }
     }
 }
@@ -128,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_part_is_never_no_failure() {
+    fn a_failed_stage_is_never_no_failure() {
         assert_eq!(
-            Tally { passed: 3, failed: 0 }.with_failed_part().to_string(),
+            Tally { passed: 3, failed: 0 }.with_failed_stage().to_string(),
             "3 passed, 1 failed"
         );
         assert_eq!(
-            Tally { passed: 3, failed: 4 }.with_failed_part().to_string(),
+            Tally { passed: 3, failed: 4 }.with_failed_stage().to_string(),
             "3 passed, 4 failed"
         );
     }
