@@ -23,9 +23,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir_in(".")?;
     report("bare sync", sync_micros(&folder.path().join("bare"))?, "us")?;
     for publishers in [1, publishers] {
-        let (per_second, median) = runtime.block_on(measure(folder.path(), publishers, seconds))?;
+        let Measured { per_second, median_micros } =
+            runtime.block_on(measure(folder.path(), publishers, seconds))?;
         report(&format!("{publishers} publishers"), per_second, "events/s")?;
-        report(&format!("{publishers} publishers, median"), median, "us")?;
+        report(&format!("{publishers} publishers, median"), median_micros, "us")?;
     }
     Ok(())
 }
@@ -34,11 +35,16 @@ fn report(what: &str, figure: f64, unit: &str) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{what}: {figure:.0} {unit}")
 }
 
+struct Measured {
+    per_second: f64,
+    median_micros: f64,
+}
+
 async fn measure(
     folder: &std::path::Path,
     publishers: usize,
     seconds: u64,
-) -> Result<(f64, f64), yeoul_events::Error> {
+) -> Result<Measured, yeoul_events::Error> {
     let topic = Topic::parse("order")?;
     let clock = Arc::new(|| Timestamp::UNIX_EPOCH);
     let log = Arc::new(Log::open(folder, std::slice::from_ref(&topic), clock)?);
@@ -67,7 +73,8 @@ async fn measure(
     taken.sort_unstable();
     let per_second = count.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
     log.close().await;
-    Ok((per_second, taken[taken.len() / 2].as_secs_f64() * 1e6))
+    let median_micros = taken[taken.len() / 2].as_secs_f64() * 1e6;
+    Ok(Measured { per_second, median_micros })
 }
 
 /// 256 bytes of data.

@@ -169,17 +169,22 @@ where
     }
 }
 
-/// The places of a case, and of what must notice nothing of it.
-fn places() -> [(TopicPartition, TopicPartition); 2] {
+/// The place of a case, and of what must notice nothing of it.
+struct Places {
+    at: TopicPartition,
+    other: TopicPartition,
+}
+
+fn places() -> [Places; 2] {
     let [alpha, beta] = topics().map(|declared| declared.topic);
     let [second, third] = [1, 2].map(|index| beta.at(Partition::new(index).expect("in range")));
-    [(alpha.first(), third.clone()), (third, second)]
+    [Places { at: alpha.first(), other: third.clone() }, Places { at: third, other: second }]
 }
 
 impl Case {
     async fn new<R: Future<Output = Fixture>>(
         make: &impl Fn() -> R,
-        (at, other): &(TopicPartition, TopicPartition),
+        Places { at, other }: &Places,
     ) -> Case {
         let Fixture { broker, reopen } = make().await;
         Case { broker, reopen, at: at.clone(), other: other.clone() }

@@ -34,7 +34,7 @@ use crate::partition::{Partition, Partitions};
 /// What a member has of its topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Share {
-    /// The partitions that are his; `None` while the group has not said, or counts him as a member no more.
+    /// The partitions that are his; `None` while the group has assigned none, or counts him as a member no more.
     pub partitions: Option<BTreeSet<Partition>>,
     /// Why the group says nothing, in words.
     pub trouble: Option<String>,
@@ -133,11 +133,11 @@ pub struct Hand {
     partition: Partition,
 }
 
-/// Both ends, of a member who was told nothing yet.
+/// Both ends, of a member who was assigned nothing yet.
 pub fn pair() -> (Member, Seat) {
-    let ((told, share), (held, seen)) =
-        (watch::channel(Share::default()), watch::channel(Held::new()));
-    (Member { share, held }, Seat { share: told, held: seen })
+    let (assigned, share) = watch::channel(Share::default());
+    let (held, seen) = watch::channel(Held::new());
+    (Member { share, held }, Seat { share: assigned, held: seen })
 }
 
 impl Member {
@@ -189,21 +189,21 @@ impl Member {
 impl Seat {
     /// These are its partitions, and no others.
     pub fn assign(&self, partitions: BTreeSet<Partition>) {
-        self.say(&Share { partitions: Some(partitions), trouble: None });
+        self.notify(&Share { partitions: Some(partitions), trouble: None });
     }
 
     /// It is not known any more which are, or not yet, with what is known of why: the words are what a subscription's
     /// status shows while it waits.
     pub fn unassign(&self, trouble: Option<String>) {
-        self.say(&Share { partitions: None, trouble });
+        self.notify(&Share { partitions: None, trouble });
     }
 
-    fn say(&self, share: &Share) {
+    fn notify(&self, share: &Share) {
         self.share.send_if_modified(|it| std::mem::replace(it, share.clone()) != *share);
     }
 
-    /// Whether it was told which partitions are its own.
-    pub fn is_told(&self) -> bool {
+    /// Whether it is known which partitions are its own.
+    pub fn is_assigned(&self) -> bool {
         self.share.borrow().partitions.is_some()
     }
 
@@ -302,11 +302,11 @@ mod tests {
     #[tokio::test]
     async fn nobody_takes_what_nobody_says() {
         let (member, seat) = pair();
-        assert!(!seat.is_told());
+        assert!(!seat.is_assigned());
         seat.assign(set(&[]));
-        assert!(seat.is_told());
+        assert!(seat.is_assigned());
         seat.unassign(Some("away".to_owned()));
-        assert!(!seat.is_told());
+        assert!(!seat.is_assigned());
         drop(seat);
         assert!(matches!(member.take(Partition::default()).await, Err(Error::Closed)));
     }

@@ -120,7 +120,7 @@ impl Partition {
         self.0
     }
 
-    /// What is said of this partition of a topic or an outbox: `order`, `order/3`.
+    /// What this partition of a topic or an outbox is called: `order`, `order/3`.
     pub(crate) fn of(self, name: &str) -> String {
         if self == Partition::FIRST { name.to_owned() } else { format!("{name}/{self}") }
     }

@@ -41,7 +41,7 @@ const LET_GO_WITHIN: Duration = Duration::from_secs(3);
 /// How often Kafka is told where a member reads on.
 const HINTED_EVERY: Duration = Duration::from_secs(5);
 /// How long a group may say nothing before that is trouble.
-const TOLD_WITHIN: Duration = Duration::from_secs(10);
+const ASSIGNED_WITHIN: Duration = Duration::from_secs(10);
 /// The pause after trouble of the client's.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Partitions that wait to be given or taken: the protocol waits for each answer, so there is one.
@@ -91,7 +91,7 @@ pub(super) fn join(client: &Client, group: &str, name: &str) -> Result<Member, E
     // Kafka asks through `context` from here on; what it asks before `keep` runs waits in the channel.
     consumer.subscribe(&[name]).map_err(trouble::of)?;
     let (member, seat) = group::pair();
-    let mut silence = tokio::time::interval(TOLD_WITHIN);
+    let mut silence = tokio::time::interval(ASSIGNED_WITHIN);
     silence.reset();
     let membership = Membership {
         consumer,
@@ -119,7 +119,7 @@ impl Membership {
                 Some(asked) = asking.recv() => self.answer(asked).await,
                 () = attended(&self.consumer) => tokio::time::sleep(PAUSE).await,
                 _ = hint.tick() => self.hint(),
-                _ = self.silence.tick(), if !self.seat.is_told() => self.complain(),
+                _ = self.silence.tick(), if !self.seat.is_assigned() => self.complain(),
             }
         }
         self.hint();
@@ -209,14 +209,14 @@ impl Membership {
         let what = format!(
             "kafka: the group {} has not said for {} s who reads what; it is asked on",
             self.group,
-            TOLD_WITHIN.as_secs()
+            ASSIGNED_WITHIN.as_secs()
         );
         tracing::warn!("{what}");
         self.seat.unassign(Some(what));
     }
 }
 
-/// Has the client do its work; resolves after trouble that it told.
+/// Has the client do its work; resolves after trouble that it logged.
 async fn attended(consumer: &StreamConsumer<Relayed>) {
     loop {
         match consumer.recv().await {

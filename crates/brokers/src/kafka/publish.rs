@@ -87,7 +87,7 @@ struct Acknowledged {
     at: Timestamp,
 }
 
-/// What Kafka said of a batch, where it said anything.
+/// What Kafka answered to a batch, where it answered anything.
 enum BatchAnswer {
     /// All of it is stored; where the last record is, where it says so.
     Stored(Option<i64>),

@@ -32,8 +32,14 @@ pub(super) struct Tails {
 struct Shared {
     consumer: StreamConsumer<ClientLog>,
     asker: Asker,
-    /// By Kafka's name and number of the partition.
-    watched: Mutex<HashMap<(String, i32), Watched>>,
+    watched: Mutex<HashMap<KafkaPartition, Watched>>,
+}
+
+/// Kafka's name and number of a partition.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct KafkaPartition {
+    name: String,
+    partition: i32,
 }
 
 struct Watched {
@@ -60,7 +66,7 @@ impl Tails {
         // Taken after the end was asked for, and held until it is watched: two who begin at once find one another
         // here.
         let mut watched = self.shared.watched();
-        let place = (name.to_owned(), index(at));
+        let place = KafkaPartition { name: name.to_owned(), partition: index(at) };
         if let Some(known) = watched.get(&place) {
             known.raise(end);
             return Ok(known.end.subscribe());
@@ -102,7 +108,10 @@ async fn follow(shared: Arc<Shared>) {
     loop {
         match shared.consumer.recv().await {
             Ok(record) => {
-                let place = (record.topic().to_owned(), record.partition());
+                let place = KafkaPartition {
+                    name: record.topic().to_owned(),
+                    partition: record.partition(),
+                };
                 if let Some(watched) = shared.watched().get(&place) {
                     watched.raise(place_of(record.offset()));
                 }
@@ -128,22 +137,22 @@ impl Shared {
             watched.iter().map(|(place, it)| (place.clone(), it.at.clone())).collect()
         };
         let mut assigned = TopicPartitionList::new();
-        for ((name, partition), at) in all {
+        for (place, at) in all {
             // One that nobody can say is left out until the next look; what is published here raises it
             // meanwhile.
-            let Ok(end) = self.asker.end(&name, &at).await else { continue };
-            if let Some(watched) = self.watched().get(&(name.clone(), partition)) {
+            let Ok(end) = self.asker.end(&place.name, &at).await else { continue };
+            if let Some(watched) = self.watched().get(&place) {
                 watched.end.send_if_modified(|known| std::mem::replace(known, end) != end);
             }
             // Refused only for a place that is none, which ends are not.
-            _ = assigned.add_partition_offset(&name, partition, from(end));
+            _ = assigned.add_partition_offset(&place.name, place.partition, from(end));
         }
         if let Err(error) = self.consumer.assign(&assigned) {
             tracing::warn!(%error, "the ends of partitions are not followed");
         }
     }
 
-    fn watched(&self) -> MutexGuard<'_, HashMap<(String, i32), Watched>> {
+    fn watched(&self) -> MutexGuard<'_, HashMap<KafkaPartition, Watched>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -29,7 +29,7 @@ const ASKED_EVERY_SECONDS: u32 = 2;
 const STATEMENTS_MAX: usize = 256;
 
 /// A pool of connections to this schema, which is made where it is missing. Nothing is tried twice here: a server
-/// that refuses is told as it says it.
+/// that refuses is reported as it says it.
 pub(super) async fn pool(address: &str, schema: &str, connections: u32) -> Result<PgPool, Error> {
     let options = options(address, schema)?;
     // By hand and alone: a pool would ask for its patience's whole length before it says why.

@@ -13,7 +13,7 @@ use crate::error::Error;
 const IN_THE_WAY: [&str; 2] = ["40001", "40P01"];
 
 /// Classes of trouble that may pass without anybody changing the program or its input: connections, who may
-/// connect, resources, an operator's hand, the system, transactions that were rolled back for others.
+/// connect, resources, an operator, the system, transactions that were rolled back for others.
 const ENVIRONMENT: [&str; 6] = ["08", "28", "53", "57", "58", "40"];
 
 /// Codes of that kind in other classes: a lock that was not had in time, a transaction that stood still too long, and

@@ -325,12 +325,12 @@ mod tests {
         let file = three(&folder).await;
         let at = topic("order").first();
         // A reader saw what was committed before the writer came to say so.
-        for said in 0..=3 {
-            file.rows(&at).unwrap().end.send_replace(Offset(said));
+        for end in 0..=3 {
+            file.rows(&at).unwrap().end.send_replace(Offset(end));
             for after in 0..=3 {
                 let read = file.read(&at, Offset(after), 10).unwrap();
                 let offsets: Vec<u64> = read.iter().map(|it| it.offset.0).collect();
-                assert_eq!(offsets, (after + 1..=3).collect::<Vec<_>>(), "{said} {after}");
+                assert_eq!(offsets, (after + 1..=3).collect::<Vec<_>>(), "{end} {after}");
             }
         }
     }

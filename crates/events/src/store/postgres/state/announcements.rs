@@ -50,7 +50,7 @@ impl Rows<'_> {
     }
 }
 
-/// Listens, and again where the connection was lost: what came meanwhile is not known, and told as news.
+/// Listens, and again where the connection was lost: what came meanwhile is not known, and reported as news.
 async fn listen(pool: PgPool, tell: watch::Sender<()>) {
     let mut backoff = Backoff::new();
     loop {

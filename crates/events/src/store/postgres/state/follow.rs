@@ -18,14 +18,17 @@ impl OpenSchema {
             .bind(publishes.topic.as_str())
             .bind(i32::from(publishes.partitions.count()));
         let newest: Vec<(i32, i64)> = asked.fetch_all(&self.pool).await.map_err(trouble::from)?;
-        let numbered: Vec<Numbered> = newest.into_iter().filter_map(numbered).collect();
+        let numbered: Vec<Numbered> = newest
+            .into_iter()
+            .filter_map(|(partition, number)| numbered(partition, number))
+            .collect();
         self.raise(&numbered);
         self.load_relayed().await
     }
 }
 
 /// A number of a partition as the engine has them.
-pub(super) fn numbered((partition, number): (i32, i64)) -> Option<Numbered> {
+pub(super) fn numbered(partition: i32, number: i64) -> Option<Numbered> {
     let partition = u16::try_from(partition).ok().and_then(Partition::new)?;
     Some(Numbered { partition, number: u64::try_from(number).ok()? })
 }

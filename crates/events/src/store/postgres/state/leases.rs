@@ -44,6 +44,12 @@ pub(super) struct Leases {
     held: watch::Sender<BTreeSet<Partition>>,
 }
 
+/// A session that was asked for a lease, and what it said.
+struct Asked {
+    connection: PgConnection,
+    outcome: LeaseOutcome,
+}
+
 impl Leases {
     /// None yet.
     pub(super) fn new(pool: PgPool, schema: &str, topic: String) -> Leases {
@@ -60,16 +66,16 @@ impl Leases {
             // With it all that it held is free.
             self.held.send_replace(BTreeSet::new());
         }
-        let (connection, lease) = taken?;
+        let Asked { connection, outcome } = taken?;
         *session = Some(connection);
-        Ok(lease)
+        Ok(outcome)
     }
 
     async fn ask(
         &self,
         session: Option<PgConnection>,
         partition: Partition,
-    ) -> Result<(PgConnection, LeaseOutcome), Error> {
+    ) -> Result<Asked, Error> {
         let mut connection = match session {
             Some(connection) => connection,
             None => {
@@ -79,16 +85,16 @@ impl Leases {
         };
         if self.held.borrow().contains(&partition) {
             connection.ping().await.map_err(trouble::from)?;
-            return Ok((connection, LeaseOutcome::Had));
+            return Ok(Asked { connection, outcome: LeaseOutcome::Had });
         }
         let index = i32::from(partition.index());
         let asked =
             sqlx::query_scalar(AssertSqlSafe(self.take.clone())).bind(index).bind(&self.topic);
         if !asked.fetch_one(&mut connection).await.map_err(trouble::from)? {
-            return Ok((connection, LeaseOutcome::Anothers));
+            return Ok(Asked { connection, outcome: LeaseOutcome::Anothers });
         }
         self.held.send_modify(|held| _ = held.insert(partition));
-        Ok((connection, LeaseOutcome::New))
+        Ok(Asked { connection, outcome: LeaseOutcome::New })
     }
 
     /// Which partitions it has.

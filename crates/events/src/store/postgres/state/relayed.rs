@@ -32,7 +32,7 @@ impl OpenSchema {
         let Some(publishes) = &self.kept.publishes else { return Ok(()) };
         let asked = sqlx::query_as("SELECT partition, relayed FROM outbox_relayed");
         let all: Vec<(i32, i64)> = asked.fetch_all(&self.pool).await.map_err(trouble::from)?;
-        for at in all.into_iter().filter_map(numbered) {
+        for at in all.into_iter().filter_map(|(partition, number)| numbered(partition, number)) {
             if publishes.partitions.has(at.partition) && is_wanted(at.partition) {
                 // Where this process notes, too, what was read may be old by now.
                 self.kept.raise_relayed(at);

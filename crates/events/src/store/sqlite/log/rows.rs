@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use super::chain::{Chain, Newest};
 use super::jumps::{self, Jumps};
-use super::walk::{COLUMNS, Damage, Step, StoredRow, Walk};
+use super::walk::{Begun, COLUMNS, Damage, Step, StoredRow, Walk};
 use super::{READ_BYTES_MAX, TABLES, TAIL_CHECKED, TOPICS_MAX, scan};
 use crate::Clock;
 use crate::broker::{Offset, Stored};
@@ -47,7 +47,8 @@ impl PartitionRows {
         }
         // A place that was left out is one of a moment that is gone: all after the jump is new to it.
         let last = self.jumps.given(after.0);
-        let (mut walk, _) = Walk::from(&self.jumps, self.chain(), last, self.chain_at(sql, last)?);
+        let chain = self.chain_at(sql, last)?;
+        let Begun { mut walk, .. } = Walk::from(&self.jumps, self.chain(), last, chain);
         let mut select = sql.prepare_cached(&self.select())?;
         let mut rows = select.query(params![last, limit])?;
         let (mut events, mut bytes) = (Vec::new(), 0);
@@ -99,8 +100,8 @@ impl PartitionRows {
         let Some(row) = rows.next()? else { return Ok(true) };
         let row = StoredRow::read(row)?;
         let before = self.jumps.back(offset, 1);
-        let (mut walk, _) =
-            Walk::from(&self.jumps, self.chain(), before, self.chain_at(sql, before)?);
+        let chain = self.chain_at(sql, before)?;
+        let Begun { mut walk, .. } = Walk::from(&self.jumps, self.chain(), before, chain);
         Ok(walk.step(&row).row.is_some())
     }
 

@@ -5,7 +5,7 @@
 
 use super::chain::Chain;
 use super::jumps::Jumps;
-use super::walk::{Damage, StoredRow, Walk};
+use super::walk::{Begun, Damage, StoredRow, Walk};
 use crate::error::Error;
 
 /// Rows per read transaction of a long check.
@@ -41,7 +41,7 @@ struct Stretch {
 impl<'t> Scan<'t> {
     /// Goes on after the row `at`, whose chain is `chain`.
     pub(super) fn new(jumps: &'t Jumps, seed: Chain, at: u64, chain: Chain) -> Scan<'t> {
-        let (walk, jump) = Walk::from(jumps, seed, at, Some(chain));
+        let Begun { walk, jump } = Walk::from(jumps, seed, at, Some(chain));
         let mut scan = Scan { walk, exhausted: false, sound: 0, hurt: Vec::new() };
         jump.into_iter().for_each(|hurt| scan.note(hurt));
         scan

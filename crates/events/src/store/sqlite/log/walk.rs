@@ -79,18 +79,19 @@ pub(super) fn own(seed: Chain, offset: u64, record: &[u8]) -> u32 {
     chain.link(offset, record)
 }
 
+/// A walk that begins, and what is wrong with the link of a jump that begins there.
+pub(super) struct Begun<'t> {
+    pub(super) walk: Walk<'t>,
+    pub(super) jump: Option<Damage>,
+}
+
 impl<'t> Walk<'t> {
     /// From the row `at`, behind which the chain is stored as `chain`; `None` where that row is missing.
-    pub(super) fn from(
-        jumps: &'t Jumps,
-        seed: Chain,
-        at: u64,
-        chain: Option<Chain>,
-    ) -> (Walk<'t>, Option<Damage>) {
+    pub(super) fn from(jumps: &'t Jumps, seed: Chain, at: u64, chain: Option<Chain>) -> Begun<'t> {
         let broken = chain.is_none();
         let mut walk = Walk { jumps, seed, chain: chain.unwrap_or(seed), at, broken };
         let jump = walk.leap();
-        (walk, jump)
+        Begun { walk, jump }
     }
 
     /// The last offset walked over.

@@ -187,7 +187,7 @@ impl Outbox {
 
     /// The number of the next row. A statement that fails afterwards takes its work back, and this.
     fn next(&mut self, partition: Partition) -> Result<Numbered, Error> {
-        // How far the relay got is known from memory; the file is told now and then and may be behind.
+        // How far the relay got is known from memory; the file is written now and then and may be behind.
         let waiting = self.lane(partition).waiting(self.relayed(partition));
         check_room(waiting)?;
         Ok(self.change(partition).take())
