@@ -57,6 +57,12 @@ pub struct AppFiles {
     errors: ErrorPage,
 }
 
+/// A path of the app, and what lies there as `Content-Type` has it.
+pub(crate) struct PathKind<'f> {
+    pub(crate) path: &'f str,
+    pub(crate) kind: &'static str,
+}
+
 /// A file with everything that its answers say.
 #[derive(Debug)]
 struct File {
@@ -104,9 +110,9 @@ impl AppFiles {
         self.files.insert(file.path.clone(), File::new(file));
     }
 
-    /// Every path and what lies there, as it is said in `Content-Type`.
-    pub(crate) fn kinds(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        self.files.keys().map(|path| (path.as_str(), kind(path)))
+    /// What lies at every path.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = PathKind<'_>> {
+        self.files.keys().map(|path| PathKind { path, kind: kind(path) })
     }
 
     /// Whether a file lies there.

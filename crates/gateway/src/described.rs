@@ -11,7 +11,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 use views::{Columns, Definitions, Page};
 
-use crate::app::AppFiles;
+use crate::app::{AppFiles, PathKind};
 use crate::pages::{self, lists};
 use crate::paths::Action;
 use crate::plan::Plan;
@@ -48,7 +48,7 @@ pub fn items(
         show_app(&mut items, &pattern.to_string());
     }
     if plan.app {
-        items.extend(app.kinds().map(|(path, kind)| file(path, kind)));
+        items.extend(app.kinds().map(|PathKind { path, kind }| file(path, kind)));
     }
     items
 }

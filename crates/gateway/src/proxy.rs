@@ -238,9 +238,9 @@ impl Core {
                 let (address, keep) =
                     (visit.address.clone(), visit.address.keep(summary.keep_alive));
                 let recorder = Some(Recorder::new(leave, Some(visit)));
-                let held = Underway { link, address, keep, recorder };
+                let underway = Underway { link, address, keep, recorder };
                 let time = BodyTime { alarm: patience.into_alarm(), idle: timeouts.idle };
-                let begun = begin(response, summary, held, time).await;
+                let begun = begin(response, summary, underway, time).await;
                 begun.map(|response| self.to_client(response, pool))
             }
             Err(Unanswered { failure, visit }) => {

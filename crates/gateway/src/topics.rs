@@ -197,20 +197,26 @@ fn add(runs: &mut Vec<Run>, partition: Partition, events: Vec<Stored>) {
     }
 }
 
+/// An event of a partition.
+struct Next {
+    partition: Partition,
+    stored: Stored,
+}
+
 /// Takes the events out, by their times where partitions meet; each partition stays in its order.
-fn next(runs: &mut [Run]) -> Option<(Partition, Stored)> {
+fn next(runs: &mut [Run]) -> Option<Next> {
     let heads = runs.iter().enumerate();
     let heads = heads.filter_map(|(at, run)| Some((run.events.front()?.event.time, at)));
     let (_, at) = heads.min()?;
     let run = &mut runs[at];
-    Some((run.partition, run.events.pop_front()?))
+    Some(Next { partition: run.partition, stored: run.events.pop_front()? })
 }
 
 /// The events as a JSON array, each with its position. Their own text is not parsed again.
 fn batch_of(topic: &Topic, mut runs: Vec<Run>, after: Numbers) -> Vec<u8> {
     let mut position = TopicPosition { topic: topic.clone(), offsets: after };
     let mut text = vec![b'['];
-    while let Some((partition, stored)) = next(&mut runs) {
+    while let Some(Next { partition, stored }) = next(&mut runs) {
         if text.len() > 1 {
             text.push(b',');
         }

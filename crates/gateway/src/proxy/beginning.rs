@@ -30,24 +30,28 @@ pub(super) struct BodyTime {
 pub(super) async fn begin(
     response: http::Response<Incoming>,
     summary: head::Summary,
-    mut held: Underway,
+    mut underway: Underway,
     time: BodyTime,
 ) -> Result<Response, Failure> {
     let (parts, body) = response.into_parts();
     // Protocols are switched for nobody.
     if parts.status == StatusCode::SWITCHING_PROTOCOLS || !summary.is_framed {
-        held.recorder.take().into_iter().for_each(|it| it.record(Outcome::Failure, clock::now()));
+        underway
+            .recorder
+            .take()
+            .into_iter()
+            .for_each(|it| it.record(Outcome::Failure, clock::now()));
         return Err(Failure::Nonsense);
     }
     let failed = parts.status.is_server_error() && !head::is_passed_on(&parts.headers);
     // What the body will do changes nothing of a failure, and is not waited for where others wait.
     let at_head = |recorder: &mut Recorder| failed || summary.is_endless || recorder.is_probe();
-    if let Some(recorder) = held.recorder.take_if(at_head) {
+    if let Some(recorder) = underway.recorder.take_if(at_head) {
         recorder.record(if failed { Outcome::Failure } else { Outcome::Success }, clock::now());
     }
     // A stream of events may be silent for as long as it likes.
     let alarm = (!summary.is_endless).then_some(time.alarm);
-    let begun = Download::new(body, held, alarm, time.idle).begin().await;
+    let begun = Download::new(body, underway, alarm, time.idle).begin().await;
     let body = match begun.map_err(|error| Failure::of(&error))? {
         Prefetched::Whole(bytes) => Body::full(bytes),
         Prefetched::Part(download) if summary.is_endless => Body::live(*download),

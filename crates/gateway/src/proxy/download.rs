@@ -49,7 +49,7 @@ pub(crate) struct Download {
     second: Option<Frame<Bytes>>,
     rest: Incoming,
     /// There until the outcome has been recorded; then nothing more is asked of the connection.
-    held: Option<Underway>,
+    underway: Option<Underway>,
     /// None where the body may stand still: a stream of events.
     alarm: Option<Alarm>,
     idle: Duration,
@@ -83,11 +83,19 @@ impl Download {
     /// A body of which nothing has been looked at; `idle` is how long it may stand still.
     pub(crate) fn new(
         rest: Incoming,
-        held: Underway,
+        underway: Underway,
         alarm: Option<Alarm>,
         idle: Duration,
     ) -> Download {
-        Download { first: None, second: None, rest, held: Some(held), alarm, idle, waiting: false }
+        Download {
+            first: None,
+            second: None,
+            rest,
+            underway: Some(underway),
+            alarm,
+            idle,
+            waiting: false,
+        }
     }
 
     /// Takes what has come of the body without waiting for more.
@@ -119,7 +127,7 @@ impl Download {
         }
         // The first piece was the last one, as a length said; behind trailers nothing follows either, but
         // they have to be passed on as they are.
-        if self.held.is_none() {
+        if self.underway.is_none() {
             return Ok(self.second.is_none());
         }
         // A short body without a length shows its end only when it is asked for.
@@ -138,13 +146,13 @@ impl Download {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if self.held.is_none() {
+        if self.underway.is_none() {
             return Poll::Ready(None);
         }
         let mut polled = Pin::new(&mut self.rest).poll_frame(context);
         // Nothing comes up by itself: the connection reads when it is driven, and may have brought it now.
-        if let (Poll::Pending, Some(held)) = (&polled, &mut self.held) {
-            held.link.drive(context);
+        if let (Poll::Pending, Some(underway)) = (&polled, &mut self.underway) {
+            underway.link.drive(context);
             polled = Pin::new(&mut self.rest).poll_frame(context);
         }
         match ready!(polled) {
@@ -167,8 +175,8 @@ impl Download {
     }
 
     fn end(&mut self, outcome: Outcome, context: &mut Context<'_>) {
-        if let Some(held) = self.held.take() {
-            held.end(outcome, context);
+        if let Some(underway) = self.underway.take() {
+            underway.end(outcome, context);
         }
     }
 
@@ -218,7 +226,7 @@ impl Body for Download {
     fn is_end_stream(&self) -> bool {
         self.first.is_none()
             && self.second.is_none()
-            && (self.held.is_none() || self.rest.is_end_stream())
+            && (self.underway.is_none() || self.rest.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
