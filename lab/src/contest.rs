@@ -34,17 +34,13 @@ pub(crate) struct Sample {
 }
 
 /// Every subject's rounds, in the order of the subjects.
-pub(crate) struct Result {
+pub(crate) struct Rounds {
     names: Vec<String>,
     rounds: Vec<Vec<Sample>>,
 }
 
 /// Runs the contest.
-pub(crate) fn run(
-    subjects: &[Subject],
-    seconds: u64,
-    folder: &Path,
-) -> std::result::Result<Result, Error> {
+pub(crate) fn run(subjects: &[Subject], seconds: u64, folder: &Path) -> Result<Rounds, Error> {
     let generator = Generator::find();
     let schedule = Schedule::new(seconds, subjects.len() as u64);
     // Everybody is warm before anybody is measured: pools are filled and the kernel's caches have what they will
@@ -60,7 +56,7 @@ pub(crate) fn run(
             samples.push(turn(subject, generator, schedule.seconds, folder)?);
         }
     }
-    Ok(Result { names: subjects.iter().map(|subject| subject.name.clone()).collect(), rounds })
+    Ok(Rounds { names: subjects.iter().map(|subject| subject.name.clone()).collect(), rounds })
 }
 
 fn turn(
@@ -68,7 +64,7 @@ fn turn(
     generator: Generator,
     seconds: u64,
     folder: &Path,
-) -> std::result::Result<Sample, Error> {
+) -> Result<Sample, Error> {
     // CPU is read outside of the load's own time: a generator's start and end cost the server next to nothing,
     // and its own clock says how long requests ran.
     let before = process::usage(subject.pid);
@@ -96,9 +92,9 @@ fn sample(outcome: &Outcome, before: Usage, after: Usage, took: f64) -> Sample {
     }
 }
 
-impl Result {
+impl Rounds {
     /// Prints the medians of every subject.
-    pub(crate) fn figures(&self, report: &mut Report<'_>) -> std::result::Result<(), Error> {
+    pub(crate) fn figures(&self, report: &mut Report<'_>) -> Result<(), Error> {
         for (name, rounds) in self.names.iter().zip(&self.rounds) {
             let mut figure =
                 |figure, pick: fn(&Sample) -> f64, unit| match median(rounds.iter().map(pick)) {
@@ -137,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_the_median_of_the_rounds_ratios() {
-        let result = Result {
+        let result = Rounds {
             names: vec!["yeoul".to_owned(), "nginx".to_owned()],
             // One disturbed round, on both sides.
             rounds: vec![samples(&[9.0, 30.0, 10.0]), samples(&[10.0, 30.0, 20.0])],

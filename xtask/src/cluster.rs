@@ -310,10 +310,13 @@ impl Cluster {
     }
 
     /// Where the parts' own admin listeners are.
-    fn admins(&self) -> Vec<admin::At> {
+    fn admins(&self) -> Vec<admin::Target> {
         let admin = |part: &Part| part.ready["admin"].as_str().unwrap_or_default().to_owned();
-        let at = |part: &Part| admin(part).trim_start_matches("http://").to_owned();
-        self.parts.iter().map(|part| (part.instance.clone(), at(part))).collect()
+        let target = |part: &Part| admin::Target {
+            instance: part.instance.clone(),
+            address: admin(part).trim_start_matches("http://").to_owned(),
+        };
+        self.parts.iter().map(target).collect()
     }
 
     /// The same for people: where to go, and where to look.

@@ -26,8 +26,12 @@ const PROBLEM: &str = "application/problem+json";
 /// How long a question may take to come, and a part to answer: a service that is stopped finishes first.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A part's name, and where its admin listener is.
-pub(super) type At = (String, String);
+/// An instance of a part, and where its admin listener is.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) instance: String,
+    pub(super) address: String,
+}
 
 /// A question, as far as it matters.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -41,8 +45,17 @@ struct Question {
     body: Vec<u8>,
 }
 
-/// A status and a body.
-type Answer = (u16, Value);
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Answer {
+    status: u16,
+    body: Value,
+}
+
+/// What an instance answered.
+struct InstanceAnswer {
+    instance: String,
+    answer: Answer,
+}
 
 /// Whom a question is for.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,7 +71,7 @@ enum To<'q> {
 }
 
 /// Answers from now on, until this process ends.
-pub(super) fn serve(port: u16, parts: Vec<At>) -> io::Result<SocketAddr> {
+pub(super) fn serve(port: u16, parts: Vec<Target>) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", port))?;
     let address = listener.local_addr()?;
     let (parts, open) = (Arc::new(parts), Arc::new(AtomicUsize::new(0)));
@@ -81,10 +94,10 @@ pub(super) fn serve(port: u16, parts: Vec<At>) -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-fn answer(mut stream: TcpStream, parts: &[At]) -> io::Result<()> {
+fn answer(mut stream: TcpStream, parts: &[Target]) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let (status, body) = match read(&mut stream)? {
+    let Answer { status, body } = match read(&mut stream)? {
         Some(question) => answered(&question, parts),
         None => problem(400, "no question that can be read"),
     };
@@ -98,30 +111,36 @@ fn answer(mut stream: TcpStream, parts: &[At]) -> io::Result<()> {
     stream.write_all((head + &body).as_bytes())
 }
 
-fn answered(question: &Question, parts: &[At]) -> Answer {
+fn answered(question: &Question, parts: &[Target]) -> Answer {
     // Before anybody is asked: a page of another host could reach this address by its reader's browser.
     if question.by_foreign_page || !is_loopback(&question.host) {
         return problem(403, "this is for programs on this machine");
     }
-    let ask = |(name, at): &At| {
-        let answer = ask(at, question);
-        (name.clone(), answer.unwrap_or_else(|error| problem(502, &error.to_string())))
+    let ask = |part: &Target| {
+        let answer = ask(&part.address, question);
+        answer.unwrap_or_else(|error| problem(502, &error.to_string()))
     };
     match to(&question.path) {
-        To::All => merged(&question.path, &parts.iter().map(ask).collect::<Vec<_>>()),
+        To::All => {
+            let of = |part: &Target| InstanceAnswer {
+                instance: part.instance.clone(),
+                answer: ask(part),
+            };
+            merged(&question.path, &parts.iter().map(of).collect::<Vec<_>>())
+        }
         To::One(name) => {
             // Each instance of it; the first that did not do it speaks for all.
-            let of = parts.iter().filter(|(instance, _)| part_of(instance) == name);
-            let answers: Vec<Answer> = of.map(|part| ask(part).1).collect();
-            let failed = answers.iter().find(|(status, _)| *status >= 400);
+            let of = parts.iter().filter(|part| part_of(&part.instance) == name);
+            let answers: Vec<Answer> = of.map(ask).collect();
+            let failed = answers.iter().find(|answer| answer.status >= 400);
             failed.or(answers.first()).cloned().unwrap_or_else(nothing)
         }
         To::Knowing => {
             // Where nobody does, one of them says so; one that is away may be who knows, and keeps nobody else from it.
             let (mut answer, mut parts) = (nothing(), parts.iter());
-            while let (404 | 502, Some(part)) = (answer.0, parts.next()) {
-                let next = ask(part).1;
-                if (answer.0, next.0) != (502, 404) {
+            while let (404 | 502, Some(part)) = (answer.status, parts.next()) {
+                let next = ask(part);
+                if (answer.status, next.status) != (502, 404) {
                     answer = next;
                 }
             }
@@ -136,7 +155,7 @@ fn nothing() -> Answer {
 }
 
 fn problem(status: u16, detail: &str) -> Answer {
-    (status, json!({ "status": status, "detail": detail }))
+    Answer { status, body: json!({ "status": status, "detail": detail }) }
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -163,29 +182,29 @@ fn to(path: &str) -> To<'_> {
 }
 
 /// One answer of those of all parts: lists behind one another, what is missing by part, and all guards.
-fn merged(path: &str, answers: &[(String, Answer)]) -> Answer {
+fn merged(path: &str, answers: &[InstanceAnswer]) -> Answer {
     if path == "/readyz" || path == "/healthz" {
-        let missing = answers.iter().filter(|(_, (status, _))| *status != 200);
+        let missing = answers.iter().filter(|it| it.answer.status != 200);
         let missing: Value =
-            missing.map(|(name, (_, body))| (name.clone(), body.clone())).collect();
-        let ready = answers.iter().all(|(_, (status, _))| *status == 200);
+            missing.map(|it| (it.instance.clone(), it.answer.body.clone())).collect();
+        let ready = answers.iter().all(|it| it.answer.status == 200);
         let mut shown = json!({ "ready": ready, "missing": missing });
         // Of those that are ready and show what is old.
-        for (name, (_, body)) in answers.iter().filter(|(_, (_, body))| body["stale"].is_array()) {
-            shown["stale"][name] = body["stale"].clone();
+        for InstanceAnswer { instance, answer } in answers {
+            if answer.body["stale"].is_array() {
+                shown["stale"][instance] = answer.body["stale"].clone();
+            }
         }
-        return (if ready { 200 } else { 503 }, shown);
+        return Answer { status: if ready { 200 } else { 503 }, body: shown };
     }
     // A list without one part would look whole: that part's own words are the answer.
-    if let Some((_, failed)) = answers.iter().find(|(_, (status, _))| *status != 200) {
-        return failed.clone();
+    if let Some(failed) = answers.iter().find(|it| it.answer.status != 200) {
+        return failed.answer.clone();
     }
-    let bodies = answers.iter().map(|(_, (_, body))| body);
+    let bodies = answers.iter().map(|it| &it.answer.body);
     if path == "/admin/guards" {
-        return (
-            200,
-            json!({ "routes": guards(answers, "routes"), "upstreams": guards(answers, "upstreams") }),
-        );
+        let [routes, upstreams] = ["routes", "upstreams"].map(|kind| guards(answers, kind));
+        return Answer { status: 200, body: json!({ "routes": routes, "upstreams": upstreams }) };
     }
     let mut all: Vec<Value> = Vec::new();
     for one in bodies.filter_map(Value::as_array).flatten() {
@@ -194,14 +213,14 @@ fn merged(path: &str, answers: &[(String, Answer)]) -> Answer {
             all.push(one.clone());
         }
     }
-    (200, all.into())
+    Answer { status: 200, body: all.into() }
 }
 
 /// The guards of all. Each instance has its own: behind the first one's stand others under the instance's name too.
-fn guards(answers: &[(String, Answer)], kind: &str) -> Value {
+fn guards(answers: &[InstanceAnswer], kind: &str) -> Value {
     let mut all = serde_json::Map::new();
-    for (instance, (_, body)) in answers {
-        for (name, guard) in body[kind].as_object().into_iter().flatten() {
+    for InstanceAnswer { instance, answer } in answers {
+        for (name, guard) in answer.body[kind].as_object().into_iter().flatten() {
             let name = match all.contains_key(name) {
                 true => format!("{name} ({instance})"),
                 false => name.clone(),
@@ -229,7 +248,7 @@ fn ask(at: &str, question: &Question) -> io::Result<Answer> {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| io::Error::other("the part's answer cannot be read"))?;
-    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+    Ok(Answer { status, body: serde_json::from_str(body).unwrap_or(Value::Null) })
 }
 
 /// The question, if it is one.
@@ -273,7 +292,7 @@ mod tests {
     use super::*;
 
     /// A part that says this to every question.
-    fn part(name: &str, status: u16, body: &str) -> At {
+    fn part(name: &str, status: u16, body: &str) -> Target {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap().to_string();
         let answer = format!("HTTP/1.0 {status} -\r\n\r\n{body}");
@@ -284,12 +303,13 @@ mod tests {
                 stream.write_all(answer.as_bytes()).unwrap();
             }
         });
-        (name.to_owned(), at)
+        Target { instance: name.to_owned(), address: at }
     }
 
-    fn asked(address: &str, method: &str, path: &str) -> Answer {
+    fn asked(address: &str, method: &str, path: &str) -> (u16, Value) {
         let question = Question { method: method.into(), path: path.into(), ..Question::default() };
-        ask(address, &question).unwrap()
+        let Answer { status, body } = ask(address, &question).unwrap();
+        (status, body)
     }
 
     #[test]
@@ -329,7 +349,7 @@ mod tests {
         let unknown = (404, json!({ "title": "none" }));
         assert_eq!(asked(&address, "POST", "/admin/dead/x/redrive"), unknown);
         // One that is away may be who knows.
-        let away = ("order".to_owned(), "127.0.0.1:1".to_owned());
+        let away = Target { instance: "order".to_owned(), address: "127.0.0.1:1".to_owned() };
         let parts = vec![away.clone(), part("product", 202, "")];
         let address = serve(0, parts).unwrap().to_string();
         assert_eq!(asked(&address, "POST", "/admin/dead/x/redrive").0, 202);
@@ -350,7 +370,9 @@ mod tests {
         assert_eq!(asked(&address, "GET", "/readyz"), expected);
         // One that does not answer is told by its name.
         let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let address = serve(0, vec![("order".to_owned(), away)]).unwrap().to_string();
+        let address = serve(0, vec![Target { instance: "order".to_owned(), address: away }])
+            .unwrap()
+            .to_string();
         let (status, report) = asked(&address, "GET", "/readyz");
         assert!(status == 503 && report["missing"]["order"].is_object(), "{report}");
     }
@@ -358,22 +380,26 @@ mod tests {
     #[test]
     fn guards_of_all_parts_are_shown_together() {
         let of = |name: &str| json!({ "routes": { name: 1 }, "upstreams": {} });
-        let answers = ["a", "b"].map(|name| (name.to_owned(), (200, of(name))));
+        let answer = |instance: &str, name| InstanceAnswer {
+            instance: instance.to_owned(),
+            answer: Answer { status: 200, body: of(name) },
+        };
+        let answers = ["a", "b"].map(|name| answer(name, name));
         let all = json!({ "routes": { "a": 1, "b": 1 }, "upstreams": {} });
-        assert_eq!(merged("/admin/guards", &answers), (200, all));
-        let answers = ["a", "a-2"].map(|name| (name.to_owned(), (200, of("order"))));
+        assert_eq!(merged("/admin/guards", &answers), Answer { status: 200, body: all });
+        let answers = ["a", "a-2"].map(|name| answer(name, "order"));
         let all = json!({ "routes": { "order": 1, "order (a-2)": 1 }, "upstreams": {} });
-        assert_eq!(merged("/admin/guards", &answers), (200, all));
+        assert_eq!(merged("/admin/guards", &answers), Answer { status: 200, body: all });
     }
 
     #[test]
     fn strangers_and_pages_are_refused_and_what_is_too_long_is_not_read() {
         let question = |head: &str| read(&mut head.as_bytes()).unwrap();
         let good = question("GET /readyz HTTP/1.1\r\nHost: localhost:1\r\n\r\n").unwrap();
-        assert_eq!(answered(&good, &[]).0, 200);
+        assert_eq!(answered(&good, &[]).status, 200);
         let page =
             "GET /readyz HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:5173\r\n\r\n";
-        assert_eq!(answered(&question(page).unwrap(), &[]).0, 200);
+        assert_eq!(answered(&question(page).unwrap(), &[]).status, 200);
         assert!(is_loopback("[::1]:80") && is_loopback("127.0.0.1") && !is_loopback("::1"));
         for head in [
             "GET /readyz HTTP/1.1\r\nHost: shop.example\r\n\r\n",
@@ -381,7 +407,7 @@ mod tests {
             "GET /readyz HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n",
             "GET /readyz HTTP/1.1\r\n\r\n",
         ] {
-            assert_eq!(answered(&question(head).unwrap(), &[]).0, 403, "{head}");
+            assert_eq!(answered(&question(head).unwrap(), &[]).status, 403, "{head}");
         }
         let body = "PUT /admin/faults/a HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}more";
         assert_eq!(question(body).unwrap().body, b"{}");

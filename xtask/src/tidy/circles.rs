@@ -66,6 +66,12 @@ impl<'t> Source<'t> {
     }
 }
 
+/// The innermost module that a whole path goes through, and what it names there.
+struct Found<'p> {
+    module: &'p [String],
+    rest: &'p [String],
+}
+
 /// What is named where it is not defined.
 struct Hop {
     name: String,
@@ -131,7 +137,7 @@ impl House<'_> {
 
     /// The name that a path takes from a module which only hands it on.
     fn hop(&self, from: &Module, path: &[String]) -> Option<Hop> {
-        let (module, rest) = self.module_of(path)?;
+        let Found { module, rest } = self.module_of(path)?;
         let name = rest.first()?;
         let definer = self.brought(from, module, name)?;
         Some(Hop { name: name.clone(), definer }).filter(|hop| hop.definer != module)
@@ -178,17 +184,17 @@ impl House<'_> {
         self.whole(from, &import.path).filter(|module| self.modules.contains_key(module))
     }
 
-    /// The innermost module that a whole path goes through, and what it names there.
-    fn module_of<'p>(&self, path: &'p [String]) -> Option<(&'p [String], &'p [String])> {
+    fn module_of<'p>(&self, path: &'p [String]) -> Option<Found<'p>> {
         // Modules and what they define stand in one path: the longest beginning that is a file is the module, the
         // rest is defined there.
         let depth = (0..=path.len()).rev().find(|at| self.modules.contains_key(&path[..*at]))?;
-        Some(path.split_at(depth))
+        let (module, rest) = path.split_at(depth);
+        Some(Found { module, rest })
     }
 
     /// The module that defines what a whole path names, through those that hand it on.
     fn definer(&self, from: &[String], path: &[String]) -> Option<Module> {
-        let (module, rest) = self.module_of(path)?;
+        let Found { module, rest } = self.module_of(path)?;
         let brought = rest.first().and_then(|name| self.brought(from, module, name));
         Some(brought.unwrap_or_else(|| module.to_vec()))
     }

@@ -40,7 +40,7 @@ pub(super) fn imports(code: &str) -> Vec<Import> {
         line += before.matches('\n').count();
         // `pub use`, `pub(crate) use`, `pub(in …) use`: whatever widens it ends in one of these.
         let public = before.trim_end().ends_with("pub") || before.trim_end().ends_with(')');
-        for (path, name) in multiplied_out(text.trim_start_matches("use")) {
+        for Multiplied { path, name } in multiplied_out(text.trim_start_matches("use")) {
             found.push(Import { line, path, name: Some(name), is_handed_on: public });
         }
         bodies.push_str(before);
@@ -61,24 +61,30 @@ fn declaration(code: &str) -> Option<usize> {
     code.match_indices("use ").map(|(at, _)| at).find(|at| !code[..*at].ends_with(word))
 }
 
-/// `a::{b, c::{d as e}}` as `[a, b]`, `[a, c, d]`, each with the name it has here.
-fn multiplied_out(tree: &str) -> Vec<(Path, String)> {
+/// One path of a declaration, and the name it has here.
+struct Multiplied {
+    path: Path,
+    name: String,
+}
+
+/// `a::{b, c::{d as e}}` as `[a, b]`, `[a, c, d]`.
+fn multiplied_out(tree: &str) -> Vec<Multiplied> {
     let tree = tree.trim();
     let Some((prefix, inside)) = tree.split_once('{') else {
         let (path, name) = tree.split_once(" as ").unwrap_or((tree, ""));
         let path = names(path);
         let last = path.last().cloned().unwrap_or_default();
         let name = if name.is_empty() { last } else { name.trim().to_owned() };
-        return vec![(path, name)];
+        return vec![Multiplied { path, name }];
     };
     let prefix = names(prefix);
     let inside = inside.rsplit_once('}').map_or(inside, |(inside, _)| inside);
-    let whole = |(path, name): (Path, String)| {
+    let whole = |Multiplied { path, name }: Multiplied| {
         // `{self}` is the prefix itself.
         let own = path.first().is_some_and(|first| first == "self");
         let rest = if own { Vec::new() } else { path };
         let name = if own { prefix.last().cloned().unwrap_or_default() } else { name };
-        ([prefix.clone(), rest].concat(), name)
+        Multiplied { path: [prefix.clone(), rest].concat(), name }
     };
     branches(inside).into_iter().flat_map(multiplied_out).map(whole).collect()
 }

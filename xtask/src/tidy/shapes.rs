@@ -25,26 +25,34 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         }
         if !file.is_apart() {
             findings.extend(long_functions(file, masked));
-            lengths.push((masked.lines_without_tests(), file.path.as_str()));
+            lengths.push(Length { lines: masked.lines_without_tests(), path: &file.path });
         }
     }
     findings.extend(long_files(lengths));
     findings
 }
 
-fn long_files(mut lengths: Vec<(usize, &str)>) -> Vec<Finding> {
+/// How long a file is.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Length<'t> {
+    // Compared first: files stand in the order of their lengths.
+    lines: usize,
+    path: &'t str,
+}
+
+fn long_files(mut lengths: Vec<Length<'_>>) -> Vec<Finding> {
     lengths.sort_unstable();
     let mut findings: Vec<Finding> = lengths
         .iter()
-        .filter(|(lines, _)| *lines > LINES_MAX)
-        .map(|(lines, path)| {
+        .filter(|length| length.lines > LINES_MAX)
+        .map(|Length { lines, path }| {
             Finding::new(path, LINES_MAX, format!("too long. lines=`{lines}`, limit=`{LINES_MAX}`"))
         })
         .collect();
     // The file in the middle, and the last of nine in ten: naming it names where to begin.
     let quantiles = [(5, MEDIAN_LINES_MAX, "half"), (9, MOST_LINES_MAX, "nine in ten")];
     for (tenths, limit, share) in quantiles {
-        if let Some((lines, path)) =
+        if let Some(Length { lines, path }) =
             lengths.get((lengths.len() * tenths).div_ceil(10).saturating_sub(1))
             && *lines > limit
         {
@@ -159,7 +167,7 @@ mod tests {
     fn half_of_the_files_and_nine_in_ten_have_limits_of_their_own() {
         let of = |counts: &[usize]| {
             let paths: Vec<String> = (0..counts.len()).map(|at| format!("f{at}.rs")).collect();
-            let lengths = counts.iter().zip(&paths).map(|(count, path)| (*count, path.as_str()));
+            let lengths = counts.iter().zip(&paths).map(|(&lines, path)| Length { lines, path });
             long_files(lengths.collect()).len()
         };
         assert_eq!(of(&[150, 150, 400, 400]), 0);
