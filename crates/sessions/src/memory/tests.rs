@@ -18,11 +18,11 @@ use crate::{SESSION_ENDED, SessionEnded};
 
 const LIMIT: usize = 100;
 
-/// A clock set by hand.
+/// A clock that the test sets.
 #[derive(Clone, Default)]
-struct Hand(Arc<AtomicI64>);
+struct ManualClock(Arc<AtomicI64>);
 
-impl Hand {
+impl ManualClock {
     fn clock(&self) -> Clock {
         let second = self.0.clone();
         Arc::new(move || at(second.load(Ordering::SeqCst)))
@@ -80,8 +80,8 @@ async fn a_schema_keeps_what_a_memory_promises() {
 async fn the_file_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
 
-    let (place, hand) = (tempfile::tempdir().expect("a place"), Hand::default());
-    let memory = Memory::open(place.path(), &Ended::new(LIMIT), hand.clock()).await;
+    let (place, manual) = (tempfile::tempdir().expect("a place"), ManualClock::default());
+    let memory = Memory::open(place.path(), &Ended::new(LIMIT), manual.clock()).await;
     memory.expect("it opens").owe("secret".to_owned()).await.expect("written");
     for entry in std::fs::read_dir(place.path()).expect("a folder") {
         let entry = entry.expect("an entry");

@@ -14,9 +14,9 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
-    async fn open(&self, hand: &Hand) -> (Memory, Ended) {
+    async fn open(&self, manual: &ManualClock) -> (Memory, Ended) {
         let ended = Ended::new(LIMIT);
-        let memory = Memory::at(self.location.clone(), &ended, hand.clock()).await;
+        let memory = Memory::at(self.location.clone(), &ended, manual.clock()).await;
         (memory.expect("it opens"), ended)
     }
 
@@ -67,30 +67,30 @@ async fn tokens(memory: &Memory) -> Vec<String> {
 }
 
 async fn what_ended_outlives_the_process_until_its_tokens_do(fixture: Fixture) {
-    let hand = Hand::default();
-    let (memory, ended) = fixture.open(&hand).await;
+    let manual = ManualClock::default();
+    let (memory, ended) = fixture.open(&manual).await;
     let owed = vec![renewing("refresh", "a"), opening("access", "a")];
     memory.end(ending("a", 10), owed).await.expect("written");
     assert!(ended.contains("a"));
     // As after kill -9: nobody closes it.
     std::mem::forget(memory);
-    let (memory, ended) = fixture.open(&hand).await;
+    let (memory, ended) = fixture.open(&manual).await;
     assert!(ended.contains("a"));
     assert_eq!(tokens(&memory).await, ["refresh", "access"]);
     assert!(is_owed(&memory, "refresh").await && !is_owed(&memory, "other").await);
     memory.pay("refresh").await.expect("written");
     memory.pay("refresh").await.expect("twice is as good");
     assert_eq!(tokens(&memory).await, ["access"]);
-    hand.set(10);
-    let (_, ended) = fixture.open(&hand).await;
+    manual.set(10);
+    let (_, ended) = fixture.open(&manual).await;
     assert!(!ended.contains("a"), "its last token has expired");
     memory.end(ending("b", 20), Vec::new()).await.expect("written");
     assert_eq!(rows(&memory).await, 1, "what has expired is removed");
 }
 
 async fn debts_for_unknown_tokens_are_bounded_and_those_for_known_ones_are_not(fixture: Fixture) {
-    let hand = Hand::default();
-    let (memory, _) = fixture.open(&hand).await;
+    let manual = ManualClock::default();
+    let (memory, _) = fixture.open(&manual).await;
     let owe = async |token: &str| memory.owe(token.to_owned()).await.expect("decided");
     for token in ["0", "1"] {
         assert_eq!(owe(token).await, DebtOutcome::Noted);
@@ -109,13 +109,13 @@ async fn debts_for_unknown_tokens_are_bounded_and_those_for_known_ones_are_not(f
     let twice = (owe("two more").await, owe("three more").await);
     assert_eq!(twice, (DebtOutcome::Noted, DebtOutcome::TooMany));
     assert!(is_owed(&memory, "known").await && !is_owed(&memory, "1").await);
-    hand.set(OWED_FOR.as_secs() + 1);
+    manual.set(OWED_FOR.as_secs() + 1);
     assert_eq!(owe("much later").await, DebtOutcome::Noted);
 }
 
 async fn a_renewal_is_refused_until_the_giver_has_heard(fixture: Fixture) {
-    let hand = Hand::default();
-    let (memory, _) = fixture.open(&hand).await;
+    let manual = ManualClock::default();
+    let (memory, _) = fixture.open(&manual).await;
     let owed = || vec![renewing("second", "a"), opening("access", "a")];
     let renews =
         async |memory: &Memory, token: &str, of| !memory.is_owed(token, of).await.expect("read");
@@ -136,16 +136,16 @@ async fn a_renewal_is_refused_until_the_giver_has_heard(fixture: Fixture) {
     let kept = kept.await.expect("read");
     assert_eq!((tokens(&memory).await, kept), (Vec::new(), 1));
     std::mem::forget(memory);
-    let (memory, _) = fixture.open(&hand).await;
+    let (memory, _) = fixture.open(&manual).await;
     assert!(!renews(&memory, "second", None).await && !renews(&memory, "first", Some("a")).await);
-    hand.set(OWED_FOR.as_secs() + 1);
-    memory.end(ending("c", hand.now() + 1), Vec::new()).await.expect("written");
+    manual.set(OWED_FOR.as_secs() + 1);
+    memory.end(ending("c", manual.now() + 1), Vec::new()).await.expect("written");
     assert!(renews(&memory, "second", Some("a")).await, "no browser has it any more");
 }
 
 async fn past_so_many_debts_no_sign_in_should_be_taken_and_none_is_forgotten(fixture: Fixture) {
-    let hand = Hand::default();
-    let (memory, _) = fixture.open(&hand).await;
+    let manual = ManualClock::default();
+    let (memory, _) = fixture.open(&manual).await;
     assert!(!memory.is_full().await.expect("read"));
     fixture.fill(&memory, DEBTS_MAX - 1, Some("s")).await;
     assert!(!memory.is_full().await.expect("read"));
@@ -156,8 +156,8 @@ async fn past_so_many_debts_no_sign_in_should_be_taken_and_none_is_forgotten(fix
 }
 
 async fn the_later_of_two_ends_counts_and_debts_are_read_in_their_order(fixture: Fixture) {
-    let hand = Hand::default();
-    let (memory, _) = fixture.open(&hand).await;
+    let manual = ManualClock::default();
+    let (memory, _) = fixture.open(&manual).await;
     for until in [20, 30, 10] {
         let token = format!("until {until}");
         memory.end(ending("a", until), vec![renewing(&token, "a")]).await.expect("written");
@@ -168,10 +168,10 @@ async fn the_later_of_two_ends_counts_and_debts_are_read_in_their_order(fixture:
     let first = memory.debts(0, 1).await.expect("read").remove(0);
     let behind = memory.debts(first.number, 1).await.expect("read");
     assert_eq!(behind[0].token, "until 30");
-    hand.set(29);
-    assert!(fixture.open(&hand).await.1.contains("a"));
-    hand.set(30);
-    assert!(!fixture.open(&hand).await.1.contains("a"));
+    manual.set(29);
+    assert!(fixture.open(&manual).await.1.contains("a"));
+    manual.set(30);
+    assert!(!fixture.open(&manual).await.1.contains("a"));
 }
 
 async fn an_event_of_a_service_is_remembered_by_everybody_who_subscribes(fixture: Fixture) {
