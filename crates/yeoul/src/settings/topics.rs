@@ -41,7 +41,7 @@ pub(super) struct Events {
 /// The engine that a folder's own log is.
 const LOCAL: &str = "local";
 
-/// What is said of one topic.
+/// The settings of one topic.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Declaration {

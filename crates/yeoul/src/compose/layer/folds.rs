@@ -131,8 +131,8 @@ async fn rest_while(
 }
 
 /// Whoever set it may be gone: then it stays as it was left.
-async fn changed(told: &mut watch::Receiver<bool>) {
-    if told.changed().await.is_err() {
+async fn changed(flag: &mut watch::Receiver<bool>) {
+    if flag.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
 }
