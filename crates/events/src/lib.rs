@@ -74,7 +74,7 @@
 //!
 //! What cannot go on is nobody's secret: an event that no broker takes is a dead letter of its outbox, a
 //! hurt row or record stops its loop until an operator steps over it with a note
-//! ([`store::skipped`]), and before anything of a folder runs, [`agreement`] looks whether log,
+//! ([`skipped`]), and before anything of a folder runs, [`agreement`] looks whether log,
 //! outboxes and inboxes agree. [`store::cut`] copies one moment of all of them.
 //!
 //! # What is promised
@@ -101,7 +101,7 @@
 //! | writes that are queued | [`store::WRITE_QUEUE_MAX`] | environment trouble: try later |
 //! | events pending in an outbox | [`store::OUTBOX_WAITING_MAX`] | the service refuses to publish |
 //! | events parked by a subscription | [`parking::PARKED_MAX`] | it takes no new ones |
-//! | notes on what was stepped over | [`store::skipped::SKIPPED_MAX`] | nothing more is skipped |
+//! | notes on what was stepped over | [`skipped::SKIPPED_MAX`] | nothing more is skipped |
 //!
 //! Two programs in `examples/` show it whole: `outbox_service`, a web service that publishes what it
 //! commits, and `projection`, a reader that keeps a table of its own. A page for teams is
@@ -120,6 +120,7 @@ pub mod parking;
 pub mod partition;
 pub mod position;
 pub mod relay;
+pub mod skipped;
 pub mod store;
 pub mod subscription;
 pub mod topic;
@@ -131,7 +132,6 @@ mod fixture;
 mod lanes;
 mod marks;
 mod relay_progress;
-mod skipped;
 mod stillness;
 mod wait;
 

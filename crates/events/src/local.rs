@@ -28,8 +28,6 @@
 //! It does not remember consumers, and nothing is ever removed from it.
 
 #[cfg(test)]
-mod limits;
-#[cfg(test)]
 mod tests;
 
 use std::path::Path;

@@ -44,24 +44,14 @@ pub const TOKEN_CHARS_MAX: usize = 4096;
 /// their sequences; those of two say nothing about each other, so a client that wrote to both keeps
 /// both.
 ///
+/// A number is had from what was published ([`Published`](crate::store::Published)):
+///
 /// ```
-/// # use std::sync::Arc;
-/// # use yeoul_events::store::{Database, Options, Publishes};
-/// # use yeoul_events::{Cause, Clock, Draft, Error, Partitions, Topic, WritePosition};
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Error> {
-/// # let folder = tempfile::tempdir().expect("a folder");
-/// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
-/// # let publishes = Some(Publishes { source: "order".into(), topic: Topic::parse("order")?, partitions: Partitions::ONE });
-/// # let path = folder.path().join("order.db");
-/// # let order = Database::open(Options { path, schema: &[], publishes, clock })?;
-/// let placed = Draft::new("OrderPlaced", 9, 1, &(), &Cause::default());
-/// let placed = order.write(placed, |placed, tx| Box::pin(tx.publish(placed.clone()))).await?;
+/// use yeoul_events::WritePosition;
+///
 /// // Only what is parked under this order's own key can keep a reader from getting there.
-/// let position = WritePosition::new("order", placed.number()).for_key("9");
+/// let position = WritePosition::new("order", 1).for_key("9");
 /// assert_eq!(position.to_string(), "w1.order.9");
-/// # Ok(())
-/// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WritePosition {

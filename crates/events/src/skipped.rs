@@ -1,6 +1,6 @@
 //! A note of something that was stepped over: what, why, when and on whose word.
 //!
-//! Where it is kept is the store's; see [`store::skipped`](crate::store::skipped).
+//! Where it is kept is the store's.
 
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ pub const BY_CHARS_MAX: usize = 200;
 /// One note: what was stepped over, why, when and on whose word.
 ///
 /// ```
-/// use yeoul_events::store::skipped::Skipped;
+/// use yeoul_events::skipped::Skipped;
 ///
 /// /// A line for whoever audits.
 /// fn line(note: &Skipped) -> String {

@@ -83,6 +83,7 @@ pub(crate) mod options;
 pub(crate) mod origin;
 pub(crate) mod outbox;
 pub(crate) mod packed;
+pub(crate) mod panicked;
 pub(crate) mod parked;
 mod postgres;
 pub(crate) mod published;
@@ -93,10 +94,12 @@ mod sqlite;
 pub(crate) mod stepped;
 pub(crate) mod tx;
 pub(crate) mod value;
+pub(crate) mod versions;
 
 pub use announcements::Announcements;
 pub use bounds::{
     DATA_BYTES_MAX, OUTBOX_KEPT, OUTBOX_WAITING_MAX, SAVEPOINTS_DEEP_MAX, WAITING_BYTES_MAX,
+    WRITE_QUEUE_MAX,
 };
 pub use database::Database;
 pub use inbox::marks;
@@ -108,23 +111,22 @@ pub use published::Published;
 pub use rows::{At, Row, Rows};
 pub use sqlite::cut;
 pub use sqlite::keep_private;
-pub use sqlite::skipped;
-pub use sqlite::state::{GROUP_MAX, WRITE_QUEUE_MAX};
+pub use sqlite::state::GROUP_MAX;
 pub use sqlite::upkeep;
 pub use sqlite::{COUNTED, READERS_MAX};
 pub use tx::{Savepoint, Tx, Working};
 pub use value::{Bind, Column, Value};
 
 pub(crate) use sqlite::log;
-pub(crate) use sqlite::panic_message;
 
 use postgres::state::announcements::Announcements as ServedAnnouncements;
 use postgres::state::rows::Rows as ServedRows;
 use postgres::state::server::Server;
 use postgres::state::tx::{PARTS_MAX, Savepoint as ServedSavepoint};
 use postgres::values::Row as ServedRow;
+use sqlite::Row as EmbeddedRow;
 use sqlite::state::State as Embedded;
-use sqlite::state::rows::{Row as EmbeddedRow, Rows as EmbeddedRows};
+use sqlite::state::rows::Rows as EmbeddedRows;
 use sqlite::state::tx::Savepoint as EmbeddedSavepoint;
 
 #[cfg(test)]

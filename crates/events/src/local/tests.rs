@@ -1,6 +1,7 @@
 //! The contract suites on the local log, and what only this engine promises: damage is told.
 
 mod jumps;
+mod limits;
 
 use std::sync::Arc;
 

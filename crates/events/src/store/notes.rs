@@ -1,4 +1,4 @@
-//! The table of notes on what was stepped over; see [`skipped`](crate::store::skipped) for what they are.
+//! The table of notes on what was stepped over; see [`skipped`](crate::skipped) for what they are.
 
 use jiff::Timestamp;
 
@@ -9,23 +9,54 @@ use crate::skipped::{BY_CHARS_MAX, SKIPPED_MAX, Skipped};
 use crate::store::rows::{Row, Rows};
 use crate::store::value::Bind;
 
-/// Writes one down.
-pub(crate) async fn note(rows: &mut Rows<'_>, one: &Skipped) -> Result<(), Error> {
-    let count = rows.one("SELECT count(*) FROM skipped", &[], |row| row.get::<u64>(0));
-    let notes = count.await?;
+/// How many notes there are.
+pub(crate) const COUNT: &str = "SELECT count(*) FROM skipped";
+
+/// Writes one down, from [`Note::values`].
+pub(crate) const INSERT: &str =
+    "INSERT INTO skipped (name, kind, first, last, event, key, reason, at, by, partition)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+/// A note as its row has it: times as numbers, texts at their limits.
+pub(crate) struct Note<'n> {
+    skipped: &'n Skipped,
+    reason: &'n str,
+    at: i64,
+    by: String,
+    partition: u16,
+}
+
+impl<'n> Note<'n> {
+    pub(crate) fn of(skipped: &'n Skipped) -> Note<'n> {
+        Note {
+            skipped,
+            reason: parking::shortened(&skipped.reason),
+            at: skipped.at.as_microsecond(),
+            by: skipped.by.chars().take(BY_CHARS_MAX).collect(),
+            partition: skipped.partition.index(),
+        }
+    }
+
+    /// In the order of [`INSERT`].
+    pub(crate) fn values(&self) -> [&dyn Bind; 10] {
+        let Note { skipped, reason, at, by, partition } = self;
+        let Skipped { name, kind, first, last, event, key, .. } = skipped;
+        [name, kind, first, last, event, key, reason, at, by, partition]
+    }
+}
+
+/// Refuses one more where as many are kept as may be.
+pub(crate) fn check_room(notes: u64) -> Result<(), Error> {
     if notes >= SKIPPED_MAX {
         return Err(Error::Limit { field: "skipped", value: notes + 1, limit: SKIPPED_MAX });
     }
-    let insert =
-        "INSERT INTO skipped (name, kind, first, last, event, key, reason, at, by, partition)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    let by: String = one.by.chars().take(BY_CHARS_MAX).collect();
-    let reason = parking::shortened(&one.reason);
-    let Skipped { name, kind, partition, first, last, event, key, at, .. } = one;
-    let (at, partition) = (at.as_microsecond(), partition.index());
-    let row: [&dyn Bind; 10] = [name, kind, first, last, event, key, &reason, &at, &by, &partition];
-    rows.execute(insert, &row).await?;
     Ok(())
+}
+
+/// Writes one down in a transaction of a service's.
+pub(crate) async fn note(rows: &mut Rows<'_>, one: &Skipped) -> Result<(), Error> {
+    check_room(rows.one(COUNT, &[], |row| row.get(0)).await?)?;
+    rows.execute(INSERT, &Note::of(one).values()).await.map(drop)
 }
 
 /// Every note of this name, oldest first.

@@ -96,6 +96,13 @@ impl At for &str {
     }
 }
 
+impl<'r> Row<'r> {
+    /// One of the embedded engine's.
+    pub(super) fn embedded(row: EmbeddedRow<'r>) -> Row<'r> {
+        Row(Found::Embedded(row))
+    }
+}
+
 impl Row<'_> {
     /// A column of it.
     ///
@@ -227,9 +234,7 @@ impl Rows<'_> {
         read: impl FnOnce(&Row<'_>) -> Result<T, E> + Send,
     ) -> Result<Option<T>, E> {
         match &mut self.0 {
-            Engine::Embedded(rows) => {
-                rows.find(select, values, |row| read(&Row(Found::Embedded(row))))
-            }
+            Engine::Embedded(rows) => rows.find(select, values, |row| read(&Row::embedded(row))),
             Engine::Served(rows) => {
                 let read = |row: ServedRow<'_>| read(&Row(Found::Served(row)));
                 Box::pin(rows.find(select, values, read)).await
@@ -292,9 +297,7 @@ impl Rows<'_> {
         mut show: impl FnMut(&Row<'_>) -> Result<(), E> + Send,
     ) -> Result<(), E> {
         match &mut self.0 {
-            Engine::Embedded(rows) => {
-                rows.each(select, values, |row| show(&Row(Found::Embedded(row))))
-            }
+            Engine::Embedded(rows) => rows.each(select, values, |row| show(&Row::embedded(row))),
             Engine::Served(rows) => {
                 let show = |row: ServedRow<'_>| show(&Row(Found::Served(row)));
                 Box::pin(rows.each(select, values, show)).await

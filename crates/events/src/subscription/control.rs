@@ -31,9 +31,9 @@ use crate::parking::{self, DeadLetter};
 use crate::partition::Numbered;
 use crate::partition::numbers::Numbers;
 use crate::position::WritePosition;
+use crate::skipped::Skipped;
 use crate::store::database::Database;
 use crate::store::inbox::{self, Assigned, Place};
-use crate::store::skipped::Skipped;
 use crate::store::tx::Tx;
 use crate::store::{notes, parked};
 use crate::topic::Topic;
@@ -199,7 +199,7 @@ impl Control {
     }
 
     /// Drops a dead letter, with a note that it was and on whose word (`by`, at most
-    /// [`BY_CHARS_MAX`](crate::store::skipped::BY_CHARS_MAX) characters are kept); what waits behind it follows.
+    /// [`BY_CHARS_MAX`](crate::skipped::BY_CHARS_MAX) characters are kept); what waits behind it follows.
     /// `false` if there is none of that id. Its effect never happens here.
     ///
     /// # Errors

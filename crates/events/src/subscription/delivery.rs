@@ -41,7 +41,7 @@ use crate::parking::{Retry, Standing, Wait, how_to_skip};
 use crate::partition::Partition;
 use crate::store::inbox::{Assigned, Place, Received};
 use crate::store::tx::Tx;
-use crate::store::{panic_message, parked};
+use crate::store::{panicked, parked};
 
 /// What a subscription does with an event; the same for every batch.
 pub(super) struct Dispatcher<H> {
@@ -263,7 +263,7 @@ impl<H: Handler> Dispatcher<H> {
     fn notify(&self, call: impl FnOnce(&H)) {
         let outcome = catch_unwind(AssertUnwindSafe(|| call(&self.handler)));
         if let Err(panic) = outcome {
-            let (subscription, what) = (&self.name, panic_message(panic.as_ref()));
+            let (subscription, what) = (&self.name, panicked::message(panic.as_ref()));
             tracing::error!(subscription, what, "what follows a commit panicked");
         }
     }
@@ -308,7 +308,7 @@ async fn caught(
             failed("it waited for something else than its transaction".to_owned())
         }
         Ok(polled) => polled,
-        Err(panic) => failed(format!("panicked: {}", panic_message(panic.as_ref()))),
+        Err(panic) => failed(format!("panicked: {}", panicked::message(panic.as_ref()))),
     })
     .await
 }

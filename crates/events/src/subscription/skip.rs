@@ -11,9 +11,9 @@ use crate::broker::{Broker, Offset};
 use crate::error::Error;
 use crate::event::Event;
 use crate::partition::{Numbered, Partition};
+use crate::skipped::{Skipped, moment};
 use crate::store::inbox::{Assigned, Place};
 use crate::store::parked::{self, DamagedRow};
-use crate::store::skipped::{Skipped, moment};
 use crate::store::tx::Tx;
 use crate::topic::TopicPartition;
 

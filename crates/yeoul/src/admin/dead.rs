@@ -4,7 +4,7 @@
 use chassis::http::query::Query;
 use chassis::http::{Problem, Response, empty, json};
 use events::parking::DeadLetter;
-use events::store::skipped::Skipped;
+use events::skipped::Skipped;
 use events::{Broker, Event, Topic, relay, subscription};
 use http::StatusCode;
 use serde_json::{Value, json};

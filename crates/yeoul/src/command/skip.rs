@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use chassis::clock;
 use events::local::Log;
-use events::store::{Options, Publishes, skipped::Skipped};
+use events::skipped::Skipped;
+use events::store::{Options, Publishes};
 use events::{Broker, Database, Topic, relay, subscription};
 use http::{Method, StatusCode};
 use serde_json::Value;

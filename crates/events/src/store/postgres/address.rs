@@ -3,8 +3,10 @@
 //! What else a driver would take of an address (a password, a search path, options of its own) stands in none:
 //! settings are shown to whoever looks after a process.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::str::FromStr;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::Error;
 
@@ -90,15 +92,8 @@ fn is_encryption(parameter: &str) -> bool {
 }
 
 /// Every byte that an address may give a meaning to, as `%` and its number.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => encoded.push(byte.into()),
-            _ => write!(encoded, "%{byte:02X}").expect("memory"),
-        }
-    }
-    encoded
+fn encoded(text: &str) -> impl fmt::Display {
+    utf8_percent_encode(text, NON_ALPHANUMERIC)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 mod chain;
 mod jumps;
-mod rows;
+pub(super) mod rows;
 mod scan;
 mod tail;
 mod walk;
@@ -23,20 +23,20 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::plumbing::connection;
 use super::plumbing::numbering;
 use super::plumbing::readers::Readers;
+use super::plumbing::skipped;
 use super::plumbing::thread::Thread;
-use super::plumbing::versions::{self, Tables};
-use super::skipped;
+use super::plumbing::versions;
 use crate::Clock;
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::skipped::Skipped;
+use crate::store::versions::TableSet;
 use crate::topic::{Topic, TopicPartition};
 use rows::PartitionRows;
 
 pub(crate) use rows::Topics;
 
-pub(super) use rows::{grow, leave_out};
 #[cfg(test)]
 pub(crate) use tail::SOURCES_MAX;
 pub(crate) use writer::PUBLISH_QUEUE_MAX;
@@ -51,7 +51,7 @@ pub(crate) const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub(crate) const TAIL_CHECKED: u64 = 10_000;
 
 /// A `topic` here is one partition of one.
-pub(super) const TABLES: Tables = Tables {
+pub(super) const TABLES: TableSet = TableSet {
     name: "log",
     steps: &[
         "CREATE TABLE IF NOT EXISTS topic (
@@ -235,7 +235,7 @@ impl File {
 
     /// Everything that is passed, oldest first.
     pub(crate) fn skipped(&self) -> Result<Vec<Skipped>, Error> {
-        self.readers.read(skipped::everything)
+        self.readers.read(|sql| skipped::everything(sql))
     }
 
     /// The first stretch that is hurt and not passed, as a note that nobody has put his name to. Beyond

@@ -10,7 +10,7 @@
 //! | runs on | the file's one writing thread | the caller's thread |
 //! | sees | all that is committed, and what its own transaction wrote before it | one moment |
 //! | resolves | after the sync of its group | at once |
-//! | at most | [`WRITE_QUEUE_MAX`] wait, [`GROUP_MAX`] share a transaction | [`READERS_MAX`](crate::store::READERS_MAX) at a time |
+//! | at most | [`WRITE_QUEUE_MAX`](crate::store::WRITE_QUEUE_MAX) wait, [`GROUP_MAX`] share a transaction | [`READERS_MAX`](crate::store::READERS_MAX) at a time |
 //! | past it | [`Error::Environment`]: nothing was done | waits its turn |
 //!
 //! It does not decide what an event means: [`Relay`](crate::relay::Relay) and
@@ -46,7 +46,7 @@ use crate::store::rows as common;
 use crate::store::sqlite::plumbing::ready::ready;
 use crate::store::tx::{Tx, Working};
 
-pub use writer::{GROUP_MAX, WRITE_QUEUE_MAX};
+pub use writer::GROUP_MAX;
 
 /// A handle on the file; clones share it. The last one to go finishes what is queued.
 #[derive(Clone)]

@@ -43,12 +43,12 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::log;
+use super::log::rows;
 use super::plumbing::connection::{self, has_table};
 use super::plumbing::numbering;
 use super::plumbing::private::{ENDS, WRITE_AHEAD, beside};
+use super::plumbing::skipped;
 use super::plumbing::versions;
-use super::skipped;
 use super::state::gaps;
 use super::state::outbox;
 use crate::error::Error;
@@ -103,8 +103,8 @@ pub fn subscriptions(path: &Path) -> Result<BTreeSet<String>, Error> {
 /// # Errors
 /// As for [`subscriptions`].
 pub fn skipped(path: &Path) -> Result<Vec<Skipped>, Error> {
-    let mut sql = connection::open_reader(path)?;
-    if has_table(&sql, "skipped")? { skipped::everything(&mut sql) } else { Ok(Vec::new()) }
+    let sql = connection::open_reader(path)?;
+    if has_table(&sql, "skipped")? { skipped::everything(&sql) } else { Ok(Vec::new()) }
 }
 
 /// Whether the file is the outbox of a service.
@@ -172,7 +172,7 @@ pub fn jump(path: &Path, by: u64) -> Result<(), Error> {
         outbox::begin_epoch(&jumping)?;
     }
     if has_table(&jumping, "topic")? && has_table(&jumping, "publisher")? {
-        log::leave_out(&jumping, by)?;
+        rows::leave_out(&jumping, by)?;
     } else {
         numbering::leave_out(&jumping, by)?;
     }
@@ -218,7 +218,7 @@ pub fn jump(path: &Path, by: u64) -> Result<(), Error> {
 pub fn grow_topic(path: &Path, topic: &Topic, to: Partitions, now: Timestamp) -> Result<(), Error> {
     let mut sql = connection::open_beside(path)?;
     let growing = sql.transaction()?;
-    log::grow(&growing, topic, to, now.as_microsecond())?;
+    rows::grow(&growing, topic, to, now.as_microsecond())?;
     Ok(growing.commit()?)
 }
 

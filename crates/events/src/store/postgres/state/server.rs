@@ -20,10 +20,10 @@ use super::{table, tables, versions};
 use crate::Clock;
 use crate::error::Error;
 use crate::partition::numbers::Numbers;
-use crate::store::WRITE_QUEUE_MAX;
+use crate::store::bounds::WRITE_QUEUE_MAX;
 use crate::store::kept::Kept;
 use crate::store::options::{self, Host};
-use crate::store::panic_message;
+use crate::store::panicked;
 use crate::store::postgres::connection;
 use crate::store::postgres::trouble;
 use crate::store::rows as common;
@@ -278,7 +278,7 @@ async fn ready_or_late<T, E: From<Error>>(
     let polled =
         poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
             Ok(polled) => polled.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic_message(panic.as_ref()))),
+            Err(panic) => Poll::Ready(Err(panicked::message(panic.as_ref()))),
         });
     let what = match tokio::time::timeout(WORK_MAX, polled).await {
         Ok(Ok(answer)) => return answer,

@@ -5,20 +5,20 @@
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::outbox;
-use super::versions::Tables;
 use crate::error::Error;
 use crate::event::KEY_BYTES_MAX;
 use crate::store::options::Publishes;
 use crate::store::postgres::schema::outbox_schema;
 use crate::store::postgres::statements::quoted;
 use crate::store::postgres::trouble;
+use crate::store::versions::TableSet;
 use crate::topic::{Declared, Topic};
 
 /// How often statements that make tables run at most where other transactions are in their way.
 const RUNS_MAX: u32 = 5;
 
-pub(super) const SETS: &[Tables] = &[
-    Tables {
+pub(super) const SETS: &[TableSet] = &[
+    TableSet {
         name: "inbox",
         steps: &["CREATE TABLE inbox (
                 subscription TEXT NOT NULL, partition INTEGER NOT NULL, position BIGINT NOT NULL,
@@ -28,7 +28,7 @@ pub(super) const SETS: &[Tables] = &[
                 sequence BIGINT NOT NULL, PRIMARY KEY (subscription, partition, source));"],
     },
     // An index for each question, as on any engine.
-    Tables {
+    TableSet {
         name: "parked",
         steps: &["CREATE TABLE parked (
                 place BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY, subscription TEXT NOT NULL,
@@ -41,18 +41,18 @@ pub(super) const SETS: &[Tables] = &[
                 WHERE next_at IS NOT NULL;
             CREATE INDEX parked_dead ON parked (subscription, place) WHERE dead = 1;"],
     },
-    Tables {
+    TableSet {
         name: "skipped",
         steps: &["CREATE TABLE skipped (
                 number BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY, name TEXT NOT NULL, kind TEXT NOT NULL,
                 first BIGINT NOT NULL, last BIGINT NOT NULL, event TEXT, key TEXT, reason TEXT NOT NULL,
                 at BIGINT NOT NULL, by TEXT NOT NULL, partition INTEGER NOT NULL);"],
     },
-    Tables {
+    TableSet {
         name: "numbering",
         steps: &["CREATE TABLE numbering (one BIGINT PRIMARY KEY CHECK (one = 1), base BIGINT NOT NULL);"],
     },
-    Tables {
+    TableSet {
         name: "outbox_stepped",
         steps: &["CREATE TABLE outbox_stepped (
                 sequence BIGINT PRIMARY KEY, reason TEXT NOT NULL, since BIGINT NOT NULL,

@@ -1,20 +1,12 @@
-//! Versions of the tables in a service's schema, and the way from each to the next.
+//! The versions of our tables in a schema, and the steps that it takes; see [`versions`](crate::store::versions).
 //!
-//! One count for each set of ours, beside them one for the service's own migrations. A step is never changed once it
-//! was released, and there is no way back: a schema of a newer program is refused. Instances that open at once take
-//! turns.
+//! The service's own migrations are counted beside ours, as one more set. Instances that open at once take turns.
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::error::Error;
 use crate::store::postgres::trouble;
-
-/// One set of tables, and the statements of each step to its present shape. Only ever append.
-pub(super) struct Tables {
-    /// What it is called in the schema; never changes.
-    pub(super) name: &'static str,
-    pub(super) steps: &'static [&'static str],
-}
+use crate::store::versions::TableSet;
 
 /// The same table that the outbox for other languages has.
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS yeoul_version (
@@ -29,7 +21,7 @@ const ALONE: &str = "SELECT pg_advisory_xact_lock(hashtext('yeoul_version ' || c
 /// [`Error::Statement`]: the schema is of a newer program, or a migration is wrong. Nothing was changed.
 pub(super) async fn upgrade(
     pool: &PgPool,
-    ours: &[Tables],
+    ours: &[TableSet],
     own: &'static [&'static str],
 ) -> Result<(), Error> {
     let mut transaction = pool.begin().await.map_err(trouble::from)?;
@@ -39,23 +31,18 @@ pub(super) async fn upgrade(
     for tables in ours {
         step_up(&mut transaction, tables).await?;
     }
-    step_up(&mut transaction, &Tables { name: "schema", steps: own }).await?;
+    step_up(&mut transaction, &TableSet { name: "schema", steps: own }).await?;
     transaction.commit().await.map_err(trouble::from)
 }
 
 /// Takes the steps that a set lacks, in order, and notes its version.
-async fn step_up(connection: &mut PgConnection, tables: &Tables) -> Result<(), Error> {
-    let Tables { name, steps } = tables;
+async fn step_up(connection: &mut PgConnection, tables: &TableSet) -> Result<(), Error> {
+    let TableSet { name, steps } = tables;
     let noted = sqlx::query_scalar("SELECT version FROM yeoul_version WHERE tables = $1");
     let noted: Option<i32> =
         noted.bind(*name).fetch_optional(&mut *connection).await.map_err(trouble::from)?;
     let version = usize::try_from(noted.unwrap_or(0)).unwrap_or(usize::MAX);
-    if version > steps.len() {
-        let newest = steps.len();
-        let what = format!("the schema is of a newer program: {name} {version} > {newest}");
-        return Err(Error::Statement { what });
-    }
-    for step in &steps[version..] {
+    for step in tables.lacking(version, "schema")? {
         let taken = sqlx::raw_sql(AssertSqlSafe(*step)).execute(&mut *connection).await;
         taken.map_err(trouble::from)?;
     }

@@ -25,7 +25,7 @@ use crate::broker::Offset;
 use crate::error::Error;
 use crate::skipped::Skipped;
 use crate::store::sqlite::plumbing::group::Group;
-use crate::store::sqlite::skipped;
+use crate::store::sqlite::plumbing::skipped;
 
 /// Batches that may wait for the writer; one more is refused as environment trouble.
 pub(crate) const PUBLISH_QUEUE_MAX: usize = 8192;

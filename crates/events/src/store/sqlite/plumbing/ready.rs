@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::thread::panic_message;
 use crate::error::Error;
+use crate::store::panicked;
 
 /// The answer of work that needs nothing but this engine.
 pub(in crate::store::sqlite) fn ready<T, E, F>(work: impl FnOnce() -> F) -> Result<T, E>
@@ -19,7 +19,7 @@ where
     let what = match polled {
         Ok(Poll::Ready(answer)) => return answer,
         Ok(Poll::Pending) => "it waited for something else than its database".to_owned(),
-        Err(panic) => panic_message(panic.as_ref()),
+        Err(panic) => panicked::message(panic.as_ref()),
     };
     tracing::error!(what, "a piece of work panicked and was rolled back");
     Err(E::from(Error::Panicked { what }))

@@ -1,10 +1,10 @@
-//! A thread that says so when it dies and is waited for when its owner goes; and what a panic said.
+//! A thread that says so when it dies and is waited for when its owner goes.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 
 use crate::error::Error;
+use crate::store::panicked;
 
 /// Waits for the thread when dropped: declare it after what tells the thread to end.
 pub(crate) struct Thread(Option<JoinHandle<()>>);
@@ -18,7 +18,7 @@ impl Thread {
     ) -> Result<Thread, Error> {
         let run = move || {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
-                let what = panic_message(panic.as_ref());
+                let what = panicked::message(panic.as_ref());
                 tracing::error!(what, name, "a writer died; every later write is refused");
             }
         };
@@ -38,11 +38,4 @@ impl Drop for Thread {
             let _ = thread.join();
         }
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }

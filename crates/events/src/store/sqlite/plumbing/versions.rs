@@ -1,23 +1,13 @@
-//! Versions of the tables that this crate keeps in a file, and the way from each to the next.
+//! The versions of our tables in a file, and the steps that it takes; see [`versions`](crate::store::versions).
 //!
 //! A file belongs to its service, which counts its own migrations in `user_version`; ours stand beside
-//! them, one count for each set of tables, because a file may have an outbox later than its inbox. A file
-//! from before there were versions has none noted: the first step of every set says `IF NOT EXISTS`, and
-//! makes what such a file already has.
-//!
-//! A step is never changed once it was released, and there is no way back: a file of a newer program is
-//! refused.
+//! them. A file from before there were versions has none noted: the first step of every set says
+//! `IF NOT EXISTS`, and makes what such a file already has.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::Error;
-
-/// One set of tables, and the statements of each step to its present shape. Only ever append.
-pub(in crate::store::sqlite) struct Tables {
-    /// What it is called in the file; never changes.
-    pub(in crate::store::sqlite) name: &'static str,
-    pub(in crate::store::sqlite) steps: &'static [&'static str],
-}
+use crate::store::versions::TableSet;
 
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS yeoul_version (
     tables TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
@@ -28,7 +18,7 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS yeoul_version (
 /// [`Error::Statement`]: the file is of a newer program. Otherwise nothing was changed.
 pub(in crate::store::sqlite) fn upgrade(
     connection: &Connection,
-    all: &[&Tables],
+    all: &[&TableSet],
 ) -> Result<(), Error> {
     let transaction = connection.unchecked_transaction()?;
     upgrade_within(&transaction, all)?;
@@ -39,27 +29,22 @@ pub(in crate::store::sqlite) fn upgrade(
 /// The same, in a transaction that is open.
 pub(in crate::store::sqlite) fn upgrade_within(
     transaction: &Connection,
-    all: &[&Tables],
+    all: &[&TableSet],
 ) -> Result<(), Error> {
     transaction.execute_batch(VERSIONS)?;
     all.iter().try_for_each(|tables| step_up(transaction, tables))
 }
 
 /// Takes the steps that a set lacks, in order, and notes its version.
-fn step_up(connection: &Connection, tables: &Tables) -> Result<(), Error> {
-    let Tables { name, steps } = tables;
+fn step_up(connection: &Connection, tables: &TableSet) -> Result<(), Error> {
+    let TableSet { name, steps } = tables;
     let select = "SELECT version FROM yeoul_version WHERE tables = ?1";
     let noted = connection.query_row(select, [name], |row| row.get(0)).optional()?;
-    let version: usize = noted.unwrap_or(0);
-    if version > steps.len() {
-        let (newest, tables) = (steps.len(), *name);
-        let what = format!("the file is of a newer program: {tables} {version} > {newest}");
-        return Err(Error::Statement { what });
-    }
-    if version == steps.len() {
+    let lacking = tables.lacking(noted.unwrap_or(0), "file")?;
+    if lacking.is_empty() {
         return Ok(());
     }
-    steps[version..].iter().try_for_each(|step| connection.execute_batch(step))?;
+    lacking.iter().try_for_each(|step| connection.execute_batch(step))?;
     let note = "INSERT OR REPLACE INTO yeoul_version VALUES (?1, ?2)";
     connection.execute(note, params![name, steps.len()])?;
     Ok(())
@@ -71,8 +56,8 @@ mod tests {
 
     const FIRST: &str = "CREATE TABLE IF NOT EXISTS item (name TEXT) STRICT";
     const SECOND: &str = "ALTER TABLE item ADD COLUMN count INTEGER NOT NULL DEFAULT 1";
-    const OLD: Tables = Tables { name: "item", steps: &[FIRST] };
-    const NEW: Tables = Tables { name: "item", steps: &[FIRST, SECOND] };
+    const OLD: TableSet = TableSet { name: "item", steps: &[FIRST] };
+    const NEW: TableSet = TableSet { name: "item", steps: &[FIRST, SECOND] };
 
     fn counts(sql: &Connection) -> Vec<i64> {
         let mut select = sql.prepare("SELECT count FROM item").unwrap();
@@ -110,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_step_that_fails_leaves_the_file_as_it_was() {
-        const WRONG: Tables = Tables { name: "item", steps: &[FIRST, SECOND, "no statement"] };
+        const WRONG: TableSet = TableSet { name: "item", steps: &[FIRST, SECOND, "no statement"] };
         let sql = Connection::open_in_memory().unwrap();
         upgrade(&sql, &[&OLD]).unwrap();
         assert!(upgrade(&sql, &[&WRONG]).is_err());

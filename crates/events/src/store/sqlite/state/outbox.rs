@@ -36,13 +36,13 @@ use crate::store::bounds::{Reconciled, check_room};
 use crate::store::options::Publishes;
 use crate::store::published::Published;
 use crate::store::sqlite::plumbing::jump::Jump;
-use crate::store::sqlite::plumbing::versions::Tables;
+use crate::store::versions::TableSet;
 use crate::store::{epoch, packed};
 use crate::topic::Topic;
 use ids::Ids;
 use lane::{Lane, State};
 
-pub(in crate::store::sqlite) const TABLES: Tables = Tables {
+pub(in crate::store::sqlite) const TABLES: TableSet = TableSet {
     name: "outbox",
     steps: &[
         "CREATE TABLE IF NOT EXISTS outbox (

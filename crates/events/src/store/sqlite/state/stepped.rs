@@ -3,9 +3,9 @@
 use rusqlite::Connection;
 
 use crate::error::Error;
-use crate::store::sqlite::plumbing::versions::Tables;
+use crate::store::versions::TableSet;
 
-pub(super) const TABLES: Tables = Tables {
+pub(super) const TABLES: TableSet = TableSet {
     name: "outbox_stepped",
     steps: &["CREATE TABLE IF NOT EXISTS outbox_stepped (
         sequence INTEGER PRIMARY KEY, reason TEXT NOT NULL, since INTEGER NOT NULL,

@@ -2,9 +2,9 @@
 //! written, in words that every engine speaks: [`inbox`](crate::store::inbox),
 //! [`parked`](crate::store::parked).
 
-use crate::store::sqlite::plumbing::versions::Tables;
+use crate::store::versions::TableSet;
 
-pub(super) const INBOX: Tables = Tables {
+pub(super) const INBOX: TableSet = TableSet {
     name: "inbox",
     steps: &[
         "CREATE TABLE IF NOT EXISTS inbox (
@@ -35,7 +35,7 @@ pub(super) const INBOX: Tables = Tables {
 
 /// An index for each question: what of this key, what of this source up to here, what is due, what is
 /// dead. The last two have only the rows that are: they stay small however many wait.
-pub(super) const PARKED: Tables = Tables {
+pub(super) const PARKED: TableSet = TableSet {
     name: "parked",
     steps: &[
         "CREATE TABLE IF NOT EXISTS parked (

@@ -14,7 +14,9 @@ use crate::event::{Cause, Draft};
 use crate::fixture::clock;
 use crate::partition::{Numbers, Partitions};
 use crate::store::sqlite::plumbing::ready::ready as settled;
-use crate::store::{Database, Publishes, READERS_MAX, Row, Rows, SAVEPOINTS_DEEP_MAX};
+use crate::store::{
+    Database, Publishes, READERS_MAX, Row, Rows, SAVEPOINTS_DEEP_MAX, WRITE_QUEUE_MAX,
+};
 
 const SCHEMA: &[&str] =
     &["CREATE TABLE item (name TEXT PRIMARY KEY, parent TEXT REFERENCES item (name)

@@ -34,6 +34,7 @@ use super::{stepped, tables};
 use crate::Clock;
 use crate::error::Error;
 use crate::partition::numbers::Numbers;
+use crate::store::bounds::WRITE_QUEUE_MAX;
 use crate::store::kept::Kept;
 use crate::store::options::{Options, Publishes};
 use crate::store::sqlite::plumbing::connection;
@@ -41,13 +42,10 @@ use crate::store::sqlite::plumbing::group::Group;
 use crate::store::sqlite::plumbing::jump::Jump;
 use crate::store::sqlite::plumbing::numbering;
 use crate::store::sqlite::plumbing::readers::Readers;
+use crate::store::sqlite::plumbing::skipped;
 use crate::store::sqlite::plumbing::thread::Thread;
 use crate::store::sqlite::plumbing::versions;
-use crate::store::sqlite::skipped;
 use crate::store::tx::Tx;
-
-/// Pieces of work that may wait for the writer; one more is refused as environment trouble.
-pub const WRITE_QUEUE_MAX: usize = 8192;
 
 /// Pieces of work one transaction carries at most.
 pub const GROUP_MAX: usize = 1024;

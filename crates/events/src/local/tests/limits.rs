@@ -5,8 +5,8 @@ use std::sync::mpsc;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 
-use super::*;
 use crate::fixture::{clock, stamped, topic};
+use crate::local::*;
 use crate::store::log::{PUBLISH_QUEUE_MAX, READ_BYTES_MAX, SOURCES_MAX, TOPICS_MAX};
 
 fn open(folder: &TempDir) -> Log {

@@ -6,18 +6,15 @@
 
 use rusqlite::{Connection, params};
 
+use super::statements;
 use crate::error::Error;
 use crate::partition::Partition;
-use crate::store::notes;
-use crate::store::rows::Rows;
-use crate::store::sqlite::plumbing::ready::ready;
-use crate::store::sqlite::plumbing::versions::Tables;
-use crate::store::sqlite::state::rows::Rows as EmbeddedRows;
+use crate::skipped::Skipped;
+use crate::store::notes::{self, Note};
+use crate::store::rows::Row;
+use crate::store::versions::TableSet;
 
-pub(crate) use crate::skipped::moment;
-pub use crate::skipped::{BY_CHARS_MAX, SKIPPED_MAX, Skipped};
-
-pub(super) const TABLES: Tables = Tables {
+pub(in crate::store::sqlite) const TABLES: TableSet = TableSet {
     name: "skipped",
     steps: &[
         "CREATE TABLE IF NOT EXISTS skipped (
@@ -29,25 +26,30 @@ pub(super) const TABLES: Tables = Tables {
 };
 
 /// Writes one down in a file that has no service's transactions.
-pub(super) fn note(connection: &mut Connection, one: &Skipped) -> Result<(), Error> {
-    let mut rows = Rows::embedded(EmbeddedRows::of_read(connection));
-    ready(|| Box::pin(notes::note(&mut rows, one)))
+pub(in crate::store::sqlite) fn note(connection: &Connection, one: &Skipped) -> Result<(), Error> {
+    notes::check_room(connection.query_row(notes::COUNT, [], |row| row.get(0))?)?;
+    statements::execute(connection, notes::INSERT, &Note::of(one).values()).map(drop)
 }
 
 /// Every note, oldest first. Of a file that an earlier program wrote and nobody opened since, too.
-pub(crate) fn everything(sql: &mut Connection) -> Result<Vec<Skipped>, Error> {
+pub(in crate::store::sqlite) fn everything(sql: &Connection) -> Result<Vec<Skipped>, Error> {
     let known = "SELECT 1 FROM pragma_table_info('skipped') WHERE name = 'partition'";
     let partition = if sql.prepare(known)?.exists([])? { "partition" } else { "0" };
     let select = format!(
         "SELECT name, kind, first, last, event, key, reason, at, by, {partition} FROM skipped
         ORDER BY number"
     );
-    let mut rows = Rows::embedded(EmbeddedRows::of_read(sql));
-    ready(|| Box::pin(rows.all(&select, &[], notes::skipped)))
+    let mut all = Vec::new();
+    let push = |row: statements::Row<'_>| {
+        all.push(notes::skipped(&Row::embedded(row))?);
+        Ok::<_, Error>(())
+    };
+    statements::each(sql, &select, &[], push)?;
+    Ok(all)
 }
 
 /// Up to where the stretch with this place in it was stepped over under this name.
-pub(super) fn passed(
+pub(in crate::store::sqlite) fn passed(
     sql: &Connection,
     name: &str,
     partition: Partition,
