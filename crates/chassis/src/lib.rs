@@ -18,3 +18,5 @@ pub mod sealing;
 pub mod settings;
 pub mod telemetry;
 pub mod text;
+
+mod hex;

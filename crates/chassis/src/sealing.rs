@@ -10,7 +10,7 @@ use std::str::FromStr;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use thiserror::Error;
 
-use crate::chance;
+use crate::{chance, hex};
 
 /// Bytes of a key; it is written in twice as many hexadecimal digits.
 pub const KEY_BYTES: usize = 32;
@@ -70,17 +70,10 @@ impl FromStr for SealingKey {
         }
         let mut bytes = [0; KEY_BYTES];
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = value(pair[0])
-                .zip(value(pair[1]))
-                .map(|(high, low)| high << 4 | low)
-                .ok_or(NoKey)?;
+            *byte = hex::byte(pair[0], pair[1]).ok_or(NoKey)?;
         }
         Ok(SealingKey { bytes })
     }
-}
-
-fn value(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 impl fmt::Debug for SealingKey {

@@ -38,12 +38,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use chassis::clock;
-use chassis::http::{Client, Inbound, Problem, Response, Trace};
+use chassis::http::{Client, Inbound, Problem, Response, Trace, whole};
 use guard::breaker::Outcome;
 use http::header::VARY;
 use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode, Version};
-use http_body_util::{BodyExt, Limited};
 
 use crate::guards::{Guards, Leave};
 use crate::hygiene::{Forwarded, Hygiene};
@@ -215,9 +214,9 @@ impl Core {
         let response = answer.map_err(Failure::problem)?;
         let (parts, body) = response.into_parts();
         // Ours to read, so ours to bound: a service that never ends its answer must not fill this process.
-        let whole = Limited::new(body, ASKED_BYTES_MAX).collect().await;
+        let whole = whole::answered(body, ASKED_BYTES_MAX).await;
         let whole = whole.map_err(|_| Failure::Nonsense.problem())?;
-        Ok(http::Response::from_parts(parts, whole.to_bytes()))
+        Ok(http::Response::from_parts(parts, whole))
     }
 
     async fn forward(

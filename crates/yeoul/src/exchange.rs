@@ -1,7 +1,8 @@
 //! One question over HTTP on a connection of its own: to an admin listener, or for another process's keys.
 
+use chassis::http::whole;
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -28,7 +29,7 @@ pub(crate) async fn exchange(
         .header("host", authority)
         .body(Empty::<Bytes>::new())?;
     let (head, body) = sender.send_request(request).await?.into_parts();
-    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?.to_bytes();
+    let body = whole::answered(body, ANSWER_BYTES_MAX).await?;
     driving.abort();
     Ok(Response::from_parts(head, body))
 }

@@ -18,11 +18,12 @@ use chassis::chance;
 use chassis::http::Trace;
 use chassis::http::problem::PROXY_STATUS;
 use chassis::http::trace::TRACEPARENT;
+use chassis::http::whole;
 use chassis::identity::service::ServiceKey;
 use events::Clock;
 use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{self, Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -99,8 +100,8 @@ impl StockCheck {
     async fn answer(&self, id: u64, trace: &Trace) -> Result<Availability, String> {
         let response = self.send(id, trace).await.map_err(|error| error.to_string())?;
         let (head, body) = response.into_parts();
-        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| error.to_string())?.to_bytes();
+        let body = whole::answered(body, ANSWER_BYTES_MAX).await;
+        let body = body.map_err(|error| error.to_string())?;
         match head.status {
             StatusCode::OK => {
                 let answer: ProductAnswer = serde_json::from_slice(&body)

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::hex;
+
 /// The longest path that is looked at.
 pub const PATH_BYTES_MAX: usize = 8 * 1024;
 
@@ -87,16 +89,12 @@ fn unescape(segment: &str) -> Result<String, BadPath> {
     while let Some(byte) = rest.next() {
         if byte == b'%' {
             let (Some(high), Some(low)) = (rest.next(), rest.next()) else { return Err(BadPath) };
-            bytes.push(hex(high)? << 4 | hex(low)?);
+            bytes.push(hex::byte(high, low).ok_or(BadPath)?);
         } else {
             bytes.push(byte);
         }
     }
     String::from_utf8(bytes).map_err(|_| BadPath)
-}
-
-fn hex(digit: u8) -> Result<u8, BadPath> {
-    char::from(digit).to_digit(16).map(|value| value as u8).ok_or(BadPath)
 }
 
 /// A pattern of paths: `/orders/{id}`, or `/orders/**` for `/orders` and everything below it.

@@ -1,13 +1,14 @@
-//! A request's body read whole, within its size and its time.
+//! A body read whole: a request's within its size and its time, an answer's within its size.
 //!
-//! It has a limit ([`BODY_BYTES_MAX`]) and is refused from its `Content-Length`, or when it has grown too
+//! A request's has a limit ([`BODY_BYTES_MAX`]) and is refused from its `Content-Length`, or when it has grown too
 //! far; it has to come in time. What becomes of the rest of a refused one, the
 //! [`listener`](super::listener) knows.
 
+use std::error::Error;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Collected, Limited};
 
 use super::connection::Inbound;
 use super::problem::Problem;
@@ -25,6 +26,18 @@ pub const READ_FOR_MAX: Duration = Duration::from_secs(60);
 /// 413 past the limit, 408 where it does not come in time, 400 where it broke off.
 pub async fn read(body: Inbound, limit: usize) -> Result<Bytes, Problem> {
     read_in_time(body, limit).await
+}
+
+/// Reads the whole body of an answer, of at most `limit` bytes. How long one waits is the caller's.
+///
+/// # Errors
+/// It is longer, or broke off.
+pub async fn answered<B>(body: B, limit: usize) -> Result<Bytes, Box<dyn Error + Send + Sync>>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    Limited::new(body, limit).collect().await.map(Collected::to_bytes)
 }
 
 async fn read_in_time<B>(body: B, limit: usize) -> Result<Bytes, Problem>
@@ -137,5 +150,7 @@ mod tests {
         assert_eq!(read_in_time(slow(5), 10).await.map(|bytes| bytes.len()), Ok(10));
         let refused = read_in_time(slow(5), 9).await.expect_err("too large");
         assert_eq!(refused.status(), 413);
+        assert_eq!(answered(slow(5), 10).await.expect("it fits").len(), 10);
+        assert!(answered(slow(5), 9).await.is_err(), "an answer that is too large");
     }
 }
