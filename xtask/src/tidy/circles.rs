@@ -2,7 +2,9 @@
 //!
 //! A module is a file. An arrow goes to the file that defines what is named, through whatever hands it
 //! on, so that a re-export at the root hides nothing. A file may use what its own folders define above
-//! it (`super`): a part and its whole are read together, and that arrow is not drawn.
+//! it (`super`): a part and its whole are read together, and that arrow is not drawn. A glob over modules of the
+//! member is refused, because nobody sees from where what it brings in comes. The rooms of two engines know
+//! nothing of each other, by whatever way.
 //!
 //! Tests at the end of a file, and files that are tests, may know everything.
 
@@ -39,6 +41,8 @@ fn members(tree: &Tree) -> BTreeMap<&str, House<'_>> {
 fn of_member(house: &House<'_>) -> Vec<Finding> {
     let arrows = house.arrows();
     let mut findings = house.handed_around();
+    findings.extend(house.globs());
+    findings.extend(house.between_rooms(&arrows));
     for circle in circles(&arrows) {
         let first = &house.modules[&circle[0]];
         let names = circle.iter().map(|it| it.join("::")).collect::<Vec<_>>().join(", ");
@@ -81,6 +85,16 @@ struct Hop {
 /// The rooms of storage engines, whose names their `store` alone knows.
 const ENGINES: [&str; 2] = ["sqlite", "postgres"];
 
+/// Whether a module of this name is an engine's room.
+pub(super) fn is_room(name: &str) -> bool {
+    ENGINES.contains(&name)
+}
+
+/// The engine in whose room a module is.
+fn engine(module: &[String]) -> Option<&str> {
+    module.iter().map(String::as_str).find(|name| is_room(name))
+}
+
 /// The modules of a member.
 #[derive(Default)]
 struct House<'t> {
@@ -113,14 +127,14 @@ impl House<'_> {
 
     /// What is taken from a module that only hands it on, although another one of the member defines it.
     /// The root may take its public names from wherever they are; what an engine's room keeps, its `store`
-    /// hands on, and nobody names the room.
+    /// hands on, and nobody outside the rooms names the room.
     fn handed_around(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (from, source) in self.modules.iter().filter(|(from, _)| !from.is_empty()) {
             for import in &source.imports {
                 let Some(path) = self.whole(from, &import.path) else { continue };
                 let Some(hop) = self.hop(from, &path) else { continue };
-                if hop.definer.iter().any(|name| ENGINES.contains(&name.as_str())) {
+                if engine(from).is_none() && engine(&hop.definer).is_some() {
                     continue;
                 }
                 let says = format!(
@@ -130,6 +144,35 @@ impl House<'_> {
                     hop.definer.join("::")
                 );
                 findings.push(Finding::new(&source.file.path, import.line, says));
+            }
+        }
+        findings
+    }
+
+    /// Globs over what is in this member.
+    fn globs(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (from, source) in &self.modules {
+            let globs = source.imports.iter().filter(|import| import.is_glob);
+            for import in globs.filter(|import| self.whole(from, &import.path).is_some()) {
+                let says = "a glob over what is defined here: name what is taken";
+                findings.push(Finding::new(&source.file.path, import.line, says));
+            }
+        }
+        findings
+    }
+
+    /// Where one engine's room uses another's.
+    fn between_rooms(&self, arrows: &Arrows) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (from, targets) in arrows {
+            let Some(own) = engine(from) else { continue };
+            for (to, line) in
+                targets.iter().filter(|(to, _)| engine(to).is_some_and(|it| it != own))
+            {
+                let to = to.join("::");
+                let says = format!("one engine's room uses another's. module=`{to}`");
+                findings.push(Finding::new(&self.modules[from].file.path, *line, says));
             }
         }
         findings
@@ -338,6 +381,60 @@ mod tests {
             ("crates/x/src/a.rs", "use crate::store::{Row, rows};\n"),
         ];
         assert_eq!(found(check, &files), [""; 0]);
+    }
+
+    #[test]
+    fn no_engines_room_takes_anything_from_anothers() {
+        const STORE: (&str, &str) = (
+            "crates/x/src/store.rs",
+            "mod bounds;\nmod postgres;\nmod sqlite;\npub use bounds::MAX;\npub use sqlite::Row;\n",
+        );
+        for (text, refused) in [
+            ("use crate::store::bounds::MAX;\n", false),
+            ("use crate::store::MAX;\n", true),
+            ("use crate::store::Row;\n", true),
+            ("use super::Row;\n", true),
+            ("use crate::store::sqlite::Row;\n", true),
+            ("use crate::store::sqlite;\nfn f(row: sqlite::Row) {}\n", true),
+            ("use crate::store::postgres::own::Own;\n", false),
+            // Of the same engine is what another part keeps.
+            ("use crate::b::store::postgres::Table;\n", false),
+            ("use crate::b::store::sqlite::Table;\n", true),
+        ] {
+            let files = [
+                STORE,
+                ("crates/x/src/store/bounds.rs", "pub const MAX: usize = 1;\n"),
+                ("crates/x/src/store/sqlite.rs", "pub struct Row;\n"),
+                ("crates/x/src/store/postgres.rs", text),
+                ("crates/x/src/store/postgres/own.rs", "pub struct Own;\n"),
+                ("crates/x/src/b/store/postgres.rs", "pub struct Table;\n"),
+                ("crates/x/src/b/store/sqlite.rs", "pub struct Table;\n"),
+            ];
+            assert_eq!(!found(check, &files).is_empty(), refused, "{text}");
+            // One who is in no room takes it from the store.
+            let outside =
+                [STORE, files[1], files[2], ("crates/x/src/a.rs", "use crate::store::Row;\n")];
+            assert_eq!(found(check, &outside), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_glob_over_what_is_defined_here_is_refused() {
+        for (text, refused) in [
+            ("use super::*;\n", true),
+            ("pub use crate::b::*;\n", true),
+            ("use crate::{b::{B, *}};\n", true),
+            ("use crate::b;\nfn f() { use b::*; }\n", true),
+            ("use other::prelude::*;\n", false),
+            ("#[cfg(test)]\nmod tests {\n    use super::*;\n}\n", false),
+        ] {
+            let files = [
+                ("crates/x/src/lib.rs", "mod a;\nmod b;\n"),
+                ("crates/x/src/a.rs", text),
+                ("crates/x/src/b.rs", ""),
+            ];
+            assert_eq!(!found(check, &files).is_empty(), refused, "{text}");
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The floors of each member: which of its modules stand on which.
 //!
 //! A module's floor is one above the highest that it uses; a folder counts as one module with its
-//! whole. Wholes that need each other, though no two of their files do, are refused: none of them could be
-//! read first. It is what ARCHITECTURE.md says in a line a member, and those lines are held against it:
+//! whole. Wholes that need each other, though no two of their files do, are refused, in a member and in every
+//! folder of it: none of them could be read first. One thing is excepted: a `store` says in words of its own what
+//! engines have in common, so that what it has beside their rooms calls the engine that is open, and the engines use
+//! what it says. It is what ARCHITECTURE.md says in a line a member, and those lines are held against it:
 //! what is named there has to be a module, and none may use one of a higher floor. Not every module has
 //! to be named.
 
@@ -16,32 +18,40 @@ const DOCUMENT: &str = "ARCHITECTURE.md";
 /// What stands above the lines.
 const HEAD: &str = "### Floors";
 const UP: &str = "→";
+/// A folder with rooms of engines in it.
+const STORE: &str = "store";
 
 /// Which modules of a member use which, as wholes.
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
 /// Looks for wholes that need each other, and holds the document's lines against the code.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let members: BTreeMap<String, Uses> = circles::arrows(tree)
-        .iter()
-        .map(|(member, arrows)| (member.clone(), uses(arrows)))
-        .collect();
+    let members = circles::arrows(tree);
     let mut findings: Vec<Finding> =
-        members.iter().filter_map(|(member, uses)| circle(member, uses)).collect();
+        members.iter().flat_map(|(member, arrows)| in_folders(member, arrows)).collect();
     if let Some(document) = tree.find(DOCUMENT) {
-        let named = members.into_iter().map(|(member, uses)| (name_of(&member).to_owned(), uses));
+        let named = members.iter();
+        let named = named.map(|(member, arrows)| (name_of(member).to_owned(), uses(arrows, &[])));
         let members = named.collect();
         findings.extend(lines(document).iter().flat_map(|line| wrong(line, &members)));
     }
     findings
 }
 
-/// The modules of a member that need each other as wholes.
-fn circle(member: &str, uses: &Uses) -> Option<Finding> {
+/// What needs each other in a member and in its folders.
+fn in_folders(member: &str, arrows: &Arrows) -> Vec<Finding> {
+    let folders: BTreeSet<&[String]> =
+        arrows.keys().flat_map(|module| (0..module.len()).map(|depth| &module[..depth])).collect();
+    folders.into_iter().filter_map(|folder| circle(member, folder, &uses(arrows, folder))).collect()
+}
+
+/// The modules of a folder that need each other as wholes.
+fn circle(member: &str, folder: &[String], uses: &Uses) -> Option<Finding> {
     let around = |name: &&String| reached(name, uses).contains(*name);
     let names: Vec<&str> = uses.keys().filter(around).map(String::as_str).collect();
     let says = || format!("folders that need each other. modules=`{}`", names.join(", "));
-    (!names.is_empty()).then(|| Finding::new(&format!("{member}src"), 1, says()))
+    let place = [&[format!("{member}src")], folder].concat().join("/");
+    (!names.is_empty()).then(|| Finding::new(&place, 1, says()))
 }
 
 fn name_of(member: &str) -> &str {
@@ -119,19 +129,29 @@ pub(super) fn floors(tree: &Tree) -> BTreeMap<String, Vec<BTreeSet<String>>> {
     members.map(|(member, arrows)| (member, of_member(&arrows))).collect()
 }
 
-fn uses(arrows: &Arrows) -> Uses {
+/// Which modules that stand directly in a folder use which other of it, as wholes.
+fn uses(arrows: &Arrows, folder: &[String]) -> Uses {
+    let inside = |module: &'_ [String]| module.strip_prefix(folder)?.first().cloned();
     let mut uses = Uses::new();
-    for (from, targets) in arrows.iter().filter(|(from, _)| !from.is_empty()) {
-        let own = uses.entry(from[0].clone()).or_default();
-        own.extend(
-            targets.keys().filter_map(|to| to.first()).filter(|to| **to != from[0]).cloned(),
-        );
+    for (from, targets) in arrows {
+        let Some(own) = inside(from) else { continue };
+        let used = targets.keys().filter_map(|to| inside(to));
+        let used =
+            used.filter(|to| *to != own && !is_dispatch(folder, &own, to)).collect::<Vec<_>>();
+        uses.entry(own).or_default().extend(used);
     }
     uses
 }
 
+/// Whether a `store` calls the engine that is open.
+fn is_dispatch(folder: &[String], from: &str, to: &str) -> bool {
+    folder.last().is_some_and(|name| name == STORE)
+        && circles::is_room(to)
+        && !circles::is_room(from)
+}
+
 fn of_member(arrows: &Arrows) -> Vec<BTreeSet<String>> {
-    let uses = uses(arrows);
+    let uses = uses(arrows, &[]);
     let mut floors: Vec<BTreeSet<String>> = Vec::new();
     let mut settled = BTreeSet::new();
     while settled.len() < uses.len() {
@@ -233,5 +253,42 @@ mod tests {
         let floors = &floors(&Tree::of(&files))["crates/x/"];
         assert_eq!(floors.len(), 2, "{floors:?}");
         assert_eq!(floors[0], BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn wholes_that_need_each_other_are_refused_at_every_depth() {
+        for folder in ["", "d/", "d/e/"] {
+            let path = |module: &str| format!("crates/x/src/{folder}{module}.rs");
+            let using =
+                |module: &str| format!("use crate::{}{module};\n", folder.replace('/', "::"));
+            let files = [
+                (path("a"), using("b::g::G")),
+                (path("b/h"), using("a::f::F")),
+                (path("a/f"), String::new()),
+                (path("b/g"), String::new()),
+            ];
+            let texts = files.each_ref().map(|(path, text)| (path.as_str(), text.as_str()));
+            let place = format!("crates/x/src/{folder}").trim_end_matches('/').to_owned();
+            assert_eq!(found(check, &texts), [format!("{place}:1")]);
+            assert_eq!(found(check, &texts[1..]), [""; 0], "one way");
+        }
+    }
+
+    #[test]
+    fn what_a_store_has_in_common_calls_the_engines_that_use_it() {
+        let of = |common: &str, one: &str, other: &str| {
+            let files = [
+                ("crates/x/src/store/rows.rs", common),
+                ("crates/x/src/store/sqlite/state.rs", one),
+                ("crates/x/src/store/postgres/state.rs", other),
+                ("crates/x/src/store/value.rs", "use crate::store::rows::At;\n"),
+            ];
+            found(check, &files)
+        };
+        let dispatch =
+            "use crate::store::sqlite::state::A;\nuse crate::store::postgres::state::B;\n";
+        let up = "use crate::store::value::V;\n";
+        assert_eq!(of(dispatch, up, up), [""; 0]);
+        assert_eq!(of(up, up, up), ["crates/x/src/store:1"], "what is in common has floors");
     }
 }

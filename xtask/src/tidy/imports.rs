@@ -1,11 +1,14 @@
 //! What a Rust file names of its own crate: the paths of its `use` declarations and of its bodies.
 //!
 //! Read from masked code, without a parser: a path is a run of names with `::` between, a tree of
-//! braces is multiplied out. It knows no macros and no globs but their prefix; a name that a glob
-//! brings in is not followed.
+//! braces is multiplied out. It knows no macros, and of a glob its prefix: the names that it brings in cannot be
+//! followed, and whoever follows refuses it.
 
 /// A path as it was written, its names in order: `crate::a::B` is `[crate, a, B]`.
 pub(super) type Path = Vec<String>;
+
+/// Whatever is there.
+const GLOB: &str = "*";
 
 /// One import of a file, or a path in its code.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,12 +20,14 @@ pub(super) struct Import {
     pub(super) name: Option<String>,
     /// Whether others may take it from there (`pub use`).
     pub(super) is_handed_on: bool,
+    /// Whether it brings in whatever is there (`use a::*`).
+    pub(super) is_glob: bool,
 }
 
 impl Import {
     /// A path in a body, which gives no name.
     fn in_body(line: usize, path: Path) -> Import {
-        Import { line, path, name: None, is_handed_on: false }
+        Import { line, path, name: None, is_handed_on: false, is_glob: false }
     }
 }
 
@@ -40,8 +45,10 @@ pub(super) fn imports(code: &str) -> Vec<Import> {
         line += before.matches('\n').count();
         // `pub use`, `pub(crate) use`, `pub(in …) use`: whatever widens it ends in one of these.
         let public = before.trim_end().ends_with("pub") || before.trim_end().ends_with(')');
-        for Multiplied { path, name } in multiplied_out(text.trim_start_matches("use")) {
-            found.push(Import { line, path, name: Some(name), is_handed_on: public });
+        for Multiplied { mut path, name } in multiplied_out(text.trim_start_matches("use")) {
+            let is_glob = path.pop_if(|last| last == GLOB).is_some();
+            let name = (!is_glob).then_some(name);
+            found.push(Import { line, path, name, is_handed_on: public, is_glob });
         }
         bodies.push_str(before);
         bodies.extend(text.chars().filter(|c| *c == '\n'));
@@ -111,7 +118,7 @@ fn branches(inside: &str) -> Vec<&str> {
 }
 
 fn names(path: &str) -> Path {
-    let names = path.split("::").map(str::trim).filter(|name| !name.is_empty() && *name != "*");
+    let names = path.split("::").map(str::trim).filter(|name| !name.is_empty());
     names.map(str::to_owned).collect()
 }
 
@@ -140,7 +147,8 @@ mod tests {
             let path = import.path.join("::");
             let handed_on = import.name.filter(|_| import.is_handed_on);
             let handed_on = handed_on.map(|name| format!(" -> {name}")).unwrap_or_default();
-            format!("{}: {path}{handed_on}", import.line)
+            let glob = if import.is_glob { "::*" } else { "" };
+            format!("{}: {path}{glob}{handed_on}", import.line)
         });
         assert_eq!(shown.collect::<Vec<_>>(), expected, "{code}");
     }
@@ -153,7 +161,8 @@ mod tests {
             &["1: super::a::B", "1: super::a::C", "1: super::e"],
         );
         check("use crate::a::{self, B};", &["1: crate::a", "1: crate::a::B"]);
-        check("use super::*;", &["1: super"]);
+        check("use super::*;", &["1: super::*"]);
+        check("pub use a::{b, c::*};", &["1: a::b -> b", "1: a::c::*"]);
         check(
             "x\nuse crate::{\n    a,\n    b,\n};\nuse c::D;",
             &["2: crate::a", "2: crate::b", "6: c::D"],
