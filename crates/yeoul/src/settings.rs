@@ -8,7 +8,6 @@ mod file;
 mod look;
 mod mall;
 pub(crate) mod outboxes;
-mod session;
 mod store;
 mod templates;
 mod topics;
@@ -113,7 +112,6 @@ pub(crate) fn load(
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => Tree::parse("nothing", "")?,
     };
-    let tree = session::over_usual(tree)?;
     // Present in any case, so that a variable can name it.
     let tree = Tree::parse("usual", USUAL)?.overlay(tree);
     // Last, so that a variable has the word over any file.
@@ -153,12 +151,9 @@ fn compile(
     let look = found.note_of(|mistakes| checked_alone(&mut file, &composition, heard, mistakes));
     let Strays { mistakes, warnings } = strays(&file.events, &views, heard, &composition);
     found.note(mistakes);
-    let mentions =
-        topics::Mentions { definitions: &definitions, heard, published: composition.topics };
-    let topics = found.or_default(file.events.declared(&mentions.by()));
-    let broker = found.or_default(file.events.broker());
+    let mentions = topics::Mentions { definitions: &definitions, heard, composition: &composition };
+    let events = EventSide::compile(&file.events, &mentions, &mut found);
     let host = found.or_default(store::host(file.store.as_deref()));
-    let outboxes = found.or_default(file.events.outboxes(&topics, &composition));
     // Last, and even where mistakes were found: all are shown at once.
     let gateway = found.finish(gateway::compile(&settings, &definitions))?;
 
@@ -173,11 +168,11 @@ fn compile(
         data: file.data,
         issuer: file.issuer,
         look,
-        topics,
-        broker,
+        topics: events.topics,
+        broker: events.broker,
         host,
         sealing: None,
-        outboxes,
+        outboxes: events.outboxes,
         definitions,
         gateway,
         mall: file.mall,
@@ -185,6 +180,26 @@ fn compile(
         loops: meant.loops,
         shown: tree.json(),
     })
+}
+
+/// Topics, who keeps them, and whose tables are published to them.
+struct EventSide {
+    topics: Vec<Declared>,
+    broker: Option<brokers::Settings>,
+    outboxes: Vec<Outbox>,
+}
+
+impl EventSide {
+    fn compile(
+        events: &topics::Events,
+        mentions: &topics::Mentions<'_>,
+        found: &mut Found<'_>,
+    ) -> EventSide {
+        let topics = found.or_default(events.declared(&mentions.by()));
+        let broker = found.or_default(events.broker());
+        let outboxes = found.or_default(events.outboxes(&topics, mentions.composition));
+        EventSide { topics, broker, outboxes }
+    }
 }
 
 /// What can be said of the file without looking into its large sections.

@@ -105,7 +105,7 @@ struct Served {
 impl Served {
     fn before(service: &TokenService, folder: &Folder) -> Served {
         let settings = format!(
-            "upstreams: {{ tokens: [\"http://{}\"] }}\nsession: {{ upstream: tokens }}\n",
+            "upstreams: {{ tokens: [\"http://{}\"] }}\nsession: {{ upstream: tokens, path: /session, token: /oauth/token, revoke: /oauth/revoke }}\n",
             service.address
         );
         let file = overlay(folder.path(), "own.yaml", &settings);
@@ -117,12 +117,12 @@ impl Served {
     }
 
     fn ask(&self, method: &str, cookies: &str) -> Answer {
-        let call = Call::new(method, format!("{}/oauth/session", self.gateway));
+        let call = Call::new(method, format!("{}/session", self.gateway));
         call.header("origin", self.gateway.as_str()).header("cookie", cookies).send()
     }
 
     fn signs_in(&self) -> String {
-        let call = Call::new("POST", format!("{}/oauth/session", self.gateway));
+        let call = Call::new("POST", format!("{}/session", self.gateway));
         let form = [("username", "a"), ("password", "right")];
         cookies(&call.header("origin", self.gateway.as_str()).form(&form).send().expect(204))
     }

@@ -6,6 +6,7 @@
 //! in one is a setting. What composes the mall into one program is the mall's too, and it alone names the
 //! mall's member; tests need some shop.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use super::Finding;
@@ -26,7 +27,7 @@ const THE_MALL_S: [&str; 3] = [
 const MEMBER: &str = "mall";
 const MODULE: &str = "mod mall;";
 /// Words that stand nowhere: roles, events, columns, names of the first mall.
-const WORDS: [&str; 37] = [
+const WORDS: [&str; 41] = [
     "ORDER_ADMIN",
     "ORDER_CUSTOMER",
     "USER_ADMIN",
@@ -39,6 +40,10 @@ const WORDS: [&str; 37] = [
     "OrderCancelled",
     "OrderRejected",
     "StockDecreased",
+    "StockIncreased",
+    "ProductBody",
+    "OrderBody",
+    "DeliveryBody",
     "ProductChanged",
     "ProductRestocked",
     "DeliveryStarted",
@@ -67,14 +72,36 @@ const WORDS: [&str; 37] = [
 ];
 /// Texts that are nothing else.
 const WHOLE: [&str; 3] = ["ko", "my-page", "order_admin"];
-/// Paths that stand in no text, neither at its beginning nor behind a host.
-const PATHS: [&str; 3] = ["/oauth/", "/orders", "/products"];
+/// What the routes of the mall's services are in: a table each. The first part of a path of theirs stands in no text,
+/// neither at its beginning nor behind a host.
+const ROUTES: &str = "/api.rs";
 
 /// The syllables of the mall's language.
 const HANGUL: RangeInclusive<char> = '\u{ac00}'..='\u{d7a3}';
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    tree.files().iter().filter(|file| is_layer(file)).flat_map(of_file).collect()
+    let paths = paths(tree);
+    let layer = tree.files().iter().filter(|file| is_layer(file));
+    layer.flat_map(|file| of_file(file, &paths)).collect()
+}
+
+/// How the paths of the mall's routes begin; what another specification lays down begins with a point.
+fn paths(tree: &Tree) -> BTreeSet<&str> {
+    let tables = tree.rust().filter(|(file, _)| {
+        file.path.strip_prefix(MEMBER).is_some_and(|rest| rest.starts_with('/'))
+            && file.path.ends_with(ROUTES)
+    });
+    let lines =
+        tables.flat_map(|(_, masked)| masked.texts.lines().take(masked.lines_without_tests()));
+    let texts = lines.flat_map(|line| line.split('"').skip(1).step_by(2));
+    texts.filter_map(first_part).collect()
+}
+
+/// `/a` of `/a/{b}`.
+fn first_part(path: &str) -> Option<&str> {
+    let part = path.strip_prefix('/')?.split('/').next()?;
+    let plain = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    plain.then(|| &path[..=part.len()])
 }
 
 fn is_layer(file: &File) -> bool {
@@ -87,9 +114,9 @@ fn is_layer(file: &File) -> bool {
         && !THE_MALL_S.into_iter().any(below)
 }
 
-fn of_file(file: &File) -> Vec<Finding> {
+fn of_file(file: &File, paths: &BTreeSet<&str>) -> Vec<Finding> {
     let note = |(line, (code, texts)): (usize, (&str, &str))| {
-        let word = found(code, texts)?;
+        let word = found(code, texts, paths)?;
         let says = format!("the layer knows no mall: a setting, or the mall's own. word=`{word}`");
         Some(Finding::new(&file.path, line, says))
     };
@@ -121,19 +148,24 @@ fn of_member(file: &File, masked: &Masked) -> Vec<Finding> {
 }
 
 /// The first word of the mall's in a line's code, or in its texts.
-fn found(code: &str, texts: &str) -> Option<&'static str> {
+fn found<'p>(code: &str, texts: &str, paths: &BTreeSet<&'p str>) -> Option<&'p str> {
     let word = |word: &&&str| is_word_in(code, word) || is_word_in(texts, word);
     let whole = |word: &&&str| texts.contains(&format!("\"{word}\""));
     let path = |path: &&&str| has_path(texts, path);
     let words = WORDS.iter().find(word);
-    let word = words.or_else(|| WHOLE.iter().find(whole)).or_else(|| PATHS.iter().find(path));
-    word.copied().or_else(|| texts.contains(|c| HANGUL.contains(&c)).then_some("Hangul"))
+    let word = words.or_else(|| WHOLE.iter().find(whole)).or_else(|| paths.iter().find(path));
+    let member = || is_word_in(texts, MEMBER).then_some(MEMBER);
+    word.copied()
+        .or_else(member)
+        .or_else(|| texts.contains(|c| HANGUL.contains(&c)).then_some("Hangul"))
 }
 
 /// Whether a path stands in a text that is no part of a longer one.
 fn has_path(texts: &str, path: &str) -> bool {
     let inside = |c: char| c.is_alphanumeric() || "_-.".contains(c);
-    texts.match_indices(path).any(|(at, _)| !texts[..at].ends_with(inside))
+    texts.match_indices(path).any(|(at, _)| {
+        !texts[..at].ends_with(inside) && !texts[at + path.len()..].starts_with(inside)
+    })
 }
 
 #[cfg(test)]
@@ -141,8 +173,14 @@ mod tests {
     use super::super::found as findings;
     use super::*;
 
+    /// The mall's routes, of which the layer is to know none.
+    const TABLE: (&str, &str) = (
+        "mall/src/order/api.rs",
+        "const S: &str = \"/orders/search\";\nf(Row::get(\"/goods/img/{name}\", \"x/y\"), \"/.well-known/z\");\n",
+    );
+
     fn finds(path: &str, line: &str) -> bool {
-        !findings(check, &[(path, &format!("//! A.\n{line}\n"))]).is_empty()
+        !findings(check, &[(path, &format!("//! A.\n{line}\n")), TABLE]).is_empty()
     }
 
     const GATEWAY: &str = "crates/gateway/src/session.rs";
@@ -172,11 +210,22 @@ mod tests {
             assert!(finds(GATEWAY, &format!("f(\"{word}\");")), "{word}");
             assert!(!finds(GATEWAY, &format!("f(\"x {word}\", \"{word} x\");")), "{word}");
         }
-        for path in PATHS {
-            for text in [format!("{path}/1"), format!("{{base}}{path}"), format!("GET {path}")] {
+        for path in ["/orders", "/goods"] {
+            for text in [
+                path.to_owned(),
+                format!("{path}/1"),
+                format!("{{base}}{path}"),
+                format!("GET {path}"),
+                format!("{path}?a=b"),
+            ] {
                 assert!(finds(GATEWAY, &format!("f(\"{text}\");")), "{text}");
             }
-            assert!(!finds(GATEWAY, &format!("f(\"/x{path}\");")), "{path}");
+            for text in [format!("/x{path}"), format!("{path}x"), format!("{path}-x")] {
+                assert!(!finds(GATEWAY, &format!("f(\"{text}\");")), "{text}");
+            }
+        }
+        for path in ["/.well-known/z", "/img", "/y"] {
+            assert!(!finds(GATEWAY, &format!("f(\"{path}\");")), "{path}");
         }
     }
 
@@ -184,8 +233,8 @@ mod tests {
     fn a_text_in_the_malls_language_and_a_file_that_is_not_rust_are_found() {
         assert!(finds(GATEWAY, "f(\"처음으로\");"));
         assert!(!finds(GATEWAY, "// 처음으로"));
-        let yaml = |path: &str, line: &str| !findings(check, &[(path, line)]).is_empty();
-        for line in ["path: /oauth/session", "role: ORDER_ADMIN", "home: 처음으로"] {
+        let yaml = |path: &str, line: &str| !findings(check, &[(path, line), TABLE]).is_empty();
+        for line in ["path: /orders/session", "role: ORDER_ADMIN", "home: 처음으로"] {
             assert!(yaml("crates/yeoul/src/settings/session.yaml", line), "{line}");
             assert!(!yaml("crates/yeoul/tests/fixtures/a.yaml", line), "{line}");
             assert!(!yaml("mall/session.yaml", line), "{line}");
@@ -199,6 +248,7 @@ mod tests {
         for line in ["use mall::Loop;", "use mall::{A, B};", "let a: mall::A = b;", "f(::mall::a);"]
         {
             assert!(finds(layer, line), "{line}");
+            assert!(finds(layer, "f(\"name the mall's folder\");"));
             for path in ["crates/yeoul/src/settings/mall.rs", "crates/yeoul/src/compose/mall/a.rs"]
             {
                 assert!(!finds(path, line), "{path}: {line}");

@@ -31,7 +31,7 @@ impl Process {
         let folder = data.display();
         let Some(holder) = Folder::holder(data) else {
             let says = format!("no running process holds the data folder. folder=`{folder}`");
-            let todo = "start `yeoul mall`, or name its folder with --data";
+            let todo = "start the process, or name its folder with --data";
             return Err(Failure::environment(says, todo));
         };
         let Some(admin) = holder.admin else {

@@ -36,7 +36,7 @@ pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     let stores = stores::databases(data);
     if stores.is_empty() {
         let says = format!("there is no data to back up. folder=`{}`", data.display());
-        return Err(Failure::environment(says, "name the mall's folder with --data"));
+        return Err(Failure::environment(says, "name the folder of a process with --data"));
     }
     let _lock = if running { None } else { Some(process::folder(data)?) };
     let unfinished = Unfinished::beside(target)?;

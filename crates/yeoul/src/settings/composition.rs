@@ -2,6 +2,8 @@
 
 /// What is there without being named in the settings.
 pub(super) struct Composition {
+    /// The section of the settings that is its own; none of the layer alone.
+    pub(super) section: &'static str,
     /// The topics that its outboxes publish to.
     pub(super) topics: &'static [&'static str],
     /// The page templates that it has embedded, by file name.
@@ -13,5 +15,5 @@ pub(super) struct Composition {
 impl Composition {
     /// `yeoul serve`: the services are somebody's own.
     pub(super) const LAYER_ALONE: Composition =
-        Composition { topics: &[], templates: &[], has_keys: false };
+        Composition { section: "", topics: &[], templates: &[], has_keys: false };
 }

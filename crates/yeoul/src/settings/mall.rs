@@ -8,6 +8,8 @@ use super::composition::Composition;
 
 /// How mistakes name the mall's own file.
 const EMBEDDED: &str = "mall/yeoul.yaml";
+/// The section that is the mall's.
+const SECTION: &str = "mall";
 
 /// The file that a settings file of the mall is laid over.
 ///
@@ -20,7 +22,12 @@ pub(super) fn embedded() -> Result<Tree, Vec<Mistake>> {
 /// What is there wherever the settings have the mall's section.
 pub(super) fn composition() -> Composition {
     // Account, which signs tokens, is one of its services.
-    Composition { topics: &mall::TOPICS, templates: mall::templates::ALL, has_keys: true }
+    Composition {
+        section: SECTION,
+        topics: &mall::TOPICS,
+        templates: mall::templates::ALL,
+        has_keys: true,
+    }
 }
 
 /// The section `mall`.

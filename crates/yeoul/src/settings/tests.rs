@@ -234,7 +234,13 @@ fn what_needs_a_token_is_named_where_nobody_can_have_one() {
             Some("5: lists.l.path: "),
         ),
         (page(", private: false") + "lists: { l: { path: '/l/{o}', page: p, name: n } }", None),
-        (SERVICE.replace("routes:\n", "session: { upstream: a }\n"), Some("2: session: ")),
+        (
+            SERVICE.replace(
+                "routes:\n",
+                "session: { upstream: a, path: /s, token: /t, revoke: /r }\n",
+            ),
+            Some("2: session: "),
+        ),
         ("events: { path: /topics }\n".to_owned(), Some("1: events: ")),
     ];
     for (text, expected) in cases {
@@ -359,27 +365,22 @@ fn what_a_shop_may_choose_has_its_limits() {
 }
 
 #[test]
-fn a_session_is_where_the_settings_say_and_else_where_it_always_was() {
-    let session = |rest: &str| {
+fn a_session_is_where_the_settings_say_and_nowhere_else() {
+    let over = |rest: &str| {
         let text = format!("upstreams: {{ a: [http://b] }}\nsession: {{ upstream: a{rest} }}\n");
-        let place = tempfile::tempdir().expect("a place");
-        let file = place.path().join("yeoul.yaml");
-        fs::write(&file, text).expect("written");
-        let plan = load(Base::Nothing, Some(&file), None);
-        plan.unwrap_or_else(|list| panic!("{list:?}")).shown["session"].clone()
+        mistakes(&text, Base::Nothing)
     };
-    let usual = session("");
-    assert_eq!(
-        (&usual["path"], &usual["token"], &usual["revoke"]),
-        (&"/oauth/session".into(), &"/oauth/token".into(), &"/oauth/revoke".into())
-    );
-    let other = session(", path: /session, token: /token");
-    assert_eq!(
-        (&other["path"], &other["token"], &other["revoke"]),
-        (&"/session".into(), &"/token".into(), &"/oauth/revoke".into())
-    );
-    let none = load(Base::Nothing, None, None).unwrap_or_else(|list| panic!("{}", list[0]));
-    assert_eq!(none.shown.get("session"), None);
+    assert_eq!(over(", path: /s, token: /t, revoke: /r"), [""; 0]);
+    for (given, missing) in [
+        (", token: /t, revoke: /r", "path"),
+        (", path: /s, revoke: /r", "token"),
+        (", path: /s, token: /t", "revoke"),
+    ] {
+        let found = over(given);
+        let named = format!("missing field `{missing}`");
+        assert!(found.len() == 1 && found[0].contains(&named), "{given}: {found:?}");
+        assert!(found[0].starts_with("2: session: "), "{given}: {found:?}");
+    }
 }
 
 #[test]
@@ -414,7 +415,7 @@ fn a_view_reads_a_topic_that_there_is() {
     let own = |topics: &str| {
         let views = "views: { v: { topics: [parcel], key: id, owner: id, on: { X: { create: { id: event.id } } } } }";
         format!(
-            "upstreams: {{ a: [http://10.0.0.1:80] }}\nsession: {{ upstream: a, topic: ended }}\n{views}\n{topics}\n"
+            "upstreams: {{ a: [http://10.0.0.1:80] }}\nsession: {{ upstream: a, path: /s, token: /t, revoke: /r, topic: ended }}\n{views}\n{topics}\n"
         )
     };
     let warned = |text: &str| {
@@ -442,7 +443,7 @@ fn sign_ins_of_the_mall_end_on_a_topic_of_the_mall() {
     let on = |topic: &str| mistakes(&format!("session:\n  topic: {topic}\n"), Base::Mall);
     names(&on("acount"), &["2: session.topic: unknown topic. name=`acount`, nearest=`account`"]);
     assert_eq!(on("account"), [""; 0]);
-    let own = "upstreams: { a: [http://10.0.0.1:80] }\nsession: { upstream: a, topic: ended }\n";
+    let own = "upstreams: { a: [http://10.0.0.1:80] }\nsession: { upstream: a, path: /s, token: /t, revoke: /r, topic: ended }\n";
     assert_eq!(
         mistakes(own, Base::Nothing),
         [""; 0],

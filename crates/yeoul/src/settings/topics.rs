@@ -1,6 +1,6 @@
 //! The topics of a process: who names them, and how many partitions each has.
 //!
-//! A topic is there because the mall publishes to it, a view reads it, sign-ins end on it, or the settings
+//! A topic is there because the composition publishes to it, a view reads it, sign-ins end on it, or the settings
 //! declare it. Where they say nothing of partitions it has one: order over the whole topic.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,8 +60,8 @@ pub(super) struct Mentions<'n> {
     pub(super) definitions: &'n Definitions,
     /// Where sign-ins end.
     pub(super) heard: Option<&'n str>,
-    /// What the composition's outboxes publish to.
-    pub(super) published: &'n [&'n str],
+    /// Whose outboxes publish, and to what.
+    pub(super) composition: &'n Composition,
 }
 
 impl Mentions<'_> {
@@ -69,7 +69,8 @@ impl Mentions<'_> {
     pub(super) fn by(&self) -> BTreeMap<String, Vec<&'static str>> {
         let read = self.definitions.topics().into_iter().map(|name| (name, vec!["views"]));
         let heard = self.heard.map(|name| (name.to_owned(), vec!["session", "topic"]));
-        let published = self.published.iter().map(|name| ((*name).to_owned(), vec!["mall"]));
+        let Composition { section, topics, .. } = *self.composition;
+        let published = topics.iter().map(|name| ((*name).to_owned(), vec![section]));
         read.chain(heard).chain(published).collect()
     }
 }
