@@ -365,7 +365,7 @@ mod tests {
 
     use chassis::clock::{component, wall};
     use chassis::http::router::Row;
-    use chassis::identity::Signer;
+    use chassis::identity::fixture;
 
     use super::*;
 
@@ -373,10 +373,12 @@ mod tests {
 
     #[test]
     fn a_port_beyond_loopback_demands_a_token_and_asks_for_no_host_of_its_own() {
-        let signer = Signer::ephemeral();
-        let token = signer.mint("1@uengine.org", &Role::OrderCustomer.into(), wall(), LIFE).text;
+        let signer = fixture::signer();
+        let token =
+            fixture::token(&signer, "1@uengine.org", &Role::OrderCustomer.into(), wall(), LIFE)
+                .text;
         let table = Router::of(vec![Row::get("/orders", ())]);
-        let verifier = Verifier::new(&signer.public_keys());
+        let verifier = fixture::verifier(&signer.public_keys());
         let status = |name, loopback, host: &str, authorization: Option<&str>| {
             let edge = Edge {
                 name,

@@ -7,6 +7,7 @@
 //! It does not know users, passwords, or what a role may do: who has users asks [`Signer`] for a token.
 
 mod ended;
+pub mod fixture;
 pub mod issuer;
 mod role;
 pub mod service;
@@ -29,9 +30,6 @@ pub use ended::{ENDED_MAX, Ended};
 pub use role::{NoRole, ROLE_BYTES_MAX, Role};
 pub use signer::{Life, SEED_BYTES, Signer, kept, secret};
 
-/// The issuer of our tokens where settings name no other: a name and no address, so that a token
-/// survives a restart on another port.
-pub const ISSUER_DEFAULT: &str = "yeoul";
 /// How many verified tokens are remembered; past it the whole memory is forgotten at once.
 pub const REMEMBERED_MAX: usize = 10_000;
 /// The longest token that is looked at.
@@ -148,19 +146,6 @@ impl Hasher for TailHasher {
 }
 
 impl Verifier {
-    /// A verifier of what [`ISSUER_DEFAULT`] signs with these keys; no sign-in has ended yet, and
-    /// [`ENDED_MAX`] are remembered.
-    pub fn new(keys: &JwkSet) -> Verifier {
-        Verifier::with(keys, Ended::new(ENDED_MAX))
-    }
-
-    /// The same, but for what `ended` names.
-    pub fn with(keys: &JwkSet, ended: Ended) -> Verifier {
-        let verifier = Verifier { ended, ..Verifier::of(ISSUER_DEFAULT) };
-        verifier.replace_keys(keys);
-        verifier
-    }
-
     /// A verifier of what `issuer` signs; it has no key yet.
     pub fn of(issuer: &str) -> Verifier {
         let known = KeyRing { keys: HashMap::new(), remembered: HashMap::default() };

@@ -42,14 +42,14 @@ pub(crate) fn ours<'t>(
 mod tests {
     use std::time::Duration;
 
-    use chassis::identity::{Role, Signer};
+    use chassis::identity::{Role, Signer, fixture};
     use jiff::Timestamp;
 
     use super::*;
 
     /// How many of the tokens are ours, to a verifier that has seen `known` before.
     fn found(tokens: &[&str], known: &[&str], signer: &Signer) -> usize {
-        let verifier = Verifier::new(&signer.public_keys());
+        let verifier = fixture::verifier(&signer.public_keys());
         known.iter().for_each(|token| drop(verifier.inspect(token).expect("a good one")));
         ours(tokens.iter().copied(), &verifier).count()
     }
@@ -60,12 +60,13 @@ mod tests {
 
     #[test]
     fn junk_costs_nothing_and_only_signatures_count() {
-        let signer = Signer::ephemeral();
+        let signer = fixture::signer();
         let role = Role::parse("CUSTOMER").expect("a role");
         let mint = |signer: &Signer| {
-            signer.mint("a@b", &role, Timestamp::UNIX_EPOCH, Duration::from_secs(60)).text
+            fixture::token(signer, "a@b", &role, Timestamp::UNIX_EPOCH, Duration::from_secs(60))
+                .text
         };
-        let (good, foreign) = (mint(&signer), mint(&Signer::ephemeral()));
+        let (good, foreign) = (mint(&signer), mint(&fixture::signer()));
         let (text, _) = good.rsplit_once('.').expect("three parts");
         let forged = format!("{text}.{}", "A".repeat(86));
         for many in [0, 8, 20, 100, 1_000] {

@@ -132,7 +132,7 @@ fn presented(headers: &HeaderMap) -> Result<Presented<'_>, TokenRefusal> {
 mod tests {
     use std::time::Duration;
 
-    use chassis::identity::{Role, Signer};
+    use chassis::identity::{Role, fixture};
 
     use super::*;
     use crate::cookies::Jar;
@@ -165,12 +165,13 @@ mod tests {
 
     #[test]
     fn of_several_cookies_the_first_good_one_counts_and_none_where_they_name_two_people() {
-        let (signer, jar) = (Signer::ephemeral(), Jar::new("x", false, "/session"));
-        let verifier = Verifier::new(&signer.public_keys());
+        let (signer, jar) = (fixture::signer(), Jar::new("x", false, "/session"));
+        let verifier = fixture::verifier(&signer.public_keys());
         let now = Timestamp::from_second(1_000).expect("a second");
         let role = Role::parse("CUSTOMER").expect("a role");
-        let mint =
-            |subject: &str, life| signer.mint(subject, &role, now, Duration::from_secs(life)).text;
+        let mint = |subject: &str, life| {
+            fixture::token(&signer, subject, &role, now, Duration::from_secs(life)).text
+        };
         let [own, again, other, late] =
             [mint("a@b", 60), mint("a@b", 90), mint("x@y", 60), mint("x@y", 0)];
         // Which of them counts, and whether all of them are taken back.
@@ -213,11 +214,11 @@ mod tests {
 
     #[test]
     fn a_good_token_names_its_principal_until_its_sign_in_ends() {
-        let (signer, jar) = (Signer::ephemeral(), Jar::new("x", false, "/session"));
-        let verifier = Verifier::new(&signer.public_keys());
+        let (signer, jar) = (fixture::signer(), Jar::new("x", false, "/session"));
+        let verifier = fixture::verifier(&signer.public_keys());
         let now = Timestamp::from_second(1_000).expect("a second");
         let role = Role::parse("CUSTOMER").expect("a role");
-        let token = signer.mint("a@b", &role, now, Duration::from_secs(60));
+        let token = fixture::token(&signer, "a@b", &role, now, Duration::from_secs(60));
         let who_at = |headers: &HeaderMap, now| Who::of(headers, &verifier, jar.of(false), now);
         let (mut cookie, mut bearer) = (HeaderMap::new(), HeaderMap::new());
         let pair = format!("yeoul_session_x={}", token.text);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use chassis::identity::Signer;
+use chassis::identity::fixture;
 use chassis::identity::service::ServiceKey;
 use mall::Name;
 use serde_json::json;
@@ -77,8 +77,9 @@ fn a_foreign_host_or_origin_is_refused() {
 #[test]
 fn a_path_is_refused_before_a_token_and_a_token_before_a_route() {
     let mall = Mall::start();
-    let stranger = Signer::ephemeral();
-    let forged = stranger.mint(
+    let stranger = fixture::signer();
+    let forged = fixture::token(
+        &stranger,
         CUSTOMER,
         &mall::Role::OrderAdmin.into(),
         chassis::clock::wall(),

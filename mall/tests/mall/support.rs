@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use chassis::cores::Cores;
 use chassis::http::{Listener, Stop};
-use chassis::identity::{Ended, Signer, Verifier};
+use chassis::identity::{Ended, fixture};
 use events::{
     Broker, Control, Database, Declared, Event, Log, Numbers, Offset, Partitions, Retry, Topic,
     TopicPartition,
@@ -93,7 +93,7 @@ pub(crate) fn components(data: &Path, log: Arc<Log>, stock_check: SocketAddr) ->
         clock: chassis::clock::component(),
         faults: Faults::new(true),
         stock_check,
-        verifier: Verifier::new(&Signer::ephemeral().public_keys()),
+        verifier: fixture::verifier(&fixture::signer().public_keys()),
         retry: Retry { attempts: 3, backoff: BACKOFF },
         trusted: Default::default(),
         gateway: None,
@@ -202,7 +202,7 @@ impl Mall {
     /// The same, each with a verifier of its own and this much later by its clock.
     #[allow(dead_code, reason = "where a store has one writer there is one instance")]
     pub(crate) fn twins_later(&self, by: Duration) -> Mall {
-        let verifier = Verifier::new(&Signer::ephemeral().public_keys());
+        let verifier = fixture::verifier(&fixture::signer().public_keys());
         let clock: events::Clock = Arc::new(move || chassis::clock::wall() + by);
         let components = Components { verifier, clock, ..self.components.clone() };
         Mall::over(components, self.log.clone(), None)
@@ -269,15 +269,14 @@ impl Mall {
     /// A token for `subject`, signed with the mall's own key.
     pub(crate) fn token(&self, subject: &str, role: Role) -> String {
         let now = chassis::clock::wall();
-        self.account.signer().mint(subject, &role.into(), now, Duration::from_secs(60)).text
+        fixture::token(self.account.signer(), subject, &role.into(), now, Duration::from_secs(60))
+            .text
     }
 
     pub(crate) fn expired_token(&self, subject: &str) -> String {
         let then = Timestamp::UNIX_EPOCH;
-        self.account
-            .signer()
-            .mint(subject, &Role::OrderCustomer.into(), then, Duration::from_secs(60))
-            .text
+        let (role, life) = (Role::OrderCustomer.into(), Duration::from_secs(60));
+        fixture::token(self.account.signer(), subject, &role, then, life).text
     }
 
     pub(crate) fn get(&self, name: Name, path: &str) -> Ask<'_> {

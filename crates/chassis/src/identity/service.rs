@@ -97,7 +97,7 @@ impl std::fmt::Debug for ServiceKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Role, Signer, Verifier};
+    use crate::identity::{Role, fixture};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("a second")
@@ -127,7 +127,7 @@ mod tests {
         };
         let life = Duration::from_secs(60);
         let role = Role::parse("CUSTOMER").expect("a role");
-        let person = Signer::ephemeral().mint("a@b", &role, at(100), life).text;
+        let person = fixture::token(&fixture::signer(), "a@b", &role, at(100), life).text;
         let unsigned = format!("eyJhbGciOiJub25lIn0.{claims}.");
         let cases = [
             String::new(),
@@ -143,7 +143,7 @@ mod tests {
         }
         assert!(!is_of_a_service(&person));
         // And it is nobody's who signed in.
-        let verifier = Verifier::new(&Signer::ephemeral().public_keys());
+        let verifier = fixture::verifier(&fixture::signer().public_keys());
         assert_eq!(verifier.verify(&token, at(100)), Err(TokenRefusal::Invalid));
     }
 }

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{Jwk, JwkSet, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 
+use super::Claims;
 use super::role::Role;
-use super::{Claims, ISSUER_DEFAULT};
 use crate::chance;
 
 /// PKCS #8 (RFC 8410) puts these bytes before the 32 of an Ed25519 key.
@@ -28,32 +28,12 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// What signs as `issuer`, with the key of `file`, made there if absent: see [`secret`].
-    ///
-    /// # Errors
-    /// The file cannot be read or written, or holds no key: the environment.
-    pub fn open(file: &Path, issuer: &str) -> io::Result<Signer> {
-        secret(file).map(|seed| Signer::from_seed(&seed, issuer))
-    }
-
-    /// What signs as [`ISSUER_DEFAULT`], with a key that is kept nowhere.
-    pub fn ephemeral() -> Signer {
-        let mut seed = [0; SEED_BYTES];
-        chance::fill(&mut seed);
-        Signer::from_seed(&seed, ISSUER_DEFAULT)
-    }
-
     /// The public keys, as served at `/.well-known/jwks.json`.
     pub fn public_keys(&self) -> JwkSet {
         JwkSet { keys: vec![self.public.clone()] }
     }
 
-    /// The first token of a new sign-in: for `subject`, living for `life` from `now` on.
-    pub fn mint(&self, subject: &str, role: &Role, now: Timestamp, life: Duration) -> Token {
-        self.mint_in(&new_session(), subject, role, Life { from: now, lasts: life })
-    }
-
-    /// One more token of the sign-in `session`.
+    /// A token of the sign-in `session`, the first one or one more.
     pub fn mint_in(&self, session: &str, subject: &str, role: &Role, life: Life) -> Token {
         let lasts = SignedDuration::try_from(life.lasts).expect("a life of hours");
         let claims = Claims {
@@ -107,7 +87,7 @@ pub struct Token {
 }
 
 /// An id for a sign-in or a token: 128 random bits.
-fn new_session() -> String {
+pub(super) fn new_session() -> String {
     chance::token(16)
 }
 

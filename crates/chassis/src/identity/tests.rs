@@ -16,9 +16,10 @@ fn at(second: i64) -> Timestamp {
 
 #[test]
 fn a_token_opens_until_it_expires() {
-    let signer = Signer::ephemeral();
-    let verifier = Verifier::new(&signer.public_keys());
-    let token = signer.mint("1@uengine.org", &role("ORDER_CUSTOMER"), at(1_000), HOUR).text;
+    let signer = fixture::signer();
+    let verifier = fixture::verifier(&signer.public_keys());
+    let token =
+        fixture::token(&signer, "1@uengine.org", &role("ORDER_CUSTOMER"), at(1_000), HOUR).text;
     for _ in 0..2 {
         let principal = verifier.verify(&token, at(4_599)).expect("valid");
         assert_eq!(principal.subject, "1@uengine.org");
@@ -29,10 +30,10 @@ fn a_token_opens_until_it_expires() {
 
 #[test]
 fn a_changed_or_foreign_token_opens_nothing() {
-    let signer = Signer::ephemeral();
-    let verifier = Verifier::new(&signer.public_keys());
-    let good = signer.mint("a@b", &role("ORDER_ADMIN"), at(0), HOUR).text;
-    let foreign = Signer::ephemeral().mint("a@b", &role("ORDER_ADMIN"), at(0), HOUR).text;
+    let signer = fixture::signer();
+    let verifier = fixture::verifier(&signer.public_keys());
+    let good = fixture::token(&signer, "a@b", &role("ORDER_ADMIN"), at(0), HOUR).text;
+    let foreign = fixture::token(&fixture::signer(), "a@b", &role("ORDER_ADMIN"), at(0), HOUR).text;
     let (head, rest) = good.split_once('.').expect("three parts");
     let (claims, signature) = rest.split_once('.').expect("three parts");
     // {"alg":"none"} and {"alg":"HS256"}, with the good token's claims.
@@ -53,12 +54,13 @@ fn a_changed_or_foreign_token_opens_nothing() {
 #[test]
 fn a_token_of_another_issuer_opens_nothing_though_the_key_is_ours() {
     let place = tempfile::tempdir().expect("a place");
-    let signer = |issuer| Signer::open(&place.path().join("key"), issuer).expect("a key");
+    let seed = secret(&place.path().join("key")).expect("a key");
+    let signer = |issuer| Signer::from_seed(&seed, issuer);
     let (ours, theirs) = (signer("shop"), signer("other-shop"));
     let verifier = Verifier::of("shop");
     verifier.replace_keys(&ours.public_keys());
     let opens = |signer: &Signer| {
-        let token = signer.mint("a@b", &role("USER"), at(0), HOUR).text;
+        let token = fixture::token(signer, "a@b", &role("USER"), at(0), HOUR).text;
         verifier.verify(&token, at(1)).is_ok()
     };
     assert_eq!((opens(&ours), opens(&theirs), verifier.issuer()), (true, false, "shop"));
@@ -72,15 +74,15 @@ fn a_key_of_another_family_is_passed_over() {
     ] });
     let keys: JwkSet = serde_json::from_value(keys).expect("a key set");
     assert_eq!(keys.keys.len(), 2, "both can be read");
-    let verifier = Verifier::new(&keys);
+    let verifier = fixture::verifier(&keys);
     assert!(verifier.shared.read().expect("not poisoned").keys.is_empty());
 }
 
 #[test]
 fn a_key_change_forgets_what_was_verified() {
-    let (old, new) = (Signer::ephemeral(), Signer::ephemeral());
-    let verifier = Verifier::new(&old.public_keys());
-    let token = old.mint("a@b", &role("USER"), at(0), HOUR).text;
+    let (old, new) = (fixture::signer(), fixture::signer());
+    let verifier = fixture::verifier(&old.public_keys());
+    let token = fixture::token(&old, "a@b", &role("USER"), at(0), HOUR).text;
     assert!(verifier.verify(&token, at(1)).is_ok());
     verifier.replace_keys(&new.public_keys());
     assert_eq!(verifier.verify(&token, at(1)), Err(TokenRefusal::Invalid));
@@ -92,21 +94,19 @@ fn the_key_file_is_private_and_survives() {
 
     let place = tempfile::tempdir().expect("a place");
     let file = place.path().join("key");
-    let first = Signer::open(&file, ISSUER_DEFAULT).expect("made");
+    let first = secret(&file).expect("made");
     let mode = std::fs::metadata(&file).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let token = first.mint("a@b", &role("USER"), at(0), HOUR).text;
-    let again = Signer::open(&file, ISSUER_DEFAULT).expect("read");
-    assert!(Verifier::new(&again.public_keys()).verify(&token, at(1)).is_ok());
+    assert_eq!(secret(&file).expect("read"), first);
 
     std::fs::write(&file, b"short").expect("written");
-    assert!(Signer::open(&file, ISSUER_DEFAULT).is_err(), "a damaged key is refused, not replaced");
+    assert!(secret(&file).is_err(), "a damaged key is refused, not replaced");
 }
 
 #[test]
 fn the_memory_is_bounded() {
-    let signer = Signer::ephemeral();
-    let verifier = Verifier::new(&signer.public_keys());
+    let signer = fixture::signer();
+    let verifier = fixture::verifier(&signer.public_keys());
     {
         let mut known = verifier.shared.write().expect("not poisoned");
         let principal = Arc::new(Principal {
@@ -120,19 +120,19 @@ fn the_memory_is_bounded() {
             known.remembered.insert(number.to_string().into(), principal.clone());
         }
     }
-    let token = signer.mint("a@b", &role("USER"), at(0), HOUR).text;
+    let token = fixture::token(&signer, "a@b", &role("USER"), at(0), HOUR).text;
     assert!(verifier.verify(&token, at(1)).is_ok());
     assert_eq!(verifier.shared.read().expect("not poisoned").remembered.len(), 1);
 }
 
 #[test]
 fn every_token_of_a_sign_in_that_ended_is_refused_and_no_other() {
-    let signer = Signer::ephemeral();
-    let verifier = Verifier::new(&signer.public_keys());
-    let first = signer.mint("a@b", &role("USER"), at(0), HOUR);
+    let signer = fixture::signer();
+    let verifier = fixture::verifier(&signer.public_keys());
+    let first = fixture::token(&signer, "a@b", &role("USER"), at(0), HOUR);
     let renewed =
         signer.mint_in(&first.session, "a@b", &role("USER"), Life { from: at(1_000), lasts: HOUR });
-    let other = signer.mint("a@b", &role("USER"), at(0), HOUR).text;
+    let other = fixture::token(&signer, "a@b", &role("USER"), at(0), HOUR).text;
     let principal = verifier.verify(&first.text, at(1_001)).expect("good");
     let until = principal.family_ends(at(1_001));
     assert_eq!(until, at(4_601), "as long as a token made at this moment would live");
@@ -146,10 +146,11 @@ fn every_token_of_a_sign_in_that_ended_is_refused_and_no_other() {
 
 #[test]
 fn what_is_no_token_of_ours_is_known_without_its_signature() {
-    let signer = Signer::ephemeral();
-    let verifier = Verifier::new(&signer.public_keys());
-    let mint = |signer: &Signer| signer.mint("a@b", &role("ORDER_ADMIN"), at(0), HOUR).text;
-    let (good, foreign) = (mint(&signer), mint(&Signer::ephemeral()));
+    let signer = fixture::signer();
+    let verifier = fixture::verifier(&signer.public_keys());
+    let mint =
+        |signer: &Signer| fixture::token(signer, "a@b", &role("ORDER_ADMIN"), at(0), HOUR).text;
+    let (good, foreign) = (mint(&signer), mint(&fixture::signer()));
     let (text, signature) = good.rsplit_once('.').expect("three parts");
     let (head, claims) = text.split_once('.').expect("three parts");
     let forged = format!("{text}.{}", "A".repeat(signature.len()));
@@ -180,9 +181,9 @@ fn what_is_no_token_of_ours_is_known_without_its_signature() {
 
 #[test]
 fn keys_are_learned_from_a_set_that_has_some_and_from_no_other() {
-    let signer = Signer::ephemeral();
-    let token = signer.mint("a@b", &role("ORDER_ADMIN"), at(0), HOUR).text;
-    let verifier = Verifier::of(ISSUER_DEFAULT);
+    let signer = fixture::signer();
+    let token = fixture::token(&signer, "a@b", &role("ORDER_ADMIN"), at(0), HOUR).text;
+    let verifier = Verifier::of(fixture::ISSUER);
     let opens = |verifier: &Verifier| verifier.verify(&token, at(1)).is_ok();
     for nothing in ["", "{}", "[]", r#"{"keys":[]}"#] {
         assert_eq!(verifier.learn(nothing.as_bytes()), Err(NoKeys), "{nothing}");

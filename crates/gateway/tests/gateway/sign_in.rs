@@ -1,5 +1,6 @@
 //! Who may do what, in which order refusals come, and the browser's session.
 
+use chassis::identity::fixture;
 use chassis::identity::service::ServiceKey;
 use serde_json::json;
 
@@ -348,9 +349,9 @@ fn a_cookie_that_is_no_good_is_nobody_and_is_taken_back() {
     let ended = world.token("a@b");
     let cookie = format!("yeoul_session_x={ended}");
     send(world.address, "DELETE", "/oauth/session", &[("cookie", &cookie)], "");
-    let other = chassis::identity::Signer::ephemeral();
+    let other = fixture::signer();
     let life = std::time::Duration::from_secs(60);
-    let foreign = other.mint("a@b", &named(ADMIN), chassis::clock::wall(), life).text;
+    let foreign = fixture::token(&other, "a@b", &named(ADMIN), chassis::clock::wall(), life).text;
     for token in ["junk", "", "유엔진", &ended, &foreign] {
         let cookie = format!("a=b; yeoul_session_x={token}; yeoul_refresh_x=good");
         let with = |method: &str, target: &str| {

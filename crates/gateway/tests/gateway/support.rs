@@ -10,7 +10,7 @@ use std::time::Duration;
 use chassis::clock;
 use chassis::cores::Cores;
 use chassis::http::{Listener, Serve, Stop};
-use chassis::identity::{Ended, Life, Role, Signer, Verifier};
+use chassis::identity::{Ended, Life, Role, Signer, fixture};
 use chassis::settings::Tree;
 use chassis::telemetry::Metrics;
 use events::{Broker, Cause, Event, Log, Retry, Subscription, Topic};
@@ -164,8 +164,8 @@ impl World {
         let views =
             Views::open(&folder.path().join("views"), definitions, look, clock::component());
         let views = views.expect("views");
-        let signer = Signer::ephemeral();
-        let verifier = Verifier::with(&signer.public_keys(), Ended::new(ENDED_MAX));
+        let signer = fixture::signer();
+        let verifier = fixture::verifier_but_for(&signer.public_keys(), Ended::new(ENDED_MAX));
         let memory = folder.path().join("gateway");
         let memory = block_on(Memory::open(&memory, verifier.ended(), clock::component()));
         let memory = memory.expect("a memory");
@@ -236,13 +236,14 @@ impl World {
 
     /// A token of this role.
     pub(crate) fn token_of(&self, subject: &str, role: &str) -> String {
-        self.signer.mint(subject, &named(role), clock::wall(), Duration::from_secs(600)).text
+        fixture::token(&self.signer, subject, &named(role), clock::wall(), Duration::from_secs(600))
+            .text
     }
 
     /// Two tokens of one sign-in, the second made by a renewal.
     pub(crate) fn family(&self, subject: &str) -> [String; 2] {
         let life = Life { from: clock::wall(), lasts: Duration::from_secs(600) };
-        let first = self.signer.mint(subject, &named(CUSTOMER), life.from, life.lasts);
+        let first = fixture::token(&self.signer, subject, &named(CUSTOMER), life.from, life.lasts);
         let second = self.signer.mint_in(&first.session, subject, &named(CUSTOMER), life);
         [first.text, second.text]
     }
@@ -251,7 +252,7 @@ impl World {
     pub(crate) fn expired_family(&self, subject: &str) -> [String; 2] {
         let hour = Duration::from_secs(3600);
         let then = clock::wall() - 2 * hour;
-        let first = self.signer.mint(subject, &named(CUSTOMER), then, hour);
+        let first = fixture::token(&self.signer, subject, &named(CUSTOMER), then, hour);
         let now = Life { from: clock::wall(), lasts: hour };
         let second = self.signer.mint_in(&first.session, subject, &named(CUSTOMER), now);
         [first.text, second.text]
@@ -259,7 +260,7 @@ impl World {
 
     /// A token that ends soon.
     pub(crate) fn short_token(&self, subject: &str, life: Duration) -> String {
-        self.signer.mint(subject, &named(CUSTOMER), clock::wall(), life).text
+        fixture::token(&self.signer, subject, &named(CUSTOMER), clock::wall(), life).text
     }
 
     /// Publishes an event and waits until the views have it; its `Yeoul-Position`.

@@ -6,12 +6,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use chassis::http::Networks;
-use chassis::identity::{ISSUER_DEFAULT, Role};
+use chassis::identity::Role;
 use serde::Deserialize;
 use views::Money;
 
 use super::composition::Composition;
 use super::{look, mall, topics};
+
+/// The issuer of our tokens where the file names no other: a name and no address, so that a token survives a restart
+/// on another port.
+const ISSUER_DEFAULT: &str = "yeoul";
 
 /// The file, as it is written.
 #[derive(Deserialize)]
