@@ -73,7 +73,7 @@ impl Components {
     }
 
     /// What remembers them in a service's own database, whose schema has [`sessions::TABLE`].
-    pub(crate) fn on_ended(&self) -> OnEnded {
+    fn on_ended(&self) -> OnEnded {
         OnEnded::new(self.verifier.ended().clone(), self.clock.clone())
     }
 
@@ -82,6 +82,37 @@ impl Components {
         let folder = self.data.join(name.as_str());
         chassis::folder::make_private(&folder).map_err(Error::folder("the service's folder"))?;
         Ok(folder)
+    }
+}
+
+/// A service that remembers which sign-ins have ended: its database, and what it was given.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    pub(crate) components: Components,
+    pub(crate) database: Database,
+    name: Name,
+}
+
+impl Opened {
+    /// Opens the database and reads from it which sign-ins have ended.
+    pub(crate) async fn open(
+        components: Components,
+        name: Name,
+        tables: Tables,
+    ) -> Result<Opened, Error> {
+        let database = components.database(name, tables).await?;
+        components.remember_ended(&database).await?;
+        Ok(Opened { components, database, name })
+    }
+
+    /// Its relay, what `compose` adds, and what hears which sign-ins end.
+    pub(crate) fn loops(
+        &self,
+        stop: &Stop,
+        compose: impl for<'s> FnOnce(Composed<'s>) -> Composed<'s>,
+    ) -> Loops {
+        let relay = Composed::new(&self.components, self.name, &self.database, stop);
+        compose(relay).subscribe(Name::Account, self.components.on_ended()).finish()
     }
 }
 

@@ -19,15 +19,14 @@ use events::Database;
 pub use api::Server;
 
 use self::handlers::OnOrder;
-use crate::components::{Components, Composed, Loops};
+use crate::components::{Components, Loops, Opened};
 use crate::error::Error;
 use crate::settings::Name;
 
 /// The delivery service, open.
 #[derive(Clone)]
 pub struct Service {
-    components: Components,
-    database: Database,
+    opened: Opened,
 }
 
 impl Service {
@@ -36,27 +35,23 @@ impl Service {
     /// # Errors
     /// See [`Error`].
     pub async fn open(components: Components) -> Result<Service, Error> {
-        let database = components.database(Name::Delivery, store::TABLES).await?;
-        components.remember_ended(&database).await?;
-        Ok(Service { components, database })
+        let opened = Opened::open(components, Name::Delivery, store::TABLES).await?;
+        Ok(Service { opened })
     }
 
     /// What answers at `address` on one core.
     pub fn server(&self, address: SocketAddr) -> Server {
-        Server::new(&self.components, self.database.clone(), address)
+        Server::new(&self.opened.components, self.opened.database.clone(), address)
     }
 
     /// Its relay and its subscription.
     pub fn loops(&self, stop: &Stop) -> Loops {
-        Composed::new(&self.components, Name::Delivery, &self.database, stop)
-            .subscribe(Name::Order, OnOrder)
-            .subscribe(Name::Account, self.components.on_ended())
-            .finish()
+        self.opened.loops(stop, |loops| loops.subscribe(Name::Order, OnOrder))
     }
 
     /// Its database.
     pub fn database(&self) -> &Database {
-        &self.database
+        &self.opened.database
     }
 }
 

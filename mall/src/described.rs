@@ -1,12 +1,12 @@
-//! One row of a service's table, with what it does.
+//! One route of a service, with what it does.
 
-use chassis::http::router::Row;
+use chassis::http::router::Route;
 use chassis::openapi::operation::Operation;
 use http::Method;
 
 use crate::settings::Name;
 
-/// One row of a service's table.
+/// One route of a service.
 pub struct Described {
     /// Whose.
     pub service: Name,
@@ -19,17 +19,17 @@ pub struct Described {
 }
 
 impl Described {
-    /// Every row of a service's table.
+    /// Every route of a service.
     pub(crate) fn all<A>(
         service: Name,
-        rows: Vec<Row<A>>,
+        routes: Vec<Route<A>>,
         operation: fn(A) -> Operation,
     ) -> Vec<Described> {
-        let described = |row: Row<A>| {
-            let Row { path, method, action } = row;
+        let described = |route: Route<A>| {
+            let Route { path, method, action } = route;
             Described { service, path, method, operation: operation(action) }
         };
-        rows.into_iter().map(described).collect()
+        routes.into_iter().map(described).collect()
     }
 
     /// Whether this is what `service` does at `path`.

@@ -364,7 +364,7 @@ mod tests {
     use std::time::Duration;
 
     use chassis::clock::{component, wall};
-    use chassis::http::router::Row;
+    use chassis::http::router::Route;
     use chassis::identity::fixture;
 
     use super::*;
@@ -377,7 +377,7 @@ mod tests {
         let token =
             fixture::token(&signer, "1@uengine.org", &Role::OrderCustomer.into(), wall(), LIFE)
                 .text;
-        let table = Router::of(vec![Row::get("/orders", ())]);
+        let table = Router::of(vec![Route::get("/orders", ())]);
         let verifier = fixture::verifier(&signer.public_keys());
         let status = |name, loopback, host: &str, authorization: Option<&str>| {
             let edge = Edge {

@@ -26,7 +26,7 @@ use events::Database;
 pub use api::Server;
 
 use self::handlers::{OnDelivery, OnProduct};
-use crate::components::{Components, Composed, Loops};
+use crate::components::{Components, Loops, Opened};
 use crate::error::Error;
 use crate::idempotency::Running;
 use crate::settings::Name;
@@ -34,8 +34,7 @@ use crate::settings::Name;
 /// The order service, open.
 #[derive(Clone)]
 pub struct Service {
-    components: Components,
-    database: Database,
+    opened: Opened,
     running: Running,
 }
 
@@ -45,28 +44,26 @@ impl Service {
     /// # Errors
     /// See [`Error`].
     pub async fn open(components: Components) -> Result<Service, Error> {
-        let database = components.database(Name::Order, store::TABLES).await?;
-        components.remember_ended(&database).await?;
-        Ok(Service { components, database, running: Running::default() })
+        let opened = Opened::open(components, Name::Order, store::TABLES).await?;
+        Ok(Service { opened, running: Running::default() })
     }
 
     /// What answers at `address` on one core; made on the core it serves.
     pub fn server(&self, address: SocketAddr) -> Server {
-        Server::new(&self.components, self.database.clone(), self.running.clone(), address)
+        let Opened { components, database, .. } = &self.opened;
+        Server::new(components, database.clone(), self.running.clone(), address)
     }
 
     /// Its relay and its subscriptions.
     pub fn loops(&self, stop: &Stop) -> Loops {
-        Composed::new(&self.components, Name::Order, &self.database, stop)
-            .subscribe(Name::Product, OnProduct)
-            .subscribe(Name::Delivery, OnDelivery)
-            .subscribe(Name::Account, self.components.on_ended())
-            .finish()
+        self.opened.loops(stop, |loops| {
+            loops.subscribe(Name::Product, OnProduct).subscribe(Name::Delivery, OnDelivery)
+        })
     }
 
     /// Its database.
     pub fn database(&self) -> &Database {
-        &self.database
+        &self.opened.database
     }
 }
 

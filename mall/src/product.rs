@@ -26,7 +26,7 @@ use tracing::info;
 pub use api::Server;
 
 use self::handlers::{OnDelivery, OnOrder};
-use crate::components::{Components, Composed, Loops};
+use crate::components::{Components, Loops, Opened};
 use crate::error::Error;
 use crate::idempotency::Running;
 use crate::settings::Name;
@@ -34,8 +34,7 @@ use crate::settings::Name;
 /// The product service, open.
 #[derive(Clone)]
 pub struct Service {
-    components: Components,
-    database: Database,
+    opened: Opened,
     running: Running,
 }
 
@@ -45,31 +44,30 @@ impl Service {
     /// # Errors
     /// See [`Error`].
     pub async fn open(components: Components) -> Result<Service, Error> {
-        let database = components.database(Name::Product, store::TABLES).await?;
-        components.remember_ended(&database).await?;
-        if components.seed && database.write((), |(), tx| Box::pin(seed::sow(tx))).await? {
+        let opened = Opened::open(components, Name::Product, store::TABLES).await?;
+        let (seeds, database) = (opened.components.seed, &opened.database);
+        if seeds && database.write((), |(), tx| Box::pin(seed::sow(tx))).await? {
             info!("the demo's products were written");
         }
-        Ok(Service { components, database, running: Running::default() })
+        Ok(Service { opened, running: Running::default() })
     }
 
     /// What answers at `address` on one core.
     pub fn server(&self, address: SocketAddr) -> Server {
-        Server::new(&self.components, self.database.clone(), self.running.clone(), address)
+        let Opened { components, database, .. } = &self.opened;
+        Server::new(components, database.clone(), self.running.clone(), address)
     }
 
     /// Its relay and its subscriptions.
     pub fn loops(&self, stop: &Stop) -> Loops {
-        Composed::new(&self.components, Name::Product, &self.database, stop)
-            .subscribe(Name::Order, OnOrder)
-            .subscribe(Name::Delivery, OnDelivery)
-            .subscribe(Name::Account, self.components.on_ended())
-            .finish()
+        self.opened.loops(stop, |loops| {
+            loops.subscribe(Name::Order, OnOrder).subscribe(Name::Delivery, OnDelivery)
+        })
     }
 
     /// Its database.
     pub fn database(&self) -> &Database {
-        &self.database
+        &self.opened.database
     }
 }
 

@@ -24,7 +24,7 @@ use crate::endpoint::Endpoint;
 use crate::guards::{Guards, millis, state_name};
 use crate::hygiene::Hygiene;
 use crate::meters::Meters;
-use crate::plan::{Plan, Upstream};
+use crate::plan::{self, Plan, SignIn, Upstream};
 use crate::proxy::pool::AcrossCores;
 use crate::proxy::{self, Core, Route};
 use crate::seal::{SEAL_KEY_BYTES, Seal};
@@ -80,34 +80,21 @@ impl Gateway {
         assert!(plan.pages.is_empty() || components.views.is_some(), "no views of pages");
         let now = clock::now();
         let metrics = &components.metrics;
-        let route = |plan: crate::plan::Route| Route {
-            guards: Guards::new(&plan, now),
-            meters: Meters::new(metrics, &plan.name),
-            plan,
-        };
+        let route = |plan| guarded(plan, metrics, now);
         // The plan keeps what is looked up by place; routes move out of it, since each gets its guards.
         let routes = std::mem::take(&mut plan.routes).into_iter().map(route).collect();
         let page = |page: &views::Page| Meters::new(metrics, &format!("page {}", page.name));
         let pages = plan.pages.iter().map(page).collect();
-        let upstream = |upstream: &Upstream| AcrossCores {
+        let across = |upstream: &Upstream| AcrossCores {
             open: level(metrics, upstream),
             outliers: Arc::new(Outliers::new(upstream.endpoints.len(), now)),
         };
-        let upstreams = plan.upstreams.iter().map(upstream).collect();
+        let upstreams = plan.upstreams.iter().map(across).collect();
         let withheld = std::mem::take(&mut plan.withheld);
         let hygiene = Hygiene::new(plan.trusted.clone(), withheld, chance::spread());
-        let session = plan.session.as_ref();
-        let secure = session.is_some_and(|session| session.secure);
-        let path = session.map_or("/", |session| session.path.as_str());
-        let jar = Jar::new(&components.identity, secure, path);
+        let jar = jar(plan.session.as_ref(), &components.identity);
         // Asked for before the first stream can open, so that no sign-in ends between the two.
-        let streams = Streams::default();
-        let open_streams = streams.clone();
-        // Whoever ends a sign-in, by sign-out or by an event of the service: its streams end with it.
-        components.verifier.ended().on_end(move |session| open_streams.end(session));
-        let open_streams = streams.clone();
-        // And with what can be told of sign-ins: what would be refused now does not go on.
-        components.verifier.ended().on_lost(move || open_streams.end_signed_in());
+        let streams = ending_with_sign_ins(&components.verifier);
         let shared = Arc::new(Shared {
             plan,
             hygiene: Arc::new(hygiene),
@@ -185,6 +172,31 @@ impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gateway").field("plan", &self.shared.plan).finish_non_exhaustive()
     }
+}
+
+/// A route with its guards: closed, and with all that may pass.
+fn guarded(plan: plan::Route, metrics: &Metrics, now: Instant) -> Route {
+    let (guards, meters) = (Guards::new(&plan, now), Meters::new(metrics, &plan.name));
+    Route { guards, meters, plan }
+}
+
+/// The cookies of a session; of none there are no others to read.
+fn jar(session: Option<&SignIn>, identity: &str) -> Jar {
+    let secure = session.is_some_and(|session| session.secure);
+    let path = session.map_or("/", |session| session.path.as_str());
+    Jar::new(identity, secure, path)
+}
+
+/// Live streams that end with their sign-ins.
+fn ending_with_sign_ins(verifier: &Verifier) -> Streams {
+    let streams = Streams::default();
+    let open = streams.clone();
+    // Whoever ends a sign-in, by sign-out or by an event of the service: its streams end with it.
+    verifier.ended().on_end(move |session| open.end(session));
+    let open = streams.clone();
+    // And with what can be told of sign-ins: what would be refused now does not go on.
+    verifier.ended().on_lost(move || open.end_signed_in());
+    streams
 }
 
 fn addresses(upstream: &Upstream, outliers: &Outliers, now: Instant) -> Value {

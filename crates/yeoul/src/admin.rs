@@ -14,7 +14,7 @@ use chassis::clock;
 use chassis::health::{Health, Readiness};
 use chassis::http::path::Params;
 use chassis::http::query::Query;
-use chassis::http::router::{Found, Router, Row};
+use chassis::http::router::{Found, Route, Router};
 use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, json, loopback};
 use chassis::telemetry::{METRICS_TYPE, Metrics};
 use events::subscription::{Control, PartitionStatus, Whose};
@@ -73,35 +73,35 @@ enum Action {
 impl Server {
     /// What answers on one core.
     pub(crate) fn new(admin: Arc<Admin>) -> Server {
-        let mut rows = vec![
-            Row::get("/healthz", Action::Health),
-            Row::get("/readyz", Action::Ready),
-            Row::get("/metrics", Action::Metrics),
-            Row::get("/admin/settings", Action::Settings),
-            Row::get("/admin/guards", Action::Guards),
-            Row::get("/admin/views", Action::Views),
-            Row::get("/admin/subscriptions", Action::Subscriptions),
-            Row::get("/admin/relays", Action::Relays),
-            Row::get("/admin/events/{topic}", Action::Events),
-            Row::get("/admin/dead", Action::Dead),
-            Row::get("/admin/dead/{id}", Action::ShowDead),
-            Row::post("/admin/dead/{id}/redrive", Action::Redrive),
-            Row::post("/admin/dead/{id}/drop", Action::Drop),
-            Row::post("/admin/skip/{name}", Action::Skip),
-            Row::post("/admin/place/{name}", Action::Place),
-            Row::get("/admin/skipped", Action::Skipped),
+        let mut routes = vec![
+            Route::get("/healthz", Action::Health),
+            Route::get("/readyz", Action::Ready),
+            Route::get("/metrics", Action::Metrics),
+            Route::get("/admin/settings", Action::Settings),
+            Route::get("/admin/guards", Action::Guards),
+            Route::get("/admin/views", Action::Views),
+            Route::get("/admin/subscriptions", Action::Subscriptions),
+            Route::get("/admin/relays", Action::Relays),
+            Route::get("/admin/events/{topic}", Action::Events),
+            Route::get("/admin/dead", Action::Dead),
+            Route::get("/admin/dead/{id}", Action::ShowDead),
+            Route::post("/admin/dead/{id}/redrive", Action::Redrive),
+            Route::post("/admin/dead/{id}/drop", Action::Drop),
+            Route::post("/admin/skip/{name}", Action::Skip),
+            Route::post("/admin/place/{name}", Action::Place),
+            Route::get("/admin/skipped", Action::Skipped),
         ];
         // Without `--faults` they are 404 like any path that is none, and nothing below can be reached.
         if admin.switches.is_some() {
-            rows.extend([
-                Row::post("/admin/subscriptions/{name}/rewind", Action::Rewind),
-                Row::post("/admin/services/{name}/stop", Action::StopService),
-                Row::post("/admin/services/{name}/start", Action::StartService),
-                Row::put("/admin/faults/{service}", Action::PutFault),
-                Row::delete("/admin/faults/{service}", Action::EndFaults),
+            routes.extend([
+                Route::post("/admin/subscriptions/{name}/rewind", Action::Rewind),
+                Route::post("/admin/services/{name}/stop", Action::StopService),
+                Route::post("/admin/services/{name}/start", Action::StartService),
+                Route::put("/admin/faults/{service}", Action::PutFault),
+                Route::delete("/admin/faults/{service}", Action::EndFaults),
             ]);
         }
-        Server { admin, router: Router::of(rows) }
+        Server { admin, router: Router::of(routes) }
     }
 
     async fn answer(&self, request: Request) -> Result<Response, Problem> {

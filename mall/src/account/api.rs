@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chassis::http::router::{Router, Row};
+use chassis::http::router::{Route, Router};
 use chassis::http::{Problem, Request, Response, Serve, json};
 use events::store::Tx;
 use events::{Cause, Error};
@@ -51,13 +51,13 @@ pub(super) enum Action {
 }
 
 /// Every path, method and action of the port.
-pub(super) fn rows() -> Vec<Row<Action>> {
+pub(super) fn routes() -> Vec<Route<Action>> {
     vec![
-        Row::post("/oauth/token", Action::Token),
-        Row::post("/oauth/revoke", Action::Revoke),
-        Row::post("/oauth/users", Action::SignUp),
-        Row::get("/oauth/me", Action::Me),
-        Row::get("/.well-known/jwks.json", Action::Keys),
+        Route::post("/oauth/token", Action::Token),
+        Route::post("/oauth/revoke", Action::Revoke),
+        Route::post("/oauth/users", Action::SignUp),
+        Route::get("/oauth/me", Action::Me),
+        Route::get("/.well-known/jwks.json", Action::Keys),
     ]
 }
 
@@ -70,7 +70,7 @@ impl Server {
     ) -> Server {
         Server {
             edge: Edge::new(Name::Account, components, address),
-            table: Router::of(rows()),
+            table: Router::of(routes()),
             issuer,
             believed: Trust::new(&components.trusted, components.gateway.as_deref()),
             sign_ups,

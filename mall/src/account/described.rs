@@ -4,7 +4,7 @@ use chassis::http::fields::Fields;
 use chassis::openapi::operation::{Operation, Shape};
 use serde_json::json;
 
-use super::api::{Action, rows};
+use super::api::{Action, routes};
 use super::decide::SignUp;
 use super::wire::{Profile, Tokens};
 use crate::described::Described;
@@ -12,7 +12,7 @@ use crate::settings::Name;
 
 /// Every row of the port's table.
 pub(crate) fn operations() -> Vec<Described> {
-    Described::all(Name::Account, rows(), Action::operation)
+    Described::all(Name::Account, routes(), Action::operation)
 }
 
 impl Action {

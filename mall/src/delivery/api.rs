@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use chassis::http::fields::Fields;
 use chassis::http::query::Query;
-use chassis::http::router::{Router, Row};
+use chassis::http::router::{Route, Router};
 use chassis::http::{Problem, Request, Response, Serve};
 use events::store::Tx;
 use events::{Cause, Database};
@@ -45,18 +45,18 @@ pub(super) enum Action {
 }
 
 /// Every path, method and action of the port.
-pub(super) fn rows() -> Vec<Row<Action>> {
+pub(super) fn routes() -> Vec<Route<Action>> {
     vec![
-        Row::get("/deliveries", Action::List),
-        Row::get("/deliveries/{id}", Action::Read),
-        Row::patch("/deliveries/{id}", Action::Patch),
-        Row::get(SEARCH, Action::FindByOrder),
+        Route::get("/deliveries", Action::List),
+        Route::get("/deliveries/{id}", Action::Read),
+        Route::patch("/deliveries/{id}", Action::Patch),
+        Route::get(SEARCH, Action::FindByOrder),
     ]
 }
 
 impl Server {
     pub(super) fn new(components: &Components, database: Database, address: SocketAddr) -> Server {
-        let table = Router::of(rows());
+        let table = Router::of(routes());
         Server { edge: Edge::new(Name::Delivery, components, address), table, database }
     }
 

@@ -4,15 +4,15 @@ use chassis::http::fields::Fields;
 use chassis::http::query::Query;
 use chassis::openapi::operation::{Operation, Shape};
 
-use super::api::{Action, rows, search, wanted};
+use super::api::{Action, routes, search, wanted};
 use super::wire::DeliveryBody;
 use crate::answers;
 use crate::described::Described;
 use crate::settings::Name;
 
-/// Every row of the port's table.
+/// Every route of the port.
 pub(crate) fn operations() -> Vec<Described> {
-    Described::all(Name::Delivery, rows(), Action::operation)
+    Described::all(Name::Delivery, routes(), Action::operation)
 }
 
 impl Action {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use chassis::http::fields::Fields;
 use chassis::http::hal::Slice;
 use chassis::http::query::Query;
-use chassis::http::router::{Router, Row};
+use chassis::http::router::{Route, Router};
 use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::store::Tx;
 use events::{Cause, Database};
@@ -68,15 +68,15 @@ pub(super) enum Action {
 }
 
 /// Every path, method and action of the port.
-pub(super) fn rows() -> Vec<Row<Action>> {
+pub(super) fn routes() -> Vec<Route<Action>> {
     vec![
-        Row::get("/orders", Action::List),
-        Row::post("/orders", Action::Place),
-        Row::get("/orders/{id}", Action::Read),
-        Row::patch("/orders/{id}", Action::Patch),
-        Row::delete("/orders/{id}", Action::Delete),
-        Row::get(SEARCH, Action::FindByCustomer),
-        Row::get("/products/{id}", Action::Product),
+        Route::get("/orders", Action::List),
+        Route::post("/orders", Action::Place),
+        Route::get("/orders/{id}", Action::Read),
+        Route::patch("/orders/{id}", Action::Patch),
+        Route::delete("/orders/{id}", Action::Delete),
+        Route::get(SEARCH, Action::FindByCustomer),
+        Route::get("/products/{id}", Action::Product),
     ]
 }
 
@@ -89,7 +89,7 @@ impl Server {
     ) -> Server {
         Server {
             edge: Edge::new(Name::Order, components, address),
-            table: Router::of(rows()),
+            table: Router::of(routes()),
             intake: Intake {
                 database: database.clone(),
                 running,

@@ -5,16 +5,16 @@ use chassis::http::fields::Fields;
 use chassis::http::query::Query;
 use chassis::openapi::operation::{Operation, Shape};
 
-use super::api::{Action, rows, search, why_no_change};
+use super::api::{Action, routes, search, why_no_change};
 use super::command::Command;
 use super::wire::{OrderBody, ProductBody};
 use crate::answers;
 use crate::described::Described;
 use crate::settings::Name;
 
-/// Every row of the port's table.
+/// Every route of the port.
 pub(crate) fn operations() -> Vec<Described> {
-    Described::all(Name::Order, rows(), Action::operation)
+    Described::all(Name::Order, routes(), Action::operation)
 }
 
 impl Action {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use chassis::http::hal::Slice;
 use chassis::http::query::Query;
-use chassis::http::router::{Router, Row};
+use chassis::http::router::{Route, Router};
 use chassis::http::{Problem, Request, Response, Serve, empty};
 use events::store::{Published, Tx};
 use events::{Cause, Database};
@@ -62,24 +62,24 @@ const COLLECTIONS: [[&str; 4]; 2] = [
 ];
 
 /// Every path, method and action of the port.
-pub(super) fn rows() -> Vec<Row<Action>> {
-    let mut rows = vec![
-        Row::get("/product/{id}", Action::Ask),
-        Row::get("/goods/img/{name}", Action::Picture),
+pub(super) fn routes() -> Vec<Route<Action>> {
+    let mut routes = vec![
+        Route::get("/product/{id}", Action::Ask),
+        Route::get("/goods/img/{name}", Action::Picture),
     ];
     for [all, one, restock, search] in COLLECTIONS {
-        rows.extend([
-            Row::get(all, Action::List),
-            Row::post(all, Action::Register),
-            Row::get(one, Action::Read),
-            Row::put(one, Action::Replace),
-            Row::patch(one, Action::Patch),
-            Row::delete(one, Action::Delete),
-            Row::post(restock, Action::Restock),
-            Row::get(search, Action::FindByName),
+        routes.extend([
+            Route::get(all, Action::List),
+            Route::post(all, Action::Register),
+            Route::get(one, Action::Read),
+            Route::put(one, Action::Replace),
+            Route::patch(one, Action::Patch),
+            Route::delete(one, Action::Delete),
+            Route::post(restock, Action::Restock),
+            Route::get(search, Action::FindByName),
         ]);
     }
-    rows
+    routes
 }
 
 impl Server {
@@ -91,7 +91,7 @@ impl Server {
     ) -> Server {
         let edge = Edge::new(Name::Product, components, address);
         let edge = edge.asked_by(&[Name::Order], components);
-        Server { edge, table: Router::of(rows()), database, running }
+        Server { edge, table: Router::of(routes()), database, running }
     }
 
     async fn act(&self, action: Action, call: Call) -> Result<Response, Refusal> {

@@ -4,16 +4,16 @@ use chassis::http::fields::Fields;
 use chassis::http::query::Query;
 use chassis::openapi::operation::{Operation, Shape};
 
-use super::api::{Action, rows, search};
+use super::api::{Action, routes, search};
 use super::command::{self, Edit};
 use super::wire::ProductBody;
 use crate::answers;
 use crate::described::Described;
 use crate::settings::Name;
 
-/// Every row of the port's table.
+/// Every route of the port.
 pub(crate) fn operations() -> Vec<Described> {
-    Described::all(Name::Product, rows(), Action::operation)
+    Described::all(Name::Product, routes(), Action::operation)
 }
 
 impl Action {

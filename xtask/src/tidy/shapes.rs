@@ -14,7 +14,7 @@ const MOST_LINES_MAX: usize = 400;
 /// None is longer.
 const LINES_MAX: usize = 800;
 /// No function is longer, signature and braces included.
-const FUNCTION_LINES_MAX: usize = 70;
+const FUNCTION_LINES_MAX: usize = 54;
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -2,7 +2,7 @@
 //!
 //! The most exact pattern that takes the method answers. Looking up costs the same for one route as
 //! for a thousand: entries lie under their first literal segment, those that begin with a name lie
-//! under every one. One router serves a listener, whether its rows are constants of the program
+//! under every one. One router serves a listener, whether its routes are constants of the program
 //! ([`Router::of`]) or compiled from settings ([`Router::new`]).
 //!
 //! It does not know who asks: what is open to whom, the entry's action knows.
@@ -26,9 +26,9 @@ pub struct Entry<A> {
     pub action: A,
 }
 
-/// One row of a table that is a constant of the program: what is done at a path for one method.
+/// A route that is a constant of the program: what is done at a path for one method.
 #[derive(Clone, Debug)]
-pub struct Row<A> {
+pub struct Route<A> {
     /// Its pattern, names in braces.
     pub path: &'static str,
     /// The method, HEAD with GET.
@@ -95,30 +95,30 @@ impl<A> Entry<A> {
     }
 }
 
-impl<A> Row<A> {
+impl<A> Route<A> {
     /// What a GET of `path` does.
-    pub const fn get(path: &'static str, action: A) -> Row<A> {
-        Row { path, method: Method::GET, action }
+    pub const fn get(path: &'static str, action: A) -> Route<A> {
+        Route { path, method: Method::GET, action }
     }
 
     /// What a POST to `path` does.
-    pub const fn post(path: &'static str, action: A) -> Row<A> {
-        Row { path, method: Method::POST, action }
+    pub const fn post(path: &'static str, action: A) -> Route<A> {
+        Route { path, method: Method::POST, action }
     }
 
     /// What a PUT of `path` does.
-    pub const fn put(path: &'static str, action: A) -> Row<A> {
-        Row { path, method: Method::PUT, action }
+    pub const fn put(path: &'static str, action: A) -> Route<A> {
+        Route { path, method: Method::PUT, action }
     }
 
     /// What a PATCH of `path` does.
-    pub const fn patch(path: &'static str, action: A) -> Row<A> {
-        Row { path, method: Method::PATCH, action }
+    pub const fn patch(path: &'static str, action: A) -> Route<A> {
+        Route { path, method: Method::PATCH, action }
     }
 
     /// What a DELETE of `path` does.
-    pub const fn delete(path: &'static str, action: A) -> Row<A> {
-        Row { path, method: Method::DELETE, action }
+    pub const fn delete(path: &'static str, action: A) -> Route<A> {
+        Route { path, method: Method::DELETE, action }
     }
 }
 
@@ -144,17 +144,17 @@ impl<A: Copy> Router<A> {
         Router { by_first, rest: under(None), named }
     }
 
-    /// A router over rows that are constants of the program.
+    /// A router over routes that are constants of the program.
     ///
     /// # Panics
     /// If a pattern is wrong.
-    pub fn of(rows: Vec<Row<A>>) -> Router<A> {
-        let entry = |row: Row<A>| Entry {
-            pattern: Pattern::parse(row.path).expect("a pattern of the program"),
-            methods: Some(vec![row.method]),
-            action: row.action,
+    pub fn of(routes: Vec<Route<A>>) -> Router<A> {
+        let entry = |route: Route<A>| Entry {
+            pattern: Pattern::parse(route.path).expect("a pattern of the program"),
+            methods: Some(vec![route.method]),
+            action: route.action,
         };
-        Router::new(rows.into_iter().map(entry).collect())
+        Router::new(routes.into_iter().map(entry).collect())
     }
 
     /// Every entry once, those that begin with a name first, the others by their first segment.
@@ -360,9 +360,9 @@ mod tests {
     #[test]
     fn a_router_of_the_program_prefers_the_exact_and_tells_405_from_404() {
         let router = Router::of(vec![
-            Row::get("/orders/{id}", "read"),
-            Row::get("/orders/search", "search"),
-            Row::post("/orders", "place"),
+            Route::get("/orders/{id}", "read"),
+            Route::get("/orders/search", "search"),
+            Route::post("/orders", "place"),
         ]);
         let find = |raw: &str, method: Method| match router
             .find(&Path::parse(raw).expect("a path"), &method)

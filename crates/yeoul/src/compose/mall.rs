@@ -99,12 +99,7 @@ impl Mall {
         };
         let components = surroundings.components(settings);
         // Behind the log, which refuses a wrong number of partitions before a service's file was changed.
-        let mut services = Vec::new();
-        for name in STATEFUL {
-            services.push(Service::open(name, &components).await?);
-        }
-        // Opened in the order in which they need each other, shown in the one in which they are named everywhere.
-        services.sort_by_key(Service::name);
+        let services = open_all(&components).await?;
         for (name, listener) in &listeners {
             plan.gateway.set_upstream(name.as_str(), listener.address());
         }
@@ -227,6 +222,17 @@ impl WithoutGateway {
         layer.open(ports, admin.clone())?;
         Ok(Mall { services, layer, endpoints, controls, relays, admin })
     }
+}
+
+/// Opens the services in the order in which they need each other; they are shown in the one in which they are named
+/// everywhere.
+async fn open_all(components: &Components) -> Result<Vec<Service>, Failure> {
+    let mut services = Vec::new();
+    for name in STATEFUL {
+        services.push(Service::open(name, components).await?);
+    }
+    services.sort_by_key(Service::name);
+    Ok(services)
 }
 
 /// Serves each on its own port, my page's among them.
