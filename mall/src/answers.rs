@@ -12,7 +12,6 @@ use http::header::LOCATION;
 use http::{HeaderName, HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::condition::Representation;
 use crate::listed::Listed;
@@ -143,15 +142,13 @@ pub(crate) fn list(
     path: &str,
     filter: Option<Filter<'_>>,
 ) -> Response {
-    let mut list = hal::collection(name, &listed.items, slice, listed.total, path);
-    if let (Some(Filter { name, value }), Some(links)) = (filter, list["_links"].as_object_mut()) {
-        let filter = format!("?{name}={}&", utf8_percent_encode(value, IN_QUERIES));
-        for link in links.values_mut() {
-            let href = link["href"].as_str().unwrap_or_default().replacen('?', &filter, 1);
-            link["href"] = Value::String(href);
-        }
-    }
-    json(StatusCode::OK, &list)
+    let path = filter.map_or_else(
+        || path.to_owned(),
+        |Filter { name, value }| {
+            format!("{path}?{name}={}", utf8_percent_encode(value, IN_QUERIES))
+        },
+    );
+    json(StatusCode::OK, &hal::collection(name, &listed.items, slice, listed.total, &path))
 }
 
 /// What is escaped in a value of a link's query: an address of somebody stays readable.
@@ -168,6 +165,7 @@ pub(crate) fn private(mut response: http::Response<Body>) -> Response {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
+    use serde_json::Value;
 
     use super::*;
 

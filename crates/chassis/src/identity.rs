@@ -26,6 +26,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use jsonwebtoken::jwk::Jwk;
+
 pub use ended::{ENDED_MAX, Ended};
 pub use role::{NoRole, ROLE_BYTES_MAX, Role};
 pub use signer::{Life, SEED_BYTES, Signer, kept, secret};

@@ -14,6 +14,7 @@ pub mod health;
 pub mod http;
 pub mod identity;
 pub mod openapi;
+pub mod schema;
 pub mod sealing;
 pub mod settings;
 pub mod telemetry;

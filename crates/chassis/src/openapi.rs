@@ -1,19 +1,20 @@
 //! A description of what is served, as OpenAPI 3.1, made of what serves it.
 //!
 //! Which paths there are is the business of whoever routes; what each does is said by whoever does it,
-//! in its own terms: the types that it writes ([`schema`]) and its readers, which are asked what they
+//! in its own terms: the types that it writes ([`schema`](crate::schema)) and its readers, which are asked what they
 //! read ([`asked`](crate::http::asked)). Here both become one document. So there is no second
 //! description that could fall behind.
 //!
 //! It describes nothing itself, and knows neither routes nor settings.
 
 pub mod operation;
-pub mod schema;
 
 use http::Method;
 use serde_json::{Value, json};
 
-use self::operation::{Operation, Shapes};
+use self::operation::{Operation, PROBLEM, Shapes};
+use crate::http::problem::Problem;
+use crate::schema::Schema;
 
 /// What stands above the paths.
 #[derive(Clone, Copy, Debug)]
@@ -78,10 +79,7 @@ impl Who {
 /// The document; of two items for one method and path the later one stands. `inside` is what services answer
 /// on ports of their own alone: it stands apart, by service, because its paths may mean something else outside.
 pub fn document(about: About, items: Vec<Item>, inside: Vec<Item>) -> Value {
-    let mut shapes = Shapes::from_iter([
-        ("Problem".to_owned(), problem()),
-        ("OAuthError".to_owned(), oauth_error()),
-    ]);
+    let mut shapes = Shapes::from_iter([(PROBLEM.to_owned(), Problem::schema())]);
     let mut paths = json!({});
     for item in items {
         item.describe_in(&mut paths, &mut shapes);
@@ -102,30 +100,6 @@ pub fn document(about: About, items: Vec<Item>, inside: Vec<Item>) -> Value {
             "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
         },
     })
-}
-
-/// RFC 9457, as [`Problem`](crate::http::Problem) writes it.
-fn problem() -> Value {
-    let text = json!({ "type": "string" });
-    json!({
-        "type": "object",
-        "properties": {
-            "type": text, "title": text, "detail": text, "trace": text,
-            "status": { "type": "integer", "minimum": 400, "maximum": 599 },
-            "errors": { "type": "array", "items": {
-                "type": "object",
-                "properties": { "field": text, "reason": text, "limit": {} },
-                "required": ["field", "reason"],
-            } },
-        },
-        "required": ["type", "title", "status", "detail", "trace"],
-    })
-}
-
-/// RFC 6749, 5.2.
-fn oauth_error() -> Value {
-    let error = json!({ "type": "string" });
-    json!({ "type": "object", "properties": { "error": error }, "required": ["error"] })
 }
 
 #[cfg(test)]

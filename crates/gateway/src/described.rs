@@ -4,6 +4,7 @@
 //!
 //! A page's columns have names and no types: what a rule puts in them, only its events know.
 
+use chassis::http::fields::Form;
 use chassis::http::query::Query;
 use chassis::openapi::operation::{Operation, Shape};
 use chassis::openapi::{Item, Who};
@@ -12,6 +13,7 @@ use serde_json::{Map, Value, json};
 use views::{Columns, Definitions, Page};
 
 use crate::app::{AppFiles, PathKind};
+use crate::credentials::credentials;
 use crate::pages::{self, lists};
 use crate::paths::Action;
 use crate::plan::Plan;
@@ -163,7 +165,9 @@ fn passed_on(plan: &Plan, action: Action) -> Operation {
 
 fn session(method: &Method) -> Operation {
     match *method {
-        Method::POST => Operation::new("Signs in by cookie").form().empty("204"),
+        Method::POST => Operation::new("Signs in by cookie")
+            .form(Form::asked(|form| drop(credentials(form))))
+            .empty("204"),
         Method::PUT => Operation::new("Renews the sign-in of a cookie").empty("204"),
         _ => Operation::new("Signs out").empty("204"),
     }

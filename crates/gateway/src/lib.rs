@@ -20,6 +20,7 @@ pub mod topics;
 mod access;
 mod app;
 mod cookies;
+mod credentials;
 pub mod described;
 mod endpoint;
 mod error_page;

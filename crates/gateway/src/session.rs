@@ -23,6 +23,7 @@ use serde_json::Value;
 use tracing::warn;
 
 use crate::cookies::Cookies;
+use crate::credentials::{Credentials, credentials};
 use crate::origin;
 use crate::plan::SignIn;
 use crate::proxy::Core;
@@ -94,9 +95,7 @@ impl Ask<'_> {
     async fn sign_in(&self, body: Inbound) -> Result<Response, Problem> {
         let text = whole::read(body, FORM_BYTES_MAX).await?;
         let form = Form::parse(&self.parts.headers, &text)?;
-        let (Some(username), Some(password)) = (form.get("username"), form.get("password")) else {
-            return Err(incomplete(&form));
-        };
+        let Credentials { username, password } = credentials(&form)?;
         // Before the password is tried: a sign-in that nobody could end any more is not begun.
         if self.is_full().await? {
             let full = Problem::unavailable(
@@ -281,13 +280,6 @@ fn signed_in(
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     Ok(response)
-}
-
-/// What a form of a sign-in lacks.
-fn incomplete(form: &Form) -> Problem {
-    let lacks = ["username", "password"].into_iter().filter(|name| form.get(name).is_none());
-    let problem = Problem::bad_request("a name and a password are needed");
-    lacks.fold(problem, |problem, name| problem.field(name, "is missing", None))
 }
 
 /// The token endpoint's own refusal. Its words are for programs that ask it themselves; here it is a

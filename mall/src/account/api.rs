@@ -21,7 +21,7 @@ use super::revocation;
 use super::store;
 use super::token;
 use super::user::User;
-use super::wire::Profile;
+use super::wire::{KeySet, Profile};
 use crate::answers::{self, Written, Wrote};
 use crate::components::Components;
 use crate::edge::{Call, Edge, Refusal};
@@ -89,7 +89,8 @@ impl Server {
     }
 
     fn keys(&self) -> Response {
-        let mut response = json(StatusCode::OK, &self.issuer.signer.public_keys());
+        let mut response =
+            json(StatusCode::OK, &KeySet { keys: &self.issuer.signer.public_keys().keys });
         response.headers_mut().insert(CACHE_CONTROL, KEYS_FRESH);
         response
     }

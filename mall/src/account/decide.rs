@@ -117,14 +117,22 @@ impl Grant {
 
     /// Reads a form; the error is RFC 6749's word.
     pub(super) fn read(form: &Form) -> Result<Grant, &'static str> {
-        let text = |name| form.get(name).map(str::to_owned).ok_or("invalid_request");
-        match text("grant_type")?.as_str() {
-            "password" => Grant::by_password(&text("username")?, &text("password")?),
-            "refresh_token" => Ok(Grant::Refresh { token: text("refresh_token")? }),
+        // All of them are looked for at once, so that the description, which asks this reader, names all.
+        let kind = form.require("grant_type");
+        let [username, password, token] =
+            ["username", "password", "refresh_token"].map(|name| form.get(name));
+        match given(kind)? {
+            "password" => Grant::by_password(given(username)?, given(password)?),
+            "refresh_token" => Ok(Grant::Refresh { token: given(token)?.to_owned() }),
             "client_credentials" => Ok(Grant::Client),
             _ => Err("unsupported_grant_type"),
         }
     }
+}
+
+/// A field that a grant needs.
+fn given(text: Option<&str>) -> Result<&str, &'static str> {
+    text.ok_or("invalid_request")
 }
 
 #[cfg(test)]

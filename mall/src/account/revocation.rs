@@ -33,7 +33,7 @@ async fn end(issuer: &Issuer, call: &mut Call, from: &ClientNetwork) -> Result<(
     token::client(issuer, &call.headers, from)?;
     let body = call.bytes().await?;
     let form = Form::parse(&call.headers, &body).map_err(|_| Denied::Word("invalid_request"))?;
-    let token = form.get("token").ok_or(Denied::Word("invalid_request"))?.to_owned();
+    let token = token_of(&form).ok_or(Denied::Word("invalid_request"))?.to_owned();
     let revocation = Revocation {
         token,
         now: (issuer.clock)(),
@@ -41,6 +41,11 @@ async fn end(issuer: &Issuer, call: &mut Call, from: &ClientNetwork) -> Result<(
         verifier: issuer.verifier.clone(),
     };
     Ok(issuer.database.write(revocation, |revocation, tx| Box::pin(revoke(tx, revocation))).await?)
+}
+
+/// What a form asks to revoke.
+pub(super) fn token_of(form: &Form) -> Option<&str> {
+    form.require("token")
 }
 
 /// What is revoked, and when.

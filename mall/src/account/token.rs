@@ -14,7 +14,6 @@ use events::{Cause, Error};
 use http::header::{AUTHORIZATION, PRAGMA, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use jiff::Timestamp;
-use serde_json::json as value;
 use sha2::{Digest, Sha256};
 
 use super::decide::Grant;
@@ -23,7 +22,7 @@ use super::issuer::{ACCESS_LIFE, Client, Issuer};
 use super::limits::{self, ClientNetwork};
 use super::refresh;
 use super::store::{self, known};
-use super::wire::Tokens;
+use super::wire::{OAuthError, Tokens};
 use crate::answers;
 use crate::edge::{Call, Refusal};
 use crate::role::Role;
@@ -256,5 +255,5 @@ fn in_its_words(cause: Refusal, call: &Call) -> Response {
 }
 
 fn refusal(status: StatusCode, word: &str) -> Response {
-    json(status, &value!({ "error": word }))
+    json(status, &OAuthError { error: word })
 }

@@ -1,5 +1,6 @@
 //! What account writes on the wire: its event, its bodies.
 
+use chassis::identity::Jwk;
 use chassis::wire;
 use serde::Serialize;
 
@@ -34,6 +35,22 @@ wire! {
         pub(super) expires_in: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub(super) refresh_token: Option<&'a str>,
+    }
+}
+
+wire! {
+    Snake "snake_case":
+    /// Why there is no token (RFC 6749, 5.2).
+    pub(super) struct OAuthError<'a> {
+        pub(super) error: &'a str,
+    }
+}
+
+wire! {
+    Snake "snake_case":
+    /// The keys that tokens are verified with (RFC 7517, 5).
+    pub(super) struct KeySet<'a> {
+        pub(super) keys: &'a [Jwk],
     }
 }
 

@@ -215,9 +215,17 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
 #[derive(Debug)]
 pub struct Form {
     pairs: Vec<(String, String)>,
+    notes: Notes,
 }
 
 impl Form {
+    /// The fields that `read` asks for; it is given none.
+    pub fn asked<T>(read: impl FnOnce(&Form) -> T) -> Vec<Asked> {
+        let form = Form { pairs: Vec::new(), notes: Notes::kept() };
+        read(&form);
+        form.notes.asked()
+    }
+
     /// Reads a body that says it is a form.
     ///
     /// # Errors
@@ -236,12 +244,22 @@ impl Form {
         if !pairs.iter().all(|(name, _)| names.insert(name.as_str())) {
             return Err(Problem::bad_request("a field of the form comes twice"));
         }
-        Ok(Form { pairs })
+        Ok(Form { pairs, notes: Notes::default() })
     }
 
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
+        self.notes.ask(name, || ValueKind::Text { chars_max: None });
         self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of `name`, which has to be there.
+    pub fn require(&self, name: &str) -> Option<&str> {
+        let value = self.get(name);
+        if value.is_none() {
+            self.notes.miss(name);
+        }
+        value
     }
 }
 
@@ -255,6 +273,13 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, "application/json; charset=utf-8".parse().expect("a value"));
         headers
+    }
+
+    #[test]
+    fn a_form_is_asked_for_the_fields_that_it_reads() {
+        let asked = Form::asked(|form| (form.require("a").is_some(), form.get("b").is_some()));
+        let asked: Vec<_> = asked.iter().map(|it| (it.name.as_str(), it.required)).collect();
+        assert_eq!(asked, [("a", true), ("b", false)]);
     }
 
     fn quantity(value: &str) -> Result<Option<u64>, String> {

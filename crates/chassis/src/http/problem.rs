@@ -6,13 +6,14 @@
 
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use serde::Serialize;
 use serde_json::Value;
 
 use super::Response;
 use super::body::Body;
 use super::trace::Trace;
 use crate::chance;
+use crate::schema::Schema;
+use crate::wire;
 
 /// How many field errors one problem lists.
 pub const FIELD_ERRORS_MAX: usize = 100;
@@ -32,29 +33,41 @@ struct Parts {
     headers: HeaderMap,
 }
 
-/// One field of bad input.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct FieldError {
-    /// The member as the domain names it.
-    pub field: String,
-    /// What is wrong with it.
-    pub reason: String,
-    /// The limit that it broke, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<Value>,
+wire! {
+    Camel "camelCase":
+    /// One field of bad input.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct FieldError {
+        /// The member as the domain names it.
+        pub field: String,
+        /// What is wrong with it.
+        pub reason: String,
+        /// The limit that it broke, where there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub limit: Option<Value>,
+    }
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    r#type: String,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    trace: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [FieldError],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
+wire! {
+    Camel "camelCase":
+    struct Document<'a> {
+        r#type: String,
+        title: &'a str,
+        status: u16,
+        detail: &'a str,
+        trace: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        errors: Option<&'a [FieldError]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a str>,
+    }
+}
+
+/// A refusal's shape is that of its document.
+impl Schema for Problem {
+    fn schema() -> Value {
+        Document::schema()
+    }
 }
 
 impl Problem {
@@ -139,7 +152,7 @@ impl Problem {
             status: parts.status.as_u16(),
             detail: if parts.detail.is_empty() { parts.title } else { &parts.detail },
             trace: trace.id(),
-            errors: &parts.errors,
+            errors: Some(&*parts.errors).filter(|errors| !errors.is_empty()),
             error: parts.error.as_deref(),
         };
         let body = serde_json::to_vec(&document).expect("our own types serialise");

@@ -9,16 +9,25 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{Jwk, JwkSet, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
 
 use super::Claims;
 use super::role::Role;
 use crate::chance;
+use crate::schema::Schema;
 
 /// PKCS #8 (RFC 8410) puts these bytes before the 32 of an Ed25519 key.
 const PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 /// Bytes of a key, to sign with or to seal.
 pub const SEED_BYTES: usize = 32;
+
+/// A public key is an object (RFC 7517, 4).
+impl Schema for Jwk {
+    fn schema() -> Value {
+        json!({ "type": "object" })
+    }
+}
 
 /// Mints tokens.
 pub struct Signer {

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schema::Schema;
 use crate::http::asked::{Asked, ValueKind};
+use crate::http::hal;
+use crate::schema::Schema;
 
 /// What is done at a path.
 #[derive(Clone, Debug)]
@@ -12,8 +13,8 @@ pub struct Operation {
     query: Vec<Asked>,
     body: RequestBody,
     answers: Vec<Success>,
-    /// Whether refusals are RFC 6749's.
-    oauth: bool,
+    /// How it refuses, beside problem documents.
+    refusal: Option<Shape>,
 }
 
 /// The body that is taken.
@@ -21,7 +22,7 @@ pub struct Operation {
 enum RequestBody {
     Nothing,
     Json(Vec<Asked>),
-    Form,
+    Form(Vec<Asked>),
 }
 
 /// What is answered where the operation is carried out.
@@ -45,7 +46,9 @@ pub struct Shape {
 pub type Shapes = Map<String, Value>;
 
 const JSON: &str = "application/json";
-const PROBLEM: &str = "application/problem+json";
+const PROBLEM_JSON: &str = "application/problem+json";
+/// What refusals are called in the document.
+pub(super) const PROBLEM: &str = "Problem";
 
 impl Shape {
     /// The shape of `T`, which has no other of this name beside it.
@@ -53,40 +56,9 @@ impl Shape {
         Shape { name: name.to_owned(), schema: T::schema() }
     }
 
-    /// A HAL list of these under `name` (what [`hal`](crate::http::hal) makes).
+    /// A HAL list of these under `name`.
     pub fn listed(self, name: &str) -> Shape {
-        let number = json!({ "type": "integer", "minimum": 0 });
-        let link = json!({
-            "type": "object",
-            "properties": { "href": { "type": "string" } },
-            "required": ["href"],
-        });
-        let schema = json!({
-            "type": "object",
-            "properties": {
-                "_embedded": {
-                    "type": "object",
-                    "properties": { name: { "type": "array", "items": self.schema } },
-                    "required": [name],
-                },
-                "_links": {
-                    "type": "object",
-                    "properties": { "self": link, "next": link, "prev": link },
-                    "required": ["self"],
-                },
-                "page": {
-                    "type": "object",
-                    "properties": {
-                        "size": number, "totalElements": number,
-                        "totalPages": number, "number": number,
-                    },
-                    "required": ["size", "totalElements", "totalPages", "number"],
-                },
-            },
-            "required": ["_embedded", "_links", "page"],
-            "additionalProperties": false,
-        });
-        Shape { name: format!("{}List", self.name), schema }
+        Shape { name: format!("{}List", self.name), schema: hal::shape(name, &self.schema) }
     }
 
     /// A shape that another specification lays down.
@@ -100,7 +72,7 @@ impl Operation {
     pub fn new(summary: impl Into<String>) -> Operation {
         let summary = summary.into();
         let (query, answers) = (Vec::new(), Vec::new());
-        Operation { summary, query, body: RequestBody::Nothing, answers, oauth: false }
+        Operation { summary, query, body: RequestBody::Nothing, answers, refusal: None }
     }
 
     /// It reads these parameters of the query.
@@ -120,16 +92,16 @@ impl Operation {
         self
     }
 
-    /// It reads a form.
-    pub fn form(mut self) -> Operation {
-        self.body = RequestBody::Form;
+    /// It reads these fields of a form.
+    pub fn form(mut self, asked: Vec<Asked>) -> Operation {
+        self.body = RequestBody::Form(asked);
         self
     }
 
-    /// It reads a form, and refuses in the words of RFC 6749.
-    pub fn oauth(mut self) -> Operation {
-        self.oauth = true;
-        self.form()
+    /// It refuses with `shape` where others have a problem document.
+    pub fn refuses(mut self, shape: Shape) -> Operation {
+        self.refusal = Some(shape);
+        self
     }
 
     /// It answers `status` with `shape`.
@@ -190,9 +162,10 @@ impl Operation {
             let status = responses.entry(answer.status).or_insert_with(|| json!({}));
             answer.describe(status, shapes);
         }
-        let mut refused = json!({ PROBLEM: { "schema": reference("Problem") } });
-        if self.oauth {
-            refused[JSON] = json!({ "schema": reference("OAuthError") });
+        let mut refused = json!({ PROBLEM_JSON: { "schema": reference(PROBLEM) } });
+        if let Some(Shape { name, schema }) = self.refusal {
+            refused[JSON] = json!({ "schema": reference(&name) });
+            shapes.insert(name, schema);
         }
         // Every refusal is worded in one place, so that one shape is true of all: which there are is the route's order of guards.
         for status in ["4XX", "5XX"] {
@@ -232,11 +205,7 @@ impl RequestBody {
     fn describe(self) -> Option<Value> {
         let (media_type, schema) = match self {
             RequestBody::Nothing => return None,
-            RequestBody::Form => {
-                let text = json!({ "type": "string" });
-                let form = json!({ "type": "object", "additionalProperties": text });
-                ("application/x-www-form-urlencoded", form)
-            }
+            RequestBody::Form(asked) => ("application/x-www-form-urlencoded", members(&asked)),
             RequestBody::Json(asked) => (JSON, members(&asked)),
         };
         Some(json!({ "required": true, "content": { media_type: { "schema": schema } } }))

@@ -27,31 +27,35 @@ pub enum Case {
 pub struct Property {
     /// Its name in the struct.
     pub name: &'static str,
+    /// How it is spelled, where that follows no case.
+    pub spelled: Option<&'static str>,
     /// Whether it may be null or absent.
     pub optional: bool,
     /// What it is.
     pub schema: Value,
 }
 
-/// A struct that is written as JSON, and its shape.
+/// A struct that is written as JSON, and its shape. A member whose name is no identifier is written
+/// `links as "_links": Links`.
 #[macro_export]
 macro_rules! wire {
     ($case:ident $text:literal:
      $(#[$meta:meta])* $vis:vis struct $name:ident $(<$life:lifetime>)? {
-        $($(#[$member_meta:meta])* $member_vis:vis $member:ident: $kind:ty,)*
+        $($(#[$member_meta:meta])* $member_vis:vis $member:ident $(as $spelled:literal)?: $kind:ty,)*
     }) => {
         $(#[$meta])*
         #[derive(serde::Serialize)]
         #[serde(rename_all = $text)]
         $vis struct $name $(<$life>)? {
-            $($(#[$member_meta])* $member_vis $member: $kind,)*
+            $($(#[$member_meta])* $(#[serde(rename = $spelled)])? $member_vis $member: $kind,)*
         }
 
-        impl $(<$life>)? $crate::openapi::schema::Schema for $name $(<$life>)? {
+        impl $(<$life>)? $crate::schema::Schema for $name $(<$life>)? {
             fn schema() -> serde_json::Value {
-                use $crate::openapi::schema::{Case, Property, Schema, object};
+                use $crate::schema::{Case, Property, Schema, object};
                 object(Case::$case, vec![$(Property {
                     name: stringify!($member),
+                    spelled: [$($spelled)?].into_iter().next(),
                     optional: <$kind as Schema>::OPTIONAL,
                     schema: <$kind as Schema>::schema(),
                 }),*])
@@ -61,11 +65,12 @@ macro_rules! wire {
 }
 /// An object with these members and no others.
 pub fn object(case: Case, members: Vec<Property>) -> Value {
-    let spelled = |name: &str| case.spelled(name);
-    let required: Vec<String> =
-        members.iter().filter(|it| !it.optional).map(|it| spelled(it.name)).collect();
+    let spelled = |it: &Property| {
+        it.spelled.map_or_else(|| case.spelled(it.name.trim_start_matches("r#")), str::to_owned)
+    };
+    let required: Vec<String> = members.iter().filter(|it| !it.optional).map(spelled).collect();
     let properties: Map<String, Value> =
-        members.into_iter().map(|it| (spelled(it.name), it.schema)).collect();
+        members.into_iter().map(|it| (spelled(&it), it.schema)).collect();
     json!({
         "type": "object",
         "properties": properties,
@@ -94,6 +99,12 @@ impl Schema for u64 {
     }
 }
 
+impl Schema for u16 {
+    fn schema() -> Value {
+        json!({ "type": "integer", "minimum": 0, "maximum": u16::MAX })
+    }
+}
+
 impl Schema for bool {
     fn schema() -> Value {
         json!({ "type": "boolean" })
@@ -103,6 +114,13 @@ impl Schema for bool {
 impl Schema for str {
     fn schema() -> Value {
         json!({ "type": "string" })
+    }
+}
+
+/// Anything.
+impl Schema for Value {
+    fn schema() -> Value {
+        json!({})
     }
 }
 
@@ -144,19 +162,28 @@ mod tests {
             names: &'a [String],
             last_of_all: Option<&'a str>,
             deleted: bool,
+            r#type: u16,
+            links as "_links": String,
         }
     }
 
     #[test]
     fn a_struct_has_the_shape_that_it_is_written_in() {
         let schema = Sample::schema();
-        let sample = Sample { order_id: 1, names: &[], last_of_all: None, deleted: false };
+        let sample = Sample {
+            order_id: 1,
+            names: &[],
+            last_of_all: None,
+            deleted: false,
+            r#type: 1,
+            links: String::new(),
+        };
         let written = serde_json::to_value(&sample).expect("JSON");
         let members = |value: &Value| -> Vec<String> {
             value.as_object().expect("an object").keys().cloned().collect()
         };
         assert_eq!(members(&written), members(&schema["properties"]));
-        assert_eq!(schema["required"], json!(["orderId", "names", "deleted"]));
+        assert_eq!(schema["required"], json!(["orderId", "names", "deleted", "type", "_links"]));
         assert_eq!(schema["properties"]["names"]["items"], json!({ "type": "string" }));
         assert_eq!(schema["additionalProperties"], false);
     }
