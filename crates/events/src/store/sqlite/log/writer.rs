@@ -142,9 +142,7 @@ impl Writer {
             let Publish { partition, records, reply } = match input {
                 Input::Publish(batch) => batch,
                 Input::Note(note, reply) => {
-                    // Its statement is of the connection that the note needs for itself.
-                    prepared = None;
-                    let ran = note_down(&mut self.connection, &note, &mut state);
+                    let ran = note_down(&self.connection, &note, &mut state);
                     answers.push(Acknowledgement { reply, ran });
                     continue;
                 }
@@ -196,7 +194,7 @@ impl Writer {
 
 /// Notes what was stepped over, unless something failed for everybody before.
 fn note_down(
-    connection: &mut Connection,
+    connection: &Connection,
     note: &Skipped,
     state: &mut Result<(), Error>,
 ) -> Result<Offset, Error> {

@@ -2,7 +2,7 @@
 //!
 //! An event that was skipped has had no effect here, and whoever audits later must be able to find
 //! which one, why, when and on whose word. There is no way to delete a note, and none to skip without
-//! one: at [`SKIPPED_MAX`] skipping ends.
+//! one: at [`SKIPPED_MAX`](crate::skipped::SKIPPED_MAX) skipping ends.
 
 use rusqlite::{Connection, params};
 
