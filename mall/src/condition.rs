@@ -61,7 +61,6 @@ impl Representation {
     /// `value`, the row's `version`-th state.
     pub(crate) fn of(value: &impl Serialize, version: u64) -> Representation {
         let body = serde_json::to_string(value).expect("our own types serialise");
-        // The count alone would be the same again after a restore; the digest tells what is shown from what was.
         let mut etag = format!("\"{version}-");
         for byte in &Sha256::digest(&body)[..DIGEST_BYTES] {
             write!(etag, "{byte:02x}").expect("a string takes any text");

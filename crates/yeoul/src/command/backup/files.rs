@@ -174,7 +174,7 @@ impl Manifest {
         };
         let files: Vec<Described> =
             all(folder)?.into_iter().map(describe).collect::<io::Result<_>>()?;
-        // Over the others' digests: a description that was changed to fit changed files is found too.
+        // Over all of the above: a description that is hurt is told from one that describes hurt files.
         let sha256 = own_digest(made, &files)?;
         Ok(Manifest { format: FORMAT, made: made.to_owned(), files, sha256 })
     }

@@ -89,8 +89,7 @@ impl Alone {
         name: Name,
         faults: bool,
     ) -> Result<Alone, Failure> {
-        // First of all: a port that is taken is the commonest reason not to start, and nothing has been opened or
-        // changed yet.
+        // First of all: a port that is taken is found before anything has been opened or changed.
         let ports = ServicePorts::bind(&plan)?;
         vouch::before_opening(folder.path()).await?;
         store::fits(folder.path(), plan.host.as_ref())?;
