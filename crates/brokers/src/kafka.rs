@@ -146,7 +146,10 @@ impl Broker for Kafka {
         Box::pin(async move {
             let name = self.topics.name(at)?;
             publish::check(&batch)?;
-            let last = self.publisher.publish(name, at, &batch).await?;
+            let last = match self.publisher.publish(name, at, &batch).await {
+                Err(trouble) => return Err(self.asker.explained(name, at, trouble).await),
+                Ok(last) => last,
+            };
             let end = match last {
                 Some(last) => last,
                 // Nothing was sent, or Kafka had it already and does not say where.

@@ -9,14 +9,23 @@ mod server;
 mod support;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use serde_json::{Value, json};
 use server::Server;
-use support::{Folder, Mall, SOON, Sold, overlay, run, text};
+use support::{
+    Customer, Folder, Mall, Placed, SOON, Sold, eventually, now, overlay, pause, run, text, within,
+};
+
+/// How long the broker stands still under load.
+const AWAY: Duration = Duration::from_secs(10);
+/// More than ten times how long it takes until what waited has gone on.
+const GOES_ON_BY: Duration = Duration::from_secs(100);
 
 /// Three partitions, so that keys spread.
-fn settings(folder: &Folder, address: &str) -> PathBuf {
+fn settings(folder: &Folder, address: &str, replicas: u16) -> PathBuf {
     let events = format!(
-        "events:\n  broker: {address}\n  prefix: shop.\n  replicas: 1\n  topics:\n    order: {{ partitions: 3 }}\n"
+        "events:\n  broker: {address}\n  prefix: shop.\n  replicas: {replicas}\n  topics:\n    order: {{ partitions: 3 }}\n"
     );
     overlay(folder.path(), "kafka.yaml", &events)
 }
@@ -25,7 +34,7 @@ fn settings(folder: &Folder, address: &str) -> PathBuf {
 fn orders_stock_deliveries_and_pages_go_on_through_outages_of_broker_and_mall() {
     let Some(folder) = Folder::owned() else { return };
     let mut server = Server::start();
-    let settings = settings(&folder, &server.address());
+    let settings = settings(&folder, &server.address(), 1);
     let arguments = ["--faults", "-c", text(&settings)];
     let mall = Mall::on(folder, &arguments);
     let Sold { who, product, placed } = mall.sold();
@@ -43,12 +52,17 @@ fn orders_stock_deliveries_and_pages_go_on_through_outages_of_broker_and_mall() 
     assert!(refused.stderr.contains("pg_dump"), "{}", refused.stderr);
     assert!(!copy.exists(), "nothing is begun");
 
-    // The broker stands still: orders are taken all the same, and go on when it does.
+    // The broker stands still: orders are taken all the same, for as long as it does, and go on when it does.
     server.signal("-STOP");
-    let waiting: Vec<_> = (0..3).map(|_| mall.order(&who, product, 1)).collect();
+    let (end, mut waiting) = (now() + AWAY, Vec::new());
+    while now() < end {
+        waiting.push(mall.order(&who, product, 1));
+        pause(Duration::from_millis(200));
+    }
     assert!(waiting.iter().all(|order| order.body["state"] == "PENDING"));
     server.signal("-CONT");
-    waiting.iter().for_each(|order| mall.await_order(order.id, "OrderPlaced"));
+    waiting.iter().for_each(|order| settles(&mall, order.id));
+    let sold = 2 + waiting.len() as u64;
 
     // Both are gone at once, in the middle of something.
     let begun = mall.order(&who, product, 1);
@@ -59,8 +73,8 @@ fn orders_stock_deliveries_and_pages_go_on_through_outages_of_broker_and_mall() 
     mall.await_order(begun.id, "OrderPlaced");
     mall.await_row(&who, begun.id, ("OrderPlaced", Some("DeliveryStarted")));
     mall.await_caught_up();
-    mall.await_stock(product, 100 - 2 - 3 - 1);
-    assert_eq!(mall.dead(), Vec::<serde_json::Value>::new());
+    mall.await_stock(product, 100 - sold - 1);
+    assert_eq!(mall.dead(), Vec::<Value>::new());
 
     // On an operator's word all is read again, and changes nothing.
     let data = mall.folder().data();
@@ -69,11 +83,83 @@ fn orders_stock_deliveries_and_pages_go_on_through_outages_of_broker_and_mall() 
     assert!(place("product.order").expect(0).stdout.contains("reads on from the beginning"));
     place("product.nobody").expect(1);
     mall.await_caught_up();
-    mall.await_stock(product, 100 - 2 - 3 - 1);
+    mall.await_stock(product, 100 - sold - 1);
     let (code, folder) = mall.stop_by("TERM", SOON);
     assert_eq!(code, 0);
     assert!(!folder.data().join("log").exists(), "no event is beside the program");
     run(&["doctor", "--data", text(&folder.data())]).expect(0);
+}
+
+/// An order that waited for the broker is decided.
+fn settles(mall: &Mall, order: u64) {
+    within(GOES_ON_BY, "what waited goes on", || {
+        (mall.order_now(order)["state"] == "OrderPlaced").then_some(())
+    });
+}
+
+/// What keeps a relay or a subscription of this name from going on.
+fn stuck(mall: &Mall, list: &str, name: &str) -> Option<String> {
+    let answer = mall.at("admin", "GET", list).send();
+    // Kafka may give no answer for a moment, and is asked again.
+    let all = (answer.status == 200).then(|| answer.value())?;
+    let one = all.as_array()?.iter().find(|one| one["name"] == name)?.clone();
+    one["stuck"].as_str().map(str::to_owned)
+}
+
+/// An order whose event is larger than others': with the longest name and address there may be.
+fn large_order(mall: &Mall, who: &Customer, product: u64) -> Placed {
+    let (name, address) = ("\u{1f3e0}".repeat(200), "\u{1f3e0}".repeat(500));
+    let body = json!({
+        "productId": product, "quantity": 1, "customerName": name, "customerAddr": address,
+    });
+    Placed::of(&mall.ordering(who, &body).send().expect(201))
+}
+
+#[test]
+fn what_too_few_servers_would_have_waits_and_what_is_too_large_is_a_letter() {
+    let Some(folder) = Folder::owned() else { return };
+    let server = Server::start();
+    let mut second = server.start_beside();
+    let settings = settings(&folder, &server.address(), 2);
+    let mall = Mall::on(folder, &["--faults", "-c", text(&settings)]);
+    let Sold { who, product, .. } = mall.sold();
+
+    // Fewer servers have it than the topic asks for: orders are taken, and the relay says why they wait.
+    server.alter("shop.order", "min.insync.replicas=2");
+    second.kill();
+    let waits = mall.order(&who, product, 1);
+    within(GOES_ON_BY, "the relay says why it waits", || {
+        let why = stuck(&mall, "/admin/relays", "outbox.order")?;
+        why.contains("1 of the 2 servers that have the partition are in sync").then_some(())
+    });
+    let taken = mall.order(&who, product, 1);
+    assert_eq!(mall.order_now(waits.id)["state"], "PENDING");
+    second.start_again();
+    [&waits, &taken].into_iter().for_each(|order| settles(&mall, order.id));
+    eventually("nothing waits", || {
+        stuck(&mall, "/admin/relays", "outbox.order").is_none().then_some(())
+    });
+
+    // One that is too large for the topic is a letter of its outbox, and those behind it go on.
+    server.alter("shop.order", "max.message.bytes=2500");
+    let large = large_order(&mall, &who, product);
+    let behind = mall.order(&who, product, 1);
+    settles(&mall, behind.id);
+    let letter = within(GOES_ON_BY, "it is a letter", || mall.dead().pop());
+    assert_eq!(letter["key"], large.id.to_string(), "{letter}");
+    assert!(
+        letter["reason"].as_str().is_some_and(|it| it.contains("max.message.bytes")),
+        "{letter}"
+    );
+    assert_eq!(mall.order_now(large.id)["state"], "PENDING");
+    server.alter("shop.order", "max.message.bytes=100000");
+    eventually("the topic takes it again", || {
+        let again = mall.redrive(letter["id"].as_str().expect("an id"));
+        pause(Duration::from_secs(1));
+        (again.status == 202 && mall.dead().is_empty()).then_some(())
+    });
+    settles(&mall, large.id);
+    mall.await_stock(product, 100 - 2 - 4);
 }
 
 #[test]
@@ -82,7 +168,7 @@ fn a_broker_that_cannot_be_used_ends_the_start_and_names_what_helps() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let nobody = format!("kafka://{}", free.local_addr().expect("an address"));
     drop(free);
-    let settings = settings(&folder, &nobody);
+    let settings = settings(&folder, &nobody, 1);
     let data = folder.data();
     let start = ["mall", "--listen", "127.0.0.1:0", "--data", text(&data), "-c", text(&settings)];
     let refused = run(&start).expect(3);

@@ -27,6 +27,8 @@ const RECONNECT_MS_MAX: u64 = 1_000;
 const AWAY: Duration = Duration::from_secs(1);
 /// How long an answer is waited for at most: whoever asks for many is not to wait for each.
 const ANSWER_WITHIN_MAX: Duration = Duration::from_secs(5);
+/// How long it may take to find out why something was not acknowledged.
+const EXPLAINED_WITHIN: Duration = Duration::from_secs(1);
 /// Events of the library's own that are taken from a client before each question.
 const OWN_EVENTS_MAX: usize = 100;
 
@@ -84,6 +86,20 @@ impl Client {
     }
 }
 
+/// What is wrong with a partition, if anything is.
+fn standing(found: &Metadata, name: &str, at: &TopicPartition) -> Option<String> {
+    let topic = found.topics().iter().find(|topic| topic.name() == name)?;
+    let Some(partition) = topic.partitions().iter().find(|one| one.id() == index(at)) else {
+        return Some(format!("there is no partition {} of {name}", index(at)));
+    };
+    if partition.leader() < 0 {
+        return Some(format!("no server leads partition {} of {name}", index(at)));
+    }
+    let (in_sync, all) = (partition.isr().len(), partition.replicas().len());
+    let says = || format!("{in_sync} of the {all} servers that have the partition are in sync");
+    (in_sync < all).then(says)
+}
+
 impl Asker {
     /// How long it waits for an answer, and whoever has one for a record.
     pub(super) fn patience(&self) -> Duration {
@@ -136,6 +152,16 @@ impl Asker {
     /// What there is of a topic.
     pub(super) async fn metadata(&self, name: String) -> Result<Metadata, Error> {
         self.ask(move |it, patience| it.fetch_metadata(Some(&name), patience)).await
+    }
+
+    /// Trouble with how the partition stands beside it, where that is why: the client tries again what too few servers
+    /// would have, and tells nobody.
+    pub(super) async fn explained(&self, name: &str, at: &TopicPartition, trouble: Error) -> Error {
+        let Error::Environment { what, source } = trouble else { return trouble };
+        let asked = tokio::time::timeout(EXPLAINED_WITHIN, self.metadata(name.to_owned())).await;
+        let why = asked.ok().and_then(Result::ok).and_then(|found| standing(&found, name, at));
+        let what = why.map_or_else(|| what.clone(), |why| format!("{what}: {why}"));
+        Error::Environment { what, source }
     }
 
     /// Asks on a thread that may wait.

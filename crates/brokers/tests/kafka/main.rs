@@ -7,5 +7,6 @@ mod gone;
 mod languages;
 mod outage;
 mod refused;
+#[allow(dead_code, reason = "the mall's own tests use the rest")]
 mod server;
 mod support;

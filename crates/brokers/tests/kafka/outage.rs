@@ -8,7 +8,7 @@ use std::time::Duration;
 use events::{Broker, Offset};
 
 use crate::server::Server;
-use crate::support::{KEPT, Place, at, events, first_copies, numbers_after, servers, until};
+use crate::support::{KEPT, Place, at, events, first_copies, numbers_after, servers, topic, until};
 
 /// How long anything waits for Kafka here.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -110,18 +110,34 @@ async fn with_too_few_servers_nothing_is_acknowledged_and_with_enough_it_goes_on
     let broker = place.connect_for(PATIENCE).await.expect("a connection");
     assert!(broker.promise().contains("at least 2 of 2 servers"), "{}", broker.promise());
     publish(&*broker, 1..=3).await;
+    // Another topic is on the second server alone: without that one it exists, and nobody has it.
+    let alone = Place::of_order(servers(&first));
+    alone.create_at(&[2]).await;
+    let without = alone.connect_for(PATIENCE).await.expect("a connection");
+    publish(&*without, 1..=1).await;
 
     second.kill();
-    // The first ones wait for the server that is gone; then it counts no more, and they are refused.
-    for _ in 0..3 {
-        let refused = broker.publish(&at(), events(4..=6)).await;
-        assert!(refused.is_err_and(|error| error.is_environment()));
-    }
+    // The first ones wait for the server that is gone; then it counts no more, and that is why they are refused.
+    refused_for(&*broker, "1 of the 2 servers that have the partition are in sync").await;
+    refused_for(&*without, "no server leads partition 0 of").await;
 
     second.start_again();
+    publish(&*without, 4..=6).await;
+    let stored = numbers_after(&*without, Offset::BEGINNING).await;
+    assert_eq!(first_copies(&stored), [1, 4, 5, 6]);
     publish(&*broker, 4..=6).await;
     let stored = numbers_after(&*broker, Offset::BEGINNING).await;
     assert_eq!(first_copies(&stored), [1, 2, 3, 4, 5, 6]);
+}
+
+/// Each is refused as the environment's trouble, at last with these words.
+async fn refused_for(broker: &dyn Broker, why: &str) {
+    until(async || match broker.publish(&at(), events(4..=6)).await {
+        Err(error) if error.is_environment() && error.to_string().contains(why) => Ok(()),
+        Err(error) if error.is_environment() => Err(error.to_string()),
+        other => panic!("{other:?}"),
+    })
+    .await;
 }
 
 /// Until they are acknowledged.
@@ -131,4 +147,36 @@ async fn publish(broker: &dyn Broker, numbers: std::ops::RangeInclusive<u64>) {
         published.map_err(|error| error.to_string())
     })
     .await;
+}
+
+/// Kafka makes where groups are kept when the first is asked for, and makes nothing that too few servers would have:
+/// until then nobody coordinates.
+#[tokio::test]
+async fn without_a_coordinator_a_member_is_told_so_and_with_one_it_has_its_partitions() {
+    let mut server = Server::start();
+    server.kill();
+    server.set("offsets.topic.replication.factor", "3");
+    server.start_again();
+    let place = Place::of_order(servers(&server));
+    place.create(&KEPT).await;
+    let broker = place.connect_for(PATIENCE).await.expect("a connection");
+    let member = broker.join("product", &topic()).await.expect("a member");
+    let mut share = member.share();
+    let told = async {
+        let says = share.wait_for(|it| it.trouble.is_some()).await.expect("it says");
+        says.trouble.clone().unwrap_or_default()
+    };
+    let told = tokio::time::timeout(Duration::from_secs(100), told).await.expect("in time");
+    assert!(told.contains("product has not said for 10 s who reads what"), "{told}");
+    // Events go on meanwhile.
+    publish(&*broker, 1..=3).await;
+
+    server.kill();
+    server.set("offsets.topic.replication.factor", "1");
+    server.start_again();
+    let has = share.wait_for(|it| it.has(at().partition));
+    let has = tokio::time::timeout(Duration::from_secs(100), has).await.expect("in time");
+    assert_eq!(has.expect("it says").trouble, None);
+    drop(share);
+    member.leave().await;
 }

@@ -18,6 +18,8 @@ const INSTALL: &str = "cargo xtask services install java maven kafka";
 const CLUSTER: &str = "MkU3OEVBNTcwNTJENDM2Qg";
 /// Heap of one server.
 const HEAP: &str = "-Xmx256m";
+/// Lines of its log that a failure repeats.
+const WORDS_LINES: usize = 20;
 /// Starts that are tried: a port that was free may have been taken meanwhile.
 const STARTS_MAX: usize = 3;
 
@@ -66,6 +68,24 @@ impl Server {
         format!("kafka://127.0.0.1:{}", self.port)
     }
 
+    /// Has one of Kafka's own tools do something to the server; what it says where it does not.
+    pub(crate) fn ask(&self, tool: &str, arguments: &[&str]) -> Result<(), String> {
+        let line = java(self.folder.path());
+        let mut command = Command::new(&line[0]);
+        command.args(&line[1..]).arg(tool);
+        command.args(["--bootstrap-server", &format!("127.0.0.1:{}", self.port)]).args(arguments);
+        let done = command.current_dir(self.folder.path()).output().expect("java runs");
+        let says = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+        done.status.success().then_some(()).ok_or(says)
+    }
+
+    /// Changes a setting of a topic while it is used.
+    pub(crate) fn alter(&self, topic: &str, setting: &str) {
+        let of = ["--alter", "--entity-type", "topics", "--entity-name", topic];
+        let words = [&of[..], &["--add-config", setting]].concat();
+        self.ask("kafka.admin.ConfigCommand", &words).expect("it is changed");
+    }
+
     /// Stops it where it stands, and lets it go on.
     pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.pid.to_string()]).status();
@@ -78,17 +98,36 @@ impl Server {
         self.beside.wait().expect("the shell beside it");
     }
 
+    /// Changes a line of its settings, for when it is started again.
+    pub(crate) fn set(&self, setting: &str, value: &str) {
+        let file = self.folder.path().join("server.properties");
+        let text = fs::read_to_string(&file).expect("its settings");
+        let set = |line: &str| match line.split_once('=') {
+            Some((name, _)) if name == setting => format!("{setting}={value}"),
+            _ => line.to_owned(),
+        };
+        let lines: Vec<String> = text.lines().map(set).collect();
+        fs::write(&file, lines.join("\n") + "\n").expect("written");
+    }
+
     /// Starts it again on its files.
     pub(crate) fn start_again(&mut self) {
         let file = self.folder.path().join("server.properties");
         let (beside, input, pid) = run(self.folder.path(), &file);
         (self.beside, self.input, self.pid) = (beside, Some(input), pid);
-        assert!(self.is_up(), "it starts again");
+        assert!(self.is_up(), "it starts again: {}", self.words());
+    }
+
+    /// What it said last.
+    fn words(&self) -> String {
+        let log = fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(WORDS_LINES)..].join("\n")
     }
 
     /// Whether it answers; `false` where it ended instead.
     fn is_up(&self) -> bool {
-        for _ in 0..600 {
+        for _ in 0..1_200 {
             let log = fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default();
             // The log may still be that of the life before.
             let is_open = || TcpStream::connect(("127.0.0.1", self.port)).is_ok();

@@ -9,6 +9,8 @@ use events::{
     Broker, Cause, Clock, Declared, Error, Event, Offset, Partitions, Topic, TopicPartition,
 };
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use yeoul_brokers as brokers;
 
 use crate::server::Server;
@@ -62,6 +64,16 @@ impl Place {
         settings: &[(&str, &str)],
     ) -> Result<(), Error> {
         kafka::create(&self.servers, &self.prefix, &self.topics, servers, settings, PATIENCE).await
+    }
+
+    /// The topic, with one partition on these servers.
+    pub(crate) async fn create_at(&self, servers: &[i32]) {
+        let admin: AdminClient<DefaultClientContext> =
+            client(&self.servers).create().expect("a client");
+        let (name, on) = (format!("{}{}", self.prefix, topic()), [servers]);
+        let made = NewTopic::new(&name, 1, TopicReplication::Variable(&on));
+        let made = admin.create_topics(&[made], &AdminOptions::new()).await.expect("an answer");
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
     }
 
     pub(crate) async fn connect(&self) -> Arc<dyn Broker> {

@@ -105,7 +105,10 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
     for subscription in list(&process.get("/admin/subscriptions")?) {
         let name = subscription["name"].as_str().unwrap_or_default();
         match subscription["stuck"].as_str() {
-            None => findings.good(name, format!("{} events behind", subscription["lag"])),
+            None => {
+                let behind = format!("{} events behind", subscription["lag"]);
+                findings.good(name, behind + &divided(list(&subscription["partitions"])));
+            }
             Some(reason) => findings.bad(name, format!("stuck: {reason}")),
         }
     }
@@ -130,6 +133,21 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
         some => findings.bad("dead letters", format!("{some}; see `yeoul dead list`")),
     }
     Ok(())
+}
+
+/// Which partitions this process reads and which another instance does; nothing where all are its own.
+fn divided(partitions: &[Value]) -> String {
+    let of = |here: Option<bool>| {
+        let those = partitions.iter().filter(|one| one["here"].as_bool() == here);
+        those.map(|one| one["partition"].to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let (here, elsewhere, unknown) = (of(Some(true)), of(Some(false)), of(None));
+    if elsewhere.is_empty() && unknown.is_empty() {
+        return String::new();
+    }
+    let all = [("here", here), ("elsewhere", elsewhere), ("not known whose", unknown)];
+    let named = all.iter().filter(|(_, those)| !those.is_empty());
+    named.map(|(whose, those)| format!("; partitions {whose}: {those}")).collect()
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -232,5 +250,27 @@ fn limits(findings: &mut Findings) {
             findings.bad("open files", format!("at most {files}; raise it: `ulimit -n 65536`"));
         }
         _ => findings.good("open files", format!("at most {soft}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn it_is_said_which_partitions_are_here_where_instances_divide_them() {
+        let check = |whose: &[Option<bool>], expected: &str| {
+            let one = |(at, here)| json!({ "partition": at, "here": here });
+            let all: Vec<Value> = whose.iter().enumerate().map(one).collect();
+            assert_eq!(divided(&all), expected, "{whose:?}");
+        };
+        check(&[], "");
+        check(&[Some(true); 3], "");
+        let some = [Some(true), Some(false), Some(true)];
+        check(&some, "; partitions here: 0, 2; partitions elsewhere: 1");
+        check(&[Some(false)], "; partitions elsewhere: 0");
+        check(&[None, Some(true)], "; partitions here: 1; partitions not known whose: 0");
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::support::{Customer, Done, Mall, SOON, eventually, now, pause, setting, signal, within};
+use super::support::{
+    Customer, Done, Mall, SOON, eventually, now, pause, run, setting, signal, text, within,
+};
 use super::{Cluster, TWINS, kind, on_page, orders_of, orders_until};
 
 /// More than ten times how long a group takes to divide partitions anew after one of it was killed: it is missed after
@@ -63,6 +65,10 @@ fn instances_divide_partitions_and_one_that_is_killed_or_ends_is_followed() {
         let all = cluster.admin(instance, "/admin/subscriptions");
         let stuck = all.as_array().expect("a list").iter().filter(|one| !one["stuck"].is_null());
         assert_eq!(stuck.count(), 0, "{all}");
+        let found = run(&["doctor", "--data", text(&cluster.data(instance))]).expect(0).stdout;
+        let line = found.lines().find(|line| line.contains("product.order")).expect("a line");
+        let divided = line.contains("partitions here: ") && line.contains("partitions elsewhere: ");
+        assert!(divided, "{line}");
     }
 
     cluster.kill("product-2");
