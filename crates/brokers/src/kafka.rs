@@ -6,7 +6,7 @@
 //! | a place | Kafka's offset and one: places begin at 1, so that 0 is before all of them; there are gaps |
 //! | read on from a place | a consumer that is assigned the partition from there (`readers`); Kafka's committed offsets are written as a hint for its tools and not read |
 //! | from a time, the beginning | the topic's index of times, its oldest record |
-//! | an end that is followed | a consumer of its own at the ends of what is watched (`tails`) |
+//! | an end that is followed | one consumer at the ends of all that is watched, which keeps what comes for those who read on there (`tails`, `ahead`) |
 //! | a group whose members divide the partitions | a consumer group of Kafka's, called as the prefix and the group are; its members fetch nothing (`groups`) |
 //! | a place that the topic has no more | asked of the partition's watermarks, and [`Error::Gone`] |
 //! | what an acknowledgement means | the topics' own settings, read when it connects (`terms`) |
@@ -21,6 +21,7 @@
 //! second copy: inboxes do.
 
 mod address;
+mod ahead;
 mod client;
 mod groups;
 mod publish;
@@ -155,8 +156,7 @@ impl Broker for Kafka {
                 // Nothing was sent, or Kafka had it already and does not say where.
                 None => self.asker.end(name, at).await?,
             };
-            // Whoever follows the end in this process need not wait for Kafka to tell it.
-            self.tails.raise(at, end);
+            self.tails.told(name, at, end);
             Ok(end)
         })
     }
@@ -177,7 +177,22 @@ impl Broker for Kafka {
             if limit == 0 {
                 return Ok(Vec::new());
             }
-            self.readers.read(name, at, after, limit).await
+            match self.tails.read(name, at, after, limit).await {
+                Some(events) if !events.is_empty() => return Ok(events),
+                // Nothing came; only Kafka knows whether the topic still is the one that it was.
+                Some(_)
+                    if matches!(self.readers.is_at_the_end(name, at, after).await, Ok(true)) =>
+                {
+                    return Ok(Vec::new());
+                }
+                _ => {}
+            }
+            let goes_on_there = |place| self.tails.has(name, at, place);
+            let read = self.readers.read(name, at, after, limit, goes_on_there).await;
+            if matches!(read, Err(Error::Gone { .. })) {
+                self.tails.forget(name, at);
+            }
+            read
         })
     }
 
@@ -192,7 +207,12 @@ impl Broker for Kafka {
     }
 
     fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
-        Box::pin(async move { self.asker.end(self.topics.name(at)?, at).await })
+        Box::pin(async move {
+            let name = self.topics.name(at)?;
+            let end = self.asker.end(name, at).await?;
+            self.tails.told(name, at, end);
+            Ok(end)
+        })
     }
 
     fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {

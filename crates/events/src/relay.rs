@@ -212,6 +212,7 @@ impl Relay {
         tokio::select! {
             () = run_each(lanes, Lane::run, stop) => {}
             () = self.follow() => {}
+            () = self.check_leases() => {}
         }
         // Only a hint is lost with this: the broker is asked at the next start anyway.
         let _ = self.database.save_relayed().await;
@@ -228,6 +229,20 @@ impl Relay {
             // Trouble shows where it is met: the lanes ask the same server.
             if let Err(error) = self.database.follow().await {
                 tracing::debug!(%error, "what others committed is not known");
+            }
+        }
+    }
+
+    /// Finds out, for as long as it runs, whether what it has to relay is its own still. Apart from the loop above: a
+    /// session that is silent holds up nobody who waits for commits.
+    async fn check_leases(&self) {
+        let Some(pause) = self.database.followed_every() else {
+            return std::future::pending().await;
+        };
+        loop {
+            tokio::time::sleep(pause).await;
+            if let Err(error) = self.database.check_leases().await {
+                tracing::warn!(%error, "what this instance had to relay may be another's now");
             }
         }
     }
@@ -311,14 +326,7 @@ impl Lane {
             }
             let before = match last {
                 Some(before) => before,
-                None => {
-                    let before = self.reconcile().await?;
-                    // Known before the first batch, which may be what it gets stuck at.
-                    self.progress().send_if_modified(|status| {
-                        std::mem::replace(&mut status.relayed, before.after) != before.after
-                    });
-                    before
-                }
+                None => self.begin().await?,
             };
             // Before the read: what is committed from here on wakes the rest below.
             let seen = committed.borrow().of(self.at.partition);
@@ -327,14 +335,31 @@ impl Lane {
             self.record(reached.after);
             self.database.save_if_due(self.at.partition).await?;
             last = Some(reached);
+            let newest = committed.borrow().of(self.at.partition);
+            // At the newest that anybody knows of there is nothing to look for: what comes wakes it.
+            let is_at_the_end = reached.after == newest;
+            let seen = if is_at_the_end { newest } else { seen };
+            if is_at_the_end {
+                self.settle(newest);
+            }
             // Nothing was left. After anything else there may be more, and nobody needs to wake it.
-            if reached.after == before.after {
+            if is_at_the_end || reached.after == before.after {
                 tokio::select! {
                     () = stop.as_mut() => return Ok(()),
                     more = self.rest(&mut committed, seen) => more?,
                 }
             }
         }
+    }
+
+    /// Where it begins, once the broker has been asked.
+    async fn begin(&self) -> Result<Reached, Error> {
+        let before = self.reconcile().await?;
+        // Known before the first batch, which may be what it gets stuck at.
+        self.progress().send_if_modified(|status| {
+            std::mem::replace(&mut status.relayed, before.after) != before.after
+        });
+        Ok(before)
     }
 
     /// Whether this instance relays it. One that stands by has no trouble of its own.
@@ -358,9 +383,7 @@ impl Lane {
             chain(&mut events, published);
             // Nothing waits: all that was committed before the read is dealt with.
             let Some(last) = events.last().and_then(|event| event.outbox_sequence) else {
-                self.progress().send_if_modified(|it| {
-                    std::mem::replace(&mut it.settled, committed) != committed
-                });
+                self.settle(committed);
                 return Ok(before);
             };
             let count = events.len();
@@ -377,6 +400,12 @@ impl Lane {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// All that was committed up to here is dealt with.
+    fn settle(&self, committed: u64) {
+        self.progress()
+            .send_if_modified(|it| std::mem::replace(&mut it.settled, committed) != committed);
     }
 
     /// Makes an event that no broker takes a dead letter of the outbox.

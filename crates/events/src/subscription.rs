@@ -4,7 +4,7 @@
 //! Place, marks of what was received, effects and the outbox rows they cause change in one
 //! transaction, so that an effect happens exactly once however often an event arrives: there is no
 //! window of remembered ids that could run out. A batch is one transaction of the consumer's database with a
-//! savepoint per event; [`parking`](crate::parking) describes what happens to one that fails.
+//! savepoint per event where that costs next to nothing; [`parking`](crate::parking) describes what happens to one that fails.
 //!
 //! Two kinds of trouble are kept apart. A handler's own failure counts towards the dead letter;
 //! trouble of the environment takes the whole batch back, is retried for as long as it lasts and
@@ -195,7 +195,7 @@ pub trait Handler: Send + Sync + 'static {
         ready(Ok(()))
     }
 
-    /// Runs in the consumer's transaction, in a savepoint of its own. May run again for an event
+    /// Runs in the consumer's transaction; where it fails, what it wrote is taken back alone. May run again for an event
     /// whose effects were taken back with its batch, never for one whose effects stand.
     ///
     /// So everything it does goes through `tx`: rows and events stand or fall together, and

@@ -29,6 +29,9 @@ const AWAY: Duration = Duration::from_secs(1);
 const ANSWER_WITHIN_MAX: Duration = Duration::from_secs(5);
 /// How long it may take to find out why something was not acknowledged.
 const EXPLAINED_WITHIN: Duration = Duration::from_secs(1);
+/// How often one looks at most whether a partition has a leader again, and how long between.
+const LEADER_LOOKS: u32 = 20;
+const LEADER_LOOKED_EVERY: Duration = Duration::from_millis(100);
 /// Events of the library's own that are taken from a client before each question.
 const OWN_EVENTS_MAX: usize = 100;
 
@@ -118,8 +121,23 @@ impl Asker {
         at: &TopicPartition,
     ) -> Result<Watermarks, Error> {
         let (name, partition) = (name.to_owned(), index(at));
-        let (low, high) =
-            self.ask(move |it, patience| it.fetch_watermarks(&name, partition, patience)).await?;
+        let mut looks = 1;
+        let (low, high) = loop {
+            let name = name.clone();
+            // What says that one is elected is an answer, and no reason to count it as away.
+            let asked = self.ask(move |it, patience| {
+                match it.fetch_watermarks(&name, partition, patience) {
+                    Err(error) if trouble::is_without_leader(&error) => Ok(Err(error)),
+                    answer => answer.map(Ok),
+                }
+            });
+            match asked.await? {
+                Ok(marks) => break marks,
+                Err(error) if looks == LEADER_LOOKS => return Err(trouble::of(error)),
+                Err(_) => looks += 1,
+            }
+            tokio::time::sleep(LEADER_LOOKED_EVERY).await;
+        };
         Ok(Watermarks { oldest: place_before(low), end: place_before(high) })
     }
 

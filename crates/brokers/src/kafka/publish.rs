@@ -48,6 +48,9 @@ const BATCH_BYTES_MAX: usize = 1_000_000;
 /// Beside the largest record, in the client's own limit: the topic's is the one that counts.
 const SLACK_BYTES: usize = 64 * 1024;
 
+/// How long the producer waits for more of a batch.
+const LINGER_MS: u32 = 1;
+
 /// How often it is looked whether the producer has ended, while one waits for it.
 const ENDED_LOOKED_EVERY: Duration = Duration::from_millis(100);
 
@@ -114,8 +117,9 @@ impl Publisher {
             .set("enable.gapless.guarantee", "true")
             .set("acks", "all")
             .set("message.timeout.ms", "0")
-            // Whoever publishes has gathered already.
-            .set("linger.ms", "0")
+            // Whoever publishes has gathered already, and hands it over one by one: without a moment's patience the first
+            // of a batch goes alone, in a request and with a sync of its own.
+            .set("linger.ms", LINGER_MS.to_string())
             .set("batch.size", BATCH_BYTES_MAX.min(fewest).to_string())
             .set("message.max.bytes", (most + SLACK_BYTES).to_string())
             .set("queue.buffering.max.kbytes", (QUEUE_BYTES_MAX / 1024).to_string());

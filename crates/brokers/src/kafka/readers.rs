@@ -1,7 +1,7 @@
 //! Reading on from any place: consumers that are assigned one partition each, kept for whoever goes on.
 //!
 //! A read that goes on where one ended finds its consumer there, with the next records already fetched; any
-//! other has one assigned anew. Kafka is asked nothing beside that while there are records. Where there are
+//! other has one assigned anew. One whose reader goes on at the end, with what is followed there, fetches no more. Kafka is asked nothing beside that while there are records. Where there are
 //! none, its watermarks say whether that is the end, or whether the place is gone: below the oldest record,
 //! past the end, never silently another place.
 //!
@@ -112,19 +112,24 @@ impl Readers {
         Readers { config: config(client), asker: asker.clone(), room, shelf: Arc::default() }
     }
 
-    /// Up to `limit` events after a place.
+    /// Up to `limit` events after a place; nobody comes back for what is after where that
+    /// `goes_on_elsewhere`.
     pub(super) async fn read(
         &self,
         name: &str,
         at: &TopicPartition,
         after: Offset,
         limit: usize,
+        goes_on_elsewhere: impl Fn(Offset) -> bool,
     ) -> Result<Vec<Stored>, Error> {
         let taken = self.take(name, at, after).await?;
         let mut page = Gathered { at, after, limit, bytes: 0, stored: Vec::new(), hurt: false };
         let filled = self.fill(taken.consumer(), name, &mut page).await;
         match filled {
-            Ok(()) => taken.give_back(page.reached()),
+            Ok(()) => match page.reached() {
+                Some(place) if goes_on_elsewhere(place.after) => taken.put_away(),
+                place => taken.give_back(place),
+            },
             // What came before the trouble is sound; whoever reads on meets it again.
             Err(_) if !page.stored.is_empty() => {}
             Err(error) => return Err(error),
@@ -142,18 +147,31 @@ impl Readers {
         if !page.stored.is_empty() {
             return Ok(());
         }
-        let Watermarks { oldest, end } = self.asker.watermarks(name, page.at).await?;
         // Nothing was fetched yet: that is the end, a place that is no more, or a consumer that has only just
         // been pointed there.
-        let removed = page.after != Offset::BEGINNING && page.after < oldest;
-        if removed || page.after > end {
-            return Err(page.gone(oldest, end));
-        }
-        if page.after == end || oldest == end {
+        if self.is_at_the_end(name, page.at, page.after).await? {
             return Ok(());
         }
         self.wait_for_one(consumer, name, page).await?;
         self.take_fetched(consumer, name, page).await
+    }
+
+    /// Whether nothing is after this place.
+    ///
+    /// # Errors
+    /// [`Error::Gone`]: the topic has it no more.
+    pub(super) async fn is_at_the_end(
+        &self,
+        name: &str,
+        at: &TopicPartition,
+        after: Offset,
+    ) -> Result<bool, Error> {
+        let marks = self.asker.watermarks(name, at).await?;
+        let removed = after != Offset::BEGINNING && after < marks.oldest;
+        if removed || after > marks.end {
+            return Err(gone(at, after, &marks));
+        }
+        Ok(after == marks.end || marks.oldest == marks.end)
     }
 
     /// Everything that is here already, as far as the page takes it.
@@ -197,11 +215,11 @@ impl Readers {
     async fn pass(&self, error: KafkaError, name: &str, page: &Gathered<'_>) -> Result<(), Error> {
         match trouble::code(&error) {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
-                let Watermarks { oldest, end } = self.asker.watermarks(name, page.at).await?;
+                let marks = self.asker.watermarks(name, page.at).await?;
                 match page.after {
                     // There always is one; where it was, records were removed while we looked.
                     Offset::BEGINNING => Err(Error::environment("kafka: the beginning has moved")),
-                    _ => Err(page.gone(oldest, end)),
+                    place => Err(gone(page.at, place, &marks)),
                 }
             }
             Some(Code::BadMessage | Code::BadCompression) => Err(page.damaged(error.to_string())),
@@ -265,6 +283,17 @@ impl Shelf {
 impl PooledReader {
     fn consumer(&self) -> &StreamConsumer<ClientLog> {
         &self.reader.as_ref().expect("it is taken until it is given back").consumer
+    }
+
+    /// No record is fetched for whom nobody comes back to. One such is kept, and those beyond it end.
+    fn put_away(mut self) {
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        if shelf.resting.iter().any(|one| one.place.is_none()) {
+            return;
+        }
+        if let Some(reader) = self.reader.take_if(|it| it.consumer.unassign().is_ok()) {
+            shelf.resting.push(reader);
+        }
     }
 
     fn give_back(mut self, place: Option<Cursor>) {
@@ -349,10 +378,10 @@ impl Gathered<'_> {
         let last = self.stored.last().map_or(self.after, |last| last.offset);
         (!self.hurt).then(|| Cursor { at: self.at.clone(), after: last })
     }
+}
 
-    fn gone(&self, oldest: Offset, end: Offset) -> Error {
-        let (topic, place) = (self.at.to_string(), self.after.0);
-        let what = format!("it has what is after {oldest}, up to {end}");
-        Error::Gone { topic, place, what }
-    }
+/// What is said of a place that the topic has no more.
+fn gone(at: &TopicPartition, place: Offset, marks: &Watermarks) -> Error {
+    let what = format!("it has what is after {}, up to {}", marks.oldest, marks.end);
+    Error::Gone { topic: at.to_string(), place: place.0, what }
 }

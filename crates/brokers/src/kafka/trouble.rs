@@ -31,3 +31,8 @@ pub(super) fn within(field: &'static str, value: usize, limit: usize) -> Result<
     }
     Err(Error::Limit { field, value: value as u64, limit: limit as u64 })
 }
+
+/// Whether the partition has no leader at the moment, or one that does not know it yet.
+pub(super) fn is_without_leader(error: &KafkaError) -> bool {
+    matches!(code(error), Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable))
+}

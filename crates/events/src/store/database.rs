@@ -36,7 +36,7 @@ use crate::store::kept::Kept;
 use crate::store::options::{Inserted, LeftOut, Options, Publishes, Served};
 use crate::store::rows::Rows;
 use crate::store::tx::{Tx, Working};
-use crate::store::{Embedded, PARTS_MAX, Server, inbox, outbox};
+use crate::store::{Embedded, Server, inbox, outbox};
 
 /// A handle on the file, or on the schema; clones share it. In a file the last one to go finishes what is queued.
 ///
@@ -267,6 +267,24 @@ impl Database {
         }
     }
 
+    /// As [`read`](Self::read), for work of one statement, which sees one moment by itself: a server is asked once for
+    /// it and not three times.
+    pub(crate) async fn read_one<C, T, E>(
+        &self,
+        given: &C,
+        work: impl for<'a> FnOnce(&'a C, &'a mut Rows<'_>) -> Working<'a, T, E> + Send,
+    ) -> Result<T, E>
+    where
+        C: Sync + ?Sized,
+        T: Send,
+        E: From<Error> + Send,
+    {
+        match &self.engine {
+            Engine::Embedded(file) => file.read(given, work),
+            Engine::Served(server) => Box::pin(server.read_one(given, work)).await,
+        }
+    }
+
     /// Follows the highest outbox sequences on disk; wakes after each commit of this process that raised one. What
     /// other instances committed on the same server is seen when somebody asks ([`Database::newest`]), or within 250 ms
     /// where a relay runs.
@@ -308,15 +326,6 @@ impl Database {
             Engine::Served(_) => self.follow().await?,
         }
         Ok(self.kept().committed.borrow().clone())
-    }
-
-    /// Events that one transaction can handle each in a savepoint of its own.
-    pub(crate) fn parts_max(&self) -> usize {
-        match &self.engine {
-            Engine::Embedded(_) => usize::MAX,
-            // One more is around all of them.
-            Engine::Served(_) => PARTS_MAX - 1,
-        }
     }
 
     /// The number of a committed event, by its id and its key; `None` where its row is kept no more, and then

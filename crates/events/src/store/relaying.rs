@@ -32,6 +32,14 @@ impl Database {
         }
     }
 
+    /// Finds out whether what it has to relay is its own still.
+    pub(crate) async fn check_leases(&self) -> Result<(), Error> {
+        match &self.engine {
+            Engine::Embedded(_) => Ok(()),
+            Engine::Served(server) => Box::pin(server.check_leases()).await,
+        }
+    }
+
     /// Whether other processes may have it open beside this one.
     pub(crate) fn has_instances(&self) -> bool {
         self.followed_every().is_some()
@@ -86,7 +94,7 @@ impl Database {
     pub(crate) async fn waiting(&self, after: Numbered, limit: usize) -> Result<Vec<Event>, Error> {
         let Some(origin) = self.origin() else { return Ok(Vec::new()) };
         let given = (origin, after, limit);
-        let read = self.read(&given, |(origin, after, limit), rows| {
+        let read = self.read_one(&given, |(origin, after, limit), rows| {
             Box::pin(outbox::waiting(rows, *origin, *after, *limit))
         });
         read.await

@@ -14,7 +14,8 @@
 //!
 //! What must stay true: the topic's end is noted before it is read, so an event that comes between
 //! the two is not slept through. The place is taken from the database before each round that follows
-//! a wait, because whoever poked the loop may have moved it. Any error ends the run, shows as trouble
+//! a wait which no event ended, because whoever poked the loop may have moved it; an event's own transaction finds out
+//! whether anybody has. What is parked is asked for unless the transaction before saw that nothing is. Any error ends the run, shows as trouble
 //! and begins at 1 again after a pause that doubles: there is one way to recover, used every time.
 //!
 //! It decides about no event: that is [`delivery`](super::delivery)'s.
@@ -27,7 +28,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::context::Lane;
-use super::delivery::{Dispatcher, Read};
+use super::delivery::run::Trouble;
+use super::delivery::{Delivered, Dispatcher, Read, Way};
 use super::{BATCH_MAX, Handler};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
@@ -60,17 +62,34 @@ struct Batch<H> {
     partition: Partition,
     /// The place that they were read after.
     after: Offset,
-    events: Vec<Stored>,
+    events: Arc<[Stored]>,
+    /// So many of them, from the first.
+    count: usize,
+    way: Way,
 }
 
 /// What one look at the topic came to.
 enum PollOutcome {
-    /// Something was taken, or the place was moved: look again at once.
-    Moved,
+    /// Something was taken, or the place was moved.
+    Moved {
+        /// Nothing is parked.
+        is_clear: bool,
+    },
     /// There is nothing new.
     Idle,
     /// There is no room to park in.
     Full,
+}
+
+impl PollOutcome {
+    /// Whether nothing is parked, as far as anybody saw.
+    fn is_clear(&self, before: bool) -> bool {
+        match self {
+            PollOutcome::Moved { is_clear } => *is_clear,
+            PollOutcome::Idle => before,
+            PollOutcome::Full => false,
+        }
+    }
 }
 
 impl<H: Handler> Consumer<H> {
@@ -138,6 +157,7 @@ impl<H: Handler> Consumer<H> {
         if *self.lane.context.paused.borrow() {
             self.lane.set_trouble(None);
         }
+        let mut is_clear = false;
         loop {
             hand.reached(position.0);
             // Stop is asked first: a subscription that is both stopped and paused ends.
@@ -150,23 +170,28 @@ impl<H: Handler> Consumer<H> {
             // Before the read: what is stored from here on wakes the wait below.
             end.mark_unchanged();
             // What is due goes first. It is older than anything new, and it frees room to park in.
-            let more = self.retry(position).await?;
-            let look = self.look(&mut position).await?;
+            let more = !is_clear && self.retry(position).await?;
+            let look = self.look(&mut position, is_clear).await?;
             self.record(&look, position, backoff);
-            if more || matches!(look, PollOutcome::Moved) {
+            is_clear = look.is_clear(is_clear);
+            let has_moved = matches!(look, PollOutcome::Moved { .. });
+            // Past the newest there is, what comes from here on ends the wait.
+            if more || has_moved && *end.borrow_and_update() != position {
                 continue;
             }
-            let pause = self.until_due().await?;
+            let pause = if is_clear { BACKOFF_MAX } else { self.until_due().await? };
             tokio::select! {
                 () = stop.as_mut() => return Ok(Ended::Stopped),
                 () = self.member.taken_away(self.lane.at.partition) => return Ok(Ended::TakenAway),
                 // Without room a new event is no reason to look: a parked one has to go first.
-                more = end.changed(), if matches!(look, PollOutcome::Idle) => {
-                    more.map_err(|_| Error::Closed)?;
+                more = end.changed(), if !matches!(look, PollOutcome::Full) => {
+                    more.map_err(|_| Error::environment("the topic's end is not followed any more"))?;
+                    continue;
                 }
                 () = self.lane.poked() => {}
                 () = tokio::time::sleep(pause) => {}
             }
+            is_clear = false;
             // Whoever poked may have moved it: a rewind, a skip.
             position = self.lane.place().await?.position;
         }
@@ -257,32 +282,53 @@ impl<H: Handler> Consumer<H> {
     }
 
     /// Takes the next batch.
-    async fn look(&self, position: &mut Offset) -> Result<PollOutcome, Error> {
+    async fn look(&self, position: &mut Offset, is_clear: bool) -> Result<PollOutcome, Error> {
         let after = *position;
-        let limit = BATCH_MAX.min(self.lane.context.database.parts_max());
-        let mut events = self.lane.context.broker.read(&self.lane.at, after, limit).await?;
+        let mut events = self.lane.context.broker.read(&self.lane.at, after, BATCH_MAX).await?;
         if events.is_empty() {
             return Ok(PollOutcome::Idle);
         }
         if self.lane.context.broker.is_compacted(&self.lane.at) {
             events.iter_mut().for_each(|stored| stored.event.outbox_previous = None);
         }
-        let batch = Batch {
-            dispatcher: Arc::clone(&self.dispatcher),
-            partition: self.lane.at.partition,
-            after,
-            events,
-        };
-        let work = self.lane.context.database.write(batch, |batch, tx| {
-            let Batch { dispatcher, partition, after, events } = batch;
-            Box::pin(dispatcher.deliver(tx, *partition, Read { after: *after, events }))
-        });
-        let delivered = work.await?;
+        let delivered = self.deliver(after, events.into(), is_clear).await?;
         // Past this line it is on disk: handlers hear of it, and the loop goes on behind it.
         self.dispatcher.committed(delivered.batches);
         self.dispatcher.received(&delivered.received);
         *position = delivered.position;
-        Ok(if delivered.full { PollOutcome::Full } else { PollOutcome::Moved })
+        let is_clear = delivered.is_clear;
+        Ok(if delivered.full { PollOutcome::Full } else { PollOutcome::Moved { is_clear } })
+    }
+
+    /// Has a batch taken: together, and in another transaction as the one before found out that it has to be.
+    async fn deliver(
+        &self,
+        after: Offset,
+        events: Arc<[Stored]>,
+        is_clear: bool,
+    ) -> Result<Delivered<H::Batch>, Error> {
+        let (mut count, mut way) = (events.len(), Way::shared(is_clear));
+        loop {
+            let batch = Batch {
+                dispatcher: Arc::clone(&self.dispatcher),
+                partition: self.lane.at.partition,
+                after,
+                events: Arc::clone(&events),
+                count,
+                way: way.clone(),
+            };
+            let work = self.lane.context.database.write(batch, |batch, tx| {
+                let Batch { dispatcher, partition, after, events, count, way } = batch;
+                let read = Read { after: *after, events: &events[..*count], way };
+                Box::pin(dispatcher.deliver(tx, *partition, read))
+            });
+            match work.await {
+                Ok(delivered) => return Ok(delivered),
+                Err(Trouble::Whole(error)) => return Err(error),
+                Err(Trouble::Apart(known)) => way = Way::apart(known),
+                Err(Trouble::Short(taken)) => count = taken,
+            }
+        }
     }
 
     /// Records a round without trouble, or with the one that is no error: no room.
@@ -305,7 +351,7 @@ impl<H: Handler> Consumer<H> {
     async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
         let database = &self.lane.context.database;
         database
-            .read(&self.lane, |lane, rows| Box::pin(parked::next_due(rows, lane.assigned())))
+            .read_one(&self.lane, |lane, rows| Box::pin(parked::next_due(rows, lane.assigned())))
             .await
     }
 }

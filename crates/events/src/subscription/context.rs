@@ -150,7 +150,7 @@ impl Lane {
     /// Where it reads on, as the tables have it now.
     pub(super) async fn place(&self) -> Result<Place, Error> {
         let database = &self.context.database;
-        database.read(self, |lane, rows| Box::pin(Place::load(rows, lane.assigned()))).await
+        database.read_one(self, |lane, rows| Box::pin(Place::load(rows, lane.assigned()))).await
     }
 
     /// Resolves when somebody changed the tables.

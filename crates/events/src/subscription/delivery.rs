@@ -6,14 +6,15 @@
 //! 1. *Is it still the next one?* The place is read again in this transaction. If somebody moved it
 //!    since the batch was read (a rewind, a skip), nothing is taken and the loop reads on from there.
 //! 2. *The shared run.* In order, each event is recognised as a second copy, or parked behind its
-//!    key, or handled in a savepoint of its own, which takes back a failed one alone. All of them
+//!    key, or handled; in a file in a savepoint of its own, which takes back a failed one alone. All of them
 //!    gather in one scratch (`Handler::Batch`), which is flushed once at the end: that is what makes
-//!    a full batch cheap.
+//!    a full batch cheap. On a server savepoints are two messages an event, and nearly always for nothing: there the
+//!    shared run has none, and whatever fails ends it.
 //! 3. *The apart run*, only where the shared one cannot go on. No savepoint takes back what a failed
 //!    event put into scratch, which is memory; and a flush that fails does not say whose failure it
-//!    is. So the whole shared run is rolled back by a savepoint around it, and the batch is taken from
-//!    its beginning with a scratch and a flush for every event. Who failed in the shared run is known
-//!    and is not tried a second time: one failure is one attempt. A run whose events need more savepoints than a
+//!    is. So the shared run is taken back with its transaction, and the batch is taken from
+//!    its beginning in another one, with a savepoint, a scratch and a flush for every event. Who failed in the shared run
+//!    is known and is not tried a second time: one failure is one attempt. A run whose events need more savepoints than a
 //!    server's transaction has is given up, too, and made again with fewer of them.
 //! 4. *Marks and place* are written last, beside the effects: whatever stands, stands with both.
 //!
@@ -23,14 +24,14 @@
 //!
 //! It reads no broker and waits for nothing: the loop around it is the consumer's.
 
-mod run;
+pub(super) mod run;
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use run::{Run, Trouble};
+use run::{KnownFailure, Run, Trouble};
 
 use super::{BATCH_MAX, Fault, Handler};
 use crate::broker::{Offset, Stored};
@@ -61,6 +62,16 @@ pub(super) struct Delivered<B> {
     pub(super) batches: Vec<B>,
     /// No room to park in: the batch ended early.
     pub(super) full: bool,
+    /// Nothing of the subscription is parked, as the transaction saw it.
+    pub(super) is_clear: bool,
+}
+
+impl<B> Delivered<B> {
+    /// Somebody has moved the place to here.
+    fn nothing(position: Offset) -> Delivered<B> {
+        let (received, batches) = (Vec::new(), Vec::new());
+        Delivered { received, position, batches, full: false, is_clear: false }
+    }
 }
 
 /// What became of the events that were due.
@@ -71,11 +82,34 @@ pub(super) struct Retried<B> {
     pub(super) more: bool,
 }
 
-/// Events, and the place that they were read after.
+/// Events, the place that they were read after, and how they are to be taken.
 #[derive(Clone, Copy)]
 pub(super) struct Read<'e> {
     pub(super) after: Offset,
     pub(super) events: &'e [Stored],
+    pub(super) way: &'e Way,
+}
+
+/// How a run takes its events, as the one before it found out.
+#[derive(Clone)]
+pub(super) struct Way {
+    scratch: Scratch,
+    /// Who failed in the run before.
+    known: Option<KnownFailure>,
+    /// Nothing is parked in the partition, as the transaction before saw it.
+    pub(super) is_clear: bool,
+}
+
+impl Way {
+    /// The first run over a batch.
+    pub(super) fn shared(is_clear: bool) -> Way {
+        Way { scratch: Scratch::Shared, known: None, is_clear }
+    }
+
+    /// After a shared run in which this one failed, unless it was the flush.
+    pub(super) fn apart(known: Option<KnownFailure>) -> Way {
+        Way { scratch: Scratch::Apart, known, is_clear: false }
+    }
 }
 
 /// What one attempt at one event came to. Trouble of the environment is no attempt.
@@ -98,38 +132,24 @@ enum Scratch {
 
 impl<H: Handler> Dispatcher<H> {
     /// Takes what is new of what was read.
+    ///
+    /// # Errors
+    /// [`Trouble`]: nothing of it is to stand; the batch is taken in another way, or later.
     pub(super) async fn deliver(
         &self,
         tx: &mut Tx<'_>,
         partition: Partition,
         read: Read<'_>,
-    ) -> Result<Delivered<H::Batch>, Error> {
+    ) -> Result<Delivered<H::Batch>, Trouble> {
         let of = self.assigned(partition);
         // 1. Between the read and this transaction an operator may have moved the place.
         let position = Place::lock(tx, of).await?.position;
         if position != read.after {
-            return Ok(Delivered {
-                received: Vec::new(),
-                position,
-                batches: Vec::new(),
-                full: false,
-            });
+            return Ok(Delivered::nothing(position));
         }
         self.handler.begin(tx).await?;
-        let (mut read, mut scratch, mut known) = (read, Scratch::Shared, None);
-        loop {
-            // 2. What a run wrote that is given up is taken back by the savepoint around it.
-            let savepoint = tx.savepoint().await?;
-            let run = Run::over(self, tx, of, read, scratch, known.clone()).await;
-            tx.settle(savepoint, run.is_ok()).await?;
-            match run {
-                Ok(delivered) => return Ok(delivered),
-                Err(Trouble::Whole(error)) => return Err(error),
-                // 3. Nothing of the first run is left but the knowledge of who failed.
-                Err(Trouble::Apart(failed)) => (scratch, known) = (Scratch::Apart, failed),
-                Err(Trouble::Short(taken)) => read.events = &read.events[..taken],
-            }
-        }
+        // 2. or 3., as the way says.
+        Run::over(self, tx, of, read).await
     }
 
     /// Tries events that are due, each key in order, at most [`BATCH_MAX`].
@@ -184,8 +204,8 @@ impl<H: Handler> Dispatcher<H> {
     }
 
     /// Runs fault and handler, and the flush if the event is alone, in one savepoint: what failed
-    /// leaves no row and no event behind. Where nothing but `base` savepoints stands before it, too few are its
-    /// own failure.
+    /// leaves no row and no event behind. In a server's shared run there is none, and what failed is taken back with
+    /// the run. Where nothing but `base` savepoints stands before it, too few are its own failure.
     async fn attempt(
         &self,
         tx: &mut Tx<'_>,
@@ -194,17 +214,32 @@ impl<H: Handler> Dispatcher<H> {
         scratch: Scratch,
         base: usize,
     ) -> Result<Attempt, Error> {
-        let is_first = tx.parts() <= base;
-        if tx.parts() >= tx.parts_max() {
+        let before = tx.parts();
+        let is_first = before <= base;
+        if before >= tx.parts_max() {
             return Ok(Attempt::OutOfParts);
         }
-        let savepoint = tx.savepoint().await?;
-        // Caught inside of the savepoint: a panic is a failure of this event and of no other.
         let at_once = tx.is_at_once();
+        let savepoint = match scratch {
+            Scratch::Shared if !at_once => None,
+            _ => Some(tx.savepoint().await?),
+        };
+        // Caught inside of the savepoint: a panic is a failure of this event and of no other.
         let outcome = caught(at_once, self.handle(tx, batch, event, scratch)).await;
         let outcome = outcome.and_then(|()| sound(tx));
+        // Apart from others it would need one more.
+        let outcome = outcome.and_then(|()| match savepoint {
+            None => Ok(Error::check(
+                "savepoints of a transaction",
+                tx.parts() - before + 1,
+                tx.parts_max(),
+            )?),
+            Some(_) => Ok(()),
+        });
         let is_short = tx.was_out_of_parts() && !is_first;
-        tx.settle(savepoint, outcome.is_ok() && !is_short).await?;
+        if let Some(savepoint) = savepoint {
+            tx.settle(savepoint, outcome.is_ok() && !is_short).await?;
+        }
         match outcome {
             _ if is_short => Ok(Attempt::OutOfParts),
             Ok(()) => Ok(Attempt::Handled),

@@ -129,11 +129,17 @@ impl Server {
         self.beside.wait().expect("the shell beside it");
     }
 
-    /// Starts it again on its files.
+    /// Starts it again on its files. It refuses to while a process of the one before is not quite gone.
     pub(crate) fn start_again(&mut self) {
-        let (beside, input, pid) = run(self.folder.path());
-        (self.beside, self.input, self.pid) = (beside, Some(input), pid);
-        assert!(self.is_up(), "it starts again:\n{}", self.log());
+        for _ in 0..STARTS_MAX {
+            let (beside, input, pid) = run(self.folder.path());
+            (self.beside, self.input, self.pid) = (beside, Some(input), pid);
+            if self.is_up() {
+                return;
+            }
+            self.kill();
+        }
+        panic!("it does not start again:\n{}", self.log());
     }
 
     /// As the end of this process does: it ends, and its files go.

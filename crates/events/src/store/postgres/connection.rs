@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool};
 
 use super::statements::quoted;
 use super::trouble;
@@ -47,6 +47,8 @@ pub(super) async fn pool(address: &str, schema: &str, connections: u32) -> Resul
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRED_WITHIN)
+        // Whoever begins on it finds out by that, and takes another one.
+        .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(check(connection)));
     pool.connect_with(options).await.map_err(trouble::from)
 }
@@ -62,6 +64,8 @@ fn options(address: &str, schema: &str) -> Result<PgConnectOptions, Error> {
         return Err(Error::decode("an address of this engine begins with `postgres://`"));
     }
     let options = PgConnectOptions::from_str(address).map_err(Error::decode)?;
+    // A statement may have a customer's data in it, and the library's log of those that are slow has the statement.
+    let options = options.disable_statement_logging();
     Ok(options.statement_cache_capacity(STATEMENTS_MAX).options([
         ("search_path", quoted(schema)),
         ("idle_in_transaction_session_timeout", HELD_MILLISECONDS_MAX.to_string()),

@@ -31,9 +31,18 @@ pub(super) fn is_in_the_way(error: &sqlx::Error) -> bool {
 /// Whether the server itself said that it did not do it. A lost connection, or a server that goes away, says
 /// nothing about that.
 pub(super) fn is_answer(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(answer) = error else { return false };
-    let severity = answer.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
-    severity == Some(PgSeverity::Error)
+    severity(error) == Some(PgSeverity::Error)
+}
+
+/// Whether a connection was found to be gone by using it.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(_))
+        || matches!(severity(error), Some(PgSeverity::Fatal | PgSeverity::Panic))
+}
+
+fn severity(error: &sqlx::Error) -> Option<PgSeverity> {
+    let sqlx::Error::Database(answer) = error else { return None };
+    answer.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity)
 }
 
 /// The error of a server in words of the crate's own.

@@ -3,9 +3,10 @@
 //! A run is the shared one or the apart one (see the [header above](super)), and the difference is only when
 //! scratch is flushed. It ends in one of these ways: everything taken, or as much as there was room to park
 //! ([`Delivered`]); given up, to be done again apart ([`Trouble::Apart`]) or with fewer events ([`Trouble::Short`]); or
-//! given up altogether, because the trouble is nobody's ([`Trouble::Whole`]). What a run that was given up wrote, its caller takes back.
+//! given up altogether, because the trouble is nobody's ([`Trouble::Whole`]). One that was given up is its transaction's
+//! failure, so that nothing of it stands.
 
-use super::{Attempt, Delivered, Dispatcher, Read, Scratch, caught, sound};
+use super::{Attempt, Delivered, Dispatcher, Read, Scratch, Way, caught, sound};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::failure::Failure;
@@ -17,15 +18,16 @@ use crate::store::tx::Tx;
 use crate::subscription::Handler;
 
 /// An event that failed in the shared run, so that the apart run need not ask again.
-#[derive(Clone)]
-pub(super) struct KnownFailure {
+#[derive(Clone, Debug)]
+pub(in crate::subscription) struct KnownFailure {
     offset: Offset,
     reason: String,
 }
 
-/// Why a shared run was given up.
-pub(super) enum Trouble {
-    /// Everything is taken back and tried again later.
+/// Why a run was given up: everything is taken back.
+#[derive(Debug)]
+pub(in crate::subscription) enum Trouble {
+    /// It is tried again later.
     Whole(Error),
     /// Take the batch event by event; one of them is known to fail, unless it was the flush.
     Apart(Option<KnownFailure>),
@@ -72,10 +74,12 @@ impl<'d, H: Handler> Run<'d, H> {
         dispatcher: &'d Dispatcher<H>,
         tx: &mut Tx<'_>,
         of: Assigned<'d>,
-        Read { after, events }: Read<'_>,
-        scratch: Scratch,
-        known: Option<KnownFailure>,
+        Read { after, events, way }: Read<'_>,
     ) -> Result<Delivered<H::Batch>, Trouble> {
+        let Way { scratch, known, is_clear } = way.clone();
+        // A shared run on a server parks nothing, so that what was clear before is clear still.
+        let is_clear = is_clear && !tx.is_at_once();
+        let parked = if is_clear { 0 } else { parked::count(tx, &dispatcher.name).await? };
         let mut run = Run {
             dispatcher,
             scratch,
@@ -85,7 +89,7 @@ impl<'d, H: Handler> Run<'d, H> {
             base: tx.parts(),
             most: 1,
             taken: 0,
-            parked: parked::count(tx, &dispatcher.name).await?,
+            parked,
             batch: H::Batch::default(),
             batches: Vec::new(),
         };
@@ -102,8 +106,9 @@ impl<'d, H: Handler> Run<'d, H> {
         }
         let last = run.taken.checked_sub(1).map(|last| &events[last]);
         let position = last.map_or(after, |it| it.offset);
+        let is_clear = run.parked == 0;
         let Finished { received, batches } = run.finish(tx, last).await?;
-        Ok(Delivered { received, position, batches, full })
+        Ok(Delivered { received, position, batches, full, is_clear })
     }
 
     /// One event: three ways to go, and the first that fits is taken.
@@ -149,8 +154,11 @@ impl<'d, H: Handler> Run<'d, H> {
             (Scratch::Apart, Attempt::Handled) => {
                 self.batches.push(std::mem::take(&mut self.batch));
             }
-            // Half of what the failed one gathered may be in the scratch of all: start again, apart.
-            (Scratch::Shared, Attempt::Failed(reason)) if size_of::<H::Batch>() > 0 => {
+            // Half of what the failed one gathered may be in the scratch of all, or its rows stand with the others':
+            // start again, apart.
+            (Scratch::Shared, Attempt::Failed(reason))
+                if size_of::<H::Batch>() > 0 || !tx.is_at_once() =>
+            {
                 let known = KnownFailure { offset: stored.offset, reason: reason.clone() };
                 return Err(Trouble::Apart(Some(known)));
             }

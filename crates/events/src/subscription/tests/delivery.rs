@@ -3,7 +3,7 @@
 use super::*;
 use crate::fixture::first;
 use crate::partition::Partition;
-use crate::subscription::delivery::Read;
+use crate::subscription::delivery::{Read, Way};
 
 #[tokio::test]
 async fn every_event_has_its_effect_once_and_its_outbox_row_beside_it() {
@@ -80,8 +80,9 @@ async fn a_second_copy_at_another_offset_changes_nothing() {
     let handler = bench.orders.clone();
     let dispatcher = Dispatcher { name: "p".to_owned(), handler, retry: RETRY, fault: None };
     let events = [copy(1, 1), copy(2, 2), copy(1, 3), copy(2, 4), copy(3, 5)];
-    let work = bench.database.write((dispatcher, events), |(dispatcher, events), tx| {
-        let read = Read { after: Offset(0), events };
+    let given = (dispatcher, events, Way::shared(false));
+    let work = bench.database.write(given, |(dispatcher, events, way), tx| {
+        let read = Read { after: Offset(0), events, way };
         Box::pin(dispatcher.deliver(tx, Partition::FIRST, read))
     });
     assert_eq!(work.await.unwrap().position, Offset(5));

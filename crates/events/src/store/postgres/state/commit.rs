@@ -1,4 +1,4 @@
-//! The last statements of a piece of work: its events are handed over, then numbered and committed by one message.
+//! The last message of a piece of work: its events are numbered, and it is committed.
 //!
 //! What must stay true: nobody is told that nothing was done where something may stand, nor the other way round. So
 //! the transaction's id is known before COMMIT is sent. A server that answers has decided; where the answer is
@@ -54,28 +54,18 @@ pub(super) async fn commit(
     mut transaction: Transaction,
     mut drafts: Drafts,
 ) -> Committed {
-    // The last moment at which a failure means that nothing stands, without asking.
-    let id = match hand_over(&mut transaction, &mut drafts).await {
-        Ok(id) => id,
-        Err(error) => {
-            transaction.roll_back().await;
-            return Committed::refused(error);
-        }
-    };
-    let last = if drafts.is_empty() { "COMMIT" } else { outbox::PUBLISH_AND_COMMIT };
-    match (transaction.end_with(last).await, id) {
-        (Ok(rows), _) => match outbox::numbers(&rows) {
+    match transaction.end_with(drafts.publish_and_commit()).await {
+        Ok(rows) => match outbox::numbers(&rows) {
             Ok(numbers) => stands(open, &drafts.numbered(&numbers)),
             // It stands, whatever became of the words: the numbers are asked for by the events' ids.
             Err(_) => stands(open, &drafts.numbered(&numbers_of(open, &drafts).await)),
         },
-        (Err(error), _) if trouble::is_answer(&error) => {
+        Err(error) if trouble::is_answer(&error) => {
             transaction.roll_back().await;
             Committed::refused(error)
         }
-        // Without an id it has changed nothing, and there is nothing that could stand or not.
-        (Err(error), None) => Committed::refused(error),
-        (Err(error), Some(id)) => {
+        Err(error) => {
+            let id = transaction.id().to_owned();
             tracing::warn!(%error, id, "the answer to a commit is lost: its transaction is looked up");
             // Its connection is closed by that; what asks below is another one.
             drop(transaction);
@@ -85,20 +75,6 @@ pub(super) async fn commit(
             stands(open, &drafts.numbered(&numbers_of(open, &drafts).await))
         }
     }
-}
-
-/// The transaction's id, if it has one; what is drafted is with the server from here on. No lock is held yet that
-/// others of its partitions wait for.
-async fn hand_over(
-    transaction: &mut Transaction,
-    drafts: &mut Drafts,
-) -> Result<Option<String>, sqlx::Error> {
-    if drafts.is_empty() {
-        let known = sqlx::query_scalar("SELECT pg_current_xact_id_if_assigned()::TEXT");
-        return known.fetch_one(&mut **transaction).await;
-    }
-    let assigned = sqlx::query_scalar(outbox::HAND_OVER).bind(drafts.hand_over());
-    assigned.fetch_one(&mut **transaction).await.map(Some)
 }
 
 fn stands(open: &OpenSchema, numbers: &[Numbered]) -> Committed {

@@ -57,8 +57,12 @@ impl Leases {
         Leases { pool, take: statement(schema), topic, session, held }
     }
 
-    /// Asks for the lease of a partition.
+    /// Asks for the lease of a partition. One that it has it is not asked for again: [`check`](Self::check) finds out when
+    /// it is lost, and what is published until then others recognise.
     pub(super) async fn take(&self, partition: Partition) -> Result<LeaseOutcome, Error> {
+        if self.held.borrow().contains(&partition) {
+            return Ok(LeaseOutcome::Had);
+        }
         let mut session = answered(async { Ok(self.session.lock().await) }).await?;
         // Out of its place while it is asked: where this ends before its time, so does the session.
         let taken = answered(self.ask(session.take(), partition)).await;
@@ -83,10 +87,6 @@ impl Leases {
                 connection::apart(&self.pool).await?
             }
         };
-        if self.held.borrow().contains(&partition) {
-            connection.ping().await.map_err(trouble::from)?;
-            return Ok(Asked { connection, outcome: LeaseOutcome::Had });
-        }
         let index = i32::from(partition.index());
         let asked =
             sqlx::query_scalar(AssertSqlSafe(self.take.clone())).bind(index).bind(&self.topic);
@@ -95,6 +95,22 @@ impl Leases {
         }
         self.held.send_modify(|held| _ = held.insert(partition));
         Ok(Asked { connection, outcome: LeaseOutcome::New })
+    }
+
+    /// Whether the session is there that all of them hang on; none is had any more where it is not.
+    pub(super) async fn check(&self) -> Result<(), Error> {
+        if self.held.borrow().is_empty() {
+            return Ok(());
+        }
+        let mut session = answered(async { Ok(self.session.lock().await) }).await?;
+        // Out of its place meanwhile, as above.
+        let Some(mut connection) = session.take() else { return Ok(()) };
+        let checked = answered(async { connection.ping().await.map_err(trouble::from) }).await;
+        match &checked {
+            Ok(()) => *session = Some(connection),
+            Err(_) => _ = self.held.send_replace(BTreeSet::new()),
+        }
+        checked
     }
 
     /// Which partitions it has.

@@ -2,11 +2,10 @@
 //!
 //! Numbers are given under a lock of the partition that is let go when the transaction is over and visible, so that
 //! a number that can be seen has none below it that will ever be. What holds that lock must be at its end: so
-//! all events of a transaction are inserted at once, partitions ascending, which is the order
-//! in which everybody asks for the locks, and in the message that commits it: no client is waited for while the locks
-//! are held. That message is always the same text; what it inserts was handed over before, as a value, in a setting of the
-//! transaction.
+//! all events of a transaction are inserted by the message that commits it, partitions ascending, which is the order
+//! in which everybody asks for the locks: no client is waited for while the locks are held.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
@@ -18,15 +17,6 @@ use crate::event::{Cause, Draft};
 use crate::partition::{Numbered, PARTITIONS_MAX, Partition};
 use crate::store::published::Published;
 use crate::topic::Topic;
-
-/// Takes what is drafted over, and says under which id its transaction is to be looked up.
-pub(super) const HAND_OVER: &str = "SELECT pg_current_xact_id()::TEXT WHERE set_config('yeoul.drafts', $1::TEXT[]::TEXT, TRUE) IS NOT NULL";
-
-/// Columns of a row that is handed over.
-const COLUMNS: usize = 11;
-
-/// The last message of work that publishes; the numbers that were given.
-pub(super) const PUBLISH_AND_COMMIT: &str = "SELECT yeoul_publish(); COMMIT";
 
 /// The numbers of rows by their ids, or the newest of their partitions where they are kept no more.
 pub(super) fn numbers_of(schema: &str) -> String {
@@ -104,22 +94,17 @@ impl Unnumbered {
         }
     }
 
-    /// Its columns as texts, which are spent by that; [`function`] reads them in this order.
-    fn texts(&mut self) -> [Option<String>; COLUMNS] {
-        let Cause { correlation_id, causation_id, traceparent } = std::mem::take(&mut self.cause);
-        [
-            Some(self.partition.index().to_string()),
-            Some(self.id.to_string()),
-            Some(std::mem::take(&mut self.key)),
-            Some(std::mem::take(&mut self.kind)),
-            Some(std::mem::take(&mut self.subject)),
-            Some(self.sequence.to_string()),
-            Some(self.time.as_microsecond().to_string()),
-            correlation_id,
-            causation_id,
-            traceparent,
-            Some(std::mem::take(&mut self.data)),
-        ]
+    /// The statement that inserts it, and gives its number.
+    fn write_statement(&self, into: &mut String) {
+        let Cause { correlation_id, causation_id, traceparent } = &self.cause;
+        let id = self.id.to_string();
+        let before = [&id, &self.key, &self.kind, &self.subject].map(|text| Some(text.as_str()));
+        let causes = [correlation_id, causation_id, traceparent].map(Option::as_deref);
+        write!(into, "SELECT yeoul_publish({}", self.partition.index()).expect("memory");
+        before.into_iter().for_each(|text| write_value(into, text));
+        write!(into, ", {}, {}", self.sequence, self.time.as_microsecond()).expect("memory");
+        causes.into_iter().chain([Some(&*self.data)]).for_each(|text| write_value(into, text));
+        into.push_str("); ");
     }
 
     /// What its publisher is given.
@@ -137,19 +122,19 @@ impl Drafts {
         self.0.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(super) fn truncate(&mut self, to: usize) {
         self.0.truncate(to);
     }
 
-    /// What all of them say, for [`HAND_OVER`], partitions ascending, which is from here on their order.
-    pub(super) fn hand_over(&mut self) -> Vec<Option<String>> {
+    /// The last message of work that publishes: all of them, partitions ascending, which is from here on their order,
+    /// and COMMIT.
+    pub(super) fn publish_and_commit(&mut self) -> String {
         // Stable: within a partition they stay in the order of the work.
         self.0.sort_by_key(|one| one.partition);
-        self.0.iter_mut().flat_map(Unnumbered::texts).collect()
+        let mut message = String::new();
+        self.0.iter().for_each(|one| one.write_statement(&mut message));
+        message.push_str("COMMIT");
+        message
     }
 
     pub(super) fn ids(&self) -> Vec<Vec<u8>> {
@@ -172,50 +157,62 @@ impl Drafts {
     }
 }
 
-/// What [`PUBLISH_AND_COMMIT`] says.
+/// What the last message says: a row for each event.
 ///
 /// # Errors
 /// The transaction stands, and what was said of it is not what the function says.
 pub(super) fn numbers(rows: &[PgRow]) -> Result<Vec<i64>, sqlx::Error> {
-    rows.first().map_or_else(|| Ok(Vec::new()), |row| row.try_get(0))
+    // What is asked for without values is answered in texts.
+    let number = |row: &PgRow| row.try_get_unchecked::<&str, _>(0)?.parse().map_err(decoding);
+    rows.iter().map(number).collect()
 }
 
-/// What publishes the rows that were handed over, by plans that the connection keeps. It numbers them itself, as the
-/// table's trigger does for others, unless an epoch is to be begun or the setting of commits refused: then a row
-/// without a number is the trigger's.
+fn decoding(error: std::num::ParseIntError) -> sqlx::Error {
+    sqlx::Error::Decode(error.into())
+}
+
+/// One more value of a function, quoted so that it is the same whatever is set on the connection.
+fn write_value(into: &mut String, text: Option<&str>) {
+    let Some(text) = text else { return into.push_str(", NULL") };
+    into.push_str(", E'");
+    for part in text.split_inclusive(['\'', '\\']) {
+        into.push_str(part);
+        // A quote and a backslash are written twice.
+        into.push_str(part.matches(['\'', '\\']).next().unwrap_or_default());
+    }
+    into.push('\'');
+}
+
+/// What publishes an event, by plans that the connection keeps. It numbers it itself, as the table's trigger does for
+/// others, unless an epoch is to be begun or the setting of commits refused: then a row without a number is the
+/// trigger's.
 pub(super) fn function(schema: &str, topic: &Topic) -> String {
     let table = schema.replace('\'', "''");
     let sequence = table.replace('%', "%%");
     // A topic's name has no quotes.
     format!(
-        "CREATE OR REPLACE FUNCTION yeoul_publish() RETURNS BIGINT[] LANGUAGE plpgsql AS $publish$
+        "CREATE OR REPLACE FUNCTION yeoul_publish(place INTEGER, id UUID, key TEXT, type TEXT, subject TEXT,
+            sequence BIGINT, microseconds BIGINT, correlation TEXT, causation TEXT, traceparent TEXT, data TEXT)
+        RETURNS BIGINT LANGUAGE plpgsql AS $publish$
+        #variable_conflict use_variable
         DECLARE
-            given TEXT[] := current_setting('yeoul.drafts');
             known {schema}.yeoul_outbox_topic;
-            place INTEGER;
-            next BIGINT;
-            numbers BIGINT[];
+            own BIGINT;
         BEGIN
-            SELECT * INTO known FROM {schema}.yeoul_outbox_topic WHERE topic = '{topic}';
-            FOR at IN 0 .. array_length(given, 1) - 1 BY {COLUMNS} LOOP
-                place := given[at + 1];
-                next := NULL;
-                IF known.started = pg_postmaster_start_time() AND known.of = '{table}.yeoul_outbox'::REGCLASS
-                    AND current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN
-                    PERFORM pg_advisory_xact_lock('{table}.yeoul_outbox'::REGCLASS::INTEGER,
-                        known.id * {PARTITIONS_MAX} + place);
-                    next := nextval(format('{sequence}.yeoul_outbox_%s_%s', known.id, place)::REGCLASS);
-                END IF;
-                INSERT INTO {schema}.yeoul_outbox (topic, partition, number, id, key, type, subject, sequence, time,
-                        correlation, causation, traceparent, data)
-                    VALUES ('{topic}', place, next, given[at + 2]::UUID, given[at + 3], given[at + 4],
-                        given[at + 5], given[at + 6]::BIGINT,
-                        TIMESTAMPTZ 'epoch' + given[at + 7]::BIGINT * INTERVAL '1 microsecond',
-                        given[at + 8], given[at + 9], given[at + 10], given[at + 11])
-                    RETURNING number INTO next;
-                numbers := numbers || next;
-            END LOOP;
-            RETURN numbers;
+            SELECT * INTO known FROM {schema}.yeoul_outbox_topic AS it WHERE it.topic = '{topic}';
+            IF known.started = pg_postmaster_start_time() AND known.of = '{table}.yeoul_outbox'::REGCLASS
+                AND current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN
+                PERFORM pg_advisory_xact_lock('{table}.yeoul_outbox'::REGCLASS::INTEGER,
+                    known.id * {PARTITIONS_MAX} + place);
+                own := nextval(format('{sequence}.yeoul_outbox_%s_%s', known.id, place)::REGCLASS);
+            END IF;
+            INSERT INTO {schema}.yeoul_outbox AS it (topic, partition, number, id, key, type, subject, sequence, time,
+                    correlation, causation, traceparent, data)
+                VALUES ('{topic}', place, own, id, key, type, subject, sequence,
+                    TIMESTAMPTZ 'epoch' + microseconds * INTERVAL '1 microsecond',
+                    correlation, causation, traceparent, data)
+                RETURNING it.number INTO own;
+            RETURN own;
         END $publish$;"
     )
 }

@@ -55,6 +55,11 @@ impl OpenSchema {
         Ok(lease)
     }
 
+    /// Finds out whether it has what it had.
+    pub(in crate::store) async fn check_leases(&self) -> Result<(), Error> {
+        self.leases.check().await
+    }
+
     /// Gives back what it has.
     pub(in crate::store) async fn let_leases_go(&self) {
         self.leases.let_go().await;

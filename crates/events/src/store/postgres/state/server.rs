@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 use super::commit::{Committed, commit};
 use super::open::OpenSchema;
 use super::rows::Rows;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, begin_read};
 use super::{table, tables, versions};
 use crate::Clock;
 use crate::error::Error;
@@ -236,19 +236,32 @@ impl Server {
         T: Send,
         E: From<Error> + Send,
     {
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
         // In a task of its own, which ends even where nobody waits for this any more: the pool takes back what it knows to
         // have begun, and a beginning that was given up half-way would be open below whoever gets the connection next.
         let pool = self.pool.clone();
-        let begun = self.0.tasks.spawn(async move { pool.begin_with(begin).await }).await;
+        let begun = self.0.tasks.spawn(async move { begin_read(&pool).await }).await;
         let begun = begun.map_err(|_| E::from(Error::Closed))?;
         let mut transaction = begun.map_err(|error| E::from(trouble::from(error)))?;
         let mut rows = common::Rows::served(Rows::new(&mut transaction, self));
-        let answer = ready_or_late(work(given, &mut rows)).await;
-        drop(rows);
-        // Nothing was changed: whether the end of it is heard is of no account.
-        let _ = transaction.rollback().await;
-        answer
+        // Nothing was changed: that it is taken back is sent when its connection goes back, and waited for by nobody.
+        ready_or_late(work(given, &mut rows)).await
+    }
+
+    /// A read of one statement, which sees one moment by itself.
+    pub(in crate::store) async fn read_one<C, T, E>(
+        &self,
+        given: &C,
+        work: impl for<'a> FnOnce(&'a C, &'a mut common::Rows<'_>) -> Working<'a, T, E> + Send,
+    ) -> Result<T, E>
+    where
+        C: Sync + ?Sized,
+        T: Send,
+        E: From<Error> + Send,
+    {
+        let acquired = self.pool.acquire().await;
+        let mut connection = acquired.map_err(|error| E::from(trouble::from(error)))?;
+        let mut rows = common::Rows::served(Rows::new(&mut connection, self));
+        ready_or_late(work(given, &mut rows)).await
     }
 
     /// Gives back what it has to relay, in a task of its own.

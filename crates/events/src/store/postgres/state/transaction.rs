@@ -1,4 +1,5 @@
-//! A transaction on a connection of the pool, whose last statement and COMMIT go in one message.
+//! A transaction on a connection of the pool: whose id is known from its beginning, and whose last statements and COMMIT
+//! go in one message.
 //!
 //! The library's own sends COMMIT by itself, so that what its last statement locked is held for a client's round trip
 //! more. What must stay true here, too: a connection on which a transaction may be open never goes back to the pool.
@@ -7,27 +8,49 @@ use std::ops::{Deref, DerefMut};
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row as _};
+
+use crate::store::postgres::trouble;
+
+/// The id is given here already, to what will write anyway: asked for later it would be a message of its own.
+const BEGIN: &str = "BEGIN; SELECT pg_current_xact_id()::TEXT";
+const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 /// Dropped before its end, its connection is closed, and with that it is taken back.
 pub(super) struct Transaction {
     connection: PoolConnection<Postgres>,
+    id: String,
     is_over: bool,
 }
 
 impl Transaction {
-    /// Begins one, on a connection that answers.
+    /// Begins one, on a connection that answers: one that was lost while nobody used it is closed, and the next one
+    /// taken.
     pub(super) async fn begin(pool: &PgPool) -> Result<Transaction, sqlx::Error> {
-        let connection = pool.acquire().await?;
-        let mut begun = Transaction { connection, is_over: false };
-        begun.run("BEGIN").await?;
-        Ok(begun)
+        let mut left = pool.options().get_max_connections();
+        loop {
+            let connection = pool.acquire().await?;
+            let mut begun = Transaction { connection, id: String::new(), is_over: false };
+            match begun.run(BEGIN).await {
+                Ok(rows) => {
+                    begun.id = rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
+                    return Ok(begun);
+                }
+                Err(error) if left > 0 && trouble::is_lost(&error) => left -= 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// By what it can be looked up where the answer to its end is lost.
+    pub(super) fn id(&self) -> &str {
+        &self.id
     }
 
     /// Sends its end, with what is to be done right before it; what that gives. Statements of one message are done in
     /// turn, and none after one that fails.
-    pub(super) async fn end_with(&mut self, last: &'static str) -> Result<Vec<PgRow>, sqlx::Error> {
-        let rows = self.run(last).await?;
+    pub(super) async fn end_with(&mut self, last: String) -> Result<Vec<PgRow>, sqlx::Error> {
+        let rows = self.run(AssertSqlSafe(last)).await?;
         self.is_over = true;
         Ok(rows)
     }
@@ -37,8 +60,21 @@ impl Transaction {
         self.is_over = self.run("ROLLBACK").await.is_ok();
     }
 
-    async fn run(&mut self, statements: &'static str) -> Result<Vec<PgRow>, sqlx::Error> {
+    async fn run(&mut self, statements: impl sqlx::SqlSafeStr) -> Result<Vec<PgRow>, sqlx::Error> {
         sqlx::raw_sql(statements).fetch_all(&mut *self.connection).await
+    }
+}
+
+/// Begins a read of one moment, as [`Transaction::begin`] does. Dropped, the library takes it back.
+pub(super) async fn begin_read(
+    pool: &PgPool,
+) -> Result<sqlx::Transaction<'static, Postgres>, sqlx::Error> {
+    let mut left = pool.options().get_max_connections();
+    loop {
+        match pool.begin_with(BEGIN_READ).await {
+            Err(error) if left > 0 && trouble::is_lost(&error) => left -= 1,
+            begun => return begun,
+        }
     }
 }
 

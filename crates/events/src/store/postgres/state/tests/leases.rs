@@ -31,7 +31,7 @@ async fn a_lease_whose_session_is_silent_is_given_up_and_holds_up_no_answer_mean
     proxy.silence_leases(true);
     let mut asked = tokio::spawn({
         let holds = holds.clone();
-        async move { holds.take_lease(Partition::FIRST).await.map(drop) }
+        async move { holds.check_leases().await }
     });
     tokio::select! {
         biased;
