@@ -140,6 +140,21 @@ fn dead_letters_are_listed_shown_and_redriven_beside_the_process() {
     mall.await_order(placed.id, "OrderPlaced");
     eventually_is("dead letters", &0, || mall.dead().len());
     assert!(!dead(&["list"]).expect(0).stdout.contains(id));
+
+    // On an operator's word all of the log is read again, and changes nothing.
+    mall.await_stock(product, 9);
+    mall.stop("product");
+    let place =
+        |name: &str| run(&["events", "place", name, "--to", "beginning", "--data", text(&data)]);
+    assert!(place("product.order").expect(0).stdout.contains("reads on from the beginning"));
+    place("product.nobody").expect(1);
+    let all = mall.subscriptions();
+    let again = all.iter().find(|one| one["name"] == "product.order").expect("it is listed");
+    assert_eq!(again["position"], 0, "{again}");
+    mall.start("product");
+    mall.await_caught_up();
+    mall.await_stock(product, 9);
+    assert_eq!(mall.deliveries_of(placed.id).len(), 1);
 }
 
 #[test]
