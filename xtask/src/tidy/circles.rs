@@ -387,7 +387,7 @@ mod tests {
     fn no_engines_room_takes_anything_from_anothers() {
         const STORE: (&str, &str) = (
             "crates/x/src/store.rs",
-            "mod bounds;\nmod postgres;\nmod sqlite;\npub use bounds::MAX;\npub use sqlite::Row;\n",
+            "mod bounds;\nmod postgres;\nmod sqlite;\npub use bounds::MAX;\npub use sqlite::Row;\npub use postgres::own::Own;\n",
         );
         for (text, refused) in [
             ("use crate::store::bounds::MAX;\n", false),
@@ -397,6 +397,7 @@ mod tests {
             ("use crate::store::sqlite::Row;\n", true),
             ("use crate::store::sqlite;\nfn f(row: sqlite::Row) {}\n", true),
             ("use crate::store::postgres::own::Own;\n", false),
+            ("use crate::store::Own;\n", true),
             // Of the same engine is what another part keeps.
             ("use crate::b::store::postgres::Table;\n", false),
             ("use crate::b::store::sqlite::Table;\n", true),
