@@ -6,6 +6,7 @@
 //! | a place | Kafka's offset and one: places begin at 1, so that 0 is before all of them; there are gaps |
 //! | read on from a place | a consumer that is assigned the partition from there (`readers`); Kafka's committed offsets are written as a hint for its tools and not read |
 //! | from a time, the beginning | the topic's index of times, its oldest record |
+//! | the newest number of a source | looked for from the end back, [`SOUGHT_MAX`] places at most (`newest`) |
 //! | an end that is followed | one consumer at the ends of all that is watched, which keeps what comes for those who read on there (`tails`, `ahead`) |
 //! | a group whose members divide the partitions | a consumer group of Kafka's, called as the prefix and the group are; its members fetch nothing (`groups`) |
 //! | a place that the topic has no more | asked of the partition's watermarks, and [`Error::Gone`] |
@@ -24,6 +25,7 @@ mod address;
 mod ahead;
 mod client;
 mod groups;
+mod newest;
 mod publish;
 mod readers;
 mod record;
@@ -51,6 +53,7 @@ use tails::Tails;
 use topics::{Known, Topics};
 
 pub use address::{SERVERS_MAX, Servers};
+pub use newest::SOUGHT_MAX;
 pub use publish::QUEUE_BYTES_MAX;
 pub use readers::{READ_BYTES_MAX, READERS_MAX};
 pub use topics::{PREFIX_CHARS_MAX, check_prefix, create};
@@ -194,6 +197,10 @@ impl Broker for Kafka {
             }
             read
         })
+    }
+
+    fn newest<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64> {
+        Box::pin(async move { self.readers.newest(self.topics.name(at)?, at, source).await })
     }
 
     fn since<'a>(&'a self, at: &'a TopicPartition, time: Timestamp) -> Pending<'a, Offset> {

@@ -362,6 +362,15 @@ pub trait Broker: Send + Sync + 'static {
         Box::pin(async { Ok(None) })
     }
 
+    /// The highest outbox sequence of this source that is found among the newest events there, 0 if none is: numbers
+    /// up to it were given. An engine that removes events or looks back only so far says by it nothing of lower ones.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    fn newest<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64> {
+        Box::pin(async move { Ok(self.published(at, source).await?.unwrap_or(0)) })
+    }
+
     /// Every topic that it was opened with or found then, in order.
     fn topics(&self) -> Vec<Topic>;
 

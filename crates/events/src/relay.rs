@@ -7,7 +7,8 @@
 //!    trusts no position of its own that could be wrong. That makes a crash between publish and note
 //!    harmless, and a log that lost its tail is filled again from the rows the outbox keeps. What cannot
 //!    be filled again is reported with its sequences, and passed. With a broker that does not count
-//!    numbers it goes on from what it noted itself; what it publishes again then, inboxes recognise.
+//!    numbers it goes on from what it noted itself, and above the newest event there if that was never numbered
+//!    here; what it publishes again then, inboxes recognise.
 //! 2. *Batch after batch*: rest while paused; note what is committed; read what comes after the last
 //!    one, bounded by count and by bytes; publish it; record how far that got.
 //! 3. *A batch that the broker refuses for what is in it* is halved, from the same place, until the
@@ -423,7 +424,10 @@ impl Lane {
     /// Asks the broker how far it is, and reports what does not fit.
     async fn reconcile(&self) -> Result<Reached, Error> {
         let counted = self.broker.published(&self.at, &self.publishes.source).await?;
-        let published = counted.unwrap_or_else(|| self.database.relayed_up_to(self.at.partition));
+        let published = match counted {
+            Some(published) => published,
+            None => self.noted_or_ahead().await?,
+        };
         let found = self.database.reconcile(self.number(published)).await?;
         let source = &self.at.partition.of(&self.publishes.source);
         // The service's file is older than the log: numbering went on above what the log has.
@@ -447,6 +451,14 @@ impl Lane {
         self.record_lost(source, &gone, "the log lost events that the outbox keeps no more");
         // What cannot be brought back is on record; the relay goes on behind it.
         Ok(Reached { after: *gone.end(), published: *gone.end() })
+    }
+
+    /// How far it got by its own note; by a broker that does not count, only where that has what was never numbered
+    /// here: others may publish under the same name, and nothing is to be left out for them.
+    async fn noted_or_ahead(&self) -> Result<u64, Error> {
+        let newest = self.broker.newest(&self.at, &self.publishes.source).await?;
+        let is_ahead = newest > self.database.numbered_up_to(self.at.partition);
+        Ok(if is_ahead { newest } else { self.database.relayed_up_to(self.at.partition) })
     }
 
     /// What is gone stays in the status until the next start: nobody is to overlook it.

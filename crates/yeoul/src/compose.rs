@@ -10,6 +10,7 @@ pub(crate) mod loops;
 pub(crate) mod mall;
 mod outboxes;
 pub(crate) mod ports;
+mod put_back;
 pub(crate) mod sealing;
 mod sessions;
 mod store;

@@ -25,6 +25,9 @@ pub(crate) const LOG: &str = "log";
 const HOST: &str = "store";
 /// What describes a backup; without it there is none.
 pub(crate) const MANIFEST: &str = "backup.json";
+/// How many of each number are left out where what was acknowledged last may be gone: more than can have been
+/// acknowledged between the moment of a copy and the loss that it is put back after.
+pub(crate) const NUMBERS_LEFT_OUT: u64 = 1_000_000;
 /// How deep stores may lie.
 const DEPTH_MAX: usize = 8;
 
@@ -177,15 +180,8 @@ impl Resting {
         Ok(())
     }
 
-    /// A service publishes under the name of its folder.
     fn publishes(&self, path: &Path) -> Result<Option<Publishes>, events::Error> {
-        let service = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
-        let Some(topic) = service.and_then(|name| Topic::parse(name).ok()) else {
-            return Ok(None);
-        };
-        if !upkeep::publishes(path)? {
-            return Ok(None);
-        }
+        let Some(topic) = publisher(path)? else { return Ok(None) };
         let partitions = self.log.partitions(&topic)?;
         Ok(Some(Publishes { source: topic.to_string(), topic, partitions }))
     }
@@ -199,19 +195,31 @@ impl Resting {
     }
 }
 
-/// Opens every store of a folder that nobody runs on, and looks whether they tell one story.
+/// Whether a folder has the log that its stores can be compared with.
+pub(crate) fn has_log(data: &Path) -> bool {
+    data.join(LOG).is_dir()
+}
+
+/// Opens every store of a folder that nobody runs on, and looks whether they tell one story. Where events are with a
+/// broker elsewhere, there is nothing here to compare with.
 ///
 /// # Errors
 /// What does not fit, or cannot be opened.
 pub(crate) async fn check_agreement(data: &Path) -> Result<(), events::Error> {
-    // Where events are with a broker elsewhere, there is nothing here to compare with.
-    if !data.join(LOG).is_dir() {
+    if !has_log(data) {
         return Ok(());
     }
     let resting = Resting::open(data)?;
     let verdict = events::agreement::check(&resting.subscriptions, &resting.relays).await;
     resting.close().await;
     verdict
+}
+
+/// Whose outbox a database has: a service publishes under the name of its folder.
+pub(crate) fn publisher(path: &Path) -> Result<Option<Topic>, events::Error> {
+    let service = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let Some(topic) = service.and_then(|name| Topic::parse(name).ok()) else { return Ok(None) };
+    Ok(upkeep::publishes(path)?.then_some(topic))
 }
 
 /// Every database but the log.
@@ -227,7 +235,7 @@ pub(crate) async fn check_pages(data: &Path) -> Result<(), events::Error> {
     for path in databases(data) {
         upkeep::check(&path)?;
     }
-    if data.join(LOG).is_dir() {
+    if has_log(data) {
         let log = Log::open(&data.join(LOG), &[], clock::component())?;
         let report = log.check();
         log.close().await;

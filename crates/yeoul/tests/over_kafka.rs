@@ -172,6 +172,44 @@ fn a_broker_that_cannot_be_used_ends_the_start_and_names_what_helps() {
     let data = folder.data();
     let start = ["mall", "--listen", "127.0.0.1:0", "--data", text(&data), "-c", text(&settings)];
     let refused = run(&start).expect(3);
+/// A folder of before is put back while the topics went on: what was numbered since is there, and not in the folder.
+#[test]
+fn a_folder_that_was_put_back_gives_no_number_again_and_says_what_it_lost() {
+    let Some(folder) = Folder::owned() else { return };
+    let server = Server::start();
+    let settings = settings(&folder, &server.address());
+    let arguments = ["--faults", "-c", text(&settings)];
+    let mall = Mall::on(folder, &arguments);
+    let Sold { who, product, placed } = mall.sold();
+    let (_, mut folder) = mall.stop_by("TERM", SOON);
+    let (kept, data) = (folder.path().join("kept"), folder.data());
+    copied(&data, &kept);
+
+    let mut last = placed.id;
+    // As it went on, then put back, and put back once more: the topics have what the first copy numbered, too.
+    for round in 0..3 {
+        let mall = Mall::on(folder, &arguments);
+        let since: Vec<_> = (0..3).map(|_| mall.order(&who, product, 1)).collect();
+        since.iter().for_each(|order| mall.await_order(order.id, "OrderPlaced"));
+        assert!(since.iter().all(|order| order.id > last), "{round}: {last}, {:?}", since[0].id);
+        mall.await_row(&who, since[2].id, ("OrderPlaced", Some("DeliveryStarted")));
+        last = since[2].id;
+        let notes = mall.at("admin", "GET", "/admin/skipped").send().expect(200).text();
+        assert_eq!(notes.contains("put back"), round > 0, "{notes}");
+        let (_, stopped) = mall.stop_by("TERM", SOON);
+        let found = run(&["doctor", "--data", text(&data)]).expect(0).stdout;
+        assert!(!found.contains("one story"), "there is no log to compare with: {found}");
+        std::fs::remove_dir_all(&data).expect("removed");
+        copied(&kept, &data);
+        folder = stopped;
+    }
+}
+
+fn copied(from: &std::path::Path, to: &std::path::Path) {
+    let copy = std::process::Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(copy.expect("cp").success());
+}
+
     assert!(refused.stderr.contains(&nobody), "{}", refused.stderr);
 
     // Events that are beside the program are not left behind in silence.

@@ -28,6 +28,8 @@ use super::trouble;
 
 /// Consumers at once; a read beyond them waits for one. Each has a few threads and connections.
 pub const READERS_MAX: usize = 16;
+/// Those of them that look for something once.
+const LOOKING_MAX: usize = 4;
 /// Bytes of data after which a read ends early.
 pub const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What each consumer fetches ahead.
@@ -42,6 +44,8 @@ pub(super) struct Readers {
     asker: Asker,
     room: Arc<Semaphore>,
     shelf: Arc<Mutex<Shelf>>,
+    /// Room for those that look for something once.
+    pub(super) looking: Semaphore,
 }
 
 /// Those that rest, the one that rests longest first, and how many there are in all.
@@ -109,7 +113,22 @@ pub(super) fn passes(error: &KafkaError) -> bool {
 impl Readers {
     pub(super) fn new(client: &Client, asker: &Asker) -> Readers {
         let room = Arc::new(Semaphore::new(READERS_MAX));
-        Readers { config: config(client), asker: asker.clone(), room, shelf: Arc::default() }
+        Readers {
+            config: config(client),
+            asker: asker.clone(),
+            room,
+            shelf: Arc::default(),
+            looking: Semaphore::new(LOOKING_MAX),
+        }
+    }
+
+    /// From where to where the partition can be read.
+    pub(super) async fn watermarks(
+        &self,
+        name: &str,
+        at: &TopicPartition,
+    ) -> Result<Watermarks, Error> {
+        self.asker.watermarks(name, at).await
     }
 
     /// Up to `limit` events after a place; nobody comes back for what is after where that

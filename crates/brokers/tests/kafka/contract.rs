@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::contract::{self, Fixture, Opening};
-use events::{Declared, Error, Offset, Partition, Partitions};
+use events::{Declared, Error, Event, Offset, Partition, Partitions};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::support::{
-    KEPT, PATIENCE, Place, at, client, events, numbers_after, prefix, shared, sized, topic,
+    KEPT, PATIENCE, Place, at, client, events, numbers_after, prefix, shared, sized, topic, until,
 };
 
 async fn fresh() -> Fixture {
@@ -128,4 +128,61 @@ async fn a_record_that_is_no_event_is_damage_at_its_place() {
         }
     }
     assert_eq!(numbers_after(&*broker, Offset(3)).await, [3, 4]);
+}
+
+/// Behind what others published, what is no event, and a copy that came late.
+#[tokio::test]
+async fn the_newest_number_of_a_source_is_found_from_the_end_back() {
+    let (place, broker) = Place::fresh(shared(), &KEPT).await;
+    let newest = async |source| broker.newest(&at(), source).await.expect("found");
+    assert_eq!(newest("order").await, 0, "nothing is there");
+    broker.publish(&at(), events(1..=3)).await.expect("stored");
+    assert_eq!(newest("order").await, 3);
+    produce(&place, &[], "k", "no event").await;
+    assert_eq!(newest("order").await, 3, "what is no event is passed");
+    for numbers in [1..=600, 601..=1_200] {
+        let others = events(numbers).into_iter();
+        let others = others.map(|event| Event { source: "b".into(), ..event });
+        broker.publish(&at(), others.collect()).await.expect("stored");
+    }
+    assert_eq!((newest("order").await, newest("b").await), (3, 1_200), "behind what others wrote");
+    // A copy that came late does not hide it.
+    broker.publish(&at(), events(4..=9)).await.expect("stored");
+    broker.publish(&at(), events(2..=2)).await.expect("stored");
+    assert_eq!((newest("order").await, newest("nobody").await), (9, 0));
+    assert_eq!(broker.published(&at(), "order").await.expect("an answer"), None, "not counted");
+}
+
+/// Kafka's tools show where a member reads on, and nobody here goes by it.
+#[tokio::test]
+async fn the_offsets_of_a_group_say_where_it_reads_on_and_are_only_shown() {
+    let (place, broker) = Place::fresh(shared(), &KEPT).await;
+    broker.publish(&at(), events(1..=5)).await.expect("stored");
+    let member = broker.join("product.order", &topic()).await.expect("a member");
+    let hand = member.take(Partition::FIRST).await.expect("its own");
+    hand.reached(3);
+    let group = format!("{}product.order", place.prefix);
+    let mut config = client(&place.servers);
+    let reader: Arc<BaseConsumer> =
+        Arc::new(config.set("group.id", &group).create().expect("a client"));
+    let name = format!("{}order", place.prefix);
+    let committed = async || {
+        let (reader, name) = (Arc::clone(&reader), name.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut asked = TopicPartitionList::new();
+            asked.add_partition(&name, 0);
+            reader.committed_offsets(asked, PATIENCE).expect("an answer").elements()[0].offset()
+        });
+        asked.await.expect("asked")
+    };
+    until(async || match committed().await {
+        rdkafka::Offset::Offset(3) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    drop(hand);
+    member.leave().await;
+    // Whoever reads says from where, whatever is committed there.
+    let page = broker.read(&at(), Offset::BEGINNING, 10).await.expect("a read");
+    assert_eq!(page[0].offset, Offset(1));
 }

@@ -23,6 +23,11 @@ pub(crate) fn after(number: u64) -> Result<u64, Error> {
     Ok(next << COUNT_BITS)
 }
 
+/// How many epochs have to begin after the one of `given` before numbers are above `newest`; none where they are.
+pub(crate) fn behind(given: u64, newest: u64) -> u64 {
+    if newest <= given { 0 } else { (newest >> COUNT_BITS) - (given >> COUNT_BITS) + 1 }
+}
+
 /// The count of a number within its epoch.
 pub(crate) fn count(number: u64) -> u64 {
     number & ((1 << COUNT_BITS) - 1)
@@ -52,6 +57,23 @@ mod tests {
         assert_eq!(after(last - 1).unwrap(), last);
         assert!(matches!(after(last), Err(Error::Limit { .. })));
         assert_eq!(last + SECOND - 1, NUMBER_MAX, "a row's key has room for all of them");
+    }
+
+    #[test]
+    fn as_many_epochs_begin_as_were_given_elsewhere_and_one() {
+        for (given, newest, begin) in [
+            (3, 3, 0),
+            (7, 3, 0),
+            (3, 4, 1),
+            (0, SECOND, 2),
+            (SECOND, SECOND + 1, 1),
+            (SECOND + 9, 3 * SECOND + 1, 3),
+            (SECOND, 9, 0),
+        ] {
+            assert_eq!(behind(given, newest), begin, "{given} {newest}");
+            let above = (0..begin).try_fold(given, |number, _| after(number)).unwrap();
+            assert!(above >= newest, "{above}");
+        }
     }
 
     #[test]

@@ -152,6 +152,15 @@ impl Database {
         }
     }
 
+    /// Up to where numbers of a partition were given, or left out.
+    pub(crate) fn numbered_up_to(&self, partition: Partition) -> u64 {
+        let newest = self.kept().newest(partition);
+        match &self.engine {
+            Engine::Embedded(file) => newest.max(file.left_out_up_to(partition)),
+            Engine::Served(_) => newest,
+        }
+    }
+
     /// How a partition of the outbox stands, for a comparison with a log that holds it up to `published`.
     pub(crate) async fn publisher(&self, published: Numbered) -> Result<Option<Publisher>, Error> {
         let Some(origin) = self.origin() else { return Ok(None) };

@@ -18,11 +18,7 @@ use self::files::{Extent, Manifest, Unfinished};
 use crate::cli::{BackupArgs, RestoreArgs};
 use crate::exit::Failure;
 use crate::process;
-use crate::stores::{self, note};
-
-/// How many of each number a restored folder leaves out: more than can have been acknowledged between
-/// the moment of a backup and the loss that it is restored after.
-const NUMBERS_LEFT_OUT: u64 = 1_000_000;
+use crate::stores::{self, NUMBERS_LEFT_OUT, note};
 
 pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     let (data, target) = (&args.place.data, &args.folder);

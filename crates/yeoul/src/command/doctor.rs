@@ -49,7 +49,7 @@ pub(super) fn run(args: &DataArgs) -> Result<(), Failure> {
         let _lock = process::folder(&args.data)?;
         findings.good("acknowledgement", "as its broker says, which is asked when it runs");
         stores_alone(&args.data, &mut findings)?;
-    } else {
+    } else if stores::host(&args.data).is_none() {
         findings.good("data", format!("`{}` holds nothing yet", args.data.display()));
     }
     if let Some(address) = stores::host(&args.data) {
@@ -64,6 +64,11 @@ pub(super) fn run(args: &DataArgs) -> Result<(), Failure> {
 impl Findings {
     fn good(&mut self, what: &str, says: impl Into<String>) {
         self.lines.push(format!("ok    {what}: {}", says.into()));
+    }
+
+    /// What was meant so by whoever set it, and may lose what was acknowledged.
+    fn risk(&mut self, what: &str, says: impl Into<String>) {
+        self.lines.push(format!("RISK  {what}: {}", says.into()));
     }
 
     fn bad(&mut self, what: &str, says: impl Into<String>) {
@@ -102,6 +107,13 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
     }
     let promise = report["acknowledgement"].as_str().unwrap_or("unknown");
     findings.good("acknowledgement", promise);
+    let store = &report["store"];
+    let says = store["says"].as_str().unwrap_or("unknown");
+    if store["onDisk"].as_bool().unwrap_or(true) {
+        findings.good("store", says);
+    } else {
+        findings.risk("store", says);
+    }
     for subscription in list(&process.get("/admin/subscriptions")?) {
         let name = subscription["name"].as_str().unwrap_or_default();
         match subscription["stuck"].as_str() {
@@ -192,7 +204,13 @@ fn stores_alone(data: &Path, findings: &mut Findings) -> Result<(), Failure> {
         }
     }
     match process::runtime()?.block_on(stores::check_agreement(data)) {
-        Ok(()) => findings.good("agreement", "log, outboxes and inboxes tell one story"),
+        Ok(()) if stores::has_log(data) => {
+            findings.good("agreement", "log, outboxes and inboxes tell one story");
+        }
+        Ok(()) => findings.good(
+            "agreement",
+            "not looked at: the events are with a broker of their own, and the start compares outboxes with it",
+        ),
         Err(error) => findings.bad("agreement", error.to_string()),
     }
     if let Some(Err(error)) = left.map(|state| note::write(data, state)) {

@@ -8,6 +8,7 @@ use chassis::folder;
 use events::local::Log;
 use events::{Broker, Declared, Error};
 
+use super::put_back;
 use crate::exit::Failure;
 use crate::process;
 use crate::stores::LOG;
@@ -31,7 +32,7 @@ pub(crate) async fn connect(data: &Path, events: Events<'_>) -> Result<Arc<dyn B
     Ok(open(data, events).await?.broker)
 }
 
-/// The folder's own log, or a connection.
+/// The folder's own log, or a connection; over one, files that were put back are made to number on above what is there.
 pub(super) async fn open(
     data: &Path,
     Events { topics, broker }: Events<'_>,
@@ -54,6 +55,7 @@ pub(super) async fn open(
     let address = settings.address.to_string();
     let connected = brokers::connect(settings, topics, clock::component()).await;
     let broker = connected.map_err(|error| not_connected(&address, &error))?;
+    put_back::left_out(data, &broker).await?;
     Ok(OpenBroker { broker, log: None })
 }
 

@@ -37,7 +37,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::event::Event;
-use crate::partition::Numbered;
+use crate::partition::{Numbered, Partition};
 use crate::store::bounds::OUTBOX_WAITING_MAX;
 use crate::store::epoch;
 use crate::store::kept::Kept;
@@ -118,6 +118,11 @@ impl State {
         jumps
             .map(|(partition, jump)| LeftOut { partition, numbers: jump.base + 1..=jump.floor })
             .collect()
+    }
+
+    /// The last number of a partition that a restore left out; 0 where none did.
+    pub(crate) fn left_out_up_to(&self, partition: Partition) -> u64 {
+        self.file.jumps[usize::from(partition.index())].floor
     }
 
     /// Resolves once everything that was queued is done.

@@ -52,8 +52,11 @@ use super::plumbing::versions;
 use super::state::gaps;
 use super::state::outbox;
 use crate::error::Error;
-use crate::partition::Partitions;
+use crate::partition::numbers::Numbers;
+use crate::partition::{Numbered, Partitions};
 use crate::skipped::Skipped;
+use crate::store::epoch;
+use crate::store::options::LeftOut;
 use crate::topic::Topic;
 
 /// How a store's name ends.
@@ -178,6 +181,45 @@ pub fn jump(path: &Path, by: u64) -> Result<(), Error> {
     }
     jumping.commit()?;
     Ok(())
+}
+
+/// What a broker has of an outbox's numbers that its file does not know: it was put back to a moment before them.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    /// Those numbers, of each partition that has some.
+    pub lost: Vec<LeftOut>,
+    /// How often the file has to [`jump`] until none of them is given again: they may be of several epochs.
+    pub epochs: u64,
+}
+
+/// Compares the outbox of a file with the newest numbers that a broker has of it.
+///
+/// # Errors
+/// [`Error::Environment`]: nothing can be written there. [`Error::Damaged`]: the file is hurt.
+pub fn ahead(path: &Path, newest: &Numbers) -> Result<Ahead, Error> {
+    let mut sql = connection::open_beside(path)?;
+    let reading = sql.transaction()?;
+    versions::upgrade_within(&reading, &[&outbox::TABLES])?;
+    let mut ahead = Ahead::default();
+    for Numbered { partition, number } in outbox::numbered_up_to(&reading)? {
+        let newest = newest.of(partition);
+        ahead.epochs = ahead.epochs.max(epoch::behind(number, newest));
+        if newest > number {
+            ahead.lost.push(LeftOut { partition, numbers: number + 1..=newest });
+        }
+    }
+    reading.commit()?;
+    Ok(ahead)
+}
+
+/// Writes a note into a file that no writer has open.
+///
+/// # Errors
+/// [`Error::Limit`]: no room for it. [`Error::Environment`]: nothing can be written there.
+pub fn note(path: &Path, one: &Skipped) -> Result<(), Error> {
+    let sql = connection::open_beside(path)?;
+    versions::upgrade(&sql, &[&skipped::TABLES])?;
+    skipped::note(&sql, one)
 }
 
 /// Gives a topic of a log more partitions. Its keys change theirs: to be done while every subscription has

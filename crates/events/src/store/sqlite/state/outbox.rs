@@ -285,14 +285,34 @@ pub(in crate::store::sqlite) fn grow(
     Ok(())
 }
 
+/// Up to where each partition's numbers were given, or left out.
+pub(in crate::store::sqlite) fn numbered_up_to(
+    connection: &Connection,
+) -> Result<Vec<Numbered>, Error> {
+    let up_to = |partition| {
+        let left_out = newest_jump(connection, partition)?.floor;
+        Ok(Numbered { partition, number: newest(connection, partition)?.max(left_out) })
+    };
+    counted(connection)?.each().map(up_to).collect()
+}
+
+/// The newest number of a partition: rows that were relayed are deleted in time, so that it may be the relay's alone.
+fn newest(connection: &Connection, partition: Partition) -> Result<u64, Error> {
+    let stored = lane::newest(connection, partition)?.unwrap_or(0);
+    Ok(stored.max(lane::relayed(connection, partition)?))
+}
+
+/// For how many partitions the file numbers.
+fn counted(connection: &Connection) -> Result<Partitions, Error> {
+    Partitions::new(
+        connection.query_row("SELECT partitions FROM outbox_state", [], |row| row.get(0))?,
+    )
+}
+
 /// Leaves out what is left of the epoch of every partition's numbers.
 pub(in crate::store::sqlite) fn begin_epoch(connection: &Connection) -> Result<(), Error> {
-    let count: u16 =
-        connection.query_row("SELECT partitions FROM outbox_state", [], |row| row.get(0))?;
-    for partition in Partitions::new(count)?.each() {
-        // Rows that were relayed are deleted in time, so that the newest number may be the relay's alone.
-        let stored = lane::newest(connection, partition)?.unwrap_or(0);
-        let newest = stored.max(lane::relayed(connection, partition)?);
+    for partition in counted(connection)?.each() {
+        let newest = newest(connection, partition)?;
         let before = newest_jump(connection, partition)?;
         // Nothing was numbered since the last jump: that one grows. There is one row for each partition, so another would
         // forget what the last one left out.
