@@ -97,6 +97,7 @@ mod consumer;
 mod context;
 pub(crate) mod control;
 mod delivery;
+mod moved;
 mod skip;
 mod status;
 
@@ -127,6 +128,7 @@ pub use crate::stillness::STUCK_AFTER;
 pub use crate::store::inbox::Received;
 pub use context::Whose;
 pub use control::Control;
+pub use moved::Destination;
 pub use status::{PartitionStatus, Status};
 
 /// Events one transaction of a subscription takes at most.

@@ -145,7 +145,7 @@ impl Server {
             Action::Skipped => admin.controls.skipped(admin.broker.as_ref()).await,
             Action::Place => {
                 let query = Query::parse(request.uri().query())?;
-                admin.controls.place(params.get(0), query).await
+                admin.controls.place(params.get(0), query, &by(&request)?).await
             }
             Action::Rewind => {
                 let given = BodyRequest::read(request).await?;

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use events::{Partitions, Topic};
+use events::partition::PARTITIONS_MAX;
+use events::subscription::Destination;
+use events::{Partition, Partitions, Topic};
 
 /// The performance layer for microservices.
 #[derive(Debug, Parser)]
@@ -148,9 +150,12 @@ pub(crate) enum EventsCommand {
     Place {
         /// Whose, as its status names it.
         name: String,
-        /// From where.
-        #[arg(long, value_parser = ["beginning"])]
-        to: String,
+        /// From where: `beginning`, `end`, a time (2024-05-01T12:00:00Z) or an event's `position`.
+        #[arg(long, value_name = "WHERE")]
+        to: Destination,
+        /// In this partition alone.
+        #[arg(long, value_name = "N", value_parser = partition)]
+        partition: Option<Partition>,
         #[command(flatten)]
         place: DataArgs,
     },
@@ -212,6 +217,11 @@ pub(crate) struct SchemaArgs {
 
 fn topic(text: &str) -> Result<Topic, events::Error> {
     Topic::parse(text)
+}
+
+fn partition(text: &str) -> Result<Partition, String> {
+    let index = text.parse().ok().and_then(Partition::new);
+    index.ok_or_else(|| format!("a whole number below {PARTITIONS_MAX}"))
 }
 
 fn partitions(text: &str) -> Result<Partitions, String> {

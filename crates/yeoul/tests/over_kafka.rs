@@ -78,10 +78,20 @@ fn orders_stock_deliveries_and_pages_go_on_through_outages_of_broker_and_mall() 
 
     // On an operator's word all is read again, and changes nothing.
     let data = mall.folder().data();
-    let place =
-        |name: &str| run(&["events", "place", name, "--to", "beginning", "--data", text(&data)]);
-    assert!(place("product.order").expect(0).stdout.contains("reads on from the beginning"));
-    place("product.nobody").expect(1);
+    let place = |name: &str, to: &[&str]| {
+        run(&[&["events", "place", name, "--data", text(&data), "--to"], to].concat())
+    };
+    let told = place("product.order", &["beginning"]).expect(0).stdout;
+    assert!(told.contains("reads on from the beginning"), "{told}");
+    place("product.nobody", &["beginning"]).expect(1);
+    place("product.order", &["middle"]).expect(1);
+    place("product.order", &[]).expect(2);
+    place("product.order", &["t9999.order"]).expect(1);
+    mall.await_caught_up();
+    // In one partition alone, at a time, behind an event: what was received is received.
+    for to in [&["end", "--partition", "1"][..], &["2024-05-01T12:00:00Z"], &["t1.order"]] {
+        place("product.order", to).expect(0);
+    }
     mall.await_caught_up();
     mall.await_stock(product, 100 - sold - 1);
     let (code, folder) = mall.stop_by("TERM", SOON);
@@ -162,22 +172,12 @@ fn what_too_few_servers_would_have_waits_and_what_is_too_large_is_a_letter() {
     mall.await_stock(product, 100 - 2 - 4);
 }
 
-#[test]
-fn a_broker_that_cannot_be_used_ends_the_start_and_names_what_helps() {
-    let Some(folder) = Folder::owned() else { return };
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let nobody = format!("kafka://{}", free.local_addr().expect("an address"));
-    drop(free);
-    let settings = settings(&folder, &nobody, 1);
-    let data = folder.data();
-    let start = ["mall", "--listen", "127.0.0.1:0", "--data", text(&data), "-c", text(&settings)];
-    let refused = run(&start).expect(3);
 /// A folder of before is put back while the topics went on: what was numbered since is there, and not in the folder.
 #[test]
 fn a_folder_that_was_put_back_gives_no_number_again_and_says_what_it_lost() {
     let Some(folder) = Folder::owned() else { return };
     let server = Server::start();
-    let settings = settings(&folder, &server.address());
+    let settings = settings(&folder, &server.address(), 1);
     let arguments = ["--faults", "-c", text(&settings)];
     let mall = Mall::on(folder, &arguments);
     let Sold { who, product, placed } = mall.sold();
@@ -210,6 +210,16 @@ fn copied(from: &std::path::Path, to: &std::path::Path) {
     assert!(copy.expect("cp").success());
 }
 
+#[test]
+fn a_broker_that_cannot_be_used_ends_the_start_and_names_what_helps() {
+    let Some(folder) = Folder::owned() else { return };
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let nobody = format!("kafka://{}", free.local_addr().expect("an address"));
+    drop(free);
+    let settings = settings(&folder, &nobody, 1);
+    let data = folder.data();
+    let start = ["mall", "--listen", "127.0.0.1:0", "--data", text(&data), "-c", text(&settings)];
+    let refused = run(&start).expect(3);
     assert!(refused.stderr.contains(&nobody), "{}", refused.stderr);
 
     // Events that are beside the program are not left behind in silence.

@@ -80,7 +80,7 @@ use crate::topic::Topic;
 /// ```
 #[derive(Clone)]
 pub struct Control {
-    context: Context,
+    pub(super) context: Context,
 }
 
 impl Control {

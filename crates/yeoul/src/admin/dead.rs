@@ -5,7 +5,8 @@ use chassis::http::query::Query;
 use chassis::http::{Problem, Response, empty, json};
 use events::parking::DeadLetter;
 use events::skipped::Skipped;
-use events::{Broker, Event, Topic, relay, subscription};
+use events::subscription::Destination;
+use events::{Broker, Event, Partition, Topic, relay, subscription};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -98,16 +99,31 @@ impl Controls {
         }
     }
 
-    /// Has a subscription read on from where an operator says: `to` is `beginning`.
-    pub(super) async fn place(&self, name: &str, mut query: Query) -> Result<Response, Problem> {
-        if query.text("to").is_none_or(|to| to != "beginning") {
-            query.note("to", "must be `beginning`");
+    /// Has a subscription read on from where an operator says, in one `partition` or in all.
+    pub(super) async fn place(
+        &self,
+        name: &str,
+        mut query: Query,
+        by: &str,
+    ) -> Result<Response, Problem> {
+        let to = query.text("to").unwrap_or_default().parse::<Destination>();
+        if let Err(error) = &to {
+            query.note("to", error.to_string());
+        }
+        let index = query.text("partition").map(|text| text.parse().ok().and_then(Partition::new));
+        if index == Some(None) {
+            query.note("partition", "must be a partition's number");
         }
         query.finish()?;
         let named = self.subscriptions.iter().find(|control| control.name() == name);
         let control = named.ok_or_else(Problem::not_found)?;
-        control.rewind().await.map_err(|error| problem(&error))?;
-        Ok(empty(StatusCode::NO_CONTENT))
+        let to = to.map_err(|error| problem(&error))?;
+        match control.move_to(&to, index.flatten(), by).await {
+            Err(refused @ events::Error::Token { .. }) => {
+                Err(Problem::conflict(refused.to_string()))
+            }
+            moved => moved.map(|()| empty(StatusCode::NO_CONTENT)).map_err(|error| problem(&error)),
+        }
     }
 
     pub(super) async fn skipped(&self, broker: &dyn Broker) -> Result<Response, Problem> {

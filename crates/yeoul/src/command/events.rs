@@ -5,10 +5,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use events::Partition;
+use events::subscription::Destination;
 use serde_json::Value;
 
 use super::ask::{self, Process};
-use super::{partitions, print, skip};
+use super::skip::{self, who};
+use super::{partitions, print};
 use crate::cli::EventsCommand;
 use crate::exit::Failure;
 
@@ -25,7 +28,9 @@ pub(super) fn run(command: EventsCommand) -> Result<(), Failure> {
         EventsCommand::Partitions { topic, count, place } => {
             partitions::run(&topic, count, &place.data)
         }
-        EventsCommand::Place { name, to, place } => move_place(&name, &to, &place.data),
+        EventsCommand::Place { name, to, partition, place } => {
+            move_place(&name, &to, partition, &place.data)
+        }
         EventsCommand::Skip { name, place } => skip::run(&name, &place.data),
     }
 }
@@ -58,10 +63,26 @@ fn tail(topic: &str, from_beginning: bool, no_follow: bool, data: &Path) -> Resu
 }
 
 /// Beside a running process: where a topic begins, only its broker knows.
-fn move_place(name: &str, to: &str, data: &Path) -> Result<(), Failure> {
-    let path = format!("/admin/place/{}?to={}", ask::segment(name), ask::segment(to));
+fn move_place(
+    name: &str,
+    to: &Destination,
+    partition: Option<Partition>,
+    data: &Path,
+) -> Result<(), Failure> {
+    let (to_there, by) = (to.to_string(), who());
+    let [named, to_there, by] = [name, &to_there, &by].map(|typed| ask::segment(typed).to_string());
+    let mut path = format!("/admin/place/{named}?to={to_there}&by={by}");
+    let mut where_in = String::new();
+    if let Some(partition) = partition.map(Partition::index) {
+        path += &format!("&partition={partition}");
+        where_in = format!(" in partition {partition}");
+    }
     Process::holding(data)?.post(&path)?;
-    print([format!("{name} reads on from the {to}")])
+    let from = match to {
+        Destination::Beginning | Destination::End => format!("the {to}"),
+        Destination::Since(_) | Destination::After(_) => to.to_string(),
+    };
+    print([format!("{name} reads on from {from}{where_in}")])
 }
 
 fn write(events: &[Value]) -> io::Result<()> {

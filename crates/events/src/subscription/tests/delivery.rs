@@ -3,6 +3,7 @@
 use super::*;
 use crate::fixture::first;
 use crate::partition::Partition;
+use crate::subscription::Destination;
 use crate::subscription::delivery::{Read, Way};
 
 #[tokio::test]
@@ -69,6 +70,46 @@ async fn a_rewind_delivers_everything_again_and_changes_nothing() {
     running.stop().await;
 }
 
+/// Backwards nothing happens again, forwards what is passed is written down, and a place that there is not is refused.
+#[tokio::test]
+async fn it_reads_on_from_where_it_is_told_to() {
+    let bench = bench().await;
+    let resting = bench.subscription(bench.orders.clone());
+    let control = resting.control();
+    let position = async || control.status().await.unwrap().partitions[0].position;
+    let to = async |text: &str| control.move_to(&text.parse().unwrap(), None, "tester").await;
+    bench.publish(1, &["a", "b", "c", "d", "e"]).await;
+    for (text, expected) in [
+        ("t2.order", Offset(2)),
+        ("end", Offset(5)),
+        ("beginning", Offset(0)),
+        ("1970-01-01T00:00:00Z", Offset(0)),
+        ("2999-01-01T00:00:00Z", Offset(5)),
+        ("t3.order", Offset(3)),
+    ] {
+        to(text).await.unwrap();
+        assert_eq!(position().await, expected, "{text}");
+    }
+    for refused in ["t6.order", "t1.product"] {
+        assert!(matches!(to(refused).await, Err(Error::Token { .. })), "{refused}");
+    }
+    let notes = control.skipped().await.unwrap();
+    let passed: Vec<_> = notes.iter().map(|it| (it.first, it.last, it.kind.as_str())).collect();
+    assert_eq!(passed, [(1, 2, "place"), (3, 5, "place"), (1, 5, "place")]);
+    assert!(notes.iter().all(|note| note.by == "tester" && note.name == "product.order"));
+    control.move_to(&Destination::End, Partition::new(1), "tester").await.unwrap();
+    assert_eq!(position().await, Offset(3), "another partition's alone");
+
+    let running = start(resting);
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.effects().await, [("d".to_owned(), 4), ("e".to_owned(), 5)]);
+    running.control.move_to(&Destination::Beginning, None, "tester").await.unwrap();
+    bench.publish(6, &["f"]).await;
+    bench.effects_are("f", &[6]).await;
+    assert_eq!(bench.effects().await.len(), 3, "what is below a mark was received");
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn a_second_copy_at_another_offset_changes_nothing() {
     let bench = bench().await;
@@ -87,6 +128,36 @@ async fn a_second_copy_at_another_offset_changes_nothing() {
     });
     assert_eq!(work.await.unwrap().position, Offset(5));
     assert_eq!(bench.of_key("a").await, [1, 2, 3]);
+}
+
+/// It read what the other one has handled since: what is behind the place it expects is not there to be handled.
+#[tokio::test]
+async fn who_lost_a_partition_without_hearing_of_it_commits_nothing_late() {
+    let bench = bench().await;
+    let (slow, other) = (bench.orders.clone(), Orders::default());
+    let deliver = |handler: &Orders, after: u64, numbers: std::ops::RangeInclusive<u64>| {
+        let (name, handler) = ("product.order".to_owned(), handler.clone());
+        let dispatcher = Dispatcher { name, handler, retry: RETRY, fault: None };
+        let events: Vec<_> = numbers
+            .map(|number| crate::broker::Stored {
+                offset: Offset(number),
+                event: stamped("order", "a", number),
+            })
+            .collect();
+        let given = (dispatcher, events, Way::shared(false));
+        bench.database.write(given, move |(dispatcher, events, way), tx| {
+            let read = Read { after: Offset(after), events, way };
+            Box::pin(dispatcher.deliver(tx, Partition::FIRST, read))
+        })
+    };
+    assert_eq!(deliver(&other, 0, 1..=3).await.unwrap().position, Offset(3));
+    // It stood still between its read and its transaction, and goes on from where it is told the place is.
+    for numbers in [1..=2, 1..=5] {
+        let late = deliver(&slow, 0, numbers).await.unwrap();
+        assert_eq!(late.position, Offset(3), "nothing was handled");
+    }
+    assert_eq!(bench.of_key("a").await, [1, 2, 3]);
+    assert!((1..=5).all(|number| slow.calls(number) == 0), "no handler was asked");
 }
 
 #[tokio::test]
