@@ -106,6 +106,7 @@ pub use inbox::marks;
 pub use location::{Location, Tables};
 pub use options::{Host, Inserted, LeftOut, Options, Publishes, Served};
 pub use postgres::address::Address;
+pub use postgres::promise::Promise;
 pub use postgres::schema::outbox_schema;
 pub use published::Published;
 pub use rows::{At, Row, Rows};

@@ -17,6 +17,7 @@ use chassis::http::query::Query;
 use chassis::http::router::{Found, Route, Router};
 use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, json, loopback};
 use chassis::telemetry::{METRICS_TYPE, Metrics};
+use events::store::Promise;
 use events::subscription::{Control, PartitionStatus, Whose};
 use events::{Broker, relay};
 use http::header::CONTENT_TYPE;
@@ -33,6 +34,8 @@ pub(crate) struct Admin {
     pub(crate) metrics: Metrics,
     pub(crate) settings: Value,
     pub(crate) broker: Arc<dyn Broker>,
+    /// What an acknowledged write means where state is.
+    pub(crate) store: Promise,
     pub(crate) controls: Controls,
     pub(crate) guards: Box<dyn Fn() -> Value + Send + Sync>,
     pub(crate) views: Box<dyn Fn() -> Value + Send + Sync>,
@@ -219,6 +222,7 @@ impl Admin {
             shown["stale"] = stale;
         }
         shown["acknowledgement"] = self.broker.promise().into();
+        shown["store"] = json!({ "onDisk": self.store.is_on_disk, "says": self.store.says });
         Health { ready, shown }
     }
 }

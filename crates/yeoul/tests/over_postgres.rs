@@ -71,6 +71,11 @@ fn orders_pages_and_sign_ins_go_on_through_outages_of_store_and_mall() {
     assert!(!data.join("gateway/sessions.db").exists());
     let found = run(&["doctor", "--data", text(&data)]).expect(0).stdout;
     assert!(found.contains(&server.address()), "{found}");
+    let told = "an acknowledged write is on the server's disk; a commit takes ";
+    assert!(found.contains(&format!("ok    store: {told}")), "{found}");
+    assert!(found.contains("so a partition takes at most"), "{found}");
+    assert!(mall.stderr().contains(told), "said at the start");
+    assert_eq!(mall.at("admin", "GET", "/readyz").send().value()["store"]["onDisk"], true);
     let copy = mall.folder().path().join("copy");
     let refused = run(&["backup", text(&copy), "--data", text(&data)]).expect(3);
     assert!(refused.stderr.contains("pg_dump"), "{}", refused.stderr);
@@ -119,7 +124,7 @@ fn orders_pages_and_sign_ins_go_on_through_outages_of_store_and_mall() {
     assert_eq!(code, 0);
     let data = folder.data();
     let found = run(&["doctor", "--data", text(&data)]).expect(0).stdout;
-    assert!(found.contains(&server.address()), "{found}");
+    assert!(found.contains(&server.address()) && !found.contains("holds nothing"), "{found}");
 
     // Its keys are told to whoever sealed them alone.
     let settings_file = text(&settings);

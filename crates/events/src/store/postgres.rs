@@ -19,6 +19,7 @@ pub(crate) mod fixture;
 mod server;
 
 mod connection;
+pub(super) mod promise;
 mod statements;
 mod trouble;
 pub(super) mod values;

@@ -15,7 +15,7 @@ use chassis::http::{Listener, Stop};
 use chassis::identity::Verifier;
 use chassis::telemetry::Metrics;
 use events::local::Log;
-use events::store::{Host, LeftOut};
+use events::store::{Host, LeftOut, Promise};
 use events::{Broker, Database, Retry};
 use gateway::{AppFiles, Components, Gateway};
 use serde_json::{Value, json};
@@ -59,6 +59,8 @@ pub(crate) struct Layer {
     pub(crate) broker: Arc<dyn Broker>,
     /// The folder's own log, where that is the broker.
     log: Option<Arc<Log>>,
+    /// What an acknowledged write means where state is.
+    promise: Promise,
     pub(crate) views: Views,
     pub(crate) gateway: Gateway,
     remembering: Option<Remembering>,
@@ -79,6 +81,7 @@ pub(crate) struct Layer {
 pub(crate) struct Stores {
     pub(crate) broker: Arc<dyn Broker>,
     log: Option<Arc<Log>>,
+    promise: Promise,
     pub(crate) views: Views,
 }
 
@@ -117,7 +120,8 @@ impl Stores {
             None => open(&stores::views(data).unwrap_or_else(|| data.join(views)), presentation)?,
         };
         store::note(data, host)?;
-        Ok(Stores { broker, log, views })
+        let promise = store::promise(host).await?;
+        Ok(Stores { broker, log, promise, views })
     }
 }
 
@@ -242,6 +246,7 @@ impl Layer {
             cores: Arc::new(cores),
             broker: stores.broker,
             log: stores.log,
+            promise: stores.promise,
             views: stores.views,
             gateway,
             remembering,
@@ -292,6 +297,7 @@ impl Layer {
             metrics: self.metrics.clone(),
             settings,
             broker: self.broker.clone(),
+            store: self.promise.clone(),
             controls,
             guards: Box::new(move || gateway.guards()),
             views: Box::new(move || views_json(&views)),

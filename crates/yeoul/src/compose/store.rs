@@ -6,7 +6,9 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use events::store::Host;
+use chassis::clock;
+use events::store::{Host, Promise};
+use tracing::{error, info};
 
 use crate::exit::Failure;
 use crate::process;
@@ -56,6 +58,26 @@ pub(crate) fn note(data: &Path, host: Option<&Host>) -> Result<(), Failure> {
     let Some(host) = host else { return Ok(()) };
     let noted = stores::note_host(data, &host.address.to_string());
     noted.map_err(|error| Failure::environment(error, "free some disk space"))
+}
+
+/// What an acknowledged write means where state is, said in the log; loudly, where it is not on a disk.
+///
+/// # Errors
+/// The server is away: the environment.
+pub(crate) async fn promise(host: Option<&Host>) -> Result<Promise, Failure> {
+    let Some(host) = host else {
+        let says = "an acknowledged write is on this machine's disk".to_owned();
+        return Ok(Promise { is_on_disk: true, says });
+    };
+    let promise = host.promise(clock::now).await;
+    let promise = promise.map_err(|error| unopened("the store", Some(host), &error))?;
+    let (store, says) = (&host.address, &promise.says);
+    if promise.is_on_disk {
+        info!(%store, "{says}");
+    } else {
+        error!(%store, "{says}");
+    }
+    Ok(promise)
 }
 
 /// Why a database was not opened, and what to do.

@@ -12,6 +12,7 @@ use chassis::health::Readiness;
 use chassis::http::{Listener, Stop};
 use chassis::identity::Verifier;
 use chassis::telemetry::Metrics;
+use events::store::Promise;
 use events::subscription::Control;
 use events::{Broker, relay};
 use gateway::{AppFiles, Gateway};
@@ -116,9 +117,12 @@ impl Alone {
         // Once there is state there: a note before that would have a start that failed keep the folder from
         // files.
         store::note(folder.path(), plan.host.as_ref())?;
+        let promise = store::promise(plan.host.as_ref()).await?;
         // After the service, which may be account: then the keys are its own and nobody is asked.
         let keys = keys(&service, &plan, &verifier, &folder).await?;
-        OpenService { service, keys, broker, faults, folder }.serve(plan, verifier, ports).await
+        OpenService { service, keys, broker, promise, faults, folder }
+            .serve(plan, verifier, ports)
+            .await
     }
 
     /// Resolves once what was committed has been relayed and its topics were read to their ends.
@@ -164,6 +168,7 @@ struct OpenService {
     service: Service,
     keys: Option<Keys>,
     broker: Arc<dyn Broker>,
+    promise: Promise,
     faults: Faults,
     folder: Folder,
 }
@@ -176,7 +181,7 @@ impl OpenService {
         verifier: Verifier,
         ports: ServicePorts,
     ) -> Result<Alone, Failure> {
-        let OpenService { service, keys, broker, faults, folder } = self;
+        let OpenService { service, keys, broker, promise, faults, folder } = self;
         let name = service.name();
         let ended = verifier.ended().clone();
         let equipment = Equipment::new(plan.gateway, broker.clone(), verifier)?;
@@ -197,7 +202,7 @@ impl OpenService {
         let admin_at = ports.admin.address();
         let switches = faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone()));
         let stuck = Controls { subscriptions: controls.clone(), relays: relays.clone() };
-        let admin = equipment.admin(plan.shown, broker, stuck, switches);
+        let admin = equipment.admin(plan.shown, (broker, promise), stuck, switches);
         equipment.serve(ports.guard, ports.admin, &admin)?;
         // Last: whatever a loop may meet is there, and the ports answer while it catches up.
         equipment.cores.run(run, process::end_by_panic);
@@ -244,7 +249,7 @@ impl Equipment {
     fn admin(
         &self,
         settings: Value,
-        broker: Arc<dyn Broker>,
+        (broker, store): (Arc<dyn Broker>, Promise),
         controls: Controls,
         switches: Option<Box<dyn Switches>>,
     ) -> Arc<Admin> {
@@ -256,6 +261,7 @@ impl Equipment {
             metrics: self.metrics.clone(),
             settings,
             broker,
+            store,
             controls,
             guards: Box::new(move || guard.guards()),
             views: Box::new(|| json!({ "pages": [], "staleSince": null, "stale": [] })),
