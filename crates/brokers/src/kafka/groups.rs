@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use events::group::{self, Held, Member, Seat};
 use events::{Error, Partition};
+use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{
@@ -73,10 +74,8 @@ struct Membership {
     silence: Interval,
 }
 
-/// Joins a group of Kafka's among the readers of a topic, both by Kafka's names.
-pub(super) fn join(client: &Client, group: &str, name: &str) -> Result<Member, Error> {
-    let (asked, asking) = mpsc::channel(UNANSWERED_MAX);
-    let context = Relayed { asked, leaving: AtomicBool::new(false) };
+/// Settings of a member.
+fn config(client: &Client, group: &str) -> ClientConfig {
     let millis = |span: Duration| span.as_millis().to_string();
     let mut config = client.config();
     config
@@ -87,7 +86,15 @@ pub(super) fn join(client: &Client, group: &str, name: &str) -> Result<Member, E
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "latest");
-    let consumer: StreamConsumer<_> = config.create_with_context(context).map_err(trouble::of)?;
+    config
+}
+
+/// Joins a group of Kafka's among the readers of a topic, both by Kafka's names.
+pub(super) fn join(client: &Client, group: &str, name: &str) -> Result<Member, Error> {
+    let (asked, asking) = mpsc::channel(UNANSWERED_MAX);
+    let context = Relayed { asked, leaving: AtomicBool::new(false) };
+    let consumer = config(client, group).create_with_context(context);
+    let consumer: StreamConsumer<_> = consumer.map_err(trouble::of)?;
     // Kafka asks through `context` from here on; what it asks before `keep` runs waits in the channel.
     consumer.subscribe(&[name]).map_err(trouble::of)?;
     let (member, seat) = group::pair();
@@ -285,6 +292,26 @@ impl ConsumerContext for Relayed {
         let answered = if is_assign { assign(consumer, list) } else { unassign(consumer, list) };
         if let Err(error) = answered {
             tracing::debug!(%error, "a member that leaves");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_silent_for_six_seconds_at_most_and_keeps_what_nobody_else_needs() {
+        let servers = "kafka://127.0.0.1:1".parse().expect("an address");
+        let config = config(&Client::new(&servers, Duration::from_secs(1)), "shop.product.order");
+        for (name, value) in [
+            ("group.id", "shop.product.order"),
+            ("session.timeout.ms", "6000"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+        ] {
+            assert_eq!(config.get(name), Some(value), "{name}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Effects happen once, in order per key, and a failing key holds up only itself.
 
+mod compacted;
 mod damage;
 mod embedded;
 mod served;

@@ -1,0 +1,83 @@
+//! A topic that keeps of each key the newest event: what is missing there is what was asked for.
+
+use super::*;
+use crate::broker::{Pending, Stored};
+use crate::partition::Partitions;
+use crate::topic::TopicPartition;
+
+/// The log, as if it were compacted or were not.
+struct Compacted {
+    log: Arc<Log>,
+    is_compacted: bool,
+}
+
+impl Broker for Compacted {
+    fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
+        self.log.publish(at, batch)
+    }
+
+    fn read<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        after: Offset,
+        limit: usize,
+    ) -> Pending<'a, Vec<Stored>> {
+        self.log.read(at, after, limit)
+    }
+
+    fn is_compacted(&self, _at: &TopicPartition) -> bool {
+        self.is_compacted
+    }
+
+    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
+        self.log.end(at)
+    }
+
+    fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
+        self.log.watch(at)
+    }
+
+    fn topics(&self) -> Vec<Topic> {
+        self.log.topics()
+    }
+
+    fn partitions(&self, topic: &Topic) -> Result<Partitions, Error> {
+        self.log.partitions(topic)
+    }
+
+    fn promise(&self) -> String {
+        self.log.promise()
+    }
+}
+
+/// Numbers 2 and 3 were published and are not there.
+#[tokio::test]
+async fn the_chain_is_looked_at_but_where_a_topic_is_compacted() {
+    for (is_compacted, gaps) in [(false, 1), (true, 0)] {
+        let bench = Bench::new();
+        let broker = Arc::new(Compacted { log: bench.log.clone(), is_compacted });
+        let (database, clock) = (bench.database.clone(), bench.clock.component());
+        let orders = bench.orders.clone();
+        let subscription = Subscription::new(
+            "product.order",
+            topic("order"),
+            database,
+            broker,
+            orders,
+            RETRY,
+            clock,
+        );
+        let chained = |(number, previous)| Event {
+            outbox_previous: Some(previous),
+            ..stamped("order", "a", number)
+        };
+        let events = [(1, 0), (4, 3)].map(chained).to_vec();
+        bench.log.publish(&topic("order").first(), events).await.unwrap();
+        let running = start(subscription);
+        bench.caught_up(&running.control).await;
+        assert_eq!(bench.of_key("a").await, [1, 4]);
+        let notes = running.control.skipped().await.unwrap();
+        assert_eq!(notes.len(), gaps, "{is_compacted}: {notes:?}");
+        running.stop().await;
+    }
+}
