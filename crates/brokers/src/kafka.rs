@@ -56,7 +56,7 @@ pub use address::{SERVERS_MAX, Servers};
 pub use newest::SOUGHT_MAX;
 pub use publish::QUEUE_BYTES_MAX;
 pub use readers::{READ_BYTES_MAX, READERS_MAX};
-pub use topics::{PREFIX_CHARS_MAX, check_prefix, create};
+pub use topics::{PREFIX_CHARS_MAX, REPLICAS_MAX, check_prefix, check_replicas, create};
 
 /// How long one waits for Kafka, where settings do not say: for an acknowledgement, an answer, a record.
 pub const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);

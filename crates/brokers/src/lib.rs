@@ -64,6 +64,14 @@ impl Settings {
     pub fn check(&self) -> Result<(), Error> {
         kafka::check_prefix(&self.prefix)
     }
+
+    /// Whether topics can be made on so many servers.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] with what is wrong.
+    pub fn check_replicas(&self) -> Result<(), Error> {
+        self.replicas.map_or(Ok(()), kafka::check_replicas)
+    }
 }
 
 impl FromStr for Address {

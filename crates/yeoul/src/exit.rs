@@ -5,7 +5,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Why a command ended without being done.
 #[derive(Debug)]
@@ -19,11 +19,6 @@ impl Failure {
     /// The input was wrong (settings, an argument's value).
     pub(crate) fn input(says: impl Display, todo: impl Into<String>) -> Failure {
         Failure { code: 1, says: vec![says.to_string()], todo: todo.into() }
-    }
-
-    /// The command was not meant so (a name that there is none of).
-    pub(crate) fn usage(says: impl Display, todo: impl Into<String>) -> Failure {
-        Failure { code: 2, says: vec![says.to_string()], todo: todo.into() }
     }
 
     /// The environment was wrong (port taken, data in use, disk, engine gone).
@@ -46,7 +41,14 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     match error.kind() {
         ErrorKind::ValueValidation => ExitCode::from(1),
+        ErrorKind::InvalidValue if has_value(error) => ExitCode::from(1),
         _ if error.use_stderr() => ExitCode::from(2),
         _ => ExitCode::SUCCESS,
     }
+}
+
+/// An argument without its value is of the same kind, and wrong usage.
+fn has_value(error: &clap::Error) -> bool {
+    let value = error.get(ContextKind::InvalidValue);
+    matches!(value, Some(ContextValue::String(text)) if !text.is_empty())
 }

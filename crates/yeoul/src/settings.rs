@@ -160,7 +160,11 @@ fn compile(
     // What follows is no mistake of any one part; it shows only where parts meet.
     let listeners = Listeners { outer: listen.unwrap_or(file.listen), inner: file.inner };
     let mut meant = hardly_meant(tree, &gateway, &listeners, composition.has_keys);
-    meant.warnings.extend(located(tree, warnings));
+    meant.warnings.extend(located(tree, warnings.into_iter().chain(events.unused)));
+    if !composition.services.is_empty() {
+        let unused = gateway.unused_upstreams(&composition.services);
+        meant.warnings.extend(located(tree, unused));
+    }
     Ok(Checked {
         listen: file.listen,
         inner: file.inner,
@@ -187,6 +191,8 @@ struct EventSide {
     topics: Vec<Declared>,
     broker: Option<brokers::Settings>,
     outboxes: Vec<Outbox>,
+    /// Topics that are declared and hardly meant.
+    unused: Vec<Mistake>,
 }
 
 impl EventSide {
@@ -195,10 +201,14 @@ impl EventSide {
         mentions: &topics::Mentions<'_>,
         found: &mut Found<'_>,
     ) -> EventSide {
-        let topics = found.or_default(events.declared(&mentions.by()));
+        let named = mentions.by();
+        let topics = found.or_default(events.declared(&named));
+        // In one's own layer a topic may be read over HTTP alone.
+        let is_own = mentions.composition.topics.is_empty();
+        let unused = if is_own { Vec::new() } else { events.unused(&named) };
         let broker = found.or_default(events.broker());
         let outboxes = found.or_default(events.outboxes(&topics, mentions.composition));
-        EventSide { topics, broker, outboxes }
+        EventSide { topics, broker, outboxes, unused }
     }
 }
 

@@ -39,6 +39,11 @@ impl FromStr for Servers {
 
     fn from_str(text: &str) -> Result<Servers, Error> {
         let list = text.strip_prefix(SCHEME).ok_or_else(refused)?;
+        if list.contains('@') {
+            let what = "no login is spoken with these servers: a user and a password are no part of the address, and no \
+                        password belongs into a file";
+            return Err(Error::Decode { what: what.to_owned() });
+        }
         if list.split(',').count() > SERVERS_MAX || !list.split(',').all(is_server) {
             return Err(refused());
         }
@@ -92,5 +97,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Servers>().is_ok(), accepted, "{text:?}");
         }
+        let refused = "kafka://u:secret@a:1".parse::<Servers>().expect_err("a login").to_string();
+        assert!(refused.contains("no login is spoken") && !refused.contains("secret"), "{refused}");
     }
 }

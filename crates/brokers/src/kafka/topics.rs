@@ -14,6 +14,8 @@ use super::address::Servers;
 use super::client::{Asker, Client};
 use super::trouble;
 
+/// Servers that one topic is on at most, where topics are made: each of them has every event.
+pub const REPLICAS_MAX: u16 = 16;
 /// Characters that a prefix has at most.
 pub const PREFIX_CHARS_MAX: usize = 64;
 
@@ -118,6 +120,12 @@ pub async fn create(
         match one {
             // Two processes that start at once both try; whether what is there fits is looked at below.
             Ok(_) | Err((_, Code::TopicAlreadyExists)) => {}
+            Err((name, Code::InvalidReplicationFactor)) => {
+                let what = format!(
+                    "kafka: topic {name} cannot be on {replicas} servers: there are not so many"
+                );
+                return Err(Error::environment(what));
+            }
             Err((name, code)) => {
                 return Err(Error::environment(format!("kafka: no topic {name}: {code}")));
             }
@@ -138,6 +146,17 @@ async fn until_found(asker: &Asker, prefix: &str, topics: &[Declared]) -> Result
     }
 }
 
+/// Whether topics can be made on so many servers: at most [`REPLICAS_MAX`], and at least one.
+///
+/// # Errors
+/// [`Error::Decode`] with what is wrong.
+pub fn check_replicas(replicas: u16) -> Result<(), Error> {
+    if (1..=REPLICAS_MAX).contains(&replicas) {
+        return Ok(());
+    }
+    Err(Error::Decode { what: format!("must be 1 to {REPLICAS_MAX}. value=`{replicas}`") })
+}
+
 /// Whether it is, with a topic's name behind it, a name that Kafka takes.
 ///
 /// # Errors
@@ -154,6 +173,15 @@ pub fn check_prefix(prefix: &str) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_is_on_one_server_up_to_a_limit() {
+        for (replicas, accepted) in
+            [(0, false), (1, true), (REPLICAS_MAX, true), (REPLICAS_MAX + 1, false)]
+        {
+            assert_eq!(check_replicas(replicas).is_ok(), accepted, "{replicas}");
+        }
+    }
 
     #[test]
     fn a_prefix_is_accepted_or_refused() {

@@ -14,8 +14,8 @@ use crate::broker::Offset;
 use crate::error::Error;
 use crate::partition::Partition;
 use crate::position::TopicPosition;
+use crate::skipped::{self, Skipped};
 use crate::store::inbox::Place;
-use crate::store::skipped::{self, Skipped};
 use crate::store::tx::Tx;
 
 /// Why events are passed, for the note.

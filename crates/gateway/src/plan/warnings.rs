@@ -51,6 +51,20 @@ impl Plan {
         &self.without_keys
     }
 
+    /// The upstreams that no route leads to; not these, which others than routes may ask.
+    pub fn unused_upstreams(&self, asked: &[&str]) -> Vec<Mistake> {
+        let is_used = |at| self.leads.iter().any(|lead| lead.upstream == at);
+        let names = self.upstreams.iter().map(|upstream| upstream.name.as_str());
+        let unused =
+            names.clone().enumerate().filter(|(at, name)| !is_used(*at) && !asked.contains(name));
+        let says = |(at, name): (usize, &str)| {
+            let others = names.clone().filter(|other| *other != name);
+            let unknown = mistakes::unknown("upstream", name, others);
+            Mistake::new(&self.upstreams[at].setting, format!("no route leads to it: {unknown}"))
+        };
+        unused.map(says).collect()
+    }
+
     /// The upstreams that are the gateway, listening at these addresses.
     pub fn loops(&self, outer: SocketAddr, inner: SocketAddr) -> Vec<ForwardingLoop> {
         let listeners = [

@@ -78,7 +78,7 @@ impl Part {
         text.parse().map(Part::Service).map_err(|_| {
             let names = Name::ALL.map(Name::as_str).join(", ");
             let says = format!("no such part of the mall. part=`{text}`");
-            Failure::usage(says, format!("name one of {names}, {GATEWAY}, or none for all of it"))
+            Failure::input(says, format!("name one of {names}, {GATEWAY}, or none for all of it"))
         })
     }
 

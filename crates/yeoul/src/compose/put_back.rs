@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chassis::clock;
-use events::store::skipped::Skipped;
+use events::skipped::Skipped;
 use events::store::upkeep::{self, Ahead};
 use events::{Broker, Error, Numbered, Numbers, Topic};
 use tracing::{error, info};

@@ -6,6 +6,8 @@ pub(super) struct Composition {
     pub(super) section: &'static str,
     /// The topics that its outboxes publish to.
     pub(super) topics: &'static [&'static str],
+    /// The services that it runs, each an upstream.
+    pub(super) services: Vec<&'static str>,
     /// The page templates that it has embedded, by file name.
     pub(super) templates: &'static [(&'static str, &'static str)],
     /// Whether it has keys to verify tokens with.
@@ -14,6 +16,11 @@ pub(super) struct Composition {
 
 impl Composition {
     /// `yeoul serve`: the services are somebody's own.
-    pub(super) const LAYER_ALONE: Composition =
-        Composition { section: "", topics: &[], templates: &[], has_keys: false };
+    pub(super) const LAYER_ALONE: Composition = Composition {
+        section: "",
+        topics: &[],
+        services: Vec::new(),
+        templates: &[],
+        has_keys: false,
+    };
 }

@@ -25,6 +25,7 @@ pub(super) fn composition() -> Composition {
     Composition {
         section: SECTION,
         topics: &mall::TOPICS,
+        services: mall::Name::ALL.map(mall::Name::as_str).to_vec(),
         templates: mall::templates::ALL,
         has_keys: true,
     }

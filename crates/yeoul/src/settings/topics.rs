@@ -109,12 +109,10 @@ impl Events {
         let address = text.parse().map_err(|error: events::Error| {
             wrong("broker", format!("must be `{LOCAL}` or an address: {error}"))
         })?;
-        if self.replicas == Some(0) {
-            return Err(wrong("replicas", "must be at least 1".to_owned()));
-        }
         let prefix = self.prefix.clone().unwrap_or_default();
         let settings = brokers::Settings { address, prefix, replicas: self.replicas };
         settings.check().map_err(|error| wrong("prefix", error.to_string()))?;
+        settings.check_replicas().map_err(|error| wrong("replicas", error.to_string()))?;
         Ok(Some(settings))
     }
 
@@ -188,6 +186,18 @@ impl Events {
             heard.into_iter().for_each(|topic| check(topic, &["session", "topic"]));
         }
         found.found()
+    }
+
+    /// Topics that are declared and that nobody who is `named` publishes or reads: each is made, and hardly meant.
+    pub(super) fn unused(&self, named: &BTreeMap<String, Vec<&str>>) -> Vec<Mistake> {
+        let known = || named.keys().map(String::as_str);
+        let unused = self.topics.keys().filter(|name| !named.contains_key(*name));
+        let says = |name: &String| {
+            let unknown = mistakes::unknown("topic", name, known());
+            let says = format!("nobody publishes to it, and nothing reads it: {unknown}");
+            Mistake::new(&["events", "topics", name], says)
+        };
+        unused.map(says).collect()
     }
 
     fn one(&self, name: &str) -> Result<Declared, Wrong> {

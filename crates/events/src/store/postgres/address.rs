@@ -49,7 +49,12 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Address, Error> {
         let form = || Error::decode("it is `postgres://USER@HOST:PORT/DATABASE`");
-        let rest = SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)).ok_or_else(form)?;
+        let rest =
+            SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)).ok_or_else(|| {
+                Error::decode(
+                    "no other server is spoken with: it is `postgres://USER@HOST:PORT/DATABASE`",
+                )
+            })?;
         // The last one: a password may have any number of them.
         let (user, rest) = rest.rsplit_once('@').ok_or_else(form)?;
         if user.contains(':') {
