@@ -130,9 +130,14 @@ impl Refusal {
             Refusal::Problem(problem) => problem,
             Refusal::Store(cause) => {
                 error!(%cause, trace = trace.id(), "a request could not be carried out");
-                // A store that closes is a process that ends: its client may come again.
-                let passes = cause.is_environment() || matches!(cause, events::Error::Closed);
-                if passes { Problem::storage_unavailable() } else { Problem::internal() }
+                match cause {
+                    // A store that closes is a process that ends: its client may come again.
+                    events::Error::Environment { .. } | events::Error::Closed => {
+                        Problem::storage_unavailable()
+                    }
+                    events::Error::Unknown { .. } => Problem::outcome_unknown(),
+                    _ => Problem::internal(),
+                }
             }
         }
     }
@@ -435,6 +440,11 @@ mod tests {
             StatusCode::SERVICE_UNAVAILABLE
         );
         assert_eq!(status(events::Error::Closed), StatusCode::SERVICE_UNAVAILABLE);
+        let unknown = events::Error::Unknown { what: "a commit".to_owned() };
+        let told = Refusal::Store(unknown).into_problem(&trace);
+        // Whoever asks again without a key may have it twice: it must not read as if nothing had been done.
+        assert_eq!(told.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(format!("{told:?}").contains("not known whether"), "{told:?}");
         assert_eq!(status(events::Error::UnknownTopic), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }

@@ -9,6 +9,7 @@
 //! | [`Error::Limit`], [`Error::Decode`], [`Error::Token`], [`Error::UnknownTopic`] | no, fix the input | 400, 413, 422 | an attempt of this event |
 //! | [`Error::Statement`], [`Error::Panicked`] | no, fix the program | 500 | an attempt of this event |
 //! | [`Error::Damaged`], [`Error::Gone`] | no, call an operator | 503 | an attempt of this event |
+//! | [`Error::Unknown`] | once it is known, or where twice is once | 503 | never comes there |
 //! | [`Error::Closed`] | no, the process is stopping | 503 | an attempt of this event |
 //!
 //! ```
@@ -95,6 +96,13 @@ pub enum Error {
         has: u16,
         /// How many were asked for.
         asked: u16,
+    },
+    /// Whether it was done is not known: the answer to a commit was lost, and so was whoever could tell. Look what is
+    /// there before doing it again, unless twice is as good as once.
+    #[error("it is not known whether it was done. what=`{what}`")]
+    Unknown {
+        /// What was waited for, and how that failed.
+        what: String,
     },
     /// Text that is not what it should be. Fix the input.
     #[error("cannot be decoded. what=`{what}`")]

@@ -186,7 +186,11 @@ impl Serve for Server {
 /// A refusal of the event side, as a problem; the cause goes to the log once.
 pub(crate) fn problem(error: &events::Error) -> Problem {
     tracing::error!(%error, "the event side refused");
-    if error.is_environment() { Problem::storage_unavailable() } else { Problem::internal() }
+    match error {
+        events::Error::Environment { .. } => Problem::storage_unavailable(),
+        events::Error::Unknown { .. } => Problem::outcome_unknown(),
+        _ => Problem::internal(),
+    }
 }
 
 /// On whose word: `?by=`, for the note.

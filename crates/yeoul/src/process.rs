@@ -2,7 +2,7 @@
 //!
 //! The end is in the order of what depends on what: no new request is taken and live streams end;
 //! requests in flight finish, at most [`DRAIN`]; then the loops behind them stop and every store is
-//! synced and closed. A second signal ends it at once: whatever was acknowledged is on disk already. So does
+//! synced and closed, where one on a server is waited for as long as its own limits say. A second signal ends it at once: whatever was acknowledged is on disk already. So does
 //! the first while it starts.
 
 use std::future::Future;
@@ -13,8 +13,10 @@ use std::time::Duration;
 use chassis::clock;
 use chassis::folder::{Folder, FolderError};
 use chassis::http::BindError;
+use events::Database;
 use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::admin::Admin;
@@ -92,6 +94,12 @@ impl Signals {
             () = second => {}
         }
     }
+}
+
+/// Closes stores, each of which waits for its last write.
+pub(crate) async fn close(stores: Vec<Database>) {
+    let closing = stores.into_iter().map(|store| async move { store.close().await });
+    closing.collect::<JoinSet<()>>().join_all().await;
 }
 
 /// Takes the data folder.

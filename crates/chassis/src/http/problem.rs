@@ -290,6 +290,13 @@ impl Problem {
             .proxy_status("destination_unavailable")
     }
 
+    /// 503: whether it was stored is not known, so a client that asks again may have it done twice.
+    pub fn outcome_unknown() -> Problem {
+        Problem::storage_unavailable().detail(
+            "it is not known whether it was stored; look, or ask again with the same Idempotency-Key",
+        )
+    }
+
     /// 500: our mistake; the cause is in the log under this trace.
     pub fn internal() -> Problem {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here")

@@ -21,5 +21,6 @@ mod server;
 mod connection;
 pub(super) mod promise;
 mod statements;
+mod timeouts;
 mod trouble;
 pub(super) mod values;

@@ -330,7 +330,7 @@ impl Layer {
     /// Ends it in order; see `process`.
     pub(crate) async fn end(self) {
         self.end_connections(Vec::new()).await;
-        self.end_loops().await;
+        self.end_loops(Vec::new()).await;
     }
 
     /// No new request, no stream; those in flight finish, those of listeners that are stopped already too.
@@ -344,28 +344,29 @@ impl Layer {
         }
     }
 
-    /// The loops, then the stores.
-    pub(crate) async fn end_loops(&self) {
+    /// The loops, then the stores, these beside them among them.
+    pub(crate) async fn end_loops(&self, mut stores: Vec<Database>) {
         // Loops let go of their databases before these are closed: closing waits for the last write.
         self.loops.stop();
-        if let Some(remembering) = &self.remembering {
-            remembering.close().await;
-        }
-        // Another instance that folds need not find out first.
-        let given_back = tokio::time::timeout(GIVEN_BACK_WITHIN, self.views.let_fold_go()).await;
-        if !matches!(given_back, Ok(Ok(()))) {
-            warn!("the fold's lease was not given back: another instance finds out by itself");
-        }
-        self.views.database().close().await;
-        for outbox in &self.outboxes {
-            outbox.close().await;
-        }
+        stores.extend(self.remembering.as_ref().map(Remembering::database));
+        stores.extend_from_slice(&self.outboxes);
+        // At once: a server that is silent holds all of them up alike.
+        tokio::join!(process::close(stores), self.end_views());
         // The log last, since the databases' relays wrote to it. Only now may the note say `closed`: with it the
         // next start trusts the files unread.
         if let Some(log) = &self.log {
             log.close().await;
         }
         vouch::after_closing(self.data());
+    }
+
+    async fn end_views(&self) {
+        // Another instance that folds need not find out first.
+        let given_back = tokio::time::timeout(GIVEN_BACK_WITHIN, self.views.let_fold_go()).await;
+        if !matches!(given_back, Ok(Ok(()))) {
+            warn!("the fold's lease was not given back: another instance finds out by itself");
+        }
+        self.views.database().close().await;
     }
 }
 

@@ -158,11 +158,7 @@ impl Mall {
         // Requests, then loops, then stores: each needs those behind it until it has ended.
         let stopped = self.endpoints.iter().filter_map(Endpoint::close).collect();
         self.layer.end_connections(stopped).await;
-        self.layer.loops.stop();
-        for database in self.databases() {
-            database.close().await;
-        }
-        self.layer.end_loops().await;
+        self.layer.end_loops(self.databases()).await;
     }
 }
 

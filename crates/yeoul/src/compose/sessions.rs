@@ -14,7 +14,7 @@ use chassis::http::Stop;
 use chassis::identity::{self, Verifier};
 use chassis::sealing::SealingKey;
 use events::store::{Host, Location};
-use events::{Broker, Retry, Subscription, Topic};
+use events::{Broker, Database, Retry, Subscription, Topic};
 use gateway::{Gateway, Plan, Sessions};
 use sessions::{Key, Memory, NoKeys, Wanted};
 
@@ -204,9 +204,9 @@ impl Remembering {
         Some(Loops { run: vec![hears], controls })
     }
 
-    /// Syncs and closes it.
-    pub(super) async fn close(&self) {
-        self.memory.database().close().await;
+    /// Where it is kept.
+    pub(super) fn database(&self) -> Database {
+        self.memory.database().clone()
     }
 }
 

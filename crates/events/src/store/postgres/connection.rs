@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool};
 
 use super::statements::quoted;
+use super::timeouts::{self, within};
 use super::trouble;
 use crate::error::Error;
 
@@ -15,7 +16,7 @@ use crate::error::Error;
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 /// How long one waits for a free connection before it is environment trouble.
-const ACQUIRED_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const ACQUIRED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long an instance that stands still may hold what others wait for, and how long they wait: in milliseconds.
 pub(super) const HELD_MILLISECONDS_MAX: u32 = 5_000;
@@ -33,7 +34,7 @@ const STATEMENTS_MAX: usize = 256;
 pub(super) async fn pool(address: &str, schema: &str, connections: u32) -> Result<PgPool, Error> {
     let options = options(address, schema)?;
     // By hand and alone: a pool would ask for its patience's whole length before it says why.
-    let mut first = PgConnection::connect_with(&options).await.map_err(trouble::from)?;
+    let mut first = connected(&options).await?;
     let make = format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema));
     let made = first.execute(AssertSqlSafe(make)).await;
     // Two that make it at once: one of them hears that it is there.
@@ -55,8 +56,12 @@ pub(super) async fn pool(address: &str, schema: &str, connections: u32) -> Resul
 
 /// One connection, to a schema that is there already.
 pub(super) async fn one(address: &str, schema: &str) -> Result<PgConnection, Error> {
-    let options = options(address, schema)?;
-    PgConnection::connect_with(&options).await.map_err(trouble::from)
+    connected(&options(address, schema)?).await
+}
+
+async fn connected(options: &PgConnectOptions) -> Result<PgConnection, Error> {
+    let connecting = PgConnection::connect_with(options);
+    within(timeouts::CONNECT, connecting).await.map_err(trouble::from)
 }
 
 fn options(address: &str, schema: &str) -> Result<PgConnectOptions, Error> {
@@ -78,7 +83,7 @@ fn options(address: &str, schema: &str) -> Result<PgConnectOptions, Error> {
 
 /// A connection of one's own, beside the pool.
 pub(super) async fn apart(pool: &PgPool) -> Result<PgConnection, Error> {
-    PgConnection::connect_with(&pool.connect_options()).await.map_err(trouble::from)
+    connected(&pool.connect_options()).await
 }
 
 /// Refuses a server that acknowledges what is not on disk, and has one that does go on so for this connection, whatever

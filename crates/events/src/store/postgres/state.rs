@@ -9,7 +9,7 @@
 //! | in another's way | runs again from its beginning, five times at most | never is |
 //!
 //! What is read to be changed is read with `FOR UPDATE`, keys ascending. A commit whose answer is lost is looked
-//! up; what became of it is never guessed.
+//! up; what became of it is never guessed. A server may be silent for as long as [`timeouts`](super::timeouts) say.
 
 pub(in crate::store) mod announcements;
 pub(in crate::store) mod rows;
@@ -19,6 +19,7 @@ mod commit;
 mod follow;
 mod ids;
 mod leases;
+mod look_up;
 mod open;
 mod outbox;
 mod relayed;

@@ -45,6 +45,16 @@ fn severity(error: &sqlx::Error) -> Option<PgSeverity> {
     answer.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity)
 }
 
+/// Whether the server has no such value of what it was asked about.
+pub(super) fn is_no_such_value(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code == "22023")
+}
+
+/// Whether the server said nothing for as long as it may.
+pub(super) fn is_silence(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(cause) if cause.kind() == std::io::ErrorKind::TimedOut)
+}
+
 /// The error of a server in words of the crate's own.
 pub(super) fn from(error: sqlx::Error) -> Error {
     let what = error.to_string();

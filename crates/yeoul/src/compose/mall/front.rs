@@ -162,6 +162,6 @@ impl Front {
     pub(crate) async fn end(self) {
         let stopped = self.endpoints.iter().filter_map(Endpoint::close).collect();
         self.layer.end_connections(stopped).await;
-        self.layer.end_loops().await;
+        self.layer.end_loops(Vec::new()).await;
     }
 }

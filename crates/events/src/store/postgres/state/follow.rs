@@ -5,6 +5,7 @@ use sqlx::AssertSqlSafe;
 use super::open::OpenSchema;
 use crate::error::Error;
 use crate::partition::{Numbered, Partition};
+use crate::store::postgres::timeouts::{self, within};
 use crate::store::postgres::trouble;
 
 impl OpenSchema {
@@ -17,7 +18,8 @@ impl OpenSchema {
         let asked = sqlx::query_as(AssertSqlSafe(select))
             .bind(publishes.topic.as_str())
             .bind(i32::from(publishes.partitions.count()));
-        let newest: Vec<(i32, i64)> = asked.fetch_all(&self.pool).await.map_err(trouble::from)?;
+        let newest = within(timeouts::STATEMENT, asked.fetch_all(&self.pool)).await;
+        let newest: Vec<(i32, i64)> = newest.map_err(trouble::from)?;
         let numbered: Vec<Numbered> = newest
             .into_iter()
             .filter_map(|(partition, number)| numbered(partition, number))

@@ -18,6 +18,10 @@ use crate::partition::{Numbered, PARTITIONS_MAX, Partition};
 use crate::store::published::Published;
 use crate::topic::Topic;
 
+/// Whether a server only follows another one, and when it was started.
+pub(super) const SERVER: &str = "SELECT pg_is_in_recovery(),
+    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::BIGINT";
+
 /// The numbers of rows by their ids, or the newest of their partitions where they are kept no more.
 pub(super) fn numbers_of(schema: &str) -> String {
     format!(
@@ -26,6 +30,13 @@ pub(super) fn numbers_of(schema: &str) -> String {
         FROM ROWS FROM (unnest($2::BYTEA[]), unnest($3::INTEGER[])) WITH ORDINALITY AS asked (id, place, turn)
         LEFT JOIN {schema}.yeoul_outbox AS had ON had.id = encode(asked.id, 'hex')::UUID
         ORDER BY turn"
+    )
+}
+
+/// Whether the row of an event is there.
+pub(super) fn is_there(schema: &str) -> String {
+    format!(
+        "SELECT EXISTS (SELECT FROM {schema}.yeoul_outbox WHERE id = encode($1::BYTEA, 'hex')::UUID)"
     )
 }
 

@@ -13,6 +13,7 @@ use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
 use crate::store::epoch;
 use crate::store::options::{LeaseOutcome, Publishes};
 use crate::store::packed;
+use crate::store::postgres::timeouts::{self, within};
 use crate::store::postgres::trouble;
 
 /// How far the relay may be ahead of what is saved about it.
@@ -31,7 +32,8 @@ impl OpenSchema {
     async fn load_where(&self, is_wanted: impl Fn(Partition) -> bool) -> Result<(), Error> {
         let Some(publishes) = &self.kept.publishes else { return Ok(()) };
         let asked = sqlx::query_as("SELECT partition, relayed FROM outbox_relayed");
-        let all: Vec<(i32, i64)> = asked.fetch_all(&self.pool).await.map_err(trouble::from)?;
+        let all = within(timeouts::STATEMENT, asked.fetch_all(&self.pool)).await;
+        let all: Vec<(i32, i64)> = all.map_err(trouble::from)?;
         for at in all.into_iter().filter_map(|(partition, number)| numbered(partition, number)) {
             if publishes.partitions.has(at.partition) && is_wanted(at.partition) {
                 // Where this process notes, too, what was read may be old by now.
@@ -87,16 +89,21 @@ impl OpenSchema {
     }
 
     async fn save(&self, partition: Partition) -> Result<(), Error> {
-        let Some(publishes) = &self.kept.publishes else { return Ok(()) };
         let at = Numbered { partition, number: self.kept.relayed(partition) };
-        let mut connection = self.pool.acquire().await.map_err(trouble::from)?;
+        within(timeouts::STATEMENT, self.save_at(at)).await.map_err(trouble::from)
+    }
+
+    async fn save_at(&self, at: Numbered) -> Result<(), sqlx::Error> {
+        let Some(publishes) = &self.kept.publishes else { return Ok(()) };
+        let partition = at.partition;
+        let mut connection = self.pool.acquire().await?;
         let upsert = "INSERT INTO outbox_relayed (partition, relayed) VALUES ($1, $2)
             ON CONFLICT (partition) DO UPDATE SET relayed = excluded.relayed
             WHERE outbox_relayed.relayed < excluded.relayed";
         let saved = sqlx::query(upsert).bind(index(partition)).bind(at.number as i64);
-        saved.execute(&mut *connection).await.map_err(trouble::from)?;
+        saved.execute(&mut *connection).await?;
         self.saved[place(partition)].store(at.number, Ordering::Release);
-        prune(&mut connection, &self.place, publishes, at).await.map_err(trouble::from)
+        prune(&mut connection, &self.place, publishes, at).await
     }
 }
 
@@ -142,17 +149,19 @@ impl Rows<'_> {
         let schema = &self.open.place;
         let select = format!("SELECT id FROM {schema}.yeoul_outbox_topic WHERE topic = $1");
         let asked = sqlx::query_scalar(AssertSqlSafe(select)).bind(publishes.topic.as_str());
-        let id = asked.fetch_one(&mut *self.connection).await;
+        let id = within(timeouts::STATEMENT, asked.fetch_one(&mut *self.connection)).await;
         let id: i32 = id.map_err(|error| self.note(error))?;
         let sequence = format!("{schema}.yeoul_outbox_{id}_{}", at.partition.index());
         let last = format!("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}");
-        let last = sqlx::query_scalar(AssertSqlSafe(last)).fetch_one(&mut *self.connection).await;
+        let asked = sqlx::query_scalar(AssertSqlSafe(last)).fetch_one(&mut *self.connection);
+        let last = within(timeouts::STATEMENT, asked).await;
         let last: i64 = last.map_err(|error| self.note(error))?;
         if last.unsigned_abs() < at.number {
             let above = epoch::after(at.number)?;
             let raise =
                 sqlx::query("SELECT setval($1::REGCLASS, $2)").bind(&sequence).bind(above as i64);
-            let raised = raise.execute(&mut *self.connection).await;
+            let raised = raise.execute(&mut *self.connection);
+            let raised = within(timeouts::STATEMENT, raised).await;
             raised.map_err(|error| self.note(error))?;
         }
         Ok(last.unsigned_abs())

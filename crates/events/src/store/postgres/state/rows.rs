@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, SqlSafeStr, Statement};
 use super::open::OpenSchema;
 use super::outbox::Drafts;
 use crate::error::Error;
+use crate::store::postgres::timeouts::{self, silent, within};
 use crate::store::postgres::trouble;
 use crate::store::postgres::values::{self, Row};
 use crate::store::value::Bind;
@@ -34,6 +35,8 @@ pub(in crate::store) struct Rows<'t> {
     pub(super) failure: Option<Error>,
     /// Another transaction was in the way of this one: it runs again, whatever its work makes of that.
     pub(super) in_the_way: bool,
+    /// The server was silent for too long: what comes on this connection answers something else.
+    pub(super) is_lost: bool,
 }
 
 impl<'t> Rows<'t> {
@@ -49,6 +52,7 @@ impl<'t> Rows<'t> {
             failed: false,
             failure: None,
             in_the_way: false,
+            is_lost: false,
         }
     }
 
@@ -59,7 +63,7 @@ impl<'t> Rows<'t> {
         values: &[&dyn Bind],
     ) -> Result<u64, Error> {
         let query = self.query(statement, values).await?;
-        let done = query.run(&mut *self.connection).await;
+        let done = within(timeouts::STATEMENT, query.run(&mut *self.connection)).await;
         done.map_err(|error| self.note(error))
     }
 
@@ -71,7 +75,8 @@ impl<'t> Rows<'t> {
         read: impl FnOnce(Row<'_>) -> Result<T, E> + Send,
     ) -> Result<Option<T>, E> {
         let query = self.query(select, values).await?;
-        let found = query.first(&mut *self.connection).await.map_err(|error| self.note(error))?;
+        let found = within(timeouts::STATEMENT, query.first(&mut *self.connection)).await;
+        let found = found.map_err(|error| self.note(error))?;
         found.map(|row| read(Row(&row))).transpose()
     }
 
@@ -83,7 +88,9 @@ impl<'t> Rows<'t> {
         mut show: impl FnMut(Row<'_>) -> Result<(), E> + Send,
     ) -> Result<(), E> {
         let query = self.query(select, values).await?;
-        let outcome = query.each(&mut *self.connection, |row| show(Row(row))).await;
+        let rows = query.each(&mut *self.connection, |row| show(Row(row)));
+        let outcome = tokio::time::timeout(timeouts::STATEMENT, rows).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(Ended::Failed(silent(timeouts::STATEMENT))));
         outcome.map_err(|ended| match ended {
             Ended::Refused(error) => error,
             Ended::Failed(error) => E::from(self.note(error)),
@@ -92,17 +99,27 @@ impl<'t> Rows<'t> {
 
     /// Runs a statement of the engine's own, which takes no values.
     pub(super) async fn run(&mut self, statement: &'static str) -> Result<(), Error> {
-        let done = sqlx::raw_sql(statement).execute(&mut *self.connection).await;
+        self.heard()?;
+        let asked = sqlx::raw_sql(statement).execute(&mut *self.connection);
+        let done = within(timeouts::STATEMENT, asked).await;
         done.map(drop).map_err(|error| self.note(error))
     }
 
     /// The statement with its values, each as the server takes it.
     async fn query(&mut self, statement: &str, values: &[&dyn Bind]) -> Result<Query, Error> {
+        self.heard()?;
         let own = AssertSqlSafe(self.open.statements.of(statement)).into_sql_str();
-        let prepared = self.connection.prepare(own).await.map_err(|error| self.note(error))?;
+        let prepared = within(timeouts::STATEMENT, self.connection.prepare(own)).await;
+        let prepared = prepared.map_err(|error| self.note(error))?;
         let kinds = prepared.parameters().and_then(sqlx::Either::left).unwrap_or_default();
         let arguments = values::arguments(kinds, values)?;
         Ok(Query { prepared, arguments })
+    }
+
+    /// Refuses to ask a server that was silent: each question would wait as long as the one before.
+    fn heard(&self) -> Result<(), Error> {
+        let lost = self.failure.as_ref().filter(|_| self.is_lost);
+        lost.map_or(Ok(()), |silence| Err(silence.clone()))
     }
 
     /// What went wrong, in the crate's words; the transaction knows it from here on.
@@ -111,6 +128,7 @@ impl<'t> Rows<'t> {
         if trouble::is_in_the_way(&error) {
             self.in_the_way = true;
         }
+        self.is_lost |= trouble::is_silence(&error);
         let error = trouble::from(error);
         self.failure = Some(error.clone());
         error

@@ -24,7 +24,8 @@ use crate::store::bounds::WRITE_QUEUE_MAX;
 use crate::store::kept::Kept;
 use crate::store::options::{self, Host};
 use crate::store::panicked;
-use crate::store::postgres::connection;
+use crate::store::postgres::connection::{self, ACQUIRED_WITHIN};
+use crate::store::postgres::timeouts;
 use crate::store::postgres::trouble;
 use crate::store::rows as common;
 use crate::store::tx::{Tx, Working};
@@ -196,8 +197,13 @@ impl Server {
         let mut tx = Tx::served(Rows::new(&mut transaction, self), now);
         let answer = ready_or_late(work(given, &mut tx)).await;
         let rows = tx.into_served();
-        let (failed, in_the_way) = (rows.failed, rows.in_the_way);
-        let drafts = rows.drafts;
+        let (failed, in_the_way, is_lost) = (rows.failed, rows.in_the_way, rows.is_lost);
+        let (drafts, failure) = (rows.drafts, rows.failure);
+        if is_lost {
+            // With its connection: a server that is silent hears of nothing else.
+            drop(transaction);
+            return Ran::Done(Err(answer.err().unwrap_or_else(|| E::from(went_on(failure)))));
+        }
         // First, whatever the work made of it: it may have taken the error for an answer, and what it decided
         // then was decided on half of its rows.
         if in_the_way {
@@ -215,13 +221,12 @@ impl Server {
         // The server has given this transaction up. Its COMMIT would be a rollback that looks like a success.
         if failed {
             transaction.roll_back().await;
-            let what = "a statement failed, and the work went on without taking it back".to_owned();
-            return Ran::Done(Err(E::from(Error::Statement { what })));
+            return Ran::Done(Err(E::from(went_on(failure))));
         }
         match commit(self, transaction, drafts).await {
             Committed::Stands => Ran::Done(Ok(answer)),
             Committed::InTheWay(error) => Ran::Again(error),
-            Committed::Failed(error) => Ran::Done(Err(E::from(error))),
+            Committed::Failed(error) | Committed::Unknown(error) => Ran::Done(Err(E::from(error))),
         }
     }
 
@@ -239,7 +244,12 @@ impl Server {
         // In a task of its own, which ends even where nobody waits for this any more: the pool takes back what it knows to
         // have begun, and a beginning that was given up half-way would be open below whoever gets the connection next.
         let pool = self.pool.clone();
-        let begun = self.0.tasks.spawn(async move { begin_read(&pool).await }).await;
+        let begun = self.0.tasks.spawn(async move { begin_read(&pool).await });
+        // Had from the pool, which has a limit of its own, and begun.
+        let begun = tokio::time::timeout(ACQUIRED_WITHIN + timeouts::ANSWER, begun).await;
+        let Ok(begun) = begun else {
+            return Err(E::from(trouble::from(timeouts::silent(timeouts::ANSWER))));
+        };
         let begun = begun.map_err(|_| E::from(Error::Closed))?;
         let mut transaction = begun.map_err(|error| E::from(trouble::from(error)))?;
         let mut rows = common::Rows::served(Rows::new(&mut transaction, self));
@@ -270,17 +280,26 @@ impl Server {
         self.0.tasks.spawn(async move { server.leases.let_go().await });
     }
 
-    /// Takes no more works, and waits for those under way.
+    /// Takes no more works, and waits for those under way. What a silent server holds up goes on by itself, unless the
+    /// process ends: nobody was told that it stands.
     pub(in crate::store) async fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
-        // An error means that somebody else has closed it and waited.
         // Every place taken is every piece of work over.
-        if let Ok(all) = self.0.works.acquire_many(WRITE_QUEUE_MAX as u32).await {
-            drop(all);
+        let all = self.0.works.acquire_many(WRITE_QUEUE_MAX as u32);
+        // An error inside means that somebody else has closed it and waited.
+        if tokio::time::timeout(timeouts::CLOSE, all).await.is_err() {
+            let left = WRITE_QUEUE_MAX - self.0.works.available_permits();
+            tracing::warn!(left, limit = ?timeouts::CLOSE, "works under way were not waited for");
         }
         self.0.works.close();
         self.leases.let_go().await;
     }
+}
+
+/// What work comes to that took no notice of a statement that failed: its own mistake, unless that was the environment's.
+fn went_on(failure: Option<Error>) -> Error {
+    let what = "a statement failed, and the work went on without taking it back".to_owned();
+    failure.filter(Error::is_environment).unwrap_or(Error::Statement { what })
 }
 
 /// The answer of work that waits for its database alone: a panic is an error, and so is patience without an end.

@@ -7,6 +7,7 @@ mod inserted;
 mod leases;
 mod proxy;
 mod relayed;
+mod silence;
 mod traps;
 mod values;
 

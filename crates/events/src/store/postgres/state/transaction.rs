@@ -10,16 +10,19 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row as _};
 
+use super::look_up::Sent;
+use crate::store::postgres::timeouts::{self, within};
 use crate::store::postgres::trouble;
 
 /// The id is given here already, to what will write anyway: asked for later it would be a message of its own.
-const BEGIN: &str = "BEGIN; SELECT pg_current_xact_id()::TEXT";
+const BEGIN: &str = "BEGIN; SELECT pg_current_xact_id()::TEXT,
+    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::BIGINT";
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 /// Dropped before its end, its connection is closed, and with that it is taken back.
 pub(super) struct Transaction {
     connection: PoolConnection<Postgres>,
-    id: String,
+    sent: Sent,
     is_over: bool,
 }
 
@@ -30,34 +33,35 @@ impl Transaction {
         let mut left = pool.options().get_max_connections();
         loop {
             let connection = pool.acquire().await?;
-            let mut begun = Transaction { connection, id: String::new(), is_over: false };
-            match begun.run(BEGIN).await {
+            let mut begun = Transaction { connection, sent: Sent::default(), is_over: false };
+            match within(timeouts::ANSWER, begun.run(BEGIN)).await {
                 Ok(rows) => {
-                    begun.id = rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
+                    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+                    begun.sent = Sent { id: row.try_get(0)?, started: row.try_get(1)? };
                     return Ok(begun);
                 }
-                Err(error) if left > 0 && trouble::is_lost(&error) => left -= 1,
+                Err(error) if left > 0 && is_gone(&error) => left -= 1,
                 Err(error) => return Err(error),
             }
         }
     }
 
     /// By what it can be looked up where the answer to its end is lost.
-    pub(super) fn id(&self) -> &str {
-        &self.id
+    pub(super) fn sent(&self) -> &Sent {
+        &self.sent
     }
 
     /// Sends its end, with what is to be done right before it; what that gives. Statements of one message are done in
     /// turn, and none after one that fails.
     pub(super) async fn end_with(&mut self, last: String) -> Result<Vec<PgRow>, sqlx::Error> {
-        let rows = self.run(AssertSqlSafe(last)).await?;
+        let rows = within(timeouts::COMMIT, self.run(AssertSqlSafe(last))).await?;
         self.is_over = true;
         Ok(rows)
     }
 
     /// Takes it back. Where that is not heard of, it ends with its connection.
     pub(super) async fn roll_back(mut self) {
-        self.is_over = self.run("ROLLBACK").await.is_ok();
+        self.is_over = within(timeouts::ANSWER, self.run("ROLLBACK")).await.is_ok();
     }
 
     async fn run(&mut self, statements: impl sqlx::SqlSafeStr) -> Result<Vec<PgRow>, sqlx::Error> {
@@ -76,6 +80,11 @@ pub(super) async fn begin_read(
             begun => return begun,
         }
     }
+}
+
+/// Whether a connection was lost before anybody asked; a silent one is no reason to ask the next as long.
+fn is_gone(error: &sqlx::Error) -> bool {
+    trouble::is_lost(error) && !trouble::is_silence(error)
 }
 
 impl Deref for Transaction {

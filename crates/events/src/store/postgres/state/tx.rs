@@ -13,6 +13,7 @@ use crate::event::id::EventId;
 use crate::event::{Draft, Event};
 use crate::store::bounds::{SAVEPOINTS_DEEP_MAX, check_room};
 use crate::store::epoch;
+use crate::store::postgres::timeouts::{self, within};
 use crate::store::published::Published;
 use crate::store::savepoints::STATEMENTS;
 use crate::store::value::Bind;
@@ -36,7 +37,8 @@ impl Rows<'_> {
             if let Some(random) = self.open.ids.take() {
                 return Ok(EventId::new(now, random));
             }
-            let drawn = sqlx::query_scalar(DRAW).fetch_one(&mut *self.connection).await;
+            let asked = sqlx::query_scalar(DRAW).fetch_one(&mut *self.connection);
+            let drawn = within(timeouts::STATEMENT, asked).await;
             let drawn: Vec<u8> = drawn.map_err(|error| self.note(error))?;
             self.open.ids.add(&drawn);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::proxy::Proxy;
+use super::proxy::{Proxy, Silence};
 use super::relayed::{Running, log, publish, relayed};
 use super::*;
 use crate::broker::Pending;
@@ -28,7 +28,7 @@ async fn a_lease_whose_session_is_silent_is_given_up_and_holds_up_no_answer_mean
     .await;
     let standing_by = Running::start(&other, &log);
 
-    proxy.silence_leases(true);
+    proxy.silence(Silence::Leases);
     let mut asked = tokio::spawn({
         let holds = holds.clone();
         async move { holds.check_leases().await }
@@ -44,7 +44,7 @@ async fn a_lease_whose_session_is_silent_is_given_up_and_holds_up_no_answer_mean
     // Its session is over, and what it held is free: the other one goes on in its place.
     publish(&other, 2).await;
     relayed(&log, &["1", "2"]).await;
-    proxy.silence_leases(false);
+    proxy.silence(Silence::Nobody);
     running.stop().await;
     standing_by.stop().await;
 }
