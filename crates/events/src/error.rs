@@ -7,6 +7,7 @@
 //! |---|---|---|---|
 //! | [`Error::Environment`] | yes, later | 503 | takes the batch back, no attempt |
 //! | [`Error::Limit`], [`Error::Decode`], [`Error::Token`], [`Error::UnknownTopic`] | no, fix the input | 400, 413, 422 | an attempt of this event |
+//! | [`Error::Newer`] | no, run that program | 503 | an attempt of this event |
 //! | [`Error::Statement`], [`Error::Panicked`] | no, fix the program | 500 | an attempt of this event |
 //! | [`Error::Damaged`], [`Error::Gone`] | no, call an operator | 503 | an attempt of this event |
 //! | [`Error::Unknown`] | once it is known, or where twice is once | 503 | never comes there |
@@ -97,6 +98,14 @@ pub enum Error {
         /// How many were asked for.
         asked: u16,
     },
+    /// What is stored is of a program that came after this one. Run that one, or a later one.
+    #[error("it is of a newer program. version=`{version}`, known=`{known}`")]
+    Newer {
+        /// Of which tables, and their version.
+        version: String,
+        /// The newest that this program knows.
+        known: usize,
+    },
     /// Whether it was done is not known: the answer to a commit was lost, and so was whoever could tell. Look what is
     /// there before doing it again, unless twice is as good as once.
     #[error("it is not known whether it was done. what=`{what}`")]
@@ -156,6 +165,18 @@ impl Error {
             Error::Limit { field, .. } => *field != "sources",
             Error::Decode { .. } => true,
             _ => false,
+        }
+    }
+
+    /// What fails a transaction as a whole is the mistake of no work in it: to each it is the environment's, and nothing was
+    /// done.
+    pub(crate) fn of_the_transaction(self) -> Error {
+        match self {
+            same @ (Error::Environment { .. } | Error::Damaged { .. } | Error::Closed) => same,
+            other => {
+                let what = format!("the transaction failed: {other}");
+                Error::Environment { what, source: Some(Arc::new(other)) }
+            }
         }
     }
 

@@ -45,6 +45,8 @@
 pub(crate) mod control;
 
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;
 
 use std::future::Future;

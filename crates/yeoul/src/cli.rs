@@ -198,7 +198,7 @@ pub(crate) enum DeadCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OutboxCommand {
-    /// Print the statements that make it; run again they change nothing.
+    /// Print the statements that make it; run again they change nothing and hold up nobody.
     Schema(SchemaArgs),
 }
 

@@ -68,7 +68,7 @@ fn is_server(text: &str) -> bool {
 }
 
 fn refused() -> Error {
-    let what = format!("servers are kafka://HOST:PORT[,HOST:PORT], at most {SERVERS_MAX}");
+    let what = format!("`kafka://HOST:PORT[,HOST:PORT]`, at most {SERVERS_MAX} servers");
     Error::Decode { what }
 }
 

@@ -166,7 +166,7 @@ pub fn check_prefix(prefix: &str) -> Result<(), Error> {
     if prefix.len() <= PREFIX_CHARS_MAX && prefix.bytes().all(is_sound) {
         return Ok(());
     }
-    let what = format!("a prefix is at most {PREFIX_CHARS_MAX} letters, digits and `.`, `_`, `-`");
+    let what = format!("at most {PREFIX_CHARS_MAX} letters, digits and `.`, `_`, `-`");
     Err(Error::Decode { what })
 }
 

@@ -276,7 +276,9 @@ impl Control {
         let (from, last, reason) = match self.database.waiting_whole(after, 1).await {
             Ok(_) => return Ok(None),
             // A page that cannot be read names no row: no row can be stepped over.
-            Err(Error::Damaged { from, to, what, .. }) if from > 0 => (from, to, what),
+            Err(Error::Damaged { from, to, what, .. }) if from > 0 => {
+                (from, to.min(from + stepped::PASSED_MAX - 1), what)
+            }
             Err(error) => return Err(error),
         };
         let first = Numbered { partition, number: from };

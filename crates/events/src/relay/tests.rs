@@ -1,8 +1,8 @@
 //! Everything committed is published, in sequence, once, whatever happens between the two.
 
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
 
+use super::fixture::Running;
 use super::*;
 use crate::broker::{Offset, Stored};
 use crate::broker::{Pending, READ_MAX};
@@ -12,20 +12,6 @@ use crate::local::Log;
 use crate::store::tests::execute;
 use crate::store::{OUTBOX_KEPT, Options, upkeep};
 use crate::topic::Topic;
-
-/// A running relay and the switch that ends it.
-struct Running {
-    status: watch::Receiver<Progress>,
-    stop: tokio::sync::oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    async fn stop(self) {
-        drop(self.stop);
-        self.task.await.unwrap();
-    }
-}
 
 fn database(folder: &TempDir) -> Database {
     let publishes = Some(Publishes {
@@ -39,13 +25,6 @@ fn database(folder: &TempDir) -> Database {
 
 fn log(folder: &TempDir) -> Arc<Log> {
     Arc::new(Log::open(folder.path(), &[topic("order")], clock()).unwrap())
-}
-
-fn start(relay: Relay) -> Running {
-    let status = relay.progress(Partition::FIRST);
-    let (stop, stopped) = tokio::sync::oneshot::channel();
-    let task = tokio::spawn(relay.run(async move { drop(stopped.await) }));
-    Running { status, stop, task }
 }
 
 async fn commit(database: &Database, numbers: std::ops::RangeInclusive<u64>) {
@@ -88,7 +67,7 @@ async fn what_is_committed_is_published_in_sequence() {
     let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (database, log) = (database(&data), log(&place));
     commit(&database, 1..=3).await;
-    let running = start(Relay::new(database.clone(), log.clone()));
+    let running = Running::start(Relay::new(database.clone(), log.clone()));
     published(&*log, 1..=3).await;
     for number in 4..=20 {
         commit(&database, number..=number).await;
@@ -121,7 +100,7 @@ async fn a_crash_between_commit_and_publish_loses_and_doubles_nothing() {
         log.publish(&topic("order").first(), half).await.unwrap();
         drop(service);
         let service = database(&data);
-        let running = start(Relay::new(service, log.clone()));
+        let running = Running::start(Relay::new(service, log.clone()));
         published(&*log, 1..=round * 10 + 10).await;
         running.task.abort();
     }
@@ -132,13 +111,14 @@ async fn a_paused_relay_leaves_events_waiting_until_it_goes_on() {
     let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (database, log) = (database(&data), log(&place));
     let paused = watch::Sender::new(true);
-    let running = start(Relay::new(database.clone(), log.clone()).paused(paused.subscribe()));
+    let running =
+        Running::start(Relay::new(database.clone(), log.clone()).paused(paused.subscribe()));
     commit(&database, 1..=3).await;
     // Another outbox's relay, which does not rest, has had its turn by now, and this one before it.
     let (other, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let other_log = self::log(&elsewhere);
     let other_database = self::database(&other);
-    let beside = start(Relay::new(other_database.clone(), other_log.clone()));
+    let beside = Running::start(Relay::new(other_database.clone(), other_log.clone()));
     commit(&other_database, 1..=3).await;
     published(&*other_log, 1..=3).await;
     beside.stop().await;
@@ -153,7 +133,7 @@ async fn a_log_that_lost_its_tail_is_mended_from_the_outbox() {
     let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (service, events) = (database(&data), log(&place));
     commit(&service, 1..=20).await;
-    let running = start(Relay::new(service.clone(), events.clone()));
+    let running = Running::start(Relay::new(service.clone(), events.clone()));
     published(&*events, 1..=20).await;
     running.stop().await;
     events.close().await;
@@ -162,7 +142,7 @@ async fn a_log_that_lost_its_tail_is_mended_from_the_outbox() {
     execute(&file, "DELETE FROM t1 WHERE offset > 12; UPDATE publisher SET sequence = 12");
     let events = log(&place);
     assert_eq!(numbers(&*events).await.len(), 12);
-    let running = start(Relay::new(service.clone(), events.clone()));
+    let running = Running::start(Relay::new(service.clone(), events.clone()));
     published(&*events, 1..=20).await;
     commit(&service, 21..=22).await;
     published(&*events, 1..=22).await;
@@ -176,14 +156,14 @@ async fn what_the_outbox_keeps_no_more_is_reported_with_its_sequences() {
     let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (service, events) = (database(&data), log(&place));
     commit(&service, 1..=OUTBOX_KEPT + 5).await;
-    let running = start(Relay::new(service.clone(), events.clone()));
+    let running = Running::start(Relay::new(service.clone(), events.clone()));
     let mut status = running.status.clone();
     status.wait_for(|status| status.relayed == OUTBOX_KEPT + 5).await.unwrap();
     running.stop().await;
     drop(events);
     let empty = TempDir::new().unwrap();
     let events = log(&empty);
-    let running = start(Relay::new(service, events.clone()));
+    let running = Running::start(Relay::new(service, events.clone()));
     let mut status = running.status.clone();
     let lost = status.wait_for(|status| status.relayed == OUTBOX_KEPT + 5).await.unwrap().clone();
     let lost = lost.lost.unwrap();
@@ -268,7 +248,7 @@ async fn a_broker_that_is_away_is_waited_for_and_the_relay_says_so() {
     let (database, log) = (database(&data), log(&place));
     let away = watch::Sender::new(false);
     let broker = self::away(&log, away.subscribe());
-    let running = start(Relay::new(database.clone(), broker));
+    let running = Running::start(Relay::new(database.clone(), broker));
     commit(&database, 1..=1).await;
     published(&*log, 1..=1).await;
     away.send(true).unwrap();
@@ -323,7 +303,7 @@ async fn events_of_the_largest_size_are_relayed_however_many_wait() {
         4,
         "bounded by bytes"
     );
-    let running = start(Relay::new(database.clone(), log.clone()));
+    let running = Running::start(Relay::new(database.clone(), log.clone()));
     settled(&running, 9).await;
     assert_eq!(log.end(&topic("order").first()).await.unwrap(), Offset(9));
     running.stop().await;
@@ -349,7 +329,7 @@ async fn an_event_that_no_broker_takes_is_a_dead_letter_and_the_rest_goes_on() {
     commit(&service, 1..=9).await;
     let relay = Relay::new(service.clone(), picky(&log, 5));
     let control = handle_on(&service, &log);
-    let running = start(relay);
+    let running = Running::start(relay);
     settled(&running, 9).await;
     assert_eq!(numbers(&*log).await, [1, 2, 3, 4, 6, 7, 8, 9]);
     let [letter] = &control.dead(10).await.unwrap()[..] else { panic!("one letter") };
@@ -363,7 +343,7 @@ async fn an_event_that_no_broker_takes_is_a_dead_letter_and_the_rest_goes_on() {
     // The last event of an outbox, too: nothing is missed in the broker at the next start.
     let relay = Relay::new(service.clone(), picky(&log, 10));
     commit(&service, 10..=10).await;
-    let running = start(relay);
+    let running = Running::start(relay);
     settled(&running, 10).await;
     running.stop().await;
     service.close().await;
@@ -371,7 +351,7 @@ async fn an_event_that_no_broker_takes_is_a_dead_letter_and_the_rest_goes_on() {
     let service = database(&data);
     let relay = Relay::new(service.clone(), log.clone());
     let control = handle_on(&service, &log);
-    let running = start(relay);
+    let running = Running::start(relay);
     settled(&running, 10).await;
     assert_eq!(running.status.borrow().lost, None);
 
@@ -407,7 +387,7 @@ async fn a_row_that_is_no_event_any_more_stops_the_relay_until_an_operator_steps
         let (service, log) = (database(&data), log(&place));
         let relay = Relay::new(service.clone(), log.clone());
         let control = handle_on(&service, &log);
-        let running = start(relay);
+        let running = Running::start(relay);
         for (at, before) in [(4, 3), (6, 5)] {
             stuck(&running, &format!("from=`{at}`, to=`{at}`")).await;
             stuck(&running, "`yeoul events skip outbox.order`").await;
@@ -443,7 +423,7 @@ async fn rows_that_are_missing_stop_the_relay_until_an_operator_steps_over_them(
         let (service, log) = (database(&data), log(&place));
         let relay = Relay::new(service.clone(), log.clone());
         let control = handle_on(&service, &log);
-        let running = start(relay);
+        let running = Running::start(relay);
         for (from, to) in stretches {
             stuck(&running, &format!("from=`{from}`, to=`{to}`")).await;
             let skipped = control.skip("a test").await.unwrap().expect("it is stuck");
@@ -459,6 +439,28 @@ async fn rows_that_are_missing_stop_the_relay_until_an_operator_steps_over_them(
         drop((service, control));
         upkeep::check(&path).unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_stretch_that_is_longer_than_one_step_is_stepped_over_in_several() {
+    const GONE: u64 = stepped::PASSED_MAX + 2;
+    let (data, place) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let service = database(&data);
+    commit(&service, 1..=GONE + 1).await;
+    service.close().await;
+    drop(service);
+    rewrite(&data, &format!("DELETE FROM outbox WHERE sequence <= {GONE}"));
+    let (service, log) = (database(&data), log(&place));
+    let control = handle_on(&service, &log);
+    let running = Running::start(Relay::new(service.clone(), log.clone()));
+    for (from, to) in [(1, stepped::PASSED_MAX), (GONE - 1, GONE)] {
+        stuck(&running, &format!("from=`{from}`, to=`{GONE}`")).await;
+        let skipped = control.skip("a test").await.unwrap().expect("it is stuck");
+        assert_eq!((skipped.first, skipped.last), (from, to));
+    }
+    settled(&running, GONE + 1).await;
+    assert_eq!(numbers(&*log).await, [GONE + 1]);
+    running.stop().await;
 }
 
 #[tokio::test]

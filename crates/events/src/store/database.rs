@@ -93,8 +93,8 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Environment`]: cure the disk and open again. [`Error::Damaged`]: the file is hurt or
-    /// not a database. [`Error::Statement`]: a migration is wrong, or the file is of a newer
-    /// program.
+    /// not a database. [`Error::Statement`]: a migration is wrong. [`Error::Newer`]: the file is of
+    /// a newer program.
     #[expect(clippy::needless_pass_by_value, reason = "options are spent on one database")]
     pub fn open(options: Options) -> Result<Database, Error> {
         Embedded::open(&options, true).map(Database::embedded)
@@ -114,7 +114,8 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Environment`]: the server refuses, is away, or acknowledges what is not on disk; cure it and open
-    /// again. [`Error::Decode`]: the address is none. [`Error::Statement`]: a migration is wrong, or the schema is of a newer program.
+    /// again. [`Error::Decode`]: the address is none. [`Error::Statement`]: a migration is wrong. [`Error::Newer`]: the
+    /// schema is of a newer program.
     /// [`Error::Partitions`]: it was numbered for another count.
     pub async fn connect(options: Served) -> Result<Database, Error> {
         let server = Box::pin(Server::open(options)).await?;

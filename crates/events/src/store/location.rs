@@ -66,7 +66,7 @@ pub struct Tables {
 
 impl Database {
     /// Opens a schema of another service's to read in it, with one connection: whatever its tables are, none is made or
-    /// brought up to date.
+    /// brought up to date, nor is the schema.
     ///
     /// # Errors
     /// [`Error::Environment`]: the server refuses or is away; cure it and open again.

@@ -24,6 +24,10 @@ use crate::topic::Topic;
 /// Dead letters one outbox has at most; at the limit its relay stops, and its status shows why.
 pub(crate) const OUTBOX_DEAD_MAX: u64 = 1_000;
 
+/// Numbers that one piece of work passes at most, each with a note of its own: of a longer stretch the rest is passed by
+/// the next.
+pub(crate) const PASSED_MAX: u64 = 10_000;
+
 /// Makes the row a dead letter.
 pub(crate) async fn bury(
     rows: &mut Rows<'_>,
@@ -48,6 +52,8 @@ pub(crate) async fn pass(
     reason: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
+    let passed = (last + 1).saturating_sub(first.number);
+    Error::check("rows passed at once", passed as usize, PASSED_MAX as usize)?;
     for number in first.number..=last {
         note(rows, Numbered { number, ..first }, SteppedOver { reason, dead: false }, now).await?;
     }

@@ -14,20 +14,15 @@ pub(crate) struct TableSet {
 }
 
 impl TableSet {
-    /// The steps that are lacking at a version; `place` is what is opened, in words.
+    /// The steps that are lacking at a version.
     ///
     /// # Errors
-    /// [`Error::Statement`]: it is of a newer program.
-    pub(crate) fn lacking(
-        &self,
-        version: usize,
-        place: &str,
-    ) -> Result<&'static [&'static str], Error> {
+    /// [`Error::Newer`].
+    pub(crate) fn lacking(&self, version: usize) -> Result<&'static [&'static str], Error> {
         let TableSet { name, steps } = self;
         steps.get(version..).ok_or_else(|| {
-            let newest = steps.len();
-            let what = format!("the {place} is of a newer program: {name} {version} > {newest}");
-            Error::Statement { what }
+            let version = format!("{name} {version}");
+            Error::Newer { version, known: steps.len() }
         })
     }
 }

@@ -4,6 +4,7 @@
 
 mod languages;
 mod outbox;
+#[allow(dead_code, reason = "tests of other crates use the rest of it")]
 mod server;
 mod session;
 mod starting;

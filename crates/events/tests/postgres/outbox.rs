@@ -72,6 +72,49 @@ fn the_statements_run_again_change_nothing() {
 }
 
 #[test]
+fn the_statements_run_again_wait_for_no_writer_and_no_writer_for_them() {
+    let address = outbox();
+    let (mut open, mut other) = (Session::open(&address), Session::open(&address));
+    open.ask("BEGIN").expect("begun");
+    open.ask(&plain("17")).expect("a row");
+    make(&address, &[declared("order", COUNT)]).expect("again, beside a transaction that is open");
+    let elsewhere = (0..).map(|at| at.to_string()).find(|key| partition(key) != partition("17"));
+    other.ask(&plain(&elsewhere.expect("a key"))).expect("a row");
+    open.ask("COMMIT").expect("committed");
+    assert_eq!(sql(&address, "SELECT count(*) FROM yeoul_outbox").expect("read"), "2");
+}
+
+#[test]
+fn what_is_lacking_is_made_behind_a_writer_and_in_the_order_of_its_locks() {
+    let address = outbox();
+    sql(
+        &address,
+        "DROP INDEX yeoul_outbox_place; ALTER TABLE yeoul_outbox_topic DROP COLUMN epoch",
+    )
+    .expect("as an earlier program left it");
+    let mut writer = Session::open(&address);
+    writer.ask("BEGIN").expect("begun");
+    // It has the rows, and not the topic yet.
+    writer.ask("LOCK TABLE yeoul_outbox IN ROW EXCLUSIVE MODE").expect("locked");
+    std::thread::scope(|scope| {
+        let made = scope.spawn(|| make(&address, &[declared("order", COUNT)]));
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted
+            AND relation = 'yeoul_outbox'::REGCLASS";
+        let mut look = Session::open(&address);
+        let looks = (0..LOOKS_MAX).find(|_| look.ask(waits).expect("read") == ["1"]);
+        assert!(looks.is_some(), "it does not wait");
+        writer.ask(&plain("17")).expect("a row");
+        writer.ask("COMMIT").expect("committed");
+        assert_eq!(made.join().expect("it ends"), Ok(String::new()));
+    });
+    // Before there was a note of it, an epoch may have been begun.
+    sql(&address, "UPDATE yeoul_outbox_topic SET started = NULL").expect("as if started anew");
+    sql(&address, &plain("17")).expect("a row");
+    let epochs = "SELECT string_agg((number >> 32)::TEXT, ',' ORDER BY number) FROM yeoul_outbox";
+    assert_eq!(sql(&address, epochs).expect("read"), "0,1");
+}
+
+#[test]
 fn what_was_made_otherwise_is_refused_and_left_as_it_is() {
     let address = outbox();
     let refused = make(&address, &[declared("sooner", 1), declared("order", COUNT + 1)]);

@@ -39,6 +39,12 @@ max_connections = 200
 /// What a server of several tests need not do: their data outlives no power cut. A deadlock is found at once.
 const UNSAFE: &[&str] = &["fsync = off", "deadlock_timeout = 50ms"];
 
+/// What makes its disk full where one is given: a library before the system's own, beside the server's files.
+const DISK: &str = "full.so";
+const DISK_SOURCE: &str = include_str!("full.c");
+/// The disk is full while this is there.
+const FULL: &str = "full";
+
 /// Says the server's pid; when its own input ends, so do the server, its children, and its files.
 const BESIDE: &str = r#"folder=$1; shift; exec 2>/dev/null
 "$@" </dev/null >>"$folder/server.log" 2>&1 & server=$!; echo $server
@@ -72,13 +78,24 @@ impl Server {
 
     /// A fresh one with these lines in its settings.
     pub(crate) fn start_with(settings: &[&str]) -> Server {
-        (0..STARTS_MAX).find_map(|_| Server::try_start(settings)).expect("a server that starts")
+        Server::start_after(settings, |_| ())
     }
 
-    fn try_start(settings: &[&str]) -> Option<Server> {
+    /// A fresh one whose disk may be full; its data outlive no power cut.
+    pub(crate) fn start_on_a_disk() -> Server {
+        Server::start_after(UNSAFE, make_disk)
+    }
+
+    fn start_after(settings: &[&str], prepare: fn(&Path)) -> Server {
+        let mut starts = (0..STARTS_MAX).map(|_| Server::try_start(settings, prepare));
+        starts.find_map(|started| started).expect("a server that starts")
+    }
+
+    fn try_start(settings: &[&str], prepare: fn(&Path)) -> Option<Server> {
         let folder = TempDir::new().expect("a folder");
         let port = free_port();
         initialise(folder.path());
+        prepare(folder.path());
         let more = settings.iter().fold(format!("port = {port}\n"), |mut text, line| {
             writeln!(text, "{line}").expect("memory");
             text
@@ -119,6 +136,32 @@ impl Server {
         for pid in fs::read_to_string(children).unwrap_or_default().split_whitespace() {
             send(pid);
         }
+    }
+
+    /// Has its disk be full, or no more. A piece of its journal is begun first: a server that cannot write that ends.
+    pub(crate) fn fill_disk(&self, is_full: bool) {
+        let flag = self.folder.path().join(FULL);
+        if !is_full {
+            return fs::remove_file(flag).expect("it was full");
+        }
+        // It is made when something is written to it.
+        for begin in ["SELECT pg_switch_wal()", "CHECKPOINT"] {
+            sql(&self.address(), begin).expect("a piece of its own");
+        }
+        fs::write(flag, "").expect("written");
+    }
+
+    /// Ends it as its operator does: by `-INT` at once, by `-QUIT` without a word to anybody; its files stay.
+    pub(crate) fn end_by(&mut self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.pid.to_string()]).output();
+        assert!(sent.is_ok_and(|output| output.status.success()), "{signal}");
+        let is_there = self.folder.path().join("data/postmaster.pid");
+        let ended = (0..LOOKS_MAX).find(|_| {
+            pause();
+            !is_there.exists()
+        });
+        assert!(ended.is_some(), "it does not end:\n{}", self.log());
+        self.kill();
     }
 
     /// Kills it and all its processes at once; its files stay.
@@ -228,11 +271,24 @@ fn initialise(folder: &Path) {
     said(&made).expect("files of a server");
 }
 
+fn make_disk(folder: &Path) {
+    let source = folder.join("full.c");
+    fs::write(&source, DISK_SOURCE).expect("written");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(folder.join(DISK)).arg(source).arg("-ldl");
+    said(&compiler.output().expect("the compiler that links this runs")).expect("a library");
+}
+
 fn run(folder: &Path) -> (Child, ChildStdin, u32) {
     let mut command = Command::new("sh");
     command.args(["-c", BESIDE, "sh"]).arg(folder);
     let server = as_its_user(folder);
     command.arg(server.get_program()).args(server.get_args());
+    let disk = folder.join(DISK);
+    if disk.exists() {
+        let of = |name: &str, path: &Path| format!("{name}={}", path.display());
+        command.args(["env", &of("LD_PRELOAD", &disk), &of("FULL_DISK", &folder.join(FULL))]);
+    }
     command.arg(program("postgres")).args(["-D", "data"]);
     command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut beside = command.spawn().expect("a shell");

@@ -11,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::error::Error;
 
 /// How its addresses begin.
-const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+pub(super) const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 /// The one parameter that an address may have, and its values.
 const ENCRYPTED: &str = "sslmode=";
@@ -48,17 +48,17 @@ impl FromStr for Address {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Address, Error> {
-        let form = || Error::decode("it is `postgres://USER@HOST:PORT/DATABASE`");
+        let form = || Error::decode("`postgres://USER@HOST:PORT/DATABASE`");
         let rest =
             SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)).ok_or_else(|| {
                 Error::decode(
-                    "no other server is spoken with: it is `postgres://USER@HOST:PORT/DATABASE`",
+                    "`postgres://USER@HOST:PORT/DATABASE`, for no other server is spoken with",
                 )
             })?;
         // The last one: a password may have any number of them.
         let (user, rest) = rest.rsplit_once('@').ok_or_else(form)?;
         if user.contains(':') {
-            return Err(Error::decode("a password is no part of it"));
+            return Err(Error::decode("one without a password in it"));
         }
         let (place, parameter) =
             rest.split_once('?').map_or((rest, None), |(place, one)| (place, Some(one)));
@@ -70,7 +70,8 @@ impl FromStr for Address {
             return Err(form());
         }
         if parameter.is_some_and(|parameter| !is_encryption(parameter)) {
-            let what = format!("its one parameter is `{ENCRYPTED}` {}", MODES.join(", "));
+            let what =
+                format!("one whose only parameter is `{ENCRYPTED}` with {}", MODES.join(", "));
             return Err(Error::decode(what));
         }
         Ok(Address { user: user.to_owned(), rest: rest.to_owned() })

@@ -7,13 +7,11 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool};
 
+use super::address::SCHEMES;
 use super::statements::quoted;
 use super::timeouts::{self, within};
 use super::trouble;
 use crate::error::Error;
-
-/// How its addresses begin; what reads them does not look.
-const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 /// How long one waits for a free connection before it is environment trouble.
 pub(super) const ACQUIRED_WITHIN: Duration = Duration::from_secs(5);
@@ -33,7 +31,6 @@ const STATEMENTS_MAX: usize = 256;
 /// that refuses is reported as it says it.
 pub(super) async fn pool(address: &str, schema: &str, connections: u32) -> Result<PgPool, Error> {
     let options = options(address, schema)?;
-    // By hand and alone: a pool would ask for its patience's whole length before it says why.
     let mut first = connected(&options).await?;
     let make = format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema));
     let made = first.execute(AssertSqlSafe(make)).await;
@@ -43,6 +40,26 @@ pub(super) async fn pool(address: &str, schema: &str, connections: u32) -> Resul
     {
         return Err(trouble::from(error));
     }
+    pool_behind(first, options, connections).await
+}
+
+/// A pool of connections to read in a schema that others make, whether it is there yet or not.
+pub(super) async fn pool_to_read(
+    address: &str,
+    schema: &str,
+    connections: u32,
+) -> Result<PgPool, Error> {
+    let options = options(address, schema)?;
+    pool_behind(connected(&options).await?, options, connections).await
+}
+
+/// The pool, once a connection by hand and alone is sound: a pool would ask for its patience's whole length before it
+/// says why.
+async fn pool_behind(
+    mut first: PgConnection,
+    options: PgConnectOptions,
+    connections: u32,
+) -> Result<PgPool, Error> {
     check(&mut first).await.map_err(trouble::from)?;
     first.close().await.map_err(trouble::from)?;
     let pool = PgPoolOptions::new()
@@ -65,6 +82,7 @@ async fn connected(options: &PgConnectOptions) -> Result<PgConnection, Error> {
 }
 
 fn options(address: &str, schema: &str) -> Result<PgConnectOptions, Error> {
+    // What reads them does not look.
     if !SCHEMES.iter().any(|scheme| address.starts_with(scheme)) {
         return Err(Error::decode("an address of this engine begins with `postgres://`"));
     }

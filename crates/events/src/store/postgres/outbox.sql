@@ -4,7 +4,8 @@
 --   INSERT INTO yeoul_outbox (topic, key, type, data)
 --   VALUES ('order', '17', 'Placed', '{"product":3}');
 --
--- Everything is made in the first schema of the search path, and running this again changes nothing. A reader asks
+-- Everything is made in the first schema of the search path, and running this again changes nothing and holds up nobody:
+-- what is there is not locked. A reader asks
 -- for `number > last` of one partition. That has no holes, and this is why: a number is taken from the partition's
 -- sequence while its lock is held, and the lock is let go when the transaction is over and visible. So whoever sees
 -- a number sees every lower one that will ever be there; a transaction that is rolled back leaves a gap for good.
@@ -22,8 +23,8 @@ DO $version$
 DECLARE
     has INTEGER := (SELECT version FROM yeoul_version WHERE tables = 'yeoul_outbox');
 BEGIN
-    IF has > 2 THEN
-        RAISE EXCEPTION 'the outbox is of a newer program: version % > 2', has
+    IF has > 3 THEN
+        RAISE EXCEPTION 'the outbox is of a newer program: version % > 3', has
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     IF pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN
@@ -33,18 +34,6 @@ BEGIN
     END IF;
 END
 $version$;
-
--- The topics that are published to, and how many partitions each has; made by yeoul_outbox_declare.
-CREATE TABLE IF NOT EXISTS yeoul_outbox_topic (
-    topic TEXT PRIMARY KEY,
-    -- What its sequences and its locks are called by: a topic's name may be longer than a sequence's.
-    id INTEGER NOT NULL GENERATED ALWAYS AS IDENTITY UNIQUE,
-    partitions INTEGER NOT NULL CHECK (partitions BETWEEN 1 AND 128));
-
--- Under which start of the server, and in which table, its numbers are given. Whoever finds another one begins a new
--- epoch: a server that was started again, restored or promoted may have given numbers that it does not know any more.
-ALTER TABLE yeoul_outbox_topic ADD COLUMN IF NOT EXISTS started TIMESTAMPTZ;
-ALTER TABLE yeoul_outbox_topic ADD COLUMN IF NOT EXISTS of OID;
 
 -- A UUID of version 7 (RFC 9562): ids of later rows are higher, to the millisecond.
 CREATE OR REPLACE FUNCTION yeoul_outbox_id() RETURNS UUID
@@ -79,8 +68,34 @@ CREATE TABLE IF NOT EXISTS yeoul_outbox (
     data TEXT NOT NULL DEFAULT 'null',
     PRIMARY KEY (topic, partition, number));
 
--- Partition and number as one: how a relay asks for rows.
-CREATE INDEX IF NOT EXISTS yeoul_outbox_place ON yeoul_outbox (topic, ((partition::BIGINT << 48) | number));
+-- The topics that are published to, and how many partitions each has; made by yeoul_outbox_declare.
+CREATE TABLE IF NOT EXISTS yeoul_outbox_topic (
+    topic TEXT PRIMARY KEY,
+    -- What its sequences and its locks are called by: a topic's name may be longer than a sequence's.
+    id INTEGER NOT NULL GENERATED ALWAYS AS IDENTITY UNIQUE,
+    partitions INTEGER NOT NULL CHECK (partitions BETWEEN 1 AND 128),
+    -- Under which start of the server, and in which table, its numbers are given. Whoever finds another one begins a new
+    -- epoch: a server that was started again, restored or promoted may have given numbers that it does not know any more.
+    started TIMESTAMPTZ,
+    of OID,
+    -- The newest epoch that a transaction began which was committed.
+    epoch BIGINT);
+
+-- What is there already is not touched: those who write would wait for that, and it for them.
+DO $shape$
+BEGIN
+    IF pg_catalog.to_regclass('yeoul_outbox_place') IS NOT NULL AND EXISTS (SELECT FROM pg_catalog.pg_attribute
+        WHERE attrelid = 'yeoul_outbox_topic'::REGCLASS::OID AND attname = 'epoch'::NAME) THEN
+        RETURN;
+    END IF;
+    -- In the order of whoever writes: first the rows, then the topic.
+    LOCK TABLE yeoul_outbox IN SHARE ROW EXCLUSIVE MODE;
+    ALTER TABLE yeoul_outbox_topic ADD COLUMN IF NOT EXISTS started TIMESTAMPTZ,
+        ADD COLUMN IF NOT EXISTS of OID, ADD COLUMN IF NOT EXISTS epoch BIGINT;
+    -- Partition and number as one: how a relay asks for rows.
+    CREATE INDEX IF NOT EXISTS yeoul_outbox_place ON yeoul_outbox (topic, ((partition::BIGINT << 48) | number));
+END
+$shape$;
 
 -- Kafka's hash of a key (murmur2, with the seed of its default partitioner), its sign taken away. 32 bits are
 -- counted in 64: a product of two such numbers stays below 2^63, because one of them is below 2^31.
@@ -135,6 +150,8 @@ DECLARE
     numbers REGCLASS;
     last BIGINT;
     highest BIGINT;
+    begun BIGINT;
+    newest BIGINT := 0;
 BEGIN
     -- One at a time; who waited finds it done.
     SELECT * INTO known FROM yeoul_outbox_topic WHERE topic = name FOR UPDATE;
@@ -145,14 +162,21 @@ BEGIN
         numbers := pg_catalog.format('yeoul_outbox_%s_%s', known.id, at)::REGCLASS;
         EXECUTE pg_catalog.format('SELECT last_value FROM %s', numbers) INTO last;
         SELECT pg_catalog.max(number) INTO highest FROM yeoul_outbox WHERE topic = name AND partition = at;
-        last := ((greatest(last, highest) >> 32) + 1) << 32;
-        IF last >= 1::BIGINT << 48 THEN
-            RAISE EXCEPTION 'no epoch is left. topic=%, partition=%', name, at
-                USING ERRCODE = 'sequence_generator_limit_exceeded';
+        begun := greatest(coalesce(known.epoch, last >> 32), highest >> 32);
+        -- A sequence is raised for good, also by a transaction that is taken back. What it gave in an epoch that nobody began
+        -- is nowhere, and numbers go on there: there are not so many that each of those may cost one.
+        IF last >> 32 <= begun THEN
+            last := (begun + 1) << 32;
+            IF last >= 1::BIGINT << 48 THEN
+                RAISE EXCEPTION 'no epoch is left. topic=%, partition=%', name, at
+                    USING ERRCODE = 'sequence_generator_limit_exceeded';
+            END IF;
+            PERFORM pg_catalog.setval(numbers, last);
         END IF;
-        PERFORM pg_catalog.setval(numbers, last);
+        newest := greatest(newest, last >> 32);
     END LOOP;
-    UPDATE yeoul_outbox_topic SET started = pg_catalog.pg_postmaster_start_time(), of = outbox WHERE topic = name;
+    UPDATE yeoul_outbox_topic SET started = pg_catalog.pg_postmaster_start_time(), of = outbox, epoch = newest
+        WHERE topic = name;
 END
 $raise$;
 
@@ -223,8 +247,16 @@ BEGIN
 END
 $number$;
 
-CREATE OR REPLACE TRIGGER yeoul_outbox_number BEFORE INSERT ON yeoul_outbox
-    FOR EACH ROW WHEN (NEW.number IS NULL OR NEW.subject IS NULL) EXECUTE FUNCTION yeoul_outbox_number();
+DO $trigger$
+BEGIN
+    -- As above; one of before was there for every row.
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = 'yeoul_outbox'::REGCLASS::OID
+        AND tgname = 'yeoul_outbox_number'::NAME AND tgqual IS NOT NULL) THEN
+        CREATE OR REPLACE TRIGGER yeoul_outbox_number BEFORE INSERT ON yeoul_outbox
+            FOR EACH ROW WHEN (NEW.number IS NULL OR NEW.subject IS NULL) EXECUTE FUNCTION yeoul_outbox_number();
+    END IF;
+END
+$trigger$;
 
 -- Makes a topic known. Its number of partitions is what the broker has of it: with another one a key's events would
 -- go elsewhere, so it is given once.
@@ -240,8 +272,8 @@ BEGIN
         RAISE EXCEPTION 'a topic has 1 to 128 partitions. partitions=%', count
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    INSERT INTO yeoul_outbox_topic (topic, partitions, started, of)
-        SELECT name, count, pg_catalog.pg_postmaster_start_time(), 'yeoul_outbox'::REGCLASS::OID
+    INSERT INTO yeoul_outbox_topic (topic, partitions, started, of, epoch)
+        SELECT name, count, pg_catalog.pg_postmaster_start_time(), 'yeoul_outbox'::REGCLASS::OID, 0
         WHERE NOT EXISTS (SELECT FROM yeoul_outbox_topic WHERE topic = name)
         ON CONFLICT DO NOTHING;
     SELECT * INTO known FROM yeoul_outbox_topic WHERE topic = name;
@@ -286,5 +318,5 @@ BEGIN
 END
 $rights$;
 
-INSERT INTO yeoul_version VALUES ('yeoul_outbox', 2)
+INSERT INTO yeoul_version VALUES ('yeoul_outbox', 3)
     ON CONFLICT (tables) DO UPDATE SET version = excluded.version WHERE yeoul_version.version < excluded.version;

@@ -5,13 +5,25 @@
 
 use std::fmt::Write;
 
+use crate::error::Error;
 use crate::topic::Declared;
 
 /// What its tables' version is; the statements know it too.
-pub(super) const OUTBOX_VERSION: i32 = 2;
+pub(super) const OUTBOX_VERSION: i32 = 3;
+
+/// Refuses an outbox of a program that came after this one.
+pub(super) fn must_not_be_newer(noted: Option<i32>) -> Result<(), Error> {
+    let Some(newer) = noted.filter(|noted| *noted > OUTBOX_VERSION) else { return Ok(()) };
+    let (version, known) =
+        (format!("yeoul_outbox {newer}"), OUTBOX_VERSION.unsigned_abs() as usize);
+    Err(Error::Newer { version, known })
+}
 
 /// Tables, functions and rights of the outbox; run again it changes nothing.
 const OUTBOX: &str = include_str!("outbox.sql");
+
+/// Of the transaction alone. Where there is something to be made, who writes waits behind it, and not without an end.
+const SETTINGS: &str = "SET LOCAL client_min_messages = warning;\nSET LOCAL lock_timeout = '5s';\n";
 
 /// Statements that make the outbox in the first schema of a connection's search path, as one transaction, and
 /// make these topics known to it. Run again they change nothing; a topic that is there with another number of
@@ -28,14 +40,20 @@ const OUTBOX: &str = include_str!("outbox.sql");
 /// # Ok::<(), yeoul_events::Error>(())
 /// ```
 pub fn outbox_schema(topics: &[Declared]) -> String {
-    let mut text = format!("BEGIN;\nSET LOCAL client_min_messages = warning;\n\n{OUTBOX}");
+    outbox_schema_with(topics, "")
+}
+
+/// The same with more that is to be made in the same transaction, behind the rest.
+pub(super) fn outbox_schema_with(topics: &[Declared], more: &str) -> String {
+    let mut text = format!("BEGIN;\n{SETTINGS}\n{OUTBOX}");
     for Declared { topic, partitions } in topics {
         let count = partitions.count();
         // A topic's name has no quotes; nobody reads the row that a `SELECT` would give.
         let declare = format!("PERFORM yeoul_outbox_declare('{topic}', {count});");
         write!(text, "\nDO $topic$ BEGIN {declare} END $topic$;\n").expect("memory");
     }
-    text + "\nCOMMIT;\n"
+    write!(text, "\n{more}\nCOMMIT;\n").expect("memory");
+    text
 }
 
 #[cfg(test)]

@@ -28,18 +28,7 @@ impl Committed {
         if trouble::is_in_the_way(&error) {
             return Committed::InTheWay(trouble::from(error));
         }
-        Committed::Failed(for_everybody(trouble::from(error)))
-    }
-}
-
-/// What fails a transaction as a whole is no work's own mistake: nothing was done.
-fn for_everybody(error: Error) -> Error {
-    match error {
-        same @ (Error::Environment { .. } | Error::Damaged { .. } | Error::Closed) => same,
-        other => {
-            let what = format!("the transaction failed: {other}");
-            Error::Environment { what, source: Some(std::sync::Arc::new(other)) }
-        }
+        Committed::Failed(trouble::from(error).of_the_transaction())
     }
 }
 

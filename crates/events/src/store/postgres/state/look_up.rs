@@ -160,7 +160,7 @@ async fn numbers(
     server: &mut PgConnection,
     drafts: &Drafts,
 ) -> Result<Vec<i64>, sqlx::Error> {
-    if drafts.ids().is_empty() {
+    if drafts.is_empty() {
         return Ok(Vec::new());
     }
     let topic = open.kept.publishes.as_ref().map_or("", |it| it.topic.as_str());

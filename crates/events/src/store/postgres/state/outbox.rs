@@ -133,6 +133,15 @@ impl Drafts {
         self.0.len()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many are of this partition.
+    pub(super) fn count_in(&self, partition: Partition) -> u64 {
+        self.0.iter().filter(|one| one.partition == partition).count() as u64
+    }
+
     pub(super) fn truncate(&mut self, to: usize) {
         self.0.truncate(to);
     }

@@ -163,8 +163,21 @@ impl Rows<'_> {
             let raised = raise.execute(&mut *self.connection);
             let raised = within(timeouts::STATEMENT, raised).await;
             raised.map_err(|error| self.note(error))?;
+            self.note_epoch(publishes, above >> 32).await?;
         }
         Ok(last.unsigned_abs())
+    }
+
+    /// Notes that numbers of this epoch may be given from the commit on: the next one to begin is above it.
+    async fn note_epoch(&mut self, publishes: &Publishes, begun: u64) -> Result<(), Error> {
+        let schema = &self.open.place;
+        let note = format!(
+            "UPDATE {schema}.yeoul_outbox_topic SET epoch = $2 WHERE topic = $1 AND epoch < $2"
+        );
+        let note = sqlx::query(AssertSqlSafe(note)).bind(publishes.topic.as_str());
+        let noted = note.bind(begun as i64).execute(&mut *self.connection);
+        let noted = within(timeouts::STATEMENT, noted).await;
+        noted.map(drop).map_err(|error| self.note(error))
     }
 }
 

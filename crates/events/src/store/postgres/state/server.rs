@@ -81,7 +81,7 @@ impl Server {
         name: &str,
         clock: Clock,
     ) -> Result<Server, Error> {
-        let pool = connection::pool(&host.whole_address(), name, host.connections).await?;
+        let pool = connection::pool_to_read(&host.whole_address(), name, host.connections).await?;
         Server::of(pool, name, None, clock).await
     }
 

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 use super::{tables, versions};
 use crate::error::Error;
 use crate::store::options::Inserted;
-use crate::store::postgres::schema::OUTBOX_VERSION;
+use crate::store::postgres::schema::{OUTBOX_VERSION, must_not_be_newer};
 use crate::store::postgres::statements::quoted;
 use crate::store::postgres::{connection, trouble};
 
@@ -13,7 +13,7 @@ use crate::store::postgres::{connection, trouble};
 /// table's, others may have made functions that would be run with the rights of whoever relays.
 ///
 /// # Errors
-/// [`Error::Statement`]: there is no such table, or it is of another version. [`Error::UnknownTopic`] and
+/// [`Error::Statement`]: there is no such table, or it is of an older version. [`Error::Newer`]: it is of a newer one. [`Error::UnknownTopic`] and
 /// [`Error::Partitions`]: it knows no such topic, or one with another count.
 pub(super) async fn open(options: &Inserted) -> Result<PgPool, Error> {
     let Inserted { host, name, publishes, .. } = options;
@@ -49,10 +49,11 @@ async fn known(options: &Inserted) -> Result<i32, Error> {
         format!("SELECT version FROM {schema}.yeoul_version WHERE tables = 'yeoul_outbox'");
     let version = sqlx::query_scalar(AssertSqlSafe(version)).fetch_optional(&mut connection).await;
     let version: Option<i32> = version.map_err(trouble::from)?;
+    must_not_be_newer(version)?;
     if version != Some(OUTBOX_VERSION) {
         let version = version.unwrap_or(0);
         let what = format!(
-            "the outbox is of another program. version=`{version}`, wanted=`{OUTBOX_VERSION}`"
+            "the outbox is of an older program. version=`{version}`, wanted=`{OUTBOX_VERSION}`"
         );
         return Err(Error::Statement { what });
     }

@@ -8,7 +8,7 @@ use super::outbox;
 use crate::error::Error;
 use crate::event::KEY_BYTES_MAX;
 use crate::store::options::Publishes;
-use crate::store::postgres::schema::outbox_schema;
+use crate::store::postgres::schema::{must_not_be_newer, outbox_schema, outbox_schema_with};
 use crate::store::postgres::statements::quoted;
 use crate::store::postgres::trouble;
 use crate::store::versions::TableSet;
@@ -65,7 +65,7 @@ pub(super) const SETS: &[TableSet] = &[
 /// view by which it is read, in words that every engine speaks.
 ///
 /// # Errors
-/// [`Error::Partitions`]: it was numbered for another count.
+/// [`Error::Partitions`]: it was numbered for another count. [`Error::Newer`]: it is of a newer program.
 pub(super) async fn outbox(
     pool: &PgPool,
     schema: &str,
@@ -73,6 +73,9 @@ pub(super) async fn outbox(
 ) -> Result<(), Error> {
     Error::check("source", publishes.source.len(), KEY_BYTES_MAX)?;
     let Publishes { topic, partitions, .. } = publishes;
+    let noted =
+        sqlx::query_scalar("SELECT version FROM yeoul_version WHERE tables = 'yeoul_outbox'");
+    must_not_be_newer(noted.fetch_optional(pool).await.map_err(trouble::from)?)?;
     let bare = outbox_schema(&[]);
     executed(pool, &bare).await?;
     let known = sqlx::query_scalar("SELECT partitions FROM yeoul_outbox_topic WHERE topic = $1");
@@ -85,8 +88,7 @@ pub(super) async fn outbox(
         return Err(Error::Partitions { topic, has, asked });
     }
     let declared = Declared { topic: topic.clone(), partitions: *partitions };
-    let (whole, view) = (outbox_schema(&[declared]), view(&quoted(schema), topic));
-    let whole = whole.replacen("\nCOMMIT;\n", &format!("\n{view}\nCOMMIT;\n"), 1);
+    let whole = outbox_schema_with(&[declared], &view(&quoted(schema), topic));
     executed(pool, &whole).await
 }
 

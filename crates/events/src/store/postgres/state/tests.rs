@@ -124,30 +124,29 @@ async fn work_that_meets_another_in_a_deadlock_runs_again_and_both_are_done() {
 }
 
 #[tokio::test]
-async fn an_instance_opens_what_another_one_is_at_work_on() {
+async fn an_instance_opens_what_another_one_is_at_work_on_and_waits_for_nobody() {
     let place = TestSchema::fresh();
     let one = open(&place).await;
-    // In the order of whoever publishes, which is not that of whoever makes the tables.
-    let work = one.write((), |(), tx| {
+    let is_open = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let work = one.write(is_open.clone(), |is_open, tx| {
         Box::pin(async move {
+            // As whoever publishes: the rows, then their topic.
             tx.execute("LOCK TABLE yeoul_outbox IN ROW EXCLUSIVE MODE", &[]).await?;
-            let waits = "SELECT count(*) FROM pg_locks WHERE relation = 'yeoul_outbox'::regclass
-                AND NOT granted";
-            // Four seconds at most: run again, nobody waits for it any more.
-            for _ in 0..80 {
-                if tx.one(waits, &[], |row| row.get::<u64>(0)).await? > 0 {
-                    break;
+            let count = "SELECT count(*) FROM yeoul_outbox_topic";
+            tx.one(count, &[], |row| row.get::<u64>(0)).await?;
+            for _ in 0..500 {
+                if is_open.load(Ordering::SeqCst) {
+                    return Ok(true);
                 }
                 tx.one("SELECT CAST(pg_sleep(0.05) AS TEXT)", &[], |_| Ok::<_, Error>(())).await?;
             }
-            let count = "SELECT count(*) FROM yeoul_outbox_topic";
-            tx.one(count, &[], |row| row.get::<u64>(0)).await
+            Ok::<_, Error>(false)
         })
     });
     let work = tokio::spawn(work);
     until(async || {
-        let held = "SELECT count(*) FROM pg_locks WHERE relation = 'yeoul_outbox'::regclass
-            AND mode = 'RowExclusiveLock'";
+        let held = "SELECT count(*) FROM pg_locks WHERE relation = 'yeoul_outbox_topic'::regclass
+            AND mode = 'AccessShareLock'";
         match place.execute(held).as_str() {
             "0" => Err("not under way".to_owned()),
             _ => Ok(()),
@@ -155,9 +154,24 @@ async fn an_instance_opens_what_another_one_is_at_work_on() {
     })
     .await;
     let other = open(&place).await;
-    assert_eq!(work.await.unwrap().unwrap(), 1);
     other.write((), |(), tx| Box::pin(add(tx, "second"))).await.unwrap();
+    is_open.store(true, Ordering::SeqCst);
+    assert!(work.await.unwrap().unwrap(), "it was open while the other one was at work");
     assert_eq!(names(&one).await, ["second"]);
+}
+
+/// Whether it is there is for whoever makes it.
+#[tokio::test]
+async fn a_schema_that_is_opened_to_read_is_not_made() {
+    let place = TestSchema::fresh();
+    let address = place.address.parse().unwrap();
+    let host = crate::store::options::Host { address, password: None, connections: 4 };
+    let beside = Database::beside(&host, &place.name, clock()).await.unwrap();
+    let there = format!("SELECT to_regnamespace('{}') IS NULL", place.name);
+    assert_eq!(place.execute(&there), "t");
+    // Once it is made it is read.
+    open(&place).await.write((), |(), tx| Box::pin(add(tx, "later"))).await.unwrap();
+    assert_eq!(names(&beside).await, ["later"]);
 }
 
 #[tokio::test]
@@ -374,14 +388,27 @@ async fn a_schema_is_migrated_once_and_a_newer_one_is_refused() {
     connect(LATER).await.unwrap();
     connect(LATER).await.unwrap();
     assert_eq!(place.execute("SELECT count(note) FROM item"), "0");
-    assert!(matches!(connect(SCHEMA).await, Err(Error::Statement { .. })));
+    assert!(matches!(connect(SCHEMA).await, Err(Error::Newer { known: 1, .. })));
     let other = place.options(LATER, Some(publishes(1)), clock());
     Database::connect(other).await.unwrap();
-    let grown = place.options(LATER, Some(publishes(2)), clock());
+    let grown = || place.options(LATER, Some(publishes(2)), clock());
     assert!(matches!(
-        Database::connect(grown).await,
+        Database::connect(grown()).await,
         Err(Error::Partitions { has: 1, asked: 2, .. })
     ));
+    // As whoever asked for more is told: at rest, and by hand.
+    place.execute(
+        "UPDATE yeoul_outbox_topic SET partitions = 2 WHERE topic = 'order';
+        SELECT yeoul_outbox_declare('order', 2)",
+    );
+    let grown = Database::connect(grown()).await.unwrap();
+    let key = (0..)
+        .find(|key: &u64| Partitions::new(2).unwrap().of(&key.to_string()) != Partition::FIRST);
+    let work = grown.write(key.unwrap(), |key, tx| Box::pin(tx.publish(draft(*key))));
+    assert_eq!(work.await.unwrap().number().number, 1, "the first of the new one");
+    place.execute("UPDATE yeoul_version SET version = version + 1 WHERE tables = 'yeoul_outbox'");
+    let older = place.options(LATER, Some(publishes(2)), clock());
+    assert!(matches!(Database::connect(older).await, Err(Error::Newer { .. })));
 }
 
 #[tokio::test]

@@ -74,7 +74,9 @@ impl Rows<'_> {
     fn draft(&mut self, pending: Unnumbered) -> Result<Published, Error> {
         let kept = &self.open.kept;
         let newest = kept.newest(pending.partition);
-        check_room(epoch::between(kept.relayed(pending.partition), newest))?;
+        // What this very work has drafted waits as soon as it is committed.
+        let waiting = epoch::between(kept.relayed(pending.partition), newest);
+        check_room(waiting + self.drafts.count_in(pending.partition))?;
         let published = pending.published();
         self.drafts.push(pending);
         Ok(published)

@@ -18,7 +18,7 @@ const ALONE: &str = "SELECT pg_advisory_xact_lock(hashtext('yeoul_version ' || c
 /// Brings ours and the service's own tables to their present shape, all in one transaction.
 ///
 /// # Errors
-/// [`Error::Statement`]: the schema is of a newer program, or a migration is wrong. Nothing was changed.
+/// [`Error::Newer`]: the schema is of a newer program. [`Error::Statement`]: a migration is wrong. Nothing was changed.
 pub(super) async fn upgrade(
     pool: &PgPool,
     ours: &[TableSet],
@@ -42,7 +42,7 @@ async fn step_up(connection: &mut PgConnection, tables: &TableSet) -> Result<(),
     let noted: Option<i32> =
         noted.bind(*name).fetch_optional(&mut *connection).await.map_err(trouble::from)?;
     let version = usize::try_from(noted.unwrap_or(0)).unwrap_or(usize::MAX);
-    for step in tables.lacking(version, "schema")? {
+    for step in tables.lacking(version)? {
         let taken = sqlx::raw_sql(AssertSqlSafe(*step)).execute(&mut *connection).await;
         taken.map_err(trouble::from)?;
     }

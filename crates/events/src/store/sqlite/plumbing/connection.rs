@@ -78,8 +78,7 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
 pub(crate) fn migrate(connection: &mut Connection, schema: &[&str]) -> Result<(), Error> {
     let applied: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if applied > schema.len() {
-        let what = format!("the file is of a newer program: schema {applied} > {}", schema.len());
-        return Err(Error::Statement { what });
+        return Err(Error::Newer { version: format!("schema {applied}"), known: schema.len() });
     }
     for (index, migration) in schema.iter().enumerate().skip(applied) {
         let transaction = connection.transaction()?;

@@ -15,7 +15,7 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS yeoul_version (
 /// Brings each of these sets to its present shape, all in one transaction.
 ///
 /// # Errors
-/// [`Error::Statement`]: the file is of a newer program. Otherwise nothing was changed.
+/// [`Error::Newer`]: the file is of a newer program. Otherwise nothing was changed.
 pub(in crate::store::sqlite) fn upgrade(
     connection: &Connection,
     all: &[&TableSet],
@@ -40,7 +40,7 @@ fn step_up(connection: &Connection, tables: &TableSet) -> Result<(), Error> {
     let TableSet { name, steps } = tables;
     let select = "SELECT version FROM yeoul_version WHERE tables = ?1";
     let noted = connection.query_row(select, [name], |row| row.get(0)).optional()?;
-    let lacking = tables.lacking(noted.unwrap_or(0), "file")?;
+    let lacking = tables.lacking(noted.unwrap_or(0))?;
     if lacking.is_empty() {
         return Ok(());
     }

@@ -438,5 +438,5 @@ fn a_migration_is_applied_once_and_a_newer_file_is_refused() {
     let later = || Database::open(Options { schema: LATER, ..options(&folder) });
     assert_eq!(columns(&later().unwrap()), 3);
     assert_eq!(columns(&later().unwrap()), 3);
-    assert!(matches!(Database::open(options(&folder)), Err(Error::Statement { .. })));
+    assert!(matches!(Database::open(options(&folder)), Err(Error::Newer { .. })));
 }

@@ -157,7 +157,7 @@ impl Writer {
                 Err(error) => {
                     tracing::error!(%error, works = ran.len(), "a transaction failed");
                     self.undo(before);
-                    *error = for_everybody(error.clone());
+                    *error = error.clone().of_the_transaction();
                 }
             }
             for work in ran {
@@ -252,18 +252,6 @@ impl Writer {
         let fold = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = fold {
             tracing::warn!(%error, "the write-ahead file was not folded in");
-        }
-    }
-}
-
-/// What failed the transaction is nobody's own fault in the group: to each of them it is the
-/// environment's, and nothing was done.
-fn for_everybody(error: Error) -> Error {
-    match error {
-        same @ (Error::Environment { .. } | Error::Damaged { .. }) => same,
-        other => {
-            let what = format!("the transaction failed: {other}");
-            Error::Environment { what, source: Some(Arc::new(other)) }
         }
     }
 }

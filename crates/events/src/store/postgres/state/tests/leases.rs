@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::proxy::{Proxy, Silence};
-use super::relayed::{Running, log, publish, relayed};
+use super::relayed::{log, publish, relay, relayed};
 use super::*;
 use crate::broker::Pending;
 use crate::local::Log;
@@ -17,16 +17,16 @@ async fn a_lease_whose_session_is_silent_is_given_up_and_holds_up_no_answer_mean
     let proxy = Proxy::before(&place).await;
     let (holds, other) = (open(&proxy.place).await, open(&place).await);
     let log = log(&folder);
-    let running = Running::start(&holds, &log);
+    let running = relay(&holds, &log);
     publish(&holds, 1).await;
     relayed(&log, &["1"]).await;
     // The log has it before the relay says so.
-    until(async || match running.elsewhere() {
-        Some(false) => Ok(()),
+    until(async || match &*running.status.borrow() {
+        status if status.relayed > 0 && !status.elsewhere => Ok(()),
         others => Err(format!("{others:?}")),
     })
     .await;
-    let standing_by = Running::start(&other, &log);
+    let standing_by = relay(&other, &log);
 
     proxy.silence(Silence::Leases);
     let mut asked = tokio::spawn({
@@ -54,7 +54,7 @@ async fn a_lease_whose_session_was_ended_is_taken_anew_or_by_another_and_everyth
     let (place, folder) = (TestSchema::fresh(), TempDir::new().unwrap());
     let (one, other) = (open(&place).await, open(&place).await);
     let log = log(&folder);
-    let running = [Running::start(&one, &log), Running::start(&other, &log)];
+    let running = [relay(&one, &log), relay(&other, &log)];
     let mut subjects = Vec::new();
     for round in 1..=5 {
         publish(&one, round).await;
@@ -95,7 +95,7 @@ async fn what_a_relay_noted_never_goes_back() {
     let (place, folder) = (TestSchema::fresh(), TempDir::new().unwrap());
     let database = open(&place).await;
     let log: Arc<_> = log(&folder);
-    let running = Running::start(&database, &log);
+    let running = relay(&database, &log);
     for number in 1..=3 {
         publish(&database, number).await;
     }
@@ -177,9 +177,9 @@ async fn takes_over(database: &Database) {
 async fn a_relay_that_panics_says_so_at_once_and_leaves_its_lease_to_another() {
     let (place, folder) = (TestSchema::fresh(), TempDir::new().unwrap());
     let (one, other) = (open(&place).await, open(&place).await);
-    let running = Running::start(&one, &Arc::new(Panics(log(&folder))));
+    let running = relay(&one, &Arc::new(Panics(log(&folder))));
     publish(&one, 1).await;
-    until(async || match running.stuck() {
+    until(async || match running.status.borrow().stuck.clone() {
         Some(why) if why.contains("panicked") => Ok(()),
         other => Err(format!("{other:?}")),
     })
@@ -193,16 +193,16 @@ async fn a_relay_that_is_dropped_leaves_its_lease_to_another() {
     let (place, folder) = (TestSchema::fresh(), TempDir::new().unwrap());
     let (one, other) = (open(&place).await, open(&place).await);
     let log = log(&folder);
-    let running = Running::start(&one, &log);
+    let running = relay(&one, &log);
     publish(&one, 1).await;
     relayed(&log, &["1"]).await;
     // It rests, and its session with it.
-    until(async || match running.settled() {
+    until(async || match running.status.borrow().settled {
         1 => Ok(()),
         other => Err(other.to_string()),
     })
     .await;
-    running.abort();
+    running.task.abort();
     takes_over(&other).await;
     drop(one);
 }

@@ -3,53 +3,16 @@
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
 
 use super::*;
 use crate::fixture::stamped;
 use crate::local::Log;
-use crate::relay::{Control, Progress, Relay};
+use crate::relay::fixture::Running;
+use crate::relay::{Control, Relay};
 use crate::store::stepped;
 
-/// A running relay and the switch that ends it.
-pub(super) struct Running {
-    status: tokio::sync::watch::Receiver<Progress>,
-    stop: tokio::sync::oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    pub(super) fn start<B: Broker>(database: &Database, broker: &Arc<B>) -> Running {
-        let relay = Relay::new(database.clone(), broker.clone());
-        let status = relay.progress(Partition::FIRST);
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let task = tokio::spawn(relay.run(async move { drop(stopped.await) }));
-        Running { status, stop, task }
-    }
-
-    pub(super) fn stuck(&self) -> Option<String> {
-        self.status.borrow().stuck.clone()
-    }
-
-    pub(super) fn settled(&self) -> u64 {
-        self.status.borrow().settled
-    }
-
-    /// As a caller who leaves.
-    pub(super) fn abort(self) {
-        self.task.abort();
-    }
-
-    /// Whether another instance relays it, as it is known here.
-    pub(super) fn elsewhere(&self) -> Option<bool> {
-        let status = self.status.borrow();
-        (status.relayed > 0).then_some(status.elsewhere)
-    }
-
-    pub(super) async fn stop(self) {
-        drop(self.stop);
-        self.task.await.unwrap();
-    }
+pub(super) fn relay<B: Broker>(database: &Database, broker: &Arc<B>) -> Running {
+    Running::start(Relay::new(database.clone(), broker.clone()))
 }
 
 pub(super) fn log(folder: &TempDir) -> Arc<Log> {
@@ -76,11 +39,11 @@ async fn two_instances_publish_once_and_in_sequence_and_one_goes_on_where_the_ot
     let (place, folder) = (TestSchema::fresh(), TempDir::new().unwrap());
     let (one, other) = (open(&place).await, open(&place).await);
     let log = log(&folder);
-    let first = Running::start(&one, &log);
+    let first = relay(&one, &log);
     publish(&one, 1).await;
     relayed(&log, &["1"]).await;
     // It stands by; what it commits is seen by the one that relays.
-    let second = Running::start(&other, &log);
+    let second = relay(&other, &log);
     let published = publish(&other, 2).await;
     publish(&one, 3).await;
     relayed(&log, &["1", "2", "3"]).await;
@@ -157,11 +120,11 @@ async fn a_log_that_lost_its_tail_is_filled_again_and_one_that_has_more_raises_t
         publish(&database, number).await;
     }
     let before = log(&folder);
-    let running = Running::start(&database, &before);
+    let running = relay(&database, &before);
     relayed(&before, &["1", "2", "3"]).await;
     running.stop().await;
     let after = log(&empty);
-    let running = Running::start(&database, &after);
+    let running = relay(&database, &after);
     relayed(&after, &["1", "2", "3"]).await;
     assert_eq!(running.status.borrow().lost, None);
     running.stop().await;
@@ -169,7 +132,7 @@ async fn a_log_that_lost_its_tail_is_filled_again_and_one_that_has_more_raises_t
     // It knows numbers that this schema never gave, or gave and lost.
     let more = (4..=9).map(|number| stamped("order", "k", number));
     after.publish(&topic("order").first(), more.collect()).await.unwrap();
-    let mut running = Running::start(&database, &after);
+    let mut running = relay(&database, &after);
     let lost = running.status.wait_for(|status| status.lost.is_some());
     let lost = tokio::time::timeout(Duration::from_secs(60), lost).await.expect("in time");
     let lost = lost.expect("it runs").lost.clone().expect("it is said");
@@ -206,7 +169,7 @@ async fn a_letter_of_the_outbox_is_shown_redriven_and_dropped_with_a_note() {
     assert!(control.dead(10).await.unwrap().is_empty());
     let [note] = &control.skipped().await.unwrap()[..] else { panic!("one note") };
     assert_eq!((note.kind.as_str(), note.first, note.by.as_str()), ("letter", 2, "a test"));
-    let running = Running::start(&database, &log);
+    let running = relay(&database, &log);
     relayed(&log, &["3", "1"]).await;
     let stored = log.read(&topic("order").first(), Offset(1), 1).await.unwrap();
     assert_ne!(stored[0].event.id, event.id, "it is a new event");
