@@ -9,6 +9,7 @@ pub(crate) mod switches;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chassis::clock;
 use chassis::health::{Health, Readiness};
@@ -41,6 +42,9 @@ pub(crate) struct Admin {
     pub(crate) views: Box<dyn Fn() -> Value + Send + Sync>,
     pub(crate) switches: Option<Box<dyn Switches>>,
 }
+
+/// How long all stores together may take to say how their subscriptions are.
+const REPORTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The listener's answers on one core.
 pub(crate) struct Server {
@@ -206,9 +210,13 @@ impl Admin {
         let Health { mut ready, mut shown } = self.readiness.report();
         // Asked for at each report and kept nowhere: a loop that is stuck now may go on by itself.
         let mut loops = Vec::new();
+        let asked = clock::now();
         for control in &self.controls.subscriptions {
-            let status = control.status().await;
+            let left = REPORTED_WITHIN.saturating_sub(clock::now() - asked);
+            let status = tokio::time::timeout(left, control.status()).await;
             // Whoever cannot say how he is does not do his work either.
+            let late = || Err(events::Error::environment("its store does not answer"));
+            let status = status.unwrap_or_else(|_| late());
             let stuck = status.map_or_else(|error| Some(error.to_string()), |it| it.stuck);
             loops.push((control.name(), stuck));
         }

@@ -8,7 +8,7 @@ mod server;
 #[path = "support/lib.rs"]
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use server::{Server, sql};
@@ -138,10 +138,58 @@ fn orders_pages_and_sign_ins_go_on_through_outages_of_store_and_mall() {
         assert!(!data.join(key).exists(), "{key}");
     }
 
+    what_to_do_is_true(&server, &settings, &data);
+
     // State that is elsewhere is not left behind in silence.
     let start = ["mall", "--listen", "127.0.0.1:0", "--data", text(&data)];
     let refused = run(&start).expect(3);
     assert!(refused.last_word().contains(&server.address()), "{}", refused.stderr);
+}
+
+/// A store that does not fit is refused with what helps there, and not with what helps where state is in files.
+fn what_to_do_is_true(server: &Server, settings: &Path, data: &Path) {
+    let own = server.address();
+    let start = ["mall", "--listen", "127.0.0.1:0", "-c", text(settings), "--data", text(data)];
+    let outbox = "\"order\".yeoul_outbox_topic SET partitions = ";
+    let version = "\"order\".yeoul_version SET version = version";
+    let outboxes = "WHERE tables = 'yeoul_outbox'";
+    for (change, back, helps) in [
+        (
+            format!("{outbox}2"),
+            format!("{outbox}3"),
+            ["partitions: 2`", "yeoul_outbox_declare('order', 3)"],
+        ),
+        (format!("{outbox}4"), format!("{outbox}3"), ["set `events.", "partitions: 4`"]),
+        (
+            format!("{version} + 90"),
+            format!("{version} - 90"),
+            ["run the program that wrote it", "a later one"],
+        ),
+        (
+            format!("{version} + 90 {outboxes}"),
+            format!("{version} - 90 {outboxes}"),
+            ["run the program that wrote it", "a later one"],
+        ),
+    ] {
+        sql(&own, &format!("UPDATE {change}")).expect("changed");
+        let refused = run(&start).expect(3);
+        let says = refused.last_word();
+        assert!(helps.iter().all(|it| says.contains(it)), "{change}: {}", refused.stderr);
+        assert!(!says.contains("yeoul events partitions"), "{change}: of files alone: {says}");
+        sql(&own, &format!("UPDATE {back}")).expect("changed back");
+    }
+    // The log is the folder's; its command is of folders whose state is in files.
+    let more = "events: { topics: { order: { partitions: 5 } } }\n";
+    let more = overlay(
+        data.parent().expect("a folder"),
+        "more.yaml",
+        &format!("store: \"{own}\"\n{more}"),
+    );
+    let start = ["mall", "--listen", "127.0.0.1:0", "-c", text(&more), "--data", text(data)];
+    let refused = run(&start).expect(3);
+    let says = refused.last_word();
+    let is_true = says.contains("partitions: 3`") && !says.contains("yeoul events partitions");
+    assert!(is_true, "{}", refused.stderr);
 }
 
 #[test]

@@ -9,9 +9,10 @@ use events::local::Log;
 use events::{Broker, Declared, Error};
 
 use super::put_back;
+use super::store;
 use crate::exit::Failure;
 use crate::process;
-use crate::stores::LOG;
+use crate::stores::{self, LOG};
 
 /// Where events are.
 pub(crate) struct Events<'e> {
@@ -41,7 +42,7 @@ pub(super) async fn open(
     let Some(settings) = broker else {
         folder::make_private(&log).map_err(|error| process::damaged("the data folder", &error))?;
         let log = Log::open_declared(&log, topics, clock::component());
-        let log = Arc::new(log.map_err(|error| opened(&error))?);
+        let log = Arc::new(log.map_err(|error| opened(data, &error))?);
         return Ok(OpenBroker { broker: log.clone(), log: Some(log) });
     };
     if log.exists() {
@@ -71,16 +72,16 @@ fn not_connected(address: &str, error: &Error) -> Failure {
 }
 
 /// Why the log was not opened, and what to do.
-fn opened(error: &Error) -> Failure {
+fn opened(data: &Path, error: &Error) -> Failure {
     let Error::Partitions { topic, has, asked } = error else {
-        return process::damaged("the log", error);
+        return store::unopened("the log", None, error);
     };
     let says = format!(
         "a topic has another number of partitions. topic=`{topic}`, has=`{has}`, settings=`{asked}`"
     );
     let mut remedy = format!("set `events.topics.{topic}.partitions: {has}`");
-    if asked > has {
-        // Never fewer, so that command is no way there.
+    // Never fewer, and of what is on a server nothing: there that command is no way.
+    if asked > has && stores::host(data).is_none() {
         remedy += &format!(", or give it more by `yeoul events partitions {topic} {asked}`");
     }
     Failure::environment(says, &remedy)

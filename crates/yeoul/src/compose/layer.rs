@@ -137,7 +137,7 @@ fn open(folder: &Path, presentation: Presentation) -> Result<Views, Failure> {
     make_private(folder)?;
     let Presentation { definitions, look, .. } = presentation;
     let views = Views::open(folder, definitions, look, clock::component());
-    views.map_err(|error| process::damaged("the views", &error))
+    views.map_err(|error| store::unopened("the views", None, &error))
 }
 
 /// The views in a schema of this name.

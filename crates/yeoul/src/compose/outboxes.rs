@@ -12,6 +12,7 @@ use events::store::{Inserted, Publishes};
 use events::{Broker, Database, Declared, Error, Relay, relay};
 use tokio::sync::watch;
 
+use super::store;
 use crate::exit::Failure;
 use crate::settings::outboxes::Outbox;
 
@@ -68,6 +69,7 @@ fn unopened(outbox: &Outbox, declared: &Declared, error: &Error) -> Failure {
         Error::Statement { .. } | Error::UnknownTopic => format!(
             "make it there: `yeoul outbox schema --postgres --topic {topic} --partitions {count}` prints the statements"
         ),
+        Error::Newer { .. } => store::NEWER.to_owned(),
         Error::Partitions { has, .. } => format!("set `events.topics.{topic}.partitions: {has}`"),
         _ => {
             format!("see whether it runs there; `{variable}` is the password that it is asked with")

@@ -3,11 +3,12 @@
 //! A folder whose state is on a server says so in a note, so that it is not taken for an empty one by a process
 //! whose settings name none, nor for all there is by whoever copies it.
 
-use std::fmt::Display;
+use std::error::Error;
 use std::path::Path;
 
 use chassis::clock;
 use events::store::{Host, Promise};
+use sessions::NoKeys;
 use tracing::{error, info};
 
 use crate::exit::Failure;
@@ -80,11 +81,53 @@ pub(crate) async fn promise(host: Option<&Host>) -> Result<Promise, Failure> {
     Ok(promise)
 }
 
-/// Why a database was not opened, and what to do.
-pub(crate) fn unopened(what: &str, host: Option<&Host>, error: &dyn Display) -> Failure {
-    let Some(host) = host else { return process::damaged(what, error) };
-    let says = format!("{what} cannot be opened. store=`{}`, why=`{error}`", host.address);
-    let todo = "see whether the server runs there and takes this user, whose password is in \
-                YEOUL_STORE_PASSWORD";
-    Failure::environment(says, todo)
+/// Why a database was not opened, which is called so there, and what to do.
+pub(crate) fn unopened(what: &str, host: Option<&Host>, error: &(dyn Error + 'static)) -> Failure {
+    let cause = of_store(error);
+    let todo = match (host, cause) {
+        (_, Some(events::Error::Newer { .. })) => NEWER.to_owned(),
+        (None, _) => return process::damaged(what, error),
+        (Some(host), Some(events::Error::Partitions { topic, has, asked })) => {
+            partitions(what, host, topic, *has, *asked)
+        }
+        (Some(_), _) => {
+            "see whether the server runs there and takes this user, whose password is in \
+                         YEOUL_STORE_PASSWORD"
+                .to_owned()
+        }
+    };
+    let place = host.map(|host| format!("store=`{}`, ", host.address)).unwrap_or_default();
+    Failure::environment(format!("{what} cannot be opened. {place}why=`{error}`"), todo)
+}
+
+/// What to do about a store of a program that came after this one.
+pub(crate) const NEWER: &str = "run the program that wrote it, or a later one";
+
+/// The store's own error, whoever hands it on.
+fn of_store<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e events::Error> {
+    if let Some(views::Error::Store(cause)) = error.downcast_ref() {
+        return Some(cause);
+    }
+    if let Some(mall::Error::Store(cause)) = error.downcast_ref() {
+        return Some(cause);
+    }
+    if let Some(NoKeys::Store(cause)) = error.downcast_ref() {
+        return Some(cause);
+    }
+    error.downcast_ref()
+}
+
+/// How a topic and its outbox on a server come to have one number of partitions.
+fn partitions(schema: &str, host: &Host, topic: &str, has: u16, asked: u16) -> String {
+    let todo = format!("set `events.topics.{topic}.partitions: {has}`");
+    // Never fewer: a number would be given to nobody's partition.
+    if asked < has {
+        return todo;
+    }
+    let address = &host.address;
+    format!(
+        "{todo}; or, where the broker has {asked} already, stop every process of it when all of the topic is relayed and handled, and \
+         run: psql '{address}' -c \"SET search_path = \\\"{schema}\\\"; UPDATE yeoul_outbox_topic SET partitions = {asked} \
+         WHERE topic = '{topic}'; SELECT yeoul_outbox_declare('{topic}', {asked})\""
+    )
 }

@@ -128,7 +128,10 @@ fn one(
             Some(Outbox { name, host, variable, schema, topics })
         }
         Err(error) => {
-            let says = format!("{error}; a password is given by the variable `{variable}`");
+            let form = store::form(&error);
+            let says = format!(
+                "must be an address: {form}; a password is given by the variable `{variable}`"
+            );
             mistakes.at(&path("database")).note(says);
             None
         }

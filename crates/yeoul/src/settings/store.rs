@@ -1,5 +1,6 @@
 //! Where databases are: a file for each in the data folder, or a schema for each on a server.
 
+use events::Error;
 use events::store::{Address, Host};
 use mistakes::Mistake;
 
@@ -17,12 +18,21 @@ const CONNECTIONS: u32 = 8;
 pub(super) fn host(store: Option<&str>) -> Result<Option<Host>, Vec<Mistake>> {
     let Some(text) = store.filter(|text| *text != FILES) else { return Ok(None) };
     let address: Address = text.parse().map_err(|error| {
+        let form = form(&error);
         let says = format!(
-            "must be `{FILES}`, or an address whose password is in {PASSWORD} alone: {error}"
+            "must be `{FILES}` or an address: {form}; a password is given by the variable `{PASSWORD}`"
         );
         vec![Mistake::new(&["store"], says)]
     })?;
     Ok(Some(Host { address, password: password(PASSWORD), connections: CONNECTIONS }))
+}
+
+/// What an address or a name has to look like, as whoever reads it says.
+pub(super) fn form(error: &Error) -> String {
+    match error {
+        Error::Decode { what } => what.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// What the environment has in this variable.

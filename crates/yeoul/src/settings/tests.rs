@@ -85,8 +85,11 @@ fn a_broker_is_local_or_an_address_and_what_is_its_own_goes_with_it() {
         ("broker: local", None),
         ("broker: kafka://10.0.0.5:9092, prefix: shop., replicas: 3", None),
         ("broker: nobody://10.0.0.5:9092", Some("events.broker: must be `local` or an address")),
-        ("broker: kafka://10.0.0.5", Some("events.broker: must be `local` or an address")),
-        ("broker: kafka://a:1, prefix: a b", Some("events.prefix: ")),
+        (
+            "broker: kafka://10.0.0.5",
+            Some("events.broker: must be `local` or an address: `kafka://HOST:PORT[,HOST:PORT]`"),
+        ),
+        ("broker: kafka://a:1, prefix: a b", Some("events.prefix: must be at most ")),
         ("broker: 'kafka://u:secret@a:1'", Some("no login is spoken")),
         ("broker: kafka://a:1, replicas: 16", None),
         ("broker: kafka://a:1, replicas: 0", Some("must be 1 to 16. value=`0`")),
@@ -111,11 +114,16 @@ fn a_store_is_files_or_an_address_without_its_password() {
         ("sqlite", None),
         ("postgres://shop@10.0.0.5:5432/shop", None),
         ("postgres://shop@db:5432/shop?sslmode=verify-full", None),
-        ("files", Some("must be `sqlite`, or an address")),
-        ("mysql://shop@db:3306/shop", Some("no other server is spoken with: it is `postgres://")),
+        (
+            "files",
+            Some(
+                "must be `sqlite` or an address: `postgres://USER@HOST:PORT/DATABASE`, for no other",
+            ),
+        ),
+        ("mysql://shop@db:3306/shop", Some("or an address: `postgres://USER@HOST:PORT/DATABASE`")),
         ("mysql://shop:secret@db:3306/shop", Some("no other server is spoken with")),
         ("postgres://db:5432/shop", Some("USER@HOST:PORT/DATABASE")),
-        ("postgres://shop:secret@db:5432/shop", Some("a password is no part of it")),
+        ("postgres://shop:secret@db:5432/shop", Some("one without a password in it")),
     ] {
         for base in [Base::Mall, Base::Nothing] {
             let found = mistakes(&format!("locales: [en]\nstore: {store}\n"), base);

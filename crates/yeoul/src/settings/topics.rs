@@ -16,6 +16,7 @@ use views::settings::View;
 
 use super::composition::Composition;
 use super::outboxes::{self, Outbox};
+use super::store;
 
 /// `events`, as it is written.
 #[derive(Default, Deserialize)]
@@ -107,12 +108,14 @@ impl Events {
             return if stray.is_empty() { Ok(None) } else { Err(stray) };
         };
         let address = text.parse().map_err(|error: events::Error| {
-            wrong("broker", format!("must be `{LOCAL}` or an address: {error}"))
+            wrong("broker", format!("must be `{LOCAL}` or an address: {}", store::form(&error)))
         })?;
         let prefix = self.prefix.clone().unwrap_or_default();
         let settings = brokers::Settings { address, prefix, replicas: self.replicas };
-        settings.check().map_err(|error| wrong("prefix", error.to_string()))?;
-        settings.check_replicas().map_err(|error| wrong("replicas", error.to_string()))?;
+        settings
+            .check()
+            .map_err(|error| wrong("prefix", format!("must be {}", store::form(&error))))?;
+        settings.check_replicas().map_err(|error| wrong("replicas", store::form(&error)))?;
         Ok(Some(settings))
     }
 
