@@ -32,7 +32,7 @@ async fn a_beginning_that_is_not_answered_is_refused_in_time() {
     let place = TestSchema::fresh();
     let proxy = Proxy::before(&place).await;
     let database = open(&proxy.place).await;
-    proxy.next_at(Next::Silent, "BEGIN\0");
+    proxy.next_at(Next::Silent, "BEGIN; SELECT");
     let written = in_time(publish(&database, "late")).await;
     assert!(written.as_ref().is_err_and(Error::is_environment), "{written:?}");
     proxy.next_at(Next::Silent, "BEGIN ISOLATION");
