@@ -3,8 +3,9 @@
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::{Progress, Relay};
+use super::Relay;
 use crate::partition::Partition;
+use crate::relay_progress::Progress;
 
 /// A running relay of one partition, and the switch that ends it.
 pub(crate) struct Running {

@@ -108,9 +108,6 @@ fn of_store<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e events::Error> {
     if let Some(views::Error::Store(cause)) = error.downcast_ref() {
         return Some(cause);
     }
-    if let Some(mall::Error::Store(cause)) = error.downcast_ref() {
-        return Some(cause);
-    }
     if let Some(NoKeys::Store(cause)) = error.downcast_ref() {
         return Some(cause);
     }

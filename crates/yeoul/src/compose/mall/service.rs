@@ -144,6 +144,7 @@ fn unopened(what: &str, host: Option<&Host>, error: &mall::Error) -> Failure {
             stores::broken_off(topic, *has.max(asked), error)
         }
         mall::Error::Keys(error @ NoKeys::Sealed(..)) => sealing::sealed(host, error),
+        mall::Error::Store(cause) => store::unopened(what, host, cause),
         _ => store::unopened(what, host, error),
     }
 }
