@@ -18,6 +18,8 @@ use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
 use crate::store::database::{Database, Engine};
 use crate::store::options::LeaseOutcome;
 use crate::store::origin::Origin;
+use crate::store::rows::Rows;
+use crate::store::tx::Working;
 use crate::store::{epoch, outbox};
 
 /// How late at most a relay hears of what other processes committed.
@@ -94,10 +96,10 @@ impl Database {
     pub(crate) async fn waiting(&self, after: Numbered, limit: usize) -> Result<Vec<Event>, Error> {
         let Some(origin) = self.origin() else { return Ok(Vec::new()) };
         let given = (origin, after, limit);
-        let read = self.read_one(&given, |(origin, after, limit), rows| {
-            Box::pin(outbox::waiting(rows, *origin, *after, *limit))
-        });
-        read.await
+        match &self.engine {
+            Engine::Embedded(file) => file.read(&given, waiting),
+            Engine::Served(server) => Box::pin(server.read_to_relay(&given, waiting)).await,
+        }
     }
 
     /// As [`waiting`](Self::waiting), up to the first number that is lost; the damage, if that is the
@@ -224,4 +226,11 @@ impl Database {
             Engine::Served(server) => Box::pin(server.save_relayed()).await,
         }
     }
+}
+
+fn waiting<'a>(
+    (origin, after, limit): &'a (Origin<'_>, Numbered, usize),
+    rows: &'a mut Rows<'_>,
+) -> Working<'a, Vec<Event>, Error> {
+    Box::pin(outbox::waiting(rows, *origin, *after, *limit))
 }

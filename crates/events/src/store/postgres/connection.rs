@@ -62,13 +62,21 @@ async fn pool_behind(
 ) -> Result<PgPool, Error> {
     check(&mut first).await.map_err(trouble::from)?;
     first.close().await.map_err(trouble::from)?;
-    let pool = PgPoolOptions::new()
+    bounded(connections).connect_with(options).await.map_err(trouble::from)
+}
+
+/// A few connections more to the same schema, made when they are needed: for work that does not queue with the other's.
+pub(super) fn beside(pool: &PgPool, connections: u32) -> PgPool {
+    bounded(connections).connect_lazy_with((*pool.connect_options()).clone())
+}
+
+fn bounded(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRED_WITHIN)
         // Whoever begins on it finds out by that, and takes another one.
         .test_before_acquire(false)
-        .after_connect(|connection, _| Box::pin(check(connection)));
-    pool.connect_with(options).await.map_err(trouble::from)
+        .after_connect(|connection, _| Box::pin(check(connection)))
 }
 
 /// One connection, to a schema that is there already.

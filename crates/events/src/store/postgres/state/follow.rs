@@ -18,7 +18,7 @@ impl OpenSchema {
         let asked = sqlx::query_as(AssertSqlSafe(select))
             .bind(publishes.topic.as_str())
             .bind(i32::from(publishes.partitions.count()));
-        let newest = within(timeouts::STATEMENT, asked.fetch_all(&self.pool)).await;
+        let newest = within(timeouts::STATEMENT, asked.fetch_all(&self.relaying)).await;
         let newest: Vec<(i32, i64)> = newest.map_err(trouble::from)?;
         let numbered: Vec<Numbered> = newest
             .into_iter()

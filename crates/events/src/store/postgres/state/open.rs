@@ -11,12 +11,18 @@ use super::leases::Leases;
 use crate::partition::Numbered;
 use crate::partition::numbers::Numbers;
 use crate::store::kept::Kept;
+use crate::store::postgres::connection;
 use crate::store::postgres::statements::{Statements, quoted};
+
+/// Connections of all relays of an outbox together: each asks one short question at a time.
+const RELAYING: u32 = 2;
 
 /// What every piece of work on the schema shares: connections, statements it has translated, leases, and how far
 /// the outbox was committed and relayed.
 pub(in crate::store) struct OpenSchema {
     pub(super) pool: PgPool,
+    /// Of what relays: it does not wait behind those whose writes it is to carry away.
+    pub(super) relaying: PgPool,
     /// The schema that the outbox is in, as statements name it. Not on the path where others may make things in it.
     pub(super) place: String,
     pub(super) statements: Statements,
@@ -40,7 +46,8 @@ impl OpenSchema {
         let place = quoted(schema);
         let leases = Leases::new(pool.clone(), &place, topic.to_owned());
         let (statements, ids) = (Statements::default(), Ids::default());
-        OpenSchema { pool, place, statements, ids, kept, newest, leases, saved }
+        let relaying = connection::beside(&pool, RELAYING);
+        OpenSchema { pool, relaying, place, statements, ids, kept, newest, leases, saved }
     }
 
     /// Notes what this process has committed: whoever follows wakes.

@@ -32,7 +32,7 @@ impl OpenSchema {
     async fn load_where(&self, is_wanted: impl Fn(Partition) -> bool) -> Result<(), Error> {
         let Some(publishes) = &self.kept.publishes else { return Ok(()) };
         let asked = sqlx::query_as("SELECT partition, relayed FROM outbox_relayed");
-        let all = within(timeouts::STATEMENT, asked.fetch_all(&self.pool)).await;
+        let all = within(timeouts::STATEMENT, asked.fetch_all(&self.relaying)).await;
         let all: Vec<(i32, i64)> = all.map_err(trouble::from)?;
         for at in all.into_iter().filter_map(|(partition, number)| numbered(partition, number)) {
             if publishes.partitions.has(at.partition) && is_wanted(at.partition) {
@@ -96,7 +96,7 @@ impl OpenSchema {
     async fn save_at(&self, at: Numbered) -> Result<(), sqlx::Error> {
         let Some(publishes) = &self.kept.publishes else { return Ok(()) };
         let partition = at.partition;
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.relaying.acquire().await?;
         let upsert = "INSERT INTO outbox_relayed (partition, relayed) VALUES ($1, $2)
             ON CONFLICT (partition) DO UPDATE SET relayed = excluded.relayed
             WHERE outbox_relayed.relayed < excluded.relayed";

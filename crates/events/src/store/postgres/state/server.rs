@@ -268,7 +268,35 @@ impl Server {
         T: Send,
         E: From<Error> + Send,
     {
-        let acquired = self.pool.acquire().await;
+        self.read_on(&self.pool, given, work).await
+    }
+
+    /// The same of what is to be relayed.
+    pub(in crate::store) async fn read_to_relay<C, T, E>(
+        &self,
+        given: &C,
+        work: impl for<'a> FnOnce(&'a C, &'a mut common::Rows<'_>) -> Working<'a, T, E> + Send,
+    ) -> Result<T, E>
+    where
+        C: Sync + ?Sized,
+        T: Send,
+        E: From<Error> + Send,
+    {
+        self.read_on(&self.relaying, given, work).await
+    }
+
+    async fn read_on<C, T, E>(
+        &self,
+        pool: &PgPool,
+        given: &C,
+        work: impl for<'a> FnOnce(&'a C, &'a mut common::Rows<'_>) -> Working<'a, T, E> + Send,
+    ) -> Result<T, E>
+    where
+        C: Sync + ?Sized,
+        T: Send,
+        E: From<Error> + Send,
+    {
+        let acquired = pool.acquire().await;
         let mut connection = acquired.map_err(|error| E::from(trouble::from(error)))?;
         let mut rows = common::Rows::served(Rows::new(&mut connection, self));
         ready_or_late(work(given, &mut rows)).await
