@@ -20,18 +20,19 @@ use crate::store::packed;
 use crate::store::rows::{Row, Rows};
 use crate::store::value::{Bind, Column, Value};
 
-/// Up to `limit` committed rows of a partition after `after`, as the events they become; none that the relay
-/// steps over. The damage, if the very next row is hurt.
+/// Up to `limit` committed rows of a partition after `after` and up to `until`, as the events they become; none that the
+/// relay steps over. The damage, if the very next row is hurt.
 pub(crate) async fn waiting(
     rows: &mut Rows<'_>,
     origin: Origin<'_>,
     after: Numbered,
+    until: u64,
     limit: usize,
 ) -> Result<Vec<Event>, Error> {
     let which = "sequence > ?1 AND sequence <= ?2 AND sequence NOT IN
         (SELECT sequence FROM outbox_stepped) ORDER BY sequence LIMIT ?3";
     let select = select(rows, which);
-    let span: [&dyn Bind; 3] = [&packed::pack(after), &packed::end(after.partition), &limit];
+    let span: [&dyn Bind; 3] = [&packed::pack(after), &until, &limit];
     let mut gathered = Gathered::default();
     let taken = rows.each(&select, &span, |row| gathered.take(event(row, origin)?)).await;
     match taken {

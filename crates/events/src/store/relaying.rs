@@ -20,7 +20,7 @@ use crate::store::options::LeaseOutcome;
 use crate::store::origin::Origin;
 use crate::store::rows::Rows;
 use crate::store::tx::Working;
-use crate::store::{epoch, outbox};
+use crate::store::{epoch, outbox, packed};
 
 /// How late at most a relay hears of what other processes committed.
 const FOLLOWED_EVERY: Duration = Duration::from_millis(250);
@@ -95,10 +95,15 @@ impl Database {
     /// [`Error::Environment`]: read again later.
     pub(crate) async fn waiting(&self, after: Numbered, limit: usize) -> Result<Vec<Event>, Error> {
         let Some(origin) = self.origin() else { return Ok(Vec::new()) };
-        let given = (origin, after, limit);
+        let given = |until| (origin, after, until, limit);
         match &self.engine {
-            Engine::Embedded(file) => file.read(&given, waiting),
-            Engine::Served(server) => Box::pin(server.read_to_relay(&given, waiting)).await,
+            Engine::Embedded(file) => file.read(&given(packed::end(after.partition)), waiting),
+            // What is newer can be seen, and may not be on disk.
+            Engine::Served(server) => {
+                let number = self.kept().newest(after.partition);
+                let until = packed::pack(Numbered { number, ..after });
+                Box::pin(server.read_to_relay(&given(until), waiting)).await
+            }
         }
     }
 
@@ -229,8 +234,8 @@ impl Database {
 }
 
 fn waiting<'a>(
-    (origin, after, limit): &'a (Origin<'_>, Numbered, usize),
+    &(origin, after, until, limit): &'a (Origin<'_>, Numbered, u64, usize),
     rows: &'a mut Rows<'_>,
 ) -> Working<'a, Vec<Event>, Error> {
-    Box::pin(outbox::waiting(rows, *origin, *after, *limit))
+    Box::pin(outbox::waiting(rows, origin, after, until, limit))
 }

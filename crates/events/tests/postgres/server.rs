@@ -212,12 +212,20 @@ impl Server {
             if sql(&self.address(), "SELECT 1").is_ok() {
                 return true;
             }
-            if !Path::new("/proc").join(self.pid.to_string()).exists() {
+            if !self.is_running() {
                 return false;
             }
             pause();
         }
         false
+    }
+}
+
+impl Server {
+    /// Who has ended is there until somebody asks why.
+    fn is_running(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
     }
 }
 

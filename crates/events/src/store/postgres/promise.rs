@@ -86,7 +86,8 @@ impl Durability {
         let millis = commit.as_secs_f64() * 1_000.0;
         let most = 1.0 / commit.as_secs_f64().max(1e-6);
         let speed = format!(
-            "a commit takes {millis:.2} ms, so a partition takes at most {most:.0} a second"
+            "a commit takes {millis:.2} ms; services share it, those who write a partition by SQL alone do not: \
+             at most {most:.0} a second"
         );
         Promise { is_on_disk, says: format!("{means}; {speed}") }
     }

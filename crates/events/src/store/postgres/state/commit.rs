@@ -1,8 +1,8 @@
 //! The last message of a piece of work: its events are numbered, and it is committed.
 //!
-//! What must stay true: nobody is told that nothing was done where something may stand, nor the other way round. So
-//! the transaction's id is known before COMMIT is sent. A server that answers has decided; where the answer is
-//! lost, it is [looked up](super::look_up) what became of that id, and where that cannot be had, this is what is said.
+//! What must stay true: nobody is told that nothing was done where something may stand, nor the other way round; and
+//! nobody is told that something stands which is not on disk. So the transaction's id is known before COMMIT is sent, and
+//! its answer is that of what waits for the disk behind it. Where the answer is lost, it is [looked up](super::look_up) what became of that id, and where that cannot be had, this is what is said.
 
 use super::look_up::{Fate, Sent, look_up};
 use super::open::OpenSchema;
@@ -44,9 +44,14 @@ pub(super) async fn commit(
             // It stands, whatever became of the words: the numbers are asked for by the events' ids.
             Err(error) => lost(open, &drafts, transaction.sent(), error).await,
         },
+        // It was refused, unless that was what waits for the disk behind its end: then it is looked up.
         Err(error) if trouble::is_answer(&error) => {
+            let (sent, is_over) = (transaction.sent().clone(), drafts.is_empty());
             transaction.roll_back().await;
-            Committed::refused(error)
+            if is_over || trouble::is_in_the_way(&error) {
+                return Committed::refused(error);
+            }
+            lost(open, &drafts, &sent, error).await
         }
         Err(error) => {
             let sent = transaction.sent().clone();
@@ -60,10 +65,10 @@ pub(super) async fn commit(
 /// Finds out what the answer would have said.
 async fn lost(open: &OpenSchema, drafts: &Drafts, sent: &Sent, error: sqlx::Error) -> Committed {
     let id = &sent.id;
-    tracing::warn!(%error, id, "the answer to a commit is lost: its transaction is looked up");
+    tracing::warn!(%error, id, "a commit is not answered with its numbers: its transaction is looked up");
     match look_up(open, drafts, sent).await {
         (Fate::Stands, numbers) => stands(open, &drafts.numbered(&numbers)),
-        (Fate::TakenBack, _) => Committed::Failed(trouble::from(error)),
+        (Fate::TakenBack, _) => Committed::refused(error),
         (Fate::Unknown, _) => {
             let what = format!("the answer to the commit of transaction {id} is lost: {error}");
             tracing::error!(what, "it is not known whether a piece of work stands");

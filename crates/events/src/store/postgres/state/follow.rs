@@ -3,13 +3,14 @@
 use sqlx::AssertSqlSafe;
 
 use super::open::OpenSchema;
+use super::outbox;
 use crate::error::Error;
 use crate::partition::{Numbered, Partition};
 use crate::store::postgres::timeouts::{self, within};
 use crate::store::postgres::trouble;
 
 impl OpenSchema {
-    /// Asks for the newest number of every partition; whoever follows wakes where one was raised.
+    /// Asks for the newest number of every partition; whoever follows wakes where one was raised, once that is on disk.
     pub(in crate::store) async fn follow(&self) -> Result<(), Error> {
         let Some(publishes) = &self.kept.publishes else { return Ok(()) };
         let select = format!("SELECT place, coalesce(number, 0) FROM generate_series(0, $2 - 1) AS place
@@ -24,6 +25,11 @@ impl OpenSchema {
             .into_iter()
             .filter_map(|(partition, number)| numbered(partition, number))
             .collect();
+        // Whoever committed it may not have it on disk yet.
+        if numbered.iter().any(|it| it.number > self.kept.newest(it.partition)) {
+            let flushed = sqlx::query(outbox::FLUSH).execute(&self.relaying);
+            within(timeouts::STATEMENT, flushed).await.map_err(trouble::from)?;
+        }
         self.raise(&numbered);
         self.load_relayed().await
     }

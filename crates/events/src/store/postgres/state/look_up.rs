@@ -93,7 +93,11 @@ async fn look(
     let status = status(&mut server, sent).await?;
     let own = own_row(open, &mut server, drafts).await?;
     Ok(match decided(asked, status, own) {
-        Some(Fate::Stands) => Some((Fate::Stands, numbers(open, &mut server, drafts).await?)),
+        Some(Fate::Stands) => {
+            // It can be seen, and is on disk for sure once this is.
+            sqlx::query(outbox::FLUSH).execute(&mut *server).await?;
+            Some((Fate::Stands, numbers(open, &mut server, drafts).await?))
+        }
         decided => decided.map(|fate| (fate, Vec::new())),
     })
 }

@@ -3,7 +3,10 @@
 //! Numbers are given under a lock of the partition that is let go when the transaction is over and visible, so that
 //! a number that can be seen has none below it that will ever be. What holds that lock must be at its end: so
 //! all events of a transaction are inserted by the message that commits it, partitions ascending, which is the order
-//! in which everybody asks for the locks: no client is waited for while the locks are held.
+//! in which everybody asks for the locks: no client is waited for while the locks are held, nor is a disk. The
+//! transaction is over and visible before it is on disk, and what waits for that comes behind it in the same message.
+//! So what can be seen may be lost by a server that dies right then, with all that came behind it: nobody is answered,
+//! and nothing is relayed, before it is on disk.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
@@ -21,6 +24,10 @@ use crate::topic::Topic;
 /// Whether a server only follows another one, and when it was started.
 pub(super) const SERVER: &str = "SELECT pg_is_in_recovery(),
     (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::BIGINT";
+
+/// Commits a record of its own that says nothing, and with it everything that was committed before: once it is answered,
+/// that is on disk.
+pub(super) const FLUSH: &str = "SELECT pg_logical_emit_message(TRUE, 'yeoul', '')";
 
 /// The numbers of rows by their ids, or the newest of their partitions where they are kept no more.
 pub(super) fn numbers_of(schema: &str) -> String {
@@ -146,14 +153,17 @@ impl Drafts {
         self.0.truncate(to);
     }
 
-    /// The last message of work that publishes: all of them, partitions ascending, which is from here on their order,
-    /// and COMMIT.
+    /// The last message of work: all of them, partitions ascending, which is from here on their order, and COMMIT. Where
+    /// there are some, what waits for the disk comes behind that: their locks are let go by then.
     pub(super) fn publish_and_commit(&mut self) -> String {
         // Stable: within a partition they stay in the order of the work.
         self.0.sort_by_key(|one| one.partition);
         let mut message = String::new();
         self.0.iter().for_each(|one| one.write_statement(&mut message));
         message.push_str("COMMIT");
+        if !self.is_empty() {
+            write!(message, "; {FLUSH}").expect("memory");
+        }
         message
     }
 
@@ -177,14 +187,14 @@ impl Drafts {
     }
 }
 
-/// What the last message says: a row for each event.
+/// What the last message says: a row for each event, and one of what waited for the disk.
 ///
 /// # Errors
 /// The transaction stands, and what was said of it is not what the function says.
 pub(super) fn numbers(rows: &[PgRow]) -> Result<Vec<i64>, sqlx::Error> {
     // What is asked for without values is answered in texts.
     let number = |row: &PgRow| row.try_get_unchecked::<&str, _>(0)?.parse().map_err(decoding);
-    rows.iter().map(number).collect()
+    rows.iter().take(rows.len().saturating_sub(1)).map(number).collect()
 }
 
 fn decoding(error: std::num::ParseIntError) -> sqlx::Error {
@@ -204,8 +214,8 @@ fn write_value(into: &mut String, text: Option<&str>) {
 }
 
 /// What publishes an event, by plans that the connection keeps. It numbers it itself, as the table's trigger does for
-/// others, unless an epoch is to be begun or the setting of commits refused: then a row without a number is the
-/// trigger's.
+/// others, unless an epoch is to be begun: then a row without a number is the trigger's. Its transaction does not wait for
+/// the disk: what comes after it in [the last message](Drafts::publish_and_commit) does.
 pub(super) fn function(schema: &str, topic: &Topic) -> String {
     let table = schema.replace('\'', "''");
     let sequence = table.replace('%', "%%");
@@ -220,8 +230,7 @@ pub(super) fn function(schema: &str, topic: &Topic) -> String {
             own BIGINT;
         BEGIN
             SELECT * INTO known FROM {schema}.yeoul_outbox_topic AS it WHERE it.topic = '{topic}';
-            IF known.started = pg_postmaster_start_time() AND known.of = '{table}.yeoul_outbox'::REGCLASS
-                AND current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN
+            IF known.started = pg_postmaster_start_time() AND known.of = '{table}.yeoul_outbox'::REGCLASS THEN
                 PERFORM pg_advisory_xact_lock('{table}.yeoul_outbox'::REGCLASS::INTEGER,
                     known.id * {PARTITIONS_MAX} + place);
                 own := nextval(format('{sequence}.yeoul_outbox_%s_%s', known.id, place)::REGCLASS);
@@ -232,6 +241,7 @@ pub(super) fn function(schema: &str, topic: &Topic) -> String {
                     TIMESTAMPTZ 'epoch' + microseconds * INTERVAL '1 microsecond',
                     correlation, causation, traceparent, data)
                 RETURNING it.number INTO own;
+            PERFORM set_config('synchronous_commit', 'off', TRUE);
             RETURN own;
         END $publish$;"
     )

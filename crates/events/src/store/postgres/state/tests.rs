@@ -54,7 +54,9 @@ async fn names(database: &Database) -> Vec<String> {
     read.await.unwrap()
 }
 
+/// What is to be relayed, whoever committed it.
 async fn waiting(database: &Database) -> Vec<(u64, String)> {
+    database.follow().await.unwrap();
     let events = database.waiting_whole(first(0), 1_000).await.unwrap();
     let numbered = |event: Event| (event.outbox_sequence.unwrap(), event.subject);
     events.into_iter().map(numbered).collect()
@@ -338,6 +340,7 @@ async fn whoever_reads_on_from_the_highest_number_misses_none_whose_commit_came_
     }
     let (mut seen, mut last) = (0, [0_u64; 3]);
     let mut look = async || {
+        instances[0].follow().await.unwrap();
         for (partition, last) in Partitions::new(3).unwrap().each().zip(&mut last) {
             let after = Numbered { partition, number: *last };
             let events = instances[0].waiting(after, 1_000).await.unwrap();

@@ -80,6 +80,38 @@ async fn an_instance_that_stands_still_before_its_commit_holds_up_nobody() {
     assert_eq!(published, ["other"]);
 }
 
+#[tokio::test]
+async fn what_can_be_seen_and_is_not_on_disk_yet_is_relayed_by_nobody() {
+    let place = TestSchema::fresh();
+    let database = open(&place).await;
+    let seen = "SELECT count(*) FROM yeoul_outbox";
+    // As an instance that dies between its COMMIT and the disk.
+    place.execute(
+        "BEGIN; SELECT yeoul_publish(0, gen_random_uuid(), 'k', 'T', 'k', 1, 0, NULL, NULL, NULL, 'null'); COMMIT",
+    );
+    assert_eq!(place.execute(seen), "1");
+    assert_eq!(database.waiting_whole(first(0), 10).await.unwrap().len(), 0);
+    assert_eq!(waiting(&database).await.len(), 1, "once that is on disk");
+}
+
+#[tokio::test]
+async fn what_was_answered_outlives_a_server_that_is_killed_right_then() {
+    // Nothing goes to the disk by itself meanwhile.
+    let mut server = Server::start_with(&["wal_writer_delay = 10s"]);
+    let place = TestSchema::on(&server.address());
+    let rounds = ["one", "three", "two"];
+    for name in rounds {
+        let database = open(&place).await;
+        let work = database.write(name, |name, tx| Box::pin(add_and_publish(tx, name)));
+        work.await.unwrap();
+        server.kill();
+        server.start_again();
+    }
+    let database = open(&place).await;
+    assert_eq!(names(&database).await, rounds);
+    assert_eq!(waiting(&database).await.len(), rounds.len());
+}
+
 /// Drops `work` once it was asked so often, if it was not done before.
 async fn given_up_after<T>(polls: u32, work: impl Future<Output = T>) {
     let (mut work, mut left) = (pin!(work), polls);

@@ -32,7 +32,7 @@ pub(super) enum Silence {
 }
 
 /// How a commit ends, whatever is before it.
-const COMMIT: &str = "COMMIT\0";
+const COMMIT: &str = "COMMIT";
 
 /// What asks for a lease has this in it.
 const LEASE: &[u8] = b"pg_try_advisory_lock";

@@ -149,6 +149,8 @@ async fn what_another_server_says_of_a_lost_commit_is_believed_as_far_as_it_can_
 
     // Started anew, and its row is there.
     let (proxy, work) = lose(&there, "own").await;
+    // Who sees it flushes it.
+    there.execute("SELECT pg_logical_emit_message(TRUE, '', '')");
     another.kill();
     another.start_again();
     proxy.lead_to(Some(&there.address));
