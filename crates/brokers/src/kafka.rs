@@ -195,7 +195,7 @@ impl Broker for Kafka {
             if matches!(read, Err(Error::Gone { .. })) {
                 self.tails.forget(name, at);
             }
-            read
+            read.map_err(not_at_the_moment)
         })
     }
 
@@ -243,5 +243,16 @@ impl Broker for Kafka {
 
     fn promise(&self) -> String {
         self.promise.clone()
+    }
+}
+
+/// A topic that was there when one connected: a server that has just come back does not know all of them yet, and one
+/// that was deleted may be made anew.
+fn not_at_the_moment(error: Error) -> Error {
+    match error {
+        Error::UnknownTopic => {
+            Error::environment("kafka: the topic is not known there at the moment")
+        }
+        error => error,
     }
 }
