@@ -24,10 +24,11 @@ pub use tree::Tree;
 /// the tree.
 #[expect(clippy::disallowed_methods, reason = "only chassis reads the environment")]
 pub fn environment() -> impl Iterator<Item = (String, String)> {
-    let readable = |(name, value): (OsString, OsString)| {
+    let readable = |name: OsString, value: OsString| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
-    std::env::vars_os().filter_map(readable).filter(|(name, _)| name.starts_with("YEOUL_"))
+    let all = std::env::vars_os().filter_map(move |(name, value)| readable(name, value));
+    all.filter(|(name, _)| name.starts_with("YEOUL_"))
 }
 
 #[cfg(test)]

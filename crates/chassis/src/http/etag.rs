@@ -77,16 +77,25 @@ impl<'h> Iterator for Members<'h> {
         if self.rest.is_empty() {
             return None;
         }
-        let read = member(self.rest).filter(|(_, rest)| ends(rest));
-        self.rest = read.map_or(&[], |(_, rest)| rest);
-        Some(read.map(|(member, _)| member).ok_or(Malformed))
+        let read = leading(self.rest).filter(|it| ends(it.rest));
+        let Some(Leading { member, rest }) = read else {
+            self.rest = &[];
+            return Some(Err(Malformed));
+        };
+        self.rest = rest;
+        Some(Ok(member))
     }
 }
 
-/// The member that `text` begins with, and what follows.
-fn member(text: &[u8]) -> Option<(Member<'_>, &[u8])> {
+/// The member that a text begins with, and what follows.
+struct Leading<'h> {
+    member: Member<'h>,
+    rest: &'h [u8],
+}
+
+fn leading(text: &[u8]) -> Option<Leading<'_>> {
     if let Some(rest) = text.strip_prefix(b"*") {
-        return Some((Member::Any, rest));
+        return Some(Leading { member: Member::Any, rest });
     }
     let (weak, text) = text.strip_prefix(b"W/").map_or((false, text), |rest| (true, rest));
     let inner = text.strip_prefix(b"\"")?;
@@ -96,7 +105,7 @@ fn member(text: &[u8]) -> Option<(Member<'_>, &[u8])> {
         return None;
     }
     let (opaque, rest) = text.split_at(length + 2);
-    Some((Member::Tag(Tag { weak, opaque }), rest))
+    Some(Leading { member: Member::Tag(Tag { weak, opaque }), rest })
 }
 
 /// Whether a member may end here: at the end, or before a comma.

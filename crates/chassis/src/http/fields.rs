@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::asked::{Asked, Notes, ValueKind};
 use super::noted::{NO_CONTROLS, Noted};
 use super::problem::Problem;
-use super::urlencoded::pairs;
+use super::urlencoded::{Pair, pairs};
 use crate::text;
 
 /// The members of a JSON body, and what was wrong with those that were asked for.
@@ -214,7 +214,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
 /// A form-encoded body (`application/x-www-form-urlencoded`).
 #[derive(Debug)]
 pub struct Form {
-    pairs: Vec<(String, String)>,
+    pairs: Vec<Pair>,
     notes: Notes,
 }
 
@@ -241,7 +241,7 @@ impl Form {
         let text = std::str::from_utf8(body).map_err(|_| Problem::bad_request("not a form"))?;
         let pairs = pairs(text).ok_or_else(|| Problem::bad_request("not a form"))?;
         let mut names = HashSet::with_capacity(pairs.len());
-        if !pairs.iter().all(|(name, _)| names.insert(name.as_str())) {
+        if !pairs.iter().all(|pair| names.insert(pair.name.as_str())) {
             return Err(Problem::bad_request("a field of the form comes twice"));
         }
         Ok(Form { pairs, notes: Notes::default() })
@@ -250,7 +250,7 @@ impl Form {
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.notes.ask(name, || ValueKind::Text { chars_max: None });
-        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|pair| pair.name == name).map(|pair| pair.value.as_str())
     }
 
     /// The value of `name`, which has to be there.

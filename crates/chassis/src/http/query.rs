@@ -5,13 +5,13 @@ use std::ops::RangeInclusive;
 use super::asked::{Asked, Notes, ValueKind};
 use super::noted::{NO_CONTROLS, Noted};
 use super::problem::Problem;
-use super::urlencoded::pairs;
+use super::urlencoded::{Pair, pairs};
 use crate::text;
 
 /// A query, and what was wrong with the values that were asked for.
 #[derive(Debug, Default)]
 pub struct Query {
-    pairs: Vec<(String, String)>,
+    pairs: Vec<Pair>,
     noted: Noted,
     notes: Notes,
 }
@@ -36,7 +36,7 @@ impl Query {
 
     /// The first value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|pair| pair.name == name).map(|pair| pair.value.as_str())
     }
 
     /// The text that `name` is searched with, by the rule of [`text::clean`]; absent is `None`, a

@@ -8,14 +8,21 @@ use percent_encoding::percent_decode_str;
 /// How many parameters are looked at.
 const PAIRS_MAX: usize = 64;
 
+/// A parameter, decoded.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Pair {
+    pub(super) name: String,
+    pub(super) value: String,
+}
+
 /// The pairs in their order; nothing where an escape is broken or there are more than [`PAIRS_MAX`].
-pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+pub(super) fn pairs(text: &str) -> Option<Vec<Pair>> {
     // What stands between the parts is ASCII, so text that is UTF-8 as a whole is so part by part.
     if !has_whole_escapes(text) || percent_decode_str(text).decode_utf8().is_err() {
         return None;
     }
     let pairs = form_urlencoded::parse(text.as_bytes()).into_owned().take(PAIRS_MAX + 1);
-    let pairs: Vec<_> = pairs.collect();
+    let pairs: Vec<_> = pairs.map(|(name, value)| Pair { name, value }).collect();
     (pairs.len() <= PAIRS_MAX).then_some(pairs)
 }
 
@@ -33,7 +40,12 @@ mod tests {
     fn pairs_are_read_as_the_standard_says() {
         let read = |text: &str| {
             let pairs = pairs(text)?;
-            Some(pairs.iter().map(|(name, value)| format!("[{name}|{value}]")).collect::<String>())
+            Some(
+                pairs
+                    .iter()
+                    .map(|Pair { name, value }| format!("[{name}|{value}]"))
+                    .collect::<String>(),
+            )
         };
         let cases = [
             ("", Some("")),

@@ -43,7 +43,14 @@ struct Register {
 #[derive(Default)]
 struct Entries {
     until: HashMap<Arc<str>, Timestamp>,
-    soonest: BTreeSet<(Timestamp, Arc<str>)>,
+    soonest: BTreeSet<Expiry>,
+}
+
+/// When an entry is needed no more; ordered by time first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Expiry {
+    until: Timestamp,
+    session: Arc<str>,
 }
 
 impl Ended {
@@ -152,20 +159,20 @@ impl Entries {
             return;
         }
         if let Some(before) = before {
-            self.soonest.remove(&(before, session.clone()));
+            self.soonest.remove(&Expiry { until: before, session: session.clone() });
         }
         self.until.insert(session.clone(), until);
-        self.soonest.insert((until, session));
+        self.soonest.insert(Expiry { until, session });
     }
 
     /// Removes what has expired.
     fn sweep(&mut self, now: Timestamp) {
-        while let Some((until, session)) = self.soonest.pop_first() {
-            if until > now {
-                self.soonest.insert((until, session));
+        while let Some(first) = self.soonest.pop_first() {
+            if first.until > now {
+                self.soonest.insert(first);
                 return;
             }
-            self.until.remove(&session);
+            self.until.remove(&first.session);
         }
     }
 }
