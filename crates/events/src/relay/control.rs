@@ -163,20 +163,17 @@ impl Control {
         }
         let lag = self.database.lag(at);
         let still = self.still(at, lag);
-        let (stuck, since) = match (stuck, still) {
-            // Its own words are the better ones: they name what is wrong.
-            (Some(stuck), _) => (Some(stuck), since),
-            (None, Some(since)) => {
-                (Some(format!("no progress at number {at} since {since}")), Some(since))
-            }
-            (None, None) => (None, None),
-        };
+        // Its own words are the better ones: they name what is wrong.
+        let since = if stuck.is_some() { since } else { still };
+        let says = |since| format!("no progress at number {at} since {since}");
+        let stuck = stuck.or_else(|| still.map(says));
         status.relayed.raise(at);
         // Under load it may never find nothing: what it has relayed is dealt with all the same.
         status.settled.raise(Numbered { partition, number: settled.max(relayed) });
         status.lag += lag;
         if status.stuck.is_none() {
-            (status.stuck, status.since) = (stuck, since);
+            status.stuck = stuck;
+            status.since = since;
         }
         status.lost = status.lost.take().or(lost);
     }
@@ -273,14 +270,12 @@ impl Control {
         // What is lost for good the relay has passed already.
         let relayed = self.database.relay_progress(partition).borrow().relayed;
         let after = Numbered { partition, number: published.max(relayed) };
-        let (from, last, reason) = match self.database.waiting_whole(after, 1).await {
-            Ok(_) => return Ok(None),
-            // A page that cannot be read names no row: no row can be stepped over.
-            Err(Error::Damaged { from, to, what, .. }) if from > 0 => {
-                (from, to.min(from + stepped::PASSED_MAX - 1), what)
-            }
-            Err(error) => return Err(error),
+        let Err(error) = self.database.waiting_whole(after, 1).await else { return Ok(None) };
+        // A page that cannot be read names no row: no row can be stepped over.
+        let Error::Damaged { from: from @ 1.., to, what: reason, .. } = error else {
+            return Err(error);
         };
+        let last = to.min(from + stepped::PASSED_MAX - 1);
         let first = Numbered { partition, number: from };
         // One row has one id; of a stretch of missing ones nobody knows which were events.
         let event = if from == last { Some(self.database.id_of(first).await?) } else { None };

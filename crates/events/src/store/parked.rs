@@ -232,8 +232,9 @@ pub(crate) async fn discard(
     let whose: [&dyn Bind; 3] = [&subscription, &at.partition.index(), &at.number];
     let found = rows.find(select, &whose, |row| {
         let event = event(row, 3).ok().map(|event| event.id);
-        let (turn, key, reason) = (row.get(0)?, text(row, 1)?, text(row, 2)?);
-        Ok::<_, Error>(Discarded { turn, key, reason, event })
+        let turn = row.get(0)?;
+        let key = text(row, 1)?;
+        Ok::<_, Error>(Discarded { turn, key, reason: text(row, 2)?, event })
     });
     let Some(letter) = found.await? else { return Ok(None) };
     // As if it had been handled: what waits behind it goes on.
@@ -253,7 +254,9 @@ pub(crate) async fn first_hurt(
         if first.is_none()
             && let Err(error) = event(row, 3)
         {
-            let (turn, at, key) = (row.get(0)?, number_of(row, 4, 1)?, text(row, 2)?);
+            let turn = row.get(0)?;
+            let at = number_of(row, 4, 1)?;
+            let key = text(row, 2)?;
             first = Some(DamagedRow { turn, at, key, error });
         }
         Ok::<_, Error>(())
@@ -338,7 +341,8 @@ fn count_of(row: &Row<'_>, column: usize) -> Result<u32, Error> {
 /// Where it came from, the offset without its sign, which only a hurt one has: its letter needs a name to
 /// be dropped by.
 fn number_of(row: &Row<'_>, partition: usize, offset: usize) -> Result<Numbered, Error> {
-    let (partition, offset): (u16, i64) = (row.get(partition)?, row.get(offset)?);
+    let partition: u16 = row.get(partition)?;
+    let offset: i64 = row.get(offset)?;
     let partition = Partition::new(partition).unwrap_or_default();
     Ok(Numbered { partition, number: (offset & i64::MAX).unsigned_abs() })
 }

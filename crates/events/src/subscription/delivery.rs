@@ -69,8 +69,13 @@ pub(super) struct Delivered<B> {
 impl<B> Delivered<B> {
     /// Somebody has moved the place to here.
     fn nothing(position: Offset) -> Delivered<B> {
-        let (received, batches) = (Vec::new(), Vec::new());
-        Delivered { received, position, batches, full: false, is_clear: false }
+        Delivered {
+            received: Vec::new(),
+            position,
+            batches: Vec::new(),
+            full: false,
+            is_clear: false,
+        }
     }
 }
 
@@ -309,7 +314,8 @@ impl<H: Handler> Dispatcher<H> {
 
     /// A failure that is tried again is a warning; one that needs an operator is an error.
     fn log_failure(&self, event: &Event, attempts: u32, wait: Wait, reason: &str) {
-        let (subscription, id, key) = (&self.name, &event.id, &event.key);
+        let subscription = &self.name;
+        let Event { id, key, .. } = event;
         if wait == Wait::Operator {
             tracing::error!(subscription, id, key, attempts, reason, "an event is a dead letter");
         } else {

@@ -73,8 +73,10 @@ pub(super) async fn step(
 
 /// Moves the place behind the stretch; what the record claims to be goes into the note.
 async fn over_record(tx: &mut Tx<'_>, name: &str, record: &HurtRecord) -> Result<Skipped, Error> {
-    let HurtRecord { partition, behind, last, reason, claimed } = record;
-    let (partition, last, reason) = (*partition, *last, reason.clone());
+    let HurtRecord { behind, claimed, .. } = record;
+    let partition = record.partition;
+    let last = record.last;
+    let reason = record.reason.clone();
     let of = Assigned { subscription: name, partition };
     if Place::lock(tx, of).await? != *behind {
         return Err(Error::environment("the subscription moved meanwhile; look again"));

@@ -4,7 +4,7 @@
 //! nobody is told that something stands which is not on disk. So the transaction's id is known before COMMIT is sent, and
 //! its answer is that of what waits for the disk behind it. Where the answer is lost, it is [looked up](super::look_up) what became of that id, and where that cannot be had, this is what is said.
 
-use super::look_up::{Fate, Sent, look_up};
+use super::look_up::{Fate, LookedUp, Sent, look_up};
 use super::open::OpenSchema;
 use super::outbox::{self, Drafts};
 use super::transaction::Transaction;
@@ -66,10 +66,11 @@ pub(super) async fn commit(
 async fn lost(open: &OpenSchema, drafts: &Drafts, sent: &Sent, error: sqlx::Error) -> Committed {
     let id = &sent.id;
     tracing::warn!(%error, id, "a commit is not answered with its numbers: its transaction is looked up");
-    match look_up(open, drafts, sent).await {
-        (Fate::Stands, numbers) => stands(open, &drafts.numbered(&numbers)),
-        (Fate::TakenBack, _) => Committed::refused(error),
-        (Fate::Unknown, _) => {
+    let LookedUp { fate, numbers } = look_up(open, drafts, sent).await;
+    match fate {
+        Fate::Stands => stands(open, &drafts.numbered(&numbers)),
+        Fate::TakenBack => Committed::refused(error),
+        Fate::Unknown => {
             let what = format!("the answer to the commit of transaction {id} is lost: {error}");
             tracing::error!(what, "it is not known whether a piece of work stands");
             Committed::Unknown(Error::Unknown { what })

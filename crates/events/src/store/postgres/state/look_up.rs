@@ -28,6 +28,18 @@ pub(super) enum Fate {
     Unknown,
 }
 
+/// What became of it, and what was numbered where it stands.
+pub(super) struct LookedUp {
+    pub(super) fate: Fate,
+    pub(super) numbers: Vec<i64>,
+}
+
+impl From<Fate> for LookedUp {
+    fn from(fate: Fate) -> LookedUp {
+        LookedUp { fate, numbers: Vec::new() }
+    }
+}
+
 /// What a server knows of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
@@ -61,7 +73,7 @@ enum OwnRow {
 }
 
 /// Asks until it is known, or [`timeouts::LOOK_UP`] is over; what was numbered, where it stands.
-pub(super) async fn look_up(open: &OpenSchema, drafts: &Drafts, sent: &Sent) -> (Fate, Vec<i64>) {
+pub(super) async fn look_up(open: &OpenSchema, drafts: &Drafts, sent: &Sent) -> LookedUp {
     let mut backoff = Backoff::new();
     let known = async {
         loop {
@@ -76,7 +88,7 @@ pub(super) async fn look_up(open: &OpenSchema, drafts: &Drafts, sent: &Sent) -> 
             tokio::time::sleep(backoff.next()).await;
         }
     };
-    within(timeouts::LOOK_UP, known).await.unwrap_or((Fate::Unknown, Vec::new()))
+    within(timeouts::LOOK_UP, known).await.unwrap_or(Fate::Unknown.into())
 }
 
 /// One look, at one server; `None` while nothing is decided.
@@ -84,7 +96,7 @@ async fn look(
     open: &OpenSchema,
     drafts: &Drafts,
     sent: &Sent,
-) -> Result<Option<(Fate, Vec<i64>)>, sqlx::Error> {
+) -> Result<Option<LookedUp>, sqlx::Error> {
     let mut server = open.pool.acquire().await?;
     let asked = whom(&mut server, sent).await?;
     if asked == Asked::Follower {
@@ -96,9 +108,10 @@ async fn look(
         Some(Fate::Stands) => {
             // It can be seen, and is on disk for sure once this is.
             sqlx::query(outbox::FLUSH).execute(&mut *server).await?;
-            Some((Fate::Stands, numbers(open, &mut server, drafts).await?))
+            let numbers = numbers(open, &mut server, drafts).await?;
+            Some(LookedUp { fate: Fate::Stands, numbers })
         }
-        decided => decided.map(|fate| (fate, Vec::new())),
+        decided => decided.map(LookedUp::from),
     })
 }
 

@@ -110,8 +110,9 @@ impl<'t> Walk<'t> {
                 (!sound).then_some(CHECKSUM)
             }
         };
-        (self.at, self.broken, self.chain) =
-            (row.offset, is_hurt.is_some(), Chain::resumed(row.crc));
+        self.at = row.offset;
+        self.broken = is_hurt.is_some();
+        self.chain = Chain::resumed(row.crc);
         let row = is_hurt.map(|what| Damage { from: row.offset, to: row.offset, what });
         Step { gap, row, jump: self.leap() }
     }
