@@ -50,7 +50,7 @@ use client::{Asker, Client};
 use publish::Publisher;
 use readers::Readers;
 use tails::Tails;
-use topics::{Known, Topics};
+use topics::Topics;
 
 pub use address::{SERVERS_MAX, Servers};
 pub use newest::SOUGHT_MAX;
@@ -127,8 +127,8 @@ pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>
     // Read once, and said so: what is changed in Kafka later is known with the next start.
     let terms = terms::read(&client, &topics).await?;
     let promise = terms.promise();
-    let is_compacted = |(_, known): &(&Topic, &Known)| terms.is_compacted(&known.name);
-    let compacted = topics.iter().filter(is_compacted).map(|(topic, _)| topic.clone()).collect();
+    let compacted = topics.iter().filter(|(_, known)| terms.is_compacted(&known.name));
+    let compacted = compacted.map(|(topic, _)| topic.clone()).collect();
     let publisher = Publisher::new(&client, terms, clock)?;
     let tails = Tails::new(&client, &asker)?;
     let readers = Readers::new(&client, &asker);

@@ -32,7 +32,13 @@ pub(super) struct Record<'e> {
     pub(super) value: &'e [u8],
     /// Milliseconds since 1970.
     pub(super) time: i64,
-    attributes: Vec<(&'static str, String)>,
+    attributes: Vec<Attribute>,
+}
+
+/// A header of it.
+struct Attribute {
+    name: &'static str,
+    value: String,
 }
 
 impl<'e> Record<'e> {
@@ -47,7 +53,7 @@ impl<'e> Record<'e> {
             ("ce_causationid", causation_id.clone()),
             ("ce_traceparent", traceparent.clone()),
         ];
-        let mut attributes = vec![
+        let required = [
             ("ce_specversion", SPECVERSION.to_owned()),
             ("ce_id", id.clone()),
             ("ce_source", source.clone()),
@@ -58,7 +64,9 @@ impl<'e> Record<'e> {
             ("ce_sequence", sequence.to_string()),
             ("content-type", JSON.to_owned()),
         ];
-        attributes.extend(optional.into_iter().filter_map(|(name, it)| Some((name, it?))));
+        let optional = optional.into_iter().filter_map(|(name, it)| Some((name, it?)));
+        let all = required.into_iter().chain(optional);
+        let attributes = all.map(|(name, value)| Attribute { name, value }).collect();
         // Kafka has no time before 1970, and to the millisecond; the event's own is in `ce_time`.
         let (value, time) = (data.get().as_bytes(), time.as_millisecond().max(0));
         Record { key, value, time, attributes }
@@ -66,15 +74,15 @@ impl<'e> Record<'e> {
 
     /// Bytes that it has there, and a few more.
     pub(super) fn bytes(&self) -> usize {
-        let header = |(name, value): &(&str, String)| name.len() + value.len() + HEADER_FRAME_BYTES;
+        let header = |it: &Attribute| it.name.len() + it.value.len() + HEADER_FRAME_BYTES;
         let headers: usize = self.attributes.iter().map(header).sum();
         FRAME_BYTES + self.key.len() + self.value.len() + headers
     }
 
     pub(super) fn headers(&self) -> OwnedHeaders {
         let none = OwnedHeaders::new_with_capacity(self.attributes.len());
-        self.attributes.iter().fold(none, |headers, (key, value)| {
-            headers.insert(Header { key, value: Some(value.as_str()) })
+        self.attributes.iter().fold(none, |headers, Attribute { name, value }| {
+            headers.insert(Header { key: name, value: Some(value.as_str()) })
         })
     }
 }
@@ -233,8 +241,8 @@ mod tests {
 
     /// As it would be read after it was sent.
     fn again(sent: &Record<'_>, but: impl Fn(&str) -> bool) -> Result<Event, Error> {
-        let headers = sent.attributes.iter().filter(|(name, _)| but(name));
-        let headers = headers.map(|(name, value)| (*name, value.as_bytes()));
+        let headers = sent.attributes.iter().filter(|it| but(it.name));
+        let headers = headers.map(|it| (it.name, it.value.as_bytes()));
         read(headers, Some(sent.key.as_bytes()), Some(sent.value))
     }
 
@@ -257,7 +265,7 @@ mod tests {
     fn what_is_required_is_missed_and_what_is_not_has_a_meaning() {
         let event = event();
         let sent = Record::of(&event);
-        for (name, _) in &sent.attributes {
+        for Attribute { name, .. } in &sent.attributes {
             let read = again(&sent, |it| it != *name);
             let required = ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"];
             assert_eq!(read.is_err(), required.contains(name), "{name}");
@@ -272,7 +280,7 @@ mod tests {
         let event = event();
         let sent = Record::of(&event);
         let with = |name: &'static str, value: &'static [u8], data: Option<&[u8]>| {
-            let headers = sent.attributes.iter().map(|(name, value)| (*name, value.as_bytes()));
+            let headers = sent.attributes.iter().map(|it| (it.name, it.value.as_bytes()));
             read(headers.chain([(name, value)]), Some(b"9"), data.or(Some(sent.value)))
         };
         assert!(with("other", b"\xff", None).is_ok(), "headers that nobody knows are passed over");
@@ -313,7 +321,7 @@ mod tests {
     fn its_bytes_are_no_fewer_than_what_it_is_made_of() {
         let event = event();
         let sent = Record::of(&event);
-        let parts: usize = sent.attributes.iter().map(|(name, it)| name.len() + it.len()).sum();
+        let parts: usize = sent.attributes.iter().map(|it| it.name.len() + it.value.len()).sum();
         assert!(sent.bytes() > parts + sent.key.len() + sent.value.len());
     }
 }
