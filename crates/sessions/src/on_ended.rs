@@ -43,6 +43,12 @@ pub struct OnEnded {
     clock: Clock,
 }
 
+/// A sign-in that the database remembers as ended, until its last token expires.
+pub struct Remembered {
+    sid: String,
+    until: Timestamp,
+}
+
 impl OnEnded {
     /// For a verifier whose memory is `ended`.
     pub fn new(ended: Ended, clock: Clock) -> OnEnded {
@@ -51,7 +57,7 @@ impl OnEnded {
 }
 
 impl Handler for OnEnded {
-    type Batch = Vec<(String, Timestamp)>;
+    type Batch = Vec<Remembered>;
 
     async fn handle(
         &self,
@@ -65,14 +71,14 @@ impl Handler for OnEnded {
         let ended: SessionEnded = event.decode()?;
         let until = ended.until()?;
         store::remember(tx, &ended.sid, until).await?;
-        batch.push((ended.sid, until));
+        batch.push(Remembered { sid: ended.sid, until });
         Ok(())
     }
 
     fn committed(&self, batch: Self::Batch) {
         let now = (self.clock)();
-        for (session, until) in batch {
-            self.ended.end(&session, until, now);
+        for Remembered { sid, until } in batch {
+            self.ended.end(&sid, until, now);
         }
     }
 }
