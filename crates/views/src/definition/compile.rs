@@ -154,10 +154,10 @@ fn check_topics(topics: &[String], mistakes: &mut Mistakes) {
 }
 
 fn hidden(names: &[String], columns: &[String], mistakes: &mut Mistakes) -> Vec<usize> {
-    let one = |(index, name): (usize, &String)| {
+    let mut one = |index: usize, name: &String| {
         mistakes.under(&index.to_string(), |mistakes| find(name, columns, mistakes))
     };
-    names.iter().enumerate().map(one).collect()
+    names.iter().enumerate().map(|(index, name)| one(index, name)).collect()
 }
 
 /// What a join sets may change for any number of rows at once, so nothing may hang on it.

@@ -167,12 +167,12 @@ fn sets(
     if columns.is_empty() {
         mistakes.note("no column is named");
     }
-    let one = |(column, formula): (&String, &Formula)| {
+    let mut one = |column: &String, formula: &Formula| {
         mistakes.under(column, |mistakes| {
             let column = find(column, &view.columns[..view.settable], mistakes);
             let compiled = mistakes.take(Expression::compile(&formula.0, wanted));
             compiled.map(|value| Assignment { column, value })
         })
     };
-    columns.iter().filter_map(one).collect()
+    columns.iter().filter_map(|(column, formula)| one(column, formula)).collect()
 }

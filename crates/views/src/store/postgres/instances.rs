@@ -157,14 +157,14 @@ fn written<'p>(pages: impl Iterator<Item = Whose<'p>>) -> String {
 /// `None` where they are not named.
 fn read_back(text: &str) -> Option<Vec<OwnersPage>> {
     let pages: Vec<(usize, Json)> = serde_json::from_str(text).ok()?;
-    let page = |(page, owner): (usize, Json)| {
+    let page = |page: usize, owner: Json| {
         let owner = match owner {
             Json::String(text) => Key::Text(text.into()),
             number => Key::Int(number.as_i64()?),
         };
         Some(OwnersPage { page, owner })
     };
-    pages.into_iter().map(page).collect()
+    pages.into_iter().map(|(at, owner)| page(at, owner)).collect()
 }
 
 #[cfg(test)]
