@@ -200,7 +200,7 @@ fn ending_with_sign_ins(verifier: &Verifier) -> Streams {
 }
 
 fn addresses(upstream: &Upstream, outliers: &Outliers, now: Instant) -> Value {
-    let address = |(at, endpoint): (usize, &Endpoint)| {
+    let address = |at: usize, endpoint: &Endpoint| {
         let seen = outliers.snapshot(at, now);
         json!({
             "address": endpoint.authority.to_str().unwrap_or_default(),
@@ -208,7 +208,8 @@ fn addresses(upstream: &Upstream, outliers: &Outliers, now: Instant) -> Value {
             "outForMs": seen.out_for.map(millis),
         })
     };
-    upstream.endpoints.iter().enumerate().map(address).collect()
+    let each = upstream.endpoints.iter().enumerate();
+    each.map(|(at, endpoint)| address(at, endpoint)).collect()
 }
 
 fn level(metrics: &Metrics, upstream: &Upstream) -> Level {

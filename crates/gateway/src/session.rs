@@ -142,7 +142,8 @@ impl Ask<'_> {
     /// 401: none, or of two sign-ins; nobody can say which of them sits there, and no cookie is taken back.
     fn refresh(&self) -> Result<Refresh<'_>, Problem> {
         let ended = self.shared.verifier.ended();
-        let (mut sealed, mut first): (Option<Refresh<'_>>, _) = (None, None);
+        let mut sealed: Option<Refresh<'_>> = None;
+        let mut first = None;
         for refresh in self.refreshes() {
             let lives = refresh.family.as_ref().is_some_and(|it| !ended.contains(&it.id));
             match &sealed {

@@ -329,11 +329,20 @@ pub struct OneOrMany(pub Vec<String>);
 /// A gateway that knows the methods of a path answers 405 itself, before it asks for a role or
 /// counts the call against a limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Paths(pub Vec<(String, Option<Vec<String>>)>);
+pub struct Paths(pub Vec<PathMethods>);
+
+/// A pattern, and the methods it takes where they are said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathMethods {
+    /// The pattern, as it is written.
+    pub text: String,
+    /// Its own methods; those of its route without them.
+    pub methods: Option<Vec<String>>,
+}
 
 impl From<&str> for Paths {
     fn from(one: &str) -> Paths {
-        Paths(vec![(one.to_owned(), None)])
+        Paths(vec![PathMethods { text: one.to_owned(), methods: None }])
     }
 }
 

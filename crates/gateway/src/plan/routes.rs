@@ -7,7 +7,7 @@ use mistakes::Mistakes;
 
 use super::{Anonymous, Draft, On, Route, SignIn, Takes, Upstream, guards, upstreams};
 use crate::paths::Action;
-use crate::settings::{self, Host, KEEP_ALIVE, SESSION_TIMEOUT, Settings, Side};
+use crate::settings::{self, Host, KEEP_ALIVE, PathMethods, SESSION_TIMEOUT, Settings, Side};
 
 pub(super) fn compile(settings: &Settings, draft: &mut Draft, mistakes: &mut Mistakes) {
     for (name, route) in &settings.routes {
@@ -36,7 +36,7 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
         mistakes.at(&at("path")).note("a route has at least one path");
     }
     let mut taken = Vec::new();
-    for (text, own) in &settings.path.0 {
+    for PathMethods { text, methods: own } in &settings.path.0 {
         // Where this route will stand, which is pushed below: its paths have to name it before.
         let action = Action::Proxy(draft.plan.routes.len());
         let own =

@@ -58,7 +58,8 @@ impl Link {
         stream.set_nodelay(true)?;
         let mut settings = Builder::new();
         settings.max_buf_size(HEAD_BYTES_MAX).writev(false);
-        let (socket, passing) = Socket::new(stream);
+        let socket = Socket::new(stream);
+        let passing = socket.passing();
         let handshake = settings.handshake(TokioIo::new(socket));
         let (sender, connection) = handshake.await.map_err(io::Error::other)?;
         open.inc();

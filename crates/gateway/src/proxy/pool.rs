@@ -74,7 +74,7 @@ struct Idle {
 impl Pool {
     /// No connections yet.
     pub(crate) fn new(upstream: &Upstream, shared: &AcrossCores) -> Pool {
-        let address = |(at, endpoint): (usize, &Endpoint)| {
+        let address = |at: usize, endpoint: &Endpoint| {
             let mut address =
                 AddressPool::new(endpoint.clone(), upstream.keep_alive, shared.open.clone());
             // One alone is never left out.
@@ -82,7 +82,8 @@ impl Pool {
                 .then(|| Among { outliers: shared.outliers.clone(), at });
             Rc::new(address)
         };
-        let addresses = upstream.endpoints.iter().enumerate().map(address).collect();
+        let each = upstream.endpoints.iter().enumerate();
+        let addresses = each.map(|(at, endpoint)| address(at, endpoint)).collect();
         Pool { addresses, turn: Cell::new(0) }
     }
 

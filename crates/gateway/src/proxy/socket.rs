@@ -98,10 +98,13 @@ impl Passing {
 }
 
 impl Socket {
-    /// A socket, and the handle to what passes by.
-    pub(super) fn new(stream: TcpStream) -> (Socket, Passing) {
-        let passing = Passing::default();
-        (Socket { stream, passing: passing.clone() }, passing)
+    pub(super) fn new(stream: TcpStream) -> Socket {
+        Socket { stream, passing: Passing::default() }
+    }
+
+    /// The handle to what passes by.
+    pub(super) fn passing(&self) -> Passing {
+        self.passing.clone()
     }
 }
 

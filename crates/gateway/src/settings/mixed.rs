@@ -11,7 +11,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{Host, OneOrMany, OpenMethods, Paths, Upstream};
+use super::{Host, OneOrMany, OpenMethods, PathMethods, Paths, Upstream};
 
 impl<'de> Deserialize<'de> for OneOrMany {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<OneOrMany, D::Error> {
@@ -89,14 +89,16 @@ impl FromMixed for OneOrMany {
 impl FromMixed for Paths {
     const EXPECTED: &'static str = "a text, a list of texts or a map from texts to methods";
     fn list(list: Vec<String>) -> Paths {
-        Paths(list.into_iter().map(|text| (text, None)).collect())
+        Paths(list.into_iter().map(|text| PathMethods { text, methods: None }).collect())
     }
     fn text(text: &str) -> Option<Paths> {
         Some(text.into())
     }
     fn map<'de, A: MapAccess<'de>>(map: A) -> Result<Paths, A::Error> {
         let map = BTreeMap::<String, Vec<String>>::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(Paths(map.into_iter().map(|(text, methods)| (text, Some(methods))).collect()))
+        let paths = map.into_iter();
+        let paths = paths.map(|(text, methods)| PathMethods { text, methods: Some(methods) });
+        Ok(Paths(paths.collect()))
     }
 }
 
