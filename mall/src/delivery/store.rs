@@ -10,7 +10,7 @@ use events::store::{Bind, Row, Rows, Tables, Tx};
 use crate::delivery::decide::State;
 use crate::delivery::model::Delivery;
 use crate::listed::Listed;
-use crate::listed::store::Selection;
+use crate::listed::store::{Narrowing, Selection};
 
 use postgres::SCHEMA as SERVED;
 use sqlite::SCHEMA as EMBEDDED;
@@ -63,7 +63,7 @@ pub(super) async fn list(
     customer: Option<&str>,
     slice: Slice,
 ) -> Result<Listed<Delivery>, Error> {
-    let narrowed = customer.map(|customer| ("customer_id", customer));
+    let narrowed = customer.map(|value| Narrowing { column: "customer_id", value });
     Selection { table: "deliveries", standing: None, narrowed }.list(rows, slice, delivery).await
 }
 

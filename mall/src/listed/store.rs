@@ -11,8 +11,15 @@ pub(crate) struct Selection<'q> {
     pub(crate) table: &'static str,
     /// A condition on every row, if there is one.
     pub(crate) standing: Option<&'static str>,
-    /// A column, and what it has to be; all rows where there is none.
-    pub(crate) narrowed: Option<(&'static str, &'q str)>,
+    /// All rows where there is none.
+    pub(crate) narrowed: Option<Narrowing<'q>>,
+}
+
+/// A column, and what it has to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Narrowing<'q> {
+    pub(crate) column: &'static str,
+    pub(crate) value: &'q str,
 }
 
 impl Selection<'_> {
@@ -24,7 +31,7 @@ impl Selection<'_> {
         read: fn(&Row<'_>) -> Result<T, Error>,
     ) -> Result<Listed<T>, Error> {
         let from = self.from();
-        let value = self.narrowed.as_ref().map(|(_, value)| value as &dyn Bind);
+        let value = self.narrowed.as_ref().map(|it| &it.value as &dyn Bind);
         let mut values: Vec<&dyn Bind> = value.into_iter().collect();
         let count = format!("SELECT count(*) FROM {from}");
         let total = rows.one(&count, &values, |row| row.get::<u64>(0)).await?;
@@ -39,7 +46,7 @@ impl Selection<'_> {
     /// The table with its conditions. A value that is there for nothing has no type that every engine knows.
     fn from(&self) -> String {
         let standing = self.standing.map(str::to_owned);
-        let narrowed = self.narrowed.map(|(column, _)| format!("{column} = ?1"));
+        let narrowed = self.narrowed.map(|it| format!("{} = ?1", it.column));
         let conditions: Vec<String> = standing.into_iter().chain(narrowed).collect();
         match conditions.is_empty() {
             true => self.table.to_owned(),

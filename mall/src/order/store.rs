@@ -8,7 +8,7 @@ use events::Error;
 use events::store::{Bind, Row, Rows, Tables, Tx};
 
 use crate::listed::Listed;
-use crate::listed::store::Selection;
+use crate::listed::store::{Narrowing, Selection};
 use crate::order::decide::State;
 use crate::order::model::{Order, Replica};
 
@@ -34,7 +34,7 @@ pub(super) async fn list(
     customer: Option<&str>,
     slice: Slice,
 ) -> Result<Listed<Order>, Error> {
-    let narrowed = customer.map(|customer| ("customer_id", customer));
+    let narrowed = customer.map(|value| Narrowing { column: "customer_id", value });
     Selection { table: "orders", standing: None, narrowed }.list(rows, slice, order).await
 }
 

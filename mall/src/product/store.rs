@@ -8,7 +8,7 @@ use events::Error;
 use events::store::{Bind, Row, Rows, Tables, Tx};
 
 use crate::listed::Listed;
-use crate::listed::store::Selection;
+use crate::listed::store::{Narrowing, Selection};
 use crate::product::decide::Decision;
 use crate::product::model::{Policy, Product};
 
@@ -42,7 +42,8 @@ pub(super) async fn list(
     name: Option<&str>,
     slice: Slice,
 ) -> Result<Listed<Product>, Error> {
-    let (standing, narrowed) = (Some("deleted = 0"), name.map(|name| ("name", name)));
+    let standing = Some("deleted = 0");
+    let narrowed = name.map(|value| Narrowing { column: "name", value });
     Selection { table: "products", standing, narrowed }.list(rows, slice, product).await
 }
 
