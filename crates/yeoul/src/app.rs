@@ -15,11 +15,11 @@ pub(crate) fn files() -> AppFiles {
         all.get(format!("{path}{ending}").as_str()).map(|&bytes| Bytes::from_static(bytes))
     };
     let plain = all.iter().filter(|(path, _)| !path.ends_with(".br") && !path.ends_with(".gz"));
-    let file = |(path, identity): (&&str, &&'static [u8])| AppFile {
-        path: (*path).to_owned(),
+    let file = |path: &str, identity: &'static [u8]| AppFile {
+        path: path.to_owned(),
         identity: Bytes::from_static(identity),
         br: encoded(path, ".br"),
         gzip: encoded(path, ".gz"),
     };
-    AppFiles::new(plain.map(file).collect())
+    AppFiles::new(plain.map(|(path, identity)| file(path, identity)).collect())
 }

@@ -253,7 +253,9 @@ fn listen(
 
 /// How my page's port at `address` is served.
 fn pages(layer: &Layer, faults: &Faults, address: SocketAddr) -> Listen {
-    let (gateway, faults, at) = (layer.gateway.clone(), faults.clone(), address.ip());
+    let gateway = layer.gateway.clone();
+    let faults = faults.clone();
+    let at = address.ip();
     serving(layer.cores.clone(), move |core| {
         Faulty::new(gateway.pages_only(core, at), faults.clone())
     })

@@ -61,13 +61,20 @@ impl Written {
     }
 }
 
+/// A topic, and the path of who names it.
+pub(super) struct NamedTopic<'w> {
+    pub(super) topic: String,
+    pub(super) path: Vec<&'w str>,
+}
+
 /// Its topics, each with the path of who names it.
 pub(super) fn topics_of<'w>(
     name: &'w str,
     written: &'w Written,
-) -> impl Iterator<Item = (String, Vec<&'w str>)> {
+) -> impl Iterator<Item = NamedTopic<'w>> {
     let path = vec!["events", "outboxes", name, "topics"];
-    written.topics().map(move |topic| (topic.to_owned(), path.clone()))
+    let named = move |topic: &str| NamedTopic { topic: topic.to_owned(), path: path.clone() };
+    written.topics().map(named)
 }
 
 /// Every table that is named; `declared` are the topics that there are.

@@ -15,7 +15,7 @@ use views::Definitions;
 use views::settings::View;
 
 use super::composition::Composition;
-use super::outboxes::{self, Outbox};
+use super::outboxes::{self, NamedTopic, Outbox};
 use super::store;
 
 /// `events`, as it is written.
@@ -136,7 +136,7 @@ impl Events {
     }
 
     /// Topics that such tables publish to, each with the path of who names it.
-    fn inserted(&self) -> impl Iterator<Item = (String, Vec<&str>)> {
+    fn inserted(&self) -> impl Iterator<Item = NamedTopic<'_>> {
         self.outboxes.iter().flat_map(|(name, outbox)| outboxes::topics_of(name, outbox))
     }
 
@@ -149,7 +149,8 @@ impl Events {
         named: &BTreeMap<String, Vec<&str>>,
     ) -> Result<Vec<Declared>, Vec<Mistake>> {
         let (mut all, mut mistakes) = (Vec::new(), Vec::new());
-        let inserted: BTreeMap<String, Vec<&str>> = self.inserted().collect();
+        let inserted = self.inserted().map(|NamedTopic { topic, path }| (topic, path));
+        let inserted: BTreeMap<String, Vec<&str>> = inserted.collect();
         let named: BTreeMap<&String, &Vec<&str>> = inserted.iter().chain(named).collect();
         let names: BTreeSet<&String> = named.keys().copied().chain(self.topics.keys()).collect();
         for name in names {

@@ -19,9 +19,8 @@ pub(super) async fn committed(databases: &[Database]) -> Result<Vec<Numbers>, ev
 
 /// Whether all of these are relayed, each by the relay in its place.
 pub(super) fn are_relayed(relays: &[relay::Control], committed: &[Numbers]) -> bool {
-    let dealt_with =
-        |(relay, committed): (&relay::Control, &Numbers)| relay.status().settled.cover(committed);
-    relays.iter().zip(committed).all(dealt_with)
+    let mut each = relays.iter().zip(committed);
+    each.all(|(relay, committed)| relay.status().settled.cover(committed))
 }
 
 /// Resolves when what was committed by now has been relayed, and each subscription was once at the end of its
