@@ -224,8 +224,8 @@ async fn connection<S: Serve>(
     let limits = serve.head_limits();
     let connection = Rc::new(Connection::new(place, limits));
     let wire = Wire::new(stream.clone(), connection.clone(), limits, serve.write_idle());
-    let served = Served { serve, connection: connection.clone(), peer };
-    if let Err(error) = exchange(wire, served, &stop).await {
+    let parties = Parties { serve, connection: connection.clone(), peer };
+    if let Err(error) = exchange(wire, parties, &stop).await {
         debug!(%peer, %error, "a connection broke");
     }
     // Closed with something unread, the system answers what still comes with a reset, which may take the refusal
@@ -239,15 +239,15 @@ async fn connection<S: Serve>(
 }
 
 /// Who answers on a connection, and whom.
-struct Served<S> {
+struct Parties<S> {
     serve: Rc<S>,
     connection: Rc<Connection>,
     peer: SocketAddr,
 }
 
 /// Answers a connection's requests one after the other until either side ends it.
-async fn exchange<S: Serve>(wire: Wire, served: Served<S>, stop: &Stop) -> hyper::Result<()> {
-    let Served { serve, connection, peer } = served;
+async fn exchange<S: Serve>(wire: Wire, parties: Parties<S>, stop: &Stop) -> hyper::Result<()> {
+    let Parties { serve, connection, peer } = parties;
     let limits = serve.head_limits();
     let service = service_fn(|request: http::Request<Incoming>| {
         let (serve, connection) = (serve.clone(), connection.clone());
