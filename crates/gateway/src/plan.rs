@@ -173,27 +173,27 @@ pub(crate) struct PageHead {
 /// Every mistake there is, each with its path.
 pub fn compile(settings: &Settings, definitions: &Definitions) -> Result<Plan, Vec<Mistake>> {
     let mut mistakes = Mistakes::default();
-    let mut draft = Draft::default();
-    draft.plan.trusted = settings.trusted.clone();
-    draft.plan.foreign_tokens = settings.foreign_tokens;
-    draft.plan.idle = settings.idle_timeout.map(|span| span.0);
-    if draft.plan.idle.is_some_and(|span| span.is_zero()) {
+    let mut builder = PlanBuilder::default();
+    builder.plan.trusted = settings.trusted.clone();
+    builder.plan.foreign_tokens = settings.foreign_tokens;
+    builder.plan.idle = settings.idle_timeout.map(|span| span.0);
+    if builder.plan.idle.is_some_and(|span| span.is_zero()) {
         mistakes.at(&["idle_timeout"]).note("a timeout is at least `1ms`");
     }
     match Withheld::new(&settings.identity_headers) {
-        Ok(withheld) => draft.plan.withheld = withheld,
+        Ok(withheld) => builder.plan.withheld = withheld,
         Err(list) => {
             let mut mistakes = mistakes.at(&["identity_headers"]);
             list.into_iter().for_each(|it| mistakes.note(it));
         }
     }
-    draft.plan.upstreams = upstreams::upstreams(&settings.upstreams, &mut mistakes);
+    builder.plan.upstreams = upstreams::upstreams(&settings.upstreams, &mut mistakes);
     roles::check(settings, &mut mistakes);
-    routes::compile(settings, &mut draft, &mut mistakes);
-    places::compile(settings, definitions, &mut draft, &mut mistakes);
+    routes::compile(settings, &mut builder, &mut mistakes);
+    places::compile(settings, definitions, &mut builder, &mut mistakes);
     twins(settings, &mut mistakes);
-    warnings::note(settings, &mut draft);
-    draft.finish(mistakes)
+    warnings::note(settings, &mut builder);
+    builder.finish(mistakes)
 }
 
 /// Names that differ in case only: metrics show them side by side, and a variable that replaces a
@@ -288,7 +288,7 @@ impl Anonymous {
 
 /// A plan that is being made, and where its entries stand in the settings.
 #[derive(Default)]
-struct Draft {
+struct PlanBuilder {
     plan: Plan,
     app: Vec<Pattern>,
     entries: Vec<Placed>,
@@ -317,7 +317,7 @@ enum On {
     OuterAndPages,
 }
 
-impl Draft {
+impl PlanBuilder {
     /// Adds an entry, checked for a twin.
     fn place(
         &mut self,

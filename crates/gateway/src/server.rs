@@ -201,8 +201,8 @@ impl Server {
         }
         let session = who.principal.as_ref().map(|principal| principal.session.as_str());
         let full = || Problem::unavailable("connection_limit_reached", chance::seconds(1));
-        let seat = shared.streams.sit(session).ok_or_else(full)?;
-        // The sign-in may have ended between its check and the seat.
+        let permit = shared.streams.admit(session).ok_or_else(full)?;
+        // The sign-in may have ended between its check and the permit.
         if session.is_some_and(|session| shared.verifier.ended().contains(session)) {
             return Err(Problem::unauthorized());
         }
@@ -217,7 +217,7 @@ impl Server {
             page: shared.plan.pages[at].clone(),
             owner,
             expires: who.principal.as_ref().map(|principal| principal.expires),
-            seat,
+            permit,
         };
         Ok(live::open(subscriber, after))
     }

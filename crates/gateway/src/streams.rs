@@ -34,7 +34,7 @@ struct SignInStreams {
 
 /// A stream's place, given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct StreamPermit {
     streams: Streams,
     session: Option<Box<str>>,
     ended: CancellationToken,
@@ -42,7 +42,7 @@ pub(crate) struct Seat {
 
 impl Streams {
     /// A place for one more stream of a sign-in; `None` past [`STREAMS_MAX`].
-    pub(crate) fn sit(&self, session: Option<&str>) -> Option<Seat> {
+    pub(crate) fn admit(&self, session: Option<&str>) -> Option<StreamPermit> {
         let mut open = self.open();
         if open.count >= STREAMS_MAX {
             return None;
@@ -61,7 +61,7 @@ impl Streams {
                 session.ended.clone()
             },
         );
-        Some(Seat { streams: self.clone(), session: session.map(Into::into), ended })
+        Some(StreamPermit { streams: self.clone(), session: session.map(Into::into), ended })
     }
 
     /// How many there are.
@@ -93,14 +93,14 @@ impl Streams {
     }
 }
 
-impl Seat {
+impl StreamPermit {
     /// Resolves once the stream has to end.
     pub(crate) async fn ended(&self) {
         self.ended.cancelled().await;
     }
 }
 
-impl Drop for Seat {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         let mut open = self.streams.open();
         open.count -= 1;
@@ -121,48 +121,53 @@ mod tests {
     #[test]
     fn streams_end_by_sign_in_and_all_together_and_give_their_places_back() {
         let streams = Streams::default();
-        let (a, b) = (streams.sit(Some("a")).expect("room"), streams.sit(Some("b")).expect("room"));
-        let nobody = streams.sit(None).expect("room");
+        let (a, b) =
+            (streams.admit(Some("a")).expect("room"), streams.admit(Some("b")).expect("room"));
+        let nobody = streams.admit(None).expect("room");
         streams.end("a");
         streams.end("unknown");
         assert!(a.ended.is_cancelled() && !b.ended.is_cancelled());
         drop(a);
-        let again = streams.sit(Some("a")).expect("room");
+        let again = streams.admit(Some("a")).expect("room");
         assert!(!again.ended.is_cancelled(), "another stream of the same name is a fresh one");
         streams.end_all();
         assert!(b.ended.is_cancelled() && nobody.ended.is_cancelled());
         drop((b, nobody, again));
         assert_eq!(streams.count(), 0);
         assert!(streams.open().sessions.is_empty());
-        assert!(streams.sit(None).expect("room").ended.is_cancelled(), "those to come end too");
+        assert!(streams.admit(None).expect("room").ended.is_cancelled(), "those to come end too");
     }
 
     #[test]
     fn streams_of_all_sign_ins_end_together_and_who_comes_back_is_not_ended_with_them() {
         let streams = Streams::default();
-        let seats = ["a", "b"].map(|session| streams.sit(Some(session)).expect("room"));
-        let nobody = streams.sit(None).expect("room");
+        let permits = ["a", "b"].map(|session| streams.admit(Some(session)).expect("room"));
+        let nobody = streams.admit(None).expect("room");
         streams.end_signed_in();
-        assert!(seats.iter().all(|seat| seat.ended.is_cancelled()) && !nobody.ended.is_cancelled());
-        let again = streams.sit(Some("a")).expect("room");
+        assert!(
+            permits.iter().all(|permit| permit.ended.is_cancelled())
+                && !nobody.ended.is_cancelled()
+        );
+        let again = streams.admit(Some("a")).expect("room");
         assert!(!again.ended.is_cancelled());
-        drop(seats);
+        drop(permits);
         streams.end("a");
         assert!(again.ended.is_cancelled(), "it is known by its sign-in still");
         drop((nobody, again));
         assert_eq!(streams.count(), 0);
-        streams.sit(Some("a")).expect("room");
+        streams.admit(Some("a")).expect("room");
         streams.end_all();
-        assert!(streams.sit(Some("a")).expect("room").ended.is_cancelled());
+        assert!(streams.admit(Some("a")).expect("room").ended.is_cancelled());
     }
 
     #[test]
     fn one_stream_past_the_limit_finds_no_place() {
         let streams = Streams::default();
-        let seats: Vec<Seat> = (0..STREAMS_MAX).filter_map(|_| streams.sit(None)).collect();
-        assert_eq!(seats.len(), STREAMS_MAX);
-        assert!(streams.sit(None).is_none());
-        drop(seats);
-        assert!(streams.sit(None).is_some());
+        let permits: Vec<StreamPermit> =
+            (0..STREAMS_MAX).filter_map(|_| streams.admit(None)).collect();
+        assert_eq!(permits.len(), STREAMS_MAX);
+        assert!(streams.admit(None).is_none());
+        drop(permits);
+        assert!(streams.admit(None).is_some());
     }
 }

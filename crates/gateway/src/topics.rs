@@ -51,9 +51,9 @@ pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<
     let Some((partitions, topic)) = known else { return Err(Problem::not_found()) };
     let after = from.map(|position| position.offsets).unwrap_or_default();
     let reading = Reading { broker, topic: &topic, partitions };
-    let runs =
+    let read =
         reading.after(&after, limit).await.map_err(|failed| failed.problem(&topic, &after))?;
-    let mut response = Response::new(Body::full(batch_of(&topic, runs, after)));
+    let mut response = Response::new(Body::full(batch_of(&topic, read, after)));
     response.headers_mut().insert(CONTENT_TYPE, BATCH);
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     Ok(response)
@@ -90,7 +90,7 @@ struct Reading<'r> {
 }
 
 /// What was read of one partition, in its order.
-struct Run {
+struct PartitionEvents {
     partition: Partition,
     events: VecDeque<Stored>,
 }
@@ -121,20 +121,24 @@ impl Reading<'_> {
     /// Up to `limit` events: each partition's share first, so that none waits behind a busy one, then what
     /// there is. Where it begins moves with the position, because bytes may end a read before its last
     /// partition.
-    async fn after(&self, after: &Numbers, limit: usize) -> Result<Vec<Run>, ReadFailure> {
+    async fn after(
+        &self,
+        after: &Numbers,
+        limit: usize,
+    ) -> Result<Vec<PartitionEvents>, ReadFailure> {
         let count = self.partitions.count();
         let sum = after.iter().fold(0_u64, |sum, at| sum.wrapping_add(at.number));
         let begin = sum % u64::from(count);
         let (later, sooner): (Vec<_>, Vec<_>) =
             self.partitions.each().partition(|it| u64::from(it.index()) >= begin);
-        let mut runs = Vec::new();
+        let mut read = Vec::new();
         let mut left = limit;
         let mut bytes = 0;
         let mut failed = None;
         let order: Vec<Partition> = later.into_iter().chain(sooner).collect();
         for share in [limit.div_ceil(usize::from(count)), limit] {
             for &partition in &order {
-                let reached = reached(&runs, partition).unwrap_or(after.of(partition));
+                let reached = reached(&read, partition).unwrap_or(after.of(partition));
                 let most = share.min(left);
                 if most == 0 || bytes >= BYTES_MAX {
                     break;
@@ -144,7 +148,7 @@ impl Reading<'_> {
                     Ok(events) => {
                         left -= events.len();
                         bytes += events.iter().map(|it| it.event.data.get().len()).sum::<usize>();
-                        add(&mut runs, partition, events);
+                        add(&mut read, partition, events);
                     }
                     Err(error) => failed = Some(ReadFailure { partition, error }),
                 }
@@ -155,8 +159,8 @@ impl Reading<'_> {
         }
         match failed {
             // What can be read comes first; whoever goes on from there meets the rest.
-            Some(failed) if runs.iter().all(|run| run.events.is_empty()) => Err(failed),
-            _ => Ok(runs),
+            Some(failed) if read.iter().all(|one| one.events.is_empty()) => Err(failed),
+            _ => Ok(read),
         }
     }
 }
@@ -185,15 +189,15 @@ impl ReadFailure {
     }
 }
 
-fn reached(runs: &[Run], partition: Partition) -> Option<u64> {
-    let run = runs.iter().find(|run| run.partition == partition)?;
-    run.events.back().map(|last| last.offset.0)
+fn reached(read: &[PartitionEvents], partition: Partition) -> Option<u64> {
+    let one = read.iter().find(|one| one.partition == partition)?;
+    one.events.back().map(|last| last.offset.0)
 }
 
-fn add(runs: &mut Vec<Run>, partition: Partition, events: Vec<Stored>) {
-    match runs.iter_mut().find(|run| run.partition == partition) {
-        Some(run) => run.events.extend(events),
-        None => runs.push(Run { partition, events: events.into() }),
+fn add(read: &mut Vec<PartitionEvents>, partition: Partition, events: Vec<Stored>) {
+    match read.iter_mut().find(|one| one.partition == partition) {
+        Some(one) => one.events.extend(events),
+        None => read.push(PartitionEvents { partition, events: events.into() }),
     }
 }
 
@@ -204,19 +208,19 @@ struct Next {
 }
 
 /// Takes the events out, by their times where partitions meet; each partition stays in its order.
-fn next(runs: &mut [Run]) -> Option<Next> {
-    let heads = runs.iter().enumerate();
-    let heads = heads.filter_map(|(at, run)| Some((run.events.front()?.event.time, at)));
+fn next(read: &mut [PartitionEvents]) -> Option<Next> {
+    let heads = read.iter().enumerate();
+    let heads = heads.filter_map(|(at, one)| Some((one.events.front()?.event.time, at)));
     let (_, at) = heads.min()?;
-    let run = &mut runs[at];
-    Some(Next { partition: run.partition, stored: run.events.pop_front()? })
+    let one = &mut read[at];
+    Some(Next { partition: one.partition, stored: one.events.pop_front()? })
 }
 
 /// The events as a JSON array, each with its position. Their own text is not parsed again.
-fn batch_of(topic: &Topic, mut runs: Vec<Run>, after: Numbers) -> Vec<u8> {
+fn batch_of(topic: &Topic, mut read: Vec<PartitionEvents>, after: Numbers) -> Vec<u8> {
     let mut position = TopicPosition { topic: topic.clone(), offsets: after };
     let mut text = vec![b'['];
-    while let Some(Next { partition, stored }) = next(&mut runs) {
+    while let Some(Next { partition, stored }) = next(&mut read) {
         if text.len() > 1 {
             text.push(b',');
         }

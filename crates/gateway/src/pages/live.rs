@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 use views::{Change, Changes, Page, Slice, Views};
 
-use crate::streams::Seat;
+use crate::streams::StreamPermit;
 
 /// How often a stream says that it lives, whatever else it says: who misses it may come back.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -47,7 +47,7 @@ pub(crate) struct Subscriber {
     pub(crate) page: Page,
     pub(crate) owner: String,
     pub(crate) expires: Option<Timestamp>,
-    pub(crate) seat: Seat,
+    pub(crate) permit: StreamPermit,
 }
 
 /// Where the client stopped: its last event's id, else the page's position in the query.
@@ -116,9 +116,9 @@ async fn run(subscriber: Subscriber, after: Option<FeedPosition>, sender: mpsc::
         None => LIFE_MAX,
     };
     tokio::select! {
-        // Whichever comes first ends it; the seat goes with `subscriber`.
+        // Whichever comes first ends it; the permit goes with `subscriber`.
         () = follow(&subscriber, after, &sender) => {}
-        () = subscriber.seat.ended() => {}
+        () = subscriber.permit.ended() => {}
         () = tokio::time::sleep(life.min(LIFE_MAX)) => {}
         () = sender.closed() => {}
     }

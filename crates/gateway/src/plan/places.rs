@@ -6,7 +6,7 @@ use mistakes::Mistakes;
 use views::{Definitions, Page};
 
 use super::routes::is_plain;
-use super::{Draft, List, On, PageHead, Takes};
+use super::{List, On, PageHead, PlanBuilder, Takes};
 use crate::error_page::texts::Texts;
 use crate::paths::Action;
 use crate::settings::{EVENTS_PATH, Settings};
@@ -14,80 +14,80 @@ use crate::settings::{EVENTS_PATH, Settings};
 pub(super) fn compile(
     settings: &Settings,
     definitions: &Definitions,
-    draft: &mut Draft,
+    builder: &mut PlanBuilder,
     mistakes: &mut Mistakes,
 ) {
     for page in definitions.pages() {
-        self::page(page, draft, mistakes);
+        self::page(page, builder, mistakes);
     }
-    lists(settings, draft, mistakes);
-    heads(settings, draft, mistakes);
+    lists(settings, builder, mistakes);
+    heads(settings, builder, mistakes);
     let events = settings.events.as_ref().map_or(EVENTS_PATH, |events| events.path.as_str());
-    draft.plan.reads_topics = settings.events.as_ref().and_then(|events| events.role.clone());
+    builder.plan.reads_topics = settings.events.as_ref().and_then(|events| events.role.clone());
     if !is_plain(events) {
         let says = format!("one path, without parameters. path=`{events}`");
         mistakes.at(&["events", "path"]).note(says);
     }
     let path = format!("{}/{{topic}}", events.trim_end_matches('/'));
-    draft.place(On::Outer, &path, get(Action::Events), &["events", "path"], mistakes);
+    builder.place(On::Outer, &path, get(Action::Events), &["events", "path"], mistakes);
     if let Some(app) = &settings.app {
-        draft.plan.app = true;
-        draft.plan.error_pages = app.error_pages;
-        draft.plan.error_texts = app
+        builder.plan.app = true;
+        builder.plan.error_pages = app.error_pages;
+        builder.plan.error_texts = app
             .error_texts
             .as_ref()
             .map(|texts| Texts::compile(texts, &mut mistakes.at(&["app", "error_texts"])));
         for text in &app.paths {
-            draft.app.extend(mistakes.at(&["app", "paths"]).take(Pattern::parse(text)));
+            builder.app.extend(mistakes.at(&["app", "paths"]).take(Pattern::parse(text)));
         }
     }
 }
 
-fn page(page: &Page, draft: &mut Draft, mistakes: &mut Mistakes) {
-    let at = draft.plan.pages.len();
+fn page(page: &Page, builder: &mut PlanBuilder, mistakes: &mut Mistakes) {
+    let at = builder.plan.pages.len();
     let path = ["pages", page.name.as_str(), "path"];
     let live = format!("{}/events", page.path);
-    draft.place(On::OuterAndPages, &page.path, get(Action::Page(at)), &path, mistakes);
-    draft.place(On::OuterAndPages, &live, get(Action::Live(at)), &path, mistakes);
+    builder.place(On::OuterAndPages, &page.path, get(Action::Page(at)), &path, mistakes);
+    builder.place(On::OuterAndPages, &live, get(Action::Live(at)), &path, mistakes);
     if let Some(own) = &page.own {
         let path = ["pages", page.name.as_str(), "own"];
-        draft.place(On::Outer, own, get(Action::Own(at)), &path, mistakes);
+        builder.place(On::Outer, own, get(Action::Own(at)), &path, mistakes);
     }
-    draft.plan.pages.push(page.clone());
+    builder.plan.pages.push(page.clone());
 }
 
-fn lists(settings: &Settings, draft: &mut Draft, mistakes: &mut Mistakes) {
+fn lists(settings: &Settings, builder: &mut PlanBuilder, mistakes: &mut Mistakes) {
     for (name, list) in &settings.lists {
         let at = ["lists", name, "path"];
         let params = params(&list.path);
         if params.len() > 1 {
             mistakes.at(&at).note("a list's path has one parameter, the owner, or none");
         }
-        let page = find(&list.page, &["lists", name, "page"], draft, mistakes);
-        let action = Action::List(draft.plan.lists.len());
-        draft.place(On::OuterAndPages, &list.path, get(action), &at, mistakes);
+        let page = find(&list.page, &["lists", name, "page"], builder, mistakes);
+        let action = Action::List(builder.plan.lists.len());
+        builder.place(On::OuterAndPages, &list.path, get(action), &at, mistakes);
         let named = !params.is_empty();
-        draft.plan.lists.push(List { page, name: list.name.clone(), named });
+        builder.plan.lists.push(List { page, name: list.name.clone(), named });
     }
 }
 
-fn heads(settings: &Settings, draft: &mut Draft, mistakes: &mut Mistakes) {
+fn heads(settings: &Settings, builder: &mut PlanBuilder, mistakes: &mut Mistakes) {
     for (name, head) in &settings.heads {
         let at = ["heads", name, "path"];
         let params = params(&head.path);
         if params.len() != 1 {
             mistakes.at(&at).note("a head's path has one parameter, the owner");
         }
-        let page = find(&head.page, &["heads", name, "page"], draft, mistakes);
-        let action = Action::Head(draft.plan.heads.len());
-        draft.place(On::OuterAndPages, &head.path, get(action), &at, mistakes);
+        let page = find(&head.page, &["heads", name, "page"], builder, mistakes);
+        let action = Action::Head(builder.plan.heads.len());
+        builder.place(On::OuterAndPages, &head.path, get(action), &at, mistakes);
         let owner = params.first().copied().unwrap_or_default().to_owned();
-        draft.plan.heads.push(PageHead { page, owner, fields: head.fields.clone() });
+        builder.plan.heads.push(PageHead { page, owner, fields: head.fields.clone() });
     }
 }
 
-fn find(name: &str, path: &[&str], draft: &Draft, mistakes: &mut Mistakes) -> usize {
-    let pages = &draft.plan.pages;
+fn find(name: &str, path: &[&str], builder: &PlanBuilder, mistakes: &mut Mistakes) -> usize {
+    let pages = &builder.plan.pages;
     pages.iter().position(|page| page.name == name).unwrap_or_else(|| {
         mistakes.at(path).unknown("page", name, pages.iter().map(|page| page.name.as_str()));
         0

@@ -5,20 +5,20 @@ use chassis::http::router::{self, USUAL};
 use http::Method;
 use mistakes::Mistakes;
 
-use super::{Anonymous, Draft, On, Route, SignIn, Takes, Upstream, guards, upstreams};
+use super::{Anonymous, On, PlanBuilder, Route, SignIn, Takes, Upstream, guards, upstreams};
 use crate::paths::Action;
 use crate::settings::{self, Host, KEEP_ALIVE, PathMethods, SESSION_TIMEOUT, Settings, Side};
 
-pub(super) fn compile(settings: &Settings, draft: &mut Draft, mistakes: &mut Mistakes) {
+pub(super) fn compile(settings: &Settings, builder: &mut PlanBuilder, mistakes: &mut Mistakes) {
     for (name, route) in &settings.routes {
-        one(name, route, draft, mistakes);
+        one(name, route, builder, mistakes);
     }
     if let Some(session) = &settings.session {
-        self::session(session, draft, mistakes);
+        self::session(session, builder, mistakes);
     }
 }
 
-fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut Mistakes) {
+fn one(name: &str, settings: &settings::Route, builder: &mut PlanBuilder, mistakes: &mut Mistakes) {
     let at = |step: &'static str| ["routes", name, step];
     let methods = settings.methods.as_ref().map(|list| methods(list, &at("methods"), mistakes));
     let open = match &settings.open {
@@ -29,8 +29,8 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
         }
     };
     let signed_in = self::methods(&settings.signed_in, &at("signed_in"), mistakes);
-    let upstream = upstream(name, &settings.to.0, draft, mistakes);
-    let guards = guards::compile(&settings.guard, draft.plan.idle, &at("guard"), mistakes);
+    let upstream = upstream(name, &settings.to.0, builder, mistakes);
+    let guards = guards::compile(&settings.guard, builder.plan.idle, &at("guard"), mistakes);
     let on = if settings.listener == Side::Inner { On::Inner } else { On::Outer };
     if settings.path.0.is_empty() {
         mistakes.at(&at("path")).note("a route has at least one path");
@@ -38,19 +38,19 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
     let mut taken = Vec::new();
     for PathMethods { text, methods: own } in &settings.path.0 {
         // Where this route will stand, which is pushed below: its paths have to name it before.
-        let action = Action::Proxy(draft.plan.routes.len());
+        let action = Action::Proxy(builder.plan.routes.len());
         let own =
             own.as_ref().map(|list| self::methods(list, &["routes", name, "path", text], mistakes));
         let takes = Takes { methods: own.or_else(|| methods.clone()), action };
         router::allow(&mut taken, takes.methods.as_deref().unwrap_or(&USUAL));
-        draft.place(on, text, takes, &at("path"), mistakes);
+        builder.place(on, text, takes, &at("path"), mistakes);
     }
     if let Anonymous::Methods(open) = &open {
         check_takes(open, &taken, &at("open"), mistakes);
     }
     check_takes(&signed_in, &taken, &at("signed_in"), mistakes);
-    let host = settings.host.or_else(|| Some(draft.plan.upstreams.get(upstream)?.host));
-    draft.plan.routes.push(Route {
+    let host = settings.host.or_else(|| Some(builder.plan.upstreams.get(upstream)?.host));
+    builder.plan.routes.push(Route {
         name: name.to_owned(),
         upstream,
         host: host.unwrap_or_default(),
@@ -65,26 +65,31 @@ fn one(name: &str, settings: &settings::Route, draft: &mut Draft, mistakes: &mut
 }
 
 /// The place of the upstream that a route names, or of one made of its addresses.
-fn upstream(route: &str, to: &[String], draft: &mut Draft, mistakes: &mut Mistakes) -> usize {
+fn upstream(
+    route: &str,
+    to: &[String],
+    builder: &mut PlanBuilder,
+    mistakes: &mut Mistakes,
+) -> usize {
     let path = ["routes", route, "to"];
     if let [name] = to
         && !name.contains("://")
     {
-        return named(name, &path, draft, mistakes);
+        return named(name, &path, builder, mistakes);
     }
     let endpoints = upstreams::endpoints(to, &path, mistakes);
-    draft.plan.upstreams.push(Upstream {
+    builder.plan.upstreams.push(Upstream {
         name: format!("route {route}"),
         setting: path.map(str::to_owned).to_vec(),
         endpoints,
         host: Host::Own,
         keep_alive: KEEP_ALIVE.0,
     });
-    draft.plan.upstreams.len() - 1
+    builder.plan.upstreams.len() - 1
 }
 
-fn named(name: &str, path: &[&str], draft: &Draft, mistakes: &mut Mistakes) -> usize {
-    let upstreams = &draft.plan.upstreams;
+fn named(name: &str, path: &[&str], builder: &PlanBuilder, mistakes: &mut Mistakes) -> usize {
+    let upstreams = &builder.plan.upstreams;
     upstreams.iter().position(|upstream| upstream.name == name).unwrap_or_else(|| {
         let known = upstreams.iter().map(|upstream| upstream.name.as_str());
         mistakes.at(path).unknown("upstream", name, known);
@@ -93,12 +98,12 @@ fn named(name: &str, path: &[&str], draft: &Draft, mistakes: &mut Mistakes) -> u
     })
 }
 
-fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mistakes) {
-    let upstream = named(&settings.upstream, &["session", "upstream"], draft, mistakes);
+fn session(settings: &settings::Session, builder: &mut PlanBuilder, mistakes: &mut Mistakes) {
+    let upstream = named(&settings.upstream, &["session", "upstream"], builder, mistakes);
     let mut guard = settings.guard.clone();
     // Without one of its own: signing in takes longer than what is usual for a route.
     guard.timeout.get_or_insert(SESSION_TIMEOUT);
-    let guards = guards::compile(&guard, draft.plan.idle, &["session", "guard"], mistakes);
+    let guards = guards::compile(&guard, builder.plan.idle, &["session", "guard"], mistakes);
     let methods = vec![Method::POST, Method::PUT, Method::DELETE];
     let takes = Takes { methods: Some(methods), action: Action::Session };
     let settings::Session { path, token, revoke, .. } = settings;
@@ -108,9 +113,9 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
             mistakes.at(&["session", step]).note(says);
         }
     }
-    draft.place(On::Outer, path, takes, &["session", "path"], mistakes);
-    let sign_in = draft.plan.routes.len();
-    draft.plan.session = Some(SignIn {
+    builder.place(On::Outer, path, takes, &["session", "path"], mistakes);
+    let sign_in = builder.plan.routes.len();
+    builder.plan.session = Some(SignIn {
         path: path.clone(),
         token: token.clone(),
         revoke: revoke.clone(),
@@ -122,7 +127,7 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
     let route = |name: &str, breaker, limits| Route {
         name: name.to_owned(),
         upstream,
-        host: draft.plan.upstreams.get(upstream).map(|it| it.host).unwrap_or_default(),
+        host: builder.plan.upstreams.get(upstream).map(|it| it.host).unwrap_or_default(),
         open: Anonymous::Everything,
         signed_in: Vec::new(),
         role: None,
@@ -134,7 +139,7 @@ fn session(settings: &settings::Session, draft: &mut Draft, mistakes: &mut Mista
     // No guard keeps anybody from signing out: neither a circuit that failed sign-ins opened, nor a limit that
     // they used up.
     let sign_out = route("sign-out", None, Vec::new());
-    draft.plan.routes.extend([route("session", guards.breaker, guards.limits), sign_out]);
+    builder.plan.routes.extend([route("session", guards.breaker, guards.limits), sign_out]);
 }
 
 /// Whether a text is one path: what a request can be sent to, and a cookie can be for.

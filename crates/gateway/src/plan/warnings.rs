@@ -9,7 +9,7 @@ use chassis::http::router::USUAL;
 use http::Method;
 use mistakes::Mistake;
 
-use super::{Anonymous, Draft, On, Placed, Plan, Route};
+use super::{Anonymous, On, Placed, Plan, PlanBuilder, Route};
 use crate::endpoint::Endpoint;
 use crate::paths::Action;
 use crate::settings::Settings;
@@ -153,37 +153,37 @@ fn number(text: &str) -> Option<u32> {
     if digits.starts_with('+') { None } else { u32::from_str_radix(digits, radix).ok() }
 }
 
-/// Fills in what is to be said of a finished draft.
-pub(super) fn note(settings: &Settings, draft: &mut Draft) {
-    draft.plan.warnings = covered(draft).into_iter().chain(unasked(draft)).collect();
-    draft.plan.without_keys = without_keys(settings, draft);
-    draft.plan.leads = leads(draft);
+/// Fills in what is to be said of a finished plan.
+pub(super) fn note(settings: &Settings, builder: &mut PlanBuilder) {
+    builder.plan.warnings = covered(builder).into_iter().chain(unasked(builder)).collect();
+    builder.plan.without_keys = without_keys(settings, builder);
+    builder.plan.leads = leads(builder);
 }
 
-fn leads(draft: &Draft) -> Vec<Lead> {
+fn leads(builder: &PlanBuilder) -> Vec<Lead> {
     let to = |placed: &Placed| {
         let route = match placed.entry.action {
             Action::Proxy(route) => route,
-            Action::Session => draft.plan.session.as_ref()?.sign_in,
+            Action::Session => builder.plan.session.as_ref()?.sign_in,
             _ => return None,
         };
-        Some(Lead { from: placed.on, upstream: draft.plan.routes[route].upstream })
+        Some(Lead { from: placed.on, upstream: builder.plan.routes[route].upstream })
     };
-    draft.entries.iter().filter_map(to).collect()
+    builder.entries.iter().filter_map(to).collect()
 }
 
 /// Every role that nobody is asked for: its route is open to everybody or whoever is signed in by all methods
 /// that it takes, or stands on the inner listener, which asks for none.
-fn unasked(draft: &Draft) -> Vec<Mistake> {
+fn unasked(builder: &PlanBuilder) -> Vec<Mistake> {
     let mut found = Vec::new();
-    for (at, route) in draft.plan.routes.iter().enumerate() {
+    for (at, route) in builder.plan.routes.iter().enumerate() {
         let anybody = |method: &Method| route.open.to(method) || route.signed_in.contains(method);
         let asks = |placed: &Placed| match &placed.entry.methods {
             _ if placed.on == On::Inner => false,
             None => route.open != Anonymous::Everything,
             Some(methods) => !methods.iter().all(anybody),
         };
-        let mut placed = draft.entries.iter().filter(|it| it.entry.action == Action::Proxy(at));
+        let mut placed = builder.entries.iter().filter(|it| it.entry.action == Action::Proxy(at));
         if let Some(role) = route.role.as_ref().filter(|_| !placed.any(asks)) {
             let says =
                 format!("nobody is asked for this role: nothing here needs it. role=`{role}`");
@@ -194,16 +194,16 @@ fn unasked(draft: &Draft) -> Vec<Mistake> {
 }
 
 /// Every open pattern around something that is closed.
-fn covered(draft: &Draft) -> Vec<Mistake> {
+fn covered(builder: &PlanBuilder) -> Vec<Mistake> {
     // Services call one another without a token on the inner listener: nothing is closed there.
-    let outer = || draft.entries.iter().filter(|placed| placed.on != On::Inner);
+    let outer = || builder.entries.iter().filter(|placed| placed.on != On::Inner);
     let mut found = Vec::new();
     for around in outer().filter(|placed| is_pattern(&placed.text)) {
         let Action::Proxy(route) = around.entry.action else { continue };
-        let open = &draft.plan.routes[route].open;
+        let open = &builder.plan.routes[route].open;
         for inside in outer().filter(|inside| is_around(around, inside)) {
             let takes = |method: &Method| around.entry.takes(method) && open.to(method);
-            if let Some(method) = escapes(&draft.plan, takes, inside) {
+            if let Some(method) = escapes(&builder.plan, takes, inside) {
                 let says = format!(
                     "`{}` is open and covers `{}`, which is closed by `{}`: what misses \
                      that path by a little reaches the service without a token. method=`{method}`",
@@ -257,13 +257,13 @@ fn is_closed(plan: &Plan, action: Action, method: &Method) -> bool {
 }
 
 /// Everything that asks for a token.
-fn without_keys(settings: &Settings, draft: &Draft) -> Vec<Mistake> {
-    let plan = &draft.plan;
+fn without_keys(settings: &Settings, builder: &PlanBuilder) -> Vec<Mistake> {
+    let plan = &builder.plan;
     let mut found = Vec::new();
     let mut say = |path: &[&str], says: &str| {
         found.push(Mistake::new(path, format!("{says}: {NO_KEYS}")));
     };
-    for placed in draft.entries.iter().filter(|placed| placed.on != On::Inner) {
+    for placed in builder.entries.iter().filter(|placed| placed.on != On::Inner) {
         let Action::Proxy(at) = placed.entry.action else { continue };
         let Route { name, role, signed_in, open, .. } = &plan.routes[at];
         let methods = placed.entry.methods.as_deref().unwrap_or(&USUAL);
