@@ -48,7 +48,7 @@ pub(super) fn hash(blocks: &mut Blocks, password: &str) -> Option<String> {
     let mut salt = [0; SALT_BYTES];
     chance::fill(&mut salt);
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("constants within range");
-    let output = compute(blocks, password, Wanted { salt: &salt, bytes: HASH_BYTES }, &params)?;
+    let output = compute(blocks, password, HashKind { salt: &salt, bytes: HASH_BYTES }, &params)?;
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
@@ -66,15 +66,15 @@ pub(super) fn verify(blocks: &mut Blocks, password: &str, phc: &str) -> Option<b
     let ours = stored.algorithm == Algorithm::Argon2id.ident()
         && stored.version == Some(Version::V0x13.into());
     let Some(params) = Params::try_from(&stored).ok().filter(|_| ours) else { return Some(false) };
-    let wanted = Wanted { salt, bytes: expected.as_bytes().len() };
-    let output = compute(blocks, password, wanted, &params)?;
+    let kind = HashKind { salt, bytes: expected.as_bytes().len() };
+    let output = compute(blocks, password, kind, &params)?;
     // Compared in constant time.
     Some(output == *expected)
 }
 
 /// Which hash of a password.
 #[derive(Clone, Copy)]
-struct Wanted<'s> {
+struct HashKind<'s> {
     salt: &'s [u8],
     /// How long it is.
     bytes: usize,
@@ -83,10 +83,10 @@ struct Wanted<'s> {
 fn compute(
     blocks: &mut Blocks,
     password: &str,
-    wanted: Wanted<'_>,
+    kind: HashKind<'_>,
     params: &Params,
 ) -> Option<Output> {
-    let Wanted { salt, bytes } = wanted;
+    let HashKind { salt, bytes } = kind;
     let mut output = [0; Output::MAX_LENGTH];
     let output = output.get_mut(..bytes)?;
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());

@@ -49,7 +49,7 @@ const DERIVED: [&str; 8] =
     ["meta", "owner", "change", "joined", "touched", "inbox", "inbox_mark", "parked"];
 
 /// What is wanted, ready to be made.
-struct Wanted {
+struct Layout {
     definition: String,
     feed_id: String,
     folds: bool,
@@ -73,22 +73,22 @@ pub(super) async fn prepare(
         statements.extend(tables(number, view));
     }
     let definition = format!("{SHAPE} {}", definitions.text);
-    let wanted = Wanted { definition, feed_id: feed::name(now), folds, statements };
-    let prepared = database.write(wanted, |wanted, tx| Box::pin(make(tx, wanted)));
+    let layout = Layout { definition, feed_id: feed::name(now), folds, statements };
+    let prepared = database.write(layout, |layout, tx| Box::pin(make(tx, layout)));
     Ok(prepared.await?)
 }
 
-async fn make(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<String, events::Error> {
+async fn make(tx: &mut Tx<'_>, layout: &Layout) -> Result<String, events::Error> {
     tx.one(ALONE, &[], |_| Ok::<_, events::Error>(())).await?;
     let select = "SELECT definition, epoch FROM meta";
     let stored = |row: &Row<'_>| Ok((row.get::<String>(0)?, row.get::<String>(1)?));
     let stored: Result<_, events::Error> = tx.find(select, &[], stored).await;
     match stored? {
-        Some((definition, feed_id)) if definition == wanted.definition => {
+        Some((definition, feed_id)) if definition == layout.definition => {
             instances::ensure(tx, &feed_id).await?;
             return Ok(feed_id);
         }
-        Some(_) if !wanted.folds => {
+        Some(_) if !layout.folds => {
             return Err(events::Error::environment(
                 "the rows there were folded under other definitions: start whoever folds them with these first",
             ));
@@ -99,13 +99,13 @@ async fn make(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<String, events::Error>
         None => {}
     }
     drop_all(tx).await?;
-    for statement in &wanted.statements {
+    for statement in &layout.statements {
         tx.execute(statement, &[]).await?;
     }
     let insert = "INSERT INTO meta VALUES (0, ?1, ?2, 0, 0, 0)";
-    tx.execute(insert, &[&wanted.definition, &wanted.feed_id]).await?;
-    instances::begin_anew(tx, &wanted.feed_id).await?;
-    Ok(wanted.feed_id.clone())
+    tx.execute(insert, &[&layout.definition, &layout.feed_id]).await?;
+    instances::begin_anew(tx, &layout.feed_id).await?;
+    Ok(layout.feed_id.clone())
 }
 
 async fn drop_all(tx: &mut Tx<'_>) -> Result<(), events::Error> {
