@@ -22,7 +22,7 @@ pub type Key = [u8; SEED_BYTES];
 
 /// A key as it is asked for.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct KeyRequest {
     /// What it is called there, and sealed for.
     pub name: &'static str,
     /// Where it is without a server.
@@ -58,18 +58,18 @@ struct Offered {
 pub async fn keys<const N: usize>(
     database: &Database,
     sealing: &SealingKey,
-    wanted: [Wanted; N],
+    requests: [KeyRequest; N],
 ) -> Result<[Key; N], NoKeys> {
     let mut offered = Vec::with_capacity(N);
-    for Wanted { name, file } in &wanted {
+    for KeyRequest { name, file } in &requests {
         let key = identity::kept(file)?.unwrap_or_else(drawn);
         offered.push(Offered { name, sealing: sealing.clone(), key });
     }
     let keys = database.write(offered, |offered, tx| Box::pin(all(tx, offered))).await?;
-    for (wanted, key) in wanted.iter().zip(&keys) {
-        remove_copy(wanted, key)?;
+    for (request, key) in requests.iter().zip(&keys) {
+        remove_copy(request, key)?;
     }
-    Ok(keys.try_into().unwrap_or_else(|_| unreachable!("one for each that is wanted")))
+    Ok(keys.try_into().unwrap_or_else(|_| unreachable!("one for each request")))
 }
 
 fn drawn() -> Key {
@@ -89,7 +89,7 @@ async fn all(tx: &mut Tx<'_>, offered: &[Offered]) -> Result<Vec<Key>, NoKeys> {
     Ok(keys)
 }
 
-fn remove_copy(Wanted { name, file }: &Wanted, key: &Key) -> io::Result<()> {
+fn remove_copy(KeyRequest { name, file }: &KeyRequest, key: &Key) -> io::Result<()> {
     match identity::kept(file)? {
         Some(own) if own == *key => {
             info!(name, "a key is in the store from here on, and no more in the folder");

@@ -27,7 +27,7 @@ mod store;
 pub use chassis::identity::Ended;
 pub use debt::{Debt, Owed};
 pub use follow::{Follower, LOOK_EVERY, UNKNOWN_AFTER};
-pub use keys::{Key, NoKeys, Wanted, keys};
+pub use keys::{Key, KeyRequest, NoKeys, keys};
 pub use memory::{DEBTS_MAX, DebtOutcome, Ending, Memory, OWED_FOR, OWED_MAX};
 pub use on_ended::{OnEnded, SESSION_ENDED, SessionEnded};
 pub use store::{SERVED_KEYS, SERVED_TABLE, TABLE, is_remembered, load, remember};

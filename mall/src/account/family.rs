@@ -34,7 +34,7 @@ pub(super) struct NewFamily<'s> {
 }
 
 /// What a renewal is judged by beside the rows.
-pub(super) struct Keys {
+pub(super) struct RenewalGrounds {
     pub(super) chain: ChainKey,
     pub(super) ended: Ended,
 }
@@ -72,7 +72,7 @@ pub(super) async fn begin(
 pub(super) async fn renew(
     tx: &mut Tx<'_>,
     token: &str,
-    keys: &Keys,
+    grounds: &RenewalGrounds,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<Renewed, Error> {
@@ -97,16 +97,17 @@ pub(super) async fn renew(
         Use::Nothing => return Ok(Renewed::NoFamily),
         // The chain's length is what a family may cost; at its end it is over like one that was stolen.
         Use::Rotate if families::count(tx, &kept.session).await? < TOKENS_MAX => {
-            rotate(tx, token, &kept, &keys.chain, now).await?
+            rotate(tx, token, &kept, &grounds.chain, now).await?
         }
         Use::Rotate | Use::Reused => {
-            end(tx, &kept.session, &keys.ended, cause, now).await?;
+            end(tx, &kept.session, &grounds.ended, cause, now).await?;
             return Ok(Renewed::NoFamily);
         }
         Use::Newest => {
             // Nobody keeps tokens: each is made of the one before, so the newest is so many steps from this one.
             let newest = families::newest(tx, &kept.session).await?;
-            (kept.place..newest).fold(token.to_owned(), |token, _| successor(&keys.chain, &token))
+            (kept.place..newest)
+                .fold(token.to_owned(), |token, _| successor(&grounds.chain, &token))
         }
     };
     Ok(Renewed::Granted { user, session: kept.session, refresh })

@@ -5,7 +5,7 @@ use std::path::Path;
 use chassis::identity::{self, Signer};
 use chassis::sealing::SealingKey;
 use events::Database;
-use sessions::{NoKeys, Wanted};
+use sessions::{KeyRequest, NoKeys};
 
 use super::refresh::ChainKey;
 
@@ -33,8 +33,8 @@ impl Keys {
             None => [identity::secret(&files[0])?, identity::secret(&files[1])?],
             Some(sealing) => {
                 let [signing, refresh] = files;
-                let signing = Wanted { name: "signing", file: signing };
-                let refresh = Wanted { name: "refresh", file: refresh };
+                let signing = KeyRequest { name: "signing", file: signing };
+                let refresh = KeyRequest { name: "refresh", file: refresh };
                 sessions::keys(database, sealing, [signing, refresh]).await?
             }
         };

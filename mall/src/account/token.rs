@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::decide::Grant;
-use super::family::{self, Keys, NewFamily, Renewed};
+use super::family::{self, NewFamily, RenewalGrounds, Renewed};
 use super::issuer::{ACCESS_LIFE, Client, Issuer};
 use super::limits::{self, ClientNetwork};
 use super::refresh;
@@ -198,11 +198,11 @@ fn new_session(issuer: &Issuer) -> Result<String, Denied> {
 }
 
 async fn by_refresh(issuer: &Issuer, token: String, cause: Cause) -> Result<Granted, Denied> {
-    let keys = Keys { chain: issuer.chain, ended: issuer.verifier.ended().clone() };
-    let shown = Shown { token, cause, now: (issuer.clock)(), keys };
+    let grounds = RenewalGrounds { chain: issuer.chain, ended: issuer.verifier.ended().clone() };
+    let shown = Shown { token, cause, now: (issuer.clock)(), grounds };
     let renewed = issuer.database.write(shown, |shown, tx| {
-        let Shown { token, cause, now, keys } = shown;
-        Box::pin(family::renew(tx, token, keys, cause, *now))
+        let Shown { token, cause, now, grounds } = shown;
+        Box::pin(family::renew(tx, token, grounds, cause, *now))
     });
     match renewed.await? {
         Renewed::Granted { user, session, refresh } => {
@@ -218,7 +218,7 @@ struct Shown {
     token: String,
     cause: Cause,
     now: Timestamp,
-    keys: Keys,
+    grounds: RenewalGrounds,
 }
 
 fn tokens(issuer: &Issuer, granted: &Granted) -> Response {

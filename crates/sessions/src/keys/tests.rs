@@ -16,8 +16,8 @@ fn sealing(digit: &str) -> SealingKey {
     digit.repeat(64).parse().expect("a key")
 }
 
-fn wanted(folder: &Path) -> [Wanted; 2] {
-    ["signing", "refresh"].map(|name| Wanted { name, file: folder.join(name) })
+fn requests(folder: &Path) -> [KeyRequest; 2] {
+    ["signing", "refresh"].map(|name| KeyRequest { name, file: folder.join(name) })
 }
 
 async fn database(address: &str) -> Database {
@@ -36,7 +36,7 @@ async fn of_many_that_start_at_once_on_an_empty_schema_all_have_the_same_keys() 
         tokio::spawn(async move {
             let folder = tempfile::tempdir().expect("a folder");
             let database = database(&address).await;
-            keys(&database, &sealing("a"), wanted(folder.path())).await.expect("keys")
+            keys(&database, &sealing("a"), requests(folder.path())).await.expect("keys")
         })
     });
     let mut all = Vec::new();
@@ -52,13 +52,13 @@ async fn of_many_that_start_at_once_on_an_empty_schema_all_have_the_same_keys() 
 async fn another_key_of_the_environment_opens_none_and_changes_nothing() {
     let database = database(&Server::shared().database("keys")).await;
     let folder = tempfile::tempdir().expect("a folder");
-    let first = keys(&database, &sealing("a"), wanted(folder.path())).await.expect("keys");
+    let first = keys(&database, &sealing("a"), requests(folder.path())).await.expect("keys");
     // Also where it would draw one more: none that is sealed otherwise stands beside the others.
-    let more = Wanted { name: "more", file: folder.path().join("more") };
-    let [signing, refresh] = wanted(folder.path());
+    let more = KeyRequest { name: "more", file: folder.path().join("more") };
+    let [signing, refresh] = requests(folder.path());
     let refused = keys(&database, &sealing("b"), [more.clone(), signing, refresh]).await;
     assert!(matches!(refused, Err(NoKeys::Sealed(_, "signing"))), "{refused:?}");
-    let again = keys(&database, &sealing("a"), wanted(folder.path())).await.expect("keys");
+    let again = keys(&database, &sealing("a"), requests(folder.path())).await.expect("keys");
     assert_eq!(first, again);
     keys(&database, &sealing("c"), [more]).await.expect("none was left of it");
     // And none can be put in the place of another.
@@ -69,7 +69,7 @@ async fn another_key_of_the_environment_opens_none_and_changes_nothing() {
     });
     let swapped: Result<u64, Error> = swapped.await;
     assert_eq!(swapped.expect("swapped"), 1);
-    let refused = keys(&database, &sealing("a"), wanted(folder.path())).await;
+    let refused = keys(&database, &sealing("a"), requests(folder.path())).await;
     assert!(matches!(refused, Err(NoKeys::Sealed(_, "signing"))), "{refused:?}");
 }
 
@@ -81,16 +81,16 @@ async fn a_folders_own_key_is_taken_over_where_the_store_has_none_and_left_alone
         .map(|folder| identity::secret(&folder.join("signing")).expect("a key"));
     let kept = |folder: &Path| identity::kept(&folder.join("signing")).expect("read");
 
-    let [signing, _] = keys(&database, &sealing("a"), wanted(first.path())).await.expect("keys");
+    let [signing, _] = keys(&database, &sealing("a"), requests(first.path())).await.expect("keys");
     assert_eq!((signing, kept(first.path())), (own[0], None));
-    let [signing, _] = keys(&database, &sealing("a"), wanted(second.path())).await.expect("keys");
+    let [signing, _] = keys(&database, &sealing("a"), requests(second.path())).await.expect("keys");
     assert_eq!((signing, kept(second.path())), (own[0], Some(own[1])));
     // A copy of what the store has goes, whoever left it.
     fs::write(second.path().join("signing"), own[0]).expect("written");
-    keys(&database, &sealing("a"), wanted(second.path())).await.expect("keys");
+    keys(&database, &sealing("a"), requests(second.path())).await.expect("keys");
     assert_eq!(kept(second.path()), None);
     // And one that is none ends the start, before anything is drawn.
     fs::write(second.path().join("refresh"), "short").expect("written");
-    let refused = keys(&database, &sealing("a"), wanted(second.path())).await;
+    let refused = keys(&database, &sealing("a"), requests(second.path())).await;
     assert!(matches!(refused, Err(NoKeys::File(_))), "{refused:?}");
 }

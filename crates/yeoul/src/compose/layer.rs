@@ -27,7 +27,7 @@ use super::ended;
 use super::loops::Loops;
 use super::outboxes;
 use super::ports::Ports;
-use super::sessions::{self, Identity, Kept, Remembering};
+use super::sessions::{self, Identity, Remembering, Storage};
 use super::store;
 use super::vouch;
 use crate::admin::dead::Controls;
@@ -187,8 +187,8 @@ impl Layer {
         note_admin(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);
         let ended = verifier.ended().clone();
-        let kept = Kept::of(host, plan.sealing.as_ref());
-        let identity = Identity::open(&folder, kept, &plan.gateway, verifier).await?;
+        let storage = Storage::of(host, plan.sealing.as_ref());
+        let identity = Identity::open(&folder, storage, &plan.gateway, verifier).await?;
         identity.fits(&folder, host, stores.has_own_log()).await?;
         // Other gateways may end sign-ins in the same place.
         let ended = identity.sessions.is_some().then_some(ended);

@@ -34,7 +34,7 @@ use super::layer::folds::Interruptions;
 use super::layer::{self, Layer, Presentation, Stores};
 use super::loops::Loops;
 use super::ports::Ports;
-use super::sessions::{self, Identity, Kept};
+use super::sessions::{self, Identity, Storage};
 use super::vouch;
 use crate::admin::Admin;
 use crate::admin::dead::Controls;
@@ -103,8 +103,8 @@ impl Mall {
         for (name, listener) in &listeners {
             plan.gateway.set_upstream(name.as_str(), listener.address());
         }
-        let kept = Kept::of(host, plan.sealing.as_ref());
-        let identity = Identity::open(&folder, kept, &plan.gateway, verifier).await?;
+        let storage = Storage::of(host, plan.sealing.as_ref());
+        let identity = Identity::open(&folder, storage, &plan.gateway, verifier).await?;
         identity.fits(&folder, host, stores.has_own_log()).await?;
         let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
         let open = OpenMall { layer, services, faults: &faults };

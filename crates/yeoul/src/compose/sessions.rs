@@ -16,7 +16,7 @@ use chassis::sealing::SealingKey;
 use events::store::{Host, Location};
 use events::{Broker, Database, Retry, Subscription, Topic};
 use gateway::{Gateway, Plan, Sessions};
-use sessions::{Key, Memory, NoKeys, Wanted};
+use sessions::{Key, KeyRequest, Memory, NoKeys};
 
 use super::loops::Loops;
 use super::{sealing, store};
@@ -34,7 +34,7 @@ const OWN_LOG: &str = "log";
 
 /// Where the memory is, and the key that refresh cookies are sealed with.
 #[derive(Clone, Copy)]
-pub(crate) enum Kept<'p> {
+pub(crate) enum Storage<'p> {
     /// Both below the data folder.
     Files,
     /// Both on the server, the key sealed.
@@ -43,20 +43,20 @@ pub(crate) enum Kept<'p> {
     Unsealed(&'p Host),
 }
 
-impl<'p> Kept<'p> {
+impl<'p> Storage<'p> {
     /// What settings and environment say.
-    pub(crate) fn of(host: Option<&'p Host>, sealing: Option<&'p SealingKey>) -> Kept<'p> {
+    pub(crate) fn of(host: Option<&'p Host>, sealing: Option<&'p SealingKey>) -> Storage<'p> {
         match (host, sealing) {
-            (None, _) => Kept::Files,
-            (Some(host), Some(sealing)) => Kept::Served(host, sealing),
-            (Some(host), None) => Kept::Unsealed(host),
+            (None, _) => Storage::Files,
+            (Some(host), Some(sealing)) => Storage::Served(host, sealing),
+            (Some(host), None) => Storage::Unsealed(host),
         }
     }
 
     fn host(self) -> Option<&'p Host> {
         match self {
-            Kept::Files => None,
-            Kept::Served(host, _) | Kept::Unsealed(host) => Some(host),
+            Storage::Files => None,
+            Storage::Served(host, _) | Storage::Unsealed(host) => Some(host),
         }
     }
 }
@@ -74,17 +74,17 @@ impl Identity {
     /// Opens the memory, if `plan` needs one, and fills the verifier's from it.
     pub(crate) async fn open(
         folder: &Folder,
-        kept: Kept<'_>,
+        storage: Storage<'_>,
         plan: &Plan,
         verifier: Verifier,
     ) -> Result<Identity, Failure> {
         let sessions = match plan.has_session() {
-            true => Some(open(&folder.path().join(NAME), kept, &verifier).await?),
+            true => Some(open(&folder.path().join(NAME), storage, &verifier).await?),
             false => None,
         };
-        let name = match (kept, &sessions) {
+        let name = match (storage, &sessions) {
             // Of the key that they share, so that a browser's cookies are called the same at each.
-            (Kept::Served(..), Some(sessions)) => gateway::identity_of(&sessions.key),
+            (Storage::Served(..), Some(sessions)) => gateway::identity_of(&sessions.key),
             _ => {
                 folder.identity().map_err(|error| damaged("the data folder's identity", &error))?
             }
@@ -129,10 +129,14 @@ impl Identity {
 }
 
 /// Opens the memory below its folder or on the server, and the key there.
-async fn open(folder: &Path, kept: Kept<'_>, verifier: &Verifier) -> Result<Sessions, Failure> {
+async fn open(
+    folder: &Path,
+    storage: Storage<'_>,
+    verifier: &Verifier,
+) -> Result<Sessions, Failure> {
     folder::make_private(folder).map_err(|error| damaged("the data folder", &error))?;
     let (ended, clock) = (verifier.ended(), clock::component());
-    let host = kept.host();
+    let host = storage.host();
     let memory = match host {
         None => Memory::open(folder, ended, clock).await,
         Some(host) => {
@@ -142,13 +146,13 @@ async fn open(folder: &Path, kept: Kept<'_>, verifier: &Verifier) -> Result<Sess
     };
     let memory = memory.map_err(|error| store::unopened(MEMORY, host, &error))?;
     let file = folder.join(KEY_FILE);
-    let key = match kept {
-        Kept::Files => {
+    let key = match storage {
+        Storage::Files => {
             identity::secret(&file).map_err(|error| damaged("the key of sign-ins", &error))?
         }
-        Kept::Served(host, sealing) => served_key(&memory, host, sealing, file).await?,
+        Storage::Served(host, sealing) => served_key(&memory, host, sealing, file).await?,
         // It sets no cookie, so nobody ever shows it one: any key will do for as long as it lives.
-        Kept::Unsealed(_) => drawn(),
+        Storage::Unsealed(_) => drawn(),
     };
     Ok(Sessions { memory, key })
 }
@@ -160,8 +164,8 @@ async fn served_key(
     sealing: &SealingKey,
     file: PathBuf,
 ) -> Result<Key, Failure> {
-    let wanted = [Wanted { name: "seal", file }];
-    match sessions::keys(memory.database(), sealing, wanted).await {
+    let requests = [KeyRequest { name: "seal", file }];
+    match sessions::keys(memory.database(), sealing, requests).await {
         Ok([key]) => Ok(key),
         Err(error @ NoKeys::Sealed(..)) => Err(sealing::sealed(Some(host), &error)),
         Err(error) => Err(store::unopened("the key of sign-ins", Some(host), &error)),

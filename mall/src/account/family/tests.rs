@@ -100,10 +100,10 @@ impl Accounts {
 
     /// The refresh token to go on with, and the sign-in.
     async fn renew(&self, token: &str, now: i64) -> Option<(String, String)> {
-        let keys = Keys { chain: KEY, ended: self.ended.clone() };
-        let given = (token.to_owned(), keys, Cause::default());
-        let renewed = self.database.write(given, move |(token, keys, cause), tx| {
-            Box::pin(renew(tx, token, keys, cause, at(now)))
+        let grounds = RenewalGrounds { chain: KEY, ended: self.ended.clone() };
+        let given = (token.to_owned(), grounds, Cause::default());
+        let renewed = self.database.write(given, move |(token, grounds, cause), tx| {
+            Box::pin(renew(tx, token, grounds, cause, at(now)))
         });
         match renewed.await.expect("decided") {
             Renewed::Granted { session, refresh, .. } => Some((refresh, session)),

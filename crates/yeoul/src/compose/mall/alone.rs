@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::catching_up;
-use super::keys::Keys;
+use super::keys::KeySource;
 use super::secret;
 use super::service::{Service, Surroundings};
 use super::switches;
@@ -166,7 +166,7 @@ impl Alone {
 /// A service that is open and does not answer yet.
 struct OpenService {
     service: Service,
-    keys: Option<Keys>,
+    keys: Option<KeySource>,
     broker: Arc<dyn Broker>,
     promise: Promise,
     faults: Faults,
@@ -287,9 +287,9 @@ async fn keys(
     plan: &Checked,
     verifier: &Verifier,
     folder: &Folder,
-) -> Result<Option<Keys>, Failure> {
+) -> Result<Option<KeySource>, Failure> {
     if service.name() == Name::Account {
         return Ok(None);
     }
-    Keys::of(plan, verifier, folder.path()).await.map(Some)
+    KeySource::of(plan, verifier, folder.path()).await.map(Some)
 }

@@ -12,7 +12,7 @@ use events::subscription::Control;
 use mall::{Endpoint, Faults, Name};
 use serde_json::Value;
 
-use super::keys::Keys;
+use super::keys::KeySource;
 use super::{catching_up, described, interruptions, pages, prove, rest_views, secret, switches};
 use crate::admin::Admin;
 use crate::admin::dead::Controls;
@@ -22,7 +22,7 @@ use crate::compose::ended;
 use crate::compose::layer::{self, Layer, Presentation, Stores, VIEWS};
 use crate::compose::loops::Loops;
 use crate::compose::ports::Ports;
-use crate::compose::sessions::{self, Identity, Kept};
+use crate::compose::sessions::{self, Identity, Storage};
 use crate::compose::vouch;
 use crate::exit::Failure;
 use crate::process;
@@ -73,7 +73,7 @@ impl Front {
         let app = described::with_description(&plan, app::files());
         vouch::before_opening(folder.path()).await?;
         let verifier = Verifier::of(&plan.issuer);
-        let keys = Keys::of(&plan, &verifier, folder.path()).await?;
+        let keys = KeySource::of(&plan, &verifier, folder.path()).await?;
         let retry = plan.mall.as_ref().expect("the mall's settings hold a mall").settings().retry();
         if let Some(secret) = secret::shared()? {
             prove(&mut plan.gateway, &secret);
@@ -86,8 +86,8 @@ impl Front {
         let stores = Stores::open(folder.path(), host, name, events, presentation).await?;
         layer::note_admin(&mut folder, ports.admin.address())?;
         let ended = verifier.ended().clone();
-        let kept = Kept::of(host, plan.sealing.as_ref());
-        let identity = Identity::open(&folder, kept, &plan.gateway, verifier).await?;
+        let storage = Storage::of(host, plan.sealing.as_ref());
+        let identity = Identity::open(&folder, storage, &plan.gateway, verifier).await?;
         // Its own schema has what other gateways end, account's what it ends itself, whether or not events come through.
         let own = identity.sessions.as_ref().map(|_| sessions::NAME);
         let schemas: Vec<_> = own.into_iter().chain([Name::Account.as_str()]).collect();

@@ -35,7 +35,7 @@ const SAID_AFTER: u32 = 20;
 
 /// Who is taught, and where the keys are.
 #[derive(Clone)]
-pub(super) struct Keys {
+pub(super) struct KeySource {
     verifier: Verifier,
     file: PathBuf,
     authority: String,
@@ -43,7 +43,7 @@ pub(super) struct Keys {
     known: Vec<u8>,
 }
 
-impl Keys {
+impl KeySource {
     /// Resolves when `verifier` has those that the settings name.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Keys {
         plan: &Checked,
         verifier: &Verifier,
         data: &Path,
-    ) -> Result<Keys, Failure> {
+    ) -> Result<KeySource, Failure> {
         let section = plan.mall.as_ref().expect("the mall's settings hold a mall");
         let at = section.settings().keys_at();
         let KeysAt { authority, path } = at.expect("settings that were checked");
@@ -60,7 +60,7 @@ impl Keys {
         let (authority, path) = (authority.to_owned(), path.to_owned());
         let known = std::fs::read(&file).unwrap_or_default();
         let has_copy = verifier.learn(&known).is_ok();
-        let mut keys = Keys { verifier, file, authority, path, known };
+        let mut keys = KeySource { verifier, file, authority, path, known };
         if !has_copy {
             keys.wait().await?;
         }

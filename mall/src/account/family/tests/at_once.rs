@@ -18,10 +18,10 @@ async fn under_way(place: &Accounts, token: &'static str, now: i64) -> JoinHandl
     let decided = Arc::new(Notify::new());
     let told = decided.clone();
     let task = tokio::spawn(async move {
-        let keys = Keys { chain: KEY, ended };
-        let renewed = database.write((keys, told), move |(keys, told), tx| {
+        let grounds = RenewalGrounds { chain: KEY, ended };
+        let renewed = database.write((grounds, told), move |(grounds, told), tx| {
             Box::pin(async move {
-                let renewed = renew(tx, token, keys, &Cause::default(), at(now)).await?;
+                let renewed = renew(tx, token, grounds, &Cause::default(), at(now)).await?;
                 told.notify_one();
                 tx.find("SELECT pg_sleep(0.5)::TEXT", &[], |_| Ok::<_, Error>(())).await?;
                 Ok::<_, Error>(renewed)
