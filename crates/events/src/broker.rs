@@ -343,7 +343,7 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::UnknownTopic`]; [`Error::Environment`]: join again. What comes later, the member is told
-    /// ([`Share::trouble`](crate::group::Share::trouble)).
+    /// ([`Assignment::trouble`](crate::group::Assignment::trouble)).
     fn join<'a>(&'a self, _group: &'a str, topic: &'a Topic) -> Pending<'a, Member> {
         Box::pin(async move { Ok(Member::of_all(self.partitions(topic)?)) })
     }

@@ -1,25 +1,25 @@
-//! Who of several readers reads which partition: a member's share of a topic, and what he has in hand of it.
+//! Who of several readers reads which partition: a member's partitions of a topic, and what he has in hand of it.
 //!
 //! An engine that has groups divides the partitions of a topic among the members of one name, and says again
 //! whenever one comes or goes. It takes a partition from one member, waits until he has let go of it, and only
 //! then gives it to another: so nobody begins what somebody else is about to finish. It waits for a while and not
 //! for ever, since a member may hang. What keeps two from handling the same event is therefore not this but the
-//! place, which each transaction locks and compares; a share saves work that would be thrown away.
+//! place, which each transaction locks and compares; an assignment saves work that would be thrown away.
 //!
 //! What happens to one partition that goes from one member to another:
 //!
-//! | engine, by the first one's [`Seat`] | the first member | the second member |
+//! | engine, by the first one's [`Coordinator`] | the first member | the second member |
 //! |---|---|---|
-//! | [`assign`](Seat::assign) with it | [`take`](Member::take) gives a [`Hand`], and it reads | |
+//! | [`assign`](Coordinator::assign) with it | [`take`](Member::take) gives a [`Hand`], and it reads | |
 //! | | [`reached`](Hand::reached) after each batch | |
 //! | `assign` without it | [`taken_away`](Member::taken_away) resolves: it ends its batch and drops the hand | |
-//! | [`let_go`](Seat::let_go) resolves, or the patience is over | | |
-//! | `assign` with it, by the second one's seat | | `take` gives a hand: it reads on from the place in its database |
+//! | [`let_go`](Coordinator::let_go) resolves, or the patience is over | | |
+//! | `assign` with it, by the second one's coordinator | | `take` gives a hand: it reads on from the place in its database |
 //!
-//! A member that dies says nothing. Its engine has a heartbeat for that, drops the seat, and gives what it had to
+//! A member that dies says nothing. Its engine has a heartbeat for that, drops the coordinator, and gives what it had to
 //! others; whatever it had not committed is read again.
 //!
-//! Two ends and no engine: [`pair`] gives one to the reader, a [`Member`], and one to the engine, a [`Seat`]. An
+//! Two ends and no engine: [`pair`] gives one to the reader, a [`Member`], and one to the engine, a [`Coordinator`]. An
 //! engine without groups, whose readers are all in one process, gives every member all of it for ever
 //! ([`Member::of_all`]).
 
@@ -33,7 +33,7 @@ use crate::partition::{Partition, Partitions};
 
 /// What a member has of its topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Share {
+pub struct Assignment {
     /// The partitions that are his; `None` while the group has assigned none, or counts him as a member no more.
     pub partitions: Option<BTreeSet<Partition>>,
     /// Why the group says nothing, in words.
@@ -52,29 +52,29 @@ pub type Held = BTreeMap<Partition, u64>;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// let (member, mut seat) = group::pair();
+/// let (member, mut coordinator) = group::pair();
 /// let first = Partition::default();
-/// seat.assign(BTreeSet::from([first]));
-/// let hand = member.take(first).await.expect("the seat is there");
+/// coordinator.assign(BTreeSet::from([first]));
+/// let hand = member.take(first).await.expect("the coordinator is there");
 /// hand.reached(7);
-/// assert_eq!(seat.held()[&first], 7);
+/// assert_eq!(coordinator.held()[&first], 7);
 ///
 /// // It is another one's now; this member lets go of it.
-/// seat.assign(BTreeSet::new());
+/// coordinator.assign(BTreeSet::new());
 /// member.taken_away(first).await;
 /// drop(hand);
-/// seat.let_go(&BTreeSet::from([first])).await;
+/// coordinator.let_go(&BTreeSet::from([first])).await;
 ///
 /// let left = tokio::spawn(member.leave());
-/// seat.left().await;
+/// coordinator.left().await;
 /// // What the engine has to do comes first; then nobody is a member any more.
-/// drop(seat);
+/// drop(coordinator);
 /// left.await.expect("it has left");
 /// # }
 /// ```
 #[derive(Clone)]
 pub struct Member {
-    share: watch::Receiver<Share>,
+    assignment: watch::Receiver<Assignment>,
     held: watch::Sender<Held>,
 }
 
@@ -85,21 +85,21 @@ pub struct Member {
 ///
 /// ```
 /// use std::collections::BTreeSet;
-/// use yeoul_events::group::{self, Seat};
+/// use yeoul_events::group::{self, Coordinator};
 /// use yeoul_events::{Partition, Partitions};
 ///
 /// /// Two members of one topic: each has every other partition, and the first has all once the second has left.
-/// async fn divide(partitions: Partitions, mut seats: [Seat; 2]) {
-///     let share = |at: u16| -> BTreeSet<Partition> {
+/// async fn divide(partitions: Partitions, mut coordinators: [Coordinator; 2]) {
+///     let part = |at: u16| -> BTreeSet<Partition> {
 ///         partitions.each().filter(|one| one.index() % 2 == at).collect()
 ///     };
-///     seats[0].assign(share(0));
-///     seats[1].assign(share(1));
-///     seats[1].left().await;
+///     coordinators[0].assign(part(0));
+///     coordinators[1].assign(part(1));
+///     coordinators[1].left().await;
 ///     // Before they are given to another: what it began with them is over.
-///     seats[1].let_go(&share(1)).await;
-///     seats[0].assign(partitions.each().collect());
-/// #   seats[0].left().await;
+///     coordinators[1].let_go(&part(1)).await;
+///     coordinators[0].assign(partitions.each().collect());
+/// #   coordinators[0].left().await;
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -119,8 +119,8 @@ pub struct Member {
 /// # Ok(())
 /// # }
 /// ```
-pub struct Seat {
-    share: watch::Sender<Share>,
+pub struct Coordinator {
+    assignment: watch::Sender<Assignment>,
     held: watch::Receiver<Held>,
 }
 
@@ -134,22 +134,22 @@ pub struct Hand {
 }
 
 /// Both ends, of a member who was assigned nothing yet.
-pub fn pair() -> (Member, Seat) {
-    let (assigned, share) = watch::channel(Share::default());
+pub fn pair() -> (Member, Coordinator) {
+    let (assigned, assignment) = watch::channel(Assignment::default());
     let (held, seen) = watch::channel(Held::new());
-    (Member { share, held }, Seat { share: assigned, held: seen })
+    (Member { assignment, held }, Coordinator { assignment: assigned, held: seen })
 }
 
 impl Member {
     /// Who has every partition, whatever happens.
     pub fn of_all(partitions: Partitions) -> Member {
-        let all = Share { partitions: Some(partitions.each().collect()), trouble: None };
-        Member { share: watch::channel(all).1, held: watch::channel(Held::new()).0 }
+        let all = Assignment { partitions: Some(partitions.each().collect()), trouble: None };
+        Member { assignment: watch::channel(all).1, held: watch::channel(Held::new()).0 }
     }
 
     /// What it has now, and each change.
-    pub fn share(&self) -> watch::Receiver<Share> {
-        self.share.clone()
+    pub fn assignment(&self) -> watch::Receiver<Assignment> {
+        self.assignment.clone()
     }
 
     /// Resolves once the partition is this member's, and in its hand.
@@ -157,13 +157,13 @@ impl Member {
     /// # Errors
     /// [`Error::Closed`]: nobody says any more.
     pub async fn take(&self, partition: Partition) -> Result<Hand, Error> {
-        let mut share = self.share.clone();
+        let mut assignment = self.assignment.clone();
         loop {
-            share.wait_for(|it| it.has(partition)).await.map_err(|_| Error::Closed)?;
+            assignment.wait_for(|it| it.has(partition)).await.map_err(|_| Error::Closed)?;
             let hand = Hand { held: self.held.clone(), partition };
             hand.hold();
             // In this order: the engine takes it away first and looks at the hand then.
-            if self.share.borrow().has(partition) {
+            if self.assignment.borrow().has(partition) {
                 return Ok(hand);
             }
         }
@@ -172,39 +172,40 @@ impl Member {
     /// Resolves once the partition is this member's no more. Never where the engine is gone: then nobody else can be
     /// given it either.
     pub async fn taken_away(&self, partition: Partition) {
-        let mut share = self.share.clone();
-        if share.wait_for(|it| !it.has(partition)).await.is_err() {
+        let mut assignment = self.assignment.clone();
+        if assignment.wait_for(|it| !it.has(partition)).await.is_err() {
             pending::<()>().await;
         }
     }
 
     /// Leaves: resolves once the others may have what it had. Its other clones have to be gone.
     pub async fn leave(self) {
-        let Member { share, held } = self;
-        drop(share);
+        let Member { assignment, held } = self;
+        drop(assignment);
         held.closed().await;
     }
 }
 
-impl Seat {
+impl Coordinator {
     /// These are its partitions, and no others.
     pub fn assign(&self, partitions: BTreeSet<Partition>) {
-        self.notify(&Share { partitions: Some(partitions), trouble: None });
+        self.notify(&Assignment { partitions: Some(partitions), trouble: None });
     }
 
     /// It is not known any more which are, or not yet, with what is known of why: the words are what a subscription's
     /// status shows while it waits.
     pub fn unassign(&self, trouble: Option<String>) {
-        self.notify(&Share { partitions: None, trouble });
+        self.notify(&Assignment { partitions: None, trouble });
     }
 
-    fn notify(&self, share: &Share) {
-        self.share.send_if_modified(|it| std::mem::replace(it, share.clone()) != *share);
+    fn notify(&self, assignment: &Assignment) {
+        self.assignment
+            .send_if_modified(|it| std::mem::replace(it, assignment.clone()) != *assignment);
     }
 
     /// Whether it is known which partitions are its own.
     pub fn is_assigned(&self) -> bool {
-        self.share.borrow().partitions.is_some()
+        self.assignment.borrow().partitions.is_some()
     }
 
     /// Resolves once it has none of these in hand, or is gone with all it had. It may hang: whoever gives them to another
@@ -222,11 +223,11 @@ impl Seat {
 
     /// Resolves once the member leaves.
     pub async fn left(&self) {
-        self.share.closed().await;
+        self.assignment.closed().await;
     }
 }
 
-impl Share {
+impl Assignment {
     /// Whether this partition is in it.
     pub fn has(&self, partition: Partition) -> bool {
         self.partitions.as_ref().is_some_and(|all| all.contains(&partition))
@@ -270,44 +271,44 @@ mod tests {
 
     #[tokio::test]
     async fn a_partition_that_is_taken_away_is_waited_for_while_it_is_in_hand() {
-        let (member, mut seat) = pair();
+        let (member, mut coordinator) = pair();
         let [first, second] = [0, 1].map(|it| Partition::new(it).unwrap());
         assert!(waits(member.take(first)), "nothing was said");
-        seat.assign(set(&[0, 1]));
+        coordinator.assign(set(&[0, 1]));
         let hands = [member.take(first).await.unwrap(), member.take(second).await.unwrap()];
         assert!(waits(member.taken_away(first)), "it is its own");
-        seat.assign(set(&[1]));
+        coordinator.assign(set(&[1]));
         member.taken_away(first).await;
         assert!(waits(member.taken_away(second)), "the other stays");
         let gone = set(&[0]);
-        assert!(waits(seat.let_go(&gone)), "it is in hand");
+        assert!(waits(coordinator.let_go(&gone)), "it is in hand");
         drop(hands);
-        seat.let_go(&gone).await;
+        coordinator.let_go(&gone).await;
         assert!(waits(member.take(first)), "it is another's");
     }
 
     #[tokio::test]
     async fn who_leaves_waits_for_the_engine_and_who_has_all_for_nobody() {
-        let (member, seat) = pair();
+        let (member, coordinator) = pair();
         let mut leaving = pin!(member.leave());
-        assert!(waits(leaving.as_mut()), "the seat is there");
-        seat.left().await;
-        drop(seat);
+        assert!(waits(leaving.as_mut()), "the coordinator is there");
+        coordinator.left().await;
+        drop(coordinator);
         leaving.await;
         let all = Member::of_all(Partitions::new(3).unwrap());
-        assert_eq!(all.share().borrow().partitions, Some(set(&[0, 1, 2])));
+        assert_eq!(all.assignment().borrow().partitions, Some(set(&[0, 1, 2])));
         all.leave().await;
     }
 
     #[tokio::test]
     async fn nobody_takes_what_nobody_says() {
-        let (member, seat) = pair();
-        assert!(!seat.is_assigned());
-        seat.assign(set(&[]));
-        assert!(seat.is_assigned());
-        seat.unassign(Some("away".to_owned()));
-        assert!(!seat.is_assigned());
-        drop(seat);
+        let (member, coordinator) = pair();
+        assert!(!coordinator.is_assigned());
+        coordinator.assign(set(&[]));
+        assert!(coordinator.is_assigned());
+        coordinator.unassign(Some("away".to_owned()));
+        assert!(!coordinator.is_assigned());
+        drop(coordinator);
         assert!(matches!(member.take(Partition::default()).await, Err(Error::Closed)));
     }
 }

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use events::group::{self, Held, Member, Seat};
+use events::group::{self, Coordinator, Held, Member};
 use events::{Error, Partition};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
@@ -64,7 +64,7 @@ struct Relayed {
 /// A membership.
 struct Membership {
     consumer: StreamConsumer<Relayed>,
-    seat: Seat,
+    coordinator: Coordinator,
     group: String,
     /// Kafka's name of the topic.
     name: String,
@@ -97,12 +97,12 @@ pub(super) fn join(client: &Client, group: &str, name: &str) -> Result<Member, E
     let consumer: StreamConsumer<_> = consumer.map_err(trouble::of)?;
     // Kafka asks through `context` from here on; what it asks before `keep` runs waits in the channel.
     consumer.subscribe(&[name]).map_err(trouble::of)?;
-    let (member, seat) = group::pair();
+    let (member, coordinator) = group::pair();
     let mut silence = tokio::time::interval(ASSIGNED_WITHIN);
     silence.reset();
     let membership = Membership {
         consumer,
-        seat,
+        coordinator,
         group: group.to_owned(),
         name: name.to_owned(),
         assigned: BTreeSet::new(),
@@ -122,15 +122,15 @@ impl Membership {
             // one is taken. Only `answer` takes long, and while it waits for a partition to be let go the
             // client's own thread keeps the membership alive.
             tokio::select! {
-                () = self.seat.left() => break,
+                () = self.coordinator.left() => break,
                 Some(asked) = asking.recv() => self.answer(asked).await,
                 () = attended(&self.consumer) => tokio::time::sleep(PAUSE).await,
                 _ = hint.tick() => self.hint(),
-                _ = self.silence.tick(), if !self.seat.is_assigned() => self.complain(),
+                _ = self.silence.tick(), if !self.coordinator.is_assigned() => self.complain(),
             }
         }
         self.hint();
-        let Membership { consumer, seat, .. } = self;
+        let Membership { consumer, coordinator, .. } = self;
         // Before the channel is emptied: what is asked from now on the client answers itself, and nothing is put
         // where nobody looks.
         consumer.context().leaving.store(true, Ordering::Release);
@@ -144,7 +144,7 @@ impl Membership {
         }
         // It says goodbye and waits for the answer.
         _ = tokio::task::spawn_blocking(move || drop(consumer)).await;
-        drop(seat);
+        drop(coordinator);
     }
 
     async fn answer(&mut self, asked: Asked) {
@@ -165,7 +165,7 @@ impl Membership {
         assign(&self.consumer, &list)?;
         self.consumer.pause(&list)?;
         tracing::debug!(group = self.group, assigned = ?self.assigned, "partitions were given");
-        self.seat.assign(self.assigned.clone());
+        self.coordinator.assign(self.assigned.clone());
         Ok(())
     }
 
@@ -175,15 +175,15 @@ impl Membership {
         if self.consumer.assignment_lost() {
             // Others have them already, and it joins again.
             self.silence.reset();
-            self.seat.unassign(None);
+            self.coordinator.unassign(None);
         } else {
-            self.seat.assign(self.assigned.clone());
+            self.coordinator.assign(self.assigned.clone());
         }
         tracing::debug!(group = self.group, ?taken, "partitions were taken");
         self.hint();
         // Kafka gives them to another member only once this is answered: whoever still has one in hand finishes
         // its batch first, and one that hangs loses it to the place that is checked in its transaction.
-        let let_go = tokio::time::timeout(LET_GO_WITHIN, self.seat.let_go(&taken)).await;
+        let let_go = tokio::time::timeout(LET_GO_WITHIN, self.coordinator.let_go(&taken)).await;
         if let_go.is_err() {
             tracing::warn!(group = self.group, ?taken, "taken from whoever still has them in hand");
         }
@@ -193,7 +193,7 @@ impl Membership {
 
     /// Tells Kafka where the member reads on, if that is news.
     fn hint(&mut self) {
-        let held = self.seat.held();
+        let held = self.coordinator.held();
         // Who has just taken it up does not know yet.
         let is_news = |one, place: &u64| *place > 0 && self.hinted.get(one) != Some(place);
         let news = held.iter().filter(|(one, place)| is_news(*one, place));
@@ -219,7 +219,7 @@ impl Membership {
             ASSIGNED_WITHIN.as_secs()
         );
         tracing::warn!("{what}");
-        self.seat.unassign(Some(what));
+        self.coordinator.unassign(Some(what));
     }
 }
 

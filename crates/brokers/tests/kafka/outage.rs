@@ -161,9 +161,9 @@ async fn without_a_coordinator_a_member_is_told_so_and_with_one_it_has_its_parti
     place.create(&KEPT).await;
     let broker = place.connect_for(PATIENCE).await.expect("a connection");
     let member = broker.join("product", &topic()).await.expect("a member");
-    let mut share = member.share();
+    let mut assignment = member.assignment();
     let told = async {
-        let says = share.wait_for(|it| it.trouble.is_some()).await.expect("it says");
+        let says = assignment.wait_for(|it| it.trouble.is_some()).await.expect("it says");
         says.trouble.clone().unwrap_or_default()
     };
     let told = tokio::time::timeout(Duration::from_secs(100), told).await.expect("in time");
@@ -174,9 +174,9 @@ async fn without_a_coordinator_a_member_is_told_so_and_with_one_it_has_its_parti
     server.kill();
     server.set("offsets.topic.replication.factor", "1");
     server.start_again();
-    let has = share.wait_for(|it| it.has(at().partition));
+    let has = assignment.wait_for(|it| it.has(at().partition));
     let has = tokio::time::timeout(Duration::from_secs(100), has).await.expect("in time");
     assert_eq!(has.expect("it says").trouble, None);
-    drop(share);
+    drop(assignment);
     member.leave().await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Case;
 use crate::broker::Broker;
-use crate::group::{Member, Share};
+use crate::group::{Assignment, Member};
 use crate::partition::Partition;
 use crate::topic::Topic;
 
@@ -52,13 +52,13 @@ pub(super) async fn nobody_is_given_what_another_has_in_hand(case: Case) {
     if hands.len() > 1 {
         let moved = settled("it gives one away", async {
             let given =
-                |it: &Share| it.partitions.as_ref().is_some_and(|it| it.len() < hands.len());
-            first.share().wait_for(given).await.expect("a group").clone()
+                |it: &Assignment| it.partitions.as_ref().is_some_and(|it| it.len() < hands.len());
+            first.assignment().wait_for(given).await.expect("a group").clone()
         })
         .await;
         let moved: BTreeSet<_> =
             all_of(broker, topic).into_iter().filter(|it| !moved.has(*it)).collect();
-        let mut theirs = second.share();
+        let mut theirs = second.assignment();
         let early = theirs.wait_for(|it| moved.iter().any(|one| it.has(*one)));
         let early = tokio::time::timeout(IN_HAND, early).await;
         assert!(early.is_err(), "given while it is in hand: {moved:?}");
@@ -74,10 +74,10 @@ pub(super) async fn nobody_is_given_what_another_has_in_hand(case: Case) {
 async fn divided(broker: &dyn Broker, topic: &Topic, first: &Member, second: &Member) {
     let all = all_of(broker, topic);
     settled("each partition is one's", async {
-        let (mut one, mut other) = (first.share(), second.share());
+        let (mut one, mut other) = (first.assignment(), second.assignment());
         loop {
-            let shares = [one.borrow_and_update().clone(), other.borrow_and_update().clone()];
-            let [Some(mine), Some(theirs)] = shares.map(|it| it.partitions) else {
+            let assignments = [one.borrow_and_update().clone(), other.borrow_and_update().clone()];
+            let [Some(mine), Some(theirs)] = assignments.map(|it| it.partitions) else {
                 changed(&mut one, &mut other).await;
                 continue;
             };
@@ -92,8 +92,8 @@ async fn divided(broker: &dyn Broker, topic: &Topic, first: &Member, second: &Me
 }
 
 async fn changed(
-    one: &mut tokio::sync::watch::Receiver<Share>,
-    other: &mut tokio::sync::watch::Receiver<Share>,
+    one: &mut tokio::sync::watch::Receiver<Assignment>,
+    other: &mut tokio::sync::watch::Receiver<Assignment>,
 ) {
     tokio::select! {
         told = one.changed() => told.expect("a group"),
@@ -104,8 +104,8 @@ async fn changed(
 async fn has_all(member: &Member, broker: &dyn Broker, topic: &Topic) {
     let all = all_of(broker, topic);
     settled("it has every partition", async {
-        let has_all = |it: &Share| it.partitions.as_ref() == Some(&all);
-        drop(member.share().wait_for(has_all).await.expect("a group"));
+        let has_all = |it: &Assignment| it.partitions.as_ref() == Some(&all);
+        drop(member.assignment().wait_for(has_all).await.expect("a group"));
     })
     .await;
 }

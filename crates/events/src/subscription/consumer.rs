@@ -50,7 +50,7 @@ pub(super) struct Consumer<H: Handler> {
 }
 
 /// How a run came to its end without trouble.
-enum Ended {
+enum RunEnd {
     Stopped,
     /// The partition is another instance's.
     TakenAway,
@@ -103,8 +103,8 @@ impl<H: Handler> Consumer<H> {
         let mut backoff = Backoff::new();
         loop {
             let trouble = match self.turn(stop.as_mut(), &mut backoff).await {
-                Ok(Ended::Stopped) => return,
-                Ok(Ended::TakenAway) => continue,
+                Ok(RunEnd::Stopped) => return,
+                Ok(RunEnd::TakenAway) => continue,
                 Err(error) => error,
             };
             tracing::warn!(subscription = &*self.lane.context.name, error = %trouble, "waiting");
@@ -133,11 +133,11 @@ impl<H: Handler> Consumer<H> {
         &mut self,
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
         backoff: &mut Backoff,
-    ) -> Result<Ended, Error> {
+    ) -> Result<RunEnd, Error> {
         let (lane, member) = (self.lane.clone(), self.member.clone());
         let hand = tokio::select! {
             biased;
-            () = stop.as_mut() => return Ok(Ended::Stopped),
+            () = stop.as_mut() => return Ok(RunEnd::Stopped),
             hand = taken(&lane, &member) => hand?,
         };
         self.consume(stop, &hand, backoff).await
@@ -149,7 +149,7 @@ impl<H: Handler> Consumer<H> {
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
         hand: &Hand,
         backoff: &mut Backoff,
-    ) -> Result<Ended, Error> {
+    ) -> Result<RunEnd, Error> {
         let mut end = self.lane.context.broker.watch(&self.lane.at).await?;
         let mut position = self.recover().await?;
         self.mend_parked().await?;
@@ -163,8 +163,8 @@ impl<H: Handler> Consumer<H> {
             // Stop is asked first: a subscription that is both stopped and paused ends.
             tokio::select! {
                 biased;
-                () = stop.as_mut() => return Ok(Ended::Stopped),
-                () = self.member.taken_away(self.lane.at.partition) => return Ok(Ended::TakenAway),
+                () = stop.as_mut() => return Ok(RunEnd::Stopped),
+                () = self.member.taken_away(self.lane.at.partition) => return Ok(RunEnd::TakenAway),
                 () = resumed(&mut self.lane.context.paused) => {}
             }
             // Before the read: what is stored from here on wakes the wait below.
@@ -181,8 +181,8 @@ impl<H: Handler> Consumer<H> {
             }
             let pause = if is_clear { BACKOFF_MAX } else { self.until_due().await? };
             tokio::select! {
-                () = stop.as_mut() => return Ok(Ended::Stopped),
-                () = self.member.taken_away(self.lane.at.partition) => return Ok(Ended::TakenAway),
+                () = stop.as_mut() => return Ok(RunEnd::Stopped),
+                () = self.member.taken_away(self.lane.at.partition) => return Ok(RunEnd::TakenAway),
                 // Without room a new event is no reason to look: a parked one has to go first.
                 more = end.changed(), if !matches!(look, PollOutcome::Full) => {
                     more.map_err(|_| Error::environment("the topic's end is not followed any more"))?;
@@ -358,12 +358,12 @@ impl<H: Handler> Consumer<H> {
 
 /// Waits for the partition, and notes meanwhile what the group says of it.
 async fn taken(lane: &Lane, member: &Member) -> Result<Hand, Error> {
-    let mut share = member.share();
+    let mut assignment = member.assignment();
     let noted = async {
         loop {
-            lane.set_share(&share.borrow_and_update().clone());
+            lane.set_assignment(&assignment.borrow_and_update().clone());
             // Nobody says any more, and whoever waits for the partition is told so.
-            if share.changed().await.is_err() {
+            if assignment.changed().await.is_err() {
                 pending::<()>().await;
             }
         }
@@ -372,8 +372,8 @@ async fn taken(lane: &Lane, member: &Member) -> Result<Hand, Error> {
         hand = member.take(lane.at.partition) => hand?,
         () = noted => unreachable!("it notes for as long as somebody waits"),
     };
-    let share = member.share().borrow().clone();
-    lane.set_share(&share);
+    let assignment = member.assignment().borrow().clone();
+    lane.set_assignment(&assignment);
     Ok(hand)
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use crate::Clock;
 use crate::broker::{Broker, Offset};
 use crate::error::Error;
-use crate::group::{Member, Share};
+use crate::group::{Assignment, Member};
 use crate::partition::{Partition, Partitions};
 use crate::stillness::Stillness;
 use crate::store::database::Database;
@@ -159,15 +159,15 @@ impl Lane {
     }
 
     /// Notes what the group says of it; what was met there counts no more where it is not this one's.
-    pub(super) fn set_share(&self, share: &Share) {
+    pub(super) fn set_assignment(&self, assignment: &Assignment) {
         let mut notes = self.notes();
-        notes.whose = match &share.partitions {
+        notes.whose = match &assignment.partitions {
             None => Whose::Unknown,
             Some(all) if all.contains(&self.at.partition) => Whose::Own,
             Some(_) => Whose::Elsewhere,
         };
         if notes.whose != Whose::Own {
-            (notes.trouble, notes.damage) = (share.trouble.clone(), None);
+            (notes.trouble, notes.damage) = (assignment.trouble.clone(), None);
         }
     }
 

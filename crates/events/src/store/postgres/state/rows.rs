@@ -90,10 +90,10 @@ impl<'t> Rows<'t> {
         let query = self.query(select, values).await?;
         let rows = query.each(&mut *self.connection, |row| show(Row(row)));
         let outcome = tokio::time::timeout(timeouts::STATEMENT, rows).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(Ended::Failed(silent(timeouts::STATEMENT))));
+        let outcome = outcome.unwrap_or_else(|_| Err(ReadEnd::Failed(silent(timeouts::STATEMENT))));
         outcome.map_err(|ended| match ended {
-            Ended::Refused(error) => error,
-            Ended::Failed(error) => E::from(self.note(error)),
+            ReadEnd::Refused(error) => error,
+            ReadEnd::Failed(error) => E::from(self.note(error)),
         })
     }
 
@@ -147,7 +147,7 @@ struct Query {
 }
 
 /// Why an answer was not read to its end.
-enum Ended<E> {
+enum ReadEnd<E> {
     Refused(E),
     Failed(sqlx::Error),
 }
@@ -166,7 +166,7 @@ impl Query {
         self,
         connection: &mut PgConnection,
         mut show: impl FnMut(&PgRow) -> Result<(), E> + Send,
-    ) -> Result<(), Ended<E>> {
+    ) -> Result<(), ReadEnd<E>> {
         let mut rows = pin!(self.prepared.query_with(self.arguments).fetch(connection));
         // What was refused is looked at when the answer is at its end: the rest of it is on its way.
         std::future::poll_fn(|context| {
@@ -174,10 +174,12 @@ impl Query {
                 match rows.as_mut().poll_next(context) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(None) => return Poll::Ready(Ok(())),
-                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Ended::Failed(error))),
+                    Poll::Ready(Some(Err(error))) => {
+                        return Poll::Ready(Err(ReadEnd::Failed(error)));
+                    }
                     Poll::Ready(Some(Ok(row))) => {
                         if let Err(refused) = show(&row) {
-                            return Poll::Ready(Err(Ended::Refused(refused)));
+                            return Poll::Ready(Err(ReadEnd::Refused(refused)));
                         }
                     }
                 }
