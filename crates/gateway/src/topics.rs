@@ -41,14 +41,14 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// the very next event is failed, with the place to go on from and the command that steps over it.
 pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<Response, Problem> {
     let EventRange { limit, from } = batch(&mut query);
-    let known = Topic::parse(topic).ok().and_then(|it| Some((broker.partitions(&it).ok()?, it)));
-    if let (Some(position), Some((partitions, _))) = (&from, &known)
-        && (position.topic.as_str() != topic || !partitions.have(&position.offsets))
+    let known = known(broker, topic);
+    if let (Some(position), Some(known)) = (&from, &known)
+        && (position.topic.as_str() != topic || !known.partitions.have(&position.offsets))
     {
         query.note("from", "is a position of another topic");
     }
     query.finish()?;
-    let Some((partitions, topic)) = known else { return Err(Problem::not_found()) };
+    let Some(Known { topic, partitions }) = known else { return Err(Problem::not_found()) };
     let after = from.map(|position| position.offsets).unwrap_or_default();
     let reading = Reading { broker, topic: &topic, partitions };
     let read =
@@ -57,6 +57,17 @@ pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<
     response.headers_mut().insert(CONTENT_TYPE, BATCH);
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     Ok(response)
+}
+
+/// A topic that the broker has.
+struct Known {
+    topic: Topic,
+    partitions: Partitions,
+}
+
+fn known(broker: &dyn Broker, topic: &str) -> Option<Known> {
+    let topic = Topic::parse(topic).ok()?;
+    Some(Known { partitions: broker.partitions(&topic).ok()?, topic })
 }
 
 /// Which events are asked for.

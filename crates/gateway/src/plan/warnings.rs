@@ -57,12 +57,12 @@ impl Plan {
         let names = self.upstreams.iter().map(|upstream| upstream.name.as_str());
         let unused =
             names.clone().enumerate().filter(|(at, name)| !is_used(*at) && !asked.contains(name));
-        let says = |(at, name): (usize, &str)| {
+        let says = |at: usize, name: &str| {
             let others = names.clone().filter(|other| *other != name);
             let unknown = mistakes::unknown("upstream", name, others);
             Mistake::new(&self.upstreams[at].setting, format!("no route leads to it: {unknown}"))
         };
-        unused.map(says).collect()
+        unused.map(|(at, name)| says(at, name)).collect()
     }
 
     /// The upstreams that are the gateway, listening at these addresses.
