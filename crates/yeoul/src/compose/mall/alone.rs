@@ -202,7 +202,7 @@ impl OpenService {
         let admin_at = ports.admin.address();
         let switches = faults.enabled().then(|| switches::of(endpoints.clone(), faults.clone()));
         let stuck = Controls { subscriptions: controls.clone(), relays: relays.clone() };
-        let admin = equipment.admin(plan.shown, (broker, promise), stuck, switches);
+        let admin = equipment.admin(plan.shown, AdminStores { broker, promise }, stuck, switches);
         equipment.serve(ports.guard, ports.admin, &admin)?;
         // Last: whatever a loop may meet is there, and the ports answer while it catches up.
         equipment.cores.run(run, process::end_by_panic);
@@ -219,6 +219,12 @@ impl OpenService {
             folder,
         })
     }
+}
+
+/// What the admin listener tells of where events are: the log, and the service's own store.
+struct AdminStores {
+    broker: Arc<dyn Broker>,
+    promise: Promise,
 }
 
 impl Equipment {
@@ -249,7 +255,7 @@ impl Equipment {
     fn admin(
         &self,
         settings: Value,
-        (broker, store): (Arc<dyn Broker>, Promise),
+        stores: AdminStores,
         controls: Controls,
         switches: Option<Box<dyn Switches>>,
     ) -> Arc<Admin> {
@@ -260,8 +266,8 @@ impl Equipment {
             readiness,
             metrics: self.metrics.clone(),
             settings,
-            broker,
-            store,
+            broker: stores.broker,
+            store: stores.promise,
             controls,
             guards: Box::new(move || guard.guards()),
             views: Box::new(|| json!({ "pages": [], "staleSince": null, "stale": [] })),
