@@ -4,14 +4,16 @@ use tempfile::TempDir;
 
 use super::fixture::Running;
 use super::*;
-use crate::broker::{Offset, Stored};
-use crate::broker::{Pending, READ_MAX};
+use crate::broker::{Offset, Pending, READ_MAX, Stored};
+use crate::error::Error;
 use crate::event::{Cause, Draft, Event};
 use crate::fixture::{clock, first, topic, until};
 use crate::local::Log;
+use crate::partition::numbers::Numbers;
+use crate::store::options::Publishes;
 use crate::store::tests::execute;
-use crate::store::{OUTBOX_KEPT, Options, upkeep};
-use crate::topic::Topic;
+use crate::store::{OUTBOX_KEPT, Options, stepped, upkeep};
+use crate::topic::{Topic, TopicPartition};
 
 fn database(folder: &TempDir) -> Database {
     let publishes = Some(Publishes {
