@@ -339,10 +339,15 @@ impl Database {
     /// If the database publishes nothing: a mistake of the program.
     pub async fn number_of(&self, id: EventId, key: &str) -> Result<Option<Numbered>, Error> {
         let given = (id, self.partition_of(key));
-        let read = self.read(&given, |(id, partition), rows| {
+        let read = self.read_one(&given, |(id, partition), rows| {
             Box::pin(outbox::number_of(rows, *id, *partition))
         });
-        read.await
+        let found = read.await?;
+        if found.is_some_and(|it| it.number > self.kept().newest(it.partition)) {
+            // Another instance's, and no answer before it is on disk.
+            self.follow().await?;
+        }
+        Ok(found)
     }
 
     fn partition_of(&self, key: &str) -> Partition {

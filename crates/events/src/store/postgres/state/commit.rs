@@ -32,13 +32,15 @@ impl Committed {
     }
 }
 
-/// Numbers what was drafted, in the last statement before the commit, and commits.
+/// Numbers what was drafted, in the last statement before the commit, and commits; waits for the disk also where nothing
+/// of its own is to be there, but what others have committed `is_answer_alone`.
 pub(super) async fn commit(
     open: &OpenSchema,
     mut transaction: Transaction,
     mut drafts: Drafts,
+    is_answer_alone: bool,
 ) -> Committed {
-    match transaction.end_with(drafts.publish_and_commit()).await {
+    match transaction.end_with(drafts.publish_and_commit(is_answer_alone)).await {
         Ok(rows) => match outbox::numbers(&rows) {
             Ok(numbers) => stands(open, &drafts.numbered(&numbers)),
             // It stands, whatever became of the words: the numbers are asked for by the events' ids.

@@ -154,14 +154,14 @@ impl Drafts {
     }
 
     /// The last message of work: all of them, partitions ascending, which is from here on their order, and COMMIT. Where
-    /// there are some, what waits for the disk comes behind that: their locks are let go by then.
-    pub(super) fn publish_and_commit(&mut self) -> String {
+    /// there are some, or it `must_flush`, what waits for the disk comes behind that: their locks are let go by then.
+    pub(super) fn publish_and_commit(&mut self, must_flush: bool) -> String {
         // Stable: within a partition they stay in the order of the work.
         self.0.sort_by_key(|one| one.partition);
         let mut message = String::new();
         self.0.iter().for_each(|one| one.write_statement(&mut message));
         message.push_str("COMMIT");
-        if !self.is_empty() {
+        if must_flush || !self.is_empty() {
             write!(message, "; {FLUSH}").expect("memory");
         }
         message

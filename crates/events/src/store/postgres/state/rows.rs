@@ -29,6 +29,8 @@ pub(in crate::store) struct Rows<'t> {
     pub(in crate::store) kept: usize,
     /// Another one was refused, because so many stand.
     pub(in crate::store) out_of_parts: bool,
+    /// A statement changed rows, as far as it says so.
+    pub(super) has_changed: bool,
     /// A statement failed that no savepoint has taken back.
     pub(super) failed: bool,
     /// What the last one that failed said.
@@ -49,6 +51,7 @@ impl<'t> Rows<'t> {
             depth: 0,
             kept: 0,
             out_of_parts: false,
+            has_changed: false,
             failed: false,
             failure: None,
             in_the_way: false,
@@ -64,7 +67,9 @@ impl<'t> Rows<'t> {
     ) -> Result<u64, Error> {
         let query = self.query(statement, values).await?;
         let done = within(timeouts::STATEMENT, query.run(&mut *self.connection)).await;
-        done.map_err(|error| self.note(error))
+        let changed = done.map_err(|error| self.note(error))?;
+        self.has_changed |= changed > 0;
+        Ok(changed)
     }
 
     /// The first row of an answer, if there is any.

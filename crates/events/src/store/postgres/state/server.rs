@@ -199,6 +199,8 @@ impl Server {
         let rows = tx.into_served();
         let (failed, in_the_way, is_lost) = (rows.failed, rows.in_the_way, rows.is_lost);
         let (drafts, failure) = (rows.drafts, rows.failure);
+        // What it answers may be what somebody else committed a moment ago, and is not on disk: as its own would be.
+        let is_answer_alone = !rows.has_changed && self.kept.publishes.is_some();
         if is_lost {
             // With its connection: a server that is silent hears of nothing else.
             drop(transaction);
@@ -223,7 +225,7 @@ impl Server {
             transaction.roll_back().await;
             return Ran::Done(Err(E::from(went_on(failure))));
         }
-        match commit(self, transaction, drafts).await {
+        match commit(self, transaction, drafts, is_answer_alone).await {
             Committed::Stands => Ran::Done(Ok(answer)),
             Committed::InTheWay(error) => Ran::Again(error),
             Committed::Failed(error) | Committed::Unknown(error) => Ran::Done(Err(E::from(error))),

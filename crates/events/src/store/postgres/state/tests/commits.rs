@@ -107,8 +107,18 @@ async fn what_was_answered_outlives_a_server_that_is_killed_right_then() {
         server.kill();
         server.start_again();
     }
+    // As an instance that dies between its COMMIT and the disk, whose write is what others are answered.
+    let committed = "BEGIN; INSERT INTO item (name) VALUES ('zero'); SELECT set_config('synchronous_commit', 'off', TRUE); COMMIT";
     let database = open(&place).await;
-    assert_eq!(names(&database).await, rounds);
+    place.execute(committed);
+    let select = "SELECT name FROM item WHERE name = 'zero'";
+    let work =
+        database.write((), |(), tx| Box::pin(tx.one(select, &[], |row| row.get::<String>(0))));
+    assert_eq!(work.await.unwrap(), "zero");
+    server.kill();
+    server.start_again();
+    let database = open(&place).await;
+    assert_eq!(names(&database).await, [&rounds[..], &["zero"]].concat());
     assert_eq!(waiting(&database).await.len(), rounds.len());
 }
 
