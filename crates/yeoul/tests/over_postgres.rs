@@ -73,7 +73,7 @@ fn orders_pages_and_sign_ins_go_on_through_outages_of_store_and_mall() {
     assert!(found.contains(&server.address()), "{found}");
     let told = "an acknowledged write is on the server's disk; a commit takes ";
     assert!(found.contains(&format!("ok    store: {told}")), "{found}");
-    assert!(found.contains("so a partition takes at most"), "{found}");
+    assert!(found.contains("services share it"), "{found}");
     assert!(mall.stderr().contains(told), "said at the start");
     assert_eq!(mall.at("admin", "GET", "/readyz").send().value()["store"]["onDisk"], true);
     let copy = mall.folder().path().join("copy");
