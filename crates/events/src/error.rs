@@ -168,8 +168,8 @@ impl Error {
         }
     }
 
-    /// What fails a transaction as a whole is the mistake of no work in it: to each it is the environment's, and nothing was
-    /// done.
+    /// What fails a transaction as a whole is the mistake of no work in it: to each it is the environment's, and
+    /// nothing was done.
     pub(crate) fn of_the_transaction(self) -> Error {
         match self {
             same @ (Error::Environment { .. } | Error::Damaged { .. } | Error::Closed) => same,

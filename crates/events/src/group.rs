@@ -208,8 +208,8 @@ impl Coordinator {
         self.assignment.borrow().partitions.is_some()
     }
 
-    /// Resolves once it has none of these in hand, or is gone with all it had. It may hang: whoever gives them to another
-    /// waits for this within a patience of his own.
+    /// Resolves once it has none of these in hand, or is gone with all it had. It may hang: whoever gives them to
+    /// another waits for this within a patience of his own.
     pub async fn let_go(&mut self, partitions: &BTreeSet<Partition>) {
         let is_free = |held: &Held| !partitions.iter().any(|one| held.contains_key(one));
         // An error is a member that is gone, with all it had.

@@ -154,8 +154,8 @@ impl Log {
         File::open(&folder.join("log.db"), topics, &clock).map(|file| Log { file, clock })
     }
 
-    /// Reads everything and checks every checksum. It blocks for as long as the disk needs to read the whole file, a page
-    /// at a time, so that publishing goes on beside it; what is published meanwhile is not looked at.
+    /// Reads everything and checks every checksum. It blocks for as long as the disk needs to read the whole file, a
+    /// page at a time, so that publishing goes on beside it; what is published meanwhile is not looked at.
     pub fn check(&self) -> Findings {
         let mut findings = Findings::default();
         for rows in self.file.partitions() {

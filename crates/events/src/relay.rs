@@ -18,9 +18,9 @@
 //!    is a hint for whoever prunes, and what it goes on from only where the broker cannot say.
 //!
 //! What must stay true: the sequence only ever goes up, because an inbox takes a lower one for a second
-//! copy, and so does a log. A number is passed only when the broker has it, or a note in the outbox says why not. Commits
-//! are noted before rows are read, so that none is slept through. A row that is no event any more
-//! stops it: that is damage, and only an operator may step over it.
+//! copy, and so does a log. A number is passed only when the broker has it, or a note in the outbox says why not.
+//! Commits are noted before rows are read, so that none is slept through. A row that is no event any more stops it:
+//! that is damage, and only an operator may step over it.
 //!
 //! It does not decide what is published, and of each partition one relay publishes at a time, whatever the number of
 //! instances.
@@ -112,8 +112,8 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay from the outbox of `database` to the topic it was opened with. Nothing is asked of either until it runs; of
-    /// several processes that run one for the same table, each partition is one's at a time.
+    /// A relay from the outbox of `database` to the topic it was opened with. Nothing is asked of either until it runs;
+    /// of several processes that run one for the same table, each partition is one's at a time.
     pub fn new(database: Database, broker: Arc<dyn Broker>) -> Relay {
         // One relay per outbox: its status is the database's, for whoever has a handle on that.
         let partitions = database.publishes().map(|publishes| publishes.partitions);

@@ -42,9 +42,9 @@ pub const BY_CHARS_MAX: usize = 200;
 pub struct Skipped {
     /// Who would have handled, relayed or given it: `product.order`, `outbox.order`, `log.order`.
     pub name: String,
-    /// What it was: a `record` of the log, a `parked` event, an `outbox` row, a `letter` (dropped); a `gap`: numbers of a
-    /// publisher that are not in the topic; what was `lost`: numbers that are in the topic and not in the outbox;
-    /// a `place`: what a subscription was told to read on behind.
+    /// What it was: a `record` of the log, a `parked` event, an `outbox` row, a `letter` (dropped); a `gap`: numbers of
+    /// a publisher that are not in the topic; what was `lost`: numbers that are in the topic and not in the outbox; a
+    /// `place`: what a subscription was told to read on behind.
     pub kind: String,
     /// The partition of its topic.
     pub partition: Partition,

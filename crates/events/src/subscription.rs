@@ -4,7 +4,8 @@
 //! Place, marks of what was received, effects and the outbox rows they cause change in one
 //! transaction, so that an effect happens exactly once however often an event arrives: there is no
 //! window of remembered ids that could run out. A batch is one transaction of the consumer's database with a
-//! savepoint per event where that costs next to nothing; [`parking`](crate::parking) describes what happens to one that fails.
+//! savepoint per event where that costs next to nothing; [`parking`](crate::parking) describes what happens to one that
+//! fails.
 //!
 //! Two kinds of trouble are kept apart. A handler's own failure counts towards the dead letter;
 //! trouble of the environment takes the whole batch back, is retried for as long as it lasts and
@@ -204,8 +205,9 @@ pub trait Handler: Send + Sync + 'static {
     /// nothing else (a mail, a call) may happen here, because nothing else is taken back. It runs in
     /// a transaction that others wait for (in a file on its one writer's thread, on a server beside those of other
     /// partitions and instances): milliseconds, no waiting but for `tx`, and no lock that somebody who waits for
-    /// a write may have. On a server a row that is read to be changed is read `FOR UPDATE`, or changed by one statement. Events of one key come in order, those of different keys in any order. A
-    /// panic is a failure of this event, and so is waiting for anything but `tx`.
+    /// a write may have. On a server a row that is read to be changed is read `FOR UPDATE`, or changed by one
+    /// statement. Events of one key come in order, those of different keys in any order. A panic is a failure of this
+    /// event, and so is waiting for anything but `tx`.
     ///
     /// # Errors
     /// [`Failure::Handler`] counts as an attempt, and the event is parked with its key;

@@ -37,8 +37,9 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// [`LIMIT_MAX`].
 ///
 /// # Errors
-/// 400 for a wrong query, 404 for an unknown topic, 410 for a position that its broker has no more, 503 where the log cannot be read just now; 500 where
-/// the very next event is failed, with the place to go on from and the command that steps over it.
+/// 400 for a wrong query, 404 for an unknown topic, 410 for a position that its broker has no more, 503 where the log
+/// cannot be read just now; 500 where the very next event is failed, with the place to go on from and the command that
+/// steps over it.
 pub async fn read(broker: &dyn Broker, topic: &str, mut query: Query) -> Result<Response, Problem> {
     let EventRange { limit, from } = batch(&mut query);
     let known = known(broker, topic);

@@ -7,11 +7,11 @@
 //! ```
 //!
 //! A verifier's own memory ([`Ended`]) is its process'. Here are the table that outlives it
-//! ([`TABLE`] and [`SERVED_TABLE`], one for each engine, [`remember`], [`load`]), the handler that fills it from the event ([`OnEnded`]), and
-//! the gateway's own memory ([`Memory`]), which ends a sign-in where it is asked and keeps what it
-//! owes to who gave the token until that one has heard. With several processes each has its own
-//! copy, fed by the same event; in one they share the verifier, so that an end is seen at once. Where they keep it on a
-//! server they see it there ([`Follower`]), whether or not the event comes through.
+//! ([`TABLE`] and [`SERVED_TABLE`], one for each engine, [`remember`], [`load`]), the handler that fills it from the
+//! event ([`OnEnded`]), and the gateway's own memory ([`Memory`]), which ends a sign-in where it is asked and keeps
+//! what it owes to who gave the token until that one has heard. With several processes each has its own copy, fed by
+//! the same event; in one they share the verifier, so that an end is seen at once. Where they keep it on a server they
+//! see it there ([`Follower`]), whether or not the event comes through.
 //!
 //! The keys that such tokens and cookies are made with are in that store too, sealed ([`keys`](keys())).
 //!

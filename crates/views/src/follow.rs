@@ -2,8 +2,8 @@
 //! readers go.
 //!
 //! Every batch announces itself; a look every [`POLL_EVERY`] is the net beneath. One look is one moment: the marks, and
-//! whose pages were changed up to them. Pages are invalidated first, then readers are let go, so that nobody finds a page
-//! from before the position he waited for.
+//! whose pages were changed up to them. Pages are invalidated first, then readers are let go, so that nobody finds a
+//! page from before the position he waited for.
 //!
 //! While the marks cannot be read nobody new is let go, and pages say since when they follow nothing. So they do where
 //! nobody folds: whoever would has ended, rests, or was not heard of for longer than another one takes to go on.

@@ -367,8 +367,8 @@ impl Views {
         stale.set_rests(since, pages);
     }
 
-    /// Looks how far behind the attached subscriptions are, every [`LOOK_EVERY`](behind::LOOK_EVERY), for pages to say so.
-    /// Never resolves; drop it to end it.
+    /// Looks how far behind the attached subscriptions are, every [`LOOK_EVERY`](behind::LOOK_EVERY), for pages to say
+    /// so. Never resolves; drop it to end it.
     pub async fn watch_folds(&self) {
         behind::watch(&self.side).await;
     }

@@ -1,4 +1,5 @@
-//! The keys that tokens are made with: of the folder where state is in files, else of the store that all instances share.
+//! The keys that tokens are made with: of the folder where state is in files, else of the store that all instances
+//! share.
 
 use std::path::Path;
 

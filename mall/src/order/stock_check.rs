@@ -5,8 +5,8 @@
 //! cancelled call and no failure. Limits in time are the guard's; the one here ([`ASK_FOR`]) only
 //! keeps a broken listener from holding an order forever.
 //!
-//! It says that it is order that asks, by a token that it signs for product ([`ServiceKey`]) where the parts have a secret in
-//! common: neither the guard nor product has to believe an address.
+//! It says that it is order that asks, by a token that it signs for product ([`ServiceKey`]) where the parts have a
+//! secret in common: neither the guard nor product has to believe an address.
 //!
 //! It does not retry a call that was answered and does not judge the answer.
 

@@ -94,7 +94,8 @@ fn copy(row: &Row<'_>) -> Result<Replica, Error> {
 
 /// Keeps the newer of what is stored and what is given.
 pub(super) async fn keep_newest(rows: &mut Rows<'_>, replica: &Replica) -> Result<(), Error> {
-    // By the product's own count of versions: events and answers of product overtake each other, and the older one loses.
+    // By the product's own count of versions: events and answers of product overtake each other, and the older one
+    // loses.
     let upsert = "INSERT INTO replica
         (id, name, price, stock, image_url, stock_policy, version, deleted)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)

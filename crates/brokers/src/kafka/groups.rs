@@ -6,8 +6,8 @@
 //!
 //! Kafka's protocol waits for an answer to each assignment and each revocation. A revocation is answered once
 //! the member has let go of what is taken (or hangs: after [`LET_GO_WITHIN`]), and only then is it given to another;
-//! with `cooperative-sticky` all others go on meanwhile. Heartbeats are the client's own and do not wait for that. Who is
-//! silent for [`SESSION`] is a member no more.
+//! with `cooperative-sticky` all others go on meanwhile. Heartbeats are the client's own and do not wait for that. Who
+//! is silent for [`SESSION`] is a member no more.
 //!
 //! Where a member reads on is committed as the group's offset from time to time: for Kafka's tools to show, and
 //! read by nobody here.

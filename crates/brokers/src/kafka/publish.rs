@@ -117,8 +117,8 @@ impl Publisher {
             .set("enable.gapless.guarantee", "true")
             .set("acks", "all")
             .set("message.timeout.ms", "0")
-            // Whoever publishes has gathered already, and hands it over one by one: without a moment's patience the first
-            // of a batch goes alone, in a request and with a sync of its own.
+            // Whoever publishes has gathered already, and hands it over one by one: without a moment's patience the
+            // first of a batch goes alone, in a request and with a sync of its own.
             .set("linger.ms", LINGER_MS.to_string())
             .set("batch.size", BATCH_BYTES_MAX.min(fewest).to_string())
             .set("message.max.bytes", (most + SLACK_BYTES).to_string())

@@ -1,9 +1,9 @@
 //! Reading on from any place: consumers that are assigned one partition each, kept for whoever goes on.
 //!
 //! A read that goes on where one ended finds its consumer there, with the next records already fetched; any
-//! other has one assigned anew. One whose reader goes on at the end, with what is followed there, fetches no more. Kafka is asked nothing beside that while there are records. Where there are
-//! none, its watermarks say whether that is the end, or whether the place is gone: below the oldest record,
-//! past the end, never silently another place.
+//! other has one assigned anew. One whose reader goes on at the end, with what is followed there, fetches no more.
+//! Kafka is asked nothing beside that while there are records. Where there are none, its watermarks say whether that is
+//! the end, or whether the place is gone: below the oldest record, past the end, never silently another place.
 //!
 //! Kafka's own groups and committed offsets are not used: a place belongs to the consumer's transaction.
 

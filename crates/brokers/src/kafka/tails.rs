@@ -69,8 +69,8 @@ impl Tails {
         Ok(Tails { shared, following })
     }
 
-    /// Follows the end from where it is now, for as long as somebody does. The sender ends where it is not known any more
-    /// that the topic is the same.
+    /// Follows the end from where it is now, for as long as somebody does. The sender ends where it is not known any
+    /// more that the topic is the same.
     pub(super) async fn watch(
         &self,
         name: &str,

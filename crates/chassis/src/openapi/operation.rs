@@ -167,7 +167,8 @@ impl Operation {
             refused[JSON] = json!({ "schema": reference(&name) });
             shapes.insert(name, schema);
         }
-        // Every refusal is worded in one place, so that one shape is true of all: which there are is the route's order of guards.
+        // Every refusal is worded in one place, so that one shape is true of all: which there are is the route's order
+        // of guards.
         for status in ["4XX", "5XX"] {
             responses.insert(
                 status.to_owned(),

@@ -13,7 +13,8 @@ use crate::topic::Topic;
 /// How long a group may take: its members hear of a change a while after it.
 const SETTLED_BY: Duration = Duration::from_secs(60);
 
-/// For how long it is watched that what somebody has in hand is given to nobody: a broker may stop waiting for him later.
+/// For how long it is watched that what somebody has in hand is given to nobody: a broker may stop waiting for him
+/// later.
 const IN_HAND: Duration = Duration::from_secs(1);
 
 /// Also under a name that somebody was a member of before, and beside a group of another name.

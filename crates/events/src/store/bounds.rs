@@ -1,5 +1,5 @@
-//! What an outbox, a queue of writes and a piece of work may have at most, and what a comparison with the broker finds: the same
-//! on every engine.
+//! What an outbox, a queue of writes and a piece of work may have at most, and what a comparison with the broker finds:
+//! the same on every engine.
 
 use std::ops::RangeInclusive;
 
@@ -23,8 +23,9 @@ pub const OUTBOX_WAITING_MAX: u64 = 1_000_000;
 /// that does not grow with what waits.
 pub const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Bytes of data an outbox takes: what an event may have, less ample room for its envelope. Larger data is refused when it
-/// is published ([`Error::Limit`]), while somebody is there to hear it, and not by the broker later; a picture is a link.
+/// Bytes of data an outbox takes: what an event may have, less ample room for its envelope. Larger data is refused when
+/// it is published ([`Error::Limit`]), while somebody is there to hear it, and not by the broker later; a picture is a
+/// link.
 pub const DATA_BYTES_MAX: usize = EVENT_BYTES_MAX - 64 * 1024;
 
 /// Pieces of work that may wait for their turn; one more is refused as environment trouble.

@@ -141,8 +141,9 @@ impl Database {
     /// `tx` is done twice then. It waits for nothing but its database.
     ///
     /// In a file it waits its turn, in call order, and has a savepoint of its own within its group's transaction: other
-    /// work of the group may stand or be rolled back beside it, and if the transaction fails, nobody's stands. On a server
-    /// it has a transaction of its own beside others, so what it reads in order to change it ends in `FOR UPDATE`:
+    /// work of the group may stand or be rolled back beside it, and if the transaction fails, nobody's stands. On a
+    /// server it has a transaction of its own beside others, so what it reads in order to change it ends in
+    /// `FOR UPDATE`:
     ///
     /// ```
     /// # use yeoul_events::store::Tx;

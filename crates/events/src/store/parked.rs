@@ -1,7 +1,7 @@
 //! The table of parked events: a queue per key, the first of each either due, or dead.
 //!
-//! The column `place`, in Rust a row's *turn*, orders a key's queue and not the offset, which may come again in a log that lost its
-//! tail. What must stay true between any two transactions:
+//! The column `place`, in Rust a row's *turn*, orders a key's queue and not the offset, which may come again in a log
+//! that lost its tail. What must stay true between any two transactions:
 //!
 //! 1. Exactly the first of a key has `next_at` (it will be tried) or `dead` (an operator is needed);
 //!    those behind have neither. Whoever takes the first out makes the next one due, at once.

@@ -200,8 +200,8 @@ impl Rows<'_> {
         Ok(base.unwrap_or(0))
     }
 
-    /// Runs a statement; how many rows it changed, those that were changed to what they had been included. That no row was
-    /// there to be changed is an answer and no error:
+    /// Runs a statement; how many rows it changed, those that were changed to what they had been included. That no row
+    /// was there to be changed is an answer and no error:
     ///
     /// ```
     /// # use yeoul_events::Error;

@@ -136,7 +136,8 @@ impl Tx<'_> {
     /// [`OUTBOX_WAITING_MAX`](crate::store::OUTBOX_WAITING_MAX) events wait for the broker.
     ///
     /// # Panics
-    /// If the database was opened without [`Options::publishes`](crate::store::Options::publishes): a mistake of the program.
+    /// If the database was opened without [`Options::publishes`](crate::store::Options::publishes): a mistake of the
+    /// program.
     pub async fn publish(&mut self, draft: Draft) -> Result<Published, Error> {
         // Before a number is taken: one that is too large must leave no gap.
         bounds::check(&draft)?;

@@ -15,8 +15,9 @@
 //! What must stay true: the topic's end is noted before it is read, so an event that comes between
 //! the two is not slept through. The place is taken from the database before each round that follows
 //! a wait which no event ended, because whoever poked the loop may have moved it; an event's own transaction finds out
-//! whether anybody has. What is parked is asked for unless the transaction before saw that nothing is. Any error ends the run, shows as trouble
-//! and begins at 1 again after a pause that doubles: there is one way to recover, used every time.
+//! whether anybody has. What is parked is asked for unless the transaction before saw that nothing is. Any error ends
+//! the run, shows as trouble and begins at 1 again after a pause that doubles: there is one way to recover, used every
+//! time.
 //!
 //! It decides about no event: that is [`delivery`](super::delivery)'s.
 

@@ -5,8 +5,8 @@
 //! taken the last, so a slow reader costs one read and is never sent what it cannot take. If it
 //! falls behind what the feed keeps, it gets the page again.
 //!
-//! It ends on sign-out, when the token expires, when nobody can tell which sign-ins have ended, and when the gateway stops;
-//! the browser comes back by itself and is asked who it is again.
+//! It ends on sign-out, when the token expires, when nobody can tell which sign-ins have ended, and when the gateway
+//! stops; the browser comes back by itself and is asked who it is again.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -16,8 +16,8 @@ impl Views {
         self.side.lease.as_ref().map(Lease::stands_by)
     }
 
-    /// Asks for the lease of the fold and keeps it, where instances share their rows; while `resting` has `true`, another
-    /// one may have it. Never resolves; drop it to end it.
+    /// Asks for the lease of the fold and keeps it, where instances share their rows; while `resting` has `true`,
+    /// another one may have it. Never resolves; drop it to end it.
     pub async fn hold_fold(&self, resting: watch::Receiver<bool>) {
         let ReadSide { lease, apart, generation, .. } = &*self.side;
         match lease {

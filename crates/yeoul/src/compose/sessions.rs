@@ -95,8 +95,8 @@ impl Identity {
 }
 
 impl Identity {
-    /// Looks whether the store is this folder's, where events are in the folder's own log: a log is one process's, and the
-    /// store has places in it.
+    /// Looks whether the store is this folder's, where events are in the folder's own log: a log is one process's, and
+    /// the store has places in it.
     ///
     /// # Errors
     /// It is another folder's: the environment.

@@ -41,8 +41,8 @@ fn whichever_is_killed_my_page_is_whole_soon_and_no_effect_is_missing_or_there_t
     for kill in 1..=kills {
         let before = taken(&clients);
         let killed = kill_under_load(&mut cluster, &mall, &mut clients, &shelves, &mut random);
-        // From here on nothing is ordered: what is under way is what the death left. How long the machine takes to start a
-        // process is not what is promised: others go on meanwhile.
+        // From here on nothing is ordered: what is under way is what the death left. How long the machine takes to
+        // start a process is not what is promised: others go on meanwhile.
         cluster.run(killed);
         let (took, ()) = timed(|| cluster.await_calm(&mall));
         slowest = slowest.max(took + AWAY);

@@ -1,5 +1,5 @@
-//! How long a server may be silent. Past that whoever asked goes on without an answer, and the connection is closed: what
-//! it would say later is about a question that nobody has any more.
+//! How long a server may be silent. Past that whoever asked goes on without an answer, and the connection is closed:
+//! what it would say later is about a question that nobody has any more.
 
 use std::future::Future;
 use std::io;

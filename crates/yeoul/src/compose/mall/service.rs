@@ -136,8 +136,8 @@ impl Service {
     }
 }
 
-/// Why a service's store was not opened, and what to do. The broker has as many partitions as the settings ask for, or it
-/// would have refused before: where both are files of the folder, a change of them was broken off between the two.
+/// Why a service's store was not opened, and what to do. The broker has as many partitions as the settings ask for, or
+/// it would have refused before: where both are files of the folder, a change of them was broken off between the two.
 fn unopened(what: &str, host: Option<&Host>, error: &mall::Error) -> Failure {
     match error {
         mall::Error::Store(events::Error::Partitions { topic, has, asked }) if host.is_none() => {

@@ -1,8 +1,9 @@
 //! The last message of a piece of work: its events are numbered, and it is committed.
 //!
 //! What must stay true: nobody is told that nothing was done where something may stand, nor the other way round; and
-//! nobody is told that something stands which is not on disk. So the transaction's id is known before COMMIT is sent, and
-//! its answer is that of what waits for the disk behind it. Where the answer is lost, it is [looked up](super::look_up) what became of that id, and where that cannot be had, this is what is said.
+//! nobody is told that something stands which is not on disk. So the transaction's id is known before COMMIT is sent,
+//! and its answer is that of what waits for the disk behind it. Where the answer is lost, [`look_up`](super::look_up)
+//! finds out what became of that id, and where that cannot be had, this is what is said.
 
 use super::look_up::{Fate, LookedUp, Sent, look_up};
 use super::open::OpenSchema;

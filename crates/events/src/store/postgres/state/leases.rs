@@ -57,8 +57,8 @@ impl Leases {
         Leases { pool, take: statement(schema), topic, session, held }
     }
 
-    /// Asks for the lease of a partition. One that it has it is not asked for again: [`check`](Self::check) finds out when
-    /// it is lost, and what is published until then others recognise.
+    /// Asks for the lease of a partition. One that it has it is not asked for again: [`check`](Self::check) finds out
+    /// when it is lost, and what is published until then others recognise.
     pub(super) async fn take(&self, partition: Partition) -> Result<LeaseOutcome, Error> {
         if self.held.borrow().contains(&partition) {
             return Ok(LeaseOutcome::Had);

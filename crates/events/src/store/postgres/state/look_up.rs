@@ -123,7 +123,8 @@ fn decided(asked: Asked, status: Status, own: OwnRow) -> Option<Fate> {
         (_, _, OwnRow::IsThere) | (Asked::SameStart, Status::Committed, OwnRow::Never) => {
             Some(Fate::Stands)
         }
-        // Its own or somebody else's, whose server was killed and gave it again; and a row may have been relayed and pruned.
+        // Its own or somebody else's, whose server was killed and gave it again; and a row may have been relayed and
+        // pruned.
         (_, Status::Committed, _) => Some(Fate::Unknown),
         (Asked::Another, Status::Forgotten, _) => Some(Fate::Unknown),
         _ => Some(Fate::TakenBack),

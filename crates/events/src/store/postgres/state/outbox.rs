@@ -214,8 +214,8 @@ fn write_value(into: &mut String, text: Option<&str>) {
 }
 
 /// What publishes an event, by plans that the connection keeps. It numbers it itself, as the table's trigger does for
-/// others, unless an epoch is to be begun: then a row without a number is the trigger's. Its transaction does not wait for
-/// the disk: what comes after it in [the last message](Drafts::publish_and_commit) does.
+/// others, unless an epoch is to be begun: then a row without a number is the trigger's. Its transaction does not wait
+/// for the disk: what comes after it in [the last message](Drafts::publish_and_commit) does.
 pub(super) fn function(schema: &str, topic: &Topic) -> String {
     let table = schema.replace('\'', "''");
     let sequence = table.replace('%', "%%");

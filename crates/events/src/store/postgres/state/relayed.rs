@@ -44,8 +44,8 @@ impl OpenSchema {
         Ok(())
     }
 
-    /// Asks for the lease of a partition's relay; where it is this process's from now on, it goes on where the one before
-    /// it got.
+    /// Asks for the lease of a partition's relay; where it is this process's from now on, it goes on where the one
+    /// before it got.
     pub(in crate::store) async fn take_lease(
         &self,
         partition: Partition,
@@ -143,7 +143,8 @@ impl Rows<'_> {
         Ok(found)
     }
 
-    /// Has the next number of a partition be of an epoch above this one, if it would not be above it; how far it was numbered before.
+    /// Has the next number of a partition be of an epoch above this one, if it would not be above it; how far it was
+    /// numbered before.
     async fn number_above(&mut self, at: Numbered) -> Result<u64, Error> {
         let Some(publishes) = &self.open.kept.publishes else { return Ok(at.number) };
         let schema = &self.open.place;

@@ -243,8 +243,9 @@ impl Server {
         T: Send,
         E: From<Error> + Send,
     {
-        // In a task of its own, which ends even where nobody waits for this any more: the pool takes back what it knows to
-        // have begun, and a beginning that was given up half-way would be open below whoever gets the connection next.
+        // In a task of its own, which ends even where nobody waits for this any more: the pool takes back what it knows
+        // to have begun, and a beginning that was given up half-way would be open below whoever gets the connection
+        // next.
         let pool = self.pool.clone();
         let begun = self.0.tasks.spawn(async move { begin_read(&pool).await });
         // Had from the pool, which has a limit of its own, and begun.
@@ -326,7 +327,8 @@ impl Server {
     }
 }
 
-/// What work comes to that took no notice of a statement that failed: its own mistake, unless that was the environment's.
+/// What work comes to that took no notice of a statement that failed: its own mistake, unless that was the
+/// environment's.
 fn went_on(failure: Option<Error>) -> Error {
     let what = "a statement failed, and the work went on without taking it back".to_owned();
     failure.filter(Error::is_environment).unwrap_or(Error::Statement { what })

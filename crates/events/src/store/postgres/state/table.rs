@@ -13,8 +13,8 @@ use crate::store::postgres::{connection, trouble};
 /// table's, others may have made functions that would be run with the rights of whoever relays.
 ///
 /// # Errors
-/// [`Error::Statement`]: there is no such table, or it is of an older version. [`Error::Newer`]: it is of a newer one. [`Error::UnknownTopic`] and
-/// [`Error::Partitions`]: it knows no such topic, or one with another count.
+/// [`Error::Statement`]: there is no such table, or it is of an older version. [`Error::Newer`]: it is of a newer one.
+/// [`Error::UnknownTopic`] and [`Error::Partitions`]: it knows no such topic, or one with another count.
 pub(super) async fn open(options: &Inserted) -> Result<PgPool, Error> {
     let Inserted { host, name, publishes, .. } = options;
     let address = &host.whole_address();

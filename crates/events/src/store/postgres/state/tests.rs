@@ -98,8 +98,8 @@ async fn work_that_meets_another_in_a_deadlock_runs_again_and_both_are_done() {
         order: [&'static str; 2],
         runs: &AtomicU32,
     ) -> Result<(), Error> {
-        // Whoever runs again takes them as the other one does, and waits for it with nothing in its hands: it would be at
-        // its own first row before the other one has woken, and meet it a second time.
+        // Whoever runs again takes them as the other one does, and waits for it with nothing in its hands: it would be
+        // at its own first row before the other one has woken, and meet it a second time.
         let is_again = runs.fetch_add(1, Ordering::SeqCst) >= 2;
         for name in if is_again { [order[1], order[0]] } else { order } {
             let update = "UPDATE item SET stock = stock + 1 WHERE name = ?1";

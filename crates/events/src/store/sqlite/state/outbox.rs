@@ -2,8 +2,8 @@
 //!
 //! Rows are numbered by the writer, which is alone, each partition by itself, so that the order of a
 //! partition's sequences is the order of its commits; a relay reads them in that order and nothing is
-//! updated per event. Rows stay for [`OUTBOX_KEPT`](crate::store::OUTBOX_KEPT) more events of their partition after they were relayed:
-//! a log that lost its tail is mended from them.
+//! updated per event. Rows stay for [`OUTBOX_KEPT`](crate::store::OUTBOX_KEPT) more events of their partition after
+//! they were relayed: a log that lost its tail is mended from them.
 //!
 //! What must stay true, in each partition:
 //!
@@ -257,8 +257,8 @@ fn agree(connection: &Connection, publishes: &Publishes) -> Result<(), Error> {
     if known == count {
         return Ok(());
     }
-    // Another count would send keys to other partitions, and numbers that were given would mean other places. Only where none
-    // was given yet is the count still free.
+    // Another count would send keys to other partitions, and numbers that were given would mean other places. Only
+    // where none was given yet is the count still free.
     let numbered = connection.prepare("SELECT 1 FROM outbox LIMIT 1")?.exists([])?
         || connection.prepare("SELECT 1 FROM outbox_relayed WHERE relayed > 0")?.exists([])?;
     if numbered {
@@ -314,8 +314,8 @@ pub(in crate::store::sqlite) fn begin_epoch(connection: &Connection) -> Result<(
     for partition in counted(connection)?.each() {
         let newest = newest(connection, partition)?;
         let before = newest_jump(connection, partition)?;
-        // Nothing was numbered since the last jump: that one grows. There is one row for each partition, so another would
-        // forget what the last one left out.
+        // Nothing was numbered since the last jump: that one grows. There is one row for each partition, so another
+        // would forget what the last one left out.
         let jump = if before.floor > newest {
             Jump { floor: epoch::after(before.floor)?, ..before }
         } else {
