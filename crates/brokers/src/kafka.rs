@@ -145,6 +145,56 @@ pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>
     }))
 }
 
+impl Kafka {
+    /// Nothing came after this place to where the end is followed, and only Kafka knows whether the topic still is the one
+    /// that it was.
+    async fn read_at_the_end(
+        &self,
+        name: &str,
+        at: &TopicPartition,
+        after: Offset,
+        limit: usize,
+    ) -> Result<Vec<Stored>, Error> {
+        match self.readers.is_at_the_end(name, at, after).await? {
+            true => Ok(Vec::new()),
+            false => self.read_elsewhere(name, at, after, limit).await,
+        }
+    }
+
+    async fn read_elsewhere(
+        &self,
+        name: &str,
+        at: &TopicPartition,
+        after: Offset,
+        limit: usize,
+    ) -> Result<Vec<Stored>, Error> {
+        let goes_on_there = |place| self.tails.has(name, at, place);
+        self.readers.read(name, at, after, limit, goes_on_there).await
+    }
+
+    /// What Kafka says of a topic that was there when one connected. Where it does not know it, or not this place, it may be
+    /// another one by now, and whoever follows its end begins again: a server that has just come back does not know all of
+    /// them yet, and one that was deleted may be made anew.
+    fn known<T>(
+        &self,
+        name: &str,
+        at: &TopicPartition,
+        said: Result<T, Error>,
+    ) -> Result<T, Error> {
+        said.map_err(|error| match error {
+            Error::UnknownTopic => {
+                self.tails.forget(name, at);
+                Error::environment("kafka: the topic is not known there at the moment")
+            }
+            Error::Gone { .. } => {
+                self.tails.forget(name, at);
+                error
+            }
+            error => error,
+        })
+    }
+}
+
 impl Broker for Kafka {
     fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
         Box::pin(async move {
@@ -180,22 +230,12 @@ impl Broker for Kafka {
             if limit == 0 {
                 return Ok(Vec::new());
             }
-            match self.tails.read(name, at, after, limit).await {
+            let read = match self.tails.read(name, at, after, limit).await {
                 Some(events) if !events.is_empty() => return Ok(events),
-                // Nothing came; only Kafka knows whether the topic still is the one that it was.
-                Some(_)
-                    if matches!(self.readers.is_at_the_end(name, at, after).await, Ok(true)) =>
-                {
-                    return Ok(Vec::new());
-                }
-                _ => {}
-            }
-            let goes_on_there = |place| self.tails.has(name, at, place);
-            let read = self.readers.read(name, at, after, limit, goes_on_there).await;
-            if matches!(read, Err(Error::Gone { .. })) {
-                self.tails.forget(name, at);
-            }
-            read.map_err(not_at_the_moment)
+                Some(_) => self.read_at_the_end(name, at, after, limit).await,
+                None => self.read_elsewhere(name, at, after, limit).await,
+            };
+            self.known(name, at, read)
         })
     }
 
@@ -216,7 +256,8 @@ impl Broker for Kafka {
     fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
         Box::pin(async move {
             let name = self.topics.name(at)?;
-            let end = self.asker.end(name, at).await?;
+            let end = self.asker.end(name, at).await;
+            let end = self.known(name, at, end)?;
             self.tails.told(name, at, end);
             Ok(end)
         })
@@ -243,16 +284,5 @@ impl Broker for Kafka {
 
     fn promise(&self) -> String {
         self.promise.clone()
-    }
-}
-
-/// A topic that was there when one connected: a server that has just come back does not know all of them yet, and one
-/// that was deleted may be made anew.
-fn not_at_the_moment(error: Error) -> Error {
-    match error {
-        Error::UnknownTopic => {
-            Error::environment("kafka: the topic is not known there at the moment")
-        }
-        error => error,
     }
 }

@@ -43,7 +43,7 @@ use crate::topic::Topic;
 /// Database::open(options(SCHEMA))?.close().await;
 /// // Opened again nothing is done twice. A program that knows fewer steps is an older one: it refuses the file.
 /// Database::open(options(SCHEMA))?.close().await;
-/// assert!(matches!(Database::open(options(&SCHEMA[..1])), Err(Error::Statement { .. })));
+/// assert!(matches!(Database::open(options(&SCHEMA[..1])), Err(Error::Newer { .. })));
 /// # Ok(())
 /// # }
 /// ```

@@ -13,11 +13,9 @@
 //! 3. *The apart run*, only where the shared one cannot go on. No savepoint takes back what a failed
 //!    event put into scratch, which is memory; and a flush that fails does not say whose failure it
 //!    is. So the shared run is taken back with its transaction, and the batch is taken from
-//!    its beginning in another one, with a savepoint, a scratch and a flush for every event. Who failed in the shared
-//! run
-//!    is known and is not tried a second time: one failure is one attempt. A run whose events need more savepoints than
-//! a
-//!    server's transaction has is given up, too, and made again with fewer of them.
+//!    its beginning in another one, with a savepoint, a scratch and a flush for every event. Who failed in the
+//!    shared run is known and is not tried a second time: one failure is one attempt. A run whose events need more
+//!    savepoints than a server's transaction has is given up, too, and made again with fewer of them.
 //! 4. *Marks and place* are written last, beside the effects: whatever stands, stands with both.
 //!
 //! What must stay true: an event whose mark is raised was handled or is parked, never neither. While
