@@ -7,7 +7,7 @@
 //! | read on from a place | a consumer that is assigned the partition from there (`readers`); Kafka's committed offsets are written as a hint for its tools and not read |
 //! | from a time, the beginning | the topic's index of times, its oldest record |
 //! | the newest number of a source | looked for from the end back, [`SOUGHT_MAX`] places at most (`newest`) |
-//! | an end that is followed | one consumer at the ends of all that is watched, which keeps what comes for those who read on there (`tails`, `ahead`) |
+//! | an end that is followed | a consumer of its own at the ends of what is watched (`tails`) |
 //! | a group whose members divide the partitions | a consumer group of Kafka's, called as the prefix and the group are; its members fetch nothing (`groups`) |
 //! | a place that the topic has no more | asked of the partition's watermarks, and [`Error::Gone`] |
 //! | what an acknowledgement means | the topics' own settings, read when it connects (`terms`) |
@@ -22,7 +22,6 @@
 //! second copy: inboxes do.
 
 mod address;
-mod ahead;
 mod client;
 mod groups;
 mod newest;
@@ -145,56 +144,6 @@ pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>
     }))
 }
 
-impl Kafka {
-    /// Nothing came after this place to where the end is followed, and only Kafka knows whether the topic still is the one
-    /// that it was.
-    async fn read_at_the_end(
-        &self,
-        name: &str,
-        at: &TopicPartition,
-        after: Offset,
-        limit: usize,
-    ) -> Result<Vec<Stored>, Error> {
-        match self.readers.is_at_the_end(name, at, after).await? {
-            true => Ok(Vec::new()),
-            false => self.read_elsewhere(name, at, after, limit).await,
-        }
-    }
-
-    async fn read_elsewhere(
-        &self,
-        name: &str,
-        at: &TopicPartition,
-        after: Offset,
-        limit: usize,
-    ) -> Result<Vec<Stored>, Error> {
-        let goes_on_there = |place| self.tails.has(name, at, place);
-        self.readers.read(name, at, after, limit, goes_on_there).await
-    }
-
-    /// What Kafka says of a topic that was there when one connected. Where it does not know it, or not this place, it may be
-    /// another one by now, and whoever follows its end begins again: a server that has just come back does not know all of
-    /// them yet, and one that was deleted may be made anew.
-    fn known<T>(
-        &self,
-        name: &str,
-        at: &TopicPartition,
-        said: Result<T, Error>,
-    ) -> Result<T, Error> {
-        said.map_err(|error| match error {
-            Error::UnknownTopic => {
-                self.tails.forget(name, at);
-                Error::environment("kafka: the topic is not known there at the moment")
-            }
-            Error::Gone { .. } => {
-                self.tails.forget(name, at);
-                error
-            }
-            error => error,
-        })
-    }
-}
-
 impl Broker for Kafka {
     fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
         Box::pin(async move {
@@ -209,7 +158,8 @@ impl Broker for Kafka {
                 // Nothing was sent, or Kafka had it already and does not say where.
                 None => self.asker.end(name, at).await?,
             };
-            self.tails.told(name, at, end);
+            // Whoever follows the end in this process need not wait for Kafka to tell it.
+            self.tails.raise(at, end);
             Ok(end)
         })
     }
@@ -230,12 +180,7 @@ impl Broker for Kafka {
             if limit == 0 {
                 return Ok(Vec::new());
             }
-            let read = match self.tails.read(name, at, after, limit).await {
-                Some(events) if !events.is_empty() => return Ok(events),
-                Some(_) => self.read_at_the_end(name, at, after, limit).await,
-                None => self.read_elsewhere(name, at, after, limit).await,
-            };
-            self.known(name, at, read)
+            self.readers.read(name, at, after, limit).await.map_err(not_at_the_moment)
         })
     }
 
@@ -256,9 +201,7 @@ impl Broker for Kafka {
     fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
         Box::pin(async move {
             let name = self.topics.name(at)?;
-            let end = self.asker.end(name, at).await;
-            let end = self.known(name, at, end)?;
-            self.tails.told(name, at, end);
+            let end = self.asker.end(name, at).await?;
             Ok(end)
         })
     }
@@ -284,5 +227,16 @@ impl Broker for Kafka {
 
     fn promise(&self) -> String {
         self.promise.clone()
+    }
+}
+
+/// A topic that was there when one connected: a server that has just come back does not know all of them yet, and one
+/// that was deleted may be made anew.
+fn not_at_the_moment(error: Error) -> Error {
+    match error {
+        Error::UnknownTopic => {
+            Error::environment("kafka: the topic is not known there at the moment")
+        }
+        error => error,
     }
 }

@@ -48,9 +48,7 @@ impl Readers {
     ) -> Result<u64, Error> {
         let mut newest = 0;
         while after < marks.end {
-            // Nobody comes back for what is after the end.
-            let is_done = |reached: Offset| reached >= marks.end;
-            let page = match self.read(name, at, after, READ_MAX, is_done).await {
+            let page = match self.read(name, at, after, READ_MAX).await {
                 Ok(page) => page,
                 // What is no event has no number.
                 Err(Error::Damaged { to, .. }) => {

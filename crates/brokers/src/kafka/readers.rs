@@ -1,9 +1,9 @@
 //! Reading on from any place: consumers that are assigned one partition each, kept for whoever goes on.
 //!
 //! A read that goes on where one ended finds its consumer there, with the next records already fetched; any
-//! other has one assigned anew. One whose reader goes on at the end, with what is followed there, fetches no more.
-//! Kafka is asked nothing beside that while there are records. Where there are none, its watermarks say whether that is
-//! the end, or whether the place is gone: below the oldest record, past the end, never silently another place.
+//! other has one assigned anew. Kafka is asked nothing beside that while there are records. Where there are none, its
+//! watermarks say whether that is the end, or whether the place is gone: below the oldest record, past the end, never
+//! silently another place.
 //!
 //! Kafka's own groups and committed offsets are not used: a place belongs to the consumer's transaction.
 
@@ -131,24 +131,19 @@ impl Readers {
         self.asker.watermarks(name, at).await
     }
 
-    /// Up to `limit` events after a place; nobody comes back for what is after where that
-    /// `goes_on_elsewhere`.
+    /// Up to `limit` events after a place.
     pub(super) async fn read(
         &self,
         name: &str,
         at: &TopicPartition,
         after: Offset,
         limit: usize,
-        goes_on_elsewhere: impl Fn(Offset) -> bool,
     ) -> Result<Vec<Stored>, Error> {
         let taken = self.take(name, at, after).await?;
         let mut page = Gathered { at, after, limit, bytes: 0, stored: Vec::new(), hurt: false };
         let filled = self.fill(taken.consumer(), name, &mut page).await;
         match filled {
-            Ok(()) => match page.reached() {
-                Some(place) if goes_on_elsewhere(place.after) => taken.put_away(),
-                place => taken.give_back(place),
-            },
+            Ok(()) => taken.give_back(page.reached()),
             // What came before the trouble is sound; whoever reads on meets it again.
             Err(_) if !page.stored.is_empty() => {}
             Err(error) => return Err(error),
@@ -179,7 +174,7 @@ impl Readers {
     ///
     /// # Errors
     /// [`Error::Gone`]: the topic has it no more.
-    pub(super) async fn is_at_the_end(
+    async fn is_at_the_end(
         &self,
         name: &str,
         at: &TopicPartition,
@@ -302,17 +297,6 @@ impl Shelf {
 impl PooledReader {
     fn consumer(&self) -> &StreamConsumer<ClientLog> {
         &self.reader.as_ref().expect("it is taken until it is given back").consumer
-    }
-
-    /// No record is fetched for whom nobody comes back to. One such is kept, and those beyond it end.
-    fn put_away(mut self) {
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        if shelf.resting.iter().any(|one| one.place.is_none()) {
-            return;
-        }
-        if let Some(reader) = self.reader.take_if(|it| it.consumer.unassign().is_ok()) {
-            shelf.resting.push(reader);
-        }
     }
 
     fn give_back(mut self, place: Option<Cursor>) {
