@@ -27,7 +27,7 @@ const INSTALL_DENY: [&str; 4] = ["cargo", "install", "--locked", "cargo-deny"];
 
 /// How much is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Extent {
+struct Scope {
     fast: bool,
     long: bool,
 }
@@ -53,10 +53,10 @@ const STAGES: [Stage; 7] = [
 const SLOW: [&str; 2] = ["licences, sources, advisories", "the mall in a browser"];
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    let extent = parse(arguments)?;
+    let scope = parse(arguments)?;
     services::install_for_builds()?;
-    let mut run = Run { extent, tally: Tally::default() };
-    let stages = STAGES.iter().filter(|stage| !(extent.fast && SLOW.contains(&stage.name)));
+    let mut run = Run { scope, tally: Tally::default() };
+    let stages = STAGES.iter().filter(|stage| !(scope.fast && SLOW.contains(&stage.name)));
     let mut result = Ok(());
     for Stage { name, run: stage } in stages {
         shell::say(&format!("\n== {name}"))?;
@@ -72,16 +72,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     result
 }
 
-fn parse(arguments: &[String]) -> Result<Extent, Failure> {
-    let mut extent = Extent::default();
+fn parse(arguments: &[String]) -> Result<Scope, Failure> {
+    let mut scope = Scope::default();
     for argument in arguments {
         match argument.as_str() {
-            "--fast" => extent.fast = true,
-            "--long" => extent.long = true,
+            "--fast" => scope.fast = true,
+            "--long" => scope.long = true,
             other => return Err(Failure::usage(format!("no such argument. argument=`{other}`"))),
         }
     }
-    Ok(extent)
+    Ok(scope)
 }
 
 fn format(run: &mut Run) -> Result<(), Failure> {
@@ -95,7 +95,7 @@ fn clippy(run: &mut Run) -> Result<(), Failure> {
 
 /// A run so far.
 struct Run {
-    extent: Extent,
+    scope: Scope,
     tally: Tally,
 }
 
@@ -129,7 +129,7 @@ impl Run {
     /// All tests and the examples in the documentation.
     fn cargo_test(&self) -> Command {
         let mut command = shell::command(&["cargo", "test", "--workspace", "--no-fail-fast"]);
-        if self.extent.long {
+        if self.scope.long {
             command.envs(LONG);
         }
         command
@@ -190,16 +190,16 @@ fn browser(run: &mut Run) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    fn extent(arguments: &[&str]) -> Option<(bool, bool)> {
+    fn scope(arguments: &[&str]) -> Option<(bool, bool)> {
         let arguments: Vec<String> = arguments.iter().map(|one| (*one).to_owned()).collect();
-        parse(&arguments).ok().map(|extent| (extent.fast, extent.long))
+        parse(&arguments).ok().map(|scope| (scope.fast, scope.long))
     }
 
     #[test]
     fn extents_are_read_and_others_refused() {
-        assert_eq!(extent(&[]), Some((false, false)));
-        assert_eq!(extent(&["--long", "--fast"]), Some((true, true)));
-        assert_eq!(extent(&["--quick"]), None);
+        assert_eq!(scope(&[]), Some((false, false)));
+        assert_eq!(scope(&["--long", "--fast"]), Some((true, true)));
+        assert_eq!(scope(&["--quick"]), None);
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_commands_closing_line_is_counted_whether_it_fails_or_not() {
-        let mut run = Run { extent: Extent::default(), tally: Tally::default() };
+        let mut run = Run { scope: Scope::default(), tally: Tally::default() };
         let say = |words: &str, code: u8| {
             shell::command(&["sh", "-c", &format!("echo '{words}'; exit {code}")])
         };
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_long_run_tells_the_tests_and_a_usual_one_does_not() {
         for (long, count) in [(true, LONG.len()), (false, 0)] {
-            let run = Run { extent: Extent { fast: false, long }, tally: Tally::default() };
+            let run = Run { scope: Scope { fast: false, long }, tally: Tally::default() };
             assert_eq!(run.cargo_test().get_envs().count(), count);
         }
     }

@@ -28,7 +28,7 @@ pub mod trace;
 pub mod whole;
 
 mod noted;
-mod places;
+mod slots;
 mod target;
 mod urlencoded;
 mod wire;

@@ -37,14 +37,14 @@ pub struct Item {
     /// Who answers.
     pub tag: String,
     /// Who may.
-    pub who: Who,
+    pub access: Access,
     /// What is done.
     pub operation: Operation,
 }
 
 /// Who may do something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
+pub enum Access {
     /// Everybody.
     Everybody,
     /// Whoever is signed in, with this role if one is named.
@@ -59,19 +59,19 @@ impl Item {
 
     /// Adds it to these paths.
     fn describe_in(self, paths: &mut Value, shapes: &mut Shapes) {
-        let Item { path, method, tag, who, operation } = self;
+        let Item { path, method, tag, access, operation } = self;
         let mut described = operation.describe(&path, shapes);
         described["tags"] = json!([tag]);
-        described["security"] = who.security();
+        described["security"] = access.security();
         paths[path][method.as_str().to_ascii_lowercase()] = described;
     }
 }
 
-impl Who {
+impl Access {
     fn security(&self) -> Value {
         match self {
-            Who::Everybody => json!([]),
-            Who::SignedIn(role) => json!([{ "bearer": Vec::from_iter(role) }]),
+            Access::Everybody => json!([]),
+            Access::SignedIn(role) => json!([{ "bearer": Vec::from_iter(role) }]),
         }
     }
 }
@@ -109,11 +109,11 @@ mod tests {
 
     #[test]
     fn items_become_paths_with_their_shapes_and_who_may() {
-        let item = |method, path: &str, who, operation| Item {
+        let item = |method, path: &str, access, operation| Item {
             path: path.to_owned(),
             method,
             tag: "t".to_owned(),
-            who,
+            access,
             operation,
         };
         let shown = || Shape::foreign("Thing", json!({ "type": "object" }));
@@ -123,15 +123,20 @@ mod tests {
         let document = document(
             about,
             vec![
-                item(Method::GET, "/things/{id}", Who::Everybody, read),
+                item(Method::GET, "/things/{id}", Access::Everybody, read),
                 item(
                     Method::PUT,
                     "/things/{id}",
-                    Who::SignedIn(Some("ADMIN".to_owned())),
+                    Access::SignedIn(Some("ADMIN".to_owned())),
                     Operation::new("Writes").anything(),
                 ),
             ],
-            vec![item(Method::GET, "/inner", Who::Everybody, Operation::new("Reads").read(inner))],
+            vec![item(
+                Method::GET,
+                "/inner",
+                Access::Everybody,
+                Operation::new("Reads").read(inner),
+            )],
         );
         let things = &document["paths"]["/things/{id}"];
         assert_eq!(things["get"]["security"], json!([]));

@@ -1,8 +1,8 @@
-//! Who of several readers reads which partition: a member's partitions of a topic, and what he has in hand of it.
+//! Who of several readers reads which partition: a member's partitions of a topic, and which of them it owns.
 //!
 //! An engine that has groups divides the partitions of a topic among the members of one name, and says again
-//! whenever one comes or goes. It takes a partition from one member, waits until he has let go of it, and only
-//! then gives it to another: so nobody begins what somebody else is about to finish. It waits for a while and not
+//! whenever one comes or goes. It revokes a partition of one member, waits until that one has released it, and only
+//! then assigns it to another: so nobody begins what somebody else is about to finish. It waits for a while and not
 //! for ever, since a member may hang. What keeps two from handling the same event is therefore not this but the
 //! place, which each transaction locks and compares; an assignment saves work that would be thrown away.
 //!
@@ -10,11 +10,14 @@
 //!
 //! | engine, by the first one's [`Coordinator`] | the first member | the second member |
 //! |---|---|---|
-//! | [`assign`](Coordinator::assign) with it | [`take`](Member::take) gives a [`Hand`], and it reads | |
-//! | | [`reached`](Hand::reached) after each batch | |
-//! | `assign` without it | [`taken_away`](Member::taken_away) resolves: it ends its batch and drops the hand | |
-//! | [`let_go`](Coordinator::let_go) resolves, or the patience is over | | |
-//! | `assign` with it, by the second one's coordinator | | `take` gives a hand: it reads on from the place in its database |
+//! | [`assign`](Coordinator::assign) with it | [`take`](Member::take) gives an [`OwnedPartition`], and it reads | |
+//! | | [`reached`](OwnedPartition::reached) after each batch | |
+//! | `assign` without it | [`revoked`](Member::revoked) resolves: it ends its batch and drops what it owns | |
+//! | [`released`](Coordinator::released) resolves, or the patience is over | | |
+//! | `assign` with it, by the second one's coordinator | | `take` gives it: it reads on from the place in its database |
+//!
+//! A partition is *assigned* where the group says whose it is, and *owned* while its member has anything of it under
+//! way: a member still owns what was revoked until it has released it. These are Kafka's words (KIP-429).
 //!
 //! A member that dies says nothing. Its engine has a heartbeat for that, drops the coordinator, and gives what it had to
 //! others; whatever it had not committed is read again.
@@ -40,9 +43,8 @@ pub struct Assignment {
     pub trouble: Option<String>,
 }
 
-/// What a member has in hand: its partitions, and after which place it reads on in each, as the engine counts
-/// them.
-pub type Held = BTreeMap<Partition, u64>;
+/// The partitions that a member owns, and after which place it reads on in each, as the engine counts them.
+pub type OwnedPartitions = BTreeMap<Partition, u64>;
 
 /// A reader's end. It is a member until each clone is dropped.
 ///
@@ -55,15 +57,15 @@ pub type Held = BTreeMap<Partition, u64>;
 /// let (member, mut coordinator) = group::pair();
 /// let first = Partition::default();
 /// coordinator.assign(BTreeSet::from([first]));
-/// let hand = member.take(first).await.expect("the coordinator is there");
-/// hand.reached(7);
-/// assert_eq!(coordinator.held()[&first], 7);
+/// let owned = member.take(first).await.expect("the coordinator is there");
+/// owned.reached(7);
+/// assert_eq!(coordinator.owned()[&first], 7);
 ///
-/// // It is another one's now; this member lets go of it.
+/// // It is another one's now; this member releases it.
 /// coordinator.assign(BTreeSet::new());
-/// member.taken_away(first).await;
-/// drop(hand);
-/// coordinator.let_go(&BTreeSet::from([first])).await;
+/// member.revoked(first).await;
+/// drop(owned);
+/// coordinator.released(&BTreeSet::from([first])).await;
 ///
 /// let left = tokio::spawn(member.leave());
 /// coordinator.left().await;
@@ -75,13 +77,13 @@ pub type Held = BTreeMap<Partition, u64>;
 #[derive(Clone)]
 pub struct Member {
     assignment: watch::Receiver<Assignment>,
-    held: watch::Sender<Held>,
+    owned: watch::Sender<OwnedPartitions>,
 }
 
 /// An engine's end; where it is dropped, the member has left.
 ///
 /// What an engine does with it, once it was asked to [`join`](crate::Broker::join) somebody to a group: it assigns what
-/// the group gives, waits for what it takes to be let go, and ends with the member:
+/// the group gives, waits until what it revokes is released, and ends with the member:
 ///
 /// ```
 /// use std::collections::BTreeSet;
@@ -97,7 +99,7 @@ pub struct Member {
 ///     coordinators[1].assign(part(1));
 ///     coordinators[1].left().await;
 ///     // Before they are given to another: what it began with them is over.
-///     coordinators[1].let_go(&part(1)).await;
+///     coordinators[1].released(&part(1)).await;
 ///     coordinators[0].assign(partitions.each().collect());
 /// #   coordinators[0].left().await;
 /// }
@@ -107,10 +109,10 @@ pub struct Member {
 /// let partitions = Partitions::new(3)?;
 /// let ((first, one), (second, other)) = (group::pair(), group::pair());
 /// let engine = tokio::spawn(divide(partitions, [one, other]));
-/// let in_hand = second.take(Partition::new(1).expect("an index")).await?;
+/// let owned = second.take(Partition::new(1).expect("an index")).await?;
 /// // It leaves, with a batch under way.
 /// let leaving = tokio::spawn(second.leave());
-/// drop(in_hand);
+/// drop(owned);
 /// let of_the_second = first.take(Partition::new(1).expect("an index")).await?;
 /// # drop(of_the_second);
 /// # drop(first);
@@ -121,30 +123,33 @@ pub struct Member {
 /// ```
 pub struct Coordinator {
     assignment: watch::Sender<Assignment>,
-    held: watch::Receiver<Held>,
+    owned: watch::Receiver<OwnedPartitions>,
 }
 
-/// One partition in hand: dropping it lets it go.
+/// One partition that a member owns: dropping it releases it.
 ///
 /// It is kept for as long as anything of the partition is under way, a transaction that was not answered included: the
 /// engine gives the partition away as soon as it is dropped.
-pub struct Hand {
-    held: watch::Sender<Held>,
+pub struct OwnedPartition {
+    owned: watch::Sender<OwnedPartitions>,
     partition: Partition,
 }
 
 /// Both ends, of a member who was assigned nothing yet.
 pub fn pair() -> (Member, Coordinator) {
     let (assigned, assignment) = watch::channel(Assignment::default());
-    let (held, seen) = watch::channel(Held::new());
-    (Member { assignment, held }, Coordinator { assignment: assigned, held: seen })
+    let (owned, seen) = watch::channel(OwnedPartitions::new());
+    (Member { assignment, owned }, Coordinator { assignment: assigned, owned: seen })
 }
 
 impl Member {
     /// Who has every partition, whatever happens.
     pub fn of_all(partitions: Partitions) -> Member {
         let all = Assignment { partitions: Some(partitions.each().collect()), trouble: None };
-        Member { assignment: watch::channel(all).1, held: watch::channel(Held::new()).0 }
+        Member {
+            assignment: watch::channel(all).1,
+            owned: watch::channel(OwnedPartitions::new()).0,
+        }
     }
 
     /// What it has now, and each change.
@@ -152,26 +157,26 @@ impl Member {
         self.assignment.clone()
     }
 
-    /// Resolves once the partition is this member's, and in its hand.
+    /// Resolves once the partition is assigned to this member, which owns it from then on.
     ///
     /// # Errors
     /// [`Error::Closed`]: nobody says any more.
-    pub async fn take(&self, partition: Partition) -> Result<Hand, Error> {
+    pub async fn take(&self, partition: Partition) -> Result<OwnedPartition, Error> {
         let mut assignment = self.assignment.clone();
         loop {
             assignment.wait_for(|it| it.has(partition)).await.map_err(|_| Error::Closed)?;
-            let hand = Hand { held: self.held.clone(), partition };
-            hand.hold();
-            // In this order: the engine takes it away first and looks at the hand then.
+            let owned = OwnedPartition { owned: self.owned.clone(), partition };
+            owned.enter();
+            // In this order: the engine revokes it first and looks at who owns it then.
             if self.assignment.borrow().has(partition) {
-                return Ok(hand);
+                return Ok(owned);
             }
         }
     }
 
-    /// Resolves once the partition is this member's no more. Never where the engine is gone: then nobody else can be
+    /// Resolves once the partition is assigned to this member no more. Never where the engine is gone: then nobody else can be
     /// given it either.
-    pub async fn taken_away(&self, partition: Partition) {
+    pub async fn revoked(&self, partition: Partition) {
         let mut assignment = self.assignment.clone();
         if assignment.wait_for(|it| !it.has(partition)).await.is_err() {
             pending::<()>().await;
@@ -180,9 +185,9 @@ impl Member {
 
     /// Leaves: resolves once the others may have what it had. Its other clones have to be gone.
     pub async fn leave(self) {
-        let Member { assignment, held } = self;
+        let Member { assignment, owned } = self;
         drop(assignment);
-        held.closed().await;
+        owned.closed().await;
     }
 }
 
@@ -208,17 +213,18 @@ impl Coordinator {
         self.assignment.borrow().partitions.is_some()
     }
 
-    /// Resolves once it has none of these in hand, or is gone with all it had. It may hang: whoever gives them to
+    /// Resolves once it owns none of these, or is gone with all it had. It may hang: whoever gives them to
     /// another waits for this within a patience of his own.
-    pub async fn let_go(&mut self, partitions: &BTreeSet<Partition>) {
-        let is_free = |held: &Held| !partitions.iter().any(|one| held.contains_key(one));
+    pub async fn released(&mut self, partitions: &BTreeSet<Partition>) {
+        let is_free =
+            |owned: &OwnedPartitions| !partitions.iter().any(|one| owned.contains_key(one));
         // An error is a member that is gone, with all it had.
-        _ = self.held.wait_for(is_free).await;
+        _ = self.owned.wait_for(is_free).await;
     }
 
-    /// What it has in hand.
-    pub fn held(&self) -> Held {
-        self.held.borrow().clone()
+    /// What it owns.
+    pub fn owned(&self) -> OwnedPartitions {
+        self.owned.borrow().clone()
     }
 
     /// Resolves once the member leaves.
@@ -234,21 +240,21 @@ impl Assignment {
     }
 }
 
-impl Hand {
+impl OwnedPartition {
     /// It reads on after this place, as the engine counts. For an engine's own tools to show how far a group is; where a
     /// member begins, its own database says.
     pub fn reached(&self, place: u64) {
-        self.held.send_modify(|held| _ = held.insert(self.partition, place));
+        self.owned.send_modify(|owned| _ = owned.insert(self.partition, place));
     }
 
-    fn hold(&self) {
-        self.held.send_modify(|held| _ = held.entry(self.partition).or_default());
+    fn enter(&self) {
+        self.owned.send_modify(|owned| _ = owned.entry(self.partition).or_default());
     }
 }
 
-impl Drop for Hand {
+impl Drop for OwnedPartition {
     fn drop(&mut self) {
-        self.held.send_modify(|held| _ = held.remove(&self.partition));
+        self.owned.send_modify(|owned| _ = owned.remove(&self.partition));
     }
 }
 
@@ -270,20 +276,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_partition_that_is_taken_away_is_waited_for_while_it_is_in_hand() {
+    async fn a_partition_that_is_revoked_is_waited_for_while_it_is_owned() {
         let (member, mut coordinator) = pair();
         let [first, second] = [0, 1].map(|it| Partition::new(it).unwrap());
         assert!(waits(member.take(first)), "nothing was said");
         coordinator.assign(set(&[0, 1]));
-        let hands = [member.take(first).await.unwrap(), member.take(second).await.unwrap()];
-        assert!(waits(member.taken_away(first)), "it is its own");
+        let owned = [member.take(first).await.unwrap(), member.take(second).await.unwrap()];
+        assert!(waits(member.revoked(first)), "it is its own");
         coordinator.assign(set(&[1]));
-        member.taken_away(first).await;
-        assert!(waits(member.taken_away(second)), "the other stays");
+        member.revoked(first).await;
+        assert!(waits(member.revoked(second)), "the other stays");
         let gone = set(&[0]);
-        assert!(waits(coordinator.let_go(&gone)), "it is in hand");
-        drop(hands);
-        coordinator.let_go(&gone).await;
+        assert!(waits(coordinator.released(&gone)), "it is owned");
+        drop(owned);
+        coordinator.released(&gone).await;
         assert!(waits(member.take(first)), "it is another's");
     }
 

@@ -41,7 +41,7 @@ use crate::event::EVENT_BYTES_MAX;
 use crate::event::Event;
 use crate::partition::{Partition, Partitions};
 use crate::skipped::{Skipped, moment};
-use crate::store::log::{File, Record, Stamp, Topics};
+use crate::store::log::{File, OutboxSequence, Record, Topics};
 use crate::topic::{Declared, Topic, TopicPartition};
 
 /// Bytes the events of one batch may have together, in their JSON form.
@@ -283,8 +283,9 @@ fn records(batch: &[Event]) -> Result<Vec<Record>, Error> {
         total += bytes.len();
         Error::check("batch", total, BATCH_BYTES_MAX)?;
         let source = || event.source.clone();
-        let stamp = event.outbox_sequence.map(|sequence| Stamp { source: source(), sequence });
-        records.push(Record { bytes, stamp });
+        let outbox =
+            event.outbox_sequence.map(|sequence| OutboxSequence { source: source(), sequence });
+        records.push(Record { bytes, outbox });
     }
     Ok(records)
 }

@@ -127,7 +127,7 @@ use delivery::Dispatcher;
 pub use crate::parking::Retry;
 pub use crate::stillness::STUCK_AFTER;
 pub use crate::store::inbox::Received;
-pub use context::Whose;
+pub use context::Ownership;
 pub use control::Control;
 pub use moved::Destination;
 pub use status::{PartitionStatus, Status};

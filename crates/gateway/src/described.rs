@@ -7,7 +7,7 @@
 use chassis::http::fields::Form;
 use chassis::http::query::Query;
 use chassis::openapi::operation::{Operation, Shape};
-use chassis::openapi::{Item, Who};
+use chassis::openapi::{Access, Item};
 use http::Method;
 use serde_json::{Map, Value, json};
 use views::{Columns, Definitions, Page};
@@ -39,8 +39,8 @@ pub fn items(
         // An open end that has a name: `/x` alone is there too, and says no more.
         for method in entry.methods.as_deref().unwrap_or(&[]).iter().filter(|it| is_shown(it)) {
             let operation = operation(plan, definitions, entry.action, method, &path, known);
-            let (tag, who) = (tag(plan, entry.action), who(plan, entry.action, method));
-            items.push(Item { path: path.clone(), method: method.clone(), tag, who, operation });
+            let (tag, access) = (tag(plan, entry.action), access(plan, entry.action, method));
+            items.push(Item { path: path.clone(), method: method.clone(), tag, access, operation });
         }
         if entry.methods.is_none() {
             items.extend(every_method(plan, entry.action, &path));
@@ -61,7 +61,7 @@ fn every_method(plan: &Plan, action: Action, path: &str) -> Vec<Item> {
     let item = |method: Method| Item {
         path: path.to_owned(),
         tag: tag(plan, action),
-        who: who(plan, action, &method),
+        access: access(plan, action, &method),
         operation: passed_on(plan, action),
         method,
     };
@@ -83,32 +83,32 @@ fn tag(plan: &Plan, action: Action) -> String {
     }
 }
 
-fn who(plan: &Plan, action: Action, method: &Method) -> Who {
+fn access(plan: &Plan, action: Action, method: &Method) -> Access {
     let page = |at: usize| match plan.pages[at].private {
-        true => Who::SignedIn(None),
-        false => Who::Everybody,
+        true => Access::SignedIn(None),
+        false => Access::Everybody,
     };
     match action {
         Action::Proxy(at) => {
             let route = &plan.routes[at];
             let free = route.signed_in.contains(method);
             match route.open.to(method) {
-                true => Who::Everybody,
+                true => Access::Everybody,
                 // Methods for which any role will do need a token all the same.
                 false => {
                     let role = route.role.as_ref().filter(|_| !free);
-                    Who::SignedIn(role.map(|it| it.as_str().to_owned()))
+                    Access::SignedIn(role.map(|it| it.as_str().to_owned()))
                 }
             }
         }
         Action::Page(at) | Action::Live(at) => page(at),
         Action::Head(at) => page(plan.heads[at].page),
         Action::List(at) if plan.lists[at].named => page(plan.lists[at].page),
-        Action::List(_) | Action::Own(_) => Who::SignedIn(None),
+        Action::List(_) | Action::Own(_) => Access::SignedIn(None),
         Action::Events => {
-            Who::SignedIn(plan.reads_topics.as_ref().map(|it| it.as_str().to_owned()))
+            Access::SignedIn(plan.reads_topics.as_ref().map(|it| it.as_str().to_owned()))
         }
-        Action::Session => Who::Everybody,
+        Action::Session => Access::Everybody,
     }
 }
 
@@ -187,7 +187,7 @@ fn file(path: &str, kind: &str) -> Item {
     let kind = kind.split(';').next().unwrap_or_default().to_owned();
     let operation = Operation::new("The web app").bytes(kind).empty("304");
     let (path, tag) = (path.to_owned(), TAG.to_owned());
-    Item { path, method: Method::GET, tag, who: Who::Everybody, operation }
+    Item { path, method: Method::GET, tag, access: Access::Everybody, operation }
 }
 
 /// A page's columns.

@@ -212,14 +212,14 @@ impl Server {
         if shared.is_stopped() {
             return Err(Problem::unavailable("destination_unavailable", chance::seconds(1)));
         }
-        let subscriber = live::Subscriber {
+        let viewer = live::Viewer {
             views: shared.views().clone(),
             page: shared.plan.pages[at].clone(),
             owner,
             expires: who.principal.as_ref().map(|principal| principal.expires),
             permit,
         };
-        Ok(live::open(subscriber, after))
+        Ok(live::open(viewer, after))
     }
 
     fn count(&self, action: Action, done: &Result<Response, Problem>) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chassis::http::Networks;
 use chassis::identity::Role;
-use chassis::settings::text::{Rate, Share, Span};
+use chassis::settings::text::{Percentage, Rate, Span};
 use serde::Deserialize;
 
 /// How long the head of an upstream's answer may take where a route does not say.
@@ -190,7 +190,7 @@ pub struct Guard {
 pub struct Breaker {
     /// The share of failed calls that opens it; 50 % without it.
     #[serde(default = "half")]
-    pub failure_rate: Share,
+    pub failure_rate: Percentage,
     /// How many of the last calls are judged; 10 without it.
     #[serde(default = "ten")]
     pub calls: u32,
@@ -378,8 +378,8 @@ fn guarded() -> Guard {
     Guard { breaker: Some(Breaker::default()), ..Guard::default() }
 }
 
-fn half() -> Share {
-    Share::HALF
+fn half() -> Percentage {
+    Percentage::HALF
 }
 
 fn ten() -> u32 {

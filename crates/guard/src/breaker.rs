@@ -5,7 +5,7 @@
 //! after every recorded call, an open circuit refuses for a while, then a few probes decide.
 //! Six things are different. Four because their absence is a known fault:
 //!
-//! * Every admission carries the epoch of the circuit. An outcome that arrives after the circuit
+//! * Every admission carries the number of the circuit's transitions. An outcome that arrives after the circuit
 //!   has changed counts nothing, neither as a probe nor in the next window: a call sent before
 //!   the outage must not close the circuit, and one that timed out late must not open it again.
 //! * A probe has a deadline. One that never returns has failed then, so a lost probe cannot hold
@@ -170,7 +170,7 @@ pub struct Breaker {
 #[must_use = "a permit dropped without an outcome counts as a cancelled call"]
 pub struct Permit {
     breaker: Arc<Breaker>,
-    epoch: u64,
+    transitions: u64,
     ticket: Ticket,
 }
 
@@ -212,7 +212,7 @@ pub struct Snapshot {
     /// What it does with calls.
     pub state: State,
     /// Number of transitions so far.
-    pub epoch: u64,
+    pub transitions: u64,
     /// Calls in the window, at most `window_calls`; while not closed, those that opened it.
     pub calls: u32,
     /// How many of [`calls`](Self::calls) failed.
@@ -251,10 +251,11 @@ impl Breaker {
     pub fn admit(self: &Arc<Self>, now: Instant) -> Result<Permit, Open> {
         let glance = self.glance();
         if glance.is_closed() {
-            return Ok(self.permit(glance.epoch(), Ticket::Call));
+            return Ok(self.permit(glance.transitions(), Ticket::Call));
         }
-        let (admitted, epoch) = self.update(|circuit| (circuit.admit(now), circuit.epoch()));
-        admitted.map(|ticket| self.permit(epoch, ticket))
+        let (admitted, transitions) =
+            self.update(|circuit| (circuit.admit(now), circuit.transitions()));
+        admitted.map(|ticket| self.permit(transitions, ticket))
     }
 
     /// What the circuit does with calls at `now`.
@@ -275,8 +276,8 @@ impl Breaker {
         })
     }
 
-    fn permit(self: &Arc<Self>, epoch: u64, ticket: Ticket) -> Permit {
-        Permit { breaker: Arc::clone(self), epoch, ticket }
+    fn permit(self: &Arc<Self>, transitions: u64, ticket: Ticket) -> Permit {
+        Permit { breaker: Arc::clone(self), transitions, ticket }
     }
 
     fn glance(&self) -> Glance {
@@ -313,11 +314,11 @@ impl Permit {
         let ticket = mem::replace(&mut self.ticket, Ticket::Unheard);
         let glance = self.breaker.glance();
         // Epochs only grow: what is late by a glance stays late.
-        let late = glance.epoch() != self.epoch || ticket == Ticket::Unheard;
+        let late = glance.transitions() != self.transitions || ticket == Ticket::Unheard;
         let idle = outcome == Outcome::Success && glance.is_spotless();
         if !late && !idle {
-            let epoch = self.epoch;
-            self.breaker.update(|circuit| circuit.record(epoch, ticket, outcome, now));
+            let transitions = self.transitions;
+            self.breaker.update(|circuit| circuit.record(transitions, ticket, outcome, now));
         }
     }
 
@@ -326,10 +327,10 @@ impl Permit {
     pub fn cancel(mut self, now: Instant) {
         let ticket = mem::replace(&mut self.ticket, Ticket::Unheard);
         if let Ticket::Probe { .. } = ticket {
-            let epoch = self.epoch;
+            let transitions = self.transitions;
             self.breaker.update(|circuit| {
                 circuit.catch_up(now);
-                circuit.cancel(epoch, ticket);
+                circuit.cancel(transitions, ticket);
             });
         }
     }
@@ -338,7 +339,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Ticket::Probe { .. } = self.ticket {
-            self.breaker.update(|circuit| circuit.cancel(self.epoch, self.ticket));
+            self.breaker.update(|circuit| circuit.cancel(self.transitions, self.ticket));
         }
     }
 }
@@ -349,7 +350,7 @@ impl Drop for Permit {
 #[repr(align(64))]
 struct OwnLine<T>(T);
 
-/// The circuit in one word: its epoch, whether it is closed, and whether its window is spotless.
+/// The circuit in one word: the number of its transitions, whether it is closed, and whether its window is spotless.
 #[derive(Debug, Clone, Copy)]
 struct Glance(u64);
 
@@ -361,13 +362,13 @@ impl Glance {
     fn of(circuit: &Circuit) -> Glance {
         let closed = circuit.state() == State::Closed;
         Glance(
-            circuit.epoch() << Self::FLAG_BITS
+            circuit.transitions() << Self::FLAG_BITS
                 | if closed { Self::CLOSED } else { 0 }
                 | if circuit.is_spotless() { Self::SPOTLESS } else { 0 },
         )
     }
 
-    fn epoch(self) -> u64 {
+    fn transitions(self) -> u64 {
         self.0 >> Self::FLAG_BITS
     }
 

@@ -44,7 +44,7 @@ pub struct OnEnded {
 }
 
 /// A sign-in that the database remembers as ended, until its last token expires.
-pub struct Remembered {
+pub struct EndedSignIn {
     sid: String,
     until: Timestamp,
 }
@@ -57,7 +57,7 @@ impl OnEnded {
 }
 
 impl Handler for OnEnded {
-    type Batch = Vec<Remembered>;
+    type Batch = Vec<EndedSignIn>;
 
     async fn handle(
         &self,
@@ -71,13 +71,13 @@ impl Handler for OnEnded {
         let ended: SessionEnded = event.decode()?;
         let until = ended.until()?;
         store::remember(tx, &ended.sid, until).await?;
-        batch.push(Remembered { sid: ended.sid, until });
+        batch.push(EndedSignIn { sid: ended.sid, until });
         Ok(())
     }
 
     fn committed(&self, batch: Self::Batch) {
         let now = (self.clock)();
-        for Remembered { sid, until } in batch {
+        for EndedSignIn { sid, until } in batch {
             self.ended.end(&sid, until, now);
         }
     }

@@ -22,7 +22,7 @@ use crate::read_side::ReadSide;
 use crate::rule::{Action, Rule};
 use crate::stale::Owned;
 use crate::value::Key;
-use crate::view::{Assignment, View};
+use crate::view::{ColumnValue, View};
 
 /// How old the first event may be that is not folded, before pages say that they are as old.
 pub const BEHIND_MAX: Duration = Duration::from_secs(5);
@@ -152,9 +152,9 @@ async fn given_up(side: &ReadSide, control: &Control, owned: &mut Owned) {
 
 /// What an event is about, as far as it says so.
 fn about(side: &ReadSide, event: &Event) -> Vec<Missed> {
-    let Some(kind) = side.generation.kinds.get(&event.kind) else { return Vec::new() };
+    let Some(of_type) = side.generation.rules.get(&event.kind) else { return Vec::new() };
     // What cannot be decoded names nobody; that the fold is stuck on it, all pages of the topic say.
-    let Ok(fields) = Fields::decode(event, &kind.wanted) else { return Vec::new() };
+    let Ok(fields) = Fields::decode(event, &of_type.wanted) else { return Vec::new() };
     let missed = |rule: &Rule| {
         let definition = &side.generation.views[rule.view];
         let (key, named) = match &rule.action {
@@ -168,14 +168,14 @@ fn about(side: &ReadSide, event: &Event) -> Vec<Missed> {
         let key = key.eval(&fields).ok().and_then(|key| Key::from_value(&key).ok());
         Some(Missed { view: rule.view, key, named, since: event.time })
     };
-    kind.rules.iter().filter_map(missed).collect()
+    of_type.rules.iter().filter_map(missed).collect()
 }
 
 /// The owner that the event itself names.
 fn named(
     view: &View,
     key: &Expression,
-    sets: &[Assignment<Expression>],
+    sets: &[ColumnValue<Expression>],
     fields: &Fields<'_>,
 ) -> Option<Key> {
     let set = sets.iter().find(|set| set.column == view.owner).map(|set| &set.value);

@@ -18,7 +18,7 @@ use mistakes::Mistake;
 
 use crate::page::Page;
 use crate::render::Templates;
-use crate::rule::Kind;
+use crate::rule::EventRules;
 use crate::settings::Settings;
 use crate::view::View;
 
@@ -38,7 +38,7 @@ pub struct Columns<'d> {
 pub struct Definitions {
     pub(crate) views: Vec<View>,
     pub(crate) pages: Vec<Page>,
-    pub(crate) kinds: HashMap<String, Kind>,
+    pub(crate) rules: HashMap<String, EventRules>,
     pub(crate) templates: Templates,
     /// What rows depend on, as text: rows folded under another text are folded again.
     pub(crate) text: String,

@@ -30,9 +30,9 @@ use crate::expression::fields::Fields;
 use crate::generation::Generation;
 use crate::read_side::ReadSide;
 use crate::row::Row;
-use crate::rule::{Action, Kind};
+use crate::rule::{Action, EventRules};
 use crate::value::{Key, Value};
-use crate::view::{Assignment, Join, View};
+use crate::view::{ColumnValue, Join, View};
 
 pub use batch::Batch;
 use batch::JoinId;
@@ -76,10 +76,10 @@ impl Handler for Fold {
         event: &Event,
     ) -> Result<(), Failure> {
         let generation = &self.side.generation;
-        let Some(kind) = generation.kinds.get(&event.kind) else { return Ok(()) };
+        let Some(of_type) = generation.rules.get(&event.kind) else { return Ok(()) };
         // Only what some rule of this kind reads is decoded; the rest of the event is not looked at.
-        let fields = Fields::decode(event, &kind.wanted).map_err(Failure::Handler)?;
-        Folding { generation, batch, rows: tx, event, fields }.apply(kind).await
+        let fields = Fields::decode(event, &of_type.wanted).map_err(Failure::Handler)?;
+        Folding { generation, batch, rows: tx, event, fields }.apply(of_type).await
     }
 
     async fn flush(&self, batch: &mut Batch, tx: &mut Tx<'_>) -> Result<(), events::Error> {
@@ -98,8 +98,8 @@ impl Handler for Fold {
 }
 
 impl Folding<'_, '_> {
-    async fn apply(mut self, kind: &Kind) -> Result<(), Failure> {
-        for rule in &kind.rules {
+    async fn apply(mut self, of_type: &EventRules) -> Result<(), Failure> {
+        for rule in &of_type.rules {
             match &rule.action {
                 Action::Create { key, sets } => self.create(rule.view, key, sets).await,
                 Action::Update { key, sets } => self.update(rule.view, key, sets).await,
@@ -116,7 +116,7 @@ impl Folding<'_, '_> {
         &mut self,
         view: usize,
         key: &Expression,
-        sets: &[Assignment<Expression>],
+        sets: &[ColumnValue<Expression>],
     ) -> Result<(), Failure> {
         let sets = self.values(sets)?;
         let source = &self.event.source;
@@ -127,7 +127,7 @@ impl Folding<'_, '_> {
         &mut self,
         view: usize,
         key: &Expression,
-        sets: &[Assignment<Expression>],
+        sets: &[ColumnValue<Expression>],
     ) -> Result<(), Failure> {
         let sets = self.values(sets)?;
         self.change(view, key, |_, row| row.update(sets)).await
@@ -195,7 +195,7 @@ impl Folding<'_, '_> {
         // Columns and values stand in one order; a column that the join never set keeps its own.
         let known = sets.iter().zip(joined).filter_map(|(&column, value)| {
             let value = value.as_ref()?;
-            Some(Assignment { column, value })
+            Some(ColumnValue { column, value })
         });
         row.join(known);
         Ok(())
@@ -206,7 +206,7 @@ impl Folding<'_, '_> {
         &mut self,
         join: JoinId,
         matches: &[Expression],
-        sets: &[Assignment<Expression>],
+        sets: &[ColumnValue<Expression>],
     ) -> Result<(), Failure> {
         let matches: Vec<Value> =
             matches.iter().map(|one| self.value(one)).collect::<Result<_, _>>()?;
@@ -229,7 +229,7 @@ impl Folding<'_, '_> {
         &mut self,
         join: JoinId,
         matches: &[Value],
-        sets: &[Assignment<Value>],
+        sets: &[ColumnValue<Value>],
     ) -> Result<(), Failure> {
         let rows = self.generation.stored(join.view);
         let definition = join.of(self.generation);
@@ -244,9 +244,9 @@ impl Folding<'_, '_> {
         expression.eval(&self.fields).map_err(Failure::Handler)
     }
 
-    fn values(&self, sets: &[Assignment<Expression>]) -> Result<Vec<Assignment<Value>>, Failure> {
-        let one = |set: &Assignment<Expression>| {
-            Ok(Assignment { column: set.column, value: self.value(&set.value)? })
+    fn values(&self, sets: &[ColumnValue<Expression>]) -> Result<Vec<ColumnValue<Value>>, Failure> {
+        let one = |set: &ColumnValue<Expression>| {
+            Ok(ColumnValue { column: set.column, value: self.value(&set.value)? })
         };
         sets.iter().map(one).collect()
     }

@@ -39,8 +39,8 @@ struct LastSeen {
     subscriptions: usize,
 }
 
-/// What a look found.
-struct Look {
+/// What a poll found.
+struct Polled {
     /// Whether anybody folds.
     is_held: bool,
     news: Option<News>,
@@ -62,7 +62,7 @@ pub(crate) async fn follow(side: &ReadSide, mut announced: Option<Announcements>
         let looked =
             looked.unwrap_or_else(|_| Err(events::Error::environment("it takes too long")));
         match looked {
-            Ok(Look { is_held, news }) => {
+            Ok(Polled { is_held, news }) => {
                 heard = side.progress.now();
                 seen = news.map(|news| take(side, news)).or(seen);
                 hear(side, None);
@@ -120,7 +120,7 @@ fn take(side: &ReadSide, news: News) -> LastSeen {
     match news.touched {
         ChangedPages::Anybodys => side.stamps.bump_and_wake_all(),
         ChangedPages::Those(pages) => pages.iter().for_each(|page| {
-            let whose = page.as_whose();
+            let whose = page.as_borrowed();
             side.stamps.bump(Stamps::index(whose.page, whose.owner));
         }),
     }
@@ -128,7 +128,7 @@ fn take(side: &ReadSide, news: News) -> LastSeen {
     news.seen
 }
 
-async fn look(side: &ReadSide, seen: Option<LastSeen>) -> Result<Look, events::Error> {
+async fn look(side: &ReadSide, seen: Option<LastSeen>) -> Result<Polled, events::Error> {
     let given = (&side.generation, side.progress.controls(), seen);
     let read = side.apart.read(&given, |(generation, controls, seen), rows| {
         Box::pin(look_into(rows, generation, controls, *seen))
@@ -141,14 +141,14 @@ async fn look_into(
     generation: &Generation,
     controls: &[Control],
     seen: Option<LastSeen>,
-) -> Result<Look, events::Error> {
+) -> Result<Polled, events::Error> {
     let FoldState { feed_id, batch, is_held } = instances::standing(rows, SILENT_MAX).await?;
     if feed_id != generation.feed_id {
         return Err(events::Error::environment("the views were defined anew by another instance"));
     }
     let now = LastSeen { batch, subscriptions: controls.len() };
     if seen == Some(now) {
-        return Ok(Look { is_held, news: None });
+        return Ok(Polled { is_held, news: None });
     }
     let mut received = Vec::new();
     for control in controls {
@@ -158,7 +158,7 @@ async fn look_into(
         Some(seen) => instances::touched(rows, seen.batch, batch).await?,
         None => ChangedPages::Anybodys,
     };
-    Ok(Look { is_held, news: Some(News { seen: now, touched, received }) })
+    Ok(Polled { is_held, news: Some(News { seen: now, touched, received }) })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use crate::definition::Definitions;
 use crate::page::Page;
 use crate::render::Templates;
-use crate::rule::Kind;
+use crate::rule::EventRules;
 use crate::stale::Stale;
 use crate::store::rows::{Statements, ViewTable};
 use crate::view::View;
@@ -17,7 +17,7 @@ use crate::view::View;
 pub(crate) struct Generation {
     pub(crate) views: Vec<View>,
     pub(crate) pages: Vec<Page>,
-    pub(crate) kinds: HashMap<String, Kind>,
+    pub(crate) rules: HashMap<String, EventRules>,
     pub(crate) templates: Templates,
     /// Of each view.
     pub(crate) statements: Vec<Statements>,
@@ -33,9 +33,9 @@ impl Generation {
         statements: Vec<Statements>,
         feed_id: String,
     ) -> Generation {
-        let Definitions { views, pages, kinds, templates, text: _ } = definitions;
+        let Definitions { views, pages, rules, templates, text: _ } = definitions;
         let stale = Stale::new(pages.len());
-        Generation { views, pages, kinds, templates, statements, stale, feed_id }
+        Generation { views, pages, rules, templates, statements, stale, feed_id }
     }
 
     /// The rows of a view, by its place.

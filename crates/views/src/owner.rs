@@ -37,7 +37,7 @@ pub(crate) struct Meant<'a> {
 
 /// One owner's page, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Whose<'a> {
+pub(crate) struct OwnersPageRef<'a> {
     pub(crate) page: usize,
     pub(crate) owner: Owner<'a>,
 }
@@ -50,8 +50,8 @@ pub(crate) struct OwnersPage {
 }
 
 impl OwnersPage {
-    pub(crate) fn as_whose(&self) -> Whose<'_> {
-        Whose { page: self.page, owner: self.owner.as_owner() }
+    pub(crate) fn as_borrowed(&self) -> OwnersPageRef<'_> {
+        OwnersPageRef { page: self.page, owner: self.owner.as_owner() }
     }
 }
 

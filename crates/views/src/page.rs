@@ -84,7 +84,7 @@ pub struct Listed<R = Value> {
 
 /// Which rows of a list, in what order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
+pub(crate) struct SortedSlice {
     pub(crate) slice: Slice,
     pub(crate) order: SortOrder,
 }

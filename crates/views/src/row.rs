@@ -17,7 +17,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use crate::value::{Key, Value};
-use crate::view::{Assignment, View};
+use crate::view::{ColumnValue, View};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
@@ -65,7 +65,7 @@ impl Row {
     }
 
     /// Shows the row, filling what no update has set.
-    pub(crate) fn create(&mut self, sets: Vec<Assignment<Value>>, source: &str) {
+    pub(crate) fn create(&mut self, sets: Vec<ColumnValue<Value>>, source: &str) {
         match &self.state {
             // shown → shown: a second create changes nothing.
             State::Visible => return,
@@ -74,7 +74,7 @@ impl Row {
             // waiting → shown; gone → shown, for this source created it after it had deleted it.
             State::Gone(_) | State::Waiting => {}
         }
-        for Assignment { column, value } in sets {
+        for ColumnValue { column, value } in sets {
             if self.set & bit(column) == 0 {
                 self.values[column] = value;
             }
@@ -82,12 +82,12 @@ impl Row {
         self.state = State::Visible;
     }
 
-    pub(crate) fn update(&mut self, sets: Vec<Assignment<Value>>) {
+    pub(crate) fn update(&mut self, sets: Vec<ColumnValue<Value>>) {
         // gone → gone; waiting and shown stay what they are.
         if matches!(self.state, State::Gone(_)) {
             return;
         }
-        for Assignment { column, value } in sets {
+        for ColumnValue { column, value } in sets {
             self.values[column] = value;
             // A create that comes later leaves this column alone.
             self.set |= bit(column);
@@ -107,11 +107,11 @@ impl Row {
     }
 
     /// What a join sets stands above what the create set.
-    pub(crate) fn join<'v>(&mut self, sets: impl IntoIterator<Item = Assignment<&'v Value>>) {
+    pub(crate) fn join<'v>(&mut self, sets: impl IntoIterator<Item = ColumnValue<&'v Value>>) {
         if matches!(self.state, State::Gone(_)) {
             return;
         }
-        for Assignment { column, value } in sets {
+        for ColumnValue { column, value } in sets {
             self.values[column] = value.clone();
         }
     }
@@ -121,7 +121,7 @@ impl Row {
         if !self.is_visible() {
             return Ok(());
         }
-        for Assignment { column, value: computed } in &view.computed {
+        for ColumnValue { column, value: computed } in &view.computed {
             let same = |&at: &usize| before.is_some_and(|row| row.values[at] == self.values[at]);
             if before.is_some_and(Row::is_visible) && computed.columns.iter().all(same) {
                 continue;

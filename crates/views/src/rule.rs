@@ -4,11 +4,11 @@
 
 use crate::expression::Expression;
 use crate::expression::fields::Wanted;
-use crate::view::Assignment;
+use crate::view::ColumnValue;
 
 /// What one event type does, in all views.
 #[derive(Default)]
-pub(crate) struct Kind {
+pub(crate) struct EventRules {
     pub(crate) wanted: Wanted,
     pub(crate) rules: Vec<Rule>,
 }
@@ -22,11 +22,11 @@ pub(crate) struct Rule {
 /// What an event does to the rows of one view.
 pub(crate) enum Action {
     /// Shows the row of that key.
-    Create { key: Expression, sets: Vec<Assignment<Expression>> },
+    Create { key: Expression, sets: Vec<ColumnValue<Expression>> },
     /// Sets columns of the row of that key.
-    Update { key: Expression, sets: Vec<Assignment<Expression>> },
+    Update { key: Expression, sets: Vec<ColumnValue<Expression>> },
     /// Takes the row of that key away.
     Delete { key: Expression },
     /// Sets columns of all rows whose columns match, in the join's order.
-    Join { join: usize, matches: Vec<Expression>, sets: Vec<Assignment<Expression>> },
+    Join { join: usize, matches: Vec<Expression>, sets: Vec<ColumnValue<Expression>> },
 }

@@ -15,7 +15,7 @@ pub(crate) struct View {
     pub(crate) settable: usize,
     pub(crate) key: usize,
     pub(crate) owner: usize,
-    pub(crate) computed: Vec<Assignment<Computed>>,
+    pub(crate) computed: Vec<ColumnValue<Computed>>,
     /// Its own columns that sum another view's rows.
     pub(crate) sums: Vec<usize>,
     /// The sums of other views that its rows are part of.
@@ -43,14 +43,14 @@ pub(crate) struct Feeds {
 
 /// A column and what it is set to, or must equal: an expression in a rule, a value once an event came.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Assignment<T> {
+pub(crate) struct ColumnValue<T> {
     pub(crate) column: usize,
     pub(crate) value: T,
 }
 
-impl<T> Assignment<T> {
-    pub(crate) fn as_ref(&self) -> Assignment<&T> {
-        Assignment { column: self.column, value: &self.value }
+impl<T> ColumnValue<T> {
+    pub(crate) fn as_ref(&self) -> ColumnValue<&T> {
+        ColumnValue { column: self.column, value: &self.value }
     }
 }
 

@@ -26,8 +26,8 @@ use crate::feed::{CHANGES_MAX, Change, Changes};
 use crate::fold::Fold;
 use crate::generation::Generation;
 use crate::lease::Lease;
-use crate::owner::{Owner, Owners, Whose};
-use crate::page::{self, Listed, Page, PageJson, Slice, SortBy, Window};
+use crate::owner::{Owner, Owners, OwnersPageRef};
+use crate::page::{self, Listed, Page, PageJson, Slice, SortBy, SortedSlice};
 use crate::progress::{Progress, Waited};
 use crate::read_side::ReadSide;
 use crate::render::{Locale, Look, Rendered};
@@ -217,7 +217,7 @@ impl Views {
             },
             None => SortOrder { column: list.view.key, descending: false },
         };
-        let given = (list, Owners::Either.meant(owner), Window { slice, order });
+        let given = (list, Owners::Either.meant(owner), SortedSlice { slice, order });
         let read = self.side.database.read(&given, |&(list, meant, window), rows| {
             Box::pin(async move {
                 let listed = read::of_view(rows, list, meant, window).await?;
@@ -337,7 +337,7 @@ impl Views {
         if after < extent.floor.max(known.floor) {
             return Ok(Changes::TooOld);
         }
-        let whose = Whose { page: page.index, owner };
+        let whose = OwnersPageRef { page: page.index, owner };
         let kept = feed::changes(rows, whose, known.position, after, limit).await?;
         Ok(Changes::Some(kept.into_iter().map(|kept| self.change(kept)).collect()))
     }

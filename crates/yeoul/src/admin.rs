@@ -19,7 +19,7 @@ use chassis::http::router::{Found, Route, Router};
 use chassis::http::{Body, Path, Problem, Request, Response, Serve, Trace, json, loopback};
 use chassis::telemetry::{METRICS_TYPE, Metrics};
 use events::store::Promise;
-use events::subscription::{Control, PartitionStatus, Whose};
+use events::subscription::{Control, Ownership, PartitionStatus};
 use events::{Broker, relay};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -271,10 +271,10 @@ async fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
 
 fn in_partition(status: &PartitionStatus) -> Value {
     // Of the instances that share the partitions each knows its own.
-    let is_here = match status.whose {
-        Whose::Unknown => None,
-        Whose::Own => Some(true),
-        Whose::Elsewhere => Some(false),
+    let is_here = match status.ownership {
+        Ownership::Unknown => None,
+        Ownership::Own => Some(true),
+        Ownership::Elsewhere => Some(false),
     };
     json!({
         "partition": status.partition.index(),

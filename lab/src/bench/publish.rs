@@ -61,7 +61,7 @@ pub(super) fn run(bench: &Bench, built: &Built, mut report: Report<'_>) -> Resul
     report.ratio("disk", of(|round| round.per_second / bars::publish_goal(round.sync)));
     report.ratio("one_publisher", of(|round| round.alone / round.sync));
     for (name, measure) in peers {
-        let theirs = measure(folder.path(), Share::of(bench.seconds))?;
+        let theirs = measure(folder.path(), Fraction::of(bench.seconds))?;
         report.figure(name, "events_per_second", theirs.durable, "1/s")?;
         report.figure(name, "events_per_second_not_durable", theirs.not_durable, "1/s")?;
         report.ratio(name, per_second / theirs.durable);
@@ -71,17 +71,17 @@ pub(super) fn run(bench: &Bench, built: &Built, mut report: Report<'_>) -> Resul
 }
 
 /// A peer that is installed, ready to be measured in a folder.
-type Measure = Box<dyn Fn(&Path, Share) -> Result<Acknowledged, Error>>;
+type Measure = Box<dyn Fn(&Path, Fraction) -> Result<Acknowledged, Error>>;
 type Find = fn(&Path) -> Result<Measure, Missing>;
 
 /// How much of the usual number of events a peer publishes.
 #[derive(Clone, Copy, Debug)]
-struct Share(f64);
+struct Fraction(f64);
 
-impl Share {
+impl Fraction {
     /// In a run that is shorter than usual, fewer.
-    fn of(seconds: u64) -> Share {
-        Share((seconds as f64 / super::SECONDS as f64).clamp(0.1, 1.0))
+    fn of(seconds: u64) -> Fraction {
+        Fraction((seconds as f64 / super::SECONDS as f64).clamp(0.1, 1.0))
     }
 
     fn events(self, usual: u32) -> String {
@@ -161,9 +161,9 @@ mod tests {
 
     #[test]
     fn a_short_run_publishes_fewer_events_and_a_long_one_no_more() {
-        assert_eq!(Share::of(super::super::SECONDS / 2).events(20_000), "10000");
-        assert_eq!(Share::of(1).events(20_000), "2000");
-        assert_eq!(Share::of(600).events(20_000), "20000");
+        assert_eq!(Fraction::of(super::super::SECONDS / 2).events(20_000), "10000");
+        assert_eq!(Fraction::of(1).events(20_000), "2000");
+        assert_eq!(Fraction::of(600).events(20_000), "20000");
     }
 
     #[test]

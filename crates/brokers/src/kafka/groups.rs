@@ -5,7 +5,7 @@
 //! rebalance moves no data.
 //!
 //! Kafka's protocol waits for an answer to each assignment and each revocation. A revocation is answered once
-//! the member has let go of what is taken (or hangs: after [`LET_GO_WITHIN`]), and only then is it given to another;
+//! the member has released what is revoked (or hangs: after [`RELEASED_WITHIN`]), and only then is it given to another;
 //! with `cooperative-sticky` all others go on meanwhile. Heartbeats are the client's own and do not wait for that. Who
 //! is silent for [`SESSION`] is a member no more.
 //!
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use events::group::{self, Coordinator, Held, Member};
+use events::group::{self, Coordinator, Member, OwnedPartitions};
 use events::{Error, Partition};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
@@ -37,8 +37,8 @@ use super::trouble;
 const SESSION: Duration = Duration::from_secs(6);
 /// How often it says that it is there, and hears that partitions are divided anew.
 const HEARTBEAT: Duration = Duration::from_millis(500);
-/// How long it is waited for a member to let go of what was taken from it: it may hang.
-const LET_GO_WITHIN: Duration = Duration::from_secs(3);
+/// How long it is waited for a member to release what was revoked: it may hang.
+const RELEASED_WITHIN: Duration = Duration::from_secs(3);
 /// How often Kafka is told where a member reads on.
 const HINTED_EVERY: Duration = Duration::from_secs(5);
 /// How long a group may say nothing before that is trouble.
@@ -49,14 +49,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 const UNANSWERED_MAX: usize = 4;
 
 /// What Kafka asks of a member.
-enum Asked {
+enum Rebalanced {
     Assign(TopicPartitionList),
     Revoke(TopicPartitionList),
 }
 
 /// Hands on what Kafka asks to whoever answers it.
 struct Relayed {
-    asked: mpsc::Sender<Asked>,
+    asked: mpsc::Sender<Rebalanced>,
     /// Nobody answers any more.
     leaving: AtomicBool,
 }
@@ -69,7 +69,7 @@ struct Membership {
     /// Kafka's name of the topic.
     name: String,
     assigned: BTreeSet<Partition>,
-    hinted: Held,
+    hinted: OwnedPartitions,
     /// When it counts as trouble that the group says nothing.
     silence: Interval,
 }
@@ -106,7 +106,7 @@ pub(super) fn join(client: &Client, group: &str, name: &str) -> Result<Member, E
         group: group.to_owned(),
         name: name.to_owned(),
         assigned: BTreeSet::new(),
-        hinted: Held::new(),
+        hinted: OwnedPartitions::new(),
         silence,
     };
     tokio::spawn(membership.keep(asking));
@@ -115,11 +115,11 @@ pub(super) fn join(client: &Client, group: &str, name: &str) -> Result<Member, E
 
 impl Membership {
     /// Answers Kafka until the member leaves, and has the others take over then.
-    async fn keep(mut self, mut asking: mpsc::Receiver<Asked>) {
+    async fn keep(mut self, mut asking: mpsc::Receiver<Rebalanced>) {
         let mut hint = tokio::time::interval(HINTED_EVERY);
         loop {
             // Polled in whatever order: each branch is one step, and none of them loses anything where another
-            // one is taken. Only `answer` takes long, and while it waits for a partition to be let go the
+            // one is taken. Only `answer` takes long, and while it waits for a partition to be released the
             // client's own thread keeps the membership alive.
             tokio::select! {
                 () = self.coordinator.left() => break,
@@ -137,8 +137,8 @@ impl Membership {
         // Kafka's client waits for the answer to each, also at its end.
         while let Ok(asked) = asking.try_recv() {
             let answered = match asked {
-                Asked::Assign(list) => assign(&consumer, &list),
-                Asked::Revoke(list) => unassign(&consumer, &list),
+                Rebalanced::Assign(list) => assign(&consumer, &list),
+                Rebalanced::Revoke(list) => unassign(&consumer, &list),
             };
             answered.unwrap_or_else(|error| tracing::debug!(%error, "a member that leaves"));
         }
@@ -147,10 +147,10 @@ impl Membership {
         drop(coordinator);
     }
 
-    async fn answer(&mut self, asked: Asked) {
+    async fn answer(&mut self, asked: Rebalanced) {
         let answered = match asked {
-            Asked::Assign(list) => self.assign(list),
-            Asked::Revoke(list) => self.revoke(&list).await,
+            Rebalanced::Assign(list) => self.assign(list),
+            Rebalanced::Revoke(list) => self.revoke(&list).await,
         };
         if let Err(error) = answered {
             let group = &self.group;
@@ -181,11 +181,12 @@ impl Membership {
         }
         tracing::debug!(group = self.group, ?taken, "partitions were taken");
         self.hint();
-        // Kafka gives them to another member only once this is answered: whoever still has one in hand finishes
+        // Kafka gives them to another member only once this is answered: whoever still owns one finishes
         // its batch first, and one that hangs loses it to the place that is checked in its transaction.
-        let let_go = tokio::time::timeout(LET_GO_WITHIN, self.coordinator.let_go(&taken)).await;
-        if let_go.is_err() {
-            tracing::warn!(group = self.group, ?taken, "taken from whoever still has them in hand");
+        let released =
+            tokio::time::timeout(RELEASED_WITHIN, self.coordinator.released(&taken)).await;
+        if released.is_err() {
+            tracing::warn!(group = self.group, ?taken, "revoked of whoever still owns them");
         }
         self.hinted.retain(|one, _| !taken.contains(one));
         unassign(&self.consumer, list)
@@ -193,10 +194,10 @@ impl Membership {
 
     /// Tells Kafka where the member reads on, if that is news.
     fn hint(&mut self) {
-        let held = self.coordinator.held();
+        let owned = self.coordinator.owned();
         // Who has just taken it up does not know yet.
         let is_news = |one, place: &u64| *place > 0 && self.hinted.get(one) != Some(place);
-        let news = held.iter().filter(|(one, place)| is_news(*one, place));
+        let news = owned.iter().filter(|(one, place)| is_news(*one, place));
         let mut list = TopicPartitionList::new();
         for (one, place) in news {
             let next = rdkafka::Offset::Offset(offset_after(events::Offset(*place)));
@@ -207,7 +208,7 @@ impl Membership {
             return;
         }
         match self.consumer.commit(&list, CommitMode::Async) {
-            Ok(()) => self.hinted = held,
+            Ok(()) => self.hinted = owned,
             Err(error) => tracing::debug!(%error, "Kafka is not told where a member reads on"),
         }
     }
@@ -284,11 +285,11 @@ impl ConsumerContext for Relayed {
     ) {
         let is_assign = what == Response::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         let copy = list.clone();
-        let asked = if is_assign { Asked::Assign(copy) } else { Asked::Revoke(copy) };
+        let asked = if is_assign { Rebalanced::Assign(copy) } else { Rebalanced::Revoke(copy) };
         if !self.leaving.load(Ordering::Acquire) && self.asked.try_send(asked).is_ok() {
             return;
         }
-        // The member has let go of everything: there is nobody to ask.
+        // The member has released everything: there is nobody to ask.
         let answered = if is_assign { assign(consumer, list) } else { unassign(consumer, list) };
         if let Err(error) = answered {
             tracing::debug!(%error, "a member that leaves");

@@ -159,8 +159,8 @@ async fn the_offsets_of_a_group_say_where_it_reads_on_and_are_only_shown() {
     let (place, broker) = Place::fresh(shared(), &KEPT).await;
     broker.publish(&at(), events(1..=5)).await.expect("stored");
     let member = broker.join("product.order", &topic()).await.expect("a member");
-    let hand = member.take(Partition::FIRST).await.expect("its own");
-    hand.reached(3);
+    let owned = member.take(Partition::FIRST).await.expect("its own");
+    owned.reached(3);
     let group = format!("{}product.order", place.prefix);
     let mut config = client(&place.servers);
     let reader: Arc<BaseConsumer> =
@@ -180,7 +180,7 @@ async fn the_offsets_of_a_group_say_where_it_reads_on_and_are_only_shown() {
         other => Err(format!("{other:?}")),
     })
     .await;
-    drop(hand);
+    drop(owned);
     member.leave().await;
     // Whoever reads says from where, whatever is committed there.
     let page = broker.read(&at(), Offset::BEGINNING, 10).await.expect("a read");

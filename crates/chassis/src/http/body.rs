@@ -9,13 +9,13 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::BoxError;
-use super::places::Working;
+use super::slots::BusySlot;
 
 /// The body of an answer.
 pub struct Body {
     kind: Kind,
     /// There once it is on its way.
-    working: Option<Working>,
+    busy: Option<BusySlot>,
 }
 
 enum Kind {
@@ -27,12 +27,12 @@ enum Kind {
 
 impl Body {
     fn of(kind: Kind) -> Body {
-        Body { kind, working: None }
+        Body { kind, busy: None }
     }
 
     /// Keeps its connection at work for as long as it is on its way.
-    pub(super) fn keep(&mut self, working: Working) {
-        self.working = Some(working);
+    pub(super) fn keep(&mut self, busy: BusySlot) {
+        self.busy = Some(busy);
     }
 
     /// No body.

@@ -25,8 +25,8 @@ use hyper::body::Incoming;
 use super::Response;
 use super::framing::Refusal;
 use super::framing::head::HeadLimits;
-use super::places::{Seat, Working};
 use super::problem::Problem;
+use super::slots::{BusySlot, Slot};
 
 /// How much of an unread body is taken before the answer, if it is there already.
 pub const TAKEN_BYTES_MAX: usize = 64 * 1024;
@@ -34,8 +34,8 @@ pub const TAKEN_BYTES_MAX: usize = 64 * 1024;
 /// One connection's facts, on its core.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// Its place among those of its listener.
-    place: Rc<Seat>,
+    /// Its slot among those of its listener.
+    slot: Rc<Slot>,
     /// How large a head may be here.
     limits: HeadLimits,
     /// Requests handed to whoever answers.
@@ -69,10 +69,10 @@ struct NumberedRefusal {
 }
 
 impl Connection {
-    /// One on this place, of which nothing has come yet.
-    pub(super) fn new(place: Seat, limits: HeadLimits) -> Connection {
+    /// One in this slot, of which nothing has come yet.
+    pub(super) fn new(slot: Slot, limits: HeadLimits) -> Connection {
         Connection {
-            place: Rc::new(place),
+            slot: Rc::new(slot),
             limits,
             requests: Cell::default(),
             refused: Cell::default(),
@@ -122,7 +122,7 @@ impl Connection {
 
     /// Counts a request, and says whether it stands for a refused one.
     pub(super) fn next_request(&self) -> Result<(), Problem> {
-        self.place.works();
+        self.slot.set_busy();
         let number = self.requests.get() + 1;
         self.requests.set(number);
         match self.refused.get() {
@@ -156,11 +156,11 @@ impl Connection {
         self.live.get()
     }
 
-    /// Makes an answer say that the connection ends, if it does, and keeps its place until it is out.
+    /// Makes an answer say that the connection ends, if it does, and keeps its slot busy until it is out.
     pub(super) async fn settle(self: &Rc<Self>, response: &mut Response) {
         self.live.set(response.body().is_live());
         // Until its body is done, not until it is handed over: a client that reads slowly is at work.
-        response.body_mut().keep(Working::new(self.place.clone()));
+        response.body_mut().keep(BusySlot::new(self.slot.clone()));
         let refused = self.refused.get().is_some_and(|it| it.number == self.requests.get());
         if refused || self.once.get() {
             response.headers_mut().insert(CONNECTION, CLOSE);

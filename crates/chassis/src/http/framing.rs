@@ -64,7 +64,7 @@ pub(super) enum Refusal {
 
 /// How long the body of a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extent {
+enum BodyLength {
     Bytes(u64),
     Chunked,
 }
@@ -173,11 +173,11 @@ impl Framing {
 }
 
 impl State {
-    fn of(body: Extent) -> State {
+    fn of(body: BodyLength) -> State {
         match body {
-            Extent::Bytes(0) => State::default(),
-            Extent::Bytes(left) => State::Bytes(left),
-            Extent::Chunked => State::Chunks(Chunks::default()),
+            BodyLength::Bytes(0) => State::default(),
+            BodyLength::Bytes(left) => State::Bytes(left),
+            BodyLength::Chunked => State::Chunks(Chunks::default()),
         }
     }
 }

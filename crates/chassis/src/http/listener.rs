@@ -28,8 +28,8 @@ use tracing::{debug, warn};
 use super::connection::Connection;
 use super::framing::head::HeadLimits;
 use super::networks::Networks;
-use super::places::{Places, Room, Seat};
 use super::problem::Problem;
+use super::slots::{Slot, SlotLimits, Slots};
 use super::stop::Stop;
 use super::target::{self, Checked};
 use super::wire::Wire;
@@ -123,7 +123,7 @@ impl Listener {
         M: Fn(usize) -> S + Send + Clone + 'static,
     {
         let address = self.address;
-        let room = self.room(cores.count());
+        let limits = self.slot_limits(cores.count());
         let refuse = |source| BindError { address, source };
         let mut sockets = vec![self.first];
         for _ in 1..cores.count() {
@@ -140,8 +140,8 @@ impl Listener {
             let socket = sockets[core].lock().expect("taken once").take();
             let socket = socket.expect("one socket for each core");
             // Tracked too: a drained address is free to be bound again.
-            let places = Rc::new(Places::new(room.clone()));
-            stop.track(accept(socket, places, Rc::new(make(core)), stop.clone()))
+            let slots = Rc::new(Slots::new(limits.clone()));
+            stop.track(accept(socket, slots, Rc::new(make(core)), stop.clone()))
         });
         Ok(())
     }
@@ -149,11 +149,11 @@ impl Listener {
 
 impl Listener {
     /// What each of `cores` may hold.
-    fn room(&self, cores: usize) -> Room {
+    fn slot_limits(&self, cores: usize) -> SlotLimits {
         let connections = descriptors::for_connections(descriptors::limit());
         let eighths = if self.clients.is_some() { CLIENTS_EIGHTHS } else { OTHERS_EIGHTHS };
-        Room {
-            places: (connections / 8 * eighths / cores).clamp(1, CONNECTIONS_MAX),
+        SlotLimits {
+            slots: (connections / 8 * eighths / cores).clamp(1, CONNECTIONS_MAX),
             // To a port of this machine alone one address is all there is.
             fair: self.clients.is_some() || !self.address.ip().is_loopback(),
             trusted: self.clients.clone().unwrap_or_default(),
@@ -172,7 +172,7 @@ fn socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-async fn accept<S: Serve>(socket: Socket, places: Rc<Places>, serve: Rc<S>, stop: Stop) {
+async fn accept<S: Serve>(socket: Socket, slots: Rc<Slots>, serve: Rc<S>, stop: Stop) {
     let listener = TcpListener::from_std(socket.into()).expect("a runtime runs on this core");
     loop {
         let accepted = tokio::select! {
@@ -183,46 +183,42 @@ async fn accept<S: Serve>(socket: Socket, places: Rc<Places>, serve: Rc<S>, stop
         let (stream, peer) = match accepted {
             Ok((stream, peer)) => (Rc::new(RefCell::new(stream)), peer),
             Err(error) => {
-                let made = places.make_room_for_any();
+                let made = slots.make_room_for_any();
                 warn!(%error, made_room = made, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        // With the connection in hand: while all places are at work nobody else is accepted on this core, and
+        // With a connection that was accepted: while all slots are at work nobody else is accepted on this core, and
         // waits in the backlog.
-        let place = tokio::select! {
+        let slot = tokio::select! {
             biased;
             () = stop.stopped() => return,
-            place = places.take(peer.ip(), &stream) => place,
+            slot = slots.take(peer.ip(), &stream) => slot,
         };
-        let Some(place) = place else {
+        let Some(slot) = slot else {
             debug!(%peer, "refused: its address works on all the connections it may have");
             continue;
         };
-        let accepted = Accepted { stream, peer, place };
+        let accepted = Accepted { stream, peer, slot };
         let connection = connection(accepted, serve.clone(), stop.clone());
         tokio::task::spawn_local(stop.track(connection));
     }
 }
 
-/// A connection that has its place.
+/// A connection that has its slot.
 struct Accepted {
     stream: Rc<RefCell<TcpStream>>,
     peer: SocketAddr,
-    place: Seat,
+    slot: Slot,
 }
 
-async fn connection<S: Serve>(
-    Accepted { stream, peer, place }: Accepted,
-    serve: Rc<S>,
-    stop: Stop,
-) {
+async fn connection<S: Serve>(Accepted { stream, peer, slot }: Accepted, serve: Rc<S>, stop: Stop) {
     // Small answers must not wait for the client's delayed acknowledgement.
     // It fails only where the client has gone already.
     let _ = stream.borrow().set_nodelay(true);
     let limits = serve.head_limits();
-    let connection = Rc::new(Connection::new(place, limits));
+    let connection = Rc::new(Connection::new(slot, limits));
     let wire = Wire::new(stream.clone(), connection.clone(), limits, serve.write_idle());
     let parties = Parties { serve, connection: connection.clone(), peer };
     if let Err(error) = exchange(wire, parties, &stop).await {

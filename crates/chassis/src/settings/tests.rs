@@ -7,7 +7,7 @@ use mistakes::Mistake;
 use serde::Deserialize;
 
 use super::Tree;
-use super::text::{Rate, Share, Size, Span};
+use super::text::{Percentage, Rate, Size, Span};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +24,7 @@ struct Sample {
 struct Route {
     path: String,
     timeout: Option<Span>,
-    share: Option<Share>,
+    share: Option<Percentage>,
     rate: Option<Rate>,
     size: Option<Size>,
     per: Option<Per>,
@@ -54,7 +54,7 @@ fn a_good_file_is_read_with_its_units() {
     check(
         "routes:\n  a: { path: /a, timeout: 610ms, share: 50%, rate: 5000/s, size: 4KiB, per: route }",
         &expect![[
-            r#"Sample { name: None, routes: {"a": Route { path: "/a", timeout: Some(Span(610ms)), share: Some(Share(500000000)), rate: Some(Rate(5000)), size: Some(Size(4096)), per: Some(Route) }} }"#
+            r#"Sample { name: None, routes: {"a": Route { path: "/a", timeout: Some(Span(610ms)), share: Some(Percentage(500000000)), rate: Some(Rate(5000)), size: Some(Size(4096)), per: Some(Route) }} }"#
         ]],
     );
 }
@@ -119,7 +119,7 @@ fn every_mistake_of_a_file_is_named() {
 fn a_share_is_kept_exactly_or_refused() {
     let read = |text: &str| {
         let text = format!("routes: {{ a: {{ path: /a, share: '{text}' }} }}");
-        read(&text).ok().and_then(|sample| sample.routes["a"].share).map(Share::billionths)
+        read(&text).ok().and_then(|sample| sample.routes["a"].share).map(Percentage::billionths)
     };
     let good = [
         ("50%", 500_000_000),

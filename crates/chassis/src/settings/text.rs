@@ -11,10 +11,10 @@ use serde::{Deserialize, Deserializer, de};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
-/// A share of a whole: `50%`, `0.5%`; more than 0, at most 100, with at most [`Share::DECIMALS_MAX`]
+/// A share of a whole: `50%`, `0.5%`; more than 0, at most 100, with at most [`Percentage::DECIMALS_MAX`]
 /// decimals. Kept exactly, in billionths: no float is 7.2 %.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Share(u32);
+pub struct Percentage(u32);
 
 /// A rate per second: `5000/s`; at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,11 +42,11 @@ impl Span {
     }
 }
 
-impl Share {
+impl Percentage {
     /// Decimals that a percentage may have: as many as billionths hold.
     pub const DECIMALS_MAX: usize = 7;
     /// 50 %.
-    pub const HALF: Share = Share(Self::WHOLE / 2);
+    pub const HALF: Percentage = Percentage(Self::WHOLE / 2);
     const WHOLE: u32 = 1_000_000_000;
 
     /// How many billionths of the whole, `1..=1_000_000_000`.
@@ -54,7 +54,7 @@ impl Share {
         self.0
     }
 
-    fn parse(text: &str) -> Option<Share> {
+    fn parse(text: &str) -> Option<Percentage> {
         let percent = text.strip_suffix('%')?.trim();
         let (whole, decimals) = percent.split_once('.').unwrap_or((percent, "0"));
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
@@ -64,7 +64,7 @@ impl Share {
         // Three digits and seven: what does not fit is past the whole anyway.
         let padded = format!("{whole}{decimals:0<width$}", width = Self::DECIMALS_MAX);
         let billionths: u32 = padded.parse().ok()?;
-        (1..=Self::WHOLE).contains(&billionths).then_some(Share(billionths))
+        (1..=Self::WHOLE).contains(&billionths).then_some(Percentage(billionths))
     }
 }
 
@@ -110,7 +110,7 @@ macro_rules! read_as_text {
 
 read_as_text! {
     Span expects "a duration such as `610ms`, `5s` or `2m`, at most `24h`",
-    Share expects "a share such as `50%`, above 0% and at most 100%, at most 7 decimals",
+    Percentage expects "a share such as `50%`, above 0% and at most 100%, at most 7 decimals",
     Rate expects "a rate such as `5000/s`, at least `1/s`",
     Size expects "a size such as `64MiB`, `4KiB` or `512B`"
 }

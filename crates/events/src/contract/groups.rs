@@ -13,7 +13,7 @@ use crate::topic::Topic;
 /// How long a group may take: its members hear of a change a while after it.
 const SETTLED_BY: Duration = Duration::from_secs(60);
 
-/// For how long it is watched that what somebody has in hand is given to nobody: a broker may stop waiting for him
+/// For how long it is watched that what somebody owns is given to nobody: a broker may stop waiting for him
 /// later.
 const IN_HAND: Duration = Duration::from_secs(1);
 
@@ -40,20 +40,20 @@ pub(super) async fn two_members_divide_the_partitions_and_who_stays_has_all(case
     second.leave().await;
 }
 
-/// While one has it in hand, no other member is given what is taken from it.
+/// While one owns it, no other member is given what is taken from it.
 pub(super) async fn nobody_is_given_what_another_has_in_hand(case: Case) {
     let (broker, topic) = (&*case.broker, &case.at.topic);
-    let first = join(broker, "hand", topic).await;
+    let first = join(broker, "owned", topic).await;
     has_all(&first, broker, topic).await;
-    let mut hands = Vec::new();
+    let mut owned = Vec::new();
     for partition in all_of(broker, topic) {
-        hands.push((partition, first.take(partition).await.expect("its own")));
+        owned.push((partition, first.take(partition).await.expect("its own")));
     }
-    let second = join(broker, "hand", topic).await;
-    if hands.len() > 1 {
+    let second = join(broker, "owned", topic).await;
+    if owned.len() > 1 {
         let moved = settled("it gives one away", async {
             let given =
-                |it: &Assignment| it.partitions.as_ref().is_some_and(|it| it.len() < hands.len());
+                |it: &Assignment| it.partitions.as_ref().is_some_and(|it| it.len() < owned.len());
             first.assignment().wait_for(given).await.expect("a group").clone()
         })
         .await;
@@ -62,11 +62,11 @@ pub(super) async fn nobody_is_given_what_another_has_in_hand(case: Case) {
         let mut theirs = second.assignment();
         let early = theirs.wait_for(|it| moved.iter().any(|one| it.has(*one)));
         let early = tokio::time::timeout(IN_HAND, early).await;
-        assert!(early.is_err(), "given while it is in hand: {moved:?}");
-        hands.retain(|(partition, _)| !moved.contains(partition));
+        assert!(early.is_err(), "given while it is owned: {moved:?}");
+        owned.retain(|(partition, _)| !moved.contains(partition));
     }
     divided(broker, topic, &first, &second).await;
-    drop(hands);
+    drop(owned);
     first.leave().await;
     second.leave().await;
 }

@@ -30,11 +30,11 @@ use jiff::Timestamp;
 
 use super::context::Lane;
 use super::delivery::run::Trouble;
-use super::delivery::{Delivered, Dispatcher, Read, Way};
+use super::delivery::{Delivered, Dispatcher, Read, RunMode};
 use super::{BATCH_MAX, Handler};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
-use crate::group::{Hand, Member};
+use crate::group::{Member, OwnedPartition};
 use crate::parking::how_to_skip;
 use crate::partition::Partition;
 use crate::store::inbox::{self, Assigned, Place};
@@ -54,7 +54,7 @@ pub(super) struct Consumer<H: Handler> {
 enum RunEnd {
     Stopped,
     /// The partition is another instance's.
-    TakenAway,
+    Revoked,
 }
 
 /// Events on their way into the consumer's transaction.
@@ -66,7 +66,7 @@ struct Batch<H> {
     events: Arc<[Stored]>,
     /// So many of them, from the first.
     count: usize,
-    way: Way,
+    mode: RunMode,
 }
 
 /// What one look at the topic came to.
@@ -105,7 +105,7 @@ impl<H: Handler> Consumer<H> {
         loop {
             let trouble = match self.turn(stop.as_mut(), &mut backoff).await {
                 Ok(RunEnd::Stopped) => return,
-                Ok(RunEnd::TakenAway) => continue,
+                Ok(RunEnd::Revoked) => continue,
                 Err(error) => error,
             };
             tracing::warn!(subscription = &*self.lane.context.name, error = %trouble, "waiting");
@@ -136,19 +136,19 @@ impl<H: Handler> Consumer<H> {
         backoff: &mut Backoff,
     ) -> Result<RunEnd, Error> {
         let (lane, member) = (self.lane.clone(), self.member.clone());
-        let hand = tokio::select! {
+        let owned = tokio::select! {
             biased;
             () = stop.as_mut() => return Ok(RunEnd::Stopped),
-            hand = taken(&lane, &member) => hand?,
+            owned = taken(&lane, &member) => owned?,
         };
-        self.consume(stop, &hand, backoff).await
+        self.consume(stop, &owned, backoff).await
     }
 
-    /// Consumes until it is stopped, the partition is taken away, or there is trouble.
+    /// Consumes until it is stopped, the partition is revoked, or there is trouble.
     async fn consume(
         &mut self,
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
-        hand: &Hand,
+        owned: &OwnedPartition,
         backoff: &mut Backoff,
     ) -> Result<RunEnd, Error> {
         let mut end = self.lane.context.broker.watch(&self.lane.at).await?;
@@ -160,12 +160,12 @@ impl<H: Handler> Consumer<H> {
         }
         let mut is_clear = false;
         loop {
-            hand.reached(position.0);
+            owned.reached(position.0);
             // Stop is asked first: a subscription that is both stopped and paused ends.
             tokio::select! {
                 biased;
                 () = stop.as_mut() => return Ok(RunEnd::Stopped),
-                () = self.member.taken_away(self.lane.at.partition) => return Ok(RunEnd::TakenAway),
+                () = self.member.revoked(self.lane.at.partition) => return Ok(RunEnd::Revoked),
                 () = resumed(&mut self.lane.context.paused) => {}
             }
             // Before the read: what is stored from here on wakes the wait below.
@@ -183,7 +183,7 @@ impl<H: Handler> Consumer<H> {
             let pause = if is_clear { BACKOFF_MAX } else { self.until_due().await? };
             tokio::select! {
                 () = stop.as_mut() => return Ok(RunEnd::Stopped),
-                () = self.member.taken_away(self.lane.at.partition) => return Ok(RunEnd::TakenAway),
+                () = self.member.revoked(self.lane.at.partition) => return Ok(RunEnd::Revoked),
                 // Without room a new event is no reason to look: a parked one has to go first.
                 more = end.changed(), if !matches!(look, PollOutcome::Full) => {
                     more.map_err(|_| Error::environment("the topic's end is not followed any more"))?;
@@ -213,7 +213,7 @@ impl<H: Handler> Consumer<H> {
         let (subscription, what) = (&*self.lane.context.name, damage.to_string());
         tracing::error!(subscription, what, "the log is not what was read of it; reading it again");
         // Shown until it is past what it had read: only then is it known that nothing is missing.
-        self.lane.set_damage(place.position, what);
+        self.lane.set_divergence(place.position, what);
         let work = self.lane.context.database.write((self.lane.clone(), end), |(lane, end), tx| {
             Box::pin(inbox::rewind_shortened(tx, lane.assigned(), *end))
         });
@@ -308,7 +308,7 @@ impl<H: Handler> Consumer<H> {
         events: Arc<[Stored]>,
         is_clear: bool,
     ) -> Result<Delivered<H::Batch>, Error> {
-        let (mut count, mut way) = (events.len(), Way::shared(is_clear));
+        let (mut count, mut mode) = (events.len(), RunMode::shared(is_clear));
         loop {
             let batch = Batch {
                 dispatcher: Arc::clone(&self.dispatcher),
@@ -316,17 +316,17 @@ impl<H: Handler> Consumer<H> {
                 after,
                 events: Arc::clone(&events),
                 count,
-                way: way.clone(),
+                mode: mode.clone(),
             };
             let work = self.lane.context.database.write(batch, |batch, tx| {
-                let Batch { dispatcher, partition, after, events, count, way } = batch;
-                let read = Read { after: *after, events: &events[..*count], way };
+                let Batch { dispatcher, partition, after, events, count, mode } = batch;
+                let read = Read { after: *after, events: &events[..*count], mode };
                 Box::pin(dispatcher.deliver(tx, *partition, read))
             });
             match work.await {
                 Ok(delivered) => return Ok(delivered),
                 Err(Trouble::Whole(error)) => return Err(error),
-                Err(Trouble::Apart(known)) => way = Way::apart(known),
+                Err(Trouble::Apart(known)) => mode = RunMode::apart(known),
                 Err(Trouble::Short(taken)) => count = taken,
             }
         }
@@ -358,7 +358,7 @@ impl<H: Handler> Consumer<H> {
 }
 
 /// Waits for the partition, and notes meanwhile what the group says of it.
-async fn taken(lane: &Lane, member: &Member) -> Result<Hand, Error> {
+async fn taken(lane: &Lane, member: &Member) -> Result<OwnedPartition, Error> {
     let mut assignment = member.assignment();
     let noted = async {
         loop {
@@ -369,13 +369,13 @@ async fn taken(lane: &Lane, member: &Member) -> Result<Hand, Error> {
             }
         }
     };
-    let hand = tokio::select! {
-        hand = member.take(lane.at.partition) => hand?,
+    let owned = tokio::select! {
+        owned = member.take(lane.at.partition) => owned?,
         () = noted => unreachable!("it notes for as long as somebody waits"),
     };
     let assignment = member.assignment().borrow().clone();
     lane.set_assignment(&assignment);
-    Ok(hand)
+    Ok(owned)
 }
 
 async fn mend(

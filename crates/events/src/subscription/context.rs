@@ -55,15 +55,15 @@ struct Board {
 /// What the consumer wrote down for those who ask, and what those who asked before found.
 #[derive(Default)]
 struct Notes {
-    whose: Whose,
+    ownership: Ownership,
     trouble: Option<String>,
-    damage: Option<Damage>,
+    divergence: Option<Divergence>,
     stillness: Stillness,
 }
 
 /// Whose a partition is, of the instances that share them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Whose {
+pub enum Ownership {
     /// Nobody said, as where nothing runs.
     #[default]
     Unknown,
@@ -74,7 +74,7 @@ pub enum Whose {
 }
 
 /// The log was found shorter than, or other than, what was read of it.
-struct Damage {
+struct Divergence {
     /// Up to here it had been read.
     until: Offset,
     what: String,
@@ -161,19 +161,19 @@ impl Lane {
     /// Notes what the group says of it; what was met there counts no more where it is not this one's.
     pub(super) fn set_assignment(&self, assignment: &Assignment) {
         let mut notes = self.notes();
-        notes.whose = match &assignment.partitions {
-            None => Whose::Unknown,
-            Some(all) if all.contains(&self.at.partition) => Whose::Own,
-            Some(_) => Whose::Elsewhere,
+        notes.ownership = match &assignment.partitions {
+            None => Ownership::Unknown,
+            Some(all) if all.contains(&self.at.partition) => Ownership::Own,
+            Some(_) => Ownership::Elsewhere,
         };
-        if notes.whose != Whose::Own {
-            (notes.trouble, notes.damage) = (assignment.trouble.clone(), None);
+        if notes.ownership != Ownership::Own {
+            (notes.trouble, notes.divergence) = (assignment.trouble.clone(), None);
         }
     }
 
     /// Whose it was said to be.
-    pub(super) fn whose(&self) -> Whose {
-        self.notes().whose
+    pub(super) fn ownership(&self) -> Ownership {
+        self.notes().ownership
     }
 
     /// Notes trouble, or that it is over.
@@ -182,27 +182,27 @@ impl Lane {
     }
 
     /// Notes that the log is not what was read of it up to `until`.
-    pub(super) fn set_damage(&self, until: Offset, what: String) {
-        self.notes().damage = Some(Damage { until, what });
+    pub(super) fn set_divergence(&self, until: Offset, what: String) {
+        self.notes().divergence = Some(Divergence { until, what });
     }
 
-    /// Past what was damaged there is nothing missing any more.
+    /// Past where it diverged there is nothing missing any more.
     pub(super) fn arrived(&self, position: Offset) {
         let mut notes = self.notes();
-        if notes.damage.as_ref().is_some_and(|damage| damage.until <= position) {
-            notes.damage = None;
+        if notes.divergence.as_ref().is_some_and(|divergence| divergence.until <= position) {
+            notes.divergence = None;
         }
     }
 
-    /// What is wrong, in words: the consumer's own trouble first, then damage, then no progress.
+    /// What is wrong, in words: the consumer's own trouble first, then a divergence, then no progress.
     pub(super) fn stuck(&self, position: Offset, lag: u64) -> Option<String> {
         let paused = *self.context.paused.borrow();
         let now = (self.context.clock)();
         let mut notes = self.notes();
-        let damage = notes.damage.as_ref().map(|damage| damage.what.clone());
-        let reported = notes.trouble.clone().or(damage);
+        let divergence = notes.divergence.as_ref().map(|divergence| divergence.what.clone());
+        let reported = notes.trouble.clone().or(divergence);
         // Who has nothing to do, rests on purpose or leaves it to another stands still and is well.
-        if lag == 0 || paused || notes.whose == Whose::Elsewhere {
+        if lag == 0 || paused || notes.ownership == Ownership::Elsewhere {
             notes.stillness.idle();
             return reported;
         }

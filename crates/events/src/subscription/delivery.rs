@@ -92,12 +92,12 @@ pub(super) struct Retried<B> {
 pub(super) struct Read<'e> {
     pub(super) after: Offset,
     pub(super) events: &'e [Stored],
-    pub(super) way: &'e Way,
+    pub(super) mode: &'e RunMode,
 }
 
 /// How a run takes its events, as the one before it found out.
 #[derive(Clone)]
-pub(super) struct Way {
+pub(super) struct RunMode {
     scratch: Scratch,
     /// Who failed in the run before.
     known: Option<KnownFailure>,
@@ -105,15 +105,15 @@ pub(super) struct Way {
     pub(super) is_clear: bool,
 }
 
-impl Way {
+impl RunMode {
     /// The first run over a batch.
-    pub(super) fn shared(is_clear: bool) -> Way {
-        Way { scratch: Scratch::Shared, known: None, is_clear }
+    pub(super) fn shared(is_clear: bool) -> RunMode {
+        RunMode { scratch: Scratch::Shared, known: None, is_clear }
     }
 
     /// After a shared run in which this one failed, unless it was the flush.
-    pub(super) fn apart(known: Option<KnownFailure>) -> Way {
-        Way { scratch: Scratch::Apart, known, is_clear: false }
+    pub(super) fn apart(known: Option<KnownFailure>) -> RunMode {
+        RunMode { scratch: Scratch::Apart, known, is_clear: false }
     }
 }
 
@@ -139,7 +139,7 @@ impl<H: Handler> Dispatcher<H> {
     /// Takes what is new of what was read.
     ///
     /// # Errors
-    /// [`Trouble`]: nothing of it is to stand; the batch is taken in another way, or later.
+    /// [`Trouble`]: nothing of it is to stand; the batch is taken in another mode, or later.
     pub(super) async fn deliver(
         &self,
         tx: &mut Tx<'_>,
@@ -153,7 +153,7 @@ impl<H: Handler> Dispatcher<H> {
             return Ok(Delivered::nothing(position));
         }
         self.handler.begin(tx).await?;
-        // 2. or 3., as the way says.
+        // 2. or 3., as the mode says.
         Run::over(self, tx, of, read).await
     }
 

@@ -1,6 +1,6 @@
 //! How a subscription is doing: what its loop met, beside what the tables and the broker have now.
 
-use super::context::{Context, Lane, Whose};
+use super::context::{Context, Lane, Ownership};
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::partition::Partition;
@@ -47,7 +47,7 @@ pub struct PartitionStatus {
     /// Which.
     pub partition: Partition,
     /// Whose it is, of the instances that share the partitions.
-    pub whose: Whose,
+    pub ownership: Ownership,
     /// The last offset taken: handled, parked or recognised as a second copy.
     pub position: Offset,
     /// The partition's end.
@@ -79,6 +79,6 @@ async fn status_of(lane: &Lane) -> Result<PartitionStatus, Error> {
     let end = broker.end(&lane.at).await?;
     let lag = broker.between(&lane.at, position, end)?;
     let stuck = lane.stuck(position, lag);
-    let (partition, whose) = (lane.at.partition, lane.whose());
-    Ok(PartitionStatus { partition, whose, position, end, lag, stuck })
+    let (partition, ownership) = (lane.at.partition, lane.ownership());
+    Ok(PartitionStatus { partition, ownership, position, end, lag, stuck })
 }

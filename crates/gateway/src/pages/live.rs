@@ -42,7 +42,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Whom one stream is for, and of what.
-pub(crate) struct Subscriber {
+pub(crate) struct Viewer {
     pub(crate) views: Views,
     pub(crate) page: Page,
     pub(crate) owner: String,
@@ -66,10 +66,10 @@ pub(crate) fn after(parts: &Parts) -> Result<Option<FeedPosition>, Problem> {
 }
 
 /// The answer, and its task on this core.
-pub(crate) fn open(subscriber: Subscriber, after: Option<FeedPosition>) -> Response {
+pub(crate) fn open(viewer: Viewer, after: Option<FeedPosition>) -> Response {
     // Room for one piece: a client that reads nothing holds up its own stream and keeps no more in memory.
     let (sender, pieces) = mpsc::channel(1);
-    tokio::task::spawn_local(run(subscriber, after, sender));
+    tokio::task::spawn_local(run(viewer, after, sender));
     stream(Body::live(Pieces(pieces)))
 }
 
@@ -108,30 +108,26 @@ impl http_body::Body for Pieces {
     }
 }
 
-async fn run(subscriber: Subscriber, after: Option<FeedPosition>, sender: mpsc::Sender<Bytes>) {
-    let life = match subscriber.expires {
+async fn run(viewer: Viewer, after: Option<FeedPosition>, sender: mpsc::Sender<Bytes>) {
+    let life = match viewer.expires {
         Some(expires) => {
             Duration::try_from(expires.duration_since(clock::wall())).unwrap_or_default()
         }
         None => LIFE_MAX,
     };
     tokio::select! {
-        // Whichever comes first ends it; the permit goes with `subscriber`.
-        () = follow(&subscriber, after, &sender) => {}
-        () = subscriber.permit.ended() => {}
+        // Whichever comes first ends it; the permit goes with `viewer`.
+        () = follow(&viewer, after, &sender) => {}
+        () = viewer.permit.ended() => {}
         () = tokio::time::sleep(life.min(LIFE_MAX)) => {}
         () = sender.closed() => {}
     }
 }
 
 /// Sends changes until the client has gone or the store fails.
-async fn follow(
-    subscriber: &Subscriber,
-    mut after: Option<FeedPosition>,
-    sender: &mpsc::Sender<Bytes>,
-) {
+async fn follow(viewer: &Viewer, mut after: Option<FeedPosition>, sender: &mpsc::Sender<Bytes>) {
     // Before the first read, so that no change falls between reading and waiting.
-    let mut watch = subscriber.views.watch(&subscriber.page, &subscriber.owner);
+    let mut watch = viewer.views.watch(&viewer.page, &viewer.owner);
     // At once, so that whoever is on the way passes the answer on.
     if sender.send(Bytes::from(format!("retry: {}\n\n", RETRY.as_millis()))).await.is_err() {
         return;
@@ -145,7 +141,7 @@ async fn follow(
             room.send(Bytes::from_static(ALIVE));
             continue;
         }
-        match subscriber.next(after.as_ref()).await {
+        match viewer.next(after.as_ref()).await {
             Ok(Some(Piece { text, up_to })) => {
                 after = Some(up_to);
                 room.send(text);
@@ -164,7 +160,7 @@ async fn follow(
     }
 }
 
-impl Subscriber {
+impl Viewer {
     /// What to send next, if there is anything.
     async fn next(&self, after: Option<&FeedPosition>) -> Result<Option<Piece>, views::Error> {
         // Whoever comes without a place, or from one that was forgotten, begins with the page itself.

@@ -9,7 +9,7 @@
 //!
 //! Three things hold throughout:
 //!
-//! 1. The epoch grows with every row of that table and with nothing else. An outcome is heard only
+//! 1. Transitions are counted: one for every row of that table and for nothing else. An outcome is heard only
 //!    in the stay that it was admitted in; so none can move a state that it does not belong to.
 //! 2. Changes that time brings happen when somebody looks, but as of the instant they were due, so
 //!    that what comes out does not depend on how often somebody looked.
@@ -38,8 +38,8 @@ pub(super) enum Ticket {
 #[derive(Debug)]
 pub(super) struct Circuit {
     window: Window,
-    /// Grows with every transition, so equal epochs mean the very same stay in one state.
-    epoch: u64,
+    /// How many there have been: equal numbers mean the very same stay in one state.
+    transitions: u64,
     failures_to_open: u32,
     phase: Phase,
     settings: Settings,
@@ -72,7 +72,7 @@ impl Circuit {
             failures_to_open: settings.failures_to_open(),
             phase: Phase::Closed,
             probes: Probes::none_yet(),
-            epoch: 0,
+            transitions: 0,
             window: Window::new(settings.window_calls),
             refusals: 0,
             opened: 0,
@@ -96,10 +96,16 @@ impl Circuit {
     }
 
     /// Counts an outcome, unless the stay it was admitted in has ended meanwhile.
-    pub(super) fn record(&mut self, epoch: u64, ticket: Ticket, outcome: Outcome, now: Instant) {
+    pub(super) fn record(
+        &mut self,
+        transitions: u64,
+        ticket: Ticket,
+        outcome: Outcome,
+        now: Instant,
+    ) {
         self.catch_up(now);
         // After catching up: a probe that is back past its deadline is late by that very change.
-        if epoch != self.epoch {
+        if transitions != self.transitions {
             return;
         }
         match (&self.phase, ticket) {
@@ -111,9 +117,9 @@ impl Circuit {
     }
 
     /// A probe was cancelled: its slot is free again. A cancelled call has nothing to give back.
-    pub(super) fn cancel(&mut self, epoch: u64, ticket: Ticket) {
+    pub(super) fn cancel(&mut self, transitions: u64, ticket: Ticket) {
         if let (Phase::HalfOpen, Ticket::Probe { slot }) = (&self.phase, ticket)
-            && epoch == self.epoch
+            && transitions == self.transitions
         {
             self.probes.deadlines[slot] = None;
         }
@@ -136,7 +142,7 @@ impl Circuit {
         if let Phase::Open { until } = self.phase
             && now >= until
         {
-            self.epoch += 1;
+            self.transitions += 1;
             self.phase = Phase::HalfOpen;
             self.probes = Probes::none_yet();
         }
@@ -150,8 +156,8 @@ impl Circuit {
         }
     }
 
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch
+    pub(super) fn transitions(&self) -> u64 {
+        self.transitions
     }
 
     /// Closed, and recording one more success would change nothing.
@@ -164,7 +170,7 @@ impl Circuit {
             if self.settings.enforce { (self.refusals, 0) } else { (0, self.refusals) };
         Snapshot {
             state: self.state(),
-            epoch: self.epoch,
+            transitions: self.transitions,
             calls: self.window.calls(),
             failures: self.window.failures(),
             probes_in_flight: match self.phase {
@@ -207,14 +213,14 @@ impl Circuit {
 
     /// The window is left as it is: it shows why the circuit opened.
     fn open(&mut self, at: Instant) {
-        self.epoch += 1;
+        self.transitions += 1;
         self.opened += 1;
         self.phase = Phase::Open { until: at + self.settings.open_for };
     }
 
     /// half-open -> closed: enough probes succeeded; what failed before is forgotten.
     fn close(&mut self) {
-        self.epoch += 1;
+        self.transitions += 1;
         self.phase = Phase::Closed;
         self.window.clear();
     }

@@ -226,7 +226,7 @@ fn who_looks_late_sees_all_that_was_due() {
     std::mem::forget(breaker.admit(now).expect("the probe"));
     let much_later = now + Duration::from_secs(3600);
     let seen = breaker.snapshot(much_later);
-    assert_eq!((seen.state, seen.opened, seen.epoch), (State::HalfOpen, 2, 4));
+    assert_eq!((seen.state, seen.opened, seen.transitions), (State::HalfOpen, 2, 4));
     assert!(breaker.admit(much_later).is_ok());
 }
 

@@ -58,7 +58,7 @@ const SHARD_KEYS_MIN: usize = 256;
 #[derive(Debug)]
 pub struct Keyed<K> {
     quota: Quota,
-    epoch: Instant,
+    start: Instant,
     secret: RandomState,
     shards: Box<[RwLock<Shard>]>,
     /// Keys go in and are not kept.
@@ -66,14 +66,14 @@ pub struct Keyed<K> {
 }
 
 impl<K: Hash + Eq> Keyed<K> {
-    /// An empty table of at most `keys_max` keys, `1..=`[`KEYS_MAX`]. `epoch` is any instant not
+    /// An empty table of at most `keys_max` keys, `1..=`[`KEYS_MAX`]. `start` is any instant not
     /// after the first check.
     ///
     /// # Panics
     ///
     /// `keys_max` is outside its range: check settings before they come here.
     #[must_use]
-    pub fn new(quota: Quota, epoch: Instant, keys_max: usize) -> Keyed<K> {
+    pub fn new(quota: Quota, start: Instant, keys_max: usize) -> Keyed<K> {
         assert!(
             (1..=KEYS_MAX).contains(&keys_max),
             "keys not within 1 and the limit. keys_max=`{keys_max}`, limit=`{KEYS_MAX}`"
@@ -85,7 +85,7 @@ impl<K: Hash + Eq> Keyed<K> {
             RwLock::new(Shard::new(keys_max))
         });
         let shards = shards.collect();
-        Keyed { quota, epoch, secret: RandomState::new(), shards, keys: PhantomData }
+        Keyed { quota, start, secret: RandomState::new(), shards, keys: PhantomData }
     }
 
     /// What it was made with, the quota of each key.
@@ -106,7 +106,7 @@ impl<K: Hash + Eq> Keyed<K> {
         Q: Hash + ?Sized,
     {
         let fingerprint = self.secret.hash_one(key);
-        let now = nanos_since(self.epoch, now);
+        let now = nanos_since(self.start, now);
         let shard = self.shard(fingerprint);
         if let Some(cell) = read(shard).cells.get(&fingerprint) {
             return cell.check(&self.quota, now);

@@ -29,16 +29,16 @@ use super::{Allowed, NotUntil};
 #[derive(Debug)]
 pub struct Limiter {
     quota: Quota,
-    epoch: Instant,
+    start: Instant,
     cell: Cell,
 }
 
 impl Limiter {
-    /// A limiter with its whole quota. `epoch` is any instant not after the first check; an
-    /// earlier check is taken as made at the epoch.
+    /// A limiter with its whole quota. `start` is any instant not after the first check; an
+    /// earlier check is taken as made then.
     #[must_use]
-    pub fn new(quota: Quota, epoch: Instant) -> Limiter {
-        Limiter { quota, epoch, cell: Cell::new(0) }
+    pub fn new(quota: Quota, start: Instant) -> Limiter {
+        Limiter { quota, start, cell: Cell::new(0) }
     }
 
     /// What it was made with.
@@ -53,12 +53,12 @@ impl Limiter {
     ///
     /// The quota is used up: answer without calling, and name the wait. A refusal costs nothing.
     pub fn check(&self, now: Instant) -> Result<Allowed, NotUntil> {
-        self.cell.check(&self.quota, nanos_since(self.epoch, now))
+        self.cell.check(&self.quota, nanos_since(self.start, now))
     }
 }
 
 /// All that is known of one limiter: when its quota is whole again, in nanoseconds since the
-/// epoch. The number stands alone, so no ordering with other memory is needed.
+/// its start. The number stands alone, so no ordering with other memory is needed.
 #[derive(Debug)]
 pub(super) struct Cell(AtomicU64);
 

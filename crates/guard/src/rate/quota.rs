@@ -99,13 +99,13 @@ impl Quota {
     }
 
     /// One call at `now` by a limiter that is whole again at `whole_at`, both in nanoseconds since
-    /// its epoch: when it is whole again after the call, and what to say.
+    /// its start: when it is whole again after the call, and what to say.
     ///
     /// What is used is how far `whole_at` lies ahead of now. A call uses one interval more, and the
     /// burst is the furthest ahead that it may lie. Nothing else is remembered, and nothing has to be
     /// refilled: time passing is what refills.
     pub(super) fn decide(&self, whole_at: u64, now: u64) -> Result<Decided, NotUntil> {
-        // Zero for one that has been whole for a while, and for a `now` before the epoch.
+        // Zero for one that has been whole for a while, and for a `now` before the start.
         let used = whole_at.saturating_sub(now);
         let used_after = used.saturating_add(self.interval);
         if used_after > self.whole {
@@ -130,9 +130,9 @@ pub(super) struct Decided {
     pub(super) allowed: Allowed,
 }
 
-/// Nanoseconds from `epoch` to `now`: 0 before it, and good for 584 years after it.
-pub(super) fn nanos_since(epoch: Instant, now: Instant) -> u64 {
-    let since = now.saturating_duration_since(epoch);
+/// Nanoseconds from `start` to `now`: 0 before it, and good for 584 years after it.
+pub(super) fn nanos_since(start: Instant, now: Instant) -> u64 {
+    let since = now.saturating_duration_since(start);
     let whole = since.as_secs().saturating_mul(NANOS_PER_SECOND);
     whole.saturating_add(u64::from(since.subsec_nanos()))
 }

@@ -86,8 +86,8 @@ fn an_instant_that_goes_backwards_admits_nothing_more() {
     (0..2).for_each(|_| assert!(limiter.check(later).is_ok()));
     let refused = limiter.check(start).expect_err("the burst is used up");
     assert_eq!(refused.retry_after, Duration::from_millis(10_100));
-    let before_the_epoch = start.checked_sub(NANO).expect("the machine has run for a nanosecond");
-    assert!(limiter.check(before_the_epoch).is_err());
+    let before_the_start = start.checked_sub(NANO).expect("the machine has run for a nanosecond");
+    assert!(limiter.check(before_the_start).is_err());
     assert!(limiter.check(later + Duration::from_millis(100)).is_ok());
 }
 

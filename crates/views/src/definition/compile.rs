@@ -13,7 +13,7 @@ use super::{COLUMNS_MAX, Definitions, pages, rules};
 use crate::expression::Computed;
 use crate::render::Templates;
 use crate::settings::{self, Settings};
-use crate::view::{Assignment, Feeds, View};
+use crate::view::{ColumnValue, Feeds, View};
 
 pub(super) fn compile(
     settings: &Settings,
@@ -30,12 +30,12 @@ pub(super) fn compile(
             .collect()
     });
     // Filled by all views together: an event goes by its type to the rules of every view that has some for it.
-    let mut kinds = HashMap::new();
+    let mut rules = HashMap::new();
     mistakes.under("views", |mistakes| {
         for (index, (name, view)) in settings.views.iter().enumerate() {
             mistakes.under(name, |mistakes| {
                 // Rules before joins and computed columns, which are checked against what the rules set.
-                rules::compile(index, &mut views[index], view, &mut kinds, mistakes);
+                rules::compile(index, &mut views[index], view, &mut rules, mistakes);
                 check_joins(&views[index], mistakes);
                 compute(&mut views[index], view, mistakes);
             });
@@ -54,7 +54,7 @@ pub(super) fn compile(
     if !found.is_empty() {
         return Err(found);
     }
-    Ok(Definitions { text: text(settings, &views), views, pages, kinds, templates })
+    Ok(Definitions { text: text(settings, &views), views, pages, rules, templates })
 }
 
 /// The view's columns and their places.
@@ -198,7 +198,7 @@ fn compute(view: &mut View, settings: &settings::View, mistakes: &mut Mistakes) 
                     ));
                 }
                 let column = view.column(name).expect("the outline has every column");
-                view.computed.push(Assignment { column, value: computed });
+                view.computed.push(ColumnValue { column, value: computed });
             });
         });
     }

@@ -7,9 +7,9 @@ use mistakes::Mistakes;
 use super::names::find;
 use crate::expression::Expression;
 use crate::expression::fields::Wanted;
-use crate::rule::{Action, Kind, Rule};
+use crate::rule::{Action, EventRules, Rule};
 use crate::settings::{self, Formula};
-use crate::view::{Assignment, Join, View};
+use crate::view::{ColumnValue, Join, View};
 
 type Formulas = BTreeMap<String, Formula>;
 
@@ -17,15 +17,15 @@ pub(super) fn compile(
     index: usize,
     view: &mut View,
     settings: &settings::View,
-    kinds: &mut HashMap<String, Kind>,
+    rules: &mut HashMap<String, EventRules>,
     mistakes: &mut Mistakes,
 ) {
     mistakes.under("on", |mistakes| {
         for (name, rule) in &settings.on {
             // One event type may have a rule in each view; what any of them reads of it is decoded once.
-            let kind = kinds.entry(name.clone()).or_default();
-            let action = mistakes.under(name, |it| action(view, rule, &mut kind.wanted, it));
-            kind.rules.extend(action.map(|action| Rule { view: index, action }));
+            let of_type = rules.entry(name.clone()).or_default();
+            let action = mistakes.under(name, |it| action(view, rule, &mut of_type.wanted, it));
+            of_type.rules.extend(action.map(|action| Rule { view: index, action }));
         }
     });
     // After all rules, because a column's join may stand behind the update in the file: with both, the order
@@ -132,7 +132,7 @@ fn by_key(
 fn join(
     view: &mut View,
     rule: &settings::Rule,
-    sets: Vec<Assignment<Expression>>,
+    sets: Vec<ColumnValue<Expression>>,
     wanted: &mut Wanted,
     mistakes: &mut Mistakes,
 ) -> Option<Action> {
@@ -149,7 +149,7 @@ fn join(
         view.joins.push(Join { on, sets: Vec::new() });
         view.joins.len() - 1
     });
-    for Assignment { column, .. } in &sets {
+    for ColumnValue { column, .. } in &sets {
         if !view.joins[join].sets.contains(column) {
             view.joins[join].sets.push(*column);
         }
@@ -163,7 +163,7 @@ fn sets(
     columns: &Formulas,
     wanted: &mut Wanted,
     mistakes: &mut Mistakes,
-) -> Vec<Assignment<Expression>> {
+) -> Vec<ColumnValue<Expression>> {
     if columns.is_empty() {
         mistakes.note("no column is named");
     }
@@ -171,7 +171,7 @@ fn sets(
         mistakes.under(column, |mistakes| {
             let column = find(column, &view.columns[..view.settable], mistakes);
             let compiled = mistakes.take(Expression::compile(&formula.0, wanted));
-            compiled.map(|value| Assignment { column, value })
+            compiled.map(|value| ColumnValue { column, value })
         })
     };
     columns.iter().filter_map(|(column, formula)| one(column, formula)).collect()

@@ -25,7 +25,7 @@ use crate::row::{Row, State};
 use crate::stamps::Stamps;
 use crate::store::joined::{self, JoinedValues};
 use crate::value::{Key, Value};
-use crate::view::{Assignment, Join, Shows};
+use crate::view::{ColumnValue, Join, Shows};
 
 /// Rows a join may change that go to the feed one by one; past it the feed starts anew.
 pub(crate) const SPREAD_ROWS_MAX: usize = 1000;
@@ -169,13 +169,13 @@ impl Batch {
         rows: &mut Rows<'_>,
         join: JoinId,
         matches: &[Value],
-        sets: &[Assignment<Value>],
+        sets: &[ColumnValue<Value>],
     ) -> Result<bool, events::Error> {
         let columns = &join.of(generation).sets;
         let of = Match { join, values: matching(matches.iter()) };
         let remembered = self.remembered(generation, rows, of).await?;
         let mut news = false;
-        for Assignment { column, value } in sets {
+        for ColumnValue { column, value } in sets {
             let at = columns.iter().position(|known| known == column);
             let one = &mut remembered.values[at.expect("a join knows the columns its rules set")];
             // Rows that are there have the same already: only news is worth a look at them.
@@ -223,12 +223,12 @@ impl Batch {
         view: usize,
         on: &[usize],
         matches: &[Value],
-        sets: &[Assignment<Value>],
+        sets: &[ColumnValue<Value>],
     ) {
         for buffered in self.rows.iter_mut().filter(|buffered| buffered.view == view) {
             let now = &mut buffered.now;
             if on.iter().zip(matches).all(|(&at, value)| now.values[at] == *value) {
-                now.join(sets.iter().map(Assignment::as_ref));
+                now.join(sets.iter().map(ColumnValue::as_ref));
             }
         }
     }

@@ -17,7 +17,7 @@ use serde_json::{Map, Value as Json};
 use super::batch::{Batch, Buffered, Spread};
 use crate::feed::FEED_BYTES_MAX;
 use crate::generation::Generation;
-use crate::owner::{OwnersPage, Whose};
+use crate::owner::{OwnersPage, OwnersPageRef};
 use crate::read_side::ReadSide;
 use crate::row::{self, Row};
 use crate::stamps::Stamps;
@@ -138,8 +138,8 @@ async fn publish(
         see(&generation.views[buffered.view], buffered, &mut changes);
     }
     // Pages of a spread that was too much have no change of their own here, and count all the same.
-    let spread = batch.spread.pages.iter().map(OwnersPage::as_whose);
-    let pages: BTreeSet<Whose<'_>> =
+    let spread = batch.spread.pages.iter().map(OwnersPage::as_borrowed);
+    let pages: BTreeSet<OwnersPageRef<'_>> =
         spread.chain(changes.iter().flat_map(VisibleChange::pages)).collect();
     if !pages.is_empty() {
         feed_all(generation, &batch.spread, &pages, &changes, rows).await?;
@@ -153,14 +153,14 @@ async fn publish(
 async fn feed_all<'b>(
     generation: &Generation,
     spread: &'b Spread,
-    pages: &BTreeSet<Whose<'b>>,
+    pages: &BTreeSet<OwnersPageRef<'b>>,
     changes: &'b [VisibleChange<'_>],
     rows: &mut Rows<'_>,
 ) -> Result<(), events::Error> {
     let mut extent = feed::extent(rows).await?;
     // All versions are read before the first change is added: what a page takes over from another is
     // judged by where the feed stood when the batch began.
-    let mut versions: BTreeMap<Whose<'_>, Version> = BTreeMap::new();
+    let mut versions: BTreeMap<OwnersPageRef<'_>, Version> = BTreeMap::new();
     for &whose in pages {
         let owners = generation.pages[whose.page].owners;
         versions.insert(whose, feed::version(rows, whose, owners, &extent).await?);
@@ -169,13 +169,13 @@ async fn feed_all<'b>(
     if spread.too_many {
         let passed = extent.pass();
         for page in &spread.pages {
-            versions.entry(page.as_whose()).or_default().start_anew(passed);
+            versions.entry(page.as_borrowed()).or_default().start_anew(passed);
         }
     }
     for change in changes {
         for shows in change.shows() {
             let Some(kind) = &shows.live else { continue };
-            let whose = Whose { page: shows.page, owner: change.owner.as_owner() };
+            let whose = OwnersPageRef { page: shows.page, owner: change.owner.as_owner() };
             let version = versions.entry(whose).or_default();
             let row = Json::Object(change.show(shows)).to_string();
             extent.append(rows, whose, version, NewChange { kind, row: &row }).await?;
@@ -204,8 +204,8 @@ impl VisibleChange<'_> {
         self.view.shows.iter().filter(move |shows| shows.head || there)
     }
 
-    fn pages(&self) -> impl Iterator<Item = Whose<'_>> {
-        self.shows().map(|shows| Whose { page: shows.page, owner: self.owner.as_owner() })
+    fn pages(&self) -> impl Iterator<Item = OwnersPageRef<'_>> {
+        self.shows().map(|shows| OwnersPageRef { page: shows.page, owner: self.owner.as_owner() })
     }
 
     fn show(&self, shows: &Shows) -> Map<String, Json> {

@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 
 use super::values::Parameter;
 use crate::feed::{CHANGE_BYTES, OWNER_BYTES_KEPT, OWNER_CHANGES_KEPT};
-use crate::owner::{Meant, Owner, Owners, Whose};
+use crate::owner::{Meant, Owner, Owners, OwnersPageRef};
 
 /// Changes looked at in one go when the oldest are forgotten.
 const FORGET_STEP: u64 = 256;
@@ -90,7 +90,7 @@ impl Extent {
     pub(crate) async fn append(
         &mut self,
         rows: &mut Rows<'_>,
-        whose: Whose<'_>,
+        whose: OwnersPageRef<'_>,
         version: &mut Version,
         change: NewChange<'_>,
     ) -> Result<(), events::Error> {
@@ -103,7 +103,7 @@ impl Extent {
         version.kept += 1;
         version.bytes += bytes;
         let insert = "INSERT INTO change VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let Whose { page, owner } = whose;
+        let OwnersPageRef { page, owner } = whose;
         let owner = Parameter::of(rows, owner);
         let change: [&dyn Bind; 7] = [&self.sequence, &before, &page, &bytes, &owner, &kind, &row];
         rows.execute(insert, &change).await?;
@@ -166,7 +166,7 @@ impl Version {
     pub(crate) async fn save(
         mut self,
         rows: &mut Rows<'_>,
-        whose: Whose<'_>,
+        whose: OwnersPageRef<'_>,
         extent: &mut Extent,
     ) -> Result<(), events::Error> {
         if self.kept > 2 * OWNER_CHANGES_KEPT || self.bytes > 2 * OWNER_BYTES_KEPT {
@@ -213,7 +213,7 @@ async fn link(rows: &mut Rows<'_>, sequence: u64) -> Result<Option<ChainLink>, e
 /// The version of an owner's page; `None` for one nothing is known of.
 pub(crate) async fn known(
     rows: &mut Rows<'_>,
-    whose: Whose<'_>,
+    whose: OwnersPageRef<'_>,
 ) -> Result<Option<Version>, events::Error> {
     let select = "SELECT version, position, floor, kept, bytes FROM owner
         WHERE page = ?1 AND owner = ?2";
@@ -236,7 +236,7 @@ pub(crate) async fn known(
 /// number's has to read it again.
 pub(crate) async fn version(
     rows: &mut Rows<'_>,
-    whose: Whose<'_>,
+    whose: OwnersPageRef<'_>,
     owners: Owners,
     extent: &Extent,
 ) -> Result<Version, events::Error> {
@@ -248,7 +248,7 @@ pub(crate) async fn version(
         Owner::Number(_) => None,
     };
     let taken = match number {
-        Some(owner) => known(rows, Whose { owner, ..whose }).await?.is_some(),
+        Some(owner) => known(rows, OwnersPageRef { owner, ..whose }).await?.is_some(),
         None => false,
     };
     let first = Version::first(rows).await?;
@@ -263,7 +263,7 @@ pub(crate) async fn find<'a>(
 ) -> Result<Option<OwnerVersion<'a>>, events::Error> {
     let mut first = None;
     for owner in meant.all() {
-        if let Some(version) = known(rows, Whose { page, owner }).await? {
+        if let Some(version) = known(rows, OwnersPageRef { page, owner }).await? {
             return Ok(Some(OwnerVersion { owner, version }));
         }
         first = first.or(Some(owner));
@@ -275,7 +275,7 @@ pub(crate) async fn find<'a>(
 /// Changes after a place, which must be above the floor: the oldest `limit`, in order.
 pub(crate) async fn changes(
     rows: &mut Rows<'_>,
-    whose: Whose<'_>,
+    whose: OwnersPageRef<'_>,
     newest: u64,
     after: u64,
     limit: usize,

@@ -6,7 +6,7 @@ use super::feed::{self, OwnerVersion};
 use super::rows::{self, ViewTable};
 use super::values::Parameter;
 use crate::owner::{Meant, Owner};
-use crate::page::{Listed, Page, Parts, Slice, Window};
+use crate::page::{Listed, Page, Parts, Slice, SortedSlice};
 use crate::row::Row;
 use crate::value::Key;
 use crate::view::SortOrder;
@@ -16,9 +16,9 @@ async fn shown(
     rows: &mut Rows<'_>,
     list: ViewTable<'_>,
     owner: Option<Owner<'_>>,
-    window: Window,
+    slice: SortedSlice,
 ) -> Result<Vec<Row>, events::Error> {
-    let Window { slice, order } = window;
+    let SortedSlice { slice, order } = slice;
     let select = list_statement(list, owner.is_some(), order);
     let (size, offset) = (slice.size, slice.offset());
     let owner = owner.map(|owner| Parameter::of(rows, owner));
@@ -81,13 +81,13 @@ pub(crate) async fn parts<'p>(
         Some(head) => head.load(rows, &Key::from_owner(known.owner)).await?,
         None => None,
     };
-    let window = Window { slice, order: page.order };
+    let slice = SortedSlice { slice, order: page.order };
     Ok(Parts {
         owner: named,
         version: known.version.version,
         sequence: known.version.position,
         head,
-        rows: shown(rows, list, Some(known.owner), window).await?,
+        rows: shown(rows, list, Some(known.owner), slice).await?,
     })
 }
 
@@ -107,7 +107,7 @@ pub(crate) async fn of_page(
             None => return Ok(Listed::none()),
         },
     };
-    let shown = shown(rows, list, owner, Window { slice, order: page.order }).await?;
+    let shown = shown(rows, list, owner, SortedSlice { slice, order: page.order }).await?;
     Ok(Listed { rows: shown, total: total(rows, list, owner).await? })
 }
 
@@ -116,12 +116,12 @@ pub(crate) async fn of_view(
     rows: &mut Rows<'_>,
     list: ViewTable<'_>,
     meant: Meant<'_>,
-    window: Window,
+    slice: SortedSlice,
 ) -> Result<Listed<Row>, events::Error> {
     for owner in meant.all() {
         let total = total(rows, list, Some(owner)).await?;
         if total > 0 {
-            return Ok(Listed { rows: shown(rows, list, Some(owner), window).await?, total });
+            return Ok(Listed { rows: shown(rows, list, Some(owner), slice).await?, total });
         }
     }
     Ok(Listed::none())

@@ -8,7 +8,7 @@ use events::store::{Bind, Row as Found, Rows};
 use super::values::Parameter;
 use crate::row::{Row, State};
 use crate::value::{Key, Value};
-use crate::view::{Assignment, Join, View};
+use crate::view::{ColumnValue, Join, View};
 
 /// One view's statements.
 pub(crate) struct Statements {
@@ -122,7 +122,7 @@ impl ViewTable<'_> {
         rows: &mut Rows<'_>,
         join: &Join,
         matches: &[Value],
-        sets: &[Assignment<Value>],
+        sets: &[ColumnValue<Value>],
         mut seen: impl FnMut(Row) + Send,
     ) -> Result<(), events::Error> {
         let columns: Vec<usize> = sets.iter().map(|set| set.column).collect();

@@ -11,7 +11,7 @@ use super::feed::{self, Extent};
 use super::{Store, open};
 use crate::definition::Definitions;
 use crate::feed::CHANGE_BYTES;
-use crate::owner::{Owner, Owners, Whose};
+use crate::owner::{Owner, Owners, OwnersPageRef};
 use crate::settings::Settings;
 
 /// A view with a key, a list sorted by another column, and a join.
@@ -76,7 +76,7 @@ impl Feed {
 
     /// The places of an owner's changes that can still be followed.
     async fn of(&self, owner: &str) -> Vec<u64> {
-        let whose = Whose { page: 0, owner: Owner::Text(owner) };
+        let whose = OwnersPageRef { page: 0, owner: Owner::Text(owner) };
         let floor = self.extent().await.floor;
         let given = (whose, floor);
         let read = self.database.read(&given, |&(whose, floor), rows| {
@@ -98,7 +98,7 @@ struct Place {
 }
 
 async fn add(tx: &mut Tx<'_>, owner: &str, row: &str, bytes_max: u64) -> Result<(), events::Error> {
-    let whose = Whose { page: 0, owner: Owner::Text(owner) };
+    let whose = OwnersPageRef { page: 0, owner: Owner::Text(owner) };
     let mut extent = feed::extent(tx).await?;
     let mut version = feed::version(tx, whose, Owners::Text, &extent).await?;
     let change = feed::NewChange { kind: "row", row };

@@ -14,7 +14,7 @@ use chassis::clock;
 use chassis::folder::Folder;
 use events::store::{cut::Cut, upkeep};
 
-use self::files::{Extent, Manifest, Unfinished};
+use self::files::{Amount, Manifest, Unfinished};
 use crate::cli::{BackupArgs, RestoreArgs};
 use crate::exit::Failure;
 use crate::process;
@@ -40,7 +40,7 @@ pub(super) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     copy(data, &stores, unfinished.path())?;
     check(unfinished.path(), "the copy does not hold together: nothing was kept of it")?;
     let manifest = Manifest::describe(unfinished.path(), &made).map_err(files::disk)?;
-    let Extent { files: count, bytes } = manifest.extent();
+    let Amount { files: count, bytes } = manifest.amount();
     manifest.write(unfinished.path()).map_err(files::disk)?;
     unfinished.finish(target)?;
     files::say(&format!(

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Acknowledged, Measure, Share, figure_before, tool};
+use super::{Acknowledged, Fraction, Measure, figure_before, tool};
 use crate::error::Error;
 use crate::peer;
 use crate::peer::fill;
@@ -26,7 +26,7 @@ pub(super) fn find(target: &Path) -> Result<Measure, Missing> {
     Ok(Box::new(move |folder, share| measure(&jars, &folder.join("kafka"), share)))
 }
 
-fn measure(jars: &Path, folder: &Path, share: Share) -> Result<Acknowledged, Error> {
+fn measure(jars: &Path, folder: &Path, share: Fraction) -> Result<Acknowledged, Error> {
     std::fs::create_dir_all(folder)?;
     let (address, controller) = (free_address()?, free_address()?);
     let file = folder.join("server.properties");

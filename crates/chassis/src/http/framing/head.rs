@@ -7,7 +7,7 @@
 use http::Uri;
 use memchr::memchr;
 
-use super::{Extent, Refusal};
+use super::{BodyLength, Refusal};
 
 /// The largest head of a client: its lines with their ends, the empty one and blank lines before it
 /// included.
@@ -73,7 +73,7 @@ pub(super) struct Scan {
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) bytes: usize,
-    pub(super) body: Extent,
+    pub(super) body: BodyLength,
 }
 
 impl Scan {
@@ -137,8 +137,8 @@ impl Scan {
 
     fn end(&self) -> Result<Head, Refusal> {
         let body = match (self.chunked, self.length) {
-            (true, None) => Extent::Chunked,
-            (false, length) => Extent::Bytes(length.unwrap_or(0)),
+            (true, None) => BodyLength::Chunked,
+            (false, length) => BodyLength::Bytes(length.unwrap_or(0)),
             (true, Some(_)) => return Err(Refusal::Ambiguous),
         };
         Ok(Head { bytes: self.at, body })

@@ -81,11 +81,11 @@ pub(crate) struct File {
 /// An event as it is stored, with what recognises a second copy.
 pub(crate) struct Record {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) stamp: Option<Stamp>,
+    pub(crate) outbox: Option<OutboxSequence>,
 }
 
 /// Which of its publisher's events it is.
-pub(crate) struct Stamp {
+pub(crate) struct OutboxSequence {
     pub(crate) source: String,
     pub(crate) sequence: u64,
 }
@@ -313,7 +313,7 @@ mod tests {
         let file = File::open(&path, Topics::Named(slice::from_ref(&order)), &clock()).unwrap();
         for number in 1..=3 {
             let bytes = stamped("order", "k", number).to_json();
-            let record = Record { bytes, stamp: None };
+            let record = Record { bytes, outbox: None };
             file.publish(&order.first(), vec![record]).unwrap().await.unwrap().unwrap();
         }
         file

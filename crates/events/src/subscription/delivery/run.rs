@@ -6,7 +6,7 @@
 //! given up altogether, because the trouble is nobody's ([`Trouble::Whole`]). One that was given up is its transaction's
 //! failure, so that nothing of it stands.
 
-use super::{Attempt, Delivered, Dispatcher, Read, Scratch, Way, caught, sound};
+use super::{Attempt, Delivered, Dispatcher, Read, RunMode, Scratch, caught, sound};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::failure::Failure;
@@ -74,9 +74,9 @@ impl<'d, H: Handler> Run<'d, H> {
         dispatcher: &'d Dispatcher<H>,
         tx: &mut Tx<'_>,
         of: Assigned<'d>,
-        Read { after, events, way }: Read<'_>,
+        Read { after, events, mode }: Read<'_>,
     ) -> Result<Delivered<H::Batch>, Trouble> {
-        let Way { scratch, known, is_clear } = way.clone();
+        let RunMode { scratch, known, is_clear } = mode.clone();
         // A shared run on a server parks nothing, so that what was clear before is clear still.
         let is_clear = is_clear && !tx.is_at_once();
         let parked = if is_clear { 0 } else { parked::count(tx, &dispatcher.name).await? };

@@ -4,7 +4,7 @@ use super::*;
 use crate::fixture::first;
 use crate::partition::Partition;
 use crate::subscription::Destination;
-use crate::subscription::delivery::{Read, Way};
+use crate::subscription::delivery::{Read, RunMode};
 
 #[tokio::test]
 async fn every_event_has_its_effect_once_and_its_outbox_row_beside_it() {
@@ -121,9 +121,9 @@ async fn a_second_copy_at_another_offset_changes_nothing() {
     let handler = bench.orders.clone();
     let dispatcher = Dispatcher { name: "p".to_owned(), handler, retry: RETRY, fault: None };
     let events = [copy(1, 1), copy(2, 2), copy(1, 3), copy(2, 4), copy(3, 5)];
-    let given = (dispatcher, events, Way::shared(false));
-    let work = bench.database.write(given, |(dispatcher, events, way), tx| {
-        let read = Read { after: Offset(0), events, way };
+    let given = (dispatcher, events, RunMode::shared(false));
+    let work = bench.database.write(given, |(dispatcher, events, mode), tx| {
+        let read = Read { after: Offset(0), events, mode };
         Box::pin(dispatcher.deliver(tx, Partition::FIRST, read))
     });
     assert_eq!(work.await.unwrap().position, Offset(5));
@@ -144,9 +144,9 @@ async fn who_lost_a_partition_without_hearing_of_it_commits_nothing_late() {
                 event: stamped("order", "a", number),
             })
             .collect();
-        let given = (dispatcher, events, Way::shared(false));
-        bench.database.write(given, move |(dispatcher, events, way), tx| {
-            let read = Read { after: Offset(after), events, way };
+        let given = (dispatcher, events, RunMode::shared(false));
+        bench.database.write(given, move |(dispatcher, events, mode), tx| {
+            let read = Read { after: Offset(after), events, mode };
             Box::pin(dispatcher.deliver(tx, Partition::FIRST, read))
         })
     };

@@ -170,7 +170,7 @@ impl Model {
         };
         Snapshot {
             state,
-            epoch: self.stays,
+            transitions: self.stays,
             calls: self.window.len() as u32,
             failures: self.failures(),
             probes_in_flight,

@@ -49,7 +49,7 @@ fn threads_that_race_with_the_trip_admit_nothing_after_it() {
         }
     });
     let seen = breaker.snapshot(now);
-    assert_eq!((seen.state, seen.opened, seen.epoch), (State::Open, 1, 1));
+    assert_eq!((seen.state, seen.opened, seen.transitions), (State::Open, 1, 1));
     assert_eq!((seen.calls, seen.failures), (10, 10));
     // Besides the ten that opened it, each thread can have held one admitted before.
     let failures = failures.into_inner();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use events::store::{Row, Rows, Tx};
 use serde_json::Value as Json;
 
-use crate::owner::{Owner, OwnersPage, Whose};
+use crate::owner::{Owner, OwnersPage, OwnersPageRef};
 use crate::value::Key;
 
 /// Pages of one batch that are named one by one; past it, it may have been anybody's.
@@ -98,7 +98,7 @@ pub(crate) async fn begin(tx: &mut Tx<'_>, fence: u64) -> Result<bool, events::E
 /// Notes whose pages the batch changes.
 pub(crate) async fn touch(
     rows: &mut Rows<'_>,
-    pages: impl ExactSizeIterator<Item = Whose<'_>>,
+    pages: impl ExactSizeIterator<Item = OwnersPageRef<'_>>,
 ) -> Result<(), events::Error> {
     let text = if pages.len() > TOUCHED_MAX { String::new() } else { written(pages) };
     let insert = "INSERT INTO touched SELECT batch, CAST(?1 AS TEXT) FROM fold";
@@ -144,7 +144,7 @@ pub(crate) async fn touched(
 }
 
 /// A number and the text of its digits stay two owners.
-fn written<'p>(pages: impl Iterator<Item = Whose<'p>>) -> String {
+fn written<'p>(pages: impl Iterator<Item = OwnersPageRef<'p>>) -> String {
     let owner = |owner: Owner<'_>| match owner {
         Owner::Number(number) => Json::from(number),
         Owner::Text(text) => Json::from(text),
@@ -178,7 +178,7 @@ mod tests {
             OwnersPage { page: 7, owner: Key::Text("7".into()) },
             OwnersPage { page: 7, owner: Key::Int(-7) },
         ];
-        let text = written(pages.iter().map(OwnersPage::as_whose));
+        let text = written(pages.iter().map(OwnersPage::as_borrowed));
         assert_eq!(read_back(&text).expect("named"), pages);
         for unnamed in ["", "null", "[[0]]", "[[0,null]]", "[[-1,\"a\"]]"] {
             assert_eq!(read_back(unnamed), None, "{unnamed}");

@@ -6,7 +6,7 @@ use events::store::Bind;
 use rusqlite::Connection;
 
 use super::*;
-use crate::owner::{Owner, Owners, Whose};
+use crate::owner::{Owner, Owners, OwnersPageRef};
 use crate::store::rows::ViewTable;
 use crate::store::tests::definitions;
 use crate::store::{feed, joined, read};
@@ -80,7 +80,7 @@ async fn a_file_of_an_earlier_shape_is_made_anew() {
     drop(sql);
     let anew = open(folder.path(), &definitions, clock(3)).expect("it opens");
     assert_ne!(anew.feed_id, feed_id);
-    let nobody = Whose { page: 0, owner: Owner::Text("a") };
+    let nobody = OwnersPageRef { page: 0, owner: Owner::Text("a") };
     let read = anew.database.read(&nobody, |&nobody, rows| Box::pin(feed::known(rows, nobody)));
     assert_eq!(read.await.expect("the present tables"), None);
 }
@@ -121,7 +121,7 @@ async fn a_restored_file_counts_on_past_what_was_left_out_and_so_does_one_made_a
         let store = open(folder.path(), &definitions(), clock.clone()).expect("it opens");
         let mut versions = Vec::new();
         for name in ["a", "nobody"] {
-            let whose = Whose { page: 0, owner: Owner::Text(name) };
+            let whose = OwnersPageRef { page: 0, owner: Owner::Text(name) };
             let read = store.database.read(&whose, |&whose, rows| {
                 Box::pin(async move {
                     let extent = feed::extent(rows).await?;

@@ -41,7 +41,7 @@ struct Described {
 }
 
 /// How much there is of something.
-pub(super) struct Extent {
+pub(super) struct Amount {
     pub(super) files: usize,
     pub(super) bytes: u64,
 }
@@ -185,9 +185,9 @@ impl Manifest {
     }
 
     /// How much it describes.
-    pub(super) fn extent(&self) -> Extent {
+    pub(super) fn amount(&self) -> Amount {
         let bytes = self.files.iter().map(|file| file.bytes).sum();
-        Extent { files: self.files.len(), bytes }
+        Amount { files: self.files.len(), bytes }
     }
 
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {

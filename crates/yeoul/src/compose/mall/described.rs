@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use chassis::openapi::operation::{Operation, Shape};
-use chassis::openapi::{Item, Who, document};
+use chassis::openapi::{Access, Item, document};
 use gateway::{AppFile, AppFiles};
 use http::Method;
 use mall::openapi::{ABOUT, PATH, services};
@@ -36,7 +36,7 @@ fn describe(plan: &Checked, app: &AppFiles) -> Value {
         path: it.path.to_owned(),
         method: it.method,
         tag: it.service.as_str().to_owned(),
-        who: Who::Everybody,
+        access: Access::Everybody,
         operation: it.operation,
     });
     document(ABOUT, items, inside.collect())
@@ -49,7 +49,7 @@ fn own() -> Item {
         path: PATH.to_owned(),
         method: Method::GET,
         tag: "gateway".to_owned(),
-        who: Who::Everybody,
+        access: Access::Everybody,
         operation: Operation::new("What you read").read(shape),
     }
 }

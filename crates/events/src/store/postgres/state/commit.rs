@@ -5,7 +5,7 @@
 //! and its answer is that of what waits for the disk behind it. Where the answer is lost, [`look_up`](super::look_up)
 //! finds out what became of that id, and where that cannot be had, this is what is said.
 
-use super::look_up::{Fate, LookedUp, Sent, look_up};
+use super::look_up::{Fate, LookedUp, SentCommit, look_up};
 use super::open::OpenSchema;
 use super::outbox::{self, Drafts};
 use super::transaction::Transaction;
@@ -66,7 +66,12 @@ pub(super) async fn commit(
 }
 
 /// Finds out what the answer would have said.
-async fn lost(open: &OpenSchema, drafts: &Drafts, sent: &Sent, error: sqlx::Error) -> Committed {
+async fn lost(
+    open: &OpenSchema,
+    drafts: &Drafts,
+    sent: &SentCommit,
+    error: sqlx::Error,
+) -> Committed {
     let id = &sent.id;
     tracing::warn!(%error, id, "a commit is not answered with its numbers: its transaction is looked up");
     let LookedUp { fate, numbers } = look_up(open, drafts, sent).await;

@@ -45,7 +45,7 @@ pub(super) struct Leases {
 }
 
 /// A session that was asked for a lease, and what it said.
-struct Asked {
+struct LeaseAnswer {
     connection: PgConnection,
     outcome: LeaseOutcome,
 }
@@ -70,7 +70,7 @@ impl Leases {
             // With it all that it held is free.
             self.held.send_replace(BTreeSet::new());
         }
-        let Asked { connection, outcome } = taken?;
+        let LeaseAnswer { connection, outcome } = taken?;
         *session = Some(connection);
         Ok(outcome)
     }
@@ -79,7 +79,7 @@ impl Leases {
         &self,
         session: Option<PgConnection>,
         partition: Partition,
-    ) -> Result<Asked, Error> {
+    ) -> Result<LeaseAnswer, Error> {
         let mut connection = match session {
             Some(connection) => connection,
             None => {
@@ -91,10 +91,10 @@ impl Leases {
         let asked =
             sqlx::query_scalar(AssertSqlSafe(self.take.clone())).bind(index).bind(&self.topic);
         if !asked.fetch_one(&mut connection).await.map_err(trouble::from)? {
-            return Ok(Asked { connection, outcome: LeaseOutcome::Anothers });
+            return Ok(LeaseAnswer { connection, outcome: LeaseOutcome::Anothers });
         }
         self.held.send_modify(|held| _ = held.insert(partition));
-        Ok(Asked { connection, outcome: LeaseOutcome::New })
+        Ok(LeaseAnswer { connection, outcome: LeaseOutcome::New })
     }
 
     /// Whether the session is there that all of them hang on; none is had any more where it is not.

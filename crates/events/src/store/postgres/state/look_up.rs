@@ -14,7 +14,7 @@ use crate::wait::Backoff;
 
 /// Under which id a transaction was sent to its end, and to which start of a server.
 #[derive(Clone, Default)]
-pub(super) struct Sent {
+pub(super) struct SentCommit {
     pub(super) id: String,
     pub(super) started: i64,
 }
@@ -42,7 +42,7 @@ impl From<Fate> for LookedUp {
 
 /// What a server knows of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Status {
+enum TransactionStatus {
     Committed,
     InProgress,
     Aborted,
@@ -52,9 +52,9 @@ enum Status {
     Forgotten,
 }
 
-/// Where it is asked.
+/// Which server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+enum ServerAsked {
     /// At the same start of the same server.
     SameStart,
     /// At another start, or another server.
@@ -73,7 +73,7 @@ enum OwnRow {
 }
 
 /// Asks until it is known, or [`timeouts::LOOK_UP`] is over; what was numbered, where it stands.
-pub(super) async fn look_up(open: &OpenSchema, drafts: &Drafts, sent: &Sent) -> LookedUp {
+pub(super) async fn look_up(open: &OpenSchema, drafts: &Drafts, sent: &SentCommit) -> LookedUp {
     let mut backoff = Backoff::new();
     let known = async {
         loop {
@@ -95,11 +95,11 @@ pub(super) async fn look_up(open: &OpenSchema, drafts: &Drafts, sent: &Sent) -> 
 async fn look(
     open: &OpenSchema,
     drafts: &Drafts,
-    sent: &Sent,
+    sent: &SentCommit,
 ) -> Result<Option<LookedUp>, sqlx::Error> {
     let mut server = open.pool.acquire().await?;
     let asked = whom(&mut server, sent).await?;
-    if asked == Asked::Follower {
+    if asked == ServerAsked::Follower {
         return Ok(None);
     }
     let status = status(&mut server, sent).await?;
@@ -117,46 +117,51 @@ async fn look(
 
 /// Every case: a row of the transaction's own decides, and where it has none its id does, at the start that gave it;
 /// `None` while nothing is decided.
-fn decided(asked: Asked, status: Status, own: OwnRow) -> Option<Fate> {
+fn decided(asked: ServerAsked, status: TransactionStatus, own: OwnRow) -> Option<Fate> {
     match (asked, status, own) {
-        (Asked::Follower, ..) | (Asked::SameStart, Status::InProgress, _) => None,
-        (_, _, OwnRow::IsThere) | (Asked::SameStart, Status::Committed, OwnRow::Never) => {
+        (ServerAsked::Follower, ..)
+        | (ServerAsked::SameStart, TransactionStatus::InProgress, _) => None,
+        (_, _, OwnRow::IsThere)
+        | (ServerAsked::SameStart, TransactionStatus::Committed, OwnRow::Never) => {
             Some(Fate::Stands)
         }
         // Its own or somebody else's, whose server was killed and gave it again; and a row may have been relayed and
         // pruned.
-        (_, Status::Committed, _) => Some(Fate::Unknown),
-        (Asked::Another, Status::Forgotten, _) => Some(Fate::Unknown),
+        (_, TransactionStatus::Committed, _) => Some(Fate::Unknown),
+        (ServerAsked::Another, TransactionStatus::Forgotten, _) => Some(Fate::Unknown),
         _ => Some(Fate::TakenBack),
     }
 }
 
-async fn whom(server: &mut PgConnection, sent: &Sent) -> Result<Asked, sqlx::Error> {
+async fn whom(server: &mut PgConnection, sent: &SentCommit) -> Result<ServerAsked, sqlx::Error> {
     let asked = sqlx::query_as(outbox::SERVER).fetch_one(server);
     let (follows, started): (bool, i64) = asked.await?;
     Ok(match follows {
-        true => Asked::Follower,
-        false if started == sent.started => Asked::SameStart,
-        false => Asked::Another,
+        true => ServerAsked::Follower,
+        false if started == sent.started => ServerAsked::SameStart,
+        false => ServerAsked::Another,
     })
 }
 
-async fn status(server: &mut PgConnection, sent: &Sent) -> Result<Status, sqlx::Error> {
+async fn status(
+    server: &mut PgConnection,
+    sent: &SentCommit,
+) -> Result<TransactionStatus, sqlx::Error> {
     let asked = sqlx::query_scalar("SELECT pg_xact_status($1::TEXT::XID8)").bind(&sent.id);
     let answer: Result<Option<String>, _> = asked.fetch_one(server).await;
     match answer {
         Ok(word) => Ok(of_word(word.as_deref())),
-        Err(error) if trouble::is_no_such_value(&error) => Ok(Status::NotGiven),
+        Err(error) if trouble::is_no_such_value(&error) => Ok(TransactionStatus::NotGiven),
         Err(error) => Err(error),
     }
 }
 
-fn of_word(word: Option<&str>) -> Status {
+fn of_word(word: Option<&str>) -> TransactionStatus {
     match word {
-        Some("committed") => Status::Committed,
-        Some("in progress") => Status::InProgress,
-        Some(_) => Status::Aborted,
-        None => Status::Forgotten,
+        Some("committed") => TransactionStatus::Committed,
+        Some("in progress") => TransactionStatus::InProgress,
+        Some(_) => TransactionStatus::Aborted,
+        None => TransactionStatus::Forgotten,
     }
 }
 
@@ -197,13 +202,13 @@ mod tests {
         let (stands, taken_back) = (Some(Fate::Stands), Some(Fate::TakenBack));
         let unknown = Some(Fate::Unknown);
         let statuses = [
-            Status::Committed,
-            Status::InProgress,
-            Status::Aborted,
-            Status::NotGiven,
-            Status::Forgotten,
+            TransactionStatus::Committed,
+            TransactionStatus::InProgress,
+            TransactionStatus::Aborted,
+            TransactionStatus::NotGiven,
+            TransactionStatus::Forgotten,
         ];
-        let (same, another) = (Asked::SameStart, Asked::Another);
+        let (same, another) = (ServerAsked::SameStart, ServerAsked::Another);
         for (asked, own, expected) in [
             (same, OwnRow::Never, [stands, ask_again, taken_back, taken_back, taken_back]),
             (same, OwnRow::Missing, [unknown, ask_again, taken_back, taken_back, taken_back]),
@@ -211,9 +216,9 @@ mod tests {
             (another, OwnRow::Never, [unknown, taken_back, taken_back, taken_back, unknown]),
             (another, OwnRow::Missing, [unknown, taken_back, taken_back, taken_back, unknown]),
             (another, OwnRow::IsThere, [stands; 5]),
-            (Asked::Follower, OwnRow::Never, [ask_again; 5]),
-            (Asked::Follower, OwnRow::Missing, [ask_again; 5]),
-            (Asked::Follower, OwnRow::IsThere, [ask_again; 5]),
+            (ServerAsked::Follower, OwnRow::Never, [ask_again; 5]),
+            (ServerAsked::Follower, OwnRow::Missing, [ask_again; 5]),
+            (ServerAsked::Follower, OwnRow::IsThere, [ask_again; 5]),
         ] {
             let found = statuses.map(|status| decided(asked, status, own));
             assert_eq!(found, expected, "{asked:?}, {own:?}");

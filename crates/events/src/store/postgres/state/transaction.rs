@@ -10,7 +10,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row as _};
 
-use super::look_up::Sent;
+use super::look_up::SentCommit;
 use crate::store::postgres::timeouts::{self, within};
 use crate::store::postgres::trouble;
 
@@ -22,7 +22,7 @@ const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 /// Dropped before its end, its connection is closed, and with that it is taken back.
 pub(super) struct Transaction {
     connection: PoolConnection<Postgres>,
-    sent: Sent,
+    sent: SentCommit,
     is_over: bool,
 }
 
@@ -33,11 +33,11 @@ impl Transaction {
         let mut left = pool.options().get_max_connections();
         loop {
             let connection = pool.acquire().await?;
-            let mut begun = Transaction { connection, sent: Sent::default(), is_over: false };
+            let mut begun = Transaction { connection, sent: SentCommit::default(), is_over: false };
             match within(timeouts::ANSWER, begun.run(BEGIN)).await {
                 Ok(rows) => {
                     let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-                    begun.sent = Sent { id: row.try_get(0)?, started: row.try_get(1)? };
+                    begun.sent = SentCommit { id: row.try_get(0)?, started: row.try_get(1)? };
                     return Ok(begun);
                 }
                 Err(error) if left > 0 && is_gone(&error) => left -= 1,
@@ -47,7 +47,7 @@ impl Transaction {
     }
 
     /// By what it can be looked up where the answer to its end is lost.
-    pub(super) fn sent(&self) -> &Sent {
+    pub(super) fn sent(&self) -> &SentCommit {
         &self.sent
     }
 

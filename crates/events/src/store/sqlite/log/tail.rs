@@ -13,7 +13,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use super::chain::{Chain, Newest};
 use super::rows::PartitionRows;
 use super::walk;
-use super::{Record, Stamp};
+use super::{OutboxSequence, Record};
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::event::Event;
@@ -86,8 +86,8 @@ impl Tail {
         records: Vec<Record>,
     ) -> Result<Offset, Error> {
         self.check_sources(&records)?;
-        for Record { bytes, stamp } in records {
-            if stamp.is_some_and(|stamp| self.knows(stamp)) {
+        for Record { bytes, outbox } in records {
+            if outbox.is_some_and(|outbox| self.knows(outbox)) {
                 continue;
             }
             let offset = self.next;
@@ -114,15 +114,15 @@ impl Tail {
 
     /// Refuses a batch that would bring the topic more sources than it remembers.
     fn check_sources(&self, records: &[Record]) -> Result<(), Error> {
-        let stamps = records.iter().filter_map(|record| record.stamp.as_ref());
-        let sources = stamps.map(|stamp| &stamp.source);
+        let sequences = records.iter().filter_map(|record| record.outbox.as_ref());
+        let sources = sequences.map(|outbox| &outbox.source);
         let unknown: BTreeSet<_> =
             sources.filter(|source| !self.highest.contains_key(*source)).collect();
         Error::check("sources", self.highest.len() + unknown.len(), SOURCES_MAX)
     }
 
     /// Whether this event was stored before; if not, it counts as stored from now on.
-    fn knows(&mut self, Stamp { source, sequence }: Stamp) -> bool {
+    fn knows(&mut self, OutboxSequence { source, sequence }: OutboxSequence) -> bool {
         let highest = self.highest.entry(source.clone()).or_default();
         if sequence <= *highest {
             return true;

@@ -8,9 +8,9 @@ use tokio::task::LocalSet;
 
 use super::*;
 
-/// A connection in a place, and its other end.
+/// A connection in a slot, and its other end.
 struct Guest {
-    held: Seat,
+    slot: Slot,
     far: TcpStream,
     _near: Rc<RefCell<TcpStream>>,
 }
@@ -24,32 +24,32 @@ impl Guest {
     }
 }
 
-fn room(places: usize, fair: bool, trusted: &str) -> Rc<Places> {
+fn with(slots: usize, fair: bool, trusted: &str) -> Rc<Slots> {
     let trusted = serde_json::from_str(trusted).expect("networks");
-    Rc::new(Places::new(Room { places, fair, trusted }))
+    Rc::new(Slots::new(SlotLimits { slots, fair, trusted }))
 }
 
 fn address(last: u8) -> IpAddr {
     Ipv4Addr::new(192, 0, 2, last).into()
 }
 
-async fn enter(places: &Rc<Places>, address: IpAddr) -> Option<Guest> {
+async fn enter(slots: &Rc<Slots>, address: IpAddr) -> Option<Guest> {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let far = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
     let near = Rc::new(RefCell::new(listener.accept().await.expect("accepted").0));
-    let held = places.take(address, &near).await?;
-    Some(Guest { held, far, _near: near })
+    let slot = slots.take(address, &near).await?;
+    Some(Guest { slot, far, _near: near })
 }
 
-async fn seated(places: &Rc<Places>, last: u8) -> Guest {
-    in_time(enter(places, address(last))).await
+async fn entered(slots: &Rc<Slots>, last: u8) -> Guest {
+    in_time(enter(slots, address(last))).await
 }
 
 /// A wait that nobody ends is a failure and no test that hangs.
 async fn in_time(enters: impl Future<Output = Option<Guest>>) -> Guest {
     let limit = std::time::Duration::from_secs(10);
-    let entered = tokio::time::timeout(limit, enters).await;
-    entered.expect("somebody makes room").expect("a place")
+    let guest = tokio::time::timeout(limit, enters).await;
+    guest.expect("somebody makes room").expect("a slot")
 }
 
 async fn local(test: impl Future<Output = ()>) {
@@ -59,37 +59,37 @@ async fn local(test: impl Future<Output = ()>) {
 #[tokio::test]
 async fn the_one_that_is_idle_longest_makes_room() {
     local(async {
-        let places = room(3, false, "[]");
+        let slots = with(3, false, "[]");
         let mut guests =
-            [seated(&places, 1).await, seated(&places, 2).await, seated(&places, 3).await];
-        guests[0].held.works();
-        guests[0].held.rests();
-        guests[2].held.works();
-        let mut fourth = seated(&places, 4).await;
+            [entered(&slots, 1).await, entered(&slots, 2).await, entered(&slots, 3).await];
+        guests[0].slot.set_busy();
+        guests[0].slot.set_idle();
+        guests[2].slot.set_busy();
+        let mut fourth = entered(&slots, 4).await;
         assert!(guests[1].is_out().await, "the second has done nothing since it came");
-        let _fifth = seated(&places, 5).await;
+        let _fifth = entered(&slots, 5).await;
         assert!(guests[0].is_out().await, "then the first");
         assert!(!guests[2].is_out().await, "one at work stays");
         assert!(!fourth.is_out().await);
-        assert_eq!(places.seats.borrow().len(), 3);
+        assert_eq!(slots.occupants.borrow().len(), 3);
     })
     .await;
 }
 
 #[tokio::test]
-async fn where_all_are_at_work_a_new_one_waits_until_one_rests_or_leaves() {
+async fn where_all_are_at_work_a_new_one_waits_until_one_is_idle_or_leaves() {
     local(async {
-        let places = room(1, false, "[]");
-        let first = seated(&places, 1).await;
-        first.held.works();
-        let waiting = enter(&places, address(2));
+        let slots = with(1, false, "[]");
+        let first = entered(&slots, 1).await;
+        first.slot.set_busy();
+        let waiting = enter(&slots, address(2));
         tokio::pin!(waiting);
         let soon = std::time::Duration::from_millis(50);
         assert!(tokio::time::timeout(soon, &mut waiting).await.is_err(), "nobody makes room");
-        first.held.rests();
+        first.slot.set_idle();
         let second = in_time(waiting).await;
-        second.held.works();
-        let waiting = enter(&places, address(3));
+        second.slot.set_busy();
+        let waiting = enter(&slots, address(3));
         tokio::pin!(waiting);
         assert!(tokio::time::timeout(soon, &mut waiting).await.is_err());
         drop(second);
@@ -99,25 +99,25 @@ async fn where_all_are_at_work_a_new_one_waits_until_one_rests_or_leaves() {
 }
 
 #[tokio::test]
-async fn one_address_holds_half_of_the_places_unless_it_is_trusted() {
+async fn one_address_has_half_of_the_places_unless_it_is_trusted() {
     local(async {
-        let places = room(4, true, r#"["192.0.2.9/32"]"#);
-        let (mut one, two) = (seated(&places, 1).await, seated(&places, 1).await);
-        let mut other = seated(&places, 2).await;
-        let three = seated(&places, 1).await;
+        let slots = with(4, true, r#"["192.0.2.9/32"]"#);
+        let (mut one, two) = (entered(&slots, 1).await, entered(&slots, 1).await);
+        let mut other = entered(&slots, 2).await;
+        let three = entered(&slots, 1).await;
         assert!(one.is_out().await, "its own oldest makes room");
         assert!(!other.is_out().await, "another's does not");
-        two.held.works();
-        three.held.works();
-        assert!(enter(&places, address(1)).await.is_none(), "it works on all it may have");
+        two.slot.set_busy();
+        three.slot.set_busy();
+        assert!(enter(&slots, address(1)).await.is_none(), "it works on all it may have");
         drop((one, two, three, other));
-        assert!(places.taken.borrow().is_empty(), "what is given back is not counted");
+        assert!(slots.per_address.borrow().is_empty(), "what is given back is not counted");
 
         let mut trusted = Vec::new();
         for _ in 0..4 {
-            trusted.push(seated(&places, 9).await);
+            trusted.push(entered(&slots, 9).await);
         }
-        assert_eq!(places.seats.borrow().len(), 4);
+        assert_eq!(slots.occupants.borrow().len(), 4);
     })
     .await;
 }
