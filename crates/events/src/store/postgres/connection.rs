@@ -112,6 +112,13 @@ pub(super) async fn apart(pool: &PgPool) -> Result<PgConnection, Error> {
     connected(&pool.connect_options()).await
 }
 
+/// Another one, whose commits are on disk when they are answered.
+pub(super) async fn to_flush(pool: &PgPool) -> Result<PgConnection, Error> {
+    let mut connection = apart(pool).await?;
+    check(&mut connection).await.map_err(trouble::from)?;
+    Ok(connection)
+}
+
 /// Refuses a server that acknowledges what is not on disk, and has one that does go on so for this connection, whatever
 /// is set there later.
 async fn check(connection: &mut PgConnection) -> Result<(), sqlx::Error> {

@@ -16,6 +16,7 @@ pub(in crate::store) mod rows;
 pub(in crate::store) mod tx;
 
 mod commit;
+mod flushes;
 mod follow;
 mod ids;
 mod leases;

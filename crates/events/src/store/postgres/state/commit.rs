@@ -2,9 +2,10 @@
 //!
 //! What must stay true: nobody is told that nothing was done where something may stand, nor the other way round; and
 //! nobody is told that something stands which is not on disk. So the transaction's id is known before COMMIT is sent,
-//! and its answer is that of what waits for the disk behind it. Where the answer is lost, [`look_up`](super::look_up)
-//! finds out what became of that id, and where that cannot be had, this is what is said.
+//! and its answer is that of what waits for the disk behind it, [alone or together](Wait). Where the answer is lost,
+//! [`look_up`](super::look_up) finds out what became of that id, and where that cannot be had, this is what is said.
 
+use super::flushes::Turn;
 use super::look_up::{Fate, LookedUp, SentCommit, look_up};
 use super::open::OpenSchema;
 use super::outbox::{self, Drafts};
@@ -33,25 +34,55 @@ impl Committed {
     }
 }
 
-/// Numbers what was drafted, in the last statement before the commit, and commits; waits for the disk also where nothing
-/// of its own is to be there, but what others have committed `is_answer_alone`.
+/// How a piece of work that is committed waits for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// By its COMMIT, as it is: it published nothing.
+    AsEver,
+    /// By a record of its own, in the same message.
+    Alone,
+    /// By a record behind many.
+    Together(Turn),
+}
+
+impl Wait {
+    /// How work waits that publishes, or whose answer may be what others have committed a moment ago. A record of its own
+    /// costs no message more, so who commits alone sends one.
+    pub(super) fn of(open: &OpenSchema, is_alone: bool) -> Wait {
+        let turn = if is_alone { None } else { open.flushes.turn() };
+        turn.map_or(Wait::Alone, Wait::Together)
+    }
+}
+
+/// Numbers what was drafted, in the last statement before the commit, and commits; resolves once it is on disk.
 pub(super) async fn commit(
     open: &OpenSchema,
     mut transaction: Transaction,
     mut drafts: Drafts,
-    is_answer_alone: bool,
+    wait: Wait,
 ) -> Committed {
-    match transaction.end_with(drafts.publish_and_commit(is_answer_alone)).await {
-        Ok(rows) => match outbox::numbers(&rows) {
-            Ok(numbers) => stands(open, &drafts.numbered(&numbers)),
-            // It stands, whatever became of the words: the numbers are asked for by the events' ids.
-            Err(error) => lost(open, &drafts, transaction.sent(), error).await,
-        },
+    let last = drafts.publish_and_commit(wait == Wait::Alone);
+    match transaction.end_with(last).await {
+        Ok(rows) => {
+            let sent = transaction.sent().clone();
+            // While many wait for the disk others may have the connection.
+            drop(transaction);
+            if let Wait::Together(turn) = wait
+                && let Err(error) = open.flushes.flushed(turn).await
+            {
+                return lost(open, &drafts, &sent, error).await;
+            }
+            match outbox::numbers(&rows, drafts.len()) {
+                Ok(numbers) => stands(open, &drafts.numbered(&numbers)),
+                // It stands, whatever became of the words: the numbers are asked for by the events' ids.
+                Err(error) => lost(open, &drafts, &sent, error).await,
+            }
+        }
         // It was refused, unless that was what waits for the disk behind its end: then it is looked up.
         Err(error) if trouble::is_answer(&error) => {
-            let (sent, is_over) = (transaction.sent().clone(), drafts.is_empty());
+            let sent = transaction.sent().clone();
             transaction.roll_back().await;
-            if is_over || trouble::is_in_the_way(&error) {
+            if wait != Wait::Alone || drafts.is_empty() || trouble::is_in_the_way(&error) {
                 return Committed::refused(error);
             }
             lost(open, &drafts, &sent, error).await

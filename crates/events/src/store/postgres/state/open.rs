@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use sqlx::PgPool;
 use tokio::sync::watch;
 
+use super::flushes::Flushes;
 use super::ids::Ids;
 use super::leases::Leases;
 use crate::partition::Numbered;
@@ -30,6 +31,7 @@ pub(in crate::store) struct OpenSchema {
     pub(super) kept: Kept,
     pub(super) newest: watch::Sender<Numbers>,
     pub(super) leases: Leases,
+    pub(super) flushes: Flushes,
     /// How far the relay's saved notes are, a place for each partition.
     pub(super) saved: Arc<[AtomicU64]>,
 }
@@ -47,7 +49,8 @@ impl OpenSchema {
         let leases = Leases::new(pool.clone(), &place, topic.to_owned());
         let (statements, ids) = (Statements::default(), Ids::default());
         let relaying = connection::beside(&pool, RELAYING);
-        OpenSchema { pool, relaying, place, statements, ids, kept, newest, leases, saved }
+        let flushes = Flushes::new(pool.clone());
+        OpenSchema { pool, relaying, place, statements, ids, kept, newest, leases, flushes, saved }
     }
 
     /// Notes what this process has committed: whoever follows wakes.

@@ -153,15 +153,15 @@ impl Drafts {
         self.0.truncate(to);
     }
 
-    /// The last message of work: all of them, partitions ascending, which is from here on their order, and COMMIT. Where
-    /// there are some, or it `must_flush`, what waits for the disk comes behind that: their locks are let go by then.
-    pub(super) fn publish_and_commit(&mut self, must_flush: bool) -> String {
+    /// The last message of work: all of them, partitions ascending, which is from here on their order, and COMMIT. What
+    /// waits for the disk, if it `flushes` here, comes behind that: their locks are let go by then.
+    pub(super) fn publish_and_commit(&mut self, flushes: bool) -> String {
         // Stable: within a partition they stay in the order of the work.
         self.0.sort_by_key(|one| one.partition);
         let mut message = String::new();
         self.0.iter().for_each(|one| one.write_statement(&mut message));
         message.push_str("COMMIT");
-        if must_flush || !self.is_empty() {
+        if flushes {
             write!(message, "; {FLUSH}").expect("memory");
         }
         message
@@ -187,14 +187,14 @@ impl Drafts {
     }
 }
 
-/// What the last message says: a row for each event, and one of what waited for the disk.
+/// What the last message says of so many events: a row for each, whatever comes behind them.
 ///
 /// # Errors
 /// The transaction stands, and what was said of it is not what the function says.
-pub(super) fn numbers(rows: &[PgRow]) -> Result<Vec<i64>, sqlx::Error> {
+pub(super) fn numbers(rows: &[PgRow], events: usize) -> Result<Vec<i64>, sqlx::Error> {
     // What is asked for without values is answered in texts.
     let number = |row: &PgRow| row.try_get_unchecked::<&str, _>(0)?.parse().map_err(decoding);
-    rows.iter().take(rows.len().saturating_sub(1)).map(number).collect()
+    rows.iter().take(events).map(number).collect()
 }
 
 fn decoding(error: std::num::ParseIntError) -> sqlx::Error {

@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 
-use super::commit::{Committed, commit};
+use super::commit::{Committed, Wait, commit};
 use super::open::OpenSchema;
 use super::rows::Rows;
 use super::transaction::{Transaction, begin_read};
@@ -157,6 +157,11 @@ impl Server {
         })
     }
 
+    /// Whether one piece of work alone is under way.
+    fn is_alone(&self) -> bool {
+        self.0.works.available_permits() + 1 >= WRITE_QUEUE_MAX
+    }
+
     /// Runs it, and again where another transaction was in its way.
     async fn work<C, T, E, F>(&self, given: C, work: F) -> Result<T, E>
     where
@@ -200,7 +205,7 @@ impl Server {
         let (failed, in_the_way, is_lost) = (rows.failed, rows.in_the_way, rows.is_lost);
         let (drafts, failure) = (rows.drafts, rows.failure);
         // What it answers may be what somebody else committed a moment ago, and is not on disk: as its own would be.
-        let is_answer_alone = !rows.has_changed && self.kept.publishes.is_some();
+        let may_be_of_others = !rows.has_changed && self.kept.publishes.is_some();
         if is_lost {
             // With its connection: a server that is silent hears of nothing else.
             drop(transaction);
@@ -225,7 +230,12 @@ impl Server {
             transaction.roll_back().await;
             return Ran::Done(Err(E::from(went_on(failure))));
         }
-        match commit(self, transaction, drafts, is_answer_alone).await {
+        let wait = if may_be_of_others || !drafts.is_empty() {
+            Wait::of(self, self.is_alone())
+        } else {
+            Wait::AsEver
+        };
+        match commit(self, transaction, drafts, wait).await {
             Committed::Stands => Ran::Done(Ok(answer)),
             Committed::InTheWay(error) => Ran::Again(error),
             Committed::Failed(error) | Committed::Unknown(error) => Ran::Done(Err(E::from(error))),

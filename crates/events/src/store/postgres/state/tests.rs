@@ -3,6 +3,7 @@
 mod announced;
 mod commits;
 mod epochs;
+mod flushes;
 mod inserted;
 mod leases;
 mod proxy;

@@ -1,0 +1,123 @@
+//! Many that commit at a time wait for the disk together, and nobody is told what is not so.
+
+use super::proxy::{Next, Proxy};
+use super::*;
+use crate::store::Published;
+use crate::store::postgres::server::Server;
+
+/// How many commit at a time.
+const MANY: usize = 8;
+
+/// Adds and publishes these, all at once; what each was answered.
+async fn add_all(database: &Database, names: &[String]) -> Vec<Result<Published, Error>> {
+    let start = |name: &String| {
+        database.write(name.clone(), |name, tx| {
+            Box::pin(async move {
+                add(tx, name).await?;
+                tx.publish(Draft::new("Added", name, 1, &(), &Cause::default())).await
+            })
+        })
+    };
+    // Each is begun by the call.
+    let started: Vec<_> = names.iter().map(start).collect();
+    let mut answers = Vec::new();
+    for work in started {
+        answers.push(work.await);
+    }
+    answers
+}
+
+fn named(round: &str) -> Vec<String> {
+    (0..MANY).map(|one| format!("{round}-{one}")).collect()
+}
+
+/// Has them commit until one connection waits for the disk for all.
+async fn together(database: &Database, place: &TestSchema, before: &str) {
+    let stands =
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_logical_emit_message%'";
+    for round in 0.. {
+        for answer in add_all(database, &named(&format!("before-{before}-{round}"))).await {
+            answer.unwrap();
+        }
+        if place.execute(stands) != "0" {
+            return;
+        }
+        assert!(round < 100, "nobody waits for others");
+    }
+}
+
+/// Each that was answered well is there with the number that it was told, and no other is.
+async fn check(database: &Database, names: &[String], answers: Vec<Result<Published, Error>>) {
+    let waiting = waiting(database).await;
+    for (name, answer) in names.iter().zip(answers) {
+        let is_there: Vec<u64> = waiting
+            .iter()
+            .filter(|(_, subject)| subject == name)
+            .map(|(number, _)| *number)
+            .collect();
+        let told: Vec<u64> = answer.iter().map(|it| it.number().number).collect();
+        assert_eq!(is_there, told, "{name}: {answer:?}");
+        assert!(answer.err().is_none_or(|it| it.is_environment()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_many_were_answered_together_outlives_a_server_that_is_killed_right_then() {
+    // Nothing goes to the disk by itself meanwhile.
+    let mut server = Server::start_with(&["wal_writer_delay = 10s"]);
+    let place = TestSchema::on(&server.address());
+    for round in ["one", "two"] {
+        let database = open(&place).await;
+        together(&database, &place, round).await;
+        let names = named(round);
+        let answers = add_all(&database, &names).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        server.kill();
+        server.start_again();
+        check(&open(&place).await, &names, answers).await;
+    }
+}
+
+#[tokio::test]
+async fn who_waited_by_a_connection_that_is_lost_finds_out_what_stands() {
+    let place = TestSchema::fresh();
+    let direct = open(&place).await;
+    let proxy = Proxy::before(&place).await;
+    let database = open(&proxy.place).await;
+    for (round, next) in [Next::CutBehind, Next::CutBefore, Next::CutBehind].into_iter().enumerate()
+    {
+        let round = round.to_string();
+        together(&database, &place, &round).await;
+        proxy.next_at(next, "pg_logical_emit_message");
+        let names = named(&round);
+        let answers = add_all(&database, &names).await;
+        assert!(answers.iter().all(Result::is_ok), "all of it stands: {answers:?}");
+        check(&direct, &names, answers).await;
+    }
+}
+
+#[tokio::test]
+async fn who_waited_while_the_server_was_killed_is_not_told_that_it_stands() {
+    let mut server = Server::start_with(&["wal_writer_delay = 10s"]);
+    let place = TestSchema::on(&server.address());
+    let proxy = Proxy::before(&place).await;
+    let database = open(&proxy.place).await;
+    together(&database, &place, "lost").await;
+    proxy.next_at(Next::HeldUp, "pg_logical_emit_message");
+    let names = named("lost");
+    let answers = tokio::spawn({
+        let names = names.clone();
+        async move { add_all(&database, &names).await }
+    });
+    let seen = "SELECT count(*) FROM item WHERE name LIKE 'lost-%'";
+    until(async || match place.execute(seen).parse::<usize>() {
+        Ok(MANY) => Ok(()),
+        others => Err(format!("{others:?} of {MANY} can be seen")),
+    })
+    .await;
+    server.kill();
+    server.start_again();
+    let answers = answers.await.unwrap();
+    assert!(answers.iter().any(Result::is_err), "what was seen is gone");
+    check(&open(&place).await, &names, answers).await;
+}
