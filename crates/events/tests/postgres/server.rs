@@ -25,6 +25,8 @@ const VERSIONS: &str = "/usr/lib/postgresql";
 const USER: &str = "postgres";
 /// Starts that are tried: a port that was free may have been taken meanwhile.
 const STARTS_MAX: usize = 3;
+/// Starts on the files of one that was killed, [`PAUSE`] apart.
+const STARTS_AGAIN_MAX: usize = 100;
 /// Looks for an answer, [`PAUSE`] apart.
 const LOOKS_MAX: usize = 600;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -172,15 +174,17 @@ impl Server {
         self.beside.wait().expect("the shell beside it");
     }
 
-    /// Starts it again on its files. It refuses to while a process of the one before is not quite gone.
+    /// Starts it again on its files. It refuses to while a process of the one before is not quite gone: one that was
+    /// forked in the moment of the kill sees for itself that it is alone, and ends.
     pub(crate) fn start_again(&mut self) {
-        for _ in 0..STARTS_MAX {
+        for _ in 0..STARTS_AGAIN_MAX {
             let (beside, input, pid) = run(self.folder.path());
             (self.beside, self.input, self.pid) = (beside, Some(input), pid);
             if self.is_up() {
                 return;
             }
             self.kill();
+            pause();
         }
         panic!("it does not start again:\n{}", self.log());
     }

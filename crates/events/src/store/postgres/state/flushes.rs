@@ -1,20 +1,23 @@
 //! What waits for the disk, together: one record behind all that was committed before it, for everybody who waits.
 //!
 //! A commit that numbers is over, and its locks are let go, before it is on disk. What waits for that is a transaction
-//! of its own, which costs the server a third of an order, so that it is shared as the sync is:
+//! of its own, which costs the server a quarter of an order, so that it is shared as the sync is:
 //!
-//! 1. Before COMMIT is sent, a work takes a [turn](Turn), which names the connection that stands at that moment.
+//! 1. Before COMMIT is sent, a work takes a [turn](Turn), which says which connections stand at that moment.
 //! 2. Once COMMIT is answered, it waits for a record that is sent from then on: by itself where none is under way, else
 //!    by whoever comes first after that one. The connection of its own is free by then.
+//! 3. A record that is under way for longer than [`PATIENCE`] waits for a slow disk, which takes what comes meanwhile along:
+//!    another one is sent beside it, on the next of [`LANES`] connections.
 //!
-//! What must stay true: the record is answered by the very connection that the turn names. A server that was killed in
-//! between has lost what was not on disk, and with it every connection; what a new one answers says nothing about
-//! before. So nothing is repeated here: a record that failed leaves all who waited to [look up](super::look_up) what
-//! became of theirs.
+//! What must stay true: the record is answered by a connection that stood when the turn was taken. A server that was
+//! killed in between has lost what was not on disk, and with it every connection; what a new one answers says nothing
+//! about before. So nothing is repeated here: a record that failed leaves all who waited to
+//! [look up](super::look_up) what became of theirs.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::{Mutex, MutexGuard, watch};
@@ -22,12 +25,18 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 use crate::store::postgres::connection;
 use crate::store::postgres::timeouts::{self, within};
 
-/// Which connection is to answer: the first is 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Turn(u64);
+/// How long a record is waited for before another one is sent beside it.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// Records that are under way at most, each on a connection of its own.
+const LANES: usize = 4;
 
 /// As [`FLUSH`](super::outbox::FLUSH), and told apart from it where the server lists what is going on.
 const FLUSH_ALL: &str = "SELECT pg_logical_emit_message(TRUE, 'yeoul', 'all')";
+
+/// Connections that had been opened when it was taken: those that stand of them may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn(u64);
 
 /// No connection stands.
 const NONE: u64 = 0;
@@ -35,44 +44,49 @@ const NONE: u64 = 0;
 pub(super) struct Flushes(Arc<Inner>);
 
 struct Inner {
-    /// What the connection is opened like.
+    /// What connections are opened like.
     pool: PgPool,
-    connection: Mutex<Option<PgConnection>>,
-    /// Which connection stands, or [`NONE`].
-    stands: AtomicU64,
+    lanes: [Lane; LANES],
+    /// Connections that were opened.
     opened: AtomicU64,
-    is_opening: AtomicBool,
     /// Records that were sent.
     sent: AtomicU64,
     answered: watch::Sender<Answered>,
+}
+
+#[derive(Default)]
+struct Lane {
+    connection: Mutex<Option<PgConnection>>,
+    /// Which connection stands, or [`NONE`]: the first is 1.
+    stands: AtomicU64,
+    is_opening: AtomicBool,
 }
 
 /// The newest record that is over.
 #[derive(Clone, Copy, Default)]
 struct Answered {
     record: u64,
-    /// By which connection, unless it was lost.
-    by: Option<Turn>,
+    /// By which connection, or [`NONE`] where that was lost.
+    by: u64,
 }
 
 impl Flushes {
     pub(super) fn new(pool: PgPool) -> Flushes {
         Flushes(Arc::new(Inner {
             pool,
-            connection: Mutex::new(None),
-            stands: AtomicU64::new(NONE),
-            opened: AtomicU64::new(NONE),
-            is_opening: AtomicBool::new(false),
+            lanes: Default::default(),
+            opened: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             answered: watch::Sender::default(),
         }))
     }
 
-    /// A turn of whoever is about to commit, if a connection stands; otherwise one is being opened.
+    /// A turn of whoever is about to commit, if the first connection stands; otherwise that is being opened.
     pub(super) fn turn(&self) -> Option<Turn> {
-        let turn = self.0.stands();
+        let opened = self.0.opened.load(Ordering::SeqCst);
+        let turn = Some(Turn(opened)).filter(|turn| self.0.lanes[0].stands_for(*turn));
         if turn.is_none() {
-            self.open();
+            self.open(0);
         }
         turn
     }
@@ -80,70 +94,105 @@ impl Flushes {
     /// Resolves once everything is on disk whose commit was answered before the call.
     ///
     /// # Errors
-    /// The connection of the turn did not answer: whether it is on disk is to be found out.
+    /// No connection of the turn has answered: whether it is on disk is to be found out.
     pub(super) async fn flushed(&self, turn: Turn) -> Result<(), sqlx::Error> {
         let inner = &*self.0;
         // What is sent already may have been sent before that answer came.
         let next = inner.sent.load(Ordering::SeqCst) + 1;
+        // What a newer connection answers says nothing; that one was lost says enough.
+        let is_over = |it: &Answered| it.record >= next && it.by <= turn.0;
         let mut answered = inner.answered.subscribe();
-        let mut connection = tokio::select! {
-            biased;
-            _ = answered.wait_for(|it| it.record >= next) => None,
-            connection = inner.connection.lock() => Some(connection),
+        let (mut at, mut is_patient) = (0, false);
+        let last = loop {
+            let free = tokio::select! {
+                biased;
+                _ = answered.wait_for(is_over) => None,
+                connection = inner.lanes[at].connection.lock() => Some(connection),
+                () = tokio::time::sleep(PATIENCE), if !is_patient => {
+                    match self.beside(at, turn) {
+                        Some(next) => at = next,
+                        None => is_patient = true,
+                    }
+                    continue;
+                }
+            };
+            // Who had the connection before may have sent ours.
+            let last = *inner.answered.borrow();
+            break match free {
+                Some(connection) if !is_over(&last) => inner.send(at, connection, turn).await,
+                _ => last,
+            };
         };
-        // Who had the connection before may have sent ours.
-        let last = *inner.answered.borrow();
-        let last = match connection.take() {
-            Some(connection) if last.record < next => inner.send(connection, turn).await,
-            _ => last,
-        };
-        if last.by == Some(turn) { Ok(()) } else { Err(lost()) }
+        if is_over(&last) && last.by != NONE { Ok(()) } else { Err(lost()) }
     }
 
-    /// Opens a connection, unless somebody is about to.
-    fn open(&self) {
-        if self.0.is_opening.swap(true, Ordering::AcqRel) {
+    /// The lane beside this one, if its connection may answer; one that does not stand is being opened.
+    fn beside(&self, at: usize, turn: Turn) -> Option<usize> {
+        let (at, lane) = (at + 1, self.0.lanes.get(at + 1)?);
+        if lane.stands.load(Ordering::SeqCst) == NONE {
+            self.open(at);
+        }
+        lane.stands_for(turn).then_some(at)
+    }
+
+    /// Opens the connection of a lane, unless somebody is about to.
+    fn open(&self, at: usize) {
+        if self.0.lanes[at].is_opening.swap(true, Ordering::SeqCst) {
             return;
         }
         let inner = Arc::clone(&self.0);
         tokio::spawn(async move {
+            let lane = &inner.lanes[at];
             match connection::to_flush(&inner.pool).await {
                 Ok(connection) => {
-                    *inner.connection.lock().await = Some(connection);
-                    let number = inner.opened.fetch_add(1, Ordering::AcqRel) + 1;
-                    inner.stands.store(number, Ordering::Release);
+                    *lane.connection.lock().await = Some(connection);
+                    let number = inner.opened.fetch_add(1, Ordering::SeqCst) + 1;
+                    lane.stands.store(number, Ordering::SeqCst);
                 }
                 Err(error) => tracing::debug!(%error, "each commit waits for the disk by itself"),
             }
-            inner.is_opening.store(false, Ordering::Release);
+            lane.is_opening.store(false, Ordering::SeqCst);
         });
     }
 }
 
 impl Inner {
-    /// Sends one on the connection of this turn, and tells everybody how it went; nothing where another one stands.
+    /// Sends one on the connection of this lane, and tells everybody how it went; nothing where another one stands.
     async fn send(
         &self,
+        at: usize,
         mut connection: MutexGuard<'_, Option<PgConnection>>,
         turn: Turn,
     ) -> Answered {
-        let Some(stands) = connection.as_mut().filter(|_| self.stands() == Some(turn)) else {
+        let lane = &self.lanes[at];
+        let by = lane.stands.load(Ordering::SeqCst);
+        let Some(stands) = connection.as_mut().filter(|_| lane.stands_for(turn)) else {
             return Answered::default();
         };
         let record = self.sent.fetch_add(1, Ordering::SeqCst) + 1;
         let flushed = within(timeouts::COMMIT, sqlx::raw_sql(FLUSH_ALL).execute(stands)).await;
         if let Err(error) = &flushed {
-            tracing::warn!(%error, "the connection that waits for the disk is lost");
-            self.stands.store(NONE, Ordering::Release);
+            tracing::warn!(%error, "a connection that waits for the disk is lost");
+            lane.stands.store(NONE, Ordering::SeqCst);
             *connection = None;
         }
-        let answered = Answered { record, by: flushed.is_ok().then_some(turn) };
-        self.answered.send_replace(answered);
+        let answered = Answered { record, by: flushed.map_or(NONE, |_| by) };
+        // One of another lane that was sent later may have been answered before.
+        self.answered.send_if_modified(|newest| {
+            let is_newer = newest.record < record;
+            if is_newer {
+                *newest = answered;
+            }
+            is_newer
+        });
         answered
     }
+}
 
-    fn stands(&self) -> Option<Turn> {
-        Some(self.stands.load(Ordering::Acquire)).filter(|it| *it != NONE).map(Turn)
+impl Lane {
+    /// Whether its connection stood when the turn was taken, and stands.
+    fn stands_for(&self, Turn(opened): Turn) -> bool {
+        (NONE + 1..=opened).contains(&self.stands.load(Ordering::SeqCst))
     }
 }
 

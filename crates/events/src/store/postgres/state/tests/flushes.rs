@@ -31,15 +31,15 @@ fn named(round: &str) -> Vec<String> {
     (0..MANY).map(|one| format!("{round}-{one}")).collect()
 }
 
-/// Has them commit until one connection waits for the disk for all.
-async fn together(database: &Database, place: &TestSchema, before: &str) {
-    let stands =
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_logical_emit_message%'";
+/// Has them commit until so many connections wait for the disk for all.
+async fn together(database: &Database, place: &TestSchema, before: &str, connections: u32) {
+    let stand = "SELECT count(*) FROM pg_stat_activity
+        WHERE query = 'SELECT pg_logical_emit_message(TRUE, ''yeoul'', ''all'')'";
     for round in 0.. {
         for answer in add_all(database, &named(&format!("before-{before}-{round}"))).await {
             answer.unwrap();
         }
-        if place.execute(stands) != "0" {
+        if place.execute(stand).parse::<u32>().unwrap() >= connections {
             return;
         }
         assert!(round < 100, "nobody waits for others");
@@ -68,7 +68,7 @@ async fn what_many_were_answered_together_outlives_a_server_that_is_killed_right
     let place = TestSchema::on(&server.address());
     for round in ["one", "two"] {
         let database = open(&place).await;
-        together(&database, &place, round).await;
+        together(&database, &place, round, 1).await;
         let names = named(round);
         let answers = add_all(&database, &names).await;
         assert!(answers.iter().all(Result::is_ok), "{answers:?}");
@@ -87,7 +87,7 @@ async fn who_waited_by_a_connection_that_is_lost_finds_out_what_stands() {
     for (round, next) in [Next::CutBehind, Next::CutBefore, Next::CutBehind].into_iter().enumerate()
     {
         let round = round.to_string();
-        together(&database, &place, &round).await;
+        together(&database, &place, &round, 1).await;
         proxy.next_at(next, "pg_logical_emit_message");
         let names = named(&round);
         let answers = add_all(&database, &names).await;
@@ -102,7 +102,7 @@ async fn who_waited_while_the_server_was_killed_is_not_told_that_it_stands() {
     let place = TestSchema::on(&server.address());
     let proxy = Proxy::before(&place).await;
     let database = open(&proxy.place).await;
-    together(&database, &place, "lost").await;
+    together(&database, &place, "lost", 1).await;
     proxy.next_at(Next::HeldUp, "pg_logical_emit_message");
     let names = named("lost");
     let answers = tokio::spawn({
@@ -119,5 +119,20 @@ async fn who_waited_while_the_server_was_killed_is_not_told_that_it_stands() {
     server.start_again();
     let answers = answers.await.unwrap();
     assert!(answers.iter().any(Result::is_err), "what was seen is gone");
+    check(&open(&place).await, &names, answers).await;
+}
+
+#[tokio::test]
+async fn a_slow_disk_is_waited_for_by_more_than_one() {
+    let slow = ["commit_delay = 20000", "commit_siblings = 0", "wal_writer_delay = 10s"];
+    let mut server = Server::start_with(&slow);
+    let place = TestSchema::on(&server.address());
+    let database = open(&place).await;
+    together(&database, &place, "slow", 2).await;
+    let names = named("two");
+    let answers = add_all(&database, &names).await;
+    server.kill();
+    server.start_again();
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     check(&open(&place).await, &names, answers).await;
 }
