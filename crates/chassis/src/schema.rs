@@ -79,6 +79,32 @@ pub fn object(case: Case, members: Vec<Property>) -> Value {
     })
 }
 
+/// The shape of what is written without a struct of its own, taken from two examples: `whole` has every member that
+/// there can be, and what `bare` lacks may be absent. What is null in `whole` may be anything, and a list is of what
+/// its first element is.
+pub fn of_example(whole: &Value, bare: &Value) -> Value {
+    match whole {
+        Value::Null => Value::schema(),
+        Value::Bool(_) => bool::schema(),
+        Value::Number(_) => u64::schema(),
+        Value::String(_) => str::schema(),
+        Value::Array(items) => {
+            let of = items.first().map_or_else(Value::schema, |it| of_example(it, &bare[0]));
+            json!({ "type": "array", "items": of })
+        }
+        Value::Object(members) => {
+            let shape = |(name, it): (&String, _)| (name.clone(), of_example(it, &bare[name]));
+            let required = members.keys().filter(|name| bare.get(name).is_some());
+            json!({
+                "type": "object",
+                "required": required.collect::<Vec<_>>(),
+                "properties": members.iter().map(shape).collect::<Map<_, _>>(),
+                "additionalProperties": false,
+            })
+        }
+    }
+}
+
 impl Case {
     fn spelled(self, name: &str) -> String {
         if self == Case::Snake {
@@ -165,6 +191,26 @@ mod tests {
             r#type: u16,
             links as "_links": String,
         }
+    }
+
+    #[test]
+    fn two_examples_say_what_is_there_and_what_may_be_missing() {
+        let whole =
+            json!({ "id": "1", "count": 2, "done": true, "data": null, "rows": [{ "a": "" }] });
+        let bare = json!({ "id": "", "count": 0, "rows": [{}] });
+        let shape = of_example(&whole, &bare);
+        assert_eq!(shape["required"], json!(["count", "id", "rows"]));
+        let members = &shape["properties"];
+        assert_eq!(members["id"], str::schema());
+        assert_eq!(members["count"], u64::schema());
+        assert_eq!(members["done"], bool::schema());
+        assert_eq!(members["data"], json!({}), "anything");
+        let row = &members["rows"]["items"];
+        assert_eq!((&row["properties"]["a"], &row["required"]), (&str::schema(), &json!([])));
+        assert_eq!(
+            (&shape["additionalProperties"], &of_example(&json!([]), &json!([]))["items"]),
+            (&json!(false), &json!({}))
+        );
     }
 
     #[test]

@@ -2,19 +2,23 @@
 //! which paths and who may, the gateway what it answers itself, and whoever knows a service what that
 //! does.
 //!
-//! A page's columns have names and no types: what a rule puts in them, only its events know.
+//! Shapes are those of what is written: pages and events are described by examples that their own writers write
+//! (`page`, `batch`).
+
+mod batch;
+mod page;
 
 use chassis::http::fields::Form;
 use chassis::http::query::Query;
-use chassis::openapi::operation::{Operation, Shape};
+use chassis::openapi::operation::Operation;
 use chassis::openapi::{Access, Item};
 use http::Method;
-use serde_json::{Map, Value, json};
-use views::{Columns, Definitions, Page};
+use views::Definitions;
 
+use self::page::PageShapes;
 use crate::app::{AppFiles, PathKind};
 use crate::credentials::credentials;
-use crate::pages::{self, lists};
+use crate::pages::{lists, slice_of};
 use crate::paths::Action;
 use crate::plan::Plan;
 use crate::topics;
@@ -120,8 +124,7 @@ fn operation(
     path: &str,
     known: &OperationLookup<'_>,
 ) -> Operation {
-    let columns =
-        |page: &Page| PageSchema { columns: definitions.columns(page), page: page.clone() };
+    let shapes = |page| PageShapes::new(definitions, page);
     match action {
         Action::Proxy(_) => {
             let service = tag(plan, action);
@@ -130,8 +133,8 @@ fn operation(
         Action::Page(at) => {
             let page = &plan.pages[at];
             Operation::new("An owner's page, as data or as HTML")
-                .query(Query::asked(|query| pages::slice_of(page, query)))
-                .read(columns(page).page())
+                .query(Query::asked(|query| slice_of(page, query)))
+                .read(shapes(page).page())
                 .bytes(HTML)
         }
         Action::Live(_) => Operation::new("What changes of a page, as it changes (live updates)")
@@ -141,19 +144,18 @@ fn operation(
             let list = &plan.lists[at];
             Operation::new("A page's rows").list(
                 Query::asked(lists::slice),
-                columns(&plan.pages[list.page]).row().listed(&list.name),
+                shapes(&plan.pages[list.page]).row().listed(&list.name),
             )
         }
         Action::Head(at) => {
             let head = &plan.heads[at];
-            let columns = columns(&plan.pages[head.page]);
-            Operation::new("A page's head")
-                .shows("200", columns.head(&head.owner, head.fields.as_deref()))
+            let shown = shapes(&plan.pages[head.page]).head(head);
+            Operation::new("A page's head").shows("200", shown)
         }
         // Its reader itself says what it looks for: given an empty query, it notes the names.
         Action::Events => Operation::new("The events of a topic after a position (CloudEvents)")
             .query(Query::asked(|mut query| drop(topics::batch(&mut query))))
-            .shows_as("200", topics::BATCH_TYPE, event()),
+            .shows_as("200", topics::BATCH_TYPE, batch::events()),
         Action::Session => session(method),
     }
 }
@@ -188,68 +190,4 @@ fn file(path: &str, kind: &str) -> Item {
     let operation = Operation::new("The web app").bytes(kind).empty("304");
     let (path, tag) = (path.to_owned(), TAG.to_owned());
     Item { path, method: Method::GET, tag, access: Access::Everybody, operation }
-}
-
-/// A page's columns.
-struct PageSchema<'d> {
-    columns: Columns<'d>,
-    page: Page,
-}
-
-impl PageSchema<'_> {
-    /// The page as JSON.
-    fn page(&self) -> Shape {
-        let Page { name, owner, list, .. } = &self.page;
-        let mut members = columns(&self.columns.head);
-        members.extend([
-            (owner.clone(), json!({ "type": "string" })),
-            ("version".to_owned(), json!({ "type": "integer", "minimum": 0 })),
-            ("position".to_owned(), json!({ "type": "string" })),
-            (
-                list.clone(),
-                json!({ "type": "array", "items": object(&columns(&self.columns.row)) }),
-            ),
-        ]);
-        Shape::foreign(name, object(&members))
-    }
-
-    /// A row of its list.
-    fn row(&self) -> Shape {
-        Shape::foreign(&format!("{}-row", self.page.name), object(&columns(&self.columns.row)))
-    }
-
-    /// Its head under the owner's own name, or some of it.
-    fn head(&self, owner: &str, fields: Option<&[String]>) -> Shape {
-        let wished = |name: &&&str| fields.is_none_or(|it| it.iter().any(|field| field == **name));
-        let head: Vec<&str> = self.columns.head.iter().filter(wished).copied().collect();
-        let name = format!("{}-{}", self.page.name, if head.len() == 1 { head[0] } else { "head" });
-        let mut members = columns(&head);
-        members.insert(owner.to_owned(), json!({ "type": "string" }));
-        Shape::foreign(&name, object(&members))
-    }
-}
-
-fn columns(names: &[&str]) -> Map<String, Value> {
-    names.iter().map(|name| ((*name).to_owned(), json!({}))).collect()
-}
-
-/// An object with all of these members and no others.
-fn object(members: &Map<String, Value>) -> Value {
-    let required: Vec<String> = members.keys().cloned().collect();
-    json!({
-        "type": "object",
-        "properties": members,
-        "required": required,
-        "additionalProperties": false,
-    })
-}
-
-/// A batch of events; what an event holds is its publisher's business.
-fn event() -> Shape {
-    let text = json!({ "type": "string" });
-    let required = ["specversion", "id", "source", "type", "time", "sequence", "position"];
-    let members: Map<String, Value> =
-        required.iter().map(|name| ((*name).to_owned(), text.clone())).collect();
-    let event = json!({ "type": "object", "properties": members, "required": required });
-    Shape::foreign("Events", json!({ "type": "array", "items": event }))
 }

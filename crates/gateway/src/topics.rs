@@ -12,11 +12,12 @@ use chassis::http::query::Query;
 use chassis::http::{Body, Problem, Response};
 use events::Numbers;
 use events::{
-    Broker, Error, Numbered, Offset, Partition, Partitions, Stored, Topic, TopicPartition,
+    Broker, Error, Event, Numbered, Offset, Partition, Partitions, Stored, Topic, TopicPartition,
     TopicPosition,
 };
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
+use serde_json::Value;
 use tracing::error;
 
 /// Events that one answer carries at most.
@@ -245,6 +246,16 @@ fn batch_of(topic: &Topic, mut read: Vec<PartitionEvents>, after: Numbers) -> Ve
     }
     text.push(b']');
     text
+}
+
+/// One event as a batch has it, for a description of what is written.
+pub(crate) fn example(event: Event) -> Value {
+    let topic = Topic::parse("topic").expect("a topic's name");
+    let (partition, stored) = (Partition::FIRST, Stored { offset: Offset(1), event });
+    let read = vec![PartitionEvents { partition, events: [stored].into() }];
+    let batch = batch_of(&topic, read, Numbers::default());
+    let mut events: Vec<Value> = serde_json::from_slice(&batch).expect("a batch is JSON");
+    events.swap_remove(0)
 }
 
 fn problem(refusal: &Error) -> Problem {

@@ -16,10 +16,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use mistakes::Mistake;
 
-use crate::page::Page;
+use crate::page::{self, Page, Parts};
 use crate::render::Templates;
+use crate::row::Row;
 use crate::rule::EventRules;
 use crate::settings::Settings;
+use crate::value::Key;
 use crate::view::View;
 
 /// Columns a view may have that rules set.
@@ -69,6 +71,14 @@ impl Definitions {
             view.shown.iter().map(|&at| view.columns[at].as_str()).collect()
         };
         Columns { head: page.head.map_or_else(Vec::new, of), row: of(page.view) }
+    }
+
+    /// A page as it is laid out, with one row in its list, for a description of what is written. What is in its
+    /// columns says nothing.
+    pub fn example(&self, page: &Page) -> serde_json::Value {
+        let row = Row::new(&self.views[page.view], &Key::Int(0));
+        let parts = Parts { owner: "", version: 0, sequence: 0, head: None, rows: vec![row] };
+        page::assemble(page, &self.views, "feed", &parts).json
     }
 
     /// Every page, by name.

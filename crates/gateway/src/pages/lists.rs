@@ -56,16 +56,27 @@ pub(crate) async fn head(
 ) -> Result<Response, Problem> {
     let shown =
         views.page(page, owner, views::Slice::first(1)).await.map_err(|error| problem(&error))?;
+    let shown = head_of(head, page, owner, shown.json);
+    Ok(private(views.stale_since(page, Some(owner)), json(StatusCode::OK, &shown)))
+}
+
+/// What is shown of a page's JSON: the owner under the path's own name, and the head's columns.
+pub(crate) fn head_of(
+    head: &PageHead,
+    page: &Page,
+    owner: &str,
+    shown: Value,
+) -> Map<String, Value> {
     let mut columns = Map::from_iter([(head.owner.clone(), Value::from(owner))]);
     let own = [page.owner.as_str(), page.list.as_str(), "version", "position"];
-    if let Value::Object(members) = shown.json {
+    if let Value::Object(members) = shown {
         let wished = |name: &String| match &head.fields {
             Some(fields) => fields.contains(name),
             None => !own.contains(&name.as_str()),
         };
         columns.extend(members.into_iter().filter(|(name, _)| wished(name)));
     }
-    Ok(private(views.stale_since(page, Some(owner)), json(StatusCode::OK, &columns)))
+    columns
 }
 
 fn private(since: Option<Timestamp>, mut response: Response) -> Response {

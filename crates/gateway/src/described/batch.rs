@@ -1,0 +1,77 @@
+//! What a batch of events looks like, as [`topics`] writes it.
+//!
+//! Two events are written, one with everything that an event can have and one with what it must have: the members
+//! of the first are those of every event, and those of the second are never missing. What its data is, is its
+//! publisher's business.
+
+use chassis::openapi::operation::Shape;
+use chassis::schema;
+use events::{Cause, Event};
+use jiff::Timestamp;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::topics;
+
+/// The events of a topic after a position.
+pub(super) fn events() -> Shape {
+    let example = |number, cause| topics::example(event(number, cause));
+    let id = || Some(String::new());
+    let whole = Cause { correlation_id: id(), causation_id: id(), traceparent: id() };
+    let shape = schema::of_example(&example(Some(1), whole), &example(None, Cause::default()));
+    Shape::foreign("Events", json!({ "type": "array", "items": shape }))
+}
+
+/// Every field by its name, so that one more is one here too.
+fn event(number: Option<u64>, cause: Cause) -> Event {
+    Event {
+        id: String::new(),
+        source: String::new(),
+        kind: String::new(),
+        subject: String::new(),
+        time: Timestamp::UNIX_EPOCH,
+        key: String::new(),
+        sequence: 0,
+        outbox_sequence: number,
+        outbox_previous: number,
+        cause,
+        data: RawValue::NULL.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chassis::openapi::operation::{Operation, Shapes};
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_described_as_it_is_written() {
+        let mut shapes = Shapes::new();
+        Operation::new("Reads").shows("200", events()).describe("/events", &mut shapes);
+        let event = &shapes["Events"]["items"];
+        let always = [
+            "data",
+            "datacontenttype",
+            "id",
+            "partitionkey",
+            "position",
+            "sequence",
+            "source",
+            "specversion",
+            "subject",
+            "time",
+            "type",
+        ];
+        assert_eq!(event["required"], json!(always));
+        let members = event["properties"].as_object().expect("members");
+        let optional: Vec<&str> =
+            members.keys().map(String::as_str).filter(|name| !always.contains(name)).collect();
+        let expected =
+            ["causationid", "correlationid", "outboxprevious", "outboxsequence", "traceparent"];
+        assert_eq!(optional, expected);
+        let text = json!({ "type": "string" });
+        assert!(members.iter().all(|(name, it)| name == "data" || *it == text), "{members:?}");
+        assert_eq!(members["data"], json!({}), "its publisher's business");
+    }
+}
