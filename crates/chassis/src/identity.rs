@@ -289,14 +289,13 @@ impl Verifier {
 /// Whether a text has the shape of our tokens: three parts in base64url, the last one a signature.
 fn is_shaped(token: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    let mut parts = token.split('.');
-    let mut part = || parts.next().filter(|part| part.bytes().all(letter)).map_or(0, str::len);
-    let (header, claims, signature) = (part(), part(), part());
+    let is_base64url = |part: &str| !part.is_empty() && part.bytes().all(letter);
+    let Some((header, rest)) = token.split_once('.') else { return false };
+    // A fourth part would be in the third, with a dot that is no letter.
+    let Some((claims, signature)) = rest.split_once('.') else { return false };
     token.len() <= TOKEN_BYTES_MAX
-        && header > 0
-        && claims > 0
-        && signature == SIGNATURE_LETTERS
-        && parts.next().is_none()
+        && signature.len() == SIGNATURE_LETTERS
+        && [header, claims, signature].into_iter().all(is_base64url)
 }
 
 /// Those that tokens of ours are signed with.

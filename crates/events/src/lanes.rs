@@ -40,17 +40,17 @@ pub(crate) async fn run_each<L, F>(
     loop {
         tokio::select! {
             () = stop.as_mut() => break,
-            // Told when it happens, and not when all are stopped.
-            Some(ended) = running.join_next() => tell(ended),
+            // Reported when it happens, and not when all are stopped.
+            Some(ended) = running.join_next() => report(ended),
         }
     }
     stopping.send_replace(true);
     while let Some(ended) = running.join_next().await {
-        tell(ended);
+        report(ended);
     }
 }
 
-fn tell(ended: Result<(), JoinError>) {
+fn report(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a loop ended before its time");
     }

@@ -177,7 +177,7 @@ impl Relay {
         }
         // Only a hint is lost with this: the broker is asked at the next start anyway.
         let _ = self.database.save_relayed().await;
-        self.database.let_leases_go().await;
+        self.database.release_leases().await;
     }
 
     /// Learns, for as long as it runs, what other processes commit: what this one commits wakes it at once.

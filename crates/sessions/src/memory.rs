@@ -209,7 +209,7 @@ impl Memory {
     }
 
     /// Says that somebody should look for debts.
-    pub fn poke(&self) {
+    pub fn wake(&self) {
         self.debts.grew.notify_one();
     }
 

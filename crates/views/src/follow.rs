@@ -65,7 +65,7 @@ pub(crate) async fn follow(side: &ReadSide, mut announced: Option<Announcements>
             Ok(Polled { is_held, news }) => {
                 heard = side.progress.now();
                 seen = news.map(|news| take(side, news)).or(seen);
-                hear(side, None);
+                set_unreachable(side, None);
                 held = if is_held { heard } else { held };
                 set_unfolded(side, unfolded_since(held, heard));
             }
@@ -74,7 +74,7 @@ pub(crate) async fn follow(side: &ReadSide, mut announced: Option<Announcements>
                 if !side.progress.is_unreachable() {
                     tracing::warn!(%error, "what other instances fold cannot be seen");
                 }
-                hear(side, Some(heard));
+                set_unreachable(side, Some(heard));
             }
         }
         tokio::select! {
@@ -92,7 +92,7 @@ async fn next(announced: &mut Option<Announcements>) {
 }
 
 /// Notes since when nothing was heard, or that all is.
-fn hear(side: &ReadSide, unreachable_since: Option<Timestamp>) {
+fn set_unreachable(side: &ReadSide, unreachable_since: Option<Timestamp>) {
     side.progress.set_unreachable(unreachable_since.is_some());
     let Generation { stale, pages, .. } = &side.generation;
     stale.set_unreachable(unreachable_since, pages);

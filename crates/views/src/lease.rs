@@ -58,8 +58,8 @@ impl Lease {
         loop {
             let rests = *resting.borrow_and_update();
             let asked = async {
-                match self.held() {
-                    _ if rests => self.let_go(database).await,
+                match self.fence() {
+                    _ if rests => self.release(database).await,
                     NONE => self.ask(database, feed_id).await,
                     fence => self.keep(database, fence).await,
                 }
@@ -72,7 +72,7 @@ impl Lease {
                 tracing::warn!(%error, "who folds the views cannot be asked");
             }
             answers = asked.is_ok();
-            let pause = if self.held() == NONE { ASKED_EVERY } else { BEAT_EVERY };
+            let pause = if self.fence() == NONE { ASKED_EVERY } else { BEAT_EVERY };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = changed(&mut resting) => {}
@@ -101,13 +101,13 @@ impl Lease {
     }
 
     /// Gives it back, if this instance has it: another one need not wait for the end of its silence.
-    pub(crate) async fn let_go(&self, database: &Database) -> Result<(), events::Error> {
-        let fence = self.held();
+    pub(crate) async fn release(&self, database: &Database) -> Result<(), events::Error> {
+        let fence = self.fence();
         self.note(NONE);
         if fence == NONE {
             return Ok(());
         }
-        database.write(fence, |&fence, tx| Box::pin(instances::let_go(tx, fence))).await
+        database.write(fence, |&fence, tx| Box::pin(instances::release(tx, fence))).await
     }
 
     /// Begins a batch in its transaction.
@@ -115,7 +115,7 @@ impl Lease {
     /// # Errors
     /// [`events::Error::Environment`]: another instance folds.
     pub(crate) async fn begin(&self, tx: &mut Tx<'_>) -> Result<(), events::Error> {
-        let fence = self.held();
+        let fence = self.fence();
         // Who has none begins nothing, also where nobody ever had one and the row's number is as low.
         if fence != NONE && instances::begin(tx, fence).await? {
             return Ok(());
@@ -123,7 +123,7 @@ impl Lease {
         Err(events::Error::environment("another instance folds the views"))
     }
 
-    fn held(&self) -> u64 {
+    fn fence(&self) -> u64 {
         self.fence.load(Ordering::Acquire)
     }
 

@@ -144,14 +144,16 @@ fn compile(
         Definitions::compile(&views, &|name| templates::find(config, composition.templates, name))
             .map_err(|list| located(tree, list))?;
     let settings = file.take_gateway();
-    let heard = settings.session.as_ref().and_then(|session| session.topic.as_deref());
+    let session_topic = settings.session.as_ref().and_then(|session| session.topic.as_deref());
 
     let mut found = Found { tree, mistakes: Vec::new() };
     found.note(file.mall.iter().flat_map(|section| section.settings().mistakes()));
-    let look = found.note_of(|mistakes| checked_alone(&mut file, &composition, heard, mistakes));
-    let Strays { mistakes, warnings } = strays(&file.events, &views, heard, &composition);
+    let look =
+        found.note_of(|mistakes| checked_alone(&mut file, &composition, session_topic, mistakes));
+    let Strays { mistakes, warnings } = strays(&file.events, &views, session_topic, &composition);
     found.note(mistakes);
-    let mentions = topics::Mentions { definitions: &definitions, heard, composition: &composition };
+    let mentions =
+        topics::Mentions { definitions: &definitions, session_topic, composition: &composition };
     let events = EventSide::compile(&file.events, &mentions, &mut found);
     let host = found.or_default(store::host(file.store.as_deref()));
     // Last, and even where mistakes were found: all are shown at once.
@@ -216,13 +218,13 @@ impl EventSide {
 fn checked_alone(
     file: &mut File,
     composition: &Composition,
-    heard: Option<&str>,
+    session_topic: Option<&str>,
     mistakes: &mut Mistakes,
 ) -> Look {
     let look = look::compile(mem::take(&mut file.locales), mem::take(&mut file.money), mistakes);
     check_issuer(&file.issuer, mistakes);
     check_loopback(&[("inner", file.inner), ("admin", file.admin)], mistakes);
-    check_heard(heard, composition.topics, mistakes);
+    check_session_topic(session_topic, composition.topics, mistakes);
     look
 }
 
@@ -280,10 +282,10 @@ struct Strays {
 fn strays(
     events: &topics::Events,
     views: &views::Settings,
-    heard: Option<&str>,
+    session_topic: Option<&str>,
     composition: &Composition,
 ) -> Strays {
-    let found = events.strays(&views.views, heard, composition.topics);
+    let found = events.strays(&views.views, session_topic, composition.topics);
     if composition.topics.is_empty() {
         return Strays { mistakes: Vec::new(), warnings: found };
     }
@@ -328,8 +330,8 @@ fn located(tree: &Tree, mistakes: impl IntoIterator<Item = Mistake>) -> Vec<Mist
 }
 
 /// Where a composition has topics, sign-ins end on one of them: on another one nobody would ever hear of it.
-fn check_heard(heard: Option<&str>, topics: &[&str], mistakes: &mut Mistakes) {
-    if let Some(name) = heard.filter(|name| !topics.is_empty() && !topics.contains(name)) {
+fn check_session_topic(session_topic: Option<&str>, topics: &[&str], mistakes: &mut Mistakes) {
+    if let Some(name) = session_topic.filter(|name| !topics.is_empty() && !topics.contains(name)) {
         mistakes.at(&["session", "topic"]).unknown("topic", name, topics.iter().copied());
     }
 }

@@ -160,7 +160,7 @@ impl Server {
 
     async fn place(&self, mut call: Call) -> Result<Response, Refusal> {
         let Content { fields, bytes } = call.content().await?;
-        let command = Command::read(fields, |wanted| whose(&call, wanted))?;
+        let command = Command::read(fields, |wanted| customer_of(&call, wanted))?;
         let conditions = Conditions::read(&call.headers)?;
         self.intake.place(place::Request { call: &call, command, conditions, body: &bytes }).await
     }
@@ -259,7 +259,7 @@ pub(super) fn search(query: Query) -> Result<Search<String>, Problem> {
 
 /// Whose order it is: a token's subject orders for itself, an administrator and whoever needs no token
 /// for anybody.
-fn whose(call: &Call, wanted: Option<String>) -> Result<String, Problem> {
+fn customer_of(call: &Call, wanted: Option<String>) -> Result<String, Problem> {
     // Without a token and a name it is nobody's order; that is allowed on the service's own loopback port alone.
     let customer = wanted.unwrap_or_else(|| call.subject().to_owned());
     if call.sees(&customer) {

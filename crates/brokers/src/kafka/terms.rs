@@ -115,8 +115,8 @@ impl Term {
         let positive = |key| number(key).and_then(|value| u64::try_from(value).ok());
         let policy = setting("cleanup.policy").unwrap_or("delete");
         let deletes = policy.contains("delete");
-        let in_sync = positive("min.insync.replicas").unwrap_or(1);
-        let in_sync = usize::try_from(in_sync).unwrap_or(usize::MAX);
+        let in_sync = positive("min.insync.replicas")
+            .map_or(1, |count| usize::try_from(count).unwrap_or(usize::MAX));
         let bytes = positive("max.message.bytes").and_then(|bytes| usize::try_from(bytes).ok());
         Term {
             replicas,

@@ -1,7 +1,7 @@
 //! What others may ask of a relay and do to it, while it runs or rests.
 //!
 //! As with a subscription's: what an operator asks for is one transaction of the service's own
-//! database, and the relay finds it there. There is nothing to poke: a redrive commits an event,
+//! database, and the relay finds it there. There is nothing to wake: a redrive commits an event,
 //! which wakes the relay like any other, and a row that is skipped stops a relay that asks again by
 //! itself.
 //!

@@ -33,7 +33,7 @@ use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
 use crate::store::kept::Kept;
-use crate::store::options::{Inserted, LeftOut, Options, Publishes, Served};
+use crate::store::options::{Inserted, LeftOut, Options, Publishes, Reading, Served};
 use crate::store::rows::Rows;
 use crate::store::tx::{Tx, Working};
 use crate::store::{Embedded, Server, inbox, outbox};
@@ -240,7 +240,7 @@ impl Database {
             Engine::Embedded(file) => EngineFuture::Embedded(file.write(given, work)),
             Engine::Served(server) => EngineFuture::Served(server.write(given, work)),
         }
-        .heard()
+        .answer()
     }
 
     /// A bounded read of one snapshot, which waits for nothing but its database.
@@ -263,16 +263,13 @@ impl Database {
         T: Send,
         E: From<Error> + Send,
     {
-        match &self.engine {
-            Engine::Embedded(file) => file.read(given, work),
-            Engine::Served(server) => Box::pin(server.read(given, work)).await,
-        }
+        self.read_by(Reading::Snapshot, given, work).await
     }
 
-    /// As [`read`](Self::read), for work of one statement, which sees one moment by itself: a server is asked once for
-    /// it and not three times.
-    pub(crate) async fn read_one<C, T, E>(
+    /// The same by a connection of the kind that it asks for; to a file there is one kind.
+    pub(crate) async fn read_by<C, T, E>(
         &self,
+        reading: Reading,
         given: &C,
         work: impl for<'a> FnOnce(&'a C, &'a mut Rows<'_>) -> Working<'a, T, E> + Send,
     ) -> Result<T, E>
@@ -283,7 +280,7 @@ impl Database {
     {
         match &self.engine {
             Engine::Embedded(file) => file.read(given, work),
-            Engine::Served(server) => Box::pin(server.read_one(given, work)).await,
+            Engine::Served(server) => Box::pin(server.read(reading, given, work)).await,
         }
     }
 
@@ -340,7 +337,7 @@ impl Database {
     /// If the database publishes nothing: a mistake of the program.
     pub async fn number_of(&self, id: EventId, key: &str) -> Result<Option<Numbered>, Error> {
         let given = (id, self.partition_of(key));
-        let read = self.read_one(&given, |(id, partition), rows| {
+        let read = self.read_by(Reading::Statement, &given, |(id, partition), rows| {
             Box::pin(outbox::number_of(rows, *id, *partition))
         });
         let found = read.await?;
@@ -410,7 +407,7 @@ enum EngineFuture<A, B> {
 }
 
 impl<T, A: Future<Output = T>, B: Future<Output = T>> EngineFuture<A, B> {
-    async fn heard(self) -> T {
+    async fn answer(self) -> T {
         match self {
             EngineFuture::Embedded(answer) => answer.await,
             EngineFuture::Served(answer) => answer.await,

@@ -81,6 +81,7 @@ pub struct Options {
 ///     Database::connect(served).await
 /// }
 /// ```
+#[derive(Clone)]
 pub struct Served {
     /// Where the server is, whose scheme names its engine: user, host, port and database, and a password if it
     /// asks for one.
@@ -165,6 +166,18 @@ pub struct LeftOut {
     pub partition: Partition,
     /// The numbers.
     pub numbers: RangeInclusive<u64>,
+}
+
+/// What a read needs of its connection to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// A transaction of its own, so that several statements see one moment.
+    Snapshot,
+    /// None: a single statement sees one moment by itself, and the server is asked once for it and not three times.
+    Statement,
+    /// As [`Statement`](Self::Statement), by a connection that is kept for relays: however many others read, they
+    /// go on.
+    ToRelay,
 }
 
 /// What asking for the lease of a partition's relay came to.

@@ -16,7 +16,7 @@ use crate::partition::{Numbered, Partition};
 use crate::relay_progress::Progress;
 use crate::store::bounds::{OUTBOX_KEPT, Reconciled};
 use crate::store::database::{Database, Engine};
-use crate::store::options::LeaseOutcome;
+use crate::store::options::{LeaseOutcome, Reading};
 use crate::store::origin::Origin;
 use crate::store::rows::Rows;
 use crate::store::tx::Working;
@@ -64,10 +64,10 @@ impl Database {
     }
 
     /// Gives back what this process alone may relay: another one takes over.
-    pub(crate) async fn let_leases_go(&self) {
+    pub(crate) async fn release_leases(&self) {
         match &self.engine {
             Engine::Embedded(_) => {}
-            Engine::Served(server) => Box::pin(server.let_leases_go()).await,
+            Engine::Served(server) => Box::pin(server.release_leases()).await,
         }
     }
 
@@ -102,7 +102,7 @@ impl Database {
             Engine::Served(server) => {
                 let number = self.kept().newest(after.partition);
                 let until = packed::pack(Numbered { number, ..after });
-                Box::pin(server.read_to_relay(&given(until), waiting)).await
+                Box::pin(server.read(Reading::ToRelay, &given(until), waiting)).await
             }
         }
     }

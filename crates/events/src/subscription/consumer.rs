@@ -14,7 +14,7 @@
 //!
 //! What must stay true: the topic's end is noted before it is read, so an event that comes between
 //! the two is not slept through. The place is taken from the database before each round that follows
-//! a wait which no event ended, because whoever poked the loop may have moved it; an event's own transaction finds out
+//! a wait which no event ended, because whoever woke the loop may have moved it; an event's own transaction finds out
 //! whether anybody has. What is parked is asked for unless the transaction before saw that nothing is. Any error ends
 //! the run, shows as trouble and begins at 1 again after a pause that doubles: there is one way to recover, used every
 //! time.
@@ -38,6 +38,7 @@ use crate::group::{Member, OwnedPartition};
 use crate::parking::how_to_skip;
 use crate::partition::Partition;
 use crate::store::inbox::{self, Assigned, Place};
+use crate::store::options::Reading;
 use crate::store::parked;
 use crate::store::tx::Tx;
 use crate::wait::{BACKOFF_MAX, Backoff, resumed};
@@ -189,11 +190,11 @@ impl<H: Handler> Consumer<H> {
                     more.map_err(|_| Error::environment("the topic's end is not followed any more"))?;
                     continue;
                 }
-                () = self.lane.poked() => {}
+                () = self.lane.woken() => {}
                 () = tokio::time::sleep(pause) => {}
             }
             is_clear = false;
-            // Whoever poked may have moved it: a rewind, a skip.
+            // Whoever woke it may have moved it: a rewind, a skip.
             position = self.lane.place().await?.position;
         }
     }
@@ -352,7 +353,9 @@ impl<H: Handler> Consumer<H> {
     async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
         let database = &self.lane.context.database;
         database
-            .read_one(&self.lane, |lane, rows| Box::pin(parked::next_due(rows, lane.assigned())))
+            .read_by(Reading::Statement, &self.lane, |lane, rows| {
+                Box::pin(parked::next_due(rows, lane.assigned()))
+            })
             .await
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! The consumer of a partition writes to its board what it met; a status is that board beside what the
 //! tables and the broker have at the moment. Nobody waits for anybody here: the board's lock is held for as
-//! long as it takes to write a line, and a poke that comes while its consumer is at work is kept until it
+//! long as it takes to write a line, and a wake-up that comes while its consumer is at work is kept until it
 //! looks for one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,7 @@ use crate::partition::{Partition, Partitions};
 use crate::stillness::Stillness;
 use crate::store::database::Database;
 use crate::store::inbox::{Assigned, Place};
+use crate::store::options::Reading;
 use crate::topic::{Topic, TopicPartition};
 use crate::wait::Backoff;
 
@@ -48,7 +49,7 @@ pub(super) struct Lane {
 #[derive(Default)]
 struct Board {
     /// Somebody changed the tables: look again.
-    poked: Notify,
+    changed: Notify,
     notes: Mutex<Notes>,
 }
 
@@ -136,8 +137,8 @@ impl Context {
     }
 
     /// Has every consumer look at the tables again.
-    pub(super) fn poke(&self) {
-        self.boards.iter().for_each(|board| board.poked.notify_one());
+    pub(super) fn wake(&self) {
+        self.boards.iter().for_each(|board| board.changed.notify_one());
     }
 }
 
@@ -150,12 +151,16 @@ impl Lane {
     /// Where it reads on, as the tables have it now.
     pub(super) async fn place(&self) -> Result<Place, Error> {
         let database = &self.context.database;
-        database.read_one(self, |lane, rows| Box::pin(Place::load(rows, lane.assigned()))).await
+        database
+            .read_by(Reading::Statement, self, |lane, rows| {
+                Box::pin(Place::load(rows, lane.assigned()))
+            })
+            .await
     }
 
     /// Resolves when somebody changed the tables.
-    pub(super) async fn poked(&self) {
-        self.board().poked.notified().await;
+    pub(super) async fn woken(&self) {
+        self.board().changed.notified().await;
     }
 
     /// Notes what the group says of it; what was met there counts no more where it is not this one's.

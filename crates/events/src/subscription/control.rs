@@ -5,7 +5,7 @@
 //! 1. Whatever an operator asks for is done to the tables, in one transaction of the consumer's own
 //!    database. So it is done or not done, it is there after a crash, and it works just as well where
 //!    nothing runs.
-//! 2. Then the consumer is poked. It looks at the tables again before anything else; a poke that it
+//! 2. Then the consumer is woken. It looks at the tables again before anything else; a wake-up that it
 //!    misses costs the longest pause of its loop and nothing more.
 //! 3. The consumer writes to the notice board what it met (trouble, damage), and a status is that
 //!    board beside what the tables and the broker have at the moment.
@@ -194,7 +194,7 @@ impl Control {
         let work =
             self.context.database.write(given, |(name, at), tx| Box::pin(redrive(tx, name, *at)));
         let known = work.await?;
-        self.context.poke();
+        self.context.wake();
         Ok(known)
     }
 
@@ -213,7 +213,7 @@ impl Control {
             .database
             .write(given, |(name, at, by), tx| Box::pin(skip::discard(tx, name, *at, by)));
         let known = work.await?;
-        self.context.poke();
+        self.context.wake();
         Ok(known)
     }
 
@@ -248,7 +248,7 @@ impl Control {
                 tracing::warn!(%error, "readers from outside do not pass it yet");
             }
         }
-        self.context.poke();
+        self.context.wake();
         Ok(skipped)
     }
 
@@ -316,7 +316,7 @@ impl Control {
             .database
             .write(self.context.clone(), |context, tx| Box::pin(rewind(tx, context)));
         work.await?;
-        self.context.poke();
+        self.context.wake();
         Ok(())
     }
 

@@ -241,6 +241,7 @@ impl<H: Handler> Dispatcher<H> {
             )?),
             Some(_) => Ok(()),
         });
+        // Others before it have used the savepoints up: not its failure, and it comes again in a run of its own.
         let is_short = tx.was_out_of_parts() && !is_first;
         if let Some(savepoint) = savepoint {
             tx.settle(savepoint, outcome.is_ok() && !is_short).await?;

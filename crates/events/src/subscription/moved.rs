@@ -97,7 +97,7 @@ impl Control {
                 .write(given, |(lane, place, by), tx| Box::pin(move_place(tx, lane, place, by)));
             work.await?;
         }
-        self.context.poke();
+        self.context.wake();
         Ok(())
     }
 }

@@ -61,7 +61,7 @@ struct Notice<'m> {
 impl Drop for Notice<'_> {
     fn drop(&mut self) {
         if !self.finished {
-            self.memory.poke();
+            self.memory.wake();
         }
     }
 }

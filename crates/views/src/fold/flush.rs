@@ -125,8 +125,8 @@ async fn publish(
 ) -> Result<BTreeSet<usize>, events::Error> {
     let generation = &side.generation;
     let mut changes = Vec::new();
-    for spread in &batch.spread.rows {
-        let (view, row) = (&generation.views[spread.view], &spread.row);
+    for joined in &batch.spread.rows {
+        let (view, row) = (&generation.views[joined.view], &joined.row);
         changes.extend(row.owner(view).map(|owner| VisibleChange {
             view,
             owner,
@@ -135,12 +135,12 @@ async fn publish(
         }));
     }
     for buffered in batch.rows.iter().filter(|buffered| buffered.is_changed()) {
-        see(&generation.views[buffered.view], buffered, &mut changes);
+        add_changes(&generation.views[buffered.view], buffered, &mut changes);
     }
     // Pages of a spread that was too much have no change of their own here, and count all the same.
-    let spread = batch.spread.pages.iter().map(OwnersPage::as_borrowed);
-    let pages: BTreeSet<OwnersPageRef<'_>> =
-        spread.chain(changes.iter().flat_map(VisibleChange::pages)).collect();
+    let of_joins = batch.spread.pages.iter().map(OwnersPage::as_borrowed);
+    let of_changes = changes.iter().flat_map(VisibleChange::pages);
+    let pages: BTreeSet<OwnersPageRef<'_>> = of_joins.chain(of_changes).collect();
     if !pages.is_empty() {
         feed_all(generation, &batch.spread, &pages, &changes, rows).await?;
     }
@@ -217,8 +217,8 @@ impl VisibleChange<'_> {
     }
 }
 
-/// Who sees a row change: its owner, and the one it had.
-fn see<'b>(view: &'b View, buffered: &'b Buffered, changes: &mut Vec<VisibleChange<'b>>) {
+/// Adds what of a row's change is seen: by its owner, and by the one it had.
+fn add_changes<'b>(view: &'b View, buffered: &'b Buffered, changes: &mut Vec<VisibleChange<'b>>) {
     let (before, now) = (buffered.before.as_ref(), &buffered.now);
     // A row with sums is seen before it is created: as a head.
     let sees = |row: &Row| row.is_visible() || !view.sums.is_empty();

@@ -43,12 +43,11 @@ pub(crate) async fn connect(
 ) -> Result<Store, Error> {
     let Server { address, name, connections, folds } = server;
     let now = clock();
-    let served = |connections| {
-        let (address, name, clock) = (address.clone(), name.clone(), clock.clone());
-        Served { address, name, schema: schema::TABLES, publishes: None, connections, clock }
-    };
-    let database = Database::connect(served(connections)).await?;
-    let apart = Database::connect(served(CONNECTIONS_APART)).await?;
+    let (schema, publishes) = (schema::TABLES, None);
+    let served = Served { address, name, schema, publishes, connections, clock };
+    let apart = Served { connections: CONNECTIONS_APART, ..served.clone() };
+    let database = Database::connect(served).await?;
+    let apart = Database::connect(apart).await?;
     let feed_id = schema::prepare(&database, definitions, folds, now).await?;
     let statements = definitions.views.iter().map(|view| Statements::new(view, COMPARED)).collect();
     Ok(Store { database, apart, feed_id, statements })

@@ -32,7 +32,7 @@ impl Views {
     /// [`Error::Store`]: it takes over in [`SILENT_MAX`](crate::SILENT_MAX).
     pub async fn let_fold_go(&self) -> Result<(), Error> {
         match &self.side.lease {
-            Some(lease) => Ok(lease.let_go(&self.side.apart).await?),
+            Some(lease) => Ok(lease.release(&self.side.apart).await?),
             None => Ok(()),
         }
     }

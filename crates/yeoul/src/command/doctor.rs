@@ -149,17 +149,18 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
 
 /// Which partitions this process reads and which another instance does; nothing where all are its own.
 fn divided(partitions: &[Value]) -> String {
-    let of = |here: Option<bool>| {
+    let those = |here: Option<bool>| {
         let those = partitions.iter().filter(|one| one["here"].as_bool() == here);
-        those.map(|one| one["partition"].to_string()).collect::<Vec<_>>().join(", ")
+        those.map(|one| one["partition"].to_string()).collect::<Vec<_>>()
     };
-    let (here, elsewhere, unknown) = (of(Some(true)), of(Some(false)), of(None));
-    if elsewhere.is_empty() && unknown.is_empty() {
+    if those(Some(false)).is_empty() && those(None).is_empty() {
         return String::new();
     }
-    let all = [("here", here), ("elsewhere", elsewhere), ("not known whose", unknown)];
-    let named = all.iter().filter(|(_, those)| !those.is_empty());
-    named.map(|(whose, those)| format!("; partitions {whose}: {those}")).collect()
+    let named = |name: &str, here| match those(here).join(", ") {
+        none if none.is_empty() => none,
+        some => format!("; partitions {name}: {some}"),
+    };
+    named("here", Some(true)) + &named("elsewhere", Some(false)) + &named("not known whose", None)
 }
 
 fn list(value: &Value) -> &[Value] {

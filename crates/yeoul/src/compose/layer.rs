@@ -278,7 +278,7 @@ impl Layer {
 
     /// What hears of ended sign-ins, where browsers sign in.
     pub(crate) fn remember(&self, retry: Retry) -> Option<Loops> {
-        self.remembering.as_ref()?.hear(self.broker.clone(), self.loops.clone(), retry)
+        self.remembering.as_ref()?.subscribe(self.broker.clone(), self.loops.clone(), retry)
     }
 
     /// What the admin listener answers with.

@@ -41,7 +41,7 @@ pub(crate) async fn left_out(data: &Path, broker: &Arc<dyn Broker>) -> Result<()
     if behind.is_empty() {
         return Ok(());
     }
-    behind.iter().for_each(Behind::tell);
+    behind.iter().for_each(Behind::log);
     leave_out(data, &behind).map_err(|error| process::damaged("a store", &error))?;
     stores::renew_feed(data).map_err(|error| process::damaged("the views", &error))
 }
@@ -89,7 +89,7 @@ fn leave_out(data: &Path, behind: &[Behind]) -> Result<(), Error> {
 }
 
 impl Behind {
-    fn tell(&self) {
+    fn log(&self) {
         let service = self.service.as_str();
         for lost in &self.ahead.lost {
             let (partition, numbers) = (lost.partition.index(), &lost.numbers);

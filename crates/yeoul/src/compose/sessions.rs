@@ -190,8 +190,13 @@ impl Remembering {
         Some(Remembering { memory, topic: identity.topic.clone() })
     }
 
-    /// What hears of ended sign-ins, where a topic says so.
-    pub(super) fn hear(&self, broker: Arc<dyn Broker>, stop: Stop, retry: Retry) -> Option<Loops> {
+    /// The subscription to ended sign-ins, where a topic says so.
+    pub(super) fn subscribe(
+        &self,
+        broker: Arc<dyn Broker>,
+        stop: Stop,
+        retry: Retry,
+    ) -> Option<Loops> {
         let topic = self.topic.clone()?;
         let subscription = Subscription::new(
             &format!("{NAME}.{topic}"),
@@ -204,8 +209,8 @@ impl Remembering {
         )
         .shared();
         let controls = vec![subscription.control()];
-        let hears = Box::pin(subscription.run(async move { stop.stopped().await }));
-        Some(Loops { run: vec![hears], controls })
+        let run = Box::pin(subscription.run(async move { stop.stopped().await }));
+        Some(Loops { run: vec![run], controls })
     }
 
     /// Where it is kept.

@@ -60,7 +60,7 @@ pub(super) struct Mentions<'n> {
     /// What views read.
     pub(super) definitions: &'n Definitions,
     /// Where sign-ins end.
-    pub(super) heard: Option<&'n str>,
+    pub(super) session_topic: Option<&'n str>,
     /// Whose outboxes publish, and to what.
     pub(super) composition: &'n Composition,
 }
@@ -69,10 +69,11 @@ impl Mentions<'_> {
     /// Each topic with the path of who names it; of several the last.
     pub(super) fn by(&self) -> BTreeMap<String, Vec<&'static str>> {
         let read = self.definitions.topics().into_iter().map(|name| (name, vec!["views"]));
-        let heard = self.heard.map(|name| (name.to_owned(), vec!["session", "topic"]));
+        let session_topic =
+            self.session_topic.map(|name| (name.to_owned(), vec!["session", "topic"]));
         let Composition { section, topics, .. } = *self.composition;
         let published = topics.iter().map(|name| ((*name).to_owned(), vec![section]));
-        read.chain(heard).chain(published).collect()
+        read.chain(session_topic).chain(published).collect()
     }
 }
 
@@ -170,7 +171,7 @@ impl Events {
     pub(super) fn strays(
         &self,
         views: &BTreeMap<String, View>,
-        heard: Option<&str>,
+        session_topic: Option<&str>,
         composed: &[&str],
     ) -> Vec<Mistake> {
         let declared = self.topics.keys().map(String::as_str);
@@ -187,7 +188,7 @@ impl Events {
             view.topics.iter().for_each(|topic| check(topic, &["views", name, "topics"]));
         }
         if composed.is_empty() {
-            heard.into_iter().for_each(|topic| check(topic, &["session", "topic"]));
+            session_topic.into_iter().for_each(|topic| check(topic, &["session", "topic"]));
         }
         found.found()
     }

@@ -202,7 +202,7 @@ impl<'d, H: Handler> Run<'d, H> {
             }
         }
         for gap in self.marks.gaps() {
-            tell(tx, self.of, gap).await?;
+            note_gap(tx, self.of, gap).await?;
         }
         let received = self.marks.save(tx).await?;
         // Without a last one there was no room for even the first: the place stays.
@@ -215,7 +215,7 @@ impl<'d, H: Handler> Run<'d, H> {
 
 /// Writes down what was missed, in the transaction of what came behind it: the subscription goes on, because what is
 /// not in its topic any more will not come, and nobody is to overlook it.
-async fn tell(tx: &mut Tx<'_>, of: Assigned<'_>, gap: &Gap) -> Result<(), Error> {
+async fn note_gap(tx: &mut Tx<'_>, of: Assigned<'_>, gap: &Gap) -> Result<(), Error> {
     let Assigned { subscription, partition } = of;
     let Gap { source, first, last } = gap;
     let reason = format!("events of `{source}` were published and are not in the topic");

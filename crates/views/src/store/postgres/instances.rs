@@ -77,7 +77,7 @@ pub(crate) async fn keep(tx: &mut Tx<'_>, fence: u64) -> Result<bool, events::Er
 }
 
 /// Gives the lease back: another one may have it at once.
-pub(crate) async fn let_go(tx: &mut Tx<'_>, fence: u64) -> Result<(), events::Error> {
+pub(crate) async fn release(tx: &mut Tx<'_>, fence: u64) -> Result<(), events::Error> {
     let update = "UPDATE fold SET beat = '-infinity' WHERE one = 1 AND fence = ?1";
     tx.execute(update, &[&fence]).await?;
     Ok(())

@@ -119,7 +119,7 @@ impl Leases {
     }
 
     /// Gives all of them back.
-    pub(super) async fn let_go(&self) {
+    pub(super) async fn release_all(&self) {
         let closed = answered(async {
             let session = self.session.lock().await.take();
             self.held.send_replace(BTreeSet::new());

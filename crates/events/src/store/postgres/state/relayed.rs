@@ -63,8 +63,8 @@ impl OpenSchema {
     }
 
     /// Gives back what it has.
-    pub(in crate::store) async fn let_leases_go(&self) {
-        self.leases.let_go().await;
+    pub(in crate::store) async fn release_leases(&self) {
+        self.leases.release_all().await;
     }
 
     /// Saves how far the relay of a partition got, once that is worth a statement.
@@ -147,26 +147,45 @@ impl Rows<'_> {
     /// numbered before.
     async fn number_above(&mut self, at: Numbered) -> Result<u64, Error> {
         let Some(publishes) = &self.open.kept.publishes else { return Ok(at.number) };
-        let schema = &self.open.place;
-        let select = format!("SELECT id FROM {schema}.yeoul_outbox_topic WHERE topic = $1");
-        let asked = sqlx::query_scalar(AssertSqlSafe(select)).bind(publishes.topic.as_str());
-        let id = within(timeouts::STATEMENT, asked.fetch_one(&mut *self.connection)).await;
-        let id: i32 = id.map_err(|error| self.note(error))?;
-        let sequence = format!("{schema}.yeoul_outbox_{id}_{}", at.partition.index());
-        let last = format!("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}");
-        let asked = sqlx::query_scalar(AssertSqlSafe(last)).fetch_one(&mut *self.connection);
-        let last = within(timeouts::STATEMENT, asked).await;
-        let last: i64 = last.map_err(|error| self.note(error))?;
-        if last.unsigned_abs() < at.number {
+        let sequence = self.sequence_of(publishes, at.partition).await?;
+        let newest = self.newest_of(&sequence).await?;
+        if newest < at.number {
             let above = epoch::after(at.number)?;
-            let raise =
-                sqlx::query("SELECT setval($1::REGCLASS, $2)").bind(&sequence).bind(above as i64);
-            let raised = raise.execute(&mut *self.connection);
-            let raised = within(timeouts::STATEMENT, raised).await;
-            raised.map_err(|error| self.note(error))?;
+            self.raise(&sequence, above).await?;
             self.note_epoch(publishes, above >> 32).await?;
         }
-        Ok(last.unsigned_abs())
+        Ok(newest)
+    }
+
+    /// What the sequence is called that numbers a partition.
+    async fn sequence_of(
+        &mut self,
+        publishes: &Publishes,
+        partition: Partition,
+    ) -> Result<String, Error> {
+        let schema = &self.open.place;
+        let select = format!("SELECT id FROM {schema}.yeoul_outbox_topic WHERE topic = $1");
+        let topic = sqlx::query_scalar(AssertSqlSafe(select)).bind(publishes.topic.as_str());
+        let found = within(timeouts::STATEMENT, topic.fetch_one(&mut *self.connection)).await;
+        let topic: i32 = found.map_err(|error| self.note(error))?;
+        Ok(format!("{schema}.yeoul_outbox_{topic}_{}", partition.index()))
+    }
+
+    /// The newest number that a sequence gave, 0 before the first.
+    async fn newest_of(&mut self, sequence: &str) -> Result<u64, Error> {
+        let select =
+            format!("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}");
+        let newest = sqlx::query_scalar(AssertSqlSafe(select)).fetch_one(&mut *self.connection);
+        let found = within(timeouts::STATEMENT, newest).await;
+        found.map(i64::unsigned_abs).map_err(|error| self.note(error))
+    }
+
+    /// Has a sequence give the number after this one next.
+    async fn raise(&mut self, sequence: &str, above: u64) -> Result<(), Error> {
+        let raise = sqlx::query("SELECT setval($1::REGCLASS, $2)").bind(sequence);
+        let raised = raise.bind(above as i64).execute(&mut *self.connection);
+        let raised = within(timeouts::STATEMENT, raised).await;
+        raised.map(drop).map_err(|error| self.note(error))
     }
 
     /// Notes that numbers of this epoch may be given from the commit on: the next one to begin is above it.

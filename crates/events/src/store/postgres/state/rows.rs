@@ -104,7 +104,7 @@ impl<'t> Rows<'t> {
 
     /// Runs a statement of the engine's own, which takes no values.
     pub(super) async fn run(&mut self, statement: &'static str) -> Result<(), Error> {
-        self.heard()?;
+        self.check_heard()?;
         let asked = sqlx::raw_sql(statement).execute(&mut *self.connection);
         let done = within(timeouts::STATEMENT, asked).await;
         done.map(drop).map_err(|error| self.note(error))
@@ -112,7 +112,7 @@ impl<'t> Rows<'t> {
 
     /// The statement with its values, each as the server takes it.
     async fn query(&mut self, statement: &str, values: &[&dyn Bind]) -> Result<Query, Error> {
-        self.heard()?;
+        self.check_heard()?;
         let own = AssertSqlSafe(self.open.statements.of(statement)).into_sql_str();
         let prepared = within(timeouts::STATEMENT, self.connection.prepare(own)).await;
         let prepared = prepared.map_err(|error| self.note(error))?;
@@ -122,7 +122,7 @@ impl<'t> Rows<'t> {
     }
 
     /// Refuses to ask a server that was silent: each question would wait as long as the one before.
-    fn heard(&self) -> Result<(), Error> {
+    fn check_heard(&self) -> Result<(), Error> {
         let lost = self.failure.as_ref().filter(|_| self.is_lost);
         lost.map_or(Ok(()), |silence| Err(silence.clone()))
     }

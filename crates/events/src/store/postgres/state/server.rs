@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 
@@ -22,7 +23,7 @@ use crate::error::Error;
 use crate::partition::numbers::Numbers;
 use crate::store::bounds::WRITE_QUEUE_MAX;
 use crate::store::kept::Kept;
-use crate::store::options::{self, Host};
+use crate::store::options::{self, Host, Reading};
 use crate::store::panicked;
 use crate::store::postgres::connection::{self, ACQUIRED_WITHIN};
 use crate::store::postgres::timeouts;
@@ -242,9 +243,10 @@ impl Server {
         }
     }
 
-    /// A read of one moment.
+    /// A read of one moment, by a connection of the kind that it asks for.
     pub(in crate::store) async fn read<C, T, E>(
         &self,
+        reading: Reading,
         given: &C,
         work: impl for<'a> FnOnce(&'a C, &'a mut common::Rows<'_>) -> Working<'a, T, E> + Send,
     ) -> Result<T, E>
@@ -253,6 +255,29 @@ impl Server {
         T: Send,
         E: From<Error> + Send,
     {
+        let (mut transaction, mut alone);
+        let connection: &mut PgConnection = match reading {
+            Reading::Snapshot => {
+                transaction = self.begin_read().await?;
+                &mut transaction
+            }
+            Reading::Statement => {
+                alone = acquired(&self.pool).await?;
+                &mut alone
+            }
+            Reading::ToRelay => {
+                alone = acquired(&self.relaying).await?;
+                &mut alone
+            }
+        };
+        let mut rows = common::Rows::served(Rows::new(connection, self));
+        // Nothing was changed: that a transaction is taken back is sent when its connection goes back, and waited for
+        // by nobody.
+        ready_or_late(work(given, &mut rows)).await
+    }
+
+    /// Begins a transaction that reads, within the patience for a connection and an answer.
+    async fn begin_read(&self) -> Result<sqlx::Transaction<'static, Postgres>, Error> {
         // In a task of its own, which ends even where nobody waits for this any more: the pool takes back what it knows
         // to have begun, and a beginning that was given up half-way would be open below whoever gets the connection
         // next.
@@ -261,64 +286,15 @@ impl Server {
         // Had from the pool, which has a limit of its own, and begun.
         let begun = tokio::time::timeout(ACQUIRED_WITHIN + timeouts::ANSWER, begun).await;
         let Ok(begun) = begun else {
-            return Err(E::from(trouble::from(timeouts::silent(timeouts::ANSWER))));
+            return Err(trouble::from(timeouts::silent(timeouts::ANSWER)));
         };
-        let begun = begun.map_err(|_| E::from(Error::Closed))?;
-        let mut transaction = begun.map_err(|error| E::from(trouble::from(error)))?;
-        let mut rows = common::Rows::served(Rows::new(&mut transaction, self));
-        // Nothing was changed: that it is taken back is sent when its connection goes back, and waited for by nobody.
-        ready_or_late(work(given, &mut rows)).await
-    }
-
-    /// A read of one statement, which sees one moment by itself.
-    pub(in crate::store) async fn read_one<C, T, E>(
-        &self,
-        given: &C,
-        work: impl for<'a> FnOnce(&'a C, &'a mut common::Rows<'_>) -> Working<'a, T, E> + Send,
-    ) -> Result<T, E>
-    where
-        C: Sync + ?Sized,
-        T: Send,
-        E: From<Error> + Send,
-    {
-        self.read_on(&self.pool, given, work).await
-    }
-
-    /// The same of what is to be relayed.
-    pub(in crate::store) async fn read_to_relay<C, T, E>(
-        &self,
-        given: &C,
-        work: impl for<'a> FnOnce(&'a C, &'a mut common::Rows<'_>) -> Working<'a, T, E> + Send,
-    ) -> Result<T, E>
-    where
-        C: Sync + ?Sized,
-        T: Send,
-        E: From<Error> + Send,
-    {
-        self.read_on(&self.relaying, given, work).await
-    }
-
-    async fn read_on<C, T, E>(
-        &self,
-        pool: &PgPool,
-        given: &C,
-        work: impl for<'a> FnOnce(&'a C, &'a mut common::Rows<'_>) -> Working<'a, T, E> + Send,
-    ) -> Result<T, E>
-    where
-        C: Sync + ?Sized,
-        T: Send,
-        E: From<Error> + Send,
-    {
-        let acquired = pool.acquire().await;
-        let mut connection = acquired.map_err(|error| E::from(trouble::from(error)))?;
-        let mut rows = common::Rows::served(Rows::new(&mut connection, self));
-        ready_or_late(work(given, &mut rows)).await
+        begun.map_err(|_| Error::Closed)?.map_err(trouble::from)
     }
 
     /// Gives back what it has to relay, in a task of its own.
     pub(in crate::store) fn drop_leases(&self) {
         let server = self.clone();
-        self.0.tasks.spawn(async move { server.leases.let_go().await });
+        self.0.tasks.spawn(async move { server.leases.release_all().await });
     }
 
     /// Takes no more works, and waits for those under way. What a silent server holds up goes on by itself, unless the
@@ -333,8 +309,13 @@ impl Server {
             tracing::warn!(left, limit = ?timeouts::CLOSE, "works under way were not waited for");
         }
         self.0.works.close();
-        self.leases.let_go().await;
+        self.leases.release_all().await;
     }
+}
+
+/// A connection of this pool, for a statement that is a transaction by itself.
+async fn acquired(pool: &PgPool) -> Result<PoolConnection<Postgres>, Error> {
+    pool.acquire().await.map_err(trouble::from)
 }
 
 /// What work comes to that took no notice of a statement that failed: its own mistake, unless that was the

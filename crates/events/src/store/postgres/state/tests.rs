@@ -371,7 +371,7 @@ async fn a_partition_is_relayed_by_one_instance_at_a_time_and_by_another_when_th
     one.save_relayed().await.unwrap();
     let again = one.take_lease(Partition::FIRST).await.unwrap();
     assert_eq!(again, LeaseOutcome::Had, "asked again it is still its own");
-    one.let_leases_go().await;
+    one.release_leases().await;
     until(async || match other.take_lease(Partition::FIRST).await.unwrap() {
         LeaseOutcome::New => Ok(()),
         other => Err(format!("{other:?}")),
