@@ -95,7 +95,7 @@ impl Database {
     /// [`Error::Environment`]: read again later.
     pub(crate) async fn waiting(&self, after: Numbered, limit: usize) -> Result<Vec<Event>, Error> {
         let Some(origin) = self.origin() else { return Ok(Vec::new()) };
-        let given = |until| Waiting { origin, after, until, limit };
+        let given = |until| UnrelayedRange { origin, after, until, limit };
         match &self.engine {
             Engine::Embedded(file) => file.read(&given(packed::end(after.partition)), waiting),
             // What is newer can be seen, and may not be on disk.
@@ -234,7 +234,7 @@ impl Database {
 }
 
 /// Which events are read to be relayed.
-struct Waiting<'o> {
+struct UnrelayedRange<'o> {
     origin: Origin<'o>,
     after: Numbered,
     /// As the table has it ([`packed`]).
@@ -243,7 +243,7 @@ struct Waiting<'o> {
 }
 
 fn waiting<'a>(
-    &Waiting { origin, after, until, limit }: &'a Waiting<'_>,
+    &UnrelayedRange { origin, after, until, limit }: &'a UnrelayedRange<'_>,
     rows: &'a mut Rows<'_>,
 ) -> Working<'a, Vec<Event>, Error> {
     Box::pin(outbox::waiting(rows, origin, after, until, limit))

@@ -26,7 +26,7 @@ const SCHEMA_BYTES_MAX: usize = 40;
 /// `events.outboxes.NAME`, as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Written {
+pub(super) struct OutboxEntry {
     /// Where the table is.
     database: String,
     /// The schema that has it.
@@ -55,7 +55,7 @@ pub(crate) struct Outbox {
     pub(crate) topics: Vec<Declared>,
 }
 
-impl Written {
+impl OutboxEntry {
     pub(super) fn topics(&self) -> impl Iterator<Item = &str> {
         self.topics.iter().map(String::as_str)
     }
@@ -70,7 +70,7 @@ pub(super) struct NamedTopic<'w> {
 /// Its topics, each with the path of who names it.
 pub(super) fn topics_of<'w>(
     name: &'w str,
-    written: &'w Written,
+    written: &'w OutboxEntry,
 ) -> impl Iterator<Item = NamedTopic<'w>> {
     let path = vec!["events", "outboxes", name, "topics"];
     let named = move |topic: &str| NamedTopic { topic: topic.to_owned(), path: path.clone() };
@@ -82,7 +82,7 @@ pub(super) fn topics_of<'w>(
 /// # Errors
 /// Every mistake.
 pub(super) fn compile(
-    written: &BTreeMap<String, Written>,
+    written: &BTreeMap<String, OutboxEntry>,
     declared: &[Declared],
 ) -> Result<Vec<Outbox>, Vec<Mistake>> {
     let mut mistakes = Mistakes::default();
@@ -107,11 +107,11 @@ pub(super) fn compile(
 
 fn one(
     name: &str,
-    written: &Written,
+    written: &OutboxEntry,
     declared: &[Declared],
     mistakes: &mut Mistakes,
 ) -> Option<Outbox> {
-    let Written { database, schema, topics } = written;
+    let OutboxEntry { database, schema, topics } = written;
     let path = |field| ["events", "outboxes", name, field];
     let Some(variable) = variable(name) else {
         let says = "must be lower-case letters, digits, `-` and `_`, a letter first";

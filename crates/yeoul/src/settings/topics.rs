@@ -36,7 +36,7 @@ pub(super) struct Events {
     topics: BTreeMap<String, Declaration>,
     /// Tables of others whose rows are published.
     #[serde(default)]
-    outboxes: BTreeMap<String, outboxes::Written>,
+    outboxes: BTreeMap<String, outboxes::OutboxEntry>,
 }
 
 /// The engine that a folder's own log is.
@@ -175,7 +175,7 @@ impl Events {
         composed: &[&str],
     ) -> Vec<Mistake> {
         let declared = self.topics.keys().map(String::as_str);
-        let inserted = self.outboxes.values().flat_map(outboxes::Written::topics);
+        let inserted = self.outboxes.values().flat_map(outboxes::OutboxEntry::topics);
         let named = composed.iter().copied().chain(declared);
         let known: BTreeSet<&str> = named.chain(inserted).collect();
         let mut found = Mistakes::default();
