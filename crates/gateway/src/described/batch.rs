@@ -18,7 +18,9 @@ pub(super) fn events() -> Shape {
     let example = |number, cause| topics::example(event(number, cause));
     let id = || Some(String::new());
     let whole = Cause { correlation_id: id(), causation_id: id(), traceparent: id() };
-    let shape = schema::of_example(&example(Some(1), whole), &example(None, Cause::default()));
+    let mut shape = schema::of_example(&example(Some(1), whole), &example(None, Cause::default()));
+    // What another program published has extensions of its own.
+    shape["additionalProperties"] = json!(true);
     Shape::foreign("Events", json!({ "type": "array", "items": shape }))
 }
 
