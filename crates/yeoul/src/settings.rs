@@ -137,7 +137,7 @@ fn compile(
     listen: Option<SocketAddr>,
 ) -> Result<Checked, Vec<Mistake>> {
     let mut file: File = tree.read()?;
-    let composition = file.composition();
+    let composition = &file.composition();
     let views = file.take_views();
     // First and alone: everything below names views, and would only repeat their mistakes.
     let definitions =
@@ -148,12 +148,10 @@ fn compile(
 
     let mut found = Found { tree, mistakes: Vec::new() };
     found.note(file.mall.iter().flat_map(|section| section.settings().mistakes()));
-    let look =
-        found.note_of(|mistakes| checked_alone(&mut file, &composition, session_topic, mistakes));
-    let Strays { mistakes, warnings } = strays(&file.events, &views, session_topic, &composition);
+    let look = found.note_of(|it| checked_alone(&mut file, composition, session_topic, it));
+    let Strays { mistakes, warnings } = strays(&file.events, &views, session_topic, composition);
     found.note(mistakes);
-    let mentions =
-        topics::Mentions { definitions: &definitions, session_topic, composition: &composition };
+    let mentions = topics::Mentions { definitions: &definitions, session_topic, composition };
     let events = EventSide::compile(&file.events, &mentions, &mut found);
     let host = found.or_default(store::host(file.store.as_deref()));
     // Last, and even where mistakes were found: all are shown at once.
