@@ -97,12 +97,12 @@ pages:
 ";
 
     /// The members of each shape, and what each is.
-    fn described(shape: impl FnOnce(&PageShapes<'_>) -> Shape) -> Value {
+    fn described(shape: impl FnOnce(PageShapes<'_>) -> Shape) -> Value {
         let settings = Tree::parse("test", READ_SIDE).expect("YAML").read().expect("settings");
         let definitions = Definitions::compile(&settings, &|_| Ok(String::new())).expect("views");
         let page = definitions.pages().next().expect("a page");
         let mut shapes = Shapes::new();
-        let shape = shape(&PageShapes::new(&definitions, page));
+        let shape = shape(PageShapes::new(&definitions, page));
         Operation::new("Reads").shows("200", shape).describe("/", &mut shapes);
         Value::Object(shapes)
     }
