@@ -6,31 +6,24 @@
 //! folder, and goes on from there the next time.
 
 mod admin;
-mod kafka;
-mod postgres;
-mod process;
-mod restarts;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::failure::Failure;
+use crate::servers::kafka::{self, Kafka};
+use crate::servers::postgres::{self, Postgres};
+use crate::servers::process::Process;
+use crate::servers::restarts::Restarts;
+use crate::servers::{Stop, free_ports, now, pause};
 use crate::{services, shell, web, workspace};
-use kafka::Kafka;
-use postgres::Postgres;
-use process::Process;
-use restarts::Restarts;
 
 /// In an order in which each finds those that it asks.
 const PARTS: [&str; 6] = ["account", "product", "delivery", "order", "mypage", "gateway"];
@@ -50,8 +43,6 @@ const POSTGRES_PORT: u16 = 5433;
 const ADMIN_PORT: u16 = 9188;
 /// Where everything is kept.
 const DATA: &str = "data-cluster";
-/// Between two looks at the processes.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Bytes of what the parts know one another by, and of what seals their keys.
 const SECRET_BYTES: usize = 32;
 
@@ -78,9 +69,6 @@ struct Instances {
     accounts: usize,
     others: usize,
 }
-
-/// Whether the end is wanted.
-struct Stop(Arc<AtomicBool>);
 
 /// All that runs; dropped in this order.
 struct Cluster {
@@ -181,21 +169,6 @@ fn instances(count: &str) -> Result<usize, Failure> {
     wanted.ok_or_else(|| Failure::usage(says()))
 }
 
-impl Stop {
-    /// From now on SIGINT and SIGTERM are wishes.
-    fn listen() -> Result<Stop, Failure> {
-        let wanted = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register(signal, wanted.clone())?;
-        }
-        Ok(Stop(wanted))
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 impl Cluster {
     /// Starts Kafka, PostgreSQL and the parts; where the end is wanted meanwhile, some of them.
     fn start(wanted: &Wanted, stop: &Stop) -> Result<Cluster, Failure> {
@@ -207,8 +180,8 @@ impl Cluster {
             false => (KAFKA_PORTS, POSTGRES_PORT),
         };
         // Both stand and answer before the first part is started.
-        let kafka = Kafka::start(&folder, ports, stop)?;
-        let postgres = Postgres::start(&folder, port, stop)?;
+        let kafka = Kafka::start(&folder, ports, kafka::OF_A_SHOP, stop)?;
+        let postgres = Postgres::start(&folder, port, postgres::OF_A_SHOP, stop)?;
         let (parts, faults) = (Vec::new(), wanted.faults);
         let (secret, store_key) = (secret()?, store_key(&folder)?);
         let built = || workspace::target().join("debug/yeoul");
@@ -405,17 +378,6 @@ fn settings(kafka: &str, postgres: &str, urls: &BTreeMap<&str, Vec<&str>>) -> St
     text + &format!("upstreams: {{ {} }}\n", upstreams.join(", "))
 }
 
-/// Ports that are free now.
-fn free_ports() -> Result<[u16; 3], Failure> {
-    // All three are bound before one is let go, so that none is given out twice.
-    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
-    let mut ports = [0; 3];
-    for (port, listener) in ports.iter_mut().zip(held) {
-        *port = listener?.local_addr()?.port();
-    }
-    Ok(ports)
-}
-
 /// Drawn anew each time: all that know it are started here.
 fn secret() -> Result<String, Failure> {
     let mut bytes = [0; SECRET_BYTES];
@@ -437,16 +399,6 @@ fn store_key(folder: &Path) -> Result<String, Failure> {
     // Before anything is sealed with it: what is in the store by then must not outlive its key.
     out.sync_all()?;
     Ok(key)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a chore has no clock to be given")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "between two looks at other processes")]
-fn pause() {
-    std::thread::sleep(LOOK_EVERY);
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod bench;
 mod cluster;
 mod failure;
 mod fixture;
+mod servers;
 mod services;
 mod shell;
 mod test;

@@ -2,15 +2,21 @@
 //!
 //! What the stages say is passed on as they say it, and their closing lines are added up: the last
 //! line is `N passed, N failed` over all of them. The first stage that fails is the last one that
-//! runs; within a stage everything runs, so that one sees all that is wrong.
+//! runs; within a stage everything runs, so that one sees all that is wrong. Each says at its end how long it took, and
+//! before the last line stands how long all of them did.
 
+mod servers;
+mod spans;
 mod tally;
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use crate::failure::Failure;
+use crate::servers::now;
 use crate::{services, shell, tidy, web, workspace};
+use servers::Servers;
+use spans::Spans;
 use tally::Tally;
 
 /// Random inputs per property, deaths in the crash suite and of processes, seconds in which instances come and go, and
@@ -57,18 +63,20 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     services::install_for_builds()?;
     let mut run = Run { scope, tally: Tally::default() };
     let stages = STAGES.iter().filter(|stage| !(scope.fast && SLOW.contains(&stage.name)));
-    let mut result = Ok(());
+    let (mut result, mut spans) = (Ok(()), Spans::default());
     for Stage { name, run: stage } in stages {
         shell::say(&format!("\n== {name}"))?;
+        let begun = now();
         // The first stage that fails ends the run: later ones would fail for the same reason, or hide it.
         result = stage(&mut run);
+        shell::say(&format!("\n== {}", spans.add(name, now().duration_since(begun))))?;
         if let Err(failure) = &result {
             shell::say(&format!("\n== {name} failed: {failure}"))?;
             run.tally = run.tally.with_failed_stage();
             break;
         }
     }
-    shell::say(&format!("\n{}", run.tally))?;
+    shell::say(&format!("\n{spans}{}", run.tally))?;
     result
 }
 
@@ -138,7 +146,10 @@ impl Run {
 
 fn rust(run: &mut Run) -> Result<(), Failure> {
     services::install_for_tests()?;
-    run.command(run.cargo_test())
+    let servers = Servers::start()?;
+    let mut command = run.cargo_test();
+    command.envs(servers.variables());
+    run.command(command)
 }
 
 fn licences(run: &mut Run) -> Result<(), Failure> {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use events::{Broker, Offset};
 
 use crate::server::Server;
-use crate::support::{KEPT, Place, at, events, first_copies, numbers_after, servers, topic, until};
+use crate::support::{
+    KEPT, Place, at, events, first_copies, numbers_after, publish, servers, topic, until,
+};
 
 /// How long anything waits for Kafka here.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -136,15 +138,6 @@ async fn refused_for(broker: &dyn Broker, why: &str) {
         Err(error) if error.is_environment() && error.to_string().contains(why) => Ok(()),
         Err(error) if error.is_environment() => Err(error.to_string()),
         other => panic!("{other:?}"),
-    })
-    .await;
-}
-
-/// Until they are acknowledged.
-async fn publish(broker: &dyn Broker, numbers: std::ops::RangeInclusive<u64>) {
-    until(async || {
-        let published = broker.publish(&at(), events(numbers.clone())).await;
-        published.map_err(|error| error.to_string())
     })
     .await;
 }

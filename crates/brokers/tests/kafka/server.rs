@@ -8,10 +8,14 @@ use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+/// Where the server of a whole run is, as settings name it.
+const OF_THE_RUN: &str = "YEOUL_TEST_KAFKA";
 /// What installs it.
 const INSTALL: &str = "cargo xtask services install java maven kafka";
 /// Any valid one; a server is formatted with it.
@@ -36,6 +40,23 @@ pub(crate) struct Server {
     beside: Child,
     /// Its end is the server's.
     input: Option<ChildStdin>,
+}
+
+/// The address of the one that tests of a program share, each with a prefix of its own: the run's where it names one.
+#[expect(clippy::disallowed_methods, reason = "a run of all tests says where its server is")]
+pub(crate) fn shared() -> &'static str {
+    static SHARED: OnceLock<Server> = OnceLock::new();
+    static ADDRESS: OnceLock<String> = OnceLock::new();
+    ADDRESS.get_or_init(|| {
+        let own = || SHARED.get_or_init(Server::start).address();
+        std::env::var(OF_THE_RUN).unwrap_or_else(|_| own())
+    })
+}
+
+/// A prefix of topics that nobody else has there.
+pub(crate) fn prefix() -> String {
+    static TESTS: AtomicU32 = AtomicU32::new(0);
+    format!("t{}-{}.", std::process::id(), TESTS.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Server {

@@ -1,7 +1,6 @@
 //! Topics of a test's own, events, and a wait with a deadline.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use brokers::kafka::{self, Servers, Settings};
@@ -13,7 +12,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use yeoul_brokers as brokers;
 
-use crate::server::Server;
+use crate::server::{self, Server};
 
 /// How long to wait for Kafka where it is there.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,21 +21,15 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 pub(crate) use brokers::kafka::KEPT;
 
+pub(crate) use crate::server::prefix;
+
 /// The server that most tests share.
 pub(crate) fn shared() -> Servers {
-    static SHARED: Mutex<Option<Server>> = Mutex::new(None);
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    servers(shared.get_or_insert_with(Server::start))
+    server::shared().parse().expect("an address")
 }
 
 pub(crate) fn servers(server: &Server) -> Servers {
     server.address().parse().expect("an address")
-}
-
-/// A prefix that no other test has.
-pub(crate) fn prefix() -> String {
-    static TESTS: AtomicU32 = AtomicU32::new(0);
-    format!("t{}.", TESTS.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Topics as they are in Kafka.
@@ -148,6 +141,15 @@ pub(crate) async fn numbers_after(broker: &dyn Broker, place: Offset) -> Vec<u64
         after = last.offset;
         numbers.extend(page.iter().map(|one| one.event.sequence));
     }
+}
+
+/// Until they are acknowledged.
+pub(crate) async fn publish(broker: &dyn Broker, numbers: std::ops::RangeInclusive<u64>) {
+    until(async || {
+        let published = broker.publish(&at(), events(numbers.clone())).await;
+        published.map_err(|error| error.to_string())
+    })
+    .await;
 }
 
 /// Tries until it is done, or the test's time is over.

@@ -1,5 +1,7 @@
 //! A PostgreSQL of the tests' own: one server on a free port, with its files in a folder that goes with it.
 //!
+//! What tests share is one server for each program; a run of all programs names one for all of them, by [`OF_THE_RUN`].
+//!
 //! It ends with the process that started it, however that ends: a shell beside it waits for the end of a
 //! pipe whose other end only this process has. It refuses to be root's, so what root starts runs as the user
 //! that its package made.
@@ -17,6 +19,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+/// Where the server of a whole run is, as settings name it.
+const OF_THE_RUN: &str = "YEOUL_TEST_POSTGRES";
 /// What installs it.
 const INSTALL: &str = "cargo xtask services install postgres";
 /// Where Debian has the programs of each version, which are on nobody's path.
@@ -53,7 +57,10 @@ const BESIDE: &str = r#"folder=$1; shift; exec 2>/dev/null
 read -r how
 kill -9 $server $(cat /proc/$server/task/$server/children)
 wait $server
-[ "$how" = keep ] || rm -rf "$folder""#;
+[ "$how" = keep ] || { ipcrm -m "$(sed -n '7s/.* //p' "$folder/data/postmaster.pid")"; rm -rf "$folder"; }"#;
+
+/// Of a server that was killed a piece of memory stays, which is noted where its pid is.
+const FORGET: &str = r#"ipcrm -m "$(sed -n '7s/.* //p' "$1/data/postmaster.pid")" 2>/dev/null"#;
 
 /// A running server.
 pub(crate) struct Server {
@@ -68,9 +75,9 @@ pub(crate) struct Server {
 
 impl Server {
     /// The one that tests of a program share: each takes a database of its own.
-    pub(crate) fn shared() -> &'static Server {
-        static SHARED: OnceLock<Server> = OnceLock::new();
-        SHARED.get_or_init(|| Server::start_with(UNSAFE))
+    pub(crate) fn shared() -> &'static Shared {
+        static SHARED: OnceLock<Shared> = OnceLock::new();
+        SHARED.get_or_init(Shared::find)
     }
 
     /// A fresh one, that syncs as it does by itself.
@@ -116,10 +123,7 @@ impl Server {
 
     /// A new, empty database whose name begins so, as settings name it.
     pub(crate) fn database(&self, prefix: &str) -> String {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let name = format!("{prefix}_{}", MADE.fetch_add(1, Ordering::Relaxed));
-        sql(&self.address(), &format!("CREATE DATABASE {name}")).expect("a database");
-        self.address_of(&name)
+        make_database(&self.address(), prefix)
     }
 
     fn address_of(&self, database: &str) -> String {
@@ -225,6 +229,48 @@ impl Server {
     }
 }
 
+/// A server that nobody stops, kills or looks into.
+pub(crate) struct Shared {
+    address: String,
+    /// Where it is this program's.
+    _own: Option<Server>,
+}
+
+impl Shared {
+    #[expect(clippy::disallowed_methods, reason = "a run of all tests says where its server is")]
+    fn find() -> Shared {
+        if let Ok(address) = std::env::var(OF_THE_RUN) {
+            return Shared { address, _own: None };
+        }
+        let own = Server::start_with(UNSAFE);
+        Shared { address: own.address(), _own: Some(own) }
+    }
+
+    /// Its own database, as settings name it.
+    pub(crate) fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    /// A new, empty database whose name begins so, as settings name it.
+    pub(crate) fn database(&self, prefix: &str) -> String {
+        make_database(&self.address, prefix)
+    }
+}
+
+/// A new one on the server at this address; other programs of a run have some there, too.
+fn make_database(address: &str, prefix: &str) -> String {
+    let name = unique(prefix);
+    sql(address, &format!("CREATE DATABASE {name}")).expect("a database");
+    let (place, _) = address.rsplit_once('/').expect("an address");
+    format!("{place}/{name}")
+}
+
+/// A name that begins so and that nobody else takes.
+pub(crate) fn unique(prefix: &str) -> String {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    format!("{prefix}_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed))
+}
+
 impl Server {
     /// Who has ended is there until somebody asks why.
     fn is_running(&self) -> bool {
@@ -235,7 +281,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.kill();
+        if self.input.is_some() {
+            return self.let_go();
+        }
+        // It was killed, and not started again.
+        let forget = Command::new("sh").args(["-c", FORGET, "sh"]).arg(self.folder.path()).status();
+        assert!(forget.is_ok(), "a shell");
     }
 }
 

@@ -1,7 +1,5 @@
 //! A database of a test's own: a schema on the server that the tests of a program share.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use super::server;
 use crate::Clock;
 use crate::store::database::Database;
@@ -22,9 +20,7 @@ impl TestSchema {
 
     /// A new one, by way of this address.
     pub(crate) fn on(address: &str) -> TestSchema {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let name = format!("test_{}", MADE.fetch_add(1, Ordering::Relaxed));
-        TestSchema { address: address.to_owned(), name }
+        TestSchema { address: address.to_owned(), name: server::unique("test") }
     }
 
     /// As an instance of a service is given it.

@@ -1,4 +1,4 @@
-//! The cluster's Kafka: one server, whose files are kept with the parts' own.
+//! Kafka: one server, whose files are kept in a folder of its own.
 
 use std::fs;
 use std::net::TcpStream;
@@ -14,51 +14,77 @@ use crate::{shell, workspace};
 
 /// Any valid one; a server's files are made with it.
 const CLUSTER: &str = "MkU3OEVBNTcwNTJENDM2Qg";
-/// The heap of a server that a shop on one machine needs.
-const HEAP: &str = "-Xmx512m";
+/// The heap that a shop on one machine needs.
+pub(crate) const OF_A_SHOP: Sizing = Sizing { heap: "-Xmx512m", settings: &[] };
+/// What a run of the tests needs: topics of a few records, and nobody who waits for others of its group.
+pub(crate) const OF_TESTS: Sizing = Sizing {
+    heap: "-Xmx384m",
+    settings: &[
+        "offsets.topic.num.partitions=1",
+        "group.initial.rebalance.delay.ms=0",
+        "log.cleaner.dedupe.buffer.size=2097152",
+        "num.network.threads=2",
+        "num.io.threads=2",
+    ],
+};
 /// Looks until it listens: a minute.
 const LOOKS_MAX: usize = 1200;
 
+/// How large it is, and what is set beside the usual.
+#[derive(Clone, Copy)]
+pub(crate) struct Sizing {
+    heap: &'static str,
+    settings: &'static [&'static str],
+}
+
 /// A server, and how it is started again.
-pub(super) struct Kafka {
+pub(crate) struct Kafka {
     process: Process,
     restarts: Restarts,
     folder: PathBuf,
     port: u16,
+    heap: &'static str,
 }
 
 impl Kafka {
     /// Starts it with its files in `folder`, which are made where there are none.
-    pub(super) fn start(folder: &Path, ports: [u16; 2], stop: &Stop) -> Result<Kafka, Failure> {
+    pub(crate) fn start(
+        folder: &Path,
+        ports: [u16; 2],
+        sizing: Sizing,
+        stop: &Stop,
+    ) -> Result<Kafka, Failure> {
+        let Sizing { heap, settings: more } = sizing;
         let folder = folder.join("kafka");
         fs::create_dir_all(&folder)?;
-        fs::write(settings_in(&folder), settings(&folder, ports))?;
+        fs::write(settings_in(&folder), settings(&folder, ports, more))?;
         // Once in its life: a folder that is formatted already is refused, and its events are to be kept.
         if !folder.join("log/meta.properties").exists() {
-            let mut format = java("kafka.tools.StorageTool");
+            let mut format = java(heap, "kafka.tools.StorageTool");
             format.args(["format", "-t", CLUSTER, "-c"]).arg(settings_in(&folder));
             shell::run(format)?;
         }
-        let process = run(&folder)?;
-        let mut kafka = Kafka { process, restarts: Restarts::new(now()), folder, port: ports[0] };
+        let process = run(&folder, heap)?;
+        let (restarts, port) = (Restarts::new(now()), ports[0]);
+        let mut kafka = Kafka { process, restarts, folder, port, heap };
         kafka.listens(stop)?;
         Ok(kafka)
     }
 
     /// Of what it runs in.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
     }
 
     /// As settings name it.
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("kafka://127.0.0.1:{}", self.port)
     }
 
     /// Starts it again where it has ended.
-    pub(super) fn keep(&mut self, now: Instant) -> Result<(), Failure> {
+    pub(crate) fn keep(&mut self, now: Instant) -> Result<(), Failure> {
         if self.restarts.is_due("kafka", &mut self.process, now) {
-            self.process = run(&self.folder)?;
+            self.process = run(&self.folder, self.heap)?;
         }
         Ok(())
     }
@@ -82,7 +108,7 @@ fn settings_in(folder: &Path) -> PathBuf {
     folder.join("server.properties")
 }
 
-fn settings(folder: &Path, [port, controller]: [u16; 2]) -> String {
+fn settings(folder: &Path, [port, controller]: [u16; 2], more: &[&str]) -> String {
     let (listens, controls) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{controller}"));
     let lines = [
         "process.roles=broker,controller".to_owned(),
@@ -97,16 +123,17 @@ fn settings(folder: &Path, [port, controller]: [u16; 2]) -> String {
         "transaction.state.log.replication.factor=1".to_owned(),
         "transaction.state.log.min.isr=1".to_owned(),
     ];
-    lines.join("\n") + "\n"
+    let more = more.iter().map(|line| (*line).to_owned());
+    lines.into_iter().chain(more).map(|line| line + "\n").collect()
 }
 
-fn run(folder: &Path) -> Result<Process, Failure> {
-    let mut server = java("kafka.Kafka");
+fn run(folder: &Path, heap: &str) -> Result<Process, Failure> {
+    let mut server = java(heap, "kafka.Kafka");
     server.arg(settings_in(folder));
     Process::start("server", &server, folder)
 }
 
-fn java(class: &str) -> Command {
+fn java(heap: &str, class: &str) -> Command {
     let jars = workspace::target().join("peers/kafka/*").display().to_string();
-    shell::command(&["java", HEAP, "-cp", &jars, class])
+    shell::command(&["java", heap, "-cp", &jars, class])
 }

@@ -16,7 +16,7 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// What is remembered of one process's ends.
 #[derive(Debug)]
-pub(super) struct Restarts {
+pub(crate) struct Restarts {
     started: Instant,
     /// Ends in a row, each soon after a start.
     early: u32,
@@ -33,12 +33,12 @@ enum Step {
 }
 
 impl Restarts {
-    pub(super) fn new(started: Instant) -> Restarts {
+    pub(crate) fn new(started: Instant) -> Restarts {
         Restarts { started, early: 0, due: None }
     }
 
     /// Whether a process has ended, and is to be started again now.
-    pub(super) fn is_due(&mut self, name: &str, process: &mut Process, now: Instant) -> bool {
+    pub(crate) fn is_due(&mut self, name: &str, process: &mut Process, now: Instant) -> bool {
         if !process.has_ended() {
             return false;
         }
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_ends_at_once_is_started_less_and_less_often() {
-        let start = crate::cluster::now();
+        let start = crate::servers::now();
         let mut restarts = Restarts::new(start);
         let all = starts(&mut restarts, start, Duration::from_secs(180));
         // At once, then each after twice the wait before it; a look later is when it is seen to have ended again.
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn one_that_ran_for_a_while_is_started_at_once_and_one_that_did_not_is_not() {
-        let start = crate::cluster::now();
+        let start = crate::servers::now();
         for (ran, expected) in [(9_999, Step::Say), (10_000, Step::Start)] {
             let mut restarts = Restarts::new(start);
             assert_eq!(restarts.ended(start + millis(1)), Step::Start, "the first time");
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn it_is_said_once_and_again_after_it_ran() {
-        let start = crate::cluster::now();
+        let start = crate::servers::now();
         let mut restarts = Restarts::new(start);
         let mut said = |from: u64| {
             // Until it is started next, after a minute.
@@ -140,11 +140,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = || Process::start("one", &shell::command(&["false"]), folder.path());
         let mut process = run().unwrap();
-        let (start, mut started) = (crate::cluster::now(), 0);
+        let (start, mut started) = (crate::servers::now(), 0);
         let mut restarts = Restarts::new(start);
         for at in (0..1_000).step_by(50) {
             while !process.has_ended() {
-                crate::cluster::pause();
+                crate::servers::pause();
             }
             if restarts.is_due("one", &mut process, start + millis(at)) {
                 started += 1;

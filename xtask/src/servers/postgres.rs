@@ -1,4 +1,4 @@
-//! The cluster's PostgreSQL: one server, whose files are kept with the parts' own.
+//! PostgreSQL: one server, whose files are kept in a folder of its own.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -16,22 +16,32 @@ use crate::shell;
 const VERSIONS: &str = "/usr/lib/postgresql";
 /// Whose it is where root starts it, which it refuses to be.
 const USER: &str = "postgres";
+/// What a shop needs: nothing but the usual.
+pub(crate) const OF_A_SHOP: &[&str] = &[];
+/// What a run of the tests need not do: their data outlive no power cut. A deadlock is found at once.
+pub(crate) const OF_TESTS: &[&str] = &["fsync=off", "deadlock_timeout=50ms", "shared_buffers=32MB"];
 /// Connections that all parts may have: ten of a service, twenty of a gateway or my page's port, of four instances each.
 const CONNECTIONS_MAX: u32 = 400;
 /// Looks until it answers: a minute.
 const LOOKS_MAX: usize = 1200;
 
 /// A server, and how it is started again.
-pub(super) struct Postgres {
+pub(crate) struct Postgres {
     process: Process,
     restarts: Restarts,
     folder: PathBuf,
     port: u16,
+    more: &'static [&'static str],
 }
 
 impl Postgres {
     /// Starts it with its files in `folder`, which are made where there are none.
-    pub(super) fn start(folder: &Path, port: u16, stop: &Stop) -> Result<Postgres, Failure> {
+    pub(crate) fn start(
+        folder: &Path,
+        port: u16,
+        more: &'static [&'static str],
+        stop: &Stop,
+    ) -> Result<Postgres, Failure> {
         let folder = folder.join("postgres");
         fs::create_dir_all(&folder)?;
         if !folder.join("data/PG_VERSION").exists() {
@@ -40,26 +50,27 @@ impl Postgres {
             make.arg("-D").arg(folder.join("data"));
             shell::run(with(make, &["-A", "trust", "-U", USER, "-E", "UTF8", "--locale=C"]))?;
         }
-        let process = run(&folder, port)?;
-        let mut postgres = Postgres { process, restarts: Restarts::new(now()), folder, port };
+        let process = run(&folder, port, more)?;
+        let restarts = Restarts::new(now());
+        let mut postgres = Postgres { process, restarts, folder, port, more };
         postgres.answers(stop)?;
         Ok(postgres)
     }
 
     /// Of what it runs in.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
     }
 
     /// As settings name it.
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
     }
 
     /// Starts it again where it has ended.
-    pub(super) fn keep(&mut self, now: Instant) -> Result<(), Failure> {
+    pub(crate) fn keep(&mut self, now: Instant) -> Result<(), Failure> {
         if self.restarts.is_due("postgres", &mut self.process, now) {
-            self.process = run(&self.folder, self.port)?;
+            self.process = run(&self.folder, self.port, self.more)?;
         }
         Ok(())
     }
@@ -85,11 +96,12 @@ impl Postgres {
     }
 }
 
-fn run(folder: &Path, port: u16) -> Result<Process, Failure> {
+fn run(folder: &Path, port: u16, more: &[&str]) -> Result<Process, Failure> {
     let mut server = as_its_user(folder, "postgres")?;
     server.arg("-D").arg(folder.join("data"));
     let settings = settings(port);
-    server.args(settings.iter().flat_map(|setting| ["-c", setting]));
+    let settings = settings.iter().map(String::as_str).chain(more.iter().copied());
+    server.args(settings.flat_map(|setting| ["-c", setting]));
     Process::start("server", &server, folder)
 }
 

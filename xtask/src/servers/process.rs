@@ -1,4 +1,4 @@
-//! A process of the cluster, which ends when this one does, however that ends.
+//! A process beside the chore, which ends when this one does, however that ends.
 //!
 //! A shell beside it waits for the end of a pipe whose other end only this process has, and then asks it to end. Both
 //! are of a group of their own: a Ctrl-C reaches this process alone, which ends the others in order.
@@ -27,7 +27,7 @@ exit "$status""#;
 const WORDS_LINES: usize = 8;
 
 /// A running one.
-pub(super) struct Process {
+pub(crate) struct Process {
     watch: Child,
     /// Its end is the process's.
     input: Option<ChildStdin>,
@@ -37,7 +37,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts `command`, whose words go to a file in `folder`.
-    pub(super) fn start(name: &str, command: &Command, folder: &Path) -> Result<Process, Failure> {
+    pub(crate) fn start(name: &str, command: &Command, folder: &Path) -> Result<Process, Failure> {
         let words = folder.join(format!("{name}.log"));
         let log = File::options().create(true).append(true).open(&words)?;
         let mut watch = Command::new("sh");
@@ -59,22 +59,22 @@ impl Process {
     }
 
     /// The first line that it prints, if it is there.
-    pub(super) fn first_line(&self) -> Option<String> {
+    pub(crate) fn first_line(&self) -> Option<String> {
         self.first.try_recv().ok()
     }
 
     /// Of the shell beside it, whose descendant it is.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.watch.id()
     }
 
     /// Whether it has ended by itself.
-    pub(super) fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.watch.try_wait(), Ok(None))
     }
 
     /// What it said last.
-    pub(super) fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let text = std::fs::read_to_string(&self.words).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(WORDS_LINES)..].join("\n")
