@@ -46,6 +46,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use client::{Asker, Client};
+use newest::Sought;
 use publish::Publisher;
 use readers::Readers;
 use tails::Tails;
@@ -144,13 +145,24 @@ pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>
     }))
 }
 
+impl Kafka {
+    /// Why a publish failed. Where its partition is sound and nothing is answered, the producer is given up.
+    async fn troubled(&self, name: &str, at: &TopicPartition, trouble: Error) -> Error {
+        let in_vain = self.publisher.waits_in_vain(at) && self.asker.is_sound(name, at).await;
+        match in_vain.then(|| self.publisher.give_up()) {
+            Some(Err(error)) => error,
+            _ => self.asker.explained(name, at, trouble).await,
+        }
+    }
+}
+
 impl Broker for Kafka {
     fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
         Box::pin(async move {
             let name = self.topics.name(at)?;
             publish::check(&batch)?;
             let last = match self.publisher.publish(name, at, &batch).await {
-                Err(trouble) => return Err(self.asker.explained(name, at, trouble).await),
+                Err(trouble) => return Err(self.troubled(name, at, trouble).await),
                 Ok(last) => last,
             };
             let end = match last {
@@ -185,7 +197,22 @@ impl Broker for Kafka {
     }
 
     fn newest<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64> {
-        Box::pin(async move { self.readers.newest(self.topics.name(at)?, at, source).await })
+        Box::pin(async move {
+            let newest = self.newest_event(at, source, u64::MAX).await?;
+            Ok(newest.and_then(|event| event.outbox_sequence).unwrap_or(0))
+        })
+    }
+
+    fn newest_event<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        source: &'a str,
+        up_to: u64,
+    ) -> Pending<'a, Option<Event>> {
+        Box::pin(async move {
+            let sought = Sought { source, up_to };
+            self.readers.newest(self.topics.name(at)?, at, sought).await
+        })
     }
 
     fn since<'a>(&'a self, at: &'a TopicPartition, time: Timestamp) -> Pending<'a, Offset> {

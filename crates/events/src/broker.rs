@@ -371,6 +371,20 @@ pub trait Broker: Send + Sync + 'static {
         Box::pin(async move { Ok(self.published(at, source).await?.unwrap_or(0)) })
     }
 
+    /// The newest event of this source, found as [`newest`](Self::newest) finds its number, whose outbox sequence is
+    /// at most `up_to`. Nothing where numbers are counted: what is there goes wherever its publishers' files go.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    fn newest_event<'a>(
+        &'a self,
+        _at: &'a TopicPartition,
+        _source: &'a str,
+        _up_to: u64,
+    ) -> Pending<'a, Option<Event>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Every topic that it was opened with or found then, in order.
     fn topics(&self) -> Vec<Topic>;
 

@@ -3,6 +3,7 @@
 //! Everything that can fail for a reason of the environment (ports, folders, damaged files) fails
 //! before the first request is taken.
 
+mod another_folder;
 mod broker;
 mod ended;
 pub(crate) mod layer;

@@ -9,12 +9,14 @@ mod server;
 mod support;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use server::Server;
 use support::{
-    Customer, Folder, Mall, Placed, SOON, Sold, eventually, now, overlay, pause, run, text, within,
+    Customer, Done, Folder, Mall, Placed, SOON, Sold, eventually, now, overlay, pause, run, text,
+    within,
 };
 
 /// How long the broker stands still under load.
@@ -203,6 +205,105 @@ fn a_folder_that_was_put_back_gives_no_number_again_and_says_what_it_lost() {
         copied(&kept, &data);
         folder = stopped;
     }
+}
+
+/// Every subscription that stands where the topic is no more is told to begin again, as it says itself.
+fn begin_again(mall: &Mall) {
+    let (data, answer) = (mall.folder().data(), mall.at("admin", "GET", "/admin/subscriptions"));
+    let answer = answer.send();
+    // Kafka may give no answer for a moment, and is asked again.
+    let all = if answer.status == 200 { answer.value() } else { json!([]) };
+    for one in all.as_array().expect("a list") {
+        let name = one["name"].as_str().expect("a name");
+        let is_gone = one["stuck"].as_str().is_some_and(|why| why.contains("events place"));
+        if is_gone {
+            run(&["events", "place", name, "--data", text(&data), "--to", "beginning"]).expect(0);
+        }
+    }
+}
+
+#[test]
+fn a_topic_that_is_made_anew_under_load_is_published_to_and_read_on_by_the_commands_that_are_told()
+{
+    let Some(folder) = Folder::owned() else { return };
+    let server = Server::start();
+    let settings = settings(&folder, &server.address(), 1);
+    let mall = Mall::on(folder, &["--faults", "-c", text(&settings)]);
+    let (who, product) = (mall.customer(), mall.product(1_000_000, "cancel"));
+    mall.delivered(&who, product, 1);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _done = Done(&over);
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                mall.order(&who, product, 1);
+                pause(Duration::from_millis(20));
+            }
+        });
+        pause(AWAY);
+        topics(&server, &["--delete", "--topic", "shop.order"]);
+        pause(Duration::from_secs(2));
+        let made = ["--create", "--topic", "shop.order", "--partitions", "3"];
+        let kept = ["--config", "retention.ms=-1", "--config", "max.message.bytes=2097152"];
+        eventually("the old one is gone", || server.ask(TOPICS, &[&made[..], &kept].concat()).ok());
+        // As many as it takes for one in each partition.
+        for _ in 0..9 {
+            let order = mall.order(&who, product, 1);
+            within(GOES_ON_BY, "it is decided", || {
+                begin_again(&mall);
+                let state = mall.order_now(order.id)["state"].clone();
+                (state == "OrderPlaced").then_some(())
+            });
+        }
+    });
+    within(GOES_ON_BY, "nothing waits to be published", || {
+        let relays = mall.at("admin", "GET", "/admin/relays").send().value();
+        relays.as_array()?.iter().all(|relay| relay["lag"] == 0).then_some(())
+    });
+    assert_eq!(stuck(&mall, "/admin/relays", "outbox.order"), None);
+}
+
+/// Kafka's own tool.
+const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
+
+fn topics(server: &Server, arguments: &[&str]) {
+    server.ask(TOPICS, arguments).expect("it is done");
+}
+
+/// Two folders of one service would number over one another.
+#[test]
+fn a_folder_whose_topics_another_one_publishes_to_is_refused_and_nothing_is_done_to_either() {
+    let Some(folder) = Folder::owned() else { return };
+    let server = Server::start();
+    let settings = settings(&folder, &server.address(), 1);
+    let mall = Mall::on(folder, &["--faults", "-c", text(&settings)]);
+    let Sold { who, product, .. } = mall.sold();
+    let second = mall.folder().path().join("second");
+    let start = |data: &std::path::Path| {
+        run(&["mall", "--listen", "127.0.0.1:0", "-c", text(&settings), "--data", text(data)])
+    };
+    let refused = start(&second).expect(3);
+    let says = "another folder publishes as this service. service=`order`";
+    assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    assert!(refused.last_word().contains("set another `events.prefix`"), "{}", refused.stderr);
+    assert!(!second.join("order").exists(), "nothing is begun");
+    // Of two copies that run at once each gives the next number, to an event of its own.
+    let (_, folder) = mall.stop_by("TERM", SOON);
+    let beside = Folder::new();
+    copied(&folder.data(), &beside.data());
+    let arguments = ["--faults", "-c", text(&settings)];
+    let (one, other) = (Mall::on(folder, &arguments), Mall::on(beside, &arguments));
+    for mall in [&one, &other] {
+        mall.order(&who, product, 1);
+        within(GOES_ON_BY, "it is published", || {
+            let relays = mall.at("admin", "GET", "/admin/relays").send().value();
+            relays.as_array()?.iter().all(|relay| relay["lag"] == 0).then_some(())
+        });
+    }
+    let (_, folder) = one.stop_by("TERM", SOON);
+    drop(other.stop_by("TERM", SOON));
+    let refused = start(&folder.data()).expect(3);
+    assert!(refused.stderr.contains(says), "{}", refused.stderr);
 }
 
 fn copied(from: &std::path::Path, to: &std::path::Path) {

@@ -176,10 +176,20 @@ impl Asker {
     /// would have, and tells nobody.
     pub(super) async fn explained(&self, name: &str, at: &TopicPartition, trouble: Error) -> Error {
         let Error::Environment { what, source } = trouble else { return trouble };
-        let asked = tokio::time::timeout(EXPLAINED_WITHIN, self.metadata(name.to_owned())).await;
-        let why = asked.ok().and_then(Result::ok).and_then(|found| standing(&found, name, at));
+        let why = self.looked(name).await.and_then(|found| standing(&found, name, at));
         let what = why.map_or_else(|| what.clone(), |why| format!("{what}: {why}"));
         Error::Environment { what, source }
+    }
+
+    /// Whether the partition has a leader and all who have it are in sync, so that what is sent there is answered.
+    pub(super) async fn is_sound(&self, name: &str, at: &TopicPartition) -> bool {
+        self.looked(name).await.is_some_and(|found| standing(&found, name, at).is_none())
+    }
+
+    /// What there is of a topic, where that can be found out at once.
+    async fn looked(&self, name: &str) -> Option<Metadata> {
+        let asked = tokio::time::timeout(EXPLAINED_WITHIN, self.metadata(name.to_owned())).await;
+        asked.ok().and_then(Result::ok)
     }
 
     /// Asks on a thread that may wait.

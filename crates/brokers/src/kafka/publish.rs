@@ -14,6 +14,9 @@
 //!   goes alone, and the others once that is acknowledged.
 //! * After a publish that was not waited for to its end, the next one on that partition waits for it first: a
 //!   Kafka that is away does not gather a copy of a batch for each attempt.
+//! * Records that the client has lost track of (their topic was deleted and made anew while they were under way) are
+//!   never answered. Where [`IN_VAIN_MAX`] publishes in a row have waited for such, and the partition stands as it
+//!   should, the producer is given up with all that it has, and another one begins where the callers do.
 //!
 //! So at most what was in one batch is stored twice for each time that waiting ended too early; inboxes
 //! recognise it.
@@ -21,6 +24,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +58,10 @@ const LINGER_MS: u32 = 1;
 /// How often it is looked whether the producer has ended, while one waits for it.
 const ENDED_LOOKED_EVERY: Duration = Duration::from_millis(100);
 
+/// How many publishes in a row wait in vain for what was published before, until that counts as lost to the producer
+/// where nothing is wrong with the partition. A server that is slow, or one behind it that is, is known by then.
+const IN_VAIN_MAX: u32 = 2;
+
 /// How long after its last acknowledgement a producer counts as known to the server: a small part of the day
 /// that those keep it (`producer.id.expiration.ms`).
 const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(1);
@@ -80,6 +88,8 @@ struct CurrentProducer {
 struct Line {
     /// How many publishes were not waited for to their end.
     left: watch::Sender<usize>,
+    /// How many in a row waited for those in vain.
+    in_vain: AtomicU32,
     /// Whose records were acknowledged last, and when.
     acknowledged: Mutex<Option<Acknowledged>>,
 }
@@ -211,8 +221,29 @@ impl Publisher {
         let mut left = line.left.subscribe();
         let earlier = pin!(left.wait_for(|left| *left == 0));
         let waited = self.wait(&self.producer().producer, earlier).await.map(drop);
+        match waited {
+            Some(()) => line.in_vain.store(0, Ordering::Relaxed),
+            None => _ = line.in_vain.fetch_add(1, Ordering::Relaxed),
+        }
         let unanswered = "kafka: what was published before is not acknowledged";
         waited.ok_or_else(|| Error::environment(unanswered))
+    }
+
+    /// Whether what was published before on the partition stays unanswered.
+    pub(super) fn waits_in_vain(&self, at: &TopicPartition) -> bool {
+        self.line(at).in_vain.load(Ordering::Relaxed) >= IN_VAIN_MAX
+    }
+
+    /// Gives up the producer and what it has, on every partition: whoever waits for that hears so, and begins anew
+    /// where it was. What is stored of it all the same is a second copy.
+    pub(super) fn give_up(&self) -> Result<(), Error> {
+        tracing::warn!("kafka's producer answers no more; another one takes its place");
+        let mut current = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
+        purge(&current.producer);
+        *current = current.successor(&self.config)?;
+        // What was left belongs to the one before: nobody is to wait for that.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(())
     }
 
     /// Puts another producer in the place of one that has ended, and has that one answer.
@@ -220,15 +251,12 @@ impl Publisher {
         if ended.client().fatal_error().is_none() {
             return Ok(());
         }
-        // What it still had is refused by this, and its publishers hear so; otherwise they would wait out their
-        // patience.
-        ended.purge(PurgeConfig::default().queue().inflight().non_blocking());
+        purge(ended);
         let mut current = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
         // Another publish may have met the same end.
         if current.producer.client().fatal_error().is_some() {
             tracing::warn!("kafka's producer has ended; another one takes its place");
-            let number = current.number + 1;
-            *current = CurrentProducer { number, producer: make(&self.config)? };
+            *current = current.successor(&self.config)?;
         }
         Ok(())
     }
@@ -240,6 +268,13 @@ impl Publisher {
     fn line(&self, at: &TopicPartition) -> Arc<Line> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(lines.entry(at.clone()).or_default())
+    }
+}
+
+impl CurrentProducer {
+    /// The one that takes its place.
+    fn successor(&self, config: &ClientConfig) -> Result<CurrentProducer, Error> {
+        Ok(CurrentProducer { number: self.number + 1, producer: make(config)? })
     }
 }
 
@@ -260,6 +295,11 @@ impl Line {
 
 fn make(config: &ClientConfig) -> Result<FutureProducer<ClientLog>, Error> {
     config.create_with_context(ClientLog).map_err(trouble::of)
+}
+
+/// What it still had is refused by this, and its publishers hear so; otherwise they would wait out their patience.
+fn purge(producer: &FutureProducer<ClientLog>) {
+    producer.purge(PurgeConfig::default().queue().inflight().non_blocking());
 }
 
 /// Puts all records into the producer's queue, in order. Where it takes one no more, what it took stays.

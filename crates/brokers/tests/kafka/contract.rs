@@ -150,6 +150,12 @@ async fn the_newest_number_of_a_source_is_found_from_the_end_back() {
     broker.publish(&at(), events(4..=9)).await.expect("stored");
     broker.publish(&at(), events(2..=2)).await.expect("stored");
     assert_eq!((newest("order").await, newest("nobody").await), (9, 0));
+    let up_to = async |number| {
+        let found = broker.newest_event(&at(), "order", number).await.expect("found");
+        found.map(|event| event.id)
+    };
+    assert_eq!(up_to(7).await.as_deref(), Some("id-7"), "and none that is above what is asked for");
+    assert_eq!(up_to(0).await, None);
     assert_eq!(broker.published(&at(), "order").await.expect("an answer"), None, "not counted");
 }
 

@@ -9,4 +9,5 @@ mod outage;
 mod refused;
 #[allow(dead_code, reason = "the mall's own tests use the rest")]
 mod server;
+mod silent;
 mod support;

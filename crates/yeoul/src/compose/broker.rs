@@ -8,6 +8,7 @@ use chassis::folder;
 use events::local::Log;
 use events::{Broker, Declared, Error};
 
+use super::another_folder;
 use super::put_back;
 use super::store;
 use crate::exit::Failure;
@@ -19,6 +20,8 @@ pub(crate) struct Events<'e> {
     pub(crate) topics: &'e [Declared],
     /// The broker, where it is not the folder's own log.
     pub(crate) broker: Option<brokers::Settings>,
+    /// The services that keep their state in files of the folder.
+    pub(crate) services: &'e [&'e str],
 }
 
 /// A broker that can be used.
@@ -36,7 +39,7 @@ pub(crate) async fn connect(data: &Path, events: Events<'_>) -> Result<Arc<dyn B
 /// The folder's own log, or a connection; over one, files that were put back are made to number on above what is there.
 pub(super) async fn open(
     data: &Path,
-    Events { topics, broker }: Events<'_>,
+    Events { topics, broker, services }: Events<'_>,
 ) -> Result<OpenBroker, Failure> {
     let log = data.join(LOG);
     let Some(settings) = broker else {
@@ -56,6 +59,9 @@ pub(super) async fn open(
     let address = settings.address.to_string();
     let connected = brokers::connect(settings, topics, clock::component()).await;
     let broker = connected.map_err(|error| not_connected(&address, &error))?;
+    if false {
+        another_folder::refuse(data, &broker, services).await?;
+    }
     put_back::left_out(data, &broker).await?;
     Ok(OpenBroker { broker, log: None })
 }

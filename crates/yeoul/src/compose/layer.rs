@@ -180,7 +180,7 @@ impl Layer {
         // Files that nobody can vouch for are read whole before the engine writes to them.
         vouch::before_opening(folder.path()).await?;
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
-        let events = Events { topics: &plan.topics, broker: plan.broker };
+        let events = Events { topics: &plan.topics, broker: plan.broker, services: &[] };
         let host = plan.host.as_ref();
         let stores = Stores::open(folder.path(), host, VIEWS, events, presentation).await?;
         let outboxes = outboxes::open(&plan.outboxes).await?;

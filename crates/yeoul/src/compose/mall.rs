@@ -76,8 +76,10 @@ impl Mall {
         // Files that nobody can vouch for are read whole before the engine writes to them.
         vouch::before_opening(folder.path()).await?;
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
-        let events = Events { topics: &plan.topics, broker: plan.broker };
         let (host, views) = (plan.host.as_ref(), Name::Mypage.as_str());
+        let services = Name::ALL.map(Name::as_str);
+        let services = if host.is_some() { &[] } else { &services[..] };
+        let events = Events { topics: &plan.topics, broker: plan.broker, services };
         let stores = Stores::open(folder.path(), host, views, events, presentation).await?;
         layer::note_admin(&mut folder, ports.admin.address())?;
 

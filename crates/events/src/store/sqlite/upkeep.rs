@@ -41,7 +41,7 @@ use std::fs;
 use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::log::rows;
 use super::plumbing::connection::{self, has_table};
@@ -52,11 +52,13 @@ use super::plumbing::versions;
 use super::state::gaps;
 use super::state::outbox;
 use crate::error::Error;
+use crate::event::id::EventId;
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partitions};
 use crate::skipped::Skipped;
 use crate::store::epoch;
 use crate::store::options::LeftOut;
+use crate::store::packed;
 use crate::topic::Topic;
 
 /// How a store's name ends.
@@ -210,6 +212,33 @@ pub fn ahead(path: &Path, newest: &Numbers) -> Result<Ahead, Error> {
     }
     reading.commit()?;
     Ok(ahead)
+}
+
+/// Up to where each partition's numbers of an outbox were given, or left out.
+///
+/// # Errors
+/// [`Error::Environment`]: nothing can be written there. [`Error::Damaged`]: the file is hurt.
+pub fn numbered_up_to(path: &Path) -> Result<Vec<Numbered>, Error> {
+    let mut sql = connection::open_beside(path)?;
+    let reading = sql.transaction()?;
+    versions::upgrade_within(&reading, &[&outbox::TABLES])?;
+    let numbered = outbox::numbered_up_to(&reading)?;
+    reading.commit()?;
+    Ok(numbered)
+}
+
+/// The id of the event of this number; `None` where its row is kept no more, or is from before ids were kept.
+///
+/// # Errors
+/// As for [`numbered_up_to`].
+pub fn id_of(path: &Path, at: Numbered) -> Result<Option<String>, Error> {
+    let mut sql = connection::open_beside(path)?;
+    let reading = sql.transaction()?;
+    versions::upgrade_within(&reading, &[&outbox::TABLES])?;
+    let select = "SELECT id FROM outbox WHERE sequence = ?1";
+    let stored = reading.query_row(select, [packed::pack(at)], |row| row.get(0)).optional()?;
+    reading.commit()?;
+    Ok(stored.flatten().map(|bytes: [u8; 16]| EventId::from_bytes(bytes).to_string()))
 }
 
 /// Writes a note into a file that no writer has open.

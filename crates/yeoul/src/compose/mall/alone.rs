@@ -94,7 +94,9 @@ impl Alone {
         let ports = ServicePorts::bind(&plan)?;
         vouch::before_opening(folder.path()).await?;
         store::fits(folder.path(), plan.host.as_ref())?;
-        let events = Events { topics: &plan.topics, broker: plan.broker.take() };
+        let services = [name.as_str()];
+        let services = if plan.host.is_some() { &[] } else { &services[..] };
+        let events = Events { topics: &plan.topics, broker: plan.broker.take(), services };
         let broker = broker::connect(folder.path(), events).await?;
         layer::note_admin(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);

@@ -1,0 +1,95 @@
+//! A producer that is never answered while its partition is sound: it is given up, and another one goes on.
+//!
+//! Between client and server stands a proxy, at the address that the server tells: it carries what a connection says, and
+//! of one of them nothing that it is answered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use events::Offset;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::server::Server;
+use crate::support::{KEPT, Place, first_copies, numbers_after, publish, servers};
+
+/// How Kafka numbers what is asked, behind the four bytes of a request's length.
+const PUBLISHES: [u8; 2] = [0, 0];
+const BEGINS_TO_PUBLISH: [u8; 2] = [0, 22];
+
+/// What every connection looks at while it carries.
+#[derive(Clone, Default)]
+struct Watch {
+    /// Whether whoever publishes next is answered no more.
+    silences: Arc<AtomicBool>,
+    /// How many producers have begun.
+    producers: Arc<AtomicU32>,
+}
+
+/// Listens before the server, which is started with its address as its own.
+async fn before(server: &mut Server) -> Watch {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let to = server.address().replace("kafka://", "");
+    server.kill();
+    server.set("advertised.listeners", &format!("PLAINTEXT://127.0.0.1:{port}"));
+    server.start_again();
+    let watch = Watch::default();
+    let watches = watch.clone();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            if let Ok(server) = TcpStream::connect(&to).await {
+                tokio::spawn(carry(client, server, watches.clone()));
+            }
+        }
+    });
+    watch
+}
+
+async fn carry(client: TcpStream, server: TcpStream, watch: Watch) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let silent = Arc::clone(&is_silent);
+    let back = tokio::spawn(async move {
+        let mut buffer = [0; 8192];
+        while let Ok(count @ 1..) = from_server.read(&mut buffer).await {
+            let is_heard = !silent.load(Ordering::SeqCst);
+            if is_heard && to_client.write_all(&buffer[..count]).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut buffer = [0; 8192];
+    while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
+        // Small requests, each sent alone.
+        let asks = |what: [u8; 2]| buffer[..count].get(4..6) == Some(&what[..]);
+        if asks(PUBLISHES) && watch.silences.swap(false, Ordering::SeqCst) {
+            is_silent.store(true, Ordering::SeqCst);
+        }
+        watch.producers.fetch_add(u32::from(asks(BEGINS_TO_PUBLISH)), Ordering::SeqCst);
+        if to_server.write_all(&buffer[..count]).await.is_err() {
+            break;
+        }
+    }
+    back.abort();
+}
+
+#[tokio::test]
+async fn one_that_is_not_answered_while_its_partition_is_sound_is_given_up_and_nothing_is_lost() {
+    let mut server = Server::start();
+    let watch = before(&mut server).await;
+    let place = Place::of_order(servers(&server));
+    place.create(&KEPT).await;
+    let broker = place.connect_for(Duration::from_secs(2)).await.expect("a connection");
+    publish(&*broker, 1..=3).await;
+    let before = watch.producers.load(Ordering::SeqCst);
+    watch.silences.store(true, Ordering::SeqCst);
+    publish(&*broker, 4..=6).await;
+    publish(&*broker, 7..=9).await;
+    let after = watch.producers.load(Ordering::SeqCst);
+    assert!(after > before, "another one took its place: {before}, {after}");
+    let stored = numbers_after(&*broker, Offset::BEGINNING).await;
+    assert_eq!(first_copies(&stored), (1..=9).collect::<Vec<_>>(), "{stored:?}");
+}
