@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use server::{Server, sql};
-use support::{Folder, Mall, SOON, Sold, overlay, run, text, yeoul};
+use support::{Folder, Mall, SOON, Sold, eventually, overlay, run, text, yeoul};
 
 /// Three partitions, so that keys spread.
 fn settings(folder: &Folder, address: &str) -> PathBuf {
@@ -107,6 +107,17 @@ fn orders_pages_and_sign_ins_go_on_through_outages_of_store_and_mall() {
     mall.await_row(&who, begun.id, ("OrderPlaced", Some("DeliveryStarted")));
     mall.await_stock(product, 97);
 
+    // A row that somebody holds and does not let go of is waited for, and not for ever.
+    let held = mall.order(&who, product, 1);
+    mall.await_row(&who, held.id, ("OrderPlaced", Some("DeliveryStarted")));
+    let cancels = || {
+        let call = mall.at("order", "PATCH", &format!("/orders/{}", held.id));
+        call.bearer(&who.token).json(&cancel).send()
+    };
+    while_held(&server, held.id, || drop(cancels().refusal(503)));
+    cancels().expect(200);
+    mall.await_stock(product, 97);
+
     // While the store is away nothing is taken, and afterwards all goes on.
     server.kill();
     let refused = mall.ordering(&who, &body).send();
@@ -144,6 +155,21 @@ fn orders_pages_and_sign_ins_go_on_through_outages_of_store_and_mall() {
     let start = ["mall", "--listen", "127.0.0.1:0", "--data", text(&data)];
     let refused = run(&start).expect(3);
     assert!(refused.last_word().contains(&server.address()), "{}", refused.stderr);
+}
+
+/// Another program has the row of this order locked meanwhile.
+fn while_held(server: &Server, order: u64, meanwhile: impl FnOnce()) {
+    let (own, held) = (server.address(), "SELECT pg_sleep(600)");
+    let lock = format!("BEGIN; SELECT id FROM \"order\".orders WHERE id = {order} FOR UPDATE");
+    let mut holder = server::psql(&own).args(["-c", &lock, "-c", held]).spawn().expect("psql runs");
+    let its = format!("FROM pg_stat_activity WHERE query = '{held}'");
+    eventually("it has the row", || {
+        let count = sql(&own, &format!("SELECT count(*) {its}")).expect("a count");
+        (count == "1").then_some(())
+    });
+    meanwhile();
+    sql(&own, &format!("SELECT pg_terminate_backend(pid) {its}")).expect("it is ended");
+    holder.wait().expect("psql ends");
 }
 
 /// A store that does not fit is refused with what helps there, and not with what helps where state is in files.

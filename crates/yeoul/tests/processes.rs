@@ -3,6 +3,8 @@
 //!
 //! Against real servers: `cargo xtask services install java maven kafka postgres` puts them where they are found.
 
+#[path = "processes/both_away.rs"]
+mod both_away;
 #[path = "processes/instances.rs"]
 mod instances;
 #[path = "processes/killed.rs"]
@@ -28,15 +30,17 @@ use serde_json::{Map, Value, json};
 use server::Server;
 use support::{
     Answer, Customer, Done, Folder, Mall, SOON, Sold, Started, eventually, overlay, pause, run,
-    text, within, yeoul,
+    text, timed, within, yeoul,
 };
 
 /// Instances beside those of the same part, where the store is one that they share.
 const TWINS: [&str; 3] = ["product-2", "delivery-2", "order-2"];
 /// The same of those that show pages.
 const FRONTS: [&str; 2] = ["mypage-2", "gateway-2"];
-/// Ten times how long another instance may take to go on.
+/// Ten times how long another instance may take to go on, the lease of the one before it included.
 const TAKEN_OVER_BY: Duration = Duration::from_secs(100);
+/// Ten times how long all may take to go on where broker and store were away.
+const GONE_ON_BY: Duration = Duration::from_secs(200);
 /// Orders that are placed at once.
 const AT_ONCE: usize = 12;
 /// In an order in which each finds those that it asks.
@@ -45,7 +49,7 @@ const PARTS: [&str; 6] = ["account", "product", "delivery", "order", "mypage", "
 const SECRET: &str = "a-secret-of-all-parts";
 /// How long one is away.
 const AWAY: Duration = Duration::from_millis(300);
-/// How soon a sign-out is heard of everywhere.
+/// Ten times how long it may take until a sign-out is heard of everywhere.
 const HEARD_BY: Duration = Duration::from_secs(10);
 
 /// The processes, and what they share: a broker and a settings file.
@@ -444,6 +448,14 @@ fn two_gateways_show_what_one_of_two_mypages_folds_and_the_other_goes_on() {
     for killed in ["", "mypage", "mypage-2"] {
         if !killed.is_empty() {
             cluster.kill(killed);
+            let written = mall.order(&who, product, 1);
+            let (took, ()) = timed(|| {
+                within(TAKEN_OVER_BY, "the other one folds", || {
+                    let shown = newest(&cluster, "gateway", &written.position)?;
+                    (shown == written.id).then_some(())
+                });
+            });
+            eprintln!("without {killed} a write was on my page after {took:?}");
         }
         for _ in 0..5 {
             let written = mall.order(&who, product, 1);
@@ -524,10 +536,13 @@ fn a_sign_out_is_heard_elsewhere_without_the_broker_and_what_cannot_be_told_is_r
     mall.call("POST", "/oauth/revoke").form(&form).send().expect(200);
     // The gateway only passed it on.
     assert_eq!(ask(&cluster, doors[4], &leaver).status, 401, "at once where it was asked");
-    within(HEARD_BY, "it opens nothing", || (all(&cluster, &leaver) == [401; 5]).then_some(()));
-    within(HEARD_BY, "it opens nothing in the whole mall", || {
-        (opens_there(&leaver) == 401).then_some(())
+    let (took, ()) = timed(|| {
+        within(HEARD_BY, "it opens nothing", || (all(&cluster, &leaver) == [401; 5]).then_some(()));
+        within(HEARD_BY, "it opens nothing in the whole mall", || {
+            (opens_there(&leaver) == 401).then_some(())
+        });
     });
+    eprintln!("a sign-out was heard of by every part after {took:?}");
     assert_eq!((all(&cluster, &stayer), opens_there(&stayer)), ([200; 5], 200));
     cluster.kafka.signal("-CONT");
     // What its own gateway ends, the others hear of.

@@ -61,7 +61,7 @@ fn whichever_is_killed_my_page_is_whole_soon_and_no_effect_is_missing_or_there_t
 }
 
 /// Orders that were answered.
-fn taken(clients: &[Client]) -> usize {
+pub(super) fn taken(clients: &[Client]) -> usize {
     clients.iter().map(|client| client.book.taken.len()).sum()
 }
 
@@ -73,6 +73,23 @@ fn kill_under_load(
     shelves: &[books::Shelf],
     random: &mut Random,
 ) -> &'static str {
+    under_load(mall, clients, shelves, || {
+        pause(Duration::from_millis(random.between(LIFE_MS.0, LIFE_MS.1)));
+        let all: Vec<&'static str> = cluster.parts.keys().copied().collect();
+        let killed = all[random.between(0, all.len() as u64 - 1) as usize];
+        cluster.kill(killed);
+        pause(AWAY);
+        killed
+    })
+}
+
+/// What happens while customers do what they do.
+pub(super) fn under_load<T>(
+    mall: &Mall,
+    clients: &mut [Client],
+    shelves: &[books::Shelf],
+    happens: impl FnOnce() -> T,
+) -> T {
     let (admin, gateway) = (mall.admin(), mall.base("gateway"));
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -87,18 +104,13 @@ fn kill_under_load(
             });
         }
         let _done = Done(&over);
-        pause(Duration::from_millis(random.between(LIFE_MS.0, LIFE_MS.1)));
-        let all: Vec<&'static str> = cluster.parts.keys().copied().collect();
-        let killed = all[random.between(0, all.len() as u64 - 1) as usize];
-        cluster.kill(killed);
-        pause(AWAY);
-        killed
+        happens()
     })
 }
 
 impl Cluster {
     /// Waits until nothing waits to be published, taken or decided.
-    fn await_calm(&self, mall: &Mall) {
+    pub(super) fn await_calm(&self, mall: &Mall) {
         let mut calm = 0;
         within(2 * WHOLE_BY, "all has come to rest", || {
             calm = if self.is_calm() { calm + 1 } else { 0 };
@@ -107,7 +119,7 @@ impl Cluster {
         });
     }
 
-    fn is_calm(&self) -> bool {
+    pub(super) fn is_calm(&self) -> bool {
         let is_empty = |instance: &&'static str, path| {
             let answer = self.asked(instance, path);
             // A broker that divides its partitions anew may not say where they end.

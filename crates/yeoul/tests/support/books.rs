@@ -25,6 +25,8 @@ pub(crate) struct Book {
     pub(crate) completed: BTreeSet<u64>,
     /// Requests that were sent and never answered.
     pub(crate) unanswered: u64,
+    /// Orders that were not taken, because something was away.
+    pub(crate) refused: u64,
 }
 
 pub(crate) struct Client {
@@ -90,6 +92,7 @@ impl Client {
             assert!(new, "order {id} was given out twice");
         } else {
             assert!(self.away.contains(&answer.status), "an order: {}", answer.text());
+            self.book.refused += 1;
         }
         Ok(())
     }

@@ -80,6 +80,71 @@ async fn an_instance_that_stands_still_before_its_commit_holds_up_nobody() {
     assert_eq!(published, ["other"]);
 }
 
+/// Ten times as long as anybody holds, or waits for, what others need.
+const HELD_BY: Duration = Duration::from_secs(50);
+
+async fn stocked(tx: &mut Tx<'_>) -> Result<(), Error> {
+    tx.execute("UPDATE item SET stock = stock + 1 WHERE name = 'tv'", &[]).await.map(drop)
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "how long one waits for a server is its own time")]
+async fn a_row_of_an_instance_that_stands_still_before_its_commit_is_anothers_within_seconds() {
+    let place = TestSchema::fresh();
+    let direct = open(&place).await;
+    let proxy = Proxy::before(&place).await;
+    let stopped = open(&proxy.place).await;
+    place.execute("INSERT INTO item (name) VALUES ('tv')");
+    proxy.next(Next::HeldUp);
+    let held = stopped.write((), |(), tx| Box::pin(stocked(tx)));
+    let state = "SELECT count(*) FROM pg_stat_activity JOIN pg_locks USING (pid)
+        WHERE state = 'idle in transaction' AND relation = 'item'::REGCLASS AND mode = 'RowExclusiveLock'";
+    until(async || match place.execute(state).as_str() {
+        "1" => Ok(()),
+        _ => Err("its last message".to_owned()),
+    })
+    .await;
+    let begun = std::time::Instant::now();
+    direct.write((), |(), tx| Box::pin(stocked(tx))).await.unwrap();
+    let waited = begun.elapsed();
+    eprintln!("a row of one that stood still was another's after {waited:?}");
+    assert!(waited < HELD_BY, "{waited:?}");
+    assert!(held.await.unwrap_err().is_environment(), "it was given up by the server");
+    assert_eq!(place.execute("SELECT stock FROM item"), "1", "of two one was done");
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "how long one waits for a server is its own time")]
+async fn who_waits_for_a_row_longer_than_a_lock_is_waited_for_is_refused_for_now_alone() {
+    let place = TestSchema::fresh();
+    let database = open(&place).await;
+    place.execute("INSERT INTO item (name) VALUES ('tv')");
+    // Of another program, which nobody ends.
+    let holds =
+        format!("SET search_path = {}; BEGIN; SELECT name FROM item FOR UPDATE", place.name);
+    let mut holder = crate::store::postgres::server::psql(&place.address);
+    let sleeps = "SELECT pg_sleep(600)";
+    let mut holder = holder.args(["-c", &holds, "-c", sleeps]).spawn().unwrap();
+    let state =
+        "SELECT count(*) FROM pg_locks WHERE relation = 'item'::REGCLASS AND mode = 'RowShareLock'";
+    until(async || match place.execute(state).as_str() {
+        "1" => Ok(()),
+        _ => Err("its lock".to_owned()),
+    })
+    .await;
+    let begun = std::time::Instant::now();
+    let refused = database.write((), |(), tx| Box::pin(stocked(tx))).await.unwrap_err();
+    let waited = begun.elapsed();
+    eprintln!("a row that is held for ever was waited for {waited:?}");
+    assert!(refused.is_environment() && refused.to_string().contains("lock timeout"), "{refused}");
+    assert!(waited < HELD_BY, "{waited:?}");
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()";
+    place.execute(end);
+    holder.wait().unwrap();
+    database.write((), |(), tx| Box::pin(stocked(tx))).await.unwrap();
+    assert_eq!(place.execute("SELECT stock FROM item"), "1");
+}
+
 #[tokio::test]
 async fn what_can_be_seen_and_is_not_on_disk_yet_is_relayed_by_nobody() {
     let place = TestSchema::fresh();
