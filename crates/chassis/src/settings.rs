@@ -31,5 +31,16 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
     all.filter(|(name, _)| name.starts_with("YEOUL_"))
 }
 
+/// One variable whose name the settings have, as a key that no file is to hold; `None` where it is not set, or empty, or no
+/// text.
+#[expect(clippy::disallowed_methods, reason = "only chassis reads the environment")]
+pub fn variable(name: &str) -> Option<String> {
+    // A name with either would not be asked of the system but of nobody.
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return None;
+    }
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
 #[cfg(test)]
 mod tests;

@@ -113,6 +113,7 @@
 pub mod agreement;
 pub mod broker;
 pub mod contract;
+pub mod deliveries;
 pub mod event;
 pub mod group;
 pub mod local;

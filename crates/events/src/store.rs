@@ -71,6 +71,7 @@
 //! leaves out the numbers that were given after a copy, and [`agreement`](crate::agreement) refuses what
 //! does not fit.
 
+pub(crate) mod ahead;
 pub(crate) mod announcements;
 pub(crate) mod bounds;
 pub(crate) mod database;
@@ -118,7 +119,9 @@ pub use sqlite::{COUNTED, READERS_MAX};
 pub use tx::{Savepoint, Tx, Working};
 pub use value::{Bind, Column, Value};
 
+pub(crate) use postgres::state::tables::SETTLED_AHEAD as SERVED_SETTLED_AHEAD;
 pub(crate) use sqlite::log;
+pub(crate) use sqlite::state::tables::SETTLED_AHEAD;
 
 use postgres::state::announcements::Announcements as ServedAnnouncements;
 use postgres::state::rows::Rows as ServedRows;

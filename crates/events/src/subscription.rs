@@ -94,10 +94,12 @@
 //! and stay correct: the place is checked in every transaction. Those that say that they are
 //! [`shared`](Subscription::shared) divide the partitions.
 
+pub(crate) mod beginning;
 mod consumer;
-mod context;
+pub(crate) mod context;
 pub(crate) mod control;
 mod delivery;
+pub(crate) mod gaps;
 mod moved;
 mod skip;
 mod status;

@@ -4,6 +4,7 @@
 //! ([`switches`]) that only exists with `--faults`: without it their paths are no routes at all.
 
 pub(crate) mod dead;
+pub(crate) mod push;
 pub(crate) mod switches;
 
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use dead::Controls;
+use push::Logs;
 use switches::{BodyRequest, Switches, turned};
 
 /// What the admin listener reports on and repairs; shared by the cores.
@@ -38,6 +40,8 @@ pub(crate) struct Admin {
     /// What an acknowledged write means where state is.
     pub(crate) store: Promise,
     pub(crate) controls: Controls,
+    /// What was delivered elsewhere lately.
+    pub(crate) logs: Logs,
     pub(crate) guards: Box<dyn Fn() -> Value + Send + Sync>,
     pub(crate) views: Box<dyn Fn() -> Value + Send + Sync>,
     pub(crate) switches: Option<Box<dyn Switches>>,
@@ -62,6 +66,7 @@ enum Action {
     Views,
     Subscriptions,
     Relays,
+    PushLog,
     Events,
     Dead,
     ShowDead,
@@ -89,6 +94,7 @@ impl Server {
             Route::get("/admin/views", Action::Views),
             Route::get("/admin/subscriptions", Action::Subscriptions),
             Route::get("/admin/relays", Action::Relays),
+            Route::get("/admin/push/{name}", Action::PushLog),
             Route::get("/admin/events/{topic}", Action::Events),
             Route::get("/admin/dead", Action::Dead),
             Route::get("/admin/dead/{id}", Action::ShowDead),
@@ -137,6 +143,7 @@ impl Server {
             Action::Views => Ok(json(StatusCode::OK, &(admin.views)())),
             Action::Subscriptions => subscriptions(&admin.controls.subscriptions).await,
             Action::Relays => Ok(relays(&admin.controls.relays)),
+            Action::PushLog => push::log(&admin.logs, params.get(0)),
             // Read by the same code as at the gateway, but for the role: who reaches this port owns the machine.
             Action::Events => {
                 let query = Query::parse(request.uri().query())?;

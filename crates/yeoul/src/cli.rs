@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// See and repair dead letters.
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// See what was delivered to services elsewhere.
+    #[command(subcommand)]
+    Push(PushCommand),
     /// The outbox as a table, for writers in any language.
     #[command(subcommand)]
     Outbox(OutboxCommand),
@@ -191,6 +194,17 @@ pub(crate) enum DeadCommand {
     Drop {
         /// Its id, as listed.
         id: String,
+        #[command(flatten)]
+        place: DataArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PushCommand {
+    /// Print the newest attempts to deliver, the newest first: when, which event, what came of it.
+    Log {
+        /// The subscription, as the settings call it.
+        name: String,
         #[command(flatten)]
         place: DataArgs,
     },

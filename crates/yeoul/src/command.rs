@@ -9,6 +9,7 @@ mod events;
 mod mall;
 mod outbox;
 mod partitions;
+mod push;
 mod serve;
 mod skip;
 mod views;
@@ -26,6 +27,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(args) => check::run(&args),
         Command::Events(command) => events::run(command),
         Command::Dead(command) => dead::run(command),
+        Command::Push(command) => push::run(&command),
         Command::Outbox(OutboxCommand::Schema(args)) => outbox::schema(&args),
         Command::Views(place) => views::run(&place),
         Command::Backup(args) => backup::backup(&args),

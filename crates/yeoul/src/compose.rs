@@ -11,6 +11,7 @@ pub(crate) mod loops;
 pub(crate) mod mall;
 mod outboxes;
 pub(crate) mod ports;
+pub(crate) mod push;
 mod put_back;
 pub(crate) mod sealing;
 mod sessions;

@@ -9,6 +9,7 @@ mod look;
 mod mall;
 pub(crate) mod outboxes;
 mod store;
+pub(crate) mod subscriptions;
 mod templates;
 mod topics;
 
@@ -29,6 +30,7 @@ use crate::exit::Failure;
 use composition::Composition;
 use file::File;
 use outboxes::Outbox;
+use subscriptions::PushSubscription;
 
 /// The longest name of an issuer of tokens.
 const ISSUER_BYTES_MAX: usize = 255;
@@ -59,6 +61,8 @@ pub(crate) struct Checked {
     pub(crate) sealing: Option<SealingKey>,
     /// Tables of others whose rows are published.
     pub(crate) outboxes: Vec<Outbox>,
+    /// Who has events delivered elsewhere.
+    pub(crate) subscriptions: Vec<PushSubscription>,
     pub(crate) definitions: Definitions,
     pub(crate) gateway: gateway::Plan,
     pub(crate) mall: Option<mall::Section>,
@@ -161,10 +165,9 @@ fn compile(
     let listeners = Listeners { outer: listen.unwrap_or(file.listen), inner: file.inner };
     let mut meant = hardly_meant(tree, &gateway, &listeners, composition.has_keys);
     meant.warnings.extend(located(tree, warnings.into_iter().chain(events.unused)));
-    if !composition.services.is_empty() {
-        let unused = gateway.unused_upstreams(&composition.services);
-        meant.warnings.extend(located(tree, unused));
-    }
+    let services = Some(&composition.services).filter(|services| !services.is_empty());
+    let unused = services.map(|services| gateway.unused_upstreams(services));
+    meant.warnings.extend(located(tree, unused.into_iter().flatten()));
     Ok(Checked {
         listen: file.listen,
         inner: file.inner,
@@ -177,6 +180,7 @@ fn compile(
         host,
         sealing: None,
         outboxes: events.outboxes,
+        subscriptions: events.subscriptions,
         definitions,
         gateway,
         mall: file.mall,
@@ -186,11 +190,12 @@ fn compile(
     })
 }
 
-/// Topics, who keeps them, and whose tables are published to them.
+/// Topics, who keeps them, whose tables are published to them, and who has them delivered.
 struct EventSide {
     topics: Vec<Declared>,
     broker: Option<brokers::Settings>,
     outboxes: Vec<Outbox>,
+    subscriptions: Vec<PushSubscription>,
     /// Topics that are declared and hardly meant.
     unused: Vec<Mistake>,
 }
@@ -208,7 +213,8 @@ impl EventSide {
         let unused = if is_own { Vec::new() } else { events.unused(&named) };
         let broker = found.or_default(events.broker());
         let outboxes = found.or_default(events.outboxes(&topics, mentions.composition));
-        EventSide { topics, broker, outboxes, unused }
+        let subscriptions = found.or_default(events.subscriptions(&topics, mentions.composition));
+        EventSide { topics, broker, outboxes, subscriptions, unused }
     }
 }
 

@@ -124,6 +124,23 @@ impl Place {
     }
 }
 
+/// The number that an event is known by, among those of one source.
+pub(crate) struct Counted<'s> {
+    /// The publisher; of events that came without a sequence all publishers together.
+    pub(crate) source: &'s str,
+    pub(crate) number: u64,
+}
+
+impl Counted<'_> {
+    /// Its outbox sequence, or else its offset.
+    pub(crate) fn of(stored: &Stored) -> Counted<'_> {
+        match stored.event.outbox_sequence {
+            Some(number) => Counted { source: &stored.event.source, number },
+            None => Counted { source: UNSTAMPED, number: stored.offset.0 },
+        }
+    }
+}
+
 fn stored(row: &Row<'_>) -> Result<Place, Error> {
     Ok(Place { position: Offset(row.get(0)?), source: row.get(1)?, event: row.get(2)? })
 }
@@ -140,10 +157,7 @@ impl<'n> Marks<'n> {
         rows: &mut Rows<'_>,
         stored: &Stored,
     ) -> Result<bool, Error> {
-        let (source, sequence) = match stored.event.outbox_sequence {
-            Some(sequence) => (stored.event.source.as_str(), sequence),
-            None => (UNSTAMPED, stored.offset.0),
-        };
+        let Counted { source, number: sequence } = Counted::of(stored);
         let highest = match self.marks.get(source) {
             Some(mark) => mark.highest,
             None => highest(rows, self.of, source).await?,
@@ -200,6 +214,22 @@ pub async fn marks(
     };
     rows.each(select, &[&subscription], add).await?;
     Ok(marks)
+}
+
+/// Per source, the highest number received in one partition; of events without a sequence, the highest offset.
+pub(crate) async fn highest_of_each(
+    rows: &mut Rows<'_>,
+    of: Assigned<'_>,
+) -> Result<BTreeMap<String, u64>, Error> {
+    let select =
+        "SELECT source, sequence FROM inbox_mark WHERE subscription = ?1 AND partition = ?2";
+    let mut highest = BTreeMap::new();
+    let add = |row: &Row<'_>| {
+        highest.insert(row.get(0)?, row.get(1)?);
+        Ok::<_, Error>(())
+    };
+    rows.each(select, &[&of.subscription, &of.partition.index()], add).await?;
+    Ok(highest)
 }
 
 /// The highest offset received of events that have no outbox sequence.

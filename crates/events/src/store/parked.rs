@@ -11,6 +11,8 @@
 //!
 //! When an event is parked and for how long is not decided here: see [`parking`].
 
+use std::collections::HashMap;
+
 use crate::broker::Stored;
 use crate::error::Error;
 use crate::event::Event;
@@ -164,6 +166,49 @@ pub(crate) async fn due(
         ORDER BY next_at, place LIMIT 1";
     let whose: [&dyn Bind; 3] = [&of.subscription, &of.partition.index(), &now.as_microsecond()];
     rows.find(select, &whose, parked).await
+}
+
+/// When a parked event is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Upcoming {
+    pub(crate) turn: i64,
+    pub(crate) next_at: Timestamp,
+}
+
+/// The first `limit` of those that wait for a time, the earliest first.
+pub(crate) async fn upcoming(
+    rows: &mut Rows<'_>,
+    of: Assigned<'_>,
+    limit: usize,
+) -> Result<Vec<Upcoming>, Error> {
+    let select = "SELECT place, next_at FROM parked
+        WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL
+        ORDER BY next_at, place LIMIT ?3";
+    let whose: [&dyn Bind; 3] = [&of.subscription, &of.partition.index(), &limit];
+    let row = |row: &Row<'_>| Ok(Upcoming { turn: row.get(0)?, next_at: time(row.get(1)?) });
+    rows.all(select, &whose, row).await
+}
+
+/// The parked event of this turn.
+pub(crate) async fn of_turn(rows: &mut Rows<'_>, turn: i64) -> Result<Option<Parked>, Error> {
+    let select = "SELECT place, attempts, event, key FROM parked WHERE place = ?1";
+    rows.find(select, &[&turn], parked).await
+}
+
+/// How many events of each key of a partition are parked.
+pub(crate) async fn keys(
+    rows: &mut Rows<'_>,
+    of: Assigned<'_>,
+) -> Result<HashMap<String, u64>, Error> {
+    let select = "SELECT key, count(*) FROM parked
+        WHERE subscription = ?1 AND partition = ?2 GROUP BY key";
+    let mut keys = HashMap::new();
+    let add = |row: &Row<'_>| {
+        keys.insert(text(row, 0)?, row.get(1)?);
+        Ok::<_, Error>(())
+    };
+    rows.each(select, &[&of.subscription, &of.partition.index()], add).await?;
+    Ok(keys)
 }
 
 /// Notes a failed attempt; the event stays the first of its key.

@@ -21,13 +21,14 @@
 //!
 //! It decides about no event: that is [`delivery`](super::delivery)'s.
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::beginning;
 use super::context::Lane;
 use super::delivery::run::Trouble;
 use super::delivery::{Delivered, Dispatcher, Read, RunMode};
@@ -35,12 +36,9 @@ use super::{BATCH_MAX, Handler};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::group::{Member, OwnedPartition};
-use crate::parking::how_to_skip;
 use crate::partition::Partition;
-use crate::store::inbox::{self, Assigned, Place};
 use crate::store::options::Reading;
 use crate::store::parked;
-use crate::store::tx::Tx;
 use crate::wait::{BACKOFF_MAX, Backoff, resumed};
 
 /// A subscription while it runs, in one partition.
@@ -109,24 +107,10 @@ impl<H: Handler> Consumer<H> {
                 Ok(RunEnd::Revoked) => continue,
                 Err(error) => error,
             };
-            tracing::warn!(subscription = &*self.lane.context.name, error = %trouble, "waiting");
-            self.lane.set_trouble(Some(self.with_remedy(&trouble)));
             tokio::select! {
                 () = stop.as_mut() => return,
-                () = tokio::time::sleep(backoff.next()) => {}
+                () = beginning::paused_after(&self.lane, &trouble, &mut backoff) => {}
             }
-        }
-    }
-
-    /// The trouble in words, with the command that steps over it where one does.
-    fn with_remedy(&self, trouble: &Error) -> String {
-        match trouble {
-            Error::Damaged { .. } => format!("{trouble}; {}", how_to_skip(&self.lane.context.name)),
-            Error::Gone { .. } => {
-                let name = &self.lane.context.name;
-                format!("{trouble}; read it again: `yeoul events place {name} --to beginning`")
-            }
-            _ => trouble.to_string(),
         }
     }
 
@@ -140,7 +124,7 @@ impl<H: Handler> Consumer<H> {
         let owned = tokio::select! {
             biased;
             () = stop.as_mut() => return Ok(RunEnd::Stopped),
-            owned = taken(&lane, &member) => owned?,
+            owned = beginning::taken(&lane, &member) => owned?,
         };
         self.consume(stop, &owned, backoff).await
     }
@@ -153,8 +137,8 @@ impl<H: Handler> Consumer<H> {
         backoff: &mut Backoff,
     ) -> Result<RunEnd, Error> {
         let mut end = self.lane.context.broker.watch(&self.lane.at).await?;
-        let mut position = self.recover().await?;
-        self.mend_parked().await?;
+        let mut position = beginning::recover(&self.lane).await?;
+        beginning::mend_parked(&self.lane, self.dispatcher.retry.backoff).await?;
         // It came as far as a run without trouble does before it rests.
         if *self.lane.context.paused.borrow() {
             self.lane.set_trouble(None);
@@ -196,74 +180,6 @@ impl<H: Handler> Consumer<H> {
             is_clear = false;
             // Whoever woke it may have moved it: a rewind, a skip.
             position = self.lane.place().await?.position;
-        }
-    }
-
-    /// The stored place, if the log still is what was read of it. Otherwise the beginning, if the broker
-    /// has everything from there: the marks keep every effect from happening twice, and nothing genuinely
-    /// new is passed over.
-    async fn recover(&self) -> Result<Offset, Error> {
-        let place = self.lane.place().await?;
-        let end = self.lane.context.broker.end(&self.lane.at).await?;
-        let Some(damage) = self.damage(&place, end).await? else { return Ok(place.position) };
-        if !self.lane.context.broker.keeps_all() {
-            // From the beginning it would miss what was removed: where it goes on, an operator says.
-            let (topic, what) = (self.lane.at.to_string(), damage.to_string());
-            return Err(Error::Gone { topic, place: place.position.0, what });
-        }
-        let (subscription, what) = (&*self.lane.context.name, damage.to_string());
-        tracing::error!(subscription, what, "the log is not what was read of it; reading it again");
-        // Shown until it is past what it had read: only then is it known that nothing is missing.
-        self.lane.set_divergence(place.position, what);
-        let work = self.lane.context.database.write((self.lane.clone(), end), |(lane, end), tx| {
-            Box::pin(inbox::rewind_shortened(tx, lane.assigned(), *end))
-        });
-        work.await?;
-        Ok(Offset::BEGINNING)
-    }
-
-    /// Has every parked key go on that waits for nothing a pause could bring.
-    async fn mend_parked(&self) -> Result<(), Error> {
-        let given = (self.lane.clone(), self.dispatcher.retry.backoff);
-        let work = self.lane.context.database.write(given, |(lane, pause), tx| {
-            let now = tx.now();
-            let latest = now.checked_add(*pause).unwrap_or(Timestamp::MAX);
-            Box::pin(mend(tx, lane.assigned(), now, latest))
-        });
-        let mended = work.await?;
-        if mended > 0 {
-            let subscription = &*self.lane.context.name;
-            tracing::warn!(subscription, mended, "parked keys waited for nothing: tried again");
-        }
-        Ok(())
-    }
-
-    /// What does not fit between the place and a log that ends at `end`.
-    async fn damage(&self, place: &Place, end: Offset) -> Result<Option<Error>, Error> {
-        let damaged = |from, what: &str| Error::Damaged {
-            topic: self.lane.at.to_string(),
-            from,
-            to: place.position.0,
-            what: what.to_owned(),
-        };
-        if place.position > end {
-            return Ok(Some(damaged(end.0 + 1, "the log ends before what was read of it")));
-        }
-        // Nothing was read yet: there is nothing to compare.
-        let Some(before) = place.position.0.checked_sub(1) else { return Ok(None) };
-        // The place remembers which event it saw there. A log that was cut and has grown again is
-        // long enough and still another one.
-        let there = self.lane.context.broker.read(&self.lane.at, Offset(before), 1).await;
-        match there {
-            Err(error) if error.is_environment() => Err(error),
-            // Hurt, but it was read once: whoever comes next will find out.
-            Err(_) => Ok(None),
-            Ok(events) => {
-                // A later one may be there: the engine removed the one that was read, not another's.
-                let same = |it: &Stored| it.offset > place.position || Place::of(it) == *place;
-                let other = !events.first().is_some_and(same);
-                Ok(other.then(|| damaged(place.position.0, "another event is where it was read")))
-            }
         }
     }
 
@@ -358,35 +274,4 @@ impl<H: Handler> Consumer<H> {
             })
             .await
     }
-}
-
-/// Waits for the partition, and notes meanwhile what the group says of it.
-async fn taken(lane: &Lane, member: &Member) -> Result<OwnedPartition, Error> {
-    let mut assignment = member.assignment();
-    let noted = async {
-        loop {
-            lane.set_assignment(&assignment.borrow_and_update().clone());
-            // Nobody says any more, and whoever waits for the partition is told so.
-            if assignment.changed().await.is_err() {
-                pending::<()>().await;
-            }
-        }
-    };
-    let owned = tokio::select! {
-        owned = member.take(lane.at.partition) => owned?,
-        () = noted => unreachable!("it notes for as long as somebody waits"),
-    };
-    let assignment = member.assignment().borrow().clone();
-    lane.set_assignment(&assignment);
-    Ok(owned)
-}
-
-async fn mend(
-    tx: &mut Tx<'_>,
-    of: Assigned<'_>,
-    now: Timestamp,
-    latest: Timestamp,
-) -> Result<u64, Error> {
-    Place::lock(tx, of).await?;
-    parked::mend(tx, of, now, latest).await
 }

@@ -24,25 +24,25 @@ use crate::wait::Backoff;
 
 /// All of a subscription.
 #[derive(Clone)]
-pub(super) struct Context {
-    pub(super) name: Arc<str>,
-    pub(super) topic: Topic,
-    pub(super) partitions: Partitions,
-    pub(super) database: Database,
-    pub(super) broker: Arc<dyn Broker>,
-    pub(super) clock: Clock,
-    pub(super) paused: watch::Receiver<bool>,
+pub(crate) struct Context {
+    pub(crate) name: Arc<str>,
+    pub(crate) topic: Topic,
+    pub(crate) partitions: Partitions,
+    pub(crate) database: Database,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) clock: Clock,
+    pub(crate) paused: watch::Receiver<bool>,
     /// Whether other instances may share the partitions with this one.
-    pub(super) shared: bool,
+    pub(crate) shared: bool,
     /// One for each partition.
     boards: Arc<[Board]>,
 }
 
 /// One partition of it: the unit that has a place, a loop, a board and trouble of its own.
 #[derive(Clone)]
-pub(super) struct Lane {
-    pub(super) context: Context,
-    pub(super) at: TopicPartition,
+pub(crate) struct Lane {
+    pub(crate) context: Context,
+    pub(crate) at: TopicPartition,
 }
 
 /// Where the consumer of a partition and those who ask about it meet.
@@ -82,7 +82,7 @@ struct Divergence {
 }
 
 impl Context {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &str,
         topic: Topic,
         database: Database,
@@ -105,17 +105,17 @@ impl Context {
     }
 
     /// One of its partitions.
-    pub(super) fn lane(&self, partition: Partition) -> Lane {
+    pub(crate) fn lane(&self, partition: Partition) -> Lane {
         Lane { context: self.clone(), at: self.topic.at(partition) }
     }
 
     /// All of its partitions, in order.
-    pub(super) fn lanes(&self) -> impl Iterator<Item = Lane> {
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = Lane> {
         self.partitions.each().map(|partition| self.lane(partition))
     }
 
     /// One of those who share the partitions, however long that takes.
-    pub(super) async fn joined(&self) -> Member {
+    pub(crate) async fn joined(&self) -> Member {
         let mut backoff = Backoff::new();
         loop {
             let trouble = match self.join().await {
@@ -137,19 +137,19 @@ impl Context {
     }
 
     /// Has every consumer look at the tables again.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.boards.iter().for_each(|board| board.changed.notify_one());
     }
 }
 
 impl Lane {
     /// Under which key the tables have what is this partition's.
-    pub(super) fn assigned(&self) -> Assigned<'_> {
+    pub(crate) fn assigned(&self) -> Assigned<'_> {
         Assigned { subscription: &self.context.name, partition: self.at.partition }
     }
 
     /// Where it reads on, as the tables have it now.
-    pub(super) async fn place(&self) -> Result<Place, Error> {
+    pub(crate) async fn place(&self) -> Result<Place, Error> {
         let database = &self.context.database;
         database
             .read_by(Reading::Statement, self, |lane, rows| {
@@ -159,12 +159,12 @@ impl Lane {
     }
 
     /// Resolves when somebody changed the tables.
-    pub(super) async fn woken(&self) {
+    pub(crate) async fn woken(&self) {
         self.board().changed.notified().await;
     }
 
     /// Notes what the group says of it; what was met there counts no more where it is not this one's.
-    pub(super) fn set_assignment(&self, assignment: &Assignment) {
+    pub(crate) fn set_assignment(&self, assignment: &Assignment) {
         let mut notes = self.notes();
         notes.ownership = match &assignment.partitions {
             None => Ownership::Unknown,
@@ -177,22 +177,22 @@ impl Lane {
     }
 
     /// Whose it was said to be.
-    pub(super) fn ownership(&self) -> Ownership {
+    pub(crate) fn ownership(&self) -> Ownership {
         self.notes().ownership
     }
 
     /// Notes trouble, or that it is over.
-    pub(super) fn set_trouble(&self, trouble: Option<String>) {
+    pub(crate) fn set_trouble(&self, trouble: Option<String>) {
         self.notes().trouble = trouble;
     }
 
     /// Notes that the log is not what was read of it up to `until`.
-    pub(super) fn set_divergence(&self, until: Offset, what: String) {
+    pub(crate) fn set_divergence(&self, until: Offset, what: String) {
         self.notes().divergence = Some(Divergence { until, what });
     }
 
     /// Past where it diverged there is nothing missing any more.
-    pub(super) fn arrived(&self, position: Offset) {
+    pub(crate) fn arrived(&self, position: Offset) {
         let mut notes = self.notes();
         if notes.divergence.as_ref().is_some_and(|divergence| divergence.until <= position) {
             notes.divergence = None;
@@ -200,7 +200,7 @@ impl Lane {
     }
 
     /// What is wrong, in words: the consumer's own trouble first, then a divergence, then no progress.
-    pub(super) fn stuck(&self, position: Offset, lag: u64) -> Option<String> {
+    pub(crate) fn stuck(&self, position: Offset, lag: u64) -> Option<String> {
         let paused = *self.context.paused.borrow();
         let now = (self.context.clock)();
         let mut notes = self.notes();

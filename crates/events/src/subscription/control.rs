@@ -84,7 +84,7 @@ pub struct Control {
 }
 
 impl Control {
-    pub(super) fn new(context: Context) -> Control {
+    pub(crate) fn new(context: Context) -> Control {
         Control { context }
     }
 

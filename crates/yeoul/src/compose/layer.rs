@@ -16,7 +16,7 @@ use chassis::identity::Verifier;
 use chassis::telemetry::Metrics;
 use events::local::Log;
 use events::store::{Host, LeftOut, Promise};
-use events::{Broker, Database, Retry};
+use events::{Broker, Control, Database, Retry};
 use gateway::{AppFiles, Components, Gateway};
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -27,10 +27,12 @@ use super::ended;
 use super::loops::Loops;
 use super::outboxes;
 use super::ports::Ports;
+use super::push::{Pushed, Pushing};
 use super::sessions::{self, Identity, Remembering, Storage};
 use super::store;
 use super::vouch;
 use crate::admin::dead::Controls;
+use crate::admin::push::Logs;
 use crate::admin::switches::Switches;
 use crate::admin::{self, Admin};
 use crate::app;
@@ -66,6 +68,10 @@ pub(crate) struct Layer {
     remembering: Option<Remembering>,
     /// Tables of others whose rows it publishes.
     outboxes: Vec<Database>,
+    /// Who has events delivered elsewhere.
+    pub(crate) pushing: Option<Pushing>,
+    pushed: Vec<Control>,
+    logs: Logs,
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
     outer: SocketAddr,
@@ -184,6 +190,7 @@ impl Layer {
         let host = plan.host.as_ref();
         let stores = Stores::open(folder.path(), host, VIEWS, events, presentation).await?;
         let outboxes = outboxes::open(&plan.outboxes).await?;
+        let pushing = Pushing::open(folder.path(), host, plan.subscriptions).await?;
         note_admin(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);
         let ended = verifier.ended().clone();
@@ -194,16 +201,17 @@ impl Layer {
         let ended = identity.sessions.is_some().then_some(ended);
         let shown = plan.shown.clone();
         let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
-        layer.outboxes = outboxes;
+        (layer.outboxes, layer.pushing) = (outboxes, pushing);
         let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
         let folds = layer.folds(VIEWS, &plan.topics, retry, &Interruptions::none()).await;
         let Loops { mut run, controls } = folds.and(layer.remember(retry));
+        run.extend(layer.push());
         if let Some(ended) = ended {
             run.extend(ended::follow(host, &[sessions::NAME], &ended, &layer.loops).await?);
         }
         let relays = outboxes::relays(&layer.outboxes, &layer.broker);
         // On what does not fit nothing may run: the loops would carry on from a wrong place.
-        vouch::before_running(layer.data(), &controls, &relays).await?;
+        vouch::before_running(layer.data(), &layer.all(&controls), &relays).await?;
         run.extend(outboxes::loops(&layer.outboxes, &layer.broker, &layer.loops));
         // Events before requests: a page that is asked for first is already being caught up.
         layer.run(run);
@@ -251,6 +259,9 @@ impl Layer {
             gateway,
             remembering,
             outboxes: Vec::new(),
+            pushing: None,
+            pushed: Vec::new(),
+            logs: Logs::new(),
             readiness: Readiness::new(),
             metrics,
             outer: ports.outer.address(),
@@ -281,6 +292,20 @@ impl Layer {
         self.remembering.as_ref()?.subscribe(self.broker.clone(), self.loops.clone(), retry)
     }
 
+    /// What delivers events elsewhere, to be run. Whoever is delivered to may be away for as long as he likes: nothing
+    /// waits for these at the start.
+    pub(crate) fn push(&mut self) -> Vec<Loop> {
+        let Some(pushing) = &self.pushing else { return Vec::new() };
+        let Pushed { loops, logs } = pushing.start(&self.broker, &self.metrics, &self.loops);
+        (self.pushed, self.logs) = (loops.controls, logs);
+        loops.run
+    }
+
+    /// These subscriptions, and those that are delivered elsewhere.
+    pub(crate) fn all(&self, controls: &[Control]) -> Vec<Control> {
+        controls.iter().chain(&self.pushed).cloned().collect()
+    }
+
     /// What the admin listener answers with.
     pub(crate) fn admin_of(
         &self,
@@ -298,7 +323,8 @@ impl Layer {
             settings,
             broker: self.broker.clone(),
             store: self.promise.clone(),
-            controls,
+            controls: Controls { subscriptions: self.all(&controls.subscriptions), ..controls },
+            logs: self.logs.clone(),
             guards: Box::new(move || gateway.guards()),
             views: Box::new(move || views_json(&views)),
             switches,
@@ -350,6 +376,7 @@ impl Layer {
         self.loops.stop();
         stores.extend(self.remembering.as_ref().map(Remembering::database));
         stores.extend_from_slice(&self.outboxes);
+        stores.extend(self.pushing.as_ref().map(Pushing::database));
         // At once: a server that is silent holds all of them up alike.
         tokio::join!(process::close(stores), self.end_views());
         // The log last, since the databases' relays wrote to it. Only now may the note say `closed`: with it the

@@ -34,6 +34,7 @@ use super::layer::folds::Interruptions;
 use super::layer::{self, Layer, Presentation, Stores};
 use super::loops::Loops;
 use super::ports::Ports;
+use super::push::Pushing;
 use super::sessions::{self, Identity, Storage};
 use super::vouch;
 use crate::admin::Admin;
@@ -108,7 +109,9 @@ impl Mall {
         let storage = Storage::of(host, plan.sealing.as_ref());
         let identity = Identity::open(&folder, storage, &plan.gateway, verifier).await?;
         identity.fits(&folder, host, stores.has_own_log()).await?;
-        let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
+        let pushing = Pushing::open(folder.path(), host, plan.subscriptions).await?;
+        let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
+        layer.pushing = pushing;
         let open = OpenMall { layer, services, faults: &faults };
         open.run(&components, &plan.topics, listeners).await?.open(&faults, plan.shown, ports)
     }
@@ -179,8 +182,9 @@ impl OpenMall<'_> {
         topics: &[Declared],
         listeners: BTreeMap<Name, Listener>,
     ) -> Result<WithoutGateway, Failure> {
-        let OpenMall { layer, services, faults } = self;
+        let OpenMall { mut layer, services, faults } = self;
         let Loops { mut run, controls } = loops(&services, &layer, components, topics).await;
+        run.extend(layer.push());
         // Over a broker that others share there may be more of each part: what those end is ended here.
         let (host, ended) = (components.host.as_ref(), components.verifier.ended());
         let schemas = [sessions::NAME, Name::Account.as_str()];
@@ -188,7 +192,7 @@ impl OpenMall<'_> {
         let relay = |service: &Service| service.relay(&layer.broker, faults);
         let relays: Vec<_> = services.iter().filter_map(relay).collect();
         // Before the first request and the first event: on what does not fit nothing may run.
-        vouch::before_running(layer.data(), &controls, &relays).await?;
+        vouch::before_running(layer.data(), &layer.all(&controls), &relays).await?;
         // Services answer before the gateway does, so that no route leads to a port that refuses.
         let endpoints = Arc::new(listen(&services, &layer, faults, listeners)?);
         layer.run(run);

@@ -17,6 +17,7 @@ use views::settings::View;
 use super::composition::Composition;
 use super::outboxes::{self, NamedTopic, Outbox};
 use super::store;
+use super::subscriptions::{self, PushSubscription};
 
 /// `events`, as it is written.
 #[derive(Default, Deserialize)]
@@ -37,6 +38,12 @@ pub(super) struct Events {
     /// Tables of others whose rows are published.
     #[serde(default)]
     outboxes: BTreeMap<String, outboxes::OutboxEntry>,
+    /// Who has events delivered elsewhere.
+    #[serde(default)]
+    subscriptions: BTreeMap<String, subscriptions::SubscriptionEntry>,
+    /// Where receivers may be, beyond what is allowed by itself.
+    #[serde(default)]
+    allow: Vec<String>,
 }
 
 /// The engine that a folder's own log is.
@@ -136,6 +143,24 @@ impl Events {
         outboxes::compile(&self.outboxes, topics)
     }
 
+    /// Who has events delivered elsewhere; `topics` are those that there are.
+    ///
+    /// # Errors
+    /// Every mistake.
+    pub(super) fn subscriptions(
+        &self,
+        topics: &[Declared],
+        composition: &Composition,
+    ) -> Result<Vec<PushSubscription>, Vec<Mistake>> {
+        let section = subscriptions::Section {
+            written: &self.subscriptions,
+            allow: &self.allow,
+            is_one_machine: !composition.topics.is_empty(),
+            services: &composition.services,
+        };
+        subscriptions::compile(&section, topics)
+    }
+
     /// Topics that such tables publish to, each with the path of who names it.
     fn inserted(&self) -> impl Iterator<Item = NamedTopic<'_>> {
         self.outboxes.iter().flat_map(|(name, outbox)| outboxes::topics_of(name, outbox))
@@ -151,7 +176,10 @@ impl Events {
     ) -> Result<Vec<Declared>, Vec<Mistake>> {
         let (mut all, mut mistakes) = (Vec::new(), Vec::new());
         let inserted = self.inserted().map(|NamedTopic { topic, path }| (topic, path));
-        let inserted: BTreeMap<String, Vec<&str>> = inserted.collect();
+        let subscribed = self.subscriptions.iter().map(|(name, written)| {
+            (written.topic().to_owned(), vec!["events", "subscriptions", name, "topic"])
+        });
+        let inserted: BTreeMap<String, Vec<&str>> = subscribed.chain(inserted).collect();
         let named: BTreeMap<&String, &Vec<&str>> = inserted.iter().chain(named).collect();
         let names: BTreeSet<&String> = named.keys().copied().chain(self.topics.keys()).collect();
         for name in names {
@@ -186,6 +214,9 @@ impl Events {
         };
         for (name, view) in views {
             view.topics.iter().for_each(|topic| check(topic, &["views", name, "topics"]));
+        }
+        for (name, written) in &self.subscriptions {
+            check(written.topic(), &["events", "subscriptions", name, "topic"]);
         }
         if composed.is_empty() {
             session_topic.into_iter().for_each(|topic| check(topic, &["session", "topic"]));

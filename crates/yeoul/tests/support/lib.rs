@@ -24,7 +24,7 @@ mod time;
 pub(crate) use client::{Answer, Call};
 pub(crate) use mall::{Folder, Mall, is_elsewhere, setting};
 pub(crate) use program::{
-    Outcome, Started, overlay, run, run_in, signal, text, wait_at_most, yeoul,
+    Outcome, SIGNING, Started, overlay, run, run_in, signal, text, wait_at_most, yeoul,
 };
 pub(crate) use random::Random;
 pub(crate) use raw::{RawAnswer, Talk, connect, raw};

@@ -13,6 +13,9 @@ use super::{now, pause};
 /// How long any command that should end may take.
 const COMMAND_AT_MOST: Duration = Duration::from_secs(30);
 
+/// A key by which deliveries may be signed, of the environment.
+pub(crate) const SIGNING: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 /// How a command ended.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -147,6 +150,7 @@ pub(crate) fn yeoul() -> Command {
     }
     // What a store on a server has sealed is opened by the same one at the next start.
     command.env("YEOUL_STORE_KEY", "7".repeat(64));
+    command.env("YEOUL_TEST_SIGNING", SIGNING);
     command
 }
 

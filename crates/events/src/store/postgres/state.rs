@@ -26,7 +26,7 @@ mod outbox;
 mod relayed;
 pub(in crate::store) mod server;
 mod table;
-mod tables;
+pub(crate) mod tables;
 mod transaction;
 mod versions;
 

@@ -20,7 +20,7 @@ pub(super) mod gaps;
 pub(super) mod outbox;
 pub(in crate::store) mod rows;
 mod stepped;
-mod tables;
+pub(crate) mod tables;
 pub(in crate::store) mod tx;
 mod work;
 mod writer;

@@ -11,11 +11,10 @@ use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::parking::{PARKED_MAX, Standing, Wait};
-use crate::skipped::{Skipped, moment};
-use crate::store::inbox::{Assigned, Gap, Marks, Place, Received};
+use crate::store::inbox::{Assigned, Marks, Place, Received};
 use crate::store::parked;
 use crate::store::tx::Tx;
-use crate::subscription::Handler;
+use crate::subscription::{Handler, gaps};
 
 /// An event that failed in the shared run, so that the apart run need not ask again.
 #[derive(Clone, Debug)]
@@ -202,7 +201,7 @@ impl<'d, H: Handler> Run<'d, H> {
             }
         }
         for gap in self.marks.gaps() {
-            note_gap(tx, self.of, gap).await?;
+            gaps::note(tx, self.of, gap).await?;
         }
         let received = self.marks.save(tx).await?;
         // Without a last one there was no room for even the first: the place stays.
@@ -210,31 +209,5 @@ impl<'d, H: Handler> Run<'d, H> {
             Place::of(last).save(tx, self.of).await?;
         }
         Ok(Finished { received, batches: self.batches })
-    }
-}
-
-/// Writes down what was missed, in the transaction of what came behind it: the subscription goes on, because what is
-/// not in its topic any more will not come, and nobody is to overlook it.
-async fn note_gap(tx: &mut Tx<'_>, of: Assigned<'_>, gap: &Gap) -> Result<(), Error> {
-    let Assigned { subscription, partition } = of;
-    let Gap { source, first, last } = gap;
-    let reason = format!("events of `{source}` were published and are not in the topic");
-    tracing::error!(subscription, %partition, source, first, last, "events are missing");
-    let note = Skipped {
-        name: subscription.to_owned(),
-        kind: "gap".to_owned(),
-        partition,
-        first: *first,
-        last: *last,
-        event: None,
-        key: None,
-        reason,
-        at: moment(tx.now()),
-        by: source.clone(),
-    };
-    match tx.note(&note).await {
-        // So many notes are told already.
-        Err(Error::Limit { .. }) => Ok(()),
-        noted => noted,
     }
 }

@@ -26,6 +26,7 @@ use super::secret;
 use super::service::{Service, Surroundings};
 use super::switches;
 use crate::admin::dead::Controls;
+use crate::admin::push::Logs;
 use crate::admin::switches::Switches;
 use crate::admin::{self, Admin};
 use crate::compose::broker::{self, Events};
@@ -271,6 +272,7 @@ impl Equipment {
             broker: stores.broker,
             store: stores.promise,
             controls,
+            logs: Logs::new(),
             guards: Box::new(move || guard.guards()),
             views: Box::new(|| json!({ "pages": [], "staleSince": null, "stale": [] })),
             switches,

@@ -22,6 +22,7 @@ use crate::compose::ended;
 use crate::compose::layer::{self, Layer, Presentation, Stores, VIEWS};
 use crate::compose::loops::Loops;
 use crate::compose::ports::Ports;
+use crate::compose::push::Pushing;
 use crate::compose::sessions::{self, Identity, Storage};
 use crate::compose::vouch;
 use crate::exit::Failure;
@@ -91,8 +92,14 @@ impl Front {
         // Its own schema has what other gateways end, account's what it ends itself, whether or not events come through.
         let own = identity.sessions.as_ref().map(|_| sessions::NAME);
         let schemas: Vec<_> = own.into_iter().chain([Name::Account.as_str()]).collect();
-        let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
+        // With the gateways, of which there is one at least.
+        let pushing = match kind {
+            Kind::Gateway => Pushing::open(folder.path(), host, plan.subscriptions).await?,
+            Kind::Pages => None,
+        };
+        let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
 
+        layer.pushing = pushing;
         let faults = Faults::new(faults);
         let stops = interruptions(&faults);
         let folds = if folds {
@@ -101,9 +108,10 @@ impl Front {
             layer.reads(name, &plan.topics, retry).await
         };
         let Loops { mut run, controls } = folds.and(layer.remember(retry));
+        run.extend(layer.push());
         run.push(keys.follow(layer.loops.clone()));
         run.extend(ended::follow(host, &schemas, &ended, &layer.loops).await?);
-        vouch::before_running(layer.data(), &controls, &[]).await?;
+        vouch::before_running(layer.data(), &layer.all(&controls), &[]).await?;
         layer.run(run);
         rest_views(&layer, &faults);
         layer.readiness.missing(VIEWS, "catching up");

@@ -17,6 +17,12 @@ use crate::topic::{Declared, Topic};
 /// How often statements that make tables run at most where other transactions are in their way.
 const RUNS_MAX: u32 = 5;
 
+/// Of who has events delivered elsewhere: see [`ahead`](crate::store::ahead).
+pub(crate) const SETTLED_AHEAD: &str = "CREATE TABLE settled_ahead (
+    subscription TEXT NOT NULL, partition INTEGER NOT NULL, \"offset\" BIGINT NOT NULL,
+    source TEXT NOT NULL, event TEXT NOT NULL,
+    PRIMARY KEY (subscription, partition, \"offset\"))";
+
 pub(super) const SETS: &[TableSet] = &[
     TableSet {
         name: "inbox",

@@ -4,6 +4,12 @@
 
 use crate::store::versions::TableSet;
 
+/// Of who has events delivered elsewhere: see [`ahead`](crate::store::ahead).
+pub(crate) const SETTLED_AHEAD: &str = "CREATE TABLE settled_ahead (
+    subscription TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
+    source TEXT NOT NULL, event TEXT NOT NULL,
+    PRIMARY KEY (subscription, partition, offset)) STRICT, WITHOUT ROWID";
+
 pub(super) const INBOX: TableSet = TableSet {
     name: "inbox",
     steps: &[

@@ -1,0 +1,392 @@
+//! Deliveries arrive at least once, of each key in order, whatever fails, stops or is moved; on files.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::broker::Offset;
+use crate::fixture::{ManualClock, stamped, topic, until};
+use crate::local::Log;
+use crate::store::Options;
+use crate::subscription::{BATCH_MAX, Destination};
+
+const PACE: Pace = Pace { attempts: 3, backoff: Duration::from_secs(1) };
+
+/// Somebody who is delivered to, and does as a test says.
+#[derive(Clone, Default)]
+struct Mailbox(Arc<Inside>);
+
+#[derive(Default)]
+struct Inside {
+    said: Mutex<Said>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Said {
+    /// Keys whose events fail.
+    failing: HashSet<String>,
+    /// Keys whose events are not answered for.
+    silent: HashSet<String>,
+    /// Nobody is asked.
+    is_away: bool,
+    /// So many are put off before anything else.
+    put_off: u32,
+    /// Attempts, in order.
+    asked: Vec<u64>,
+    /// What was acknowledged, in order, by key.
+    taken: BTreeMap<String, Vec<u64>>,
+    attempts: Vec<u32>,
+}
+
+impl Mailbox {
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.0.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Said)) {
+        change(&mut self.said());
+        self.0.changed.notify_waiters();
+    }
+
+    fn taken(&self, key: &str) -> Vec<u64> {
+        self.said().taken.get(key).cloned().unwrap_or_default()
+    }
+
+    async fn took(&self, key: &str, expected: &[u64]) {
+        until(async || {
+            let taken = self.taken(key);
+            if taken == expected { Ok(()) } else { Err(format!("{key}: {taken:?}")) }
+        })
+        .await;
+    }
+
+    /// Waits until a look at what was said gives something.
+    async fn once<T>(&self, look: impl Fn(&Said) -> Option<T>) -> T {
+        loop {
+            let changed = self.0.changed.notified();
+            if let Some(found) = look(&self.said()) {
+                return found;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Receiver for Mailbox {
+    type Leave = ();
+
+    async fn leave(&self) {
+        self.once(|said| (!said.is_away).then_some(())).await;
+    }
+
+    async fn deliver(&self, (): (), event: &Event, attempt: u32) -> Answer {
+        {
+            let mut said = self.said();
+            said.asked.push(event.sequence);
+            said.attempts.push(attempt);
+            if said.put_off > 0 {
+                said.put_off -= 1;
+                return Answer::NotNow;
+            }
+        }
+        self.once(|said| (!said.silent.contains(&event.key)).then_some(())).await;
+        let mut said = self.said();
+        if said.failing.contains(&event.key) {
+            return Answer::Failed(format!("{} is broken", event.key));
+        }
+        said.taken.entry(event.key.clone()).or_default().push(event.sequence);
+        Answer::Acknowledged
+    }
+}
+
+struct Bench {
+    folder: TempDir,
+    log: Arc<Log>,
+    database: Database,
+    mailbox: Mailbox,
+    clock: ManualClock,
+}
+
+struct Running {
+    control: Control,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn stop(self) {
+        drop(self.stop);
+        self.task.await.unwrap();
+    }
+
+    /// As a crash does: nothing is waited for.
+    async fn kill(self) {
+        self.task.abort();
+        _ = self.task.await;
+    }
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let folder = TempDir::new().unwrap();
+        let clock = ManualClock::default();
+        let log = Log::open(folder.path(), &[topic("order")], clock.component()).unwrap();
+        let options = Options {
+            path: folder.path().join("deliveries.db"),
+            schema: TABLES.embedded,
+            publishes: None,
+            clock: clock.component(),
+        };
+        let database = Database::open(options).unwrap();
+        Bench { folder, log: Arc::new(log), database, mailbox: Mailbox::default(), clock }
+    }
+
+    fn start(&self) -> Running {
+        let deliveries = Deliveries::new(
+            "mail.order",
+            topic("order"),
+            self.database.clone(),
+            self.log.clone(),
+            self.mailbox.clone(),
+            Timing { pace: PACE, clock: self.clock.component(), jitter: Arc::new(|| 1.0) },
+        );
+        let control = deliveries.control();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(deliveries.run(async move { drop(stopped.await) }));
+        Running { control, stop, task }
+    }
+
+    /// Stores events numbered on from `first`, one per key given.
+    async fn publish(&self, first: u64, keys: &[&str]) {
+        let batch = (first..).zip(keys).map(|(number, key)| stamped("order", key, number));
+        self.log.publish(&topic("order").first(), batch.collect()).await.unwrap();
+    }
+
+    async fn caught_up(&self, control: &Control) {
+        until(async || {
+            let status = control.status().await.unwrap();
+            if status.lag == 0 { Ok(()) } else { Err(format!("{status:?}")) }
+        })
+        .await;
+    }
+
+    async fn dead(&self, control: &Control, letters: usize) {
+        until(async || {
+            self.clock.advance(Duration::from_secs(4));
+            let dead = control.dead(100).await.unwrap();
+            if dead.len() == letters { Ok(()) } else { Err(format!("{dead:?}")) }
+        })
+        .await;
+    }
+
+    async fn rows(&self, table: &str) -> u64 {
+        let count = format!("SELECT count(*) FROM {table}");
+        let read = self
+            .database
+            .read(&count, |count, rows| Box::pin(rows.one(count, &[], |row| row.get::<u64>(0))));
+        read.await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn events_are_delivered_in_order_per_key_while_one_key_fails_and_then_it_follows() {
+    let bench = Bench::new();
+    bench.mailbox.tell(|said| _ = said.failing.insert("a".to_owned()));
+    let running = bench.start();
+    bench.publish(1, &["a", "b", "a", "b", "c"]).await;
+    bench.mailbox.took("b", &[2, 4]).await;
+    bench.mailbox.took("c", &[5]).await;
+    // The place moves over what is parked.
+    bench.caught_up(&running.control).await;
+    bench.publish(6, &["a", "b"]).await;
+    bench.mailbox.took("b", &[2, 4, 7]).await;
+    assert_eq!(bench.mailbox.taken("a"), [0; 0]);
+    bench.mailbox.tell(|said| said.failing.clear());
+    until(async || {
+        bench.clock.advance(PACE.backoff);
+        let taken = bench.mailbox.taken("a");
+        if taken == [1, 3, 6] { Ok(()) } else { Err(format!("{taken:?}")) }
+    })
+    .await;
+    // With nothing parked, what comes is delivered at once.
+    bench.publish(8, &["a"]).await;
+    bench.mailbox.took("a", &[1, 3, 6, 8]).await;
+    running.stop().await;
+    assert_eq!(bench.rows("parked").await, 0);
+}
+
+#[tokio::test]
+async fn after_the_last_attempt_it_is_a_dead_letter_and_redriven_the_rest_follows() {
+    let bench = Bench::new();
+    bench.mailbox.tell(|said| _ = said.failing.insert("a".to_owned()));
+    let running = bench.start();
+    bench.publish(1, &["a", "a"]).await;
+    bench.dead(&running.control, 1).await;
+    let letters = running.control.dead(10).await.unwrap();
+    assert_eq!((letters[0].id.as_str(), letters[0].attempts), ("mail.order.1", PACE.attempts));
+    assert_eq!((letters[0].reason.as_str(), letters[0].waiting), ("a is broken", 1));
+    assert_eq!(bench.mailbox.said().attempts, [1, 2, 3]);
+    bench.mailbox.tell(|said| said.failing.clear());
+    assert!(running.control.redrive("mail.order.1").await.unwrap());
+    bench.mailbox.took("a", &[1, 2]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_beyond_the_place_is_not_delivered_again_after_a_crash() {
+    let bench = Bench::new();
+    bench.mailbox.tell(|said| _ = said.silent.insert("slow".to_owned()));
+    let running = bench.start();
+    bench.publish(1, &["slow", "a", "b", "a", "slow"]).await;
+    until(async || {
+        let ahead = bench.rows("settled_ahead").await;
+        if ahead == 3 { Ok(()) } else { Err(format!("{ahead} are remembered")) }
+    })
+    .await;
+    running.kill().await;
+    bench.mailbox.tell(|said| said.silent.clear());
+    let running = bench.start();
+    bench.mailbox.took("slow", &[1, 5]).await;
+    bench.caught_up(&running.control).await;
+    running.stop().await;
+    assert_eq!((bench.mailbox.taken("a"), bench.mailbox.taken("b")), (vec![2, 4], vec![3]));
+    assert_eq!(bench.rows("settled_ahead").await, 0, "the place is past them");
+    let first = bench.mailbox.said().asked.iter().filter(|number| **number == 1).count();
+    assert_eq!(first, 2, "the one that was under way is delivered again");
+}
+
+#[tokio::test]
+async fn whenever_it_is_killed_everything_arrives_and_of_each_key_in_order() {
+    let bench = Bench::new();
+    let keys = ["a", "b", "c", "d"];
+    for batch in 0..20 {
+        bench.publish(batch * 4 + 1, &keys).await;
+    }
+    for life in 0..30 {
+        let running = bench.start();
+        // At another moment each time: after so many more attempts.
+        let before = bench.mailbox.said().asked.len();
+        until(async || {
+            let asked = bench.mailbox.said().asked.len();
+            let is_over = asked >= before + life || bench.mailbox.taken("d").last() == Some(&80);
+            if is_over { Ok(()) } else { Err(format!("{asked} asked")) }
+        })
+        .await;
+        running.kill().await;
+    }
+    let running = bench.start();
+    bench.caught_up(&running.control).await;
+    running.stop().await;
+    for (at, key) in (1..).zip(keys) {
+        // Of each the first copy: what was delivered again came once before.
+        let mut seen = Vec::new();
+        for number in bench.mailbox.taken(key) {
+            if !seen.contains(&number) {
+                seen.push(number);
+            }
+        }
+        let all: Vec<u64> = (0..20).map(|batch| batch * 4 + at).collect();
+        assert_eq!(seen, all, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn who_could_not_be_asked_has_used_up_no_attempt() {
+    let bench = Bench::new();
+    bench.mailbox.tell(|said| said.put_off = 10);
+    let running = bench.start();
+    bench.publish(1, &["a"]).await;
+    bench.mailbox.took("a", &[1]).await;
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.mailbox.said().attempts, [1; 11]);
+    assert_eq!(bench.rows("parked").await, 0);
+    // Nor has who gets no leave.
+    bench.mailbox.tell(|said| said.is_away = true);
+    bench.publish(2, &["a"]).await;
+    until(async || {
+        let lag = running.control.status().await.unwrap().lag;
+        if lag == 1 { Ok(()) } else { Err(format!("{lag} behind")) }
+    })
+    .await;
+    assert_eq!(bench.mailbox.said().asked.len(), 11);
+    bench.mailbox.tell(|said| said.is_away = false);
+    bench.mailbox.took("a", &[1, 2]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_copy_is_not_delivered_and_a_place_that_was_moved_is_followed() {
+    let bench = Bench::new();
+    let running = bench.start();
+    bench.publish(1, &["a", "b"]).await;
+    bench.publish(1, &["a", "b", "a"]).await;
+    bench.mailbox.took("a", &[1, 3]).await;
+    bench.caught_up(&running.control).await;
+    // What was received once stays so.
+    running.control.move_to(&Destination::Beginning, None, "a test").await.unwrap();
+    bench.caught_up(&running.control).await;
+    assert_eq!((bench.mailbox.taken("a"), bench.mailbox.taken("b")), (vec![1, 3], vec![2]));
+    // What nobody takes is passed where an operator says so, and what comes behind it arrives.
+    bench.mailbox.tell(|said| said.is_away = true);
+    bench.publish(4, &["a"]).await;
+    running.control.move_to(&Destination::End, None, "a test").await.unwrap();
+    bench.caught_up(&running.control).await;
+    bench.mailbox.tell(|said| said.is_away = false);
+    bench.publish(5, &["a"]).await;
+    bench.mailbox.took("a", &[1, 3, 5]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn with_one_that_is_not_answered_for_no_more_than_a_window_is_delivered() {
+    let bench = Bench::new();
+    bench.mailbox.tell(|said| _ = said.silent.insert("slow".to_owned()));
+    let running = bench.start();
+    bench.publish(1, &["slow"]).await;
+    let others = WINDOW_EVENTS_MAX as u64 + 1_000;
+    for first in (2..others).step_by(500) {
+        let count = usize::try_from(500.min(others - first)).unwrap();
+        bench.publish(first, &vec!["a"; count]).await;
+    }
+    until(async || {
+        let taken = bench.mailbox.taken("a").len();
+        let is_nearly_full = taken + BATCH_MAX >= WINDOW_EVENTS_MAX;
+        if is_nearly_full { Ok(()) } else { Err(format!("{taken} were taken")) }
+    })
+    .await;
+    // More would come within this time if nothing kept it.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(bench.mailbox.taken("a").len() < WINDOW_EVENTS_MAX);
+    assert_eq!(running.control.status().await.unwrap().partitions[0].position, Offset::BEGINNING);
+    bench.mailbox.tell(|said| said.silent.clear());
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.mailbox.taken("a").len() as u64, others - 2);
+    running.stop().await;
+    drop(bench.folder);
+}
+
+#[tokio::test]
+async fn what_is_under_way_at_the_end_is_waited_for_and_noted() {
+    let bench = Bench::new();
+    bench.mailbox.tell(|said| _ = said.silent.insert("a".to_owned()));
+    let running = bench.start();
+    bench.publish(1, &["a"]).await;
+    until(
+        async || if bench.mailbox.said().asked.len() == 1 { Ok(()) } else { Err("-".to_owned()) },
+    )
+    .await;
+    let stopping = tokio::spawn(running.stop());
+    tokio::task::yield_now().await;
+    bench.mailbox.tell(|said| said.silent.clear());
+    stopping.await.unwrap();
+    let running = bench.start();
+    bench.caught_up(&running.control).await;
+    running.stop().await;
+    assert_eq!(bench.mailbox.said().asked, [1]);
+}

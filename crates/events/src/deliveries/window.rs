@@ -1,0 +1,260 @@
+//! What of a partition is read ahead, and which event is given out next: of each key the first that nobody has
+//! answered for.
+//!
+//! Pure: answers and events are arguments. What an event of the window is, and what may happen to it:
+//!
+//! | standing | given out | acknowledged | failed | put back | its turn comes |
+//! |---|---|---|---|---|---|
+//! | waiting behind its key | – | – | – | – | ready |
+//! | ready | out | – | – | – | – |
+//! | out | – | settled | settled, parked with what waits behind it | ready | – |
+//! | settled | – | – | – | – | – |
+//!
+//! What stands as `–` changes nothing: a late answer finds its event settled, and that is all it finds. Of a key that has
+//! something parked nothing is given out here: what comes of it is parked behind, by whoever keeps the window.
+//!
+//! What is settled leaves the window from its beginning on ([`Window::leave`]): up to there the place moves. What is
+//! settled beyond is kept as rows by the caller, so that a restart does not give it out again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::broker::{Offset, Stored};
+
+/// Events of a partition that are read ahead of its place at most; with one that nobody answers for at the place, no
+/// more than these are delivered before it is.
+pub const WINDOW_EVENTS_MAX: usize = 10_000;
+
+/// Bytes of data of them, beyond which no more are read.
+pub const WINDOW_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How an event of the window stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EventState {
+    /// Another one of its key is before it.
+    Waiting,
+    /// The first of its key.
+    Ready,
+    /// Somebody was given it.
+    Out,
+    /// Handled, parked or a second copy: nobody is given it any more.
+    Settled,
+}
+
+/// What may happen to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    GivenOut,
+    Acknowledged,
+    Failed,
+    PutBack,
+    Turn,
+}
+
+impl EventState {
+    /// How it stands after that; as before, where that says nothing of it.
+    pub(super) fn after(self, input: Input) -> EventState {
+        match (self, input) {
+            (EventState::Waiting, Input::Turn) => EventState::Ready,
+            (EventState::Ready, Input::GivenOut) => EventState::Out,
+            (EventState::Out, Input::Acknowledged | Input::Failed) => EventState::Settled,
+            (EventState::Out, Input::PutBack) => EventState::Ready,
+            (state, _) => state,
+        }
+    }
+}
+
+/// What became of an event that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admitted {
+    /// It is given out in its turn.
+    Queued,
+    /// Something of its key is parked, and so it is to be.
+    Behind,
+}
+
+/// The events of a partition between its place and what was read of it.
+pub(super) struct Window {
+    entries: BTreeMap<u64, Entry>,
+    /// Of each key what is not settled, in order.
+    keys: HashMap<String, VecDeque<u64>>,
+    ready: BTreeSet<u64>,
+    /// How many events of a key are parked.
+    parked: HashMap<String, u64>,
+    /// Settled since they were asked for last, and not at the beginning.
+    settled: BTreeSet<u64>,
+    read_to: Offset,
+    bytes: usize,
+}
+
+struct Entry {
+    stored: Arc<Stored>,
+    state: EventState,
+}
+
+/// What is settled since that was asked last.
+#[derive(Default)]
+pub(super) struct Leaving {
+    /// From the beginning on: the place moves behind the last.
+    pub(super) first: Vec<Arc<Stored>>,
+    /// Beyond one that is not settled.
+    pub(super) ahead: Vec<Arc<Stored>>,
+}
+
+impl Window {
+    /// Nothing is read beyond `place`; of these keys so many events are parked.
+    pub(super) fn new(place: Offset, parked: HashMap<String, u64>) -> Window {
+        Window {
+            entries: BTreeMap::new(),
+            keys: HashMap::new(),
+            ready: BTreeSet::new(),
+            parked,
+            settled: BTreeSet::new(),
+            read_to: place,
+            bytes: 0,
+        }
+    }
+
+    /// How many more events may be read.
+    pub(super) fn room(&self) -> usize {
+        match self.bytes < WINDOW_BYTES_MAX {
+            true => WINDOW_EVENTS_MAX.saturating_sub(self.entries.len()),
+            false => 0,
+        }
+    }
+
+    /// Where it was read up to.
+    pub(super) fn read_to(&self) -> Offset {
+        self.read_to
+    }
+
+    /// Whether somebody may be given an event.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Takes the next event that was read.
+    pub(super) fn admit(&mut self, stored: Arc<Stored>) -> Admitted {
+        let (offset, key) = (stored.offset.0, &stored.event.key);
+        if self.parked.contains_key(key) {
+            *self.parked.entry(key.clone()).or_default() += 1;
+            self.admit_settled(stored);
+            return Admitted::Behind;
+        }
+        let of_key = self.keys.entry(key.clone()).or_default();
+        let state = if of_key.is_empty() { EventState::Ready } else { EventState::Waiting };
+        of_key.push_back(offset);
+        if state == EventState::Ready {
+            self.ready.insert(offset);
+        }
+        self.enter(stored, state);
+        Admitted::Queued
+    }
+
+    /// Takes the next event that was read, of which there is nothing left to do.
+    pub(super) fn admit_settled(&mut self, stored: Arc<Stored>) {
+        self.settled.insert(stored.offset.0);
+        self.enter(stored, EventState::Settled);
+    }
+
+    fn enter(&mut self, stored: Arc<Stored>, state: EventState) {
+        self.read_to = stored.offset;
+        self.bytes += size(&stored);
+        self.entries.insert(stored.offset.0, Entry { stored, state });
+    }
+
+    /// Gives out the earliest that is ready.
+    pub(super) fn give_out(&mut self) -> Option<Arc<Stored>> {
+        let offset = self.ready.pop_first()?;
+        let entry = self.entries.get_mut(&offset)?;
+        entry.state = entry.state.after(Input::GivenOut);
+        Some(Arc::clone(&entry.stored))
+    }
+
+    /// It was handled: the next of its key is ready.
+    pub(super) fn acknowledge(&mut self, offset: Offset) {
+        let Some(key) = self.settle(offset.0, Input::Acknowledged) else { return };
+        let Some(of_key) = self.keys.get_mut(&key) else { return };
+        of_key.pop_front();
+        match of_key.front().copied() {
+            Some(next) => self.become_ready(next, Input::Turn),
+            None => _ = self.keys.remove(&key),
+        }
+    }
+
+    /// Nobody could be asked: it is ready again.
+    pub(super) fn put_back(&mut self, offset: Offset) {
+        self.become_ready(offset.0, Input::PutBack);
+    }
+
+    /// It failed: what of its key is to be parked now, itself first. Of what is behind it nobody was given any.
+    pub(super) fn fail(&mut self, offset: Offset) -> Vec<Arc<Stored>> {
+        let Some(key) = self.settle(offset.0, Input::Failed) else { return Vec::new() };
+        let of_key = self.keys.remove(&key).unwrap_or_default();
+        *self.parked.entry(key).or_default() += of_key.len() as u64;
+        let mut parked = Vec::with_capacity(of_key.len());
+        for offset in of_key {
+            let Some(entry) = self.entries.get_mut(&offset) else { continue };
+            entry.state = EventState::Settled;
+            self.settled.insert(offset);
+            parked.push(Arc::clone(&entry.stored));
+        }
+        parked
+    }
+
+    /// One event of this key is parked no more.
+    pub(super) fn unparked(&mut self, key: &str) {
+        let Some(count) = self.parked.get_mut(key) else { return };
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            self.parked.remove(key);
+        }
+    }
+
+    /// What is settled since this was asked last. What is at the beginning is in the window no more.
+    pub(super) fn leave(&mut self) -> Leaving {
+        let mut leaving = Leaving::default();
+        while let Some(first) = self.entries.first_entry() {
+            if first.get().state != EventState::Settled {
+                break;
+            }
+            let Entry { stored, .. } = first.remove();
+            self.bytes -= size(&stored);
+            self.settled.remove(&stored.offset.0);
+            leaving.first.push(stored);
+        }
+        let ahead = std::mem::take(&mut self.settled);
+        let entries = ahead.iter().filter_map(|offset| self.entries.get(offset));
+        leaving.ahead = entries.map(|entry| Arc::clone(&entry.stored)).collect();
+        leaving
+    }
+
+    /// Marks what is out as settled; its key, if it was.
+    fn settle(&mut self, offset: u64, input: Input) -> Option<String> {
+        let entry = self.entries.get_mut(&offset)?;
+        let after = entry.state.after(input);
+        if after == entry.state {
+            return None;
+        }
+        entry.state = after;
+        self.settled.insert(offset);
+        Some(entry.stored.event.key.clone())
+    }
+
+    fn become_ready(&mut self, offset: u64, input: Input) {
+        let Some(entry) = self.entries.get_mut(&offset) else { return };
+        let after = entry.state.after(input);
+        if after != entry.state && after == EventState::Ready {
+            self.ready.insert(offset);
+        }
+        entry.state = after;
+    }
+}
+
+/// What an event counts as, of the bytes that a window holds.
+fn size(stored: &Stored) -> usize {
+    stored.event.data.get().len() + stored.event.key.len()
+}
+
+#[cfg(test)]
+mod tests;

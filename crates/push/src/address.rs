@@ -1,0 +1,229 @@
+//! Where a receiver is, and where receivers may be.
+//!
+//! Whoever writes settings chooses where this process sends requests from inside a network, so this machine's own addresses
+//! (admin listeners are there) and link-local ones (what a cloud tells of its machines is there) are refused unless they
+//! are allowed. A name is looked up at each connection and judged by what it leads to then: one that leads elsewhere
+//! tomorrow is judged tomorrow.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+use chassis::http::networks::Network;
+use http::{HeaderValue, Uri};
+
+/// What is allowed beyond what is public or private.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed(Vec<AllowedEntry>);
+
+/// One entry of an `allow` list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllowedEntry {
+    /// This machine: `127.0.0.0/8`, `::1`.
+    Loopback,
+    /// `169.254.0.0/16`, `fe80::/10`.
+    LinkLocal,
+    /// A network, whatever else it is.
+    Network(Network),
+}
+
+/// No address of a receiver, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAnAddress(&'static str);
+
+impl fmt::Display for NotAnAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "must be `http://HOST[:PORT][/PATH]`: {}", self.0)
+    }
+}
+
+impl FromStr for AllowedEntry {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<AllowedEntry, ()> {
+        match text {
+            "loopback" => Ok(AllowedEntry::Loopback),
+            "link-local" => Ok(AllowedEntry::LinkLocal),
+            _ => text.parse().map(AllowedEntry::Network),
+        }
+    }
+}
+
+impl FromIterator<AllowedEntry> for Allowed {
+    fn from_iter<I: IntoIterator<Item = AllowedEntry>>(entries: I) -> Allowed {
+        Allowed(entries.into_iter().collect())
+    }
+}
+
+impl Allowed {
+    /// Whether a receiver may be there.
+    pub fn permits(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let is_in = |entry: &AllowedEntry| match entry {
+            AllowedEntry::Loopback => is_this_machine(address),
+            AllowedEntry::LinkLocal => is_link_local(address),
+            AllowedEntry::Network(network) => network.contains(address),
+        };
+        let is_someone = !address.is_multicast() && address != IpAddr::V4(Ipv4Addr::BROADCAST);
+        let is_usual = !is_this_machine(address) && !is_link_local(address);
+        is_someone && (is_usual || self.0.iter().any(is_in))
+    }
+}
+
+/// Loopback, and the unspecified address, by which a connection comes to this machine, too.
+fn is_this_machine(address: IpAddr) -> bool {
+    address.is_loopback() || address.is_unspecified()
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// A receiver's address, taken apart once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    host: String,
+    port: u16,
+    /// What `Host` says.
+    pub(crate) authority: HeaderValue,
+    /// Path and query.
+    pub(crate) target: Uri,
+}
+
+impl FromStr for Address {
+    type Err = NotAnAddress;
+
+    fn from_str(text: &str) -> Result<Address, NotAnAddress> {
+        let uri: Uri = text.parse().map_err(|_| NotAnAddress("this is no URL"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                return Err(NotAnAddress(
+                    "what ends TLS stands beside the receiver or beside this one",
+                ));
+            }
+            _ => return Err(NotAnAddress("its scheme is http")),
+        }
+        let authority = uri.authority().ok_or(NotAnAddress("it has a host"))?;
+        if authority.as_str().contains('@') {
+            return Err(NotAnAddress("it has no user: a receiver knows us by our signature"));
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let named = authority.as_str().len() > authority.host().len();
+        let port = authority.port_u16().or((!named).then_some(80)).unwrap_or(0);
+        if host.is_empty() || port == 0 {
+            return Err(NotAnAddress("it has a host and a port above 0"));
+        }
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let target = target.parse().map_err(|_| NotAnAddress("its path is plain"))?;
+        let authority = HeaderValue::try_from(authority.as_str())
+            .map_err(|_| NotAnAddress("its host is plain text"))?;
+        Ok(Address { host, port, authority, target })
+    }
+}
+
+impl Address {
+    /// Whether it can be said without asking anybody that no receiver may be there.
+    pub fn is_refused(&self, allowed: &Allowed) -> bool {
+        let name = self.host.trim_end_matches('.').to_ascii_lowercase();
+        let is_local = name == "localhost" || name.ends_with(".localhost");
+        match self.host.parse() {
+            Ok(address) => !allowed.permits(address),
+            Err(_) => is_local && !allowed.permits(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        }
+    }
+
+    /// Where it leads now: of what is allowed all there is, or else why not.
+    pub(crate) async fn resolve(&self, allowed: &Allowed) -> Result<Vec<SocketAddr>, String> {
+        let Address { host, port, .. } = self;
+        let found = tokio::net::lookup_host((host.as_str(), *port)).await;
+        let found = found.map_err(|error| format!("its name leads nowhere: {error}"))?;
+        let addresses: Vec<_> = found.filter(|it| allowed.permits(it.ip())).collect();
+        if addresses.is_empty() {
+            return Err("its name leads where no receiver may be: see `events.allow`".to_owned());
+        }
+        Ok(addresses)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(entries: &[&str]) -> Allowed {
+        entries.iter().map(|entry| entry.parse::<AllowedEntry>().expect(entry)).collect()
+    }
+
+    #[test]
+    fn this_machine_and_what_is_link_local_have_to_be_allowed() {
+        let (none, all) = (allowed(&[]), allowed(&["loopback", "link-local", "224.0.0.0/4"]));
+        for (address, by_itself, at_all) in [
+            ("203.0.113.7", true, true),
+            ("10.0.0.7", true, true),
+            ("127.0.0.1", false, true),
+            ("127.9.9.9", false, true),
+            ("0.0.0.0", false, true),
+            ("::1", false, true),
+            ("::", false, true),
+            ("::ffff:127.0.0.1", false, true),
+            ("169.254.169.254", false, true),
+            ("::ffff:169.254.169.254", false, true),
+            ("fe80::1", false, true),
+            ("224.0.0.1", false, false),
+            ("255.255.255.255", false, false),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(none.permits(address), by_itself, "{address}");
+            assert_eq!(all.permits(address), at_all, "{address}");
+        }
+        let one = allowed(&["127.0.0.1"]);
+        assert!(one.permits(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        assert!(!one.permits("127.0.0.2".parse().expect("an address")));
+        assert!("localhost".parse::<AllowedEntry>().is_err());
+    }
+
+    #[test]
+    fn an_address_is_refused_where_it_shows_that_nobody_may_be_there() {
+        let (none, loopback) = (allowed(&[]), allowed(&["loopback"]));
+        for (text, refused) in [
+            ("http://127.0.0.1:9000/x", true),
+            ("http://[::1]:9000", true),
+            ("http://localhost:9000", true),
+            ("http://LOCALHOST.:9000", true),
+            ("http://mail.localhost", true),
+            ("http://mail.internal/events?a=b", false),
+            ("http://10.0.0.7", false),
+        ] {
+            let address: Address = text.parse().expect(text);
+            assert_eq!(address.is_refused(&none), refused, "{text}");
+            assert!(!address.is_refused(&loopback), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_url_without_user_and_tls() {
+        let good: Address = "http://mail.internal/events?a=b".parse().expect("an address");
+        assert_eq!((good.host.as_str(), good.port), ("mail.internal", 80));
+        assert_eq!(good.target, "/events?a=b");
+        let bare: Address = "http://mail:8080".parse().expect("an address");
+        assert_eq!(
+            (bare.target.to_string().as_str(), &bare.authority),
+            ("/", &HeaderValue::from_static("mail:8080"))
+        );
+        for text in [
+            "",
+            "mail",
+            "/events",
+            "https://mail",
+            "ftp://mail",
+            "http://",
+            "http://u:p@mail",
+            "http://mail:0",
+        ] {
+            assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
+}

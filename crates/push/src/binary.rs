@@ -1,0 +1,160 @@
+//! An event as an HTTP request, in CloudEvents' binary mode: attributes as `ce-` headers, the data as the body.
+//!
+//! Whatever attributes the event's structured form has go out, our extensions and those of its publisher alike: what is
+//! written there is what is delivered. Header values are percent-encoded as the HTTP binding says (section 3.1.3.2): a
+//! subject in Hangul is `%EC%9C%A0`, and the SDKs decode it.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use events::Event;
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::value::RawValue;
+
+use crate::signature::{Secret, sign};
+
+/// What a header's value does not have as it is, besides whatever is not ASCII.
+const IN_HEADERS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
+
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// Headers and body of a delivery.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// What an event's structured form has, member by member.
+type Members = BTreeMap<String, Box<RawValue>>;
+
+impl Message {
+    /// The event, signed at this time where there are keys.
+    pub(crate) fn of(
+        event: &Event,
+        host: &HeaderValue,
+        secrets: &[Secret],
+        at: Timestamp,
+    ) -> Message {
+        let mut members: Members =
+            serde_json::from_slice(&event.to_json()).expect("an event's form is an object");
+        let body = body(&mut members);
+        let mut headers = HeaderMap::with_capacity(members.len() + 6);
+        headers.insert(HOST, host.clone());
+        headers.insert(USER_AGENT, HeaderValue::from_static("yeoul"));
+        if let Some(kind) = members.remove("datacontenttype") {
+            insert(&mut headers, CONTENT_TYPE, &text(&kind));
+        }
+        for (name, value) in &members {
+            // Names of attributes are lower-case letters and digits, so they are names of headers.
+            if let Ok(name) = HeaderName::try_from(format!("ce-{name}")) {
+                insert(&mut headers, name, &encoded(&text(value)));
+            }
+        }
+        let id = id(event);
+        insert(&mut headers, WEBHOOK_ID, &id);
+        if !secrets.is_empty() {
+            headers.insert(WEBHOOK_TIMESTAMP, at.as_second().into());
+            insert(&mut headers, WEBHOOK_SIGNATURE, &sign(secrets, &id, at, &body));
+        }
+        Message { headers, body }
+    }
+}
+
+/// What stays the same however often an event is delivered, and is no other event's: its source and its id.
+pub(crate) fn id(event: &Event) -> String {
+    encoded(&format!("{}/{}", event.source, event.id))
+}
+
+/// The data, taken out of the members.
+fn body(members: &mut Members) -> Bytes {
+    if let Some(encoded) = members.remove("data_base64") {
+        return STANDARD.decode(text(&encoded)).map(Bytes::from).unwrap_or_default();
+    }
+    let data = members.remove("data");
+    data.map(|data| Bytes::from(data.get().to_owned().into_bytes())).unwrap_or_default()
+}
+
+/// A member's value as an attribute's canonical text.
+fn text(value: &RawValue) -> String {
+    serde_json::from_str(value.get()).unwrap_or_else(|_| value.get().to_owned())
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, IN_HEADERS).to_string()
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    // What was encoded is a header's value; of the rest, what is none is left out.
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(json: &str) -> Message {
+        let event = Event::from_json(json.as_bytes()).expect("an event");
+        let host = HeaderValue::from_static("mail:8080");
+        Message::of(&event, &host, &[], Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn attributes_are_headers_and_the_data_is_the_body() {
+        let Message { headers, body } = message(
+            r#"{"specversion":"1.0","id":"9-1","source":"order","type":"OrderPlaced","subject":"9",
+            "time":"2024-05-01T12:00:00Z","sequence":"1","outboxsequence":"17","data":{"quantity": 3}}"#,
+        );
+        for (name, value) in [
+            ("ce-specversion", "1.0"),
+            ("ce-id", "9-1"),
+            ("ce-source", "order"),
+            ("ce-type", "OrderPlaced"),
+            ("ce-subject", "9"),
+            ("ce-time", "2024-05-01T12:00:00Z"),
+            ("ce-partitionkey", "9"),
+            ("ce-outboxsequence", "17"),
+            ("content-type", "application/json"),
+            ("host", "mail:8080"),
+            ("webhook-id", "order/9-1"),
+        ] {
+            assert_eq!(
+                headers.get(name).map(HeaderValue::as_bytes),
+                Some(value.as_bytes()),
+                "{name}"
+            );
+        }
+        assert_eq!(body, r#"{"quantity": 3}"#);
+        for absent in ["ce-data", "ce-datacontenttype", "webhook-signature", "webhook-timestamp"] {
+            assert!(!headers.contains_key(absent), "{absent}");
+        }
+    }
+
+    /// The binding's own example, and what else a header cannot have as it is.
+    #[test]
+    fn what_a_header_cannot_have_is_percent_encoded() {
+        for (subject, header) in [
+            ("Euro € 😀", "Euro%20%E2%82%AC%20%F0%9F%98%80"),
+            ("100%", "100%25"),
+            ("a\\\"b", "a%22b"),
+            ("a\\r\\nx-evil: 1", "a%0D%0Ax-evil:%201"),
+            ("유", "%EC%9C%A0"),
+            ("~!'()*", "~!'()*"),
+        ] {
+            let json = format!(
+                r#"{{"specversion":"1.0","id":"1","source":"a","type":"A","subject":"{subject}","time":"2024-05-01T12:00:00Z"}}"#
+            );
+            let found = message(&json).headers.remove("ce-subject").expect("a subject");
+            assert_eq!(found, header, "{subject}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One receiver: who may be asked now, and an attempt from the leave to make it to what it means.
+//!
+//! Leave is given where no pause is asked for, fewer attempts than `concurrency` are under way, and the circuit is
+//! closed or wants a probe. So whoever waits for one waits for the receiver and for nothing else, and an event that gets none
+//! has used up no attempt.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use chassis::clock;
+use chassis::telemetry::Level;
+use events::Event;
+use events::deliveries::{Answer, Receiver};
+use guard::breaker::{self, Breaker, PROBE_DEADLINE_MAX, Permit, State};
+use guard::share::Share;
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::address::{Address, Allowed};
+use crate::binary::{self, Message};
+use crate::client::{Answered, Client};
+use crate::judgement::{Came, Judged, judge, retry_after};
+use crate::log::{Delivery, DeliveryResult, Log, shortened};
+use crate::meters::Meters;
+use crate::signature::Secret;
+
+/// What is known of a receiver.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where he is.
+    pub address: Address,
+    /// Where he may be.
+    pub allowed: Allowed,
+    /// Attempts at once.
+    pub concurrency: usize,
+    /// How long he may take to answer, connecting included.
+    pub timeout: Duration,
+    /// By which deliveries are signed.
+    pub secrets: Vec<Secret>,
+}
+
+/// A receiver.
+pub struct Subscriber {
+    client: Client,
+    timeout: Duration,
+    secrets: Vec<Secret>,
+    slots: Arc<Semaphore>,
+    breaker: Arc<Breaker>,
+    /// Until when he asked to be left alone.
+    pause: Mutex<Option<Instant>>,
+    log: Log,
+    meters: Meters,
+}
+
+/// Leave to make one attempt.
+pub struct Leave {
+    permit: Permit,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Subscriber {
+    /// A receiver who was not asked yet.
+    pub fn new(settings: Settings, meters: Meters) -> Subscriber {
+        let breaker = Breaker::new(circuit(settings.timeout)).expect("settings in range");
+        Subscriber {
+            client: Client::new(settings.address, settings.allowed),
+            timeout: settings.timeout,
+            secrets: settings.secrets,
+            slots: Arc::new(Semaphore::new(settings.concurrency)),
+            breaker: Arc::new(breaker),
+            pause: Mutex::new(None),
+            log: Log::default(),
+            meters,
+        }
+    }
+
+    /// What was attempted lately.
+    pub fn log(&self) -> Log {
+        self.log.clone()
+    }
+
+    /// Resolves once no pause is asked for any more.
+    async fn unpaused(&self) {
+        loop {
+            let until = *self.pause();
+            let left = until.map(|until| until.saturating_duration_since(clock::now()));
+            match left.filter(|left| !left.is_zero()) {
+                Some(left) => tokio::time::sleep(left).await,
+                None => return,
+            }
+        }
+    }
+
+    /// Whether a pause was asked for meanwhile.
+    fn is_paused(&self) -> bool {
+        self.pause().is_some_and(|until| until > clock::now())
+    }
+
+    /// Everybody waits for so long from now; of two pauses the longer one counts.
+    fn pause_for(&self, pause: Duration) {
+        let until = clock::now() + pause;
+        let mut paused = self.pause();
+        *paused = Some(paused.map_or(until, |before| before.max(until)));
+    }
+
+    fn pause(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks, within the time that he has.
+    async fn ask(&self, event: &Event, at: Timestamp) -> Came {
+        let message = Message::of(event, self.client.authority(), &self.secrets, at);
+        match tokio::time::timeout(self.timeout, self.client.post(&message)).await {
+            Ok(Ok(Answered { status, retry_after: text })) => {
+                let text = text.as_ref().and_then(|text| text.to_str().ok());
+                Came::Status { status, retry_after: text.and_then(|text| retry_after(text, at)) }
+            }
+            Ok(Err(why)) => Came::Nothing(why),
+            Err(_) => Came::Nothing(format!("no answer within {:?}", self.timeout)),
+        }
+    }
+
+    fn show_circuit(&self) {
+        let state = match self.breaker.state(clock::now()) {
+            State::Closed => 0.0,
+            State::Open => 1.0,
+            State::HalfOpen => 2.0,
+        };
+        self.meters.circuit.set(state);
+    }
+
+    fn count(&self, answer: &Answer, attempt: u32, took: Duration) {
+        let Meters { delivered, failed, retried, not_now, .. } = &self.meters;
+        match answer {
+            Answer::Acknowledged => delivered.inc(),
+            Answer::Failed(_) => failed.inc(),
+            Answer::NotNow => not_now.inc(),
+        };
+        if attempt > 1 {
+            retried.inc();
+        }
+        self.meters.took.observe(took.as_secs_f64());
+    }
+}
+
+impl Receiver for Subscriber {
+    type Leave = Leave;
+
+    async fn leave(&self) -> Leave {
+        loop {
+            self.unpaused().await;
+            let slot = Arc::clone(&self.slots).acquire_owned().await;
+            let slot = slot.expect("nobody closes the slots");
+            if self.is_paused() {
+                continue;
+            }
+            match self.breaker.admit(clock::now()) {
+                Ok(permit) => return Leave { permit, _slot: slot },
+                Err(open) => {
+                    drop(slot);
+                    self.show_circuit();
+                    let wait = open.retry_at.saturating_duration_since(clock::now());
+                    // A half-open circuit may say "now" while its probe is under way.
+                    tokio::time::sleep(wait.max(LOOK_AGAIN)).await;
+                }
+            }
+        }
+    }
+
+    async fn deliver(&self, leave: Leave, event: &Event, attempt: u32) -> Answer {
+        let (began, at) = (clock::now(), clock::wall());
+        let under_way = UnderWay::new(&self.meters.in_flight);
+        let came = self.ask(event, at).await;
+        drop(under_way);
+        let took = clock::now() - began;
+        let Judged { answer, outcome, pause } = judge(&came, attempt, leave.permit.is_probe());
+        // Before the permit is back: whoever waits for leave has to see the pause.
+        pause.into_iter().for_each(|pause| self.pause_for(pause));
+        match outcome {
+            Some(outcome) => leave.permit.record(outcome, clock::now()),
+            None => leave.permit.cancel(clock::now()),
+        }
+        self.show_circuit();
+        self.count(&answer, attempt, took);
+        let (status, result) = (came.status(), result(&answer));
+        let (id, key) = (binary::id(event), event.key.clone());
+        self.log.add(Delivery { at, id, key, attempt, status, took, result });
+        answer
+    }
+}
+
+/// The gateway's own circuit. It looks at fewer calls than a route's: where little is delivered, a receiver who is away is to
+/// be known as that before the few events there are have used up their attempts.
+fn circuit(timeout: Duration) -> breaker::Settings {
+    breaker::Settings {
+        failure_rate: Share::of_percent(50).expect("a share"),
+        window_calls: 5,
+        open_for: Duration::from_secs(5),
+        probes: 1,
+        probe_deadline: timeout.saturating_add(PROBE_GRACE).min(PROBE_DEADLINE_MAX),
+        enforce: true,
+    }
+}
+
+/// What a receiver's own timeout is given on top before his probe has failed.
+const PROBE_GRACE: Duration = Duration::from_secs(1);
+
+/// The shortest pause between two looks at a circuit that refuses.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Counts an attempt while it is under way, whether it ends or is dropped.
+struct UnderWay<'m>(&'m Level);
+
+impl<'m> UnderWay<'m> {
+    fn new(level: &'m Level) -> UnderWay<'m> {
+        level.inc();
+        UnderWay(level)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// What the log says of it.
+fn result(answer: &Answer) -> DeliveryResult {
+    match answer {
+        Answer::Acknowledged => DeliveryResult::Delivered,
+        Answer::Failed(reason) => DeliveryResult::Failed(shortened(reason)),
+        Answer::NotNow => DeliveryResult::NotNow,
+    }
+}

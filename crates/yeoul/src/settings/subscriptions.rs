@@ -1,0 +1,261 @@
+//! Who has events delivered elsewhere: `events.subscriptions`, and where receivers may be: `events.allow`.
+//!
+//! A receiver is told of a topic's events by requests that this process makes, so what is written here decides where a
+//! process inside a network sends them. `allow` adds to what is allowed by itself; the mall, all of which is on one
+//! machine, allows that.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chassis::settings::text::Span;
+use chassis::settings::variable;
+use events::deliveries::Pace;
+use events::{Declared, Topic};
+use mistakes::{Mistake, Mistakes};
+use push::{Address, Allowed, AllowedEntry, SECRETS_MAX, Secret};
+use serde::Deserialize;
+
+/// Subscriptions of one process at most; each has a loop for every partition of its topic.
+const SUBSCRIPTIONS_MAX: usize = 64;
+/// Characters of a name at most; it stands before its topic's in the name of its place.
+const NAME_CHARS_MAX: usize = 64;
+/// Entries of `events.allow` at most.
+const ALLOWED_MAX: usize = 64;
+/// Attempts at one event at most.
+const ATTEMPTS_MAX: u32 = 100;
+/// Attempts under way at once at most.
+const CONCURRENCY_MAX: usize = 256;
+/// The shortest first pause.
+const BACKOFF_MIN: Duration = Duration::from_millis(10);
+/// The longest first pause.
+const BACKOFF_MAX: Duration = Duration::from_secs(10 * 60);
+/// The longest that a receiver may take.
+const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+/// Names that stand for something else where a subscription's would be read.
+const TAKEN: [&str; 5] = ["gateway", "log", "outbox", "push", "views"];
+
+/// `events.subscriptions.NAME`, as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SubscriptionEntry {
+    /// Whose events.
+    topic: String,
+    /// Where they are delivered.
+    push: String,
+    #[serde(default = "attempts")]
+    attempts: u32,
+    #[serde(default = "backoff")]
+    backoff: Span,
+    #[serde(default = "concurrency")]
+    concurrency: usize,
+    #[serde(default = "timeout")]
+    timeout: Span,
+    /// The variables of the environment that have the keys.
+    secret: Option<Variables>,
+}
+
+/// One name, or the one in use and the one before it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Variables {
+    One(String),
+    Several(Vec<String>),
+}
+
+fn attempts() -> u32 {
+    10
+}
+
+fn backoff() -> Span {
+    Span(Duration::from_secs(1))
+}
+
+fn concurrency() -> usize {
+    16
+}
+
+fn timeout() -> Span {
+    Span(Duration::from_secs(10))
+}
+
+/// A subscription that has events delivered elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct PushSubscription {
+    /// What the settings call it.
+    pub(crate) name: String,
+    pub(crate) topic: Topic,
+    pub(crate) pace: Pace,
+    pub(crate) receiver: push::Settings,
+}
+
+impl SubscriptionEntry {
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+}
+
+/// What the settings say of deliveries.
+pub(super) struct Section<'w> {
+    pub(super) written: &'w BTreeMap<String, SubscriptionEntry>,
+    pub(super) allow: &'w [String],
+    /// Receivers on this machine are allowed without being named.
+    pub(super) is_one_machine: bool,
+    /// Whose subscriptions there are already.
+    pub(super) services: &'w [&'static str],
+}
+
+/// Every subscription; `declared` are the topics that there are.
+///
+/// # Errors
+/// Every mistake.
+pub(super) fn compile(
+    section: &Section<'_>,
+    declared: &[Declared],
+) -> Result<Vec<PushSubscription>, Vec<Mistake>> {
+    let mut mistakes = Mistakes::default();
+    let allowed = allowed(section, &mut mistakes);
+    if section.written.len() > SUBSCRIPTIONS_MAX {
+        let says = format!("at most {SUBSCRIPTIONS_MAX}. count=`{}`", section.written.len());
+        mistakes.at(&["events", "subscriptions"]).note(says);
+    }
+    let mut all = Vec::new();
+    for (name, written) in section.written {
+        let under = ["events", "subscriptions", name];
+        check_name(name, section.services, &under, &mut mistakes);
+        let topic = declared.iter().find(|it| it.topic.as_str() == written.topic);
+        // A topic that is none was told of already.
+        let Some(Declared { topic, .. }) = topic else { continue };
+        let receiver = receiver(written, &allowed, &under, &mut mistakes);
+        let pace = pace(written, &under, &mut mistakes);
+        let of = |receiver| {
+            let (name, topic) = (name.clone(), topic.clone());
+            PushSubscription { name, topic, pace, receiver }
+        };
+        all.extend(receiver.map(of));
+    }
+    let found = mistakes.found();
+    if found.is_empty() { Ok(all) } else { Err(found) }
+}
+
+fn allowed(section: &Section<'_>, mistakes: &mut Mistakes) -> Allowed {
+    let path = ["events", "allow"];
+    if section.allow.len() > ALLOWED_MAX {
+        let says = format!("at most {ALLOWED_MAX} entries. count=`{}`", section.allow.len());
+        mistakes.at(&path).note(says);
+    }
+    let mut entries = Vec::new();
+    for text in section.allow {
+        match text.parse::<AllowedEntry>() {
+            Ok(entry) => entries.push(entry),
+            Err(()) => {
+                let says = format!(
+                    "must be `loopback`, `link-local` or a network such as `10.0.0.0/8`. entry=`{text}`"
+                );
+                mistakes.at(&path).note(says);
+            }
+        }
+    }
+    entries.extend(section.is_one_machine.then_some(AllowedEntry::Loopback));
+    entries.into_iter().collect()
+}
+
+fn check_name(name: &str, services: &[&str], path: &[&str], mistakes: &mut Mistakes) {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let starts = name.starts_with(|first: char| first.is_ascii_lowercase());
+    if !starts || !name.bytes().all(is_plain) || name.len() > NAME_CHARS_MAX {
+        let says = format!(
+            "must be at most {NAME_CHARS_MAX} lower-case letters, digits and `-`, a letter first"
+        );
+        mistakes.at(path).note(says);
+    }
+    if TAKEN.iter().chain(services).any(|taken| *taken == name) {
+        mistakes.at(path).note(format!("`{name}` is the name of something else: choose another"));
+    }
+}
+
+fn pace(written: &SubscriptionEntry, path: &[&str], mistakes: &mut Mistakes) -> Pace {
+    let SubscriptionEntry { attempts, backoff: Span(backoff), .. } = *written;
+    if !(1..=ATTEMPTS_MAX).contains(&attempts) {
+        let says = format!("must be 1 to {ATTEMPTS_MAX}. attempts=`{attempts}`");
+        mistakes.at(&[path, &["attempts"]].concat()).note(says);
+    }
+    let range = BACKOFF_MIN..=BACKOFF_MAX;
+    check_span("backoff", backoff, &range, path, mistakes);
+    Pace { attempts, backoff }
+}
+
+fn receiver(
+    written: &SubscriptionEntry,
+    allowed: &Allowed,
+    path: &[&str],
+    mistakes: &mut Mistakes,
+) -> Option<push::Settings> {
+    let SubscriptionEntry { concurrency, timeout: Span(timeout), .. } = *written;
+    if !(1..=CONCURRENCY_MAX).contains(&concurrency) {
+        let says = format!("must be 1 to {CONCURRENCY_MAX}. concurrency=`{concurrency}`");
+        mistakes.at(&[path, &["concurrency"]].concat()).note(says);
+    }
+    check_span("timeout", timeout, &(Duration::from_millis(1)..=TIMEOUT_MAX), path, mistakes);
+    let secrets = secrets(written, &[path, &["secret"]].concat(), mistakes);
+    let address = address(&written.push, allowed, &[path, &["push"]].concat(), mistakes)?;
+    let allowed = allowed.clone();
+    Some(push::Settings { address, allowed, concurrency, timeout, secrets })
+}
+
+fn check_span(
+    field: &str,
+    given: Duration,
+    range: &std::ops::RangeInclusive<Duration>,
+    path: &[&str],
+    mistakes: &mut Mistakes,
+) {
+    if !range.contains(&given) {
+        let (least, most) = (range.start(), range.end());
+        let says = format!("must be {least:?} to {most:?}. {field}=`{given:?}`");
+        mistakes.at(&[path, &[field]].concat()).note(says);
+    }
+}
+
+fn address(
+    text: &str,
+    allowed: &Allowed,
+    path: &[&str],
+    mistakes: &mut Mistakes,
+) -> Option<Address> {
+    let parsed = text.parse::<Address>().map_err(|error| error.to_string());
+    let address = mistakes.at(path).take(parsed)?;
+    if address.is_refused(allowed) {
+        let says = format!(
+            "no receiver may be there unless `events.allow` has `loopback`, `link-local` or its network. push=`{text}`"
+        );
+        mistakes.at(path).note(says);
+        return None;
+    }
+    Some(address)
+}
+
+/// The keys that the environment has; one that is named and missing would have deliveries go unsigned.
+fn secrets(written: &SubscriptionEntry, path: &[&str], mistakes: &mut Mistakes) -> Vec<Secret> {
+    let variables = match &written.secret {
+        None => return Vec::new(),
+        Some(Variables::One(name)) => std::slice::from_ref(name),
+        Some(Variables::Several(names)) => names,
+    };
+    if !(1..=SECRETS_MAX).contains(&variables.len()) {
+        let says = format!("names 1 to {SECRETS_MAX} variables. count=`{}`", variables.len());
+        mistakes.at(path).note(says);
+    }
+    let mut secrets = Vec::new();
+    for name in variables {
+        let found = variable(name).ok_or_else(|| "is not set".to_owned());
+        let secret =
+            found.and_then(|text| Secret::parse(&text).map_err(|error| format!("must be {error}")));
+        match secret {
+            Ok(secret) => secrets.push(secret),
+            Err(why) => {
+                mistakes.at(path).note(format!("the variable `{name}` {why}"));
+            }
+        }
+    }
+    secrets
+}
