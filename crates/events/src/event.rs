@@ -50,7 +50,9 @@
 //! | `correlationid`, `causationid`, `traceparent` | [`Event::cause`] | the draft, by [`Cause::of`] |
 //! | `data` | [`Event::data`] | the draft |
 
+pub mod foreign;
 pub(crate) mod id;
+pub mod incoming;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -61,6 +63,7 @@ use serde_json::value::RawValue;
 
 use crate::error::Error;
 use crate::partition::NUMBER_MAX;
+use foreign::Foreign;
 
 /// Bytes a partition key may have. A subject may have as many, because it becomes the key. They are counted in UTF-8: a
 /// name in Hangul has three for each syllable.
@@ -68,6 +71,9 @@ pub const KEY_BYTES_MAX: usize = 1024;
 
 /// Bytes the id and the source of an event may have each: they stand in keys of stores' indexes.
 pub const ID_BYTES_MAX: usize = 1024;
+
+/// Bytes the type of an event may have that comes from outside.
+pub const TYPE_BYTES_MAX: usize = 1024;
 
 /// Bytes each part of a [`Cause`] may have.
 pub const CAUSE_BYTES_MAX: usize = 1024;
@@ -90,7 +96,7 @@ pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
 ///
 /// let text = br#"{"specversion":"1.0", "id":"9-1", "source":"order", "type":"OrderPlaced",
 ///     "subject":"9", "time":"2024-05-01T12:00:00Z", "sequence":"1", "outboxsequence":"17",
-///     "data":{"quantity":3}, "extensions":"that nobody here knows are dropped"}"#;
+///     "data":{"quantity":3}, "tenant":"extensions that nobody here knows are kept"}"#;
 /// let event = Event::from_json(text)?;
 /// assert_eq!((event.sequence, event.outbox_sequence), (1, Some(17)));
 /// assert_eq!(event.key, "9", "the subject, where no partition key is given");
@@ -127,8 +133,11 @@ pub struct Event {
     pub outbox_previous: Option<u64>,
     /// What led to it.
     pub cause: Cause,
-    /// The data as JSON text; `null` where there is none.
+    /// The data as JSON text; `null` where there is none. Data that is no JSON is a text: its base64 where
+    /// [`foreign`](Event::foreign) says so.
     pub data: Box<RawValue>,
+    /// How it differs from what is published here, if somebody else wrote it: so it is given again as it came.
+    pub foreign: Option<Box<Foreign>>,
 }
 
 /// The thread an event hangs on: one business transaction, the event before, one trace. Each part has
@@ -215,6 +224,9 @@ impl Event {
     /// | `correlationid`, `causationid` | this crate | where something caused it |
     /// | `traceparent` | W3C Trace Context | where it belongs to a trace |
     ///
+    /// One that [another program](Foreign) wrote has what it came with: no time, subject or key that it did not name, its own
+    /// content type, its extensions, and `data_base64` where that is what it had.
+    ///
     /// ```
     /// use yeoul_events::Event;
     ///
@@ -223,7 +235,7 @@ impl Event {
     /// let event = Event::from_json(text)?;
     /// let again: serde_json::Value = serde_json::from_slice(&event.to_json()).expect("JSON");
     /// assert_eq!(again["sequence"], "1", "digits, and no number");
-    /// assert_eq!(again["partitionkey"], "9");
+    /// assert!(again.get("partitionkey").is_none(), "it named none: its key is its subject");
     /// assert!(again.get("correlationid").is_none(), "nothing caused it");
     /// # Ok::<(), yeoul_events::Error>(())
     /// ```
@@ -254,7 +266,9 @@ impl Event {
         check_texts(texts.into_iter().chain(self.cause.texts()))
     }
 
-    /// Reads the CloudEvents 1.0 structured form; extensions it does not know are dropped.
+    /// Reads the CloudEvents 1.0 structured form, as it is stored and as other programs write it; what it says beside
+    /// what is known here is kept ([`Foreign`]). What comes from outside is looked at more closely by
+    /// [`incoming`](incoming::incoming).
     ///
     /// # Errors
     /// [`Error::Decode`] names what is missing or malformed; and as for [`check`](Event::check).

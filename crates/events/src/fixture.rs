@@ -56,6 +56,7 @@ pub(crate) fn stamped(source: &str, key: &str, number: u64) -> Event {
         sequence: number,
         outbox_sequence: Some(number),
         outbox_previous: None,
+        foreign: None,
         cause: Cause::default(),
         data: RawValue::from_string(number.to_string()).unwrap(),
     }

@@ -3,7 +3,7 @@
 //! Publishers of all topics share one sync; what came while it ran goes with the next one. The
 //! file, its chain of checksums and its thread are the engine's (`store::log`); this module
 //! turns events into records and keeps the promises of [`Broker`], and more than those: second copies are
-//! recognised by number, a batch is stored whole or not at all, places are counted without a gap but a
+//! recognised by number, those of publishers without one by source and id ([`Log::offer`]), a batch is stored whole or not at all, places are counted without a gap but a
 //! restore's, and nothing is ever removed ([`contract::log_suite`](crate::contract::log_suite)).
 //!
 //! A publish, from the call to the answer:
@@ -39,13 +39,11 @@ use crate::broker::{Broker, Offset, PUBLISH_MAX, Pending, READ_MAX, Stored};
 use crate::error::Error;
 use crate::event::EVENT_BYTES_MAX;
 use crate::event::Event;
+use crate::offer::{BATCH_BYTES_MAX, Offer, Outcome};
 use crate::partition::{Partition, Partitions};
 use crate::skipped::{Skipped, moment};
 use crate::store::log::{File, OutboxSequence, Record, Topics};
 use crate::topic::{Declared, Topic, TopicPartition};
-
-/// Bytes the events of one batch may have together, in their JSON form.
-pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Durable topics in one file, `log.db`, for one process: offsets are given from memory. Share it as an
 /// `Arc`.
@@ -164,6 +162,42 @@ impl Log {
             findings.damage.extend(condition.damage);
         }
         findings
+    }
+
+    /// Stores an offer whole, or nothing of it: each event once for as long as the topic keeps it, whichever partition
+    /// its first copy is in. Answered after the sync, that of a second copy too.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use yeoul_events::offer::Outcome;
+    /// use yeoul_events::{Clock, Error, Event, Log, Offer, Topic};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+    /// let topic = Topic::parse("reading")?;
+    /// let log = Log::open(folder.path(), std::slice::from_ref(&topic), clock)?;
+    /// let reading = Event::from_json(
+    ///     br#"{"specversion":"1.0", "id":"1", "source":"/sensor/7", "type":"Measured",
+    ///     "time":"2024-05-01T12:00:00Z", "data":21.5}"#,
+    /// )?;
+    /// let offer = || Offer::new(std::slice::from_ref(&reading)).expect("within its limits");
+    /// for _ in 0..2 {
+    ///     let Outcome::Stored(places) = log.offer(&topic, offer()).await? else { panic!("no condition") };
+    ///     assert_eq!(places[0].number, 1, "the first copy's, however often");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: nothing is acknowledged; ask again, it is stored once. [`Error::UnknownTopic`];
+    /// [`Error::Limit`]: more events of the condition's key came than are looked at.
+    pub async fn offer(&self, topic: &Topic, offer: Offer) -> Result<Outcome, Error> {
+        let partitions = self.partitions(topic)?;
+        let answer = self.file.offer(topic, partitions, offer)?;
+        answer.await.unwrap_or(Err(Error::Closed))
     }
 
     /// Finishes what is queued, folds the write-ahead file in and stops the writer. What is published

@@ -141,6 +141,25 @@ impl WritePosition {
         WritePosition { source: source.into(), sequences: sequences.into(), key: None }
     }
 
+    /// What was stored in a topic up to these places, of publishers that nobody numbers: a reader that has them has all of
+    /// it. Such events are known by their place, and their publisher is the topic itself.
+    ///
+    /// ```
+    /// use yeoul_events::{Topic, WritePosition};
+    ///
+    /// let position = WritePosition::in_topic(&Topic::parse("news")?, 17);
+    /// assert_eq!(position.to_string(), "w17.log~2enews");
+    /// # Ok::<(), yeoul_events::Error>(())
+    /// ```
+    pub fn in_topic(topic: &Topic, places: impl Into<Numbers>) -> WritePosition {
+        WritePosition::new(WritePosition::source_in(topic), places)
+    }
+
+    /// What the publisher of such a position is called: as nobody is who has an outbox, since their names have no dot.
+    pub fn source_in(topic: &Topic) -> String {
+        format!("log.{topic}")
+    }
+
     /// Only what was published under this key, so that an event which is parked under another one holds up nobody who
     /// waits for this; as before where the token would grow past [`TOKEN_CHARS_MAX`], or the key is empty.
     #[must_use]

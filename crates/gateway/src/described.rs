@@ -10,9 +10,10 @@ mod page;
 
 use chassis::http::fields::Form;
 use chassis::http::query::Query;
-use chassis::openapi::operation::Operation;
+use chassis::openapi::operation::{Operation, Shape};
 use chassis::openapi::{Access, Item};
 use http::Method;
+use serde_json::json;
 use views::Definitions;
 
 use self::page::PageShapes;
@@ -21,6 +22,7 @@ use crate::credentials::credentials;
 use crate::pages::{lists, slice_of};
 use crate::paths::Action;
 use crate::plan::Plan;
+use crate::publishing::body::STRUCTURED;
 use crate::topics;
 
 /// Whom the paths are tagged with that the gateway answers itself.
@@ -112,6 +114,8 @@ fn access(plan: &Plan, action: Action, method: &Method) -> Access {
         Action::Events => {
             Access::SignedIn(plan.reads_topics.as_ref().map(|it| it.as_str().to_owned()))
         }
+        // Each topic has a role of its own.
+        Action::Publish => Access::SignedIn(None),
         Action::Session => Access::Everybody,
     }
 }
@@ -156,8 +160,25 @@ fn operation(
         Action::Events => Operation::new("The events of a topic after a position (CloudEvents)")
             .query(Query::asked(|mut query| drop(topics::batch(&mut query))))
             .shows_as("200", topics::BATCH_TYPE, batch::events()),
+        Action::Publish => publish(),
         Action::Session => session(method),
     }
+}
+
+/// Publishing, in the three modes of CloudEvents.
+fn publish() -> Operation {
+    let event = batch::event_of(&["specversion", "id", "source", "type"]);
+    let position = json!({
+        "type": "object",
+        "properties": { "position": { "type": "string" } },
+        "required": ["position"],
+        "additionalProperties": false,
+    });
+    Operation::new("Publishes events to a topic (CloudEvents; in binary mode any media type, with `ce-` headers)")
+        .takes(STRUCTURED, event.clone())
+        .takes(topics::BATCH_TYPE, json!({ "type": "array", "items": event }))
+        .takes("*/*", json!({}))
+        .shows("200", Shape::foreign("Published", position))
 }
 
 /// What nobody here knows more of.

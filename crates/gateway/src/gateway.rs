@@ -9,11 +9,12 @@ use std::time::Instant;
 
 use chassis::chance;
 use chassis::clock;
-use chassis::http::Stop;
+use chassis::http::{Inbound, Problem, Response, Stop};
 use chassis::identity::Verifier;
 use chassis::telemetry::{Level, Metrics};
-use events::Broker;
+use events::{Broker, Log};
 use guard::outlier::Outliers;
+use http::HeaderMap;
 use serde_json::{Map, Value, json};
 use sessions::Memory;
 use views::Views;
@@ -27,6 +28,7 @@ use crate::meters::Meters;
 use crate::plan::{self, Plan, SignIn, Upstream};
 use crate::proxy::pool::AcrossCores;
 use crate::proxy::{self, Core, Route};
+use crate::publishing::Publishing;
 use crate::seal::{SEAL_KEY_BYTES, Seal};
 use crate::server::{Face, Server};
 use crate::session::sign_out;
@@ -46,6 +48,8 @@ pub struct Components {
     pub identity: String,
     /// The log that topics are read from.
     pub broker: Arc<dyn Broker>,
+    /// Where it stores what is published from outside; needed where somebody may.
+    pub log: Option<Arc<Log>>,
     /// The app.
     pub app: AppFiles,
     /// Where it counts.
@@ -103,6 +107,7 @@ impl Gateway {
             views: components.views,
             verifier: components.verifier,
             broker: components.broker,
+            publishing: Publishing::new(components.log, metrics),
             app: components.app,
             jar,
             sessions: components
@@ -142,6 +147,19 @@ impl Gateway {
             (upstream.name.clone(), addresses(upstream, &shared.outliers, now))
         });
         json!({ "routes": routes, "upstreams": upstreams.collect::<Map<_, _>>() })
+    }
+
+    /// Stores events in a topic for somebody who may, as `POST` at its path does; which that is, the caller has decided.
+    ///
+    /// # Errors
+    /// As over HTTP there.
+    pub async fn publish(
+        &self,
+        topic: &str,
+        headers: &HeaderMap,
+        body: Inbound,
+    ) -> Result<Response, Problem> {
+        self.shared.publish(topic, headers, body).await
     }
 
     /// Notifies the sign-in service of sign-outs that it has not heard of, until the stop; to be run on

@@ -35,6 +35,7 @@ mod pages;
 mod paths;
 mod plan;
 mod proxy;
+mod publishing;
 mod seal;
 mod server;
 mod session;

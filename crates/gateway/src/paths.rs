@@ -24,6 +24,8 @@ pub(crate) enum Action {
     Head(usize),
     /// A topic's events.
     Events,
+    /// More events for a topic.
+    Publish,
     /// Sign-in by cookie.
     Session,
 }

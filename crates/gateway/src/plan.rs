@@ -12,6 +12,7 @@ mod routes;
 mod upstreams;
 mod warnings;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub struct Plan {
     pub(crate) session: Option<SignIn>,
     /// Who may read topics; nobody where there is none.
     pub(crate) reads_topics: Option<Role>,
+    /// Who may publish to a topic; to one that is not here nobody.
+    pub(crate) publishes: BTreeMap<String, Role>,
     pub(crate) app: bool,
     /// Whether a refusal is shown as a page.
     pub(crate) error_pages: bool,
@@ -228,7 +231,7 @@ impl Plan {
             Action::Page(at) | Action::Live(at) | Action::Own(at) => at,
             Action::List(at) => self.lists[at].page,
             Action::Head(at) => self.heads[at].page,
-            Action::Proxy(_) | Action::Events | Action::Session => return None,
+            Action::Proxy(_) | Action::Events | Action::Publish | Action::Session => return None,
         };
         Some(&self.pages[at])
     }

@@ -100,6 +100,10 @@ impl Server {
             Ok(Admitted::Session) => {
                 return Box::pin(self.session(parts, body, peer)).await;
             }
+            // On the heap: hardly any request publishes, and its state would be part of every one's.
+            Ok(Admitted::Publish(topic)) => {
+                Box::pin(self.shared.publish(&topic, &parts.headers, body)).await
+            }
             Ok(Admitted::Local(local)) => self.local(local, &parts).await,
             Err(problem) => Err(problem),
         };
@@ -181,7 +185,11 @@ impl Server {
                 let page = &shared.plan.pages[head.page];
                 Box::pin(lists::head(views, head, page, &owner)).await
             }
-            Action::List(_) | Action::Events | Action::Proxy(_) | Action::Session => {
+            Action::List(_)
+            | Action::Events
+            | Action::Publish
+            | Action::Proxy(_)
+            | Action::Session => {
                 unreachable!("these are answered before")
             }
         }

@@ -283,7 +283,7 @@ pub struct Session {
     pub guard: Guard,
 }
 
-/// Reading topics over HTTP.
+/// Topics over HTTP.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Events {
@@ -293,6 +293,9 @@ pub struct Events {
     /// Who may read; nobody without it.
     #[serde(default)]
     pub role: Option<Role>,
+    /// Who may publish to which topic; to no other.
+    #[serde(default)]
+    pub publish: BTreeMap<String, Role>,
 }
 
 /// A page's rows as a HAL list.

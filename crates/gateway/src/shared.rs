@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use chassis::http::Stop;
+use chassis::http::{Inbound, Problem, Response, Stop};
 use chassis::identity::Verifier;
 use events::Broker;
+use http::HeaderMap;
 use sessions::Memory;
 use views::Views;
 
@@ -17,6 +18,7 @@ use crate::meters::Meters;
 use crate::plan::Plan;
 use crate::proxy::Route;
 use crate::proxy::pool::AcrossCores;
+use crate::publishing::{self, Publishing};
 use crate::seal::Seal;
 use crate::streams::Streams;
 
@@ -37,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) views: Option<Views>,
     pub(crate) verifier: Verifier,
     pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) publishing: Publishing,
     pub(crate) app: AppFiles,
     pub(crate) jar: Jar,
     pub(crate) sessions: Option<Sessions>,
@@ -64,6 +67,25 @@ impl Shared {
 
     fn known_sessions(&self) -> &Sessions {
         self.sessions.as_ref().expect("checked when the gateway was made")
+    }
+
+    /// Stores events in a topic, and counts how that went.
+    pub(crate) async fn publish(
+        &self,
+        topic: &str,
+        headers: &HeaderMap,
+        body: Inbound,
+    ) -> Result<Response, Problem> {
+        let ask = publishing::Ask {
+            publishing: &self.publishing,
+            broker: self.broker.as_ref(),
+            may: self.plan.publishes.contains_key(topic),
+            topic,
+            headers,
+        };
+        let done = ask.answer(body).await;
+        self.publishing.count(&done);
+        done
     }
 
     /// Whether the process stops.

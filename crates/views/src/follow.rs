@@ -152,7 +152,7 @@ async fn look_into(
     }
     let mut received = Vec::new();
     for control in controls {
-        received.extend(progress::each(marks(rows, control.name()).await?));
+        received.extend(progress::each(marks(rows, control.name(), control.topic()).await?));
     }
     let touched = match seen {
         Some(seen) => instances::touched(rows, seen.batch, batch).await?,

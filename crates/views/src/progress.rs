@@ -256,7 +256,7 @@ impl Progress {
 
     /// Takes over what a subscription has received before anybody listened to it.
     async fn learn(&self, control: &Control, database: &Database) {
-        match database.received(control.name()).await {
+        match database.received(control.name(), control.topic()).await {
             Ok(received) => {
                 // Pages may have been rendered meanwhile: none from before may still be good.
                 self.stamps.bump_all();

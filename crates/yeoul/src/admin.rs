@@ -22,6 +22,7 @@ use chassis::telemetry::{METRICS_TYPE, Metrics};
 use events::store::Promise;
 use events::subscription::{Control, Ownership, PartitionStatus};
 use events::{Broker, relay};
+use gateway::Gateway;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
@@ -45,6 +46,8 @@ pub(crate) struct Admin {
     pub(crate) guards: Box<dyn Fn() -> Value + Send + Sync>,
     pub(crate) views: Box<dyn Fn() -> Value + Send + Sync>,
     pub(crate) switches: Option<Box<dyn Switches>>,
+    /// Who stores what is published beside the process, where there is a log for it.
+    pub(crate) gateway: Option<Gateway>,
 }
 
 /// How long all stores together may take to say how their subscriptions are.
@@ -68,6 +71,7 @@ enum Action {
     Relays,
     PushLog,
     Events,
+    Publish,
     Dead,
     ShowDead,
     Redrive,
@@ -96,6 +100,7 @@ impl Server {
             Route::get("/admin/relays", Action::Relays),
             Route::get("/admin/push/{name}", Action::PushLog),
             Route::get("/admin/events/{topic}", Action::Events),
+            Route::post("/admin/events/{topic}", Action::Publish),
             Route::get("/admin/dead", Action::Dead),
             Route::get("/admin/dead/{id}", Action::ShowDead),
             Route::post("/admin/dead/{id}/redrive", Action::Redrive),
@@ -148,6 +153,11 @@ impl Server {
             Action::Events => {
                 let query = Query::parse(request.uri().query())?;
                 gateway::topics::read(admin.broker.as_ref(), params.get(0), query).await
+            }
+            Action::Publish => {
+                let gateway = admin.gateway.as_ref().ok_or_else(Problem::not_found)?;
+                let (head, body) = request.into_parts();
+                gateway.publish(params.get(0), &head.headers, body).await
             }
             Action::Dead => admin.controls.list().await,
             Action::ShowDead => admin.controls.show(params.get(0)).await,

@@ -139,6 +139,17 @@ pub(crate) enum EventsCommand {
         #[command(flatten)]
         place: DataArgs,
     },
+    /// Store events in a topic that takes some from outside: a JSON document of one event or an array of several, each
+    /// as CloudEvents has it. Prints where they are, once they are on disk; asked again, where the first copies are.
+    Publish {
+        /// The topic.
+        topic: String,
+        /// The document; standard input without it.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        place: DataArgs,
+    },
     /// Give a topic of a resting folder more partitions, once everything in it has been taken by everybody.
     Partitions {
         /// The topic.

@@ -9,6 +9,7 @@ mod events;
 mod mall;
 mod outbox;
 mod partitions;
+mod publish;
 mod push;
 mod serve;
 mod skip;

@@ -212,6 +212,7 @@ impl EventSide {
         let is_own = mentions.composition.topics.is_empty();
         let unused = if is_own { Vec::new() } else { events.unused(&named) };
         let broker = found.or_default(events.broker());
+        found.note(events.not_publishable(mentions.composition.topics));
         let outboxes = found.or_default(events.outboxes(&topics, mentions.composition));
         let subscriptions = found.or_default(events.subscriptions(&topics, mentions.composition));
         EventSide { topics, broker, outboxes, subscriptions, unused }

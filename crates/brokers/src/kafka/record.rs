@@ -209,6 +209,7 @@ impl Attributes {
             sequence: self.sequence.unwrap_or(0),
             outbox_sequence: self.outbox_sequence,
             outbox_previous: self.outbox_previous,
+            foreign: None,
             cause: self.cause,
             data: data.to_owned(),
         })

@@ -30,6 +30,7 @@ struct Parts {
     detail: String,
     errors: Vec<FieldError>,
     error: Option<String>,
+    events: Option<Value>,
     headers: HeaderMap,
 }
 
@@ -60,6 +61,8 @@ wire! {
         errors: Option<&'a [FieldError]>,
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        events: Option<&'a Value>,
     }
 }
 
@@ -80,6 +83,7 @@ impl Problem {
             detail: String::new(),
             errors: Vec::new(),
             error: None,
+            events: None,
             headers: HeaderMap::new(),
         }))
     }
@@ -105,10 +109,29 @@ impl Problem {
         self
     }
 
+    /// With this field alone as what is wrong.
+    #[must_use]
+    pub fn only(
+        mut self,
+        field: impl Into<String>,
+        reason: impl Into<String>,
+        limit: usize,
+    ) -> Problem {
+        self.0.errors.clear();
+        self.field(field, reason, Some(limit.into()))
+    }
+
     /// With the word that RFC 6749 has for it, as the member `error`; an empty one is left out.
     #[must_use]
     pub fn error(mut self, word: impl Into<String>) -> Problem {
         self.0.error = Some(word.into()).filter(|word| !word.is_empty());
+        self
+    }
+
+    /// With the events that stand against what was asked for, as the member `events`.
+    #[must_use]
+    pub fn events(mut self, events: Value) -> Problem {
+        self.0.events = Some(events);
         self
     }
 
@@ -154,6 +177,7 @@ impl Problem {
             trace: trace.id(),
             errors: Some(&*parts.errors).filter(|errors| !errors.is_empty()),
             error: parts.error.as_deref(),
+            events: parts.events.as_ref(),
         };
         let body = serde_json::to_vec(&document).expect("our own types serialise");
         let mut response = Response::new(Body::full(body));

@@ -23,6 +23,15 @@ enum RequestBody {
     Nothing,
     Json(Vec<Asked>),
     Form(Vec<Asked>),
+    /// What another specification lays down, in its media types.
+    Foreign(Vec<Content>),
+}
+
+/// A body of one media type.
+#[derive(Clone, Debug)]
+struct Content {
+    media_type: &'static str,
+    schema: Value,
 }
 
 /// What is answered where the operation is carried out.
@@ -95,6 +104,16 @@ impl Operation {
     /// It reads these fields of a form.
     pub fn form(mut self, asked: Vec<Asked>) -> Operation {
         self.body = RequestBody::Form(asked);
+        self
+    }
+
+    /// It reads a body of this media type, too, as another specification lays it down.
+    pub fn takes(mut self, media_type: &'static str, schema: Value) -> Operation {
+        let content = Content { media_type, schema };
+        match &mut self.body {
+            RequestBody::Foreign(all) => all.push(content),
+            other => *other = RequestBody::Foreign(vec![content]),
+        }
         self
     }
 
@@ -208,6 +227,14 @@ impl RequestBody {
             RequestBody::Nothing => return None,
             RequestBody::Form(asked) => ("application/x-www-form-urlencoded", members(&asked)),
             RequestBody::Json(asked) => (JSON, members(&asked)),
+            RequestBody::Foreign(all) => {
+                let types = all.into_iter();
+                let types =
+                    types.map(|it| (it.media_type.to_owned(), json!({ "schema": it.schema })));
+                let content: Map<String, Value> = types.collect();
+                // An event in binary mode may have no data, and then no body.
+                return Some(json!({ "required": false, "content": content }));
+            }
         };
         Some(json!({ "required": true, "content": { media_type: { "schema": schema } } }))
     }

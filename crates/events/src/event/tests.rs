@@ -16,6 +16,7 @@ fn event() -> Event {
         sequence: 1,
         outbox_sequence: Some(42),
         outbox_previous: None,
+        foreign: None,
         cause: Cause {
             correlation_id: Some("request-1".to_owned()),
             causation_id: Some("web/1".to_owned()),
@@ -35,7 +36,7 @@ fn the_json_form_is_cloudevents_with_the_data_as_it_was_born() {
 #[test]
 fn what_others_write_is_read_with_its_defaults() {
     let text = br#"{"specversion":"1.0","id":"1","source":"/sensor","type":"Seen","subject":"s",
-        "time":"2026-11-23T10:02:03+09:00","sequence":3,"unknown":{"is":"dropped"}}"#;
+        "time":"2026-11-23T10:02:03+09:00","sequence":3,"unknown":{"is":"kept"}}"#;
     let event = Event::from_json(text).unwrap();
     assert_eq!((event.key.as_str(), event.sequence, event.outbox_sequence), ("s", 3, None));
     assert_eq!(event.time.to_string(), "2026-11-23T01:02:03Z");
@@ -43,7 +44,7 @@ fn what_others_write_is_read_with_its_defaults() {
 }
 
 #[test]
-fn what_is_null_is_not_there_and_data_that_is_no_json_is_refused() {
+fn what_is_null_is_not_there_but_for_data_and_bytes_are_given_again() {
     let with = |members: &str| {
         let text = format!(
             r#"{{"specversion":"1.0","id":"1","source":"s","type":"T","time":"2026-11-23T01:02:03Z"{members}}}"#
@@ -55,11 +56,16 @@ fn what_is_null_is_not_there_and_data_that_is_no_json_is_refused() {
         let read = with(&format!(r#","{member}":null"#)).unwrap();
         assert_eq!(read.to_json(), bare.to_json(), "{member}");
     }
-    for member in ["correlationid", "causationid", "traceparent", "data", "data_base64"] {
+    for member in ["correlationid", "causationid", "traceparent", "data_base64", "tenant"] {
         let read = with(&format!(r#","{member}":null"#)).unwrap();
         assert_eq!(read.to_json(), bare.to_json(), "{member}");
     }
-    assert!(with(r#","data_base64":"AAEC""#).is_err());
+    let null = String::from_utf8(with(r#","data":null"#).unwrap().to_json()).unwrap();
+    assert!(null.ends_with(r#","data":null}"#) && !bare.to_json().ends_with(b"null}"), "{null}");
+    let bytes = with(r#","data_base64":"AAEC""#).unwrap();
+    assert_eq!(bytes.data.get(), r#""AAEC""#);
+    assert!(bytes.to_json().ends_with(br#","data_base64":"AAEC"}"#));
+    assert!(with(r#","data_base64":"AAEC","data":1"#).is_err());
 }
 
 #[test]
@@ -78,10 +84,10 @@ fn what_is_missing_or_malformed_is_refused() {
         ("type", "".into()),
         ("type", serde_json::Value::Null),
         ("time", "yesterday".into()),
-        ("sequence", "18446744073709551616".into()),
-        ("sequence", "+1".into()),
-        ("sequence", "".into()),
-        ("sequence", (-1).into()),
+        ("outboxsequence", "18446744073709551616".into()),
+        ("outboxsequence", "+1".into()),
+        ("outboxsequence", "".into()),
+        ("outboxsequence", (-1).into()),
         ("outboxsequence", "x".into()),
         ("partitionkey", 7.into()),
     ] {
@@ -97,6 +103,92 @@ fn what_is_missing_or_malformed_is_refused() {
     for text in ["", "[]", "null", "{", "\u{0}"] {
         assert!(Event::from_json(text.as_bytes()).is_err(), "{text:?}");
     }
+}
+
+/// Under one source and id there is one event: a log that gave another one than it was given would be a publisher too.
+#[test]
+fn what_another_program_wrote_is_given_again_as_it_came() {
+    let required = r#""specversion":"1.0","id":"1","source":"/till","type":"Paid""#;
+    for members in [
+        "",
+        r#","subject":"s","time":"2026-11-23T10:02:03.10+09:00""#,
+        r#","time":"2026-11-23t01:02:03z","datacontenttype":"text/xml","data":"<a/>""#,
+        r#","time":"2016-12-31T23:59:60Z","partitionkey":"p","sequence":"007""#,
+        r#","sequence":"a-9","dataschema":"https://a/b","tenant":7,"urgent":true,"data":null"#,
+        r#","datacontenttype":"application/json; charset=utf-8","data":{"b": 1,"a":[ ]}"#,
+        r#","correlationid":"c","traceparent":"t","data_base64":"AAEC""#,
+    ] {
+        let came = format!("{{{required}{members}}}");
+        let event = incoming::incoming(came.as_bytes(), Timestamp::UNIX_EPOCH).expect(members);
+        let stored = event.to_json();
+        let again = Event::from_json(&stored).unwrap().to_json();
+        assert_eq!(String::from_utf8(again).unwrap(), String::from_utf8(stored.clone()).unwrap());
+        let value = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
+        let (mut shown, came) = (value(&stored), value(came.as_bytes()));
+        let received = shown.as_object_mut().unwrap().remove("receivedtime");
+        assert_eq!(received.is_some(), came["time"].is_null(), "{members}");
+        assert_eq!(shown, came, "{members}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_an_event_from_outside_is_named_with_its_field() {
+    let required = r#""specversion":"1.0","id":"1","source":"/till","type":"Paid""#;
+    let wrong = |text: String| {
+        let refused = incoming::incoming(text.as_bytes(), Timestamp::UNIX_EPOCH).err();
+        let fields = refused.unwrap_or_default().into_iter().map(|it| it.field);
+        fields.collect::<Vec<_>>().join(" ")
+    };
+    let with = |members: &str| wrong(format!("{{{required}{members}}}"));
+    assert_eq!(with(""), "");
+    assert_eq!(wrong("{}".to_owned()), "specversion id source type");
+    let version = r#"{"specversion":"0.3","id":"","source":"a b","type":1}"#;
+    assert_eq!(wrong(version.to_owned()), "specversion id source type");
+    let long = |name: &str, bytes: usize| format!(r#","{name}":"{}""#, "x".repeat(bytes));
+    for (members, field) in [
+        (r#","subject":"""#.to_owned(), "subject"),
+        (long("subject", KEY_BYTES_MAX), ""),
+        (long("subject", KEY_BYTES_MAX + 1), "subject"),
+        (long("partitionkey", KEY_BYTES_MAX + 1), "partitionkey"),
+        (long("correlationid", CAUSE_BYTES_MAX + 1), "correlationid"),
+        (long("datacontenttype", incoming::DATA_ATTRIBUTE_BYTES_MAX + 1), "datacontenttype"),
+        (r#","subject":"a\u0000b""#.to_owned(), "subject"),
+        (r#","tenant":"a\u0007b""#.to_owned(), "tenant"),
+        (r#","time":"yesterday""#.to_owned(), "time"),
+        (r#","time":"2026-11-23T01:02Z""#.to_owned(), "time"),
+        (r#","time":"2026-02-30T01:02:03Z""#.to_owned(), "time"),
+        (r#","time":"2026-11-23 01:02:03Z""#.to_owned(), "time"),
+        (r#","time":5"#.to_owned(), "time"),
+        (r#","tenant":{"a":1}"#.to_owned(), "tenant"),
+        (r#","tenant":1.5"#.to_owned(), "tenant"),
+        (r#","Tenant":1"#.to_owned(), "Tenant"),
+        (r#","tenant_id":1"#.to_owned(), "tenant_id"),
+        (long(&"e".repeat(incoming::EXTENSION_NAME_CHARS_MAX), 1), ""),
+        (long(&"e".repeat(incoming::EXTENSION_NAME_CHARS_MAX + 1), 1), &"e".repeat(65)),
+        (long("tenant", incoming::EXTENSION_BYTES_MAX - 2), ""),
+        (long("tenant", incoming::EXTENSION_BYTES_MAX - 1), "tenant"),
+        (r#","outboxsequence":"1""#.to_owned(), "outboxsequence"),
+        (r#","receivedtime":"2026-11-23T01:02:03Z""#.to_owned(), "receivedtime"),
+        (r#","position":"t1.a""#.to_owned(), "position"),
+        (r#","id":"2""#.to_owned(), "id"),
+        (r#","data":1,"data_base64":"AAEC""#.to_owned(), "data_base64"),
+        (r#","data_base64":"*""#.to_owned(), "data_base64"),
+        (r#","data_base64":7"#.to_owned(), "data_base64"),
+        (r#","dataschema":"a b""#.to_owned(), "dataschema"),
+    ] {
+        assert_eq!(with(&members), field, "{members:.80}");
+    }
+    let many = |count: usize| (0..count).map(|at| format!(r#","e{at}":1"#)).collect::<String>();
+    assert_eq!(with(&many(incoming::EXTENSIONS_MAX)), "");
+    for text in ["", "[]", "null", "{", "1"] {
+        let refused = incoming::incoming(text.as_bytes(), Timestamp::UNIX_EPOCH).unwrap_err();
+        assert_eq!((refused.len(), refused[0].field.as_str()), (1, ""), "{text}");
+    }
+    let refused = incoming::incoming(
+        format!("{{{required}{}}}", many(incoming::EXTENSIONS_MAX + 1)).as_bytes(),
+        Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!(refused.unwrap_err()[0].limit, Some(incoming::EXTENSIONS_MAX));
 }
 
 /// A reader that got one would try it for ever, and nobody could step over it: in its topic it is sound.
@@ -159,6 +251,7 @@ proptest! {
         let event = Event {
             id, source, kind, subject: key.clone(), key, sequence, outbox_sequence: outbox,
             outbox_previous: outbox.map(|number| number / 2),
+            foreign: None,
             time: Timestamp::from_microsecond(micros).unwrap(),
             cause: Cause { correlation_id: correlation, ..Cause::default() },
             data: serde_json::value::to_raw_value(&text).unwrap(),
@@ -167,5 +260,7 @@ proptest! {
         let back = Event::from_json(&json).unwrap();
         prop_assert_eq!(back.to_json(), json);
         prop_assert_eq!(back.decode::<String>().unwrap(), text);
+        // Our own are read without a word beside: nothing is kept twice, and nothing is written otherwise.
+        prop_assert!(back.foreign.is_none());
     }
 }

@@ -3,24 +3,30 @@
 //! Counters are decimal strings, as the specification's `sequence` extension wants them: a reader
 //! in another language must not lose digits to a float. Numbers are accepted all the same.
 //!
-//! What is written is what the specification requires, and our extensions where they have a value. What
-//! is read may lack everything but `specversion`, `id`, `source`, `type` and `time`: then the subject is
+//! What is written is what the specification requires, and our extensions where they have a value; of an event that
+//! another program wrote ([`Foreign`]), what that wrote. What
+//! is read may lack everything but `specversion`, `id`, `source`, `type` and a time: then the subject is
 //! empty, the key is the subject, a sequence is 0, and the data is `null`. A member that is `null` is one that is not
-//! there. Data that is no JSON (`data_base64`) is refused: nobody here could read it, and it is not to be lost.
+//! there. An event that came without a time has `receivedtime` in its place, which says when it came.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::de::IgnoredAny;
+use serde::de::MapAccess;
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::foreign::{Extension, Foreign, Payload};
 use super::{Cause, Event};
 use crate::error::Error;
 
 /// The one version spoken here.
-const SPECVERSION: &str = "1.0";
+pub(super) const SPECVERSION: &str = "1.0";
+
+/// The type of all data that is published here.
+const JSON: &str = "application/json";
 
 /// Room beside the data that spares most events a second allocation.
 const ENVELOPE_BYTES: usize = 320;
@@ -28,11 +34,15 @@ const ENVELOPE_BYTES: usize = 320;
 /// An event as one line of JSON.
 pub(super) fn encode(event: &Event) -> Vec<u8> {
     let mut text = Vec::with_capacity(event.data.get().len() + ENVELOPE_BYTES);
-    serde_json::to_writer(&mut text, &Outgoing::of(event)).expect("an envelope is JSON");
+    let written = match &event.foreign {
+        None => serde_json::to_writer(&mut text, &Outgoing::of(event)),
+        Some(foreign) => serde_json::to_writer(&mut text, &AsItCame { event, foreign }),
+    };
+    written.expect("an envelope is JSON");
     text
 }
 
-/// An event from JSON, whatever its order of members; what is not known is passed over.
+/// An event from JSON, whatever its order of members.
 pub(super) fn decode(text: &[u8]) -> Result<Event, Error> {
     let incoming: Incoming<'_> = serde_json::from_slice(text).map_err(Error::decode)?;
     let event = incoming.into_event()?;
@@ -77,7 +87,7 @@ impl<'a> Outgoing<'a> {
             r#type: &event.kind,
             subject: &event.subject,
             time: &event.time,
-            datacontenttype: "application/json",
+            datacontenttype: JSON,
             partitionkey: &event.key,
             sequence: event.sequence,
             outboxsequence: event.outbox_sequence,
@@ -90,66 +100,270 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// What is read, before anything of it is believed.
+/// An event of another program, as it came.
+struct AsItCame<'a> {
+    event: &'a Event,
+    foreign: &'a Foreign,
+}
+
+impl Serialize for AsItCame<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let AsItCame { event, foreign } = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("specversion", SPECVERSION)?;
+        map.serialize_entry("id", &event.id)?;
+        map.serialize_entry("source", &event.source)?;
+        map.serialize_entry("type", &event.kind)?;
+        let subject = Some(&event.subject).filter(|it| !it.is_empty());
+        entry(&mut map, "subject", subject)?;
+        match &foreign.time {
+            Some(time) => map.serialize_entry("time", time)?,
+            None => map.serialize_entry("receivedtime", &event.time.to_string())?,
+        }
+        entry(&mut map, "datacontenttype", foreign.content_type.as_ref())?;
+        // A key that is not the subject was given to it, if not by itself: it would be lost.
+        let names_key = foreign.names_key || event.key != event.subject;
+        entry(&mut map, "partitionkey", names_key.then_some(&event.key))?;
+        entry(&mut map, "sequence", foreign.sequence.as_ref())?;
+        let text = |number: Option<u64>| number.map(|it| it.to_string());
+        entry(&mut map, "outboxsequence", text(event.outbox_sequence))?;
+        entry(&mut map, "outboxprevious", text(event.outbox_previous))?;
+        entry(&mut map, "correlationid", event.cause.correlation_id.as_ref())?;
+        entry(&mut map, "causationid", event.cause.causation_id.as_ref())?;
+        entry(&mut map, "traceparent", event.cause.traceparent.as_ref())?;
+        for Extension { name, value } in &foreign.extensions {
+            map.serialize_entry(name, value)?;
+        }
+        match foreign.payload {
+            Payload::Json => map.serialize_entry("data", &event.data)?,
+            Payload::Base64 => map.serialize_entry("data_base64", &event.data)?,
+            Payload::Nothing => {}
+        }
+        map.end()
+    }
+}
+
+/// A member, if there is one.
+fn entry<M: SerializeMap>(
+    map: &mut M,
+    name: &str,
+    value: Option<impl Serialize>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(name, &value))
+}
+
+/// The names of what is read; of any other it is kept.
 #[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Member {
+    Specversion,
+    Id,
+    Source,
+    Type,
+    Subject,
+    Time,
+    Receivedtime,
+    Datacontenttype,
+    Partitionkey,
+    Sequence,
+    Outboxsequence,
+    Outboxprevious,
+    Correlationid,
+    Causationid,
+    Traceparent,
+    Data,
+    #[serde(rename = "data_base64")]
+    DataBase64,
+    Other(String),
+}
+
+/// What is read, before anything of it is believed.
+#[derive(Default)]
 struct Incoming<'a> {
-    #[serde(borrow)]
-    specversion: Cow<'a, str>,
-    id: String,
-    source: String,
-    r#type: String,
+    specversion: Option<&'a RawValue>,
+    id: Option<String>,
+    source: Option<String>,
+    kind: Option<String>,
     subject: Option<String>,
-    #[serde(borrow)]
-    time: Cow<'a, str>,
+    time: Option<&'a RawValue>,
+    received: Option<&'a RawValue>,
+    content_type: Option<&'a RawValue>,
     partitionkey: Option<String>,
-    #[serde(default, deserialize_with = "count")]
-    sequence: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
-    outboxsequence: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
-    outboxprevious: Option<u64>,
+    sequence: Option<&'a RawValue>,
+    outboxsequence: Count,
+    outboxprevious: Count,
     correlationid: Option<String>,
     causationid: Option<String>,
     traceparent: Option<String>,
-    #[serde(borrow)]
     data: Option<&'a RawValue>,
-    data_base64: Option<IgnoredAny>,
+    base64: Option<&'a RawValue>,
+    extensions: Vec<Extension>,
+}
+
+impl<'de> Deserialize<'de> for Incoming<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Incoming<'de>, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+/// Reads members one by one: what is not known is kept, which no derived reader does without a second look at all.
+struct MembersVisitor;
+
+impl<'de> serde::de::Visitor<'de> for MembersVisitor {
+    type Value = Incoming<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an event as an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Incoming<'de>, A::Error> {
+        let mut read = Incoming::default();
+        while let Some(member) = map.next_key()? {
+            match member {
+                Member::Specversion => read.specversion = map.next_value()?,
+                Member::Id => read.id = map.next_value()?,
+                Member::Source => read.source = map.next_value()?,
+                Member::Type => read.kind = map.next_value()?,
+                Member::Subject => read.subject = map.next_value()?,
+                Member::Time => read.time = map.next_value()?,
+                Member::Receivedtime => read.received = map.next_value()?,
+                Member::Datacontenttype => read.content_type = map.next_value()?,
+                Member::Partitionkey => read.partitionkey = map.next_value()?,
+                Member::Sequence => read.sequence = map.next_value()?,
+                Member::Outboxsequence => read.outboxsequence = map.next_value()?,
+                Member::Outboxprevious => read.outboxprevious = map.next_value()?,
+                Member::Correlationid => read.correlationid = map.next_value()?,
+                Member::Causationid => read.causationid = map.next_value()?,
+                Member::Traceparent => read.traceparent = map.next_value()?,
+                // A `null` that was written is data.
+                Member::Data => read.data = Some(map.next_value()?),
+                Member::DataBase64 => read.base64 = map.next_value()?,
+                Member::Other(name) => {
+                    let value: Option<Box<RawValue>> = map.next_value()?;
+                    read.extensions.extend(value.map(|value| Extension { name, value }));
+                }
+            }
+        }
+        Ok(read)
+    }
 }
 
 impl Incoming<'_> {
     /// The event, if what is required is there and is what it should be.
     fn into_event(self) -> Result<Event, Error> {
-        if self.specversion != SPECVERSION {
-            return Err(Error::decode(format_args!("specversion is {}", self.specversion)));
+        let version = self.specversion.map(text).transpose()?.unwrap_or_default();
+        if version != SPECVERSION {
+            return Err(Error::decode(format_args!("specversion is {version}")));
         }
-        for (name, value) in [("id", &self.id), ("source", &self.source), ("type", &self.r#type)] {
-            if value.is_empty() {
-                return Err(Error::decode(format_args!("{name} is empty")));
-            }
-        }
-        if self.data_base64.is_some() {
-            return Err(Error::decode("data_base64: data that is no JSON"));
-        }
+        let time = self.time()?;
+        let foreign = self.foreign()?;
         let subject = self.subject.unwrap_or_default();
-        let time = self.time.parse().map_err(|_| Error::decode("time is no RFC 3339 instant"))?;
+        let data = self.data.or(self.base64).unwrap_or(RawValue::NULL).to_owned();
         Ok(Event {
             key: self.partitionkey.unwrap_or_else(|| subject.clone()),
-            id: self.id,
-            source: self.source,
-            kind: self.r#type,
+            id: required("id", self.id)?,
+            source: required("source", self.source)?,
+            kind: required("type", self.kind)?,
             subject,
             time,
-            sequence: self.sequence.unwrap_or(0),
-            outbox_sequence: self.outboxsequence,
-            outbox_previous: self.outboxprevious,
+            sequence: self.sequence.and_then(number).unwrap_or(0),
+            outbox_sequence: self.outboxsequence.0,
+            outbox_previous: self.outboxprevious.0,
             cause: Cause {
                 correlation_id: self.correlationid,
                 causation_id: self.causationid,
                 traceparent: self.traceparent,
             },
-            data: self.data.unwrap_or(RawValue::NULL).to_owned(),
+            data,
+            foreign,
         })
     }
+
+    /// When it happened; when it came, where it does not say.
+    fn time(&self) -> Result<Timestamp, Error> {
+        let written = self.time.or(self.received);
+        let written = written.ok_or_else(|| Error::decode("time is missing"))?;
+        text(written)?.parse().map_err(|_| Error::decode("time is no RFC 3339 instant"))
+    }
+
+    /// How it differs from what is published here, if it does.
+    fn foreign(&self) -> Result<Option<Box<Foreign>>, Error> {
+        if self.base64.is_some() && self.data.is_some() {
+            return Err(Error::decode("data and data_base64"));
+        }
+        if self.is_as_ours() {
+            return Ok(None);
+        }
+        let text = |raw: Option<&RawValue>| -> Result<Option<String>, Error> {
+            Ok(raw.map(text).transpose()?.map(Cow::into_owned))
+        };
+        Ok(Some(Box::new(Foreign {
+            time: text(self.time)?,
+            content_type: text(self.content_type)?,
+            names_key: self.partitionkey.is_some(),
+            sequence: self.sequence.map(RawValue::to_owned),
+            payload: match (self.data, self.base64) {
+                (None, None) => Payload::Nothing,
+                (None, Some(_)) => Payload::Base64,
+                (Some(_), _) => Payload::Json,
+            },
+            extensions: self.extensions.clone(),
+        })))
+    }
+
+    /// Whether it would be written again as it was read, without a word beside what is known here.
+    fn is_as_ours(&self) -> bool {
+        let is_json = |raw: &RawValue| raw.get().get(1..raw.get().len() - 1) == Some(JSON);
+        self.extensions.is_empty()
+            && self.subject.is_some()
+            && self.partitionkey.is_some()
+            && self.data.is_some()
+            && self.content_type.is_some_and(is_json)
+            && self.sequence.is_some_and(is_plain_count)
+            && self.time.is_some_and(|raw| text(raw).is_ok_and(|it| is_plain_time(&it)))
+    }
+}
+
+fn required(name: &str, value: Option<String>) -> Result<String, Error> {
+    let value = value.ok_or_else(|| Error::decode(format_args!("{name} is missing")))?;
+    if value.is_empty() { Err(Error::decode(format_args!("{name} is empty"))) } else { Ok(value) }
+}
+
+/// A JSON text; borrowed, as nearly all are that have no escape in them.
+pub(super) fn text(raw: &RawValue) -> Result<Cow<'_, str>, Error> {
+    let inner = raw.get().strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+    match inner {
+        Some(inner) if !inner.contains('\\') => Ok(Cow::Borrowed(inner)),
+        _ => serde_json::from_str(raw.get()).map(Cow::Owned).map_err(Error::decode),
+    }
+}
+
+/// A count, whether written in digits or in quotes; what is neither is somebody's own.
+pub(super) fn number(raw: &RawValue) -> Option<u64> {
+    let quoted = raw.get().strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+    let digits = quoted.unwrap_or(raw.get());
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten()
+}
+
+/// Whether it is written as we write it: in quotes, without a zero in front.
+fn is_plain_count(raw: &RawValue) -> bool {
+    let text = raw.get();
+    let zeros = text.starts_with("\"0") && text != "\"0\"";
+    text.starts_with('"') && !zeros && number(raw).is_some()
+}
+
+/// Whether an instant is written as we write it: in UTC, in capitals, no zero behind a fraction.
+fn is_plain_time(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let fits = |at: usize, byte: u8| bytes.get(at) == Some(&byte);
+    let seconds = bytes.get(17..19).is_some_and(|it| it != b"60");
+    let fraction = match bytes.get(19) {
+        Some(b'Z') => bytes.len() == 20,
+        Some(b'.') => (22..=30).contains(&bytes.len()) && !fits(bytes.len() - 2, b'0'),
+        _ => false,
+    };
+    fits(10, b'T') && fits(16, b':') && seconds && fraction && text.ends_with('Z')
 }
 
 /// Digits in quotes, and an instant by its own spelling.
@@ -165,32 +379,14 @@ fn as_some_text<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::
     }
 }
 
-/// A counter, whichever way it was written; `null` is none.
-fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    deserializer.deserialize_any(CountVisitor)
-}
+/// A counter that is ours, whichever way it was written; `null` is none.
+#[derive(Clone, Copy, Default)]
+struct Count(Option<u64>);
 
-/// Reads a counter from a number or from digits; signs, fractions and spaces are refused.
-struct CountVisitor;
-
-impl serde::de::Visitor<'_> for CountVisitor {
-    type Value = Option<u64>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a whole number, as a string of digits or a number")
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Option<u64>, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Option<u64>, E> {
-        Ok(Some(value))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Option<u64>, E> {
-        let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-        let value = digits.then(|| value.parse().ok()).flatten();
-        value.map(Some).ok_or_else(|| E::custom("not a whole number"))
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Count, D::Error> {
+        let raw: Option<&RawValue> = Deserialize::deserialize(deserializer)?;
+        let read = |raw| number(raw).ok_or_else(|| serde::de::Error::custom("not a whole number"));
+        raw.map(read).transpose().map(Count)
     }
 }

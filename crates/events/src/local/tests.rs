@@ -2,6 +2,7 @@
 
 mod jumps;
 mod limits;
+mod offers;
 
 use std::sync::Arc;
 

@@ -37,6 +37,7 @@ use crate::store::options::{Inserted, LeftOut, Options, Publishes, Reading, Serv
 use crate::store::rows::Rows;
 use crate::store::tx::{Tx, Working};
 use crate::store::{Embedded, Server, inbox, outbox};
+use crate::topic::Topic;
 
 /// A handle on the file, or on the schema; clones share it. In a file the last one to go finishes what is queued.
 ///
@@ -375,12 +376,17 @@ impl Database {
         }
     }
 
-    /// Per source, up to which outbox sequences `subscription` received events into this file.
+    /// Per source, up to which outbox sequences `subscription` to `topic` received events into this file.
     ///
     /// # Errors
     /// [`Error::Environment`]: read again later.
-    pub async fn received(&self, subscription: &str) -> Result<BTreeMap<String, Numbers>, Error> {
-        self.read(subscription, |name, rows| Box::pin(inbox::marks(rows, name))).await
+    pub async fn received(
+        &self,
+        subscription: &str,
+        topic: &Topic,
+    ) -> Result<BTreeMap<String, Numbers>, Error> {
+        let given = (subscription, topic);
+        self.read(&given, |(name, topic), rows| Box::pin(inbox::marks(rows, name, topic))).await
     }
 
     /// Whose outbox this is.

@@ -17,9 +17,11 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
+use crate::position::WritePosition;
 use crate::store::rows::{Row, Rows};
 use crate::store::tx::Tx;
 use crate::store::value::Bind;
+use crate::topic::Topic;
 
 /// Whose mark counts offsets: events that came without an outbox sequence.
 const UNSTAMPED: &str = "";
@@ -46,10 +48,20 @@ pub(crate) struct Place {
 /// transaction was taken back or a restore left them out, count as received with the one behind them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// The publisher.
+    /// The publisher; of events that nobody numbers, their [topic](WritePosition::source_in).
     pub source: String,
-    /// Its highest outbox sequence.
+    /// Its highest outbox sequence; of events that nobody numbers, the highest place.
     pub up_to: Numbered,
+}
+
+impl Received {
+    /// Of a subscription to this topic: what is of no publisher that numbers its events is the topic's.
+    pub(crate) fn of_topic(mut self, topic: &Topic) -> Received {
+        if self.source == UNSTAMPED {
+            self.source = WritePosition::source_in(topic);
+        }
+        self
+    }
 }
 
 /// The marks a batch touches, each loaded once and written once.
@@ -181,35 +193,36 @@ impl<'n> Marks<'n> {
         &self.gaps
     }
 
-    /// Writes what was raised; what that is of publishers that number their events. A batch of second
+    /// Writes what was raised; what that is of each publisher. A batch of second
     /// copies writes nothing.
     pub(crate) async fn save(self, rows: &mut Rows<'_>) -> Result<Vec<Received>, Error> {
         let mut received = Vec::new();
         for (source, mark) in self.marks.into_iter().filter(|(_, mark)| mark.raised) {
             save_mark(rows, self.of, &source, mark.highest).await?;
             let up_to = Numbered { partition: self.of.partition, number: mark.highest };
-            received.extend((source != UNSTAMPED).then_some(Received { source, up_to }));
+            received.push(Received { source, up_to });
         }
         Ok(received)
     }
 }
 
-/// Per source, up to which outbox sequences a subscription received events, in the same moment as what else
-/// is read.
+/// Per source, up to which outbox sequences a subscription to `topic` received events, in the same moment as what else
+/// is read; of those that nobody numbers up to which place, as the topic's own.
 ///
 /// # Errors
 /// [`Error::Environment`]: read again later.
 pub async fn marks(
     rows: &mut Rows<'_>,
     subscription: &str,
+    topic: &Topic,
 ) -> Result<BTreeMap<String, Numbers>, Error> {
-    let select = "SELECT source, partition, sequence FROM inbox_mark
-        WHERE subscription = ?1 AND source <> ''";
+    let select = "SELECT source, partition, sequence FROM inbox_mark WHERE subscription = ?1";
     let mut marks: BTreeMap<String, Numbers> = BTreeMap::new();
     let add = |row: &Row<'_>| {
         let partition = Partition::new(row.get(1)?).unwrap_or_default();
-        let received = Numbered { partition, number: row.get(2)? };
-        marks.entry(row.get(0)?).or_default().raise(received);
+        let up_to = Numbered { partition, number: row.get(2)? };
+        let received = Received { source: row.get(0)?, up_to }.of_topic(topic);
+        marks.entry(received.source).or_default().raise(up_to);
         Ok::<_, Error>(())
     };
     rows.each(select, &[&subscription], add).await?;

@@ -183,6 +183,7 @@ fn decoded(row: &Row<'_>, origin: Origin<'_>, at: Numbered) -> Result<Event, Err
         sequence: row.get(3)?,
         outbox_sequence: Some(at.number),
         outbox_previous: None,
+        foreign: None,
         cause: Cause {
             correlation_id: row.get(5)?,
             causation_id: row.get(6)?,

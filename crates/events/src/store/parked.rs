@@ -64,17 +64,30 @@ async fn is_any(rows: &mut Rows<'_>, select: &str, values: &[&dyn Bind]) -> Resu
     Ok(rows.find(select, values, |_| Ok::<_, Error>(())).await?.is_some())
 }
 
-/// Whether anything up to `position` is parked: of its key where it names one, else of its source.
+/// Whether anything up to `position` is parked: of its key where it names one, else of its source. Events that nobody
+/// numbers are compared by their place in the subscription's `topic`.
 pub(crate) async fn through(
     rows: &mut Rows<'_>,
     subscription: &str,
+    topic: &Topic,
     position: &WritePosition,
 ) -> Result<bool, Error> {
-    let of_key = "SELECT 1 FROM parked WHERE subscription = ?1 AND source = ?2
-        AND partition = ?3 AND sequence <= ?4 AND key = ?5 LIMIT 1";
-    let of_any = "SELECT 1 FROM parked WHERE subscription = ?1 AND source = ?2
-        AND partition = ?3 AND sequence <= ?4 LIMIT 1";
     let WritePosition { source, key, .. } = position;
+    let [of_key, of_any] = if *source == WritePosition::source_in(topic) {
+        [
+            "SELECT 1 FROM parked WHERE subscription = ?1 AND sequence IS NULL AND ?2 <> ''
+            AND partition = ?3 AND \"offset\" <= ?4 AND key = ?5 LIMIT 1",
+            "SELECT 1 FROM parked WHERE subscription = ?1 AND sequence IS NULL AND ?2 <> ''
+            AND partition = ?3 AND \"offset\" <= ?4 LIMIT 1",
+        ]
+    } else {
+        [
+            "SELECT 1 FROM parked WHERE subscription = ?1 AND source = ?2
+            AND partition = ?3 AND sequence <= ?4 AND key = ?5 LIMIT 1",
+            "SELECT 1 FROM parked WHERE subscription = ?1 AND source = ?2
+            AND partition = ?3 AND sequence <= ?4 LIMIT 1",
+        ]
+    };
     // A position may span partitions, and one that waits in any of them is reason enough.
     for upto in position.sequences.iter() {
         let partition = upto.partition.index();

@@ -212,7 +212,9 @@ impl<H: Handler> Consumer<H> {
         let delivered = self.deliver(after, events.into(), is_clear).await?;
         // Past this line it is on disk: handlers hear of it, and the loop goes on behind it.
         self.dispatcher.committed(delivered.batches);
-        self.dispatcher.received(&delivered.received);
+        let topic = &self.lane.at.topic;
+        let received = delivered.received.into_iter().map(|it| it.of_topic(topic));
+        self.dispatcher.received(&received.collect::<Vec<_>>());
         *position = delivered.position;
         let is_clear = delivered.is_clear;
         Ok(if delivered.full { PollOutcome::Full } else { PollOutcome::Moved { is_clear } })

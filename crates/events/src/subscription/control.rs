@@ -258,7 +258,9 @@ impl Control {
         if !self.context.broker.keeps_all() {
             return Ok(Vec::new());
         }
-        let received = self.context.database.received(self.name()).await?;
+        let mut received = self.context.database.received(self.name(), self.topic()).await?;
+        // What nobody numbers, nobody has to bring back.
+        received.remove(&WritePosition::source_in(self.topic()));
         let mut subscribers = Vec::new();
         for lane in self.context.lanes() {
             subscribers.push(self.subscriber(&lane, &received).await?);
@@ -328,7 +330,7 @@ impl Control {
     pub async fn parked_through(&self, position: &WritePosition) -> Result<bool, Error> {
         let given = (self, position);
         let read = self.context.database.read(&given, |(of, position), rows| {
-            Box::pin(parked::through(rows, of.name(), position))
+            Box::pin(parked::through(rows, of.name(), of.topic(), position))
         });
         read.await
     }

@@ -8,10 +8,21 @@ use chassis::openapi::operation::Shape;
 use chassis::schema;
 use events::{Cause, Event};
 use jiff::Timestamp;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 
 use crate::topics;
+
+/// What every event has that is read, whoever wrote it.
+const ALWAYS: [&str; 5] = ["id", "position", "source", "specversion", "type"];
+
+/// An event with at least these attributes.
+pub(super) fn event_of(required: &[&str]) -> Value {
+    let text = json!({ "type": "string" });
+    let members: Map<String, Value> =
+        required.iter().map(|name| ((*name).to_owned(), text.clone())).collect();
+    json!({ "type": "object", "properties": members, "required": required })
+}
 
 /// The events of a topic after a position.
 pub(super) fn events() -> Shape {
@@ -19,8 +30,9 @@ pub(super) fn events() -> Shape {
     let id = || Some(String::new());
     let whole = Cause { correlation_id: id(), causation_id: id(), traceparent: id() };
     let mut shape = schema::of_example(&example(Some(1), whole), &example(None, Cause::default()));
-    // What another program published has extensions of its own.
+    // What another program published has extensions of its own, and need not have what ours have.
     shape["additionalProperties"] = json!(true);
+    shape["required"] = json!(ALWAYS);
     Shape::foreign("Events", json!({ "type": "array", "items": shape }))
 }
 
@@ -37,6 +49,7 @@ fn event(number: Option<u64>, cause: Cause) -> Event {
         outbox_sequence: number,
         outbox_previous: number,
         cause,
+        foreign: None,
         data: RawValue::NULL.to_owned(),
     }
 }
@@ -52,7 +65,7 @@ mod tests {
         let mut shapes = Shapes::new();
         Operation::new("Reads").shows("200", events()).describe("/events", &mut shapes);
         let event = &shapes["Events"]["items"];
-        let always = [
+        let ours = [
             "data",
             "datacontenttype",
             "id",
@@ -65,10 +78,10 @@ mod tests {
             "time",
             "type",
         ];
-        assert_eq!(event["required"], json!(always));
+        assert_eq!(event["required"], json!(ALWAYS));
         let members = event["properties"].as_object().expect("members");
         let optional: Vec<&str> =
-            members.keys().map(String::as_str).filter(|name| !always.contains(name)).collect();
+            members.keys().map(String::as_str).filter(|name| !ours.contains(name)).collect();
         let expected =
             ["causationid", "correlationid", "outboxprevious", "outboxsequence", "traceparent"];
         assert_eq!(optional, expected);

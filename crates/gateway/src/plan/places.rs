@@ -30,6 +30,14 @@ pub(super) fn compile(
     }
     let path = format!("{}/{{topic}}", events.trim_end_matches('/'));
     builder.place(On::Outer, &path, get(Action::Events), &["events", "path"], mistakes);
+    builder.plan.publishes =
+        settings.events.as_ref().map(|it| it.publish.clone()).unwrap_or_default();
+    let publish = || Takes { methods: Some(vec![Method::POST]), action: Action::Publish };
+    builder.place(On::Outer, &path, publish(), &["events", "path"], mistakes);
+    if !builder.plan.publishes.is_empty() {
+        // The services of this machine are asked for no token there, for this as for anything else.
+        builder.place(On::Inner, &path, publish(), &["events", "path"], mistakes);
+    }
     if let Some(app) = &settings.app {
         builder.plan.app = true;
         builder.plan.error_pages = app.error_pages;

@@ -37,4 +37,7 @@ pub(super) fn check(settings: &Settings, mistakes: &mut Mistakes) {
     }
     let events = settings.events.as_ref().and_then(|events| events.role.as_ref());
     check(events, &["events", "role"]);
+    for (topic, role) in settings.events.iter().flat_map(|events| &events.publish) {
+        check(Some(role), &["events", "topics", topic, "publish"]);
+    }
 }

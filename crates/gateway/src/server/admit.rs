@@ -41,6 +41,8 @@ pub(super) enum Admitted {
     },
     /// Sign-in by cookie.
     Session,
+    /// Events for the topic of this name.
+    Publish(String),
     Local(Local),
 }
 
@@ -295,7 +297,7 @@ impl Server {
                 Action::Page(page) | Action::Live(page) => public(page),
                 Action::List(at) => public(self.shared.plan.lists[at].page),
                 Action::Head(at) => public(self.shared.plan.heads[at].page),
-                Action::Own(_) | Action::Events | Action::Session => false,
+                Action::Own(_) | Action::Events | Action::Publish | Action::Session => false,
             }
     }
 
@@ -354,6 +356,11 @@ impl Server {
                 let owner = Some(params.get(0).to_owned());
                 return Ok(Admitted::Local(Local { action, owner, html: false, who }));
             }
+            Action::Publish => {
+                let topic = params.get(0);
+                self.check_publisher(topic, principal)?;
+                return Ok(Admitted::Publish(topic.to_owned()));
+            }
             Action::Page(page) | Action::Live(page) => (Some(params.get(0)), page),
             Action::Own(page) => (None, page),
             Action::List(at) if !plan.lists[at].named && principal.is_none() => {
@@ -379,6 +386,13 @@ impl Server {
             return Err(Problem::not_found());
         }
         Ok(Admitted::Local(Local { action, owner: Some(owner), html, who }))
+    }
+
+    /// Who may not publish to a topic learns of it what who may read none does; this machine is asked for nothing.
+    fn check_publisher(&self, topic: &str, principal: Option<&Principal>) -> Result<(), Problem> {
+        let plan = &self.shared.plan;
+        let role = plan.publishes.get(topic).or(plan.reads_topics.as_ref());
+        if self.face.is_local() { Ok(()) } else { require(role, principal) }
     }
 
     fn check_role(

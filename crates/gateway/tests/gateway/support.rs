@@ -177,6 +177,7 @@ impl World {
             sessions: Some(gateway::Sessions { memory: memory.clone(), key: SEAL_KEY }),
             identity: "x".to_owned(),
             broker: log.clone(),
+            log: Some(log.clone()),
             app,
             metrics: metrics.clone(),
             stop: stop.clone(),
@@ -280,6 +281,7 @@ impl World {
             sequence,
             outbox_sequence: Some(sequence),
             outbox_previous: None,
+            foreign: None,
             cause: Cause::default(),
             data: serde_json::value::to_raw_value(data).expect("JSON"),
         };

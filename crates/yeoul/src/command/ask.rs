@@ -5,11 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use chassis::folder::Folder;
-use http::{Method, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::exchange::exchange;
+use crate::exchange::send;
 use crate::exit::Failure;
 
 /// How long a process may take to answer.
@@ -54,12 +56,17 @@ impl Process {
 
     /// One question, answered as JSON (null where there is no body).
     pub(crate) fn ask(&self, method: &Method, path: &str) -> Result<Response<Value>, Failure> {
+        let request = Request::builder().method(method).uri(path).body(Full::default());
+        self.send(request.map_err(|error| Failure::input(error, "check the arguments"))?)
+    }
+
+    /// The same with a body, or without one.
+    pub(crate) fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Value>, Failure> {
         let admin = self.admin.to_string();
         // A timer is made inside the runtime or not at all.
-        let asked = self.runtime.block_on(async {
-            let asked = exchange(&admin, method, path);
-            tokio::time::timeout(ANSWER_WITHIN, asked).await
-        });
+        let asked = self
+            .runtime
+            .block_on(async { tokio::time::timeout(ANSWER_WITHIN, send(&admin, request)).await });
         match asked {
             Ok(Ok(answer)) => {
                 Ok(answer.map(|body| serde_json::from_slice(&body).unwrap_or(Value::Null)))
@@ -95,7 +102,11 @@ pub(crate) fn segment(typed: &str) -> impl std::fmt::Display {
 
 /// A refusal of the process, as a failure of the command.
 pub(crate) fn failure(status: StatusCode, problem: &Value) -> Failure {
-    let detail = problem["detail"].as_str().unwrap_or("no reason given").to_owned();
+    let mut detail = problem["detail"].as_str().unwrap_or("no reason given").to_owned();
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        let text = |name: &str| error[name].as_str().unwrap_or_default();
+        detail += &format!("\n{} {}", text("field"), text("reason"));
+    }
     let todo = "check the argument with the matching list command";
     if status.is_client_error() {
         Failure::input(detail, todo)

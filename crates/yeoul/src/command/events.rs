@@ -1,5 +1,5 @@
 //! `yeoul events`: `tail`, a topic's events as they are, and `place`, from where a subscription reads on,
-//! both beside a running process; `skip` and `partitions`, see there.
+//! both beside a running process; `publish`, `skip` and `partitions`, see there.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::ask::{self, Process};
 use super::skip::{self, who};
-use super::{partitions, print};
+use super::{partitions, print, publish};
 use crate::cli::EventsCommand;
 use crate::exit::Failure;
 
@@ -24,6 +24,9 @@ pub(super) fn run(command: EventsCommand) -> Result<(), Failure> {
     match command {
         EventsCommand::Tail { topic, from_beginning, no_follow, place } => {
             tail(&topic, from_beginning, no_follow, &place.data)
+        }
+        EventsCommand::Publish { topic, file, place } => {
+            publish::run(&topic, file.as_deref(), &place.data)
         }
         EventsCommand::Partitions { topic, count, place } => {
             partitions::run(&topic, count, &place.data)

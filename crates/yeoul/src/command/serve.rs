@@ -1,7 +1,5 @@
 //! `yeoul serve`: routes, guards, views, pages and the app for one's own services.
 
-use serde_json::json;
-
 use crate::cli::ServeArgs;
 use crate::compose::layer::{Layer, Serving};
 use crate::compose::sealing;
@@ -21,7 +19,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         let Serving { layer, admin } = signals.begin(Box::pin(Layer::serve(plan, folder))).await?;
         tokio::select! {
             () = process::until_ready(&admin) => {
-                process::print_ready(args.process.json, "gateway", &json!(layer.addresses()));
+                process::print_ready(args.process.json, "gateway", &layer.addresses_for_services());
                 signals.next().await;
             }
             () = signals.next() => {}

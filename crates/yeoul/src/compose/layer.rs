@@ -75,6 +75,7 @@ pub(crate) struct Layer {
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
     outer: SocketAddr,
+    inner: SocketAddr,
     admin: SocketAddr,
     /// Ends listeners and streams.
     pub(crate) connections: Stop,
@@ -245,6 +246,7 @@ impl Layer {
                 sessions: identity.sessions,
                 identity: identity.name,
                 broker,
+                log: stores.log.clone(),
                 app,
                 metrics: metrics.clone(),
                 stop: connections.clone(),
@@ -265,6 +267,7 @@ impl Layer {
             readiness: Readiness::new(),
             metrics,
             outer: ports.outer.address(),
+            inner: ports.inner.address(),
             admin: ports.admin.address(),
             connections,
             loops: Stop::new(),
@@ -328,6 +331,7 @@ impl Layer {
             guards: Box::new(move || gateway.guards()),
             views: Box::new(move || views_json(&views)),
             switches,
+            gateway: Some(self.gateway.clone()),
         })
     }
 
@@ -351,6 +355,13 @@ impl Layer {
             "gateway": format!("http://{}", self.outer),
             "admin": format!("http://{}", self.admin),
         })
+    }
+
+    /// The ready line where one's own services are to find the listener that is for them.
+    pub(crate) fn addresses_for_services(&self) -> Value {
+        let mut ready = self.addresses();
+        ready["inner"] = json!(format!("http://{}", self.inner));
+        ready
     }
 
     /// Ends it in order; see `process`.

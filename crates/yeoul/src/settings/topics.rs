@@ -56,6 +56,8 @@ struct Declaration {
     /// How many; order is promised within each, and events of a key share one.
     #[serde(default = "one")]
     partitions: u16,
+    /// Who may publish to it over HTTP; nobody without it.
+    publish: Option<Role>,
 }
 
 fn one() -> u16 {
@@ -84,6 +86,12 @@ impl Mentions<'_> {
     }
 }
 
+/// A topic that somebody may publish to.
+struct Publishable<'e> {
+    topic: &'e String,
+    role: &'e Role,
+}
+
 /// What is wrong with one topic; with its name, unless a field is named.
 struct Wrong {
     field: Option<&'static str>,
@@ -93,11 +101,42 @@ struct Wrong {
 impl Events {
     /// The gateway's part.
     pub(super) fn gateway(&self) -> Option<gateway::settings::Events> {
-        if self.path.is_none() && self.role.is_none() {
+        let publish: BTreeMap<String, Role> =
+            self.published().map(|it| (it.topic.clone(), it.role.clone())).collect();
+        if self.path.is_none() && self.role.is_none() && publish.is_empty() {
             return None;
         }
         let path = self.path.clone().unwrap_or_else(|| EVENTS_PATH.to_owned());
-        Some(gateway::settings::Events { path, role: self.role.clone() })
+        Some(gateway::settings::Events { path, role: self.role.clone(), publish })
+    }
+
+    /// Topics that somebody may publish to over HTTP.
+    fn published(&self) -> impl Iterator<Item = Publishable<'_>> {
+        let roles = self.topics.iter().map(|(topic, it)| (topic, it.publish.as_ref()));
+        roles.filter_map(|(topic, role)| Some(Publishable { topic, role: role? }))
+    }
+
+    /// Topics that would have a second publisher, or no place for what is published; `composed` are those that the
+    /// composition's outboxes publish to.
+    pub(super) fn not_publishable(&self, composed: &[&str]) -> Vec<Mistake> {
+        let of_outboxes: BTreeMap<String, Vec<&str>> =
+            self.inserted().map(|NamedTopic { topic, path }| (topic, path)).collect();
+        let over_another = self.broker.as_deref().is_some_and(|it| it != LOCAL);
+        let wrong = |Publishable { topic, .. }: Publishable<'_>| {
+            let says = if composed.contains(&topic.as_str()) {
+                "its own service publishes to it, from its outbox: nobody else may".to_owned()
+            } else if let Some(path) = of_outboxes.get(topic) {
+                format!("`{}` publishes to it: nobody else may", path.join("."))
+            } else if over_another {
+                let says = "is of the data folder's own log, which knows a second copy for as long as it keeps the first; \
+                     over another broker write to a table (`events.outboxes`)";
+                says.to_owned()
+            } else {
+                return None;
+            };
+            Some(Mistake::new(&["events", "topics", topic, "publish"], says))
+        };
+        self.published().filter_map(wrong).collect()
     }
 
     /// The broker that is not the folder's own log, if there is one.
@@ -227,7 +266,10 @@ impl Events {
     /// Topics that are declared and that nobody who is `named` publishes or reads: each is made, and hardly meant.
     pub(super) fn unused(&self, named: &BTreeMap<String, Vec<&str>>) -> Vec<Mistake> {
         let known = || named.keys().map(String::as_str);
-        let unused = self.topics.keys().filter(|name| !named.contains_key(*name));
+        let is_named = |name: &String| named.contains_key(name);
+        let unused =
+            self.topics.iter().filter(|(name, it)| !is_named(name) && it.publish.is_none());
+        let unused = unused.map(|(name, _)| name);
         let says = |name: &String| {
             let unknown = mistakes::unknown("topic", name, known());
             let says = format!("nobody publishes to it, and nothing reads it: {unknown}");

@@ -7,6 +7,7 @@
 
 mod chain;
 mod jumps;
+mod offered;
 pub(super) mod rows;
 mod scan;
 mod tail;
@@ -30,6 +31,8 @@ use crate::Clock;
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
+use crate::offer::{Offer, Outcome};
+use crate::partition::Partitions;
 use crate::skipped::Skipped;
 use crate::store::versions::TableSet;
 use crate::topic::{Topic, TopicPartition};
@@ -66,6 +69,7 @@ pub(super) const TABLES: TableSet = TableSet {
             created INTEGER NOT NULL, UNIQUE (name, partition)) STRICT;
         INSERT INTO topic SELECT id, name, 0, created FROM topic_of_one_partition;
         DROP TABLE topic_of_one_partition;",
+        offered::TABLES,
     ],
 };
 
@@ -127,14 +131,32 @@ impl File {
     ) -> Result<oneshot::Receiver<Result<Offset, Error>>, Error> {
         let (reply, answer) = oneshot::channel();
         let partition = self.index(at)?;
-        let publish = writer::Input::Publish(writer::Publish { partition, records, reply });
-        self.queue.try_send(publish).map_err(|refused| match refused {
+        self.queue(writer::Input::Publish(writer::Publish { partition, records, reply }))?;
+        Ok(answer)
+    }
+
+    /// Queues an offer; the answer comes after the sync.
+    pub(crate) fn offer(
+        &self,
+        topic: &Topic,
+        partitions: Partitions,
+        offer: Offer,
+    ) -> Result<oneshot::Receiver<Result<Outcome, Error>>, Error> {
+        let (reply, answer) = oneshot::channel();
+        let first = self.index(&topic.first())?;
+        let offered = writer::TopicOffer { first, partitions, offer, reply };
+        self.queue(writer::Input::Offer(offered))?;
+        Ok(answer)
+    }
+
+    /// Hands something to the writer, who may have too much already.
+    fn queue(&self, input: writer::Input) -> Result<(), Error> {
+        self.queue.try_send(input).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => {
                 Error::environment(format!("{PUBLISH_QUEUE_MAX} batches wait already"))
             }
             mpsc::error::TrySendError::Closed(_) => Error::Closed,
-        })?;
-        Ok(answer)
+        })
     }
 
     pub(crate) fn read(

@@ -20,7 +20,7 @@ async fn every_event_has_its_effect_once_and_its_outbox_row_beside_it() {
     assert_eq!(published.len(), 5);
     assert_eq!(published[4].cause.causation_id.as_deref(), Some("order/id-5"));
     assert_eq!(
-        bench.database.received("product.order").await.unwrap(),
+        bench.database.received("product.order", &topic("order")).await.unwrap(),
         [("order".to_owned(), 5.into())].into()
     );
     let status = running.control.status().await.unwrap();

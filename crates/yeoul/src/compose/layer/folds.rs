@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chassis::clock;
 use chassis::cores::Loop;
 use events::subscription::Fault;
-use events::{Declared, Retry, Subscription};
+use events::{Declared, Retry, Subscription, WritePosition};
 use tokio::sync::watch;
 use views::Fold;
 
@@ -77,6 +77,7 @@ impl Layer {
         for Declared { topic, .. } in topics {
             // A topic's publisher is called as the topic is; a position names it.
             self.views.publisher(topic.as_str(), topic);
+            self.views.publisher(&WritePosition::source_in(topic), topic);
             let subscription = Subscription::new(
                 &format!("{name}.{topic}"),
                 topic.clone(),

@@ -246,6 +246,7 @@ impl Equipment {
             // It sets no cookie.
             identity: String::new(),
             broker,
+            log: None,
             app: AppFiles::new(Vec::new()),
             metrics: metrics.clone(),
             stop: connections.clone(),
@@ -275,6 +276,7 @@ impl Equipment {
             logs: Logs::new(),
             guards: Box::new(move || guard.guards()),
             views: Box::new(|| json!({ "pages": [], "staleSince": null, "stale": [] })),
+            gateway: None,
             switches,
         })
     }

@@ -117,6 +117,16 @@ impl PartitionRows {
         Ok(crc.map(Chain::resumed))
     }
 
+    /// How a row is appended.
+    pub(super) fn insert(&self) -> String {
+        format!("INSERT INTO t{} (offset, crc, record, own) VALUES (?1, ?2, ?3, ?4)", self.id)
+    }
+
+    /// How one record is read.
+    pub(super) fn select_one(&self) -> String {
+        format!("SELECT record FROM t{} WHERE offset = ?1", self.id)
+    }
+
     fn select(&self) -> String {
         format!("SELECT {COLUMNS} FROM t{} WHERE offset > ?1 ORDER BY offset LIMIT ?2", self.id)
     }

@@ -90,12 +90,27 @@ impl Tail {
             if outbox.is_some_and(|outbox| self.knows(outbox)) {
                 continue;
             }
-            let offset = self.next;
-            let own = walk::own(self.seed, offset, &bytes);
-            insert.execute(params![offset, self.chain.link(offset, &bytes), bytes, own])?;
-            (self.last, self.next) = (offset, offset + 1);
+            self.add(insert, &bytes)?;
         }
         Ok(Offset(self.last))
+    }
+
+    /// The offset that is given next.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Stores a record under the next offset.
+    pub(super) fn add(
+        &mut self,
+        insert: &mut CachedStatement<'_>,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        let offset = self.next;
+        let own = walk::own(self.seed, offset, bytes);
+        insert.execute(params![offset, self.chain.link(offset, bytes), bytes, own])?;
+        (self.last, self.next) = (offset, offset + 1);
+        Ok(())
     }
 
     /// Saves the highest sequences that were raised since the last time.

@@ -19,10 +19,13 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Record;
+use super::offered::Offering;
 use super::rows::PartitionRows;
 use super::tail::Tail;
 use crate::broker::Offset;
 use crate::error::Error;
+use crate::offer::{Offer, Outcome};
+use crate::partition::Partitions;
 use crate::skipped::Skipped;
 use crate::store::sqlite::plumbing::group::Group;
 use crate::store::sqlite::plumbing::skipped;
@@ -36,6 +39,7 @@ const GROUP_MAX: usize = 1024;
 /// What can be queued.
 pub(super) enum Input {
     Publish(Publish),
+    Offer(TopicOffer),
     Note(Box<Skipped>, oneshot::Sender<Result<Offset, Error>>),
     Close(oneshot::Sender<()>),
     #[cfg(test)]
@@ -50,10 +54,30 @@ pub(super) struct Publish {
     pub(super) reply: oneshot::Sender<Result<Offset, Error>>,
 }
 
-/// What a batch that ran will be answered once the sync is through.
-struct Acknowledgement {
-    reply: oneshot::Sender<Result<Offset, Error>>,
-    ran: Result<Offset, Error>,
+/// An offer on its way, and where its answer goes.
+pub(super) struct TopicOffer {
+    /// The place of the topic's first partition; the others are behind it.
+    pub(super) first: usize,
+    pub(super) partitions: Partitions,
+    pub(super) offer: Offer,
+    pub(super) reply: oneshot::Sender<Result<Outcome, Error>>,
+}
+
+/// What will be answered once the sync is through.
+enum Acknowledgement {
+    Publish { reply: oneshot::Sender<Result<Offset, Error>>, ran: Result<Offset, Error> },
+    Offer { reply: oneshot::Sender<Result<Outcome, Error>>, ran: Result<Outcome, Error> },
+}
+
+impl Acknowledgement {
+    /// The transaction's outcome where it failed, else one's own. Who went away wants no answer; the events stand all
+    /// the same.
+    fn send(self, outcome: Result<(), Error>) {
+        match self {
+            Acknowledgement::Publish { reply, ran } => drop(reply.send(outcome.and(ran))),
+            Acknowledgement::Offer { reply, ran } => drop(reply.send(outcome.and(ran))),
+        }
+    }
 }
 
 /// What the thread owns.
@@ -82,9 +106,8 @@ impl Writer {
                 tracing::error!(%error, batches = answers.len(), "a publish failed");
                 self.undo();
             }
-            for Acknowledgement { reply, ran } in answers {
-                // A publisher that went away wants no answer; the events stand all the same.
-                let _ = reply.send(outcome.clone().and(ran));
+            for answer in answers {
+                answer.send(outcome.clone());
             }
         }
         self.finish();
@@ -141,9 +164,18 @@ impl Writer {
         while let Some(input) = group.next() {
             let Publish { partition, records, reply } = match input {
                 Input::Publish(batch) => batch,
+                Input::Offer(offered) => {
+                    let on = On {
+                        connection: &self.connection,
+                        partitions: &self.partitions,
+                        tails: self.tails.as_deref_mut(),
+                    };
+                    answers.push(on.offer(offered, &mut state, &mut touched));
+                    continue;
+                }
                 Input::Note(note, reply) => {
                     let ran = note_down(&self.connection, &note, &mut state);
-                    answers.push(Acknowledgement { reply, ran });
+                    answers.push(Acknowledgement::Publish { reply, ran });
                     continue;
                 }
                 Input::Close(reply) => {
@@ -167,7 +199,7 @@ impl Writer {
                 _ => Ok(Offset::BEGINNING),
             };
             fail_all(&mut state, &appended);
-            answers.push(Acknowledgement { reply, ran: appended });
+            answers.push(Acknowledgement::Publish { reply, ran: appended });
         }
         state.map(|()| touched)
     }
@@ -189,6 +221,45 @@ impl Writer {
         if let Err(error) = fold {
             tracing::warn!(%error, "the write-ahead file was not folded in");
         }
+    }
+}
+
+/// What an offer is looked at with.
+struct On<'w> {
+    connection: &'w Connection,
+    partitions: &'w [PartitionRows],
+    /// None where the transaction did not begin.
+    tails: Option<&'w mut [Tail]>,
+}
+
+impl On<'_> {
+    /// Looks at an offer, and stores it where nothing stands against it.
+    fn offer(
+        self,
+        TopicOffer { first, partitions, offer, reply }: TopicOffer,
+        state: &mut Result<(), Error>,
+        touched: &mut BTreeSet<usize>,
+    ) -> Acknowledgement {
+        let its = first..first + usize::from(partitions.count());
+        let (Ok(()), Some(tails)) = (&state, self.tails) else {
+            // What failed for everybody is what it will be answered.
+            let ran = Ok(Outcome::Stored(Vec::new()));
+            return Acknowledgement::Offer { reply, ran };
+        };
+        let (rows, tails) = (&self.partitions[its.clone()], &mut tails[its.clone()]);
+        let mut offering = Offering { sql: self.connection, count: partitions, rows, tails };
+        let ran = match offering.settled(&offer) {
+            Ok(Some(outcome)) => Ok(outcome),
+            // Nothing was written: what is wrong here is nobody else's.
+            Err(error) => Err(error),
+            Ok(None) => {
+                let stored = offering.store(&offer);
+                touched.extend(its);
+                fail_all(state, &stored);
+                stored
+            }
+        };
+        Acknowledgement::Offer { reply, ran }
     }
 }
 
@@ -225,11 +296,7 @@ fn prepare<'p, 'c>(
     partition: usize,
 ) -> Result<&'p mut rusqlite::CachedStatement<'c>, Error> {
     if prepared.as_ref().is_none_or(|before| before.partition != partition) {
-        let insert = format!(
-            "INSERT INTO t{} (offset, crc, record, own) VALUES (?1, ?2, ?3, ?4)",
-            partitions[partition].id
-        );
-        let insert = connection.prepare_cached(&insert)?;
+        let insert = connection.prepare_cached(&partitions[partition].insert())?;
         *prepared = Some(Prepared { partition, insert });
     }
     Ok(&mut prepared.as_mut().expect("just prepared").insert)

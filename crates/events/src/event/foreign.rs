@@ -1,0 +1,55 @@
+//! What an event of another program says beyond what ours say, kept as it came and given again so.
+//!
+//! An event of our own has every attribute that is known here, written one way, and JSON as its data. Others leave
+//! attributes out, add their own, write an instant by their clock's zone, and have data that is no JSON. A log that
+//! tidied that up would hand on another event than it was given, under the same source and id. So what differs is kept
+//! beside the event, and nothing where nothing differs: our own pay for none of it.
+//!
+//! It does not say what any extension means.
+
+use serde_json::value::RawValue;
+
+/// How an event differs from what is published here.
+#[derive(Clone, Debug, Default)]
+pub struct Foreign {
+    /// Its time as it was written; `None` where it had none, and [`Event::time`](super::Event::time) is when it came.
+    pub time: Option<String>,
+    /// The type of its data; `None` where it named none.
+    pub content_type: Option<String>,
+    /// Whether it named a partition key, be it the same as its subject.
+    pub names_key: bool,
+    /// Its count as it was written, which need not be a number.
+    pub sequence: Option<Box<RawValue>>,
+    /// What its data is.
+    pub payload: Payload,
+    /// Attributes that nobody here knows, in the order they came in; a schema of the data is among them.
+    pub extensions: Vec<Extension>,
+}
+
+/// An attribute that nobody here knows: a text, a whole number or a truth value, as JSON.
+#[derive(Clone, Debug)]
+pub struct Extension {
+    /// Lower-case letters and digits.
+    pub name: String,
+    /// As it was written.
+    pub value: Box<RawValue>,
+}
+
+/// What the data of an event is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Payload {
+    /// JSON.
+    #[default]
+    Json,
+    /// Bytes; [`Event::data`](super::Event::data) is the text of their base64.
+    Base64,
+    /// There is none: no `null` either.
+    Nothing,
+}
+
+impl Foreign {
+    /// What an extension says, as JSON.
+    pub fn extension(&self, name: &str) -> Option<&RawValue> {
+        self.extensions.iter().find(|it| it.name == name).map(|it| &*it.value)
+    }
+}

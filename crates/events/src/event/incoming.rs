@@ -1,0 +1,340 @@
+//! An event from outside: looked at member by member, and everything that is wrong with it said at once.
+//!
+//! What is stored is read leniently, because it is there and must stay readable. What somebody asks to have stored can
+//! still be refused, to whom can mend it: so here the specification is taken at its word (CloudEvents 1.0.2 and its JSON
+//! format), each attribute has a limit with a name, and a mistake names its attribute. Attributes that this layer stamps
+//! itself ([`OURS`]) are nobody else's to write: one that posed as another publisher's count would have its events taken
+//! for second copies.
+//!
+//! What HTTP says beside JSON is turned into it at the edge; nothing here knows headers.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde::de::MapAccess;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::foreign::{Extension, Foreign, Payload};
+use super::wire::{self, SPECVERSION};
+use super::{CAUSE_BYTES_MAX, Cause, Event, ID_BYTES_MAX, KEY_BYTES_MAX, TYPE_BYTES_MAX};
+
+/// Bytes the type of the data, and the address of its schema, may have each.
+pub const DATA_ATTRIBUTE_BYTES_MAX: usize = 1024;
+
+/// Extensions an event from outside may have.
+pub const EXTENSIONS_MAX: usize = 64;
+
+/// Letters and digits the name of an extension may have; the specification advises 20.
+pub const EXTENSION_NAME_CHARS_MAX: usize = 64;
+
+/// Bytes the value of an extension may have, as JSON.
+pub const EXTENSION_BYTES_MAX: usize = 4096;
+
+/// Attributes that are stamped here, and refused from outside.
+pub const OURS: [&str; 4] = ["outboxsequence", "outboxprevious", "receivedtime", "position"];
+
+/// What is wrong with an attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// Which one; empty where it is the whole event.
+    pub field: String,
+    /// What is wrong with it: `is missing`.
+    pub reason: String,
+    /// The limit that it broke, where there is one.
+    pub limit: Option<usize>,
+}
+
+/// The event that a JSON text is, `received` then, or everything that is wrong with it.
+///
+/// ```
+/// use yeoul_events::event::incoming::incoming;
+///
+/// let received = jiff::Timestamp::UNIX_EPOCH;
+/// let read = |text: &str| incoming(text.as_bytes(), received);
+///
+/// let event = read(r#"{"specversion":"1.0","id":"1","source":"/till/3","type":"Paid","tenant":"7"}"#);
+/// let event = event.expect("an event");
+/// assert_eq!(event.time, received, "it came without a time");
+/// let again = String::from_utf8(event.to_json()).expect("text");
+/// assert!(again.contains(r#""tenant":"7""#) && !again.contains(r#""time""#), "{again}");
+///
+/// let refused = read(r#"{"specversion":"0.3","source":"/till/3","type":"Paid"}"#);
+/// let fields: Vec<String> = refused.unwrap_err().into_iter().map(|wrong| wrong.field).collect();
+/// assert_eq!(fields, ["specversion", "id"]);
+/// ```
+///
+/// # Errors
+/// Every mistake; none of them goes away by trying again.
+pub fn incoming(text: &[u8], received: Timestamp) -> Result<Event, Vec<Wrong>> {
+    let members: Members<'_> = serde_json::from_slice(text).map_err(|error| {
+        // Its words name a place in the text, and never what stands there.
+        let reason = format!("must be an event as a JSON object: {error}");
+        vec![Wrong { field: String::new(), reason, limit: None }]
+    })?;
+    let mut reader = Reader { members: members.0, wrong: Vec::new() };
+    let event = reader.event(received);
+    if reader.wrong.is_empty() { Ok(event) } else { Err(reader.wrong) }
+}
+
+/// A member as it came.
+struct Member<'a> {
+    name: Cow<'a, str>,
+    value: &'a RawValue,
+}
+
+/// Those of one event.
+struct Members<'a>(Vec<Member<'a>>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'de>, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> serde::de::Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+        /// A name that is borrowed where it has no escape in it.
+        #[derive(Deserialize)]
+        struct Name<'n>(#[serde(borrow)] Cow<'n, str>);
+        let mut members = Vec::with_capacity(16);
+        while let Some(Name(name)) = map.next_key()? {
+            members.push(Member { name, value: map.next_value()? });
+        }
+        Ok(Members(members))
+    }
+}
+
+/// Takes members out one after the other; what is left in the end are extensions.
+struct Reader<'a> {
+    members: Vec<Member<'a>>,
+    wrong: Vec<Wrong>,
+}
+
+impl<'a> Reader<'a> {
+    fn event(&mut self, received: Timestamp) -> Event {
+        self.check_members();
+        self.version();
+        let id = self.required("id", ID_BYTES_MAX);
+        let source = self.required("source", ID_BYTES_MAX);
+        self.check_address("source", &source);
+        let kind = self.required("type", TYPE_BYTES_MAX);
+        let subject = self.text("subject", KEY_BYTES_MAX).unwrap_or_default();
+        let key = self.text("partitionkey", KEY_BYTES_MAX);
+        let time = self.text("time", EXTENSION_BYTES_MAX);
+        let cause = Cause {
+            correlation_id: self.text("correlationid", CAUSE_BYTES_MAX),
+            causation_id: self.text("causationid", CAUSE_BYTES_MAX),
+            traceparent: self.text("traceparent", CAUSE_BYTES_MAX),
+        };
+        let content_type = self.text("datacontenttype", DATA_ATTRIBUTE_BYTES_MAX);
+        let data = self.data();
+        let sequence = self.simple("sequence");
+        let foreign = Foreign {
+            time: time.clone(),
+            content_type,
+            names_key: key.is_some(),
+            sequence: sequence.map(RawValue::to_owned),
+            payload: data.payload,
+            extensions: self.extensions(),
+        };
+        Event {
+            id,
+            source,
+            kind,
+            time: time.map_or(received, |text| self.instant(&text).unwrap_or(received)),
+            key: key.unwrap_or_else(|| subject.clone()),
+            subject,
+            sequence: sequence.and_then(wire::number).unwrap_or(0),
+            outbox_sequence: None,
+            outbox_previous: None,
+            cause,
+            data: data.value.to_owned(),
+            foreign: Some(Box::new(foreign)),
+        }
+    }
+
+    fn note(&mut self, field: &str, reason: impl Into<String>) {
+        self.wrong.push(Wrong { field: field.to_owned(), reason: reason.into(), limit: None });
+    }
+
+    fn note_limit(&mut self, field: &str, limit: usize, of: &str) {
+        let reason = format!("has more than {limit} {of}");
+        self.wrong.push(Wrong { field: field.to_owned(), reason, limit: Some(limit) });
+    }
+
+    /// What is wrong with members whatever they mean.
+    fn check_members(&mut self) {
+        for at in 0..self.members.len() {
+            let name = self.members[at].name.clone();
+            if self.members[..at].iter().any(|it| it.name == name) {
+                self.note(&name, "is there twice");
+            }
+        }
+        for name in OURS {
+            if self.members.iter().any(|it| it.name == name) {
+                self.note(name, "is stamped here and not by a publisher");
+            }
+        }
+        // A `null` that was written is data, and nothing else.
+        let is_there = |it: &Member<'_>| it.name == "data" || it.value.get() != "null";
+        self.members.retain(|it| !OURS.contains(&&*it.name) && is_there(it));
+    }
+
+    fn version(&mut self) {
+        match self.raw("specversion").map(wire::text) {
+            None => self.note("specversion", "is missing"),
+            Some(Ok(version)) if version == SPECVERSION => {}
+            Some(_) => self.note("specversion", format!("must be `{SPECVERSION}`")),
+        }
+    }
+
+    /// Takes a member out.
+    fn raw(&mut self, name: &str) -> Option<&'a RawValue> {
+        let at = self.members.iter().position(|it| it.name == name)?;
+        Some(self.members.remove(at).value)
+    }
+
+    fn required(&mut self, name: &str, limit: usize) -> String {
+        let known = self.wrong.len();
+        let text = self.text(name, limit);
+        if text.is_none() && self.wrong.len() == known {
+            self.note(name, "is missing");
+        }
+        text.unwrap_or_default()
+    }
+
+    /// A text of at least one character and at most so many bytes; absent is `None`, anything else is noted.
+    fn text(&mut self, name: &str, limit: usize) -> Option<String> {
+        let raw = self.raw(name)?;
+        if !raw.get().starts_with('"') {
+            self.note(name, "must be text");
+            return None;
+        }
+        match wire::text(raw) {
+            Ok(text) if text.is_empty() => self.note(name, "is empty"),
+            Ok(text) if text.len() > limit => self.note_limit(name, limit, "bytes"),
+            Ok(text) if text.chars().any(char::is_control) => {
+                self.note(name, "has a control character in it");
+            }
+            Ok(text) => return Some(text.into_owned()),
+            Err(_) => self.note(name, "must be text"),
+        }
+        None
+    }
+
+    /// A URI reference, as far as one can be told from what is none.
+    fn check_address(&mut self, name: &str, text: &str) {
+        if text.contains(|it: char| it.is_whitespace() || "<>\"{}|\\^`".contains(it)) {
+            self.note(name, "must be a URI reference");
+        }
+    }
+
+    fn instant(&mut self, text: &str) -> Option<Timestamp> {
+        let instant = text.parse().ok().filter(|_| is_rfc3339(text));
+        if instant.is_none() {
+            self.note("time", "must be an RFC 3339 instant");
+        }
+        instant
+    }
+
+    /// A text, a whole number or a truth value; absent is `None`, anything else is noted.
+    fn simple(&mut self, name: &str) -> Option<&'a RawValue> {
+        let value = self.raw(name)?;
+        self.check_simple(name, value).then_some(value)
+    }
+
+    fn check_simple(&mut self, name: &str, value: &RawValue) -> bool {
+        let text = value.get();
+        let is_text = text.starts_with('"');
+        let whole = text.parse::<i32>().is_ok();
+        if !is_text && !whole && !["true", "false"].contains(&text) {
+            self.note(name, "must be text, a whole number of 32 bits, true or false");
+            return false;
+        }
+        if is_text && wire::text(value).is_ok_and(|it| it.chars().any(char::is_control)) {
+            self.note(name, "has a control character in it");
+            return false;
+        }
+        if text.len() > EXTENSION_BYTES_MAX {
+            self.note_limit(name, EXTENSION_BYTES_MAX, "bytes");
+            return false;
+        }
+        true
+    }
+
+    fn data(&mut self) -> Data<'a> {
+        let (data, base64) = (self.raw("data"), self.raw("data_base64"));
+        match (data, base64) {
+            (Some(_), Some(_)) => self.note("data_base64", "is there beside `data`"),
+            (None, Some(value)) => {
+                let text = wire::text(value).unwrap_or(Cow::Borrowed("*"));
+                if STANDARD.decode(text.as_bytes()).is_err() {
+                    self.note("data_base64", "must be base64 as a text");
+                }
+            }
+            _ => {}
+        }
+        match (data, base64) {
+            (None, None) => Data { value: RawValue::NULL, payload: Payload::Nothing },
+            (None, Some(value)) => Data { value, payload: Payload::Base64 },
+            (Some(value), _) => Data { value, payload: Payload::Json },
+        }
+    }
+
+    /// What is left.
+    fn extensions(&mut self) -> Vec<Extension> {
+        let left = std::mem::take(&mut self.members);
+        if left.len() > EXTENSIONS_MAX {
+            self.note_limit("", EXTENSIONS_MAX, "extensions");
+            return Vec::new();
+        }
+        for Member { name, value } in &left {
+            let plain = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit();
+            if !(1..=EXTENSION_NAME_CHARS_MAX).contains(&name.len()) || !name.bytes().all(plain) {
+                let says = format!(
+                    "is no name of an attribute: 1 to {EXTENSION_NAME_CHARS_MAX} of a-z and 0-9"
+                );
+                self.note(name, says);
+                continue;
+            }
+            if self.check_simple(name, value) && name == "dataschema" {
+                self.check_address(name, &wire::text(value).unwrap_or_default());
+            }
+        }
+        let kept = |Member { name, value }: Member<'_>| Extension {
+            name: name.into_owned(),
+            value: value.to_owned(),
+        };
+        left.into_iter().map(kept).collect()
+    }
+}
+
+/// The data of an event.
+struct Data<'a> {
+    value: &'a RawValue,
+    payload: Payload,
+}
+
+/// Whether it is an instant in full: the parser takes shorter ones, and others do not.
+fn is_rfc3339(text: &str) -> bool {
+    let shape = |at: usize, byte: u8| match at {
+        4 | 7 => byte == b'-',
+        10 => byte.eq_ignore_ascii_case(&b'T'),
+        13 | 16 => byte == b':',
+        0..19 => byte.is_ascii_digit(),
+        _ => byte.is_ascii_digit() || b".:+-Zz".contains(&byte),
+    };
+    text.len() >= 20 && text.bytes().enumerate().all(|(at, byte)| shape(at, byte))
+}

@@ -1,0 +1,151 @@
+//! Offers from outside, in the writer's transaction: which of their events are here already, and what stands against
+//! their condition.
+//!
+//! Two indexes in the log's own file, written with the record that they lead to, so that neither can be there without
+//! the other:
+//!
+//! 1. *Source and id* of every event that was offered, in its topic whatever its partition: where the first copy is.
+//!    A publisher whose ids grow (UUIDs of version 7, counters) writes at its end, and pages of it are shared by many
+//!    events; random ones cost a page each.
+//! 2. *The key*, for conditions: where its events are, oldest first. What they are their records say.
+//!
+//! An entry whose record is no longer there (a log that lost its tail) counts as none, and is written anew.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows::PartitionRows;
+use super::tail::Tail;
+use crate::error::Error;
+use crate::event::Event;
+use crate::offer::{CAME_MAX, Came, LOOKED_AT_MAX, Offer, Offered, Outcome, Unless};
+use crate::partition::{Numbered, Partition, Partitions};
+use crate::store::packed;
+
+pub(super) const TABLES: &str = "CREATE TABLE offered (
+        topic INTEGER NOT NULL, source TEXT NOT NULL, id TEXT NOT NULL, place INTEGER NOT NULL,
+        PRIMARY KEY (topic, source, id)) STRICT, WITHOUT ROWID;
+    CREATE TABLE offered_key (
+        topic INTEGER NOT NULL, key TEXT NOT NULL, place INTEGER NOT NULL,
+        PRIMARY KEY (topic, key, place)) STRICT, WITHOUT ROWID;";
+
+/// One topic, while an offer to it is looked at and stored.
+pub(super) struct Offering<'w> {
+    pub(super) sql: &'w Connection,
+    pub(super) count: Partitions,
+    /// Its partitions, all of them, in order; where each goes on.
+    pub(super) rows: &'w [PartitionRows],
+    pub(super) tails: &'w mut [Tail],
+}
+
+impl Offering<'_> {
+    /// What an offer is answered that needs no storing: it is stored already, or its condition is false. Nothing is
+    /// written.
+    pub(super) fn settled(&self, offer: &Offer) -> Result<Option<Outcome>, Error> {
+        let Some(unless) = &offer.unless else { return Ok(None) };
+        // Who asks again whether he was heard is told so: what he himself stored stands against nothing.
+        let known = offer.events.iter().map(|event| self.first(event));
+        if let Some(places) = known.collect::<Result<Option<Vec<_>>, _>>()? {
+            return Ok(Some(Outcome::Stored(places)));
+        }
+        let came = self.came(unless)?;
+        Ok((!came.is_empty()).then_some(Outcome::Came(came)))
+    }
+
+    /// Stores what is new of it; where each of its events is, in its order.
+    ///
+    /// # Errors
+    /// The environment's; rows may have been written.
+    pub(super) fn store(&mut self, offer: &Offer) -> Result<Outcome, Error> {
+        let places = offer.events.iter().map(|event| self.store_one(event));
+        Ok(Outcome::Stored(places.collect::<Result<_, _>>()?))
+    }
+
+    fn store_one(&mut self, event: &Offered) -> Result<Numbered, Error> {
+        let partition = self.count.of(&event.key);
+        let at = usize::from(partition.index());
+        let place = Numbered { partition, number: self.tails[at].next() };
+        // First into the index, which says by the way whether it is new.
+        if !self.note(event, place)? {
+            if let Some(first) = self.first(event)? {
+                return Ok(first);
+            }
+            self.note_again(event, place)?;
+        }
+        let insert = self.rows[at].insert();
+        self.tails[at].add(&mut self.sql.prepare_cached(&insert)?, &event.bytes)?;
+        let by_key = "INSERT OR IGNORE INTO offered_key VALUES (?1, ?2, ?3)";
+        let row = params![self.topic(), event.key, packed::pack(place)];
+        self.sql.prepare_cached(by_key)?.execute(row)?;
+        Ok(place)
+    }
+
+    /// Whether it is noted now, and was not before.
+    fn note(&self, event: &Offered, place: Numbered) -> Result<bool, Error> {
+        let insert = "INSERT INTO offered VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+        let row = params![self.topic(), event.source, event.id, packed::pack(place)];
+        Ok(self.sql.prepare_cached(insert)?.execute(row)? > 0)
+    }
+
+    /// Leads an entry whose record is gone to another one.
+    fn note_again(&self, event: &Offered, place: Numbered) -> Result<(), Error> {
+        let update = "UPDATE offered SET place = ?4 WHERE topic = ?1 AND source = ?2 AND id = ?3";
+        let row = params![self.topic(), event.source, event.id, packed::pack(place)];
+        self.sql.prepare_cached(update)?.execute(row)?;
+        Ok(())
+    }
+
+    /// Where the first copy of an event is.
+    fn first(&self, event: &Offered) -> Result<Option<Numbered>, Error> {
+        let select = "SELECT place FROM offered WHERE topic = ?1 AND source = ?2 AND id = ?3";
+        let mut select = self.sql.prepare_cached(select)?;
+        let row = params![self.topic(), event.source, event.id];
+        let place = select.query_row(row, |row| row.get(0)).optional()?.map(packed::unpack);
+        let is_there = |place: &Numbered| {
+            let tail = self.tails.get(usize::from(place.partition.index()));
+            tail.is_some_and(|tail| place.number <= tail.last)
+        };
+        Ok(place.filter(is_there))
+    }
+
+    /// What makes a condition false, oldest first in each partition: a key has one, unless the topic has been given more.
+    fn came(&self, unless: &Unless) -> Result<Vec<Came>, Error> {
+        let (mut came, mut looked) = (Vec::new(), 0);
+        for partition in self.count.each() {
+            let places = self.places(unless, partition)?;
+            looked += places.len();
+            Error::check("events", looked, LOOKED_AT_MAX)?;
+            for at in places.into_iter().map(packed::unpack) {
+                let event = self.event(at)?.filter(|event| unless.names(event));
+                came.extend(event.map(|event| Came { at, event }));
+            }
+        }
+        came.truncate(CAME_MAX);
+        Ok(came)
+    }
+
+    /// Where events of the condition's key are behind its place, and one more than are looked at.
+    fn places(&self, unless: &Unless, partition: Partition) -> Result<Vec<u64>, Error> {
+        let select = "SELECT place FROM offered_key
+            WHERE topic = ?1 AND key = ?2 AND place > ?3 AND place <= ?4 ORDER BY place LIMIT ?5";
+        let after = packed::pack(Numbered { partition, number: unless.after.of(partition) });
+        let until = packed::end(partition);
+        let limit = LOOKED_AT_MAX + 1;
+        let mut select = self.sql.prepare_cached(select)?;
+        let rows = params![self.topic(), unless.key, after, until, limit];
+        let places = select.query_map(rows, |row| row.get(0))?;
+        Ok(places.collect::<Result<_, _>>()?)
+    }
+
+    /// The event at a place; none where its record is no longer there.
+    fn event(&self, at: Numbered) -> Result<Option<Event>, Error> {
+        let rows = &self.rows[usize::from(at.partition.index())];
+        let mut select = self.sql.prepare_cached(&rows.select_one())?;
+        let record = select.query_row([at.number], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+        record.map(|record| Event::from_json(&record)).transpose()
+    }
+
+    /// What its entries are filed under: a row that stays as long as the topic does.
+    fn topic(&self) -> i64 {
+        self.rows[0].id
+    }
+}

@@ -1,0 +1,220 @@
+//! Publishing over HTTP: CloudEvents in their three modes, stored once and on disk before the answer.
+//!
+//! A publisher is told where its events are, or why not, and nothing in between: a batch is stored whole or not at all,
+//! a second copy is answered with the place of the first, and where so much waits that memory would grow it is told when
+//! to come back, before its body is read. What a condition says is decided by the log, where it is stored.
+//!
+//! Who may is decided before ([`admit`](crate::server)); what an event has to be, `events` knows. It publishes to no topic
+//! that a service publishes to from an outbox: an event there would be of nobody's transaction.
+
+mod binary;
+pub(crate) mod body;
+mod condition;
+
+use std::sync::Arc;
+
+use chassis::chance;
+use chassis::http::{Inbound, Problem, Response, json, whole};
+use chassis::telemetry::Metrics;
+use events::offer::{Came, Outcome};
+use events::{
+    Broker, Error, Event, Log, Numbered, Numbers, Offer, Topic, TopicPosition, WritePosition,
+};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::error;
+
+use crate::meters::Meters;
+use crate::pages::wait;
+use body::Mode;
+
+/// KiB of bodies that may be on their way to the log together, each counted from its head to its answer; past it a
+/// publisher is told to come back.
+pub(crate) const PUBLISHING_KIB_MAX: u32 = 64 * 1024;
+
+/// KiB that a body counts at least: so many fit that each of them costs a connection rather than memory.
+const PUBLISH_KIB_MIN: u32 = 16;
+
+/// When it is worth coming back.
+const RETRY_SECONDS: u64 = 1;
+
+/// What all cores publish by.
+pub(crate) struct Publishing {
+    log: Option<Arc<Log>>,
+    room: Semaphore,
+    meters: Meters,
+}
+
+impl Publishing {
+    pub(crate) fn new(log: Option<Arc<Log>>, metrics: &Metrics) -> Publishing {
+        let room = Semaphore::new(PUBLISHING_KIB_MAX as usize);
+        Publishing { log, room, meters: Meters::new(metrics, "publish") }
+    }
+
+    pub(crate) fn count(&self, done: &Result<Response, Problem>) {
+        self.meters.count(done.as_ref().map_or_else(Problem::status, http::Response::status));
+    }
+
+    /// A place for a body of this size.
+    fn admit(&self, headers: &HeaderMap, limit: usize) -> Result<SemaphorePermit<'_>, Problem> {
+        let permit = self.room.try_acquire_many(weight(headers, limit));
+        permit.map_err(|_| {
+            let says = "more waits to be stored than has room; nothing was stored";
+            Problem::unavailable("connection_limit_reached", chance::seconds(RETRY_SECONDS))
+                .detail(says)
+        })
+    }
+}
+
+/// How many KiB a body counts: as many as it says; as it may have at most, where it does not say.
+fn weight(headers: &HeaderMap, limit: usize) -> u32 {
+    let said = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+    let bytes = said.unwrap_or(limit).min(limit);
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).max(PUBLISH_KIB_MIN)
+}
+
+/// A request to publish, by who may.
+pub(crate) struct Ask<'a> {
+    pub(crate) publishing: &'a Publishing,
+    pub(crate) broker: &'a dyn Broker,
+    /// Whether the topic takes events from outside.
+    pub(crate) may: bool,
+    pub(crate) topic: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+impl Ask<'_> {
+    /// Stores the events of a body.
+    ///
+    /// # Errors
+    /// 404 and 403 for the topic, 415 and 413 for the body, 400 with every field that is wrong, 409 where the condition is
+    /// false, 422 where it cannot be looked at, 503 where there is no room or the disk refuses.
+    pub(crate) async fn answer(self, body: Inbound) -> Result<Response, Problem> {
+        let topic = self.known().ok_or_else(Problem::not_found)?;
+        let Some(log) = self.publishing.log.as_deref().filter(|_| self.may) else {
+            let says = "only its own service publishes to this topic";
+            return Err(Problem::forbidden(says));
+        };
+        let mode = Mode::of(self.headers)?;
+        let _room = self.publishing.admit(self.headers, mode.limit())?;
+        let bytes = whole::read(body, mode.limit()).await?;
+        let events = mode.events(self.headers, &bytes)?;
+        drop(bytes);
+        let mut offer = Offer::new(&events).map_err(|refused| body::refused(&mode, &refused))?;
+        let key = only_key(&events);
+        drop(events);
+        let partitions = self.broker.partitions(&topic).map_err(|error| trouble(&error))?;
+        if let Some(unless) = condition::read(self.headers, &topic, partitions)? {
+            offer = offer.unless(unless).map_err(|error| trouble(&error))?;
+        }
+        match log.offer(&topic, offer).await.map_err(|error| trouble(&error))? {
+            Outcome::Stored(places) if places.is_empty() => self.nothing_new(topic).await,
+            Outcome::Stored(places) => Ok(stored(topic, places, key.as_deref())),
+            Outcome::Came(came) => Err(conflict(&topic, came)),
+        }
+    }
+
+    fn known(&self) -> Option<Topic> {
+        let topic = Topic::parse(self.topic).ok()?;
+        self.broker.partitions(&topic).ok().map(|_| topic)
+    }
+
+    /// An empty batch changes nothing and is answered with what is newest.
+    async fn nothing_new(&self, topic: Topic) -> Result<Response, Problem> {
+        let mut newest = Vec::new();
+        for partition in self.broker.partitions(&topic).map_err(|error| trouble(&error))?.each() {
+            let end = self.broker.end(&topic.at(partition)).await;
+            let number = end.map_err(|error| trouble(&error))?.0;
+            newest.push(Numbered { partition, number });
+        }
+        Ok(stored(topic, newest, None))
+    }
+}
+
+/// The key of all of them, if they have one together: what is parked under others is not waited for then.
+fn only_key(events: &[Event]) -> Option<String> {
+    let mut keys = events.iter().map(|event| &event.key);
+    let first = keys.next()?;
+    keys.all(|key| key == first).then(|| first.clone())
+}
+
+/// Where the events are, the furthest place in each partition that they are in: for whoever reads on from there, and
+/// for who reads a page that shows them.
+fn stored(topic: Topic, places: Vec<Numbered>, key: Option<&str>) -> Response {
+    let offsets: Numbers = places.into_iter().collect();
+    let written = WritePosition::in_topic(&topic, offsets.clone());
+    let written = key.map_or_else(|| written.clone(), |key| written.clone().for_key(key));
+    let position = TopicPosition { topic, offsets }.to_string();
+    let mut response = json(StatusCode::OK, &json!({ "position": position }));
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A token is URL-safe, so it is a header's value.
+    headers.extend(HeaderValue::try_from(written.to_string()).ok().map(|it| (wait::POSITION, it)));
+    response
+}
+
+/// 409 with what came.
+fn conflict(topic: &Topic, came: Vec<Came>) -> Problem {
+    let shown = |Came { at, event }: Came| {
+        let mut shown: Value = serde_json::from_slice(&event.to_json()).unwrap_or_default();
+        let position = TopicPosition { topic: topic.clone(), offsets: [at].into_iter().collect() };
+        shown["position"] = json!(position.to_string());
+        shown
+    };
+    let count = came.len();
+    let says = format!("{count} event(s) came that the condition rules out; nothing was stored");
+    Problem::conflict(says).events(came.into_iter().map(shown).collect())
+}
+
+/// What the log says once the events are sound.
+fn trouble(refusal: &Error) -> Problem {
+    match refusal {
+        Error::UnknownTopic => Problem::not_found(),
+        Error::Limit { field: "events", limit, .. } => Problem::unprocessable(format!(
+            "more than {limit} events of the condition's subject came behind its position: name a later one"
+        )),
+        Error::Limit { field, limit, .. } => {
+            let reason = format!("names more than {limit} {field}");
+            let limit = Some((*limit).into());
+            Problem::bad_request(format!("{} {reason}", condition::NAME)).field(
+                condition::NAME,
+                reason,
+                limit,
+            )
+        }
+        Error::Closed => {
+            Problem::unavailable("destination_unavailable", chance::seconds(RETRY_SECONDS))
+        }
+        environment if environment.is_environment() => Problem::storage_unavailable(),
+        other => {
+            error!(error = %other, "events from outside cannot be stored");
+            Problem::internal()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_counts_what_it_says_and_what_it_may_have_where_it_says_nothing() {
+        let weight = |length: Option<&str>, limit| {
+            let pairs = length.map(|it| (CONTENT_LENGTH, it.parse().expect("a value")));
+            super::weight(&pairs.into_iter().collect(), limit)
+        };
+        let kib = 1024;
+        for (length, limit, expected) in [
+            (Some("1"), 1024 * kib, PUBLISH_KIB_MIN),
+            (Some("0"), 1024 * kib, PUBLISH_KIB_MIN),
+            (Some("102401"), 1024 * kib, 101),
+            (Some("99999999999"), 1024 * kib, 1024),
+            (Some("many"), 1024 * kib, 1024),
+            (None, 8192 * kib, 8192),
+        ] {
+            assert_eq!(weight(length, limit), expected, "{length:?}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `Yeoul-Condition`: what must not have come for an event to be stored.
+//!
+//! ```text
+//! Yeoul-Condition: none-of UserRegistered,UserRenamed subject u%2F17 after t17.users
+//! ```
+//!
+//! Types and subject are percent-encoded as the values of `ce-` headers are, so that a blank or a comma stands for no
+//! other than itself; the position is one of the topic, or `beginning`.
+
+use chassis::http::Problem;
+use events::event::KEY_BYTES_MAX;
+use events::{Numbers, Partitions, Topic, TopicPosition, Unless};
+use http::{HeaderMap, HeaderName};
+use percent_encoding::percent_decode_str;
+
+/// What it is called.
+pub(super) const NAME: &str = "Yeoul-Condition";
+const HEADER: HeaderName = HeaderName::from_static("yeoul-condition");
+
+/// The condition of a request, if it has one.
+///
+/// # Errors
+/// 400 where it is malformed, or names a position of another topic.
+pub(super) fn read(
+    headers: &HeaderMap,
+    topic: &Topic,
+    partitions: Partitions,
+) -> Result<Option<Unless>, Problem> {
+    let mut values = headers.get_all(HEADER).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().ok().filter(|_| values.next().is_none());
+    let unless = text.and_then(parsed).ok_or_else(|| {
+        let says =
+            "must be once `none-of TYPE[,TYPE] subject SUBJECT after POSITION`, percent-encoded";
+        Problem::bad_field(NAME, says)
+    })?;
+    let Parsed { unless, after } = unless;
+    let of_topic = |it: &TopicPosition| it.topic == *topic && partitions.have(&it.offsets);
+    let after = match after {
+        None => Numbers::default(),
+        Some(position) if of_topic(&position) => position.offsets,
+        Some(_) => return Err(Problem::bad_field(NAME, "names a position of another topic")),
+    };
+    Ok(Some(Unless { after, ..unless }))
+}
+
+/// What was read; its place is to be compared with the topic.
+struct Parsed {
+    unless: Unless,
+    /// `None` for the beginning.
+    after: Option<TopicPosition>,
+}
+
+fn parsed(text: &str) -> Option<Parsed> {
+    let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+    let ["none-of", kinds, "subject", subject, "after", position] = words[..] else { return None };
+    let kinds: Option<Vec<String>> = kinds.split(',').map(decoded).collect();
+    let key = decoded(subject).filter(|it| it.len() <= KEY_BYTES_MAX)?;
+    let after = match position {
+        "beginning" => None,
+        token => Some(token.parse().ok()?),
+    };
+    Some(Parsed { unless: Unless { kinds: kinds?, key, after: Numbers::default() }, after })
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let text = percent_decode_str(text).decode_utf8().ok()?;
+    (!text.is_empty()).then(|| text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn condition(values: &[&str]) -> Result<Option<Unless>, u16> {
+        let topic = Topic::parse("users").expect("a topic");
+        let pairs = values.iter().map(|value| (HEADER, value.parse().expect("a value")));
+        read(&pairs.collect(), &topic, Partitions::ONE).map_err(|it| it.status().as_u16())
+    }
+
+    #[test]
+    fn a_condition_names_types_a_subject_and_a_position() {
+        let unless = |kinds: &[&str], key: &str, after: u64| Unless {
+            kinds: kinds.iter().map(|&it| it.to_owned()).collect(),
+            key: key.to_owned(),
+            after: after.into(),
+        };
+        assert_eq!(condition(&[]), Ok(None));
+        let one = "none-of UserRegistered subject u-17 after t17.users";
+        assert_eq!(condition(&[one]), Ok(Some(unless(&["UserRegistered"], "u-17", 17))));
+        let two = "none-of A%2CB,C  subject %EA%B0%80%20b after beginning";
+        assert_eq!(condition(&[two]), Ok(Some(unless(&["A,B", "C"], "가 b", 0))));
+    }
+
+    #[test]
+    fn whatever_else_is_refused() {
+        let sound = "none-of A subject s after beginning";
+        for values in [
+            &[""][..],
+            &["none-of A subject s"],
+            &["none-of A subject s after"],
+            &["none-of  subject s after beginning"],
+            &["none-of A, subject s after beginning"],
+            &["any-of A subject s after beginning"],
+            &["none-of A subject s t after beginning"],
+            &["none-of A subject %FF after beginning"],
+            &["none-of A subject s after 17"],
+            &["none-of A subject s after w17.users"],
+            &["none-of A subject s after t17.orders"],
+            &["none-of A subject s after t1_3-1.users"],
+            &[sound, sound],
+        ] {
+            assert_eq!(condition(values), Err(400), "{values:?}");
+        }
+    }
+}
