@@ -147,6 +147,14 @@ impl Bench {
         Bench { folder, log: Arc::new(log), database, mailbox: Mailbox::default(), clock }
     }
 
+    /// The same with its rows on a server.
+    async fn served() -> Bench {
+        let bench = Bench::new();
+        let place = crate::store::served::TestSchema::fresh();
+        let database = place.open(TABLES.served, None, bench.clock.component()).await;
+        Bench { database, ..bench }
+    }
+
     fn start(&self) -> Running {
         let deliveries = Deliveries::new(
             "mail.order",
@@ -196,7 +204,15 @@ impl Bench {
 
 #[tokio::test]
 async fn events_are_delivered_in_order_per_key_while_one_key_fails_and_then_it_follows() {
-    let bench = Bench::new();
+    one_key_fails(Bench::new()).await;
+}
+
+#[tokio::test]
+async fn on_a_server_too_a_key_that_fails_holds_up_only_itself() {
+    one_key_fails(Bench::served().await).await;
+}
+
+async fn one_key_fails(bench: Bench) {
     bench.mailbox.tell(|said| _ = said.failing.insert("a".to_owned()));
     let running = bench.start();
     bench.publish(1, &["a", "b", "a", "b", "c"]).await;
@@ -263,7 +279,59 @@ async fn what_was_acknowledged_beyond_the_place_is_not_delivered_again_after_a_c
 
 #[tokio::test]
 async fn whenever_it_is_killed_everything_arrives_and_of_each_key_in_order() {
+    killed(Bench::new()).await;
+}
+
+#[tokio::test]
+async fn on_a_server_too_everything_arrives_whenever_it_is_killed() {
+    killed(Bench::served().await).await;
+}
+
+#[tokio::test]
+async fn who_lost_the_place_to_another_writes_nothing_of_what_he_is_told() {
     let bench = Bench::new();
+    bench.mailbox.tell(|said| _ = said.silent.insert("a".to_owned()));
+    let running = bench.start();
+    bench.publish(1, &["a"]).await;
+    until(
+        async || if bench.mailbox.said().asked.len() == 1 { Ok(()) } else { Err("-".to_owned()) },
+    )
+    .await;
+    // Another instance has handled it meanwhile.
+    let place = "INSERT INTO inbox (subscription, partition, position, source, event)
+        VALUES ('mail.order', 0, 1, 'order', 'id-1')";
+    let work = bench.database.write(place, |place, tx| Box::pin(tx.execute(place, &[])));
+    work.await.unwrap();
+    bench.mailbox.tell(|said| {
+        said.failing.insert("a".to_owned());
+        said.silent.clear();
+    });
+    bench.publish(2, &["b"]).await;
+    bench.mailbox.took("b", &[2]).await;
+    bench.caught_up(&running.control).await;
+    running.stop().await;
+    assert_eq!((bench.rows("parked").await, bench.mailbox.said().asked.len()), (0, 2));
+}
+
+#[tokio::test]
+async fn two_that_deliver_under_one_name_move_the_place_past_nothing() {
+    let bench = Bench::served().await;
+    let running = [bench.start(), bench.start()];
+    for batch in 0..20 {
+        bench.publish(batch * 4 + 1, &["a", "b", "c", "d"]).await;
+    }
+    bench.caught_up(&running[0].control).await;
+    for one in running {
+        one.stop().await;
+    }
+    assert_eq!(bench.rows("settled_ahead").await, 0);
+    for key in ["a", "b", "c", "d"] {
+        let taken: HashSet<u64> = bench.mailbox.taken(key).into_iter().collect();
+        assert_eq!(taken.len(), 20, "{key}");
+    }
+}
+
+async fn killed(bench: Bench) {
     let keys = ["a", "b", "c", "d"];
     for batch in 0..20 {
         bench.publish(batch * 4 + 1, &keys).await;
