@@ -8,6 +8,8 @@ mod support;
 mod conditions;
 #[path = "publishing/kills.rs"]
 mod kills;
+#[path = "publishing/languages.rs"]
+mod languages;
 #[path = "publishing/refusals.rs"]
 mod refusals;
 
