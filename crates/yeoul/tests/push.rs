@@ -187,9 +187,14 @@ fn a_receiver_who_asks_for_a_pause_gets_it_and_no_attempt_is_used_up() {
             if asks == 1 { Reply { status, headers: "retry-after: 2\r\n" } } else { Reply::TAKEN }
         });
         let orders = [pushing.order(), pushing.order()];
-        eventually("he was asked", || (receiver.got().len() > before).then_some(()));
+        eventually("he asked", || {
+            receiver.got().iter().any(|it| it.status == status).then_some(())
+        });
         orders.iter().for_each(|order| pushing.arrived(&receiver, *order));
-        let got = &receiver.got()[before..];
+        // What was under way when he began to ask comes before.
+        let got = receiver.got();
+        let asked = got.iter().skip(before).position(|it| it.status == status).expect("he asked");
+        let got = &got[before + asked..];
         let waited = got[1].at - got[0].at;
         assert!(waited >= Duration::from_secs(2), "{status}: asked again after {waited:?}");
         assert_eq!(got[0].id(), got[1].id(), "the same one is first again");
