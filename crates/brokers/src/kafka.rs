@@ -37,7 +37,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::broker::{Pending, READ_MAX};
+use events::broker::{NumberedId, Pending, READ_MAX};
 use events::group::Member;
 use events::{
     Broker, Clock, Declared, Error, Event, Offset, Partitions, Stored, Topic, TopicPartition,
@@ -46,7 +46,6 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use client::{Asker, Client};
-use newest::Sought;
 use publish::Publisher;
 use readers::Readers;
 use tails::Tails;
@@ -149,7 +148,7 @@ impl Kafka {
     /// Why a publish failed. Where its partition is sound and nothing is answered, the producer is given up.
     async fn troubled(&self, name: &str, at: &TopicPartition, trouble: Error) -> Error {
         let in_vain = self.publisher.waits_in_vain(at) && self.asker.is_sound(name, at).await;
-        match in_vain.then(|| self.publisher.give_up()) {
+        match in_vain.then(|| self.publisher.give_up(at)) {
             Some(Err(error)) => error,
             _ => self.asker.explained(name, at, trouble).await,
         }
@@ -197,22 +196,15 @@ impl Broker for Kafka {
     }
 
     fn newest<'a>(&'a self, at: &'a TopicPartition, source: &'a str) -> Pending<'a, u64> {
-        Box::pin(async move {
-            let newest = self.newest_event(at, source, u64::MAX).await?;
-            Ok(newest.and_then(|event| event.outbox_sequence).unwrap_or(0))
-        })
+        Box::pin(async move { self.readers.newest_number(self.topics.name(at)?, at, source).await })
     }
 
-    fn newest_event<'a>(
+    fn newest_ids<'a>(
         &'a self,
         at: &'a TopicPartition,
         source: &'a str,
-        up_to: u64,
-    ) -> Pending<'a, Option<Event>> {
-        Box::pin(async move {
-            let sought = Sought { source, up_to };
-            self.readers.newest(self.topics.name(at)?, at, sought).await
-        })
+    ) -> Pending<'a, Vec<NumberedId>> {
+        Box::pin(async move { self.readers.newest_ids(self.topics.name(at)?, at, source).await })
     }
 
     fn since<'a>(&'a self, at: &'a TopicPartition, time: Timestamp) -> Pending<'a, Offset> {

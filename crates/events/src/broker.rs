@@ -172,6 +172,15 @@ pub struct Stored {
     pub event: Event,
 }
 
+/// By what an event of a source is told from another one that has its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberedId {
+    /// Its outbox sequence.
+    pub number: u64,
+    /// Its id.
+    pub id: String,
+}
+
 /// An answer that comes later, in a shape a trait object can give. Nothing is promised to happen
 /// before it is polled, and nothing that was begun is taken back when it is dropped.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -371,18 +380,18 @@ pub trait Broker: Send + Sync + 'static {
         Box::pin(async move { Ok(self.published(at, source).await?.unwrap_or(0)) })
     }
 
-    /// The newest event of this source, found as [`newest`](Self::newest) finds its number, whose outbox sequence is
-    /// at most `up_to`. Nothing where numbers are counted: what is there goes wherever its publishers' files go.
+    /// Numbers and ids of this source's events among the newest there, in the order in which they are stored: enough
+    /// to tell whether another store publishes as this source. Nothing where numbers are counted: what is there goes
+    /// wherever its publishers' files go.
     ///
     /// # Errors
     /// As for [`read`](Self::read).
-    fn newest_event<'a>(
+    fn newest_ids<'a>(
         &'a self,
         _at: &'a TopicPartition,
         _source: &'a str,
-        _up_to: u64,
-    ) -> Pending<'a, Option<Event>> {
-        Box::pin(async { Ok(None) })
+    ) -> Pending<'a, Vec<NumberedId>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// Every topic that it was opened with or found then, in order.

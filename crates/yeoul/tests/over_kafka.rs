@@ -283,7 +283,7 @@ fn a_folder_whose_topics_another_one_publishes_to_is_refused_and_nothing_is_done
         run(&["mall", "--listen", "127.0.0.1:0", "-c", text(&settings), "--data", text(data)])
     };
     let refused = start(&second).expect(3);
-    let says = "another folder publishes as this service. service=`order`";
+    let says = "another folder publishes as this service. service=`";
     assert!(refused.stderr.contains(says), "{}", refused.stderr);
     assert!(refused.last_word().contains("set another `events.prefix`"), "{}", refused.stderr);
     assert!(!second.join("order").exists(), "nothing is begun");

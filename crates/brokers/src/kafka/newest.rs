@@ -1,9 +1,9 @@
-//! The newest event of a source, looked for from the end of a partition back.
+//! The newest events of a source, looked for from the end of a partition back.
 //!
 //! A topic has one publisher as a rule, and the last record is its own. Where others publish there as well, or the
 //! last records are none that one can read, more and more is read. It is asked once for each partition at a start.
 
-use events::broker::READ_MAX;
+use events::broker::{NumberedId, READ_MAX};
 use events::{Error, Event, Offset, TopicPartition};
 
 use super::client::Watermarks;
@@ -16,52 +16,72 @@ pub const SOUGHT_MAX: u64 = 10_000;
 /// that came late, hides nothing.
 const SOUGHT_FIRST: u64 = 1_024;
 
-/// What is looked for: the highest outbox sequence of a source, of those that are at most this.
-#[derive(Clone, Copy)]
-pub(super) struct Sought<'a> {
-    pub(super) source: &'a str,
-    pub(super) up_to: u64,
+/// Between which places a source is looked for.
+struct Stretch {
+    after: Offset,
+    end: Offset,
 }
 
-impl Sought<'_> {
-    /// By what an event is compared with others; `None` where it is none of those.
-    fn number(&self, event: &Event) -> Option<u64> {
-        event.outbox_sequence.filter(|number| event.source == self.source && *number <= self.up_to)
+impl Stretch {
+    /// The last so many places.
+    fn last(places: u64, of: &Watermarks) -> Stretch {
+        let after = Offset(of.oldest.0.max(of.end.0.saturating_sub(places)));
+        Stretch { after, end: of.end }
     }
 }
 
 impl Readers {
-    /// It, among the newest events.
-    pub(super) async fn newest(
+    /// The highest number of the source among the newest events; 0 if there is none.
+    pub(super) async fn newest_number(
         &self,
         name: &str,
         at: &TopicPartition,
-        of: Sought<'_>,
-    ) -> Result<Option<Event>, Error> {
+        source: &str,
+    ) -> Result<u64, Error> {
         let _room = self.looking.acquire().await.map_err(|_| Error::Closed)?;
         let marks = self.watermarks(name, at).await?;
         let mut sought = SOUGHT_FIRST;
         loop {
-            let from = Offset(marks.oldest.0.max(marks.end.0.saturating_sub(sought)));
-            let newest = self.newest_after(name, at, from, &marks, of).await?;
-            if newest.is_some() || from == marks.oldest || sought >= SOUGHT_MAX {
+            let stretch = Stretch::last(sought, &marks);
+            let is_all = stretch.after == marks.oldest || sought >= SOUGHT_MAX;
+            let mut newest = 0;
+            let higher = |event: Event| newest = newest.max(event.outbox_sequence.unwrap_or(0));
+            self.each_of(name, at, source, stretch, higher).await?;
+            if newest > 0 || is_all {
                 return Ok(newest);
             }
             sought = SOUGHT_MAX.min(sought * 4);
         }
     }
 
-    /// It, between a place and the end.
-    async fn newest_after(
+    /// What the source has among the very newest, in the order in which it is stored.
+    pub(super) async fn newest_ids(
         &self,
         name: &str,
         at: &TopicPartition,
-        mut after: Offset,
-        marks: &Watermarks,
-        of: Sought<'_>,
-    ) -> Result<Option<Event>, Error> {
-        let mut newest: Option<Event> = None;
-        while after < marks.end {
+        source: &str,
+    ) -> Result<Vec<NumberedId>, Error> {
+        let _room = self.looking.acquire().await.map_err(|_| Error::Closed)?;
+        let marks = self.watermarks(name, at).await?;
+        let mut found = Vec::new();
+        let note = |event: Event| {
+            let numbered = event.outbox_sequence.map(|number| NumberedId { number, id: event.id });
+            found.extend(numbered);
+        };
+        self.each_of(name, at, source, Stretch::last(SOUGHT_FIRST, &marks), note).await?;
+        Ok(found)
+    }
+
+    /// Calls `note` with each event of the source there.
+    async fn each_of(
+        &self,
+        name: &str,
+        at: &TopicPartition,
+        source: &str,
+        Stretch { mut after, end }: Stretch,
+        mut note: impl FnMut(Event),
+    ) -> Result<(), Error> {
+        while after < end {
             let page = match self.read(name, at, after, READ_MAX).await {
                 Ok(page) => page,
                 // What is no event has no number.
@@ -74,9 +94,8 @@ impl Readers {
             let Some(last) = page.last() else { break };
             after = last.offset;
             let events = page.into_iter().map(|stored| stored.event);
-            let of_it = events.filter(|event| of.number(event).is_some());
-            newest = newest.into_iter().chain(of_it).max_by_key(|event| of.number(event));
+            events.filter(|event| event.source == source).for_each(&mut note);
         }
-        Ok(newest)
+        Ok(())
     }
 }

@@ -235,10 +235,14 @@ impl Publisher {
     }
 
     /// Gives up the producer and what it has, on every partition: whoever waits for that hears so, and begins anew
-    /// where it was. What is stored of it all the same is a second copy.
-    pub(super) fn give_up(&self) -> Result<(), Error> {
-        tracing::warn!("kafka's producer answers no more; another one takes its place");
+    /// where it was. What is stored of it all the same is a second copy. Nothing where another partition's publisher has
+    /// done so meanwhile.
+    pub(super) fn give_up(&self, at: &TopicPartition) -> Result<(), Error> {
         let mut current = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.waits_in_vain(at) {
+            return Ok(());
+        }
+        tracing::warn!("kafka's producer answers no more; another one takes its place");
         purge(&current.producer);
         *current = current.successor(&self.config)?;
         // What was left belongs to the one before: nobody is to wait for that.

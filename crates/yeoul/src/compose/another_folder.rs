@@ -2,9 +2,9 @@
 //!
 //! A service in a file numbers its events by itself. Two of them in two folders would give the same numbers, or one would
 //! number above the other, and everybody would take what one of them publishes for second copies: its orders would stay
-//! undecided, and nothing would be said. So what is there is compared with the folder before a store of it is opened: the
-//! newest event of a service has to be the one that the outbox has under its number, and a service whose file is not there
-//! yet has to have published nothing.
+//! undecided, and nothing would be said. So what is there is compared with the folder before a store of it is opened: each of
+//! the newest events of a service has to be the one that the outbox has under its number, and a service whose file is not there
+//! yet, or has numbered nothing, has to have published nothing.
 //!
 //! A folder that was put back to an earlier moment has other numbers missing and none that differ (`put_back`). Where the
 //! row of that number is kept no more nothing is told; neither are two copies of one folder, until one has published.
@@ -12,8 +12,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use events::broker::NumberedId;
 use events::store::upkeep;
-use events::{Broker, Error, Event, Numbered, Topic};
+use events::{Broker, Error, Numbered, Partition, Topic};
 
 use crate::exit::Failure;
 use crate::process;
@@ -25,7 +26,7 @@ const REMEDY: &str = "start it with the folder that published them, or set anoth
 /// A service whose topic has what its folder never published.
 struct Stranger {
     service: Topic,
-    event: Event,
+    number: u64,
 }
 
 /// Compares what the broker has of these services with the folder.
@@ -39,11 +40,9 @@ pub(super) async fn refuse(
 ) -> Result<(), Failure> {
     let found = find(data, broker, services).await;
     let found = found.map_err(|error| process::damaged("the numbers at the broker", &error))?;
-    let Some(Stranger { service, event }) = found else { return Ok(()) };
-    let (id, number) = (&event.id, event.outbox_sequence.unwrap_or(0));
-    let says = format!(
-        "another folder publishes as this service. service=`{service}`, event=`{id}`, number=`{number}`"
-    );
+    let Some(Stranger { service, number }) = found else { return Ok(()) };
+    let says =
+        format!("another folder publishes as this service. service=`{service}`, number=`{number}`");
     Err(Failure::environment(says, REMEDY))
 }
 
@@ -56,8 +55,8 @@ async fn find(
     for service in services {
         let service = Topic::parse(service)?;
         let file = files.iter().find(|file| file.service == service).map(|file| &*file.path);
-        if let Some(event) = stranger(file, broker, &service).await? {
-            return Ok(Some(Stranger { service, event }));
+        if let Some(number) = strange(file, broker, &service).await? {
+            return Ok(Some(Stranger { service, number }));
         }
     }
     Ok(None)
@@ -77,30 +76,42 @@ fn files(data: &Path) -> Result<Vec<Outbox>, Error> {
     stores::databases(data).into_iter().filter_map(of).collect()
 }
 
-/// An event of the service that its file did not publish.
-async fn stranger(
+/// The number of an event of the service that its file did not publish.
+async fn strange(
     file: Option<&Path>,
     broker: &Arc<dyn Broker>,
     service: &Topic,
-) -> Result<Option<Event>, Error> {
+) -> Result<Option<u64>, Error> {
     // One that it was not opened with has nothing of it either.
     let Ok(partitions) = broker.partitions(service) else { return Ok(None) };
     let numbered = file.map(upkeep::numbered_up_to).transpose()?;
+    // One that has numbered nothing published nothing of what is there, as one that is not there.
+    let has_numbered = numbered.is_some_and(|it| it.iter().any(|one| one.number > 0));
     for partition in partitions.each() {
-        let (at, own) = (service.at(partition), numbered.as_deref().map(|it| of(it, partition)));
-        let newest = broker.newest_event(&at, service.as_str(), own.unwrap_or(u64::MAX)).await?;
-        let Some(event) = newest else { continue };
-        let Some(path) = file else { return Ok(Some(event)) };
-        let number = Numbered { partition, number: event.outbox_sequence.unwrap_or(0) };
-        if upkeep::id_of(path, number)?.is_some_and(|id| id != event.id) {
-            return Ok(Some(event));
+        let at = service.at(partition);
+        let strange = match file.filter(|_| has_numbered) {
+            Some(path) => {
+                let found = broker.newest_ids(&at, service.as_str()).await?;
+                differing(path, partition, found)?
+            }
+            None => Some(broker.newest(&at, service.as_str()).await?).filter(|newest| *newest > 0),
+        };
+        if strange.is_some() {
+            return Ok(strange);
         }
     }
     Ok(None)
 }
 
-/// What was numbered in a partition.
-fn of(numbered: &[Numbered], partition: events::Partition) -> u64 {
-    let found = numbered.iter().find(|one| one.partition == partition);
-    found.map_or(0, |one| one.number)
+/// The first number under which the file has another event.
+fn differing(
+    path: &Path,
+    partition: Partition,
+    found: Vec<NumberedId>,
+) -> Result<Option<u64>, Error> {
+    let numbered = |one: &NumberedId| Numbered { partition, number: one.number };
+    let own = upkeep::ids_of(path, &found.iter().map(numbered).collect::<Vec<_>>())?;
+    let mut both = found.into_iter().zip(own);
+    let other = both.find(|(found, own)| own.as_ref().is_some_and(|own| *own != found.id));
+    Ok(other.map(|(found, _)| found.number))
 }

@@ -59,9 +59,7 @@ pub(super) async fn open(
     let address = settings.address.to_string();
     let connected = brokers::connect(settings, topics, clock::component()).await;
     let broker = connected.map_err(|error| not_connected(&address, &error))?;
-    if false {
-        another_folder::refuse(data, &broker, services).await?;
-    }
+    another_folder::refuse(data, &broker, services).await?;
     put_back::left_out(data, &broker).await?;
     Ok(OpenBroker { broker, log: None })
 }

@@ -227,18 +227,24 @@ pub fn numbered_up_to(path: &Path) -> Result<Vec<Numbered>, Error> {
     Ok(numbered)
 }
 
-/// The id of the event of this number; `None` where its row is kept no more, or is from before ids were kept.
+/// The ids of the events of these numbers, in their order; `None` where a row is kept no more, or is from before ids were
+/// kept.
 ///
 /// # Errors
 /// As for [`numbered_up_to`].
-pub fn id_of(path: &Path, at: Numbered) -> Result<Option<String>, Error> {
+pub fn ids_of(path: &Path, numbers: &[Numbered]) -> Result<Vec<Option<String>>, Error> {
     let mut sql = connection::open_beside(path)?;
     let reading = sql.transaction()?;
     versions::upgrade_within(&reading, &[&outbox::TABLES])?;
-    let select = "SELECT id FROM outbox WHERE sequence = ?1";
-    let stored = reading.query_row(select, [packed::pack(at)], |row| row.get(0)).optional()?;
+    let mut select = reading.prepare("SELECT id FROM outbox WHERE sequence = ?1")?;
+    let id = |at: &Numbered| {
+        let stored = select.query_row([packed::pack(*at)], |row| row.get(0)).optional()?;
+        Ok(stored.flatten().map(|bytes: [u8; 16]| EventId::from_bytes(bytes).to_string()))
+    };
+    let ids = numbers.iter().map(id).collect::<Result<_, Error>>()?;
+    drop(select);
     reading.commit()?;
-    Ok(stored.flatten().map(|bytes: [u8; 16]| EventId::from_bytes(bytes).to_string()))
+    Ok(ids)
 }
 
 /// Writes a note into a file that no writer has open.

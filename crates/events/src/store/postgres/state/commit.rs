@@ -46,10 +46,10 @@ pub(super) enum Wait {
 }
 
 impl Wait {
-    /// How work waits that publishes, or whose answer may be what others have committed a moment ago. A record of its own
-    /// costs no message more, so who commits alone sends one.
-    pub(super) fn of(open: &OpenSchema, is_alone: bool) -> Wait {
-        let turn = if is_alone { None } else { open.flushes.turn() };
+    /// How work waits that publishes, or whose answer may be what others have committed a moment ago, with so many under
+    /// way, its own included. A record of its own costs no message more, so who commits alone sends one.
+    pub(super) fn beside(open: &OpenSchema, works: usize) -> Wait {
+        let turn = if works > 1 { open.flushes.turn(works) } else { None };
         turn.map_or(Wait::Alone, Wait::Together)
     }
 }

@@ -4,9 +4,11 @@
 //! of its own, which costs the server a quarter of an order, so that it is shared as the sync is:
 //!
 //! 1. Before COMMIT is sent, a work takes a [turn](Turn), which says which connections stand at that moment.
-//! 2. Once COMMIT is answered, it waits for a record that is sent from then on: by itself where none is under way, else
-//!    by whoever comes first after that one. The connection of its own is free by then.
-//! 3. A record that is under way for longer than [`PATIENCE`] waits for a slow disk, which takes what comes meanwhile along:
+//! 2. Once COMMIT is answered, it waits for a record that is sent from then on: by itself where nobody is about to, else
+//!    by whoever comes first after the one that is under way. The connection of its own is free by then.
+//! 3. Whoever sends one waits until half of the works under way wait for it, and no longer than [`GATHERING`]: a disk that
+//!    is fast would otherwise be done before a second one comes.
+//! 4. A record that is under way for longer than [`PATIENCE`] waits for a slow disk, which takes what comes meanwhile along:
 //!    another one is sent beside it, on the next of [`LANES`] connections.
 //!
 //! What must stay true: the record is answered by a connection that stood when the turn was taken. A server that was
@@ -16,14 +18,17 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 
 use crate::store::postgres::connection;
 use crate::store::postgres::timeouts::{self, within};
+
+/// How long a record is put off at most, so that more wait for it.
+const GATHERING: Duration = Duration::from_millis(1);
 
 /// How long a record is waited for before another one is sent beside it.
 const PATIENCE: Duration = Duration::from_millis(1);
@@ -34,9 +39,14 @@ const LANES: usize = 4;
 /// As [`FLUSH`](super::outbox::FLUSH), and told apart from it where the server lists what is going on.
 const FLUSH_ALL: &str = "SELECT pg_logical_emit_message(TRUE, 'yeoul', 'all')";
 
-/// Connections that had been opened when it was taken: those that stand of them may answer.
+/// What stood when it was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Turn(u64);
+pub(super) struct Turn {
+    /// Connections that had been opened: those that stand of them may answer.
+    opened: u64,
+    /// Works that were under way, its own included.
+    works: usize,
+}
 
 /// No connection stands.
 const NONE: u64 = 0;
@@ -51,6 +61,10 @@ struct Inner {
     opened: AtomicU64,
     /// Records that were sent.
     sent: AtomicU64,
+    /// How many have come since, and that one more has.
+    came: AtomicUsize,
+    comes: Notify,
+    is_gathering: AtomicBool,
     answered: watch::Sender<Answered>,
 }
 
@@ -60,6 +74,15 @@ struct Lane {
     /// Which connection stands, or [`NONE`]: the first is 1.
     stands: AtomicU64,
     is_opening: AtomicBool,
+}
+
+/// What is beside a lane that was waited for.
+enum Beside {
+    Lane(usize),
+    /// Nothing, and it is not needed: somebody is about to send.
+    SoonSent,
+    /// Nothing, or it is sent already.
+    None,
 }
 
 /// The newest record that is over.
@@ -77,14 +100,18 @@ impl Flushes {
             lanes: Default::default(),
             opened: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            came: AtomicUsize::new(0),
+            comes: Notify::new(),
+            is_gathering: AtomicBool::new(false),
             answered: watch::Sender::default(),
         }))
     }
 
-    /// A turn of whoever is about to commit, if the first connection stands; otherwise that is being opened.
-    pub(super) fn turn(&self) -> Option<Turn> {
+    /// A turn of whoever is about to commit beside others, `works` in all, if the first connection stands; otherwise
+    /// that is being opened.
+    pub(super) fn turn(&self, works: usize) -> Option<Turn> {
         let opened = self.0.opened.load(Ordering::SeqCst);
-        let turn = Some(Turn(opened)).filter(|turn| self.0.lanes[0].stands_for(*turn));
+        let turn = Some(Turn { opened, works }).filter(|turn| self.0.lanes[0].stands_for(*turn));
         if turn.is_none() {
             self.open(0);
         }
@@ -99,8 +126,10 @@ impl Flushes {
         let inner = &*self.0;
         // What is sent already may have been sent before that answer came.
         let next = inner.sent.load(Ordering::SeqCst) + 1;
+        inner.came.fetch_add(1, Ordering::SeqCst);
+        inner.comes.notify_one();
         // What a newer connection answers says nothing; that one was lost says enough.
-        let is_over = |it: &Answered| it.record >= next && it.by <= turn.0;
+        let is_over = |it: &Answered| it.record >= next && it.by <= turn.opened;
         let mut answered = inner.answered.subscribe();
         let (mut at, mut is_patient) = (0, false);
         let last = loop {
@@ -109,9 +138,10 @@ impl Flushes {
                 _ = answered.wait_for(is_over) => None,
                 connection = inner.lanes[at].connection.lock() => Some(connection),
                 () = tokio::time::sleep(PATIENCE), if !is_patient => {
-                    match self.beside(at, turn) {
-                        Some(next) => at = next,
-                        None => is_patient = true,
+                    match self.beside(at, next, turn) {
+                        Beside::Lane(next) => at = next,
+                        Beside::SoonSent => {}
+                        Beside::None => is_patient = true,
                     }
                     continue;
                 }
@@ -126,13 +156,20 @@ impl Flushes {
         if is_over(&last) && last.by != NONE { Ok(()) } else { Err(lost()) }
     }
 
-    /// The lane beside this one, if its connection may answer; one that does not stand is being opened.
-    fn beside(&self, at: usize, turn: Turn) -> Option<usize> {
-        let (at, lane) = (at + 1, self.0.lanes.get(at + 1)?);
+    /// The lane beside this one, for a record that nobody has sent; a connection that does not stand is being opened.
+    fn beside(&self, at: usize, record: u64, turn: Turn) -> Beside {
+        if self.0.sent.load(Ordering::SeqCst) >= record {
+            return Beside::None;
+        }
+        if self.0.is_gathering.load(Ordering::SeqCst) {
+            return Beside::SoonSent;
+        }
+        let at = at + 1;
+        let Some(lane) = self.0.lanes.get(at) else { return Beside::None };
         if lane.stands.load(Ordering::SeqCst) == NONE {
             self.open(at);
         }
-        lane.stands_for(turn).then_some(at)
+        if lane.stands_for(turn) { Beside::Lane(at) } else { Beside::None }
     }
 
     /// Opens the connection of a lane, unless somebody is about to.
@@ -169,6 +206,8 @@ impl Inner {
         let Some(stands) = connection.as_mut().filter(|_| lane.stands_for(turn)) else {
             return Answered::default();
         };
+        self.gather(turn.works / 2).await;
+        self.came.store(0, Ordering::SeqCst);
         let record = self.sent.fetch_add(1, Ordering::SeqCst) + 1;
         let flushed = within(timeouts::COMMIT, sqlx::raw_sql(FLUSH_ALL).execute(stands)).await;
         if let Err(error) = &flushed {
@@ -189,10 +228,25 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Until so many wait.
+    async fn gather(&self, enough: usize) {
+        let gathered = async {
+            while self.came.load(Ordering::SeqCst) < enough {
+                self.comes.notified().await;
+            }
+        };
+        self.is_gathering.store(true, Ordering::SeqCst);
+        // No longer: whoever is missing has more to do than that.
+        _ = tokio::time::timeout(GATHERING, gathered).await;
+        self.is_gathering.store(false, Ordering::SeqCst);
+    }
+}
+
 impl Lane {
     /// Whether its connection stood when the turn was taken, and stands.
-    fn stands_for(&self, Turn(opened): Turn) -> bool {
-        (NONE + 1..=opened).contains(&self.stands.load(Ordering::SeqCst))
+    fn stands_for(&self, turn: Turn) -> bool {
+        (NONE + 1..=turn.opened).contains(&self.stands.load(Ordering::SeqCst))
     }
 }
 

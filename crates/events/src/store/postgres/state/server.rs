@@ -158,9 +158,9 @@ impl Server {
         })
     }
 
-    /// Whether one piece of work alone is under way.
-    fn is_alone(&self) -> bool {
-        self.0.works.available_permits() + 1 >= WRITE_QUEUE_MAX
+    /// How many pieces of work are under way.
+    fn works(&self) -> usize {
+        WRITE_QUEUE_MAX.saturating_sub(self.0.works.available_permits())
     }
 
     /// Runs it, and again where another transaction was in its way.
@@ -232,7 +232,7 @@ impl Server {
             return Ran::Done(Err(E::from(went_on(failure))));
         }
         let wait = if may_be_of_others || !drafts.is_empty() {
-            Wait::of(self, self.is_alone())
+            Wait::beside(self, self.works())
         } else {
             Wait::AsEver
         };
