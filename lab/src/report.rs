@@ -119,7 +119,7 @@ mod tests {
         let mut report = Report::new("proxy", &mut out);
         report.figure(YEOUL, "cpu_us_per_request", 12.900_04, "us").unwrap();
         report.ratio("nginx", 0.990_04);
-        report.ratio("envoy", 0.34);
+        report.ratio("envoy", 0.33);
         report.missing(Missing { peer: "haproxy", remedy: "get it".to_owned() });
         assert!(report.end(bars::PROXY, true).unwrap());
         let lines: Vec<Value> = String::from_utf8(out)
@@ -132,7 +132,7 @@ mod tests {
             [
                 json!({"bench":"proxy","subject":"yeoul","figure":"cpu_us_per_request",
                        "value":12.9,"unit":"us"}),
-                json!({"bench":"proxy","ratios":{"nginx":0.99,"envoy":0.34},"missing":["haproxy"],
+                json!({"bench":"proxy","ratios":{"nginx":0.99,"envoy":0.33},"missing":["haproxy"],
                        "install":{"haproxy":"get it"},"holds":true}),
             ]
         );

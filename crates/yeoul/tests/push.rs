@@ -46,10 +46,13 @@ impl Pushing {
         Some(Pushing { mall, who, product })
     }
 
-    /// The same on the same folder.
+    /// The same on the same folder, after it was killed.
     fn again(self) -> Pushing {
         let Pushing { mall, who, product } = self;
-        let folder = mall.kill();
+        Pushing::on(mall.kill(), who, product)
+    }
+
+    fn on(folder: Folder, who: Customer, product: u64) -> Pushing {
         let file = folder.path().join("push.yaml");
         let mall = Mall::on(folder, &["--faults", "-c", text(&file)]);
         Pushing { mall, who, product }
@@ -229,6 +232,27 @@ fn whenever_the_process_is_killed_everything_arrives_and_of_each_key_in_order() 
             newest = newest.max(at);
         }
     }
+}
+
+#[test]
+fn what_is_under_way_when_the_process_is_told_to_end_is_waited_for_and_comes_once() {
+    let receiver = Receiver::new();
+    let Some(pushing) = Pushing::to(&receiver, "concurrency: 4") else { return };
+    receiver.answer(|_| {
+        pause(Duration::from_millis(600));
+        Reply::TAKEN
+    });
+    let order = pushing.order();
+    let meter = || pushing.metric("yeoul_push_in_flight");
+    eventually("somebody is delivered to", || (meter() > 0.0).then_some(()));
+    let Pushing { mall, who, product } = pushing;
+    let (code, folder) = mall.stop_by("TERM", SOON);
+    assert_eq!(code, 0);
+    let pushing = Pushing::on(folder, who, product);
+    let next = pushing.order();
+    [order, next].iter().for_each(|order| pushing.arrived(&receiver, *order));
+    let ids = receiver.taken(&order.to_string());
+    assert_eq!(ids, first_copies(&ids), "each came once");
 }
 
 #[test]

@@ -235,8 +235,8 @@ mod tests {
 
     fn event() -> Event {
         let text = r#"{"specversion":"1.0","id":"9-1","source":"order","type":"OrderPlaced",
-            "subject":"주문-9","time":"2024-05-01T12:00:00.123456Z","partitionkey":"9","sequence":"1",
-            "outboxsequence":"17","correlationid":"c","data":{"quantity": 3}}"#;
+            "subject":"주문-9","time":"2024-05-01T12:00:00.123456Z","datacontenttype":"application/json",
+            "partitionkey":"9","sequence":"1","outboxsequence":"17","correlationid":"c","data":{"quantity": 3}}"#;
         Event::from_json(text.as_bytes()).expect("an event")
     }
 

@@ -385,6 +385,10 @@ impl Layer {
     pub(crate) async fn end_loops(&self, mut stores: Vec<Database>) {
         // Loops let go of their databases before these are closed: closing waits for the last write.
         self.loops.stop();
+        // Who was delivered to in the last moment has answered, and would be delivered to again.
+        if let Some(pushing) = &self.pushing {
+            pushing.ended().await;
+        }
         stores.extend(self.remembering.as_ref().map(Remembering::database));
         stores.extend_from_slice(&self.outboxes);
         stores.extend(self.pushing.as_ref().map(Pushing::database));

@@ -14,6 +14,7 @@ use events::deliveries::{Deliveries, TABLES, Timing};
 use events::store::{Host, Location};
 use events::{Broker, Database};
 use push::{Meters, Subscriber};
+use tokio_util::task::TaskTracker;
 
 use super::loops::Loops;
 use super::store;
@@ -33,6 +34,8 @@ const STORE: &str = "the store of subscriptions";
 pub(crate) struct Pushing {
     database: Database,
     subscriptions: Vec<PushSubscription>,
+    /// Loops that were started, until they have written what was answered.
+    running: TaskTracker,
 }
 
 /// What is to be run, and what it tells.
@@ -63,12 +66,19 @@ impl Pushing {
         };
         let database = Box::pin(Database::at(location, TABLES, None, clock::component())).await;
         let database = database.map_err(|error| store::unopened(STORE, host, &error))?;
-        Ok(Some(Pushing { database, subscriptions }))
+        Ok(Some(Pushing { database, subscriptions, running: TaskTracker::new() }))
     }
 
     /// Where it is kept.
     pub(crate) fn database(&self) -> Database {
         self.database.clone()
+    }
+
+    /// Resolves once its loops have ended, after they were told to: each waits a moment for answers that are under way, and
+    /// writes them.
+    pub(crate) async fn ended(&self) {
+        self.running.close();
+        self.running.wait().await;
     }
 
     /// Their loops, to be run.
@@ -91,7 +101,8 @@ impl Pushing {
             );
             pushed.loops.controls.push(deliveries.control());
             let stop = stop.clone();
-            let run: Loop = Box::pin(deliveries.run(async move { stop.stopped().await }));
+            let run = deliveries.run(async move { stop.stopped().await });
+            let run: Loop = Box::pin(self.running.track_future(run));
             pushed.loops.run.push(run);
         }
         pushed

@@ -150,7 +150,8 @@ pub(crate) fn yeoul() -> Command {
     }
     // What a store on a server has sealed is opened by the same one at the next start.
     command.env("YEOUL_STORE_KEY", "7".repeat(64));
-    command.env("YEOUL_TEST_SIGNING", SIGNING);
+    // The second is the documents'.
+    command.env("YEOUL_TEST_SIGNING", SIGNING).env("MAIL_SECRET", SIGNING);
     command
 }
 
