@@ -18,12 +18,14 @@
 //! one before, and behind a parked event everything of its key is parked.
 //!
 //! Place, marks, dead letters, notes and status are those of any subscription, and so is its [`Control`]. Instances that
-//! share a store divide the partitions; the place fences each transaction, so that who lost a partition writes
-//! nothing there ([`settlement`]).
+//! share a store divide the partitions; the place fences each transaction ([`settlement`]), as far as it moves: who lost a
+//! partition and did not hear of it writes nothing there once its next owner has moved the place.
 //!
 //! It knows no HTTP: who delivers is a [`Receiver`].
 
+mod attempts;
 mod courier;
+mod known;
 mod pace;
 mod retries;
 mod round;

@@ -5,19 +5,24 @@
 //! store syncs, events are delivered. What was answered meanwhile is the next commit.
 //!
 //! A run begins with what the store has and ends with trouble, with the partition, or because somebody changed the tables
-//! (a redrive, a move of the place): then what is under way is waited for, written, and everything is read anew. There is
-//! one way to begin, used every time.
+//! so that it is not as the run knows it (a letter that was dropped, a move of the place; a redrive is only looked at): then
+//! what is under way is waited for, written, and everything is read anew. There is one way to begin, used every time, and
+//! one way to end.
+//!
+//! Who changes the tables in this process says so; from another instance nobody hears, so the loop looks for itself every
+//! [`LOOK_EVERY`].
 
-use std::future::Future;
+use std::future::{Future, pending, ready};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::Receiver;
 use super::pace::PAUSE_MAX;
-use super::round::{Answered, Came, Couriers, Round};
+use super::round::{Came, Couriers, Round};
 use super::settlement::Written;
 use crate::broker::Offset;
 use crate::error::Error;
@@ -25,6 +30,9 @@ use crate::group::{Member, OwnedPartition};
 use crate::subscription::beginning;
 use crate::subscription::context::Lane;
 use crate::wait::{BACKOFF_MAX, Backoff};
+
+/// How late at most it sees what was changed in the store by another instance.
+const LOOK_EVERY: Duration = BACKOFF_MAX;
 
 /// The deliveries of one partition.
 pub(super) struct Courier<R> {
@@ -37,26 +45,38 @@ pub(super) struct Courier<R> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RunEnd {
     Stopped,
-    /// The partition is another instance's, or what is in the store is to be read anew.
-    Over,
+    /// The partition is another instance's.
+    Revoked,
+    /// What is in the store is to be read anew.
+    Changed,
 }
 
 /// What a run waits for.
 enum Happening<T> {
     End(RunEnd),
-    Answered(Answered),
-    Written(Written),
+    Came(Came),
     Leave(T),
-    /// There may be more to read, or something is due.
+    /// Others may have changed what is in the store.
     Look,
+    /// There is more to read, or something is due.
+    GoOn,
 }
 
-impl<T> From<Came> for Happening<T> {
-    fn from(came: Came) -> Happening<T> {
-        match came {
-            Came::Answered(answered) => Happening::Answered(answered),
-            Came::Written(written) => Happening::Written(written),
-        }
+/// What a run waits with, from one happening to the next.
+struct Waits<T> {
+    /// The topic's end.
+    end: watch::Receiver<Offset>,
+    looks: Interval,
+    /// Leave for the next attempt. Kept, since whoever asks anew is the last of those who wait.
+    leave: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+}
+
+impl<T> Waits<T> {
+    fn new(end: watch::Receiver<Offset>) -> Waits<T> {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        looks.reset();
+        Waits { end, looks, leave: None }
     }
 }
 
@@ -72,7 +92,7 @@ impl<R: Receiver> Courier<R> {
         loop {
             match self.turn(stop.as_mut(), &mut backoff).await {
                 Ok(RunEnd::Stopped) => return,
-                Ok(RunEnd::Over) => {}
+                Ok(RunEnd::Revoked | RunEnd::Changed) => {}
                 Err(trouble) => tokio::select! {
                     () = stop.as_mut() => return,
                     () = beginning::paused_after(&self.lane, &trouble, &mut backoff) => {}
@@ -96,11 +116,9 @@ impl<R: Receiver> Courier<R> {
         let place = beginning::recover(&self.lane).await?;
         beginning::mend_parked(&self.lane, PAUSE_MAX).await?;
         let mut round = Round::begin(self.couriers.clone(), self.lane.clone(), place).await?;
-        backoff.reset();
-        let run_end = self.deliver(stop, &owned, end, &mut round).await?;
-        // What is under way is somebody's already: it is waited for, as far as it comes in time.
-        round.finish().await?;
-        Ok(run_end)
+        let run_end =
+            self.deliver(stop.as_mut(), &owned, Waits::new(end), &mut round, backoff).await;
+        self.finish(stop, run_end, &mut round).await
     }
 
     /// Delivers until it is stopped, the partition is revoked, or the tables were changed.
@@ -108,28 +126,33 @@ impl<R: Receiver> Courier<R> {
         &self,
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
         owned: &OwnedPartition,
-        mut end: watch::Receiver<Offset>,
+        mut waits: Waits<R::Leave>,
         round: &mut Round<R>,
+        backoff: &mut Backoff,
     ) -> Result<RunEnd, Error> {
         loop {
             owned.reached(round.place().0);
-            // Before the read: what is stored from here on wakes the wait below.
-            if end.has_changed().unwrap_or(true) {
-                round.look_again();
+            // Seen and read up to in one: what is stored from here on wakes the wait below.
+            let stored_to = *waits.end.borrow_and_update();
+            round.read_ahead(stored_to).await;
+            if !round.is_as_known().await? {
+                return Ok(RunEnd::Changed);
             }
-            end.mark_unchanged();
-            round.read_ahead().await?;
             round.write();
             round.look_at_retries().await?;
-            match self.happening(stop.as_mut(), &mut end, round).await? {
+            round.ends_unread((self.lane.context.clock)())?;
+            match self.happening(stop.as_mut(), &mut waits, round).await? {
                 Happening::End(end) => return Ok(end),
-                Happening::Answered(answered) => round.take_answers(answered)?,
-                Happening::Written(Written::Elsewhere) => return Ok(RunEnd::Over),
-                Happening::Written(Written::At { position, parked }) => {
+                Happening::Came(Came::Answered(answered)) => round.take_answers(answered)?,
+                Happening::Came(Came::Written(Written::Elsewhere)) => return Ok(RunEnd::Changed),
+                Happening::Came(Came::Written(Written::At { position, parked })) => {
+                    // Not before: a run that begins and cannot write is trouble that goes on.
+                    backoff.reset();
                     round.stands(position, parked);
                 }
                 Happening::Leave(leave) => round.give_out(leave).await?,
                 Happening::Look => round.look_again(),
+                Happening::GoOn => {}
             }
         }
     }
@@ -138,25 +161,67 @@ impl<R: Receiver> Courier<R> {
     async fn happening(
         &self,
         stop: Pin<&mut (impl Future<Output = ()> + Send)>,
-        end: &mut watch::Receiver<Offset>,
+        waits: &mut Waits<R::Leave>,
         round: &mut Round<R>,
     ) -> Result<Happening<R::Leave>, Error> {
         let now = (self.lane.context.clock)();
-        let (has_work, has_room) = (round.has_work(now), round.has_room());
-        let pause = round.until_due(now).unwrap_or(BACKOFF_MAX).min(BACKOFF_MAX);
-        let receiver = Arc::clone(&self.couriers.receiver);
+        let (has_room, has_more) = (round.has_room(), round.has_more());
+        let pause = round.until_due(now).unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+        let Waits { end, looks, leave } = waits;
+        if !round.has_work(now) {
+            *leave = None;
+        } else if leave.is_none() {
+            let receiver = Arc::clone(&self.couriers.receiver);
+            *leave = Some(Box::pin(async move { receiver.leave().await }));
+        }
         tokio::select! {
             biased;
             () = stop => Ok(Happening::End(RunEnd::Stopped)),
-            () = self.member.revoked(self.lane.at.partition) => Ok(Happening::End(RunEnd::Over)),
-            () = self.lane.woken() => Ok(Happening::End(RunEnd::Over)),
-            happened = round.answered_or_written() => happened.map(Into::into),
-            leave = receiver.leave(), if has_work => Ok(Happening::Leave(leave)),
+            () = self.member.revoked(self.lane.at.partition) => Ok(Happening::End(RunEnd::Revoked)),
+            () = self.lane.woken() => Ok(Happening::Look),
+            _ = looks.tick() => Ok(Happening::Look),
+            came = round.answered_or_written() => came.map(Happening::Came),
+            given = given(leave) => Ok(Happening::Leave(given)),
             more = end.changed(), if has_room => match more {
-                Ok(()) => Ok(Happening::Look),
+                Ok(()) => Ok(Happening::GoOn),
                 Err(_) => Err(Error::environment("the topic's end is not followed any more")),
             },
-            () = tokio::time::sleep(pause.max(Duration::from_millis(1))) => Ok(Happening::Look),
+            () = tokio::time::sleep(pause.max(Duration::from_millis(1))) => Ok(Happening::GoOn),
+            () = ready(()), if has_more => Ok(Happening::GoOn),
         }
     }
+
+    /// What is under way is somebody's already: it is waited for and written, however the run ended; where somebody waits
+    /// for this end, as far as it comes in time.
+    async fn finish(
+        &self,
+        stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+        run_end: Result<RunEnd, Error>,
+        round: &mut Round<R>,
+    ) -> Result<RunEnd, Error> {
+        let cut_short = match run_end {
+            Ok(end @ (RunEnd::Stopped | RunEnd::Revoked)) => end,
+            _ => tokio::select! {
+                biased;
+                () = stop => RunEnd::Stopped,
+                () = self.member.revoked(self.lane.at.partition) => RunEnd::Revoked,
+                finished = round.finish() => {
+                    return run_end.and_then(|end| finished.map(|()| end));
+                }
+            },
+        };
+        if let Err(error) = round.finish_soon().await {
+            let subscription = &*self.lane.context.name;
+            tracing::warn!(subscription, %error, "not everything that was answered is noted");
+        }
+        Ok(cut_short)
+    }
+}
+
+/// Resolves with leave, where it is asked for.
+async fn given<T>(leave: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    let Some(asked) = leave else { return pending().await };
+    let given = asked.await;
+    *leave = None;
+    given
 }

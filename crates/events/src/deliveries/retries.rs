@@ -1,8 +1,10 @@
 //! Which parked events are tried next: the earliest few as the table has them, without those that are out.
 //!
-//! The table is the truth; this is a look at it that is taken anew when it may have changed. Pure.
+//! The table is the truth; this is a look at it that is taken anew when it may have changed. Nothing of it is said there of
+//! one whose receiver could not be asked: that it lets the others go first is remembered here, and forgotten with the run.
+//! Pure.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::mem;
 
 use jiff::Timestamp;
@@ -12,10 +14,18 @@ use crate::store::parked::Upcoming;
 /// Parked events looked at ahead; those behind them are looked at when these are tried.
 pub(super) const UPCOMING_MAX: usize = 128;
 
+/// Parked events of which is remembered that they let the others go first. With more, all of them begin anew.
+pub(super) const PUT_OFF_MAX: usize = 1_000;
+
 /// What is to be tried again, and what is being tried.
 #[derive(Default)]
 pub(super) struct Retries {
     upcoming: VecDeque<Upcoming>,
+    /// Of these rows those that were put off, in the order of that.
+    late: VecDeque<Upcoming>,
+    /// Which were put off, and as the how many-eth.
+    put_off: HashMap<i64, u64>,
+    puts: u64,
     /// Given out, or answered for and not written yet.
     out: HashSet<i64>,
     /// Of these, what came of it is being written.
@@ -30,29 +40,39 @@ impl Retries {
     }
 
     /// The table may have changed.
-    fn changed(&mut self) {
+    pub(super) fn changed(&mut self) {
         self.is_known = false;
     }
 
-    /// How many rows to look at, so that some are not out.
+    /// How many rows to look at, so that some are neither out nor put off.
     pub(super) fn wanted(&self) -> usize {
-        UPCOMING_MAX + self.out.len()
+        UPCOMING_MAX + self.out.len() + self.put_off.len()
     }
 
     /// The earliest in the table.
     pub(super) fn know(&mut self, rows: Vec<Upcoming>) {
-        self.upcoming = rows.into_iter().filter(|row| !self.out.contains(&row.turn)).collect();
+        let rows = rows.into_iter().filter(|row| !self.out.contains(&row.turn));
+        let is_late = |row: &Upcoming| self.put_off.contains_key(&row.turn);
+        let (mut late, upcoming): (Vec<_>, Vec<_>) = rows.partition(is_late);
+        late.sort_by_key(|row| self.put_off[&row.turn]);
+        (self.late, self.upcoming) = (late.into(), upcoming.into());
         self.is_known = true;
     }
 
     /// When the next is due.
     pub(super) fn next_at(&self) -> Option<Timestamp> {
-        self.upcoming.front().map(|row| row.next_at)
+        let firsts = self.upcoming.front().into_iter().chain(self.late.front());
+        firsts.map(|row| row.next_at).min()
     }
 
-    /// Gives out the first that is due by `now`.
+    /// Gives out the first that is due by `now`, of those that were put off only where there is no other.
     pub(super) fn give_out(&mut self, now: Timestamp) -> Option<i64> {
-        let row = self.upcoming.pop_front_if(|row| row.next_at <= now)?;
+        let is_due = |row: &mut Upcoming| row.next_at <= now;
+        let Some(row) = self.upcoming.pop_front_if(is_due) else {
+            let late = self.late.pop_front_if(is_due)?;
+            self.out.insert(late.turn);
+            return Some(late.turn);
+        };
         self.out.insert(row.turn);
         // There may be more than were looked at.
         self.is_known = !self.upcoming.is_empty();
@@ -68,6 +88,7 @@ impl Retries {
     pub(super) fn stand(&mut self) {
         for turn in mem::take(&mut self.written) {
             self.out.remove(&turn);
+            self.put_off.remove(&turn);
         }
         self.changed();
     }
@@ -76,6 +97,16 @@ impl Retries {
     pub(super) fn back(&mut self, turn: i64) {
         self.out.remove(&turn);
         self.changed();
+    }
+
+    /// Its receiver could not be asked: it is as it was, behind the others that are due.
+    pub(super) fn put_off(&mut self, turn: i64) {
+        if self.put_off.len() >= PUT_OFF_MAX {
+            self.put_off.clear();
+        }
+        self.puts += 1;
+        self.put_off.insert(turn, self.puts);
+        self.back(turn);
     }
 }
 
@@ -103,5 +134,35 @@ mod tests {
         retries.know(rows());
         assert_eq!([retries.give_out(now(2)), retries.give_out(now(2))], [Some(8), None]);
         assert_eq!(retries.wanted(), UPCOMING_MAX + 2);
+    }
+
+    #[test]
+    fn what_was_put_off_comes_behind_the_others_that_are_due() {
+        let mut retries = Retries::default();
+        let now = Timestamp::from_second(5).expect("in range");
+        let rows = || vec![row(7, 1), row(8, 2), row(9, 3), row(10, 9)];
+        for given in [7, 8, 9, 7] {
+            retries.know(rows());
+            assert_eq!(retries.give_out(now), Some(given));
+            retries.put_off(given);
+        }
+        retries.know(rows());
+        assert_eq!(retries.next_at(), rows().get(1).map(|row| row.next_at), "they are due");
+        // What is answered for is put off no more.
+        assert_eq!(retries.give_out(now), Some(8));
+        retries.writing([8].into_iter());
+        retries.stand();
+        retries.know(rows());
+        let given: Vec<_> = std::iter::from_fn(|| retries.give_out(now)).collect();
+        assert_eq!(given, [8, 9, 7]);
+    }
+
+    #[test]
+    fn no_more_are_remembered_than_the_limit() {
+        let mut retries = Retries::default();
+        for turn in 0..=PUT_OFF_MAX {
+            retries.put_off(i64::try_from(turn).expect("few"));
+        }
+        assert_eq!(retries.wanted(), UPCOMING_MAX + 1);
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! What must stay true: an attempt that is under way has its event out, in the window or among the retries; what it came
 //! to is in the window and in the outcomes at once; and both leave for the store together ([`Round::write`]), one
-//! transaction at a time, so that what is parked stands before what is parked behind it.
+//! transaction at a time, so that what is parked stands before what is parked behind it. A write that did not come to
+//! stand is the last one of its run ([`Round::is_cut_off`]): what it was to say is not said by the next, so the place must not
+//! move on. A run begins with what stands, and what was acknowledged beyond it is delivered again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, pending};
@@ -12,8 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::task::{JoinError, JoinSet};
 
+use super::attempts::{Answered, Attempts, Job, Retry};
+use super::known::{Known, ParkedCounts, Seen};
 use super::retries::Retries;
 use super::settlement::{Outcomes, Park, Retried, RetryOutcome, Settlement, Written};
 use super::window::{Admitted, Leaving, Window};
@@ -22,15 +25,15 @@ use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::parking::{PARKED_MAX, Wait, how_to_skip};
-use crate::store::ahead::{self, SettledEvent};
-use crate::store::inbox::{self, Counted};
+use crate::store::ahead::SettledEvent;
+use crate::store::inbox::Counted;
 use crate::store::options::Reading;
 use crate::store::parked::{self, Parked};
-use crate::store::rows::Rows;
 use crate::subscription::BATCH_MAX;
+use crate::subscription::beginning;
 use crate::subscription::context::Lane;
 
-/// How long what is under way is waited for when a run ends.
+/// How long what is under way is waited for when the program stops, or another instance waits for the partition.
 const FINISHED_WITHIN: Duration = Duration::from_secs(2);
 
 type Writing = Pin<Box<dyn Future<Output = Result<Written, Error>> + Send>>;
@@ -47,37 +50,6 @@ impl<R> Clone for Couriers<R> {
     }
 }
 
-/// An attempt that was answered.
-pub(super) struct Answered {
-    job: Job,
-    answer: Answer,
-}
-
-/// What an attempt is made at.
-enum Job {
-    /// An event of the window.
-    Fresh(Arc<Stored>),
-    /// A parked one.
-    Retry(Box<Retry>),
-}
-
-struct Retry {
-    turn: i64,
-    key: String,
-    /// With this one.
-    attempts: u32,
-    event: Event,
-}
-
-/// What the store has of a partition when a run begins.
-struct Known {
-    /// The highest number received of each source.
-    marks: BTreeMap<String, u64>,
-    settled: HashMap<u64, SettledEvent>,
-    parked_keys: HashMap<String, u64>,
-    parked: u64,
-}
-
 /// See the module.
 pub(super) struct Round<R> {
     couriers: Couriers<R>,
@@ -89,14 +61,24 @@ pub(super) struct Round<R> {
     settled: HashMap<u64, SettledEvent>,
     retries: Retries,
     outcomes: Outcomes,
-    running: JoinSet<Answered>,
+    attempts: Attempts,
     writing: Option<Writing>,
     /// What is being written changes what is parked.
     is_parking: bool,
+    /// A write did not come to stand: nothing is written any more.
+    is_cut_off: bool,
     /// Nothing new is taken: so many are parked.
     is_full: bool,
-    /// All that the broker had was read.
+    /// Up to where the broker has events.
+    end: Offset,
+    /// All that the broker had was read, or it is not asked for now.
     is_read: bool,
+    /// Why what comes next cannot be read.
+    unread: Option<Error>,
+    /// Others may have changed what is in the store.
+    is_unsure: bool,
+    /// Of what was put back, the last was a parked event: the window is next.
+    is_windows_turn: bool,
 }
 
 /// What came first of the two.
@@ -114,23 +96,28 @@ impl<R: Receiver> Round<R> {
     ) -> Result<Round<R>, Error> {
         let known =
             lane.context.database.read(&lane, |lane, rows| Box::pin(Known::read(rows, lane)));
-        let Known { marks, settled, parked_keys, parked } = known.await?;
+        let Known { marks, settled, parked } = known.await?;
         let mut round = Round {
             couriers,
             place,
-            window: Window::new(place, parked_keys),
+            window: Window::new(place, parked.by_key),
             marks,
             settled,
             retries: Retries::default(),
             outcomes: Outcomes::default(),
-            running: JoinSet::new(),
+            attempts: Attempts::default(),
             writing: None,
             is_parking: false,
+            is_cut_off: false,
             is_full: false,
+            end: Offset::BEGINNING,
             is_read: false,
+            unread: None,
+            is_unsure: false,
+            is_windows_turn: false,
             lane,
         };
-        round.stands(place, parked);
+        round.stands(place, parked.total);
         Ok(round)
     }
 
@@ -156,24 +143,100 @@ impl<R: Receiver> Round<R> {
         Duration::try_from(at.duration_since(now)).ok()
     }
 
-    /// There may be more to read.
+    /// There may be more to read, and others may have changed what is in the store.
     pub(super) fn look_again(&mut self) {
         self.is_read = false;
+        self.is_unsure = true;
     }
 
-    /// Reads on where there is room.
-    pub(super) async fn read_ahead(&mut self) -> Result<(), Error> {
-        if self.is_read || !self.has_room() {
-            return Ok(());
+    /// Whether there is more to read, and room for it.
+    pub(super) fn has_more(&self) -> bool {
+        !self.is_read && self.has_room()
+    }
+
+    /// Reads on where there is room; the broker has events up to `end`.
+    ///
+    /// What cannot be read now does not end what is under way: it is asked for again at the next look, and what was read
+    /// before it is delivered meanwhile.
+    pub(super) async fn read_ahead(&mut self, end: Offset) {
+        if mem::replace(&mut self.end, end) != end && self.unread.is_none() {
+            self.is_read = false;
         }
-        let broker = &self.lane.context.broker;
-        let mut events = broker.read(&self.lane.at, self.window.read_to(), BATCH_MAX).await?;
-        if broker.is_compacted(&self.lane.at) {
+        if !self.has_more() {
+            return;
+        }
+        let broker = Arc::clone(&self.lane.context.broker);
+        match broker.read(&self.lane.at, self.window.read_to(), BATCH_MAX).await {
+            Ok(events) => self.admit_page(events, broker.is_compacted(&self.lane.at)),
+            Err(error) => self.cannot_read(error),
+        }
+    }
+
+    fn admit_page(&mut self, mut events: Vec<Stored>, is_compacted: bool) {
+        if is_compacted {
             events.iter_mut().for_each(|stored| stored.event.outbox_previous = None);
         }
-        self.is_read = events.len() < BATCH_MAX;
+        if self.unread.take().is_some() {
+            self.show_trouble();
+        }
+        // A page that is not full says nothing: an engine gives as many as it has at hand.
+        let is_empty = events.is_empty();
         events.into_iter().for_each(|stored| self.admit(Arc::new(stored)));
-        Ok(())
+        self.is_read = is_empty || self.window.read_to() >= self.end;
+    }
+
+    fn cannot_read(&mut self, error: Error) {
+        tracing::warn!(subscription = &*self.lane.context.name, %error, "what comes next is not read");
+        self.is_read = true;
+        self.unread = Some(error);
+        self.show_trouble();
+    }
+
+    /// Why there is nothing left to do in this run, once that is so: what comes next cannot be read.
+    pub(super) fn ends_unread(&mut self, now: Timestamp) -> Result<(), Error> {
+        let is_idle = self.window.is_empty() && !self.is_under_way() && !self.has_work(now);
+        match self.unread.take_if(|_| is_idle) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the place and what is parked are as this run knows them, where others may have changed that: else there is
+    /// a run to begin anew. While something is being written that cannot be told, and it is looked at after it.
+    pub(super) async fn is_as_known(&mut self) -> Result<bool, Error> {
+        if self.writing.is_some() || !mem::take(&mut self.is_unsure) {
+            return Ok(true);
+        }
+        let read = self
+            .lane
+            .context
+            .database
+            .read(&self.lane, |lane, rows| Box::pin(Seen::read(rows, lane)));
+        let Seen { position, parked: ParkedCounts { by_key, total } } = read.await?;
+        if position != self.place || by_key != self.parked_there() {
+            return Ok(false);
+        }
+        // An attempt may be due by an operator's word, or one of another partition gone.
+        self.retries.changed();
+        self.count_parked(total);
+        Ok(true)
+    }
+
+    /// How many events of each key are parked in the store: those that it was not told of yet are not.
+    fn parked_there(&self) -> HashMap<String, u64> {
+        let mut there = self.window.parked().clone();
+        for Park { stored, .. } in &self.outcomes.parks {
+            there
+                .entry(stored.event.key.clone())
+                .and_modify(|count| *count = count.saturating_sub(1));
+        }
+        for Retried { outcome, .. } in &self.outcomes.retried {
+            if let RetryOutcome::Handled { key } = outcome {
+                *there.entry(key.clone()).or_default() += 1;
+            }
+        }
+        there.retain(|_, count| *count > 0);
+        there
     }
 
     /// New, a second copy, settled before the start, or one whose key has something parked.
@@ -213,19 +276,25 @@ impl<R: Receiver> Round<R> {
         Ok(())
     }
 
-    /// Makes an attempt: at what is due first, because it is older than anything new and frees room to park in.
+    /// Makes an attempt: at what is due first, because it is older than anything new and frees room to park in. After one
+    /// whose receiver could not be asked, the other of the two is next.
     pub(super) async fn give_out(&mut self, leave: R::Leave) -> Result<(), Error> {
         let now = (self.lane.context.clock)();
-        if let Some(parked) = self.retries.give_out(now) {
+        if let Some(stored) = self.fresh_if(self.is_windows_turn) {
+            self.attempt(leave, Job::Fresh(stored));
+        } else if let Some(parked) = self.retries.give_out(now) {
             if let Some(job) = self.retry(parked).await? {
                 self.attempt(leave, job);
             }
-        } else if !self.is_full
-            && let Some(stored) = self.window.give_out()
-        {
+        } else if let Some(stored) = self.fresh_if(true) {
             self.attempt(leave, Job::Fresh(stored));
         }
         Ok(())
+    }
+
+    /// The next event of the window, if it is its turn.
+    fn fresh_if(&mut self, is_its_turn: bool) -> Option<Arc<Stored>> {
+        if is_its_turn && !self.is_full { self.window.give_out() } else { None }
     }
 
     /// The parked event of this turn, if it is one.
@@ -256,19 +325,12 @@ impl<R: Receiver> Round<R> {
     }
 
     fn attempt(&mut self, leave: R::Leave, job: Job) {
-        let receiver = Arc::clone(&self.couriers.receiver);
-        self.running.spawn(async move {
-            let answer = match &job {
-                Job::Fresh(stored) => receiver.deliver(leave, &stored.event, 1).await,
-                Job::Retry(retry) => receiver.deliver(leave, &retry.event, retry.attempts).await,
-            };
-            Answered { job, answer }
-        });
+        self.attempts.begin(Arc::clone(&self.couriers.receiver), leave, job);
     }
 
-    /// Resolves with the next answer, or when what is being written stands.
+    /// Resolves with the next answer, or when what is being written stands or does not.
     pub(super) async fn answered_or_written(&mut self) -> Result<Came, Error> {
-        let Round { running, writing, .. } = self;
+        let Round { attempts, writing, .. } = self;
         let written = async {
             match writing {
                 Some(writing) => writing.await,
@@ -276,9 +338,10 @@ impl<R: Receiver> Round<R> {
             }
         };
         tokio::select! {
-            Some(answered) = running.join_next() => ended(answered).map(Came::Answered),
+            Some(answered) = attempts.next() => answered.map(Came::Answered),
             written = written => {
-                *writing = None;
+                self.writing = None;
+                self.is_cut_off = !matches!(written, Ok(Written::At { .. }));
                 written.map(Came::Written)
             }
         }
@@ -287,18 +350,20 @@ impl<R: Receiver> Round<R> {
     /// Takes an answer, and whatever else was answered by now.
     pub(super) fn take_answers(&mut self, first: Answered) -> Result<(), Error> {
         self.take_answer(first);
-        while let Some(answered) = self.running.try_join_next() {
-            self.take_answer(ended(answered)?);
+        while let Some(answered) = self.attempts.try_next() {
+            self.take_answer(answered?);
         }
         Ok(())
     }
 
     fn take_answer(&mut self, Answered { job, answer }: Answered) {
+        let is_put_back = answer == Answer::NotNow;
+        self.is_windows_turn = is_put_back && matches!(job, Job::Retry(_));
         match (job, answer) {
             (Job::Fresh(stored), Answer::Acknowledged) => self.window.acknowledge(stored.offset),
             (Job::Fresh(stored), Answer::NotNow) => self.window.put_back(stored.offset),
             (Job::Fresh(stored), Answer::Failed(reason)) => self.park(&stored, reason),
-            (Job::Retry(retry), Answer::NotNow) => self.retries.back(retry.turn),
+            (Job::Retry(retry), Answer::NotNow) => self.retries.put_off(retry.turn),
             (Job::Retry(retry), Answer::Acknowledged) => {
                 self.window.unparked(&retry.key);
                 self.note_retry(retry.turn, RetryOutcome::Handled { key: retry.key });
@@ -340,7 +405,7 @@ impl<R: Receiver> Round<R> {
 
     /// Begins to write what was settled, unless something is being written: then it is the next.
     pub(super) fn write(&mut self) {
-        if self.writing.is_some() {
+        if self.writing.is_some() || self.is_cut_off {
             return;
         }
         let Leaving { first, ahead } = self.window.leave();
@@ -364,51 +429,59 @@ impl<R: Receiver> Round<R> {
         if mem::take(&mut self.is_parking) {
             self.retries.stand();
         }
-        self.is_full = parked >= PARKED_MAX;
         self.lane.arrived(position);
+        self.count_parked(parked);
+    }
+
+    /// So many events of the subscription are parked.
+    fn count_parked(&mut self, parked: u64) {
+        self.is_full = parked >= PARKED_MAX;
+        self.show_trouble();
+    }
+
+    fn show_trouble(&self) {
         let full = || format!("no new events are taken: {PARKED_MAX} are parked");
-        self.lane.set_trouble(self.is_full.then(full));
+        let unread = || self.unread.as_ref().map(|error| beginning::with_remedy(&self.lane, error));
+        self.lane.set_trouble(self.is_full.then(full).or_else(unread));
     }
 
-    /// Waits for what is under way, as far as it comes in time, and writes it.
+    /// Whether an attempt or a write is under way.
+    fn is_under_way(&self) -> bool {
+        !self.attempts.is_empty() || self.writing.is_some()
+    }
+
+    /// Waits for what is under way, and writes it. Dropped, it may be called again.
+    ///
+    /// # Errors
+    /// The last trouble there was; whatever could be written was.
     pub(super) async fn finish(&mut self) -> Result<(), Error> {
-        let late = tokio::time::sleep(FINISHED_WITHIN);
-        tokio::pin!(late);
-        loop {
+        let mut ended = Ok(());
+        self.write();
+        while self.is_under_way() && !self.is_cut_off {
+            if let Err(error) = self.finish_one().await {
+                ended = Err(error);
+            }
             self.write();
-            if self.running.is_empty() && self.writing.is_none() {
-                return Ok(());
-            }
-            let came = tokio::select! {
-                came = self.answered_or_written() => came?,
-                () = late.as_mut(), if !self.running.is_empty() => {
-                    // Whoever has it may have it again: it is delivered at least once.
-                    self.running.shutdown().await;
-                    continue;
-                }
-            };
-            match came {
-                Came::Answered(answered) => self.take_answers(answered)?,
-                Came::Written(Written::Elsewhere) => return Ok(()),
-                Came::Written(Written::At { position, parked }) => self.stands(position, parked),
-            }
         }
+        ended
     }
-}
 
-impl Known {
-    async fn read(rows: &mut Rows<'_>, lane: &Lane) -> Result<Known, Error> {
-        let of = lane.assigned();
-        Ok(Known {
-            marks: inbox::highest_of_each(rows, of).await?,
-            settled: ahead::all(rows, of).await?,
-            parked_keys: parked::keys(rows, of).await?,
-            parked: parked::count(rows, of.subscription).await?,
-        })
+    async fn finish_one(&mut self) -> Result<(), Error> {
+        match self.answered_or_written().await? {
+            Came::Answered(answered) => self.take_answers(answered)?,
+            Came::Written(Written::At { position, parked }) => self.stands(position, parked),
+            Came::Written(Written::Elsewhere) => {}
+        }
+        Ok(())
     }
-}
 
-/// An attempt's answer; one that panicked is a mistake of the program, and everything begins anew.
-fn ended(answered: Result<Answered, JoinError>) -> Result<Answered, Error> {
-    answered.map_err(|error| Error::environment(format!("an attempt to deliver ended: {error}")))
+    /// The same as far as it comes in time.
+    pub(super) async fn finish_soon(&mut self) -> Result<(), Error> {
+        if let Ok(finished) = tokio::time::timeout(FINISHED_WITHIN, self.finish()).await {
+            return finished;
+        }
+        // Whoever has it may have it again: it is delivered at least once.
+        self.attempts.give_up().await;
+        self.finish().await
+    }
 }

@@ -1,8 +1,9 @@
 //! What deliveries came to, written in one transaction: parked events, marks, the place, and what is settled beyond it.
 //!
 //! It is fenced by the place: who finds another one there than he knows writes nothing, because an operator moved it or
-//! another instance has the partition. What stands, stands together: an event that the place passed is handled, parked
-//! or a second copy.
+//! another instance has the partition and has moved it. An owner whose first event is not answered for yet has not moved it:
+//! until then one who hung, lost the partition and comes back may still park an event that the owner delivers. What stands,
+//! stands together: an event that the place passed is handled, parked or a second copy.
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -15,16 +15,25 @@ use crate::local::Log;
 use crate::store::Options;
 use crate::subscription::{BATCH_MAX, Destination};
 
+mod paged;
+mod trouble;
+
 const PACE: Pace = Pace { attempts: 3, backoff: Duration::from_secs(1) };
 
 /// Somebody who is delivered to, and does as a test says.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Mailbox(Arc<Inside>);
 
-#[derive(Default)]
 struct Inside {
     said: Mutex<Said>,
     changed: Notify,
+    slots: Arc<Semaphore>,
+}
+
+impl Default for Mailbox {
+    fn default() -> Mailbox {
+        Mailbox::of(Semaphore::MAX_PERMITS)
+    }
 }
 
 #[derive(Default)]
@@ -37,6 +46,10 @@ struct Said {
     is_away: bool,
     /// So many are put off before anything else.
     put_off: u32,
+    /// Keys whose events are put off each time.
+    put_off_keys: HashSet<String>,
+    /// How often somebody began to wait for leave.
+    leaves: u32,
     /// Attempts, in order.
     asked: Vec<u64>,
     /// What was acknowledged, in order, by key.
@@ -45,6 +58,12 @@ struct Said {
 }
 
 impl Mailbox {
+    /// Who takes so many attempts at once.
+    fn of(slots: usize) -> Mailbox {
+        let slots = Arc::new(Semaphore::new(slots));
+        Mailbox(Arc::new(Inside { said: Mutex::default(), changed: Notify::new(), slots }))
+    }
+
     fn said(&self) -> MutexGuard<'_, Said> {
         self.0.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -79,19 +98,24 @@ impl Mailbox {
 }
 
 impl Receiver for Mailbox {
-    type Leave = ();
+    type Leave = OwnedSemaphorePermit;
 
-    async fn leave(&self) {
+    async fn leave(&self) -> OwnedSemaphorePermit {
+        self.said().leaves += 1;
         self.once(|said| (!said.is_away).then_some(())).await;
+        Arc::clone(&self.0.slots).acquire_owned().await.unwrap()
     }
 
-    async fn deliver(&self, (): (), event: &Event, attempt: u32) -> Answer {
+    async fn deliver(&self, _leave: OwnedSemaphorePermit, event: &Event, attempt: u32) -> Answer {
         {
             let mut said = self.said();
             said.asked.push(event.sequence);
             said.attempts.push(attempt);
             if said.put_off > 0 {
                 said.put_off -= 1;
+                return Answer::NotNow;
+            }
+            if said.put_off_keys.contains(&event.key) {
                 return Answer::NotNow;
             }
         }
@@ -155,15 +179,28 @@ impl Bench {
         Bench { database, ..bench }
     }
 
-    fn start(&self) -> Running {
-        let deliveries = Deliveries::new(
+    fn deliveries(&self, broker: Arc<dyn Broker>) -> Deliveries<Mailbox> {
+        Deliveries::new(
             "mail.order",
             topic("order"),
             self.database.clone(),
-            self.log.clone(),
+            broker,
             self.mailbox.clone(),
             Timing { pace: PACE, clock: self.clock.component(), jitter: Arc::new(|| 1.0) },
-        );
+        )
+    }
+
+    /// A handle as another instance has one: whom it wakes is not who runs here.
+    fn elsewhere(&self) -> Control {
+        self.deliveries(self.log.clone()).control()
+    }
+
+    fn start(&self) -> Running {
+        self.start_with(self.log.clone())
+    }
+
+    fn start_with(&self, broker: Arc<dyn Broker>) -> Running {
+        let deliveries = self.deliveries(broker);
         let control = deliveries.control();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(deliveries.run(async move { drop(stopped.await) }));
@@ -177,9 +214,14 @@ impl Bench {
     }
 
     async fn caught_up(&self, control: &Control) {
+        self.caught_up_to(control, 0).await;
+    }
+
+    /// Waits until it is so many events behind.
+    async fn caught_up_to(&self, control: &Control, lag: u64) {
         until(async || {
             let status = control.status().await.unwrap();
-            if status.lag == 0 { Ok(()) } else { Err(format!("{status:?}")) }
+            if status.lag == lag { Ok(()) } else { Err(format!("{status:?}")) }
         })
         .await;
     }

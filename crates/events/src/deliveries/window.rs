@@ -15,6 +15,9 @@
 //!
 //! What is settled leaves the window from its beginning on ([`Window::leave`]): up to there the place moves. What is
 //! settled beyond is kept as rows by the caller, so that a restart does not give it out again.
+//!
+//! What is ready is given out by its offset, but what was put back lets the others go first: an event that its receiver
+//! cannot bear would otherwise be the one that each probe is made with, and nobody else's turn would come.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -25,7 +28,7 @@ use crate::broker::{Offset, Stored};
 /// more than these are delivered before it is.
 pub const WINDOW_EVENTS_MAX: usize = 10_000;
 
-/// Bytes of data of them, beyond which no more are read.
+/// Bytes of them as they are stored, attributes included, beyond which no more are read.
 pub const WINDOW_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How an event of the window stands.
@@ -78,7 +81,9 @@ pub(super) struct Window {
     entries: BTreeMap<u64, Entry>,
     /// Of each key what is not settled, in order.
     keys: HashMap<String, VecDeque<u64>>,
-    ready: BTreeSet<u64>,
+    ready: BTreeSet<Rank>,
+    /// How often something was put back.
+    put_back: u64,
     /// How many events of a key are parked.
     parked: HashMap<String, u64>,
     /// Settled since they were asked for last, and not at the beginning.
@@ -90,6 +95,23 @@ pub(super) struct Window {
 struct Entry {
     stored: Arc<Stored>,
     state: EventState,
+    /// What it counts as, of [`WINDOW_BYTES_MAX`].
+    bytes: usize,
+}
+
+/// Whose turn is before whose: by offset, but behind all that were read by then if it was put back, and behind those that
+/// were put back before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    behind: u64,
+    put_back: u64,
+    offset: u64,
+}
+
+impl Rank {
+    fn of(offset: u64) -> Rank {
+        Rank { behind: offset, put_back: 0, offset }
+    }
 }
 
 /// What is settled since that was asked last.
@@ -108,6 +130,7 @@ impl Window {
             entries: BTreeMap::new(),
             keys: HashMap::new(),
             ready: BTreeSet::new(),
+            put_back: 0,
             parked,
             settled: BTreeSet::new(),
             read_to: place,
@@ -133,6 +156,16 @@ impl Window {
         !self.ready.is_empty()
     }
 
+    /// Whether everything that was read has left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many events of each key are parked.
+    pub(super) fn parked(&self) -> &HashMap<String, u64> {
+        &self.parked
+    }
+
     /// Takes the next event that was read.
     pub(super) fn admit(&mut self, stored: Arc<Stored>) -> Admitted {
         let (offset, key) = (stored.offset.0, &stored.event.key);
@@ -145,7 +178,7 @@ impl Window {
         let state = if of_key.is_empty() { EventState::Ready } else { EventState::Waiting };
         of_key.push_back(offset);
         if state == EventState::Ready {
-            self.ready.insert(offset);
+            self.ready.insert(Rank::of(offset));
         }
         self.enter(stored, state);
         Admitted::Queued
@@ -159,13 +192,14 @@ impl Window {
 
     fn enter(&mut self, stored: Arc<Stored>, state: EventState) {
         self.read_to = stored.offset;
-        self.bytes += size(&stored);
-        self.entries.insert(stored.offset.0, Entry { stored, state });
+        let bytes = stored.event.to_json().len();
+        self.bytes += bytes;
+        self.entries.insert(stored.offset.0, Entry { stored, state, bytes });
     }
 
-    /// Gives out the earliest that is ready.
+    /// Gives out the first that is ready.
     pub(super) fn give_out(&mut self) -> Option<Arc<Stored>> {
-        let offset = self.ready.pop_first()?;
+        let Rank { offset, .. } = self.ready.pop_first()?;
         let entry = self.entries.get_mut(&offset)?;
         entry.state = entry.state.after(Input::GivenOut);
         Some(Arc::clone(&entry.stored))
@@ -177,14 +211,16 @@ impl Window {
         let Some(of_key) = self.keys.get_mut(&key) else { return };
         of_key.pop_front();
         match of_key.front().copied() {
-            Some(next) => self.become_ready(next, Input::Turn),
+            Some(next) => self.become_ready(Rank::of(next), Input::Turn),
             None => _ = self.keys.remove(&key),
         }
     }
 
-    /// Nobody could be asked: it is ready again.
+    /// Nobody could be asked: it is ready again, behind the others.
     pub(super) fn put_back(&mut self, offset: Offset) {
-        self.become_ready(offset.0, Input::PutBack);
+        self.put_back += 1;
+        let rank = Rank { behind: self.read_to.0, put_back: self.put_back, offset: offset.0 };
+        self.become_ready(rank, Input::PutBack);
     }
 
     /// It failed: what of its key is to be parked now, itself first. Of what is behind it nobody was given any.
@@ -218,8 +254,8 @@ impl Window {
             if first.get().state != EventState::Settled {
                 break;
             }
-            let Entry { stored, .. } = first.remove();
-            self.bytes -= size(&stored);
+            let Entry { stored, bytes, .. } = first.remove();
+            self.bytes -= bytes;
             self.settled.remove(&stored.offset.0);
             leaving.first.push(stored);
         }
@@ -241,19 +277,14 @@ impl Window {
         Some(entry.stored.event.key.clone())
     }
 
-    fn become_ready(&mut self, offset: u64, input: Input) {
-        let Some(entry) = self.entries.get_mut(&offset) else { return };
+    fn become_ready(&mut self, rank: Rank, input: Input) {
+        let Some(entry) = self.entries.get_mut(&rank.offset) else { return };
         let after = entry.state.after(input);
         if after != entry.state && after == EventState::Ready {
-            self.ready.insert(offset);
+            self.ready.insert(rank);
         }
         entry.state = after;
     }
-}
-
-/// What an event counts as, of the bytes that a window holds.
-fn size(stored: &Stored) -> usize {
-    stored.event.data.get().len() + stored.event.key.len()
 }
 
 #[cfg(test)]

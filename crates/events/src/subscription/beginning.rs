@@ -24,7 +24,7 @@ pub(crate) async fn paused_after(lane: &Lane, trouble: &Error, backoff: &mut Bac
 }
 
 /// The trouble in words, with the command that steps over it where one does.
-fn with_remedy(lane: &Lane, trouble: &Error) -> String {
+pub(crate) fn with_remedy(lane: &Lane, trouble: &Error) -> String {
     let name = &lane.context.name;
     match trouble {
         Error::Damaged { .. } => format!("{trouble}; {}", how_to_skip(name)),

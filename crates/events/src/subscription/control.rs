@@ -335,8 +335,8 @@ impl Control {
         read.await
     }
 
-    /// How many events wait, dead letters included; at most
-    /// [`PARKED_MAX`](crate::parking::PARKED_MAX).
+    /// How many events wait, dead letters included; at most [`PARKED_MAX`](crate::parking::PARKED_MAX), and what deliveries
+    /// elsewhere had read ahead by then.
     ///
     /// # Errors
     /// [`Error::Environment`]: ask again later.

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::Event;
 use crate::fixture::stamped;
 
 fn event(offset: u64, key: &str) -> Arc<Stored> {
@@ -42,6 +43,24 @@ fn of_a_key_only_the_first_that_nobody_answered_for_is_given_out() {
     assert_eq!([next(), next(), next()], [Some(1), Some(3), None]);
     window.acknowledge(Offset(1));
     assert_eq!(window.give_out().map(|stored| stored.offset.0), Some(2));
+}
+
+#[test]
+fn what_was_put_back_lets_those_go_first_that_were_read_by_then() {
+    let mut window = empty();
+    for (offset, key) in [(1, "a"), (2, "b"), (3, "c")] {
+        window.admit(event(offset, key));
+    }
+    // Each of them is put back in turn, and then the first again.
+    for given in [1, 2, 3, 1] {
+        assert_eq!(window.give_out().map(|stored| stored.offset.0), Some(given));
+        window.put_back(Offset(given));
+    }
+    // Nor does it wait for what is read later, for as long as there is some.
+    window.admit(event(4, "d"));
+    for given in [2, 3, 1, 4] {
+        assert_eq!(window.give_out().map(|stored| stored.offset.0), Some(given));
+    }
 }
 
 #[test]
@@ -94,6 +113,10 @@ fn it_takes_no_more_events_and_no_more_bytes_than_the_limits() {
     large.data = serde_json::value::RawValue::from_string(text).expect("JSON");
     window.admit(Arc::new(Stored { offset: Offset(1), event: large }));
     assert_eq!(window.room(), 0);
+    let mut window = empty();
+    let named = Event { kind: "x".repeat(WINDOW_BYTES_MAX), ..stamped("order", "a", 1) };
+    window.admit(Arc::new(Stored { offset: Offset(1), event: named }));
+    assert_eq!(window.room(), 0, "its attributes count");
 }
 
 /// What may happen to a window, by turns.

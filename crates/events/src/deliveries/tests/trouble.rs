@@ -1,0 +1,175 @@
+//! What an event that its receiver cannot bear, an operator elsewhere and another partition do to the rest: nothing that lasts.
+
+use super::*;
+use crate::store::tx::Tx;
+
+/// Who takes one at a time and puts the same one off again and again, as a circuit's probes do.
+fn one_at_a_time() -> Bench {
+    Bench { mailbox: Mailbox::of(1), ..Bench::new() }
+}
+
+#[tokio::test]
+async fn an_event_that_is_put_off_each_time_keeps_no_other_waiting() {
+    let bench = one_at_a_time();
+    bench.mailbox.tell(|said| _ = said.put_off_keys.insert("x".to_owned()));
+    let running = bench.start();
+    bench.publish(1, &["x", "a", "b", "a"]).await;
+    bench.mailbox.took("a", &[2, 4]).await;
+    bench.mailbox.took("b", &[3]).await;
+    bench.publish(5, &["a"]).await;
+    bench.mailbox.took("a", &[2, 4, 5]).await;
+    bench.mailbox.tell(|said| said.put_off_keys.clear());
+    bench.caught_up(&running.control).await;
+    running.stop().await;
+    assert_eq!((bench.mailbox.taken("x"), bench.rows("parked").await), (vec![1], 0));
+}
+
+#[tokio::test]
+async fn nor_does_a_parked_one_that_is_due() {
+    let bench = one_at_a_time();
+    bench.mailbox.tell(|said| said.failing = HashSet::from(["x", "y"].map(str::to_owned)));
+    let running = bench.start();
+    bench.publish(1, &["x", "y"]).await;
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.rows("parked").await, 2);
+    bench.mailbox.tell(|said| {
+        said.failing.clear();
+        said.put_off_keys.insert("x".to_owned());
+    });
+    bench.clock.advance(PACE.backoff);
+    bench.publish(3, &["a"]).await;
+    bench.mailbox.took("y", &[2]).await;
+    bench.mailbox.took("a", &[3]).await;
+    bench.mailbox.tell(|said| said.put_off_keys.clear());
+    bench.mailbox.took("x", &[1]).await;
+    running.stop().await;
+}
+
+/// As many as may be parked, by another partition.
+async fn park_elsewhere(tx: &mut Tx<'_>) -> Result<(), crate::Error> {
+    let insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+        INSERT INTO parked
+            (subscription, partition, \"offset\", key, source, event, attempts, dead, reason, since)
+        SELECT 'mail.order', 1, i, 'k' || i, 'order', x'7b7d', 1, 1, 'broken', 0 FROM n";
+    tx.execute(insert, &[]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_partition_that_takes_nothing_because_of_another_goes_on_when_that_has_room() {
+    let bench = Bench::new();
+    let work = bench.database.write((), |(), tx| Box::pin(park_elsewhere(tx)));
+    work.await.unwrap();
+    let running = bench.start();
+    bench.publish(1, &["a"]).await;
+    until(async || {
+        let stuck = running.control.status().await.unwrap().stuck.unwrap_or_default();
+        if stuck.contains("are parked") { Ok(()) } else { Err(stuck) }
+    })
+    .await;
+    assert_eq!(bench.mailbox.taken("a"), [0; 0]);
+    let work = bench.database.write((), |(), tx| {
+        Box::pin(async { tx.execute("DELETE FROM parked WHERE key = 'k1'", &[]).await.map(drop) })
+    });
+    work.await.unwrap();
+    bench.mailbox.took("a", &[1]).await;
+    bench.caught_up(&running.control).await;
+    assert_eq!(running.control.status().await.unwrap().stuck, None);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_operator_asks_for_at_another_instance_is_done_here() {
+    let bench = Bench::new();
+    bench.mailbox.tell(|said| _ = said.failing.insert("a".to_owned()));
+    let running = bench.start();
+    let elsewhere = bench.elsewhere();
+    bench.publish(1, &["a", "a"]).await;
+    bench.dead(&running.control, 1).await;
+    bench.mailbox.tell(|said| said.failing.clear());
+    assert!(elsewhere.redrive("mail.order.1").await.unwrap());
+    bench.mailbox.took("a", &[1, 2]).await;
+    // A letter that is dropped there: what comes of its key is delivered again.
+    bench.mailbox.tell(|said| _ = said.failing.insert("a".to_owned()));
+    bench.publish(3, &["a"]).await;
+    bench.dead(&running.control, 1).await;
+    bench.mailbox.tell(|said| said.failing.clear());
+    assert!(elsewhere.discard("mail.order.3", "a test").await.unwrap());
+    bench.publish(4, &["a"]).await;
+    bench.mailbox.took("a", &[1, 2, 4]).await;
+    // And a place that is moved there.
+    bench.caught_up(&running.control).await;
+    let mut before = bench.mailbox.said().leaves;
+    bench.mailbox.tell(|said| said.is_away = true);
+    let asked_for_leave = async |before: u32| {
+        until(async || {
+            let leaves = bench.mailbox.said().leaves;
+            if leaves > before { Ok(()) } else { Err(format!("{leaves} leaves")) }
+        })
+        .await;
+        bench.mailbox.said().leaves
+    };
+    bench.publish(5, &["a"]).await;
+    before = asked_for_leave(before).await;
+    elsewhere.move_to(&Destination::End, None, "a test").await.unwrap();
+    bench.publish(6, &["b"]).await;
+    // Who reads anew from there asks for leave anew.
+    asked_for_leave(before).await;
+    bench.mailbox.tell(|said| said.is_away = false);
+    bench.mailbox.took("b", &[6]).await;
+    bench.caught_up(&running.control).await;
+    assert_eq!(bench.mailbox.taken("a"), [1, 2, 4], "what was passed is not delivered");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_redrive_does_not_deliver_again_what_somebody_is_slow_with() {
+    let bench = Bench::new();
+    bench.mailbox.tell(|said| {
+        said.silent.insert("slow".to_owned());
+        said.failing.insert("a".to_owned());
+    });
+    let running = bench.start();
+    bench.publish(1, &["slow", "a"]).await;
+    bench.dead(&running.control, 1).await;
+    bench.mailbox.tell(|said| said.failing.clear());
+    assert!(running.control.redrive("mail.order.2").await.unwrap());
+    bench.mailbox.took("a", &[2]).await;
+    bench.mailbox.tell(|said| said.silent.clear());
+    bench.caught_up(&running.control).await;
+    running.stop().await;
+    let asked = bench.mailbox.said().asked.clone();
+    assert_eq!(asked.iter().filter(|number| **number == 1).count(), 1, "{asked:?}");
+}
+
+#[tokio::test]
+async fn who_waits_for_leave_keeps_his_place_whatever_else_happens() {
+    let bench = Bench::new();
+    bench.mailbox.tell(|said| _ = said.silent.insert("slow".to_owned()));
+    let running = bench.start();
+    bench.publish(1, &["slow"]).await;
+    let asked = async |count: usize| {
+        until(async || {
+            let asked = bench.mailbox.said().asked.len();
+            if asked == count { Ok(()) } else { Err(format!("{asked} asked")) }
+        })
+        .await;
+    };
+    asked(1).await;
+    bench.mailbox.tell(|said| said.is_away = true);
+    bench.publish(2, &["a"]).await;
+    until(async || {
+        let leaves = bench.mailbox.said().leaves;
+        if leaves == 2 { Ok(()) } else { Err(format!("{leaves} leaves")) }
+    })
+    .await;
+    // Another one is stored, and one is answered for and noted.
+    bench.publish(3, &["b"]).await;
+    bench.mailbox.tell(|said| said.silent.clear());
+    bench.caught_up_to(&running.control, 2).await;
+    assert_eq!(bench.mailbox.said().leaves, 2);
+    bench.mailbox.tell(|said| said.is_away = false);
+    asked(3).await;
+    bench.caught_up(&running.control).await;
+    running.stop().await;
+}
