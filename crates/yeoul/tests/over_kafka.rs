@@ -89,6 +89,8 @@ fn orders_stock_deliveries_and_pages_go_on_through_outages_of_broker_and_mall() 
     place("product.order", &["middle"]).expect(1);
     place("product.order", &[]).expect(2);
     place("product.order", &["t9999.order"]).expect(1);
+    let refused = place("product.order", &["end", "--partition", "9"]).expect(1);
+    assert!(refused.stderr.contains("partition is none of the topic's"), "{}", refused.stderr);
     mall.await_caught_up();
     // In one partition alone, at a time, behind an event: what was received is received.
     for to in [&["end", "--partition", "1"][..], &["2024-05-01T12:00:00Z"], &["t1.order"]] {

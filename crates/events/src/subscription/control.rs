@@ -28,8 +28,8 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::marks::{Receipt, Subscriber};
 use crate::parking::{self, DeadLetter};
-use crate::partition::Numbered;
 use crate::partition::numbers::Numbers;
+use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
 use crate::skipped::Skipped;
 use crate::store::database::Database;
@@ -250,6 +250,11 @@ impl Control {
         }
         self.context.wake();
         Ok(skipped)
+    }
+
+    /// Whether its topic has this partition.
+    pub fn has_partition(&self, partition: Partition) -> bool {
+        self.context.lanes().any(|lane| lane.at.partition == partition)
     }
 
     /// What it has to do with in each partition, for [`agreement`](crate::agreement). Nothing with a broker

@@ -37,8 +37,7 @@ impl Controls {
         let mut value = letter_json(letter);
         // Read after the letter: it may have been redriven in between, and then it is shown without its event.
         let event = self.event(id).await?.map(|event| event.to_json());
-        value["event"] =
-            event.and_then(|event| serde_json::from_slice(&event).ok()).unwrap_or(Value::Null);
+        value["event"] = event.map_or(Value::Null, |event| shown(&event));
         Ok(json(StatusCode::OK, &value))
     }
 
@@ -118,7 +117,11 @@ impl Controls {
         let named = self.subscriptions.iter().find(|control| control.name() == name);
         let control = named.ok_or_else(Problem::not_found)?;
         let to = to.map_err(|error| problem(&error))?;
-        match control.move_to(&to, index.flatten(), by).await {
+        let only = index.flatten();
+        if only.is_some_and(|only| !control.has_partition(only)) {
+            return Err(Problem::bad_field("partition", "is none of the topic's"));
+        }
+        match control.move_to(&to, only, by).await {
             Err(refused @ events::Error::Token { .. }) => {
                 Err(Problem::conflict(refused.to_string()))
             }
@@ -161,6 +164,11 @@ impl Controls {
         }
         Ok(letters)
     }
+}
+
+/// An event in JSON; as a text where that is deeper, or has larger numbers, than is read here.
+fn shown(event: &[u8]) -> Value {
+    serde_json::from_slice(event).unwrap_or_else(|_| json!(String::from_utf8_lossy(event)))
 }
 
 fn letter_json(letter: &DeadLetter) -> Value {

@@ -68,9 +68,7 @@ impl Process {
             .runtime
             .block_on(async { tokio::time::timeout(ANSWER_WITHIN, send(&admin, request)).await });
         match asked {
-            Ok(Ok(answer)) => {
-                Ok(answer.map(|body| serde_json::from_slice(&body).unwrap_or(Value::Null)))
-            }
+            Ok(Ok(answer)) => read(answer),
             Ok(Err(cause)) => Err(gone(self.admin, &cause)),
             Err(_) => Err(gone(self.admin, &"no answer within 30 s")),
         }
@@ -113,6 +111,19 @@ pub(crate) fn failure(status: StatusCode, problem: &Value) -> Failure {
     } else {
         Failure::environment(detail, "see the log of the process")
     }
+}
+
+/// An answer's JSON; null where it has no body.
+fn read(answer: Response<Bytes>) -> Result<Response<Value>, Failure> {
+    let (head, body) = answer.into_parts();
+    if body.is_empty() {
+        return Ok(Response::from_parts(head, Value::Null));
+    }
+    let value = serde_json::from_slice(&body).map_err(|error| {
+        let says = format!("the process's answer cannot be shown here. why=`{error}`");
+        Failure::environment(says, "ask its admin listener by `curl`, which shows it as it is")
+    })?;
+    Ok(Response::from_parts(head, value))
 }
 
 fn gone(admin: SocketAddr, cause: &dyn std::fmt::Display) -> Failure {
