@@ -2,7 +2,8 @@
 //!
 //! Whatever attributes the event's structured form has go out, our extensions and those of its publisher alike: what is
 //! written there is what is delivered. Header values are percent-encoded as the HTTP binding says (section 3.1.3.2): a
-//! subject in Hangul is `%EC%9C%A0`, and the SDKs decode it.
+//! subject in Hangul is `%EC%9C%A0`, and the SDKs decode it. The body is what its `Content-Type` says: a text that is no
+//! JSON goes out without the quotes that it has in JSON.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use events::Event;
+use events::event::foreign::is_json;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -20,6 +22,12 @@ use crate::signature::{Secret, sign};
 
 /// What a header's value does not have as it is, besides whatever is not ASCII.
 const IN_HEADERS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
+
+/// What of an id would be taken for the end of the source that stands before it.
+const IN_IDS: &AsciiSet = &IN_HEADERS.add(b'/');
+
+/// What data is that has no type (CloudEvents' JSON format, section 3.1.1).
+const JSON: &str = "application/json";
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -45,12 +53,14 @@ impl Message {
     ) -> Message {
         let mut members: Members =
             serde_json::from_slice(&event.to_json()).expect("an event's form is an object");
-        let body = body(&mut members);
+        let kind = members.remove("datacontenttype").map(|kind| text(&kind));
+        let kind = kind.or_else(|| members.contains_key("data").then(|| JSON.to_owned()));
+        let body = body(&mut members, kind.as_deref());
         let mut headers = HeaderMap::with_capacity(members.len() + 6);
         headers.insert(HOST, host.clone());
         headers.insert(USER_AGENT, HeaderValue::from_static("yeoul"));
-        if let Some(kind) = members.remove("datacontenttype") {
-            insert(&mut headers, CONTENT_TYPE, &text(&kind));
+        if let Some(kind) = kind {
+            insert(&mut headers, CONTENT_TYPE, &kind);
         }
         for (name, value) in &members {
             // Names of attributes are lower-case letters and digits, so they are names of headers.
@@ -68,18 +78,22 @@ impl Message {
     }
 }
 
-/// What stays the same however often an event is delivered, and is no other event's: its source and its id.
+/// What stays the same however often an event is delivered, and is no other event's: its source and its id, which begins
+/// behind the last `/`.
 pub(crate) fn id(event: &Event) -> String {
-    encoded(&format!("{}/{}", event.source, event.id))
+    format!("{}/{}", encoded(&event.source), utf8_percent_encode(&event.id, IN_IDS))
 }
 
-/// The data, taken out of the members.
-fn body(members: &mut Members) -> Bytes {
+/// The data as bytes of its type, taken out of the members.
+fn body(members: &mut Members, kind: Option<&str>) -> Bytes {
     if let Some(encoded) = members.remove("data_base64") {
         return STANDARD.decode(text(&encoded)).map(Bytes::from).unwrap_or_default();
     }
-    let data = members.remove("data");
-    data.map(|data| Bytes::from(data.get().to_owned().into_bytes())).unwrap_or_default()
+    let Some(data) = members.remove("data") else { return Bytes::new() };
+    // What is a text in JSON because JSON is what it came in, and not what it is.
+    let is_words = data.get().starts_with('"') && !kind.is_none_or(is_json);
+    let data = if is_words { text(&data) } else { data.get().to_owned() };
+    Bytes::from(data.into_bytes())
 }
 
 /// A member's value as an attribute's canonical text.
@@ -121,7 +135,6 @@ mod tests {
             ("ce-type", "OrderPlaced"),
             ("ce-subject", "9"),
             ("ce-time", "2024-05-01T12:00:00Z"),
-            ("ce-partitionkey", "9"),
             ("ce-outboxsequence", "17"),
             ("content-type", "application/json"),
             ("host", "mail:8080"),
@@ -134,9 +147,61 @@ mod tests {
             );
         }
         assert_eq!(body, r#"{"quantity": 3}"#);
-        for absent in ["ce-data", "ce-datacontenttype", "webhook-signature", "webhook-timestamp"] {
+        let absent = ["ce-data", "ce-datacontenttype", "webhook-signature", "webhook-timestamp"];
+        // It named no key: that is its subject, as everywhere.
+        for absent in absent.into_iter().chain(["ce-partitionkey"]) {
             assert!(!headers.contains_key(absent), "{absent}");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_named_goes_out_as_it_was() {
+        let named = r#"{"specversion":"1.0","id":"1","source":"a","type":"A","subject":"9",
+            "partitionkey":"7","time":"2024-05-01T12:00:00Z"}"#;
+        assert_eq!(message(named).headers["ce-partitionkey"], "7");
+    }
+
+    /// What is said by an event's type is what its body is: a text is no JSON text, unless JSON is what it says.
+    #[test]
+    fn data_goes_out_as_its_type_says() {
+        for (members, kind, expected) in [
+            (r#""data":"hello""#, Some("application/json"), r#""hello""#),
+            (r#""data":{"a": 1}"#, Some("application/json"), r#"{"a": 1}"#),
+            (r#""datacontenttype":"text/plain","data":"안녕\n""#, Some("text/plain"), "안녕\n"),
+            (
+                r#""datacontenttype":"image/svg+xml","data":"<svg/>""#,
+                Some("image/svg+xml"),
+                "<svg/>",
+            ),
+            (
+                r#""datacontenttype":"application/vnd.a+JSON; charset=utf-8","data":"a""#,
+                Some("application/vnd.a+JSON; charset=utf-8"),
+                r#""a""#,
+            ),
+            (r#""datacontenttype":"text/plain","data":[1]"#, Some("text/plain"), "[1]"),
+            (r#""datacontenttype":"image/png","data_base64":"YWJj""#, Some("image/png"), "abc"),
+            (r#""data_base64":"YWJj""#, None, "abc"),
+            (r#""tenant":"7""#, None, ""),
+        ] {
+            let required = r#""specversion":"1.0","id":"1","source":"a","type":"A""#;
+            let event = format!(r#"{{{required},"time":"2024-05-01T12:00:00Z",{members}}}"#);
+            let Message { headers, body } = message(&event);
+            let said = headers.get(CONTENT_TYPE).map(|it| it.to_str().expect("ASCII"));
+            assert_eq!((said, &*body), (kind, expected.as_bytes()), "{members}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_no_other_event_s() {
+        let of = |source: &str, id: &str| {
+            let event = format!(
+                r#"{{"specversion":"1.0","id":"{id}","source":"{source}","type":"A","time":"2024-05-01T12:00:00Z"}}"#
+            );
+            message(&event).headers["webhook-id"].to_str().expect("ASCII").to_owned()
+        };
+        assert_eq!(of("/till", "3/17"), "/till/3%2F17");
+        assert_eq!(of("/till/3", "17"), "/till/3/17");
+        assert_eq!(of("/till/3", "%2F17"), "/till/3/%252F17");
     }
 
     /// The binding's own example, and what else a header cannot have as it is.

@@ -47,6 +47,20 @@ pub enum Payload {
     Nothing,
 }
 
+/// Whether data of this type is JSON (CloudEvents' JSON format, section 3.1): data of another is a text or bytes, and in
+/// an event's JSON form a JSON text or base64.
+///
+/// ```
+/// use yeoul_events::event::foreign::is_json;
+///
+/// assert!(is_json("application/json; charset=utf-8") && is_json("application/vnd.bill+JSON"));
+/// assert!(!is_json("text/plain") && !is_json("application/jsonlines"));
+/// ```
+pub fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence.ends_with("/json") || essence.ends_with("+json")
+}
+
 impl Foreign {
     /// What an extension says, as JSON.
     pub fn extension(&self, name: &str) -> Option<&RawValue> {

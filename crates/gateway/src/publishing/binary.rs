@@ -7,6 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chassis::http::Problem;
+use events::event::foreign::is_json;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
@@ -57,14 +58,13 @@ fn data(text: &mut String, kind: &str, data: &[u8]) -> Result<(), Problem> {
     if data.is_empty() {
         return Ok(());
     }
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = kind == "application/json" || kind == "text/json" || kind.ends_with("+json");
-    if is_json {
+    if is_json(kind) {
         let json: &RawValue = serde_json::from_slice(data)
             .map_err(|error| Problem::bad_field("data", format!("must be JSON: {error}")))?;
         member(text, "data", json.get());
         return Ok(());
     }
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_text = kind.starts_with("text/") || kind == "application/xml" || kind.ends_with("+xml");
     match std::str::from_utf8(data) {
         Ok(words) if is_text => member(text, "data", &quoted(words)),
