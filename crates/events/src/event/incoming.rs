@@ -14,7 +14,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde::de::MapAccess;
+use serde::de::{IgnoredAny, MapAccess};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -27,6 +27,9 @@ pub const DATA_ATTRIBUTE_BYTES_MAX: usize = 1024;
 
 /// Extensions an event from outside may have.
 pub const EXTENSIONS_MAX: usize = 64;
+
+/// Members an event from outside may have, known, unknown, twice and `null` alike: each is looked at beside the others.
+pub const MEMBERS_MAX: usize = 128;
 
 /// Letters and digits the name of an extension may have; the specification advises 20.
 pub const EXTENSION_NAME_CHARS_MAX: usize = 64;
@@ -75,7 +78,11 @@ pub fn incoming(text: &[u8], received: Timestamp) -> Result<Event, Vec<Wrong>> {
         let reason = format!("must be an event as a JSON object: {error}");
         vec![Wrong { field: String::new(), reason, limit: None }]
     })?;
-    let mut reader = Reader { members: members.0, wrong: Vec::new() };
+    let mut reader = Reader { members: members.first, wrong: Vec::new() };
+    if members.is_more {
+        reader.note_limit("", MEMBERS_MAX, "members");
+        return Err(reader.wrong);
+    }
     let event = reader.event(received);
     if reader.wrong.is_empty() { Ok(event) } else { Err(reader.wrong) }
 }
@@ -86,8 +93,11 @@ struct Member<'a> {
     value: &'a RawValue,
 }
 
-/// Those of one event.
-struct Members<'a>(Vec<Member<'a>>);
+/// Those of one event, as many of them as it may have.
+struct Members<'a> {
+    first: Vec<Member<'a>>,
+    is_more: bool,
+}
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'de>, D::Error> {
@@ -108,11 +118,15 @@ impl<'de> serde::de::Visitor<'de> for MembersVisitor {
         /// A name that is borrowed where it has no escape in it.
         #[derive(Deserialize)]
         struct Name<'n>(#[serde(borrow)] Cow<'n, str>);
-        let mut members = Vec::with_capacity(16);
-        while let Some(Name(name)) = map.next_key()? {
-            members.push(Member { name, value: map.next_value()? });
+        let mut members = Members { first: Vec::with_capacity(16), is_more: false };
+        while members.first.len() < MEMBERS_MAX {
+            let Some(Name(name)) = map.next_key()? else { return Ok(members) };
+            members.first.push(Member { name, value: map.next_value()? });
         }
-        Ok(Members(members))
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            members.is_more = true;
+        }
+        Ok(members)
     }
 }
 

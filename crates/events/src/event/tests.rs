@@ -191,6 +191,26 @@ fn what_is_wrong_with_an_event_from_outside_is_named_with_its_field() {
     assert_eq!(refused.unwrap_err()[0].limit, Some(incoming::EXTENSIONS_MAX));
 }
 
+/// A text of 1 MiB has room for 100,000 members, and each is looked at beside the others.
+#[test]
+fn an_event_with_more_members_than_are_looked_at_is_refused_for_that_alone() {
+    let refused = |count: usize| {
+        let members = vec![r#""a":1"#; count].join(",");
+        incoming::incoming(format!("{{{members}}}").as_bytes(), Timestamp::UNIX_EPOCH).unwrap_err()
+    };
+    let limit = incoming::MEMBERS_MAX;
+    assert!(refused(limit).iter().all(|wrong| wrong.limit != Some(limit)), "at the limit");
+    for count in [limit + 1, 20_000] {
+        let wrong = refused(count);
+        assert_eq!((wrong.len(), wrong[0].limit), (1, Some(limit)), "{count}");
+        assert_eq!(wrong[0].reason, format!("has more than {limit} members"));
+    }
+    // What follows is still looked at as JSON.
+    let cut = format!("{{{}", r#""a":1,"#.repeat(limit + 1));
+    let wrong = incoming::incoming(cut.as_bytes(), Timestamp::UNIX_EPOCH).unwrap_err();
+    assert!(wrong[0].reason.starts_with("must be an event"), "{wrong:?}");
+}
+
 /// A reader that got one would try it for ever, and nobody could step over it: in its topic it is sound.
 #[test]
 fn what_no_store_can_hold_is_refused_and_what_is_at_the_limit_is_read() {
