@@ -25,8 +25,14 @@ pub const TYPES_MAX: usize = 16;
 /// Events of one key behind the position of a condition that are looked at; where there are more, it is refused.
 pub const LOOKED_AT_MAX: usize = 1000;
 
+/// Bytes those events may have together; where they have more, it is refused. The log's one writer reads them.
+pub const LOOKED_AT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Events that a false condition is answered with at most: the oldest of those that came.
 pub const CAME_MAX: usize = 100;
+
+/// Bytes those events have together at most; one always has room.
+pub const CAME_BYTES_MAX: usize = EVENT_BYTES_MAX;
 
 /// Events that are to be stored together, each as it will be.
 #[derive(Debug)]
@@ -60,7 +66,7 @@ pub struct Unless {
 pub enum Outcome {
     /// Each of its events is stored, now or since it came first, at these places in its order.
     Stored(Vec<Numbered>),
-    /// Nothing was stored: these came, oldest first, and at most [`CAME_MAX`] of them.
+    /// Nothing was stored: these came, oldest first, and at most [`CAME_MAX`] or [`CAME_BYTES_MAX`] of them.
     Came(Vec<Came>),
 }
 

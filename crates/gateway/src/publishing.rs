@@ -175,6 +175,9 @@ fn trouble(refusal: &Error) -> Problem {
         Error::Limit { field: "events", limit, .. } => Problem::unprocessable(format!(
             "more than {limit} events of the condition's subject came behind its position: name a later one"
         )),
+        Error::Limit { field: "bytes", limit, .. } => Problem::unprocessable(format!(
+            "events of the condition's subject that came behind its position have more than {limit} bytes: name a later one"
+        )),
         Error::Limit { field, limit, .. } => {
             let reason = format!("names more than {limit} {field}");
             let limit = Some((*limit).into());

@@ -3,8 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::value::RawValue;
+
 use super::*;
-use crate::offer::{CAME_MAX, Came, LOOKED_AT_MAX, TYPES_MAX, Unless};
+use crate::offer::{
+    CAME_BYTES_MAX, CAME_MAX, Came, LOOKED_AT_BYTES_MAX, LOOKED_AT_MAX, TYPES_MAX, Unless,
+};
 use crate::partition::Numbered;
 
 /// An event of this source and id, of a type and under a key.
@@ -129,6 +133,29 @@ async fn an_entry_whose_record_is_gone_counts_as_none() {
     assert_eq!(came.len(), 1);
 }
 
+/// What was stored since is not what was asked for, whatever place it has.
+#[tokio::test]
+async fn an_entry_whose_place_another_event_has_counts_as_none() {
+    let folder = TempDir::new().unwrap();
+    let log = open(&folder);
+    let events: Vec<Event> = (1..=3).map(|id| seen(&id.to_string(), "k")).collect();
+    assert_eq!(numbers(&log, &events).await, [1, 2, 3]);
+    log.close().await;
+    drop(log);
+    execute(&folder.path().join("log.db"), "DELETE FROM t1 WHERE offset >= 2");
+    let log = open(&folder);
+    // The same id of another source, and another id of the same.
+    let grown = [of("/door", "2", "Seen", "k"), seen("4", "k")];
+    assert_eq!(numbers(&log, &grown).await, [2, 3]);
+    // A condition on something else, which is true, answers what is there already with its place.
+    let unless = Unless { kinds: vec!["Paid".to_owned()], key: "k".to_owned(), after: 0.into() };
+    let conditional = offer(&[seen("3", "k")]).unless(unless).unwrap();
+    let [at] = places(&log, "alpha", conditional).await.expect("true")[..] else { panic!("one") };
+    assert_eq!(at.number, 4);
+    assert_eq!(numbers(&log, &[seen("2", "k"), seen("3", "k"), seen("4", "k")]).await, [5, 4, 3]);
+    assert_eq!(ids(&log, "alpha").await, ["1", "2", "4", "3", "2"]);
+}
+
 #[tokio::test]
 async fn an_offer_is_stored_whole_or_not_at_all() {
     let folder = TempDir::new().unwrap();
@@ -245,6 +272,44 @@ async fn a_condition_looks_at_so_many_events_and_no_more() {
     let types = |count| unless(&vec!["T"; count], "k", 0);
     assert!(offer(&[]).unless(types(TYPES_MAX)).is_ok());
     assert!(matches!(offer(&[]).unless(types(TYPES_MAX + 1)), Err(Error::Limit { .. })));
+}
+
+/// An event of so many bytes and some more.
+fn heavy(id: &str, bytes: usize) -> Event {
+    let data = RawValue::from_string(format!("\"{}\"", "a".repeat(bytes))).expect("a text");
+    Event { data, ..seen(id, "k") }
+}
+
+#[tokio::test]
+async fn a_condition_looks_at_so_many_bytes_and_is_answered_with_fewer() {
+    const HALF: usize = CAME_BYTES_MAX / 2;
+    let folder = TempDir::new().unwrap();
+    let log = open(&folder);
+    let ask = async |kind: &str, after: u64| {
+        let conditional = offer(&[seen("new", "k")]).unless(unless(&[kind], "k", after)).unwrap();
+        log.offer(&topic("alpha"), conditional).await
+    };
+    let came = async |after: u64| match ask("Seen", after).await {
+        Ok(Outcome::Came(came)) => came.iter().map(|it| it.at.number).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let sizes = [HALF, HALF - 2048, HALF, HALF];
+    let first = sizes.iter().enumerate().map(|(at, bytes)| heavy(&format!("f{at}"), *bytes));
+    numbers(&log, &first.collect::<Vec<_>>()).await;
+    assert_eq!(came(0).await, [1, 2], "two have room");
+    assert_eq!(came(2).await, [3], "two have none");
+    // Each has a little more than its data, so as many as would fit without that are too many.
+    let count = LOOKED_AT_BYTES_MAX / HALF;
+    for batch in 0..count / 8 {
+        let events = (0..8).map(|at| heavy(&format!("{batch}.{at}"), HALF));
+        numbers(&log, &events.collect::<Vec<_>>()).await;
+    }
+    let before = sizes.len() as u64;
+    let refused = ask("Other", before).await;
+    assert!(matches!(refused, Err(Error::Limit { field: "bytes", .. })), "{refused:?}");
+    // What is false is false, however much there is behind what makes it so.
+    assert_eq!(came(before).await, [before + 1]);
+    assert!(matches!(ask("Other", before + 1).await, Ok(Outcome::Stored(_))));
 }
 
 #[tokio::test]

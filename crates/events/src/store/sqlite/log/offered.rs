@@ -9,15 +9,23 @@
 //!    events; random ones cost a page each.
 //! 2. *The key*, for conditions: where its events are, oldest first. What they are their records say.
 //!
-//! An entry whose record is no longer there (a log that lost its tail) counts as none, and is written anew.
+//! An entry whose record is no longer there (a log that lost its tail), or that leads to another event's (one that grew
+//! again), counts as none, and is written anew. Records are read in one go and of each only what is asked for, because whoever
+//! publishes waits for this thread: how many, and how many bytes, has a limit.
+
+use std::borrow::Cow;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::Deserialize;
 
 use super::rows::PartitionRows;
 use super::tail::Tail;
 use crate::error::Error;
 use crate::event::Event;
-use crate::offer::{CAME_MAX, Came, LOOKED_AT_MAX, Offer, Offered, Outcome, Unless};
+use crate::offer::{
+    CAME_BYTES_MAX, CAME_MAX, Came, LOOKED_AT_BYTES_MAX, LOOKED_AT_MAX, Offer, Offered, Outcome,
+    Unless,
+};
 use crate::partition::{Numbered, Partition, Partitions};
 use crate::store::packed;
 
@@ -100,26 +108,33 @@ impl Offering<'_> {
         let mut select = self.sql.prepare_cached(select)?;
         let row = params![self.topic(), event.source, event.id];
         let place = select.query_row(row, |row| row.get(0)).optional()?.map(packed::unpack);
-        let is_there = |place: &Numbered| {
-            let tail = self.tails.get(usize::from(place.partition.index()));
-            tail.is_some_and(|tail| place.number <= tail.last)
-        };
-        Ok(place.filter(is_there))
+        let Some(place) = place else { return Ok(None) };
+        let is_there = self.record(place)?.is_some_and(|record| {
+            let names: Result<Names<'_>, _> = serde_json::from_slice(&record);
+            names.is_ok_and(|it| it.source == event.source && it.id == event.id)
+        });
+        Ok(is_there.then_some(place))
     }
 
     /// What makes a condition false, oldest first in each partition: a key has one, unless the topic has been given more.
     fn came(&self, unless: &Unless) -> Result<Vec<Came>, Error> {
-        let (mut came, mut looked) = (Vec::new(), 0);
+        let mut places = Vec::new();
         for partition in self.count.each() {
-            let places = self.places(unless, partition)?;
-            looked += places.len();
-            Error::check("events", looked, LOOKED_AT_MAX)?;
-            for at in places.into_iter().map(packed::unpack) {
-                let event = self.event(at)?.filter(|event| unless.names(event));
-                came.extend(event.map(|event| Came { at, event }));
-            }
+            places.extend(self.places(unless, partition)?);
+            Error::check("events", places.len(), LOOKED_AT_MAX)?;
         }
-        came.truncate(CAME_MAX);
+        let (mut came, mut looked_at, mut room) = (Vec::new(), 0, CAME_BYTES_MAX);
+        for at in places.into_iter().map(packed::unpack) {
+            let Some(record) = self.record(at)? else { continue };
+            looked_at += record.len();
+            Error::check("bytes", looked_at, LOOKED_AT_BYTES_MAX)?;
+            let Some(event) = named(unless, &record)? else { continue };
+            match room.checked_sub(record.len()) {
+                Some(left) if came.len() < CAME_MAX => room = left,
+                _ => break,
+            }
+            came.push(Came { at, event });
+        }
         Ok(came)
     }
 
@@ -136,16 +151,35 @@ impl Offering<'_> {
         Ok(places.collect::<Result<_, _>>()?)
     }
 
-    /// The event at a place; none where its record is no longer there.
-    fn event(&self, at: Numbered) -> Result<Option<Event>, Error> {
-        let rows = &self.rows[usize::from(at.partition.index())];
+    /// The record at a place, if it is there.
+    fn record(&self, at: Numbered) -> Result<Option<Vec<u8>>, Error> {
+        let Some(rows) = self.rows.get(usize::from(at.partition.index())) else { return Ok(None) };
         let mut select = self.sql.prepare_cached(&rows.select_one())?;
-        let record = select.query_row([at.number], |row| row.get::<_, Vec<u8>>(0)).optional()?;
-        record.map(|record| Event::from_json(&record)).transpose()
+        Ok(select.query_row([at.number], |row| row.get(0)).optional()?)
     }
 
     /// What its entries are filed under: a row that stays as long as the topic does.
     fn topic(&self) -> i64 {
         self.rows[0].id
     }
+}
+
+/// What a record is asked for before all of it is.
+#[derive(Deserialize)]
+struct Names<'r> {
+    #[serde(borrow)]
+    id: Cow<'r, str>,
+    #[serde(borrow)]
+    source: Cow<'r, str>,
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'r, str>,
+}
+
+/// The event of a record, if the condition names it.
+fn named(unless: &Unless, record: &[u8]) -> Result<Option<Event>, Error> {
+    let names: Names<'_> = serde_json::from_slice(record).map_err(Error::decode)?;
+    if !unless.kinds.iter().any(|kind| *kind == names.kind) {
+        return Ok(None);
+    }
+    Ok(Some(Event::from_json(record)?).filter(|event| unless.names(event)))
 }
