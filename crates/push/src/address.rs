@@ -2,7 +2,8 @@
 //!
 //! Whoever writes settings chooses where this process sends requests from inside a network, so this machine's own addresses
 //! (admin listeners are there) and link-local ones (what a cloud tells of its machines is there) are refused unless they
-//! are allowed. A name is looked up at each connection and judged by what it leads to then: one that leads elsewhere
+//! are allowed, and so are the other addresses where clouds tell it. Behind a translator's prefix (NAT64) an address is
+//! judged as the one that it stands for. A name is looked up at each connection and judged by what it leads to then: one that leads elsewhere
 //! tomorrow is judged tomorrow.
 
 use std::fmt;
@@ -11,6 +12,19 @@ use std::str::FromStr;
 
 use chassis::http::networks::Network;
 use http::{HeaderValue, Uri};
+
+/// Where clouds tell of their machines elsewhere than at the link-local 169.254.169.254: who means one names it.
+const OF_CLOUDS: [IpAddr; 4] = [
+    // Amazon and Google by IPv6.
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254)),
+    // Alibaba; Oracle's older machines.
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+];
+
+/// The first segments of what translators give IPv4 addresses (64:ff9b::/96, RFC 6052).
+const TRANSLATED: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
 
 /// What is allowed beyond what is public or private.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,15 +72,26 @@ impl FromIterator<AllowedEntry> for Allowed {
 impl Allowed {
     /// Whether a receiver may be there.
     pub fn permits(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
+        let met = met(address);
         let is_in = |entry: &AllowedEntry| match entry {
-            AllowedEntry::Loopback => is_this_machine(address),
-            AllowedEntry::LinkLocal => is_link_local(address),
-            AllowedEntry::Network(network) => network.contains(address),
+            AllowedEntry::Loopback => is_this_machine(met),
+            AllowedEntry::LinkLocal => is_link_local(met),
+            AllowedEntry::Network(network) => network.contains(address) || network.contains(met),
         };
-        let is_someone = !address.is_multicast() && address != IpAddr::V4(Ipv4Addr::BROADCAST);
-        let is_usual = !is_this_machine(address) && !is_link_local(address);
+        let is_someone = !met.is_multicast() && met != IpAddr::V4(Ipv4Addr::BROADCAST);
+        let is_usual = !is_this_machine(met) && !is_link_local(met) && !OF_CLOUDS.contains(&met);
         is_someone && (is_usual || self.0.iter().any(is_in))
+    }
+}
+
+/// Who is met at an address.
+fn met(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(outer) if outer.segments().starts_with(&TRANSLATED) => {
+            let [.., a, b, c, d] = outer.octets();
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
+        other => other,
     }
 }
 
@@ -172,12 +197,27 @@ mod tests {
             ("169.254.169.254", false, true),
             ("::ffff:169.254.169.254", false, true),
             ("fe80::1", false, true),
+            ("fd00:ec2::254", false, false),
+            ("fd20:ce::254", false, false),
+            ("100.100.100.200", false, false),
+            ("::ffff:192.0.0.192", false, false),
+            ("fd00:ec2::253", true, true),
+            ("64:ff9b::a9fe:a9fe", false, true),
+            ("64:ff9b::7f00:1", false, true),
+            ("64:ff9b::c000:c0", false, false),
+            ("64:ff9b::e000:1", false, false),
+            ("64:ff9b::a00:7", true, true),
+            ("64:ff9b::1:a9fe:a9fe", true, true),
             ("224.0.0.1", false, false),
             ("255.255.255.255", false, false),
         ] {
             let address = address.parse().expect("an address");
             assert_eq!(none.permits(address), by_itself, "{address}");
             assert_eq!(all.permits(address), at_all, "{address}");
+        }
+        for entry in ["fd00:ec2::254", "64:ff9b::/96", "169.254.169.254"] {
+            let address = if entry.starts_with("fd") { entry } else { "64:ff9b::a9fe:a9fe" };
+            assert!(allowed(&[entry]).permits(address.parse().expect("an address")), "{entry}");
         }
         let one = allowed(&["127.0.0.1"]);
         assert!(one.permits(IpAddr::V4(Ipv4Addr::LOCALHOST)));

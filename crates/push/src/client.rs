@@ -1,10 +1,18 @@
 //! Connections to one receiver: the newest idle one first, a fresh one where there is none.
 //!
 //! Unlike the gateway's, which belong to one core and to the request in their hands, these go where their attempt goes,
-//! and each is driven by a task of its own. One that the receiver closed just as it was taken up is no fault of his: the
-//! attempt goes once more, on a fresh one.
+//! and each is driven by a task of its own. One that the receiver closed before anything of the attempt was written to it is
+//! no fault of his: the attempt goes on a fresh one. What was written he may have had, so it is never written again: one
+//! attempt is one delivery at most.
+//!
+//! A connection that was idle for long may lead to nobody without anything having been said, as through a wall that forgets
+//! it. So they have an age, and where no answer came in time none is used again.
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chassis::http::whole;
@@ -21,6 +29,9 @@ use crate::binary::Message;
 
 /// Idle connections to one receiver.
 pub const IDLE_MAX: usize = 64;
+
+/// The age of an idle connection, counted from the attempt that used it last: less than servers and walls have in common.
+const IDLE_FOR: Duration = Duration::from_secs(30);
 
 /// The largest head of an answer.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -41,7 +52,13 @@ pub(crate) struct Client {
     address: Address,
     allowed: Allowed,
     /// The oldest first.
-    idle: Mutex<Vec<Sender>>,
+    idle: Mutex<Vec<Idle>>,
+}
+
+/// A connection that nobody uses.
+struct Idle {
+    sender: Sender,
+    since: Instant,
 }
 
 impl Client {
@@ -54,21 +71,38 @@ impl Client {
         &self.address.authority
     }
 
-    /// Posts a message. How long one waits is the caller's.
+    /// Posts a message, once at most, and waits so long for the answer, connecting included.
     ///
     /// # Errors
     /// There is no answer, for this reason.
-    pub(crate) async fn post(&self, message: &Message) -> Result<Answered, String> {
-        if let Some(mut kept) = self.take() {
-            // Whatever is wrong with one that was kept may be its age.
-            if let Ok(response) = kept.send_request(self.request(message)).await {
-                return Ok(self.read(kept, response).await);
+    pub(crate) async fn post(
+        &self,
+        message: &Message,
+        now: Instant,
+        within: Duration,
+    ) -> Result<Answered, String> {
+        let answered = tokio::time::timeout(within, self.attempt(message, now)).await;
+        answered.unwrap_or_else(|_| {
+            // Whoever is gone without a word is gone on all of them.
+            self.idle().clear();
+            Err(format!("no answer within {within:?}"))
+        })
+    }
+
+    async fn attempt(&self, message: &Message, now: Instant) -> Result<Answered, String> {
+        let no_answer = |error: &hyper::Error| format!("no answer: {error}");
+        if let Some(mut kept) = self.take(now) {
+            match kept.try_send_request(self.request(message)).await {
+                Ok(response) => return Ok(self.read(kept, response, now).await),
+                // It came back unsent: the receiver has nothing of it.
+                Err(unsent) if unsent.message().is_some() => {}
+                Err(broken) => return Err(no_answer(broken.error())),
             }
         }
         let mut fresh = self.connect().await?;
         let response = fresh.send_request(self.request(message)).await;
-        let response = response.map_err(|error| format!("no answer: {error}"))?;
-        Ok(self.read(fresh, response).await)
+        let response = response.map_err(|error| no_answer(&error))?;
+        Ok(self.read(fresh, response, now).await)
     }
 
     fn request(&self, Message { headers, body }: &Message) -> Request<Full<Bytes>> {
@@ -95,29 +129,31 @@ impl Client {
     }
 
     /// Reads what is left, and keeps the connection where that was little.
-    async fn read(&self, sender: Sender, response: Response<Incoming>) -> Answered {
+    async fn read(&self, sender: Sender, response: Response<Incoming>, since: Instant) -> Answered {
         let (head, body) = response.into_parts();
         if whole::answered(body, BODY_BYTES_MAX).await.is_ok() {
-            self.keep(sender);
+            self.keep(Idle { sender, since });
         }
         Answered { status: head.status, retry_after: head.headers.get(RETRY_AFTER).cloned() }
     }
 
-    fn take(&self) -> Option<Sender> {
+    fn take(&self, now: Instant) -> Option<Sender> {
         let mut idle = self.idle();
-        idle.retain(|sender| !sender.is_closed());
-        let at = idle.iter().rposition(Sender::is_ready)?;
-        Some(idle.remove(at))
+        idle.retain(|it| {
+            !it.sender.is_closed() && now.saturating_duration_since(it.since) < IDLE_FOR
+        });
+        let at = idle.iter().rposition(|it| it.sender.is_ready())?;
+        Some(idle.remove(at).sender)
     }
 
-    fn keep(&self, sender: Sender) {
+    fn keep(&self, kept: Idle) {
         let mut idle = self.idle();
-        if idle.len() < IDLE_MAX && !sender.is_closed() {
-            idle.push(sender);
+        if idle.len() < IDLE_MAX && !kept.sender.is_closed() {
+            idle.push(kept);
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Sender>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -108,15 +108,14 @@ impl Subscriber {
     }
 
     /// Asks, within the time that he has.
-    async fn ask(&self, event: &Event, at: Timestamp) -> Came {
+    async fn ask(&self, event: &Event, now: Instant, at: Timestamp) -> Came {
         let message = Message::of(event, self.client.authority(), &self.secrets, at);
-        match tokio::time::timeout(self.timeout, self.client.post(&message)).await {
-            Ok(Ok(Answered { status, retry_after: text })) => {
+        match self.client.post(&message, now, self.timeout).await {
+            Ok(Answered { status, retry_after: text }) => {
                 let text = text.as_ref().and_then(|text| text.to_str().ok());
                 Came::Status { status, retry_after: text.and_then(|text| retry_after(text, at)) }
             }
-            Ok(Err(why)) => Came::Nothing(why),
-            Err(_) => Came::Nothing(format!("no answer within {:?}", self.timeout)),
+            Err(why) => Came::Nothing(why),
         }
     }
 
@@ -170,7 +169,7 @@ impl Receiver for Subscriber {
     async fn deliver(&self, leave: Leave, event: &Event, attempt: u32) -> Answer {
         let (began, at) = (clock::now(), clock::wall());
         let under_way = UnderWay::new(&self.meters.in_flight);
-        let came = self.ask(event, at).await;
+        let came = self.ask(event, began, at).await;
         drop(under_way);
         let took = clock::now() - began;
         let Judged { answer, outcome, pause } = judge(&came, attempt, leave.permit.is_probe());
