@@ -186,7 +186,7 @@ fn compile(
         mall: file.mall,
         warnings: meant.warnings,
         loops: meant.loops,
-        shown: tree.json(),
+        shown: subscriptions::without_queries(tree.json()),
     })
 }
 

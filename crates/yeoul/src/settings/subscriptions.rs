@@ -14,6 +14,7 @@ use events::{Declared, Topic};
 use mistakes::{Mistake, Mistakes};
 use push::{Address, Allowed, AllowedEntry, SECRETS_MAX, Secret};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Subscriptions of one process at most; each has a loop for every partition of its topic.
 const SUBSCRIPTIONS_MAX: usize = 64;
@@ -232,6 +233,18 @@ fn address(
         return None;
     }
     Some(address)
+}
+
+/// Settings as they are shown: without the queries of receivers' addresses, which may hold a token.
+pub(super) fn without_queries(mut shown: Value) -> Value {
+    let subscriptions = shown.pointer_mut("/events/subscriptions").and_then(Value::as_object_mut);
+    for subscription in subscriptions.into_iter().flat_map(|all| all.values_mut()) {
+        let Some(Value::String(push)) = subscription.get_mut("push") else { continue };
+        if let Some(at) = push.find('?') {
+            push.replace_range(at + 1.., "…");
+        }
+    }
+    shown
 }
 
 /// The keys that the environment has; one that is named and missing would have deliveries go unsigned.

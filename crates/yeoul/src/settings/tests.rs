@@ -108,6 +108,22 @@ fn a_broker_is_local_or_an_address_and_what_is_its_own_goes_with_it() {
     }
 }
 
+/// Whoever may look at settings may not post as this process does.
+#[test]
+fn settings_are_shown_without_what_a_receiver_is_asked_with() {
+    let place = tempfile::tempdir().expect("a place");
+    let file = place.path().join("yeoul.yaml");
+    let text = "events:\n  topics: { order: {} }\n  subscriptions:\n    \
+        mail: { topic: order, push: 'http://mail/events?token=abc&to=a' }\n    \
+        plain: { topic: order, push: 'http://mail/events' }\n";
+    fs::write(&file, text).expect("written");
+    let plan = load(Base::Nothing, Some(&file), None).unwrap_or_else(|list| panic!("{}", list[0]));
+    let shown = &plan.shown["events"]["subscriptions"];
+    assert_eq!(shown["mail"]["push"], "http://mail/events?…");
+    assert_eq!(shown["plain"]["push"], "http://mail/events");
+    assert_eq!(plan.subscriptions.len(), 2, "both are as they were written");
+}
+
 #[test]
 fn a_store_is_files_or_an_address_without_its_password() {
     for (store, wrong) in [
