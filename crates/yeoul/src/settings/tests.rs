@@ -288,7 +288,9 @@ fn what_needs_a_token_is_named_where_nobody_can_have_one() {
             ),
             Some("2: session: "),
         ),
-        ("events: { path: /topics }\n".to_owned(), Some("1: events: ")),
+        // Whoever may publish does so by `inner`.
+        ("events: { path: /topics }\n".to_owned(), None),
+        ("events: { path: /topics, role: SELLER }\n".to_owned(), Some("1: events: ")),
     ];
     for (text, expected) in cases {
         let found = warnings(&text, Base::Nothing);
