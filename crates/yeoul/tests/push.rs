@@ -200,7 +200,6 @@ fn a_receiver_who_asks_for_a_pause_gets_it_and_no_attempt_is_used_up() {
         let got = &got[before + asked..];
         let waited = got[1].at - got[0].at;
         assert!(waited >= Duration::from_secs(2), "{status}: asked again after {waited:?}");
-        assert_eq!(got[0].id(), got[1].id(), "the same one is first again");
     }
     assert_eq!(pushing.mall.dead(), [json!(null); 0]);
 }
