@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chassis::http::whole;
-use http::header::{HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -110,6 +110,8 @@ impl Client {
             .body(Full::new(body.clone()))
             .expect("a target that was checked");
         *request.headers_mut() = headers.clone();
+        // Also where there is nothing: many a receiver reads as much as is said, and the library says nothing then.
+        request.headers_mut().insert(CONTENT_LENGTH, body.len().into());
         request
     }
 

@@ -24,6 +24,8 @@ struct Receiver {
     replies: Mutex<Vec<Reply>>,
     /// By which connection each request came, counted from 0.
     got: Mutex<Vec<usize>>,
+    /// The newest request's head.
+    head: Mutex<String>,
 }
 
 impl Receiver {
@@ -31,7 +33,8 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let replies = replies.iter().rev().copied().collect();
-        let receiver = Arc::new(Receiver { replies: Mutex::new(replies), got: Mutex::default() });
+        let (replies, got, head) = (Mutex::new(replies), Mutex::default(), Mutex::default());
+        let receiver = Arc::new(Receiver { replies, got, head });
         let accepting = Arc::clone(&receiver);
         tokio::spawn(async move {
             for connection in 0.. {
@@ -49,6 +52,7 @@ impl Receiver {
             if !head.ends_with(b"\r\n\r\n") {
                 continue;
             }
+            *self.head.lock().expect("sound") = String::from_utf8_lossy(&head).into_owned();
             head.clear();
             self.got.lock().expect("sound").push(connection);
             let reply = self.replies.lock().expect("sound").pop();
@@ -90,6 +94,14 @@ async fn a_request_that_its_receiver_may_have_had_is_not_sent_again() {
     assert_eq!(receiver.got(), [0, 0], "it had it once");
     assert_eq!(post(&client, now, WITHIN).await, Ok(StatusCode::NO_CONTENT));
     assert_eq!(receiver.got(), [0, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_body_of_nothing_says_so() {
+    let (receiver, client) = Receiver::start(&[]).await;
+    post(&client, clock::now(), WITHIN).await.expect("answered");
+    let head = receiver.head.lock().expect("sound").to_ascii_lowercase();
+    assert!(head.contains("\r\ncontent-length: 0\r\n"), "{head}");
 }
 
 #[tokio::test]
