@@ -36,13 +36,11 @@ mod window;
 mod tests;
 
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 
 use crate::Clock;
 use crate::broker::Broker;
 use crate::event::Event;
-use crate::lanes::run_each;
 use crate::store::database::Database;
 use crate::store::location::Tables;
 use crate::store::{SERVED_SETTLED_AHEAD, SETTLED_AHEAD};
@@ -137,16 +135,9 @@ impl<R: Receiver> Deliveries<R> {
     ///
     /// Dropping the future is like a crash: what was written stands, and the rest is delivered again.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        let mut stop = pin!(stop);
-        let member = tokio::select! {
-            biased;
-            () = stop.as_mut() => return,
-            member = self.context.joined() => member,
-        };
         let Deliveries { receiver, timing, context } = self;
         let couriers = Couriers { receiver, timing };
-        let courier = |lane| Courier::new(couriers.clone(), lane, member.clone());
-        run_each(context.lanes().map(courier), Courier::run, stop).await;
-        member.leave().await;
+        let courier = |lane, member, stop| Courier::new(couriers.clone(), lane, member).run(stop);
+        context.run(courier, stop).await;
     }
 }

@@ -1,5 +1,8 @@
 //! What several modules' tests need: a clock that is set by hand, events, a wait with a deadline.
 
+pub(crate) mod altered_log;
+pub(crate) mod running;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;

@@ -108,7 +108,6 @@ mod status;
 mod tests;
 
 use std::future::{Future, ready};
-use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -118,7 +117,6 @@ use crate::broker::Broker;
 use crate::error::Error;
 use crate::event::Event;
 use crate::failure::Failure;
-use crate::lanes::run_each;
 use crate::store::database::Database;
 use crate::store::tx::Tx;
 use crate::topic::Topic;
@@ -411,15 +409,9 @@ impl<H: Handler> Subscription<H> {
     /// Dropping the future is like a crash: a batch that was queued is committed or not, with its
     /// place, and the next run goes on from what stands.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        let mut stop = pin!(stop);
-        let member = tokio::select! {
-            biased;
-            () = stop.as_mut() => return,
-            member = self.context.joined() => member,
-        };
         let dispatcher = Arc::new(self.dispatcher);
-        let consumer = |lane| Consumer::new(Arc::clone(&dispatcher), lane, member.clone());
-        run_each(self.context.lanes().map(consumer), Consumer::run, stop).await;
-        member.leave().await;
+        let consumer =
+            |lane, member, stop| Consumer::new(Arc::clone(&dispatcher), lane, member).run(stop);
+        self.context.run(consumer, stop).await;
     }
 }

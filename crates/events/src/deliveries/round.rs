@@ -6,6 +6,9 @@
 //! stand is the last one of its run ([`Round::is_cut_off`]): what it was to say is not said by the next, so the place must not
 //! move on. A run begins with what stands, and what was acknowledged beyond it is delivered again.
 
+mod reading;
+mod retrying;
+
 use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, pending};
 use std::mem;
@@ -15,20 +18,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attempts::{Answered, Attempts, Job, Retry};
+use super::attempts::{Answered, Attempts, Job};
 use super::known::{Known, ParkedCounts, Seen};
 use super::retries::Retries;
 use super::settlement::{Outcomes, Park, Retried, RetryOutcome, Settlement, Written};
-use super::window::{Admitted, Leaving, Window};
+use super::window::{Leaving, Window};
 use super::{Answer, Receiver, Timing};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
-use crate::parking::{PARKED_MAX, Wait, how_to_skip};
+use crate::parking::{PARKED_MAX, Wait};
 use crate::store::ahead::SettledEvent;
-use crate::store::inbox::Counted;
-use crate::store::options::Reading;
-use crate::store::parked::{self, Parked};
 use crate::subscription::BATCH_MAX;
 use crate::subscription::beginning;
 use crate::subscription::context::Lane;
@@ -149,58 +149,6 @@ impl<R: Receiver> Round<R> {
         self.is_unsure = true;
     }
 
-    /// Whether there is more to read, and room for it.
-    pub(super) fn has_more(&self) -> bool {
-        !self.is_read && self.has_room()
-    }
-
-    /// Reads on where there is room; the broker has events up to `end`.
-    ///
-    /// What cannot be read now does not end what is under way: it is asked for again at the next look, and what was read
-    /// before it is delivered meanwhile.
-    pub(super) async fn read_ahead(&mut self, end: Offset) {
-        if mem::replace(&mut self.end, end) != end && self.unread.is_none() {
-            self.is_read = false;
-        }
-        if !self.has_more() {
-            return;
-        }
-        let broker = Arc::clone(&self.lane.context.broker);
-        match broker.read(&self.lane.at, self.window.read_to(), BATCH_MAX).await {
-            Ok(events) => self.admit_page(events, broker.is_compacted(&self.lane.at)),
-            Err(error) => self.cannot_read(error),
-        }
-    }
-
-    fn admit_page(&mut self, mut events: Vec<Stored>, is_compacted: bool) {
-        if is_compacted {
-            events.iter_mut().for_each(|stored| stored.event.outbox_previous = None);
-        }
-        if self.unread.take().is_some() {
-            self.show_trouble();
-        }
-        // A page that is not full says nothing: an engine gives as many as it has at hand.
-        let is_empty = events.is_empty();
-        events.into_iter().for_each(|stored| self.admit(Arc::new(stored)));
-        self.is_read = is_empty || self.window.read_to() >= self.end;
-    }
-
-    fn cannot_read(&mut self, error: Error) {
-        tracing::warn!(subscription = &*self.lane.context.name, %error, "what comes next is not read");
-        self.is_read = true;
-        self.unread = Some(error);
-        self.show_trouble();
-    }
-
-    /// Why there is nothing left to do in this run, once that is so: what comes next cannot be read.
-    pub(super) fn ends_unread(&mut self, now: Timestamp) -> Result<(), Error> {
-        let is_idle = self.window.is_empty() && !self.is_under_way() && !self.has_work(now);
-        match self.unread.take_if(|_| is_idle) {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
-    }
-
     /// Whether the place and what is parked are as this run knows them, where others may have changed that: else there is
     /// a run to begin anew. While something is being written that cannot be told, and it is looked at after it.
     pub(super) async fn is_as_known(&mut self) -> Result<bool, Error> {
@@ -239,43 +187,6 @@ impl<R: Receiver> Round<R> {
         there
     }
 
-    /// New, a second copy, settled before the start, or one whose key has something parked.
-    fn admit(&mut self, stored: Arc<Stored>) {
-        let is_new = self.receive(&stored);
-        let settled = self.settled.remove(&stored.offset.0);
-        if !is_new || settled.is_some_and(|event| event.is(&stored)) {
-            return self.window.admit_settled(stored);
-        }
-        if self.window.admit(Arc::clone(&stored)) == Admitted::Behind {
-            self.outcomes.parks.push(Park::behind(stored));
-        }
-    }
-
-    /// Whether it was not read before, as the marks will say once it is settled.
-    fn receive(&mut self, stored: &Stored) -> bool {
-        let Counted { source, number } = Counted::of(stored);
-        let highest = self.marks.get(source).copied().unwrap_or(0);
-        if number > highest {
-            self.marks.insert(source.to_owned(), number);
-        }
-        number > highest
-    }
-
-    /// Looks which parked events are next, where that is not known.
-    pub(super) async fn look_at_retries(&mut self) -> Result<(), Error> {
-        if self.retries.is_known() {
-            return Ok(());
-        }
-        let given = (&self.lane, self.retries.wanted());
-        let database = &self.lane.context.database;
-        let read = database.read_by(Reading::Statement, &given, |(lane, limit), rows| {
-            Box::pin(parked::upcoming(rows, lane.assigned(), *limit))
-        });
-        let rows = read.await?;
-        self.retries.know(rows);
-        Ok(())
-    }
-
     /// Makes an attempt: at what is due first, because it is older than anything new and frees room to park in. After one
     /// whose receiver could not be asked, the other of the two is next.
     pub(super) async fn give_out(&mut self, leave: R::Leave) -> Result<(), Error> {
@@ -295,33 +206,6 @@ impl<R: Receiver> Round<R> {
     /// The next event of the window, if it is its turn.
     fn fresh_if(&mut self, is_its_turn: bool) -> Option<Arc<Stored>> {
         if is_its_turn && !self.is_full { self.window.give_out() } else { None }
-    }
-
-    /// The parked event of this turn, if it is one.
-    async fn retry(&mut self, turn: i64) -> Result<Option<Job>, Error> {
-        let database = &self.lane.context.database;
-        let read = database.read_by(Reading::Statement, &turn, |turn, rows| {
-            Box::pin(parked::of_turn(rows, *turn))
-        });
-        let Some(Parked { turn, key, attempts, event }) = read.await? else {
-            self.retries.back(turn);
-            return Ok(None);
-        };
-        match event {
-            Ok(event) => {
-                let attempts = attempts.saturating_add(1);
-                Ok(Some(Job::Retry(Box::new(Retry { turn, key, attempts, event }))))
-            }
-            Err(error) => {
-                let skip = how_to_skip(&self.lane.context.name);
-                let reason = format!("the parked row is no event any more: {error}; {skip}");
-                self.note_retry(
-                    turn,
-                    RetryOutcome::Failed { attempts, wait: Wait::Operator, reason },
-                );
-                Ok(None)
-            }
-        }
     }
 
     fn attempt(&mut self, leave: R::Leave, job: Job) {
@@ -363,16 +247,7 @@ impl<R: Receiver> Round<R> {
             (Job::Fresh(stored), Answer::Acknowledged) => self.window.acknowledge(stored.offset),
             (Job::Fresh(stored), Answer::NotNow) => self.window.put_back(stored.offset),
             (Job::Fresh(stored), Answer::Failed(reason)) => self.park(&stored, reason),
-            (Job::Retry(retry), Answer::NotNow) => self.retries.put_off(retry.turn),
-            (Job::Retry(retry), Answer::Acknowledged) => {
-                self.window.unparked(&retry.key);
-                self.note_retry(retry.turn, RetryOutcome::Handled { key: retry.key });
-            }
-            (Job::Retry(retry), Answer::Failed(reason)) => {
-                let attempts = retry.attempts;
-                let wait = self.after_failure(&retry.event, attempts, &reason);
-                self.note_retry(retry.turn, RetryOutcome::Failed { attempts, wait, reason });
-            }
+            (Job::Retry(retry), answer) => self.take_retried(*retry, answer),
         }
     }
 
@@ -397,10 +272,6 @@ impl<R: Receiver> Round<R> {
             tracing::warn!(subscription, id, key, attempts, reason, "an event was not delivered");
         }
         wait
-    }
-
-    fn note_retry(&mut self, turn: i64, outcome: RetryOutcome) {
-        self.outcomes.retried.push(Retried { turn, outcome });
     }
 
     /// Begins to write what was settled, unless something is being written: then it is the next.

@@ -5,12 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::*;
 use crate::broker::Offset;
-use crate::fixture::{ManualClock, stamped, topic, until};
+use crate::fixture::running::{self, Running};
+use crate::fixture::{ManualClock, topic, until};
 use crate::local::Log;
 use crate::store::Options;
 use crate::subscription::{BATCH_MAX, Destination};
@@ -137,25 +137,6 @@ struct Bench {
     clock: ManualClock,
 }
 
-struct Running {
-    control: Control,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    async fn stop(self) {
-        drop(self.stop);
-        self.task.await.unwrap();
-    }
-
-    /// As a crash does: nothing is waited for.
-    async fn kill(self) {
-        self.task.abort();
-        _ = self.task.await;
-    }
-}
-
 impl Bench {
     fn new() -> Bench {
         let folder = TempDir::new().unwrap();
@@ -201,16 +182,12 @@ impl Bench {
 
     fn start_with(&self, broker: Arc<dyn Broker>) -> Running {
         let deliveries = self.deliveries(broker);
-        let control = deliveries.control();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(deliveries.run(async move { drop(stopped.await) }));
-        Running { control, stop, task }
+        Running::start(deliveries.control(), |stop| deliveries.run(stop))
     }
 
     /// Stores events numbered on from `first`, one per key given.
     async fn publish(&self, first: u64, keys: &[&str]) {
-        let batch = (first..).zip(keys).map(|(number, key)| stamped("order", key, number));
-        self.log.publish(&topic("order").first(), batch.collect()).await.unwrap();
+        running::publish(&*self.log, first, keys).await;
     }
 
     async fn caught_up(&self, control: &Control) {
@@ -227,10 +204,14 @@ impl Bench {
     }
 
     async fn dead(&self, control: &Control, letters: usize) {
+        running::dead(control, &self.clock, Duration::from_secs(4), letters).await;
+    }
+
+    /// Waits until so many attempts were made.
+    async fn asked(&self, count: usize) {
         until(async || {
-            self.clock.advance(Duration::from_secs(4));
-            let dead = control.dead(100).await.unwrap();
-            if dead.len() == letters { Ok(()) } else { Err(format!("{dead:?}")) }
+            let asked = self.mailbox.said().asked.len();
+            if asked == count { Ok(()) } else { Err(format!("{asked} asked")) }
         })
         .await;
     }
@@ -335,10 +316,7 @@ async fn who_lost_the_place_to_another_writes_nothing_of_what_he_is_told() {
     bench.mailbox.tell(|said| _ = said.silent.insert("a".to_owned()));
     let running = bench.start();
     bench.publish(1, &["a"]).await;
-    until(
-        async || if bench.mailbox.said().asked.len() == 1 { Ok(()) } else { Err("-".to_owned()) },
-    )
-    .await;
+    bench.asked(1).await;
     // Another instance has handled it meanwhile.
     let place = "INSERT INTO inbox (subscription, partition, position, source, event)
         VALUES ('mail.order', 0, 1, 'order', 'id-1')";
@@ -487,10 +465,7 @@ async fn what_is_under_way_at_the_end_is_waited_for_and_noted() {
     bench.mailbox.tell(|said| _ = said.silent.insert("a".to_owned()));
     let running = bench.start();
     bench.publish(1, &["a"]).await;
-    until(
-        async || if bench.mailbox.said().asked.len() == 1 { Ok(()) } else { Err("-".to_owned()) },
-    )
-    .await;
+    bench.asked(1).await;
     let stopping = tokio::spawn(running.stop());
     tokio::task::yield_now().await;
     bench.mailbox.tell(|said| said.silent.clear());

@@ -8,6 +8,8 @@
 //! is read may lack everything but `specversion`, `id`, `source`, `type` and a time: then the subject is
 //! empty, the key is the subject, a sequence is 0, and the data is `null`. A member that is `null` is one that is not
 //! there. An event that came without a time has `receivedtime` in its place, which says when it came.
+//!
+//! What somebody asks to have stored is read elsewhere ([`incoming`](super::incoming)), which says why that is another reader.
 
 use std::borrow::Cow;
 use std::fmt;

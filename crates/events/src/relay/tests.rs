@@ -11,13 +11,14 @@ use crate::Clock;
 use crate::broker::{Offset, Pending, READ_MAX, Stored};
 use crate::error::Error;
 use crate::event::{Cause, Draft, Event};
+use crate::fixture::altered_log::AlteredLog;
 use crate::fixture::{clock, first, topic, until};
 use crate::local::Log;
 use crate::partition::numbers::Numbers;
 use crate::store::options::Publishes;
 use crate::store::tests::execute;
 use crate::store::{OUTBOX_KEPT, Options, stepped, upkeep};
-use crate::topic::{Topic, TopicPartition};
+use crate::topic::TopicPartition;
 
 fn publishes() -> Publishes {
     let (source, topic) = ("order".to_owned(), topic("order"));
@@ -78,32 +79,19 @@ struct Refusing<R> {
 /// What a broker is asked to take; nothing where it is only asked how far it is.
 type Asked<'a> = Option<&'a [Event]>;
 
-impl<R> Broker for Refusing<R>
+impl<R> AlteredLog for Refusing<R>
 where
     R: Fn(Asked<'_>) -> Result<(), Error> + Send + Sync + 'static,
 {
+    fn log(&self) -> &Log {
+        &self.log
+    }
+
     fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
         Box::pin(async move {
             (self.refuses)(Some(&batch))?;
             self.log.publish(at, batch).await
         })
-    }
-
-    fn read<'a>(
-        &'a self,
-        of: &'a TopicPartition,
-        at: Offset,
-        limit: usize,
-    ) -> Pending<'a, Vec<Stored>> {
-        self.log.read(of, at, limit)
-    }
-
-    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
-        self.log.end(at)
-    }
-
-    fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
-        self.log.watch(at)
     }
 
     fn published<'a>(
@@ -115,18 +103,6 @@ where
             (self.refuses)(None)?;
             self.log.published(at, source).await
         })
-    }
-
-    fn topics(&self) -> Vec<Topic> {
-        self.log.topics()
-    }
-
-    fn partitions(&self, topic: &Topic) -> Result<Partitions, Error> {
-        self.log.partitions(topic)
-    }
-
-    fn promise(&self) -> String {
-        self.log.promise()
     }
 }
 

@@ -6,6 +6,8 @@
 //! long as it takes to write a line, and a wake-up that comes while its consumer is at work is kept until it
 //! looks for one.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -14,6 +16,7 @@ use crate::Clock;
 use crate::broker::{Broker, Offset};
 use crate::error::Error;
 use crate::group::{Assignment, Member};
+use crate::lanes::{Stop, run_each};
 use crate::partition::{Partition, Partitions};
 use crate::stillness::Stillness;
 use crate::store::database::Database;
@@ -114,8 +117,26 @@ impl Context {
         self.partitions.each().map(|partition| self.lane(partition))
     }
 
+    /// Joins those who share the partitions, runs a loop for each until `stop` resolves and all have ended, and leaves.
+    pub(crate) async fn run<F>(
+        &self,
+        run: impl Fn(Lane, Member, Stop) -> F,
+        stop: impl Future<Output = ()>,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut stop = pin!(stop);
+        let member = tokio::select! {
+            biased;
+            () = stop.as_mut() => return,
+            member = self.joined() => member,
+        };
+        run_each(self.lanes(), |lane, stop| run(lane, member.clone(), stop), stop).await;
+        member.leave().await;
+    }
+
     /// One of those who share the partitions, however long that takes.
-    pub(crate) async fn joined(&self) -> Member {
+    async fn joined(&self) -> Member {
         let mut backoff = Backoff::new();
         loop {
             let trouble = match self.join().await {

@@ -10,12 +10,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use super::*;
 use crate::broker::Offset;
 use crate::event::{Cause, Draft};
+use crate::fixture::running::{self, Running};
 use crate::fixture::{ManualClock, stamped, topic, until};
 use crate::local::Log;
 use crate::store::{Options, Publishes};
@@ -97,19 +96,6 @@ struct Bench {
     clock: ManualClock,
 }
 
-struct Running {
-    control: Control,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    async fn stop(self) {
-        drop(self.stop);
-        self.task.await.unwrap();
-    }
-}
-
 impl Bench {
     fn new() -> Bench {
         let folder = TempDir::new().unwrap();
@@ -142,8 +128,7 @@ impl Bench {
 
     /// Stores events numbered on from `first`, one per key given.
     async fn publish(&self, first: u64, keys: &[&str]) {
-        let batch = (first..).zip(keys).map(|(number, key)| stamped("order", key, number));
-        self.log.publish(&topic("order").first(), batch.collect()).await.unwrap();
+        running::publish(&*self.log, first, keys).await;
     }
 
     async fn effects(&self) -> Vec<(String, u64)> {
@@ -181,12 +166,7 @@ impl Bench {
 
     /// Moves the clock until there are so many dead letters.
     async fn dead(&self, control: &Control, letters: usize) {
-        until(async || {
-            self.clock.advance(RETRY.backoff);
-            let dead = control.dead(100).await.unwrap();
-            if dead.len() == letters { Ok(()) } else { Err(format!("{dead:?}")) }
-        })
-        .await;
+        running::dead(control, &self.clock, RETRY.backoff, letters).await;
     }
 
     async fn effects_are(&self, key: &str, expected: &[u64]) {
@@ -213,8 +193,5 @@ fn open(folder: &TempDir, clock: &ManualClock) -> Database {
 }
 
 fn start<H: Handler>(subscription: Subscription<H>) -> Running {
-    let control = subscription.control();
-    let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(subscription.run(async move { drop(stopped.await) }));
-    Running { control, stop, task }
+    Running::start(subscription.control(), |stop| subscription.run(stop))
 }

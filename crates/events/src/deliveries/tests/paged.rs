@@ -2,12 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::watch;
-
 use super::*;
 use crate::broker::{Pending, Stored};
 use crate::error::Error;
-use crate::partition::Partitions;
+use crate::fixture::altered_log::AlteredLog;
 use crate::topic::TopicPartition;
 
 /// The log, page by page.
@@ -24,9 +22,9 @@ impl Paged {
     }
 }
 
-impl Broker for Paged {
-    fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
-        self.log.publish(at, batch)
+impl AlteredLog for Paged {
+    fn log(&self) -> &Log {
+        &self.log
     }
 
     fn read<'a>(
@@ -41,30 +39,6 @@ impl Broker for Paged {
             return Box::pin(async { Err(Error::environment("nobody reads this now")) });
         }
         self.log.read(at, after, page)
-    }
-
-    fn keeps_all(&self) -> bool {
-        true
-    }
-
-    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
-        self.log.end(at)
-    }
-
-    fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
-        self.log.watch(at)
-    }
-
-    fn topics(&self) -> Vec<Topic> {
-        self.log.topics()
-    }
-
-    fn partitions(&self, topic: &Topic) -> Result<Partitions, Error> {
-        self.log.partitions(topic)
-    }
-
-    fn promise(&self) -> String {
-        self.log.promise()
     }
 }
 

@@ -148,14 +148,7 @@ async fn who_waits_for_leave_keeps_his_place_whatever_else_happens() {
     bench.mailbox.tell(|said| _ = said.silent.insert("slow".to_owned()));
     let running = bench.start();
     bench.publish(1, &["slow"]).await;
-    let asked = async |count: usize| {
-        until(async || {
-            let asked = bench.mailbox.said().asked.len();
-            if asked == count { Ok(()) } else { Err(format!("{asked} asked")) }
-        })
-        .await;
-    };
-    asked(1).await;
+    bench.asked(1).await;
     bench.mailbox.tell(|said| said.is_away = true);
     bench.publish(2, &["a"]).await;
     until(async || {
@@ -169,7 +162,7 @@ async fn who_waits_for_leave_keeps_his_place_whatever_else_happens() {
     bench.caught_up_to(&running.control, 2).await;
     assert_eq!(bench.mailbox.said().leaves, 2);
     bench.mailbox.tell(|said| said.is_away = false);
-    asked(3).await;
+    bench.asked(3).await;
     bench.caught_up(&running.control).await;
     running.stop().await;
 }

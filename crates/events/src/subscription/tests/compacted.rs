@@ -1,8 +1,7 @@
 //! A topic that keeps of each key the newest event: what is missing there is what was asked for.
 
 use super::*;
-use crate::broker::{Pending, Stored};
-use crate::partition::Partitions;
+use crate::fixture::altered_log::AlteredLog;
 use crate::topic::TopicPartition;
 
 /// The log, as if it were compacted or were not.
@@ -11,42 +10,13 @@ struct Compacted {
     is_compacted: bool,
 }
 
-impl Broker for Compacted {
-    fn publish<'a>(&'a self, at: &'a TopicPartition, batch: Vec<Event>) -> Pending<'a, Offset> {
-        self.log.publish(at, batch)
-    }
-
-    fn read<'a>(
-        &'a self,
-        at: &'a TopicPartition,
-        after: Offset,
-        limit: usize,
-    ) -> Pending<'a, Vec<Stored>> {
-        self.log.read(at, after, limit)
+impl AlteredLog for Compacted {
+    fn log(&self) -> &Log {
+        &self.log
     }
 
     fn is_compacted(&self, _at: &TopicPartition) -> bool {
         self.is_compacted
-    }
-
-    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
-        self.log.end(at)
-    }
-
-    fn watch<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, watch::Receiver<Offset>> {
-        self.log.watch(at)
-    }
-
-    fn topics(&self) -> Vec<Topic> {
-        self.log.topics()
-    }
-
-    fn partitions(&self, topic: &Topic) -> Result<Partitions, Error> {
-        self.log.partitions(topic)
-    }
-
-    fn promise(&self) -> String {
-        self.log.promise()
     }
 }
 

@@ -36,7 +36,7 @@ async fn a_restart_goes_on_where_the_transaction_got_to() {
         bench.publish(round * 2 + 1, &["a", "b"]).await;
         let running = bench.start();
         bench.caught_up(&running.control).await;
-        running.task.abort();
+        running.abort();
     }
     assert_eq!(bench.of_key("a").await, [1, 3, 5, 7, 9]);
     assert_eq!(bench.of_key("b").await, [2, 4, 6, 8, 10]);

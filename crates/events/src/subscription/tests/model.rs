@@ -61,7 +61,7 @@ async fn play(steps: Vec<Step>) {
             Step::Redrive => redrive_all(&running.control).await,
             Step::Rewind => running.control.rewind().await.unwrap(),
             Step::Restart => {
-                running.task.abort();
+                running.abort();
                 running = bench.start();
             }
         }

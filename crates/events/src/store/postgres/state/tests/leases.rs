@@ -8,8 +8,9 @@ use super::proxy::{Proxy, Silence};
 use super::relayed::{log, publish, relay, relayed};
 use super::*;
 use crate::broker::Pending;
+use crate::fixture::altered_log::AlteredLog;
 use crate::local::Log;
-use crate::topic::{Topic, TopicPartition};
+use crate::topic::TopicPartition;
 
 #[tokio::test]
 async fn a_lease_whose_session_is_silent_is_given_up_and_holds_up_no_answer_meanwhile() {
@@ -118,49 +119,13 @@ async fn what_a_relay_noted_never_goes_back() {
 /// A broker in which every publish is a mistake of the program.
 struct Panics(Arc<Log>);
 
-impl Broker for Panics {
+impl AlteredLog for Panics {
+    fn log(&self) -> &Log {
+        &self.0
+    }
+
     fn publish<'a>(&'a self, _: &'a TopicPartition, _: Vec<Event>) -> Pending<'a, Offset> {
         panic!("a mistake of the broker's")
-    }
-
-    fn read<'a>(
-        &'a self,
-        at: &'a TopicPartition,
-        after: Offset,
-        limit: usize,
-    ) -> Pending<'a, Vec<Stored>> {
-        self.0.read(at, after, limit)
-    }
-
-    fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
-        self.0.end(at)
-    }
-
-    fn watch<'a>(
-        &'a self,
-        at: &'a TopicPartition,
-    ) -> Pending<'a, tokio::sync::watch::Receiver<Offset>> {
-        self.0.watch(at)
-    }
-
-    fn published<'a>(
-        &'a self,
-        at: &'a TopicPartition,
-        source: &'a str,
-    ) -> Pending<'a, Option<u64>> {
-        self.0.published(at, source)
-    }
-
-    fn topics(&self) -> Vec<Topic> {
-        self.0.topics()
-    }
-
-    fn partitions(&self, topic: &Topic) -> Result<Partitions, Error> {
-        self.0.partitions(topic)
-    }
-
-    fn promise(&self) -> String {
-        self.0.promise()
     }
 }
 

@@ -1,0 +1,78 @@
+//! A round's parked events: which are next, what an attempt at one is made at, and what came of it.
+//!
+//! The table is the truth ([`Retries`](crate::deliveries::retries::Retries) is a look at it), so an event is read there when
+//! its turn comes and its outcome goes back there with the next write. Whether it is its turn, or one of the window's, the
+//! round decides.
+
+use super::Round;
+use crate::deliveries::attempts::{Job, Retry};
+use crate::deliveries::settlement::{Retried, RetryOutcome};
+use crate::deliveries::{Answer, Receiver};
+use crate::error::Error;
+use crate::parking::{Wait, how_to_skip};
+use crate::store::options::Reading;
+use crate::store::parked::{self, Parked};
+
+impl<R: Receiver> Round<R> {
+    /// Looks which parked events are next, where that is not known.
+    pub(in crate::deliveries) async fn look_at_retries(&mut self) -> Result<(), Error> {
+        if self.retries.is_known() {
+            return Ok(());
+        }
+        let given = (&self.lane, self.retries.wanted());
+        let database = &self.lane.context.database;
+        let read = database.read_by(Reading::Statement, &given, |(lane, limit), rows| {
+            Box::pin(parked::upcoming(rows, lane.assigned(), *limit))
+        });
+        let rows = read.await?;
+        self.retries.know(rows);
+        Ok(())
+    }
+
+    /// The parked event of this turn, if it is one.
+    pub(super) async fn retry(&mut self, turn: i64) -> Result<Option<Job>, Error> {
+        let database = &self.lane.context.database;
+        let read = database.read_by(Reading::Statement, &turn, |turn, rows| {
+            Box::pin(parked::of_turn(rows, *turn))
+        });
+        let Some(Parked { turn, key, attempts, event }) = read.await? else {
+            self.retries.back(turn);
+            return Ok(None);
+        };
+        match event {
+            Ok(event) => {
+                let attempts = attempts.saturating_add(1);
+                Ok(Some(Job::Retry(Box::new(Retry { turn, key, attempts, event }))))
+            }
+            Err(error) => {
+                let skip = how_to_skip(&self.lane.context.name);
+                let reason = format!("the parked row is no event any more: {error}; {skip}");
+                self.note_retry(
+                    turn,
+                    RetryOutcome::Failed { attempts, wait: Wait::Operator, reason },
+                );
+                Ok(None)
+            }
+        }
+    }
+
+    /// What came of an attempt at a parked event.
+    pub(super) fn take_retried(&mut self, retry: Retry, answer: Answer) {
+        let Retry { turn, key, attempts, event } = retry;
+        match answer {
+            Answer::NotNow => self.retries.put_off(turn),
+            Answer::Acknowledged => {
+                self.window.unparked(&key);
+                self.note_retry(turn, RetryOutcome::Handled { key });
+            }
+            Answer::Failed(reason) => {
+                let wait = self.after_failure(&event, attempts, &reason);
+                self.note_retry(turn, RetryOutcome::Failed { attempts, wait, reason });
+            }
+        }
+    }
+
+    fn note_retry(&mut self, turn: i64, outcome: RetryOutcome) {
+        self.outcomes.retried.push(Retried { turn, outcome });
+    }
+}
