@@ -24,7 +24,7 @@
 //! It knows no HTTP: who delivers is a [`Receiver`].
 
 mod attempts;
-mod courier;
+mod delivery_loop;
 mod known;
 mod pace;
 mod retries;
@@ -47,8 +47,8 @@ use crate::store::{SERVED_SETTLED_AHEAD, SETTLED_AHEAD};
 use crate::subscription::context::Context;
 use crate::subscription::control::Control;
 use crate::topic::Topic;
-use courier::Courier;
-use round::Couriers;
+use delivery_loop::DeliveryLoop;
+use round::Recipient;
 
 pub use pace::{PAUSE_MAX, Pace};
 pub use window::{WINDOW_BYTES_MAX, WINDOW_EVENTS_MAX};
@@ -75,18 +75,18 @@ pub enum Answer {
 /// All partitions share it, so it is where one bounds how much is under way at once, and where one waits for a
 /// subscriber who is away.
 pub trait Receiver: Send + Sync + 'static {
-    /// Leave to make one attempt.
-    type Leave: Send + 'static;
+    /// A permit to make one attempt.
+    type Permit: Send + 'static;
 
     /// Resolves when one more attempt may be made. What it resolves to may be dropped unused, and so may the future.
-    fn leave(&self) -> impl Future<Output = Self::Leave> + Send;
+    fn permit(&self) -> impl Future<Output = Self::Permit> + Send;
 
     /// Makes one, the `attempt`th at this event, and waits for its answer no longer than it may take.
     ///
     /// Dropped, it was perhaps made and perhaps not: the event is delivered again.
     fn deliver(
         &self,
-        leave: Self::Leave,
+        permit: Self::Permit,
         event: &Event,
         attempt: u32,
     ) -> impl Future<Output = Answer> + Send;
@@ -136,8 +136,9 @@ impl<R: Receiver> Deliveries<R> {
     /// Dropping the future is like a crash: what was written stands, and the rest is delivered again.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let Deliveries { receiver, timing, context } = self;
-        let couriers = Couriers { receiver, timing };
-        let courier = |lane, member, stop| Courier::new(couriers.clone(), lane, member).run(stop);
-        context.run(courier, stop).await;
+        let recipient = Recipient { receiver, timing };
+        let delivery =
+            |lane, member, stop| DeliveryLoop::new(recipient.clone(), lane, member).run(stop);
+        context.run(delivery, stop).await;
     }
 }

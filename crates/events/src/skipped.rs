@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use crate::partition::Partition;
+use crate::partition::{Numbered, Partition};
 
 /// Notes one database keeps; past it nothing more is skipped: a store that is hurt so often needs a
 /// backup and not another note.
@@ -62,6 +62,24 @@ pub struct Skipped {
     pub at: Timestamp,
     /// On whose word; of a gap the publisher's.
     pub by: String,
+}
+
+impl Skipped {
+    /// A note of one thing, with nothing else in it yet.
+    pub(crate) fn blank(name: &str, kind: &str, at: Numbered, now: Timestamp) -> Skipped {
+        Skipped {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            partition: at.partition,
+            first: at.number,
+            last: at.number,
+            event: None,
+            key: None,
+            reason: String::new(),
+            at: moment(now),
+            by: String::new(),
+        }
+    }
 }
 
 /// The moment as a note keeps it: to the microsecond.

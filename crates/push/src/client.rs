@@ -42,7 +42,7 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 type Sender = SendRequest<Full<Bytes>>;
 
 /// What counts of an answer.
-pub(crate) struct Answered {
+pub(crate) struct ReplyHead {
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<HeaderValue>,
 }
@@ -80,7 +80,7 @@ impl Client {
         message: &Message,
         now: Instant,
         within: Duration,
-    ) -> Result<Answered, String> {
+    ) -> Result<ReplyHead, String> {
         let answered = tokio::time::timeout(within, self.attempt(message, now)).await;
         answered.unwrap_or_else(|_| {
             // Whoever is gone without a word is gone on all of them.
@@ -89,7 +89,7 @@ impl Client {
         })
     }
 
-    async fn attempt(&self, message: &Message, now: Instant) -> Result<Answered, String> {
+    async fn attempt(&self, message: &Message, now: Instant) -> Result<ReplyHead, String> {
         let no_answer = |error: &hyper::Error| format!("no answer: {error}");
         if let Some(mut kept) = self.take(now) {
             match kept.try_send_request(self.request(message)).await {
@@ -131,12 +131,17 @@ impl Client {
     }
 
     /// Reads what is left, and keeps the connection where that was little.
-    async fn read(&self, sender: Sender, response: Response<Incoming>, since: Instant) -> Answered {
+    async fn read(
+        &self,
+        sender: Sender,
+        response: Response<Incoming>,
+        since: Instant,
+    ) -> ReplyHead {
         let (head, body) = response.into_parts();
         if whole::answered(body, BODY_BYTES_MAX).await.is_ok() {
             self.keep(Idle { sender, since });
         }
-        Answered { status: head.status, retry_after: head.headers.get(RETRY_AFTER).cloned() }
+        ReplyHead { status: head.status, retry_after: head.headers.get(RETRY_AFTER).cloned() }
     }
 
     fn take(&self, now: Instant) -> Option<Sender> {

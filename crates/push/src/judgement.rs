@@ -31,19 +31,19 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// What came of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Came {
+pub(crate) enum Reply {
     /// An answer, with the pause that it asks for.
     Status { status: StatusCode, retry_after: Option<Duration> },
     /// None, for this reason.
     Nothing(String),
 }
 
-impl Came {
+impl Reply {
     /// The answer's number.
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
-            Came::Status { status, .. } => Some(status.as_u16()),
-            Came::Nothing(_) => None,
+            Reply::Status { status, .. } => Some(status.as_u16()),
+            Reply::Nothing(_) => None,
         }
     }
 }
@@ -59,18 +59,18 @@ pub(crate) struct Judged {
 }
 
 /// Judges an attempt, the `attempt`th at its event.
-pub(crate) fn judge(came: &Came, attempt: u32, is_probe: bool) -> Judged {
+pub(crate) fn judge(reply: &Reply, attempt: u32, is_probe: bool) -> Judged {
     let judged = |answer, outcome| Judged { answer, outcome, pause: None };
-    match came {
-        Came::Status { status, .. } if status.is_success() => {
+    match reply {
+        Reply::Status { status, .. } if status.is_success() => {
             judged(Answer::Acknowledged, Some(Outcome::Success))
         }
-        Came::Status { status, retry_after: Some(pause) } if is_pause(*status) => {
+        Reply::Status { status, retry_after: Some(pause) } if is_pause(*status) => {
             let outcome = (*status == StatusCode::TOO_MANY_REQUESTS).then_some(Outcome::Success);
             let pause = Some((*pause).clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX));
             Judged { answer: Answer::NotNow, outcome, pause }
         }
-        Came::Status { status, .. } => {
+        Reply::Status { status, .. } => {
             let outcome = match status.is_server_error() {
                 true if attempt == 1 || is_probe => Some(Outcome::Failure),
                 true => None,
@@ -78,8 +78,8 @@ pub(crate) fn judge(came: &Came, attempt: u32, is_probe: bool) -> Judged {
             };
             judged(Answer::Failed(format!("the receiver answered {}", status.as_u16())), outcome)
         }
-        Came::Nothing(_) if is_probe => judged(Answer::NotNow, Some(Outcome::Failure)),
-        Came::Nothing(why) => judged(Answer::Failed(why.clone()), Some(Outcome::Failure)),
+        Reply::Nothing(_) if is_probe => judged(Answer::NotNow, Some(Outcome::Failure)),
+        Reply::Nothing(why) => judged(Answer::Failed(why.clone()), Some(Outcome::Failure)),
     }
 }
 
@@ -100,20 +100,20 @@ pub(crate) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn status(code: u16, retry_after: Option<u64>) -> Came {
+    fn status(code: u16, retry_after: Option<u64>) -> Reply {
         let status = StatusCode::from_u16(code).expect("a status");
-        Came::Status { status, retry_after: retry_after.map(Duration::from_secs) }
+        Reply::Status { status, retry_after: retry_after.map(Duration::from_secs) }
     }
 
     #[test]
     fn every_answer_is_judged_at_every_attempt() {
         use Outcome::{Failure, Success};
         let failed = |code: u16| Answer::Failed(format!("the receiver answered {code}"));
-        let refused = || Came::Nothing("refused".to_owned());
+        let refused = || Reply::Nothing("refused".to_owned());
         let (done, later) = (Answer::Acknowledged, Answer::NotNow);
         // The first attempt, a later one, and a later one that probes.
         let attempts = [(1, false), (2, false), (2, true)];
-        for (came, expected) in [
+        for (reply, expected) in [
             (status(204, Some(9)), attempts.map(|_| (done.clone(), Some(Success), None))),
             (status(429, Some(9)), attempts.map(|_| (later.clone(), Some(Success), Some(9)))),
             (status(429, Some(0)), attempts.map(|_| (later.clone(), Some(Success), Some(1)))),
@@ -136,11 +136,11 @@ mod tests {
                 attempts.into_iter().zip(expected)
             {
                 let pause = pause.map(Duration::from_secs);
-                let judged = judge(&came, attempt, is_probe);
+                let judged = judge(&reply, attempt, is_probe);
                 assert_eq!(
                     judged,
                     Judged { answer, outcome, pause },
-                    "{came:?} {attempt} {is_probe}"
+                    "{reply:?} {attempt} {is_probe}"
                 );
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  events::deliveries ── which event is next, of each key one at a time, and what came of it
-//!     └─ Subscriber ─── leave: no pause asked for, a slot free, the circuit closed
+//!     └─ Subscriber ─── permit: no pause asked for, a slot free, the circuit closed
 //!          ├─ binary ──── the event as headers and body       (CloudEvents, HTTP binding)
 //!          ├─ signature ─ so that the receiver knows from whom (Standard Webhooks)
 //!          ├─ client ──── a connection, to an address that is allowed
@@ -14,7 +14,7 @@
 //! who is away opens his circuit, and an open one uses up no attempts. Redirects are not followed, and of an answer's body
 //! nothing is read but what keeps the connection usable.
 //!
-//! What was attempted is in a [`Log`] that forgets the oldest. It decides nothing about order, parking or dead letters:
+//! What was attempted is in an [`AttemptLog`] that forgets the oldest. It decides nothing about order, parking or dead letters:
 //! those are the events' own.
 
 mod address;
@@ -29,7 +29,7 @@ mod subscriber;
 pub use address::{Address, Allowed, AllowedEntry, NotAnAddress};
 pub use client::IDLE_MAX;
 pub use judgement::RETRY_AFTER_MAX;
-pub use log::{Delivery, DeliveryResult, LOG_MAX, Log};
+pub use log::{ATTEMPT_LOG_MAX, Attempt, AttemptLog, AttemptResult};
 pub use meters::Meters;
 pub use signature::{NoSecret, SECRETS_MAX, Secret, sign};
 pub use subscriber::{Settings, Subscriber};

@@ -1,4 +1,4 @@
-//! What was attempted lately, for whoever asks why an event did not arrive: the newest [`LOG_MAX`] of a subscription.
+//! What was attempted lately, for whoever asks why an event did not arrive: the newest [`ATTEMPT_LOG_MAX`] of a subscription.
 //!
 //! In memory: it is for the question of now. What has failed for good is a dead letter, which stays.
 
@@ -9,14 +9,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 /// Attempts that are remembered of one subscription.
-pub const LOG_MAX: usize = 1_000;
+pub const ATTEMPT_LOG_MAX: usize = 1_000;
 
 /// Characters of a reason that are kept.
 const REASON_CHARS_MAX: usize = 200;
 
 /// One attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
+pub struct Attempt {
     /// When it was made.
     pub at: Timestamp,
     /// The event's `webhook-id`.
@@ -30,12 +30,12 @@ pub struct Delivery {
     /// How long it took.
     pub took: Duration,
     /// What came of it.
-    pub result: DeliveryResult,
+    pub result: AttemptResult,
 }
 
 /// What came of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeliveryResult {
+pub enum AttemptResult {
     /// The receiver has it.
     Delivered,
     /// He does not, for this reason.
@@ -46,24 +46,24 @@ pub enum DeliveryResult {
 
 /// The newest attempts; a handle.
 #[derive(Clone, Debug, Default)]
-pub struct Log(Arc<Mutex<VecDeque<Delivery>>>);
+pub struct AttemptLog(Arc<Mutex<VecDeque<Attempt>>>);
 
-impl Log {
+impl AttemptLog {
     /// Remembers one, and forgets the oldest past the limit.
-    pub fn add(&self, delivery: Delivery) {
-        let mut deliveries = self.deliveries();
-        if deliveries.len() >= LOG_MAX {
-            deliveries.pop_front();
+    pub fn add(&self, attempt: Attempt) {
+        let mut attempts = self.attempts();
+        if attempts.len() >= ATTEMPT_LOG_MAX {
+            attempts.pop_front();
         }
-        deliveries.push_back(delivery);
+        attempts.push_back(attempt);
     }
 
     /// All that are remembered, the newest first.
-    pub fn newest(&self) -> Vec<Delivery> {
-        self.deliveries().iter().rev().cloned().collect()
+    pub fn newest(&self) -> Vec<Attempt> {
+        self.attempts().iter().rev().cloned().collect()
     }
 
-    fn deliveries(&self) -> MutexGuard<'_, VecDeque<Delivery>> {
+    fn attempts(&self) -> MutexGuard<'_, VecDeque<Attempt>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -79,20 +79,20 @@ mod tests {
 
     #[test]
     fn the_newest_are_remembered_and_the_oldest_forgotten() {
-        let log = Log::default();
-        let attempt = |attempt: u32| Delivery {
+        let log = AttemptLog::default();
+        let attempt = |attempt: u32| Attempt {
             at: Timestamp::UNIX_EPOCH,
             id: "order/1".to_owned(),
             key: "1".to_owned(),
             attempt,
             status: Some(204),
             took: Duration::ZERO,
-            result: DeliveryResult::Delivered,
+            result: AttemptResult::Delivered,
         };
-        let count = u32::try_from(LOG_MAX).expect("a small number") + 3;
+        let count = u32::try_from(ATTEMPT_LOG_MAX).expect("a small number") + 3;
         (1..=count).for_each(|number| log.add(attempt(number)));
         let newest = log.newest();
-        assert_eq!(newest.len(), LOG_MAX);
-        assert_eq!((newest[0].attempt, newest[LOG_MAX - 1].attempt), (count, 4));
+        assert_eq!(newest.len(), ATTEMPT_LOG_MAX);
+        assert_eq!((newest[0].attempt, newest[ATTEMPT_LOG_MAX - 1].attempt), (count, 4));
     }
 }

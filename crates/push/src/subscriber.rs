@@ -1,6 +1,6 @@
-//! One receiver: who may be asked now, and an attempt from the leave to make it to what it means.
+//! One receiver: who may be asked now, and an attempt from the permit to make it to what it means.
 //!
-//! Leave is given where no pause is asked for, fewer attempts than `concurrency` are under way, and the circuit is
+//! A permit is given where no pause is asked for, fewer attempts than `concurrency` are under way, and the circuit is
 //! closed or wants a probe. So whoever waits for one waits for the receiver and for nothing else, and an event that gets none
 //! has used up no attempt.
 
@@ -18,9 +18,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::{Address, Allowed};
 use crate::binary::{self, Message};
-use crate::client::{Answered, Client};
-use crate::judgement::{Came, Judged, judge, retry_after};
-use crate::log::{Delivery, DeliveryResult, Log, shortened};
+use crate::client::{Client, ReplyHead};
+use crate::judgement::{Judged, Reply, judge, retry_after};
+use crate::log::{Attempt, AttemptLog, AttemptResult, shortened};
 use crate::meters::Meters;
 use crate::signature::Secret;
 
@@ -48,13 +48,13 @@ pub struct Subscriber {
     breaker: Arc<Breaker>,
     /// Until when he asked to be left alone.
     pause: Mutex<Option<Instant>>,
-    log: Log,
+    log: AttemptLog,
     meters: Meters,
 }
 
-/// Leave to make one attempt.
-pub struct Leave {
-    permit: Permit,
+/// A permit to make one attempt.
+pub struct AttemptPermit {
+    circuit: Permit,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -69,13 +69,13 @@ impl Subscriber {
             slots: Arc::new(Semaphore::new(settings.concurrency)),
             breaker: Arc::new(breaker),
             pause: Mutex::new(None),
-            log: Log::default(),
+            log: AttemptLog::default(),
             meters,
         }
     }
 
     /// What was attempted lately.
-    pub fn log(&self) -> Log {
+    pub fn log(&self) -> AttemptLog {
         self.log.clone()
     }
 
@@ -108,14 +108,14 @@ impl Subscriber {
     }
 
     /// Asks, within the time that he has.
-    async fn ask(&self, event: &Event, now: Instant, at: Timestamp) -> Came {
+    async fn ask(&self, event: &Event, now: Instant, at: Timestamp) -> Reply {
         let message = Message::of(event, self.client.authority(), &self.secrets, at);
         match self.client.post(&message, now, self.timeout).await {
-            Ok(Answered { status, retry_after: text }) => {
+            Ok(ReplyHead { status, retry_after: text }) => {
                 let text = text.as_ref().and_then(|text| text.to_str().ok());
-                Came::Status { status, retry_after: text.and_then(|text| retry_after(text, at)) }
+                Reply::Status { status, retry_after: text.and_then(|text| retry_after(text, at)) }
             }
-            Err(why) => Came::Nothing(why),
+            Err(why) => Reply::Nothing(why),
         }
     }
 
@@ -143,9 +143,9 @@ impl Subscriber {
 }
 
 impl Receiver for Subscriber {
-    type Leave = Leave;
+    type Permit = AttemptPermit;
 
-    async fn leave(&self) -> Leave {
+    async fn permit(&self) -> AttemptPermit {
         loop {
             self.unpaused().await;
             let slot = Arc::clone(&self.slots).acquire_owned().await;
@@ -154,7 +154,7 @@ impl Receiver for Subscriber {
                 continue;
             }
             match self.breaker.admit(clock::now()) {
-                Ok(permit) => return Leave { permit, _slot: slot },
+                Ok(circuit) => return AttemptPermit { circuit, _slot: slot },
                 Err(open) => {
                     drop(slot);
                     self.show_circuit();
@@ -166,24 +166,24 @@ impl Receiver for Subscriber {
         }
     }
 
-    async fn deliver(&self, leave: Leave, event: &Event, attempt: u32) -> Answer {
+    async fn deliver(&self, permit: AttemptPermit, event: &Event, attempt: u32) -> Answer {
         let (began, at) = (clock::now(), clock::wall());
         let under_way = UnderWay::new(&self.meters.in_flight);
-        let came = self.ask(event, began, at).await;
+        let reply = self.ask(event, began, at).await;
         drop(under_way);
         let took = clock::now() - began;
-        let Judged { answer, outcome, pause } = judge(&came, attempt, leave.permit.is_probe());
-        // Before the permit is back: whoever waits for leave has to see the pause.
+        let Judged { answer, outcome, pause } = judge(&reply, attempt, permit.circuit.is_probe());
+        // Before the circuit's permit is back: whoever waits for a permit has to see the pause.
         pause.into_iter().for_each(|pause| self.pause_for(pause));
         match outcome {
-            Some(outcome) => leave.permit.record(outcome, clock::now()),
-            None => leave.permit.cancel(clock::now()),
+            Some(outcome) => permit.circuit.record(outcome, clock::now()),
+            None => permit.circuit.cancel(clock::now()),
         }
         self.show_circuit();
         self.count(&answer, attempt, took);
-        let (status, result) = (came.status(), result(&answer));
+        let (status, result) = (reply.status(), result(&answer));
         let (id, key) = (binary::id(event), event.key.clone());
-        self.log.add(Delivery { at, id, key, attempt, status, took, result });
+        self.log.add(Attempt { at, id, key, attempt, status, took, result });
         answer
     }
 }
@@ -224,10 +224,10 @@ impl Drop for UnderWay<'_> {
 }
 
 /// What the log says of it.
-fn result(answer: &Answer) -> DeliveryResult {
+fn result(answer: &Answer) -> AttemptResult {
     match answer {
-        Answer::Acknowledged => DeliveryResult::Delivered,
-        Answer::Failed(reason) => DeliveryResult::Failed(shortened(reason)),
-        Answer::NotNow => DeliveryResult::NotNow,
+        Answer::Acknowledged => AttemptResult::Delivered,
+        Answer::Failed(reason) => AttemptResult::Failed(shortened(reason)),
+        Answer::NotNow => AttemptResult::NotNow,
     }
 }

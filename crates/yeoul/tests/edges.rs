@@ -12,20 +12,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use support::{
-    Folder, Mall, SOON, Started, Stream, Talk, connect, overlay, raw, signal, text, timed,
+    Folder, LISTENERS, Mall, SOON, Started, Stream, Talk, connect, overlay, raw, signal, text,
+    timed,
 };
 
 static MALL: LazyLock<Mall> = LazyLock::new(Mall::fresh);
-
-const LISTENERS: [(&str, &str); 7] = [
-    ("gateway", "/products"),
-    ("order", "/orders"),
-    ("delivery", "/deliveries"),
-    ("product", "/products"),
-    ("mypage", "/mypages/1@uengine.org"),
-    ("account", "/.well-known/jwks.json"),
-    ("admin", "/healthz"),
-];
 
 /// The status of these bytes on a listener, which ends the connection and says so where it refuses
 /// them for good.

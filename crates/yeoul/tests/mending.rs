@@ -8,8 +8,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use support::{
-    Answer, Call, Folder, Mall, SOON, Started, eventually, eventually_is, is_elsewhere, overlay,
-    run, text,
+    Answer, Call, Folder, Mall, SOON, Sold, Started, eventually, eventually_is, is_elsewhere,
+    overlay, run, text,
 };
 
 /// Changes one byte of the record that holds `needle`, in a file that nobody has open.
@@ -29,14 +29,20 @@ fn hurt(file: &Path, needle: &str) {
     std::fs::write(file, bytes).expect("the file is written");
 }
 
-#[test]
-fn a_hurt_record_is_skipped_in_a_resting_folder_and_the_mall_starts_and_tells() {
-    let Some(mall) = Mall::owned(&["--faults"]) else { return };
+/// An order that everybody knows of but the service that has the stock, which rests.
+fn ordered_without_product(mall: &Mall) -> Sold {
     let (who, product) = (mall.customer(), mall.product(10, "cancel"));
     mall.settle();
     mall.stop("product");
     let placed = mall.order(&who, product, 1);
     eventually("my page has the order", || mall.row(&who, placed.id));
+    Sold { who, product, placed }
+}
+
+#[test]
+fn a_hurt_record_is_skipped_in_a_resting_folder_and_the_mall_starts_and_tells() {
+    let Some(mall) = Mall::owned(&["--faults"]) else { return };
+    let Sold { who, product, placed } = ordered_without_product(&mall);
     let behind = |name: &str| {
         let all = mall.subscriptions();
         all.iter().find(|one| one["name"] == name).expect("a subscription")["lag"].clone()
@@ -165,11 +171,7 @@ fn a_reader_from_outside_is_told_where_a_record_is_hurt_and_goes_on_behind_it() 
 #[test]
 fn a_start_that_is_stuck_is_not_ready_and_names_the_command_that_makes_it_so() {
     let Some(mall) = Mall::owned(&["--faults"]) else { return };
-    let (who, product) = (mall.customer(), mall.product(10, "cancel"));
-    mall.settle();
-    mall.stop("product");
-    let placed = mall.order(&who, product, 1);
-    eventually("my page has the order", || mall.row(&who, placed.id));
+    let Sold { who, .. } = ordered_without_product(&mall);
     let (code, folder) = mall.stop_by("TERM", 2 * SOON);
     assert_eq!(code, 0);
     let data = folder.data();

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{
-    Call, Folder, Mall, SOON, Started, Stream, eventually, eventually_is, overlay, run, run_in,
-    signal, text, wait_at_most, within, yeoul,
+    Call, Folder, LISTENERS, Mall, SOON, Started, Stream, eventually, eventually_is, overlay, run,
+    run_in, signal, text, wait_at_most, within, yeoul,
 };
 
 static MALL: LazyLock<Option<Mall>> = LazyLock::new(|| Mall::owned(&["--faults"]));
@@ -47,16 +47,7 @@ fn a_ready_mall_prints_one_line_and_answers_everywhere() {
     let bases: BTreeSet<&str> = names.iter().map(|name| mall.base(name)).collect();
     assert_eq!(bases.len(), names.len(), "a listener each");
     assert!(bases.iter().all(|base| base.starts_with("http://127.0.0.1:")), "{bases:?}");
-    for (listener, path) in [
-        ("gateway", "/products"),
-        ("order", "/orders"),
-        ("delivery", "/deliveries"),
-        ("product", "/products"),
-        ("mypage", "/mypages/1@uengine.org"),
-        ("account", "/.well-known/jwks.json"),
-        ("admin", "/healthz"),
-        ("admin", "/readyz"),
-    ] {
+    for (listener, path) in LISTENERS.into_iter().chain([("admin", "/readyz")]) {
         mall.at(listener, "GET", path).send().expect(200);
     }
     assert_eq!(mall.stdout().len(), 1, "{:?}", mall.stdout());

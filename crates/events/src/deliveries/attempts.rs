@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::event::Event;
 
 /// An attempt that was answered.
-pub(super) struct Answered {
+pub(super) struct AnsweredAttempt {
     pub(super) job: Job,
     pub(super) answer: Answer,
 }
@@ -23,10 +23,11 @@ pub(super) enum Job {
     /// An event of the window.
     Fresh(Arc<Stored>),
     /// A parked one.
-    Retry(Box<Retry>),
+    Retry(Box<DueEvent>),
 }
 
-pub(super) struct Retry {
+/// A parked event whose turn it is.
+pub(super) struct DueEvent {
     pub(super) turn: i64,
     pub(super) key: String,
     /// With this one.
@@ -36,17 +37,17 @@ pub(super) struct Retry {
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Attempts(JoinSet<Answered>);
+pub(super) struct InFlight(JoinSet<AnsweredAttempt>);
 
-impl Attempts {
+impl InFlight {
     /// Begins one.
-    pub(super) fn begin<R: Receiver>(&mut self, receiver: Arc<R>, leave: R::Leave, job: Job) {
+    pub(super) fn begin<R: Receiver>(&mut self, receiver: Arc<R>, permit: R::Permit, job: Job) {
         self.0.spawn(async move {
             let answer = match &job {
-                Job::Fresh(stored) => receiver.deliver(leave, &stored.event, 1).await,
-                Job::Retry(retry) => receiver.deliver(leave, &retry.event, retry.attempts).await,
+                Job::Fresh(stored) => receiver.deliver(permit, &stored.event, 1).await,
+                Job::Retry(retry) => receiver.deliver(permit, &retry.event, retry.attempts).await,
             };
-            Answered { job, answer }
+            AnsweredAttempt { job, answer }
         });
     }
 
@@ -55,12 +56,12 @@ impl Attempts {
     }
 
     /// The next answer; `None` where none is under way. Dropped, it has taken none.
-    pub(super) async fn next(&mut self) -> Option<Result<Answered, Error>> {
+    pub(super) async fn next(&mut self) -> Option<Result<AnsweredAttempt, Error>> {
         self.0.join_next().await.map(ended)
     }
 
     /// One more that was answered by now.
-    pub(super) fn try_next(&mut self) -> Option<Result<Answered, Error>> {
+    pub(super) fn try_next(&mut self) -> Option<Result<AnsweredAttempt, Error>> {
         self.0.try_join_next().map(ended)
     }
 
@@ -71,6 +72,6 @@ impl Attempts {
 }
 
 /// An attempt's answer; one that panicked is a mistake of the program, and everything begins anew.
-fn ended(answered: Result<Answered, JoinError>) -> Result<Answered, Error> {
+fn ended(answered: Result<AnsweredAttempt, JoinError>) -> Result<AnsweredAttempt, Error> {
     answered.map_err(|error| Error::environment(format!("an attempt to deliver ended: {error}")))
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attempts::{Answered, Attempts, Job};
+use super::attempts::{AnsweredAttempt, InFlight, Job};
 use super::known::{Known, ParkedCounts, Seen};
 use super::retries::Retries;
 use super::settlement::{Outcomes, Park, Retried, RetryOutcome, Settlement, Written};
@@ -39,20 +39,20 @@ const FINISHED_WITHIN: Duration = Duration::from_secs(2);
 type Writing = Pin<Box<dyn Future<Output = Result<Written, Error>> + Send>>;
 
 /// What all partitions of a subscriber have in common.
-pub(super) struct Couriers<R> {
+pub(super) struct Recipient<R> {
     pub(super) receiver: Arc<R>,
     pub(super) timing: Timing,
 }
 
-impl<R> Clone for Couriers<R> {
-    fn clone(&self) -> Couriers<R> {
-        Couriers { receiver: Arc::clone(&self.receiver), timing: self.timing.clone() }
+impl<R> Clone for Recipient<R> {
+    fn clone(&self) -> Recipient<R> {
+        Recipient { receiver: Arc::clone(&self.receiver), timing: self.timing.clone() }
     }
 }
 
 /// See the module.
 pub(super) struct Round<R> {
-    couriers: Couriers<R>,
+    recipient: Recipient<R>,
     lane: Lane,
     place: Offset,
     window: Window,
@@ -61,7 +61,7 @@ pub(super) struct Round<R> {
     settled: HashMap<u64, SettledEvent>,
     retries: Retries,
     outcomes: Outcomes,
-    attempts: Attempts,
+    attempts: InFlight,
     writing: Option<Writing>,
     /// What is being written changes what is parked.
     is_parking: bool,
@@ -82,15 +82,15 @@ pub(super) struct Round<R> {
 }
 
 /// What came first of the two.
-pub(super) enum Came {
-    Answered(Answered),
+pub(super) enum Arrival {
+    Answered(AnsweredAttempt),
     Written(Written),
 }
 
 impl<R: Receiver> Round<R> {
     /// From this place on, with what the store has.
     pub(super) async fn begin(
-        couriers: Couriers<R>,
+        recipient: Recipient<R>,
         lane: Lane,
         place: Offset,
     ) -> Result<Round<R>, Error> {
@@ -98,14 +98,14 @@ impl<R: Receiver> Round<R> {
             lane.context.database.read(&lane, |lane, rows| Box::pin(Known::read(rows, lane)));
         let Known { marks, settled, parked } = known.await?;
         let mut round = Round {
-            couriers,
+            recipient,
             place,
             window: Window::new(place, parked.by_key),
             marks,
             settled,
             retries: Retries::default(),
             outcomes: Outcomes::default(),
-            attempts: Attempts::default(),
+            attempts: InFlight::default(),
             writing: None,
             is_parking: false,
             is_cut_off: false,
@@ -138,7 +138,7 @@ impl<R: Receiver> Round<R> {
 
     /// How long until a parked event is due.
     pub(super) fn until_due(&self, now: Timestamp) -> Option<Duration> {
-        // What is due already waits for leave and for no time.
+        // What is due already waits for a permit and for no time.
         let at = self.retries.next_at().filter(|at| *at > now)?;
         Duration::try_from(at.duration_since(now)).ok()
     }
@@ -189,16 +189,16 @@ impl<R: Receiver> Round<R> {
 
     /// Makes an attempt: at what is due first, because it is older than anything new and frees room to park in. After one
     /// whose receiver could not be asked, the other of the two is next.
-    pub(super) async fn give_out(&mut self, leave: R::Leave) -> Result<(), Error> {
+    pub(super) async fn give_out(&mut self, permit: R::Permit) -> Result<(), Error> {
         let now = (self.lane.context.clock)();
         if let Some(stored) = self.fresh_if(self.is_windows_turn) {
-            self.attempt(leave, Job::Fresh(stored));
+            self.attempt(permit, Job::Fresh(stored));
         } else if let Some(parked) = self.retries.give_out(now) {
             if let Some(job) = self.retry(parked).await? {
-                self.attempt(leave, job);
+                self.attempt(permit, job);
             }
         } else if let Some(stored) = self.fresh_if(true) {
-            self.attempt(leave, Job::Fresh(stored));
+            self.attempt(permit, Job::Fresh(stored));
         }
         Ok(())
     }
@@ -208,12 +208,12 @@ impl<R: Receiver> Round<R> {
         if is_its_turn && !self.is_full { self.window.give_out() } else { None }
     }
 
-    fn attempt(&mut self, leave: R::Leave, job: Job) {
-        self.attempts.begin(Arc::clone(&self.couriers.receiver), leave, job);
+    fn attempt(&mut self, permit: R::Permit, job: Job) {
+        self.attempts.begin(Arc::clone(&self.recipient.receiver), permit, job);
     }
 
     /// Resolves with the next answer, or when what is being written stands or does not.
-    pub(super) async fn answered_or_written(&mut self) -> Result<Came, Error> {
+    pub(super) async fn answered_or_written(&mut self) -> Result<Arrival, Error> {
         let Round { attempts, writing, .. } = self;
         let written = async {
             match writing {
@@ -222,17 +222,17 @@ impl<R: Receiver> Round<R> {
             }
         };
         tokio::select! {
-            Some(answered) = attempts.next() => answered.map(Came::Answered),
+            Some(answered) = attempts.next() => answered.map(Arrival::Answered),
             written = written => {
                 self.writing = None;
                 self.is_cut_off = !matches!(written, Ok(Written::At { .. }));
-                written.map(Came::Written)
+                written.map(Arrival::Written)
             }
         }
     }
 
     /// Takes an answer, and whatever else was answered by now.
-    pub(super) fn take_answers(&mut self, first: Answered) -> Result<(), Error> {
+    pub(super) fn take_answers(&mut self, first: AnsweredAttempt) -> Result<(), Error> {
         self.take_answer(first);
         while let Some(answered) = self.attempts.try_next() {
             self.take_answer(answered?);
@@ -240,7 +240,7 @@ impl<R: Receiver> Round<R> {
         Ok(())
     }
 
-    fn take_answer(&mut self, Answered { job, answer }: Answered) {
+    fn take_answer(&mut self, AnsweredAttempt { job, answer }: AnsweredAttempt) {
         let is_put_back = answer == Answer::NotNow;
         self.is_windows_turn = is_put_back && matches!(job, Job::Retry(_));
         match (job, answer) {
@@ -262,7 +262,7 @@ impl<R: Receiver> Round<R> {
 
     fn after_failure(&self, event: &Event, attempts: u32, reason: &str) -> Wait {
         let now = (self.lane.context.clock)();
-        let Timing { pace, jitter, .. } = &self.couriers.timing;
+        let Timing { pace, jitter, .. } = &self.recipient.timing;
         let wait = pace.after_failure(attempts, now, jitter());
         let subscription = &*self.lane.context.name;
         let Event { id, key, .. } = event;
@@ -339,9 +339,9 @@ impl<R: Receiver> Round<R> {
 
     async fn finish_one(&mut self) -> Result<(), Error> {
         match self.answered_or_written().await? {
-            Came::Answered(answered) => self.take_answers(answered)?,
-            Came::Written(Written::At { position, parked }) => self.stands(position, parked),
-            Came::Written(Written::Elsewhere) => {}
+            Arrival::Answered(answered) => self.take_answers(answered)?,
+            Arrival::Written(Written::At { position, parked }) => self.stands(position, parked),
+            Arrival::Written(Written::Elsewhere) => {}
         }
         Ok(())
     }

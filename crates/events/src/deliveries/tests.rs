@@ -48,8 +48,8 @@ struct Said {
     put_off: u32,
     /// Keys whose events are put off each time.
     put_off_keys: HashSet<String>,
-    /// How often somebody began to wait for leave.
-    leaves: u32,
+    /// How often somebody began to wait for a permit.
+    permits: u32,
     /// Attempts, in order.
     asked: Vec<u64>,
     /// What was acknowledged, in order, by key.
@@ -98,15 +98,15 @@ impl Mailbox {
 }
 
 impl Receiver for Mailbox {
-    type Leave = OwnedSemaphorePermit;
+    type Permit = OwnedSemaphorePermit;
 
-    async fn leave(&self) -> OwnedSemaphorePermit {
-        self.said().leaves += 1;
+    async fn permit(&self) -> OwnedSemaphorePermit {
+        self.said().permits += 1;
         self.once(|said| (!said.is_away).then_some(())).await;
         Arc::clone(&self.0.slots).acquire_owned().await.unwrap()
     }
 
-    async fn deliver(&self, _leave: OwnedSemaphorePermit, event: &Event, attempt: u32) -> Answer {
+    async fn deliver(&self, _permit: OwnedSemaphorePermit, event: &Event, attempt: u32) -> Answer {
         {
             let mut said = self.said();
             said.asked.push(event.sequence);
@@ -394,7 +394,7 @@ async fn who_could_not_be_asked_has_used_up_no_attempt() {
     bench.caught_up(&running.control).await;
     assert_eq!(bench.mailbox.said().attempts, [1; 11]);
     assert_eq!(bench.rows("parked").await, 0);
-    // Nor has who gets no leave.
+    // Nor has who gets no permit.
     bench.mailbox.tell(|said| said.is_away = true);
     bench.publish(2, &["a"]).await;
     until(async || {

@@ -22,7 +22,7 @@ use crate::parking::{self, DeadLetter};
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
 use crate::relay_progress::Progress;
-use crate::skipped::{self, Skipped};
+use crate::skipped::Skipped;
 use crate::stillness::Stillness;
 use crate::store::database::Database;
 use crate::store::options::Publishes;
@@ -330,18 +330,8 @@ impl Control {
 
     /// A note on the row of this number, as yet without event and key.
     fn skipped_from(&self, kind: &str, at: Numbered, reason: String, by: &str) -> Skipped {
-        Skipped {
-            name: self.name().to_owned(),
-            kind: kind.to_owned(),
-            partition: at.partition,
-            first: at.number,
-            last: at.number,
-            event: None,
-            key: None,
-            reason,
-            at: skipped::moment(self.database.now()),
-            by: by.to_owned(),
-        }
+        let blank = Skipped::blank(self.name(), kind, at, self.database.now());
+        Skipped { reason, by: by.to_owned(), ..blank }
     }
 }
 

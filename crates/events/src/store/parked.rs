@@ -115,7 +115,7 @@ pub(crate) async fn park(
     standing: Standing<'_>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let Columns { next_at, dead } = Columns::of(standing.wait);
+    let WaitColumns { next_at, dead } = WaitColumns::of(standing.wait);
     let event = &stored.event;
     let insert =
         // Its place is the table's own count: behind whatever of its key is parked already.
@@ -230,7 +230,7 @@ pub(crate) async fn failed(
     turn: i64,
     standing: Standing<'_>,
 ) -> Result<(), Error> {
-    let Columns { next_at, dead } = Columns::of(standing.wait);
+    let WaitColumns { next_at, dead } = WaitColumns::of(standing.wait);
     let update = "UPDATE parked SET attempts = ?2, next_at = ?3, dead = ?4, reason = ?5
         WHERE place = ?1";
     let reason = parking::shortened(standing.reason);
@@ -419,17 +419,17 @@ fn event(row: &Row<'_>, column: usize) -> Result<Event, Error> {
 }
 
 /// What an event waits for, as the table has it.
-struct Columns {
+struct WaitColumns {
     next_at: Option<i64>,
     dead: bool,
 }
 
-impl Columns {
-    fn of(wait: Wait) -> Columns {
+impl WaitColumns {
+    fn of(wait: Wait) -> WaitColumns {
         match wait {
-            Wait::Turn => Columns { next_at: None, dead: false },
-            Wait::Until(at) => Columns { next_at: Some(at.as_microsecond()), dead: false },
-            Wait::Operator => Columns { next_at: None, dead: true },
+            Wait::Turn => WaitColumns { next_at: None, dead: false },
+            Wait::Until(at) => WaitColumns { next_at: Some(at.as_microsecond()), dead: false },
+            Wait::Operator => WaitColumns { next_at: None, dead: true },
         }
     }
 }

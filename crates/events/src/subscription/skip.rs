@@ -11,7 +11,7 @@ use crate::broker::{Broker, Offset};
 use crate::error::Error;
 use crate::event::Event;
 use crate::partition::{Numbered, Partition};
-use crate::skipped::{Skipped, moment};
+use crate::skipped::Skipped;
 use crate::store::inbox::{Assigned, Place};
 use crate::store::parked::{self, DamagedRow};
 use crate::store::tx::Tx;
@@ -86,7 +86,13 @@ async fn over_record(tx: &mut Tx<'_>, name: &str, record: &HurtRecord) -> Result
     let claimed = claimed.as_ref();
     let (event, key) = claimed.map(|event| (event.id.clone(), event.key.clone())).unzip();
     let first = Numbered { partition, number: behind.position.0 + 1 };
-    Ok(Skipped { last: last.0, event, key, reason, ..blank(tx, name, "record", first) })
+    Ok(Skipped {
+        last: last.0,
+        event,
+        key,
+        reason,
+        ..Skipped::blank(name, "record", first, tx.now())
+    })
 }
 
 /// The first hurt row that is parked, in a partition that is this transaction's.
@@ -103,7 +109,7 @@ async fn over_parked(tx: &mut Tx<'_>, name: &str, hurt: DamagedRow) -> Result<Sk
     let now = tx.now();
     parked::handled(tx, name, hurt.turn, &hurt.key, now).await?;
     let (key, reason) = (Some(hurt.key), hurt.error.to_string());
-    Ok(Skipped { key, reason, ..blank(tx, name, "parked", hurt.at) })
+    Ok(Skipped { key, reason, ..Skipped::blank(name, "parked", hurt.at, tx.now()) })
 }
 
 /// Drops a dead letter.
@@ -122,24 +128,8 @@ pub(super) async fn discard(
         key: Some(letter.key),
         reason: letter.reason,
         by: by.to_owned(),
-        ..blank(tx, name, "letter", at)
+        ..Skipped::blank(name, "letter", at, tx.now())
     };
     tx.note(&dropped).await?;
     Ok(true)
-}
-
-/// A note of this kind, made in this transaction, with nothing else in it yet.
-fn blank(tx: &Tx<'_>, name: &str, kind: &str, at: Numbered) -> Skipped {
-    Skipped {
-        name: name.to_owned(),
-        kind: kind.to_owned(),
-        partition: at.partition,
-        first: at.number,
-        last: at.number,
-        event: None,
-        key: None,
-        reason: String::new(),
-        at: moment(tx.now()),
-        by: String::new(),
-    }
 }

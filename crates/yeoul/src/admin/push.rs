@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use chassis::http::{Problem, Response, json};
 use http::StatusCode;
-use push::{Delivery, DeliveryResult, Log};
+use push::{Attempt, AttemptLog, AttemptResult};
 use serde_json::{Value, json};
 
 /// What was delivered lately, by the names that the settings have.
-pub(crate) type Logs = BTreeMap<String, Log>;
+pub(crate) type Logs = BTreeMap<String, AttemptLog>;
 
 /// The newest first.
 pub(super) fn log(logs: &Logs, name: &str) -> Result<Response, Problem> {
@@ -16,12 +16,12 @@ pub(super) fn log(logs: &Logs, name: &str) -> Result<Response, Problem> {
     Ok(json(StatusCode::OK, &log.newest().iter().map(delivery).collect::<Vec<_>>()))
 }
 
-fn delivery(delivery: &Delivery) -> Value {
-    let Delivery { at, id, key, attempt, status, took, result } = delivery;
+fn delivery(delivery: &Attempt) -> Value {
+    let Attempt { at, id, key, attempt, status, took, result } = delivery;
     let (result, reason) = match result {
-        DeliveryResult::Delivered => ("delivered", None),
-        DeliveryResult::Failed(reason) => ("failed", Some(reason)),
-        DeliveryResult::NotNow => ("not now", None),
+        AttemptResult::Delivered => ("delivered", None),
+        AttemptResult::Failed(reason) => ("failed", Some(reason)),
+        AttemptResult::NotNow => ("not now", None),
     };
     let (at, ms) = (at.to_string(), took.as_secs_f64() * 1000.0);
     json!({

@@ -22,7 +22,7 @@ mod stream;
 mod time;
 
 pub(crate) use client::{Answer, Call};
-pub(crate) use mall::{Folder, Mall, is_elsewhere, setting};
+pub(crate) use mall::{Folder, LISTENERS, Mall, is_elsewhere, setting};
 pub(crate) use program::{
     Outcome, SIGNING, Started, overlay, run, run_in, signal, text, wait_at_most, yeoul,
 };

@@ -25,6 +25,17 @@ const START_AT_MOST: Duration = Duration::from_secs(40);
 
 const SERVICES: [&str; 5] = ["order", "delivery", "product", "account", "mypage"];
 
+/// Each listener of a mall, and what answers there by `GET`.
+pub(crate) const LISTENERS: [(&str, &str); 7] = [
+    ("gateway", "/products"),
+    ("order", "/orders"),
+    ("delivery", "/deliveries"),
+    ("product", "/products"),
+    ("mypage", "/mypages/1@uengine.org"),
+    ("account", "/.well-known/jwks.json"),
+    ("admin", "/healthz"),
+];
+
 const WATCH: &str = r#"read -r _ || { kill -9 "$1"; rm -rf "$2"; } 2>/dev/null"#;
 
 /// A mall at its base URLs.

@@ -5,7 +5,7 @@
 //! round decides.
 
 use super::Round;
-use crate::deliveries::attempts::{Job, Retry};
+use crate::deliveries::attempts::{DueEvent, Job};
 use crate::deliveries::settlement::{Retried, RetryOutcome};
 use crate::deliveries::{Answer, Receiver};
 use crate::error::Error;
@@ -42,7 +42,7 @@ impl<R: Receiver> Round<R> {
         match event {
             Ok(event) => {
                 let attempts = attempts.saturating_add(1);
-                Ok(Some(Job::Retry(Box::new(Retry { turn, key, attempts, event }))))
+                Ok(Some(Job::Retry(Box::new(DueEvent { turn, key, attempts, event }))))
             }
             Err(error) => {
                 let skip = how_to_skip(&self.lane.context.name);
@@ -57,8 +57,8 @@ impl<R: Receiver> Round<R> {
     }
 
     /// What came of an attempt at a parked event.
-    pub(super) fn take_retried(&mut self, retry: Retry, answer: Answer) {
-        let Retry { turn, key, attempts, event } = retry;
+    pub(super) fn take_retried(&mut self, due: DueEvent, answer: Answer) {
+        let DueEvent { turn, key, attempts, event } = due;
         match answer {
             Answer::NotNow => self.retries.put_off(turn),
             Answer::Acknowledged => {

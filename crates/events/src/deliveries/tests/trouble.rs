@@ -99,22 +99,22 @@ async fn what_an_operator_asks_for_at_another_instance_is_done_here() {
     bench.mailbox.took("a", &[1, 2, 4]).await;
     // And a place that is moved there.
     bench.caught_up(&running.control).await;
-    let mut before = bench.mailbox.said().leaves;
+    let mut before = bench.mailbox.said().permits;
     bench.mailbox.tell(|said| said.is_away = true);
-    let asked_for_leave = async |before: u32| {
+    let asked_for_a_permit = async |before: u32| {
         until(async || {
-            let leaves = bench.mailbox.said().leaves;
-            if leaves > before { Ok(()) } else { Err(format!("{leaves} leaves")) }
+            let permits = bench.mailbox.said().permits;
+            if permits > before { Ok(()) } else { Err(format!("{permits} permits")) }
         })
         .await;
-        bench.mailbox.said().leaves
+        bench.mailbox.said().permits
     };
     bench.publish(5, &["a"]).await;
-    before = asked_for_leave(before).await;
+    before = asked_for_a_permit(before).await;
     elsewhere.move_to(&Destination::End, None, "a test").await.unwrap();
     bench.publish(6, &["b"]).await;
-    // Who reads anew from there asks for leave anew.
-    asked_for_leave(before).await;
+    // Who reads anew from there asks for a permit anew.
+    asked_for_a_permit(before).await;
     bench.mailbox.tell(|said| said.is_away = false);
     bench.mailbox.took("b", &[6]).await;
     bench.caught_up(&running.control).await;
@@ -143,7 +143,7 @@ async fn a_redrive_does_not_deliver_again_what_somebody_is_slow_with() {
 }
 
 #[tokio::test]
-async fn who_waits_for_leave_keeps_his_place_whatever_else_happens() {
+async fn who_waits_for_a_permit_keeps_his_place_whatever_else_happens() {
     let bench = Bench::new();
     bench.mailbox.tell(|said| _ = said.silent.insert("slow".to_owned()));
     let running = bench.start();
@@ -152,15 +152,15 @@ async fn who_waits_for_leave_keeps_his_place_whatever_else_happens() {
     bench.mailbox.tell(|said| said.is_away = true);
     bench.publish(2, &["a"]).await;
     until(async || {
-        let leaves = bench.mailbox.said().leaves;
-        if leaves == 2 { Ok(()) } else { Err(format!("{leaves} leaves")) }
+        let permits = bench.mailbox.said().permits;
+        if permits == 2 { Ok(()) } else { Err(format!("{permits} permits")) }
     })
     .await;
     // Another one is stored, and one is answered for and noted.
     bench.publish(3, &["b"]).await;
     bench.mailbox.tell(|said| said.silent.clear());
     bench.caught_up_to(&running.control, 2).await;
-    assert_eq!(bench.mailbox.said().leaves, 2);
+    assert_eq!(bench.mailbox.said().permits, 2);
     bench.mailbox.tell(|said| said.is_away = false);
     bench.asked(3).await;
     bench.caught_up(&running.control).await;

@@ -112,16 +112,21 @@ async fn publishers_whose_ids_cross_are_told_one_place_for_each() {
     assert_eq!(ids(&log, "alpha").await.len(), 200);
 }
 
-#[tokio::test]
-async fn an_entry_whose_record_is_gone_counts_as_none() {
-    let folder = TempDir::new().unwrap();
-    let log = open(&folder);
+/// A log that had three events and lost some of their records.
+async fn three_without(folder: &TempDir, lost: &str) -> Log {
+    let log = open(folder);
     let events: Vec<Event> = (1..=3).map(|id| seen(&id.to_string(), "k")).collect();
     assert_eq!(numbers(&log, &events).await, [1, 2, 3]);
     log.close().await;
     drop(log);
-    execute(&folder.path().join("log.db"), "DELETE FROM t1 WHERE offset = 3");
-    let log = open(&folder);
+    execute(&folder.path().join("log.db"), &format!("DELETE FROM t1 WHERE {lost}"));
+    open(folder)
+}
+
+#[tokio::test]
+async fn an_entry_whose_record_is_gone_counts_as_none() {
+    let folder = TempDir::new().unwrap();
+    let log = three_without(&folder, "offset = 3").await;
     assert_eq!(numbers(&log, &[seen("3", "k"), seen("2", "k")]).await, [3, 2]);
     assert_eq!(ids(&log, "alpha").await, ["1", "2", "3"]);
     // Found by its key once, too.
@@ -137,13 +142,7 @@ async fn an_entry_whose_record_is_gone_counts_as_none() {
 #[tokio::test]
 async fn an_entry_whose_place_another_event_has_counts_as_none() {
     let folder = TempDir::new().unwrap();
-    let log = open(&folder);
-    let events: Vec<Event> = (1..=3).map(|id| seen(&id.to_string(), "k")).collect();
-    assert_eq!(numbers(&log, &events).await, [1, 2, 3]);
-    log.close().await;
-    drop(log);
-    execute(&folder.path().join("log.db"), "DELETE FROM t1 WHERE offset >= 2");
-    let log = open(&folder);
+    let log = three_without(&folder, "offset >= 2").await;
     // The same id of another source, and another id of the same.
     let grown = [of("/door", "2", "Seen", "k"), seen("4", "k")];
     assert_eq!(numbers(&log, &grown).await, [2, 3]);

@@ -2,7 +2,7 @@
 //!
 //! What must stay true: nobody is told that nothing was done where something may stand, nor the other way round; and
 //! nobody is told that something stands which is not on disk. So the transaction's id is known before COMMIT is sent,
-//! and its answer is that of what waits for the disk behind it, [alone or together](Wait). Where the answer is lost,
+//! and its answer is that of what waits for the disk behind it, [alone or together](DiskWait). Where the answer is lost,
 //! [`look_up`](super::look_up) finds out what became of that id, and where that cannot be had, this is what is said.
 
 use super::flushes::Turn;
@@ -36,7 +36,7 @@ impl Committed {
 
 /// How a piece of work that is committed waits for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wait {
+pub(super) enum DiskWait {
     /// By its COMMIT, as it is: it published nothing.
     AsEver,
     /// By a record of its own, in the same message.
@@ -45,12 +45,12 @@ pub(super) enum Wait {
     Together(Turn),
 }
 
-impl Wait {
+impl DiskWait {
     /// How work waits that publishes, or whose answer may be what others have committed a moment ago, with so many under
     /// way, its own included. A record of its own costs no message more, so who commits alone sends one.
-    pub(super) fn beside(open: &OpenSchema, works: usize) -> Wait {
+    pub(super) fn beside(open: &OpenSchema, works: usize) -> DiskWait {
         let turn = if works > 1 { open.flushes.turn(works) } else { None };
-        turn.map_or(Wait::Alone, Wait::Together)
+        turn.map_or(DiskWait::Alone, DiskWait::Together)
     }
 }
 
@@ -59,15 +59,15 @@ pub(super) async fn commit(
     open: &OpenSchema,
     mut transaction: Transaction,
     mut drafts: Drafts,
-    wait: Wait,
+    wait: DiskWait,
 ) -> Committed {
-    let last = drafts.publish_and_commit(wait == Wait::Alone);
+    let last = drafts.publish_and_commit(wait == DiskWait::Alone);
     match transaction.end_with(last).await {
         Ok(rows) => {
             let sent = transaction.sent().clone();
             // While many wait for the disk others may have the connection.
             drop(transaction);
-            if let Wait::Together(turn) = wait
+            if let DiskWait::Together(turn) = wait
                 && let Err(error) = open.flushes.flushed(turn).await
             {
                 return lost(open, &drafts, &sent, error).await;
@@ -82,7 +82,7 @@ pub(super) async fn commit(
         Err(error) if trouble::is_answer(&error) => {
             let sent = transaction.sent().clone();
             transaction.roll_back().await;
-            if wait != Wait::Alone || drafts.is_empty() || trouble::is_in_the_way(&error) {
+            if wait != DiskWait::Alone || drafts.is_empty() || trouble::is_in_the_way(&error) {
                 return Committed::refused(error);
             }
             lost(open, &drafts, &sent, error).await

@@ -13,7 +13,7 @@ use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 
-use super::commit::{Committed, Wait, commit};
+use super::commit::{Committed, DiskWait, commit};
 use super::open::OpenSchema;
 use super::rows::Rows;
 use super::transaction::{Transaction, begin_read};
@@ -232,9 +232,9 @@ impl Server {
             return Ran::Done(Err(E::from(went_on(failure))));
         }
         let wait = if may_be_of_others || !drafts.is_empty() {
-            Wait::beside(self, self.works())
+            DiskWait::beside(self, self.works())
         } else {
-            Wait::AsEver
+            DiskWait::AsEver
         };
         match commit(self, transaction, drafts, wait).await {
             Committed::Stands => Ran::Done(Ok(answer)),

@@ -22,7 +22,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::Receiver;
 use super::pace::PAUSE_MAX;
-use super::round::{Came, Couriers, Round};
+use super::round::{Arrival, Recipient, Round};
 use super::settlement::Written;
 use crate::broker::Offset;
 use crate::error::Error;
@@ -35,8 +35,8 @@ use crate::wait::{BACKOFF_MAX, Backoff};
 const LOOK_EVERY: Duration = BACKOFF_MAX;
 
 /// The deliveries of one partition.
-pub(super) struct Courier<R> {
-    couriers: Couriers<R>,
+pub(super) struct DeliveryLoop<R> {
+    recipient: Recipient<R>,
     lane: Lane,
     member: Member,
 }
@@ -54,8 +54,8 @@ enum RunEnd {
 /// What a run waits for.
 enum Happening<T> {
     End(RunEnd),
-    Came(Came),
-    Leave(T),
+    Arrived(Arrival),
+    Permitted(T),
     /// Others may have changed what is in the store.
     Look,
     /// There is more to read, or something is due.
@@ -67,8 +67,8 @@ struct Waits<T> {
     /// The topic's end.
     end: watch::Receiver<Offset>,
     looks: Interval,
-    /// Leave for the next attempt. Kept, since whoever asks anew is the last of those who wait.
-    leave: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    /// The permit for the next attempt. Kept, since whoever asks anew is the last of those who wait.
+    permit: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
 }
 
 impl<T> Waits<T> {
@@ -76,13 +76,13 @@ impl<T> Waits<T> {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         looks.reset();
-        Waits { end, looks, leave: None }
+        Waits { end, looks, permit: None }
     }
 }
 
-impl<R: Receiver> Courier<R> {
-    pub(super) fn new(couriers: Couriers<R>, lane: Lane, member: Member) -> Courier<R> {
-        Courier { couriers, lane, member }
+impl<R: Receiver> DeliveryLoop<R> {
+    pub(super) fn new(recipient: Recipient<R>, lane: Lane, member: Member) -> DeliveryLoop<R> {
+        DeliveryLoop { recipient, lane, member }
     }
 
     /// Run after run, until `stop` resolves.
@@ -90,7 +90,7 @@ impl<R: Receiver> Courier<R> {
         let mut stop = pin!(stop);
         let mut backoff = Backoff::new();
         loop {
-            match self.turn(stop.as_mut(), &mut backoff).await {
+            match self.run_once(stop.as_mut(), &mut backoff).await {
                 Ok(RunEnd::Stopped) => return,
                 Ok(RunEnd::Revoked | RunEnd::Changed) => {}
                 Err(trouble) => tokio::select! {
@@ -102,7 +102,7 @@ impl<R: Receiver> Courier<R> {
     }
 
     /// One run, once the partition is its own.
-    async fn turn(
+    async fn run_once(
         &self,
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
         backoff: &mut Backoff,
@@ -115,7 +115,7 @@ impl<R: Receiver> Courier<R> {
         let end = self.lane.context.broker.watch(&self.lane.at).await?;
         let place = beginning::recover(&self.lane).await?;
         beginning::mend_parked(&self.lane, PAUSE_MAX).await?;
-        let mut round = Round::begin(self.couriers.clone(), self.lane.clone(), place).await?;
+        let mut round = Round::begin(self.recipient.clone(), self.lane.clone(), place).await?;
         let run_end =
             self.deliver(stop.as_mut(), &owned, Waits::new(end), &mut round, backoff).await;
         self.finish(stop, run_end, &mut round).await
@@ -126,7 +126,7 @@ impl<R: Receiver> Courier<R> {
         &self,
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
         owned: &OwnedPartition,
-        mut waits: Waits<R::Leave>,
+        mut waits: Waits<R::Permit>,
         round: &mut Round<R>,
         backoff: &mut Backoff,
     ) -> Result<RunEnd, Error> {
@@ -143,14 +143,16 @@ impl<R: Receiver> Courier<R> {
             round.ends_unread((self.lane.context.clock)())?;
             match self.happening(stop.as_mut(), &mut waits, round).await? {
                 Happening::End(end) => return Ok(end),
-                Happening::Came(Came::Answered(answered)) => round.take_answers(answered)?,
-                Happening::Came(Came::Written(Written::Elsewhere)) => return Ok(RunEnd::Changed),
-                Happening::Came(Came::Written(Written::At { position, parked })) => {
+                Happening::Arrived(Arrival::Answered(answered)) => round.take_answers(answered)?,
+                Happening::Arrived(Arrival::Written(Written::Elsewhere)) => {
+                    return Ok(RunEnd::Changed);
+                }
+                Happening::Arrived(Arrival::Written(Written::At { position, parked })) => {
                     // Not before: a run that begins and cannot write is trouble that goes on.
                     backoff.reset();
                     round.stands(position, parked);
                 }
-                Happening::Leave(leave) => round.give_out(leave).await?,
+                Happening::Permitted(permit) => round.give_out(permit).await?,
                 Happening::Look => round.look_again(),
                 Happening::GoOn => {}
             }
@@ -161,18 +163,18 @@ impl<R: Receiver> Courier<R> {
     async fn happening(
         &self,
         stop: Pin<&mut (impl Future<Output = ()> + Send)>,
-        waits: &mut Waits<R::Leave>,
+        waits: &mut Waits<R::Permit>,
         round: &mut Round<R>,
-    ) -> Result<Happening<R::Leave>, Error> {
+    ) -> Result<Happening<R::Permit>, Error> {
         let now = (self.lane.context.clock)();
         let (has_room, has_more) = (round.has_room(), round.has_more());
         let pause = round.until_due(now).unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
-        let Waits { end, looks, leave } = waits;
+        let Waits { end, looks, permit } = waits;
         if !round.has_work(now) {
-            *leave = None;
-        } else if leave.is_none() {
-            let receiver = Arc::clone(&self.couriers.receiver);
-            *leave = Some(Box::pin(async move { receiver.leave().await }));
+            *permit = None;
+        } else if permit.is_none() {
+            let receiver = Arc::clone(&self.recipient.receiver);
+            *permit = Some(Box::pin(async move { receiver.permit().await }));
         }
         tokio::select! {
             biased;
@@ -180,8 +182,8 @@ impl<R: Receiver> Courier<R> {
             () = self.member.revoked(self.lane.at.partition) => Ok(Happening::End(RunEnd::Revoked)),
             () = self.lane.woken() => Ok(Happening::Look),
             _ = looks.tick() => Ok(Happening::Look),
-            came = round.answered_or_written() => came.map(Happening::Came),
-            given = given(leave) => Ok(Happening::Leave(given)),
+            came = round.answered_or_written() => came.map(Happening::Arrived),
+            given = given(permit) => Ok(Happening::Permitted(given)),
             more = end.changed(), if has_room => match more {
                 Ok(()) => Ok(Happening::GoOn),
                 Err(_) => Err(Error::environment("the topic's end is not followed any more")),
@@ -218,10 +220,10 @@ impl<R: Receiver> Courier<R> {
     }
 }
 
-/// Resolves with leave, where it is asked for.
-async fn given<T>(leave: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
-    let Some(asked) = leave else { return pending().await };
+/// Resolves with the permit, where it is asked for.
+async fn given<T>(permit: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    let Some(asked) = permit else { return pending().await };
     let given = asked.await;
-    *leave = None;
+    *permit = None;
     given
 }
