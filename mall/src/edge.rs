@@ -345,13 +345,14 @@ impl Call {
         let rest = self.body.take().expect("a body is read once");
         // The media type is refused before the size, and without waiting for the body.
         Fields::parse(&self.headers, b"{}")?;
-        let bytes = whole::read(rest, whole::BODY_BYTES_MAX).await?;
+        let bytes = whole::read(&self.headers, rest, whole::BODY_BYTES_MAX).await?;
         Ok(Content { fields: Fields::parse(&self.headers, &bytes)?, bytes })
     }
 
     /// The body's bytes, of whatever media type.
     pub(crate) async fn bytes(&mut self) -> Result<bytes::Bytes, Problem> {
-        whole::read(self.body.take().expect("a body is read once"), whole::BODY_BYTES_MAX).await
+        let body = self.body.take().expect("a body is read once");
+        whole::read(&self.headers, body, whole::BODY_BYTES_MAX).await
     }
 
     /// What led to an event, as the event names it: this request, in the business transaction `correlation`.

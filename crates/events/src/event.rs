@@ -50,6 +50,7 @@
 //! | `correlationid`, `causationid`, `traceparent` | [`Event::cause`] | the draft, by [`Cause::of`] |
 //! | `data` | [`Event::data`] | the draft |
 
+pub mod attributes;
 pub mod foreign;
 pub(crate) mod id;
 pub mod incoming;
@@ -159,7 +160,8 @@ pub struct Event {
 pub struct Cause {
     /// The same for everything that followed from one request.
     pub correlation_id: Option<String>,
-    /// `source/id` of the event that was handled when this one was published.
+    /// `source/id` of the event that was handled when this one was published; of its id `%` and `/` are percent-encoded, so
+    /// that it is no other event's. Nothing where that is too long.
     pub causation_id: Option<String>,
     /// W3C trace context, passed on as it came.
     pub traceparent: Option<String>,
@@ -281,20 +283,25 @@ impl Cause {
     /// What an event published while handling `event` says: same correlation and trace, and
     /// `event` itself as its cause. A first event without a correlation becomes the correlation.
     pub fn of(event: &Event) -> Cause {
-        let itself = format!("{}/{}", event.source, event.id);
+        // What handles an event must be able to publish: one whose name has no room here is not named.
+        let itself = Some(named(event)).filter(|name| name.len() <= CAUSE_BYTES_MAX);
         Cause {
-            correlation_id: event.cause.correlation_id.clone().or_else(|| Some(itself.clone())),
-            causation_id: Some(itself),
+            correlation_id: event.cause.correlation_id.clone().or_else(|| itself.clone()),
+            causation_id: itself,
             traceparent: event.cause.traceparent.clone(),
         }
     }
-}
 
-impl Cause {
     /// What of it is there.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &String> {
         [&self.correlation_id, &self.causation_id, &self.traceparent].into_iter().flatten()
     }
+}
+
+/// What an event is called elsewhere, and no other is: source and id, which begins behind the last `/`. So an id has its own
+/// percent-encoded, and `%` with it.
+fn named(event: &Event) -> String {
+    format!("{}/{}", event.source, event.id.replace('%', "%25").replace('/', "%2F"))
 }
 
 /// CloudEvents know no text with a NUL in it, and not every store has one.

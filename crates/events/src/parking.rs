@@ -122,6 +122,29 @@ pub struct DeadLetter {
     pub waiting: u64,
 }
 
+/// A parked event that failed and is tried again by itself: not yet a dead letter, and the first of its key all the same.
+#[derive(Clone, Debug)]
+pub struct RetriedEvent {
+    /// As of a dead letter, which it may become.
+    pub id: String,
+    /// Whose handler or receiver failed.
+    pub subscription: String,
+    /// Where the event came from.
+    pub topic: Topic,
+    /// The key that waits.
+    pub key: String,
+    /// The event's type; empty where the row is no event any more.
+    pub kind: String,
+    /// How often it was tried; 0 where only its turn has come, behind others of its key.
+    pub attempts: u32,
+    /// Why the last attempt failed; empty before the first.
+    pub reason: String,
+    /// When it is tried next.
+    pub next_attempt: Timestamp,
+    /// Later events of the key that wait behind it.
+    pub waiting: u64,
+}
+
 /// What a parked event waits for. Exactly the first of a key waits for a time or an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {

@@ -3,7 +3,7 @@
 //! It makes what all cores share ([`Shared`]); connections to services are each core's own, made with its
 //! server.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -159,7 +159,8 @@ impl Gateway {
         headers: &HeaderMap,
         body: Inbound,
     ) -> Result<Response, Problem> {
-        self.shared.publish(topic, headers, body).await
+        // One client, whoever of this machine asks.
+        self.shared.publish(topic, headers, body, Ipv4Addr::LOCALHOST.into()).await
     }
 
     /// Notifies the sign-in service of sign-outs that it has not heard of, until the stop; to be run on

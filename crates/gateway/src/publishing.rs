@@ -10,7 +10,10 @@
 mod binary;
 pub(crate) mod body;
 mod condition;
+mod room;
+mod traced;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chassis::chance;
@@ -18,24 +21,18 @@ use chassis::http::{Inbound, Problem, Response, json, whole};
 use chassis::telemetry::Metrics;
 use events::offer::{Came, Outcome};
 use events::{
-    Broker, Error, Event, Log, Numbered, Numbers, Offer, Topic, TopicPosition, WritePosition,
+    Broker, Error, Event, Log, Numbered, Numbers, Offer, Topic, TopicPosition, Unless,
+    WritePosition,
 };
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH};
+use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::error;
 
 use crate::meters::Meters;
 use crate::pages::wait;
 use body::Mode;
-
-/// KiB of bodies that may be on their way to the log together, each counted from its head to its answer; past it a
-/// publisher is told to come back.
-pub(crate) const PUBLISHING_KIB_MAX: u32 = 64 * 1024;
-
-/// KiB that a body counts at least: so many fit that each of them costs a connection rather than memory.
-const PUBLISH_KIB_MIN: u32 = 16;
+use room::Room;
 
 /// When it is worth coming back.
 const RETRY_SECONDS: u64 = 1;
@@ -43,36 +40,18 @@ const RETRY_SECONDS: u64 = 1;
 /// What all cores publish by.
 pub(crate) struct Publishing {
     log: Option<Arc<Log>>,
-    room: Semaphore,
+    room: Room,
     meters: Meters,
 }
 
 impl Publishing {
     pub(crate) fn new(log: Option<Arc<Log>>, metrics: &Metrics) -> Publishing {
-        let room = Semaphore::new(PUBLISHING_KIB_MAX as usize);
-        Publishing { log, room, meters: Meters::new(metrics, "publish") }
+        Publishing { log, room: Room::default(), meters: Meters::new(metrics, "publish") }
     }
 
     pub(crate) fn count(&self, done: &Result<Response, Problem>) {
         self.meters.count(done.as_ref().map_or_else(Problem::status, http::Response::status));
     }
-
-    /// A place for a body of this size.
-    fn admit(&self, headers: &HeaderMap, limit: usize) -> Result<SemaphorePermit<'_>, Problem> {
-        let permit = self.room.try_acquire_many(weight(headers, limit));
-        permit.map_err(|_| {
-            let says = "more waits to be stored than has room; nothing was stored";
-            Problem::unavailable("connection_limit_reached", chance::seconds(RETRY_SECONDS))
-                .detail(says)
-        })
-    }
-}
-
-/// How many KiB a body counts: as many as it says; as it may have at most, where it does not say.
-fn weight(headers: &HeaderMap, limit: usize) -> u32 {
-    let said = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
-    let bytes = said.unwrap_or(limit).min(limit);
-    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).max(PUBLISH_KIB_MIN)
 }
 
 /// A request to publish, by who may.
@@ -83,13 +62,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) may: bool,
     pub(crate) topic: &'a str,
     pub(crate) headers: &'a HeaderMap,
+    /// Who asks.
+    pub(crate) client: IpAddr,
 }
 
 impl Ask<'_> {
     /// Stores the events of a body.
     ///
     /// # Errors
-    /// 404 and 403 for the topic, 415 and 413 for the body, 400 with every field that is wrong, 409 where the condition is
+    /// 404 and 403 for the topic, 415, 413 and 408 for the body, 400 with every field that is wrong, 409 where the condition is
     /// false, 422 where it cannot be looked at, 503 where there is no room or the disk refuses.
     pub(crate) async fn answer(self, body: Inbound) -> Result<Response, Problem> {
         let topic = self.known().ok_or_else(Problem::not_found)?;
@@ -98,15 +79,16 @@ impl Ask<'_> {
             return Err(Problem::forbidden(says));
         };
         let mode = Mode::of(self.headers)?;
-        let _room = self.publishing.admit(self.headers, mode.limit())?;
-        let bytes = whole::read(body, mode.limit()).await?;
-        let events = mode.events(self.headers, &bytes)?;
+        let mut room = self.publishing.room.for_body(self.client)?;
+        let bytes = whole::read_with(self.headers, body, mode.limit(), |more| room.grow(more));
+        let bytes = bytes.await?;
+        let mut events = mode.events(self.headers, &bytes)?;
+        traced::continued(&mut events, self.headers);
         drop(bytes);
         let mut offer = Offer::new(&events).map_err(|refused| body::refused(&mode, &refused))?;
         let key = only_key(&events);
         drop(events);
-        let partitions = self.broker.partitions(&topic).map_err(|error| trouble(&error))?;
-        if let Some(unless) = condition::read(self.headers, &topic, partitions)? {
+        if let Some(unless) = self.condition(&topic).await? {
             offer = offer.unless(unless).map_err(|error| trouble(&error))?;
         }
         match log.offer(&topic, offer).await.map_err(|error| trouble(&error))? {
@@ -114,6 +96,26 @@ impl Ask<'_> {
             Outcome::Stored(places) => Ok(stored(topic, places, key.as_deref())),
             Outcome::Came(came) => Err(conflict(&topic, came)),
         }
+    }
+
+    /// The condition, if there is one, of places that the topic has.
+    async fn condition(&self, topic: &Topic) -> Result<Option<Unless>, Problem> {
+        let partitions = self.broker.partitions(topic).map_err(|error| trouble(&error))?;
+        let Some(unless) = condition::read(self.headers, topic, partitions)? else {
+            return Ok(None);
+        };
+        for Numbered { partition, number } in unless.after.iter() {
+            let end = self.broker.end(&topic.at(partition)).await;
+            let end = end.map_err(|error| trouble(&error))?.0;
+            if number > end {
+                let offsets = [Numbered { partition, number: end }].into_iter().collect();
+                return Err(condition::past_the_end(&TopicPosition {
+                    topic: topic.clone(),
+                    offsets,
+                }));
+            }
+        }
+        Ok(Some(unless))
     }
 
     fn known(&self) -> Option<Topic> {
@@ -194,30 +196,6 @@ fn trouble(refusal: &Error) -> Problem {
         other => {
             error!(error = %other, "events from outside cannot be stored");
             Problem::internal()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_counts_what_it_says_and_what_it_may_have_where_it_says_nothing() {
-        let weight = |length: Option<&str>, limit| {
-            let pairs = length.map(|it| (CONTENT_LENGTH, it.parse().expect("a value")));
-            super::weight(&pairs.into_iter().collect(), limit)
-        };
-        let kib = 1024;
-        for (length, limit, expected) in [
-            (Some("1"), 1024 * kib, PUBLISH_KIB_MIN),
-            (Some("0"), 1024 * kib, PUBLISH_KIB_MIN),
-            (Some("102401"), 1024 * kib, 101),
-            (Some("99999999999"), 1024 * kib, 1024),
-            (Some("many"), 1024 * kib, 1024),
-            (None, 8192 * kib, 8192),
-        ] {
-            assert_eq!(weight(length, limit), expected, "{length:?}");
         }
     }
 }

@@ -102,7 +102,9 @@ impl Server {
             }
             // On the heap: hardly any request publishes, and its state would be part of every one's.
             Ok(Admitted::Publish(topic)) => {
-                Box::pin(self.shared.publish(&topic, &parts.headers, body)).await
+                let client = Client::of(&parts.headers, peer.ip(), &self.shared.plan.trusted);
+                let published = self.shared.publish(&topic, &parts.headers, body, client.address);
+                Box::pin(published).await
             }
             Ok(Admitted::Local(local)) => self.local(local, &parts).await,
             Err(problem) => Err(problem),

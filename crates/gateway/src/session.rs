@@ -93,7 +93,7 @@ impl Ask<'_> {
     }
 
     async fn sign_in(&self, body: Inbound) -> Result<Response, Problem> {
-        let text = whole::read(body, FORM_BYTES_MAX).await?;
+        let text = whole::read(&self.parts.headers, body, FORM_BYTES_MAX).await?;
         let form = Form::parse(&self.parts.headers, &text)?;
         let Credentials { username, password } = credentials(&form)?;
         // Before the password is tried: a sign-in that nobody could end any more is not begun.

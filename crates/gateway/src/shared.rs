@@ -2,6 +2,7 @@
 //!
 //! It decides nothing; whoever answers requests looks into it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chassis::http::{Inbound, Problem, Response, Stop};
@@ -75,6 +76,7 @@ impl Shared {
         topic: &str,
         headers: &HeaderMap,
         body: Inbound,
+        client: IpAddr,
     ) -> Result<Response, Problem> {
         let ask = publishing::Ask {
             publishing: &self.publishing,
@@ -82,6 +84,7 @@ impl Shared {
             may: self.plan.publishes.contains_key(topic),
             topic,
             headers,
+            client,
         };
         let done = ask.answer(body).await;
         self.publishing.count(&done);

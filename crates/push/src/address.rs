@@ -5,6 +5,10 @@
 //! are allowed, and so are the other addresses where clouds tell it. Behind a translator's prefix (NAT64) an address is
 //! judged as the one that it stands for. A name is looked up at each connection and judged by what it leads to then: one that leads elsewhere
 //! tomorrow is judged tomorrow.
+//!
+//! A host is read once, as an address or as a name, and whoever judges it and whoever connects have that. So what systems
+//! take for an address in other words (`127.1`, `0x7f.1`, `2130706433`, a point at the end) is neither, and refused where
+//! settings are read: as a name it would be allowed there, and lead to this machine.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -110,12 +114,50 @@ fn is_link_local(address: IpAddr) -> bool {
 /// A receiver's address, taken apart once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    host: String,
+    host: Host,
     port: u16,
     /// What `Host` says.
     pub(crate) authority: HeaderValue,
     /// Path and query.
     pub(crate) target: Uri,
+}
+
+/// Where a URL leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    Address(IpAddr),
+    Name(String),
+}
+
+impl FromStr for Host {
+    type Err = NotAnAddress;
+
+    fn from_str(text: &str) -> Result<Host, NotAnAddress> {
+        let inner = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        if let Some(inner) = inner {
+            let address = inner.parse::<Ipv6Addr>();
+            return address
+                .map(|it| Host::Address(it.into()))
+                .map_err(|_| NotAnAddress("what it has in brackets is an IPv6 address"));
+        }
+        if let Ok(address) = text.parse::<Ipv4Addr>() {
+            return Ok(Host::Address(address.into()));
+        }
+        if ends_in_a_number(text) {
+            return Err(NotAnAddress("an address has four numbers below 256, as `203.0.113.7`"));
+        }
+        Ok(Host::Name(text.to_owned()))
+    }
+}
+
+/// Whether a host would be taken for an IPv4 address by those who take more than four decimals (WHATWG's URL standard,
+/// 3.5): its last part is a number, in whatever base.
+fn ends_in_a_number(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let decimal = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    decimal || hex.is_some_and(|it| it.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 impl FromStr for Address {
@@ -136,12 +178,13 @@ impl FromStr for Address {
         if authority.as_str().contains('@') {
             return Err(NotAnAddress("it has no user: a receiver knows us by our signature"));
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = authority.host();
         let named = authority.as_str().len() > authority.host().len();
         let port = authority.port_u16().or((!named).then_some(80)).unwrap_or(0);
         if host.is_empty() || port == 0 {
             return Err(NotAnAddress("it has a host and a port above 0"));
         }
+        let host = host.parse()?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         let target = target.parse().map_err(|_| NotAnAddress("its path is plain"))?;
         let authority = HeaderValue::try_from(authority.as_str())
@@ -151,24 +194,35 @@ impl FromStr for Address {
 }
 
 impl Address {
+    /// Where it is, without path and query: those may hold what only the receiver is to know, and this is for messages.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.authority.to_str().unwrap_or_default())
+    }
+
     /// Whether it can be said without asking anybody that no receiver may be there.
     pub fn is_refused(&self, allowed: &Allowed) -> bool {
-        let name = self.host.trim_end_matches('.').to_ascii_lowercase();
-        let is_local = name == "localhost" || name.ends_with(".localhost");
-        match self.host.parse() {
-            Ok(address) => !allowed.permits(address),
-            Err(_) => is_local && !allowed.permits(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        match &self.host {
+            Host::Address(address) => !allowed.permits(*address),
+            Host::Name(name) => {
+                let name = name.trim_end_matches('.').to_ascii_lowercase();
+                let is_local = name == "localhost" || name.ends_with(".localhost");
+                is_local && !allowed.permits(IpAddr::V6(Ipv6Addr::LOCALHOST))
+            }
         }
     }
 
     /// Where it leads now: of what is allowed all there is, or else why not.
     pub(crate) async fn resolve(&self, allowed: &Allowed) -> Result<Vec<SocketAddr>, String> {
-        let Address { host, port, .. } = self;
-        let found = tokio::net::lookup_host((host.as_str(), *port)).await;
-        let found = found.map_err(|error| format!("its name leads nowhere: {error}"))?;
-        let addresses: Vec<_> = found.filter(|it| allowed.permits(it.ip())).collect();
+        let found = match &self.host {
+            Host::Address(address) => vec![SocketAddr::new(*address, self.port)],
+            Host::Name(name) => {
+                let found = tokio::net::lookup_host((name.as_str(), self.port)).await;
+                found.map_err(|error| format!("its name leads nowhere: {error}"))?.collect()
+            }
+        };
+        let addresses: Vec<_> = found.into_iter().filter(|it| allowed.permits(it.ip())).collect();
         if addresses.is_empty() {
-            return Err("its name leads where no receiver may be: see `events.allow`".to_owned());
+            return Err("it leads where no receiver may be: see `events.allow`".to_owned());
         }
         Ok(addresses)
     }
@@ -234,6 +288,8 @@ mod tests {
             ("http://localhost:9000", true),
             ("http://LOCALHOST.:9000", true),
             ("http://mail.localhost", true),
+            ("http://[::ffff:127.0.0.1]", true),
+            ("http://[0:0:0:0:0:ffff:7f00:1]:80", true),
             ("http://mail.internal/events?a=b", false),
             ("http://10.0.0.7", false),
         ] {
@@ -243,10 +299,22 @@ mod tests {
         }
     }
 
+    /// What was judged is where one connects: nobody is asked what an address means.
+    #[tokio::test]
+    async fn an_address_leads_to_itself_and_only_where_it_is_allowed() {
+        let address: Address = "http://[::ffff:127.0.0.1]:9000/x".parse().expect("an address");
+        let there: SocketAddr = "[::ffff:127.0.0.1]:9000".parse().expect("an address");
+        assert_eq!(address.resolve(&allowed(&["loopback"])).await, Ok(vec![there]));
+        assert!(address.resolve(&allowed(&[])).await.is_err());
+        for name in ["http://1and1.example", "http://0x7f.example", "http://mail.a1"] {
+            assert!(name.parse::<Address>().is_ok(), "{name}");
+        }
+    }
+
     #[test]
     fn an_address_is_a_url_without_user_and_tls() {
         let good: Address = "http://mail.internal/events?a=b".parse().expect("an address");
-        assert_eq!((good.host.as_str(), good.port), ("mail.internal", 80));
+        assert_eq!((&good.host, good.port), (&Host::Name("mail.internal".to_owned()), 80));
         assert_eq!(good.target, "/events?a=b");
         let bare: Address = "http://mail:8080".parse().expect("an address");
         assert_eq!(
@@ -262,6 +330,18 @@ mod tests {
             "http://",
             "http://u:p@mail",
             "http://mail:0",
+            // Addresses in other words: systems take each of these for 127.0.0.1.
+            "http://127.1",
+            "http://127.0.1:80/x",
+            "http://0x7f.1",
+            "http://0X7F000001",
+            "http://0177.0.0.1",
+            "http://2130706433",
+            "http://127.0.0.1.",
+            "http://127.0.0.01",
+            "http://[127.0.0.1]",
+            "http://[::1%25lo]",
+            "http://mail.0x",
         ] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }

@@ -23,8 +23,12 @@ use crate::signature::{Secret, sign};
 /// What a header's value does not have as it is, besides whatever is not ASCII.
 const IN_HEADERS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 
-/// What of an id would be taken for the end of the source that stands before it.
-const IN_IDS: &AsciiSet = &IN_HEADERS.add(b'/');
+/// What neither part of a `webhook-id` has as it is: a signature's parts are apart by `.`, so one behind which a time could
+/// follow would sign another message, too.
+const IN_WEBHOOK_IDS: &AsciiSet = &IN_HEADERS.add(b'.');
+
+/// What of an id would be taken for the end of the source that stands before it, besides.
+const IN_IDS: &AsciiSet = &IN_WEBHOOK_IDS.add(b'/');
 
 /// What data is that has no type (CloudEvents' JSON format, section 3.1.1).
 const JSON: &str = "application/json";
@@ -81,7 +85,8 @@ impl Message {
 /// What stays the same however often an event is delivered, and is no other event's: its source and its id, which begins
 /// behind the last `/`.
 pub(crate) fn id(event: &Event) -> String {
-    format!("{}/{}", encoded(&event.source), utf8_percent_encode(&event.id, IN_IDS))
+    let source = utf8_percent_encode(&event.source, IN_WEBHOOK_IDS);
+    format!("{source}/{}", utf8_percent_encode(&event.id, IN_IDS))
 }
 
 /// The data as bytes of its type, taken out of the members.
@@ -202,6 +207,20 @@ mod tests {
         assert_eq!(of("/till", "3/17"), "/till/3%2F17");
         assert_eq!(of("/till/3", "17"), "/till/3/17");
         assert_eq!(of("/till/3", "%2F17"), "/till/3/%252F17");
+    }
+
+    /// What is signed is `id.time.body`: with a `.` in the id, a message could be cut elsewhere and be another one under the
+    /// same signature.
+    #[test]
+    fn an_id_has_no_dot_so_that_a_signature_is_of_one_message_alone() {
+        let event = |id: &str| {
+            format!(
+                r#"{{"specversion":"1.0","id":"{id}","source":"https://a.example/till","type":"A","time":"2024-05-01T12:00:00Z","data":1}}"#
+            )
+        };
+        let headers = message(&event("7.1614265330")).headers;
+        assert_eq!(headers["webhook-id"], "https://a%2Eexample/till/7%2E1614265330");
+        assert_eq!(headers["ce-id"], "7.1614265330", "the attribute is as it was");
     }
 
     /// The binding's own example, and what else a header cannot have as it is.

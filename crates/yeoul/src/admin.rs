@@ -73,6 +73,7 @@ enum Action {
     Events,
     Publish,
     Dead,
+    Retried,
     ShowDead,
     Redrive,
     Drop,
@@ -102,6 +103,7 @@ impl Server {
             Route::get("/admin/events/{topic}", Action::Events),
             Route::post("/admin/events/{topic}", Action::Publish),
             Route::get("/admin/dead", Action::Dead),
+            Route::get("/admin/retried", Action::Retried),
             Route::get("/admin/dead/{id}", Action::ShowDead),
             Route::post("/admin/dead/{id}/redrive", Action::Redrive),
             Route::post("/admin/dead/{id}/drop", Action::Drop),
@@ -160,6 +162,7 @@ impl Server {
                 gateway.publish(params.get(0), &head.headers, body).await
             }
             Action::Dead => admin.controls.list().await,
+            Action::Retried => admin.controls.retried().await,
             Action::ShowDead => admin.controls.show(params.get(0)).await,
             Action::Redrive => admin.controls.redrive(params.get(0)).await,
             Action::Drop => admin.controls.discard(params.get(0), &by(&request)?).await,

@@ -46,3 +46,9 @@ fn print(lines: impl IntoIterator<Item = String>) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+/// What to do next, for whoever reads along: beside what a program reads.
+fn advise(line: &str) -> Result<(), Failure> {
+    writeln!(io::stderr().lock(), "{line}")
+        .map_err(|error| Failure::environment(error, "see where stderr goes"))
+}

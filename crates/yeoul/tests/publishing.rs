@@ -4,6 +4,8 @@
 #[path = "support/lib.rs"]
 mod support;
 
+#[path = "publishing/bodies.rs"]
+mod bodies;
 #[path = "publishing/conditions.rs"]
 mod conditions;
 #[path = "publishing/kills.rs"]

@@ -283,6 +283,28 @@ fn a_receiver_who_is_away_is_left_alone_and_catches_up() {
 }
 
 #[test]
+fn what_is_tried_again_is_listed_with_its_next_attempt() {
+    let receiver = Receiver::new();
+    let Some(pushing) = Pushing::to(&receiver, "attempts: 5, backoff: 5m") else { return };
+    receiver.answer(|_| Reply::status(400));
+    let order = pushing.order();
+    let data = pushing.mall.folder().data();
+    let listed = eventually("it is listed", || {
+        let listed = run(&["dead", "list", "--data", text(&data)]).expect(0).stdout;
+        listed.contains("retried  mail.order.").then_some(listed)
+    });
+    let line = listed.lines().find(|it| it.contains(&format!("key {order}  "))).expect("a line");
+    assert!(line.contains("order OrderPlaced") && line.contains("1 attempts"), "{line}");
+    let behind = line.split("next at ").nth(1).expect("when it is tried next");
+    let (at, reason) = behind.split_once("  ").expect("why it failed");
+    assert!(at.starts_with("20") && at.ends_with('Z'), "{at}");
+    assert_eq!(reason, "the receiver answered 400");
+    assert_eq!(pushing.mall.dead(), [json!(null); 0]);
+    let log = run(&["push", "log", "mail", "--data", text(&data)]).expect(0);
+    assert!(log.stderr.contains("`yeoul dead list` says when each is tried again"), "{log:?}");
+}
+
+#[test]
 fn what_is_wrong_with_a_subscription_is_named_with_its_line() {
     let folder = Folder::new();
     let check = |name: &str, yaml: &str, arguments: &[&str]| {
@@ -302,6 +324,12 @@ fn what_is_wrong_with_a_subscription_is_named_with_its_line() {
             "events.subscriptions.mail.push: no receiver may be there unless `events.allow` has `loopback`",
         ),
         ("topic: order, push: \"http://localhost\"", "`events.allow` has `loopback`"),
+        ("topic: order, push: \"http://127.1:9000/\"", "an address has four numbers"),
+        (
+            "topic: order, push: \"http://[::1]:9/hooks/SECRET?token=SECRET\"",
+            "no receiver may be there unless `events.allow` has `loopback`, `link-local` or its network. push=`http://[::1]:9`",
+        ),
+        ("topic: order, push: \"http://SECRET:SECRET@mail/\"", "it has no user"),
         ("topic: order, push: \"http://169.254.169.254/\"", "no receiver may be there"),
         ("topic: order, push: \"https://mail.internal\"", "what ends TLS stands beside"),
         ("topic: order, push: mail", "must be `http://HOST[:PORT][/PATH]`"),
@@ -333,6 +361,7 @@ fn what_is_wrong_with_a_subscription_is_named_with_its_line() {
         let is_told = outcome.stdout.contains(says) && outcome.stdout.contains("bad.yaml:4");
         assert!(is_told || members.contains("ordre"), "{members}: {outcome:?}");
         assert!(outcome.stdout.contains(says), "{members}: {outcome:?}");
+        assert!(!outcome.stdout.contains("SECRET"), "{members}: {outcome:?}");
         outcome.expect(if members.contains("ordre") { 0 } else { 1 });
     }
     let allowed = |entry: &str| {

@@ -4,7 +4,7 @@
 //! never carries a stack, a path or an upstream's text. Refusals of our own doing that pass also say
 //! when to come back (`Retry-After`) and who refused (`Proxy-Status`, RFC 9209).
 
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
@@ -283,6 +283,19 @@ impl Problem {
     pub fn unsupported_media_type(expected: &'static str) -> Problem {
         Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Unsupported media type")
             .detail(format!("the body must be {expected} and say so in Content-Type"))
+    }
+
+    /// 415 for a body in a content coding, with the one that is taken.
+    pub fn coded() -> Problem {
+        let says = "the body must be as it is (`identity`), in no content coding";
+        Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "content-coding",
+            "Unsupported content coding",
+        )
+        .detail(says)
+        .field("Content-Encoding", "must be `identity`, or absent", None)
+        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
     }
 
     /// 422 with the reason.

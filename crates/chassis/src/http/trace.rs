@@ -25,11 +25,15 @@ const PARENT: std::ops::Range<usize> = 36..52;
 const FLAGS: std::ops::Range<usize> = 53..55;
 const BLANK: [u8; LENGTH] = *b"00-00000000000000000000000000000000-0000000000000000-01";
 
+/// The caller's trace as it stands in his request, if it is one.
+pub fn given(headers: &HeaderMap) -> Option<&str> {
+    headers.get(TRACEPARENT)?.to_str().ok().filter(|text| is_valid(text))
+}
+
 impl Trace {
     /// Continues the caller's trace with a span of our own, or starts one.
     pub fn take(headers: &HeaderMap) -> Trace {
-        let given = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
-        match given.filter(|text| is_valid(text)) {
+        match given(headers) {
             Some(given) => {
                 let mut text = BLANK;
                 text[ID].copy_from_slice(&given.as_bytes()[ID]);

@@ -23,6 +23,10 @@ use serde::de::{IgnoredAny, MapAccess};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::attributes::{
+    DATA_DEPTH_MAX, FRACTION_DIGITS_MAX, depth, is_absolute_uri, is_instant, is_media_type,
+    is_uri_reference,
+};
 use super::foreign::{Extension, Foreign, Payload};
 use super::wire::{self, SPECVERSION};
 use super::{CAUSE_BYTES_MAX, Cause, Event, ID_BYTES_MAX, KEY_BYTES_MAX, TYPE_BYTES_MAX};
@@ -147,7 +151,9 @@ impl<'a> Reader<'a> {
         self.version();
         let id = self.required("id", ID_BYTES_MAX);
         let source = self.required("source", ID_BYTES_MAX);
-        self.check_address("source", &source);
+        if !is_uri_reference(&source) {
+            self.note("source", "must be a URI reference");
+        }
         let kind = self.required("type", TYPE_BYTES_MAX);
         let subject = self.text("subject", KEY_BYTES_MAX).unwrap_or_default();
         let key = self.text("partitionkey", KEY_BYTES_MAX);
@@ -158,6 +164,9 @@ impl<'a> Reader<'a> {
             traceparent: self.text("traceparent", CAUSE_BYTES_MAX),
         };
         let content_type = self.text("datacontenttype", DATA_ATTRIBUTE_BYTES_MAX);
+        if content_type.as_deref().is_some_and(|it| !is_media_type(it)) {
+            self.note("datacontenttype", "must be a media type (RFC 2046)");
+        }
         let data = self.data();
         let sequence = self.simple("sequence");
         let foreign = Foreign {
@@ -253,17 +262,14 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A URI reference, as far as one can be told from what is none.
-    fn check_address(&mut self, name: &str, text: &str) {
-        if text.contains(|it: char| it.is_whitespace() || "<>\"{}|\\^`".contains(it)) {
-            self.note(name, "must be a URI reference");
-        }
-    }
-
     fn instant(&mut self, text: &str) -> Option<Timestamp> {
-        let instant = text.parse().ok().filter(|_| is_rfc3339(text));
+        let instant = Some(text).filter(|text| is_instant(text)).and_then(|text| text.parse().ok());
         if instant.is_none() {
-            self.note("time", "must be an RFC 3339 instant");
+            let says = format!(
+                "must be an RFC 3339 instant, as `2026-11-27T17:31:00+09:00`, of at most \
+                 {FRACTION_DIGITS_MAX} digits behind the second"
+            );
+            self.note("time", says);
         }
         instant
     }
@@ -308,7 +314,12 @@ impl<'a> Reader<'a> {
         match (data, base64) {
             (None, None) => Data { value: RawValue::NULL, payload: Payload::Nothing },
             (None, Some(value)) => Data { value, payload: Payload::Base64 },
-            (Some(value), _) => Data { value, payload: Payload::Json },
+            (Some(value), _) => {
+                if depth(value.get()) > DATA_DEPTH_MAX {
+                    self.note_limit("data", DATA_DEPTH_MAX, "levels of arrays and objects");
+                }
+                Data { value, payload: Payload::Json }
+            }
         }
     }
 
@@ -328,8 +339,9 @@ impl<'a> Reader<'a> {
                 self.note(name, says);
                 continue;
             }
-            if self.check_simple(name, value) && name == "dataschema" {
-                self.check_address(name, &wire::text(value).unwrap_or_default());
+            let is_schema = self.check_simple(name, value) && name == "dataschema";
+            if is_schema && !wire::text(value).is_ok_and(|text| is_absolute_uri(&text)) {
+                self.note(name, "must be an absolute URI, without a fragment (RFC 3986, 4.3)");
             }
         }
         let kept = |Member { name, value }: Member<'_>| Extension {
@@ -344,16 +356,4 @@ impl<'a> Reader<'a> {
 struct Data<'a> {
     value: &'a RawValue,
     payload: Payload,
-}
-
-/// Whether it is an instant in full: the parser takes shorter ones, and others do not.
-fn is_rfc3339(text: &str) -> bool {
-    let shape = |at: usize, byte: u8| match at {
-        4 | 7 => byte == b'-',
-        10 => byte.eq_ignore_ascii_case(&b'T'),
-        13 | 16 => byte == b':',
-        0..19 => byte.is_ascii_digit(),
-        _ => byte.is_ascii_digit() || b".:+-Zz".contains(&byte),
-    };
-    text.len() >= 20 && text.bytes().enumerate().all(|(at, byte)| shape(at, byte))
 }

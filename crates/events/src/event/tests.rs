@@ -3,6 +3,7 @@
 use expect_test::expect;
 use proptest::prelude::*;
 
+use super::attributes::DATA_DEPTH_MAX;
 use super::*;
 
 fn event() -> Event {
@@ -145,6 +146,7 @@ fn what_is_wrong_with_an_event_from_outside_is_named_with_its_field() {
     let version = r#"{"specversion":"0.3","id":"","source":"a b","type":1}"#;
     assert_eq!(wrong(version.to_owned()), "specversion id source type");
     let long = |name: &str, bytes: usize| format!(r#","{name}":"{}""#, "x".repeat(bytes));
+    let deep = |levels| format!(r#","data":{}{}"#, "[".repeat(levels), "]".repeat(levels));
     for (members, field) in [
         (r#","subject":"""#.to_owned(), "subject"),
         (long("subject", KEY_BYTES_MAX), ""),
@@ -159,6 +161,16 @@ fn what_is_wrong_with_an_event_from_outside_is_named_with_its_field() {
         (r#","time":"2026-02-30T01:02:03Z""#.to_owned(), "time"),
         (r#","time":"2026-11-23 01:02:03Z""#.to_owned(), "time"),
         (r#","time":5"#.to_owned(), "time"),
+        (r#","time":"2026-11-23T01:02:03+0900""#.to_owned(), "time"),
+        (r#","time":"2026-11-23T24:00:00Z""#.to_owned(), "time"),
+        (r#","time":"2026-11-23t01:02:03z""#.to_owned(), ""),
+        (r#","datacontenttype":"json""#.to_owned(), "datacontenttype"),
+        (r#","datacontenttype":"text/plain; charset=utf-8""#.to_owned(), ""),
+        (r#","dataschema":"schemas/paid.json""#.to_owned(), "dataschema"),
+        (r#","dataschema":"https://a/b#c""#.to_owned(), "dataschema"),
+        (deep(DATA_DEPTH_MAX), ""),
+        (deep(DATA_DEPTH_MAX + 1), "data"),
+        (deep(300_000), "data"),
         (r#","tenant":{"a":1}"#.to_owned(), "tenant"),
         (r#","tenant":1.5"#.to_owned(), "tenant"),
         (r#","Tenant":1"#.to_owned(), "Tenant"),
@@ -247,6 +259,26 @@ fn a_cause_names_the_event_before_and_keeps_the_correlation() {
     assert_eq!(cause.causation_id.as_deref(), Some("order/5f1c-7"));
     let first = Cause::of(&Event { cause: Cause::default(), ..event() });
     assert_eq!(first.correlation_id, first.causation_id);
+}
+
+#[test]
+fn a_cause_names_one_event_and_no_other() {
+    let of = |source: &str, id: &str| {
+        let (source, id) = (source.to_owned(), id.to_owned());
+        Cause::of(&Event { source, id, cause: Cause::default(), ..event() }).causation_id
+    };
+    for (source, id, named) in [
+        ("/till", "3/17", "/till/3%2F17"),
+        ("/till/3", "17", "/till/3/17"),
+        ("/till/3", "%2F17", "/till/3/%252F17"),
+        ("https://a.example/b c", "한", "https://a.example/b c/한"),
+    ] {
+        assert_eq!(of(source, id).as_deref(), Some(named));
+    }
+    // What handles such an event publishes all the same: nothing else may be wrong with it.
+    let long = |bytes| "x".repeat(bytes);
+    assert_eq!(of("s", &long(CAUSE_BYTES_MAX - 2)).map(|it| it.len()), Some(CAUSE_BYTES_MAX));
+    assert_eq!(of("s", &long(CAUSE_BYTES_MAX - 1)), None);
 }
 
 #[test]

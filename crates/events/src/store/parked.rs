@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use crate::broker::Stored;
 use crate::error::Error;
 use crate::event::Event;
-use crate::parking::{self, DeadLetter, Standing, Wait};
+use crate::parking::{self, DeadLetter, RetriedEvent, Standing, Wait};
 use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
 use crate::store::inbox::Assigned;
@@ -336,6 +336,39 @@ pub(crate) async fn dead(
             partition
         FROM parked WHERE subscription = ?1 AND dead = 1 ORDER BY place LIMIT ?2";
     rows.all(select, &[&subscription, &limit], |row| letter(row, subscription, topic)).await
+}
+
+/// Up to `limit` of those that are tried again by themselves, the next first.
+pub(crate) async fn retried(
+    rows: &mut Rows<'_>,
+    subscription: &str,
+    topic: &Topic,
+    limit: usize,
+) -> Result<Vec<RetriedEvent>, Error> {
+    let select = "SELECT \"offset\", attempts, reason, next_at, event,
+            (SELECT count(*) FROM parked behind WHERE behind.subscription = parked.subscription
+                AND behind.key = parked.key AND behind.place > parked.place), key,
+            partition
+        FROM parked WHERE subscription = ?1 AND dead <> 1 AND next_at IS NOT NULL
+        ORDER BY next_at, place LIMIT ?2";
+    let row = |row: &Row<'_>| {
+        let DeadLetter { id, subscription, topic, key, kind, attempts, reason, since, waiting } =
+            letter(row, subscription, topic)?;
+        // The column that of a letter says since when it is one.
+        let next_attempt = since;
+        Ok(RetriedEvent {
+            id,
+            subscription,
+            topic,
+            key,
+            kind,
+            attempts,
+            reason,
+            next_attempt,
+            waiting,
+        })
+    };
+    rows.all(select, &[&subscription, &limit], row).await
 }
 
 /// The event of the dead letter of this number; `None` if there is none, or the row is none any more.

@@ -27,7 +27,7 @@ use crate::broker::Broker;
 use crate::error::Error;
 use crate::event::Event;
 use crate::marks::{Receipt, Subscriber};
-use crate::parking::{self, DeadLetter};
+use crate::parking::{self, DeadLetter, RetriedEvent};
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partition};
 use crate::position::WritePosition;
@@ -145,6 +145,18 @@ impl Control {
         let given = (self, limit);
         let read = self.context.database.read(&given, |(of, limit), rows| {
             Box::pin(parked::dead(rows, of.name(), of.topic(), *limit))
+        });
+        read.await
+    }
+
+    /// Up to `limit` parked events that are tried again by themselves, the next first: keys that stand still for now.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: ask again later.
+    pub async fn retried(&self, limit: usize) -> Result<Vec<RetriedEvent>, Error> {
+        let given = (self, limit);
+        let read = self.context.database.read(&given, |(of, limit), rows| {
+            Box::pin(parked::retried(rows, of.name(), of.topic(), *limit))
         });
         read.await
     }

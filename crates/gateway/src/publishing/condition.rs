@@ -20,7 +20,7 @@ const HEADER: HeaderName = HeaderName::from_static("yeoul-condition");
 /// The condition of a request, if it has one.
 ///
 /// # Errors
-/// 400 where it is malformed, or names a position of another topic.
+/// 400 where it is malformed, 422 where it names a position that this topic cannot have.
 pub(super) fn read(
     headers: &HeaderMap,
     topic: &Topic,
@@ -35,13 +35,27 @@ pub(super) fn read(
         Problem::bad_field(NAME, says)
     })?;
     let Parsed { unless, after } = unless;
-    let of_topic = |it: &TopicPosition| it.topic == *topic && partitions.have(&it.offsets);
     let after = match after {
         None => Numbers::default(),
-        Some(position) if of_topic(&position) => position.offsets,
-        Some(_) => return Err(Problem::bad_field(NAME, "names a position of another topic")),
+        Some(position) if position.topic != *topic => {
+            return Err(unknown("names a position of another topic"));
+        }
+        Some(position) if !partitions.have(&position.offsets) => {
+            return Err(unknown("names a partition that the topic does not have"));
+        }
+        Some(position) => position.offsets,
     };
     Ok(Some(Unless { after, ..unless }))
+}
+
+/// 422: a condition behind what nobody has stored yet would be true whatever comes.
+pub(super) fn past_the_end(end: &TopicPosition) -> Problem {
+    unknown(&format!("names a position past the topic's end, which is {end}"))
+}
+
+/// 422: it is well written, and no place of this topic.
+fn unknown(reason: &str) -> Problem {
+    Problem::unprocessable(format!("{NAME} {reason}; nothing was stored")).field(NAME, reason, None)
 }
 
 /// What was read; its place is to be compared with the topic.
@@ -106,11 +120,16 @@ mod tests {
             &["none-of A subject %FF after beginning"],
             &["none-of A subject s after 17"],
             &["none-of A subject s after w17.users"],
-            &["none-of A subject s after t17.orders"],
-            &["none-of A subject s after t1_3-1.users"],
             &[sound, sound],
         ] {
             assert_eq!(condition(values), Err(400), "{values:?}");
+        }
+        for after in ["t17.orders", "t1_3-1.users"] {
+            assert_eq!(
+                condition(&[&format!("none-of A subject s after {after}")]),
+                Err(422),
+                "{after}"
+            );
         }
     }
 }

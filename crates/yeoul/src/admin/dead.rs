@@ -1,9 +1,9 @@
 //! Dead letters of every subscription and of every outbox: what was given up, trying it again, dropping
-//! it; and what was stepped over.
+//! it; what is parked and tried again by itself; and what was stepped over.
 
 use chassis::http::query::Query;
 use chassis::http::{Problem, Response, empty, json};
-use events::parking::DeadLetter;
+use events::parking::{DeadLetter, RetriedEvent};
 use events::skipped::Skipped;
 use events::subscription::Destination;
 use events::{Broker, Event, Partition, Topic, relay, subscription};
@@ -28,6 +28,15 @@ impl Controls {
     pub(super) async fn list(&self) -> Result<Response, Problem> {
         let letters = self.letters().await?;
         Ok(json(StatusCode::OK, &letters.iter().map(letter_json).collect::<Vec<_>>()))
+    }
+
+    /// What is parked and tried again by itself.
+    pub(super) async fn retried(&self) -> Result<Response, Problem> {
+        let mut all = Vec::new();
+        for control in &self.subscriptions {
+            all.extend(control.retried(LISTED_MAX).await.map_err(|error| problem(&error))?);
+        }
+        Ok(json(StatusCode::OK, &all.iter().map(retried_json).collect::<Vec<_>>()))
     }
 
     pub(super) async fn show(&self, id: &str) -> Result<Response, Problem> {
@@ -182,6 +191,20 @@ fn letter_json(letter: &DeadLetter) -> Value {
         "reason": letter.reason,
         "since": letter.since.to_string(),
         "waiting": letter.waiting,
+    })
+}
+
+fn retried_json(event: &RetriedEvent) -> Value {
+    json!({
+        "id": event.id,
+        "subscription": event.subscription,
+        "topic": event.topic.as_str(),
+        "key": event.key,
+        "type": event.kind,
+        "attempts": event.attempts,
+        "reason": event.reason,
+        "nextAttempt": event.next_attempt.to_string(),
+        "waiting": event.waiting,
     })
 }
 

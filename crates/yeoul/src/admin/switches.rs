@@ -52,7 +52,8 @@ impl BodyRequest {
     /// 413, and a body that broke off.
     pub(super) async fn read(request: Request) -> Result<BodyRequest, Problem> {
         let headers = request.headers().clone();
-        let body = whole::read(request.into_body(), whole::BODY_BYTES_MAX).await?;
+        let body = request.into_body();
+        let body = whole::read(&headers, body, whole::BODY_BYTES_MAX).await?;
         Ok(BodyRequest { headers, body })
     }
 }

@@ -1,5 +1,5 @@
-//! `yeoul dead`: what was given up or stepped over, trying it again and dropping it, beside a running
-//! process.
+//! `yeoul dead`: what was given up, what is tried again by itself and what was stepped over; trying it again and dropping it,
+//! beside a running process.
 
 use serde_json::Value;
 
@@ -13,10 +13,13 @@ pub(super) fn run(command: DeadCommand) -> Result<(), Failure> {
         DeadCommand::List(place) => {
             let process = Process::holding(&place.data)?;
             let (letters, skipped) = (process.get("/admin/dead")?, process.get("/admin/skipped")?);
+            let retried = process.get("/admin/retried")?;
             let each = |list: &Value, line: fn(&Value) -> String| -> Vec<String> {
                 list.as_array().map_or(&[][..], Vec::as_slice).iter().map(line).collect()
             };
-            print(each(&letters, line).into_iter().chain(each(&skipped, skip::line)))
+            let all =
+                [each(&letters, line), each(&retried, retried_line), each(&skipped, skip::line)];
+            print(all.into_iter().flatten())
         }
         DeadCommand::Show { id, place } => {
             let letter = Process::holding(&place.data)?
@@ -34,6 +37,23 @@ pub(super) fn run(command: DeadCommand) -> Result<(), Failure> {
             print([format!("{id} is given up; what waits behind it follows in order")])
         }
     }
+}
+
+fn retried_line(event: &Value) -> String {
+    let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    format!(
+        "retried  {}  {} {}  key {}  {} attempts  {} waiting  next at {}  {}",
+        text("id"),
+        text("topic"),
+        text("type"),
+        text("key"),
+        event["attempts"],
+        event["waiting"],
+        text("nextAttempt"),
+        text("reason"),
+    )
+    .trim_end()
+    .to_owned()
 }
 
 fn line(letter: &Value) -> String {

@@ -14,7 +14,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 
 use super::ask::{self, Process};
-use super::print;
+use super::{advise, print};
 use crate::exit::Failure;
 
 pub(super) fn run(topic: &str, file: Option<&Path>, data: &Path) -> Result<(), Failure> {
@@ -27,7 +27,10 @@ pub(super) fn run(topic: &str, file: Option<&Path>, data: &Path) -> Result<(), F
         .body(Full::new(Bytes::from(document)));
     let request = request.map_err(|error| Failure::input(error, "check the topic"))?;
     let stored = ask::done(process.send(request)?)?;
-    print(stored["position"].as_str().map(str::to_owned))
+    print(stored["position"].as_str().map(str::to_owned))?;
+    advise(&format!(
+        "stored; the same events published again are stored once; read them: `yeoul events tail {topic}`"
+    ))
 }
 
 /// All of it: what is larger than a batch may be is refused here, unread.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::ask::{self, Process};
-use super::print;
+use super::{advise, print};
 use crate::cli::PushCommand;
 use crate::exit::Failure;
 
@@ -11,7 +11,23 @@ pub(super) fn run(command: &PushCommand) -> Result<(), Failure> {
     let PushCommand::Log { name, place } = command;
     let path = format!("/admin/push/{}", ask::segment(name));
     let log = Process::holding(&place.data)?.get(&path)?;
-    print(log.as_array().map_or(&[][..], Vec::as_slice).iter().map(line))
+    let attempts = log.as_array().map_or(&[][..], Vec::as_slice);
+    print(attempts.iter().map(line))?;
+    advise(&next(attempts))
+}
+
+/// What whoever looked at these attempts does next.
+fn next(attempts: &[Value]) -> String {
+    let failed = attempts.iter().filter(|attempt| attempt["result"] == "failed").count();
+    match (attempts.len(), failed) {
+        (0, _) => {
+            "nothing was attempted since the start: `yeoul doctor` says how far it is".to_owned()
+        }
+        (_, 0) => "none of these failed; the newest is first".to_owned(),
+        (_, failed) => format!(
+            "{failed} of these failed: `yeoul dead list` says when each is tried again, and which were given up"
+        ),
+    }
 }
 
 fn line(delivery: &Value) -> String {
@@ -47,5 +63,17 @@ mod tests {
         assert_eq!(line(&delivery), expected);
         (delivery["status"], delivery["reason"]) = (Value::Null, Value::Null);
         assert!(line(&delivery).ends_with("attempt 2  -  1.2 ms  failed"), "{}", line(&delivery));
+    }
+
+    #[test]
+    fn who_looked_is_told_where_to_look_next() {
+        let (failed, delivered) = (json!({"result": "failed"}), json!({"result": "delivered"}));
+        for (attempts, says) in [
+            (&[][..], "nothing was attempted"),
+            (std::slice::from_ref(&delivered), "none of these failed"),
+            (&[failed, delivered.clone()], "1 of these failed: `yeoul dead list`"),
+        ] {
+            assert!(next(attempts).starts_with(says), "{attempts:?}: {}", next(attempts));
+        }
     }
 }

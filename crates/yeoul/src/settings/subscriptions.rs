@@ -227,7 +227,8 @@ fn address(
     let address = mistakes.at(path).take(parsed)?;
     if address.is_refused(allowed) {
         let says = format!(
-            "no receiver may be there unless `events.allow` has `loopback`, `link-local` or its network. push=`{text}`"
+            "no receiver may be there unless `events.allow` has `loopback`, `link-local` or its network. push=`{}`",
+            address.origin()
         );
         mistakes.at(path).note(says);
         return None;

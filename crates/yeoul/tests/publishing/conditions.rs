@@ -51,7 +51,6 @@ fn a_condition_that_is_none_is_refused_and_stores_nothing() {
         "none-of Claimed subject a",
         "any-of Claimed subject a after beginning",
         "none-of Claimed subject a after yesterday",
-        "none-of Claimed subject a after t1.paid",
         "none-of Claimed subject a after w1.many",
         "none-of Claimed subject %ff after beginning",
     ] {
@@ -61,4 +60,30 @@ fn a_condition_that_is_none_is_refused_and_stores_nothing() {
     let many = format!("none-of {types} subject a after beginning");
     claim(&served, &claimed("1", "a"), &many).refuses_field("Yeoul-Condition");
     assert_eq!(served.events("many"), [Value::Null; 0]);
+}
+
+/// Behind a place that nobody has stored yet nothing came, whatever is there: it would be true for ever.
+#[test]
+fn a_condition_behind_a_place_that_the_topic_does_not_have_is_refused_and_told_its_end() {
+    let folder = Folder::new();
+    let served = Served::on(&folder);
+    let end =
+        position(&claim(&served, &claimed("1", "a"), "none-of Claimed subject a after beginning"));
+    let behind = end.replace("1.many", "2.many");
+    for (after, reason) in [
+        (behind.as_str(), format!("names a position past the topic's end, which is {end}")),
+        ("t1.paid", "names a position of another topic".to_owned()),
+        ("t9-1.many", "names a partition that the topic does not have".to_owned()),
+    ] {
+        let condition = format!("none-of Claimed subject a after {after}");
+        let refused = claim(&served, &claimed("2", "a"), &condition).problem(422);
+        let wrong = &refused["errors"][0];
+        assert_eq!(
+            (&wrong["field"], &wrong["reason"]),
+            (&json!("Yeoul-Condition"), &json!(reason))
+        );
+    }
+    let at_the_end = format!("none-of Claimed subject a after {end}");
+    position(&claim(&served, &claimed("3", "a"), &at_the_end));
+    assert_eq!(served.ids("many"), ["1", "3"]);
 }

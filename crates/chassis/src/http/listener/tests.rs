@@ -52,7 +52,7 @@ impl Serve for Answers {
                 tokio::time::sleep(SLOW).await;
                 Response::new(Body::full("done"))
             }
-            _ => match whole::read(request.into_body(), 1 << 20).await {
+            _ => match whole::read(&http::HeaderMap::new(), request.into_body(), 1 << 20).await {
                 Ok(bytes) => Response::new(Body::full(bytes.len().to_string())),
                 Err(problem) => problem.into_response(&crate::http::Trace::start()),
             },

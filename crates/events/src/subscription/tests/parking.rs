@@ -14,7 +14,14 @@ async fn a_failing_event_is_tried_exactly_three_times_while_other_keys_go_on() {
     assert_eq!(bench.of_key("b").await, [3]);
     assert_eq!(bench.orders.calls(2), 1, "the second attempt waits for its time");
     assert!(running.control.dead(10).await.unwrap().is_empty());
+    let retried = running.control.retried(10).await.unwrap();
+    let [first] = &retried[..] else { panic!("{retried:?}") };
+    assert_eq!((first.id.as_str(), first.key.as_str()), ("product.order.2", "bad"));
+    assert_eq!((first.attempts, first.waiting), (1, 1));
+    assert_eq!(first.reason, "bad is broken");
+    assert_eq!(first.next_attempt, (bench.clock.component())() + RETRY.backoff);
     bench.dead(&running.control, 1).await;
+    assert!(running.control.retried(10).await.unwrap().is_empty(), "a letter waits for no time");
     bench.clock.advance(RETRY.backoff * 10);
     bench.publish(6, &["bad", "b"]).await;
     bench.effects_are("b", &[3, 7]).await;

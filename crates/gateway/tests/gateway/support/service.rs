@@ -92,7 +92,7 @@ impl Serve for Answers {
         if path == "/s/early" {
             return status(404);
         }
-        let text = match whole::read(incoming, 16 << 20).await {
+        let text = match whole::read(&parts.headers, incoming, 16 << 20).await {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(_) => return status(400),
         };
