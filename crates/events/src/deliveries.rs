@@ -18,8 +18,8 @@
 //! one before, and behind a parked event everything of its key is parked.
 //!
 //! Place, marks, dead letters, notes and status are those of any subscription, and so is its [`Control`]. Instances that
-//! share a store divide the partitions; the place fences each transaction ([`settlement`]), as far as it moves: who lost a
-//! partition and did not hear of it writes nothing there once its next owner has moved the place.
+//! share a store divide the partitions; place and run fence each transaction ([`settlement`]): who lost a partition and did
+//! not hear of it writes nothing there once its next owner has begun.
 //!
 //! It knows no HTTP: who delivers is a [`Receiver`].
 
@@ -43,7 +43,7 @@ use crate::broker::Broker;
 use crate::event::Event;
 use crate::store::database::Database;
 use crate::store::location::Tables;
-use crate::store::{SERVED_SETTLED_AHEAD, SETTLED_AHEAD};
+use crate::store::{DELIVERY_RUNS, SERVED_DELIVERY_RUNS, SERVED_SETTLED_AHEAD, SETTLED_AHEAD};
 use crate::subscription::context::Context;
 use crate::subscription::control::Control;
 use crate::topic::Topic;
@@ -54,7 +54,10 @@ pub use pace::{PAUSE_MAX, Pace};
 pub use window::{WINDOW_BYTES_MAX, WINDOW_EVENTS_MAX};
 
 /// The tables that its database has beside those of any subscription.
-pub const TABLES: Tables = Tables { embedded: &[SETTLED_AHEAD], served: &[SERVED_SETTLED_AHEAD] };
+pub const TABLES: Tables = Tables {
+    embedded: &[SETTLED_AHEAD, DELIVERY_RUNS],
+    served: &[SERVED_SETTLED_AHEAD, SERVED_DELIVERY_RUNS],
+};
 
 /// What is drawn for pauses, between 0 and 1; the program passes the chassis' source of chance.
 pub type Jitter = Arc<dyn Fn() -> f64 + Send + Sync>;
@@ -131,7 +134,7 @@ impl<R: Receiver> Deliveries<R> {
         Control::new(self.context.clone())
     }
 
-    /// Delivers until `stop` resolves; what is under way then is waited for a moment. Trouble does not end it.
+    /// Delivers until `stop` resolves; what is under way then is waited for ten seconds. Trouble does not end it.
     ///
     /// Dropping the future is like a crash: what was written stands, and the rest is delivered again.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {

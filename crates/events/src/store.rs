@@ -75,6 +75,7 @@ pub(crate) mod ahead;
 pub(crate) mod announcements;
 pub(crate) mod bounds;
 pub(crate) mod database;
+pub(crate) mod delivery_runs;
 pub(crate) mod epoch;
 pub(crate) mod inbox;
 pub(crate) mod kept;
@@ -119,9 +120,11 @@ pub use sqlite::{COUNTED, READERS_MAX};
 pub use tx::{Savepoint, Tx, Working};
 pub use value::{Bind, Column, Value};
 
-pub(crate) use postgres::state::tables::SETTLED_AHEAD as SERVED_SETTLED_AHEAD;
+pub(crate) use postgres::state::tables::{
+    DELIVERY_RUNS as SERVED_DELIVERY_RUNS, SETTLED_AHEAD as SERVED_SETTLED_AHEAD,
+};
 pub(crate) use sqlite::log;
-pub(crate) use sqlite::state::tables::SETTLED_AHEAD;
+pub(crate) use sqlite::state::tables::{DELIVERY_RUNS, SETTLED_AHEAD};
 
 use postgres::state::announcements::Announcements as ServedAnnouncements;
 use postgres::state::rows::Rows as ServedRows;

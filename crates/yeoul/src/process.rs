@@ -1,7 +1,7 @@
 //! A process from its first breath to its last: data folder, cores, readiness, signals, the end.
 //!
 //! The end is in the order of what depends on what: no new request is taken and live streams end;
-//! requests in flight finish, at most [`DRAIN`]; then the loops behind them stop and every store is
+//! requests in flight finish, and deliveries to services elsewhere, at most [`DRAIN`]; then the loops behind them stop and every store is
 //! synced and closed, where one on a server is waited for as long as its own limits say. A second signal ends it at
 //! once: whatever was acknowledged is on disk already. So does the first while it starts.
 

@@ -34,6 +34,13 @@ use crate::wait::{BACKOFF_MAX, Backoff};
 /// How late at most it sees what was changed in the store by another instance.
 const LOOK_EVERY: Duration = BACKOFF_MAX;
 
+/// How long attempts under way are waited for when the program stops: as long as its requests in flight are, and beside them.
+const STOPPED_WITHIN: Duration = Duration::from_secs(10);
+
+/// The same when another instance waits for the partition: less than an engine waits for it to be released (Kafka's group
+/// 3 s), since by then that one has the place and what is answered later cannot be written.
+const REVOKED_WITHIN: Duration = Duration::from_secs(2);
+
 /// The deliveries of one partition.
 pub(super) struct DeliveryLoop<R> {
     recipient: Recipient<R>,
@@ -49,6 +56,8 @@ enum RunEnd {
     Revoked,
     /// What is in the store is to be read anew.
     Changed,
+    /// Another run has begun in this partition.
+    Superseded,
 }
 
 /// What a run waits for.
@@ -93,6 +102,12 @@ impl<R: Receiver> DeliveryLoop<R> {
             match self.run_once(stop.as_mut(), &mut backoff).await {
                 Ok(RunEnd::Stopped) => return,
                 Ok(RunEnd::Revoked | RunEnd::Changed) => {}
+                // Two that begin in turns would both write nothing: the other one has time to, until this one hears whose
+                // the partition is.
+                Ok(RunEnd::Superseded) => tokio::select! {
+                    () = stop.as_mut() => return,
+                    () = tokio::time::sleep(backoff.next()) => {}
+                },
                 Err(trouble) => tokio::select! {
                     () = stop.as_mut() => return,
                     () = beginning::paused_after(&self.lane, &trouble, &mut backoff) => {}
@@ -146,6 +161,9 @@ impl<R: Receiver> DeliveryLoop<R> {
                 Happening::Arrived(Arrival::Answered(answered)) => round.take_answers(answered)?,
                 Happening::Arrived(Arrival::Written(Written::Elsewhere)) => {
                     return Ok(RunEnd::Changed);
+                }
+                Happening::Arrived(Arrival::Written(Written::Superseded)) => {
+                    return Ok(RunEnd::Superseded);
                 }
                 Happening::Arrived(Arrival::Written(Written::At { position, parked })) => {
                     // Not before: a run that begins and cannot write is trouble that goes on.
@@ -212,7 +230,8 @@ impl<R: Receiver> DeliveryLoop<R> {
                 }
             },
         };
-        if let Err(error) = round.finish_soon().await {
+        let time = if cut_short == RunEnd::Stopped { STOPPED_WITHIN } else { REVOKED_WITHIN };
+        if let Err(error) = round.finish_within(time).await {
             let subscription = &*self.lane.context.name;
             tracing::warn!(subscription, %error, "not everything that was answered is noted");
         }

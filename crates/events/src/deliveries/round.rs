@@ -29,12 +29,10 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::parking::{PARKED_MAX, Wait};
 use crate::store::ahead::SettledEvent;
+use crate::store::delivery_runs;
 use crate::subscription::BATCH_MAX;
 use crate::subscription::beginning;
 use crate::subscription::context::Lane;
-
-/// How long what is under way is waited for when the program stops, or another instance waits for the partition.
-const FINISHED_WITHIN: Duration = Duration::from_secs(2);
 
 type Writing = Pin<Box<dyn Future<Output = Result<Written, Error>> + Send>>;
 
@@ -54,6 +52,8 @@ impl<R> Clone for Recipient<R> {
 pub(super) struct Round<R> {
     recipient: Recipient<R>,
     lane: Lane,
+    /// Which run this is: nothing is written once another has begun.
+    run: u64,
     place: Offset,
     window: Window,
     marks: BTreeMap<String, u64>,
@@ -94,11 +94,18 @@ impl<R: Receiver> Round<R> {
         lane: Lane,
         place: Offset,
     ) -> Result<Round<R>, Error> {
+        // First: what is read next, nobody who ran before changes any more.
+        let begun = lane
+            .context
+            .database
+            .write(lane.clone(), |lane, tx| Box::pin(delivery_runs::begin(tx, lane.assigned())));
+        let run = begun.await?;
         let known =
             lane.context.database.read(&lane, |lane, rows| Box::pin(Known::read(rows, lane)));
         let Known { marks, settled, parked } = known.await?;
         let mut round = Round {
             recipient,
+            run,
             place,
             window: Window::new(place, parked.by_key),
             marks,
@@ -281,8 +288,8 @@ impl<R: Receiver> Round<R> {
         }
         let Leaving { first, ahead } = self.window.leave();
         let outcomes = mem::take(&mut self.outcomes);
-        let (lane, after) = (self.lane.clone(), self.place);
-        let settlement = Settlement { lane, after, first, ahead, outcomes };
+        let (lane, run, after) = (self.lane.clone(), self.run, self.place);
+        let settlement = Settlement { lane, run, after, first, ahead, outcomes };
         if settlement.is_empty() {
             return;
         }
@@ -341,14 +348,14 @@ impl<R: Receiver> Round<R> {
         match self.answered_or_written().await? {
             Arrival::Answered(answered) => self.take_answers(answered)?,
             Arrival::Written(Written::At { position, parked }) => self.stands(position, parked),
-            Arrival::Written(Written::Elsewhere) => {}
+            Arrival::Written(Written::Elsewhere | Written::Superseded) => {}
         }
         Ok(())
     }
 
     /// The same as far as it comes in time.
-    pub(super) async fn finish_soon(&mut self) -> Result<(), Error> {
-        if let Ok(finished) = tokio::time::timeout(FINISHED_WITHIN, self.finish()).await {
+    pub(super) async fn finish_within(&mut self, time: Duration) -> Result<(), Error> {
+        if let Ok(finished) = tokio::time::timeout(time, self.finish()).await {
             return finished;
         }
         // Whoever has it may have it again: it is delivered at least once.

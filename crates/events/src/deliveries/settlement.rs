@@ -1,9 +1,8 @@
 //! What deliveries came to, written in one transaction: parked events, marks, the place, and what is settled beyond it.
 //!
-//! It is fenced by the place: who finds another one there than he knows writes nothing, because an operator moved it or
-//! another instance has the partition and has moved it. An owner whose first event is not answered for yet has not moved it:
-//! until then one who hung, lost the partition and comes back may still park an event that the owner delivers. What stands,
-//! stands together: an event that the place passed is handled, parked or a second copy.
+//! It is fenced by the place and by the run's number: who finds another place there than he knows writes nothing, because an
+//! operator moved it, and who finds another run has lost the partition to it, be it that the place has not moved since. What
+//! stands, stands together: an event that the place passed is handled, parked or a second copy.
 
 use std::sync::Arc;
 
@@ -12,13 +11,15 @@ use crate::error::Error;
 use crate::parking::{Standing, Wait};
 use crate::store::inbox::{Assigned, Marks, Place};
 use crate::store::tx::Tx;
-use crate::store::{ahead, parked};
+use crate::store::{ahead, delivery_runs, parked};
 use crate::subscription::context::Lane;
 use crate::subscription::gaps;
 
 /// What one transaction is to write.
 pub(super) struct Settlement {
     pub(super) lane: Lane,
+    /// Which run writes it.
+    pub(super) run: u64,
     /// The place as whoever writes knows it.
     pub(super) after: Offset,
     /// Settled from there on, without a gap.
@@ -61,6 +62,8 @@ pub(super) enum RetryOutcome {
 pub(super) enum Written {
     /// The place is another one: nothing was written.
     Elsewhere,
+    /// Another run has begun in this partition: nothing was written.
+    Superseded,
     /// It stands.
     At {
         position: Offset,
@@ -93,7 +96,7 @@ impl Settlement {
         !self.outcomes.is_empty()
     }
 
-    /// Writes it, unless the place is another one.
+    /// Writes it, unless the place is another one, or the partition another run's.
     ///
     /// # Errors
     /// Nothing of it stands.
@@ -101,6 +104,9 @@ impl Settlement {
         let of = self.lane.assigned();
         if Place::lock(tx, of).await?.position != self.after {
             return Ok(Written::Elsewhere);
+        }
+        if delivery_runs::latest(tx, of).await? != self.run {
+            return Ok(Written::Superseded);
         }
         // In this order: what is parked behind a retried event has to be there when its turn comes.
         self.park(tx, of).await?;

@@ -161,12 +161,16 @@ impl Bench {
     }
 
     fn deliveries(&self, broker: Arc<dyn Broker>) -> Deliveries<Mailbox> {
+        self.deliveries_to(self.mailbox.clone(), broker)
+    }
+
+    fn deliveries_to(&self, mailbox: Mailbox, broker: Arc<dyn Broker>) -> Deliveries<Mailbox> {
         Deliveries::new(
             "mail.order",
             topic("order"),
             self.database.clone(),
             broker,
-            self.mailbox.clone(),
+            mailbox,
             Timing { pace: PACE, clock: self.clock.component(), jitter: Arc::new(|| 1.0) },
         )
     }
@@ -333,6 +337,52 @@ async fn who_lost_the_place_to_another_writes_nothing_of_what_he_is_told() {
     assert_eq!((bench.rows("parked").await, bench.mailbox.said().asked.len()), (0, 2));
 }
 
+/// Its first event keeps the place where it is, so that the place says nothing.
+#[tokio::test]
+async fn who_lost_the_partition_parks_nothing_of_what_its_owner_delivered() {
+    owner_delivers(Bench::new()).await;
+}
+
+#[tokio::test]
+async fn on_a_server_too_who_lost_the_partition_parks_nothing() {
+    owner_delivers(Bench::served().await).await;
+}
+
+async fn owner_delivers(bench: Bench) {
+    let keep_waiting = |mailbox: &Mailbox, keys: &[&str]| {
+        mailbox.tell(|said| said.silent = keys.iter().map(|&key| key.to_owned()).collect());
+    };
+    keep_waiting(&bench.mailbox, &["slow", "a"]);
+    let hung = bench.start();
+    bench.publish(1, &["slow", "a"]).await;
+    bench.asked(2).await;
+    let owner = Mailbox::default();
+    keep_waiting(&owner, &["slow"]);
+    let deliveries = bench.deliveries_to(owner.clone(), bench.log.clone());
+    let owning = Running::start(deliveries.control(), |stop| deliveries.run(stop));
+    owner.took("a", &[2]).await;
+    until(async || {
+        let ahead = bench.rows("settled_ahead").await;
+        if ahead == 1 { Ok(()) } else { Err(format!("{ahead} are settled ahead")) }
+    })
+    .await;
+    bench.mailbox.tell(|said| {
+        said.failing.insert("a".to_owned());
+        said.silent.remove("a");
+    });
+    // It begins anew, with what the owner has done.
+    bench.asked(3).await;
+    assert_eq!(bench.rows("parked").await, 0);
+    for mailbox in [&owner, &bench.mailbox] {
+        keep_waiting(mailbox, &[]);
+    }
+    bench.caught_up(&owning.control).await;
+    for running in [hung, owning] {
+        running.stop().await;
+    }
+    assert_eq!((bench.rows("parked").await, owner.taken("a")), (0, vec![2]));
+}
+
 #[tokio::test]
 async fn two_that_deliver_under_one_name_move_the_place_past_nothing() {
     let bench = Bench::served().await;
@@ -467,7 +517,9 @@ async fn what_is_under_way_at_the_end_is_waited_for_and_noted() {
     bench.publish(1, &["a"]).await;
     bench.asked(1).await;
     let stopping = tokio::spawn(running.stop());
-    tokio::task::yield_now().await;
+    // Longer than one waits who has lost the partition.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert!(!stopping.is_finished());
     bench.mailbox.tell(|said| said.silent.clear());
     stopping.await.unwrap();
     let running = bench.start();

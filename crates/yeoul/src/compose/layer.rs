@@ -299,7 +299,7 @@ impl Layer {
     /// waits for these at the start.
     pub(crate) fn push(&mut self) -> Vec<Loop> {
         let Some(pushing) = &self.pushing else { return Vec::new() };
-        let Pushed { loops, logs } = pushing.start(&self.broker, &self.metrics, &self.loops);
+        let Pushed { loops, logs } = pushing.start(&self.broker, &self.metrics, &self.connections);
         (self.pushed, self.logs) = (loops.controls, logs);
         loops.run
     }

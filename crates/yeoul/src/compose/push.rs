@@ -74,8 +74,8 @@ impl Pushing {
         self.database.clone()
     }
 
-    /// Resolves once its loops have ended, after they were told to: each waits a moment for answers that are under way, and
-    /// writes them.
+    /// Resolves once its loops have ended, after they were told to: each waits for answers that are under way as requests are
+    /// waited for, and writes them.
     pub(crate) async fn ended(&self) {
         self.running.close();
         self.running.wait().await;

@@ -23,6 +23,11 @@ pub(crate) const SETTLED_AHEAD: &str = "CREATE TABLE settled_ahead (
     source TEXT NOT NULL, event TEXT NOT NULL,
     PRIMARY KEY (subscription, partition, \"offset\"))";
 
+/// Of the same: see [`delivery_runs`](crate::store::delivery_runs).
+pub(crate) const DELIVERY_RUNS: &str = "CREATE TABLE delivery_run (
+    subscription TEXT NOT NULL, partition INTEGER NOT NULL, run BIGINT NOT NULL,
+    PRIMARY KEY (subscription, partition))";
+
 pub(super) const SETS: &[TableSet] = &[
     TableSet {
         name: "inbox",

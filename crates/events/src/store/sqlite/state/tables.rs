@@ -10,6 +10,11 @@ pub(crate) const SETTLED_AHEAD: &str = "CREATE TABLE settled_ahead (
     source TEXT NOT NULL, event TEXT NOT NULL,
     PRIMARY KEY (subscription, partition, offset)) STRICT, WITHOUT ROWID";
 
+/// Of the same: see [`delivery_runs`](crate::store::delivery_runs).
+pub(crate) const DELIVERY_RUNS: &str = "CREATE TABLE delivery_run (
+    subscription TEXT NOT NULL, partition INTEGER NOT NULL, run INTEGER NOT NULL,
+    PRIMARY KEY (subscription, partition)) STRICT, WITHOUT ROWID";
+
 pub(super) const INBOX: TableSet = TableSet {
     name: "inbox",
     steps: &[
