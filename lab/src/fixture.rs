@@ -34,16 +34,23 @@ pub enum End {
     Killed,
 }
 
-/// Runs `program` until its folder is worth keeping, and writes `NAME.tar.gz` (the folder `data`) and
-/// `NAME.json` (what it answered) into `into`.
+/// Runs `program`, by these settings where there are any, until its folder is worth keeping, and writes `NAME.tar.gz` (the
+/// folder `data`) and `NAME.json` (what it answered) into `into`. What it had on a server stays there.
 ///
 /// # Errors
 /// [`Error::Environment`]: the program does not behave as its users are promised, or nothing can be
 /// written there.
-pub fn make(file: &Path, end: End, into: &Path, name: &str) -> Result<(), Error> {
+pub fn make(
+    file: &Path,
+    end: End,
+    settings: Option<&str>,
+    into: &Path,
+    name: &str,
+) -> Result<(), Error> {
     let folder = tempfile::Builder::new().prefix("yeoul-fixture-").tempdir()?;
     let file = program::built(file)?;
-    let running = Program::start(&file, &["mall", "--faults"], None, Cores::All, folder.path())?;
+    let command = ["mall", "--faults"];
+    let running = Program::start(&file, &command, settings, Cores::All, folder.path())?;
     let noted = fill(&running)?;
     // The folder is packed after the process is gone: a live one would go on writing between two files.
     running.server.end(match end {

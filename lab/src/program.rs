@@ -16,6 +16,9 @@ use crate::report::YEOUL;
 /// How long the program may take to be ready.
 const READY_AT_MOST: Duration = Duration::from_secs(30);
 
+/// 64 times this is what keys in a store on a server are sealed with: what opens a fixture says the same.
+const STORE_KEY: &str = "7";
+
 /// Which cores the program runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cores {
@@ -57,6 +60,7 @@ impl Program {
         for name in process::variables_of_the_program() {
             line.env_remove(name);
         }
+        line.env("YEOUL_STORE_KEY", STORE_KEY.repeat(64));
         Program::started(line, READY_AT_MOST, folder)
     }
 

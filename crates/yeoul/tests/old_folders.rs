@@ -1,6 +1,9 @@
 //! Data folders as earlier programs left them (`cargo xtask fixture COMMIT`), opened by this one: what was
-//! promised then holds now.
+//! promised then holds now. Where state was on a server, its tables are made there again from statements beside the folder.
 
+#[path = "../../events/tests/postgres/server.rs"]
+#[allow(dead_code, reason = "the store's own tests use the rest")]
+mod server;
 #[path = "support/lib.rs"]
 mod support;
 
@@ -9,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
-use support::{Customer, Folder, Mall, eventually, eventually_is, is_elsewhere};
+use server::{Server, psql, said};
+use support::{Customer, Folder, Mall, eventually, eventually_is, is_elsewhere, overlay, text};
 
 /// Every folder there is, by its name without an ending.
 fn fixtures() -> Vec<PathBuf> {
@@ -21,8 +25,47 @@ fn fixtures() -> Vec<PathBuf> {
         .map(|file| file.with_extension(""))
         .collect();
     all.sort();
-    assert!(all.len() >= 2, "stopped and killed ones: {all:?}");
+    let served = all.iter().filter(|it| statements(it).exists()).count();
+    assert!(all.len() - served >= 2 && served >= 2, "stopped and killed ones: {all:?}");
     all
+}
+
+/// What makes again what its program had on a server, where it had something there.
+fn statements(fixture: &Path) -> PathBuf {
+    fixture.with_extension("sql")
+}
+
+/// An earlier program's folder, and what it had on a server.
+struct Old {
+    folder: Folder,
+    settings: Option<PathBuf>,
+    /// What its program answered.
+    noted: Value,
+}
+
+impl Old {
+    fn unpacked(fixture: &Path) -> Old {
+        let (folder, noted) = unpacked(fixture);
+        let settings = statements(fixture).exists().then(|| {
+            let address = Server::shared().database("old");
+            let made = psql(&address).arg("-f").arg(statements(fixture)).output();
+            said(&made.expect("psql runs")).expect("its tables");
+            // As whoever moves a database is told to.
+            fs::remove_file(folder.data().join("store")).expect("a note of where its state was");
+            overlay(folder.path(), "served.yaml", &format!("store: \"{address}\"\n"))
+        });
+        Old { folder, settings, noted }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let settings = self.settings.iter().flat_map(|file| ["-c", text(file)]);
+        ["--faults"].into_iter().chain(settings).map(str::to_owned).collect()
+    }
+}
+
+fn start(folder: Folder, arguments: &[String]) -> Mall {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    Mall::on(folder, &arguments)
 }
 
 /// The folder unpacked, and what its program answered.
@@ -41,10 +84,11 @@ fn each(test: impl Fn(&Mall, &Value)) {
     }
     for fixture in fixtures() {
         eprintln!("{}", fixture.display());
-        let (folder, noted) = unpacked(&fixture);
-        let mall = Mall::on(folder, &["--faults"]);
+        let old = Old::unpacked(&fixture);
+        let arguments = old.arguments();
+        let mall = start(old.folder, &arguments);
         mall.at("admin", "GET", "/readyz").send().expect(200);
-        test(&mall, &noted);
+        test(&mall, &old.noted);
     }
 }
 
@@ -147,9 +191,10 @@ fn a_folder_that_was_opened_stays_opened() {
         if is_elsewhere() {
             return;
         }
-        let (folder, noted) = unpacked(&fixture);
-        let folder = Mall::on(folder, &["--faults"]).kill();
-        let mall = Mall::on(folder, &["--faults"]);
-        mall.await_order(number(&noted, "/unrelayed/body/id"), "OrderPlaced");
+        let old = Old::unpacked(&fixture);
+        let arguments = old.arguments();
+        let folder = start(old.folder, &arguments).kill();
+        let mall = start(folder, &arguments);
+        mall.await_order(number(&old.noted, "/unrelayed/body/id"), "OrderPlaced");
     }
 }

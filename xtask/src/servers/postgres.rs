@@ -67,6 +67,18 @@ impl Postgres {
         format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// The statements that make again what is in it. Who may what is made by whoever opens it.
+    pub(crate) fn dump(&self) -> Result<String, Failure> {
+        let mut dump = Command::new(program("pg_dump")?);
+        dump.args(["--no-owner", "--no-privileges", "-d", &self.address()]);
+        let text = shell::output(dump)
+            .ok_or_else(|| Failure::environment("pg_dump does not say what is there"))?;
+        // Newer ones write a word that is drawn anew each time, and that older ones do not know.
+        let is_said =
+            |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict");
+        Ok(text.lines().filter(is_said).map(|line| format!("{line}\n")).collect())
+    }
+
     /// Starts it again where it has ended.
     pub(crate) fn keep(&mut self, now: Instant) -> Result<(), Failure> {
         if self.restarts.is_due("postgres", &mut self.process, now) {

@@ -148,7 +148,7 @@ pub(crate) fn yeoul() -> Command {
     for name in ["YEOUL_BASE", "YEOUL_SEED", "YEOUL_KILLS", "YEOUL_CROWD"] {
         command.env_remove(name);
     }
-    // What a store on a server has sealed is opened by the same one at the next start.
+    // What a store on a server has sealed is opened by the same one at the next start, and so it was sealed in fixtures.
     command.env("YEOUL_STORE_KEY", "7".repeat(64));
     // The second is the documents'.
     command.env("YEOUL_TEST_SIGNING", SIGNING).env("MAIL_SECRET", SIGNING);
