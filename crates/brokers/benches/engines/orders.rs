@@ -20,10 +20,11 @@ pub(crate) const CLIENTS: u32 = 32;
 const ARMS: [(u16, usize); 3] = [(1, 3), (8, 3), (32, 3)];
 /// How long commits wait for others, as on a disk whose sync takes so long, and the name of that.
 const DELAYS_US: [(u32, &str); 2] = [(2_000, "sync_2_ms"), (5_000, "sync_5_ms")];
-/// Turns of an arm whose commits are delayed.
-const DELAYED_TURNS: usize = 2;
-/// Turns in all, of both: what the seconds are shared by.
-const TURNS: usize = 2 * (3 * 3 + DELAYED_TURNS * DELAYS_US.len() + DELAYED_TURNS);
+/// Turns of an arm whose commits are delayed, or have an event for each partition.
+const MORE_TURNS: usize = 3;
+/// Turns in all, of both: what the seconds are shared by. Of each schema the first of both is not counted: its connections
+/// are opened then, and what each keeps ready is made.
+const TURNS: usize = 2 * (3 * (3 + 1) + (MORE_TURNS + 1) * (DELAYS_US.len() + 1));
 
 const SCHEMA: &[&str] =
     &["CREATE TABLE product (id BIGINT PRIMARY KEY, name TEXT NOT NULL, price BIGINT NOT NULL);
@@ -62,12 +63,12 @@ pub(crate) async fn measure(
         database.close().await;
     }
     let database = fresh(server, "every", 8).await?;
-    compare("8_to_each", &database, &orders, 8, turn, DELAYED_TURNS).await?;
+    compare("8_to_each", &database, &orders, 8, turn, MORE_TURNS).await?;
     database.close().await;
     for (micros, name) in DELAYS_US {
         delay(server, micros)?;
         let database = fresh(server, &format!("delay_{micros}"), 8).await?;
-        compare(&format!("8_{name}"), &database, &orders, 1, turn, DELAYED_TURNS).await?;
+        compare(&format!("8_{name}"), &database, &orders, 1, turn, MORE_TURNS).await?;
         database.close().await;
     }
     delay(server, 0)?;
@@ -100,6 +101,9 @@ async fn compare(
     turns: usize,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let (mut numbered, mut unnumbered) = (Vec::new(), Vec::new());
+    for arm in [Arm::Numbered, Arm::Unnumbered] {
+        per_second(database, orders, arm, events, turn).await?;
+    }
     for _ in 0..turns {
         // Each beside its neighbour in time, so that what the machine does else meets both.
         numbered.push(per_second(database, orders, Arm::Numbered, events, turn).await?);
