@@ -51,21 +51,48 @@ fn partition(key: &str) -> u16 {
     Partitions::new(COUNT).expect("a count").of(key).index()
 }
 
+/// All that is in a database, line by line.
+fn dump(address: &str) -> Vec<String> {
+    let dump = std::process::Command::new(program("pg_dump")).args(["-d", address]).output();
+    let text = said(&dump.expect("pg_dump runs")).expect("a dump");
+    // Newer ones write a word that is drawn anew each time.
+    let lines = text.lines().filter(|line| !line.starts_with("\\restrict"));
+    let lines = lines.filter(|line| !line.starts_with("\\unrestrict"));
+    lines.map(str::to_owned).collect()
+}
+
+/// An outbox as version 3 made it, without a note of epochs as versions before it were.
+const OF_VERSION_3: &str = "ALTER TABLE yeoul_outbox DROP CONSTRAINT yeoul_outbox_id_key,
+        ADD CONSTRAINT yeoul_outbox_id_key UNIQUE (id), ADD PRIMARY KEY (topic, partition, number);
+    DROP INDEX yeoul_outbox_place;
+    CREATE INDEX yeoul_outbox_place ON yeoul_outbox (topic, ((partition::BIGINT << 48) | number));
+    ALTER TABLE yeoul_outbox_topic DROP COLUMN epoch;
+    UPDATE yeoul_version SET version = 3 WHERE tables = 'yeoul_outbox'";
+
+#[test]
+fn an_outbox_of_an_earlier_version_becomes_what_a_new_one_is_and_keeps_its_rows() {
+    let address = outbox();
+    sql(&address, &plain("17")).expect("a row");
+    let new = dump(&address);
+    sql(&address, OF_VERSION_3).expect("as an earlier program left it");
+    let old = dump(&address);
+    assert_ne!(new, old);
+    make(&address, &[declared("order", COUNT)]).expect("again");
+    // The note of the newest epoch is one that the earlier one did not have.
+    sql(&address, "UPDATE yeoul_outbox_topic SET epoch = 0").expect("as a new one has it");
+    assert_eq!(dump(&address), new);
+    let twice = "INSERT INTO yeoul_outbox (topic, partition, number, key, type, subject)
+        SELECT topic, partition, number, key, type, subject FROM yeoul_outbox";
+    assert!(sql(&address, twice).is_err_and(|why| why.contains("yeoul_outbox_place")));
+}
+
 #[test]
 fn the_statements_run_again_change_nothing() {
     let address = outbox();
     sql(&address, &plain("17")).expect("a row");
-    let dump = || {
-        let dump = std::process::Command::new(program("pg_dump")).args(["-d", &address]).output();
-        let text = said(&dump.expect("pg_dump runs")).expect("a dump");
-        // Newer ones write a word that is drawn anew each time.
-        let lines = text.lines().filter(|line| !line.starts_with("\\restrict"));
-        let lines = lines.filter(|line| !line.starts_with("\\unrestrict"));
-        lines.map(str::to_owned).collect::<Vec<_>>()
-    };
-    let before = dump();
+    let before = dump(&address);
     make(&address, &[declared("order", COUNT)]).expect("again");
-    let after = dump();
+    let after = dump(&address);
     let changed: Vec<_> = before.iter().zip(&after).filter(|(was, is)| was != is).collect();
     assert_eq!((changed, after.len()), (vec![], before.len()));
     assert!(before.iter().any(|line| line.contains("OrderPlaced")), "the row is in it");
@@ -87,11 +114,7 @@ fn the_statements_run_again_wait_for_no_writer_and_no_writer_for_them() {
 #[test]
 fn what_is_lacking_is_made_behind_a_writer_and_in_the_order_of_its_locks() {
     let address = outbox();
-    sql(
-        &address,
-        "DROP INDEX yeoul_outbox_place; ALTER TABLE yeoul_outbox_topic DROP COLUMN epoch",
-    )
-    .expect("as an earlier program left it");
+    sql(&address, OF_VERSION_3).expect("as an earlier program left it");
     let mut writer = Session::open(&address);
     writer.ask("BEGIN").expect("begun");
     // It has the rows, and not the topic yet.

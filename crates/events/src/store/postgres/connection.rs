@@ -119,13 +119,21 @@ pub(super) async fn to_flush(pool: &PgPool) -> Result<PgConnection, Error> {
     Ok(connection)
 }
 
+/// The setting of a connection that says when its server was started, and when that began to remember anew: where one of
+/// its processes is killed, it ends all others and goes on from its disk, and does not call that a start. It then counts
+/// from zero, which is what tells it apart; every connection is lost by it, so one of before never says what is after.
+pub(super) const LIFE: &str = "yeoul.life";
+
 /// Refuses a server that acknowledges what is not on disk, and has one that does go on so for this connection, whatever
-/// is set there later.
+/// is set there later. Notes its [`LIFE`].
 async fn check(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let hold =
-        "SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false)";
-    let asked = sqlx::query_scalar(hold);
-    let setting: String = asked.fetch_one(connection).await?;
+    let hold = format!(
+        "SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false),
+            set_config('{LIFE}', format('%s %s', extract(epoch FROM pg_postmaster_start_time()),
+                extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())), false)"
+    );
+    let asked = sqlx::query_scalar(AssertSqlSafe(hold)).fetch_one(connection);
+    let setting: String = within(timeouts::ANSWER, asked).await?;
     if ["on", "remote_apply"].contains(&setting.as_str()) {
         return Ok(());
     }

@@ -6,7 +6,8 @@
 --
 -- Everything is made in the first schema of the search path, and running this again changes nothing and holds up nobody:
 -- what is there is not locked. A reader asks
--- for `number > last` of one partition. That has no holes, and this is why: a number is taken from the partition's
+-- for `number > last` of one partition, by both as one, `(partition::BIGINT << 48) | number`, of which there is an index.
+-- That has no holes, and this is why: a number is taken from the partition's
 -- sequence while its lock is held, and the lock is let go when the transaction is over and visible. So whoever sees
 -- a number sees every lower one that will ever be there; a transaction that is rolled back leaves a gap for good.
 --
@@ -23,8 +24,8 @@ DO $version$
 DECLARE
     has INTEGER := (SELECT version FROM yeoul_version WHERE tables = 'yeoul_outbox');
 BEGIN
-    IF has > 3 THEN
-        RAISE EXCEPTION 'the outbox is of a newer program: version % > 3', has
+    IF has > 4 THEN
+        RAISE EXCEPTION 'the outbox is of a newer program: version % > 4', has
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     IF pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN
@@ -50,7 +51,7 @@ CREATE TABLE IF NOT EXISTS yeoul_outbox (
     partition INTEGER NOT NULL,
     number BIGINT NOT NULL CHECK (number > 0),
     -- Unique within the source; one's own may be brought, and is refused the second time.
-    id UUID NOT NULL DEFAULT yeoul_outbox_id() UNIQUE,
+    id UUID NOT NULL DEFAULT yeoul_outbox_id() CONSTRAINT yeoul_outbox_id_key PRIMARY KEY,
     -- Events of one key are handled in order.
     key TEXT NOT NULL,
     -- What happened, in the past tense.
@@ -65,8 +66,7 @@ CREATE TABLE IF NOT EXISTS yeoul_outbox (
     causation TEXT,
     traceparent TEXT,
     -- JSON, kept as it was written.
-    data TEXT NOT NULL DEFAULT 'null',
-    PRIMARY KEY (topic, partition, number));
+    data TEXT NOT NULL DEFAULT 'null');
 
 -- The topics that are published to, and how many partitions each has; made by yeoul_outbox_declare.
 CREATE TABLE IF NOT EXISTS yeoul_outbox_topic (
@@ -84,16 +84,25 @@ CREATE TABLE IF NOT EXISTS yeoul_outbox_topic (
 -- What is there already is not touched: those who write would wait for that, and it for them.
 DO $shape$
 BEGIN
-    IF pg_catalog.to_regclass('yeoul_outbox_place') IS NOT NULL AND EXISTS (SELECT FROM pg_catalog.pg_attribute
-        WHERE attrelid = 'yeoul_outbox_topic'::REGCLASS::OID AND attname = 'epoch'::NAME) THEN
+    IF EXISTS (SELECT FROM pg_catalog.pg_index
+            WHERE indexrelid = pg_catalog.to_regclass('yeoul_outbox_place')::OID AND indisunique)
+        AND EXISTS (SELECT FROM pg_catalog.pg_attribute
+            WHERE attrelid = 'yeoul_outbox_topic'::REGCLASS::OID AND attname = 'epoch'::NAME) THEN
         RETURN;
     END IF;
-    -- In the order of whoever writes: first the rows, then the topic.
-    LOCK TABLE yeoul_outbox IN SHARE ROW EXCLUSIVE MODE;
+    -- In the order of whoever writes or reads: first the rows, then the topic.
+    LOCK TABLE yeoul_outbox IN ACCESS EXCLUSIVE MODE;
     ALTER TABLE yeoul_outbox_topic ADD COLUMN IF NOT EXISTS started TIMESTAMPTZ,
         ADD COLUMN IF NOT EXISTS of OID, ADD COLUMN IF NOT EXISTS epoch BIGINT;
-    -- Partition and number as one: how a relay asks for rows.
-    CREATE INDEX IF NOT EXISTS yeoul_outbox_place ON yeoul_outbox (topic, ((partition::BIGINT << 48) | number));
+    -- Until version 4 topic, partition and number were the primary key, which every row paid for beside this index.
+    IF EXISTS (SELECT FROM pg_catalog.pg_constraint
+        WHERE conrelid = 'yeoul_outbox'::REGCLASS::OID AND conname = 'yeoul_outbox_pkey'::NAME) THEN
+        ALTER TABLE yeoul_outbox DROP CONSTRAINT yeoul_outbox_pkey, DROP CONSTRAINT yeoul_outbox_id_key,
+            ADD CONSTRAINT yeoul_outbox_id_key PRIMARY KEY (id);
+    END IF;
+    DROP INDEX IF EXISTS yeoul_outbox_place;
+    -- Partition and number as one: how whoever reads asks for rows.
+    CREATE UNIQUE INDEX yeoul_outbox_place ON yeoul_outbox (topic, ((partition::BIGINT << 48) | number));
 END
 $shape$;
 
@@ -161,7 +170,10 @@ BEGIN
     FOR at IN 0 .. known.partitions - 1 LOOP
         numbers := pg_catalog.format('yeoul_outbox_%s_%s', known.id, at)::REGCLASS;
         EXECUTE pg_catalog.format('SELECT last_value FROM %s', numbers) INTO last;
-        SELECT pg_catalog.max(number) INTO highest FROM yeoul_outbox WHERE topic = name AND partition = at;
+        -- By the index: as a place, without the partition that it has above the number.
+        SELECT pg_catalog.max((partition::BIGINT << 48) | number) - (at::BIGINT << 48) INTO highest FROM yeoul_outbox
+            WHERE topic = name AND ((partition::BIGINT << 48) | number) >= at::BIGINT << 48
+                AND ((partition::BIGINT << 48) | number) < (at::BIGINT + 1::BIGINT) << 48;
         begun := greatest(coalesce(known.epoch, last >> 32), highest >> 32);
         -- A sequence is raised for good, also by a transaction that is taken back. What it gave in an epoch that nobody began
         -- is nowhere, and numbers go on there: there are not so many that each of those may cost one.
@@ -318,5 +330,5 @@ BEGIN
 END
 $rights$;
 
-INSERT INTO yeoul_version VALUES ('yeoul_outbox', 3)
+INSERT INTO yeoul_version VALUES ('yeoul_outbox', 4)
     ON CONFLICT (tables) DO UPDATE SET version = excluded.version WHERE yeoul_version.version < excluded.version;

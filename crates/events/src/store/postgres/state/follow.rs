@@ -13,9 +13,11 @@ impl OpenSchema {
     /// Asks for the newest number of every partition; whoever follows wakes where one was raised, once that is on disk.
     pub(in crate::store) async fn follow(&self) -> Result<(), Error> {
         let Some(publishes) = &self.kept.publishes else { return Ok(()) };
-        let select = format!("SELECT place, coalesce(number, 0) FROM generate_series(0, $2 - 1) AS place
-            LEFT JOIN LATERAL (SELECT number FROM {}.yeoul_outbox WHERE topic = $1 AND partition = place
-                ORDER BY number DESC LIMIT 1) AS newest ON TRUE", self.place);
+        let newest = outbox::newest_in(&self.place, "place");
+        let select = format!(
+            "SELECT place, coalesce(number, 0) FROM generate_series(0, $2 - 1) AS place
+            LEFT JOIN LATERAL ({newest}) AS newest ON TRUE"
+        );
         let asked = sqlx::query_as(AssertSqlSafe(select))
             .bind(publishes.topic.as_str())
             .bind(i32::from(publishes.partitions.count()));

@@ -1,7 +1,8 @@
 //! What became of a transaction whose answer was lost, asked of whichever server is there by then.
 //!
-//! The same server, not started anew meanwhile, knows every id that it has given. Another start of it, or another
-//! server that took its place, may never have heard of this one and give it again: so a row of the transaction's own is
+//! The same server, not started anew meanwhile, knows every id that it has given. Another [life](connection::LIFE) of it, begun by a
+//! start or where one of its processes was killed, or another server that took its place, may never have heard of this
+//! one and give it again: so a row of the transaction's own is
 //! looked for, and without one an id that is somebody's is nobody's proof.
 
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -12,11 +13,14 @@ use crate::store::postgres::timeouts::{self, within};
 use crate::store::postgres::trouble;
 use crate::wait::Backoff;
 
-/// Under which id a transaction was sent to its end, and to which start of a server.
+/// Whether a server only follows another one, and its [life](connection::LIFE).
+const SERVER: &str = "SELECT pg_is_in_recovery(), current_setting('yeoul.life')";
+
+/// Under which id a transaction was sent to its end, and in which [life](connection::LIFE) of a server.
 #[derive(Clone, Default)]
 pub(super) struct SentCommit {
     pub(super) id: String,
-    pub(super) started: i64,
+    pub(super) life: String,
 }
 
 /// What became of it.
@@ -55,9 +59,9 @@ enum TransactionStatus {
 /// Which server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ServerAsked {
-    /// At the same start of the same server.
-    SameStart,
-    /// At another start, or another server.
+    /// In the same life of the same server.
+    SameLife,
+    /// In another life, or another server.
     Another,
     /// At one that only follows another, and may learn of the commit yet.
     Follower,
@@ -115,14 +119,15 @@ async fn look(
     })
 }
 
-/// Every case: a row of the transaction's own decides, and where it has none its id does, at the start that gave it;
+/// Every case: a row of the transaction's own decides, and where it has none its id does, in the life that gave it;
 /// `None` while nothing is decided.
 fn decided(asked: ServerAsked, status: TransactionStatus, own: OwnRow) -> Option<Fate> {
     match (asked, status, own) {
-        (ServerAsked::Follower, ..)
-        | (ServerAsked::SameStart, TransactionStatus::InProgress, _) => None,
+        (ServerAsked::Follower, ..) | (ServerAsked::SameLife, TransactionStatus::InProgress, _) => {
+            None
+        }
         (_, _, OwnRow::IsThere)
-        | (ServerAsked::SameStart, TransactionStatus::Committed, OwnRow::Never) => {
+        | (ServerAsked::SameLife, TransactionStatus::Committed, OwnRow::Never) => {
             Some(Fate::Stands)
         }
         // Its own or somebody else's, whose server was killed and gave it again; and a row may have been relayed and
@@ -134,11 +139,11 @@ fn decided(asked: ServerAsked, status: TransactionStatus, own: OwnRow) -> Option
 }
 
 async fn whom(server: &mut PgConnection, sent: &SentCommit) -> Result<ServerAsked, sqlx::Error> {
-    let asked = sqlx::query_as(outbox::SERVER).fetch_one(server);
-    let (follows, started): (bool, i64) = asked.await?;
+    let asked = sqlx::query_as(SERVER).fetch_one(server);
+    let (follows, life): (bool, String) = asked.await?;
     Ok(match follows {
         true => ServerAsked::Follower,
-        false if started == sent.started => ServerAsked::SameStart,
+        false if life == sent.life => ServerAsked::SameLife,
         false => ServerAsked::Another,
     })
 }
@@ -197,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_believed_at_the_start_that_gave_it_and_a_row_of_its_own_elsewhere() {
+    fn an_id_is_believed_in_the_life_that_gave_it_and_a_row_of_its_own_elsewhere() {
         let ask_again = None;
         let (stands, taken_back) = (Some(Fate::Stands), Some(Fate::TakenBack));
         let unknown = Some(Fate::Unknown);
@@ -208,7 +213,7 @@ mod tests {
             TransactionStatus::NotGiven,
             TransactionStatus::Forgotten,
         ];
-        let (same, another) = (ServerAsked::SameStart, ServerAsked::Another);
+        let (same, another) = (ServerAsked::SameLife, ServerAsked::Another);
         for (asked, own, expected) in [
             (same, OwnRow::Never, [stands, ask_again, taken_back, taken_back, taken_back]),
             (same, OwnRow::Missing, [unknown, ask_again, taken_back, taken_back, taken_back]),

@@ -21,19 +21,39 @@ use crate::partition::{Numbered, PARTITIONS_MAX, Partition};
 use crate::store::published::Published;
 use crate::topic::Topic;
 
-/// Whether a server only follows another one, and when it was started.
-pub(super) const SERVER: &str = "SELECT pg_is_in_recovery(),
-    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::BIGINT";
-
 /// Commits a record of its own that says nothing, and with it everything that was committed before: once it is answered,
 /// that is on disk.
 pub(super) const FLUSH: &str = "SELECT pg_logical_emit_message(TRUE, 'yeoul', '')";
 
+/// Partition and number of a row as one ([`packed`](crate::store::packed)), in the words of its index: whoever asks by others
+/// has every row read.
+pub(super) const PLACE: &str = "((partition::BIGINT << 48) | number)";
+
+/// The newest row of this partition, of the topic that is the first value: a part of a statement.
+pub(super) fn newest_in(schema: &str, partition: &str) -> String {
+    format!(
+        "SELECT number FROM {schema}.yeoul_outbox WHERE topic = $1
+            AND {PLACE} >= {partition}::BIGINT << 48 AND {PLACE} < ({partition}::BIGINT + 1) << 48
+            ORDER BY topic DESC, {PLACE} DESC LIMIT 1"
+    )
+}
+
+/// Removes rows of a topic, the lowest places first, that lie in a span and whose letter is not open.
+pub(super) fn prune(schema: &str) -> String {
+    // Nobody changes a row, so it is where it was seen.
+    format!(
+        "DELETE FROM {schema}.yeoul_outbox WHERE ctid = ANY (ARRAY
+        (SELECT ctid FROM {schema}.yeoul_outbox WHERE topic = $1 AND {PLACE} BETWEEN $2 AND $3
+            AND {PLACE} NOT IN (SELECT sequence FROM outbox_stepped WHERE dead = 1)
+        ORDER BY {PLACE} LIMIT $4))"
+    )
+}
+
 /// The numbers of rows by their ids, or the newest of their partitions where they are kept no more.
 pub(super) fn numbers_of(schema: &str) -> String {
+    let newest = newest_in(schema, "asked.place");
     format!(
-        "SELECT coalesce(number, (SELECT max(number) FROM {schema}.yeoul_outbox AS it
-            WHERE it.topic = $1 AND it.partition = asked.place), 0)
+        "SELECT coalesce(number, ({newest}), 0)
         FROM ROWS FROM (unnest($2::BYTEA[]), unnest($3::INTEGER[])) WITH ORDINALITY AS asked (id, place, turn)
         LEFT JOIN {schema}.yeoul_outbox AS had ON had.id = encode(asked.id, 'hex')::UUID
         ORDER BY turn"

@@ -6,6 +6,7 @@ use sqlx::AssertSqlSafe;
 
 use super::follow::numbered;
 use super::open::OpenSchema;
+use super::outbox;
 use super::rows::Rows;
 use crate::error::Error;
 use crate::partition::{Numbered, Partition};
@@ -213,19 +214,14 @@ async fn prune(
         return Ok(());
     }
     let until = Numbered { number: relayed.number - OUTBOX_KEPT, ..relayed };
-    let prune = format!("DELETE FROM {schema}.yeoul_outbox WHERE topic = $1 AND partition = $2 AND number IN
-        (SELECT number FROM {schema}.yeoul_outbox WHERE topic = $1 AND partition = $2 AND number <= $3
-            AND (partition::BIGINT << 48) | number NOT IN
-                (SELECT sequence FROM outbox_stepped WHERE dead = 1)
-        ORDER BY number LIMIT $4)");
-    let rows = sqlx::query(AssertSqlSafe(prune))
+    let (first, last) = (packed::base(until.partition), packed::pack(until));
+    let rows = sqlx::query(AssertSqlSafe(outbox::prune(schema)))
         .bind(publishes.topic.as_str())
-        .bind(index(until.partition))
-        .bind(until.number as i64)
+        .bind(first as i64)
+        .bind(last as i64)
         .bind(PRUNED_MAX);
     rows.execute(&mut *connection).await?;
     let forget = "DELETE FROM outbox_stepped WHERE sequence BETWEEN $1 AND $2 AND dead = 0";
-    let (first, last) = (packed::base(until.partition), packed::pack(until));
     let notes = sqlx::query(forget).bind(first as i64).bind(last as i64);
     notes.execute(connection).await.map(drop)
 }

@@ -4,7 +4,7 @@
 
 use sqlx::{AssertSqlSafe, PgPool};
 
-use super::outbox;
+use super::outbox::{self, PLACE};
 use crate::error::Error;
 use crate::event::KEY_BYTES_MAX;
 use crate::store::options::Publishes;
@@ -126,7 +126,7 @@ pub(super) fn view(schema: &str, topic: &Topic) -> String {
     let publish = outbox::function(schema, topic);
     // A topic's name has no quotes.
     format!(
-        "CREATE OR REPLACE VIEW outbox AS SELECT (partition::BIGINT << 48) | number AS sequence,
+        "CREATE OR REPLACE VIEW outbox AS SELECT {PLACE} AS sequence,
             type AS kind, subject, sequence AS number,
             (extract(epoch FROM time) * 1000000)::BIGINT AS time, correlation, causation, traceparent,
             data, uuid_send(id) AS id, key FROM {schema}.yeoul_outbox WHERE topic = '{topic}'; {publish}"

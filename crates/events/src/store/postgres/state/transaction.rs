@@ -15,8 +15,7 @@ use crate::store::postgres::timeouts::{self, within};
 use crate::store::postgres::trouble;
 
 /// The id is given here already, to what will write anyway: asked for later it would be a message of its own.
-const BEGIN: &str = "BEGIN; SELECT pg_current_xact_id()::TEXT,
-    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::BIGINT";
+const BEGIN: &str = "BEGIN; SELECT pg_current_xact_id()::TEXT, current_setting('yeoul.life')";
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 /// Dropped before its end, its connection is closed, and with that it is taken back.
@@ -37,7 +36,7 @@ impl Transaction {
             match within(timeouts::ANSWER, begun.run(BEGIN)).await {
                 Ok(rows) => {
                     let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-                    begun.sent = SentCommit { id: row.try_get(0)?, started: row.try_get(1)? };
+                    begun.sent = SentCommit { id: row.try_get(0)?, life: row.try_get(1)? };
                     return Ok(begun);
                 }
                 Err(error) if left > 0 && is_gone(&error) => left -= 1,

@@ -111,6 +111,11 @@ impl Proxy {
         self.next_at(next, COMMIT);
     }
 
+    /// Whether that has passed.
+    pub(super) fn has_met(&self) -> bool {
+        self.watch.next.load(Ordering::SeqCst) == Next::Passes as u8
+    }
+
     pub(super) fn next_at(&self, next: Next, words: &'static str) {
         *self.watch.words.lock().unwrap() = words;
         self.watch.next.store(next as u8, Ordering::SeqCst);

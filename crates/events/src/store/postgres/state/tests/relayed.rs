@@ -9,6 +9,7 @@ use crate::fixture::stamped;
 use crate::local::Log;
 use crate::relay::fixture::Running;
 use crate::relay::{Control, Relay};
+use crate::store::postgres::state::outbox;
 use crate::store::stepped;
 
 pub(super) fn relay<B: Broker>(database: &Database, broker: &Arc<B>) -> Running {
@@ -54,6 +55,28 @@ async fn two_instances_publish_once_and_in_sequence_and_one_goes_on_where_the_ot
     relayed(&log, &["1", "2", "3", "4"]).await;
     assert_eq!(second.status.borrow().lost, None);
     second.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_asks_for_rows_of_a_partition_has_no_others_read() {
+    let place = TestSchema::fresh();
+    drop(open(&place).await);
+    let read = "SELECT number FROM outbox WHERE sequence > $2 AND sequence <= $3
+        ORDER BY sequence LIMIT $4";
+    let newest = outbox::newest_in(&place.name, "7");
+    for statement in [read, &newest, &outbox::prune(&place.name)] {
+        let values = [("$1", "'order'"), ("$2", "5"), ("$3", "9"), ("$4", "2")];
+        let valued =
+            values.iter().fold(statement.to_owned(), |it, (name, value)| it.replace(name, value));
+        // As where there are many.
+        let plan = place.execute(&format!("SET enable_seqscan = off; EXPLAIN {valued}"));
+        let is_by_place = plan.contains("yeoul_outbox_place on yeoul_outbox");
+        let is_by_all = plan.contains("Seq Scan on yeoul_outbox") || plan.contains("Sort");
+        assert!(is_by_place && !is_by_all, "{statement}:\n{plan}");
+        let spans =
+            plan.lines().filter(|line| line.contains("Index Cond") && line.contains("<< 48"));
+        assert_eq!(spans.count(), 1, "{statement}:\n{plan}");
+    }
 }
 
 #[tokio::test]

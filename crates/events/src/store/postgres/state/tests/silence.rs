@@ -9,7 +9,7 @@ use super::proxy::{Next, Proxy, Silence};
 use super::*;
 use crate::store::options::Served;
 use crate::store::postgres::server::{Server, sql};
-use crate::store::postgres::timeouts;
+use crate::store::postgres::{connection, timeouts};
 
 /// Ten times what the slowest of these takes: a limit that is missing is a wait without end.
 async fn in_time<T>(waited: impl Future<Output = T>) -> T {
@@ -155,4 +155,58 @@ async fn what_another_server_says_of_a_lost_commit_is_believed_as_far_as_it_can_
     another.start_again();
     proxy.lead_to(Some(&there.address));
     assert_eq!(in_time(work).await.unwrap().unwrap(), first(1));
+}
+
+/// The id of the transaction that has said all but its last word, and the process that has it.
+fn half_done(place: &TestSchema) -> Option<(u64, String)> {
+    let half = "SELECT backend_xid, pid FROM pg_stat_activity
+        WHERE state = 'idle in transaction' AND query LIKE '%INSERT INTO item%'";
+    let said = place.execute(half);
+    let (id, pid) = said.split_once('|')?;
+    Some((id.parse().unwrap(), pid.to_owned()))
+}
+
+#[tokio::test]
+async fn a_server_one_of_whose_processes_was_killed_is_believed_no_more_than_another() {
+    // Nothing goes to the disk by itself meanwhile.
+    let server = Server::start_with(&["wal_writer_delay = 10s"]);
+    let place = TestSchema::on(&server.address());
+    let proxy = Proxy::before(&place).await;
+    let options = Served { connections: 1, ..proxy.place.options(SCHEMA, None, clock()) };
+    let database = Database::connect(options).await.unwrap();
+    let start = || sql(&place.address, "SELECT pg_postmaster_start_time()");
+    let started = start().unwrap();
+
+    // Its process is killed before it has the commit, and what took its place knows nothing of it.
+    proxy.next(Next::HeldUp);
+    proxy.lead_to(None);
+    let work = database.write((), |(), tx| Box::pin(add(tx, "lost")));
+    let work = tokio::spawn(work);
+    until(async || if proxy.has_met() { Ok(()) } else { Err("its commit".to_owned()) }).await;
+    let (id, pid) = half_done(&place).expect("all but its commit is done");
+    let killed = std::process::Command::new("kill").args(["-KILL", &pid]).status();
+    assert!(killed.unwrap().success());
+    until(async || start().map(drop)).await;
+    assert_eq!(start().unwrap(), started, "it does not call that a start");
+    burn(&place.address, id.saturating_sub(newest_id(&place.address)) + 10);
+    let status = format!("SELECT pg_xact_status('{id}'::XID8)");
+    assert_eq!(sql(&place.address, &status).unwrap(), "committed", "its id is somebody's");
+    proxy.lead_to(Some(&place.address));
+
+    let answer = in_time(work).await.unwrap();
+    assert!(matches!(answer, Err(Error::Unknown { .. })), "{answer:?}");
+    assert_eq!(names(&database).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_connection_whose_promise_is_not_said_is_not_waited_for_without_an_end() {
+    let place = TestSchema::fresh();
+    let proxy = Proxy::before(&place).await;
+    let pool = connection::pool(&proxy.place.address, &place.name, 1).await.unwrap();
+    for words in ["synchronous_commit", "nothing that is said"] {
+        proxy.next_at(Next::Silent, words);
+        let opened = in_time(connection::to_flush(&pool)).await;
+        assert_eq!(opened.is_err(), words == "synchronous_commit", "{words}");
+        assert!(opened.err().is_none_or(|error| error.is_environment()), "{words}");
+    }
 }
