@@ -30,11 +30,11 @@ pub(crate) struct Guards {
     timeouts: Timeouts,
 }
 
-/// Leave of a circuit to make one call; dropped without an outcome, the call was given up then.
+/// A permit of a circuit to make one call; dropped without an outcome, the call was given up then.
 ///
 /// A permit knows no clock: dropped as it is, a probe that nobody waited for any more would be one
 /// cancelled in time, however long it had been under way.
-pub(crate) struct Leave(Option<Permit>);
+pub(crate) struct CallPermit(Option<Permit>);
 
 /// One rate limit.
 enum Limit {
@@ -70,13 +70,13 @@ impl Guards {
         Ok(())
     }
 
-    /// Leave to call the upstream; nothing where there is no breaker.
+    /// A permit to call the upstream; nothing where there is no breaker.
     ///
     /// # Errors
     /// 503: the circuit is open.
-    pub(crate) fn admit(&self, now: Instant) -> Result<Option<Leave>, Problem> {
+    pub(crate) fn admit(&self, now: Instant) -> Result<Option<CallPermit>, Problem> {
         let Some(breaker) = &self.breaker else { return Ok(None) };
-        let admitted = breaker.admit(now).map(|permit| Some(Leave(Some(permit))));
+        let admitted = breaker.admit(now).map(|permit| Some(CallPermit(Some(permit))));
         admitted.map_err(|open| circuit_open(open.retry_at.saturating_duration_since(now)))
     }
 
@@ -115,7 +115,7 @@ pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl Leave {
+impl CallPermit {
     /// Whether the call is one by which a half-open circuit decides.
     pub(crate) fn is_probe(&self) -> bool {
         self.0.as_ref().is_some_and(Permit::is_probe)
@@ -129,7 +129,7 @@ impl Leave {
     }
 }
 
-impl Drop for Leave {
+impl Drop for CallPermit {
     fn drop(&mut self) {
         // The time is looked at for a probe alone: any other call that was given up counts nothing.
         if let Some(permit) = self.0.take_if(|permit| permit.is_probe()) {
@@ -305,8 +305,8 @@ mod tests {
             let breaker = Some(Arc::new(Breaker::new(settings).expect("settings")));
             let guards = Guards { breaker, ..limited(Per::Route, 1, 1) };
             let long_ago = start().checked_sub(settings.open_for).expect("the machine runs");
-            let leave = guards.admit(long_ago).expect("closed").expect("a circuit");
-            leave.record(Outcome::Failure, long_ago);
+            let permit = guards.admit(long_ago).expect("closed").expect("a circuit");
+            permit.record(Outcome::Failure, long_ago);
             let probe = guards.admit(start()).expect("half-open").expect("a circuit");
             assert!(probe.is_probe());
             while start() == long_ago {}

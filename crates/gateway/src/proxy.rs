@@ -11,7 +11,7 @@
 //!
 //! Everything happens in the task of the client's connection, on its core: no other task is woken,
 //! nothing is locked but what the guards share. If the client goes away, all of this is dropped
-//! where it waits: the leave counts nothing, the connection is closed.
+//! where it waits: the permit counts nothing, the connection is closed.
 //!
 //! Routes, principals and what is open to whom have been decided before.
 
@@ -44,7 +44,7 @@ use http::header::VARY;
 use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode, Version};
 
-use crate::guards::{Guards, Leave};
+use crate::guards::{CallPermit, Guards};
 use crate::hygiene::{Forwarded, Hygiene};
 use crate::meters::{Meters, RequestEnd, Timing};
 use crate::plan;
@@ -106,7 +106,7 @@ struct Entered<'r> {
     /// Whoever ends the call ends it too; dropped without an end, it counts the client as gone.
     timing: Timing<'r>,
     /// None where there is no circuit.
-    leave: Option<Leave>,
+    permit: Option<CallPermit>,
 }
 
 impl Route {
@@ -122,7 +122,7 @@ impl Route {
             return Err(problem);
         }
         match self.guards.admit(now) {
-            Ok(leave) => Ok(Entered { timing, leave }),
+            Ok(permit) => Ok(Entered { timing, permit }),
             Err(problem) => {
                 timing.end(RequestEnd::CircuitOpen, now);
                 Err(problem)
@@ -143,25 +143,27 @@ impl Core {
         let now = clock::now();
         let trace = Trace::take(&call.parts.headers);
         let client = Client::of(&call.parts.headers, call.peer.ip(), &self.hygiene.trusted);
-        let Entered { timing, leave } = match self.enter(route, &call, client, now) {
+        let Entered { timing, permit } = match self.enter(route, &call, client, now) {
             Ok(entered) => entered,
             Err(problem) => return problem.into_response(&trace),
         };
         let shared_with_app = call.shared_with_app;
         let answer = match upload::begin(body).await {
             // A probe goes to a request that is whole: a slow client would else decide.
-            Ok(upload) if upload.is_whole() || !leave.as_ref().is_some_and(Leave::is_probe) => {
+            Ok(upload)
+                if upload.is_whole() || !permit.as_ref().is_some_and(CallPermit::is_probe) =>
+            {
                 let request = self.request(route, call, client, Outgoing { upload, trace: &trace });
-                self.forward(route, request, leave, now).await
+                self.forward(route, request, permit, now).await
             }
             Ok(upload) => {
                 // Given back while the body is waited for, so that a whole request may probe.
-                drop(leave);
+                drop(permit);
                 match Box::pin(self.probe(route, upload)).await {
-                    Probing::Admitted { upload, leave } => {
+                    Probing::Admitted { upload, permit } => {
                         let outgoing = Outgoing { upload, trace: &trace };
                         let request = self.request(route, call, client, outgoing);
-                        self.forward(route, request, leave, clock::now()).await
+                        self.forward(route, request, permit, clock::now()).await
                     }
                     Probing::Refused(problem) => {
                         timing.end(RequestEnd::CircuitOpen, clock::now());
@@ -206,10 +208,10 @@ impl Core {
         let now = clock::now();
         let trace = Trace::take(&call.parts.headers);
         let client = Client::of(&call.parts.headers, call.peer.ip(), &self.hygiene.trusted);
-        let Entered { timing, leave } = route.enter(&call, client, now)?;
+        let Entered { timing, permit } = route.enter(&call, client, now)?;
         let outgoing = Outgoing { upload: Upload::Whole(Some(body)), trace: &trace };
         let request = self.request(route, call, client, outgoing);
-        let answer = self.forward(route, request, leave, now).await;
+        let answer = self.forward(route, request, permit, now).await;
         timing.end(how_it_ended(&answer), clock::now());
         let response = answer.map_err(Failure::problem)?;
         let (parts, body) = response.into_parts();
@@ -223,7 +225,7 @@ impl Core {
         &self,
         route: &Route,
         request: Box<Request<Upload>>,
-        leave: Option<Leave>,
+        permit: Option<CallPermit>,
         now: Instant,
     ) -> Result<Response, Failure> {
         let timeouts = route.plan.timeouts;
@@ -236,16 +238,16 @@ impl Core {
                 let summary = head::summarise(response.headers(), response.body());
                 let (address, keep) =
                     (visit.address.clone(), visit.address.keep(summary.keep_alive));
-                let recorder = Some(Recorder::new(leave, Some(visit)));
+                let recorder = Some(Recorder::new(permit, Some(visit)));
                 let underway = Underway { link, address, keep, recorder };
                 let time = BodyTime { alarm: patience.into_alarm(), idle: timeouts.idle };
                 let begun = begin(response, summary, underway, time).await;
                 begun.map(|response| self.to_client(response, pool))
             }
             Err(Unanswered { failure, visit }) => {
-                // Where the client is to blame, the leave is dropped unused: that counts neither way.
+                // Where the client is to blame, the permit is dropped unused: that counts neither way.
                 if failure.is_the_services() {
-                    Recorder::new(leave, visit).record(Outcome::Failure, clock::now());
+                    Recorder::new(permit, visit).record(Outcome::Failure, clock::now());
                 }
                 Err(failure)
             }

@@ -266,6 +266,7 @@ fn the_command_line_publishes_what_a_file_or_a_pipe_has_and_says_what_is_wrong()
     };
     let one = publish("one.json", &paid(1).to_string()).expect(0);
     assert_eq!(one.stdout, "t1.paid\n");
+    assert!(one.stderr.contains("read them: `yeoul events tail paid`"), "{one:?}");
     let many = Value::from(vec![paid(2), paid(1), paid(3)]);
     assert_eq!(publish("many.json", &format!("\n {many}")).expect(0).stdout, "t3.paid\n");
     let wrong =

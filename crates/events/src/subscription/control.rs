@@ -34,8 +34,9 @@ use crate::position::WritePosition;
 use crate::skipped::Skipped;
 use crate::store::database::Database;
 use crate::store::inbox::{self, Assigned, Place};
+use crate::store::notes;
+use crate::store::parked::{self, shown};
 use crate::store::tx::Tx;
-use crate::store::{notes, parked};
 use crate::topic::Topic;
 
 /// A handle on a subscription: cheap to clone, good for as long as anybody has it, whether or not
@@ -144,7 +145,7 @@ impl Control {
     pub async fn dead(&self, limit: usize) -> Result<Vec<DeadLetter>, Error> {
         let given = (self, limit);
         let read = self.context.database.read(&given, |(of, limit), rows| {
-            Box::pin(parked::dead(rows, of.name(), of.topic(), *limit))
+            Box::pin(shown::dead(rows, of.name(), of.topic(), *limit))
         });
         read.await
     }
@@ -156,7 +157,7 @@ impl Control {
     pub async fn retried(&self, limit: usize) -> Result<Vec<RetriedEvent>, Error> {
         let given = (self, limit);
         let read = self.context.database.read(&given, |(of, limit), rows| {
-            Box::pin(parked::retried(rows, of.name(), of.topic(), *limit))
+            Box::pin(shown::retried(rows, of.name(), of.topic(), *limit))
         });
         read.await
     }
@@ -171,7 +172,7 @@ impl Control {
         let read = self
             .context
             .database
-            .read(&given, |(of, at), rows| Box::pin(parked::dead_event(rows, of.name(), *at)));
+            .read(&given, |(of, at), rows| Box::pin(shown::dead_event(rows, of.name(), *at)));
         read.await
     }
 
@@ -188,7 +189,7 @@ impl Control {
         let given = (self, limit, Mutex::new(show));
         let read = self.context.database.read(&given, |(of, limit, show), rows| {
             let show = |event| show.lock().unwrap_or_else(PoisonError::into_inner)(event);
-            Box::pin(parked::each_dead(rows, of.name(), *limit, show))
+            Box::pin(shown::each_dead(rows, of.name(), *limit, show))
         });
         read.await
     }

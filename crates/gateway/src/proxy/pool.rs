@@ -97,7 +97,7 @@ impl Pool {
         self.addresses.len()
     }
 
-    /// The addresses in the order in which this call should try them, each with leave to do so: by turns,
+    /// The addresses in the order in which this call should try them, each with a ticket to do so: by turns,
     /// then those that are left out.
     pub(crate) fn by_turns(&self, now: Instant) -> ByTurns<'_> {
         let turn = self.turn.get();
@@ -146,7 +146,7 @@ impl AddressPool {
         AddressPool { endpoint, keep, idle, swept, open, among: None }
     }
 
-    /// Leave to make a call; nothing while the address is left out.
+    /// A ticket to make a call; nothing while the address is left out.
     fn admit(&self, now: Instant) -> Option<Ticket> {
         match &self.among {
             Some(Among { outliers, at }) => outliers.admit(*at, now),

@@ -8,7 +8,7 @@ use chassis::http::Problem;
 
 use super::upload::Upload;
 use super::{Core, Route};
-use crate::guards::Leave;
+use crate::guards::CallPermit;
 
 /// The largest body that is waited for so that a request may probe.
 const PROBE_BYTES_MAX: usize = 1024 * 1024;
@@ -19,10 +19,10 @@ const GATHERING_MAX: usize = 16;
 
 /// What became of a request that wanted to probe before its body was whole.
 pub(super) enum Probing {
-    /// It may go; without leave where there is no circuit.
+    /// It may go; without a permit where there is no circuit.
     Admitted {
         upload: Upload,
-        leave: Option<Leave>,
+        permit: Option<CallPermit>,
     },
     Refused(Problem),
     /// Its client broke off.
@@ -30,7 +30,7 @@ pub(super) enum Probing {
 }
 
 impl Core {
-    /// Leave to probe the service with a request whose body had not come whole: waits for it a while,
+    /// A permit to probe the service with a request whose body had not come whole: waits for it a while,
     /// so that no slow client decides whether the service is back.
     pub(super) async fn probe(&self, route: &Route, mut upload: Upload) -> Probing {
         // Bodies that are waited for are kept in memory: past so many the open circuit answers for itself.
@@ -46,11 +46,11 @@ impl Core {
         // Asked anew: the circuit may have closed, or another request may probe by now.
         let now = clock::now();
         match route.guards.admit(now) {
-            Ok(Some(leave)) if leave.is_probe() && !upload.is_whole() => {
-                drop(leave);
+            Ok(Some(permit)) if permit.is_probe() && !upload.is_whole() => {
+                drop(permit);
                 Probing::Refused(route.guards.refuse(now))
             }
-            Ok(leave) => Probing::Admitted { upload, leave },
+            Ok(permit) => Probing::Admitted { upload, permit },
             Err(problem) => Probing::Refused(problem),
         }
     }

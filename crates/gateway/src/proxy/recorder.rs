@@ -10,23 +10,23 @@ use guard::breaker::Outcome;
 use guard::outlier::Ticket;
 
 use super::attempt::Visit;
-use crate::guards::Leave;
+use crate::guards::CallPermit;
 
 /// A call whose outcome is still to be recorded; dropped, it counts nothing.
 pub(super) struct Recorder {
-    leave: Option<Leave>,
+    permit: Option<CallPermit>,
     visit: Option<Visit>,
 }
 
 impl Recorder {
-    /// Of a call with this leave at this address.
-    pub(super) fn new(leave: Option<Leave>, visit: Option<Visit>) -> Recorder {
-        Recorder { leave, visit }
+    /// Of a call with this permit at this address.
+    pub(super) fn new(permit: Option<CallPermit>, visit: Option<Visit>) -> Recorder {
+        Recorder { permit, visit }
     }
 
     /// Whether something waits for it.
     pub(super) fn is_probe(&self) -> bool {
-        self.leave.as_ref().is_some_and(Leave::is_probe)
+        self.permit.as_ref().is_some_and(CallPermit::is_probe)
             || self.visit.as_ref().is_some_and(|visit| visit.ticket == Ticket::Probe)
     }
 
@@ -38,10 +38,10 @@ impl Recorder {
             visit.record(outcome, now);
             elsewhere = outcome == Outcome::Failure && visit.address.is_another_good();
         }
-        match self.leave {
+        match self.permit {
             // Given back, it counts nothing.
-            Some(leave) if elsewhere => drop(leave),
-            Some(leave) => leave.record(outcome, now),
+            Some(permit) if elsewhere => drop(permit),
+            Some(permit) => permit.record(outcome, now),
             None => {}
         }
     }

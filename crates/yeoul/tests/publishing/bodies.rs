@@ -67,9 +67,9 @@ fn clients_that_say_much_and_send_nothing_keep_nobody_out() {
         })
         .collect();
     // Whatever the order in which they are read, the idle ones are there by the last of these.
-    for id in 0..50 {
+    for id in 0..100 {
         position(&served.structured("paid", &paid(id)));
-        support::pause(std::time::Duration::from_millis(5));
+        support::pause(std::time::Duration::from_millis(10));
     }
     drop(idle);
 }
