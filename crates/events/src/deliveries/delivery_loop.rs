@@ -27,6 +27,7 @@ use super::settlement::Written;
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::group::{Member, OwnedPartition};
+use crate::store::delivery_runs;
 use crate::subscription::beginning;
 use crate::subscription::context::Lane;
 use crate::wait::{BACKOFF_MAX, Backoff};
@@ -128,12 +129,23 @@ impl<R: Receiver> DeliveryLoop<R> {
             owned = beginning::taken(&self.lane, &self.member) => owned?,
         };
         let end = self.lane.context.broker.watch(&self.lane.at).await?;
+        // Before anything is read: nobody who ran before changes it any more.
+        let run = self.take_over().await?;
         let place = beginning::recover(&self.lane).await?;
         beginning::mend_parked(&self.lane, PAUSE_MAX).await?;
-        let mut round = Round::begin(self.recipient.clone(), self.lane.clone(), place).await?;
+        let (recipient, lane) = (self.recipient.clone(), self.lane.clone());
+        let mut round = Round::begin(recipient, lane, run, place).await?;
         let run_end =
             self.deliver(stop.as_mut(), &owned, Waits::new(end), &mut round, backoff).await;
         self.finish(stop, run_end, &mut round).await
+    }
+
+    /// Begins a run: its number, and no other writes from here on.
+    async fn take_over(&self) -> Result<u64, Error> {
+        let begun = self.lane.context.database.write(self.lane.clone(), |lane, tx| {
+            Box::pin(delivery_runs::begin(tx, lane.assigned()))
+        });
+        begun.await
     }
 
     /// Delivers until it is stopped, the partition is revoked, or the tables were changed.

@@ -29,7 +29,6 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::parking::{PARKED_MAX, Wait};
 use crate::store::ahead::SettledEvent;
-use crate::store::delivery_runs;
 use crate::subscription::BATCH_MAX;
 use crate::subscription::beginning;
 use crate::subscription::context::Lane;
@@ -88,18 +87,13 @@ pub(super) enum Arrival {
 }
 
 impl<R: Receiver> Round<R> {
-    /// From this place on, with what the store has.
+    /// A run of this number from this place on, with what the store has.
     pub(super) async fn begin(
         recipient: Recipient<R>,
         lane: Lane,
+        run: u64,
         place: Offset,
     ) -> Result<Round<R>, Error> {
-        // First: what is read next, nobody who ran before changes any more.
-        let begun = lane
-            .context
-            .database
-            .write(lane.clone(), |lane, tx| Box::pin(delivery_runs::begin(tx, lane.assigned())));
-        let run = begun.await?;
         let known =
             lane.context.database.read(&lane, |lane, rows| Box::pin(Known::read(rows, lane)));
         let Known { marks, settled, parked } = known.await?;
