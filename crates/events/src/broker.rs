@@ -312,9 +312,9 @@ pub trait Broker: Send + Sync + 'static {
         })
     }
 
-    /// Whether nothing is ever removed here, so that reading again from the beginning misses nothing: what a
+    /// Whether nothing was or is ever removed there, so that reading again from the beginning misses nothing: what a
     /// subscription does whose place is not there any more. Elsewhere it stops and an operator decides.
-    fn keeps_all(&self) -> bool {
+    fn keeps_all(&self, _at: &TopicPartition) -> bool {
         false
     }
 

@@ -134,6 +134,7 @@ mod fixture;
 mod lanes;
 mod marks;
 mod relay_progress;
+mod retention;
 mod stillness;
 mod wait;
 
@@ -148,6 +149,7 @@ pub use parking::{DeadLetter, Retry};
 pub use partition::{Numbered, Numbers, Partition, Partitions};
 pub use position::{FeedPosition, TopicPosition, WritePosition};
 pub use relay::Relay;
+pub use retention::Retention;
 pub use store::Database;
 pub use subscription::{Control, Handler, Status, Subscription};
 pub use topic::{Declared, Topic, TopicPartition};

@@ -4,7 +4,8 @@
 //! file, its chain of checksums and its thread are the engine's (`store::log`); this module
 //! turns events into records and keeps the promises of [`Broker`], and more than those: second copies are
 //! recognised by number, those of publishers without one by source and id ([`Log::offer`]), a batch is stored whole or not at all, places are counted without a gap but a
-//! restore's, and nothing is ever removed ([`contract::log_suite`](crate::contract::log_suite)).
+//! restore's, and nothing is removed but what a topic is told not to keep ([`Retention`], and
+//! [`contract::log_suite`](crate::contract::log_suite) for one that keeps all).
 //!
 //! A publish, from the call to the answer:
 //!
@@ -24,12 +25,14 @@
 //! | the newest rows vanished | when the file is opened, by what publishers were noted to have | they are asked of the outboxes again |
 //! | the newest rows vanished, and were read | by the subscription that read them | it reads from the beginning |
 //! | the file is no log | when it is opened | [`Error::Damaged`]; restore a backup |
+//! | a place was removed | at the read that begins there | [`Error::Gone`]: events behind it may be missed |
 //!
-//! It does not remember consumers, and nothing is ever removed from it.
+//! It does not remember consumers: what a topic is told to keep it keeps for all, and no longer for one that is slow.
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tokio::sync::watch;
@@ -41,6 +44,7 @@ use crate::event::EVENT_BYTES_MAX;
 use crate::event::Event;
 use crate::offer::{BATCH_BYTES_MAX, Offer, Outcome};
 use crate::partition::{Partition, Partitions};
+use crate::retention::Retention;
 use crate::skipped::{Skipped, moment};
 use crate::store::log::{File, OutboxSequence, Record, Topics};
 use crate::topic::{Declared, Topic, TopicPartition};
@@ -145,7 +149,46 @@ impl Log {
     /// As for [`Log::open`]; and [`Error::Partitions`]: the file has another number for one of them. Events
     /// of a key would change their partition and overtake each other, so that is an operator's decision.
     pub fn open_declared(folder: &Path, topics: &[Declared], clock: Clock) -> Result<Log, Error> {
-        Log::open_for(folder, Topics::Declared(topics), clock)
+        Log::open_retaining(folder, topics, &BTreeMap::new(), clock)
+    }
+
+    /// The same with topics that do not keep everything; what is not to be kept goes by
+    /// [`remove_expired`](Log::remove_expired).
+    ///
+    /// ```
+    /// # use std::collections::BTreeMap;
+    /// # use std::sync::Arc;
+    /// # use std::time::Duration;
+    /// use yeoul_events::{Broker, Clock, Declared, Error, Log, Partitions, Retention, Topic};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let folder = tempfile::tempdir().expect("a folder");
+    /// # let folder = folder.path();
+    /// # let clock: Clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+    /// let topic = Topic::parse("reading")?;
+    /// let week = Duration::from_secs(7 * 24 * 60 * 60);
+    /// let retention = Retention { keep_for: Some(week), ..Retention::default() };
+    /// let declared = [Declared { topic: topic.clone(), partitions: Partitions::ONE }];
+    /// let retained = BTreeMap::from([(topic.clone(), retention)]);
+    /// let log = Log::open_retaining(folder, &declared, &retained, clock)?;
+    /// assert!(!log.keeps_all(&topic.first()));
+    ///
+    /// // Now and then, and again at once as long as something is left to do.
+    /// while log.remove_expired().await? {}
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Log::open_declared`].
+    pub fn open_retaining(
+        folder: &Path,
+        topics: &[Declared],
+        retained: &BTreeMap<Topic, Retention>,
+        clock: Clock,
+    ) -> Result<Log, Error> {
+        Log::open_for(folder, Topics::Declared { all: topics, retained }, clock)
     }
 
     fn open_for(folder: &Path, topics: Topics<'_>, clock: Clock) -> Result<Log, Error> {
@@ -198,6 +241,23 @@ impl Log {
         let partitions = self.partitions(topic)?;
         let answer = self.file.offer(topic, partitions, offer)?;
         answer.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Removes a little of what its topics are not told to keep; whether more is left to do at once. Publishers wait for one
+    /// slice of a partition, which are some milliseconds.
+    ///
+    /// # Errors
+    /// [`Error::Environment`]: nothing is lost, and what is not to be kept stays until it is asked again.
+    pub async fn remove_expired(&self) -> Result<bool, Error> {
+        let now = (self.clock)();
+        let mut more = false;
+        for rows in self.file.partitions() {
+            if self.file.retained(&rows.at).is_some_and(|it| !it.keeps_all()) {
+                let answer = self.file.keep(&rows.at, now)?;
+                more |= answer.await.unwrap_or(Err(Error::Closed))?;
+            }
+        }
+        Ok(more)
     }
 
     /// Finishes what is queued, folds the write-ahead file in and stops the writer. What is published
@@ -260,8 +320,12 @@ impl Broker for Log {
         self.file.skipped()
     }
 
-    fn keeps_all(&self) -> bool {
-        true
+    fn keeps_all(&self, at: &TopicPartition) -> bool {
+        self.file.retained(at).is_none()
+    }
+
+    fn is_compacted(&self, at: &TopicPartition) -> bool {
+        self.file.retained(at).is_some_and(|it| it.latest_per_key)
     }
 
     fn end<'a>(&'a self, at: &'a TopicPartition) -> Pending<'a, Offset> {
@@ -299,9 +363,13 @@ impl Broker for Log {
     }
 
     fn promise(&self) -> String {
-        "an acknowledged event is on this machine's disk: one file, synced before the answer, \
-         a chained checksum on every event"
-            .to_owned()
+        let promise = "an acknowledged event is on this machine's disk: one file, synced before the answer, \
+                       a chained checksum on every event";
+        let firsts = self.topics().into_iter().filter_map(|topic| {
+            let retained = self.file.retained(&topic.first()).filter(|it| !it.keeps_all())?;
+            Some(format!("; one of {topic} is removed {retained}"))
+        });
+        firsts.fold(promise.to_owned(), |promise, removed| promise + &removed)
     }
 }
 

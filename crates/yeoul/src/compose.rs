@@ -13,6 +13,7 @@ mod outboxes;
 pub(crate) mod ports;
 pub(crate) mod push;
 mod put_back;
+mod retention;
 pub(crate) mod sealing;
 mod sessions;
 mod store;

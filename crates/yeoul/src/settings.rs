@@ -8,19 +8,21 @@ mod file;
 mod look;
 mod mall;
 pub(crate) mod outboxes;
+mod retention;
 mod store;
 pub(crate) mod subscriptions;
 mod templates;
 mod topics;
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use chassis::sealing::SealingKey;
 use chassis::settings::Tree;
-use events::Declared;
 use events::store::Host;
+use events::{Declared, Retention, Topic};
 use mistakes::{Line, Mistake, Mistakes};
 use serde_json::Value;
 use views::{Definitions, Look};
@@ -42,6 +44,12 @@ pub(crate) enum Base {
     Nothing,
 }
 
+/// The topics of a process, and what those of them keep that do not keep everything.
+pub(crate) struct Topics {
+    pub(crate) all: Vec<Declared>,
+    pub(crate) retained: BTreeMap<Topic, Retention>,
+}
+
 /// Settings that hold, ready to be started.
 pub(crate) struct Checked {
     pub(crate) listen: SocketAddr,
@@ -52,7 +60,7 @@ pub(crate) struct Checked {
     pub(crate) issuer: String,
     /// What pages look like, before there is an app.
     pub(crate) look: Look,
-    pub(crate) topics: Vec<Declared>,
+    pub(crate) topics: Topics,
     /// The broker, where it is not the data folder's own log.
     pub(crate) broker: Option<brokers::Settings>,
     /// The server that databases are on, where they are not in the data folder.
@@ -192,7 +200,7 @@ fn compile(
 
 /// Topics, who keeps them, whose tables are published to them, and who has them delivered.
 struct EventSide {
-    topics: Vec<Declared>,
+    topics: Topics,
     broker: Option<brokers::Settings>,
     outboxes: Vec<Outbox>,
     subscriptions: Vec<PushSubscription>,
@@ -207,14 +215,16 @@ impl EventSide {
         found: &mut Found<'_>,
     ) -> EventSide {
         let named = mentions.by();
-        let topics = found.or_default(events.declared(&named));
+        let all = found.or_default(events.declared(&named));
+        let topics = Topics { all, retained: found.or_default(events.retained()) };
         // In one's own layer a topic may be read over HTTP alone.
         let is_own = mentions.composition.topics.is_empty();
         let unused = if is_own { Vec::new() } else { events.unused(&named) };
         let broker = found.or_default(events.broker());
         found.note(events.not_publishable(mentions.composition.topics));
-        let outboxes = found.or_default(events.outboxes(&topics, mentions.composition));
-        let subscriptions = found.or_default(events.subscriptions(&topics, mentions.composition));
+        let outboxes = found.or_default(events.outboxes(&topics.all, mentions.composition));
+        let subscriptions =
+            found.or_default(events.subscriptions(&topics.all, mentions.composition));
         EventSide { topics, broker, outboxes, subscriptions, unused }
     }
 }

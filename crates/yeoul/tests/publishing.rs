@@ -14,6 +14,8 @@ mod kills;
 mod languages;
 #[path = "publishing/refusals.rs"]
 mod refusals;
+#[path = "publishing/retention.rs"]
+mod retention;
 
 use serde_json::{Value, json};
 use support::{Answer, Call, Folder, Started, overlay, run, text};
@@ -34,7 +36,11 @@ const SETTINGS: &str = "events:\n  topics:\n    paid: { publish: TILL }\n    \
 
 impl Served {
     fn on(folder: &Folder) -> Served {
-        let file = overlay(folder.path(), "serve.yaml", SETTINGS);
+        Served::with(folder, SETTINGS)
+    }
+
+    fn with(folder: &Folder, settings: &str) -> Served {
+        let file = overlay(folder.path(), "serve.yaml", settings);
         let data = folder.data();
         let listen = ["--listen", "127.0.0.1:0", "--json"];
         let mut arguments = vec!["serve", "-c", text(&file), "--data", text(&data)];

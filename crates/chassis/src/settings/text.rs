@@ -11,6 +11,11 @@ use serde::{Deserialize, Deserializer, de};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
+/// A time that is counted in days rather than moments: `90s`, `12h`, `30d`; whole numbers, at least a second, at most
+/// [`Period::DAYS_MAX`] days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Period(pub Duration);
+
 /// A share of a whole: `50%`, `0.5%`; more than 0, at most 100, with at most [`Percentage::DECIMALS_MAX`]
 /// decimals. Kept exactly, in billionths: no float is 7.2 %.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +29,8 @@ pub struct Rate(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
-const SPAN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const SPAN_MAX: Duration = Duration::from_secs(DAY);
+const DAY: u64 = 24 * 60 * 60;
 
 impl Span {
     fn parse(text: &str) -> Option<Span> {
@@ -39,6 +45,26 @@ impl Span {
         };
         let span = Duration::from_millis(millis);
         (span <= SPAN_MAX).then_some(Span(span))
+    }
+}
+
+impl Period {
+    /// A century.
+    pub const DAYS_MAX: u64 = 36_500;
+
+    fn parse(text: &str) -> Option<Period> {
+        let (number, unit) = split_unit(text)?;
+        let number: u64 = number.parse().ok()?;
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => DAY,
+            _ => return None,
+        };
+        let seconds = number.checked_mul(seconds)?;
+        let is_in = (1..=Period::DAYS_MAX * DAY).contains(&seconds);
+        is_in.then(|| Period(Duration::from_secs(seconds)))
     }
 }
 
@@ -110,6 +136,7 @@ macro_rules! read_as_text {
 
 read_as_text! {
     Span expects "a duration such as `610ms`, `5s` or `2m`, at most `24h`",
+    Period expects "a time such as `90s`, `12h` or `30d`, at least `1s`, at most `36500d`",
     Percentage expects "a share such as `50%`, above 0% and at most 100%, at most 7 decimals",
     Rate expects "a rate such as `5000/s`, at least `1/s`",
     Size expects "a size such as `64MiB`, `4KiB` or `512B`"

@@ -3,6 +3,7 @@
 mod jumps;
 mod limits;
 mod offers;
+mod retained;
 
 use std::sync::Arc;
 

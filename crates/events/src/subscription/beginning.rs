@@ -63,7 +63,7 @@ pub(crate) async fn recover(lane: &Lane) -> Result<Offset, Error> {
     let place = lane.place().await?;
     let end = lane.context.broker.end(&lane.at).await?;
     let Some(damage) = damage(lane, &place, end).await? else { return Ok(place.position) };
-    if !lane.context.broker.keeps_all() {
+    if !lane.context.broker.keeps_all(&lane.at) {
         // From the beginning it would miss what was removed: where it goes on, an operator says.
         let (topic, what) = (lane.at.to_string(), damage.to_string());
         return Err(Error::Gone { topic, place: place.position.0, what });

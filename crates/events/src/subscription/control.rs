@@ -270,17 +270,14 @@ impl Control {
         self.context.lanes().any(|lane| lane.at.partition == partition)
     }
 
-    /// What it has to do with in each partition, for [`agreement`](crate::agreement). Nothing with a broker
-    /// that removes by itself: there its own loop tells, and stops that partition alone.
+    /// What it has to do with in each partition, for [`agreement`](crate::agreement). Nothing where
+    /// events are removed: there its own loop tells, and stops that partition alone.
     pub(crate) async fn subscribers(&self) -> Result<Vec<Subscriber>, Error> {
-        if !self.context.broker.keeps_all() {
-            return Ok(Vec::new());
-        }
         let mut received = self.context.database.received(self.name(), self.topic()).await?;
         // What nobody numbers, nobody has to bring back.
         received.remove(&WritePosition::source_in(self.topic()));
         let mut subscribers = Vec::new();
-        for lane in self.context.lanes() {
+        for lane in self.context.lanes().filter(|it| self.context.broker.keeps_all(&it.at)) {
             subscribers.push(self.subscriber(&lane, &received).await?);
         }
         Ok(subscribers)

@@ -3,6 +3,7 @@
 mod compacted;
 mod damage;
 mod embedded;
+mod retained;
 mod served;
 
 use std::collections::HashMap;

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use chassis::clock;
 use chassis::folder;
 use events::local::Log;
-use events::{Broker, Declared, Error};
+use events::{Broker, Error};
 
 use super::another_folder;
 use super::put_back;
 use super::store;
 use crate::exit::Failure;
 use crate::process;
+use crate::settings::Topics;
 use crate::stores::{self, LOG};
 
 /// Where events are.
 pub(crate) struct Events<'e> {
-    pub(crate) topics: &'e [Declared],
+    pub(crate) topics: &'e Topics,
     /// The broker, where it is not the folder's own log.
     pub(crate) broker: Option<brokers::Settings>,
     /// The services that keep their state in files of the folder.
@@ -41,10 +42,11 @@ pub(super) async fn open(
     data: &Path,
     Events { topics, broker, services }: Events<'_>,
 ) -> Result<OpenBroker, Failure> {
+    let Topics { all, retained } = topics;
     let log = data.join(LOG);
     let Some(settings) = broker else {
         folder::make_private(&log).map_err(|error| process::damaged("the data folder", &error))?;
-        let log = Log::open_declared(&log, topics, clock::component());
+        let log = Log::open_retaining(&log, all, retained, clock::component());
         let log = Arc::new(log.map_err(|error| opened(data, &error))?);
         return Ok(OpenBroker { broker: log.clone(), log: Some(log) });
     };
@@ -57,7 +59,7 @@ pub(super) async fn open(
         ));
     }
     let address = settings.address.to_string();
-    let connected = brokers::connect(settings, topics, clock::component()).await;
+    let connected = brokers::connect(settings, all, clock::component()).await;
     let broker = connected.map_err(|error| not_connected(&address, &error))?;
     another_folder::refuse(data, &broker, services).await?;
     put_back::left_out(data, &broker).await?;

@@ -28,6 +28,7 @@ use super::loops::Loops;
 use super::outboxes;
 use super::ports::Ports;
 use super::push::{Pushed, Pushing};
+use super::retention;
 use super::sessions::{self, Identity, Remembering, Storage};
 use super::store;
 use super::vouch;
@@ -204,7 +205,7 @@ impl Layer {
         let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
         (layer.outboxes, layer.pushing) = (outboxes, pushing);
         let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
-        let folds = layer.folds(VIEWS, &plan.topics, retry, &Interruptions::none()).await;
+        let folds = layer.folds(VIEWS, &plan.topics.all, retry, &Interruptions::none()).await;
         let Loops { mut run, controls } = folds.and(layer.remember(retry));
         run.extend(layer.push());
         if let Some(ended) = ended {
@@ -280,8 +281,9 @@ impl Layer {
         self.views.left_out(source, numbers);
     }
 
-    /// Runs loops, spread over the cores.
-    pub(crate) fn run(&self, loops: Vec<Loop>) {
+    /// Runs loops, spread over the cores, and beside them what the folder's own log needs.
+    pub(crate) fn run(&self, mut loops: Vec<Loop>) {
+        loops.extend(self.log.as_ref().map(|log| retention::keep(log, &self.loops)));
         self.cores.run(loops, process::end_by_panic);
     }
 

@@ -113,7 +113,7 @@ impl Mall {
         let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
         layer.pushing = pushing;
         let open = OpenMall { layer, services, faults: &faults };
-        open.run(&components, &plan.topics, listeners).await?.open(&faults, plan.shown, ports)
+        open.run(&components, &plan.topics.all, listeners).await?.open(&faults, plan.shown, ports)
     }
 
     /// Resolves once everything committed has been relayed, handled and folded, and nothing is in

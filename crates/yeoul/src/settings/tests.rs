@@ -44,6 +44,32 @@ fn an_unknown_name_is_refused_with_its_line() {
 }
 
 #[test]
+fn what_a_topic_keeps_says_something_that_its_engine_does() {
+    let says = "says nothing: set `for`, `bytes` or `latest_per_key: true`, or leave it out";
+    for (retain, broker, wrong) in [
+        ("{ for: 30d }", "", None),
+        ("{ for: 1s, bytes: 1MiB, latest_per_key: true }", "", None),
+        ("{}", "", Some(says)),
+        ("{ latest_per_key: false }", "", Some(says)),
+        ("{ for: 0s }", "", Some("retain.for: must be a time such as `90s`")),
+        ("{ for: 40000d }", "", Some("retain.for: must be a time such as")),
+        ("{ for: 12 }", "", Some("retain.for")),
+        ("{ bytes: 4KiB }", "", Some("retain.bytes: must be at least what one event may have")),
+        ("{ bites: 1MiB }", "", Some("bites: unknown name. name=`bites`, nearest=`bytes`")),
+        ("{ for: 1d }", "broker: 'kafka://127.0.0.1:9092'", Some("retention.ms")),
+    ] {
+        let text = format!("events:\n  topics:\n    paid: {{ retain: {retain} }}\n  {broker}\n");
+        let found = mistakes(&text, Base::Nothing);
+        let expected: Vec<&str> = wrong.into_iter().collect();
+        assert_eq!(found.len(), expected.len(), "{retain}: {found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with("3: events.topics.paid"), "{found}");
+            assert!(found.contains(expected), "{found}");
+        }
+    }
+}
+
+#[test]
 fn an_outbox_names_a_database_without_a_password_and_the_topics_that_it_has() {
     let shop = "database: 'postgres://shop@db:5432/shop', topics: [order]";
     for (outboxes, wrong) in [

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chassis::identity::Role;
 use events::partition::PARTITIONS_MAX;
-use events::{Declared, Partitions, Topic};
+use events::{Declared, Partitions, Retention, Topic};
 use gateway::settings::EVENTS_PATH;
 use mistakes::{Mistake, Mistakes};
 use serde::Deserialize;
@@ -16,6 +16,7 @@ use views::settings::View;
 
 use super::composition::Composition;
 use super::outboxes::{self, NamedTopic, Outbox};
+use super::retention::{Retain, WrongRetain};
 use super::store;
 use super::subscriptions::{self, PushSubscription};
 
@@ -58,6 +59,8 @@ struct Declaration {
     partitions: u16,
     /// Who may publish to it over HTTP; nobody without it.
     publish: Option<Role>,
+    /// What it keeps; everything without it.
+    retain: Option<Retain>,
 }
 
 fn one() -> u16 {
@@ -164,6 +167,34 @@ impl Events {
             .map_err(|error| wrong("prefix", format!("must be {}", store::form(&error))))?;
         settings.check_replicas().map_err(|error| wrong("replicas", store::form(&error)))?;
         Ok(Some(settings))
+    }
+
+    /// What topics keep that do not keep everything; a topic whose name is none is a mistake elsewhere.
+    ///
+    /// # Errors
+    /// Every mistake.
+    pub(super) fn retained(&self) -> Result<BTreeMap<Topic, Retention>, Vec<Mistake>> {
+        let over_another = self.broker.as_deref().is_some_and(|it| it != LOCAL);
+        let (mut all, mut mistakes) = (BTreeMap::new(), Vec::new());
+        let written = self.topics.iter().filter_map(|(name, it)| Some((name, it.retain.as_ref()?)));
+        for (name, retain) in written {
+            let path = ["events", "topics", name, "retain"];
+            if over_another {
+                let says = "is of the data folder's own log; what another broker keeps is set there \
+                            (Kafka: `retention.ms`, `retention.bytes`, `cleanup.policy`)";
+                mistakes.push(Mistake::new(&path, says));
+                continue;
+            }
+            match (retain.compile(), Topic::parse(name)) {
+                (Ok(retention), Ok(topic)) => drop(all.insert(topic, retention)),
+                (Ok(_), Err(_)) => {}
+                (Err(WrongRetain { field, says }), _) => {
+                    let path: Vec<&str> = path.into_iter().chain(field).collect();
+                    mistakes.push(Mistake::new(&path, says));
+                }
+            }
+        }
+        if mistakes.is_empty() { Ok(all) } else { Err(mistakes) }
     }
 
     /// The tables whose rows are published, each once for each of its topics; `topics` are those that there are.

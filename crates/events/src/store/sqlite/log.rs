@@ -1,5 +1,5 @@
 //! The local log's file: a table per partition of a topic, offsets without a gap but where a restore marked one, a
-//! checksum chained from row to row and over such marks.
+//! checksum chained from row to row, over such marks and over what was removed.
 //!
 //! The engine's own checks find a broken page, not a record whose bytes changed inside a sound page
 //! nor rows that vanished with the end of the write-ahead file. The chain finds the first at the
@@ -7,15 +7,20 @@
 
 mod chain;
 mod jumps;
+mod keeping;
+mod kept;
 mod offered;
+mod removed;
 pub(super) mod rows;
 mod scan;
+mod stretches;
 mod tail;
 mod walk;
 mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -33,6 +38,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::offer::{Offer, Outcome};
 use crate::partition::Partitions;
+use crate::retention::Retention;
 use crate::skipped::Skipped;
 use crate::store::versions::TableSet;
 use crate::topic::{Topic, TopicPartition};
@@ -70,6 +76,7 @@ pub(super) const TABLES: TableSet = TableSet {
         INSERT INTO topic SELECT id, name, 0, created FROM topic_of_one_partition;
         DROP TABLE topic_of_one_partition;",
         offered::TABLES,
+        kept::TABLES,
     ],
 };
 
@@ -195,14 +202,33 @@ impl File {
         Ok(*self.rows(at)?.end.borrow())
     }
 
-    /// How many events there are after one place up to another.
+    /// How many events there are after one place up to another; those are counted too that were removed in between.
     pub(crate) fn between(
         &self,
         at: &TopicPartition,
         before: Offset,
         last: Offset,
     ) -> Result<u64, Error> {
-        Ok(self.rows(at)?.jumps.between(before.0, last.0))
+        let rows = self.rows(at)?;
+        let before = before.0.max(rows.floor.load(Ordering::Acquire));
+        Ok(rows.jumps.between(before, last.0))
+    }
+
+    /// What is kept of a partition, if it was ever told to keep less than everything.
+    pub(crate) fn retained(&self, at: &TopicPartition) -> Option<Retention> {
+        self.rows(at).ok()?.retained
+    }
+
+    /// Queues a slice of looking for what is not to be kept; the answer, whether more is left, comes after the sync.
+    pub(crate) fn keep(
+        &self,
+        at: &TopicPartition,
+        now: Timestamp,
+    ) -> Result<oneshot::Receiver<Result<bool, Error>>, Error> {
+        let (reply, answer) = oneshot::channel();
+        let partition = self.index(at)?;
+        self.queue(writer::Input::Keep(writer::Keep { partition, now, reply }))?;
+        Ok(answer)
     }
 
     /// Follows that; wakes after each sync that raised it.

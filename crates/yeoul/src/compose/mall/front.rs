@@ -103,9 +103,9 @@ impl Front {
         let faults = Faults::new(faults);
         let stops = interruptions(&faults);
         let folds = if folds {
-            layer.folds(name, &plan.topics, retry, &stops).await
+            layer.folds(name, &plan.topics.all, retry, &stops).await
         } else {
-            layer.reads(name, &plan.topics, retry).await
+            layer.reads(name, &plan.topics.all, retry).await
         };
         let Loops { mut run, controls } = folds.and(layer.remember(retry));
         run.extend(layer.push());

@@ -28,6 +28,7 @@ use crate::offer::{
 };
 use crate::partition::{Numbered, Partition, Partitions};
 use crate::store::packed;
+use crate::topic::TopicPartition;
 
 pub(super) const TABLES: &str = "CREATE TABLE offered (
         topic INTEGER NOT NULL, source TEXT NOT NULL, id TEXT NOT NULL, place INTEGER NOT NULL,
@@ -154,14 +155,40 @@ impl Offering<'_> {
     /// The record at a place, if it is there.
     fn record(&self, at: Numbered) -> Result<Option<Vec<u8>>, Error> {
         let Some(rows) = self.rows.get(usize::from(at.partition.index())) else { return Ok(None) };
-        let mut select = self.sql.prepare_cached(&rows.select_one())?;
-        Ok(select.query_row([at.number], |row| row.get(0)).optional()?)
+        rows.record(self.sql, at.number)
     }
 
     /// What its entries are filed under: a row that stays as long as the topic does.
     fn topic(&self) -> i64 {
         self.rows[0].id
     }
+}
+
+/// Whether anything of a topic was offered from outside.
+pub(super) fn any(sql: &Connection, rows: &PartitionRows) -> Result<bool, Error> {
+    let any = "SELECT EXISTS (SELECT 1 FROM offered
+        WHERE topic = (SELECT id FROM topic WHERE name = ?1 AND partition = 0))";
+    Ok(sql.prepare_cached(any)?.query_row([rows.at.topic.as_str()], |row| row.get(0))?)
+}
+
+/// Takes an event that is removed out of both indexes, where it is in them.
+pub(super) fn forget(
+    sql: &Connection,
+    rows: &PartitionRows,
+    offset: u64,
+    record: &[u8],
+) -> Result<(), Error> {
+    // What is hurt says neither; its entries lead to no record, and count as none.
+    let Ok(Event { source, id, key, .. }) = Event::from_json(record) else { return Ok(()) };
+    let TopicPartition { topic, partition } = &rows.at;
+    let place = packed::pack(Numbered { partition: *partition, number: offset });
+    let of_topic =
+        "topic = (SELECT id FROM topic WHERE name = ?1 AND partition = 0) AND place = ?2";
+    let first = format!("DELETE FROM offered WHERE {of_topic} AND source = ?3 AND id = ?4");
+    sql.prepare_cached(&first)?.execute(params![topic.as_str(), place, source, id])?;
+    let by_key = format!("DELETE FROM offered_key WHERE {of_topic} AND key = ?3");
+    sql.prepare_cached(&by_key)?.execute(params![topic.as_str(), place, key])?;
+    Ok(())
 }
 
 /// What a record is asked for before all of it is.

@@ -1,10 +1,16 @@
 //! The rows of one partition of a topic: read in order, each checked against the chain; scanned whole; created.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::watch;
 
 use super::chain::{Chain, Newest};
 use super::jumps::{self, Jumps};
+use super::kept;
+use super::removed;
+use super::stretches::Stretches;
 use super::walk::{Begun, COLUMNS, Damage, Step, StoredRow, Walk};
 use super::{READ_BYTES_MAX, TABLES, TAIL_CHECKED, TOPICS_MAX, scan};
 use crate::Clock;
@@ -12,6 +18,7 @@ use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::partition::{Partition, Partitions};
+use crate::retention::Retention;
 use crate::store::sqlite::plumbing::{numbering, versions};
 use crate::topic::{Declared, Topic, TopicPartition};
 
@@ -21,12 +28,21 @@ pub(crate) struct PartitionRows {
     pub(super) id: i64,
     pub(super) end: watch::Sender<Offset>,
     pub(super) jumps: Jumps,
+    /// What is kept of it, if that is not everything.
+    pub(super) retained: Option<Retention>,
+    /// Up to which place everything was removed; raised with the transaction that did.
+    pub(super) floor: AtomicU64,
 }
 
 impl PartitionRows {
     /// The chain before the first row: it hangs on the topic's name.
     pub(super) fn chain(&self) -> Chain {
         Chain::of(&self.at)
+    }
+
+    /// What was removed of it.
+    pub(super) fn removed<'s>(&self, sql: &'s Connection) -> Stretches<'s> {
+        Stretches { sql, table: self.id }
     }
 
     /// Damage of this topic, from one offset to another.
@@ -48,32 +64,48 @@ impl PartitionRows {
         // A place that was left out is one of a moment that is gone: all after the jump is new to it.
         let last = self.jumps.given(after.0);
         let chain = self.chain_at(sql, last)?;
+        if chain.is_none() {
+            self.check_is_there(sql, last)?;
+        }
         let Begun { mut walk, .. } = Walk::from(&self.jumps, self.chain(), last, chain);
         let mut select = sql.prepare_cached(&self.select())?;
-        let mut rows = select.query(params![last, limit])?;
+        // No two stretches that were removed are beside each other: so many rows have that many events.
+        let mut rows = select.query(params![last, 2 * limit + 1])?;
         let (mut events, mut bytes) = (Vec::new(), 0);
-        while let Some(row) = rows.next()? {
+        while events.len() < limit
+            && bytes < READ_BYTES_MAX
+            && let Some(row) = rows.next()?
+        {
             let row = StoredRow::read(row)?;
             match self.sound(sql, &mut walk, &row) {
-                Ok(event) => events.push(Stored { offset: Offset(row.offset), event }),
+                Ok(None) => {}
+                Ok(Some(event)) => events.push(Stored { offset: Offset(row.offset), event }),
                 Err(error) if events.is_empty() => return Err(error),
                 Err(_) => break,
             }
             bytes += row.record.len();
-            if bytes >= READ_BYTES_MAX {
-                break;
-            }
         }
         Ok(events)
     }
 
-    /// The event of the row that comes next, or what is hurt there.
+    /// Whoever read up to a place that was removed since may have missed what was behind it, unless of every key the
+    /// latest is kept.
+    fn check_is_there(&self, sql: &Connection, place: u64) -> Result<(), Error> {
+        let over = self.removed(sql).over(place)?.filter(|over| over.first <= 1);
+        let Some(over) = over.filter(|_| !self.retained.is_some_and(|it| it.latest_per_key)) else {
+            return Ok(());
+        };
+        let what = format!("it has what is after {}, up to {}", over.last, self.end.borrow().0);
+        Err(Error::Gone { topic: self.at.to_string(), place, what })
+    }
+
+    /// The event of the row that comes next, none if it was removed, or what is hurt there.
     fn sound(
         &self,
         sql: &Connection,
         walk: &mut Walk<'_>,
         row: &StoredRow<'_>,
-    ) -> Result<Event, Error> {
+    ) -> Result<Option<Event>, Error> {
         let before = walk.at();
         let Step { gap, row: of_row, .. } = walk.step(row);
         if let Some(Damage { from, to, what }) = gap {
@@ -85,7 +117,10 @@ impl PartitionRows {
         {
             return Err(self.damaged(from, to, what.to_owned()));
         }
-        let decoded = Event::from_json(row.record);
+        if row.removed_from().is_some() {
+            return Ok(None);
+        }
+        let decoded = Event::from_json(row.record).map(Some);
         decoded.map_err(|error| self.damaged(row.offset, row.offset, error.to_string()))
     }
 
@@ -122,9 +157,11 @@ impl PartitionRows {
         format!("INSERT INTO t{} (offset, crc, record, own) VALUES (?1, ?2, ?3, ?4)", self.id)
     }
 
-    /// How one record is read.
-    pub(super) fn select_one(&self) -> String {
-        format!("SELECT record FROM t{} WHERE offset = ?1", self.id)
+    /// The record at a place, if one is there and was not removed.
+    pub(super) fn record(&self, sql: &Connection, place: u64) -> Result<Option<Vec<u8>>, Error> {
+        let select = format!("SELECT record FROM t{} WHERE offset = ?1", self.id);
+        let record = sql.prepare_cached(&select)?.query_row([place], |row| row.get(0));
+        Ok(record.optional()?.filter(|record: &Vec<u8>| removed::first(record).is_none()))
     }
 
     fn select(&self) -> String {
@@ -149,7 +186,10 @@ impl PartitionRows {
     /// Says loudly what is hurt near the end; a log that is hurt still serves what is sound.
     pub(super) fn check_tail(&self, sql: &Connection) {
         let end = self.end.borrow().0;
+        // What was removed there has no row to begin at: the stretch it is in ends with one.
         let from = self.jumps.back(end, TAIL_CHECKED);
+        let over = self.removed(sql).over(from).ok().flatten();
+        let from = over.map_or(from, |over| over.last);
         let chain = self.chain_at(sql, from).ok().flatten().unwrap_or(self.chain());
         let mut scan = scan::Scan::new(&self.jumps, self.chain(), from, chain);
         while scan.at() < end {
@@ -184,10 +224,23 @@ pub(in crate::store::sqlite) fn leave_out(sql: &Connection, by: u64) -> Result<(
 /// The topics that a log is opened for; what else the file has stays as it is.
 #[derive(Clone, Copy)]
 pub(crate) enum Topics<'t> {
-    /// These exactly: one that has another number of partitions is an error.
-    Declared(&'t [Declared]),
+    /// These exactly: one that has another number of partitions is an error. Of each is kept what is said, of those of
+    /// which nothing is said everything.
+    Declared { all: &'t [Declared], retained: &'t BTreeMap<Topic, Retention> },
     /// Those of these names that the file has, however many partitions they have; else they have one.
     Named(&'t [Topic]),
+}
+
+/// Writes down what is kept of each topic.
+pub(super) fn retain(sql: &Connection, retained: &BTreeMap<Topic, Retention>) -> Result<(), Error> {
+    let mut select = sql.prepare("SELECT id, name FROM topic")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let topic = Topic::parse(&row.get::<_, String>(1)?)?;
+        let retention = retained.get(&topic).copied().unwrap_or_default();
+        kept::declare(sql, row.get(0)?, &retention)?;
+    }
+    Ok(())
 }
 
 /// The rows of the given topics and of those the file has already, by name.
@@ -197,7 +250,10 @@ pub(super) fn all(
     clock: &Clock,
 ) -> Result<Vec<PartitionRows>, Error> {
     match topics {
-        Topics::Declared(all) => all.iter().try_for_each(|it| declare(sql, it, clock))?,
+        Topics::Declared { all, retained } => {
+            all.iter().try_for_each(|it| declare(sql, it, clock))?;
+            retain(sql, retained)?;
+        }
         Topics::Named(all) => {
             for topic in all {
                 let has = count(sql, topic)?.max(1);
@@ -289,5 +345,12 @@ fn open(sql: &Connection, id: i64, at: TopicPartition) -> Result<PartitionRows, 
     }
     let newest = format!("SELECT coalesce(max(offset), 0) FROM t{id}");
     let end = sql.query_row(&newest, [], |row| row.get(0))?;
-    Ok(PartitionRows { at, id, end: watch::Sender::new(Offset(end)), jumps: Jumps::load(sql, id)? })
+    Ok(PartitionRows {
+        at,
+        id,
+        end: watch::Sender::new(Offset(end)),
+        jumps: Jumps::load(sql, id)?,
+        retained: kept::declared(sql, id)?,
+        floor: AtomicU64::new(Stretches { sql, table: id }.floor()?),
+    })
 }

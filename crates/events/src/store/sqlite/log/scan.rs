@@ -55,7 +55,7 @@ impl<'t> Scan<'t> {
     /// Looks at the row that comes next.
     pub(super) fn row(&mut self, row: &StoredRow<'_>) {
         let step = self.walk.step(row);
-        self.sound += u64::from(step.row.is_none());
+        self.sound += u64::from(step.row.is_none() && row.removed_from().is_none());
         [step.gap, step.row, step.jump].into_iter().flatten().for_each(|hurt| self.note(hurt));
     }
 

@@ -4,12 +4,15 @@
 //! missing there is nothing to hang it on, and the row's own checksum decides: so one damage is one
 //! stretch, and the intact row behind it stays readable. A row that fits only its own checksum although
 //! the one before is sound is of another story (an old page, say), and hurt. Rows of older programs have
-//! no checksum of their own: behind a damage they stay unproven.
+//! no checksum of their own: behind a damage they stay unproven. The row of a stretch that was removed
+//! ([`removed`]) hangs on nothing, because what it hung on is gone: its own checksum decides, and the chain goes on
+//! from it.
 
 use rusqlite::types::Type;
 
 use super::chain::Chain;
 use super::jumps::Jumps;
+use super::removed;
 
 /// What is wrong with a stretch.
 const CHECKSUM: &str = "a checksum does not fit";
@@ -69,7 +72,16 @@ impl<'r> StoredRow<'r> {
 
     /// Whether it fits its own checksum.
     pub(super) fn stands_alone(&self, seed: Chain) -> bool {
-        self.own == Some(own(seed, self.offset, self.record))
+        let own = match self.removed_from() {
+            Some(first) => removed::own(seed, first, self.offset, self.crc),
+            None => own(seed, self.offset, self.record),
+        };
+        self.own == Some(own)
+    }
+
+    /// The first place that it stands for, if what was there is removed.
+    pub(super) fn removed_from(&self) -> Option<u64> {
+        removed::first(self.record)
     }
 }
 
@@ -101,12 +113,15 @@ impl<'t> Walk<'t> {
 
     /// Walks over the row that comes next.
     pub(super) fn step(&mut self, row: &StoredRow<'_>) -> Step {
-        let gap = self.gap(row.offset);
+        let removed_from = row.removed_from();
+        let gap = self.gap(removed_from.unwrap_or(row.offset));
         let is_hurt = match row.offset < self.jumps.after(self.at) {
             true => Some(NEVER_GIVEN),
             false => {
-                let fits = self.chain.link(row.offset, row.record) == row.crc;
-                let sound = fits || self.broken && row.stands_alone(self.seed);
+                let fits =
+                    removed_from.is_none() && self.chain.link(row.offset, row.record) == row.crc;
+                let may_stand_alone = self.broken || removed_from.is_some();
+                let sound = fits || may_stand_alone && row.stands_alone(self.seed);
                 (!sound).then_some(CHECKSUM)
             }
         };

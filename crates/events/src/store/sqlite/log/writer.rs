@@ -15,10 +15,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Record;
+use super::keeping::Slice;
 use super::offered::Offering;
 use super::rows::PartitionRows;
 use super::tail::Tail;
@@ -41,6 +43,7 @@ pub(super) enum Input {
     Publish(Publish),
     Offer(TopicOffer),
     Note(Box<Skipped>, oneshot::Sender<Result<Offset, Error>>),
+    Keep(Keep),
     Close(oneshot::Sender<()>),
     #[cfg(test)]
     Test(Box<dyn FnOnce(&Connection) + Send>, oneshot::Sender<()>),
@@ -52,6 +55,14 @@ pub(super) struct Publish {
     pub(super) partition: usize,
     pub(super) records: Vec<Record>,
     pub(super) reply: oneshot::Sender<Result<Offset, Error>>,
+}
+
+/// A slice of a partition that is looked at for what is not to be kept; answered whether more is left to do.
+pub(super) struct Keep {
+    /// Its place among the partitions.
+    pub(super) partition: usize,
+    pub(super) now: Timestamp,
+    pub(super) reply: oneshot::Sender<Result<bool, Error>>,
 }
 
 /// An offer on its way, and where its answer goes.
@@ -67,6 +78,7 @@ pub(super) struct TopicOffer {
 enum Acknowledgement {
     Publish { reply: oneshot::Sender<Result<Offset, Error>>, ran: Result<Offset, Error> },
     Offer { reply: oneshot::Sender<Result<Outcome, Error>>, ran: Result<Outcome, Error> },
+    Keep { reply: oneshot::Sender<Result<bool, Error>>, ran: Result<bool, Error> },
 }
 
 impl Acknowledgement {
@@ -76,6 +88,7 @@ impl Acknowledgement {
         match self {
             Acknowledgement::Publish { reply, ran } => drop(reply.send(outcome.and(ran))),
             Acknowledgement::Offer { reply, ran } => drop(reply.send(outcome.and(ran))),
+            Acknowledgement::Keep { reply, ran } => drop(reply.send(outcome.and(ran))),
         }
     }
 }
@@ -165,17 +178,19 @@ impl Writer {
             let Publish { partition, records, reply } = match input {
                 Input::Publish(batch) => batch,
                 Input::Offer(offered) => {
-                    let on = On {
-                        connection: &self.connection,
-                        partitions: &self.partitions,
-                        tails: self.tails.as_deref_mut(),
-                    };
+                    let tails = self.tails.as_deref_mut();
+                    let on =
+                        On { connection: &self.connection, partitions: &self.partitions, tails };
                     answers.push(on.offer(offered, &mut state, &mut touched));
                     continue;
                 }
                 Input::Note(note, reply) => {
                     let ran = note_down(&self.connection, &note, &mut state);
                     answers.push(Acknowledgement::Publish { reply, ran });
+                    continue;
+                }
+                Input::Keep(slice) => {
+                    answers.push(self.keep(slice, &mut state));
                     continue;
                 }
                 Input::Close(reply) => {
@@ -202,6 +217,15 @@ impl Writer {
             answers.push(Acknowledgement::Publish { reply, ran: appended });
         }
         state.map(|()| touched)
+    }
+
+    /// Removes a slice of what a partition is not to keep.
+    fn keep(&self, slice: Keep, state: &mut Result<(), Error>) -> Acknowledgement {
+        let Keep { partition, now, reply } = slice;
+        let slice = Slice { sql: &self.connection, rows: &self.partitions[partition], now };
+        let ran = if state.is_ok() { slice.run() } else { Ok(false) };
+        fail_all(state, &ran);
+        Acknowledgement::Keep { reply, ran }
     }
 
     /// Back to before the group, in memory and in the file; the engine may have rolled back already.

@@ -105,7 +105,14 @@ async fn a_row_of_an_instance_that_stands_still_before_its_commit_is_anothers_wi
     })
     .await;
     let begun = std::time::Instant::now();
-    direct.write((), |(), tx| Box::pin(stocked(tx))).await.unwrap();
+    // On a busy machine the lock may be waited for longer than its limit: who asks is told to come again, and does.
+    until(async || {
+        let wrote = direct.write((), |(), tx| Box::pin(stocked(tx))).await;
+        wrote.map_err(
+            |error| if error.is_environment() { error.to_string() } else { panic!("{error}") },
+        )
+    })
+    .await;
     let waited = begun.elapsed();
     eprintln!("a row of one that stood still was another's after {waited:?}");
     assert!(waited < HELD_BY, "{waited:?}");
