@@ -4,7 +4,7 @@
 //! |---|---|
 //! | stored at least once, in order, all acknowledged or an error | an idempotent producer, `acks=all`, one partition named for each record, no record given up before those behind it (`publish`) |
 //! | a place | Kafka's offset and one: places begin at 1, so that 0 is before all of them; there are gaps |
-//! | read on from a place | a consumer that is assigned the partition from there (`readers`); Kafka's committed offsets are written as a hint for its tools and not read |
+//! | read on from a place | one consumer for all partitions, each with a queue of its own, assigned from there (`consumers`, `readers`); Kafka's committed offsets are written as a hint for its tools and not read |
 //! | from a time, the beginning | the topic's index of times, its oldest record |
 //! | the newest number of a source | looked for from the end back, [`SOUGHT_MAX`] places at most (`newest`) |
 //! | an end that is followed | a consumer of its own at the ends of what is watched (`tails`) |
@@ -23,6 +23,7 @@
 
 mod address;
 mod client;
+mod consumers;
 mod groups;
 mod newest;
 mod publish;
@@ -46,15 +47,17 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use client::{Asker, Client};
+use consumers::Consumers;
 use publish::Publisher;
 use readers::Readers;
 use tails::Tails;
 use topics::Topics;
 
 pub use address::{SERVERS_MAX, Servers};
+pub use consumers::{CONSUMERS_MAX, READERS_MAX};
 pub use newest::SOUGHT_MAX;
 pub use publish::QUEUE_BYTES_MAX;
-pub use readers::{READ_BYTES_MAX, READERS_MAX};
+pub use readers::READ_BYTES_MAX;
 pub use topics::{PREFIX_CHARS_MAX, REPLICAS_MAX, check_prefix, check_replicas, create};
 
 /// How long one waits for Kafka, where settings do not say: for an acknowledgement, an answer, a record.
@@ -89,7 +92,7 @@ struct Kafka {
     asker: Asker,
     publisher: Publisher,
     readers: Readers,
-    tails: Tails,
+    tails: Arc<Tails>,
 }
 
 /// Connects, and reads what there is of the topics. Needs a runtime, and keeps threads of its own; the clock
@@ -129,8 +132,9 @@ pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>
     let compacted = topics.iter().filter(|(_, known)| terms.is_compacted(&known.name));
     let compacted = compacted.map(|(topic, _)| topic.clone()).collect();
     let publisher = Publisher::new(&client, terms, clock)?;
-    let tails = Tails::new(&client, &asker)?;
-    let readers = Readers::new(&client, &asker);
+    let tails = Arc::new(Tails::new(&client, &asker)?);
+    let consumers = Consumers::new(&client, topics.all_partitions());
+    let readers = Readers::new(consumers, &asker, Arc::clone(&tails));
     Ok(Arc::new(Kafka {
         client,
         prefix,

@@ -96,6 +96,7 @@ impl Readers {
             let events = page.into_iter().map(|stored| stored.event);
             events.filter(|event| event.source == source).for_each(&mut note);
         }
+        self.forget(at, after);
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::client::{Asker, Client, ClientLog, index, offset_after, place_of};
-use super::readers;
+use super::consumers;
 use super::trouble;
 
 /// The pause before it begins again after trouble.
@@ -42,6 +42,14 @@ struct KafkaPartition {
     partition: i32,
 }
 
+/// What is known of a partition without asking.
+pub(super) struct Known {
+    /// It ends there, or further.
+    pub(super) end: Offset,
+    /// So many read it on.
+    pub(super) followers: usize,
+}
+
 struct Watched {
     at: TopicPartition,
     end: watch::Sender<Offset>,
@@ -50,7 +58,7 @@ struct Watched {
 impl Tails {
     pub(super) fn new(client: &Client, asker: &Asker) -> Result<Tails, Error> {
         let consumer =
-            readers::config(client).create_with_context(ClientLog).map_err(trouble::of)?;
+            consumers::config(client).create_with_context(ClientLog).map_err(trouble::of)?;
         let shared = Arc::new(Shared { consumer, asker: asker.clone(), watched: Mutex::default() });
         let following = tokio::spawn(follow(Arc::clone(&shared))).abort_handle();
         Ok(Tails { shared, following })
@@ -77,6 +85,14 @@ impl Tails {
         let (sender, receiver) = watch::channel(end);
         watched.insert(place, Watched { at: at.clone(), end: sender });
         Ok(receiver)
+    }
+
+    /// What is known of a partition that somebody watches, or did.
+    pub(super) fn known(&self, name: &str, at: &TopicPartition) -> Option<Known> {
+        let place = KafkaPartition { name: name.to_owned(), partition: index(at) };
+        let watched = self.shared.watched();
+        let Watched { end, .. } = watched.get(&place)?;
+        Some(Known { end: *end.borrow(), followers: end.receiver_count() })
     }
 
     /// The partition ends there, or further.
@@ -117,7 +133,7 @@ async fn follow(shared: Arc<Shared>) {
                 }
             }
             Err(KafkaError::PartitionEOF(_)) => {}
-            Err(error) if readers::passes(&error) => {}
+            Err(error) if consumers::passes(&error) => {}
             Err(error) => {
                 tracing::debug!(%error, "the ends of partitions are looked for again");
                 // Its partitions are pointed anew, all of them: which one the trouble was of is not always said.

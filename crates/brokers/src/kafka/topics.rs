@@ -65,6 +65,11 @@ impl Topics {
         self.0.get(topic).map(|known| known.partitions).ok_or(Error::UnknownTopic)
     }
 
+    /// How many partitions all of them have.
+    pub(super) fn all_partitions(&self) -> usize {
+        self.0.values().map(|known| usize::from(known.partitions.count())).sum()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Topic, &Known)> {
         self.0.iter()
     }

@@ -9,19 +9,10 @@ use events::{
     Broker, Clock, Control, Database, Error, Event, Failure, Handler, Offset, Retry, Stored,
     Subscription,
 };
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::AdminOptions;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use crate::support::{KEPT, Place, at, client, events, numbers_after, shared, topic, until};
-
-fn admin(place: &Place) -> AdminClient<DefaultClientContext> {
-    client(&place.servers).create().expect("a client")
-}
-
-fn name(place: &Place) -> String {
-    format!("{}{}", place.prefix, topic())
-}
+use crate::support::{KEPT, Place, admin, at, events, name, numbers_after, shared, topic, until};
 
 /// The place is named, and what the topic has instead.
 fn assert_gone(read: Result<Vec<Stored>, Error>, expected: u64) {

@@ -6,6 +6,7 @@ mod contract;
 mod gone;
 mod languages;
 mod outage;
+mod readers;
 mod refused;
 #[allow(dead_code, reason = "the mall's own tests use the rest")]
 mod server;

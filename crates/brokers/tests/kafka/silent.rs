@@ -1,4 +1,4 @@
-//! A producer that is never answered while its partition is sound: it is given up, and another one goes on.
+//! A client that is never answered while its partition is sound: it is given up, and another one goes on.
 //!
 //! Between client and server stands a proxy, at the address that the server tells: it carries what a connection says, and
 //! of one of them nothing that it is answered.
@@ -12,17 +12,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::Server;
-use crate::support::{KEPT, Place, first_copies, numbers_after, publish, servers};
+use crate::support::{KEPT, Place, first_copies, numbers_after, publish, servers, until};
 
 /// How Kafka numbers what is asked, behind the four bytes of a request's length.
 const PUBLISHES: [u8; 2] = [0, 0];
+const FETCHES: [u8; 2] = [0, 1];
 const BEGINS_TO_PUBLISH: [u8; 2] = [0, 22];
+/// By when another consumer has read what the silent one did not, at the latest: sooner than that one gives up by itself.
+const READ_ON_WITHIN: Duration = Duration::from_secs(40);
 
 /// What every connection looks at while it carries.
 #[derive(Clone, Default)]
 struct Watch {
     /// Whether whoever publishes next is answered no more.
     silences: Arc<AtomicBool>,
+    /// Whether whoever fetches next is answered no more.
+    silences_fetching: Arc<AtomicBool>,
     /// How many producers have begun.
     producers: Arc<AtomicU32>,
 }
@@ -65,7 +70,9 @@ async fn carry(client: TcpStream, server: TcpStream, watch: Watch) {
     while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
         // Small requests, each sent alone.
         let asks = |what: [u8; 2]| buffer[..count].get(4..6) == Some(&what[..]);
-        if asks(PUBLISHES) && watch.silences.swap(false, Ordering::SeqCst) {
+        let is_hit = asks(PUBLISHES) && watch.silences.swap(false, Ordering::SeqCst)
+            || asks(FETCHES) && watch.silences_fetching.swap(false, Ordering::SeqCst);
+        if is_hit {
             is_silent.store(true, Ordering::SeqCst);
         }
         watch.producers.fetch_add(u32::from(asks(BEGINS_TO_PUBLISH)), Ordering::SeqCst);
@@ -92,4 +99,24 @@ async fn one_that_is_not_answered_while_its_partition_is_sound_is_given_up_and_n
     assert!(after > before, "another one took its place: {before}, {after}");
     let stored = numbers_after(&*broker, Offset::BEGINNING).await;
     assert_eq!(first_copies(&stored), (1..=9).collect::<Vec<_>>(), "{stored:?}");
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_not_answered_is_left_and_another_one_reads_on() {
+    let mut server = Server::start();
+    let watch = before(&mut server).await;
+    let place = Place::of_order(servers(&server));
+    place.create(&KEPT).await;
+    let broker = place.connect_for(Duration::from_secs(2)).await.expect("a connection");
+    publish(&*broker, 1..=3).await;
+    assert_eq!(numbers_after(&*broker, Offset::BEGINNING).await, [1, 2, 3]);
+    watch.silences_fetching.store(true, Ordering::SeqCst);
+    until(async || match watch.silences_fetching.load(Ordering::SeqCst) {
+        false => Ok(()),
+        true => Err("nothing is fetched".to_owned()),
+    })
+    .await;
+    publish(&*broker, 4..=6).await;
+    let read = tokio::time::timeout(READ_ON_WITHIN, numbers_after(&*broker, Offset(3))).await;
+    assert_eq!(read.expect("another one reads on"), [4, 5, 6]);
 }

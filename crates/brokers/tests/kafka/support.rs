@@ -98,6 +98,16 @@ pub(crate) fn client(servers: &Servers) -> ClientConfig {
     config
 }
 
+/// For what an operator does.
+pub(crate) fn admin(place: &Place) -> AdminClient<DefaultClientContext> {
+    client(&place.servers).create().expect("a client")
+}
+
+/// What Kafka calls the topic.
+pub(crate) fn name(place: &Place) -> String {
+    format!("{}{}", place.prefix, topic())
+}
+
 /// Stands still: no test is about how long ago something was.
 fn clock() -> Clock {
     Arc::new(|| jiff::Timestamp::UNIX_EPOCH)

@@ -1,0 +1,445 @@
+//! Consumers that are assigned many partitions, each of which is read by itself.
+//!
+//! A reader is one partition of a consumer, with a queue of its own: what is fetched of it, its end and its trouble come
+//! there and nowhere else, and it is fetched ahead until that queue is full. So one client serves all partitions that a
+//! process reads, over one connection; a client for each cost 0.8 MB and four threads.
+//!
+//! A consumer can have each partition once. Two who read one at different places have a reader each, in two consumers;
+//! the second one is made for that alone, and ends with its last reader.
+//!
+//! | a reader | what becomes of it |
+//! |---|---|
+//! | is given back at a place | it rests there, fetching, for whoever reads on from there |
+//! | met trouble, or was not waited for | it ends: its partition is taken from the consumer, and others notice nothing |
+//! | rests where nobody reads on | it ends for the next who reads the partition elsewhere, where each who follows the partition has one |
+//! | is of a consumer that ended for good, or waited in vain for what is there | the read fails, and each next one is another consumer's |
+//!
+//! What a consumer says that is of no partition (a connection that broke) is taken from it and told as debugging.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+
+use events::{Error, Offset, TopicPartition};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
+use rdkafka::consumer::{Consumer as _, StreamConsumer};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::client::{Client, ClientLog, index, offset_after};
+use super::trouble;
+
+/// Consumers at once, and so readers of one partition; a read beyond them waits for one.
+pub const CONSUMERS_MAX: usize = 16;
+/// Partitions that are read or rest at once, over all consumers; a read beyond them waits.
+pub const READERS_MAX: usize = 1_024;
+/// What all of them fetch ahead together, where each partition has one reader.
+const AHEAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What one of them fetches ahead at least: what one request brings, so that reading and fetching take turns.
+const AHEAD_BYTES_FEWEST: usize = AHEAD_BYTES_MAX / READERS_MAX;
+/// What one of them fetches ahead at most.
+const AHEAD_BYTES_MOST: usize = 1024 * 1024;
+/// How long Kafka waits for something new before it says that there is nothing. A partition that is assigned meanwhile,
+/// or whose queue has room again, waits for that.
+const FETCH_WAIT_MS: u32 = 100;
+
+type Consumer = StreamConsumer<ClientLog>;
+/// What is fetched of one partition.
+pub(super) type Queue = StreamPartitionQueue<ClientLog>;
+
+/// After which place of which partition a reader goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cursor {
+    pub(super) at: TopicPartition,
+    pub(super) after: Offset,
+}
+
+/// All that read on from places.
+pub(super) struct Consumers {
+    config: ClientConfig,
+    shelf: Mutex<Shelf>,
+    room: Arc<Semaphore>,
+    /// A reader rests, or ended.
+    freed: Notify,
+}
+
+/// Readers that rest, the one that rests longest first, and the consumers of all.
+#[derive(Default)]
+struct Shelf {
+    resting: Vec<Reader>,
+    consumers: Vec<Assigned>,
+    /// How many consumers there have been.
+    made: u64,
+}
+
+/// A consumer, and which partitions are its.
+struct Assigned {
+    number: u64,
+    consumer: Arc<Consumer>,
+    partitions: BTreeSet<TopicPartition>,
+    /// Dropped last, when whoever attends to it is to end it.
+    _attended: oneshot::Sender<()>,
+}
+
+/// One partition of a consumer.
+struct Reader {
+    of: Chosen,
+    /// Kafka's name of the topic.
+    name: String,
+    queue: Queue,
+    place: Cursor,
+}
+
+/// A consumer that has a partition for whoever is to read it.
+struct Chosen {
+    number: u64,
+    consumer: Arc<Consumer>,
+}
+
+/// A reader in use: it is given back, or ends.
+pub(super) struct Taken {
+    reader: Option<Reader>,
+    consumers: Arc<Consumers>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// Where a reader is pointed to.
+pub(super) struct Pointed<'n> {
+    /// Kafka's name of the topic.
+    pub(super) name: &'n str,
+    pub(super) place: Cursor,
+    /// The place that it is fetched from: the same, or the one before the oldest record.
+    pub(super) from: Offset,
+    /// How many read the partition on: more readers of it do not rest.
+    pub(super) followers: usize,
+}
+
+/// What is done next for whoever needs a reader of a partition.
+enum Step {
+    /// There is no room for one more; this one rests longest of all.
+    End(Reader),
+    /// This one of the same partition gives way.
+    Reassign(Reader),
+    Assign(Chosen),
+    Make,
+    /// All that there may be of this partition are in use.
+    Wait,
+}
+
+/// Settings of a consumer that is told where to read.
+pub(super) fn config(client: &Client) -> ClientConfig {
+    let mut config = client.config();
+    config
+        // Needed to assign anything; nobody joins it, and nothing is committed.
+        .set("group.id", "yeoul")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // A place that is not there is an error.
+        .set("auto.offset.reset", "error")
+        .set("enable.partition.eof", "true")
+        .set("check.crcs", "true")
+        // A consumer that has fetched enough looks again soon.
+        .set("fetch.queue.backoff.ms", "10")
+        .set("fetch.error.backoff.ms", "100");
+    config
+}
+
+/// What each of so many partitions fetches ahead.
+fn ahead_bytes(partitions: usize) -> usize {
+    (AHEAD_BYTES_MAX / partitions.max(1)).clamp(AHEAD_BYTES_FEWEST, AHEAD_BYTES_MOST)
+}
+
+/// Whether the client goes on by itself after this error; how long that takes is the patience's to decide.
+pub(super) fn passes(error: &KafkaError) -> bool {
+    let stays = [
+        Code::AutoOffsetReset,
+        Code::OffsetOutOfRange,
+        Code::UnknownTopic,
+        Code::UnknownTopicOrPartition,
+        Code::UnknownPartition,
+        Code::BadMessage,
+        Code::BadCompression,
+        Code::NotImplemented,
+        Code::Fatal,
+    ];
+    trouble::code(error).is_some_and(|code| !stays.contains(&code))
+}
+
+impl Consumers {
+    /// For so many partitions, as far as is known. Nothing is connected before something is read.
+    pub(super) fn new(client: &Client, partitions: usize) -> Arc<Consumers> {
+        let ahead = ahead_bytes(partitions);
+        let mut config = config(client);
+        config
+            .set("queued.max.messages.kbytes", (ahead / 1024).to_string())
+            // A larger event comes all the same, alone.
+            .set("max.partition.fetch.bytes", ahead.to_string())
+            .set("fetch.wait.max.ms", FETCH_WAIT_MS.to_string());
+        let room = Arc::new(Semaphore::new(READERS_MAX));
+        Arc::new(Consumers { config, shelf: Mutex::default(), room, freed: Notify::new() })
+    }
+
+    /// Room for one who reads.
+    pub(super) async fn room(&self) -> Result<OwnedSemaphorePermit, Error> {
+        Arc::clone(&self.room).acquire_owned().await.map_err(|_| Error::Closed)
+    }
+
+    /// The reader that rests there; its room back where there is none.
+    pub(super) fn rested(
+        self: &Arc<Self>,
+        place: &Cursor,
+        room: OwnedSemaphorePermit,
+    ) -> Result<Taken, OwnedSemaphorePermit> {
+        let rested = self.shelf().rested(place);
+        match rested {
+            Some(reader) => Ok(self.taken(reader, room)),
+            None => Err(room),
+        }
+    }
+
+    /// A reader that is pointed there.
+    pub(super) async fn pointed(
+        self: &Arc<Self>,
+        to: Pointed<'_>,
+        room: OwnedSemaphorePermit,
+    ) -> Result<Taken, Error> {
+        let Pointed { name, place, from, followers } = to;
+        let of = self.choose(&place.at, followers).await?;
+        match assign(&of.consumer, name, &place.at, from) {
+            Ok(queue) => {
+                let reader = Reader { of, name: name.to_owned(), queue, place };
+                Ok(self.taken(reader, room))
+            }
+            Err(error) => {
+                self.release(of.number, &place.at);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the reader that rests there: nobody goes on from there.
+    pub(super) fn forget(&self, place: &Cursor) {
+        let rested = self.shelf().rested(place);
+        if let Some(reader) = rested {
+            self.end(reader);
+        }
+    }
+
+    fn taken(self: &Arc<Self>, reader: Reader, room: OwnedSemaphorePermit) -> Taken {
+        Taken { reader: Some(reader), consumers: Arc::clone(self), _room: room }
+    }
+
+    /// A consumer that has the partition for nobody else.
+    async fn choose(
+        self: &Arc<Self>,
+        at: &TopicPartition,
+        followers: usize,
+    ) -> Result<Chosen, Error> {
+        loop {
+            // Before the look: what is freed from here on ends the wait.
+            let mut freed = pin!(self.freed.notified());
+            freed.as_mut().enable();
+            let step = self.shelf().step(at, followers);
+            match step {
+                Step::End(reader) => self.end(reader),
+                Step::Reassign(reader) => return Ok(reader.unassigned()),
+                Step::Assign(chosen) => return Ok(chosen),
+                Step::Make => self.make()?,
+                Step::Wait => freed.await,
+            }
+        }
+    }
+
+    /// One consumer more.
+    fn make(self: &Arc<Self>) -> Result<(), Error> {
+        let mut shelf = self.shelf();
+        // Another one may have made it meanwhile.
+        if shelf.consumers.len() >= CONSUMERS_MAX {
+            return Ok(());
+        }
+        let consumer: Consumer = self.config.create_with_context(ClientLog).map_err(trouble::of)?;
+        let consumer = Arc::new(consumer);
+        shelf.made += 1;
+        let (number, (attended, ends)) = (shelf.made, oneshot::channel());
+        tokio::spawn(attend(Arc::downgrade(self), number, Arc::clone(&consumer), ends));
+        let partitions = BTreeSet::new();
+        shelf.consumers.push(Assigned { number, consumer, partitions, _attended: attended });
+        Ok(())
+    }
+
+    /// Has it rest where it was given back.
+    fn rest(&self, reader: Reader) {
+        self.shelf().resting.push(reader);
+        self.freed.notify_waiters();
+    }
+
+    fn end(&self, reader: Reader) {
+        let at = reader.place.at.clone();
+        let Chosen { number, .. } = reader.unassigned();
+        self.release(number, &at);
+    }
+
+    /// Nobody has the partition of that consumer any more. The last consumer stays without one.
+    fn release(&self, number: u64, at: &TopicPartition) {
+        self.shelf().release(number, at);
+        self.freed.notify_waiters();
+    }
+
+    /// The consumer gives nothing any more: what rests there is of no use. What is in use ends with its read.
+    fn abandon(&self, number: u64) {
+        let (gone, kept) = {
+            let mut shelf = self.shelf();
+            shelf.consumers.retain(|one| one.number != number);
+            let resting = std::mem::take(&mut shelf.resting);
+            resting.into_iter().partition::<Vec<_>, _>(|reader| reader.of.number == number)
+        };
+        self.shelf().resting.extend(kept);
+        drop(gone);
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelf {
+    fn rested(&mut self, place: &Cursor) -> Option<Reader> {
+        let there = self.resting.iter().position(|reader| reader.place == *place)?;
+        Some(self.resting.remove(there))
+    }
+
+    fn step(&mut self, at: &TopicPartition, followers: usize) -> Step {
+        let all: usize = self.consumers.iter().map(|one| one.partitions.len()).sum();
+        if all >= READERS_MAX && !self.resting.is_empty() {
+            return Step::End(self.resting.remove(0));
+        }
+        let rests = self.resting.iter().position(|reader| reader.place.at == *at);
+        let have = self.consumers.iter().filter(|one| one.partitions.contains(at)).count();
+        if let Some(rests) = rests
+            && have >= followers.max(1)
+        {
+            return Step::Reassign(self.resting.remove(rests));
+        }
+        let free = self.consumers.iter_mut().find(|one| !one.partitions.contains(at));
+        if let Some(Assigned { number, consumer, partitions, .. }) = free {
+            partitions.insert(at.clone());
+            return Step::Assign(Chosen { number: *number, consumer: Arc::clone(consumer) });
+        }
+        match rests {
+            _ if self.consumers.len() < CONSUMERS_MAX => Step::Make,
+            Some(rests) => Step::Reassign(self.resting.remove(rests)),
+            None => Step::Wait,
+        }
+    }
+
+    fn release(&mut self, number: u64, at: &TopicPartition) {
+        let Some(of) = self.consumers.iter().position(|one| one.number == number) else { return };
+        let partitions = &mut self.consumers[of].partitions;
+        partitions.remove(at);
+        if partitions.is_empty() && self.consumers.len() > 1 {
+            self.consumers.remove(of);
+        }
+    }
+}
+
+impl Reader {
+    /// Takes its partition from the consumer.
+    fn unassigned(self) -> Chosen {
+        let Reader { of, name, queue, place } = self;
+        let mut taken = TopicPartitionList::with_capacity(1);
+        taken.add_partition(&name, index(&place.at));
+        if let Err(error) = of.consumer.incremental_unassign(&taken) {
+            tracing::debug!(%error, "a partition was not given back");
+        }
+        // Only one queue of a partition can tell that it has something: this one ends before there is another.
+        drop(queue);
+        of
+    }
+}
+
+impl Taken {
+    pub(super) fn queue(&self) -> &Queue {
+        &self.reader.as_ref().expect("it is taken until it is given back").queue
+    }
+
+    /// Has no other read begin on its consumer.
+    pub(super) fn abandon(&self) {
+        if let Some(reader) = &self.reader {
+            self.consumers.abandon(reader.of.number);
+        }
+    }
+
+    /// It goes on there; nobody knows where, where that is `None`.
+    pub(super) fn give_back(mut self, place: Option<Cursor>) {
+        if let Some(place) = place
+            && let Some(reader) = self.reader.take()
+        {
+            self.consumers.rest(Reader { place, ..reader });
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            self.consumers.end(reader);
+        }
+    }
+}
+
+fn assign(
+    consumer: &Arc<Consumer>,
+    name: &str,
+    at: &TopicPartition,
+    after: Offset,
+) -> Result<Queue, Error> {
+    let from = rdkafka::Offset::Offset(offset_after(after));
+    let mut assigned = TopicPartitionList::with_capacity(1);
+    assigned.add_partition_offset(name, index(at), from).map_err(trouble::of)?;
+    // Before it is assigned: nothing of it comes elsewhere.
+    let queue = consumer.split_partition_queue(name, index(at)).ok_or(Error::UnknownTopic)?;
+    // What was said of it when it was pointed elsewhere is said of that place; nothing is fetched now.
+    while at_once(queue.recv()).is_some() {}
+    consumer.incremental_assign(&assigned).map_err(trouble::of)?;
+    Ok(queue)
+}
+
+/// What is ready now.
+pub(super) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(ready) => Some(ready),
+        Poll::Pending => None,
+    }
+}
+
+/// Takes what the consumer says that is of no partition, until it is to end.
+async fn attend(
+    of: Weak<Consumers>,
+    number: u64,
+    consumer: Arc<Consumer>,
+    mut ends: oneshot::Receiver<()>,
+) {
+    loop {
+        let said = tokio::select! {
+            _ = &mut ends => break,
+            said = consumer.recv() => said.map(drop),
+        };
+        let Err(error) = said else { continue };
+        tracing::debug!(%error, "kafka's client");
+        if trouble::code(&error) == Some(Code::Fatal) {
+            tracing::warn!(%error, "kafka's consumer has ended; another one takes its place");
+            of.upgrade().inspect(|consumers| consumers.abandon(number));
+            break;
+        }
+    }
+    // It takes its leave, and waits for that.
+    _ = tokio::task::spawn_blocking(move || drop(consumer)).await;
+}
+
+#[cfg(test)]
+mod tests;
