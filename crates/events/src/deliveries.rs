@@ -27,6 +27,7 @@ mod attempts;
 mod delivery_loop;
 mod known;
 mod pace;
+pub mod pull;
 mod retries;
 mod round;
 mod settlement;
@@ -43,7 +44,9 @@ use crate::broker::Broker;
 use crate::event::Event;
 use crate::store::database::Database;
 use crate::store::location::Tables;
-use crate::store::{DELIVERY_RUNS, SERVED_DELIVERY_RUNS, SERVED_SETTLED_AHEAD, SETTLED_AHEAD};
+use crate::store::{
+    DELIVERY_RUNS, LEASES, SERVED_DELIVERY_RUNS, SERVED_LEASES, SERVED_SETTLED_AHEAD, SETTLED_AHEAD,
+};
 use crate::subscription::context::Context;
 use crate::subscription::control::Control;
 use crate::topic::Topic;
@@ -55,8 +58,8 @@ pub use window::{WINDOW_BYTES_MAX, WINDOW_EVENTS_MAX};
 
 /// The tables that its database has beside those of any subscription.
 pub const TABLES: Tables = Tables {
-    embedded: &[SETTLED_AHEAD, DELIVERY_RUNS],
-    served: &[SERVED_SETTLED_AHEAD, SERVED_DELIVERY_RUNS],
+    embedded: &[SETTLED_AHEAD, DELIVERY_RUNS, LEASES],
+    served: &[SERVED_SETTLED_AHEAD, SERVED_DELIVERY_RUNS, SERVED_LEASES],
 };
 
 /// What is drawn for pauses, between 0 and 1; the program passes the chassis' source of chance.

@@ -79,6 +79,7 @@ pub(crate) mod delivery_runs;
 pub(crate) mod epoch;
 pub(crate) mod inbox;
 pub(crate) mod kept;
+pub(crate) mod leases;
 pub(crate) mod location;
 pub(crate) mod notes;
 pub(crate) mod options;
@@ -121,10 +122,11 @@ pub use tx::{Savepoint, Tx, Working};
 pub use value::{Bind, Column, Value};
 
 pub(crate) use postgres::state::tables::{
-    DELIVERY_RUNS as SERVED_DELIVERY_RUNS, SETTLED_AHEAD as SERVED_SETTLED_AHEAD,
+    DELIVERY_RUNS as SERVED_DELIVERY_RUNS, LEASES as SERVED_LEASES,
+    SETTLED_AHEAD as SERVED_SETTLED_AHEAD,
 };
 pub(crate) use sqlite::log;
-pub(crate) use sqlite::state::tables::{DELIVERY_RUNS, SETTLED_AHEAD};
+pub(crate) use sqlite::state::tables::{DELIVERY_RUNS, LEASES, SETTLED_AHEAD};
 
 use postgres::state::announcements::Announcements as ServedAnnouncements;
 use postgres::state::rows::Rows as ServedRows;

@@ -20,9 +20,10 @@ use self::page::PageShapes;
 use crate::app::{AppFiles, PathKind};
 use crate::credentials::credentials;
 use crate::pages::{lists, slice_of};
-use crate::paths::Action;
+use crate::paths::{Action, Verb};
 use crate::plan::Plan;
 use crate::publishing::body::STRUCTURED;
+use crate::pulling::said;
 use crate::topics;
 
 /// Whom the paths are tagged with that the gateway answers itself.
@@ -111,7 +112,7 @@ fn access(plan: &Plan, action: Action, method: &Method) -> Access {
         Action::Head(at) => page(plan.heads[at].page),
         Action::List(at) if plan.lists[at].named => page(plan.lists[at].page),
         Action::List(_) | Action::Own(_) => Access::SignedIn(None),
-        Action::Events => {
+        Action::Events | Action::Fetch(_) => {
             Access::SignedIn(plan.reads_topics.as_ref().map(|it| it.as_str().to_owned()))
         }
         // Each topic has a role of its own.
@@ -161,6 +162,7 @@ fn operation(
             .query(Query::asked(|mut query| drop(topics::batch(&mut query))))
             .shows_as("200", topics::BATCH_TYPE, batch::events()),
         Action::Publish => publish(),
+        Action::Fetch(verb) => fetch(verb),
         Action::Session => session(method),
     }
 }
@@ -179,6 +181,33 @@ fn publish() -> Operation {
         .takes(topics::BATCH_TYPE, json!({ "type": "array", "items": event }))
         .takes("*/*", json!({}))
         .shows("200", Shape::foreign("Published", position))
+}
+
+/// Events that are fetched, and what is said of them.
+fn fetch(verb: Verb) -> Operation {
+    let answered = || {
+        let shape = json!({
+            "type": "object",
+            "properties": {
+                (verb.done()): { "type": "integer", "minimum": 0 },
+                "unknown": { "type": "array", "items": { "type": "string" } },
+            },
+            "required": [verb.done(), "unknown"],
+            "additionalProperties": false,
+        });
+        Shape::foreign(if verb == Verb::Reject { "Rejected" } else { "Acknowledged" }, shape)
+    };
+    match verb {
+        Verb::Pull => Operation::new("Lends events of a subscription (CloudEvents), under the lease that `Yeoul-Lease` names")
+            .json(said::pulled())
+            .shows_as("200", topics::BATCH_TYPE, batch::lent()),
+        Verb::Acknowledge => Operation::new("Acknowledges events of a lease, all that are left of it without `ids`")
+            .json(said::acknowledged())
+            .shows("200", answered()),
+        Verb::Reject => Operation::new("Rejects events of a lease: they are tried again, or become dead letters")
+            .json(said::rejected())
+            .shows("200", answered()),
+    }
 }
 
 /// What nobody here knows more of.

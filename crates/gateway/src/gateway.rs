@@ -29,6 +29,7 @@ use crate::plan::{self, Plan, SignIn, Upstream};
 use crate::proxy::pool::AcrossCores;
 use crate::proxy::{self, Core, Route};
 use crate::publishing::Publishing;
+use crate::pulling::Desks;
 use crate::seal::{SEAL_KEY_BYTES, Seal};
 use crate::server::{Face, Server};
 use crate::session::sign_out;
@@ -50,6 +51,8 @@ pub struct Components {
     pub broker: Arc<dyn Broker>,
     /// Where it stores what is published from outside; needed where somebody may.
     pub log: Option<Arc<Log>>,
+    /// Where events are asked for by those who fetch.
+    pub desks: Desks,
     /// The app.
     pub app: AppFiles,
     /// Where it counts.
@@ -108,6 +111,7 @@ impl Gateway {
             verifier: components.verifier,
             broker: components.broker,
             publishing: Publishing::new(components.log, metrics),
+            desks: components.desks,
             app: components.app,
             jar,
             sessions: components

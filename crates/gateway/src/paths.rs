@@ -26,8 +26,43 @@ pub(crate) enum Action {
     Events,
     /// More events for a topic.
     Publish,
+    /// Events of a subscription that are fetched.
+    Fetch(Verb),
     /// Sign-in by cookie.
     Session,
+}
+
+/// What somebody who fetches asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Events.
+    Pull,
+    /// They were handled.
+    Acknowledge,
+    /// They were not.
+    Reject,
+}
+
+impl Verb {
+    pub(crate) const ALL: [Verb; 3] = [Verb::Pull, Verb::Acknowledge, Verb::Reject];
+
+    /// The last segment of its path.
+    pub(crate) fn segment(self) -> &'static str {
+        match self {
+            Verb::Pull => "pull",
+            Verb::Acknowledge => "ack",
+            Verb::Reject => "nack",
+        }
+    }
+
+    /// What an answer calls the events that it was about.
+    pub(crate) fn done(self) -> &'static str {
+        match self {
+            Verb::Pull => "lent",
+            Verb::Acknowledge => "acknowledged",
+            Verb::Reject => "rejected",
+        }
+    }
 }
 
 /// A listener's paths.

@@ -231,7 +231,11 @@ impl Plan {
             Action::Page(at) | Action::Live(at) | Action::Own(at) => at,
             Action::List(at) => self.lists[at].page,
             Action::Head(at) => self.heads[at].page,
-            Action::Proxy(_) | Action::Events | Action::Publish | Action::Session => return None,
+            Action::Proxy(_)
+            | Action::Events
+            | Action::Publish
+            | Action::Fetch(_)
+            | Action::Session => return None,
         };
         Some(&self.pages[at])
     }

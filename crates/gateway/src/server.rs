@@ -106,6 +106,10 @@ impl Server {
                 let published = self.shared.publish(&topic, &parts.headers, body, client.address);
                 Box::pin(published).await
             }
+            Ok(Admitted::Fetch { verb, subscription }) => {
+                let ask = self.shared.fetch(verb, &subscription, &parts.headers);
+                Box::pin(ask.answer(body)).await
+            }
             Ok(Admitted::Local(local)) => self.local(local, &parts).await,
             Err(problem) => Err(problem),
         };
@@ -190,6 +194,7 @@ impl Server {
             Action::List(_)
             | Action::Events
             | Action::Publish
+            | Action::Fetch(_)
             | Action::Proxy(_)
             | Action::Session => {
                 unreachable!("these are answered before")

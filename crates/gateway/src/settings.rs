@@ -28,6 +28,8 @@ pub const KEEP_ALIVE: Span = Span(Duration::from_millis(1_500));
 pub const SESSION_TIMEOUT: Span = Span(Duration::from_secs(10));
 /// Where topics are read over HTTP if the settings do not say.
 pub const EVENTS_PATH: &str = "/events";
+/// Where subscriptions are whose events are fetched; a name and what is asked follow.
+pub const SUBSCRIPTIONS_PATH: &str = "/subscriptions";
 
 /// One gateway.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -296,6 +298,9 @@ pub struct Events {
     /// Who may publish to which topic; to no other.
     #[serde(default)]
     pub publish: BTreeMap<String, Role>,
+    /// Whether there are subscriptions whose events are fetched, by who may read topics.
+    #[serde(default)]
+    pub is_fetched: bool,
 }
 
 /// A page's rows as a HAL list.

@@ -16,10 +16,12 @@ use crate::app::AppFiles;
 use crate::cookies::Jar;
 use crate::hygiene::Hygiene;
 use crate::meters::Meters;
+use crate::paths::Verb;
 use crate::plan::Plan;
 use crate::proxy::Route;
 use crate::proxy::pool::AcrossCores;
 use crate::publishing::{self, Publishing};
+use crate::pulling::{self, Desks};
 use crate::seal::Seal;
 use crate::streams::Streams;
 
@@ -41,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) verifier: Verifier,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) publishing: Publishing,
+    pub(crate) desks: Desks,
     pub(crate) app: AppFiles,
     pub(crate) jar: Jar,
     pub(crate) sessions: Option<Sessions>,
@@ -89,6 +92,16 @@ impl Shared {
         let done = ask.answer(body).await;
         self.publishing.count(&done);
         done
+    }
+
+    /// What somebody asks who fetches.
+    pub(crate) fn fetch<'a>(
+        &'a self,
+        verb: Verb,
+        subscription: &'a str,
+        headers: &'a HeaderMap,
+    ) -> pulling::Ask<'a> {
+        pulling::Ask { desks: &self.desks, stop: &self.stop, verb, subscription, headers }
     }
 
     /// Whether the process stops.

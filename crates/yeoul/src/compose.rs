@@ -11,6 +11,7 @@ pub(crate) mod loops;
 pub(crate) mod mall;
 mod outboxes;
 pub(crate) mod ports;
+mod pull;
 pub(crate) mod push;
 mod put_back;
 mod retention;

@@ -32,7 +32,7 @@ use crate::exit::Failure;
 use composition::Composition;
 use file::File;
 use outboxes::Outbox;
-use subscriptions::PushSubscription;
+use subscriptions::Elsewhere;
 
 /// The longest name of an issuer of tokens.
 const ISSUER_BYTES_MAX: usize = 255;
@@ -70,7 +70,7 @@ pub(crate) struct Checked {
     /// Tables of others whose rows are published.
     pub(crate) outboxes: Vec<Outbox>,
     /// Who has events delivered elsewhere.
-    pub(crate) subscriptions: Vec<PushSubscription>,
+    pub(crate) subscriptions: Vec<Elsewhere>,
     pub(crate) definitions: Definitions,
     pub(crate) gateway: gateway::Plan,
     pub(crate) mall: Option<mall::Section>,
@@ -203,7 +203,7 @@ struct EventSide {
     topics: Topics,
     broker: Option<brokers::Settings>,
     outboxes: Vec<Outbox>,
-    subscriptions: Vec<PushSubscription>,
+    subscriptions: Vec<Elsewhere>,
     /// Topics that are declared and hardly meant.
     unused: Vec<Mistake>,
 }

@@ -41,11 +41,15 @@ impl Pace {
 
     /// failed → again after a pause, or dead after the last attempt. `attempts` includes the one that just failed.
     pub(super) fn after_failure(&self, attempts: u32, now: Timestamp, drawn: f64) -> Wait {
+        self.again_after(attempts, now, self.pause(attempts, drawn))
+    }
+
+    /// The same after a pause that somebody asked for.
+    pub(super) fn again_after(&self, attempts: u32, now: Timestamp, pause: Duration) -> Wait {
         if attempts >= self.attempts {
             return Wait::Operator;
         }
-        let at = now.checked_add(self.pause(attempts, drawn));
-        at.map_or(Wait::Operator, Wait::Until)
+        now.checked_add(pause).map_or(Wait::Operator, Wait::Until)
     }
 }
 

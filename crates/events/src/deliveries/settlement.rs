@@ -80,7 +80,7 @@ impl Park {
 }
 
 impl Outcomes {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.parks.is_empty() && self.retried.is_empty()
     }
 }

@@ -3,15 +3,19 @@
 //!
 //! Pure: answers and events are arguments. What an event of the window is, and what may happen to it:
 //!
-//! | standing | given out | acknowledged | failed | put back | its turn comes |
-//! |---|---|---|---|---|---|
-//! | waiting behind its key | – | – | – | – | ready |
-//! | ready | out | – | – | – | – |
-//! | out | – | settled | settled, parked with what waits behind it | ready | – |
-//! | settled | – | – | – | – | – |
+//! | standing | given out | given behind its key | acknowledged | failed | put back | put back behind its key | its turn comes |
+//! |---|---|---|---|---|---|---|---|
+//! | waiting behind its key | – | out | – | – | – | – | ready |
+//! | ready | out | – | – | – | – | – | – |
+//! | out | – | – | settled | settled, parked with what waits behind it | ready | waiting | – |
+//! | settled | – | – | – | – | – | – | – |
 //!
 //! What stands as `–` changes nothing: a late answer finds its event settled, and that is all it finds. Of a key that has
 //! something parked nothing is given out here: what comes of it is parked behind, by whoever keeps the window.
+//!
+//! Who is given one event at a time gets of each key the first alone. Who takes several of a key at once, in their order,
+//! is given the first and then what is behind it ([`Window::next_of_key`]); nobody else gets any of the key until all of
+//! these are answered for.
 //!
 //! What is settled leaves the window from its beginning on ([`Window::leave`]): up to there the place moves. What is
 //! settled beyond is kept as rows by the caller, so that a restart does not give it out again.
@@ -48,9 +52,13 @@ pub(super) enum EventState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Input {
     GivenOut,
+    /// To who has all before it of its key that is not settled.
+    GivenBehind,
     Acknowledged,
     Failed,
     PutBack,
+    /// With others of its key before it.
+    PutBehind,
     Turn,
 }
 
@@ -60,8 +68,10 @@ impl EventState {
         match (self, input) {
             (EventState::Waiting, Input::Turn) => EventState::Ready,
             (EventState::Ready, Input::GivenOut) => EventState::Out,
+            (EventState::Waiting, Input::GivenBehind) => EventState::Out,
             (EventState::Out, Input::Acknowledged | Input::Failed) => EventState::Settled,
             (EventState::Out, Input::PutBack) => EventState::Ready,
+            (EventState::Out, Input::PutBehind) => EventState::Waiting,
             (state, _) => state,
         }
     }
@@ -184,6 +194,13 @@ impl Window {
         Admitted::Queued
     }
 
+    /// Takes the next event that was read, which somebody was given before: whoever has it has all that is before it of its
+    /// key.
+    pub(super) fn admit_out(&mut self, stored: Arc<Stored>) {
+        self.keys.entry(stored.event.key.clone()).or_default().push_back(stored.offset.0);
+        self.enter(stored, EventState::Out);
+    }
+
     /// Takes the next event that was read, of which there is nothing left to do.
     pub(super) fn admit_settled(&mut self, stored: Arc<Stored>) {
         self.settled.insert(stored.offset.0);
@@ -205,11 +222,52 @@ impl Window {
         Some(Arc::clone(&entry.stored))
     }
 
-    /// It was handled: the next of its key is ready.
+    /// The one that is given out next.
+    pub(super) fn next_ready(&self) -> Option<&Arc<Stored>> {
+        self.entries.get(&self.ready.first()?.offset).map(|entry| &entry.stored)
+    }
+
+    /// The one behind this one of its key, where nobody has it.
+    pub(super) fn next_of_key(&self, of: &Stored) -> Option<&Arc<Stored>> {
+        let of_key = self.keys.get(&of.event.key)?;
+        let behind = of_key.partition_point(|offset| *offset <= of.offset.0);
+        let entry = self.entries.get(of_key.get(behind)?)?;
+        (entry.state == EventState::Waiting).then_some(&entry.stored)
+    }
+
+    /// Gives out one to who has all before it of its key.
+    pub(super) fn give_behind(&mut self, offset: Offset) {
+        let Some(entry) = self.entries.get_mut(&offset.0) else { return };
+        entry.state = entry.state.after(Input::GivenBehind);
+    }
+
+    /// What an event of it counts as, of [`WINDOW_BYTES_MAX`].
+    pub(super) fn bytes_of(&self, offset: Offset) -> usize {
+        self.entries.get(&offset.0).map_or(0, |entry| entry.bytes)
+    }
+
+    /// How many events could be given out to one who takes several of a key; counted up to `enough`.
+    pub(super) fn available(&self, enough: usize) -> usize {
+        let mut available = 0;
+        for rank in &self.ready {
+            let entry = self.entries.get(&rank.offset);
+            let of_key = entry.and_then(|entry| self.keys.get(&entry.stored.event.key));
+            available += of_key.map_or(0, VecDeque::len);
+            if available >= enough {
+                break;
+            }
+        }
+        available
+    }
+
+    /// It was handled: the next of its key is ready, where none of it is out.
     pub(super) fn acknowledge(&mut self, offset: Offset) {
         let Some(key) = self.settle(offset.0, Input::Acknowledged) else { return };
         let Some(of_key) = self.keys.get_mut(&key) else { return };
-        of_key.pop_front();
+        // The first, unless several of it are out.
+        if let Some(at) = of_key.iter().position(|it| *it == offset.0) {
+            of_key.remove(at);
+        }
         match of_key.front().copied() {
             Some(next) => self.become_ready(Rank::of(next), Input::Turn),
             None => _ = self.keys.remove(&key),
@@ -223,7 +281,18 @@ impl Window {
         self.become_ready(rank, Input::PutBack);
     }
 
-    /// It failed: what of its key is to be parked now, itself first. Of what is behind it nobody was given any.
+    /// Who has this one and all of its key that is out gives it back, the first of them first.
+    pub(super) fn give_back(&mut self, offset: Offset) {
+        let Some(entry) = self.entries.get_mut(&offset.0) else { return };
+        let of_key = self.keys.get(&entry.stored.event.key);
+        if of_key.is_none_or(|of_key| of_key.front() == Some(&offset.0)) {
+            return self.put_back(offset);
+        }
+        entry.state = entry.state.after(Input::PutBehind);
+    }
+
+    /// It failed: what of its key is to be parked now, itself first; of what is before it nothing is out. Whoever was given
+    /// some of what is behind it has it no more.
     pub(super) fn fail(&mut self, offset: Offset) -> Vec<Arc<Stored>> {
         let Some(key) = self.settle(offset.0, Input::Failed) else { return Vec::new() };
         let of_key = self.keys.remove(&key).unwrap_or_default();

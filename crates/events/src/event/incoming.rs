@@ -47,7 +47,8 @@ pub const EXTENSION_NAME_CHARS_MAX: usize = 64;
 pub const EXTENSION_BYTES_MAX: usize = 4096;
 
 /// Attributes that are stamped here, and refused from outside.
-pub const OURS: [&str; 4] = ["outboxsequence", "outboxprevious", "receivedtime", "position"];
+pub const OURS: [&str; 5] =
+    ["outboxsequence", "outboxprevious", "receivedtime", "position", "yeoulattempt"];
 
 /// What is wrong with an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -176,11 +176,49 @@ pub(crate) async fn due(
     of: Assigned<'_>,
     now: Timestamp,
 ) -> Result<Option<Parked>, Error> {
+    Ok(all_due(rows, of, now, 1).await?.pop())
+}
+
+/// The first `limit` of them.
+pub(crate) async fn all_due(
+    rows: &mut Rows<'_>,
+    of: Assigned<'_>,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Parked>, Error> {
     let select = "SELECT place, attempts, event, key FROM parked
         WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL AND next_at <= ?3
-        ORDER BY next_at, place LIMIT 1";
+        ORDER BY next_at, place LIMIT ?4";
+    let now = now.as_microsecond();
+    rows.all(select, &[&of.subscription, &of.partition.index(), &now, &limit], parked).await
+}
+
+/// When the next is due after `now`; `None` if nothing waits for a time.
+pub(crate) async fn due_after(
+    rows: &mut Rows<'_>,
+    of: Assigned<'_>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Error> {
+    let select = "SELECT next_at FROM parked
+        WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL AND next_at > ?3
+        ORDER BY next_at LIMIT 1";
     let whose: [&dyn Bind; 3] = [&of.subscription, &of.partition.index(), &now.as_microsecond()];
-    rows.find(select, &whose, parked).await
+    rows.find(select, &whose, |row| row.get(0).map(time)).await
+}
+
+/// The first `limit` events behind this turn of its key.
+pub(crate) async fn behind(
+    rows: &mut Rows<'_>,
+    of: Assigned<'_>,
+    first: &Parked,
+    limit: usize,
+) -> Result<Vec<Parked>, Error> {
+    let select = "SELECT place, attempts, event, key FROM parked
+        WHERE subscription = ?1 AND key = ?2 AND partition = ?3 AND place > ?4
+        ORDER BY place LIMIT ?5";
+    let whose: [&dyn Bind; 5] =
+        [&of.subscription, &first.key, &of.partition.index(), &first.turn, &limit];
+    rows.all(select, &whose, parked).await
 }
 
 /// When a parked event is tried again.

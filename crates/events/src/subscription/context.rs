@@ -60,6 +60,8 @@ struct Board {
 #[derive(Default)]
 struct Notes {
     ownership: Ownership,
+    /// Somebody elsewhere has events of it in hand, for as long as he said.
+    is_lent: bool,
     trouble: Option<String>,
     divergence: Option<Divergence>,
     stillness: Stillness,
@@ -207,6 +209,11 @@ impl Lane {
         self.notes().trouble = trouble;
     }
 
+    /// Notes whether somebody elsewhere has events of it in hand: while he has, it is his to go on, however long he said.
+    pub(crate) fn set_lent(&self, is_lent: bool) {
+        self.notes().is_lent = is_lent;
+    }
+
     /// Notes that the log is not what was read of it up to `until`.
     pub(crate) fn set_divergence(&self, until: Offset, what: String) {
         self.notes().divergence = Some(Divergence { until, what });
@@ -228,7 +235,7 @@ impl Lane {
         let divergence = notes.divergence.as_ref().map(|divergence| divergence.what.clone());
         let reported = notes.trouble.clone().or(divergence);
         // Who has nothing to do, rests on purpose or leaves it to another stands still and is well.
-        if lag == 0 || paused || notes.ownership == Ownership::Elsewhere {
+        if lag == 0 || paused || notes.is_lent || notes.ownership == Ownership::Elsewhere {
             notes.stillness.idle();
             return reported;
         }

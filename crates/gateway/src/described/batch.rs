@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::pulling::ATTEMPT;
 use crate::topics;
 
 /// What every event has that is read, whoever wrote it.
@@ -26,6 +27,20 @@ pub(super) fn event_of(required: &[&str]) -> Value {
 
 /// The events of a topic after a position.
 pub(super) fn events() -> Shape {
+    Shape::foreign("Events", json!({ "type": "array", "items": shape() }))
+}
+
+/// Events that are lent: with the attempt that each is in the place of its position.
+pub(super) fn lent() -> Shape {
+    let mut shape = shape();
+    let members = shape["properties"].as_object_mut().expect("an object");
+    members.remove("position");
+    members.insert(ATTEMPT.to_owned(), json!({ "type": "integer", "minimum": 1 }));
+    shape["required"] = json!(ALWAYS.map(|it| if it == "position" { ATTEMPT } else { it }));
+    Shape::foreign("Lent", json!({ "type": "array", "items": shape }))
+}
+
+fn shape() -> Value {
     let example = |number, cause| topics::example(event(number, cause));
     let id = || Some(String::new());
     let whole = Cause { correlation_id: id(), causation_id: id(), traceparent: id() };
@@ -33,7 +48,7 @@ pub(super) fn events() -> Shape {
     // What another program published has extensions of its own, and need not have what ours have.
     shape["additionalProperties"] = json!(true);
     shape["required"] = json!(ALWAYS);
-    Shape::foreign("Events", json!({ "type": "array", "items": shape }))
+    shape
 }
 
 /// Every field by its name, so that one more is one here too.

@@ -8,8 +8,8 @@ use views::{Definitions, Page};
 use super::routes::is_plain;
 use super::{List, On, PageHead, PlanBuilder, Takes};
 use crate::error_page::texts::Texts;
-use crate::paths::Action;
-use crate::settings::{EVENTS_PATH, Settings};
+use crate::paths::{Action, Verb};
+use crate::settings::{EVENTS_PATH, SUBSCRIPTIONS_PATH, Settings};
 
 pub(super) fn compile(
     settings: &Settings,
@@ -37,6 +37,16 @@ pub(super) fn compile(
     if !builder.plan.publishes.is_empty() {
         // The services of this machine are asked for no token there, for this as for anything else.
         builder.place(On::Inner, &path, publish(), &["events", "path"], mistakes);
+    }
+    if settings.events.as_ref().is_some_and(|events| events.is_fetched) {
+        for verb in Verb::ALL {
+            let path = format!("{SUBSCRIPTIONS_PATH}/{{name}}/{}", verb.segment());
+            for on in [On::Outer, On::Inner] {
+                let fetch =
+                    Takes { methods: Some(vec![Method::POST]), action: Action::Fetch(verb) };
+                builder.place(on, &path, fetch, &["events", "subscriptions"], mistakes);
+            }
+        }
     }
     if let Some(app) = &settings.app {
         builder.plan.app = true;

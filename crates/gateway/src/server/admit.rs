@@ -19,7 +19,7 @@ use crate::app::AppFiles;
 use crate::negotiation;
 use crate::origin;
 use crate::pages;
-use crate::paths::{Action, Paths};
+use crate::paths::{Action, Paths, Verb};
 use crate::settings::ForeignTokens;
 use crate::who::Who;
 
@@ -43,6 +43,11 @@ pub(super) enum Admitted {
     Session,
     /// Events for the topic of this name.
     Publish(String),
+    /// Events of the subscription of this name, fetched.
+    Fetch {
+        verb: Verb,
+        subscription: String,
+    },
     Local(Local),
 }
 
@@ -297,7 +302,11 @@ impl Server {
                 Action::Page(page) | Action::Live(page) => public(page),
                 Action::List(at) => public(self.shared.plan.lists[at].page),
                 Action::Head(at) => public(self.shared.plan.heads[at].page),
-                Action::Own(_) | Action::Events | Action::Publish | Action::Session => false,
+                Action::Own(_)
+                | Action::Events
+                | Action::Publish
+                | Action::Fetch(_)
+                | Action::Session => false,
             }
     }
 
@@ -356,11 +365,7 @@ impl Server {
                 let owner = Some(params.get(0).to_owned());
                 return Ok(Admitted::Local(Local { action, owner, html: false, who }));
             }
-            Action::Publish => {
-                let topic = params.get(0);
-                self.check_publisher(topic, principal)?;
-                return Ok(Admitted::Publish(topic.to_owned()));
-            }
+            Action::Publish | Action::Fetch(_) => return self.enter_events(target, principal),
             Action::Page(page) | Action::Live(page) => (Some(params.get(0)), page),
             Action::Own(page) => (None, page),
             Action::List(at) if !plan.lists[at].named && principal.is_none() => {
@@ -386,6 +391,23 @@ impl Server {
             return Err(Problem::not_found());
         }
         Ok(Admitted::Local(Local { action, owner: Some(owner), html, who }))
+    }
+
+    /// Who publishes, or fetches what was published; this machine is asked for nothing.
+    fn enter_events(
+        &self,
+        Target { action, params }: &Target,
+        principal: Option<&Principal>,
+    ) -> Result<Admitted, Problem> {
+        let name = params.get(0).to_owned();
+        let Action::Fetch(verb) = *action else {
+            self.check_publisher(&name, principal)?;
+            return Ok(Admitted::Publish(name));
+        };
+        if !self.face.is_local() {
+            require(self.shared.plan.reads_topics.as_ref(), principal)?;
+        }
+        Ok(Admitted::Fetch { verb, subscription: name })
     }
 
     /// Who may not publish to a topic learns of it what who may read none does; this machine is asked for nothing.

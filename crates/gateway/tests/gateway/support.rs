@@ -178,6 +178,7 @@ impl World {
             identity: "x".to_owned(),
             broker: log.clone(),
             log: Some(log.clone()),
+            desks: gateway::Desks::new(),
             app,
             metrics: metrics.clone(),
             stop: stop.clone(),

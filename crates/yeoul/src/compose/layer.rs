@@ -27,7 +27,7 @@ use super::ended;
 use super::loops::Loops;
 use super::outboxes;
 use super::ports::Ports;
-use super::push::{Pushed, Pushing};
+use super::push::{Pushed, Pushing, Stops};
 use super::retention;
 use super::sessions::{self, Identity, Remembering, Storage};
 use super::store;
@@ -192,7 +192,8 @@ impl Layer {
         let host = plan.host.as_ref();
         let stores = Stores::open(folder.path(), host, VIEWS, events, presentation).await?;
         let outboxes = outboxes::open(&plan.outboxes).await?;
-        let pushing = Pushing::open(folder.path(), host, plan.subscriptions).await?;
+        let pushing =
+            Pushing::open(folder.path(), host, plan.subscriptions, &stores.broker).await?;
         note_admin(&mut folder, ports.admin.address())?;
         let verifier = Verifier::of(&plan.issuer);
         let ended = verifier.ended().clone();
@@ -202,8 +203,8 @@ impl Layer {
         // Other gateways may end sign-ins in the same place.
         let ended = identity.sessions.is_some().then_some(ended);
         let shown = plan.shown.clone();
-        let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
-        (layer.outboxes, layer.pushing) = (outboxes, pushing);
+        let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app, pushing)?;
+        layer.outboxes = outboxes;
         let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
         let folds = layer.folds(VIEWS, &plan.topics.all, retry, &Interruptions::none()).await;
         let Loops { mut run, controls } = folds.and(layer.remember(retry));
@@ -231,6 +232,7 @@ impl Layer {
         identity: Identity,
         folder: Folder,
         app: AppFiles,
+        pushing: Option<Pushing>,
     ) -> Result<Layer, Failure> {
         let cores = Cores::start(Cores::available())
             .map_err(|error| Failure::environment(error, "free some threads"))?;
@@ -248,6 +250,7 @@ impl Layer {
                 identity: identity.name,
                 broker,
                 log: stores.log.clone(),
+                desks: pushing.as_ref().map(Pushing::desks).unwrap_or_default(),
                 app,
                 metrics: metrics.clone(),
                 stop: connections.clone(),
@@ -262,7 +265,7 @@ impl Layer {
             gateway,
             remembering,
             outboxes: Vec::new(),
-            pushing: None,
+            pushing,
             pushed: Vec::new(),
             logs: Logs::new(),
             readiness: Readiness::new(),
@@ -300,8 +303,10 @@ impl Layer {
     /// What delivers events elsewhere, to be run. Whoever is delivered to may be away for as long as he likes: nothing
     /// waits for these at the start.
     pub(crate) fn push(&mut self) -> Vec<Loop> {
-        let Some(pushing) = &self.pushing else { return Vec::new() };
-        let Pushed { loops, logs } = pushing.start(&self.broker, &self.metrics, &self.connections);
+        let Some(pushing) = &mut self.pushing else { return Vec::new() };
+        // Who is delivered to hears of the end as requests do; who fetches is a request, and answered until these are over.
+        let stops = Stops { pushed: &self.connections, fetched: &self.loops };
+        let Pushed { loops, logs } = pushing.start(&self.broker, &self.metrics, &stops);
         (self.pushed, self.logs) = (loops.controls, logs);
         loops.run
     }

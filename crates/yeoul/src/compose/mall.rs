@@ -109,9 +109,9 @@ impl Mall {
         let storage = Storage::of(host, plan.sealing.as_ref());
         let identity = Identity::open(&folder, storage, &plan.gateway, verifier).await?;
         identity.fits(&folder, host, stores.has_own_log()).await?;
-        let pushing = Pushing::open(folder.path(), host, plan.subscriptions).await?;
-        let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
-        layer.pushing = pushing;
+        let pushing =
+            Pushing::open(folder.path(), host, plan.subscriptions, &stores.broker).await?;
+        let layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app, pushing)?;
         let open = OpenMall { layer, services, faults: &faults };
         open.run(&components, &plan.topics.all, listeners).await?.open(&faults, plan.shown, ports)
     }

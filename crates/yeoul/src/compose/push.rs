@@ -1,4 +1,4 @@
-//! Subscriptions whose events are delivered elsewhere: their store, their loops and what they did lately.
+//! Subscriptions whose events are delivered elsewhere, or fetched: their store, their loops and what they did lately.
 //!
 //! They are the process's own, in a store beside the others, whatever services it runs: `yeoul serve` has them, and so has
 //! the mall.
@@ -12,16 +12,18 @@ use chassis::telemetry::Metrics;
 use chassis::{chance, clock, folder};
 use events::deliveries::{Deliveries, TABLES, Timing};
 use events::store::{Host, Location};
-use events::{Broker, Database};
+use events::{Broker, Database, Topic};
+use gateway::Desks;
 use push::{Meters, Subscriber};
 use tokio_util::task::TaskTracker;
 
 use super::loops::Loops;
+use super::pull::Fetched;
 use super::store;
 use crate::admin::push::Logs;
 use crate::exit::Failure;
 use crate::process::damaged;
-use crate::settings::subscriptions::PushSubscription;
+use crate::settings::subscriptions::{Elsewhere, Way};
 
 /// Its folder below the data folder, or its schema.
 const NAME: &str = "subscriptions";
@@ -33,9 +35,26 @@ const STORE: &str = "the store of subscriptions";
 /// Subscriptions that are open, none of which runs yet.
 pub(crate) struct Pushing {
     database: Database,
-    subscriptions: Vec<PushSubscription>,
+    pushed: Vec<PushedTo>,
+    fetched: Vec<Fetched>,
     /// Loops that were started, until they have written what was answered.
     running: TaskTracker,
+}
+
+/// When loops end.
+pub(crate) struct Stops<'s> {
+    /// Those that deliver.
+    pub(crate) pushed: &'s Stop,
+    /// Those that lend.
+    pub(crate) fetched: &'s Stop,
+}
+
+/// Who is delivered to.
+struct PushedTo {
+    name: String,
+    topic: Topic,
+    timing: Timing,
+    receiver: push::Settings,
 }
 
 /// What is to be run, and what it tells.
@@ -50,7 +69,8 @@ impl Pushing {
     pub(crate) async fn open(
         data: &Path,
         host: Option<&Host>,
-        subscriptions: Vec<PushSubscription>,
+        subscriptions: Vec<Elsewhere>,
+        broker: &Arc<dyn Broker>,
     ) -> Result<Option<Pushing>, Failure> {
         if subscriptions.is_empty() {
             return Ok(None);
@@ -66,7 +86,34 @@ impl Pushing {
         };
         let database = Box::pin(Database::at(location, TABLES, None, clock::component())).await;
         let database = database.map_err(|error| store::unopened(STORE, host, &error))?;
-        Ok(Some(Pushing { database, subscriptions, running: TaskTracker::new() }))
+        let mut pushing = Pushing {
+            database,
+            pushed: Vec::new(),
+            fetched: Vec::new(),
+            running: TaskTracker::new(),
+        };
+        subscriptions.into_iter().for_each(|subscription| pushing.add(subscription, broker));
+        Ok(Some(pushing))
+    }
+
+    fn add(&mut self, subscription: Elsewhere, broker: &Arc<dyn Broker>) {
+        let Elsewhere { name, topic, pace, way } = subscription;
+        let timing = Timing { pace, clock: clock::component(), jitter: Arc::new(chance::jitter) };
+        match way {
+            Way::Push(receiver) => {
+                let receiver = *receiver;
+                self.pushed.push(PushedTo { name, topic, timing, receiver });
+            }
+            Way::Pull => {
+                let (database, broker) = (self.database.clone(), Arc::clone(broker));
+                self.fetched.push(Fetched::new(name, topic, database, broker, timing));
+            }
+        }
+    }
+
+    /// Where events are asked for by those who fetch.
+    pub(crate) fn desks(&self) -> Desks {
+        self.fetched.iter().map(Fetched::desk).collect()
     }
 
     /// Where it is kept.
@@ -82,10 +129,21 @@ impl Pushing {
     }
 
     /// Their loops, to be run.
-    pub(crate) fn start(&self, broker: &Arc<dyn Broker>, metrics: &Metrics, stop: &Stop) -> Pushed {
+    pub(crate) fn start(
+        &mut self,
+        broker: &Arc<dyn Broker>,
+        metrics: &Metrics,
+        stops: &Stops<'_>,
+    ) -> Pushed {
         let mut pushed = Pushed::default();
-        for subscription in &self.subscriptions {
-            let PushSubscription { name, topic, pace, receiver } = subscription;
+        for fetched in self.fetched.drain(..) {
+            fetched.meter(metrics);
+            let stop = stops.fetched.clone();
+            pushed.loops.controls.push(fetched.control());
+            let run = fetched.run(async move { stop.stopped().await });
+            pushed.loops.run.push(Box::pin(self.running.track_future(run)));
+        }
+        for PushedTo { name, topic, timing, receiver } in &self.pushed {
             let full_name = format!("{name}.{topic}");
             let meters = Meters::of(metrics, &full_name);
             let subscriber = Subscriber::new(receiver.clone(), meters);
@@ -97,10 +155,10 @@ impl Pushing {
                 database,
                 broker,
                 subscriber,
-                Timing { pace: *pace, clock: clock::component(), jitter: Arc::new(chance::jitter) },
+                timing.clone(),
             );
             pushed.loops.controls.push(deliveries.control());
-            let stop = stop.clone();
+            let stop = stops.pushed.clone();
             let run = deliveries.run(async move { stop.stopped().await });
             let run: Loop = Box::pin(self.running.track_future(run));
             pushed.loops.run.push(run);

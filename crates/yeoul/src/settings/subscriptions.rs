@@ -1,4 +1,4 @@
-//! Who has events delivered elsewhere: `events.subscriptions`, and where receivers may be: `events.allow`.
+//! Who has events delivered elsewhere, or fetches them: `events.subscriptions`, and where receivers may be: `events.allow`.
 //!
 //! A receiver is told of a topic's events by requests that this process makes, so what is written here decides where a
 //! process inside a network sends them. `allow` adds to what is allowed by itself; the mall, all of which is on one
@@ -26,12 +26,16 @@ const ALLOWED_MAX: usize = 64;
 const ATTEMPTS_MAX: u32 = 100;
 /// Attempts under way at once at most.
 const CONCURRENCY_MAX: usize = 256;
+/// Attempts under way at once where nobody says.
+const CONCURRENCY_DEFAULT: usize = 16;
 /// The shortest first pause.
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
 /// The longest first pause.
 const BACKOFF_MAX: Duration = Duration::from_secs(10 * 60);
 /// The longest that a receiver may take.
 const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+/// How long he may take where nobody says.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// Names that stand for something else where a subscription's would be read.
 const TAKEN: [&str; 5] = ["gateway", "log", "outbox", "push", "views"];
 
@@ -42,15 +46,16 @@ pub(super) struct SubscriptionEntry {
     /// Whose events.
     topic: String,
     /// Where they are delivered.
-    push: String,
+    push: Option<String>,
+    /// Whether they are fetched.
+    #[serde(default)]
+    pull: bool,
     #[serde(default = "attempts")]
     attempts: u32,
     #[serde(default = "backoff")]
     backoff: Span,
-    #[serde(default = "concurrency")]
-    concurrency: usize,
-    #[serde(default = "timeout")]
-    timeout: Span,
+    concurrency: Option<usize>,
+    timeout: Option<Span>,
     /// The variables of the environment that have the keys.
     secret: Option<Variables>,
 }
@@ -71,27 +76,33 @@ fn backoff() -> Span {
     Span(Duration::from_secs(1))
 }
 
-fn concurrency() -> usize {
-    16
-}
-
-fn timeout() -> Span {
-    Span(Duration::from_secs(10))
-}
-
-/// A subscription that has events delivered elsewhere.
+/// A subscription of somebody elsewhere.
 #[derive(Clone, Debug)]
-pub(crate) struct PushSubscription {
+pub(crate) struct Elsewhere {
     /// What the settings call it.
     pub(crate) name: String,
     pub(crate) topic: Topic,
     pub(crate) pace: Pace,
-    pub(crate) receiver: push::Settings,
+    pub(crate) way: Way,
+}
+
+/// How events come to him.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    /// They are delivered.
+    Push(Box<push::Settings>),
+    /// He fetches them.
+    Pull,
 }
 
 impl SubscriptionEntry {
     pub(super) fn topic(&self) -> &str {
         &self.topic
+    }
+
+    /// Whether its events are fetched.
+    pub(super) fn is_fetched(&self) -> bool {
+        self.pull
     }
 }
 
@@ -112,7 +123,7 @@ pub(super) struct Section<'w> {
 pub(super) fn compile(
     section: &Section<'_>,
     declared: &[Declared],
-) -> Result<Vec<PushSubscription>, Vec<Mistake>> {
+) -> Result<Vec<Elsewhere>, Vec<Mistake>> {
     let mut mistakes = Mistakes::default();
     let allowed = allowed(section, &mut mistakes);
     if section.written.len() > SUBSCRIPTIONS_MAX {
@@ -126,13 +137,10 @@ pub(super) fn compile(
         let topic = declared.iter().find(|it| it.topic.as_str() == written.topic);
         // A topic that is none was told of already.
         let Some(Declared { topic, .. }) = topic else { continue };
-        let receiver = receiver(written, &allowed, &under, &mut mistakes);
+        let way = way(written, &allowed, &under, &mut mistakes);
         let pace = pace(written, &under, &mut mistakes);
-        let of = |receiver| {
-            let (name, topic) = (name.clone(), topic.clone());
-            PushSubscription { name, topic, pace, receiver }
-        };
-        all.extend(receiver.map(of));
+        let of = |way| Elsewhere { name: name.clone(), topic: topic.clone(), pace, way };
+        all.extend(way.map(of));
     }
     let found = mistakes.found();
     if found.is_empty() { Ok(all) } else { Err(found) }
@@ -185,20 +193,55 @@ fn pace(written: &SubscriptionEntry, path: &[&str], mistakes: &mut Mistakes) -> 
     Pace { attempts, backoff }
 }
 
+/// Delivered or fetched, one of the two.
+fn way(
+    written: &SubscriptionEntry,
+    allowed: &Allowed,
+    path: &[&str],
+    mistakes: &mut Mistakes,
+) -> Option<Way> {
+    match (&written.push, written.pull) {
+        (Some(push), false) => {
+            receiver(push, written, allowed, path, mistakes).map(|it| Way::Push(Box::new(it)))
+        }
+        (None, true) => {
+            let SubscriptionEntry { concurrency, timeout, secret, .. } = written;
+            let of_push = [
+                ("concurrency", concurrency.is_some()),
+                ("timeout", timeout.is_some()),
+                ("secret", secret.is_some()),
+            ];
+            for (field, _) in of_push.into_iter().filter(|it| it.1) {
+                let says =
+                    "is of a subscription with `push`: who fetches asks for as much as he can do";
+                mistakes.at(&[path, &[field]].concat()).note(says);
+            }
+            Some(Way::Pull)
+        }
+        _ => {
+            let says = "must have `push: URL` or `pull: true`, one of the two";
+            mistakes.at(path).note(says);
+            None
+        }
+    }
+}
+
 fn receiver(
+    push: &str,
     written: &SubscriptionEntry,
     allowed: &Allowed,
     path: &[&str],
     mistakes: &mut Mistakes,
 ) -> Option<push::Settings> {
-    let SubscriptionEntry { concurrency, timeout: Span(timeout), .. } = *written;
+    let concurrency = written.concurrency.unwrap_or(CONCURRENCY_DEFAULT);
+    let timeout = written.timeout.as_ref().map_or(TIMEOUT_DEFAULT, |Span(timeout)| *timeout);
     if !(1..=CONCURRENCY_MAX).contains(&concurrency) {
         let says = format!("must be 1 to {CONCURRENCY_MAX}. concurrency=`{concurrency}`");
         mistakes.at(&[path, &["concurrency"]].concat()).note(says);
     }
     check_span("timeout", timeout, &(Duration::from_millis(1)..=TIMEOUT_MAX), path, mistakes);
     let secrets = secrets(written, &[path, &["secret"]].concat(), mistakes);
-    let address = address(&written.push, allowed, &[path, &["push"]].concat(), mistakes)?;
+    let address = address(push, allowed, &[path, &["push"]].concat(), mistakes)?;
     let allowed = allowed.clone();
     Some(push::Settings { address, allowed, concurrency, timeout, secrets })
 }

@@ -18,7 +18,7 @@ use super::composition::Composition;
 use super::outboxes::{self, NamedTopic, Outbox};
 use super::retention::{Retain, WrongRetain};
 use super::store;
-use super::subscriptions::{self, PushSubscription};
+use super::subscriptions::{self, Elsewhere, SubscriptionEntry};
 
 /// `events`, as it is written.
 #[derive(Default, Deserialize)]
@@ -39,9 +39,9 @@ pub(super) struct Events {
     /// Tables of others whose rows are published.
     #[serde(default)]
     outboxes: BTreeMap<String, outboxes::OutboxEntry>,
-    /// Who has events delivered elsewhere.
+    /// Who has events delivered elsewhere, or fetches them.
     #[serde(default)]
-    subscriptions: BTreeMap<String, subscriptions::SubscriptionEntry>,
+    subscriptions: BTreeMap<String, SubscriptionEntry>,
     /// Where receivers may be, beyond what is allowed by itself.
     #[serde(default)]
     allow: Vec<String>,
@@ -106,11 +106,12 @@ impl Events {
     pub(super) fn gateway(&self) -> Option<gateway::settings::Events> {
         let publish: BTreeMap<String, Role> =
             self.published().map(|it| (it.topic.clone(), it.role.clone())).collect();
-        if self.path.is_none() && self.role.is_none() && publish.is_empty() {
+        let is_fetched = self.subscriptions.values().any(SubscriptionEntry::is_fetched);
+        if self.path.is_none() && self.role.is_none() && publish.is_empty() && !is_fetched {
             return None;
         }
         let path = self.path.clone().unwrap_or_else(|| EVENTS_PATH.to_owned());
-        Some(gateway::settings::Events { path, role: self.role.clone(), publish })
+        Some(gateway::settings::Events { path, role: self.role.clone(), publish, is_fetched })
     }
 
     /// Topics that somebody may publish to over HTTP.
@@ -221,7 +222,7 @@ impl Events {
         &self,
         topics: &[Declared],
         composition: &Composition,
-    ) -> Result<Vec<PushSubscription>, Vec<Mistake>> {
+    ) -> Result<Vec<Elsewhere>, Vec<Mistake>> {
         let section = subscriptions::Section {
             written: &self.subscriptions,
             allow: &self.allow,

@@ -22,12 +22,20 @@ fn offsets(list: &[Arc<Stored>]) -> Vec<u64> {
 #[test]
 fn every_state_meets_every_input() {
     use EventState::{Out, Ready, Settled, Waiting};
-    let inputs = [Input::GivenOut, Input::Acknowledged, Input::Failed, Input::PutBack, Input::Turn];
+    let inputs = [
+        Input::GivenOut,
+        Input::GivenBehind,
+        Input::Acknowledged,
+        Input::Failed,
+        Input::PutBack,
+        Input::PutBehind,
+        Input::Turn,
+    ];
     for (state, expected) in [
-        (Waiting, [Waiting, Waiting, Waiting, Waiting, Ready]),
-        (Ready, [Out, Ready, Ready, Ready, Ready]),
-        (Out, [Out, Settled, Settled, Ready, Out]),
-        (Settled, [Settled; 5]),
+        (Waiting, [Waiting, Out, Waiting, Waiting, Waiting, Waiting, Ready]),
+        (Ready, [Out, Ready, Ready, Ready, Ready, Ready, Ready]),
+        (Out, [Out, Out, Settled, Settled, Ready, Waiting, Out]),
+        (Settled, [Settled; 7]),
     ] {
         assert_eq!(inputs.map(|input| state.after(input)), expected, "{state:?}");
     }

@@ -15,7 +15,7 @@ use chassis::telemetry::Metrics;
 use events::store::Promise;
 use events::subscription::Control;
 use events::{Broker, relay};
-use gateway::{AppFiles, Gateway};
+use gateway::{AppFiles, Desks, Gateway};
 use mall::{Endpoint, Faults, Name};
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -247,6 +247,7 @@ impl Equipment {
             identity: String::new(),
             broker,
             log: None,
+            desks: Desks::new(),
             app: AppFiles::new(Vec::new()),
             metrics: metrics.clone(),
             stop: connections.clone(),

@@ -94,12 +94,13 @@ impl Front {
         let schemas: Vec<_> = own.into_iter().chain([Name::Account.as_str()]).collect();
         // With the gateways, of which there is one at least.
         let pushing = match kind {
-            Kind::Gateway => Pushing::open(folder.path(), host, plan.subscriptions).await?,
+            Kind::Gateway => {
+                Pushing::open(folder.path(), host, plan.subscriptions, &stores.broker).await?
+            }
             Kind::Pages => None,
         };
-        let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app)?;
+        let mut layer = Layer::start(plan.gateway, &ports, stores, identity, folder, app, pushing)?;
 
-        layer.pushing = pushing;
         let faults = Faults::new(faults);
         let stops = interruptions(&faults);
         let folds = if folds {

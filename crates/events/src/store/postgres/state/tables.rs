@@ -28,6 +28,12 @@ pub(crate) const DELIVERY_RUNS: &str = "CREATE TABLE delivery_run (
     subscription TEXT NOT NULL, partition INTEGER NOT NULL, run BIGINT NOT NULL,
     PRIMARY KEY (subscription, partition))";
 
+/// Of who has events fetched: see [`leases`](crate::store::leases).
+pub(crate) const LEASES: &str = "CREATE TABLE lease (
+    subscription TEXT NOT NULL, token TEXT NOT NULL, until BIGINT NOT NULL, entries BYTEA NOT NULL,
+    PRIMARY KEY (subscription, token));
+    CREATE TABLE lease_revision (subscription TEXT PRIMARY KEY, revision BIGINT NOT NULL);";
+
 pub(super) const SETS: &[TableSet] = &[
     TableSet {
         name: "inbox",

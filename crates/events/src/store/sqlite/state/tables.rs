@@ -15,6 +15,13 @@ pub(crate) const DELIVERY_RUNS: &str = "CREATE TABLE delivery_run (
     subscription TEXT NOT NULL, partition INTEGER NOT NULL, run INTEGER NOT NULL,
     PRIMARY KEY (subscription, partition)) STRICT, WITHOUT ROWID";
 
+/// Of who has events fetched: see [`leases`](crate::store::leases).
+pub(crate) const LEASES: &str = "CREATE TABLE lease (
+    subscription TEXT NOT NULL, token TEXT NOT NULL, until INTEGER NOT NULL, entries BLOB NOT NULL,
+    PRIMARY KEY (subscription, token)) STRICT, WITHOUT ROWID;
+    CREATE TABLE lease_revision (
+    subscription TEXT PRIMARY KEY, revision INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+
 pub(super) const INBOX: TableSet = TableSet {
     name: "inbox",
     steps: &[

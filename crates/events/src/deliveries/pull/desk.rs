@@ -1,0 +1,140 @@
+//! Where a subscriber asks for events and says what became of them: a handle for as many as ask at once.
+//!
+//! What is asked is one loop's to answer ([`keeper`](super::keeper)); here one waits for it, as long as was said. Whoever
+//! gives up waiting before the answer is there gets none: what was put together for him is taken back, and counts as no
+//! attempt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::lease::{Named, Rejection};
+use super::tally::{Counts, Tally};
+use super::{Answered, Lent, Refusal, WAITING_MAX};
+
+/// A handle; see the module. Good for as long as the loop runs that answers.
+#[derive(Clone)]
+pub struct Desk {
+    asks: mpsc::Sender<Ask>,
+    places: Arc<Semaphore>,
+    tally: Arc<Tally>,
+}
+
+/// What is asked.
+pub(super) enum Ask {
+    Pull(PullAsk),
+    Settle(SettleAsk),
+}
+
+/// Somebody waits for events.
+pub(super) struct PullAsk {
+    pub(super) limit: usize,
+    pub(super) lease: Duration,
+    /// He takes none for an answer.
+    pub(super) is_at_once: bool,
+    pub(super) reply: Reply<Option<Lent>>,
+}
+
+/// Somebody says what became of events.
+pub(super) struct SettleAsk {
+    pub(super) token: String,
+    pub(super) named: Named,
+    /// Why they were not handled, if they were not.
+    pub(super) rejection: Option<Rejection>,
+    pub(super) reply: Reply<Answered>,
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
+
+/// How a subscriber asks for events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pull {
+    /// Events at most; 1 to [`LIMIT_MAX`](super::LIMIT_MAX).
+    pub limit: usize,
+    /// How long he waits where there are none, at most [`WAIT_MAX`](super::WAIT_MAX).
+    pub wait: Duration,
+    /// How long he has them, at most [`LEASE_MAX`](super::LEASE_MAX).
+    pub lease: Duration,
+}
+
+impl Desk {
+    pub(super) fn new(asks: mpsc::Sender<Ask>, tally: Arc<Tally>) -> Desk {
+        Desk { asks, places: Arc::new(Semaphore::new(WAITING_MAX)), tally }
+    }
+
+    /// Events and their lease, once it is on disk; `None` where none came in time.
+    ///
+    /// Dropped before it resolves, nothing of it is out.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn pull(&self, pull: Pull) -> Result<Option<Lent>, Refusal> {
+        let Pull { limit, wait, lease } = pull;
+        let _place = self.places.try_acquire().map_err(|_| Refusal::Full {
+            what: "requests that wait for events",
+            limit: WAITING_MAX,
+        })?;
+        let (reply, mut answer) = oneshot::channel();
+        let is_at_once = wait.is_zero();
+        self.ask(Ask::Pull(PullAsk { limit, lease, is_at_once, reply }))?;
+        if is_at_once {
+            return answer.await.unwrap_or(Err(Refusal::Stopped));
+        }
+        if let Ok(answered) = tokio::time::timeout(wait, &mut answer).await {
+            return answered.unwrap_or(Err(Refusal::Stopped));
+        }
+        // From here on nobody answers any more; what was answered until now counts.
+        answer.close();
+        answer.try_recv().unwrap_or(Ok(None))
+    }
+
+    /// These of a lease are handled; resolves once that is on disk.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn acknowledge(&self, token: &str, named: Named) -> Result<Answered, Refusal> {
+        self.settle(token, named, None).await
+    }
+
+    /// These of a lease are not handled, and why; resolves once that is on disk.
+    ///
+    /// It counts once what was given before them of their key is answered for; what was given behind them leaves the lease
+    /// with them.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn reject(
+        &self,
+        token: &str,
+        named: Named,
+        rejection: Rejection,
+    ) -> Result<Answered, Refusal> {
+        self.settle(token, named, Some(rejection)).await
+    }
+
+    /// What was counted since it runs.
+    pub fn counts(&self) -> Counts {
+        self.tally.counts(WAITING_MAX - self.places.available_permits())
+    }
+
+    async fn settle(
+        &self,
+        token: &str,
+        named: Named,
+        rejection: Option<Rejection>,
+    ) -> Result<Answered, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Ask::Settle(SettleAsk { token: token.to_owned(), named, rejection, reply }))?;
+        answer.await.unwrap_or(Err(Refusal::Stopped))
+    }
+
+    fn ask(&self, ask: Ask) -> Result<(), Refusal> {
+        self.asks.try_send(ask).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                Refusal::Full { what: "requests that wait to be answered", limit: super::ASKS_MAX }
+            }
+            mpsc::error::TrySendError::Closed(_) => Refusal::Stopped,
+        })
+    }
+}

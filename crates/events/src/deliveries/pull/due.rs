@@ -1,0 +1,90 @@
+//! Parked events that are due, each with what is behind it of its key, as the store has them at one moment.
+//!
+//! A reader of a few: as many as those who wait can take, and no more bytes than they may be given.
+
+use std::collections::{HashSet, VecDeque};
+
+use jiff::Timestamp;
+
+use super::ANSWER_BYTES_MAX;
+use super::lease::Line;
+use super::parcel::{goes_alone, size_of};
+use crate::error::Error;
+use crate::partition::Partition;
+use crate::store::parked::{self, Parked};
+use crate::store::rows::Rows;
+use crate::subscription::context::Lane;
+
+/// Parked events of a key that are due, the first of it first.
+pub(super) struct Due {
+    pub(super) partition: Partition,
+    pub(super) rows: Vec<Parked>,
+}
+
+/// What is asked for.
+pub(super) struct Wanted {
+    /// Partitions that have parked events.
+    pub(super) lanes: Vec<Lane>,
+    /// Keys that somebody has.
+    pub(super) out: HashSet<Line>,
+    pub(super) now: Timestamp,
+    /// Events that all who wait can take.
+    pub(super) limit: usize,
+    /// Attempts in all.
+    pub(super) attempts: u32,
+}
+
+/// What there is.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) due: VecDeque<Due>,
+    /// When the next is due.
+    pub(super) next: Option<Timestamp>,
+    bytes: usize,
+}
+
+impl Wanted {
+    /// Reads it.
+    pub(super) async fn read(&self, rows: &mut Rows<'_>) -> Result<Found, Error> {
+        let mut found = Found::default();
+        for lane in &self.lanes {
+            let next = parked::due_after(rows, lane.assigned(), self.now).await?;
+            found.next = found.next.into_iter().chain(next).min();
+            self.read_in(rows, lane, &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    async fn read_in(
+        &self,
+        rows: &mut Rows<'_>,
+        lane: &Lane,
+        found: &mut Found,
+    ) -> Result<(), Error> {
+        let (of, partition) = (lane.assigned(), lane.at.partition);
+        let is_free = |first: &Parked| {
+            let line = Line { partition: partition.index(), key: first.key.clone() };
+            !self.out.contains(&line)
+        };
+        let limit = self.limit + self.out.len();
+        let firsts = parked::all_due(rows, of, self.now, limit).await?;
+        for first in firsts.into_iter().filter(is_free) {
+            if found.bytes > ANSWER_BYTES_MAX {
+                break;
+            }
+            found.bytes += bytes_of(&first);
+            let mut run = Vec::new();
+            if !goes_alone(first.attempts, self.attempts) {
+                run = parked::behind(rows, of, &first, self.limit).await?;
+            }
+            found.bytes += run.iter().map(bytes_of).sum::<usize>();
+            run.insert(0, first);
+            found.due.push_back(Due { partition, rows: run });
+        }
+        Ok(())
+    }
+}
+
+fn bytes_of(parked: &Parked) -> usize {
+    parked.event.as_ref().map_or(0, size_of)
+}

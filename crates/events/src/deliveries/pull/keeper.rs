@@ -1,0 +1,424 @@
+//! The loop of one subscriber that fetches: it takes what is asked, settles and lends, writes that, and answers.
+//!
+//! What was asked while it wrote is the next transaction, whoever asked: of many who ask at once one sync is paid. Who waits
+//! for events is looked after when the topic goes on, when something becomes due, and when another's answer makes something
+//! open; what another instance made open, within [`LOOK_EVERY`].
+//!
+//! What must stay true: nobody is answered before what he is told is on disk. Where a write did not come to stand, or may have
+//! come to, the shelf is thrown away, and those who asked are told to ask again.
+
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::mem;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::select_all;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+
+use super::desk::{Ask, PullAsk, SettleAsk};
+use super::due::{Found, Wanted};
+use super::parcel::Parcel;
+use super::part::Part;
+use super::shelf::Shelf;
+use super::tally::Tally;
+use super::turn::{Outcome, Standing, Work, load};
+use super::{Answered, Draw, LEASES_MAX, Lent, Refusal};
+use crate::broker::Offset;
+use crate::deliveries::Timing;
+use crate::deliveries::pace::PAUSE_MAX;
+use crate::error::Error;
+use crate::parking::PARKED_MAX;
+use crate::store::leases;
+use crate::store::options::Reading;
+use crate::subscription::beginning;
+use crate::subscription::context::{Context, Lane};
+use crate::wait::{BACKOFF_MAX, Backoff};
+
+/// How late at most somebody who waits is given what became open by an answer at another instance.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How often is looked for what other instances have lent, where nobody asks here: more often than no progress is noticed.
+const LOOK_IDLY_EVERY: Duration = Duration::from_secs(10);
+
+/// How often what was asked is tried where another instance is ahead.
+const TRIES_MAX: u32 = 20;
+
+/// See the module.
+pub(super) struct Keeper {
+    context: Context,
+    lanes: Vec<Lane>,
+    timing: Timing,
+    draw: Draw,
+    inbox: mpsc::Receiver<Ask>,
+    tally: Arc<Tally>,
+    /// Those who wait for events, in the order in which they asked.
+    waiting: VecDeque<PullAsk>,
+    settling: Vec<SettleAsk>,
+    /// Leases that nobody heard of whom they were for.
+    unclaimed: Vec<String>,
+    shelf: Option<Shelf>,
+    /// The end of each partition; none before it has begun.
+    ends: Vec<watch::Receiver<Offset>>,
+    /// When the next parked event is due.
+    next_due: Option<Timestamp>,
+    /// Another instance may have changed what is in the store.
+    is_unsure: bool,
+    backoff: Backoff,
+    /// How long the trouble is waited for that there is.
+    pause: Option<Duration>,
+}
+
+/// What is to be answered once it is on disk.
+#[derive(Default)]
+struct Answers {
+    /// To those who settled, in order.
+    settled: Vec<Result<Answered, Refusal>>,
+    /// To those who wait, in order; `None` who goes on waiting.
+    lent: Vec<Option<Result<Option<Lent>, Refusal>>>,
+    ended: usize,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        context: Context,
+        timing: Timing,
+        draw: Draw,
+        inbox: mpsc::Receiver<Ask>,
+        tally: Arc<Tally>,
+    ) -> Keeper {
+        Keeper {
+            lanes: context.lanes().collect(),
+            context,
+            timing,
+            draw,
+            inbox,
+            tally,
+            waiting: VecDeque::new(),
+            settling: Vec::new(),
+            unclaimed: Vec::new(),
+            shelf: None,
+            ends: Vec::new(),
+            next_due: None,
+            is_unsure: false,
+            backoff: Backoff::new(),
+            pause: None,
+        }
+    }
+
+    /// Turn after turn, until `stop` resolves.
+    pub(super) async fn run(mut self, stop: impl Future<Output = ()> + Send) {
+        let mut stop = pin!(stop);
+        loop {
+            self.turn().await;
+            tokio::select! {
+                biased;
+                () = stop.as_mut() => return,
+                () = self.happening() => {}
+            }
+        }
+    }
+
+    /// Waits until there is something to do, and takes what was asked.
+    async fn happening(&mut self) {
+        let pause = self.until_next();
+        let (first, is_waited_for) = (self.lanes[0].clone(), !self.waiting.is_empty());
+        let asked = tokio::select! {
+            biased;
+            () = first.woken() => {
+                // Whatever an operator did, it is not as was known.
+                self.shelf = None;
+                None
+            }
+            Some(ask) = self.inbox.recv() => Some(ask),
+            () = moved(&mut self.ends), if is_waited_for && self.pause.is_none() => None,
+            () = tokio::time::sleep(pause) => {
+                self.is_unsure = true;
+                None
+            }
+        };
+        asked.into_iter().for_each(|ask| self.take(ask));
+        while let Ok(ask) = self.inbox.try_recv() {
+            self.take(ask);
+        }
+    }
+
+    fn take(&mut self, ask: Ask) {
+        // By its lease it may be another instance's, which alone knows of it yet.
+        self.is_unsure = true;
+        match ask {
+            Ask::Pull(ask) => self.waiting.push_back(ask),
+            Ask::Settle(ask) => self.settling.push(ask),
+        }
+    }
+
+    /// How long until something is to be looked at by itself.
+    fn until_next(&mut self) -> Duration {
+        if let Some(pause) = self.pause.take() {
+            return pause;
+        }
+        let Some(shelf) = &self.shelf else { return Duration::ZERO };
+        let now = (self.context.clock)();
+        let is_waited_for = !self.waiting.is_empty();
+        if is_waited_for && self.has_more(shelf) {
+            return Duration::ZERO;
+        }
+        let due = self.next_due.filter(|_| is_waited_for);
+        let at = shelf.ends_at().into_iter().chain(due).min();
+        let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
+        let every = if is_waited_for { LOOK_EVERY } else { LOOK_IDLY_EVERY };
+        let look = self.context.database.has_instances().then_some(every);
+        let is_unread = shelf.parts.iter().any(|part| part.unread.is_some());
+        let again = (is_waited_for && is_unread).then_some(BACKOFF_MAX);
+        let first = at.map(until).into_iter().chain(look).chain(again).min();
+        // Never is as good as seldom.
+        first.unwrap_or(PAUSE_MAX).max(Duration::from_millis(1))
+    }
+
+    /// Whether there is more to read, because what was written made room.
+    fn has_more(&self, shelf: &Shelf) -> bool {
+        let mut parts = shelf.parts.iter().zip(&self.ends);
+        shelf.takes_fresh() && parts.any(|(part, end)| part.has_more(*end.borrow()))
+    }
+
+    /// Does all that can be done now.
+    async fn turn(&mut self) {
+        self.waiting.retain(|ask| !ask.reply.is_closed());
+        for _ in 0..TRIES_MAX {
+            match self.attempt().await {
+                Ok(Some(answers)) => {
+                    self.backoff.reset();
+                    return self.answer(answers);
+                }
+                Ok(None) => self.shelf = None,
+                Err(error) => return self.refuse(&error),
+            }
+        }
+        self.refuse(&Error::environment("other instances were ahead each time"));
+    }
+
+    /// Once; `None` where another instance, or an operator, was ahead.
+    async fn attempt(&mut self) -> Result<Option<Answers>, Error> {
+        let mut shelf = self.known().await?;
+        let now = (self.context.clock)();
+        self.unclaimed.iter().for_each(|token| shelf.take_back(token));
+        let mut answers =
+            Answers { ended: shelf.end_leases(now, &self.timing), ..Answers::default() };
+        for SettleAsk { token, named, rejection, .. } in &self.settling {
+            answers.settled.push(match rejection {
+                None => shelf.acknowledge(token, named, now, &self.timing),
+                Some(why) => shelf.reject(token, named, why, now, &self.timing),
+            });
+        }
+        answers.lent = self.lend(&mut shelf, now).await?;
+        let stands = self.write(&mut shelf).await?;
+        if stands {
+            self.unclaimed.clear();
+            self.shelf = Some(shelf);
+        }
+        Ok(stands.then_some(answers))
+    }
+
+    /// The shelf, as the store has it.
+    async fn known(&mut self) -> Result<Shelf, Error> {
+        if self.ends.is_empty() {
+            self.begin().await?;
+        }
+        let is_unsure = mem::take(&mut self.is_unsure) && self.context.database.has_instances();
+        match self.shelf.take() {
+            Some(shelf) if !is_unsure || self.revision().await? == shelf.revision => Ok(shelf),
+            _ => load(&self.lanes).await,
+        }
+    }
+
+    /// The places fit the log, and nothing that is parked waits for nothing.
+    async fn begin(&mut self) -> Result<(), Error> {
+        let mut ends = Vec::with_capacity(self.lanes.len());
+        for lane in &self.lanes {
+            ends.push(self.context.broker.watch(&lane.at).await?);
+            beginning::recover(lane).await?;
+            beginning::mend_parked(lane, PAUSE_MAX).await?;
+        }
+        self.ends = ends;
+        Ok(())
+    }
+
+    async fn revision(&self) -> Result<u64, Error> {
+        let (database, name) = (&self.context.database, &*self.context.name);
+        database
+            .read_by(Reading::Statement, name, |name, rows| Box::pin(leases::revision(rows, name)))
+            .await
+    }
+
+    /// Puts together what those who wait are to be given.
+    async fn lend(
+        &mut self,
+        shelf: &mut Shelf,
+        now: Timestamp,
+    ) -> Result<Vec<Option<Result<Option<Lent>, Refusal>>>, Error> {
+        if self.waiting.is_empty() {
+            return Ok(Vec::new());
+        }
+        if shelf.touches_parked() {
+            // What is due is known once that is written.
+            self.pause = Some(Duration::ZERO);
+            return Ok(self.waiting.iter().map(|_| None).collect());
+        }
+        let Found { mut due, next, .. } = self.due(shelf, now).await?;
+        self.next_due = next;
+        let ends: Vec<Offset> = self.ends.iter_mut().map(|end| *end.borrow_and_update()).collect();
+        let attempts = self.timing.pace.attempts;
+        let (mut lent, mut is_dry) = (Vec::with_capacity(self.waiting.len()), false);
+        for PullAsk { limit, lease, is_at_once, .. } in &self.waiting {
+            if !shelf.has_room() {
+                let full = Refusal::Full { what: "leases that are open", limit: LEASES_MAX };
+                lent.push(Some(Err(full)));
+                continue;
+            }
+            let mut parcel = Parcel::new(*limit, attempts);
+            if !is_dry {
+                shelf.fill_with_due(&mut parcel, &mut due);
+                fill_with_fresh(shelf, &mut parcel, &ends).await;
+            }
+            is_dry |= parcel.is_empty();
+            if parcel.is_empty() {
+                lent.push(is_at_once.then_some(Ok(None)));
+                continue;
+            }
+            let (token, Parcel { entries, given: events, .. }) = ((self.draw)(), parcel);
+            let until = now.checked_add(*lease).unwrap_or(Timestamp::MAX);
+            shelf.lend(&token, until, entries);
+            lent.push(Some(Ok(Some(Lent { token, events }))));
+        }
+        Ok(lent)
+    }
+
+    /// Parked events that may be given out.
+    async fn due(&self, shelf: &Shelf, now: Timestamp) -> Result<Found, Error> {
+        let has_parked = shelf.parts.iter().filter(|part| !part.window.parked().is_empty());
+        let wanted = Wanted {
+            lanes: has_parked.map(|part| part.lane.clone()).collect(),
+            out: shelf.parked_out(),
+            now,
+            limit: self.waiting.iter().map(|ask| ask.limit).sum::<usize>().min(super::LIMIT_MAX),
+            attempts: self.timing.pace.attempts,
+        };
+        if wanted.lanes.is_empty() {
+            return Ok(Found::default());
+        }
+        let database = &self.context.database;
+        database.read(&wanted, |wanted, rows| Box::pin(wanted.read(rows))).await
+    }
+
+    /// Writes what changed; whether it stands.
+    async fn write(&self, shelf: &mut Shelf) -> Result<bool, Error> {
+        let settlements = shelf.parts.iter_mut().filter_map(Part::settlement).collect();
+        let (subscription, revision) = (Arc::clone(&self.context.name), shelf.revision);
+        let (changes, read) = (shelf.changes(), shelf.read_of());
+        let work = Work { subscription, revision, read, settlements, changes };
+        if work.is_empty() {
+            self.show(shelf);
+            return Ok(true);
+        }
+        let write = self.context.database.write(work, |work, tx| Box::pin(work.write(tx)));
+        let Outcome::Stands(Standing { places, parked }) = write.await? else { return Ok(false) };
+        shelf.revision += 1;
+        shelf.parked = parked.unwrap_or(shelf.parked);
+        for (partition, place) in places {
+            let part = &mut shelf.parts[usize::from(partition)];
+            part.place = place;
+            part.lane.arrived(place);
+        }
+        self.show(shelf);
+        Ok(true)
+    }
+
+    /// Shows what is wrong, and what is out.
+    fn show(&self, shelf: &Shelf) {
+        let (is_full, out) = (!shelf.takes_fresh(), shelf.partitions_out());
+        for part in &shelf.parts {
+            part.lane.set_lent(out.contains(&part.lane.at.partition.index()));
+            let full = || format!("no new events are taken: {PARKED_MAX} are parked");
+            let unread = || Some(beginning::with_remedy(&part.lane, part.unread.as_ref()?));
+            part.lane.set_trouble(is_full.then(full).or_else(unread));
+        }
+        self.tally.set_open(shelf.open());
+    }
+
+    /// Tells everybody what became of what he asked.
+    fn answer(&mut self, answers: Answers) {
+        let Answers { settled, lent, ended } = answers;
+        self.tally.ended.add(ended);
+        for (ask, settled) in self.settling.drain(..).zip(settled) {
+            let count = settled.as_ref().map_or(0, |answered| answered.count);
+            match ask.rejection {
+                None => self.tally.acknowledged.add(count),
+                Some(_) => self.tally.rejected.add(count),
+            }
+            // Who does not listen any more finds out by asking again.
+            drop(ask.reply.send(settled));
+        }
+        let waiting = mem::take(&mut self.waiting);
+        let mut lent = lent.into_iter();
+        for ask in waiting {
+            match lent.next().flatten() {
+                None => self.waiting.push_back(ask),
+                Some(answer) => self.give(ask, answer),
+            }
+        }
+    }
+
+    fn give(&mut self, ask: PullAsk, answer: Result<Option<Lent>, Refusal>) {
+        if let Ok(Some(Lent { events, .. })) = &answer {
+            self.tally.given.add(events.len());
+            self.tally.again.add(events.iter().filter(|it| it.attempt > 1).count());
+        }
+        if let Err(Ok(Some(Lent { token, .. }))) = ask.reply.send(answer) {
+            self.unclaimed.push(token);
+            self.pause = Some(Duration::ZERO);
+        }
+    }
+
+    /// Tells everybody that it did not come about, and waits before it begins anew.
+    fn refuse(&mut self, error: &Error) {
+        let name = &*self.context.name;
+        tracing::warn!(subscription = name, %error, "nothing is lent or settled");
+        for lane in &self.lanes {
+            lane.set_trouble(Some(beginning::with_remedy(lane, error)));
+        }
+        let refusal = || Refusal::Store(Error::environment(error.to_string()));
+        self.settling.drain(..).for_each(|ask| drop(ask.reply.send(Err(refusal()))));
+        self.waiting.drain(..).for_each(|ask| drop(ask.reply.send(Err(refusal()))));
+        (self.shelf, self.pause) = (None, Some(self.backoff.next()));
+        self.ends.clear();
+    }
+}
+
+/// Puts in events that nobody had, one partition after the other.
+async fn fill_with_fresh(shelf: &mut Shelf, parcel: &mut Parcel, ends: &[Offset]) {
+    if !shelf.takes_fresh() {
+        return;
+    }
+    for at in shelf.in_turn() {
+        if parcel.room() == 0 {
+            return;
+        }
+        let part = &mut shelf.parts[at];
+        part.read_ahead(ends[at], parcel.room()).await;
+        Shelf::fill_with_fresh(part, parcel);
+    }
+}
+
+/// Resolves when a topic goes on.
+async fn moved(ends: &mut [watch::Receiver<Offset>]) {
+    if ends.is_empty() {
+        return pending().await;
+    }
+    let any = select_all(ends.iter_mut().map(|end| Box::pin(end.changed()))).await;
+    if any.0.is_err() {
+        // Nobody follows it any more: the process ends.
+        pending::<()>().await;
+    }
+}

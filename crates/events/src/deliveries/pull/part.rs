@@ -1,0 +1,143 @@
+//! One partition of what is fetched: what was read ahead of its place, and what is to be written of it.
+//!
+//! It is read only as far as somebody asks for events. What is out under a lease when a shelf is made from the store is
+//! read again and stands as out; what is there no more (its engine removed it, the log lost its tail) leaves its lease.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::mem;
+use std::sync::Arc;
+
+use super::lease::Entry;
+use crate::broker::{Offset, Stored};
+use crate::deliveries::known::Known;
+use crate::deliveries::settlement::{Outcomes, Park, Settlement};
+use crate::deliveries::window::{Admitted, Leaving, Window};
+use crate::error::Error;
+use crate::store::ahead::SettledEvent;
+use crate::store::inbox::Counted;
+use crate::subscription::BATCH_MAX;
+use crate::subscription::context::Lane;
+
+/// See the module.
+pub(super) struct Part {
+    pub(super) lane: Lane,
+    /// The run of deliveries that began last; none begins here, and a transaction that finds another one writes nothing.
+    run: u64,
+    pub(super) place: Offset,
+    pub(super) window: Window,
+    pub(super) outcomes: Outcomes,
+    marks: BTreeMap<String, u64>,
+    /// Settled beyond the place, and not read again yet.
+    settled: HashMap<u64, SettledEvent>,
+    /// Out under a lease, and not read again yet.
+    leased: HashMap<u64, Entry>,
+    /// Up to there the broker had nothing more.
+    exhausted: Offset,
+    /// Why what comes next cannot be read.
+    pub(super) unread: Option<Error>,
+}
+
+/// What the store has of a partition.
+pub(super) struct KeptPart {
+    pub(super) place: Offset,
+    pub(super) run: u64,
+    pub(super) known: Known,
+}
+
+/// A partition that was read from this place.
+pub(super) struct ReadFrom {
+    pub(super) lane: Lane,
+    pub(super) place: Offset,
+}
+
+impl Part {
+    /// As the store has it; `leased` are the events of it that are out.
+    pub(super) fn new(lane: Lane, kept: KeptPart, leased: Vec<Entry>) -> Part {
+        let KeptPart { place, run, known } = kept;
+        let Known { marks, settled, parked } = known;
+        let window = Window::new(place, parked.by_key);
+        let by_offset = |entry: Entry| Some((entry.offset()?.0, entry));
+        Part {
+            lane,
+            run,
+            place,
+            window,
+            outcomes: Outcomes::default(),
+            marks,
+            settled,
+            leased: leased.into_iter().filter_map(by_offset).collect(),
+            exhausted: Offset::BEGINNING,
+            unread: None,
+        }
+    }
+
+    /// Reads on until all is read that is out; offsets of what is there no more.
+    pub(super) async fn read_what_is_out(&mut self) -> Result<HashSet<u64>, Error> {
+        let last = self.leased.keys().max().copied().unwrap_or(0);
+        while self.window.read_to().0 < last && self.read().await? {}
+        Ok(mem::take(&mut self.leased).into_keys().collect())
+    }
+
+    /// Reads on until there are `enough` to give out, or nothing more, or no room.
+    pub(super) async fn read_ahead(&mut self, end: Offset, enough: usize) {
+        self.unread = None;
+        while self.window.available(enough) < enough && self.has_more(end) {
+            match self.read().await {
+                Ok(true) => {}
+                Ok(false) => self.exhausted = end,
+                Err(error) => {
+                    let name = &*self.lane.context.name;
+                    tracing::warn!(subscription = name, %error, "what comes next is not read");
+                    self.unread = Some(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether there is more to read, and room for it.
+    pub(super) fn has_more(&self, end: Offset) -> bool {
+        let is_behind = self.window.read_to().max(self.exhausted) < end;
+        is_behind && self.unread.is_none() && self.window.room() >= BATCH_MAX
+    }
+
+    /// Reads a batch; whether there was one.
+    async fn read(&mut self) -> Result<bool, Error> {
+        let broker = Arc::clone(&self.lane.context.broker);
+        let at = &self.lane.at;
+        let events = broker.read(at, self.window.read_to(), BATCH_MAX).await?;
+        let (is_compacted, is_any) = (broker.is_compacted(at), !events.is_empty());
+        for mut stored in events {
+            if is_compacted {
+                stored.event.outbox_previous = None;
+            }
+            self.admit(Arc::new(stored));
+        }
+        Ok(is_any)
+    }
+
+    fn admit(&mut self, stored: Arc<Stored>) {
+        let Counted { source, number } = Counted::of(&stored);
+        let highest = self.marks.get(source).copied().unwrap_or(0);
+        self.marks.insert(source.to_owned(), number.max(highest));
+        let settled = self.settled.remove(&stored.offset.0).is_some_and(|it| it.is(&stored));
+        let is_leased = self.leased.get(&stored.offset.0).is_some_and(|it| it.is(&stored));
+        if number <= highest || settled {
+            self.window.admit_settled(stored);
+        } else if is_leased {
+            self.leased.remove(&stored.offset.0);
+            self.window.admit_out(stored);
+        } else if self.window.admit(Arc::clone(&stored)) == Admitted::Behind {
+            self.outcomes.parks.push(Park::behind(stored));
+        }
+    }
+
+    /// What is to be written of it, if anything is.
+    pub(super) fn settlement(&mut self) -> Option<Settlement> {
+        let Leaving { first, ahead } = self.window.leave();
+        let outcomes = mem::take(&mut self.outcomes);
+        let (lane, after) = (self.lane.clone(), self.place);
+        let settlement = Settlement { lane, run: self.run, after, first, ahead, outcomes };
+        (!settlement.is_empty()).then_some(settlement)
+    }
+}

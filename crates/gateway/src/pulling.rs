@@ -1,0 +1,124 @@
+//! Events over HTTP for those who fetch them: lent for a while, acknowledged or rejected by the token of their lease.
+//!
+//! Nothing is decided here but what a body says: who is lent what, the subscription knows
+//! ([`events::deliveries::pull`]). Whoever waits for events when the process stops is told that there are none; whoever goes
+//! away while he waits is lent none.
+
+pub(crate) mod said;
+
+use std::collections::BTreeMap;
+
+use chassis::chance;
+use chassis::http::{Body, Inbound, Problem, Response, Stop, json, whole};
+use events::deliveries::pull::{Answered, Desk, Lent, Refusal};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::json;
+
+use crate::paths::Verb;
+use crate::topics::BATCH_TYPE;
+
+/// The attribute of a lent event that says which attempt it is.
+pub(crate) const ATTEMPT: &str = "yeoulattempt";
+
+const YEOUL_LEASE: HeaderName = HeaderName::from_static("yeoul-lease");
+const BATCH: HeaderValue = HeaderValue::from_static(BATCH_TYPE);
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// When it is worth coming back where too many ask.
+const RETRY_SECONDS: u64 = 1;
+
+/// Where events of each subscription are asked for, by its name in the settings.
+pub type Desks = BTreeMap<String, Desk>;
+
+/// A request of somebody who may fetch.
+pub(crate) struct Ask<'a> {
+    pub(crate) desks: &'a Desks,
+    pub(crate) stop: &'a Stop,
+    pub(crate) verb: Verb,
+    pub(crate) subscription: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+impl Ask<'_> {
+    /// Lends events, or takes what is said of some.
+    ///
+    /// # Errors
+    /// 404 for a subscription that there is not, 415, 413 and 400 for the body, with every field that is wrong; 409 for a lease
+    /// that has ended; 503 where too many ask, or the disk refuses.
+    pub(crate) async fn answer(self, body: Inbound) -> Result<Response, Problem> {
+        let desk = self.desks.get(self.subscription).ok_or_else(Problem::not_found)?;
+        let bytes = whole::read(self.headers, body, whole::BODY_BYTES_MAX).await?;
+        let answered = match self.verb {
+            Verb::Pull => {
+                let pull = said::pull(self.headers, &bytes)?;
+                let lent = tokio::select! {
+                    lent = desk.pull(pull) => lent.map_err(problem)?,
+                    () = self.stop.stopped() => None,
+                };
+                return Ok(batch(lent));
+            }
+            Verb::Acknowledge => {
+                let said::Settled { token, named, .. } = said::settled(self.headers, &bytes)?;
+                desk.acknowledge(&token, named).await
+            }
+            Verb::Reject => {
+                let said::Settled { token, named, rejection } =
+                    said::unsettled(self.headers, &bytes)?;
+                desk.reject(&token, named, rejection).await
+            }
+        };
+        let Answered { count, unknown } = answered.map_err(problem)?;
+        Ok(no_store(json(StatusCode::OK, &json!({ self.verb.done(): count, "unknown": unknown }))))
+    }
+}
+
+/// The events as a JSON array, and the lease that they are out under, if there are any. Their own text is not parsed again.
+fn batch(lent: Option<Lent>) -> Response {
+    let mut text = vec![b'['];
+    let events = lent.iter().flat_map(|lent| &lent.events);
+    for (at, given) in events.enumerate() {
+        if at > 0 {
+            text.push(b',');
+        }
+        let event = given.event().to_json();
+        text.extend_from_slice(event.strip_suffix(b"}").expect("an event is an object"));
+        text.extend_from_slice(format!(",\"{ATTEMPT}\":{}}}", given.attempt).as_bytes());
+    }
+    text.push(b']');
+    let mut response = no_store(Response::new(Body::full(text)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, BATCH);
+    // A token is URL-safe, so it is a header's value.
+    let token = lent.and_then(|lent| HeaderValue::try_from(lent.token).ok());
+    headers.extend(token.map(|token| (YEOUL_LEASE, token)));
+    response
+}
+
+fn no_store(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
+fn problem(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Ended => Problem::conflict(
+            "the lease has ended, or never was; what was not acknowledged is given out again: pull",
+        )
+        .field("lease", "has ended, or never was", None),
+        Refusal::Full { what, limit } => {
+            let says = format!("more than {limit} {what}");
+            Problem::unavailable("connection_limit_reached", chance::seconds(RETRY_SECONDS))
+                .detail(says)
+        }
+        Refusal::Stopped => {
+            Problem::unavailable("destination_unavailable", chance::seconds(RETRY_SECONDS))
+        }
+        Refusal::Store(error) if error.is_environment() => Problem::storage_unavailable()
+            .detail("nothing was lent, and it is not known whether an answer was taken; ask again"),
+        other => {
+            tracing::error!(error = %other, "events cannot be lent");
+            Problem::internal()
+        }
+    }
+}
