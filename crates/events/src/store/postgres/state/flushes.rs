@@ -6,32 +6,37 @@
 //! 1. Before COMMIT is sent, a work takes a [turn](Turn), which says which connections stand at that moment.
 //! 2. Once COMMIT is answered, it waits for a record that is sent from then on: by itself where nobody is about to, else
 //!    by whoever comes first after the one that is under way. The connection of its own is free by then.
-//! 3. Whoever sends one waits until half of the works under way wait for it, and no longer than [`GATHERING`]: a disk that
-//!    is fast would otherwise be done before a second one comes.
-//! 4. A record that is under way for longer than [`PATIENCE`] waits for a slow disk, which takes what comes meanwhile along:
-//!    another one is sent beside it, on the next of [`LANES`] connections.
+//! 3. Whoever sends one where the disk is fast waits until half of the works under way wait for it, and no longer than the
+//!    [pace](Pace) allows: it would otherwise be done before a second one comes.
+//! 4. A record that is under way for longer than that has patience for waits for a slow disk, which takes what comes
+//!    meanwhile along: another one is sent beside it at once, on the next free one of [`LANES`] connections.
 //!
 //! What must stay true: the record is answered by a connection that stood when the turn was taken. A server that was
 //! killed in between has lost what was not on disk, and with it every connection; what a new one answers says nothing
 //! about before. So nothing is repeated here: a record that failed leaves all who waited to
 //! [look up](super::look_up) what became of theirs.
 
+mod pace;
+
+use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 
+use self::pace::Pace;
 use crate::store::postgres::connection;
 use crate::store::postgres::timeouts::{self, within};
 
-/// How long a record is put off at most, so that more wait for it.
-const GATHERING: Duration = Duration::from_millis(1);
+/// How long a record took is counted in these, as exactly as timers are.
+const TICK: Duration = Duration::from_millis(1);
 
-/// How long a record is waited for before another one is sent beside it.
-const PATIENCE: Duration = Duration::from_millis(1);
+/// So many of them at most: a disk that is slower is as slow.
+const TICKS_MAX: u32 = 100;
 
 /// Records that are under way at most, each on a connection of its own.
 const LANES: usize = 4;
@@ -61,6 +66,9 @@ struct Inner {
     opened: AtomicU64,
     /// Records that were sent.
     sent: AtomicU64,
+    /// [Ticks](TICK) that the last one on the first lane took, which is the first to be free again and so waits for all of
+    /// what the disk takes.
+    took: AtomicU32,
     /// How many have come since, and that one more has.
     came: AtomicUsize,
     comes: Notify,
@@ -76,13 +84,19 @@ struct Lane {
     is_opening: AtomicBool,
 }
 
-/// What is beside a lane that was waited for.
-enum Beside {
-    Lane(usize),
-    /// Nothing, and it is not needed: somebody is about to send.
-    SoonSent,
-    /// Nothing, or it is sent already.
-    None,
+/// A lane on which nothing is under way.
+struct Free<'a> {
+    at: usize,
+    connection: MutexGuard<'a, Option<PgConnection>>,
+}
+
+/// What whoever has lost patience with the first lane finds.
+enum Beside<'a> {
+    Free(Free<'a>),
+    /// Nothing, or somebody is about to send.
+    Nothing,
+    /// It is sent by now.
+    Sent,
 }
 
 /// The newest record that is over.
@@ -100,6 +114,7 @@ impl Flushes {
             lanes: Default::default(),
             opened: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            took: AtomicU32::new(0),
             came: AtomicUsize::new(0),
             comes: Notify::new(),
             is_gathering: AtomicBool::new(false),
@@ -131,45 +146,52 @@ impl Flushes {
         // What a newer connection answers says nothing; that one was lost says enough.
         let is_over = |it: &Answered| it.record >= next && it.by <= turn.opened;
         let mut answered = inner.answered.subscribe();
-        let (mut at, mut is_patient) = (0, false);
+        let mut is_sent = false;
         let last = loop {
             let free = tokio::select! {
                 biased;
                 _ = answered.wait_for(is_over) => None,
-                connection = inner.lanes[at].connection.lock() => Some(connection),
-                () = tokio::time::sleep(PATIENCE), if !is_patient => {
-                    match self.beside(at, next, turn) {
-                        Beside::Lane(next) => at = next,
-                        Beside::SoonSent => {}
-                        Beside::None => is_patient = true,
+                connection = inner.lanes[0].connection.lock() => Some(Free { at: 0, connection }),
+                () = tokio::time::sleep(inner.pace().patience), if !is_sent => {
+                    match self.beside(next, turn) {
+                        Beside::Free(free) => Some(free),
+                        beside => {
+                            is_sent = matches!(beside, Beside::Sent);
+                            continue;
+                        }
                     }
-                    continue;
                 }
             };
             // Who had the connection before may have sent ours.
             let last = *inner.answered.borrow();
             break match free {
-                Some(connection) if !is_over(&last) => inner.send(at, connection, turn).await,
+                Some(free) if !is_over(&last) => inner.send(free, turn).await,
                 _ => last,
             };
         };
         if is_over(&last) && last.by != NONE { Ok(()) } else { Err(lost()) }
     }
 
-    /// The lane beside this one, for a record that nobody has sent; a connection that does not stand is being opened.
-    fn beside(&self, at: usize, record: u64, turn: Turn) -> Beside {
+    /// A lane beside the first, for a record that nobody has sent; the first that does not stand is being opened.
+    fn beside(&self, record: u64, turn: Turn) -> Beside<'_> {
         if self.0.sent.load(Ordering::SeqCst) >= record {
-            return Beside::None;
+            return Beside::Sent;
         }
         if self.0.is_gathering.load(Ordering::SeqCst) {
-            return Beside::SoonSent;
+            return Beside::Nothing;
         }
-        let at = at + 1;
-        let Some(lane) = self.0.lanes.get(at) else { return Beside::None };
-        if lane.stands.load(Ordering::SeqCst) == NONE {
-            self.open(at);
+        for (at, lane) in self.0.lanes.iter().enumerate().skip(1) {
+            if lane.stands.load(Ordering::SeqCst) == NONE {
+                self.open(at);
+                return Beside::Nothing;
+            }
+            if lane.stands_for(turn)
+                && let Ok(connection) = lane.connection.try_lock()
+            {
+                return Beside::Free(Free { at, connection });
+            }
         }
-        if lane.stands_for(turn) { Beside::Lane(at) } else { Beside::None }
+        Beside::Nothing
     }
 
     /// Opens the connection of a lane, unless somebody is about to.
@@ -194,22 +216,29 @@ impl Flushes {
 }
 
 impl Inner {
+    fn pace(&self) -> Pace {
+        Pace::behind(TICK * self.took.load(Ordering::SeqCst))
+    }
+
     /// Sends one on the connection of this lane, and tells everybody how it went; nothing where another one stands.
-    async fn send(
-        &self,
-        at: usize,
-        mut connection: MutexGuard<'_, Option<PgConnection>>,
-        turn: Turn,
-    ) -> Answered {
+    async fn send(&self, free: Free<'_>, turn: Turn) -> Answered {
+        let Free { at, mut connection } = free;
         let lane = &self.lanes[at];
         let by = lane.stands.load(Ordering::SeqCst);
         let Some(stands) = connection.as_mut().filter(|_| lane.stands_for(turn)) else {
             return Answered::default();
         };
-        self.gather(turn.works / 2).await;
+        // Beside another one they have gathered already.
+        if at == 0 {
+            self.gather(turn.works / 2, self.pace().gathering).await;
+        }
         self.came.store(0, Ordering::SeqCst);
         let record = self.sent.fetch_add(1, Ordering::SeqCst) + 1;
-        let flushed = within(timeouts::COMMIT, sqlx::raw_sql(FLUSH_ALL).execute(stands)).await;
+        let flushed = within(timeouts::COMMIT, sqlx::raw_sql(FLUSH_ALL).execute(stands));
+        let Timed { answer: flushed, ticks } = timed(flushed).await;
+        if at == 0 {
+            self.took.store(ticks, Ordering::SeqCst);
+        }
         if let Err(error) = &flushed {
             tracing::warn!(%error, "a connection that waits for the disk is lost");
             lane.stands.store(NONE, Ordering::SeqCst);
@@ -229,16 +258,18 @@ impl Inner {
 }
 
 impl Inner {
-    /// Until so many wait.
-    async fn gather(&self, enough: usize) {
+    /// Until so many wait, and no longer: whoever is missing then has more to do than that.
+    async fn gather(&self, enough: usize, at_most: Duration) {
+        if at_most.is_zero() {
+            return;
+        }
         let gathered = async {
             while self.came.load(Ordering::SeqCst) < enough {
                 self.comes.notified().await;
             }
         };
         self.is_gathering.store(true, Ordering::SeqCst);
-        // No longer: whoever is missing has more to do than that.
-        _ = tokio::time::timeout(GATHERING, gathered).await;
+        _ = tokio::time::timeout(at_most, gathered).await;
         self.is_gathering.store(false, Ordering::SeqCst);
     }
 }
@@ -247,6 +278,27 @@ impl Lane {
     /// Whether its connection stood when the turn was taken, and stands.
     fn stands_for(&self, turn: Turn) -> bool {
         (NONE + 1..=turn.opened).contains(&self.stands.load(Ordering::SeqCst))
+    }
+}
+
+/// What somebody was answered, and how many [ticks](TICK) that took.
+struct Timed<T> {
+    answer: T,
+    ticks: u32,
+}
+
+/// Waits for it, and counts: there is no clock here.
+async fn timed<T>(asked: impl Future<Output = T>) -> Timed<T> {
+    let (mut asked, mut ticks) = (pin!(asked), 0);
+    let mut timer = tokio::time::interval(TICK);
+    // Its first is now.
+    timer.tick().await;
+    loop {
+        tokio::select! {
+            biased;
+            answer = &mut asked => return Timed { answer, ticks },
+            _ = timer.tick(), if ticks < TICKS_MAX => ticks += 1,
+        }
     }
 }
 
