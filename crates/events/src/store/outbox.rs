@@ -7,6 +7,9 @@
 //! How rows are written and numbered is the engine's: one has a single writer, another a lock for each
 //! partition.
 
+#[cfg(test)]
+mod tests;
+
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 

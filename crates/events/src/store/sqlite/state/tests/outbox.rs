@@ -4,7 +4,7 @@ use super::*;
 use crate::fixture::first;
 use crate::store::bounds::Reconciled;
 use crate::store::epoch;
-use crate::store::{DATA_BYTES_MAX, OUTBOX_KEPT, Published, upkeep};
+use crate::store::{OUTBOX_KEPT, Published, upkeep};
 
 fn draft(number: u64) -> Draft {
     Draft::new("Placed", number, 1, &number, &Cause::default())
@@ -128,31 +128,6 @@ async fn relayed_rows_are_kept_up_to_the_limit_and_no_longer() {
     // Nobody asks for it: the next writes carry it along.
     publish(&database, 1..=1).await;
     assert_eq!(subjects(&database).await[0], "301");
-}
-
-#[tokio::test]
-async fn parts_of_a_draft_are_taken_at_their_limit_and_refused_past_it() {
-    use crate::event::{CAUSE_BYTES_MAX, KEY_BYTES_MAX};
-    let folder = TempDir::new().unwrap();
-    let database = open(&folder);
-    let sized = |subject: usize, data: usize, cause: usize| {
-        let cause = Cause { correlation_id: Some("c".repeat(cause)), ..Cause::default() };
-        let draft = Draft::new("Placed", "s".repeat(subject), 1, &"d".repeat(data - 2), &cause);
-        give(&database, draft)
-    };
-    for (more, accepted) in [(0, true), (1, false)] {
-        for work in [
-            sized(KEY_BYTES_MAX + more, 10, 1),
-            sized(1, DATA_BYTES_MAX + more, 1),
-            sized(1, 10, CAUSE_BYTES_MAX + more),
-        ] {
-            let outcome = work.await;
-            assert_eq!(outcome.is_ok(), accepted, "{outcome:?}");
-        }
-    }
-    for event in database.waiting(first(0), 10).await.unwrap() {
-        assert!(event.to_json().len() <= crate::event::EVENT_BYTES_MAX);
-    }
 }
 
 #[tokio::test]
