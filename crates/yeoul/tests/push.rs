@@ -234,20 +234,22 @@ fn whenever_the_process_is_killed_everything_arrives_and_of_each_key_in_order() 
     }
 }
 
+/// Longer than a partition's next owner is kept waiting, and less than requests are waited for.
 #[test]
 fn what_is_under_way_when_the_process_is_told_to_end_is_waited_for_and_comes_once() {
     let receiver = Receiver::new();
     let Some(pushing) = Pushing::to(&receiver, "concurrency: 4") else { return };
     receiver.answer(|_| {
-        pause(Duration::from_millis(600));
+        pause(Duration::from_secs(4));
         Reply::TAKEN
     });
     let order = pushing.order();
     let meter = || pushing.metric("yeoul_push_in_flight");
     eventually("somebody is delivered to", || (meter() > 0.0).then_some(()));
     let Pushing { mall, who, product } = pushing;
-    let (code, folder) = mall.stop_by("TERM", SOON);
+    let (code, folder) = mall.stop_by("TERM", 2 * SOON);
     assert_eq!(code, 0);
+    receiver.answer(|_| Reply::TAKEN);
     let pushing = Pushing::on(folder, who, product);
     let next = pushing.order();
     [order, next].iter().for_each(|order| pushing.arrived(&receiver, *order));
