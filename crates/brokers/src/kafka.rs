@@ -2,7 +2,7 @@
 //!
 //! | the contract | here |
 //! |---|---|
-//! | stored at least once, in order, all acknowledged or an error | an idempotent producer, `acks=all`, one partition named for each record, no record given up before those behind it (`publish`) |
+//! | stored at least once, in order, all acknowledged or an error | idempotent producers, `acks=all`, each partition by one of them, no record given up before those behind it (`publish`, `producers`) |
 //! | a place | Kafka's offset and one: places begin at 1, so that 0 is before all of them; there are gaps |
 //! | read on from a place | one consumer for all partitions, each with a queue of its own, assigned from there (`consumers`, `readers`); Kafka's committed offsets are written as a hint for its tools and not read |
 //! | from a time, the beginning | the topic's index of times, its oldest record |
@@ -26,6 +26,7 @@ mod client;
 mod consumers;
 mod groups;
 mod newest;
+mod producers;
 mod publish;
 mod readers;
 mod record;
@@ -48,7 +49,7 @@ use tokio::sync::watch;
 
 use client::{Asker, Client};
 use consumers::Consumers;
-use publish::Publisher;
+use producers::Producers;
 use readers::Readers;
 use tails::Tails;
 use topics::Topics;
@@ -56,6 +57,7 @@ use topics::Topics;
 pub use address::{SERVERS_MAX, Servers};
 pub use consumers::{CONSUMERS_MAX, READERS_MAX};
 pub use newest::SOUGHT_MAX;
+pub use producers::PRODUCERS_MAX;
 pub use publish::QUEUE_BYTES_MAX;
 pub use readers::READ_BYTES_MAX;
 pub use topics::{PREFIX_CHARS_MAX, REPLICAS_MAX, check_prefix, check_replicas, create};
@@ -83,14 +85,14 @@ pub struct Settings {
 
 /// A connection to Kafka.
 struct Kafka {
-    client: Client,
+    client: Arc<Client>,
     prefix: String,
     topics: Topics,
     /// Those of which only the newest of each key is kept.
     compacted: BTreeSet<Topic>,
     promise: String,
     asker: Asker,
-    publisher: Publisher,
+    producers: Producers,
     readers: Readers,
     tails: Arc<Tails>,
 }
@@ -123,7 +125,7 @@ struct Kafka {
 /// no topic can have.
 pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>, Error> {
     let Settings { servers, prefix, topics, patience } = settings;
-    let client = Client::new(&servers, patience);
+    let client = Arc::new(Client::new(&servers, patience));
     let asker = client.asker()?;
     let topics = Topics::find(&asker, &prefix, topics).await?;
     // Read once, and said so: what is changed in Kafka later is known with the next start.
@@ -131,7 +133,7 @@ pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>
     let promise = terms.promise();
     let compacted = topics.iter().filter(|(_, known)| terms.is_compacted(&known.name));
     let compacted = compacted.map(|(topic, _)| topic.clone()).collect();
-    let publisher = Publisher::new(&client, terms, clock)?;
+    let producers = Producers::new(&client, terms, clock);
     let tails = Arc::new(Tails::new(&client, &asker)?);
     let consumers = Consumers::new(&client, topics.all_partitions());
     let readers = Readers::new(consumers, &asker, Arc::clone(&tails));
@@ -142,7 +144,7 @@ pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>
         compacted,
         promise,
         asker,
-        publisher,
+        producers,
         readers,
         tails,
     }))
@@ -151,8 +153,12 @@ pub async fn connect(settings: Settings, clock: Clock) -> Result<Arc<dyn Broker>
 impl Kafka {
     /// Why a publish failed. Where its partition is sound and nothing is answered, the producer is given up.
     async fn troubled(&self, name: &str, at: &TopicPartition, trouble: Error) -> Error {
-        let in_vain = self.publisher.waits_in_vain(at) && self.asker.is_sound(name, at).await;
-        match in_vain.then(|| self.publisher.give_up(at)) {
+        let publisher = match self.producers.of(at) {
+            Ok(publisher) => publisher,
+            Err(error) => return error,
+        };
+        let in_vain = publisher.waits_in_vain(at) && self.asker.is_sound(name, at).await;
+        match in_vain.then(|| publisher.give_up(at)) {
             Some(Err(error)) => error,
             _ => self.asker.explained(name, at, trouble).await,
         }
@@ -164,7 +170,7 @@ impl Broker for Kafka {
         Box::pin(async move {
             let name = self.topics.name(at)?;
             publish::check(&batch)?;
-            let last = match self.publisher.publish(name, at, &batch).await {
+            let last = match self.producers.of(at)?.publish(name, at, &batch).await {
                 Err(trouble) => return Err(self.troubled(name, at, trouble).await),
                 Ok(last) => last,
             };

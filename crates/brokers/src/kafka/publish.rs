@@ -3,7 +3,7 @@
 //! Order is what an inbox's marks hang on: an event that were stored before an earlier one of its partition
 //! would have the earlier one taken for a second copy. So:
 //!
-//! * One producer for all, idempotent: what it sends again by itself is stored once, and in its place.
+//! * One producer for a partition, idempotent: what it sends again by itself is stored once, and in its place.
 //! * It gives up no record by time (`message.timeout.ms` 0). Whoever waits does, after the patience, and is
 //!   told that nothing is acknowledged; the records stay in the queue, before whatever is published next.
 //! * Where a record is refused for good, what was sent behind it must not be stored. Then the producer ends
@@ -45,8 +45,8 @@ use super::record::Record;
 use super::terms::{MessageBytes, Terms};
 use super::trouble;
 
-/// Bytes that wait in the producer at most; more is trouble of the environment.
-pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes that wait in a producer at most; more is trouble of the environment.
+pub const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of records that are sent as one batch at most, where the topics take as many.
 const BATCH_BYTES_MAX: usize = 1_000_000;
 /// Beside the largest record, in the client's own limit: the topic's is the one that counts.
@@ -70,7 +70,7 @@ const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(1);
 pub(super) struct Publisher {
     config: ClientConfig,
     producer: Mutex<CurrentProducer>,
-    terms: Terms,
+    terms: Arc<Terms>,
     clock: Clock,
     lines: Mutex<HashMap<TopicPartition, Arc<Line>>>,
     patience: Duration,
@@ -119,7 +119,11 @@ pub(super) fn check(batch: &[Event]) -> Result<(), Error> {
 }
 
 impl Publisher {
-    pub(super) fn new(client: &Client, terms: Terms, clock: Clock) -> Result<Publisher, Error> {
+    pub(super) fn new(
+        client: &Client,
+        terms: Arc<Terms>,
+        clock: Clock,
+    ) -> Result<Publisher, Error> {
         let MessageBytes { most, fewest } = terms.message_bytes();
         let mut config = client.config();
         config

@@ -16,6 +16,7 @@ use super::trouble;
 const MESSAGE_BYTES_DEFAULT: usize = 1_048_588;
 
 /// The terms of every topic, by its name in Kafka.
+#[derive(Default)]
 pub(super) struct Terms {
     by_name: BTreeMap<String, Term>,
 }
