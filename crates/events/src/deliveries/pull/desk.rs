@@ -25,6 +25,24 @@ pub struct Desk {
 pub(super) enum Ask {
     Pull(PullAsk),
     Settle(SettleAsk),
+    /// Nobody heard of the lease of this token.
+    TakeBack(String),
+}
+
+/// An answer that somebody waits for. Where he goes away when it is there and he has not looked, its lease is taken back.
+struct Awaited<'d> {
+    answer: oneshot::Receiver<Result<Option<Lent>, Refusal>>,
+    asks: &'d mpsc::Sender<Ask>,
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.answer.close();
+        if let Ok(Ok(Some(Lent { token, .. }))) = self.answer.try_recv() {
+            // Where there is no room for that, the lease ends by itself.
+            drop(self.asks.try_send(Ask::TakeBack(token)));
+        }
+    }
 }
 
 /// Somebody waits for events.
@@ -75,13 +93,15 @@ impl Desk {
             what: "requests that wait for events",
             limit: WAITING_MAX,
         })?;
-        let (reply, mut answer) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
+        let mut awaited = Awaited { answer, asks: &self.asks };
         let is_at_once = wait.is_zero();
         self.ask(Ask::Pull(PullAsk { limit, lease, is_at_once, reply }))?;
+        let answer = &mut awaited.answer;
         if is_at_once {
             return answer.await.unwrap_or(Err(Refusal::Stopped));
         }
-        if let Ok(answered) = tokio::time::timeout(wait, &mut answer).await {
+        if let Ok(answered) = tokio::time::timeout(wait, &mut *answer).await {
             return answered.unwrap_or(Err(Refusal::Stopped));
         }
         // From here on nobody answers any more; what was answered until now counts.

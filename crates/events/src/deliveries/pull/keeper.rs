@@ -151,6 +151,7 @@ impl Keeper {
         match ask {
             Ask::Pull(ask) => self.waiting.push_back(ask),
             Ask::Settle(ask) => self.settling.push(ask),
+            Ask::TakeBack(token) => self.unclaimed.push(token),
         }
     }
 

@@ -200,3 +200,6 @@ fn runs(entries: Vec<Entry>) -> Vec<Run> {
     }
     runs
 }
+
+#[cfg(test)]
+mod tests;

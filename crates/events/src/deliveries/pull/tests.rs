@@ -12,6 +12,7 @@ use crate::fixture::{ManualClock, stamped, topic, until};
 use crate::local::Log;
 use crate::store::Options;
 
+mod limits;
 mod model;
 
 const PACE: Pace = Pace { attempts: 4, backoff: Duration::from_secs(1) };
@@ -427,4 +428,28 @@ async fn a_place_that_an_operator_moves_is_gone_on_from_and_what_is_passed_leave
     })
     .await;
     drop(bench.folder);
+}
+
+/// He is gone in the moment between the answer and his look at it.
+#[tokio::test]
+async fn what_was_answered_and_nobody_looked_at_is_lent_again_at_once() {
+    let bench = Bench::new();
+    bench.publish(1, &["a"]).await;
+    let running = bench.start();
+    let pull = Pull { limit: 10, wait: WAIT_MAX, lease: LEASE };
+    {
+        let mut asked = std::pin::pin!(running.desk.pull(pull));
+        // It asks, and is not looked at again until it was answered.
+        let is_pending = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(asked.as_mut().poll(context).is_pending())
+        });
+        assert!(is_pending.await);
+        until(async || {
+            let given = running.desk.counts().given;
+            if given == 1 { Ok(()) } else { Err(format!("{given} are given")) }
+        })
+        .await;
+    }
+    let lent = running.lent(10).await.expect("nobody has it");
+    assert_eq!((numbers(Some(&lent)), lent.events[0].attempt), (vec![1], 1));
 }
