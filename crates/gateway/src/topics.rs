@@ -263,7 +263,7 @@ fn problem(refusal: &Error) -> Problem {
         Error::UnknownTopic => Problem::not_found(),
         Error::Gone { what, .. } => {
             let title = "The position is there no more";
-            let detail = format!("events behind it may be missing: the topic {what}");
+            let detail = format!("events behind it may be missing: {what}");
             Problem::new(StatusCode::GONE, "gone", title).detail(detail)
         }
         environment if environment.is_environment() => Problem::storage_unavailable(),
