@@ -236,7 +236,8 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::Environment`]: nothing is acknowledged; ask again, it is stored once. [`Error::UnknownTopic`];
-    /// [`Error::Limit`]: more events of the condition's key came than are looked at.
+    /// [`Error::Limit`]: more events of the condition's key came than are looked at. [`Error::Gone`]: whether the
+    /// condition is true cannot be told any more, because events behind its place were removed; name a later one.
     pub async fn offer(&self, topic: &Topic, offer: Offer) -> Result<Outcome, Error> {
         let partitions = self.partitions(topic)?;
         let answer = self.file.offer(topic, partitions, offer)?;
@@ -249,15 +250,18 @@ impl Log {
     /// # Errors
     /// [`Error::Environment`]: nothing is lost, and what is not to be kept stays until it is asked again.
     pub async fn remove_expired(&self) -> Result<bool, Error> {
-        let now = (self.clock)();
-        let mut more = false;
+        let mut more = Ok(false);
         for rows in self.file.partitions() {
             if self.file.retained(&rows.at).is_some_and(|it| !it.keeps_all()) {
-                let answer = self.file.keep(&rows.at, now)?;
-                more |= answer.await.unwrap_or(Err(Error::Closed))?;
+                let answer = self.file.keep(&rows.at)?;
+                match answer.await.unwrap_or(Err(Error::Closed)) {
+                    Ok(some) => more = more.map(|more| more | some),
+                    // Trouble with one partition is no reason to keep what is another's.
+                    Err(error) => more = Err(error),
+                }
             }
         }
-        Ok(more)
+        more
     }
 
     /// Finishes what is queued, folds the write-ahead file in and stops the writer. What is published

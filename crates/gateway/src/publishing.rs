@@ -180,6 +180,9 @@ fn trouble(refusal: &Error) -> Problem {
         Error::Limit { field: "bytes", limit, .. } => Problem::unprocessable(format!(
             "events of the condition's subject that came behind its position have more than {limit} bytes: name a later one"
         )),
+        Error::Gone { what, .. } => Problem::unprocessable(format!(
+            "what came behind the condition's position is not known any more ({what}): name a later one"
+        )),
         Error::Limit { field, limit, .. } => {
             let reason = format!("names more than {limit} {field}");
             let limit = Some((*limit).into());

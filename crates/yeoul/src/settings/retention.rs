@@ -18,15 +18,15 @@ pub(super) struct Retain {
     latest_per_key: bool,
 }
 
-/// The fewest bytes that can be asked for: what one event may have.
+/// The fewest bytes that can be asked for of each partition: what one event may have.
 const BYTES_MIN: u64 = events::event::EVENT_BYTES_MAX as u64;
 
 impl Retain {
-    /// What is kept.
+    /// What is kept by a topic of so many partitions.
     ///
     /// # Errors
     /// What is wrong, in a sentence, and with which field.
-    pub(super) fn compile(&self) -> Result<Retention, WrongRetain> {
+    pub(super) fn compile(&self, partitions: u16) -> Result<Retention, WrongRetain> {
         let Retain { keep_for, bytes, latest_per_key } = self;
         let bytes = bytes.map(|it| it.0);
         let retention =
@@ -36,9 +36,10 @@ impl Retain {
                         everything is kept";
             return Err(WrongRetain { field: None, says: says.to_owned() });
         }
-        if let Some(few) = bytes.filter(|it| *it < BYTES_MIN) {
+        let least = BYTES_MIN * u64::from(partitions);
+        if let Some(few) = bytes.filter(|it| *it < least) {
             let says = format!(
-                "must be at least what one event may have, {BYTES_MIN} bytes. value=`{few}`"
+                "must be at least what one event may have in each partition, {least} bytes. value=`{few}`"
             );
             return Err(WrongRetain { field: Some("bytes"), says });
         }

@@ -55,6 +55,8 @@ fn what_a_topic_keeps_says_something_that_its_engine_does() {
         ("{ for: 40000d }", "", Some("retain.for: must be a time such as")),
         ("{ for: 12 }", "", Some("retain.for")),
         ("{ bytes: 4KiB }", "", Some("retain.bytes: must be at least what one event may have")),
+        ("{ bytes: 3MiB }, partitions: 4", "", Some("in each partition, 4194304 bytes")),
+        ("{ bytes: 4MiB }, partitions: 4", "", None),
         ("{ bites: 1MiB }", "", Some("bites: unknown name. name=`bites`, nearest=`bytes`")),
         ("{ for: 1d }", "broker: 'kafka://127.0.0.1:9092'", Some("retention.ms")),
     ] {

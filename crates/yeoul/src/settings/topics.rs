@@ -177,8 +177,9 @@ impl Events {
     pub(super) fn retained(&self) -> Result<BTreeMap<Topic, Retention>, Vec<Mistake>> {
         let over_another = self.broker.as_deref().is_some_and(|it| it != LOCAL);
         let (mut all, mut mistakes) = (BTreeMap::new(), Vec::new());
-        let written = self.topics.iter().filter_map(|(name, it)| Some((name, it.retain.as_ref()?)));
-        for (name, retain) in written {
+        let written =
+            self.topics.iter().filter_map(|(name, it)| Some((name, it, it.retain.as_ref()?)));
+        for (name, declaration, retain) in written {
             let path = ["events", "topics", name, "retain"];
             if over_another {
                 let says = "is of the data folder's own log; what another broker keeps is set there \
@@ -186,7 +187,7 @@ impl Events {
                 mistakes.push(Mistake::new(&path, says));
                 continue;
             }
-            match (retain.compile(), Topic::parse(name)) {
+            match (retain.compile(declaration.partitions), Topic::parse(name)) {
                 (Ok(retention), Ok(topic)) => drop(all.insert(topic, retention)),
                 (Ok(_), Err(_)) => {}
                 (Err(WrongRetain { field, says }), _) => {

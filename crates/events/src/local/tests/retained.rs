@@ -128,8 +128,12 @@ async fn of_each_key_the_latest_is_kept_in_its_order_and_from_every_place() {
 
 /// How many rows the partition has, those of what went counted.
 fn rows(folder: &TempDir) -> u64 {
+    count(folder, "SELECT count(*) FROM t1")
+}
+
+fn count(folder: &TempDir, select: &str) -> u64 {
     let file = rusqlite::Connection::open(folder.path().join("log.db")).unwrap();
-    file.query_row("SELECT count(*) FROM t1", [], |row| row.get(0)).unwrap()
+    file.query_row(select, [], |row| row.get(0)).unwrap()
 }
 
 #[tokio::test]
@@ -181,6 +185,116 @@ async fn a_byte_that_changed_in_what_is_left_of_a_stretch_is_reported() {
 }
 
 #[tokio::test]
+async fn what_is_hurt_is_not_signed_as_removed_and_what_is_behind_it_stays_readable() {
+    for (change, at) in [
+        ("UPDATE t1 SET crc = crc + 1 WHERE offset = ", 30),
+        ("UPDATE t1 SET record = x'7b7d' WHERE offset = ", 30),
+        ("DELETE FROM t1 WHERE offset = ", 30),
+        // The place at which a slice would end.
+        ("UPDATE t1 SET crc = crc + 1 WHERE offset = ", 92),
+        ("UPDATE t1 SET crc = crc + 1 WHERE offset = ", 93),
+        ("UPDATE t1 SET crc = crc + 1 WHERE offset = ", 94),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let log = retaining(&folder, Retention::default(), clock());
+        publish(&log, "k", 1..=100).await;
+        log.close().await;
+        drop(log);
+        execute(&folder.path().join("log.db"), &format!("{change}{at}"));
+        let log = retaining(&folder, Retention { bytes: Some(2_000), ..BYTES }, clock());
+        remove_all(&log).await;
+        let report = log.check();
+        let damage = report.damage.len();
+        assert!(damage <= 1, "{change}{at}: {report:?}");
+        let first = log.read(&alpha(), Offset::BEGINNING, 1).await;
+        if damage == 0 {
+            // It went with sound ones behind it: the rest reads from its beginning.
+            let kept = places(&log, 0, READ_MAX).await;
+            assert!(kept[0] > at && kept.last() == Some(&100), "{change}{at}: {kept:?}");
+        } else {
+            let is_it = |it: &Error| matches!(it, Error::Damaged { from, .. } if *from >= at);
+            assert!(first.as_ref().is_err_and(is_it) || first.is_ok(), "{change}{at}: {first:?}");
+            assert_eq!(places(&log, at + 1, READ_MAX).await.last(), Some(&100), "{change}{at}");
+        }
+        // Nothing sound is ever taken for hurt because of what went before it.
+        assert!(report.events + 1 >= 100 - removed(&log).await, "{change}{at}: {report:?}");
+    }
+}
+
+/// How many places went from the beginning.
+async fn removed(log: &Log) -> u64 {
+    let rows = log.file.partitions().iter().find(|rows| rows.at == alpha()).unwrap();
+    100 - log.between(&rows.at, Offset::BEGINNING, Offset(100)).unwrap()
+}
+
+#[tokio::test]
+async fn trouble_with_one_partition_holds_up_neither_another_nor_who_publishes() {
+    let folder = TempDir::new().unwrap();
+    let topics = contract::topics();
+    let retained: BTreeMap<_, _> = topics.iter().map(|it| (it.topic.clone(), BYTES)).collect();
+    let open = || Log::open_retaining(folder.path(), &topics, &retained, clock()).unwrap();
+    let log = open();
+    let other = topics[1].topic.first();
+    publish(&log, "k", 1..=50).await;
+    for number in 1..=100 {
+        log.publish(&other, vec![stamped("order", "k", number)]).await.unwrap();
+    }
+    log.close().await;
+    drop(log);
+    // A trigger stands for what the engine cannot do there.
+    let refuse = "CREATE TRIGGER hurt BEFORE DELETE ON t1 BEGIN SELECT raise(ABORT, 'hurt'); END";
+    execute(&folder.path().join("log.db"), refuse);
+    let log = open();
+    let mut failed = 0;
+    while log.remove_expired().await.is_err() && failed < 10 {
+        failed += 1;
+        log.publish(&alpha(), vec![stamped("order", "k", 50 + failed)]).await.expect("stored");
+    }
+    assert_eq!(failed, 10, "it says so each time");
+    assert_eq!(places(&log, 0, READ_MAX).await.len(), 60, "and nothing of it is done by half");
+    let left = log.read(&other, Offset::BEGINNING, READ_MAX).await.unwrap();
+    assert!(left.len() < 40, "the other one's oldest went: {}", left.len());
+}
+
+#[tokio::test]
+async fn a_condition_is_not_taken_for_true_because_what_made_it_false_was_removed() {
+    for (retention, after, is_known) in [
+        (BYTES, None, false),
+        (BYTES, Some(2), false),
+        (BYTES, Some(100), true),
+        (LATEST, None, false),
+        (LATEST, Some(2), false),
+        (LATEST, Some(100), true),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let log = retaining(&folder, retention, clock());
+        for number in 1..=100 {
+            let kind = if number == 5 { "Claimed" } else { "Numbered" };
+            let event = Event {
+                kind: kind.to_owned(),
+                outbox_sequence: None,
+                ..stamped("/till", "k", number)
+            };
+            log.offer(&topic("alpha"), Offer::new(&[event]).unwrap()).await.unwrap();
+        }
+        remove_all(&log).await;
+        let first = |number| crate::fixture::first(number);
+        let unless = crate::offer::Unless {
+            kinds: vec!["Claimed".to_owned()],
+            key: "k".to_owned(),
+            after: after.map(first).into_iter().collect(),
+        };
+        let event = Event { outbox_sequence: None, ..stamped("/till", "k", 101) };
+        let offer = Offer::new(&[event]).unwrap().unless(unless).unwrap();
+        match log.offer(&topic("alpha"), offer).await {
+            Ok(Outcome::Stored(_)) => assert!(is_known, "{retention:?} {after:?}"),
+            Err(Error::Gone { .. }) => assert!(!is_known, "{retention:?} {after:?}"),
+            other => panic!("{retention:?} {after:?}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_id_is_known_for_as_long_as_its_event_is_kept() {
     let folder = TempDir::new().unwrap();
     let log = retaining(&folder, LATEST, clock());
@@ -199,10 +313,8 @@ async fn an_id_is_known_for_as_long_as_its_event_is_kept() {
     remove_all(&log).await;
     assert_eq!((offer("2").await, offer("1").await), (2, 3), "the first one was removed");
     remove_all(&log).await;
-    let file = rusqlite::Connection::open(folder.path().join("log.db")).unwrap();
     for table in ["offered", "offered_key", "newest_of_key"] {
-        let count = format!("SELECT count(*) FROM {table}");
-        let entries: u64 = file.query_row(&count, [], |row| row.get(0)).unwrap();
+        let entries = count(&folder, &format!("SELECT count(*) FROM {table}"));
         assert_eq!(entries, 1, "{table} has what the topic has");
     }
 }
@@ -322,6 +434,10 @@ async fn run(steps: Vec<Step>) {
                 policy = next;
                 log = retaining(&folder, policy.retention(), clock());
             }
+        }
+        let newest_of_key = "SELECT count(*) FROM newest_of_key";
+        if !policy.retention().latest_per_key {
+            assert_eq!(count(&folder, newest_of_key), 0, "nobody would ever remove them");
         }
         let kept: Vec<u64> = model.kept.iter().map(|it| it.place).collect();
         for page in [1, 3, READ_MAX] {

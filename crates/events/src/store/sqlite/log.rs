@@ -10,6 +10,7 @@ mod jumps;
 mod keeping;
 mod kept;
 mod offered;
+mod oldest;
 mod removed;
 pub(super) mod rows;
 mod scan;
@@ -116,7 +117,7 @@ impl File {
             rows.check_tail(&writing);
         }
         let (queue, inputs) = mpsc::channel(PUBLISH_QUEUE_MAX);
-        let writer = writer::Writer::new(writing, Arc::clone(&partitions));
+        let writer = writer::Writer::new(writing, Arc::clone(&partitions), clock.clone());
         Ok(File {
             queue,
             _thread: Thread::start("log", move || writer.run(inputs))?,
@@ -223,11 +224,10 @@ impl File {
     pub(crate) fn keep(
         &self,
         at: &TopicPartition,
-        now: Timestamp,
     ) -> Result<oneshot::Receiver<Result<bool, Error>>, Error> {
         let (reply, answer) = oneshot::channel();
         let partition = self.index(at)?;
-        self.queue(writer::Input::Keep(writer::Keep { partition, now, reply }))?;
+        self.queue(writer::Input::Keep(writer::Keep { partition, reply }))?;
         Ok(answer)
     }
 

@@ -18,9 +18,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::offered;
+use super::oldest::{Asked, Oldest};
 use super::removed;
 use super::rows::{self, PartitionRows};
 use super::stretches::Stretch;
+use crate::Clock;
 use crate::error::Error;
 use crate::event::Event;
 use crate::retention::{Retention, Seen};
@@ -35,7 +37,7 @@ const SLICE_BYTES: u64 = 4 * 1024 * 1024;
 pub(super) struct Slice<'w> {
     pub(super) sql: &'w Connection,
     pub(super) rows: &'w PartitionRows,
-    pub(super) now: Timestamp,
+    pub(super) clock: &'w Clock,
 }
 
 /// How far a partition is counted.
@@ -45,7 +47,15 @@ struct Counted {
     bytes: u64,
 }
 
-/// A row that may have to go.
+/// What of a partition may go.
+struct Bounds {
+    /// The newest row, which stays.
+    end: u64,
+    /// Up to which place all has been there for as long as it is kept.
+    expired: u64,
+}
+
+/// A row that is counted.
 struct Candidate {
     offset: u64,
     size: u64,
@@ -61,18 +71,33 @@ impl Slice<'_> {
     /// # Errors
     /// The environment's; rows may have been changed.
     pub(super) fn run(&self) -> Result<bool, Error> {
+        // By itself: what fails here is nobody's who publishes.
+        self.sql.prepare_cached("SAVEPOINT slice")?.execute([])?;
+        let ran = self.keep();
+        if ran.is_err() {
+            self.sql.prepare_cached("ROLLBACK TO slice")?.execute([])?;
+            self.raise_floor()?;
+        }
+        self.sql.prepare_cached("RELEASE slice")?.execute([])?;
+        ran
+    }
+
+    fn keep(&self) -> Result<bool, Error> {
         let Some(retention) = self.rows.retained.filter(|it| !it.keeps_all()) else {
             return Ok(false);
         };
         let end = self.rows.newest(self.sql)?.offset;
-        self.note(&retention, end)?;
+        // Behind the look at the end: what comes later was not there yet.
+        let now = (self.clock)();
+        self.note(&retention, Seen { end, at: now })?;
         let mut counted = self.counted(end)?;
         let mut more = false;
         if retention.counts() {
             more = self.count(&retention, &mut counted)?;
         }
         if !more {
-            more = self.remove_oldest(&retention, end, &mut counted)?;
+            let expired = self.expired(&retention, now)?;
+            more = self.remove_oldest(&retention, Bounds { end, expired }, &mut counted)?;
         }
         let update = "UPDATE kept SET until = ?2, bytes = ?3 WHERE topic = ?1
             AND (until <> ?2 OR bytes <> ?3)";
@@ -82,16 +107,15 @@ impl Slice<'_> {
     }
 
     /// Notes where the partition ends now.
-    fn note(&self, retention: &Retention, end: u64) -> Result<(), Error> {
+    fn note(&self, retention: &Retention, now: Seen) -> Result<(), Error> {
         let select = "SELECT offset, at FROM seen WHERE topic = ?1 ORDER BY offset DESC LIMIT 1";
         let last = self.sql.prepare_cached(select)?.query_row([self.rows.id], |row| {
             let at = Timestamp::from_microsecond(row.get(1)?).unwrap_or(Timestamp::MAX);
             Ok(Seen { end: row.get(0)?, at })
         });
-        let now = Seen { end, at: self.now };
-        if end > 0 && retention.is_noted(last.optional()?, now) {
+        if now.end > 0 && retention.is_noted(last.optional()?, now) {
             let insert = "INSERT OR IGNORE INTO seen VALUES (?1, ?2, ?3)";
-            let row = params![self.rows.id, end, self.now.as_microsecond()];
+            let row = params![self.rows.id, now.end, now.at.as_microsecond()];
             self.sql.prepare_cached(insert)?.execute(row)?;
         }
         Ok(())
@@ -144,8 +168,10 @@ impl Slice<'_> {
         self.sql.prepare_cached(upsert)?.execute(params![self.rows.id, key, offset])?;
         let Some(before) = before.filter(|before| *before < offset) else { return Ok(()) };
         let Some(record) = self.rows.record(self.sql, before)? else { return Ok(()) };
-        // Counted by a file that lost its end and grew again, it may be another key's.
-        if Event::from_json(&record).is_ok_and(|event| event.key == key) {
+        // Counted by a file that lost its end and grew again, it may be another key's; and what is hurt is not to be
+        // signed anew as what was removed.
+        let is_its = Event::from_json(&record).is_ok_and(|event| event.key == key);
+        if is_its && !self.rows.is_hurt(self.sql, before)? {
             self.forget(before, &record)?;
             self.remove(before, before)?;
             counted.bytes = counted.bytes.saturating_sub(record.len() as u64);
@@ -157,43 +183,37 @@ impl Slice<'_> {
     fn remove_oldest(
         &self,
         retention: &Retention,
-        end: u64,
+        Bounds { end, expired }: Bounds,
         counted: &mut Counted,
     ) -> Result<bool, Error> {
         let floor = self.rows.removed(self.sql).floor()?;
-        let expired = self.expired(retention)?;
         let partitions = rows::count(self.sql, &self.rows.at.topic)?;
         let limit = retention.share(partitions).unwrap_or(u64::MAX);
-        let goes =
-            |it: &Candidate, bytes| it.offset < end && (it.offset <= expired || bytes > limit);
-        let (mut last, mut seen) = (floor, 0);
         let is_indexed = retention.latest_per_key || offered::any(self.sql, self.rows)?;
-        for row in self.after(floor, is_indexed)? {
-            if !goes(&row, counted.bytes) {
-                seen = 0;
-                break;
-            }
-            (last, seen) = (row.offset, seen + 1);
-            if !row.is_removed {
-                if is_indexed {
-                    self.forget(row.offset, &row.record)?;
-                }
-                let size = if row.offset <= counted.until { row.size } else { 0 };
-                counted.bytes = counted.bytes.saturating_sub(size);
-            }
+        let bytes = counted.bytes;
+        let goes = |offset, went| {
+            offset < end && (offset <= expired || bytes.saturating_sub(went) > limit)
+        };
+        let asked =
+            Asked { after: floor, counted: counted.until, with_records: is_indexed, rows: SLICE };
+        let Oldest { last, bytes: went, events } = Oldest::find(self.sql, self.rows, &asked, goes)?;
+        if is_indexed {
+            events.iter().try_for_each(|it| self.forget(it.offset, &it.record))?;
         }
+        counted.bytes = bytes.saturating_sub(went);
         if last > floor {
             counted.until = counted.until.max(last);
             self.remove(floor + 1, last)?;
             let noted = "DELETE FROM seen WHERE topic = ?1 AND offset <= ?2";
             self.sql.prepare_cached(noted)?.execute(params![self.rows.id, last])?;
         }
-        Ok(seen > 0)
+        // Where nothing can go because of what is hurt, there is nothing to do at once.
+        Ok(last > floor)
     }
 
     /// Up to which place everything has been there for as long as it is kept.
-    fn expired(&self, retention: &Retention) -> Result<u64, Error> {
-        let Some(since) = retention.kept_since(self.now) else { return Ok(0) };
+    fn expired(&self, retention: &Retention, now: Timestamp) -> Result<u64, Error> {
+        let Some(since) = retention.kept_since(now) else { return Ok(0) };
         let select = "SELECT coalesce(max(offset), 0) FROM seen WHERE topic = ?1 AND at <= ?2";
         let row = params![self.rows.id, since.as_microsecond()];
         Ok(self.sql.prepare_cached(select)?.query_row(row, |row| row.get(0))?)
@@ -258,8 +278,13 @@ impl Slice<'_> {
         let own = removed::own(rows.chain(), first, last, crc);
         let row = params![last, crc, &first.to_be_bytes()[..], own];
         sql.prepare_cached(&rows.insert())?.execute(row)?;
-        let floor = rows.removed(sql).floor()?;
-        rows.floor.store(floor, Ordering::Release);
+        self.raise_floor()
+    }
+
+    /// Says to readers of the lag up to where everything went.
+    fn raise_floor(&self) -> Result<(), Error> {
+        let floor = self.rows.removed(self.sql).floor()?;
+        self.rows.floor.store(floor, Ordering::Release);
         Ok(())
     }
 }

@@ -26,6 +26,9 @@ pub(super) fn declare(sql: &Connection, topic: i64, retention: &Retention) -> Re
     let keep_for = keep_for.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
     let fits = |value: Option<u64>| value.map(|it| i64::try_from(it).unwrap_or(i64::MAX));
     let row = params![topic, fits(keep_for), fits(*bytes), latest_per_key];
+    if !latest_per_key {
+        sql.execute("DELETE FROM newest_of_key WHERE topic = ?1", [topic])?;
+    }
     if retention.keeps_all() {
         let update = "UPDATE kept SET for_ms = ?2, bytes_max = ?3, latest = ?4 WHERE topic = ?1";
         sql.execute(update, row)?;

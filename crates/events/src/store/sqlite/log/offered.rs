@@ -57,7 +57,34 @@ impl Offering<'_> {
             return Ok(Some(Outcome::Stored(places)));
         }
         let came = self.came(unless)?;
+        if came.is_empty() {
+            self.check_is_known(unless)?;
+        }
         Ok((!came.is_empty()).then_some(Outcome::Came(came)))
+    }
+
+    /// Whether everything is still there that could make a condition false: what was removed may have.
+    fn check_is_known(&self, unless: &Unless) -> Result<(), Error> {
+        let gone = |rows: &PartitionRows, place, what| {
+            let topic = rows.at.to_string();
+            Err(Error::Gone { topic, place, what })
+        };
+        // A place names the partition of its key; the beginning names all, and so what a topic kept of the key before it
+        // was given more of them.
+        let from_beginning = unless.after.iter().next().is_none();
+        let of_key = self.count.of(&unless.key);
+        for (partition, rows) in self.count.each().zip(self.rows) {
+            let (after, floor) = (unless.after.of(partition), rows.removed(self.sql).floor()?);
+            if after < floor && (from_beginning || partition == of_key) {
+                return gone(rows, after, format!("it has what is after {floor}"));
+            }
+            let keeps_latest = rows.retained.is_some_and(|it| it.latest_per_key);
+            if keeps_latest && !self.places(unless, partition)?.is_empty() {
+                let what = "it keeps the newest of each key alone, and one came since";
+                return gone(rows, after, what.to_owned());
+            }
+        }
+        Ok(())
     }
 
     /// Stores what is new of it; where each of its events is, in its order.

@@ -1,7 +1,7 @@
 //! The rows of one partition of a topic: read in order, each checked against the chain; scanned whole; created.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::watch;
@@ -42,7 +42,15 @@ impl PartitionRows {
 
     /// What was removed of it.
     pub(super) fn removed<'s>(&self, sql: &'s Connection) -> Stretches<'s> {
-        Stretches { sql, table: self.id }
+        Stretches { sql, table: self.id, seed: self.chain() }
+    }
+
+    /// Reads again up to where everything was removed, after what was raised with a transaction that never was.
+    pub(super) fn read_floor(&self, sql: &Connection) {
+        // Else the lag is told as too small until something is removed again.
+        if let Ok(floor) = self.removed(sql).floor() {
+            self.floor.store(floor, Ordering::Release);
+        }
     }
 
     /// Damage of this topic, from one offset to another.
@@ -125,7 +133,7 @@ impl PartitionRows {
     }
 
     /// Whether the row of this offset is missing, or not what was written.
-    fn is_hurt(&self, sql: &Connection, offset: u64) -> Result<bool, Error> {
+    pub(super) fn is_hurt(&self, sql: &Connection, offset: u64) -> Result<bool, Error> {
         if offset == 0 {
             return Ok(false);
         }
@@ -142,7 +150,7 @@ impl PartitionRows {
 
     /// The chain as it is stored behind `offset`; `None` if that row is missing. The file decides that, not
     /// what is in memory of the end: readers see what was committed a moment before it is raised.
-    fn chain_at(&self, sql: &Connection, offset: u64) -> Result<Option<Chain>, Error> {
+    pub(super) fn chain_at(&self, sql: &Connection, offset: u64) -> Result<Option<Chain>, Error> {
         if offset == 0 {
             return Ok(Some(self.chain()));
         }
@@ -164,7 +172,8 @@ impl PartitionRows {
         Ok(record.optional()?.filter(|record: &Vec<u8>| removed::first(record).is_none()))
     }
 
-    fn select(&self) -> String {
+    /// How rows after a place are read, at most so many.
+    pub(super) fn select(&self) -> String {
         format!("SELECT {COLUMNS} FROM t{} WHERE offset > ?1 ORDER BY offset LIMIT ?2", self.id)
     }
 
@@ -346,11 +355,11 @@ fn open(sql: &Connection, id: i64, at: TopicPartition) -> Result<PartitionRows, 
     let newest = format!("SELECT coalesce(max(offset), 0) FROM t{id}");
     let end = sql.query_row(&newest, [], |row| row.get(0))?;
     Ok(PartitionRows {
-        at,
         id,
         end: watch::Sender::new(Offset(end)),
         jumps: Jumps::load(sql, id)?,
         retained: kept::declared(sql, id)?,
-        floor: AtomicU64::new(Stretches { sql, table: id }.floor()?),
+        floor: AtomicU64::new(Stretches { sql, table: id, seed: Chain::of(&at) }.floor()?),
+        at,
     })
 }

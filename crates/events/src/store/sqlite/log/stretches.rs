@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::chain::Chain;
 use super::removed;
 use super::walk::{COLUMNS, StoredRow};
 use crate::error::Error;
@@ -20,6 +21,8 @@ pub(super) struct Stretch {
 pub(super) struct Stretches<'s> {
     pub(super) sql: &'s Connection,
     pub(super) table: i64,
+    /// The partition's chain before its first row.
+    pub(super) seed: Chain,
 }
 
 impl Stretches<'_> {
@@ -45,13 +48,14 @@ impl Stretches<'_> {
         Ok(oldest.filter(|it| it.first <= 1).map_or(0, |it| it.last))
     }
 
-    /// The stretch of the first row that is found, if it is one's.
+    /// The stretch of the first row that is found, if it is one's. One whose own checksum does not fit says nothing.
     fn find(self, place: &str, at: u64) -> Result<Option<Stretch>, Error> {
         let select = format!("SELECT {COLUMNS} FROM t{} WHERE {place} LIMIT 1", self.table);
         let mut select = self.sql.prepare_cached(&select)?;
         let stretch = select.query_row([at], |row| {
-            let StoredRow { offset: last, crc, record, .. } = StoredRow::read(row)?;
-            Ok(removed::first(record).map(|first| Stretch { first, last, crc }))
+            let row = StoredRow::read(row)?;
+            let first = removed::first(row.record).filter(|_| row.stands_alone(self.seed));
+            Ok(first.map(|first| Stretch { first, last: row.offset, crc: row.crc }))
         });
         Ok(stretch.optional()?.flatten())
     }

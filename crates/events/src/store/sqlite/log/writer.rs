@@ -15,7 +15,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,6 +23,7 @@ use super::keeping::Slice;
 use super::offered::Offering;
 use super::rows::PartitionRows;
 use super::tail::Tail;
+use crate::Clock;
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::offer::{Offer, Outcome};
@@ -61,7 +61,6 @@ pub(super) struct Publish {
 pub(super) struct Keep {
     /// Its place among the partitions.
     pub(super) partition: usize,
-    pub(super) now: Timestamp,
     pub(super) reply: oneshot::Sender<Result<bool, Error>>,
 }
 
@@ -99,11 +98,16 @@ pub(super) struct Writer {
     partitions: Arc<[PartitionRows]>,
     /// `None` until read from the file: at the start, and after a transaction failed.
     tails: Option<Vec<Tail>>,
+    clock: Clock,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, partitions: Arc<[PartitionRows]>) -> Writer {
-        Writer { connection, partitions, tails: None }
+    pub(super) fn new(
+        connection: Connection,
+        partitions: Arc<[PartitionRows]>,
+        clock: Clock,
+    ) -> Writer {
+        Writer { connection, partitions, tails: None, clock }
     }
 
     /// Group after group, until nobody can send any more or somebody closed it.
@@ -190,7 +194,7 @@ impl Writer {
                     continue;
                 }
                 Input::Keep(slice) => {
-                    answers.push(self.keep(slice, &mut state));
+                    answers.push(self.keep(slice, &state));
                     continue;
                 }
                 Input::Close(reply) => {
@@ -220,11 +224,11 @@ impl Writer {
     }
 
     /// Removes a slice of what a partition is not to keep.
-    fn keep(&self, slice: Keep, state: &mut Result<(), Error>) -> Acknowledgement {
-        let Keep { partition, now, reply } = slice;
-        let slice = Slice { sql: &self.connection, rows: &self.partitions[partition], now };
+    fn keep(&self, slice: Keep, state: &Result<(), Error>) -> Acknowledgement {
+        let Keep { partition, reply } = slice;
+        let rows = &self.partitions[partition];
+        let slice = Slice { sql: &self.connection, rows, clock: &self.clock };
         let ran = if state.is_ok() { slice.run() } else { Ok(false) };
-        fail_all(state, &ran);
         Acknowledgement::Keep { reply, ran }
     }
 
@@ -236,6 +240,9 @@ impl Writer {
             && let Err(error) = run(&self.connection, "ROLLBACK")
         {
             tracing::error!(%error, "a failed publish could not be rolled back");
+        }
+        for rows in &*self.partitions {
+            rows.read_floor(&self.connection);
         }
     }
 
