@@ -13,10 +13,12 @@
 //! | met trouble, or was not waited for | it ends: its partition is taken from the consumer, and others notice nothing |
 //! | rests where nobody reads on | it ends for the next who reads the partition elsewhere, where each who follows the partition has one |
 //! | is of a consumer that ended for good, or waited in vain for what is there | the read fails, and each next one is another consumer's |
+//! | is read while its consumer is left | it ends with that read, and the consumer with the last of them |
 //!
 //! What a consumer says that is of no partition (a connection that broke) is taken from it and told as debugging.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -29,7 +31,7 @@ use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaErrorCode as Code;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::client::{Client, ClientLog, index, offset_after};
 use super::trouble;
@@ -82,16 +84,20 @@ struct Assigned {
     number: u64,
     consumer: Arc<Consumer>,
     partitions: BTreeSet<TopicPartition>,
-    /// Dropped last, when whoever attends to it is to end it.
-    _attended: oneshot::Sender<()>,
+    used: Used,
 }
+
+/// A consumer is in use while somebody has one of these; dropped behind what is used, so that whoever attends to the
+/// consumer has it last. The last one to drop it waits for its threads, which is no thing to do on one of the runtime's.
+type Used = mpsc::Sender<Infallible>;
 
 /// One partition of a consumer.
 struct Reader {
+    /// Uses the consumer: it is dropped before that one's sign of use is.
+    queue: Queue,
     of: Chosen,
     /// Kafka's name of the topic.
     name: String,
-    queue: Queue,
     place: Cursor,
 }
 
@@ -99,6 +105,7 @@ struct Reader {
 struct Chosen {
     number: u64,
     consumer: Arc<Consumer>,
+    _used: Used,
 }
 
 /// A reader in use: it is given back, or ends.
@@ -212,7 +219,7 @@ impl Consumers {
         let of = self.choose(&place.at, followers).await?;
         match assign(&of.consumer, name, &place.at, from) {
             Ok(queue) => {
-                let reader = Reader { of, name: name.to_owned(), queue, place };
+                let reader = Reader { queue, of, name: name.to_owned(), place };
                 Ok(self.taken(reader, room))
             }
             Err(error) => {
@@ -265,16 +272,19 @@ impl Consumers {
         let consumer: Consumer = self.config.create_with_context(ClientLog).map_err(trouble::of)?;
         let consumer = Arc::new(consumer);
         shelf.made += 1;
-        let (number, (attended, ends)) = (shelf.made, oneshot::channel());
-        tokio::spawn(attend(Arc::downgrade(self), number, Arc::clone(&consumer), ends));
+        let (number, (used, unused)) = (shelf.made, mpsc::channel(1));
+        tokio::spawn(attend(Arc::downgrade(self), number, Arc::clone(&consumer), unused));
         let partitions = BTreeSet::new();
-        shelf.consumers.push(Assigned { number, consumer, partitions, _attended: attended });
+        shelf.consumers.push(Assigned { number, consumer, partitions, used });
         Ok(())
     }
 
-    /// Has it rest where it was given back.
+    /// Has it rest where it was given back; one whose consumer was left meanwhile ends.
     fn rest(&self, reader: Reader) {
-        self.shelf().resting.push(reader);
+        let left = self.shelf().rest(reader);
+        if let Some(reader) = left {
+            self.end(reader);
+        }
         self.freed.notify_waiters();
     }
 
@@ -292,14 +302,9 @@ impl Consumers {
 
     /// The consumer gives nothing any more: what rests there is of no use. What is in use ends with its read.
     fn abandon(&self, number: u64) {
-        let (gone, kept) = {
-            let mut shelf = self.shelf();
-            shelf.consumers.retain(|one| one.number != number);
-            let resting = std::mem::take(&mut shelf.resting);
-            resting.into_iter().partition::<Vec<_>, _>(|reader| reader.of.number == number)
-        };
-        self.shelf().resting.extend(kept);
-        drop(gone);
+        let left = self.shelf().leave(number);
+        drop(left);
+        self.freed.notify_waiters();
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
@@ -311,6 +316,21 @@ impl Shelf {
     fn rested(&mut self, place: &Cursor) -> Option<Reader> {
         let there = self.resting.iter().position(|reader| reader.place == *place)?;
         Some(self.resting.remove(there))
+    }
+
+    /// Has it rest; it comes back where its consumer was left.
+    fn rest(&mut self, reader: Reader) -> Option<Reader> {
+        if !self.consumers.iter().any(|one| one.number == reader.of.number) {
+            return Some(reader);
+        }
+        self.resting.push(reader);
+        None
+    }
+
+    /// Leaves a consumer, and what rests there.
+    fn leave(&mut self, number: u64) -> Vec<Reader> {
+        self.consumers.retain(|one| one.number != number);
+        self.resting.extract_if(.., |reader| reader.of.number == number).collect()
     }
 
     fn step(&mut self, at: &TopicPartition, followers: usize) -> Step {
@@ -326,9 +346,8 @@ impl Shelf {
             return Step::Reassign(self.resting.remove(rests));
         }
         let free = self.consumers.iter_mut().find(|one| !one.partitions.contains(at));
-        if let Some(Assigned { number, consumer, partitions, .. }) = free {
-            partitions.insert(at.clone());
-            return Step::Assign(Chosen { number: *number, consumer: Arc::clone(consumer) });
+        if let Some(free) = free {
+            return Step::Assign(free.choose(at));
         }
         match rests {
             _ if self.consumers.len() < CONSUMERS_MAX => Step::Make,
@@ -347,10 +366,18 @@ impl Shelf {
     }
 }
 
+impl Assigned {
+    fn choose(&mut self, at: &TopicPartition) -> Chosen {
+        self.partitions.insert(at.clone());
+        let (consumer, used) = (Arc::clone(&self.consumer), self.used.clone());
+        Chosen { number: self.number, consumer, _used: used }
+    }
+}
+
 impl Reader {
     /// Takes its partition from the consumer.
     fn unassigned(self) -> Chosen {
-        let Reader { of, name, queue, place } = self;
+        let Reader { queue, of, name, place } = self;
         let mut taken = TopicPartitionList::with_capacity(1);
         taken.add_partition(&name, index(&place.at));
         if let Err(error) = of.consumer.incremental_unassign(&taken) {
@@ -417,16 +444,16 @@ pub(super) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// Takes what the consumer says that is of no partition, until it is to end.
+/// Takes what the consumer says that is of no partition, until nobody uses it any more.
 async fn attend(
     of: Weak<Consumers>,
     number: u64,
     consumer: Arc<Consumer>,
-    mut ends: oneshot::Receiver<()>,
+    mut unused: mpsc::Receiver<Infallible>,
 ) {
     loop {
         let said = tokio::select! {
-            _ = &mut ends => break,
+            _ = unused.recv() => break,
             said = consumer.recv() => said.map(drop),
         };
         let Err(error) = said else { continue };
@@ -437,6 +464,7 @@ async fn attend(
             break;
         }
     }
+    _ = unused.recv().await;
     // It takes its leave, and waits for that.
     _ = tokio::task::spawn_blocking(move || drop(consumer)).await;
 }

@@ -118,6 +118,39 @@ async fn a_consumer_that_ended_has_no_reader_any_more() {
     drop(next);
 }
 
+#[tokio::test]
+async fn a_reader_whose_consumer_was_left_meanwhile_does_not_rest() {
+    let consumers = consumers();
+    for place in 1..=2 * CONSUMERS_MAX as u64 {
+        let in_use = pointed(&consumers, cursor(0, place), 1).await;
+        let number = consumers.shelf().consumers[0].number;
+        consumers.abandon(number);
+        in_use.give_back(Some(cursor(0, place + 1)));
+        assert_eq!(there_are(&consumers), [0, 0], "{place}");
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_is_never_closed_by_whoever_reads() {
+    let consumers = consumers();
+    let in_use = pointed(&consumers, cursor(0, 5), 1).await;
+    let (number, consumer) = {
+        let shelf = consumers.shelf();
+        (shelf.consumers[0].number, Arc::downgrade(&shelf.consumers[0].consumer))
+    };
+    consumers.abandon(number);
+    tokio::time::sleep(A_MOMENT).await;
+    drop(in_use);
+    // Nothing else has run since: this is the runtime's only thread.
+    assert!(consumer.strong_count() > 0, "whoever attends to it has it last");
+    let closed = async {
+        while consumer.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), closed).await.expect("it is closed");
+}
+
 #[test]
 fn what_is_fetched_ahead_is_shared_by_all_partitions() {
     for (partitions, bytes) in [
