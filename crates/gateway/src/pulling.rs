@@ -52,7 +52,9 @@ impl Ask<'_> {
         let answered = match self.verb {
             Verb::Pull => {
                 let pull = said::pull(self.headers, &bytes)?;
+                // What is answered is given out: nobody may be there any more to take it back.
                 let lent = tokio::select! {
+                    biased;
                     lent = desk.pull(pull) => lent.map_err(problem)?,
                     () = self.stop.stopped() => None,
                 };

@@ -53,6 +53,11 @@ impl Fields {
         self.members.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether a member is there and null: where its absence means more than it does, that is not the same.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(Value::is_null)
+    }
+
     /// The member as it came.
     pub fn raw(&self, name: &str) -> Option<&Value> {
         self.notes.ask(name, || ValueKind::Any);

@@ -98,8 +98,12 @@ fn token(fields: &mut Fields) -> String {
 
 /// The ids that are there; all of a lease where there are none.
 fn named(fields: &mut Fields) -> Named {
-    let Some(given) = fields.raw("ids").cloned() else { return Named::All };
-    let Value::Array(list) = given else {
+    let given = fields.raw("ids").cloned();
+    // Null is no way to say nothing: by that all of a lease would be meant.
+    if given.is_none() && !fields.is_null("ids") {
+        return Named::All;
+    }
+    let Some(Value::Array(list)) = given else {
         fields.note("ids", "must be a list of ids", None);
         return Named::All;
     };
@@ -146,3 +150,6 @@ fn reason(fields: &mut Fields) -> String {
     let reason: String = kept.collect();
     if reason.trim().is_empty() { "the subscriber gave no reason".to_owned() } else { reason }
 }
+
+#[cfg(test)]
+mod tests;
