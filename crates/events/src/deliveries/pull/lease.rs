@@ -115,9 +115,10 @@ impl Entry {
 }
 
 impl Lease {
-    /// Whether its time is over. One that lasts longer than any may was given by a clock that has been set back.
+    /// Whether its time is over. One that lasts much longer than any may was given by a clock that has been set back; a little
+    /// longer it lasts for whoever's clock is behind that of the one who gave it.
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
-        let longest = now.checked_add(LEASE_MAX).unwrap_or(Timestamp::MAX);
+        let longest = now.checked_add(LEASE_MAX * 2).unwrap_or(Timestamp::MAX);
         self.until <= now || self.until > longest
     }
 
