@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
-use crate::parking::{Standing, Wait};
+use crate::parking::{Standing, Wait, how_to_skip};
 use crate::store::inbox::{Assigned, Marks, Place};
 use crate::store::tx::Tx;
 use crate::store::{ahead, delivery_runs, parked};
@@ -76,6 +76,15 @@ impl Park {
     /// Behind others of its key.
     pub(super) fn behind(stored: Arc<Stored>) -> Park {
         Park { stored, attempts: 0, wait: Wait::Turn, reason: String::new() }
+    }
+}
+
+impl RetryOutcome {
+    /// The parked row is no event any more: nobody can try it.
+    pub(super) fn hurt(attempts: u32, error: &Error, subscription: &str) -> RetryOutcome {
+        let skip = how_to_skip(subscription);
+        let reason = format!("the parked row is no event any more: {error}; {skip}");
+        RetryOutcome::Failed { attempts, wait: Wait::Operator, reason }
     }
 }
 

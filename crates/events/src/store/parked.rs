@@ -176,21 +176,33 @@ pub(crate) async fn due(
     of: Assigned<'_>,
     now: Timestamp,
 ) -> Result<Option<Parked>, Error> {
-    Ok(all_due(rows, of, now, 1).await?.pop())
+    let select = "SELECT place, attempts, event, key FROM parked
+        WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL AND next_at <= ?3
+        ORDER BY next_at, place LIMIT 1";
+    let now = now.as_microsecond();
+    rows.find(select, &[&of.subscription, &of.partition.index(), &now], parked).await
 }
 
-/// The first `limit` of them.
-pub(crate) async fn all_due(
+/// A parked event that is due, without itself.
+pub(crate) struct DueTurn {
+    pub(crate) turn: i64,
+    pub(crate) key: String,
+}
+
+/// The first `limit` that are due by `now`, longest due first.
+pub(crate) async fn due_turns(
     rows: &mut Rows<'_>,
     of: Assigned<'_>,
     now: Timestamp,
     limit: usize,
-) -> Result<Vec<Parked>, Error> {
-    let select = "SELECT place, attempts, event, key FROM parked
+) -> Result<Vec<DueTurn>, Error> {
+    let select = "SELECT place, key FROM parked
         WHERE subscription = ?1 AND partition = ?2 AND next_at IS NOT NULL AND next_at <= ?3
         ORDER BY next_at, place LIMIT ?4";
-    let now = now.as_microsecond();
-    rows.all(select, &[&of.subscription, &of.partition.index(), &now, &limit], parked).await
+    let whose: [&dyn Bind; 4] =
+        [&of.subscription, &of.partition.index(), &now.as_microsecond(), &limit];
+    let row = |row: &Row<'_>| Ok(DueTurn { turn: row.get(0)?, key: text(row, 1)? });
+    rows.all(select, &whose, row).await
 }
 
 /// When the next is due after `now`; `None` if nothing waits for a time.

@@ -11,9 +11,13 @@ use super::lease::Line;
 use super::parcel::{goes_alone, size_of};
 use crate::error::Error;
 use crate::partition::Partition;
-use crate::store::parked::{self, Parked};
+use crate::store::inbox::Assigned;
+use crate::store::parked::{self, DueTurn, Parked};
 use crate::store::rows::Rows;
 use crate::subscription::context::Lane;
+
+/// Rows behind one of a key that are read at a time: each may have a megabyte.
+const STEP: usize = 8;
 
 /// Parked events of a key that are due, the first of it first.
 pub(super) struct Due {
@@ -62,24 +66,44 @@ impl Wanted {
         found: &mut Found,
     ) -> Result<(), Error> {
         let (of, partition) = (lane.assigned(), lane.at.partition);
-        let is_free = |first: &Parked| {
+        let is_free = |first: &DueTurn| {
             let line = Line { partition: partition.index(), key: first.key.clone() };
             !self.out.contains(&line)
         };
         let limit = self.limit + self.out.len();
-        let firsts = parked::all_due(rows, of, self.now, limit).await?;
+        let firsts = parked::due_turns(rows, of, self.now, limit).await?;
         for first in firsts.into_iter().filter(is_free) {
             if found.bytes > ANSWER_BYTES_MAX {
                 break;
             }
+            let Some(first) = parked::of_turn(rows, first.turn).await? else { continue };
             found.bytes += bytes_of(&first);
-            let mut run = Vec::new();
-            if !goes_alone(first.attempts, self.attempts) {
-                run = parked::behind(rows, of, &first, self.limit).await?;
+            let (mut run, attempts) = (vec![first], self.attempts);
+            if !goes_alone(run[0].attempts, attempts) {
+                self.read_behind(rows, of, &mut run, &mut found.bytes).await?;
             }
-            found.bytes += run.iter().map(bytes_of).sum::<usize>();
-            run.insert(0, first);
             found.due.push_back(Due { partition, rows: run });
+        }
+        Ok(())
+    }
+
+    /// Reads what is behind the last of `run`, a few at a time.
+    async fn read_behind(
+        &self,
+        rows: &mut Rows<'_>,
+        of: Assigned<'_>,
+        run: &mut Vec<Parked>,
+        bytes: &mut usize,
+    ) -> Result<(), Error> {
+        while *bytes <= ANSWER_BYTES_MAX && run.len() <= self.limit {
+            let Some(last) = run.last() else { return Ok(()) };
+            let next = parked::behind(rows, of, last, STEP).await?;
+            let is_all = next.len() < STEP;
+            *bytes += next.iter().map(bytes_of).sum::<usize>();
+            run.extend(next);
+            if is_all {
+                break;
+            }
         }
         Ok(())
     }

@@ -128,12 +128,13 @@ impl Keeper {
         let asked = tokio::select! {
             biased;
             () = first.woken() => {
-                // Whatever an operator did, it is not as was known.
+                // Whatever an operator did, it is not as was known; and what waits for nothing is looked for again.
                 self.shelf = None;
+                self.ends.clear();
                 None
             }
             Some(ask) = self.inbox.recv() => Some(ask),
-            () = moved(&mut self.ends), if is_waited_for && self.pause.is_none() => None,
+            () = moved(&mut self.ends), if is_waited_for => None,
             () = tokio::time::sleep(pause) => {
                 self.is_unsure = true;
                 None
@@ -263,12 +264,14 @@ impl Keeper {
             return Ok(Vec::new());
         }
         if shelf.touches_parked() {
-            // What is due is known once that is written.
-            self.pause = Some(Duration::ZERO);
-            return Ok(self.waiting.iter().map(|_| None).collect());
+            return Ok(self.after_this());
         }
         let Found { mut due, next, .. } = self.due(shelf, now).await?;
         self.next_due = next;
+        shelf.give_up_hurt(&mut due);
+        if shelf.touches_parked() {
+            return Ok(self.after_this());
+        }
         let ends: Vec<Offset> = self.ends.iter_mut().map(|end| *end.borrow_and_update()).collect();
         let attempts = self.timing.pace.attempts;
         let (mut lent, mut is_dry) = (Vec::with_capacity(self.waiting.len()), false);
@@ -294,6 +297,12 @@ impl Keeper {
             lent.push(Some(Ok(Some(Lent { token, events }))));
         }
         Ok(lent)
+    }
+
+    /// All wait on for a moment: what is due is known once what is parked is written.
+    fn after_this(&mut self) -> Vec<Option<Result<Option<Lent>, Refusal>>> {
+        self.pause = Some(Duration::ZERO);
+        self.waiting.iter().map(|_| None).collect()
     }
 
     /// Parked events that may be given out.

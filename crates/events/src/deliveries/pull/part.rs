@@ -1,7 +1,8 @@
 //! One partition of what is fetched: what was read ahead of its place, and what is to be written of it.
 //!
-//! It is read only as far as somebody asks for events. What is out under a lease when a shelf is made from the store is
-//! read again and stands as out; what is there no more (its engine removed it, the log lost its tail) leaves its lease.
+//! It is read as far as somebody asks for events, and, when a shelf is made from the store, as far as something is out:
+//! what is out under a lease stands as out again, and what is there no more (its engine removed it, the log lost its tail)
+//! leaves its lease. What another instance lent or settled is not learnt here: the shelf is made anew.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem;

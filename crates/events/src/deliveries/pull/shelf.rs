@@ -261,6 +261,19 @@ impl Shelf {
         }
     }
 
+    /// Parked rows that are due and no events any more become dead letters; they leave `due`.
+    pub(super) fn give_up_hurt(&mut self, due: &mut VecDeque<Due>) {
+        due.retain(|Due { partition, rows }| {
+            let Some(Parked { turn, attempts, event: Err(error), .. }) = rows.first() else {
+                return true;
+            };
+            let part = &mut self.parts[usize::from(partition.index())];
+            let outcome = RetryOutcome::hurt(*attempts, error, &part.lane.context.name);
+            part.outcomes.retried.push(Retried { turn: *turn, outcome });
+            false
+        });
+    }
+
     /// Puts in parked events that are due; those that are put in leave `due`.
     pub(super) fn fill_with_due(&mut self, parcel: &mut Parcel, due: &mut VecDeque<Due>) {
         while let Some(Due { partition, rows }) =

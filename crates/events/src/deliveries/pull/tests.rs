@@ -14,6 +14,7 @@ use crate::store::Options;
 
 mod limits;
 mod model;
+mod parked;
 
 const PACE: Pace = Pace { attempts: 4, backoff: Duration::from_secs(1) };
 const LEASE: Duration = Duration::from_secs(30);

@@ -1,9 +1,10 @@
 //! What is read of the store before anything is lent, and what is written in one transaction when something was.
 //!
 //! A transaction is fenced twice: by the revision of the leases, which every instance raises, and by the place of each
-//! partition that it touches, which an operator moves. Where either is another one nothing is written.
+//! partition that it touches, which an operator moves. Where either is another one nothing is written. Nor is it where
+//! something is to be parked behind what an operator took out: he changes neither of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::lease::{Entry, Lease};
@@ -11,8 +12,9 @@ use super::part::{KeptPart, Part, ReadFrom};
 use super::shelf::Shelf;
 use crate::broker::Offset;
 use crate::deliveries::known::Known;
-use crate::deliveries::settlement::{Settlement, Written};
+use crate::deliveries::settlement::{Park, Settlement, Written};
 use crate::error::Error;
+use crate::parking::Wait;
 use crate::store::inbox::Place;
 use crate::store::leases::{self, LeaseChange, LeaseRow};
 use crate::store::rows::Rows;
@@ -116,6 +118,9 @@ impl Work {
                 return Ok(Outcome::Elsewhere);
             }
         }
+        if self.parks_behind_nothing(tx).await? {
+            return Ok(Outcome::Elsewhere);
+        }
         // The last look, and what is written stands or falls with it.
         if !leases::raise(tx, &self.subscription, self.revision).await? {
             return Ok(Outcome::Elsewhere);
@@ -131,5 +136,21 @@ impl Work {
         }
         leases::change(tx, &self.subscription, &self.changes).await?;
         Ok(Outcome::Stands(standing))
+    }
+
+    /// Whether a key that something is to be parked behind has nothing parked any more: an operator took it out. What is
+    /// parked then would wait for nothing. He locks the place before, as is done here.
+    async fn parks_behind_nothing(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
+        let parks = self.settlements.iter().flat_map(|settlement| &settlement.outcomes.parks);
+        let mut known = HashSet::new();
+        for Park { stored, wait, .. } in parks {
+            // Behind another one that is parked now it waits for that.
+            let (key, is_behind) = (&*stored.event.key, *wait == Wait::Turn);
+            let is_first = known.insert(key);
+            if is_first && is_behind && !parked::has_key(tx, &self.subscription, key).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -9,7 +9,6 @@ use crate::deliveries::attempts::{DueEvent, Job};
 use crate::deliveries::settlement::{Retried, RetryOutcome};
 use crate::deliveries::{Answer, Receiver};
 use crate::error::Error;
-use crate::parking::{Wait, how_to_skip};
 use crate::store::options::Reading;
 use crate::store::parked::{self, Parked};
 
@@ -45,12 +44,8 @@ impl<R: Receiver> Round<R> {
                 Ok(Some(Job::Retry(Box::new(DueEvent { turn, key, attempts, event }))))
             }
             Err(error) => {
-                let skip = how_to_skip(&self.lane.context.name);
-                let reason = format!("the parked row is no event any more: {error}; {skip}");
-                self.note_retry(
-                    turn,
-                    RetryOutcome::Failed { attempts, wait: Wait::Operator, reason },
-                );
+                let hurt = RetryOutcome::hurt(attempts, &error, &self.lane.context.name);
+                self.note_retry(turn, hurt);
                 Ok(None)
             }
         }

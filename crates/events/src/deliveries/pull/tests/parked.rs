@@ -1,0 +1,97 @@
+//! What is parked comes to its end, whatever an operator does beside it, and however large or hurt it is.
+
+use super::*;
+use crate::deliveries::pull::due::Wanted;
+use crate::subscription::context::Context;
+
+impl Bench {
+    /// An operator elsewhere: nobody here is woken by what he does.
+    fn elsewhere(&self) -> Control {
+        let (database, broker) = (self.database.clone(), self.log.clone());
+        Control::resting("mail.order", topic("order"), database, broker, self.clock.component())
+    }
+
+    async fn harm(&self, statement: &'static str) {
+        let work =
+            self.database.write(statement, |statement, tx| Box::pin(tx.execute(statement, &[])));
+        assert_eq!(work.await.unwrap(), 1);
+    }
+}
+
+/// Whoever lends does not know of it when he reads the next event of that key.
+#[tokio::test]
+async fn a_key_whose_dead_letter_was_dropped_elsewhere_goes_on() {
+    let bench = Bench::new();
+    bench.publish(1, &["a", "a"]).await;
+    let running = bench.start();
+    let token = running.pull(2, &[1, 2]).await;
+    running.reject(&token, &[1], Again::Never).await;
+    assert!(bench.elsewhere().discard("mail.order.1", "a test").await.unwrap());
+    let token = running.pull(10, &[2]).await;
+    running.reject(&token, &[2], Again::Never).await;
+    assert!(bench.elsewhere().discard("mail.order.2", "a test").await.unwrap());
+    bench.publish(3, &["a"]).await;
+    let token = running.pull(10, &[3]).await;
+    running.acknowledge(&token, &[3]).await;
+    assert_eq!((running.lag().await, bench.rows("parked").await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_parked_row_that_is_no_event_any_more_is_a_dead_letter_and_no_other_key_waits_for_it() {
+    let bench = Bench::new();
+    bench.publish(1, &["a", "b"]).await;
+    let running = bench.start();
+    let token = running.pull(2, &[1, 2]).await;
+    running.reject(&token, &[1], Again::After(Duration::from_secs(1))).await;
+    running.reject(&token, &[2], Again::After(Duration::from_secs(2))).await;
+    bench.harm("UPDATE parked SET event = substr(event, 2) WHERE \"offset\" = 1").await;
+    bench.clock.advance(Duration::from_secs(2));
+    let token = running.pull(1, &[2]).await;
+    running.acknowledge(&token, &[2]).await;
+    let dead = running.control.dead(10).await.unwrap();
+    let [letter] = &*dead else { panic!("{dead:?}") };
+    assert!(letter.reason.contains("no event any more"), "{}", letter.reason);
+    assert!(letter.reason.contains("yeoul events skip"), "{}", letter.reason);
+    assert!(running.control.skip("a test").await.unwrap().is_some());
+    assert_eq!(bench.rows("parked").await, 0);
+}
+
+#[tokio::test]
+async fn of_parked_events_no_more_bytes_are_read_than_a_lease_may_have_and_a_few() {
+    const DATA: usize = 500 * 1000;
+    let bench = Bench::new();
+    let large = |number: u64| {
+        let text = format!("\"{}\"", "x".repeat(DATA));
+        let data = serde_json::value::RawValue::from_string(text).expect("JSON");
+        let key = if number <= 40 { "a".to_owned() } else { number.to_string() };
+        Event { data, ..stamped("order", &key, number) }
+    };
+    for number in 1..=60 {
+        bench.log.publish(&topic("order").first(), vec![large(number)]).await.unwrap();
+    }
+    let running = bench.start();
+    until(async || {
+        while let Some(lent) = running.lent(100).await {
+            let why = Rejection { reason: String::new(), again: Again::After(LEASE) };
+            running.desk.reject(&lent.token, Named::All, why).await.unwrap();
+        }
+        let parked = bench.rows("parked").await;
+        if parked == 60 { Ok(()) } else { Err(format!("{parked} are parked")) }
+    })
+    .await;
+    let (name, order) = ("mail.order", topic("order"));
+    let (database, log) = (bench.database.clone(), bench.log.clone());
+    let context = Context::new(name, order, database, log, bench.clock.component());
+    bench.clock.advance(LEASE);
+    let wanted = Wanted {
+        lanes: context.lanes().collect(),
+        out: std::collections::HashSet::new(),
+        now: (context.clock)(),
+        limit: 100,
+        attempts: PACE.attempts,
+    };
+    let read = bench.database.read(&wanted, |wanted, rows| Box::pin(wanted.read(rows)));
+    let events = read.await.unwrap().due.iter().map(|due| due.rows.len()).sum::<usize>();
+    let fit = ANSWER_BYTES_MAX / DATA;
+    assert!((fit..=fit + 10).contains(&events), "{events} of {fit}");
+}
