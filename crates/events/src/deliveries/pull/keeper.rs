@@ -62,6 +62,10 @@ pub(super) struct Keeper {
     shelf: Option<Shelf>,
     /// The end of each partition; none before it has begun.
     ends: Vec<watch::Receiver<Offset>>,
+    /// Of each partition why nothing is read of it, if that is so.
+    shut: Vec<Option<Error>>,
+    /// When it is begun anew, because there are such, or events that are out and could not be read.
+    again_at: Option<Timestamp>,
     /// When the next parked event is due.
     next_due: Option<Timestamp>,
     /// Another instance may have changed what is in the store.
@@ -101,6 +105,8 @@ impl Keeper {
             unclaimed: Vec::new(),
             shelf: None,
             ends: Vec::new(),
+            shut: Vec::new(),
+            again_at: None,
             next_due: None,
             is_unsure: false,
             backoff: Backoff::new(),
@@ -168,7 +174,7 @@ impl Keeper {
             return Duration::ZERO;
         }
         let due = self.next_due.filter(|_| is_waited_for);
-        let at = shelf.ends_at().into_iter().chain(due).min();
+        let at = shelf.ends_at().into_iter().chain(due).chain(self.again_at).min();
         let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
         let every = if is_waited_for { LOOK_EVERY } else { LOOK_IDLY_EVERY };
         let look = self.context.database.has_instances().then_some(every);
@@ -203,8 +209,8 @@ impl Keeper {
 
     /// Once; `None` where another instance, or an operator, was ahead.
     async fn attempt(&mut self) -> Result<Option<Answers>, Error> {
-        let mut shelf = self.known().await?;
         let now = (self.context.clock)();
+        let mut shelf = self.known(now).await?;
         self.unclaimed.iter().for_each(|token| shelf.take_back(token));
         let mut answers =
             Answers { ended: shelf.end_leases(now, &self.timing), ..Answers::default() };
@@ -224,26 +230,36 @@ impl Keeper {
     }
 
     /// The shelf, as the store has it.
-    async fn known(&mut self) -> Result<Shelf, Error> {
+    async fn known(&mut self, now: Timestamp) -> Result<Shelf, Error> {
+        if self.again_at.is_some_and(|at| at <= now) {
+            (self.shelf, self.again_at) = (None, None);
+            self.ends.clear();
+        }
         if self.ends.is_empty() {
             self.begin().await?;
         }
         let is_unsure = mem::take(&mut self.is_unsure) && self.context.database.has_instances();
         match self.shelf.take() {
             Some(shelf) if !is_unsure || self.revision().await? == shelf.revision => Ok(shelf),
-            _ => load(&self.lanes).await,
+            _ => {
+                let shelf = load(&self.lanes, &self.shut).await?;
+                let again = now.checked_add(BACKOFF_MAX).unwrap_or(Timestamp::MAX);
+                self.again_at = shelf.is_half_known().then(|| self.again_at.unwrap_or(again));
+                Ok(shelf)
+            }
         }
     }
 
-    /// The places fit the log, and nothing that is parked waits for nothing.
+    /// The places fit the log, and nothing that is parked waits for nothing. A partition of which that cannot be said is
+    /// shut, and the others go on.
     async fn begin(&mut self) -> Result<(), Error> {
-        let mut ends = Vec::with_capacity(self.lanes.len());
+        let (mut ends, mut shut) = (Vec::with_capacity(self.lanes.len()), Vec::new());
         for lane in &self.lanes {
             ends.push(self.context.broker.watch(&lane.at).await?);
-            beginning::recover(lane).await?;
             beginning::mend_parked(lane, PAUSE_MAX).await?;
+            shut.push(beginning::recover(lane).await.err());
         }
-        self.ends = ends;
+        (self.ends, self.shut) = (ends, shut);
         Ok(())
     }
 

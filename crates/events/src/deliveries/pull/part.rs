@@ -2,7 +2,8 @@
 //!
 //! It is read as far as somebody asks for events, and, when a shelf is made from the store, as far as something is out:
 //! what is out under a lease stands as out again, and what is there no more (its engine removed it, the log lost its tail)
-//! leaves its lease. What another instance lent or settled is not learnt here: the shelf is made anew.
+//! leaves its lease. What is hurt leaves it too; what only cannot be read for now stays out, and its lease is neither
+//! answered for nor ended until it is read: no other partition waits for that. What another instance lent or settled is not learnt here: the shelf is made anew.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem;
@@ -34,6 +35,8 @@ pub(super) struct Part {
     leased: HashMap<u64, Entry>,
     /// Up to there the broker had nothing more.
     exhausted: Offset,
+    /// Its place does not fit its log, or nobody can say whether it does: nothing is read before that is known.
+    is_shut: bool,
     /// Why what comes next cannot be read.
     pub(super) unread: Option<Error>,
 }
@@ -68,19 +71,47 @@ impl Part {
             settled,
             leased: leased.into_iter().filter_map(by_offset).collect(),
             exhausted: Offset::BEGINNING,
+            is_shut: false,
             unread: None,
         }
     }
 
-    /// Reads on until all is read that is out; offsets of what is there no more.
-    pub(super) async fn read_what_is_out(&mut self) -> Result<HashSet<u64>, Error> {
+    /// Reads on until all is read that is out; offsets of what is there no more. Of a partition that is `shut` nothing is
+    /// read: it says why.
+    pub(super) async fn read_what_is_out(&mut self, shut: Option<&Error>) -> HashSet<u64> {
+        self.is_shut = shut.is_some();
+        self.unread = match shut {
+            Some(error) => Some(error.clone()),
+            None => self.read_to_the_last_out().await.err(),
+        };
+        match &self.unread {
+            // It is there still, and stays out: it is read when that is over.
+            Some(error) if error.is_environment() => HashSet::new(),
+            _ => mem::take(&mut self.leased).into_keys().collect(),
+        }
+    }
+
+    async fn read_to_the_last_out(&mut self) -> Result<(), Error> {
         let last = self.leased.keys().max().copied().unwrap_or(0);
         while self.window.read_to().0 < last && self.read().await? {}
-        Ok(mem::take(&mut self.leased).into_keys().collect())
+        Ok(())
+    }
+
+    /// Whether this one is out and could not be read yet.
+    pub(super) fn is_unread(&self, entry: &Entry) -> bool {
+        entry.offset().is_some_and(|offset| self.leased.contains_key(&offset.0))
+    }
+
+    /// Whether it has to be begun with anew.
+    pub(super) fn is_half_known(&self) -> bool {
+        self.is_shut || !self.leased.is_empty()
     }
 
     /// Reads on until there are `enough` to give out, or nothing more, or no room.
     pub(super) async fn read_ahead(&mut self, end: Offset, enough: usize) {
+        if self.is_shut {
+            return;
+        }
         self.unread = None;
         while self.window.available(enough) < enough && self.has_more(end) {
             match self.read().await {

@@ -19,6 +19,7 @@ use super::{ANSWERED_MAX, Answered, LEASES_MAX, Refusal};
 use crate::broker::{Offset, Stored};
 use crate::deliveries::Timing;
 use crate::deliveries::settlement::{Park, Retried, RetryOutcome};
+use crate::error::Error;
 use crate::parking::{PARKED_MAX, Wait};
 use crate::store::leases::LeaseChange;
 use crate::store::parked::Parked;
@@ -71,7 +72,17 @@ impl Shelf {
     /// When the first lease ends that has something out.
     pub(super) fn ends_at(&self) -> Option<Timestamp> {
         let open = self.leases.values().filter(|lease| !lease.entries.is_empty());
-        open.map(|lease| lease.until).min()
+        open.filter(|lease| !self.is_unread(lease)).map(|lease| lease.until).min()
+    }
+
+    /// Whether it has events that could not be read yet: what would become of them cannot be written.
+    fn is_unread(&self, lease: &Lease) -> bool {
+        lease.entries.iter().any(|entry| self.parts[usize::from(entry.partition)].is_unread(entry))
+    }
+
+    /// Whether a partition has to be begun with anew.
+    pub(super) fn is_half_known(&self) -> bool {
+        self.parts.iter().any(Part::is_half_known)
     }
 
     /// Keys that have parked events out.
@@ -101,7 +112,7 @@ impl Shelf {
     /// These of a lease are handled.
     ///
     /// # Errors
-    /// [`Refusal::Ended`].
+    /// [`Refusal::Ended`], and [`Refusal::Store`] where something of it cannot be read now.
     pub(super) fn acknowledge(
         &mut self,
         token: &str,
@@ -120,7 +131,7 @@ impl Shelf {
     /// These of a lease are not handled.
     ///
     /// # Errors
-    /// [`Refusal::Ended`].
+    /// [`Refusal::Ended`], and [`Refusal::Store`] where something of it cannot be read now.
     pub(super) fn reject(
         &mut self,
         token: &str,
@@ -136,8 +147,11 @@ impl Shelf {
     }
 
     fn lease(&mut self, token: &str, now: Timestamp) -> Result<&mut Lease, Refusal> {
-        let lease = self.leases.get_mut(token).filter(|lease| !lease.is_over(now));
-        lease.ok_or(Refusal::Ended)
+        let lease = self.leases.get(token).filter(|lease| !lease.is_over(now));
+        if self.is_unread(lease.ok_or(Refusal::Ended)?) {
+            return Err(Error::environment("a partition of the lease cannot be read now").into());
+        }
+        self.leases.get_mut(token).ok_or(Refusal::Ended)
     }
 
     fn handled(&mut self, entry: Entry) {
@@ -177,7 +191,7 @@ impl Shelf {
 
     /// Ends the leases whose time is over; how many had something out.
     pub(super) fn end_leases(&mut self, now: Timestamp, timing: &Timing) -> usize {
-        let over = |it: &(&String, &Lease)| it.1.is_over(now);
+        let over = |it: &(&String, &Lease)| it.1.is_over(now) && !self.is_unread(it.1);
         let over: Vec<String> = self.leases.iter().filter(over).map(|it| it.0.clone()).collect();
         let mut ended = 0;
         for token in over {
@@ -207,6 +221,10 @@ impl Shelf {
 
     /// Takes back a lease that its subscriber never heard of.
     pub(super) fn take_back(&mut self, token: &str) {
+        // Of what could not be read yet the lease ends by itself.
+        if self.leases.get(token).is_none_or(|lease| self.is_unread(lease)) {
+            return;
+        }
         let Some(mut lease) = self.leases.remove(token) else { return };
         self.touched.insert(token.to_owned());
         lease.end().iter().for_each(|run| self.give_back(run));

@@ -10,11 +10,14 @@ use super::*;
 use crate::deliveries::{Pace, TABLES};
 use crate::fixture::{ManualClock, stamped, topic, until};
 use crate::local::Log;
+use crate::partition::{Partition, Partitions};
 use crate::store::Options;
+use crate::topic::Declared;
 
 mod limits;
 mod model;
 mod parked;
+mod unread;
 
 const PACE: Pace = Pace { attempts: 4, backoff: Duration::from_secs(1) };
 const LEASE: Duration = Duration::from_secs(30);
@@ -84,9 +87,14 @@ fn ids(numbers: &[u64]) -> Named {
 
 impl Bench {
     pub(super) fn new() -> Bench {
+        Bench::of(Partitions::ONE)
+    }
+
+    fn of(partitions: Partitions) -> Bench {
         let folder = TempDir::new().unwrap();
         let clock = ManualClock::default();
-        let log = Log::open(folder.path(), &[topic("order")], clock.component()).unwrap();
+        let declared = [Declared { topic: topic("order"), partitions }];
+        let log = Log::open_declared(folder.path(), &declared, clock.component()).unwrap();
         let options = Options {
             path: folder.path().join("deliveries.db"),
             schema: TABLES.embedded,
@@ -106,12 +114,16 @@ impl Bench {
     }
 
     pub(super) fn start(&self) -> Running {
+        self.start_with(self.log.clone())
+    }
+
+    fn start_with(&self, broker: Arc<dyn Broker>) -> Running {
         let tokens = Arc::clone(&self.tokens);
         let leases = Leases::new(
             "mail.order",
             topic("order"),
             self.database.clone(),
-            self.log.clone(),
+            broker,
             Timing { pace: PACE, clock: self.clock.component(), jitter: Arc::new(|| 1.0) },
             Arc::new(move || format!("lease-{}", tokens.fetch_add(1, Ordering::SeqCst))),
         );

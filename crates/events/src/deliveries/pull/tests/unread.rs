@@ -1,0 +1,109 @@
+//! A partition that cannot be read keeps no other waiting.
+
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+use crate::broker::{Offset, Pending};
+use crate::fixture::altered_log::AlteredLog;
+use crate::store::tests::execute;
+use crate::topic::TopicPartition;
+use crate::wait::BACKOFF_MAX;
+
+/// The log, whose second partition may be away.
+struct Leaderless {
+    log: Arc<Log>,
+    is_away: AtomicBool,
+}
+
+impl AlteredLog for Leaderless {
+    fn log(&self) -> &Log {
+        &self.log
+    }
+
+    fn read<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        after: Offset,
+        limit: usize,
+    ) -> Pending<'a, Vec<Stored>> {
+        if at.partition.index() == 1 && self.is_away.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(Error::environment("it has no leader")) });
+        }
+        self.log.read(at, after, limit)
+    }
+}
+
+fn partitions() -> [TopicPartition; 2] {
+    [0, 1].map(|it| topic("order").at(Partition::new(it).unwrap()))
+}
+
+/// What is out of it stays out meanwhile, and its lease is ended, or answered for, after it.
+#[tokio::test]
+async fn a_partition_that_is_away_keeps_its_leases_and_the_others_go_on() {
+    let [one, other] = partitions();
+    let bench = Bench::of(Partitions::new(2).unwrap());
+    // Where something was read, it is looked at again when one begins.
+    for number in [1, 2] {
+        bench.log.publish(&other, vec![stamped("other", "b", number)]).await.unwrap();
+        let running = bench.start();
+        let token = running.pull(10, &[number]).await;
+        if number == 1 {
+            running.acknowledge(&token, &[1]).await;
+        }
+        running.kill().await;
+    }
+    let is_away = AtomicBool::new(true);
+    let broker = Arc::new(Leaderless { log: bench.log.clone(), is_away });
+    let running = bench.start_with(broker.clone());
+    bench.log.publish(&one, vec![stamped("order", "a", 3)]).await.unwrap();
+    let token = running.pull(10, &[3]).await;
+    running.acknowledge(&token, &[3]).await;
+    let refused = running.desk.acknowledge("lease-1", Named::All).await;
+    assert!(matches!(refused, Err(Refusal::Store(_))), "{refused:?}");
+    bench.clock.advance(LEASE);
+    running.nothing().await;
+    broker.is_away.store(false, Ordering::SeqCst);
+    bench.clock.advance(BACKOFF_MAX);
+    let lent = running.lent(10).await.expect("its lease has ended");
+    assert_eq!((numbers(Some(&lent)), lent.events[0].attempt), (vec![2], 2));
+    running.desk.acknowledge(&lent.token, Named::All).await.unwrap();
+    assert_eq!(running.lag().await, 0);
+}
+
+/// With a record of the second partition that is hurt while an event behind it is out.
+#[tokio::test]
+async fn a_partition_that_is_hurt_leaves_the_others_their_leases() {
+    let two = Partitions::new(2).unwrap();
+    let [one, other] = partitions();
+    let bench = Bench::of(two);
+    bench.log.publish(&one, vec![stamped("order", "a", 1)]).await.unwrap();
+    let batch = vec![stamped("other", "b", 2), stamped("other", "c", 3)];
+    bench.log.publish(&other, batch).await.unwrap();
+    let running = bench.start();
+    let lent = running.lent(10).await.expect("they are there");
+    assert_eq!(lent.events.len(), 3);
+    running.kill().await;
+    bench.log.close().await;
+    let Bench { log, folder, clock, database, tokens } = bench;
+    drop(log);
+    let hurt = "UPDATE t2 SET record = CAST(replace(CAST(record AS TEXT), 'Num', 'Nom') AS BLOB)
+        WHERE offset = 1";
+    execute(&folder.path().join("log.db"), hurt);
+    let declared = [Declared { topic: topic("order"), partitions: two }];
+    let log = Arc::new(Log::open_declared(folder.path(), &declared, clock.component()).unwrap());
+    let bench = Bench { log, folder, clock, database, tokens };
+    let running = bench.start();
+    assert_eq!(running.acknowledge(&lent.token, &[1]).await.count, 1);
+    bench.log.publish(&one, vec![stamped("order", "a", 4)]).await.unwrap();
+    let token = running.pull(10, &[4]).await;
+    running.acknowledge(&token, &[4]).await;
+    let status = running.control.status().await.unwrap();
+    assert_eq!(status.partitions.iter().map(|it| it.lag).collect::<Vec<_>>(), [0, 2]);
+    let stuck = status.partitions[1].stuck.clone().expect("it says so");
+    assert!(stuck.contains("yeoul events skip mail.order"), "{stuck}");
+    // An operator steps over it, and what was behind it comes again.
+    assert!(running.control.skip("a test").await.unwrap().is_some());
+    let token = running.pull(10, &[3]).await;
+    running.acknowledge(&token, &[3]).await;
+    assert_eq!(running.lag().await, 0);
+}
