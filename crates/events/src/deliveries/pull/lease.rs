@@ -1,8 +1,9 @@
 //! A lease: which events one who fetched has, until when, and what he said of them.
 //!
 //! Whoever has several events of a key has them in their order, and nobody else has any of that key. So what he rejects
-//! takes what is behind it of its key with it, and counts once all before it is answered for: until then it is noted and
-//! waits ([`Lease::rejected_first`]). Pure.
+//! takes what is behind it of its key with it: none of these is answered for any more, from then on. It is parked once all
+//! before it is answered for: until then it is noted, stays out, and waits ([`Lease::rejected_first`]). Where the lease ends
+//! meanwhile, what was said of it counts in the place of the end ([`counted`]). Pure.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -38,7 +39,7 @@ pub(super) struct Entry {
 }
 
 /// Where an event was when it was given out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum What {
     /// At this offset of its partition.
@@ -122,38 +123,48 @@ impl Lease {
         self.until <= now || self.until > longest
     }
 
-    /// Takes out the events that are meant, in order; ids that none of them has are added to `unknown`.
+    /// Takes out the events that are meant, in order; ids of what is not there to be answered for are added to `unknown`.
     pub(super) fn take(&mut self, named: &Named, unknown: &mut Vec<String>) -> Vec<Entry> {
-        let Named::Ids(ids) = named else { return std::mem::take(&mut self.entries) };
-        let mut wanted: HashSet<&str> = ids.iter().map(String::as_str).collect();
-        let taken = self.entries.extract_if(.., |entry| wanted.remove(entry.id.as_str())).collect();
-        unknown.extend(ids.iter().filter(|id| wanted.contains(id.as_str())).cloned());
-        taken
+        let meant = self.meant(named, unknown);
+        self.entries.extract_if(.., |entry| meant.contains(&entry.id)).collect()
     }
 
-    /// Notes that these are rejected; how many they are.
+    /// Notes that these are rejected, of each key by the first of them; how many they are.
     pub(super) fn reject(
         &mut self,
         named: &Named,
         rejection: &Rejection,
         unknown: &mut Vec<String>,
     ) -> usize {
-        let mut rejected = 0;
-        let mut wanted: Option<HashSet<&str>> = match named {
-            Named::All => None,
-            Named::Ids(ids) => Some(ids.iter().map(String::as_str).collect()),
-        };
-        for entry in &mut self.entries {
-            if wanted.as_mut().is_none_or(|ids| ids.remove(entry.id.as_str())) {
+        let meant = self.meant(named, unknown);
+        let mut noted = HashSet::new();
+        for entry in self.entries.iter_mut().filter(|entry| meant.contains(&entry.id)) {
+            if noted.insert(entry.line()) {
                 entry.rejected = Some(rejection.clone());
-                rejected += 1;
             }
         }
-        if let Named::Ids(ids) = named {
-            let is_left = |id: &&String| wanted.as_ref().is_some_and(|it| it.contains(id.as_str()));
-            unknown.extend(ids.iter().filter(is_left).cloned());
+        meant.len()
+    }
+
+    /// The ids of those that are meant and may be answered for: of a key, what is before the first that was rejected. The
+    /// others go to `unknown`.
+    fn meant(&self, named: &Named, unknown: &mut Vec<String>) -> HashSet<String> {
+        let (mut rejected, mut open) = (HashSet::new(), HashSet::new());
+        for entry in &self.entries {
+            if entry.rejected.is_some() {
+                rejected.insert(entry.line());
+            }
+            if !rejected.contains(&entry.line()) {
+                open.insert(entry.id.as_str());
+            }
         }
-        rejected
+        let ids: Vec<&str> = match named {
+            Named::All => self.entries.iter().map(|entry| entry.id.as_str()).collect(),
+            Named::Ids(ids) => ids.iter().map(String::as_str).collect(),
+        };
+        let (meant, others): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| open.contains(id));
+        unknown.extend(others.into_iter().map(str::to_owned));
+        meant.into_iter().map(str::to_owned).collect()
     }
 
     /// Takes out every key whose first event is rejected.
@@ -185,6 +196,23 @@ impl Lease {
         });
         Lease { until: row.until, entries }
     }
+}
+
+/// Of which events behind the first of their key an attempt counts, and why: of those that were rejected, and before the
+/// first of these for the lease's `end`, where it has ended. Nobody knows which of them its holder had in hand.
+pub(super) fn counted<'e>(behind: &'e [Entry], mut end: Option<&'e str>) -> HashMap<What, &'e str> {
+    let mut counted = HashMap::new();
+    for entry in behind {
+        let why = match &entry.rejected {
+            None => end,
+            Some(Rejection { again, reason }) => {
+                end = None;
+                (*again != Again::Uncounted).then_some(reason.as_str())
+            }
+        };
+        counted.extend(why.map(|why| (entry.what, why)));
+    }
+    counted
 }
 
 /// Events by key, each in its order; the keys in the order of their first.

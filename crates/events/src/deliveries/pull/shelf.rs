@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::due::Due;
-use super::lease::{Again, Entry, Lease, Line, Named, Rejection, Run, What};
+use super::lease::{Again, Entry, Lease, Line, Named, Rejection, Run, What, counted};
 use super::parcel::{Candidate, Parcel, size_of};
 use super::part::{Part, ReadFrom};
 use super::{ANSWERED_MAX, Answered, LEASES_MAX, Refusal};
@@ -177,11 +177,18 @@ impl Shelf {
         }
     }
 
-    fn rejected(&mut self, run: Run, rejection: Rejection, now: Timestamp, timing: &Timing) {
+    fn rejected(&mut self, mut run: Run, rejection: Rejection, now: Timestamp, timing: &Timing) {
         let Rejection { reason, again } = rejection;
         let attempt = run.first.attempt;
         let wait = match again {
-            Again::Uncounted => return self.give_back(&run),
+            Again::Uncounted if counted(&run.behind, None).is_empty() => {
+                return self.give_back(&run);
+            }
+            Again::Uncounted => {
+                // What was said of those behind it is kept with them, and they are behind what is parked.
+                run.first.attempt = attempt.saturating_sub(1);
+                timing.pace.again_after(run.first.attempt, now, super::AT_ONCE)
+            }
             Again::Never => Wait::Operator,
             Again::After(pause) => timing.pace.again_after(attempt, now, pause),
             Again::Backoff => timing.pace.after_failure(attempt, now, (timing.jitter)()),
@@ -238,41 +245,37 @@ impl Shelf {
         offsets.for_each(|offset| part.window.give_back(offset));
     }
 
-    /// They were not handled: they are parked, or parked on. Of those behind the first an attempt counts where their lease
-    /// ended: nobody knows which of them he had in hand.
-    fn failed(&mut self, run: Run, wait: Wait, reason: &str, counts_behind: bool) {
+    /// They were not handled: they are parked, or parked on.
+    fn failed(&mut self, run: Run, wait: Wait, reason: &str, has_ended: bool) {
         let part = &mut self.parts[usize::from(run.first.partition)];
         let Run { first, behind } = run;
         log_failure(&part.lane.context.name, &first, wait, reason);
-        let reason = || reason.to_owned();
+        let counted = counted(&behind, has_ended.then_some(reason));
+        let attempts = first.attempt;
         match first.what {
             What::Parked(turn) => {
-                let outcome = |entry: &Entry, wait| {
-                    let attempts = entry.attempt;
-                    RetryOutcome::Failed { attempts, wait, reason: reason() }
+                let outcome = |attempts, wait, reason: &str| RetryOutcome::Failed {
+                    attempts,
+                    wait,
+                    reason: reason.to_owned(),
                 };
-                let first = Retried { turn, outcome: outcome(&first, wait) };
-                let counted = behind.iter().filter(|_| counts_behind);
-                let counted = counted.filter_map(|entry| match entry.what {
-                    What::Parked(turn) => {
-                        Some(Retried { turn, outcome: outcome(entry, Wait::Turn) })
-                    }
-                    What::Fresh(_) => None,
+                let first = Retried { turn, outcome: outcome(attempts, wait, reason) };
+                let behind = behind.iter().filter_map(|entry| {
+                    let What::Parked(turn) = entry.what else { return None };
+                    let why = counted.get(&entry.what)?;
+                    Some(Retried { turn, outcome: outcome(entry.attempt, Wait::Turn, why) })
                 });
-                part.outcomes.retried.extend(std::iter::once(first).chain(counted));
+                part.outcomes.retried.extend(std::iter::once(first).chain(behind));
             }
             What::Fresh(offset) => {
-                let out: HashSet<u64> =
-                    behind.iter().filter_map(Entry::offset).map(|it| it.0).collect();
                 let mut parked = part.window.fail(Offset(offset)).into_iter();
-                let attempts = first.attempt;
-                let first = parked.next();
-                let first = first.map(|stored| Park { stored, attempts, wait, reason: reason() });
+                let reason = reason.to_owned();
+                let first = parked.next().map(|stored| Park { stored, attempts, wait, reason });
                 part.outcomes.parks.extend(first);
                 part.outcomes.parks.extend(parked.map(|stored| {
-                    match counts_behind && out.contains(&stored.offset.0) {
-                        true => Park { stored, attempts: 1, wait: Wait::Turn, reason: reason() },
-                        false => Park::behind(stored),
+                    match counted.get(&What::Fresh(stored.offset.0)).map(|it| (*it).to_owned()) {
+                        Some(reason) => Park { stored, attempts: 1, wait: Wait::Turn, reason },
+                        None => Park::behind(stored),
                     }
                 }));
             }

@@ -17,6 +17,7 @@ use crate::topic::Declared;
 mod limits;
 mod model;
 mod parked;
+mod rejected;
 mod unread;
 
 const PACE: Pace = Pace { attempts: 4, backoff: Duration::from_secs(1) };

@@ -72,6 +72,60 @@ fn a_key_leaves_once_its_first_event_is_rejected_and_all_of_it() {
 }
 
 #[test]
+fn from_a_rejected_one_on_nothing_of_its_key_is_answered_for_any_more() {
+    let all = [(1, "a"), (2, "a"), (3, "b"), (4, "a"), (5, "b")];
+    for (rejected, named, taken, told) in [
+        (&[2][..], Named::All, vec![1, 3, 5], vec![2, 4]),
+        (&[2], ids(&[4, 2]), vec![], vec![4, 2]),
+        (&[4, 2], ids(&[1, 2, 3, 4]), vec![1, 3], vec![2, 4]),
+        (&[1, 3], Named::All, vec![], vec![1, 2, 3, 4, 5]),
+        (&[], Named::All, vec![1, 2, 3, 4, 5], vec![]),
+    ] {
+        let (mut lease, mut unknown) = (lease(&all), Vec::new());
+        lease.reject(&ids(rejected), &rejection(), &mut Vec::new());
+        assert_eq!(offsets(&lease.take(&named, &mut unknown)), taken, "{rejected:?} {named:?}");
+        assert_eq!(Named::Ids(unknown), ids(&told), "{rejected:?} {named:?}");
+    }
+    // Of those that are rejected with one word it is the first of which that is noted.
+    let mut together = lease(&all);
+    assert_eq!(together.reject(&ids(&[4, 2]), &rejection(), &mut Vec::new()), 2);
+    let noted = together.entries.iter().filter(|it| it.rejected.is_some());
+    assert_eq!(offsets(noted), [2]);
+    // Nor is it rejected twice, but what is before it is, and keeps what was said first.
+    let (mut lease, mut unknown) = (lease(&all), Vec::new());
+    lease.reject(&ids(&[2]), &rejection(), &mut Vec::new());
+    let other = Rejection { again: Again::Never, ..rejection() };
+    assert_eq!(lease.reject(&ids(&[1, 2, 4]), &other, &mut unknown), 1);
+    assert_eq!(Named::Ids(unknown), ids(&[2, 4]));
+    let said: Vec<_> = lease.entries.iter().map(|it| it.rejected.clone()).collect();
+    assert_eq!(said, [Some(other), Some(rejection()), None, None, None]);
+}
+
+#[test]
+fn of_those_behind_the_first_what_was_said_counts_else_the_end_of_the_lease() {
+    let said = |again| Some(Rejection { again, ..rejection() });
+    let (none, backoff, silent) = (None, said(Again::Backoff), said(Again::Uncounted));
+    for (behind, end, expected) in [
+        ([&none, &none, &none], None, [None, None, None]),
+        ([&none, &none, &none], Some("end"), [Some("end"); 3]),
+        ([&none, &backoff, &none], None, [None, Some("broken"), None]),
+        ([&none, &backoff, &none], Some("end"), [Some("end"), Some("broken"), None]),
+        ([&none, &silent, &none], Some("end"), [Some("end"), None, None]),
+        ([&silent, &none, &backoff], Some("end"), [None, None, Some("broken")]),
+    ] {
+        let rejected = (1..).zip(behind);
+        let entry = |(at, rejected): (u64, &Option<Rejection>)| Entry {
+            rejected: rejected.clone(),
+            ..entry(at, "a")
+        };
+        let behind: Vec<Entry> = rejected.map(entry).collect();
+        let counted = counted(&behind, end);
+        let found: Vec<_> = behind.iter().map(|it| counted.get(&it.what).copied()).collect();
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
 fn a_key_has_an_order_of_its_own_in_each_partition() {
     let mut lease = lease(&[(1, "a"), (2, "a")]);
     lease.entries[1].partition = 1;

@@ -13,18 +13,26 @@ enum Step {
     Pull(usize),
     /// Of one of the leases, the events whose bits are set.
     Acknowledge(usize, u8),
-    Reject(usize, u8, bool),
+    /// All that is left of one.
+    AcknowledgeAll(usize),
+    Reject(usize, u8, Again),
     Wait(u8),
     Crash,
 }
 
+fn again() -> impl Strategy<Value = Again> {
+    let after = Again::After(Duration::from_secs(3));
+    prop::sample::select(vec![Again::Backoff, after, Again::Uncounted, Again::Never])
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        5 => (0..4u8).prop_map(Step::Publish),
-        4 => (1..6usize).prop_map(Step::Pull),
+        8 => (0..3u8).prop_map(Step::Publish),
+        4 => (1..9usize).prop_map(Step::Pull),
         4 => (0..8usize, any::<u8>()).prop_map(|(lease, which)| Step::Acknowledge(lease, which)),
-        2 => (0..8usize, any::<u8>(), any::<bool>())
-            .prop_map(|(lease, which, counts)| Step::Reject(lease, which, counts)),
+        6 => (0..8usize).prop_map(Step::AcknowledgeAll),
+        8 => (0..8usize, any::<u8>(), again())
+            .prop_map(|(lease, which, again)| Step::Reject(lease, which, again)),
         2 => (0..40u8).prop_map(Step::Wait),
         1 => Just(Step::Crash),
     ];
@@ -73,7 +81,8 @@ impl Model {
             Step::Publish(key) => self.publish(&key.to_string()).await,
             Step::Pull(limit) => _ = self.pull(*limit).await,
             Step::Acknowledge(lease, which) => self.acknowledge(*lease, *which).await,
-            Step::Reject(lease, which, counts) => self.reject(*lease, *which, *counts).await,
+            Step::AcknowledgeAll(lease) => self.acknowledge_all(*lease).await,
+            Step::Reject(lease, which, again) => self.reject(*lease, *which, *again).await,
             Step::Wait(seconds) => self.wait(u64::from(*seconds)),
             Step::Crash => {
                 self.running.take().expect("it runs").kill().await;
@@ -139,16 +148,26 @@ impl Model {
         self.open.values_mut().for_each(|of_key| of_key.retain(|it| *it != number));
     }
 
-    /// Only the first of a key is rejected here, and what is behind it leaves with it.
-    async fn reject(&mut self, lease: usize, which: u8, counts: bool) {
+    /// What he rejected before, and what is behind that, is not among them.
+    async fn acknowledge_all(&mut self, lease: usize) {
         let Some(at) = self.at(lease) else { return };
-        let is_first = |had: &Had| self.open[&had.key].front() == Some(&had.number);
-        let some: Vec<Had> = self.some(at, which).into_iter().filter(is_first).collect();
+        let answered = self.running().desk.acknowledge(&self.held[at].token, Named::All).await;
+        assert_eq!(answered.unwrap().count, self.held[at].left.len());
+        let left = self.held[at].left.clone();
+        left.iter().for_each(|had| self.handled(at, had.number));
+    }
+
+    /// Anywhere in its key: it leaves with what is behind it, and what is before it stays his.
+    async fn reject(&mut self, lease: usize, which: u8, again: Again) {
+        let Some(at) = self.at(lease) else { return };
+        let some = self.some(at, which);
         let numbers: Vec<u64> = some.iter().map(|it| it.number).collect();
-        let again = if counts { Again::Backoff } else { Again::Uncounted };
         let answered = self.running().reject(&self.held[at].token, &numbers, again).await;
         assert_eq!(answered.count, some.len());
-        self.held[at].left.retain(|it| !some.iter().any(|rejected| rejected.key == it.key));
+        let has_left = |it: &Had| {
+            some.iter().any(|rejected| rejected.key == it.key && rejected.number <= it.number)
+        };
+        self.held[at].left.retain(|it| !has_left(it));
     }
 
     /// Everything is acknowledged in the end, dead letters once they are redriven.
