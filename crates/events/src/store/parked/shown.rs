@@ -11,6 +11,17 @@ use crate::store::rows::{Row, Rows};
 use crate::store::value::Bind;
 use crate::topic::Topic;
 
+/// The columns that [`letter`] reads, with a time of this column, of those that are meant, in their order.
+fn select(time: &str, which: &str) -> String {
+    format!(
+        "SELECT \"offset\", attempts, reason, {time}, event,
+            (SELECT count(*) FROM parked behind WHERE behind.subscription = parked.subscription
+                AND behind.key = parked.key AND behind.place > parked.place), key,
+            partition
+        FROM parked WHERE subscription = ?1 AND {which} LIMIT ?2"
+    )
+}
+
 /// Up to `limit` dead letters, longest parked first.
 pub(crate) async fn dead(
     rows: &mut Rows<'_>,
@@ -18,12 +29,8 @@ pub(crate) async fn dead(
     topic: &Topic,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, Error> {
-    let select = "SELECT \"offset\", attempts, reason, since, event,
-            (SELECT count(*) FROM parked behind WHERE behind.subscription = parked.subscription
-                AND behind.key = parked.key AND behind.place > parked.place), key,
-            partition
-        FROM parked WHERE subscription = ?1 AND dead = 1 ORDER BY place LIMIT ?2";
-    rows.all(select, &[&subscription, &limit], |row| letter(row, subscription, topic)).await
+    let select = select("since", "dead = 1 ORDER BY place");
+    rows.all(&select, &[&subscription, &limit], |row| letter(row, subscription, topic)).await
 }
 
 /// Up to `limit` of those that are tried again by themselves, the next first.
@@ -33,12 +40,8 @@ pub(crate) async fn retried(
     topic: &Topic,
     limit: usize,
 ) -> Result<Vec<RetriedEvent>, Error> {
-    let select = "SELECT \"offset\", attempts, reason, next_at, event,
-            (SELECT count(*) FROM parked behind WHERE behind.subscription = parked.subscription
-                AND behind.key = parked.key AND behind.place > parked.place), key,
-            partition
-        FROM parked WHERE subscription = ?1 AND dead <> 1 AND next_at IS NOT NULL
-        ORDER BY next_at, place LIMIT ?2";
+    let which = "dead <> 1 AND next_at IS NOT NULL ORDER BY next_at, place";
+    let select = select("next_at", which);
     let row = |row: &Row<'_>| {
         let DeadLetter { id, subscription, topic, key, kind, attempts, reason, since, waiting } =
             letter(row, subscription, topic)?;
@@ -56,7 +59,7 @@ pub(crate) async fn retried(
             waiting,
         })
     };
-    rows.all(select, &[&subscription, &limit], row).await
+    rows.all(&select, &[&subscription, &limit], row).await
 }
 
 /// The event of the dead letter of this number; `None` if there is none, or the row is none any more.
