@@ -1,6 +1,9 @@
 //! Broker and store away at once under load, standing still and killed: orders are refused in words or taken, and with
 //! both of them back all is whole by itself.
 //!
+//! What the load is answered says nothing of the refusal: who orders waits for a connection for as long as the store
+//! takes to come back, or longer. So one more orders while both are surely away, and they stay so until it is answered.
+//!
 //! `YEOUL_BOTH_AWAY` sets for how many seconds they are away (3).
 
 use std::time::Duration;
@@ -9,7 +12,7 @@ use serde_json::Value;
 
 use super::killed::{taken, under_load};
 use super::support::books;
-use super::support::{Random, pause, setting, timed, within};
+use super::support::{Customer, Mall, Random, pause, setting, timed, within};
 use super::{Cluster, GONE_ON_BY, TWINS, postgres};
 
 /// For how many seconds both are away, where nothing else is set.
@@ -18,6 +21,9 @@ const AWAY_S: u64 = 3;
 const LOAD: Duration = Duration::from_secs(1);
 /// What is answered meanwhile: not now, or not in time.
 const REFUSALS: [u16; 2] = [503, 504];
+/// For so long the gateway waits for a service, which knows sooner that its store is away: it waits five seconds for a
+/// connection, and as long for a word on it.
+const REFUSED_BY: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug)]
 enum Away {
@@ -80,11 +86,12 @@ fn with_broker_and_store_away_at_once_nothing_is_lost_and_all_is_whole_by_itself
             pause(LOAD);
             both.go(how);
             pause(Duration::from_secs(away));
+            let took = is_refused(&mall, &who, product);
+            eprintln!("{how:?}: an order is refused after {took:?}");
             both.come_back(how);
             pause(LOAD);
         });
         let refused = self::refused(&clients) - refused;
-        assert!(refused > 0, "{how:?}: without a store no order is taken");
         let orders = taken(&clients) - before;
         assert!(orders > 0, "{how:?}: there was load");
         // Nobody but the parts themselves does anything for it.
@@ -108,6 +115,16 @@ fn with_broker_and_store_away_at_once_nothing_is_lost_and_all_is_whole_by_itself
             (answer.status == 200).then_some(())
         });
     }
+}
+
+/// Without a store no order is taken, and who orders is told so in time; how long that took.
+fn is_refused(mall: &Mall, who: &Customer, product: u64) -> Duration {
+    let body = serde_json::json!({"productId": product, "quantity": 1});
+    let answer = mall.ordering(who, &body).send();
+    assert!(REFUSALS.contains(&answer.status), "{}: {}", answer.status, answer.text());
+    answer.refusal(answer.status);
+    assert!(answer.took < REFUSED_BY, "refused after {:?}", answer.took);
+    answer.took
 }
 
 /// Orders that were not taken.
