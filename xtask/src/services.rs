@@ -51,7 +51,7 @@ enum Source {
     Commands(&'static [&'static [&'static str]]),
 }
 
-const SERVICES: [Service; 17] = [
+const SERVICES: [Service; 19] = [
     Service {
         // The allocator's own build; a C compiler is there, for Rust links with it.
         name: "make",
@@ -114,6 +114,28 @@ const SERVICES: [Service; 17] = [
         purpose: Purpose::Tests,
         proof: Proof::Placed("crates/brokers/tests/kafka/languages/node/node_modules/kafkajs"),
         source: Source::Node("crates/brokers/tests/kafka/languages/node"),
+    },
+    Service {
+        name: "example-python",
+        purpose: Purpose::Tests,
+        proof: Proof::Built("peers/examples/python/uvicorn"),
+        source: Source::Commands(&[&[
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--root-user-action=ignore",
+            "--target",
+            "TARGET/peers/examples/python",
+            "--requirement",
+            "ROOT/examples/python/requirements.txt",
+        ]]),
+    },
+    Service {
+        name: "example-node",
+        purpose: Purpose::Tests,
+        proof: Proof::Placed("examples/node/node_modules/express"),
+        source: Source::Node("examples/node"),
     },
     Service {
         name: "chromium",
@@ -236,7 +258,7 @@ fn list() -> Result<(), Failure> {
             Purpose::Browser => "browser",
             Purpose::Benches => "benches",
         };
-        shell::say(&format!("{:<11} {:<8} {there}", service.name, purpose))?;
+        shell::say(&format!("{:<15} {:<8} {there}", service.name, purpose))?;
     }
     Ok(())
 }

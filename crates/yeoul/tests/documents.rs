@@ -12,7 +12,7 @@ use std::path::Path;
 
 use support::{Folder, overlay, run};
 
-const DOCUMENTS: [&str; 2] = ["README.md", "docs/guide.md"];
+const DOCUMENTS: [&str; 3] = ["README.md", "docs/guide.md", "examples/README.md"];
 
 fn read(document: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(document);

@@ -30,4 +30,6 @@ pub(crate) use random::Random;
 pub(crate) use raw::{RawAnswer, Talk, connect, raw};
 pub(crate) use shop::{Customer, Placed, Sold, data_of, kinds, unique};
 pub(crate) use stream::{Message, Stream};
-pub(crate) use time::{Done, SOON, eventually, eventually_is, now, pause, stays, timed, within};
+pub(crate) use time::{
+    Done, SOON, eventually, eventually_is, now, pause, stays, timed, within, within_is,
+};

@@ -54,15 +54,26 @@ pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 pub(crate) fn eventually_is<T: PartialEq + Debug>(
     what: &str,
     expected: &T,
+    read: impl FnMut() -> T,
+) {
+    within_is(SOON, what, expected, read);
+}
+
+/// [`eventually_is`] with a deadline of one's own.
+#[track_caller]
+pub(crate) fn within_is<T: PartialEq + Debug>(
+    limit: Duration,
+    what: &str,
+    expected: &T,
     mut read: impl FnMut() -> T,
 ) {
-    let end = now() + SOON;
+    let end = now() + limit;
     loop {
         let seen = read();
         if seen == *expected {
             return;
         }
-        assert!(now() < end, "not within {SOON:?}: {what}: expected {expected:?}, seen {seen:?}");
+        assert!(now() < end, "not within {limit:?}: {what}: expected {expected:?}, seen {seen:?}");
         pause(STEP);
     }
 }

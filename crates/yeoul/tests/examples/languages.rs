@@ -1,0 +1,131 @@
+//! How the service and the worker of each language are started, as its page says, with what was installed for the tests.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::site::Addresses;
+use super::support::setting;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Language {
+    Python,
+    Node,
+}
+
+impl Language {
+    /// Whether its own program is on this machine. Where it is not, what installs it is said and the test is passed over,
+    /// but for a run that installs what is missing.
+    pub(crate) fn is_here(self) -> bool {
+        let (program, asked) = self.program();
+        let is_here = Command::new(program).arg(asked).output().is_ok();
+        let missing = format!("`{program}` is missing. Install it with:\n{}", self.install());
+        assert!(is_here || setting("CI").is_none(), "{missing}");
+        if !is_here {
+            eprintln!("passed over: {missing}");
+        }
+        is_here
+    }
+
+    fn program(self) -> (&'static str, &'static str) {
+        match self {
+            Language::Python => ("python3", "--version"),
+            Language::Node => ("node", "--version"),
+        }
+    }
+
+    /// What installs the language itself.
+    fn install(self) -> &'static str {
+        match self {
+            Language::Python => "sudo apt-get install -y python3",
+            Language::Node => "sudo apt-get install -y nodejs npm",
+        }
+    }
+
+    /// Its name in the chore that installs libraries, its folder in the examples, and the last part of both places where
+    /// what was installed is.
+    fn name(self) -> &'static str {
+        match self {
+            Language::Python => "python",
+            Language::Node => "node",
+        }
+    }
+
+    fn folder(self) -> PathBuf {
+        examples().join(self.name())
+    }
+
+    /// The service, which has to listen at this port.
+    pub(crate) fn service(self, at: &Addresses) -> Command {
+        let mut command = match self {
+            Language::Python => {
+                let mut command = self.python(at);
+                let port = at.service.to_string();
+                command.args([
+                    "-m",
+                    "uvicorn",
+                    "service:app",
+                    "--log-level",
+                    "warning",
+                    "--port",
+                    &port,
+                ]);
+                command
+            }
+            Language::Node => self.node("service.js"),
+        };
+        self.settle(&mut command, at);
+        command
+    }
+
+    pub(crate) fn worker(self, at: &Addresses) -> Command {
+        let mut command = match self {
+            Language::Python => {
+                let mut command = self.python(at);
+                command.arg("worker.py");
+                command
+            }
+            Language::Node => self.node("worker.js"),
+        };
+        self.settle(&mut command, at);
+        command
+    }
+
+    /// What all of them read of the environment.
+    fn settle(self, command: &mut Command, at: &Addresses) {
+        command.current_dir(self.folder());
+        command.env("DATABASE_URL", &at.database).env("YEOUL_URL", at.inner_url());
+        command.env("POINTS_SECRET", super::SIGNING).env("PORT", at.service.to_string());
+    }
+
+    fn python(self, _: &Addresses) -> Command {
+        let mut command = Command::new("python3");
+        command.env("PYTHONPATH", self.installed(&target().join("peers/examples/python")));
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    fn node(self, script: &str) -> Command {
+        self.installed(&self.folder().join("node_modules"));
+        let mut command = Command::new("node");
+        command.arg(script);
+        command
+    }
+
+    fn installed(self, place: &Path) -> &Path {
+        let install = format!("cargo xtask services install example-{}", self.name());
+        assert!(
+            place.exists(),
+            "libraries of an example are missing. Install them with:\n{install}"
+        );
+        place
+    }
+}
+
+pub(crate) fn examples() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.canonicalize().expect("the project").join("examples")
+}
+
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").to_owned()
+}
