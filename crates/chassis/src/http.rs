@@ -25,12 +25,12 @@ pub mod router;
 pub mod stall;
 pub mod stop;
 pub mod trace;
+pub mod urlencoded;
 pub mod whole;
 
 mod noted;
 mod slots;
 mod target;
-mod urlencoded;
 mod wire;
 
 use std::future::Future;

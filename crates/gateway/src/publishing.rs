@@ -13,6 +13,7 @@ mod condition;
 mod room;
 mod traced;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ use events::{
 };
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use tracing::error;
 
 use crate::meters::Meters;
@@ -160,14 +162,23 @@ fn stored(topic: Topic, places: Vec<Numbered>, key: Option<&str>) -> Response {
 /// 409 with what came.
 fn conflict(topic: &Topic, came: Vec<Came>) -> Problem {
     let shown = |Came { at, event }: Came| {
-        let mut shown: Value = serde_json::from_slice(&event.to_json()).unwrap_or_default();
+        let mut shown = members(&event);
         let position = TopicPosition { topic: topic.clone(), offsets: [at].into_iter().collect() };
-        shown["position"] = json!(position.to_string());
-        shown
+        shown.insert("position".to_owned(), json!(position.to_string()));
+        Value::Object(shown)
     };
     let count = came.len();
     let says = format!("{count} event(s) came that the condition rules out; nothing was stored");
     Problem::conflict(says).events(came.into_iter().map(shown).collect())
+}
+
+/// An event member by member; one that was stored before it would be refused, and cannot be read here, as a text.
+fn members(event: &Event) -> Map<String, Value> {
+    let read: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_slice(&event.to_json()).expect("an event is an object");
+    let value =
+        |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().into());
+    read.into_iter().map(|(name, raw)| (name, value(&raw))).collect()
 }
 
 /// What the log says once the events are sound.
@@ -199,6 +210,23 @@ fn trouble(refusal: &Error) -> Problem {
         other => {
             error!(error = %other, "events from outside cannot be stored");
             Problem::internal()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_is_shown_whole_though_a_member_of_it_cannot_be_read() {
+        for data in [r#"["\ud800"]"#, "1e999"] {
+            let text = format!(
+                r#"{{"specversion":"1.0","id":"1","source":"/a","type":"A","time":"2026-11-27T00:00:00Z","data":{data}}}"#
+            );
+            let shown =
+                members(&Event::from_json(text.as_bytes()).expect("stored before it was refused"));
+            assert_eq!((&shown["id"], &shown["data"]), (&json!("1"), &json!(data)));
         }
     }
 }

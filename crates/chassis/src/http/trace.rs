@@ -27,7 +27,22 @@ const BLANK: [u8; LENGTH] = *b"00-00000000000000000000000000000000-0000000000000
 
 /// The caller's trace as it stands in his request, if it is one.
 pub fn given(headers: &HeaderMap) -> Option<&str> {
-    headers.get(TRACEPARENT)?.to_str().ok().filter(|text| is_valid(text))
+    headers.get(TRACEPARENT)?.to_str().ok().filter(|text| is_traceparent(text))
+}
+
+/// Whether a text names a trace and a span in it (W3C Trace Context, section 3.2).
+pub fn is_traceparent(text: &str) -> bool {
+    let hex = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let zero = |part: &str| part.bytes().all(|b| b == b'0');
+    text.is_ascii()
+        && text.len() >= 55
+        && (text.len() == 55 || (!text.starts_with("00") && text.as_bytes()[55] == b'-'))
+        && [2, 35, 52].iter().all(|at| text.as_bytes()[*at] == b'-')
+        && hex(&text[..2])
+        && !text.starts_with("ff")
+        && [ID, PARENT, FLAGS].into_iter().all(|part| hex(&text[part]))
+        && !zero(&text[ID])
+        && !zero(&text[PARENT])
 }
 
 impl Trace {
@@ -82,20 +97,6 @@ fn write_hex(bits: u64, digits: &mut [u8]) {
     }
 }
 
-fn is_valid(text: &str) -> bool {
-    let hex = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let zero = |part: &str| part.bytes().all(|b| b == b'0');
-    text.is_ascii()
-        && text.len() >= 55
-        && (text.len() == 55 || (!text.starts_with("00") && text.as_bytes()[55] == b'-'))
-        && [2, 35, 52].iter().all(|at| text.as_bytes()[*at] == b'-')
-        && hex(&text[..2])
-        && !text.starts_with("ff")
-        && [ID, PARENT, FLAGS].into_iter().all(|part| hex(&text[part]))
-        && !zero(&text[ID])
-        && !zero(&text[PARENT])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +113,7 @@ mod tests {
         let trace = take(given);
         assert_eq!(trace.id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_ne!(trace.traceparent(), given);
-        assert!(is_valid(trace.traceparent()));
+        assert!(is_traceparent(trace.traceparent()));
     }
 
     #[test]
@@ -136,7 +137,7 @@ mod tests {
         for text in bad {
             let trace = take(text);
             assert_ne!(trace.id(), "4bf92f3577b34da6a3ce929d0e0e4736", "{text}");
-            assert!(is_valid(trace.traceparent()), "{text}");
+            assert!(is_traceparent(trace.traceparent()), "{text}");
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn pairs(text: &str) -> Option<Vec<Pair>> {
 }
 
 /// Whether two digits follow each `%`.
-fn has_whole_escapes(text: &str) -> bool {
+pub fn has_whole_escapes(text: &str) -> bool {
     let mut behind = text.split('%').skip(1).map(str::as_bytes);
     behind.all(|it| it.len() >= 2 && it[..2].iter().all(u8::is_ascii_hexdigit))
 }

@@ -5,6 +5,9 @@
 //! those is lenient in another way: what only one of them takes is refused here, to whom can mend it. What an attribute
 //! means is not looked at, and no address is asked. Pure.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 /// Digits behind the second that an instant may have: as many as are read.
 pub const FRACTION_DIGITS_MAX: usize = 9;
 
@@ -31,6 +34,20 @@ pub(super) fn is_instant(text: &str) -> bool {
         // A leap second.
         && &moment[17..19] <= b"60".as_slice()
         && without_fraction(rest).is_some_and(is_offset)
+}
+
+/// Whether an instant in full is in a second 60.
+pub(super) fn is_leap(text: &str) -> bool {
+    text.get(17..19) == Some("60")
+}
+
+/// Whether a moment is in the last second of June or December in UTC, after which a second 60 may come (RFC 3339, section
+/// 5.7). It is read as the one before, so that is what is looked at.
+pub(super) fn ends_half_a_year(moment: Timestamp) -> bool {
+    let utc = moment.to_zoned(TimeZone::UTC).datetime();
+    let day = utc.date();
+    let ends = [(6, 30), (12, 31)].contains(&(day.month(), day.day()));
+    ends && (utc.hour(), utc.minute(), utc.second()) == (23, 59, 59)
 }
 
 /// What stands behind a fraction of at least one digit, if there is one; nothing where there is a point and no digit.
@@ -139,6 +156,61 @@ pub(super) fn depth(json: &str) -> usize {
     deepest
 }
 
+/// What of a sound JSON text not every reader takes, in words: half of a surrogate pair, which is no text in Unicode
+/// (RFC 8259, section 8.2), and a number that no double holds (section 6).
+pub(super) fn unreadable(json: &str) -> Option<&'static str> {
+    if has_lone_surrogate(json) {
+        return Some(
+            "has half of a surrogate pair in it (`\\ud800` to `\\udfff`), which is no text",
+        );
+    }
+    has_infinite_number(json).then_some("has a number that is too large for a double")
+}
+
+fn has_lone_surrogate(json: &str) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        let escape = &rest[at + 1..];
+        rest = escape.get(1..).unwrap_or_default();
+        let Some(unit) = unit(escape) else { continue };
+        let low = escape[5..].strip_prefix('\\').and_then(self::unit);
+        match (unit, low) {
+            (0xd800..=0xdbff, Some(0xdc00..=0xdfff)) => rest = &escape[11..],
+            (0xd800..=0xdfff, _) => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The code unit that an escape is, read behind its backslash: `u00e9`.
+fn unit(escape: &str) -> Option<u16> {
+    u16::from_str_radix(escape.strip_prefix('u')?.get(..4)?, 16).ok()
+}
+
+fn has_infinite_number(json: &str) -> bool {
+    let mut bytes = json.bytes();
+    let mut number = String::new();
+    loop {
+        let byte = bytes.next();
+        match byte {
+            Some(byte @ (b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) => {
+                number.push(char::from(byte));
+                continue;
+            }
+            Some(b'"') => skip_text(&mut bytes),
+            _ => {}
+        }
+        if number.parse().is_ok_and(f64::is_infinite) {
+            return true;
+        }
+        number.clear();
+        if byte.is_none() {
+            return false;
+        }
+    }
+}
+
 /// Past the end of a text that has begun.
 fn skip_text(bytes: &mut std::str::Bytes<'_>) {
     while let Some(byte) = bytes.next() {
@@ -233,6 +305,35 @@ mod tests {
             "글/b",
         ] {
             assert!(!is_media_type(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_not_every_reader_takes_is_found_where_it_stands() {
+        for json in [
+            r#""\ud83d\ude00""#,
+            r#""\\ud800""#,
+            r#"{"\u00e9":[1,-2.5e3,1e308,true,"1e999"]}"#,
+            r#""한\n""#,
+            "1e-999",
+        ] {
+            assert_eq!(unreadable(json), None, "{json}");
+            assert!(serde_json::from_str::<serde_json::Value>(json).is_ok(), "{json}");
+        }
+        let long = format!("[{}]", "9".repeat(400));
+        for (json, part) in [
+            (r#""\ud800""#, "surrogate"),
+            (r#""\uDFFF""#, "surrogate"),
+            (r#""\ud800\u0041""#, "surrogate"),
+            (r#""\ud83d\ude00\ude00""#, "surrogate"),
+            (r#"["a",{"\ud800x":1}]"#, "surrogate"),
+            (r#""\\\ud800""#, "surrogate"),
+            ("1e999", "double"),
+            (r#"{"a":"b","c":[-1E400]}"#, "double"),
+            (&long, "double"),
+        ] {
+            assert!(unreadable(json).is_some_and(|it| it.contains(part)), "{json}");
+            assert!(serde_json::from_str::<serde_json::Value>(json).is_err(), "{json}");
         }
     }
 

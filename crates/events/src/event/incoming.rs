@@ -24,8 +24,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::attributes::{
-    DATA_DEPTH_MAX, FRACTION_DIGITS_MAX, depth, is_absolute_uri, is_instant, is_media_type,
-    is_uri_reference,
+    DATA_DEPTH_MAX, FRACTION_DIGITS_MAX, depth, ends_half_a_year, is_absolute_uri, is_instant,
+    is_leap, is_media_type, is_uri_reference, unreadable,
 };
 use super::foreign::{Extension, Foreign, Payload};
 use super::wire::{self, SPECVERSION};
@@ -203,6 +203,11 @@ impl<'a> Reader<'a> {
         self.wrong.push(Wrong { field: field.to_owned(), reason, limit: Some(limit) });
     }
 
+    /// Notes what not every reader takes of a value, if there is something.
+    fn note_unreadable(&mut self, field: &str, value: &RawValue) {
+        unreadable(value.get()).into_iter().for_each(|reason| self.note(field, reason));
+    }
+
     /// What is wrong with members whatever they mean.
     fn check_members(&mut self) {
         for at in 0..self.members.len() {
@@ -258,17 +263,19 @@ impl<'a> Reader<'a> {
                 self.note(name, "has a control character in it");
             }
             Ok(text) => return Some(text.into_owned()),
-            Err(_) => self.note(name, "must be text"),
+            Err(_) => self.note_unreadable(name, raw),
         }
         None
     }
 
     fn instant(&mut self, text: &str) -> Option<Timestamp> {
         let instant = Some(text).filter(|text| is_instant(text)).and_then(|text| text.parse().ok());
+        let instant = instant.filter(|instant| !is_leap(text) || ends_half_a_year(*instant));
         if instant.is_none() {
             let says = format!(
                 "must be an RFC 3339 instant, as `2026-11-27T17:31:00+09:00`, of at most \
-                 {FRACTION_DIGITS_MAX} digits behind the second"
+                 {FRACTION_DIGITS_MAX} digits behind the second, before 9999-12-30T22:00:00Z; a second 60 \
+                 there is at the end of June or December alone"
             );
             self.note("time", says);
         }
@@ -287,6 +294,10 @@ impl<'a> Reader<'a> {
         let whole = text.parse::<i32>().is_ok();
         if !is_text && !whole && !["true", "false"].contains(&text) {
             self.note(name, "must be text, a whole number of 32 bits, true or false");
+            return false;
+        }
+        if unreadable(text).is_some() {
+            self.note_unreadable(name, value);
             return false;
         }
         if is_text && wire::text(value).is_ok_and(|it| it.chars().any(char::is_control)) {
@@ -319,6 +330,7 @@ impl<'a> Reader<'a> {
                 if depth(value.get()) > DATA_DEPTH_MAX {
                     self.note_limit("data", DATA_DEPTH_MAX, "levels of arrays and objects");
                 }
+                self.note_unreadable("data", value);
                 Data { value, payload: Payload::Json }
             }
         }

@@ -7,6 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chassis::http::Problem;
+use chassis::http::urlencoded::has_whole_escapes;
 use events::event::foreign::is_json;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -84,12 +85,19 @@ fn quoted(text: &str) -> String {
     to_string(&Value::from(text)).expect("a text is JSON")
 }
 
-/// The value of a header, its quotes and escapes taken away, then decoded once; `None` for what is no UTF-8.
-pub(super) fn decoded(value: &HeaderValue) -> Option<String> {
+/// The value of a header, its quotes and escapes taken away, then decoded once; `None` for what is no UTF-8, and for a `%`
+/// that begins no escape: the binding has `%` itself encoded, so such a text was written for nobody who decodes it.
+fn decoded(value: &HeaderValue) -> Option<String> {
     let text = value.to_str().ok()?;
     let inner = text.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
     let text = inner.map_or_else(|| text.to_owned(), unescaped);
-    Some(percent_decode_str(&text).decode_utf8().ok()?.into_owned())
+    percent_decoded(&text)
+}
+
+/// A text decoded once (RFC 3986, 2.1); `None` where an escape is not whole, or what it says is no UTF-8.
+pub(super) fn percent_decoded(text: &str) -> Option<String> {
+    let text = Some(text).filter(|text| has_whole_escapes(text))?;
+    Some(percent_decode_str(text).decode_utf8().ok()?.into_owned())
 }
 
 /// A quoted string's text (RFC 9110, 5.6.4).
@@ -148,7 +156,11 @@ mod tests {
             ("Euro%20%E2%82%AC%20%F0%9F%98%80", Some("Euro € 😀")),
             ("%2541", Some("%41")),
             (r#""a \"b\" \\ %20c""#, Some(r#"a "b" \  c"#)),
-            ("100%", Some("100%")),
+            ("100%25", Some("100%")),
+            ("100%", None),
+            ("100%2", None),
+            ("%zz", None),
+            (r#""100% sure""#, None),
             ("%FF", None),
         ] {
             let read = decoded(&value.parse().expect("a value"));

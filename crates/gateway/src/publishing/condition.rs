@@ -11,7 +11,8 @@ use chassis::http::Problem;
 use events::event::KEY_BYTES_MAX;
 use events::{Numbers, Partitions, Topic, TopicPosition, Unless};
 use http::{HeaderMap, HeaderName};
-use percent_encoding::percent_decode_str;
+
+use super::binary::percent_decoded;
 
 /// What it is called.
 pub(super) const NAME: &str = "Yeoul-Condition";
@@ -78,8 +79,7 @@ fn parsed(text: &str) -> Option<Parsed> {
 }
 
 fn decoded(text: &str) -> Option<String> {
-    let text = percent_decode_str(text).decode_utf8().ok()?;
-    (!text.is_empty()).then(|| text.into_owned())
+    percent_decoded(text).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -118,6 +118,8 @@ mod tests {
             &["any-of A subject s after beginning"],
             &["none-of A subject s t after beginning"],
             &["none-of A subject %FF after beginning"],
+            &["none-of A subject 100% after beginning"],
+            &["none-of A%2 subject s after beginning"],
             &["none-of A subject s after 17"],
             &["none-of A subject s after w17.users"],
             &[sound, sound],

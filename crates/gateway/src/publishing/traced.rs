@@ -3,6 +3,9 @@
 //! An event that says itself which trace it belongs to keeps that: it may have been written long before it is published. One
 //! that says nothing belongs to the request, with the caller's own span, in which the event was made; `tracestate` is of its
 //! `traceparent` and goes with it. Where the request says nothing, neither does the event.
+//!
+//! What names no trace is taken for none, the event's as well as the request's, and its `tracestate` is not looked at
+//! (W3C Trace Context, section 3.2.2.3 to 3.3): who hands on what he was handed must not be refused a sale by it.
 
 use chassis::http::trace;
 use events::Event;
@@ -19,14 +22,29 @@ const TRACESTATE_CHARS_MAX: usize = 512;
 
 /// Has events without a trace continue the request's.
 pub(super) fn continued(events: &mut [Event], headers: &HeaderMap) {
+    events.iter_mut().for_each(without_what_is_none);
     let Some(traceparent) = trace::given(headers) else { return };
     let state = state(headers);
     for event in events.iter_mut().filter(|event| event.cause.traceparent.is_none()) {
         event.cause.traceparent = Some(traceparent.to_owned());
-        // What comes from outside has room for what it says beside; an event's own state is of no trace that it names.
+        // An event's own state is of no trace that it names.
+        without_state(event);
+        // What comes from outside has room for what it says beside.
         let Some(foreign) = &mut event.foreign else { continue };
-        foreign.extensions.retain(|extension| extension.name != TRACESTATE);
         foreign.extensions.extend(state.clone());
+    }
+}
+
+/// Takes away a trace that is none, with its state.
+fn without_what_is_none(event: &mut Event) {
+    if event.cause.traceparent.take_if(|text| !trace::is_traceparent(text)).is_some() {
+        without_state(event);
+    }
+}
+
+fn without_state(event: &mut Event) {
+    if let Some(foreign) = &mut event.foreign {
+        foreign.extensions.retain(|extension| extension.name != TRACESTATE);
     }
 }
 
@@ -76,6 +94,21 @@ mod tests {
         assert_eq!(traced(&own, &request), [text(OWN), text("c=3")]);
         assert_eq!(traced(r#","tracestate":"c=3""#, &request), [text(REQUEST), text("a=1,b=2")]);
         assert_eq!(traced("", &request[..1]), [text(REQUEST), Value::Null]);
+    }
+
+    #[test]
+    fn what_an_event_says_that_is_no_trace_is_taken_for_none() {
+        let zeros = format!("00-{}-b7ad6b7169203331-01", "0".repeat(32));
+        let (upper, newest) = (OWN.to_uppercase(), OWN.replacen("00", "ff", 1));
+        for garbage in ["garbage", &zeros, &upper, &newest, &format!("{OWN}-x")] {
+            let own = format!(r#","traceparent":"{garbage}","tracestate":"c=3""#);
+            assert_eq!(traced(&own, &[]), [Value::Null, Value::Null], "{garbage}");
+            let request = [("traceparent", REQUEST), (TRACESTATE, "a=1")];
+            assert_eq!(traced(&own, &request), [REQUEST, "a=1"].map(Value::from), "{garbage}");
+        }
+        let later = format!("cc{}-what-comes", &OWN[2..]);
+        let own = format!(r#","traceparent":"{later}""#);
+        assert_eq!(traced(&own, &[]), [Value::from(later), Value::Null]);
     }
 
     #[test]

@@ -62,13 +62,29 @@ impl Process {
 
     /// The same with a body, or without one.
     pub(crate) fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Value>, Failure> {
+        read(self.exchange(request)?)
+    }
+
+    /// As [`Process::get`], and the answer as it is written: what events say need not be what is read here.
+    pub(crate) fn get_text(&self, path: &str) -> Result<Bytes, Failure> {
+        let request = Request::get(path).body(Full::default());
+        let answer =
+            self.exchange(request.map_err(|error| Failure::input(error, "check the arguments"))?)?;
+        if answer.status().is_success() {
+            return Ok(answer.into_body());
+        }
+        let answer = read(answer)?;
+        Err(failure(answer.status(), answer.body()))
+    }
+
+    fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Failure> {
         let admin = self.admin.to_string();
         // A timer is made inside the runtime or not at all.
         let asked = self
             .runtime
             .block_on(async { tokio::time::timeout(ANSWER_WITHIN, send(&admin, request)).await });
         match asked {
-            Ok(Ok(answer)) => read(answer),
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(cause)) => Err(gone(self.admin, &cause)),
             Err(_) => Err(gone(self.admin, &"no answer within 30 s")),
         }

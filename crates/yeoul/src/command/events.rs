@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use events::Partition;
 use events::subscription::Destination;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::ask::{self, Process};
 use super::skip::{self, who};
@@ -45,12 +46,12 @@ fn tail(topic: &str, from_beginning: bool, no_follow: bool, data: &Path) -> Resu
     loop {
         let topic = ask::segment(topic);
         let path = format!("/admin/events/{topic}?from={from}&limit={BATCH}");
-        let events = process.get(&path)?;
-        let events = events.as_array().map_or(&[][..], Vec::as_slice);
-        if let Some(position) = events.last().and_then(|event| event["position"].as_str()) {
-            position.clone_into(&mut from);
+        let batch = process.get_text(&path)?;
+        let events = split(&batch)?;
+        if let Some(position) = events.last().and_then(|event| position(event)) {
+            from = position;
         }
-        if print && write(events).is_err() {
+        if print && write(&events).is_err() {
             // The reader of a pipe has gone: nothing more is wanted.
             return Ok(());
         }
@@ -88,15 +89,60 @@ fn move_place(
     print([format!("{name} reads on from {from}{where_in}")])
 }
 
-fn write(events: &[Value]) -> io::Result<()> {
+/// The events of a batch, as they are written: what other programs say in them is not looked at.
+fn split(batch: &[u8]) -> Result<Vec<&RawValue>, Failure> {
+    serde_json::from_slice(batch).map_err(|error| {
+        let says = format!("the process's answer is no batch of events. why=`{error}`");
+        Failure::environment(says, "see the log of the process")
+    })
+}
+
+fn position(event: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Positioned {
+        position: String,
+    }
+    Some(serde_json::from_str::<Positioned>(event.get()).ok()?.position)
+}
+
+fn write(events: &[&RawValue]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for event in events {
-        writeln!(out, "{event}")?;
+        writeln!(out, "{}", line(event))?;
     }
     out.flush()
+}
+
+/// An event in one line: in JSON the end of a line stands between two words, and in none.
+fn line(event: &RawValue) -> String {
+    event.get().replace(['\n', '\r'], " ")
 }
 
 #[expect(clippy::disallowed_methods, reason = "a command line tool that waits for nothing else")]
 fn pause() {
     std::thread::sleep(ASK_EVERY);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_before_it_would_be_refused_is_printed_like_any_other() {
+        let batch = "[{\"id\":\"1\",\"data\":\"\\ud800\",\"position\":\"t1.paid\"},\
+                     {\"id\":\"2\",\"data\":{\n \"a\": 1e999\r\n},\"position\":\"t2.paid\"}]";
+        let events = split(batch.as_bytes()).map_err(|_| "refused").expect("a batch");
+        let lines: Vec<String> = events.iter().map(|event| line(event)).collect();
+        let expected = [
+            r#"{"id":"1","data":"\ud800","position":"t1.paid"}"#,
+            r#"{"id":"2","data":{  "a": 1e999  },"position":"t2.paid"}"#,
+        ];
+        assert_eq!(lines, expected);
+        let positions = events.iter().map(|event| position(event));
+        assert_eq!(
+            positions.collect::<Vec<_>>(),
+            ["t1.paid", "t2.paid"].map(|it| Some(it.to_owned()))
+        );
+        assert!(split(b"{}").is_err());
+    }
 }

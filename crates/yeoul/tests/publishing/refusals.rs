@@ -51,6 +51,32 @@ fn whatever_is_wrong_with_an_event_is_named_with_its_field_in_every_mode() {
     assert_eq!(served.events("paid"), [Value::Null; 0]);
 }
 
+/// As they are written: no `Value` holds any of these.
+#[test]
+fn what_not_every_reader_takes_is_refused_with_its_field_in_every_mode() {
+    let folder = Folder::new();
+    let served = Served::on(&folder);
+    for (members, field) in [
+        (r#""data":{"a":["\ud800"]}"#, "data"),
+        (r#""data":1e999"#, "data"),
+        (r#""subject":"\udc00""#, "subject"),
+        (r#""tenant":"\ud800""#, "tenant"),
+        (r#""sequence":"\ud800""#, "sequence"),
+    ] {
+        let event = paid(1).to_string().replacen('{', &format!("{{{members},"), 1);
+        served.call("paid").content(STRUCTURED, event.as_str()).send().refuses_field(field);
+        let batch = format!("[{},{event}]", paid(2));
+        let refused = served.call("paid").content(BATCH, batch).send();
+        refused.refuses_field(&format!("[1].{field}"));
+    }
+    for data in [r#""\ud800""#, "-1e999"] {
+        let binary = served.call("paid").header("ce-specversion", "1.0").header("ce-id", "b");
+        let binary = binary.header("ce-source", "/till/3").header("ce-type", "Paid");
+        binary.content("application/json", data).send().refuses_field("data");
+    }
+    assert_eq!(served.events("paid"), [Value::Null; 0]);
+}
+
 #[test]
 fn a_body_that_is_no_event_is_refused_by_its_kind() {
     let folder = Folder::new();
