@@ -49,9 +49,11 @@ enum Source {
     Node(&'static str),
     /// Commands, with `TARGET` for the target folder and `ROOT` for the project's.
     Commands(&'static [&'static [&'static str]]),
+    /// Such a command of a language that not everybody has: without it, it is passed over, and so is what needs it.
+    Language { program: &'static str, package: &'static str, command: &'static [&'static str] },
 }
 
-const SERVICES: [Service; 19] = [
+const SERVICES: [Service; 20] = [
     Service {
         // The allocator's own build; a C compiler is there, for Rust links with it.
         name: "make",
@@ -136,6 +138,24 @@ const SERVICES: [Service; 19] = [
         purpose: Purpose::Tests,
         proof: Proof::Placed("examples/node/node_modules/express"),
         source: Source::Node("examples/node"),
+    },
+    Service {
+        name: "example-go",
+        purpose: Purpose::Tests,
+        proof: Proof::Built("peers/examples/go/service"),
+        source: Source::Language {
+            program: "go",
+            package: "golang-go",
+            command: &[
+                "go",
+                "build",
+                "-C",
+                "ROOT/examples/go",
+                "-o",
+                "TARGET/peers/examples/go/",
+                "./...",
+            ],
+        },
     },
     Service {
         name: "chromium",
@@ -292,6 +312,12 @@ fn install(services: &[&Service]) -> Result<(), Failure> {
     }
     // Behind the packages, some of which these commands run (Maven).
     for service in &missing {
+        if let Source::Language { program, package, .. } = service.source
+            && shell::find(program).is_none()
+        {
+            shell::say(&passed_over(service.name, program, package))?;
+            continue;
+        }
         for line in commands(service) {
             let line: Vec<&str> = line.iter().map(String::as_str).collect();
             shell::run(shell::command(&line))?;
@@ -303,7 +329,7 @@ fn install(services: &[&Service]) -> Result<(), Failure> {
 fn packages(services: &[&Service]) -> Vec<&'static str> {
     let package = |service: &&Service| match service.source {
         Source::Debian(package) => Some(package),
-        Source::Node(_) | Source::Commands(_) => None,
+        Source::Node(_) | Source::Commands(_) | Source::Language { .. } => None,
     };
     services.iter().filter_map(package).collect()
 }
@@ -314,6 +340,13 @@ fn by_hand(packages: &[&str]) -> String {
     format!(
         "packages are missing, and only root may install them: {packages}. Install them with:\n\
          sudo apt-get install -y {packages}"
+    )
+}
+
+fn passed_over(name: &str, program: &str, package: &str) -> String {
+    format!(
+        "passed over: {name}; `{program}` is missing. Install it with:\n\
+         sudo apt-get install -y {package}"
     )
 }
 
@@ -334,6 +367,7 @@ fn commands(service: &Service) -> Vec<Vec<String>> {
             return vec![line.map(str::to_owned).to_vec()];
         }
         Source::Commands(lines) => lines,
+        Source::Language { command, .. } => &[command],
     };
     let target = absolute(workspace::target());
     let root = absolute(workspace::root());

@@ -39,6 +39,11 @@ fn node_publishes_is_told_fetches_and_writes_its_outbox() {
 }
 
 #[test]
+fn go_publishes_is_told_fetches_and_writes_its_outbox() {
+    tells_its_story(Language::Go);
+}
+
+#[test]
 fn python_loses_nothing_and_does_nothing_twice_whatever_is_killed() {
     outlives_kills(Language::Python);
 }
@@ -46,6 +51,11 @@ fn python_loses_nothing_and_does_nothing_twice_whatever_is_killed() {
 #[test]
 fn node_loses_nothing_and_does_nothing_twice_whatever_is_killed() {
     outlives_kills(Language::Node);
+}
+
+#[test]
+fn go_loses_nothing_and_does_nothing_twice_whatever_is_killed() {
+    outlives_kills(Language::Go);
 }
 
 fn tells_its_story(language: Language) {
@@ -191,6 +201,7 @@ fn outlives_kills(language: Language) {
         return;
     }
     let mut site = Site::of(language);
+    ["account", "notice"].into_iter().for_each(|table| site.slow_down(table));
     site.serve(SIGNING);
     site.start_service();
     site.start_worker();
@@ -238,7 +249,7 @@ fn sells(service: &str, over: &AtomicBool) -> Bought {
             (answer == Some(202)).then_some(())
         });
         bought.entry(customer).or_default().push(won);
-        pause(Duration::from_millis(5));
+        pause(Duration::from_millis(40));
     }
     bought
 }

@@ -2,14 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
+use super::postgres::said;
 use super::site::Addresses;
 use super::support::setting;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Language {
     Python,
     Node,
+    Go,
 }
 
 impl Language {
@@ -30,6 +33,7 @@ impl Language {
         match self {
             Language::Python => ("python3", "--version"),
             Language::Node => ("node", "--version"),
+            Language::Go => ("go", "version"),
         }
     }
 
@@ -38,15 +42,16 @@ impl Language {
         match self {
             Language::Python => "sudo apt-get install -y python3",
             Language::Node => "sudo apt-get install -y nodejs npm",
+            Language::Go => "sudo apt-get install -y golang-go",
         }
     }
 
-    /// Its name in the chore that installs libraries, its folder in the examples, and the last part of both places where
-    /// what was installed is.
+    /// Its folder in the examples, and the end of its name in the chore that installs what it needs.
     fn name(self) -> &'static str {
         match self {
             Language::Python => "python",
             Language::Node => "node",
+            Language::Go => "go",
         }
     }
 
@@ -58,7 +63,7 @@ impl Language {
     pub(crate) fn service(self, at: &Addresses) -> Command {
         let mut command = match self {
             Language::Python => {
-                let mut command = self.python(at);
+                let mut command = self.python();
                 let port = at.service.to_string();
                 command.args([
                     "-m",
@@ -72,6 +77,7 @@ impl Language {
                 command
             }
             Language::Node => self.node("service.js"),
+            Language::Go => Command::new(self.built().join("service")),
         };
         self.settle(&mut command, at);
         command
@@ -80,11 +86,12 @@ impl Language {
     pub(crate) fn worker(self, at: &Addresses) -> Command {
         let mut command = match self {
             Language::Python => {
-                let mut command = self.python(at);
+                let mut command = self.python();
                 command.arg("worker.py");
                 command
             }
             Language::Node => self.node("worker.js"),
+            Language::Go => Command::new(self.built().join("worker")),
         };
         self.settle(&mut command, at);
         command
@@ -97,26 +104,43 @@ impl Language {
         command.env("POINTS_SECRET", super::SIGNING).env("PORT", at.service.to_string());
     }
 
-    fn python(self, _: &Addresses) -> Command {
+    fn python(self) -> Command {
         let mut command = Command::new("python3");
-        command.env("PYTHONPATH", self.installed(&target().join("peers/examples/python")));
+        command.env("PYTHONPATH", self.libraries());
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
 
     fn node(self, script: &str) -> Command {
-        self.installed(&self.folder().join("node_modules"));
+        self.libraries();
         let mut command = Command::new("node");
         command.arg(script);
         command
     }
 
-    fn installed(self, place: &Path) -> &Path {
+    /// Where what the example is made of was built: once in a run, after what it says now.
+    fn built(self) -> PathBuf {
+        static BUILT: Mutex<Vec<Language>> = Mutex::new(Vec::new());
+        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+        let libraries = self.libraries();
+        if !built.contains(&self) {
+            let mut command = Command::new("go");
+            command.args(["build", "-o"]).arg(&libraries).arg("./...");
+            let output = command.current_dir(self.folder()).output();
+            said(&output.expect("it is installed")).expect("it is built");
+            built.push(self);
+        }
+        libraries
+    }
+
+    /// Where what was installed for it is.
+    fn libraries(self) -> PathBuf {
+        let place = match self {
+            Language::Node => self.folder().join("node_modules"),
+            _ => target().join("peers/examples").join(self.name()),
+        };
         let install = format!("cargo xtask services install example-{}", self.name());
-        assert!(
-            place.exists(),
-            "libraries of an example are missing. Install them with:\n{install}"
-        );
+        assert!(place.exists(), "what an example needs is missing. Install it with:\n{install}");
         place
     }
 }

@@ -201,6 +201,16 @@ impl Site {
         sql(&self.at.database, query).expect("a count").parse().expect("a number")
     }
 
+    /// Every transaction that writes a row there takes its time, so that a kill is in the middle of one.
+    pub(crate) fn slow_down(&self, table: &str) {
+        let slow = format!(
+            "CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 PERFORM pg_sleep(0.01); RETURN NEW; END $$;
+             CREATE TRIGGER slow BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION slow()"
+        );
+        sql(&self.at.database, &slow).expect("a trigger");
+    }
+
     /// The next two transactions that write a row about this customer there are refused when they end.
     pub(crate) fn fail_twice(&self, table: &str, customer: &str) {
         let fail = format!(
