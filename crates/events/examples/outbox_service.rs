@@ -58,7 +58,7 @@ struct NewNote {
 /// A note, as clients and as readers of `NoteTaken` see it.
 #[derive(Debug, Serialize)]
 struct Note {
-    id: i64,
+    id: u64,
     text: String,
     version: u64,
 }
@@ -119,8 +119,7 @@ async fn take_note(
 
 /// The row, and the event that says so.
 async fn insert(tx: &mut Tx<'_>, text: &str) -> Result<(Note, Published), Error> {
-    let insert = "INSERT INTO note (text, version) VALUES (?1, 1) RETURNING id";
-    let id = tx.one(insert, &[&text], |row| row.get(0)).await?;
+    let id = tx.insert("INSERT INTO note (text, version) VALUES (?1, 1)", &[&text]).await?;
     let note = Note { id, text: text.to_owned(), version: 1 };
     // The subject is the key: whatever happens to this note is read in this order.
     let taken = Draft::new("NoteTaken", note.id, note.version, &note, &Cause::default());
@@ -131,13 +130,13 @@ async fn insert(tx: &mut Tx<'_>, text: &str) -> Result<(Note, Published), Error>
 /// A read runs on this thread: an indexed look-up is shorter than a hop to another.
 async fn note(
     State(service): State<Service>,
-    Segment(id): Segment<i64>,
+    Segment(id): Segment<u64>,
 ) -> Result<Json<Note>, Refusal> {
     let note = service.database.read(&id, |&id, rows| Box::pin(find(rows, id))).await?;
     note.map(Json).ok_or(Refusal::Unknown)
 }
 
-async fn find(rows: &mut Rows<'_>, id: i64) -> Result<Option<Note>, Error> {
+async fn find(rows: &mut Rows<'_>, id: u64) -> Result<Option<Note>, Error> {
     let select = "SELECT id, text, version FROM note WHERE id = ?1";
     let note = |row: &Row<'_>| {
         Ok(Note { id: row.get("id")?, text: row.get("text")?, version: row.get("version")? })

@@ -72,7 +72,7 @@ pub(super) async fn insert(rows: &mut Rows<'_>, delivery: &Delivery) -> Result<u
     let insert =
         "INSERT INTO deliveries (order_id, quantity, product_id, product_name, customer_id,
         customer_name, address, state, sequence, correlation)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id";
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     let row: [&dyn Bind; 10] = [
         &delivery.order_id,
         &delivery.quantity,
@@ -85,7 +85,7 @@ pub(super) async fn insert(rows: &mut Rows<'_>, delivery: &Delivery) -> Result<u
         &delivery.sequence,
         &delivery.correlation,
     ];
-    rows.one(insert, &row, |row| row.get(0)).await
+    rows.insert(insert, &row).await
 }
 
 /// Stores what may change of a delivery.

@@ -42,7 +42,7 @@ pub(super) async fn list(
 pub(super) async fn insert(rows: &mut Rows<'_>, order: &Order) -> Result<u64, Error> {
     let insert = "INSERT INTO orders (product_id, product_name, image_url, quantity, price,
         customer_id, customer_name, customer_addr, state, reason, delivered, sequence, correlation)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) RETURNING id";
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     let row: [&dyn Bind; 13] = [
         &order.product_id,
         &order.product_name,
@@ -58,7 +58,7 @@ pub(super) async fn insert(rows: &mut Rows<'_>, order: &Order) -> Result<u64, Er
         &order.sequence,
         &order.correlation,
     ];
-    rows.one(insert, &row, |row| row.get(0)).await
+    rows.insert(insert, &row).await
 }
 
 /// Stores what may change of an order.

@@ -51,11 +51,11 @@ pub(super) async fn list(
 pub(super) async fn insert(rows: &mut Rows<'_>, product: &Product) -> Result<u64, Error> {
     let insert = "INSERT INTO products
         (name, price, stock, image_url, options, policy, version, deleted)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id";
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let Product { name, price, stock, image_url, version, deleted, .. } = product;
     let (options, policy) = (options_text(product), product.policy.as_str());
     let row: [&dyn Bind; 8] = [name, price, stock, image_url, &options, &policy, version, deleted];
-    rows.one(insert, &row, |row| row.get(0)).await
+    rows.insert(insert, &row).await
 }
 
 /// Stores a changed product.

@@ -334,7 +334,10 @@ async fn who_lost_the_place_to_another_writes_nothing_of_what_he_is_told() {
     bench.mailbox.took("b", &[2]).await;
     bench.caught_up(&running.control).await;
     running.stop().await;
-    assert_eq!((bench.rows("parked").await, bench.mailbox.said().asked.len()), (0, 2));
+    assert_eq!(bench.rows("parked").await, 0);
+    // What had been read ahead when the place was lost is read once more, and may be delivered once more.
+    let asked = bench.mailbox.said().asked.clone();
+    assert_eq!(asked.iter().filter(|number| **number == 1).count(), 1, "{asked:?}");
 }
 
 /// Its first event keeps the place where it is, so that the place says nothing.

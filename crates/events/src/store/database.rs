@@ -60,8 +60,7 @@ use crate::topic::Topic;
 /// let product = Database::open(Options { path, schema: SCHEMA, publishes: None, clock })?;
 ///
 /// async fn insert(rows: &mut Rows<'_>, name: &str, stock: u32) -> Result<u64, Error> {
-///     let insert = "INSERT INTO product (name, stock) VALUES (?1, ?2) RETURNING id";
-///     rows.one(insert, &[&name, &stock], |row| row.get(0)).await
+///     rows.insert("INSERT INTO product (name, stock) VALUES (?1, ?2)", &[&name, &stock]).await
 /// }
 ///
 /// async fn stock(rows: &mut Rows<'_>, id: u64) -> Result<Option<u32>, Error> {

@@ -223,6 +223,21 @@ impl Rows<'_> {
         }
     }
 
+    /// Inserts one row into a table whose key is `id`; the one that it was given. The statement returns nothing itself:
+    /// one engine knows the id anyway, and builds a table of its own for whatever is `RETURNING`.
+    ///
+    /// # Errors
+    /// As of [`execute`](Self::execute); [`Error::Statement`] where no row was inserted.
+    pub async fn insert(&mut self, statement: &str, values: &[&dyn Bind]) -> Result<u64, Error> {
+        match &mut self.0 {
+            Engine::Embedded(rows) => rows.insert(statement, values),
+            Engine::Served(_) => {
+                let returning = format!("{statement} RETURNING id");
+                self.one(&returning, values, |row| row.get(0)).await
+            }
+        }
+    }
+
     /// The first row of an answer, if there is any.
     ///
     /// # Errors
@@ -242,7 +257,7 @@ impl Rows<'_> {
         }
     }
 
-    /// The one row of an answer that always has one: a count, an insert that returns its id.
+    /// The one row of an answer that always has one: a count, a row that was just written.
     ///
     /// # Errors
     /// As of [`find`](Self::find); [`Error::Statement`] where there is none.

@@ -177,7 +177,7 @@ async fn feed_all<'b>(
             let Some(kind) = &shows.live else { continue };
             let whose = OwnersPageRef { page: shows.page, owner: change.owner.as_owner() };
             let version = versions.entry(whose).or_default();
-            let row = Json::Object(change.show(shows)).to_string();
+            let row = serde_json::to_string(&change.show(shows)).expect("values are JSON");
             extent.append(rows, whose, version, NewChange { kind, row: &row }).await?;
         }
     }

@@ -409,10 +409,17 @@ proptest! {
     }
 }
 
+/// Two who follow it: what one of them reads is remembered for the other.
+async fn followers(log: &Log) -> [watch::Receiver<Offset>; 2] {
+    let at = alpha();
+    [log.watch(&at).await.expect("followed"), log.watch(&at).await.expect("followed")]
+}
+
 async fn run(steps: Vec<Step>) {
     let folder = TempDir::new().unwrap();
     let (mut policy, mut model) = (Policy::Both, Model::default());
     let mut log = retaining(&folder, policy.retention(), clock());
+    let mut following = followers(&log).await;
     for step in steps {
         match step {
             Step::Publish { key, data } => {
@@ -433,6 +440,7 @@ async fn run(steps: Vec<Step>) {
                 drop(log);
                 policy = next;
                 log = retaining(&folder, policy.retention(), clock());
+                following = followers(&log).await;
             }
         }
         let newest_of_key = "SELECT count(*) FROM newest_of_key";
@@ -445,5 +453,6 @@ async fn run(steps: Vec<Step>) {
         }
         assert_sound(&log, kept.len());
         assert_eq!(log.end(&alpha()).await.unwrap(), Offset(model.end));
+        assert!(following.iter().all(|it| *it.borrow() == Offset(model.end)));
     }
 }

@@ -11,6 +11,7 @@ mod keeping;
 mod kept;
 mod offered;
 mod oldest;
+mod recent;
 mod removed;
 pub(super) mod rows;
 mod scan;
@@ -43,6 +44,7 @@ use crate::retention::Retention;
 use crate::skipped::Skipped;
 use crate::store::versions::TableSet;
 use crate::topic::{Topic, TopicPartition};
+use recent::{Look, Recent};
 use rows::PartitionRows;
 
 pub(crate) use rows::Topics;
@@ -88,6 +90,7 @@ pub(crate) struct File {
     _thread: Thread,
     readers: Readers,
     partitions: Arc<[PartitionRows]>,
+    recent: Arc<Recent>,
 }
 
 /// An event as it is stored, with what recognises a second copy.
@@ -117,12 +120,15 @@ impl File {
             rows.check_tail(&writing);
         }
         let (queue, inputs) = mpsc::channel(PUBLISH_QUEUE_MAX);
-        let writer = writer::Writer::new(writing, Arc::clone(&partitions), clock.clone());
+        let recent = Arc::<Recent>::default();
+        let shared = writer::Shared { partitions: Arc::clone(&partitions), recent: recent.clone() };
+        let writer = writer::Writer::new(writing, shared, clock.clone());
         Ok(File {
             queue,
             _thread: Thread::start("log", move || writer.run(inputs))?,
             readers: Readers::new(path.to_owned()),
             partitions,
+            recent,
         })
     }
 
@@ -174,13 +180,23 @@ impl File {
         limit: usize,
     ) -> Result<Vec<Stored>, Error> {
         let rows = self.rows(at)?;
-        self.readers.read(|sql| rows.read(sql, after, limit)).map_err(|error| match error {
+        let looked = match self.recent.look(rows.id, after.0, limit) {
+            Look::Known(events) => return Ok(events),
+            Look::Unknown(looked) => looked,
+        };
+        let page = self.readers.read(|sql| rows.read(sql, after, limit));
+        let page = page.map_err(|error| match error {
             // The engine met a broken page and cannot know whose it is.
             Error::Damaged { topic, what, .. } if topic.is_empty() => {
                 rows.damaged(after.0 + 1, after.0 + 1, what)
             }
             other => other,
-        })
+        })?;
+        // Nobody else will ask for what one alone follows.
+        if rows.end.receiver_count() > 1 {
+            self.recent.add(rows.id, after.0, page.clone(), looked);
+        }
+        Ok(page.events)
     }
 
     /// The record at a place, its checksum unlooked at.
@@ -353,6 +369,7 @@ mod tests {
 
     use super::*;
     use crate::fixture::{clock, stamped, topic};
+    use crate::store::tests::execute;
 
     /// A log of three events.
     async fn three(folder: &TempDir) -> File {
@@ -381,6 +398,28 @@ mod tests {
                 assert_eq!(offsets, (after + 1..=3).collect::<Vec<_>>(), "{end} {after}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn what_several_follow_is_read_from_the_file_once_and_what_one_follows_each_time() {
+        let folder = TempDir::new().unwrap();
+        let file = three(&folder).await;
+        let at = topic("order").first();
+        let all = || file.read(&at, Offset::BEGINNING, 10).map(|read| read.len());
+        // Nothing can be read from the file any more where its rows are gone.
+        let take_away = "UPDATE t1 SET offset = offset + 100";
+        let bring_back = "UPDATE t1 SET offset = offset - 100";
+        let run = |sql| execute(&folder.path().join("log.db"), sql);
+        let _one = file.watch(&at).unwrap();
+        assert_eq!(all().unwrap(), 3);
+        run(take_away);
+        assert!(all().is_err(), "one who follows alone reads the file");
+        run(bring_back);
+        let _another = file.watch(&at).unwrap();
+        assert_eq!(all().unwrap(), 3);
+        run(take_away);
+        assert_eq!(all().unwrap(), 3, "what another one read");
+        run(bring_back);
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::chain::{Chain, Newest};
 use super::jumps::{self, Jumps};
 use super::kept;
+use super::recent::Page;
 use super::removed;
 use super::stretches::Stretches;
 use super::walk::{Begun, COLUMNS, Damage, Step, StoredRow, Walk};
@@ -64,10 +65,11 @@ impl PartitionRows {
         sql: &Connection,
         after: Offset,
         limit: usize,
-    ) -> Result<Vec<Stored>, Error> {
+    ) -> Result<Page, Error> {
+        let mut page = Page::default();
         // No row can be behind what the engine counts to.
         if i64::try_from(after.0).is_err() {
-            return Ok(Vec::new());
+            return Ok(page);
         }
         // A place that was left out is one of a moment that is gone: all after the jump is new to it.
         let last = self.jumps.given(after.0);
@@ -79,21 +81,22 @@ impl PartitionRows {
         let mut select = sql.prepare_cached(&self.select())?;
         // No two stretches that were removed are beside each other: so many rows have that many events.
         let mut rows = select.query(params![last, 2 * limit + 1])?;
-        let (mut events, mut bytes) = (Vec::new(), 0);
-        while events.len() < limit
-            && bytes < READ_BYTES_MAX
+        while page.events.len() < limit
+            && page.bytes < READ_BYTES_MAX
             && let Some(row) = rows.next()?
         {
             let row = StoredRow::read(row)?;
             match self.sound(sql, &mut walk, &row) {
                 Ok(None) => {}
-                Ok(Some(event)) => events.push(Stored { offset: Offset(row.offset), event }),
-                Err(error) if events.is_empty() => return Err(error),
+                Ok(Some(event)) => {
+                    page.events.push(Stored { offset: Offset(row.offset), event });
+                }
+                Err(error) if page.events.is_empty() => return Err(error),
                 Err(_) => break,
             }
-            bytes += row.record.len();
+            page.bytes += row.record.len();
         }
-        Ok(events)
+        Ok(page)
     }
 
     /// Whoever read up to a place that was removed since may have missed what was behind it, unless of every key the

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Record;
 use super::keeping::Slice;
 use super::offered::Offering;
+use super::recent::Recent;
 use super::rows::PartitionRows;
 use super::tail::Tail;
 use crate::Clock;
@@ -92,10 +93,17 @@ impl Acknowledgement {
     }
 }
 
+/// What readers see of what is written.
+pub(super) struct Shared {
+    pub(super) partitions: Arc<[PartitionRows]>,
+    pub(super) recent: Arc<Recent>,
+}
+
 /// What the thread owns.
 pub(super) struct Writer {
     connection: Connection,
     partitions: Arc<[PartitionRows]>,
+    recent: Arc<Recent>,
     /// `None` until read from the file: at the start, and after a transaction failed.
     tails: Option<Vec<Tail>>,
     clock: Clock,
@@ -104,10 +112,10 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(
         connection: Connection,
-        partitions: Arc<[PartitionRows]>,
+        Shared { partitions, recent }: Shared,
         clock: Clock,
     ) -> Writer {
-        Writer { connection, partitions, tails: None, clock }
+        Writer { connection, partitions, recent, tails: None, clock }
     }
 
     /// Group after group, until nobody can send any more or somebody closed it.
@@ -122,6 +130,10 @@ impl Writer {
             if let Err(error) = &outcome {
                 tracing::error!(%error, batches = answers.len(), "a publish failed");
                 self.undo();
+            }
+            // Only now does the file show to nobody what it has no more.
+            if answers.iter().any(|answer| matches!(answer, Acknowledgement::Keep { .. })) {
+                self.recent.forget();
             }
             for answer in answers {
                 answer.send(outcome.clone());

@@ -42,6 +42,14 @@ impl<'t> Rows<'t> {
         statements::execute(self.connection, statement, values)
     }
 
+    /// Inserts one row; the id that it was given.
+    pub(crate) fn insert(&mut self, statement: &str, values: &[&dyn Bind]) -> Result<u64, Error> {
+        if self.execute(statement, values)? != 1 {
+            return Err(Error::Statement { what: format!("not one row: {statement}") });
+        }
+        u64::try_from(self.connection.last_insert_rowid()).map_err(Error::decode)
+    }
+
     /// As [`statements::find`].
     pub(crate) fn find<T, E: From<Error>>(
         &mut self,

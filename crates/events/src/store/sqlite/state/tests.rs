@@ -33,6 +33,28 @@ pub(crate) fn limit_pages(connection: &Connection, pages: u32) {
     connection.query_row(&set, [], |_| Ok(())).unwrap();
 }
 
+/// Inserts into `kept` on whichever engine, a word that is there already among them.
+pub(crate) async fn ids_of_what_is_inserted(database: &Database) {
+    let insert = async |word: &'static str, or: &'static str| {
+        let statement = format!("INSERT INTO kept (word) VALUES (?1) {or}");
+        let given = database.write((statement, word), |(statement, word), tx| {
+            Box::pin(async move { tx.insert(statement, &[&*word]).await })
+        });
+        given.await
+    };
+    let first = insert("one", "").await.unwrap();
+    let second = insert("two", "").await.unwrap();
+    let kept = database.read(&(), |(), rows| {
+        let select = "SELECT id, word FROM kept ORDER BY id";
+        Box::pin(rows.all(select, &[], |row| {
+            Ok::<_, Error>((row.get::<u64>("id")?, row.get::<String>("word")?))
+        }))
+    });
+    assert_eq!(kept.await.unwrap(), [(first, "one".to_owned()), (second, "two".to_owned())]);
+    let again = insert("one", "ON CONFLICT DO NOTHING").await;
+    assert!(matches!(again, Err(Error::Statement { .. })), "{again:?}");
+}
+
 fn options(folder: &TempDir) -> Options {
     let topic = crate::fixture::topic("order");
     Options {

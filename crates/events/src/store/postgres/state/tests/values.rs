@@ -9,6 +9,15 @@ const KINDS: &[&str] =
     real DOUBLE PRECISION, word TEXT, bytes BYTEA)"];
 
 #[tokio::test]
+async fn an_inserted_row_has_the_id_that_is_given_back_and_one_that_is_not_inserted_has_none() {
+    let place = TestSchema::fresh();
+    let schema = &["CREATE TABLE kept (
+        id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, word TEXT UNIQUE)"];
+    let database = place.open(schema, None, clock()).await;
+    crate::store::tests::ids_of_what_is_inserted(&database).await;
+}
+
+#[tokio::test]
 async fn what_was_written_is_read_and_nothing_at_all_needs_no_type() {
     let place = TestSchema::fresh();
     let database = place.open(KINDS, None, clock()).await;

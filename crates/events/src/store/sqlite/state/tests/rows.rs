@@ -54,6 +54,29 @@ async fn a_column_is_read_as_what_it_is_by_its_number_or_its_name() {
 }
 
 #[tokio::test]
+async fn columns_are_found_by_their_names_in_whatever_order_and_letters_they_are_asked_for() {
+    let folder = TempDir::new().unwrap();
+    let database = open(&folder);
+    let read = kinds(&database, |row| {
+        let word = row.get::<String>("word")?;
+        assert_eq!(row.get::<String>("WORD")?, word, "once more");
+        Ok((word, row.get::<u64>("whole")?, row.get::<i64>("negative")?, row.get::<u32>("large")?))
+    });
+    assert_eq!(read.await.unwrap(), ("tv".to_owned(), 7, -1, 70_000));
+    let missing = kind::<u64>(&database, "wholes").await;
+    assert!(matches!(missing, Err(Error::Statement { .. })), "{missing:?}");
+}
+
+#[tokio::test]
+async fn an_inserted_row_has_the_id_that_is_given_back_and_one_that_is_not_inserted_has_none() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("kept.db");
+    let schema = &["CREATE TABLE kept (id INTEGER PRIMARY KEY, word TEXT UNIQUE) STRICT"];
+    let options = Options { path, schema, publishes: None, clock: clock() };
+    crate::store::tests::ids_of_what_is_inserted(&Database::open(options).unwrap()).await;
+}
+
+#[tokio::test]
 async fn a_column_of_another_type_is_refused_by_its_name() {
     let folder = TempDir::new().unwrap();
     let database = open(&folder);
