@@ -137,6 +137,57 @@ fn what_is_lacking_is_made_behind_a_writer_and_in_the_order_of_its_locks() {
     assert_eq!(sql(&address, epochs).expect("read"), "0,1");
 }
 
+/// Two who start at once on an outbox of an earlier version, beside one that is at work on it and has `held` of it.
+fn made_twice_beside(held: &str) {
+    let address = outbox();
+    sql(&address, OF_VERSION_3).expect("as an earlier program left it");
+    let mut writer = Session::open(&address);
+    writer.ask("BEGIN").expect("begun");
+    writer.ask(&format!("LOCK TABLE {held} MODE")).expect("locked");
+    std::thread::scope(|scope| {
+        let start = || scope.spawn(|| make(&address, &[declared("order", COUNT)]));
+        let both = [start(), start()];
+        // One waits for its turn, the other for what the writer has.
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted
+            AND locktype IN ('advisory', 'relation')
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        let mut look = Session::open(&address);
+        let looks = (0..LOOKS_MAX).find(|_| look.ask(waits).expect("read") == ["2"]);
+        assert!(looks.is_some(), "they do not wait");
+        writer.ask(&plain("17")).expect("the other of both");
+        writer.ask("COMMIT").expect("committed");
+        for made in both {
+            assert_eq!(made.join().expect("it ends"), Ok(String::new()), "{held}");
+        }
+    });
+    let version = "SELECT version FROM yeoul_version WHERE tables = 'yeoul_outbox'";
+    assert_eq!(sql(&address, version).expect("read"), "4");
+    assert_eq!(sql(&address, "SELECT count(*) FROM yeoul_outbox").expect("read"), "1");
+}
+
+#[test]
+fn two_that_make_what_is_lacking_and_a_writer_are_never_each_others_deadlock() {
+    // As who inserts, and as `yeoul_publish` does.
+    made_twice_beside("yeoul_outbox IN ROW EXCLUSIVE");
+    made_twice_beside("yeoul_outbox_topic IN ACCESS SHARE");
+}
+
+/// While somebody keeps one of both, it is not waited for without an end, and nothing was changed.
+#[test]
+fn what_is_lacking_is_refused_where_a_writer_stands_still() {
+    let address = outbox();
+    sql(&address, OF_VERSION_3).expect("as an earlier program left it");
+    let mut writer = Session::open(&address);
+    writer.ask("BEGIN").expect("begun");
+    writer.ask("LOCK TABLE yeoul_outbox_topic IN ACCESS SHARE MODE").expect("locked");
+    let refused = make(&address, &[declared("order", COUNT)]);
+    assert!(refused.is_err_and(|why| why.contains(" lock")));
+    writer.ask("COMMIT").expect("committed");
+    let version = "SELECT version FROM yeoul_version WHERE tables = 'yeoul_outbox'";
+    assert_eq!(sql(&address, version).expect("read"), "3");
+    assert_eq!(make(&address, &[declared("order", COUNT)]), Ok(String::new()));
+}
+
 #[test]
 fn what_was_made_otherwise_is_refused_and_left_as_it_is() {
     let address = outbox();

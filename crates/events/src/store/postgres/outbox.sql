@@ -83,6 +83,9 @@ CREATE TABLE IF NOT EXISTS yeoul_outbox_topic (
 
 -- What is there already is not touched: those who write would wait for that, and it for them.
 DO $shape$
+DECLARE
+    begun CONSTANT TIMESTAMPTZ := pg_catalog.clock_timestamp();
+    topic_first BOOLEAN := FALSE;
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_index
             WHERE indexrelid = pg_catalog.to_regclass('yeoul_outbox_place')::OID AND indisunique)
@@ -90,8 +93,27 @@ BEGIN
             WHERE attrelid = 'yeoul_outbox_topic'::REGCLASS::OID AND attname = 'epoch'::NAME) THEN
         RETURN;
     END IF;
-    -- In the order of whoever writes or reads: first the rows, then the topic.
-    LOCK TABLE yeoul_outbox IN ACCESS EXCLUSIVE MODE;
+    -- Who inserts has the rows before the topic, a service's own yeoul_publish() the topic before the rows. So nobody is
+    -- waited for with one of them in hand: where the other is not to be had at once, both are let go, and it is begun with
+    -- the other. As long as anybody waits for a lock here, and no longer.
+    LOOP
+        BEGIN
+            IF topic_first THEN
+                LOCK TABLE yeoul_outbox_topic IN ACCESS EXCLUSIVE MODE;
+                LOCK TABLE yeoul_outbox IN ACCESS EXCLUSIVE MODE NOWAIT;
+            ELSE
+                LOCK TABLE yeoul_outbox IN ACCESS EXCLUSIVE MODE;
+                LOCK TABLE yeoul_outbox_topic IN ACCESS EXCLUSIVE MODE NOWAIT;
+            END IF;
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF pg_catalog.clock_timestamp() - begun >= INTERVAL '5 seconds' THEN
+                RAISE;
+            END IF;
+            topic_first := NOT topic_first;
+            PERFORM pg_catalog.pg_sleep(0.01);
+        END;
+    END LOOP;
     ALTER TABLE yeoul_outbox_topic ADD COLUMN IF NOT EXISTS started TIMESTAMPTZ,
         ADD COLUMN IF NOT EXISTS of OID, ADD COLUMN IF NOT EXISTS epoch BIGINT;
     -- Until version 4 topic, partition and number were the primary key, which every row paid for beside this index.
