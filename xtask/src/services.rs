@@ -53,7 +53,7 @@ enum Source {
     Language { program: &'static str, package: &'static str, command: &'static [&'static str] },
 }
 
-const SERVICES: [Service; 20] = [
+const SERVICES: [Service; 21] = [
     Service {
         // The allocator's own build; a C compiler is there, for Rust links with it.
         name: "make",
@@ -154,6 +154,24 @@ const SERVICES: [Service; 20] = [
                 "-o",
                 "TARGET/peers/examples/go/",
                 "./...",
+            ],
+        },
+    },
+    Service {
+        name: "example-spring",
+        purpose: Purpose::Tests,
+        proof: Proof::Built("points-spring/points.jar"),
+        source: Source::Language {
+            program: "javac",
+            package: "default-jdk-headless",
+            command: &[
+                "mvn",
+                "-q",
+                "-B",
+                "-f",
+                "ROOT/examples/spring/pom.xml",
+                "-Dpoints.target=TARGET/points-spring",
+                "package",
             ],
         },
     },

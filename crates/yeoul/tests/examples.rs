@@ -25,8 +25,8 @@ use site::{OTHER_SECRET, Signature, Signed, Site};
 use support::{Done, SIGNING, is_elsewhere, pause, within, within_is};
 
 /// Far longer than what comes again waits for its third attempt, a receiver who was away for the next probe, and what a
-/// killed worker had for the end of its lease.
-const SOME_TIME: Duration = Duration::from_secs(30);
+/// killed worker had for the end of its lease, after a start of whatever was killed.
+const SOME_TIME: Duration = Duration::from_secs(100);
 
 #[test]
 fn python_publishes_is_told_fetches_and_writes_its_outbox() {
@@ -44,6 +44,11 @@ fn go_publishes_is_told_fetches_and_writes_its_outbox() {
 }
 
 #[test]
+fn spring_publishes_is_told_fetches_and_writes_its_outbox() {
+    tells_its_story(Language::Spring);
+}
+
+#[test]
 fn python_loses_nothing_and_does_nothing_twice_whatever_is_killed() {
     outlives_kills(Language::Python);
 }
@@ -56,6 +61,11 @@ fn node_loses_nothing_and_does_nothing_twice_whatever_is_killed() {
 #[test]
 fn go_loses_nothing_and_does_nothing_twice_whatever_is_killed() {
     outlives_kills(Language::Go);
+}
+
+#[test]
+fn spring_loses_nothing_and_does_nothing_twice_whatever_is_killed() {
+    outlives_kills(Language::Spring);
 }
 
 fn tells_its_story(language: Language) {

@@ -13,6 +13,7 @@ pub(crate) enum Language {
     Python,
     Node,
     Go,
+    Spring,
 }
 
 impl Language {
@@ -34,6 +35,7 @@ impl Language {
             Language::Python => ("python3", "--version"),
             Language::Node => ("node", "--version"),
             Language::Go => ("go", "version"),
+            Language::Spring => ("javac", "-version"),
         }
     }
 
@@ -43,6 +45,7 @@ impl Language {
             Language::Python => "sudo apt-get install -y python3",
             Language::Node => "sudo apt-get install -y nodejs npm",
             Language::Go => "sudo apt-get install -y golang-go",
+            Language::Spring => "sudo apt-get install -y default-jdk-headless",
         }
     }
 
@@ -52,6 +55,7 @@ impl Language {
             Language::Python => "python",
             Language::Node => "node",
             Language::Go => "go",
+            Language::Spring => "spring",
         }
     }
 
@@ -78,6 +82,7 @@ impl Language {
             }
             Language::Node => self.node("service.js"),
             Language::Go => Command::new(self.built().join("service")),
+            Language::Spring => self.java(at),
         };
         self.settle(&mut command, at);
         command
@@ -92,6 +97,11 @@ impl Language {
             }
             Language::Node => self.node("worker.js"),
             Language::Go => Command::new(self.built().join("worker")),
+            Language::Spring => {
+                let mut command = self.java(at);
+                command.arg("--spring.profiles.active=worker");
+                command
+            }
         };
         self.settle(&mut command, at);
         command
@@ -118,14 +128,33 @@ impl Language {
         command
     }
 
+    /// In a small machine that is started for seconds, and with the database in its own words.
+    fn java(self, at: &Addresses) -> Command {
+        let mut command = Command::new("java");
+        command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "-jar"]);
+        command.arg(self.built().join("points.jar"));
+        let place = at.database.split_once('@').expect("a user").1;
+        command.env("SPRING_DATASOURCE_URL", format!("jdbc:postgresql://{place}?user=postgres"));
+        command.env("SERVER_PORT", at.service.to_string());
+        command
+    }
+
     /// Where what the example is made of was built: once in a run, after what it says now.
     fn built(self) -> PathBuf {
         static BUILT: Mutex<Vec<Language>> = Mutex::new(Vec::new());
         let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
         let libraries = self.libraries();
         if !built.contains(&self) {
-            let mut command = Command::new("go");
-            command.args(["build", "-o"]).arg(&libraries).arg("./...");
+            let mut command = match self {
+                Language::Spring => Command::new("mvn"),
+                _ => Command::new("go"),
+            };
+            match self {
+                Language::Spring => command
+                    .args(["-q", "-B", "package"])
+                    .arg(format!("-Dpoints.target={}", libraries.display())),
+                _ => command.args(["build", "-o"]).arg(&libraries).arg("./..."),
+            };
             let output = command.current_dir(self.folder()).output();
             said(&output.expect("it is installed")).expect("it is built");
             built.push(self);
@@ -137,6 +166,7 @@ impl Language {
     fn libraries(self) -> PathBuf {
         let place = match self {
             Language::Node => self.folder().join("node_modules"),
+            Language::Spring => target().join("points-spring"),
             _ => target().join("peers/examples").join(self.name()),
         };
         let install = format!("cargo xtask services install example-{}", self.name());

@@ -17,7 +17,7 @@ use super::support::{Call, Folder, Started, eventually, overlay, run, text, with
 /// Another key than the service's.
 pub(crate) const OTHER_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 /// What a start of an unoptimised runtime may take on a machine that has much to do.
-const START_AT_MOST: Duration = Duration::from_secs(60);
+const START_AT_MOST: Duration = Duration::from_secs(100);
 /// Below those that systems give to connections: while a process is away nobody gets its port.
 const PORTS_FROM: u16 = 20_000;
 
