@@ -2,8 +2,9 @@
 //!
 //! Nothing is decided here but what a body says: who is lent what, the subscription knows
 //! ([`events::deliveries::pull`]). Whoever waits for events when the process stops is told that there are none; whoever goes
-//! away while he waits is lent none.
+//! away while he waits, or before all of the answer is on its way ([`handed`]), is lent none.
 
+mod handed;
 pub(crate) mod said;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use events::deliveries::pull::{Answered, Desk, Lent, Refusal};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
+
+use handed::Handed;
 
 use crate::paths::Verb;
 use crate::topics::BATCH_TYPE;
@@ -27,6 +30,9 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// When it is worth coming back where too many ask.
 const RETRY_SECONDS: u64 = 1;
+
+/// When it is worth coming back where an operator has to do something first.
+const STUCK_RETRY_SECONDS: u64 = 10;
 
 /// Where events of each subscription are asked for, by its name in the settings.
 pub type Desks = BTreeMap<String, Desk>;
@@ -58,7 +64,7 @@ impl Ask<'_> {
                     lent = desk.pull(pull) => lent.map_err(problem)?,
                     () = self.stop.stopped() => None,
                 };
-                return Ok(batch(lent));
+                return Ok(batch(desk, lent));
             }
             Verb::Acknowledge => {
                 let said::Settled { token, named, .. } = said::settled(self.headers, &bytes)?;
@@ -76,7 +82,7 @@ impl Ask<'_> {
 }
 
 /// The events as a JSON array, and the lease that they are out under, if there are any. Their own text is not parsed again.
-fn batch(lent: Option<Lent>) -> Response {
+fn batch(desk: &Desk, lent: Option<Lent>) -> Response {
     let mut text = vec![b'['];
     let events = lent.iter().flat_map(|lent| &lent.events);
     for (at, given) in events.enumerate() {
@@ -88,7 +94,11 @@ fn batch(lent: Option<Lent>) -> Response {
         text.extend_from_slice(format!(",\"{ATTEMPT}\":{}}}", given.attempt).as_bytes());
     }
     text.push(b']');
-    let mut response = no_store(Response::new(Body::full(text)));
+    let body = match &lent {
+        Some(Lent { token, .. }) => Body::stream(Handed::new(text, desk.on_its_way(token))),
+        None => Body::full(text),
+    };
+    let mut response = no_store(Response::new(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, BATCH);
     // A token is URL-safe, so it is a header's value.
@@ -112,6 +122,12 @@ fn problem(refusal: Refusal) -> Problem {
             let says = format!("more than {limit} {what}");
             Problem::unavailable("connection_limit_reached", chance::seconds(RETRY_SECONDS))
                 .detail(says)
+        }
+        Refusal::Stuck(why) => {
+            Problem::unavailable("destination_unavailable", chance::seconds(STUCK_RETRY_SECONDS))
+                .detail(format!(
+                    "the subscription is stuck, and nothing else of it is there: {why}"
+                ))
         }
         Refusal::Stopped => {
             Problem::unavailable("destination_unavailable", chance::seconds(RETRY_SECONDS))

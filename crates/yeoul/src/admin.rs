@@ -7,6 +7,7 @@ pub(crate) mod dead;
 pub(crate) mod push;
 pub(crate) mod switches;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
+use tracing::{error, warn};
 
 use dead::Controls;
 use push::Logs;
@@ -52,6 +54,9 @@ pub(crate) struct Admin {
 
 /// How long all stores together may take to say how their subscriptions are.
 const REPORTED_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often is looked whether something is stuck: more often than no progress counts as that.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// The listener's answers on one core.
 pub(crate) struct Server {
@@ -228,24 +233,9 @@ impl Admin {
     /// subscription and no relay is stuck.
     pub(crate) async fn report(&self) -> Health {
         let Health { mut ready, mut shown } = self.readiness.report();
-        // Asked for at each report and kept nowhere: a loop that is stuck now may go on by itself.
-        let mut loops = Vec::new();
-        let asked = clock::now();
-        for control in &self.controls.subscriptions {
-            let left = REPORTED_WITHIN.saturating_sub(clock::now() - asked);
-            let status = tokio::time::timeout(left, control.status()).await;
-            // Whoever cannot say how he is does not do his work either.
-            let late = || Err(events::Error::environment("its store does not answer"));
-            let status = status.unwrap_or_else(|_| late());
-            let stuck = status.map_or_else(|error| Some(error.to_string()), |it| it.stuck);
-            loops.push((control.name(), stuck));
-        }
-        loops.extend(self.controls.relays.iter().map(|relay| (relay.name(), relay.status().stuck)));
-        for (name, stuck) in loops {
-            if let Some(reason) = stuck {
-                ready = false;
-                shown["missing"][name] = reason.into();
-            }
+        for Stuck { name, reason } in self.stuck().await {
+            ready = false;
+            shown["missing"][name] = reason.into();
         }
         shown["ready"] = ready.into();
         // Nothing that keeps a process from its work: whoever reads a page is told the same, and other routes need none.
@@ -257,6 +247,50 @@ impl Admin {
         shown["store"] = json!({ "onDisk": self.store.is_on_disk, "says": self.store.says });
         Health { ready, shown }
     }
+
+    /// The loops that are stuck. Asked for at each report and kept nowhere: one that is stuck now may go on by itself.
+    async fn stuck(&self) -> Vec<Stuck<'_>> {
+        let mut all = Vec::new();
+        let asked = clock::now();
+        for control in &self.controls.subscriptions {
+            let left = REPORTED_WITHIN.saturating_sub(clock::now() - asked);
+            let status = tokio::time::timeout(left, control.status()).await;
+            // Whoever cannot say how he is does not do his work either.
+            let late = || Err(events::Error::environment("its store does not answer"));
+            let status = status.unwrap_or_else(|_| late());
+            let stuck = status.map_or_else(|error| Some(error.to_string()), |it| it.stuck);
+            all.extend(stuck.map(|reason| Stuck { name: control.name(), reason }));
+        }
+        for relay in &self.controls.relays {
+            let stuck = relay.status().stuck;
+            all.extend(stuck.map(|reason| Stuck { name: relay.name(), reason }));
+        }
+        all
+    }
+
+    /// Looks at all loops for as long as the process runs, and says in the log which are stuck, once, and which are no
+    /// more. No progress is noticed between two looks, so that whoever asks only once is told of it, too.
+    pub(crate) async fn watch(&self) {
+        let mut known = BTreeSet::new();
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let stuck = self.stuck().await;
+            let names: BTreeSet<String> = stuck.iter().map(|it| it.name.to_owned()).collect();
+            for Stuck { name, reason } in stuck.into_iter().filter(|it| !known.contains(it.name)) {
+                error!(name, reason, "it is stuck");
+            }
+            for name in known.difference(&names) {
+                warn!(name, "it is stuck no more");
+            }
+            known = names;
+        }
+    }
+}
+
+/// A subscription or a relay that does not go on.
+struct Stuck<'a> {
+    name: &'a str,
+    reason: String,
 }
 
 async fn ready(admin: &Admin) -> Response {
@@ -282,6 +316,7 @@ async fn subscriptions(controls: &[Control]) -> Result<Response, Problem> {
             // One number over all partitions, for people: a place to go on from is each partition's own.
             "position": status.partitions.iter().map(|one| one.position.0).sum::<u64>(),
             "lag": status.lag,
+            "parked": control.parked().await.map_err(|error| problem(&error))?,
             "stuck": status.stuck,
             "partitions": status.partitions.iter().map(in_partition).collect::<Vec<_>>(),
         }));

@@ -17,6 +17,8 @@ mod languages;
 mod refusals;
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -353,4 +355,65 @@ fn all_partitions_of_a_topic_are_lent_and_a_place_can_be_moved() {
     served.publish("paid", &[("1", "a")]);
     let lent = served.pull(10, &["1"]);
     served.acknowledge(&lent);
+}
+
+/// Eight events of some 900 KB, of which a worker reads a little and goes away.
+#[test]
+fn an_answer_that_breaks_off_in_the_middle_is_lent_to_nobody() {
+    let folder = Folder::new();
+    let served = Served::on(&folder, "");
+    let event = |id: usize| {
+        json!({"specversion": "1.0", "id": id.to_string(), "source": "/till", "type": "Paid",
+            "subject": id.to_string(), "data": "x".repeat(900_000)})
+    };
+    let batch = Value::from((1..=8).map(event).collect::<Vec<_>>()).to_string();
+    let publish = Call::new("POST", format!("{}/events/paid", served.inner));
+    publish.content("application/cloudevents-batch+json", batch).send().expect(200);
+    let body = json!({"limit": 8, "wait_s": 0, "lease_s": 3600}).to_string();
+    let address = served.inner.trim_start_matches("http://");
+    let mut worker = TcpStream::connect(address).expect("a connection");
+    let head = format!(
+        "POST /subscriptions/bill/pull HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    worker.write_all(head.as_bytes()).expect("it is sent");
+    let mut begun = [0; 4096];
+    worker.read_exact(&mut begun).expect("the answer begins");
+    assert!(begun.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&begun));
+    drop(worker);
+    let again = within(SOON, "what he did not read is there again", || {
+        served.lent(&json!({"limit": 8, "wait_s": 0}))
+    });
+    assert_eq!(again.ids(), ["1", "2", "3", "4", "5", "6", "7", "8"]);
+    assert_eq!(again.events[0]["yeoulattempt"], 1, "nobody had it");
+    // What was handed over to the end is somebody's, however his connection ends.
+    served.publish("paid", &[("9", "9")]);
+    let kept = served.lent(&json!({"limit": 8, "wait_s": 5})).expect("it is there");
+    assert_eq!(kept.ids(), ["9"]);
+    assert!(served.lent(&json!({"limit": 8, "wait_s": 1})).is_none(), "it is lent");
+}
+
+#[test]
+fn what_is_tried_again_by_itself_is_said_to_be_that_and_can_be_tried_at_once() {
+    let folder = Folder::new();
+    let served = Served::on(&folder, ", backoff: 600s");
+    served.publish("paid", &[("1", "a"), ("2", "a")]);
+    let lent = served.pull(10, &["1", "2"]);
+    let body = json!({"lease": lent.token, "ids": ["1"], "reason": "no address"});
+    served.ask("nack", &body).expect(200);
+    served.nothing();
+    let data = folder.data();
+    let dead = |command: &str| run(&["dead", command, "bill.paid.1", "--data", text(&data)]);
+    let shown = dead("show").expect(0).stdout;
+    assert!(shown.contains("nextAttempt") && shown.contains("12000"), "{shown}");
+    let refused = dead("drop").expect(1).stderr;
+    for part in ["no dead letter", "no address", "next at", "yeoul dead redrive bill.paid.1"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+    dead("redrive").expect(0);
+    let lent = served.lent(&json!({"wait_s": 20})).expect("it is tried at once");
+    assert_eq!((lent.ids(), &lent.events[0]["yeoulattempt"]), (vec!["1", "2"], &json!(2)));
+    assert_eq!(served.acknowledge(&lent), 2);
+    dead("redrive").expect(1);
 }

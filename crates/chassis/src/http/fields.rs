@@ -5,15 +5,18 @@
 //! collected, so that one answer names them all.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::asked::{Asked, Notes, ValueKind};
 use super::noted::{NO_CONTROLS, Noted};
-use super::problem::Problem;
+use super::problem::{FIELD_ERRORS_MAX, Problem};
 use super::urlencoded::{Pair, pairs};
 use crate::text;
 
@@ -39,13 +42,14 @@ impl Fields {
     /// 415 without `application/json` in Content-Type, 400 where it is not a JSON object.
     pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Fields, Problem> {
         check_media_type(headers)?;
-        match serde_json::from_slice(body) {
-            Ok(Value::Object(members)) => {
-                Ok(Fields { members, noted: Noted::default(), notes: Notes::default() })
-            }
-            Ok(_) => Err(Problem::bad_request("the body must be a JSON object")),
-            Err(_) => Err(Problem::bad_request("the body is not JSON")),
-        }
+        let Once { members, twice } = serde_json::from_slice(body).map_err(|error| {
+            let is_json = error.is_data();
+            let what = if is_json { "must be a JSON object" } else { "is not JSON" };
+            Problem::bad_request(format!("the body {what}"))
+        })?;
+        let mut noted = Noted::default();
+        twice.iter().for_each(|name| noted.note(name, "is there twice", None));
+        Ok(Fields { members, noted, notes: Notes::default() })
     }
 
     /// Whether a member is there and not null.
@@ -154,6 +158,41 @@ impl Fields {
     /// 400 with every mistake that was noted.
     pub fn finish(self) -> Result<(), Problem> {
         self.noted.finish()
+    }
+}
+
+/// The members of an object, and names of those that are there more than once: which of them is meant, readers differ in
+/// (RFC 8259, section 4).
+struct Once {
+    members: Map<String, Value>,
+    twice: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Once, D::Error> {
+        deserializer.deserialize_map(OnceVisitor)
+    }
+}
+
+struct OnceVisitor;
+
+impl<'de> Visitor<'de> for OnceVisitor {
+    type Value = Once;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Once, A::Error> {
+        let mut read = Once { members: Map::new(), twice: Vec::new() };
+        while let Some(name) = map.next_key::<String>()? {
+            let value = map.next_value()?;
+            if read.members.contains_key(&name) && read.twice.len() < FIELD_ERRORS_MAX {
+                read.twice.push(name.clone());
+            }
+            read.members.insert(name, value);
+        }
+        Ok(read)
     }
 }
 

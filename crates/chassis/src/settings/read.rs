@@ -125,6 +125,19 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         }
     }
 
+    /// What is no map has none of its names: those are said.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        if !matches!(self.node.value, Value::Map(_)) {
+            return Err(no_map_of(fields, &self.node.value));
+        }
+        self.deserialize_any(visitor)
+    }
+
     /// A scalar where a text is wanted is taken as it was most likely meant (`nickname: 12`).
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match &self.node.value {
@@ -135,8 +148,21 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit_struct seq tuple tuple_struct map identifier ignored_any
     }
+}
+
+/// Where names were wanted. What was written there may be a secret that belongs elsewhere: it is not repeated.
+fn no_map_of(names: &[&str], written: &Value) -> ReadError {
+    let what = match written {
+        Value::Null => "empty",
+        Value::Bool(_) => "`true` or `false`",
+        Value::Int(_) | Value::Float(_) => "a number",
+        Value::Text(_) => "a text",
+        Value::List(_) | Value::Map(_) => "a list",
+    };
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    de::Error::custom(format_args!("must be a map of {}, is {what}", names.join(", ")))
 }
 
 struct Items<'t> {
@@ -216,10 +242,10 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
 
     fn struct_variant<V: Visitor<'de>>(
         self,
-        _fields: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        de::Deserializer::deserialize_any(Reader { node: self.node }, visitor)
+        de::Deserializer::deserialize_struct(Reader { node: self.node }, "", fields, visitor)
             .map_err(|refused| refused.under(self.name))
     }
 }

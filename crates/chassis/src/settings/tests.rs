@@ -61,7 +61,31 @@ fn a_good_file_is_read_with_its_units() {
 
 #[test]
 fn every_mistake_names_its_line() {
-    let table: [(&str, Expect); 10] = [
+    let table: [(&str, Expect); 14] = [
+        (
+            "routes:\n  a: secret",
+            expect![[
+                r"a.yaml:2: routes.a: must be a map of `path`, `timeout`, `share`, `rate`, `size`, `per`, is a text"
+            ]],
+        ),
+        (
+            "routes: { a: [/a] }",
+            expect![[
+                r"a.yaml:1: routes.a: must be a map of `path`, `timeout`, `share`, `rate`, `size`, `per`, is a list"
+            ]],
+        ),
+        (
+            "routes: { a: true }",
+            expect![[
+                r"a.yaml:1: routes.a: must be a map of `path`, `timeout`, `share`, `rate`, `size`, `per`, is `true` or `false`"
+            ]],
+        ),
+        (
+            "routes: { a: }",
+            expect![[
+                r"a.yaml:1: routes.a: must be a map of `path`, `timeout`, `share`, `rate`, `size`, `per`, is empty"
+            ]],
+        ),
         (
             "name: x\nroutez: {}",
             expect![

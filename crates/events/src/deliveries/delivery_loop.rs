@@ -17,13 +17,14 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::Receiver;
 use super::pace::PAUSE_MAX;
 use super::round::{Arrival, Recipient, Round};
 use super::settlement::Written;
+use super::{Receiver, pull};
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::group::{Member, OwnedPartition};
@@ -128,7 +129,11 @@ impl<R: Receiver> DeliveryLoop<R> {
             () = stop.as_mut() => return Ok(RunEnd::Stopped),
             owned = beginning::taken(&self.lane, &self.member) => owned?,
         };
+        if let Some(until) = pull::lent_until(&self.lane).await? {
+            return Ok(self.wait_for_leases(stop, until).await);
+        }
         let end = self.lane.context.broker.watch(&self.lane.at).await?;
+        self.lane.set_lent(false);
         // Before anything is read: nobody who ran before changes it any more.
         let run = self.take_over().await?;
         let place = beginning::recover(&self.lane).await?;
@@ -138,6 +143,33 @@ impl<R: Receiver> DeliveryLoop<R> {
         let run_end =
             self.deliver(stop.as_mut(), &owned, Waits::new(end), &mut round, backoff).await;
         self.finish(stop, run_end, &mut round).await
+    }
+
+    /// Before its settings said push it was fetched, and somebody has events of it in hand until then: delivered now they
+    /// would be at work twice. Looks again after a moment, so that a partition that is revoked is let go.
+    async fn wait_for_leases(
+        &self,
+        stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+        until: Timestamp,
+    ) -> RunEnd {
+        let lane = &self.lane;
+        if !lane.is_lent() {
+            let subscription = &*lane.context.name;
+            tracing::info!(subscription, %until, "events are lent to who fetched them, and delivered when that ends");
+        }
+        lane.set_lent(true);
+        let left = until.duration_since((lane.context.clock)());
+        let pause = Duration::try_from(left).unwrap_or_default().min(LOOK_EVERY);
+        let run_end = tokio::select! {
+            biased;
+            () = stop => RunEnd::Stopped,
+            () = self.member.revoked(lane.at.partition) => RunEnd::Revoked,
+            () = tokio::time::sleep(pause) => RunEnd::Changed,
+        };
+        if run_end != RunEnd::Changed {
+            lane.set_lent(false);
+        }
+        run_end
     }
 
     /// Begins a run: its number, and no other writes from here on.

@@ -38,6 +38,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::Timing;
@@ -45,14 +46,17 @@ use crate::broker::{Broker, Stored};
 use crate::error::Error;
 use crate::event::Event;
 use crate::store::database::Database;
-use crate::subscription::context::Context;
+use crate::store::leases;
+use crate::store::options::Reading;
+use crate::subscription::context::{Context, Lane};
 use crate::subscription::control::Control;
 use crate::topic::Topic;
 use desk::Ask;
 use keeper::Keeper;
+use lease::Lease;
 use tally::Tally;
 
-pub use desk::{Desk, Pull};
+pub use desk::{Desk, OnItsWay, Pull};
 pub use lease::{Again, Named, Rejection};
 pub use tally::Counts;
 
@@ -156,12 +160,27 @@ pub enum Refusal {
         /// How many there may be.
         limit: usize,
     },
+    /// There is nothing to lend before an operator mends this: events of other partitions may come meanwhile.
+    #[error("stopped: {0}")]
+    Stuck(String),
     /// The process ends.
     #[error("the process ends")]
     Stopped,
     /// The store or the broker refused: ask again. An answer may have been taken all the same.
     #[error(transparent)]
     Store(#[from] Error),
+}
+
+/// Until when events of a partition are out, if some are.
+pub(super) async fn lent_until(lane: &Lane) -> Result<Option<Timestamp>, Error> {
+    let (database, name) = (&lane.context.database, &*lane.context.name);
+    let read =
+        database.read_by(Reading::Statement, name, |name, rows| Box::pin(leases::all(rows, name)));
+    let (index, now) = (lane.at.partition.index(), (lane.context.clock)());
+    let leases = read.await?;
+    let open = leases.iter().map(Lease::of_row).filter(|lease| !lease.is_over(now));
+    let here = open.filter(|lease| lease.entries.iter().any(|it| it.partition == index));
+    Ok(here.map(|lease| lease.until).max())
 }
 
 /// A subscriber's leases, not yet running.

@@ -319,7 +319,14 @@ pub(crate) async fn redrive(
     let update = "UPDATE parked SET attempts = 0, dead = 0, next_at = ?4 WHERE subscription = ?1
         AND partition = ?2 AND \"offset\" & 9223372036854775807 = ?3 AND dead = 1";
     let (partition, now) = (at.partition.index(), now.as_microsecond());
-    Ok(rows.execute(update, &[&subscription, &partition, &at.number, &now]).await? > 0)
+    let which: [&dyn Bind; 4] = [&subscription, &partition, &at.number, &now];
+    if rows.execute(update, &which).await? > 0 {
+        return Ok(true);
+    }
+    // One that is tried again by itself keeps the attempts behind it: it is not given up yet.
+    let hurry = "UPDATE parked SET next_at = ?4 WHERE subscription = ?1 AND partition = ?2
+        AND \"offset\" & 9223372036854775807 = ?3 AND dead <> 1 AND next_at IS NOT NULL";
+    Ok(rows.execute(hurry, &which).await? > 0)
 }
 
 /// A dead letter that was taken out.

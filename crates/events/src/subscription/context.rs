@@ -10,6 +10,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
 use crate::Clock;
@@ -22,6 +23,7 @@ use crate::stillness::Stillness;
 use crate::store::database::Database;
 use crate::store::inbox::{Assigned, Place};
 use crate::store::options::Reading;
+use crate::store::parked;
 use crate::topic::{Topic, TopicPartition};
 use crate::wait::Backoff;
 
@@ -77,6 +79,15 @@ pub enum Ownership {
     Own,
     /// Another one's: what is wrong with it is theirs to say.
     Elsewhere,
+}
+
+/// What there is to do in a partition.
+pub(crate) struct LaneWork {
+    pub(crate) position: Offset,
+    /// Events behind it.
+    pub(crate) lag: u64,
+    /// When the first parked event is to be tried again, if one is.
+    pub(crate) due: Option<Timestamp>,
 }
 
 /// The log was found shorter than, or other than, what was read of it.
@@ -181,6 +192,16 @@ impl Lane {
             .await
     }
 
+    /// When the first of its parked events is to be tried again, as the tables have it now.
+    pub(crate) async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        let database = &self.context.database;
+        database
+            .read_by(Reading::Statement, self, |lane, rows| {
+                Box::pin(parked::next_due(rows, lane.assigned()))
+            })
+            .await
+    }
+
     /// Resolves when somebody changed the tables.
     pub(crate) async fn woken(&self) {
         self.board().changed.notified().await;
@@ -227,22 +248,44 @@ impl Lane {
         }
     }
 
-    /// What is wrong, in words: the consumer's own trouble first, then a divergence, then no progress.
-    pub(crate) fn stuck(&self, position: Offset, lag: u64) -> Option<String> {
+    /// Whether that was noted.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.notes().is_lent
+    }
+
+    /// Notes that it is this instance's as much as any other's.
+    pub(crate) fn set_own(&self) {
+        self.notes().ownership = Ownership::Own;
+    }
+
+    /// What is wrong, in words: the consumer's own trouble first, then a divergence, then no progress with what is to
+    /// be done.
+    pub(crate) fn stuck(&self, work: &LaneWork) -> Option<String> {
+        let &LaneWork { position, lag, due } = work;
         let paused = *self.context.paused.borrow();
         let now = (self.context.clock)();
         let mut notes = self.notes();
         let divergence = notes.divergence.as_ref().map(|divergence| divergence.what.clone());
         let reported = notes.trouble.clone().or(divergence);
         // Who has nothing to do, rests on purpose or leaves it to another stands still and is well.
-        if lag == 0 || paused || notes.is_lent || notes.ownership == Ownership::Elsewhere {
+        let due = due.filter(|due| *due <= now);
+        if (lag == 0 && due.is_none())
+            || paused
+            || notes.is_lent
+            || notes.ownership == Ownership::Elsewhere
+        {
             notes.stillness.idle();
             return reported;
         }
         // Looked at even where trouble is reported: what counts is how long it has not moved.
-        let still = notes.stillness.behind(position.0, now);
+        // What is tried again gets another time, so that it goes on while its place stands still.
+        let due_at = due.map_or(0, Timestamp::as_microsecond).unsigned_abs();
+        let still = notes.stillness.behind(position.0.wrapping_add(due_at), now);
         let at = &self.at;
-        let since = |since| format!("no progress in {at} at offset {position} since {since}");
+        let waits = if lag == 0 { "what is due to be tried again" } else { "what comes next" };
+        let since = |since| {
+            format!("no progress in {at} at offset {position} since {since}: nobody takes {waits}")
+        };
         reported.or_else(|| still.map(since))
     }
 

@@ -196,7 +196,7 @@ impl Control {
 
     /// Has a dead letter tried again at once, with all its attempts before it, and then what waits
     /// behind it; `false` if there is none of that id. If it fails again as often, it is a dead
-    /// letter again.
+    /// letter again. What is tried again by itself is tried at once, and keeps the attempts that it had.
     ///
     /// # Errors
     /// [`Error::Environment`]: nothing was done, ask again later.

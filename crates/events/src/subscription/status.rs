@@ -1,6 +1,6 @@
 //! How a subscription is doing: what its loop met, beside what the tables and the broker have now.
 
-use super::context::{Context, Lane, Ownership};
+use super::context::{Context, Lane, LaneWork, Ownership};
 use crate::broker::Offset;
 use crate::error::Error;
 use crate::partition::Partition;
@@ -78,7 +78,8 @@ async fn status_of(lane: &Lane) -> Result<PartitionStatus, Error> {
     let position = lane.place().await?.position;
     let end = broker.end(&lane.at).await?;
     let lag = broker.between(&lane.at, position, end)?;
-    let stuck = lane.stuck(position, lag);
+    let due = lane.next_due().await?;
+    let stuck = lane.stuck(&LaneWork { position, lag, due });
     let (partition, ownership) = (lane.at.partition, lane.ownership());
     Ok(PartitionStatus { partition, ownership, position, end, lag, stuck })
 }

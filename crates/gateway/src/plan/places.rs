@@ -34,11 +34,15 @@ pub(super) fn compile(
         settings.events.as_ref().map(|it| it.publish.clone()).unwrap_or_default();
     let publish = || Takes { methods: Some(vec![Method::POST]), action: Action::Publish };
     builder.place(On::Outer, &path, publish(), &["events", "path"], mistakes);
+    // The services of this machine are asked for no token there, for this as for anything else.
+    let is_fetched = settings.events.as_ref().is_some_and(|events| events.is_fetched);
     if !builder.plan.publishes.is_empty() {
-        // The services of this machine are asked for no token there, for this as for anything else.
         builder.place(On::Inner, &path, publish(), &["events", "path"], mistakes);
     }
-    if settings.events.as_ref().is_some_and(|events| events.is_fetched) {
+    if is_fetched || !builder.plan.publishes.is_empty() {
+        builder.place(On::Inner, &path, get(Action::Events), &["events", "path"], mistakes);
+    }
+    if is_fetched {
         for verb in Verb::ALL {
             let path = format!("{SUBSCRIPTIONS_PATH}/{{name}}/{}", verb.segment());
             for on in [On::Outer, On::Inner] {

@@ -32,18 +32,29 @@ impl Controls {
 
     /// What is parked and tried again by itself.
     pub(super) async fn retried(&self) -> Result<Response, Problem> {
+        let all = self.all_retried().await?;
+        Ok(json(StatusCode::OK, &all.iter().map(retried_json).collect::<Vec<_>>()))
+    }
+
+    async fn all_retried(&self) -> Result<Vec<RetriedEvent>, Problem> {
         let mut all = Vec::new();
         for control in &self.subscriptions {
             all.extend(control.retried(LISTED_MAX).await.map_err(|error| problem(&error))?);
         }
-        Ok(json(StatusCode::OK, &all.iter().map(retried_json).collect::<Vec<_>>()))
+        Ok(all)
     }
 
     pub(super) async fn show(&self, id: &str) -> Result<Response, Problem> {
         let letters = self.letters().await?;
-        let letter =
-            letters.iter().find(|letter| letter.id == id).ok_or_else(Problem::not_found)?;
-        let mut value = letter_json(letter);
+        let letter = letters.iter().find(|letter| letter.id == id).map(letter_json);
+        let mut value = match letter {
+            Some(letter) => letter,
+            None => {
+                let retried = self.all_retried().await?;
+                let event = retried.iter().find(|event| event.id == id);
+                retried_json(event.ok_or_else(Problem::not_found)?)
+            }
+        };
         // Read after the letter: it may have been redriven in between, and then it is shown without its event.
         let event = self.event(id).await?.map(|event| event.to_json());
         value["event"] = event.map_or(Value::Null, |event| shown(&event));
@@ -76,7 +87,20 @@ impl Controls {
                 return Ok(empty(StatusCode::NO_CONTENT));
             }
         }
-        Err(Problem::not_found())
+        Err(self.no_letter(id).await?)
+    }
+
+    /// Why there is no dead letter of this id: it may be one yet.
+    async fn no_letter(&self, id: &str) -> Result<Problem, Problem> {
+        let retried = self.all_retried().await?;
+        let Some(event) = retried.iter().find(|event| event.id == id) else {
+            return Ok(Problem::not_found());
+        };
+        let RetriedEvent { attempts, next_attempt, reason, .. } = event;
+        Ok(Problem::conflict(format!(
+            "{id} is no dead letter: it failed {attempts} time(s), lately by `{reason}`, and is tried again by itself, \
+             next at {next_attempt}; only a dead letter is dropped; `yeoul dead redrive {id}` has it tried at once"
+        )))
     }
 
     /// Steps over the one thing that stops `name`; 409 where nothing does.

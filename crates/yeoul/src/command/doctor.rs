@@ -118,8 +118,8 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
         let name = subscription["name"].as_str().unwrap_or_default();
         match subscription["stuck"].as_str() {
             None => {
-                let behind = format!("{} events behind", subscription["lag"]);
-                findings.good(name, behind + &divided(list(&subscription["partitions"])));
+                let whose = divided(list(&subscription["partitions"]));
+                findings.good(name, behind(subscription) + &whose);
             }
             Some(reason) => findings.bad(name, format!("stuck: {reason}")),
         }
@@ -145,6 +145,15 @@ fn beside(process: &Process, findings: &mut Findings) -> Result<(), Failure> {
         some => findings.bad("dead letters", format!("{some}; see `yeoul dead list`")),
     }
     Ok(())
+}
+
+/// What a subscription has not done yet.
+fn behind(subscription: &Value) -> String {
+    let behind = format!("{} events behind", subscription["lag"]);
+    match subscription["parked"].as_u64() {
+        None | Some(0) => behind,
+        Some(parked) => format!("{behind}, {parked} parked (`yeoul dead list`)"),
+    }
 }
 
 /// Which partitions this process reads and which another instance does; nothing where all are its own.

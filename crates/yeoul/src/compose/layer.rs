@@ -171,6 +171,13 @@ pub(crate) fn serve_admin(
     admin: Arc<Admin>,
     stop: &Stop,
 ) -> Result<(), Failure> {
+    let (watched, stopping) = (Arc::clone(&admin), stop.clone());
+    cores.spawn_on(0, async move {
+        tokio::select! {
+            () = stopping.stopped() => {}
+            () = watched.watch() => {}
+        }
+    });
     let answers = move |_| admin::Server::new(admin.clone());
     listener.serve_on(cores, answers, stop).map_err(process::port)
 }

@@ -156,6 +156,8 @@ fn a_topic_that_is_unknown_or_of_its_own_service_takes_nothing() {
     let foreign =
         Call::new("POST", format!("{port}/events/paid")).header("origin", "https://a.example");
     foreign.content(STRUCTURED, paid(1).to_string()).send().problem(403);
+    let read = Call::new("GET", format!("{port}/events/paid")).send().expect(200);
+    assert_eq!(read.value(), json!([]), "who may publish here may read here");
     Call::new("PUT", format!("{port}/events/paid")).send().problem(405);
     assert_eq!(served.events("paid"), [Value::Null; 0]);
 }

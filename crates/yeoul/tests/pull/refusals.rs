@@ -33,6 +33,17 @@ fn whatever_is_wrong_with_what_is_asked_is_named_with_its_field() {
     for (asked, body) in [("ack", json!({"lease": "x"})), ("nack", json!({"lease": "x"}))] {
         served.ask(asked, &body).problem(409);
     }
+    for (asked, body, field) in [
+        ("pull", r#"{"limit":1,"limit":2}"#, "limit"),
+        ("pull", r#"{"wait_s":0,"lease_s":1,"wait_s":0}"#, "wait_s"),
+        ("ack", r#"{"lease":"x","ids":[],"ids":["1"]}"#, "ids"),
+        ("nack", r#"{"lease":"x","\u006cease":"y"}"#, "lease"),
+        ("nack", r#"{"lease":"x","mode":"fail","mode":"fatal"}"#, "mode"),
+        ("nack", r#"{"lease":"x","note":1,"note":2}"#, "note"),
+    ] {
+        let url = format!("{}/subscriptions/bill/{asked}", served.inner);
+        Call::new("POST", url).content("application/json", body).send().refuses_field(field);
+    }
     served.call("nobody", "pull", &json!({})).send().problem(404);
     let url = |asked: &str| format!("{}/subscriptions/bill/{asked}", served.inner);
     Call::new("POST", url("pull")).content("text/plain", "{}").send().problem(415);

@@ -45,6 +45,29 @@ impl Drop for Awaited<'_> {
     }
 }
 
+/// A lease on its way to whom it is for: dropped before he has all of it, it is taken back.
+#[must_use]
+pub struct OnItsWay {
+    asks: mpsc::Sender<Ask>,
+    token: Option<String>,
+}
+
+impl OnItsWay {
+    /// All of it was handed over: from now on it is his.
+    pub fn arrived(mut self) {
+        self.token = None;
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        if let Some(token) = self.token.take() {
+            // Where there is no room for that, the lease ends by itself.
+            drop(self.asks.try_send(Ask::TakeBack(token)));
+        }
+    }
+}
+
 /// Somebody waits for events.
 pub(super) struct PullAsk {
     pub(super) limit: usize,
@@ -76,6 +99,19 @@ pub struct Pull {
     pub lease: Duration,
 }
 
+/// What is answered in time; nothing where nothing is.
+async fn within(
+    wait: Duration,
+    answer: &mut oneshot::Receiver<Result<Option<Lent>, Refusal>>,
+) -> Result<Option<Lent>, Refusal> {
+    if let Ok(answered) = tokio::time::timeout(wait, &mut *answer).await {
+        return answered.unwrap_or(Err(Refusal::Stopped));
+    }
+    // From here on nobody answers any more; what was answered until now counts.
+    answer.close();
+    answer.try_recv().unwrap_or(Ok(None))
+}
+
 impl Desk {
     pub(super) fn new(asks: mpsc::Sender<Ask>, tally: Arc<Tally>) -> Desk {
         Desk { asks, places: Arc::new(Semaphore::new(WAITING_MAX)), tally }
@@ -95,18 +131,24 @@ impl Desk {
         })?;
         let (reply, answer) = oneshot::channel();
         let mut awaited = Awaited { answer, asks: &self.asks };
+        // Where all is stopped there is nothing to wait for; whether that still is so the loop says.
+        let wait = if self.tally.stopped().is_all { Duration::ZERO } else { wait };
         let is_at_once = wait.is_zero();
         self.ask(Ask::Pull(PullAsk { limit, lease, is_at_once, reply }))?;
-        let answer = &mut awaited.answer;
-        if is_at_once {
-            return answer.await.unwrap_or(Err(Refusal::Stopped));
+        let lent = if is_at_once {
+            (&mut awaited.answer).await.unwrap_or(Err(Refusal::Stopped))
+        } else {
+            within(wait, &mut awaited.answer).await
+        };
+        match (lent, self.tally.stopped().why) {
+            (Ok(None), Some(why)) => Err(Refusal::Stuck(why)),
+            (lent, _) => lent,
         }
-        if let Ok(answered) = tokio::time::timeout(wait, &mut *answer).await {
-            return answered.unwrap_or(Err(Refusal::Stopped));
-        }
-        // From here on nobody answers any more; what was answered until now counts.
-        answer.close();
-        answer.try_recv().unwrap_or(Ok(None))
+    }
+
+    /// A lease that [`Desk::pull`] gave, to be watched on its way: an answer that breaks off reaches nobody.
+    pub fn on_its_way(&self, token: &str) -> OnItsWay {
+        OnItsWay { asks: self.asks.clone(), token: Some(token.to_owned()) }
     }
 
     /// These of a lease are handled; resolves once that is on disk.

@@ -255,6 +255,8 @@ impl Keeper {
     async fn begin(&mut self) -> Result<(), Error> {
         let (mut ends, mut shut) = (Vec::with_capacity(self.lanes.len()), Vec::new());
         for lane in &self.lanes {
+            // Any instance lends of any partition.
+            lane.set_own();
             ends.push(self.context.broker.watch(&lane.at).await?);
             beginning::mend_parked(lane, PAUSE_MAX).await?;
             shut.push(beginning::recover(lane).await.err());
@@ -364,12 +366,17 @@ impl Keeper {
     /// Shows what is wrong, and what is out.
     fn show(&self, shelf: &Shelf) {
         let (is_full, out) = (!shelf.takes_fresh(), shelf.partitions_out());
+        let full = || format!("no new events are taken: {PARKED_MAX} are parked");
+        let mut stopped = Vec::new();
         for part in &shelf.parts {
             part.lane.set_lent(out.contains(&part.lane.at.partition.index()));
-            let full = || format!("no new events are taken: {PARKED_MAX} are parked");
             let unread = || Some(beginning::with_remedy(&part.lane, part.unread.as_ref()?));
-            part.lane.set_trouble(is_full.then(full).or_else(unread));
+            let trouble = is_full.then(full).or_else(unread);
+            let is_passing = part.unread.as_ref().is_some_and(Error::is_environment);
+            stopped.extend(trouble.clone().filter(|_| is_full || !is_passing));
+            part.lane.set_trouble(trouble);
         }
+        self.tally.set_stopped(stopped.len() == shelf.parts.len(), stopped.into_iter().next());
         self.tally.set_open(shelf.open());
     }
 

@@ -1,6 +1,7 @@
 //! What was counted of one subscription at this instance: for whoever shows it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Kept by the loop.
 #[derive(Default)]
@@ -12,6 +13,16 @@ pub(super) struct Tally {
     pub(super) ended: Count,
     /// Not a sum: how many leases have something out.
     open: AtomicU64,
+    stopped: Mutex<Stopped>,
+}
+
+/// What an operator has to mend before new events are lent.
+#[derive(Clone, Default)]
+pub(super) struct Stopped {
+    /// Whether there is nothing else to wait for.
+    pub(super) is_all: bool,
+    /// Of the first partition that it stops, why.
+    pub(super) why: Option<String>,
 }
 
 /// A number that goes up.
@@ -50,6 +61,15 @@ pub struct Counts {
 impl Tally {
     pub(super) fn set_open(&self, open: usize) {
         self.open.store(open as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_stopped(&self, is_all: bool, why: Option<String>) {
+        let stopped = Stopped { is_all, why };
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = stopped;
+    }
+
+    pub(super) fn stopped(&self) -> Stopped {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn counts(&self, waiting: usize) -> Counts {

@@ -17,6 +17,7 @@ use crate::topic::Declared;
 mod limits;
 mod model;
 mod parked;
+mod pushed;
 mod rejected;
 mod unread;
 

@@ -62,14 +62,15 @@ pub(crate) async fn retried(
     rows.all(&select, &[&subscription, &limit], row).await
 }
 
-/// The event of the dead letter of this number; `None` if there is none, or the row is none any more.
+/// The event that is first of its key with this number; `None` if there is none, or the row is none any more.
 pub(crate) async fn dead_event(
     rows: &mut Rows<'_>,
     subscription: &str,
     at: Numbered,
 ) -> Result<Option<Event>, Error> {
     let select = "SELECT event FROM parked WHERE subscription = ?1
-        AND partition = ?2 AND \"offset\" & 9223372036854775807 = ?3 AND dead = 1";
+        AND partition = ?2 AND \"offset\" & 9223372036854775807 = ?3
+        AND (dead = 1 OR next_at IS NOT NULL)";
     let whose: [&dyn Bind; 3] = [&subscription, &at.partition.index(), &at.number];
     let found = rows.find(select, &whose, |row| Ok::<_, Error>(event(row, 0).ok()));
     Ok(found.await?.flatten())

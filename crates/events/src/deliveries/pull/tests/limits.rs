@@ -37,3 +37,25 @@ async fn a_partition_of_which_something_is_lent_is_not_stuck_and_one_that_nobody
     let says = stuck().await.expect("nobody asks for the second");
     assert!(says.contains("no progress"), "{says}");
 }
+
+/// What failed is no lag any more, and is somebody's work all the same.
+#[tokio::test]
+async fn what_is_parked_and_due_and_fetched_by_nobody_is_stuck_too() {
+    let bench = Bench::new();
+    bench.publish(1, &["a"]).await;
+    let running = bench.start();
+    let stuck = async || running.control.status().await.unwrap().stuck;
+    let token = running.pull(10, &[1]).await;
+    running.reject(&token, &[1], Again::Backoff).await;
+    assert_eq!((running.lag().await, stuck().await), (0, None));
+    bench.clock.advance(PACE.backoff);
+    assert_eq!(stuck().await, None, "it is due since now");
+    bench.clock.advance(STUCK_AFTER);
+    let says = stuck().await.expect("nobody fetches it");
+    assert!(says.contains("due to be tried again"), "{says}");
+    let token = running.pull(10, &[1]).await;
+    assert_eq!(stuck().await, None, "it is in somebody's hands");
+    running.reject(&token, &[1], Again::Never).await;
+    bench.clock.advance(STUCK_AFTER * 2);
+    assert_eq!(stuck().await, None, "a dead letter is an operator's");
+}

@@ -101,6 +101,10 @@ async fn a_partition_that_is_hurt_leaves_the_others_their_leases() {
     assert_eq!(status.partitions.iter().map(|it| it.lag).collect::<Vec<_>>(), [0, 2]);
     let stuck = status.partitions[1].stuck.clone().expect("it says so");
     assert!(stuck.contains("yeoul events skip mail.order"), "{stuck}");
+    // Nothing else is there: whoever asks is told why, and not kept waiting for it.
+    let pull = Pull { limit: 10, wait: Duration::ZERO, lease: LEASE };
+    let Err(Refusal::Stuck(why)) = running.desk.pull(pull).await else { panic!("it is stuck") };
+    assert!(why.contains("yeoul events skip mail.order"), "{why}");
     // An operator steps over it, and what was behind it comes again.
     assert!(running.control.skip("a test").await.unwrap().is_some());
     let token = running.pull(10, &[3]).await;
