@@ -273,6 +273,7 @@ mod tests {
             sequence: 1,
             outbox_sequence: Some(1),
             outbox_previous: None,
+            outbox_source: None,
             foreign: None,
             cause: Cause::default(),
             data: serde_json::value::to_raw_value(data).expect("JSON"),

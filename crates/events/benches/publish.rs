@@ -109,6 +109,7 @@ fn event(publisher: u64) -> Event {
         sequence: 1,
         outbox_sequence: None,
         outbox_previous: None,
+        outbox_source: None,
         foreign: None,
         cause: Cause::default(),
         data: serde_json::value::RawValue::from_string(text).expect("JSON"),

@@ -204,6 +204,7 @@ fn event(source: &str, key: &str, number: u64) -> Event {
         sequence: number,
         outbox_sequence: None,
         outbox_previous: None,
+        outbox_source: None,
         foreign: None,
         cause: Cause {
             correlation_id: Some("correlation".to_owned()),

@@ -47,6 +47,7 @@
 //! | `time` | [`Event::time`] | the transaction |
 //! | `sequence` | [`Event::sequence`] | the draft: the aggregate's own count |
 //! | `outboxsequence` | [`Event::outbox_sequence`] | the outbox, in the order of commits |
+//! | `outboxsource` | [`Event::outbox_source`] | the outbox, where it took the event from somebody else |
 //! | `correlationid`, `causationid`, `traceparent` | [`Event::cause`] | the draft, by [`Cause::of`] |
 //! | `data` | [`Event::data`] | the draft |
 
@@ -132,6 +133,9 @@ pub struct Event {
     /// reader that did not receive that one knows what it misses, although numbers have gaps. `None` for an event of
     /// before there were such stamps, or of a publisher without an outbox.
     pub outbox_previous: Option<u64>,
+    /// Whose outbox numbered it, where that is not its [`source`](Event::source): a process took it from a publisher without
+    /// one. See [`publisher`](Event::publisher).
+    pub outbox_source: Option<String>,
     /// What led to it.
     pub cause: Cause,
     /// The data as JSON text; `null` where there is none. Data that is no JSON is a text: its base64 where
@@ -214,6 +218,12 @@ impl Event {
         serde_json::from_str(self.data.get()).map_err(Error::decode)
     }
 
+    /// Whose count its [`outbox_sequence`](Event::outbox_sequence) is: by that name second copies are known, and positions are
+    /// waited for.
+    pub fn publisher(&self) -> &str {
+        self.outbox_source.as_deref().unwrap_or(&self.source)
+    }
+
     /// The CloudEvents 1.0 structured form, in one line. Counters are strings of digits, because a
     /// reader in another language would lose digits to a float.
     ///
@@ -223,6 +233,7 @@ impl Event {
     /// | `partitionkey` | its partitioning extension | always |
     /// | `sequence` | its sequence extension | always |
     /// | `outboxsequence`, `outboxprevious` | this crate | where an outbox published it |
+    /// | `outboxsource` | this crate | where that outbox is not its source's own |
     /// | `correlationid`, `causationid` | this crate | where something caused it |
     /// | `traceparent` | W3C Trace Context | where it belongs to a trace |
     ///
@@ -264,8 +275,10 @@ impl Event {
                 });
             }
         }
+        let publisher = self.outbox_source.as_ref();
+        Error::check("outboxsource", publisher.map_or(0, String::len), ID_BYTES_MAX)?;
         let texts = [&self.id, &self.source, &self.kind, &self.subject, &self.key];
-        check_texts(texts.into_iter().chain(self.cause.texts()))
+        check_texts(texts.into_iter().chain(publisher).chain(self.cause.texts()))
     }
 
     /// Reads the CloudEvents 1.0 structured form, as it is stored and as other programs write it; what it says beside

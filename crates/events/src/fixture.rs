@@ -59,6 +59,7 @@ pub(crate) fn stamped(source: &str, key: &str, number: u64) -> Event {
         sequence: number,
         outbox_sequence: Some(number),
         outbox_previous: None,
+        outbox_source: None,
         foreign: None,
         cause: Cause::default(),
         data: RawValue::from_string(number.to_string()).unwrap(),

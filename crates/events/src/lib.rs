@@ -99,6 +99,7 @@
 //! | a key, a subject | [`event::KEY_BYTES_MAX`] | refused |
 //! | events in a batch | [`broker::PUBLISH_MAX`], [`broker::READ_MAX`], [`subscription::BATCH_MAX`] | refused, or the next batch |
 //! | writes that are queued | [`store::WRITE_QUEUE_MAX`] | environment trouble: try later |
+//! | events taken from outside that an outbox remembers | [`outside::REMEMBERED_MAX`] of a partition | the oldest are forgotten |
 //! | events pending in an outbox | [`store::OUTBOX_WAITING_MAX`] | the service refuses to publish |
 //! | events parked by a subscription | [`parking::PARKED_MAX`] | it takes no new ones |
 //! | notes on what was stepped over | [`skipped::SKIPPED_MAX`] | nothing more is skipped |
@@ -118,6 +119,7 @@ pub mod event;
 pub mod group;
 pub mod local;
 pub mod offer;
+pub mod outside;
 pub mod parking;
 pub mod partition;
 pub mod position;

@@ -388,7 +388,7 @@ fn records(batch: &[Event]) -> Result<Vec<Record>, Error> {
         Error::check("event", bytes.len(), EVENT_BYTES_MAX)?;
         total += bytes.len();
         Error::check("batch", total, BATCH_BYTES_MAX)?;
-        let source = || event.source.clone();
+        let source = || event.publisher().to_owned();
         let outbox =
             event.outbox_sequence.map(|sequence| OutboxSequence { source: source(), sequence });
         records.push(Record { bytes, outbox });

@@ -8,10 +8,12 @@
 //! An offer may depend on what is there ([`Unless`]): that is decided where it is stored, by the one that stores, so
 //! that of two who ask at once one is refused. So a service has uniqueness without a table of its own.
 //!
-//! It does not store: that is [`Log::offer`](crate::Log::offer).
+//! It does not store: that is [`Log::offer`](crate::Log::offer), and over another broker
+//! [`outside::Outbox::offer`](crate::outside::Outbox::offer).
 
 use crate::broker::PUBLISH_MAX;
 use crate::error::Error;
+use crate::event::id::EventId;
 use crate::event::{EVENT_BYTES_MAX, Event};
 use crate::partition::Numbered;
 use crate::partition::numbers::Numbers;
@@ -47,7 +49,14 @@ pub(crate) struct Offered {
     pub(crate) source: String,
     pub(crate) id: String,
     pub(crate) key: String,
+    pub(crate) kind: String,
     pub(crate) bytes: Vec<u8>,
+}
+
+/// One of them as it is drafted in an outbox, under this id of its row.
+pub(crate) struct Drafted<'o> {
+    pub(crate) offered: &'o Offered,
+    pub(crate) id: EventId,
 }
 
 /// Nothing is stored if one of these types came for this key after these places.
@@ -125,8 +134,9 @@ impl Offered {
         event.check()?;
         let bytes = event.to_json();
         Error::check("event", bytes.len(), EVENT_BYTES_MAX)?;
-        let Event { source, id, key, .. } = event;
-        Ok(Offered { source: source.clone(), id: id.clone(), key: key.clone(), bytes })
+        let Event { source, id, key, kind, .. } = event;
+        let (source, id) = (source.clone(), id.clone());
+        Ok(Offered { source, id, key: key.clone(), kind: kind.clone(), bytes })
     }
 }
 

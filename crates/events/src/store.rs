@@ -91,6 +91,7 @@ pub(crate) mod parked;
 mod postgres;
 pub(crate) mod published;
 mod relaying;
+pub(crate) mod remembered;
 pub(crate) mod rows;
 pub(crate) mod savepoints;
 mod sqlite;
@@ -98,6 +99,7 @@ pub(crate) mod stepped;
 pub(crate) mod tx;
 pub(crate) mod value;
 pub(crate) mod versions;
+pub(crate) mod whole;
 
 pub use announcements::Announcements;
 pub use bounds::{
@@ -123,10 +125,10 @@ pub use value::{Bind, Column, Value};
 
 pub(crate) use postgres::state::tables::{
     DELIVERY_RUNS as SERVED_DELIVERY_RUNS, LEASES as SERVED_LEASES,
-    SETTLED_AHEAD as SERVED_SETTLED_AHEAD,
+    REMEMBERED as SERVED_REMEMBERED, SETTLED_AHEAD as SERVED_SETTLED_AHEAD,
 };
 pub(crate) use sqlite::log;
-pub(crate) use sqlite::state::tables::{DELIVERY_RUNS, LEASES, SETTLED_AHEAD};
+pub(crate) use sqlite::state::tables::{DELIVERY_RUNS, LEASES, REMEMBERED, SETTLED_AHEAD};
 
 use postgres::state::announcements::Announcements as ServedAnnouncements;
 use postgres::state::rows::Rows as ServedRows;

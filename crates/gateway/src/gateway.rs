@@ -12,7 +12,7 @@ use chassis::clock;
 use chassis::http::{Inbound, Problem, Response, Stop};
 use chassis::identity::Verifier;
 use chassis::telemetry::{Level, Metrics};
-use events::{Broker, Log};
+use events::Broker;
 use guard::outlier::Outliers;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
@@ -28,7 +28,7 @@ use crate::meters::Meters;
 use crate::plan::{self, Plan, SignIn, Upstream};
 use crate::proxy::pool::AcrossCores;
 use crate::proxy::{self, Core, Route};
-use crate::publishing::Publishing;
+use crate::publishing::{Publishing, Takers};
 use crate::pulling::Desks;
 use crate::seal::{SEAL_KEY_BYTES, Seal};
 use crate::server::{Face, Server};
@@ -49,8 +49,8 @@ pub struct Components {
     pub identity: String,
     /// The log that topics are read from.
     pub broker: Arc<dyn Broker>,
-    /// Where it stores what is published from outside; needed where somebody may.
-    pub log: Option<Arc<Log>>,
+    /// Who stores what is published from outside; needed where somebody may.
+    pub takers: Takers,
     /// Where events are asked for by those who fetch.
     pub desks: Desks,
     /// The app.
@@ -110,7 +110,7 @@ impl Gateway {
             views: components.views,
             verifier: components.verifier,
             broker: components.broker,
-            publishing: Publishing::new(components.log, metrics),
+            publishing: Publishing::new(components.takers, metrics),
             desks: components.desks,
             app: components.app,
             jar,

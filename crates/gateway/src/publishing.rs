@@ -2,7 +2,7 @@
 //!
 //! A publisher is told where its events are, or why not, and nothing in between: a batch is stored whole or not at all,
 //! a second copy is answered with the place of the first, and where so much waits that memory would grow it is told when
-//! to come back, before its body is read. What a condition says is decided by the log, where it is stored.
+//! to come back, before its body is read. What a condition says is decided where it is stored ([`taker`]).
 //!
 //! Who may is decided before ([`admit`](crate::server)); what an event has to be, `events` knows. It publishes to no topic
 //! that a service publishes to from an outbox: an event there would be of nobody's transaction.
@@ -11,6 +11,7 @@ mod binary;
 pub(crate) mod body;
 mod condition;
 mod room;
+mod taker;
 mod traced;
 
 use std::collections::BTreeMap;
@@ -21,10 +22,7 @@ use chassis::chance;
 use chassis::http::{Inbound, Problem, Response, json, whole};
 use chassis::telemetry::Metrics;
 use events::offer::{Came, Outcome};
-use events::{
-    Broker, Error, Event, Log, Numbered, Numbers, Offer, Topic, TopicPosition, Unless,
-    WritePosition,
-};
+use events::{Broker, Error, Event, Log, Numbered, Numbers, Offer, Topic, Unless, outside};
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::value::RawValue;
@@ -35,20 +33,41 @@ use crate::meters::Meters;
 use crate::pages::wait;
 use body::Mode;
 use room::Room;
+use taker::Taker;
 
 /// When it is worth coming back.
 const RETRY_SECONDS: u64 = 1;
 
+/// Who stores what is published from outside.
+#[derive(Clone, Default)]
+pub enum Takers {
+    /// Nobody: nothing may be published.
+    #[default]
+    Nobody,
+    /// The folder's own log.
+    Log(Arc<Log>),
+    /// Where events go through another broker, an outbox of each topic.
+    Outboxes(Vec<outside::Outbox>),
+}
+
 /// What all cores publish by.
 pub(crate) struct Publishing {
-    log: Option<Arc<Log>>,
+    takers: Takers,
     room: Room,
     meters: Meters,
 }
 
 impl Publishing {
-    pub(crate) fn new(log: Option<Arc<Log>>, metrics: &Metrics) -> Publishing {
-        Publishing { log, room: Room::default(), meters: Meters::new(metrics, "publish") }
+    pub(crate) fn new(takers: Takers, metrics: &Metrics) -> Publishing {
+        Publishing { takers, room: Room::default(), meters: Meters::new(metrics, "publish") }
+    }
+
+    fn taker(&self, topic: &Topic) -> Option<Taker<'_>> {
+        match &self.takers {
+            Takers::Nobody => None,
+            Takers::Log(log) => Some(Taker::Log(log)),
+            Takers::Outboxes(all) => all.iter().find(|it| it.topic() == topic).map(Taker::Outbox),
+        }
     }
 
     pub(crate) fn count(&self, done: &Result<Response, Problem>) {
@@ -76,7 +95,7 @@ impl Ask<'_> {
     /// false, 422 where it cannot be looked at, 503 where there is no room or the disk refuses.
     pub(crate) async fn answer(self, body: Inbound) -> Result<Response, Problem> {
         let topic = self.known().ok_or_else(Problem::not_found)?;
-        let Some(log) = self.publishing.log.as_deref().filter(|_| self.may) else {
+        let Some(taker) = self.publishing.taker(&topic).filter(|_| self.may) else {
             let says = "only its own service publishes to this topic";
             return Err(Problem::forbidden(says));
         };
@@ -87,34 +106,45 @@ impl Ask<'_> {
         let mut events = mode.events(self.headers, &bytes)?;
         traced::continued(&mut events, self.headers);
         drop(bytes);
-        let mut offer = Offer::new(&events).map_err(|refused| body::refused(&mode, &refused))?;
+        let offer = Offer::new(&events).and_then(|offer| taker.check(&offer).map(|()| offer));
+        let mut offer = offer.map_err(|refused| body::refused(&mode, &refused))?;
         let key = only_key(&events);
         drop(events);
-        if let Some(unless) = self.condition(&topic).await? {
+        if let Some(unless) = self.condition(taker, &topic).await? {
             offer = offer.unless(unless).map_err(|error| trouble(&error))?;
         }
-        match log.offer(&topic, offer).await.map_err(|error| trouble(&error))? {
-            Outcome::Stored(places) if places.is_empty() => self.nothing_new(topic).await,
-            Outcome::Stored(places) => Ok(stored(topic, places, key.as_deref())),
-            Outcome::Came(came) => Err(conflict(&topic, came)),
+        match taker.offer(&topic, offer).await.map_err(|error| trouble(&error))? {
+            // An empty batch changes nothing and is answered with what is newest.
+            Outcome::Stored(places) if places.is_empty() => {
+                let newest = taker.newest(&topic).await.map_err(|error| trouble(&error))?;
+                Ok(stored(taker, &topic, newest, None))
+            }
+            Outcome::Stored(places) => {
+                Ok(stored(taker, &topic, places.into_iter().collect(), key.as_deref()))
+            }
+            Outcome::Came(came) => Err(conflict(taker, &topic, came)),
         }
     }
 
     /// The condition, if there is one, of places that the topic has.
-    async fn condition(&self, topic: &Topic) -> Result<Option<Unless>, Problem> {
+    async fn condition(&self, taker: Taker<'_>, topic: &Topic) -> Result<Option<Unless>, Problem> {
         let partitions = self.broker.partitions(topic).map_err(|error| trouble(&error))?;
-        let Some(unless) = condition::read(self.headers, topic, partitions)? else {
+        let Some(unless) = condition::read(self.headers, topic, partitions, taker.counted())?
+        else {
             return Ok(None);
         };
+        if taker.has_others() {
+            return Err(condition::another_publisher());
+        }
+        if unless.after.iter().next().is_none() {
+            return Ok(Some(unless));
+        }
+        let newest = taker.newest(topic).await.map_err(|error| trouble(&error))?;
         for Numbered { partition, number } in unless.after.iter() {
-            let end = self.broker.end(&topic.at(partition)).await;
-            let end = end.map_err(|error| trouble(&error))?.0;
+            let end = newest.of(partition);
             if number > end {
-                let offsets = [Numbered { partition, number: end }].into_iter().collect();
-                return Err(condition::past_the_end(&TopicPosition {
-                    topic: topic.clone(),
-                    offsets,
-                }));
+                let end = [Numbered { partition, number: end }].into_iter().collect();
+                return Err(condition::past_the_end(&taker.position(topic, end)));
             }
         }
         Ok(Some(unless))
@@ -123,17 +153,6 @@ impl Ask<'_> {
     fn known(&self) -> Option<Topic> {
         let topic = Topic::parse(self.topic).ok()?;
         self.broker.partitions(&topic).ok().map(|_| topic)
-    }
-
-    /// An empty batch changes nothing and is answered with what is newest.
-    async fn nothing_new(&self, topic: Topic) -> Result<Response, Problem> {
-        let mut newest = Vec::new();
-        for partition in self.broker.partitions(&topic).map_err(|error| trouble(&error))?.each() {
-            let end = self.broker.end(&topic.at(partition)).await;
-            let number = end.map_err(|error| trouble(&error))?.0;
-            newest.push(Numbered { partition, number });
-        }
-        Ok(stored(topic, newest, None))
     }
 }
 
@@ -146,11 +165,10 @@ fn only_key(events: &[Event]) -> Option<String> {
 
 /// Where the events are, the furthest place in each partition that they are in: for whoever reads on from there, and
 /// for who reads a page that shows them.
-fn stored(topic: Topic, places: Vec<Numbered>, key: Option<&str>) -> Response {
-    let offsets: Numbers = places.into_iter().collect();
-    let written = WritePosition::in_topic(&topic, offsets.clone());
+fn stored(taker: Taker<'_>, topic: &Topic, places: Numbers, key: Option<&str>) -> Response {
+    let written = taker.written(topic, places.clone());
     let written = key.map_or_else(|| written.clone(), |key| written.clone().for_key(key));
-    let position = TopicPosition { topic, offsets }.to_string();
+    let position = taker.position(topic, places);
     let mut response = json(StatusCode::OK, &json!({ "position": position }));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -160,11 +178,11 @@ fn stored(topic: Topic, places: Vec<Numbered>, key: Option<&str>) -> Response {
 }
 
 /// 409 with what came.
-fn conflict(topic: &Topic, came: Vec<Came>) -> Problem {
+fn conflict(taker: Taker<'_>, topic: &Topic, came: Vec<Came>) -> Problem {
     let shown = |Came { at, event }: Came| {
         let mut shown = members(&event);
-        let position = TopicPosition { topic: topic.clone(), offsets: [at].into_iter().collect() };
-        shown.insert("position".to_owned(), json!(position.to_string()));
+        let position = taker.position(topic, [at].into_iter().collect());
+        shown.insert("position".to_owned(), json!(position));
         Value::Object(shown)
     };
     let count = came.len();
@@ -203,6 +221,9 @@ fn trouble(refusal: &Error) -> Problem {
                 limit,
             )
         }
+        Error::Unknown { .. } => Problem::storage_unavailable().detail(
+            "it is not known whether it was stored; ask again: the same source and id are stored once",
+        ),
         Error::Closed => {
             Problem::unavailable("destination_unavailable", chance::seconds(RETRY_SECONDS))
         }

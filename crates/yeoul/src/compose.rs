@@ -10,6 +10,7 @@ pub(crate) mod layer;
 pub(crate) mod loops;
 pub(crate) mod mall;
 mod outboxes;
+mod outside;
 pub(crate) mod ports;
 mod pull;
 pub(crate) mod push;

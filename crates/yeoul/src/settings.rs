@@ -48,6 +48,8 @@ pub(crate) enum Base {
 pub(crate) struct Topics {
     pub(crate) all: Vec<Declared>,
     pub(crate) retained: BTreeMap<Topic, Retention>,
+    /// Those whose events are taken from outside and go through another broker.
+    pub(crate) taken: Vec<Declared>,
 }
 
 /// Settings that hold, ready to be started.
@@ -125,7 +127,7 @@ pub(crate) fn load(
         (None, None) => Tree::parse("nothing", "")?,
     };
     // Present in any case, so that a variable can name it.
-    let tree = Tree::parse("usual", USUAL)?.overlay(tree);
+    let tree = Tree::parse(NOT_SAID, USUAL)?.overlay(tree);
     // Last, so that a variable has the word over any file.
     let tree = tree.override_by(chassis::settings::environment())?;
     compile(&tree, config, listen)
@@ -133,6 +135,8 @@ pub(crate) fn load(
 
 /// What is set where no file says it.
 const USUAL: &str = "store: sqlite";
+/// What stands for the file that says so.
+const NOT_SAID: &str = "usual";
 
 fn parse(path: &Path) -> Result<Tree, Vec<Mistake>> {
     let file = path.display().to_string();
@@ -216,12 +220,13 @@ impl EventSide {
     ) -> EventSide {
         let named = mentions.by();
         let all = found.or_default(events.declared(&named));
-        let topics = Topics { all, retained: found.or_default(events.retained()) };
+        let (retained, taken) = (found.or_default(events.retained()), events.taken(&all));
+        let topics = Topics { all, retained, taken };
         // In one's own layer a topic may be read over HTTP alone.
         let is_own = mentions.composition.topics.is_empty();
         let unused = if is_own { Vec::new() } else { events.unused(&named) };
         let broker = found.or_default(events.broker());
-        found.note(events.not_publishable(mentions.composition.topics));
+        found.note(events.not_publishable(mentions.composition.topics, found.has_store()));
         let outboxes = found.or_default(events.outboxes(&topics.all, mentions.composition));
         let subscriptions =
             found.or_default(events.subscriptions(&topics.all, mentions.composition));
@@ -250,6 +255,12 @@ struct Found<'t> {
 }
 
 impl Found<'_> {
+    /// Whether somebody said where databases are.
+    fn has_store(&self) -> bool {
+        let said = self.tree.mistake(&["store"], "");
+        said.line.is_some_and(|line| line.file != NOT_SAID)
+    }
+
     fn note(&mut self, list: impl IntoIterator<Item = Mistake>) {
         self.mistakes.extend(located(self.tree, list));
     }

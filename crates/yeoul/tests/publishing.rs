@@ -234,7 +234,7 @@ fn settings_that_give_a_topic_two_publishers_or_no_place_are_refused_with_their_
             "events:\n  broker: kafka://127.0.0.1:1\n  topics:\n    news: { publish: A }\n",
             false,
             4,
-            "own log",
+            "say where that is",
         ),
         (
             "events:\n  topics:\n    bills:\n      publish: A\n  outboxes:\n    bills: { database: postgres://a@127.0.0.1/b, topics: [bills] }\n",

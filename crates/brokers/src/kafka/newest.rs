@@ -94,7 +94,7 @@ impl Readers {
             let Some(last) = page.last() else { break };
             after = last.offset;
             let events = page.into_iter().map(|stored| stored.event);
-            events.filter(|event| event.source == source).for_each(&mut note);
+            events.filter(|event| event.publisher() == source).for_each(&mut note);
         }
         self.forget(at, after);
         Ok(())

@@ -322,7 +322,7 @@ fn send(
         let of_it = FutureRecord::to(name)
             .partition(partition)
             .key(record.key)
-            .payload(record.value)
+            .payload(&*record.value)
             .timestamp(record.time)
             .headers(record.headers());
         sent.push(producer.send_result(of_it).map_err(|(error, _)| trouble::of(error))?);

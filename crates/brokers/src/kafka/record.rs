@@ -4,10 +4,12 @@
 //! type is `content-type`, the data is the value as it is, and the partition key is the record's key, so
 //! that any producer's own partitioner chooses as we do. The record's time is the event's.
 //!
-//! What is read may be in structured mode too (one JSON document as the value), and may lack what the
+//! An event that another program wrote is one JSON document as the value, structured mode, so that it comes out as it went
+//! in. What is read may be in either mode, and may lack what the
 //! envelope may lack. Headers that are not known are passed over. What is no event is an error that names
 //! what is wrong, and never an event with a guess in it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use events::{Cause, Error, Event};
@@ -21,6 +23,8 @@ const SPECVERSION: &str = "1.0";
 const JSON: &str = "application/json";
 /// How a whole event in JSON begins to be called.
 const STRUCTURED: &str = "application/cloudevents";
+/// How such a one is called that is written here.
+const WHOLE: &str = "application/cloudevents+json; charset=UTF-8";
 /// What a record has beside its key, value and headers, at most: its own frame and its batch's.
 const FRAME_BYTES: usize = 128;
 /// What a header has beside its name and value, at most.
@@ -29,7 +33,7 @@ const HEADER_FRAME_BYTES: usize = 8;
 /// A record that is about to be sent, borrowed from its event.
 pub(super) struct Record<'e> {
     pub(super) key: &'e str,
-    pub(super) value: &'e [u8],
+    pub(super) value: Cow<'e, [u8]>,
     /// Milliseconds since 1970.
     pub(super) time: i64,
     attributes: Vec<Attribute>,
@@ -43,12 +47,16 @@ struct Attribute {
 
 impl<'e> Record<'e> {
     pub(super) fn of(event: &'e Event) -> Record<'e> {
+        if event.foreign.is_some() {
+            return Record::whole(event);
+        }
         let Event { id, source, kind, subject, time, key, sequence, cause, data, .. } = event;
-        let Event { outbox_sequence, outbox_previous, .. } = event;
+        let Event { outbox_sequence, outbox_previous, outbox_source, .. } = event;
         let Cause { correlation_id, causation_id, traceparent } = cause;
         let optional = [
             ("ce_outboxsequence", outbox_sequence.map(|number| number.to_string())),
             ("ce_outboxprevious", outbox_previous.map(|number| number.to_string())),
+            ("ce_outboxsource", outbox_source.clone()),
             ("ce_correlationid", correlation_id.clone()),
             ("ce_causationid", causation_id.clone()),
             ("ce_traceparent", traceparent.clone()),
@@ -68,8 +76,16 @@ impl<'e> Record<'e> {
         let all = required.into_iter().chain(optional);
         let attributes = all.map(|(name, value)| Attribute { name, value }).collect();
         // Kafka has no time before 1970, and to the millisecond; the event's own is in `ce_time`.
-        let (value, time) = (data.get().as_bytes(), time.as_millisecond().max(0));
+        let (value, time) = (data.get().as_bytes().into(), time.as_millisecond().max(0));
         Record { key, value, time, attributes }
+    }
+
+    /// One that another program wrote, in structured mode: headers are texts and no more, and would hand on an extension that is
+    /// a number, data that is a text or a time that is missing as something else.
+    fn whole(event: &'e Event) -> Record<'e> {
+        let attributes = vec![Attribute { name: "content-type", value: WHOLE.to_owned() }];
+        let time = event.time.as_millisecond().max(0);
+        Record { key: &event.key, value: event.to_json().into(), time, attributes }
     }
 
     /// Bytes that it has there, and a few more.
@@ -109,6 +125,7 @@ struct Attributes {
     sequence: Option<u64>,
     outbox_sequence: Option<u64>,
     outbox_previous: Option<u64>,
+    outbox_source: Option<String>,
     cause: Cause,
 }
 
@@ -157,6 +174,7 @@ impl Attributes {
             "ce_subject" => &mut self.subject,
             "ce_time" => &mut self.time,
             "ce_partitionkey" => self.key.insert(String::new()),
+            "ce_outboxsource" => self.outbox_source.insert(String::new()),
             "ce_correlationid" => self.cause.correlation_id.insert(String::new()),
             "ce_causationid" => self.cause.causation_id.insert(String::new()),
             "ce_traceparent" => self.cause.traceparent.insert(String::new()),
@@ -209,6 +227,7 @@ impl Attributes {
             sequence: self.sequence.unwrap_or(0),
             outbox_sequence: self.outbox_sequence,
             outbox_previous: self.outbox_previous,
+            outbox_source: self.outbox_source,
             foreign: None,
             cause: self.cause,
             data: data.to_owned(),
@@ -244,13 +263,14 @@ mod tests {
     fn again(sent: &Record<'_>, but: impl Fn(&str) -> bool) -> Result<Event, Error> {
         let headers = sent.attributes.iter().filter(|it| but(it.name));
         let headers = headers.map(|it| (it.name, it.value.as_bytes()));
-        read(headers, Some(sent.key.as_bytes()), Some(sent.value))
+        read(headers, Some(sent.key.as_bytes()), Some(&*sent.value))
     }
 
     #[test]
     fn an_event_reads_back_as_it_was() {
         for event in [
             event(),
+            Event { outbox_source: Some("paid".to_owned()), ..event() },
             Event { outbox_sequence: None, cause: Cause::default(), ..event() },
             Event { data: RawValue::NULL.to_owned(), subject: String::new(), ..event() },
         ] {
@@ -259,6 +279,19 @@ mod tests {
                 String::from_utf8(read.to_json()).expect("text"),
                 String::from_utf8(event.to_json()).expect("text")
             );
+        }
+    }
+
+    #[test]
+    fn what_another_program_wrote_reads_back_as_it_came() {
+        for text in [
+            r#"{"specversion":"1.0","id":"1","source":"/till","type":"Paid","receivedtime":"2024-05-01T12:00:00Z","outboxsequence":"17","outboxsource":"paid","tenant":7,"test":true,"data":"text"}"#,
+            r#"{"specversion":"1.0","id":"1","source":"/till","type":"Paid","subject":"b","time":"2024-05-01T21:00:00.0+09:00","datacontenttype":"image/png","partitionkey":"k","data_base64":"/w=="}"#,
+        ] {
+            let event = Event::from_json(text.as_bytes()).expect("an event");
+            let read = again(&Record::of(&event), |_| true).expect("an event");
+            assert_eq!(String::from_utf8(read.to_json()).expect("text"), text);
+            assert_eq!(read.key, event.key);
         }
     }
 
@@ -282,7 +315,7 @@ mod tests {
         let sent = Record::of(&event);
         let with = |name: &'static str, value: &'static [u8], data: Option<&[u8]>| {
             let headers = sent.attributes.iter().map(|it| (it.name, it.value.as_bytes()));
-            read(headers.chain([(name, value)]), Some(b"9"), data.or(Some(sent.value)))
+            read(headers.chain([(name, value)]), Some(b"9"), data.or(Some(&*sent.value)))
         };
         assert!(with("other", b"\xff", None).is_ok(), "headers that nobody knows are passed over");
         for (name, value) in [

@@ -47,8 +47,14 @@ pub const EXTENSION_NAME_CHARS_MAX: usize = 64;
 pub const EXTENSION_BYTES_MAX: usize = 4096;
 
 /// Attributes that are stamped here, and refused from outside.
-pub const OURS: [&str; 5] =
-    ["outboxsequence", "outboxprevious", "receivedtime", "position", "yeoulattempt"];
+pub const OURS: [&str; 6] = [
+    "outboxsequence",
+    "outboxprevious",
+    "outboxsource",
+    "receivedtime",
+    "position",
+    "yeoulattempt",
+];
 
 /// What is wrong with an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,6 +194,7 @@ impl<'a> Reader<'a> {
             sequence: sequence.and_then(wire::number).unwrap_or(0),
             outbox_sequence: None,
             outbox_previous: None,
+            outbox_source: None,
             cause,
             data: data.value.to_owned(),
             foreign: Some(Box::new(foreign)),

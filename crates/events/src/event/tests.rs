@@ -17,6 +17,7 @@ fn event() -> Event {
         sequence: 1,
         outbox_sequence: Some(42),
         outbox_previous: None,
+        outbox_source: None,
         foreign: None,
         cause: Cause {
             correlation_id: Some("request-1".to_owned()),
@@ -329,6 +330,7 @@ proptest! {
         let event = Event {
             id, source, kind, subject: key.clone(), key, sequence, outbox_sequence: outbox,
             outbox_previous: outbox.map(|number| number / 2),
+            outbox_source: outbox.filter(|it| it % 2 == 0).map(|it| it.to_string()),
             foreign: None,
             time: Timestamp::from_microsecond(micros).unwrap(),
             cause: Cause { correlation_id: correlation, ..Cause::default() },

@@ -73,6 +73,8 @@ struct Outgoing<'a> {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_some_text")]
     outboxprevious: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    outboxsource: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     correlationid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     causationid: Option<&'a str>,
@@ -96,6 +98,7 @@ impl<'a> Outgoing<'a> {
             sequence: event.sequence,
             outboxsequence: event.outbox_sequence,
             outboxprevious: event.outbox_previous,
+            outboxsource: event.outbox_source.as_deref(),
             correlationid: event.cause.correlation_id.as_deref(),
             causationid: event.cause.causation_id.as_deref(),
             traceparent: event.cause.traceparent.as_deref(),
@@ -132,6 +135,7 @@ impl Serialize for AsItCame<'_> {
         let text = |number: Option<u64>| number.map(|it| it.to_string());
         entry(&mut map, "outboxsequence", text(event.outbox_sequence))?;
         entry(&mut map, "outboxprevious", text(event.outbox_previous))?;
+        entry(&mut map, "outboxsource", event.outbox_source.as_ref())?;
         entry(&mut map, "correlationid", event.cause.correlation_id.as_ref())?;
         entry(&mut map, "causationid", event.cause.causation_id.as_ref())?;
         entry(&mut map, "traceparent", event.cause.traceparent.as_ref())?;
@@ -172,6 +176,7 @@ enum Member {
     Sequence,
     Outboxsequence,
     Outboxprevious,
+    Outboxsource,
     Correlationid,
     Causationid,
     Traceparent,
@@ -196,6 +201,7 @@ struct Incoming<'a> {
     sequence: Option<&'a RawValue>,
     outboxsequence: Count,
     outboxprevious: Count,
+    outboxsource: Option<String>,
     correlationid: Option<String>,
     causationid: Option<String>,
     traceparent: Option<String>,
@@ -236,6 +242,7 @@ impl<'de> serde::de::Visitor<'de> for MembersVisitor {
                 Member::Sequence => read.sequence = map.next_value()?,
                 Member::Outboxsequence => read.outboxsequence = map.next_value()?,
                 Member::Outboxprevious => read.outboxprevious = map.next_value()?,
+                Member::Outboxsource => read.outboxsource = map.next_value()?,
                 Member::Correlationid => read.correlationid = map.next_value()?,
                 Member::Causationid => read.causationid = map.next_value()?,
                 Member::Traceparent => read.traceparent = map.next_value()?,
@@ -273,6 +280,7 @@ impl Incoming<'_> {
             sequence: self.sequence.and_then(number).unwrap_or(0),
             outbox_sequence: self.outboxsequence.0,
             outbox_previous: self.outboxprevious.0,
+            outbox_source: self.outboxsource,
             cause: Cause {
                 correlation_id: self.correlationid,
                 causation_id: self.causationid,

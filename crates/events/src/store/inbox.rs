@@ -147,7 +147,7 @@ impl Counted<'_> {
     /// Its outbox sequence, or else its offset.
     pub(crate) fn of(stored: &Stored) -> Counted<'_> {
         match stored.event.outbox_sequence {
-            Some(number) => Counted { source: &stored.event.source, number },
+            Some(number) => Counted { source: stored.event.publisher(), number },
             None => Counted { source: UNSTAMPED, number: stored.offset.0 },
         }
     }

@@ -22,6 +22,7 @@ use crate::store::origin::Origin;
 use crate::store::packed;
 use crate::store::rows::{Row, Rows};
 use crate::store::value::{Bind, Column, Value};
+use crate::store::whole::WHOLE;
 
 /// Up to `limit` committed rows of a partition after `after` and up to `until`, as the events they become; none that the
 /// relay steps over. The damage, if the very next row is hurt.
@@ -117,6 +118,10 @@ pub(crate) async fn id_of(
     origin: Origin<'_>,
     at: Numbered,
 ) -> Result<String, Error> {
+    // What another program wrote has the id that it gave.
+    if let Ok(Some(event)) = find(rows, origin, at).await {
+        return Ok(event.id);
+    }
     let select = "SELECT id FROM outbox WHERE sequence = ?1";
     let stored = rows
         .find(select, &[&packed::pack(at)], |row| {
@@ -176,16 +181,23 @@ fn id(stored: Value<'_>, origin: Origin<'_>, at: Numbered) -> Result<String, Err
 
 /// Every column by the type that it was written as; anything else is damage.
 fn decoded(row: &Row<'_>, origin: Origin<'_>, at: Numbered) -> Result<Event, Error> {
+    let kind: String = row.get(1)?;
+    if kind == WHOLE {
+        let event = Event::from_json(row.get::<String>(8)?.as_bytes())?;
+        let outbox_source = Some(origin.source.to_owned());
+        return Ok(Event { outbox_sequence: Some(at.number), outbox_source, ..event });
+    }
     Ok(Event {
         id: id(row.value(9)?, origin, at)?,
         source: origin.source.to_owned(),
-        kind: row.get(1)?,
+        kind,
         key: row.get(10)?,
         subject: row.get(2)?,
         time: Timestamp::from_microsecond(row.get(4)?).map_err(Error::decode)?,
         sequence: row.get(3)?,
         outbox_sequence: Some(at.number),
         outbox_previous: None,
+        outbox_source: None,
         foreign: None,
         cause: Cause {
             correlation_id: row.get(5)?,

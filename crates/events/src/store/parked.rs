@@ -129,7 +129,7 @@ pub(crate) async fn park(
         &of.partition.index(),
         &stored.offset.0,
         &event.key,
-        &event.source,
+        &event.publisher(),
         &event.outbox_sequence,
         &event.to_json(),
         &standing.attempts,

@@ -2,6 +2,7 @@
 //!
 //! Transactions are the engine's; here none begins and none ends.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
@@ -10,7 +11,9 @@ use jiff::Timestamp;
 
 use crate::error::Error;
 use crate::event::Draft;
-use crate::partition::Numbered;
+use crate::event::id::EventId;
+use crate::offer::Drafted;
+use crate::partition::{Numbered, Partition};
 use crate::skipped::Skipped;
 use crate::store::bounds::{self, Reconciled};
 use crate::store::notes;
@@ -235,6 +238,27 @@ impl Tx<'_> {
     /// ([`COUNTED`](crate::store::COUNTED)).
     pub fn first_count(&self) -> u64 {
         self.base + 1
+    }
+
+    /// Remembers events that this work has drafted, and takes the others' drafts back; the ids of those that nobody remembered
+    /// before. Where many write at once: who has one writer looks before he publishes.
+    pub(crate) async fn remember(
+        &mut self,
+        drafted: &[Drafted<'_>],
+    ) -> Result<HashSet<EventId>, Error> {
+        match &mut self.rows.0 {
+            Engine::Embedded(_) => unreachable!("one writer looks before"),
+            Engine::Served(rows) => Box::pin(rows.remember(drafted, self.now)).await,
+        }
+    }
+
+    /// Waits until nobody else is about to number events of this partition, and has others wait until this work is over:
+    /// what its statements see from here on of what was published there is all there is. Whoever has one writer has that.
+    pub(crate) async fn lock_partition(&mut self, partition: Partition) -> Result<(), Error> {
+        match &mut self.rows.0 {
+            Engine::Embedded(_) => Ok(()),
+            Engine::Served(rows) => Box::pin(rows.lock_partition(partition)).await,
+        }
     }
 
     /// Puts an event into the outbox again under a new number, from the row of an old one.

@@ -63,6 +63,7 @@ fn event(number: Option<u64>, cause: Cause) -> Event {
         sequence: 0,
         outbox_sequence: number,
         outbox_previous: number,
+        outbox_source: number.map(|_| String::new()),
         cause,
         foreign: None,
         data: RawValue::NULL.to_owned(),
@@ -97,8 +98,14 @@ mod tests {
         let members = event["properties"].as_object().expect("members");
         let optional: Vec<&str> =
             members.keys().map(String::as_str).filter(|name| !ours.contains(name)).collect();
-        let expected =
-            ["causationid", "correlationid", "outboxprevious", "outboxsequence", "traceparent"];
+        let expected = [
+            "causationid",
+            "correlationid",
+            "outboxprevious",
+            "outboxsequence",
+            "outboxsource",
+            "traceparent",
+        ];
         assert_eq!(optional, expected);
         let text = json!({ "type": "string" });
         assert!(members.iter().all(|(name, it)| name == "data" || *it == text), "{members:?}");

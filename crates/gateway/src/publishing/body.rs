@@ -143,7 +143,10 @@ pub(super) fn refused(mode: &Mode, Refused { at, error }: &Refused) -> Problem {
         Error::Limit { field: "batch", .. } => {
             too_large("body", "bytes as it is stored", BATCH_BYTES_MAX)
         }
-        Error::Limit { .. } => too_large(&place, "bytes as it is stored", EVENT_BYTES_MAX),
+        Error::Limit { limit, .. } => {
+            let limit = usize::try_from(*limit).unwrap_or(EVENT_BYTES_MAX);
+            too_large(&place, "bytes as it is stored", limit)
+        }
         other => Problem::bad_field(&place, other.to_string()),
     }
 }

@@ -9,7 +9,7 @@
 
 use chassis::http::Problem;
 use events::event::KEY_BYTES_MAX;
-use events::{Numbers, Partitions, Topic, TopicPosition, Unless};
+use events::{Numbers, Partitions, Topic, TopicPosition, Unless, WritePosition};
 use http::{HeaderMap, HeaderName};
 
 use super::binary::percent_decoded;
@@ -17,6 +17,15 @@ use super::binary::percent_decoded;
 /// What it is called.
 pub(super) const NAME: &str = "Yeoul-Condition";
 const HEADER: HeaderName = HeaderName::from_static("yeoul-condition");
+
+/// What a condition's position counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Counted {
+    /// Places in the topic, where that is of the log that decides.
+    Places,
+    /// Numbers of the outbox that decides: where its events will be in the topic nobody knows yet.
+    Numbers,
+}
 
 /// The condition of a request, if it has one.
 ///
@@ -26,32 +35,59 @@ pub(super) fn read(
     headers: &HeaderMap,
     topic: &Topic,
     partitions: Partitions,
+    counted: Counted,
 ) -> Result<Option<Unless>, Problem> {
     let mut values = headers.get_all(HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().ok().filter(|_| values.next().is_none());
-    let unless = text.and_then(parsed).ok_or_else(|| {
-        let says =
-            "must be once `none-of TYPE[,TYPE] subject SUBJECT after POSITION`, percent-encoded";
-        Problem::bad_field(NAME, says)
-    })?;
-    let Parsed { unless, after } = unless;
-    let after = match after {
-        None => Numbers::default(),
-        Some(position) if position.topic != *topic => {
-            return Err(unknown("names a position of another topic"));
-        }
-        Some(position) if !partitions.have(&position.offsets) => {
-            return Err(unknown("names a partition that the topic does not have"));
-        }
-        Some(position) => position.offsets,
+    let Parsed { unless, after } = text.and_then(parsed).ok_or_else(malformed)?;
+    let after = match (after, counted) {
+        (None, _) => Numbers::default(),
+        (Some(token), Counted::Places) => place(token, topic)?,
+        (Some(token), Counted::Numbers) => number(token, topic)?,
     };
+    if !partitions.have(&after) {
+        return Err(unknown("names a partition that the topic does not have"));
+    }
     Ok(Some(Unless { after, ..unless }))
 }
 
+fn malformed() -> Problem {
+    let says = "must be once `none-of TYPE[,TYPE] subject SUBJECT after POSITION`, percent-encoded";
+    Problem::bad_field(NAME, says)
+}
+
+fn place(token: &str, topic: &Topic) -> Result<Numbers, Problem> {
+    let position: TopicPosition = token.parse().map_err(|_| malformed())?;
+    if position.topic == *topic {
+        Ok(position.offsets)
+    } else {
+        Err(unknown("names a position of another topic"))
+    }
+}
+
+fn number(token: &str, topic: &Topic) -> Result<Numbers, Problem> {
+    if token.parse::<TopicPosition>().is_ok() {
+        let says = "names a place where the topic is read, and is decided before events are there: name a position that \
+                    publishing gave, or a 409";
+        return Err(unknown(says));
+    }
+    let position: WritePosition = token.parse().map_err(|_| malformed())?;
+    if position.source == topic.as_str() {
+        Ok(position.sequences)
+    } else {
+        Err(unknown("names a position of another topic"))
+    }
+}
+
 /// 422: a condition behind what nobody has stored yet would be true whatever comes.
-pub(super) fn past_the_end(end: &TopicPosition) -> Problem {
+pub(super) fn past_the_end(end: &str) -> Problem {
     unknown(&format!("names a position past the topic's end, which is {end}"))
+}
+
+/// 422: what somebody else publishes is not looked at where it is decided.
+pub(super) fn another_publisher() -> Problem {
+    unknown("cannot be decided: the topic has another publisher beside this address")
 }
 
 /// 422: it is well written, and no place of this topic.
@@ -60,20 +96,20 @@ fn unknown(reason: &str) -> Problem {
 }
 
 /// What was read; its place is to be compared with the topic.
-struct Parsed {
+struct Parsed<'t> {
     unless: Unless,
     /// `None` for the beginning.
-    after: Option<TopicPosition>,
+    after: Option<&'t str>,
 }
 
-fn parsed(text: &str) -> Option<Parsed> {
+fn parsed(text: &str) -> Option<Parsed<'_>> {
     let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
     let ["none-of", kinds, "subject", subject, "after", position] = words[..] else { return None };
     let kinds: Option<Vec<String>> = kinds.split(',').map(decoded).collect();
     let key = decoded(subject).filter(|it| it.len() <= KEY_BYTES_MAX)?;
     let after = match position {
         "beginning" => None,
-        token => Some(token.parse().ok()?),
+        token => Some(token),
     };
     Some(Parsed { unless: Unless { kinds: kinds?, key, after: Numbers::default() }, after })
 }
@@ -87,9 +123,13 @@ mod tests {
     use super::*;
 
     fn condition(values: &[&str]) -> Result<Option<Unless>, u16> {
+        condition_of(values, Counted::Places)
+    }
+
+    fn condition_of(values: &[&str], counted: Counted) -> Result<Option<Unless>, u16> {
         let topic = Topic::parse("users").expect("a topic");
         let pairs = values.iter().map(|value| (HEADER, value.parse().expect("a value")));
-        read(&pairs.collect(), &topic, Partitions::ONE).map_err(|it| it.status().as_u16())
+        read(&pairs.collect(), &topic, Partitions::ONE, counted).map_err(|it| it.status().as_u16())
     }
 
     #[test]
@@ -104,6 +144,29 @@ mod tests {
         assert_eq!(condition(&[one]), Ok(Some(unless(&["UserRegistered"], "u-17", 17))));
         let two = "none-of A%2CB,C  subject %EA%B0%80%20b after beginning";
         assert_eq!(condition(&[two]), Ok(Some(unless(&["A,B", "C"], "가 b", 0))));
+    }
+
+    #[test]
+    fn where_an_outbox_decides_the_position_is_one_of_its_numbers() {
+        let after = |after: &str| {
+            let text = format!("none-of A subject s after {after}");
+            condition_of(&[&text], Counted::Numbers).map(|it| it.map(|unless| unless.after))
+        };
+        for token in ["w17.users", "w17.users.s", "w17.users.other"] {
+            assert_eq!(after(token), Ok(Some(17.into())), "{token}");
+        }
+        assert_eq!(after("beginning"), Ok(Some(Numbers::default())));
+        for (token, status) in [
+            ("t17.users", 422),
+            ("w17.orders", 422),
+            ("w17.log~2eusers", 422),
+            ("w1_3-1.users", 422),
+            ("w017.users", 400),
+            ("17", 400),
+            ("f17.users", 400),
+        ] {
+            assert_eq!(after(token), Err(status), "{token}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ fn event(data: &serde_json::Value) -> events::Event {
         sequence: 1,
         outbox_sequence: Some(1),
         outbox_previous: None,
+        outbox_source: None,
         foreign: None,
         cause: events::Cause::default(),
         data: serde_json::value::to_raw_value(data).expect("JSON"),

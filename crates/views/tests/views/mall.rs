@@ -190,6 +190,7 @@ pub(crate) fn event(source: &str, sequence: u64, kind: &str, data: Value) -> Eve
         sequence,
         outbox_sequence: Some(sequence),
         outbox_previous: None,
+        outbox_source: None,
         foreign: None,
         cause: Cause::default(),
         data: serde_json::value::to_raw_value(&data).expect("JSON"),

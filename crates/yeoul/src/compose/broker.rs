@@ -21,7 +21,7 @@ pub(crate) struct Events<'e> {
     pub(crate) topics: &'e Topics,
     /// The broker, where it is not the folder's own log.
     pub(crate) broker: Option<brokers::Settings>,
-    /// The services that keep their state in files of the folder.
+    /// Who numbers what it publishes in files of the folder, called as its topic is.
     pub(crate) services: &'e [&'e str],
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn open(
     data: &Path,
     Events { topics, broker, services }: Events<'_>,
 ) -> Result<OpenBroker, Failure> {
-    let Topics { all, retained } = topics;
+    let Topics { all, retained, .. } = topics;
     let log = data.join(LOG);
     let Some(settings) = broker else {
         folder::make_private(&log).map_err(|error| process::damaged("the data folder", &error))?;

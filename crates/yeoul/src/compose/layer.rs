@@ -17,7 +17,7 @@ use chassis::telemetry::Metrics;
 use events::local::Log;
 use events::store::{Host, LeftOut, Promise};
 use events::{Broker, Control, Database, Retry};
-use gateway::{AppFiles, Components, Gateway};
+use gateway::{AppFiles, Components, Gateway, Takers};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 use views::{Definitions, Look, Server, Views};
@@ -26,6 +26,7 @@ use super::broker::{self, Events, OpenBroker};
 use super::ended;
 use super::loops::Loops;
 use super::outboxes;
+use super::outside;
 use super::ports::Ports;
 use super::push::{Pushed, Pushing, Stops};
 use super::retention;
@@ -67,7 +68,7 @@ pub(crate) struct Layer {
     pub(crate) views: Views,
     pub(crate) gateway: Gateway,
     remembering: Option<Remembering>,
-    /// Tables of others whose rows it publishes.
+    /// Tables of others whose rows it publishes, and its own of what it takes from outside.
     outboxes: Vec<Database>,
     /// Who has events delivered elsewhere.
     pub(crate) pushing: Option<Pushing>,
@@ -89,6 +90,8 @@ pub(crate) struct Layer {
 pub(crate) struct Stores {
     pub(crate) broker: Arc<dyn Broker>,
     log: Option<Arc<Log>>,
+    /// Who stores what is published from outside.
+    takers: Takers,
     promise: Promise,
     pub(crate) views: Views,
 }
@@ -121,15 +124,17 @@ impl Stores {
         store::fits(data, host)?;
         // The broker before the views: it knows how many partitions each topic has, and refuses another number
         // before anything was changed.
+        let taken = &events.topics.taken;
         let OpenBroker { broker, log } = broker::open(data, events).await?;
         info!("an acknowledgement means: {}", broker.promise());
+        let takers = outside::takers(data, host, log.as_ref(), taken).await?;
         let views = match host {
             Some(host) => Box::pin(connect(host, views, presentation)).await?,
             None => open(&stores::views(data).unwrap_or_else(|| data.join(views)), presentation)?,
         };
         store::note(data, host)?;
         let promise = store::promise(host).await?;
-        Ok(Stores { broker, log, promise, views })
+        Ok(Stores { broker, log, takers, promise, views })
     }
 }
 
@@ -195,10 +200,16 @@ impl Layer {
         // Files that nobody can vouch for are read whole before the engine writes to them.
         vouch::before_opening(folder.path()).await?;
         let presentation = Presentation::with_app(plan.definitions, plan.look, &app);
-        let events = Events { topics: &plan.topics, broker: plan.broker, services: &[] };
+        let topics = &plan.topics;
         let host = plan.host.as_ref();
+        // On a server all instances number by the same outboxes.
+        let numbered = topics.taken.iter().filter(|_| host.is_none());
+        let services: Vec<&str> = numbered.map(|it| it.topic.as_str()).collect();
+        let events = Events { topics, broker: plan.broker, services: &services };
         let stores = Stores::open(folder.path(), host, VIEWS, events, presentation).await?;
-        let outboxes = outboxes::open(&plan.outboxes).await?;
+        let taking = outside::outboxes(&stores.takers);
+        let mut outboxes = outboxes::open(&plan.outboxes).await?;
+        outboxes.extend(taking.iter().map(outside::Outbox::database));
         let pushing =
             Pushing::open(folder.path(), host, plan.subscriptions, &stores.broker).await?;
         note_admin(&mut folder, ports.admin.address())?;
@@ -223,6 +234,7 @@ impl Layer {
         // On what does not fit nothing may run: the loops would carry on from a wrong place.
         vouch::before_running(layer.data(), &layer.all(&controls), &relays).await?;
         run.extend(outboxes::loops(&layer.outboxes, &layer.broker, &layer.loops));
+        run.extend(outside::keep(taking, &layer.broker, &layer.loops));
         // Events before requests: a page that is asked for first is already being caught up.
         layer.run(run);
         let controls = Controls { subscriptions: controls, relays };
@@ -256,7 +268,7 @@ impl Layer {
                 sessions: identity.sessions,
                 identity: identity.name,
                 broker,
-                log: stores.log.clone(),
+                takers: stores.takers,
                 desks: pushing.as_ref().map(Pushing::desks).unwrap_or_default(),
                 app,
                 metrics: metrics.clone(),

@@ -50,6 +50,12 @@ pub(super) struct Events {
 /// The engine that a folder's own log is.
 const LOCAL: &str = "local";
 
+/// Topics that one process takes events for over another broker at most; each has an outbox, and on a server connections, of its
+/// own.
+const TAKEN_MAX: usize = 32;
+/// Characters of such a topic's name at most: a schema is called by it.
+const TAKEN_NAME_MAX: usize = 50;
+
 /// The settings of one topic.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,21 +126,40 @@ impl Events {
         roles.filter_map(|(topic, role)| Some(Publishable { topic, role: role? }))
     }
 
+    /// Topics whose events go through another broker, and wait in an outbox of this process before.
+    pub(super) fn taken(&self, topics: &[Declared]) -> Vec<Declared> {
+        let is_taken = |it: &&Declared| {
+            self.is_over_another() && self.published().any(|of| *of.topic == it.topic.to_string())
+        };
+        topics.iter().filter(is_taken).cloned().collect()
+    }
+
+    fn is_over_another(&self) -> bool {
+        self.broker.as_deref().is_some_and(|it| it != LOCAL)
+    }
+
     /// Topics that would have a second publisher, or no place for what is published; `composed` are those that the
     /// composition's outboxes publish to.
-    pub(super) fn not_publishable(&self, composed: &[&str]) -> Vec<Mistake> {
+    pub(super) fn not_publishable(&self, composed: &[&str], has_store: bool) -> Vec<Mistake> {
         let of_outboxes: BTreeMap<String, Vec<&str>> =
             self.inserted().map(|NamedTopic { topic, path }| (topic, path)).collect();
-        let over_another = self.broker.as_deref().is_some_and(|it| it != LOCAL);
+        let over_another = self.is_over_another();
+        let count = self.published().count();
         let wrong = |Publishable { topic, .. }: Publishable<'_>| {
             let says = if composed.contains(&topic.as_str()) {
                 "its own service publishes to it, from its outbox: nobody else may".to_owned()
             } else if let Some(path) = of_outboxes.get(topic) {
                 format!("`{}` publishes to it: nobody else may", path.join("."))
-            } else if over_another {
-                let says = "is of the data folder's own log, which knows a second copy for as long as it keeps the first; \
-                     over another broker write to a table (`events.outboxes`)";
+            } else if over_another && !composed.is_empty() {
+                "is taken over another broker by `yeoul serve` alone".to_owned()
+            } else if over_another && !has_store {
+                let says = "waits for another broker in an outbox of this process: say where that is (`store: sqlite`, in the \
+                     data folder, or `store: postgres://…`)";
                 says.to_owned()
+            } else if over_another && (topic.len() > TAKEN_NAME_MAX || count > TAKEN_MAX) {
+                format!(
+                    "at most {TAKEN_MAX} topics over another broker, whose names have {TAKEN_NAME_MAX} characters at most. count=`{count}`"
+                )
             } else {
                 return None;
             };
@@ -175,7 +200,7 @@ impl Events {
     /// # Errors
     /// Every mistake.
     pub(super) fn retained(&self) -> Result<BTreeMap<Topic, Retention>, Vec<Mistake>> {
-        let over_another = self.broker.as_deref().is_some_and(|it| it != LOCAL);
+        let over_another = self.is_over_another();
         let (mut all, mut mistakes) = (BTreeMap::new(), Vec::new());
         let written =
             self.topics.iter().filter_map(|(name, it)| Some((name, it, it.retain.as_ref()?)));

@@ -52,6 +52,7 @@ use super::plumbing::versions;
 use super::state::gaps;
 use super::state::outbox;
 use crate::error::Error;
+use crate::event::Event;
 use crate::event::id::EventId;
 use crate::partition::numbers::Numbers;
 use crate::partition::{Numbered, Partitions};
@@ -59,6 +60,7 @@ use crate::skipped::Skipped;
 use crate::store::epoch;
 use crate::store::options::LeftOut;
 use crate::store::packed;
+use crate::store::whole::WHOLE;
 use crate::topic::Topic;
 
 /// How a store's name ends.
@@ -236,10 +238,16 @@ pub fn ids_of(path: &Path, numbers: &[Numbered]) -> Result<Vec<Option<String>>, 
     let mut sql = connection::open_beside(path)?;
     let reading = sql.transaction()?;
     versions::upgrade_within(&reading, &[&outbox::TABLES])?;
-    let mut select = reading.prepare("SELECT id FROM outbox WHERE sequence = ?1")?;
+    let mut select = reading
+        .prepare("SELECT id, CASE kind WHEN ?2 THEN data END FROM outbox WHERE sequence = ?1")?;
     let id = |at: &Numbered| {
-        let stored = select.query_row([packed::pack(*at)], |row| row.get(0)).optional()?;
-        Ok(stored.flatten().map(|bytes: [u8; 16]| EventId::from_bytes(bytes).to_string()))
+        let stored = select.query_row(params![packed::pack(*at), WHOLE], |row| {
+            let (id, whole): (Option<[u8; 16]>, Option<String>) = (row.get(0)?, row.get(1)?);
+            let whole = whole.and_then(|data| Event::from_json(data.as_bytes()).ok());
+            let own = id.map(|bytes| EventId::from_bytes(bytes).to_string());
+            Ok(whole.map(|event| event.id).or(own))
+        });
+        Ok(stored.optional()?.flatten())
     };
     let ids = numbers.iter().map(id).collect::<Result<_, Error>>()?;
     drop(select);

@@ -15,7 +15,7 @@ use chassis::telemetry::Metrics;
 use events::store::Promise;
 use events::subscription::Control;
 use events::{Broker, relay};
-use gateway::{AppFiles, Desks, Gateway};
+use gateway::{AppFiles, Desks, Gateway, Takers};
 use mall::{Endpoint, Faults, Name};
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -246,7 +246,7 @@ impl Equipment {
             // It sets no cookie.
             identity: String::new(),
             broker,
-            log: None,
+            takers: Takers::Nobody,
             desks: Desks::new(),
             app: AppFiles::new(Vec::new()),
             metrics: metrics.clone(),

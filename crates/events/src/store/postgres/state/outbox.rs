@@ -19,6 +19,7 @@ use crate::event::id::EventId;
 use crate::event::{Cause, Draft};
 use crate::partition::{Numbered, PARTITIONS_MAX, Partition};
 use crate::store::published::Published;
+use crate::store::whole::{self, WHOLE};
 use crate::topic::Topic;
 
 /// Commits a record of its own that says nothing, and with it everything that was committed before: once it is answered,
@@ -57,6 +58,15 @@ pub(super) fn numbers_of(schema: &str) -> String {
         FROM ROWS FROM (unnest($2::BYTEA[]), unnest($3::INTEGER[])) WITH ORDINALITY AS asked (id, place, turn)
         LEFT JOIN {schema}.yeoul_outbox AS had ON had.id = encode(asked.id, 'hex')::UUID
         ORDER BY turn"
+    )
+}
+
+/// Takes a partition's lock, as whoever numbers does.
+pub(super) fn lock(schema: &str) -> String {
+    let table = schema.replace('\'', "''");
+    format!(
+        "SELECT pg_advisory_xact_lock('{table}.yeoul_outbox'::REGCLASS::INTEGER, id * {PARTITIONS_MAX} + $2)
+        FROM {schema}.yeoul_outbox_topic WHERE topic = $1"
     )
 }
 
@@ -116,6 +126,21 @@ impl Unnumbered {
         partition: Partition,
         id: EventId,
     ) -> Unnumbered {
+        if event.outbox_source.is_some() {
+            let (key, time, data) = (event.key.clone(), event.time, whole::data(event));
+            return Unnumbered {
+                partition,
+                kind: WHOLE.to_owned(),
+                subject: key.clone(),
+                key,
+                sequence: 0,
+                time,
+                cause: Cause::default(),
+                data,
+                id,
+                number: Arc::default(),
+            };
+        }
         let crate::event::Event { kind, key, subject, sequence, time, cause, data, .. } = event;
         let data = data.get().to_owned();
         Unnumbered {
@@ -167,6 +192,11 @@ impl Drafts {
     /// How many are of this partition.
     pub(super) fn count_in(&self, partition: Partition) -> u64 {
         self.0.iter().filter(|one| one.partition == partition).count() as u64
+    }
+
+    /// Takes back those of other ids.
+    pub(super) fn retain(&mut self, is_kept: impl Fn(EventId) -> bool) {
+        self.0.retain(|one| is_kept(one.id));
     }
 
     pub(super) fn truncate(&mut self, to: usize) {

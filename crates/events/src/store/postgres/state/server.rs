@@ -86,6 +86,11 @@ impl Server {
         Server::of(pool, name, None, clock).await
     }
 
+    /// Has what came from outside remembered with its place.
+    pub(in crate::store) async fn remember(&self) -> Result<(), Error> {
+        tables::remember(&self.pool, &self.place).await
+    }
+
     /// Opens a table that others insert into, to be relayed.
     pub(in crate::store) async fn relaying(options: options::Inserted) -> Result<Server, Error> {
         let pool = table::open(&options).await?;

@@ -34,6 +34,14 @@ pub(crate) const LEASES: &str = "CREATE TABLE lease (
     PRIMARY KEY (subscription, token));
     CREATE TABLE lease_revision (subscription TEXT PRIMARY KEY, revision BIGINT NOT NULL);";
 
+/// Of who takes events from outside: see [`remembered`](crate::store::remembered). A row has its place once its event is
+/// numbered, by the statement that commits: [`remember`].
+pub(crate) const REMEMBERED: &str = "CREATE TABLE remembered (
+    place BIGINT UNIQUE, source TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL,
+    kind TEXT NOT NULL, taken BIGINT NOT NULL, event BYTEA PRIMARY KEY, UNIQUE (source, id));
+    CREATE INDEX remembered_key ON remembered (key, place);
+    CREATE TABLE forgotten (partition INTEGER PRIMARY KEY, up_to BIGINT NOT NULL);";
+
 pub(super) const SETS: &[TableSet] = &[
     TableSet {
         name: "inbox",
@@ -107,6 +115,34 @@ pub(super) async fn outbox(
     let declared = Declared { topic: topic.clone(), partitions: *partitions };
     let whole = outbox_schema_with(&[declared], &view(&quoted(schema), topic));
     executed(pool, &whole).await
+}
+
+/// Has every row of the outbox whose event came from outside note there where it is: numbers are given by the statement that
+/// commits, whose client is not waited for any more.
+///
+/// # Errors
+/// The server refuses or is away.
+pub(super) async fn remember(pool: &PgPool, schema: &str) -> Result<(), Error> {
+    let text = schema.replace('\'', "''");
+    // Two of these at once would make the same things, and what is there is not locked: others are at work with it.
+    let statements = format!(
+        "BEGIN; SELECT pg_advisory_xact_lock(hashtext('yeoul_outbox'));
+        CREATE OR REPLACE FUNCTION yeoul_remember() RETURNS TRIGGER LANGUAGE plpgsql AS $remember$
+        BEGIN
+            UPDATE {schema}.remembered SET place = (NEW.partition::BIGINT << 48) | NEW.number
+                WHERE event = uuid_send(NEW.id);
+            RETURN NULL;
+        END $remember$;
+        DO $trigger$
+        BEGIN
+            IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '{text}.yeoul_outbox'::REGCLASS
+                AND tgname = 'yeoul_remember') THEN
+                CREATE TRIGGER yeoul_remember AFTER INSERT ON {schema}.yeoul_outbox
+                    FOR EACH ROW EXECUTE FUNCTION yeoul_remember();
+            END IF;
+        END $trigger$; COMMIT"
+    );
+    executed(pool, &statements).await
 }
 
 /// Executes statements that are one transaction of their own, again where another one was in its way: an instance that

@@ -3,20 +3,30 @@
 //! Each part that stands stays a transaction within the transaction for the server, and past sixty-four of them
 //! everybody's look at what is visible gets slow. So there are at most [`PARTS_MAX`].
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
 
 use super::ids::DRAW;
-use super::outbox::Unnumbered;
+use super::outbox::{self, Unnumbered};
 use super::rows::Rows;
 use crate::error::Error;
 use crate::event::id::EventId;
 use crate::event::{Draft, Event};
+use crate::offer::{Drafted, Offered};
+use crate::partition::Partition;
 use crate::store::bounds::{SAVEPOINTS_DEEP_MAX, check_room};
 use crate::store::epoch;
 use crate::store::postgres::timeouts::{self, within};
 use crate::store::published::Published;
 use crate::store::savepoints::STATEMENTS;
 use crate::store::value::Bind;
+
+const REMEMBER: &str = "INSERT INTO remembered (source, id, key, kind, event, taken)
+    SELECT source, id, key, kind, event, $6
+    FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BYTEA[]) AS it (source, id, key, kind, event)
+    ORDER BY source COLLATE \"C\", id COLLATE \"C\" ON CONFLICT (source, id) DO NOTHING RETURNING event";
 
 /// Savepoints of one transaction whose parts stand or are under way.
 pub(in crate::store) const PARTS_MAX: usize = 60;
@@ -58,6 +68,32 @@ impl Rows<'_> {
         self.draft(Unnumbered::of(draft, partition, now, id))
     }
 
+    /// Remembers events whose drafts have these ids, in one order whoever sends them, so that two who send the same wait for one
+    /// another and never for each other; drafts of those that somebody remembered before are taken back. The ids of the others.
+    pub(in crate::store) async fn remember(
+        &mut self,
+        drafted: &[Drafted<'_>],
+        now: Timestamp,
+    ) -> Result<HashSet<EventId>, Error> {
+        let of = |read: fn(&Offered) -> &String| -> Vec<&str> {
+            drafted.iter().map(|one| read(one.offered).as_str()).collect()
+        };
+        let ids: Vec<Vec<u8>> = drafted.iter().map(|one| one.id.as_bytes().to_vec()).collect();
+        let insert = sqlx::query_scalar(REMEMBER)
+            .bind(of(|it| &it.source))
+            .bind(of(|it| &it.id))
+            .bind(of(|it| &it.key))
+            .bind(of(|it| &it.kind))
+            .bind(ids)
+            .bind(now.as_microsecond());
+        let new = within(timeouts::STATEMENT, insert.fetch_all(&mut *self.connection)).await;
+        let new: Vec<Vec<u8>> = new.map_err(|error| self.note(error))?;
+        let new = new.iter().filter_map(|id| id.as_slice().try_into().ok());
+        let new: HashSet<EventId> = new.map(EventId::from_bytes).collect();
+        self.drafts.retain(|id| new.contains(&id));
+        Ok(new)
+    }
+
     /// Has one published again, under an id of its own.
     pub(in crate::store) async fn publish_again(
         &mut self,
@@ -69,6 +105,21 @@ impl Rows<'_> {
         let partition = publishes.partitions.of(&event.key);
         let id = self.next_id(now).await?;
         self.draft(Unnumbered::again(event, partition, id)).map(drop)
+    }
+
+    /// Takes the lock under which a partition's events are numbered, until this transaction is over and visible.
+    pub(in crate::store) async fn lock_partition(
+        &mut self,
+        partition: Partition,
+    ) -> Result<(), Error> {
+        let publishes = self.open.kept.publishes.as_ref();
+        let topic = &publishes.expect("a database that publishes has an outbox").topic;
+        let lock = outbox::lock(&self.open.place);
+        let lock = sqlx::query(AssertSqlSafe(lock))
+            .bind(topic.as_str())
+            .bind(i32::from(partition.index()));
+        let locked = within(timeouts::STATEMENT, lock.execute(&mut *self.connection)).await;
+        locked.map(drop).map_err(|error| self.note(error))
     }
 
     fn draft(&mut self, pending: Unnumbered) -> Result<Published, Error> {

@@ -22,6 +22,13 @@ pub(crate) const LEASES: &str = "CREATE TABLE lease (
     CREATE TABLE lease_revision (
     subscription TEXT PRIMARY KEY, revision INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
+/// Of who takes events from outside: see [`remembered`](crate::store::remembered).
+pub(crate) const REMEMBERED: &str = "CREATE TABLE remembered (
+    place INTEGER PRIMARY KEY, source TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL,
+    kind TEXT NOT NULL, taken INTEGER NOT NULL, UNIQUE (source, id)) STRICT;
+    CREATE INDEX remembered_key ON remembered (key, place);
+    CREATE TABLE forgotten (partition INTEGER PRIMARY KEY, up_to INTEGER NOT NULL) STRICT;";
+
 pub(super) const INBOX: TableSet = TableSet {
     name: "inbox",
     steps: &[

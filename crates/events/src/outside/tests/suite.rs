@@ -1,0 +1,222 @@
+//! Second copies are known for as long as they are remembered, conditions decided where they are stored, and nothing is
+//! half there: whatever the store.
+
+use super::*;
+
+#[tokio::test]
+async fn a_second_copy_is_answered_with_the_place_of_the_first_whatever_its_key_and_after_a_restart()
+ {
+    let place = Place::new();
+    let outbox = place.open(4).await;
+    let first = offer(&outbox, &[paid(1), event(2, "Paid", "other"), paid(1)]).await;
+    assert_eq!(first[0], first[2], "the same twice in a batch is there once");
+    let again = [event(2, "Paid", "k"), event(1, "Refunded", "else"), paid(3)];
+    let told = offer(&outbox, &again).await;
+    assert_eq!([told[0], told[1]], [first[1], first[0]]);
+    let newest = outbox.newest().await.unwrap();
+    outbox.database().close().await;
+    drop(outbox);
+    let outbox = place.open(4).await;
+    assert_eq!(offer(&outbox, &[paid(1), paid(3)]).await, [first[0], told[2]]);
+    assert_eq!(outbox.newest().await.unwrap(), newest, "nothing was numbered for them");
+    let mut ids = Vec::new();
+    for at in 0..4 {
+        ids.extend(waiting(&outbox, at).await.into_iter().map(|it| it.id));
+    }
+    ids.sort();
+    assert_eq!(ids, ["1", "2", "3"]);
+    // What differs in one of the two is another event.
+    let other = Event { source: "/till/2".to_owned(), ..paid(1) };
+    assert_ne!(offer(&outbox, &[other]).await, [first[0]]);
+}
+
+#[tokio::test]
+async fn what_is_relayed_is_what_came_with_a_number_of_the_topic_s_own_publisher() {
+    let place = Place::new();
+    let outbox = place.open(1).await;
+    let ours = r#"{"specversion":"1.0","id":"9","source":"order","type":"OrderPlaced","subject":"9","time":"2024-05-01T12:00:00Z","datacontenttype":"application/json","partitionkey":"k'\\","sequence":"1","data":{"a":"'\\u0001"}}"#;
+    let sent = [paid(1), Event::from_json(ours.as_bytes()).unwrap(), event(3, "Paid", "")];
+    offer(&outbox, &sent).await;
+    let came = waiting(&outbox, 0).await;
+    assert_eq!(came.len(), 3);
+    for (at, (came, sent)) in came.iter().zip(&sent).enumerate() {
+        assert_eq!((came.publisher(), came.outbox_sequence), ("paid", Some(at as u64 + 1)));
+        assert_eq!((&came.key, &came.source), (&sent.key, &sent.source));
+        let bare = Event { outbox_sequence: None, outbox_source: None, ..came.clone() };
+        assert_eq!(bare.to_json(), sent.to_json());
+        assert_eq!(outbox.database().id_of(first(at as u64 + 1)).await.unwrap(), sent.id);
+    }
+    let folder = TempDir::new().unwrap();
+    let log = Arc::new(Log::open(folder.path(), &[topic("paid")], clock()).unwrap());
+    let relay = Relay::new(outbox.database(), log.clone());
+    let running = tokio::spawn(relay.run(std::future::pending()));
+    let at = topic("paid").first();
+    until(async || {
+        let published = log.published(&at, "paid").await.unwrap();
+        if published == Some(3) { Ok(()) } else { Err(format!("{published:?}")) }
+    })
+    .await;
+    running.abort();
+    let read = log.read(&at, Offset(0), 10).await.unwrap();
+    assert_eq!(read.iter().map(|it| &*it.event.id).collect::<Vec<_>>(), ["1", "9", "3"]);
+    assert_eq!(read[2].event.outbox_previous, Some(2), "the chain is the outbox's");
+}
+
+#[tokio::test]
+async fn who_else_publishes_to_the_topic_is_seen_there() {
+    let place = Place::new();
+    let outbox = place.open(1).await;
+    let folder = TempDir::new().unwrap();
+    let log = Log::open(folder.path(), &[topic("paid")], clock()).unwrap();
+    let at = topic("paid").first();
+    let own = Event { outbox_sequence: Some(1), outbox_source: Some("paid".to_owned()), ..paid(1) };
+    for (event, seen) in [(own, false), (paid(2), true)] {
+        log.publish(&at, vec![event]).await.unwrap();
+        outbox.look_for_others(&log).await.unwrap();
+        assert_eq!(outbox.has_others(), seen);
+    }
+}
+
+#[tokio::test]
+async fn a_letter_of_such_an_outbox_is_redriven_as_the_event_that_it_is() {
+    let place = Place::new();
+    let outbox = place.open(1).await;
+    offer(&outbox, &[paid(1)]).await;
+    let again = outbox.database().write((), |(), tx| Box::pin(tx.publish_again(first(1))));
+    again.await.unwrap();
+    let came = waiting(&outbox, 0).await;
+    assert_eq!(came.len(), 2);
+    let [one, two] = [&came[0], &came[1]].map(|it| Event { outbox_sequence: None, ..it.clone() });
+    assert_eq!(one.to_json(), two.to_json());
+    assert_eq!(offer(&outbox, &[paid(1)]).await, [first(1)], "it is known as it was answered");
+}
+
+#[tokio::test]
+async fn a_condition_is_decided_by_what_came_for_its_key_after_its_place() {
+    let place = Place::new();
+    let outbox = place.open(3).await;
+    let claim = |id: &str| event(id, "Claimed", "gil");
+    let won = offer_unless(&outbox, claim("a"), "Claimed", 0).await.unwrap();
+    let Outcome::Stored(places) = &won else { panic!("{won:?}") };
+    let lost = offer_unless(&outbox, claim("b"), "Claimed", 0).await.unwrap();
+    assert_eq!(came(&lost), ["a"]);
+    let Outcome::Came(of) = &lost else { panic!("{lost:?}") };
+    assert_eq!((of[0].at, &of[0].event.to_json()[..13]), (places[0], &br#"{"specversion"#[..]));
+    assert_eq!(of[0].event.data.get(), r#""/w==""#, "as it came");
+    // Who asks again is told that he has it; whoever looks behind that place, or for something else, is not concerned.
+    let again = offer_unless(&outbox, claim("a"), "Claimed", 0).await.unwrap();
+    assert!(matches!(again, Outcome::Stored(again) if again == *places));
+    let behind: Numbers = places.iter().copied().collect();
+    assert!(
+        came(&offer_unless(&outbox, claim("c"), "Claimed", behind.clone()).await.unwrap())
+            .is_empty()
+    );
+    assert_eq!(came(&offer_unless(&outbox, claim("d"), "Claimed", behind).await.unwrap()), ["c"]);
+    for other in [event("e", "Claimed", "su"), event("f", "Freed", "gil")] {
+        let kind = if other.key == "su" { "Claimed" } else { "Renamed" };
+        assert!(came(&offer_unless(&outbox, other, kind, 0).await.unwrap()).is_empty());
+    }
+    let ids: BTreeSet<String> = {
+        let mut ids = BTreeSet::new();
+        for at in 0..3 {
+            ids.extend(waiting(&outbox, at).await.into_iter().map(|it| it.id));
+        }
+        ids
+    };
+    assert!(!ids.contains("b") && !ids.contains("d"), "{ids:?}");
+}
+
+#[tokio::test]
+async fn a_condition_looks_at_so_many_events_and_answers_with_so_many() {
+    let place = Place::new();
+    let outbox = place.open(1).await;
+    for batch in 0..10 {
+        let events: Vec<Event> = (batch * 100..batch * 100 + 100).map(paid).collect();
+        offer(&outbox, &events).await;
+    }
+    let lost = offer_unless(&outbox, paid("x"), "Paid", 0).await.unwrap();
+    assert_eq!(came(&lost).len(), CAME_MAX, "at the limit of those that are looked at");
+    offer(&outbox, &[paid("one more")]).await;
+    let refused = offer_unless(&outbox, paid("x"), "Paid", 0).await.unwrap_err();
+    let limit = LOOKED_AT_MAX as u64;
+    assert!(
+        matches!(refused, Error::Limit { field: "events", limit: at, .. } if at == limit),
+        "{refused}"
+    );
+    assert_eq!(came(&offer_unless(&outbox, paid("x"), "Paid", 1000).await.unwrap()), ["one more"]);
+}
+
+#[tokio::test]
+async fn what_the_outbox_keeps_no_more_is_known_and_told_without_its_data() {
+    let place = Place::new();
+    let outbox = place.open(1).await;
+    offer(&outbox, &[paid(1), paid(2)]).await;
+    let prune = outbox.database().write((), |(), tx| {
+        Box::pin(async move {
+            tx.execute("DELETE FROM outbox WHERE sequence = ?1", &[&packed::pack(first(1))]).await
+        })
+    });
+    assert_eq!(prune.await.unwrap(), 1);
+    assert_eq!(offer(&outbox, &[paid(1)]).await, [first(1)]);
+    let lost = offer_unless(&outbox, paid("x"), "Paid", 0).await.unwrap();
+    let Outcome::Came(of) = &lost else { panic!("{lost:?}") };
+    let [gone, kept] = &of[..] else { panic!("{of:?}") };
+    let shown = String::from_utf8(gone.event.to_json()).unwrap();
+    assert_eq!(
+        shown,
+        r#"{"specversion":"1.0","id":"1","source":"/till","type":"Paid","receivedtime":"1970-01-01T00:00:00Z","partitionkey":"k"}"#
+    );
+    assert_eq!((gone.at, kept.event.data.get()), (first(1), r#""/w==""#));
+}
+
+#[tokio::test]
+async fn the_oldest_are_forgotten_past_the_limit_and_a_condition_about_them_is_refused() {
+    let place = Place::new();
+    let outbox = place.open(1).await;
+    let events: Vec<Event> = (1..=5).map(|id| event(id, "Paid", &format!("k{id}"))).collect();
+    offer(&outbox, &events).await;
+    outbox.forget_beyond(5).await.unwrap();
+    assert_eq!(offer(&outbox, &events[..1]).await, [first(1)], "at the limit");
+    outbox.forget_beyond(3).await.unwrap();
+    assert_eq!(offer(&outbox, &events[2..3]).await, [first(3)]);
+    let claim = || event("x", "Paid", "k9");
+    let refused = offer_unless(&outbox, claim(), "Paid", 1).await.unwrap_err();
+    assert!(matches!(refused, Error::Gone { place: 1, .. }), "{refused}");
+    assert_eq!(
+        offer(&outbox, &events[..1]).await,
+        [first(6)],
+        "a copy of what is forgotten is a new event"
+    );
+    assert!(came(&offer_unless(&outbox, claim(), "Paid", 2).await.unwrap()).is_empty());
+    // What is remembered makes it false however much is not.
+    assert_eq!(
+        came(&offer_unless(&outbox, event("y", "Paid", "k5"), "Paid", 0).await.unwrap()),
+        ["5"]
+    );
+}
+
+#[tokio::test]
+async fn an_event_has_room_at_the_limit_and_is_named_past_it() {
+    let place = Place::new();
+    let outbox = place.open(1).await;
+    let sized = |bytes: usize| {
+        let bare = paid(1);
+        let room = bytes - bare.to_json().len() + 4;
+        let data = serde_json::value::to_raw_value(&"A".repeat(room)).unwrap();
+        let event = Event { data, ..bare };
+        assert_eq!(event.to_json().len(), bytes);
+        event
+    };
+    let fits = Offer::new(&[paid(0), sized(DATA_BYTES_MAX)]).unwrap();
+    Outbox::check(&fits).unwrap();
+    assert!(
+        matches!(outbox.offer(fits).await.unwrap(), Outcome::Stored(places) if places.len() == 2)
+    );
+    let large =
+        Offer::new(&[paid(2), Event { id: "3".to_owned(), ..sized(DATA_BYTES_MAX + 1) }]).unwrap();
+    let refused = Outbox::check(&large).unwrap_err();
+    assert_eq!(refused.at, 1);
+    // Whoever did not look is refused all the same, and nothing of it is there.
+    outbox.offer(large).await.unwrap_err();
+    assert_eq!(waiting(&outbox, 0).await.len(), 2);
+}

@@ -1,0 +1,351 @@
+//! Publishing over HTTP where events go through Kafka: what was acknowledged is in an outbox of the process, and in the topic
+//! once that can be reached; whatever is killed, and however many instances there are.
+//!
+//! Against a real Kafka, and a real PostgreSQL where instances share one: `cargo xtask services install java maven kafka
+//! postgres`.
+
+#[path = "../../brokers/tests/kafka/server.rs"]
+#[allow(dead_code, reason = "the broker's own tests use the rest")]
+mod kafka;
+#[path = "../../events/tests/postgres/server.rs"]
+#[allow(dead_code, reason = "the store's own tests use the rest")]
+mod postgres;
+#[path = "support/lib.rs"]
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{Answer, Call, Folder, Started, overlay, pause, run, signal, text, within};
+
+const STRUCTURED: &str = "application/cloudevents+json";
+const BATCH: &str = "application/cloudevents-batch+json";
+const PARTITIONS: u16 = 3;
+/// More than ten times how long it takes until what waited is in the topic.
+const GOES_ON_BY: Duration = Duration::from_secs(100);
+
+/// One server at a time: several that start at once are so slow that the program does not wait for them.
+fn alone() -> MutexGuard<'static, ()> {
+    static SERVER: Mutex<()> = Mutex::new(());
+    SERVER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A running `yeoul serve` that takes events for `paid` and lends them to `bill`; killed when dropped.
+struct Served {
+    program: Started,
+    inner: String,
+    admin: String,
+}
+
+impl Served {
+    fn on(folder: &Folder, broker: &str, store: &str) -> Served {
+        let settings = format!(
+            "store: {store}\nevents:\n  broker: {broker}\n  prefix: till.\n  replicas: 1\n  topics:\n    \
+             paid: {{ partitions: {PARTITIONS}, publish: TILL }}\n    read-only: {{ partitions: 1 }}\n  \
+             subscriptions:\n    bill: {{ topic: paid, pull: true }}\n"
+        );
+        let (file, data) = (overlay(folder.path(), "serve.yaml", &settings), folder.data());
+        let listen = ["--listen", "127.0.0.1:0", "--json"];
+        let mut arguments = vec!["serve", "-c", text(&file), "--data", text(&data)];
+        arguments.extend(listen);
+        let mut program = Started::new(&arguments);
+        let ready = program.ready();
+        let url = |name: &str| ready[name].as_str().expect("an address").to_owned();
+        Served { inner: url("inner"), admin: url("admin"), program }
+    }
+
+    fn call(&self, topic: &str) -> Call {
+        Call::new("POST", format!("{}/events/{topic}", self.inner))
+    }
+
+    fn send(&self, event: &Value) -> Answer {
+        self.call("paid").content(STRUCTURED, event.to_string()).send()
+    }
+
+    fn send_if(&self, event: &Value, condition: &str) -> Answer {
+        let call = self.call("paid").header("yeoul-condition", condition);
+        call.content(STRUCTURED, event.to_string()).send()
+    }
+
+    fn batch(&self, events: &[Value]) -> Answer {
+        self.call("paid").content(BATCH, Value::from(events.to_vec()).to_string()).send()
+    }
+
+    /// Everything in the topic, as it is shown.
+    fn events(&self) -> Option<Vec<Value>> {
+        let mut all: Vec<Value> = Vec::new();
+        let mut from = "beginning".to_owned();
+        loop {
+            let url = format!("{}/admin/events/paid?limit=1000&from={from}", self.admin);
+            let page = Call::new("GET", url).send();
+            if page.status != 200 {
+                return None;
+            }
+            let page = page.value().as_array().expect("a list").clone();
+            let Some(last) = page.last() else { return Some(all) };
+            from = last["position"].as_str().expect("a position").to_owned();
+            all.extend(page);
+        }
+    }
+
+    /// The first copies of what is in the topic, once all of these are there; each has one number, and of each partition they
+    /// come in their order.
+    #[track_caller]
+    fn all_there(&self, ids: &BTreeSet<String>) -> Vec<Value> {
+        within(GOES_ON_BY, "all that was acknowledged is in the topic", || {
+            let copies = first_copies(&self.events()?);
+            let found: BTreeSet<String> = copies.iter().map(id).collect();
+            (ids.is_subset(&found)).then_some(copies)
+        })
+    }
+
+    /// The ids of everything that is lent until nothing is, in the order in which it was.
+    fn lent(&self) -> Vec<String> {
+        let ask = |asked: &str, body: &Value| {
+            let url = format!("{}/subscriptions/bill/{asked}", self.inner);
+            Call::new("POST", url).json(body).send()
+        };
+        let mut ids = Vec::new();
+        loop {
+            let lent = ask("pull", &json!({"limit": 1000, "wait_s": 5})).expect(200);
+            let events = lent.value().as_array().expect("a list").clone();
+            if events.is_empty() {
+                return ids;
+            }
+            ids.extend(events.iter().map(id));
+            let lease = lent.must("yeoul-lease").to_owned();
+            ask("ack", &json!({"lease": lease}));
+        }
+    }
+}
+
+fn id(event: &Value) -> String {
+    event["id"].as_str().expect("an id").to_owned()
+}
+
+fn partition_of(event: &Value) -> u16 {
+    let key = event["partitionkey"].as_str().or(event["subject"].as_str()).unwrap_or_default();
+    events::Partitions::new(PARTITIONS).expect("a count").of(key).index()
+}
+
+/// A copy is passed over, as every reader does, by its number; one that comes out of order is an error.
+#[track_caller]
+fn first_copies(events: &[Value]) -> Vec<Value> {
+    let mut last: BTreeMap<u16, u64> = BTreeMap::new();
+    let mut known: BTreeMap<String, u64> = BTreeMap::new();
+    let mut first = Vec::new();
+    for event in events {
+        assert_eq!(event["outboxsource"], "paid", "{event}");
+        let number: u64 = event["outboxsequence"].as_str().expect("a number").parse().expect("one");
+        let last = last.entry(partition_of(event)).or_default();
+        assert_eq!(*known.entry(id(event)).or_insert(number), number, "an event has one number");
+        if number > *last {
+            *last = number;
+            first.push(event.clone());
+        }
+    }
+    first
+}
+
+#[track_caller]
+fn position(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let position = answer.value()["position"].as_str().expect("a position").to_owned();
+    assert!(position.starts_with('w'), "a number and no place: {position}");
+    position
+}
+
+fn paid(id: impl std::fmt::Display, key: impl std::fmt::Display) -> Value {
+    json!({"specversion": "1.0", "id": id.to_string(), "source": "/till/3", "type": "Paid", "subject": key.to_string()})
+}
+
+#[test]
+fn what_is_published_is_kept_through_an_outage_of_the_broker_and_kills_of_the_process() {
+    let _alone = alone();
+    let server = kafka::Server::start();
+    let folder = Folder::new();
+    let served = Served::on(&folder, &server.address(), "sqlite");
+    let foreign = json!({"specversion": "1.0", "id": "png", "source": "/till/3", "type": "Paid", "tenant": 7, "urgent": true,
+        "partitionkey": "k", "datacontenttype": "image/png", "data_base64": "iVBORw0KGgo="});
+    let first = served.send(&foreign);
+    let place = position(&first);
+    assert_eq!(position(&served.send(&foreign)), place);
+    let mut told: BTreeSet<String> = ["png".to_owned()].into();
+    let there = served.all_there(&told);
+    let mut shown = there[0].clone();
+    for stamp in ["position", "outboxsequence", "outboxprevious", "outboxsource", "receivedtime"] {
+        assert!(shown.as_object_mut().expect("an event").remove(stamp).is_some(), "{stamp}");
+    }
+    assert_eq!(shown, foreign, "it comes out as it went in");
+
+    // The broker stands still: what is published meanwhile is on disk when it is answered, once.
+    server.signal("-STOP");
+    let mut places = BTreeMap::new();
+    let mut served = served;
+    for life in 0..3 {
+        for batch in 0..5 {
+            let ids: Vec<String> =
+                (0..20).map(|at| format!("{life}-{}", batch * 10 + at)).collect();
+            let events: Vec<Value> = ids.iter().map(|id| paid(id, &id[id.len() - 1..])).collect();
+            position(&served.batch(&events));
+            told.extend(ids);
+        }
+        places.insert(format!("{life}-7"), position(&served.send(&paid(format!("{life}-7"), "7"))));
+        if life == 1 {
+            server.signal("-CONT");
+            // In the middle of what is relayed.
+            pause(Duration::from_millis(300));
+        }
+        signal("KILL", served.program.pid());
+        if life == 0 {
+            // A start asks the broker what it has.
+            server.signal("-CONT");
+        }
+        drop(served);
+        served = Served::on(&folder, &server.address(), "sqlite");
+        if life == 0 {
+            server.signal("-STOP");
+        }
+    }
+    for (id, place) in places {
+        assert_eq!(position(&served.send(&paid(&id, "elsewhere"))), place, "{id}");
+    }
+    let there = served.all_there(&told);
+    assert_eq!(there.len(), told.len(), "nothing is there twice, nor what nobody sent");
+    let lent = served.lent();
+    assert_eq!((lent.len(), lent.iter().cloned().collect::<BTreeSet<_>>()), (told.len(), told));
+    // Of each key in the order in which it was taken.
+    let of_key = |all: &[Value]| -> Vec<String> {
+        all.iter().filter(|it| it["subject"] == "7").map(id).collect()
+    };
+    let expected: Vec<String> =
+        (0..3).flat_map(|life| (0..6).map(move |ten| format!("{life}-{}", ten * 10 + 7))).collect();
+    assert_eq!(of_key(&there), expected);
+}
+
+#[test]
+fn a_condition_looks_into_the_outbox_and_what_is_wrong_is_named() {
+    let _alone = alone();
+    let server = kafka::Server::start();
+    let folder = Folder::new();
+    let served = Served::on(&folder, &server.address(), "sqlite");
+    // Before anything is relayed, and whether or not it can be.
+    server.signal("-STOP");
+    let condition = "none-of Paid subject gil%20dong after beginning";
+    let won = position(&served.send_if(&paid("a", "gil dong"), condition));
+    let lost = served.send_if(&paid("b", "gil dong"), condition).problem(409);
+    assert_eq!(
+        (&lost["events"][0]["id"], &lost["events"][0]["position"]),
+        (&json!("a"), &json!(won))
+    );
+    assert_eq!(position(&served.send_if(&paid("a", "gil dong"), condition)), won);
+    let behind = |after: &str| format!("none-of Paid subject gil%20dong after {after}");
+    position(&served.send_if(&paid("c", "gil dong"), &behind(&won)));
+    for (after, status) in
+        [("t1.paid", 422), ("w1.other", 422), ("w99999.paid", 422), ("w1_3-1.paid", 422)]
+    {
+        let refused = served.send_if(&paid("d", "gil dong"), &behind(after)).problem(status);
+        assert_eq!(refused["errors"][0]["field"], "Yeoul-Condition", "{after}: {refused}");
+    }
+    served.send_if(&paid("d", "x"), &behind("yesterday")).refuses_field("Yeoul-Condition");
+
+    // Who may not, and what has no room.
+    served.call("read-only").content(STRUCTURED, paid(1, "k").to_string()).send().problem(403);
+    served.call("nothing").content(STRUCTURED, paid(1, "k").to_string()).send().problem(404);
+    let mut large = paid("large", "k");
+    large["data"] = json!("x".repeat(983_040));
+    let refused = served.batch(&[paid("small", "k"), large]).problem(413);
+    assert_eq!(
+        (&refused["errors"][0]["field"], &refused["errors"][0]["limit"]),
+        (&json!("[1]"), &json!(983_040))
+    );
+    let mut stamped = paid("stamped", "k");
+    stamped["outboxsource"] = json!("paid");
+    served.send(&stamped).refuses_field("outboxsource");
+    let newest = position(&served.batch(&[]));
+    server.signal("-CONT");
+    let there = served.all_there(&["a".to_owned(), "c".to_owned()].into());
+    assert_eq!(
+        there.iter().map(id).collect::<Vec<_>>(),
+        ["a", "c"],
+        "nothing else was stored: {newest}"
+    );
+}
+
+#[test]
+fn two_instances_on_one_server_know_each_other_s_events_and_one_relays_what_the_other_took() {
+    let _alone = alone();
+    let server = kafka::Server::start();
+    let database = postgres::Server::start();
+    let folders = [Folder::new(), Folder::new()];
+    let start = |at: usize| Served::on(&folders[at], &server.address(), &database.address());
+    let (one, two) = (start(0), start(1));
+    let mut told = BTreeSet::new();
+    for at in 0..20 {
+        let (id, key) = (format!("i{at}"), at % 5);
+        let place = position(&one.send(&paid(&id, key)));
+        assert_eq!(position(&two.send(&paid(&id, "elsewhere"))), place);
+        told.insert(id);
+    }
+    let condition = "none-of Claimed subject gil after beginning";
+    let claim = |id: &str| json!({"specversion": "1.0", "id": id, "source": "/a", "type": "Claimed", "subject": "gil"});
+    position(&two.send_if(&claim("two"), condition));
+    let lost = one.send_if(&claim("one"), condition).problem(409);
+    assert_eq!(lost["events"][0]["id"], "two");
+    told.insert("two".to_owned());
+
+    // What it took last it cannot relay any more.
+    server.signal("-STOP");
+    for at in 20..40 {
+        position(&one.send(&paid(format!("i{at}"), at % 5)));
+        told.insert(format!("i{at}"));
+    }
+    signal("KILL", one.program.pid());
+    server.signal("-CONT");
+    for at in (0..40).step_by(3) {
+        position(&two.send(&paid(format!("i{at}"), "elsewhere")));
+    }
+    let there = two.all_there(&told);
+    assert_eq!(there.iter().map(id).collect::<BTreeSet<_>>(), told);
+    assert_eq!(there.len(), told.len());
+    let again = start(0);
+    let known: BTreeSet<String> =
+        [&again, &two].map(|served| position(&served.send(&paid("i39", "elsewhere")))).into();
+    assert_eq!(known.len(), 1, "both say the same: {known:?}");
+}
+
+#[test]
+fn settings_without_a_place_for_what_is_published_are_refused_with_their_line() {
+    let folder = Folder::new();
+    let broker = "events:\n  broker: kafka://127.0.0.1:1\n  topics:\n";
+    let long = "n".repeat(51);
+    for (number, (head, topic, names)) in [
+        ("", "news: { publish: A }", Some("say where that is")),
+        ("store: sqlite\n", "news: { publish: A }", None),
+        ("store: postgres://a@127.0.0.1:5432/b\n", "news: { publish: A }", None),
+        ("store: sqlite\n", &format!("{long}: {{ publish: A }}"), Some("50 characters")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let yaml = format!("{head}{broker}    {topic}\n");
+        let line = yaml.lines().count();
+        let file = overlay(folder.path(), &format!("s{number}.yaml"), &yaml);
+        let checked = run(&["check", "-c", text(&file)]).expect(i32::from(names.is_some()));
+        let at = format!("s{number}.yaml:{line}:");
+        let named = names.is_none_or(|names| {
+            checked.stdout.lines().any(|it| it.contains(&at) && it.contains(names))
+        });
+        assert!(named, "no `{at}` in {checked:?}");
+    }
+    // The mall's own topics have a publisher, and others are taken over another broker by `yeoul serve`.
+    let file = overlay(
+        folder.path(),
+        "mall.yaml",
+        &format!("store: sqlite\n{broker}    news: {{ publish: ORDER_ADMIN }}\n"),
+    );
+    let checked = run(&["check", "--mall", "-c", text(&file)]).expect(1);
+    assert!(checked.stdout.contains("by `yeoul serve` alone"), "{checked:?}");
+}
