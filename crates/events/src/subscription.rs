@@ -207,7 +207,8 @@ pub trait Handler: Send + Sync + 'static {
     /// partitions and instances): milliseconds, no waiting but for `tx`, and no lock that somebody who waits for
     /// a write may have. On a server a row that is read to be changed is read `FOR UPDATE`, or changed by one
     /// statement. Events of one key come in order, those of different keys in any order. A panic is a failure of this
-    /// event, and so is waiting for anything but `tx`.
+    /// event, and so is, in a file, waiting for anything but `tx`; on a server that holds the transaction open until the
+    /// server ends it, and the batch comes again.
     ///
     /// # Errors
     /// [`Failure::Handler`] counts as an attempt, and the event is parked with its key;

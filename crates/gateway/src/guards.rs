@@ -3,6 +3,8 @@
 //! They are shared by all cores, and so is what they count. What they decide is the guard crate's;
 //! here it becomes a refusal that says when to come back, in the headers of RFC 9209 and in the fields
 //! of a rate limit.
+//!
+//! A circuit is one route's: what is slow or broken of a service there need not be so where another route leads to it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -87,7 +89,7 @@ impl Guards {
         circuit_open(at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now)))
     }
 
-    /// 0 closed, 1 open, 2 half-open; nothing where there is no breaker.
+    /// Of its circuit; nothing where there is no breaker.
     pub(crate) fn state(&self, now: Instant) -> Option<State> {
         self.breaker.as_ref().map(|breaker| breaker.state(now))
     }

@@ -69,8 +69,9 @@
 //! | a refusal that the upstream passes on from a guard further away | [`Outcome::Success`]: it works, what it needs does not |
 //! | the caller went away before it was known | [`Permit::cancel`], or drop the permit |
 //!
-//! Record as soon as it is known, which is at the head of an answer: a slow reader of a long body
-//! says nothing about the upstream, and holds a probe's slot until its deadline.
+//! Record as soon as it is known. Of a probe that is at the head of an answer: a slow reader of a long body
+//! says nothing about the upstream, and would hold the probe's slot until its deadline. Of other calls it may be the body's
+//! end, where a body that breaks off is the upstream's fault.
 //!
 //! # One circuit for how much
 //!

@@ -1,7 +1,9 @@
 //! Events into rows: what a batch touches is loaded once, changed in memory and written once.
 //!
 //! 1. Each event is applied to the rows that the batch has buffered, in the order they came
-//!    ([`batch`]); the store is written for a join alone, whose rows may be any number.
+//!    ([`batch`]); the store is written for a join alone, whose rows may be any number. What a row can be (waiting, shown,
+//!    gone) and what each rule does to it is [`row`](crate::row)'s table; here a row is what the store has, under what
+//!    this batch did to it.
 //! 2. At the batch's end sums, rows, versions and the feed are written ([`flush`]).
 //! 3. After the sync the stamps move ([`Handler::committed`]) and waiting readers are let go
 //!    ([`Handler::received`]).
@@ -14,7 +16,7 @@
 //! they are cut. Only versions and the feed count what readers can see, which is once a batch.
 //!
 //! It does not recognise second copies and does not park: the subscription does both. A rule that
-//! cannot be applied fails its event, and the subscription gives the batch again without it.
+//! cannot be applied fails its event, and the subscription gives the batch again event by event, that one parked.
 
 mod batch;
 mod flush;

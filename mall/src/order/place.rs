@@ -3,12 +3,14 @@
 //! 1. **The key.** A command under an `Idempotency-Key` is claimed while it runs (a second one is 409)
 //!    and looked up: one that was answered before is answered alike, and nothing below happens.
 //! 2. **The product.** The replica decides whether product has to be asked; everything that can
-//!    refuse (404, 409 of the stock check, 412, another price) does so now, while nothing is written.
+//!    refuse (404, 412, 409 or 503 of the stock check, another price, in this order) does so now, while nothing of the
+//!    order is written. What product said of its stock is kept even where the order ends by it.
 //! 3. **The transaction.** The order, its OrderPlaced, the remembered answer and what product
 //!    answered are written together, or none of them. The key is looked up again in it: whoever
 //!    asked twice around a restart or a dropped connection finds the first answer here.
 //!
-//! It reserves no stock: that is product's, and comes as an event.
+//! When this ends the order is PENDING. It reserves no stock, and what was offered may be outdated by then: product's event
+//! alone settles it ([`decide`](super::decide)).
 
 use chassis::http::{Problem, Response};
 use events::store::Tx;
@@ -142,8 +144,8 @@ impl Intake {
 
 async fn take(tx: &mut Tx<'_>, placement: &Placement) -> Result<Answered, Refusal> {
     let Placement { order, news, once, cause } = placement;
-    // Asked once more, now that nobody else can write: the same key may have been used since the first
-    // look, by a call that took as long as this one.
+    // Asked once more: the same key may have been used since the first look, by a call that took as long as this one. In
+    // a file nobody else can write now; on a server whoever does so at the same time is met where the key is kept, below.
     if let Some(once) = once {
         match once.look_up(idempotency::store::recall(tx, &once.identity).await?) {
             Lookup::Answered(before) => return Ok(Answered::before(before)),

@@ -15,7 +15,8 @@
 //!    is. So the shared run is taken back with its transaction, and the batch is taken from
 //!    its beginning in another one, with a savepoint, a scratch and a flush for every event. Who failed in the
 //!    shared run is known and is not tried a second time: one failure is one attempt. A run whose events need more
-//!    savepoints than a server's transaction has is given up, too, and made again with fewer of them.
+//!    savepoints than a server's transaction has is given up, too, and made again with fewer of them. A batch that went
+//!    on apart is never shared again; the next one begins shared.
 //! 4. *Marks and place* are written last, beside the effects: whatever stands, stands with both.
 //!
 //! What must stay true: an event whose mark is raised was handled or is parked, never neither. While
@@ -98,22 +99,22 @@ pub(super) struct Read<'e> {
 /// How a run takes its events, as the one before it found out.
 #[derive(Clone)]
 pub(super) struct RunMode {
-    scratch: Scratch,
+    sharing: Sharing,
     /// Who failed in the run before.
     known: Option<KnownFailure>,
-    /// Nothing is parked in the partition, as the transaction before saw it.
+    /// Nothing of the subscription is parked, as the transaction before saw it.
     pub(super) is_clear: bool,
 }
 
 impl RunMode {
     /// The first run over a batch.
     pub(super) fn shared(is_clear: bool) -> RunMode {
-        RunMode { scratch: Scratch::Shared, known: None, is_clear }
+        RunMode { sharing: Sharing::Shared, known: None, is_clear }
     }
 
     /// After a shared run in which this one failed, unless it was the flush.
     pub(super) fn apart(known: Option<KnownFailure>) -> RunMode {
-        RunMode { scratch: Scratch::Apart, known, is_clear: false }
+        RunMode { sharing: Sharing::Apart, known, is_clear: false }
     }
 }
 
@@ -126,9 +127,9 @@ enum Attempt {
     OutOfParts,
 }
 
-/// How a run treats scratch.
+/// How the events of a run share scratch.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scratch {
+enum Sharing {
     /// One for all events, flushed at the end.
     Shared,
     /// One for each event, flushed with it.
@@ -188,7 +189,7 @@ impl<H: Handler> Dispatcher<H> {
                 }
             };
             let mut batch = H::Batch::default();
-            match self.attempt(tx, &mut batch, &event, Scratch::Apart, 0).await? {
+            match self.attempt(tx, &mut batch, &event, Sharing::Apart, 0).await? {
                 Attempt::OutOfParts => break,
                 // parked -> gone, and the next of its key is due at once, in this very loop.
                 Attempt::Handled => {
@@ -216,7 +217,7 @@ impl<H: Handler> Dispatcher<H> {
         tx: &mut Tx<'_>,
         batch: &mut H::Batch,
         event: &Event,
-        scratch: Scratch,
+        sharing: Sharing,
         base: usize,
     ) -> Result<Attempt, Error> {
         let before = tx.parts();
@@ -225,12 +226,12 @@ impl<H: Handler> Dispatcher<H> {
             return Ok(Attempt::OutOfParts);
         }
         let at_once = tx.is_at_once();
-        let savepoint = match scratch {
-            Scratch::Shared if !at_once => None,
+        let savepoint = match sharing {
+            Sharing::Shared if !at_once => None,
             _ => Some(tx.savepoint().await?),
         };
         // Caught inside of the savepoint: a panic is a failure of this event and of no other.
-        let outcome = caught(at_once, self.handle(tx, batch, event, scratch)).await;
+        let outcome = caught(at_once, self.handle(tx, batch, event, sharing)).await;
         let outcome = outcome.and_then(|()| sound(tx));
         // Apart from others it would need one more.
         let outcome = outcome.and_then(|()| match savepoint {
@@ -259,15 +260,15 @@ impl<H: Handler> Dispatcher<H> {
         tx: &mut Tx<'_>,
         batch: &mut H::Batch,
         event: &Event,
-        scratch: Scratch,
+        sharing: Sharing,
     ) -> Result<(), Failure> {
         if let Some(fault) = &self.fault {
             fault(event).map_err(Failure::Handler)?;
         }
         self.handler.handle(batch, tx, event).await?;
-        match scratch {
-            Scratch::Shared => Ok(()),
-            Scratch::Apart => Ok(self.handler.flush(batch, tx).await?),
+        match sharing {
+            Sharing::Shared => Ok(()),
+            Sharing::Apart => Ok(self.handler.flush(batch, tx).await?),
         }
     }
 

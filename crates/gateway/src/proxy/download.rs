@@ -5,7 +5,8 @@
 //!    they leave in one piece, and their connection is free before the answer is on its way.
 //! 2. Of any other the first piece or two are kept and handed out first; then each frame is asked of the
 //!    connection, which nobody else drives ([`link`](super::link)).
-//! 3. The outcome is recorded once, by whoever sees the end: a body that ends is a success, and its connection can be
+//! 3. The outcome is recorded once. A 5xx, an endless stream and a probe's answer are recorded at the head already, by
+//!    [`beginning`](super::beginning): then only the connection is left to settle. Of all others it is the end that says: a body that ends is a success, and its connection can be
 //!    used again; one that breaks off or stands still is a failure. One whose client went away is dropped
 //!    where it stands: it is neither, and its connection is closed with what is still in it.
 //!

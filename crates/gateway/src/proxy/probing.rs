@@ -33,7 +33,7 @@ impl Core {
     /// A permit to probe the service with a request whose body had not come whole: waits for it a while,
     /// so that no slow client decides whether the service is back.
     pub(super) async fn probe(&self, route: &Route, mut upload: Upload) -> Probing {
-        // Bodies that are waited for are kept in memory: past so many the open circuit answers for itself.
+        // Bodies that are waited for are kept in memory: past so many the circuit answers as if it were open.
         if self.gathering.get() >= GATHERING_MAX {
             return Probing::Refused(route.guards.refuse(clock::now()));
         }

@@ -1,8 +1,10 @@
 //! The end of a batch, in an order that each step needs of the one before:
 //!
-//! 1. Sums, because they change rows too, and rows that nothing else of the batch touched.
+//! 1. Sums, because they change rows too, and rows that nothing else of the batch touched. One pass is enough: no sum
+//!    is of a sum or of what a join sets (`definition::compile` refuses it).
 //! 2. What joins set, and the rows: each once, as it is in the end.
-//! 3. Versions and feed: what owners see is how the rows are now, whatever they were meanwhile.
+//! 3. Versions and feed: what owners see is how the rows are now, whatever they were meanwhile. Where instances share the
+//!    views, whose pages changed is written here too: by that the others' caches learn of it.
 //! 4. The stamps of those pages are kept for after the sync; nothing moves here, because the
 //!    transaction may still be undone.
 //!

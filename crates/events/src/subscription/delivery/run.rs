@@ -6,7 +6,7 @@
 //! given up altogether, because the trouble is nobody's ([`Trouble::Whole`]). One that was given up is its transaction's
 //! failure, so that nothing of it stands.
 
-use super::{Attempt, Delivered, Dispatcher, Read, RunMode, Scratch, caught, sound};
+use super::{Attempt, Delivered, Dispatcher, Read, RunMode, Sharing, caught, sound};
 use crate::broker::{Offset, Stored};
 use crate::error::Error;
 use crate::failure::Failure;
@@ -50,7 +50,7 @@ struct Finished<B> {
 pub(super) struct Run<'d, H: Handler> {
     dispatcher: &'d Dispatcher<H>,
     of: Assigned<'d>,
-    scratch: Scratch,
+    sharing: Sharing,
     known: Option<KnownFailure>,
     marks: Marks<'d>,
     /// Savepoints around the run.
@@ -75,13 +75,13 @@ impl<'d, H: Handler> Run<'d, H> {
         of: Assigned<'d>,
         Read { after, events, mode }: Read<'_>,
     ) -> Result<Delivered<H::Batch>, Trouble> {
-        let RunMode { scratch, known, is_clear } = mode.clone();
+        let RunMode { sharing, known, is_clear } = mode.clone();
         // A shared run on a server parks nothing, so that what was clear before is clear still.
         let is_clear = is_clear && !tx.is_at_once();
         let parked = if is_clear { 0 } else { parked::count(tx, &dispatcher.name).await? };
         let mut run = Run {
             dispatcher,
-            scratch,
+            sharing,
             known,
             of,
             marks: Marks::new(of),
@@ -143,19 +143,19 @@ impl<'d, H: Handler> Run<'d, H> {
         }
         let (before, dispatcher) = (tx.parts(), self.dispatcher);
         let attempt =
-            dispatcher.attempt(tx, &mut self.batch, &stored.event, self.scratch, self.base).await?;
+            dispatcher.attempt(tx, &mut self.batch, &stored.event, self.sharing, self.base).await?;
         self.most = self.most.max(tx.parts() - before);
-        match (self.scratch, &attempt) {
+        match (self.sharing, &attempt) {
             (_, Attempt::OutOfParts) => {}
             // Gathered, and flushed with the others at the end.
-            (Scratch::Shared, Attempt::Handled) => {}
+            (Sharing::Shared, Attempt::Handled) => {}
             // Flushed already.
-            (Scratch::Apart, Attempt::Handled) => {
+            (Sharing::Apart, Attempt::Handled) => {
                 self.batches.push(std::mem::take(&mut self.batch));
             }
             // Half of what the failed one gathered may be in the scratch of all, or its rows stand with the others':
             // start again, apart.
-            (Scratch::Shared, Attempt::Failed(reason))
+            (Sharing::Shared, Attempt::Failed(reason))
                 if size_of::<H::Batch>() > 0 || !tx.is_at_once() =>
             {
                 let known = KnownFailure { offset: stored.offset, reason: reason.clone() };
@@ -186,7 +186,7 @@ impl<'d, H: Handler> Run<'d, H> {
         tx: &mut Tx<'_>,
         last: Option<&Stored>,
     ) -> Result<Finished<H::Batch>, Trouble> {
-        if self.scratch == Scratch::Shared {
+        if self.sharing == Sharing::Shared {
             let at_once = tx.is_at_once();
             let flushed = self.dispatcher.handler.flush(&mut self.batch, tx);
             let flushed = caught(at_once, async { Ok(flushed.await?) }).await;
