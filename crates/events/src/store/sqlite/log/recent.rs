@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::broker::Stored;
 
-/// Bytes of records that are remembered, of all partitions together.
+/// Bytes that are remembered, of all partitions together: of records, and what an event has beside its texts.
 pub(super) const RECENT_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// What one read found.
@@ -42,6 +42,8 @@ pub(super) struct Moment(u64);
 #[derive(Default)]
 struct Runs {
     of: BTreeMap<i64, Run>,
+    /// Of all of them.
+    bytes: usize,
     now: Moment,
 }
 
@@ -58,8 +60,8 @@ impl Recent {
         let runs = self.runs();
         let pages: Vec<_> = match runs.of.get(&partition) {
             Some(run) if run.after <= after && after < run.last() => {
-                let unread = |page: &&Arc<Page>| page.last() > after;
-                run.pages.iter().filter(unread).map(Arc::clone).collect()
+                let read = run.pages.partition_point(|page| page.last() <= after);
+                run.pages.range(read..).take(limit).map(Arc::clone).collect()
             }
             _ => return Look::Unknown(runs.now),
         };
@@ -72,18 +74,20 @@ impl Recent {
     /// Remembers what the file had after a place, looked at in that moment.
     pub(super) fn add(&self, partition: i64, after: u64, mut page: Page, looked: Moment) {
         let mut runs = self.runs();
-        if runs.now != looked || page.events.is_empty() || page.bytes > RECENT_BYTES_MAX {
+        if runs.now != looked || page.events.is_empty() || page.weight() > RECENT_BYTES_MAX {
             return;
         }
-        let run = runs.of.entry(partition).or_insert_with(|| Run::new(after));
-        if after > run.last() {
-            *run = Run::new(after);
+        if runs.of.get(&partition).is_none_or(|run| after > run.last()) {
+            runs.begin(partition, after);
         }
+        let Some(run) = runs.of.get_mut(&partition) else { return };
         // Who was there at the same time has remembered the same already.
         let last = run.last();
         page.events.retain(|it| it.offset.0 > last);
         if !page.events.is_empty() {
+            let weight = page.weight();
             run.pages.push_back(Arc::new(page));
+            runs.bytes += weight;
             runs.shrink(partition);
         }
     }
@@ -91,8 +95,7 @@ impl Recent {
     /// Forgets everything, and what is being read now.
     pub(super) fn forget(&self) {
         let mut runs = self.runs();
-        runs.of.clear();
-        runs.now.0 += 1;
+        *runs = Runs { now: Moment(runs.now.0 + 1), ..Runs::default() };
     }
 
     fn runs(&self) -> MutexGuard<'_, Runs> {
@@ -102,41 +105,51 @@ impl Recent {
 }
 
 impl Runs {
-    /// Lets the oldest pages of the run go that grew; where that is not enough, the other runs.
-    fn shrink(&mut self, grown: i64) {
-        while self.bytes() > RECENT_BYTES_MAX {
-            match self.of.get_mut(&grown).filter(|run| run.pages.len() > 1) {
-                Some(run) => run.drop_oldest(),
-                None => self.of.retain(|&partition, _| partition == grown),
-            }
-        }
+    /// Another run of a partition, in place of what there was of it.
+    fn begin(&mut self, partition: i64, after: u64) {
+        let before = self.of.insert(partition, Run { after, pages: VecDeque::new() });
+        self.bytes -= before.map_or(0, |run| run.weight());
     }
 
-    fn bytes(&self) -> usize {
-        self.of.values().flat_map(|run| &run.pages).map(|page| page.bytes).sum()
+    /// Lets the oldest pages of the run go that grew; where that is not enough, the other runs.
+    fn shrink(&mut self, grown: i64) {
+        while self.bytes > RECENT_BYTES_MAX {
+            match self.of.get_mut(&grown).filter(|run| run.pages.len() > 1) {
+                Some(run) => self.bytes -= run.drop_oldest(),
+                None => {
+                    self.of.retain(|&partition, _| partition == grown);
+                    self.bytes = self.of.values().map(Run::weight).sum();
+                }
+            }
+        }
     }
 }
 
 impl Run {
-    fn new(after: u64) -> Run {
-        Run { after, pages: VecDeque::new() }
-    }
-
     /// The place of its last event.
     fn last(&self) -> u64 {
         self.pages.back().map_or(self.after, |page| page.last())
     }
 
-    fn drop_oldest(&mut self) {
-        if let Some(page) = self.pages.pop_front() {
-            self.after = page.last();
-        }
+    fn weight(&self) -> usize {
+        self.pages.iter().map(|page| page.weight()).sum()
+    }
+
+    /// What went.
+    fn drop_oldest(&mut self) -> usize {
+        let Some(page) = self.pages.pop_front() else { return 0 };
+        self.after = page.last();
+        page.weight()
     }
 }
 
 impl Page {
     fn last(&self) -> u64 {
         self.events.last().map_or(0, |it| it.offset.0)
+    }
+
+    fn weight(&self) -> usize {
+        self.bytes + self.events.len() * size_of::<Stored>()
     }
 }
 
@@ -221,21 +234,25 @@ mod tests {
     #[test]
     fn no_more_than_its_bytes_are_remembered_and_the_newest_longest() {
         let recent = Recent::default();
-        let third = RECENT_BYTES_MAX / 3;
+        // Of one event; its record's bytes are what is left of that.
+        let weighing = |weight: usize| weight - size_of::<Stored>();
+        let third = weighing(RECENT_BYTES_MAX / 3);
         add(&recent, PARTITION + 1, 0, page([1], third));
         for place in 0..3 {
             add(&recent, PARTITION, place, page([place + 1], third));
-            assert!(recent.runs().bytes() <= RECENT_BYTES_MAX, "{place}");
+            let runs = recent.runs();
+            assert_eq!(runs.bytes, runs.of.values().map(Run::weight).sum::<usize>(), "{place}");
+            assert!(runs.bytes <= RECENT_BYTES_MAX, "{place}");
         }
         // The fourth third was too much: the oldest page of the run that grew went.
         assert_eq!(known(&recent, PARTITION, 0, 9), None);
         assert_eq!(known(&recent, PARTITION, 1, 9), Some(vec![2, 3]));
         assert_eq!(known(&recent, PARTITION + 1, 0, 9), Some(vec![1]));
         // One that fits alone lets everything else go; one that does not is not remembered.
-        add(&recent, PARTITION + 2, 0, page([1], RECENT_BYTES_MAX));
+        add(&recent, PARTITION + 2, 0, page([1], weighing(RECENT_BYTES_MAX)));
         assert_eq!(known(&recent, PARTITION, 1, 9), None);
         assert_eq!(known(&recent, PARTITION + 2, 0, 9), Some(vec![1]));
-        add(&recent, PARTITION + 2, 1, page([2], RECENT_BYTES_MAX + 1));
+        add(&recent, PARTITION + 2, 1, page([2], weighing(RECENT_BYTES_MAX) + 1));
         assert_eq!(known(&recent, PARTITION + 2, 0, 9), Some(vec![1]));
     }
 }
