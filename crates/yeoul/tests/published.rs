@@ -37,6 +37,7 @@ struct Served {
     program: Started,
     inner: String,
     admin: String,
+    gateway: String,
 }
 
 impl Served {
@@ -46,14 +47,19 @@ impl Served {
              paid: {{ partitions: {PARTITIONS}, publish: TILL }}\n    read-only: {{ partitions: 1 }}\n  \
              subscriptions:\n    bill: {{ topic: paid, pull: true }}\n"
         );
-        let (file, data) = (overlay(folder.path(), "serve.yaml", &settings), folder.data());
+        Served::of(folder, &settings)
+    }
+
+    fn of(folder: &Folder, settings: &str) -> Served {
+        let (file, data) = (overlay(folder.path(), "serve.yaml", settings), folder.data());
         let listen = ["--listen", "127.0.0.1:0", "--json"];
         let mut arguments = vec!["serve", "-c", text(&file), "--data", text(&data)];
         arguments.extend(listen);
         let mut program = Started::new(&arguments);
         let ready = program.ready();
         let url = |name: &str| ready[name].as_str().expect("an address").to_owned();
-        Served { inner: url("inner"), admin: url("admin"), program }
+        let gateway = url("gateway");
+        Served { inner: url("inner"), admin: url("admin"), gateway, program }
     }
 
     fn call(&self, topic: &str) -> Call {
@@ -314,6 +320,47 @@ fn two_instances_on_one_server_know_each_other_s_events_and_one_relays_what_the_
     let known: BTreeSet<String> =
         [&again, &two].map(|served| position(&served.send(&paid("i39", "elsewhere")))).into();
     assert_eq!(known.len(), 1, "both say the same: {known:?}");
+}
+
+const BILLS: &str = "views:
+  bills:
+    topics: [paid]
+    key: id
+    owner: owner
+    on:
+      Paid: { create: { id: event.id, owner: event.owner } }
+pages:
+  bills: { path: '/bills/{who}', view: bills, by: owner, private: false, template: page.html }
+";
+
+/// Several sources have one publisher, and one count: a page waits for it, and none of them is missed.
+#[test]
+fn a_page_waits_for_what_was_published_whatever_its_source() {
+    let _alone = alone();
+    let server = kafka::Server::start();
+    let folder = Folder::new();
+    let events = format!(
+        "store: sqlite\nevents:\n  broker: {}\n  replicas: 1\n  topics:\n    paid: {{ publish: TILL }}\n",
+        server.address()
+    );
+    overlay(folder.path(), "page.html", "<p>{{ page.id }}</p>");
+    let served = Served::of(&folder, &(events + BILLS));
+    for won in 1..20 {
+        let mut event = paid(won, format!("bill-{won}"));
+        event["source"] = json!(format!("/till/{}", won % 3));
+        event["data"] = json!({"id": won, "owner": "kim"});
+        let stored = served.send(&event);
+        position(&stored);
+        let page = Call::new("GET", format!("{}/bills/kim", served.gateway));
+        let page = page.header("accept", "application/json").header("prefer", "wait=30");
+        let page = page.header("yeoul-position", stored.must("yeoul-position")).send().expect(200);
+        assert_eq!(page.value()["bills"].as_array().expect("a list").len(), won, "{}", page.text());
+    }
+    let skipped = Call::new("GET", format!("{}/admin/skipped", served.admin)).send().expect(200);
+    assert_eq!(skipped.value(), json!([]), "no gap is noted between sources");
+    let ahead =
+        Call::new("GET", format!("{}/bills/kim", served.gateway)).header("prefer", "wait=0");
+    ahead.header("yeoul-position", "w1000.paid").send().refusal(504);
 }
 
 #[test]
