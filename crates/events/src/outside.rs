@@ -19,6 +19,7 @@
 //!
 //! It does not relay: that is a [`Relay`](crate::Relay) of its [`database`](Outbox::database).
 
+pub mod left;
 mod taking;
 #[cfg(test)]
 mod tests;

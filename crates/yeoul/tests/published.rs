@@ -396,3 +396,39 @@ fn settings_without_a_place_for_what_is_published_are_refused_with_their_line() 
     let checked = run(&["check", "--mall", "-c", text(&file)]).expect(1);
     assert!(checked.stdout.contains("by `yeoul serve` alone"), "{checked:?}");
 }
+
+/// What was acknowledged is not left behind without a word, whichever of the settings is taken away.
+#[test]
+fn what_was_acknowledged_and_waits_keeps_settings_that_take_none_from_starting() {
+    let _alone = alone();
+    let server = kafka::Server::start();
+    let folder = Folder::new();
+    let served = Served::on(&folder, &server.address(), "sqlite");
+    server.signal("-STOP");
+    for at in 0..7 {
+        position(&served.send(&paid(at, at)));
+    }
+    signal("KILL", served.program.pid());
+    server.signal("-CONT");
+    drop(served);
+    let data = folder.data();
+    let kafka =
+        format!("store: sqlite\nevents:\n  broker: {}\n  prefix: till.\n", server.address());
+    let of_before = format!("{kafka}  topics:\n    paid: {{ partitions: {PARTITIONS} }}\n");
+    let others = format!("{kafka}  replicas: 1\n  topics:\n    other: {{ publish: TILL }}\n");
+    let local = "events:\n  broker: local\n  topics:\n    paid: { publish: TILL }\n";
+    for (number, yaml) in [&of_before, &others, local].into_iter().enumerate() {
+        let file = overlay(folder.path(), &format!("less-{number}.yaml"), yaml);
+        let start = ["serve", "-c", text(&file), "--data", text(&data), "--listen", "127.0.0.1:0"];
+        let refused = run(&start).expect(3);
+        let says = &refused.stderr;
+        assert!(says.contains("topic=`paid`, count=`7`"), "{yaml}{says}");
+        assert!(refused.last_word().contains("events.topics.paid.publish"), "{says}");
+    }
+    assert!(!data.join("log").exists(), "nothing is begun");
+    let served = Served::on(&folder, &server.address(), "sqlite");
+    served.all_there(&(0..7).map(|at| at.to_string()).collect());
+    assert_eq!(served.program.stop_by("TERM"), Some(0));
+    // Relayed, it is in nobody's way.
+    assert_eq!(Served::of(&folder, &of_before).program.stop_by("TERM"), Some(0));
+}

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::Outbox;
+use super::left::unrelayed;
 use crate::broker::{Broker, Offset};
 use crate::error::Error;
 use crate::event::Event;

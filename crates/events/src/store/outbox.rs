@@ -24,6 +24,12 @@ use crate::store::rows::{Row, Rows};
 use crate::store::value::{Bind, Column, Value};
 use crate::store::whole::WHOLE;
 
+/// How many rows no relay has passed, as far as that is saved: those that are letters, or skipped, are.
+pub(crate) const UNRELAYED: &str = "SELECT count(*) FROM outbox
+    WHERE sequence > ((sequence >> 48) << 48) + coalesce(
+        (SELECT relayed FROM outbox_relayed WHERE partition = outbox.sequence >> 48), 0)
+    AND sequence NOT IN (SELECT sequence FROM outbox_stepped)";
+
 /// Up to `limit` committed rows of a partition after `after` and up to `until`, as the events they become; none that the
 /// relay steps over. The damage, if the very next row is hurt.
 pub(crate) async fn waiting(

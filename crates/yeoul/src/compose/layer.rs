@@ -122,9 +122,11 @@ impl Stores {
         presentation: Presentation,
     ) -> Result<Stores, Failure> {
         store::fits(data, host)?;
+        // First of all: another broker may leave its marks in the folder.
+        let taken = &events.topics.taken;
+        outside::left::refuse(data, host, taken).await?;
         // The broker before the views: it knows how many partitions each topic has, and refuses another number
         // before anything was changed.
-        let taken = &events.topics.taken;
         let OpenBroker { broker, log } = broker::open(data, events).await?;
         info!("an acknowledgement means: {}", broker.promise());
         let takers = outside::takers(data, host, log.as_ref(), taken).await?;

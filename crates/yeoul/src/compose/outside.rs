@@ -3,6 +3,8 @@
 //! Such an outbox is a store of the folder, or a schema on the server, where every instance has the same. Its relay is one like
 //! any other; here is what else it needs: that the oldest of what it remembers is forgotten, and who else publishes is seen.
 
+pub(super) mod left;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,7 +14,10 @@ impl Place {
     }
 
     async fn open(&self, partitions: u16) -> Outbox {
-        let location = Location::File(self.0.path().join("outbox.db"));
-        Outbox::open(location, declared(partitions), clock()).await.unwrap()
+        Outbox::open(self.location(), declared(partitions), clock()).await.unwrap()
+    }
+
+    fn location(&self) -> Location {
+        Location::File(self.0.path().join("outbox.db"))
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::duplicate_mod, reason = "one suite for every engine")]
 
 use super::*;
+use crate::outside::left::schemas;
 use crate::store::options::Host;
 use crate::store::served::TestSchema;
 
@@ -18,11 +19,15 @@ impl Place {
     }
 
     async fn open(&self, partitions: u16) -> Outbox {
+        Outbox::open(self.location(), declared(partitions), clock()).await.unwrap()
+    }
+
+    fn location(&self) -> Location {
         let TestSchema { address, name } = self.0.clone();
         let host = Host { address: address.parse().unwrap(), password: None, connections: 5 };
         // As the program calls them.
         let name = format!("published.{name}");
-        Outbox::open(Location::Schema { host, name }, declared(partitions), clock()).await.unwrap()
+        Location::Schema { host, name }
     }
 }
 
@@ -86,4 +91,21 @@ async fn of_many_who_claim_one_name_at_two_instances_one_has_it_and_all_others_h
         let winners: BTreeSet<Vec<String>> = lost.into_iter().collect();
         assert_eq!(winners.len(), 1, "all hear of the same: {winners:?}");
     }
+}
+
+/// Another instance's relay is at it; what that leaves is found by the schema's name.
+#[tokio::test]
+async fn what_another_instance_relays_is_not_left_and_what_nobody_relays_is_found() {
+    let place = Place::new();
+    let outbox = place.open(4).await;
+    offer(&outbox, &[paid(1), paid(2)]).await;
+    let count = async || unrelayed(place.location(), clock()).await.unwrap();
+    outbox.database().take_lease(crate::partition::Partition::FIRST).await.unwrap();
+    assert_eq!(count().await, 0);
+    outbox.database().close().await;
+    assert_eq!(count().await, 2);
+    let Location::Schema { host, name } = place.location() else { panic!("a schema") };
+    let found = schemas(&host, "published.", clock()).await.unwrap();
+    assert!(found.contains(&name), "{name} is not in {found:?}");
+    assert!(found.iter().all(|it| it.starts_with("published.")), "{found:?}");
 }

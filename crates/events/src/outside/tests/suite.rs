@@ -220,3 +220,31 @@ async fn an_event_has_room_at_the_limit_and_is_named_past_it() {
     outbox.offer(large).await.unwrap_err();
     assert_eq!(waiting(&outbox, 0).await.len(), 2);
 }
+
+#[tokio::test]
+async fn what_waits_in_an_outbox_that_nobody_opens_is_counted_until_it_is_relayed() {
+    let place = Place::new();
+    let outbox = place.open(4).await;
+    let count = async || unrelayed(place.location(), clock()).await.unwrap();
+    assert_eq!(count().await, 0, "nothing was published");
+    let many: Vec<Event> = (0..40).map(|id| event(id, "Paid", &id.to_string())).collect();
+    offer(&outbox, &many).await;
+    assert_eq!(count().await, 40);
+    let folder = TempDir::new().unwrap();
+    let log = Log::open_declared(folder.path(), &[declared(4)], clock()).unwrap();
+    let relay = Relay::new(outbox.database(), Arc::new(log));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(relay.run(async move { drop(stopped.await) }));
+    let database = outbox.database();
+    let is_over = || {
+        declared(4).partitions.each().all(|of| {
+            let number = database.relayed_up_to(of);
+            database.lag(Numbered { partition: of, number }) == 0
+        })
+    };
+    until(async || if is_over() { Ok(()) } else { Err("it is relayed".to_owned()) }).await;
+    drop(stop);
+    drop(running.await);
+    outbox.database().close().await;
+    assert_eq!(count().await, 0);
+}

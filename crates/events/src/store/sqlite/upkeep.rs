@@ -59,6 +59,7 @@ use crate::partition::{Numbered, Partitions};
 use crate::skipped::Skipped;
 use crate::store::epoch;
 use crate::store::options::LeftOut;
+use crate::store::outbox::UNRELAYED;
 use crate::store::packed;
 use crate::store::whole::WHOLE;
 use crate::topic::Topic;
@@ -227,6 +228,20 @@ pub fn numbered_up_to(path: &Path) -> Result<Vec<Numbered>, Error> {
     let numbered = outbox::numbered_up_to(&reading)?;
     reading.commit()?;
     Ok(numbered)
+}
+
+/// Events of an outbox that no relay has passed, as far as that is saved; none of a file that has no outbox.
+///
+/// # Errors
+/// As for [`subscriptions`].
+pub fn unrelayed(path: &Path) -> Result<u64, Error> {
+    let sql = connection::open_reader(path)?;
+    for table in ["outbox", "outbox_relayed", "outbox_stepped"] {
+        if !has_table(&sql, table)? {
+            return Ok(0);
+        }
+    }
+    Ok(sql.query_row(UNRELAYED, [], |row| row.get(0))?)
 }
 
 /// The ids of the events of these numbers, in their order; `None` where a row is kept no more, or is from before ids were
