@@ -77,6 +77,8 @@ pub enum Outcome {
     Stored(Vec<Numbered>),
     /// Nothing was stored: these came, oldest first, and at most [`CAME_MAX`] or [`CAME_BYTES_MAX`] of them.
     Came(Vec<Came>),
+    /// Nothing was stored: somebody else publishes to the topic, whose events its condition would be decided without.
+    Others,
 }
 
 /// An event that makes a condition false.

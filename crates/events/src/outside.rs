@@ -158,7 +158,8 @@ impl Outbox {
     /// partition wait for the broker: nothing was stored, ask again later. [`Error::Limit`] and [`Error::Gone`]: the condition
     /// cannot be looked at.
     pub async fn offer(&self, offer: Offer) -> Result<Outcome, Error> {
-        let given = Given { offer, declared: self.declared.clone() };
+        let (declared, has_others) = (self.declared.clone(), self.has_others());
+        let given = Given { offer, declared, has_others };
         let work = self.database.write(given, |given, tx| Box::pin(take(given, tx)));
         work.await.map(Taken::outcome)
     }

@@ -123,6 +123,7 @@ impl Ask<'_> {
                 Ok(stored(taker, &topic, places.into_iter().collect(), key.as_deref()))
             }
             Outcome::Came(came) => Err(conflict(taker, &topic, came)),
+            Outcome::Others => Err(condition::another_publisher()),
         }
     }
 
@@ -133,9 +134,6 @@ impl Ask<'_> {
         else {
             return Ok(None);
         };
-        if taker.has_others() {
-            return Err(condition::another_publisher());
-        }
         if unless.after.iter().next().is_none() {
             return Ok(Some(unless));
         }

@@ -23,12 +23,15 @@ use crate::topic::Declared;
 pub(super) struct Given {
     pub(super) offer: Offer,
     pub(super) declared: Declared,
+    /// Somebody else was seen to publish to the topic.
+    pub(super) has_others: bool,
 }
 
 /// What became of it, once its transaction is over.
 pub(super) enum Taken {
     Stored(Vec<Place>),
     Came(Vec<Came>),
+    Others,
 }
 
 /// Where an event is.
@@ -49,6 +52,7 @@ impl Taken {
         match self {
             Taken::Stored(places) => Outcome::Stored(places.into_iter().map(number).collect()),
             Taken::Came(came) => Outcome::Came(came),
+            Taken::Others => Outcome::Others,
         }
     }
 }
@@ -99,7 +103,7 @@ async fn known_place(event: &Offered, tx: &mut Tx<'_>) -> Result<Numbered, Error
 /// What a conditional offer is answered that needs no storing. From here to the commit nobody else publishes in the
 /// partitions that it is about.
 async fn settled(given: &Given, unless: &Unless, tx: &mut Tx<'_>) -> Result<Option<Taken>, Error> {
-    let Given { offer, declared: Declared { topic, partitions } } = given;
+    let Given { offer, declared: Declared { topic, partitions }, has_others } = given;
     let of_key = partitions.of(&unless.key);
     let written = offer.events.iter().map(|event| partitions.of(&event.key));
     // In the order in which everybody takes them.
@@ -110,6 +114,9 @@ async fn settled(given: &Given, unless: &Unless, tx: &mut Tx<'_>) -> Result<Opti
     // Who asks again whether he was heard is told so: what he himself stored stands against nothing.
     if let Some(places) = all_known(offer, tx).await? {
         return Ok(Some(Taken::Stored(places)));
+    }
+    if *has_others {
+        return Ok(Some(Taken::Others));
     }
     let came = remembered::of_key(tx, unless, of_key, LOOKED_AT_MAX).await?;
     Error::check("events", came.len(), LOOKED_AT_MAX)?;

@@ -39,7 +39,7 @@ fn paid(id: impl ToString) -> Event {
 async fn offer(outbox: &Outbox, events: &[Event]) -> Vec<Numbered> {
     match outbox.offer(Offer::new(events).unwrap()).await.unwrap() {
         Outcome::Stored(places) => places,
-        Outcome::Came(came) => panic!("no condition: {came:?}"),
+        other => panic!("no condition: {other:?}"),
     }
 }
 
@@ -59,6 +59,7 @@ fn came(outcome: &Outcome) -> Vec<&str> {
     match outcome {
         Outcome::Stored(_) => Vec::new(),
         Outcome::Came(came) => came.iter().map(|it| &*it.event.id).collect(),
+        Outcome::Others => panic!("nobody else publishes"),
     }
 }
 

@@ -36,14 +36,6 @@ impl Taker<'_> {
         }
     }
 
-    /// Whether somebody else publishes to the topic, whose events a condition would be decided without.
-    pub(super) fn has_others(self) -> bool {
-        match self {
-            Taker::Log(_) => false,
-            Taker::Outbox(outbox) => outbox.has_others(),
-        }
-    }
-
     pub(super) async fn offer(self, topic: &Topic, offer: Offer) -> Result<Outcome, Error> {
         match self {
             Taker::Log(log) => log.offer(topic, offer).await,

@@ -70,11 +70,19 @@ async fn who_else_publishes_to_the_topic_is_seen_there() {
     let log = Log::open(folder.path(), &[topic("paid")], clock()).unwrap();
     let at = topic("paid").first();
     let own = Event { outbox_sequence: Some(1), outbox_source: Some("paid".to_owned()), ..paid(1) };
+    let claim = |id: &str| event(id, "Claimed", "gil");
+    let first = offer_unless(&outbox, claim("a"), "Claimed", 0).await.unwrap();
+    let Outcome::Stored(places) = first else { panic!("{first:?}") };
     for (event, seen) in [(own, false), (paid(2), true)] {
         log.publish(&at, vec![event]).await.unwrap();
         outbox.look_for_others(&log).await.unwrap();
         assert_eq!(outbox.has_others(), seen);
     }
+    // From here on no condition is decided, and who asks again whether he was heard is told so.
+    let other = offer_unless(&outbox, claim("b"), "Freed", 0).await.unwrap();
+    assert!(matches!(other, Outcome::Others), "{other:?}");
+    let again = offer_unless(&outbox, claim("a"), "Claimed", 0).await.unwrap();
+    assert!(matches!(&again, Outcome::Stored(at) if *at == places), "{again:?}");
 }
 
 #[tokio::test]
