@@ -124,7 +124,7 @@ async fn settled(given: &Given, unless: &Unless, tx: &mut Tx<'_>) -> Result<Opti
     let named = |it: &Remembered| is_after(it) && unless.kinds.contains(&it.kind);
     let named: Vec<Remembered> = came.into_iter().filter(named).collect();
     if !named.is_empty() {
-        let origin = Origin { source: topic.as_str(), file_id: "" };
+        let origin = Origin { source: topic.as_str(), file_id: "", takes_whole: true };
         return Ok(Some(Taken::Came(shown(named, unless, origin, tx).await?)));
     }
     let (after, forgotten) = (unless.after.of(of_key), remembered::forgotten(tx, of_key).await?);

@@ -5,7 +5,7 @@
 //! each partition.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
@@ -27,6 +27,8 @@ pub(crate) struct Kept {
     pub(crate) relayed: Arc<[AtomicU64]>,
     pub(crate) relay_progress: Vec<watch::Sender<Progress>>,
     pub(crate) clock: Clock,
+    /// Rows may have whole events: see [`whole`](crate::store::whole).
+    takes_whole: AtomicBool,
 }
 
 impl Kept {
@@ -45,13 +47,25 @@ impl Kept {
         clock: Clock,
     ) -> Kept {
         let relay_progress = relayed.iter().map(|_| watch::Sender::default()).collect();
-        Kept { publishes, file_id, committed, relayed, relay_progress, clock }
+        let takes_whole = AtomicBool::new(false);
+        Kept { publishes, file_id, committed, relayed, relay_progress, clock, takes_whole }
     }
 
     /// Whose rows the outbox's are, and what their ids begin with.
     pub(crate) fn origin(&self) -> Option<Origin<'_>> {
         let publishes = self.publishes.as_ref()?;
-        Some(Origin { source: &publishes.source, file_id: &self.file_id })
+        let takes_whole = self.takes_whole();
+        Some(Origin { source: &publishes.source, file_id: &self.file_id, takes_whole })
+    }
+
+    /// It is an outbox for what is published from outside: no other process writes its rows, as others may write those of a
+    /// service, or of a table that is only relayed.
+    pub(crate) fn take_whole(&self) {
+        self.takes_whole.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn takes_whole(&self) -> bool {
+        self.takes_whole.load(Ordering::Acquire)
     }
 
     /// How far the relay got in a partition.

@@ -8,6 +8,8 @@ use crate::partition::Numbered;
 pub(crate) struct Origin<'o> {
     pub(crate) source: &'o str,
     pub(crate) file_id: &'o str,
+    /// Rows may have whole events of other programs, which nobody but this process wrote.
+    pub(crate) takes_whole: bool,
 }
 
 impl Origin<'_> {

@@ -188,7 +188,7 @@ fn id(stored: Value<'_>, origin: Origin<'_>, at: Numbered) -> Result<String, Err
 /// Every column by the type that it was written as; anything else is damage.
 fn decoded(row: &Row<'_>, origin: Origin<'_>, at: Numbered) -> Result<Event, Error> {
     let kind: String = row.get(1)?;
-    if kind == WHOLE {
+    if kind == WHOLE && origin.takes_whole {
         let event = Event::from_json(row.get::<String>(8)?.as_bytes())?;
         let outbox_source = Some(origin.source.to_owned());
         return Ok(Event { outbox_sequence: Some(at.number), outbox_source, ..event });

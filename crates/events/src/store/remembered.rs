@@ -34,8 +34,10 @@ pub(crate) struct Remembered {
 }
 
 impl Database {
-    /// Has what came from outside remembered with its place, where that is given by another than who writes.
+    /// Has what came from outside remembered with its place, where that is given by another than who writes; its rows are whole
+    /// events from here on.
     pub(crate) async fn remember(&self) -> Result<(), Error> {
+        self.kept().take_whole();
         match &self.engine {
             Engine::Embedded(_) => Ok(()),
             Engine::Served(server) => Box::pin(server.remember()).await,

@@ -266,7 +266,8 @@ impl Tx<'_> {
         if let Engine::Embedded(rows) = &mut self.rows.0 {
             return rows.publish_again(old, self.now);
         }
-        let origin = Origin { source: "", file_id: "" };
+        let takes_whole = matches!(&self.rows.0, Engine::Served(rows) if rows.takes_whole());
+        let origin = Origin { source: "", file_id: "", takes_whole };
         let event = outbox::find(&mut self.rows, origin, old).await?;
         match &mut self.rows.0 {
             Engine::Served(rows) if let Some(event) = event => {

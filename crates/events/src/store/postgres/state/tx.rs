@@ -94,6 +94,11 @@ impl Rows<'_> {
         Ok(new)
     }
 
+    /// Whether rows of its outbox may have whole events.
+    pub(in crate::store) fn takes_whole(&self) -> bool {
+        self.open.kept.takes_whole()
+    }
+
     /// Has one published again, under an id of its own.
     pub(in crate::store) async fn publish_again(
         &mut self,

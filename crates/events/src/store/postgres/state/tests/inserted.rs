@@ -131,3 +131,26 @@ async fn what_is_no_such_table_is_refused_and_nothing_is_made_beside_it() {
     );
     assert_eq!(place.execute(&made), "0");
 }
+
+/// Whole events are an outbox's of the process alone: else who may insert would publish as anybody, or stop the relay.
+#[tokio::test]
+async fn a_row_of_others_that_calls_itself_a_whole_event_is_one_of_its_source_like_any_other() {
+    let place = table();
+    let database = open(&place, "order").await;
+    place.execute(
+        r#"INSERT INTO yeoul_outbox (topic, key, type, data) VALUES
+            ('order', '17', 'application/cloudevents+json',
+                '{"specversion":"1.0","id":"1","source":"payment","type":"Paid"}'),
+            ('order', '17', 'application/cloudevents+json', '7')"#,
+    );
+    let partition = Partitions::new(PARTITIONS).unwrap().of("17");
+    let second = Numbered { partition, number: 2 };
+    database.write(second, |at, tx| Box::pin(tx.publish_again(*at))).await.unwrap();
+    let events = database.waiting_whole(Numbered { partition, number: 0 }, 10).await.unwrap();
+    assert_eq!(events.len(), 3, "{events:?}");
+    for event in &events {
+        assert_eq!((&*event.source, &*event.kind), ("order", "application/cloudevents+json"));
+        assert_eq!((event.publisher(), &event.outbox_source), ("order", &None));
+    }
+    assert_eq!(events[2].data.get(), "7");
+}
