@@ -110,6 +110,11 @@ impl Outbox {
                         self.note_others();
                         break;
                     }
+                    // It keeps fewer: all of them.
+                    Err(Error::Gone { .. }) if after != Offset::BEGINNING => {
+                        after = Offset::BEGINNING;
+                        continue;
+                    }
                     // Removed since: nothing is left to look at.
                     Err(Error::Gone { .. }) => break,
                     page => page?,

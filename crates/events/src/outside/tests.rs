@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::Outbox;
 use super::left::unrelayed;
-use crate::broker::{Broker, Offset};
+use super::{OTHERS_SOUGHT, Outbox};
+use crate::broker::{Broker, Offset, Pending, Stored};
 use crate::error::Error;
 use crate::event::Event;
+use crate::fixture::altered_log::AlteredLog;
 use crate::fixture::{clock, first, topic, until};
 use crate::local::Log;
 use crate::offer::{CAME_MAX, LOOKED_AT_MAX, Offer, Outcome, Unless};
@@ -20,7 +21,7 @@ use crate::partition::{Numbered, Numbers, Partitions};
 use crate::relay::Relay;
 use crate::store::location::Location;
 use crate::store::{DATA_BYTES_MAX, packed};
-use crate::topic::Declared;
+use crate::topic::{Declared, TopicPartition};
 
 /// Somebody else's event, with an extension.
 #[expect(clippy::needless_pass_by_value, reason = "so that numbers and texts both go in")]

@@ -256,3 +256,47 @@ async fn what_waits_in_an_outbox_that_nobody_opens_is_counted_until_it_is_relaye
     outbox.database().close().await;
     assert_eq!(count().await, 0);
 }
+
+/// A log that keeps fewer places than are looked at: none but the beginning is there to read after.
+struct Short(Log);
+
+impl AlteredLog for Short {
+    fn log(&self) -> &Log {
+        &self.0
+    }
+
+    fn read<'a>(
+        &'a self,
+        at: &'a TopicPartition,
+        after: Offset,
+        limit: usize,
+    ) -> Pending<'a, Vec<Stored>> {
+        let kept = Offset(OTHERS_SOUGHT - 10);
+        let gone = Error::Gone { topic: at.to_string(), place: after.0, what: String::new() };
+        match after {
+            Offset::BEGINNING => self.0.read(at, kept, limit),
+            after if after < kept => Box::pin(async move { Err(gone) }),
+            after => self.0.read(at, after, limit),
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_else_publishes_is_seen_where_the_broker_keeps_less_than_is_looked_at() {
+    let place = Place::new();
+    let outbox = place.open(1).await;
+    let folder = TempDir::new().unwrap();
+    let log = Short(Log::open(folder.path(), &[topic("paid")], clock()).unwrap());
+    let at = topic("paid").first();
+    let own = |number: u64| {
+        let (outbox_sequence, outbox_source) = (Some(number), Some("paid".to_owned()));
+        Event { outbox_sequence, outbox_source, ..paid(number) }
+    };
+    log.0.publish(&at, (1..=OTHERS_SOUGHT).map(own).collect()).await.unwrap();
+    log.0.publish(&at, vec![own(OTHERS_SOUGHT + 1)]).await.unwrap();
+    outbox.look_for_others(&log).await.unwrap();
+    assert!(!outbox.has_others());
+    log.0.publish(&at, vec![paid("x")]).await.unwrap();
+    outbox.look_for_others(&log).await.unwrap();
+    assert!(outbox.has_others());
+}
