@@ -67,7 +67,7 @@ pub(crate) async fn publish_once(
     }
     let mut published = Vec::with_capacity(events.len());
     for event in events {
-        published.push(tx.publish(draft(event)?).await?);
+        published.push(tx.publish_to_remember(draft(event)?).await?);
     }
     let named = events.iter().zip(&published);
     let drafted: Vec<Drafted<'_>> =

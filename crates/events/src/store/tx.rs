@@ -240,6 +240,15 @@ impl Tx<'_> {
         self.base + 1
     }
 
+    /// Publishes what [`remember`](Self::remember) takes back where somebody remembered it before, and else finds room for.
+    pub(crate) async fn publish_to_remember(&mut self, draft: Draft) -> Result<Published, Error> {
+        bounds::check(&draft)?;
+        match &mut self.rows.0 {
+            Engine::Embedded(_) => unreachable!("one writer looks before"),
+            Engine::Served(rows) => Box::pin(rows.publish_to_remember(draft, self.now)).await,
+        }
+    }
+
     /// Remembers events that this work has drafted, and takes the others' drafts back; the ids of those that nobody remembered
     /// before. Where many write at once: who has one writer looks before he publishes.
     pub(crate) async fn remember(

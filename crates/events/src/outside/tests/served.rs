@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::outside::left::schemas;
+use crate::store::OUTBOX_WAITING_MAX;
 use crate::store::options::Host;
 use crate::store::served::TestSchema;
 
@@ -108,4 +109,25 @@ async fn what_another_instance_relays_is_not_left_and_what_nobody_relays_is_foun
     let found = schemas(&host, "published.", clock()).await.unwrap();
     assert!(found.contains(&name), "{name} is not in {found:?}");
     assert!(found.iter().all(|it| it.starts_with("published.")), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_second_copy_is_answered_while_so_many_wait_that_nothing_new_has_room() {
+    let place = Place::new();
+    let outbox = place.open(1).await;
+    offer(&outbox, &[paid(1)]).await;
+    let full = outbox.database().write((), |(), tx| {
+        Box::pin(async move {
+            let raise = "SELECT setval('yeoul_outbox_1_0', ?1)";
+            tx.one(raise, &[&OUTBOX_WAITING_MAX], |row| row.get::<i64>(0)).await
+        })
+    });
+    let full: Result<i64, Error> = full.await;
+    full.unwrap();
+    offer(&outbox, &[paid(2)]).await;
+    for new in [&[paid(3)][..], &[paid(1), paid(3)]] {
+        let refused = outbox.offer(Offer::new(new).unwrap()).await.unwrap_err();
+        assert!(refused.to_string().contains("wait for the broker"), "{refused}");
+    }
+    assert_eq!(offer(&outbox, &[paid(1)]).await, [first(1)]);
 }

@@ -3,7 +3,7 @@
 //! Each part that stands stays a transaction within the transaction for the server, and past sixty-four of them
 //! everybody's look at what is visible gets slow. So there are at most [`PARTS_MAX`].
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::event::id::EventId;
 use crate::event::{Draft, Event};
 use crate::offer::{Drafted, Offered};
-use crate::partition::Partition;
+use crate::partition::{Partition, Partitions};
 use crate::store::bounds::{SAVEPOINTS_DEEP_MAX, check_room};
 use crate::store::epoch;
 use crate::store::postgres::timeouts::{self, within};
@@ -60,12 +60,27 @@ impl Rows<'_> {
         draft: Draft,
         now: Timestamp,
     ) -> Result<Published, Error> {
+        let pending = self.unnumbered(draft, now).await?;
+        self.draft(pending)
+    }
+
+    /// The same of one that may be remembered: whether it has room is asked by [`remember`](Self::remember), where it is not.
+    pub(in crate::store) async fn publish_to_remember(
+        &mut self,
+        draft: Draft,
+        now: Timestamp,
+    ) -> Result<Published, Error> {
+        let pending = self.unnumbered(draft, now).await?;
+        Ok(self.push(pending))
+    }
+
+    async fn unnumbered(&mut self, draft: Draft, now: Timestamp) -> Result<Unnumbered, Error> {
         draft.sequence.bind()?;
         let publishes = self.open.kept.publishes.as_ref();
         let publishes = publishes.expect("a database that publishes has an outbox");
         let partition = publishes.partitions.of(&draft.subject);
         let id = self.next_id(now).await?;
-        self.draft(Unnumbered::of(draft, partition, now, id))
+        Ok(Unnumbered::of(draft, partition, now, id))
     }
 
     /// Remembers events whose drafts have these ids, in one order whoever sends them, so that two who send the same wait for one
@@ -91,6 +106,15 @@ impl Rows<'_> {
         let new = new.iter().filter_map(|id| id.as_slice().try_into().ok());
         let new: HashSet<EventId> = new.map(EventId::from_bytes).collect();
         self.drafts.retain(|id| new.contains(&id));
+        let publishes = self.open.kept.publishes.as_ref();
+        let partitions = publishes.map_or(Partitions::ONE, |it| it.partitions);
+        let written = drafted.iter().map(|one| partitions.of(&one.offered.key));
+        for partition in written.collect::<BTreeSet<_>>() {
+            // The last of them found all others before it.
+            if let Some(before) = self.drafts.count_in(partition).checked_sub(1) {
+                self.check_room(partition, before)?;
+            }
+        }
         Ok(new)
     }
 
@@ -128,14 +152,21 @@ impl Rows<'_> {
     }
 
     fn draft(&mut self, pending: Unnumbered) -> Result<Published, Error> {
+        self.check_room(pending.partition, self.drafts.count_in(pending.partition))?;
+        Ok(self.push(pending))
+    }
+
+    /// What this very work has drafted waits as soon as it is committed.
+    fn check_room(&self, partition: Partition, drafted: u64) -> Result<(), Error> {
         let kept = &self.open.kept;
-        let newest = kept.newest(pending.partition);
-        // What this very work has drafted waits as soon as it is committed.
-        let waiting = epoch::between(kept.relayed(pending.partition), newest);
-        check_room(waiting + self.drafts.count_in(pending.partition))?;
+        let waiting = epoch::between(kept.relayed(partition), kept.newest(partition));
+        check_room(waiting + drafted)
+    }
+
+    fn push(&mut self, pending: Unnumbered) -> Published {
         let published = pending.published();
         self.drafts.push(pending);
-        Ok(published)
+        published
     }
 
     /// Sets a savepoint within those that are open.
