@@ -25,16 +25,17 @@ mod taking;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::Clock;
 use crate::broker::{Broker, Offset, READ_MAX};
 use crate::error::Error;
 use crate::offer::{Offer, Outcome, Refused};
-use crate::partition::Numbered;
 use crate::partition::numbers::Numbers;
+use crate::partition::{Numbered, Partition};
 use crate::store::bounds::DATA_BYTES_MAX;
 use crate::store::database::Database;
+use crate::store::kept::Kept;
 use crate::store::location::{Location, Tables};
 use crate::store::options::Publishes;
 use crate::store::remembered::{self, FORGOTTEN_AT_ONCE};
@@ -58,6 +59,8 @@ pub struct Outbox {
     declared: Declared,
     /// Somebody else was seen to publish to the topic.
     has_others: Arc<AtomicBool>,
+    /// The newest number of each partition when it was looked last whether something is to be forgotten.
+    looked: Arc<[AtomicU64]>,
 }
 
 impl Outbox {
@@ -72,9 +75,10 @@ impl Outbox {
     ) -> Result<Outbox, Error> {
         let Declared { topic, partitions } = declared.clone();
         let publishes = Publishes { source: topic.to_string(), topic, partitions };
+        let looked = Kept::places(Some(&publishes));
         let database = Box::pin(Database::at(location, TABLES, Some(publishes), clock)).await?;
         database.remember().await?;
-        Ok(Outbox { database, declared, has_others: Arc::default() })
+        Ok(Outbox { database, declared, has_others: Arc::default(), looked })
     }
 
     /// What it is in, for its relay and its end.
@@ -169,24 +173,36 @@ impl Outbox {
         work.await.map(Taken::outcome)
     }
 
-    /// Forgets what is more than [`REMEMBERED_MAX`], a little at a time.
+    /// Forgets what is more than [`REMEMBERED_MAX`], a little at a time. To look for it passes over as many rows, so a partition is
+    /// looked at once [`FORGOTTEN_AT_ONCE`] more events came; so many more are remembered meanwhile.
     ///
     /// # Errors
     /// [`Error::Environment`]: what is left stays for now.
     pub async fn forget_surplus(&self) -> Result<(), Error> {
-        self.forget_beyond(REMEMBERED_MAX).await
+        self.forget_where_many_came(REMEMBERED_MAX).await
     }
 
-    async fn forget_beyond(&self, kept: u64) -> Result<(), Error> {
-        for partition in self.declared.partitions.each() {
-            let surplus = self
-                .database
-                .read(&kept, |kept, rows| Box::pin(remembered::surplus(rows, partition, *kept)));
-            if let Some(up_to) = surplus.await? {
-                self.forget(up_to).await?;
+    async fn forget_where_many_came(&self, kept: u64) -> Result<(), Error> {
+        let newest = self.newest().await?;
+        for (partition, looked) in self.declared.partitions.each().zip(&*self.looked) {
+            let newest = newest.of(partition);
+            if newest < looked.load(Ordering::Relaxed) + FORGOTTEN_AT_ONCE {
+                continue;
             }
+            self.forget_beyond(partition, kept).await?;
+            looked.store(newest, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    async fn forget_beyond(&self, partition: Partition, kept: u64) -> Result<(), Error> {
+        let surplus = self
+            .database
+            .read(&kept, |kept, rows| Box::pin(remembered::surplus(rows, partition, *kept)));
+        match surplus.await? {
+            Some(up_to) => self.forget(up_to).await,
+            None => Ok(()),
+        }
     }
 
     async fn forget(&self, up_to: Numbered) -> Result<(), Error> {

@@ -17,9 +17,10 @@ use crate::fixture::altered_log::AlteredLog;
 use crate::fixture::{clock, first, topic, until};
 use crate::local::Log;
 use crate::offer::{CAME_MAX, LOOKED_AT_MAX, Offer, Outcome, Unless};
-use crate::partition::{Numbered, Numbers, Partitions};
+use crate::partition::{Numbered, Numbers, Partition, Partitions};
 use crate::relay::Relay;
 use crate::store::location::Location;
+use crate::store::remembered;
 use crate::store::{DATA_BYTES_MAX, packed};
 use crate::topic::{Declared, TopicPartition};
 
@@ -66,7 +67,7 @@ fn came(outcome: &Outcome) -> Vec<&str> {
 
 /// Everything that waits in a partition.
 async fn waiting(outbox: &Outbox, at: u16) -> Vec<Event> {
-    let partition = crate::partition::Partition::new(at).unwrap();
+    let partition = Partition::new(at).unwrap();
     outbox.database().waiting(Numbered { partition, number: 0 }, 100_000).await.unwrap()
 }
 

@@ -101,7 +101,7 @@ async fn what_another_instance_relays_is_not_left_and_what_nobody_relays_is_foun
     let outbox = place.open(4).await;
     offer(&outbox, &[paid(1), paid(2)]).await;
     let count = async || unrelayed(place.location(), clock()).await.unwrap();
-    outbox.database().take_lease(crate::partition::Partition::FIRST).await.unwrap();
+    outbox.database().take_lease(Partition::FIRST).await.unwrap();
     assert_eq!(count().await, 0);
     outbox.database().close().await;
     assert_eq!(count().await, 2);

@@ -183,9 +183,9 @@ async fn the_oldest_are_forgotten_past_the_limit_and_a_condition_about_them_is_r
     let outbox = place.open(1).await;
     let events: Vec<Event> = (1..=5).map(|id| event(id, "Paid", &format!("k{id}"))).collect();
     offer(&outbox, &events).await;
-    outbox.forget_beyond(5).await.unwrap();
+    outbox.forget_beyond(Partition::FIRST, 5).await.unwrap();
     assert_eq!(offer(&outbox, &events[..1]).await, [first(1)], "at the limit");
-    outbox.forget_beyond(3).await.unwrap();
+    outbox.forget_beyond(Partition::FIRST, 3).await.unwrap();
     assert_eq!(offer(&outbox, &events[2..3]).await, [first(3)]);
     let claim = || event("x", "Paid", "k9");
     let refused = offer_unless(&outbox, claim(), "Paid", 1).await.unwrap_err();
@@ -299,4 +299,25 @@ async fn who_else_publishes_is_seen_where_the_broker_keeps_less_than_is_looked_a
     log.0.publish(&at, vec![paid("x")]).await.unwrap();
     outbox.look_for_others(&log).await.unwrap();
     assert!(outbox.has_others());
+}
+
+#[tokio::test]
+async fn what_is_to_be_forgotten_is_looked_for_once_so_many_more_came() {
+    let place = Place::new();
+    let outbox = place.open(1).await;
+    let batch = |from: u64| (from..from + 500).map(paid).collect::<Vec<Event>>();
+    offer(&outbox, &batch(1)).await;
+    let mut forgotten = Vec::new();
+    for from in [501, 1001, 1501] {
+        let last = batch(from);
+        let newest = offer(&outbox, &last[..499]).await[498];
+        outbox.forget_where_many_came(3).await.unwrap();
+        let database = outbox.database();
+        let up_to =
+            database.read(&(), |(), rows| Box::pin(remembered::forgotten(rows, Partition::FIRST)));
+        forgotten.push(up_to.await.unwrap());
+        assert_eq!(offer(&outbox, &last[499..]).await[0].number, newest.number + 1);
+    }
+    // At 999 nobody looks, at 1,499 one does, at 1,999 it is 500 since.
+    assert_eq!(forgotten, [0, 1496, 1496]);
 }
