@@ -10,8 +10,9 @@ const WON_PER_POINT = 100;
 const { POINTS_SECRET, DATABASE_URL, PORT = "9000", YEOUL_URL = "http://127.0.0.1:8089" } = process.env;
 const webhook = new Webhook(POINTS_SECRET);
 const database = new pg.Pool({ connectionString: DATABASE_URL });
-// A connection that breaks while nobody uses it is no reason to end.
+// A connection that breaks is no reason to end, whether nobody uses it or somebody does, whose query fails.
 database.on("error", (error) => console.warn("a connection is gone:", error.message));
+database.on("connect", (client) => client.on("error", () => {}));
 
 const app = express();
 const isName = (text) => typeof text === "string" && /^\P{Cc}{1,100}$/u.test(text);

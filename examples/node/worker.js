@@ -11,6 +11,8 @@ const TEXTS = {
 };
 const database = new pg.Pool({ connectionString: DATABASE_URL, max: 1 });
 database.on("error", (error) => console.warn("the connection is gone:", error.message));
+// One that breaks in use ends no process either: its query fails, which says it.
+database.on("connect", (client) => client.on("error", () => {}));
 
 async function ask(what, said) {
   const answer = await fetch(`${YEOUL_URL}/subscriptions/notify/${what}`, {
@@ -23,37 +25,51 @@ async function ask(what, said) {
   return answer;
 }
 
+// The database failed, and not what was asked of it: no connection, or PostgreSQL ends, starts or is full.
+class Away extends Error {}
+const isAway = (error) => !(error instanceof pg.DatabaseError) || /^(08|53|57P)/.test(error.code);
+
 // One lease: what is in it is this worker's for so long, and of its keys nobody else has any.
 async function work() {
+  await database.query("SELECT 1"); // nothing is fetched that could not be handled
   const answer = await ask("pull", { limit: 10, wait_s: 20, lease_s: 5 });
   const lease = answer.headers.get("yeoul-lease");
   const failed = new Set();
   for (const one of await answer.json()) {
-    const event = new CloudEvent(one);
     // What follows a failed one of its key left the lease with it, and comes again behind it.
-    if (failed.has(event.subject)) continue;
+    if (failed.has(one.subject)) continue;
     try {
-      await notify(event);
+      await notify(new CloudEvent(one));
     } catch (error) {
-      if (!(error instanceof pg.DatabaseError)) throw error; // no event's fault: the lease ends by itself
-      failed.add(event.subject);
-      await ask("nack", { lease, ids: [event.id], reason: error.message.slice(0, 200) });
+      if (error instanceof Away) { // no event's fault: all that is left is given back, and no attempt is used up
+        await ask("nack", { lease, mode: "silent" });
+        throw error;
+      }
+      failed.add(one.subject);
+      await ask("nack", { lease, ids: [one.id], reason: error.message.slice(0, 200) });
       continue;
     }
-    await ask("ack", { lease, ids: [event.id] });
+    await ask("ack", { lease, ids: [one.id] });
   }
 }
 
 async function notify(event) {
+  const text = TEXTS[event.type]?.(event.data); // throws where it is no change
+  try {
+    await write(`${event.source}/${event.id}`, event.data?.customer, text);
+  } catch (error) {
+    throw isAway(error) ? new Away(error.message, { cause: error }) : error;
+  }
+}
+
+async function write(what, customer, text) {
   const client = await database.connect();
   let broken;
   try {
     await client.query("BEGIN");
-    const what = `${event.source}/${event.id}`;
     const noted = await client.query("INSERT INTO handled VALUES ($1) ON CONFLICT DO NOTHING", [what]);
-    const text = TEXTS[event.type]?.(event.data);
     if (noted.rowCount === 1 && text) {
-      await client.query("INSERT INTO notice (customer, text) VALUES ($1, $2)", [event.data.customer, text]);
+      await client.query("INSERT INTO notice (customer, text) VALUES ($1, $2)", [customer, text]);
     }
     await client.query("COMMIT");
   } catch (error) {

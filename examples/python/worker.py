@@ -23,21 +23,28 @@ def ask(what: str, **said) -> httpx.Response:
 
 def work(connection: psycopg.Connection):
     """One lease: what is in it is this worker's for so long, and of its keys nobody else has any."""
+    connection.execute("SELECT 1")  # nothing is fetched that could not be handled
     answer = ask("pull", limit=10, wait_s=20, lease_s=5)
     lease, failed = answer.headers.get("Yeoul-Lease"), set()
     for one in answer.json():
-        event = JSONFormat().read(CloudEvent, json.dumps(one))
-        if event.get_subject() in failed:
+        if one.get("subject") in failed:
             continue  # it left the lease with the one before it, behind which it comes again
         try:
-            notify(connection, event)
-        except (psycopg.OperationalError, psycopg.InterfaceError):
-            raise  # no event's fault: the lease ends by itself
+            notify(connection, JSONFormat().read(CloudEvent, json.dumps(one)))
         except Exception as error:
-            failed.add(event.get_subject())
-            ask("nack", lease=lease, ids=[event.get_id()], reason=str(error)[:200])
+            if is_away(error):  # no event's fault: all that is left is given back, and no attempt is used up
+                ask("nack", lease=lease, mode="silent")
+                raise
+            failed.add(one.get("subject"))
+            ask("nack", lease=lease, ids=[one["id"]], reason=str(error)[:200])
         else:
-            ask("ack", lease=lease, ids=[event.get_id()])
+            ask("ack", lease=lease, ids=[one["id"]])
+
+
+def is_away(error: Exception) -> bool:
+    """The database failed, and not what was asked of it: no connection, or PostgreSQL ends, starts or is full."""
+    of_the_database = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+    return of_the_database and (error.sqlstate or "08").startswith(("08", "53", "57P"))
 
 
 def notify(connection: psycopg.Connection, event: CloudEvent):

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use languages::Language;
+use postgres::Server;
 use serde_json::{Value, json};
 use site::{OTHER_SECRET, Signature, Signed, Site};
 use support::{Done, SIGNING, is_elsewhere, pause, within, within_is};
@@ -66,6 +67,26 @@ fn go_loses_nothing_and_does_nothing_twice_whatever_is_killed() {
 #[test]
 fn spring_loses_nothing_and_does_nothing_twice_whatever_is_killed() {
     outlives_kills(Language::Spring);
+}
+
+#[test]
+fn python_blames_no_event_for_a_database_that_is_away() {
+    outlives_its_database(Language::Python);
+}
+
+#[test]
+fn node_blames_no_event_for_a_database_that_is_away() {
+    outlives_its_database(Language::Node);
+}
+
+#[test]
+fn go_blames_no_event_for_a_database_that_is_away() {
+    outlives_its_database(Language::Go);
+}
+
+#[test]
+fn spring_blames_no_event_for_a_database_that_is_away() {
+    outlives_its_database(Language::Spring);
 }
 
 fn tells_its_story(language: Language) {
@@ -242,6 +263,53 @@ fn outlives_kills(language: Language) {
     assert_eq!((site.topic("purchase").len(), site.topic("points").len()), (sold, sold));
     assert_eq!(site.all_notices(), sold);
     site.ends_well();
+}
+
+/// Attempts of an event where its worker's database goes away.
+const FEW_ATTEMPTS: u32 = 3;
+/// Longer than so many leases of a worker, of 5 s each, and the second that it waits after each failure.
+const AWAY: Duration = Duration::from_secs(25);
+const SHORT: Duration = Duration::from_secs(2);
+const CHANGES: usize = 600;
+const CUSTOMERS: usize = 30;
+
+fn outlives_its_database(language: Language) {
+    if is_elsewhere() || !language.is_here() {
+        return;
+    }
+    let mut server = Server::start();
+    let mut site = Site::on(language, server.database("points"), FEW_ATTEMPTS);
+    site.slow_down("notice");
+    site.serve(SIGNING);
+    site.publish_changes(CHANGES, CUSTOMERS);
+    within_is(SOME_TIME, "there is work", &CHANGES, || site.topic("points").len());
+    site.start_worker();
+    let leaves: [fn(&mut Server); 3] = [|it| it.end_by("-INT"), Server::kill, Server::kill];
+    for (leave, away) in leaves.into_iter().zip([AWAY, SHORT, SHORT]) {
+        let before = site.all_notices();
+        within(SOME_TIME, "it goes on", || (site.all_notices() > before + 20).then_some(()));
+        leave(&mut server);
+        pause(away);
+        server.start_again();
+        assert_eq!(site.dead(), [""; 0], "it was no event's fault");
+    }
+    assert!(site.all_notices() < CHANGES, "it went away while there was work");
+    within_is(SOME_TIME, "all are written", &CHANGES, || site.all_notices());
+    for customer in 0..CUSTOMERS {
+        let own = (1..=CHANGES as u64).filter(|it| *it as usize % CUSTOMERS == customer);
+        let expected: Vec<_> = own.map(|it| earned(it, it)).collect();
+        assert_eq!(site.texts(&format!("customer {customer}")), expected, "once and in order");
+    }
+    what_cannot_be_read_is_that_events_failure(&mut site);
+}
+
+fn what_cannot_be_read_is_that_events_failure(site: &mut Site) {
+    site.publish_as_they_are(&[("a", "null"), ("b", r#""a word""#)]);
+    within_is(SOME_TIME, "both are given up on", &vec!["a".to_owned(), "b".to_owned()], || {
+        site.dead()
+    });
+    assert_eq!(site.all_notices(), CHANGES);
+    assert!(site.worker_runs(), "and it goes on");
 }
 
 /// Until it is over: purchases of three customers, each asked for until it is taken.

@@ -8,9 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -49,6 +52,9 @@ func main() {
 
 // One lease: what is in it is this worker's for so long, and of its keys nobody else has any.
 func (it *worker) work(ctx context.Context) error {
+	if err := it.database.Ping(ctx); err != nil { // nothing is fetched that could not be handled
+		return err
+	}
 	answer, err := it.ask("pull", map[string]any{"limit": 10, "wait_s": 20, "lease_s": 5})
 	if err != nil {
 		return err
@@ -58,49 +64,78 @@ func (it *worker) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	failed := map[string]bool{}
+	lease, failed := answer.Header.Get("Yeoul-Lease"), map[string]bool{}
 	for _, came := range events {
 		// What follows a failed one of its key left the lease with it, and comes again behind it.
 		if failed[came.Subject()] {
 			continue
 		}
-		verb, said := "ack", map[string]any{"lease": answer.Header.Get("Yeoul-Lease"), "ids": []string{came.ID()}}
-		if err := it.notify(ctx, came); err != nil {
-			var refused *pgconn.PgError
-			if !errors.As(err, &refused) {
-				return err // no event's fault: the lease ends by itself
-			}
+		why := it.notify(ctx, came)
+		switch said := map[string]any{"lease": lease, "ids": []string{came.ID()}}; {
+		case why == nil:
+			err = it.answer("ack", said)
+		case isAway(why): // no event's fault: all that is left is given back, and no attempt is used up
+			return cmp.Or(it.answer("nack", map[string]any{"lease": lease, "mode": "silent"}), why)
+		default:
 			failed[came.Subject()] = true
-			verb, said["reason"] = "nack", fmt.Sprintf("%.200s", err)
+			said["reason"] = fmt.Sprintf("%.200s", why)
+			err = it.answer("nack", said)
 		}
-		if answer, err := it.ask(verb, said); err != nil {
+		if err != nil {
 			return err
-		} else {
-			answer.Body.Close()
 		}
 	}
 	return nil
 }
 
+var ofTheServer = regexp.MustCompile("^(08|53|57P)")
+
+// Whether the database failed, and not what was asked of it: no connection, or PostgreSQL ends, starts or is full.
+func isAway(err error) bool {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return ofTheServer.MatchString(refused.Code)
+	}
+	var unconnected *pgconn.ConnectError
+	var broken net.Error
+	return errors.As(err, &unconnected) || errors.As(err, &broken) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
+}
+
+type change struct {
+	Customer        string
+	Points, Balance int64
+}
+
 func (it *worker) notify(ctx context.Context, came event.Event) error {
+	text, isKnown := texts[came.Type()]
+	var data change
+	if isKnown {
+		if err := came.DataAs(&data); err != nil {
+			return err
+		}
+		if data.Customer == "" { // `null` is a change to this decoder
+			return errors.New("a change has a customer")
+		}
+	}
 	return pgx.BeginFunc(ctx, it.database, func(tx pgx.Tx) error {
 		what := came.Source() + "/" + came.ID()
 		noted, err := tx.Exec(ctx, "INSERT INTO handled VALUES ($1) ON CONFLICT DO NOTHING", what)
-		text, isKnown := texts[came.Type()]
 		if err != nil || noted.RowsAffected() == 0 || !isKnown {
-			return err
-		}
-		var data struct {
-			Customer        string
-			Points, Balance int64
-		}
-		if err := came.DataAs(&data); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, "INSERT INTO notice (customer, text) VALUES ($1, $2)",
 			data.Customer, fmt.Sprintf(text, data.Points, data.Balance))
 		return err
 	})
+}
+
+func (it *worker) answer(what string, said map[string]any) error {
+	answer, err := it.ask(what, said)
+	if err == nil {
+		answer.Body.Close()
+	}
+	return err
 }
 
 func (it *worker) ask(what string, said map[string]any) (*http.Response, error) {

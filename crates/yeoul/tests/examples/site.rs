@@ -77,14 +77,31 @@ pub(crate) struct Site {
 impl Site {
     /// With its tables and its settings; nothing runs.
     pub(crate) fn of(language: Language) -> Site {
-        let (folder, database) = (Folder::new(), Server::shared().database("points"));
+        Site::in_database(language, Server::shared().database("points"), |settings| settings)
+    }
+
+    /// In a database that may go away, and with so many attempts of what the worker fetches.
+    pub(crate) fn on(language: Language, database: String, attempts: u32) -> Site {
+        Site::in_database(language, database, |settings| {
+            let pull = "pull: true";
+            assert!(settings.contains(pull), "{settings}");
+            settings.replace(pull, &format!("{pull}, attempts: {attempts}"))
+        })
+    }
+
+    fn in_database(
+        language: Language,
+        database: String,
+        change: impl Fn(String) -> String,
+    ) -> Site {
+        let folder = Folder::new();
         let schema = ["outbox", "schema", "--postgres", "--topic", "points", "--partitions", "4"];
         sql(&database, &run(&schema).expect(0).stdout).expect("an outbox");
         let tables = fs::read_to_string(examples().join("points.sql")).expect("its tables");
         sql(&database, &tables).expect("tables");
         let [service, gateway, admin, inner] = [(); 4].map(|()| free_port());
         let at = Addresses { database, service, gateway, admin, inner };
-        let settings = overlay(folder.path(), "points.yaml", &settings(&at));
+        let settings = overlay(folder.path(), "points.yaml", &change(settings(&at)));
         Site {
             language,
             at,
@@ -127,6 +144,10 @@ impl Site {
         self.worker = Some(Part::start(command, self.folder.path().join("worker.log")));
     }
 
+    pub(crate) fn worker_runs(&mut self) -> bool {
+        self.worker.as_mut().is_some_and(|it| it.child.try_wait().expect("a child").is_none())
+    }
+
     pub(crate) fn kill_service(&mut self) {
         self.service = None;
         self.start_service();
@@ -152,12 +173,21 @@ impl Site {
 
     /// Nothing was given up on, and everything that the example started still runs.
     pub(crate) fn ends_well(mut self) {
-        let dead = Call::new("GET", format!("{}/admin/dead", self.admin)).send().expect(200);
-        assert_eq!(dead.value(), Value::Array(Vec::new()));
+        assert_eq!(self.dead(), [""; 0]);
         for part in [&mut self.service, &mut self.worker].into_iter().flatten() {
             assert!(part.child.try_wait().expect("a child").is_none(), "{}", part.words.display());
         }
         self.stop_serving();
+    }
+
+    /// The keys of what was given up on.
+    pub(crate) fn dead(&self) -> Vec<String> {
+        let answer = Call::new("GET", format!("{}/admin/dead", self.admin)).send().expect(200);
+        let letters = answer.value();
+        let key = |it: &Value| it["key"].as_str().expect("a key").to_owned();
+        let mut keys: Vec<String> = letters.as_array().expect("a list").iter().map(key).collect();
+        keys.sort();
+        keys
     }
 
     pub(crate) fn service_url(&self) -> String {
@@ -195,6 +225,35 @@ impl Site {
     pub(crate) fn note_as_handled(&self, customer: &str) {
         let note = "INSERT INTO handled SELECT 'points/' || id FROM yeoul_outbox WHERE key";
         sql(&self.at.database, &format!("{note} = '{customer}'")).expect("a note");
+    }
+
+    /// Publishes by SQL so many changes of the points of so many customers by turns.
+    pub(crate) fn publish_changes(&self, changes: usize, customers: usize) {
+        let data =
+            r#"format('{"customer": "customer %s", "points": %s, "balance": %s}', n % m, n, n)"#;
+        self.publish(&format!(
+            "SELECT 'points', 'customer ' || n % m, 'PointsEarned', {data}
+             FROM generate_series(1, {changes}) n, (VALUES ({customers})) AS of (m) ORDER BY n"
+        ));
+    }
+
+    /// Publishes by SQL what no service of these does: changes with these data, of these keys.
+    pub(crate) fn publish_as_they_are(&self, changes: &[(&str, &str)]) {
+        for (key, data) in changes {
+            self.publish(&format!("VALUES ('points', '{key}', 'PointsEarned', '{data}')"));
+        }
+    }
+
+    fn publish(&self, rows: &str) {
+        let insert = format!("INSERT INTO yeoul_outbox (topic, key, type, data) {rows}");
+        sql(&self.at.database, &insert).expect("published");
+    }
+
+    /// The notices of a customer, as the database has them.
+    pub(crate) fn texts(&self, customer: &str) -> Vec<String> {
+        let query =
+            format!("SELECT text FROM notice WHERE customer = '{customer}' ORDER BY number");
+        sql(&self.at.database, &query).expect("texts").lines().map(str::to_owned).collect()
     }
 
     fn count(&self, query: &str) -> usize {
